@@ -1,0 +1,383 @@
+"""IQASRModel: any number of losses, several ground truths per picture, an optional discriminator."""
+
+from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any, cast
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from iqa_sr.basicsr_api import LOSS_REGISTRY, BaseModel, build_loss, build_network, get_root_logger, registered
+from iqa_sr.degradation import Degradation, build_degradation
+from iqa_sr.models.nonfinite import NonFiniteGuard
+from iqa_sr.models.sampler_statistics import SamplerStatistics
+from iqa_sr.models.validation import Validation
+from iqa_sr.options import OptionError, nearest
+from iqa_sr.samplers import build_sampler
+from iqa_sr.samplers.base import Candidates, Choice, crop_windows
+from iqa_sr.train_options import check_arguments, losses_of, read_train_section
+
+__all__ = ["IQASRModel"]
+
+# BasicSR's names for its own two losses, so that its users find their curves where they always were.
+LOG_NAMES = {"pixel": "l_pix", "perceptual": "l_percep"}
+AMP_TYPES = {"bf16": torch.bfloat16, "fp16": torch.float16}
+
+
+class IQASRModel(BaseModel):
+    """Trains an SR network with every loss under `train` whose key ends in `_opt`, against chosen ground truths.
+
+    A batch comes from `MultiGTDataset` (the ground truth is chosen by the data set's sampler, the LQ made from the
+    original by its degradation) or from any paired BasicSR data set.
+
+    Args:
+        opt: BasicSR's options; `train` as described by `TrainSection`.
+    """
+
+    def __init__(self, opt: dict[str, Any]) -> None:
+        super().__init__(opt)
+        self.net_g = self._network("g")
+        self.print_network(self.net_g)
+        self.validation_run = Validation(opt) if opt.get("val") else None
+        if self.is_train:
+            self._prepare_training()
+
+    # --- Building -----------------------------------------------------------------------------------------------------
+
+    def _network(self, letter: str) -> nn.Module:
+        network = build_network(self.opt[f"network_{letter}"])
+        path = self.opt["path"]
+        if path.get(f"pretrain_network_{letter}"):
+            key = path.get(f"param_key_{letter}", "params")
+            self.load_network(
+                network, path[f"pretrain_network_{letter}"], path.get(f"strict_load_{letter}", True), key
+            )
+        if self.opt["train"].get("channels_last"):
+            network = network.to(memory_format=torch.channels_last)
+        return cast(nn.Module, self.model_to_device(network))
+
+    def _prepare_training(self) -> None:
+        self.settings = settings = read_train_section(self.opt["train"])
+        self.ema_decay = settings.ema_decay
+        if self.ema_decay > 0:
+            self._make_average()
+        self.losses = {
+            name: build_loss(section).to(self.device) for name, section in losses_of(self.opt["train"]).items()
+        }
+        self.gan_loss = self.losses.pop("gan", None)
+        self.net_d = self._network("d").train() if self.gan_loss is not None else None
+        self.net_g.train()
+        backend = "inductor" if settings.compile is True else settings.compile
+        self._forward_g = torch.compile(self.net_g, backend=backend) if backend else self.net_g
+        self._prepare_optimizers()
+        self.guard = NonFiniteGuard(settings.max_nonfinite)
+        self._prepare_data()
+
+    def _make_average(self) -> None:
+        """The moving average of the generator: a second network, as BasicSR keeps it."""
+        self.net_g_ema = build_network(self.opt["network_g"]).to(self.device)
+        path = self.opt["path"]
+        if path.get("pretrain_network_g"):
+            strict = path.get("strict_load_g", True)
+            self.load_network(self.net_g_ema, path["pretrain_network_g"], strict, "params_ema")
+        else:
+            self.model_ema(0)
+        self.net_g_ema.eval().requires_grad_(False)
+
+    def _prepare_optimizers(self) -> None:
+        train = self.opt["train"]
+        parameters = [p for p in self.net_g.parameters() if p.requires_grad]
+        self.optimizers.append(self.get_optimizer(train["optim_g"].pop("type", "Adam"), parameters, **train["optim_g"]))
+        if self.net_d is not None:
+            kind = train["optim_d"].pop("type", "Adam")
+            self.optimizers.append(self.get_optimizer(kind, self.net_d.parameters(), **train["optim_d"]))
+        self.setup_schedulers()
+        fp16 = self.settings.amp == "fp16"
+        self.scalers = [torch.amp.GradScaler(self.device.type, enabled=fp16) for _ in self.optimizers]
+
+    def _prepare_data(self) -> None:
+        section = self.opt["datasets"]["train"]
+        self.sampler, self.degradation, self.statistics = None, None, None
+        if section["type"] == "MultiGTDataset":
+            self.sampler = build_sampler(section.get("sampler", {"type": "original"}), "datasets:train:sampler")
+            self.degradation = build_degradation(section.get("degradation", {"type": "bicubic"}), self.opt["scale"])
+
+    def use_folders(self, folders: tuple[str, ...]) -> None:
+        """Names of the ground-truth folders, in the data set's order, for the statistics of the sampler."""
+        self.statistics = SamplerStatistics(folders)
+
+    # --- Data ---------------------------------------------------------------------------------------------------------
+
+    def feed_data(self, data: Mapping[str, Any]) -> None:
+        """Take a batch: make the LQ where it is not there, choose the ground truths."""
+        self.files = [str(name) for name in data.get("gt_path", data.get("lq_path", []))]
+        if "gts" in data:
+            with torch.no_grad():
+                self.lq, self.gt = self._lq(data), self._choose(data)
+        else:
+            self.lq = self._move(data["lq"])
+            self.gt = self._move(data["gt"]) if "gt" in data else None
+
+    def _move(self, tensor: Tensor) -> Tensor:
+        return tensor.to(self.device, non_blocking=True)
+
+    def _lq(self, data: Mapping[str, Any]) -> Tensor:
+        if "lq" in data:
+            return self._move(data["lq"])
+        assert self.degradation is not None
+        scale = self.opt["scale"]
+        degraded = self.degradation(self._move(data["original"]), data["seed"])
+        size = self.opt["datasets"]["train"]["gt_size"] // scale
+        return crop_windows(degraded, data["original_offset"] // scale, size).contiguous()
+
+    def _choose(self, data: Mapping[str, Any]) -> Tensor:
+        assert self.sampler is not None
+        crop = self.opt["datasets"]["train"]["gt_size"]
+        candidates = Candidates(
+            self._move(data["gts"]), self._move(data["gts_valid"]), data["gts_offset"], crop
+        )
+        choice = self.sampler.choose(candidates)
+        if self.statistics is not None:
+            self._count(choice, data)
+        return choice.gt
+
+    def _count(self, choice: Choice, data: Mapping[str, Any]) -> None:
+        """Tell the statistics which ground truths were chosen, with the qualities known on the device or offline."""
+        assert self.statistics is not None
+        column = choice.index.cpu()[:, None]
+        folder, index = data["gts_folder"].gather(1, column)[:, 0], data["gts_index"]
+        if choice.qualities is not None:
+            first = choice.qualities[:, 0].cpu()
+            original = first.where(index[:, 0] == 0, torch.full_like(first, float("nan")))
+            self.statistics.add(folder, choice.qualities, column[:, 0], original)
+        elif "qualities" in data:
+            self.statistics.add(folder, data["qualities"], index.gather(1, column)[:, 0], data["qualities"][:, 0])
+        else:
+            self.statistics.add(folder)
+
+    # --- One iteration ------------------------------------------------------------------------------------------------
+
+    def optimize_parameters(self, current_iter: int) -> None:
+        """One step of the generator and, with `gan_opt`, one of the discriminator; a step that is not finite is skipped."""
+        if len(self.lq) % self.settings.accumulate:
+            raise OptionError(
+                f"train:accumulate: expected a divisor of the batch {len(self.lq)}, got {self.settings.accumulate}"
+            )
+        terms: dict[str, Tensor] = {}
+        settings = self.settings
+        train_g = current_iter % settings.net_d_iters == 0 and current_iter > settings.net_d_init_iters
+        if self.net_d is None or train_g:
+            taken = self._step_generator(current_iter, terms)
+        else:
+            with torch.no_grad():
+                self.output = self._generate(self.lq)
+            taken = True
+        if taken and self.net_d is not None:
+            taken = self._step_discriminator(current_iter, terms)
+        if taken:
+            self.guard.passed()
+            if self.ema_decay > 0:
+                self.model_ema(self.ema_decay)
+        self.log_dict = self.reduce_loss_dict(terms)
+
+    def _autocast(self) -> AbstractContextManager[Any]:
+        kind = self.settings.amp
+        return torch.autocast(self.device.type, dtype=AMP_TYPES[kind]) if kind else nullcontext()
+
+    def _generate(self, lq: Tensor) -> Tensor:
+        if self.settings.channels_last:
+            lq = lq.contiguous(memory_format=torch.channels_last)
+        with self._autocast():
+            output = self._forward_g(lq)
+        return cast(Tensor, output.float())
+
+    def _discriminate(self, image: Tensor) -> Tensor:
+        assert self.net_d is not None
+        with self._autocast():
+            verdict = self.net_d(image)
+        return cast(Tensor, verdict.float())
+
+    def _chunks(self, *tensors: Tensor) -> Iterator[tuple[Tensor, ...]]:
+        """The batch in `train:accumulate` equal parts, whose gradients add up to those of the whole."""
+        return zip(*(tensor.chunk(self.settings.accumulate) for tensor in tensors), strict=True)
+
+    def _step_generator(self, iteration: int, terms: dict[str, Tensor]) -> bool:
+        if self.net_d is not None:
+            self.net_d.requires_grad_(False)
+        self.optimizers[0].zero_grad()
+        outputs = []
+        for lq, gt in self._chunks(self.lq, self.gt):
+            output = self._generate(lq)
+            losses = self._generator_losses(output, gt)
+            self._add_terms(terms, losses)
+            if self.guard.stops_step(losses, iteration, self.files):
+                return False
+            self._backward(sum(losses.values()), 0)
+            outputs.append(output.detach())
+        self.output = torch.cat(outputs)
+        return self._step(0, self.net_g, iteration)
+
+    def _generator_losses(self, output: Tensor, gt: Tensor) -> dict[str, Tensor]:
+        losses: dict[str, Tensor] = {}
+        for name, criterion in self.losses.items():
+            value = criterion(output, gt)
+            key = LOG_NAMES.get(name, f"l_{name}")
+            if isinstance(value, tuple):  # BasicSR's perceptual losses give (perceptual, style), either may be None
+                pair = zip((key, "l_style"), value, strict=True)
+                losses |= {label: part for label, part in pair if part is not None}
+            else:
+                losses[key] = value
+        if self.gan_loss is not None:
+            losses["l_g_gan"] = self.gan_loss(self._discriminate(output), True, is_disc=False)
+        return losses
+
+    def _step_discriminator(self, iteration: int, terms: dict[str, Tensor]) -> bool:
+        assert self.net_d is not None and self.gan_loss is not None
+        self.net_d.requires_grad_(True)
+        self.optimizers[1].zero_grad()
+        for gt, output in self._chunks(self.gt, self.output):
+            for name, image, real in (("real", gt, True), ("fake", output, False)):
+                verdict = self._discriminate(image)
+                loss = self.gan_loss(verdict, real, is_disc=True)
+                self._add_terms(terms, {f"l_d_{name}": loss, f"out_d_{name}": verdict.mean()})
+                if self.guard.stops_step({f"l_d_{name}": loss}, iteration, self.files):
+                    return False
+                self._backward(loss, 1)
+        return self._step(1, self.net_d, iteration)
+
+    def _add_terms(self, terms: dict[str, Tensor], found: Mapping[str, Tensor]) -> None:
+        for name, value in found.items():
+            terms[name] = terms.get(name, 0) + value.detach() / self.settings.accumulate
+
+    def _backward(self, loss: Any, which: int) -> None:
+        self.scalers[which].scale(loss / self.settings.accumulate).backward()
+
+    def _step(self, which: int, network: nn.Module, iteration: int) -> bool:
+        optimizer, scaler = self.optimizers[which], self.scalers[which]
+        scaler.unscale_(optimizer)
+        gradients = [p.grad for p in network.parameters() if p.grad is not None]
+        norm = torch.nn.utils.get_total_norm(gradients)
+        if self.settings.grad_clip is not None:
+            trainable = [p for p in network.parameters() if p.grad is not None]
+            torch.nn.utils.clip_grads_with_norm_(trainable, self.settings.grad_clip, norm)
+        # With fp16 the scaler itself skips steps with infinite gradients, which its search for a scale brings about.
+        name = "the gradient of net_" + "gd"[which]
+        if not scaler.is_enabled() and self.guard.stops_step({name: norm}, iteration, self.files):
+            return False
+        scaler.step(optimizer)
+        scaler.update()
+        return True
+
+    def get_current_log(self) -> dict[str, float]:
+        """The losses of the last iteration, and what the sampler did since the last call."""
+        report = self.statistics.report() if self.statistics is not None else {}
+        if self.statistics is not None:
+            self.statistics.reset()
+        return {**self.log_dict, **report}
+
+    # --- Testing ------------------------------------------------------------------------------------------------------
+
+    def test(self) -> None:
+        """Upscale `self.lq` of any size with the averaged network (or the current one) into `self.output`."""
+        self.output = self.upscale(self.lq)
+
+    @torch.no_grad()
+    def upscale(self, lq: Tensor) -> Tensor:
+        """`(N, 3, h, w)` to `(N, 3, h * scale, w * scale)` float32, padded inside to the network's window."""
+        network = getattr(self, "net_g_ema", None) or self.get_bare_model(self.net_g)
+        was_training = network.training
+        window, scale = self.opt["network_g"].get("window_size", 1), self.opt.get("scale", 1)
+        height, width = lq.shape[-2:]
+        padded = F.pad(lq, (0, -width % window, 0, -height % window), "reflect")
+        network.eval()
+        output = network(padded)[..., : height * scale, : width * scale].float()
+        network.train(was_training)
+        return cast(Tensor, output)
+
+    def dist_validation(self, dataloader: Any, current_iter: int, tb_logger: Any, save_img: bool) -> None:
+        """The first process validates; our loop lets the others wait."""
+        if self.opt["rank"] == 0:
+            self.nondist_validation(dataloader, current_iter, tb_logger, save_img)
+
+    def nondist_validation(self, dataloader: Any, current_iter: int, tb_logger: Any, save_img: bool) -> None:
+        """Score every picture of a validation set; see `Validation`."""
+        assert self.validation_run is not None
+        results = self.validation_run.run(self, dataloader, current_iter, save_img)
+        name = dataloader.dataset.opt["name"]
+        self.metric_results = results.means
+        self.validation_rows = results.rows
+        if results.means:
+            self._initialize_best_metric_results(name)
+            for metric, value in results.means.items():
+                self._update_best_metric_result(name, metric, value, current_iter)
+            self._log_validation_metric_values(current_iter, name, tb_logger)
+
+    def _initialize_best_metric_results(self, dataset_name: str) -> None:
+        """BasicSR's table of best values, with the direction that each metric declares."""
+        assert self.validation_run is not None
+        self.best_metric_results = getattr(self, "best_metric_results", {})
+        for metric, higher in self.validation_run.directions().items():
+            start = {"better": "higher" if higher else "lower", "val": float("-inf" if higher else "inf"), "iter": -1}
+            self.best_metric_results.setdefault(dataset_name, {}).setdefault(metric, start)
+
+    def _log_validation_metric_values(self, current_iter: int, dataset_name: str, tb_logger: Any) -> None:
+        best = self.best_metric_results[dataset_name]
+        lines = [f"Validation {dataset_name}, iteration {current_iter}"]
+        for metric, value in self.metric_results.items():
+            note = f"\tBest: {best[metric]['val']:.4f} @ {best[metric]['iter']} iter"
+            lines.append(f"\t # {metric}: {value:.4f}{note}")
+            if tb_logger:
+                tb_logger.add_scalar(f"metrics/{dataset_name}/{metric}", value, current_iter)
+        get_root_logger().info("\n".join(lines))
+
+    def get_current_visuals(self) -> dict[str, Tensor]:
+        """LQ, result and, where there is one, ground truth, on the CPU."""
+        visuals = {"lq": self.lq, "result": self.output, "gt": self.gt}
+        return {name: picture.detach().cpu() for name, picture in visuals.items() if picture is not None}
+
+    # --- Saving -------------------------------------------------------------------------------------------------------
+
+    def save(self, epoch: int, current_iter: int) -> None:
+        """Write the networks, and the training state last: a state on disk means that its networks are there."""
+        self.save_generator(current_iter)
+        if self.net_d is not None:
+            self.save_network(self.net_d, "net_d", current_iter)
+        self.save_training_state(epoch, current_iter)
+
+    def save_generator(self, label: int | str) -> None:
+        """Write `net_g_<label>.pth` with `params` and, with EMA, `params_ema`."""
+        if self.ema_decay > 0:
+            self.save_network([self.net_g, self.net_g_ema], "net_g", label, param_key=["params", "params_ema"])
+        else:
+            self.save_network(self.net_g, "net_g", label)
+
+    def training_extras(self) -> dict[str, Any]:
+        """What an exact resume needs beyond BasicSR's training state."""
+        return {
+            "scalers": [scaler.state_dict() for scaler in self.scalers],
+            "nonfinite_in_a_row": self.guard.in_a_row,
+            "statistics": self.statistics.state() if self.statistics is not None else None,
+        }
+
+    def load_training_extras(self, extras: Mapping[str, Any]) -> None:
+        """Go on from `training_extras()`."""
+        for scaler, state in zip(self.scalers, extras["scalers"], strict=True):
+            if scaler.is_enabled() and state:
+                scaler.load_state_dict(state)
+        self.guard.in_a_row = extras["nonfinite_in_a_row"]
+        if self.statistics is not None and extras["statistics"] is not None:
+            self.statistics.load(extras["statistics"])
+
+
+def check_losses(train: Mapping[str, Any]) -> None:
+    """Check every loss section of `train` against the loss that it names.
+
+    Raises:
+        OptionError: With the section's path, what came and the nearest valid name.
+    """
+    for name, section in losses_of(train).items():
+        if section["type"] not in registered(LOSS_REGISTRY):
+            hint = nearest(section["type"], registered(LOSS_REGISTRY))
+            raise OptionError(f"train:{name}_opt:type: there is no loss {section['type']!r}; {hint}")
+        check_arguments(LOSS_REGISTRY.get(section["type"]), section, f"train:{name}_opt")

@@ -1,0 +1,67 @@
+"""What a ground-truth sampler does in a run: which folders it chooses, and what that gains in quality."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+__all__ = ["SamplerStatistics"]
+
+
+class SamplerStatistics:
+    """Sums since the last report, as numbers for the log and TensorBoard.
+
+    Args:
+        folders: Names of the ground-truth folders, in the order of the data set's folder numbers.
+    """
+
+    def __init__(self, folders: Sequence[str]) -> None:
+        self.folders = tuple(folders)
+        self.reset()
+
+    def reset(self) -> None:
+        """Forget everything counted so far."""
+        self.chosen = [0] * len(self.folders)
+        self.sums = {"quality_chosen": [0.0, 0], "quality_original": [0.0, 0], "quality_pool_mean": [0.0, 0]}
+
+    def add(
+        self,
+        folder: Tensor,
+        qualities: Tensor | None = None,
+        chosen: Tensor | None = None,
+        original: Tensor | None = None,
+    ) -> None:
+        """Count one batch.
+
+        Args:
+            folder: `(N,)` int64, folder number of each chosen ground truth.
+            qualities: `(N, P)` quality of every ground truth that was looked at; NaN where there is none.
+            chosen: `(N,)` int64, column of the chosen one.
+            original: `(N,)` quality of the original, NaN where it was not looked at.
+        """
+        for number in folder.tolist():
+            self.chosen[number] += 1
+        if qualities is None or chosen is None or original is None:
+            return
+        qualities = qualities.double().cpu()
+        taken = qualities.gather(1, chosen.cpu()[:, None])[:, 0]
+        for name, values in zip(self.sums, (taken, original.double().cpu(), qualities.nanmean(dim=1)), strict=True):
+            known = values[torch.isfinite(values)]
+            self.sums[name] = [self.sums[name][0] + float(known.sum()), self.sums[name][1] + len(known)]
+
+    def report(self) -> dict[str, float]:
+        """The share of each folder and the mean qualities, by the names that TensorBoard shows; empty if no batch."""
+        total = sum(self.chosen)
+        shares = {f"sampler/share_{name}": n / total for name, n in zip(self.folders, self.chosen, strict=True) if total}
+        return shares | {f"sampler/{name}": value / n for name, (value, n) in self.sums.items() if n}
+
+    def state(self) -> dict[str, Any]:
+        """What is needed to go on after a resume."""
+        return {"chosen": list(self.chosen), "sums": {name: list(pair) for name, pair in self.sums.items()}}
+
+    def load(self, state: dict[str, Any]) -> None:
+        """Go on from `state()`, unless it is of other folders."""
+        if len(state["chosen"]) == len(self.folders):
+            self.chosen = list(state["chosen"])
+            self.sums = {name: list(pair) for name, pair in state["sums"].items()}

@@ -1,0 +1,276 @@
+"""Validation of an IQASRModel: every picture upscaled, rounded to 8 bits, scored on the device."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal, Protocol
+
+import numpy as np
+import torch
+from pydantic import Field
+from torch import Tensor
+from tqdm import tqdm
+
+from iqa_sr import image_io
+from iqa_sr.basicsr_api import METRIC_REGISTRY, forgiving_metric, registered
+from iqa_sr.degradation import Degradation, build_degradation, resize_bicubic
+from iqa_sr.metrics import metric_info, shared_metric
+from iqa_sr.options import OptionError, Section, nearest, read_section
+from iqa_sr.score_table import ScoreRow
+from iqa_sr.train_options import ValSection, check_arguments
+
+__all__ = ["BASELINE", "CalculateIQAOptions", "Validation", "ValidationResults", "calculate_iqa"]
+
+BASELINE = "bicubic"
+Against = Literal["original", "nearest", "positives"]
+
+
+class CalculateIQAOptions(Section):
+    """A metric of ours under `val:metrics`.
+
+    Attributes:
+        metric: Its name, for example `niqe`.
+        against: What full-reference metrics compare with: the original, the ground truth of the group that gives the
+            best score, or every positive ground truth, averaged (HGGT's protocol).
+        crop_border: Pixels cut from each side before scoring.
+        better: BasicSR's `higher` or `lower`; not needed, and refused when the metric says otherwise.
+    """
+
+    type: Literal["calculate_iqa"] = "calculate_iqa"
+    metric: str
+    against: Against = "original"
+    crop_border: int = Field(0, ge=0)
+    better: Literal["higher", "lower"] | None = None
+
+
+def _read_iqa(section: Mapping[str, Any], path: str) -> CalculateIQAOptions:
+    options = read_section(CalculateIQAOptions, section, path)
+    try:
+        info = metric_info(options.metric)
+    except ValueError as error:
+        raise OptionError(f"{path}:metric: {error}") from None
+    direction = "higher" if info.higher_is_better else "lower"
+    if options.better not in (None, direction):
+        raise OptionError(f"{path}:better: {options.metric} is better when {direction}, got {options.better!r}")
+    return options
+
+
+def calculate_iqa(
+    img: np.ndarray,
+    img2: np.ndarray | None = None,
+    metric: str = "niqe",
+    crop_border: int = 0,
+    better: str | None = None,
+    **_: Any,
+) -> float:
+    """Any metric of ours in BasicSR's `val:metrics`, for stock models.
+
+    Args:
+        img: `(H, W, 3)` uint8, BGR: the result.
+        img2: The same of the ground truth; needed by full-reference metrics.
+        metric: Name of the metric.
+        crop_border: Pixels cut from each side.
+        better: Accepted because BasicSR hands it on; the metric knows its direction.
+
+    Returns:
+        The score of the picture on the paper's own scale.
+    """
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    pictures = [_from_bgr(picture, crop_border).to(device) for picture in (img, img2) if picture is not None]
+    with torch.no_grad():
+        return float(shared_metric(metric, device)(*pictures))
+
+
+def _from_bgr(picture: np.ndarray, border: int) -> Tensor:
+    if picture.ndim == 2:
+        picture = np.repeat(picture[..., None], 3, axis=2)
+    return _crop(image_io.to_tensor(np.ascontiguousarray(picture[..., ::-1]))[None], border)
+
+
+def _crop(picture: Tensor, border: int) -> Tensor:
+    return picture[..., border : picture.shape[-2] - border, border : picture.shape[-1] - border]
+
+
+class Upscaler(Protocol):
+    """What validation needs of a model."""
+
+    device: torch.device
+
+    def upscale(self, lq: Tensor) -> Tensor:
+        """LQ to result, any size."""
+
+
+@dataclass
+class ValidationResults:
+    """Scores of one validation.
+
+    Attributes:
+        means: Mean over the pictures by the name under `val:metrics`; NaN pictures are left out.
+        rows: One row per picture and metric, the baseline's included the first time.
+    """
+
+    means: dict[str, float] = field(default_factory=dict)
+    rows: list[ScoreRow] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class _Pictures:
+    """One validation picture on the device: `lq`, and the ground truths if there are any."""
+
+    key: str
+    lq: Tensor
+    gts: Tensor | None
+    """`(K, 3, H, W)`, the original first."""
+    positive: Tensor | None
+
+
+class Validation:
+    """The metrics of a run and how a validation set is gone through.
+
+    Args:
+        opt: The whole options; everything under `val` is checked here, before anything runs.
+    """
+
+    def __init__(self, opt: Mapping[str, Any]) -> None:
+        self.opt = opt
+        self.settings = read_section(ValSection, opt["val"], "val")
+        self.metrics: dict[str, CalculateIQAOptions | dict[str, Any]] = {}
+        for name, section in self.settings.metrics.items():
+            self.metrics[name] = self._read_metric(section, f"val:metrics:{name}")
+        self.scored_baselines: set[str] = set()
+
+    def _read_metric(self, section: Mapping[str, Any], path: str) -> CalculateIQAOptions | dict[str, Any]:
+        kind = section.get("type")
+        if kind == "calculate_iqa":
+            return _read_iqa(section, path)
+        if kind not in registered(METRIC_REGISTRY):
+            raise OptionError(f"{path}:type: no metric {kind!r}; {nearest(str(kind), registered(METRIC_REGISTRY))}")
+        plain = {key: value for key, value in section.items() if key != "better"}
+        check_arguments(METRIC_REGISTRY.get(kind), plain, path, given=("img", "img2"))
+        return dict(section)
+
+    def directions(self) -> dict[str, bool]:
+        """By metric: whether higher is better."""
+        return {
+            name: metric_info(metric.metric).higher_is_better
+            if isinstance(metric, CalculateIQAOptions)
+            else metric.get("better", "higher") == "higher"
+            for name, metric in self.metrics.items()
+        }
+
+    def specs(self) -> dict[str, str]:
+        """By metric: one line that pins down what the number is."""
+        return {
+            name: f"{metric_info(metric.metric).spec or metric.metric}, against {metric.against}, "
+            f"crop {metric.crop_border}, 8 bit"
+            if isinstance(metric, CalculateIQAOptions)
+            else f"BasicSR {metric['type']} {metric}, 8 bit"
+            for name, metric in self.metrics.items()
+        }
+
+    @torch.no_grad()
+    def run(self, model: Upscaler, dataloader: Any, iteration: int, save_img: bool) -> ValidationResults:
+        """Upscale and score every picture of the set; the first time also what bicubic upscaling gives.
+
+        Args:
+            model: The model.
+            dataloader: Batches of one picture, from MultiGTDataset or any BasicSR data set.
+            iteration: Goes into the rows and into the names of saved pictures.
+            save_img: Whether results are written to the experiment's `visualization/<picture>/`.
+        """
+        section = dataloader.dataset.opt
+        degradation = self._degradation(section)
+        results, label = ValidationResults(), str(iteration)
+        with_baseline = self.settings.baseline is not None and section["name"] not in self.scored_baselines
+        self.scored_baselines.add(section["name"])
+        for batch in tqdm(dataloader, desc=f"val {section['name']}", leave=False, disable=None, unit="picture"):
+            pictures = self._pictures(batch, degradation, model.device)
+            if with_baseline:
+                height, width = (side * self.opt["scale"] for side in pictures.lq.shape[-2:])
+                baseline = _to_8_bit(resize_bicubic(pictures.lq, height, width))
+                self._keep(results, baseline, pictures, section["name"], BASELINE, save_img)
+            output = _to_8_bit(model.upscale(pictures.lq))
+            self._keep(results, output, pictures, section["name"], label, save_img)
+        results.means = {name: _mean(results.rows, label, name) for name in self.metrics}
+        return results
+
+    def _degradation(self, section: Mapping[str, Any]) -> Degradation | None:
+        if section["type"] != "MultiGTDataset" or section.get("dataroot_lq"):
+            return None
+        return build_degradation(section.get("degradation", {"type": "bicubic"}), self.opt["scale"])
+
+    def _pictures(self, batch: Mapping[str, Any], degradation: Degradation | None, device: torch.device) -> _Pictures:
+        path = batch.get("lq_path", batch.get("gt_path"))
+        key = batch["key"][0] if "key" in batch else Path(path[0]).stem if path else "picture"
+        if "lq" in batch:
+            lq = batch["lq"].to(device)
+        else:
+            assert degradation is not None
+            lq = degradation(batch["original"].to(device), batch["seed"])
+        if "gts" in batch:
+            valid = batch["gts_valid"][0]
+            return _Pictures(key, lq, batch["gts"][0][valid].to(device), batch["gts_positive"][0][valid])
+        return _Pictures(key, lq, batch["gt"].to(device) if "gt" in batch else None, None)
+
+    def _keep(
+        self, results: ValidationResults, output: Tensor, pictures: _Pictures, dataset: str, label: str, save_img: bool
+    ) -> None:
+        for name, metric in self.metrics.items():
+            if isinstance(metric, CalculateIQAOptions):
+                against, score = metric.against, _score(metric, output, pictures)
+            else:
+                against, score = "original", _score_basicsr(metric, output, pictures)
+            full = not isinstance(metric, CalculateIQAOptions) or metric_info(metric.metric).reference == "full"
+            picture = f"{dataset}/{pictures.key}"
+            results.rows.append(ScoreRow(label, picture, against if full else "", name, score))
+        if save_img:
+            folder = Path(self.opt["path"]["visualization"]) / pictures.key
+            image_io.write_image(folder / f"{pictures.key}_{label}.png", image_io.to_uint8(output[0].cpu()))
+
+
+def _to_8_bit(picture: Tensor) -> Tensor:
+    """What a saved file would hold."""
+    return picture.clamp(0, 1).mul(255).round().div(255)
+
+
+def _score(metric: CalculateIQAOptions, output: Tensor, pictures: _Pictures) -> float:
+    info, network = metric_info(metric.metric), shared_metric(metric.metric, str(output.device))
+    cut = _crop(output, metric.crop_border)
+    if info.reference == "none":
+        return float(network(cut))
+    references = _references(metric.against, pictures)
+    if references is None:
+        return math.nan
+    scores = network(cut.expand(len(references), -1, -1, -1), _crop(references, metric.crop_border))
+    if metric.against == "nearest":
+        return float(scores[info.oriented(scores).argmax()])
+    return float(scores.mean())
+
+
+def _references(against: Against, pictures: _Pictures) -> Tensor | None:
+    """`(K, 3, H, W)` to compare with, or None where the picture has no such ground truth."""
+    if pictures.gts is None or against == "nearest":
+        return pictures.gts
+    if against == "original":
+        return pictures.gts[:1]
+    if pictures.positive is None or not pictures.positive.any():
+        return None
+    return pictures.gts[pictures.positive.to(pictures.gts.device)]
+
+
+def _score_basicsr(section: Mapping[str, Any], output: Tensor, pictures: _Pictures) -> float:
+    data = {"img": _to_bgr(output)}
+    if pictures.gts is not None:
+        data["img2"] = _to_bgr(pictures.gts[:1])
+    return forgiving_metric(data, dict(section))
+
+
+def _to_bgr(picture: Tensor) -> np.ndarray:
+    return np.ascontiguousarray(image_io.to_uint8(picture[0].cpu())[..., ::-1])
+
+
+def _mean(rows: Sequence[ScoreRow], label: str, metric: str) -> float:
+    scores = [row.score for row in rows if row.checkpoint == label and row.metric == metric]
+    known = [score for score in scores if not math.isnan(score)]
+    return sum(known) / len(known) if known else math.nan

@@ -1,0 +1,30 @@
+"""What an option file may name from us: one table, put into BasicSR's registries by `register()`."""
+
+from typing import Any
+
+from iqa_sr import basicsr_api
+from iqa_sr.data.multi_gt_dataset import MultiGTDataset
+from iqa_sr.losses.lpips_loss import LPIPSLoss
+from iqa_sr.models.iqa_sr_model import IQASRModel
+from iqa_sr.models.validation import calculate_iqa
+
+__all__ = ["register"]
+
+TABLE: tuple[tuple[Any, Any], ...] = (
+    (basicsr_api.DATASET_REGISTRY, MultiGTDataset),
+    (basicsr_api.LOSS_REGISTRY, LPIPSLoss),
+    (basicsr_api.MODEL_REGISTRY, IQASRModel),
+    (basicsr_api.METRIC_REGISTRY, calculate_iqa),
+)
+
+
+def register() -> None:
+    """Put our classes into BasicSR's registries and arrange what BasicSR needs today; a second call changes nothing.
+
+    `import iqa_sr.plugin; iqa_sr.plugin.register()` before `basicsr.train.train_pipeline` is all that a training
+    script of your own needs.
+    """
+    basicsr_api.accommodate()
+    for registry, entry in TABLE:
+        if entry.__name__ not in registry:
+            registry.register(entry)

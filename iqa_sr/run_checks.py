@@ -1,0 +1,122 @@
+"""The strict check of a whole option file for IQASRModel, before anything is built."""
+
+import inspect
+from collections.abc import Mapping
+from typing import Any
+
+from pydantic import Field
+
+from iqa_sr.basicsr_api import ARCH_REGISTRY, DATASET_REGISTRY, MODEL_REGISTRY, registered
+from iqa_sr.data.multi_gt_dataset import MultiGTDatasetOptions
+from iqa_sr.degradation import build_degradation
+from iqa_sr.models.iqa_sr_model import check_losses
+from iqa_sr.models.validation import Validation
+from iqa_sr.options import OptionError, Section, nearest, read_section
+from iqa_sr.samplers import build_sampler
+from iqa_sr.train_options import OPTIONAL, REQUIRED, check_arguments, losses_of, read_train_section
+
+__all__ = ["check_options"]
+
+# What complete_options adds to the file's own keys.
+ADDED = ("is_train", "dist", "rank", "world_size", "root_path", "auto_resume")
+
+
+class _LoggerOptions(Section):
+    print_freq: int = Field(ge=1)
+    save_checkpoint_freq: int = Field(ge=1)
+    use_tb_logger: bool = False
+    wandb: dict[str, Any] | None = None
+
+
+class _PathOptions(Section):
+    experiments_root: str
+    models: str
+    training_states: str
+    visualization: str
+    log: str
+    resume_state: str | None = None
+    pretrain_network_g: str | None = None
+    pretrain_network_d: str | None = None
+    param_key_g: str | None = "params"
+    param_key_d: str | None = "params"
+    strict_load_g: bool = True
+    strict_load_d: bool = True
+    ignore_resume_networks: list[str] | None = None
+
+
+def check_options(opt: Mapping[str, Any]) -> None:
+    """Check names, and for IQASRModel every section of ours.
+
+    Stock models and data sets of BasicSR read their own sections; there only the names of the classes are checked.
+
+    Raises:
+        OptionError: With the path, what was expected, what came and the nearest valid names.
+    """
+    _check_name(opt["model_type"], MODEL_REGISTRY, "model_type", "model")
+    for key, section in opt["datasets"].items():
+        _check_name(section["type"], DATASET_REGISTRY, f"datasets:{key}:type", "data set")
+        if section["type"] == "MultiGTDataset":
+            _check_multi_gt(section, f"datasets:{key}")
+    for key in [key for key in opt if key.startswith("network_")]:
+        _check_name(opt[key].get("type"), ARCH_REGISTRY, f"{key}:type", "network")
+    if opt["model_type"] == "IQASRModel":
+        _check_ours(opt)
+
+
+def _check_name(name: Any, registry: Any, path: str, kind: str) -> None:
+    if name not in registered(registry) and name not in registry:
+        raise OptionError(f"{path}: there is no {kind} {name!r}; {nearest(str(name), registered(registry))}")
+
+
+def _check_multi_gt(section: Mapping[str, Any], path: str) -> None:
+    options = read_section(MultiGTDatasetOptions, section, path)
+    if not isinstance(section.get("scale"), int):
+        raise OptionError(f"scale: expected the upscaling factor as a whole number, got {section.get('scale')!r}")
+    build_sampler(options.sampler, f"{path}:sampler")
+    build_degradation(options.degradation, section["scale"], f"{path}:degradation")
+
+
+def _check_ours(opt: Mapping[str, Any]) -> None:
+    for key in opt:
+        if key not in (*REQUIRED, *OPTIONAL, *ADDED):
+            raise OptionError(f"{key}: unknown section; {nearest(key, REQUIRED + OPTIONAL)}")
+    read_section(_LoggerOptions, opt["logger"], "logger")
+    read_section(_PathOptions, opt["path"], "path")
+    train = read_train_section(opt["train"])
+    check_losses(opt["train"])
+    losses = losses_of(opt["train"])
+    if not losses:
+        raise OptionError("train: no loss; expected at least one section <name>_opt, for example pixel_opt")
+    if "gan" in losses and ("network_d" not in opt or train.optim_d is None):
+        raise OptionError("train:gan_opt: a discriminator is needed: network_d and train:optim_d")
+    _check_batch(opt, train.accumulate)
+    for key in ("network_g", "network_d"):
+        if key in opt:
+            check_arguments(ARCH_REGISTRY.get(opt[key]["type"]), opt[key], key)
+    _check_scale(opt)
+    if opt.get("val") is not None:
+        Validation(opt)
+
+
+def _check_batch(opt: Mapping[str, Any], accumulate: int) -> None:
+    batch = opt["datasets"]["train"]["batch_size_per_gpu"]
+    if batch % accumulate:
+        raise OptionError(f"train:accumulate: expected a divisor of batch_size_per_gpu {batch}, got {accumulate}")
+
+
+def _check_scale(opt: Mapping[str, Any]) -> None:
+    """The network's own factor, under whichever name it has, against the run's; the crop against the window."""
+    network = opt["network_g"]
+    parameters = inspect.signature(ARCH_REGISTRY.get(network["type"])).parameters
+    for key in ("upscale", "scale"):
+        if key in parameters:
+            factor = network.get(key, parameters[key].default)
+            if factor != opt.get("scale"):
+                raise OptionError(f"network_g:{key}: expected {opt.get('scale')} as under scale, got {factor}")
+    gt_size = opt["datasets"]["train"].get("gt_size")
+    window = network.get("window_size", 1)
+    if gt_size and isinstance(opt.get("scale"), int) and gt_size % (opt["scale"] * window):
+        raise OptionError(
+            f"datasets:train:gt_size: expected a multiple of {opt['scale'] * window} "
+            f"(scale {opt['scale']} times window {window}), got {gt_size}"
+        )

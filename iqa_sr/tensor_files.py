@@ -1,0 +1,137 @@
+"""Files of tensors: written whole or not at all, read without running code."""
+
+import os
+import pickle
+import zipfile
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+__all__ = ["load_state", "read_tensor_file", "select_state_dict", "write_tensor_file", "write_whole"]
+
+
+def write_whole(path: str | Path, write: Callable[[Path], None]) -> None:
+    """Call `write` with a temporary name beside `path`, sync what it wrote to the device, and rename it.
+
+    Raises:
+        OSError: If the folder cannot be written to or the device is full; `path` is then as it was before.
+    """
+    path = Path(path)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        write(temporary)
+        with temporary.open("rb") as file:
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def write_tensor_file(content: Any, path: str | Path) -> None:
+    """`torch.save` that leaves either the whole file or what was there before.
+
+    Raises:
+        OSError: If it cannot be written; the text names the file and what to do.
+    """
+
+    def save(temporary: Path) -> None:
+        with temporary.open("wb") as file:  # a Python file: torch's own writer turns a full device into a RuntimeError
+            torch.save(content, file)
+
+    try:
+        write_whole(path, save)
+    except (OSError, RuntimeError) as error:
+        reason = error.strerror if isinstance(error, OSError) and error.strerror else error
+        raise OSError(
+            f"cannot write {path}: {reason}\nFree space or choose another place, then go on with --auto_resume."
+        ) from error
+
+
+def read_tensor_file(path: str | Path, device: torch.device | str = "cpu") -> Any:
+    """Read a file that `torch.save` wrote (tensors, numbers, texts and containers of them) without running code.
+
+    Raises:
+        FileNotFoundError: If there is no such file.
+        ValueError: If it holds pickled code, or is truncated or of another kind.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise FileNotFoundError(f"{path} does not exist")
+    try:
+        return torch.load(path, map_location=device, weights_only=True)
+    except pickle.UnpicklingError as error:
+        if "weights_only" not in str(error) and "Unsupported" not in str(error):
+            raise ValueError(f"{path} is damaged or not a file of tensors") from error
+        raise ValueError(
+            f"{path} holds pickled objects besides tensors; reading them could run code, so it is refused.\n"
+            "Ask its author for a file with a plain state dict, or convert it on a machine that you trust it on."
+        ) from error
+    except (RuntimeError, EOFError, KeyError, zipfile.BadZipFile) as error:
+        raise ValueError(f"{path} is truncated or not a file of tensors ({str(error).splitlines()[0]})") from error
+
+
+def select_state_dict(content: Any, path: str | Path, param_key: str | None) -> dict[str, Tensor]:
+    """The state dict inside a checkpoint's content.
+
+    Args:
+        content: What `read_tensor_file` gave.
+        path: The file's name, for errors.
+        param_key: `params`, `params_ema`, ... as BasicSR writes them; None when the file is the state dict itself.
+            `params` serves where the wanted key is absent.
+
+    Raises:
+        ValueError: If there is no such key.
+    """
+    if param_key is not None:
+        keys = list(content) if isinstance(content, Mapping) else []
+        used = param_key if param_key in keys else "params"
+        if used not in keys:
+            raise ValueError(
+                f"{path}: expected a checkpoint with the key {param_key!r}, found {', '.join(map(str, keys[:5]))}\n"
+                "If the file is a bare state dict, set the param_key of this network to null in `path`."
+            )
+        content = content[used]
+    if not isinstance(content, Mapping) or not all(isinstance(value, Tensor) for value in content.values()):
+        raise ValueError(f"{path}: expected names and tensors, found something else; is it a training state?")
+    return {key.removeprefix("module."): value for key, value in content.items()}
+
+
+def load_state(network: nn.Module, state: Mapping[str, Tensor], path: str | Path, strict: bool = True) -> list[str]:
+    """Put a state dict into a network.
+
+    Args:
+        network: The network, not wrapped.
+        state: Names and tensors.
+        path: Where they come from, for errors.
+        strict: Whether every name and shape must agree. If not, what does not fit is left out.
+
+    Returns:
+        The names that were left out or not found (empty when strict).
+
+    Raises:
+        ValueError: If strict and the network is another one; lists a few missing and unexpected keys and shapes.
+    """
+    own = network.state_dict()
+    missing = [key for key in own if key not in state]
+    unexpected = [key for key in state if key not in own]
+    reshaped = [key for key in own if key in state and own[key].shape != state[key].shape]
+    if strict and (missing or unexpected or reshaped):
+        lines = [f"{path} does not fit {type(network).__name__}:"]
+        for title, keys in (("missing", missing), ("unexpected", unexpected)):
+            if keys:
+                lines.append(f"  {len(keys)} {title}: {_few(keys)}")
+        if reshaped:
+            shapes = [f"{key} {tuple(state[key].shape)} instead of {tuple(own[key].shape)}" for key in reshaped]
+            lines.append(f"  {len(reshaped)} of another shape: {_few(shapes)}")
+        lines.append("Is it a checkpoint of another network, or are the options of this one different?")
+        raise ValueError("\n".join(lines))
+    fitting = {key: value for key, value in state.items() if key in own and key not in reshaped}
+    network.load_state_dict(fitting, strict=strict)
+    return missing + unexpected + reshaped
+
+
+def _few(names: list[str]) -> str:
+    return ", ".join(names[:3]) + (", ..." if len(names) > 3 else "")

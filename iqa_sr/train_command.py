@@ -1,0 +1,109 @@
+"""The command line of training: `train_sr.py` and `iqa-sr train`."""
+
+import argparse
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from iqa_sr import distributed, plugin
+from iqa_sr.basicsr_api import basicsr_version, get_root_logger
+from iqa_sr.command_errors import report_errors
+from iqa_sr.data.sample import make_sample
+from iqa_sr.dry_run import dry_run
+from iqa_sr.experiment import Experiment
+from iqa_sr.options import apply_overrides, read_option_file
+from iqa_sr.run_checks import check_options
+from iqa_sr.run_log import options_text, start_logging
+from iqa_sr.train_arguments import add_train_arguments
+from iqa_sr.train_options import complete_options
+from iqa_sr.training import train
+from iqa_sr.training_state import find_state, load_state_file, point_at_networks
+
+__all__ = ["load_options", "main", "run_training"]
+
+SAMPLE = Path("datasets") / "sample"
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Entry point of train_sr.py.
+
+    Args:
+        arguments: Words of the command line; None for the process's own.
+
+    Returns:
+        0 at the end, 1 after an error, 128 + the signal's number after a signal.
+    """
+    parser = argparse.ArgumentParser(
+        prog="train_sr.py", description="Train a super-resolution network guided by image quality assessment."
+    )
+    add_train_arguments(parser)
+    chosen = parser.parse_args(arguments)
+    return report_errors(lambda: run_training(chosen), chosen.debug)
+
+
+def load_options(chosen: argparse.Namespace, rank: int = 0, world_size: int = 1) -> dict[str, Any]:
+    """The checked options of a run, as its command line asks for them."""
+    plugin.register()
+    options = apply_overrides(read_option_file(chosen.opt), chosen.force_yml)
+    opt = complete_options(options, rank, world_size, torch.cuda.device_count())
+    opt["auto_resume"] = chosen.auto_resume
+    check_options(opt)
+    return opt
+
+
+def run_training(chosen: argparse.Namespace) -> int:
+    """Train as the command line asks."""
+    rank, world_size = distributed.start_processes(chosen.launcher)
+    try:
+        opt = load_options(chosen, rank, world_size)
+        _first_process_only(rank, lambda: _make_sample_where_named(opt))
+        if chosen.dry_run:
+            start_logging(None, rank)
+            return dry_run(opt)
+        start_logging(None, rank)
+        state = _resume_state(opt)
+        experiment = Experiment(opt, chosen.opt)
+        _first_process_only(rank, lambda: experiment.make_folders(fresh=state is None))
+        start_logging(experiment.log_file, rank)
+        get_root_logger().info(f"BasicSR {basicsr_version()}, torch {torch.__version__}, options:\n{options_text(opt)}")
+        return train(opt, experiment, state)
+    finally:
+        distributed.stop_processes()
+
+
+def _first_process_only(rank: int, work: Callable[[], Any]) -> None:
+    """Let the first process do what must be done once, and the others wait for it."""
+    if rank == 0:
+        work()
+    distributed.barrier()
+
+
+def _make_sample_where_named(opt: dict[str, Any]) -> None:
+    """Make the sample data set when the options name it and it is not there."""
+    roots = [Path(str(section.get("dataroot_gt"))) for section in opt["datasets"].values()]
+    if any(SAMPLE in (root, *root.parents) for root in roots) and not SAMPLE.exists():
+        print(f"{SAMPLE} does not exist: making it from the photographs that come with scikit-image.", flush=True)
+        make_sample(SAMPLE)
+
+
+def _resume_state(opt: dict[str, Any]) -> dict[str, Any] | None:
+    """The state to go on from, its networks put into `path`; None for a fresh start."""
+    path: Path | str | None = opt["path"].get("resume_state")
+    if opt["auto_resume"]:
+        networks = [key.removeprefix("network_") for key in opt if key.startswith("network_")]
+        path = find_state(Path(opt["path"]["training_states"]), networks)
+        if path is None:
+            get_root_logger().info("--auto_resume: no complete training state; starting from the beginning.")
+    if not path:
+        return None
+    state = load_state_file(path)
+    if state["iter"] >= opt["train"]["total_iter"]:
+        get_root_logger().info(f"{path} is of the last iteration; raise train:total_iter to train on.")
+    opt["path"]["resume_state"] = str(path)
+    # The state's own folder holds its networks, also when it belongs to another experiment.
+    point_at_networks(opt, state["iter"], Path(path).resolve().parent)
+    return state
+
+

@@ -1,0 +1,1 @@
+"""Losses that an option file can name beside BasicSR's own."""

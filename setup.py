@@ -1,0 +1,57 @@
+"""Packaging: `losses/` and `samplers/` lie at the top of the repository and are installed inside the package."""
+
+import re
+from pathlib import Path
+
+from setuptools import setup
+
+HERE = Path(__file__).parent
+
+setup(
+    name="iqa-sr",
+    version=re.search(r'__version__ = "(.+)"', (HERE / "iqa_sr" / "__init__.py").read_text()).group(1),
+    description="Super-resolution training guided by image quality assessment: a plugin for BasicSR",
+    long_description=(HERE / "README.md").read_text(encoding="utf-8"),
+    long_description_content_type="text/markdown",
+    license="Apache-2.0",
+    license_files=["LICENSE", "THIRD_PARTY.md"],
+    python_requires=">=3.10",
+    packages=[
+        "iqa_sr",
+        "iqa_sr.archs",
+        "iqa_sr.data",
+        "iqa_sr.losses",
+        "iqa_sr.metrics",
+        "iqa_sr.models",
+        "iqa_sr.samplers",
+    ],
+    package_dir={"iqa_sr": "iqa_sr", "iqa_sr.losses": "losses", "iqa_sr.samplers": "samplers"},
+    install_requires=[
+        # BasicSR 1.4.2 cannot be built by Python 3.13 and later; its wheel runs there (README, other ways to install).
+        'basicsr>=1.4.2; python_version < "3.13"',
+        # The tensorboard command of basicsr's tb-nightly imports pkg_resources, which setuptools 82 no longer has.
+        "setuptools<82",
+        "torch>=2.6",
+        "torchvision",
+        "numpy",
+        "opencv-python",
+        "Pillow",
+        "scikit-image",
+        "lmdb",
+        "lpips",
+        "pydantic>=2",
+        "pyyaml",
+        "tqdm",
+    ],
+    extras_require={
+        "spandrel": ["spandrel"],
+        "test": ["pytest", "scipy", "spandrel"],
+        "dev": ["mypy", "ruff", "types-PyYAML", "types-tqdm"],
+    },
+    entry_points={"console_scripts": ["iqa-sr=iqa_sr.cli:main"]},
+    classifiers=[
+        "License :: OSI Approved :: Apache Software License",
+        "Programming Language :: Python :: 3",
+        "Topic :: Scientific/Engineering :: Image Processing",
+    ],
+)
