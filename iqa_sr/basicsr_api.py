@@ -148,7 +148,9 @@ def _save_network(self: Any, net: Any, net_label: str, current_iter: int | str, 
     nets = net if isinstance(net, list) else [net]
     keys = param_key if isinstance(param_key, list) else [param_key]
     content = {
-        key: {name.removeprefix("module."): value.cpu() for name, value in self.get_bare_model(one).state_dict().items()}
+        key: {
+            name.removeprefix("module."): value.cpu() for name, value in self.get_bare_model(one).state_dict().items()
+        }
         for key, one in zip(keys, nets, strict=True)
     }
     label = "latest" if current_iter == -1 else current_iter
@@ -201,7 +203,7 @@ def _get_optimizer(self: Any, optim_type: str, params: Any, lr: float, **kwargs:
     optimizer = getattr(torch.optim, str(optim_type), None)
     if not (isinstance(optimizer, type) and issubclass(optimizer, torch.optim.Optimizer)):
         raise ValueError(f"optimiser {optim_type!r} does not exist in torch.optim; Adam and AdamW are the usual ones")
-    return optimizer(params, lr=lr, **kwargs)
+    return cast(torch.optim.Optimizer, optimizer(params, lr=lr, **kwargs))  # type: ignore[call-arg]
 
 
 def _update_learning_rate(self: Any, current_iter: int, warmup_iter: int = -1) -> None:

@@ -115,8 +115,9 @@ def build_train_loader(dataset: Dataset[Any], opt: dict[str, Any]) -> tuple[Data
     if len(order) < batch:
         needed = math.ceil(batch * opt["world_size"] / max(1, size))
         raise ValueError(
-            f"datasets:train holds {size} samples, which do not fill a batch of {batch} on each of {opt['world_size']} "
-            f"processes.\nSet datasets:train:dataset_enlarge_ratio to {needed} or more, or a smaller batch_size_per_gpu."
+            f"datasets:train holds {size} samples, which do not fill a batch of {batch} "
+            f"on each of {opt['world_size']} processes.\n"
+            f"Set datasets:train:dataset_enlarge_ratio to {needed} or more, or a smaller batch_size_per_gpu."
         )
     loader: DataLoader[Any] = DataLoader(
         SeededDataset(dataset),

@@ -44,7 +44,9 @@ class Experiment:
             if fresh and folder.exists():
                 archived = folder.with_name(f"{folder.name}_archived_{time.strftime('%Y%m%d_%H%M%S')}")
                 folder.rename(archived)
-                get_root_logger().info(f"{folder} exists; renamed to {archived.name}. (--auto_resume would go on there.)")
+                get_root_logger().info(
+                    f"{folder} exists; renamed to {archived.name}. (--auto_resume would go on there.)"
+                )
         for key in ("models", "training_states", "visualization"):
             Path(self.opt["path"][key]).mkdir(parents=True, exist_ok=True)
         content = yaml.safe_dump(_plain(self.opt), sort_keys=False, allow_unicode=True)

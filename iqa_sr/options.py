@@ -112,7 +112,7 @@ def _at(mark: Any) -> str:
 def _load_yaml(path: Path) -> dict[str, Any]:
     try:
         with path.open(encoding="utf-8") as file:
-            content = yaml.load(file, Loader=_Loader)  # noqa: S506 - a SafeLoader
+            content = yaml.load(file, Loader=_Loader)
     except FileNotFoundError:
         folder = path.parent
         beside = [str(file) for file in folder.glob("*.yml")] if folder.is_dir() else []
@@ -124,7 +124,9 @@ def _load_yaml(path: Path) -> dict[str, Any]:
     except UnicodeDecodeError as error:
         raise OptionError(f"{path}: not a text file ({error})") from error
     if not isinstance(content, dict):
-        raise OptionError(f"{path}: expected sections with keys (name, datasets, train, ...), got {type(content).__name__}")
+        raise OptionError(
+            f"{path}: expected sections with keys (name, datasets, train, ...), got {type(content).__name__}"
+        )
     return content
 
 
@@ -180,7 +182,9 @@ def apply_overrides(options: dict[str, Any], overrides: Iterable[str]) -> dict[s
         for depth, key in enumerate(path[:-1]):
             if not isinstance(section.get(key), dict):
                 where = ":".join(path[: depth + 1])
-                raise OptionError(f"--force_yml {entry}: there is no section {where}; {nearest(key, _sections(section))}")
+                raise OptionError(
+                    f"--force_yml {entry}: there is no section {where}; {nearest(key, _sections(section))}"
+                )
             section[key] = dict(section[key])
             section = section[key]
         section[path[-1]] = _value(text)
@@ -189,7 +193,7 @@ def apply_overrides(options: dict[str, Any], overrides: Iterable[str]) -> dict[s
 
 def _value(text: str) -> Any:
     """The text read as YAML; BasicSR's `none` is accepted for null."""
-    return None if text.strip().lower() == "none" else yaml.load(text, Loader=_Loader)  # noqa: S506 - a SafeLoader
+    return None if text.strip().lower() == "none" else yaml.load(text, Loader=_Loader)
 
 
 def _sections(section: Mapping[str, Any]) -> list[str]:

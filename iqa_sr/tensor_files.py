@@ -44,10 +44,19 @@ def write_tensor_file(content: Any, path: str | Path) -> None:
     try:
         write_whole(path, save)
     except (OSError, RuntimeError) as error:
-        reason = error.strerror if isinstance(error, OSError) and error.strerror else error
         raise OSError(
-            f"cannot write {path}: {reason}\nFree space or choose another place, then go on with --auto_resume."
+            f"cannot write {path}: {_reason(error)}\nFree space or choose another place, then go on with --auto_resume."
         ) from error
+
+
+def _reason(error: BaseException) -> str:
+    """The operating system's own words, also where torch's writer stumbled afterwards and hides them."""
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, OSError) and cause.strerror:
+            return cause.strerror
+        cause = cause.__cause__ or cause.__context__
+    return str(error)
 
 
 def read_tensor_file(path: str | Path, device: torch.device | str = "cpu") -> Any:
@@ -70,7 +79,8 @@ def read_tensor_file(path: str | Path, device: torch.device | str = "cpu") -> An
             "Ask its author for a file with a plain state dict, or convert it on a machine that you trust it on."
         ) from error
     except (RuntimeError, EOFError, KeyError, zipfile.BadZipFile) as error:
-        raise ValueError(f"{path} is truncated or not a file of tensors ({str(error).splitlines()[0]})") from error
+        reason = (str(error).splitlines() or ["empty"])[0]
+        raise ValueError(f"{path} is truncated or not a file of tensors ({reason})") from error
 
 
 def select_state_dict(content: Any, path: str | Path, param_key: str | None) -> dict[str, Tensor]:

@@ -105,5 +105,3 @@ def _resume_state(opt: dict[str, Any]) -> dict[str, Any] | None:
     # The state's own folder holds its networks, also when it belongs to another experiment.
     point_at_networks(opt, state["iter"], Path(path).resolve().parent)
     return state
-
-

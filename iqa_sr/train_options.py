@@ -1,4 +1,4 @@
-"""The options of a training run: BasicSR's `opt` mapping made from an option file, and our sections checked strictly."""
+"""The options of a training run: BasicSR's `opt` mapping made from an option file, our sections checked strictly."""
 
 import inspect
 import os
@@ -81,7 +81,9 @@ def losses_of(train: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
     return {key.removesuffix("_opt"): dict(value) for key, value in train.items() if key.endswith("_opt") and value}
 
 
-def check_arguments(target: Callable[..., Any], values: Mapping[str, Any], path: str, given: Iterable[str] = ()) -> None:
+def check_arguments(
+    target: Callable[..., Any], values: Mapping[str, Any], path: str, given: Iterable[str] = ()
+) -> None:
     """Check the keys of a section against the arguments of the class or function that it describes.
 
     Args:

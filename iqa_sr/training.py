@@ -6,7 +6,6 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from types import FrameType
 from typing import Any
 
@@ -149,7 +148,7 @@ def _iterate(
 
 
 def _keep(opt: dict[str, Any], run: Run, experiment: Experiment, iteration: int, stop: bool) -> None:
-    """Validate and save where it is due; the state is written after the validation, so that it holds its best values."""
+    """Validate and save where it is due; the state comes after the validation, so that it holds its best values."""
     last = iteration >= opt["train"]["total_iter"]
     due_save = iteration % opt["logger"]["save_checkpoint_freq"] == 0
     due_val = bool(run.val_loaders) and opt.get("val") is not None

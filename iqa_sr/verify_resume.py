@@ -1,4 +1,4 @@
-"""`iqa-sr verify-resume`: shows on a user's own options that an interrupted and resumed run is the uninterrupted one."""
+"""`iqa-sr verify-resume`: shows on a user's own options that a resumed run is the uninterrupted one, bit by bit."""
 
 import shutil
 import subprocess
@@ -47,7 +47,9 @@ def verify_resume(option_file: str, interrupt_at: int, overrides: Sequence[str] 
                 path.unlink()
         print(f"2/2: going on from iteration {interrupt_at} in a new process", flush=True)
         _train(option_file, root / "resumed", interrupt_at, overrides, ["--auto_resume"])
-        files = sorted(path.relative_to(whole) for path in whole.rglob(f"*{total}.*") if path.suffix in (".pth", ".state"))
+        files = sorted(
+            path.relative_to(whole) for path in whole.rglob(f"*{total}.*") if path.suffix in (".pth", ".state")
+        )
         found = [line for file in files for line in _compare(whole / file, resumed / file)]
     compared = ", ".join(str(file) for file in files)
     if found:

@@ -34,7 +34,9 @@ class WeightFile:
 
 def _torchvision(name: str, megabytes: float) -> WeightFile:
     prefix = name.removesuffix(".pth").rsplit("-", 1)[1]
-    return WeightFile(name, megabytes, f"https://download.pytorch.org/models/{name}", prefix, "BSD-3-Clause (torchvision)")
+    return WeightFile(
+        name, megabytes, f"https://download.pytorch.org/models/{name}", prefix, "BSD-3-Clause (torchvision)"
+    )
 
 
 WEIGHT_FILES = {

@@ -66,7 +66,9 @@ def test_only_one_module_imports_basicsr():
 
 
 def test_losses_and_samplers_are_never_top_level_names():
-    files = [path for _, path in sources()] + list((ROOT / "tests").glob("*.py")) + list((ROOT / "benchmarks").glob("*.py"))
+    files = (
+        [path for _, path in sources()] + list((ROOT / "tests").glob("*.py")) + list((ROOT / "benchmarks").glob("*.py"))
+    )
     guilty = [path for path in files for module in imported(path) if module.split(".")[0] in ("losses", "samplers")]
     assert not guilty
 
@@ -74,7 +76,7 @@ def test_losses_and_samplers_are_never_top_level_names():
 def test_metrics_losses_samplers_and_scoring_work_without_basicsr():
     code = (
         "import sys; sys.modules['basicsr'] = None\n"
-        "import iqa_sr.metrics, iqa_sr.losses, iqa_sr.losses.lpips_loss, iqa_sr.samplers, iqa_sr.scoring, iqa_sr.score_table\n"
+        "import iqa_sr.metrics, iqa_sr.losses.lpips_loss, iqa_sr.samplers, iqa_sr.scoring, iqa_sr.score_table\n"
         "from iqa_sr.metrics import create_metric\n"
         "import torch; print(create_metric('psnr')(torch.rand(1, 3, 8, 8), torch.rand(1, 3, 8, 8)).shape)"
     )

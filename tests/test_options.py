@@ -25,9 +25,21 @@ def write(folder, name, text):
 
 
 def test_floats_without_a_point_are_numbers(tmp_path):
-    path = write(tmp_path, "a.yml", "lr: 1e-4\nbig: 3e5\nnegative: -2E+3\nplain: 0.5\nname: 1e4x\nflag: yes\nfloat: !!float 1e-3\n")
+    path = write(
+        tmp_path,
+        "a.yml",
+        "lr: 1e-4\nbig: 3e5\nnegative: -2E+3\nplain: 0.5\nname: 1e4x\nflag: yes\nfloat: !!float 1e-3\n",
+    )
     read = read_option_file(path)
-    assert read == {"lr": 1e-4, "big": 3e5, "negative": -2000.0, "plain": 0.5, "name": "1e4x", "flag": True, "float": 1e-3}
+    assert read == {
+        "lr": 1e-4,
+        "big": 3e5,
+        "negative": -2000.0,
+        "plain": 0.5,
+        "name": "1e4x",
+        "flag": True,
+        "float": 1e-3,
+    }
 
 
 def test_a_base_is_merged_key_by_key(tmp_path):

@@ -15,7 +15,7 @@ from iqa_sr.models.sampler_statistics import SamplerStatistics
 from iqa_sr.models.validation import Validation
 from iqa_sr.options import OptionError, nearest
 from iqa_sr.samplers import build_sampler
-from iqa_sr.samplers.base import Candidates, Choice, crop_windows
+from iqa_sr.samplers.base import Candidates, Choice, GroundTruthSampler, crop_windows
 from iqa_sr.train_options import check_arguments, losses_of, read_train_section
 
 __all__ = ["IQASRModel"]
@@ -50,9 +50,7 @@ class IQASRModel(BaseModel):
         path = self.opt["path"]
         if path.get(f"pretrain_network_{letter}"):
             key = path.get(f"param_key_{letter}", "params")
-            self.load_network(
-                network, path[f"pretrain_network_{letter}"], path.get(f"strict_load_{letter}", True), key
-            )
+            self.load_network(network, path[f"pretrain_network_{letter}"], path.get(f"strict_load_{letter}", True), key)
         if self.opt["train"].get("channels_last"):
             network = network.to(memory_format=torch.channels_last)
         return cast(nn.Module, self.model_to_device(network))
@@ -98,7 +96,9 @@ class IQASRModel(BaseModel):
 
     def _prepare_data(self) -> None:
         section = self.opt["datasets"]["train"]
-        self.sampler, self.degradation, self.statistics = None, None, None
+        self.sampler: GroundTruthSampler | None = None
+        self.degradation: Degradation | None = None
+        self.statistics: SamplerStatistics | None = None
         if section["type"] == "MultiGTDataset":
             self.sampler = build_sampler(section.get("sampler", {"type": "original"}), "datasets:train:sampler")
             self.degradation = build_degradation(section.get("degradation", {"type": "bicubic"}), self.opt["scale"])
@@ -117,7 +117,7 @@ class IQASRModel(BaseModel):
                 self.lq, self.gt = self._lq(data), self._choose(data)
         else:
             self.lq = self._move(data["lq"])
-            self.gt = self._move(data["gt"]) if "gt" in data else None
+            self.gt = self._move(data["gt"])
 
     def _move(self, tensor: Tensor) -> Tensor:
         return tensor.to(self.device, non_blocking=True)
@@ -134,9 +134,7 @@ class IQASRModel(BaseModel):
     def _choose(self, data: Mapping[str, Any]) -> Tensor:
         assert self.sampler is not None
         crop = self.opt["datasets"]["train"]["gt_size"]
-        candidates = Candidates(
-            self._move(data["gts"]), self._move(data["gts_valid"]), data["gts_offset"], crop
-        )
+        candidates = Candidates(self._move(data["gts"]), self._move(data["gts_valid"]), data["gts_offset"], crop)
         choice = self.sampler.choose(candidates)
         if self.statistics is not None:
             self._count(choice, data)
@@ -159,7 +157,7 @@ class IQASRModel(BaseModel):
     # --- One iteration ------------------------------------------------------------------------------------------------
 
     def optimize_parameters(self, current_iter: int) -> None:
-        """One step of the generator and, with `gan_opt`, one of the discriminator; a step that is not finite is skipped."""
+        """One step of the generator and, with `gan_opt`, of the discriminator; one that is not finite is skipped."""
         if len(self.lq) % self.settings.accumulate:
             raise OptionError(
                 f"train:accumulate: expected a divisor of the batch {len(self.lq)}, got {self.settings.accumulate}"
@@ -271,7 +269,7 @@ class IQASRModel(BaseModel):
 
     def get_current_log(self) -> dict[str, float]:
         """The losses of the last iteration, and what the sampler did since the last call."""
-        report = self.statistics.report() if self.statistics is not None else {}
+        report: dict[str, float] = self.statistics.report() if self.statistics is not None else {}
         if self.statistics is not None:
             self.statistics.reset()
         return {**self.log_dict, **report}
@@ -332,9 +330,9 @@ class IQASRModel(BaseModel):
         get_root_logger().info("\n".join(lines))
 
     def get_current_visuals(self) -> dict[str, Tensor]:
-        """LQ, result and, where there is one, ground truth, on the CPU."""
+        """LQ, result and ground truth, on the CPU."""
         visuals = {"lq": self.lq, "result": self.output, "gt": self.gt}
-        return {name: picture.detach().cpu() for name, picture in visuals.items() if picture is not None}
+        return {name: picture.detach().cpu() for name, picture in visuals.items()}
 
     # --- Saving -------------------------------------------------------------------------------------------------------
 

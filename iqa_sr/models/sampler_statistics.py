@@ -53,7 +53,9 @@ class SamplerStatistics:
     def report(self) -> dict[str, float]:
         """The share of each folder and the mean qualities, by the names that TensorBoard shows; empty if no batch."""
         total = sum(self.chosen)
-        shares = {f"sampler/share_{name}": n / total for name, n in zip(self.folders, self.chosen, strict=True) if total}
+        shares = {
+            f"sampler/share_{name}": n / total for name, n in zip(self.folders, self.chosen, strict=True) if total
+        }
         return shares | {f"sampler/{name}": value / n for name, (value, n) in self.sums.items() if n}
 
     def state(self) -> dict[str, Any]:
