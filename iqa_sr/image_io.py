@@ -8,7 +8,6 @@ are ignored, as everywhere in this field.
 import io
 import os
 import struct
-import warnings
 from pathlib import Path
 
 import cv2
@@ -179,10 +178,8 @@ def _opened(source: str | Path | bytes, name: str) -> Image.Image:
     """The picture with its header read and its kind checked."""
     name = name if isinstance(source, bytes) else str(source)
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # damaged EXIF data and large pictures: neither is an error here
-            image = Image.open(io.BytesIO(source) if isinstance(source, bytes) else source)
-            frames = 1 if image.format == "MPO" else getattr(image, "n_frames", 1)  # MPO: a phone's JPEG with previews
+        image = Image.open(io.BytesIO(source) if isinstance(source, bytes) else source)
+        frames = 1 if image.format == "MPO" else getattr(image, "n_frames", 1)  # MPO: a phone's JPEG with previews
     except FileNotFoundError:
         raise FileNotFoundError(f"picture {name} does not exist") from None
     except (IsADirectoryError, PermissionError):

@@ -10,11 +10,11 @@ ROOT = Path(__file__).parent.parent
 # In this order: a module may import modules of its own or an earlier rank. A name stands for a file or a folder.
 RANKS = [
     ["__init__", "archs", "command_errors", "cpu_threads", "image_io", "options", "random_state", "tensor_files"],
-    ["weights", "distributed", "train_arguments"],
+    ["resize", "jpeg", "degradation_kernels", "degradation_noise", "weights", "distributed", "train_arguments"],
     ["metrics"],
     ["data.records", "data.problems", "data.storage", "data.manifest", "data.check", "score_table", "losses"],
-    ["samplers", "scoring", "jpeg", "resize", "degradation_kernels", "degradation_options", "degradation"],
-    ["data", "basicsr_api", "train_options", "checkpoint"],
+    ["samplers", "scoring", "degradation_options", "degradation"],
+    ["data", "basicsr_api", "train_options"],
     ["models", "data_order"],
     ["plugin", "run_log", "training_state", "experiment", "run_checks", "training", "dry_run", "verify_resume"],
     ["train_command", "cli"],
