@@ -8,6 +8,7 @@ says what it is for. A BasicSR that has the cure already (basicsr-fixed, git mas
 import importlib
 import sys
 import types
+import warnings
 from collections.abc import Callable, Mapping
 from functools import wraps
 from typing import Any, cast
@@ -123,6 +124,8 @@ def accommodate() -> None:
     if _original:
         return
     _original["save_network"] = BaseModel.save_network
+    # SwinIR's own use of meshgrid; nothing that a user could do about it.
+    warnings.filterwarnings("ignore", message="torch.meshgrid", category=UserWarning)
     _accommodate_files()
     _accommodate_optimisation()
     _accommodate_devices()
@@ -212,7 +215,9 @@ def _update_learning_rate(self: Any, current_iter: int, warmup_iter: int = -1) -
         if current_iter > 1:
             # MultiStepRestartLR multiplies the rate that it finds in the optimiser: give it the unscaled one.
             _set_rates(scheduler, scheduler.get_last_lr(), 1.0)
-            scheduler.step()
+            with warnings.catch_warnings():  # torch counts steps; one that is skipped as not finite is no wrong order
+                warnings.filterwarnings("ignore", "Detected call of `lr_scheduler.step", UserWarning)
+                scheduler.step()
         if current_iter < warmup_iter:
             _set_rates(scheduler, scheduler.get_last_lr(), current_iter / warmup_iter)
 

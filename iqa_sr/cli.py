@@ -64,9 +64,115 @@ def _verify_resume(chosen: argparse.Namespace) -> int:
     return verify_resume(chosen.opt, chosen.at, chosen.force_yml)
 
 
+# --- Data -------------------------------------------------------------------------------------------------------------
+
+
+def _add_check_data(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("-opt", required=True, metavar="FILE", help="option file (YAML)")
+    parser.add_argument("--force_yml", nargs="+", default=[], metavar="KEY=VALUE", help="as for training")
+
+
+def _check_data(chosen: argparse.Namespace) -> int:
+    from iqa_sr.data_command import check_option_file
+
+    return check_option_file(chosen.opt, chosen.force_yml)
+
+
+def _add_make_sample(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--output", default="datasets/sample", metavar="DIR", help="default: datasets/sample")
+
+
+def _make_sample(chosen: argparse.Namespace) -> int:
+    from pathlib import Path
+
+    from iqa_sr.data.sample import make_sample
+
+    if Path(chosen.output).exists():
+        raise FileExistsError(f"--output {chosen.output} exists already; nothing was written")
+    make_sample(chosen.output)
+    print(f"made {chosen.output}: train/ and val/, each with original/ and 01/ to 04/ (README.txt names the sources)")
+    return 0
+
+
+def _add_make_gts(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--input", required=True, metavar="DIR", help="folder of pictures")
+    parser.add_argument("--output", required=True, metavar="DIR", help="root of the data set: original/, 01/, 02/, ...")
+    parser.add_argument(
+        "--enhancer",
+        action="append",
+        metavar="NAME",
+        help="one for each folder, in order: unsharp, detail, nlm-sharp, clahe (the default), or a network's file",
+    )
+    parser.add_argument("--device", default="cpu", help="where networks run (default cpu)")
+    parser.add_argument("--overwrite", action="store_true", help="make again what is there already")
+
+
+def _make_gts(chosen: argparse.Namespace) -> int:
+    from iqa_sr.data.enhancers import ENHANCERS, make_gts
+
+    names = chosen.enhancer or list(ENHANCERS)
+    made = make_gts(chosen.input, chosen.output, names, overwrite=chosen.overwrite, device=chosen.device)
+    print(made.summary())
+    return 1 if made.failed else 0
+
+
+def _add_select_patches(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--input", required=True, metavar="DIR", help="folder of pictures, or a data set with versions")
+    parser.add_argument("--output", required=True, metavar="DIR", help="where the patches go")
+    for name, value, text in (
+        ("--size", 512, "side of a patch in pixels"),
+        ("--stride", 288, "distance of the places in pixels"),
+        ("--jitter", 16, "largest random move of a place in pixels"),
+        ("--seed", 0, "of the random moves"),
+    ):
+        parser.add_argument(name, type=int, default=value, metavar="N", help=f"{text} (default {value})")
+    parser.add_argument("--min-std", type=float, default=30, metavar="X", help="grey standard deviation (default 30)")
+    parser.add_argument("--min-laplacian", type=float, default=30, metavar="X", help="Laplacian variance (default 30)")
+
+
+def _select_patches(chosen: argparse.Namespace) -> int:
+    from iqa_sr.data.patches import select_patches
+
+    names = ("size", "stride", "jitter", "min_std", "min_laplacian", "seed")
+    print(select_patches(chosen.input, chosen.output, **{name: getattr(chosen, name) for name in names}).summary())
+    return 0
+
+
+# --- Scores -----------------------------------------------------------------------------------------------------------
+
+
+def _add_score(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("root", metavar="DIR", help="folder that is searched for pictures, with its sub-folders")
+    parser.add_argument("--metric", required=True, metavar="NAMES", help="no-reference metrics, separated by commas")
+    parser.add_argument("--output", required=True, metavar="FILE", help="score table (.csv); what is in it is kept")
+    parser.add_argument("--batch", type=int, default=8, metavar="N", help="pictures of one size at a time (default 8)")
+
+
+def _score(chosen: argparse.Namespace) -> int:
+    from iqa_sr.data_command import score_folder
+
+    return score_folder(chosen.root, chosen.metric.split(","), chosen.output, chosen.batch)
+
+
+def _add_nothing(parser: argparse.ArgumentParser) -> None:
+    """No arguments."""
+
+
+def _metrics(chosen: argparse.Namespace) -> int:
+    from iqa_sr.data_command import print_metrics
+
+    return print_metrics()
+
+
 COMMANDS: dict[str, tuple[Add, Callable[[argparse.Namespace], int], str]] = {
     "train": (_add_train, _train, "train a network, as train_sr.py does"),
     "verify-resume": (_add_verify_resume, _verify_resume, "prove that an interrupted run goes on bit by bit"),
+    "check-data": (_add_check_data, _check_data, "check the data sets of an option file, list every problem"),
+    "make-sample": (_add_make_sample, _make_sample, "make the sample data set from scikit-image's photographs"),
+    "make-gts": (_add_make_gts, _make_gts, "make enhanced ground truths from a folder of pictures"),
+    "select-patches": (_add_select_patches, _select_patches, "cut pictures into detailed patches (HGGT's rule)"),
+    "score": (_add_score, _score, "score the pictures of a folder into a table"),
+    "metrics": (_add_nothing, _metrics, "list the metrics"),
 }
 
 if __name__ == "__main__":

@@ -186,7 +186,7 @@ def _add_paths(opt: dict[str, Any]) -> None:
     for key, value in path.items():
         if isinstance(value, str) and any(switch in key for switch in PATH_SWITCHES):
             path[key] = str(Path(value).expanduser())
-    root = Path(path.get("experiments_root") or Path(opt["root_path"]) / "experiments" / opt["name"])
+    root = Path(path.get("experiments_root") or Path(opt["root_path"]) / "experiments") / opt["name"]
     path["experiments_root"] = str(root)
     path["log"] = str(root)
     for folder in ("models", "training_states", "visualization"):

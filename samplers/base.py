@@ -1,6 +1,7 @@
 """What every ground-truth sampler is: two small steps, one in the loader's worker, one on the device."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -78,6 +79,16 @@ class GroundTruthSampler(ABC):
     def usable(self, record: Record) -> bool:
         """Whether the sampler can choose for this record; records where it cannot are left out, and counted."""
         return True
+
+    def check(self, records: Sequence[Record]) -> None:  # noqa: B027 - most samplers need nothing
+        """Stop before training if the sampler cannot work with these data.
+
+        Args:
+            records: All records of the data set, also those for which `usable` does not hold.
+
+        Raises:
+            ValueError: If something is missing, for example scores; the text says how much and what to do.
+        """
 
     def window(self, crop: int) -> int:
         """Side in pixels of the window around a crop that `choose` needs; at least `crop`."""

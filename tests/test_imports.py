@@ -12,12 +12,21 @@ RANKS = [
     ["__init__", "archs", "command_errors", "cpu_threads", "image_io", "options", "random_state", "tensor_files"],
     ["resize", "jpeg", "degradation_kernels", "degradation_noise", "weights", "distributed", "train_arguments"],
     ["metrics"],
-    ["data.records", "data.problems", "data.storage", "data.manifest", "data.check", "score_table", "losses"],
+    [
+        "data.records",
+        "data.problems",
+        "data.storage",
+        "data.labels",
+        "data.layout",
+        "data.manifest",
+        "score_table",
+        "losses",
+    ],
     ["samplers", "scoring", "degradation_options", "degradation"],
     ["data", "basicsr_api", "train_options"],
     ["models", "data_order"],
     ["plugin", "run_log", "training_state", "experiment", "run_checks", "training", "dry_run", "verify_resume"],
-    ["train_command", "cli"],
+    ["data_command", "train_command", "cli"],
 ]
 
 

@@ -231,6 +231,17 @@ def test_labels_that_do_not_fit(tmp_path):
     assert "no label of p1 for 02" in report and "no label of p2 for 01, 02" in report
 
 
+def test_labels_of_versions_that_are_left_out(tmp_path):
+    write_groups(tmp_path, count=2, size=16)
+    write_labels(tmp_path / "labels", {f"p{number}": {"01": "PPP", "02": "NNN"} for number in range(2)})
+    chosen = manifest_of(tmp_path, gt_folders=("01",))
+    assert not chosen.problems and [record.positives for record in chosen.records] == [(1,), (1,)]
+    (tmp_path / "02" / "p1_02.png").unlink()
+    assert not manifest_of(tmp_path, allow_incomplete_groups=True).problems
+    counts = manifest_of(tmp_path).problems.counts()
+    assert counts == {"missing partner": 1, "label for an unknown picture": 1}
+
+
 # --- Problems ---------------------------------------------------------------------------------------------------------
 
 
@@ -327,7 +338,7 @@ def test_records_that_the_sampler_cannot_use(tmp_path):
     assert [record.name for record in report.dropped] == ["p1"]
     assert "1 left out because the sampler cannot use them" in report.summary()
     none = check_data(GroundTruthOptions(dataroot_gt=tmp_path / "original"), 2, 32, Whole(positives=True))
-    with pytest.raises(ValueError, match="the sampler whole can use none of the 2 groups"):
+    with pytest.raises(ValueError, match="datasets:train: the sampler whole can use none of the 2 groups .* no labels"):
         none.raise_if_bad()
 
 

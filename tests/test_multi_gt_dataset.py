@@ -16,6 +16,7 @@ from iqa_sr.data.windows import Symmetry, cut_padded, draw_position, draw_symmet
 from iqa_sr.degradation import build_degradation
 from iqa_sr.image_io import to_tensor
 from iqa_sr.options import OptionError
+from iqa_sr.score_table import MetricFacts, ScoreRow, ScoreTable
 from tests.fixture_data import picture, save, write_groups, write_labels
 from tests.test_manifest import write_lmdb
 
@@ -245,6 +246,25 @@ def test_groups_of_different_sizes(tmp_path):
     assert draw(data, 0)["gts"].shape == small["gts"].shape
 
 
+def softmax(root, paths):
+    """A softmax sampler for which only these pictures have a score, which is their number."""
+    rows = [ScoreRow("", path, "", "judge", float(number)) for number, path in enumerate(paths)]
+    ScoreTable([MetricFacts("judge", higher_is_better=False)], rows).write(root / "scores.csv")
+    return {"type": "softmax-all", "scores": str(root / "scores.csv"), "metric": "judge"}
+
+
+def test_offline_qualities_come_along(tmp_path):
+    write_coordinates(tmp_path, count=2)
+    (tmp_path / "02" / "p1_02.png").unlink()
+    paths = ["original/p0.png", "01/p0_01.png", "02/p0_02.png", "original/p1.png", "01/p1_01.png"]
+    data = dataset(tmp_path, sampler=softmax(tmp_path, paths), allow_incomplete_groups=True)
+    full, small = draw(data, 0)["qualities"], draw(data, 1)["qualities"]
+    assert full.dtype == torch.float32 and full.tolist() == [0, -1, -2]
+    assert small[:2].tolist() == [-3, -4] and small[2].isnan()
+    with pytest.raises(ValueError, match=r"1 of 5 ground truths have no judge score .*\n.*iqa-sr score"):
+        dataset(tmp_path, sampler=softmax(tmp_path, paths[:4]), allow_incomplete_groups=True)
+
+
 def test_16_bit_and_grey_versions_mix(tmp_path):
     pixels = coordinates(64, 64, 7)
     save(tmp_path / "original" / "p.png", pixels)
@@ -427,7 +447,7 @@ def test_wrong_data(tmp_path):
     write_groups(tmp_path / "window", count=1, size=64)
     with pytest.raises(DataError, match=r"smaller than the \d+ px window that argmax-online scores"):
         dataset(tmp_path / "window", sampler=ARGMAX)
-    with pytest.raises(ValueError, match="positives"):
+    with pytest.raises(ValueError, match=r"the sampler positives can use none .* no labels\.\n.*datasets:train:labels"):
         dataset(tmp_path / "window", sampler={"type": "positives"})
     with pytest.raises(FileNotFoundError, match="datasets:train:dataroot_gt"):
         dataset(tmp_path / "gone")

@@ -42,7 +42,9 @@ def test_it_runs_to_its_end_and_resumes_exactly(df2k, file):
     total, half = options["train"]["total_iter"], int(options["logger"]["save_checkpoint_freq"])
     assert main(command) == 0
     root = Path("experiments") / options["name"]
-    whole = {path.name: read_tensor_file(path) for path in root.rglob(f"*{total}.*") if path.suffix in (".pth", ".state")}
+    whole = {
+        path.name: read_tensor_file(path) for path in root.rglob(f"*{total}.*") if path.suffix in (".pth", ".state")
+    }
     assert whole[f"{total}.state"]["iter"] == total and f"net_g_{total}.pth" in whole
     for name in whole:
         next(root.rglob(name)).unlink()
@@ -90,7 +92,9 @@ def test_warm_up_ends_at_the_full_rate(df2k):
 
 
 def test_our_metrics_and_losses_fit_into_stock_option_files(df2k):
-    forced = ["val:metrics={psnr: {type: calculate_iqa, metric: psnr, crop_border: 4}, ref: {type: calculate_psnr, crop_border: 4}}"]
+    forced = [
+        "val:metrics={psnr: {type: calculate_iqa, metric: psnr, crop_border: 4}, ref: {type: calculate_psnr, crop_border: 4}}"
+    ]
     assert main(["-opt", str(OPTIONS / "train_SwinIR_SRx4_scratch.yml"), "--force_yml", *forced]) == 0
     table = ScoreTable.read(next(Path("experiments").glob("*/scores.csv")))
     assert table.mean("6", "psnr") == pytest.approx(table.mean("6", "ref"), abs=1e-3)

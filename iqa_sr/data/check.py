@@ -110,7 +110,7 @@ def check_manifest(
     usable = [sampler is None or sampler.usable(record) for record in manifest.records]
     records = tuple(record for record, fine in zip(manifest.records, usable, strict=True) if fine)
     dropped = tuple(record for record, fine in zip(manifest.records, usable, strict=True) if not fine)
-    refusal = None if sampler is None else _refusal(sampler, manifest.records, records)
+    refusal = None if sampler is None else _refusal(sampler, manifest, records, where)
     candidates = 1
     if sampler is not None and refusal is None:
         candidates = _largest_shortlist(sampler, records)
@@ -144,17 +144,22 @@ def _check_lq(manifest: Manifest, scale: int, problems: DataProblems) -> None:
 
 
 def _refusal(
-    sampler: GroundTruthSampler, everything: Sequence[Record], usable: Sequence[Record]
+    sampler: GroundTruthSampler, manifest: Manifest, usable: Sequence[Record], where: str
 ) -> ValueError | OSError | None:
-    check = getattr(sampler, "check", None)
+    """The error of a sampler that cannot work with these data."""
     try:
-        if check is not None:
-            check(everything)
+        sampler.check(manifest.records)
     except (ValueError, OSError) as error:
         return error
-    if everything and not usable:
-        return ValueError(f"the sampler {sampler.name} can use none of the {len(everything)} groups of pictures")
-    return None
+    if usable or not manifest.records:
+        return None
+    reason = "none has a ground truth that it may choose"
+    if not any(gt.label for record in manifest.records for gt in record.ground_truths):
+        reason = (
+            f"there are no labels.\nPut HGGT's label files beside the pictures, or name their folder: {where}:labels"
+        )
+    count = len(manifest.records)
+    return ValueError(f"{where}: the sampler {sampler.name} can use none of the {count} groups of pictures: {reason}")
 
 
 def _check_window(records: Sequence[Record], crop: int, window: int, sampler: str, problems: DataProblems) -> None:

@@ -30,7 +30,8 @@ class Manifest:
 
     Attributes:
         root: Where the ground truths' paths start.
-        records: The groups of pictures that belong together, sorted by name; those without problems.
+        records: The groups of pictures that belong together, sorted by name; without those of which a file cannot be
+            read or has another size.
         folders: Names of all versions, the original's first.
         problems: Everything that is wrong; training must not start if there is anything.
         lq_root: Where the ready LQ files' paths start, or None.
@@ -88,7 +89,7 @@ def read_manifest(
     if options.dataroot_lq:
         files += [(open_folder(options.dataroot_lq), key) for key in lq.values()]
     sizes = _inspect_all(files, problems, progress, decode_all)
-    labels, notes = _read_labels(parts, groups, options.original_folder, problems)
+    labels, notes = _read_labels(parts, groups, options, problems)
     root = options.dataroot_gt
     records = [_record(group, root, sizes, labels, lq, problems) for group in groups]
     return Manifest(
@@ -218,7 +219,7 @@ def _inspect_all(files: list[_File], problems: DataProblems, progress: bool, dec
 
 
 def _read_labels(
-    parts: list[Part], groups: list[_Group], original: str, problems: DataProblems
+    parts: list[Part], groups: list[_Group], options: GroundTruthOptions, problems: DataProblems
 ) -> tuple[dict[tuple[str, str], Label], list[str]]:
     """The label of each `(record, version)`, and notes; nothing at all where no part has labels."""
     labels: dict[tuple[str, str], Label] = {}
@@ -232,7 +233,7 @@ def _read_labels(
         members = {group.name: group for group in groups if group.part is part}
         votes = read_votes(part.labels, problems)
         annotators = sum(1 for folder in part.labels.iterdir() if any(folder.glob("*.json")))
-        _compare_labels(part.labels, votes, members, original, problems)
+        _compare_labels(part, votes, members, options, problems)
         for name in members.keys() & votes.keys():
             given = votes[name]
             incomplete += any(len(one) < annotators for one in given.values())
@@ -242,18 +243,22 @@ def _read_labels(
 
 
 def _compare_labels(
-    folder: Path, votes: Votes, members: Mapping[str, _Group], original: str, problems: DataProblems
+    part: Part, votes: Votes, members: Mapping[str, _Group], options: GroundTruthOptions, problems: DataProblems
 ) -> None:
+    """Labels without a picture and pictures without a label; versions that are left out on purpose are neither."""
     for name in sorted(votes.keys() - members.keys()):
-        problems.add("label for an unknown picture", f"{folder}/*/{name}.json: there is no original {name}")
+        problems.add("label for an unknown picture", f"{part.labels}/*/{name}.json: there is no original {name}")
     for name, group in members.items():
-        given = votes.get(name, {})
-        for version in sorted(given.keys() - group.keys.keys()):
-            text = f"{folder}/*/{name}.json: labels version {version}, but there is no such picture"
+        labelled, present = votes.get(name, {}).keys(), group.keys.keys()
+        unknown = labelled - (part.folders.keys() if options.allow_incomplete_groups else present)
+        if options.gt_folders is not None:
+            unknown &= part.folders.keys()
+        for version in sorted(unknown):
+            text = f"{part.labels}/*/{name}.json: labels version {version}, but there is no such picture"
             problems.add("label for an unknown picture", text)
-        unlabelled = sorted(group.keys.keys() - given.keys() - {original})
+        unlabelled = sorted(present - labelled - {options.original_folder})
         if unlabelled:
-            problems.add("missing label", f"{folder}: no label of {name} for {', '.join(unlabelled)}")
+            problems.add("missing label", f"{part.labels}: no label of {name} for {', '.join(unlabelled)}")
 
 
 def _record(

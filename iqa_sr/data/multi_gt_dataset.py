@@ -59,7 +59,7 @@ class MultiGTDatasetOptions(GroundTruthOptions):
     use_rot: bool = True
     sampler: dict[str, Any] = Field(default_factory=lambda: {"type": "original"})
     degradation: dict[str, Any] = Field(default_factory=lambda: {"type": "bicubic"})
-    max_bad_share: float = Field(default=0.01, ge=0, le=1)
+    max_bad_share: float = Field(default=0.01, ge=0, lt=1)
     batch_size_per_gpu: int | None = Field(default=None, ge=1)
     num_worker_per_gpu: int | None = Field(default=None, ge=0)
     dataset_enlarge_ratio: float = Field(default=1, gt=0)

@@ -96,6 +96,8 @@ def select_patches(
         raise ValueError(
             f"expected a positive size and stride and a jitter of at least 0, got {size}, {stride}, {jitter}"
         )
+    if not Path(input_dir).is_dir():
+        raise FileNotFoundError(f"--input: the folder {input_dir} does not exist")
     options = GroundTruthOptions(dataroot_gt=Path(input_dir), allow_incomplete_groups=True)
     manifest = read_manifest(options, "--input", progress)
     if manifest.problems:

@@ -80,7 +80,7 @@ class QualityMetric(nn.Module):
 
         Raises:
             TypeError: If a picture is not a floating tensor.
-            ValueError: If a shape is wrong, a reference is missing, or a picture is too small; the text has the numbers.
+            ValueError: If a shape is wrong, a reference is missing, or a picture is too small; with the numbers.
         """
         self._check("image", image)
         if self.info.reference == "none":
@@ -90,9 +90,8 @@ class QualityMetric(nn.Module):
         else:
             self._check("reference", reference)
             if reference.shape != image.shape:
-                raise ValueError(
-                    f"{self.info.name}: image {tuple(image.shape)} and reference {tuple(reference.shape)} differ in shape"
-                )
+                shapes = f"image {tuple(image.shape)} and reference {tuple(reference.shape)}"
+                raise ValueError(f"{self.info.name}: {shapes} differ in shape")
         with torch.autocast(image.device.type, enabled=False):
             return self.score(image.float(), None if reference is None else reference.float()).float()
 

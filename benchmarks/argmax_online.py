@@ -1,0 +1,58 @@
+"""A training step with argmax-online ground truths against one with uniform ones, data loading included.
+
+    python benchmarks/argmax_online.py [-opt options/swinir_amo.yml] [--steps 60]
+
+Both runs live in one process and take turns, so that a machine that slows down slows both.
+"""
+
+import argparse
+import statistics
+import time
+from types import SimpleNamespace
+
+from iqa_sr.cpu_threads import prepare_cpu_threads
+
+prepare_cpu_threads()
+
+from iqa_sr.train_command import load_options  # noqa: E402
+from iqa_sr.training import build_run  # noqa: E402
+
+
+class Steps:
+    """The steps of one run, one at a time."""
+
+    def __init__(self, option_file: str, sampler: str) -> None:
+        forced = [f"datasets:train:sampler={sampler}"]
+        opt = load_options(SimpleNamespace(opt=option_file, force_yml=forced, auto_resume=False))
+        self.run = build_run(opt)
+        self.batches = self.run.place.batches()
+        self.iteration = 0
+
+    def seconds(self) -> float:
+        began = time.perf_counter()
+        batch = next(self.batches)
+        self.iteration += 1
+        self.run.model.feed_data(batch)
+        self.run.model.optimize_parameters(self.iteration)
+        return time.perf_counter() - began
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("-opt", default="options/swinir_amo.yml")
+    parser.add_argument("--metric", default="niqe")
+    parser.add_argument("--steps", type=int, default=60)
+    chosen = parser.parse_args()
+    argmax = Steps(chosen.opt, f"{{type: argmax-online, metric: {chosen.metric}}}")
+    uniform = Steps(chosen.opt, "{type: uniform}")
+    for steps in (argmax, uniform):
+        for _ in range(5):
+            steps.seconds()
+    pairs = [(argmax.seconds(), uniform.seconds()) for _ in range(chosen.steps)]
+    medians = [statistics.median(values) for values in zip(*pairs, strict=True)]
+    ratio = statistics.median(one / other for one, other in pairs)
+    print(f"argmax-online {medians[0]:.3f} s, uniform {medians[1]:.3f} s a step: ratio {ratio:.2f} (median of pairs)")
+
+
+if __name__ == "__main__":
+    main()

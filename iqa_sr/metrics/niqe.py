@@ -1,0 +1,302 @@
+"""NIQE: distance of a picture's natural-scene statistics from those of pristine photographs.
+
+With (mu, S) mean and covariance of the 36 features over the picture's blocks and (mu0, S0) those of the pristine
+corpus, NIQE = sqrt((mu - mu0)^T ((S + S0) / 2)^-1 (mu - mu0))  (Eq. 10).
+
+Reference:
+    Mittal, Soundararajan, Bovik: Making a "Completely Blind" Image Quality Analyzer, IEEE Signal Processing Letters
+    20(3), 2013, https://doi.org/10.1109/LSP.2012.2227726. Equation numbers are those of the paper.
+"""
+
+import importlib.util
+import math
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from iqa_sr.metrics.base import MetricInfo, QualityMetric
+from iqa_sr.weights import FOLDER_VARIABLE
+
+__all__ = ["NIQE", "NIQE_BASICSR_INFO", "NIQE_INFO", "pristine_file"]
+
+PARAMETER_FILE = "niqe_pris_params.npz"
+BLOCK = 96
+CACHED_PIXELS = 2**18
+GAUSSIAN = tuple(math.exp(-(k**2) / 2 / (7 / 6) ** 2) for k in range(-3, 4))
+
+
+def _info(name: str, luma: str) -> MetricInfo:
+    return MetricInfo(
+        name=name,
+        reference="none",
+        higher_is_better=False,
+        score_range=(0.0, math.inf),
+        min_size=2 * BLOCK,
+        differentiable=True,
+        code_license="Apache-2.0 (ours, written from the paper)",
+        weights_license="not stated by NIQE's authors; the copy used ships inside BasicSR (Apache-2.0)",
+        paper='Mittal, Soundararajan, Bovik: Making a "Completely Blind" Image Quality Analyzer, IEEE SPL 2013',
+        spec=f"{luma}, rounded; blocks of 96 px; the authors' pristine parameters",
+    )
+
+
+NIQE_INFO = _info("niqe", "YIQ luma 0..255")
+NIQE_BASICSR_INFO = _info("niqe-basicsr", "BT.601 studio-range Y 16..235")
+
+
+def pristine_file() -> Path:
+    """The published parameters: the file inside the installed BasicSR, else one in the folder of IQA_SR_WEIGHTS.
+
+    Raises:
+        FileNotFoundError: If neither is there; the text says what to do.
+    """
+    package = importlib.util.find_spec("basicsr")  # looks it up without importing it
+    places = [Path(folder) / "metrics" for folder in (package.submodule_search_locations or [])] if package else []
+    if os.environ.get(FOLDER_VARIABLE):
+        places.append(Path(os.environ[FOLDER_VARIABLE]))
+    for place in places:
+        if (place / PARAMETER_FILE).is_file():
+            return place / PARAMETER_FILE
+    looked = f"it is not in {' or '.join(map(str, places))}" if places else "which is not installed"
+    raise FileNotFoundError(
+        f"NIQE needs {PARAMETER_FILE} from inside the package basicsr; {looked}.\n"
+        f"Install it with `pip install basicsr`, or set {FOLDER_VARIABLE} to a folder that holds the file."
+    )
+
+
+def _yiq_luma(image: Tensor) -> Tensor:
+    """Grey levels in float32, not rounded to whole ones.
+
+    The weights have three decimals, so that many pixels lie half way between two levels; which way they go moves the
+    score by 1e-3. The reference rounds once per term, as fused multiply-add does; float64 gives that on any device.
+    """
+    red, green, blue = torch.tensor((0.299, 0.587, 0.114)).tolist()
+    luma = (image[:, 0].double() * red).float()
+    luma = (image[:, 1].double() * green + luma).float()
+    return (image[:, 2].double() * blue + luma).float() * 255
+
+
+def _studio_luma(image: Tensor) -> Tensor:
+    """Y of BT.601's YCbCr, 16..235, in float32, not rounded to whole levels."""
+    red, green, blue = image.double().unbind(1)
+    return ((65.481 * red + 128.553 * green + 24.966 * blue + 16) / 255).float() * 255
+
+
+@dataclass(frozen=True)
+class _Variant:
+    """What the two implementations in use do differently.
+
+    The last two matter by where they put a flat pixel, whose difference from its mean is a matter of rounding: among
+    the negative ones or among neither.
+
+    Attributes:
+        luma: From `(N, 3, H, W)` to grey levels.
+        excess: By how much the weights of the 7 x 7 window, rounded to float32, add up to more than 1. It moves the
+            score by 5e-4.
+        precision: Of the filtered pictures.
+    """
+
+    luma: Callable[[Tensor], Tensor]
+    excess: float
+    precision: torch.dtype
+
+
+VARIANTS = {
+    NIQE_INFO.name: _Variant(_yiq_luma, excess=1.135e-8, precision=torch.float64),
+    NIQE_BASICSR_INFO.name: _Variant(_studio_luma, excess=0.0, precision=torch.float32),
+}
+
+
+class NIQE(QualityMetric):
+    """NIQE of each picture; lower is better, pristine photographs have about 3.
+
+    The picture is cut to multiples of 96 px from its top left. In the gradient the rounding of the luma counts as
+    identity and the shape parameters, which come from a table, as constants.
+
+    Differs from the original:
+        * Pictures of fewer than two by two blocks are refused: a covariance needs several.
+        * A feature that no block defines (a flat picture) has its limit for vanishing contrast, 0, so that the score
+          is finite, and bad. The authors' code gives NaN.
+
+    Args:
+        info: `NIQE_INFO` (agrees with IQA-PyTorch's `niqe`) or `NIQE_BASICSR_INFO` (with BasicSR's).
+
+    Raises:
+        FileNotFoundError: If the pristine parameters are not on the machine.
+    """
+
+    pristine_mean: Tensor
+    pristine_covariance: Tensor
+    shapes: Tensor
+
+    def __init__(self, info: MetricInfo = NIQE_INFO) -> None:
+        super().__init__(info)
+        self.variant = VARIANTS[info.name]
+        with np.load(pristine_file(), allow_pickle=False) as file:
+            mean, covariance = file["mu_pris_param"][0], file["cov_pris_param"]
+        self.register_buffer("pristine_mean", torch.from_numpy(mean).double(), persistent=False)
+        self.register_buffer("pristine_covariance", torch.from_numpy(covariance).double(), persistent=False)
+        self.register_buffer("shapes", _shape_table(), persistent=False)
+        self.freeze()
+
+    def score(self, image: Tensor, reference: Tensor | None) -> Tensor:
+        """`(N, 3, H, W)` float32 to `(N,)`; NaN for a picture with pixels that are not finite."""
+        height, width = (side // BLOCK * BLOCK for side in image.shape[-2:])
+        image = image[..., :height, :width]
+        # A processor is faster on parts that stay in its cache.
+        part = max(1, CACHED_PIXELS // (height * width)) if image.device.type == "cpu" else len(image)
+        return torch.cat([self._score(pictures) for pictures in image.split(part)])
+
+    def _score(self, image: Tensor) -> Tensor:
+        luma = self.variant.luma(image)
+        luma = (luma + (luma.round() - luma).detach()).double()
+        full, half = (
+            _features(_normalise(picture, self.variant), block, self.shapes)
+            for picture, block in ((luma, BLOCK), (_halve(luma), BLOCK // 2))
+        )
+        distance = self._distance(torch.cat((full.values, half.values), 2), torch.cat((full.defined, half.defined), 2))
+        return torch.where(luma.isfinite().flatten(1).all(1), distance, torch.nan)
+
+    def _distance(self, features: Tensor, defined: Tensor) -> Tensor:
+        """Eq. 10 for `(N, B, 36)` features; the mean takes what is defined, the covariance complete blocks only."""
+        mean = (features * defined).sum(1) / defined.sum(1).clamp(min=1)
+        complete = defined.all(2, keepdim=True)
+        count = complete.sum(1, keepdim=True)
+        centred = (features - (features * complete).sum(1, keepdim=True) / count.clamp(min=1)) * complete
+        covariance = centred.mT @ centred / (count - 1).clamp(min=1)
+        # The authors' pseudo-inverse is an inverse: the pristine covariance is positive definite, and so is the sum.
+        factor, _ = torch.linalg.cholesky_ex((covariance + self.pristine_covariance) / 2)
+        difference = (mean - self.pristine_mean)[..., None]
+        return torch.linalg.solve_triangular(factor, difference, upper=False).norm(dim=(1, 2))
+
+
+class _Features(NamedTuple):
+    """Features of each block, `(N, B, 18)` float64, and whether the block defines them, the same of bool."""
+
+    values: Tensor
+    defined: Tensor
+
+
+class _Fit(NamedTuple):
+    """Asymmetric generalised Gaussians fitted to M blocks (Eq. 4-8); `(M,)` each.
+
+    Attributes:
+        shape: The shape parameter alpha.
+        mean: The mean eta.
+        left: The scale of the negative side, beta_l.
+        right: The scale of the positive side, beta_r.
+        has_left: Whether there is a negative value.
+        has_right: Whether there is a positive value.
+    """
+
+    shape: Tensor
+    mean: Tensor
+    left: Tensor
+    right: Tensor
+    has_left: Tensor
+    has_right: Tensor
+
+
+def _features(normalised: Tensor, block: int, shapes: Tensor) -> _Features:
+    batch, height, width = normalised.shape
+    tiles = normalised.view(batch, height // block, block, width // block, block).transpose(2, 3)
+    blocks = tiles.reshape(-1, block, block)
+    fit = _fit(blocks, shapes)
+    always, both = torch.ones_like(fit.has_left), fit.has_left & fit.has_right
+    values, defined = [fit.shape, (fit.left + fit.right) / 2], [always, both]
+    # Products with the neighbour to the left, above, above left and above right, going round at the block's edges.
+    around = F.pad(blocks[:, None], (1, 1, 1, 0), mode="circular")[:, 0]
+    for down, across in ((0, 1), (1, 0), (1, 1), (1, -1)):
+        neighbours = around[:, 1 - down :, 1 - across :][:, :block, :block]
+        fit = _fit(blocks * neighbours, shapes)
+        values += [fit.shape, fit.mean, fit.left, fit.right]
+        defined += [always, fit.has_left & fit.has_right, fit.has_left, fit.has_right]
+    return _Features(torch.stack(values, 1).view(batch, -1, 18), torch.stack(defined, 1).view(batch, -1, 18))
+
+
+def _fit(blocks: Tensor, shapes: Tensor) -> _Fit:
+    values = blocks.flatten(1)
+    positive, negative = values.clamp(min=0), values.clamp(max=0)
+    with torch.no_grad():
+        # Sums of signs are exact in float32, and several times as fast as counting.
+        signs = values.sign()
+        balance, count = signs.sum(1), signs.abs_().sum(1)
+        n_left, n_right = (count - balance) / 2, (count + balance) / 2
+        has_left, has_right = n_left > 0, n_right > 0
+        total = (positive.sum(1) - negative.sum(1)).double()
+    left_norm, right_norm = negative.norm(dim=1).double(), positive.norm(dim=1).double()
+    left, right = left_norm / n_left.clamp(min=1).sqrt(), right_norm / n_right.clamp(min=1).sqrt()
+    with torch.no_grad():
+        skew = left / right
+        spread = total.square() / (left_norm.square() + right_norm.square()) / values.shape[1]
+        ratio = spread * (skew**3 + 1) * (skew + 1) / (skew.square() + 1).square()
+        ratio = torch.where(has_left & has_right, ratio, 0.0)
+    shape, _, scale, mean_factor = shapes[:, _nearest(shapes[1], ratio)]
+    left, right = left * scale, right * scale
+    return _Fit(shape, (right - left) * mean_factor, left, right, has_left, has_right)
+
+
+def _shape_table() -> Tensor:
+    """`(4, 9801)` float64: alpha = 0.2, 0.201 ... 10, its moment ratio, beta per standard deviation, eta per beta."""
+    alpha = torch.arange(200, 10001, dtype=torch.float64) / 1000
+    one, two, three = (torch.lgamma(k / alpha) for k in (1, 2, 3))
+    return torch.stack((alpha, (2 * two - one - three).exp(), ((one - three) / 2).exp(), (two - one).exp()))
+
+
+def _nearest(increasing: Tensor, values: Tensor) -> Tensor:
+    """Index of the entry nearest to each value; of two equally near ones the first."""
+    after = torch.searchsorted(increasing, values).clamp(1, len(increasing) - 1)
+    return after - (values - increasing[after - 1] <= increasing[after] - values).long()
+
+
+def _normalise(luma: Tensor, variant: _Variant) -> Tensor:
+    """Mean-subtracted, contrast-normalised luma (Eq. 1-3), `(N, H, W)` float64 to float32; borders repeat the edge.
+
+    Filtered in float64, because the variance is a small difference of large numbers.
+    """
+    down = [weight / sum(GAUSSIAN) for weight in GAUSSIAN]
+    across = [weight * (1 + variant.excess) for weight in down]
+    both = F.pad(torch.stack((luma, luma.square())), (3, 3, 3, 3), mode="replicate")
+    mean, mean_square = _weighted(_weighted(both, down, 2), across, 3).to(variant.precision)
+    difference = (luma.to(variant.precision) - mean).float()
+    variance = torch.addcmul(mean_square, mean, mean, value=-1).float().abs()
+    # The bound keeps the root's gradient finite; a pixel with so small a variance is flat.
+    return difference / (variance.clamp(min=1e-8).sqrt() + 1)
+
+
+def _halve(luma: Tensor) -> Tensor:
+    """Half size as MATLAB's imresize has it: antialiased bicubic, eight taps, borders mirrored with the edge pixel."""
+    weights = [_bicubic(k / 2 - 1.75) / 2 for k in range(8)]
+    for dim in (1, 2):
+        size = luma.shape[dim]
+        borders = luma.narrow(dim, 0, 3).flip(dim), luma, luma.narrow(dim, size - 3, 3).flip(dim)
+        luma = _weighted(torch.cat(borders, dim), weights, dim, step=2)
+    return luma
+
+
+def _bicubic(distance: float) -> float:
+    """Keys' kernel with a = -1/2."""
+    x = abs(distance)
+    return 1.5 * x**3 - 2.5 * x**2 + 1 if x <= 1 else -0.5 * x**3 + 2.5 * x**2 - 4 * x + 2
+
+
+def _weighted(values: Tensor, weights: list[float], dim: int, step: int = 1) -> Tensor:
+    """Correlate one dimension with a short kernel.
+
+    Sums of shifted views: on the CPU ten times as fast as a convolution with one channel, and never in TF32.
+    """
+    span = (values.shape[dim] - len(weights)) // step * step + 1
+    views = [
+        values.narrow(dim, k, span)[(slice(None),) * dim + (slice(None, None, step),)] for k in range(len(weights))
+    ]
+    total = views[0] * weights[0]
+    for view, weight in zip(views[1:], weights[1:], strict=True):
+        total.add_(view, alpha=weight)
+    return total

@@ -1,0 +1,117 @@
+"""The sampler that scores the training crops themselves and takes the best."""
+
+from typing import Literal
+
+import torch
+from pydantic import Field
+from torch import Tensor
+
+from iqa_sr.data.records import Record
+from iqa_sr.metrics import metric_info, shared_metric
+from iqa_sr.options import OptionError, Section
+from iqa_sr.samplers.base import Candidates, Choice, GroundTruthSampler, Shortlist, crop_windows
+
+__all__ = ["ArgmaxOnlineOptions", "ArgmaxOnlineSampler", "build_argmax_online"]
+
+
+class ArgmaxOnlineOptions(Section):
+    """The section of the argmax-online sampler.
+
+    Attributes:
+        type: `argmax-online`.
+        metric: A no-reference metric, the judge.
+        pool: `all` ground truths (the paper's), or the `positives` that people preferred to the original.
+        max_batch: Largest number of windows in one forward of the judge, where memory is short; null for all at once.
+    """
+
+    type: Literal["argmax-online"] = "argmax-online"
+    metric: str
+    pool: Literal["all", "positives"] = "all"
+    max_batch: int | None = Field(None, ge=1)
+
+
+class ArgmaxOnlineSampler(GroundTruthSampler):
+    """Takes the ground truth whose crop the judge finds best: the paper's AMO.
+
+    Of equally good ones the first counts, the original before the others. A window whose score is NaN is never taken,
+    unless all are so; then the first is. What is scored is the crop, or, where the judge needs a larger picture, the
+    smallest window around it that it can score.
+
+    Args:
+        options: What the option file says.
+
+    Raises:
+        ValueError: If there is no such metric, or it needs a reference.
+
+    Reference:
+        Zhang, Rangrej, Aumentado-Armstrong, Fazly, Levinshtein: Augmenting Perceptual Super-Resolution via Image
+        Quality Predictors, CVPR 2025.
+    """
+
+    name = "argmax-online"
+
+    def __init__(self, options: ArgmaxOnlineOptions) -> None:
+        self.options = options
+        self.info = metric_info(options.metric)
+        if self.info.reference == "full":
+            raise ValueError(f"{self.info.name} compares with a reference picture; the judge must do without")
+
+    def usable(self, record: Record) -> bool:
+        """Whether there is something to choose from."""
+        return bool(self._pool(record))
+
+    def window(self, crop: int) -> int:
+        """The crop's side, or the judge's smallest size, rounded up to its multiple."""
+        unit = self.info.multiple_of
+        return -(-max(crop, self.info.min_size) // unit) * unit
+
+    def shortlist(self, record: Record, generator: torch.Generator) -> Shortlist:
+        """The whole pool; draws nothing."""
+        return Shortlist(self._pool(record))
+
+    @torch.no_grad()
+    def choose(self, candidates: Candidates) -> Choice:
+        """Score all valid windows of the batch in one forward, and take each sample's best.
+
+        Args:
+            candidates: With K = 1 there is nothing to choose and nothing is scored.
+
+        Returns:
+            The crops; with K > 1 the qualities of all candidates, too.
+        """
+        if candidates.windows.shape[1] == 1:
+            return super().choose(candidates)
+        valid = candidates.valid
+        qualities = torch.full(valid.shape, torch.nan, device=valid.device)
+        qualities[valid] = self._qualities(candidates.windows[valid])
+        index = _best(qualities, valid)
+        windows = candidates.windows[torch.arange(len(index), device=index.device), index]
+        return Choice(crop_windows(windows, candidates.offsets, candidates.crop), index, qualities)
+
+    def _qualities(self, windows: Tensor) -> Tensor:
+        metric = shared_metric(self.info.name, windows.device)
+        parts = windows.split(self.options.max_batch or max(1, len(windows)))
+        return self.info.oriented(torch.cat([metric(part) for part in parts]))
+
+    def _pool(self, record: Record) -> tuple[int, ...]:
+        return record.positives if self.options.pool == "positives" else tuple(range(len(record.ground_truths)))
+
+
+def build_argmax_online(options: ArgmaxOnlineOptions, path: str) -> ArgmaxOnlineSampler:
+    """The sampler, its judge's name checked but not built.
+
+    Raises:
+        OptionError: If there is no such metric, or it needs a reference; `path` says where in the option file.
+    """
+    try:
+        return ArgmaxOnlineSampler(options)
+    except ValueError as error:
+        raise OptionError(f"{path}:metric: {error}") from None
+
+
+def _best(qualities: Tensor, valid: Tensor) -> Tensor:
+    """Position of each row's largest quality, the first of equal ones; the first valid one where all are NaN."""
+    scored = valid & ~qualities.isnan()
+    eligible = torch.where(scored.any(1, keepdim=True), scored, valid)
+    values = torch.where(eligible, qualities.nan_to_num(0.0, torch.inf, -torch.inf), -torch.inf)
+    return (eligible & (values == values.amax(1, keepdim=True))).int().argmax(1)
