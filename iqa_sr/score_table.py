@@ -4,7 +4,7 @@
     checkpoint,picture,reference,metric,score
     ,original/p0.png,,niqe,3.2104
 
-With pandas: `pandas.read_csv(path, comment="#", keep_default_na=False, dtype={"checkpoint": str})`.
+With pandas: `pandas.read_csv(path, comment="#", keep_default_na=False, na_values={"score": "nan"})`.
 """
 
 import csv

@@ -92,9 +92,8 @@ def test_warm_up_ends_at_the_full_rate(df2k):
 
 
 def test_our_metrics_and_losses_fit_into_stock_option_files(df2k):
-    forced = [
-        "val:metrics={psnr: {type: calculate_iqa, metric: psnr, crop_border: 4}, ref: {type: calculate_psnr, crop_border: 4}}"
-    ]
+    metrics = "{psnr: {type: calculate_iqa, metric: psnr, crop_border: 4}, ref: {type: calculate_psnr, crop_border: 4}}"
+    forced = [f"val:metrics={metrics}"]
     assert main(["-opt", str(OPTIONS / "train_SwinIR_SRx4_scratch.yml"), "--force_yml", *forced]) == 0
     table = ScoreTable.read(next(Path("experiments").glob("*/scores.csv")))
     assert table.mean("6", "psnr") == pytest.approx(table.mean("6", "ref"), abs=1e-3)

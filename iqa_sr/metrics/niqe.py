@@ -162,7 +162,7 @@ class NIQE(QualityMetric):
             for picture, block in ((luma, BLOCK), (_halve(luma), BLOCK // 2))
         )
         distance = self._distance(torch.cat((full.values, half.values), 2), torch.cat((full.defined, half.defined), 2))
-        return torch.where(luma.isfinite().flatten(1).all(1), distance, torch.nan)
+        return torch.where(luma.sum((1, 2)).isfinite(), distance, torch.nan)
 
     def _distance(self, features: Tensor, defined: Tensor) -> Tensor:
         """Eq. 10 for `(N, B, 36)` features; the mean takes what is defined, the covariance complete blocks only."""
@@ -263,8 +263,10 @@ def _normalise(luma: Tensor, variant: _Variant) -> Tensor:
     """
     down = [weight / sum(GAUSSIAN) for weight in GAUSSIAN]
     across = [weight * (1 + variant.excess) for weight in down]
-    both = F.pad(torch.stack((luma, luma.square())), (3, 3, 3, 3), mode="replicate")
-    mean, mean_square = _weighted(_weighted(both, down, 2), across, 3).to(variant.precision)
+    around = F.pad(luma[:, None], (3, 3, 3, 3), mode="replicate")[:, 0]
+    mean, mean_square = (
+        _weighted(_weighted(picture, down, 1), across, 2).to(variant.precision) for picture in (around, around.square())
+    )
     difference = (luma.to(variant.precision) - mean).float()
     variance = torch.addcmul(mean_square, mean, mean, value=-1).float().abs()
     # The bound keeps the root's gradient finite; a pixel with so small a variance is flat.
