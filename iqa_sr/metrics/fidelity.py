@@ -53,7 +53,9 @@ class PSNR(QualityMetric):
         super().__init__(info)
         weights = LUMA_WEIGHTS.get(info.name)
         self.register_buffer(
-            "luma_weights", None if weights is None else torch.tensor(weights).view(3, 1, 1), persistent=False
+            "luma_weights",
+            None if weights is None else torch.tensor(weights, dtype=torch.float32).view(3, 1, 1),
+            persistent=False,
         )
         self.freeze()
 

@@ -77,7 +77,7 @@ def _yiq_luma(image: Tensor) -> Tensor:
     The weights have three decimals, so that many pixels lie half way between two levels; which way they go moves the
     score by 1e-3. The reference rounds once per term, as fused multiply-add does; float64 gives that on any device.
     """
-    red, green, blue = torch.tensor((0.299, 0.587, 0.114)).tolist()
+    red, green, blue = torch.tensor((0.299, 0.587, 0.114), dtype=torch.float32).tolist()
     luma = (image[:, 0].double() * red).float()
     luma = (image[:, 1].double() * green + luma).float()
     return (image[:, 2].double() * blue + luma).float() * 255
