@@ -12,7 +12,7 @@ import yaml
 from iqa_sr import distributed, random_state
 from iqa_sr.basicsr_api import get_root_logger
 from iqa_sr.models.validation import BASELINE
-from iqa_sr.run_log import open_tensorboard
+from iqa_sr.run_log import log_to_file, open_tensorboard
 from iqa_sr.score_table import MetricFacts, ScoreRow, ScoreTable
 
 __all__ = ["Experiment"]
@@ -37,8 +37,24 @@ class Experiment:
 
     # --- Beginning and end --------------------------------------------------------------------------------------------
 
-    def make_folders(self, fresh: bool) -> None:
-        """Make the folders; at a fresh start what lies there under the same name is renamed, never overwritten."""
+    def begin(self, iteration: int, fresh: bool) -> None:
+        """Make the folders, open the log, the curves and the scores; call it when everything else is built.
+
+        Args:
+            iteration: Iterations done before; the scores of later ones are forgotten, for they are done again.
+            fresh: Whether the run starts at the beginning: what lies there under its name is then renamed.
+        """
+        if self.first:
+            self._make_folders(fresh)
+            log_to_file(self.log_file)
+            if self.opt["logger"]["use_tb_logger"]:
+                self.tensorboard = open_tensorboard(self.tensorboard_folder, iteration)
+            if self.scores_file.exists():
+                self.table = ScoreTable.read(self.scores_file)
+                self.table.drop(lambda row: row.checkpoint.isdigit() and int(row.checkpoint) > iteration)
+        distributed.barrier()
+
+    def _make_folders(self, fresh: bool) -> None:
         with_curves = self.opt["logger"]["use_tb_logger"]
         for folder in (self.root, self.tensorboard_folder) if with_curves else (self.root,):
             if fresh and folder.exists():
@@ -52,16 +68,6 @@ class Experiment:
         content = yaml.safe_dump(_plain(self.opt), sort_keys=False, allow_unicode=True)
         header = f"# {time.strftime('%Y-%m-%d %H:%M:%S')}: the options of this run, made from {self.option_file}\n"
         (self.root / f"{self.opt['name']}.yml").write_text(header + content, encoding="utf-8")
-
-    def begin(self, iteration: int) -> None:
-        """Open the curves and the scores; after a resume, forget the scores of iterations that are done again."""
-        if not self.first:
-            return
-        if self.opt["logger"]["use_tb_logger"]:
-            self.tensorboard = open_tensorboard(self.tensorboard_folder, iteration)
-        if self.scores_file.exists():
-            self.table = ScoreTable.read(self.scores_file)
-            self.table.drop(lambda row: row.checkpoint.isdigit() and int(row.checkpoint) > iteration)
 
     @property
     def scores_file(self) -> Path:

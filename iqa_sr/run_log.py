@@ -2,6 +2,7 @@
 
 import datetime
 import logging
+import logging.handlers
 import sys
 import time
 from collections.abc import Iterator, Mapping
@@ -13,7 +14,7 @@ from tqdm import tqdm
 
 from iqa_sr.basicsr_api import claim_logger
 
-__all__ = ["ProgressLog", "open_tensorboard", "options_text", "start_logging"]
+__all__ = ["ProgressLog", "log_to_file", "open_tensorboard", "options_text", "start_logging"]
 
 LONG = 15
 FORMAT = "%(asctime)s %(levelname)s: %(message)s"
@@ -28,22 +29,32 @@ class _Console(logging.Handler):
             tqdm.write(text, file=sys.stderr)
 
 
-def start_logging(log_file: Path | None, rank: int = 0) -> logging.Logger:
-    """Set up BasicSR's logger: console and, if given, a file; only errors on the other processes."""
+def start_logging(rank: int = 0) -> None:
+    """Set up BasicSR's logger: the console, and a memory until there is a file; only errors on the other processes."""
     logger = logging.getLogger("basicsr")
     for handler in list(logger.handlers):
         logger.removeHandler(handler)
         handler.close()
-    handlers: list[logging.Handler] = [_Console()]
-    if log_file is not None and rank == 0:
-        handlers.append(logging.FileHandler(log_file, "w", encoding="utf-8"))
-    for handler in handlers:
-        handler.setFormatter(logging.Formatter(FORMAT))
-        logger.addHandler(handler)
+    console = _Console()
+    console.setFormatter(logging.Formatter(FORMAT))
+    logger.addHandler(console)
+    logger.addHandler(logging.handlers.MemoryHandler(100_000, flushLevel=logging.CRITICAL + 1, flushOnClose=False))
     logger.propagate = False
     logger.setLevel(logging.INFO if rank == 0 else logging.ERROR)
     claim_logger()
-    return logger
+
+
+def log_to_file(path: Path) -> None:
+    """Write the log to a file from now on, beginning with what was said since `start_logging`."""
+    logger = logging.getLogger("basicsr")
+    file = logging.FileHandler(path, "w", encoding="utf-8")
+    file.setFormatter(logging.Formatter(FORMAT))
+    for handler in list(logger.handlers):
+        if isinstance(handler, logging.handlers.MemoryHandler):
+            handler.setTarget(file)
+            handler.flush()
+            logger.removeHandler(handler)
+    logger.addHandler(file)
 
 
 def options_text(options: Mapping[str, Any], indent: int = 1) -> str:

@@ -1,7 +1,7 @@
 """The command line of training: `train_sr.py` and `iqa-sr train`."""
 
 import argparse
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -58,26 +58,17 @@ def run_training(chosen: argparse.Namespace) -> int:
     rank, world_size = distributed.start_processes(chosen.launcher)
     try:
         opt = load_options(chosen, rank, world_size)
-        _first_process_only(rank, lambda: _make_sample_where_named(opt))
+        if rank == 0:
+            _make_sample_where_named(opt)
+        distributed.barrier()
+        start_logging(rank)
         if chosen.dry_run:
-            start_logging(None, rank)
             return dry_run(opt)
-        start_logging(None, rank)
         state = _resume_state(opt)
-        experiment = Experiment(opt, chosen.opt)
-        _first_process_only(rank, lambda: experiment.make_folders(fresh=state is None))
-        start_logging(experiment.log_file, rank)
         get_root_logger().info(f"BasicSR {basicsr_version()}, torch {torch.__version__}, options:\n{options_text(opt)}")
-        return train(opt, experiment, state)
+        return train(opt, Experiment(opt, chosen.opt), state)
     finally:
         distributed.stop_processes()
-
-
-def _first_process_only(rank: int, work: Callable[[], Any]) -> None:
-    """Let the first process do what must be done once, and the others wait for it."""
-    if rank == 0:
-        work()
-    distributed.barrier()
 
 
 def _make_sample_where_named(opt: dict[str, Any]) -> None:

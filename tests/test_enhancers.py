@@ -178,16 +178,14 @@ def test_sample_data_set(tmp_path):
     for split in ("train", "val"):
         manifest = read_manifest(GroundTruthOptions(dataroot_gt=root / split))
         assert not manifest.problems and manifest.folders == ("original", "01", "02", "03", "04")
-        assert {record.size for record in manifest.records} == {(256, 256)}
-        stems[split] = {record.name.rsplit("-", 2)[0] for record in manifest.records}
-        if split == "val":
-            assert 4 <= len(manifest.records) <= 8
+        expected = {(256, 256)} if split == "train" else {(300, 448), (512, 512)}
+        assert {record.size for record in manifest.records} == expected
+        stems[split] = {record.name.split("-")[0] for record in manifest.records}
     assert not stems["train"] & stems["val"] and len(stems["val"]) >= 2
     assert {"motorcycle_left", "motorcycle_right"} <= stems["train"]
     text = (root / "README.txt").read_text()
     assert all(photograph.file in text and photograph.rights in text for photograph in PHOTOGRAPHS)
-    crop = root / "val" / "original" / "chelsea-195-22.png"
-    assert image_size(crop) == (256, 256)
+    assert image_size(root / "train" / "03" / "coffee-0-0_03.png") == (256, 256)
 
 
 def test_sample_is_never_made_over_something(tmp_path):

@@ -20,8 +20,11 @@ __all__ = ["PHOTOGRAPHS", "Photograph", "make_sample"]
 logger = logging.getLogger("basicsr")
 
 CROP = 256
-"""Side of the pictures in pixels: quick to decode, large enough for NIQE (192), a multiple of 2 and 4."""
-TRAIN_STRIDE = 192
+"""Side of the training pictures in pixels: quick to decode, and large enough for NIQE, which needs 192."""
+STRIDE = 192
+"""Largest distance of training pictures in pixels."""
+MULTIPLE = 4
+"""The sides of validation pictures are cut to multiples of this, for scales 2 and 4."""
 
 _PUBLIC_DOMAIN = "released into the public domain"
 
@@ -35,7 +38,7 @@ class Photograph(NamedTuple):
 
 
 PHOTOGRAPHS = (
-    Photograph("astronaut.png", "train", f"Eileen Collins, NASA Great Images database; {_PUBLIC_DOMAIN}"),
+    Photograph("astronaut.png", "val", f"Eileen Collins, NASA Great Images database; {_PUBLIC_DOMAIN}"),
     Photograph("rocket.jpg", "train", f"DSCOVR launch, SpaceX photos; {_PUBLIC_DOMAIN}"),
     Photograph(
         "motorcycle_left.png", "train", "Middlebury 2014 stereo data (Scharstein et al., GCPR 2014); no licence stated"
@@ -49,15 +52,16 @@ PHOTOGRAPHS = (
     Photograph("grass.png", "train", "Grass-01 by linolafett, DeviantArt; CC0"),
     Photograph("gravel.png", "train", "Gravel04 of CC0Textures; CC0"),
     Photograph("chelsea.png", "val", "CC0 by the photographer, Stefan van der Walt"),
-    Photograph("coffee.png", "val", "Pikolo Espresso Bar; CC0 by the photographer, Rachel Michetti"),
+    Photograph("coffee.png", "train", "Pikolo Espresso Bar; CC0 by the photographer, Rachel Michetti"),
 )
 
 
 def make_sample(root: str | Path, progress: bool = True) -> None:
     """Make the sample data set, `root/train/{original,01,..,04}` and `root/val/{...}`, unless `root` exists.
 
-    The pictures are 256 px crops named `PHOTO-x-y.png`; no photograph is in both parts. Everything is made in a
-    temporary folder beside `root`, which is renamed at the end: there is never half a data set.
+    Training pictures are 256 px crops named `PHOTO-x-y.png`; validation pictures are two whole photographs, for NIQE is
+    reliable on many blocks only. No photograph is in both parts. Everything is made in a temporary folder beside
+    `root`, which is renamed at the end: there is never half a data set.
 
     Args:
         root: The folder to make.
@@ -92,16 +96,22 @@ def _add_photograph(photograph: Photograph, folder: Path, enhancers: dict[str, E
     """Enhance the whole photograph, then cut all versions at the same places."""
     picture = _read(photograph.file)
     versions = {"original": picture} | {name: enhancer(picture) for name, enhancer in enhancers.items()}
-    count = _spread if photograph.split == "val" else _overlapping
-    for top in count(picture.shape[0]):
-        for left in count(picture.shape[1]):
+    stem = Path(photograph.file).stem
+    if photograph.split == "val":
+        height, width = (side - side % MULTIPLE for side in picture.shape[:2])
+        _write(folder, stem, {name: version[:height, :width] for name, version in versions.items()})
+        return
+    for top in _places(picture.shape[0]):
+        for left in _places(picture.shape[1]):
             crops = {name: version[top : top + CROP, left : left + CROP] for name, version in versions.items()}
-            if not any(is_detailed(crop) for crop in crops.values()):
-                continue
-            for name, crop in crops.items():
-                suffix = "" if name == "original" else f"_{name}"
-                stem = f"{Path(photograph.file).stem}-{left}-{top}"
-                write_image(folder / name / f"{stem}{suffix}.png", crop)
+            if any(is_detailed(crop) for crop in crops.values()):
+                _write(folder, f"{stem}-{left}-{top}", crops)
+
+
+def _write(folder: Path, stem: str, versions: dict[str, np.ndarray]) -> None:
+    for name, picture in versions.items():
+        suffix = "" if name == "original" else f"_{name}"
+        write_image(folder / name / f"{stem}{suffix}.png", picture)
 
 
 def _read(file: str) -> np.ndarray:
@@ -115,19 +125,11 @@ def _read(file: str) -> np.ndarray:
     return decode_image(content, file)
 
 
-def _overlapping(length: int) -> list[int]:
-    """Evenly spaced positions no further apart than the stride, from border to border."""
-    return _evenly(length, math.ceil((length - CROP) / TRAIN_STRIDE) + 1)
-
-
-def _spread(length: int) -> list[int]:
-    """As many positions as crops fit beside each other, rounded."""
-    return _evenly(length, max(1, round(length / CROP)))
-
-
-def _evenly(length: int, count: int) -> list[int]:
+def _places(length: int) -> list[int]:
+    """Evenly spaced positions of crops, no further apart than the stride, from border to border."""
     room = length - CROP
-    return [room // 2] if count == 1 else [round(room * step / (count - 1)) for step in range(count)]
+    steps = math.ceil(room / STRIDE)
+    return [round(room * step / steps) for step in range(steps + 1)] if steps else [0]
 
 
 def _readme(enhancers: dict[str, Enhancer]) -> str:
