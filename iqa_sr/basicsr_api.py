@@ -11,12 +11,15 @@ import types
 import warnings
 from collections.abc import Callable, Mapping
 from functools import wraps
+from pathlib import Path
 from typing import Any, cast
 
 import torch
+import torchvision
 from torch import Tensor, nn
 
 from iqa_sr.tensor_files import load_state, read_tensor_file, select_state_dict, write_tensor_file
+from iqa_sr.weights import find_weights
 
 __all__ = [
     "ARCH_REGISTRY",
@@ -86,6 +89,7 @@ except ModuleNotFoundError as _error:
     ) from None
 
 import basicsr.archs.swinir_arch
+import basicsr.archs.vgg_arch
 import basicsr.data.degradations
 import basicsr.models.realesrgan_model
 import basicsr.models.realesrnet_model
@@ -131,6 +135,7 @@ def accommodate() -> None:
     _accommodate_devices()
     _accommodate_validation()
     _accommodate_real_esrgan()
+    _accommodate_vgg()
 
 
 # --- Files ------------------------------------------------------------------------------------------------------------
@@ -276,8 +281,8 @@ def _model_to_device(self: Any, net: nn.Module) -> nn.Module:
 
 
 def _accommodate_validation() -> None:
-    """A metric that fails on one picture kills the run; `tensor2img` clamps its argument in place on the CPU; OpenCV
-    takes JPEG qualities as whole numbers only."""
+    """A metric that fails on one picture, or has no ground truth, kills the run; `tensor2img` clamps its argument in
+    place on the CPU; OpenCV takes JPEG qualities as whole numbers only."""
     basicsr.models.sr_model.calculate_metric = forgiving_metric
     tensor2img = basicsr.models.sr_model.tensor2img
 
@@ -295,7 +300,8 @@ def forgiving_metric(data: Mapping[str, Any], opt: Mapping[str, Any]) -> float:
     """BasicSR's metric of one picture; NaN (never the best) and a warning where it cannot be computed."""
     try:
         return float(calculate_metric(data, opt))
-    except (ArithmeticError, AssertionError, RuntimeError, ValueError) as error:  # LinAlgError is a ValueError
+    except (ArithmeticError, AssertionError, RuntimeError, TypeError, ValueError) as error:
+        # numpy's LinAlgError is a ValueError; a metric that misses its ground truth raises a TypeError
         get_root_logger().warning(f"{opt.get('type')} could not be computed: {error}")
         return float("nan")
 
@@ -344,3 +350,40 @@ def _with_cpu_pool(method: Callable[[Any], None]) -> Callable[[Any], None]:
         method(self)
 
     return wrapped
+
+
+# --- VGG of the perceptual loss ---------------------------------------------------------------------------------------
+
+
+class _VGGNetworks:
+    """Stands for `torchvision.models.vgg` inside BasicSR's feature extractor."""
+
+    def __getattr__(self, name: str) -> Callable[..., nn.Module]:
+        network = getattr(torchvision.models.vgg, name)
+        if name not in VGG_FILES:
+            return cast(Callable[..., nn.Module], network)
+
+        def build(pretrained: bool = False) -> nn.Module:
+            vgg = network(weights=None)
+            if pretrained:
+                state = read_tensor_file(_vgg_file(VGG_FILES[name]))
+                vgg.features.load_state_dict({key: state[f"features.{key}"] for key in vgg.features.state_dict()})
+            return cast(nn.Module, vgg)
+
+        return build
+
+
+VGG_FILES = {"vgg16": "vgg16-397923af.pth", "vgg19": "vgg19-dcbb9e9d.pth"}
+
+
+def _vgg_file(name: str) -> Path:
+    """Where BasicSR's users keep it, or the weights store's copy."""
+    usual = Path("experiments/pretrained_models") / name
+    return usual if usual.is_file() else find_weights(name)
+
+
+def _accommodate_vgg() -> None:
+    """BasicSR loads `experiments/pretrained_models/vgg19-dcbb9e9d.pth` into whichever VGG is asked for, and without it
+    ends in a download error: here each VGG gets its own file, and a missing one is named with the place to put it."""
+    basicsr.archs.vgg_arch.VGG_PRETRAIN_PATH = ""
+    basicsr.archs.vgg_arch.vgg = _VGGNetworks()

@@ -9,7 +9,7 @@ import torch
 from iqa_sr import distributed
 from iqa_sr.metrics import metric_info, metric_names
 from iqa_sr.options import OptionError, apply_overrides, nearest, read_option_file, read_section
-from iqa_sr.scoring import merge_tables, score_pictures, shard_path
+from iqa_sr.scoring import merge_tables, score_pictures, unfinished_shards
 
 __all__ = ["check_option_file", "print_metrics", "score_folder"]
 
@@ -70,7 +70,7 @@ def score_folder(root: str, names: Sequence[str], output: str, batch: int) -> in
         problems = {key: text for found in distributed.gather_objects(result.problems) for key, text in found.items()}
         scored, kept = (sum(distributed.gather_objects(number)) for number in (result.scored, result.kept))
         if rank == 0 and world > 1:
-            merge_tables([shard_path(output, (number, world)) for number in range(world)], Path(output))
+            _join_shards(Path(output))
     finally:
         distributed.stop_processes()
     if rank == 0:
@@ -78,6 +78,14 @@ def score_folder(root: str, names: Sequence[str], output: str, batch: int) -> in
         for key, text in sorted(problems.items()):
             print(f"  not scored: {key}: {text}", file=sys.stderr)
     return 1 if problems else 0
+
+
+def _join_shards(output: Path) -> None:
+    """Put what the processes wrote, now or in an interrupted run before, into the one table."""
+    shards = unfinished_shards(output)
+    merge_tables([path for path in (output, *shards) if path.exists()], output)
+    for shard in shards:
+        shard.unlink()
 
 
 def print_metrics() -> int:

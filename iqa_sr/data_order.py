@@ -38,7 +38,12 @@ class SeededDataset(Dataset[Any]):
         index, seed = place
         with random_state.preserved():
             random_state.seed_cpu(seed)
-            return self.dataset[index]
+            try:
+                return self.dataset[index]
+            except AttributeError as error:  # BasicSR's data sets go on with None where a picture cannot be decoded
+                paths = getattr(self.dataset, "paths", None)
+                name = paths[index] if isinstance(paths, list) and index < len(paths) else f"number {index}"
+                raise ValueError(f"a training sample cannot be read: {name} ({error})") from error
 
 
 class SampleOrder(Sampler[tuple[int, int]]):

@@ -10,7 +10,7 @@ from iqa_sr.basicsr_api import ARCH_REGISTRY, DATASET_REGISTRY, MODEL_REGISTRY, 
 from iqa_sr.data.multi_gt_dataset import MultiGTDatasetOptions
 from iqa_sr.degradation import build_degradation
 from iqa_sr.models.iqa_sr_model import check_losses
-from iqa_sr.models.validation import Validation
+from iqa_sr.models.validation import Validation, read_metric
 from iqa_sr.options import OptionError, Section, nearest, read_section
 from iqa_sr.samplers import build_sampler
 from iqa_sr.train_options import OPTIONAL, REQUIRED, check_arguments, losses_of, read_train_section
@@ -47,7 +47,7 @@ class _PathOptions(Section):
 def check_options(opt: Mapping[str, Any]) -> None:
     """Check names, and for IQASRModel every section of ours.
 
-    Stock models and data sets of BasicSR read their own sections; there only the names of the classes are checked.
+    Stock models and data sets of BasicSR read their own sections; there the names of classes and metrics are checked.
 
     Raises:
         OptionError: With the path, what was expected, what came and the nearest valid names.
@@ -61,6 +61,9 @@ def check_options(opt: Mapping[str, Any]) -> None:
         _check_name(opt[key].get("type"), ARCH_REGISTRY, f"{key}:type", "network")
     if opt["model_type"] == "IQASRModel":
         _check_ours(opt)
+    elif opt.get("val") is not None:
+        for name, section in (opt["val"].get("metrics") or {}).items():
+            read_metric(section, f"val:metrics:{name}")
 
 
 def _check_name(name: Any, registry: Any, path: str, kind: str) -> None:

@@ -1,5 +1,6 @@
 """LPIPS as a loss: the lpips package with its published linear heads."""
 
+import warnings
 from typing import Literal
 
 import lpips
@@ -35,7 +36,9 @@ class LPIPSLoss(nn.Module):
             raise ValueError(f"LPIPSLoss: net must be one of {', '.join(TRUNKS)}, got {net!r}")
         self.loss_weight = loss_weight
         # The package would fetch the trunk by itself: it is built without weights and gets them from the store.
-        self.network = lpips.LPIPS(net=net, pnet_rand=True, verbose=False)
+        with warnings.catch_warnings():  # the package still calls torchvision by an argument of before 0.13
+            warnings.simplefilter("ignore", UserWarning)
+            self.network = lpips.LPIPS(net=net, pnet_rand=True, verbose=False)
         _load_trunk(self.network.net, net)
         self.network.requires_grad_(False).eval()
 

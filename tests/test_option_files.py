@@ -10,24 +10,27 @@ from iqa_sr.train_command import main
 from tests.fixture_data import picture, save, write_groups, write_labels
 
 OPTIONS = Path(__file__).parent.parent / "options"
-HGGT = sorted(path for path in (OPTIONS / "hggt").glob("*.yml") if not path.name.startswith("base"))
-VGG_CHANNELS = (64, 64, 0, 128, 128, 0, 256, 256, 256, 0, 512, 512, 512, 0, 512, 512, 512)
+HGGT = sorted(path for path in (OPTIONS / "hggt").glob("*.yml") if path.name.split("_")[0] in ("swinir", "rrdb"))
+# Channels of the convolutions, 0 for a pooling; the convolutions and their ReLUs count in torchvision's names.
+VGG16 = (64, 64, 0, 128, 128, 0, 256, 256, 256, 0, 512, 512, 512, 0, 512, 512, 512)
+VGG19 = (64, 64, 0, 128, 128, 0, *[256] * 4, 0, *[512] * 4, 0, *[512] * 4)
 
 
 @pytest.fixture(scope="module")
 def weights(tmp_path_factory):
-    """VGG16's features with small random weights, under the published file's name and keys."""
+    """Features of VGG16 and VGG19 with random weights, under the published files' names and keys."""
     folder = tmp_path_factory.mktemp("weights")
-    state, last, place = {}, 3, 0
     generator = torch.Generator().manual_seed(0)
-    for channels in VGG_CHANNELS:
-        if channels:
-            scale = (2 / (9 * last)) ** 0.5
-            state[f"features.{place}.weight"] = torch.randn(channels, last, 3, 3, generator=generator) * scale
-            state[f"features.{place}.bias"] = torch.zeros(channels)
-            last = channels
-        place += 2 if channels else 1
-    torch.save(state, folder / "vgg16-397923af.pth")
+    for name, layers in (("vgg16-397923af.pth", VGG16), ("vgg19-dcbb9e9d.pth", VGG19)):
+        state, last, place = {}, 3, 0
+        for channels in layers:
+            if channels:
+                scale = (2 / (9 * last)) ** 0.5
+                state[f"features.{place}.weight"] = torch.randn(channels, last, 3, 3, generator=generator) * scale
+                state[f"features.{place}.bias"] = torch.zeros(channels)
+                last = channels
+            place += 2 if channels else 1
+        torch.save(state, folder / name)
     return folder
 
 
@@ -73,7 +76,7 @@ def test_a_dry_run_of_each_recipe(file, weights, hggt, tmp_path, monkeypatch, ca
 
 def test_the_recipes_are_those_of_the_paper():
     names = {f"{net}_{row}" for net in ("swinir", "rrdb") for row in ("origs", "rand", "upos", "sma", "smp", "amo")}
-    assert {path.stem for path in HGGT} == names
+    assert {path.stem for path in HGGT} == names | {"swinir_upos_vgg19"}
 
 
 def test_the_sample_run_makes_its_data_and_trains(tmp_path, monkeypatch, capsys):

@@ -1,6 +1,9 @@
 """BasicSR's own option files, shrunk only in size, run unchanged, and resume exactly."""
 
+import os
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import cv2
@@ -12,7 +15,7 @@ from iqa_sr.score_table import ScoreTable
 from iqa_sr.tensor_files import read_tensor_file
 from iqa_sr.train_command import main
 from iqa_sr.verify_resume import differences
-from tests.fixture_data import picture, save
+from tests.fixture_data import picture, save, training_options, write_groups, write_options
 
 OPTIONS = Path(__file__).parent / "stock_options"
 FILES = sorted(path.name for path in OPTIONS.glob("*.yml"))
@@ -97,3 +100,48 @@ def test_our_metrics_and_losses_fit_into_stock_option_files(df2k):
     assert main(["-opt", str(OPTIONS / "train_SwinIR_SRx4_scratch.yml"), "--force_yml", *forced]) == 0
     table = ScoreTable.read(next(Path("experiments").glob("*/scores.csv")))
     assert table.mean("6", "psnr") == pytest.approx(table.mean("6", "ref"), abs=1e-3)
+
+
+def test_a_validation_set_without_ground_truth_is_not_compared_with_a_training_batch(df2k, capsys):
+    single = "type: SingleImageDataset, dataroot_lq: datasets/Set5/LRbicx4, io_backend: {type: disk}"
+    forced = [f"datasets:val_1={{name: real, {single}}}"]
+    assert main(["-opt", str(OPTIONS / "train_SwinIR_SRx4_scratch.yml"), "--force_yml", *forced]) == 0
+    assert "calculate_psnr could not be computed" in capsys.readouterr().err
+    root = next(Path("experiments").iterdir())
+    assert not (root / "scores.csv").exists() or not ScoreTable.read(root / "scores.csv").rows
+
+
+def test_an_unreadable_picture_of_a_stock_data_set_is_named(df2k, capsys):
+    path = Path("datasets/DF2K/DF2K_HR_sub/3.png")
+    path.write_bytes(path.read_bytes()[:40])
+    assert main(["-opt", str(OPTIONS / "train_SwinIR_SRx4_scratch.yml")]) == 1
+    shown = capsys.readouterr().err
+    text = shown[shown.index("error: ") :].strip()
+    assert "a training sample cannot be read" in text and "DF2K_HR_sub/3.png" in text and len(text.splitlines()) <= 5
+
+
+def test_a_metric_that_does_not_exist_stops_before_the_training(df2k, capsys):
+    forced = ["val:metrics={psnr: {type: calculate_psn}}"]
+    assert main(["-opt", str(OPTIONS / "train_MSRResNet_x4.yml"), "--force_yml", *forced]) == 1
+    assert "val:metrics:psnr:type: no metric 'calculate_psn'; did you mean calculate_psnr" in capsys.readouterr().err
+    assert not Path("experiments").exists()
+
+
+def test_a_script_of_ones_own_around_basicsr(tmp_path, monkeypatch):
+    """BasicSR's unmodified train_pipeline with our model and data set, after the two lines of the README."""
+    monkeypatch.chdir(tmp_path)
+    write_groups(tmp_path / "data", count=4, size=64)
+    options = training_options(logger__use_tb_logger=True, val__save_img=True)
+    write_options("options.yml", {**options, "val": {**options["val"], "val_freq": 3}})
+    script = (
+        "import os, iqa_sr.plugin\n"
+        "iqa_sr.plugin.register()\n"
+        "from basicsr.train import train_pipeline\n"
+        "train_pipeline(os.getcwd())"
+    )
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parent.parent)}
+    command = [sys.executable, "-c", script, "-opt", "options.yml"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert list(read_tensor_file("experiments/tiny/models/net_g_6.pth")) == ["params", "params_ema"]
+    assert "# psnr:" in done.stderr

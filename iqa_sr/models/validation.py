@@ -20,7 +20,7 @@ from iqa_sr.options import OptionError, Section, nearest, read_section
 from iqa_sr.score_table import ScoreRow
 from iqa_sr.train_options import ValSection, check_arguments
 
-__all__ = ["BASELINE", "CalculateIQAOptions", "Validation", "ValidationResults", "calculate_iqa"]
+__all__ = ["BASELINE", "CalculateIQAOptions", "Validation", "ValidationResults", "calculate_iqa", "read_metric"]
 
 BASELINE = "bicubic"
 Against = Literal["original", "nearest", "positives"]
@@ -54,6 +54,22 @@ def _read_iqa(section: Mapping[str, Any], path: str) -> CalculateIQAOptions:
     if options.better not in (None, direction):
         raise OptionError(f"{path}:better: {options.metric} is better when {direction}, got {options.better!r}")
     return options
+
+
+def read_metric(section: Any, path: str) -> CalculateIQAOptions | dict[str, Any]:
+    """One entry of `val:metrics`, ours or BasicSR's, checked.
+
+    Raises:
+        OptionError: If there is no such metric, or a key or value of the entry is wrong.
+    """
+    kind = section.get("type") if isinstance(section, Mapping) else None
+    if kind == "calculate_iqa":
+        return _read_iqa(section, path)
+    if kind not in registered(METRIC_REGISTRY):
+        raise OptionError(f"{path}:type: no metric {kind!r}; {nearest(str(kind), registered(METRIC_REGISTRY))}")
+    plain = {key: value for key, value in section.items() if key != "better"}
+    check_arguments(METRIC_REGISTRY.get(kind), plain, path, given=("img", "img2"))
+    return dict(section)
 
 
 def calculate_iqa(
@@ -137,18 +153,8 @@ class Validation:
         self.settings = read_section(ValSection, opt["val"], "val")
         self.metrics: dict[str, CalculateIQAOptions | dict[str, Any]] = {}
         for name, section in self.settings.metrics.items():
-            self.metrics[name] = self._read_metric(section, f"val:metrics:{name}")
+            self.metrics[name] = read_metric(section, f"val:metrics:{name}")
         self.scored_baselines: set[str] = set()
-
-    def _read_metric(self, section: Mapping[str, Any], path: str) -> CalculateIQAOptions | dict[str, Any]:
-        kind = section.get("type")
-        if kind == "calculate_iqa":
-            return _read_iqa(section, path)
-        if kind not in registered(METRIC_REGISTRY):
-            raise OptionError(f"{path}:type: no metric {kind!r}; {nearest(str(kind), registered(METRIC_REGISTRY))}")
-        plain = {key: value for key, value in section.items() if key != "better"}
-        check_arguments(METRIC_REGISTRY.get(kind), plain, path, given=("img", "img2"))
-        return dict(section)
 
     def directions(self) -> dict[str, bool]:
         """By metric: whether higher is better."""

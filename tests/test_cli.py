@@ -1,0 +1,100 @@
+"""The console command: what it prints, what it returns."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from iqa_sr.cli import COMMANDS, main
+from iqa_sr.score_table import ScoreTable
+from tests.fixture_data import picture, save, training_options, write_options
+
+ROOT = Path(__file__).parent.parent
+
+
+def test_help_lists_every_command(capsys):
+    with pytest.raises(SystemExit) as stopped:
+        main(["--help"])
+    assert stopped.value.code == 0
+    shown = capsys.readouterr().out
+    assert all(name in shown for name in COMMANDS)
+
+
+def test_check_data_lists_every_problem(run_folder, capsys):
+    file = write_options("options.yml", training_options())
+    assert main(["check-data", "-opt", file]) == 0
+    assert "no problems" in capsys.readouterr().out
+    Path("data/01/p1_01.png").unlink()
+    save("data/02/p2_02.png", picture(1, 48))
+    Path("data/original/p3.png").write_bytes(b"nothing")
+    assert main(["check-data", "-opt", file]) == 1
+    shown = capsys.readouterr().out
+    assert all(name in shown for name in ("p1", "p2_02", "p3"))
+
+
+def test_make_gts_and_select_patches(tmp_path, capsys):
+    for number in range(2):
+        save(tmp_path / "in" / f"{number}.png", picture(number, 160))
+    patches, made = tmp_path / "patches", tmp_path / "made"
+    numbers = ["--size", "96", "--stride", "64", "--jitter", "0", "--min-laplacian", "1", "--min-std", "1"]
+    assert main(["select-patches", "--input", str(tmp_path / "in"), "--output", str(patches), *numbers]) == 0
+    assert len(list(patches.glob("*.png"))) == 8
+    assert main(["make-gts", "--input", str(patches), "--output", str(made)]) == 0
+    assert {path.name for path in made.iterdir() if path.is_dir()} == {"original", "01", "02", "03", "04"}
+    assert main(["make-gts", "--input", str(patches), "--output", str(made)]) == 0
+    assert "0 pictures written, 40 already there" in capsys.readouterr().out
+
+
+def test_make_sample_refuses_to_write_over_something(tmp_path, capsys):
+    assert main(["make-sample", "--output", str(tmp_path)]) == 1
+    assert "exists already; nothing was written" in capsys.readouterr().err
+
+
+def test_score_names_what_it_cannot_score(tmp_path, capsys):
+    for number in range(3):
+        save(tmp_path / "in" / f"{number}.png", picture(number, 192))
+    (tmp_path / "in" / "broken.png").write_bytes(b"nothing")
+    command = ["score", str(tmp_path / "in"), "--metric", "niqe", "--output", str(tmp_path / "scores.csv")]
+    assert main(command) == 1
+    shown = capsys.readouterr()
+    assert "3 new scores, 0 were there already" in shown.out and "not scored: broken.png" in shown.err
+    (tmp_path / "in" / "broken.png").unlink()
+    assert main(command) == 0
+    assert "0 new scores, 3 were there already" in capsys.readouterr().out
+    assert main([*command[:3], "nique", *command[4:]]) == 1
+    assert "there is no metric 'nique'; did you mean niqe" in capsys.readouterr().err
+
+
+def test_score_under_torchrun_is_the_table_of_one_process(tmp_path):
+    for number in range(4):
+        save(tmp_path / "in" / f"{number}.png", picture(number, 192))
+    assert main(["score", str(tmp_path / "in"), "--metric", "niqe", "--output", str(tmp_path / "one.csv")]) == 0
+    save(tmp_path / "in" / "first.png", picture(9, 192))
+    assert main(["score", str(tmp_path / "in"), "--metric", "niqe", "--output", str(tmp_path / "one.csv")]) == 0
+    (tmp_path / "two.csv").write_text((tmp_path / "one.csv").read_text())
+    for number in range(4, 6):
+        save(tmp_path / "in" / f"{number}.png", picture(number, 192))
+    assert main(["score", str(tmp_path / "in"), "--metric", "niqe", "--output", str(tmp_path / "one.csv")]) == 0
+    command = [sys.executable, "-m", "torch.distributed.run", "--nproc_per_node=2", "--standalone", "-m", "iqa_sr.cli"]
+    command += ["score", str(tmp_path / "in"), "--metric", "niqe", "--output", str(tmp_path / "two.csv")]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}
+    done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert "2 new scores, 5 were there already" in done.stdout
+    one, two = (ScoreTable.read(tmp_path / name) for name in ("one.csv", "two.csv"))
+    assert one.lookup("niqe") == pytest.approx(two.lookup("niqe"), rel=1e-6)
+    assert {path.name for path in tmp_path.iterdir()} == {"in", "one.csv", "two.csv"}
+
+
+def test_metrics_are_listed(capsys):
+    assert main(["metrics"]) == 0
+    shown = capsys.readouterr().out
+    assert "niqe" in shown and "lower" in shown and "psnr" in shown
+
+
+def test_nothing_heavy_is_imported_for_help():
+    code = "import sys, iqa_sr.cli; print([name for name in ('torch', 'basicsr', 'cv2') if name in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
