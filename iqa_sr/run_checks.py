@@ -6,10 +6,9 @@ from typing import Any
 
 from pydantic import Field
 
-from iqa_sr.basicsr_api import ARCH_REGISTRY, DATASET_REGISTRY, MODEL_REGISTRY, registered
+from iqa_sr.basicsr_api import ARCH_REGISTRY, DATASET_REGISTRY, LOSS_REGISTRY, MODEL_REGISTRY, registered
 from iqa_sr.data.multi_gt_dataset import MultiGTDatasetOptions
 from iqa_sr.degradation import build_degradation
-from iqa_sr.models.iqa_sr_model import check_losses
 from iqa_sr.models.validation import Validation, read_metric
 from iqa_sr.options import OptionError, Section, nearest, read_section
 from iqa_sr.samplers import build_sampler
@@ -86,7 +85,7 @@ def _check_ours(opt: Mapping[str, Any]) -> None:
     read_section(_LoggerOptions, opt["logger"], "logger")
     read_section(_PathOptions, opt["path"], "path")
     train = read_train_section(opt["train"])
-    check_losses(opt["train"])
+    _check_losses(opt["train"])
     losses = losses_of(opt["train"])
     if not losses:
         raise OptionError("train: no loss; expected at least one section <name>_opt, for example pixel_opt")
@@ -99,6 +98,19 @@ def _check_ours(opt: Mapping[str, Any]) -> None:
     _check_scale(opt)
     if opt.get("val") is not None:
         Validation(opt)
+
+
+def _check_losses(train: Mapping[str, Any]) -> None:
+    """Check every loss section of `train` against the loss that it names.
+
+    Raises:
+        OptionError: With the section's path, what came and the nearest valid name.
+    """
+    for name, section in losses_of(train).items():
+        if section["type"] not in registered(LOSS_REGISTRY):
+            hint = nearest(section["type"], registered(LOSS_REGISTRY))
+            raise OptionError(f"train:{name}_opt:type: there is no loss {section['type']!r}; {hint}")
+        check_arguments(LOSS_REGISTRY.get(section["type"]), section, f"train:{name}_opt")
 
 
 def _check_batch(opt: Mapping[str, Any], accumulate: int) -> None:

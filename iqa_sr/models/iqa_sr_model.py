@@ -1,6 +1,6 @@
 """IQASRModel: any number of losses, several ground truths per picture, an optional discriminator."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any, cast
 
@@ -8,15 +8,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from iqa_sr.basicsr_api import LOSS_REGISTRY, BaseModel, build_loss, build_network, get_root_logger, registered
-from iqa_sr.degradation import Degradation, build_degradation
+from iqa_sr.basicsr_api import BaseModel, build_loss, build_network, get_root_logger
+from iqa_sr.models.ground_truth_feed import GroundTruthFeed
 from iqa_sr.models.nonfinite import NonFiniteGuard
-from iqa_sr.models.sampler_statistics import SamplerStatistics
 from iqa_sr.models.validation import Validation
-from iqa_sr.options import OptionError, nearest
-from iqa_sr.samplers import build_sampler
-from iqa_sr.samplers.base import Candidates, Choice, GroundTruthSampler, crop_windows
-from iqa_sr.train_options import check_arguments, losses_of, read_train_section
+from iqa_sr.options import OptionError
+from iqa_sr.train_options import losses_of, read_train_section
 
 __all__ = ["IQASRModel"]
 
@@ -70,7 +67,7 @@ class IQASRModel(BaseModel):
         self._forward_g = torch.compile(self.net_g, backend=backend) if backend else self.net_g
         self._prepare_optimizers()
         self.guard = NonFiniteGuard(settings.max_nonfinite)
-        self._prepare_data()
+        self.feed: GroundTruthFeed | None = None
 
     def _make_average(self) -> None:
         """The moving average of the generator: a second network, as BasicSR keeps it."""
@@ -94,65 +91,24 @@ class IQASRModel(BaseModel):
         fp16 = self.settings.amp == "fp16"
         self.scalers = [torch.amp.GradScaler(self.device.type, enabled=fp16) for _ in self.optimizers]
 
-    def _prepare_data(self) -> None:
-        section = self.opt["datasets"]["train"]
-        self.sampler: GroundTruthSampler | None = None
-        self.degradation: Degradation | None = None
-        self.statistics: SamplerStatistics | None = None
-        if section["type"] == "MultiGTDataset":
-            self.sampler = build_sampler(section.get("sampler", {"type": "original"}), "datasets:train:sampler")
-            self.degradation = build_degradation(section.get("degradation", {"type": "bicubic"}), self.opt["scale"])
-
-    def use_folders(self, folders: tuple[str, ...]) -> None:
+    def use_folders(self, folders: Sequence[str]) -> None:
         """Names of the ground-truth folders, in the data set's order, for the statistics of the sampler."""
-        self.statistics = SamplerStatistics(folders)
+        section = self.opt["datasets"]["train"]
+        if section["type"] == "MultiGTDataset":
+            self.feed = GroundTruthFeed(section, self.device, folders)
 
     # --- Data ---------------------------------------------------------------------------------------------------------
 
     def feed_data(self, data: Mapping[str, Any]) -> None:
-        """Take a batch: make the LQ where it is not there, choose the ground truths."""
+        """Take a batch of MultiGTDataset, or one with `lq` and `gt` of any BasicSR data set."""
         self.files = [str(name) for name in data.get("gt_path", data.get("lq_path", []))]
         if "gts" in data:
-            with torch.no_grad():
-                self.lq, self.gt = self._lq(data), self._choose(data)
+            if self.feed is None:  # BasicSR's own loop does not tell the folders' names: no statistics there
+                self.use_folders([])
+            assert self.feed is not None
+            self.lq, self.gt = self.feed(data)
         else:
-            self.lq = self._move(data["lq"])
-            self.gt = self._move(data["gt"])
-
-    def _move(self, tensor: Tensor) -> Tensor:
-        return tensor.to(self.device, non_blocking=True)
-
-    def _lq(self, data: Mapping[str, Any]) -> Tensor:
-        if "lq" in data:
-            return self._move(data["lq"])
-        assert self.degradation is not None
-        scale = self.opt["scale"]
-        degraded = self.degradation(self._move(data["original"]), data["seed"])
-        size = self.opt["datasets"]["train"]["gt_size"] // scale
-        return crop_windows(degraded, data["original_offset"] // scale, size).contiguous()
-
-    def _choose(self, data: Mapping[str, Any]) -> Tensor:
-        assert self.sampler is not None
-        crop = self.opt["datasets"]["train"]["gt_size"]
-        candidates = Candidates(self._move(data["gts"]), self._move(data["gts_valid"]), data["gts_offset"], crop)
-        choice = self.sampler.choose(candidates)
-        if self.statistics is not None:
-            self._count(choice, data)
-        return choice.gt
-
-    def _count(self, choice: Choice, data: Mapping[str, Any]) -> None:
-        """Tell the statistics which ground truths were chosen, with the qualities known on the device or offline."""
-        assert self.statistics is not None
-        column = choice.index.cpu()[:, None]
-        folder, index = data["gts_folder"].gather(1, column)[:, 0], data["gts_index"]
-        if choice.qualities is not None:
-            first = choice.qualities[:, 0].cpu()
-            original = first.where(index[:, 0] == 0, torch.full_like(first, float("nan")))
-            self.statistics.add(folder, choice.qualities, column[:, 0], original)
-        elif "qualities" in data:
-            self.statistics.add(folder, data["qualities"], index.gather(1, column)[:, 0], data["qualities"][:, 0])
-        else:
-            self.statistics.add(folder)
+            self.lq, self.gt = (data[key].to(self.device, non_blocking=True) for key in ("lq", "gt"))
 
     # --- One iteration ------------------------------------------------------------------------------------------------
 
@@ -269,9 +225,10 @@ class IQASRModel(BaseModel):
 
     def get_current_log(self) -> dict[str, float]:
         """The losses of the last iteration, and what the sampler did since the last call."""
-        report: dict[str, float] = self.statistics.report() if self.statistics is not None else {}
-        if self.statistics is not None:
-            self.statistics.reset()
+        if self.feed is None:
+            return self.log_dict
+        report = self.feed.statistics.report()
+        self.feed.statistics.reset()
         return {**self.log_dict, **report}
 
     # --- Testing ------------------------------------------------------------------------------------------------------
@@ -355,7 +312,7 @@ class IQASRModel(BaseModel):
         return {
             "scalers": [scaler.state_dict() for scaler in self.scalers],
             "nonfinite_in_a_row": self.guard.in_a_row,
-            "statistics": self.statistics.state() if self.statistics is not None else None,
+            "statistics": self.feed.statistics.state() if self.feed is not None else None,
         }
 
     def load_training_extras(self, extras: Mapping[str, Any]) -> None:
@@ -364,18 +321,5 @@ class IQASRModel(BaseModel):
             if scaler.is_enabled() and state:
                 scaler.load_state_dict(state)
         self.guard.in_a_row = extras["nonfinite_in_a_row"]
-        if self.statistics is not None and extras["statistics"] is not None:
-            self.statistics.load(extras["statistics"])
-
-
-def check_losses(train: Mapping[str, Any]) -> None:
-    """Check every loss section of `train` against the loss that it names.
-
-    Raises:
-        OptionError: With the section's path, what came and the nearest valid name.
-    """
-    for name, section in losses_of(train).items():
-        if section["type"] not in registered(LOSS_REGISTRY):
-            hint = nearest(section["type"], registered(LOSS_REGISTRY))
-            raise OptionError(f"train:{name}_opt:type: there is no loss {section['type']!r}; {hint}")
-        check_arguments(LOSS_REGISTRY.get(section["type"]), section, f"train:{name}_opt")
+        if self.feed is not None and extras["statistics"] is not None:
+            self.feed.statistics.load(extras["statistics"])

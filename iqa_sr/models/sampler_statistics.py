@@ -13,7 +13,7 @@ class SamplerStatistics:
     """Sums since the last report, as numbers for the log and TensorBoard.
 
     Args:
-        folders: Names of the ground-truth folders, in the order of the data set's folder numbers.
+        folders: Names of the ground-truth folders, in the order of the data set's folder numbers; none: no counting.
     """
 
     def __init__(self, folders: Sequence[str]) -> None:
@@ -40,6 +40,8 @@ class SamplerStatistics:
             chosen: `(N,)` int64, column of the chosen one.
             original: `(N,)` quality of the original, NaN where it was not looked at.
         """
+        if not self.folders:
+            return
         for number in folder.tolist():
             self.chosen[number] += 1
         if qualities is None or chosen is None or original is None:
