@@ -207,10 +207,12 @@ def _accommodate_optimisation() -> None:
 
 
 def _get_optimizer(self: Any, optim_type: str, params: Any, lr: float, **kwargs: Any) -> torch.optim.Optimizer:
-    """Any optimiser of `torch.optim` by its name."""
+    """Any optimiser of `torch.optim` by its name; Adam and AdamW as one fused kernel unless the options say how."""
     optimizer = getattr(torch.optim, str(optim_type), None)
     if not (isinstance(optimizer, type) and issubclass(optimizer, torch.optim.Optimizer)):
         raise ValueError(f"optimiser {optim_type!r} does not exist in torch.optim; Adam and AdamW are the usual ones")
+    if optim_type in ("Adam", "AdamW") and not {"fused", "foreach", "capturable", "differentiable"} & set(kwargs):
+        kwargs["fused"] = True
     return cast(torch.optim.Optimizer, optimizer(params, lr=lr, **kwargs))  # type: ignore[call-arg]
 
 
@@ -235,14 +237,16 @@ def _set_rates(scheduler: Any, rates: list[float], factor: float) -> None:
 def _model_ema(self: Any, decay: float = 0.999) -> None:
     """Moving average of the trainable parameters; buffers and frozen parameters are copied."""
     source = self.get_bare_model(self.net_g)
-    averages = dict(self.net_g_ema.named_parameters())
+    averages, buffers = dict(self.net_g_ema.named_parameters()), dict(self.net_g_ema.named_buffers())
+    trained = {name: p for name, p in source.named_parameters() if p.requires_grad and decay > 0}
     with torch.no_grad():
+        if trained:  # all of them in one call: a small network has hundreds of tiny tensors
+            targets = [averages[name] for name in trained]
+            torch._foreach_mul_(targets, decay)
+            torch._foreach_add_(targets, list(trained.values()), alpha=1 - decay)
         for name, parameter in source.named_parameters():
-            if parameter.requires_grad and decay > 0:
-                averages[name].mul_(decay).add_(parameter, alpha=1 - decay)
-            else:
+            if name not in trained:
                 averages[name].copy_(parameter)
-        buffers = dict(self.net_g_ema.named_buffers())
         for name, buffer in source.named_buffers():
             buffers[name].copy_(buffer)
 

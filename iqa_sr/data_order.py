@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Iterator
+from contextlib import nullcontext
 from typing import Any
 
 import numpy as np
@@ -36,7 +37,9 @@ class SeededDataset(Dataset[Any]):
 
     def __getitem__(self, place: tuple[int, int]) -> Any:
         index, seed = place
-        with random_state.preserved():
+        # A worker's generators are used for nothing else.
+        in_worker = torch.utils.data.get_worker_info() is not None
+        with nullcontext() if in_worker else random_state.preserved():
             random_state.seed_cpu(seed)
             try:
                 return self.dataset[index]
