@@ -125,7 +125,7 @@ def main() -> None:
         content = options(folder)
         for number in range(chosen.pairs):
             each = {}
-            for name, command in loops.items():
+            for name, command in list(loops.items())[:: 1 if number % 2 == 0 else -1]:  # whoever comes first, by turns
                 short = seconds(command, folder, 10, content, environment)
                 long = seconds(command, folder, 10 + chosen.iterations, content, environment)
                 each[name] = (long - short) / chosen.iterations

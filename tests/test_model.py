@@ -154,6 +154,15 @@ def test_pictures_of_any_size_are_validated(run_folder):
     assert {row.picture for row in ScoreTable.read(Path("experiments/tiny/scores.csv")).rows} == {"val/a"}
 
 
+def test_every_validation_degrades_a_picture_alike(run_folder):
+    """A generator that does not learn gives the same pictures each time, although the degradation is random."""
+    options = training_options(datasets__val__degradation={"type": "hggt-one-stage"}, val__save_img=True)
+    options["train"]["optim_g"]["lr"], options["train"]["ema_decay"] = 1e-30, 0.0
+    assert train(options) == 0
+    folder = Path("experiments/tiny/visualization/p2")
+    assert (folder / "p2_3.png").read_bytes() == (folder / "p2_6.png").read_bytes()
+
+
 def test_ready_lq_files_are_used(run_folder):
     """LQ files that are black: the result of any network is then the same for every picture."""
     for number in range(4):

@@ -95,7 +95,8 @@ class MultiGTDataset(Dataset[dict[str, Any]]):
     A validation sample holds the whole pictures cut to a multiple of the scale: `original` or `lq`, `gts` (the whole
     pool), `gts_valid`, `gts_positive` `(K,)` bool, `seed`, `key`, `gt_path`, `lq_path`.
 
-    Pictures are float32 RGB in [0, 1]. All random numbers come from torch's global generator, one draw per sample.
+    Pictures are float32 RGB in [0, 1]. All random numbers of a training sample come from one draw of torch's global
+    generator; those of a validation sample are the same every time.
 
     Args:
         opt: The section of the option file, as BasicSR completes it.
@@ -145,9 +146,9 @@ class MultiGTDataset(Dataset[dict[str, Any]]):
         return len(self.records)
 
     def __getitem__(self, index: int) -> dict[str, Any]:
+        if not self.training:  # the same LQ in every validation, also with a random degradation
+            return self._whole(self.records[index], torch.Generator().manual_seed(index))
         generator = torch.Generator().manual_seed(int(torch.randint(2**63 - 1, ())))
-        if not self.training:
-            return self._whole(self.records[index], generator)
         while True:
             record = self.records[index]
             shortlist = self.sampler.shortlist(record, generator)
