@@ -105,7 +105,7 @@ from basicsr.utils import get_root_logger
 from basicsr.utils import logger as basicsr_logger
 from basicsr.utils.registry import ARCH_REGISTRY, DATASET_REGISTRY, LOSS_REGISTRY, METRIC_REGISTRY, MODEL_REGISTRY
 
-_original: dict[str, Any] = {}
+_accommodated = False
 
 
 def basicsr_version() -> str:
@@ -125,9 +125,10 @@ def claim_logger() -> None:
 
 def accommodate() -> None:
     """Rebind what has to be rebound; a second call changes nothing."""
-    if _original:
+    global _accommodated
+    if _accommodated:
         return
-    _original["save_network"] = BaseModel.save_network
+    _accommodated = True
     # SwinIR's own use of meshgrid; nothing that a user could do about it.
     warnings.filterwarnings("ignore", message="torch.meshgrid", category=UserWarning)
     _accommodate_files()

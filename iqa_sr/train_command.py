@@ -93,6 +93,10 @@ def _resume_state(opt: dict[str, Any]) -> dict[str, Any] | None:
     if state["iter"] >= opt["train"]["total_iter"]:
         get_root_logger().info(f"{path} is of the last iteration; raise train:total_iter to train on.")
     opt["path"]["resume_state"] = str(path)
+    seed = state.get("iqa_sr", {}).get("seed", opt["manual_seed"])
+    if seed != opt["manual_seed"]:  # an option file without a seed draws another one at every start
+        get_root_logger().info(f"manual_seed {seed} of the run that is resumed is used, not {opt['manual_seed']}.")
+        opt["manual_seed"] = seed
     # The state's own folder holds its networks, also when it belongs to another experiment.
     point_at_networks(opt, state["iter"], Path(path).resolve().parent)
     return state

@@ -1,6 +1,7 @@
 """The training loop end to end, at toy size: exact resume, signals, results, several processes."""
 
 import os
+import random
 import signal
 import subprocess
 import sys
@@ -131,6 +132,19 @@ def test_a_broken_state_is_skipped_and_named(run_folder, capsys):
     shown = capsys.readouterr().err
     assert "--auto_resume skips" in shown and "9.state" in shown and "6.state is truncated" in shown
     assert "Resumed at iteration 3." in shown
+
+
+def test_a_run_without_a_seed_goes_on_with_the_one_it_drew(run_folder, capsys):
+    options = training_options(manual_seed=None, network_g__drop_path_rate=0.2)
+    assert train(options) == 0
+    whole = results(6)
+    for path in Path("experiments/tiny").rglob("*6.*"):
+        if path.suffix in (".pth", ".state"):
+            path.unlink()
+    random.seed(4321)  # a new process would draw another seed
+    assert train(options, "--auto_resume") == 0
+    assert "of the run that is resumed is used" in capsys.readouterr().err
+    assert list(differences(whole, results(6))) == []
 
 
 def test_auto_resume_without_a_state_starts_at_the_beginning(run_folder, capsys):

@@ -1,5 +1,6 @@
 """What every quality metric is: a frozen network (or formula) with one call, and its facts attached."""
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import Literal
 
@@ -46,7 +47,7 @@ class MetricInfo:
         return scores if self.higher_is_better else -scores
 
 
-class QualityMetric(nn.Module):
+class QualityMetric(nn.Module, ABC):
     """A frozen picture-quality metric.
 
     A subclass sets `info` and implements `score(image, reference)`; this class checks the input, computes in float32
@@ -95,9 +96,9 @@ class QualityMetric(nn.Module):
         with torch.autocast(image.device.type, enabled=False):
             return self.score(image.float(), None if reference is None else reference.float()).float()
 
+    @abstractmethod
     def score(self, image: Tensor, reference: Tensor | None) -> Tensor:
         """The formula: `(N, 3, H, W)` float32 RGB to `(N,)`; input already checked."""
-        raise NotImplementedError(f"{type(self).__name__} must implement score(image, reference)")
 
     def _check(self, argument: str, picture: Tensor) -> None:
         info = self.info
