@@ -3,12 +3,14 @@
 import os
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 
 from iqa_sr.options import nearest
+from iqa_sr.tensor_files import read_tensor_file
 
-__all__ = ["WEIGHT_FILES", "WeightFile", "find_weights"]
+__all__ = ["WEIGHT_FILES", "WeightFile", "find_weights", "read_weights"]
 
 FOLDER_VARIABLE = "IQA_SR_WEIGHTS"
 
@@ -71,6 +73,16 @@ def find_weights(name: str) -> Path:
         if path.is_file():
             return path
     return _download(WEIGHT_FILES[name], cache)
+
+
+def read_weights(name: str) -> Any:
+    """What a published file holds: tensors in dicts, read without running code; on the CPU.
+
+    Raises:
+        ValueError: As `find_weights`; or if the file is damaged.
+        FileNotFoundError: As `find_weights`.
+    """
+    return read_tensor_file(find_weights(name))
 
 
 def _download(file: WeightFile, path: Path) -> Path:

@@ -1,5 +1,7 @@
 """Small data sets and option files that the tests share."""
 
+from contextlib import contextmanager
+
 import pytest
 import torch
 
@@ -8,6 +10,7 @@ from iqa_sr.cpu_threads import prepare_cpu_threads
 prepare_cpu_threads()
 
 from tests.fixture_data import write_groups  # noqa: E402
+from tests.synthetic import write_synthetic  # noqa: E402
 
 
 @pytest.fixture(autouse=True)
@@ -34,3 +37,19 @@ def _threads():
     torch.set_num_threads(1)
     yield
     torch.set_num_threads(before)
+
+
+@pytest.fixture(scope="session")
+def synthetic(tmp_path_factory):
+    """`with synthetic(*file_names):` - inside, the store finds these published files, with synthetic content."""
+    folder = tmp_path_factory.mktemp("weights")
+
+    @contextmanager
+    def available(*names):
+        for name in names:
+            write_synthetic(name, folder)
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv("IQA_SR_WEIGHTS", str(folder))
+            yield folder
+
+    return available

@@ -1,7 +1,9 @@
 """The table of quality metrics: their facts without building anything, and the metrics themselves by name."""
 
+import inspect
 from collections.abc import Callable
 from functools import cache, partial
+from typing import Any
 
 import torch
 
@@ -13,7 +15,7 @@ from iqa_sr.options import nearest
 __all__ = ["MetricInfo", "QualityMetric", "create_metric", "metric_info", "metric_names", "shared_metric"]
 
 # One line for each metric: its facts and what builds it.
-_METRICS: dict[str, tuple[MetricInfo, Callable[[], QualityMetric]]] = {
+_METRICS: dict[str, tuple[MetricInfo, Callable[..., QualityMetric]]] = {
     info.name: (info, partial(build, info))
     for info, build in (
         (NIQE_INFO, NIQE),
@@ -39,18 +41,24 @@ def metric_info(name: str) -> MetricInfo:
     return _entry(name)[0]
 
 
-def create_metric(name: str, device: str | torch.device = "cpu") -> QualityMetric:
+def create_metric(name: str, device: str | torch.device = "cpu", **options: Any) -> QualityMetric:
     """A new metric on a device, frozen and in evaluation mode.
 
     Args:
         name: One of `metric_names()`.
         device: Where its weights are to be.
+        **options: What this metric takes besides, for example `regressor` of `reiqa`.
 
     Raises:
-        ValueError: If there is no such metric; the text has the nearest names.
+        ValueError: If there is no such metric; the text has the nearest names. Or if it takes no such option.
         FileNotFoundError: If its weights are not on the machine; the text says what to do.
     """
-    return _entry(name)[1]().to(device)
+    build = _entry(name)[1]
+    known = list(inspect.signature(build).parameters)
+    for option in options:
+        if option not in known:
+            raise ValueError(f"{name} takes no option {option!r}; {nearest(option, known)}")
+    return build(**options).to(device)
 
 
 def shared_metric(name: str, device: str | torch.device) -> QualityMetric:
@@ -71,7 +79,7 @@ def _shared(name: str, device: torch.device) -> QualityMetric:
     return create_metric(name, device)
 
 
-def _entry(name: str) -> tuple[MetricInfo, Callable[[], QualityMetric]]:
+def _entry(name: str) -> tuple[MetricInfo, Callable[..., QualityMetric]]:
     if name not in _METRICS:
         raise ValueError(f"there is no metric {name!r}; {nearest(name, _METRICS)}")
     return _METRICS[name]

@@ -25,6 +25,7 @@ class MetricInfo:
         weights: Names of the files in the weights store that it needs.
         code_license: Licence of the authors' code, or of ours where we wrote it from the paper.
         weights_license: Licence of the weights or parameters.
+        noncommercial: Why the metric may not be used commercially; empty where nothing published forbids it.
         paper: Authors, title, venue, year.
         spec: One line that pins down the variant (colour channel, crop, library), for reports.
     """
@@ -39,6 +40,7 @@ class MetricInfo:
     weights: tuple[str, ...] = ()
     code_license: str = ""
     weights_license: str = ""
+    noncommercial: str = ""
     paper: str = ""
     spec: str = ""
 
