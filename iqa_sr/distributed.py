@@ -1,5 +1,6 @@
 """Several processes under torchrun: starting them, agreeing on a fact, waiting for each other."""
 
+import gc
 import os
 from datetime import timedelta
 from typing import Any
@@ -37,9 +38,15 @@ def start_processes(launcher: str = "none") -> tuple[int, int]:
 
 
 def stop_processes() -> None:
-    """Leave the process group, if there is one."""
+    """Leave the process group, if there is one.
+
+    What is no longer used is collected first: a wrapped network that outlives its group takes the group's threads along
+    into the end of the interpreter, where they now and then abort a process that has done its work.
+    """
     if dist.is_initialized():
+        gc.collect()
         dist.destroy_process_group()
+        gc.collect()
 
 
 def any_process(fact: bool, device: torch.device | str = "cpu") -> bool:
