@@ -1,5 +1,6 @@
 """Files of tensors: written whole or not at all, read without running code."""
 
+import errno
 import os
 import pickle
 import zipfile
@@ -10,7 +11,16 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-__all__ = ["load_state", "read_tensor_file", "select_state_dict", "write_tensor_file", "write_whole"]
+from iqa_sr.torchscript_files import is_torchscript, read_torchscript
+
+__all__ = [
+    "load_state",
+    "looks_like_tensors",
+    "read_tensor_file",
+    "select_state_dict",
+    "write_tensor_file",
+    "write_whole",
+]
 
 
 def write_whole(path: str | Path, write: Callable[[Path], None]) -> None:
@@ -59,28 +69,76 @@ def _reason(error: BaseException) -> str:
     return str(error)
 
 
-def read_tensor_file(path: str | Path, device: torch.device | str = "cpu") -> Any:
-    """Read a file that `torch.save` wrote (tensors, numbers, texts and containers of them) without running code.
+def read_tensor_file(path: str | Path, device: torch.device | str = "cpu", *, mmap: bool = False) -> Any:
+    """Read a file of tensors without running code.
+
+    Args:
+        path: What `torch.save` wrote (tensors, numbers, texts and containers of them), a TorchScript archive (its
+            parameters and buffers by their dotted names, as `state_dict()` gives them) or a safetensors file.
+        device: Where the tensors are to be.
+        mmap: Map a zip file of `torch.save` instead of copying it: half the memory while a network is filled from it.
+            The file must stay as it is while the tensors are in use, and its checksums are not looked at.
 
     Raises:
         FileNotFoundError: If there is no such file.
+        ModuleNotFoundError: If it is a safetensors file and the package safetensors is not installed.
         ValueError: If it holds pickled code, or is truncated or of another kind.
     """
     path = Path(path)
     if not path.is_file():
         raise FileNotFoundError(f"{path} does not exist")
+    if _is_safetensors(path):
+        return _read_safetensors(path, device)
     try:
-        return torch.load(path, map_location=device, weights_only=True)
+        if is_torchscript(path):
+            return {name: tensor.to(device) for name, tensor in read_torchscript(path).items()}
+        if path.suffix == ".safetensors":  # the content decides, while torch would go by the path's ending
+            with path.open("rb") as file:
+                return torch.load(file, map_location=device, weights_only=True)
+        mmap = mmap and zipfile.is_zipfile(path)  # torch cannot map files of before 1.6
+        return torch.load(path, map_location=device, weights_only=True, mmap=mmap)
     except pickle.UnpicklingError as error:
-        if "weights_only" not in str(error) and "Unsupported" not in str(error):
+        known = "weights_only" in str(error) or "Unsupported" in str(error)
+        if not known or not looks_like_tensors(path):
             raise ValueError(f"{path} is damaged or not a file of tensors") from error
         raise ValueError(
             f"{path} holds pickled objects besides tensors; reading them could run code, so it is refused.\n"
             "Ask its author for a file with a plain state dict, or convert it on a machine that you trust it on."
         ) from error
-    except (RuntimeError, EOFError, KeyError, zipfile.BadZipFile) as error:
+    except (RuntimeError, EOFError, KeyError, OSError, zipfile.BadZipFile) as error:
+        if isinstance(error, OSError) and error.errno != errno.EINVAL:  # torch seeks to before a short file's start
+            raise
         reason = (str(error).splitlines() or ["empty"])[0]
         raise ValueError(f"{path} is truncated or not a file of tensors ({reason})") from error
+
+
+def looks_like_tensors(path: str | Path) -> bool:
+    """Whether a file starts as a zip, a pickle or a safetensors file does; the rest is not read."""
+    with Path(path).open("rb") as file:
+        start = file.read(9)
+    return start[:2] == b"PK" or start[:1] == b"\x80" or start[8:] == b"{"
+
+
+def _is_safetensors(path: Path) -> bool:
+    """By content: the length of a JSON header in eight bytes, and its opening brace."""
+    with path.open("rb") as file:
+        start = file.read(9)
+    length = int.from_bytes(start[:8], "little")
+    return start[8:] == b"{" and 2 <= length <= path.stat().st_size - 8
+
+
+def _read_safetensors(path: Path, device: torch.device | str) -> dict[str, Tensor]:
+    try:
+        from safetensors import SafetensorError
+        from safetensors.torch import load_file
+    except ModuleNotFoundError as error:
+        raise ModuleNotFoundError(
+            f"{path} is a safetensors file: reading it needs `pip install safetensors`"
+        ) from error
+    try:
+        return load_file(path, device=str(device))
+    except SafetensorError as error:
+        raise ValueError(f"{path} is truncated or not a file of tensors ({error})") from error
 
 
 def select_state_dict(content: Any, path: str | Path, param_key: str | None) -> dict[str, Tensor]:

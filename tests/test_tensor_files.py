@@ -93,3 +93,34 @@ def test_another_network_is_refused_with_a_few_keys():
     left_out = load_state(network, state, "x.pth", strict=False)
     assert sorted(left_out) == ["0.bias", "1.bias", "1.weight", "9.x", "9.y"]
     assert torch.equal(network[0].weight, torch.zeros(3, 2))
+
+
+def test_a_mapped_file_holds_the_same(tmp_path):
+    content = {"params": {"w": torch.randn(1000), "n": torch.tensor(3)}, "epoch": 7}
+    for new in (True, False):
+        torch.save(content, tmp_path / "x.pth", _use_new_zipfile_serialization=new)
+        read = read_tensor_file(tmp_path / "x.pth", mmap=True)
+        assert torch.equal(read["params"]["w"], content["params"]["w"]) and read["epoch"] == 7
+    torch.save({"params": Evil()}, tmp_path / "evil.pth")
+    with pytest.raises(ValueError, match="refused"):
+        read_tensor_file(tmp_path / "evil.pth", mmap=True)
+
+
+def test_a_safetensors_file_is_read_whatever_its_name(tmp_path):
+    save_file = pytest.importorskip("safetensors.torch").save_file
+    state = {"a.weight": torch.randn(3, 4), "b": torch.tensor([1, 2]).half()}
+    for name in ("x.safetensors", "x.pth"):
+        save_file(state, tmp_path / name)
+        read = read_tensor_file(tmp_path / name)
+        assert all(torch.equal(read[key], state[key]) for key in state) and set(read) == set(state)
+    (tmp_path / "short.safetensors").write_bytes((tmp_path / "x.pth").read_bytes()[:-20])
+    with pytest.raises(ValueError, match=r"short\.safetensors is truncated"):
+        read_tensor_file(tmp_path / "short.safetensors")
+    torch.save(state, tmp_path / "y.safetensors")
+    assert set(read_tensor_file(tmp_path / "y.safetensors")) == set(state), "the content decides"
+
+
+def test_a_web_page_is_no_file_of_tensors(tmp_path):
+    (tmp_path / "x.pth").write_text("<html><body>Not found</body></html>")
+    with pytest.raises(ValueError, match=r"x\.pth is damaged or not a file of tensors"):
+        read_tensor_file(tmp_path / "x.pth")
