@@ -1,5 +1,6 @@
 """Small data sets and option files that the tests share."""
 
+import os
 from contextlib import contextmanager
 
 import pytest
@@ -8,18 +9,29 @@ import torch
 from iqa_sr.cpu_threads import prepare_cpu_threads
 
 prepare_cpu_threads()
+os.environ.pop("IQA_SR_WEIGHTS", None)  # the user's own files are no concern of the tests
 
 from tests.fixture_data import write_groups  # noqa: E402
 from tests.synthetic import write_synthetic  # noqa: E402
 
 
-@pytest.fixture(autouse=True)
-def _no_network(monkeypatch, tmp_path_factory):
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items):
+    """Two processes share the tests: those of one file, or of one metric, stay together with what they have built."""
+    for item in items:
+        metric = item.callspec.params.get("case") if hasattr(item, "callspec") else None
+        item.add_marker(pytest.mark.xdist_group(f"{item.path.stem}-{metric}" if metric else item.path.stem))
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _no_network(tmp_path_factory):
     """No test finds weights or caches of the machine, or reaches a network."""
-    monkeypatch.setenv("TORCH_HOME", str(tmp_path_factory.getbasetemp() / "torch-home"))
-    monkeypatch.delenv("IQA_SR_WEIGHTS", raising=False)
-    for name in ("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY"):
-        monkeypatch.setenv(name, "http://127.0.0.1:9")
+    with pytest.MonkeyPatch.context() as patch:
+        for name in ("TORCH_HOME", "IQA_SR_CACHE", "XDG_CACHE_HOME", "HF_HOME", "HF_HUB_CACHE"):
+            patch.setenv(name, str(tmp_path_factory.getbasetemp() / "caches" / name))
+        for name in ("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY"):
+            patch.setenv(name, "http://127.0.0.1:9")
+        yield
 
 
 @pytest.fixture
@@ -30,13 +42,17 @@ def run_folder(tmp_path, monkeypatch):
     return tmp_path
 
 
-@pytest.fixture(autouse=True)
-def _threads():
-    """One thread: deterministic, and quicker for pictures this small."""
-    before = torch.get_num_threads()
+@pytest.fixture(autouse=True, scope="session")
+def _one_thread():
+    """Deterministic, and quicker for pictures this small; also while fixtures of modules are made."""
     torch.set_num_threads(1)
+
+
+@pytest.fixture(autouse=True)
+def _threads(_one_thread):
+    """What a test changes is put back."""
     yield
-    torch.set_num_threads(before)
+    torch.set_num_threads(1)
 
 
 @pytest.fixture(scope="session")

@@ -12,10 +12,10 @@ import torch
 from tests.golden_images import golden
 
 _SCALES = {
-    "W1": lambda drawn, fan_in: drawn / math.sqrt(fan_in),
+    "W1": lambda drawn, fan_in: drawn * (1 / math.sqrt(fan_in)),
     "W2": lambda drawn, fan_in: drawn * math.sqrt(2 / fan_in),
-    "W0": lambda drawn, fan_in: 0.1 * drawn / math.sqrt(fan_in),
-    "A": lambda drawn, fan_in: drawn.abs() / math.sqrt(fan_in),
+    "W0": lambda drawn, fan_in: drawn * (0.1 / math.sqrt(fan_in)),
+    "A": lambda drawn, fan_in: drawn.abs() * (1 / math.sqrt(fan_in)),
     "N": lambda drawn, fan_in: 1 + 0.1 * drawn,
     "B": lambda drawn, fan_in: 0.02 * drawn,
     "E": lambda drawn, fan_in: 0.02 * drawn,

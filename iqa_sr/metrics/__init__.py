@@ -7,23 +7,82 @@ from typing import Any
 
 import torch
 
+from iqa_sr.metrics import (
+    afine,
+    ahiq,
+    arniqa,
+    augmentiq,
+    ckdn,
+    clipiqa,
+    cw_ssim,
+    dists,
+    fidelity,
+    fsim,
+    gmsd,
+    liqe,
+    lpips,
+    mad,
+    maniqa,
+    musiq,
+    nima,
+    niqe,
+    nlpd,
+    paq2piq,
+    qualiclip,
+    reiqa,
+    ssim,
+    stlpips,
+    topiq,
+    vif,
+    vsi,
+)
 from iqa_sr.metrics.base import MetricInfo, QualityMetric
-from iqa_sr.metrics.fidelity import PSNR, PSNR_INFO, PSNRY_BASICSR_INFO, PSNRY_INFO
-from iqa_sr.metrics.niqe import NIQE, NIQE_BASICSR_INFO, NIQE_INFO
+from iqa_sr.metrics.pyiqa_adapter import PREFIX, PyiqaMetric, pyiqa_info
 from iqa_sr.options import nearest
+from iqa_sr.weights import weights_hash
 
-__all__ = ["MetricInfo", "QualityMetric", "create_metric", "metric_info", "metric_names", "shared_metric"]
+__all__ = [
+    "MetricInfo",
+    "QualityMetric",
+    "create_metric",
+    "metric_info",
+    "metric_names",
+    "metric_spec",
+    "shared_metric",
+]
 
-# One line for each metric: its facts and what builds it.
+# Each family of metrics lists its own: facts, and what builds the metric from them.
+_FAMILIES = (
+    afine,
+    ahiq,
+    arniqa,
+    augmentiq,
+    ckdn,
+    clipiqa,
+    cw_ssim,
+    dists,
+    fidelity,
+    fsim,
+    gmsd,
+    liqe,
+    lpips,
+    mad,
+    maniqa,
+    musiq,
+    nima,
+    niqe,
+    nlpd,
+    paq2piq,
+    qualiclip,
+    reiqa,
+    ssim,
+    stlpips,
+    topiq,
+    vif,
+    vsi,
+)
 _METRICS: dict[str, tuple[MetricInfo, Callable[..., QualityMetric]]] = {
-    info.name: (info, partial(build, info))
-    for info, build in (
-        (NIQE_INFO, NIQE),
-        (NIQE_BASICSR_INFO, NIQE),
-        (PSNR_INFO, PSNR),
-        (PSNRY_INFO, PSNR),
-        (PSNRY_BASICSR_INFO, PSNR),
-    )
+    info.name: (info, partial(build, info)) for family in _FAMILIES for info, build in family.METRICS
 }
 
 
@@ -39,6 +98,17 @@ def metric_info(name: str) -> MetricInfo:
         ValueError: If there is no such metric; the text has the nearest names.
     """
     return _entry(name)[0]
+
+
+def metric_spec(name: str) -> str:
+    """One line that pins down what a number of this metric is: the variant, and the hash of each weights file in use.
+
+    Raises:
+        ValueError: If there is no such metric.
+        FileNotFoundError: If its weights are missing.
+    """
+    info = metric_info(name)
+    return "; ".join([info.spec, *(f"{file} sha256 {weights_hash(file)[:12]}" for file in info.weights)])
 
 
 def create_metric(name: str, device: str | torch.device = "cpu", **options: Any) -> QualityMetric:
@@ -61,8 +131,8 @@ def create_metric(name: str, device: str | torch.device = "cpu", **options: Any)
     return build(**options).to(device)
 
 
-def shared_metric(name: str, device: str | torch.device) -> QualityMetric:
-    """The metric that all of this process share; built at the first call for a name and device.
+def shared_metric(name: str, device: str | torch.device, **options: Any) -> QualityMetric:
+    """The metric that all of this process share; built at the first call for a name, device and options.
 
     Raises:
         ValueError: As `create_metric`.
@@ -71,15 +141,18 @@ def shared_metric(name: str, device: str | torch.device) -> QualityMetric:
     device = torch.device(device)
     if device.type == "cuda" and device.index is None:
         device = torch.device("cuda", torch.cuda.current_device())
-    return _shared(name, device)
+    return _shared(name, device, tuple(sorted(options.items())))
 
 
 @cache
-def _shared(name: str, device: torch.device) -> QualityMetric:
-    return create_metric(name, device)
+def _shared(name: str, device: torch.device, options: tuple[tuple[str, Any], ...]) -> QualityMetric:
+    return create_metric(name, device, **dict(options))
 
 
 def _entry(name: str) -> tuple[MetricInfo, Callable[..., QualityMetric]]:
+    if name.startswith(PREFIX):
+        info = pyiqa_info(name)
+        return info, partial(PyiqaMetric, info)
     if name not in _METRICS:
         raise ValueError(f"there is no metric {name!r}; {nearest(name, _METRICS)}")
     return _METRICS[name]

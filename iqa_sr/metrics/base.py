@@ -1,6 +1,7 @@
 """What every quality metric is: a frozen network (or formula) with one call, and its facts attached."""
 
 from abc import ABC, abstractmethod
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Literal
 
@@ -95,7 +96,7 @@ class QualityMetric(nn.Module, ABC):
             if reference.shape != image.shape:
                 shapes = f"image {tuple(image.shape)} and reference {tuple(reference.shape)}"
                 raise ValueError(f"{self.info.name}: {shapes} differ in shape")
-        with torch.autocast(image.device.type, enabled=False):
+        with torch.autocast(image.device.type, enabled=False), _full_precision(image.device):
             return self.score(image.float(), None if reference is None else reference.float()).float()
 
     @abstractmethod
@@ -118,3 +119,11 @@ class QualityMetric(nn.Module, ABC):
             raise ValueError(
                 f"{info.name} needs sides that are multiples of {info.multiple_of} px, got {height}x{width} (HxW)"
             )
+
+
+def _full_precision(device: torch.device) -> AbstractContextManager[None]:
+    """No TF32 in cuDNN's convolutions, which torch allows by default: a score would depend on the kind of GPU."""
+    if device.type != "cuda":
+        return nullcontext()
+    now = torch.backends.cudnn
+    return now.flags(now.enabled, now.benchmark, now.benchmark_limit, now.deterministic, allow_tf32=False)

@@ -5,7 +5,7 @@ from torch import Tensor
 
 from iqa_sr.metrics.base import MetricInfo, QualityMetric
 
-__all__ = ["PSNR", "PSNRY_BASICSR_INFO", "PSNRY_INFO", "PSNR_INFO"]
+__all__ = ["METRICS", "PSNR", "PSNRY_BASICSR_INFO", "PSNRY_INFO", "PSNR_INFO"]
 
 # In squared units of [0, 1]: equal pictures have 100 dB, and any PSNR below 70 dB moves by less than 0.005 dB.
 EPSILON = 1e-10
@@ -20,6 +20,7 @@ def _info(name: str, channel: str) -> MetricInfo:
         differentiable=True,
         code_license="Apache-2.0 (ours)",
         weights_license="no weights",
+        paper="none: the definition of the peak signal-to-noise ratio",
         spec=f"{channel}, not rounded, no border cut, at most 100 dB",
     )
 
@@ -66,3 +67,6 @@ class PSNR(QualityMetric):
         if self.luma_weights is not None:
             difference = (difference * self.luma_weights).sum(1)
         return -10 * (difference.square().flatten(1).mean(1) + EPSILON).log10()
+
+
+METRICS = ((PSNR_INFO, PSNR), (PSNRY_INFO, PSNR), (PSNRY_BASICSR_INFO, PSNR))

@@ -25,7 +25,7 @@ from torch.nn import functional as F
 from iqa_sr.metrics.base import MetricInfo, QualityMetric
 from iqa_sr.weights import FOLDER_VARIABLE
 
-__all__ = ["NIQE", "NIQE_BASICSR_INFO", "NIQE_INFO", "pristine_file"]
+__all__ = ["METRICS", "NIQE", "NIQE_BASICSR_INFO", "NIQE_INFO", "pristine_file"]
 
 PARAMETER_FILE = "niqe_pris_params.npz"
 BLOCK = 96
@@ -317,3 +317,6 @@ def _weighted(values: Tensor, weights: list[float], dim: int, step: int = 1) -> 
     for view, weight in zip(views[1:], weights[1:], strict=True):
         total.add_(view, alpha=weight)
     return total
+
+
+METRICS = ((NIQE_INFO, NIQE), (NIQE_BASICSR_INFO, NIQE))

@@ -5,6 +5,7 @@ import pkgutil
 from functools import cache
 
 import torch
+from safetensors.torch import save_file
 
 
 @cache
@@ -24,5 +25,7 @@ def write_synthetic(name, folder):
     content = weight_files()[name]()
     if isinstance(content, torch.jit.ScriptModule):
         content.save(path)
+    elif path.suffix == ".safetensors":
+        save_file({key: value.contiguous() for key, value in content.items()}, path)
     else:
         torch.save(content, path)

@@ -1,0 +1,164 @@
+"""A-FINE's network: CLIP's tower, a head for naturalness, one for fidelity, and the maps that join them."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from iqa_sr.archs.clip_vit_arch import CLIPVision
+
+__all__ = ["AFINENetwork", "LevelStatistics"]
+
+PIXEL_CHANNELS = 3
+WIDTH = 768
+LAYERS = 12
+CLIP_MEAN = (0.48145466, 0.4578275, 0.40821073)
+CLIP_STD = (0.26862954, 0.26130258, 0.27577711)
+STABILITY = 1e-10
+
+
+@dataclass(frozen=True)
+class LevelStatistics:
+    """What the heads see of a picture: its 13 levels, the pixels and the twelve blocks of CLIP.
+
+    Attributes:
+        centred: For each level the values `(N, positions, channels)` minus their mean over the positions.
+        mean: `(N, 9219)`: 3 channels of the pixels, then 768 of each block.
+        variance: `(N, 9219)`: biased.
+    """
+
+    centred: tuple[Tensor, ...]
+    mean: Tensor
+    variance: Tensor
+
+    @classmethod
+    def of(cls, levels: Sequence[Tensor]) -> "LevelStatistics":
+        """Statistics of levels `(N, positions, channels)`."""
+        means = [level.mean(1, keepdim=True) for level in levels]
+        centred = [level - mean for level, mean in zip(levels, means, strict=True)]
+        variances = [level.square().mean(1) for level in centred]
+        return cls(tuple(centred), torch.cat(means, dim=2).flatten(1), torch.cat(variances, dim=1))
+
+
+class NaturalnessHead(nn.Module):
+    """Statistics of one picture to its raw naturalness `(N,)`; published as `natural`."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.proj_feat = nn.Linear(2 * WIDTH, 128)  # one for all blocks
+        self.proj_head = nn.Sequential(
+            nn.Linear(2 * PIXEL_CHANNELS + LAYERS * 128, WIDTH), nn.GELU(), nn.Linear(WIDTH, 1)
+        )
+
+    def forward(self, statistics: LevelStatistics) -> Tensor:
+        """`(N,)`, lower is better."""
+        both = statistics.mean, statistics.variance
+        pixels = torch.cat([values[:, :PIXEL_CHANNELS] for values in both], dim=1)
+        blocks = torch.cat([values[:, PIXEL_CHANNELS:].unflatten(1, (LAYERS, WIDTH)) for values in both], dim=2)
+        return self.proj_head(torch.cat([pixels, self.proj_feat(blocks).flatten(1)], dim=1)).flatten()
+
+
+class FidelityHead(nn.Module):
+    """Statistics of two pictures to their raw fidelity `(N,)`, as in DISTS; published as `fidelity`.
+
+    `1 - sum(a S1 + b S2)` over the channels, with `S1 = (2 mx my + c) / (mx^2 + my^2 + c)` and
+    `S2 = (2 cov + c) / (vx + vy + c)`; `a` and `b` are positive and add up to 1.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        channels = PIXEL_CHANNELS + LAYERS * WIDTH
+        self.alpha = nn.Parameter(torch.zeros(1, 1, channels))
+        self.beta = nn.Parameter(torch.zeros(1, 1, channels))
+
+    def forward(self, image: LevelStatistics, reference: LevelStatistics) -> Tensor:
+        """`(N,)` from 0 for equal statistics to at most 2, lower is better."""
+        pairs = zip(image.centred, reference.centred, strict=True)
+        covariance = torch.cat([(ours * theirs).mean(1) for ours, theirs in pairs], dim=1)
+        luminance = (2 * image.mean * reference.mean + STABILITY) / (
+            image.mean.square() + reference.mean.square() + STABILITY
+        )
+        structure = (2 * covariance + STABILITY) / (image.variance + reference.variance + STABILITY)
+        alpha, beta = F.softplus(self.alpha[0]), F.softplus(self.beta[0])
+        return 1 - (alpha * luminance + beta * structure).sum(1) / (alpha + beta).sum()
+
+
+class LogisticMap(nn.Module):
+    """`4 sigmoid((x - yita3) / (|yita4| + 1e-10)) - 2`, to (-2, 2).
+
+    Args:
+        centre: `yita3` before training.
+        spread: `yita4` before training.
+        centre_bounds: What `yita3` is held in when it is used.
+        spread_bounds: What `yita4` is held in when it is used.
+    """
+
+    def __init__(
+        self,
+        centre: float,
+        spread: float,
+        centre_bounds: tuple[float, float] | None = None,
+        spread_bounds: tuple[float, float] | None = None,
+    ) -> None:
+        super().__init__()
+        self.yita3 = nn.Parameter(torch.tensor(centre))
+        self.yita4 = nn.Parameter(torch.tensor(spread))
+        self.bounds = centre_bounds, spread_bounds
+
+    def forward(self, raw: Tensor) -> Tensor:
+        """Any shape."""
+        learned = self.yita3, self.yita4
+        centre, spread = (
+            value if bounds is None else value.clamp(*bounds)
+            for value, bounds in zip(learned, self.bounds, strict=True)
+        )
+        return 4 * torch.sigmoid((raw - centre) / (spread.abs() + STABILITY)) - 2
+
+
+class Adapter(nn.Module):
+    """`D = exp(softplus(k) (N_reference - N_image)) N_image + F`.
+
+    The more natural the reference is beside the picture, the less the picture's own naturalness counts.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.k = nn.Parameter(torch.tensor(5.0))
+
+    def forward(self, naturalness: Tensor, reference_naturalness: Tensor, fidelity: Tensor) -> Tensor:
+        """`(N,)` each."""
+        return torch.exp(F.softplus(self.k) * (reference_naturalness - naturalness)) * naturalness + fidelity
+
+
+class AFINENetwork(nn.Module):
+    """All of A-FINE; its children are named as the parts of the published file.
+
+    Args:
+        checkpoint: Whether CLIP's blocks are computed again in the backward pass, to save memory.
+
+    Reference:
+        Chen, Wu, Ma, Zhang: Toward Generalized Image Quality Assessment: Relaxing the Perfect Reference Quality
+        Assumption, CVPR 2025, https://arxiv.org/abs/2503.11221.
+    """
+
+    def __init__(self, checkpoint: bool = False) -> None:
+        super().__init__()
+        self.finetuned_clip = CLIPVision(width=WIDTH, layers=LAYERS, checkpoint=checkpoint)
+        self.natural = NaturalnessHead()
+        self.fidelity = FidelityHead()
+        self.natural_scale = LogisticMap(4.9592, 21.5968)
+        self.fidelity_scale = LogisticMap(0.5, 0.15, (0.05, 0.95), (0.01, 0.70))
+        self.adapter = Adapter()
+
+    def statistics(self, image: Tensor) -> LevelStatistics:
+        """`(N, 3, H, W)` RGB in [0, 1], sides multiples of 32, to the statistics that the heads see."""
+        blocks = self.finetuned_clip.all_layers(_normalized(image))
+        return LevelStatistics.of([image.flatten(2).transpose(1, 2), *(F.relu(tokens[:, 1:]) for tokens in blocks)])
+
+
+def _normalized(image: Tensor) -> Tensor:
+    """In CLIP's normalisation. Plain numbers: those of a float32 buffer would move the gradient in float64 by 1e-3."""
+    channels = zip(image.unbind(1), CLIP_MEAN, CLIP_STD, strict=True)
+    return torch.stack([(channel - mean) / std for channel, mean, std in channels], dim=1)

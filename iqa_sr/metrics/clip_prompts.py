@@ -1,0 +1,202 @@
+"""What CLIP-IQA and QualiCLIP share: CLIP's RN50 compares a picture with pairs of prompts of opposite meaning.
+
+The token numbers here come from CLIP's published byte-pair tokenizer applied to the prompts that stand beside them; its
+start and end tokens are left out. They are written down, so that no tokenizer is needed.
+"""
+
+from collections.abc import Mapping, Sequence
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from iqa_sr.metrics.base import MetricInfo, QualityMetric
+from iqa_sr.tensor_files import load_state
+
+__all__ = ["PromptPairs", "embed_learned", "embed_tokens", "encode", "logit_scale", "need", "select"]
+
+START, END, CONTEXT = 49406, 49407, 77
+MEAN = (0.48145466, 0.4578275, 0.40821073)
+STD = (0.26862954, 0.26130258, 0.27577711)
+SMALLEST = 31  # px: the stem rounds up to 16, four pools make it the one token that the attention pool needs
+AT_ONCE = 4 * 256 * 256  # pixels on a CPU: larger feature maps are fetched from the system each time, 1.5 times slower
+
+# CLIP-IQA, without full stops and with these capitals, which the tokenizer does not see.
+CLIPIQA_PROMPTS = (
+    (886, 2867),  # Good image
+    (2103, 2867),  # bad image
+    (8157, 2867),  # Sharp image
+    (21977, 2867),  # blurry image
+    (8157, 20938),  # sharp edges
+    (21977, 20938),  # blurry edges
+    (1400, 9977, 2867),  # High resolution image
+    (1042, 9977, 2867),  # low resolution image
+    (9307, 268, 1139, 2867),  # Noise-free image
+    (33495, 2867),  # noisy image
+)
+# CLIP-IQA+, behind its placeholders.
+CLIPIQA_PLUS_PROMPTS = (
+    (886, 1125, 852),  # Good photo..
+    (2103, 1125, 852),  # Bad photo..
+)
+# QualiCLIP+: how many tokens each prompt has behind its placeholders. Good/Bad photo. Sharp/Blurry image. Sharp/Blurry
+# edges. High-/Low-resolution image. Noise-free/Noisy image. High-/Low-quality image. Good/Bad picture.
+QUALICLIP_PLUS_LENGTHS = (3, 3, 3, 3, 3, 3, 5, 5, 5, 3, 5, 5, 3, 3)
+
+
+class PromptPairs(QualityMetric):
+    """The mean probability of the better prompt over pairs of prompts; in (0, 1), higher is better.
+
+    The picture keeps its size and is not cropped; the attention pool of RN50 adds no positional embedding.
+
+    Differs from the original:
+        The batch norms are folded into the convolutions; scores move by about 1e-6.
+
+    Args:
+        info: The facts.
+        visual: OpenAI's tensors of RN50 below `visual.`, of any floating type; copied.
+        text_features: `(2 P, 1024)`, better and worse prompts in turn; already as long as the cosine needs it.
+        scale: What the cosines are multiplied by before the softmax over each pair.
+        checkpoint: Whether the network's blocks are computed again in the backward pass, to save memory.
+
+    Raises:
+        ValueError: If the tensors are those of another network.
+    """
+
+    mean: Tensor
+    std: Tensor
+    directions: Tensor
+
+    def __init__(
+        self, info: MetricInfo, visual: Mapping[str, Tensor], text_features: Tensor, scale: float, checkpoint: bool
+    ) -> None:
+        super().__init__(info)
+        from iqa_sr.archs.clip_resnet_arch import CLIPResNet
+        from iqa_sr.archs.resnet_arch import fold_batch_norms
+
+        with torch.device("meta"):  # no random numbers drawn in vain, and none taken from the caller's generator
+            network = CLIPResNet(positions=False, checkpoint=checkpoint)
+        self.network = network.to_empty(device="cpu").eval()
+        load_state(self.network, visual, info.weights[0])
+        fold_batch_norms(self.network)
+        for name, value in (("mean", MEAN), ("std", STD)):
+            self.register_buffer(name, torch.tensor(value).view(3, 1, 1), persistent=False)
+        # The softmax over two logits is the sigmoid of their difference: one direction for each pair is enough.
+        differences = scale * (text_features[0::2].float() - text_features[1::2].float())
+        self.register_buffer("directions", differences, persistent=False)
+        self.freeze()
+
+    def score(self, image: Tensor, reference: Tensor | None) -> Tensor:
+        """`(N, 3, H, W)` to `(N,)`."""
+        return self.pair_probabilities(image).mean(1)
+
+    def pair_probabilities(self, image: Tensor) -> Tensor:
+        """The probability of the better prompt of each pair: `(N, 3, H, W)` to `(N, P)`."""
+        return torch.sigmoid(F.normalize(self.image_features(image)) @ self.directions.T)
+
+    def image_features(self, image: Tensor) -> Tensor:
+        """`(N, 3, H, W)` RGB in `[0, 1]` to `(N, 1024)`, not of unit length."""
+        normalised = (image - self.mean) / self.std
+        if image.device.type != "cpu":
+            return self.network(normalised)
+        parts = normalised.split(max(1, AT_ONCE // (image.shape[2] * image.shape[3])))
+        return torch.cat([self.network(part) for part in parts])
+
+
+def select(state: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
+    """The tensors whose name starts with `prefix`, by the rest of it."""
+    return {name.removeprefix(prefix): tensor for name, tensor in state.items() if name.startswith(prefix)}
+
+
+def need(state: Mapping[str, Tensor], name: str, file: str) -> Tensor:
+    """One tensor of a file.
+
+    Raises:
+        ValueError: If there is none of that name.
+    """
+    if name not in state:
+        found = ", ".join(list(state)[:5]) or "nothing"
+        raise ValueError(f"{file}: expected a tensor {name}, found {found}; is it another file under this name?")
+    return state[name]
+
+
+def logit_scale(state: Mapping[str, Tensor], file: str) -> float:
+    """The factor of the cosines in a file of CLIP; 100 in the published ones."""
+    return need(state, "logit_scale", file).double().exp().item()
+
+
+@torch.no_grad()
+def encode(state: Mapping[str, Tensor], file: str, embeddings: Tensor, end: Tensor) -> Tensor:
+    """Text features of RN50's text tower, which is thrown away again.
+
+    Args:
+        state: OpenAI's tensors, those of the text tower among them, of any floating type.
+        file: Where they come from, for errors.
+        embeddings: `(P, 77, 512)` embeddings of the tokens, without the positional one.
+        end: `(P,)` int64 position of the end token.
+
+    Returns:
+        `(P, 1024)` float32, not of unit length.
+
+    Raises:
+        ValueError: If the tensors are those of another text tower, or missing.
+    """
+    from iqa_sr.archs.clip_transformer_arch import CLIPText
+
+    used = int(end.max()) + 1  # no token sees a later one: what stands behind the ends changes nothing
+    with torch.device("meta"):
+        tower = CLIPText(1024, context_length=used, vocabulary=1)
+    tower = tower.to_empty(device="cpu")
+    own = {name: tensor for name, tensor in state.items() if name in tower.state_dict()}
+    for name, rows in (("positional_embedding", used), ("token_embedding.weight", 1)):
+        if name in own:
+            own[name] = own[name][:rows]
+    load_state(tower, own, f"{file} (text tower)")
+    return tower.encode(embeddings[:, :used], end)
+
+
+def embed_tokens(state: Mapping[str, Tensor], file: str, prompts: Sequence[Sequence[int]]) -> tuple[Tensor, Tensor]:
+    """Embeddings of prompts between the start and the end token, padded with token 0.
+
+    Args:
+        state: OpenAI's tensors.
+        file: Where they come from, for errors.
+        prompts: Token numbers.
+
+    Returns:
+        `(P, 77, 512)` float32 embeddings, and the `(P,)` positions of the end tokens.
+    """
+    rows = [[START, *prompt, END] for prompt in prompts]
+    tokens = torch.tensor([row + [0] * (CONTEXT - len(row)) for row in rows])
+    return need(state, "token_embedding.weight", file)[tokens].float(), torch.tensor([len(row) - 1 for row in rows])
+
+
+def embed_learned(context: Tensor, prefix: Tensor, suffix: Tensor, lengths: Sequence[int]) -> tuple[Tensor, Tensor]:
+    """Embeddings of prompts with learned vectors, half of them in front of the words and half behind.
+
+    Args:
+        context: `(P, V, 512)` learned vectors, or `(V, 512)` for all prompts.
+        prefix: `(P, 1, 512)` the start token.
+        suffix: `(P, 76 - V, 512)` words, end token and padding.
+        lengths: How many tokens the words of each prompt have.
+
+    Returns:
+        `(P, 77, 512)` float32 embeddings, and the `(P,)` positions of the end tokens.
+
+    Raises:
+        ValueError: If the shapes do not fit each other.
+    """
+    count, width = len(lengths), prefix.shape[-1]
+    if context.ndim == 2:
+        context = context.expand(count, -1, -1)
+    shapes = [tuple(part.shape) for part in (context, prefix, suffix)]
+    learned = CONTEXT - 1 - suffix.shape[1]
+    if shapes != [(count, learned, width), (count, 1, width), (count, CONTEXT - 1 - learned, width)]:
+        raise ValueError(
+            f"learned vectors, start and words must be {count} prompts of {CONTEXT} tokens together, got {shapes}; is "
+            "the file of prompts another one?"
+        )
+    half = learned // 2
+    parts = zip(prefix, context, suffix, lengths, strict=True)
+    rows = [torch.cat([start, own[:half], rest[:words], own[half:], rest[words:]]) for start, own, rest, words in parts]
+    return torch.stack(rows).float(), torch.tensor([1 + learned + words for words in lengths])

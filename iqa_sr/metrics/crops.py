@@ -1,0 +1,39 @@
+"""The fixed crops of 224x224 px that MANIQA and AHIQ look at, and enlarging what is too small for them."""
+
+import math
+from collections import Counter
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+__all__ = ["CROP", "cut_crops", "enlarged"]
+
+CROP = 224
+
+
+def enlarged(image: Tensor) -> Tensor:
+    """A picture whose shorter side is at most 224 px, enlarged bilinearly to 225; others as they are."""
+    short = min(image.shape[-2:])
+    if short > CROP:
+        return image
+    return F.interpolate(image, scale_factor=(CROP + 1) / short, mode="bilinear", align_corners=False)
+
+
+def cut_crops(image: Tensor, count: int) -> Tensor:
+    """The first crops, row by row, of a square grid from the top left: `(N, 3, H, W)` to `(N, crops, 3, 224, 224)`.
+
+    20 crops are the first of a 5x5 grid whose step is a fourth of what the picture is larger than a crop: its last row
+    is never seen. 4 crops are a 2x2 grid with a step of half of it, 1 is the top left.
+
+    Crops at the same place, as in pictures of 224 to 227 px, are given once where each place has as many of them: means
+    over the crops stay what they are, for a fraction of the time.
+    """
+    parts = math.isqrt(count)
+    side = parts if parts**2 == count else parts + 1
+    down, right = ((length - CROP) // parts for length in image.shape[-2:])
+    places = [(row * down, column * right) for row in range(side) for column in range(side)][:count]
+    times = Counter(places)
+    if len(set(times.values())) == 1:
+        places = list(times)
+    return torch.stack([image[..., top : top + CROP, left : left + CROP] for top, left in places], dim=1)

@@ -1,0 +1,111 @@
+"""MUSIQ: quality of a picture of any size, from patches at three scales."""
+
+from functools import cache
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from iqa_sr.metrics.base import MetricInfo, QualityMetric
+from iqa_sr.tensor_files import load_state
+from iqa_sr.weights import read_weights
+
+__all__ = ["METRICS", "MUSIQ"]
+
+PATCH = 32
+# Longer sides of the two smaller scales; the third is the picture itself.
+LONGER_SIDES = (224, 384)
+GRID = 10
+
+
+class MUSIQ(QualityMetric):
+    """The score of the authors' network; higher is better.
+
+    The picture and two copies whose longer sides are 224 and 384 px (also if that enlarges it) are cut into patches of
+    32 px. Tokens that only fill up a sequence are left out: masked as they are, they have no influence on the others.
+
+    Args:
+        info: One of this module's.
+        checkpoint: Compute activations again in the backward pass instead of keeping them: less memory, more time.
+
+    Reference:
+        Ke, Wang, Wang, Milanfar, Yang: MUSIQ: Multi-Scale Image Quality Transformer, ICCV 2021.
+    """
+
+    def __init__(self, info: MetricInfo, checkpoint: bool = False) -> None:
+        super().__init__(info)
+        from iqa_sr.archs.musiq_arch import MUSIQNet, fold_standardization
+
+        (file,) = info.weights
+        state = {key.removeprefix("module."): value.float() for key, value in read_weights(file).items()}
+        self.rated = "head.0.weight" in state
+        self.network = MUSIQNet(outputs=10 if self.rated else 1, checkpointed=checkpoint)
+        load_state(self.network, state, file)
+        fold_standardization(self.network)
+        self.register_buffer("ratings", torch.arange(1.0, 11.0), persistent=False)
+        self.freeze()
+
+    def score(self, image: Tensor, reference: Tensor | None) -> Tensor:
+        """`(N, 3, H, W)` to `(N,)`."""
+        patches, places, scales = self.tokens(image)
+        output = self.network(patches, places, scales)
+        return (output * self.ratings).sum(1) if self.rated else output[:, 0]
+
+    def tokens(self, image: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """What the network sees: patches `(N, T, 3, 32, 32)` in [-1, 1], their places `(T,)` and scales `(T,)`."""
+        image = (image - 0.5) * 2
+        pictures = [F.interpolate(image, size, mode="bicubic") for size in _sizes(*image.shape[-2:])]
+        patches, places, scales = [], [], []
+        for number, picture in enumerate([*pictures, image]):
+            cut, rows, columns = _patches(picture)
+            patches.append(cut)
+            places.append(_places(rows, columns, image.device))
+            scales.append(torch.full_like(places[-1], number))
+        return torch.cat(patches, 1), torch.cat(places), torch.cat(scales)
+
+
+def _sizes(height: int, width: int) -> list[tuple[int, int]]:
+    """Heights and widths of the two smaller scales; halves are rounded to even."""
+    ratios = [side / max(height, width) for side in LONGER_SIDES]
+    return [(max(1, round(height * ratio)), max(1, round(width * ratio))) for ratio in ratios]
+
+
+def _patches(picture: Tensor) -> tuple[Tensor, int, int]:
+    """`(N, 3, H, W)` to `(N, rows * columns, 3, 32, 32)`, row by row; zeros around make the sides multiples of 32."""
+    count, channels, height, width = picture.shape
+    rows, columns = -(-height // PATCH), -(-width // PATCH)
+    down, right = rows * PATCH - height, columns * PATCH - width
+    padded = F.pad(picture, (right // 2, right - right // 2, down // 2, down - down // 2))
+    cut = padded.view(count, channels, rows, PATCH, columns, PATCH).permute(0, 2, 4, 1, 3, 5)
+    return cut.reshape(count, rows * columns, channels, PATCH, PATCH), rows, columns
+
+
+@cache
+def _places(rows: int, columns: int, device: torch.device) -> Tensor:
+    """`(rows * columns,)`: each patch's place on the 10x10 grid of position embeddings."""
+    down, right = (torch.arange(count, device=device) * GRID // count for count in (rows, columns))
+    return (down[:, None] * GRID + right).flatten()
+
+
+def _info(name: str, file: str, data: str, score_range: tuple[float, float]) -> MetricInfo:
+    return MetricInfo(
+        name=name,
+        reference="none",
+        higher_is_better=True,
+        score_range=score_range,
+        differentiable=True,
+        weights=(file,),
+        code_license="Apache-2.0 (own implementation)",
+        weights_license="converted from google-research's MUSIQ (Apache-2.0 repository); no separate statement",
+        paper="Ke, Wang, Wang, Milanfar, Yang: MUSIQ: Multi-Scale Image Quality Transformer, ICCV 2021",
+        spec=f"MUSIQ trained on {data}, RGB, whole picture and its copies of 224 and 384 px (bicubic, not antialiased)",
+    )
+
+
+ENDLESS = (float("-inf"), float("inf"))
+METRICS = (
+    (_info("musiq", "musiq_koniq_ckpt-e95806b9.pth", "KonIQ-10k", ENDLESS), MUSIQ),
+    (_info("musiq-spaq", "musiq_spaq_ckpt-358bb6af.pth", "SPAQ", ENDLESS), MUSIQ),
+    (_info("musiq-paq2piq", "musiq_paq2piq_ckpt-364c0c84.pth", "PaQ-2-PiQ", ENDLESS), MUSIQ),
+    (_info("musiq-ava", "musiq_ava_ckpt-e8d3f067.pth", "AVA", (1.0, 10.0)), MUSIQ),
+)

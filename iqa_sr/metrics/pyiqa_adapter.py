@@ -1,0 +1,101 @@
+"""Metrics of IQA-PyTorch (the package `pyiqa`) by the name `pyiqa:<name>`, when the user has installed it."""
+
+import importlib
+from functools import cache
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from iqa_sr.metrics.base import MetricInfo, QualityMetric
+from iqa_sr.options import nearest
+
+__all__ = ["PREFIX", "PyiqaMetric", "pyiqa_info"]
+
+PREFIX = "pyiqa:"
+# Large enough for every network there; used once to see whether a gradient arrives.
+PROBE = 256
+
+
+class PyiqaMetric(QualityMetric):
+    """A metric of an installed pyiqa, called one picture at a time on a copy.
+
+    Some metrics there take a batch of one only, and some write to their input.
+
+    Args:
+        info: From `pyiqa_info`.
+
+    Raises:
+        ValueError: If pyiqa has no such metric.
+        ModuleNotFoundError: If pyiqa is not installed.
+    """
+
+    def __init__(self, info: MetricInfo) -> None:
+        super().__init__(info)
+        self.network = _network(info.name)
+        self.freeze()
+
+    def score(self, image: Tensor, reference: Tensor | None) -> Tensor:
+        """`(N, 3, H, W)` to `(N,)`."""
+        return torch.cat([self._one(image, reference, place) for place in range(len(image))])
+
+    def _one(self, image: Tensor, reference: Tensor | None, place: int) -> Tensor:
+        pictures = [picture[place : place + 1].clone() for picture in (image, reference) if picture is not None]
+        return _scores(self.network(*pictures))
+
+
+@cache
+def pyiqa_info(name: str) -> MetricInfo:
+    """The facts of `pyiqa:<name>`; builds the metric, which downloads its weights by pyiqa's own means.
+
+    Raises:
+        ValueError: If pyiqa has no such metric; the text has the nearest names.
+        ModuleNotFoundError: If pyiqa is not installed.
+    """
+    network = _network(name)
+    full = network.metric_mode == "FR"
+    return MetricInfo(
+        name=name,
+        reference="full" if full else "none",
+        higher_is_better=not network.lower_better,
+        score_range=(float("-inf"), float("inf")),
+        differentiable=_gives_gradient(network, full),
+        code_license="PolyForm Noncommercial 1.0.0 and NTU S-Lab 1.0 (IQA-PyTorch)",
+        weights_license="see IQA-PyTorch",
+        noncommercial="computed by IQA-PyTorch, whose licence is non-commercial",
+        paper="see IQA-PyTorch",
+        spec=f"IQA-PyTorch {_package().__version__} {name.removeprefix(PREFIX)}, one picture at a time",
+    )
+
+
+def _network(name: str) -> Any:
+    pyiqa = _package()
+    short = name.removeprefix(PREFIX)
+    if short not in pyiqa.list_models():
+        raise ValueError(f"pyiqa {pyiqa.__version__} has no metric {short!r}; {nearest(short, pyiqa.list_models())}")
+    network = pyiqa.create_metric(short, as_loss=True, loss_reduction="none", check_input_range=False, device="cpu")
+    return network.requires_grad_(False).eval()
+
+
+def _package() -> Any:
+    try:
+        return importlib.import_module("pyiqa")
+    except ModuleNotFoundError as error:
+        if error.name != "pyiqa":
+            raise
+        raise ModuleNotFoundError(
+            "metrics named pyiqa:... need the package pyiqa, which is not installed: pip install pyiqa\n"
+            "(its licence is non-commercial; `iqa-sr metrics` lists the metrics that need no other package)"
+        ) from None
+
+
+def _gives_gradient(network: Any, full: bool) -> bool:
+    image = torch.rand(1, 3, PROBE, PROBE, generator=torch.Generator().manual_seed(0)).requires_grad_()
+    score = _scores(network(image.clone(), *([torch.zeros_like(image)] if full else [])))
+    return bool(score.requires_grad)
+
+
+def _scores(found: Any) -> Tensor:
+    """What a metric there returns, as `(1,)`."""
+    scores = found[0] if isinstance(found, (tuple, list)) else found
+    return torch.as_tensor(scores).reshape(1).float()

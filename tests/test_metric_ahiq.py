@@ -1,0 +1,62 @@
+"""AHIQ against what the public implementation computes, with synthetic weights."""
+
+import pytest
+import torch
+
+from iqa_sr.metrics.ahiq import AHIQ, INFO
+from tests.golden_check import check_gradient, check_outputs, check_tensor
+from tests.golden_images import golden, golden_input
+
+CONTENT = golden("ahiq")
+
+
+@pytest.fixture(scope="module")
+def metric(synthetic):
+    with synthetic(*INFO.weights):
+        return AHIQ(INFO)
+
+
+@pytest.mark.parametrize("example", CONTENT["cases"], ids=lambda case: case["name"])
+def test_crops_agree_with_the_golden_values(metric, example):
+    image, reference = golden_input(example), golden_input(example, "ref")
+    with torch.no_grad():
+        # Twenty of them take a minute: not in every case.
+        metric.crops = 20 if "score_20_crops" in example["outputs"] else 4
+        expected = example["outputs"][f"score_{metric.crops}_crops"]
+        check_outputs(metric(image, reference), expected, CONTENT["tolerance"])
+
+
+@pytest.mark.parametrize("example", CONTENT["cases"], ids=lambda case: case["name"])
+def test_gradient_and_stages_agree_with_the_golden_values(metric, example):
+    """The crop in the middle, which the golden file takes for these."""
+    image = golden_input(example).requires_grad_()
+    top, left = ((side - 224) // 2 for side in image.shape[-2:])
+    crops = [
+        (picture[..., top : top + 224, left : left + 224] - metric.mean) / metric.std
+        for picture in (image, golden_input(example, "ref"))
+    ]
+    network, seen = metric.network, {}
+    stages = {
+        "offset": network.deform_net.conv_offset,
+        "fused": network.deform_net,
+        "feat": network.regressor.feat_smoothing,
+    }
+    hooks = [
+        module.register_forward_hook(lambda _m, _i, found, stage=stage: seen.__setitem__(stage, found[:1]))
+        for stage, module in stages.items()
+    ]
+    deformed = network.deform_net.conv1.register_forward_pre_hook(lambda _m, given: seen.update(deform=given[0][:1]))
+    score = metric.crop_scores(*crops)
+    for hook in (*hooks, deformed):
+        hook.remove()
+    check_outputs(score, example["outputs"]["score_centre_crop"], CONTENT["tolerance"])
+    score.sum().backward()
+    check_gradient(image.grad, example, CONTENT["tolerance"])
+    assert set(seen) == set(example["intermediate"])
+    for stage, summary in example["intermediate"].items():
+        check_tensor(seen[stage], summary, CONTENT["tolerance"]["intermediate_rel"], stage)
+
+
+def test_a_count_that_makes_no_sense_is_refused():
+    with pytest.raises(ValueError, match="ahiq: crops: expected at least 1, got 0"):
+        AHIQ(INFO, crops=0)

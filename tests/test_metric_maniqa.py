@@ -1,0 +1,68 @@
+"""MANIQA against what the public implementation computes, with synthetic weights."""
+
+import pytest
+import torch
+
+from iqa_sr.metrics.crops import cut_crops, enlarged
+from iqa_sr.metrics.maniqa import MANIQA, METRICS
+from tests.golden_check import check_gradient, check_outputs, check_tensor
+from tests.golden_images import golden, golden_input
+
+INFOS = {info.name: info for info, _ in METRICS}
+CASES = [(name, case) for name in ("maniqa", "maniqa-pipal") for case in golden(name)["cases"]]
+# The stages whose outputs the golden file describes.
+STAGES = {"tab1": "tablock1", "conv1": "conv1", "swin1": "swintransformer1", "swin2": "swintransformer2"}
+
+
+@pytest.fixture(scope="module")
+def metrics(synthetic):
+    built = {}
+    for name in ("maniqa", "maniqa-pipal"):
+        with synthetic(*INFOS[name].weights):
+            built[name] = MANIQA(INFOS[name])
+    return built
+
+
+@pytest.mark.parametrize(
+    ("name", "example"), CASES, ids=lambda value: value if isinstance(value, str) else value["name"]
+)
+def test_agrees_with_the_golden_values(metrics, name, example):
+    metric, tolerance = metrics[name], golden(name)["tolerance"]
+    image, outputs = golden_input(example), example["outputs"]
+    with torch.no_grad():
+        metric.crops = 20 if "score_20_crops" in outputs else 4  # twenty of them take a minute: not in every case
+        check_outputs(metric(image), outputs[f"score_{metric.crops}_crops"], tolerance)
+    seen, hooks = {}, []
+    for stage, part in STAGES.items():
+        module = metric.network.get_submodule(part)
+        hooks.append(module.register_forward_hook(lambda _m, _i, found, stage=stage: seen.__setitem__(stage, found)))
+    metric.crops = 1
+    image.requires_grad_()
+    score = metric(image)
+    check_outputs(score, outputs["score_first_crop_only"], tolerance)
+    score.sum().backward()
+    check_gradient(image.grad, example, tolerance)
+    for stage, summary in example["intermediate"].items():
+        check_tensor(seen[stage], summary, tolerance["intermediate_rel"], stage)
+    for hook in hooks:
+        hook.remove()
+
+
+def test_twenty_crops_are_the_first_of_a_grid():
+    rows, columns = torch.meshgrid(torch.arange(240.0), torch.arange(256.0), indexing="ij")
+    crops = cut_crops(torch.stack([rows, columns, rows])[None], 20)
+    assert crops.shape == (1, 20, 3, 224, 224)
+    corners = [(int(crop[0, 0, 0]), int(crop[1, 0, 0])) for crop in crops[0]]
+    assert corners == [(4 * row, 8 * column) for row in range(4) for column in range(5)]
+
+
+@pytest.mark.parametrize(
+    ("size", "larger"), [((100, 150), (225, 337)), ((224, 300), (225, 301)), ((230, 225), (230, 225))]
+)
+def test_small_pictures_are_enlarged(size, larger):
+    assert enlarged(torch.rand(1, 3, *size)).shape[-2:] == larger
+
+
+def test_a_count_that_makes_no_sense_is_refused(synthetic):
+    with pytest.raises(ValueError, match="maniqa: crops: expected at least 1, got 0"):
+        MANIQA(INFOS["maniqa"], crops=0)
