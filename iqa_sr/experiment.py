@@ -3,7 +3,7 @@
 import math
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +11,7 @@ import yaml
 
 from iqa_sr import distributed, random_state
 from iqa_sr.basicsr_api import get_root_logger
+from iqa_sr.metrics import metric_spec
 from iqa_sr.models.validation import BASELINE
 from iqa_sr.run_log import log_to_file, open_tensorboard
 from iqa_sr.score_table import MetricFacts, ScoreRow, ScoreTable
@@ -115,7 +116,7 @@ class Experiment:
         run = getattr(model, "validation_run", None)
         for name, section in (self.opt["val"].get("metrics") or {}).items():
             higher = run.directions()[name] if run else section.get("better", "higher") == "higher"
-            spec = run.specs()[name] if run else f"BasicSR {section['type']}, mean over the set"
+            spec = run.specs()[name] if run else _stock_spec(section)
             self.table.add_facts(MetricFacts(name, higher, spec))
         keys = {(row.checkpoint, row.picture, row.metric) for row in rows}
         self.table.drop(lambda row: (row.checkpoint, row.picture, row.metric) in keys)
@@ -176,6 +177,13 @@ def _save_generator(model: Any, label: str) -> None:
         model.save_network([model.net_g, model.net_g_ema], "net_g", label, param_key=["params", "params_ema"])
     else:
         model.save_network(model.net_g, "net_g", label)
+
+
+def _stock_spec(section: Mapping[str, Any]) -> str:
+    """What a number of BasicSR's own models is."""
+    if section["type"] != "calculate_iqa":
+        return f"BasicSR {section['type']}, mean over the set"
+    return f"{metric_spec(section['metric'])}; crop {section.get('crop_border', 0)}, 8 bit, mean over the set"
 
 
 def _plain(value: Any) -> Any:

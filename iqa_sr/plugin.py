@@ -4,7 +4,7 @@ from typing import Any
 
 from iqa_sr import basicsr_api
 from iqa_sr.data.multi_gt_dataset import MultiGTDataset
-from iqa_sr.losses.lpips_loss import LPIPSLoss
+from iqa_sr.losses.perceptual_slot import LOSSES, PerceptualSlot
 from iqa_sr.models.iqa_sr_model import IQASRModel
 from iqa_sr.models.validation import calculate_iqa
 
@@ -12,7 +12,7 @@ __all__ = ["register"]
 
 TABLE: tuple[tuple[Any, Any], ...] = (
     (basicsr_api.DATASET_REGISTRY, MultiGTDataset),
-    (basicsr_api.LOSS_REGISTRY, LPIPSLoss),
+    *((basicsr_api.LOSS_REGISTRY, loss) for loss in (*LOSSES.values(), PerceptualSlot)),
     (basicsr_api.MODEL_REGISTRY, IQASRModel),
     (basicsr_api.METRIC_REGISTRY, calculate_iqa),
 )

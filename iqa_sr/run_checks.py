@@ -9,6 +9,7 @@ from pydantic import Field
 from iqa_sr.basicsr_api import ARCH_REGISTRY, DATASET_REGISTRY, LOSS_REGISTRY, MODEL_REGISTRY, registered
 from iqa_sr.data.multi_gt_dataset import MultiGTDatasetOptions
 from iqa_sr.degradation import build_degradation
+from iqa_sr.losses.perceptual_slot import LOSSES, PerceptualSlot
 from iqa_sr.models.validation import Validation, read_metric
 from iqa_sr.options import OptionError, Section, nearest, read_section
 from iqa_sr.samplers import build_sampler
@@ -110,7 +111,18 @@ def _check_losses(train: Mapping[str, Any]) -> None:
         if section["type"] not in registered(LOSS_REGISTRY):
             hint = nearest(section["type"], registered(LOSS_REGISTRY))
             raise OptionError(f"train:{name}_opt:type: there is no loss {section['type']!r}; {hint}")
-        check_arguments(LOSS_REGISTRY.get(section["type"]), section, f"train:{name}_opt")
+        _check_loss(section, f"train:{name}_opt")
+
+
+def _check_loss(section: Mapping[str, Any], path: str) -> None:
+    """Check a loss section's keys, and the values of those of ours that describe their options."""
+    loss = LOSS_REGISTRY.get(section["type"])
+    check_arguments(loss, section, path)
+    plain = {key: value for key, value in section.items() if key != "type"}
+    if hasattr(loss, "Options"):
+        read_section(loss.Options, plain, path)
+    if section["type"] == PerceptualSlot.__name__ and section["loss"].get("type") in LOSSES:
+        _check_loss(section["loss"], f"{path}:loss")
 
 
 def _check_batch(opt: Mapping[str, Any], accumulate: int) -> None:

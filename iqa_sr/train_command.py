@@ -13,9 +13,11 @@ from iqa_sr.command_errors import report_errors
 from iqa_sr.data.sample import make_sample
 from iqa_sr.dry_run import dry_run
 from iqa_sr.experiment import Experiment
+from iqa_sr.models.validation import declare_directions
 from iqa_sr.options import apply_overrides, read_option_file
 from iqa_sr.run_checks import check_options
 from iqa_sr.run_log import options_text, start_logging
+from iqa_sr.run_needs import check_policy, find_run_weights
 from iqa_sr.train_arguments import add_train_arguments
 from iqa_sr.train_options import complete_options
 from iqa_sr.training import train
@@ -50,6 +52,8 @@ def load_options(chosen: argparse.Namespace, rank: int = 0, world_size: int = 1)
     opt = complete_options(options, rank, world_size, torch.cuda.device_count())
     opt["auto_resume"] = chosen.auto_resume
     check_options(opt)
+    check_policy(opt)
+    declare_directions(opt)
     return opt
 
 
@@ -60,6 +64,7 @@ def run_training(chosen: argparse.Namespace) -> int:
         opt = load_options(chosen, rank, world_size)
         if rank == 0:
             _make_sample_where_named(opt)
+            find_run_weights(opt)  # one process downloads what is missing; nothing is fetched in the middle of a run
         distributed.barrier()
         start_logging(rank)
         if chosen.dry_run:

@@ -14,7 +14,16 @@ from iqa_sr.options import OptionError, Section, nearest, read_section
 __all__ = ["SchedulerOptions", "TrainSection", "ValSection", "check_arguments", "complete_options", "losses_of"]
 
 REQUIRED = ("name", "model_type", "datasets", "network_g", "path", "train", "logger")
-OPTIONAL = ("scale", "num_gpu", "manual_seed", "network_d", "val", "dist_params", "find_unused_parameters")
+OPTIONAL = (
+    "scale",
+    "num_gpu",
+    "manual_seed",
+    "network_d",
+    "val",
+    "dist_params",
+    "find_unused_parameters",
+    "license_policy",
+)
 PATH_SWITCHES = ("strict_load", "pretrain_network", "resume", "param_key")
 
 
@@ -55,6 +64,7 @@ class TrainSection(Section):
     channels_last: bool = False
     compile: bool | str = False
     max_nonfinite: int = Field(10, ge=1)
+    grad_log_freq: int = Field(0, ge=0)
 
     @field_validator("scheduler")
     @classmethod

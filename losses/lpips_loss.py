@@ -1,21 +1,18 @@
-"""LPIPS as a loss: the lpips package with its published linear heads."""
+"""LPIPS as a loss."""
 
-import warnings
 from typing import Literal
 
-import lpips
 from torch import Tensor, nn
 
-from iqa_sr.tensor_files import read_tensor_file
-from iqa_sr.weights import find_weights
+from iqa_sr.metrics.lpips import LPIPS, LPIPS_INFOS, TRUNKS
 
-__all__ = ["LPIPSLoss"]
-
-TRUNKS = {"alex": "alexnet-owt-7be5be79.pth", "vgg": "vgg16-397923af.pth", "squeeze": "squeezenet1_1-b8a52dc0.pth"}
+__all__ = ["TRUNKS", "LPIPSLoss"]
 
 
 class LPIPSLoss(nn.Module):
     """`loss_weight * mean LPIPS(output, ground truth)`; lower is better, 0 for equal pictures.
+
+    Always in float32, also under autocast.
 
     Args:
         net: Trunk: `alex`, `vgg` (the authors' advice for optimisation) or `squeeze`.
@@ -35,12 +32,8 @@ class LPIPSLoss(nn.Module):
         if net not in TRUNKS:
             raise ValueError(f"LPIPSLoss: net must be one of {', '.join(TRUNKS)}, got {net!r}")
         self.loss_weight = loss_weight
-        # The package would fetch the trunk by itself: it is built without weights and gets them from the store.
-        with warnings.catch_warnings():  # the package still calls torchvision by an argument of before 0.13
-            warnings.simplefilter("ignore", UserWarning)
-            self.network = lpips.LPIPS(net=net, pnet_rand=True, verbose=False)
-        _load_trunk(self.network.net, net)
-        self.network.requires_grad_(False).eval()
+        self.metric = LPIPS(LPIPS_INFOS[net])
+        self.eval()
 
     def train(self, mode: bool = True) -> "LPIPSLoss":
         """Stays in evaluation mode, whatever its parent does."""
@@ -55,13 +48,9 @@ class LPIPSLoss(nn.Module):
 
         Returns:
             A scalar.
+
+        Raises:
+            ValueError: If a shape is wrong, or the pictures are too small for the trunk (31, 16, 17 px).
         """
-        distance: Tensor = self.network(output, gt, normalize=True).mean()
+        distance: Tensor = self.metric(output, gt).mean()
         return self.loss_weight * distance
-
-
-def _load_trunk(trunk: nn.Module, net: str) -> None:
-    """Put torchvision's `features.*` into the slices of the package's trunk, which keep their numbers."""
-    state = read_tensor_file(find_weights(TRUNKS[net]))
-    own = trunk.state_dict()
-    trunk.load_state_dict({key: state["features." + key.split(".", 1)[1]] for key in own})

@@ -41,6 +41,22 @@ def test_the_gradient_reaches_the_output_and_the_network_stays_frozen(alexnet):
     assert not any(p.requires_grad for p in loss.parameters()) and not any(m.training for m in loss.modules())
 
 
+def test_the_gradient_is_finite_where_a_place_has_no_features(alexnet):
+    loss = LPIPSLoss(net="alex")
+    for value in loss.metric.trunk.parameters():
+        value.data.clamp_(max=0)  # every ReLU is shut; the package gives NaN here
+    output = torch.rand(1, 3, 64, 64, requires_grad=True)
+    loss(output, torch.rand(1, 3, 64, 64)).backward()
+    assert output.grad.isfinite().all()
+
+
+def test_it_is_computed_in_float32_under_autocast(alexnet):
+    loss, output, gt = LPIPSLoss(net="alex"), torch.rand(1, 3, 64, 64), torch.rand(1, 3, 64, 64)
+    expected = loss(output, gt)
+    with torch.autocast("cpu", torch.bfloat16):
+        assert torch.equal(loss(output, gt), expected)
+
+
 def test_missing_weights_are_named_with_the_place_to_put_them(monkeypatch, tmp_path):
     monkeypatch.setenv("TORCH_HOME", str(tmp_path))
     with pytest.raises(FileNotFoundError) as caught:

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from iqa_sr.basicsr_api import BaseModel, build_loss, build_network, get_root_logger
+from iqa_sr.models.gradient_log import GradientLog
 from iqa_sr.models.ground_truth_feed import GroundTruthFeed
 from iqa_sr.models.nonfinite import NonFiniteGuard
 from iqa_sr.models.validation import Validation
@@ -37,6 +38,8 @@ class IQASRModel(BaseModel):
         self.net_g = self._network("g")
         self.print_network(self.net_g)
         self.validation_run = Validation(opt) if opt.get("val") else None
+        if self.validation_run is not None:
+            self.validation_run.build(self.device)
         if self.is_train:
             self._prepare_training()
 
@@ -60,6 +63,7 @@ class IQASRModel(BaseModel):
         self.losses = {
             name: build_loss(section).to(self.device) for name, section in losses_of(self.opt["train"]).items()
         }
+        self.gradient_log = GradientLog(settings.grad_log_freq, self.losses)
         self.gan_loss = self.losses.pop("gan", None)
         self.net_d = self._network("d").train() if self.gan_loss is not None else None
         self.net_g.train()
@@ -160,13 +164,15 @@ class IQASRModel(BaseModel):
         if self.net_d is not None:
             self.net_d.requires_grad_(False)
         self.optimizers[0].zero_grad()
-        outputs = []
+        outputs: list[Tensor] = []
         for lq, gt in self._chunks(self.lq, self.gt):
             output = self._generate(lq)
             losses = self._generator_losses(output, gt)
             self._add_terms(terms, losses)
             if self.guard.stops_step(losses, iteration, self.files):
                 return False
+            if not outputs and self.gradient_log.wanted(iteration):
+                self._log_gradients(losses, output, iteration)
             self._backward(sum(losses.values()), 0)
             outputs.append(output.detach())
         self.output = torch.cat(outputs)
@@ -185,6 +191,12 @@ class IQASRModel(BaseModel):
         if self.gan_loss is not None:
             losses["l_g_gan"] = self.gan_loss(self._discriminate(output), True, is_disc=False)
         return losses
+
+    def _log_gradients(self, losses: Mapping[str, Tensor], output: Tensor, iteration: int) -> None:
+        self.gradient_log.measure(losses, output)
+        if iteration == 1:
+            names = {LOG_NAMES.get(name, f"l_{name}"): name for name in self.losses} | {"l_g_gan": "gan"}
+            get_root_logger().info(self.gradient_log.describe(names))
 
     def _step_discriminator(self, iteration: int, terms: dict[str, Tensor]) -> bool:
         assert self.net_d is not None and self.gan_loss is not None
@@ -224,12 +236,12 @@ class IQASRModel(BaseModel):
         return True
 
     def get_current_log(self) -> dict[str, float]:
-        """The losses of the last iteration, and what the sampler did since the last call."""
-        if self.feed is None:
-            return self.log_dict
-        report = self.feed.statistics.report()
-        self.feed.statistics.reset()
-        return {**self.log_dict, **report}
+        """The losses of the last iteration, the latest gradient norms, what the sampler did since the last call."""
+        log = {**self.log_dict, **self.gradient_log.take()}
+        if self.feed is not None:
+            log |= self.feed.statistics.report()
+            self.feed.statistics.reset()
+        return log
 
     # --- Testing ------------------------------------------------------------------------------------------------------
 

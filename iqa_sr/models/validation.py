@@ -15,12 +15,20 @@ from tqdm import tqdm
 from iqa_sr import image_io
 from iqa_sr.basicsr_api import METRIC_REGISTRY, forgiving_metric, registered
 from iqa_sr.degradation import Degradation, build_degradation, resize_bicubic
-from iqa_sr.metrics import metric_info, shared_metric
+from iqa_sr.metrics import metric_info, metric_spec, shared_metric
 from iqa_sr.options import OptionError, Section, nearest, read_section
 from iqa_sr.score_table import ScoreRow
 from iqa_sr.train_options import ValSection, check_arguments
 
-__all__ = ["BASELINE", "CalculateIQAOptions", "Validation", "ValidationResults", "calculate_iqa", "read_metric"]
+__all__ = [
+    "BASELINE",
+    "CalculateIQAOptions",
+    "Validation",
+    "ValidationResults",
+    "calculate_iqa",
+    "declare_directions",
+    "read_metric",
+]
 
 BASELINE = "bicubic"
 Against = Literal["original", "nearest", "positives"]
@@ -70,6 +78,13 @@ def read_metric(section: Any, path: str) -> CalculateIQAOptions | dict[str, Any]
     plain = {key: value for key, value in section.items() if key != "better"}
     check_arguments(METRIC_REGISTRY.get(kind), plain, path, given=("img", "img2"))
     return dict(section)
+
+
+def declare_directions(opt: dict[str, Any]) -> None:
+    """Tell BasicSR's own models, which take `better: higher` for granted, the direction of each metric of ours."""
+    for section in ((opt.get("val") or {}).get("metrics") or {}).values():
+        if section.get("type") == "calculate_iqa":
+            section["better"] = "higher" if metric_info(section["metric"]).higher_is_better else "lower"
 
 
 def calculate_iqa(
@@ -165,11 +180,16 @@ class Validation:
             for name, metric in self.metrics.items()
         }
 
+    def build(self, device: torch.device) -> None:
+        """Build every metric of ours on the device, so that a missing file ends a run before it begins."""
+        for metric in self.metrics.values():
+            if isinstance(metric, CalculateIQAOptions):
+                shared_metric(metric.metric, device)
+
     def specs(self) -> dict[str, str]:
         """By metric: one line that pins down what the number is."""
         return {
-            name: f"{metric_info(metric.metric).spec or metric.metric}, against {metric.against}, "
-            f"crop {metric.crop_border}, 8 bit"
+            name: f"{metric_spec(metric.metric)}; against {metric.against}, crop {metric.crop_border}, 8 bit"
             if isinstance(metric, CalculateIQAOptions)
             else f"BasicSR {metric['type']} {metric}, 8 bit"
             for name, metric in self.metrics.items()

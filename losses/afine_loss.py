@@ -1,0 +1,107 @@
+"""A-FINE as a loss: it may reward a picture that is better than its ground truth."""
+
+from typing import Any, Literal, cast
+
+import torch
+from pydantic import Field
+from torch import Tensor, nn
+
+from iqa_sr.metrics import shared_metric
+from iqa_sr.metrics.afine import AFINE, AFINEFeatures
+from iqa_sr.options import Section, read_section
+
+__all__ = ["AFINELoss", "AFINELossOptions"]
+
+Term = Literal["all", "fidelity", "naturalness"]
+
+
+class AFINELossOptions(Section):
+    """The section of an `AFINELoss`; see there."""
+
+    loss_weight: float = Field(1.0, allow_inf_nan=False)
+    term: Term = "all"
+    reduction: Literal["mean", "sum"] = "mean"
+    checkpoint: bool = False
+
+
+class AFINELoss(nn.Module):
+    """`loss_weight * mean(score)` of a batch; A-FINE's scores fall as pictures get better, so this is minimised.
+
+    The network is shared with all that use A-FINE in this process, stays out of checkpoints, and follows the pictures'
+    device. The ground truth's features are computed once per batch, without gradient.
+
+    The fidelity divides by the variances of CLIP's channels. Where one is nearly constant, single pixels can have a far
+    larger gradient than the rest; clip the gradient of the network that is trained.
+
+    Args:
+        loss_weight: Factor of the loss.
+        term: `all`: the D score, which has no lower bound; `fidelity`: its fidelity term in (-2, 2); `naturalness`: its
+            naturalness term in (-2, 2), which needs no ground truth.
+        reduction: `mean` or `sum` over the pictures.
+        checkpoint: Whether CLIP's blocks are computed again in the backward pass, to save memory.
+
+    Raises:
+        ValueError: If an argument is none of these.
+        FileNotFoundError: If the weights are not on the machine.
+
+    Reference:
+        Chen, Wu, Ma, Zhang: Toward Generalized Image Quality Assessment: Relaxing the Perfect Reference Quality
+        Assumption, CVPR 2025.
+    """
+
+    def __init__(
+        self,
+        loss_weight: float = 1.0,
+        term: Term = "all",
+        reduction: Literal["mean", "sum"] = "mean",
+        checkpoint: bool = False,
+    ) -> None:
+        super().__init__()
+        given = {"loss_weight": loss_weight, "term": term, "reduction": reduction, "checkpoint": checkpoint}
+        self.options = read_section(AFINELossOptions, given, "AFINELoss")
+        self.loss_weight = self.options.loss_weight
+        # Built now, so that a missing file ends a run before it begins; on the device where it will be wanted.
+        self._metric("cuda" if torch.cuda.is_available() else "cpu")
+
+    def forward(self, output: Tensor, gt: Tensor | None = None, weight: Tensor | None = None, **_: Any) -> Tensor:
+        """The loss of a batch.
+
+        Args:
+            output: `(N, 3, H, W)` float RGB in [0, 1]; values a little outside are fine.
+            gt: The same shape; not needed for the naturalness. No gradient reaches it.
+            weight: Taken because BasicSR's losses take it; a quality has no weight per pixel.
+
+        Returns:
+            A scalar; falling means that the pictures get better.
+
+        Raises:
+            ValueError: If the ground truth is needed and missing, or has another shape.
+        """
+        metric = self._metric(output.device)
+        gt_features = self._gt_features(metric, output, gt)
+        features = metric.features(output)
+        if gt_features is None:
+            scores = features.naturalness
+        elif self.options.term == "fidelity":
+            scores = metric.fidelity(features, gt_features)
+        else:
+            scores = metric.compare(features, gt_features)
+        return self.loss_weight * (scores.mean() if self.options.reduction == "mean" else scores.sum())
+
+    def _gt_features(self, metric: AFINE, output: Tensor, gt: Tensor | None) -> AFINEFeatures | None:
+        if self.options.term == "naturalness":
+            return None
+        if gt is None:
+            raise ValueError(
+                f"AFINELoss: the term {self.options.term!r} compares with a ground truth, but none was given; "
+                "only 'naturalness' needs none"
+            )
+        if gt.shape != output.shape:
+            shapes = f"output {tuple(output.shape)} and ground truth {tuple(gt.shape)}"
+            raise ValueError(f"AFINELoss: {shapes} differ in shape")
+        with torch.no_grad():
+            return metric.features(gt)
+
+    def _metric(self, device: torch.device | str) -> AFINE:
+        options = {"checkpoint": True} if self.options.checkpoint else {}  # else it is the one that validation uses
+        return cast(AFINE, shared_metric("afine", device, **options))

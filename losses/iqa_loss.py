@@ -1,0 +1,267 @@
+"""Any differentiable quality metric as a loss, alone or as a cautious committee of several."""
+
+import math
+from typing import Any, Literal
+
+import torch
+from pydantic import Field
+from torch import Tensor, nn
+
+from iqa_sr.losses.views import View, ViewOptions, draw_views
+from iqa_sr.metrics import MetricInfo, metric_info, metric_names, shared_metric
+from iqa_sr.options import Section, read_section
+
+__all__ = ["EnsembleIQALoss", "EnsembleIQALossOptions", "IQALoss", "IQALossOptions", "JudgeOptions"]
+
+Aggregation = Literal["mean", "mean-std", "soft-min"]
+
+
+class JudgeOptions(Section):
+    """One metric of a committee.
+
+    Attributes:
+        metric: Its name.
+        mean: With `std`, the usual score and its spread, for example over the ground truths: a quality of 0 is usual.
+        std: See `mean`; both may be left out for a metric whose range is finite, which then becomes 0 to 1.
+        metric_options: What `create_metric` takes for this metric, for example `checkpoint`.
+    """
+
+    metric: str
+    mean: float | None = None
+    std: float | None = Field(None, gt=0)
+    metric_options: dict[str, Any] = {}
+
+
+class _SharedOptions(Section):
+    loss_weight: float = Field(1.0, allow_inf_nan=False)
+    ceiling: bool = False
+    views: ViewOptions | None = None
+    aggregation: Aggregation = "mean"
+    k: float = Field(1.0, ge=0)
+    temperature: float = Field(0.1, gt=0)
+
+
+class IQALossOptions(_SharedOptions):
+    """The section of an `IQALoss`; see there."""
+
+    metric: str
+    metric_options: dict[str, Any] = {}
+
+
+class EnsembleIQALossOptions(_SharedOptions):
+    """The section of an `EnsembleIQALoss`; see there."""
+
+    metrics: list[str | JudgeOptions] = Field(min_length=2)
+    aggregation: Aggregation = "mean-std"
+
+
+class _QualityLoss(nn.Module):
+    """`-loss_weight * mean quality` of a batch, as the judges see it."""
+
+    Options: type[_SharedOptions]
+
+    def __init__(self, options: _SharedOptions, judges: list["_Judge"]) -> None:
+        super().__init__()
+        self.options = options
+        self.loss_weight = options.loss_weight
+        self.judges = judges
+
+    def forward(self, output: Tensor, gt: Tensor | None = None, weight: Tensor | None = None, **_: Any) -> Tensor:
+        """The loss of a batch.
+
+        Args:
+            output: `(N, 3, H, W)` float RGB in [0, 1]; values a little outside are fine.
+            gt: The same shape; needed by full-reference metrics and by the ceiling. No gradient reaches it.
+            weight: Taken because BasicSR's losses take it; a quality has no weight per pixel.
+
+        Returns:
+            A scalar; falling means that the pictures get better.
+
+        Raises:
+            ValueError: If a ground truth is needed and missing, or a picture is too small for a judge.
+        """
+        name = type(self).__name__
+        if gt is None and (self.options.ceiling or any(judge.info.reference == "full" for judge in self.judges)):
+            raise ValueError(f"{name}: a ground truth is needed by the ceiling or a full-reference metric; none came")
+        gt = None if gt is None else gt.detach()
+        views = draw_views(self.options.views, *output.shape[-2:])
+        quality = self._quality(output, gt, views)
+        if self.options.ceiling:
+            assert gt is not None
+            with torch.no_grad():
+                limit = self._quality(gt, gt, views)
+            quality = torch.where(quality < limit, quality, limit)
+        return -self.loss_weight * quality.mean()
+
+    def _quality(self, image: Tensor, gt: Tensor | None, views: list[View]) -> Tensor:
+        """`(N, 3, H, W)` to `(N,)`: what all judges and views agree on."""
+        members = []
+        for view in views:
+            seen, reference = view(image), None if gt is None else view(gt)
+            members += [judge.quality(seen, reference) for judge in self.judges]
+        return _aggregate(torch.stack(members), self.options)
+
+
+class IQALoss(_QualityLoss):
+    """`-loss_weight * mean(score)`, or `+loss_weight * mean(score)` for a metric of which less is better.
+
+    Args:
+        metric: A differentiable metric; a full-reference one compares with the ground truth.
+        loss_weight: Factor of the loss; the log of the first iteration says what one unit of it means.
+        ceiling: No reward beyond the ground truth's own score: a picture that the judge likes better than its ground
+            truth has a gradient of zero. Costs a second forward, without gradient.
+        views: Random views before the judge, see `ViewOptions`; null for the picture as it is.
+        aggregation: How several views are joined: `mean`, `mean-std` (minus `k` standard deviations) or `soft-min`.
+        k: Standard deviations that `mean-std` takes off.
+        temperature: Softness of `soft-min`, in the unit of the score.
+        metric_options: What `create_metric` takes for this metric, for example `checkpoint: true`.
+
+    Raises:
+        ValueError: If there is no such metric or it is not differentiable; lists those that are.
+        FileNotFoundError: If its weights are missing.
+
+    Reference:
+        Zhang, Rangrej, Aumentado-Armstrong, Fazly, Levinshtein: Augmenting Perceptual Super-Resolution via Image
+        Quality Predictors, CVPR 2025 (the term `-lambda Q`).
+    """
+
+    Options = IQALossOptions
+
+    def __init__(
+        self,
+        metric: str,
+        loss_weight: float = 1.0,
+        ceiling: bool = False,
+        views: dict[str, Any] | None = None,
+        aggregation: Aggregation = "mean",
+        k: float = 1.0,
+        temperature: float = 0.1,
+        metric_options: dict[str, Any] | None = None,
+    ) -> None:
+        given = {
+            "metric": metric,
+            "loss_weight": loss_weight,
+            "ceiling": ceiling,
+            "views": views,
+            "aggregation": aggregation,
+            "k": k,
+            "temperature": temperature,
+            "metric_options": metric_options or {},
+        }
+        options = read_section(IQALossOptions, given, "IQALoss")
+        super().__init__(options, [_Judge(options.metric, options.metric_options)])
+
+
+class EnsembleIQALoss(_QualityLoss):
+    """`-loss_weight` times what several judges agree on: an artefact that fools one of them gains little.
+
+    Every score is turned so that larger is better and brought to one unit before the judges are joined.
+
+    Args:
+        metrics: Two or more names, or sections with `metric`, `mean`, `std`, `metric_options` (see `JudgeOptions`).
+        loss_weight: Factor of the loss.
+        ceiling: No reward beyond the ground truth's own quality.
+        views: Random views before the judges, see `ViewOptions`. Each judge and view is one member of the committee.
+        aggregation: `mean-std`: the mean minus `k` standard deviations over the members; `soft-min`:
+            `-t log mean exp(-q / t)`, near the harshest member; or the `mean`.
+        k: Standard deviations that `mean-std` takes off.
+        temperature: The `t` of `soft-min`, in units of quality.
+
+    Raises:
+        ValueError: If a metric does not exist, is not differentiable, or has no finite range and no `mean` and `std`.
+        FileNotFoundError: If weights are missing.
+    """
+
+    Options = EnsembleIQALossOptions
+
+    def __init__(
+        self,
+        metrics: list[Any],
+        loss_weight: float = 1.0,
+        ceiling: bool = False,
+        views: dict[str, Any] | None = None,
+        aggregation: Aggregation = "mean-std",
+        k: float = 1.0,
+        temperature: float = 0.1,
+    ) -> None:
+        given = {
+            "metrics": metrics,
+            "loss_weight": loss_weight,
+            "ceiling": ceiling,
+            "views": views,
+            "aggregation": aggregation,
+            "k": k,
+            "temperature": temperature,
+        }
+        options = read_section(EnsembleIQALossOptions, given, "EnsembleIQALoss")
+        sections = [
+            JudgeOptions.model_validate({"metric": one}) if isinstance(one, str) else one for one in options.metrics
+        ]
+        judges = [_Judge(one.metric, one.metric_options, _unit(one)) for one in sections]
+        super().__init__(options, judges)
+
+
+class _Judge:
+    """A metric, shared with all that use it in this process, and the unit of its scores.
+
+    Args:
+        name: The metric's name.
+        options: What `create_metric` takes for it.
+        unit: `(zero, one)`: the scores that become a quality of 0 and 1; None for the score itself.
+    """
+
+    def __init__(self, name: str, options: dict[str, Any], unit: tuple[float, float] | None = None) -> None:
+        self.info = differentiable_info(name)
+        self.options = options
+        self.unit = unit
+        # Built now, so that a missing file ends a run before it begins; on the device where it will be wanted.
+        shared_metric(name, "cuda" if torch.cuda.is_available() else "cpu", **options)
+
+    def quality(self, image: Tensor, reference: Tensor | None) -> Tensor:
+        """`(N,)`, larger is better."""
+        scores = shared_metric(self.info.name, image.device, **self.options)(image, reference)
+        if self.unit is None:
+            return self.info.oriented(scores)
+        zero, one = self.unit
+        return (scores - zero) / (one - zero)
+
+
+def differentiable_info(name: str) -> MetricInfo:
+    """The facts of a metric that may be a loss.
+
+    Raises:
+        ValueError: If there is no such metric, or it is not differentiable; lists those that are.
+    """
+    info = metric_info(name)
+    if not info.differentiable:
+        usable = [other for other in metric_names() if metric_info(other).differentiable]
+        raise ValueError(f"{name} is not differentiable and cannot be a loss; those that are: {', '.join(usable)}")
+    return info
+
+
+def _unit(judge: JudgeOptions) -> tuple[float, float]:
+    """The scores that become 0 and 1."""
+    info = differentiable_info(judge.metric)
+    if (judge.mean is None) != (judge.std is None):
+        raise ValueError(f"EnsembleIQALoss: {judge.metric}: mean and std go together, only one of them came")
+    if judge.mean is not None and judge.std is not None:
+        return judge.mean, judge.mean + (judge.std if info.higher_is_better else -judge.std)
+    low, high = info.score_range
+    if not (math.isfinite(low) and math.isfinite(high)):
+        raise ValueError(
+            f"EnsembleIQALoss: the scores of {judge.metric} have no finite range; say what is usual:\n"
+            f"{{metric: {judge.metric}, mean: ..., std: ...}}, for example over your ground truths (iqa-sr score)"
+        )
+    return (low, high) if info.higher_is_better else (high, low)
+
+
+def _aggregate(members: Tensor, options: _SharedOptions) -> Tensor:
+    """`(M, N)` qualities of the members to `(N,)`."""
+    mean = members.mean(0)
+    if options.aggregation == "mean" or len(members) == 1:
+        return mean
+    if options.aggregation == "soft-min":
+        steepness = -1 / options.temperature
+        return (torch.logsumexp(members * steepness, 0) - math.log(len(members))) / steepness
+    # The small number keeps the gradient finite where all members agree.
+    return mean - options.k * ((members - mean).square().mean(0) + 1e-12).sqrt()
