@@ -142,27 +142,71 @@ def _select_patches(chosen: argparse.Namespace) -> int:
 
 
 def _add_score(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("root", metavar="DIR", help="folder that is searched for pictures, with its sub-folders")
-    parser.add_argument("--metric", required=True, metavar="NAMES", help="no-reference metrics, separated by commas")
-    parser.add_argument("--output", required=True, metavar="FILE", help="score table (.csv); what is in it is kept")
+    parser.add_argument("path", metavar="PATH", help="picture, or folder that is searched with its sub-folders")
+    parser.add_argument("--metric", required=True, metavar="NAMES", help="metrics, separated by commas")
+    parser.add_argument(
+        "--reference", metavar="PATH", help="picture or folder that full-reference metrics compare with"
+    )
+    parser.add_argument("--output", metavar="FILE", help="score table (.csv; what is in it is kept) or .json")
     parser.add_argument("--batch", type=int, default=8, metavar="N", help="pictures of one size at a time (default 8)")
 
 
 def _score(chosen: argparse.Namespace) -> int:
-    from iqa_sr.data_command import score_folder
+    from iqa_sr.score_command import score_path
 
-    return score_folder(chosen.root, chosen.metric.split(","), chosen.output, chosen.batch)
+    return score_path(chosen.path, chosen.metric.split(","), chosen.reference, chosen.output, chosen.batch)
 
 
-def _add_nothing(parser: argparse.ArgumentParser) -> None:
-    """No arguments."""
+def _add_metrics(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--markdown", action="store_true", help="the table of the README, with licences and papers")
 
 
 def _metrics(chosen: argparse.Namespace) -> int:
-    from iqa_sr.data_command import print_metrics
+    from iqa_sr.score_command import metrics_markdown, print_metrics
 
-    return print_metrics()
+    if not chosen.markdown:
+        return print_metrics()
+    print(metrics_markdown())
+    return 0
 
+
+# --- Weights ----------------------------------------------------------------------------------------------------------
+
+
+def _add_weights(parser: argparse.ArgumentParser) -> None:
+    actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
+    parts = {name: actions.add_parser(name, help=text, description=text) for name, text in WEIGHTS_ACTIONS.items()}
+    for part in parts.values():  # main adds it to the command only; what is not given here must not undo it there
+        part.add_argument("--debug", action="store_true", default=argparse.SUPPRESS, help=argparse.SUPPRESS)
+    parts["list"].add_argument("--json", action="store_true", help="all facts, for programs")
+    parts["pull"].add_argument("names", nargs="*", metavar="NAME", help="a file or a metric")
+    parts["pull"].add_argument("--all", action="store_true", help="every file that can be downloaded (several GB)")
+    parts["verify"].add_argument("names", nargs="*", metavar="NAME", help="a file (default: all on this machine)")
+    parts["where"].add_argument("name", nargs="?", metavar="NAME", help="a file (default: the folders)")
+    parts["import"].add_argument("files", nargs="+", metavar="FILE", help="a file that you have")
+    parts["import"].add_argument("--as", dest="name", metavar="NAME", help="its published name")
+
+
+def _weights(chosen: argparse.Namespace) -> int:
+    from iqa_sr import weights_command
+
+    actions = {
+        "list": lambda: weights_command.list_weights(chosen.json),
+        "pull": lambda: weights_command.pull_weights(chosen.names, chosen.all),
+        "verify": lambda: weights_command.verify_weights(chosen.names),
+        "where": lambda: weights_command.show_places(chosen.name),
+        "import": lambda: weights_command.import_weights(chosen.files, chosen.name),
+    }
+    return actions[chosen.action]()
+
+
+WEIGHTS_ACTIONS = {
+    "list": "list the weight files: size, licence, where they are, what uses them",
+    "pull": "download weight files",
+    "verify": "compare the hashes of the weight files on this machine",
+    "where": "show the folders that are searched, or where a file is",
+    "import": "copy a weight file that you have into the cache, checked",
+}
 
 COMMANDS: dict[str, tuple[Add, Callable[[argparse.Namespace], int], str]] = {
     "train": (_add_train, _train, "train a network, as train_sr.py does"),
@@ -171,8 +215,9 @@ COMMANDS: dict[str, tuple[Add, Callable[[argparse.Namespace], int], str]] = {
     "make-sample": (_add_make_sample, _make_sample, "make the sample data set from scikit-image's photographs"),
     "make-gts": (_add_make_gts, _make_gts, "make enhanced ground truths from a folder of pictures"),
     "select-patches": (_add_select_patches, _select_patches, "cut pictures into detailed patches (HGGT's rule)"),
-    "score": (_add_score, _score, "score the pictures of a folder into a table"),
-    "metrics": (_add_nothing, _metrics, "list the metrics"),
+    "score": (_add_score, _score, "score pictures, alone or against references"),
+    "metrics": (_add_metrics, _metrics, "list the metrics"),
+    "weights": (_add_weights, _weights, "list, download, check and import weight files"),
 }
 
 if __name__ == "__main__":

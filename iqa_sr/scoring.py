@@ -1,21 +1,20 @@
-"""Scores picture files with no-reference metrics into a ScoreTable: resumable, in shards, batched by size."""
+"""Scores picture files into a ScoreTable, alone or against references: resumable, in shards, batched by size."""
 
 import glob
 import os
-from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 import torch
-from torch import Tensor
 from tqdm import tqdm
 
 from iqa_sr.data.storage import LMDB_SUFFIX, PictureStore, open_folder
-from iqa_sr.image_io import IMAGE_SUFFIXES, decode_image, to_tensor
-from iqa_sr.metrics import QualityMetric, metric_info, shared_metric
+from iqa_sr.image_io import IMAGE_SUFFIXES
+from iqa_sr.metrics import QualityMetric, metric_info, metric_spec, shared_metric
+from iqa_sr.picture_batches import PictureBatches, Pictures, match_references
 from iqa_sr.score_table import MetricFacts, ScoreRow, ScoreTable
+from iqa_sr.weights import find_all
 
 __all__ = ["ScoringResult", "find_pictures", "merge_tables", "score_pictures", "shard_path", "unfinished_shards"]
 
@@ -28,11 +27,13 @@ class ScoringResult:
         scored: Number of new scores.
         kept: Number of scores that were in the table already.
         problems: What is wrong with each picture that could not be scored, by its key.
+        table: The scores, those that were there before included.
     """
 
     scored: int = 0
     kept: int = 0
     problems: dict[str, str] = field(default_factory=dict)
+    table: ScoreTable = field(default_factory=ScoreTable)
 
 
 def find_pictures(root: str | Path) -> list[str]:
@@ -65,8 +66,9 @@ def find_pictures(root: str | Path) -> list[str]:
 def score_pictures(
     root: str | Path,
     metrics: Sequence[str],
-    output: str | Path,
+    output: str | Path | None = None,
     *,
+    reference: str | Path | None = None,
     device: str | torch.device = "cpu",
     batch_size: int = 8,
     shard: tuple[int, int] = (0, 1),
@@ -77,10 +79,12 @@ def score_pictures(
     Each batch is on disk before the next one begins; the same call goes on where an interrupted one stopped.
 
     Args:
-        root: Folder that is searched as `find_pictures` does.
-        metrics: Names of no-reference metrics.
-        output: The score table. With several shards each process writes to `shard_path(output, ...)`, and the caller
-            joins them with `merge_tables`.
+        root: A picture, or a folder that is searched as `find_pictures` does.
+        metrics: Names of metrics.
+        output: The score table; None to keep it in memory. With several shards each process writes to
+            `shard_path(output, ...)`, and the caller joins them with `merge_tables`.
+        reference: A picture, or the folder of the references of full-reference metrics: the picture `a/b.png` is
+            compared with the reference's `a/b.png`, or with the only `a/b` of another suffix.
         device: Where the metrics run.
         batch_size: Largest number of pictures, all of one size, that are scored at a time.
         shard: `(rank, world size)`: the pictures `rank, rank + world size, ...` are this process's.
@@ -94,21 +98,35 @@ def score_pictures(
         ValueError: If a metric does not exist or needs a reference, or the table holds another kind of it.
     """
     metrics = list(dict.fromkeys(metrics))
-    facts = [_facts(name) for name in metrics]
-    keys = find_pictures(root)[shard[0] :: shard[1]]
+    _check_references(metrics, reference)
+    root, keys = _pictures_of(root)
+    references = _references_of(root, keys, reference) if reference is not None else {}
+    find_all(dict.fromkeys(file for name in metrics for file in metric_info(name).weights))
+    facts = [MetricFacts(name, metric_info(name).higher_is_better, metric_spec(name)) for name in metrics]
     networks = {name: shared_metric(name, device) for name in metrics}
-    merged = ScoreTable.read(output) if shard[1] > 1 and Path(output).exists() else ScoreTable()
-    table = ScoreTable.open(shard_path(output, shard), facts)
-    missing = {key: tuple(name for name in metrics if not _has(name, key, (merged, table))) for key in keys}
-    result = ScoringResult(kept=len(keys) * len(metrics) - sum(map(len, missing.values())))
+    table = ScoreTable(facts) if output is None else ScoreTable.open(shard_path(output, shard), facts)
+    merged = ScoreTable.read(output) if output is not None and shard[1] > 1 and Path(output).exists() else ScoreTable()
+    result = ScoringResult(table=table)
+    label = "" if reference is None else Path(reference).name
+    missing = {}
+    for key in keys[shard[0] :: shard[1]]:
+        names = _usable(metrics, key, references, result.problems)
+        rows = {name: ("", key, _reference_name(name, references.get(key), label), name) for name in names}
+        missing[key] = tuple(name for name, row in rows.items() if row not in merged and row not in table)
+        result.kept += len(names) - len(missing[key])
     missing = {key: names for key, names in missing.items() if names}
-    reader = _Reader(PictureStore(root), result.problems)
+    store = None if reference is None else PictureStore(_root_of(reference))
+    reader = PictureBatches(PictureStore(root), result.problems, store, references)
     # tqdm's None: a bar on a terminal only
-    with reader, tqdm(total=len(keys), initial=len(keys) - len(missing), disable=None if progress else True) as bar:
+    with reader, tqdm(total=len(missing), unit="picture", disable=None if progress else True) as bar:
         for names, pictures in reader.batches(missing, batch_size):
-            rows = _score(pictures, [networks[name] for name in names], device, result.problems)
-            table.append(rows)
-            result.scored += len(rows)
+            scored = _score(pictures, [networks[name] for name in names], device, result.problems)
+            rows_now = [
+                ScoreRow("", key, _reference_name(name, references.get(key), label), name, score)
+                for name, key, score in scored
+            ]
+            table.append(rows_now)
+            result.scored += len(rows_now)
             bar.update(len(pictures))
     return result
 
@@ -144,102 +162,73 @@ def merge_tables(paths: Iterable[str | Path], output: str | Path) -> ScoreTable:
     return joint
 
 
-def _facts(name: str) -> MetricFacts:
-    info = metric_info(name)
-    if info.reference == "full":
-        raise ValueError(f"{name} compares with a reference picture; plain pictures need a no-reference metric")
-    return MetricFacts.of(info)
+def _check_references(metrics: Sequence[str], reference: str | Path | None) -> None:
+    full = [name for name in metrics if metric_info(name).reference == "full"]
+    if full and reference is None:
+        raise ValueError(
+            f"{', '.join(full)} compares with a reference picture; name the folder of the references (--reference DIR)"
+        )
 
 
-def _has(metric: str, key: str, tables: Iterable[ScoreTable]) -> bool:
-    return any(("", key, "", metric) in table for table in tables)
+def _pictures_of(root: str | Path) -> tuple[Path, list[str]]:
+    """The root folder and the keys in it; of a single picture its folder and its name."""
+    root = Path(root)
+    return (root.parent, [root.name]) if root.is_file() else (root, find_pictures(root))
 
 
-Pictures = dict[str, Tensor]
-"""Pictures `(3, H, W)` of one size by their keys."""
+def _root_of(path: str | Path) -> Path:
+    path = Path(path)
+    return path.parent if path.is_file() else path
+
+
+def _references_of(root: Path, keys: list[str], reference: str | Path) -> dict[str, str]:
+    folder, candidates = _pictures_of(reference)
+    if Path(reference).is_file() and len(keys) == 1:
+        return {keys[0]: candidates[0]}
+    found = match_references(keys, candidates)
+    if not found:
+        raise FileNotFoundError(
+            f"none of the {len(keys)} pictures of {root} has a reference of the same name in {folder}, which has "
+            f"{', '.join(candidates[:3])}, ..."
+        )
+    return found
+
+
+def _usable(
+    metrics: Sequence[str], key: str, references: Mapping[str, str], problems: dict[str, str]
+) -> tuple[str, ...]:
+    """The metrics that this picture can have: without a reference only those that need none."""
+    if key in references:
+        return tuple(metrics)
+    usable = tuple(name for name in metrics if metric_info(name).reference == "none")
+    if len(usable) < len(metrics):
+        problems[key] = "no reference of the same name"
+    return usable
+
+
+def _reference_name(metric: str, key: str | None, label: str) -> str:
+    """What a row has in the column `reference`: the reference's folder and key, nothing for no-reference metrics."""
+    if key is None or metric_info(metric).reference == "none":
+        return ""
+    return key if label == key else f"{label}/{key}"
 
 
 def _score(
     pictures: Pictures, networks: Iterable[QualityMetric], device: str | torch.device, problems: dict[str, str]
-) -> list[ScoreRow]:
+) -> list[tuple[str, str, float]]:
+    """`(metric, key, score)` of every picture that each metric can score."""
     if not pictures:
         return []
-    batch = torch.stack(list(pictures.values())).to(device)
-    rows = []
+    batch = torch.stack(list(pictures.values()), dim=1).to(device)
+    image, reference = batch[0], batch[1] if len(batch) == 2 else None
+    found = []
     for network in networks:
         try:
             with torch.no_grad():
-                scores = network(batch).tolist()
+                scores = network(image, reference).tolist()
         except ValueError as error:  # too small for this metric
-            problems.update(dict.fromkeys(pictures, str(error)))
+            for key in pictures:
+                problems[key] = "; ".join([problems[key], str(error)] if key in problems else [str(error)])
             continue
-        rows += [ScoreRow("", key, "", network.info.name, score) for key, score in zip(pictures, scores, strict=True)]
-    return rows
-
-
-class _Reader:
-    """Reads pictures in threads, in batches of one size, one batch ahead of the one in use.
-
-    Args:
-        store: Where they are.
-        problems: Takes what is wrong with pictures that cannot be read.
-    """
-
-    def __init__(self, store: PictureStore, problems: dict[str, str]) -> None:
-        self.store, self.problems = store, problems
-        self.pool = ThreadPoolExecutor(min(8, os.cpu_count() or 1))
-
-    def __enter__(self) -> "_Reader":
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.pool.shutdown(cancel_futures=True)
-
-    def batches(
-        self, missing: Mapping[str, tuple[str, ...]], batch_size: int
-    ) -> Iterator[tuple[tuple[str, ...], Pictures]]:
-        """The pictures, each batch with the metrics that all of it misses.
-
-        Args:
-            missing: The metrics to compute for each key.
-            batch_size: Largest number of pictures in a batch.
-        """
-        waiting: list[tuple[tuple[str, ...], dict[str, Future[Tensor]]]] = []
-        for names, keys in self._plan(missing, batch_size):
-            waiting.append((names, {key: self.pool.submit(self._read, key) for key in keys}))
-            if len(waiting) == 2:
-                yield self._received(*waiting.pop(0))
-        for batch in waiting:
-            yield self._received(*batch)
-
-    def _plan(
-        self, missing: Mapping[str, tuple[str, ...]], batch_size: int
-    ) -> Iterator[tuple[tuple[str, ...], list[str]]]:
-        groups: dict[tuple[tuple[str, ...], tuple[int, int]], list[str]] = defaultdict(list)
-        sizes = {key: self.pool.submit(self._size, key) for key in missing}
-        for key, size in sizes.items():
-            try:
-                groups[missing[key], size.result()].append(key)
-            except (ValueError, OSError) as error:
-                self.problems[key] = str(error)
-        for (names, _), keys in groups.items():
-            for start in range(0, len(keys), batch_size):
-                yield names, keys[start : start + batch_size]
-
-    def _received(
-        self, names: tuple[str, ...], pictures: dict[str, "Future[Tensor]"]
-    ) -> tuple[tuple[str, ...], Pictures]:
-        received = {}
-        for key, picture in pictures.items():
-            try:
-                received[key] = picture.result()
-            except (ValueError, OSError) as error:
-                self.problems[key] = str(error)
-        return names, received
-
-    def _size(self, key: str) -> tuple[int, int]:
-        place = PurePosixPath(key)
-        return open_folder(self.store.root / place.parent).inspect(place.name)
-
-    def _read(self, key: str) -> Tensor:
-        return to_tensor(decode_image(self.store.read(key), self.store.location(key)))
+        found += [(network.info.name, key, score) for key, score in zip(pictures, scores, strict=True)]
+    return found

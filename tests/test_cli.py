@@ -1,5 +1,6 @@
 """The console command: what it prints, what it returns."""
 
+import json
 import os
 import subprocess
 import sys
@@ -8,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from iqa_sr.cli import COMMANDS, main
+from iqa_sr.score_command import metrics_markdown
 from iqa_sr.score_table import ScoreTable
 from tests.fixture_data import picture, save, training_options, write_options
 
@@ -98,3 +100,30 @@ def test_nothing_heavy_is_imported_for_help():
     code = "import sys, iqa_sr.cli; print([name for name in ('torch', 'basicsr', 'cv2') if name in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_the_readme_has_the_table_of_metrics():
+    """`iqa-sr metrics --markdown` writes it."""
+    readme = (Path(__file__).parent.parent / "README.md").read_text(encoding="utf-8")
+    assert metrics_markdown() in readme
+
+
+def test_score_writes_json_and_a_table_for_eyes(tmp_path, capsys):
+    for folder, factor in (("HR", 1.0), ("SR", 0.9)):
+        for number in range(2):
+            save(tmp_path / folder / f"p{number}.png", (picture(number, 64) * factor).astype("uint8"))
+    output = tmp_path / "scores.json"
+    command = ["score", str(tmp_path / "SR"), "--reference", str(tmp_path / "HR"), "--metric", "psnr,gmsd"]
+    assert main([*command, "--output", str(output)]) == 0
+    shown = capsys.readouterr().out
+    assert "psnr up" in shown and "gmsd down" in shown and "mean of 2" in shown and "p0.png" in shown
+    content = json.loads(output.read_text())
+    assert {one["name"]: one["higher_is_better"] for one in content["metrics"]} == {"psnr": True, "gmsd": False}
+    assert len(content["scores"]) == 4 and content["scores"][0]["reference"] == "HR/p0.png"
+    assert main(command) == 0 and "p1.png" in capsys.readouterr().out
+    assert main([*command, "--output", "scores.txt"]) == 1
+    assert "expected a file that ends in .csv or .json" in capsys.readouterr().err
+    assert main(["score", str(tmp_path / "SR"), "--metric", "psnr"]) == 1
+    assert "--reference DIR" in capsys.readouterr().err
+    assert main(["score", str(tmp_path / "SR"), "--metric", "musick"]) == 1
+    assert "--metric: there is no metric 'musick'; did you mean musiq" in capsys.readouterr().err

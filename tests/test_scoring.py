@@ -156,3 +156,54 @@ def test_pictures_of_16_bits_are_scored_as_they_are(root, tmp_path):
     scores = ScoreTable.read(tmp_path / "scores.csv").lookup("niqe")
     assert scores["original/deep.png"] == pytest.approx(scores["original/flat.png"], rel=1e-5)
     assert torch.tensor(list(scores.values())).isfinite().all()
+
+
+# --- Against references -----------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def references(root, tmp_path):
+    """References of five of the six pictures, one with another suffix and one of another size."""
+    folder = tmp_path / "HR"
+    for key in KEYS[:5]:
+        picture = read_image(root / key)
+        changed = (picture * 0.9).astype(np.uint8) if key != KEYS[2] else picture[:-2]
+        write_image(folder / key.replace(".webp", ".png"), changed)
+    return folder
+
+
+def test_full_reference_scores_are_those_of_single_pairs(root, references, tmp_path):
+    output = tmp_path / "scores.csv"
+    result = score_pictures(root, ["psnr", "niqe"], output, reference=references, progress=False)
+    table = ScoreTable.read(output)
+    psnr, scored = create_metric("psnr"), [KEYS[0], KEYS[1], KEYS[3], KEYS[4]]
+    for key in scored:
+        other = key.replace(".webp", ".png")
+        pair = [to_tensor(read_image(path))[None] for path in (root / key, references / other)]
+        found = table.lookup("psnr", reference=f"HR/{other}")
+        assert found == {key: pytest.approx(psnr(*pair).item(), rel=1e-6)}
+    assert result.problems == {KEYS[2]: result.problems[KEYS[2]], KEYS[5]: "no reference of the same name"}
+    assert "its reference (190, 192) (HxW)" in result.problems[KEYS[2]]
+    assert set(table.lookup("niqe")) == {*scored, KEYS[5]}, "what needs no reference is scored without one"
+    again = score_pictures(root, ["psnr", "niqe"], output, reference=references, progress=False)
+    assert again.scored == 0 and again.kept == result.scored
+
+
+def test_one_picture_against_one(root, references):
+    result = score_pictures(root / KEYS[0], ["psnr"], reference=references / KEYS[4], progress=False)
+    (row,) = result.table.rows
+    assert (row.picture, row.reference, row.metric) == ("p0.png", "p1.png", "psnr")
+
+
+def test_a_folder_without_any_matching_reference_is_an_error(root, tmp_path):
+    write_image(tmp_path / "other" / "x.png", pixels())
+    with pytest.raises(FileNotFoundError, match=r"none of the 6 pictures of .* has a reference .* x.png"):
+        score_pictures(root, ["psnr"], reference=tmp_path / "other")
+
+
+def test_numbers_carry_their_variant_and_the_hash_of_their_weights(root, tmp_path, synthetic):
+    output = tmp_path / "scores.csv"
+    with synthetic("ARNIQA.pth", "regressor_koniq10k.pth"):
+        score_pictures(root / KEYS[0], ["arniqa"], output, progress=False)
+    first = output.read_text().splitlines()[0]
+    assert "ARNIQA.pth sha256 " in first and "regressor_koniq10k.pth sha256 " in first
