@@ -3,35 +3,24 @@
 from pathlib import Path
 
 import pytest
-import torch
 
 from iqa_sr.cli import main as cli
+from iqa_sr.metrics import metric_info
 from iqa_sr.train_command import main
 from tests.fixture_data import picture, save, write_groups, write_labels
 
 OPTIONS = Path(__file__).parent.parent / "options"
 HGGT = sorted(path for path in (OPTIONS / "hggt").glob("*.yml") if path.name.split("_")[0] in ("swinir", "rrdb"))
-# Channels of the convolutions, 0 for a pooling; the convolutions and their ReLUs count in torchvision's names.
-VGG16 = (64, 64, 0, 128, 128, 0, 256, 256, 256, 0, 512, 512, 512, 0, 512, 512, 512)
-VGG19 = (64, 64, 0, 128, 128, 0, *[256] * 4, 0, *[512] * 4, 0, *[512] * 4)
+# What the recipes' losses, judges and validation metrics are made of.
+METRICS = ("lpips", "stlpips", "dists", "musiq", "nima", "topiq_nr")
 
 
 @pytest.fixture(scope="module")
-def weights(tmp_path_factory):
-    """Features of VGG16 and VGG19 with random weights, under the published files' names and keys."""
-    folder = tmp_path_factory.mktemp("weights")
-    generator = torch.Generator().manual_seed(0)
-    for name, layers in (("vgg16-397923af.pth", VGG16), ("vgg19-dcbb9e9d.pth", VGG19)):
-        state, last, place = {}, 3, 0
-        for channels in layers:
-            if channels:
-                scale = (2 / (9 * last)) ** 0.5
-                state[f"features.{place}.weight"] = torch.randn(channels, last, 3, 3, generator=generator) * scale
-                state[f"features.{place}.bias"] = torch.zeros(channels)
-                last = channels
-            place += 2 if channels else 1
-        torch.save(state, folder / name)
-    return folder
+def weights(synthetic):
+    """Synthetic files for all that the recipes name."""
+    files = [file for name in METRICS for file in metric_info(name).weights]
+    with synthetic("vgg16-397923af.pth", "vgg19-dcbb9e9d.pth", *files):
+        yield
 
 
 @pytest.fixture(scope="module")
@@ -52,7 +41,6 @@ def hggt(tmp_path_factory):
 @pytest.mark.parametrize("file", HGGT, ids=lambda path: path.stem)
 def test_a_dry_run_of_each_recipe(file, weights, hggt, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("IQA_SR_WEIGHTS", str(weights))
     forced = [
         f"datasets:train:dataroot_gt={hggt / 'Train'}",
         f"datasets:val:dataroot_gt={hggt / 'Test/GT/Test-100'}",
@@ -62,7 +50,7 @@ def test_a_dry_run_of_each_recipe(file, weights, hggt, tmp_path, monkeypatch, ca
         "datasets:train:gt_size=64",
     ]
     if "_sm" in file.stem:
-        assert cli(["score", str(hggt / "Train"), "--metric", "niqe", "--output", "scores.csv"]) == 0
+        assert cli(["score", str(hggt / "Train"), "--metric", "musiq", "--output", "scores.csv"]) == 0
         forced.append("datasets:train:sampler:scores=scores.csv")
     assert main(["-opt", str(file), "--dry-run", "--force_yml", *forced]) == 0
     shown = capsys.readouterr().err
