@@ -26,6 +26,7 @@ setup(
         "iqa_sr.samplers",
     ],
     package_dir={"iqa_sr": "iqa_sr", "iqa_sr.losses": "losses", "iqa_sr.samplers": "samplers"},
+    package_data={"iqa_sr.metrics": ["data/*"]},
     install_requires=[
         # BasicSR 1.4.2 cannot be built by Python 3.13 and later; its wheel runs there (README, other ways to install).
         'basicsr>=1.4.2; python_version < "3.13"',
@@ -39,13 +40,15 @@ setup(
         "scikit-image",
         "lmdb",
         "lpips",
+        "safetensors",
         "pydantic>=2",
         "pyyaml",
         "tqdm",
     ],
     extras_require={
+        "augmentiq": ["transformers"],
         "spandrel": ["spandrel"],
-        "test": ["pytest", "scipy", "spandrel"],
+        "test": ["pytest", "pytest-xdist", "scipy", "spandrel", "transformers"],
         "dev": ["mypy", "ruff", "types-PyYAML", "types-tqdm"],
     },
     entry_points={"console_scripts": ["iqa-sr=iqa_sr.cli:main"]},

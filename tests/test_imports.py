@@ -9,8 +9,30 @@ ROOT = Path(__file__).parent.parent
 
 # In this order: a module may import modules of its own or an earlier rank. A name stands for a file or a folder.
 RANKS = [
-    ["__init__", "archs", "command_errors", "cpu_threads", "image_io", "options", "random_state", "tensor_files"],
-    ["resize", "jpeg", "degradation_kernels", "degradation_noise", "weights", "distributed", "train_arguments"],
+    [
+        "__init__",
+        "archs",
+        "command_errors",
+        "cpu_threads",
+        "image_io",
+        "options",
+        "random_state",
+        "tensor_files",
+        "torchscript_files",
+        "weight_files",
+    ],
+    [
+        "resize",
+        "jpeg",
+        "degradation_kernels",
+        "degradation_noise",
+        "weights",
+        "weight_places",
+        "weight_records",
+        "weight_download",
+        "distributed",
+        "train_arguments",
+    ],
     ["metrics"],
     [
         "data.records",
@@ -20,13 +42,24 @@ RANKS = [
         "data.layout",
         "data.manifest",
         "score_table",
+        "license_policy",
         "losses",
     ],
-    ["samplers", "scoring", "degradation_options", "degradation"],
+    ["samplers", "picture_batches", "scoring", "degradation_options", "degradation"],
     ["data", "basicsr_api", "train_options"],
     ["models", "data_order"],
-    ["plugin", "run_log", "training_state", "experiment", "run_checks", "training", "dry_run", "verify_resume"],
-    ["data_command", "train_command", "cli"],
+    [
+        "plugin",
+        "run_log",
+        "training_state",
+        "experiment",
+        "run_checks",
+        "run_needs",
+        "training",
+        "dry_run",
+        "verify_resume",
+    ],
+    ["data_command", "score_command", "weights_command", "train_command", "cli"],
 ]
 
 

@@ -1,0 +1,152 @@
+"""Pictures per second of the quality networks, against an installed pyiqa where there is one; ratios of one run.
+
+    python benchmarks/metrics.py [--metric musiq arniqa topiq_nr] [--batch 1 8] [--crops 64] [--pyiqa DIR] [--loss]
+
+All weights are synthetic, so nothing is downloaded: ours are written by the tests' makers, and the peer's networks are
+built with random ones. `--pyiqa DIR` is a folder that pyiqa was installed into (`pip install --target DIR pyiqa`). The
+two take turns, batch by batch; the ratio is the peer's time over ours: above 1 we are quicker.
+"""
+
+import argparse
+import os
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from iqa_sr.cpu_threads import prepare_cpu_threads
+
+prepare_cpu_threads()
+sys.path.insert(0, str(Path(__file__).parent.parent))
+
+import torch  # noqa: E402
+from torch import Tensor  # noqa: E402
+
+from iqa_sr.losses.iqa_loss import IQALoss  # noqa: E402
+from iqa_sr.metrics import create_metric, metric_info  # noqa: E402
+from tests.synthetic import write_synthetic  # noqa: E402
+
+SIDE = 256
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--metric", nargs="+", default=["musiq", "arniqa", "topiq_nr", "clipiqa", "qualiclip"])
+    parser.add_argument("--batch", nargs="+", type=int, default=[1, 8])
+    parser.add_argument("--crops", type=int, default=64)
+    parser.add_argument("--threads", type=int, default=torch.get_num_threads())
+    parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
+    parser.add_argument("--pyiqa", metavar="DIR")
+    parser.add_argument("--loss", action="store_true", help="also forward and backward of IQALoss on 8 crops")
+    chosen = parser.parse_args()
+    torch.set_num_threads(chosen.threads)
+    if chosen.pyiqa:
+        sys.path.insert(0, chosen.pyiqa)
+    crops = torch.rand(chosen.crops, 3, SIDE, SIDE, generator=torch.Generator().manual_seed(0)).to(chosen.device)
+    with tempfile.TemporaryDirectory() as folder:
+        os.environ["IQA_SR_WEIGHTS"] = os.environ["IQA_SR_CACHE"] = folder
+        for name in chosen.metric:
+            for file in metric_info(name).weights:
+                write_synthetic(file, Path(folder))
+            compare(name, crops, chosen.batch, folder if chosen.pyiqa else None)
+            if chosen.loss:
+                for checkpoint in (False, True):
+                    training_cost(name, crops[:8], checkpoint)
+
+
+def compare(name: str, crops: Tensor, batches: list[int], peer_folder: str | None) -> None:
+    metric = create_metric(name, crops.device)
+    full = metric.info.reference == "full"
+    calls: dict[str, Callable[[Tensor], Any]] = {"ours": lambda batch: metric(batch, batch.flip(0) if full else None)}
+    if peer_folder is not None:
+        network = peer(name, crops.device, Path(peer_folder))
+        if network is not None:
+            calls["pyiqa"] = lambda batch: network(batch.clone(), *([batch.flip(0)] if full else []))
+    for size in batches:
+        seconds: dict[str, list[float]] = {who: [] for who in calls}
+        for warm in (True, False):
+            for batch in crops[:size].split(size) if warm else crops.split(size):
+                for who, call in calls.items():
+                    seconds[who].append(timed(lambda call=call, batch=batch: call(batch)))
+            if warm:
+                seconds = {who: [] for who in calls}
+        speeds = ", ".join(f"{who} {len(crops) / sum(times):.2f} pictures/s" for who, times in seconds.items())
+        ratio = ""
+        if "pyiqa" in seconds:
+            pairs = [theirs / ours for ours, theirs in zip(seconds["ours"], seconds["pyiqa"], strict=True)]
+            ratio = f": ratio {statistics.median(pairs):.2f} (median of {len(pairs)} pairs)"
+        print(f"{name}, {len(crops)} crops of {SIDE} px, batches of {size}: {speeds}{ratio}", flush=True)
+
+
+@torch.no_grad()
+def timed(call: Callable[[], Any]) -> float:
+    if torch.cuda.is_available():
+        torch.cuda.synchronize()
+    began = time.perf_counter()
+    call()
+    if torch.cuda.is_available():
+        torch.cuda.synchronize()
+    return time.perf_counter() - began
+
+
+def peer(name: str, device: torch.device, folder: Path) -> Any:
+    """pyiqa's network of the same name with random weights; None where it cannot be built without a download."""
+    import timm
+    import torchvision
+
+    create_model, load_url = timm.create_model, torch.hub.load_state_dict_from_url
+    timm.create_model = lambda *args, **options: create_model(*args, **{**options, "pretrained": False})
+    torch.hub.load_state_dict_from_url = lambda *args, **options: torchvision.models.resnet50().state_dict()
+    os.environ.update(HF_HUB_OFFLINE="1", TORCH_HOME=str(folder))
+    try:
+        import pyiqa
+
+        for options in ({"pretrained": False}, {}):
+            try:
+                return pyiqa.create_metric(name, device=device, **options)
+            except TypeError:
+                continue
+    except Exception as error:
+        print(f"{name}: pyiqa's cannot be built here: {type(error).__name__} {str(error).splitlines()[0][:100]}")
+    finally:
+        timm.create_model, torch.hub.load_state_dict_from_url = create_model, load_url
+    return None
+
+
+def training_cost(name: str, crops: Tensor, checkpoint: bool) -> None:
+    """Time and memory of one forward and backward of the metric as a loss."""
+    try:
+        loss = IQALoss(name, metric_options={"checkpoint": True} if checkpoint else None)
+    except ValueError as error:
+        print(f"{name}: {error}")
+        return
+    seconds = []
+    for _ in range(3):
+        image = crops.clone().requires_grad_()
+        before = resident()
+        began = time.perf_counter()
+        value = loss(image, crops)
+        held = resident() - before
+        value.backward()
+        if torch.cuda.is_available():
+            torch.cuda.synchronize()
+        seconds.append(time.perf_counter() - began)
+    print(
+        f"IQALoss({name}){' with checkpoint' if checkpoint else ''}, forward and backward on {len(crops)} crops: "
+        f"{min(seconds):.2f} s, {held:.0f} MiB held between them",
+        flush=True,
+    )
+
+
+def resident() -> float:
+    """MiB in use."""
+    if torch.cuda.is_available():
+        return torch.cuda.memory_allocated() / 2**20
+    return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 2**20
+
+
+if __name__ == "__main__":
+    main()
