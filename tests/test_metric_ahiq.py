@@ -32,7 +32,7 @@ def test_gradient_and_stages_agree_with_the_golden_values(metric, example):
     image = golden_input(example).requires_grad_()
     top, left = ((side - 224) // 2 for side in image.shape[-2:])
     crops = [
-        (picture[..., top : top + 224, left : left + 224] - metric.mean) / metric.std
+        metric.normalize(picture[..., top : top + 224, left : left + 224])
         for picture in (image, golden_input(example, "ref"))
     ]
     network, seen = metric.network, {}

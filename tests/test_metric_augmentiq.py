@@ -97,7 +97,7 @@ def test_with_a_prompt_it_is_the_mean_of_quality_and_alignment(metric, prompted,
     assert prompted.tokens.tolist() == [[2, 5, 8, 9, 10, 6, 7, 3]]
     features = prompted.text_features(images)
     scaled = torch.nn.functional.interpolate(images, (32, 44), mode="bicubic", antialias=True).clamp(0, 1)
-    square = (scaled[..., 6:38] - prompted.clip_mean) / prompted.clip_deviation
+    square = prompted.normalize(scaled[..., 6:38])
     seen = blip.vision_model(square).last_hidden_state
     padded = torch.nn.functional.pad(prompted.tokens, (0, 27)).expand(3, -1)  # as ImageReward does
     output = blip.text_encoder(padded, attention_mask=(padded > 0).long(), encoder_hidden_states=seen)

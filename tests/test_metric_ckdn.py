@@ -73,6 +73,8 @@ def test_equal_and_flat_pictures_have_a_finite_gradient(metric):
 def test_the_resized_picture_is_not_clamped(metric):
     edge = torch.zeros(1, 3, 60, 60)
     edge[..., 30:] = 1
-    seen, known = (picture * metric.deviation + metric.mean for picture in metric.network_input(edge, edge))
+    seen, known = (
+        picture * metric.normalize.deviation + metric.normalize.mean for picture in metric.network_input(edge, edge)
+    )
     assert seen.min() < -0.01 and seen.max() > 1.01
     assert set(known.mul(1e4).round().unique().tolist()) == {0, 1e4}

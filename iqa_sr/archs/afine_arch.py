@@ -8,14 +8,13 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from iqa_sr.archs.clip_vit_arch import CLIPVision
+from iqa_sr.archs.normalization import CLIP
 
 __all__ = ["AFINENetwork", "LevelStatistics"]
 
 PIXEL_CHANNELS = 3
 WIDTH = 768
 LAYERS = 12
-CLIP_MEAN = (0.48145466, 0.4578275, 0.40821073)
-CLIP_STD = (0.26862954, 0.26130258, 0.27577711)
 STABILITY = 1e-10
 
 
@@ -160,5 +159,5 @@ class AFINENetwork(nn.Module):
 
 def _normalized(image: Tensor) -> Tensor:
     """In CLIP's normalisation. Plain numbers: those of a float32 buffer would move the gradient in float64 by 1e-3."""
-    channels = zip(image.unbind(1), CLIP_MEAN, CLIP_STD, strict=True)
+    channels = zip(image.unbind(1), *CLIP, strict=True)
     return torch.stack([(channel - mean) / std for channel, mean, std in channels], dim=1)

@@ -7,6 +7,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.utils.checkpoint import checkpoint as recompute
 
+from iqa_sr.archs.normalization import IMAGENET, Normalize
+
 __all__ = ["DISTS_CHANNELS", "L2PoolVGG", "texture_and_structure"]
 
 # The picture itself is the first stage.
@@ -27,8 +29,6 @@ class L2PoolVGG(nn.Module):
         2020, https://arxiv.org/abs/2004.07728
     """
 
-    mean: Tensor
-    deviation: Tensor
     window: Tensor
 
     def __init__(self, checkpoint: bool = False) -> None:
@@ -43,13 +43,9 @@ class L2PoolVGG(nn.Module):
                 self.features[key] = nn.Conv2d(width, channels, 3, padding=1)
                 width = channels
             place += 2 * depth + 1  # convolution and ReLU in turn, then a pooling
+        self.normalize = Normalize(IMAGENET)
         hann = torch.tensor([0.25, 0.5, 0.25])
-        for name, value in (
-            ("mean", torch.tensor([0.485, 0.456, 0.406]).view(3, 1, 1)),
-            ("deviation", torch.tensor([0.229, 0.224, 0.225]).view(3, 1, 1)),
-            ("window", torch.outer(hann, hann)[None, None]),
-        ):
-            self.register_buffer(name, value, persistent=False)
+        self.register_buffer("window", torch.outer(hann, hann)[None, None], persistent=False)
 
     def forward(self, image: Tensor) -> list[Tensor]:
         """The picture and the five stages.
@@ -60,7 +56,7 @@ class L2PoolVGG(nn.Module):
         Returns:
             Six tensors `(N, C, H', W')`, C as in `DISTS_CHANNELS`; the size halves, rounded up, from the third on.
         """
-        features, x = [image], (image - self.mean) / self.deviation
+        features, x = [image], self.normalize(image)
         for stage in range(len(self.stages)):
             if self.checkpoint and torch.is_grad_enabled():
                 x = recompute(self._stage, x, stage, use_reentrant=False)

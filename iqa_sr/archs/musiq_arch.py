@@ -25,7 +25,7 @@ class MUSIQNet(nn.Module):
     def __init__(self, outputs: int = 1, checkpointed: bool = False) -> None:
         super().__init__()
         self.checkpointed = checkpointed
-        self.conv_root = StandardizedConv2d(3, 64, 7, stride=2, bias=False)
+        self.conv_root = RootConv2d()
         self.gn_root = nn.GroupNorm(32, 64, eps=1e-6)
         self.block1 = Bottleneck(64, 64, 256)
         self.embedding = nn.Linear(256 * 8 * 8, 384)
@@ -57,7 +57,7 @@ class MUSIQNet(nn.Module):
     def _embed_part(self, patches: Tensor) -> Tensor:
         # On a CPU group normalisation of few channels is quick with channels first, convolution and pooling with
         # channels last; changing the order costs less than either in the wrong one.
-        features = self.gn_root(self.conv_root(F.pad(patches, (2, 3, 2, 3))).contiguous())
+        features = self.gn_root(self.conv_root(patches))
         features = features.contiguous(memory_format=torch.channels_last)
         # As ReLU and then a pooling padded with zeros at the bottom and the right: no value of it is below zero.
         features = F.max_pool2d(features, 3, 2, ceil_mode=True).relu_()
@@ -88,28 +88,46 @@ PART = 128
 class StandardizedConv2d(nn.Conv2d):
     """A convolution whose filters are brought to mean 0 and deviation 1 first."""
 
+    folded: Tensor | None
+
+    def __init__(self, inputs: int, outputs: int, side: int, padding: int = 0) -> None:
+        super().__init__(inputs, outputs, side, padding=padding, bias=False)
+        self.register_buffer("folded", None, persistent=False)
+
     def forward(self, image: Tensor) -> Tensor:
         """`(N, C, H, W)`."""
-        return F.conv2d(image, self._standardized(), None, self.stride, self.padding)
+        return F.conv2d(image, self.filters() if self.folded is None else self.folded, padding=self.padding)
 
-    def folded(self) -> nn.Conv2d:
-        """The same function as an ordinary convolution."""
-        plain = nn.Conv2d(self.in_channels, self.out_channels, 1, bias=False, device="meta").train(self.training)
-        plain.kernel_size, plain.stride, plain.padding = self.kernel_size, self.stride, self.padding
-        plain.weight = nn.Parameter(self._standardized().detach(), self.weight.requires_grad)
-        return plain
-
-    def _standardized(self) -> Tensor:
+    def filters(self) -> Tensor:
+        """The filters as they are used."""
         deviation, mean = torch.std_mean(self.weight, dim=(1, 2, 3), keepdim=True)  # the unbiased deviation
         return (self.weight - mean) / (deviation + 1e-5)
 
 
+class RootConv2d(StandardizedConv2d):
+    """7x7 filters at every other place, with 2 zeros before and 3 after the picture.
+
+    Squares of 2x2 px are laid into 12 channels, on which the filters are 4x4 ones at every place. The gradient of such
+    a convolution takes a third of the time on a CPU.
+    """
+
+    def __init__(self) -> None:
+        super().__init__(3, 64, 7)
+
+    def forward(self, image: Tensor) -> Tensor:
+        """`(N, 3, H, W)` with even sides to `(N, 64, H/2, W/2)`."""
+        return super().forward(F.pad(F.pixel_unshuffle(image, 2), (1, 2, 1, 2)))
+
+    def filters(self) -> Tensor:
+        """`(64, 12, 4, 4)`."""
+        return F.pixel_unshuffle(F.pad(super().filters(), (0, 1, 0, 1)), 2)
+
+
 def fold_standardization(network: nn.Module) -> None:
-    """Standardise the filters of all convolutions for good, in place; load the weights before."""
-    for parent in list(network.modules()):
-        for name, module in parent.named_children():
-            if isinstance(module, StandardizedConv2d):
-                setattr(parent, name, module.folded())
+    """Standardise the filters of all convolutions for good; load the weights before."""
+    for module in network.modules():
+        if isinstance(module, StandardizedConv2d):
+            module.folded = module.filters().detach()
 
 
 class Bottleneck(nn.Module):
@@ -117,13 +135,13 @@ class Bottleneck(nn.Module):
 
     def __init__(self, inputs: int, middle: int, outputs: int) -> None:
         super().__init__()
-        self.conv1 = StandardizedConv2d(inputs, middle, 1, bias=False)
+        self.conv1 = StandardizedConv2d(inputs, middle, 1)
         self.gn1 = nn.GroupNorm(32, middle, eps=1e-4)
-        self.conv2 = StandardizedConv2d(middle, middle, 3, padding=1, bias=False)
+        self.conv2 = StandardizedConv2d(middle, middle, 3, padding=1)
         self.gn2 = nn.GroupNorm(32, middle, eps=1e-4)
-        self.conv3 = StandardizedConv2d(middle, outputs, 1, bias=False)
+        self.conv3 = StandardizedConv2d(middle, outputs, 1)
         self.gn3 = nn.GroupNorm(32, outputs, eps=1e-4)
-        self.conv_proj = StandardizedConv2d(inputs, outputs, 1, bias=False)
+        self.conv_proj = StandardizedConv2d(inputs, outputs, 1)
         self.gn_proj = nn.GroupNorm(32, outputs, eps=1e-4)
 
     def forward(self, features: Tensor) -> Tensor:

@@ -3,6 +3,7 @@
 import torch
 from torch import Tensor, nn
 
+from iqa_sr.archs.normalization import IMAGENET, Normalize
 from iqa_sr.archs.resnet_arch import ResNet
 
 __all__ = ["REIQA_FEATURES", "ReIQAEncoders"]
@@ -21,15 +22,11 @@ class ReIQAEncoders(nn.Module):
         https://arxiv.org/abs/2304.00451
     """
 
-    mean: Tensor
-    deviation: Tensor
-
     def __init__(self, checkpoint: bool = False) -> None:
         super().__init__()
         self.quality = ResNet(checkpoint=checkpoint)
         self.content = ResNet(checkpoint=checkpoint)
-        for name, values in (("mean", (0.485, 0.456, 0.406)), ("deviation", (0.229, 0.224, 0.225))):
-            self.register_buffer(name, torch.tensor(values).view(3, 1, 1), persistent=False)
+        self.normalize = Normalize(IMAGENET)
 
     def forward(self, image: Tensor, half: Tensor) -> Tensor:
         """All features.
@@ -49,5 +46,5 @@ class ReIQAEncoders(nn.Module):
 
     def content_features(self, image: Tensor, half: Tensor) -> Tensor:
         """`(N, 4096)`; this encoder takes pictures normalised as ImageNet's."""
-        scales = [(scale - self.mean) / self.deviation for scale in (image, half)]
+        scales = [self.normalize(scale) for scale in (image, half)]
         return torch.cat([self.content(scale).mean((2, 3)) for scale in scales], dim=1)

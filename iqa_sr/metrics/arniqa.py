@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from iqa_sr.archs.normalization import IMAGENET, Normalize
 from iqa_sr.metrics.base import MetricInfo, QualityMetric
 from iqa_sr.tensor_files import load_state
 from iqa_sr.weights import read_weights
@@ -90,9 +91,6 @@ class ARNIQA(QualityMetric):
         ValueError: If a file holds another network.
     """
 
-    mean: Tensor
-    deviation: Tensor
-
     def __init__(
         self,
         info: MetricInfo = ARNIQA_INFOS["arniqa"],
@@ -110,8 +108,7 @@ class ARNIQA(QualityMetric):
         load_state(self.encoder, _named_as_resnet(read_weights(ENCODER)), ENCODER)
         self.regressor = nn.Linear(FEATURES, 1)
         load_state(self.regressor, _named_as_linear(read_weights(self.data.regressor)), self.data.regressor)
-        for name, values in (("mean", (0.485, 0.456, 0.406)), ("deviation", (0.229, 0.224, 0.225))):
-            self.register_buffer(name, torch.tensor(values).view(3, 1, 1), persistent=False)
+        self.normalize = Normalize(IMAGENET)
         self.freeze()
         fold_batch_norms(self.encoder)
         self.encoder.to(memory_format=torch.channels_last)
@@ -146,7 +143,7 @@ class ARNIQA(QualityMetric):
 
     def embedding(self, image: Tensor, half: Tensor) -> Tensor:
         """Features of length one of both scales, full scale first: `(N, 4096)`."""
-        scales = [self.encoder((scale - self.mean) / self.deviation).mean((2, 3)) for scale in (image, half)]
+        scales = [self.encoder(self.normalize(scale)).mean((2, 3)) for scale in (image, half)]
         return torch.cat([F.normalize(features, dim=1) for features in scales], dim=1)
 
 

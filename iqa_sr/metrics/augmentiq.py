@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
+from iqa_sr.archs.normalization import CLIP, Normalize
 from iqa_sr.metrics.base import MetricInfo, QualityMetric
 from iqa_sr.metrics.reiqa import ENCODERS, half_scale, load_encoders, pillow_bicubic
 from iqa_sr.tensor_files import load_state, read_tensor_file, select_state_dict
@@ -77,8 +78,6 @@ class AugmentIQ(QualityMetric):
         ValueError: If a file holds something else, or there is a prompt but nothing that reads it.
     """
 
-    clip_mean: Tensor
-    clip_deviation: Tensor
     tokens: Tensor
 
     def __init__(
@@ -104,11 +103,7 @@ class AugmentIQ(QualityMetric):
             if wanted != given:
                 raise ValueError(f"augmentiq: {HEADS} has a text_head for {wanted} features, {folder} gives {given}")
             self.register_buffer("tokens", _tokens(prompt, folder), persistent=False)
-        for name, values in (
-            ("clip_mean", (0.48145466, 0.4578275, 0.40821073)),
-            ("clip_deviation", (0.26862954, 0.26130258, 0.27577711)),
-        ):
-            self.register_buffer(name, torch.tensor(values).view(3, 1, 1), persistent=False)
+        self.normalize = Normalize(CLIP)
         self.encoders = load_encoders(checkpoint)
         self.freeze()
 
@@ -122,9 +117,7 @@ class AugmentIQ(QualityMetric):
         """The prompt's features in the light of each picture: `(N, 3, H, W)` RGB in [0, 1] to `(N, F)`."""
         assert self.text_encoder is not None
         square = _central_square(image, self.text_encoder.image_size)
-        features: Tensor = self.text_encoder(
-            (square - self.clip_mean) / self.clip_deviation, self.tokens.expand(len(image), -1)
-        )
+        features: Tensor = self.text_encoder(self.normalize(square), self.tokens.expand(len(image), -1))
         return features
 
 

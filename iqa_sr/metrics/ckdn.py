@@ -8,6 +8,7 @@ Reference:
 import torch
 from torch import Tensor
 
+from iqa_sr.archs.normalization import IMAGENET, Normalize
 from iqa_sr.metrics.base import MetricInfo, QualityMetric
 from iqa_sr.metrics.framing import centre_crop, resize_short_side
 from iqa_sr.tensor_files import load_state
@@ -52,9 +53,6 @@ class CKDN(QualityMetric):
         ValueError: If the file holds another network.
     """
 
-    mean: Tensor
-    deviation: Tensor
-
     def __init__(self, info: MetricInfo = CKDN_INFO) -> None:
         super().__init__(info)
         from iqa_sr.archs.ckdn_arch import CKDNNet
@@ -64,8 +62,7 @@ class CKDN(QualityMetric):
         state = {key.removeprefix("net."): value for key, value in read_weights(FILE).items()}
         used = {key: value for key, value in state.items() if not key.startswith(TRAINING_ONLY)}
         load_state(self.network, used, FILE)
-        for name, values in (("mean", (0.485, 0.456, 0.406)), ("deviation", (0.229, 0.224, 0.225))):
-            self.register_buffer(name, torch.tensor(values).view(3, 1, 1), persistent=False)
+        self.normalize = Normalize(IMAGENET)
         fold_batch_norms(self.network.eval())
         self.freeze()
 
@@ -77,7 +74,7 @@ class CKDN(QualityMetric):
     def network_input(self, image: Tensor, reference: Tensor) -> list[Tensor]:
         """The centres of the resized pictures, normalised: `(N, 3, H, W)` twice to `(N, 3, 288, 288)` twice."""
         resized = resize_short_side(image, SHORT_SIDE, "bicubic"), resize_short_side(reference, SHORT_SIDE, "nearest")
-        normalised = [(centre_crop(picture, CROP) - self.mean) / self.deviation for picture in resized]
+        normalised = [self.normalize(centre_crop(picture, CROP)) for picture in resized]
         # Channels last makes the convolutions quicker.
         return [picture.contiguous(memory_format=torch.channels_last) for picture in normalised]
 

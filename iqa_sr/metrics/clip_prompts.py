@@ -10,14 +10,13 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from iqa_sr.archs.normalization import CLIP, Normalize
 from iqa_sr.metrics.base import MetricInfo, QualityMetric
 from iqa_sr.tensor_files import load_state
 
 __all__ = ["PromptPairs", "embed_learned", "embed_tokens", "encode", "logit_scale", "need", "select"]
 
 START, END, CONTEXT = 49406, 49407, 77
-MEAN = (0.48145466, 0.4578275, 0.40821073)
-STD = (0.26862954, 0.26130258, 0.27577711)
 SMALLEST = 31  # px: the stem rounds up to 16, four pools make it the one token that the attention pool needs
 AT_ONCE = 4 * 256 * 256  # pixels on a CPU: larger feature maps are fetched from the system each time, 1.5 times slower
 
@@ -63,8 +62,6 @@ class PromptPairs(QualityMetric):
         ValueError: If the tensors are those of another network.
     """
 
-    mean: Tensor
-    std: Tensor
     directions: Tensor
 
     def __init__(
@@ -79,8 +76,7 @@ class PromptPairs(QualityMetric):
         self.network = network.to_empty(device="cpu").eval()
         load_state(self.network, visual, info.weights[0])
         fold_batch_norms(self.network)
-        for name, value in (("mean", MEAN), ("std", STD)):
-            self.register_buffer(name, torch.tensor(value).view(3, 1, 1), persistent=False)
+        self.normalize = Normalize(CLIP)
         # The softmax over two logits is the sigmoid of their difference: one direction for each pair is enough.
         differences = scale * (text_features[0::2].float() - text_features[1::2].float())
         self.register_buffer("directions", differences, persistent=False)
@@ -96,7 +92,7 @@ class PromptPairs(QualityMetric):
 
     def image_features(self, image: Tensor) -> Tensor:
         """`(N, 3, H, W)` RGB in `[0, 1]` to `(N, 1024)`, not of unit length."""
-        normalised = (image - self.mean) / self.std
+        normalised = self.normalize(image)
         if image.device.type != "cpu":
             return self.network(normalised)
         parts = normalised.split(max(1, AT_ONCE // (image.shape[2] * image.shape[3])))

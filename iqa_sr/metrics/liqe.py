@@ -12,6 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from iqa_sr.archs.normalization import CLIP, Normalize
 from iqa_sr.metrics.base import MetricInfo, QualityMetric
 from iqa_sr.tensor_files import load_state, select_state_dict
 from iqa_sr.weights import read_weights
@@ -80,8 +81,6 @@ WORDS = {
     "with": (593,),
 }
 
-CLIP_MEAN = (0.48145466, 0.4578275, 0.40821073)
-CLIP_STD = (0.26862954, 0.26130258, 0.27577711)
 WINDOW, STRIDE, WINDOWS = 224, 32, 15
 AT_ONCE = 120  # windows in one pass of the network
 
@@ -123,8 +122,6 @@ class LIQE(QualityMetric):
     """
 
     text_features: Tensor
-    mean: Tensor
-    std: Tensor
 
     def __init__(self, info: MetricInfo, checkpoint: bool = False) -> None:
         super().__init__(info)
@@ -138,8 +135,7 @@ class LIQE(QualityMetric):
         load_state(self.network, visual, file)
         self.logit_scale = state.pop("logit_scale").exp().item()
         self.register_buffer("text_features", _text_features(state, file, PROMPTS[info.name]), persistent=False)
-        self.register_buffer("mean", torch.tensor(CLIP_MEAN).view(1, 3, 1, 1), persistent=False)
-        self.register_buffer("std", torch.tensor(CLIP_STD).view(1, 3, 1, 1), persistent=False)
+        self.normalize = Normalize(CLIP)
         self.freeze()
 
     def score(self, image: Tensor, reference: Tensor | None) -> Tensor:
@@ -157,7 +153,7 @@ class LIQE(QualityMetric):
 
     def window_features(self, image: Tensor) -> Tensor:
         """`(N, windows, 512)`, not of unit length."""
-        image = (image - self.mean) / self.std
+        image = self.normalize(image)
         windows = torch.stack([_cut(image, place) for place in _places(*image.shape[2:])], dim=1)
         parts = [self.network(part) for part in windows.flatten(0, 1).split(AT_ONCE)]
         return torch.cat(parts).unflatten(0, windows.shape[:2])

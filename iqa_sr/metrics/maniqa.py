@@ -3,6 +3,7 @@
 import torch
 from torch import Tensor
 
+from iqa_sr.archs.normalization import HALVES, Normalize
 from iqa_sr.metrics.base import MetricInfo, QualityMetric
 from iqa_sr.metrics.crops import cut_crops, enlarged
 from iqa_sr.tensor_files import load_state
@@ -50,11 +51,12 @@ class MANIQA(QualityMetric):
             if ".downsample." not in key and not (key.startswith("vit.") and unused_key(key[4:], blocks=10))
         }
         load_state(self.network, used, file)
+        self.normalize = Normalize(HALVES)
         self.freeze()
 
     def score(self, image: Tensor, reference: Tensor | None) -> Tensor:
         """`(N, 3, H, W)` to `(N,)`."""
-        crops = cut_crops((enlarged(image) - 0.5) / 0.5, self.crops)
+        crops = cut_crops(self.normalize(enlarged(image)), self.crops)
         parts = [self.network(part) for part in crops.flatten(0, 1).split(CHUNK)]
         scores, weights = (torch.cat(part).view(len(image), -1) for part in zip(*parts, strict=True))
         return (scores * weights).sum(1) / (weights.sum(1) + 1e-8)

@@ -12,6 +12,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from iqa_sr.archs.normalization import IMAGENET, Normalize
 from iqa_sr.metrics.base import MetricInfo, QualityMetric
 from iqa_sr.metrics.framing import resize_short_side
 from iqa_sr.tensor_files import load_state
@@ -81,8 +82,6 @@ class TOPIQ(QualityMetric):
         ValueError: If the file holds another network.
     """
 
-    mean: Tensor
-    deviation: Tensor
     ratings: Tensor
 
     def __init__(self, info: MetricInfo = TOPIQ_INFOS["topiq_nr"], checkpoint: bool = False) -> None:
@@ -96,8 +95,7 @@ class TOPIQ(QualityMetric):
         state = read_weights(variant.file)["params"]
         used = {key: value for key, value in state.items() if not _UNUSED.match(key)}
         load_state(self.network, used, variant.file)
-        for name, values in (("mean", (0.485, 0.456, 0.406)), ("deviation", (0.229, 0.224, 0.225))):
-            self.register_buffer(name, torch.tensor(values).view(3, 1, 1), persistent=False)
+        self.normalize = Normalize(IMAGENET)
         self.register_buffer("ratings", torch.arange(1.0, variant.ratings + 1), persistent=False)
         self.network.eval().fold()
         self.freeze()
@@ -111,7 +109,7 @@ class TOPIQ(QualityMetric):
         """Resized where the variant wants it, normalised; channels last, which makes the convolutions quicker."""
         if self.short_side is not None:
             image = resize_short_side(image, self.short_side, "bilinear")
-        return ((image - self.mean) / self.deviation).contiguous(memory_format=torch.channels_last)
+        return self.normalize(image).contiguous(memory_format=torch.channels_last)
 
 
 METRICS = tuple((info, TOPIQ) for info in TOPIQ_INFOS.values())
