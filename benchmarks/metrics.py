@@ -8,6 +8,7 @@ two take turns, batch by batch; the ratio is the peer's time over ours: above 1 
 """
 
 import argparse
+import ctypes
 import os
 import statistics
 import sys
@@ -97,13 +98,23 @@ def peer(name: str, device: torch.device, folder: Path) -> Any:
     import timm
     import torchvision
 
-    create_model, load_url = timm.create_model, torch.hub.load_state_dict_from_url
+    create_model, api = timm.create_model, torchvision.models._api
+    load_url = api.load_state_dict_from_url
     timm.create_model = lambda *args, **options: create_model(*args, **{**options, "pretrained": False})
-    torch.hub.load_state_dict_from_url = lambda *args, **options: torchvision.models.resnet50().state_dict()
+    api.load_state_dict_from_url = lambda *args, **options: torchvision.models.resnet50().state_dict()
     os.environ.update(HF_HUB_OFFLINE="1", TORCH_HOME=str(folder))
+    for place in (folder / "hub" / "pyiqa", folder / "hub" / "checkpoints"):  # where it looks for its files
+        place.mkdir(parents=True, exist_ok=True)
+        for file in metric_info(name).weights:
+            write_synthetic(file, place)
+    if "clip" in name:
+        write_synthetic("RN50.pt", folder)
+        write_synthetic("QualiCLIP.pth", folder / "hub" / "pyiqa")
     try:
         import pyiqa
+        from pyiqa.archs import clip_model
 
+        clip_model._download = lambda address, root: str(folder / Path(address).name)
         for options in ({"pretrained": False}, {}):
             try:
                 return pyiqa.create_metric(name, device=device, **options)
@@ -112,7 +123,7 @@ def peer(name: str, device: torch.device, folder: Path) -> Any:
     except Exception as error:
         print(f"{name}: pyiqa's cannot be built here: {type(error).__name__} {str(error).splitlines()[0][:100]}")
     finally:
-        timm.create_model, torch.hub.load_state_dict_from_url = create_model, load_url
+        timm.create_model, api.load_state_dict_from_url = create_model, load_url
     return None
 
 
@@ -123,29 +134,39 @@ def training_cost(name: str, crops: Tensor, checkpoint: bool) -> None:
     except ValueError as error:
         print(f"{name}: {error}")
         return
-    seconds = []
+    seconds, peaks = [], []
     for _ in range(3):
         image = crops.clone().requires_grad_()
-        before = resident()
+        before = fresh_peak()
         began = time.perf_counter()
-        value = loss(image, crops)
-        held = resident() - before
-        value.backward()
+        loss(image, crops).backward()
         if torch.cuda.is_available():
             torch.cuda.synchronize()
         seconds.append(time.perf_counter() - began)
+        peaks.append(peak() - before)
     print(
         f"IQALoss({name}){' with checkpoint' if checkpoint else ''}, forward and backward on {len(crops)} crops: "
-        f"{min(seconds):.2f} s, {held:.0f} MiB held between them",
+        f"{min(seconds):.2f} s, peak memory {max(peaks):.0f} MiB above the network's own",
         flush=True,
     )
 
 
-def resident() -> float:
-    """MiB in use."""
+def fresh_peak() -> float:
+    """MiB in use now, from which the peak is counted anew (on the CPU by Linux's own high-water mark)."""
     if torch.cuda.is_available():
+        torch.cuda.reset_peak_memory_stats()
         return torch.cuda.memory_allocated() / 2**20
-    return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 2**20
+    ctypes.CDLL(None).malloc_trim(0)
+    Path("/proc/self/clear_refs").write_text("5")
+    return peak()
+
+
+def peak() -> float:
+    """MiB at most in use since `fresh_peak`."""
+    if torch.cuda.is_available():
+        return torch.cuda.max_memory_allocated() / 2**20
+    line = next(line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("VmHWM"))
+    return int(line.split()[1]) / 2**10
 
 
 if __name__ == "__main__":
