@@ -23,6 +23,7 @@ setup(
         "iqa_sr.losses",
         "iqa_sr.metrics",
         "iqa_sr.models",
+        "iqa_sr.objectives",
         "iqa_sr.samplers",
     ],
     package_dir={"iqa_sr": "iqa_sr", "iqa_sr.losses": "losses", "iqa_sr.samplers": "samplers"},
@@ -47,8 +48,9 @@ setup(
     ],
     extras_require={
         "augmentiq": ["transformers"],
+        "opinions": ["openpyxl", "scipy"],
         "spandrel": ["spandrel"],
-        "test": ["pytest", "pytest-xdist", "scipy", "spandrel", "transformers"],
+        "test": ["openpyxl", "pytest", "pytest-xdist", "scipy", "spandrel", "transformers"],
         "dev": ["mypy", "ruff", "types-PyYAML", "types-tqdm"],
     },
     entry_points={"console_scripts": ["iqa-sr=iqa_sr.cli:main"]},

@@ -138,6 +138,20 @@ def _select_patches(chosen: argparse.Namespace) -> int:
     return 0
 
 
+def _add_make_triplets(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--layout", required=True, metavar="NAME", help="diffiqa, kadid, pipal or tid2013")
+    parser.add_argument("--input", required=True, metavar="DIR", help="the data set as published")
+    parser.add_argument("--output", required=True, metavar="DIR", help="where train.txt, val.txt and test.txt go")
+    parser.add_argument("--seed", type=int, default=0, metavar="N", help="of splits and partners (default 0)")
+
+
+def _make_triplets(chosen: argparse.Namespace) -> int:
+    from iqa_sr.data.triplet_layouts import make_triplets
+
+    print(make_triplets(chosen.layout, chosen.input, chosen.output, chosen.seed).summary())
+    return 0
+
+
 # --- Scores -----------------------------------------------------------------------------------------------------------
 
 
@@ -215,6 +229,7 @@ COMMANDS: dict[str, tuple[Add, Callable[[argparse.Namespace], int], str]] = {
     "make-sample": (_add_make_sample, _make_sample, "make the sample data set from scikit-image's photographs"),
     "make-gts": (_add_make_gts, _make_gts, "make enhanced ground truths from a folder of pictures"),
     "select-patches": (_add_select_patches, _select_patches, "cut pictures into detailed patches (HGGT's rule)"),
+    "make-triplets": (_add_make_triplets, _make_triplets, "make lists of triplets for A-FINE's training"),
     "score": (_add_score, _score, "score pictures, alone or against references"),
     "metrics": (_add_metrics, _metrics, "list the metrics"),
     "weights": (_add_weights, _weights, "list, download, check and import weight files"),

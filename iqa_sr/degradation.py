@@ -2,7 +2,7 @@
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import torch
@@ -29,6 +29,7 @@ from iqa_sr.degradation_options import (
 )
 from iqa_sr.jpeg import compress_jpeg
 from iqa_sr.options import OptionError, nearest, read_section
+from iqa_sr.parameter_draw import ParameterDraw
 from iqa_sr.resize import resize_bicubic
 
 __all__ = [
@@ -145,7 +146,7 @@ class RandomDegradation(Degradation):
         return torch.cat([self._degrade_one(image[i : i + 1], seed) for i, seed in enumerate(seeds)])
 
     def _degrade_one(self, picture: Tensor, seed: int) -> Tensor:
-        draw = _Draw(seed)
+        draw = ParameterDraw(seed)
         noise = torch.Generator(picture.device).manual_seed(draw.seed())
         size = (picture.shape[-2], picture.shape[-1])
         lq_size = (size[0] // self.scale, size[1] // self.scale)
@@ -164,30 +165,8 @@ class RandomDegradation(Degradation):
         return _finish(picture, lq_size, options, draw)
 
 
-class _Draw:
-    """Random parameters of one sample, from a generator on the CPU: the same on every device."""
-
-    def __init__(self, seed: int) -> None:
-        self._generator = torch.Generator().manual_seed(seed)
-
-    def seed(self) -> int:
-        return int(torch.randint(2**63 - 1, (1,), generator=self._generator))
-
-    def uniform(self, low: float, high: float) -> float:
-        return low + (high - low) * float(torch.rand(1, dtype=torch.float64, generator=self._generator))
-
-    def chance(self, probability: float) -> bool:
-        return self.uniform(0, 1) < probability
-
-    def index(self, weights: Sequence[float]) -> int:
-        return int(torch.multinomial(torch.tensor(weights, dtype=torch.float64), 1, generator=self._generator))
-
-    def one_of(self, choices: Sequence[Any]) -> Any:
-        return choices[self.index([1.0] * len(choices))]
-
-
 def _stage(
-    picture: Tensor, size: tuple[int, int], options: StageOptions, draw: _Draw, noise: torch.Generator
+    picture: Tensor, size: tuple[int, int], options: StageOptions, draw: ParameterDraw, noise: torch.Generator
 ) -> tuple[Tensor, str]:
     """Blur, resize by a random factor of `size`, add noise; also the interpolation mode that was drawn."""
     if draw.chance(options.blur_prob):
@@ -203,7 +182,7 @@ def _stage(
     return add_noise(picture, strength, draw.chance(options.gray_noise_prob), noise), mode
 
 
-def _random_kernel(options: StageOptions, draw: _Draw) -> Tensor:
+def _random_kernel(options: StageOptions, draw: ParameterDraw) -> Tensor:
     size = draw.one_of(options.kernel_sizes)
     if draw.chance(options.sinc_prob):
         return sinc_kernel(size, draw.uniform(math.pi / (3 if size < 13 else 5), math.pi))
@@ -225,12 +204,12 @@ def _resize(picture: Tensor, size: tuple[int, int], mode: str) -> Tensor:
     return functional.interpolate(picture, size, mode=mode)
 
 
-def _jpeg(picture: Tensor, options: StageOptions, draw: _Draw) -> Tensor:
+def _jpeg(picture: Tensor, options: StageOptions, draw: ParameterDraw) -> Tensor:
     quality = torch.tensor([draw.uniform(*options.jpeg_range)], device=picture.device)
     return compress_jpeg(picture.clamp(0, 1), quality)
 
 
-def _finish(picture: Tensor, size: tuple[int, int], options: TwoStageOptions, draw: _Draw) -> Tensor:
+def _finish(picture: Tensor, size: tuple[int, int], options: TwoStageOptions, draw: ParameterDraw) -> Tensor:
     picture = _resize(picture, size, draw.one_of(_MODES))
     if draw.chance(options.final.sinc_prob):
         kernel = sinc_kernel(draw.one_of(options.final.kernel_sizes), draw.uniform(math.pi / 3, math.pi))

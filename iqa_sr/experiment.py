@@ -107,13 +107,17 @@ class Experiment:
         ]
         self._keep_scores(model, rows)
         best = getattr(model, "best_metric_results", {}).get(dataset, {})
-        for metric in means:
+        # A quality network has many figures and one that leads; a super-resolution network keeps its best by each.
+        for metric in list(means)[:1] if "objective" in self.opt["train"] else means:
             if best.get(metric, {}).get("iter") == iteration:
                 label = f"best_{metric}" if leading else f"best_{dataset}_{metric}"
                 _save_generator(model, label)
 
     def _keep_scores(self, model: Any, rows: Sequence[ScoreRow]) -> None:
         run = getattr(model, "validation_run", None)
+        if "objective" in self.opt["train"]:  # what a quality network has learnt: larger is better
+            for metric in {row.metric for row in rows}:
+                self.table.add_facts(MetricFacts(metric, True, f"{self.opt['train']['objective']['type']} objective"))
         for name, section in (self.opt["val"].get("metrics") or {}).items():
             higher = run.directions()[name] if run else section.get("better", "higher") == "higher"
             spec = run.specs()[name] if run else _stock_spec(section)
@@ -138,7 +142,7 @@ class Experiment:
             lines.append(f"  curves        tensorboard --logdir {_shown(self.tensorboard_folder.parent)}")
         if self.table.rows:
             lines.append(f"  scores        {_shown(self.scores_file)}")
-            if self.opt["val"]["save_img"]:
+            if self.opt["val"].get("save_img"):
                 lines.append(f"  pictures      {_shown(self.opt['path']['visualization'])}")
             lines += self._gains(str(iteration))
         for start in range(0, len(lines), 12):  # longer texts would go to the file only

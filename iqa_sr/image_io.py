@@ -22,6 +22,7 @@ __all__ = [
     "image_size",
     "inspect_image",
     "list_images",
+    "recompress",
     "read_image",
     "to_tensor",
     "to_uint8",
@@ -147,6 +148,24 @@ def write_image(path: str | Path, picture: np.ndarray) -> None:
         os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def recompress(picture: np.ndarray, suffix: str, quality: int) -> np.ndarray:
+    """What a lossy file shows of a picture.
+
+    Args:
+        picture: `(H, W, 3)` RGB uint8.
+        suffix: `.jpg` or `.webp`.
+        quality: 1 to 100.
+
+    Returns:
+        The same shape and type.
+    """
+    flag = {".jpg": cv2.IMWRITE_JPEG_QUALITY, ".webp": cv2.IMWRITE_WEBP_QUALITY}[suffix]
+    _, content = cv2.imencode(suffix, cv2.cvtColor(picture, cv2.COLOR_RGB2BGR), [flag, quality])
+    decoded = cv2.imdecode(content, cv2.IMREAD_COLOR)
+    assert decoded is not None  # it was encoded a line above
+    return cv2.cvtColor(decoded, cv2.COLOR_BGR2RGB)
 
 
 def list_images(folder: str | Path) -> list[Path]:

@@ -3,17 +3,29 @@
 from typing import Any
 
 from iqa_sr import basicsr_api
+from iqa_sr.archs.augmentiq_arch import AugmentIQHeads
+from iqa_sr.archs.rankiqa_arch import RankIQALite
+from iqa_sr.data.aigc_dataset import AIGCDataset
 from iqa_sr.data.multi_gt_dataset import MultiGTDataset
+from iqa_sr.data.opinion_dataset import OpinionDataset
+from iqa_sr.data.ranking_dataset import RankingDataset
+from iqa_sr.data.triplet_dataset import TripletDataset
 from iqa_sr.losses.perceptual_slot import LOSSES, PerceptualSlot
 from iqa_sr.models.iqa_sr_model import IQASRModel
+from iqa_sr.models.quality_model import QualityModel
 from iqa_sr.models.validation import calculate_iqa
+from iqa_sr.objectives.afine_network import TrainableAFINE
 
 __all__ = ["register"]
 
 TABLE: tuple[tuple[Any, Any], ...] = (
-    (basicsr_api.DATASET_REGISTRY, MultiGTDataset),
+    *((basicsr_api.ARCH_REGISTRY, network) for network in (AugmentIQHeads, RankIQALite, TrainableAFINE)),
+    *(
+        (basicsr_api.DATASET_REGISTRY, dataset)
+        for dataset in (AIGCDataset, MultiGTDataset, OpinionDataset, RankingDataset, TripletDataset)
+    ),
     *((basicsr_api.LOSS_REGISTRY, loss) for loss in (*LOSSES.values(), PerceptualSlot)),
-    (basicsr_api.MODEL_REGISTRY, IQASRModel),
+    *((basicsr_api.MODEL_REGISTRY, model) for model in (IQASRModel, QualityModel)),
     (basicsr_api.METRIC_REGISTRY, calculate_iqa),
 )
 

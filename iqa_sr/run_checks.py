@@ -1,4 +1,4 @@
-"""The strict check of a whole option file for IQASRModel, before anything is built."""
+"""The strict check of a whole option file for our models, before anything is built."""
 
 import inspect
 from collections.abc import Mapping
@@ -11,9 +11,18 @@ from iqa_sr.data.multi_gt_dataset import MultiGTDatasetOptions
 from iqa_sr.degradation import build_degradation
 from iqa_sr.losses.perceptual_slot import LOSSES, PerceptualSlot
 from iqa_sr.models.validation import Validation, read_metric
+from iqa_sr.objectives import read_objective
 from iqa_sr.options import OptionError, Section, nearest, read_section
 from iqa_sr.samplers import build_sampler
-from iqa_sr.train_options import OPTIONAL, REQUIRED, check_arguments, losses_of, read_train_section
+from iqa_sr.train_options import (
+    OPTIONAL,
+    REQUIRED,
+    QualityValSection,
+    check_arguments,
+    losses_of,
+    read_quality_section,
+    read_train_section,
+)
 
 __all__ = ["check_options"]
 
@@ -45,7 +54,7 @@ class _PathOptions(Section):
 
 
 def check_options(opt: Mapping[str, Any]) -> None:
-    """Check names, and for IQASRModel every section of ours.
+    """Check names, and for IQASRModel and QualityModel every section.
 
     Stock models and data sets of BasicSR read their own sections; there the names of classes and metrics are checked.
 
@@ -55,12 +64,16 @@ def check_options(opt: Mapping[str, Any]) -> None:
     _check_name(opt["model_type"], MODEL_REGISTRY, "model_type", "model")
     for key, section in opt["datasets"].items():
         _check_name(section["type"], DATASET_REGISTRY, f"datasets:{key}:type", "data set")
-        if section["type"] == "MultiGTDataset":
+        if section["type"] == "MultiGTDataset" and opt["model_type"] != "QualityModel":
             _check_multi_gt(section, f"datasets:{key}")
     for key in [key for key in opt if key.startswith("network_")]:
         _check_name(opt[key].get("type"), ARCH_REGISTRY, f"{key}:type", "network")
     if opt["model_type"] == "IQASRModel":
+        _check_sections(opt)
         _check_ours(opt)
+    elif opt["model_type"] == "QualityModel":
+        _check_sections(opt)
+        _check_quality(opt)
     elif opt.get("val") is not None:
         for name, section in (opt["val"].get("metrics") or {}).items():
             read_metric(section, f"val:metrics:{name}")
@@ -79,12 +92,42 @@ def _check_multi_gt(section: Mapping[str, Any], path: str) -> None:
     build_degradation(options.degradation, section["scale"], f"{path}:degradation")
 
 
-def _check_ours(opt: Mapping[str, Any]) -> None:
+def _check_sections(opt: Mapping[str, Any]) -> None:
+    """What every model of ours reads in the same way."""
     for key in opt:
         if key not in (*REQUIRED, *OPTIONAL, *ADDED):
             raise OptionError(f"{key}: unknown section; {nearest(key, REQUIRED + OPTIONAL)}")
     read_section(_LoggerOptions, opt["logger"], "logger")
     read_section(_PathOptions, opt["path"], "path")
+
+
+def _check_networks(opt: Mapping[str, Any]) -> None:
+    for key in ("network_g", "network_d"):
+        if key in opt:
+            check_arguments(ARCH_REGISTRY.get(opt[key]["type"]), opt[key], key)
+
+
+def _check_quality(opt: Mapping[str, Any]) -> None:
+    objective, _ = read_objective(read_quality_section(opt["train"]).objective)
+    name = opt["train"]["objective"]["type"]
+    if opt["network_g"]["type"] != objective.network_type:
+        raise OptionError(
+            f"network_g:type: the objective {name} trains {objective.network_type}, got {opt['network_g']['type']}"
+        )
+    _check_networks(opt)
+    for key, section in opt["datasets"].items():
+        if section["type"] not in objective.dataset_types:
+            raise OptionError(
+                f"datasets:{key}:type: the objective {name} learns from {' or '.join(objective.dataset_types)}, "
+                f"got {section['type']}"
+            )
+        dataset = DATASET_REGISTRY.get(section["type"])
+        read_section(dataset.Options, section, f"datasets:{key}")
+    if opt.get("val") is not None:
+        read_section(QualityValSection, opt["val"], "val")
+
+
+def _check_ours(opt: Mapping[str, Any]) -> None:
     train = read_train_section(opt["train"])
     _check_losses(opt["train"])
     losses = losses_of(opt["train"])
@@ -93,9 +136,7 @@ def _check_ours(opt: Mapping[str, Any]) -> None:
     if "gan" in losses and ("network_d" not in opt or train.optim_d is None):
         raise OptionError("train:gan_opt: a discriminator is needed: network_d and train:optim_d")
     _check_batch(opt, train.accumulate)
-    for key in ("network_g", "network_d"):
-        if key in opt:
-            check_arguments(ARCH_REGISTRY.get(opt[key]["type"]), opt[key], key)
+    _check_networks(opt)
     _check_scale(opt)
     if opt.get("val") is not None:
         Validation(opt)

@@ -8,6 +8,7 @@ from iqa_sr.license_policy import check_licenses
 from iqa_sr.losses.afine_loss import AFINELoss
 from iqa_sr.losses.lpips_loss import TRUNKS
 from iqa_sr.metrics import metric_info
+from iqa_sr.objectives import read_objective
 from iqa_sr.train_options import losses_of
 from iqa_sr.weights import find_all
 
@@ -62,6 +63,9 @@ def find_run_weights(opt: Mapping[str, Any]) -> dict[str, Path]:
     ]
     if any(section.get("metric_options", {}).get("regressor") for section in _losses(opt)):
         files = [file for file in files if file != "reiqa_regressor.pth"]  # the option names the user's own
+    if opt["model_type"] == "QualityModel":
+        objective, options = read_objective(opt["train"]["objective"])
+        files += objective.weight_files(options, opt["network_g"])
     return find_all(dict.fromkeys(files))
 
 

@@ -7,11 +7,24 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any, Literal
 
+import torch
 from pydantic import Field, field_validator
 
 from iqa_sr.options import OptionError, Section, nearest, read_section
 
-__all__ = ["SchedulerOptions", "TrainSection", "ValSection", "check_arguments", "complete_options", "losses_of"]
+__all__ = [
+    "AMP_TYPES",
+    "QualitySection",
+    "QualityValSection",
+    "SchedulerOptions",
+    "TrainSection",
+    "ValSection",
+    "check_arguments",
+    "complete_options",
+    "losses_of",
+    "read_quality_section",
+    "read_train_section",
+]
 
 REQUIRED = ("name", "model_type", "datasets", "network_g", "path", "train", "logger")
 OPTIONAL = (
@@ -24,6 +37,8 @@ OPTIONAL = (
     "find_unused_parameters",
     "license_policy",
 )
+AMP_TYPES = {"bf16": torch.bfloat16, "fp16": torch.float16}
+"""What `train:amp` can be."""
 PATH_SWITCHES = ("strict_load", "pretrain_network", "resume", "param_key")
 
 
@@ -47,24 +62,18 @@ class SchedulerOptions(Section):
     eta_min: float | None = None
 
 
-class TrainSection(Section):
-    """`train` of an IQASRModel, without the losses (every further key that ends in `_opt`)."""
+class _LoopOptions(Section):
+    """What every model of ours reads under `train`."""
 
     total_iter: int = Field(gt=0)
     warmup_iter: int = -1
     ema_decay: float = Field(0.0, ge=0, lt=1)
     optim_g: OptimizerOptions
-    optim_d: OptimizerOptions | None = None
     scheduler: SchedulerOptions
-    net_d_iters: int = Field(1, ge=1)
-    net_d_init_iters: int = Field(0, ge=0)
     amp: Literal["bf16", "fp16"] | None = None
     grad_clip: float | None = Field(None, gt=0)
-    accumulate: int = Field(1, ge=1)
     channels_last: bool = False
-    compile: bool | str = False
     max_nonfinite: int = Field(10, ge=1)
-    grad_log_freq: int = Field(0, ge=0)
 
     @field_validator("scheduler")
     @classmethod
@@ -73,6 +82,23 @@ class TrainSection(Section):
         if scheduler.periods is not None and total is not None and sum(scheduler.periods) < total:
             raise ValueError(f"periods add up to {sum(scheduler.periods)}, which is less than total_iter {total}")
         return scheduler
+
+
+class TrainSection(_LoopOptions):
+    """`train` of an IQASRModel, without the losses (every further key that ends in `_opt`)."""
+
+    optim_d: OptimizerOptions | None = None
+    net_d_iters: int = Field(1, ge=1)
+    net_d_init_iters: int = Field(0, ge=0)
+    accumulate: int = Field(1, ge=1)
+    compile: bool | str = False
+    grad_log_freq: int = Field(0, ge=0)
+
+
+class QualitySection(_LoopOptions):
+    """`train` of a QualityModel; see `iqa_sr.objectives` for `objective`."""
+
+    objective: dict[str, Any]
 
 
 class ValSection(Section):
@@ -84,6 +110,13 @@ class ValSection(Section):
     suffix: str | None = None
     baseline: Literal["bicubic"] | None = "bicubic"
     metrics: dict[str, dict[str, Any]] = {}
+
+
+class QualityValSection(Section):
+    """`val` of a QualityModel: its objective knows what to measure."""
+
+    val_freq: int = Field(gt=0)
+    save_img: Literal[False] = False
 
 
 def losses_of(train: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
@@ -233,3 +266,8 @@ def read_train_section(train: Mapping[str, Any]) -> TrainSection:
         if key.endswith("_opt") and value is not None and not (isinstance(value, Mapping) and "type" in value):
             raise OptionError(f"train:{key}: expected a loss section with a `type`, got {value!r}")
     return read_section(TrainSection, plain, "train")
+
+
+def read_quality_section(train: Mapping[str, Any]) -> QualitySection:
+    """`train` of a QualityModel, checked but for the keys of its objective."""
+    return read_section(QualitySection, train, "train")

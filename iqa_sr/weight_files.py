@@ -125,6 +125,17 @@ _FILES = (
         ),
         "afeb0e10f9e5a86da6080e35cf09123aca3b358a0c3e3b6c78a7b63bc04b6762",
     ),
+    WeightFile(
+        "ViT-B-32.pt",
+        354.0,
+        "no separate statement (OpenAI CLIP, MIT)",
+        "MIT",
+        (
+            "https://openaipublic.azureedge.net/clip/models/"
+            "40d365715913c9da98579312b702a82c18be219cc2a73407c4526f58eba950af/ViT-B-32.pt",
+        ),
+        "40d365715913c9da98579312b702a82c18be219cc2a73407c4526f58eba950af",
+    ),
     # The two that AHIQ was trained with: the defaults of timm 0.5.4, which its requirements pin. Later ones differ.
     WeightFile(
         "resnet50_a1_0-14fe96d1.pth",
@@ -229,6 +240,7 @@ _FILES = (
     _reiqa("quality_aware_r50.pth"),
     _reiqa("content_aware_r50.pth"),
     _own_training("reiqa_regressor.pth", 0.04, "Re-IQA publishes no regressor: fit one to ReIQA.features"),
+    _own_training("rankiqa_own.safetensors", 3.5, "options/iqa/rankiqa_lite.yml or options/iqa/mos.yml"),
     _own_training("augmentiq.pth", 8.5, "AugmentIQ publishes no checkpoint"),
 )
 

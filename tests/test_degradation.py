@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.nn import functional
 
 import iqa_sr.basicsr_api  # noqa: F401 - makes `import basicsr` work
-from iqa_sr.degradation import Degradation, _Draw, _random_kernel, build_degradation, resize_bicubic
+from iqa_sr.degradation import Degradation, _random_kernel, build_degradation, resize_bicubic
 from iqa_sr.degradation_kernels import (
     blur,
     gaussian_kernel,
@@ -25,6 +25,7 @@ from iqa_sr.degradation_noise import add_gaussian_noise, add_poisson_noise
 from iqa_sr.degradation_options import StageOptions
 from iqa_sr.jpeg import compress_jpeg
 from iqa_sr.options import OptionError
+from iqa_sr.parameter_draw import ParameterDraw
 
 RANDOM_TYPES = ("hggt-one-stage", "hggt-two-stage", "real-esrgan")
 TYPES = ("bicubic", *RANDOM_TYPES)
@@ -360,17 +361,17 @@ def test_what_does_not_fit_is_refused(image: Tensor, seeds: Tensor, text: str) -
 
 
 def test_draws_follow_their_weights_and_ranges() -> None:
-    draw = _Draw(0)
+    draw = ParameterDraw(0)
     counts = np.bincount([draw.index((0.2, 0.7, 0.1)) for _ in range(3000)], minlength=3)
     np.testing.assert_allclose(counts / 3000, (0.2, 0.7, 0.1), atol=0.025)
     values = np.array([draw.uniform(3, 5) for _ in range(2000)])
     assert 3 <= values.min() < 3.02 and 4.98 < values.max() <= 5 and abs(values.mean() - 4) < 0.05
     assert abs(np.mean([draw.chance(0.3) for _ in range(2000)]) - 0.3) < 0.035
-    assert _Draw(1).uniform(0, 1) == _Draw(1).uniform(0, 1) != _Draw(2).uniform(0, 1)
+    assert ParameterDraw(1).uniform(0, 1) == ParameterDraw(1).uniform(0, 1) != ParameterDraw(2).uniform(0, 1)
 
 
 def test_kernels_are_drawn_as_asked() -> None:
-    draw = _Draw(0)
+    draw = ParameterDraw(0)
     stage = StageOptions(kernel_sizes=(5, 9), sinc_prob=0.25, kernel_prob={"iso": 1})
     kernels = [_random_kernel(stage, draw) for _ in range(800)]
     assert {kernel.shape for kernel in kernels} == {(5, 5), (9, 9)}

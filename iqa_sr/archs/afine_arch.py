@@ -15,12 +15,13 @@ __all__ = ["AFINENetwork", "LevelStatistics"]
 PIXEL_CHANNELS = 3
 WIDTH = 768
 LAYERS = 12
+HEAD = 64  # CLIP's width of one attention head
 STABILITY = 1e-10
 
 
 @dataclass(frozen=True)
 class LevelStatistics:
-    """What the heads see of a picture: its 13 levels, the pixels and the twelve blocks of CLIP.
+    """What the heads see of a picture: its levels, the pixels and the blocks of CLIP; 13 in the published network.
 
     Attributes:
         centred: For each level the values `(N, positions, channels)` minus their mean over the positions.
@@ -40,22 +41,35 @@ class LevelStatistics:
         variances = [level.square().mean(1) for level in centred]
         return cls(tuple(centred), torch.cat(means, dim=2).flatten(1), torch.cat(variances, dim=1))
 
+    def split(self, parts: int) -> "tuple[LevelStatistics, ...]":
+        """Those of equally many pictures each, in their order."""
+        size = len(self.mean) // parts
+        levels = zip(*(level.split(size) for level in self.centred), strict=True)
+        rows = zip(levels, self.mean.split(size), self.variance.split(size), strict=True)
+        return tuple(LevelStatistics(*row) for row in rows)
+
 
 class NaturalnessHead(nn.Module):
-    """Statistics of one picture to its raw naturalness `(N,)`; published as `natural`."""
+    """Statistics of one picture to its raw naturalness `(N,)`; published as `natural`.
 
-    def __init__(self) -> None:
+    Args:
+        width: Width of CLIP's tokens.
+        layers: Number of CLIP's blocks.
+    """
+
+    def __init__(self, width: int, layers: int) -> None:
         super().__init__()
-        self.proj_feat = nn.Linear(2 * WIDTH, 128)  # one for all blocks
+        self.levels = layers, width
+        self.proj_feat = nn.Linear(2 * width, 128)  # one for all blocks
         self.proj_head = nn.Sequential(
-            nn.Linear(2 * PIXEL_CHANNELS + LAYERS * 128, WIDTH), nn.GELU(), nn.Linear(WIDTH, 1)
+            nn.Linear(2 * PIXEL_CHANNELS + layers * 128, width), nn.GELU(), nn.Linear(width, 1)
         )
 
     def forward(self, statistics: LevelStatistics) -> Tensor:
         """`(N,)`, lower is better."""
         both = statistics.mean, statistics.variance
         pixels = torch.cat([values[:, :PIXEL_CHANNELS] for values in both], dim=1)
-        blocks = torch.cat([values[:, PIXEL_CHANNELS:].unflatten(1, (LAYERS, WIDTH)) for values in both], dim=2)
+        blocks = torch.cat([values[:, PIXEL_CHANNELS:].unflatten(1, self.levels) for values in both], dim=2)
         return self.proj_head(torch.cat([pixels, self.proj_feat(blocks).flatten(1)], dim=1)).flatten()
 
 
@@ -64,13 +78,17 @@ class FidelityHead(nn.Module):
 
     `1 - sum(a S1 + b S2)` over the channels, with `S1 = (2 mx my + c) / (mx^2 + my^2 + c)` and
     `S2 = (2 cov + c) / (vx + vy + c)`; `a` and `b` are positive and add up to 1.
+
+    Args:
+        width: Width of CLIP's tokens.
+        layers: Number of CLIP's blocks.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, width: int, layers: int) -> None:
         super().__init__()
-        channels = PIXEL_CHANNELS + LAYERS * WIDTH
-        self.alpha = nn.Parameter(torch.zeros(1, 1, channels))
-        self.beta = nn.Parameter(torch.zeros(1, 1, channels))
+        channels = PIXEL_CHANNELS + layers * width
+        self.alpha = nn.Parameter(0.1 + 0.01 * torch.randn(1, 1, channels))
+        self.beta = nn.Parameter(0.1 + 0.01 * torch.randn(1, 1, channels))
 
     def forward(self, image: LevelStatistics, reference: LevelStatistics) -> Tensor:
         """`(N,)` from 0 for equal statistics to at most 2, lower is better."""
@@ -136,17 +154,29 @@ class AFINENetwork(nn.Module):
 
     Args:
         checkpoint: Whether CLIP's blocks are computed again in the backward pass, to save memory.
+        width: Width of CLIP's tokens, a multiple of 64; as published 768.
+        layers: Number of CLIP's blocks; as published 12.
+
+    Raises:
+        ValueError: If the sizes are none that CLIP can have.
 
     Reference:
         Chen, Wu, Ma, Zhang: Toward Generalized Image Quality Assessment: Relaxing the Perfect Reference Quality
         Assumption, CVPR 2025, https://arxiv.org/abs/2503.11221.
     """
 
-    def __init__(self, checkpoint: bool = False) -> None:
+    def __init__(self, checkpoint: bool = False, width: int = WIDTH, layers: int = LAYERS) -> None:
         super().__init__()
-        self.finetuned_clip = CLIPVision(width=WIDTH, layers=LAYERS, checkpoint=checkpoint)
-        self.natural = NaturalnessHead()
-        self.fidelity = FidelityHead()
+        if width < HEAD or width % HEAD or layers < 1:
+            raise ValueError(
+                f"AFINENetwork: expected a width that is a multiple of {HEAD} and at least one layer, "
+                f"got width {width} and {layers} layers"
+            )
+        self.finetuned_clip = CLIPVision(width=width, layers=layers, heads=width // HEAD, checkpoint=checkpoint)
+        for embedding in (self.finetuned_clip.class_embedding, self.finetuned_clip.positional_embedding):
+            nn.init.normal_(embedding, std=width**-0.5)  # CLIPVision starts them at zero, as it is loaded elsewhere
+        self.natural = NaturalnessHead(width, layers)
+        self.fidelity = FidelityHead(width, layers)
         self.natural_scale = LogisticMap(4.9592, 21.5968)
         self.fidelity_scale = LogisticMap(0.5, 0.15, (0.05, 0.95), (0.01, 0.70))
         self.adapter = Adapter()

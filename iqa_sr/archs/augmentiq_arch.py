@@ -1,7 +1,7 @@
 """AugmentIQ's trainable part, two small regression heads, and the text-image encoder that one of them reads."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -40,10 +40,19 @@ class AugmentIQHeads(nn.Module):
     Args:
         quality: Features and hidden width of the quality head.
         text: Features and hidden width of the text head; None for a network without texts.
+
+    Raises:
+        ValueError: If a pair of sizes is something else.
     """
 
-    def __init__(self, quality: tuple[int, int] = (8192, 256), text: tuple[int, int] | None = (768, 256)) -> None:
+    def __init__(self, quality: Sequence[int] = (8192, 256), text: Sequence[int] | None = (768, 256)) -> None:
         super().__init__()
+        for name, sizes in (("quality", quality), ("text", text)):
+            if not _are_sizes(sizes) and (sizes is not None or name == "quality"):
+                raise ValueError(
+                    f"AugmentIQHeads (network_g): {name}: expected [features, hidden width], for example [768, 256], "
+                    f"got {sizes!r}"
+                )
         self.quality_head = RegressionHead(*quality)
         self.text_head = None if text is None else RegressionHead(*text)
 
@@ -143,6 +152,11 @@ class TextImageEncoder(nn.Module):
         )
         features: Tensor = output.last_hidden_state[:, 0]
         return features
+
+
+def _are_sizes(sizes: object) -> bool:
+    """Whether these are two whole numbers above 0."""
+    return isinstance(sizes, list | tuple) and len(sizes) == 2 and all(type(n) is int and n > 0 for n in sizes)
 
 
 def _count(state: Mapping[str, Tensor], prefix: str) -> int:

@@ -72,6 +72,7 @@ class AFINE(QualityMetric):
         * The covariance comes from centred values, which rounds less: the fidelity divides by variances, so that
           channels that are nearly constant amplify rounding.
         * Batches, and gradients; the authors' code takes one picture at a time.
+        * The sizes of CLIP are those of the file, so that small networks of one's own training load, too.
 
     Args:
         info: The facts; of this class or of those below.
@@ -86,8 +87,9 @@ class AFINE(QualityMetric):
         super().__init__(info)
         from iqa_sr.archs.afine_arch import AFINENetwork
 
-        self.network = AFINENetwork(checkpoint)
-        _load(self.network, read_weights(WEIGHTS))
+        content = read_weights(WEIGHTS)
+        self.network = AFINENetwork(checkpoint, *_sizes(content))
+        _load(self.network, content)
         self.freeze()
 
     def score(self, image: Tensor, reference: Tensor | None) -> Tensor:
@@ -151,6 +153,16 @@ def _to_multiples(image: Tensor) -> Tensor:
     if list(image.shape[2:]) == size:
         return image
     return F.interpolate(image, size, mode="bicubic", align_corners=False)
+
+
+def _sizes(content: Any) -> tuple[int, int]:
+    """Width and number of CLIP's blocks in a file: 768 and 12 in the published one."""
+    clip = select_state_dict(content, WEIGHTS, "finetuned_clip")
+    embedding = clip.get("visual.class_embedding")
+    if embedding is None or embedding.ndim != 1:
+        raise ValueError(f"{WEIGHTS}: finetuned_clip holds no vision transformer of CLIP (visual.class_embedding)")
+    blocks = {key.split(".")[3] for key in clip if key.startswith("visual.transformer.resblocks.")}
+    return len(embedding), max(1, len(blocks))
 
 
 def _load(network: torch.nn.Module, content: Any) -> None:

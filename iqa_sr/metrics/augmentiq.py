@@ -9,7 +9,7 @@ import importlib.util
 import math
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
@@ -23,7 +23,17 @@ from iqa_sr.weights import read_weights
 if TYPE_CHECKING:
     from iqa_sr.archs.augmentiq_arch import TextImageEncoder
 
-__all__ = ["AUGMENTIQ_INFO", "METRICS", "AugmentIQ"]
+__all__ = [
+    "AUGMENTIQ_INFO",
+    "HEADS",
+    "METRICS",
+    "AugmentIQ",
+    "central_square",
+    "load_text_encoder",
+    "load_tokenizer",
+    "prompt_tokens",
+    "text_folder",
+]
 
 HEADS = "augmentiq.pth"
 TEXT_FILES = ("ImageReward.pt", "vocab.txt")
@@ -61,6 +71,8 @@ AUGMENTIQ_INFO = MetricInfo(
 class AugmentIQ(QualityMetric):
     """The prediction of the heads for each picture, on the scale of the opinion scores that they were trained on.
 
+    The objective `augmentiq` of our trainer makes them from 0, the worst possible opinion, to 1, the best.
+
     `augmentiq.pth` is the state dict of `AugmentIQHeads`: `quality_head.norm.weight` `(8192,)`,
     `quality_head.hidden.weight` `(hidden, 8192)`, `quality_head.output.weight` `(1, hidden)`, their biases, and the
     same under `text_head` where it was trained with texts. The encoders keep their published weights.
@@ -97,12 +109,12 @@ class AugmentIQ(QualityMetric):
         if prompt is not None:
             if self.heads.text_head is None:
                 raise ValueError(f"augmentiq: {HEADS} was trained without texts (no text_head): leave the prompt out")
-            folder = _text_folder(text_encoder)
-            self.text_encoder = _load_text_encoder(folder / TEXT_FILES[0])
+            folder = text_folder(text_encoder)
+            self.text_encoder = load_text_encoder(folder)
             wanted, given = self.heads.text_head.norm.normalized_shape[0], self.text_encoder.features
             if wanted != given:
                 raise ValueError(f"augmentiq: {HEADS} has a text_head for {wanted} features, {folder} gives {given}")
-            self.register_buffer("tokens", _tokens(prompt, folder), persistent=False)
+            self.register_buffer("tokens", prompt_tokens(load_tokenizer(folder), prompt), persistent=False)
         self.normalize = Normalize(CLIP)
         self.encoders = load_encoders(checkpoint)
         self.freeze()
@@ -116,12 +128,12 @@ class AugmentIQ(QualityMetric):
     def text_features(self, image: Tensor) -> Tensor:
         """The prompt's features in the light of each picture: `(N, 3, H, W)` RGB in [0, 1] to `(N, F)`."""
         assert self.text_encoder is not None
-        square = _central_square(image, self.text_encoder.image_size)
+        square = central_square(image, self.text_encoder.image_size)
         features: Tensor = self.text_encoder(self.normalize(square), self.tokens.expand(len(image), -1))
         return features
 
 
-def _central_square(image: Tensor, side: int) -> Tensor:
+def central_square(image: Tensor, side: int) -> Tensor:
     """The short side scaled to `side` px and the middle cut out: `(N, 3, H, W)` to `(N, 3, side, side)` in [0, 1]."""
     height, width = image.shape[2:]
     short = min(height, width)
@@ -130,8 +142,14 @@ def _central_square(image: Tensor, side: int) -> Tensor:
     return pillow_bicubic(image, height, width)[..., top : top + side, left : left + side]
 
 
-def _text_folder(folder: str | Path | None) -> Path:
-    """The folder of the text encoder, checked."""
+def text_folder(folder: str | Path | None) -> Path:
+    """The folder of the text encoder, checked.
+
+    Raises:
+        ValueError: If none is given.
+        FileNotFoundError: If it lacks a file.
+        ModuleNotFoundError: If transformers is not installed.
+    """
     if folder is None:
         raise ValueError(f"augmentiq: a prompt needs text_encoder, a folder with {' and '.join(TEXT_FILES)}")
     folder = Path(folder).expanduser()
@@ -146,22 +164,27 @@ def _text_folder(folder: str | Path | None) -> Path:
     return folder
 
 
-def _tokens(prompt: str, folder: Path) -> Tensor:
-    """The prompt as `(1, T)` numbers, T at most 35."""
+def load_tokenizer(folder: Path) -> Any:
+    """BERT's tokenizer with the vocabulary in the text encoder's folder."""
     from transformers import BertTokenizer
 
-    tokenizer = BertTokenizer.from_pretrained(folder, local_files_only=True)
+    return BertTokenizer.from_pretrained(folder, local_files_only=True)
+
+
+def prompt_tokens(tokenizer: Any, prompt: str) -> Tensor:
+    """The prompt as `(1, T)` numbers, T at most 35."""
     return torch.tensor([tokenizer(prompt, truncation=True, max_length=LONGEST_PROMPT)["input_ids"]])
 
 
-def _load_text_encoder(file: Path) -> "TextImageEncoder":
-    """ImageReward's BLIP from its published file.
+def load_text_encoder(folder: Path) -> "TextImageEncoder":
+    """ImageReward's BLIP from its published file in a folder.
 
     Raises:
         ValueError: If the file holds another network.
     """
     from iqa_sr.archs.augmentiq_arch import TextImageEncoder
 
+    file = folder / TEXT_FILES[0]
     state = select_state_dict(read_tensor_file(file), file, None)
     try:
         encoder = TextImageEncoder(state)

@@ -8,7 +8,7 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-__all__ = ["MetricInfo", "QualityMetric"]
+__all__ = ["MetricInfo", "QualityMetric", "full_precision"]
 
 
 @dataclass(frozen=True)
@@ -96,7 +96,7 @@ class QualityMetric(nn.Module, ABC):
             if reference.shape != image.shape:
                 shapes = f"image {tuple(image.shape)} and reference {tuple(reference.shape)}"
                 raise ValueError(f"{self.info.name}: {shapes} differ in shape")
-        with torch.autocast(image.device.type, enabled=False), _full_precision(image.device):
+        with torch.autocast(image.device.type, enabled=False), full_precision(image.device):
             return self.score(image.float(), None if reference is None else reference.float()).float()
 
     @abstractmethod
@@ -121,7 +121,7 @@ class QualityMetric(nn.Module, ABC):
             )
 
 
-def _full_precision(device: torch.device) -> AbstractContextManager[None]:
+def full_precision(device: torch.device) -> AbstractContextManager[None]:
     """No TF32 in cuDNN's convolutions, which torch allows by default: a score would depend on the kind of GPU."""
     if device.type != "cuda":
         return nullcontext()

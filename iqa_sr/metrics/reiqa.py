@@ -22,7 +22,7 @@ from iqa_sr.weights import find_weights, read_weights
 if TYPE_CHECKING:
     from iqa_sr.archs.reiqa_arch import ReIQAEncoders
 
-__all__ = ["METRICS", "REIQA_INFO", "ReIQA", "half_scale", "load_encoders", "pillow_bicubic"]
+__all__ = ["ENCODERS", "METRICS", "REIQA_INFO", "ReIQA", "half_scale", "load_encoders", "pillow_bicubic"]
 
 ENCODERS = {"quality": "quality_aware_r50.pth", "content": "content_aware_r50.pth"}
 REGRESSOR = "reiqa_regressor.pth"

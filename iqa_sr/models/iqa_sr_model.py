@@ -12,15 +12,15 @@ from iqa_sr.basicsr_api import BaseModel, build_loss, build_network, get_root_lo
 from iqa_sr.models.gradient_log import GradientLog
 from iqa_sr.models.ground_truth_feed import GroundTruthFeed
 from iqa_sr.models.nonfinite import NonFiniteGuard
+from iqa_sr.models.optimizer_step import OptimizerStep
 from iqa_sr.models.validation import Validation
 from iqa_sr.options import OptionError
-from iqa_sr.train_options import losses_of, read_train_section
+from iqa_sr.train_options import AMP_TYPES, losses_of, read_train_section
 
 __all__ = ["IQASRModel"]
 
 # BasicSR's names for its own two losses, so that its users find their curves where they always were.
 LOG_NAMES = {"pixel": "l_pix", "perceptual": "l_percep"}
-AMP_TYPES = {"bf16": torch.bfloat16, "fp16": torch.float16}
 
 
 class IQASRModel(BaseModel):
@@ -69,8 +69,8 @@ class IQASRModel(BaseModel):
         self.net_g.train()
         backend = "inductor" if settings.compile is True else settings.compile
         self._forward_g = torch.compile(self.net_g, backend=backend) if backend else self.net_g
-        self._prepare_optimizers()
         self.guard = NonFiniteGuard(settings.max_nonfinite)
+        self._prepare_optimizers()
         self.feed: GroundTruthFeed | None = None
 
     def _make_average(self) -> None:
@@ -94,6 +94,11 @@ class IQASRModel(BaseModel):
         self.setup_schedulers()
         fp16 = self.settings.amp == "fp16"
         self.scalers = [torch.amp.GradScaler(self.device.type, enabled=fp16) for _ in self.optimizers]
+        networks = {"net_g": self.net_g} | ({} if self.net_d is None else {"net_d": self.net_d})
+        self.steps = [
+            OptimizerStep(optimizer, network, name, scaler, self.settings.grad_clip, self.guard)
+            for optimizer, (name, network), scaler in zip(self.optimizers, networks.items(), self.scalers, strict=True)
+        ]
 
     def use_folders(self, folders: Sequence[str]) -> None:
         """Names of the ground-truth folders, in the data set's order, for the statistics of the sampler."""
@@ -176,7 +181,7 @@ class IQASRModel(BaseModel):
             self._backward(sum(losses.values()), 0)
             outputs.append(output.detach())
         self.output = torch.cat(outputs)
-        return self._step(0, self.net_g, iteration)
+        return self._step(0, iteration)
 
     def _generator_losses(self, output: Tensor, gt: Tensor) -> dict[str, Tensor]:
         losses: dict[str, Tensor] = {}
@@ -210,7 +215,7 @@ class IQASRModel(BaseModel):
                 if self.guard.stops_step({f"l_d_{name}": loss}, iteration, self.files):
                     return False
                 self._backward(loss, 1)
-        return self._step(1, self.net_d, iteration)
+        return self._step(1, iteration)
 
     def _add_terms(self, terms: dict[str, Tensor], found: Mapping[str, Tensor]) -> None:
         for name, value in found.items():
@@ -219,21 +224,8 @@ class IQASRModel(BaseModel):
     def _backward(self, loss: Any, which: int) -> None:
         self.scalers[which].scale(loss / self.settings.accumulate).backward()
 
-    def _step(self, which: int, network: nn.Module, iteration: int) -> bool:
-        optimizer, scaler = self.optimizers[which], self.scalers[which]
-        scaler.unscale_(optimizer)
-        gradients = [p.grad for p in network.parameters() if p.grad is not None]
-        norm = torch.nn.utils.get_total_norm(gradients)
-        if self.settings.grad_clip is not None:
-            trainable = [p for p in network.parameters() if p.grad is not None]
-            torch.nn.utils.clip_grads_with_norm_(trainable, self.settings.grad_clip, norm)
-        # With fp16 the scaler itself skips steps with infinite gradients, which its search for a scale brings about.
-        name = "the gradient of net_" + "gd"[which]
-        if not scaler.is_enabled() and self.guard.stops_step({name: norm}, iteration, self.files):
-            return False
-        scaler.step(optimizer)
-        scaler.update()
-        return True
+    def _step(self, which: int, iteration: int) -> bool:
+        return self.steps[which](iteration, self.files)
 
     def get_current_log(self) -> dict[str, float]:
         """The losses of the last iteration, the latest gradient norms, what the sampler did since the last call."""

@@ -1,0 +1,207 @@
+"""The data set of opinion scores: pictures and what people thought of them, in the layouts that collections have."""
+
+import logging
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from PIL import Image
+from pydantic import Field, field_validator, model_validator
+from torch.utils.data import Dataset
+
+from iqa_sr.data.opinion_layouts import LAYOUTS
+from iqa_sr.data.opinion_scores import Opinion, collect_opinions, own_splits, split_by_content
+from iqa_sr.data.problems import DataError, DataProblems
+from iqa_sr.data.windows import Symmetry, cut, draw_position
+from iqa_sr.image_io import inspect_image, read_image, to_tensor
+from iqa_sr.options import OptionError, Section, nearest, read_section
+
+__all__ = ["OpinionDataset", "OpinionDatasetOptions"]
+
+logger = logging.getLogger("basicsr")
+
+SMALLEST = 48
+"""Least height and width of a picture that is judged whole, in px."""
+
+
+class OpinionDatasetOptions(Section):
+    """A section `datasets:<phase>` of type OpinionDataset.
+
+    Attributes:
+        layout: How the collection is published, see `iqa_sr.data.opinion_layouts`; `csv` for a file of your own with
+            the columns `picture,score` and, if you have them, `content` and `split`.
+        dataroot: Its folder.
+        scores_file: The file of the scores; null for the published place.
+        score_range: Lowest and highest possible score; null for the published one. `csv` has none.
+        higher_is_better: The scores' direction; null for the published one, which is true for `csv`.
+        split: Part of the collection; null for that of the phase.
+        split_seed: The collection is split 7:1:2 by content with this seed; null for the file's own column of splits.
+        resize: The picture's shorter side is made this, in px; null leaves pictures as they are, which is how the
+            metric sees them.
+        crop: Side of the crop in px, at random for training, else the middle; null for the whole picture (validation).
+        use_hflip: Whether training crops are flipped at random.
+    """
+
+    name: str = ""
+    type: Literal["OpinionDataset"] = "OpinionDataset"
+    phase: str = "train"
+    scale: int = Field(1, ge=1)
+    layout: str
+    dataroot: str
+    scores_file: str | None = None
+    score_range: tuple[float, float] | None = None
+    higher_is_better: bool | None = None
+    split: Literal["train", "val", "test", "all"] | None = None
+    split_seed: int | None = None
+    resize: int | None = Field(None, ge=SMALLEST)
+    crop: int | None = Field(None, ge=SMALLEST)
+    use_hflip: bool = True
+    batch_size_per_gpu: int | None = Field(default=None, ge=1)
+    num_worker_per_gpu: int | None = Field(default=None, ge=0)
+    dataset_enlarge_ratio: float = Field(default=1, gt=0)
+    prefetch_mode: Literal["cpu", "cuda"] | None = None
+    num_prefetch_queue: int | None = None
+    pin_memory: bool = True
+    persistent_workers: bool = False
+
+    @field_validator("layout")
+    @classmethod
+    def _known(cls, layout: str) -> str:
+        if layout not in LAYOUTS:
+            raise ValueError(f"there is no such layout; {nearest(layout, LAYOUTS)}")
+        return layout
+
+    @field_validator("score_range")
+    @classmethod
+    def _rising(cls, score_range: tuple[float, float] | None) -> tuple[float, float] | None:
+        if score_range is not None and not score_range[0] < score_range[1]:
+            raise ValueError("expected the lowest and the highest possible score")
+        return score_range
+
+    @model_validator(mode="after")
+    def _fitting(self) -> "OpinionDatasetOptions":
+        if self.layout == "csv" and self.score_range is None:
+            raise ValueError("the layout csv needs score_range, the lowest and highest possible score")
+        if self.phase == "train" and self.crop is None:
+            raise ValueError("training needs crop, the side of the crops in px")
+        if self.crop is not None and self.resize is not None and self.resize < self.crop:
+            raise ValueError(f"expected resize of at least crop {self.crop}")
+        return self
+
+
+class OpinionDataset(Dataset[dict[str, Any]]):
+    """Pictures of one part of a collection, with their quality.
+
+    A sample holds `image` `(3, H, W)` float32 RGB in [0, 1]; `quality` `()` float32 in [0, 1] of the declared range,
+    larger is better; `path`. Training samples are random crops, flipped at random, from torch's global generator;
+    validation samples are whole pictures or their middles, the same every time.
+
+    Args:
+        opt: The section of the option file.
+
+    Attributes:
+        opt: The section as given.
+        opinions: The pictures of this part.
+
+    Raises:
+        OptionError: If the section is wrong, or the collection cannot be split.
+        FileNotFoundError: If the file of the scores does not exist.
+        ModuleNotFoundError: If a package that reads that file is not installed.
+        DataError: If pictures are missing, named twice, damaged or smaller than the crop, scores are no numbers,
+            outside the declared range or all the same, or a content is in two splits; with counts.
+    """
+
+    Options = OpinionDatasetOptions
+
+    def __init__(self, opt: Mapping[str, Any]) -> None:
+        self.opt = opt
+        where = f"datasets:{opt.get('phase', 'train')}"
+        self.options = options = read_section(OpinionDatasetOptions, opt, where)
+        self.training = options.phase == "train"
+        everything, problems, file = self._collect(where)
+        part = options.split or ("train" if self.training else "val")
+        self.opinions = self._part(everything, part, where) if not len(problems) else everything
+        self._check(problems)
+        if len(problems):
+            raise DataError(problems.summary(f"{where}: {file}"))
+        contents = len({opinion.content for opinion in self.opinions})
+        logger.info("%s: %d pictures of %d contents (%s of %s)", where, len(self.opinions), contents, part, file)
+
+    def _collect(self, where: str) -> tuple[list[Opinion], DataProblems, Path]:
+        options = self.options
+        try:
+            return collect_opinions(
+                options.layout,
+                Path(options.dataroot).expanduser(),
+                Path(options.scores_file).expanduser() if options.scores_file else None,
+                score_range=options.score_range,
+                higher_is_better=options.higher_is_better,
+            )
+        except (FileNotFoundError, ModuleNotFoundError) as error:
+            raise type(error)(f"{where}: {error}") from error
+        except ValueError as error:
+            raise DataError(f"{where}: {error}") from error
+
+    def _part(self, opinions: list[Opinion], part: str, where: str) -> list[Opinion]:
+        if part == "all":
+            return opinions
+        seed = self.options.split_seed
+        try:
+            splits = own_splits(opinions) if seed is None else split_by_content(opinions, seed)
+        except ValueError as error:
+            raise OptionError(f"{where}:split_seed: {error}") from error
+        if not splits[part]:
+            raise OptionError(f"{where}:split: no picture is in the split {part} of {self.options.dataroot}")
+        return splits[part]
+
+    def _check(self, problems: DataProblems) -> None:
+        """Sizes, damage, and what can be said of this part only."""
+        if not len(problems) and len(self.opinions) > 1 and len({opinion.score for opinion in self.opinions}) == 1:
+            text = f"all {len(self.opinions)} pictures of this split have the score {self.opinions[0].score:g}"
+            problems.add("single rating level", text)
+        smallest = self.options.crop or SMALLEST
+        for opinion in self.opinions:
+            try:
+                height, width = inspect_image(opinion.path)
+            except (ValueError, OSError) as error:
+                problems.add("damaged pictures", str(error))
+                continue
+            if self.options.resize is None and min(height, width) < smallest:
+                text = f"{opinion.path.name} is {height}x{width} (HxW), smaller than {smallest} px"
+                problems.add("pictures smaller than the crop", text)
+
+    def __len__(self) -> int:
+        return len(self.opinions)
+
+    def __getitem__(self, index: int) -> dict[str, Any]:
+        opinion = self.opinions[index]
+        picture = self._cropped(_resized(read_image(opinion.path), self.options.resize))
+        return {
+            "image": to_tensor(picture),
+            "quality": torch.tensor(opinion.quality, dtype=torch.float32),
+            "path": str(opinion.path),
+        }
+
+    def _cropped(self, picture: np.ndarray) -> np.ndarray:
+        crop, size = self.options.crop, picture.shape[:2]
+        if crop is None:
+            return picture
+        if not self.training:
+            return cut(picture, (size[0] - crop) // 2, (size[1] - crop) // 2, crop)
+        generator = torch.Generator().manual_seed(int(torch.randint(2**63 - 1, ())))
+        top, left = (draw_position(side, crop, 1, generator) for side in size)
+        flip = self.options.use_hflip and bool(torch.rand((), generator=generator) < 0.5)
+        return Symmetry(columns=flip).picture(cut(picture, top, left, crop))
+
+
+def _resized(picture: np.ndarray, shorter: int | None) -> np.ndarray:
+    """The picture with its shorter side of this length, 8 bit; Pillow is quick enough for a telephone's pictures."""
+    height, width = picture.shape[:2]
+    if shorter is None or min(height, width) == shorter:
+        return picture
+    factor = shorter / min(height, width)
+    size = max(shorter, round(width * factor)), max(shorter, round(height * factor))
+    picture = picture if picture.dtype == np.uint8 else (picture // 257).astype(np.uint8)
+    return np.asarray(Image.fromarray(picture).resize(size, Image.Resampling.BICUBIC))

@@ -1,0 +1,120 @@
+"""Pictures that need no labels: a folder, scikit-image's photographs, generated ones; all in memory, as 8 bit."""
+
+from importlib import resources
+from pathlib import Path
+
+import numpy as np
+from pydantic import Field
+from tqdm import tqdm
+
+from iqa_sr.data.problems import DataError
+from iqa_sr.data.procedural import procedural_picture
+from iqa_sr.image_io import decode_image, image_size, list_images, read_image
+from iqa_sr.options import OptionError, Section
+
+__all__ = ["PHOTOGRAPHS", "PictureSource", "PictureSourceOptions"]
+
+PHOTOGRAPHS = {
+    "brick.png": "CC0",
+    "camera.png": "CC0",
+    "coffee.png": "CC0",
+    "coins.png": "no known copyright restrictions",
+    "grass.png": "CC0",
+    "gravel.png": "CC0",
+    "hubble_deep_field.jpg": "public domain (NASA)",
+    "ihc.png": "no known copyright restrictions",
+    "retina.jpg": "CC0",
+    "rocket.jpg": "public domain (SpaceX)",
+}
+"""Photographs in scikit-image's wheel whose rights are beyond doubt, with what its documentation says of them. Those of
+the sample's validation (astronaut, chelsea) are left out, and so is the stereo pair, for which no licence is stated."""
+
+
+class PictureSourceOptions(Section):
+    """Where pictures without labels come from; at least one of the three.
+
+    Attributes:
+        dataroot: A folder of pictures, or null.
+        photographs: Whether to use scikit-image's photographs.
+        procedural: Number of generated pictures of 256 px.
+        first: Number of the first generated picture; sets with other numbers share none.
+    """
+
+    dataroot: str | None = None
+    photographs: bool = False
+    procedural: int = Field(0, ge=0)
+    first: int = Field(0, ge=0)
+
+
+class PictureSource:
+    """The pictures of a data set; those of a folder are read when asked for, the others are kept in memory.
+
+    Args:
+        options: Where they come from.
+        smallest: Smallest height and width in px.
+        where: The data set's place in the option file, for errors.
+
+    Raises:
+        OptionError: If the options name no picture.
+        FileNotFoundError: If the folder does not exist or scikit-image lacks its pictures.
+        DataError: If pictures of the folder are too small or cannot be read.
+    """
+
+    def __init__(self, options: PictureSourceOptions, smallest: int, where: str) -> None:
+        self._files = _files(options.dataroot, smallest, where) if options.dataroot else []
+        self._names: list[str] = [str(file) for file in self._files]
+        self._kept: list[np.ndarray] = []
+        if options.photographs:
+            for name in PHOTOGRAPHS:
+                self._keep(name, _photograph(name))
+        numbers = range(options.first, options.first + options.procedural)
+        for number in tqdm(numbers, desc="generated pictures", disable=None if options.procedural > 100 else True):
+            self._keep(f"generated-{number}", procedural_picture(number))
+        if not self._names:
+            raise OptionError(f"{where}: no pictures; set dataroot to a folder, photographs to true, or procedural")
+
+    def _keep(self, name: str, picture: np.ndarray) -> None:
+        self._names.append(name)
+        self._kept.append(picture)
+
+    def __len__(self) -> int:
+        return len(self._names)
+
+    def name(self, index: int) -> str:
+        """Path or name of a picture."""
+        return self._names[index]
+
+    def picture(self, index: int) -> np.ndarray:
+        """`(H, W, 3)` RGB uint8."""
+        if index >= len(self._files):
+            return self._kept[index - len(self._files)]
+        picture = read_image(self._files[index])
+        return picture if picture.dtype == np.uint8 else (picture // 257).astype(np.uint8)
+
+
+def _files(dataroot: str, smallest: int, where: str) -> list[Path]:
+    files = list_images(Path(dataroot))
+    if not files:
+        raise FileNotFoundError(f"{where}:dataroot: {dataroot} holds no pictures")
+    problems = []
+    for file in files:
+        try:
+            height, width = image_size(file)
+        except ValueError as error:
+            problems.append(str(error))
+            continue
+        if min(height, width) < smallest:
+            problems.append(f"{file.name} is {height}x{width} (HxW), smaller than {smallest} px")
+    if problems:
+        shown = "\n".join(problems[:3]) + (f"\n... and {len(problems) - 3} more" if len(problems) > 3 else "")
+        raise DataError(f"{where}: {len(problems)} of {len(files)} pictures in {dataroot} cannot be used:\n{shown}")
+    return files
+
+
+def _photograph(name: str) -> np.ndarray:
+    try:
+        return decode_image((resources.files("skimage") / "data" / name).read_bytes(), name)
+    except (FileNotFoundError, ModuleNotFoundError) as error:
+        raise FileNotFoundError(
+            f"{name} is not in the scikit-image package; install it with `pip install --force-reinstall scikit-image`"
+        ) from error

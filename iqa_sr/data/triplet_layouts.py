@@ -1,0 +1,324 @@
+"""Lists of triplets made from data sets in their published layouts: DiffIQA's votes, and the scores of older sets.
+
+Reference:
+    Chen, Wu, Ma, Zhang: Toward Generalized Image Quality Assessment: Relaxing the Perfect Reference Quality
+    Assumption, CVPR 2025, https://arxiv.org/abs/2503.11221 (DiffIQA, its pairs, and the pairs of the older sets).
+"""
+
+import json
+import math
+import zlib
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from itertools import combinations
+from pathlib import Path
+
+import torch
+
+from iqa_sr.data.opinion_scores import Opinion, read_opinions, split_by_content
+from iqa_sr.data.problems import DataError, DataProblems
+from iqa_sr.data.records import Label
+from iqa_sr.data.triplets import SPLITS, TIE, Triplet, write_triplets
+from iqa_sr.image_io import list_images
+from iqa_sr.options import nearest
+
+__all__ = ["DIFFIQA_TEST_KINDS", "LAYOUTS", "Made", "make_triplets"]
+
+DIFFIQA_TEST_KINDS = ("PSY", "PNY", "PYY", "SNY", "NYY")
+"""What DiffIQA's validation and test lists hold: the pairs that people could tell apart."""
+
+_AGAINST_REFERENCE = {Label.POSITIVE: 1.0, Label.SIMILAR: TIE, Label.NEGATIVE: 0.0}
+_BEST_FIRST = (Label.POSITIVE, Label.SIMILAR, Label.NEGATIVE)
+
+
+@dataclass
+class Made:
+    """What was made of a data set.
+
+    Attributes:
+        lists: Triplets by split.
+        notes: What was left out, and why.
+    """
+
+    lists: dict[str, list[Triplet]] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
+
+    def summary(self) -> str:
+        """Lines with the numbers of each list."""
+        lines = []
+        for name, triplets in self.lists.items():
+            kinds = ", ".join(f"{count} {kind}" for kind, count in Counter(t.kind for t in triplets).most_common())
+            references = len({triplet.reference for triplet in triplets})
+            lines.append(f"{name}.txt: {len(triplets)} triplets of {references} references ({kinds})")
+        return "\n".join(lines + self.notes)
+
+
+def make_triplets(layout: str, source: str | Path, output: str | Path, seed: int = 0) -> Made:
+    """Write `train.txt`, `val.txt` and `test.txt` with the triplets of a data set, 7:1:2 by reference.
+
+    The same data and seed give the same lists.
+
+    Args:
+        layout: A key of `LAYOUTS`.
+        source: The data set as published; the paths in the lists start here.
+        output: Folder of the lists; made when it is not there.
+        seed: Of the split, where none is published, and of the partners.
+
+    Raises:
+        ValueError: If there is no such layout, or there are too few references to split them.
+        FileNotFoundError: If a part of the data set is not there.
+        FileExistsError: If the folder has one of the lists already.
+        DataError: If pictures or labels are missing or cannot be understood; with counts.
+    """
+    if layout not in LAYOUTS:
+        raise ValueError(f"--layout: there is no layout {layout!r} of triplets; {nearest(layout, LAYOUTS)}")
+    source, output = Path(source).expanduser(), Path(output).expanduser()
+    if not source.is_dir():
+        raise FileNotFoundError(f"--input: folder {source} does not exist")
+    there = [name for name in SPLITS if (output / f"{name}.txt").exists()]
+    if there:
+        raise FileExistsError(f"--output: {output} has {there[0]}.txt already; nothing was written")
+    made = LAYOUTS[layout](source, seed)
+    commas = [picture for triplets in made.lists.values() for t in triplets for picture in t.pictures if "," in picture]
+    if commas:
+        raise DataError(f"{source}: {len(set(commas))} names hold a comma, which separates the fields: {commas[0]}")
+    output.mkdir(parents=True, exist_ok=True)
+    for name, triplets in made.lists.items():
+        write_triplets(output / f"{name}.txt", triplets)
+    return made
+
+
+# --- DiffIQA ----------------------------------------------------------------------------------------------------------
+
+
+@dataclass
+class _Rated:
+    """A reference and the majority labels of its enhanced pictures, by their paths."""
+
+    reference: str
+    labels: dict[str, Label] = field(default_factory=dict)
+
+
+def _diffiqa(root: Path, seed: int) -> Made:
+    """`images/01/NAME_01.png` to `06`, `images/Original/NAME.png`, `labels/A/01/NAME_01.json` of three people.
+
+    Folders `Train`, `Val` and `Test` that each hold these are the published split and stay it; without them the
+    references are split by the seed.
+    """
+    parts = {name: folder for name in SPLITS if (folder := _folder(root, name)) is not None}
+    made, problems = Made(), DataProblems()
+    rated = {name: _diffiqa_part(folder, root, made, problems) for name, folder in (parts or {"": root}).items()}
+    if len(problems):
+        raise DataError(problems.summary(f"{root}"))
+    groups = rated if parts else _split(rated[""], seed)
+    for name, references in groups.items():
+        triplets = [triplet for one in references for triplet in _label_pairs(one)]
+        kept = triplets if name == "train" else [t for t in triplets if t.kind in DIFFIQA_TEST_KINDS]
+        made.lists[name] = kept
+    return made
+
+
+def _split(rated: Sequence[_Rated], seed: int) -> dict[str, list[_Rated]]:
+    by_name = {one.reference: one for one in rated}
+    opinions = [Opinion(Path(name), 0.0, name, 0.0) for name in by_name]
+    return {
+        name: [by_name[opinion.content] for opinion in part] for name, part in split_by_content(opinions, seed).items()
+    }
+
+
+def _diffiqa_part(folder: Path, root: Path, made: Made, problems: DataProblems) -> list[_Rated]:
+    """References of a folder with the labels of those pictures on which most people agree."""
+    images, labels = _folder(folder, "images"), _folder(folder, "labels")
+    originals = _folder(images, "Original") if images else None
+    if images is None or labels is None or originals is None:
+        raise FileNotFoundError(
+            f"{folder} is not in DiffIQA's layout: expected images/Original, images/01 to 06, and labels/A/01 and so on"
+        )
+    votes = _read_votes(labels, problems)
+    rated = {path.stem: _Rated(_key(path, root)) for path in list_images(originals)}
+    undecided = unlabelled = 0
+    for version in sorted(path for path in images.iterdir() if path.is_dir() and path != originals):
+        for path in list_images(version):
+            name = path.stem.removesuffix(f"_{version.name}")
+            given = votes.pop((version.name, path.stem), [])
+            label = _majority(given)
+            if name not in rated:
+                problems.add("missing reference", f"{path} has no picture {name} in {originals}")
+            elif not given:
+                unlabelled += 1
+            elif label is None:
+                undecided += 1
+            else:
+                rated[name].labels[_key(path, root)] = label
+    for version_name, stem in votes:
+        problems.add("missing picture", f"{images / version_name / stem}.png is not there, but has labels")
+    if undecided:
+        made.notes.append(f"{undecided} pictures of {folder} left out: no label has most of the votes")
+    if unlabelled:
+        made.notes.append(f"{unlabelled} pictures of {folder} left out: nobody labelled them")
+    return [one for one in rated.values() if one.labels]
+
+
+def _majority(votes: Sequence[Label]) -> Label | None:
+    """The label of more than half of the votes."""
+    label, count = Counter(votes).most_common(1)[0] if votes else (None, 0)
+    return label if 2 * count > len(votes) else None
+
+
+def _read_votes(folder: Path, problems: DataProblems) -> dict[tuple[str, str], list[Label]]:
+    """By version and stem, the label that each person gave."""
+    files = sorted(folder.glob("*/*/*.json"))
+    if not files:
+        raise FileNotFoundError(f"{folder} holds no labels; expected A/01/NAME_01.json and so on")
+    with ThreadPoolExecutor(8) as pool:
+        found = list(pool.map(_read_label, files))
+    votes: dict[tuple[str, str], list[Label]] = {}
+    for path, label in zip(files, found, strict=True):
+        if isinstance(label, Label):
+            votes.setdefault((path.parent.name, path.stem), []).append(label)
+        else:
+            problems.add("unreadable label", f"{path}: expected Picture_AI with a Label ({label})")
+    return votes
+
+
+def _read_label(path: Path) -> Label | str:
+    """The label, or why it cannot be read."""
+    try:
+        content = json.loads(path.read_text(encoding="utf-8-sig"))
+        return Label(str(content["Picture_AI"]["Label"]).strip().capitalize())
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        return f"{type(error).__name__}: {error}"
+
+
+def _label_pairs(rated: _Rated) -> list[Triplet]:
+    """Pairs of different labels, the better one first, pairs of similar ones, and each picture with its reference.
+
+    Two pictures that are both better than the reference, or both worse, were not compared with each other.
+    """
+    ordered = [path for label in _BEST_FIRST for path, own in rated.labels.items() if own is label]
+    against = {path: _AGAINST_REFERENCE[label] for path, label in rated.labels.items()}
+    triplets = []
+    for first, second in combinations(ordered, 2):
+        if against[first] != against[second]:
+            triplets.append(Triplet(first, second, rated.reference, (1.0, against[first], against[second])))
+        elif against[first] == TIE:
+            triplets.append(Triplet(first, second, rated.reference, (TIE, TIE, TIE)))
+    for path in ordered:
+        triplets.append(Triplet(path, rated.reference, rated.reference, (against[path], against[path], TIE)))
+    return triplets
+
+
+# --- Sets with scores -------------------------------------------------------------------------------------------------
+
+
+def _kadid(root: Path, seed: int) -> Made:
+    """`dmos.csv` and `images/`: distorted ones and, of the same folder, their references."""
+    return _scored(root, read_opinions("kadid10k", root), [root / "images"], seed)
+
+
+def _tid2013(root: Path, seed: int) -> Made:
+    """`mos_with_names.txt`, `distorted_images/`, `reference_images/`; case of the names does not matter."""
+    return _scored(root, read_opinions("tid2013", root), [root / "reference_images"], seed)
+
+
+def _pipal(root: Path, seed: int) -> Made:
+    """The training part: `Train_Label/A0001.txt`, and the pictures in whichever folders they were unpacked into."""
+    labels = _folder(root, "Train_Label")
+    if labels is None:
+        raise FileNotFoundError(f"{root} is not in PIPAL's layout: expected the folder Train_Label")
+    folders = [path for path in sorted(root.rglob("*")) if path.is_dir() and path != labels]
+    pictures = {path.name.lower(): path for folder in folders for path in list_images(folder)}
+    problems, opinions = DataProblems(), []
+    for file in sorted(labels.glob("*.txt")):
+        for number, line in enumerate(file.read_text(encoding="utf-8-sig").splitlines(), start=1):
+            name, _, score = (part.strip() for part in line.partition(","))
+            if not name:
+                continue
+            path, value = pictures.get(name.lower()), _number(score)
+            if path is None:
+                problems.add("missing picture", f"{name} of {file.name} is in no folder of {root}")
+            elif not math.isfinite(value):
+                problems.add("score that is no number", f"{file}, line {number}: {line.strip()[:60]!r}")
+            else:
+                opinions.append(Opinion(path, value, file.stem, value))
+    doubles = [path for path, count in Counter(opinion.path for opinion in opinions).items() if count > 1]
+    for path in doubles:
+        problems.add("double picture", f"{path.name} has more than one score")
+    if not opinions and not len(problems):
+        problems.add("empty list", f"{labels} holds no scores")
+    if len({opinion.score for opinion in opinions}) == 1:
+        problems.add("single rating level", f"all pictures of {root} have the score {opinions[0].score:g}")
+    if len(problems):
+        raise DataError(problems.summary(str(root)))
+    return _scored(root, opinions, [path.parent for path in pictures.values()], seed)
+
+
+def _scored(root: Path, opinions: Sequence[Opinion], folders: Iterable[Path], seed: int) -> Made:
+    """Lists of a set with scores; `folders` hold the references, which are called as the contents."""
+    known = {path.stem.lower(): path for folder in dict.fromkeys(folders) for path in list_images(folder)}
+    problems = DataProblems()
+    for content in dict.fromkeys(opinion.content for opinion in opinions):
+        if content.lower() not in known:
+            problems.add("missing reference", f"there is no picture {content} in {root}")
+    if len(problems):
+        raise DataError(problems.summary(str(root)))
+    made = Made()
+    for name, part in split_by_content(opinions, seed).items():
+        groups: dict[str, dict[str, float]] = {}
+        for opinion in part:
+            reference = _key(known[opinion.content.lower()], root)
+            groups.setdefault(reference, {})[_key(opinion.path, root)] = opinion.quality
+        made.lists[name] = [t for reference, rated in groups.items() for t in _partners(reference, rated, seed)]
+    return made
+
+
+def _partners(reference: str, quality: Mapping[str, float], seed: int) -> list[Triplet]:
+    """Each picture of a reference, and the reference, with round(log2(n)) random others of the n; it always wins."""
+    rated = {**quality, reference: math.inf}
+    names = sorted(rated)
+    generator = torch.Generator().manual_seed(zlib.crc32(f"{seed}:{reference}".encode()))
+    count = min(round(math.log2(len(names))), len(names) - 1)
+    triplets = []
+    for place, name in enumerate(names):
+        for drawn in torch.randperm(len(names) - 1, generator=generator)[:count].tolist():
+            other = names[drawn + (drawn >= place)]
+            pairs = (name, other), (name, reference), (other, reference)
+            g12, g1r, g2r = (_preferred(rated[one], rated[two]) for one, two in pairs)
+            triplets.append(Triplet(name, other, reference, (g12, g1r, g2r)))
+    return triplets
+
+
+def _preferred(quality: float, other: float) -> float:
+    return TIE if quality == other else float(quality > other)
+
+
+# --- Both -------------------------------------------------------------------------------------------------------------
+
+
+def _key(path: Path, root: Path) -> str:
+    return path.relative_to(root).as_posix()
+
+
+def _folder(parent: Path, name: str) -> Path | None:
+    """The sub-folder of that name, whatever its case."""
+    found = [path for path in sorted(parent.iterdir()) if path.is_dir() and path.name.lower() == name.lower()]
+    return found[0] if found else None
+
+
+def _number(text: str) -> float:
+    """NaN where it is none."""
+    try:
+        return float(text)
+    except ValueError:
+        return math.nan
+
+
+LAYOUTS: Mapping[str, Callable[[Path, int], Made]] = {
+    "diffiqa": _diffiqa,
+    "kadid": _kadid,
+    "pipal": _pipal,
+    "tid2013": _tid2013,
+}
+"""What `--layout` can be."""

@@ -1,0 +1,98 @@
+"""RankIQA-lite: this project's own judge, trained without labels; small, and its weights come with the package.
+
+Reference:
+    Liu, van de Weijer, Bagdanov: RankIQA: Learning from Rankings for No-reference Image Quality Assessment, ICCV 2017,
+    https://arxiv.org/abs/1707.08347 (the idea of ranking synthetic degradations)
+"""
+
+import math
+from collections.abc import Mapping
+from pathlib import Path
+
+from torch import Tensor
+from torch.nn import functional as F
+
+from iqa_sr.metrics.base import MetricInfo, QualityMetric
+from iqa_sr.tensor_files import load_state, read_tensor_file, select_state_dict
+from iqa_sr.weights import read_weights
+
+__all__ = ["METRICS", "RANKIQA_LITE_INFO", "RANKIQA_OWN_INFO", "SHIPPED", "RankIQA"]
+
+SHIPPED = Path(__file__).parent / "data" / "rankiqa_lite.safetensors"
+OWN = "rankiqa_own.safetensors"
+_PAPER = "own network; after Liu, van de Weijer, Bagdanov: RankIQA: Learning from Rankings for NR-IQA, ICCV 2017"
+
+
+def _info(name: str, weights: tuple[str, ...], weights_license: str, spec: str) -> MetricInfo:
+    return MetricInfo(
+        name=name,
+        reference="none",
+        higher_is_better=True,
+        score_range=(-math.inf, math.inf),
+        min_size=16,
+        differentiable=True,
+        weights=weights,
+        code_license="Apache-2.0 (ours)",
+        weights_license=weights_license,
+        paper=_PAPER,
+        spec=f"RGB at its own size, {spec}",
+    )
+
+
+RANKIQA_LITE_INFO = _info(
+    "rankiqa-lite",
+    (),
+    "Apache-2.0 (ours, shipped with this package)",
+    "trained by options/iqa/rankiqa_lite.yml; 5: untouched, one less for each level of degradation",
+)
+RANKIQA_OWN_INFO = _info("rankiqa-own", (OWN,), "your own", "a RankIQA-lite network of your own training")
+
+
+class RankIQA(QualityMetric):
+    """RankIQA-lite of each picture; higher is better, about 5 for a good photograph and 0 for a spoilt one.
+
+    Made for 48 px and up: the score is the mean of a map to which every pixel contributes from about 50 px around.
+
+    Args:
+        info: `RANKIQA_LITE_INFO` for the weights of this package, `RANKIQA_OWN_INFO` for those of the weights store.
+        weights: A file of your own training to use instead.
+
+    Raises:
+        FileNotFoundError: If the file is not there.
+        ValueError: If it holds another network.
+    """
+
+    def __init__(self, info: MetricInfo = RANKIQA_LITE_INFO, weights: str | Path | None = None) -> None:
+        super().__init__(info)
+        from iqa_sr.archs.rankiqa_arch import RankIQALite
+        from iqa_sr.archs.resnet_arch import fold_batch_norms
+
+        if weights is not None or not info.weights:
+            path: str | Path = Path(weights).expanduser() if weights is not None else SHIPPED
+            content = read_tensor_file(path)
+        else:
+            path, content = OWN, read_weights(OWN)
+        state = select_state_dict(content, path, "params" if "params" in content else None)
+        self.network = RankIQALite(_width(state))
+        load_state(self.network, state, path)
+        self.freeze()
+        fold_batch_norms(self.network)
+
+    def score(self, image: Tensor, reference: Tensor | None) -> Tensor:
+        """`(N, 3, H, W)` to `(N,)`."""
+        score: Tensor = self.network(image)
+        return score
+
+    def quality_map(self, image: Tensor) -> Tensor:
+        """The quality of every pixel: `(N, 3, H, W)` RGB in [0, 1] to `(N, H, W)`; its mean is about the score."""
+        small = self.network.quality_map(image)[:, None]
+        return F.interpolate(small, image.shape[-2:], mode="bilinear", align_corners=False)[:, 0]
+
+
+def _width(state: Mapping[str, Tensor]) -> int:
+    """The width that a state dict was trained with; the default one where it does not tell."""
+    first = state.get("body.0.0.weight")
+    return first.shape[0] if first is not None and first.ndim == 4 else 32
+
+
+METRICS = tuple((info, RankIQA) for info in (RANKIQA_LITE_INFO, RANKIQA_OWN_INFO))

@@ -1,0 +1,174 @@
+"""QualityModel: trains a quality network, whatever its objective, as IQASRModel trains a super-resolution network."""
+
+import copy
+from collections.abc import Iterator, Mapping
+from contextlib import nullcontext
+from pathlib import Path
+from typing import Any, cast
+
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader
+
+from iqa_sr.basicsr_api import BaseModel, build_network, get_root_logger
+from iqa_sr.models.nonfinite import NonFiniteGuard
+from iqa_sr.models.optimizer_step import OptimizerStep
+from iqa_sr.objectives import Objective, build_objective
+from iqa_sr.score_table import ScoreRow
+from iqa_sr.train_options import AMP_TYPES, read_quality_section
+
+__all__ = ["QualityModel"]
+
+
+class QualityModel(BaseModel):
+    """Trains the quality network `network_g` with the objective `train:objective`.
+
+    Checkpoints, states and the exact resume are those of BasicSR's models; at the end the files from which the metric
+    of the network is built are written to `experiments/<name>/weights`.
+
+    Args:
+        opt: BasicSR's options; `train` as described by `QualitySection`.
+    """
+
+    def __init__(self, opt: dict[str, Any]) -> None:
+        super().__init__(opt)
+        self.settings = settings = read_quality_section(opt["train"])
+        network = build_network(opt["network_g"])
+        path = opt["path"]
+        if path.get("pretrain_network_g"):
+            strict, key = path.get("strict_load_g", True), path.get("param_key_g", "params")
+            self.load_network(network, path["pretrain_network_g"], strict, key)
+        objective = build_objective(settings.objective, network)
+        if settings.channels_last:
+            objective = objective.to(memory_format=torch.channels_last)
+        self.print_network(objective)
+        self.net_g = self.model_to_device(objective).train()
+        self.ema_decay = settings.ema_decay
+        if self.ema_decay > 0:
+            self.net_g_ema = copy.deepcopy(self.objective).eval().requires_grad_(False)
+            if path.get("pretrain_network_g") and path.get("resume_state"):
+                self.load_network(self.net_g_ema.network, path["pretrain_network_g"], True, "params_ema")
+        trained = [parameter for parameter in self.net_g.parameters() if parameter.requires_grad]
+        optimizer = dict(opt["train"]["optim_g"])
+        self.optimizers.append(self.get_optimizer(optimizer.pop("type", "Adam"), trained, **optimizer))
+        self.setup_schedulers()
+        self.guard = NonFiniteGuard(settings.max_nonfinite)
+        self.scaler = torch.amp.GradScaler(self.device.type, enabled=settings.amp == "fp16")
+        self.step = OptimizerStep(self.optimizers[0], self.net_g, "net_g", self.scaler, settings.grad_clip, self.guard)
+        self.validation_rows: list[ScoreRow] = []
+
+    @property
+    def objective(self) -> Objective[Any]:
+        """The objective that learns, without the wrapper for several processes."""
+        return cast(Objective[Any], self.get_bare_model(self.net_g))
+
+    @property
+    def tested(self) -> Objective[Any]:
+        """The objective that is validated and published: the averaged one where there is one."""
+        return cast(Objective[Any], getattr(self, "net_g_ema", None) or self.objective)
+
+    # --- One iteration ------------------------------------------------------------------------------------------------
+
+    def feed_data(self, data: Mapping[str, Any]) -> None:
+        """Take a batch of the objective's data set; tensors go to the device."""
+        self.batch = self._on_device(data)
+        self.files = [str(name) for name in data.get("path", [])]
+
+    def _on_device(self, data: Mapping[str, Any]) -> dict[str, Any]:
+        return {
+            key: value.to(self.device, non_blocking=True) if isinstance(value, Tensor) else value
+            for key, value in data.items()
+        }
+
+    def optimize_parameters(self, current_iter: int) -> None:
+        """One step; one that is not finite is skipped."""
+        self.objective.before_step(current_iter)
+        self.optimizers[0].zero_grad()
+        kind = self.settings.amp
+        with torch.autocast(self.device.type, dtype=AMP_TYPES[kind]) if kind else nullcontext():
+            losses = self.net_g(self.batch)
+        self.log_dict = self.reduce_loss_dict({f"l_{name}": value for name, value in losses.items()})
+        if self.guard.stops_step(losses, current_iter, self.files):
+            return
+        self.scaler.scale(sum(losses.values())).backward()
+        if self.step(current_iter, self.files):
+            self.guard.passed()
+            if self.ema_decay > 0:
+                self.model_ema(self.ema_decay)
+
+    # --- Validation ---------------------------------------------------------------------------------------------------
+
+    def dist_validation(self, dataloader: Any, current_iter: int, tb_logger: Any, save_img: bool) -> None:
+        """The first process validates; our loop lets the others wait."""
+        if self.opt["rank"] == 0:
+            self.nondist_validation(dataloader, current_iter, tb_logger, save_img)
+
+    def nondist_validation(
+        self, dataloader: DataLoader[Any], current_iter: int, tb_logger: Any, save_img: bool
+    ) -> None:
+        """What the objective finds on a validation set; figures are better when larger."""
+        name = dataloader.dataset.opt["name"]  # type: ignore[attr-defined]
+        objective = self.tested
+        objective.eval()
+        with torch.no_grad():
+            self.metric_results = objective.validate(self._samples(dataloader))
+        self.net_g.train()
+        best = self.__dict__.setdefault("best_metric_results", {}).setdefault(name, {})
+        lines = [f"Validation {name}, iteration {current_iter}"]
+        for metric, value in self.metric_results.items():
+            best.setdefault(metric, {"better": "higher", "val": float("-inf"), "iter": -1})
+            self._update_best_metric_result(name, metric, value, current_iter)
+            lines.append(f"\t # {metric}: {value:.4f}\tBest: {best[metric]['val']:.4f} @ {best[metric]['iter']} iter")
+            if tb_logger:
+                tb_logger.add_scalar(f"metrics/{name}/{metric}", value, current_iter)
+        for start in range(0, len(lines), 12):
+            get_root_logger().info("\n".join(lines[start : start + 12]))
+
+    def _samples(self, loader: DataLoader[Any]) -> Iterator[dict[str, Any]]:
+        for batch in loader:
+            yield self._on_device(batch)
+
+    # --- Saving -------------------------------------------------------------------------------------------------------
+
+    def save(self, epoch: int, current_iter: int) -> None:
+        """Write the network, and the training state last; at the end also the published files."""
+        self.save_generator(current_iter)
+        if current_iter == -1:
+            self._publish()
+        self.save_training_state(epoch, current_iter)
+
+    def save_generator(self, label: int | str) -> None:
+        """Write `net_g_<label>.pth` with `params` and, with EMA, `params_ema`."""
+        if self.ema_decay > 0:
+            networks = [self.objective.network, self.net_g_ema.network]
+            self.save_network(networks, "net_g", label, param_key=["params", "params_ema"])
+        else:
+            self.save_network(self.objective.network, "net_g", label)
+
+    def _publish(self) -> None:
+        if self.opt["rank"] != 0:
+            return
+        folder = Path(self.opt["path"]["models"]).parent / "weights"
+        folder.mkdir(parents=True, exist_ok=True)
+        objective = self.tested
+        objective.eval()
+        with torch.no_grad():
+            files = objective.publish(folder)
+        if files:
+            names = ", ".join(file.name for file in files)
+            get_root_logger().info(f"For the metric: {names} in {folder} (set IQA_SR_WEIGHTS to that folder).")
+
+    def training_extras(self) -> dict[str, Any]:
+        """What an exact resume needs beyond BasicSR's training state."""
+        return {
+            "scaler": self.scaler.state_dict(),
+            "nonfinite_in_a_row": self.guard.in_a_row,
+            "objective": self.objective.state(),
+        }
+
+    def load_training_extras(self, extras: Mapping[str, Any]) -> None:
+        """Go on from `training_extras()`."""
+        if self.scaler.is_enabled() and extras["scaler"]:
+            self.scaler.load_state_dict(extras["scaler"])
+        self.guard.in_a_row = extras["nonfinite_in_a_row"]
+        self.objective.load_state(extras["objective"])

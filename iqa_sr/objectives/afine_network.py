@@ -1,0 +1,91 @@
+"""A-FINE's network as it is trained: CLIP from OpenAI's file at the start, the published file at the end."""
+
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from iqa_sr.archs.afine_arch import LAYERS, WIDTH, AFINENetwork
+from iqa_sr.archs.normalization import CLIP
+from iqa_sr.options import OptionError, nearest
+from iqa_sr.tensor_files import load_state, select_state_dict, write_tensor_file
+from iqa_sr.weights import is_present, read_weights
+
+__all__ = ["OPENAI", "PUBLISHED", "TrainableAFINE", "published_parts", "write_afine"]
+
+OPENAI = "ViT-B-32.pt"
+PUBLISHED = "afine.pth"
+_VISUAL = "visual."
+_FACTS = ("input_resolution", "context_length", "vocab_size")
+"""What OpenAI's file holds besides parameters."""
+
+
+class TrainableAFINE(AFINENetwork):
+    """`AFINENetwork` with CLIP as OpenAI published it.
+
+    `path:pretrain_network_g` overwrites all of it with the checkpoint of an earlier stage; a resume does the same.
+
+    Args:
+        clip: `openai` for ViT-B/32 from the weights store, `none` (or None) for random values.
+        checkpoint: Whether CLIP's blocks are computed again in the backward pass, to save memory.
+        width: Width of CLIP's tokens; OpenAI's has 768.
+        layers: Number of CLIP's blocks; OpenAI's has 12.
+
+    Raises:
+        OptionError: If `clip` is something else.
+        FileNotFoundError: If OpenAI's file is not on the machine and cannot be downloaded.
+        ValueError: If its sizes are others.
+    """
+
+    def __init__(
+        self, clip: str | None = "openai", checkpoint: bool = False, width: int = WIDTH, layers: int = LAYERS
+    ) -> None:
+        super().__init__(checkpoint, width, layers)
+        choices = ("openai", "none")
+        if clip not in (*choices, None):
+            raise OptionError(
+                f"network_g:clip: expected {' or '.join(choices)}, got {clip!r}; {nearest(clip, choices)}"
+            )
+        if clip == "openai":
+            state = select_state_dict(read_weights(OPENAI), OPENAI, None)
+            load_state(self.finetuned_clip, _below(state, _VISUAL), OPENAI)
+
+
+def write_afine(network: AFINENetwork, folder: Path) -> Path:
+    """Write the file from which the metric `afine` is built.
+
+    CLIP's text tower, which nothing of A-FINE reads but its authors' code wants to load, comes from OpenAI's file where
+    that is on the machine.
+    """
+    path = folder / PUBLISHED
+    write_tensor_file({**published_parts(network)}, path)
+    return path
+
+
+def published_parts(network: AFINENetwork) -> dict[str, dict[str, Tensor]]:
+    """The six parts of the published file, their tensors on the CPU in float32."""
+    parts: dict[str, dict[str, Tensor]] = {}
+    for name, part in network.named_children():
+        state = {key: value.detach().cpu().float().contiguous() for key, value in part.state_dict().items()}
+        if name == "finetuned_clip":
+            state = {**_text_tower(network), **{_VISUAL + key: value for key, value in state.items()}}
+        if name in ("natural", "fidelity"):
+            mean, std = (torch.tensor(values).view(1, 3, 1, 1) for values in CLIP)
+            state |= {"mean": mean, "std": std}
+        parts[name] = state
+    return parts
+
+
+def _text_tower(network: AFINENetwork) -> dict[str, Tensor]:
+    """What OpenAI's file has beside the picture tower; nothing for another CLIP or without the file."""
+    sizes = len(network.finetuned_clip.class_embedding), len(network.finetuned_clip.transformer.resblocks)
+    if sizes != (WIDTH, LAYERS) or not is_present(OPENAI):
+        return {}
+    state: dict[str, Any] = select_state_dict(read_weights(OPENAI), OPENAI, None)
+    rest = {key: value for key, value in state.items() if not key.startswith(_VISUAL) and key not in _FACTS}
+    return {key: value.float() for key, value in rest.items()}
+
+
+def _below(state: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
+    return {key.removeprefix(prefix): value for key, value in state.items() if key.startswith(prefix)}

@@ -1,0 +1,98 @@
+"""What every objective is: how one kind of quality network learns, what shows that it did, what files come of it."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any, ClassVar, Generic, TypeVar
+
+from torch import Tensor, nn
+
+from iqa_sr.options import Section
+
+__all__ = ["Objective", "ObjectiveOptions"]
+
+
+class ObjectiveOptions(Section):
+    """Keys of `train:objective`; each objective has its own below this one.
+
+    Attributes:
+        type: Name of the objective.
+    """
+
+    type: str
+
+
+OptionsType = TypeVar("OptionsType", bound=ObjectiveOptions)
+
+
+class Objective(nn.Module, ABC, Generic[OptionsType]):
+    """How a quality network learns.
+
+    Its `forward` gives the losses of a batch, so that the wrapper for several processes, which hooks into `forward`,
+    synchronises every trained parameter, whatever the objective calls.
+
+    Args:
+        network: The network that learns, on the CPU; its `requires_grad` flags say which parts do.
+        options: Checked options.
+
+    Attributes:
+        Options: The class that reads `train:objective`.
+        network_type: Name of the network class under `network_g:type`.
+        dataset_types: Names of the data sets that can feed it.
+    """
+
+    Options: ClassVar[type[ObjectiveOptions]]
+    network_type: ClassVar[str]
+    dataset_types: ClassVar[tuple[str, ...]]
+
+    def __init__(self, network: nn.Module, options: OptionsType) -> None:
+        super().__init__()
+        self.network = network
+        self.options = options
+
+    @classmethod
+    def weight_files(cls, options: ObjectiveOptions, network: Mapping[str, Any]) -> tuple[str, ...]:
+        """Names of the weights store that a run needs; they are found, or downloaded, before it starts.
+
+        Args:
+            options: Those of `train:objective`.
+            network: The section `network_g`.
+        """
+        return ()
+
+    def forward(self, batch: Mapping[str, Any]) -> dict[str, Tensor]:
+        """The losses of a batch on the device, by name, weighted; their sum is minimised."""
+        return self.losses(batch)
+
+    @abstractmethod
+    def losses(self, batch: Mapping[str, Any]) -> dict[str, Tensor]:
+        """As `forward`; scalars."""
+
+    @abstractmethod
+    def validate(self, batches: Iterable[Mapping[str, Any]]) -> dict[str, float]:
+        """How well it has learnt, in evaluation mode and without gradient.
+
+        Args:
+            batches: All samples of a validation set, on the device.
+
+        Returns:
+            Figures by name, each better when larger; the first one decides which checkpoint is the best.
+        """
+
+    def before_step(self, iteration: int) -> None:
+        """Called before each iteration, 1 the first; for what changes on the way. The same on every process."""
+
+    def state(self) -> dict[str, Any]:
+        """What an exact resume needs beyond the network: tensors, numbers, lists and dicts of them."""
+        return {}
+
+    def load_state(self, state: Mapping[str, Any]) -> None:
+        """Go on from `state()`."""
+
+    def publish(self, folder: Path) -> list[Path]:
+        """Write the files from which the metric of this network is built, in the published layout.
+
+        Called at the end of training, with the averaged network where there is one. Files are written whole
+        (`write_tensor_file`); the folder exists and can be named as `IQA_SR_WEIGHTS`.
+        """
+        return []

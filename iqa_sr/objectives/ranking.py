@@ -1,0 +1,215 @@
+"""Ranking without labels: worse levels score lower, and so does what an attack made of a picture."""
+
+import copy
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any, cast
+
+import torch
+from pydantic import Field
+from safetensors.torch import save_file
+from torch import Tensor, nn
+
+from iqa_sr.archs.rankiqa_arch import UNTOUCHED
+from iqa_sr.losses.ranking_loss import agreement_loss, anchor_loss, cross_ranking_loss, ranking_loss
+from iqa_sr.metrics.rankiqa import OWN
+from iqa_sr.objectives.base import Objective, ObjectiveOptions
+from iqa_sr.options import Section
+from iqa_sr.tensor_files import write_whole
+
+__all__ = ["Attack", "RankingObjective", "RankingOptions", "sign_ascent", "write_judge"]
+
+
+class Attack(Section):
+    """Adversarial rounds: pictures that were changed so that an earlier version of the network likes them better.
+
+    Attributes:
+        start: Iteration of the first round.
+        every: Iterations of a round; at its start the network is copied, and the copy is attacked.
+        keep: Number of copies; each attack takes one of them at random.
+        share: Share of a batch's crops that are attacked.
+        steps: Largest number of steps of sign-gradient ascent.
+        bound: Largest change of a pixel, of 255.
+        margin: By how much an attacked picture with the full bound must score below the picture that it was made of.
+        weight: Of this loss.
+    """
+
+    start: int = Field(1, ge=1)
+    every: int = Field(100, ge=1)
+    keep: int = Field(4, ge=1)
+    share: float = Field(0.125, gt=0, le=1)
+    steps: int = Field(8, ge=1)
+    bound: float = Field(8.0, gt=0)
+    margin: float = Field(1.5, ge=0)
+    weight: float = Field(1.0, gt=0)
+
+
+class RankingOptions(ObjectiveOptions):
+    """Keys of `train:objective` of type `ranking`.
+
+    Attributes:
+        rank_weight: Of the order of one content's levels.
+        cross_weight: Of the order between contents.
+        cross_tolerance: Levels by which contents may differ.
+        agreement_weight: Of the agreement between equally spoilt crops of one picture.
+        agreement_tolerance: By how much they may differ, in levels.
+        anchor_weight: Of the quality that untouched pictures are to have.
+        attack: Adversarial rounds; null for none.
+    """
+
+    rank_weight: float = Field(1.0, ge=0)
+    cross_weight: float = Field(0.3, ge=0)
+    cross_tolerance: float = Field(2.0, ge=0)
+    agreement_weight: float = Field(0.3, ge=0)
+    agreement_tolerance: float = Field(0.5, ge=0)
+    anchor_weight: float = Field(0.3, ge=0)
+    attack: Attack | None = None
+
+
+class RankingObjective(Objective[RankingOptions]):
+    """Teaches `RankIQALite` from pictures without labels.
+
+    Reference:
+        Liu, van de Weijer, Bagdanov: RankIQA, ICCV 2017, https://arxiv.org/abs/1707.08347 (ranking of synthetic levels);
+        Agnolucci, Galteri, Bertini: QualiCLIP, 2024, https://arxiv.org/abs/2403.11176 (margins, agreement of crops);
+        Madry et al.: Towards Deep Learning Models Resistant to Adversarial Attacks, ICLR 2018,
+        https://arxiv.org/abs/1706.06083 (attacks as training data).
+    """
+
+    Options = RankingOptions
+    network_type = "RankIQALite"
+    dataset_types = ("RankingDataset",)
+
+    def __init__(self, network: nn.Module, options: RankingOptions) -> None:
+        super().__init__(network, options)
+        # Outside the modules: copies are neither trained, nor saved as weights, nor averaged.
+        self._copies: list[nn.Module] = []
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> "RankingObjective":
+        return RankingObjective(copy.deepcopy(self.network, memo), self.options)
+
+    def before_step(self, iteration: int) -> None:
+        """Begin a round where one is due: the network as it is now will be attacked."""
+        attack = self.options.attack
+        if attack is None or iteration < attack.start or (iteration - attack.start) % attack.every:
+            return
+        self._copies = self._copies[-(attack.keep - 1) :] if attack.keep > 1 else []
+        self._copies.append(_frozen(self.network))
+
+    def losses(self, batch: Mapping[str, Any]) -> dict[str, Tensor]:
+        """Order, agreement, anchor, and with rounds the attacked crops.
+
+        Args:
+            batch: `image` `(B, 2, L, 3, S, S)`, `level` `(B, L)`.
+        """
+        options = self.options
+        image, level = batch["image"], batch["level"]
+        crops = image.flatten(0, 2)
+        attacked, chosen, size = self._attacked(crops)
+        everything = self.network(torch.cat([crops, attacked]) if len(attacked) else crops)
+        quality = everything[: len(crops)].view(len(level), 2, -1)
+        levels = level[:, None].expand(-1, 2, -1)
+        losses = {
+            "rank": options.rank_weight * ranking_loss(quality.flatten(0, 1), levels.flatten(0, 1)),
+            "cross": options.cross_weight
+            * cross_ranking_loss(quality.flatten(), levels.flatten(), options.cross_tolerance),
+            "agreement": options.agreement_weight
+            * agreement_loss(quality[:, 0].flatten(), quality[:, 1].flatten(), options.agreement_tolerance),
+            "anchor": options.anchor_weight * anchor_loss(quality[:, :, 0], UNTOUCHED),
+        }
+        if options.attack is not None:
+            losses["attack"] = self._attack_loss(quality.flatten()[chosen], everything[len(crops) :], size)
+        return losses
+
+    def _attack_loss(self, quality: Tensor, attacked: Tensor, size: Tensor) -> Tensor:
+        attack = self.options.attack
+        assert attack is not None
+        if not len(attacked):
+            return quality.sum() * 0
+        return attack.weight * torch.relu(attack.margin * size - (quality - attacked)).mean()
+
+    def _attacked(self, crops: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Some crops attacked, their positions, and the size of the attack as a share of the bound."""
+        attack = self.options.attack
+        if attack is None or not self._copies:
+            nothing = torch.empty(0, device=crops.device)
+            return nothing, nothing.long(), nothing
+        count = max(1, round(attack.share * len(crops)))
+        chosen = torch.randperm(len(crops))[:count].to(crops.device)
+        victim = self._copies[int(torch.randint(len(self._copies), ()))]
+        size = (0.25 + 0.75 * torch.rand(count)).to(crops.device)
+        steps = 1 + int(torch.randint(attack.steps, ()))
+        bound = (size * attack.bound / 255).view(-1, 1, 1, 1)
+        start = torch.rand(crops[chosen].shape).to(crops.device) * 2 - 1 if torch.rand(()) < 0.5 else None
+        attacked = sign_ascent(victim, crops[chosen], bound, steps, start)
+        return attacked, chosen, size
+
+    def validate(self, batches: Iterable[Mapping[str, Any]]) -> dict[str, float]:
+        """`ordered`: share of pairs of levels of one content in the right order; `cross`: of pairs of contents."""
+        right = pairs = 0
+        first: list[Tensor] = []
+        last: list[Tensor] = []
+        for batch in batches:
+            quality = self.network(batch["image"].flatten(0, 2)).view(-1, batch["level"].shape[1])
+            rows, columns = torch.triu_indices(quality.shape[1], quality.shape[1], 1)
+            right += int((quality[:, rows] > quality[:, columns]).sum())
+            pairs += quality.shape[0] * len(rows)
+            first.append(quality[:, 0])
+            last.append(quality[:, -1])
+        above = torch.cat(first)[:, None] > torch.cat(last)[None, :]
+        return {"ordered": right / pairs, "cross": float(above.float().mean())}
+
+    def state(self) -> dict[str, Any]:
+        """The copies of the adversarial rounds."""
+        return {"copies": [copy.state_dict() for copy in self._copies]}
+
+    def load_state(self, state: Mapping[str, Any]) -> None:
+        """Go on from `state()`."""
+        self._copies = []
+        for content in state["copies"]:
+            self._copies.append(_frozen(self.network))
+            self._copies[-1].load_state_dict(content)
+
+    def publish(self, folder: Path) -> list[Path]:
+        """`rankiqa_own.safetensors` for the metric `rankiqa-own`."""
+        return [write_judge(self.network, folder)]
+
+
+def write_judge(network: nn.Module, folder: Path) -> Path:
+    """A trained `RankIQALite` as the file of the metric `rankiqa-own`."""
+    state = {key: value.detach().cpu().contiguous() for key, value in network.state_dict().items()}
+    path = folder / OWN
+    write_whole(path, lambda temporary: save_file(state, temporary))
+    return path
+
+
+def _frozen(network: nn.Module) -> nn.Module:
+    return cast(nn.Module, copy.deepcopy(network).eval().requires_grad_(False))
+
+
+def sign_ascent(
+    network: nn.Module, image: Tensor, bound: Tensor | float, steps: int, start: Tensor | None = None
+) -> Tensor:
+    """Pictures changed so that a network scores them higher: steps along the sign of the gradient.
+
+    Args:
+        network: `(N, 3, H, W)` to `(N,)`, frozen.
+        image: `(N, 3, H, W)` in [0, 1]; never written to.
+        bound: Largest change of a pixel: a number, or one for each picture, `(N, 1, 1, 1)`.
+        steps: Number of steps; each is `2.5 / steps` of the bound, and at least a twentieth.
+        start: Where to begin, as a share of the bound, `(N, 3, H, W)` in [-1, 1]; None for the picture itself.
+
+    Returns:
+        `(N, 3, H, W)` in [0, 1], no further than `bound` from `image`.
+
+    Reference:
+        Madry et al., ICLR 2018, https://arxiv.org/abs/1706.06083 (projected gradient descent).
+    """
+    step = max(2.5 / steps, 0.05)
+    change = torch.zeros_like(image) if start is None else start
+    with torch.enable_grad():
+        for _ in range(steps):
+            changed = (image + change * bound).clamp(0, 1).detach().requires_grad_()
+            (gradient,) = torch.autograd.grad(network(changed).sum(), changed)
+            change = (change + step * gradient.sign()).clamp(-1, 1)
+    return (image + change * bound).clamp(0, 1).detach()

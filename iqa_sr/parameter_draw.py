@@ -1,0 +1,41 @@
+"""Random parameters of one sample: a pure function of its seed, the same on every device."""
+
+from collections.abc import Sequence
+from typing import TypeVar
+
+import torch
+
+__all__ = ["ParameterDraw"]
+
+Choice = TypeVar("Choice")
+
+
+class ParameterDraw:
+    """Draws numbers from a generator of its own, on the CPU.
+
+    Args:
+        seed: Everything that is drawn comes from it.
+    """
+
+    def __init__(self, seed: int) -> None:
+        self._generator = torch.Generator().manual_seed(seed)
+
+    def seed(self) -> int:
+        """A seed for another generator, in `[0, 2^63 - 1)`."""
+        return int(torch.randint(2**63 - 1, (1,), generator=self._generator))
+
+    def uniform(self, low: float, high: float) -> float:
+        """A number between two."""
+        return low + (high - low) * float(torch.rand(1, dtype=torch.float64, generator=self._generator))
+
+    def chance(self, probability: float) -> bool:
+        """True with a probability."""
+        return self.uniform(0, 1) < probability
+
+    def index(self, weights: Sequence[float]) -> int:
+        """A position, with probabilities in proportion to the weights."""
+        return int(torch.multinomial(torch.tensor(weights, dtype=torch.float64), 1, generator=self._generator))
+
+    def one_of(self, choices: Sequence[Choice]) -> Choice:
+        """One of several, each equally likely."""
+        return choices[self.index([1.0] * len(choices))]

@@ -1,0 +1,47 @@
+"""Learning from comparisons: Thurstone's probability that one picture is preferred, and the fidelity loss."""
+
+import math
+
+import torch
+from torch import Tensor
+
+__all__ = ["fidelity_loss", "preference_probability"]
+
+STABILITY = 1e-8
+
+
+def preference_probability(first: Tensor, second: Tensor) -> Tensor:
+    """The probability that people prefer the first picture: `Phi((u2 - u1) / sqrt(2))`.
+
+    Thurstone's model, case V: what a person sees of a picture is its score with an error of variance 1.
+
+    Args:
+        first: Scores u1 of the first pictures, any shape; lower is better.
+        second: Scores u2 of the second ones, the same shape.
+
+    Returns:
+        That shape, in [0, 1].
+
+    Reference:
+        Thurstone: A law of comparative judgment, Psychological Review 34(4), 1927, https://doi.org/10.1037/h0070288.
+    """
+    return torch.special.ndtr((second - first) / math.sqrt(2))
+
+
+def fidelity_loss(probability: Tensor, target: Tensor) -> Tensor:
+    """How far probabilities are from what people said: mean of `1 - sqrt(p g + 1e-8) - sqrt((1 - p)(1 - g) + 1e-8)`.
+
+    Args:
+        probability: p in [0, 1], any shape.
+        target: g in [0, 1], the same shape: the share of people who prefer the first picture.
+
+    Returns:
+        A scalar, 0 (but for the 1e-8) where both agree, at most 1.
+
+    Reference:
+        Tsai, Liu, Qin, Chen, Ma: FRank: a ranking method with fidelity loss, SIGIR 2007,
+        https://doi.org/10.1145/1277741.1277808; used as here by Chen et al.: A-FINE, CVPR 2025,
+        https://arxiv.org/abs/2503.11221.
+    """
+    agreement = torch.sqrt(probability * target + STABILITY) + torch.sqrt((1 - probability) * (1 - target) + STABILITY)
+    return (1 - agreement).mean()

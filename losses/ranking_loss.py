@@ -1,0 +1,64 @@
+"""Losses of label-free ranking: the order of levels with a margin, agreement of equally spoilt crops, a fixed zero."""
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+__all__ = ["agreement_loss", "anchor_loss", "cross_ranking_loss", "ranking_loss"]
+
+
+def ranking_loss(quality: Tensor, level: Tensor, margin: float = 1.0) -> Tensor:
+    """How far the qualities of one content are from falling by `margin` for every level.
+
+    Mean of `max(0, margin * (l_j - l_i) - (q_i - q_j))` over all pairs with `l_i < l_j`.
+
+    Args:
+        quality: `(G, L)`, groups of one content; larger is better.
+        level: `(G, L)`, larger is worse.
+        margin: Quality for one level.
+
+    Reference:
+        Liu, van de Weijer, Bagdanov: RankIQA, ICCV 2017, https://arxiv.org/abs/1707.08347 (there one margin for all
+        pairs); Agnolucci, Galteri, Bertini: QualiCLIP, 2024, https://arxiv.org/abs/2403.11176.
+    """
+    apart = level[:, None, :] - level[:, :, None]
+    fall = quality[:, :, None] - quality[:, None, :]
+    pairs = apart > 0
+    return (F.relu(margin * apart - fall) * pairs).sum() / pairs.sum().clamp_min(1)
+
+
+def cross_ranking_loss(quality: Tensor, level: Tensor, tolerance: float = 2.0, margin: float = 1.0) -> Tensor:
+    """The order between different contents, where their levels are more than `tolerance` apart.
+
+    Args:
+        quality: `(N,)`.
+        level: `(N,)`.
+        tolerance: Levels by which the quality of untouched contents may differ.
+        margin: Quality for one level beyond that.
+    """
+    apart = level[None, :] - level[:, None]
+    pairs = apart > tolerance
+    fall = quality[:, None] - quality[None, :]
+    return (F.relu(margin * (apart - tolerance) - fall) * pairs).sum() / pairs.sum().clamp_min(1)
+
+
+def agreement_loss(quality: Tensor, other: Tensor, tolerance: float = 0.5) -> Tensor:
+    """How much more than `tolerance` the qualities of equally spoilt crops of one picture differ.
+
+    Args:
+        quality: `(N,)`.
+        other: `(N,)`.
+        tolerance: Free difference.
+    """
+    return F.relu((quality - other).abs() - tolerance).mean()
+
+
+def anchor_loss(quality: Tensor, value: float, tolerance: float = 0.5) -> Tensor:
+    """How much more than `tolerance` qualities differ from the value that they are to have, squared.
+
+    Args:
+        quality: Any shape.
+        value: For example that of an untouched picture: differences alone would leave the scale without a zero.
+        tolerance: Free difference.
+    """
+    return F.relu((quality - value).abs() - tolerance).square().mean() if quality.numel() else torch.zeros(())
