@@ -1,6 +1,7 @@
 """What the command that checks data prints and returns."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from iqa_sr.options import OptionError, apply_overrides, read_option_file, read_section
 
@@ -8,16 +9,22 @@ __all__ = ["check_option_file"]
 
 
 def check_option_file(option_file: str, overrides: Sequence[str]) -> int:
-    """Check every MultiGTDataset of an option file and print everything that is wrong; 0 if nothing is.
+    """Check every data set of ours in an option file and print everything that is wrong; 0 if nothing is.
 
     Raises:
         OptionError: If the option file names no such data set, or its sections are wrong.
     """
+    options = apply_overrides(read_option_file(option_file), overrides)
+    if options.get("model_type") == "QualityModel":
+        return _check_quality_data(options)
+    return _check_groups(option_file, options)
+
+
+def _check_groups(option_file: str, options: Mapping[str, Any]) -> int:
     from iqa_sr.data.check import check_data
     from iqa_sr.data.multi_gt_dataset import MultiGTDatasetOptions
     from iqa_sr.samplers import build_sampler
 
-    options = apply_overrides(read_option_file(option_file), overrides)
     scale = options.get("scale")
     if not isinstance(scale, int):
         raise OptionError(f"scale: expected the upscaling factor as a whole number, got {scale!r}")
@@ -38,4 +45,25 @@ def check_option_file(option_file: str, overrides: Sequence[str]) -> int:
         report = check_data(checked, scale, checked.gt_size if training else None, sampler, where=path, decode_all=True)
         print(report.report())
         fine = fine and report.ok
+    return 0 if fine else 1
+
+
+def _check_quality_data(options: Mapping[str, Any]) -> int:
+    """The data sets of quality networks find what is wrong when they are made."""
+    from iqa_sr import plugin
+    from iqa_sr.basicsr_api import build_dataset
+    from iqa_sr.data.problems import DataError
+    from iqa_sr.run_checks import check_options
+    from iqa_sr.train_options import complete_options
+
+    plugin.register()
+    opt = complete_options(options, rank=0, world_size=1, cuda_devices=0)
+    check_options(opt)
+    fine = True
+    for key, section in opt["datasets"].items():
+        try:
+            print(f"datasets:{key}: nothing is wrong; {len(build_dataset(section))} samples")
+        except DataError as error:
+            print(error)
+            fine = False
     return 0 if fine else 1

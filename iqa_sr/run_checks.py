@@ -123,6 +123,9 @@ def _check_quality(opt: Mapping[str, Any]) -> None:
             )
         dataset = DATASET_REGISTRY.get(section["type"])
         read_section(dataset.Options, section, f"datasets:{key}")
+    for dataset in {DATASET_REGISTRY.get(section["type"]) for section in opt["datasets"].values()}:
+        if hasattr(dataset, "check_together"):
+            dataset.check_together({k: s for k, s in opt["datasets"].items() if s["type"] == dataset.__name__})
     if opt.get("val") is not None:
         read_section(QualityValSection, opt["val"], "val")
 

@@ -8,6 +8,7 @@ import pytest
 import torch
 from scipy import stats
 
+from iqa_sr import cli
 from iqa_sr.correlation import kendall, pearson, spearman
 from iqa_sr.data.opinion_dataset import OpinionDataset
 from iqa_sr.losses.opinion_loss import FLOOR, correlation_loss, pair_loss, squared_error
@@ -255,3 +256,23 @@ def test_coefficients_of_constant_values_are_zero():
         assert coefficient(rising, rising) == pytest.approx(1) and coefficient(rising, -rising) == pytest.approx(-1)
         with pytest.raises(ValueError, match="expected as many predictions as scores"):
             coefficient(rising, rising[:3])
+
+
+def test_parts_split_in_different_ways_are_refused(trained, monkeypatch, capsys):
+    monkeypatch.chdir(trained[0])
+    section = options()
+    section["datasets"]["val"]["split_seed"] = 2
+    assert train(section) == 1
+    assert "datasets:val:split_seed: expected 1 as under datasets:train, got 2" in capsys.readouterr().err
+
+
+def test_check_data_says_what_there_is(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    write_kadid(tmp_path / "kadid")
+    command = ["check-data", "-opt", write_options("options.yml", options())]
+    assert cli.main(command) == 0
+    lines = [line for line in capsys.readouterr().out.splitlines() if "nothing is wrong" in line]
+    assert [line.split(":")[1] for line in lines] == ["train", "val", "val_2"]
+    next((tmp_path / "kadid/images").glob("*_*_*.png")).unlink()
+    assert cli.main(command) == 1
+    assert "missing" in capsys.readouterr().out

@@ -129,6 +129,23 @@ class OpinionDataset(Dataset[dict[str, Any]]):
         contents = len({opinion.content for opinion in self.opinions})
         logger.info("%s: %d pictures of %d contents (%s of %s)", where, len(self.opinions), contents, part, file)
 
+    @classmethod
+    def check_together(cls, sections: Mapping[str, Mapping[str, Any]]) -> None:
+        """Refuse parts of one collection that were split in different ways: they would share pictures.
+
+        Raises:
+            OptionError: With both sections.
+        """
+        seen: dict[tuple[Any, Any], tuple[str, Any]] = {}
+        for key, section in sections.items():
+            collection = section["layout"], section["dataroot"]
+            other, seed = seen.setdefault(collection, (key, section.get("split_seed")))
+            if seed != section.get("split_seed"):
+                raise OptionError(
+                    f"datasets:{key}:split_seed: expected {seed} as under datasets:{other}, got "
+                    f"{section.get('split_seed')}: training and validation would share pictures of {collection[1]}"
+                )
+
     def _collect(self, where: str) -> tuple[list[Opinion], DataProblems, Path]:
         options = self.options
         try:

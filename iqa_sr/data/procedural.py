@@ -108,7 +108,7 @@ def _shape(generator: np.random.Generator, centre: np.ndarray, radius: float, si
     """A disk, an ellipse or a polygon as a mask `(H, W)`."""
     mask = np.zeros(size, np.uint8)
     kind = generator.integers(3)
-    middle = tuple(int(round(value)) for value in centre)
+    middle = tuple(round(value) for value in centre)
     if kind == 0:
         cv2.circle(mask, middle, max(1, int(radius)), 1, -1)
     elif kind == 1:

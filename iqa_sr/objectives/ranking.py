@@ -70,7 +70,7 @@ class RankingObjective(Objective[RankingOptions]):
     """Teaches `RankIQALite` from pictures without labels.
 
     Reference:
-        Liu, van de Weijer, Bagdanov: RankIQA, ICCV 2017, https://arxiv.org/abs/1707.08347 (ranking of synthetic levels);
+        Liu, van de Weijer, Bagdanov: RankIQA, ICCV 2017, https://arxiv.org/abs/1707.08347 (synthetic levels);
         Agnolucci, Galteri, Bertini: QualiCLIP, 2024, https://arxiv.org/abs/2403.11176 (margins, agreement of crops);
         Madry et al.: Towards Deep Learning Models Resistant to Adversarial Attacks, ICLR 2018,
         https://arxiv.org/abs/1706.06083 (attacks as training data).
