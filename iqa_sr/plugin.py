@@ -3,9 +3,11 @@
 from typing import Any
 
 from iqa_sr import basicsr_api
+from iqa_sr.archs.arniqa_arch import ARNIQANetwork
 from iqa_sr.archs.augmentiq_arch import AugmentIQHeads
 from iqa_sr.archs.rankiqa_arch import RankIQALite
 from iqa_sr.data.aigc_dataset import AIGCDataset
+from iqa_sr.data.chain_dataset import ChainDataset
 from iqa_sr.data.multi_gt_dataset import MultiGTDataset
 from iqa_sr.data.opinion_dataset import OpinionDataset
 from iqa_sr.data.ranking_dataset import RankingDataset
@@ -19,10 +21,10 @@ from iqa_sr.objectives.afine_network import TrainableAFINE
 __all__ = ["register"]
 
 TABLE: tuple[tuple[Any, Any], ...] = (
-    *((basicsr_api.ARCH_REGISTRY, network) for network in (AugmentIQHeads, RankIQALite, TrainableAFINE)),
+    *((basicsr_api.ARCH_REGISTRY, network) for network in (ARNIQANetwork, AugmentIQHeads, RankIQALite, TrainableAFINE)),
     *(
         (basicsr_api.DATASET_REGISTRY, dataset)
-        for dataset in (AIGCDataset, MultiGTDataset, OpinionDataset, RankingDataset, TripletDataset)
+        for dataset in (AIGCDataset, ChainDataset, MultiGTDataset, OpinionDataset, RankingDataset, TripletDataset)
     ),
     *((basicsr_api.LOSS_REGISTRY, loss) for loss in (*LOSSES.values(), PerceptualSlot)),
     *((basicsr_api.MODEL_REGISTRY, model) for model in (IQASRModel, QualityModel)),

@@ -18,6 +18,7 @@ RANKS = [
         "image_io",
         "options",
         "random_state",
+        "ridge",
         "tensor_files",
         "torchscript_files",
         "weight_files",

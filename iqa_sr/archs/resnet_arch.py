@@ -1,6 +1,6 @@
 """ResNet as a network of features: five stages, no classifier, parameter names of torchvision."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import pairwise
 
 import torch
@@ -35,6 +35,15 @@ class ResNet(nn.Module):
         for stage, count in enumerate(layers):
             blocks = residual_stage(self.channels[stage], 64 * 2**stage, count, 2 if stage else 1, bottleneck)
             self.add_module(f"layer{stage + 1}", blocks)
+
+    @classmethod
+    def shaped_as(cls, state: Mapping[str, Tensor], checkpoint: bool = False) -> "ResNet":
+        """A network with the blocks that a state dict has; ResNet-50 where it does not tell."""
+        blocks = {tuple(key.split(".")[:2]) for key in state if key.startswith("layer")}
+        counts = [sum(stage == f"layer{number}" for stage, _ in blocks) for number in range(1, 5)]
+        if not all(counts):
+            return cls(checkpoint=checkpoint)
+        return cls(counts, any(key.endswith("conv3.weight") for key in state), checkpoint)
 
     def stages(self, image: Tensor) -> list[Tensor]:
         """The output of each stage.

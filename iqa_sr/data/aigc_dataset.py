@@ -6,15 +6,16 @@ from pathlib import Path
 from typing import Any, Literal
 
 import torch
-from pydantic import Field, field_validator
+from pydantic import field_validator
 from torch.utils.data import Dataset
 
 from iqa_sr.data.aigc_layouts import AIGC_LAYOUTS
 from iqa_sr.data.aigc_scores import Rating, collect_ratings, split_ratings
+from iqa_sr.data.loader_options import LoaderOptions
 from iqa_sr.data.opinion_scores import SPLITS
 from iqa_sr.data.problems import DataError, DataProblems
 from iqa_sr.image_io import inspect_image
-from iqa_sr.options import OptionError, Section, nearest, read_section
+from iqa_sr.options import OptionError, nearest, read_section
 
 __all__ = ["AIGCDataset", "AIGCDatasetOptions"]
 
@@ -24,7 +25,7 @@ SMALLEST = 32
 """Least height and width of a picture in px: both scales of it are judged."""
 
 
-class AIGCDatasetOptions(Section):
+class AIGCDatasetOptions(LoaderOptions):
     """A section `datasets:<phase>` of type AIGCDataset.
 
     Attributes:
@@ -36,23 +37,13 @@ class AIGCDatasetOptions(Section):
         split_seed: The collection is split 7:1:2 by prompt with this seed; the same number in all sections.
     """
 
-    name: str = ""
     type: Literal["AIGCDataset"] = "AIGCDataset"
-    phase: str = "train"
-    scale: int = Field(1, ge=1)
     layout: str
     dataroot: str
     score_range: tuple[float, float] | None = None
     quality: Literal["quality", "authenticity"] = "quality"
     split: Literal["train", "val", "test", "all"] | None = None
     split_seed: int = 2026
-    batch_size_per_gpu: int | None = Field(default=None, ge=1)
-    num_worker_per_gpu: int | None = Field(default=None, ge=0)
-    dataset_enlarge_ratio: float = Field(default=1, gt=0)
-    prefetch_mode: Literal["cpu", "cuda"] | None = None
-    num_prefetch_queue: int | None = None
-    pin_memory: bool = True
-    persistent_workers: bool = False
 
     @field_validator("layout")
     @classmethod

@@ -11,12 +11,13 @@ from PIL import Image
 from pydantic import Field, field_validator, model_validator
 from torch.utils.data import Dataset
 
+from iqa_sr.data.loader_options import LoaderOptions
 from iqa_sr.data.opinion_layouts import LAYOUTS
 from iqa_sr.data.opinion_scores import Opinion, collect_opinions, own_splits, split_by_content
 from iqa_sr.data.problems import DataError, DataProblems
 from iqa_sr.data.windows import Symmetry, cut, draw_position
 from iqa_sr.image_io import inspect_image, read_image, to_tensor
-from iqa_sr.options import OptionError, Section, nearest, read_section
+from iqa_sr.options import OptionError, nearest, read_section
 
 __all__ = ["OpinionDataset", "OpinionDatasetOptions"]
 
@@ -26,7 +27,7 @@ SMALLEST = 48
 """Least height and width of a picture that is judged whole, in px."""
 
 
-class OpinionDatasetOptions(Section):
+class OpinionDatasetOptions(LoaderOptions):
     """A section `datasets:<phase>` of type OpinionDataset.
 
     Attributes:
@@ -44,10 +45,7 @@ class OpinionDatasetOptions(Section):
         use_hflip: Whether training crops are flipped at random.
     """
 
-    name: str = ""
     type: Literal["OpinionDataset"] = "OpinionDataset"
-    phase: str = "train"
-    scale: int = Field(1, ge=1)
     layout: str
     dataroot: str
     scores_file: str | None = None
@@ -58,13 +56,6 @@ class OpinionDatasetOptions(Section):
     resize: int | None = Field(None, ge=SMALLEST)
     crop: int | None = Field(None, ge=SMALLEST)
     use_hflip: bool = True
-    batch_size_per_gpu: int | None = Field(default=None, ge=1)
-    num_worker_per_gpu: int | None = Field(default=None, ge=0)
-    dataset_enlarge_ratio: float = Field(default=1, gt=0)
-    prefetch_mode: Literal["cpu", "cuda"] | None = None
-    num_prefetch_queue: int | None = None
-    pin_memory: bool = True
-    persistent_workers: bool = False
 
     @field_validator("layout")
     @classmethod

@@ -10,6 +10,7 @@ from pydantic import Field, field_validator
 from torch import Tensor
 from torch.utils.data import Dataset
 
+from iqa_sr.data.loader_options import LoaderOptions
 from iqa_sr.data.picture_source import PictureSource, PictureSourceOptions
 from iqa_sr.degradation_kernels import blur, gaussian_kernel
 from iqa_sr.distortions import KINDS, LEVELS, Step, apply_chain, draw_chain
@@ -23,7 +24,7 @@ __all__ = ["RankingDataset", "RankingDatasetOptions"]
 _MARGIN = 16  # px around a crop that are spoilt with it, so that no filter sees the crop's border
 
 
-class RankingDatasetOptions(PictureSourceOptions):
+class RankingDatasetOptions(LoaderOptions, PictureSourceOptions):
     """A section `datasets:<phase>` of type RankingDataset.
 
     Attributes:
@@ -39,10 +40,7 @@ class RankingDatasetOptions(PictureSourceOptions):
         samples: Validation: number of samples; training: not used.
     """
 
-    name: str = ""
     type: Literal["RankingDataset"] = "RankingDataset"
-    phase: str = "train"
-    scale: int = Field(1, ge=1)
     crop: int = Field(64, ge=16)
     levels: int = Field(4, ge=2, le=6)
     kinds: list[str] | None = None
@@ -51,13 +49,6 @@ class RankingDatasetOptions(PictureSourceOptions):
     softest: float = Field(0.8, ge=0)
     tint: float = Field(0.15, ge=0, le=1)
     samples: int = Field(200, ge=1)
-    batch_size_per_gpu: int | None = Field(default=None, ge=1)
-    num_worker_per_gpu: int | None = Field(default=None, ge=0)
-    dataset_enlarge_ratio: float = Field(default=1, gt=0)
-    prefetch_mode: Literal["cpu", "cuda"] | None = None
-    num_prefetch_queue: int | None = None
-    pin_memory: bool = True
-    persistent_workers: bool = False
 
     @field_validator("kinds")
     @classmethod

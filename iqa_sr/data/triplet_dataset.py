@@ -9,6 +9,7 @@ from pydantic import Field
 from torch import Tensor
 from torch.utils.data import Dataset
 
+from iqa_sr.data.loader_options import LoaderOptions
 from iqa_sr.data.problems import DataError, DataProblems
 from iqa_sr.data.triplets import TIE, Triplet, check_splits, measure_pictures, read_triplets
 from iqa_sr.image_io import read_image, to_tensor
@@ -33,7 +34,7 @@ class TripletSource(Section):
     name: str | None = None
 
 
-class TripletDatasetOptions(Section):
+class TripletDatasetOptions(LoaderOptions):
     """A section `datasets:<phase>` of type TripletDataset.
 
     Attributes:
@@ -44,21 +45,11 @@ class TripletDatasetOptions(Section):
         use_rot: Whether training samples are turned by 90 degrees at random.
     """
 
-    name: str = ""
     type: Literal["TripletDataset"] = "TripletDataset"
-    phase: str = "train"
-    scale: int = Field(1, ge=1)
     sources: list[TripletSource] = Field(min_length=1)
     crop: int | None = Field(None, ge=PATCH, multiple_of=PATCH)
     use_hflip: bool = True
     use_rot: bool = True
-    batch_size_per_gpu: int | None = Field(default=None, ge=1)
-    num_worker_per_gpu: int | None = Field(default=None, ge=0)
-    dataset_enlarge_ratio: float = Field(default=1, gt=0)
-    prefetch_mode: Literal["cpu", "cuda"] | None = None
-    num_prefetch_queue: int | None = None
-    pin_memory: bool = True
-    persistent_workers: bool = False
 
 
 class TripletDataset(Dataset[dict[str, Any]]):

@@ -18,13 +18,13 @@ from iqa_sr.metrics.base import MetricInfo, QualityMetric
 from iqa_sr.tensor_files import load_state
 from iqa_sr.weights import read_weights
 
-__all__ = ["ARNIQA", "ARNIQA_INFOS", "METRICS", "five_crops"]
+__all__ = ["ARNIQA", "ARNIQA_INFOS", "DATA_SETS", "METRICS", "five_crops", "half_scale", "published_names"]
 
 ENCODER = "ARNIQA.pth"
-FEATURES = 4096
 CROP = 224
 # The encoder's layers are numbered as the children of torchvision's ResNet.
 _LAYERS = {"0": "conv1", "1": "bn1", "4": "layer1", "5": "layer2", "6": "layer3", "7": "layer4"}
+_PLACES = {name: place for place, name in _LAYERS.items()}
 
 
 class _DataSet(NamedTuple):
@@ -36,7 +36,7 @@ class _DataSet(NamedTuple):
     inverted: bool = False
 
 
-_DATA_SETS = {
+DATA_SETS = {
     "arniqa": _DataSet("regressor_koniq10k.pth", 1, 100),
     "arniqa-live": _DataSet("regressor_live.pth", 1, 100, inverted=True),
     "arniqa-csiq": _DataSet("regressor_csiq.pth", 0, 1, inverted=True),
@@ -67,7 +67,7 @@ def _info(name: str, data: _DataSet) -> MetricInfo:
     )
 
 
-ARNIQA_INFOS = {name: _info(name, data) for name, data in _DATA_SETS.items()}
+ARNIQA_INFOS = {name: _info(name, data) for name, data in DATA_SETS.items()}
 
 
 class ARNIQA(QualityMetric):
@@ -78,6 +78,8 @@ class ARNIQA(QualityMetric):
         8-bit pixels and round twice. Measured with random weights: the half pictures differ by up to 1/255, the
         scores by less than 1e-4. Without antialiasing (as in IQA-PyTorch) the scores differ by 6e-3.
         Always float32; the authors' script computes in half precision on a GPU.
+
+    The encoder has the shape that the file says: small ones of one's own training load, too.
 
     Args:
         info: One of `ARNIQA_INFOS`; the name tells the data set of the regressor.
@@ -101,12 +103,13 @@ class ARNIQA(QualityMetric):
         super().__init__(info)
         from iqa_sr.archs.resnet_arch import ResNet, fold_batch_norms
 
-        self.data = _DATA_SETS[info.name]
+        self.data = DATA_SETS[info.name]
         self.antialias = antialias
         self.crops = crops
-        self.encoder = ResNet(checkpoint=checkpoint)
-        load_state(self.encoder, _named_as_resnet(read_weights(ENCODER)), ENCODER)
-        self.regressor = nn.Linear(FEATURES, 1)
+        state = _named_as_resnet(read_weights(ENCODER))
+        self.encoder = ResNet.shaped_as(state, checkpoint)
+        load_state(self.encoder, state, ENCODER)
+        self.regressor = nn.Linear(2 * self.encoder.channels[-1], 1)
         load_state(self.regressor, _named_as_linear(read_weights(self.data.regressor)), self.data.regressor)
         self.normalize = Normalize(IMAGENET)
         self.freeze()
@@ -120,8 +123,7 @@ class ARNIQA(QualityMetric):
     def half_scale(self, image: Tensor) -> Tensor:
         """The picture at half scale: `(N, 3, H, W)` to `(N, 3, H // 2, W // 2)`."""
         if self.antialias:
-            size = (image.shape[2] // 2, image.shape[3] // 2)
-            return F.interpolate(image, size, mode="bilinear", align_corners=False, antialias=True)
+            return half_scale(image)
         return F.interpolate(image, scale_factor=0.5, mode="bilinear", align_corners=False)
 
     def score_of_scales(self, image: Tensor, half: Tensor) -> Tensor:
@@ -147,6 +149,12 @@ class ARNIQA(QualityMetric):
         return torch.cat([F.normalize(features, dim=1) for features in scales], dim=1)
 
 
+def half_scale(image: Tensor) -> Tensor:
+    """The picture at half scale, antialiased bilinear: `(N, 3, H, W)` to `(N, 3, H // 2, W // 2)`."""
+    size = (image.shape[2] // 2, image.shape[3] // 2)
+    return F.interpolate(image, size, mode="bilinear", align_corners=False, antialias=True)
+
+
 def five_crops(image: Tensor) -> Tensor:
     """Centre, top left, bottom left, top right, bottom right: `(N, 3, H, W)` to `(5 N, 3, 224, 224)`, crop by crop.
 
@@ -166,6 +174,16 @@ def _named_as_resnet(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
         if not key.startswith("projector."):
             place, _, rest = key.removeprefix("model.").partition(".")
             renamed[f"{_LAYERS[place]}.{rest}" if place in _LAYERS else key] = value
+    return renamed
+
+
+def published_names(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The state dict of an `ARNIQANetwork` with the names of the published file."""
+    renamed = {}
+    for key, value in state.items():
+        part, _, rest = key.partition(".")
+        place, _, name = rest.partition(".")
+        renamed[f"model.{_PLACES[place]}.{name}" if part == "encoder" else key] = value
     return renamed
 
 

@@ -6,6 +6,7 @@ from typing import Any
 from torch import nn
 
 from iqa_sr.objectives.afine import AFINEObjective
+from iqa_sr.objectives.arniqa import ARNIQAObjective
 from iqa_sr.objectives.augmentiq import AugmentIQObjective
 from iqa_sr.objectives.base import Objective, ObjectiveOptions
 from iqa_sr.objectives.mos import MOSObjective
@@ -16,6 +17,7 @@ __all__ = ["OBJECTIVES", "Objective", "build_objective", "read_objective"]
 
 OBJECTIVES: dict[str, type[Objective[Any]]] = {
     "afine": AFINEObjective,
+    "arniqa": ARNIQAObjective,
     "augmentiq": AugmentIQObjective,
     "mos": MOSObjective,
     "ranking": RankingObjective,

@@ -1,0 +1,193 @@
+"""ARNIQA's training: equally spoilt patches attract, whatever they show; opinions are regressed on the features."""
+
+import logging
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+import torch
+from pydantic import Field, field_validator
+from torch import Tensor, nn
+from tqdm import tqdm
+
+from iqa_sr.archs.arniqa_arch import ARNIQANetwork
+from iqa_sr.correlation import spearman
+from iqa_sr.data.opinion_layouts import LAYOUTS
+from iqa_sr.data.opinion_scores import Opinion, read_opinions, split_by_content
+from iqa_sr.image_io import read_image, to_tensor
+from iqa_sr.losses.contrastive_loss import contrastive_loss
+from iqa_sr.metrics.arniqa import DATA_SETS, ENCODER, half_scale, published_names
+from iqa_sr.objectives.base import Objective, ObjectiveOptions
+from iqa_sr.options import Section, nearest
+from iqa_sr.ridge import Ridge, fit_ridge
+from iqa_sr.tensor_files import write_tensor_file
+
+__all__ = ["ARNIQAObjective", "ARNIQAOptions", "RegressorOptions"]
+
+
+logger = logging.getLogger("basicsr")
+
+
+class RegressorOptions(Section):
+    """Opinion scores that a ridge regressor is fitted to at the end of training.
+
+    Attributes:
+        name: Name of the metric that the regressor is for, for example `arniqa-kadid`.
+        layout: Of the collection, see `iqa_sr.data.opinion_layouts`.
+        dataroot: Its folder.
+        scores_file: The file of its scores; null for the published place.
+        score_range: Lowest and highest possible score; null for the published one.
+        split_seed: It is split 7:1:2 by content: the second part chooses the penalty, the third one tells the result.
+        alphas: Penalties to choose from.
+    """
+
+    name: str
+    layout: str
+    dataroot: str
+    scores_file: str | None = None
+    score_range: tuple[float, float] | None = None
+    split_seed: int = 0
+    alphas: list[float] = [0.001, 0.01, 0.1, 1.0, 10.0, 100.0]
+
+    @field_validator("name")
+    @classmethod
+    def _known(cls, name: str) -> str:
+        if name not in DATA_SETS:
+            raise ValueError(f"there is no such regressor; {nearest(name, DATA_SETS)}")
+        return name
+
+    @field_validator("layout")
+    @classmethod
+    def _read(cls, layout: str) -> str:
+        if layout not in LAYOUTS:
+            raise ValueError(f"there is no such layout; {nearest(layout, LAYOUTS)}")
+        return layout
+
+    @field_validator("alphas")
+    @classmethod
+    def _positive(cls, alphas: list[float]) -> list[float]:
+        if not alphas or min(alphas) <= 0:
+            raise ValueError("expected numbers above 0")
+        return alphas
+
+
+class ARNIQAOptions(ObjectiveOptions):
+    """Keys of `train:objective` of type `arniqa`.
+
+    Attributes:
+        temperature: Of the contrast.
+        half_scale: Whether patches at half their size join as further pairs: as hard negatives of the full ones.
+        regressor: Opinion scores for the regressor; null to publish the encoder alone.
+    """
+
+    temperature: float = Field(0.1, gt=0)
+    half_scale: bool = True
+    regressor: RegressorOptions | None = None
+
+
+class ARNIQAObjective(Objective[ARNIQAOptions]):
+    """Teaches ARNIQA's encoder from pictures without labels.
+
+    Differs from the original:
+        The degradations are those of `iqa_sr.distortions`. Under torchrun each process contrasts its own batch.
+
+    Reference:
+        Agnolucci, Galteri, Bertini, Del Bimbo: ARNIQA, WACV 2024, https://arxiv.org/abs/2310.14918
+    """
+
+    Options = ARNIQAOptions
+    network_type = "ARNIQANetwork"
+    dataset_types = ("ChainDataset",)
+
+    def __init__(self, network: nn.Module, options: ARNIQAOptions) -> None:
+        super().__init__(network, options)
+        if options.regressor is not None:
+            self._opinions()  # what is wrong with them is said before training, not after
+
+    def losses(self, batch: Mapping[str, Any]) -> dict[str, Tensor]:
+        """The contrast.
+
+        Args:
+            batch: `image` `(B, 2, 3, S, S)`.
+        """
+        first, second = self._projections(batch["image"])
+        return {"contrast": contrastive_loss(first, second, self.options.temperature)}
+
+    def _projections(self, image: Tensor) -> tuple[Tensor, Tensor]:
+        """Of the first and of the second patches, full scale and half scale one after the other."""
+        patches = image.transpose(0, 1).flatten(0, 1)
+        scales = [patches, half_scale(patches)] if self.options.half_scale else [patches]
+        halves = [self.network(scale).chunk(2) for scale in scales]
+        return torch.cat([first for first, _ in halves]), torch.cat([second for _, second in halves])
+
+    def validate(self, batches: Iterable[Mapping[str, Any]]) -> dict[str, float]:
+        """How well the second patch with the same chain is found among all second patches of the set.
+
+        Returns:
+            `rank`: share of the others that are less alike, 0.5 by chance; `retrieval`: share that are found at once.
+        """
+        first, second = zip(*(self._patches(batch["image"]) for batch in batches), strict=True)
+        likeness = torch.cat(first) @ torch.cat(second).T
+        below = (likeness < likeness.diagonal()[:, None]).sum(1)
+        others = len(likeness) - 1
+        return {"rank": float(below.float().mean()) / others, "retrieval": float((below == others).float().mean())}
+
+    def _patches(self, image: Tensor) -> tuple[Tensor, Tensor]:
+        projections: Tensor = self.network(image.transpose(0, 1).flatten(0, 1))
+        first, second = projections.chunk(2)
+        return first, second
+
+    # --- Publishing ---------------------------------------------------------------------------------------------------
+
+    def publish(self, folder: Path) -> list[Path]:
+        """`ARNIQA.pth`, and the regressor of the metric that the options name."""
+        state = {key: value.detach().cpu() for key, value in self.network.state_dict().items()}
+        write_tensor_file(published_names(state), folder / ENCODER)
+        written = [folder / ENCODER]
+        if self.options.regressor is not None:
+            data = DATA_SETS[self.options.regressor.name]
+            ridge, figure = self._regress()
+            # The metric maps the collection's own scores to 0..1 and turns those that count the damage.
+            sign, low = (-1.0, 1.0) if data.inverted else (1.0, 0.0)
+            size = data.high - data.low
+            content = {
+                "weights": (sign * size * ridge.weight)[None].float(),
+                "biases": (data.low + size * (low + sign * ridge.bias)).float(),
+            }
+            logger.info("%s: SRCC %.4f on pictures that the regressor has not seen", data.regressor, figure)
+            written.append(folder / data.regressor)
+            write_tensor_file(content, written[-1])
+        return written
+
+    def _opinions(self) -> dict[str, list[Opinion]]:
+        options = self.options.regressor
+        assert options is not None
+        opinions = read_opinions(
+            options.layout,
+            Path(options.dataroot).expanduser(),
+            Path(options.scores_file).expanduser() if options.scores_file else None,
+            score_range=options.score_range,
+        )
+        return split_by_content(opinions, options.split_seed)
+
+    def _regress(self) -> tuple[Ridge, float]:
+        """The regressor that is best on the second part, and its SRCC on the third."""
+        options = self.options.regressor
+        assert options is not None
+        parts = {name: self._features(opinions, name) for name, opinions in self._opinions().items()}
+        ridges = [fit_ridge(*parts["train"], alpha) for alpha in options.alphas]
+        best = max(ridges, key=lambda ridge: spearman(ridge(parts["val"][0]).numpy(), parts["val"][1].numpy()))
+        return best, spearman(best(parts["test"][0]).numpy(), parts["test"][1].numpy())
+
+    def _features(self, opinions: list[Opinion], name: str) -> tuple[Tensor, Tensor]:
+        """The metric's features of whole pictures `(N, 2 * width)` and their qualities `(N,)`, float64 on the CPU."""
+        network = cast(ARNIQANetwork, self.network)
+        device = next(network.parameters()).device
+        rows = []
+        for opinion in tqdm(opinions, desc=f"features of the {name} part", disable=None):
+            image = to_tensor(read_image(opinion.path))[None].to(device)
+            scales = [network.features(scale) for scale in (image, half_scale(image))]
+            rows.append(torch.cat(scales, dim=1).double().cpu())
+        qualities = np.array([opinion.quality for opinion in opinions])
+        return torch.cat(rows), torch.from_numpy(qualities)

@@ -1,0 +1,206 @@
+"""ARNIQA's training end to end at toy size: contrast, regressor, published files, resume, bad input."""
+
+import math
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from scipy import stats
+
+from iqa_sr.archs.arniqa_arch import ARNIQANetwork
+from iqa_sr.data.chain_dataset import ChainDataset
+from iqa_sr.data.opinion_scores import read_opinions, split_by_content
+from iqa_sr.image_io import read_image, to_tensor
+from iqa_sr.losses.contrastive_loss import contrastive_loss
+from iqa_sr.metrics import create_metric
+from iqa_sr.metrics.arniqa import half_scale
+from iqa_sr.ridge import fit_ridge
+from iqa_sr.tensor_files import read_tensor_file
+from iqa_sr.train_command import main
+from iqa_sr.verify_resume import differences
+from tests.fixture_data import picture, save, write_options
+from tests.opinion_data import write_kadid
+
+RECIPE = Path(__file__).parent.parent / "options" / "iqa" / "arniqa.yml"
+SMALL = {"layers": [1, 1, 1, 1], "bottleneck": False}
+
+
+def options(iterations=50):
+    data = {"type": "ChainDataset", "crop": 40, "longest": 2}
+    return {
+        "name": "toy",
+        "model_type": "QualityModel",
+        "num_gpu": 0,
+        "manual_seed": 1,
+        "datasets": {
+            "train": {
+                "name": "train",
+                **data,
+                "procedural": 24,
+                "batch_size_per_gpu": 12,
+                "num_worker_per_gpu": 0,
+                "dataset_enlarge_ratio": 40,
+            },
+            "val": {"name": "val", **data, "procedural": 20, "first": 900, "samples": 60},
+        },
+        "network_g": {"type": "ARNIQANetwork", **SMALL, "projection": 32},
+        "path": {},
+        "train": {
+            "total_iter": iterations,
+            "grad_clip": 5.0,
+            "optim_g": {"type": "Adam", "lr": 2e-3},
+            "scheduler": {"type": "MultiStepLR", "milestones": [iterations * 2 // 3], "gamma": 0.3},
+            "objective": {
+                "type": "arniqa",
+                "temperature": 0.2,
+                "regressor": {"name": "arniqa-kadid", "layout": "kadid10k", "dataroot": "kadid", "split_seed": 1},
+            },
+        },
+        "val": {"val_freq": iterations},
+        "logger": {"print_freq": 1, "save_checkpoint_freq": iterations // 2},
+    }
+
+
+def train(section, *more):
+    return main(["-opt", write_options("options.yml", section), *more])
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    """The folder of a finished run, and its log."""
+    folder = tmp_path_factory.mktemp("arniqa")
+    write_kadid(folder / "kadid")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        assert train(options()) == 0
+    return folder, "".join(path.read_text() for path in (folder / "experiments/toy").glob("*.log"))
+
+
+# --- Parts ------------------------------------------------------------------------------------------------------------
+
+
+def test_the_contrast_is_the_cross_entropy_of_finding_the_partner():
+    generator = torch.Generator().manual_seed(0)
+    first, second = torch.nn.functional.normalize(torch.randn(2, 4, 6, generator=generator), dim=2)
+    both = torch.cat([first, second]).double()
+    terms = []
+    for row in range(8):
+        likeness = [math.exp(float(both[row] @ both[other]) / 0.3) for other in range(8)]
+        terms.append(-math.log(likeness[(row + 4) % 8] / (sum(likeness) - likeness[row])))
+    assert float(contrastive_loss(first, second, 0.3)) == pytest.approx(np.mean(terms), rel=1e-5)
+    same = torch.ones(3, 1)
+    assert float(contrastive_loss(same, same)) == pytest.approx(math.log(5), rel=1e-6)
+
+
+@pytest.mark.parametrize("samples", [12, 60])
+def test_ridge_is_the_minimum(samples):
+    generator = torch.Generator().manual_seed(1)
+    features = torch.randn(samples, 30, generator=generator, dtype=torch.float64) + 3
+    target = features[:, 0] - 2 * features[:, 1] + 7
+    ridge = fit_ridge(features, target, alpha=0.5)
+    weight, bias = ridge.weight.clone().requires_grad_(), ridge.bias.clone().requires_grad_()
+    loss = (target - features @ weight - bias).square().sum() + 0.5 * weight.square().sum()
+    loss.backward()
+    assert weight.grad.abs().max() < 1e-8 and bias.grad.abs() < 1e-8
+    exact = fit_ridge(features, target, alpha=1e-9)
+    torch.testing.assert_close(exact(features), target, rtol=1e-5, atol=1e-5)
+
+
+def test_a_sample_holds_two_pictures_with_one_chain(tmp_path):
+    for number in range(3):
+        save(tmp_path / f"p{number}.png", np.full((40, 40, 3), 60 * number + 60, np.uint8))
+    section = {"name": "x", "type": "ChainDataset", "phase": "train", "crop": 32, "dataroot": str(tmp_path)}
+    data = ChainDataset(section)
+    for seed in range(10):
+        torch.manual_seed(seed)
+        sample = data[seed % 3]
+        assert sample["image"].shape == (2, 3, 32, 32)
+        assert Path(sample["path"]).stem == f"p{seed % 3}"
+        assert not torch.equal(*sample["image"])
+        torch.manual_seed(seed)
+        assert torch.equal(data[seed % 3]["image"], sample["image"])
+
+
+# --- End to end -------------------------------------------------------------------------------------------------------
+
+
+def test_the_loss_falls(trained):
+    losses = np.array([float(value) for value in re.findall(r"l_contrast: (\S+)", trained[1])])
+    assert len(losses) == 50 and losses[-10:].mean() < losses[:10].mean() - 0.3
+
+
+def test_partners_are_found_beyond_chance(trained):
+    """60 patches of unseen pictures. Under chance the share of less alike patches is uniform in [0, 1], with deviation
+    0.29: the mean of 60 has 0.037 and lies above 0.5 + 2.33 * 0.037 with a probability of 0.01."""
+    rank = float(re.findall(r"# rank: (\S+)", trained[1])[-1])
+    assert rank > 0.5 + 2.33 * 0.2887 / 60**0.5
+
+
+def test_the_published_files_are_the_metric(trained, monkeypatch):
+    folder = trained[0] / "experiments/toy"
+    monkeypatch.setenv("IQA_SR_WEIGHTS", str(folder / "weights"))
+    metric = create_metric("arniqa-kadid")
+    network = ARNIQANetwork(**SMALL, projection=32).eval()
+    network.load_state_dict(read_tensor_file(folder / "models/net_g_latest.pth")["params"])
+    image = torch.rand(2, 3, 70, 61, generator=torch.Generator().manual_seed(1))
+    with torch.no_grad():
+        expected = torch.cat([network.features(scale) for scale in (image, half_scale(image))], dim=1)
+        torch.testing.assert_close(metric.embedding(image, half_scale(image)), expected, rtol=1e-4, atol=1e-5)
+    opinions = split_by_content(read_opinions("kadid10k", trained[0] / "kadid"), 1)
+    with torch.no_grad():
+        scored = {
+            part: [float(metric(to_tensor(read_image(opinion.path))[None])) for opinion in opinions[part]]
+            for part in ("train", "test")
+        }
+    # The training part is fitted on the scale of the metric; the 20 unseen pictures are ranked beyond chance.
+    errors = np.array(scored["train"]) - [opinion.quality for opinion in opinions["train"]]
+    assert np.abs(errors).mean() < 0.2
+    result = stats.spearmanr(scored["test"], [opinion.quality for opinion in opinions["test"]], alternative="greater")
+    assert len(scored["test"]) == 20 and result.pvalue < 0.01
+
+
+def test_a_resumed_run_is_the_uninterrupted_one(trained, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    write_kadid(tmp_path / "kadid")
+    whole, resumed = trained[0] / "experiments/toy", tmp_path / "experiments/toy"
+    for file in ("models/net_g_25.pth", "training_states/25.state"):
+        (resumed / file).parent.mkdir(parents=True, exist_ok=True)
+        (resumed / file).write_bytes((whole / file).read_bytes())
+    assert train(options(), "--auto_resume") == 0
+    for file in ("models/net_g_50.pth", "training_states/50.state", "weights/regressor_kadid10k.pth"):
+        assert not list(differences(read_tensor_file(whole / file), read_tensor_file(resumed / file)))
+
+
+def test_what_is_wrong_is_said_before_training(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    write_kadid(tmp_path / "kadid", contents=3)
+    save(tmp_path / "one/a.png", picture(1, 64))
+    for place, value, text in (
+        (("datasets", "train"), {"dataroot": "one", "procedural": 0}, "pairs of different pictures"),
+        (("train", "objective", "regressor"), {"name": "arniqa-kadit"}, "did you mean arniqa-kadid"),
+        (("train", "objective", "regressor"), {"dataroot": "nowhere"}, "nowhere"),
+        (("train", "objective", "regressor"), {"alphas": [0]}, "expected numbers above 0"),
+        (("train", "objective"), {"temperature": 0}, "train:objective:temperature"),
+    ):
+        section = options()
+        inner = section
+        for key in place:
+            inner = inner[key]
+        inner |= value
+        assert train(section) == 1
+        error = capsys.readouterr().err
+        assert text in error and len(error.strip().splitlines()) <= 8, error
+    assert not Path("experiments").exists()
+
+
+def test_the_recipe_builds(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for number in range(2):
+        save(tmp_path / f"pictures/p{number}.png", picture(number, 64))
+    write_kadid(tmp_path / "kadid", contents=10, levels=2)
+    small = ["datasets:train:dataroot=pictures", "datasets:train:crop=32", "datasets:train:batch_size_per_gpu=2"]
+    small += ["datasets:val:procedural=2", "datasets:train:num_worker_per_gpu=0", "train:amp=none"]
+    small += ["train:objective:regressor:dataroot=kadid"]
+    assert main(["-opt", str(RECIPE), "--dry-run", "--force_yml", *small]) == 0
