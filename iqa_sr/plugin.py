@@ -17,11 +17,15 @@ from iqa_sr.models.iqa_sr_model import IQASRModel
 from iqa_sr.models.quality_model import QualityModel
 from iqa_sr.models.validation import calculate_iqa
 from iqa_sr.objectives.afine_network import TrainableAFINE
+from iqa_sr.objectives.qualiclip_network import TrainableQualiCLIP
 
 __all__ = ["register"]
 
 TABLE: tuple[tuple[Any, Any], ...] = (
-    *((basicsr_api.ARCH_REGISTRY, network) for network in (ARNIQANetwork, AugmentIQHeads, RankIQALite, TrainableAFINE)),
+    *(
+        (basicsr_api.ARCH_REGISTRY, network)
+        for network in (ARNIQANetwork, AugmentIQHeads, RankIQALite, TrainableAFINE, TrainableQualiCLIP)
+    ),
     *(
         (basicsr_api.DATASET_REGISTRY, dataset)
         for dataset in (AIGCDataset, ChainDataset, MultiGTDataset, OpinionDataset, RankingDataset, TripletDataset)

@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-__all__ = ["agreement_loss", "anchor_loss", "cross_ranking_loss", "ranking_loss"]
+__all__ = ["agreement_loss", "anchor_loss", "cross_ranking_loss", "order_loss", "ranking_loss"]
 
 
 def ranking_loss(quality: Tensor, level: Tensor, margin: float = 1.0) -> Tensor:
@@ -25,6 +25,22 @@ def ranking_loss(quality: Tensor, level: Tensor, margin: float = 1.0) -> Tensor:
     fall = quality[:, :, None] - quality[:, None, :]
     pairs = apart > 0
     return (F.relu(margin * apart - fall) * pairs).sum() / pairs.sum().clamp_min(1)
+
+
+def order_loss(score: Tensor, margin: float) -> Tensor:
+    """How far scores are from falling by `margin` from each level to every later one.
+
+    Mean of `max(0, margin - (s_i - s_j))` over all `i < j`.
+
+    Args:
+        score: `(G, L)`, groups of one content at rising levels.
+        margin: One for all pairs, however far apart their levels are.
+
+    Reference:
+        Agnolucci, Galteri, Bertini: QualiCLIP, 2024, https://arxiv.org/abs/2403.11176.
+    """
+    earlier, later = torch.triu_indices(score.shape[1], score.shape[1], 1, device=score.device)
+    return F.relu(margin - (score[:, earlier] - score[:, later])).mean()
 
 
 def cross_ranking_loss(quality: Tensor, level: Tensor, tolerance: float = 2.0, margin: float = 1.0) -> Tensor:

@@ -1,7 +1,8 @@
 """CLIP's modified ResNet-50, with the parameter names of OpenAI's files below `visual.`."""
 
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -9,6 +10,8 @@ from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint as recompute
 
 __all__ = ["CLIPResNet"]
+
+HEAD = 64  # width of a head of the attention pool
 
 
 class CLIPResNet(nn.Module):
@@ -21,6 +24,7 @@ class CLIPResNet(nn.Module):
     Args:
         layers: Number of blocks in each of the four stages.
         embed_dim: Width of the features shared with the texts.
+        width: Channels after the stem; the stages have 4, 8, 16 and 32 times as many.
         grid: Tokens along each side of a training picture.
         positions: Whether the attention pool adds its positional embedding, resized bicubically along the token axis,
             the mean token included. Quality metrics leave it out, which suits pictures of any size.
@@ -34,26 +38,39 @@ class CLIPResNet(nn.Module):
         self,
         layers: Sequence[int] = (3, 4, 6, 3),
         embed_dim: int = 1024,
+        width: int = 64,
         grid: int = 7,
         positions: bool = True,
         checkpoint: bool = False,
     ) -> None:
         super().__init__()
         self.checkpoint = checkpoint
-        self.conv1 = nn.Conv2d(3, 32, 3, stride=2, padding=1, bias=False)
-        self.bn1 = nn.BatchNorm2d(32)
-        self.conv2 = nn.Conv2d(32, 32, 3, padding=1, bias=False)
-        self.bn2 = nn.BatchNorm2d(32)
-        self.conv3 = nn.Conv2d(32, 64, 3, padding=1, bias=False)
-        self.bn3 = nn.BatchNorm2d(64)
-        width = 64
+        half = width // 2
+        self.conv1 = nn.Conv2d(3, half, 3, stride=2, padding=1, bias=False)
+        self.bn1 = nn.BatchNorm2d(half)
+        self.conv2 = nn.Conv2d(half, half, 3, padding=1, bias=False)
+        self.bn2 = nn.BatchNorm2d(half)
+        self.conv3 = nn.Conv2d(half, width, 3, padding=1, bias=False)
+        self.bn3 = nn.BatchNorm2d(width)
+        channels = width
         for stage, count in enumerate(layers):
-            planes = 64 * 2**stage
-            blocks = [_Bottleneck(width, planes, 2 if stage else 1)]
-            width = 4 * planes
-            blocks += [_Bottleneck(width, planes, 1) for _ in range(count - 1)]
+            planes = width * 2**stage
+            blocks = [_Bottleneck(channels, planes, 2 if stage else 1)]
+            channels = 4 * planes
+            blocks += [_Bottleneck(channels, planes, 1) for _ in range(count - 1)]
             self.add_module(f"layer{stage + 1}", nn.Sequential(*blocks))
-        self.attnpool = AttentionPool(width, 32, embed_dim, grid, positions)
+        self.attnpool = AttentionPool(channels, channels // HEAD, embed_dim, grid, positions)
+
+    @classmethod
+    def shaped_as(cls, state: Mapping[str, Tensor], positions: bool = True, checkpoint: bool = False) -> "CLIPResNet":
+        """A network of the sizes that a state dict has; RN50's where it does not tell."""
+        blocks = {tuple(key.split(".")[:2]) for key in state if key.startswith("layer")}
+        counts = [sum(stage == f"layer{number}" for stage, _ in blocks) for number in range(1, 5)]
+        sizes: dict[str, Any] = {"layers": counts} if all(counts) else {}
+        for name, key in (("width", "conv3.weight"), ("embed_dim", "attnpool.c_proj.weight")):
+            if key in state and state[key].ndim:
+                sizes[name] = state[key].shape[0]
+        return cls(**sizes, positions=positions, checkpoint=checkpoint)
 
     def forward(self, image: Tensor) -> Tensor:
         """`(N, 3, H, W)` in CLIP's normalisation, 31 px or more, to `(N, embed_dim)` features, not of unit length."""

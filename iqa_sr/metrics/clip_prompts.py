@@ -38,6 +38,23 @@ CLIPIQA_PLUS_PROMPTS = (
     (886, 1125, 852),  # Good photo..
     (2103, 1125, 852),  # Bad photo..
 )
+# QualiCLIP, each behind its opposite; with full stops.
+QUALICLIP_PROMPTS = (
+    (886, 1125, 269),  # Good photo.
+    (2103, 1125, 269),  # Bad photo.
+    (8157, 2867, 269),  # Sharp image.
+    (21977, 2867, 269),  # Blurry image.
+    (8157, 20938, 269),  # Sharp edges.
+    (21977, 20938, 269),  # Blurry edges.
+    (1400, 268, 9977, 2867, 269),  # High-resolution image.
+    (1042, 268, 9977, 2867, 269),  # Low-resolution image.
+    (9307, 268, 1139, 2867, 269),  # Noise-free image.
+    (33495, 2867, 269),  # Noisy image.
+    (1400, 268, 3027, 2867, 269),  # High-quality image.
+    (1042, 268, 3027, 2867, 269),  # Low-quality image.
+    (886, 1674, 269),  # Good picture.
+    (2103, 1674, 269),  # Bad picture.
+)
 # QualiCLIP+: how many tokens each prompt has behind its placeholders. Good/Bad photo. Sharp/Blurry image. Sharp/Blurry
 # edges. High-/Low-resolution image. Noise-free/Noisy image. High-/Low-quality image. Good/Bad picture.
 QUALICLIP_PLUS_LENGTHS = (3, 3, 3, 3, 3, 3, 5, 5, 5, 3, 5, 5, 3, 3)
@@ -72,7 +89,7 @@ class PromptPairs(QualityMetric):
         from iqa_sr.archs.resnet_arch import fold_batch_norms
 
         with torch.device("meta"):  # no random numbers drawn in vain, and none taken from the caller's generator
-            network = CLIPResNet(positions=False, checkpoint=checkpoint)
+            network = CLIPResNet.shaped_as(visual, positions=False, checkpoint=checkpoint)
         self.network = network.to_empty(device="cpu").eval()
         load_state(self.network, visual, info.weights[0])
         fold_batch_norms(self.network)

@@ -10,6 +10,7 @@ from iqa_sr.objectives.arniqa import ARNIQAObjective
 from iqa_sr.objectives.augmentiq import AugmentIQObjective
 from iqa_sr.objectives.base import Objective, ObjectiveOptions
 from iqa_sr.objectives.mos import MOSObjective
+from iqa_sr.objectives.qualiclip import QualiCLIPObjective
 from iqa_sr.objectives.ranking import RankingObjective
 from iqa_sr.options import OptionError, nearest, read_section
 
@@ -20,6 +21,7 @@ OBJECTIVES: dict[str, type[Objective[Any]]] = {
     "arniqa": ARNIQAObjective,
     "augmentiq": AugmentIQObjective,
     "mos": MOSObjective,
+    "qualiclip": QualiCLIPObjective,
     "ranking": RankingObjective,
 }
 

@@ -14,6 +14,7 @@ from iqa_sr.archs.rankiqa_arch import UNTOUCHED
 from iqa_sr.losses.ranking_loss import agreement_loss, anchor_loss, cross_ranking_loss, ranking_loss
 from iqa_sr.metrics.rankiqa import OWN
 from iqa_sr.objectives.base import Objective, ObjectiveOptions
+from iqa_sr.objectives.ordering import ordering
 from iqa_sr.options import Section
 from iqa_sr.tensor_files import write_whole
 
@@ -145,19 +146,10 @@ class RankingObjective(Objective[RankingOptions]):
         return attacked, chosen, size
 
     def validate(self, batches: Iterable[Mapping[str, Any]]) -> dict[str, float]:
-        """`ordered`: share of pairs of levels of one content in the right order; `cross`: of pairs of contents."""
-        right = pairs = 0
-        first: list[Tensor] = []
-        last: list[Tensor] = []
-        for batch in batches:
-            quality = self.network(batch["image"].flatten(0, 2)).view(-1, batch["level"].shape[1])
-            rows, columns = torch.triu_indices(quality.shape[1], quality.shape[1], 1)
-            right += int((quality[:, rows] > quality[:, columns]).sum())
-            pairs += quality.shape[0] * len(rows)
-            first.append(quality[:, 0])
-            last.append(quality[:, -1])
-        above = torch.cat(first)[:, None] > torch.cat(last)[None, :]
-        return {"ordered": right / pairs, "cross": float(above.float().mean())}
+        """See `ordering`."""
+        return ordering(
+            self.network(batch["image"].flatten(0, 2)).view(-1, batch["level"].shape[1]) for batch in batches
+        )
 
     def state(self) -> dict[str, Any]:
         """The copies of the adversarial rounds."""

@@ -1,0 +1,30 @@
+"""How well qualities follow the levels of degradation that they should tell apart."""
+
+from collections.abc import Iterable
+
+import torch
+from torch import Tensor
+
+__all__ = ["ordering"]
+
+
+def ordering(qualities: Iterable[Tensor]) -> dict[str, float]:
+    """Shares of pairs in the right order; ties are wrong.
+
+    Args:
+        qualities: `(G, L)` each: contents at rising levels, the untouched one first; larger is better.
+
+    Returns:
+        `ordered`: of pairs of levels of one content; `cross`: of untouched contents and most spoilt ones, all pairs.
+    """
+    right = pairs = 0
+    first: list[Tensor] = []
+    last: list[Tensor] = []
+    for quality in qualities:
+        earlier, later = torch.triu_indices(quality.shape[1], quality.shape[1], 1)
+        right += int((quality[:, earlier] > quality[:, later]).sum())
+        pairs += quality.shape[0] * len(earlier)
+        first.append(quality[:, 0])
+        last.append(quality[:, -1])
+    above = torch.cat(first)[:, None] > torch.cat(last)[None, :]
+    return {"ordered": right / pairs, "cross": float(above.float().mean())}

@@ -1,0 +1,91 @@
+"""QualiCLIP's training: the more a picture is spoilt, the less it is like the good prompts, the more like the bad."""
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any, cast
+
+from pydantic import Field
+from torch import Tensor, nn
+
+from iqa_sr.losses.ranking_loss import agreement_loss, order_loss
+from iqa_sr.objectives.base import Objective, ObjectiveOptions
+from iqa_sr.objectives.ordering import ordering
+from iqa_sr.objectives.qualiclip_network import OPENAI, TrainableQualiCLIP, write_qualiclip
+
+__all__ = ["QualiCLIPObjective", "QualiCLIPOptions"]
+
+
+class QualiCLIPOptions(ObjectiveOptions):
+    """Keys of `train:objective` of type `qualiclip`; likenesses are cosines.
+
+    Attributes:
+        rank_margin: By how much the likeness to good prompts falls, and that to bad ones rises, with each level.
+        agreement_margin: By how much the likenesses of equally spoilt crops of one picture may differ.
+        rank_weight: Of the order, for the good and for the bad prompts.
+        agreement_weight: Of the agreement.
+        freeze_norms: Whether the batch norms keep CLIP's statistics: those of a batch that is mostly spoilt pictures
+            would move all features.
+    """
+
+    rank_margin: float = Field(0.0675, ge=0)
+    agreement_margin: float = Field(0.0025, ge=0)
+    rank_weight: float = Field(1.0, ge=0)
+    agreement_weight: float = Field(1.0, ge=0)
+    freeze_norms: bool = True
+
+
+class QualiCLIPObjective(Objective[QualiCLIPOptions]):
+    """Teaches CLIP's picture tower from pictures without labels; the text tower stays as it is.
+
+    Differs from the original:
+        The authors published no training code. Ours: the degradations of `iqa_sr.distortions` at any levels, the mean
+        likeness over the seven pairs of prompts of the published score, all pairs of levels, frozen batch norms.
+
+    Reference:
+        Agnolucci, Galteri, Bertini: Quality-Aware Image-Text Alignment for Opinion-Unaware Image Quality Assessment,
+        2024, https://arxiv.org/abs/2403.11176
+    """
+
+    Options = QualiCLIPOptions
+    network_type = "TrainableQualiCLIP"
+    dataset_types = ("RankingDataset",)
+
+    @classmethod
+    def weight_files(cls, options: ObjectiveOptions, network: Mapping[str, Any]) -> tuple[str, ...]:
+        """OpenAI's CLIP, unless `network_g:clip` is `none`."""
+        return (OPENAI,) if network.get("clip", "openai") == "openai" else ()
+
+    def train(self, mode: bool = True) -> "QualiCLIPObjective":
+        """As any module, but for frozen batch norms."""
+        super().train(mode)
+        if self.options.freeze_norms:
+            for module in self.modules():
+                if isinstance(module, nn.BatchNorm2d):
+                    module.eval()
+        return self
+
+    def losses(self, batch: Mapping[str, Any]) -> dict[str, Tensor]:
+        """Order and agreement.
+
+        Args:
+            batch: `image` `(B, 2, L, 3, S, S)`, two places of a picture at `L` rising levels.
+        """
+        options, image = self.options, batch["image"]
+        network = cast(TrainableQualiCLIP, self.network)
+        good, bad = network.likeness(image.flatten(0, 2)).mean(1).unflatten(0, image.shape[:3]).unbind(3)
+        return {
+            "rank_good": options.rank_weight * order_loss(good.flatten(0, 1), options.rank_margin),
+            "rank_bad": options.rank_weight * order_loss(-bad.flatten(0, 1), options.rank_margin),
+            "agreement": options.agreement_weight
+            * sum(agreement_loss(side[:, 0], side[:, 1], options.agreement_margin) for side in (good, bad)),
+        }
+
+    def validate(self, batches: Iterable[Mapping[str, Any]]) -> dict[str, float]:
+        """See `ordering`."""
+        return ordering(
+            self.network(batch["image"].flatten(0, 2)).view(-1, batch["level"].shape[1]) for batch in batches
+        )
+
+    def publish(self, folder: Path) -> list[Path]:
+        """`qualiclip.pth`."""
+        return [write_qualiclip(cast(TrainableQualiCLIP, self.network), folder)]
