@@ -10,6 +10,8 @@ __all__ = ["contrastive_loss"]
 def contrastive_loss(first: Tensor, second: Tensor, temperature: float = 0.1) -> Tensor:
     """NT-Xent: the cross-entropy of finding each embedding's partner among all the others of the batch.
 
+    In float32 also inside autocast: 16 bits are too coarse for cosines that are divided by a small temperature.
+
     Args:
         first: `(N, D)` of length one.
         second: `(N, D)`, the partners in the same order.
@@ -23,7 +25,8 @@ def contrastive_loss(first: Tensor, second: Tensor, temperature: float = 0.1) ->
         2020, https://arxiv.org/abs/2002.05709, equation 1.
     """
     both = torch.cat([first, second]).float()
-    likeness = both @ both.T / temperature
+    with torch.autocast(both.device.type, enabled=False):
+        likeness = both @ both.T / temperature
     likeness = likeness.masked_fill(torch.eye(len(both), dtype=torch.bool, device=both.device), float("-inf"))
     partner = torch.arange(len(both), device=both.device).roll(len(first))
     return F.cross_entropy(likeness, partner)

@@ -80,6 +80,14 @@ def test_order_loss_is_the_mean_hinge_over_all_pairs():
     assert float(order_loss(score, 0.6)) == pytest.approx(np.mean([max(0.0, 0.6 - fall) for fall in falls]))
 
 
+def test_likenesses_are_not_rounded_to_16_bits_inside_autocast():
+    torch.manual_seed(0)
+    network, image = TrainableQualiCLIP(**SMALL).eval(), torch.rand(4, 3, 32, 32)
+    with torch.no_grad(), torch.autocast("cpu", dtype=torch.bfloat16):
+        likeness = network.likeness(image)
+    assert likeness.dtype == torch.float32 and not torch.equal(likeness, likeness.bfloat16().float())
+
+
 def test_the_prompts_are_the_published_ones():
     assert [[49406, *prompt, 49407] for prompt in QUALICLIP_PROMPTS] == golden("qualiclip")["prompt_tokens"]
 

@@ -4,15 +4,16 @@ from collections.abc import Mapping
 from typing import Any, Literal
 
 import torch
-from pydantic import Field
+from pydantic import Field, field_validator
 from torch import Tensor
 from torch.utils.data import Dataset
 
 from iqa_sr.data.loader_options import LoaderOptions
-from iqa_sr.data.picture_source import PictureSource, PictureSourceOptions
-from iqa_sr.distortions import apply_chain, draw_chain
+from iqa_sr.data.picture_source import PHOTOGRAPHS, PictureSource, PictureSourceOptions
+from iqa_sr.data.problems import DataError
+from iqa_sr.distortions import KINDS, apply_chain, draw_chain
 from iqa_sr.image_io import to_tensor
-from iqa_sr.options import OptionError, read_section
+from iqa_sr.options import OptionError, nearest, read_section
 from iqa_sr.parameter_draw import ParameterDraw
 
 __all__ = ["ChainDataset", "ChainDatasetOptions"]
@@ -24,6 +25,7 @@ class ChainDatasetOptions(LoaderOptions, PictureSourceOptions):
     Attributes:
         crop: Side of the patches in px.
         longest: Largest number of distortions in a chain.
+        kinds: Names of the distortions; null for all.
         use_hflip: Whether patches are flipped at random.
         samples: Validation: number of samples.
     """
@@ -31,8 +33,19 @@ class ChainDatasetOptions(LoaderOptions, PictureSourceOptions):
     type: Literal["ChainDataset"] = "ChainDataset"
     crop: int = Field(224, ge=32)
     longest: int = Field(4, ge=1)
+    kinds: list[str] | None = None
     use_hflip: bool = True
     samples: int = Field(100, ge=2)
+
+    @field_validator("kinds")
+    @classmethod
+    def _known(cls, kinds: list[str] | None) -> list[str] | None:
+        if kinds == []:
+            raise ValueError("expected at least one name, or null for all")
+        for kind in kinds or []:
+            if kind not in KINDS:
+                raise ValueError(f"there is no distortion {kind!r}; {nearest(kind, KINDS)}")
+        return kinds
 
 
 class ChainDataset(Dataset[dict[str, Any]]):
@@ -60,6 +73,7 @@ class ChainDataset(Dataset[dict[str, Any]]):
         self.source = PictureSource(options, options.crop, where)
         if len(self.source) < 2:
             raise OptionError(f"{where}: pairs of different pictures are needed, found {len(self.source)} picture")
+        _check_sizes(self.source, options, where)
 
     def __len__(self) -> int:
         return len(self.source) if self.training else self.options.samples
@@ -68,7 +82,7 @@ class ChainDataset(Dataset[dict[str, Any]]):
         draw = ParameterDraw(int(torch.randint(2**63 - 1, ())) if self.training else index)
         first = index % len(self.source)
         second = (first + 1 + int(draw.uniform(0, len(self.source) - 1))) % len(self.source)
-        chain = draw_chain(torch.Generator().manual_seed(draw.seed()), self.options.longest)
+        chain = draw_chain(torch.Generator().manual_seed(draw.seed()), self.options.longest, kinds=self.options.kinds)
         patches = [apply_chain(self._patch(picture, draw), chain) for picture in (first, second)]
         return {"image": torch.stack(patches), "path": self.source.name(first)}
 
@@ -77,3 +91,17 @@ class ChainDataset(Dataset[dict[str, Any]]):
         top, left = (int(draw.uniform(0, length - side + 1)) for length in picture.shape[:2])
         patch = to_tensor(picture[top : top + side, left : left + side])
         return patch.flip(2) if self.options.use_hflip and draw.chance(0.5) else patch
+
+
+def _check_sizes(source: PictureSource, options: ChainDatasetOptions, where: str) -> None:
+    """Those of a folder are checked by the source; generated ones and photographs come last in it, in memory."""
+    kept = options.procedural + (len(PHOTOGRAPHS) if options.photographs else 0)
+    sizes = {source.name(i): source.picture(i).shape[:2] for i in range(len(source) - kept, len(source))}
+    small = [
+        f"{name} is {height}x{width}" for name, (height, width) in sizes.items() if min(height, width) < options.crop
+    ]
+    if small:
+        raise DataError(
+            f"{where}: {len(small)} of {kept} generated pictures and photographs are smaller (HxW) than crop, "
+            f"{options.crop} px; lower crop or take a folder of larger ones: {', '.join(small[:3])}"
+        )

@@ -7,7 +7,7 @@ from typing import Any, cast
 
 import torch
 from pydantic import Field
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import Tensor, nn
 
 from iqa_sr.archs.rankiqa_arch import UNTOUCHED
@@ -171,7 +171,7 @@ def write_judge(network: nn.Module, folder: Path) -> Path:
     """A trained `RankIQALite` as the file of the metric `rankiqa-own`."""
     state = {key: value.detach().cpu().contiguous() for key, value in network.state_dict().items()}
     path = folder / OWN
-    write_whole(path, lambda temporary: save_file(state, temporary))
+    write_whole(path, lambda temporary: temporary.write_bytes(save(state)))
     return path
 
 
