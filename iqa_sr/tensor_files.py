@@ -23,7 +23,7 @@ __all__ = [
 ]
 
 
-def write_whole(path: str | Path, write: Callable[[Path], None]) -> None:
+def write_whole(path: str | Path, write: Callable[[Path], object]) -> None:
     """Call `write` with a temporary name beside `path`, sync what it wrote to the device, and rename it.
 
     Raises:
