@@ -15,12 +15,14 @@ from tests.fixture_data import write_groups  # noqa: E402
 from tests.synthetic import write_synthetic  # noqa: E402
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items):
-    """Two processes share the tests: those of one file, or of one metric, stay together with what they have built."""
-    for item in items:
-        metric = item.callspec.params.get("case") if hasattr(item, "callspec") else None
-        item.add_marker(pytest.mark.xdist_group(f"{item.path.stem}-{metric}" if metric else item.path.stem))
+def pytest_itemcollected(item):
+    """Two processes share the tests: those of one file, or of one metric, stay together with what they have built.
+
+    Here and not when the collection is done: by then pytest-xdist has looked for the groups.
+    """
+    metric = item.callspec.params.get("case") if hasattr(item, "callspec") else None
+    name = f"{item.path.stem}-{metric}" if isinstance(metric, str) else item.path.stem
+    item.add_marker(pytest.mark.xdist_group(name))
 
 
 @pytest.fixture(autouse=True, scope="session")

@@ -15,7 +15,7 @@ from iqa_sr.data.picture_source import PictureSource, PictureSourceOptions
 from iqa_sr.degradation_kernels import blur, gaussian_kernel
 from iqa_sr.distortions import KINDS, LEVELS, Step, apply_chain, draw_chain
 from iqa_sr.image_io import to_tensor
-from iqa_sr.options import nearest, read_section
+from iqa_sr.options import OptionError, nearest, read_section
 from iqa_sr.parameter_draw import ParameterDraw
 from iqa_sr.resize import resize_bicubic
 
@@ -31,6 +31,7 @@ class RankingDatasetOptions(LoaderOptions, PictureSourceOptions):
         crop: Side of the crops in px.
         levels: Number of levels in a sample, the untouched one included.
         kinds: Names of the degradations; null for all.
+        emphasis: How often a group of degradations is drawn against the others, by name; 1 where nothing is said.
         mixture: Share of samples with a chain of degradations whose levels rise together.
         smallest_scale: Pictures are made smaller by a random factor between this and 1 before the crop, which makes
             them sharper than any camera's and their content more varied.
@@ -44,6 +45,7 @@ class RankingDatasetOptions(LoaderOptions, PictureSourceOptions):
     crop: int = Field(64, ge=16)
     levels: int = Field(4, ge=2, le=6)
     kinds: list[str] | None = None
+    emphasis: dict[str, float] = Field(default_factory=dict)
     mixture: float = Field(0.25, ge=0, le=1)
     smallest_scale: float = Field(0.4, gt=0, le=1)
     softest: float = Field(0.8, ge=0)
@@ -57,6 +59,17 @@ class RankingDatasetOptions(LoaderOptions, PictureSourceOptions):
             if kind not in KINDS:
                 raise ValueError(f"there is no degradation {kind!r}; {nearest(kind, KINDS)}")
         return kinds
+
+    @field_validator("emphasis")
+    @classmethod
+    def _groups(cls, emphasis: dict[str, float]) -> dict[str, float]:
+        groups = {kind.group for kind in KINDS.values()}
+        for group, weight in emphasis.items():
+            if group not in groups:
+                raise ValueError(f"there is no group of degradations {group!r}; {nearest(group, groups)}")
+            if not (weight >= 0 and math.isfinite(weight)):
+                raise ValueError(f"{group} must be 0 or more, not {weight}")
+        return emphasis
 
 
 class RankingDataset(Dataset[dict[str, Any]]):
@@ -86,6 +99,9 @@ class RankingDataset(Dataset[dict[str, Any]]):
         self.groups: dict[str, list[str]] = {}
         for kind in self.kinds:
             self.groups.setdefault(KINDS[kind].group, []).append(kind)
+        self.weights = [options.emphasis.get(group, 1.0) for group in self.groups]
+        if not any(self.weights):
+            raise OptionError(f"{where}:emphasis leaves nothing to draw: every group of {self.kinds} has weight 0")
         self.source = PictureSource(options, options.crop, where)
 
     def __len__(self) -> int:
@@ -119,7 +135,7 @@ class RankingDataset(Dataset[dict[str, Any]]):
 
     def _random_chain(self, draw: ParameterDraw) -> Sequence[Step]:
         if not draw.chance(self.options.mixture):
-            group = draw.one_of(list(self.groups))  # each group equally often, however many kinds it has
+            group = list(self.groups)[draw.index(self.weights)]  # however many kinds it has
             return (Step(draw.one_of(self.groups[group]), LEVELS, draw.seed()),)
         generator = torch.Generator().manual_seed(draw.seed())
         return draw_chain(generator, longest=3, levels=None, kinds=self.kinds)
