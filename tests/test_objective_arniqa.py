@@ -1,7 +1,6 @@
 """ARNIQA's training end to end at toy size: contrast, regressor, published files, resume, bad input."""
 
 import math
-import re
 from pathlib import Path
 
 import numpy as np
@@ -20,9 +19,9 @@ from iqa_sr.objectives.arniqa import ARNIQAObjective, ARNIQAOptions
 from iqa_sr.ridge import fit_ridge
 from iqa_sr.tensor_files import read_tensor_file
 from iqa_sr.train_command import main
-from iqa_sr.verify_resume import differences
-from tests.fixture_data import picture, save, write_options
+from tests.fixture_data import picture, save
 from tests.opinion_data import write_kadid
+from tests.toy_runs import finished_run, losses_of, resume, train
 
 RECIPE = Path(__file__).parent.parent / "options" / "iqa" / "arniqa.yml"
 SMALL = {"layers": [1, 1, 1, 1], "bottleneck": False}
@@ -66,19 +65,12 @@ def options(iterations=80):
     }
 
 
-def train(section, *more):
-    return main(["-opt", write_options("options.yml", section), *more])
-
-
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory):
     """The folder of a finished run, and its log."""
     folder = tmp_path_factory.mktemp("arniqa")
     write_kadid(folder / "kadid")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.chdir(folder)
-        assert train(options()) == 0
-    return folder, "".join(path.read_text() for path in (folder / "experiments/toy").glob("*.log"))
+    return finished_run(folder, options())
 
 
 # --- Parts ------------------------------------------------------------------------------------------------------------
@@ -132,7 +124,7 @@ def test_a_sample_holds_two_pictures_with_one_chain(tmp_path):
 
 
 def test_the_loss_falls(trained):
-    losses = np.array([float(value) for value in re.findall(r"l_contrast: (\S+)", trained[1])])
+    losses = losses_of(trained[1], "l_contrast")
     assert len(losses) == 80 and losses[-10:].mean() < losses[:10].mean() - 0.3
     # To tell full from half scale is easy and brings the loss to chance within a scale, log(2 N - 1): it must go below.
     assert losses[-10:].mean() < math.log(2 * BATCH - 1) - 0.1
@@ -148,7 +140,7 @@ def test_partners_are_found_beyond_chance(trained):
     objective = ARNIQAObjective(ARNIQANetwork(**SMALL, projection=32), ARNIQAOptions(type="arniqa")).eval()
     with torch.no_grad():
         untrained = objective.validate({"image": data[index]["image"][None]} for index in range(60))["rank"]
-    rank = float(re.findall(r"# rank: (\S+)", trained[1])[-1])
+    rank = losses_of(trained[1], "# rank")[-1]
     assert rank > max(0.5, untrained) + 2.33 * 0.2887 / 60**0.5
 
 
@@ -178,13 +170,7 @@ def test_the_published_files_are_the_metric(trained, monkeypatch):
 def test_a_resumed_run_is_the_uninterrupted_one(trained, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     write_kadid(tmp_path / "kadid")
-    whole, resumed = trained[0] / "experiments/toy", tmp_path / "experiments/toy"
-    for file in ("models/net_g_40.pth", "training_states/40.state"):
-        (resumed / file).parent.mkdir(parents=True, exist_ok=True)
-        (resumed / file).write_bytes((whole / file).read_bytes())
-    assert train(options(), "--auto_resume") == 0
-    for file in ("models/net_g_80.pth", "training_states/80.state", "weights/regressor_kadid10k.pth"):
-        assert not list(differences(read_tensor_file(whole / file), read_tensor_file(resumed / file)))
+    assert resume(trained[0], options(), stored=40, extra=["weights/regressor_kadid10k.pth"]) == []
 
 
 def test_what_is_wrong_is_said_before_training(tmp_path, monkeypatch, capsys):

@@ -17,11 +17,10 @@ from iqa_sr.objectives.frozen_features import FrozenFeatures
 from iqa_sr.options import OptionError
 from iqa_sr.tensor_files import read_tensor_file
 from iqa_sr.train_command import main
-from iqa_sr.verify_resume import differences
 from tests.aigc_data import write_agiqa
-from tests.fixture_data import write_options
 from tests.synthetic.augmentiq import TEXT_WIDTH
 from tests.tiny_blip import tiny_blip, write_text_encoder
+from tests.toy_runs import resume, train
 
 RECIPE = Path(__file__).parent.parent / "options" / "iqa" / "augmentiq.yml"
 ENCODERS = AUGMENTIQ_INFO.weights[:2]
@@ -55,12 +54,8 @@ def options(iterations=60, text_encoder=None, **objective):
             "objective": {"type": "augmentiq", "text_encoder": text_encoder, **objective},
         },
         "val": {"val_freq": iterations // 2},
-        "logger": {"print_freq": 1, "save_checkpoint_freq": iterations},
+        "logger": {"print_freq": 1, "save_checkpoint_freq": iterations // 2},
     }
-
-
-def train(section, *more):
-    return main(["-opt", write_options("options.yml", section), *more])
 
 
 @pytest.fixture(scope="module")
@@ -176,29 +171,10 @@ def test_both_validation_sets_are_measured(trained):
         assert figure in shown
 
 
-def test_an_interrupted_run_goes_on_bit_by_bit(weights, text_encoder, tmp_path, monkeypatch):
+def test_a_resumed_run_is_the_uninterrupted_one(trained, weights, text_encoder, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    write_agiqa(tmp_path / "agiqa", prompts=4)
-    section = options(6, str(text_encoder))
-    section["datasets"]["train"]["batch_size_per_gpu"] = 5
-    section["logger"]["save_checkpoint_freq"] = 2
-    assert train(section) == 0
-    whole = results(6)
-    for number in (4, 6):
-        for path in Path("experiments/toy").rglob(f"*{number}.*"):
-            if path.suffix in (".pth", ".state"):
-                path.unlink()
-    torch.manual_seed(1234)
-    assert train(section, "--auto_resume") == 0
-    assert list(differences(whole, results(6))) == []
-
-
-def results(iteration):
-    root = Path("experiments/toy")
-    return [
-        read_tensor_file(root / name)
-        for name in (f"models/net_g_{iteration}.pth", f"training_states/{iteration}.state")
-    ]
+    write_agiqa(tmp_path / "agiqa")
+    assert resume(trained[0], options(text_encoder=str(text_encoder)), stored=30) == []
 
 
 @pytest.mark.parametrize("texts", [True, False])

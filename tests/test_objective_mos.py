@@ -1,6 +1,5 @@
 """The objective mos end to end, at toy size: learning from opinion scores, and what comes of it."""
 
-import re
 from pathlib import Path
 
 import numpy as np
@@ -16,9 +15,9 @@ from iqa_sr.metrics import create_metric
 from iqa_sr.options import OptionError
 from iqa_sr.tensor_files import read_tensor_file
 from iqa_sr.train_command import main
-from iqa_sr.verify_resume import differences
 from tests.fixture_data import write_options
 from tests.opinion_data import write_kadid
+from tests.toy_runs import finished_run, losses_of, resume, train
 
 RECIPE = Path(__file__).parent.parent / "options" / "iqa" / "mos.yml"
 
@@ -47,12 +46,8 @@ def options(iterations=80, **objective):
             "objective": {"type": "mos", **objective},
         },
         "val": {"val_freq": iterations},
-        "logger": {"print_freq": 1, "save_checkpoint_freq": iterations},
+        "logger": {"print_freq": 1, "save_checkpoint_freq": iterations // 2},
     }
-
-
-def train(section, *more):
-    return main(["-opt", write_options("options.yml", section), *more])
 
 
 def held_out():
@@ -67,16 +62,12 @@ def trained(tmp_path_factory):
     """The folder of a finished run, and its log."""
     folder = tmp_path_factory.mktemp("mos")
     write_kadid(folder / "kadid")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.chdir(folder)
-        assert train(options()) == 0
-    return folder, "".join(path.read_text() for path in (folder / "experiments/toy").glob("*.log"))
+    return finished_run(folder, options())
 
 
 def test_the_loss_falls(trained):
     _, log = trained
-    each = [re.findall(rf"l_{name}: (\S+)", log) for name in ("mse", "plcc", "rank")]
-    losses = np.array(each, dtype=float).sum(0)
+    losses = sum(losses_of(log, name) for name in ("l_mse", "l_plcc", "l_rank"))
     assert len(losses) == 80 and np.mean(losses[-10:]) < 0.5 * np.mean(losses[:5])
 
 
@@ -123,27 +114,10 @@ def test_both_validation_sets_are_measured(trained):
         assert name in log
 
 
-def test_an_interrupted_run_goes_on_bit_by_bit(tmp_path, monkeypatch):
+def test_a_resumed_run_is_the_uninterrupted_one(trained, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    write_kadid(tmp_path / "kadid", contents=4)
-    section = options(6)
-    section["logger"]["save_checkpoint_freq"] = 3
-    assert train(section) == 0
-    whole = results(6)
-    for path in Path("experiments/toy").rglob("*6.*"):
-        if path.suffix in (".pth", ".state"):
-            path.unlink()
-    torch.manual_seed(1234)
-    assert train(section, "--auto_resume") == 0
-    assert list(differences(whole, results(6))) == []
-
-
-def results(iteration):
-    root = Path("experiments/toy")
-    return [
-        read_tensor_file(root / name)
-        for name in (f"models/net_g_{iteration}.pth", f"training_states/{iteration}.state")
-    ]
+    write_kadid(tmp_path / "kadid")
+    assert resume(trained[0], options(), stored=40, extra=["weights/rankiqa_own.safetensors"]) == []
 
 
 def test_the_recipe_can_be_run(tmp_path, monkeypatch, capsys):

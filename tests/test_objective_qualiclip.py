@@ -1,7 +1,6 @@
 """QualiCLIP's training end to end at toy size: order by prompts, the published file, resume, what CLIP gives it."""
 
 import math
-import re
 from pathlib import Path
 
 import numpy as np
@@ -16,10 +15,10 @@ from iqa_sr.objectives.qualiclip import QualiCLIPObjective, QualiCLIPOptions
 from iqa_sr.objectives.qualiclip_network import TrainableQualiCLIP, write_qualiclip
 from iqa_sr.tensor_files import read_tensor_file
 from iqa_sr.train_command import main
-from iqa_sr.verify_resume import differences
 from iqa_sr.weights import read_weights
-from tests.fixture_data import picture, save, write_options
+from tests.fixture_data import picture, save
 from tests.golden_images import golden
+from tests.toy_runs import finished_run, losses_of, resume, train
 
 RECIPE = Path(__file__).parent.parent / "options" / "iqa" / "qualiclip.yml"
 SMALL = {"clip": "none", "layers": [1, 1, 1, 1], "width": 16, "embed_dim": 32}
@@ -60,18 +59,10 @@ def options(iterations=40):
     }
 
 
-def train(section, *more):
-    return main(["-opt", write_options("options.yml", section), *more])
-
-
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory):
     """The folder of a finished run, and its log."""
-    folder = tmp_path_factory.mktemp("qualiclip")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.chdir(folder)
-        assert train(options()) == 0
-    return folder, "".join(path.read_text() for path in (folder / "experiments/toy").glob("*.log"))
+    return finished_run(tmp_path_factory.mktemp("qualiclip"), options())
 
 
 def test_order_loss_is_the_mean_hinge_over_all_pairs():
@@ -132,17 +123,14 @@ def test_openais_clip_and_its_features_of_the_prompts(synthetic, tmp_path, monke
 
 
 def test_the_losses_fall(trained):
-    each = [
-        [float(value) for value in re.findall(rf"l_{name}: (\S+)", trained[1])] for name in ("rank_good", "rank_bad")
-    ]
-    losses = np.array(each).sum(0)
+    losses = losses_of(trained[1], "l_rank_good") + losses_of(trained[1], "l_rank_bad")
     assert len(losses) == 40 and losses[-8:].mean() < 0.7 * losses[:8].mean()
 
 
 def test_unseen_pictures_are_ranked_beyond_chance(trained):
     """Under chance each place's order of 15 pairs is right in half; by Hoeffding the mean over 40 places exceeds
     0.5 + sqrt(ln(1 / p) / 80) with probability p."""
-    ordered = float(re.findall(r"# ordered: (\S+)", trained[1])[-1])
+    ordered = losses_of(trained[1], "# ordered")[-1]
     assert ordered > 0.5 + math.sqrt(math.log(1 / 0.01) / 80)
 
 
@@ -159,13 +147,7 @@ def test_the_published_file_is_the_metric(trained, monkeypatch):
 
 def test_a_resumed_run_is_the_uninterrupted_one(trained, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    whole, resumed = trained[0] / "experiments/toy", tmp_path / "experiments/toy"
-    for file in ("models/net_g_20.pth", "training_states/20.state"):
-        (resumed / file).parent.mkdir(parents=True, exist_ok=True)
-        (resumed / file).write_bytes((whole / file).read_bytes())
-    assert train(options(), "--auto_resume") == 0
-    for file in ("models/net_g_40.pth", "training_states/40.state", "weights/qualiclip.pth"):
-        assert not list(differences(read_tensor_file(whole / file), read_tensor_file(resumed / file)))
+    assert resume(trained[0], options(), stored=20, extra=["weights/qualiclip.pth"]) == []
 
 
 def test_a_missing_clip_is_said_before_training(tmp_path, monkeypatch, capsys):

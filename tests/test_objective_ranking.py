@@ -2,7 +2,6 @@
 
 import copy
 import math
-import re
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +17,8 @@ from iqa_sr.objectives.ranking import RankingObjective, RankingOptions, sign_asc
 from iqa_sr.tensor_files import read_tensor_file
 from iqa_sr.train_command import main
 from iqa_sr.verify_resume import differences
-from tests.fixture_data import picture, save, write_options
+from tests.fixture_data import picture, save
+from tests.toy_runs import finished_run, losses_of, resume, train
 
 RECIPE = Path(__file__).parent.parent / "options" / "iqa" / "rankiqa_lite.yml"
 KINDS = ["gaussian-noise", "checkerboard", "impulse-noise"]
@@ -71,18 +71,10 @@ def options(iterations=60, **changes):
     }
 
 
-def train(section, *more):
-    return main(["-opt", write_options("options.yml", section), *more])
-
-
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory):
     """The folder of a finished run, and its log."""
-    folder = tmp_path_factory.mktemp("ranking")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.chdir(folder)
-        assert train(options()) == 0
-    return folder, "".join(path.read_text() for path in (folder / "experiments/toy").glob("*.log"))
+    return finished_run(tmp_path_factory.mktemp("ranking"), options())
 
 
 # --- Losses -----------------------------------------------------------------------------------------------------------
@@ -157,24 +149,20 @@ def test_rounds_attack_the_network_as_it_was():
 # --- End to end -------------------------------------------------------------------------------------------------------
 
 
-def losses_of(log, name):
-    return np.array([float(value) for value in re.findall(rf"l_{name}: (\S+)", log)])
-
-
 def test_the_loss_falls(trained):
-    losses = losses_of(trained[1], "rank")
+    losses = losses_of(trained[1], "l_rank")
     assert len(losses) == 60 and losses[-10:].mean() < 0.7 * losses[:10].mean()
 
 
 def test_attacks_begin_with_the_first_round(trained):
-    losses = losses_of(trained[1], "attack")
+    losses = losses_of(trained[1], "l_attack")
     assert (losses[:20] == 0).all() and losses[20] > 0
 
 
 def test_unseen_pictures_are_ranked_beyond_chance(trained):
     """Under chance each place's order of 15 pairs is right in half: its share has deviation below 1/2, so by Hoeffding
     the mean over 36 places exceeds 0.5 + sqrt(ln(1 / p) / 72) with probability p."""
-    ordered = float(re.findall(r"# ordered: (\S+)", trained[1])[-1])
+    ordered = losses_of(trained[1], "# ordered")[-1]
     assert ordered > 0.5 + math.sqrt(math.log(1 / 0.01) / 72)
 
 
@@ -196,13 +184,7 @@ def test_the_checkpoint_is_the_metric_rankiqa_own(trained, monkeypatch):
 def test_a_resumed_run_is_the_uninterrupted_one(trained, tmp_path, monkeypatch):
     """Interrupted at iteration 30, in the middle of a round."""
     monkeypatch.chdir(tmp_path)
-    whole, states = trained[0] / "experiments/toy", tmp_path / "experiments/toy"
-    for file in ("models/net_g_30.pth", "training_states/30.state"):
-        (states / file).parent.mkdir(parents=True, exist_ok=True)
-        (states / file).write_bytes((whole / file).read_bytes())
-    assert train(options(), "--auto_resume") == 0
-    for file in ("models/net_g_60.pth", "training_states/60.state"):
-        assert not list(differences(read_tensor_file(whole / file), read_tensor_file(states / file)))
+    assert resume(trained[0], options(), stored=30) == []
 
 
 # --- Data and options -------------------------------------------------------------------------------------------------
