@@ -18,6 +18,7 @@ import torch
 import torchvision
 from torch import Tensor, nn
 
+from iqa_sr import distributed
 from iqa_sr.tensor_files import load_state, read_tensor_file, select_state_dict, write_tensor_file
 from iqa_sr.weights import find_weights
 
@@ -256,8 +257,9 @@ def _model_ema(self: Any, decay: float = 0.999) -> None:
 
 
 def _accommodate_devices() -> None:
-    """DDP asks for a CUDA device, and its buffer broadcast gets out of step when rank 0 alone validates. SwinIR gives
-    a tensor with channels-last strides, on which VGGStyleDiscriminator's `view` fails."""
+    """DDP asks for a CUDA device, and its buffer broadcast gets out of step when rank 0 alone validates; without it
+    DDP leaves each process with buffers of its own from the start. SwinIR gives a tensor with channels-last strides,
+    on which VGGStyleDiscriminator's `view` fails."""
     BaseModel.model_to_device = _model_to_device
     swinir = basicsr.archs.swinir_arch.SwinIR
     forward = swinir.forward
@@ -273,6 +275,7 @@ def _model_to_device(self: Any, net: nn.Module) -> nn.Module:
     """The network on its device, wrapped for several processes (DDP) or for several GPUs of one (DataParallel)."""
     net = net.to(self.device)
     if self.opt["dist"]:
+        distributed.share_buffers(net)  # spectral norms begin at random, and weigh all that is computed
         return nn.parallel.DistributedDataParallel(
             net,
             device_ids=[torch.cuda.current_device()] if self.device.type == "cuda" else None,

@@ -1,8 +1,10 @@
 """What the command that checks data prints and returns."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
+from iqa_sr.data.problems import DataError
 from iqa_sr.options import OptionError, apply_overrides, read_option_file, read_section
 
 __all__ = ["check_option_file"]
@@ -49,21 +51,38 @@ def _check_groups(option_file: str, options: Mapping[str, Any]) -> int:
 
 
 def _check_quality_data(options: Mapping[str, Any]) -> int:
-    """The data sets of quality networks find what is wrong when they are made."""
+    """The data sets of quality networks find what is wrong when they are made; objectives may read data, too."""
     from iqa_sr import plugin
     from iqa_sr.basicsr_api import build_dataset
-    from iqa_sr.data.problems import DataError
+    from iqa_sr.data.leakage import check_together
+    from iqa_sr.objectives import read_objective
     from iqa_sr.run_checks import check_options
     from iqa_sr.train_options import complete_options
 
     plugin.register()
-    opt = complete_options(options, rank=0, world_size=1, cuda_devices=0)
+    # Data are read on the CPU, also where the option file asks for GPUs that this machine does not have.
+    opt = complete_options({**options, "num_gpu": 0}, rank=0, world_size=1, cuda_devices=0)
     check_options(opt)
-    fine = True
+    objective, settings = read_objective(opt["train"]["objective"])
+    built: dict[str, Any] = {}
+    errors: list[DataError] = []
     for key, section in opt["datasets"].items():
-        try:
-            print(f"datasets:{key}: nothing is wrong; {len(build_dataset(section))} samples")
-        except DataError as error:
-            print(error)
-            fine = False
-    return 0 if fine else 1
+        with _printed(errors):
+            built[key] = build_dataset(section)
+            print(f"datasets:{key}: nothing is wrong; {len(built[key])} samples")
+    with _printed(errors):
+        for where, samples in objective.check_data(settings).items():
+            print(f"{where}: nothing is wrong; {samples} samples")
+    with _printed(errors):
+        check_together(built)
+    return 1 if errors else 0
+
+
+@contextmanager
+def _printed(errors: list[DataError]) -> Iterator[None]:
+    """Print and keep a DataError from inside."""
+    try:
+        yield
+    except DataError as error:
+        print(error)
+        errors.append(error)

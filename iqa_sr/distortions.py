@@ -36,7 +36,7 @@ KINDS: dict[str, Kind] = {
 }
 
 
-def distort(picture: Tensor, kind: str, level: float, seed: int) -> Tensor:
+def distort(picture: Tensor, kind: str, level: float, seed: int, noise_seed: int | None = None) -> Tensor:
     """A picture spoilt in one way.
 
     Args:
@@ -45,6 +45,8 @@ def distort(picture: Tensor, kind: str, level: float, seed: int) -> Tensor:
         level: In [0, 5]; 0 leaves the picture as it is, 1 is just visible on a photograph, 5 unpleasant.
         seed: Of everything else that is random: direction, phase, the noise itself. With the same seed a higher level
             spoils a picture in the same way, only more.
+        noise_seed: If given, the realisation comes from it: noise, and where a pattern or JPEG's grid of blocks
+            begins. The parameters stay those of `seed`.
 
     Returns:
         The same shape, in [0, 1], whole multiples of 1/255.
@@ -58,13 +60,13 @@ def distort(picture: Tensor, kind: str, level: float, seed: int) -> Tensor:
         raise ValueError(f"distortion {kind}: expected a level in [0, {LEVELS}], got {level}")
     if level == 0:
         return picture
-    spoilt = KINDS[kind].function(picture, level / LEVELS, ParameterDraw(seed))
+    spoilt = KINDS[kind].function(picture, level / LEVELS, ParameterDraw(seed, noise_seed))
     return torch.round(spoilt.clamp(0, 1) * 255) / 255
 
 
 @dataclass(frozen=True)
 class Step:
-    """One distortion of a chain; the arguments of `distort`."""
+    """One distortion of a chain; arguments of `distort`."""
 
     kind: str
     level: float
@@ -101,8 +103,20 @@ def draw_chain(
     return tuple(steps)
 
 
-def apply_chain(picture: Tensor, chain: Sequence[Step]) -> Tensor:
-    """A picture `(3, H, W)` spoilt in several ways, one after the other."""
+def apply_chain(picture: Tensor, chain: Sequence[Step], noise_seed: int | None = None) -> Tensor:
+    """A picture spoilt in several ways, one after the other.
+
+    Args:
+        picture: `(3, H, W)` as for `distort`.
+        chain: The steps.
+        noise_seed: If given, the realisation of every step comes from it, as in `distort`: with other seeds pictures
+            are spoilt alike, each with noise of its own.
+
+    Returns:
+        The same shape.
+    """
+    realisation = None if noise_seed is None else ParameterDraw(noise_seed)
     for step in chain:
-        picture = distort(picture, step.kind, step.level, step.seed)
+        own = None if realisation is None else realisation.seed()
+        picture = distort(picture, step.kind, step.level, step.seed, own)
     return picture

@@ -7,8 +7,9 @@ from typing import Any
 
 import torch
 import torch.distributed as dist
+from torch import nn
 
-__all__ = ["any_process", "barrier", "gather_objects", "start_processes", "stop_processes"]
+__all__ = ["any_process", "barrier", "gather_objects", "share_buffers", "start_processes", "stop_processes"]
 
 
 def start_processes(launcher: str = "none") -> tuple[int, int]:
@@ -62,6 +63,15 @@ def barrier() -> None:
     """Wait until every process is here."""
     if dist.is_initialized():
         dist.barrier()
+
+
+def share_buffers(network: nn.Module) -> None:
+    """Give every process the first one's buffers; all processes must call it."""
+    if dist.is_initialized():
+        for buffer in network.buffers():
+            content = buffer.contiguous()
+            dist.broadcast(content, src=0)
+            buffer.copy_(content)
 
 
 def gather_objects(mine: Any) -> list[Any]:

@@ -11,6 +11,7 @@ import yaml
 
 from iqa_sr import distributed, random_state
 from iqa_sr.basicsr_api import get_root_logger
+from iqa_sr.command_errors import TrainingStopped
 from iqa_sr.metrics import metric_spec
 from iqa_sr.models.validation import BASELINE
 from iqa_sr.run_log import log_to_file, open_tensorboard
@@ -86,13 +87,22 @@ class Experiment:
         """Score the validation sets on the first process, keep the scores and the best checkpoints.
 
         The generators of the run are left as they were: a validation changes nothing in the training.
+
+        Raises:
+            TrainingStopped: On the other processes, if the first one failed.
+            What validating finds wrong, on the first process.
         """
+        failure: BaseException | None = None
         if self.first:
-            with random_state.preserved():
-                for number, loader in enumerate(loaders):
-                    self._validate(model, loader, iteration, leading=number == 0)
-            self.table.write(self.scores_file)
-        distributed.barrier()
+            try:
+                with random_state.preserved():
+                    for number, loader in enumerate(loaders):
+                        self._validate(model, loader, iteration, leading=number == 0)
+                self.table.write(self.scores_file)
+            except BaseException as error:  # the others wait here: they hear of it before this process goes on
+                failure = error
+        if distributed.any_process(failure is not None, model.device):
+            raise failure or TrainingStopped("the validation failed on the first process, which says why")
 
     def _validate(self, model: Any, loader: Any, iteration: int, leading: bool) -> None:
         for stale in ("lq", "gt", "output"):  # BasicSR would compare the first picture with the last training batch

@@ -2,6 +2,7 @@
 
 import inspect
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from pydantic import Field
@@ -108,13 +109,16 @@ def _check_networks(opt: Mapping[str, Any]) -> None:
 
 
 def _check_quality(opt: Mapping[str, Any]) -> None:
-    objective, _ = read_objective(read_quality_section(opt["train"]).objective)
+    objective, options = read_objective(read_quality_section(opt["train"]).objective)
     name = opt["train"]["objective"]["type"]
     if opt["network_g"]["type"] != objective.network_type:
         raise OptionError(
             f"network_g:type: the objective {name} trains {objective.network_type}, got {opt['network_g']['type']}"
         )
     _check_networks(opt)
+    start = objective.needed_start(options)
+    if start is not None and not _has_start(opt):
+        raise OptionError(f"path:pretrain_network_g: expected {start}, with which {name} begins here, got nothing")
     for key, section in opt["datasets"].items():
         if section["type"] not in objective.dataset_types:
             raise OptionError(
@@ -123,11 +127,15 @@ def _check_quality(opt: Mapping[str, Any]) -> None:
             )
         dataset = DATASET_REGISTRY.get(section["type"])
         read_section(dataset.Options, section, f"datasets:{key}")
-    for dataset in {DATASET_REGISTRY.get(section["type"]) for section in opt["datasets"].values()}:
-        if hasattr(dataset, "check_together"):
-            dataset.check_together({k: s for k, s in opt["datasets"].items() if s["type"] == dataset.__name__})
     if opt.get("val") is not None:
         read_section(QualityValSection, opt["val"], "val")
+
+
+def _has_start(opt: Mapping[str, Any]) -> bool:
+    """Whether the run begins with a trained network."""
+    path = opt["path"]
+    resumed = opt.get("auto_resume") and any(Path(path["training_states"]).glob("*.state"))
+    return bool(path.get("pretrain_network_g") or path.get("resume_state") or resumed)
 
 
 def _check_ours(opt: Mapping[str, Any]) -> None:

@@ -186,14 +186,20 @@ def _add_run(opt: dict[str, Any], rank: int, world_size: int, cuda_devices: int)
     if not isinstance(opt["name"], str) or not opt["name"] or {"/", "\\"} & set(opt["name"]):
         raise OptionError(f"name: expected a folder name, got {opt['name']!r}")
     opt.update(is_train=True, dist=world_size > 1, rank=rank, world_size=world_size, root_path=os.getcwd())
+    one_device = opt["dist"] or opt["model_type"] == "QualityModel"  # DataParallel cannot join losses that are scalars
     wanted = opt.setdefault("num_gpu", "auto")
     if wanted == "auto":
-        opt["num_gpu"] = min(cuda_devices, 1) if opt["dist"] else cuda_devices
+        opt["num_gpu"] = min(cuda_devices, 1) if one_device else cuda_devices
     elif not isinstance(wanted, int) or wanted < 0:
         raise OptionError(f"num_gpu: expected auto or a number, got {wanted!r}")
     elif wanted > cuda_devices:
         raise OptionError(
             f"num_gpu: {wanted} asked for, {cuda_devices} found; on a machine without CUDA set num_gpu to 0 or auto"
+        )
+    elif wanted > 1 and one_device and not opt["dist"]:
+        raise OptionError(
+            f"num_gpu: expected auto, 0 or 1 for a QualityModel, got {wanted}; with several GPUs, a process each:\n"
+            f"torchrun --nproc_per_node={wanted} train_sr.py -opt ..."
         )
     if opt.get("manual_seed") is None:
         opt["manual_seed"] = random.randint(1, 10000)

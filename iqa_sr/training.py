@@ -13,6 +13,7 @@ import torch
 
 from iqa_sr import distributed, random_state
 from iqa_sr.basicsr_api import build_dataset, build_model, get_root_logger
+from iqa_sr.data.leakage import check_together
 from iqa_sr.data_order import Place, build_train_loader, build_val_loader
 from iqa_sr.experiment import Experiment
 from iqa_sr.run_log import ProgressLog
@@ -61,8 +62,10 @@ def build_run(opt: dict[str, Any]) -> Run:
     torch.backends.cudnn.benchmark = True
     random_state.seed_everything(opt["manual_seed"] + opt["rank"])
     train_set = build_dataset(opt["datasets"]["train"])
+    sections = opt["datasets"].items()
+    val_sets = {key: build_dataset(section) for key, section in sections if key.split("_")[0] == "val"}
+    check_together({"train": train_set, **val_sets})
     loader, order = build_train_loader(train_set, opt)
-    val_sets = [build_dataset(section) for key, section in opt["datasets"].items() if key.split("_")[0] == "val"]
     mode = opt["datasets"]["train"].get("prefetch_mode")
     if mode is not None:
         get_root_logger().info(f"prefetch_mode {mode} is not used: the loader's workers prefetch already.")
@@ -75,7 +78,7 @@ def build_run(opt: dict[str, Any]) -> Run:
         f"{len(train_set)} training samples, {place.batches_per_epoch} iterations an epoch, "
         f"{epochs} epochs, {opt['train']['total_iter']} iterations."
     )
-    return Run(model, place, [build_val_loader(val_set) for val_set in val_sets])
+    return Run(model, place, [build_val_loader(val_set) for val_set in val_sets.values()])
 
 
 def train(opt: dict[str, Any], experiment: Experiment, state: dict[str, Any] | None = None) -> int:
@@ -161,3 +164,4 @@ def _keep(opt: dict[str, Any], run: Run, experiment: Experiment, iteration: int,
         if due_save or (stop and not last):
             get_root_logger().info(f"Saving networks and training state of iteration {iteration}.")
             run.model.save(run.place.epoch, iteration)
+            distributed.barrier()  # torchrun ends all processes when one fails: not before the files are whole

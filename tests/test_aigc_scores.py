@@ -6,8 +6,10 @@ import numpy as np
 import pytest
 
 from iqa_sr.data.aigc_dataset import AIGCDataset
-from iqa_sr.data.aigc_scores import read_ratings, split_ratings
+from iqa_sr.data.aigc_scores import read_ratings
+from iqa_sr.data.leakage import check_together
 from iqa_sr.data.problems import DataError
+from iqa_sr.data.splits import split_by_content
 from iqa_sr.options import OptionError
 from tests.aigc_data import write_agiqa, write_agiqa_lines, write_aigciqa
 from tests.fixture_data import picture, save
@@ -190,7 +192,7 @@ def _refused(root, part):
         dataset(root, split=part)
     except DataError as error:
         assert "1 single rating level" in str(error)
-        assert "quality is the same for all 10 pictures of this split" in str(error)
+        assert f"quality is the same for all 10 pictures of the part {part}" in str(error)
         return True
     return False
 
@@ -215,13 +217,13 @@ def test_wrong_options(tmp_path, change, expected):
 def test_no_prompt_is_in_two_splits_and_the_split_is_the_seeds(tmp_path):
     rows = [f"{n}.jpg,{'A  Cat' if n % 3 else 'a cat'} number {n % 20},,,,{n % 5},0,{n % 4},0" for n in range(80)]
     ratings = read_ratings("agiqa3k", write_agiqa_lines(tmp_path, rows))
-    splits = split_ratings(ratings, 1)
+    splits = split_by_content(ratings, 1)
     prompts = {name: {rating.content for rating in part} for name, part in splits.items()}
     assert [len(prompts[name]) for name in ("train", "val", "test")] == [14, 2, 4]
     assert len(set.union(*prompts.values())) == 20 and sum(map(len, splits.values())) == 80
-    again = split_ratings(reversed(ratings), 1)
+    again = split_by_content(reversed(ratings), 1)
     assert all(set(map(id, again[name])) == set(map(id, part)) for name, part in splits.items())
-    assert split_ratings(ratings, 2) != splits
+    assert split_by_content(ratings, 2) != splits
 
 
 def test_samples_are_names_and_numbers(tmp_path):
@@ -234,6 +236,14 @@ def test_samples_are_names_and_numbers(tmp_path):
     sample = parts["val"][0]
     assert sorted(sample) == ["alignment", "path", "prompt", "quality"]
     assert sample["path"].startswith(str(root / "image")) and 0 <= sample["quality"] <= 1
+
+
+def test_prompts_of_training_in_validation_are_refused(tmp_path):
+    root = write_agiqa(tmp_path, size=32)
+    training = dataset(root)
+    check_together({"train": training, "val": dataset(root, phase="val")})
+    with pytest.raises(DataError, match="10 problems: 10 of the 14 contents of datasets:val are in datasets:train"):
+        check_together({"train": training, "val": dataset(root, phase="val", split="all")})
 
 
 def test_the_quality_head_can_learn_authenticity(tmp_path):

@@ -10,11 +10,16 @@ import torch
 from torch import nn
 
 from iqa_sr import basicsr_api, plugin
+from iqa_sr.command_errors import TrainingStopped
+from iqa_sr.models.nonfinite import NonFiniteGuard
+from iqa_sr.models.optimizer_step import OptimizerStep
 from iqa_sr.models.sampler_statistics import SamplerStatistics
 from iqa_sr.models.validation import calculate_iqa
+from iqa_sr.options import OptionError
 from iqa_sr.score_table import ScoreTable
 from iqa_sr.tensor_files import read_tensor_file
 from iqa_sr.train_command import main
+from iqa_sr.train_options import complete_options
 from tests.fixture_data import picture, save, training_options, write_groups, write_labels, write_options
 
 
@@ -113,6 +118,34 @@ def test_the_generator_waits_for_the_discriminator_as_in_basicsr(run_folder):
         for name in ("idle", "zero")
     )
     assert torch.equal(idle, zero), "three iterations of the discriminator alone leave the generator as it began"
+
+
+# --- Steps that are not finite ----------------------------------------------------------------------------------------
+
+
+def test_fp16_skips_while_it_looks_for_a_scale_and_then_counts():
+    """Gradients that are infinite at every scale end the run; those of a scale that is too large do not."""
+    network = nn.Linear(1, 1, bias=False)
+    scaler = torch.amp.GradScaler("cpu", init_scale=4.0)
+    guard = NonFiniteGuard(limit=2)
+    optimizer = torch.optim.SGD(network.parameters(), lr=0.1)
+    step = OptimizerStep(optimizer, network, "net_g", scaler, None, guard)
+
+    def take(factor):
+        optimizer.zero_grad()
+        scaler.scale(network.weight.sum() * factor).backward()
+        return step(1, ["a.png"])
+
+    start = network.weight.item()
+    assert take(1.0) and network.weight.item() == pytest.approx(start - 0.1)
+    assert [(take(math.inf), guard.in_a_row, scaler.get_scale()) for _ in range(3)] == [
+        (False, 0, 2.0),
+        (False, 0, 1.0),
+        (False, 1, 0.5),
+    ]
+    assert take(1.0) and network.weight.item() == pytest.approx(start - 0.2)
+    with pytest.raises(TrainingStopped, match="the gradient of net_g is inf; files of the batch: a.png"):
+        take(math.inf)
 
 
 # --- Validation -------------------------------------------------------------------------------------------------------
@@ -214,6 +247,15 @@ def test_tensor2img_leaves_its_argument_alone():
     tensor = torch.full((1, 3, 2, 2), 1.5)
     sr_model.tensor2img([tensor])
     assert tensor.max() == 1.5
+
+
+def test_a_quality_network_learns_on_one_gpu_of_a_process():
+    options = {"model_type": "QualityModel", "train": {"total_iter": 1}}
+    found = complete_options({**training_options(), **options, "num_gpu": "auto"}, 0, 1, cuda_devices=4)
+    assert found["num_gpu"] == 1
+    assert complete_options({**training_options(), "num_gpu": "auto"}, 0, 1, cuda_devices=4)["num_gpu"] == 4
+    with pytest.raises(OptionError, match="num_gpu: expected auto, 0 or 1 .* got 2(.|\n)*torchrun --nproc_per_node=2"):
+        complete_options({**training_options(), **options, "num_gpu": 2}, 0, 1, cuda_devices=4)
 
 
 def test_registering_twice_changes_nothing():

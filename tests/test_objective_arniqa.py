@@ -8,9 +8,12 @@ import pytest
 import torch
 from scipy import stats
 
+from iqa_sr import cli
 from iqa_sr.archs.arniqa_arch import ARNIQANetwork
 from iqa_sr.data.chain_dataset import ChainDataset
-from iqa_sr.data.opinion_scores import read_opinions, split_by_content
+from iqa_sr.data.opinion_scores import read_opinions
+from iqa_sr.data.problems import DataError
+from iqa_sr.data.splits import split_by_content
 from iqa_sr.image_io import read_image, to_tensor
 from iqa_sr.losses.contrastive_loss import contrastive_loss
 from iqa_sr.metrics import create_metric
@@ -19,8 +22,8 @@ from iqa_sr.objectives.arniqa import ARNIQAObjective, ARNIQAOptions
 from iqa_sr.ridge import fit_ridge
 from iqa_sr.tensor_files import read_tensor_file
 from iqa_sr.train_command import main
-from tests.fixture_data import picture, save
-from tests.opinion_data import write_kadid
+from tests.fixture_data import picture, save, write_options
+from tests.opinion_data import write_csv, write_kadid
 from tests.toy_runs import finished_run, losses_of, resume, train
 
 RECIPE = Path(__file__).parent.parent / "options" / "iqa" / "arniqa.yml"
@@ -133,7 +136,7 @@ def test_the_loss_falls(trained):
 def test_partners_are_found_beyond_chance(trained):
     """60 patches of unseen pictures. Under chance the share of less alike patches is uniform in [0, 1], with deviation
     0.29: the mean of 60 has 0.037 and lies above 0.5 + 2.33 * 0.037 with a probability of 0.01. Patches of a pair share
-    their very noise, which any network sees: the untrained one is to be beaten by as much."""
+    their chain, traces of which an untrained network may see, too: it is to be beaten by as much."""
     section = options()
     data = ChainDataset({**section["datasets"]["val"], "phase": "val"})
     torch.manual_seed(1)
@@ -179,10 +182,11 @@ def test_what_is_wrong_is_said_before_training(tmp_path, monkeypatch, capsys):
     save(tmp_path / "one/a.png", picture(1, 64))
     for place, value, text in (
         (("datasets", "train"), {"dataroot": "one", "procedural": 0}, "pairs of different pictures"),
-        (("datasets", "train"), {"crop": 300}, "12 of 12 generated pictures"),
+        (("datasets", "train"), {"crop": 300}, "12 of 12 pictures in procedural 12 cannot be used"),
         (("datasets", "train"), {"kinds": ["gausian-noise"]}, "did you mean gaussian-noise"),
         (("train", "objective", "regressor"), {"name": "arniqa-kadit"}, "did you mean arniqa-kadid"),
         (("train", "objective", "regressor"), {"dataroot": "nowhere"}, "nowhere"),
+        (("train", "objective", "regressor"), {"layout": "kadid"}, "did you mean kadid10k"),
         (("train", "objective", "regressor"), {"alphas": [0]}, "expected numbers above 0"),
         (("train", "objective"), {"temperature": 0}, "train:objective:temperature"),
     ):
@@ -195,6 +199,38 @@ def test_what_is_wrong_is_said_before_training(tmp_path, monkeypatch, capsys):
         error = capsys.readouterr().err
         assert text in error and len(error.strip().splitlines()) <= 8, error
     assert not Path("experiments").exists()
+
+
+def regressor(folder, **changes):
+    """An objective with a regressor for opinions of a file of one's own."""
+    section = {"name": "arniqa-kadid", "layout": "csv", "dataroot": str(folder), "score_range": [0, 10], **changes}
+    network = ARNIQANetwork(**SMALL, projection=32)
+    return ARNIQAObjective(network, ARNIQAOptions(type="arniqa", regressor=section))
+
+
+def test_a_regressor_for_scores_where_lower_is_better(tmp_path):
+    write_csv(tmp_path, [f"{number}.png,{number}" for number in range(10)])
+    for better, sign in ((None, 1), (True, 1), (False, -1)):
+        parts = regressor(tmp_path, higher_is_better=better)._opinions
+        order = [sign * opinion.quality for part in parts.values() for opinion in part]
+        assert np.argsort(order).tolist() == np.argsort([o.score for part in parts.values() for o in part]).tolist()
+
+
+def test_the_regressors_pictures_and_scores_are_checked_before_training(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    lines = [f"{number}.png,{3 if number else 4}" for number in range(12)]
+    write_csv(tmp_path, lines)
+    (tmp_path / "5.png").write_bytes((tmp_path / "5.png").read_bytes()[:100])
+    with pytest.raises(DataError, match="train:objective:regressor: .*: 2 problems: 1 single .*1 unusable pictures"):
+        regressor(tmp_path)
+    write_kadid(tmp_path / "kadid")
+    command = ["check-data", "-opt", write_options("options.yml", options())]
+    assert cli.main(command) == 0
+    assert "train:objective:regressor: nothing is wrong; 100 samples" in capsys.readouterr().out
+    (tmp_path / "kadid/images/I03_01_02.png").write_bytes(b"nothing")
+    assert cli.main(command) == 1
+    shown = capsys.readouterr().out
+    assert "train:objective:regressor: kadid/dmos.csv: 1 problems: 1 unusable pictures" in shown
 
 
 def test_the_recipe_builds(tmp_path, monkeypatch):

@@ -131,6 +131,16 @@ def test_the_recipe_can_be_run(tmp_path, monkeypatch, capsys):
     )
 
 
+def test_contents_of_training_in_validation_stop_the_run_before_it_begins(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    write_kadid(tmp_path / "kadid")
+    section = options()
+    section["datasets"]["val"]["split"] = "all"
+    assert train(section) == 1
+    assert "7 of the 10 contents of datasets:val are in datasets:train" in capsys.readouterr().err
+    assert not Path("experiments").exists()
+
+
 def test_bad_data_stop_the_run_before_it_begins(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     write_kadid(tmp_path / "kadid", contents=4)
@@ -232,21 +242,15 @@ def test_coefficients_of_constant_values_are_zero():
             coefficient(rising, rising[:3])
 
 
-def test_parts_split_in_different_ways_are_refused(trained, monkeypatch, capsys):
-    monkeypatch.chdir(trained[0])
-    section = options()
-    section["datasets"]["val"]["split_seed"] = 2
-    assert train(section) == 1
-    assert "datasets:val:split_seed: expected 1 as under datasets:train, got 2" in capsys.readouterr().err
-
-
 def test_check_data_says_what_there_is(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     write_kadid(tmp_path / "kadid")
-    command = ["check-data", "-opt", write_options("options.yml", options())]
+    command = ["check-data", "-opt", write_options("options.yml", {**options(), "num_gpu": 1})]
     assert cli.main(command) == 0
     lines = [line for line in capsys.readouterr().out.splitlines() if "nothing is wrong" in line]
     assert [line.split(":")[1] for line in lines] == ["train", "val", "val_2"]
+    assert cli.main([*command, "--force_yml", "datasets:val:split=all"]) == 1
+    assert "7 of the 10 contents of datasets:val are in datasets:train" in capsys.readouterr().out
     next((tmp_path / "kadid/images").glob("*_*_*.png")).unlink()
     assert cli.main(command) == 1
     assert "missing" in capsys.readouterr().out

@@ -1,6 +1,7 @@
 """QualiCLIP's training end to end at toy size: order by prompts, the published file, resume, what CLIP gives it."""
 
 import math
+import re
 from pathlib import Path
 
 import numpy as np
@@ -8,6 +9,7 @@ import pytest
 import torch
 from torch.nn import functional as F
 
+from iqa_sr.archs.clip_resnet_arch import CLIPResNet
 from iqa_sr.losses.ranking_loss import order_loss
 from iqa_sr.metrics import create_metric
 from iqa_sr.metrics.clip_prompts import QUALICLIP_PROMPTS
@@ -162,10 +164,24 @@ def test_a_missing_clip_is_said_before_training(tmp_path, monkeypatch, capsys):
     assert "network_g:clip: expected openai or none, got 'opena'" in capsys.readouterr().err
 
 
-def test_the_recipe_builds(tmp_path, monkeypatch):
+def test_the_recipe_makes_steps_in_bf16(tmp_path, monkeypatch, capsys):
+    """The option file as it is but for its pictures, its size, and CLIP."""
+    types = []
+    forward = CLIPResNet.forward
+
+    def watched(network, image):
+        features = forward(network, image)
+        types.append(features.dtype)
+        return features
+
+    monkeypatch.setattr(CLIPResNet, "forward", watched)
     monkeypatch.chdir(tmp_path)
     save(tmp_path / "pictures/p.png", picture(1, 80))
     small = ["datasets:train:dataroot=pictures", "datasets:train:crop=32", "datasets:train:batch_size_per_gpu=1"]
-    small += ["datasets:val:procedural=1", "datasets:train:num_worker_per_gpu=0", "train:amp=none"]
+    small += ["datasets:val:procedural=1", "datasets:train:num_worker_per_gpu=0"]
     small += ["network_g:clip=none", "network_g:width=8", "network_g:embed_dim=8"]
     assert main(["-opt", str(RECIPE), "--dry-run", "--force_yml", *small]) == 0
+    assert types == [torch.bfloat16] * 2
+    shown = capsys.readouterr().err
+    losses = re.findall(r"l_(rank_good|rank_bad|agreement) ([^\s,]+)", shown)
+    assert len(losses) == 3 and all(math.isfinite(float(value)) for _, value in losses), shown

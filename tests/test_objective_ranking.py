@@ -2,6 +2,11 @@
 
 import copy
 import math
+import os
+import re
+import subprocess
+import sys
+import textwrap
 from pathlib import Path
 
 import numpy as np
@@ -11,16 +16,20 @@ import torch
 from iqa_sr.archs.rankiqa_arch import RankIQALite
 from iqa_sr.data.picture_source import PHOTOGRAPHS
 from iqa_sr.data.ranking_dataset import RankingDataset
+from iqa_sr.distortions import KINDS as ALL_KINDS
 from iqa_sr.losses.ranking_loss import agreement_loss, anchor_loss, cross_ranking_loss, ranking_loss
 from iqa_sr.metrics import create_metric
 from iqa_sr.objectives.ranking import RankingObjective, RankingOptions, sign_ascent
+from iqa_sr.options import OptionError
+from iqa_sr.parameter_draw import ParameterDraw
 from iqa_sr.tensor_files import read_tensor_file
 from iqa_sr.train_command import main
 from iqa_sr.verify_resume import differences
-from tests.fixture_data import picture, save
+from tests.fixture_data import picture, save, write_options
 from tests.toy_runs import finished_run, losses_of, resume, train
 
-RECIPE = Path(__file__).parent.parent / "options" / "iqa" / "rankiqa_lite.yml"
+ROOT = Path(__file__).parent.parent
+RECIPE = ROOT / "options" / "iqa" / "rankiqa_lite.yml"
 KINDS = ["gaussian-noise", "checkerboard", "impulse-noise"]
 
 
@@ -187,6 +196,45 @@ def test_a_resumed_run_is_the_uninterrupted_one(trained, tmp_path, monkeypatch):
     assert resume(trained[0], options(), stored=30) == []
 
 
+WORKER = """
+    import shutil
+    from pathlib import Path
+
+    from iqa_sr import distributed
+    from iqa_sr.train_command import main
+
+    found = distributed.start_processes()
+    stop = distributed.stop_processes
+    distributed.start_processes, distributed.stop_processes = lambda launcher: found, lambda: None  # one group for both
+    assert main(["-opt", "whole.yml"]) == 0
+    if found[0] == 0:
+        shutil.copytree("experiments/whole", "experiments/toy", ignore=shutil.ignore_patterns("*_8.pth", "8.state"))
+    distributed.barrier()
+    assert main(["-opt", "toy.yml", "--auto_resume"]) == 0
+    stop()
+"""
+
+
+def test_two_processes_resume_bit_by_bit_within_a_round(tmp_path, monkeypatch):
+    """Interrupted at iteration 4 of the round 3 to 6: the copy under attack must be the one that was stored, on both
+    processes, although each has batch statistics of its own."""
+    monkeypatch.chdir(tmp_path)
+    for name in ("whole", "toy"):
+        section = {**options(8, attack={"start": 3, "every": 4, "share": 0.5, "steps": 2}), "name": name, "val": None}
+        section["datasets"] = {"train": section["datasets"]["train"]}
+        write_options(f"{name}.yml", section)
+    Path("worker.py").write_text(textwrap.dedent(WORKER))
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}
+    torchrun = ["-m", "torch.distributed.run", "--nproc_per_node=2", "--master_port=0", "--standalone"]
+    command = [sys.executable, *torchrun, "worker.py"]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert "Resumed at iteration 4." in done.stderr
+    for file in ("models/net_g_8.pth", "training_states/8.state"):
+        whole, again = (read_tensor_file(Path("experiments") / name / file) for name in ("whole", "toy"))
+        assert list(differences(whole, again, file)) == []
+
+
 # --- Data and options -------------------------------------------------------------------------------------------------
 
 
@@ -225,6 +273,17 @@ def test_validation_samples_are_the_same_every_time():
     assert len(data) == 3
 
 
+def test_emphasis_chooses_the_group():
+    groups = {kind.group for kind in ALL_KINDS.values()}
+    alone = dataset(procedural=1, mixture=0.0, emphasis={group: float(group == "noise") for group in groups})
+    drawn = {ALL_KINDS[step.kind].group for seed in range(40) for step in alone._random_chain(ParameterDraw(seed))}
+    assert drawn == {"noise"}
+    with pytest.raises(OptionError, match="there is no group of degradations 'nois'; did you mean noise"):
+        dataset(procedural=1, emphasis={"nois": 2.0})
+    with pytest.raises(OptionError, match="datasets:train:emphasis leaves nothing to draw"):
+        dataset(procedural=1, emphasis=dict.fromkeys(groups, 0.0))
+
+
 def test_bad_data_and_options_stop_before_training(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     for number, side in enumerate((20, 24, 64)):
@@ -254,7 +313,10 @@ def test_bad_data_and_options_stop_before_training(tmp_path, monkeypatch, capsys
     assert not Path("experiments").exists()
 
 
-def test_the_recipe_builds(tmp_path, monkeypatch):
+def test_the_recipe_builds_and_attacks(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     small = ["datasets:train:procedural=2", "datasets:val:procedural=1", "datasets:train:batch_size_per_gpu=2"]
-    assert main(["-opt", str(RECIPE), "--dry-run", "--force_yml", *small]) == 0
+    # Attacks begin late in the recipe; without a copy to attack their loss is 0.
+    forced = [*small, "train:objective:attack:start=1"]
+    assert main(["-opt", str(RECIPE), "--dry-run", "--force_yml", *forced]) == 0
+    assert float(re.search(r"l_attack ([^,\s]+)", capsys.readouterr().err)[1]) > 0

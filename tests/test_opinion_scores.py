@@ -9,10 +9,12 @@ import openpyxl
 import pytest
 from scipy.io import savemat
 
+from iqa_sr.data.leakage import check_together
 from iqa_sr.data.opinion_dataset import OpinionDataset
 from iqa_sr.data.opinion_layouts import LAYOUTS
-from iqa_sr.data.opinion_scores import Opinion, own_splits, read_opinions, split_by_content
+from iqa_sr.data.opinion_scores import Opinion, own_splits, read_opinions
 from iqa_sr.data.problems import DataError
+from iqa_sr.data.splits import split_by_content
 from iqa_sr.options import OptionError
 from tests.fixture_data import picture, save
 from tests.opinion_data import write_blanks, write_csv, write_kadid
@@ -68,6 +70,13 @@ def test_both_lists_of_koniq10k_have_the_same_scores(tmp_path, file):
     assert rows(opinions, tmp_path) == [("1024x768/a.jpg", 75.25, "a.jpg", 0.75), ("1024x768/b.jpg", 1.0, "b.jpg", 0.0)]
     if "sets" in file:
         assert {name: len(part) for name, part in own_splits(opinions).items()} == {"train": 1, "val": 0, "test": 1}
+
+
+def test_koniq10ks_list_with_the_official_sets_goes_first(tmp_path):
+    for file, content in KONIQ.items():
+        (tmp_path / file).write_text(content)
+    write_blanks(tmp_path / "1024x768", ["a.jpg", "b.jpg"])
+    assert [opinion.split for opinion in read_opinions("koniq10k", tmp_path)] == ["train", "test"]
 
 
 def test_a_koniq10k_list_with_means_of_votes_only(tmp_path):
@@ -129,24 +138,24 @@ def test_csiq_where_lower_is_better(tmp_path, form):
     ]
 
 
-def write_live(root, scores, copies=(0,)):
-    """The two arrays of LIVE, 982 long, with scores 20, and 0 at the copies."""
+def write_live(root, scores, copies=(0,), file="dmos.mat", array="dmos"):
+    """LIVE's arrays, 982 long, with 0 at the copies, and empty files for its pictures."""
     orgs = np.zeros((1, 982), np.uint8)
     orgs[0, list(copies)] = 1
     names = np.empty((1, 982), object)
     names[0, :] = [f"{'ocean' if number % 2 else 'bikes'}.bmp" for number in range(982)]
-    savemat(root / "dmos.mat", {"dmos": scores * (1 - orgs), "orgs": orgs})
+    savemat(root / file, {array: scores * (1 - orgs), "orgs": orgs})
     savemat(root / "refnames_all.mat", {"refnames_all": names})
+    for folder, count in (("jp2k", 227), ("jpeg", 233), ("wn", 174), ("gblur", 174), ("fastfading", 174)):
+        (root / folder).mkdir(exist_ok=True)
+        for number in range(1, count + 1):
+            (root / folder / f"img{number}.bmp").touch()
 
 
 def test_live_without_the_copies_of_its_references(tmp_path):
     scores = np.full((1, 982), 20.0)
     scores[0, [1, 227, 981]] = 80, 60, 25
     write_live(tmp_path, scores, copies=[0, 981])
-    for folder, count in (("jp2k", 227), ("jpeg", 233), ("wn", 174), ("gblur", 174), ("fastfading", 174)):
-        (tmp_path / folder).mkdir()
-        for number in range(1, count + 1):
-            (tmp_path / folder / f"img{number}.bmp").touch()
     opinions = read_opinions("live", tmp_path)
     assert len(opinions) == 980
     assert rows(opinions[:1], tmp_path) == [("jp2k/img2.bmp", 80.0, "ocean", 0.2)]
@@ -155,6 +164,18 @@ def test_live_without_the_copies_of_its_references(tmp_path):
         ("jpeg/img2.bmp", 20.0, "bikes", 0.8),
     ]
     assert str(opinions[-1].path.relative_to(tmp_path)) == "fastfading/img173.bmp"
+
+
+def test_realigned_scores_of_live_go_first_in_a_range_of_their_own(tmp_path):
+    """The ends that occur lie outside the range of the other file."""
+    scores = np.full((1, 982), 50.0)
+    scores[0, [1, 2]] = -2.6, 111.8
+    write_live(tmp_path, np.arange(982.0)[None] / 10)
+    write_live(tmp_path, scores, file="dmos_realigned.mat", array="dmos_new")
+    opinions = read_opinions("live", tmp_path)
+    assert [opinion.score for opinion in opinions[:3]] == [-2.6, 111.8, 50.0] and len(opinions) == 981
+    assert [opinion.quality for opinion in opinions[:3]] == pytest.approx([122.6 / 140, 8.2 / 140, 0.5])
+    assert read_opinions("live", tmp_path, tmp_path / "dmos.mat")[0].quality == pytest.approx(0.999)
 
 
 def test_live_with_other_arrays(tmp_path):
@@ -197,10 +218,10 @@ def test_without_contents_every_picture_is_one(tmp_path):
         (
             "picture,score",
             ["a.png,1", "b.png,11", "c.png,-2"],
-            ["2 scores outside the declared range", "b.png has the score 11, declared range 0 to 10"],
+            ["2 scores outside the declared range", "b.png: score is 11, declared range 0 to 10"],
         ),
         ("picture,score", ["a.png,1", "b.png,good", "c.png,nan"], ["2 scores that are no numbers", "'good'"]),
-        ("picture,score", ["a.png,4", "b.png,4"], ["1 single rating level", "all 2 pictures have the score 4"]),
+        ("picture,score", ["a.png,4", "b.png,4"], ["1 single rating level", "score is the same for all 2 pictures"]),
         (
             "picture,score,split",
             ["a.png,1,train", "b.png,2,holdout"],
@@ -363,8 +384,8 @@ def test_small_and_damaged_pictures_are_found_before_training(tmp_path):
     with pytest.raises(DataError) as caught:
         dataset(tmp_path, layout="csv", score_range=RANGE, split="all")
     text = str(caught.value)
-    assert "1 pictures smaller than the crop" in text and "b.png is 40x64 (HxW), smaller than 48 px" in text
-    assert "1 damaged pictures" in text and text.startswith("datasets:train: ") and len(text.splitlines()) <= 5
+    assert "1 pictures that are too small" in text and "b.png is 40x64 (HxW), smaller than 48 px" in text
+    assert "1 unusable pictures" in text and text.startswith("datasets:train: ") and len(text.splitlines()) <= 5
 
 
 @pytest.mark.parametrize(
@@ -395,5 +416,21 @@ def test_a_column_of_splits_is_followed(tmp_path):
 
 def test_a_part_with_a_single_rating_level(tmp_path):
     write_csv(tmp_path, ["a.png,1,train", "b.png,1,train", "c.png,3,test"], "picture,score,split")
-    with pytest.raises(DataError, match="all 2 pictures of this split have the score 1"):
+    with pytest.raises(DataError, match="score is the same for all 2 pictures of the part train"):
         dataset(tmp_path, layout="csv", score_range=RANGE, split_seed=None)
+
+
+@pytest.mark.parametrize("changes", [{"split": "all"}, {"split": "test", "split_seed": 1}])
+def test_contents_of_training_in_validation_are_refused(tmp_path, changes):
+    """Also where the same folder has two names."""
+    write_kadid(tmp_path / "kadid", levels=2)
+    (tmp_path / "other").symlink_to(tmp_path / "kadid")
+    training, validation = dataset(tmp_path / "kadid"), dataset(tmp_path / "other", phase="val")
+    check_together({"train": training, "val": validation})
+    found = dataset(tmp_path / "other", phase="val", **changes)
+    shared = len({o.content for o in training.opinions} & {o.content for o in found.opinions})
+    total = len({o.content for o in found.opinions})
+    expected = f"{shared} of the {total} contents of datasets:val_2 are in datasets:train\n  .*/kadid: I0"
+    with pytest.raises(DataError, match=expected) as caught:
+        check_together({"train": training, "val": validation, "val_2": found})
+    assert shared > 0 and len(str(caught.value).splitlines()) <= 5

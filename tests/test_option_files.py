@@ -74,7 +74,7 @@ def test_the_sample_run_makes_its_data_and_trains(tmp_path, monkeypatch, capsys)
     forced.append("datasets:train:num_worker_per_gpu=0")
     assert main(["-opt", str(OPTIONS / "swinir_amo.yml"), "--force_yml", *forced]) == 0
     assert len(list(Path("datasets/sample/train/04").glob("*.png"))) >= 50
-    assert Path("experiments/swinir_amo/models/net_g_best_niqe.pth").exists()
+    assert Path("experiments/swinir_amo/models/net_g_best_rankiqa-lite.pth").exists()
     shown = capsys.readouterr().err
-    for metric in ("niqe", "psnr", "psnr_nearest"):
+    for metric in ("rankiqa-lite", "niqe", "psnr", "psnr_nearest"):
         assert f"  {metric}: bicubic" in shown

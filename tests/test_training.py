@@ -5,6 +5,7 @@ import random
 import signal
 import subprocess
 import sys
+import textwrap
 from pathlib import Path
 
 import pytest
@@ -270,6 +271,64 @@ def test_two_processes_with_half_the_batch_are_one_with_the_whole(run_folder):
     one, two = (results(6, name)["net_g_6.pth"]["params"] for name in ("one", "two"))
     for key, value in one.items():
         assert torch.allclose(value.float(), two[key].float(), atol=1e-5), key
+
+
+FAILING = """
+    import sys
+
+    import torch
+
+    from iqa_sr.models.iqa_sr_model import IQASRModel
+    from iqa_sr.train_command import main
+
+    def fail(model, *_):
+        raise OSError("no space left for the pictures")
+
+    def save(model, *arguments):
+        torch.save(model.net_d.module.state_dict(), f"net_d_of_{model.opt['rank']}.pth")
+        saved(model, *arguments)
+
+    saved = IQASRModel.save
+    IQASRModel.nondist_validation, IQASRModel.save = fail, save
+    sys.exit(main(["-opt", "options.yml"]))
+"""
+
+
+@pytest.fixture(scope="module")
+def failed(tmp_path_factory):
+    """Two processes, a validation that fails after iteration 3: their folder, exit status and errors."""
+    folder = tmp_path_factory.mktemp("failed")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        write_groups("data", count=4, size=64)
+        write_options("options.yml", training_options(**GAN))
+        Path("worker.py").write_text(textwrap.dedent(FAILING))
+        environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}
+        command = ["-m", "torch.distributed.run", "--nproc_per_node=2", "--master_port=0", "--standalone", "worker.py"]
+        with subprocess.Popen(
+            [sys.executable, *command], env=environment, stderr=subprocess.PIPE, text=True
+        ) as running:
+            try:
+                _, shown = running.communicate(timeout=300)  # without the time limit it could wait for a day
+            finally:
+                running.terminate()
+    return folder, running.returncode, shown
+
+
+def test_a_validation_that_fails_ends_all_processes_and_loses_no_training(failed, monkeypatch):
+    folder, status, shown = failed
+    monkeypatch.chdir(folder)
+    assert status == 1
+    assert "error: no space left for the pictures" in shown
+    assert "error: the validation failed on the first process" in shown
+    assert len(results(3)["3.state"]["iqa_sr"]["random"]) == 2
+
+
+def test_spectral_norms_are_the_same_on_all_processes(failed):
+    """Their vectors begin at random, each process has a seed of its own, and DDP makes only the weights equal."""
+    first, second = (torch.load(failed[0] / f"net_d_of_{rank}.pth") for rank in range(2))
+    assert any(key.endswith("weight_u") for key in first)
+    assert list(differences(first, second)) == []
 
 
 def logged_losses(name):

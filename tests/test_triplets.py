@@ -9,6 +9,7 @@ import torch
 from torch.utils.data import DataLoader
 
 from iqa_sr.cli import main
+from iqa_sr.data.leakage import check_together
 from iqa_sr.data.problems import DataError, DataProblems
 from iqa_sr.data.triplet_dataset import TripletDataset
 from iqa_sr.data.triplet_layouts import make_triplets
@@ -254,7 +255,8 @@ def test_several_lists_are_joined(data):
         (["a0.png,r0.png,r0.png,1,0,0.5"], "contradicts itself"),
         (["a0.png,b0.png,r0.png,1,1,0"] * 2, "1 double line\n.*line 2"),
         (["a0.png,b0.png,r0.png,0.5,0.5,0.5"], "1 single rating level"),
-        (["a7.png,b8.png,r0.png,1,1,0"], "2 missing picture\n.*a7.png does not exist"),
+        (["a0.png,b0.png,r0.png,0.5,0,0", "a1.png,b1.png,r1.png,0.5,1,1"], "1 single rating level"),
+        (["a7.png,b8.png,r0.png,1,1,0"], "2 missing pictures\n.*a7.png does not exist"),
         ([""], "1 empty list"),
     ],
 )
@@ -274,7 +276,7 @@ def test_pictures_that_cannot_be_cut_are_refused(data):
         dataset()
     assert "2 sizes that differ" in str(error.value) and "not a multiple of 32; set crop to one" in str(error.value)
     Path("pictures/a0.png").write_bytes(b"nothing")
-    with pytest.raises(DataError, match="1 unusable picture"):
+    with pytest.raises(DataError, match="1 unusable pictures"):
         dataset(crop=32)
 
 
@@ -282,6 +284,21 @@ def test_a_reference_in_two_splits_is_refused(data):
     data("a1.png,b1.png,r1.png,1,1,0", name="val")
     with pytest.raises(DataError, match=r"1 reference in two splits\n.*r1.png is in train.txt and in val.txt of lists"):
         dataset(crop=32)
+
+
+def test_references_of_training_in_validation_are_refused(data):
+    """The lists lie in different folders, and the folder of the pictures has two names."""
+    Path("more").mkdir()
+    Path("linked").symlink_to("pictures")
+    write_triplets(Path("more/list.txt"), [Triplet("b1.png", "r1.png", "r1.png", (0.0, 0.0, 0.5))])
+    source = {"triplets": "more/list.txt", "dataroot": "linked"}
+    own, other = dataset(crop=32), dataset(sources=[source], phase="val")
+    with pytest.raises(
+        DataError, match=r"1 of the 1 contents of datasets:val are in datasets:train\n .*pictures/r1.png"
+    ):
+        check_together({"train": own, "val": other})
+    save("elsewhere/b1.png", picture(1, 64)), save("elsewhere/r1.png", picture(2, 64))
+    check_together({"train": own, "val": dataset(sources=[{**source, "dataroot": "elsewhere"}], phase="val")})
 
 
 def test_wrong_options_are_refused(data):

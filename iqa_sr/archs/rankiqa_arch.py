@@ -8,7 +8,7 @@ __all__ = ["UNTOUCHED", "RankIQALite"]
 
 UNTOUCHED = 5.0
 """Quality of an untouched picture; one level of degradation costs 1."""
-BANDS = 3
+BANDS = 4
 GAIN = 20.0
 LEAST_ENERGY = 4e-6  # half a level of 255, squared
 
@@ -16,8 +16,8 @@ LEAST_ENERGY = 4e-6  # half a level of 255, squared
 class RankIQALite(nn.Module):
     """A quality map at an eighth of the picture's size, and its mean.
 
-    Own architecture. The network sees the pixels; what three binomial filters take away one after the other, each
-    twice as wide as the one before (bands of fine, middle and coarse structure), amplified and compressed by an inverse
+    Own architecture. The network sees the pixels; what four binomial filters take away one after the other, each
+    twice as wide as the one before (bands from fine to coarse structure), amplified and compressed by an inverse
     hyperbolic sine; and the logarithm of the bands' local energies, whose ratios tell blur from content. Most
     degradations live there, at a few levels of 255: from pixels alone nothing was learnt in hundreds of iterations.
     Everything is folded 2x2 into channels, so that no fine structure is filtered away before the first layer; residual
@@ -71,6 +71,13 @@ class RankIQALite(nn.Module):
 
     def features(self, image: Tensor) -> Tensor:
         """`(N, 3, H, W)` to `(N, 4 * width, ceil(H / 8), ceil(W / 8))`."""
+        with torch.autocast(image.device.type, enabled=False):  # 16 bits would round faint structure away
+            seen = self._front(image.to(self.kernel.dtype))
+        features: Tensor = self.body(seen)
+        return features
+
+    def _front(self, image: Tensor) -> Tensor:
+        """What the first layer sees, at half the size."""
         image = F.pad(image, (0, image.shape[-1] % 2, 0, image.shape[-2] % 2), mode="replicate")
         bands, energies, smooth = [image - 0.5], [], image
         for dilation in (2**band for band in range(BANDS)):
@@ -80,9 +87,9 @@ class RankIQALite(nn.Module):
             energies.append((smooth - smoother).square().mean(1))
             smooth = smoother
         energy = F.avg_pool2d(F.pad(torch.stack(energies, dim=1), (2, 2, 2, 2), mode="replicate"), 6, 2)
-        seen = [F.pixel_unshuffle(torch.cat(bands, dim=1), 2), 2 + 0.25 * torch.log(energy + LEAST_ENERGY)]
-        features: Tensor = self.body(torch.cat(seen, dim=1))
-        return features
+        return torch.cat(
+            [F.pixel_unshuffle(torch.cat(bands, dim=1), 2), 2 + 0.25 * torch.log(energy + LEAST_ENERGY)], dim=1
+        )
 
 
 def _convolution(inputs: int, outputs: int, stride: int = 1, activation: bool = True) -> nn.Sequential:

@@ -3,19 +3,19 @@
 import logging
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import torch
-from pydantic import field_validator
 from torch.utils.data import Dataset
 
 from iqa_sr.data.aigc_layouts import AIGC_LAYOUTS
-from iqa_sr.data.aigc_scores import Rating, collect_ratings, split_ratings
+from iqa_sr.data.aigc_scores import Rating, check_ratings, collect_ratings
 from iqa_sr.data.loader_options import LoaderOptions
-from iqa_sr.data.opinion_scores import SPLITS
-from iqa_sr.data.problems import DataError, DataProblems
-from iqa_sr.image_io import inspect_image
-from iqa_sr.options import OptionError, nearest, read_section
+from iqa_sr.data.problems import DataError
+from iqa_sr.data.row_checks import errors_named
+from iqa_sr.data.score_options import ScoreRange, known
+from iqa_sr.data.splits import SPLITS, Part, split_by_content
+from iqa_sr.options import OptionError, read_section
 
 __all__ = ["AIGCDataset", "AIGCDatasetOptions"]
 
@@ -38,26 +38,12 @@ class AIGCDatasetOptions(LoaderOptions):
     """
 
     type: Literal["AIGCDataset"] = "AIGCDataset"
-    layout: str
+    layout: Annotated[str, known(AIGC_LAYOUTS)]
     dataroot: str
-    score_range: tuple[float, float] | None = None
+    score_range: ScoreRange | None = None
     quality: Literal["quality", "authenticity"] = "quality"
-    split: Literal["train", "val", "test", "all"] | None = None
+    split: Part | None = None
     split_seed: int = 2026
-
-    @field_validator("layout")
-    @classmethod
-    def _known(cls, layout: str) -> str:
-        if layout not in AIGC_LAYOUTS:
-            raise ValueError(f"there is no such layout; {nearest(layout, AIGC_LAYOUTS)}")
-        return layout
-
-    @field_validator("score_range")
-    @classmethod
-    def _rising(cls, score_range: tuple[float, float] | None) -> tuple[float, float] | None:
-        if score_range is not None and not score_range[0] < score_range[1]:
-            raise ValueError("expected the lowest and the highest possible score")
-        return score_range
 
 
 class AIGCDataset(Dataset[dict[str, Any]]):
@@ -89,43 +75,31 @@ class AIGCDataset(Dataset[dict[str, Any]]):
         self.opt = opt
         where = f"datasets:{opt.get('phase', 'train')}"
         self.options = options = read_section(AIGCDatasetOptions, opt, where)
-        everything, problems, file = self._collect(where)
+        with errors_named(where):
+            root = Path(options.dataroot).expanduser()
+            everything, problems, file = collect_ratings(options.layout, root, options.score_range)
         part = options.split or ("train" if options.phase == "train" else "val")
         self.ratings = everything if len(problems) else self._part(everything, part, where)
-        self._check_part(problems)
-        _check_files(self.ratings, problems)
+        check_ratings(self.ratings, SMALLEST, problems, f" of the part {part}")
         if len(problems):
             raise DataError(problems.summary(f"{where}: {file}"))
         if options.quality not in self.ratings[0].scores:
             raise OptionError(f"{where}:quality: {options.dataroot} has no scores of {options.quality}")
-        prompts = len({rating.content for rating in self.ratings})
-        logger.info("%s: %d pictures of %d prompts (%s of %s)", where, len(self.ratings), prompts, part, file)
+        numbers = len(self.ratings), len(self.contents())
+        logger.info("%s: %d pictures of %d prompts (%s of %s)", where, *numbers, part, options.dataroot)
 
-    def _collect(self, where: str) -> tuple[list[Rating], DataProblems, Path]:
-        options = self.options
-        try:
-            return collect_ratings(options.layout, Path(options.dataroot).expanduser(), options.score_range)
-        except (FileNotFoundError, ModuleNotFoundError) as error:
-            raise type(error)(f"{where}: {error}") from error
-        except ValueError as error:
-            raise DataError(f"{where}: {error}") from error
+    def contents(self) -> set[str]:
+        """What `check_together` compares: the collection with each of the prompts."""
+        root = Path(self.options.dataroot).expanduser().resolve()
+        return {f"{root}: {rating.content}" for rating in self.ratings}
 
     def _part(self, ratings: list[Rating], part: str, where: str) -> list[Rating]:
         if part == "all":
             return ratings
         try:
-            return split_ratings(ratings, self.options.split_seed)[part]
+            return split_by_content(ratings, self.options.split_seed)[part]
         except ValueError as error:
             raise OptionError(f"{where}:split: {', '.join(SPLITS)} are parts 7:1:2 of the prompts: {error}") from error
-
-    def _check_part(self, problems: DataProblems) -> None:
-        """What is wrong with this part only: of the whole collection it has been said."""
-        if len(problems) or len(self.ratings) < 2:
-            return
-        for aspect in self.ratings[0].scores:
-            if len({rating.scores[aspect] for rating in self.ratings}) == 1:
-                text = f"{aspect} is the same for all {len(self.ratings)} pictures of this split"
-                problems.add("single rating level", text)
 
     def __len__(self) -> int:
         return len(self.ratings)
@@ -140,16 +114,3 @@ class AIGCDataset(Dataset[dict[str, Any]]):
         if "alignment" in rating.scores:
             sample["alignment"] = torch.tensor(rating.scores["alignment"], dtype=torch.float32)
         return sample
-
-
-def _check_files(ratings: list[Rating], problems: DataProblems) -> None:
-    """Damage and sizes."""
-    for rating in ratings:
-        try:
-            height, width = inspect_image(rating.path)
-        except (ValueError, OSError) as error:
-            problems.add("damaged pictures", str(error))
-            continue
-        if min(height, width) < SMALLEST:
-            text = f"{rating.path.name} is {height}x{width} (HxW), smaller than {SMALLEST} px"
-            problems.add("pictures that are too small", text)

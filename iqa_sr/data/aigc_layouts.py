@@ -1,17 +1,15 @@
 """How AI-generated pictures and their scores are published: AGIQA-3K and AIGCIQA2023."""
 
-import csv
 import math
 import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from zipfile import BadZipFile
 
-from iqa_sr.data.table_files import read_csv, read_matlab
+from iqa_sr.data.table_files import as_number, read_columns, read_lines, read_matlab
 
-__all__ = ["AIGC_LAYOUTS", "AIGCLayout", "Row", "Table", "number"]
+__all__ = ["AIGC_LAYOUTS", "AIGCLayout", "Row", "Table"]
 
 
 @dataclass(frozen=True)
@@ -55,14 +53,6 @@ class AIGCLayout:
     score_range: tuple[float, float]
 
 
-def number(value: Any) -> float:
-    """What a score is as a number; NaN where it is none."""
-    try:
-        return float(value)
-    except (TypeError, ValueError):
-        return math.nan
-
-
 # --- AGIQA-3K ---------------------------------------------------------------------------------------------------------
 
 _AGIQA_FOLDERS = ("image", "images", "")
@@ -76,7 +66,7 @@ def _read_agiqa3k(root: Path) -> Table:
     """
     file = _first(root, ("data.csv",), "AGIQA-3K")
     wanted = ("name", "prompt", "mos_quality")
-    names, lines = read_csv(file, wanted)
+    names, lines = read_columns(file, wanted)
     columns = {"quality": "mos_quality", "alignment": "mos_align"}
     rows = []
     for line in lines:
@@ -134,13 +124,13 @@ def _numbers(file: Path) -> list[Any]:
     """The scores in a MATLAB or CSV file, in order; what is no number stays a text."""
     if file.suffix == ".mat":
         return _matlab_numbers(file)
-    lines = _csv_lines(file)
-    if lines and math.isnan(number(lines[0][0])):
+    lines = read_lines(file)
+    if lines and math.isnan(as_number(lines[0][0])):
         lines = lines[1:]  # a header
     wide = next((line for line in lines if len(line) != 1), None)
     if wide is not None:
         raise ValueError(f"{file}: expected one score in a line, in the order of the pictures, got {','.join(wide)!r}")
-    return [line[0].strip() for line in lines]
+    return [line[0] for line in lines]
 
 
 def _matlab_numbers(file: Path) -> list[Any]:
@@ -154,12 +144,12 @@ def _matlab_numbers(file: Path) -> list[Any]:
 
 def _prompts_of(file: Path, pictures: int) -> list[str]:
     """The prompt of each picture."""
-    lines = _sheet_lines(file) if file.suffix == ".xlsx" else _csv_lines(file)
-    header = [cell.strip().casefold() for cell in lines[0]] if lines else []
+    lines = read_lines(file)
+    header = [cell.casefold() for cell in lines[0]] if lines else []
     named = [place for place, cell in enumerate(header) if cell in ("prompt", "prompts")]
     width = max((len(line) for line in lines), default=0)
     column = named[0] if named else max(range(width), key=lambda place: _length(lines, place), default=0)
-    texts = [line[column].strip() if column < len(line) else "" for line in lines]
+    texts = [line[column] if column < len(line) else "" for line in lines]
     # Published without a header; one of any other wording shows by the number of lines.
     for prompts in (texts[1:],) if named else (texts, texts[1:]):
         if len(prompts) == pictures:
@@ -176,16 +166,6 @@ def _length(lines: Sequence[Sequence[str]], column: int) -> int:
     return sum(len(line[column]) for line in lines if column < len(line))
 
 
-AIGC_LAYOUTS: Mapping[str, AIGCLayout] = {
-    "agiqa3k": AIGCLayout(_read_agiqa3k, (0.0, 5.0)),
-    "aigciqa2023": AIGCLayout(_read_aigciqa2023, (0.0, 100.0)),
-}
-"""What `layout` can be."""
-
-
-# --- Files without column names ---------------------------------------------------------------------------------------
-
-
 def _first(root: Path, names: Sequence[str], collection: str = "AIGCIQA2023") -> Path:
     """The first of several files that exists."""
     file = next((root / name for name in names if (root / name).is_file()), None)
@@ -195,29 +175,8 @@ def _first(root: Path, names: Sequence[str], collection: str = "AIGCIQA2023") ->
     return file
 
 
-def _csv_lines(file: Path) -> list[list[str]]:
-    """The cells of each line that has any."""
-    try:
-        lines = csv.reader(file.read_text(encoding="utf-8-sig").splitlines())
-    except UnicodeDecodeError as error:
-        raise ValueError(f"{file}: not a text file ({error})") from error
-    return [line for line in lines if any(cell.strip() for cell in line)]
-
-
-def _sheet_lines(file: Path) -> list[list[str]]:
-    """As `_csv_lines`, of the first sheet of an Excel file."""
-    try:
-        import openpyxl
-    except ModuleNotFoundError as error:
-        raise ModuleNotFoundError(
-            f"{file} is an Excel file: reading it needs `pip install openpyxl`; or save the sheet as {file.stem}.csv"
-        ) from error
-    try:
-        book = openpyxl.load_workbook(file, read_only=True, data_only=True)
-    except (BadZipFile, KeyError, OSError) as error:
-        raise ValueError(f"{file}: damaged, or not an Excel file") from error
-    try:
-        lines = book[book.sheetnames[0]].iter_rows(values_only=True)
-        return [["" if cell is None else str(cell) for cell in line] for line in lines if any(line)]
-    finally:
-        book.close()
+AIGC_LAYOUTS: Mapping[str, AIGCLayout] = {
+    "agiqa3k": AIGCLayout(_read_agiqa3k, (0.0, 5.0)),
+    "aigciqa2023": AIGCLayout(_read_aigciqa2023, (0.0, 100.0)),
+}
+"""What `layout` can be."""

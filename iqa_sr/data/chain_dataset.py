@@ -9,8 +9,7 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from iqa_sr.data.loader_options import LoaderOptions
-from iqa_sr.data.picture_source import PHOTOGRAPHS, PictureSource, PictureSourceOptions
-from iqa_sr.data.problems import DataError
+from iqa_sr.data.picture_source import PictureSource, PictureSourceOptions
 from iqa_sr.distortions import KINDS, apply_chain, draw_chain
 from iqa_sr.image_io import to_tensor
 from iqa_sr.options import OptionError, nearest, read_section
@@ -51,8 +50,8 @@ class ChainDatasetOptions(LoaderOptions, PictureSourceOptions):
 class ChainDataset(Dataset[dict[str, Any]]):
     """Pairs of patches `image` `(2, 3, crop, crop)` float32 RGB in [0, 1] with one chain of distortions; `path`.
 
-    The first patch is of the sample's own picture, the second of another one. Validation samples are the same every
-    time.
+    The first patch is of the sample's own picture, the second of another one. They share kinds, levels and parameters;
+    noise, and where patterns and blocks begin, are drawn for each patch. Validation samples are the same every time.
 
     Args:
         opt: The section of the option file.
@@ -73,7 +72,6 @@ class ChainDataset(Dataset[dict[str, Any]]):
         self.source = PictureSource(options, options.crop, where)
         if len(self.source) < 2:
             raise OptionError(f"{where}: pairs of different pictures are needed, found {len(self.source)} picture")
-        _check_sizes(self.source, options, where)
 
     def __len__(self) -> int:
         return len(self.source) if self.training else self.options.samples
@@ -83,7 +81,7 @@ class ChainDataset(Dataset[dict[str, Any]]):
         first = index % len(self.source)
         second = (first + 1 + int(draw.uniform(0, len(self.source) - 1))) % len(self.source)
         chain = draw_chain(torch.Generator().manual_seed(draw.seed()), self.options.longest, kinds=self.options.kinds)
-        patches = [apply_chain(self._patch(picture, draw), chain) for picture in (first, second)]
+        patches = [apply_chain(self._patch(picture, draw), chain, draw.seed()) for picture in (first, second)]
         return {"image": torch.stack(patches), "path": self.source.name(first)}
 
     def _patch(self, index: int, draw: ParameterDraw) -> Tensor:
@@ -91,17 +89,3 @@ class ChainDataset(Dataset[dict[str, Any]]):
         top, left = (int(draw.uniform(0, length - side + 1)) for length in picture.shape[:2])
         patch = to_tensor(picture[top : top + side, left : left + side])
         return patch.flip(2) if self.options.use_hflip and draw.chance(0.5) else patch
-
-
-def _check_sizes(source: PictureSource, options: ChainDatasetOptions, where: str) -> None:
-    """Those of a folder are checked by the source; generated ones and photographs come last in it, in memory."""
-    kept = options.procedural + (len(PHOTOGRAPHS) if options.photographs else 0)
-    sizes = {source.name(i): source.picture(i).shape[:2] for i in range(len(source) - kept, len(source))}
-    small = [
-        f"{name} is {height}x{width}" for name, (height, width) in sizes.items() if min(height, width) < options.crop
-    ]
-    if small:
-        raise DataError(
-            f"{where}: {len(small)} of {kept} generated pictures and photographs are smaller (HxW) than crop, "
-            f"{options.crop} px; lower crop or take a folder of larger ones: {', '.join(small[:3])}"
-        )

@@ -8,16 +8,15 @@ from typing import Any, Literal
 import numpy as np
 import torch
 from PIL import Image
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, model_validator
 from torch.utils.data import Dataset
 
 from iqa_sr.data.loader_options import LoaderOptions
-from iqa_sr.data.opinion_layouts import LAYOUTS
-from iqa_sr.data.opinion_scores import Opinion, collect_opinions, own_splits, split_by_content
-from iqa_sr.data.problems import DataError, DataProblems
+from iqa_sr.data.opinion_scores import Opinion, OpinionSource, own_splits, read_source
+from iqa_sr.data.splits import Part, split_by_content
 from iqa_sr.data.windows import Symmetry, cut, draw_position
-from iqa_sr.image_io import inspect_image, read_image, to_tensor
-from iqa_sr.options import OptionError, nearest, read_section
+from iqa_sr.image_io import read_image, to_tensor
+from iqa_sr.options import OptionError, read_section
 
 __all__ = ["OpinionDataset", "OpinionDatasetOptions"]
 
@@ -27,16 +26,10 @@ SMALLEST = 48
 """Least height and width of a picture that is judged whole, in px."""
 
 
-class OpinionDatasetOptions(LoaderOptions):
-    """A section `datasets:<phase>` of type OpinionDataset.
+class OpinionDatasetOptions(LoaderOptions, OpinionSource):
+    """A section `datasets:<phase>` of type OpinionDataset; the collection is named as `OpinionSource` says.
 
     Attributes:
-        layout: How the collection is published, see `iqa_sr.data.opinion_layouts`; `csv` for a file of your own with
-            the columns `picture,score` and, if you have them, `content` and `split`.
-        dataroot: Its folder.
-        scores_file: The file of the scores; null for the published place.
-        score_range: Lowest and highest possible score; null for the published one. `csv` has none.
-        higher_is_better: The scores' direction; null for the published one, which is true for `csv`.
         split: Part of the collection; null for that of the phase.
         split_seed: The collection is split 7:1:2 by content with this seed; null for the file's own column of splits.
         resize: The picture's shorter side is made this, in px; null leaves pictures as they are, which is how the
@@ -46,35 +39,14 @@ class OpinionDatasetOptions(LoaderOptions):
     """
 
     type: Literal["OpinionDataset"] = "OpinionDataset"
-    layout: str
-    dataroot: str
-    scores_file: str | None = None
-    score_range: tuple[float, float] | None = None
-    higher_is_better: bool | None = None
-    split: Literal["train", "val", "test", "all"] | None = None
+    split: Part | None = None
     split_seed: int | None = None
     resize: int | None = Field(None, ge=SMALLEST)
     crop: int | None = Field(None, ge=SMALLEST)
     use_hflip: bool = True
 
-    @field_validator("layout")
-    @classmethod
-    def _known(cls, layout: str) -> str:
-        if layout not in LAYOUTS:
-            raise ValueError(f"there is no such layout; {nearest(layout, LAYOUTS)}")
-        return layout
-
-    @field_validator("score_range")
-    @classmethod
-    def _rising(cls, score_range: tuple[float, float] | None) -> tuple[float, float] | None:
-        if score_range is not None and not score_range[0] < score_range[1]:
-            raise ValueError("expected the lowest and the highest possible score")
-        return score_range
-
     @model_validator(mode="after")
     def _fitting(self) -> "OpinionDatasetOptions":
-        if self.layout == "csv" and self.score_range is None:
-            raise ValueError("the layout csv needs score_range, the lowest and highest possible score")
         if self.phase == "train" and self.crop is None:
             raise ValueError("training needs crop, the side of the crops in px")
         if self.crop is not None and self.resize is not None and self.resize < self.crop:
@@ -111,46 +83,17 @@ class OpinionDataset(Dataset[dict[str, Any]]):
         where = f"datasets:{opt.get('phase', 'train')}"
         self.options = options = read_section(OpinionDatasetOptions, opt, where)
         self.training = options.phase == "train"
-        everything, problems, file = self._collect(where)
         part = options.split or ("train" if self.training else "val")
-        self.opinions = self._part(everything, part, where) if not len(problems) else everything
-        self._check(problems)
-        if len(problems):
-            raise DataError(problems.summary(f"{where}: {file}"))
-        contents = len({opinion.content for opinion in self.opinions})
-        logger.info("%s: %d pictures of %d contents (%s of %s)", where, len(self.opinions), contents, part, file)
+        smallest = 1 if options.resize else options.crop or SMALLEST
+        found = read_source(options, where, smallest, lambda opinions: {part: self._part(opinions, part, where)})
+        self.opinions = found[part]
+        numbers = len(self.opinions), len(self.contents())
+        logger.info("%s: %d pictures of %d contents (%s of %s)", where, *numbers, part, options.dataroot)
 
-    @classmethod
-    def check_together(cls, sections: Mapping[str, Mapping[str, Any]]) -> None:
-        """Refuse parts of one collection that were split in different ways: they would share pictures.
-
-        Raises:
-            OptionError: With both sections.
-        """
-        seen: dict[tuple[Any, Any], tuple[str, Any]] = {}
-        for key, section in sections.items():
-            collection = section["layout"], section["dataroot"]
-            other, seed = seen.setdefault(collection, (key, section.get("split_seed")))
-            if seed != section.get("split_seed"):
-                raise OptionError(
-                    f"datasets:{key}:split_seed: expected {seed} as under datasets:{other}, got "
-                    f"{section.get('split_seed')}: training and validation would share pictures of {collection[1]}"
-                )
-
-    def _collect(self, where: str) -> tuple[list[Opinion], DataProblems, Path]:
-        options = self.options
-        try:
-            return collect_opinions(
-                options.layout,
-                Path(options.dataroot).expanduser(),
-                Path(options.scores_file).expanduser() if options.scores_file else None,
-                score_range=options.score_range,
-                higher_is_better=options.higher_is_better,
-            )
-        except (FileNotFoundError, ModuleNotFoundError) as error:
-            raise type(error)(f"{where}: {error}") from error
-        except ValueError as error:
-            raise DataError(f"{where}: {error}") from error
+    def contents(self) -> set[str]:
+        """What `check_together` compares: the collection with each of the contents."""
+        root = Path(self.options.dataroot).expanduser().resolve()
+        return {f"{root}: {opinion.content}" for opinion in self.opinions}
 
     def _part(self, opinions: list[Opinion], part: str, where: str) -> list[Opinion]:
         if part == "all":
@@ -163,22 +106,6 @@ class OpinionDataset(Dataset[dict[str, Any]]):
         if not splits[part]:
             raise OptionError(f"{where}:split: no picture is in the split {part} of {self.options.dataroot}")
         return splits[part]
-
-    def _check(self, problems: DataProblems) -> None:
-        """Sizes, damage, and what can be said of this part only."""
-        if not len(problems) and len(self.opinions) > 1 and len({opinion.score for opinion in self.opinions}) == 1:
-            text = f"all {len(self.opinions)} pictures of this split have the score {self.opinions[0].score:g}"
-            problems.add("single rating level", text)
-        smallest = self.options.crop or SMALLEST
-        for opinion in self.opinions:
-            try:
-                height, width = inspect_image(opinion.path)
-            except (ValueError, OSError) as error:
-                problems.add("damaged pictures", str(error))
-                continue
-            if self.options.resize is None and min(height, width) < smallest:
-                text = f"{opinion.path.name} is {height}x{width} (HxW), smaller than {smallest} px"
-                problems.add("pictures smaller than the crop", text)
 
     def __len__(self) -> int:
         return len(self.opinions)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from iqa_sr.data.table_files import read_csv, read_matlab, read_pairs, read_sheet
+from iqa_sr.data.table_files import read_columns, read_matlab, read_pairs
 from iqa_sr.options import nearest
 
 __all__ = ["LAYOUTS", "Layout", "Row", "Table", "read_table"]
@@ -92,7 +92,7 @@ def read_table(layout: str, root: Path, scores_file: Path | None = None) -> Tabl
 def _read_csv(path: Path, root: Path) -> Table:
     """Our own form: `picture,score[,content][,split]`; without contents every picture is one of its own."""
     columns = ("picture", "score", "content", "split")
-    names, rows = read_csv(path, ("picture", "score"))
+    names, rows = read_columns(path, ("picture", "score"))
     for name in names:
         if name not in columns:
             raise ValueError(f"{path}: unknown column {name!r}; {nearest(name, columns)}")
@@ -110,7 +110,7 @@ def _read_tid2013(path: Path, root: Path) -> Table:
 
 def _read_kadid10k(path: Path, root: Path) -> Table:
     """Lin, Hosu, Saupe: KADID-10k, QoMEX 2019; its `dmos` is a degree of agreement, 5 for no visible difference."""
-    _, rows = read_csv(path, ("dist_img", "ref_img", "dmos"))
+    _, rows = read_columns(path, ("dist_img", "ref_img", "dmos"))
     found = [Row(f"images/{row['dist_img']}", row["dmos"], Path(row["ref_img"]).stem) for row in rows]
     return Table(path, found, (1.0, 5.0))
 
@@ -118,10 +118,10 @@ def _read_kadid10k(path: Path, root: Path) -> Table:
 def _read_koniq10k(path: Path, root: Path) -> Table:
     """Hosu et al.: KonIQ-10k, TIP 2020, https://arxiv.org/abs/1910.06180.
 
-    The list with the official sets has its scores in [1, 100]; the one without has these as `MOS_zscore`, and as `MOS`
-    means of the votes 1 to 5, which are read where there is nothing else.
+    The list with the official sets goes before the one without. Its scores are in [1, 100]; the other one has these as
+    `MOS_zscore`, and as `MOS` means of the votes 1 to 5, which are read where there is nothing else.
     """
-    names, rows = read_csv(path, ("image_name", "MOS"))
+    names, rows = read_columns(path, ("image_name", "MOS"))
     column = "MOS_zscore" if "MOS_zscore" in names else "MOS"
     folder = next((name for name in ("1024x768", "512x384") if (root / name).is_dir()), "1024x768")
     found = [Row(f"{folder}/{row['image_name']}", row[column], row["image_name"], row.get("set")) for row in rows]
@@ -130,7 +130,7 @@ def _read_koniq10k(path: Path, root: Path) -> Table:
 
 def _read_spaq(path: Path, root: Path) -> Table:
     """Fang et al.: Perceptual Quality Assessment of Smartphone Photography, CVPR 2020."""
-    _, rows = read_sheet(path, ("Image name", "MOS"))
+    _, rows = read_columns(path, ("Image name", "MOS"))
     return Table(
         path, [Row(f"TestImage/{row['Image name']}", row["MOS"], row["Image name"]) for row in rows], (0.0, 100.0)
     )
@@ -138,33 +138,33 @@ def _read_spaq(path: Path, root: Path) -> Table:
 
 _LIVE = (("jp2k", 227), ("jpeg", 233), ("wn", 174), ("gblur", 174), ("fastfading", 174))
 """Folders of LIVE in the order of its arrays, with the number of their pictures."""
+_LIVE_RANGES = {"dmos_new": (-20.0, 120.0), "dmos": (0.0, 100.0)}
 
 
 def _read_live(path: Path, root: Path) -> Table:
-    """Sheikh et al.: LIVE Image Quality Assessment Database Release 2; copies of the references are left out."""
+    """Sheikh et al.: LIVE Image Quality Assessment Database Release 2; copies of the references are left out.
+
+    `dmos_realigned.mat` (`dmos_new`), whose scores are on one scale for all distortions, goes before `dmos.mat`
+    (`dmos`). Realigned scores leave 0 to 100 on both sides, from about -2.6 to 111.8; the database states no range for
+    them, and -20 to 120 is ours.
+    """
     arrays, references = read_matlab(path), read_matlab(path.with_name("refnames_all.mat"))
-    scores = arrays.get("dmos", arrays.get("dmos_new"))
+    name = "dmos_new" if "dmos_new" in arrays else "dmos"
     expected = sum(count for _, count in _LIVE)
-    for name, array in (
-        ("dmos", scores),
-        ("orgs", arrays.get("orgs")),
-        ("refnames_all", references.get("refnames_all")),
-    ):
+    found = {name: arrays.get(name), "orgs": arrays.get("orgs"), "refnames_all": references.get("refnames_all")}
+    for key, array in found.items():
         if array is None or array.size != expected:
-            found = "is missing" if array is None else f"has {array.size} entries"
-            raise ValueError(
-                f"{path.parent}: expected LIVE release 2 with {expected} entries; the array {name} {found}"
-            )
+            there = "is missing" if array is None else f"has {array.size} entries"
+            raise ValueError(f"{path.parent}: expected LIVE release 2 with {expected} entries; the array {key} {there}")
     pictures = [f"{folder}/img{number}.bmp" for folder, count in _LIVE for number in range(1, count + 1)]
     contents = [Path(str(name[0])).stem for name in references["refnames_all"].ravel()]
-    copies = arrays["orgs"].ravel().astype(bool)
-    values = scores.ravel()  # type: ignore[union-attr]
+    copies, scores = arrays["orgs"].ravel().astype(bool), arrays[name].ravel()
     rows = [
         Row(picture, float(score), content)
-        for picture, score, content, copy in zip(pictures, values, contents, copies, strict=True)
+        for picture, score, content, copy in zip(pictures, scores, contents, copies, strict=True)
         if not copy
     ]
-    return Table(path, rows, (0.0, 100.0), higher_is_better=False)
+    return Table(path, rows, _LIVE_RANGES[name], higher_is_better=False)
 
 
 _CSIQ = {
@@ -190,7 +190,7 @@ def _read_csiq(path: Path, root: Path) -> Table:
             folder = next((folder for folder, own in _CSIQ.values() if own.lower() == word.lower()), word)
             rows.append(Row(f"dst_imgs/{folder}/{name}", score, content))
         return Table(path, rows, (0.0, 1.0), higher_is_better=False)
-    for row in read_sheet(path, ("image", "dst_type", "dst_lev", "dmos"), "all_by_image")[1]:
+    for row in read_columns(path, ("image", "dst_type", "dst_lev", "dmos"), "all_by_image")[1]:
         if row["dst_type"] not in _CSIQ:
             raise ValueError(f"{path}: unknown dst_type {row['dst_type']!r}; {nearest(row['dst_type'], _CSIQ)}")
         folder, word = _CSIQ[row["dst_type"]]
@@ -201,7 +201,7 @@ def _read_csiq(path: Path, root: Path) -> Table:
 
 def _read_flive(path: Path, root: Path) -> Table:
     """Ying et al.: From Patches to Pictures (PaQ-2-PiQ), CVPR 2020, https://arxiv.org/abs/1912.10088."""
-    _, rows = read_csv(path, ("name", "mos"))
+    _, rows = read_columns(path, ("name", "mos"))
     return Table(path, [Row(f"database/{row['name']}", row["mos"], row["name"]) for row in rows], (0.0, 100.0))
 
 
@@ -210,8 +210,8 @@ LAYOUTS: Mapping[str, Layout] = {
     "csiq": Layout(("csiq.DMOS.xlsx", "csiq.DMOS.csv", "csiq_label.txt"), _read_csiq),
     "flive": Layout(("labels_image.csv",), _read_flive),
     "kadid10k": Layout(("dmos.csv",), _read_kadid10k),
-    "koniq10k": Layout(("koniq10k_scores_and_distributions.csv", "koniq10k_distributions_sets.csv"), _read_koniq10k),
-    "live": Layout(("dmos.mat",), _read_live),
+    "koniq10k": Layout(("koniq10k_distributions_sets.csv", "koniq10k_scores_and_distributions.csv"), _read_koniq10k),
+    "live": Layout(("dmos_realigned.mat", "dmos.mat"), _read_live),
     "spaq": Layout(
         (
             "Annotations/MOS and Image attribute scores.xlsx",

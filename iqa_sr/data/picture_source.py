@@ -7,9 +7,10 @@ import numpy as np
 from pydantic import Field
 from tqdm import tqdm
 
-from iqa_sr.data.problems import DataError
+from iqa_sr.data.picture_checks import check_pictures, check_size
+from iqa_sr.data.problems import DataError, DataProblems
 from iqa_sr.data.procedural import procedural_picture
-from iqa_sr.image_io import decode_image, image_size, list_images, read_image
+from iqa_sr.image_io import decode_image, list_images, read_image
 from iqa_sr.options import OptionError, Section
 
 __all__ = ["PHOTOGRAPHS", "PictureSource", "PictureSourceOptions"]
@@ -28,6 +29,8 @@ PHOTOGRAPHS = {
 }
 """Photographs in scikit-image's wheel whose rights are beyond doubt, with what its documentation says of them. Those of
 the sample's validation (astronaut, chelsea) are left out, and so is the stereo pair, for which no licence is stated."""
+_SIDE = 256
+"""Height and width of generated pictures in px."""
 
 
 class PictureSourceOptions(Section):
@@ -57,19 +60,26 @@ class PictureSource:
     Raises:
         OptionError: If the options name no picture.
         FileNotFoundError: If the folder does not exist or scikit-image lacks its pictures.
-        DataError: If pictures of the folder are too small or cannot be read.
+        DataError: If pictures are too small or cannot be read; with counts.
     """
 
     def __init__(self, options: PictureSourceOptions, smallest: int, where: str) -> None:
-        self._files = _files(options.dataroot, smallest, where) if options.dataroot else []
+        problems = DataProblems()
+        self._files = _files(options.dataroot, where) if options.dataroot else []
+        check_pictures(self._files, smallest, problems)
         self._names: list[str] = [str(file) for file in self._files]
         self._kept: list[np.ndarray] = []
         if options.photographs:
             for name in PHOTOGRAPHS:
                 self._keep(name, _photograph(name))
+                check_size(name, self._kept[-1].shape[:2], smallest, problems)
         numbers = range(options.first, options.first + options.procedural)
+        for number in numbers:  # before they are drawn, which takes its time
+            check_size(f"generated-{number}", (_SIDE, _SIDE), smallest, problems)
+        if len(problems):
+            raise DataError(problems.summary(_title(options, len(problems), len(self._names) + len(numbers), where)))
         for number in tqdm(numbers, desc="generated pictures", disable=None if options.procedural > 100 else True):
-            self._keep(f"generated-{number}", procedural_picture(number))
+            self._keep(f"generated-{number}", procedural_picture(number, _SIDE))
         if not self._names:
             raise OptionError(f"{where}: no pictures; set dataroot to a folder, photographs to true, or procedural")
 
@@ -92,23 +102,19 @@ class PictureSource:
         return picture if picture.dtype == np.uint8 else (picture // 257).astype(np.uint8)
 
 
-def _files(dataroot: str, smallest: int, where: str) -> list[Path]:
-    files = list_images(Path(dataroot))
+def _files(dataroot: str, where: str) -> list[Path]:
+    files = list_images(Path(dataroot).expanduser())
     if not files:
         raise FileNotFoundError(f"{where}:dataroot: {dataroot} holds no pictures")
-    problems = []
-    for file in files:
-        try:
-            height, width = image_size(file)
-        except ValueError as error:
-            problems.append(str(error))
-            continue
-        if min(height, width) < smallest:
-            problems.append(f"{file.name} is {height}x{width} (HxW), smaller than {smallest} px")
-    if problems:
-        shown = "\n".join(problems[:3]) + (f"\n... and {len(problems) - 3} more" if len(problems) > 3 else "")
-        raise DataError(f"{where}: {len(problems)} of {len(files)} pictures in {dataroot} cannot be used:\n{shown}")
     return files
+
+
+def _title(options: PictureSourceOptions, bad: int, total: int, where: str) -> str:
+    """What an error begins with: how many pictures of which sources."""
+    photographs = "photographs" if options.photographs else None
+    generated = f"procedural {options.procedural}" if options.procedural else None
+    sources = ", ".join(source for source in (options.dataroot, photographs, generated) if source)
+    return f"{where}: {bad} of {total} pictures in {sources} cannot be used"
 
 
 def _photograph(name: str) -> np.ndarray:

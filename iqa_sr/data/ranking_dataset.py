@@ -32,6 +32,7 @@ class RankingDatasetOptions(LoaderOptions, PictureSourceOptions):
         levels: Number of levels in a sample, the untouched one included.
         kinds: Names of the degradations; null for all.
         emphasis: How often a group of degradations is drawn against the others, by name; 1 where nothing is said.
+            Chains draw from all groups alike.
         mixture: Share of samples with a chain of degradations whose levels rise together.
         smallest_scale: Pictures are made smaller by a random factor between this and 1 before the crop, which makes
             them sharper than any camera's and their content more varied.
@@ -55,6 +56,8 @@ class RankingDatasetOptions(LoaderOptions, PictureSourceOptions):
     @field_validator("kinds")
     @classmethod
     def _known(cls, kinds: list[str] | None) -> list[str] | None:
+        if kinds == []:
+            raise ValueError("expected at least one name, or null for all")
         for kind in kinds or []:
             if kind not in KINDS:
                 raise ValueError(f"there is no degradation {kind!r}; {nearest(kind, KINDS)}")

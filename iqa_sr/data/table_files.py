@@ -1,34 +1,68 @@
-"""Files that hold tables: CSV, Excel, MATLAB and plain text, read by column names."""
+"""Files that hold tables: CSV, Excel, MATLAB and plain text."""
 
 import csv
-from collections.abc import Iterable, Sequence
+import math
+from collections.abc import Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 from zipfile import BadZipFile
 
 from iqa_sr.options import nearest
 
-__all__ = ["read_csv", "read_matlab", "read_pairs", "read_sheet"]
+__all__ = ["as_number", "read_columns", "read_lines", "read_matlab", "read_pairs"]
 
 
-def read_csv(path: Path, wanted: Sequence[str]) -> tuple[list[str], list[dict[str, str]]]:
-    """The column names of a CSV file, and its lines by them; spaces around values do not count.
+def read_columns(path: Path, wanted: Sequence[str], sheet: str | None = None) -> tuple[list[str], list[dict[str, str]]]:
+    """The column names of a CSV or Excel file, and the lines below them by name.
 
-    Raises:
-        ValueError: If it is no text file, or no line of it holds the wanted names.
-    """
-    return _named(csv.reader(_lines(path)), wanted, path)
-
-
-def read_sheet(path: Path, wanted: Sequence[str], sheet: str | None = None) -> tuple[list[str], list[dict[str, str]]]:
-    """As `read_csv`, of an Excel file, too, from the sheet of that name, or the first one.
+    Args:
+        path: The file.
+        wanted: Names that must be there; the first line that holds them all is that of the names.
+        sheet: Name of the sheet of an Excel file; None for its first one.
 
     Raises:
-        ValueError: As `read_csv`; or if there is no such sheet, or the file is damaged.
-        ModuleNotFoundError: If openpyxl is not installed.
+        ValueError: As `read_lines`; or if no line holds the wanted names.
+        ModuleNotFoundError: As `read_lines`.
     """
-    if path.suffix != ".xlsx":
-        return read_csv(path, wanted)
+    lines = read_lines(path, sheet)
+    place = next((place for place, line in enumerate(lines) if set(wanted) <= set(line)), None)
+    if place is None:
+        found = ", ".join(lines[0]) if lines else "nothing"
+        raise ValueError(f"{path}: expected the columns {', '.join(wanted)}, found {found}")
+    names = lines[place]
+    missing = [""] * len(names)
+    rows = [
+        {name: value for name, value in zip(names, [*line, *missing], strict=False) if name}
+        for line in lines[place + 1 :]
+    ]
+    return [name for name in names if name], rows
+
+
+def read_lines(path: Path, sheet: str | None = None) -> list[list[str]]:
+    """The cells of each line of a CSV or Excel file, without spaces around them; empty lines are left out.
+
+    Args:
+        path: The file; Excel where it ends in `.xlsx`.
+        sheet: Name of the sheet of an Excel file; None for its first one.
+
+    Raises:
+        ValueError: If the file is damaged or of another kind, or there is no such sheet.
+        ModuleNotFoundError: If the file is Excel's and openpyxl is not installed.
+    """
+    lines = _excel_lines(path, sheet) if path.suffix.lower() == ".xlsx" else _csv_lines(path)
+    stripped = ([cell.strip() for cell in line] for line in lines)
+    return [line for line in stripped if any(line)]
+
+
+def _csv_lines(path: Path) -> list[list[str]]:
+    try:
+        return list(csv.reader(_text_lines(path)))
+    except csv.Error as error:
+        raise ValueError(f"{path}: not a CSV file ({error})") from error
+
+
+def _excel_lines(path: Path, sheet: str | None) -> list[list[str]]:
     try:
         import openpyxl
     except ModuleNotFoundError as error:
@@ -36,52 +70,35 @@ def read_sheet(path: Path, wanted: Sequence[str], sheet: str | None = None) -> t
             f"{path} is an Excel file: reading it needs `pip install openpyxl`; or save the sheet as {path.stem}.csv"
         ) from error
     try:
-        book = openpyxl.load_workbook(path, read_only=True, data_only=True)
-    except (BadZipFile, KeyError, OSError) as error:
+        with closing(openpyxl.load_workbook(path, read_only=True, data_only=True)) as book:
+            if sheet is not None and sheet not in book.sheetnames:
+                raise ValueError(f"{path}: there is no sheet {sheet!r}; {nearest(sheet, book.sheetnames)}")
+            lines = book[sheet or book.sheetnames[0]].iter_rows(values_only=True)
+            return [[_cell_text(cell) for cell in line] for line in lines]
+    except (BadZipFile, KeyError, OSError, SyntaxError) as error:  # the last one is that of XML
         raise ValueError(f"{path}: damaged, or not an Excel file") from error
-    try:
-        if sheet is not None and sheet not in book.sheetnames:
-            raise ValueError(f"{path}: there is no sheet {sheet!r}; {nearest(sheet, book.sheetnames)}")
-        cells = book[sheet or book.sheetnames[0]].iter_rows(values_only=True)
-        return _named(([_text(cell) for cell in line] for line in cells), wanted, path)
-    finally:
-        book.close()
 
 
-def _named(lines: Iterable[Sequence[str]], wanted: Sequence[str], path: Path) -> tuple[list[str], list[dict[str, str]]]:
-    """The lines below the one that holds the wanted column names, by column."""
-    names: list[str] = []
-    first: list[str] = []
-    found: list[dict[str, str]] = []
-    for line in lines:
-        values = [value.strip() for value in line]
-        if not any(values):
-            continue
-        if names:
-            found.append(
-                {name: value for name, value in zip(names, values, strict=False) if name}
-                | {name: "" for name in names[len(values) :]}
-            )
-        elif set(wanted) <= set(values):
-            names = values
-        first = first or values
-    if not names:
-        raise ValueError(f"{path}: expected the columns {', '.join(wanted)}, found {', '.join(first) or 'nothing'}")
-    return [name for name in names if name], found
-
-
-def _text(cell: Any) -> str:
+def _cell_text(cell: Any) -> str:
     """A cell as it would stand in a CSV file: whole numbers without a point, nothing for empty ones."""
     if cell is None:
         return ""
     return str(int(cell)) if isinstance(cell, float) and cell.is_integer() else str(cell)
 
 
-def _lines(path: Path) -> list[str]:
+def _text_lines(path: Path) -> list[str]:
     try:
         return path.read_text(encoding="utf-8-sig").splitlines()
     except UnicodeDecodeError as error:
         raise ValueError(f"{path}: not a text file ({error})") from error
+
+
+def as_number(value: Any) -> float:
+    """What a cell is as a number; NaN where it is none."""
+    try:
+        return float(value)
+    except (TypeError, ValueError):
+        return math.nan
 
 
 def read_pairs(path: Path) -> list[tuple[str, str]]:
@@ -91,10 +108,10 @@ def read_pairs(path: Path) -> list[tuple[str, str]]:
         ValueError: If it is no such file.
     """
     found = []
-    for number, line in enumerate(_lines(path), start=1):
+    for place, line in enumerate(_text_lines(path), start=1):
         words = line.split()
         if words and len(words) != 2:
-            raise ValueError(f"{path}, line {number}: expected a picture and a score, got {line.strip()[:60]!r}")
+            raise ValueError(f"{path}, line {place}: expected a picture and a score, got {line.strip()[:60]!r}")
         if words:
             found.append((words[0], words[1]))
     return found

@@ -1,5 +1,6 @@
 """The data set of A-FINE's training: two pictures and their reference, cut, flipped and turned alike."""
 
+import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
@@ -10,8 +11,9 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from iqa_sr.data.loader_options import LoaderOptions
+from iqa_sr.data.picture_checks import measure_pictures
 from iqa_sr.data.problems import DataError, DataProblems
-from iqa_sr.data.triplets import TIE, Triplet, check_splits, measure_pictures, read_triplets
+from iqa_sr.data.triplets import TIE, Triplet, check_splits, read_triplets
 from iqa_sr.image_io import read_image, to_tensor
 from iqa_sr.options import OptionError, Section, read_section
 
@@ -68,8 +70,8 @@ class TripletDataset(Dataset[dict[str, Any]]):
     Raises:
         OptionError: If the section is wrong, or pictures of several sizes are to be in one batch.
         FileNotFoundError: If a list does not exist.
-        DataError: If lines or pictures cannot be used, a split has references of another, or all preferences are equal;
-            one for everything, with counts.
+        DataError: If lines or pictures cannot be used, a split has references of another, or no picture is better or
+            worse than the one it is compared with; one for everything, with counts.
     """
 
     Options = TripletDatasetOptions
@@ -100,10 +102,10 @@ class TripletDataset(Dataset[dict[str, Any]]):
         """Add the triplets of a list; returns the sizes of its pictures."""
         triplets = read_triplets(path, problems)
         check_splits(path, triplets, problems)
-        if triplets and all(set(triplet.targets) == {TIE} for triplet in triplets):
-            problems.add("single rating level", f"{path}: every preference is {TIE}: nothing can be learnt from that")
-        names = [name for triplet in triplets for name in triplet.pictures]
-        sizes = measure_pictures(self._roots[number], names, problems)
+        if triplets and all(triplet.targets[0] == TIE for triplet in triplets):
+            text = f"{path}: no first picture is better or worse than its second one: nothing can be learnt from that"
+            problems.add("single rating level", text)
+        sizes = self._sizes(number, triplets, problems)
         for name, size in sizes.items():
             problem = _size_problem(size, self.options.crop)
             if problem:
@@ -115,6 +117,18 @@ class TripletDataset(Dataset[dict[str, Any]]):
                 problems.add("sizes that differ", f"{triplet.first} and those compared with it are {shown} (HxW)")
         self._samples += [(number, triplet) for triplet in triplets]
         return set(sizes.values())
+
+    def _sizes(self, number: int, triplets: Sequence[Triplet], problems: DataProblems) -> dict[str, tuple[int, int]]:
+        """`(height, width)` in px of each usable picture, by its path in the list."""
+        names = dict.fromkeys(name for triplet in triplets for name in triplet.pictures)
+        paths = {name: self._roots[number] / name for name in names}
+        found = measure_pictures(paths.values(), problems)
+        return {name: found[path] for name, path in paths.items() if path in found}
+
+    def contents(self) -> set[str]:
+        """What `check_together` compares: the absolute paths of the references."""
+        roots = [root.resolve() for root in self._roots]
+        return {os.path.normpath(roots[number] / triplet.reference) for number, triplet in self._samples}
 
     def __len__(self) -> int:
         return len(self._samples)

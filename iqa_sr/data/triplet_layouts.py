@@ -17,10 +17,14 @@ from pathlib import Path
 
 import torch
 
-from iqa_sr.data.opinion_scores import Opinion, read_opinions, split_by_content
+from iqa_sr.data.file_finder import FileFinder
+from iqa_sr.data.opinion_scores import Opinion, read_opinions
 from iqa_sr.data.problems import DataError, DataProblems
 from iqa_sr.data.records import Label
-from iqa_sr.data.triplets import SPLITS, TIE, Triplet, write_triplets
+from iqa_sr.data.row_checks import check_levels
+from iqa_sr.data.splits import SPLITS, split_by_content
+from iqa_sr.data.table_files import as_number
+from iqa_sr.data.triplets import TIE, Triplet, write_triplets
 from iqa_sr.image_io import list_images
 from iqa_sr.options import nearest
 
@@ -100,6 +104,11 @@ class _Rated:
     reference: str
     labels: dict[str, Label] = field(default_factory=dict)
 
+    @property
+    def content(self) -> str:
+        """What no two parts share."""
+        return self.reference
+
 
 def _diffiqa(root: Path, seed: int) -> Made:
     """`images/01/NAME_01.png` to `06`, `images/Original/NAME.png`, `labels/A/01/NAME_01.json` of three people.
@@ -112,20 +121,12 @@ def _diffiqa(root: Path, seed: int) -> Made:
     rated = {name: _diffiqa_part(folder, root, made, problems) for name, folder in (parts or {"": root}).items()}
     if len(problems):
         raise DataError(problems.summary(f"{root}"))
-    groups = rated if parts else _split(rated[""], seed)
+    groups = rated if parts else split_by_content(rated[""], seed)
     for name, references in groups.items():
         triplets = [triplet for one in references for triplet in _label_pairs(one)]
         kept = triplets if name == "train" else [t for t in triplets if t.kind in DIFFIQA_TEST_KINDS]
         made.lists[name] = kept
     return made
-
-
-def _split(rated: Sequence[_Rated], seed: int) -> dict[str, list[_Rated]]:
-    by_name = {one.reference: one for one in rated}
-    opinions = [Opinion(Path(name), 0.0, name, 0.0) for name in by_name]
-    return {
-        name: [by_name[opinion.content] for opinion in part] for name, part in split_by_content(opinions, seed).items()
-    }
 
 
 def _diffiqa_part(folder: Path, root: Path, made: Made, problems: DataProblems) -> list[_Rated]:
@@ -236,7 +237,7 @@ def _pipal(root: Path, seed: int) -> Made:
             name, _, score = (part.strip() for part in line.partition(","))
             if not name:
                 continue
-            path, value = pictures.get(name.lower()), _number(score)
+            path, value = pictures.get(name.lower()), as_number(score)
             if path is None:
                 problems.add("missing picture", f"{name} of {file.name} is in no folder of {root}")
             elif not math.isfinite(value):
@@ -248,8 +249,7 @@ def _pipal(root: Path, seed: int) -> Made:
         problems.add("double picture", f"{path.name} has more than one score")
     if not opinions and not len(problems):
         problems.add("empty list", f"{labels} holds no scores")
-    if len({opinion.score for opinion in opinions}) == 1:
-        problems.add("single rating level", f"all pictures of {root} have the score {opinions[0].score:g}")
+    check_levels({"score": [opinion.score for opinion in opinions]}, problems)
     if len(problems):
         raise DataError(problems.summary(str(root)))
     return _scored(root, opinions, [path.parent for path in pictures.values()], seed)
@@ -303,16 +303,8 @@ def _key(path: Path, root: Path) -> str:
 
 def _folder(parent: Path, name: str) -> Path | None:
     """The sub-folder of that name, whatever its case."""
-    found = [path for path in sorted(parent.iterdir()) if path.is_dir() and path.name.lower() == name.lower()]
-    return found[0] if found else None
-
-
-def _number(text: str) -> float:
-    """NaN where it is none."""
-    try:
-        return float(text)
-    except ValueError:
-        return math.nan
+    found = FileFinder().find(parent / name)
+    return found if found is not None and found.is_dir() else None
 
 
 LAYOUTS: Mapping[str, Callable[[Path, int], Made]] = {

@@ -1,26 +1,18 @@
 """Lists of triplets, two pictures and their reference: reading, writing, and everything that is wrong with them."""
 
-import os
 import sys
-from collections.abc import Iterable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from tqdm import tqdm
-
 from iqa_sr.data.problems import DataProblems
-from iqa_sr.image_io import inspect_image
+from iqa_sr.data.splits import SPLITS
 from iqa_sr.tensor_files import write_whole
 
-__all__ = ["SPLITS", "TIE", "Triplet", "check_splits", "measure_pictures", "read_triplets", "write_triplets"]
+__all__ = ["TIE", "Triplet", "check_splits", "read_triplets", "write_triplets"]
 
-SPLITS = ("train", "val", "test")
-"""Names of the lists that lie together in one folder, with the ending `.txt`."""
 TIE = 0.5
 _LETTERS = {1.0: "P", TIE: "S", 0.0: "N"}
-_BAR_FROM = 2000
-"""Number of pictures from which on a progress bar is shown."""
 
 
 @dataclass(frozen=True, slots=True)  # there are hundreds of thousands
@@ -144,30 +136,3 @@ def check_splits(path: Path, triplets: Sequence[Triplet], problems: DataProblems
             problems.add(
                 "reference in two splits", f"{reference} is in {path.name} and in {other.name} of {path.parent}"
             )
-
-
-def measure_pictures(root: Path, names: Iterable[str], problems: DataProblems) -> Mapping[str, tuple[int, int]]:
-    """`(height, width)` in pixels of each picture that can be used.
-
-    Args:
-        root: Folder of the pictures.
-        names: Paths below it.
-        problems: Takes missing and damaged ones.
-    """
-    wanted = list(dict.fromkeys(names))
-    with ThreadPoolExecutor(8) as pool:
-        found = pool.map(lambda name: _measure(root, name), wanted)
-        bar = tqdm(found, total=len(wanted), desc="pictures", disable=None if len(wanted) > _BAR_FROM else True)
-        sizes = dict(zip(wanted, bar, strict=True))
-    for name, size in sizes.items():
-        if isinstance(size, str):
-            problems.add("missing picture" if not os.path.isfile(root / name) else "unusable picture", size)
-    return {name: size for name, size in sizes.items() if not isinstance(size, str)}
-
-
-def _measure(root: Path, name: str) -> tuple[int, int] | str:
-    """The size, or why the picture cannot be used."""
-    try:
-        return inspect_image(root / name)
-    except (OSError, ValueError) as error:
-        return str(error)

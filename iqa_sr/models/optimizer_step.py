@@ -35,16 +35,24 @@ class OptimizerStep:
         self.scaler, self.grad_clip, self.guard = scaler, grad_clip, guard
 
     def __call__(self, iteration: int, files: Sequence[str]) -> bool:
-        """Step with the gradients that are there; False if the step was skipped."""
+        """Step with the gradients that are there; False if the step was skipped.
+
+        The scaler of fp16 finds its scale by trial: gradients that a large scale made infinite are skipped and the
+        scale is halved. Gradients that are infinite at a scale of 1 are the run's own, and the guard counts them.
+
+        Raises:
+            TrainingStopped: When the guard has counted too many.
+        """
+        scale = self.scaler.get_scale()
         self.scaler.unscale_(self.optimizer)
         trained = [p for p in self.network.parameters() if p.grad is not None]
         norm = torch.nn.utils.get_total_norm([p.grad for p in trained if p.grad is not None])
         if self.grad_clip is not None:
             torch.nn.utils.clip_grads_with_norm_(trained, self.grad_clip, norm)
-        # With fp16 the scaler itself skips steps with infinite gradients, which its search for a scale brings about.
-        name = f"the gradient of {self.name}"
-        if not self.scaler.is_enabled() and self.guard.stops_step({name: norm}, iteration, files):
+        # All processes have the same gradients, and so the same scale: all of them ask the guard, or none.
+        if scale <= 1 and self.guard.stops_step({f"the gradient of {self.name}": norm}, iteration, files):
+            self.scaler.update()
             return False
         self.scaler.step(self.optimizer)
         self.scaler.update()
-        return True
+        return self.scaler.get_scale() >= scale

@@ -43,6 +43,11 @@ class QualityModel(BaseModel):
             objective = objective.to(memory_format=torch.channels_last)
         self.print_network(objective)
         self.net_g = self.model_to_device(objective).train()
+        if opt["num_gpu"] == 1 and not opt["dist"] and torch.cuda.device_count() > 1:
+            get_root_logger().info(
+                f"One of {torch.cuda.device_count()} GPUs is used; for all of them start one process each:\n"
+                f"  torchrun --nproc_per_node={torch.cuda.device_count()} train_sr.py -opt ..."
+            )
         self.ema_decay = settings.ema_decay
         if self.ema_decay > 0:
             self.net_g_ema = copy.deepcopy(self.objective).eval().requires_grad_(False)

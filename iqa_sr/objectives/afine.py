@@ -61,6 +61,12 @@ class AFINEObjective(Objective[AFINEOptions]):
         """OpenAI's CLIP, unless `network_g:clip` is `none`."""
         return (OPENAI,) if network.get("clip", "openai") == "openai" else ()
 
+    @classmethod
+    def needed_start(cls, options: ObjectiveOptions) -> str | None:
+        """The checkpoint of the stage before."""
+        stage = cast(AFINEOptions, options).stage
+        return f"the net_g_latest.pth of stage {stage - 1}" if stage > 1 else None
+
     def losses(self, batch: Mapping[str, Any]) -> dict[str, Tensor]:
         """The fidelity loss of each kind of pair: `x1_x2`, and in stage 1 `x1_ref` and `x2_ref`.
 

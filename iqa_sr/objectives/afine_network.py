@@ -1,24 +1,20 @@
 """A-FINE's network as it is trained: CLIP from OpenAI's file at the start, the published file at the end."""
 
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor
 
 from iqa_sr.archs.afine_arch import LAYERS, WIDTH, AFINENetwork
 from iqa_sr.archs.normalization import CLIP
-from iqa_sr.options import OptionError, nearest
-from iqa_sr.tensor_files import load_state, select_state_dict, write_tensor_file
-from iqa_sr.weights import is_present, read_weights
+from iqa_sr.metrics.clip_prompts import select
+from iqa_sr.objectives.openai_clip import VISUAL, read_openai, starts_from_openai, text_tower
+from iqa_sr.tensor_files import load_state, write_tensor_file
 
 __all__ = ["OPENAI", "PUBLISHED", "TrainableAFINE", "published_parts", "write_afine"]
 
 OPENAI = "ViT-B-32.pt"
 PUBLISHED = "afine.pth"
-_VISUAL = "visual."
-_FACTS = ("input_resolution", "context_length", "vocab_size")
-"""What OpenAI's file holds besides parameters."""
 
 
 class TrainableAFINE(AFINENetwork):
@@ -42,14 +38,8 @@ class TrainableAFINE(AFINENetwork):
         self, clip: str | None = "openai", checkpoint: bool = False, width: int = WIDTH, layers: int = LAYERS
     ) -> None:
         super().__init__(checkpoint, width, layers)
-        choices = ("openai", "none")
-        if clip not in (*choices, None):
-            raise OptionError(
-                f"network_g:clip: expected {' or '.join(choices)}, got {clip!r}; {nearest(clip, choices)}"
-            )
-        if clip == "openai":
-            state = select_state_dict(read_weights(OPENAI), OPENAI, None)
-            load_state(self.finetuned_clip, _below(state, _VISUAL), OPENAI)
+        if starts_from_openai(clip):
+            load_state(self.finetuned_clip, select(read_openai(OPENAI), VISUAL), OPENAI)
 
 
 def write_afine(network: AFINENetwork, folder: Path) -> Path:
@@ -69,7 +59,7 @@ def published_parts(network: AFINENetwork) -> dict[str, dict[str, Tensor]]:
     for name, part in network.named_children():
         state = {key: value.detach().cpu().float().contiguous() for key, value in part.state_dict().items()}
         if name == "finetuned_clip":
-            state = {**_text_tower(network), **{_VISUAL + key: value for key, value in state.items()}}
+            state = {**_text_tower(network), **{VISUAL + key: value for key, value in state.items()}}
         if name in ("natural", "fidelity"):
             mean, std = (torch.tensor(values).view(1, 3, 1, 1) for values in CLIP)
             state |= {"mean": mean, "std": std}
@@ -78,14 +68,6 @@ def published_parts(network: AFINENetwork) -> dict[str, dict[str, Tensor]]:
 
 
 def _text_tower(network: AFINENetwork) -> dict[str, Tensor]:
-    """What OpenAI's file has beside the picture tower; nothing for another CLIP or without the file."""
+    """That of OpenAI's file; nothing for another CLIP or without the file."""
     sizes = len(network.finetuned_clip.class_embedding), len(network.finetuned_clip.transformer.resblocks)
-    if sizes != (WIDTH, LAYERS) or not is_present(OPENAI):
-        return {}
-    state: dict[str, Any] = select_state_dict(read_weights(OPENAI), OPENAI, None)
-    rest = {key: value for key, value in state.items() if not key.startswith(_VISUAL) and key not in _FACTS}
-    return {key: value.float() for key, value in rest.items()}
-
-
-def _below(state: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
-    return {key.removeprefix(prefix): value for key, value in state.items() if key.startswith(prefix)}
+    return text_tower(OPENAI) if sizes == (WIDTH, LAYERS) else {}

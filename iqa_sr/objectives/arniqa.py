@@ -3,7 +3,7 @@
 import logging
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any, cast
+from typing import Annotated, Any, cast
 
 import numpy as np
 import torch
@@ -13,56 +13,37 @@ from tqdm import tqdm
 
 from iqa_sr.archs.arniqa_arch import ARNIQANetwork
 from iqa_sr.correlation import spearman
-from iqa_sr.data.opinion_layouts import LAYOUTS
-from iqa_sr.data.opinion_scores import Opinion, read_opinions, split_by_content
+from iqa_sr.data.opinion_scores import Opinion, OpinionSource, read_source
+from iqa_sr.data.score_options import known
+from iqa_sr.data.splits import split_by_content
 from iqa_sr.image_io import read_image, to_tensor
 from iqa_sr.losses.contrastive_loss import contrastive_loss
-from iqa_sr.metrics.arniqa import DATA_SETS, ENCODER, half_scale, published_names
+from iqa_sr.metrics.arniqa import ARNIQA_INFOS, DATA_SETS, ENCODER, half_scale, published_names
 from iqa_sr.objectives.base import Objective, ObjectiveOptions
-from iqa_sr.options import Section, nearest
+from iqa_sr.options import OptionError
 from iqa_sr.ridge import Ridge, fit_ridge
 from iqa_sr.tensor_files import write_tensor_file
 
 __all__ = ["ARNIQAObjective", "ARNIQAOptions", "RegressorOptions"]
 
-
 logger = logging.getLogger("basicsr")
 
+_REGRESSOR = "train:objective:regressor"
 
-class RegressorOptions(Section):
-    """Opinion scores that a ridge regressor is fitted to at the end of training.
+
+class RegressorOptions(OpinionSource):
+    """Opinion scores that a ridge regressor is fitted to at the end of training; named as `OpinionSource` says.
 
     Attributes:
         name: Name of the metric that the regressor is for, for example `arniqa-kadid`.
-        layout: Of the collection, see `iqa_sr.data.opinion_layouts`.
-        dataroot: Its folder.
-        scores_file: The file of its scores; null for the published place.
-        score_range: Lowest and highest possible score; null for the published one.
-        split_seed: It is split 7:1:2 by content: the second part chooses the penalty, the third one tells the result.
+        split_seed: They are split 7:1:2 by content: the second part chooses the penalty, the third one tells the
+            result.
         alphas: Penalties to choose from.
     """
 
-    name: str
-    layout: str
-    dataroot: str
-    scores_file: str | None = None
-    score_range: tuple[float, float] | None = None
+    name: Annotated[str, known(DATA_SETS, "regressor")]
     split_seed: int = 0
     alphas: list[float] = [0.001, 0.01, 0.1, 1.0, 10.0, 100.0]
-
-    @field_validator("name")
-    @classmethod
-    def _known(cls, name: str) -> str:
-        if name not in DATA_SETS:
-            raise ValueError(f"there is no such regressor; {nearest(name, DATA_SETS)}")
-        return name
-
-    @field_validator("layout")
-    @classmethod
-    def _read(cls, layout: str) -> str:
-        if layout not in LAYOUTS:
-            raise ValueError(f"there is no such layout; {nearest(layout, LAYOUTS)}")
-        return layout
 
     @field_validator("alphas")
     @classmethod
@@ -102,8 +83,23 @@ class ARNIQAObjective(Objective[ARNIQAOptions]):
 
     def __init__(self, network: nn.Module, options: ARNIQAOptions) -> None:
         super().__init__(network, options)
-        if options.regressor is not None:
-            self._opinions()  # what is wrong with them is said before training, not after
+        # What is wrong with the opinions is said before training, not after.
+        self._opinions = {} if options.regressor is None else _read_opinions(options.regressor)
+
+    @classmethod
+    def check_data(cls, options: ARNIQAOptions) -> dict[str, int]:
+        """Check the data that the options themselves name.
+
+        Returns:
+            The number of samples by the place in the option file.
+
+        Raises:
+            OptionError: If the collection cannot be split.
+            FileNotFoundError, ModuleNotFoundError, DataError: As `read_source`.
+        """
+        if options.regressor is None:
+            return {}
+        return {_REGRESSOR: sum(map(len, _read_opinions(options.regressor).values()))}
 
     def losses(self, batch: Mapping[str, Any]) -> dict[str, Tensor]:
         """The contrast.
@@ -160,22 +156,11 @@ class ARNIQAObjective(Objective[ARNIQAOptions]):
             write_tensor_file(content, written[-1])
         return written
 
-    def _opinions(self) -> dict[str, list[Opinion]]:
-        options = self.options.regressor
-        assert options is not None
-        opinions = read_opinions(
-            options.layout,
-            Path(options.dataroot).expanduser(),
-            Path(options.scores_file).expanduser() if options.scores_file else None,
-            score_range=options.score_range,
-        )
-        return split_by_content(opinions, options.split_seed)
-
     def _regress(self) -> tuple[Ridge, float]:
         """The regressor that is best on the second part, and its SRCC on the third."""
         options = self.options.regressor
         assert options is not None
-        parts = {name: self._features(opinions, name) for name, opinions in self._opinions().items()}
+        parts = {name: self._features(opinions, name) for name, opinions in self._opinions.items()}
         ridges = [fit_ridge(*parts["train"], alpha) for alpha in options.alphas]
         best = max(ridges, key=lambda ridge: spearman(ridge(parts["val"][0]).numpy(), parts["val"][1].numpy()))
         return best, spearman(best(parts["test"][0]).numpy(), parts["test"][1].numpy())
@@ -191,3 +176,15 @@ class ARNIQAObjective(Objective[ARNIQAOptions]):
             rows.append(torch.cat(scales, dim=1).double().cpu())
         qualities = np.array([opinion.quality for opinion in opinions])
         return torch.cat(rows), torch.from_numpy(qualities)
+
+
+def _read_opinions(options: RegressorOptions) -> dict[str, list[Opinion]]:
+    """The three parts, their pictures checked for the metric that is to score them."""
+
+    def split(opinions: list[Opinion]) -> dict[str, list[Opinion]]:
+        try:
+            return split_by_content(opinions, options.split_seed)
+        except ValueError as error:
+            raise OptionError(f"{_REGRESSOR}: {error}") from error
+
+    return read_source(options, _REGRESSOR, ARNIQA_INFOS[options.name].min_size, split)

@@ -87,7 +87,7 @@ class AugmentIQObjective(Objective[AugmentIQOptions]):
             batch: `path` and `prompt`, N texts; `quality` `(N,)`, and with texts `alignment` `(N,)`.
 
         Raises:
-            ValueError: If the batch was cut up, or lacks what the text head learns.
+            ValueError: If the batch lacks what the text head learns.
         """
         options = self.options
         losses = {}
@@ -101,20 +101,14 @@ class AugmentIQObjective(Objective[AugmentIQOptions]):
 
     def _judged(self, batch: Mapping[str, Any]) -> dict[str, tuple[Tensor, Tensor]]:
         """What the heads say and what people said, `(N,)` each, by name."""
-        paths, quality = batch["path"], batch["quality"]
-        if len(paths) != len(quality):  # torch's DataParallel splits tensors and copies texts
-            raise ValueError(
-                f"augmentiq: {len(paths)} names for {len(quality)} pictures: several devices in one process cannot "
-                "train it; set num_gpu to 1, or start with torchrun and --launcher pytorch"
-            )
         text_head = self._heads.text_head
         if text_head is not None and "alignment" not in batch:
             raise ValueError(
                 "augmentiq: the data set has no scores of the alignment with the prompt, which the text head learns; "
                 "set train:objective:text_encoder and network_g:text to null"
             )
-        pictures, texts = self.features(paths, batch["prompt"])
-        judged = {"quality": (self._heads.quality_head(pictures), quality)}
+        pictures, texts = self.features(batch["path"], batch["prompt"])
+        judged = {"quality": (self._heads.quality_head(pictures), batch["quality"])}
         if text_head is not None:
             judged["alignment"] = (text_head(texts), batch["alignment"])
         return judged

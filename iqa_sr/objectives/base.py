@@ -60,6 +60,30 @@ class Objective(nn.Module, ABC, Generic[OptionsType]):
         """
         return ()
 
+    @classmethod
+    def needed_start(cls, options: ObjectiveOptions) -> str | None:
+        """What `path:pretrain_network_g` has to name in words; None where a run may begin with an untrained network.
+
+        Args:
+            options: Those of `train:objective`.
+        """
+        return None
+
+    @classmethod
+    def check_data(cls, options: Any) -> dict[str, int]:
+        """Read what data it needs beside the data sets, for `iqa-sr check-data`.
+
+        Args:
+            options: Those of `train:objective`.
+
+        Returns:
+            Number of samples by place in the option file.
+
+        Raises:
+            DataError: If something is wrong with them.
+        """
+        return {}
+
     def forward(self, batch: Mapping[str, Any]) -> dict[str, Tensor]:
         """The losses of a batch on the device, by name, weighted; their sum is minimised."""
         return self.losses(batch)
@@ -83,7 +107,10 @@ class Objective(nn.Module, ABC, Generic[OptionsType]):
         """Called before each iteration, 1 the first; for what changes on the way. The same on every process."""
 
     def state(self) -> dict[str, Any]:
-        """What an exact resume needs beyond the network: tensors, numbers, lists and dicts of them."""
+        """What an exact resume needs beyond the network: tensors, numbers, lists and dicts of them.
+
+        The first process stores its own for all: what differs between processes must not matter later.
+        """
         return {}
 
     def load_state(self, state: Mapping[str, Any]) -> None:

@@ -1,11 +1,22 @@
 """How well qualities follow the levels of degradation that they should tell apart."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
-__all__ = ["ordering"]
+__all__ = ["network_ordering", "ordering"]
+
+
+def network_ordering(network: nn.Module, batches: Iterable[Mapping[str, Any]]) -> dict[str, float]:
+    """The `ordering` of a network's scores on samples of `RankingDataset`.
+
+    Args:
+        network: `(N, 3, S, S)` to `(N,)`; larger is better.
+        batches: `image` `(B, 2, L, 3, S, S)` and `level` `(B, L)` each; each of the two places counts as a content.
+    """
+    return ordering(network(batch["image"].flatten(0, 2)).view(-1, batch["level"].shape[1]) for batch in batches)
 
 
 def ordering(qualities: Iterable[Tensor]) -> dict[str, float]:

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from iqa_sr.losses.ranking_loss import agreement_loss, order_loss
 from iqa_sr.objectives.base import Objective, ObjectiveOptions
-from iqa_sr.objectives.ordering import ordering
+from iqa_sr.objectives.ordering import network_ordering
 from iqa_sr.objectives.qualiclip_network import OPENAI, TrainableQualiCLIP, write_qualiclip
 
 __all__ = ["QualiCLIPObjective", "QualiCLIPOptions"]
@@ -81,10 +81,8 @@ class QualiCLIPObjective(Objective[QualiCLIPOptions]):
         }
 
     def validate(self, batches: Iterable[Mapping[str, Any]]) -> dict[str, float]:
-        """See `ordering`."""
-        return ordering(
-            self.network(batch["image"].flatten(0, 2)).view(-1, batch["level"].shape[1]) for batch in batches
-        )
+        """See `network_ordering`."""
+        return network_ordering(self.network, batches)
 
     def publish(self, folder: Path) -> list[Path]:
         """`qualiclip.pth`."""

@@ -11,16 +11,12 @@ from iqa_sr.archs.clip_resnet_arch import CLIPResNet
 from iqa_sr.archs.normalization import CLIP, Normalize
 from iqa_sr.metrics.clip_prompts import QUALICLIP_PROMPTS, embed_tokens, encode, select
 from iqa_sr.metrics.qualiclip import NETWORK, SCALE
-from iqa_sr.options import OptionError, nearest
-from iqa_sr.tensor_files import load_state, select_state_dict, write_tensor_file
-from iqa_sr.weights import is_present, read_weights
+from iqa_sr.objectives.openai_clip import VISUAL, read_openai, starts_from_openai, text_tower
+from iqa_sr.tensor_files import load_state, write_tensor_file
 
 __all__ = ["OPENAI", "TrainableQualiCLIP", "write_qualiclip"]
 
 OPENAI = "RN50.pt"
-_VISUAL = "visual."
-_FACTS = ("input_resolution", "context_length", "vocab_size")
-"""What OpenAI's file holds besides parameters."""
 
 
 class TrainableQualiCLIP(nn.Module):
@@ -51,11 +47,7 @@ class TrainableQualiCLIP(nn.Module):
         checkpoint: bool = False,
     ) -> None:
         super().__init__()
-        choices = ("openai", "none")
-        if clip not in (*choices, None):
-            raise OptionError(
-                f"network_g:clip: expected {' or '.join(choices)}, got {clip!r}; {nearest(clip, choices)}"
-            )
+        from_openai = starts_from_openai(clip)
         self.visual = CLIPResNet(layers, embed_dim, width, positions=False, checkpoint=checkpoint)
         # The score does not depend on these two (no positions are added; a key's bias cancels in the softmax): frozen.
         self.visual.attnpool.positional_embedding.requires_grad_(False)
@@ -63,9 +55,9 @@ class TrainableQualiCLIP(nn.Module):
         self.visual.attnpool.k_proj.bias.requires_grad_(False)
         self.normalize = Normalize(CLIP)
         features = torch.randn(len(QUALICLIP_PROMPTS), embed_dim)
-        if clip == "openai":
-            state = select_state_dict(read_weights(OPENAI), OPENAI, None)
-            load_state(self.visual, select(state, _VISUAL), OPENAI)
+        if from_openai:
+            state = read_openai(OPENAI)
+            load_state(self.visual, select(state, VISUAL), OPENAI)
             features = encode(state, OPENAI, *embed_tokens(state, OPENAI, QUALICLIP_PROMPTS))
         self.register_buffer("prompts_features", F.normalize(features))
 
@@ -87,17 +79,9 @@ def write_qualiclip(network: TrainableQualiCLIP, folder: Path) -> Path:
     where that is on the machine.
     """
     visual = {key: value.detach().cpu().float() for key, value in network.visual.state_dict().items()}
-    state = {f"clip_model.{key}": value for key, value in _text_tower().items()}
-    state |= {f"clip_model.{_VISUAL}{key}": value.contiguous() for key, value in visual.items()}
+    state = {f"clip_model.{key}": value for key, value in text_tower(OPENAI).items()}
+    state |= {f"clip_model.{VISUAL}{key}": value.contiguous() for key, value in visual.items()}
     state["prompts_features"] = network.prompts_features.detach().cpu()
     path = folder / NETWORK
     write_tensor_file(state, path)
     return path
-
-
-def _text_tower() -> dict[str, Tensor]:
-    if not is_present(OPENAI):
-        return {}
-    state = select_state_dict(read_weights(OPENAI), OPENAI, None)
-    rest = {key: value for key, value in state.items() if not key.startswith(_VISUAL) and key not in _FACTS}
-    return {key: value.float() for key, value in rest.items()}

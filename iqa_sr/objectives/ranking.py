@@ -10,11 +10,12 @@ from pydantic import Field
 from safetensors.torch import save
 from torch import Tensor, nn
 
+from iqa_sr import distributed
 from iqa_sr.archs.rankiqa_arch import UNTOUCHED
 from iqa_sr.losses.ranking_loss import agreement_loss, anchor_loss, cross_ranking_loss, ranking_loss
 from iqa_sr.metrics.rankiqa import OWN
 from iqa_sr.objectives.base import Objective, ObjectiveOptions
-from iqa_sr.objectives.ordering import ordering
+from iqa_sr.objectives.ordering import network_ordering
 from iqa_sr.options import Section
 from iqa_sr.tensor_files import write_whole
 
@@ -90,12 +91,15 @@ class RankingObjective(Objective[RankingOptions]):
         return RankingObjective(copy.deepcopy(self.network, memo), self.options)
 
     def before_step(self, iteration: int) -> None:
-        """Begin a round where one is due: the network as it is now will be attacked."""
+        """Begin a round where one is due: the network as the first process has it now will be attacked."""
         attack = self.options.attack
         if attack is None or iteration < attack.start or (iteration - attack.start) % attack.every:
             return
         self._copies = self._copies[-(attack.keep - 1) :] if attack.keep > 1 else []
-        self._copies.append(_frozen(self.network))
+        victim = _frozen(self.network)
+        # Each process has batch statistics of its own, and a training state keeps those of the first one only.
+        distributed.share_buffers(victim)
+        self._copies.append(victim)
 
     def losses(self, batch: Mapping[str, Any]) -> dict[str, Tensor]:
         """Order, agreement, anchor, and with rounds the attacked crops.
@@ -146,10 +150,8 @@ class RankingObjective(Objective[RankingOptions]):
         return attacked, chosen, size
 
     def validate(self, batches: Iterable[Mapping[str, Any]]) -> dict[str, float]:
-        """See `ordering`."""
-        return ordering(
-            self.network(batch["image"].flatten(0, 2)).view(-1, batch["level"].shape[1]) for batch in batches
-        )
+        """See `network_ordering`."""
+        return network_ordering(self.network, batches)
 
     def state(self) -> dict[str, Any]:
         """The copies of the adversarial rounds."""

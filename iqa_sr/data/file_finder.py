@@ -1,0 +1,25 @@
+"""Files whose names a table gives in another case than the disk."""
+
+import os
+from pathlib import Path
+
+__all__ = ["FileFinder"]
+
+
+class FileFinder:
+    """Finds files and folders whatever the case of their names; every folder is listed once."""
+
+    def __init__(self) -> None:
+        self._names: dict[Path, dict[str, str]] = {}
+
+    def find(self, path: Path) -> Path | None:
+        """The file or folder under the name that it has on the disk; None where there is none.
+
+        The very name is preferred. The folder that it is in must be written as it is.
+        """
+        if path.parent not in self._names:
+            names = sorted(os.listdir(path.parent), reverse=True) if path.parent.is_dir() else []
+            self._names[path.parent] = {name.lower(): name for name in names} | {name: name for name in names}
+        known = self._names[path.parent]
+        name = known.get(path.name) or known.get(path.name.lower())
+        return path.with_name(name) if name else None

@@ -1,0 +1,88 @@
+"""What can be wrong with tables of scores, the same for every kind of collection."""
+
+import math
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from iqa_sr.data.file_finder import FileFinder
+from iqa_sr.data.problems import DataError, DataProblems, Problem
+from iqa_sr.data.table_files import as_number
+
+__all__ = ["RowReader", "check_levels", "errors_named"]
+
+
+class RowReader:
+    """Finds the pictures of a table's rows and reads their scores.
+
+    Args:
+        root: The collection's folder.
+        score_range: Lowest and highest possible score.
+        problems: Takes one problem for each row that cannot be used.
+    """
+
+    def __init__(self, root: Path, score_range: tuple[float, float], problems: DataProblems) -> None:
+        self._root, self._range, self._problems = root, score_range, problems
+        self._finder = FileFinder()
+        self._seen: set[str] = set()
+
+    def read(
+        self, pictures: Sequence[str], published: Mapping[str, Any], wrong: Problem | None = None
+    ) -> tuple[Path, dict[str, float]] | None:
+        """The picture of a row and its scores as numbers; None where something is wrong with it.
+
+        Args:
+            pictures: Where it may be below the root; the first of these that exists is meant.
+            published: Scores by aspect, as they stand in the table.
+            wrong: What else is wrong with the row.
+        """
+        path = next((found for name in pictures if (found := self._finder.find(self._root / name))), None)
+        scores = {aspect: as_number(value) for aspect, value in published.items()}
+        named = os.path.normpath(path or self._root / pictures[0])
+        if named in self._seen:
+            problem: Problem | None = Problem("double pictures", f"{pictures[0]} is named more than once")
+        elif path is None:
+            problem = Problem("missing pictures", f"{pictures[0]} is not there")
+        else:
+            problem = wrong or self._score_problem(pictures[0], scores, published)
+        self._seen.add(named)
+        if problem is not None:
+            self._problems.add(problem.kind, problem.text)
+        return None if problem is not None or path is None else (path, scores)
+
+    def _score_problem(self, name: str, scores: Mapping[str, float], published: Mapping[str, Any]) -> Problem | None:
+        low, high = self._range
+        for aspect, score in scores.items():
+            if not math.isfinite(score):
+                return Problem("scores that are no numbers", f"{name}: {aspect} is {published[aspect]!r}")
+            if not low <= score <= high:
+                text = f"{name}: {aspect} is {score:g}, declared range {low:g} to {high:g} (score_range)"
+                return Problem("scores outside the declared range", text)
+        return None
+
+
+def check_levels(scores: Mapping[str, Sequence[float]], problems: DataProblems, of: str = "") -> None:
+    """Find scores that are all the same.
+
+    Args:
+        scores: Of several pictures, by aspect.
+        problems: Takes each such aspect.
+        of: Which pictures these are, for example ` of this split`.
+    """
+    for aspect, values in scores.items():
+        if len(values) > 1 and len(set(values)) == 1:
+            text = f"{aspect} is the same for all {len(values)} pictures{of}: nothing can be learnt from that"
+            problems.add("single rating level", text)
+
+
+@contextmanager
+def errors_named(where: str) -> Iterator[None]:
+    """Put the place in the option file before what a reader of tables raises; a ValueError becomes a DataError."""
+    try:
+        yield
+    except (FileNotFoundError, ModuleNotFoundError) as error:
+        raise type(error)(f"{where}: {error}") from error
+    except ValueError as error:
+        raise DataError(f"{where}: {error}") from error
