@@ -10,7 +10,7 @@ from iqa_sr.distortion_kinds import FUNCTIONS
 from iqa_sr.options import nearest
 from iqa_sr.parameter_draw import ParameterDraw
 
-__all__ = ["KINDS", "LEVELS", "Kind", "Step", "apply_chain", "distort", "draw_chain"]
+__all__ = ["KINDS", "LEVELS", "Kind", "Step", "apply_chain", "distort", "draw_chain", "known_kinds"]
 
 LEVELS = 5
 """The strongest level; 0 is the untouched picture."""
@@ -34,6 +34,20 @@ class Kind:
 KINDS: dict[str, Kind] = {
     name: Kind(name, group, function) for group, kinds in FUNCTIONS.items() for name, function in kinds.items()
 }
+
+
+def known_kinds(kinds: list[str] | None) -> list[str] | None:
+    """Checked names of an option file, or None for all kinds.
+
+    Raises:
+        ValueError: If there are none, or one is not in `KINDS`.
+    """
+    if kinds == []:
+        raise ValueError("expected at least one name, or null for all")
+    for kind in kinds or []:
+        if kind not in KINDS:
+            raise ValueError(f"there is no degradation {kind!r}; {nearest(kind, KINDS)}")
+    return kinds
 
 
 def distort(picture: Tensor, kind: str, level: float, seed: int, noise_seed: int | None = None) -> Tensor:

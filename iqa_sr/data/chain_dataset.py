@@ -1,18 +1,18 @@
 """The data set of ARNIQA's training: patches of two different pictures, spoilt by the same chain of distortions."""
 
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import torch
-from pydantic import Field, field_validator
+from pydantic import AfterValidator, Field
 from torch import Tensor
 from torch.utils.data import Dataset
 
 from iqa_sr.data.loader_options import LoaderOptions
 from iqa_sr.data.picture_source import PictureSource, PictureSourceOptions
-from iqa_sr.distortions import KINDS, apply_chain, draw_chain
+from iqa_sr.distortions import apply_chain, draw_chain, known_kinds
 from iqa_sr.image_io import to_tensor
-from iqa_sr.options import OptionError, nearest, read_section
+from iqa_sr.options import OptionError, read_section
 from iqa_sr.parameter_draw import ParameterDraw
 
 __all__ = ["ChainDataset", "ChainDatasetOptions"]
@@ -32,19 +32,9 @@ class ChainDatasetOptions(LoaderOptions, PictureSourceOptions):
     type: Literal["ChainDataset"] = "ChainDataset"
     crop: int = Field(224, ge=32)
     longest: int = Field(4, ge=1)
-    kinds: list[str] | None = None
+    kinds: Annotated[list[str] | None, AfterValidator(known_kinds)] = None
     use_hflip: bool = True
     samples: int = Field(100, ge=2)
-
-    @field_validator("kinds")
-    @classmethod
-    def _known(cls, kinds: list[str] | None) -> list[str] | None:
-        if kinds == []:
-            raise ValueError("expected at least one name, or null for all")
-        for kind in kinds or []:
-            if kind not in KINDS:
-                raise ValueError(f"there is no distortion {kind!r}; {nearest(kind, KINDS)}")
-        return kinds
 
 
 class ChainDataset(Dataset[dict[str, Any]]):

@@ -2,18 +2,18 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import numpy as np
 import torch
-from pydantic import Field, field_validator
+from pydantic import AfterValidator, Field, field_validator
 from torch import Tensor
 from torch.utils.data import Dataset
 
 from iqa_sr.data.loader_options import LoaderOptions
 from iqa_sr.data.picture_source import PictureSource, PictureSourceOptions
 from iqa_sr.degradation_kernels import blur, gaussian_kernel
-from iqa_sr.distortions import KINDS, LEVELS, Step, apply_chain, draw_chain
+from iqa_sr.distortions import KINDS, LEVELS, Step, apply_chain, draw_chain, known_kinds
 from iqa_sr.image_io import to_tensor
 from iqa_sr.options import OptionError, nearest, read_section
 from iqa_sr.parameter_draw import ParameterDraw
@@ -45,23 +45,13 @@ class RankingDatasetOptions(LoaderOptions, PictureSourceOptions):
     type: Literal["RankingDataset"] = "RankingDataset"
     crop: int = Field(64, ge=16)
     levels: int = Field(4, ge=2, le=6)
-    kinds: list[str] | None = None
+    kinds: Annotated[list[str] | None, AfterValidator(known_kinds)] = None
     emphasis: dict[str, float] = Field(default_factory=dict)
     mixture: float = Field(0.25, ge=0, le=1)
     smallest_scale: float = Field(0.4, gt=0, le=1)
     softest: float = Field(0.8, ge=0)
     tint: float = Field(0.15, ge=0, le=1)
     samples: int = Field(200, ge=1)
-
-    @field_validator("kinds")
-    @classmethod
-    def _known(cls, kinds: list[str] | None) -> list[str] | None:
-        if kinds == []:
-            raise ValueError("expected at least one name, or null for all")
-        for kind in kinds or []:
-            if kind not in KINDS:
-                raise ValueError(f"there is no degradation {kind!r}; {nearest(kind, KINDS)}")
-        return kinds
 
     @field_validator("emphasis")
     @classmethod
