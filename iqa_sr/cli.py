@@ -64,6 +64,32 @@ def _verify_resume(chosen: argparse.Namespace) -> int:
     return verify_resume(chosen.opt, chosen.at, chosen.force_yml)
 
 
+# --- merge ------------------------------------------------------------------------------------------------------------
+
+
+def _add_merge(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--checkpoint", required=True, metavar="BASE", help="the network that the adapter was made for")
+    parser.add_argument(
+        "--adapter", action="append", required=True, metavar="DIR", help="its folder; several are mixed"
+    )
+    parser.add_argument(
+        "--strength",
+        action="append",
+        type=float,
+        default=[],
+        metavar="S",
+        help="of each adapter in order: 0 is the base, 1 what was trained, at most 1.5 (default 1)",
+    )
+    parser.add_argument("--output", metavar="FILE", help=".pth or .safetensors (default: a .pth beside the adapter)")
+
+
+def _merge(chosen: argparse.Namespace) -> int:
+    from iqa_sr.merge_command import merge
+
+    merge(chosen.checkpoint, chosen.adapter, chosen.strength, chosen.output)
+    return 0
+
+
 # --- Data -------------------------------------------------------------------------------------------------------------
 
 
@@ -225,6 +251,7 @@ WEIGHTS_ACTIONS = {
 COMMANDS: dict[str, tuple[Add, Callable[[argparse.Namespace], int], str]] = {
     "train": (_add_train, _train, "train a network, as train_sr.py does"),
     "verify-resume": (_add_verify_resume, _verify_resume, "prove that an interrupted run goes on bit by bit"),
+    "merge": (_add_merge, _merge, "merge adapters of LoRA into their base, at any strength"),
     "check-data": (_add_check_data, _check_data, "check the data sets of an option file, list every problem"),
     "make-sample": (_add_make_sample, _make_sample, "make the sample data set from scikit-image's photographs"),
     "make-gts": (_add_make_gts, _make_gts, "make enhanced ground truths from a folder of pictures"),

@@ -155,6 +155,9 @@ class Experiment:
             if self.opt["val"].get("save_img"):
                 lines.append(f"  pictures      {_shown(self.opt['path']['visualization'])}")
             lines += self._gains(str(iteration))
+        guard = getattr(model, "reward_guard", None)
+        if guard is not None and guard.summary():
+            lines.append(f"  {guard.summary()}")
         for start in range(0, len(lines), 12):  # longer texts would go to the file only
             get_root_logger().info("\n".join(lines[start : start + 12]))
 

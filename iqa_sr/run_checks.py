@@ -10,6 +10,7 @@ from pydantic import Field
 from iqa_sr.basicsr_api import ARCH_REGISTRY, DATASET_REGISTRY, LOSS_REGISTRY, MODEL_REGISTRY, registered
 from iqa_sr.data.multi_gt_dataset import MultiGTDatasetOptions
 from iqa_sr.degradation import build_degradation
+from iqa_sr.guard import disjoint
 from iqa_sr.losses.perceptual_slot import LOSSES, PerceptualSlot
 from iqa_sr.models.validation import Validation, read_metric
 from iqa_sr.objectives import read_objective
@@ -19,6 +20,7 @@ from iqa_sr.train_options import (
     OPTIONAL,
     REQUIRED,
     QualityValSection,
+    TrainSection,
     check_arguments,
     losses_of,
     read_quality_section,
@@ -28,7 +30,7 @@ from iqa_sr.train_options import (
 __all__ = ["check_options"]
 
 # What complete_options adds to the file's own keys.
-ADDED = ("is_train", "dist", "rank", "world_size", "root_path", "auto_resume")
+ADDED = ("is_train", "dist", "rank", "world_size", "root_path", "auto_resume", "base_network")
 
 
 class _LoggerOptions(Section):
@@ -46,6 +48,7 @@ class _PathOptions(Section):
     log: str
     resume_state: str | None = None
     pretrain_network_g: str | None = None
+    pretrain_opt_g: str | None = None
     pretrain_network_d: str | None = None
     param_key_g: str | None = "params"
     param_key_d: str | None = "params"
@@ -140,7 +143,8 @@ def _has_start(opt: Mapping[str, Any]) -> bool:
 
 def _check_ours(opt: Mapping[str, Any]) -> None:
     train = read_train_section(opt["train"])
-    _check_losses(opt["train"])
+    judges = _check_losses(opt["train"])
+    _check_tuning(opt, train, judges)
     losses = losses_of(opt["train"])
     if not losses:
         raise OptionError("train: no loss; expected at least one section <name>_opt, for example pixel_opt")
@@ -153,28 +157,51 @@ def _check_ours(opt: Mapping[str, Any]) -> None:
         Validation(opt)
 
 
-def _check_losses(train: Mapping[str, Any]) -> None:
+def _check_tuning(opt: Mapping[str, Any], train: TrainSection, judges: list[str]) -> None:
+    """LoRA and the guard need a base; the guard judges to watch, others to hold out, and pictures."""
+    for key in ("lora", "guard"):
+        if getattr(train, key) is not None and not opt["path"].get("pretrain_network_g"):
+            raise OptionError(
+                f"path:pretrain_network_g: expected the trained network that train:{key} begins with, got nothing"
+            )
+    if train.guard is None:
+        return
+    if not judges:
+        raise OptionError("train:guard: there is no judge to watch: no loss optimises a quality metric")
+    disjoint(judges, train.guard.held_out)
+    if not any(key.split("_")[0] == "val" for key in opt["datasets"]):
+        raise OptionError("train:guard: expected validation pictures to look at: the section datasets:val is missing")
+
+
+def _check_losses(train: Mapping[str, Any]) -> list[str]:
     """Check every loss section of `train` against the loss that it names.
+
+    Returns:
+        The quality metrics that the losses optimise.
 
     Raises:
         OptionError: With the section's path, what came and the nearest valid name.
     """
+    judges: list[str] = []
     for name, section in losses_of(train).items():
         if section["type"] not in registered(LOSS_REGISTRY):
             hint = nearest(section["type"], registered(LOSS_REGISTRY))
             raise OptionError(f"train:{name}_opt:type: there is no loss {section['type']!r}; {hint}")
-        _check_loss(section, f"train:{name}_opt")
+        judges += _check_loss(section, f"train:{name}_opt")
+    return judges
 
 
-def _check_loss(section: Mapping[str, Any], path: str) -> None:
-    """Check a loss section's keys, and the values of those of ours that describe their options."""
+def _check_loss(section: Mapping[str, Any], path: str) -> list[str]:
+    """Check a loss section's keys, and the values of those of ours that describe their options; gives its judges."""
     loss = LOSS_REGISTRY.get(section["type"])
     check_arguments(loss, section, path)
     plain = {key: value for key, value in section.items() if key != "type"}
+    judges: list[str] = []
     if hasattr(loss, "Options"):
-        read_section(loss.Options, plain, path)
+        judges = getattr(read_section(loss.Options, plain, path), "judge_names", [])
     if section["type"] == PerceptualSlot.__name__ and section["loss"].get("type") in LOSSES:
-        _check_loss(section["loss"], f"{path}:loss")
+        judges = _check_loss(section["loss"], f"{path}:loss")
+    return judges
 
 
 def _check_batch(opt: Mapping[str, Any], accumulate: int) -> None:

@@ -1,6 +1,8 @@
 """The command line of training: `train_sr.py` and `iqa-sr train`."""
 
 import argparse
+import subprocess
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -9,7 +11,7 @@ import torch
 
 from iqa_sr import distributed, plugin
 from iqa_sr.basicsr_api import basicsr_version, get_root_logger
-from iqa_sr.command_errors import report_errors
+from iqa_sr.command_errors import TrainingStopped, report_errors
 from iqa_sr.data.sample import make_sample
 from iqa_sr.dry_run import dry_run
 from iqa_sr.experiment import Experiment
@@ -69,6 +71,7 @@ def run_training(chosen: argparse.Namespace) -> int:
         start_logging(rank)
         if chosen.dry_run:
             return dry_run(opt)
+        _train_base_where_missing(opt)
         state = _resume_state(opt)
         get_root_logger().info(f"BasicSR {basicsr_version()}, torch {torch.__version__}, options:\n{options_text(opt)}")
         return train(opt, Experiment(opt, chosen.opt), state)
@@ -82,6 +85,21 @@ def _make_sample_where_named(opt: dict[str, Any]) -> None:
     if any(SAMPLE in (root, *root.parents) for root in roots) and not SAMPLE.exists():
         print(f"{SAMPLE} does not exist: making it from the photographs that come with scikit-image.", flush=True)
         make_sample(SAMPLE)
+
+
+def _train_base_where_missing(opt: dict[str, Any]) -> None:
+    """Train the network that this run begins with, where its file is missing and the options say how it is made."""
+    checkpoint, option_file = opt["path"].get("pretrain_network_g"), opt["path"].get("pretrain_opt_g")
+    if not checkpoint or not option_file or Path(checkpoint).is_file():
+        return
+    if opt["dist"]:
+        raise FileNotFoundError(f"{checkpoint} does not exist; make it first: train_sr.py -opt {option_file}")
+    get_root_logger().info(f"{checkpoint} does not exist: training it first, by {option_file}.")
+    command = [sys.executable, "-m", "iqa_sr.cli", "train", "-opt", option_file, "--auto_resume"]
+    code = subprocess.run(command, check=False).returncode
+    if code or not Path(checkpoint).is_file():
+        told = f"ended with code {code}" if code else f"did not write {checkpoint}"
+        raise TrainingStopped(f"the training of the base, {option_file}, {told}; this run has not begun")
 
 
 def _resume_state(opt: dict[str, Any]) -> dict[str, Any] | None:

@@ -10,6 +10,8 @@ from typing import Any, Literal
 import torch
 from pydantic import Field, field_validator
 
+from iqa_sr.guard import GuardOptions
+from iqa_sr.lora import LoRAOptions
 from iqa_sr.options import OptionError, Section, nearest, read_section
 
 __all__ = [
@@ -39,7 +41,7 @@ OPTIONAL = (
 )
 AMP_TYPES = {"bf16": torch.bfloat16, "fp16": torch.float16}
 """What `train:amp` can be."""
-PATH_SWITCHES = ("strict_load", "pretrain_network", "resume", "param_key")
+PATH_SWITCHES = ("strict_load", "pretrain_network", "pretrain_opt", "resume", "param_key")
 
 
 class OptimizerOptions(Section):
@@ -93,6 +95,8 @@ class TrainSection(_LoopOptions):
     accumulate: int = Field(1, ge=1)
     compile: bool | str = False
     grad_log_freq: int = Field(0, ge=0)
+    lora: LoRAOptions | None = None
+    guard: GuardOptions | None = None
 
 
 class QualitySection(_LoopOptions):

@@ -52,6 +52,11 @@ class Run:
     place: Place
     val_loaders: list[Any]
 
+    @property
+    def guard(self) -> Any:
+        """The model's guard against reward hacking, or None."""
+        return getattr(self.model, "reward_guard", None)
+
 
 def build_run(opt: dict[str, Any]) -> Run:
     """Data sets, loaders and model, seeded.
@@ -106,6 +111,8 @@ def train(opt: dict[str, Any], experiment: Experiment, state: dict[str, Any] | N
     interrupts = Interrupts()
     if state is not None:
         restore_extras(run.model, state, opt["rank"])
+    if run.guard is not None:
+        run.guard.begin(run.val_loaders[0], opt["scale"])
     try:
         with interrupts.watched():
             iteration = _iterate(opt, run, experiment, progress, interrupts, iteration)
@@ -128,7 +135,7 @@ def _iterate(
     """The iterations from here to the end or to a signal; returns the last one done."""
     model, total = run.model, opt["train"]["total_iter"]
     batches = run.place.batches()
-    stop = False
+    stop, ended = False, iteration >= total
     while iteration < total and not stop:
         asked_at = time.monotonic()
         batch = next(batches)
@@ -143,17 +150,28 @@ def _iterate(
             progress.report(iteration, run.place.epoch, model.get_current_learning_rate(), values)
         stop = distributed.any_process(interrupts.received is not None, model.device)
         with progress.paused():
-            _keep(opt, run, experiment, iteration, stop)
-    if iteration >= total:
+            ended = _look(opt, run, experiment, iteration) or iteration >= total
+            _keep(opt, run, experiment, iteration, stop, ended)
+        stop = stop or ended
+    if ended:
         experiment.finish(model, iteration)
     else:
         experiment.tell_how_to_resume(iteration)
     return iteration
 
 
-def _keep(opt: dict[str, Any], run: Run, experiment: Experiment, iteration: int, stop: bool) -> None:
+def _look(opt: dict[str, Any], run: Run, experiment: Experiment, iteration: int) -> bool:
+    """Let the guard look where it is due; returns whether it ends the run."""
+    guard = run.guard
+    if guard is None:
+        return False
+    if iteration % guard.options.every == 0 or iteration >= opt["train"]["total_iter"]:
+        guard.look(run.val_loaders[0], opt["scale"], iteration, experiment.tensorboard)
+    return bool(guard.stopped)
+
+
+def _keep(opt: dict[str, Any], run: Run, experiment: Experiment, iteration: int, stop: bool, last: bool) -> None:
     """Validate and save where it is due; the state comes after the validation, so that it holds its best values."""
-    last = iteration >= opt["train"]["total_iter"]
     due_save = iteration % opt["logger"]["save_checkpoint_freq"] == 0
     due_val = bool(run.val_loaders) and opt.get("val") is not None
     due_val = due_val and (due_save or last or iteration % opt["val"]["val_freq"] == 0) and (last or not stop)
@@ -161,7 +179,7 @@ def _keep(opt: dict[str, Any], run: Run, experiment: Experiment, iteration: int,
         if due_val:
             experiment.validate(run.model, run.val_loaders, iteration)
     finally:  # a validation that fails loses no training
-        if due_save or (stop and not last):
+        if due_save or (iteration < opt["train"]["total_iter"] and (stop or last)):
             get_root_logger().info(f"Saving networks and training state of iteration {iteration}.")
             run.model.save(run.place.epoch, iteration)
             distributed.barrier()  # torchrun ends all processes when one fails: not before the files are whole

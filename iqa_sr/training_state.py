@@ -103,6 +103,8 @@ def load_state_file(path: str | Path) -> dict[str, Any]:
 def point_at_networks(opt: dict[str, Any], iteration: int, states: Path) -> None:
     """Let the networks be loaded from the checkpoints beside a training state, as BasicSR does when it resumes.
 
+    With `train:lora` the generator is still loaded from its base: the training state has its adapter.
+
     Args:
         opt: The options, changed in place.
         iteration: Of the state.
@@ -111,15 +113,21 @@ def point_at_networks(opt: dict[str, Any], iteration: int, states: Path) -> None
     Raises:
         FileNotFoundError: If a network's checkpoint is not there.
     """
-    ignored = opt["path"].get("ignore_resume_networks") or []
+    given = opt["path"]
+    if given.get("pretrain_network_g"):  # what the run began with, which a guard compares with
+        opt["base_network"] = {"file": given["pretrain_network_g"], "param_key": given.get("param_key_g", "params")}
+    ignored = list(opt["path"].get("ignore_resume_networks") or [])
+    adapted = bool(opt["train"].get("lora"))
     for key in [key for key in opt if key.startswith("network_")]:
-        if key in ignored:
+        if key in ignored or (adapted and key == "network_g"):
             continue
         path = _network_file(states, key.removeprefix("network_"), iteration)
         if not path.is_file():
             raise FileNotFoundError(f"cannot resume from iteration {iteration}: {path} does not exist")
         opt["path"][f"pretrain_{key}"] = str(path)
     for key in list(opt["path"]):
+        if adapted and key == "param_key_g":
+            continue
         if key.startswith("param_key") and opt["path"][key] == "params_ema":
             opt["path"][key] = "params"
     for key in list(opt["path"]):

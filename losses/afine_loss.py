@@ -18,10 +18,15 @@ Term = Literal["all", "fidelity", "naturalness"]
 class AFINELossOptions(Section):
     """The section of an `AFINELoss`; see there."""
 
-    loss_weight: float = Field(1.0, allow_inf_nan=False)
+    loss_weight: float = Field(1.0, gt=0, allow_inf_nan=False)
     term: Term = "all"
     reduction: Literal["mean", "sum"] = "mean"
     checkpoint: bool = False
+
+    @property
+    def judge_names(self) -> list[str]:
+        """The metric that is optimised."""
+        return ["afine"]
 
 
 class AFINELoss(nn.Module):

@@ -33,7 +33,7 @@ class JudgeOptions(Section):
 
 
 class _SharedOptions(Section):
-    loss_weight: float = Field(1.0, allow_inf_nan=False)
+    loss_weight: float = Field(1.0, gt=0, allow_inf_nan=False)
     ceiling: bool = False
     views: ViewOptions | None = None
     aggregation: Aggregation = "mean"
@@ -47,12 +47,22 @@ class IQALossOptions(_SharedOptions):
     metric: str
     metric_options: dict[str, Any] = {}
 
+    @property
+    def judge_names(self) -> list[str]:
+        """The metrics that are optimised."""
+        return [self.metric]
+
 
 class EnsembleIQALossOptions(_SharedOptions):
     """The section of an `EnsembleIQALoss`; see there."""
 
     metrics: list[str | JudgeOptions] = Field(min_length=2)
     aggregation: Aggregation = "mean-std"
+
+    @property
+    def judge_names(self) -> list[str]:
+        """The metrics that are optimised."""
+        return [one if isinstance(one, str) else one.metric for one in self.metrics]
 
 
 class _QualityLoss(nn.Module):
@@ -107,7 +117,7 @@ class IQALoss(_QualityLoss):
 
     Args:
         metric: A differentiable metric; a full-reference one compares with the ground truth.
-        loss_weight: Factor of the loss; the log of the first iteration says what one unit of it means.
+        loss_weight: Factor of the loss, above 0; the log of the first iteration says what one unit of it means.
         ceiling: No reward beyond the ground truth's own score: a picture that the judge likes better than its ground
             truth has a gradient of zero. Costs a second forward, without gradient.
         views: Random views before the judge, see `ViewOptions`; null for the picture as it is.

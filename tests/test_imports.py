@@ -17,8 +17,10 @@ RANKS = [
         "cpu_threads",
         "image_io",
         "options",
+        "paired_test",
         "random_state",
         "ridge",
+        "spectral_noise",
         "tensor_files",
         "torchscript_files",
         "weight_files",
@@ -51,7 +53,10 @@ RANKS = [
         "data.layout",
         "data.manifest",
         "score_table",
+        "guard",
+        "guard_measures",
         "license_policy",
+        "lora",
         "losses",
     ],
     ["samplers", "picture_batches", "scoring", "degradation_options", "degradation"],
@@ -68,7 +73,7 @@ RANKS = [
         "dry_run",
         "verify_resume",
     ],
-    ["data_command", "score_command", "weights_command", "train_command", "cli"],
+    ["data_command", "merge_command", "score_command", "weights_command", "train_command", "cli"],
 ]
 
 

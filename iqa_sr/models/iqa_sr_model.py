@@ -1,6 +1,6 @@
 """IQASRModel: any number of losses, several ground truths per picture, an optional discriminator."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any, cast
 
@@ -9,10 +9,14 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from iqa_sr.basicsr_api import BaseModel, build_loss, build_network, get_root_logger
+from iqa_sr.guard import GuardOptions
+from iqa_sr.lora import inject
 from iqa_sr.models.gradient_log import GradientLog
 from iqa_sr.models.ground_truth_feed import GroundTruthFeed
+from iqa_sr.models.lora_run import LoRARun
 from iqa_sr.models.nonfinite import NonFiniteGuard
 from iqa_sr.models.optimizer_step import OptimizerStep
+from iqa_sr.models.reward_guard import Guarded, RewardGuard
 from iqa_sr.models.validation import Validation
 from iqa_sr.options import OptionError
 from iqa_sr.train_options import AMP_TYPES, losses_of, read_train_section
@@ -35,6 +39,8 @@ class IQASRModel(BaseModel):
 
     def __init__(self, opt: dict[str, Any]) -> None:
         super().__init__(opt)
+        self.lora: LoRARun | None = None
+        self.reward_guard: RewardGuard | None = None
         self.net_g = self._network("g")
         self.print_network(self.net_g)
         self.validation_run = Validation(opt) if opt.get("val") else None
@@ -48,9 +54,14 @@ class IQASRModel(BaseModel):
     def _network(self, letter: str) -> nn.Module:
         network = build_network(self.opt[f"network_{letter}"])
         path = self.opt["path"]
-        if path.get(f"pretrain_network_{letter}"):
+        file = path.get(f"pretrain_network_{letter}")
+        if file:
             key = path.get(f"param_key_{letter}", "params")
-            self.load_network(network, path[f"pretrain_network_{letter}"], path.get(f"strict_load_{letter}", True), key)
+            self.load_network(network, file, path.get(f"strict_load_{letter}", True), key)
+        if letter == "g" and self.opt["train"].get("lora"):
+            options = read_train_section(self.opt["train"]).lora
+            assert options is not None
+            self.lora = LoRARun(options, network, self.opt["network_g"], file)
         if self.opt["train"].get("channels_last"):
             network = network.to(memory_format=torch.channels_last)
         return cast(nn.Module, self.model_to_device(network))
@@ -71,13 +82,17 @@ class IQASRModel(BaseModel):
         self._forward_g = torch.compile(self.net_g, backend=backend) if backend else self.net_g
         self.guard = NonFiniteGuard(settings.max_nonfinite)
         self._prepare_optimizers()
+        if settings.guard is not None:
+            self.reward_guard = self._make_guard(settings.guard)
         self.feed: GroundTruthFeed | None = None
 
     def _make_average(self) -> None:
         """The moving average of the generator: a second network, as BasicSR keeps it."""
         self.net_g_ema = build_network(self.opt["network_g"]).to(self.device)
         path = self.opt["path"]
-        if path.get("pretrain_network_g"):
+        if self.lora is not None:
+            inject(self.net_g_ema, self.lora.options)
+        if path.get("pretrain_network_g") and self.lora is None:
             strict = path.get("strict_load_g", True)
             self.load_network(self.net_g_ema, path["pretrain_network_g"], strict, "params_ema")
         else:
@@ -99,6 +114,25 @@ class IQASRModel(BaseModel):
             OptimizerStep(optimizer, network, name, scaler, self.settings.grad_clip, self.guard)
             for optimizer, (name, network), scaler in zip(self.optimizers, networks.items(), self.scalers, strict=True)
         ]
+
+    def _make_guard(self, options: GuardOptions) -> RewardGuard:
+        losses = [getattr(loss, "loss", loss) for loss in self.losses.values()]  # BasicSR's slot has ours inside
+        quality = [loss for loss in losses if hasattr(getattr(loss, "options", None), "judge_names")]
+        judges = [name for loss in quality for name in cast(Any, loss).options.judge_names]
+        guarded = Guarded(list(self._generators().values()), self.optimizers[0], quality, self.upscale, self._base)
+        return RewardGuard(options, judges, guarded, self.device, self.opt["rank"])
+
+    def _base(self) -> Callable[[Tensor], Tensor]:
+        """Upscales with the frozen network that the run began with, also in a run that was resumed."""
+        network = build_network(self.opt["network_g"])
+        path = self.opt["path"]
+        base = self.opt.get("base_network") or {
+            "file": path["pretrain_network_g"],
+            "param_key": path.get("param_key_g", "params"),
+        }
+        self.load_network(network, base["file"], True, base["param_key"])
+        network = network.to(self.device).eval()
+        return lambda lq: self._upscale(network, lq)
 
     def use_folders(self, folders: Sequence[str]) -> None:
         """Names of the ground-truth folders, in the data set's order, for the statistics of the sampler."""
@@ -244,7 +278,10 @@ class IQASRModel(BaseModel):
     @torch.no_grad()
     def upscale(self, lq: Tensor) -> Tensor:
         """`(N, 3, h, w)` to `(N, 3, h * scale, w * scale)` float32, padded inside to the network's window."""
-        network = getattr(self, "net_g_ema", None) or self.get_bare_model(self.net_g)
+        return self._upscale(getattr(self, "net_g_ema", None) or self.get_bare_model(self.net_g), lq)
+
+    @torch.no_grad()
+    def _upscale(self, network: nn.Module, lq: Tensor) -> Tensor:
         was_training = network.training
         window, scale = self.opt["network_g"].get("window_size", 1), self.opt.get("scale", 1)
         height, width = lq.shape[-2:]
@@ -305,11 +342,17 @@ class IQASRModel(BaseModel):
         self.save_training_state(epoch, current_iter)
 
     def save_generator(self, label: int | str) -> None:
-        """Write `net_g_<label>.pth` with `params` and, with EMA, `params_ema`."""
-        if self.ema_decay > 0:
-            self.save_network([self.net_g, self.net_g_ema], "net_g", label, param_key=["params", "params_ema"])
-        else:
-            self.save_network(self.net_g, "net_g", label)
+        """Write `net_g_<label>.pth` with `params` and, with EMA, `params_ema`; with LoRA merged, and its adapter."""
+        networks = self._generators()
+        if self.lora is None:
+            self.save_network(list(networks.values()), "net_g", label, param_key=list(networks))
+        elif self.opt["rank"] == 0:
+            self.lora.save(networks, self.opt["path"]["models"], label)
+
+    def _generators(self) -> dict[str, nn.Module]:
+        """The generator and, with EMA, its average, by their keys in checkpoints."""
+        networks = {"params": self.get_bare_model(self.net_g)}
+        return networks | ({"params_ema": self.net_g_ema} if self.ema_decay > 0 else {})
 
     def training_extras(self) -> dict[str, Any]:
         """What an exact resume needs beyond BasicSR's training state."""
@@ -317,6 +360,8 @@ class IQASRModel(BaseModel):
             "scalers": [scaler.state_dict() for scaler in self.scalers],
             "nonfinite_in_a_row": self.guard.in_a_row,
             "statistics": self.feed.statistics.state() if self.feed is not None else None,
+            "lora": self.lora.state(self._generators()) if self.lora is not None else None,
+            "guard": self.reward_guard.state() if self.reward_guard is not None else None,
         }
 
     def load_training_extras(self, extras: Mapping[str, Any]) -> None:
@@ -325,5 +370,11 @@ class IQASRModel(BaseModel):
             if scaler.is_enabled() and state:
                 scaler.load_state_dict(state)
         self.guard.in_a_row = extras["nonfinite_in_a_row"]
+        if self.lora is not None:
+            if extras.get("lora") is None:
+                raise ValueError("cannot resume with train:lora: the training state is of a run without it")
+            self.lora.load_state(extras["lora"], self._generators())
+        if self.reward_guard is not None and extras.get("guard") is not None:
+            self.reward_guard.load_state(extras["guard"])
         if self.feed is not None and extras["statistics"] is not None:
             self.feed.statistics.load(extras["statistics"])

@@ -14,8 +14,9 @@ from tqdm import tqdm
 
 from iqa_sr import image_io
 from iqa_sr.basicsr_api import METRIC_REGISTRY, forgiving_metric, registered
-from iqa_sr.degradation import Degradation, build_degradation, resize_bicubic
+from iqa_sr.degradation import resize_bicubic
 from iqa_sr.metrics import metric_info, metric_spec, shared_metric
+from iqa_sr.models.validation_pictures import ValidationPicture, validation_pictures
 from iqa_sr.options import OptionError, Section, nearest, read_section
 from iqa_sr.score_table import ScoreRow
 from iqa_sr.train_options import ValSection, check_arguments
@@ -145,17 +146,6 @@ class ValidationResults:
     rows: list[ScoreRow] = field(default_factory=list)
 
 
-@dataclass(frozen=True)
-class _Pictures:
-    """One validation picture on the device: `lq`, and the ground truths if there are any."""
-
-    key: str
-    lq: Tensor
-    gts: Tensor | None
-    """`(K, 3, H, W)`, the original first."""
-    positive: Tensor | None
-
-
 class Validation:
     """The metrics of a run and how a validation set is gone through.
 
@@ -206,12 +196,12 @@ class Validation:
             save_img: Whether results are written to the experiment's `visualization/<picture>/`.
         """
         section = dataloader.dataset.opt
-        degradation = self._degradation(section)
         results, label = ValidationResults(), str(iteration)
         with_baseline = self.settings.baseline is not None and section["name"] not in self.scored_baselines
         self.scored_baselines.add(section["name"])
-        for batch in tqdm(dataloader, desc=f"val {section['name']}", leave=False, disable=None, unit="picture"):
-            pictures = self._pictures(batch, degradation, model.device)
+        found = validation_pictures(dataloader, self.opt.get("scale"), model.device)
+        title, total = f"val {section['name']}", len(dataloader)
+        for pictures in tqdm(found, desc=title, total=total, leave=False, disable=None, unit="picture"):
             if with_baseline:
                 height, width = (side * self.opt["scale"] for side in pictures.lq.shape[-2:])
                 baseline = _to_8_bit(resize_bicubic(pictures.lq, height, width))
@@ -221,26 +211,14 @@ class Validation:
         results.means = {name: _mean(results.rows, label, name) for name in self.metrics}
         return results
 
-    def _degradation(self, section: Mapping[str, Any]) -> Degradation | None:
-        if section["type"] != "MultiGTDataset" or section.get("dataroot_lq"):
-            return None
-        return build_degradation(section.get("degradation", {"type": "bicubic"}), self.opt["scale"])
-
-    def _pictures(self, batch: Mapping[str, Any], degradation: Degradation | None, device: torch.device) -> _Pictures:
-        path = batch.get("lq_path", batch.get("gt_path"))
-        key = batch["key"][0] if "key" in batch else Path(path[0]).stem if path else "picture"
-        if "lq" in batch:
-            lq = batch["lq"].to(device)
-        else:
-            assert degradation is not None
-            lq = degradation(batch["original"].to(device), batch["seed"])
-        if "gts" in batch:
-            valid = batch["gts_valid"][0]
-            return _Pictures(key, lq, batch["gts"][0][valid].to(device), batch["gts_positive"][0][valid])
-        return _Pictures(key, lq, batch["gt"].to(device) if "gt" in batch else None, None)
-
     def _keep(
-        self, results: ValidationResults, output: Tensor, pictures: _Pictures, dataset: str, label: str, save_img: bool
+        self,
+        results: ValidationResults,
+        output: Tensor,
+        pictures: ValidationPicture,
+        dataset: str,
+        label: str,
+        save_img: bool,
     ) -> None:
         for name, metric in self.metrics.items():
             if isinstance(metric, CalculateIQAOptions):
@@ -260,7 +238,7 @@ def _to_8_bit(picture: Tensor) -> Tensor:
     return picture.clamp(0, 1).mul(255).round().div(255)
 
 
-def _score(metric: CalculateIQAOptions, output: Tensor, pictures: _Pictures) -> float:
+def _score(metric: CalculateIQAOptions, output: Tensor, pictures: ValidationPicture) -> float:
     info, network = metric_info(metric.metric), shared_metric(metric.metric, str(output.device))
     cut = _crop(output, metric.crop_border)
     if info.reference == "none":
@@ -274,7 +252,7 @@ def _score(metric: CalculateIQAOptions, output: Tensor, pictures: _Pictures) -> 
     return float(scores.mean())
 
 
-def _references(against: Against, pictures: _Pictures) -> Tensor | None:
+def _references(against: Against, pictures: ValidationPicture) -> Tensor | None:
     """`(K, 3, H, W)` to compare with, or None where the picture has no such ground truth."""
     if pictures.gts is None or against == "nearest":
         return pictures.gts
@@ -285,7 +263,7 @@ def _references(against: Against, pictures: _Pictures) -> Tensor | None:
     return pictures.gts[pictures.positive.to(pictures.gts.device)]
 
 
-def _score_basicsr(section: Mapping[str, Any], output: Tensor, pictures: _Pictures) -> float:
+def _score_basicsr(section: Mapping[str, Any], output: Tensor, pictures: ValidationPicture) -> float:
     data = {"img": _to_bgr(output)}
     if pictures.gts is not None:
         data["img2"] = _to_bgr(pictures.gts[:1])

@@ -1,0 +1,336 @@
+"""LoRA on super-resolution networks, through peft: inject, save, load, merge."""
+
+import copy
+import hashlib
+import json
+import re
+import shutil
+import tempfile
+import warnings
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, cast
+
+import pydantic
+from pydantic import Field, field_validator, model_validator
+from safetensors.torch import save_file
+from torch import Tensor, nn
+
+from iqa_sr.options import OptionError, Section, nearest
+from iqa_sr.tensor_files import read_tensor_file
+
+__all__ = [
+    "PRESETS",
+    "Adapter",
+    "BaseNetwork",
+    "LoRAOptions",
+    "adapter_state",
+    "inject",
+    "inject_saved",
+    "load_adapter_state",
+    "merged_state",
+    "read_adapter",
+    "save_adapter",
+    "set_strengths",
+    "state_digest",
+    "target_names",
+]
+
+_ATTENTION = r"layers\.\d+\.residual_group\.blocks\.\d+\.(attn\.(qkv|proj)|mlp\.fc[12])"
+PRESETS = {
+    "swinir": _ATTENTION,
+    "swinir-conv": _ATTENTION + r"|layers\.\d+\.conv(\.\d+)?|conv_after_body(\.\d+)?",
+    "rrdb": r"body\.\d+\.rdb[123]\.conv[1-5]",
+}
+"""Names of layers by preset, as regular expressions: SwinIR's attention and MLPs; those and the 3x3 convolutions behind
+its blocks; the convolutions of RRDBNet's dense blocks."""
+
+CONFIG, WEIGHTS, BASE = "adapter_config.json", "adapter_model.safetensors", "base_network.json"
+_PREFIX = "base_model.model."  # what peft's PeftModel puts before every name in a saved adapter
+_LISTED = 12
+
+
+class LoRAOptions(Section):
+    """`train:lora`: the network stays as it is, and low-rank updates of some of its layers are trained.
+
+    Attributes:
+        rank: Of the updates.
+        alpha: They are scaled by `alpha / rank`; null for the rank itself.
+        dropout: Share of a layer's inputs that the updates do not see.
+        preset: A name of `PRESETS`.
+        target_modules: Instead of a preset, as in peft: names of Linear and Conv2d layers or their last parts, or one
+            regular expression for the whole name.
+    """
+
+    rank: int = Field(8, ge=1)
+    alpha: float | None = Field(None, gt=0)
+    dropout: float = Field(0.0, ge=0, lt=1)
+    preset: str | None = None
+    target_modules: str | list[str] | None = None
+
+    @field_validator("preset")
+    @classmethod
+    def _known(cls, preset: str | None) -> str | None:
+        if preset is not None and preset not in PRESETS:
+            raise ValueError(f"there is no preset {preset!r}; {nearest(preset, PRESETS)}")
+        return preset
+
+    @field_validator("target_modules")
+    @classmethod
+    def _readable(cls, names: str | list[str] | None) -> str | list[str] | None:
+        if isinstance(names, str):
+            try:
+                re.compile(names)
+            except re.error as error:
+                raise ValueError(f"not a regular expression ({error})") from None
+        if names is not None and not names:
+            raise ValueError("expected at least one name")
+        return names
+
+    @model_validator(mode="after")
+    def _one_of_both(self) -> "LoRAOptions":
+        if (self.preset is None) == (self.target_modules is None):
+            raise ValueError(f"expected either preset ({', '.join(PRESETS)}) or target_modules")
+        return self
+
+
+class BaseNetwork(Section):
+    """What an adapter was trained on, kept beside it.
+
+    Attributes:
+        network: The option section `network_g`.
+        file: Name of the checkpoint.
+        digest: `state_digest` of its weights.
+    """
+
+    network: dict[str, Any]
+    file: str
+    digest: str
+
+
+@dataclass(frozen=True)
+class Adapter:
+    """A saved adapter.
+
+    Attributes:
+        folder: Where it lies.
+        config: peft's `LoraConfig`.
+        state: Names (`<layer>.lora_A.weight`) and tensors.
+        base: What it was trained on.
+    """
+
+    folder: Path
+    config: Any
+    state: dict[str, Tensor]
+    base: BaseNetwork
+
+
+# --- Injecting --------------------------------------------------------------------------------------------------------
+
+
+def target_names(network: nn.Module, options: LoRAOptions, where: str = "train:lora") -> list[str]:
+    """Names of the layers that get an update.
+
+    Raises:
+        OptionError: If a name, an expression or the preset matches none of the network's Linear and Conv2d layers; the
+            text lists these.
+    """
+    layers = [name for name, module in network.named_modules() if isinstance(module, (nn.Linear, nn.Conv2d))]
+    wanted = options.target_modules
+    if isinstance(wanted, list):
+        found = [{name for name in layers if name == one or name.endswith(f".{one}")} for one in wanted]
+        for one, names in zip(wanted, found, strict=True):
+            if not names:
+                raise OptionError(_no_match(f"{where}:target_modules: {one!r}", network, layers, one))
+        return [name for name in layers if any(name in names for names in found)]
+    expression = wanted or PRESETS[str(options.preset)]
+    matching = [name for name in layers if re.fullmatch(expression, name)]
+    if not matching:
+        what = f"target_modules: {wanted!r}" if wanted else f"preset: {options.preset}"
+        raise OptionError(_no_match(f"{where}:{what}", network, layers))
+    return matching
+
+
+def _no_match(what: str, network: nn.Module, layers: Iterable[str], name: str | None = None) -> str:
+    """That nothing matches, with the kinds of layers that there are, their numbers left out."""
+    kinds = list(dict.fromkeys(re.sub(r"\d+(?=\.)", "N", layer) for layer in layers))
+    more = f", and {len(kinds) - _LISTED} more" if len(kinds) > _LISTED else ""
+    hint = "" if name is None else f"; {nearest(name, {kind.split('.')[-1] for kind in kinds})}"
+    listed = ", ".join(kinds[:_LISTED]) + more
+    return f"{what} matches no Linear or Conv2d layer of {type(network).__name__}{hint}\nIts layers: {listed}"
+
+
+def inject(network: nn.Module, options: LoRAOptions) -> None:
+    """Give a network trainable updates that change nothing yet, and freeze all else. Changes it in place.
+
+    Raises:
+        OptionError: See `target_names`.
+    """
+    from peft import LoraConfig, inject_adapter_in_model
+
+    config = LoraConfig(
+        r=options.rank,
+        lora_alpha=cast(int, options.rank if options.alpha is None else options.alpha),
+        lora_dropout=options.dropout,
+        target_modules=target_names(network, options),
+    )
+    network.requires_grad_(False)
+    inject_adapter_in_model(config, network)
+
+
+def inject_saved(network: nn.Module, adapter: Adapter, name: str = "default") -> None:
+    """Give a network a saved adapter. Changes it in place; further ones need other names.
+
+    Raises:
+        ValueError: If the adapter is for other layers or for layers of other shapes.
+    """
+    from peft import inject_adapter_in_model
+
+    try:
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "Already found a `peft_config`", UserWarning)  # several are meant here
+            inject_adapter_in_model(adapter.config, network, adapter_name=name)
+    except ValueError as error:
+        first = str(error).splitlines()[0][:200]
+        raise ValueError(f"{adapter.folder} does not fit {type(network).__name__}: {first}") from None
+    load_adapter_state(network, adapter.state, adapter.folder, name)
+
+
+# --- The weights of an adapter ----------------------------------------------------------------------------------------
+
+
+def _parameters(network: nn.Module, adapter: str) -> dict[str, nn.Parameter]:
+    """The adapter's parameters by the names that peft gives them in files."""
+    part = f".{adapter}."
+    return {name.replace(part, "."): p for name, p in network.named_parameters() if ".lora_" in name and part in name}
+
+
+def adapter_state(network: nn.Module, adapter: str = "default") -> dict[str, Tensor]:
+    """Names (`<layer>.lora_A.weight`) and tensors of the adapter, on the CPU."""
+    return {name: p.detach().cpu().clone() for name, p in _parameters(network, adapter).items()}
+
+
+def load_adapter_state(
+    network: nn.Module, state: Mapping[str, Tensor], path: str | Path, adapter: str = "default"
+) -> None:
+    """Put weights into an injected adapter.
+
+    Raises:
+        ValueError: If they are of other layers or of other shapes; names a few.
+    """
+    own = _parameters(network, adapter)
+    wrong = [f"{name} missing" for name in own if name not in state]
+    wrong += [f"{name} unexpected" for name in state if name not in own]
+    wrong += [
+        f"{name} {tuple(state[name].shape)} instead of {tuple(own[name].shape)}"
+        for name in own
+        if name in state and state[name].shape != own[name].shape
+    ]
+    if wrong:
+        raise ValueError(
+            f"{path} does not fit {type(network).__name__}: {', '.join(wrong[:3])}{', ...' if len(wrong) > 3 else ''}\n"
+            "Was the adapter made for another network, or with another rank or other target modules?"
+        )
+    for name, parameter in own.items():
+        parameter.data.copy_(state[name])
+
+
+def merged_state(network: nn.Module, strengths: Mapping[str, float] | None = None) -> dict[str, Tensor]:
+    """The state dict of the plain network, the updates added to its weights: same names, same order, on the CPU.
+
+    Args:
+        network: With injected adapters.
+        strengths: Factor of each adapter by name; None for `default` as it is.
+    """
+    strengths = {"default": 1.0} if strengths is None else strengths
+    updates: dict[str, Tensor] = {}
+    for name, layer in _adapted_layers(network):
+        used = [adapter for adapter in strengths if adapter in layer.lora_A and strengths[adapter]]
+        if used:
+            changes = [strengths[adapter] * layer.get_delta_weight(adapter).detach() for adapter in used]
+            updates[f"{name}.base_layer.weight"] = sum(changes[1:], changes[0])
+    return {
+        key.replace(".base_layer.", "."): (value + updates[key] if key in updates else value).detach().cpu()
+        for key, value in network.state_dict().items()
+        if ".lora_" not in key
+    }
+
+
+def set_strengths(network: nn.Module, strengths: Mapping[str, float]) -> None:
+    """Switch several adapters on at once, each at a factor of the scale that it was trained with. Call it once."""
+    for _, layer in _adapted_layers(network):
+        there = [adapter for adapter in strengths if adapter in layer.lora_A]
+        layer.set_adapter(there)
+        for adapter in there:
+            layer.scaling[adapter] *= strengths[adapter]
+
+
+def _adapted_layers(network: nn.Module) -> Iterator[tuple[str, Any]]:
+    from peft.tuners.lora import LoraLayer
+
+    return ((name, module) for name, module in network.named_modules() if isinstance(module, LoraLayer))
+
+
+def state_digest(state: Mapping[str, Tensor]) -> str:
+    """SHA-256 of names, types, shapes and values of a state dict, whatever file they lie in."""
+    digest = hashlib.sha256()
+    for name in sorted(state):
+        tensor = state[name].detach().cpu().contiguous()
+        digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
+        digest.update(tensor.numpy().tobytes())
+    return digest.hexdigest()
+
+
+# --- Folders ----------------------------------------------------------------------------------------------------------
+
+
+def save_adapter(network: nn.Module, folder: str | Path, base: BaseNetwork) -> None:
+    """Write the adapter as peft does, and what it was trained on; a folder of that name is replaced as a whole.
+
+    Reading it again: `PeftModel.from_pretrained(plain_network, folder)`, or `iqa-sr merge`.
+    """
+    folder = Path(folder)
+    config = copy.copy(cast(Any, network).peft_config["default"])
+    config.target_modules = sorted(config.target_modules)  # peft keeps a set: the file would differ from run to run
+    with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}.") as temporary:
+        new, old = Path(temporary) / "new", Path(temporary) / "old"
+        new.mkdir()
+        config.save_pretrained(str(new))
+        state = {_PREFIX + name: tensor.contiguous() for name, tensor in adapter_state(network).items()}
+        save_file(state, new / WEIGHTS, metadata={"format": "pt"})
+        (new / BASE).write_text(json.dumps(base.model_dump(), indent=2) + "\n", encoding="utf-8")
+        if folder.exists():
+            shutil.move(folder, old)
+        new.rename(folder)
+
+
+def read_adapter(folder: str | Path) -> Adapter:
+    """Read what `save_adapter` wrote.
+
+    Raises:
+        FileNotFoundError: If the folder or one of its files is missing.
+        ValueError: If a file is damaged, or it is no LoRA of rank 1 or more.
+    """
+    folder = Path(folder)
+    if not folder.is_dir():
+        raise FileNotFoundError(f"{folder}: there is no such folder; expected an adapter, for example .../net_g_latest")
+    missing = [name for name in (CONFIG, WEIGHTS, BASE) if not (folder / name).is_file()]
+    if missing:
+        there = ", ".join(sorted(path.name for path in folder.iterdir())[:5]) or "nothing"
+        raise FileNotFoundError(f"{folder} is not a complete adapter: {', '.join(missing)} missing, found {there}")
+    try:
+        values = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
+        base = BaseNetwork.model_validate_json((folder / BASE).read_text(encoding="utf-8"))
+    except (json.JSONDecodeError, pydantic.ValidationError, UnicodeDecodeError) as error:
+        raise ValueError(f"{folder}: {CONFIG} or {BASE} is damaged ({str(error).splitlines()[0]})") from error
+    if values.get("peft_type") != "LORA":
+        raise ValueError(f"{folder}: expected an adapter of type LORA, got {values.get('peft_type')!r}")
+    rank = values.get("r")
+    if not isinstance(rank, int) or rank < 1:
+        raise ValueError(f"{folder}: expected a rank (r in {CONFIG}) of at least 1, got {rank!r}")
+    from peft import LoraConfig
+
+    state = read_tensor_file(folder / WEIGHTS)
+    plain = {name.removeprefix(_PREFIX): tensor for name, tensor in state.items()}
+    return Adapter(folder, LoraConfig.from_pretrained(str(folder)), plain, base)

@@ -1,0 +1,189 @@
+"""The guard inside a training run: looks at the network every so often and acts when it gives the alarm."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from iqa_sr import distributed, random_state
+from iqa_sr.basicsr_api import get_root_logger
+from iqa_sr.guard import GuardOptions, Measures, QualityGuard, verdict
+from iqa_sr.metrics import metric_info
+from iqa_sr.models.validation_pictures import validation_pictures
+
+__all__ = ["Guarded", "RewardGuard"]
+
+
+@dataclass(frozen=True)
+class Guarded:
+    """What of a model the guard may look at and change.
+
+    Attributes:
+        networks: The trained network and, with EMA, its average, not wrapped.
+        optimizer: Of the trained network.
+        losses: The losses that optimise a judge.
+        upscale: The tested network.
+        base: Makes the frozen base's upscaling; asked once.
+    """
+
+    networks: Sequence[nn.Module]
+    optimizer: torch.optim.Optimizer
+    losses: Sequence[nn.Module]
+    upscale: Callable[[Tensor], Tensor]
+    base: Callable[[], Callable[[Tensor], Tensor]]
+
+
+@dataclass
+class _Good:
+    """The last state without an alarm, on the CPU."""
+
+    networks: list[dict[str, Tensor]] = field(default_factory=list)
+    optimizer: dict[str, Any] = field(default_factory=dict)
+
+
+class RewardGuard:
+    """Watches a run: the log has a line for each look, TensorBoard the curves under `guard/`.
+
+    Args:
+        options: `train:guard`.
+        judges: The metrics that the losses optimise.
+        guarded: The model's parts.
+        device: Where they are.
+        rank: Of this process; the first one looks, and all act on what it finds.
+    """
+
+    def __init__(
+        self, options: GuardOptions, judges: Sequence[str], guarded: Guarded, device: torch.device, rank: int
+    ) -> None:
+        self.options, self.guarded, self.device, self.rank = options, guarded, device, rank
+        self.guard = QualityGuard(options, judges, device) if rank == 0 else None
+        self.weights: list[Any] = [loss.loss_weight for loss in guarded.losses]
+        self.factor = 1.0
+        self.stopped = False
+        self.good = self._snapshot() if options.action == "roll-back" else _Good()
+        self.base: Measures | None = None
+        self.latest: Measures | None = None
+        self.base_outputs: list[Tensor] = []
+
+    # --- Looking ------------------------------------------------------------------------------------------------------
+
+    def begin(self, loader: Any, scale: int) -> None:
+        """Measure the frozen base on the windows of a validation set, before the first iteration of a process."""
+        if self.guard is not None:
+            with random_state.preserved():
+                self.base, self.base_outputs = self.guard.measure(self._pictures(loader, scale), self.guarded.base())
+        self.latest = self.base
+
+    def _pictures(self, loader: Any, scale: int) -> Any:
+        for picture in validation_pictures(loader, scale, self.device):
+            yield picture.lq, None if picture.gts is None else picture.gts[:1]
+
+    def look(self, loader: Any, scale: int, iteration: int, tensorboard: Any) -> None:
+        """Measure the network as it is now, tell what is found, and act; all processes must call it."""
+        alarm = False
+        if self.guard is not None:
+            assert self.base is not None
+            with random_state.preserved():
+                pictures = self._pictures(loader, scale)
+                self.latest, _ = self.guard.measure(pictures, self.guarded.upscale, self.base_outputs)
+            found = verdict(self.options, self.guard.judges, self.base, self.latest, iteration)
+            alarm = found.alarm
+            (get_root_logger().warning if alarm else get_root_logger().info)(found.line)
+            if tensorboard:
+                for name, value in {**found.values, "guard/factor": self.factor}.items():
+                    tensorboard.add_scalar(name, value, iteration)
+        self._act(distributed.any_process(alarm, self.device))
+
+    # --- Acting -------------------------------------------------------------------------------------------------------
+
+    def _act(self, alarm: bool) -> None:
+        action = self.options.action
+        if not alarm:
+            if action == "roll-back":
+                self.good = self._snapshot()
+            return
+        if action == "stop":
+            self.stopped = True
+            get_root_logger().warning("Guard: the run ends here (train:guard:action: stop).")
+        elif action in ("lower", "roll-back"):
+            self._scale(self.factor * self.options.factor)
+            if action == "roll-back":
+                self._go_back()
+            done = "back to the last state without an alarm, " if action == "roll-back" else ""
+            get_root_logger().warning(
+                f"Guard: {done}weight of the quality losses now {self.factor:.3g} of the start's."
+            )
+
+    def _scale(self, factor: float) -> None:
+        self.factor = factor
+        for loss, weight in zip(self.guarded.losses, self.weights, strict=True):
+            loss.loss_weight = weight * factor
+
+    def _snapshot(self) -> _Good:
+        return _Good([_trained(network) for network in self.guarded.networks], _copied(self.guarded.optimizer))
+
+    def _go_back(self) -> None:
+        """Weights and the optimiser's moments; its learning rate stays the schedule's."""
+        for network, state in zip(self.guarded.networks, self.good.networks, strict=True):
+            own = dict(network.named_parameters()) | dict(network.named_buffers())
+            with torch.no_grad():
+                for name, value in state.items():
+                    own[name].copy_(value)
+        optimizer = self.guarded.optimizer
+        rates = [group["lr"] for group in optimizer.param_groups]
+        optimizer.load_state_dict(_cloned(self.good.optimizer))
+        for group, rate in zip(optimizer.param_groups, rates, strict=True):
+            group["lr"] = rate
+
+    # --- State --------------------------------------------------------------------------------------------------------
+
+    def state(self) -> dict[str, Any]:
+        """What an exact resume needs."""
+        return {"factor": self.factor, "networks": self.good.networks, "optimizer": self.good.optimizer}
+
+    def load_state(self, state: Mapping[str, Any]) -> None:
+        """Go on from `state()`."""
+        self._scale(state["factor"])
+        if self.options.action == "roll-back":
+            self.good = _Good(state["networks"], state["optimizer"]) if state["networks"] else self._snapshot()
+
+    def summary(self) -> str | None:
+        """What was gained and what it cost, from the base to the last look."""
+        if self.guard is None or self.base is None or self.latest is None:
+            return None
+        judges = ", ".join(self._change(name) for name in self.guard.judges)
+        held_out = ", ".join(self._change(name) for name in self.options.held_out)
+        psnr = f"{_mean(self.base.psnr):.2f} -> {_mean(self.latest.psnr):.2f} dB"
+        return f"judge score {judges}, held-out judges {held_out}, PSNR {psnr}"
+
+    def _change(self, name: str) -> str:
+        assert self.base is not None and self.latest is not None
+        means = (_mean(metric_info(name).oriented(measures.scores[name])) for measures in (self.base, self.latest))
+        return f"{name} " + " -> ".join(f"{mean:.4g}" for mean in means)
+
+
+def _mean(values: Tensor) -> float:
+    return float(values.nanmean())
+
+
+def _trained(network: nn.Module) -> dict[str, Tensor]:
+    """What training changes of a network, or of the average of one, whose parameters are all frozen."""
+    parameters = dict(network.named_parameters())
+    adapted = any(".lora_" in name for name in parameters)
+    kept = {name: p for name, p in parameters.items() if not adapted or ".lora_" in name}
+    return _cloned({name: tensor.detach() for name, tensor in (kept | dict(network.named_buffers())).items()})
+
+
+def _copied(optimizer: torch.optim.Optimizer) -> dict[str, Any]:
+    return _cloned(optimizer.state_dict())
+
+
+def _cloned(value: Any) -> Any:
+    """A copy whose tensors are on the CPU and its own."""
+    if isinstance(value, Tensor):
+        return value.detach().cpu().clone()
+    if isinstance(value, dict):
+        return {key: _cloned(inner) for key, inner in value.items()}
+    return [_cloned(inner) for inner in value] if isinstance(value, (list, tuple)) else value

@@ -1,0 +1,77 @@
+"""The sign-flip test against p-values counted by hand and its promised error rate; Holm's correction."""
+
+import math
+
+import pytest
+import torch
+
+from iqa_sr.paired_test import holm, rises
+
+
+@pytest.mark.parametrize("count", [1, 2, 6, 12])
+def test_all_above_zero_is_the_one_best_way_of_all(count):
+    assert rises([0.5 + number for number in range(count)]) == 2**-count
+
+
+@pytest.mark.parametrize(
+    ("differences", "p"),
+    [
+        ([1, 2, 3, -1], 3 / 16),  # 5 is reached by + + + -, - + + +, + + + +
+        ([1, -1], 3 / 4),
+        ([0.1, 0.1, 0.1, -0.1], 5 / 16),  # ties in spite of rounding
+        ([-1, -2, -3], 1),
+        ([0, 0, 0, 0], 1),
+    ],
+)
+def test_counts_the_ways_that_reach_the_sum(differences, p):
+    assert rises(differences) == p
+
+
+def test_falls_and_rises_together_make_one_without_ties():
+    differences = torch.randn(10, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
+    assert rises(differences) + rises(-differences) == pytest.approx(1 + 2**-10)
+
+
+@pytest.mark.parametrize("nothing", [[], [math.nan], torch.tensor([]), [math.inf, math.nan]])
+def test_nothing_to_compare_is_no_evidence(nothing):
+    assert rises(nothing) == 1
+
+
+def test_leaves_out_what_is_no_number():
+    known = [1.0, 2.0, 3.0, -1.0]
+    assert rises([math.nan, *known, math.inf, -math.inf]) == rises(torch.tensor(known)) == 3 / 16
+
+
+def test_many_pairs_are_never_impossible_and_leave_the_random_state_alone():
+    state = torch.get_rng_state()
+    assert rises([1.0] * 40) == 1 / 10_001
+    assert rises([-1.0] * 40) == 1
+    assert torch.equal(torch.get_rng_state(), state)
+
+
+def test_drawn_flips_agree_with_all_of_them():
+    twelve = torch.randn(12, generator=torch.Generator().manual_seed(2), dtype=torch.float64) + 0.3
+    # A pair without a difference changes nothing but the way of counting.
+    assert rises([*twelve.tolist(), 0.0]) == pytest.approx(rises(twelve), abs=0.015)
+    assert rises([*twelve.tolist(), 0.0]) == rises([*twelve.tolist(), 0.0])
+
+
+@pytest.mark.parametrize(("count", "times"), [(8, 2000), (20, 600)])
+def test_finds_something_where_nothing_is_as_rarely_as_it_says(count, times):
+    generator = torch.Generator().manual_seed(3)
+    found = [rises(torch.randn(count, generator=generator)) <= 0.05 for _ in range(times)]
+    assert sum(found) / times == pytest.approx(0.05, abs=3 * (0.05 * 0.95 / times) ** 0.5)
+
+
+def test_one_large_pair_decides_nothing():
+    noise = torch.randn(23, generator=torch.Generator().manual_seed(4))
+    # Half of the ways turn it around, and of the other half the noise decides.
+    assert rises([*(noise - noise.mean()).tolist(), 1000.0]) == pytest.approx(0.25, abs=0.03)
+
+
+def test_holm_by_hand():
+    assert holm([0.01, 0.04, 0.03]) == pytest.approx([0.03, 0.06, 0.06])
+    assert holm([0.6, 0.02]) == pytest.approx([0.6, 0.04])
+    assert holm([0.7, 0.8]) == [1.0, 1.0]
+    assert holm([0.2]) == [0.2]
+    assert holm([]) == []
