@@ -41,6 +41,7 @@ setup(
         "scikit-image",
         "lmdb",
         "lpips",
+        "peft",
         "safetensors",
         "pydantic>=2",
         "pyyaml",

@@ -1,10 +1,8 @@
 """LoRA on super-resolution networks, through peft: inject, save, load, merge."""
 
-import copy
 import hashlib
 import json
 import re
-import shutil
 import tempfile
 import warnings
 from collections.abc import Iterable, Iterator, Mapping
@@ -14,7 +12,7 @@ from typing import Any, cast
 
 import pydantic
 from pydantic import Field, field_validator, model_validator
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import Tensor, nn
 
 from iqa_sr.options import OptionError, Section, nearest
@@ -173,7 +171,8 @@ def inject(network: nn.Module, options: LoRAOptions) -> None:
         r=options.rank,
         lora_alpha=cast(int, options.rank if options.alpha is None else options.alpha),
         lora_dropout=options.dropout,
-        target_modules=target_names(network, options),
+        # One expression for whole names: of a list peft would also take what merely ends like one of them.
+        target_modules="|".join(re.escape(name) for name in target_names(network, options)),
     )
     network.requires_grad_(False)
     inject_adapter_in_model(config, network)
@@ -291,18 +290,22 @@ def save_adapter(network: nn.Module, folder: str | Path, base: BaseNetwork) -> N
     Reading it again: `PeftModel.from_pretrained(plain_network, folder)`, or `iqa-sr merge`.
     """
     folder = Path(folder)
-    config = copy.copy(cast(Any, network).peft_config["default"])
-    config.target_modules = sorted(config.target_modules)  # peft keeps a set: the file would differ from run to run
+    config = cast(Any, network).peft_config["default"]
     with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}.") as temporary:
         new, old = Path(temporary) / "new", Path(temporary) / "old"
         new.mkdir()
         config.save_pretrained(str(new))
         state = {_PREFIX + name: tensor.contiguous() for name, tensor in adapter_state(network).items()}
-        save_file(state, new / WEIGHTS, metadata={"format": "pt"})
+        (new / WEIGHTS).write_bytes(save(state, metadata={"format": "pt"}))
         (new / BASE).write_text(json.dumps(base.model_dump(), indent=2) + "\n", encoding="utf-8")
         if folder.exists():
-            shutil.move(folder, old)
-        new.rename(folder)
+            folder.rename(old)
+        try:
+            new.rename(folder)
+        except OSError:
+            if old.exists():
+                old.rename(folder)
+            raise
 
 
 def read_adapter(folder: str | Path) -> Adapter:
@@ -314,7 +317,7 @@ def read_adapter(folder: str | Path) -> Adapter:
     """
     folder = Path(folder)
     if not folder.is_dir():
-        raise FileNotFoundError(f"{folder}: there is no such folder; expected an adapter, for example .../net_g_latest")
+        raise FileNotFoundError(f"{folder} does not exist; expected the folder of an adapter, as .../adapter_g_latest")
     missing = [name for name in (CONFIG, WEIGHTS, BASE) if not (folder / name).is_file()]
     if missing:
         there = ", ".join(sorted(path.name for path in folder.iterdir())[:5]) or "nothing"
@@ -324,8 +327,9 @@ def read_adapter(folder: str | Path) -> Adapter:
         base = BaseNetwork.model_validate_json((folder / BASE).read_text(encoding="utf-8"))
     except (json.JSONDecodeError, pydantic.ValidationError, UnicodeDecodeError) as error:
         raise ValueError(f"{folder}: {CONFIG} or {BASE} is damaged ({str(error).splitlines()[0]})") from error
-    if values.get("peft_type") != "LORA":
-        raise ValueError(f"{folder}: expected an adapter of type LORA, got {values.get('peft_type')!r}")
+    kind = values.get("peft_type") if isinstance(values, dict) else values
+    if kind != "LORA":
+        raise ValueError(f"{folder}: expected an adapter of type LORA, got {kind!r}")
     rank = values.get("r")
     if not isinstance(rank, int) or rank < 1:
         raise ValueError(f"{folder}: expected a rank (r in {CONFIG}) of at least 1, got {rank!r}")

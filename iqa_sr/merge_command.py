@@ -1,11 +1,11 @@
 """`iqa-sr merge`: one plain network out of a base and its adapters, at any strength, checked before it is written."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -60,7 +60,7 @@ def merge(
     state = merged_state(network, names)
     plain.load_state_dict(state)
     set_strengths(network, names)
-    picture = _photograph()
+    picture = _photograph(found[0].base.network.get("window_size", 1))
     with torch.no_grad():
         expected, got = network.eval()(picture), plain(picture)
     difference = float((expected - got).abs().max())
@@ -112,6 +112,10 @@ def _base_network(checkpoint: str | Path, adapters: Sequence[Adapter]) -> nn.Mod
         ValueError: If the file does not hold them.
     """
     content = read_tensor_file(checkpoint)
+    if not isinstance(content, Mapping):
+        raise ValueError(
+            f"--checkpoint: expected a checkpoint with a state dict in {checkpoint}, got {type(content).__name__}"
+        )
     base = adapters[0].base
     present = [key for key in _KEYS if key is None or key in content]
     for key in present:
@@ -137,31 +141,34 @@ def _other_base(checkpoint: str | Path, adapters: Sequence[Adapter]) -> str:
     )
 
 
-def _photograph() -> Tensor:
-    """`(1, 3, 64, 64)`: a detail of a photograph, at half its size."""
+def _photograph(window: int) -> Tensor:
+    """`(1, 3, 64, 64)` or a little less, a multiple of the network's window: a photograph's detail at half its size."""
     from skimage import data
 
     picture = to_tensor(data.astronaut())[:, 60 : 60 + 2 * _SIDE, 180 : 180 + 2 * _SIDE]
-    return F.avg_pool2d(picture[None], 2)
+    side = max(window, _SIDE // window * window)
+    return F.avg_pool2d(picture[None], 2)[..., :side, :side]
 
 
 def _write(state: dict[str, Tensor], path: Path) -> None:
     if path.suffix == ".pth":
         torch.save({"params": state}, path)
     else:
-        save_file({name: tensor.contiguous() for name, tensor in state.items()}, path, metadata={"format": "pt"})
+        content = {name: tensor.contiguous() for name, tensor in state.items()}
+        path.write_bytes(save(content, metadata={"format": "pt"}))
 
 
 def _open_with_spandrel(path: Path, picture: Tensor, expected: Tensor) -> str:
     """Open the file as upscaling programs do, and compare; what to tell about it."""
     try:
-        from spandrel import ImageModelDescriptor, ModelLoader, UnsupportedModelError
+        from spandrel import ImageModelDescriptor, ModelLoader
     except ModuleNotFoundError:
         return "Not opened with spandrel, which is not installed: pip install iqa-sr[spandrel]"
     try:
         model = ModelLoader(device="cpu").load_from_file(path)
-    except UnsupportedModelError:
-        return "spandrel does not know this network: programs that use it (chaiNNer, ComfyUI) cannot open the file."
+    except Exception as error:  # spandrel passes on whatever building a network that it guessed wrongly raises
+        reason = (str(error).splitlines() or [type(error).__name__])[0][:100]
+        return f"spandrel, and programs that use it (chaiNNer, ComfyUI), cannot open the file: {reason}"
     if not isinstance(model, ImageModelDescriptor):
         raise ValueError("spandrel opens the merged file as something else than a network of pictures; nothing written")
     with torch.no_grad():

@@ -1,7 +1,7 @@
 """The strict check of a whole option file for our models, before anything is built."""
 
 import inspect
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +11,9 @@ from iqa_sr.basicsr_api import ARCH_REGISTRY, DATASET_REGISTRY, LOSS_REGISTRY, M
 from iqa_sr.data.multi_gt_dataset import MultiGTDatasetOptions
 from iqa_sr.degradation import build_degradation
 from iqa_sr.guard import disjoint
+from iqa_sr.losses.lpips_loss import LPIPSLoss
 from iqa_sr.losses.perceptual_slot import LOSSES, PerceptualSlot
+from iqa_sr.metrics.lpips import LPIPS_INFOS
 from iqa_sr.models.validation import Validation, read_metric
 from iqa_sr.objectives import read_objective
 from iqa_sr.options import OptionError, Section, nearest, read_section
@@ -164,13 +166,23 @@ def _check_tuning(opt: Mapping[str, Any], train: TrainSection, judges: list[str]
             raise OptionError(
                 f"path:pretrain_network_g: expected the trained network that train:{key} begins with, got nothing"
             )
+        if getattr(train, key) is not None and not opt["path"].get("strict_load_g", True):
+            raise OptionError(f"path:strict_load_g: expected true with train:{key}, which needs all of its base")
     if train.guard is None:
         return
     if not judges:
         raise OptionError("train:guard: there is no judge to watch: no loss optimises a quality metric")
-    disjoint(judges, train.guard.held_out)
+    disjoint([*judges, *_distances(opt["train"])], train.guard.held_out)
     if not any(key.split("_")[0] == "val" for key in opt["datasets"]):
         raise OptionError("train:guard: expected validation pictures to look at: the section datasets:val is missing")
+
+
+def _distances(train: Mapping[str, Any]) -> Iterator[str]:
+    """Metrics that are optimised as a distance to the ground truth: no judges, but no longer impartial."""
+    for section in losses_of(train).values():
+        inner = section.get("loss", section)  # BasicSR's slot has ours inside
+        if inner.get("type") == LPIPSLoss.__name__:
+            yield LPIPS_INFOS[inner.get("net", "vgg")].name
 
 
 def _check_losses(train: Mapping[str, Any]) -> list[str]:

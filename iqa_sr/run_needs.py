@@ -16,20 +16,20 @@ __all__ = ["check_policy", "find_run_weights", "metrics_of"]
 
 
 def metrics_of(opt: Mapping[str, Any]) -> list[str]:
-    """Names of our metrics that the options mention: in samplers, losses and validation; each once."""
+    """Names of our metrics that the options mention: in samplers, losses, guard and validation; each once."""
     found = [name for section in (opt["datasets"], opt["train"], opt.get("val") or {}) for name in _named(section)]
     return list(dict.fromkeys(found))
 
 
 def _named(section: Any) -> Iterator[str]:
-    """What stands under `metric` or in a list `metrics`, at any depth; the metric of a loss that fixes its own."""
+    """What stands under `metric` or in a list `metrics` or `held_out`, at any depth; a loss's own metric."""
     if isinstance(section, Mapping):
         if section.get("type") == AFINELoss.__name__:
             yield "afine"
         for key, value in section.items():
             if key == "metric" and isinstance(value, str):
                 yield value
-            elif key == "metrics" and isinstance(value, list):
+            elif key in ("metrics", "held_out") and isinstance(value, list):
                 yield from (one for one in value if isinstance(one, str))
                 yield from _named([one for one in value if not isinstance(one, str)])
             else:

@@ -71,7 +71,7 @@ def run_training(chosen: argparse.Namespace) -> int:
         start_logging(rank)
         if chosen.dry_run:
             return dry_run(opt)
-        _train_base_where_missing(opt)
+        _train_base_where_missing(opt, chosen.force_yml)
         state = _resume_state(opt)
         get_root_logger().info(f"BasicSR {basicsr_version()}, torch {torch.__version__}, options:\n{options_text(opt)}")
         return train(opt, Experiment(opt, chosen.opt), state)
@@ -87,8 +87,11 @@ def _make_sample_where_named(opt: dict[str, Any]) -> None:
         make_sample(SAMPLE)
 
 
-def _train_base_where_missing(opt: dict[str, Any]) -> None:
-    """Train the network that this run begins with, where its file is missing and the options say how it is made."""
+def _train_base_where_missing(opt: dict[str, Any], overrides: Sequence[str]) -> None:
+    """Train the network that this run begins with, where its file is missing and the options say how it is made.
+
+    What `--force_yml` says about data sets holds for the base as well.
+    """
     checkpoint, option_file = opt["path"].get("pretrain_network_g"), opt["path"].get("pretrain_opt_g")
     if not checkpoint or not option_file or Path(checkpoint).is_file():
         return
@@ -96,6 +99,8 @@ def _train_base_where_missing(opt: dict[str, Any]) -> None:
         raise FileNotFoundError(f"{checkpoint} does not exist; make it first: train_sr.py -opt {option_file}")
     get_root_logger().info(f"{checkpoint} does not exist: training it first, by {option_file}.")
     command = [sys.executable, "-m", "iqa_sr.cli", "train", "-opt", option_file, "--auto_resume"]
+    data = [override for override in overrides if override.startswith("datasets:")]
+    command += ["--force_yml", *data] if data else []
     code = subprocess.run(command, check=False).returncode
     if code or not Path(checkpoint).is_file():
         told = f"ended with code {code}" if code else f"did not write {checkpoint}"
@@ -121,5 +126,5 @@ def _resume_state(opt: dict[str, Any]) -> dict[str, Any] | None:
         get_root_logger().info(f"manual_seed {seed} of the run that is resumed is used, not {opt['manual_seed']}.")
         opt["manual_seed"] = seed
     # The state's own folder holds its networks, also when it belongs to another experiment.
-    point_at_networks(opt, state["iter"], Path(path).resolve().parent)
+    point_at_networks(opt, state, Path(path).resolve().parent)
     return state

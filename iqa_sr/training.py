@@ -106,13 +106,13 @@ def train(opt: dict[str, Any], experiment: Experiment, state: dict[str, Any] | N
         extras = state.get("iqa_sr", {"epoch": state.get("epoch", 0), "iteration_in_epoch": 0})
         run.place.epoch, run.place.iteration = extras["epoch"], extras["iteration_in_epoch"]
         get_root_logger().info(f"Resumed at iteration {iteration}.")
+    if run.guard is not None:
+        run.guard.begin(run.val_loaders[0], opt["scale"])
     experiment.begin(iteration, fresh=state is None)
     progress = ProgressLog(opt, iteration, experiment.tensorboard, enabled=opt["rank"] == 0)
     interrupts = Interrupts()
     if state is not None:
         restore_extras(run.model, state, opt["rank"])
-    if run.guard is not None:
-        run.guard.begin(run.val_loaders[0], opt["scale"])
     try:
         with interrupts.watched():
             iteration = _iterate(opt, run, experiment, progress, interrupts, iteration)

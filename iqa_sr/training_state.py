@@ -100,30 +100,35 @@ def load_state_file(path: str | Path) -> dict[str, Any]:
     return state
 
 
-def point_at_networks(opt: dict[str, Any], iteration: int, states: Path) -> None:
+def point_at_networks(opt: dict[str, Any], state: Mapping[str, Any], states: Path) -> None:
     """Let the networks be loaded from the checkpoints beside a training state, as BasicSR does when it resumes.
 
     With `train:lora` the generator is still loaded from its base: the training state has its adapter.
 
     Args:
         opt: The options, changed in place.
-        iteration: Of the state.
+        state: The training state.
         states: The folder that the state lies in.
 
     Raises:
         FileNotFoundError: If a network's checkpoint is not there.
+        ValueError: If one of both, the state or the options, is with LoRA and the other without.
     """
+    adapted = bool(opt["train"].get("lora"))
+    then = state.get("iqa_sr", {}).get("model", {}).get("lora") is not None
+    if adapted != then:
+        words = ("with", "without") if adapted else ("without", "with")
+        raise ValueError(f"cannot resume {words[0]} train:lora: the training state is of a run {words[1]} it")
     given = opt["path"]
     if given.get("pretrain_network_g"):  # what the run began with, which a guard compares with
         opt["base_network"] = {"file": given["pretrain_network_g"], "param_key": given.get("param_key_g", "params")}
-    ignored = list(opt["path"].get("ignore_resume_networks") or [])
-    adapted = bool(opt["train"].get("lora"))
+    ignored = given.get("ignore_resume_networks") or []
     for key in [key for key in opt if key.startswith("network_")]:
         if key in ignored or (adapted and key == "network_g"):
             continue
-        path = _network_file(states, key.removeprefix("network_"), iteration)
+        path = _network_file(states, key.removeprefix("network_"), state["iter"])
         if not path.is_file():
-            raise FileNotFoundError(f"cannot resume from iteration {iteration}: {path} does not exist")
+            raise FileNotFoundError(f"cannot resume from iteration {state['iter']}: {path} does not exist")
         opt["path"][f"pretrain_{key}"] = str(path)
     for key in list(opt["path"]):
         if adapted and key == "param_key_g":

@@ -1,17 +1,24 @@
 """Every option file of the repository is built and runs one step, on fixture data and with synthetic weights."""
 
+import re
 from pathlib import Path
 
 import pytest
+import torch
 
+from iqa_sr.basicsr_api import build_network
 from iqa_sr.cli import main as cli
 from iqa_sr.metrics import metric_info
+from iqa_sr.options import read_option_file
 from iqa_sr.train_command import main
 from tests.fixture_data import picture, save, write_groups, write_labels
 
 OPTIONS = Path(__file__).parent.parent / "options"
 HGGT = sorted(path for path in (OPTIONS / "hggt").glob("*.yml") if path.name.split("_")[0] in ("swinir", "rrdb"))
-# What the recipes' losses, judges and validation metrics are made of.
+TUNED = [path for path in HGGT if "_ft" in path.stem]
+SIZES = {"swinir": 11_900_199, "rrdb": 16_697_987}
+ADAPTERS = {"swinir": 622_080, "rrdb": 3_285_504}
+# What the recipes' losses, judges, guards and validation metrics are made of.
 METRICS = ("lpips", "stlpips", "dists", "musiq", "nima", "topiq_nr")
 
 
@@ -38,9 +45,22 @@ def hggt(tmp_path_factory):
     return root
 
 
+@pytest.fixture(scope="module")
+def networks(tmp_path_factory):
+    """What the fine-tuning recipes begin with: a file for each kind of network, untrained."""
+    folder = tmp_path_factory.mktemp("networks")
+    for kind in SIZES:
+        options = read_option_file(OPTIONS / "hggt" / f"base_{kind}.yml")
+        for key in ("network_g", "network_d"):
+            state = build_network(dict(options[key])).state_dict()
+            torch.save({"params": state, "params_ema": state}, folder / f"{kind}_{key}.pth")
+    return folder
+
+
 @pytest.mark.parametrize("file", HGGT, ids=lambda path: path.stem)
-def test_a_dry_run_of_each_recipe(file, weights, hggt, tmp_path, monkeypatch, capsys):
+def test_a_dry_run_of_each_recipe(file, weights, hggt, networks, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
+    kind, tuned, adversarial = file.stem.split("_")[0], file in TUNED, file not in TUNED or file.stem.endswith("_ig")
     forced = [
         f"datasets:train:dataroot_gt={hggt / 'Train'}",
         f"datasets:val:dataroot_gt={hggt / 'Test/GT/Test-100'}",
@@ -52,23 +72,52 @@ def test_a_dry_run_of_each_recipe(file, weights, hggt, tmp_path, monkeypatch, ca
     if "_sm" in file.stem:
         assert cli(["score", str(hggt / "Train"), "--metric", "musiq", "--output", "scores.csv"]) == 0
         forced.append("datasets:train:sampler:scores=scores.csv")
+    if tuned:
+        forced.append(f"path:pretrain_network_g={networks / f'{kind}_network_g.pth'}")
+    if tuned and adversarial:
+        forced.append(f"path:pretrain_network_d={networks / f'{kind}_network_d.pth'}")
     assert main(["-opt", str(file), "--dry-run", "--force_yml", *forced]) == 0
     shown = capsys.readouterr().err
     assert f"dry run of hggt_{file.stem}: everything was built, nothing was written" in shown
-    expected = "net_g: 11,900,199 parameters" if "swinir" in file.stem else "net_g: 16,697,987 parameters"
+    expected = f"net_g: {SIZES[kind]:,} parameters\n"
+    if tuned:
+        expected = f"net_g: {SIZES[kind] + ADAPTERS[kind]:,} parameters, {ADAPTERS[kind]:,} of them trained\n"
     assert expected in shown
-    for term in ("l_pix", "l_percep", "l_g_gan", "l_d_real", "l_d_fake"):
-        assert term in shown
+    terms = {"l_pix", "l_percep"} | ({"l_quality"} if tuned else set())
+    terms |= {"l_g_gan", "l_d_real", "l_d_fake"} if adversarial else set()
+    assert set(re.findall(r"\bl_\w+", shown.split("losses of the second step:")[1].splitlines()[0])) == terms
     assert not Path("experiments").exists() and not Path("tb_logger").exists()
 
 
 def test_the_recipes_are_those_of_the_paper():
     names = {f"{net}_{row}" for net in ("swinir", "rrdb") for row in ("origs", "rand", "upos", "sma", "smp", "amo")}
+    names |= {f"{net}_{row}" for net in ("swinir", "rrdb") for row in ("amo_ft", "upos_ft", "upos_ft_hp", "upos_ft_ig")}
     assert {path.stem for path in HGGT} == names | {"swinir_upos_vgg19"}
 
 
-def test_the_sample_run_makes_its_data_and_trains(tmp_path, monkeypatch, capsys):
-    """options/swinir_amo.yml in an empty folder, four iterations."""
+@pytest.mark.parametrize("file", TUNED, ids=lambda path: path.stem)
+def test_a_fine_tuning_continues_the_recipe_that_it_is_named_after(file):
+    first = file.stem.partition("_ft")[0]
+    options, before = read_option_file(file), read_option_file(file.with_name(f"{first}.yml"))
+    for key in ("network_g", "datasets"):
+        assert options[key] == before[key]
+    models = f"experiments/{before['name']}/models"
+    assert options["path"]["pretrain_network_g"] == f"{models}/net_g_latest.pth"
+    if options["train"]["gan_opt"]:
+        assert options["train"]["gan_opt"] == before["train"]["gan_opt"]
+        assert options["path"]["pretrain_network_d"] == f"{models}/net_d_latest.pth"
+
+
+@pytest.mark.parametrize("net", SIZES)
+def test_the_variants_of_fine_tuning_differ_in_one_term(net):
+    plain = read_option_file(OPTIONS / "hggt" / f"{net}_upos_ft.yml")["train"]
+    for variant, term in (("hp", "perceptual_opt"), ("ig", "gan_opt")):
+        train = read_option_file(OPTIONS / "hggt" / f"{net}_upos_ft_{variant}.yml")["train"]
+        assert [key for key in train if train[key] != plain[key]] == [term]
+
+
+def test_the_sample_run_makes_its_data_and_trains_and_is_fine_tuned(tmp_path, monkeypatch, capsys):
+    """options/swinir_amo.yml in an empty folder, four iterations; options/swinir_amo_ft.yml goes on from there."""
     monkeypatch.chdir(tmp_path)
     forced = ["train:total_iter=4", "val:val_freq=4", "logger:save_checkpoint_freq=4", "logger:print_freq=2"]
     forced.append("datasets:train:num_worker_per_gpu=0")
@@ -78,3 +127,10 @@ def test_the_sample_run_makes_its_data_and_trains(tmp_path, monkeypatch, capsys)
     shown = capsys.readouterr().err
     for metric in ("rankiqa-lite", "niqe", "psnr", "psnr_nearest"):
         assert f"  {metric}: bicubic" in shown
+
+    forced += ["train:total_iter=2", "val:val_freq=2", "train:guard:every=2"]
+    assert main(["-opt", str(OPTIONS / "swinir_amo_ft.yml"), "--force_yml", *forced]) == 0
+    assert "Guard, iteration 2: rankiqa-lite " in capsys.readouterr().err
+    base, tuned = (torch.load(f"experiments/{run}/models/net_g_latest.pth") for run in ("swinir_amo", "swinir_amo_ft"))
+    assert list(tuned["params_ema"]) == list(base["params_ema"])
+    assert Path("experiments/swinir_amo_ft/models/adapter_g_latest/adapter_model.safetensors").exists()

@@ -371,10 +371,8 @@ class IQASRModel(BaseModel):
                 scaler.load_state_dict(state)
         self.guard.in_a_row = extras["nonfinite_in_a_row"]
         if self.lora is not None:
-            if extras.get("lora") is None:
-                raise ValueError("cannot resume with train:lora: the training state is of a run without it")
             self.lora.load_state(extras["lora"], self._generators())
-        if self.reward_guard is not None and extras.get("guard") is not None:
-            self.reward_guard.load_state(extras["guard"])
+        if self.reward_guard is not None:
+            self.reward_guard.load_state(extras.get("guard"))
         if self.feed is not None and extras["statistics"] is not None:
             self.feed.statistics.load(extras["statistics"])

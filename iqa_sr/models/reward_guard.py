@@ -58,7 +58,8 @@ class RewardGuard:
         self, options: GuardOptions, judges: Sequence[str], guarded: Guarded, device: torch.device, rank: int
     ) -> None:
         self.options, self.guarded, self.device, self.rank = options, guarded, device, rank
-        self.guard = QualityGuard(options, judges, device) if rank == 0 else None
+        with random_state.preserved():  # a metric's network begins with random weights
+            self.guard = QualityGuard(options, judges, device) if rank == 0 else None
         self.weights: list[Any] = [loss.loss_weight for loss in guarded.losses]
         self.factor = 1.0
         self.stopped = False
@@ -74,7 +75,6 @@ class RewardGuard:
         if self.guard is not None:
             with random_state.preserved():
                 self.base, self.base_outputs = self.guard.measure(self._pictures(loader, scale), self.guarded.base())
-        self.latest = self.base
 
     def _pictures(self, loader: Any, scale: int) -> Any:
         for picture in validation_pictures(loader, scale, self.device):
@@ -143,14 +143,15 @@ class RewardGuard:
         """What an exact resume needs."""
         return {"factor": self.factor, "networks": self.good.networks, "optimizer": self.good.optimizer}
 
-    def load_state(self, state: Mapping[str, Any]) -> None:
-        """Go on from `state()`."""
-        self._scale(state["factor"])
+    def load_state(self, state: Mapping[str, Any] | None) -> None:
+        """Go on from `state()`, or begin here where the run had no guard; networks and optimiser must be there."""
+        self._scale(state["factor"] if state else 1.0)
         if self.options.action == "roll-back":
-            self.good = _Good(state["networks"], state["optimizer"]) if state["networks"] else self._snapshot()
+            kept = state and state["networks"]
+            self.good = _Good(state["networks"], state["optimizer"]) if state and kept else self._snapshot()
 
     def summary(self) -> str | None:
-        """What was gained and what it cost, from the base to the last look."""
+        """What was gained and what it cost, from the base to the last look; None where there was none."""
         if self.guard is None or self.base is None or self.latest is None:
             return None
         judges = ", ".join(self._change(name) for name in self.guard.judges)
