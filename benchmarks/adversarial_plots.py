@@ -60,7 +60,7 @@ def _curves(group: Group, measure: str) -> list[Curve]:
     curves = []
     for (method, own), colour in zip(group.runs.items(), COLOURS * len(group.runs), strict=False):
         reached = max(0.0, min(run.best for run in own.values()))
-        gains = [reached * number / (POINTS - 1) for number in range(POINTS)]
+        gains = [reached * (number / (POINTS - 1)) for number in range(POINTS)]
         curves.append(Curve(method, colour, gains, [interval(group.values(method, measure, gain)) for gain in gains]))
     return curves
 
@@ -179,8 +179,8 @@ def draw_strip(groups: Sequence[Group], looks: Sequence[int], folder: Path, path
         return None
     changes = [(picture - base).square().mean(1) for _, shown in rows for _, picture in shown]
     cut = _most_changed(torch.stack(changes).mean(0))
-    amplified = 0.4 / float(torch.stack([cut(p - base).abs() for _, shown in rows for _, p in shown]).quantile(0.99))
-    amplified = max(1.0, round(amplified))
+    largest = torch.stack([cut(p - base).abs() for _, shown in rows for _, p in shown]).quantile(0.99)
+    amplified = max(1.0, round(0.4 / max(float(largest), 1 / 255)))
     pictures = [(group, [("original", cut(original)), ("base", cut(base))], shown) for group, shown in rows]
     strips = [
         strip

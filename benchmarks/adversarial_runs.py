@@ -17,7 +17,7 @@ from iqa_sr.data.leakage import check_together
 from iqa_sr.data_order import Place, build_train_loader, build_val_loader
 from iqa_sr.guard_measures import check_sizes, cut_windows, measure_windows
 from iqa_sr.image_io import read_image, to_tensor, to_uint8, write_image
-from iqa_sr.metrics import create_metric, metric_info, metric_names
+from iqa_sr.metrics import create_metric, metric_info, metric_names, shared_metric
 from iqa_sr.models.ground_truth_feed import GroundTruthFeed
 from iqa_sr.models.validation_pictures import validation_pictures
 from iqa_sr.options import read_option_file
@@ -221,7 +221,8 @@ class Bench:
         whole = [upscale(window.lq.to(self.device)).float() for window in self.windows]
         inside = [window.inside(output).clone() for window, output in zip(self.windows, whole, strict=True)]
         base = self.base_outputs or inside
-        measures = measure_windows(self.windows, whole, base, [self.setup.judge, *self.held_out], self.device)
+        metrics = {name: shared_metric(name, self.device) for name in (self.setup.judge, *self.held_out)}
+        measures = measure_windows(self.windows, whole, base, metrics, self.device)
         scores = dict(measures.scores)
         if self.second is not None:  # the machine's own rankiqa-own may be another one: not through its name
             with torch.no_grad():
@@ -275,7 +276,7 @@ def held_out_names(judge: str) -> list[str]:
         for name in metric_names()
         if metric_info(name).reference == "none"
         and metric_info(name).weights
-        and "rankiqa" not in name
+        and name.split("-")[0] != judge.split("-")[0]  # variants of the judge's own network are not impartial
         and all(is_present(file) for file in metric_info(name).weights)
     ]
     return [name for name in dict.fromkeys(["niqe", *usable]) if name != judge]

@@ -38,11 +38,6 @@ def dry_run(opt: dict[str, Any]) -> int:
     for name, network in networks.items():
         if isinstance(network, nn.Module):
             lines.append(f"  {name}: {_parameters(network)}")
-    if run.guard is not None:
-        run.guard.begin(run.val_loaders[0], opt["scale"])
-        lines.append(
-            f"  guard: the base was measured with {', '.join([*run.guard.judges, *run.guard.options.held_out])}"
-        )
     lines += [
         f"  losses of the second step: {losses}",
         f"  {seconds:.3f} s an iteration, {data_seconds:.3f} s for the first batch, {_peak_memory(run.model.device)}",

@@ -5,18 +5,18 @@ worse; so the results of a few validation windows are compared with those of the
 window by window, and the alarm is raised by the pair of both findings, not by the size of either.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import torch
 from pydantic import AfterValidator, Field
 from torch import Tensor
 
 from iqa_sr.guard_measures import Measures, Picture, Upscale, Window, check_sizes, cut_windows, measure_windows
-from iqa_sr.metrics import metric_info, shared_metric
+from iqa_sr.metrics import QualityMetric, metric_info, shared_metric
 from iqa_sr.options import OptionError, Section
-from iqa_sr.paired_test import holm, rises
+from iqa_sr.paired_test import holm, rises, smallest_p
 
 __all__ = ["FEWEST", "GuardOptions", "Measures", "QualityGuard", "Verdict", "disjoint", "verdict"]
 
@@ -104,7 +104,7 @@ class _Change:
         means: Text with the means before and after on the paper's own scale.
         after: The second of them; NaN if no window has a score.
         gain: Mean difference, turned so that above 0 is better.
-        p: Of a rise, or of a fall that is corrected for the number of held-out metrics.
+        p: Of a rise of a judge or a fall of a held-out metric.
     """
 
     name: str
@@ -118,7 +118,7 @@ def verdict(options: GuardOptions, judges: Iterable[str], base: Measures, now: M
     """Compare the network with its base.
 
     The alarm is raised if at least one judge has risen (paired sign-flip test over the windows) and at least one
-    held-out metric has fallen (the same, with Holm's correction for several of them), or if a mean crosses a limit.
+    held-out metric has fallen (the same), both with Holm's correction for several, or if a mean crosses a limit.
 
     Args:
         options: `train:guard`.
@@ -127,10 +127,8 @@ def verdict(options: GuardOptions, judges: Iterable[str], base: Measures, now: M
         now: Measured of the network, on the same windows.
         iteration: For the log.
     """
-    up = [_change(name, base, now, 1) for name in dict.fromkeys(judges)]
-    down = [_change(name, base, now, -1) for name in dict.fromkeys(options.held_out)]
-    corrected = holm([change.p for change in down])
-    down = [replace(change, p=p) for change, p in zip(down, corrected, strict=True)]
+    up = _corrected([_change(name, base, now, 1) for name in dict.fromkeys(judges)])
+    down = _corrected([_change(name, base, now, -1) for name in dict.fromkeys(options.held_out)])
     risen, fallen = ([change for change in changes if change.p <= options.significance] for changes in (up, down))
     reasons = _crossed(options, now)
     summary = "; ".join(reasons)
@@ -157,7 +155,7 @@ class QualityGuard:
 
     Args:
         options: `train:guard`.
-        judges: Names of the metrics that the losses optimise.
+        judges: The metrics that the losses optimise: names, and what `create_metric` takes for each.
         device: Where networks and metrics compute.
 
     Raises:
@@ -165,17 +163,19 @@ class QualityGuard:
         FileNotFoundError: If the weights of a metric are missing.
     """
 
-    def __init__(self, options: GuardOptions, judges: Sequence[str], device: str | torch.device) -> None:
+    def __init__(
+        self, options: GuardOptions, judges: Mapping[str, Mapping[str, Any]], device: str | torch.device
+    ) -> None:
         disjoint(judges, options.held_out)
-        self.options, self.judges, self.device = options, list(dict.fromkeys(judges)), torch.device(device)
-        self.metrics = list(dict.fromkeys([*judges, *options.held_out]))
-        for name in self.metrics:
+        self.options, self.judges, self.device = options, list(judges), torch.device(device)
+        self.metrics: dict[str, QualityMetric] = {}
+        for name in (*judges, *options.held_out):
             smallest = metric_info(name).min_size
             if smallest > options.window:
                 raise OptionError(
                     f"train:guard:window: expected at least {smallest}, which {name} needs, got {options.window}"
                 )
-            shared_metric(name, self.device)
+            self.metrics[name] = shared_metric(name, self.device, **judges.get(name, {}))
 
     @torch.no_grad()
     def measure(
@@ -221,6 +221,7 @@ class QualityGuard:
                 f"{len(windows)} of {self.options.window} px; add pictures, take larger ones, or set a smaller "
                 "train:guard:window"
             )
+        self._check_power(windows)
         check_sizes(windows, self.metrics)
         if all(window.original is None for window in windows):
             full = [name for name in self.metrics if metric_info(name).reference == "full"]
@@ -229,6 +230,19 @@ class QualityGuard:
                 raise OptionError(
                     f"{where}: {', '.join(full)} would compare with the originals, and no validation picture has one; "
                     "add them, or take metrics that judge the picture alone"
+                )
+
+    def _check_power(self, windows: Sequence[Window]) -> None:
+        """That the tests can find anything with so many windows, and so many metrics to be corrected for."""
+        with_original = sum(window.original is not None for window in windows)
+        for names, title in ((self.judges, "judges"), (list(dict.fromkeys(self.options.held_out)), "held-out metrics")):
+            compared = any(metric_info(name).reference == "full" for name in names) and with_original
+            pairs = with_original if compared else len(windows)
+            if len(names) * smallest_p(pairs) > self.options.significance:
+                raise ValueError(
+                    f"the guard could never alarm: with {pairs} windows no p-value of {len(names)} {title} falls to "
+                    f"train:guard:significance {self.options.significance:g}; add pictures, take larger ones, or set "
+                    "a smaller train:guard:window"
                 )
 
 
@@ -240,6 +254,12 @@ def _change(name: str, base: Measures, now: Measures, direction: int) -> _Change
     papers = [float(metric_info(name).oriented(scores).mean()) for scores in (before, after)]
     means = f"{papers[0]:#.4g} -> {papers[1]:#.4g}"
     return _Change(name, means, papers[1], float((after - before).mean()), rises(direction * (after - before)))
+
+
+def _corrected(changes: Sequence[_Change]) -> list[_Change]:
+    """With Holm's correction for being several."""
+    p_values = holm([change.p for change in changes])
+    return [replace(change, p=p) for change, p in zip(changes, p_values, strict=True)]
 
 
 def _direction(change: _Change) -> str:

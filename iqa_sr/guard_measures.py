@@ -125,7 +125,7 @@ def measure_windows(
     windows: Sequence[Window],
     outputs: Sequence[Tensor],
     base_outputs: Sequence[Tensor],
-    metrics: Sequence[str],
+    metrics: Mapping[str, QualityMetric],
     device: torch.device,
 ) -> Measures:
     """Judge every window.
@@ -134,10 +134,10 @@ def measure_windows(
         windows: From `cut_windows`.
         outputs: The result for the `lq` of each, `(1, 3, H, W)`.
         base_outputs: The frozen base's result for each, of the window's own part only.
-        metrics: Names of the judges and the held-out metrics.
+        metrics: The judges and the held-out metrics by name, on the device.
         device: Where the metrics compute.
     """
-    networks = {name: shared_metric(name, device) for name in dict.fromkeys([*metrics, "psnr"])}
+    networks = {"psnr": shared_metric("psnr", device), **metrics}
     rows = [
         _measured(window, output.to(device), base.to(device), networks)
         for window, output, base in zip(windows, outputs, base_outputs, strict=True)

@@ -35,7 +35,7 @@ def merge(
         checkpoint: The base, `.pth` or `.safetensors`.
         adapters: Folders that training wrote, one or several of the same base.
         strengths: Of each adapter, from 0 (the base) to 1.5 (beyond what was trained); 1 where none is given.
-        output: `.pth` (as BasicSR writes it, key `params`) or `.safetensors`; None for a name beside the first adapter.
+        output: `.pth` (as BasicSR writes it, key `params`) or `.safetensors`; None for a name beside a single adapter.
 
     Returns:
         The file that was written. spandrel has opened it, where that is installed and knows the network, and its result
@@ -51,7 +51,7 @@ def merge(
     found = [read_adapter(folder) for folder in adapters]
     network = _base_network(checkpoint, found)
     plain = _base_network(checkpoint, found[:1])
-    path = _output_path(Path(output) if output else None, found[0], weights[0])
+    path = _output_path(Path(output) if output else None, found[0], weights[0], len(found) > 1)
     if path.exists() and path.samefile(checkpoint):
         raise ValueError(f"--output: {path} is the base itself; choose another name")
     names = {f"adapter_{number}": weight for number, weight in enumerate(weights)}
@@ -96,7 +96,9 @@ def _strengths(adapters: Sequence[Any], strengths: Sequence[float]) -> list[floa
     return list(strengths) or [1.0] * len(adapters)
 
 
-def _output_path(output: Path | None, adapter: Adapter, strength: float) -> Path:
+def _output_path(output: Path | None, adapter: Adapter, strength: float, several: bool) -> Path:
+    if output is None and several:
+        raise ValueError("--output: expected a name for a mixture of several adapters, got nothing")
     path = output or adapter.folder.with_name(f"{adapter.folder.name}_strength_{strength:g}.pth")
     if path.suffix not in (".pth", ".safetensors"):
         raise ValueError(f"--output: expected a name that ends in .pth or .safetensors, got {path}")

@@ -32,7 +32,7 @@ def rises(differences: Sequence[float] | Tensor) -> float:
         differences: `(n,)`, after minus before of each unit. What is NaN or infinite is left out.
 
     Returns:
-        In (0, 1]; 1 where no pair is left. `n` pairs cannot give less than `2^-n`.
+        In (0, 1]; 1 where no pair is left, and never less than `smallest_p`.
     """
     values = torch.as_tensor(differences, dtype=torch.float64).detach().cpu().flatten()
     values = values[values.isfinite()]
@@ -42,6 +42,11 @@ def rises(differences: Sequence[float] | Tensor) -> float:
     sums = (_all_signs(len(values)) if exact else _drawn_signs(len(values))) @ values
     reached = int((sums >= values.sum() - _ROUNDING * values.abs().sum()).sum())
     return reached / len(sums) if exact else (reached + 1) / (len(sums) + 1)
+
+
+def smallest_p(count: int) -> float:
+    """The least p-value that `rises` can give for so many pairs."""
+    return 2.0**-count if count <= _EXACT_UP_TO else 1 / (_DRAWS + 1)
 
 
 def holm(p_values: Sequence[float]) -> list[float]:

@@ -80,7 +80,16 @@ def check_options(opt: Mapping[str, Any]) -> None:
     elif opt["model_type"] == "QualityModel":
         _check_sections(opt)
         _check_quality(opt)
-    elif opt.get("val") is not None:
+    else:
+        _check_stock(opt)
+
+
+def _check_stock(opt: Mapping[str, Any]) -> None:
+    """What BasicSR's own models would pass over, and the names of metrics."""
+    for key in ("lora", "guard"):
+        if opt["train"].get(key):
+            raise OptionError(f"train:{key}: {opt['model_type']} does not read it; set model_type to IQASRModel")
+    if opt.get("val") is not None:
         for name, section in (opt["val"].get("metrics") or {}).items():
             read_metric(section, f"val:metrics:{name}")
 
@@ -210,7 +219,7 @@ def _check_loss(section: Mapping[str, Any], path: str) -> list[str]:
     plain = {key: value for key, value in section.items() if key != "type"}
     judges: list[str] = []
     if hasattr(loss, "Options"):
-        judges = getattr(read_section(loss.Options, plain, path), "judge_names", [])
+        judges = list(getattr(read_section(loss.Options, plain, path), "judges", {}))
     if section["type"] == PerceptualSlot.__name__ and section["loss"].get("type") in LOSSES:
         judges = _check_loss(section["loss"], f"{path}:loss")
     return judges

@@ -1,6 +1,7 @@
 """The command line of training: `train_sr.py` and `iqa-sr train`."""
 
 import argparse
+import signal
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -71,7 +72,9 @@ def run_training(chosen: argparse.Namespace) -> int:
         start_logging(rank)
         if chosen.dry_run:
             return dry_run(opt)
-        _train_base_where_missing(opt, chosen.force_yml)
+        code = _train_base_where_missing(opt, chosen.force_yml)
+        if code:
+            return code
         state = _resume_state(opt)
         get_root_logger().info(f"BasicSR {basicsr_version()}, torch {torch.__version__}, options:\n{options_text(opt)}")
         return train(opt, Experiment(opt, chosen.opt), state)
@@ -87,24 +90,46 @@ def _make_sample_where_named(opt: dict[str, Any]) -> None:
         make_sample(SAMPLE)
 
 
-def _train_base_where_missing(opt: dict[str, Any], overrides: Sequence[str]) -> None:
+def _train_base_where_missing(opt: dict[str, Any], overrides: Sequence[str]) -> int:
     """Train the network that this run begins with, where its file is missing and the options say how it is made.
 
     What `--force_yml` says about data sets holds for the base as well.
+
+    Returns:
+        0 if it is there, 128 + a signal's number if its training was stopped; it goes on when this run is begun again.
     """
     checkpoint, option_file = opt["path"].get("pretrain_network_g"), opt["path"].get("pretrain_opt_g")
-    if not checkpoint or not option_file or Path(checkpoint).is_file():
-        return
+    if not checkpoint or not option_file:
+        return 0
+    if Path(checkpoint).is_file():
+        get_root_logger().info(f"The run begins with {checkpoint}, which is there already; it is not trained anew.")
+        return 0
     if opt["dist"]:
         raise FileNotFoundError(f"{checkpoint} does not exist; make it first: train_sr.py -opt {option_file}")
     get_root_logger().info(f"{checkpoint} does not exist: training it first, by {option_file}.")
-    command = [sys.executable, "-m", "iqa_sr.cli", "train", "-opt", option_file, "--auto_resume"]
     data = [override for override in overrides if override.startswith("datasets:")]
-    command += ["--force_yml", *data] if data else []
-    code = subprocess.run(command, check=False).returncode
-    if code or not Path(checkpoint).is_file():
+    command = [sys.executable, "-m", "iqa_sr.cli", "train", "-opt", option_file, "--auto_resume"]
+    code = _run_to_its_end([*command, *(["--force_yml", *data] if data else [])])
+    if code < 128 and (code or not Path(checkpoint).is_file()):
         told = f"ended with code {code}" if code else f"did not write {checkpoint}"
         raise TrainingStopped(f"the training of the base, {option_file}, {told}; this run has not begun")
+    return code
+
+
+def _run_to_its_end(command: Sequence[str]) -> int:
+    """Run a training that saves when it is asked to stop: this process waits for it. Returns its exit code."""
+    child = subprocess.Popen(command)
+    # A terminal's Ctrl-C reaches the child by itself, and a second one would end it without saving.
+    before = {
+        signal.SIGINT: signal.signal(signal.SIGINT, signal.SIG_IGN),
+        signal.SIGTERM: signal.signal(signal.SIGTERM, lambda number, frame: child.send_signal(number)),
+    }
+    try:
+        code = child.wait()
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+    return code if code >= 0 else 128 - code
 
 
 def _resume_state(opt: dict[str, Any]) -> dict[str, Any] | None:

@@ -21,6 +21,7 @@ __all__ = [
     "SchedulerOptions",
     "TrainSection",
     "ValSection",
+    "base_network",
     "check_arguments",
     "complete_options",
     "losses_of",
@@ -121,6 +122,21 @@ class QualityValSection(Section):
 
     val_freq: int = Field(gt=0)
     save_img: Literal[False] = False
+
+
+def base_network(opt: Mapping[str, Any]) -> dict[str, Any]:
+    """The network that a run begins with: its `file` and the key of the weights that are tested in the first iteration.
+
+    That is the averaged one where BasicSR begins the average with it.
+    """
+    if "base_network" in opt:  # a resumed run begins with its own checkpoint
+        return dict(opt["base_network"])
+    path, train = opt["path"], opt["train"]
+    averaged = (train.get("ema_decay") or 0) > 0 and not train.get("lora")
+    return {
+        "file": path.get("pretrain_network_g"),
+        "param_key": "params_ema" if averaged else path.get("param_key_g", "params"),
+    }
 
 
 def losses_of(train: Mapping[str, Any]) -> dict[str, dict[str, Any]]:

@@ -135,7 +135,7 @@ def _iterate(
     """The iterations from here to the end or to a signal; returns the last one done."""
     model, total = run.model, opt["train"]["total_iter"]
     batches = run.place.batches()
-    stop, ended = False, iteration >= total
+    stop = ended = iteration >= total or (run.guard is not None and run.guard.stopped)
     while iteration < total and not stop:
         asked_at = time.monotonic()
         batch = next(batches)
@@ -150,14 +150,36 @@ def _iterate(
             progress.report(iteration, run.place.epoch, model.get_current_learning_rate(), values)
         stop = distributed.any_process(interrupts.received is not None, model.device)
         with progress.paused():
-            ended = _look(opt, run, experiment, iteration) or iteration >= total
-            _keep(opt, run, experiment, iteration, stop, ended)
+            ended = _keep(opt, run, experiment, iteration, stop)
         stop = stop or ended
     if ended:
         experiment.finish(model, iteration)
     else:
         experiment.tell_how_to_resume(iteration)
     return iteration
+
+
+def _keep(opt: dict[str, Any], run: Run, experiment: Experiment, iteration: int, stop: bool) -> bool:
+    """Look, validate and save where it is due, the state last, so that it holds what the others found.
+
+    Returns:
+        Whether the run is at its end, or the guard ends it.
+    """
+    total = opt["train"]["total_iter"]
+    last = iteration >= total
+    due_save = iteration % opt["logger"]["save_checkpoint_freq"] == 0
+    try:
+        last = _look(opt, run, experiment, iteration) or last
+        due_val = bool(run.val_loaders) and opt.get("val") is not None
+        due_val = due_val and (due_save or last or iteration % opt["val"]["val_freq"] == 0) and (last or not stop)
+        if due_val:
+            experiment.validate(run.model, run.val_loaders, iteration)
+    finally:  # a look or a validation that fails loses no training
+        if due_save or (iteration < total and (stop or last)):
+            get_root_logger().info(f"Saving networks and training state of iteration {iteration}.")
+            run.model.save(run.place.epoch, iteration)
+            distributed.barrier()  # torchrun ends all processes when one fails: not before the files are whole
+    return last
 
 
 def _look(opt: dict[str, Any], run: Run, experiment: Experiment, iteration: int) -> bool:
@@ -168,18 +190,3 @@ def _look(opt: dict[str, Any], run: Run, experiment: Experiment, iteration: int)
     if iteration % guard.options.every == 0 or iteration >= opt["train"]["total_iter"]:
         guard.look(run.val_loaders[0], opt["scale"], iteration, experiment.tensorboard)
     return bool(guard.stopped)
-
-
-def _keep(opt: dict[str, Any], run: Run, experiment: Experiment, iteration: int, stop: bool, last: bool) -> None:
-    """Validate and save where it is due; the state comes after the validation, so that it holds its best values."""
-    due_save = iteration % opt["logger"]["save_checkpoint_freq"] == 0
-    due_val = bool(run.val_loaders) and opt.get("val") is not None
-    due_val = due_val and (due_save or last or iteration % opt["val"]["val_freq"] == 0) and (last or not stop)
-    try:
-        if due_val:
-            experiment.validate(run.model, run.val_loaders, iteration)
-    finally:  # a validation that fails loses no training
-        if due_save or (iteration < opt["train"]["total_iter"] and (stop or last)):
-            get_root_logger().info(f"Saving networks and training state of iteration {iteration}.")
-            run.model.save(run.place.epoch, iteration)
-            distributed.barrier()  # torchrun ends all processes when one fails: not before the files are whole

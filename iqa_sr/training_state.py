@@ -10,7 +10,10 @@ import torch
 from iqa_sr import distributed, random_state
 from iqa_sr.basicsr_api import get_root_logger
 from iqa_sr.data_order import Place
+from iqa_sr.lora import LoRAOptions
+from iqa_sr.options import read_section
 from iqa_sr.tensor_files import read_tensor_file
+from iqa_sr.train_options import base_network
 
 __all__ = ["POOL", "attach_extras", "find_state", "load_state_file", "point_at_networks", "restore_extras"]
 
@@ -112,16 +115,11 @@ def point_at_networks(opt: dict[str, Any], state: Mapping[str, Any], states: Pat
 
     Raises:
         FileNotFoundError: If a network's checkpoint is not there.
-        ValueError: If one of both, the state or the options, is with LoRA and the other without.
+        ValueError: If `train:lora` is another one than when the state was saved.
     """
-    adapted = bool(opt["train"].get("lora"))
-    then = state.get("iqa_sr", {}).get("model", {}).get("lora") is not None
-    if adapted != then:
-        words = ("with", "without") if adapted else ("without", "with")
-        raise ValueError(f"cannot resume {words[0]} train:lora: the training state is of a run {words[1]} it")
+    adapted = _check_adapter(opt["train"].get("lora"), state.get("iqa_sr", {}).get("model", {}).get("lora"))
     given = opt["path"]
-    if given.get("pretrain_network_g"):  # what the run began with, which a guard compares with
-        opt["base_network"] = {"file": given["pretrain_network_g"], "param_key": given.get("param_key_g", "params")}
+    opt["base_network"] = base_network(opt)
     ignored = given.get("ignore_resume_networks") or []
     for key in [key for key in opt if key.startswith("network_")]:
         if key in ignored or (adapted and key == "network_g"):
@@ -138,3 +136,18 @@ def point_at_networks(opt: dict[str, Any], state: Mapping[str, Any], states: Pat
     for key in list(opt["path"]):
         if key.startswith("strict_load"):
             opt["path"][key] = True
+
+
+def _check_adapter(section: Any, saved: Mapping[str, Any] | None) -> bool:
+    """Whether the run is with LoRA, which the options and what was saved must agree on."""
+    if bool(section) != (saved is not None):
+        words = ("with", "without") if section else ("without", "with")
+        raise ValueError(f"cannot resume {words[0]} train:lora: the training state is of a run {words[1]} it")
+    if saved is not None:
+        options = read_section(LoRAOptions, section, "train:lora").model_dump()
+        for key, then in saved["options"].items():
+            if options[key] != then:
+                raise ValueError(
+                    f"cannot resume: train:lora:{key} was {then!r} when the run was saved, and is {options[key]!r} now"
+                )
+    return saved is not None

@@ -20,7 +20,8 @@ def verify_resume(option_file: str, interrupt_at: int, overrides: Sequence[str] 
     """Train twice as far as `interrupt_at`, once without and once with an interruption there, and compare everything.
 
     The second run is a new process that goes on from the training state of the first. Validation and TensorBoard are
-    switched off; nothing is written outside a temporary folder.
+    switched off; nothing is written outside a temporary folder, but for a base that is missing (`path:pretrain_opt_g`),
+    which is trained first.
 
     Args:
         option_file: The user's option file.

@@ -24,9 +24,9 @@ class AFINELossOptions(Section):
     checkpoint: bool = False
 
     @property
-    def judge_names(self) -> list[str]:
-        """The metric that is optimised."""
-        return ["afine"]
+    def judges(self) -> dict[str, dict[str, Any]]:
+        """The metric that is optimised, and its options."""
+        return {"afine": {"checkpoint": True} if self.checkpoint else {}}
 
 
 class AFINELoss(nn.Module):

@@ -48,9 +48,9 @@ class IQALossOptions(_SharedOptions):
     metric_options: dict[str, Any] = {}
 
     @property
-    def judge_names(self) -> list[str]:
-        """The metrics that are optimised."""
-        return [self.metric]
+    def judges(self) -> dict[str, dict[str, Any]]:
+        """The metric that is optimised, and its options."""
+        return {self.metric: self.metric_options}
 
 
 class EnsembleIQALossOptions(_SharedOptions):
@@ -60,9 +60,10 @@ class EnsembleIQALossOptions(_SharedOptions):
     aggregation: Aggregation = "mean-std"
 
     @property
-    def judge_names(self) -> list[str]:
-        """The metrics that are optimised."""
-        return [one if isinstance(one, str) else one.metric for one in self.metrics]
+    def judges(self) -> dict[str, dict[str, Any]]:
+        """The metrics that are optimised, and their options."""
+        sections = [JudgeOptions(metric=one, std=None) if isinstance(one, str) else one for one in self.metrics]
+        return {section.metric: section.metric_options for section in sections}
 
 
 class _QualityLoss(nn.Module):

@@ -8,6 +8,7 @@ import torch
 from iqa_sr.guard import FEWEST, GuardOptions, Measures, QualityGuard, disjoint, verdict
 from iqa_sr.guard_measures import cut_windows
 from iqa_sr.metrics import create_metric
+from iqa_sr.metrics.rankiqa import SHIPPED
 from iqa_sr.options import OptionError, read_section
 from iqa_sr.resize import resize_bicubic
 from tests.golden_images import photo
@@ -169,7 +170,7 @@ def test_judges_are_not_held_out():
         disjoint([JUDGE, "niqe"], ["niqe", "ssim"])
     assert str(caught.value) == text
     with pytest.raises(OptionError, match="got niqe, which is among the judges niqe"):
-        QualityGuard(options(), ["niqe"], "cpu")
+        QualityGuard(options(), {"niqe": {}}, "cpu")
 
 
 @pytest.mark.parametrize(
@@ -192,8 +193,8 @@ def test_options_are_checked(given, text):
 
 def test_a_window_is_large_enough_for_every_metric():
     with pytest.raises(OptionError, match="train:guard:window: expected at least 192, which niqe needs, got 64"):
-        QualityGuard(options(window=64), [JUDGE], "cpu")
-    QualityGuard(options(window=64, held_out=["ssim"]), [JUDGE], "cpu")
+        QualityGuard(options(window=64), {JUDGE: {}}, "cpu")
+    QualityGuard(options(window=64, held_out=["ssim"]), {JUDGE: {}}, "cpu")
 
 
 def coordinates(height, width):
@@ -249,7 +250,7 @@ def test_windows_within_a_picture_come_from_all_over():
 
 
 def test_the_base_itself():
-    guard = QualityGuard(options(windows=6), [JUDGE], "cpu")
+    guard = QualityGuard(options(windows=6), {JUDGE: {}}, "cpu")
     pictures = [pair(), pair(name="coffee")]
     base, outputs = guard.measure(iter(pictures), bicubic)
     assert len(outputs) == 6
@@ -264,7 +265,7 @@ def test_the_base_itself():
 
 
 def test_windows_give_what_the_whole_picture_gives():
-    guard = QualityGuard(options(windows=6, window=96, held_out=["psnr"]), [JUDGE], "cpu")
+    guard = QualityGuard(options(windows=6, window=96, held_out=["psnr"]), {JUDGE: {}}, "cpu")
     lq, original = pair(288, 192)
     _, outputs = guard.measure([(lq, original)], bicubic)
     whole = bicubic(lq)
@@ -273,7 +274,7 @@ def test_windows_give_what_the_whole_picture_gives():
 
 
 def test_noise_since_the_base_is_measured():
-    guard = QualityGuard(options(window=96, windows=6, held_out=["psnr"]), [JUDGE], "cpu")
+    guard = QualityGuard(options(window=96, windows=6, held_out=["psnr"]), {JUDGE: {}}, "cpu")
     pictures = [pair(288, 192)]
     base, outputs = guard.measure(pictures, bicubic)
 
@@ -292,7 +293,7 @@ def test_noise_since_the_base_is_measured():
 
 
 def test_a_shift_of_brightness_is_inconsistent():
-    guard = QualityGuard(options(window=96, windows=6, held_out=["psnr"]), [JUDGE], "cpu")
+    guard = QualityGuard(options(window=96, windows=6, held_out=["psnr"]), {JUDGE: {}}, "cpu")
     pictures = [pair(288, 192)]
     _, outputs = guard.measure(pictures, bicubic)
     now, _ = guard.measure(pictures, lambda lq: bicubic(lq) + 0.1, outputs)
@@ -314,7 +315,7 @@ def attacked(lq):
 
 
 def test_an_attack_on_the_judge_raises_the_alarm():
-    guard = QualityGuard(options(windows=8, held_out=["psnr"]), ["niqe"], "cpu")
+    guard = QualityGuard(options(windows=8, held_out=["psnr"]), {"niqe": {}}, "cpu")
     pictures = [pair(), pair(name="coffee")]
     base, outputs = guard.measure(pictures, bicubic)
     now, _ = guard.measure(pictures, attacked, outputs)
@@ -325,7 +326,7 @@ def test_an_attack_on_the_judge_raises_the_alarm():
 
 
 def test_too_few_windows():
-    guard = QualityGuard(options(), [JUDGE], "cpu")
+    guard = QualityGuard(options(), {JUDGE: {}}, "cpu")
     with pytest.raises(
         ValueError, match="needs at least 6 windows .* give 4 of 192 px; .* a smaller train:guard:window"
     ):
@@ -334,17 +335,31 @@ def test_too_few_windows():
         guard.measure([], bicubic)
 
 
+def test_a_guard_that_could_never_alarm_is_refused():
+    small = [pair(64, 64) for _ in range(FEWEST)]
+    for change in ({"significance": 0.01}, {"held_out": ["psnr", "psnry", "gmsd", "nlpd"]}):
+        guard = QualityGuard(options(**{"held_out": ["psnr"], "window": 64, **change}), {"ssim": {}}, "cpu")
+        with pytest.raises(ValueError, match="could never alarm: with 6 windows no p-value of "):
+            guard.measure(small, bicubic)
+
+
+def test_a_judge_is_built_as_its_loss_builds_it():
+    """Without the option there would be no file of that name."""
+    guard = QualityGuard(options(), {"rankiqa-own": {"weights": str(SHIPPED)}}, "cpu")
+    assert guard.metrics["rankiqa-own"].info.name == "rankiqa-own"
+
+
 def test_small_pictures_are_units_as_they_are():
     small = [pair(64, 80 + 2 * number) for number in range(FEWEST)]
-    guard = QualityGuard(options(held_out=["psnr"]), [JUDGE], "cpu")
+    guard = QualityGuard(options(held_out=["psnr"]), {JUDGE: {}}, "cpu")
     _, outputs = guard.measure(small, bicubic)
     assert [tuple(output.shape) for output in outputs] == [(1, 3, 64, 80 + 2 * number) for number in range(FEWEST)]
     with pytest.raises(ValueError, match="niqe needs at least 192x192 px, .* a side of 64; take larger pictures"):
-        QualityGuard(options(), [JUDGE], "cpu").measure(small, bicubic)
+        QualityGuard(options(), {JUDGE: {}}, "cpu").measure(small, bicubic)
 
 
 def test_full_reference_metrics_need_an_original_somewhere():
-    guard = QualityGuard(options(held_out=["psnr"], window=48), [JUDGE], "cpu")
+    guard = QualityGuard(options(held_out=["psnr"], window=48), {JUDGE: {}}, "cpu")
     bare, full = pair(192, 192, with_original=False), pair(192, 192)
     with pytest.raises(OptionError, match="train:guard:held_out: psnr would compare with the originals, and no .* has"):
         guard.measure([bare], bicubic)
@@ -353,7 +368,7 @@ def test_full_reference_metrics_need_an_original_somewhere():
     assert mixed.scores["psnr"].isnan().tolist() == [True] * 12 + [False] * 12
     assert not mixed.scores[JUDGE].isnan().any()
     with pytest.raises(OptionError, match="train:guard: ssim would compare"):
-        QualityGuard(options(held_out=[JUDGE]), ["ssim"], "cpu").measure([(bicubic(bare[0], 6), None)], bicubic)
+        QualityGuard(options(held_out=[JUDGE]), {"ssim": {}}, "cpu").measure([(bicubic(bare[0], 6), None)], bicubic)
 
 
 def test_an_original_of_another_size():
@@ -365,14 +380,14 @@ def test_an_original_of_another_size():
 
 
 def test_the_pictures_of_the_base_are_the_ones_compared():
-    guard = QualityGuard(options(held_out=["psnr"], window=48), [JUDGE], "cpu")
+    guard = QualityGuard(options(held_out=["psnr"], window=48), {JUDGE: {}}, "cpu")
     _, outputs = guard.measure([pair(192, 192)], bicubic)
     with pytest.raises(ValueError, match="expected the 16 windows that the base was measured on, got 12 or others"):
         guard.measure([pair(192, 144)], bicubic, outputs)
 
 
 def test_measuring_leaves_no_graph():
-    guard = QualityGuard(options(held_out=["psnr"], window=48, windows=6), [JUDGE], "cpu")
+    guard = QualityGuard(options(held_out=["psnr"], window=48, windows=6), {JUDGE: {}}, "cpu")
     gain = torch.nn.Parameter(torch.ones(()))
     base, outputs = guard.measure([pair(192, 192)], lambda lq: bicubic(lq) * gain)
     assert not outputs[0].requires_grad and not base.scores[JUDGE].requires_grad

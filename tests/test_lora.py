@@ -305,12 +305,6 @@ def test_a_save_that_fails_leaves_the_old_folder(tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["adapter"]
 
 
-def test_a_save_that_fails_is_an_error_that_commands_report(tmp_path):
-    plain, network = adapted(rank=32, preset="swinir")
-    with full_device(4000), pytest.raises(OSError, match="File too large"):
-        save_adapter(network, tmp_path / "adapter", base_of(plain))
-
-
 def test_a_missing_or_incomplete_folder_is_named(saved):
     folder = saved[2]
     with pytest.raises(FileNotFoundError, match="none does not exist; expected the folder of an adapter"):

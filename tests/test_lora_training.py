@@ -203,11 +203,20 @@ def test_another_base_is_refused(base, whole, capsys):
     assert not list((RUN / "models").glob("*_6*"))
 
 
-def test_another_rank_is_refused(base, whole, capsys):
+@pytest.mark.parametrize(("key", "value"), [("rank", 3), ("alpha", 7.0), ("dropout", 0.5), ("preset", "swinir-conv")])
+def test_other_options_are_refused(base, whole, capsys, key, value):
     continue_here(whole[0])
-    options = lora_options(base, **{**RANDOM, "train__lora": {"rank": 3, "preset": "swinir"}})
+    options = lora_options(base, **RANDOM)
+    options["train"]["lora"] = {**options["train"]["lora"], key: value}
     assert train(options, "--auto_resume") == 1
-    assert "error: the training state does not fit SwinIR: " in capsys.readouterr().err
+    assert f"error: cannot resume: train:lora:{key} was " in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("key", "section"), [("lora", {"preset": "swinir"}), ("guard", {"held_out": ["niqe"]})])
+def test_a_stock_model_does_not_pass_it_over(base, capsys, key, section):
+    options = lora_options(base, model_type="SRModel", **{"train__lora": None, f"train__{key}": section})
+    assert train(options) == 1
+    assert f"train:{key}: SRModel does not read it; set model_type to IQASRModel" in capsys.readouterr().err
 
 
 def test_the_state_of_a_run_without_it_is_refused(base, tmp_path, capsys):

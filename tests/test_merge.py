@@ -230,6 +230,7 @@ CLEAN = [*BASE, "--adapter", "clean"]
         ([*CLEAN, "--strength", "nan"], "--strength: expected 0 to 1.5, got nan"),
         ([*CLEAN, "--strength", "1", "--strength", "1"], "--strength: expected one for each of the 1 adapters, got 2"),
         ([*CLEAN, "--adapter", "sharp", "--strength", "1"], "expected one for each of the 2 adapters, got 1"),
+        ([*CLEAN, "--adapter", "sharp"], "--output: expected a name for a mixture of several adapters, got nothing"),
         ([*CLEAN, "--output", "merged.onnx"], "--output: expected a name that ends in .pth or .safetensors, got"),
         ([*CLEAN, "--output", "no/merged.pth"], "--output: the folder no does not exist"),
     ],

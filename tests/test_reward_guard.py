@@ -1,5 +1,6 @@
 """Runs with `train:guard`: what an alarm does to them, and that nothing else is done to them."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -8,6 +9,7 @@ from torch import nn
 
 from iqa_sr import metrics, plugin
 from iqa_sr.basicsr_api import build_network
+from iqa_sr.models import reward_guard
 from iqa_sr.tensor_files import read_tensor_file
 from iqa_sr.verify_resume import differences
 from tests.fixture_data import training_options, write_groups
@@ -236,12 +238,7 @@ def test_roll_back_before_any_good_look_returns_to_the_base(run, base, lora):
     assert "now 0.125 of the start's" in log
 
 
-@pytest.mark.parametrize(
-    "lora",
-    [
-        None,
-    ],
-)
+@pytest.mark.parametrize("lora", [None, LORA])
 def test_a_guard_that_joins_a_resumed_run_rolls_back_to_where_it_joined(run, base, lora):
     folder, _ = run(None, train__lora=lora)
     guard = {"action": "roll-back", "every": 1, **ALWAYS}
@@ -251,6 +248,45 @@ def test_a_guard_that_joins_a_resumed_run_rolls_back_to_where_it_joined(run, bas
         (RUN / file).write_bytes((folder / RUN / file).read_bytes())
     assert train(options, "--auto_resume") == 0
     assert list(differences(models(folder, 3), models(".", 4))) == []
+
+
+def test_the_summary_is_of_what_the_run_ends_with(run):
+    _, log = run({"action": "roll-back", **ALWAYS}, train__lora=None)
+    before, after = re.search(r"judge score ssim (\S+) -> (\S+), held-out", log).groups()
+    assert before == after, "each look sent the network back to its base"
+
+
+def test_the_base_of_an_average_is_what_the_average_begins_with(base, tmp_path):
+    """BasicSR begins the average with `params_ema`, whatever the trained network begins with."""
+    plain = torch.load(base / "base.pth")["params"]
+    other = {name: value * 0.9 if value.is_floating_point() else value for name, value in plain.items()}
+    torch.save({"params": plain, "params_ema": other}, "both.pth")
+    still = {"type": "Adam", "lr": 1e-12}
+    options = guarded(base, {}, path__pretrain_network_g="both.pth", train__optim_g=still, train__ema_decay=0.999999)
+    assert train(options) == 0
+    assert min(curve(tmp_path, "base_psnr")) > 80
+
+
+def test_a_look_that_fails_loses_no_training(base, monkeypatch, capsys):
+    def full(*_):
+        raise OSError("no space left")
+
+    monkeypatch.setattr(reward_guard, "verdict", full)
+    assert train(guarded(base, {})) == 1
+    assert "error: no space left" in capsys.readouterr().err
+    assert list(state(".", 2)) and list(models(".", 2))
+
+
+def test_another_base_is_refused_when_a_run_goes_on(run, base, tmp_path, capsys):
+    folder, _ = run({"action": "warn"})
+    weights = torch.load(base / "base.pth")["params"]
+    weights["conv_last.weight" if "conv_last.weight" in weights else next(iter(weights))] += 1
+    torch.save({"params": weights}, "retrained.pth")
+    for file in ("models/net_g_3.pth", "training_states/3.state"):
+        (RUN / file).parent.mkdir(parents=True, exist_ok=True)
+        (RUN / file).write_bytes((folder / RUN / file).read_bytes())
+    assert train(guarded(base, {"action": "warn"}, path__pretrain_network_g="retrained.pth"), "--auto_resume") == 1
+    assert "error: cannot resume with train:guard: it compares with the network" in capsys.readouterr().err
 
 
 def test_a_resumed_guard_still_compares_with_the_base_that_the_run_began_with(run, base, tmp_path):

@@ -1,6 +1,6 @@
 """IQASRModel: any number of losses, several ground truths per picture, an optional discriminator."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any, cast
 
@@ -19,7 +19,7 @@ from iqa_sr.models.optimizer_step import OptimizerStep
 from iqa_sr.models.reward_guard import Guarded, RewardGuard
 from iqa_sr.models.validation import Validation
 from iqa_sr.options import OptionError
-from iqa_sr.train_options import AMP_TYPES, losses_of, read_train_section
+from iqa_sr.train_options import AMP_TYPES, base_network, losses_of, read_train_section
 
 __all__ = ["IQASRModel"]
 
@@ -117,22 +117,16 @@ class IQASRModel(BaseModel):
 
     def _make_guard(self, options: GuardOptions) -> RewardGuard:
         losses = [getattr(loss, "loss", loss) for loss in self.losses.values()]  # BasicSR's slot has ours inside
-        quality = [loss for loss in losses if hasattr(getattr(loss, "options", None), "judge_names")]
-        judges = [name for loss in quality for name in cast(Any, loss).options.judge_names]
-        guarded = Guarded(list(self._generators().values()), self.optimizers[0], quality, self.upscale, self._base)
+        quality = [loss for loss in losses if hasattr(getattr(loss, "options", None), "judges")]
+        judges = {name: options for loss in quality for name, options in cast(Any, loss).options.judges.items()}
+        guarded = Guarded(list(self._generators().values()), self.optimizers[0], quality, self._upscale, self._base)
         return RewardGuard(options, judges, guarded, self.device, self.opt["rank"])
 
-    def _base(self) -> Callable[[Tensor], Tensor]:
-        """Upscales with the frozen network that the run began with, also in a run that was resumed."""
-        network = build_network(self.opt["network_g"])
-        path = self.opt["path"]
-        base = self.opt.get("base_network") or {
-            "file": path["pretrain_network_g"],
-            "param_key": path.get("param_key_g", "params"),
-        }
+    def _base(self) -> nn.Module:
+        """The frozen network that the run began with, also in a run that was resumed."""
+        network, base = build_network(self.opt["network_g"]), base_network(self.opt)
         self.load_network(network, base["file"], True, base["param_key"])
-        network = network.to(self.device).eval()
-        return lambda lq: self._upscale(network, lq)
+        return cast(nn.Module, network.to(self.device).eval().requires_grad_(False))
 
     def use_folders(self, folders: Sequence[str]) -> None:
         """Names of the ground-truth folders, in the data set's order, for the statistics of the sampler."""

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from torch import Tensor, nn
+from torch import nn
 
 from iqa_sr.lora import (
     BaseNetwork,
@@ -52,7 +52,8 @@ class LoRARun:
 
     def state(self, networks: Mapping[str, nn.Module]) -> dict[str, Any]:
         """What an exact resume needs: the adapters as they are trained and averaged."""
-        return {"base": self.base.digest} | {key: adapter_state(network) for key, network in networks.items()}
+        adapters = {key: adapter_state(network) for key, network in networks.items()}
+        return {"base": self.base.digest, "options": self.options.model_dump(), "adapters": adapters}
 
     def load_state(self, state: Mapping[str, Any], networks: Mapping[str, nn.Module]) -> None:
         """Go on from `state()`.
@@ -66,6 +67,7 @@ class LoRARun:
                 f"(sha256 {state['base'][:12]} then, {self.base.digest[:12]} now).\n"
                 "Set path:pretrain_network_g and path:param_key_g to the base that the run began with."
             )
+        if set(state["adapters"]) != set(networks):
+            raise ValueError("cannot resume: train:ema_decay was switched on or off since the run was saved")
         for key, network in networks.items():
-            adapter: dict[str, Tensor] = state[key]
-            load_adapter_state(network, adapter, "the training state")
+            load_adapter_state(network, state["adapters"][key], "the training state")

@@ -1,7 +1,8 @@
 """The guard inside a training run: looks at the network every so often and acts when it gives the alarm."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import torch
@@ -9,7 +10,9 @@ from torch import Tensor, nn
 
 from iqa_sr import distributed, random_state
 from iqa_sr.basicsr_api import get_root_logger
+from iqa_sr.command_errors import TrainingStopped
 from iqa_sr.guard import GuardOptions, Measures, QualityGuard, verdict
+from iqa_sr.lora import state_digest
 from iqa_sr.metrics import metric_info
 from iqa_sr.models.validation_pictures import validation_pictures
 
@@ -21,18 +24,18 @@ class Guarded:
     """What of a model the guard may look at and change.
 
     Attributes:
-        networks: The trained network and, with EMA, its average, not wrapped.
+        networks: The trained network and, with EMA, its average, not wrapped; the last one is what is tested.
         optimizer: Of the trained network.
         losses: The losses that optimise a judge.
-        upscale: The tested network.
-        base: Makes the frozen base's upscaling; asked once.
+        upscale: Upscales a picture with a network.
+        base: Makes the frozen base; asked once.
     """
 
     networks: Sequence[nn.Module]
     optimizer: torch.optim.Optimizer
     losses: Sequence[nn.Module]
-    upscale: Callable[[Tensor], Tensor]
-    base: Callable[[], Callable[[Tensor], Tensor]]
+    upscale: Callable[[nn.Module, Tensor], Tensor]
+    base: Callable[[], nn.Module]
 
 
 @dataclass
@@ -48,62 +51,100 @@ class RewardGuard:
 
     Args:
         options: `train:guard`.
-        judges: The metrics that the losses optimise.
+        judges: The metrics that the losses optimise, and their options.
         guarded: The model's parts.
         device: Where they are.
         rank: Of this process; the first one looks, and all act on what it finds.
     """
 
     def __init__(
-        self, options: GuardOptions, judges: Sequence[str], guarded: Guarded, device: torch.device, rank: int
+        self,
+        options: GuardOptions,
+        judges: Mapping[str, Mapping[str, Any]],
+        guarded: Guarded,
+        device: torch.device,
+        rank: int,
     ) -> None:
-        self.options, self.guarded, self.device, self.rank = options, guarded, device, rank
+        self.options, self.guarded, self.device = options, guarded, device
         with random_state.preserved():  # a metric's network begins with random weights
-            self.guard = QualityGuard(options, judges, device) if rank == 0 else None
+            self.meter = QualityGuard(options, judges, device) if rank == 0 else None
         self.weights: list[Any] = [loss.loss_weight for loss in guarded.losses]
         self.factor = 1.0
         self.stopped = False
         self.good = self._snapshot() if options.action == "roll-back" else _Good()
         self.base: Measures | None = None
         self.latest: Measures | None = None
-        self.base_outputs: list[Tensor] = []
+        self.base_outputs: list[Tensor] | None = None
+        self.digest = ""
 
     # --- Looking ------------------------------------------------------------------------------------------------------
 
     def begin(self, loader: Any, scale: int) -> None:
         """Measure the frozen base on the windows of a validation set, before the first iteration of a process."""
-        if self.guard is not None:
-            with random_state.preserved():
-                self.base, self.base_outputs = self.guard.measure(self._pictures(loader, scale), self.guarded.base())
+        with random_state.preserved():  # weights are drawn before those of the file take their place
+            base = self.guarded.base()
+        self.digest = state_digest(base.state_dict())
+        self._on_first(lambda: self._measure_base(base, loader, scale))
 
-    def _pictures(self, loader: Any, scale: int) -> Any:
+    def look(self, loader: Any, scale: int, iteration: int, tensorboard: Any) -> None:
+        """Measure the network as it is now, tell what is found, and act; all processes must call it.
+
+        Raises:
+            TrainingStopped: On the other processes, if the first one failed.
+            What measuring finds wrong, on the first process.
+        """
+        alarm = self._on_first(lambda: self._found(loader, scale, iteration, tensorboard))
+        if self._act(alarm):
+            self._on_first(lambda: self._measure(loader, scale))  # what the run goes on with
+
+    def _on_first(self, work: Callable[[], object]) -> bool:
+        """What the first process finds; all hear of it, also when it fails."""
+        failure: BaseException | None = None
+        found = False
+        if self.meter is not None:
+            try:
+                with random_state.preserved():
+                    found = bool(work())
+            except BaseException as error:  # the others wait here: they hear of it before this process goes on
+                failure = error
+        if distributed.any_process(failure is not None, self.device):
+            raise failure or TrainingStopped("the guard failed on the first process, which says why")
+        return distributed.any_process(found, self.device)
+
+    def _measure_base(self, base: nn.Module, loader: Any, scale: int) -> None:
+        assert self.meter is not None
+        pictures = self._pictures(loader, scale)
+        self.base, self.base_outputs = self.meter.measure(pictures, lambda lq: self.guarded.upscale(base, lq))
+
+    def _measure(self, loader: Any, scale: int) -> None:
+        assert self.meter is not None
+        pictures, network = self._pictures(loader, scale), self.guarded.networks[-1]
+        upscale = partial(self.guarded.upscale, network)
+        self.latest, _ = self.meter.measure(pictures, upscale, self.base_outputs)
+
+    def _found(self, loader: Any, scale: int, iteration: int, tensorboard: Any) -> bool:
+        self._measure(loader, scale)
+        assert self.meter is not None and self.base is not None and self.latest is not None
+        found = verdict(self.options, self.meter.judges, self.base, self.latest, iteration)
+        (get_root_logger().warning if found.alarm else get_root_logger().info)(found.line)
+        if tensorboard:
+            for name, value in {**found.values, "guard/factor": self.factor}.items():
+                tensorboard.add_scalar(name, value, iteration)
+        return found.alarm
+
+    def _pictures(self, loader: Any, scale: int) -> Iterator[tuple[Tensor, Tensor | None]]:
         for picture in validation_pictures(loader, scale, self.device):
             yield picture.lq, None if picture.gts is None else picture.gts[:1]
 
-    def look(self, loader: Any, scale: int, iteration: int, tensorboard: Any) -> None:
-        """Measure the network as it is now, tell what is found, and act; all processes must call it."""
-        alarm = False
-        if self.guard is not None:
-            assert self.base is not None
-            with random_state.preserved():
-                pictures = self._pictures(loader, scale)
-                self.latest, _ = self.guard.measure(pictures, self.guarded.upscale, self.base_outputs)
-            found = verdict(self.options, self.guard.judges, self.base, self.latest, iteration)
-            alarm = found.alarm
-            (get_root_logger().warning if alarm else get_root_logger().info)(found.line)
-            if tensorboard:
-                for name, value in {**found.values, "guard/factor": self.factor}.items():
-                    tensorboard.add_scalar(name, value, iteration)
-        self._act(distributed.any_process(alarm, self.device))
-
     # --- Acting -------------------------------------------------------------------------------------------------------
 
-    def _act(self, alarm: bool) -> None:
+    def _act(self, alarm: bool) -> bool:
+        """Do what the options say; returns whether the networks were changed."""
         action = self.options.action
         if not alarm:
             if action == "roll-back":
                 self.good = self._snapshot()
-            return
+            return False
         if action == "stop":
             self.stopped = True
             get_root_logger().warning("Guard: the run ends here (train:guard:action: stop).")
@@ -115,6 +156,7 @@ class RewardGuard:
             get_root_logger().warning(
                 f"Guard: {done}weight of the quality losses now {self.factor:.3g} of the start's."
             )
+        return action == "roll-back"
 
     def _scale(self, factor: float) -> None:
         self.factor = factor
@@ -122,7 +164,8 @@ class RewardGuard:
             loss.loss_weight = weight * factor
 
     def _snapshot(self) -> _Good:
-        return _Good([_trained(network) for network in self.guarded.networks], _copied(self.guarded.optimizer))
+        networks = [_trained(network) for network in self.guarded.networks]
+        return _Good(networks, _cloned(self.guarded.optimizer.state_dict()))
 
     def _go_back(self) -> None:
         """Weights and the optimiser's moments; its learning rate stays the schedule's."""
@@ -141,20 +184,41 @@ class RewardGuard:
 
     def state(self) -> dict[str, Any]:
         """What an exact resume needs."""
-        return {"factor": self.factor, "networks": self.good.networks, "optimizer": self.good.optimizer}
+        return {
+            "base": self.digest,
+            "factor": self.factor,
+            "stopped": self.stopped,
+            "networks": self.good.networks,
+            "optimizer": self.good.optimizer,
+        }
 
     def load_state(self, state: Mapping[str, Any] | None) -> None:
-        """Go on from `state()`, or begin here where the run had no guard; networks and optimiser must be there."""
-        self._scale(state["factor"] if state else 1.0)
+        """Go on from `state()`, or begin here where the run had no guard; networks and optimiser must be there.
+
+        Raises:
+            ValueError: If the base is another one than then.
+        """
+        if state is None:
+            self.good = self._snapshot() if self.options.action == "roll-back" else _Good()
+            return
+        if state["base"] != self.digest:
+            raise ValueError(
+                "cannot resume with train:guard: it compares with the network that the run began with, and the weights "
+                f"in path:pretrain_network_g are others now (sha256 {state['base'][:12]} then, {self.digest[:12]} now)"
+            )
+        self._scale(state["factor"])
+        self.stopped = state["stopped"] and self.options.action == "stop"
+        if self.stopped:
+            get_root_logger().warning("Guard: it has ended this run; with another train:guard:action it would go on.")
         if self.options.action == "roll-back":
-            kept = state and state["networks"]
-            self.good = _Good(state["networks"], state["optimizer"]) if state and kept else self._snapshot()
+            known = len(state["networks"]) == len(self.guarded.networks)
+            self.good = _Good(state["networks"], state["optimizer"]) if known else self._snapshot()
 
     def summary(self) -> str | None:
         """What was gained and what it cost, from the base to the last look; None where there was none."""
-        if self.guard is None or self.base is None or self.latest is None:
+        if self.meter is None or self.base is None or self.latest is None:
             return None
-        judges = ", ".join(self._change(name) for name in self.guard.judges)
+        judges = ", ".join(self._change(name) for name in self.meter.judges)
         held_out = ", ".join(self._change(name) for name in self.options.held_out)
         psnr = f"{_mean(self.base.psnr):.2f} -> {_mean(self.latest.psnr):.2f} dB"
         return f"judge score {judges}, held-out judges {held_out}, PSNR {psnr}"
@@ -175,10 +239,6 @@ def _trained(network: nn.Module) -> dict[str, Tensor]:
     adapted = any(".lora_" in name for name in parameters)
     kept = {name: p for name, p in parameters.items() if not adapted or ".lora_" in name}
     return _cloned({name: tensor.detach() for name, tensor in (kept | dict(network.named_buffers())).items()})
-
-
-def _copied(optimizer: torch.optim.Optimizer) -> dict[str, Any]:
-    return _cloned(optimizer.state_dict())
 
 
 def _cloned(value: Any) -> Any:
