@@ -183,9 +183,9 @@ def report(groups: Sequence[Group], introduction: Sequence[str]) -> str:
         "Held-out loss: by how many of its spreads over the base's windows a held-out judge falls, mean of the judges. "
         "High-frequency and periodic noise and change: RMS of the difference to the base in levels of 255. PSNR loss: "
         "in dB, to the original; below 0 the base still learns, and a part of the change is no noise. Each mean is "
-        "over the seeds, with its 95 % confidence interval by Student's t: of the training's randomness, for windows, base "
-        "and learning rates are the same, and the gain compared at is the smallest that these runs reach. Differences "
-        "are paired by seed; they are not corrected for being many.",
+        "over the seeds, with its 95 % confidence interval by Student's t: of the training's randomness alone, for "
+        "windows, base and learning rates are the same, and the gain compared at is the smallest that these runs "
+        "reach. Differences are paired by seed; they are not corrected for being many.",
         "",
         *_summary(groups),
     ]
