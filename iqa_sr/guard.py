@@ -178,41 +178,45 @@ class QualityGuard:
             self.metrics[name] = shared_metric(name, self.device, **judges.get(name, {}))
 
     @torch.no_grad()
-    def measure(
-        self, pictures: Iterable[Picture], upscale: Upscale, base_outputs: Sequence[Tensor] | None = None
-    ) -> tuple[Measures, list[Tensor]]:
-        """Upscale the windows of the pictures and measure the results.
+    def windows(self, pictures: Iterable[Picture], upscale: Upscale) -> list[Window]:
+        """The windows that networks are measured on.
 
         Args:
             pictures: LQ `(1, 3, h, w)` and its original `(1, 3, H, W)` or None, float RGB in [0, 1], any device; gone
-                through once. The same ones in the same order each time.
+                through once.
+            upscale: `(1, 3, h, w)` to `(1, 3, h * scale, w * scale)`, on the device.
+
+        Raises:
+            ValueError: If the pictures give fewer than 6 windows or too few for the significance, a picture is too
+                small for a metric, or an original has not the size of the upscaled LQ.
+            OptionError: If a full-reference metric is asked for and no picture has an original.
+        """
+        windows = cut_windows(pictures, self._here(upscale), self.options.window, self.options.windows)
+        self._check_windows(windows)
+        return windows
+
+    @torch.no_grad()
+    def measure(
+        self, windows: Sequence[Window], upscale: Upscale, base_outputs: Sequence[Tensor] | None = None
+    ) -> tuple[Measures, list[Tensor]]:
+        """Upscale the windows and measure the results.
+
+        Args:
+            windows: The same ones each time.
             upscale: `(1, 3, h, w)` to `(1, 3, h * scale, w * scale)`, on the device; in evaluation mode.
             base_outputs: What this gave for the frozen base; None for the base itself.
 
         Returns:
             The measures, and the result of each window as the network gave it: `(1, 3, H, W)` float32 on the CPU.
-
-        Raises:
-            ValueError: If the pictures give fewer than 6 windows, a picture is too small for a metric, an original has
-                not the size of the upscaled LQ, or the windows are not those of the base.
-            OptionError: If a full-reference metric is asked for and no picture has an original.
         """
-
-        def upscale_here(lq: Tensor) -> Tensor:
-            return upscale(lq.to(self.device)).float().cpu()
-
-        windows = cut_windows(pictures, upscale_here, self.options.window, self.options.windows)
-        self._check_windows(windows)
-        whole = [upscale_here(window.lq) for window in windows]
+        whole = [self._here(upscale)(window.lq) for window in windows]
         # Copies, for whoever keeps or saves them: a view holds the context too.
         outputs = [window.inside(output).clone() for window, output in zip(windows, whole, strict=True)]
         base = outputs if base_outputs is None else base_outputs
-        if [output.shape for output in base] != [output.shape for output in outputs]:
-            raise ValueError(
-                f"the guard expected the {len(base)} windows that the base was measured on, got {len(outputs)} or "
-                "others; give the same validation pictures in the same order each time"
-            )
         return measure_windows(windows, whole, base, self.metrics, self.device), outputs
+
+    def _here(self, upscale: Upscale) -> Upscale:
+        return lambda lq: upscale(lq.to(self.device)).float().cpu()
 
     def _check_windows(self, windows: Sequence[Window]) -> None:
         if len(windows) < FEWEST:

@@ -53,7 +53,7 @@ class Run:
     val_loaders: list[Any]
 
     @property
-    def guard(self) -> Any:
+    def reward_guard(self) -> Any:
         """The model's guard against reward hacking, or None."""
         return getattr(self.model, "reward_guard", None)
 
@@ -106,8 +106,8 @@ def train(opt: dict[str, Any], experiment: Experiment, state: dict[str, Any] | N
         extras = state.get("iqa_sr", {"epoch": state.get("epoch", 0), "iteration_in_epoch": 0})
         run.place.epoch, run.place.iteration = extras["epoch"], extras["iteration_in_epoch"]
         get_root_logger().info(f"Resumed at iteration {iteration}.")
-    if run.guard is not None:
-        run.guard.begin(run.val_loaders[0], opt["scale"])
+    if run.reward_guard is not None:
+        run.reward_guard.begin(run.val_loaders[0], opt["scale"])
     experiment.begin(iteration, fresh=state is None)
     progress = ProgressLog(opt, iteration, experiment.tensorboard, enabled=opt["rank"] == 0)
     interrupts = Interrupts()
@@ -135,7 +135,7 @@ def _iterate(
     """The iterations from here to the end or to a signal; returns the last one done."""
     model, total = run.model, opt["train"]["total_iter"]
     batches = run.place.batches()
-    stop = ended = iteration >= total or (run.guard is not None and run.guard.stopped)
+    stop = ended = iteration >= total or (run.reward_guard is not None and run.reward_guard.stopped)
     while iteration < total and not stop:
         asked_at = time.monotonic()
         batch = next(batches)
@@ -184,9 +184,9 @@ def _keep(opt: dict[str, Any], run: Run, experiment: Experiment, iteration: int,
 
 def _look(opt: dict[str, Any], run: Run, experiment: Experiment, iteration: int) -> bool:
     """Let the guard look where it is due; returns whether it ends the run."""
-    guard = run.guard
+    guard = run.reward_guard
     if guard is None:
         return False
     if iteration % guard.options.every == 0 or iteration >= opt["train"]["total_iter"]:
-        guard.look(run.val_loaders[0], opt["scale"], iteration, experiment.tensorboard)
+        guard.look(iteration, experiment.tensorboard)
     return bool(guard.stopped)

@@ -80,7 +80,7 @@ class IQASRModel(BaseModel):
         self.net_g.train()
         backend = "inductor" if settings.compile is True else settings.compile
         self._forward_g = torch.compile(self.net_g, backend=backend) if backend else self.net_g
-        self.guard = NonFiniteGuard(settings.max_nonfinite)
+        self.finite_guard = NonFiniteGuard(settings.max_nonfinite)
         self._prepare_optimizers()
         if settings.guard is not None:
             self.reward_guard = self._make_guard(settings.guard)
@@ -111,7 +111,7 @@ class IQASRModel(BaseModel):
         self.scalers = [torch.amp.GradScaler(self.device.type, enabled=fp16) for _ in self.optimizers]
         networks = {"net_g": self.net_g} | ({} if self.net_d is None else {"net_d": self.net_d})
         self.steps = [
-            OptimizerStep(optimizer, network, name, scaler, self.settings.grad_clip, self.guard)
+            OptimizerStep(optimizer, network, name, scaler, self.settings.grad_clip, self.finite_guard)
             for optimizer, (name, network), scaler in zip(self.optimizers, networks.items(), self.scalers, strict=True)
         ]
 
@@ -167,7 +167,7 @@ class IQASRModel(BaseModel):
         if taken and self.net_d is not None:
             taken = self._step_discriminator(current_iter, terms)
         if taken:
-            self.guard.passed()
+            self.finite_guard.passed()
             if self.ema_decay > 0:
                 self.model_ema(self.ema_decay)
         self.log_dict = self.reduce_loss_dict(terms)
@@ -202,7 +202,7 @@ class IQASRModel(BaseModel):
             output = self._generate(lq)
             losses = self._generator_losses(output, gt)
             self._add_terms(terms, losses)
-            if self.guard.stops_step(losses, iteration, self.files):
+            if self.finite_guard.stops_step(losses, iteration, self.files):
                 return False
             if not outputs and self.gradient_log.wanted(iteration):
                 self._log_gradients(losses, output, iteration)
@@ -240,7 +240,7 @@ class IQASRModel(BaseModel):
                 verdict = self._discriminate(image)
                 loss = self.gan_loss(verdict, real, is_disc=True)
                 self._add_terms(terms, {f"l_d_{name}": loss, f"out_d_{name}": verdict.mean()})
-                if self.guard.stops_step({f"l_d_{name}": loss}, iteration, self.files):
+                if self.finite_guard.stops_step({f"l_d_{name}": loss}, iteration, self.files):
                     return False
                 self._backward(loss, 1)
         return self._step(1, iteration)
@@ -352,7 +352,7 @@ class IQASRModel(BaseModel):
         """What an exact resume needs beyond BasicSR's training state."""
         return {
             "scalers": [scaler.state_dict() for scaler in self.scalers],
-            "nonfinite_in_a_row": self.guard.in_a_row,
+            "nonfinite_in_a_row": self.finite_guard.in_a_row,
             "statistics": self.feed.statistics.state() if self.feed is not None else None,
             "lora": self.lora.state(self._generators()) if self.lora is not None else None,
             "guard": self.reward_guard.state() if self.reward_guard is not None else None,
@@ -363,7 +363,7 @@ class IQASRModel(BaseModel):
         for scaler, state in zip(self.scalers, extras["scalers"], strict=True):
             if scaler.is_enabled() and state:
                 scaler.load_state_dict(state)
-        self.guard.in_a_row = extras["nonfinite_in_a_row"]
+        self.finite_guard.in_a_row = extras["nonfinite_in_a_row"]
         if self.lora is not None:
             self.lora.load_state(extras["lora"], self._generators())
         if self.reward_guard is not None:

@@ -57,9 +57,9 @@ class QualityModel(BaseModel):
         optimizer = dict(opt["train"]["optim_g"])
         self.optimizers.append(self.get_optimizer(optimizer.pop("type", "Adam"), trained, **optimizer))
         self.setup_schedulers()
-        self.guard = NonFiniteGuard(settings.max_nonfinite)
+        self.finite_guard = NonFiniteGuard(settings.max_nonfinite)
         self.scaler = torch.amp.GradScaler(self.device.type, enabled=settings.amp == "fp16")
-        self.step = OptimizerStep(self.optimizers[0], self.net_g, "net_g", self.scaler, settings.grad_clip, self.guard)
+        self.step = OptimizerStep(self.optimizers[0], self.net_g, "net_g", self.scaler, settings.grad_clip, self.finite_guard)
         self.validation_rows: list[ScoreRow] = []
 
     @property
@@ -93,11 +93,11 @@ class QualityModel(BaseModel):
         with torch.autocast(self.device.type, dtype=AMP_TYPES[kind]) if kind else nullcontext():
             losses = self.net_g(self.batch)
         self.log_dict = self.reduce_loss_dict({f"l_{name}": value for name, value in losses.items()})
-        if self.guard.stops_step(losses, current_iter, self.files):
+        if self.finite_guard.stops_step(losses, current_iter, self.files):
             return
         self.scaler.scale(sum(losses.values())).backward()
         if self.step(current_iter, self.files):
-            self.guard.passed()
+            self.finite_guard.passed()
             if self.ema_decay > 0:
                 self.model_ema(self.ema_decay)
 
@@ -167,7 +167,7 @@ class QualityModel(BaseModel):
         """What an exact resume needs beyond BasicSR's training state."""
         return {
             "scaler": self.scaler.state_dict(),
-            "nonfinite_in_a_row": self.guard.in_a_row,
+            "nonfinite_in_a_row": self.finite_guard.in_a_row,
             "objective": self.objective.state(),
         }
 
@@ -175,5 +175,5 @@ class QualityModel(BaseModel):
         """Go on from `training_extras()`."""
         if self.scaler.is_enabled() and extras["scaler"]:
             self.scaler.load_state_dict(extras["scaler"])
-        self.guard.in_a_row = extras["nonfinite_in_a_row"]
+        self.finite_guard.in_a_row = extras["nonfinite_in_a_row"]
         self.objective.load_state(extras["objective"])

@@ -1,6 +1,6 @@
 """The guard inside a training run: looks at the network every so often and acts when it gives the alarm."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
@@ -12,6 +12,7 @@ from iqa_sr import distributed, random_state
 from iqa_sr.basicsr_api import get_root_logger
 from iqa_sr.command_errors import TrainingStopped
 from iqa_sr.guard import GuardOptions, Measures, QualityGuard, verdict
+from iqa_sr.guard_measures import Upscale, Window
 from iqa_sr.lora import state_digest
 from iqa_sr.metrics import metric_info
 from iqa_sr.models.validation_pictures import validation_pictures
@@ -74,6 +75,7 @@ class RewardGuard:
         self.good = self._snapshot() if options.action == "roll-back" else _Good()
         self.base: Measures | None = None
         self.latest: Measures | None = None
+        self.windows: list[Window] = []
         self.base_outputs: list[Tensor] | None = None
         self.digest = ""
 
@@ -84,18 +86,18 @@ class RewardGuard:
         with random_state.preserved():  # weights are drawn before those of the file take their place
             base = self.guarded.base()
         self.digest = state_digest(base.state_dict())
-        self._on_first(lambda: self._measure_base(base, loader, scale))
+        self._on_first(lambda: self._measure_base(partial(self.guarded.upscale, base), loader, scale))
 
-    def look(self, loader: Any, scale: int, iteration: int, tensorboard: Any) -> None:
+    def look(self, iteration: int, tensorboard: Any) -> None:
         """Measure the network as it is now, tell what is found, and act; all processes must call it.
 
         Raises:
             TrainingStopped: On the other processes, if the first one failed.
             What measuring finds wrong, on the first process.
         """
-        alarm = self._on_first(lambda: self._found(loader, scale, iteration, tensorboard))
+        alarm = self._on_first(lambda: self._found(iteration, tensorboard))
         if self._act(alarm):
-            self._on_first(lambda: self._measure(loader, scale))  # what the run goes on with
+            self._on_first(self._measure)  # what the run goes on with
 
     def _on_first(self, work: Callable[[], object]) -> bool:
         """What the first process finds; all hear of it, also when it fails."""
@@ -111,19 +113,20 @@ class RewardGuard:
             raise failure or TrainingStopped("the guard failed on the first process, which says why")
         return distributed.any_process(found, self.device)
 
-    def _measure_base(self, base: nn.Module, loader: Any, scale: int) -> None:
+    def _measure_base(self, upscale: Upscale, loader: Any, scale: int) -> None:
         assert self.meter is not None
-        pictures = self._pictures(loader, scale)
-        self.base, self.base_outputs = self.meter.measure(pictures, lambda lq: self.guarded.upscale(base, lq))
+        pictures = validation_pictures(loader, scale, self.device)
+        pairs = ((one.lq, None if one.gts is None else one.gts[:1]) for one in pictures)
+        self.windows = self.meter.windows(pairs, upscale)
+        self.base, self.base_outputs = self.meter.measure(self.windows, upscale)
 
-    def _measure(self, loader: Any, scale: int) -> None:
+    def _measure(self) -> None:
         assert self.meter is not None
-        pictures, network = self._pictures(loader, scale), self.guarded.networks[-1]
-        upscale = partial(self.guarded.upscale, network)
-        self.latest, _ = self.meter.measure(pictures, upscale, self.base_outputs)
+        upscale = partial(self.guarded.upscale, self.guarded.networks[-1])
+        self.latest, _ = self.meter.measure(self.windows, upscale, self.base_outputs)
 
-    def _found(self, loader: Any, scale: int, iteration: int, tensorboard: Any) -> bool:
-        self._measure(loader, scale)
+    def _found(self, iteration: int, tensorboard: Any) -> bool:
+        self._measure()
         assert self.meter is not None and self.base is not None and self.latest is not None
         found = verdict(self.options, self.meter.judges, self.base, self.latest, iteration)
         (get_root_logger().warning if found.alarm else get_root_logger().info)(found.line)
@@ -131,10 +134,6 @@ class RewardGuard:
             for name, value in {**found.values, "guard/factor": self.factor}.items():
                 tensorboard.add_scalar(name, value, iteration)
         return found.alarm
-
-    def _pictures(self, loader: Any, scale: int) -> Iterator[tuple[Tensor, Tensor | None]]:
-        for picture in validation_pictures(loader, scale, self.device):
-            yield picture.lq, None if picture.gts is None else picture.gts[:1]
 
     # --- Acting -------------------------------------------------------------------------------------------------------
 
