@@ -1,37 +1,23 @@
-"""LoRA on super-resolution networks, through peft: inject, save, load, merge."""
+"""LoRA on super-resolution networks, through peft: what is trained, its weights, and the plain network again."""
 
-import hashlib
-import json
 import re
-import tempfile
-import warnings
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
-import pydantic
 from pydantic import Field, field_validator, model_validator
-from safetensors.torch import save
 from torch import Tensor, nn
 
 from iqa_sr.options import OptionError, Section, nearest
-from iqa_sr.tensor_files import read_tensor_file
 
 __all__ = [
     "PRESETS",
-    "Adapter",
-    "BaseNetwork",
     "LoRAOptions",
     "adapter_state",
     "inject",
-    "inject_saved",
     "load_adapter_state",
     "merged_state",
-    "read_adapter",
-    "save_adapter",
     "set_strengths",
-    "state_digest",
     "target_names",
 ]
 
@@ -44,8 +30,6 @@ PRESETS = {
 """Names of layers by preset, as regular expressions: SwinIR's attention and MLPs; those and the 3x3 convolutions behind
 its blocks; the convolutions of RRDBNet's dense blocks."""
 
-CONFIG, WEIGHTS, BASE = "adapter_config.json", "adapter_model.safetensors", "base_network.json"
-_PREFIX = "base_model.model."  # what peft's PeftModel puts before every name in a saved adapter
 _LISTED = 12
 
 
@@ -91,37 +75,6 @@ class LoRAOptions(Section):
         if (self.preset is None) == (self.target_modules is None):
             raise ValueError(f"expected either preset ({', '.join(PRESETS)}) or target_modules")
         return self
-
-
-class BaseNetwork(Section):
-    """What an adapter was trained on, kept beside it.
-
-    Attributes:
-        network: The option section `network_g`.
-        file: Name of the checkpoint.
-        digest: `state_digest` of its weights.
-    """
-
-    network: dict[str, Any]
-    file: str
-    digest: str
-
-
-@dataclass(frozen=True)
-class Adapter:
-    """A saved adapter.
-
-    Attributes:
-        folder: Where it lies.
-        config: peft's `LoraConfig`.
-        state: Names (`<layer>.lora_A.weight`) and tensors.
-        base: What it was trained on.
-    """
-
-    folder: Path
-    config: Any
-    state: dict[str, Tensor]
-    base: BaseNetwork
 
 
 # --- Injecting --------------------------------------------------------------------------------------------------------
@@ -176,24 +129,6 @@ def inject(network: nn.Module, options: LoRAOptions) -> None:
     )
     network.requires_grad_(False)
     inject_adapter_in_model(config, network)
-
-
-def inject_saved(network: nn.Module, adapter: Adapter, name: str = "default") -> None:
-    """Give a network a saved adapter. Changes it in place; further ones need other names.
-
-    Raises:
-        ValueError: If the adapter is for other layers or for layers of other shapes.
-    """
-    from peft import inject_adapter_in_model
-
-    try:
-        with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", "Already found a `peft_config`", UserWarning)  # several are meant here
-            inject_adapter_in_model(adapter.config, network, adapter_name=name)
-    except ValueError as error:
-        first = str(error).splitlines()[0][:200]
-        raise ValueError(f"{adapter.folder} does not fit {type(network).__name__}: {first}") from None
-    load_adapter_state(network, adapter.state, adapter.folder, name)
 
 
 # --- The weights of an adapter ----------------------------------------------------------------------------------------
@@ -269,72 +204,3 @@ def _adapted_layers(network: nn.Module) -> Iterator[tuple[str, Any]]:
     from peft.tuners.lora import LoraLayer
 
     return ((name, module) for name, module in network.named_modules() if isinstance(module, LoraLayer))
-
-
-def state_digest(state: Mapping[str, Tensor]) -> str:
-    """SHA-256 of names, types, shapes and values of a state dict, whatever file they lie in."""
-    digest = hashlib.sha256()
-    for name in sorted(state):
-        tensor = state[name].detach().cpu().contiguous()
-        digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
-        digest.update(tensor.numpy().tobytes())
-    return digest.hexdigest()
-
-
-# --- Folders ----------------------------------------------------------------------------------------------------------
-
-
-def save_adapter(network: nn.Module, folder: str | Path, base: BaseNetwork) -> None:
-    """Write the adapter as peft does, and what it was trained on; a folder of that name is replaced as a whole.
-
-    Reading it again: `PeftModel.from_pretrained(plain_network, folder)`, or `iqa-sr merge`.
-    """
-    folder = Path(folder)
-    config = cast(Any, network).peft_config["default"]
-    with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}.") as temporary:
-        new, old = Path(temporary) / "new", Path(temporary) / "old"
-        new.mkdir()
-        config.save_pretrained(str(new))
-        state = {_PREFIX + name: tensor.contiguous() for name, tensor in adapter_state(network).items()}
-        (new / WEIGHTS).write_bytes(save(state, metadata={"format": "pt"}))
-        (new / BASE).write_text(json.dumps(base.model_dump(), indent=2) + "\n", encoding="utf-8")
-        if folder.exists():
-            folder.rename(old)
-        try:
-            new.rename(folder)
-        except OSError:
-            if old.exists():
-                old.rename(folder)
-            raise
-
-
-def read_adapter(folder: str | Path) -> Adapter:
-    """Read what `save_adapter` wrote.
-
-    Raises:
-        FileNotFoundError: If the folder or one of its files is missing.
-        ValueError: If a file is damaged, or it is no LoRA of rank 1 or more.
-    """
-    folder = Path(folder)
-    if not folder.is_dir():
-        raise FileNotFoundError(f"{folder} does not exist; expected the folder of an adapter, as .../adapter_g_latest")
-    missing = [name for name in (CONFIG, WEIGHTS, BASE) if not (folder / name).is_file()]
-    if missing:
-        there = ", ".join(sorted(path.name for path in folder.iterdir())[:5]) or "nothing"
-        raise FileNotFoundError(f"{folder} is not a complete adapter: {', '.join(missing)} missing, found {there}")
-    try:
-        values = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
-        base = BaseNetwork.model_validate_json((folder / BASE).read_text(encoding="utf-8"))
-    except (json.JSONDecodeError, pydantic.ValidationError, UnicodeDecodeError) as error:
-        raise ValueError(f"{folder}: {CONFIG} or {BASE} is damaged ({str(error).splitlines()[0]})") from error
-    kind = values.get("peft_type") if isinstance(values, dict) else values
-    if kind != "LORA":
-        raise ValueError(f"{folder}: expected an adapter of type LORA, got {kind!r}")
-    rank = values.get("r")
-    if not isinstance(rank, int) or rank < 1:
-        raise ValueError(f"{folder}: expected a rank (r in {CONFIG}) of at least 1, got {rank!r}")
-    from peft import LoraConfig
-
-    state = read_tensor_file(folder / WEIGHTS)
-    plain = {name.removeprefix(_PREFIX): tensor for name, tensor in state.items()}
-    return Adapter(folder, LoraConfig.from_pretrained(str(folder)), plain, base)

@@ -10,10 +10,11 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from iqa_sr import plugin
+from iqa_sr.adapter_files import Adapter, BaseNetwork, inject_saved, read_adapter
 from iqa_sr.basicsr_api import build_network
 from iqa_sr.image_io import to_tensor
-from iqa_sr.lora import Adapter, BaseNetwork, inject_saved, merged_state, read_adapter, set_strengths, state_digest
-from iqa_sr.tensor_files import load_state, read_tensor_file, select_state_dict, write_whole
+from iqa_sr.lora import merged_state, set_strengths
+from iqa_sr.tensor_files import load_state, read_tensor_file, select_state_dict, state_digest, write_whole
 
 __all__ = ["LARGEST_STRENGTH", "merge"]
 

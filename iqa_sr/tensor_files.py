@@ -1,6 +1,7 @@
 """Files of tensors: written whole or not at all, read without running code."""
 
 import errno
+import hashlib
 import os
 import pickle
 import zipfile
@@ -18,6 +19,7 @@ __all__ = [
     "looks_like_tensors",
     "read_tensor_file",
     "select_state_dict",
+    "state_digest",
     "write_tensor_file",
     "write_whole",
 ]
@@ -199,6 +201,16 @@ def load_state(network: nn.Module, state: Mapping[str, Tensor], path: str | Path
     fitting = {key: value for key, value in state.items() if key in own and key not in reshaped}
     network.load_state_dict(fitting, strict=strict)
     return missing + unexpected + reshaped
+
+
+def state_digest(state: Mapping[str, Tensor]) -> str:
+    """SHA-256 of names, types, shapes and values of a state dict, whatever file they lie in."""
+    digest = hashlib.sha256()
+    for name in sorted(state):
+        tensor = state[name].detach().cpu().contiguous()
+        digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
+        digest.update(tensor.numpy().tobytes())
+    return digest.hexdigest()
 
 
 def _few(names: list[str]) -> str:

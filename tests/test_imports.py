@@ -46,6 +46,7 @@ RANKS = [
     ],
     ["metrics"],
     [
+        "adapter_files",
         "data.records",
         "data.problems",
         "data.storage",

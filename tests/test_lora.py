@@ -11,22 +11,11 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 
 from iqa_sr import plugin
+from iqa_sr.adapter_files import BaseNetwork, inject_saved, read_adapter, save_adapter
 from iqa_sr.basicsr_api import build_network
-from iqa_sr.lora import (
-    PRESETS,
-    BaseNetwork,
-    LoRAOptions,
-    adapter_state,
-    inject,
-    inject_saved,
-    load_adapter_state,
-    merged_state,
-    read_adapter,
-    save_adapter,
-    state_digest,
-    target_names,
-)
+from iqa_sr.lora import PRESETS, LoRAOptions, adapter_state, inject, load_adapter_state, merged_state, target_names
 from iqa_sr.options import OptionError, read_section
+from iqa_sr.tensor_files import state_digest
 from tests.fixture_data import training_options
 
 SWINIR = training_options()["network_g"]

@@ -10,10 +10,11 @@ import pytest
 import torch
 
 from iqa_sr import plugin
+from iqa_sr.adapter_files import inject_saved, read_adapter
 from iqa_sr.basicsr_api import build_network
-from iqa_sr.lora import inject_saved, merged_state, read_adapter, state_digest
+from iqa_sr.lora import merged_state
 from iqa_sr.merge_command import merge
-from iqa_sr.tensor_files import read_tensor_file
+from iqa_sr.tensor_files import read_tensor_file, state_digest
 from iqa_sr.verify_resume import differences
 from tests.fixture_data import training_options, write_groups, write_options
 from tests.toy_runs import RUN, finished_run, resume, train

@@ -9,10 +9,12 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from iqa_sr import plugin
+from iqa_sr.adapter_files import BaseNetwork, save_adapter
 from iqa_sr.basicsr_api import build_network
 from iqa_sr.cli import main as cli
-from iqa_sr.lora import BaseNetwork, LoRAOptions, adapter_state, inject, merged_state, save_adapter, state_digest
+from iqa_sr.lora import LoRAOptions, adapter_state, inject, merged_state
 from iqa_sr.merge_command import merge
+from iqa_sr.tensor_files import state_digest
 from tests.fixture_data import picture as make_picture
 from tests.fixture_data import training_options
 

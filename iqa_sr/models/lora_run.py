@@ -6,17 +6,9 @@ from typing import Any
 
 from torch import nn
 
-from iqa_sr.lora import (
-    BaseNetwork,
-    LoRAOptions,
-    adapter_state,
-    inject,
-    load_adapter_state,
-    merged_state,
-    save_adapter,
-    state_digest,
-)
-from iqa_sr.tensor_files import write_tensor_file
+from iqa_sr.adapter_files import BaseNetwork, save_adapter
+from iqa_sr.lora import LoRAOptions, adapter_state, inject, load_adapter_state, merged_state
+from iqa_sr.tensor_files import state_digest, write_tensor_file
 
 __all__ = ["LoRARun"]
 

@@ -32,7 +32,7 @@ class OptimizerStep:
         guard: NonFiniteGuard,
     ) -> None:
         self.optimizer, self.network, self.name = optimizer, network, name
-        self.scaler, self.grad_clip, self.finite_guard = scaler, grad_clip, guard
+        self.scaler, self.grad_clip, self.guard = scaler, grad_clip, guard
 
     def __call__(self, iteration: int, files: Sequence[str]) -> bool:
         """Step with the gradients that are there; False if the step was skipped.
@@ -50,7 +50,7 @@ class OptimizerStep:
         if self.grad_clip is not None:
             torch.nn.utils.clip_grads_with_norm_(trained, self.grad_clip, norm)
         # All processes have the same gradients, and so the same scale: all of them ask the guard, or none.
-        if scale <= 1 and self.finite_guard.stops_step({f"the gradient of {self.name}": norm}, iteration, files):
+        if scale <= 1 and self.guard.stops_step({f"the gradient of {self.name}": norm}, iteration, files):
             self.scaler.update()
             return False
         self.scaler.step(self.optimizer)

@@ -59,7 +59,8 @@ class QualityModel(BaseModel):
         self.setup_schedulers()
         self.finite_guard = NonFiniteGuard(settings.max_nonfinite)
         self.scaler = torch.amp.GradScaler(self.device.type, enabled=settings.amp == "fp16")
-        self.step = OptimizerStep(self.optimizers[0], self.net_g, "net_g", self.scaler, settings.grad_clip, self.finite_guard)
+        guard, clip = self.finite_guard, settings.grad_clip
+        self.step = OptimizerStep(self.optimizers[0], self.net_g, "net_g", self.scaler, clip, guard)
         self.validation_rows: list[ScoreRow] = []
 
     @property

@@ -13,9 +13,9 @@ from iqa_sr.basicsr_api import get_root_logger
 from iqa_sr.command_errors import TrainingStopped
 from iqa_sr.guard import GuardOptions, Measures, QualityGuard, verdict
 from iqa_sr.guard_measures import Upscale, Window
-from iqa_sr.lora import state_digest
 from iqa_sr.metrics import metric_info
 from iqa_sr.models.validation_pictures import validation_pictures
+from iqa_sr.tensor_files import state_digest
 
 __all__ = ["Guarded", "RewardGuard"]
 
