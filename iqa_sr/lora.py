@@ -3,10 +3,13 @@
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
+from types import MethodType
 from typing import Any, cast
 
+import torch
 from pydantic import Field, field_validator, model_validator
 from torch import Tensor, nn
+from torch.func import functional_call
 
 from iqa_sr.options import OptionError, Section, nearest
 
@@ -115,6 +118,9 @@ def _no_match(what: str, network: nn.Module, layers: Iterable[str], name: str | 
 def inject(network: nn.Module, options: LoRAOptions) -> None:
     """Give a network trainable updates that change nothing yet, and freeze all else. Changes it in place.
 
+    Without dropout each layer computes once, with the sum of its weight and its update: that needs no more memory than
+    the plain layer, where peft's own two ways keep the activations of both, and it is the network that merging gives.
+
     Raises:
         OptionError: See `target_names`.
     """
@@ -129,6 +135,16 @@ def inject(network: nn.Module, options: LoRAOptions) -> None:
     )
     network.requires_grad_(False)
     inject_adapter_in_model(config, network)
+    if not options.dropout:
+        for _, layer in _adapted_layers(network):
+            layer.forward = MethodType(_summed_forward, layer)
+
+
+def _summed_forward(layer: Any, x: Tensor) -> Tensor:
+    base = layer.get_base_layer()
+    with torch.autocast(x.device.type, enabled=False):  # 16 bits would round the update away
+        weight = base.weight + layer.get_delta_weight("default").contiguous()
+    return cast(Tensor, functional_call(base, {"weight": weight}, (x,)))
 
 
 # --- The weights of an adapter ----------------------------------------------------------------------------------------
