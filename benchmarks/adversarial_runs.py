@@ -111,7 +111,8 @@ class Look:
         step: After how many steps.
         values: `gain` of the judge in its own unit; `held-out loss` (mean of those of each held-out judge, which
             follow as `loss <name>`) in units of that judge's spread over the base's windows; `high-frequency` and
-            `periodic` noise and the RMS `change` in levels of 255; `PSNR loss` to the original in dB.
+            `periodic` noise and the RMS `change` in levels of 255, the `high-frequency share` of the change; `PSNR
+            loss` to the original in dB.
     """
 
     key: Key
@@ -242,13 +243,16 @@ class Bench:
             for name, rise in rises.items()
             if name != self.setup.judge
         }
+        noise = float(measures.high_frequency.mean())
+        change = float((255 * 10 ** (-measures.base_psnr / 20)).mean())
         values = {
             "gain": float(rises[self.setup.judge].nanmean()),
             "held-out loss": sum(losses.values()) / len(losses),
-            "high-frequency": float(measures.high_frequency.mean()),
+            "high-frequency": noise,
+            "high-frequency share": noise / max(change, 1e-6),
             "periodic": float(measures.periodic.mean()),
             "PSNR loss": float((self.base_psnr - measures.psnr).nanmean()),
-            "change": float((255 * 10 ** (-measures.base_psnr / 20)).mean()),
+            "change": change,
         }
         return values | losses, outputs
 

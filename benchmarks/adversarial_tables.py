@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from adversarial_runs import Key, Look
 from scipy import stats
 
-MEASURES = ("held-out loss", "high-frequency", "periodic", "PSNR loss", "change")
+MEASURES = ("held-out loss", "high-frequency", "high-frequency share", "periodic", "PSNR loss", "change")
 SHARES = (0.25, 0.5, 1.0)
 FULL = "full"
 
@@ -181,11 +181,12 @@ def report(groups: Sequence[Group], introduction: Sequence[str]) -> str:
     lines = ["# Adversarial noise of quality optimisation: LoRA against full fine-tuning", "", *introduction, ""]
     lines += [
         "Held-out loss: by how many of its spreads over the base's windows a held-out judge falls, mean of the judges. "
-        "High-frequency and periodic noise and change: RMS of the difference to the base in levels of 255. PSNR loss: "
-        "in dB, to the original; below 0 the base still learns, and a part of the change is no noise. Each mean is "
-        "over the seeds, with its 95 % confidence interval by Student's t: of the training's randomness alone, for "
-        "windows, base and learning rates are the same, and the gain compared at is the smallest that these runs "
-        "reach. Differences are paired by seed; they are not corrected for being many.",
+        "High-frequency and periodic noise and change: RMS of the difference to the base in levels of 255; the share "
+        "is that of high frequencies in the change. PSNR loss: in dB, to the original; below 0 the base still learns, "
+        "and a part of the change is no noise. Each mean is over the seeds, with its 95 % confidence interval by "
+        "Student's t: of the training's randomness alone, for windows, base and learning rates are the same, and the "
+        "gain compared at is the smallest that these runs reach. Differences are paired by seed; they are not "
+        "corrected for being many.",
         "",
         *_summary(groups),
     ]
