@@ -8,7 +8,6 @@ above what was resident before its first step; on a GPU, what torch allocates at
 """
 
 import argparse
-import ctypes
 import itertools
 import logging
 import statistics
@@ -24,6 +23,7 @@ from iqa_sr.cpu_threads import prepare_cpu_threads
 prepare_cpu_threads()
 
 import torch  # noqa: E402
+from peak_memory import fresh_peak, peak  # noqa: E402
 from torch import Tensor, nn  # noqa: E402
 
 from iqa_sr import plugin, random_state  # noqa: E402
@@ -238,24 +238,6 @@ def inference(name: str, network: nn.Module, chosen: argparse.Namespace) -> None
 def wait() -> None:
     if torch.cuda.is_available():
         torch.cuda.synchronize()
-
-
-def fresh_peak() -> float:
-    """MiB in use now, from which the peak is counted anew (on the CPU by Linux's own high-water mark)."""
-    if torch.cuda.is_available():
-        torch.cuda.reset_peak_memory_stats()
-        return torch.cuda.memory_allocated() / 2**20
-    ctypes.CDLL(None).malloc_trim(0)
-    Path("/proc/self/clear_refs").write_text("5")
-    return peak()
-
-
-def peak() -> float:
-    """MiB at most in use since `fresh_peak`."""
-    if torch.cuda.is_available():
-        return torch.cuda.max_memory_allocated() / 2**20
-    line = next(line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("VmHWM"))
-    return int(line.split()[1]) / 2**10
 
 
 if __name__ == "__main__":

@@ -8,7 +8,6 @@ two take turns, batch by batch; the ratio is the peer's time over ours: above 1 
 """
 
 import argparse
-import ctypes
 import os
 import statistics
 import sys
@@ -24,6 +23,7 @@ prepare_cpu_threads()
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
 import torch  # noqa: E402
+from peak_memory import fresh_peak, peak  # noqa: E402
 from torch import Tensor  # noqa: E402
 
 from iqa_sr.losses.iqa_loss import IQALoss  # noqa: E402
@@ -149,24 +149,6 @@ def training_cost(name: str, crops: Tensor, checkpoint: bool) -> None:
         f"{min(seconds):.2f} s, peak memory {max(peaks):.0f} MiB above the network's own",
         flush=True,
     )
-
-
-def fresh_peak() -> float:
-    """MiB in use now, from which the peak is counted anew (on the CPU by Linux's own high-water mark)."""
-    if torch.cuda.is_available():
-        torch.cuda.reset_peak_memory_stats()
-        return torch.cuda.memory_allocated() / 2**20
-    ctypes.CDLL(None).malloc_trim(0)
-    Path("/proc/self/clear_refs").write_text("5")
-    return peak()
-
-
-def peak() -> float:
-    """MiB at most in use since `fresh_peak`."""
-    if torch.cuda.is_available():
-        return torch.cuda.max_memory_allocated() / 2**20
-    line = next(line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("VmHWM"))
-    return int(line.split()[1]) / 2**10
 
 
 if __name__ == "__main__":

@@ -11,6 +11,7 @@ from iqa_sr.cpu_threads import prepare_cpu_threads
 prepare_cpu_threads()
 os.environ.pop("IQA_SR_WEIGHTS", None)  # the user's own files are no concern of the tests
 
+from iqa_sr import plugin  # noqa: E402
 from tests.fixture_data import write_groups  # noqa: E402
 from tests.synthetic import write_synthetic  # noqa: E402
 
@@ -34,6 +35,14 @@ def _no_network(tmp_path_factory):
         for name in ("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY"):
             patch.setenv(name, "http://127.0.0.1:9")
         yield
+
+
+@pytest.fixture
+def empty_folder(tmp_path, monkeypatch):
+    """An empty working folder, where networks and losses can be named."""
+    plugin.register()
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
 
 
 @pytest.fixture

@@ -26,6 +26,8 @@ GAN = {
     "train__optim_d": {"type": "AdamW", "lr": 1e-3},
 }
 
+pytestmark = pytest.mark.usefixtures("empty_folder")
+
 
 @pytest.fixture(scope="module")
 def base(tmp_path_factory):
@@ -37,12 +39,6 @@ def base(tmp_path_factory):
     network = build_network(training_options()["network_g"])
     torch.save({"params": network.state_dict()}, folder / "base.pth")
     return folder
-
-
-@pytest.fixture(autouse=True)
-def _in_a_folder_of_its_own(tmp_path, monkeypatch):
-    plugin.register()
-    monkeypatch.chdir(tmp_path)
 
 
 def lora_options(base, **changes):

@@ -15,6 +15,7 @@ from iqa_sr.data.opinion_layouts import LAYOUTS
 from iqa_sr.data.opinion_scores import Opinion, own_splits, read_opinions
 from iqa_sr.data.problems import DataError
 from iqa_sr.data.splits import split_by_content
+from iqa_sr.data.table_files import read_matlab
 from iqa_sr.options import OptionError
 from tests.fixture_data import picture, save
 from tests.opinion_data import write_blanks, write_csv, write_kadid
@@ -434,3 +435,16 @@ def test_contents_of_training_in_validation_are_refused(tmp_path, changes):
     with pytest.raises(DataError, match=expected) as caught:
         check_together({"train": training, "val": validation, "val_2": found})
     assert shared > 0 and len(str(caught.value).splitlines()) <= 5
+
+
+@pytest.mark.parametrize("compressed", [False, True])
+def test_a_matlab_file_that_is_cut_off_is_an_error_wherever_it_ends(tmp_path, compressed):
+    path = tmp_path / "dmos.mat"
+    savemat(path, {"names": np.array(["a.bmp", "bb.bmp"] * 9, dtype=object)}, do_compression=compressed)
+    assert len(read_matlab(path)["names"][0]) == 18
+    whole = path.read_bytes()
+    header = 128  # where the arrays begin: a file that ends there holds none
+    for length in [*range(0, header, 16), *range(header + 1, len(whole), 3)]:
+        path.write_bytes(whole[:length])
+        with pytest.raises(ValueError, match="dmos.mat: damaged, or not a MATLAB file"):
+            read_matlab(path)

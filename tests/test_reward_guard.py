@@ -21,6 +21,8 @@ COMPACT = {"type": "SRVGGNetCompact", "num_feat": 8, "num_conv": 1, "upscale": 2
 LORA = {"rank": 2, "preset": "swinir"}
 ALWAYS = {"max_high_frequency": 0}  # whatever has changed since the base crosses it
 
+pytestmark = pytest.mark.usefixtures("empty_folder")
+
 
 @pytest.fixture(scope="module")
 def base(tmp_path_factory):
@@ -35,12 +37,6 @@ def base(tmp_path_factory):
     compact.body[-1].bias.data = torch.tensor([0.2, -0.2, 0.2]).repeat_interleave(4)
     torch.save({"params": compact.state_dict()}, folder / "compact.pth")
     return folder
-
-
-@pytest.fixture(autouse=True)
-def _in_a_folder_of_its_own(tmp_path, monkeypatch):
-    plugin.register()
-    monkeypatch.chdir(tmp_path)
 
 
 def guarded(base, guard=None, **changes):

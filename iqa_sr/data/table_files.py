@@ -4,6 +4,7 @@ import csv
 import math
 from collections.abc import Sequence
 from contextlib import closing
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 from zipfile import BadZipFile
@@ -132,8 +133,11 @@ def read_matlab(path: Path) -> dict[str, Any]:
         raise ModuleNotFoundError(f"{path} is a MATLAB file: reading it needs `pip install scipy`") from error
     if not path.is_file():
         raise FileNotFoundError(f"{path} does not exist")
+    data = path.read_bytes()  # what the file system finds wrong is no damage
     try:
-        content: dict[str, Any] = loadmat(path)
-    except (MatReadError, ValueError, TypeError, OSError, NotImplementedError) as error:
+        content: dict[str, Any] = loadmat(BytesIO(data))
+    # What scipy raises: for files that are cut off MatReadError, OSError or IndexError, for wrong types of elements
+    # ValueError or TypeError, for MATLAB 7.3 NotImplementedError.
+    except (MatReadError, OSError, IndexError, ValueError, TypeError, NotImplementedError) as error:
         raise ValueError(f"{path}: damaged, or not a MATLAB file that scipy reads ({error})") from error
     return content
