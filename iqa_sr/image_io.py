@@ -23,7 +23,10 @@ __all__ = [
     "inspect_image",
     "list_images",
     "read_image",
+    "read_with_alpha",
     "recompress",
+    "to_array",
+    "to_levels",
     "to_tensor",
     "to_uint8",
     "write_image",
@@ -32,6 +35,7 @@ __all__ = [
 IMAGE_SUFFIXES: frozenset[str] = frozenset({".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff"})
 
 _MODES = ("1", "L", "LA", "P", "PA", "RGB", "RGBA", "RGBX", "I;16", "I;16L", "I;16B")
+_WITHOUT_ALPHA = (".jpg", ".jpeg", ".bmp")
 _ALPHA_MODES = ("LA", "PA", "RGBA")
 _ORIENTATION_TAG = 0x0112
 # What Pillow raises on damaged files, beside OSError; the decompression bomb is a plain Exception.
@@ -53,13 +57,23 @@ def decode_image(content: bytes, name: str) -> np.ndarray:
         ValueError: If the file is damaged, or holds transparency, an animation, several pages, floating-point numbers,
             CMYK or another depth; the text names the file.
     """
+    picture = _decode(content, name)
+    if picture.shape[2] == 3:
+        return picture
+    if picture[..., 3].min() != np.iinfo(picture.dtype).max:
+        raise ValueError(f"{name}: has transparent pixels; flatten it onto a background first")
+    return np.ascontiguousarray(picture[..., :3])
+
+
+def _decode(content: bytes, name: str) -> np.ndarray:
+    """`(H, W, 3)`, or with an alpha channel `(H, W, 4)`, uint8 or uint16, upright."""
     with _opened(content, name) as image:
         orientation, deep = _orientation(image), _is_deep(image)
         try:
             image.load()
         except _DAMAGED as error:
             raise ValueError(f"{name}: damaged or truncated picture ({error})") from error
-        picture = _decode_deep(content, image, name) if deep else _decode_8bit(image, name)
+        picture = _decode_deep(content, image, name) if deep else _decode_8bit(image)
     return _upright(picture, orientation)
 
 
@@ -71,6 +85,23 @@ def read_image(path: str | Path) -> np.ndarray:
         ValueError: If it cannot be used; see `decode_image`.
     """
     return decode_image(_content(path), str(path))
+
+
+def read_with_alpha(path: str | Path) -> tuple[np.ndarray, np.ndarray | None]:
+    """The picture in a file, transparent or not.
+
+    Returns:
+        `(H, W, 3)` as `decode_image` gives it, and the alpha channel `(H, W, 1)` of the same type; None for a file
+        that has none. The colours are not multiplied by it.
+
+    Raises:
+        FileNotFoundError: If there is no such file.
+        ValueError: If it cannot be used for another reason than transparency; see `decode_image`.
+    """
+    picture = _decode(_content(path), str(path))
+    if picture.shape[2] == 3:
+        return picture, None
+    return np.ascontiguousarray(picture[..., :3]), np.ascontiguousarray(picture[..., 3:])
 
 
 def image_size(source: str | Path | bytes, name: str = "picture") -> tuple[int, int]:
@@ -104,19 +135,32 @@ def inspect_image(source: str | Path | bytes, name: str = "picture") -> tuple[in
 
 
 def to_tensor(picture: np.ndarray) -> Tensor:
-    """`(H, W, 3)` uint8 or uint16 to `(3, H, W)` float32 in [0, 1]."""
-    if picture.dtype not in (np.uint8, np.uint16) or picture.ndim != 3 or picture.shape[2] != 3:
+    """`(H, W, 3)` or `(H, W, 1)` uint8 or uint16 to `(3, H, W)` or `(1, H, W)` float32 in [0, 1]."""
+    if picture.dtype not in (np.uint8, np.uint16) or picture.ndim != 3 or picture.shape[2] not in (1, 3):
         raise ValueError(f"expected (H, W, 3) uint8 or uint16, got {picture.shape} {picture.dtype}")
     planes = np.ascontiguousarray(picture.transpose(2, 0, 1)).astype(np.float32)
     return torch.from_numpy(planes).div_(255.0 if picture.dtype == np.uint8 else 65535.0)
+
+
+def to_levels(image: Tensor, depth: torch.dtype = torch.uint8) -> Tensor:
+    """A floating picture of any shape and range as `torch.uint8` or `torch.uint16`: the levels that a file holds.
+
+    Clamped to [0, 1], rounded half to even; NaN becomes 0.
+    """
+    largest = torch.iinfo(depth).max
+    return image.detach().float().nan_to_num(0.0, 1.0, 0.0).clamp(0, 1).mul(largest).round().to(depth)
+
+
+def to_array(levels: Tensor) -> np.ndarray:
+    """`(C, H, W)` to `(H, W, C)`, on the CPU, same type."""
+    return np.ascontiguousarray(levels.permute(1, 2, 0).cpu().numpy())
 
 
 def to_uint8(image: Tensor) -> np.ndarray:
     """`(3, H, W)` floating of any range to `(H, W, 3)` uint8: clamped to [0, 1], rounded half to even, NaN to 0."""
     if image.ndim != 3 or image.shape[0] != 3 or not image.is_floating_point():
         raise ValueError(f"expected (3, H, W) floating, got {tuple(image.shape)} {image.dtype}")
-    levels = image.detach().float().nan_to_num(0.0, 1.0, 0.0).clamp(0, 1).mul(255).round()
-    return np.ascontiguousarray(levels.to(torch.uint8).permute(1, 2, 0).cpu().numpy())
+    return to_array(to_levels(image))
 
 
 def write_image(path: str | Path, picture: np.ndarray) -> None:
@@ -124,7 +168,7 @@ def write_image(path: str | Path, picture: np.ndarray) -> None:
 
     Args:
         path: The suffix decides the format. JPEG is written with quality 95, WebP without loss.
-        picture: `(H, W, 3)` RGB, uint8, or uint16 for PNG and TIFF.
+        picture: `(H, W, 3)` RGB, or with alpha `(H, W, 4)` for PNG, TIFF and WebP; uint8, or uint16 for PNG and TIFF.
 
     Raises:
         ValueError: If the suffix or the array is of another kind.
@@ -135,10 +179,12 @@ def write_image(path: str | Path, picture: np.ndarray) -> None:
     if suffix not in IMAGE_SUFFIXES:
         raise ValueError(f"{path}: expected one of the suffixes {', '.join(sorted(IMAGE_SUFFIXES))}")
     depths = (np.uint8, np.uint16) if suffix in (".png", ".tif", ".tiff") else (np.uint8,)
-    if picture.dtype not in depths or picture.ndim != 3 or picture.shape[2] != 3:
+    channels = (3,) if suffix in _WITHOUT_ALPHA else (3, 4)
+    if picture.dtype not in depths or picture.ndim != 3 or picture.shape[2] not in channels:
         wanted = " or ".join(np.dtype(depth).name for depth in depths)
         raise ValueError(f"{path}: expected (H, W, 3) {wanted}, got {picture.shape} {picture.dtype}")
-    done, content = cv2.imencode(suffix, cv2.cvtColor(picture, cv2.COLOR_RGB2BGR))
+    swap = cv2.COLOR_RGB2BGR if picture.shape[2] == 3 else cv2.COLOR_RGBA2BGRA
+    done, content = cv2.imencode(suffix, cv2.cvtColor(picture, swap))
     if not done:
         raise OSError(f"{path}: OpenCV could not encode a picture of shape {picture.shape}")
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -203,6 +249,8 @@ def _opened(source: str | Path | bytes, name: str) -> Image.Image:
         raise FileNotFoundError(f"picture {name} does not exist") from None
     except (IsADirectoryError, PermissionError):
         raise
+    except Image.DecompressionBombError as error:
+        raise ValueError(f"{name}: too large ({error})") from error
     except _DAMAGED as error:
         raise ValueError(f"{name}: not a picture that can be read, or damaged") from error
     refusal = _refusal(image, frames)
@@ -264,12 +312,9 @@ def _upright(picture: np.ndarray, orientation: int) -> np.ndarray:
     return np.ascontiguousarray(picture)
 
 
-def _decode_8bit(image: Image.Image, name: str) -> np.ndarray:
-    if _has_alpha(image):
-        image = image.convert("RGBA")
-        if image.getchannel("A").getextrema()[0] != 255:
-            raise ValueError(f"{name}: has transparent pixels; flatten it onto a background first")
-    return np.array(image if image.mode == "RGB" else image.convert("RGB"))
+def _decode_8bit(image: Image.Image) -> np.ndarray:
+    mode = "RGBA" if _has_alpha(image) else "RGB"
+    return np.array(image if image.mode == mode else image.convert(mode))
 
 
 def _decode_deep(content: bytes, image: Image.Image, name: str) -> np.ndarray:
@@ -278,9 +323,7 @@ def _decode_deep(content: bytes, image: Image.Image, name: str) -> np.ndarray:
         raise ValueError(f"{name}: 16-bit picture of a kind that cannot be read; convert it to an RGB PNG")
     if picture.ndim == 2:
         return cv2.cvtColor(picture, cv2.COLOR_GRAY2RGB)
-    if picture.shape[2] == 4 and picture[..., 3].min() != 65535:
-        raise ValueError(f"{name}: has transparent pixels; flatten it onto a background first")
-    return cv2.cvtColor(picture, cv2.COLOR_BGRA2RGB if picture.shape[2] == 4 else cv2.COLOR_BGR2RGB)
+    return cv2.cvtColor(picture, cv2.COLOR_BGRA2RGBA if picture.shape[2] == 4 else cv2.COLOR_BGR2RGB)
 
 
 def _ends_well(source: str | Path | bytes, kind: str | None) -> bool:

@@ -17,6 +17,9 @@ from iqa_sr.image_io import (
     inspect_image,
     list_images,
     read_image,
+    read_with_alpha,
+    to_array,
+    to_levels,
     to_tensor,
     to_uint8,
     write_image,
@@ -225,6 +228,56 @@ def test_16_bit_files_read_back(tmp_path):
     np.testing.assert_array_equal(read_image(tmp_path / "a.png"), deep)
     with pytest.raises(ValueError, match=r"a\.jpg: expected \(H, W, 3\) uint8, got .* uint16"):
         write_image(tmp_path / "a.jpg", deep)
+
+
+@pytest.mark.parametrize(("suffix", "dtype"), [(".png", "u1"), (".tif", "u1"), (".webp", "u1"), (".png", "u2")])
+def test_alpha_reads_back(suffix, dtype, tmp_path):
+    pixels = RNG.integers(1, np.iinfo(dtype).max, (6, 7, 4)).astype(dtype)
+    write_image(tmp_path / f"a{suffix}", pixels)
+    colours, alpha = read_with_alpha(tmp_path / f"a{suffix}")
+    assert alpha is not None and alpha.shape == (6, 7, 1)
+    np.testing.assert_array_equal(np.concatenate([colours, alpha], axis=2), pixels)
+    with pytest.raises(ValueError, match="has transparent pixels"):
+        read_image(tmp_path / f"a{suffix}")
+
+
+def test_alpha_of_pictures_that_have_none_or_one_colour_for_it(tmp_path):
+    write_image(tmp_path / "a.png", PIXELS)
+    colours, alpha = read_with_alpha(tmp_path / "a.png")
+    np.testing.assert_array_equal(colours, PIXELS)
+    assert alpha is None
+    clear = tuple(PIXELS[0, 0].tolist())
+    (tmp_path / "b.png").write_bytes(encoded(PIXELS, transparency=clear))
+    colours, alpha = read_with_alpha(tmp_path / "b.png")
+    np.testing.assert_array_equal(alpha[..., 0] == 0, np.all(clear == PIXELS, axis=2))
+
+
+def test_alpha_is_upright_too(tmp_path):
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    image = transparent()
+    (tmp_path / "a.png").write_bytes(encoded(image, exif=exif))
+    colours, alpha = read_with_alpha(tmp_path / "a.png")
+    np.testing.assert_array_equal(np.dstack([colours, alpha]), np.rot90(np.asarray(image), -1))
+
+
+@pytest.mark.parametrize("suffix", [".jpg", ".bmp"])
+def test_formats_without_alpha_refuse_it(suffix, tmp_path):
+    with pytest.raises(ValueError, match=r"expected \(H, W, 3\) uint8, got \(4, 5, 4\) uint8"):
+        write_image(tmp_path / f"a{suffix}", np.zeros((4, 5, 4), np.uint8))
+
+
+def test_levels_of_16_bits():
+    values = torch.tensor([[[-1.0, 0.25, 1 / 65535, 2.0, float("nan")]]])
+    levels = to_levels(values, torch.uint16)
+    assert levels.dtype == torch.uint16 and to_array(levels)[0, :, 0].tolist() == [0, 16384, 1, 65535, 0]
+
+
+def test_a_picture_too_large_for_pillow_is_no_damaged_one(monkeypatch, tmp_path):
+    write_image(tmp_path / "a.png", PIXELS)
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 100)
+    with pytest.raises(ValueError, match=r"a\.png: too large \(Image size \(960 pixels\) exceeds limit of 200"):
+        read_image(tmp_path / "a.png")
 
 
 def test_failed_write_leaves_no_trace(tmp_path):
