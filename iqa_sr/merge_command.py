@@ -1,27 +1,23 @@
 """`iqa-sr merge`: one plain network out of a base and its adapters, at any strength, checked before it is written."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import torch
 from safetensors.torch import save
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional as F
 
 from iqa_sr import plugin
-from iqa_sr.adapter_files import Adapter, BaseNetwork, inject_saved, read_adapter
-from iqa_sr.basicsr_api import build_network
+from iqa_sr.adapted_networks import adapted_networks, check_strengths
+from iqa_sr.adapter_files import Adapter, read_adapter
 from iqa_sr.image_io import to_tensor
-from iqa_sr.lora import merged_state, set_strengths
-from iqa_sr.tensor_files import load_state, read_tensor_file, select_state_dict, state_digest, write_whole
+from iqa_sr.tensor_files import write_whole
 
-__all__ = ["LARGEST_STRENGTH", "merge"]
+__all__ = ["merge"]
 
-LARGEST_STRENGTH = 1.5
 TOLERANCE = 1e-5
 _SIDE = 64
-_KEYS = ("params_ema", "params", None)
 
 
 def merge(
@@ -48,22 +44,17 @@ def merge(
             the file has another ending, or the merged network does not give what the unmerged one gives.
     """
     plugin.register()
-    weights = _strengths(adapters, strengths)
+    if not adapters:
+        raise ValueError("--adapter: expected at least one folder")
+    weights = check_strengths(strengths, len(adapters))
     found = [read_adapter(folder) for folder in adapters]
-    network = _base_network(checkpoint, found)
-    plain = _base_network(checkpoint, found[:1])
+    network, plain = adapted_networks(checkpoint, found, weights)
     path = _output_path(Path(output) if output else None, found[0], weights[0], len(found) > 1)
     if path.exists() and path.samefile(checkpoint):
         raise ValueError(f"--output: {path} is the base itself; choose another name")
-    names = {f"adapter_{number}": weight for number, weight in enumerate(weights)}
-    for name, adapter in zip(names, found, strict=True):
-        inject_saved(network, adapter, name)
-    state = merged_state(network, names)
-    plain.load_state_dict(state)
-    set_strengths(network, names)
     picture = _photograph(found[0].base.network.get("window_size", 1))
     with torch.no_grad():
-        expected, got = network.eval()(picture), plain(picture)
+        expected, got = network(picture), plain(picture)
     difference = float((expected - got).abs().max())
     if not difference <= TOLERANCE:
         raise ValueError(f"the merged network differs by {difference:.2g} from the unmerged one; nothing was written")
@@ -73,7 +64,7 @@ def merge(
         nonlocal opened
         named = temporary.with_name(temporary.name + path.suffix)  # spandrel and safetensors go by the ending
         try:
-            _write(state, named)
+            _write(plain.state_dict(), named)
             opened = _open_with_spandrel(named, picture, got)
             named.replace(temporary)
         finally:
@@ -86,17 +77,6 @@ def merge(
     return path
 
 
-def _strengths(adapters: Sequence[Any], strengths: Sequence[float]) -> list[float]:
-    if not adapters:
-        raise ValueError("--adapter: expected at least one folder")
-    if strengths and len(strengths) != len(adapters):
-        raise ValueError(f"--strength: expected one for each of the {len(adapters)} adapters, got {len(strengths)}")
-    for strength in strengths:
-        if not 0 <= strength <= LARGEST_STRENGTH:
-            raise ValueError(f"--strength: expected 0 to {LARGEST_STRENGTH}, got {strength:g}")
-    return list(strengths) or [1.0] * len(adapters)
-
-
 def _output_path(output: Path | None, adapter: Adapter, strength: float, several: bool) -> Path:
     if output is None and several:
         raise ValueError("--output: expected a name for a mixture of several adapters, got nothing")
@@ -106,42 +86,6 @@ def _output_path(output: Path | None, adapter: Adapter, strength: float, several
     if not path.parent.is_dir():
         raise FileNotFoundError(f"--output: the folder {path.parent} does not exist")
     return path
-
-
-def _base_network(checkpoint: str | Path, adapters: Sequence[Adapter]) -> nn.Module:
-    """The plain network with the weights that all the adapters were trained on, whichever key of the file they have.
-
-    Raises:
-        ValueError: If the file does not hold them.
-    """
-    content = read_tensor_file(checkpoint)
-    if not isinstance(content, Mapping):
-        raise ValueError(
-            f"--checkpoint: expected a checkpoint with a state dict in {checkpoint}, got {type(content).__name__}"
-        )
-    base = adapters[0].base
-    present = [key for key in _KEYS if key is None or key in content]
-    for key in present:
-        if key is None and len(present) > 1:
-            break
-        network = build_network(base.network).eval().requires_grad_(False)
-        load_state(network, select_state_dict(content, checkpoint, key), checkpoint)
-        digest = state_digest(network.state_dict())
-        if all(adapter.base.digest == digest for adapter in adapters):
-            return network
-    raise ValueError(_other_base(checkpoint, adapters))
-
-
-def _other_base(checkpoint: str | Path, adapters: Sequence[Adapter]) -> str:
-    bases: list[BaseNetwork] = [adapter.base for adapter in adapters]
-    if len({base.digest for base in bases}) > 1:
-        made = ", ".join(f"{one.folder.name} for {one.base.file} ({one.base.digest[:12]})" for one in adapters)
-        return f"the adapters were made for different bases and cannot be mixed: {made}"
-    return (
-        f"{adapters[0].folder} was made for another base: expected the weights of {bases[0].file} "
-        f"(sha256 {bases[0].digest[:12]}), {checkpoint} has others.\n"
-        "Give the checkpoint that path:pretrain_network_g named when the adapter was trained."
-    )
 
 
 def _photograph(window: int) -> Tensor:

@@ -1,0 +1,179 @@
+"""The options of a super-resolution network, read off the names and shapes of its weights.
+
+A checkpoint of BasicSR holds weights alone. Of SwinIR, RRDBNet, MSRResNet, EDSR and SRVGGNetCompact these tell
+everything that `network_g` says, but for a few numbers that leave no trace in them; such numbers are named.
+"""
+
+import math
+import re
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+__all__ = ["KNOWN", "NetworkReading", "read_shapes"]
+
+Shapes = Mapping[str, tuple[int, ...]]
+
+
+@dataclass(frozen=True)
+class NetworkReading:
+    """What weights tell of their network.
+
+    Attributes:
+        section: As `network_g` of an option file.
+        assumed: Keys of it that no weight tells: they have the values of the published networks.
+    """
+
+    section: dict[str, Any]
+    assumed: tuple[str, ...] = ()
+
+
+def read_shapes(shapes: Shapes) -> NetworkReading | None:
+    """The network that weights of these names and shapes belong to; None if it is none of `KNOWN`.
+
+    A network may be read wrongly where another one has the same names: load the weights strictly.
+    """
+    for signature, reader in _FAMILIES.values():
+        if all(any(re.fullmatch(one, name) for name in shapes) for one in signature):
+            try:
+                return reader(shapes)
+            except (KeyError, IndexError, ValueError):  # a weight that this network has is missing, or odd
+                continue
+    return None
+
+
+def _numbers(names: Iterable[str], pattern: str) -> list[int]:
+    """The numbers that stand at the group of a pattern, sorted."""
+    found = (re.match(pattern, name) for name in names)
+    return sorted({int(match.group(1)) for match in found if match})
+
+
+def _root(number: int) -> int:
+    root = math.isqrt(number)
+    if root * root != number:
+        raise ValueError(f"{number} is no square")
+    return root
+
+
+def _upsample_factor(shapes: Shapes) -> int:
+    """Of `upsample`, pairs of a convolution and a pixel shuffle: x3, or x2 several times."""
+    weights = [shapes[f"upsample.{number}.weight"] for number in _numbers(shapes, r"upsample\.(\d+)\.weight")]
+    return math.prod(_root(outputs // inputs) for outputs, inputs, *_ in weights)
+
+
+# --- The networks -----------------------------------------------------------------------------------------------------
+
+
+def _swinir(shapes: Shapes) -> NetworkReading:
+    if "absolute_pos_embed" in shapes:
+        raise ValueError("a network for pictures of one size")
+    block = "layers.{}.residual_group.blocks.{}."
+    layers = _numbers(shapes, r"layers\.(\d+)\.")
+    depths = [len(_numbers(shapes, rf"layers\.{layer}\.residual_group\.blocks\.(\d+)\.")) for layer in layers]
+    tables = [shapes[block.format(layer, 0) + "attn.relative_position_bias_table"] for layer in layers]
+    embed_dim, channels = shapes["conv_first.weight"][:2]
+    window = (_root(tables[0][0]) + 1) // 2
+    masks = [shape[0] for name, shape in shapes.items() if name.endswith(".attn_mask")]
+    upsampler, factor = _swinir_upsampler(shapes, channels)
+    section = {
+        "type": "SwinIR",
+        "upscale": factor,
+        "in_chans": channels,
+        "img_size": _root(masks[0]) * window if masks else window,
+        "window_size": window,
+        # What was trained on JPEG files has windows of 7, and levels of 255.
+        "img_range": 255.0 if window == 7 and not upsampler else 1.0,
+        "depths": depths,
+        "embed_dim": embed_dim,
+        "num_heads": [heads for _, heads in tables],
+        "mlp_ratio": _ratio(shapes[block.format(0, 0) + "mlp.fc1.weight"][0], embed_dim),
+        "qkv_bias": block.format(0, 0) + "attn.qkv.bias" in shapes,
+        "patch_norm": "patch_embed.norm.weight" in shapes,
+        "upsampler": upsampler,
+        "resi_connection": "3conv" if "conv_after_body.0.weight" in shapes else "1conv",
+    }
+    return NetworkReading(section, ("img_range",))
+
+
+def _ratio(hidden: int, dim: int) -> float:
+    """The number whose product with `dim`, cut to a whole number, is `hidden`."""
+    ratio = hidden / dim
+    return ratio if int(dim * ratio) == hidden else (hidden + 0.5) / dim
+
+
+def _swinir_upsampler(shapes: Shapes, channels: int) -> tuple[str, int]:
+    if "conv_up1.weight" in shapes:
+        return "nearest+conv", 4
+    if "conv_before_upsample.0.weight" in shapes:
+        return "pixelshuffle", _upsample_factor(shapes)
+    if "upsample.0.weight" in shapes:
+        return "pixelshuffledirect", _root(shapes["upsample.0.weight"][0] // channels)
+    return "", 1
+
+
+def _rrdbnet(shapes: Shapes) -> NetworkReading:
+    features, inputs = shapes["conv_first.weight"][:2]
+    outputs = shapes["conv_last.weight"][0]
+    section = {
+        "type": "RRDBNet",
+        "num_in_ch": outputs,
+        "num_out_ch": outputs,
+        # Pixels are unshuffled into channels first, for less than x4.
+        "scale": {1: 4, 4: 2, 16: 1}[inputs // outputs],
+        "num_feat": features,
+        "num_block": len(_numbers(shapes, r"body\.(\d+)\.")),
+        "num_grow_ch": shapes["body.0.rdb1.conv1.weight"][0],
+    }
+    return NetworkReading(section)
+
+
+def _residual(shapes: Shapes, kind: str, factor: int) -> dict[str, Any]:
+    features, inputs = shapes["conv_first.weight"][:2]
+    return {
+        "type": kind,
+        "num_in_ch": inputs,
+        "num_out_ch": shapes["conv_last.weight"][0],
+        "num_feat": features,
+        "num_block": len(_numbers(shapes, r"body\.(\d+)\.")),
+        "upscale": factor,
+    }
+
+
+def _msrresnet(shapes: Shapes) -> NetworkReading:
+    outputs, inputs = shapes["upconv1.weight"][:2]
+    factor = 4 if "upconv2.weight" in shapes else _root(outputs // inputs)
+    return NetworkReading(_residual(shapes, "MSRResNet", factor))
+
+
+def _edsr(shapes: Shapes) -> NetworkReading:
+    section = _residual(shapes, "EDSR", _upsample_factor(shapes))
+    # The large network of the paper has 256 features, and its residuals are scaled down.
+    section |= {"res_scale": 0.1 if section["num_feat"] >= 256 else 1, "img_range": 255.0}
+    return NetworkReading(section, ("res_scale", "img_range"))
+
+
+def _compact(shapes: Shapes) -> NetworkReading:
+    features, inputs = shapes["body.0.weight"][:2]
+    last = _numbers(shapes, r"body\.(\d+)\.")[-1]
+    section = {
+        "type": "SRVGGNetCompact",
+        "num_in_ch": inputs,
+        "num_out_ch": inputs,
+        "num_feat": features,
+        "num_conv": (last - 2) // 2,
+        "upscale": _root(shapes[f"body.{last}.weight"][0] // inputs),
+        "act_type": "prelu",  # the others have no weights, and are read by nobody
+    }
+    return NetworkReading(section)
+
+
+_FAMILIES: dict[str, tuple[tuple[str, ...], Callable[[Shapes], NetworkReading]]] = {
+    "SwinIR": ((r"layers\.0\.residual_group\.blocks\.0\.attn\.relative_position_bias_table",), _swinir),
+    "RRDBNet": ((r"body\.0\.rdb1\.conv1\.weight", r"conv_up2\.weight"), _rrdbnet),
+    "MSRResNet": ((r"body\.0\.conv1\.weight", r"upconv1\.weight"), _msrresnet),
+    "EDSR": ((r"body\.0\.conv1\.weight", r"conv_after_body\.weight", r"upsample\.0\.weight"), _edsr),
+    "SRVGGNetCompact": ((r"body\.0\.weight", r"body\.1\.weight", r"body\.2\.weight"), _compact),
+}
+
+KNOWN = tuple(_FAMILIES)
+"""Names of the networks that can be read."""
