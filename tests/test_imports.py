@@ -16,12 +16,15 @@ RANKS = [
         "correlation",
         "cpu_threads",
         "image_io",
+        "network_shapes",
         "options",
         "paired_test",
         "random_state",
         "ridge",
+        "spandrel_network",
         "spectral_noise",
         "tensor_files",
+        "tile_size",
         "torchscript_files",
         "weight_files",
     ],
@@ -43,6 +46,7 @@ RANKS = [
         "weight_download",
         "distributed",
         "train_arguments",
+        "upscale_arguments",
     ],
     ["metrics"],
     [
@@ -61,8 +65,8 @@ RANKS = [
         "losses",
     ],
     ["samplers", "picture_batches", "scoring", "degradation_options", "degradation"],
-    ["data", "basicsr_api", "train_options"],
-    ["models", "data_order", "objectives"],
+    ["data", "basicsr_api", "train_options", "network_building", "adapted_networks", "checkpoint"],
+    ["models", "data_order", "inference", "objectives"],
     [
         "plugin",
         "run_log",
@@ -74,7 +78,16 @@ RANKS = [
         "dry_run",
         "verify_resume",
     ],
-    ["data_command", "merge_command", "score_command", "weights_command", "train_command", "cli"],
+    [
+        "data_command",
+        "merge_command",
+        "score_command",
+        "upscale_command",
+        "upscale_paths",
+        "weights_command",
+        "train_command",
+        "cli",
+    ],
 ]
 
 

@@ -1,0 +1,143 @@
+"""How large a piece of a picture a network can take in the memory that is free."""
+
+import math
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+from weakref import WeakKeyDictionary
+
+import torch
+from torch import Tensor, nn
+
+__all__ = ["bytes_per_pixel", "free_memory", "is_out_of_memory", "largest_tile"]
+
+LARGEST = 512
+"""Sides in pixels of the LQ beyond which tiles save nothing more."""
+_PROBE = 48
+_HEADROOM = 4.0
+_SHARE = 0.5
+_UNKNOWN = 4 * 2**30
+_measured: WeakKeyDictionary[nn.Module, float] = WeakKeyDictionary()
+
+
+def largest_tile(network: nn.Module, lq: Tensor, scale: int, multiple_of: int = 1, minimum: int = 1) -> int:
+    """The side in pixels of the largest tile that half of the free memory is likely to suffice for.
+
+    Args:
+        network: On its device.
+        lq: `(N, C, h, w)` as the network takes it; only its size counts.
+        scale: The network's factor.
+        multiple_of: The side is a multiple of it.
+        minimum: And at least this large.
+
+    Returns:
+        The longer side of the picture where all of it is likely to fit; else at most `LARGEST`.
+    """
+    count, _, height, width = lq.shape
+    if height * width <= _PROBE**2:
+        return max(height, width)
+    needed = bytes_per_pixel(network, lq, multiple_of, minimum) * count
+    device = next(iter(network.parameters()), lq).device
+    free = free_memory(device)
+    if device.type == "cpu":  # where the result has its place, too
+        free -= lq.numel() * scale**2 * lq.element_size()
+    pixels = max(free, 0) * _SHARE / needed
+    if height * width <= pixels:
+        return max(height, width)
+    side = min(math.isqrt(int(pixels)), LARGEST)
+    return max(side // multiple_of, -(-minimum // multiple_of)) * multiple_of
+
+
+def bytes_per_pixel(network: nn.Module, lq: Tensor, multiple_of: int = 1, minimum: int = 1) -> float:
+    """Memory in bytes that a network needs for each pixel of the LQ: an estimate, measured once per network.
+
+    A small picture goes through it. The most that a single layer takes in and gives out, four times: what is kept
+    beside it for sums and concatenations, and what a library needs for itself, is not seen. Networks whose need grows
+    faster than the number of pixels (attention over the whole picture) need more.
+
+    Args:
+        network: On its device.
+        lq: `(N, C, h, w)` as the network takes it; only its size and channels count.
+        multiple_of: Of the sides of what the network takes.
+        minimum: Smallest side.
+    """
+    if network not in _measured:
+        side = max(-(-_PROBE // multiple_of), -(-minimum // multiple_of)) * multiple_of
+        device = next(iter(network.parameters()), lq).device
+        picture = torch.zeros((1, lq.shape[1], side, side), device=device)
+        with _largest_layer(network) as largest, torch.no_grad():
+            result = network(picture)
+        seen = max(largest[0], _size((picture, result)))
+        _measured[network] = _HEADROOM * seen / side**2
+    return _measured[network]
+
+
+@contextmanager
+def _largest_layer(network: nn.Module) -> Iterator[list[int]]:
+    """Inside: the bytes of the largest input and output of a layer, kept up to date in a list of one number."""
+    largest = [0]
+
+    def look(_: nn.Module, given: Any, made: Any) -> None:
+        largest[0] = max(largest[0], _size((*given, made)))
+
+    layers = [layer for layer in network.modules() if not list(layer.children())]
+    handles = [layer.register_forward_hook(look) for layer in layers]
+    try:
+        yield largest
+    finally:
+        for handle in handles:
+            handle.remove()
+
+
+def _size(tensors: tuple[Any, ...]) -> int:
+    return sum(one.numel() * one.element_size() for one in tensors if isinstance(one, Tensor))
+
+
+# --- Memory -----------------------------------------------------------------------------------------------------------
+
+
+def free_memory(device: torch.device) -> int:
+    """Bytes that can still be taken on a device; a cautious 4 GiB where nothing tells."""
+    if device.type == "cuda":
+        cached = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
+        return int(torch.cuda.mem_get_info(device)[0]) + cached
+    if device.type != "cpu":
+        return _UNKNOWN
+    limits = [_available(), _left_in_group()]
+    return min((limit for limit in limits if limit is not None), default=_UNKNOWN)
+
+
+def _available() -> int | None:
+    """What Linux says is available."""
+    for line in _text("/proc/meminfo").splitlines():
+        if line.startswith("MemAvailable:"):
+            return int(line.split()[1]) * 1024
+    return None
+
+
+def _left_in_group() -> int | None:
+    """What the limit of a container leaves; files that are cached count as used, which errs on the safe side."""
+    for limit, used in (
+        ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory.current"),
+        ("/sys/fs/cgroup/memory/memory.limit_in_bytes", "/sys/fs/cgroup/memory/memory.usage_in_bytes"),
+    ):
+        numbers = [_text(limit).strip(), _text(used).strip()]
+        if all(number.isdigit() for number in numbers):
+            return max(0, int(numbers[0]) - int(numbers[1]))
+    return None
+
+
+def _text(path: str) -> str:
+    try:
+        return Path(path).read_text(encoding="utf-8")
+    except OSError:
+        return ""
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether an error says that memory does not suffice, on whatever device."""
+    if isinstance(error, (torch.OutOfMemoryError, MemoryError)):
+        return True
+    texts = ("out of memory", "can't allocate memory", "not enough memory")
+    return isinstance(error, RuntimeError) and any(text in str(error) for text in texts)
