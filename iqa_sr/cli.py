@@ -90,6 +90,21 @@ def _merge(chosen: argparse.Namespace) -> int:
     return 0
 
 
+# --- upscale ----------------------------------------------------------------------------------------------------------
+
+
+def _add_upscale(parser: argparse.ArgumentParser) -> None:
+    from iqa_sr.upscale_arguments import add_upscale_arguments
+
+    add_upscale_arguments(parser)
+
+
+def _upscale(chosen: argparse.Namespace) -> int:
+    from iqa_sr.upscale_command import run_upscale
+
+    return run_upscale(chosen)
+
+
 # --- Data -------------------------------------------------------------------------------------------------------------
 
 
@@ -252,6 +267,7 @@ COMMANDS: dict[str, tuple[Add, Callable[[argparse.Namespace], int], str]] = {
     "train": (_add_train, _train, "train a network, as train_sr.py does"),
     "verify-resume": (_add_verify_resume, _verify_resume, "prove that an interrupted run goes on bit by bit"),
     "merge": (_add_merge, _merge, "merge adapters of LoRA into their base, at any strength"),
+    "upscale": (_add_upscale, _upscale, "make pictures larger with a trained network"),
     "check-data": (_add_check_data, _check_data, "check the data sets of an option file, list every problem"),
     "make-sample": (_add_make_sample, _make_sample, "make the sample data set from scikit-image's photographs"),
     "make-gts": (_add_make_gts, _make_gts, "make enhanced ground truths from a folder of pictures"),
