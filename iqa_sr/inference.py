@@ -42,8 +42,9 @@ def upscale(
     Neighbouring tiles share `overlap` pixels: of these, the outer quarters on both sides are dropped, and over the
     middle half one tile fades into the other. A network that looks no further than `overlap / 4` pixels around gives in
     tiles what it gives untiled, up to rounding. One that looks further (attention in shifted windows, many dense
-    blocks) differs a little along the seams, the less the larger the tiles and the overlap. Tiles begin at multiples of
-    `multiple_of`, so that windows lie in every tile as they lie in the whole picture.
+    blocks) differs a little along the seams, the less the larger the tiles and the overlap; one that averages over all
+    that it sees (RCAN's channel attention) differs everywhere. Tiles begin at multiples of `multiple_of`, so that
+    windows lie in every tile as they lie in the whole picture.
 
     Args:
         network: `(N, C, h, w)` to `(N, C, h * scale, w * scale)`, in evaluation mode, on any device; see
@@ -66,7 +67,7 @@ def upscale(
         `(N, C, h * scale, w * scale)` on the CPU; float32 is neither clamped nor rounded.
 
     Raises:
-        ValueError: If an argument is out of range, or the network makes another size.
+        ValueError: If an argument is out of range, or the network makes another size or values that are not finite.
         torch.OutOfMemoryError: If memory does not suffice for the smallest tile. Before that, tiles are halved.
     """
     if lq.ndim != 4 or lq.dtype != torch.float32 or not lq.numel():
@@ -124,9 +125,12 @@ def _first_tile(
         return whole
     if tile == "auto":
         return largest_tile(network, padded, scale, multiple, max(smallest, 2 * _up(overlap, multiple)))
-    if tile < max(1, 2 * overlap) or tile < smallest:
-        raise ValueError(f"tile: expected at least {max(2 * overlap, smallest)} px (overlap {overlap}), got {tile}")
-    return max(_down(tile, multiple), smallest)
+    needed = max(2 * _up(overlap, multiple), smallest)
+    if tile < needed:
+        raise ValueError(
+            f"tile: expected at least {needed} px (overlap {overlap}, multiples of {multiple}), got {tile}"
+        )
+    return _down(tile, multiple)
 
 
 def _padded(lq: Tensor, multiple: int, minimum: int) -> Tensor:
@@ -148,21 +152,21 @@ def _cuts(length: int, plan: _Plan) -> list[_Cut]:
     size = min(plan.tile, length)
     count = 1 if size == length else -(-(length - plan.overlap) // (size - plan.overlap))
     starts = [_down(number * (length - size) // max(1, count - 1), plan.multiple) for number in range(count)]
-    total = length * plan.scale
-    fades = [_fade(right * plan.scale, (left + size) * plan.scale, total) for left, right in pairwise(starts)]
-    steps = [torch.ones(total), *fades, torch.zeros(total)]
+    shared = [(right, left + size) for left, right in pairwise(starts)]
     cuts = []
-    for start, (before, after) in zip(starts, pairwise(steps), strict=True):
-        inside = slice(start * plan.scale, (start + size) * plan.scale)
-        cuts.append(_Cut(start, start + size, (before - after)[inside]))
+    for number, start in enumerate(starts):
+        positions = (torch.arange(start * plan.scale, (start + size) * plan.scale) + 0.5) / plan.scale
+        share = _fade(positions, *shared[number - 1]) if number else torch.ones(len(positions))
+        if number < len(shared):
+            share = share - _fade(positions, *shared[number])
+        cuts.append(_Cut(start, start + size, share))
     return cuts
 
 
-def _fade(start: int, stop: int, length: int) -> Tensor:
-    """0 before, 1 behind, and a ramp over the middle half of what two tiles share."""
+def _fade(positions: Tensor, start: int, stop: int) -> Tensor:
+    """0 before and 1 behind what two tiles share, and a ramp over the middle half of it."""
     shared = stop - start
-    positions = torch.arange(length) + 0.5 - start - shared / 4
-    return (positions / max(shared / 2, 1e-6)).clamp(0, 1)
+    return ((positions - start - shared / 4) / max(shared / 2, 1e-6)).clamp(0, 1)
 
 
 def _assembled(
@@ -214,6 +218,8 @@ def _network_output(network: nn.Module, lq: Tensor, plan: _Plan) -> Tensor:
         if plan.half and not result.isfinite().all():
             logger.warning("Half precision does not suffice for a tile: computed in full precision.")
             result = network(lq)
+        if not result.isfinite().all():
+            raise ValueError("the network gives values that are not finite; was it saved by a run that diverged?")
     expected = (*lq.shape[:2], lq.shape[2] * plan.scale, lq.shape[3] * plan.scale)
     if result.shape != expected:
         raise ValueError(f"the network makes {tuple(result.shape)} of {tuple(lq.shape)}, expected {expected}")

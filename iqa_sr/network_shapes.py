@@ -1,6 +1,6 @@
 """The options of a super-resolution network, read off the names and shapes of its weights.
 
-A checkpoint of BasicSR holds weights alone. Of SwinIR, RRDBNet, MSRResNet, EDSR and SRVGGNetCompact these tell
+A checkpoint of BasicSR holds weights alone. Of SwinIR, RRDBNet, MSRResNet, EDSR, RCAN and SRVGGNetCompact these tell
 everything that `network_g` says, but for a few numbers that leave no trace in them; such numbers are named.
 """
 
@@ -145,11 +145,23 @@ def _msrresnet(shapes: Shapes) -> NetworkReading:
     return NetworkReading(_residual(shapes, "MSRResNet", factor))
 
 
+_DIV2K = {"img_range": 255.0, "rgb_mean": [0.4488, 0.4371, 0.4040]}
+
+
 def _edsr(shapes: Shapes) -> NetworkReading:
     section = _residual(shapes, "EDSR", _upsample_factor(shapes))
     # The large network of the paper has 256 features, and its residuals are scaled down.
-    section |= {"res_scale": 0.1 if section["num_feat"] >= 256 else 1, "img_range": 255.0}
-    return NetworkReading(section, ("res_scale", "img_range"))
+    section["res_scale"] = 0.1 if section["num_feat"] >= 256 else 1
+    return NetworkReading(section | _DIV2K, ("res_scale", *_DIV2K))
+
+
+def _rcan(shapes: Shapes) -> NetworkReading:
+    section = _residual(shapes, "RCAN", _upsample_factor(shapes))
+    section["num_group"] = section["num_block"]
+    section["num_block"] = len(_numbers(shapes, r"body\.0\.residual_group\.(\d+)\."))
+    squeezed, features = shapes["body.0.residual_group.0.rcab.3.attention.1.weight"][:2]
+    section |= {"squeeze_factor": features // squeezed, "res_scale": 1}
+    return NetworkReading(section | _DIV2K, ("res_scale", *_DIV2K))
 
 
 def _compact(shapes: Shapes) -> NetworkReading:
@@ -172,6 +184,7 @@ _FAMILIES: dict[str, tuple[tuple[str, ...], Callable[[Shapes], NetworkReading]]]
     "RRDBNet": ((r"body\.0\.rdb1\.conv1\.weight", r"conv_up2\.weight"), _rrdbnet),
     "MSRResNet": ((r"body\.0\.conv1\.weight", r"upconv1\.weight"), _msrresnet),
     "EDSR": ((r"body\.0\.conv1\.weight", r"conv_after_body\.weight", r"upsample\.0\.weight"), _edsr),
+    "RCAN": ((r"body\.0\.residual_group\.0\.rcab\.0\.weight", r"conv_after_body\.weight"), _rcan),
     "SRVGGNetCompact": ((r"body\.0\.weight", r"body\.1\.weight", r"body\.2\.weight"), _compact),
 }
 

@@ -21,6 +21,7 @@ from tests.fixture_data import training_options, write_options
 SWINIR = training_options()["network_g"]
 ODD_SWINIR = {**SWINIR, "img_range": 255.0}
 RRDB = {"type": "RRDBNet", "num_in_ch": 3, "num_out_ch": 3, "scale": 2, "num_feat": 4, "num_block": 1}
+RESIDUAL = {"num_in_ch": 3, "num_out_ch": 3, "num_feat": 4}
 
 
 def swinir(**changes):
@@ -37,10 +38,8 @@ SECTIONS = [
     {**RRDB, "scale": 4, "num_grow_ch": 3, "num_block": 3},
     {**RRDB, "scale": 1},
     *({"type": "MSRResNet", "num_feat": 4, "num_block": 2, "upscale": factor} for factor in (2, 3, 4)),
-    *(
-        {"type": "EDSR", "num_in_ch": 3, "num_out_ch": 3, "num_feat": 4, "num_block": 2, "upscale": factor}
-        for factor in (2, 3, 4)
-    ),
+    *({**RESIDUAL, "type": "EDSR", "num_block": 2, "upscale": factor} for factor in (2, 3, 4)),
+    {**RESIDUAL, "type": "RCAN", "num_group": 2, "num_block": 3, "squeeze_factor": 2, "upscale": 2},
     {"type": "SRVGGNetCompact", "num_feat": 4, "num_conv": 3, "upscale": 3},
 ]
 
@@ -100,7 +99,11 @@ def test_what_no_weight_tells_is_said(tmp_path):
     save(tmp_path / "net.pth", SWINIR)
     assert load_network(tmp_path / "net.pth").assumed == ("img_range 1.0",)
     save(tmp_path / "net.pth", SECTIONS[-2])
-    assert load_network(tmp_path / "net.pth").assumed == ("res_scale 1", "img_range 255.0")
+    assert load_network(tmp_path / "net.pth").assumed == (
+        "res_scale 1",
+        "img_range 255.0",
+        "rgb_mean [0.4488, 0.4371, 0.404]",
+    )
     save(tmp_path / "net.pth", RRDB)
     assert load_network(tmp_path / "net.pth").assumed == ()
 

@@ -157,7 +157,8 @@ def test_neither_the_picture_nor_the_network_is_changed():
 @pytest.mark.parametrize(
     ("arguments", "text"),
     [
-        ({"tile": 20}, r"tile: expected at least 64 px \(overlap 32\), got 20"),
+        ({"tile": 20}, r"tile: expected at least 64 px \(overlap 32, multiples of 1\), got 20"),
+        ({"tile": 95, "multiple_of": 24}, r"tile: expected at least 96 px \(overlap 32, multiples of 24\), got 95"),
         ({"tile": 64, "minimum": 80}, r"tile: expected at least 80 px"),
         ({"overlap": -1}, "overlap: expected at least 0 pixels, got -1"),
         ({"scale": 3}, r"the network makes \(1, 3, 32, 32\) of \(1, 3, 16, 16\), expected \(1, 3, 48, 48\)"),

@@ -265,7 +265,19 @@ def test_what_was_assumed_is_said(here, capsys):
     section = {"type": "EDSR", "num_in_ch": 3, "num_out_ch": 3, "num_feat": 4, "num_block": 1, "upscale": 2}
     torch.save(build_network(section).state_dict(), "net.pth")
     assert main([*COMMAND, "in"]) == 0
-    assert "assumed: res_scale 1, img_range 255.0; if it was trained otherwise" in capsys.readouterr().out
+    assert (
+        "assumed: res_scale 1, img_range 255.0, rgb_mean [0.4488, 0.4371, 0.404]; if it was trained"
+        in capsys.readouterr().out
+    )
+
+
+def test_a_network_that_gives_no_numbers_fails_on_every_picture(here, network, capsys):
+    state = {name: value * float("nan") for name, value in network.state_dict().items()}
+    torch.save({"params": state}, "net.pth")
+    assert main([*COMMAND, "in"]) == 1
+    shown = capsys.readouterr().err
+    assert shown.count("the network gives values that are not finite; was it saved by a run that diverged?") == 3
+    assert not Path("upscaled").exists()
 
 
 # --- What is refused --------------------------------------------------------------------------------------------------
