@@ -93,6 +93,10 @@ def load_network(
         ValueError: If it is not known which network it is (the text lists what was looked at), it takes other than RGB
             pictures, a file is damaged, or an adapter has another base.
     """
+    if Path(path).is_dir():
+        raise ValueError(f"{path} is a folder; expected a checkpoint, as .../models/net_g_latest.pth")
+    if adapters and param_key is not None:
+        raise ValueError(f"param_key: adapters know the weights that they were trained on; got {param_key!r} as well")
     accommodate()
     given = None if options is None else network_section(options)
     key = None
@@ -128,7 +132,8 @@ def _search(path: Path, state: Mapping[str, Tensor]) -> _Found:
 
 def _from_folder(path: Path, state: Mapping[str, Tensor], looked: list[str]) -> _Found | None:
     """By an option file beside the checkpoint, or in the experiment whose `models` it lies in."""
-    folders = [path.parent, path.parent.parent] if path.resolve().parent.name == "models" else [path.parent]
+    parent = path.parent if path.parent.name else path.absolute().parent
+    folders = [parent, parent.parent] if parent.name == "models" else [path.parent]
     fitting, problems = [], []
     for file in [file for folder in folders for file in sorted(folder.glob("*.yml"))]:
         try:

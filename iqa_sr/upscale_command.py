@@ -116,7 +116,7 @@ def _upscale_all(jobs: Sequence[UpscaleJob], loaded: LoadedNetwork, manner: _Man
     """Upscale and write every picture; why it failed, for each that did."""
     failed = {}
     # tqdm's None: a bar on a terminal only
-    for job in tqdm(jobs, unit="picture", disable=None if len(jobs) > 1 else True):
+    for job in tqdm(jobs, desc="upscale", unit="picture", disable=None if len(jobs) > 1 else True):
         try:
             result = _upscaled(job, loaded, manner)
         except (ValueError, OSError) as error:

@@ -117,13 +117,15 @@ def test_every_known_network_is_tried():
 # --- Options ----------------------------------------------------------------------------------------------------------
 
 
-def test_the_experiment_of_a_checkpoint_tells_what_shapes_do_not(tmp_path):
+def test_the_experiment_of_a_checkpoint_tells_what_shapes_do_not(tmp_path, monkeypatch):
     file = tmp_path / "experiments" / "one" / "models" / "net_g_5.pth"
     network = save(file, ODD_SWINIR)
     write_options(file.parent.parent / "one.yml", training_options(network_g=ODD_SWINIR))
     loaded = load_network(file)
     assert loaded.source.endswith("one.yml") and loaded.section["img_range"] == 255.0 and loaded.assumed == ()
     assert same(loaded, network)
+    monkeypatch.chdir(file.parent)
+    assert load_network(file.name).section["img_range"] == 255.0
 
 
 def test_an_option_file_beside_it_that_does_not_fit_is_passed_over(tmp_path):
@@ -276,6 +278,8 @@ def test_a_network_that_takes_no_rgb(tmp_path):
 def test_files_that_are_no_checkpoints(tmp_path):
     with pytest.raises(FileNotFoundError, match=r"net\.pth does not exist"):
         load_network(tmp_path / "net.pth")
+    with pytest.raises(ValueError, match="is a folder; expected a checkpoint, as"):
+        load_network(tmp_path)
     save(tmp_path / "net.pth", SWINIR)
     content = (tmp_path / "net.pth").read_bytes()
     (tmp_path / "half.pth").write_bytes(content[: len(content) // 2])
@@ -330,3 +334,7 @@ def test_adapters_that_do_not_fit_are_refused(tmp_path):
         load_network(tmp_path / "other.pth", adapters=[tmp_path / "sharp"])
     with pytest.raises(ValueError, match=r"--strength: expected 0 to 1\.5, got 2"):
         load_network(tmp_path / "base.pth", adapters=[tmp_path / "sharp"], strengths=[2])
+    with pytest.raises(
+        ValueError, match="param_key: adapters know the weights that they were trained on; got 'params'"
+    ):
+        load_network(tmp_path / "base.pth", adapters=[tmp_path / "sharp"], param_key="params")
