@@ -65,7 +65,7 @@ def run_upscale(chosen: argparse.Namespace) -> int:
             chosen.checkpoint,
             options=chosen.opt,
             adapters=chosen.adapter,
-            strengths=_strengths(chosen.strength, chosen.adapter),
+            strengths=chosen.strength,
             param_key=chosen.param_key,
             device=device,
         )
@@ -101,12 +101,6 @@ def _tile(text: str, overlap: int) -> Tile:
             f"--tile: expected auto, none or at least {smallest} px (twice --overlap {overlap}), got {text}"
         )
     return int(text)
-
-
-def _strengths(strengths: Sequence[float], adapters: Sequence[str]) -> Sequence[float]:
-    if strengths and not adapters:
-        raise ValueError(f"--strength: expected with --adapter DIR, got {strengths[0]:g} alone")
-    return strengths
 
 
 # --- Pictures ---------------------------------------------------------------------------------------------------------
