@@ -53,6 +53,11 @@ class LoadedNetwork:
     source: str
     assumed: tuple[str, ...] = ()
 
+    @property
+    def sizes(self) -> dict[str, int]:
+        """What `iqa_sr.inference.upscale` has to know: `upscale(loaded.network, lq, **loaded.sizes)`."""
+        return {"scale": self.scale, "multiple_of": self.multiple_of, "minimum": self.minimum}
+
 
 @dataclass(frozen=True)
 class _Found:

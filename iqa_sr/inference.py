@@ -47,8 +47,8 @@ def upscale(
     windows lie in every tile as they lie in the whole picture.
 
     Args:
-        network: `(N, C, h, w)` to `(N, C, h * scale, w * scale)`, in evaluation mode, on any device; see
-            `iqa_sr.checkpoint.load_network`.
+        network: `(N, C, h, w)` to `(N, C, h * scale, w * scale)`, in evaluation mode, on any device. Of what
+            `iqa_sr.checkpoint.load_network` gives: `upscale(loaded.network, lq, **loaded.sizes)`.
         lq: `(N, C, h, w)`, float32, normally RGB in [0, 1], any size from 1x1. Pictures that the network cannot take
             as they are get a mirrored margin to the right and at the bottom, which is cut off again.
         scale: The network's factor.

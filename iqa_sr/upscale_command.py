@@ -133,28 +133,25 @@ def _upscaled(job: UpscaleJob, loaded: LoadedNetwork, manner: _Manner) -> np.nda
             raise ValueError(f"{job.source}: has transparent pixels, which {suffix} files cannot hold: --format png")
         alpha = None
     deep = manner.depth == "16" or (manner.depth == "auto" and picture.dtype == np.uint16 and suffix in _DEEP)
-    size = {"multiple_of": loaded.multiple_of, "minimum": loaded.minimum}
-    result = _enlarged(loaded.network, picture, loaded.scale, deep, manner, **size)
+    result = _enlarged(loaded.network, picture, deep, manner, **loaded.sizes)
     if alpha is None:
         return result
     # Bicubic: a mask has no texture that a network could restore, and hard edges on which it would.
-    mask = _enlarged(BicubicUpscaler(loaded.scale), alpha, loaded.scale, deep, _Manner(512, 8, False, manner.depth))
+    bicubic = BicubicUpscaler(loaded.scale)
+    mask = _enlarged(bicubic, alpha, deep, _Manner(512, 8, False, manner.depth), scale=loaded.scale)
     return np.concatenate([result, mask], axis=2)
 
 
-def _enlarged(
-    network: nn.Module, picture: np.ndarray, scale: int, deep: bool, manner: _Manner, **size: int
-) -> np.ndarray:
+def _enlarged(network: nn.Module, picture: np.ndarray, deep: bool, manner: _Manner, **sizes: int) -> np.ndarray:
     levels = upscale(
         network,
         to_tensor(picture)[None],
-        scale=scale,
         tile=manner.tile,
         overlap=manner.overlap,
         half=manner.half,
         dtype=torch.uint16 if deep else torch.uint8,
         progress=True,
-        **size,
+        **sizes,
     )
     return to_array(levels[0])
 

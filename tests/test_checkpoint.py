@@ -11,6 +11,7 @@ from torch import nn
 from iqa_sr.adapter_files import BaseNetwork, save_adapter
 from iqa_sr.basicsr_api import accommodate, build_network
 from iqa_sr.checkpoint import load_network
+from iqa_sr.inference import upscale
 from iqa_sr.lora import LoRAOptions, inject
 from iqa_sr.merge_command import merge
 from iqa_sr.network_building import network_section
@@ -93,6 +94,7 @@ def test_sizes_that_a_network_takes(tmp_path):
         save(tmp_path / "net.pth", section)
         loaded = load_network(tmp_path / "net.pth")
         assert (loaded.multiple_of, loaded.minimum) == (multiple, multiple)
+        assert upscale(loaded.network, lq(7), **loaded.sizes).shape[-1] == 7 * loaded.scale
 
 
 def test_what_no_weight_tells_is_said(tmp_path):
