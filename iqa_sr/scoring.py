@@ -182,7 +182,6 @@ def _score_missing(
     """Score what is not in the table yet."""
     find_all(dict.fromkeys(file for name in metrics for file in metric_info(name).weights))
     facts = [MetricFacts(name, metric_info(name).higher_is_better, metric_spec(name)) for name in metrics]
-    networks = {name: shared_metric(name, device) for name in metrics}
     table = ScoreTable(facts) if output is None else ScoreTable.open(shard_path(output, shard), facts)
     merged = ScoreTable.read(output) if output is not None and shard[1] > 1 and Path(output).exists() else ScoreTable()
     result = ScoringResult(table=table)
@@ -193,6 +192,8 @@ def _score_missing(
         missing[key] = tuple(name for name, row in rows.items() if row not in merged and row not in table)
         result.kept += len(names) - len(missing[key])
     missing = {key: names for key, names in missing.items() if names}
+    wanted = {name for names in missing.values() for name in names}
+    networks = {name: shared_metric(name, device) for name in metrics if name in wanted}
     reader = PictureBatches(PictureStore(root), result.problems, references.store, references.keys)
     # tqdm's None: a bar on a terminal only
     with reader, tqdm(total=len(missing), unit="picture", disable=None if progress else True) as bar:

@@ -13,6 +13,7 @@ RANKS = [
         "__init__",
         "archs",
         "command_errors",
+        "content_bootstrap",
         "correlation",
         "cpu_threads",
         "image_io",
@@ -26,6 +27,9 @@ RANKS = [
         "weight_files",
     ],
     [
+        "agree_arguments",
+        "agreement",
+        "opinion_agreement",
         "resize",
         "jpeg",
         "degradation_kernels",
@@ -74,7 +78,17 @@ RANKS = [
         "dry_run",
         "verify_resume",
     ],
-    ["data_command", "merge_command", "score_command", "weights_command", "train_command", "cli"],
+    ["agree_scores", "agree_measures"],
+    [
+        "agree_command",
+        "agree_report",
+        "data_command",
+        "merge_command",
+        "score_command",
+        "weights_command",
+        "train_command",
+        "cli",
+    ],
 ]
 
 

@@ -13,6 +13,8 @@ __all__ = ["ALL", "Labelled", "LabelledPair", "RatedPicture", "joined_contents",
 
 ALL = "All"
 """The group of all pairs."""
+_ORDER = ("PSY", "PNY", "PYY", "SNY", "NYY", "ref<test", "ref>test", "Reg", "Gen")
+"""In which order the published groups are shown; others come before them, all pairs come last."""
 
 
 class LabelledPair(NamedTuple):
@@ -75,9 +77,10 @@ class Labelled:
 
     @property
     def groups(self) -> dict[str, int]:
-        """Number of pairs of each group, in the order of their first pairs, the group of all last."""
+        """Number of pairs of each group, in the order in which they are shown."""
         counts = Counter(group for pair in self.pairs for group in pair.groups)
-        return {name: counts[name] for name in sorted(counts, key=lambda name: name == ALL)}
+        places = {name: place for place, name in enumerate((*_ORDER, ALL), start=1)}
+        return {name: counts[name] for name in sorted(counts, key=lambda name: places.get(name, 0))}
 
 
 def preferred_of(share: float) -> float:
