@@ -106,6 +106,8 @@ def _group(
 
 def _complements(pairs: list[LabelledPair], qualities: Qualities, ties: Ties, resamples: int) -> tuple[Complement, ...]:
     own = _Pairs(pairs, ties)
+    if not own.pairs:
+        return ()
     right = {judge: right_pairs(*own.qualities(of_judge), own.preferred) for judge, of_judge in qualities.items()}
     return tuple(complements(right, own.contents, resamples))
 
