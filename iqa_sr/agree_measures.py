@@ -1,6 +1,6 @@
 """Judges measured against people: every number of a data set, from labels and qualities that are there."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,6 +14,8 @@ __all__ = ["Agreement", "Group", "measure"]
 
 Qualities = Mapping[str, Mapping[str, float]]
 """By judge, of each picture; larger is better."""
+Step = Callable[[], object]
+"""Called after each number."""
 
 
 @dataclass(frozen=True)
@@ -65,9 +67,9 @@ def measure(labelled: Labelled, qualities: Qualities, ties: Ties = "leave-out", 
             by_group[name].append(pair)
     steps = len(qualities) * (len(by_group) + bool(labelled.rated))
     with tqdm(total=steps, desc="intervals", unit="number", disable=None) as bar:
-        groups = tuple(_group(name, pairs, qualities, ties, resamples, bar) for name, pairs in by_group.items())
+        groups = tuple(_group(name, pairs, qualities, ties, resamples, bar.update) for name, pairs in by_group.items())
         found = _complements(by_group.get(ALL, []), qualities, ties, resamples)
-        return Agreement(groups, found, _correlations(labelled, qualities, resamples, bar))
+        return Agreement(groups, found, _correlations(labelled, qualities, resamples, bar.update))
 
 
 class _Pairs:
@@ -93,13 +95,11 @@ def _numbered(contents: list[str]) -> np.ndarray:
     return np.array([numbers.setdefault(content, len(numbers)) for content in contents], int)
 
 
-def _group(
-    name: str, pairs: list[LabelledPair], qualities: Qualities, ties: Ties, resamples: int, bar: "tqdm[None]"
-) -> Group:
+def _group(name: str, pairs: list[LabelledPair], qualities: Qualities, ties: Ties, resamples: int, step: Step) -> Group:
     own, judges = _Pairs(pairs, ties), {}
     for judge, of_judge in qualities.items():
         judges[judge] = accuracy(*own.qualities(of_judge), own.preferred, own.contents, resamples)
-        bar.update()
+        step()
     people = one_vote([pair.share for pair in own.pairs], own.preferred)
     return Group(name, len(own.pairs), own.ties, judges, people)
 
@@ -113,7 +113,7 @@ def _complements(pairs: list[LabelledPair], qualities: Qualities, ties: Ties, re
 
 
 def _correlations(
-    labelled: Labelled, qualities: Qualities, resamples: int, bar: "tqdm[None]"
+    labelled: Labelled, qualities: Qualities, resamples: int, step: Step
 ) -> dict[str, Correlations | str]:
     found: dict[str, Correlations | str] = {}
     scores = np.array([one.quality for one in labelled.rated], float)
@@ -124,5 +124,5 @@ def _correlations(
             found[judge] = correlations(quality, scores, contents, resamples)
         except ValueError as error:
             found[judge] = str(error)
-        bar.update()
+        step()
     return found

@@ -112,7 +112,7 @@ def _percent(value: float, interval: Interval | None = None) -> str:
 def _number(value: float | None, interval: Interval | None) -> str:
     if value is None:
         return "-"
-    return f"{value:.4f}" + (_bracket([f"{end:.3f}" for end in interval]) if interval else "")
+    return f"{value:.3f}" + (_bracket([f"{end:.3f}" for end in interval]) if interval else "")
 
 
 def _bracket(ends: Sequence[str]) -> str:
@@ -125,15 +125,14 @@ def _bracket(ends: Sequence[str]) -> str:
 
 def write_agreement(found: Agreement, folder: Path, ties: Ties) -> None:
     """Write the numbers, each file whole or not at all; those of an earlier call are replaced."""
-    head = ("metric", "group", "measure", "value", "low", "high", "count", "undecided", "ties", "note")
-    _write(folder / AGREEMENT, [head, *_accuracy_rows(found, ties), *_correlation_rows(found)])
+    columns = ("metric", "group", "measure", "value", "low", "high", "count", "undecided", "ties", "note")
+    _write(folder / AGREEMENT, columns, [*_accuracy_rows(found, ties), *_correlation_rows(found)])
     if found.complements:
-        head = ("metric", "other", "wrong", "other_right", "share", "low", "high")
         rows = [
             (one.judge, one.other or "any other", one.wrong, one.right, _plain(one.share), *map(_plain, one.interval))
             for one in found.complements
         ]
-        _write(folder / COMPLEMENTARITY, [head, *rows])
+        _write(folder / COMPLEMENTARITY, ("metric", "other", "wrong", "other_right", "share", "low", "high"), rows)
 
 
 def _accuracy_rows(found: Agreement, ties: Ties) -> Iterator[tuple[object, ...]]:
@@ -161,9 +160,9 @@ def _plain(value: float) -> str:
     return "" if math.isnan(value) else f"{value:.6f}"
 
 
-def _write(path: Path, rows: Sequence[Sequence[object]]) -> None:
+def _write(path: Path, columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
     text = io.StringIO()
-    csv.writer(text, lineterminator="\n").writerows(rows)
+    csv.writer(text, lineterminator="\n").writerows([columns, *rows])
 
     def write(temporary: Path) -> None:
         temporary.write_text(text.getvalue(), encoding="utf-8")

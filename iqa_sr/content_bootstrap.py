@@ -43,7 +43,11 @@ def mean_interval(values: np.ndarray, contents: np.ndarray, resamples: int) -> I
 def statistic_interval(
     statistic: Callable[[np.ndarray], Sequence[float]], contents: np.ndarray, resamples: int
 ) -> list[Interval]:
-    """Of several numbers that are computed together.
+    """Of several numbers that are computed together and are no means, such as correlations.
+
+    What is drawn holds some contents more than once, and pictures compared with copies of themselves move a rank
+    correlation, much so with few contents. The percentiles are therefore moved by what the median of the draws is away
+    from the number itself.
 
     Args:
         statistic: From places of items, `(M,)` whole numbers with repetitions, to the numbers.
@@ -52,14 +56,17 @@ def statistic_interval(
     """
     names, place = np.unique(contents, return_inverse=True)
     everything = np.arange(len(place))
+    numbers, found = statistic(everything), []
     if len(names) < 2:
-        return [UNKNOWN for _ in statistic(everything)]
-    found = []
+        return [UNKNOWN for _ in numbers]
     for block in _draws(len(names), resamples):
         for drawn in block:
             times = np.bincount(drawn, minlength=len(names))
             found.append(statistic(np.repeat(everything, times[place])))
-    return [_percentiles(np.asarray(column)) for column in zip(*found, strict=True)]
+    return [
+        _percentiles(np.asarray(column) - np.median(column) + number)
+        for number, column in zip(numbers, zip(*found, strict=True), strict=True)
+    ]
 
 
 def _draws(count: int, resamples: int) -> Iterator[np.ndarray]:

@@ -103,7 +103,7 @@ def correlations(quality: np.ndarray, score: np.ndarray, contents: np.ndarray, r
     names = ("srcc", "krcc", "plcc", "plcc_linear")
     values = dict(zip(names, numbers(np.arange(len(quality))), strict=True))
     drawn = statistic_interval(numbers, contents[usable], resamples)
-    intervals = dict(zip(names, drawn, strict=True))
+    intervals = {name: _within(ends) for name, ends in zip(names, drawn, strict=True)}
     problem = fitted if isinstance(fitted, str) else ""
     if not problem and abs(values["plcc"]) < abs(values["plcc_linear"]) - _WORSE:
         problem = "the fit of the logistic function stopped where it follows the scores less than a straight line"
@@ -150,6 +150,12 @@ def _logistic(quality: np.ndarray, high: float, low: float, place: float, width:
     width = max(abs(width), math.ulp(1.0))
     values: np.ndarray = (high - low) * expit((quality - place) / width) + low
     return values
+
+
+def _within(interval: Interval) -> Interval:
+    """A correlation's interval ends at -1 and 1."""
+    low, high = (float(np.clip(end, -1, 1)) for end in interval)
+    return low, high
 
 
 def _or_zero(value: float) -> float:

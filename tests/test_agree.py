@@ -239,6 +239,23 @@ def test_sets_with_scores_have_correlations_and_triplets(layout):
     assert len(part.rated) == per_reference and {pair.content for pair in part.pairs} < references
 
 
+def test_csiq_whose_scores_are_lower_for_better_pictures():
+    for name in ("dst_imgs/awgn/1600.AWGN.1.png", "dst_imgs/awgn/1600.AWGN.5.png", "src_imgs/1600.png"):
+        save(f"data/{name}", picture(1, 16))
+    Path("data/csiq_label.txt").write_text("1600.AWGN.1.png 0.061\n1600.AWGN.5.png 0.8\n")
+    labelled = read_labelled("csiq", Path("data"))
+    good, bad = labelled.rated
+    assert (good.picture, good.content) == ("dst_imgs/awgn/1600.AWGN.1.png", "1600") and good.quality > bad.quality
+    assert set(labelled.references.values()) == {"src_imgs/1600.png"}
+    names = "1600.png", "1600.AWGN.1.png", "1600.AWGN.5.png"  # best first; with three pictures all are partners
+    assert pairs_of(labelled) == {
+        (names[one], names[other]): float(one < other) for one in range(3) for other in range(3) if one != other
+    }
+    Path("data/src_imgs/1600.png").unlink()
+    with pytest.raises(DataError, match="1 missing reference\n.*there is no picture 1600 in"):
+        read_labelled("csiq", Path("data"))
+
+
 def test_kadid_scored_against_its_references(capsys):
     """The fixture's contrast and noise fall with the level: PSNR follows the scores within a reference."""
     write_kadid("data", references=3, levels=3, size=(32, 32))

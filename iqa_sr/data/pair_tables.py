@@ -78,7 +78,7 @@ def read_pair_table(root: Path, file: Path, part: str) -> Labelled:
     return Labelled(root, pairs, references=references)
 
 
-def _rows(file: Path) -> list[Row]:
+def _rows(file: Path) -> Sequence[Row]:
     """The lines by the columns' own names, paths with forward slashes."""
     if not file.is_file():
         raise FileNotFoundError(f"the table of pairs {file} does not exist; name it with --labels FILE")

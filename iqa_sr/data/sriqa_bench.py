@@ -6,7 +6,7 @@ Reference:
 """
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from itertools import combinations
 from pathlib import Path
@@ -54,30 +54,32 @@ def read_sriqa_scores(root: Path) -> Labelled:
         if not scores[group]:
             scores[group] = {content: _of_group(group, own) for content, own in scores[ALL].items()}
             notes.append(f"no {_FOLDERS[group]}: the pairs of {group} follow the scores in MOS")
-    pictures = _Pictures(root)
-    pairs = [pair for group, contents in scores.items() for pair in _score_pairs(group, contents, pictures)]
+    folders = _folders(root)
+    pairs = [pair for group, contents in scores.items() for pair in _score_pairs(group, contents, folders)]
     rated = [
-        RatedPicture(pictures.key(content, method), content, score)
+        RatedPicture(_key(folders, content, method), content, score)
         for content, own in scores[ALL].items()
         for method, score in own.items()
     ]
-    return Labelled(root, pairs, rated, pictures.references, tuple(notes))
+    return Labelled(root, pairs, rated, _references(pairs), tuple(notes))
 
 
-class _Pictures:
-    """Where the pictures are."""
+def _folders(root: Path) -> set[str]:
+    """The names of the folders of pictures, if they are there."""
+    images = root / "images"
+    return {path.name for path in images.iterdir()} if images.is_dir() else set()
 
-    def __init__(self, root: Path) -> None:
-        images = root / "images"
-        self._folders = {path.name for path in images.iterdir()} if images.is_dir() else set[str]()
-        self.references: dict[str, str] = {}
 
-    def key(self, content: str, method: str) -> str:
-        """Of a picture, whose reference is noted; `method` as its name has it, `SwinIRx4`."""
-        name = method if method in self._folders else _plain(method)
-        key = f"images/{name}/{content}_{method}.png"
-        self.references[key] = f"images/{ORIGINAL}/{content}_{ORIGINAL}.png"
-        return key
+def _key(folders: set[str], content: str, method: str) -> str:
+    """Of a picture; `method` as its name has it, `SwinIRx4`."""
+    return f"images/{method if method in folders else _plain(method)}/{content}_{method}.png"
+
+
+def _references(pairs: Iterable[LabelledPair]) -> dict[str, str]:
+    """The original of each picture."""
+    return {
+        key: f"images/{ORIGINAL}/{pair.content}_{ORIGINAL}.png" for pair in pairs for key in (pair.first, pair.second)
+    }
 
 
 def _plain(method: str) -> str:
@@ -121,11 +123,11 @@ def _read_score(line: str, where: str, content: str, scores: dict[str, float], p
         scores[method] = score
 
 
-def _score_pairs(group: str, contents: Scores, pictures: _Pictures) -> Iterator[LabelledPair]:
+def _score_pairs(group: str, contents: Scores, folders: set[str]) -> Iterator[LabelledPair]:
     for content, scores in contents.items():
         for (first, one), (second, other) in combinations(scores.items(), 2):
             preferred = 0.5 if one == other else float(one > other)
-            keys = pictures.key(content, first), pictures.key(content, second)
+            keys = _key(folders, content, first), _key(folders, content, second)
             yield LabelledPair(content, *keys, preferred, (group,))
 
 
@@ -162,17 +164,17 @@ def read_sriqa_votes(root: Path) -> Labelled:
             shares.setdefault((file.parent.name, first, second), []).append(share)
     if len(problems):
         raise DataError(problems.summary(str(root / "labels")))
-    pictures = _Pictures(root)
-    pairs = [_voted(*names, sum(own) / len(own), pictures) for names, own in shares.items()]
+    folders = _folders(root)
+    pairs = [_voted(*names, sum(own) / len(own), folders) for names, own in shares.items()]
     people = sorted({len(own) for own in shares.values()})
     notes = (f"{' or '.join(map(str, people))} votes on each pair",)
-    return Labelled(root, pairs, references=pictures.references, notes=notes)
+    return Labelled(root, pairs, references=_references(pairs), notes=notes)
 
 
-def _voted(content: str, first: str, second: str, share: float, pictures: _Pictures) -> LabelledPair:
+def _voted(content: str, first: str, second: str, share: float, folders: set[str]) -> LabelledPair:
     both = {first: 0.0, second: 0.0}
     groups = tuple(group for group in ("Reg", "Gen") if len(_of_group(group, both)) == 2)
-    keys = pictures.key(content, first), pictures.key(content, second)
+    keys = _key(folders, content, first), _key(folders, content, second)
     return LabelledPair(content, *keys, preferred_of(share), (*groups, ALL), share)
 
 
