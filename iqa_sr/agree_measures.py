@@ -6,7 +6,18 @@ from dataclasses import dataclass
 import numpy as np
 from tqdm import tqdm
 
-from iqa_sr.agreement import Accuracy, Complement, Ties, accuracy, complements, decided, one_vote, right_pairs
+from iqa_sr.agreement import (
+    Accuracy,
+    Complement,
+    Difference,
+    Ties,
+    accuracy,
+    behind_best,
+    complements,
+    decided,
+    one_vote,
+    right_pairs,
+)
 from iqa_sr.data.pairs import ALL, Labelled, LabelledPair
 from iqa_sr.opinion_agreement import Correlations, correlations
 
@@ -43,11 +54,13 @@ class Agreement:
 
     Attributes:
         groups: The group of all pairs last; empty where people compared no pairs.
+        behind: Of all pairs, how far each other judge is behind the best.
         complements: Of all pairs.
         correlations: By judge; a text says why there are none. Empty where there are no opinion scores.
     """
 
     groups: tuple[Group, ...]
+    behind: Mapping[str, Difference]
     complements: tuple[Complement, ...]
     correlations: Mapping[str, Correlations | str]
 
@@ -68,8 +81,16 @@ def measure(labelled: Labelled, qualities: Qualities, ties: Ties = "leave-out", 
     steps = len(qualities) * (len(by_group) + bool(labelled.rated))
     with tqdm(total=steps, desc="intervals", unit="number", disable=None) as bar:
         groups = tuple(_group(name, pairs, qualities, ties, resamples, bar.update) for name, pairs in by_group.items())
-        found = _complements(by_group.get(ALL, []), qualities, ties, resamples)
-        return Agreement(groups, found, _correlations(labelled, qualities, resamples, bar.update))
+        own = _Pairs(by_group.get(ALL, []), ties)
+        right = {
+            judge: right_pairs(*own.qualities(one), own.preferred) for judge, one in qualities.items() if own.pairs
+        }
+        return Agreement(
+            groups,
+            behind_best(right, own.contents, resamples),
+            tuple(complements(right, own.contents, resamples)),
+            _correlations(labelled, qualities, resamples, bar.update),
+        )
 
 
 class _Pairs:
@@ -102,14 +123,6 @@ def _group(name: str, pairs: list[LabelledPair], qualities: Qualities, ties: Tie
         step()
     people = one_vote([pair.share for pair in own.pairs], own.preferred)
     return Group(name, len(own.pairs), own.ties, judges, people)
-
-
-def _complements(pairs: list[LabelledPair], qualities: Qualities, ties: Ties, resamples: int) -> tuple[Complement, ...]:
-    own = _Pairs(pairs, ties)
-    if not own.pairs:
-        return ()
-    right = {judge: right_pairs(*own.qualities(of_judge), own.preferred) for judge, of_judge in qualities.items()}
-    return tuple(complements(right, own.contents, resamples))
 
 
 def _correlations(

@@ -29,7 +29,7 @@ def agreement_text(found: Agreement, ties: Ties) -> str:
     """The tables, the best judge first, with what has to be known to read them."""
     parts = []
     if found.groups:
-        parts += [_accuracy_text(found.groups), *_pair_notes(found.groups, ties)]
+        parts += [_accuracy_text(found), *_pair_notes(found.groups, ties)]
     if found.complements:
         parts += ["", _complement_text(found)]
     if found.correlations:
@@ -41,17 +41,23 @@ def _best_first(group: Group) -> list[str]:
     return sorted(group.judges, key=lambda name: -group.judges[name].value if group.pairs else 0)
 
 
-def _accuracy_text(groups: Sequence[Group]) -> str:
-    """Several tables below each other where there are many groups."""
-    tables = ["2AFC accuracy in %, in brackets 95 % intervals over contents"]
+def _accuracy_text(found: Agreement) -> str:
+    """Several tables below each other where there are many groups; the last has how far the others are behind."""
+    groups, tables = found.groups, ["2AFC accuracy in %, in brackets 95 % intervals over contents"]
     for start in range(0, len(groups), _COLUMNS):
         shown = groups[start : start + _COLUMNS]
-        rows = [("", *(f"{group.name} ({group.pairs})" for group in shown))]
+        rows = [["", *(f"{group.name} ({group.pairs})" for group in shown)]]
         for judge in _best_first(groups[-1]):
-            found = [group.judges[judge] for group in shown]
-            rows.append((judge, *(_percent(one.value, one.interval) for one in found)))
+            own = [group.judges[judge] for group in shown]
+            rows.append([judge, *(_percent(one.value, one.interval) for one in own)])
+        if found.behind and shown[-1] is groups[-1]:
+            rows[0].append("behind the best")
+            for row in rows[1:]:
+                behind = found.behind.get(row[0])
+                row.append(_percent(behind.value, behind.interval) if behind else "")
         if any(not math.isnan(group.one_vote) for group in shown):
-            rows.append((PEOPLE, *(_percent(group.one_vote) for group in shown)))
+            votes = [PEOPLE, *(_percent(group.one_vote) for group in shown)]
+            rows.append(votes + [""] * (len(rows[0]) - len(votes)))
         tables.append(aligned(rows, numbers=True))
     return "\n".join(tables)
 
@@ -126,7 +132,7 @@ def _bracket(ends: Sequence[str]) -> str:
 def write_agreement(found: Agreement, folder: Path, ties: Ties) -> None:
     """Write the numbers, each file whole or not at all; those of an earlier call are replaced."""
     columns = ("metric", "group", "measure", "value", "low", "high", "count", "undecided", "ties", "note")
-    _write(folder / AGREEMENT, columns, [*_accuracy_rows(found, ties), *_correlation_rows(found)])
+    _write(folder / AGREEMENT, columns, [*_accuracy_rows(found, ties), *_behind_rows(found), *_correlation_rows(found)])
     if found.complements:
         rows = [
             (one.judge, one.other or "any other", one.wrong, one.right, _plain(one.share), *map(_plain, one.interval))
@@ -142,6 +148,12 @@ def _accuracy_rows(found: Agreement, ties: Ties) -> Iterator[tuple[object, ...]]
             yield (judge, group.name, "2afc", *numbers, f"ties: {ties}" if group.ties else "")
         if not math.isnan(group.one_vote):
             yield (PEOPLE, group.name, "2afc", _plain(group.one_vote), "", "", group.pairs, "", group.ties, "")
+
+
+def _behind_rows(found: Agreement) -> Iterator[tuple[object, ...]]:
+    for judge, one in found.behind.items():
+        numbers = (_plain(one.value), *map(_plain, one.interval), found.groups[-1].pairs)
+        yield (judge, ALL, "2afc_behind_best", *numbers, "", "", f"best: {one.best}")
 
 
 def _correlation_rows(found: Agreement) -> Iterator[tuple[object, ...]]:

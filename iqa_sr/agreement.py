@@ -14,7 +14,18 @@ import numpy as np
 
 from iqa_sr.content_bootstrap import Interval, mean_interval
 
-__all__ = ["Accuracy", "Complement", "Ties", "accuracy", "complements", "decided", "one_vote", "right_pairs"]
+__all__ = [
+    "Accuracy",
+    "Complement",
+    "Difference",
+    "Ties",
+    "accuracy",
+    "behind_best",
+    "complements",
+    "decided",
+    "one_vote",
+    "right_pairs",
+]
 
 Ties = Literal["leave-out", "count"]
 """What becomes of pairs of which people prefer neither picture: left out, or right where a judge's qualities are the
@@ -104,7 +115,39 @@ def one_vote(shares: Sequence[float | None], preferred: np.ndarray) -> float:
     return float(np.mean([max(share, 1 - share) for share in own if share is not None]))
 
 
-# --- Complementarity --------------------------------------------------------------------------------------------------
+# --- Several judges ---------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Difference:
+    """How far a judge is behind the best one on the same pairs.
+
+    Attributes:
+        best: The judge with the highest accuracy, the first of several.
+        value: Its accuracy minus that of this judge.
+        interval: 95 % interval; where it holds 0, the two cannot be told apart.
+    """
+
+    best: str
+    value: float
+    interval: Interval
+
+
+def behind_best(right: Mapping[str, np.ndarray], contents: np.ndarray, resamples: int) -> dict[str, Difference]:
+    """Each judge but the best.
+
+    Args:
+        right: By judge, `(N,)` of bool as `right_pairs` gives it, on the same pairs.
+        contents: `(N,)`.
+        resamples: Of the bootstrap; both judges have the same draws.
+    """
+    best = max(right, key=lambda name: right[name].mean(), default="")
+    found = {}
+    for name, own in right.items():
+        if name != best:
+            lead = right[best].astype(float) - own
+            found[name] = Difference(best, float(lead.mean()), mean_interval(lead, contents, resamples))
+    return found
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from iqa_sr.agreement import accuracy, complements, decided, one_vote, right_pairs
+from iqa_sr.agreement import accuracy, behind_best, complements, decided, one_vote, right_pairs
 from iqa_sr.content_bootstrap import mean_interval, statistic_interval
 from iqa_sr.correlation import kendall, pearson, spearman
 from iqa_sr.opinion_agreement import Logistic, correlations, fit_logistic
@@ -65,6 +65,21 @@ def test_complements_by_hand():
     always = {"always": np.ones(2, bool), "never": np.zeros(2, bool)}
     found = {(one.judge, one.other): one.share for one in complements(always, np.arange(2), 100)}
     assert math.isnan(found["always", "never"]) and found["never", "always"] == 1
+
+
+def test_what_is_behind_the_best_is_told_apart_by_the_same_draws():
+    """Right on 60 of 100, and on 55 of these alone: the accuracies' intervals overlap, the difference is certain."""
+    right = {"less": np.arange(100) < 55, "best": np.arange(100) < 60, "other": np.arange(100) >= 41}
+    contents = np.arange(100)
+    found = behind_best(right, contents, 1000)
+    assert set(found) == {"less", "other"} and found["less"].best == "best"
+    assert (
+        found["less"].value == pytest.approx(0.05) and 0 < found["less"].interval[0] < found["less"].interval[1] < 0.11
+    )
+    assert found["other"].value == pytest.approx(0.01) and found["other"].interval[0] < -0.1
+    own = [mean_interval(right[name].astype(float), contents, 1000) for name in ("less", "best")]
+    assert own[0][1] > own[1][0] + 0.1
+    assert behind_best({}, contents, 10) == behind_best({"alone": right["less"]}, contents, 10) == {}
 
 
 # --- Intervals --------------------------------------------------------------------------------------------------------

@@ -51,12 +51,10 @@ class PairLayout:
 
     Attributes:
         read: From the folder and the options, the labels.
-        text: What is read, in a few words.
         options: Which of `LabelOptions` have a meaning.
     """
 
     read: Callable[[Path, LabelOptions], Labelled]
-    text: str
     options: tuple[str, ...] = ()
 
 
@@ -210,23 +208,20 @@ def _part(opinions: Sequence[Opinion], options: LabelOptions) -> list[Opinion]:
 
 def _layouts() -> dict[str, PairLayout]:
     pairs = {
-        "pairs-csv": PairLayout(_pair_table, f"{FILE}: pairs with votes or preferences (SBS180K)", ("file", "part")),
-        "triplets": PairLayout(_triplet_list, "a list of triplets, --labels FILE", ("file",)),
-        "hggt": PairLayout(_hggt, "HGGT's labels against the original"),
-        "diffiqa": PairLayout(_diffiqa, "DiffIQA's labels, by types of pairs", ("part", "seed")),
-        "sriqa-bench": PairLayout(partial(_sriqa, read_sriqa_scores), "SRIQA-Bench, Reg, Gen and All by its scores"),
-        "sriqa-bench-votes": PairLayout(partial(_sriqa, read_sriqa_votes), "the same by the majority of its votes"),
+        "pairs-csv": PairLayout(_pair_table, ("file", "part")),
+        "triplets": PairLayout(_triplet_list, ("file",)),
+        "hggt": PairLayout(_hggt),
+        "diffiqa": PairLayout(_diffiqa, ("part", "seed")),
+        "sriqa-bench": PairLayout(partial(_sriqa, read_sriqa_scores)),
+        "sriqa-bench-votes": PairLayout(partial(_sriqa, read_sriqa_votes)),
     }
-    scored = {
-        name: PairLayout(partial(_scored_set, name), f"{name}: scores, and pairs of partners", ("part", "seed"))
-        for name in ("pipal", *REFERENCE_FOLDERS)
-    }
+    scored = {name: PairLayout(partial(_scored_set, name), ("part", "seed")) for name in ("pipal", *REFERENCE_FOLDERS)}
     alone = {
-        name: PairLayout(partial(_opinions, name), f"{name}: scores", ("file", "part", "seed"))
+        name: PairLayout(partial(_opinions, name), ("file", "part", "seed"))
         for name in opinion_layouts.LAYOUTS
         if name not in scored and name != "csv"
     }
-    own = PairLayout(partial(_opinions, "csv"), "scores.csv: picture,score", LabelOptions._fields)
+    own = PairLayout(partial(_opinions, "csv"), LabelOptions._fields)
     return {**pairs, **dict(sorted({**scored, **alone}.items())), "mos-csv": own}
 
 

@@ -84,7 +84,7 @@ def _rows(file: Path) -> Sequence[Row]:
         raise FileNotFoundError(f"the table of pairs {file} does not exist; name it with --labels FILE")
     lines = read_lines(file)
     heading = [_own_name(name, file) for name in (lines[0] if lines else [])]
-    doubles = sorted({name for name in heading if heading.count(name) > 1})
+    doubles = sorted({name for name in heading if name and heading.count(name) > 1})
     if doubles:
         raise ValueError(f"{file}: more than one column says {', '.join(doubles)}: {', '.join(lines[0])}")
     if not {"first", "second"} <= set(heading) or not (
@@ -103,11 +103,14 @@ def _rows(file: Path) -> Sequence[Row]:
 
 
 def _own_name(name: str, file: Path) -> str:
+    """The column's name among the keys of `_SPELLINGS`; nothing for one without a name, of row numbers mostly."""
+    if not name:
+        return ""
     for own, others in _SPELLINGS.items():
         if name.lower() in (own, *others):
             return own
     known = [spelling for own, others in _SPELLINGS.items() for spelling in (own, *others)]
-    raise ValueError(f"{file}: unknown column {name!r}; {nearest(name, known)}")
+    raise ValueError(f"{file}: unknown column {name!r}; {nearest(name, known)}; rename or remove it")
 
 
 def _share(row: Row, where: str, problems: DataProblems) -> float | None:
