@@ -424,6 +424,16 @@ def test_tables_made_elsewhere_are_taken_over(capsys):
     assert "--scores: another.csv: two kinds of mine cannot be in one table" in capsys.readouterr().err
 
 
+def test_scores_against_another_reference_do_not_count(capsys):
+    write_pairs(PAIRS)
+    assert agree("pairs-csv", "--metric", "psnr") == 0
+    Path("data/pairs.csv").write_text(PAIRS.replace("e.png", "f.png"))
+    assert agree("pairs-csv") == 1
+    assert "no judge has scores of all 4 pictures" in capsys.readouterr().err
+    assert agree("pairs-csv", "--metric", "psnr") == 0
+    assert "4 new scores, 0 were there already" in capsys.readouterr().out
+
+
 def test_a_folder_belongs_to_one_data_set(capsys):
     write_pairs(PAIRS)
     assert agree("pairs-csv", "--metric", "psnr") == 0
