@@ -51,7 +51,8 @@ setup(
         "augmentiq": ["transformers"],
         "opinions": ["openpyxl", "scipy"],
         "spandrel": ["spandrel"],
-        "test": ["openpyxl", "pytest", "pytest-xdist", "scipy", "spandrel", "transformers"],
+        # From pytest 9.2 on, pytest-xdist 3.8 forgets in silence which tests belong together.
+        "test": ["openpyxl", "pytest<9.2", "pytest-xdist", "scipy", "spandrel", "transformers"],
         "dev": ["mypy", "ruff", "types-PyYAML", "types-tqdm"],
     },
     entry_points={"console_scripts": ["iqa-sr=iqa_sr.cli:main"]},
