@@ -204,9 +204,9 @@ class Validation:
         for pictures in tqdm(found, desc=title, total=total, leave=False, disable=None, unit="picture"):
             if with_baseline:
                 height, width = (side * self.opt["scale"] for side in pictures.lq.shape[-2:])
-                baseline = _to_8_bit(resize_bicubic(pictures.lq, height, width))
+                baseline = image_io.as_8_bit(resize_bicubic(pictures.lq, height, width))
                 self._keep(results, baseline, pictures, section["name"], BASELINE, save_img)
-            output = _to_8_bit(model.upscale(pictures.lq))
+            output = image_io.as_8_bit(model.upscale(pictures.lq))
             self._keep(results, output, pictures, section["name"], label, save_img)
         results.means = {name: _mean(results.rows, label, name) for name in self.metrics}
         return results
@@ -231,11 +231,6 @@ class Validation:
         if save_img:
             folder = Path(self.opt["path"]["visualization"]) / pictures.key
             image_io.write_image(folder / f"{pictures.key}_{label}.png", image_io.to_uint8(output[0].cpu()))
-
-
-def _to_8_bit(picture: Tensor) -> Tensor:
-    """What a saved file would hold."""
-    return picture.clamp(0, 1).mul(255).round().div(255)
 
 
 def _score(metric: CalculateIQAOptions, output: Tensor, pictures: ValidationPicture) -> float:
