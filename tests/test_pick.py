@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -95,6 +96,22 @@ def test_what_is_there_is_kept_unless_it_is_to_be_replaced(experiment, capsys):
     assert files("elsewhere") == {name: files(experiment)[name] for name in ("best.pth", "best.json")}
     assert files(experiment)["best.pth"] == before["models/net_g_1000.pth"]
     assert json.loads(files(experiment)["best.json"])["rule"] == "psnr"
+
+
+def test_a_reason_never_stands_beside_another_checkpoint(experiment, capsys, monkeypatch):
+    assert main(["pick", str(experiment)]) == 0
+    replace = os.replace
+
+    def full(source, target):
+        if Path(target).name == "best.json":
+            raise OSError(28, "No space left on device")
+        replace(source, target)
+
+    monkeypatch.setattr(os, "replace", full)
+    assert main(["pick", str(experiment), "--by", "psnr", "--overwrite"]) == 1
+    assert "No space left on device" in capsys.readouterr().err
+    left = {path.name for path in experiment.iterdir() if path.is_file()}
+    assert left == {"best.pth", "scores.csv"}
 
 
 def test_limits(experiment, capsys):
