@@ -15,6 +15,7 @@ RANKS = [
         "command_errors",
         "correlation",
         "cpu_threads",
+        "formula",
         "image_io",
         "options",
         "paired_test",
@@ -42,6 +43,7 @@ RANKS = [
         "weight_records",
         "weight_download",
         "distributed",
+        "pick_arguments",
         "train_arguments",
     ],
     ["metrics"],
@@ -59,6 +61,12 @@ RANKS = [
         "license_policy",
         "lora",
         "losses",
+        "paired_scores",
+        "choice_rules",
+        "checkpoint_choice",
+        "checkpoint_sources",
+        "choice_words",
+        "best_checkpoint",
     ],
     ["samplers", "picture_batches", "scoring", "degradation_options", "degradation"],
     ["data", "basicsr_api", "train_options"],
@@ -74,7 +82,7 @@ RANKS = [
         "dry_run",
         "verify_resume",
     ],
-    ["data_command", "merge_command", "score_command", "weights_command", "train_command", "cli"],
+    ["data_command", "merge_command", "pick_command", "score_command", "weights_command", "train_command", "cli"],
 ]
 
 

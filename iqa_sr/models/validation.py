@@ -18,7 +18,7 @@ from iqa_sr.degradation import resize_bicubic
 from iqa_sr.metrics import metric_info, metric_spec, shared_metric
 from iqa_sr.models.validation_pictures import ValidationPicture, validation_pictures
 from iqa_sr.options import OptionError, Section, nearest, read_section
-from iqa_sr.score_table import ScoreRow
+from iqa_sr.score_table import BASELINE, ScoreRow
 from iqa_sr.train_options import ValSection, check_arguments
 
 __all__ = [
@@ -31,7 +31,6 @@ __all__ = [
     "read_metric",
 ]
 
-BASELINE = "bicubic"
 Against = Literal["original", "nearest", "positives"]
 
 
