@@ -52,7 +52,8 @@ setup(
         "augmentiq": ["transformers"],
         "opinions": ["openpyxl"],
         "spandrel": ["spandrel"],
-        "test": ["openpyxl", "pytest", "pytest-xdist", "spandrel", "transformers"],
+        # From pytest 9.2 on, pytest-xdist 3.8 forgets in silence which tests belong together.
+        "test": ["openpyxl", "pytest<9.2", "pytest-xdist", "spandrel", "transformers"],
         "dev": ["mypy", "ruff", "types-PyYAML", "types-tqdm"],
     },
     entry_points={"console_scripts": ["iqa-sr=iqa_sr.cli:main"]},

@@ -222,6 +222,18 @@ def _metrics(chosen: argparse.Namespace) -> int:
     return 0
 
 
+def _add_pick(parser: argparse.ArgumentParser) -> None:
+    from iqa_sr.pick_arguments import add_pick_arguments
+
+    add_pick_arguments(parser)
+
+
+def _pick(chosen: argparse.Namespace) -> int:
+    from iqa_sr.pick_command import run_pick
+
+    return run_pick(chosen)
+
+
 # --- Weights ----------------------------------------------------------------------------------------------------------
 
 
@@ -271,6 +283,7 @@ COMMANDS: dict[str, tuple[Add, Callable[[argparse.Namespace], int], str]] = {
     "make-triplets": (_add_make_triplets, _make_triplets, "make lists of triplets for A-FINE's training"),
     "score": (_add_score, _score, "score pictures, alone or against references"),
     "agree": (_add_agree, _agree, "measure how well metrics agree with people"),
+    "pick": (_add_pick, _pick, "choose a checkpoint by several metrics, with limits, and say why"),
     "metrics": (_add_metrics, _metrics, "list the metrics"),
     "weights": (_add_weights, _weights, "list, download, check and import weight files"),
 }

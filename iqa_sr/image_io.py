@@ -18,6 +18,7 @@ from torch import Tensor
 
 __all__ = [
     "IMAGE_SUFFIXES",
+    "as_8_bit",
     "decode_image",
     "image_size",
     "inspect_image",
@@ -109,6 +110,11 @@ def to_tensor(picture: np.ndarray) -> Tensor:
         raise ValueError(f"expected (H, W, 3) uint8 or uint16, got {picture.shape} {picture.dtype}")
     planes = np.ascontiguousarray(picture.transpose(2, 0, 1)).astype(np.float32)
     return torch.from_numpy(planes).div_(255.0 if picture.dtype == np.uint8 else 65535.0)
+
+
+def as_8_bit(image: Tensor) -> Tensor:
+    """What a saved 8-bit file would hold: clamped to [0, 1] and rounded to 255ths, of the same shape and type."""
+    return image.clamp(0, 1).mul(255).round().div(255)
 
 
 def to_uint8(image: Tensor) -> np.ndarray:
