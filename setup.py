@@ -39,6 +39,7 @@ setup(
         "opencv-python",
         "Pillow",
         "scikit-image",
+        "scipy",
         "lmdb",
         "lpips",
         "peft",
@@ -49,9 +50,10 @@ setup(
     ],
     extras_require={
         "augmentiq": ["transformers"],
-        "opinions": ["openpyxl", "scipy"],
+        "opinions": ["openpyxl"],
         "spandrel": ["spandrel"],
-        "test": ["openpyxl", "pytest", "pytest-xdist", "scipy", "spandrel", "transformers"],
+        # From pytest 9.2 on, pytest-xdist 3.8 forgets in silence which tests belong together.
+        "test": ["openpyxl", "pytest<9.2", "pytest-xdist", "spandrel", "transformers"],
         "dev": ["mypy", "ruff", "types-PyYAML", "types-tqdm"],
     },
     entry_points={"console_scripts": ["iqa-sr=iqa_sr.cli:main"]},

@@ -16,7 +16,7 @@ from iqa_sr.basicsr_api import build_dataset, build_model
 from iqa_sr.data.leakage import check_together
 from iqa_sr.data_order import Place, build_train_loader, build_val_loader
 from iqa_sr.guard_measures import check_sizes, cut_windows, measure_windows
-from iqa_sr.image_io import read_image, to_tensor, to_uint8, write_image
+from iqa_sr.image_io import as_8_bit, read_image, to_tensor, to_uint8, write_image
 from iqa_sr.metrics import create_metric, metric_info, metric_names, shared_metric
 from iqa_sr.models.ground_truth_feed import GroundTruthFeed
 from iqa_sr.models.validation_pictures import validation_pictures
@@ -227,7 +227,7 @@ class Bench:
         scores = dict(measures.scores)
         if self.second is not None:  # the machine's own rankiqa-own may be another one: not through its name
             with torch.no_grad():
-                seen = [self.second(one.clamp(0, 1).mul(255).round().div(255)) for one in inside]
+                seen = [self.second(as_8_bit(one)) for one in inside]
             scores[SECOND] = self.second.info.oriented(torch.cat(seen)).double().cpu()
         return measures, scores, inside
 

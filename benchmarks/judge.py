@@ -23,7 +23,7 @@ from torch import Tensor  # noqa: E402
 from tqdm import tqdm  # noqa: E402
 
 from iqa_sr.distortions import KINDS, LEVELS, distort  # noqa: E402
-from iqa_sr.image_io import list_images, read_image, to_tensor  # noqa: E402
+from iqa_sr.image_io import as_8_bit, list_images, read_image, to_tensor  # noqa: E402
 from iqa_sr.metrics import create_metric  # noqa: E402
 from iqa_sr.metrics.base import QualityMetric  # noqa: E402
 from iqa_sr.objectives.ranking import sign_ascent  # noqa: E402
@@ -113,9 +113,8 @@ def _super_resolution(judges: dict[str, QualityMetric], pictures: list[Tensor], 
 
 def _bicubic(picture: Tensor, scale: int) -> Tensor:
     height, width = picture.shape[1:]
-    small = resize_bicubic(picture[None], -(-height // scale), -(-width // scale)).clamp(0, 1)
-    small = torch.round(small * 255) / 255
-    return torch.round(resize_bicubic(small, height, width)[0].clamp(0, 1) * 255) / 255
+    small = resize_bicubic(picture[None], -(-height // scale), -(-width // scale))
+    return as_8_bit(resize_bicubic(as_8_bit(small), height, width)[0])
 
 
 def _attack(name: str, judge: QualityMetric, pictures: list[Tensor]) -> dict[str, object]:

@@ -1,6 +1,7 @@
 """Saved adapters: folders as peft writes them, with a note on the network that each was trained on."""
 
 import json
+import os
 import tempfile
 import warnings
 from dataclasses import dataclass
@@ -66,6 +67,9 @@ def save_adapter(network: nn.Module, folder: str | Path, base: BaseNetwork) -> N
         state = {_PREFIX + name: tensor.contiguous() for name, tensor in adapter_state(network).items()}
         (new / WEIGHTS).write_bytes(save(state, metadata={"format": "pt"}))
         (new / BASE).write_text(json.dumps(base.model_dump(), indent=2) + "\n", encoding="utf-8")
+        for path in new.iterdir():
+            with path.open("rb") as file:
+                os.fsync(file.fileno())
         if folder.exists():
             folder.rename(old)
         try:

@@ -212,6 +212,18 @@ def _score(chosen: argparse.Namespace) -> int:
     return score_path(chosen.path, chosen.metric.split(","), chosen.reference, chosen.output, chosen.batch)
 
 
+def _add_agree(parser: argparse.ArgumentParser) -> None:
+    from iqa_sr.agree_arguments import add_agree_arguments
+
+    add_agree_arguments(parser)
+
+
+def _agree(chosen: argparse.Namespace) -> int:
+    from iqa_sr.agree_command import run_agree
+
+    return run_agree(chosen)
+
+
 def _add_metrics(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--markdown", action="store_true", help="the table of the README, with licences and papers")
 
@@ -223,6 +235,18 @@ def _metrics(chosen: argparse.Namespace) -> int:
         return print_metrics()
     print(metrics_markdown())
     return 0
+
+
+def _add_pick(parser: argparse.ArgumentParser) -> None:
+    from iqa_sr.pick_arguments import add_pick_arguments
+
+    add_pick_arguments(parser)
+
+
+def _pick(chosen: argparse.Namespace) -> int:
+    from iqa_sr.pick_command import run_pick
+
+    return run_pick(chosen)
 
 
 # --- Weights ----------------------------------------------------------------------------------------------------------
@@ -274,6 +298,8 @@ COMMANDS: dict[str, tuple[Add, Callable[[argparse.Namespace], int], str]] = {
     "select-patches": (_add_select_patches, _select_patches, "cut pictures into detailed patches (HGGT's rule)"),
     "make-triplets": (_add_make_triplets, _make_triplets, "make lists of triplets for A-FINE's training"),
     "score": (_add_score, _score, "score pictures, alone or against references"),
+    "agree": (_add_agree, _agree, "measure how well metrics agree with people"),
+    "pick": (_add_pick, _pick, "choose a checkpoint by several metrics, with limits, and say why"),
     "metrics": (_add_metrics, _metrics, "list the metrics"),
     "weights": (_add_weights, _weights, "list, download, check and import weight files"),
 }

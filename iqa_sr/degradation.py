@@ -27,6 +27,7 @@ from iqa_sr.degradation_options import (
     StageOptions,
     TwoStageOptions,
 )
+from iqa_sr.image_io import as_8_bit
 from iqa_sr.jpeg import compress_jpeg
 from iqa_sr.options import OptionError, nearest, read_section
 from iqa_sr.parameter_draw import ParameterDraw
@@ -87,8 +88,7 @@ class Degradation(ABC):
                 f"{height - height % self.scale}x{width - width % self.scale}"
             )
         with torch.no_grad(), torch.autocast(image.device.type, enabled=False):
-            lq = self._degrade(image.float(), seeds.tolist())
-            return torch.round(lq.clamp(0, 1) * 255) / 255
+            return as_8_bit(self._degrade(image.float(), seeds.tolist()))
 
     @abstractmethod
     def _degrade(self, image: Tensor, seeds: list[int]) -> Tensor:

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from iqa_sr.distortion_kinds import FUNCTIONS
+from iqa_sr.image_io import as_8_bit
 from iqa_sr.options import nearest
 from iqa_sr.parameter_draw import ParameterDraw
 
@@ -75,7 +76,7 @@ def distort(picture: Tensor, kind: str, level: float, seed: int, noise_seed: int
     if level == 0:
         return picture
     spoilt = KINDS[kind].function(picture, level / LEVELS, ParameterDraw(seed, noise_seed))
-    return torch.round(spoilt.clamp(0, 1) * 255) / 255
+    return as_8_bit(spoilt)
 
 
 @dataclass(frozen=True)

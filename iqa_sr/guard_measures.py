@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from iqa_sr.image_io import as_8_bit
 from iqa_sr.metrics import QualityMetric, metric_info, shared_metric
 from iqa_sr.resize import resize_bicubic
 from iqa_sr.spectral_noise import SMALLEST, high_frequency_noise, periodic_noise
@@ -160,7 +161,7 @@ def _measured(window: Window, output: Tensor, base: Tensor, networks: Mapping[st
         "high_frequency": float(high_frequency_noise(inside - base)),
         "periodic": float(periodic_noise(inside - base)),
     }
-    seen = inside.clamp(0, 1).mul(255).round().div(255)  # what a saved file would hold
+    seen = as_8_bit(inside)  # what a saved file would hold
     original = None if window.original is None else window.original.to(output.device)
     for name, network in networks.items():
         known = original is not None or network.info.reference == "none"

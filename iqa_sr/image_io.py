@@ -18,6 +18,7 @@ from torch import Tensor
 
 __all__ = [
     "IMAGE_SUFFIXES",
+    "as_8_bit",
     "decode_image",
     "image_size",
     "inspect_image",
@@ -154,6 +155,11 @@ def to_levels(image: Tensor, depth: torch.dtype = torch.uint8) -> Tensor:
 def to_array(levels: Tensor) -> np.ndarray:
     """`(C, H, W)` to `(H, W, C)`, on the CPU, same type."""
     return np.ascontiguousarray(levels.permute(1, 2, 0).cpu().numpy())
+
+
+def as_8_bit(image: Tensor) -> Tensor:
+    """What a saved 8-bit file would hold: clamped to [0, 1] and rounded to 255ths, of the same shape and type."""
+    return image.clamp(0, 1).mul(255).round().div(255)
 
 
 def to_uint8(image: Tensor) -> np.ndarray:

@@ -21,8 +21,10 @@ import torch
 from iqa_sr.metrics.base import MetricInfo
 from iqa_sr.options import nearest
 
-__all__ = ["MetricFacts", "ScoreRow", "ScoreTable"]
+__all__ = ["BASELINE", "MetricFacts", "ScoreRow", "ScoreTable"]
 
+# In the column checkpoint: bicubic upscaling, which is no checkpoint.
+BASELINE = "bicubic"
 COLUMNS = ("checkpoint", "picture", "reference", "metric", "score")
 
 

@@ -16,7 +16,15 @@ from iqa_sr.picture_batches import PictureBatches, Pictures, match_references
 from iqa_sr.score_table import MetricFacts, ScoreRow, ScoreTable
 from iqa_sr.weights import find_all
 
-__all__ = ["ScoringResult", "find_pictures", "merge_tables", "score_pictures", "shard_path", "unfinished_shards"]
+__all__ = [
+    "ScoringResult",
+    "find_pictures",
+    "merge_tables",
+    "score_listed",
+    "score_pictures",
+    "shard_path",
+    "unfinished_shards",
+]
 
 
 @dataclass
@@ -100,31 +108,98 @@ def score_pictures(
     metrics = list(dict.fromkeys(metrics))
     _check_references(metrics, reference)
     root, keys = _pictures_of(root)
-    references = _references_of(root, keys, reference) if reference is not None else {}
+    if reference is None:
+        return _score_missing(root, keys, metrics, output, References(), device, batch_size, shard, progress)
+    found, label = _references_of(root, keys, reference), Path(reference).name
+    names = {key: one if label == one else f"{label}/{one}" for key, one in found.items()}
+    references = References(PictureStore(_root_of(reference)), found, names)
+    return _score_missing(root, keys, metrics, output, references, device, batch_size, shard, progress)
+
+
+def score_listed(
+    root: str | Path,
+    pictures: Sequence[str],
+    metrics: Sequence[str],
+    output: str | Path | None = None,
+    *,
+    references: Mapping[str, str] | None = None,
+    device: str | torch.device = "cpu",
+    batch_size: int = 8,
+    progress: bool = True,
+) -> ScoringResult:
+    """As `score_pictures`, of a list of pictures whose references lie below the same root under names of their own.
+
+    Args:
+        root: Where the keys start.
+        pictures: Keys of the pictures.
+        metrics: Names of metrics.
+        output: The score table; None to keep it in memory.
+        references: Key of each picture's reference; several pictures may have the same, and a picture may be its own.
+            The column `reference` has these keys.
+        device: Where the metrics run.
+        batch_size: Largest number of pictures, all of one size, that are scored at a time.
+        progress: Whether a bar is shown.
+
+    Raises:
+        FileNotFoundError: If a metric's weights are missing.
+        ValueError: If a metric does not exist, or the table holds another kind of it.
+    """
+    metrics, named = list(dict.fromkeys(metrics)), dict(references or {})
+    joined = References(PictureStore(root), named, named) if named else References()
+    return _score_missing(Path(root), list(pictures), metrics, output, joined, device, batch_size, (0, 1), progress)
+
+
+@dataclass(frozen=True)
+class References:
+    """What pictures are compared with.
+
+    Attributes:
+        store: Where the references are; None where there are none.
+        keys: In that store, by the picture's key.
+        names: What the column `reference` has, by the picture's key.
+    """
+
+    store: PictureStore | None = None
+    keys: Mapping[str, str] = field(default_factory=dict)
+    names: Mapping[str, str] = field(default_factory=dict)
+
+    def name(self, metric: str, key: str) -> str:
+        """The column `reference` of a score: nothing for no-reference metrics."""
+        return "" if metric_info(metric).reference == "none" else self.names.get(key, "")
+
+
+def _score_missing(
+    root: Path,
+    keys: Sequence[str],
+    metrics: Sequence[str],
+    output: str | Path | None,
+    references: References,
+    device: str | torch.device,
+    batch_size: int,
+    shard: tuple[int, int],
+    progress: bool,
+) -> ScoringResult:
+    """Score what is not in the table yet."""
     find_all(dict.fromkeys(file for name in metrics for file in metric_info(name).weights))
     facts = [MetricFacts(name, metric_info(name).higher_is_better, metric_spec(name)) for name in metrics]
-    networks = {name: shared_metric(name, device) for name in metrics}
     table = ScoreTable(facts) if output is None else ScoreTable.open(shard_path(output, shard), facts)
     merged = ScoreTable.read(output) if output is not None and shard[1] > 1 and Path(output).exists() else ScoreTable()
     result = ScoringResult(table=table)
-    label = "" if reference is None else Path(reference).name
     missing = {}
     for key in keys[shard[0] :: shard[1]]:
-        names = _usable(metrics, key, references, result.problems)
-        rows = {name: ("", key, _reference_name(name, references.get(key), label), name) for name in names}
+        names = _usable(metrics, key, references.keys, result.problems)
+        rows = {name: ("", key, references.name(name, key), name) for name in names}
         missing[key] = tuple(name for name, row in rows.items() if row not in merged and row not in table)
         result.kept += len(names) - len(missing[key])
     missing = {key: names for key, names in missing.items() if names}
-    store = None if reference is None else PictureStore(_root_of(reference))
-    reader = PictureBatches(PictureStore(root), result.problems, store, references)
+    wanted = {name for names in missing.values() for name in names}
+    networks = {name: shared_metric(name, device) for name in metrics if name in wanted}
+    reader = PictureBatches(PictureStore(root), result.problems, references.store, references.keys)
     # tqdm's None: a bar on a terminal only
     with reader, tqdm(total=len(missing), unit="picture", disable=None if progress else True) as bar:
         for names, pictures in reader.batches(missing, batch_size):
             scored = _score(pictures, [networks[name] for name in names], device, result.problems)
-            rows_now = [
-                ScoreRow("", key, _reference_name(name, references.get(key), label), name, score)
-                for name, key, score in scored
-            ]
+            rows_now = [ScoreRow("", key, references.name(name, key), name, score) for name, key, score in scored]
             table.append(rows_now)
             result.scored += len(rows_now)
             bar.update(len(pictures))
@@ -204,13 +279,6 @@ def _usable(
     if len(usable) < len(metrics):
         problems[key] = "no reference of the same name"
     return usable
-
-
-def _reference_name(metric: str, key: str | None, label: str) -> str:
-    """What a row has in the column `reference`: the reference's folder and key, nothing for no-reference metrics."""
-    if key is None or metric_info(metric).reference == "none":
-        return ""
-    return key if label == key else f"{label}/{key}"
 
 
 def _score(

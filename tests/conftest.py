@@ -68,8 +68,13 @@ def _threads(_one_thread):
 
 @pytest.fixture(scope="session")
 def synthetic(tmp_path_factory):
-    """`with synthetic(*file_names):` - inside, the store finds these published files, with synthetic content."""
-    folder = tmp_path_factory.mktemp("weights")
+    """`with synthetic(*file_names):` - inside, the store finds these published files, with synthetic content.
+
+    The processes of a test run share the folder: what one has written the other finds.
+    """
+    base = tmp_path_factory.getbasetemp()
+    folder = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "weights"
+    folder.mkdir(exist_ok=True)
 
     @contextmanager
     def available(*names):

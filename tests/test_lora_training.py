@@ -34,7 +34,7 @@ def base(tmp_path_factory):
     """A folder with pictures and the checkpoint of a network as if it had been trained, `base.pth`."""
     plugin.register()
     folder = tmp_path_factory.mktemp("base")
-    write_groups(folder / "data", count=4, size=64)
+    write_groups(folder / "data", count=8, size=64)
     torch.manual_seed(0)
     network = build_network(training_options()["network_g"])
     torch.save({"params": network.state_dict()}, folder / "base.pth")
@@ -301,7 +301,13 @@ WORKER = """
 
 
 def test_two_processes_have_one_adapter_and_it_is_that_of_one_process(base):
-    shared = {"train__optim_g": {"type": "SGD", "lr": 0.1}, "network_g__drop_path_rate": 0.0}
+    guard = {"held_out": ["psnr"], "every": 2, "window": 64, "windows": 8, "action": "lower", "max_high_frequency": 0}
+    shared = {
+        "train__optim_g": {"type": "SGD", "lr": 0.1},
+        "network_g__drop_path_rate": 0.0,
+        "train__quality_opt": {"type": "IQALoss", "metric": "ssim", "loss_weight": 0.5},
+        "train__guard": guard,  # the first process looks, and both lower the weight
+    }
     assert train(lora_options(base, **shared, datasets__train__batch_size_per_gpu=4)) == 0
     write_options("two.yml", {**lora_options(base, **shared), "name": "two"})
     Path("worker.py").write_text(textwrap.dedent(WORKER))
@@ -311,6 +317,7 @@ def test_two_processes_have_one_adapter_and_it_is_that_of_one_process(base):
         [*command, "worker.py"], env=environment, capture_output=True, text=True, check=False, timeout=300
     )
     assert done.returncode == 0, done.stderr[-3000:]
+    assert (done.stdout + done.stderr).count("weight of the quality losses now") == 3
     first, second = (torch.load(f"adapter_of_{rank}.pth") for rank in range(2))
     assert len(first) == 2 * len(TARGETS) and list(differences(first, second)) == []
     one, two = checkpoint("net_g_6"), read_tensor_file("experiments/two/models/net_g_6.pth")

@@ -3,7 +3,7 @@
 import os
 from pathlib import Path
 
-__all__ = ["FileFinder"]
+__all__ = ["FileFinder", "find_folder"]
 
 
 class FileFinder:
@@ -23,3 +23,9 @@ class FileFinder:
         known = self._names[path.parent]
         name = known.get(path.name) or known.get(path.name.lower())
         return path.with_name(name) if name else None
+
+
+def find_folder(parent: Path, name: str) -> Path | None:
+    """The sub-folder of that name, whatever its case; None where there is none."""
+    found = FileFinder().find(parent / name)
+    return found if found is not None and found.is_dir() else None

@@ -14,7 +14,7 @@ from iqa_sr.data.loader_options import LoaderOptions
 from iqa_sr.data.picture_source import PictureSource, PictureSourceOptions
 from iqa_sr.degradation_kernels import blur, gaussian_kernel
 from iqa_sr.distortions import KINDS, LEVELS, Step, apply_chain, draw_chain, known_kinds
-from iqa_sr.image_io import to_tensor
+from iqa_sr.image_io import as_8_bit, to_tensor
 from iqa_sr.options import OptionError, nearest, read_section
 from iqa_sr.parameter_draw import ParameterDraw
 from iqa_sr.resize import resize_bicubic
@@ -149,7 +149,7 @@ class RankingDataset(Dataset[dict[str, Any]]):
             order = torch.tensor(draw.one_of([(0, 1, 2), (0, 1, 2), (2, 1, 0), (1, 0, 2), (0, 2, 1), (1, 2, 0)]))
             gains = torch.tensor([draw.uniform(1 - tint, 1 + tint) for _ in range(3)]).view(3, 1, 1)
             picture = (picture[order] * gains).clamp(0, 1) ** (2 ** draw.uniform(-2 * tint, 2 * tint))
-        return torch.round(picture.clamp(0, 1) * 255) / 255
+        return as_8_bit(picture)
 
     def _crop(self, picture: Tensor, draw: ParameterDraw) -> Tensor:
         """A window with its margin, flipped and turned: of two the one with more contrast, for flat ones teach little.

@@ -6,29 +6,24 @@ Reference:
 """
 
 import json
-import math
-import zlib
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import combinations
 from pathlib import Path
 
-import torch
-
-from iqa_sr.data.file_finder import FileFinder
-from iqa_sr.data.opinion_scores import Opinion, read_opinions
+from iqa_sr.data.file_finder import find_folder
 from iqa_sr.data.problems import DataError, DataProblems
 from iqa_sr.data.records import Label
-from iqa_sr.data.row_checks import check_levels
+from iqa_sr.data.scored_sets import partner_triplets, read_scored_set
 from iqa_sr.data.splits import SPLITS, split_by_content
-from iqa_sr.data.table_files import as_number
 from iqa_sr.data.triplets import TIE, Triplet, write_triplets
 from iqa_sr.image_io import list_images
 from iqa_sr.options import nearest
 
-__all__ = ["DIFFIQA_TEST_KINDS", "LAYOUTS", "Made", "make_triplets"]
+__all__ = ["DIFFIQA_TEST_KINDS", "LAYOUTS", "Made", "label_pairs", "make_triplets"]
 
 DIFFIQA_TEST_KINDS = ("PSY", "PNY", "PYY", "SNY", "NYY")
 """What DiffIQA's validation and test lists hold: the pairs that people could tell apart."""
@@ -116,14 +111,14 @@ def _diffiqa(root: Path, seed: int) -> Made:
     Folders `Train`, `Val` and `Test` that each hold these are the published split and stay it; without them the
     references are split by the seed.
     """
-    parts = {name: folder for name in SPLITS if (folder := _folder(root, name)) is not None}
+    parts = {name: folder for name in SPLITS if (folder := find_folder(root, name)) is not None}
     made, problems = Made(), DataProblems()
     rated = {name: _diffiqa_part(folder, root, made, problems) for name, folder in (parts or {"": root}).items()}
     if len(problems):
         raise DataError(problems.summary(f"{root}"))
     groups = rated if parts else split_by_content(rated[""], seed)
     for name, references in groups.items():
-        triplets = [triplet for one in references for triplet in _label_pairs(one)]
+        triplets = [triplet for one in references for triplet in label_pairs(one.reference, one.labels)]
         kept = triplets if name == "train" else [t for t in triplets if t.kind in DIFFIQA_TEST_KINDS]
         made.lists[name] = kept
     return made
@@ -131,14 +126,14 @@ def _diffiqa(root: Path, seed: int) -> Made:
 
 def _diffiqa_part(folder: Path, root: Path, made: Made, problems: DataProblems) -> list[_Rated]:
     """References of a folder with the labels of those pictures on which most people agree."""
-    images, labels = _folder(folder, "images"), _folder(folder, "labels")
-    originals = _folder(images, "Original") if images else None
+    images, labels = find_folder(folder, "images"), find_folder(folder, "labels")
+    originals = find_folder(images, "Original") if images else None
     if images is None or labels is None or originals is None:
         raise FileNotFoundError(
             f"{folder} is not in DiffIQA's layout: expected images/Original, images/01 to 06, and labels/A/01 and so on"
         )
     votes = _read_votes(labels, problems)
-    rated = {path.stem: _Rated(_key(path, root)) for path in list_images(originals)}
+    rated = {path.stem: _Rated(path.relative_to(root).as_posix()) for path in list_images(originals)}
     undecided = unlabelled = 0
     for version in sorted(path for path in images.iterdir() if path.is_dir() and path != originals):
         for path in list_images(version):
@@ -152,7 +147,7 @@ def _diffiqa_part(folder: Path, root: Path, made: Made, problems: DataProblems) 
             elif label is None:
                 undecided += 1
             else:
-                rated[name].labels[_key(path, root)] = label
+                rated[name].labels[path.relative_to(root).as_posix()] = label
     for version_name, stem in votes:
         problems.add("missing picture", f"{images / version_name / stem}.png is not there, but has labels")
     if undecided:
@@ -193,124 +188,42 @@ def _read_label(path: Path) -> Label | str:
         return f"{type(error).__name__}: {error}"
 
 
-def _label_pairs(rated: _Rated) -> list[Triplet]:
+def label_pairs(reference: str, labels: Mapping[str, Label]) -> list[Triplet]:
     """Pairs of different labels, the better one first, pairs of similar ones, and each picture with its reference.
 
     Two pictures that are both better than the reference, or both worse, were not compared with each other.
+
+    Args:
+        reference: Path of the reference.
+        labels: By the path of each enhanced picture, what people said of it compared with the reference.
     """
-    ordered = [path for label in _BEST_FIRST for path, own in rated.labels.items() if own is label]
-    against = {path: _AGAINST_REFERENCE[label] for path, label in rated.labels.items()}
+    ordered = [path for label in _BEST_FIRST for path, own in labels.items() if own is label]
+    against = {path: _AGAINST_REFERENCE[label] for path, label in labels.items()}
     triplets = []
     for first, second in combinations(ordered, 2):
         if against[first] != against[second]:
-            triplets.append(Triplet(first, second, rated.reference, (1.0, against[first], against[second])))
+            triplets.append(Triplet(first, second, reference, (1.0, against[first], against[second])))
         elif against[first] == TIE:
-            triplets.append(Triplet(first, second, rated.reference, (TIE, TIE, TIE)))
+            triplets.append(Triplet(first, second, reference, (TIE, TIE, TIE)))
     for path in ordered:
-        triplets.append(Triplet(path, rated.reference, rated.reference, (against[path], against[path], TIE)))
+        triplets.append(Triplet(path, reference, reference, (against[path], against[path], TIE)))
     return triplets
 
 
 # --- Sets with scores -------------------------------------------------------------------------------------------------
 
 
-def _kadid(root: Path, seed: int) -> Made:
-    """`dmos.csv` and `images/`: distorted ones and, of the same folder, their references."""
-    return _scored(root, read_opinions("kadid10k", root), [root / "images"], seed)
-
-
-def _tid2013(root: Path, seed: int) -> Made:
-    """`mos_with_names.txt`, `distorted_images/`, `reference_images/`; case of the names does not matter."""
-    return _scored(root, read_opinions("tid2013", root), [root / "reference_images"], seed)
-
-
-def _pipal(root: Path, seed: int) -> Made:
-    """The training part: `Train_Label/A0001.txt`, and the pictures in whichever folders they were unpacked into."""
-    labels = _folder(root, "Train_Label")
-    if labels is None:
-        raise FileNotFoundError(f"{root} is not in PIPAL's layout: expected the folder Train_Label")
-    folders = [path for path in sorted(root.rglob("*")) if path.is_dir() and path != labels]
-    pictures = {path.name.lower(): path for folder in folders for path in list_images(folder)}
-    problems, opinions = DataProblems(), []
-    for file in sorted(labels.glob("*.txt")):
-        for number, line in enumerate(file.read_text(encoding="utf-8-sig").splitlines(), start=1):
-            name, _, score = (part.strip() for part in line.partition(","))
-            if not name:
-                continue
-            path, value = pictures.get(name.lower()), as_number(score)
-            if path is None:
-                problems.add("missing picture", f"{name} of {file.name} is in no folder of {root}")
-            elif not math.isfinite(value):
-                problems.add("score that is no number", f"{file}, line {number}: {line.strip()[:60]!r}")
-            else:
-                opinions.append(Opinion(path, value, file.stem, value))
-    doubles = [path for path, count in Counter(opinion.path for opinion in opinions).items() if count > 1]
-    for path in doubles:
-        problems.add("double picture", f"{path.name} has more than one score")
-    if not opinions and not len(problems):
-        problems.add("empty list", f"{labels} holds no scores")
-    check_levels({"score": [opinion.score for opinion in opinions]}, problems)
-    if len(problems):
-        raise DataError(problems.summary(str(root)))
-    return _scored(root, opinions, [path.parent for path in pictures.values()], seed)
-
-
-def _scored(root: Path, opinions: Sequence[Opinion], folders: Iterable[Path], seed: int) -> Made:
-    """Lists of a set with scores; `folders` hold the references, which are called as the contents."""
-    known = {path.stem.lower(): path for folder in dict.fromkeys(folders) for path in list_images(folder)}
-    problems = DataProblems()
-    for content in dict.fromkeys(opinion.content for opinion in opinions):
-        if content.lower() not in known:
-            problems.add("missing reference", f"there is no picture {content} in {root}")
-    if len(problems):
-        raise DataError(problems.summary(str(root)))
-    made = Made()
-    for name, part in split_by_content(opinions, seed).items():
-        groups: dict[str, dict[str, float]] = {}
-        for opinion in part:
-            reference = _key(known[opinion.content.lower()], root)
-            groups.setdefault(reference, {})[_key(opinion.path, root)] = opinion.quality
-        made.lists[name] = [t for reference, rated in groups.items() for t in _partners(reference, rated, seed)]
-    return made
-
-
-def _partners(reference: str, quality: Mapping[str, float], seed: int) -> list[Triplet]:
-    """Each picture of a reference, and the reference, with round(log2(n)) random others of the n; it always wins."""
-    rated = {**quality, reference: math.inf}
-    names = sorted(rated)
-    generator = torch.Generator().manual_seed(zlib.crc32(f"{seed}:{reference}".encode()))
-    count = min(round(math.log2(len(names))), len(names) - 1)
-    triplets = []
-    for place, name in enumerate(names):
-        for drawn in torch.randperm(len(names) - 1, generator=generator)[:count].tolist():
-            other = names[drawn + (drawn >= place)]
-            pairs = (name, other), (name, reference), (other, reference)
-            g12, g1r, g2r = (_preferred(rated[one], rated[two]) for one, two in pairs)
-            triplets.append(Triplet(name, other, reference, (g12, g1r, g2r)))
-    return triplets
-
-
-def _preferred(quality: float, other: float) -> float:
-    return TIE if quality == other else float(quality > other)
-
-
-# --- Both -------------------------------------------------------------------------------------------------------------
-
-
-def _key(path: Path, root: Path) -> str:
-    return path.relative_to(root).as_posix()
-
-
-def _folder(parent: Path, name: str) -> Path | None:
-    """The sub-folder of that name, whatever its case."""
-    found = FileFinder().find(parent / name)
-    return found if found is not None and found.is_dir() else None
+def _scored(name: str, root: Path, seed: int) -> Made:
+    """Lists of a set with scores."""
+    scored = read_scored_set(name, root)
+    parts = split_by_content(scored.opinions, seed)
+    return Made({part: partner_triplets(scored, opinions, seed) for part, opinions in parts.items()})
 
 
 LAYOUTS: Mapping[str, Callable[[Path, int], Made]] = {
     "diffiqa": _diffiqa,
-    "kadid": _kadid,
-    "pipal": _pipal,
-    "tid2013": _tid2013,
+    "kadid": partial(_scored, "kadid10k"),
+    "pipal": partial(_scored, "pipal"),
+    "tid2013": partial(_scored, "tid2013"),
 }
 """What `--layout` can be."""

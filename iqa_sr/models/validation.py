@@ -18,7 +18,7 @@ from iqa_sr.degradation import resize_bicubic
 from iqa_sr.metrics import metric_info, metric_spec, shared_metric
 from iqa_sr.models.validation_pictures import ValidationPicture, validation_pictures
 from iqa_sr.options import OptionError, Section, nearest, read_section
-from iqa_sr.score_table import ScoreRow
+from iqa_sr.score_table import BASELINE, ScoreRow
 from iqa_sr.train_options import ValSection, check_arguments
 
 __all__ = [
@@ -31,7 +31,6 @@ __all__ = [
     "read_metric",
 ]
 
-BASELINE = "bicubic"
 Against = Literal["original", "nearest", "positives"]
 
 
@@ -204,9 +203,9 @@ class Validation:
         for pictures in tqdm(found, desc=title, total=total, leave=False, disable=None, unit="picture"):
             if with_baseline:
                 height, width = (side * self.opt["scale"] for side in pictures.lq.shape[-2:])
-                baseline = _to_8_bit(resize_bicubic(pictures.lq, height, width))
+                baseline = image_io.as_8_bit(resize_bicubic(pictures.lq, height, width))
                 self._keep(results, baseline, pictures, section["name"], BASELINE, save_img)
-            output = _to_8_bit(model.upscale(pictures.lq))
+            output = image_io.as_8_bit(model.upscale(pictures.lq))
             self._keep(results, output, pictures, section["name"], label, save_img)
         results.means = {name: _mean(results.rows, label, name) for name in self.metrics}
         return results
@@ -231,11 +230,6 @@ class Validation:
         if save_img:
             folder = Path(self.opt["path"]["visualization"]) / pictures.key
             image_io.write_image(folder / f"{pictures.key}_{label}.png", image_io.to_uint8(output[0].cpu()))
-
-
-def _to_8_bit(picture: Tensor) -> Tensor:
-    """What a saved file would hold."""
-    return picture.clamp(0, 1).mul(255).round().div(255)
 
 
 def _score(metric: CalculateIQAOptions, output: Tensor, pictures: ValidationPicture) -> float:

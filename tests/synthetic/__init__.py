@@ -1,6 +1,7 @@
 """Small makers of weight files, one module for each family of metrics; found by their place in this folder."""
 
 import importlib
+import os
 import pkgutil
 from functools import cache
 
@@ -18,14 +19,16 @@ def weight_files():
 
 
 def write_synthetic(name, folder):
-    """Write the synthetic file of a published name into a folder, unless it is there."""
+    """Write the synthetic file of a published name into a folder, whole, unless it is there."""
     path = folder / name
     if path.exists():
         return
     content = weight_files()[name]()
+    unfinished = folder / f".{os.getpid()}.{name}"
     if isinstance(content, torch.jit.ScriptModule):
-        content.save(path)
+        content.save(unfinished)
     elif path.suffix == ".safetensors":
-        save_file({key: value.contiguous() for key, value in content.items()}, path)
+        save_file({key: value.contiguous() for key, value in content.items()}, unfinished)
     else:
-        torch.save(content, path)
+        torch.save(content, unfinished)
+    os.replace(unfinished, path)

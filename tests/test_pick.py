@@ -1,0 +1,333 @@
+"""`iqa-sr pick` as it is typed: on experiments, result folders and bare tables."""
+
+import hashlib
+import json
+import os
+from pathlib import Path
+
+import pytest
+
+from iqa_sr.cli import main
+from iqa_sr.score_table import MetricFacts, ScoreRow, ScoreTable
+
+FACTS = {"psnr": True, "niqe": False, "musiq": True, "lpips-vgg": False}
+# psnr, niqe, musiq, lpips-vgg: by Borda 2000 is first; by psnr 1000, by niqe 3000.
+MEANS = {"1000": (30.0, 5.0, 50.0, 0.30), "2000": (29.8, 4.0, 60.0, 0.10), "3000": (29.0, 3.5, 55.0, 0.20)}
+PICTURES = 12
+
+
+def scores(means=MEANS, pictures=PICTURES, facts=FACTS):
+    """A table in which the pictures differ, by the same for every checkpoint."""
+    table = ScoreTable(MetricFacts(name, higher) for name, higher in facts.items())
+    for label, values in means.items():
+        for number in range(pictures):
+            for name, value in zip(facts, values, strict=True):
+                reference = "original" if name in ("psnr", "lpips-vgg") else ""
+                table.append([ScoreRow(label, f"set/p{number}", reference, name, value * (1 + number / 50))])
+    return table
+
+
+@pytest.fixture
+def experiment(empty_folder):
+    """`experiments/run`, as training leaves it: the last iteration was validated and not saved."""
+    folder = Path("experiments/run")
+    means = {"bicubic": (35.0, 1.0, 90.0, 0.01), **MEANS, "3500": (36.0, 1.0, 90.0, 0.01)}
+    scores(means).write(folder / "scores.csv")
+    for label in MEANS:
+        save(folder / "models" / f"net_g_{label}.pth", label)
+    save(folder / "models" / "net_g_latest.pth", "latest")
+    return folder
+
+
+def save(path, text):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(f"network {text}".encode() * 1000)
+    return path
+
+
+def files(folder):
+    return {
+        path.relative_to(folder).as_posix(): path.read_bytes() for path in Path(folder).rglob("*") if path.is_file()
+    }
+
+
+# --- Experiments ------------------------------------------------------------------------------------------------------
+
+
+def test_an_experiment(experiment, capsys):
+    before = files(experiment)
+    assert main(["pick", str(experiment)]) == 0
+    shown = capsys.readouterr().out
+    heading, first = shown.splitlines()[:2]
+    assert heading.split()[:5] == ["checkpoint", "psnr", "up", "niqe", "down"]
+    assert first.split() == ["2000", "33.0780", "4.4400", "66.6000*", "0.1110*", "6", "0.7949", "1", "yes", "100", "%"]
+    assert "left out: bicubic (no iteration)" in shown
+    assert f"left out: 3500 (not saved in {experiment}/models)" in shown
+    assert "Checkpoint 2000: first of 3 checkpoints by the Borda count over 4 metrics" in shown
+    assert "On the Pareto front with 1000 and 3000." in shown
+    assert "100 % of 1000 draws of the 12 pictures choose it." in shown
+    after = files(experiment)
+    content = before["models/net_g_2000.pth"]
+    assert after.pop("best.pth") == content
+    reason = json.loads(after.pop("best.json"))
+    assert after == before
+    assert reason["checkpoint"] == "2000" and reason["copy_of"] == "experiments/run/models/net_g_2000.pth"
+    assert reason["file"] == "best.pth" and reason["sha256"] == hashlib.sha256(content).hexdigest()
+    assert reason["reason"] in " ".join(shown.splitlines())
+    assert [one["name"] for one in reason["metrics"]] == list(FACTS)
+    assert reason["checkpoints"]["3000"]["rank"] == 2 and reason["checkpoints"]["1000"]["pareto_front"]
+    assert reason["checkpoints"]["2000"]["means"]["niqe"] == pytest.approx(4.44)
+
+
+def test_what_is_there_is_kept_unless_it_is_to_be_replaced(experiment, capsys):
+    assert main(["pick", str(experiment)]) == 0
+    before = files(experiment)
+    assert main(["pick", str(experiment), "--by", "psnr"]) == 1
+    shown = capsys.readouterr()
+    assert "best.pth and experiments/run/best.json exist; nothing was written\n--overwrite replaces" in shown.err
+    assert main(["pick", str(experiment), "--by", "psnr", "--no-copy"]) == 0
+    assert (
+        "Checkpoint 1000: first of 3 checkpoints by psnr, 33.3000; next is 2000 with 33.0780."
+        in capsys.readouterr().out
+    )
+    assert files(experiment) == before
+    assert main(["pick", str(experiment), "--by", "psnr", "--output", "elsewhere"]) == 0
+    assert main(["pick", str(experiment), "--by", "psnr", "--overwrite"]) == 0
+    assert files("elsewhere") == {name: files(experiment)[name] for name in ("best.pth", "best.json")}
+    assert files(experiment)["best.pth"] == before["models/net_g_1000.pth"]
+    assert json.loads(files(experiment)["best.json"])["rule"] == "psnr"
+
+
+def test_a_reason_never_stands_beside_another_checkpoint(experiment, capsys, monkeypatch):
+    assert main(["pick", str(experiment)]) == 0
+    replace = os.replace
+
+    def full(source, target):
+        if Path(target).name == "best.json":
+            raise OSError(28, "No space left on device")
+        replace(source, target)
+
+    monkeypatch.setattr(os, "replace", full)
+    assert main(["pick", str(experiment), "--by", "psnr", "--overwrite"]) == 1
+    assert "No space left on device" in capsys.readouterr().err
+    left = {path.name for path in experiment.iterdir() if path.is_file()}
+    assert left == {"best.pth", "scores.csv"}
+
+
+def test_limits(experiment, capsys):
+    assert main(["pick", str(experiment), "--by", "niqe", "--no-copy"]) == 0
+    assert "Checkpoint 3000" in capsys.readouterr().out
+    assert main(["pick", str(experiment), "--by", "niqe", "--within", "psnr=0.3"]) == 0
+    shown = capsys.readouterr().out
+    assert (
+        "Checkpoint 2000: first of the 2 checkpoints that keep the limits (psnr within 0.3 of the best) by niqe"
+        in shown
+    )
+    assert "Not within the limits: 3000." in shown and "psnr is 0.222 below the best (1000)" in shown
+    assert json.loads((experiment / "best.json").read_text())["within"] == {"psnr": 0.3}
+    assert main(["pick", str(experiment), "--within", "psnr=0.1", "--within", "lpips-vgg=0.1", "--overwrite"]) == 1
+    shown = capsys.readouterr()
+    assert "no checkpoint keeps all limits" in shown.err and "Nearest is 2000" in shown.err
+    assert "1000" in shown.out  # the table shows what there is
+
+
+def test_formulas(experiment, capsys):
+    command = ["pick", str(experiment), "--no-copy"]
+    assert main([*command, "--formula", "psnr / 10 + 'lpips-vgg'"]) == 0
+    shown = capsys.readouterr()
+    assert "Checkpoint 1000" in shown.out and "by the formula psnr / 10 + 'lpips-vgg', 3.6630" in shown.out
+    assert shown.err == "warning: the formula falls where lpips-vgg gets better; is the sign meant?\n"
+    assert main([*command, "--formula", "psnr / 10 - lpips-vgg"]) == 1
+    assert "lpips-vgg needs quotes around it: 'lpips-vgg'" in capsys.readouterr().err
+    assert main([*command, "--by", "ntire2025"]) == 1
+    err = capsys.readouterr().err
+    assert "--by ntire2025 needs scores of lpips, dists, clipiqa, maniqa, musiq, niqe; there are none of lpips" in err
+    with pytest.raises(SystemExit):
+        main([*command, "--formula", "psnr", "--by", "borda"])
+
+
+def test_the_perceptual_score_of_ntire_2025(empty_folder, capsys):
+    facts = {"lpips": False, "dists": False, "clipiqa": True, "maniqa": True, "musiq": True, "niqe": False}
+    means = {"a": (0.25, 0.125, 0.5, 0.375, 62.5, 4.0), "b": (0.25, 0.125, 0.5, 0.375, 65.0, 4.5)}
+    scores(means, pictures=1, facts=facts).write("scores.csv")
+    assert main(["pick", "scores.csv", "--by", "ntire2025"]) == 0
+    shown = capsys.readouterr().out
+    assert (
+        "Checkpoint a: first of 2 checkpoints by the perceptual score of NTIRE 2025, 3.7250; next is b with 3.7000."
+        in shown
+    )
+    assert "ntire2025" in shown.splitlines()[0]
+
+
+def test_metrics_and_checkpoints_can_be_left_out(experiment, capsys):
+    assert main(["pick", str(experiment), "--metrics", "psnr, niqe", "--exclude", "1000", "--no-copy"]) == 0
+    shown = capsys.readouterr().out
+    assert "first of 2 checkpoints by the Borda count over 2 metrics (psnr, niqe)" in shown
+    assert "musiq" not in shown and "left out: 1000 (--exclude)" in shown
+    assert main(["pick", str(experiment), "--exclude", "1000", "--exclude", "3000", "--no-copy"]) == 0
+    assert "Checkpoint 2000: the only one that can be chosen." in capsys.readouterr().out
+
+
+def test_a_checkpoint_that_was_scored_on_fewer_pictures(experiment, capsys):
+    table = ScoreTable.read(experiment / "scores.csv")
+    table.drop(lambda row: row.checkpoint == "3000" and row.metric == "psnr" and row.picture in ("set/p1", "set/p2"))
+    table.write(experiment / "scores.csv")
+    assert main(["pick", str(experiment)]) == 1
+    shown = capsys.readouterr().err
+    assert "3000 lacks scores of psnr on 2 of 12 pictures (set/p1, ...)" in shown and "--common takes" in shown
+    assert main(["pick", str(experiment), "--common"]) == 0
+    assert "means over 10 pictures" in capsys.readouterr().out
+
+
+def test_the_pictures_of_one_data_set(empty_folder, capsys):
+    first, second = scores({"a": MEANS["1000"], "b": MEANS["2000"]}), scores({"a": MEANS["2000"], "b": MEANS["1000"]})
+    rows = [row._replace(picture=row.picture.replace("set/", "Set14/")) for row in second.rows]
+    first.append(rows)
+    first.write("scores.csv")
+    for pattern, best in (("set/*", "b"), ("Set14/*", "a")):
+        assert main(["pick", "scores.csv", "--pictures", pattern]) == 0
+        shown = capsys.readouterr().out
+        assert f"Checkpoint {best}" in shown and "means over 12 pictures" in shown
+    assert main(["pick", "scores.csv", "--pictures", "Set5/*"]) == 1
+    assert "--pictures Set5/*: none of the 24 pictures matches" in capsys.readouterr().err
+
+
+def test_many_checkpoints_fill_no_screen(empty_folder, capsys):
+    scores({str(1000 + n): (30 + n / 100, 5 - n / 100, 50 + n, 0.3) for n in range(100)}, 2).write("scores.csv")
+    assert main(["pick", "scores.csv", "--resamplings", "20"]) == 0
+    shown = capsys.readouterr().out
+    assert "Checkpoint 1099" in shown and "1070" in shown and "1069" not in shown and "the 70 behind" in shown
+
+
+# --- Result folders and bare tables -----------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def result(empty_folder):
+    """`results/run`, as an evaluation leaves it, with a row that is no checkpoint."""
+    scores({"gold standard": (40.0, 1.0, 90.0, 0.0), "net/a": MEANS["1000"], "b": MEANS["2000"]}).write(
+        "results/run/scores.csv"
+    )
+    listed = {}
+    for label, path in (("net/a", Path("a.pth")), ("b", Path("b.safetensors").absolute())):
+        listed[label] = {"path": str(path), "sha256": hashlib.sha256(save(path, label).read_bytes()).hexdigest()}
+    Path("results/run/run.json").write_text(json.dumps({"checkpoints": listed, "metrics": ["psnr"]}))
+    return Path("results/run")
+
+
+def test_a_result_folder(result, capsys):
+    assert main(["pick", str(result), "--by", "psnr"]) == 0
+    assert "left out: gold standard (no file in run.json)" in capsys.readouterr().out
+    assert (result / "best.pth").read_bytes() == Path("a.pth").read_bytes()
+    assert main(["pick", str(result), "--output", "other"]) == 0
+    assert set(files("other")) == {"best.safetensors", "best.json"}
+
+
+def test_a_checkpoint_that_changed_since_it_was_evaluated(result, capsys):
+    assert main(["pick", str(result), "--by", "psnr"]) == 0
+    before = files(result)
+    save(Path("a.pth"), "something else")
+    assert main(["pick", str(result), "--by", "psnr", "--overwrite"]) == 1
+    assert "a.pth is not the file that was evaluated: expected the SHA-256" in capsys.readouterr().err
+    assert files(result) == before
+    Path("a.pth").unlink()
+    assert main(["pick", str(result), "--by", "psnr", "--overwrite"]) == 1
+    assert "the chosen checkpoint a.pth does not exist; nothing was written" in capsys.readouterr().err
+
+
+def test_an_unfinished_evaluation(result, capsys):
+    run = json.loads((result / "run.json").read_text())
+    run["checkpoints"]["c"] = run["checkpoints"]["b"]
+    (result / "run.json").write_text(json.dumps(run))
+    assert main(["pick", str(result)]) == 1
+    assert "c lacks scores of psnr on 12 of 12 pictures" in capsys.readouterr().err
+    (result / "run.json").write_text("{}")
+    assert main(["pick", str(result)]) == 1
+    assert "run.json: expected JSON with the key 'checkpoints'" in capsys.readouterr().err
+
+
+def test_a_bare_table_names_no_files(experiment, capsys):
+    scores({"bicubic": (35.0, 1.0, 90.0, 0.01), **MEANS}).write("table.csv")
+    before = files(".")
+    assert main(["pick", "table.csv"]) == 0
+    shown = capsys.readouterr().out
+    assert "Nothing was written: the file of 2000 is not known. --checkpoints 2000=FILE names it." in shown
+    assert "left out: bicubic (no checkpoint)" in shown and files(".") == before
+    assert main(["pick", "table.csv", "--checkpoints", str(experiment)]) == 0
+    assert Path("best.pth").read_bytes() == (experiment / "models" / "net_g_2000.pth").read_bytes()
+    given = [f"1000={save(Path('one.pth'), 'one')}", f"2000={save(Path('two.pth'), 'two')}"]
+    assert main(["pick", "table.csv", "--overwrite", "--checkpoints", *given]) == 0
+    assert Path("best.pth").read_bytes() == Path("two.pth").read_bytes()
+    assert main(["pick", "table.csv", "--overwrite", "--checkpoints", "2000=best.pth"]) == 1
+    assert "best.pth is the chosen checkpoint itself" in capsys.readouterr().err
+
+
+def test_tables_of_pictures_that_were_just_there(empty_folder, capsys):
+    """What `iqa-sr score` writes for a folder names no checkpoint."""
+    for label, values in (("first", MEANS["1000"]), ("second", MEANS["2000"])):
+        scores({"": values}).write(f"{label}.csv")
+    assert main(["pick", "first.csv", "second.csv"]) == 0
+    assert "Checkpoint second: first of 2 checkpoints" in capsys.readouterr().out
+    Path("sub").mkdir()
+    Path("first.csv").rename("sub/second.csv")
+    assert main(["pick", "second.csv", "sub/second.csv"]) == 1
+    assert (
+        "sub/second.csv holds a score of psnr for 'set/p0' by the checkpoint second that another"
+        in capsys.readouterr().err
+    )
+
+
+def test_several_experiments(experiment, capsys):
+    other = Path("experiments/other")
+    scores({"1000": (31.0, 3.0, 70.0, 0.05)}).write(other / "scores.csv")
+    save(other / "models" / "net_g_1000.pth", "other")
+    assert main(["pick", str(experiment), str(other)]) == 0
+    shown = capsys.readouterr().out
+    assert "Checkpoint other/1000: first of 4 checkpoints" in shown and "run/bicubic (no iteration)" in shown
+    assert (experiment / "best.pth").read_bytes() == (other / "models" / "net_g_1000.pth").read_bytes()
+    table = (
+        (other / "scores.csv")
+        .read_text()
+        .replace('"niqe", "higher_is_better": false', '"niqe", "higher_is_better": true')
+    )
+    (other / "scores.csv").write_text(table)
+    assert main(["pick", str(experiment), str(other), "--overwrite"]) == 1
+    assert "experiments/other holds another kind of niqe than the tables before it" in capsys.readouterr().err
+
+
+# --- Bad input --------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["nowhere"], "nowhere does not exist; expected an experiment, a result folder or a score table"),
+        (["experiments"], "experiments holds no scores.csv"),
+        (["experiments/run", "--by", "nique"], "there is no rule or metric 'nique'; did you mean niqe"),
+        (["experiments/run", "--metrics", "psnrr"], "--metrics: there are no scores of 'psnrr'; did you mean psnr"),
+        (["experiments/run", "--metrics", ","], "--metrics: expected names separated by commas, got none"),
+        (["experiments/run", "--within", "psnr"], "--within psnr: expected METRIC=X with a number of at least 0"),
+        (["experiments/run", "--within", "psnr=x"], "--within psnr=x: expected METRIC=X"),
+        (["experiments/run", "--within", "psnr=-1"], "--within psnr=-1: expected METRIC=X"),
+        (
+            ["experiments/run", "--within", "psmr=1"],
+            "--within psmr=1: there are no scores of 'psmr'; did you mean psnr",
+        ),
+        (["experiments/run", "--exclude", "100"], "--exclude: there is no checkpoint '100'; did you mean 1000"),
+        (["experiments/run", "--checkpoints", "1000"], "--checkpoints 1000: expected LABEL=FILE or a folder"),
+        (["experiments/run", "--checkpoints", "7=x"], "--checkpoints 7=x: there are no scores of '7'"),
+        (["experiments/run", "--checkpoints", "1000=x"], "--checkpoints 1000=x: there is no file x"),
+        (["experiments/run", "--resamplings", "-1"], "--resamplings: expected at least 0, got -1"),
+        (["experiments/run", "--seed", "-1"], "--seed: expected at least 0, got -1"),
+        (["experiments/run", "--output", "new.pth"], "--output: expected a folder"),
+        (
+            ["experiments/run", *(word for label in MEANS for word in ("--exclude", label))],
+            "no checkpoint to choose from; found bicubic (no iteration)",
+        ),
+    ],
+)
+def test_errors_say_what_to_do(experiment, capsys, arguments, message):
+    before = files(".")
+    assert main(["pick", *arguments]) == 1
+    assert message in capsys.readouterr().err
+    assert files(".") == before
