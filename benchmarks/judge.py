@@ -98,7 +98,7 @@ def _super_resolution(judges: dict[str, QualityMetric], pictures: list[Tensor], 
         **{
             f"{kind} level {level}": lambda picture, seed, kind=kind, level=level: distort(picture, kind, level, seed)
             for kind in ("oversharpening", "checkerboard")
-            for level in (1, 2, 3)
+            for level in range(1, LEVELS + 1)
         },
     }
     for name, judge in judges.items():

@@ -135,6 +135,40 @@ def test_sign_ascent_raises_the_score_within_the_bound():
     assert reached[0] == 0 and reached[1] <= 2.001 and 2 < reached[2] <= 8.001
 
 
+def test_a_shortened_step_goes_as_far_as_it_says():
+    torch.manual_seed(0)
+    network = RankIQALite(8).eval().requires_grad_(False)
+    torch.nn.init.normal_(network.head[2].weight)
+    image = torch.full((1, 3, 32, 32), 0.5) + 0.1 * torch.rand(1, 3, 32, 32)
+    for length in (1.0, 0.25):
+        change = sign_ascent(network, image, 8 / 255, steps=5, length=length) - image
+        once = sign_ascent(network, image, 8 / 255, steps=1, length=length / 5) - image  # one step is 2.5 bounds
+        torch.testing.assert_close(once.abs().max() * 255, torch.tensor(8 * 0.5 * length), rtol=1e-3, atol=0)
+        assert change.abs().max() <= 8 * min(1, 2.5 * length) / 255 + 1e-6
+
+
+def test_smooth_crops_are_compared_with_themselves_only():
+    torch.manual_seed(0)
+    network = RankIQALite(8)
+    torch.nn.init.normal_(network.head[2].weight)
+    smooth = torch.linspace(0.3, 0.4, 32).expand(3, 32, 32)  # 0.8 levels a pixel
+    telling = torch.rand(3, 32, 32)
+    level = torch.tensor([[0.0, 4.0]])
+
+    def losses(clean, smoothest):
+        place = torch.stack([clean, clean * 0.9])
+        objective = RankingObjective(network, RankingOptions(type="ranking", smoothest=smoothest))
+        with torch.no_grad():
+            return objective.losses({"image": torch.stack([place, place])[None], "level": level})
+
+    left_out, counted = losses(smooth, 6.0), losses(smooth, 0.0)
+    assert float(left_out["cross"]) == float(left_out["anchor"]) == 0
+    assert float(counted["anchor"]) > 0 or float(counted["cross"]) > 0
+    torch.testing.assert_close(left_out["rank"], counted["rank"])
+    for name, loss in losses(telling, 6.0).items():
+        torch.testing.assert_close(loss, losses(telling, 0.0)[name])
+
+
 def test_rounds_attack_the_network_as_it_was():
     torch.manual_seed(0)
     attack = {"start": 2, "every": 3, "keep": 2, "share": 0.5}
@@ -257,6 +291,23 @@ def test_a_sample_holds_rising_levels_of_two_places(tmp_path):
     assert torch.equal(data[0]["image"], image)
     torch.manual_seed(2)
     assert not torch.equal(data[0]["image"], image)
+
+
+def test_the_two_places_have_noise_of_their_own(tmp_path):
+    save(tmp_path / "a.png", np.full((32 + 16, 32 + 16, 3), 128, np.uint8))  # wherever they lie they are the same
+    data = dataset(dataroot=str(tmp_path), kinds=["gaussian-noise"], mixture=0.0, tint=0.0)
+    torch.manual_seed(1)
+    first, second = data[0]["image"][:, -1]
+    torch.testing.assert_close(first.std(), second.std(), rtol=0.2, atol=0)
+    assert (first - second).abs().mean() > 0.5 * first.std()
+
+
+def test_levels_near_both_ends_come_more_often():
+    data = dataset(procedural=1, levels=2)  # one spoilt level between 0.5 and 5
+    levels = np.array([data._random_levels(ParameterDraw(seed))[1] for seed in range(400)])
+    assert levels.min() >= 0.5 and levels.max() <= 5
+    shares = [np.mean((low <= levels) & (levels < low + 0.9)) for low in (0.5, 1.4, 2.3, 3.2, 4.1)]
+    assert min(shares[0], shares[4]) > 1.3 * max(shares[1:4])
 
 
 def test_scikit_images_photographs_are_there():

@@ -1,7 +1,11 @@
 """Pictures without labels: what is wrong with them is said before training, all of it at once."""
 
-import pytest
+from collections import Counter
 
+import pytest
+import torch
+
+from iqa_sr.data.chain_dataset import ChainDataset
 from iqa_sr.data.picture_source import PictureSource, PictureSourceOptions
 from iqa_sr.data.problems import DataError
 from iqa_sr.data.ranking_dataset import RankingDataset
@@ -28,6 +32,35 @@ def source(smallest=32, **options):
 def test_generated_pictures_and_photographs_are_as_large_as_the_crop(options, expected):
     with pytest.raises(DataError, match=f"datasets:train: {expected}"):
         RankingDataset({"name": "x", "type": "RankingDataset", "phase": "train", "crop": 320, **options})
+
+
+def test_photographs_may_come_several_times():
+    pictures = source(photographs=True, photograph_repeats=3, procedural=4)
+    names = [pictures.name(number) for number in range(len(pictures))]
+    assert Counter(Counter(names).values()) == {3: 10, 1: 4}
+    coffee = [pictures.picture(number) for number, name in enumerate(names) if name == "coffee.png"]
+    assert all((again == coffee[0]).all() for again in coffee)
+
+
+def test_two_pictures_of_a_chain_are_never_the_same_photograph(monkeypatch):
+    data = ChainDataset(
+        {
+            "name": "x",
+            "type": "ChainDataset",
+            "phase": "train",
+            "crop": 32,
+            "photographs": True,
+            "photograph_repeats": 9,
+        }
+    )
+    asked: list[int] = []
+    read = data.source.picture
+    monkeypatch.setattr(data.source, "picture", lambda index: asked.append(index) or read(index))
+    torch.manual_seed(0)
+    for number in range(0, len(data), 4):
+        asked.clear()
+        data[number]
+        assert len({data.source.name(index) for index in asked}) == 2
 
 
 def test_files_are_checked_to_their_end_and_counted_by_kind(tmp_path):

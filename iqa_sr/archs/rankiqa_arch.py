@@ -8,7 +8,7 @@ __all__ = ["UNTOUCHED", "RankIQALite"]
 
 UNTOUCHED = 5.0
 """Quality of an untouched picture; one level of degradation costs 1."""
-BANDS = 4
+FINE_BANDS, COARSE_BANDS = 2, 3
 GAIN = 20.0
 LEAST_ENERGY = 4e-6  # half a level of 255, squared
 
@@ -16,13 +16,13 @@ LEAST_ENERGY = 4e-6  # half a level of 255, squared
 class RankIQALite(nn.Module):
     """A quality map at an eighth of the picture's size, and its mean.
 
-    Own architecture. The network sees the pixels; what four binomial filters take away one after the other, each
+    Own architecture. The network sees the pixels; what five binomial filters take away one after the other, each
     twice as wide as the one before (bands from fine to coarse structure), amplified and compressed by an inverse
     hyperbolic sine; and the logarithm of the bands' local energies, whose ratios tell blur from content. Most
     degradations live there, at a few levels of 255: from pixels alone nothing was learnt in hundreds of iterations.
-    Everything is folded 2x2 into channels, so that no fine structure is filtered away before the first layer; residual
-    blocks follow at a half, a quarter and an eighth of the size. There is nothing global: the score of a picture is the
-    mean of those of its parts. All activations are smooth.
+    Pixels and fine bands are folded 2x2 into channels, so that no fine structure is filtered away before the first
+    layer; coarse bands are made at half the size. Residual blocks follow at a half, a quarter and an eighth of the
+    size. There is nothing global: the score of a picture is the mean of those of its parts. All activations are smooth.
 
     Args:
         width: Channels at half the size; twice and four times as many follow. 24 gives 0.5 million parameters.
@@ -39,8 +39,9 @@ class RankIQALite(nn.Module):
         binomial = torch.tensor([1.0, 4.0, 6.0, 4.0, 1.0]) / 16
         kernel = (binomial[:, None] * binomial).expand(3, 1, 5, 5).contiguous()
         self.register_buffer("kernel", kernel, persistent=False)
+        inputs = 4 * 3 * (1 + FINE_BANDS) + 3 * COARSE_BANDS + FINE_BANDS + COARSE_BANDS
         self.body = nn.Sequential(
-            _convolution(4 * 3 * (1 + BANDS) + BANDS, width),
+            _convolution(inputs, width),
             _Residual(width),
             _convolution(width, 2 * width, stride=2),
             _Residual(2 * width),
@@ -79,17 +80,32 @@ class RankIQALite(nn.Module):
     def _front(self, image: Tensor) -> Tensor:
         """What the first layer sees, at half the size."""
         image = F.pad(image, (0, image.shape[-1] % 2, 0, image.shape[-2] % 2), mode="replicate")
-        bands, energies, smooth = [image - 0.5], [], image
-        for dilation in (2**band for band in range(BANDS)):
-            padded = F.pad(smooth, (2 * dilation,) * 4, mode="replicate")
-            smoother = F.conv2d(padded, self.kernel, groups=3, dilation=dilation)
-            bands.append(torch.asinh(GAIN * (smooth - smoother)))
-            energies.append((smooth - smoother).square().mean(1))
-            smooth = smoother
-        energy = F.avg_pool2d(F.pad(torch.stack(energies, dim=1), (2, 2, 2, 2), mode="replicate"), 6, 2)
-        return torch.cat(
-            [F.pixel_unshuffle(torch.cat(bands, dim=1), 2), 2 + 0.25 * torch.log(energy + LEAST_ENERGY)], dim=1
-        )
+        full, half, energies, smooth = [image - 0.5], [], [], image
+        for band in range(FINE_BANDS):
+            detail, smooth = self._split(smooth, 2**band)
+            full.append(_compressed(detail))
+            energies.append(F.avg_pool2d(F.pad(_energy(detail), (2, 2, 2, 2), mode="replicate"), 6, 2))
+        smooth = F.avg_pool2d(smooth, 2)
+        for band in range(1, COARSE_BANDS + 1):
+            detail, smooth = self._split(smooth, 2**band)
+            half.append(_compressed(detail))
+            energies.append(F.avg_pool2d(F.pad(_energy(detail), (band,) * 4, mode="replicate"), 2 * band + 1, 1))
+        logarithms = 2 + 0.25 * torch.log(torch.cat(energies, dim=1) + LEAST_ENERGY)
+        return torch.cat([F.pixel_unshuffle(torch.cat(full, dim=1), 2), *half, logarithms], dim=1)
+
+    def _split(self, image: Tensor, dilation: int) -> tuple[Tensor, Tensor]:
+        """What a binomial filter takes away, and what it leaves."""
+        padded = F.pad(image, (2 * dilation,) * 4, mode="replicate")
+        smooth = F.conv2d(padded, self.kernel, groups=3, dilation=dilation)
+        return image - smooth, smooth
+
+
+def _compressed(detail: Tensor) -> Tensor:
+    return torch.asinh(GAIN * detail)
+
+
+def _energy(detail: Tensor) -> Tensor:
+    return detail.square().mean(1, keepdim=True)
 
 
 def _convolution(inputs: int, outputs: int, stride: int = 1, activation: bool = True) -> nn.Sequential:

@@ -70,6 +70,8 @@ class ChainDataset(Dataset[dict[str, Any]]):
         draw = ParameterDraw(int(torch.randint(2**63 - 1, ())) if self.training else index)
         first = index % len(self.source)
         second = (first + 1 + int(draw.uniform(0, len(self.source) - 1))) % len(self.source)
+        while self.source.name(second) == self.source.name(first):  # photographs may come several times
+            second = (second + 1) % len(self.source)
         chain = draw_chain(torch.Generator().manual_seed(draw.seed()), self.options.longest, kinds=self.options.kinds)
         patches = [apply_chain(self._patch(picture, draw), chain, draw.seed()) for picture in (first, second)]
         return {"image": torch.stack(patches), "path": self.source.name(first)}

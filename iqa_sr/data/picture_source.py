@@ -39,12 +39,15 @@ class PictureSourceOptions(Section):
     Attributes:
         dataroot: A folder of pictures, or null.
         photographs: Whether to use scikit-image's photographs.
+        photograph_repeats: How often each of them comes where a generated picture comes once: they are larger, and
+            there are few.
         procedural: Number of generated pictures of 256 px.
         first: Number of the first generated picture; sets with other numbers share none.
     """
 
     dataroot: str | None = None
     photographs: bool = False
+    photograph_repeats: int = Field(1, ge=1)
     procedural: int = Field(0, ge=0)
     first: int = Field(0, ge=0)
 
@@ -82,20 +85,25 @@ class PictureSource:
             self._keep(f"generated-{number}", procedural_picture(number, _SIDE))
         if not self._names:
             raise OptionError(f"{where}: no pictures; set dataroot to a folder, photographs to true, or procedural")
+        first = len(self._files)
+        photographs = range(first, first + len(PHOTOGRAPHS) if options.photographs else first)
+        again = [number for _ in range(options.photograph_repeats - 1) for number in photographs]
+        self._order = [*range(len(self._names)), *again]
 
     def _keep(self, name: str, picture: np.ndarray) -> None:
         self._names.append(name)
         self._kept.append(picture)
 
     def __len__(self) -> int:
-        return len(self._names)
+        return len(self._order)
 
     def name(self, index: int) -> str:
         """Path or name of a picture."""
-        return self._names[index]
+        return self._names[self._order[index]]
 
     def picture(self, index: int) -> np.ndarray:
         """`(H, W, 3)` RGB uint8."""
+        index = self._order[index]
         if index >= len(self._files):
             return self._kept[index - len(self._files)]
         picture = read_image(self._files[index])

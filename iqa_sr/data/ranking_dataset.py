@@ -69,8 +69,8 @@ class RankingDataset(Dataset[dict[str, Any]]):
     """Samples of `2 L` crops: two places of one picture, each at `L` rising levels of the same degradation.
 
     A sample holds `image` `(2, L, 3, crop, crop)` float32 RGB in [0, 1]; `level` `(L,)` float32, 0 first; `path`.
-    The two places differ (they may overlap); within a place only the level differs. A validation set has `samples`
-    samples, at the whole levels 0 to 5 of each kind in turn, the same every time.
+    The two places differ (they may overlap), and so does the noise in them; within a place only the level differs. A
+    validation set has `samples` samples, at the whole levels 0 to 5 of each kind in turn, the same every time.
 
     Args:
         opt: The section of the option file.
@@ -111,7 +111,7 @@ class RankingDataset(Dataset[dict[str, Any]]):
         else:
             levels = list(range(LEVELS + 1))
             chain = (Step(self.kinds[index % len(self.kinds)], LEVELS, draw.seed()),)
-        places = [_spoilt(self._crop(clean, draw), chain, levels, self.options.crop) for _ in range(2)]
+        places = [_spoilt(self._crop(clean, draw), chain, levels, self.options.crop, draw.seed()) for _ in range(2)]
         return {
             "image": torch.stack(places),
             "level": torch.tensor(levels, dtype=torch.float32),
@@ -119,12 +119,14 @@ class RankingDataset(Dataset[dict[str, Any]]):
         }
 
     def _random_levels(self, draw: ParameterDraw) -> list[float]:
-        """0, and rising levels with at least half a level in between, up to 5."""
+        """0, and rising levels with at least half a level in between, up to 5; near both ends more often than between.
+
+        What is hard is there: the least that can be seen, and what is spoilt beyond recognition.
+        """
         count = self.options.levels - 1
         room = LEVELS - 0.5 * count
-        return [0.0] + [
-            0.5 * (i + 1) + room * x for i, x in enumerate(sorted(draw.uniform(0, 1) for _ in range(count)))
-        ]
+        places = sorted((1 - math.cos(math.pi * draw.uniform(0, 1))) / 2 for _ in range(count))
+        return [0.0] + [0.5 * (number + 1) + room * place for number, place in enumerate(places)]
 
     def _random_chain(self, draw: ParameterDraw) -> Sequence[Step]:
         if not draw.chance(self.options.mixture):
@@ -172,10 +174,10 @@ def _window(picture: Tensor, side: int, draw: ParameterDraw) -> Tensor:
     return picture[:, top : top + side, left : left + side]
 
 
-def _spoilt(window: Tensor, chain: Sequence[Step], levels: Sequence[float], crop: int) -> Tensor:
+def _spoilt(window: Tensor, chain: Sequence[Step], levels: Sequence[float], crop: int, noise_seed: int) -> Tensor:
     """The window at each level, all steps of the chain in proportion: `(L, 3, crop, crop)`."""
     rows = []
     for level in levels:
         steps = [Step(step.kind, step.level * level / LEVELS, step.seed) for step in chain]
-        rows.append(apply_chain(window, steps)[:, _MARGIN : _MARGIN + crop, _MARGIN : _MARGIN + crop])
+        rows.append(apply_chain(window, steps, noise_seed)[:, _MARGIN : _MARGIN + crop, _MARGIN : _MARGIN + crop])
     return torch.stack(rows)

@@ -43,7 +43,7 @@ RANKIQA_LITE_INFO = _info(
     "rankiqa-lite",
     (),
     "Apache-2.0 (ours, shipped with this package)",
-    "trained by options/iqa/rankiqa_lite.yml; 5: untouched, one less for each level; sha256 86faf15ff183",
+    "trained by options/iqa/rankiqa_lite.yml; 5: untouched, one less for each level; sha256 0a7c216ecd96",
 )
 RANKIQA_OWN_INFO = _info("rankiqa-own", (OWN,), "your own", "a RankIQA-lite network of your own training")
 

@@ -31,6 +31,8 @@ class Attack(Section):
         keep: Number of copies; each attack takes one of them at random.
         share: Share of a batch's crops that are attacked.
         steps: Largest number of steps of sign-gradient ascent.
+        shortest_step: Steps are shortened at random, at most to this share. Long ones alone leave noise of a few
+            values, which is easily told, and teach nothing about the many short ones that optimisation takes.
         bound: Largest change of a pixel, of 255.
         margin: By how much an attacked picture with the full bound must score below the picture that it was made of.
         weight: Of this loss.
@@ -41,6 +43,7 @@ class Attack(Section):
     keep: int = Field(4, ge=1)
     share: float = Field(0.125, gt=0, le=1)
     steps: int = Field(8, ge=1)
+    shortest_step: float = Field(0.25, gt=0, le=1)
     bound: float = Field(8.0, gt=0)
     margin: float = Field(1.5, ge=0)
     weight: float = Field(1.0, gt=0)
@@ -56,6 +59,8 @@ class RankingOptions(ObjectiveOptions):
         agreement_weight: Of the agreement between equally spoilt crops of one picture.
         agreement_tolerance: By how much they may differ, in levels.
         anchor_weight: Of the quality that untouched pictures are to have.
+        smoothest: Untouched crops with a smaller RMS gradient, in levels of 255 per px, are compared with themselves
+            only, neither with other contents nor with the anchor: a clear sky looks like a strongly blurred wood.
         attack: Adversarial rounds; null for none.
     """
 
@@ -65,6 +70,7 @@ class RankingOptions(ObjectiveOptions):
     agreement_weight: float = Field(0.3, ge=0)
     agreement_tolerance: float = Field(0.5, ge=0)
     anchor_weight: float = Field(0.3, ge=0)
+    smoothest: float = Field(6.0, ge=0)
     attack: Attack | None = None
 
 
@@ -114,13 +120,14 @@ class RankingObjective(Objective[RankingOptions]):
         everything = self.network(torch.cat([crops, attacked]) if len(attacked) else crops)
         quality = everything[: len(crops)].view(len(level), 2, -1)
         levels = level[:, None].expand(-1, 2, -1)
+        telling = _gradient(image[:, :, 0]) >= options.smoothest  # (B, 2)
         losses = {
             "rank": options.rank_weight * ranking_loss(quality.flatten(0, 1), levels.flatten(0, 1)),
             "cross": options.cross_weight
-            * cross_ranking_loss(quality.flatten(), levels.flatten(), options.cross_tolerance),
+            * cross_ranking_loss(quality[telling].flatten(), levels[telling].flatten(), options.cross_tolerance),
             "agreement": options.agreement_weight
             * agreement_loss(quality[:, 0].flatten(), quality[:, 1].flatten(), options.agreement_tolerance),
-            "anchor": options.anchor_weight * anchor_loss(quality[:, :, 0], UNTOUCHED),
+            "anchor": options.anchor_weight * anchor_loss(quality[:, :, 0][telling], UNTOUCHED),
         }
         if options.attack is not None:
             losses["attack"] = self._attack_loss(quality.flatten()[chosen], everything[len(crops) :], size)
@@ -146,7 +153,8 @@ class RankingObjective(Objective[RankingOptions]):
         steps = 1 + int(torch.randint(attack.steps, ()))
         bound = (size * attack.bound / 255).view(-1, 1, 1, 1)
         start = torch.rand(crops[chosen].shape).to(crops.device) * 2 - 1 if torch.rand(()) < 0.5 else None
-        attacked = sign_ascent(victim, crops[chosen], bound, steps, start)
+        length = attack.shortest_step + (1 - attack.shortest_step) * float(torch.rand(()))
+        attacked = sign_ascent(victim, crops[chosen], bound, steps, start, length)
         return attacked, chosen, size
 
     def validate(self, batches: Iterable[Mapping[str, Any]]) -> dict[str, float]:
@@ -177,12 +185,24 @@ def write_judge(network: nn.Module, folder: Path) -> Path:
     return path
 
 
+def _gradient(image: Tensor) -> Tensor:
+    """RMS gradient of `(..., 3, H, W)` pictures in levels of 255 per px: `(...)`."""
+    grey = image.mean(-3)
+    down, right = grey[..., 1:, :-1] - grey[..., :-1, :-1], grey[..., :-1, 1:] - grey[..., :-1, :-1]
+    return 255 * (down.square() + right.square()).mean((-2, -1)).sqrt()
+
+
 def _frozen(network: nn.Module) -> nn.Module:
     return cast(nn.Module, copy.deepcopy(network).eval().requires_grad_(False))
 
 
 def sign_ascent(
-    network: nn.Module, image: Tensor, bound: Tensor | float, steps: int, start: Tensor | None = None
+    network: nn.Module,
+    image: Tensor,
+    bound: Tensor | float,
+    steps: int,
+    start: Tensor | None = None,
+    length: float = 1.0,
 ) -> Tensor:
     """Pictures changed so that a network scores them higher: steps along the sign of the gradient.
 
@@ -192,6 +212,7 @@ def sign_ascent(
         bound: Largest change of a pixel: a number, or one for each picture, `(N, 1, 1, 1)`.
         steps: Number of steps; each is `2.5 / steps` of the bound, and at least a twentieth.
         start: Where to begin, as a share of the bound, `(N, 3, H, W)` in [-1, 1]; None for the picture itself.
+        length: Factor of the steps' length.
 
     Returns:
         `(N, 3, H, W)` in [0, 1], no further than `bound` from `image`.
@@ -199,7 +220,7 @@ def sign_ascent(
     Reference:
         Madry et al., ICLR 2018, https://arxiv.org/abs/1706.06083 (projected gradient descent).
     """
-    step = max(2.5 / steps, 0.05)
+    step = length * max(2.5 / steps, 0.05)
     change = torch.zeros_like(image) if start is None else start
     with torch.enable_grad():
         for _ in range(steps):
