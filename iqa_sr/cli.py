@@ -210,6 +210,21 @@ def _metrics(chosen: argparse.Namespace) -> int:
     return 0
 
 
+# --- Judging checkpoints ----------------------------------------------------------------------------------------------
+
+
+def _add_report(parser: argparse.ArgumentParser) -> None:
+    from iqa_sr.report_arguments import add_report_arguments
+
+    add_report_arguments(parser)
+
+
+def _report(chosen: argparse.Namespace) -> int:
+    from iqa_sr.report_command import run_report
+
+    return run_report(chosen)
+
+
 # --- Weights ----------------------------------------------------------------------------------------------------------
 
 
@@ -259,6 +274,7 @@ COMMANDS: dict[str, tuple[Add, Callable[[argparse.Namespace], int], str]] = {
     "make-triplets": (_add_make_triplets, _make_triplets, "make lists of triplets for A-FINE's training"),
     "score": (_add_score, _score, "score pictures, alone or against references"),
     "metrics": (_add_metrics, _metrics, "list the metrics"),
+    "report": (_add_report, _report, "make a page from evaluations and trainings: scores, plots, pictures"),
     "weights": (_add_weights, _weights, "list, download, check and import weight files"),
 }
 

@@ -21,6 +21,7 @@ RANKS = [
         "random_state",
         "ridge",
         "spectral_noise",
+        "statistics_of_scores",
         "tensor_files",
         "torchscript_files",
         "weight_files",
@@ -42,6 +43,7 @@ RANKS = [
         "weight_records",
         "weight_download",
         "distributed",
+        "report_arguments",
         "train_arguments",
     ],
     ["metrics"],
@@ -54,13 +56,15 @@ RANKS = [
         "data.layout",
         "data.manifest",
         "score_table",
+        "report_history",
         "guard",
         "guard_measures",
         "license_policy",
         "lora",
         "losses",
     ],
-    ["samplers", "picture_batches", "scoring", "degradation_options", "degradation"],
+    ["result_folder", "samplers", "picture_batches", "scoring", "degradation_options", "degradation"],
+    ["report_sources", "report_experiment", "report", "report_pictures", "report_content", "report_page"],
     ["data", "basicsr_api", "train_options"],
     ["models", "data_order", "objectives"],
     [
@@ -74,7 +78,7 @@ RANKS = [
         "dry_run",
         "verify_resume",
     ],
-    ["data_command", "merge_command", "score_command", "weights_command", "train_command", "cli"],
+    ["data_command", "merge_command", "report_command", "score_command", "weights_command", "train_command", "cli"],
 ]
 
 

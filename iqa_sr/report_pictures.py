@@ -1,0 +1,134 @@
+"""The pictures of a report: inside the page while they are few, else as files in a folder beside it."""
+
+import base64
+import io
+import re
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+from urllib.parse import quote
+
+from PIL import Image
+from tqdm import tqdm
+
+from iqa_sr.image_io import image_size, read_image
+from iqa_sr.report import Report
+
+__all__ = ["LARGEST_INSIDE", "PictureFiles", "Pictures", "Placement", "find_pictures", "place_pictures"]
+
+LARGEST_INSIDE = 20 * 1024 * 1024
+"""Bytes of all the pictures together, as text in the page, up to which they go inside."""
+Placement = Literal["auto", "inside", "beside", "none"]
+_KINDS = {".png": "image/png", ".webp": "image/webp", ".jpg": "image/jpeg", ".jpeg": "image/jpeg", ".bmp": "image/bmp"}
+_MARK = ".made-by-iqa-sr-report"
+
+PictureFiles = dict[tuple[int, int], Path]
+"""Files by the numbers of row and picture."""
+
+
+@dataclass(frozen=True)
+class Pictures:
+    """What the page refers to.
+
+    Attributes:
+        addresses: `data:` address or path relative to the page, by the numbers of row and picture.
+        sizes: `(width, height)` in px by the number of the picture.
+        folder: Where the files are, if they are not inside the page.
+    """
+
+    addresses: Mapping[tuple[int, int], str]
+    sizes: Mapping[int, tuple[int, int]]
+    folder: Path | None = None
+
+
+def find_pictures(report: Report) -> PictureFiles:
+    """The files that there are."""
+    return {
+        (row, column): path
+        for column, picture in enumerate(report.pictures)
+        for row, entry in enumerate(report.entries)
+        if (path := entry.image(picture)) is not None
+    }
+
+
+def place_pictures(report: Report, page: Path, placement: Placement = "auto") -> Pictures:
+    """Put the pictures where the page will find them.
+
+    Args:
+        report: The rows and pictures.
+        page: Where the page will be; files go to `<its stem>_files` beside it, which is replaced if a report made it.
+        placement: Inside the page, beside it, neither, or what their size suggests.
+
+    Raises:
+        FileExistsError: If there is such a folder that no report has made.
+        ValueError: If a picture is damaged.
+    """
+    files = {} if placement == "none" else find_pictures(report)
+    sizes = {column: image_size(path)[::-1] for (_, column), path in files.items()}
+    if placement == "auto":
+        placement = (
+            "inside" if sum(path.stat().st_size for path in files.values()) * 4 / 3 <= LARGEST_INSIDE else "beside"
+        )
+    folder = page.with_name(f"{page.stem}_files")
+    if placement == "beside":
+        return Pictures(_write_beside(report, files, folder), sizes, folder)
+    _remove(folder)
+    return Pictures({place: _inside(path) for place, path in files.items()}, sizes)
+
+
+def _inside(path: Path) -> str:
+    kind, content = _shown(path)
+    return f"data:{kind};base64,{base64.b64encode(content).decode('ascii')}"
+
+
+def _shown(path: Path) -> tuple[str, bytes]:
+    """A file's type and content, as PNG if browsers do not know its format."""
+    kind = _KINDS.get(path.suffix.lower())
+    if kind is not None:
+        return kind, path.read_bytes()
+    picture = read_image(path)
+    content = io.BytesIO()
+    Image.fromarray((picture // 257).astype("uint8") if picture.dtype != "uint8" else picture).save(content, "PNG")
+    return "image/png", content.getvalue()
+
+
+def _write_beside(report: Report, files: PictureFiles, folder: Path) -> dict[tuple[int, int], str]:
+    """Copy the files into a new folder, and put it in the place of an old one when it is whole."""
+    _check_own(folder)
+    temporary = folder.with_name(f".{folder.name}.tmp")
+    shutil.rmtree(temporary, ignore_errors=True)
+    temporary.mkdir(parents=True)
+    (temporary / _MARK).touch()
+    addresses = {}
+    try:
+        for (row, column), path in tqdm(files.items(), desc="pictures", unit="picture", disable=None):
+            kind, content = _shown(path)
+            suffix = path.suffix.lower() if path.suffix.lower() in _KINDS else f".{kind.partition('/')[2]}"
+            inner = f"{row:03d}_{_plain(report.entries[row].name)}"
+            name = f"{column:05d}_{_plain(report.pictures[column])}{suffix}"
+            (temporary / inner).mkdir(exist_ok=True)
+            (temporary / inner / name).write_bytes(content)
+            addresses[row, column] = f"{quote(folder.name)}/{inner}/{name}"
+        _remove(folder)
+        temporary.rename(folder)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+    return addresses
+
+
+def _plain(name: str) -> str:
+    """A name that is safe as a file's and as part of an address."""
+    return re.sub(r"[^A-Za-z0-9._-]+", "_", name)[:80]
+
+
+def _check_own(folder: Path) -> None:
+    if folder.exists() and not (folder / _MARK).exists():
+        raise FileExistsError(f"{folder} exists and was not made by `iqa-sr report`; choose another name for --output")
+
+
+def _remove(folder: Path) -> None:
+    """Remove the pictures of an earlier report, and nothing else."""
+    if (folder / _MARK).exists():
+        shutil.rmtree(folder)
