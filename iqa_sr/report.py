@@ -47,6 +47,7 @@ class Report:
         entries: The rows: LQ first, then the checkpoints, then the references.
         pictures: Names of the pictures, `<data set>/<key>`.
         scores: `(M, C, P)` float64; the mean over the references where there are several, NaN where there is no score.
+        compared: For each column, whether its scores compare with a reference.
         sources: The folders.
         charts: The history of trainings, by the folder's name.
         notes: What a reader should know.
@@ -56,6 +57,7 @@ class Report:
     entries: list[Entry]
     pictures: list[str]
     scores: np.ndarray
+    compared: list[bool]
     sources: list[Source]
     charts: dict[str, list[Chart]] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
@@ -90,6 +92,7 @@ def read_report(folders: Sequence[str | Path]) -> Report:
         entries=[entry for entry, _ in entries],
         pictures=pictures,
         scores=_array([scores for _, scores in entries], columns.facts, pictures),
+        compared=[facts in columns.compared for facts in columns.names],
         sources=sources,
         charts=histories,
         notes=[*(note for source in sources for note in source.notes), *columns.notes],
@@ -152,11 +155,13 @@ class _Columns:
 
     def __init__(self, sources: Sequence[Source]) -> None:
         self.names: dict[MetricFacts, str] = {}
+        self.compared: set[MetricFacts] = set()
         self.notes: list[str] = []
         for source in sources:
             for facts in source.scores.facts.values():
                 if facts not in self.names:
                     self._add(facts)
+            self.compared |= {source.scores.facts[row.metric] for row in source.scores.rows if row.reference}
 
     def _add(self, facts: MetricFacts) -> None:
         variants = [known for known in self.names if known.name == facts.name]

@@ -28,7 +28,10 @@ def page_content(report: Report, pictures: Pictures, title: str, made: str) -> d
     return {
         "title": title,
         "made": made,
-        "metrics": [{"name": one.name, "higher": one.higher_is_better, "spec": one.spec} for one in report.metrics],
+        "metrics": [
+            {"name": facts.name, "higher": facts.higher_is_better, "spec": facts.spec, "compared": compared}
+            for facts, compared in zip(report.metrics, report.compared, strict=True)
+        ],
         "entries": [_entry(entry) for entry in report.entries],
         "pictures": [_picture(report, pictures, column) for column in range(len(report.pictures))],
         "scores": _numbers(report.scores),

@@ -38,6 +38,7 @@ def data_of(page):
 def test_one_folder_gives_means_intervals_best_and_front(tmp_path):
     content = content_of([write_results(tmp_path / "run", labels=["a", "b"], keys=[f"p{n}" for n in range(30)])])
     assert [entry["name"] for entry in content["entries"]] == ["bicubic", "a", "b", "original"]
+    assert [(one["name"], one["compared"]) for one in content["metrics"]] == [("psnr", True), ("niqe", False)]
     (scope,) = content["scopes"]
     psnr, niqe = scope["summaries"]
     table = ScoreTable.read(tmp_path / "run" / "scores.csv")

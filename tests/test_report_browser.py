@@ -167,6 +167,7 @@ def test_all_pictures_are_zoomed_together(opened):
     divider = find(opened, "#divider")
     divider.send_keys(Keys.SHIFT, Keys.ARROW_RIGHT)
     assert matrices()[0][1] < moved[0][1]
+    opened.execute_script("document.querySelector('#browser').scrollIntoView()")
     find(opened, "#zoom-fit").click()
     assert all(one == [1, 0, 0] for one in matrices())
 

@@ -49,7 +49,7 @@ function curveLayout(m) {
     xaxis: axis({ nticks: 5 }), yaxis: axis({ nticks: 5 }), margin: { l: 48, r: 12, t: 36, b: 30 },
     annotations: levels.map((row) => ({
       x: 1, xref: "paper", xanchor: "right", y: scope().summaries[m][row].mean, yanchor: "bottom",
-      text: plain(entries[row].name), showarrow: false, font: { size: 11 },
+      text: plain(entries[row].name), showarrow: false, font: { size: 11 }, bgcolor: faint("--card", 0.75), borderpad: 1,
     })),
   };
 }

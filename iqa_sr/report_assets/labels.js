@@ -5,27 +5,36 @@ const SIDES = { // where the middle of a text is, in halves of its width and in 
   "top center": [0, -15], "bottom center": [0, 15], "middle right": [1, 0], "middle left": [-1, 0],
 };
 
-/** The side on which each point's name goes, by row; rows without room are left out. Points: row, x, y. */
-function placeLabels(points, width, height) {
-  const along = (key, length) => {
+/** What plotly shows of an axis by itself: all points and 6 % at each end. */
+function rangesOf(points) {
+  const of = (key) => {
     const values = points.map((point) => point[key]);
     const [low, high] = [Math.min(...values), Math.max(...values)];
-    return (value) => (high > low ? ((value - low) / (high - low)) * 0.88 * length : length / 2); // plotly leaves 6 % at each end
+    const edge = high > low ? (high - low) * 0.068 : 1;
+    return [low - edge, high + edge];
   };
-  const [toX, toY] = [along("x", width), along("y", height)];
-  const taken = points.map((point) => ({ x: toX(point.x), y: -toY(point.y), w: 12, h: 12 })); // the points themselves
+  return { x: of("x"), y: of("y") };
+}
+
+/** The side on which each point's name goes, by row; points outside and those without room are left out. */
+function placeLabels(points, ranges, width, height) {
+  const along = ([low, high], length) => (value) => ((value - low) / (high - low)) * length;
+  const [toX, toY] = [along(ranges.x, width), along(ranges.y, height)];
+  const boxes = points.map((point) => ({ row: point.row, x: toX(point.x), y: height - toY(point.y), w: 12, h: 12 }))
+    .filter(({ x, y }) => x >= 0 && x <= width && y >= 0 && y <= height);
+  const taken = [...boxes]; // the points themselves
   const places = new Map();
-  points.forEach((point, at) => {
-    const [x, y, w] = [taken[at].x, taken[at].y, entries[point.row].name.length * LETTER];
+  for (const point of boxes) {
+    const w = entries[point.row].name.length * LETTER;
     for (const [side, [halves, down]] of Object.entries(SIDES)) {
-      const box = { x: x + halves * (w / 2 + 10), y: y + down, w, h: 14 };
-      const inside = box.x - w / 2 > -0.1 * width && box.x + w / 2 < 1.0 * width;
-      if (!inside || taken.some((other, of) => of !== at && overlap(box, other))) continue;
+      const box = { x: point.x + halves * (w / 2 + 10), y: point.y + down, w, h: 14 };
+      const inside = box.x - w / 2 > -40 && box.x + w / 2 < width + 20;
+      if (!inside || taken.some((other) => other !== point && overlap(box, other))) continue;
       taken.push(box);
       places.set(point.row, side);
-      return;
+      break;
     }
-  });
+  }
   return places;
 }
 

@@ -46,7 +46,7 @@ const better = (metric) => (metric.higher ? "higher is better" : "lower is bette
 const digits = metrics.map((_, m) => {
   const means = content.scopes.flatMap((one) => one.summaries[m]).map((one) => (one ? Math.abs(one.mean) : 0));
   const largest = Math.max(0, ...means);
-  return largest >= 100 ? 1 : largest >= 10 ? 2 : largest >= 1 ? 3 : 4;
+  return largest >= 100 ? 1 : largest >= 10 ? 2 : largest >= 1 ? 3 : largest >= 0.1 ? 4 : 5;
 });
 
 const number = (m, value) => (value === null || value === undefined ? "–" : value.toFixed(digits[m]).replace("-", "−"));
@@ -58,8 +58,9 @@ const allSeries = [...new Set(entries.filter((one) => !one.reserved).map(seriesK
 
 function seriesName(key) {
   const [run, path] = key.split("\n");
-  const several = allSeries.filter((other) => other.startsWith(`${run}\n`)).length > 1;
-  return several ? `${run}: ${path.split("/").filter((part) => part !== "models").slice(-1)[0] || path}` : run;
+  if (allSeries.filter((other) => other.startsWith(`${run}\n`)).length === 1) return run;
+  const name = path.split("/").filter((part) => part !== "models").at(-1) || path;
+  return content.runs.length > 1 ? `${run}: ${name}` : name;
 }
 
 const seriesColor = (entry) => `--c${allSeries.indexOf(seriesKey(entry)) % 8}`;

@@ -16,6 +16,30 @@ function frontOf(x, y) {
 
 const meanOf = (m, row) => scope().summaries[m][row]?.mean;
 
+const labels = (known, places) => ({
+  text: known.map((row) => (places.has(row) ? plain(entries[row].name) : "")),
+  textposition: known.map((row) => places.get(row) ?? "top center"),
+});
+
+/** Where names go: those of the front choose first. */
+function placesOf(x, y, known, inFront, target, ranges = null) {
+  const order = [...inFront, ...known.filter((row) => !inFront.includes(row))];
+  const points = order.map((row) => ({ row, x: seen(x, row), y: seen(y, row) }));
+  return placeLabels(points, ranges ?? rangesOf(points), target.clientWidth - 90, target.clientHeight - 80);
+}
+
+/** After zooming into the plot there may be room for other names. */
+function labelAgain() {
+  const target = byId("plane-plot");
+  const [x, y] = [Number(byId("plane-x").value), Number(byId("plane-y").value)];
+  const known = rows((_, row) => scope().summaries[x][row] && scope().summaries[y][row]);
+  const range = (m, name) => target.layout[name].range.map((end) => (metrics[m].higher ? end : -end));
+  const whole = target.layout.xaxis.autorange && target.layout.yaxis.autorange;
+  const ranges = whole ? null : { x: range(x, "xaxis"), y: range(y, "yaxis") };
+  const { text, textposition } = labels(known, placesOf(x, y, known, frontOf(x, y), target, ranges));
+  Plotly.restyle(target, { text: [text], textposition: [textposition] }, [1]);
+}
+
 /** As the axes are turned: larger is further right and up. */
 const seen = (m, row) => (metrics[m].higher ? 1 : -1) * meanOf(m, row);
 
@@ -26,14 +50,13 @@ function planeTraces(x, y, front, target) {
     x: inFront.map((row) => meanOf(x, row)), y: inFront.map((row) => meanOf(y, row)), mode: "lines",
     line: { color: color("--muted"), width: 1.5, dash: "dot" }, hoverinfo: "skip",
   };
-  const first = [...inFront, ...known.filter((row) => !inFront.includes(row))];
-  const places = placeLabels(first.map((row) => ({ row, x: seen(x, row), y: seen(y, row) })), target.clientWidth - 90, target.clientHeight - 80);
+  const places = placesOf(x, y, known, inFront, target);
   const points = {
     x: known.map((row) => meanOf(x, row)), y: known.map((row) => meanOf(y, row)), mode: "markers+text",
-    text: known.map((row) => (places.has(row) ? plain(entries[row].name) : "")),
-    textposition: known.map((row) => places.get(row) ?? "top center"), textfont: { color: color("--text"), size: 12 }, cliponaxis: false,
+    ...labels(known, places), textfont: { color: color("--text"), size: 12 }, cliponaxis: false,
     error_x: whiskers(x, known), error_y: whiskers(y, known),
     marker: {
+      opacity: 1,
       size: known.map((row) => (inFront.includes(row) ? 12 : 9)),
       symbol: known.map((row) => (entries[row].reserved ? "diamond-open" : inFront.includes(row) ? "circle" : "circle-open")),
       color: known.map((row) => color(entries[row].reserved ? "--muted" : seriesColor(entries[row]))),
@@ -66,9 +89,10 @@ function planeLayout(x, y) {
 /** At first a metric that looks at the picture alone against one that compares. */
 function startPlane() {
   const names = metrics.map((metric) => `${metric.name} ${arrow(metric)}`);
-  const distortion = Math.max(0, metrics.findIndex((metric) => /^(psnr|ssim)/.test(metric.name)));
-  const perception = metrics.findIndex((metric, m) => m !== distortion && !/^(psnr|ssim|ms_ssim)/.test(metric.name));
+  const distortion = Math.max(0, metrics.findIndex((metric) => metric.compared));
+  const perception = metrics.findIndex((metric, m) => m !== distortion && !metric.compared);
   fill(byId("plane-x"), names, distortion);
   fill(byId("plane-y"), names, perception < 0 ? (distortion + 1) % metrics.length : perception);
+  byId("plane-plot").addEventListener("drawn", () => byId("plane-plot").on("plotly_relayout", labelAgain), { once: true });
   for (const id of ["plane-x", "plane-y", "plane-whiskers"]) byId(id).addEventListener("change", drawPlane);
 }

@@ -25,7 +25,7 @@ function redraw(target) {
     responsive: true,
     displaylogo: false,
     displayModeBar: false,
-  });
+  }).then(() => target.dispatchEvent(new Event("drawn")));
 }
 
 function redrawAll() {
