@@ -234,6 +234,29 @@ def test_dark_light_and_a_phone(browser, page):
     assert browser.get_log("browser") == []
 
 
+def test_two_fingers_zoom(browser, page):
+    def touch(kind, *places):
+        points = [{"x": x, "y": y, "id": number} for number, (x, y) in enumerate(places)]
+        browser.execute_cdp_cmd("Input.dispatchTouchEvent", {"type": kind, "touchPoints": points})
+
+    browser.get(page.as_uri())
+    browser.execute_script("document.querySelector('#stage').scrollIntoView({block: 'center'})")
+    browser.execute_cdp_cmd("Emulation.setTouchEmulationEnabled", {"enabled": True, "maxTouchPoints": 2})
+    try:
+        x, y, width, height = position(browser, "#stage")
+        middle = (x + width / 2, y + height / 2)
+        touch("touchStart", (middle[0] - 50, middle[1]))
+        touch("touchStart", (middle[0] - 50, middle[1]), (middle[0] + 50, middle[1]))
+        for apart in (75, 100, 150):
+            touch("touchMove", (middle[0] - apart, middle[1]), (middle[0] + apart, middle[1]))
+        touch("touchEnd")
+    finally:
+        browser.execute_cdp_cmd("Emulation.setTouchEmulationEnabled", {"enabled": False})
+    style = "return getComputedStyle(document.querySelector('#browser')).getPropertyValue(arguments[0])"
+    assert float(browser.execute_script(style, "--zoom")) == pytest.approx(3, abs=0.3)
+    assert float(browser.execute_script(style, "--move-x").rstrip("%")) == pytest.approx(-100, abs=15)  # the middle stays
+
+
 def test_pictures_beside_the_page_are_found(browser, page):
     other = page.with_name("beside page.html")
     results = page.parent / "results"
