@@ -42,7 +42,7 @@ def run_report(chosen: argparse.Namespace) -> int:
         f"wrote {page} ({page.stat().st_size / 1e6:.1f} MB): {checkpoints} checkpoints, {len(report.metrics)} metrics, "
         f"{len(report.pictures)} pictures{where}"
     )
-    for note in report.notes:
+    for note in (*report.notes, *pictures.notes):
         print(f"  note: {note}")
     return 0
 

@@ -40,7 +40,7 @@ def page_content(report: Report, pictures: Pictures, title: str, made: str) -> d
             {"run": run, "charts": [asdict(chart) for chart in charts]} for run, charts in report.charts.items()
         ],
         "runs": [{"name": source.name, "details": source.details} for source in report.sources],
-        "notes": report.notes,
+        "notes": [*report.notes, *pictures.notes],
     }
 
 

@@ -13,10 +13,10 @@ from urllib.parse import quote
 from PIL import Image
 from tqdm import tqdm
 
-from iqa_sr.image_io import image_size, read_image
+from iqa_sr.image_io import inspect_image, read_image
 from iqa_sr.report import Report
 
-__all__ = ["LARGEST_INSIDE", "PictureFiles", "Pictures", "Placement", "find_pictures", "place_pictures"]
+__all__ = ["LARGEST_INSIDE", "Pictures", "Placement", "place_pictures"]
 
 LARGEST_INSIDE = 20 * 1024 * 1024
 """Bytes of all the pictures together, as text in the page, up to which they go inside."""
@@ -24,8 +24,7 @@ Placement = Literal["auto", "inside", "beside", "none"]
 _KINDS = {".png": "image/png", ".webp": "image/webp", ".jpg": "image/jpeg", ".jpeg": "image/jpeg", ".bmp": "image/bmp"}
 _MARK = ".made-by-iqa-sr-report"
 
-PictureFiles = dict[tuple[int, int], Path]
-"""Files by the numbers of row and picture."""
+_Files = dict[tuple[int, int], Path]
 
 
 @dataclass(frozen=True)
@@ -36,21 +35,13 @@ class Pictures:
         addresses: `data:` address or path relative to the page, by the numbers of row and picture.
         sizes: `(width, height)` in px by the number of the picture.
         folder: Where the files are, if they are not inside the page.
+        notes: Files that are left out, and why.
     """
 
     addresses: Mapping[tuple[int, int], str]
     sizes: Mapping[int, tuple[int, int]]
     folder: Path | None = None
-
-
-def find_pictures(report: Report) -> PictureFiles:
-    """The files that there are."""
-    return {
-        (row, column): path
-        for column, picture in enumerate(report.pictures)
-        for row, entry in enumerate(report.entries)
-        if (path := entry.image(picture)) is not None
-    }
+    notes: tuple[str, ...] = ()
 
 
 def place_pictures(report: Report, page: Path, placement: Placement = "auto") -> Pictures:
@@ -63,19 +54,41 @@ def place_pictures(report: Report, page: Path, placement: Placement = "auto") ->
 
     Raises:
         FileExistsError: If there is such a folder that no report has made.
-        ValueError: If a picture is damaged.
     """
-    files = {} if placement == "none" else find_pictures(report)
-    sizes = {column: image_size(path)[::-1] for (_, column), path in files.items()}
+    files = {} if placement == "none" else _find(report)
+    sizes, notes = _check(files)
     if placement == "auto":
-        placement = (
-            "inside" if sum(path.stat().st_size for path in files.values()) * 4 / 3 <= LARGEST_INSIDE else "beside"
-        )
+        length = sum(path.stat().st_size for path in files.values()) * 4 / 3
+        placement = "inside" if length <= LARGEST_INSIDE else "beside"
     folder = page.with_name(f"{page.stem}_files")
     if placement == "beside":
-        return Pictures(_write_beside(report, files, folder), sizes, folder)
+        return Pictures(_write_beside(report, files, folder), sizes, folder, notes)
     _remove(folder)
-    return Pictures({place: _inside(path) for place, path in files.items()}, sizes)
+    return Pictures({place: _inside(path) for place, path in files.items()}, sizes, None, notes)
+
+
+def _find(report: Report) -> _Files:
+    """The files that there are, by the numbers of row and picture."""
+    return {
+        (row, column): path
+        for column, picture in enumerate(report.pictures)
+        for row, entry in enumerate(report.entries)
+        if (path := entry.image(picture)) is not None
+    }
+
+
+def _check(files: _Files) -> tuple[dict[int, tuple[int, int]], tuple[str, ...]]:
+    """The size of each picture as `(width, height)`; damaged files are taken out and named: a report can do without."""
+    sizes, notes = {}, []
+    for (row, column), path in list(files.items()):
+        try:
+            height, width = inspect_image(path)
+        except ValueError as error:
+            notes.append(f"left out: {error}")
+            del files[row, column]
+        else:
+            sizes[column] = width, height
+    return sizes, tuple(notes)
 
 
 def _inside(path: Path) -> str:
@@ -94,7 +107,7 @@ def _shown(path: Path) -> tuple[str, bytes]:
     return "image/png", content.getvalue()
 
 
-def _write_beside(report: Report, files: PictureFiles, folder: Path) -> dict[tuple[int, int], str]:
+def _write_beside(report: Report, files: _Files, folder: Path) -> dict[tuple[int, int], str]:
     """Copy the files into a new folder, and put it in the place of an old one when it is whole."""
     _check_own(folder)
     temporary = folder.with_name(f".{folder.name}.tmp")

@@ -16,7 +16,7 @@ from iqa_sr.report_content import page_content
 from iqa_sr.report_page import as_script_text
 from iqa_sr.report_pictures import Pictures
 from iqa_sr.score_table import MetricFacts, ScoreRow, ScoreTable
-from tests.fixture_data import picture, save
+from tests.fixture_data import picture
 from tests.report_data import EVIL, write_experiment, write_results
 
 NO_PICTURES = Pictures({}, {})
@@ -236,8 +236,6 @@ def test_without_plotly_the_extra_is_named(tmp_path, monkeypatch, capsys):
 def test_what_cannot_be_reported_is_said(tmp_path, capsys):
     write_results(tmp_path / "results" / "good", images=False)
     (tmp_path / "empty").mkdir()
-    broken = write_results(tmp_path / "broken")
-    save(broken / "images" / "a" / "set" / "p0.png", picture(0, 16)).write_bytes(b"nothing")
     page = tmp_path / "page.html"
     for folder, text in (
         ("nowhere", "nowhere: expected a folder that `iqa-sr evaluate` or a training has written, got none"),
@@ -246,7 +244,6 @@ def test_what_cannot_be_reported_is_said(tmp_path, capsys):
             "empty: expected run.json and scores.csv of an evaluation, or scores.csv of a training, found neither",
         ),
         ("results", f"found neither; did you mean {tmp_path / 'results' / 'good'}?"),
-        ("broken", "p0.png: not a picture that can be read, or damaged"),
     ):
         assert cli(["report", str(tmp_path / folder), "--output", str(page)]) == 1
         assert text in capsys.readouterr().err
@@ -258,8 +255,26 @@ def test_what_cannot_be_reported_is_said(tmp_path, capsys):
     assert not page.exists()
 
 
+def test_a_damaged_picture_is_left_out_and_named(tmp_path, capsys):
+    images = write_results(tmp_path / "run", labels=["a"]) / "images"
+    (images / "a" / "set" / "p0.png").write_bytes(b"nothing")
+    torn = images / "a" / "set" / "p1.png"
+    torn.write_bytes(torn.read_bytes()[:-30])
+    page = tmp_path / "page.html"
+    assert cli(["report", str(tmp_path / "run"), "--output", str(page)]) == 0
+    shown = capsys.readouterr().out
+    assert "p0.png: not a picture that can be read, or damaged" in shown and "p1.png: damaged or truncated" in shown
+    data = data_of(page)
+    assert [[bool(image) for image in one["images"]] for one in data["pictures"]] == [
+        [True, False, True],
+        [True, False, True],
+        [True, True, True],
+    ]
+    assert len(data["notes"]) == 2 and data["pictures"][0]["size"] == [48, 32]
+
+
 def test_an_evaluation_that_has_only_begun_says_so(tmp_path, capsys):
     folder = write_results(tmp_path / "run", images=False)
     ScoreTable([MetricFacts("psnr", True)]).write(folder / "scores.csv")
     assert cli(["report", str(folder), "--output", str(tmp_path / "page.html")]) == 1
-    assert "nothing to report" in capsys.readouterr().err and "hold no scores yet" not in capsys.readouterr().out
+    assert "nothing to report" in capsys.readouterr().err

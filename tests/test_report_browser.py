@@ -254,7 +254,9 @@ def test_two_fingers_zoom(browser, page):
         browser.execute_cdp_cmd("Emulation.setTouchEmulationEnabled", {"enabled": False})
     style = "return getComputedStyle(document.querySelector('#browser')).getPropertyValue(arguments[0])"
     assert float(browser.execute_script(style, "--zoom")) == pytest.approx(3, abs=0.3)
-    assert float(browser.execute_script(style, "--move-x").rstrip("%")) == pytest.approx(-100, abs=15)  # the middle stays
+    assert float(browser.execute_script(style, "--move-x").rstrip("%")) == pytest.approx(
+        -100, abs=15
+    )  # the middle stays
 
 
 def test_pictures_beside_the_page_are_found(browser, page):

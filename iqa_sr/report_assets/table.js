@@ -28,8 +28,8 @@ function heading(column, place) {
   const label = column.metric ? `${column.title}, ${better(column.metric)}: sort` : `${column.title}: sort`;
   const button = element("button", { type: "button", "aria-label": label, title: column.metric ? column.metric.spec : null, onclick: () => sortBy(column, place) },
     column.title, direction, sign);
-  const state = active ? (sorting.descending ? "descending" : "ascending") : "none";
-  return element("th", { scope: "col", "aria-sort": state }, button);
+  const order = active ? (sorting.descending ? "descending" : "ascending") : "none";
+  return element("th", { scope: "col", "aria-sort": order }, button);
 }
 
 /** First the best on top, then the worst. */
