@@ -198,13 +198,14 @@ def _entries(sources: Sequence[Source], columns: _Columns) -> list[tuple[Entry, 
                 continue
             if scores or checkpoint.reserved:
                 rows.append((Entry(_name(source, label, sources), checkpoint, [source]), scores))
-    order = {"bicubic": 0, "original": 2}
-    return sorted(rows, key=lambda row: (order.get(row[0].checkpoint.label, 1), *_place(row[0], sources)))
+    return sorted(rows, key=lambda row: _place(row[0], sources))
 
 
-def _place(entry: Entry, sources: Sequence[Source]) -> tuple[int, str, float]:
-    iteration = entry.checkpoint.iteration
-    return sources.index(entry.sources[0]), entry.checkpoint.series, math.inf if iteration is None else iteration
+def _place(entry: Entry, sources: Sequence[Source]) -> tuple[int, int, str, float]:
+    """LQ, then the checkpoints by folder, training and iteration, then what else they are compared with."""
+    one = entry.checkpoint
+    group = 1 if not one.reserved else 0 if one.label == "bicubic" else 2
+    return group, sources.index(entry.sources[0]), one.series, math.inf if one.iteration is None else one.iteration
 
 
 def _join(rows: Sequence[tuple[Entry, _Scores]], source: Source, label: str, scores: _Scores) -> bool:

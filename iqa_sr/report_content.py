@@ -3,6 +3,7 @@
 import math
 from collections.abc import Sequence
 from dataclasses import asdict
+from itertools import combinations
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,8 @@ from iqa_sr.statistics_of_scores import indistinguishable, intervals, means, par
 __all__ = ["ALL", "page_content"]
 
 ALL = "all data sets"
+ENOUGH = 0.9
+"""Share of the pictures that a row must have a score of, to be compared with the others by its mean."""
 
 
 def page_content(report: Report, pictures: Pictures, title: str, made: str) -> dict[str, Any]:
@@ -80,17 +83,24 @@ def _scope(report: Report, name: str, columns: np.ndarray) -> dict[str, Any]:
     """Statistics over some of the pictures."""
     scores = report.scores[:, :, columns]
     counts = resampled_counts(len(columns)) if len(columns) else np.zeros((1, 0))
-    checkpoints = [row for row, entry in enumerate(report.entries) if not entry.checkpoint.reserved]
+    compared = [_compared(one) for one in scores]
+    checkpoints = [[row for row in rows if not report.entries[row].checkpoint.reserved] for rows in compared]
+    qualities = [one if facts.higher_is_better else -one for one, facts in zip(scores, report.metrics, strict=True)]
     return {
         "name": name,
         "pictures": columns.tolist(),
         "summaries": [_summaries(one, counts) for one in scores],
-        "best": [
-            _best(_quality(one, facts.higher_is_better), checkpoints, counts)
-            for one, facts in zip(scores, report.metrics, strict=True)
-        ],
-        "fronts": _fronts(report, scores, checkpoints),
+        "compared": compared,
+        "best": [_best(one, rows, counts) for one, rows in zip(qualities, checkpoints, strict=True)],
+        "fronts": _fronts(qualities, checkpoints),
     }
+
+
+def _compared(scores: np.ndarray) -> list[int]:
+    """The rows whose means are over about the same pictures: the others have another data set's, or too few."""
+    known = np.isfinite(scores)
+    wanted = ENOUGH * known.any(axis=0).sum()
+    return [row for row, count in enumerate(known.sum(axis=1)) if 0 < wanted <= count]
 
 
 def _summaries(scores: np.ndarray, counts: np.ndarray) -> list[dict[str, Any] | None]:
@@ -103,32 +113,25 @@ def _summaries(scores: np.ndarray, counts: np.ndarray) -> list[dict[str, Any] | 
     return found
 
 
-def _quality(scores: np.ndarray, higher_is_better: bool) -> np.ndarray:
-    return scores if higher_is_better else -scores
-
-
 def _best(quality: np.ndarray, checkpoints: Sequence[int], counts: np.ndarray) -> dict[str, Any] | None:
     """The best checkpoint, and those that the pictures do not suffice to tell from it."""
-    average = means(quality)
-    known = [row for row in checkpoints if not math.isnan(average[row])]
-    if not known:
+    if not checkpoints:
         return None
-    best = max(known, key=lambda row: average[row])
-    near = indistinguishable(quality[known], known.index(best), counts)
-    return {"row": best, "near": [known[place] for place in near]}
+    average = means(quality)
+    best = max(checkpoints, key=lambda row: average[row])
+    near = indistinguishable(quality[list(checkpoints)], checkpoints.index(best), counts)
+    return {"row": best, "near": [checkpoints[place] for place in near]}
 
 
-def _fronts(report: Report, scores: np.ndarray, checkpoints: Sequence[int]) -> dict[str, list[int]]:
+def _fronts(qualities: Sequence[np.ndarray], checkpoints: Sequence[Sequence[int]]) -> dict[str, list[int]]:
     """The Pareto front of the checkpoints for each two metrics, by `<number>,<number>`."""
-    averages = [
-        means(_quality(one, facts.higher_is_better))[list(checkpoints)]
-        for one, facts in zip(scores, report.metrics, strict=True)
-    ]
-    return {
-        f"{first},{second}": [checkpoints[place] for place in pareto_front(averages[first], averages[second])]
-        for first in range(len(averages))
-        for second in range(first + 1, len(averages))
-    }
+    averages = [means(one) for one in qualities]
+    fronts = {}
+    for first, second in combinations(range(len(averages)), 2):
+        rows = [row for row in checkpoints[first] if row in checkpoints[second]]
+        front = pareto_front(averages[first][rows], averages[second][rows])
+        fronts[f"{first},{second}"] = [rows[place] for place in front]
+    return fronts
 
 
 # --- Numbers ----------------------------------------------------------------------------------------------------------

@@ -92,10 +92,8 @@ def pareto_front(first: np.ndarray, second: np.ndarray) -> list[int]:
     Returns:
         Indices from the largest of `first` to the smallest; equal points are all in.
     """
-    known = [i for i in range(len(first)) if np.isfinite(first[i]) and np.isfinite(second[i])]
-    front = [i for i in known if not any(_beats((first[j], second[j]), (first[i], second[i])) for j in known)]
-    return sorted(front, key=lambda i: (-first[i], second[i], i))
-
-
-def _beats(one: tuple[float, float], other: tuple[float, float]) -> bool:
-    return one[0] >= other[0] and one[1] >= other[1] and one != other
+    known = np.isfinite(first) & np.isfinite(second)
+    as_good = (first[:, None] >= first) & (second[:, None] >= second)
+    better = (first[:, None] > first) | (second[:, None] > second)
+    beaten = (as_good & better)[known].any(axis=0)
+    return sorted(np.flatnonzero(known & ~beaten).tolist(), key=lambda i: (-first[i], second[i], i))

@@ -73,6 +73,18 @@ def test_each_data_set_has_statistics_of_its_own(tmp_path):
     assert whole == pytest.approx((x + y) / 2, rel=1e-5) and x != y
 
 
+def test_checkpoints_of_other_pictures_are_not_compared(tmp_path):
+    one = write_results(tmp_path / "one", labels=["a", "b"], datasets=["x"], images=False)
+    two = write_results(tmp_path / "two", labels=["c"], datasets=["x", "y"], images=False)
+    content = content_of([one, two])
+    names = [entry["name"] for entry in content["entries"]]
+    whole, x, y = content["scopes"]
+    for scope, compared in ((whole, ["c"]), (x, ["a", "b", "c"]), (y, ["c"])):
+        rows = [names[row] for row in scope["compared"][0] if "bicubic" not in names[row]]
+        assert rows == compared and names[scope["best"][0]["row"]] == compared[-1 if scope is not x else 1]
+        assert {names[row] for row in scope["fronts"]["0,1"]} <= set(compared)
+
+
 def test_folders_are_joined_and_told_apart(tmp_path):
     one = write_results(tmp_path / "one", labels=["500", "net"], images=False)
     two = write_results(tmp_path / "two", labels=["500", "other"], images=False)

@@ -108,6 +108,7 @@ def test_sorting_sorts(opened):
         cells = texts(opened, f"#table tbody tr > :nth-child({place})")
         return [cell.splitlines()[0].lstrip("≈ ") for cell in cells]
 
+    choose(opened, "scope", "y")
     unsorted = column(1)
     assert unsorted[0] == "bicubic"
     for title, first in (("psnr", "descending"), ("niqe", "ascending")):
@@ -173,12 +174,15 @@ def test_all_pictures_are_zoomed_together(opened):
 
 
 def test_pictures_are_chosen_from_the_extremes_and_one_by_one(opened):
+    choose(opened, "scope", "x")
+    assert "no scores" not in find(opened, "#extremes-list").text
     choose(opened, "extremes-metric", "niqe ↓")
     choose(opened, "extremes-entry", "b")
     choose(opened, "extremes-other", "a")
     values = [float(text.split("(")[1].rstrip(")")) for text in texts(opened, "#extremes-list .card .value")]
     half = len(values) // 2
     assert values[:half] == sorted(values[:half]) and max(values[:half]) <= min(values[half:])  # lower is better
+    opened.execute_script("document.querySelector('#browser details').open = true")
     first = find(opened, "#extremes-list .card")
     name = first.get_attribute("title")
     opened.execute_script("arguments[0].click()", first)
@@ -186,6 +190,8 @@ def test_pictures_are_chosen_from_the_extremes_and_one_by_one(opened):
     assert shown.first_selected_option.text == name
     assert texts(opened, ".stage .tag") == ["a", "b"]
     assert find(opened, "#right-image").get_attribute("alt") == f"b: {name}"
+    scores = {text.split()[0]: text.split()[-1] for text in texts(opened, "#picture-scores tbody tr")}
+    assert float(scores["b"]) - float(scores["a"]) == pytest.approx(values[0], abs=2e-3)
     find(opened, "#next").click()
     assert shown.first_selected_option.text != name
     assert [option.text for option in shown.options].count(f"x/{KEYS[2]}") == 1  # the name that looks like markup
@@ -194,6 +200,10 @@ def test_pictures_are_chosen_from_the_extremes_and_one_by_one(opened):
 
 
 def test_data_sets_and_planes_are_chosen(opened):
+    assert Select(find(opened, "#scope")).first_selected_option.text == "val"  # the folders have no set in common
+    choose(opened, "scope", "all data sets")
+    assert "not compared with them: a, b, c, run 100, run 200" in find(opened, "#few").text
+    choose(opened, "scope", "x")
     whole = texts(opened, "#table tbody")
     choose(opened, "scope", "y")
     assert texts(opened, "#table tbody") != whole
@@ -264,6 +274,7 @@ def test_pictures_beside_the_page_are_found(browser, page):
     results = page.parent / "results"
     assert cli(["report", str(results), "--output", str(other), "--pictures", "beside"]) == 0
     browser.get(other.as_uri())
+    browser.execute_script("document.querySelector('#tiles').scrollIntoView()")  # they wait until they are near
     waited = WebDriverWait(browser, 20).until(
         lambda _: browser.execute_script(
             "const shown = [...document.querySelectorAll('#tiles img')];"

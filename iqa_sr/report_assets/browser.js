@@ -50,6 +50,7 @@ function showPicture(picture) {
   showSide("left");
   showSide("right");
   drawTiles();
+  drawPictureScores();
   if (changed) setZoom(1, 0.5, 0.5);
   else showZoom();
 }
@@ -133,7 +134,7 @@ function drawTiles() {
 }
 
 function tile(row, m) {
-  const image = element("img", { class: "layer", draggable: "false", decoding: "async" });
+  const image = element("img", { class: "layer", draggable: "false", decoding: "async", loading: "lazy" });
   setImage(image, row);
   const view = element("div", { class: "view" }, image);
   makeZoomable(view);
@@ -150,4 +151,13 @@ function markTiles() {
   for (const button of byId("tiles").querySelectorAll("button")) {
     button.setAttribute("aria-pressed", browsed[button.dataset.side] === Number(button.dataset.row));
   }
+}
+
+function drawPictureScores() {
+  const p = browsed.picture;
+  const known = rows((_, row) => metrics.some((_, m) => content.scores[m][row][p] !== null));
+  const heads = ["checkpoint", ...metrics.map((metric) => `${metric.name} ${arrow(metric)}`)].map((text) => element("th", { scope: "col" }, text));
+  const line = (row) => element("tr", { class: entries[row].reserved ? "reserved" : null }, element("th", { scope: "row" }, entries[row].name),
+    ...metrics.map((_, m) => element("td", {}, number(m, content.scores[m][row][p]))));
+  byId("picture-scores").replaceChildren(element("table", {}, element("thead", {}, element("tr", {}, ...heads)), element("tbody", {}, ...known.map(line))));
 }

@@ -11,6 +11,14 @@ function startExtremes() {
   for (const name of ["metric", "entry", "other"]) byId(`extremes-${name}`).addEventListener("change", drawExtremes);
 }
 
+/** Where the chosen checkpoint has no scores of a data set, the best takes its place. */
+function followScope() {
+  const m = Number(byId("extremes-metric").value);
+  const best = scope().best[m];
+  if (best && !scope().summaries[m][Number(byId("extremes-entry").value)]) byId("extremes-entry").value = best.row;
+  drawExtremes();
+}
+
 function drawExtremes() {
   const [m, row, other] = ["metric", "entry", "other"].map((name) => Number(byId(`extremes-${name}`).value));
   const scores = content.scores[m];

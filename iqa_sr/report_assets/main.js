@@ -60,7 +60,10 @@ hide("curves", haveScores && withIteration().length > 1);
 hide("extremes", haveScores && pictures.length > 1);
 hide("browser", withImages().length > 0);
 hide("history", content.histories.length > 0);
-fill(byId("scope"), content.scopes.map((one) => one.name));
+// Where the checkpoints have different data sets, all together say little: begin with one.
+const mixed = metrics.some((_, m) => rows((entry, row) => !entry.reserved && content.scopes[0].summaries[m][row]).some((row) => !content.scopes[0].compared[m].includes(row)));
+state.scope = mixed && content.scopes.length > 1 ? 1 : 0;
+fill(byId("scope"), content.scopes.map((one) => one.name), state.scope);
 byId("scope").addEventListener("change", () => setScope(Number(byId("scope").value)));
 if (haveScores) {
   drawSpecs();
@@ -73,7 +76,7 @@ if (!byId("plane").hidden) {
 if (!byId("curves").hidden) onScope(drawCurves);
 if (!byId("extremes").hidden) {
   startExtremes();
-  onScope(drawExtremes);
+  onScope(followScope);
 }
 if (!byId("browser").hidden) {
   startBrowser();

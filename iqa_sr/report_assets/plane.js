@@ -14,6 +14,7 @@ function frontOf(x, y) {
   return scope().fronts[x < y ? `${x},${y}` : `${y},${x}`];
 }
 
+const inPlane = (x, y) => scope().compared[x].filter((row) => scope().compared[y].includes(row));
 const meanOf = (m, row) => scope().summaries[m][row]?.mean;
 
 const labels = (known, places) => ({
@@ -32,7 +33,7 @@ function placesOf(x, y, known, inFront, target, ranges = null) {
 function labelAgain() {
   const target = byId("plane-plot");
   const [x, y] = [Number(byId("plane-x").value), Number(byId("plane-y").value)];
-  const known = rows((_, row) => scope().summaries[x][row] && scope().summaries[y][row]);
+  const known = inPlane(x, y);
   const range = (m, name) => target.layout[name].range.map((end) => (metrics[m].higher ? end : -end));
   const whole = target.layout.xaxis.autorange && target.layout.yaxis.autorange;
   const ranges = whole ? null : { x: range(x, "xaxis"), y: range(y, "yaxis") };
@@ -44,7 +45,7 @@ function labelAgain() {
 const seen = (m, row) => (metrics[m].higher ? 1 : -1) * meanOf(m, row);
 
 function planeTraces(x, y, front, target) {
-  const known = rows((_, row) => scope().summaries[x][row] && scope().summaries[y][row]);
+  const known = inPlane(x, y);
   const inFront = front.filter((row) => known.includes(row));
   const line = {
     x: inFront.map((row) => meanOf(x, row)), y: inFront.map((row) => meanOf(y, row)), mode: "lines",

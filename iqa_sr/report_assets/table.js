@@ -16,9 +16,19 @@ function drawTable() {
     element("caption", { class: "hidden" }, "Mean score of each checkpoint and metric. The headings sort."),
     element("thead", {}, element("tr", {}, ...columns.map(heading))), element("tbody", {}, ...body));
   byId("table").replaceChildren(table);
-  const few = scope().pictures.length < FEW_PICTURES;
-  byId("few").hidden = !few;
-  byId("few").textContent = `${scope().pictures.length} pictures are few: intervals and ≈ are rough here.`;
+  drawCautions();
+}
+
+function drawCautions() {
+  const apart = rows((_, row) => metrics.some((_, m) => scope().summaries[m][row] && !scope().compared[m].includes(row)));
+  const { length } = scope().pictures;
+  const cautions = [
+    length < FEW_PICTURES ? `${length} pictures are few: intervals and ≈ are rough here.` : null,
+    apart.length ? `Not scored on the same pictures as the others, and not compared with them: ${apart.map((row) => entries[row].name).join(", ")}.` : null,
+    apart.length && content.scopes.length > 1 ? "Compare within one data set." : null,
+  ].filter(Boolean);
+  byId("few").hidden = !cautions.length;
+  byId("few").textContent = cautions.join(" ");
 }
 
 function heading(column, place) {
