@@ -27,7 +27,7 @@ setup(
         "iqa_sr.samplers",
     ],
     package_dir={"iqa_sr": "iqa_sr", "iqa_sr.losses": "losses", "iqa_sr.samplers": "samplers"},
-    package_data={"iqa_sr.metrics": ["data/*"]},
+    package_data={"iqa_sr": ["report_assets/*"], "iqa_sr.metrics": ["data/*"]},
     install_requires=[
         # BasicSR 1.4.2 cannot be built by Python 3.13 and later; its wheel runs there (README, other ways to install).
         'basicsr>=1.4.2; python_version < "3.13"',
@@ -51,9 +51,10 @@ setup(
     extras_require={
         "augmentiq": ["transformers"],
         "opinions": ["openpyxl"],
+        "report": ["plotly"],
         "spandrel": ["spandrel"],
         # From pytest 9.2 on, pytest-xdist 3.8 forgets in silence which tests belong together.
-        "test": ["openpyxl", "pytest<9.2", "pytest-xdist", "spandrel", "transformers"],
+        "test": ["openpyxl", "plotly", "pytest<9.2", "pytest-xdist", "selenium", "spandrel", "transformers"],
         "dev": ["mypy", "ruff", "types-PyYAML", "types-tqdm"],
     },
     entry_points={"console_scripts": ["iqa-sr=iqa_sr.cli:main"]},

@@ -249,6 +249,21 @@ def _pick(chosen: argparse.Namespace) -> int:
     return run_pick(chosen)
 
 
+# --- Judging checkpoints ----------------------------------------------------------------------------------------------
+
+
+def _add_report(parser: argparse.ArgumentParser) -> None:
+    from iqa_sr.report_arguments import add_report_arguments
+
+    add_report_arguments(parser)
+
+
+def _report(chosen: argparse.Namespace) -> int:
+    from iqa_sr.report_command import run_report
+
+    return run_report(chosen)
+
+
 # --- Weights ----------------------------------------------------------------------------------------------------------
 
 
@@ -301,6 +316,7 @@ COMMANDS: dict[str, tuple[Add, Callable[[argparse.Namespace], int], str]] = {
     "agree": (_add_agree, _agree, "measure how well metrics agree with people"),
     "pick": (_add_pick, _pick, "choose a checkpoint by several metrics, with limits, and say why"),
     "metrics": (_add_metrics, _metrics, "list the metrics"),
+    "report": (_add_report, _report, "make a page from evaluations and trainings: scores, plots, pictures"),
     "weights": (_add_weights, _weights, "list, download, check and import weight files"),
 }
 

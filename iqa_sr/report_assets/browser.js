@@ -1,0 +1,163 @@
+// One picture at a time: two versions with a boundary to move, and all versions below, under one zoom.
+
+const browsed = { picture: 0, left: 0, right: 0, split: 50 };
+const withImages = () => pictures.map((_, p) => p).filter((p) => pictures[p].images.some(Boolean));
+
+function startBrowser() {
+  const shown = rows((_, row) => isShown(row));
+  const names = shown.map((row) => entries[row].name);
+  const best = scope().best.find(Boolean)?.row;
+  const checkpoints = shown.filter((row) => !entries[row].reserved);
+  const right = checkpoints.includes(best) ? best : checkpoints.at(-1) ?? shown.at(-1);
+  const start = [reservedRow("bicubic"), reservedRow("original")].find((row) => shown.includes(row) && row !== right) ?? shown[0];
+  fill(byId("left"), names, start, shown);
+  fill(byId("right"), names, right, shown);
+  fill(byId("tile-metric"), metrics.map((metric) => `${metric.name} ${arrow(metric)}`));
+  for (const side of ["left", "right"]) byId(side).addEventListener("change", () => choose(side, Number(byId(side).value)));
+  byId("tile-metric").addEventListener("change", drawTiles);
+  byId("picture").addEventListener("change", () => showPicture(Number(byId("picture").value)));
+  byId("previous").addEventListener("click", () => step(-1));
+  byId("next").addEventListener("click", () => step(1));
+  byId("swap").addEventListener("click", () => { const { left, right: other } = browsed; choose("left", other); choose("right", left); });
+  byId("zoom-in").addEventListener("click", () => zoomBy(1.5));
+  byId("zoom-out").addEventListener("click", () => zoomBy(1 / 1.5));
+  byId("zoom-fit").addEventListener("click", () => setZoom(1, 0.5, 0.5));
+  startDivider();
+  Object.assign(browsed, { left: start, right });
+}
+
+/** The choice of pictures follows the data set. */
+function listPictures() {
+  const found = withImages().filter((p) => scope().pictures.includes(p));
+  byId("stage").hidden = !found.length;
+  fill(byId("picture"), found.map(shortName), browsed.picture, found);
+  showPicture(found.includes(browsed.picture) ? browsed.picture : found[0] ?? 0);
+}
+
+function step(by) {
+  const options = [...byId("picture").options].map((option) => Number(option.value));
+  const at = options.indexOf(browsed.picture);
+  showPicture(options[(at + by + options.length) % options.length]);
+}
+
+function showPicture(picture) {
+  const changed = browsed.picture !== picture;
+  browsed.picture = picture;
+  byId("picture").value = picture;
+  const [width, height] = pictures[picture]?.size ?? [3, 2];
+  byId("browser").style.setProperty("--ratio", width / height);
+  haveBoth();
+  showSide("left");
+  showSide("right");
+  drawTiles();
+  drawPictureScores();
+  if (changed) setZoom(1, 0.5, 0.5);
+  else showZoom();
+}
+
+/** Where a version was not made of this picture, another one takes its side. */
+function haveBoth() {
+  const shown = rows((_, row) => pictures[browsed.picture]?.images[row]);
+  const checkpoints = shown.filter((row) => !entries[row].reserved);
+  if (!shown.includes(browsed.right)) browsed.right = checkpoints.at(-1) ?? shown.at(-1) ?? browsed.right;
+  if (!shown.includes(browsed.left)) browsed.left = shown.find((row) => row !== browsed.right) ?? browsed.right;
+}
+
+function choose(side, row) {
+  browsed[side] = row;
+  showSide(side);
+  markTiles();
+}
+
+function showSide(side) {
+  const row = browsed[side];
+  byId(side).value = row;
+  setImage(byId(`${side}-image`), row);
+  byId(`${side}-name`).textContent = entries[row].name + (pictures[browsed.picture]?.images[row] ? "" : " (no picture)");
+  sayDivider();
+}
+
+function setImage(image, row) {
+  const address = pictures[browsed.picture]?.images[row];
+  image.hidden = !address;
+  image.alt = `${entries[row].name}: ${pictures[browsed.picture]?.name}`;
+  if (address) image.src = address;
+  else image.removeAttribute("src");
+}
+
+// --- The boundary ----------------------------------------------------------------------------------------------------
+
+function startDivider() {
+  const stage = byId("stage");
+  const follow = (event) => {
+    const box = stage.getBoundingClientRect();
+    setSplit(((event.clientX - box.left) / box.width) * 100);
+  };
+  // Where nothing is zoomed there is nothing to move but the boundary.
+  makeZoomable(stage, (event) => (event.target.closest("#divider") || zoom.factor === 1 ? follow : null));
+  byId("divider").addEventListener("keydown", (event) => {
+    if (moveByKey(event, stage)) event.preventDefault();
+  });
+  setSplit(50);
+}
+
+function moveByKey(event, stage) {
+  const arrows = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] }[event.key];
+  if (arrows && event.shiftKey) panBy(stage, -40 * arrows[0], -40 * arrows[1]);
+  else if (arrows) setSplit(browsed.split + 2 * (arrows[0] - arrows[1]));
+  else if (event.key === "PageUp" || event.key === "PageDown") setSplit(browsed.split + (event.key === "PageUp" ? 10 : -10));
+  else if (event.key === "Home" || event.key === "End") setSplit(event.key === "Home" ? 0 : 100);
+  else if (event.key === "+" || event.key === "=") zoomBy(1.5);
+  else if (event.key === "-") zoomBy(1 / 1.5);
+  else return false;
+  return true;
+}
+
+function setSplit(percent) {
+  browsed.split = clamp(percent, 0, 100);
+  byId("stage").style.setProperty("--split", `${browsed.split}%`);
+  sayDivider();
+}
+
+function sayDivider() {
+  const divider = byId("divider");
+  divider.setAttribute("aria-valuenow", Math.round(browsed.split));
+  divider.setAttribute("aria-valuetext", `${Math.round(browsed.split)} %: ${entries[browsed.left].name} left of it, ${entries[browsed.right].name} right of it`);
+}
+
+// --- All versions ----------------------------------------------------------------------------------------------------
+
+function drawTiles() {
+  const m = Number(byId("tile-metric").value);
+  byId("tiles").replaceChildren(...rows((_, row) => pictures[browsed.picture]?.images[row]).map((row) => tile(row, m)));
+  markTiles();
+}
+
+function tile(row, m) {
+  const image = element("img", { class: "layer", draggable: "false", decoding: "async", loading: "lazy" });
+  setImage(image, row);
+  const view = element("div", { class: "view" }, image);
+  makeZoomable(view);
+  const button = (side) => element("button", {
+    type: "button", "data-side": side, "data-row": row, "aria-label": `${entries[row].name} to the ${side}`, onclick: () => choose(side, row),
+  }, side);
+  const score = metrics.length ? number(m, content.scores[m][row][browsed.picture]) : "";
+  return element("div", { class: "tile" }, view,
+    element("div", { class: "row" }, element("strong", { title: entries[row].name }, entries[row].name), element("span", { class: "value" }, score)),
+    element("div", { class: "row" }, button("left"), button("right")));
+}
+
+function markTiles() {
+  for (const button of byId("tiles").querySelectorAll("button")) {
+    button.setAttribute("aria-pressed", browsed[button.dataset.side] === Number(button.dataset.row));
+  }
+}
+
+function drawPictureScores() {
+  const p = browsed.picture;
+  const known = rows((_, row) => metrics.some((_, m) => content.scores[m][row][p] !== null));
+  const heads = ["checkpoint", ...metrics.map((metric) => `${metric.name} ${arrow(metric)}`)].map((text) => element("th", { scope: "col" }, text));
+  const line = (row) => element("tr", { class: entries[row].reserved ? "reserved" : null }, element("th", { scope: "row" }, entries[row].name),
+    ...metrics.map((_, m) => element("td", {}, number(m, content.scores[m][row][p]))));
+  byId("picture-scores").replaceChildren(element("table", {}, element("thead", {}, element("tr", {}, ...heads)), element("tbody", {}, ...known.map(line))));
+}

@@ -1,0 +1,73 @@
+// What the page holds, and the little that every part of it needs.
+
+const content = JSON.parse(document.getElementById("content").textContent);
+const { metrics, entries, pictures } = content;
+const state = { scope: 0 };
+const listeners = [];
+
+/** The statistics of the chosen data set. */
+const scope = () => content.scopes[state.scope];
+
+/** Call `draw` now and whenever the data set changes. */
+function onScope(draw) {
+  listeners.push(draw);
+  draw();
+}
+
+function setScope(number) {
+  state.scope = number;
+  listeners.forEach((draw) => draw());
+}
+
+const byId = (id) => document.getElementById(id);
+
+/** An element; texts become text, never markup, whatever names of pictures hold. */
+function element(tag, attributes = {}, ...children) {
+  const made = document.createElement(tag);
+  for (const [name, value] of Object.entries(attributes)) {
+    if (name.startsWith("on")) made.addEventListener(name.slice(2), value);
+    else if (value === true) made.setAttribute(name, "");
+    else if (value !== null && value !== undefined && value !== false) made.setAttribute(name, value);
+  }
+  made.append(...children.filter((child) => child !== null && child !== undefined));
+  return made;
+}
+
+/** Fill a select with texts; the values are their numbers, or those that are given. */
+function fill(select, texts, chosen = 0, values = texts.map((_, number) => number)) {
+  select.replaceChildren(...texts.map((text, place) => element("option", { value: values[place] }, text)));
+  select.value = chosen;
+}
+
+const arrow = (metric) => (metric.higher ? "↑" : "↓");
+const better = (metric) => (metric.higher ? "higher is better" : "lower is better");
+
+/** Digits behind the point that suit a metric, by its largest mean. */
+const digits = metrics.map((_, m) => {
+  const means = content.scopes.flatMap((one) => one.summaries[m]).map((one) => (one ? Math.abs(one.mean) : 0));
+  const largest = Math.max(0, ...means);
+  return largest >= 100 ? 1 : largest >= 10 ? 2 : largest >= 1 ? 3 : largest >= 0.1 ? 4 : 5;
+});
+
+const number = (m, value) => (value === null || value === undefined ? "–" : value.toFixed(digits[m]).replace("-", "−"));
+const signed = (m, value) => (value > 0 ? "+" : "") + number(m, value);
+
+/** What is drawn as one line: the checkpoints of one training. */
+const seriesKey = (entry) => `${entry.run}\n${entry.series}`;
+const allSeries = [...new Set(entries.filter((one) => !one.reserved).map(seriesKey))];
+
+function seriesName(key) {
+  const [run, path] = key.split("\n");
+  if (allSeries.filter((other) => other.startsWith(`${run}\n`)).length === 1) return run;
+  const name = path.split("/").filter((part) => part !== "models").at(-1) || path;
+  return content.runs.length > 1 ? `${run}: ${name}` : name;
+}
+
+const seriesColor = (entry) => `--c${allSeries.indexOf(seriesKey(entry)) % 8}`;
+
+/** The rows for which a condition holds. */
+const rows = (condition) => entries.map((_, row) => row).filter((row) => condition(entries[row], row));
+const isShown = (row) => pictures.some((picture) => picture.images[row]);
+/** A picture's name, without the data set where there is only one. */
+const shortName = (p) => (content.scopes.length > 1 ? pictures[p].name : pictures[p].name.replace(/^[^/]*[/]/, ""));
+const reservedRow = (label) => entries.findIndex((entry) => entry.reserved === label);

@@ -1,0 +1,85 @@
+// The table of means.
+
+const FEW_PICTURES = 10;
+const sorting = { column: null, descending: false };
+
+function drawTable() {
+  const withIterations = entries.some(({ iteration, name }) => iteration !== null && !name.endsWith(iteration));
+  const columns = [{ title: "checkpoint", value: (row) => entries[row].name, text: true }];
+  if (withIterations) columns.push({ title: "iteration", value: (row) => entries[row].iteration });
+  metrics.forEach((metric, m) => columns.push({ metric, m, title: metric.name, value: (row) => scope().summaries[m][row]?.mean }));
+  const body = sortedRows(columns).map((row) =>
+    element("tr", { class: entries[row].reserved ? "reserved" : null },
+      element("th", { scope: "row", title: entries[row].name }, entries[row].name),
+      ...columns.slice(1).map((column) => (column.metric ? cell(column.m, row) : plainCell(row)))));
+  const table = element("table", {},
+    element("caption", { class: "hidden" }, "Mean score of each checkpoint and metric. The headings sort."),
+    element("thead", {}, element("tr", {}, ...columns.map(heading))), element("tbody", {}, ...body));
+  byId("table").replaceChildren(table);
+  drawCautions();
+}
+
+function drawCautions() {
+  const apart = rows((_, row) => metrics.some((_, m) => scope().summaries[m][row] && !scope().compared[m].includes(row)));
+  const { length } = scope().pictures;
+  const cautions = [
+    length < FEW_PICTURES ? `${length} pictures are few: intervals and ≈ are rough here.` : null,
+    apart.length ? `Not scored on the same pictures as the others, and not compared with them: ${apart.map((row) => entries[row].name).join(", ")}.` : null,
+    apart.length && content.scopes.length > 1 ? "Compare within one data set." : null,
+  ].filter(Boolean);
+  byId("few").hidden = !cautions.length;
+  byId("few").textContent = cautions.join(" ");
+}
+
+function heading(column, place) {
+  const active = sorting.column === place;
+  const sign = element("span", { class: "sorted", "aria-hidden": "true" }, active ? (sorting.descending ? "▼" : "▲") : "");
+  const direction = column.metric ? element("span", { class: "arrow" }, ` ${arrow(column.metric)}`) : null;
+  const label = column.metric ? `${column.title}, ${better(column.metric)}: sort` : `${column.title}: sort`;
+  const button = element("button", { type: "button", "aria-label": label, title: column.metric ? column.metric.spec : null, onclick: () => sortBy(column, place) },
+    column.title, direction, sign);
+  const order = active ? (sorting.descending ? "descending" : "ascending") : "none";
+  return element("th", { scope: "col", "aria-sort": order }, button);
+}
+
+/** First the best on top, then the worst. */
+function sortBy(column, place) {
+  const first = column.metric ? column.metric.higher : false;
+  sorting.descending = sorting.column === place ? !sorting.descending : first;
+  sorting.column = place;
+  drawTable();
+  byId("table").querySelectorAll("thead button")[place].focus();
+}
+
+function sortedRows(columns) {
+  const order = rows((_, row) => metrics.some((_, m) => scope().summaries[m][row]));
+  if (sorting.column === null) return order;
+  const column = columns[sorting.column];
+  const sign = sorting.descending ? -1 : 1;
+  const compare = column.text ? (a, b) => a.localeCompare(b, undefined, { numeric: true }) : (a, b) => a - b;
+  return order.sort((one, other) => {
+    const [a, b] = [column.value(one) ?? null, column.value(other) ?? null];
+    if (a === null || b === null) return (a === null) - (b === null); // what has no score goes to the end
+    return sign * compare(a, b) || one - other;
+  });
+}
+
+const plainCell = (row) => element("td", {}, entries[row].iteration === null ? "" : entries[row].iteration.toLocaleString("en"));
+
+function cell(m, row) {
+  const found = scope().summaries[m][row];
+  if (!found) return element("td", {}, "–");
+  const best = scope().best[m];
+  const isBest = best?.row === row;
+  const near = best?.near.includes(row) ? element("span", { class: "near", title: `cannot be told from ${entries[best.row].name}` }, "≈ ") : null;
+  const ends = found.interval ? element("small", {}, found.interval.map((end) => number(m, end)).join(" … ")) : null;
+  const fewer = found.pictures < scope().pictures.length ? element("small", {}, `${found.pictures} of ${scope().pictures.length} pictures`) : null;
+  return element("td", { class: isBest ? "best" : null }, near, number(m, found.mean), ends, fewer);
+}
+
+function drawSpecs() {
+  byId("specs").replaceChildren(...metrics.flatMap((metric) => [
+    element("dt", {}, `${metric.name} ${arrow(metric)} ${better(metric)}`),
+    element("dd", {}, metric.spec || "no variant was written down"),
+  ]));
+}

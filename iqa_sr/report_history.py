@@ -1,0 +1,127 @@
+"""What a training has told TensorBoard of its sampler and its guard, as charts."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from iqa_sr.metrics import metric_info
+
+__all__ = ["Chart", "Curve", "charts", "has_events", "read_scalars"]
+
+Points = Sequence[tuple[int, float]]
+_MOST_POINTS = 1000
+
+
+@dataclass(frozen=True)
+class Curve:
+    """One line: iterations and values."""
+
+    name: str
+    iterations: list[int]
+    values: list[float]
+
+
+@dataclass(frozen=True)
+class Chart:
+    """Lines that share an axis.
+
+    Attributes:
+        title: What is shown.
+        unit: Of the values.
+        curves: The lines.
+        alarms: Iterations at which the guard gave the alarm.
+    """
+
+    title: str
+    unit: str
+    curves: list[Curve]
+    alarms: list[int] = field(default_factory=list)
+
+
+# Title and unit of each chart with the curves that belong to it: their tag in TensorBoard and their name.
+_GUARD_CHARTS = (
+    ("Guard: PSNR to the original", "dB", {"guard/psnr": "PSNR"}),
+    ("Guard: PSNR to the base's results", "dB", {"guard/base_psnr": "PSNR"}),
+    ("Guard: consistency with the LQ picture", "dB", {"guard/consistency": "PSNR of the downscaled result"}),
+    (
+        "Guard: noise since the base",
+        "levels of 255",
+        {"guard/high_frequency": "high-frequency", "guard/periodic": "periodic"},
+    ),
+    ("Guard: weight of the quality losses", "of the start's", {"guard/factor": "weight"}),
+)
+_QUALITY_CURVES = {
+    "sampler/quality_chosen": "chosen",
+    "sampler/quality_original": "originals",
+    "sampler/quality_pool_mean": "mean of the pools",
+}
+_SHARE = "sampler/share_"
+
+
+def has_events(folder: Path) -> bool:
+    """Whether TensorBoard's files are in a folder."""
+    return folder.is_dir() and any(folder.glob("events.out.tfevents.*"))
+
+
+def read_scalars(folder: Path) -> dict[str, list[tuple[int, float]]]:
+    """Iterations and values of each curve in TensorBoard's files.
+
+    Raises:
+        ModuleNotFoundError: If no TensorBoard is installed.
+    """
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    events: Any = EventAccumulator(str(folder), size_guidance={"scalars": 0})
+    events.Reload()
+    return {tag: [(event.step, event.value) for event in events.Scalars(tag)] for tag in events.Tags()["scalars"]}
+
+
+def charts(scalars: Mapping[str, Points], held_out: Sequence[str] = ()) -> list[Chart]:
+    """The charts of the sampler and the guard, as far as there is something to show.
+
+    Args:
+        scalars: Iterations and values by tag.
+        held_out: Metrics that the guard held out; the others it shows are the judges that were optimised.
+    """
+    shares = {tag: tag.removeprefix(_SHARE) for tag in scalars if tag.startswith(_SHARE)}
+    alarms = [step for step, value in scalars.get("guard/alarm", ()) if value > 0]
+    found = [
+        _chart("Sampler: where the ground truths came from", "share", shares, scalars),
+        _chart("Sampler: quality of the ground truths", "quality", _QUALITY_CURVES, scalars),
+        *(_judge_chart(tag, scalars, held_out, alarms) for tag in _judge_tags(scalars)),
+        *(_chart(title, unit, names, scalars, alarms) for title, unit, names in _GUARD_CHARTS),
+    ]
+    return [chart for chart in found if chart.curves]
+
+
+def _judge_tags(scalars: Mapping[str, Points]) -> list[str]:
+    others = {"guard/alarm"} | {tag for _, _, names in _GUARD_CHARTS for tag in names}
+    return [tag for tag in scalars if tag.startswith("guard/") and tag not in others]
+
+
+def _judge_chart(tag: str, scalars: Mapping[str, Points], held_out: Sequence[str], alarms: list[int]) -> Chart:
+    name = tag.removeprefix("guard/")
+    role = "" if not held_out else ", held out" if name in held_out else ", optimised"
+    return _chart(f"Guard: {name}{role}", _direction(name), {tag: name}, scalars, alarms)
+
+
+def _direction(name: str) -> str:
+    try:
+        return "higher is better" if metric_info(name).higher_is_better else "lower is better"
+    except (ValueError, ModuleNotFoundError):  # a metric of another version or another package
+        return ""
+
+
+def _chart(
+    title: str, unit: str, names: Mapping[str, str], scalars: Mapping[str, Points], alarms: Sequence[int] = ()
+) -> Chart:
+    curves = [_curve(name, scalars[tag]) for tag, name in names.items() if scalars.get(tag)]
+    return Chart(title, unit, curves, list(alarms))
+
+
+def _curve(name: str, points: Points) -> Curve:
+    """Thinned out where no screen could show all the points."""
+    step = -(-len(points) // _MOST_POINTS)
+    kept = [*points[:-1:step], points[-1]]
+    return Curve(name, [iteration for iteration, _ in kept], [value for _, value in kept])

@@ -1,0 +1,66 @@
+"""Bootstrap and Pareto front, against cases that are known otherwise."""
+
+import numpy as np
+import pytest
+
+from iqa_sr.statistics_of_scores import indistinguishable, intervals, means, pareto_front, resampled_counts
+
+NAN = np.nan
+
+
+def test_means_leave_out_what_is_not_known():
+    assert means(np.array([[1.0, NAN, 3.0], [NAN, NAN, NAN], [np.inf, 2.0, 4.0]])) == pytest.approx(
+        [2.0, NAN, 3.0], nan_ok=True
+    )
+
+
+def test_an_interval_is_that_of_the_normal_distribution_where_there_are_many_pictures():
+    scores = np.random.default_rng(1).normal(30, 4, (1, 400))
+    half = 1.96 * scores.std() / 20
+    ((low, high),) = intervals(scores, resampled_counts(400))
+    assert (low, high) == pytest.approx((scores.mean() - half, scores.mean() + half), abs=0.06)
+
+
+def test_intervals_hold_the_true_mean_nineteen_times_in_twenty():
+    draws = np.random.default_rng(2).normal(0, 1, (400, 50))
+    ends = intervals(draws, resampled_counts(50))
+    covered = np.mean((ends[:, 0] <= 0) & (ends[:, 1] >= 0))
+    assert 0.91 <= covered <= 0.97
+
+
+def test_one_picture_has_no_interval_and_gaps_do_no_harm():
+    scores = np.array([[1.0, NAN, NAN], [1.0, 3.0, NAN], [2.0, 2.0, 2.0]])
+    found = intervals(scores, resampled_counts(3))
+    assert np.isnan(found[0]).all()
+    assert found[1] == pytest.approx([1.0, 3.0])
+    assert found[2] == pytest.approx([2.0, 2.0])
+
+
+def test_pairs_tell_apart_what_single_intervals_do_not():
+    contents = np.random.default_rng(3).normal(30, 5, 60)
+    noise = np.random.default_rng(4).normal(0, 0.1, (2, 60))
+    scores = np.stack([contents, contents - 0.2 + noise[0], contents + noise[1]])
+    counts = resampled_counts(60)
+    (low, high), (other_low, other_high) = intervals(scores[:2], counts)
+    assert low < other_high and other_low < high
+    assert indistinguishable(scores, 0, counts) == [2]
+
+
+def test_the_front_is_that_of_brute_force():
+    points = np.random.default_rng(5).integers(0, 12, (2, 40)).astype(float)
+    first, second = points
+    beaten = {
+        i
+        for i in range(40)
+        for j in range(40)
+        if first[j] >= first[i] and second[j] >= second[i] and (first[j] > first[i] or second[j] > second[i])
+    }
+    front = pareto_front(first, second)
+    assert set(front) == set(range(40)) - beaten
+    assert list(first[front]) == sorted(first[front], reverse=True)
+    assert pareto_front(np.array([1.0, NAN, 2.0]), np.array([1.0, 9.0, 0.0])) == [2, 0]
+
+
+def test_the_same_seed_draws_the_same():
+    assert (resampled_counts(7) == resampled_counts(7)).all()
+    assert (resampled_counts(7).sum(axis=1) == 7).all()
