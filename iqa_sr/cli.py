@@ -237,6 +237,21 @@ def _metrics(chosen: argparse.Namespace) -> int:
     return 0
 
 
+# --- Judging checkpoints ----------------------------------------------------------------------------------------------
+
+
+def _add_evaluate(parser: argparse.ArgumentParser) -> None:
+    from iqa_sr.evaluate_arguments import add_evaluate_arguments
+
+    add_evaluate_arguments(parser)
+
+
+def _evaluate(chosen: argparse.Namespace) -> int:
+    from iqa_sr.evaluate_command import run_evaluation
+
+    return run_evaluation(chosen)
+
+
 def _add_pick(parser: argparse.ArgumentParser) -> None:
     from iqa_sr.pick_arguments import add_pick_arguments
 
@@ -247,9 +262,6 @@ def _pick(chosen: argparse.Namespace) -> int:
     from iqa_sr.pick_command import run_pick
 
     return run_pick(chosen)
-
-
-# --- Judging checkpoints ----------------------------------------------------------------------------------------------
 
 
 def _add_report(parser: argparse.ArgumentParser) -> None:
@@ -313,6 +325,7 @@ COMMANDS: dict[str, tuple[Add, Callable[[argparse.Namespace], int], str]] = {
     "select-patches": (_add_select_patches, _select_patches, "cut pictures into detailed patches (HGGT's rule)"),
     "make-triplets": (_add_make_triplets, _make_triplets, "make lists of triplets for A-FINE's training"),
     "score": (_add_score, _score, "score pictures, alone or against references"),
+    "evaluate": (_add_evaluate, _evaluate, "evaluate checkpoints on data sets, into a result folder"),
     "agree": (_add_agree, _agree, "measure how well metrics agree with people"),
     "pick": (_add_pick, _pick, "choose a checkpoint by several metrics, with limits, and say why"),
     "metrics": (_add_metrics, _metrics, "list the metrics"),

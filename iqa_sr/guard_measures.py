@@ -9,7 +9,7 @@ from torch import Tensor
 
 from iqa_sr.image_io import as_8_bit
 from iqa_sr.metrics import QualityMetric, metric_info, shared_metric
-from iqa_sr.resize import resize_bicubic
+from iqa_sr.picture_scores import lr_consistency
 from iqa_sr.spectral_noise import SMALLEST, high_frequency_noise, periodic_noise
 
 __all__ = ["Measures", "Picture", "Upscale", "Window", "check_sizes", "cut_windows", "measure_windows"]
@@ -153,11 +153,10 @@ def _measured(window: Window, output: Tensor, base: Tensor, networks: Mapping[st
     """The scores under `metric <name>`, on the paper's own scale, and the other measures by name."""
     psnr, inside = networks["psnr"], window.inside(output)
     lq = window.lq.to(output.device)
-    # Downscaled with the context: the taps at the window's border reach beyond it.
-    again = resize_bicubic(output, *lq.shape[-2:])
     measured = {
         "base_psnr": float(psnr(inside, base)),
-        "consistency": float(psnr(again[..., window.rows, window.columns], lq[..., window.rows, window.columns])),
+        # Downscaled with the context: the taps at the window's border reach beyond it.
+        "consistency": float(lr_consistency(output, lq, window.rows, window.columns)),
         "high_frequency": float(high_frequency_noise(inside - base)),
         "periodic": float(periodic_noise(inside - base)),
     }

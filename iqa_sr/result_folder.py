@@ -22,6 +22,7 @@ from iqa_sr.tensor_files import write_whole
 
 __all__ = [
     "FORMAT",
+    "GOLD_STANDARD",
     "RESERVED",
     "CheckpointFacts",
     "DataSetFacts",
@@ -39,6 +40,8 @@ FORMAT = 1
 RUN_FILE, SCORES_FILE, IMAGES_FOLDER = "run.json", "scores.csv", "images"
 RESERVED = {"bicubic": "the LQ picture, enlarged", "original": "the reference"}
 """Labels that are not checkpoints, and what they stand for."""
+GOLD_STANDARD = "gold-standard"
+"""Label of scores without pictures: the best no-reference score in each picture's group of ground truths."""
 
 
 class DataSetFacts(Section):
@@ -47,10 +50,12 @@ class DataSetFacts(Section):
     Attributes:
         pictures: How many LQ pictures it has.
         references: Where the references are; null if there are none.
+        digest: Of what was found there; another one is another data set. Null: not known.
     """
 
     pictures: int = Field(ge=0)
     references: str | None = None
+    digest: str | None = None
 
 
 class CheckpointFacts(Section):
@@ -81,6 +86,7 @@ class RunFacts(Section):
         command: The words of the command line.
         versions: Of the packages that the numbers depend on.
         experiment: Folder of the training experiment that the checkpoints come from, if there is one.
+        settings: Whatever else the pictures and scores depend on, for an evaluation that is to go on.
     """
 
     format: Literal[1] = 1
@@ -91,6 +97,7 @@ class RunFacts(Section):
     command: list[str] = []
     versions: dict[str, str] = {}
     experiment: str | None = None
+    settings: dict[str, Any] = {}
 
 
 @dataclass(frozen=True)
@@ -175,7 +182,7 @@ def read_results(folder: str | Path) -> ResultFolder:
     run = read_run(folder)
     path = Path(folder) / SCORES_FILE
     scores = ScoreTable.read(path)
-    labels, datasets = [*run.checkpoints, *RESERVED], list(run.datasets)
+    labels, datasets = [*run.checkpoints, *RESERVED, GOLD_STANDARD], list(run.datasets)
     for row in scores.rows:
         try:
             dataset, _ = split_picture(row.picture)

@@ -17,7 +17,7 @@ from iqa_sr.resize import BicubicUpscaler
 from iqa_sr.tile_size import is_out_of_memory
 from iqa_sr.upscale_paths import UpscaleJob, find_jobs
 
-__all__ = ["run_upscale"]
+__all__ = ["read_device", "read_tile", "run_upscale"]
 
 _DEEP = (".png", ".tif", ".tiff")
 _WITHOUT_ALPHA = (".jpg", ".jpeg", ".bmp")
@@ -52,8 +52,8 @@ def run_upscale(chosen: argparse.Namespace) -> int:
         ValueError: If an argument cannot be used, or it is not known what network the checkpoint holds.
         OSError: If a result cannot be written.
     """
-    device = _device(chosen.device, chosen.half)
-    manner = _Manner(_tile(chosen.tile, chosen.overlap), chosen.overlap, chosen.half, chosen.depth)
+    device = read_device(chosen.device, chosen.half)
+    manner = _Manner(read_tile(chosen.tile, chosen.overlap), chosen.overlap, chosen.half, chosen.depth)
     jobs = find_jobs(chosen.paths, chosen.output, chosen.suffix, chosen.format)
     unfit = next((job.target for job in jobs if manner.depth == "16" and job.target.suffix.lower() not in _DEEP), None)
     if unfit is not None:
@@ -78,7 +78,12 @@ def run_upscale(chosen: argparse.Namespace) -> int:
 # --- Arguments --------------------------------------------------------------------------------------------------------
 
 
-def _device(name: str | None, half: bool) -> torch.device:
+def read_device(name: str | None, half: bool) -> torch.device:
+    """What `--device` and `--half` ask for; CUDA where there is one and nothing is asked for.
+
+    Raises:
+        ValueError: If there is no such device, or it cannot compute in half precision.
+    """
     try:
         device = torch.device(name or ("cuda" if torch.cuda.is_available() else "cpu"))
     except RuntimeError:
@@ -90,7 +95,12 @@ def _device(name: str | None, half: bool) -> torch.device:
     return device
 
 
-def _tile(text: str, overlap: int) -> Tile:
+def read_tile(text: str, overlap: int) -> Tile:
+    """What `--tile` and `--overlap` ask for.
+
+    Raises:
+        ValueError: If a number is too small.
+    """
     if overlap < 0:
         raise ValueError(f"--overlap: expected at least 0 px, got {overlap}")
     if text in ("auto", "none"):

@@ -24,7 +24,7 @@ from iqa_sr.options import OptionError, read_section
 from iqa_sr.samplers import build_sampler
 from iqa_sr.samplers.base import GroundTruthSampler, Shortlist
 
-__all__ = ["MultiGTDataset", "MultiGTDatasetOptions"]
+__all__ = ["MultiGTDataset", "MultiGTDatasetOptions", "validation_seed"]
 
 logger = logging.getLogger("basicsr")
 
@@ -147,7 +147,7 @@ class MultiGTDataset(Dataset[dict[str, Any]]):
 
     def __getitem__(self, index: int) -> dict[str, Any]:
         if not self.training:  # the same LQ in every validation, also with a random degradation
-            return self._whole(self.records[index], torch.Generator().manual_seed(index))
+            return self._whole(self.records[index], validation_seed(index))
         generator = torch.Generator().manual_seed(int(torch.randint(2**63 - 1, ())))
         while True:
             record = self.records[index]
@@ -248,7 +248,7 @@ class MultiGTDataset(Dataset[dict[str, Any]]):
 
     # --- Validation samples -------------------------------------------------------------------------------------------
 
-    def _whole(self, record: Record, generator: torch.Generator) -> dict[str, Any]:
+    def _whole(self, record: Record, seed: Tensor) -> dict[str, Any]:
         pictures = self._read(record, tuple(range(len(record.ground_truths))))
         scale = self.options.scale
         height, width = (side // scale * scale for side in record.size)
@@ -258,7 +258,7 @@ class MultiGTDataset(Dataset[dict[str, Any]]):
             "gts": gts,
             "gts_valid": torch.ones(len(gts), dtype=torch.bool),
             "gts_positive": torch.tensor([gt.label is Label.POSITIVE for gt in record.ground_truths]),
-            "seed": _seed(generator),
+            "seed": seed,
             "key": record.name,
             "gt_path": gt_path,
             "lq_path": gt_path,
@@ -266,6 +266,11 @@ class MultiGTDataset(Dataset[dict[str, Any]]):
         if pictures.lq is not None and self._lq_store is not None and record.lq is not None:
             return sample | {"lq": to_tensor(pictures.lq), "lq_path": self._lq_store.location(record.lq)}
         return sample | {"original": gts[0].clone()}
+
+
+def validation_seed(index: int) -> Tensor:
+    """The degradation's seed for a picture of a validation set, by its place among the records: int64, no dimension."""
+    return _seed(torch.Generator().manual_seed(index))
 
 
 def _seed(generator: torch.Generator) -> Tensor:

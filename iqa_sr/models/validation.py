@@ -14,10 +14,10 @@ from tqdm import tqdm
 
 from iqa_sr import image_io
 from iqa_sr.basicsr_api import METRIC_REGISTRY, forgiving_metric, registered
-from iqa_sr.degradation import resize_bicubic
 from iqa_sr.metrics import metric_info, metric_spec, shared_metric
 from iqa_sr.models.validation_pictures import ValidationPicture, validation_pictures
 from iqa_sr.options import OptionError, Section, nearest, read_section
+from iqa_sr.picture_scores import bicubic_result, cut_border, metric_scores
 from iqa_sr.score_table import BASELINE, ScoreRow
 from iqa_sr.train_options import ValSection, check_arguments
 
@@ -116,11 +116,7 @@ def calculate_iqa(
 def _from_bgr(picture: np.ndarray, border: int) -> Tensor:
     if picture.ndim == 2:
         picture = np.repeat(picture[..., None], 3, axis=2)
-    return _crop(image_io.to_tensor(np.ascontiguousarray(picture[..., ::-1]))[None], border)
-
-
-def _crop(picture: Tensor, border: int) -> Tensor:
-    return picture[..., border : picture.shape[-2] - border, border : picture.shape[-1] - border]
+    return cut_border(image_io.to_tensor(np.ascontiguousarray(picture[..., ::-1]))[None], border)
 
 
 class Upscaler(Protocol):
@@ -202,8 +198,7 @@ class Validation:
         title, total = f"val {section['name']}", len(dataloader)
         for pictures in tqdm(found, desc=title, total=total, leave=False, disable=None, unit="picture"):
             if with_baseline:
-                height, width = (side * self.opt["scale"] for side in pictures.lq.shape[-2:])
-                baseline = image_io.as_8_bit(resize_bicubic(pictures.lq, height, width))
+                baseline = bicubic_result(pictures.lq, self.opt["scale"])
                 self._keep(results, baseline, pictures, section["name"], BASELINE, save_img)
             output = image_io.as_8_bit(model.upscale(pictures.lq))
             self._keep(results, output, pictures, section["name"], label, save_img)
@@ -233,14 +228,10 @@ class Validation:
 
 
 def _score(metric: CalculateIQAOptions, output: Tensor, pictures: ValidationPicture) -> float:
-    info, network = metric_info(metric.metric), shared_metric(metric.metric, str(output.device))
-    cut = _crop(output, metric.crop_border)
-    if info.reference == "none":
-        return float(network(cut))
-    references = _references(metric.against, pictures)
-    if references is None:
+    info, references = metric_info(metric.metric), _references(metric.against, pictures)
+    if info.reference == "full" and references is None:
         return math.nan
-    scores = network(cut.expand(len(references), -1, -1, -1), _crop(references, metric.crop_border))
+    scores = metric_scores(metric.metric, output, references, metric.crop_border)
     if metric.against == "nearest":
         return float(scores[info.oriented(scores).argmax()])
     return float(scores.mean())

@@ -1,0 +1,117 @@
+"""How much sooner the evaluation of a checkpoint is done than by a plain loop: read, upscale, write, score, next.
+
+The loop is no straw man: its metrics are built once, and torch has all its threads. That both have the same scores is
+checked.
+
+python benchmarks/evaluation.py [--pictures 50] [--rounds 3] [--metrics psnr,ssim,niqe,rankiqa-lite] [--checkpoint FILE]
+"""
+
+import argparse
+import shutil
+import statistics
+import tempfile
+import time
+from functools import partial
+from pathlib import Path
+
+from iqa_sr.cpu_threads import prepare_cpu_threads
+
+prepare_cpu_threads()
+
+import torch  # noqa: E402
+
+from iqa_sr.basicsr_api import accommodate, build_network  # noqa: E402
+from iqa_sr.checkpoint import LoadedNetwork, load_network  # noqa: E402
+from iqa_sr.data.sample import make_sample  # noqa: E402
+from iqa_sr.evaluation import Evaluator  # noqa: E402
+from iqa_sr.evaluation_data import EvaluationSet, SetPlace, open_set  # noqa: E402
+from iqa_sr.evaluation_folder import join_scores, prepare_folder  # noqa: E402
+from iqa_sr.evaluation_networks import Manner  # noqa: E402
+from iqa_sr.evaluation_scores import Measures  # noqa: E402
+from iqa_sr.image_io import list_images, to_array, write_image  # noqa: E402
+from iqa_sr.inference import upscale  # noqa: E402
+from iqa_sr.result_folder import CheckpointFacts, DataSetFacts, RunFacts  # noqa: E402
+from iqa_sr.score_table import ScoreRow, ScoreTable  # noqa: E402
+
+# The network of options/swinir_amo.yml, which the sample run trains.
+NETWORK = {"type": "SwinIR", "upscale": 2, "img_size": 48, "window_size": 8, "img_range": 1.0, "depths": [2, 2]}
+NETWORK |= {"embed_dim": 24, "num_heads": [2, 2], "mlp_ratio": 2, "upsampler": "pixelshuffledirect"}
+
+
+def pictures(root: Path, count: int) -> Path:
+    make_sample(root / "sample", progress=False)
+    for number, path in enumerate(list_images(root / "sample" / "train" / "original") * 50):
+        if number == count:
+            break
+        (root / "data").mkdir(exist_ok=True)
+        shutil.copy(path, root / "data" / f"{number:03}.png")
+    return root / "data"
+
+
+def checkpoint(root: Path) -> Path:
+    accommodate()
+    torch.manual_seed(0)
+    torch.save({"params": build_network(dict(NETWORK)).state_dict()}, root / "net.pth")
+    return root / "net.pth"
+
+
+@torch.no_grad()
+def plain_loop(folder: Path, data: EvaluationSet, measures: Measures, loaded: LoadedNetwork) -> ScoreTable:
+    table = ScoreTable(measures.facts())
+    for number, record in enumerate(data.records):
+        picture = data.read(number)
+        levels = upscale(loaded.network, picture.lq, tile=None, dtype=torch.uint8, **loaded.sizes)
+        write_image(folder / f"{record.name}.png", to_array(levels[0]))
+        wanted = tuple(measures.wanted("net", record))
+        found = measures.scores(levels.float().div(255), picture, record, wanted)
+        table.append(
+            ScoreRow("net", f"set/{record.name}", key, metric, score) for (metric, key), score in found.items()
+        )
+    return table
+
+
+def evaluation(folder: Path, data: EvaluationSet, measures: Measures, loaded: LoadedNetwork) -> ScoreTable:
+    facts = CheckpointFacts(path="net.pth", sha256="0" * 64, architecture=loaded.architecture)
+    run = RunFacts(scale=loaded.scale, datasets={"set": DataSetFacts(pictures=len(data))}, checkpoints={"net": facts})
+    prepare_folder(folder, run, measures.facts())
+    evaluator = Evaluator(folder, [data], measures, Manner(torch.device("cpu")))
+    evaluator.checkpoint("net", lambda: loaded, progress=False)
+    return join_scores(folder)
+
+
+def seconds(work: partial[ScoreTable]) -> tuple[float, dict[tuple[str, ...], float]]:
+    began = time.perf_counter()
+    table = work()
+    return time.perf_counter() - began, {row[:4]: row.score for row in table.rows}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--pictures", type=int, default=50)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--metrics", default="psnr,ssim,niqe,rankiqa-lite")
+    parser.add_argument("--checkpoint", type=Path, help="default: the network of options/swinir_amo.yml, untrained")
+    chosen = parser.parse_args()
+    measures = Measures(tuple(chosen.metrics.split(",")))
+    measures.build(torch.device("cpu"))
+    with tempfile.TemporaryDirectory() as temporary:
+        root = Path(temporary)
+        loaded = load_network(chosen.checkpoint or checkpoint(root))
+        data = open_set(SetPlace("set", pictures(root, chosen.pictures)), loaded.scale, progress=False)
+        print(f"{len(data)} pictures, {torch.get_num_threads()} threads, {loaded.architecture}, {chosen.metrics}")
+        ratios = []
+        for number in range(chosen.rounds + 1):
+            plain, expected = seconds(partial(plain_loop, root / f"plain{number}", data, measures, loaded))
+            ours, found = seconds(partial(evaluation, root / f"ours{number}", data, measures, loaded))
+            worst = max(abs(found[key] - score) / max(abs(score), 1e-6) for key, score in expected.items())
+            assert found.keys() == expected.keys() and worst < 1e-4, worst
+            if number:  # the first round warms up
+                ratios.append(plain / ours)
+                print(
+                    f"plain loop {plain:.1f} s, evaluation {ours:.1f} s: {plain / ours:.2f} times as fast", flush=True
+                )
+        print(f"median: {statistics.median(ratios):.2f} times as fast")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,41 @@
+"""Stages of work that overlap: while one picture is computed, the next is read and the last is written."""
+
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import TypeVar
+
+__all__ = ["overlapped"]
+
+Given = TypeVar("Given")
+Made = TypeVar("Made")
+
+
+def overlapped(
+    function: Callable[[Given], Made], items: Iterable[Given], threads: int, ahead: int = 0
+) -> Iterator[Made]:
+    """`map` in threads: results in the order of the items, of which no more than a few are there at a time.
+
+    Stages are chained by giving the results of one as the items of the next.
+
+    Args:
+        function: One stage.
+        items: Taken one by one, in the thread that asks for results.
+        threads: How many are worked on at a time.
+        ahead: How many more may wait for a thread, or to be asked for.
+
+    Raises:
+        What the function raises, at its item's turn; later items are not begun then.
+    """
+    waiting: deque[Future[Made]] = deque()
+    pool = ThreadPoolExecutor(threads)
+    try:
+        for item in items:
+            waiting.append(pool.submit(function, item))
+            del item  # a picture: its thread alone keeps it
+            if len(waiting) >= threads + ahead:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
+    finally:
+        pool.shutdown(cancel_futures=True)

@@ -1,0 +1,59 @@
+"""Published protocols: their facts, and scores that are computed of means."""
+
+import math
+
+import pytest
+
+from iqa_sr.evaluation_summary import mean_scores, not_defined, summary_rows
+from iqa_sr.formula import Formula
+from iqa_sr.metrics import metric_info
+from iqa_sr.protocols import PROTOCOLS, find_protocol
+from iqa_sr.score_table import MetricFacts, ScoreRow, ScoreTable
+
+
+@pytest.mark.parametrize("name", PROTOCOLS)
+def test_every_protocol_names_metrics_that_there_are(name):
+    protocol = find_protocol(name)
+    assert protocol.name == name and protocol.reference
+    assert all(metric_info(metric).name == metric for metric in protocol.metrics)
+    if protocol.formula is not None:
+        assert set(Formula(protocol.formula).names) <= set(protocol.metrics)
+
+
+def table(*rows):
+    metrics = {metric: metric in ("clipiqa", "maniqa", "musiq", "psnr") for _, _, _, metric, _ in rows}
+    return ScoreTable([MetricFacts(*facts) for facts in metrics.items()], [ScoreRow(*row) for row in rows])
+
+
+def test_the_score_of_ntire_2025_is_that_of_the_means():
+    """By hand: 1 - 0.25 + 1 - 0.15 + 0.7 + 0.4 + 0.65 + max(0, (10 - (4 + 14) / 2) / 10) = 3.45."""
+    first = {"lpips": 0.2, "dists": 0.1, "clipiqa": 0.6, "maniqa": 0.3, "musiq": 60, "niqe": 4}
+    second = {"lpips": 0.3, "dists": 0.2, "clipiqa": 0.8, "maniqa": 0.5, "musiq": 70, "niqe": 14}
+    rows = [("a", f"set/{n}", "", name, score) for n, one in enumerate((first, second)) for name, score in one.items()]
+    rows.append(("b", "set/0", "", "lpips", 0.1))
+    formula = ("ntire2025", find_protocol("ntire2025").formula)
+    heading, a, b = summary_rows(table(*rows), "set", ["a", "b", "c"], formula)
+    assert heading == (
+        "set",
+        "lpips down",
+        "dists down",
+        "clipiqa up",
+        "maniqa up",
+        "musiq up",
+        "niqe down",
+        "ntire2025 up",
+    )
+    assert a == ("a", "0.2500", "0.1500", "0.7000", "0.4000", "65.0000", "9.0000", "3.4500")
+    assert b == ("b", "0.1000", "-", "-", "-", "-", "-", "-")
+
+
+def test_references_are_averaged_before_pictures():
+    rows = [("a", "set/0", reference, "psnr", score) for reference, score in (("01", 20.0), ("02", 30.0))]
+    rows += [
+        ("a", "set/1", "01", "psnr", 40.0),
+        ("a", "other/1", "01", "psnr", 1.0),
+        ("a", "set/2", "", "psnr", math.nan),
+    ]
+    means = mean_scores(table(*rows))
+    assert means == {("a", "set", "psnr"): 32.5, ("a", "other", "psnr"): 1.0}
+    assert not_defined(table(*rows)) == {("set", "psnr"): 1}
