@@ -31,7 +31,10 @@ def add_agree_arguments(parser: argparse.ArgumentParser) -> None:
         "--layout", required=True, metavar="NAME", help=f"how it is published: {', '.join(LAYOUT_NAMES)}"
     )
     parser.add_argument(
-        "--metric", nargs="+", default=[], metavar="NAME", help="metrics to score with; what is there is kept"
+        "--metric",
+        default="",
+        metavar="NAMES",
+        help="metrics to score with, separated by commas; what is there is kept",
     )
     parser.add_argument(
         "--scores", nargs="+", default=[], metavar="FILE", help="score tables made elsewhere, of any judge"

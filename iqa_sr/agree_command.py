@@ -27,7 +27,7 @@ def run_agree(chosen: argparse.Namespace) -> int:
     for name, value in (("--resamples", chosen.resamples), ("--batch", chosen.batch)):
         if value < 1:
             raise ValueError(f"{name}: expected at least 1, got {value}")
-    metrics = list(dict.fromkeys(name.strip() for text in chosen.metric for name in text.split(",") if name.strip()))
+    metrics = list(dict.fromkeys(name.strip() for name in chosen.metric.split(",") if name.strip()))
     root, folder = Path(chosen.dataset).expanduser(), Path(chosen.output).expanduser()
     if not (metrics or chosen.scores or (folder / SCORES).exists()):
         raise ValueError("nothing to measure: name metrics with --metric, or tables of scores with --scores")

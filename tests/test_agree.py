@@ -260,7 +260,7 @@ def test_csiq_whose_scores_are_lower_for_better_pictures():
 def test_kadid_scored_against_its_references(capsys):
     """The fixture's contrast and noise fall with the level: PSNR follows the scores within a reference."""
     write_kadid("data", references=3, levels=3, size=(32, 32))
-    assert agree("kadid10k", "--metric", "psnr", "gmsd") == 0
+    assert agree("kadid10k", "--metric", "psnr,gmsd") == 0
     shown = capsys.readouterr().out
     assert "PLCC (logistic)" in shown and "where the judge of the row is wrong (All)" in shown
     table = ScoreTable.read("out/scores.csv")
@@ -391,7 +391,7 @@ def test_adding_a_metric_scores_only_that_metric(capsys, monkeypatch):
         return shared_metric(name, device)
 
     monkeypatch.setattr("iqa_sr.scoring.shared_metric", build)
-    assert agree("pairs-csv", "--metric", "psnr", "gmsd") == 0
+    assert agree("pairs-csv", "--metric", "psnr,gmsd") == 0
     assert built == ["gmsd"] and "4 new scores, 4 were there already" in capsys.readouterr().out
     Path("data/a.png").unlink()  # what is scored need not be there
     assert agree("pairs-csv") == 0
@@ -453,7 +453,7 @@ def test_pictures_are_checked_before_scoring_begins(capsys):
     Path("data/b.png").unlink()
     Path("data/c.png").write_bytes(b"nothing")
     save("data/d.png", picture(1, 32, 40))
-    assert agree("pairs-csv", "--metric", "psnr", "niqe") == 1
+    assert agree("pairs-csv", "--metric", "psnr,niqe") == 1
     shown = capsys.readouterr().err
     assert "data, nothing was scored: 5 problems" in shown and not Path("out").exists()
     for count in ("1 missing pictures", "1 unusable pictures", "2 unsuitable sizes", "1 sizes that differ"):
