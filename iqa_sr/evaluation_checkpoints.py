@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from iqa_sr.result_folder import GOLD_STANDARD, RESERVED
+from iqa_sr.result_folder import RESERVED
 from iqa_sr.weight_records import compute_hash
 
 __all__ = ["LabelledFile", "find_checkpoints"]
@@ -121,7 +121,7 @@ def _check_labels(files: Sequence[LabelledFile]) -> None:
                 f"two checkpoints have the label {label!r}: {first} and {second}\nGive one another: LABEL={second}"
             )
     for file in files:
-        if file.label in (*RESERVED, GOLD_STANDARD):
+        if file.label in RESERVED:
             raise ValueError(
                 f"{file.path}: the label {file.label!r} stands for something else; give another: LABEL=FILE"
             )

@@ -12,9 +12,9 @@ from torch import Tensor
 from iqa_sr.data.records import Record
 from iqa_sr.evaluation_data import EvaluationPicture
 from iqa_sr.image_io import as_8_bit
-from iqa_sr.metrics import metric_info, metric_spec, shared_metric
+from iqa_sr.metrics import metric_info, shared_metric
 from iqa_sr.metrics.pyiqa_adapter import PREFIX
-from iqa_sr.picture_scores import LR_CONSISTENCY, lr_consistency, metric_scores
+from iqa_sr.picture_scores import LR_CONSISTENCY, lr_consistency, metric_scores, score_spec
 from iqa_sr.protocols import Against
 from iqa_sr.result_folder import GOLD_STANDARD
 from iqa_sr.score_table import MetricFacts
@@ -47,9 +47,7 @@ class Measures:
         found = []
         for name in self.metrics:
             info = metric_info(name)
-            compared = f"against {self.against}, " if info.reference == "full" else ""
-            spec = f"{metric_spec(name)}; {compared}crop {self.border}, 8 bit"
-            found.append(MetricFacts(name, info.higher_is_better, spec))
+            found.append(MetricFacts(name, info.higher_is_better, score_spec(name, self.against, self.border)))
         spec = "PSNR in dB of RGB between the LQ and the 8-bit result downscaled to its size by MATLAB's bicubic"
         return [*found, MetricFacts(LR_CONSISTENCY, True, f"{spec}; crop 0, at most 100 dB")]
 

@@ -3,13 +3,19 @@
 from torch import Tensor
 
 from iqa_sr.image_io import as_8_bit
-from iqa_sr.metrics import metric_info, shared_metric
+from iqa_sr.metrics import metric_info, metric_spec, shared_metric
 from iqa_sr.resize import resize_bicubic
 
-__all__ = ["LR_CONSISTENCY", "bicubic_result", "cut_border", "lr_consistency", "metric_scores"]
+__all__ = ["LR_CONSISTENCY", "bicubic_result", "cut_border", "lr_consistency", "metric_scores", "score_spec"]
 
 LR_CONSISTENCY = "lr-consistency"
 """What scores of `lr_consistency` are called."""
+
+
+def score_spec(name: str, against: str, border: int = 0) -> str:
+    """One line that pins down what a metric's score of a result is; of no-reference metrics without the reference."""
+    compared = f"against {against}, " if metric_info(name).reference == "full" else ""
+    return f"{metric_spec(name)}; {compared}crop {border}, 8 bit"
 
 
 def metric_scores(name: str, result: Tensor, references: Tensor | None, border: int = 0) -> Tensor:

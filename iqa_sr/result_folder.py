@@ -38,10 +38,14 @@ __all__ = [
 
 FORMAT = 1
 RUN_FILE, SCORES_FILE, IMAGES_FOLDER = "run.json", "scores.csv", "images"
-RESERVED = {"bicubic": "the LQ picture, enlarged", "original": "the reference"}
-"""Labels that are not checkpoints, and what they stand for."""
 GOLD_STANDARD = "gold-standard"
 """Label of scores without pictures: the best no-reference score in each picture's group of ground truths."""
+RESERVED = {
+    "bicubic": "the LQ picture, enlarged",
+    "original": "the reference",
+    GOLD_STANDARD: "the best score in each group of ground truths",
+}
+"""Labels that are not checkpoints, and what they stand for."""
 
 
 class DataSetFacts(Section):
@@ -182,7 +186,7 @@ def read_results(folder: str | Path) -> ResultFolder:
     run = read_run(folder)
     path = Path(folder) / SCORES_FILE
     scores = ScoreTable.read(path)
-    labels, datasets = [*run.checkpoints, *RESERVED, GOLD_STANDARD], list(run.datasets)
+    labels, datasets = [*run.checkpoints, *RESERVED], list(run.datasets)
     for row in scores.rows:
         try:
             dataset, _ = split_picture(row.picture)

@@ -14,10 +14,10 @@ from tqdm import tqdm
 
 from iqa_sr import image_io
 from iqa_sr.basicsr_api import METRIC_REGISTRY, forgiving_metric, registered
-from iqa_sr.metrics import metric_info, metric_spec, shared_metric
+from iqa_sr.metrics import metric_info, shared_metric
 from iqa_sr.models.validation_pictures import ValidationPicture, validation_pictures
 from iqa_sr.options import OptionError, Section, nearest, read_section
-from iqa_sr.picture_scores import bicubic_result, cut_border, metric_scores
+from iqa_sr.picture_scores import bicubic_result, cut_border, metric_scores, score_spec
 from iqa_sr.score_table import BASELINE, ScoreRow
 from iqa_sr.train_options import ValSection, check_arguments
 
@@ -174,7 +174,7 @@ class Validation:
     def specs(self) -> dict[str, str]:
         """By metric: one line that pins down what the number is."""
         return {
-            name: f"{metric_spec(metric.metric)}; against {metric.against}, crop {metric.crop_border}, 8 bit"
+            name: score_spec(metric.metric, metric.against, metric.crop_border)
             if isinstance(metric, CalculateIQAOptions)
             else f"BasicSR {metric['type']} {metric}, 8 bit"
             for name, metric in self.metrics.items()
