@@ -64,7 +64,7 @@ def merge(
         nonlocal opened
         named = temporary.with_name(temporary.name + path.suffix)  # spandrel and safetensors go by the ending
         try:
-            _write(plain.state_dict(), named)
+            _write(dict(plain.state_dict()), named)
             opened = _open_with_spandrel(named, picture, got)
             named.replace(temporary)
         finally:
