@@ -68,18 +68,13 @@ def _verify_resume(chosen: argparse.Namespace) -> int:
 
 
 def _add_merge(parser: argparse.ArgumentParser) -> None:
+    from iqa_sr.adapter_arguments import add_strength_argument
+
     parser.add_argument("--checkpoint", required=True, metavar="BASE", help="the network that the adapter was made for")
     parser.add_argument(
         "--adapter", action="append", required=True, metavar="DIR", help="its folder; several are mixed"
     )
-    parser.add_argument(
-        "--strength",
-        action="append",
-        type=float,
-        default=[],
-        metavar="S",
-        help="of each adapter in order: 0 is the base, 1 what was trained, at most 1.5 (default 1)",
-    )
+    add_strength_argument(parser)
     parser.add_argument("--output", metavar="FILE", help=".pth or .safetensors (default: a .pth beside the adapter)")
 
 

@@ -2,6 +2,8 @@
 
 import argparse
 
+from iqa_sr.adapter_arguments import add_strength_argument
+
 __all__ = ["FORMATS", "add_upscale_arguments"]
 
 FORMATS = ("png", "jpg", "webp", "tif", "bmp", "keep")
@@ -17,14 +19,7 @@ def add_upscale_arguments(parser: argparse.ArgumentParser) -> None:
         "--param-key", metavar="KEY", help="which weights of the file (default: params_ema, else params)"
     )
     parser.add_argument("--adapter", action="append", default=[], metavar="DIR", help="LoRA on top; several are mixed")
-    parser.add_argument(
-        "--strength",
-        action="append",
-        type=float,
-        default=[],
-        metavar="S",
-        help="of each adapter in order: 0 is the base, 1 what was trained, at most 1.5 (default 1)",
-    )
+    add_strength_argument(parser)
     parser.add_argument("--output", default="upscaled", metavar="PATH", help="folder, or file (default: upscaled)")
     parser.add_argument("--suffix", default="", metavar="TEXT", help="goes behind the names of the results, as _x2")
     parser.add_argument(

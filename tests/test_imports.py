@@ -36,6 +36,7 @@ RANKS = [
         "agree_arguments",
         "agreement",
         "opinion_agreement",
+        "adapter_arguments",
         "resize",
         "jpeg",
         "degradation_kernels",
