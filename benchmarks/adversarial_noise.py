@@ -6,9 +6,9 @@
 From one base, each method (full fine-tuning; LoRA of several ranks) goes the same number of steps with
 `L1 - lambda_Q * judge` by the training step of IQASRModel, with and without the defences of IQALoss (random views, and
 no reward above the ground truth's own score). All runs of a seed see the same crops and ground truths in the same
-order. Validation windows are measured after all steps, half of them, a quarter and so on: the judge, judges that were
-held out (NIQE, a second rankiqa network, whatever else has its weights here), noise and PSNR. Learning rates are tuned
-for each method alone on a seed that is not used again, without defences, at the largest lambda_Q.
+order. Validation windows are measured after all steps, 0.71 of them, half of them and so on: the judge, judges that
+were held out (NIQE, a second rankiqa network, whatever else has its weights here), noise and PSNR. Learning rates are
+tuned for each method alone on two seeds that are not used again, without defences, at the largest lambda_Q.
 
 Methods are compared where their judge gains are equal. Writes runs.csv (every run and look), table.md, plot.png,
 strip.png and proof.png (both). Stopped and started again, it goes on after the last whole run.
@@ -36,7 +36,7 @@ from tqdm import tqdm  # noqa: E402
 from iqa_sr.data.sample import make_sample  # noqa: E402
 from iqa_sr.train_command import SAMPLE  # noqa: E402
 
-TUNING_SEED = 9000
+TUNING_SEEDS = (9000, 9001)
 QUICK = {
     "methods": [FULL, "lora-4"],
     "lambdas": [0.002],
@@ -63,7 +63,7 @@ def main() -> None:
     bench.write_references(output / "windows")
     looks = read_looks(output / "runs.csv")
     tuning = tuning_keys(chosen)
-    planned = len(chosen.methods) * len(chosen.lambdas) * chosen.seeds * 2
+    planned = len(chosen.methods) * len(chosen.lambdas) * chosen.seeds * len(defences(chosen))
     done = {look.key for look in looks}
     steps = setup.steps * (len(set(tuning) - done) + planned - sum(key.phase == "final" for key in done))
     calm = 0.5 if sys.stderr.isatty() else 30  # s between two states of the bar
@@ -95,14 +95,15 @@ def read_arguments() -> argparse.Namespace:
     parser.add_argument("--preset", default="swinir-conv", help="layers that LoRA changes")
     parser.add_argument("--methods", nargs="+", default=[FULL, "lora-1", "lora-4", "lora-16"])
     parser.add_argument("--lambdas", nargs="+", type=float, default=[0.001, 0.004], help="lambda_Q")
+    parser.add_argument("--no-defences", action="store_true", help="leave the runs with defences out")
     parser.add_argument("--seeds", type=int, default=4)
     parser.add_argument("--steps", type=int, default=80, help="of each run")
     parser.add_argument("--batch", type=int, default=4)
     parser.add_argument("--windows", type=int, default=8)
     parser.add_argument("--window", type=int, default=192, help="side in px")
-    parser.add_argument("--rates-full", nargs="+", type=float, default=[3e-6, 1e-5, 3e-5, 1e-4])
-    parser.add_argument("--rates-lora", nargs="+", type=float, default=[1e-4, 3e-4, 1e-3, 3e-3])
-    parser.add_argument("--reference-gain", type=float, help="of the tuning; half of what every method reaches")
+    parser.add_argument("--rates-full", nargs="+", type=float, default=[1e-6, 3e-6, 1e-5, 3e-5])
+    parser.add_argument("--rates-lora", nargs="+", type=float, default=[3e-5, 1e-4, 3e-4, 1e-3])
+    parser.add_argument("--reference-gain", type=float, help="of the tuning; 0.9 of what every method reaches")
     parser.add_argument("--output", default="results/adversarial_noise", metavar="DIR")
     parser.add_argument("--quick", action="store_true", help="a smoke run of a minute")
     if parser.parse_args().quick:
@@ -153,10 +154,15 @@ def rates_of(chosen: argparse.Namespace, method: str) -> list[float]:
     return chosen.rates_full if method == FULL else chosen.rates_lora
 
 
+def defences(chosen: argparse.Namespace) -> tuple[bool, ...]:
+    return (False,) if chosen.no_defences else (False, True)
+
+
 def tuning_keys(chosen: argparse.Namespace) -> list[Key]:
     """Every method with every rate of its grid."""
     return [
-        Key("tuning", method, False, max(chosen.lambdas), rate, TUNING_SEED)
+        Key("tuning", method, False, max(chosen.lambdas), rate, seed)
+        for seed in TUNING_SEEDS
         for method in chosen.methods
         for rate in rates_of(chosen, method)
     ]
@@ -167,7 +173,7 @@ def final_keys(chosen: argparse.Namespace, rates: dict[str, float]) -> list[Key]
     return [
         Key("final", method, defended, weight, rates[method], seed)
         for seed in range(1, chosen.seeds + 1)
-        for defended, weight, method in itertools.product((False, True), chosen.lambdas, chosen.methods)
+        for defended, weight, method in itertools.product(defences(chosen), chosen.lambdas, chosen.methods)
     ]
 
 
@@ -203,8 +209,8 @@ def introduction(chosen: argparse.Namespace, setup: Setup, bench: Bench, why: st
         f"{chosen.seeds} seeds. Optimised: {setup.judge}. Held out: {judges}. LoRA on the layers of `{setup.preset}`, "
         f"alpha equal to the rank. Defences: {json.dumps(DEFENCES)}.",
         "",
-        f"Learning rates, tuned without defences at lambda_Q {max(chosen.lambdas):g} on the seed {TUNING_SEED}, which "
-        f"is not used again (the windows are the same). {why}",
+        f"Learning rates, tuned without defences at lambda_Q {max(chosen.lambdas):g} on the seeds {TUNING_SEEDS}, "
+        f"which are not used again (the windows are the same). {why}",
     ]
 
 

@@ -27,7 +27,7 @@ from iqa_sr.weights import is_present
 
 SECOND = "second judge"
 DEFENCES = {"ceiling": True, "views": {"count": 1, "crop": 0.7, "resize": [0.8, 1.2], "flip": True}}
-LOOKS = 6  # looks at a run: after all its steps, half of them, a quarter, ...
+LOOKS = 9  # looks at a run: after all its steps, 0.71 of them, half of them, ...
 
 
 @dataclass(frozen=True)
@@ -65,7 +65,7 @@ class Setup:
     @property
     def looks(self) -> list[int]:
         """The steps after which a run is measured."""
-        return sorted({max(1, self.steps >> halvings) for halvings in range(LOOKS)})
+        return sorted({max(1, round(self.steps / 2 ** (number / 2))) for number in range(LOOKS)})
 
     @property
     def warmup(self) -> int:

@@ -11,6 +11,7 @@ from scipy import stats
 MEASURES = ("held-out loss", "high-frequency", "high-frequency share", "periodic", "PSNR loss", "change")
 SHARES = (0.25, 0.5, 1.0)
 FULL = "full"
+TUNED_AT = 0.9
 
 
 @dataclass(frozen=True)
@@ -93,34 +94,41 @@ def choose_rates(
     Args:
         looks: Of the tuning runs.
         methods: Names, in order.
-        reference: Judge gain at which the held-out loss is compared; None for half of what every method reaches with
-            one rate or another.
+        reference: Judge gain at which the held-out loss is compared; None for `TUNED_AT` of what every method reaches
+            with one rate or another. It lies high: where little was gained, all rates have done next to no harm.
     """
     runs = [run for run in runs_of(looks) if run.key.phase == "tuning"]
-    by_method = {method: [run for run in runs if run.key.method == method] for method in methods}
+    by_method: dict[str, dict[float, list[Run]]] = {method: {} for method in methods}
+    for run in sorted(runs, key=lambda run: run.key.rate):
+        by_method[run.key.method].setdefault(run.key.rate, []).append(run)
+    reached = {
+        method: {rate: min(run.best for run in own) for rate, own in rates.items()}
+        for method, rates in by_method.items()
+    }
     if reference is None:
-        reference = 0.5 * min(max(run.best for run in own) for own in by_method.values())
-    rates: dict[str, float] = {}
+        reference = TUNED_AT * min(max(gains.values()) for gains in reached.values())
+    chosen: dict[str, float] = {}
     lines = [
-        f"Reference gain {reference:.4g}; of each rate: held-out loss there (largest gain). The smallest loss wins, or "
-        "the largest gain where no rate reaches the reference.",
+        f"Reference gain {reference:.4g}; of each rate: held-out loss there (largest gain), the loss as a mean over "
+        "the seeds, the gain of the seed with the smallest one. The smallest loss wins, or the largest gain where no "
+        "rate reaches the reference.",
         "",
         "| method | rates | chosen |",
         "|---|---|---|",
     ]
     for method, own in by_method.items():
-        reached = [run for run in own if run.best >= reference > 0]
-        loss_there = {run.key.rate: run.at(reference)["held-out loss"] for run in reached}
-        best = min(reached, key=lambda run: loss_there[run.key.rate]) if reached else max(own, key=lambda run: run.best)
-        rates[method] = best.key.rate
-        grid = sorted(run.key.rate for run in own)
-        edge = len(grid) > 1 and best.key.rate in (grid[0], grid[-1])
-        tried = ", ".join(
-            f"{run.key.rate:g}: {loss_there.get(run.key.rate, math.nan):.3f} ({run.best:.3f})"
-            for run in sorted(own, key=lambda run: run.key.rate)
-        )
-        lines.append(f"| {method} | {tried} | {best.key.rate:g}{' (edge of its grid)' if edge else ''} |")
-    return rates, "\n".join(lines)
+        gains = reached[method]
+        losses = {
+            rate: statistics.fmean(run.at(reference)["held-out loss"] for run in of_rate)
+            for rate, of_rate in own.items()
+            if gains[rate] >= reference > 0
+        }
+        best = min(losses, key=losses.__getitem__) if losses else max(gains, key=gains.__getitem__)
+        chosen[method] = best
+        edge = len(own) > 1 and best in (min(own), max(own))
+        tried = ", ".join(f"{rate:g}: {losses.get(rate, math.nan):.3f} ({gains[rate]:.3f})" for rate in own)
+        lines.append(f"| {method} | {tried} | {best:g}{' (edge of its grid)' if edge else ''} |")
+    return chosen, "\n".join(lines)
 
 
 # --- At equal gain ----------------------------------------------------------------------------------------------------
