@@ -200,7 +200,30 @@ def report(groups: Sequence[Group], introduction: Sequence[str]) -> str:
     ]
     for group in groups:
         lines += ["", f"## {group.title}", "", *_group(group)]
-    return "\n".join(lines) + "\n"
+    return "\n".join([*lines, *_defences(groups)]) + "\n"
+
+
+def _defences(groups: Sequence[Group]) -> list[str]:
+    """What the defences change where a method has gained as much with them as without."""
+    plain = {group.weight: group for group in groups if not group.defended}
+    pairs = [(plain[group.weight], group) for group in groups if group.defended and group.weight in plain]
+    lines = ["", "## With defences minus without, each method at the gain that all its runs of both kinds reach", ""]
+    lines += [f"| lambda_Q | method | gain | {' | '.join(MEASURES)} |", "|---|---|---|" + "---|" * len(MEASURES)]
+    for without, defended in pairs:
+        for method in defended.runs:
+            runs = [*without.runs[method].values(), *defended.runs[method].values()]
+            gain = min(run.best for run in runs)
+            cells = [_judged(_paired(defended, without, method, name, gain)) for name in MEASURES] if gain > 0 else []
+            lines.append(
+                f"| {without.weight:g} | {method} | {gain:.3f} | {' | '.join(cells or ['-'] * len(MEASURES))} |"
+            )
+    return lines if pairs else []
+
+
+def _paired(one: Group, other: Group, method: str, measure: str, gain: float) -> Interval:
+    """A group's minus another one's, by seed."""
+    pairs = zip(one.values(method, measure, gain), other.values(method, measure, gain), strict=True)
+    return interval([left - right for left, right in pairs])
 
 
 def _summary(groups: Sequence[Group]) -> list[str]:
