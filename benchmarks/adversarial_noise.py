@@ -52,10 +52,7 @@ def main() -> None:
     chosen = read_arguments()
     check_files(chosen)
     output = Path(chosen.output)
-    setup = Setup(
-        **{name: getattr(chosen, name) for name in ("base_key", "judge", "sampler", "steps", "windows", "window")},
-        **{name: getattr(chosen, name) for name in ("batch", "preset", "option_file", "second_judge", "data", "base")},
-    )
+    setup = setup_of(chosen)
     check_same_setup(output / "setup.json", setup)
     bench = Bench(setup)
     print(bench.describe())
@@ -83,8 +80,8 @@ def main() -> None:
     print(f"{output}: table.md, runs.csv, plot.png, strip.png, proof.png")
 
 
-def read_arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+def read_arguments(description: str | None = __doc__) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("-opt", dest="option_file", default="options/swinir_amo.yml", help="data, network, pixel loss")
     parser.add_argument("--data", default=str(SAMPLE), metavar="FOLDER", help="with train and val, as the sample has")
     parser.add_argument("--base", default="experiments/swinir_amo/models/net_g_latest.pth", metavar="FILE")
@@ -113,6 +110,13 @@ def read_arguments() -> argparse.Namespace:
         if method != FULL and not method.removeprefix("lora-").isdecimal():
             parser.error(f"--methods: expected {FULL} or lora-<rank>, got {method!r}")
     return chosen
+
+
+def setup_of(chosen: argparse.Namespace) -> Setup:
+    return Setup(
+        **{name: getattr(chosen, name) for name in ("base_key", "judge", "sampler", "steps", "windows", "window")},
+        **{name: getattr(chosen, name) for name in ("batch", "preset", "option_file", "second_judge", "data", "base")},
+    )
 
 
 def check_files(chosen: argparse.Namespace) -> None:

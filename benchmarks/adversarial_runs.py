@@ -196,8 +196,8 @@ class Bench:
             self.batches_of = (seed, [{"lq": lq, "gt": gt.clone()} for lq, gt in pairs])
         return self.batches_of[1]
 
-    def run(self, key: Key, tick: Callable[[], Any], folder: Path | None) -> Iterator[Look]:
-        """Train and measure; results of the windows go to `folder` as pictures, one under the other."""
+    def train(self, key: Key, tick: Callable[[], Any]) -> Iterator[tuple[int, Any]]:
+        """The model after each of the steps at which it is to be looked at; looking must not draw random numbers."""
         opt = self.options(key)
         batches = self.batches(opt)
         random_state.seed_everything(key.seed)
@@ -209,11 +209,16 @@ class Bench:
             model.optimize_parameters(step)
             tick()
             if step in self.setup.looks:
-                with random_state.preserved():
-                    values, outputs = self._measure(model.upscale)
-                if folder is not None:
-                    write_windows(folder / key.picture(step), outputs)
-                yield Look(key, step, values)
+                yield step, model
+
+    def run(self, key: Key, tick: Callable[[], Any], folder: Path | None) -> Iterator[Look]:
+        """Train and measure; results of the windows go to `folder` as pictures, one under the other."""
+        for step, model in self.train(key, tick):
+            with random_state.preserved():
+                values, outputs = self.measure(model.upscale)
+            if folder is not None:
+                write_windows(folder / key.picture(step), outputs)
+            yield Look(key, step, values)
 
     # --- Measuring ----------------------------------------------------------------------------------------------------
 
@@ -235,7 +240,8 @@ class Bench:
         measures, scores, self.base_outputs = self._scores(upscale)
         self.base_scores, self.base_psnr = scores, measures.psnr
 
-    def _measure(self, upscale: Callable[[Tensor], Tensor]) -> tuple[dict[str, float], list[Tensor]]:
+    def measure(self, upscale: Callable[[Tensor], Tensor]) -> tuple[dict[str, float], list[Tensor]]:
+        """The values of a `Look` at a network, and its results for the windows."""
         measures, scores, outputs = self._scores(upscale)
         rises = {name: scores[name] - base for name, base in self.base_scores.items()}
         losses = {
