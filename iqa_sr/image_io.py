@@ -5,9 +5,8 @@ within a fifth of its speed on PNG. OpenCV reads 16-bit pictures, which Pillow w
 are ignored, as everywhere in this field.
 """
 
-import io
 import os
-import struct
+from dataclasses import dataclass
 from pathlib import Path
 
 import cv2
@@ -16,8 +15,12 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from iqa_sr.image_headers import DAMAGED, ends_well, has_alpha, is_deep, open_picture, orientation_of, upright_size
+
 __all__ = [
+    "FORMATS",
     "IMAGE_SUFFIXES",
+    "PictureFormat",
     "as_8_bit",
     "decode_image",
     "image_size",
@@ -33,14 +36,35 @@ __all__ = [
     "write_image",
 ]
 
-IMAGE_SUFFIXES: frozenset[str] = frozenset({".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff"})
 
-_MODES = ("1", "L", "LA", "P", "PA", "RGB", "RGBA", "RGBX", "I;16", "I;16L", "I;16B")
-_WITHOUT_ALPHA = (".jpg", ".jpeg", ".bmp")
-_ALPHA_MODES = ("LA", "PA", "RGBA")
-_ORIENTATION_TAG = 0x0112
-# What Pillow raises on damaged files, beside OSError; the decompression bomb is a plain Exception.
-_DAMAGED = (OSError, SyntaxError, ValueError, EOFError, struct.error, Image.DecompressionBombError)
+@dataclass(frozen=True)
+class PictureFormat:
+    """What files of one ending can hold beside 8-bit RGB.
+
+    Attributes:
+        deep: 16 bits per channel.
+        alpha: An alpha channel.
+        largest_side: In pixels.
+    """
+
+    deep: bool = False
+    alpha: bool = False
+    largest_side: int = 2**31 - 1
+
+
+_JPEG, _TIFF = PictureFormat(largest_side=65_500), PictureFormat(deep=True, alpha=True)
+FORMATS = {
+    ".png": PictureFormat(deep=True, alpha=True, largest_side=1_000_000),
+    ".jpg": _JPEG,
+    ".jpeg": _JPEG,
+    ".webp": PictureFormat(alpha=True, largest_side=16_383),
+    ".bmp": PictureFormat(),
+    ".tif": _TIFF,
+    ".tiff": _TIFF,
+}
+"""The formats of pictures that are read and written, by ending."""
+
+IMAGE_SUFFIXES = frozenset(FORMATS)
 
 
 def decode_image(content: bytes, name: str) -> np.ndarray:
@@ -68,11 +92,11 @@ def decode_image(content: bytes, name: str) -> np.ndarray:
 
 def _decode(content: bytes, name: str) -> np.ndarray:
     """`(H, W, 3)`, or with an alpha channel `(H, W, 4)`, uint8 or uint16, upright."""
-    with _opened(content, name) as image:
-        orientation, deep = _orientation(image), _is_deep(image)
+    with open_picture(content, name) as image:
+        orientation, deep = orientation_of(image), is_deep(image)
         try:
             image.load()
-        except _DAMAGED as error:
+        except DAMAGED as error:
             raise ValueError(f"{name}: damaged or truncated picture ({error})") from error
         picture = _decode_deep(content, image, name) if deep else _decode_8bit(image)
     return _upright(picture, orientation)
@@ -115,8 +139,8 @@ def image_size(source: str | Path | bytes, name: str = "picture") -> tuple[int, 
         FileNotFoundError: If there is no such file.
         ValueError: If the header cannot be read or names a kind of picture that `decode_image` refuses.
     """
-    with _opened(source, name) as image:
-        return _size(image)
+    with open_picture(source, name) as image:
+        return upright_size(image)
 
 
 def inspect_image(source: str | Path | bytes, name: str = "picture") -> tuple[int, int]:
@@ -128,8 +152,8 @@ def inspect_image(source: str | Path | bytes, name: str = "picture") -> tuple[in
         FileNotFoundError: If there is no such file.
         ValueError: If `decode_image` would refuse it.
     """
-    with _opened(source, name) as image:
-        size, doubtful = _size(image), _has_alpha(image) or not _ends_well(source, image.format)
+    with open_picture(source, name) as image:
+        size, doubtful = upright_size(image), has_alpha(image) or not ends_well(source, image.format)
     if doubtful:
         decode_image(*((source, name) if isinstance(source, bytes) else (_content(source), str(source))))
     return size
@@ -177,18 +201,21 @@ def write_image(path: str | Path, picture: np.ndarray) -> None:
         picture: `(H, W, 3)` RGB, or with alpha `(H, W, 4)` for PNG, TIFF and WebP; uint8, or uint16 for PNG and TIFF.
 
     Raises:
-        ValueError: If the suffix or the array is of another kind.
+        ValueError: If the suffix or the array is of another kind, or the format holds no picture of this size.
         OSError: If the file cannot be written.
     """
     path = Path(path)
     suffix = path.suffix.lower()
-    if suffix not in IMAGE_SUFFIXES:
-        raise ValueError(f"{path}: expected one of the suffixes {', '.join(sorted(IMAGE_SUFFIXES))}")
-    depths = (np.uint8, np.uint16) if suffix in (".png", ".tif", ".tiff") else (np.uint8,)
-    channels = (3,) if suffix in _WITHOUT_ALPHA else (3, 4)
+    if suffix not in FORMATS:
+        raise ValueError(f"{path}: expected one of the suffixes {', '.join(sorted(FORMATS))}")
+    kind = FORMATS[suffix]
+    depths = (np.uint8, np.uint16) if kind.deep else (np.uint8,)
+    channels = (3, 4) if kind.alpha else (3,)
     if picture.dtype not in depths or picture.ndim != 3 or picture.shape[2] not in channels:
         wanted = " or ".join(np.dtype(depth).name for depth in depths)
         raise ValueError(f"{path}: expected (H, W, 3) {wanted}, got {picture.shape} {picture.dtype}")
+    if max(picture.shape[:2]) > kind.largest_side:
+        raise ValueError(f"{path}: {suffix} files hold sides of up to {kind.largest_side} px, got {picture.shape[:2]}")
     swap = cv2.COLOR_RGB2BGR if picture.shape[2] == 3 else cv2.COLOR_RGBA2BGRA
     done, content = cv2.imencode(suffix, cv2.cvtColor(picture, swap))
     if not done:
@@ -245,68 +272,6 @@ def _content(path: str | Path) -> bytes:
         raise FileNotFoundError(f"picture {path} does not exist") from None
 
 
-def _opened(source: str | Path | bytes, name: str) -> Image.Image:
-    """The picture with its header read and its kind checked."""
-    name = name if isinstance(source, bytes) else str(source)
-    try:
-        image = Image.open(io.BytesIO(source) if isinstance(source, bytes) else source)
-        frames = 1 if image.format == "MPO" else getattr(image, "n_frames", 1)  # MPO: a phone's JPEG with previews
-    except FileNotFoundError:
-        raise FileNotFoundError(f"picture {name} does not exist") from None
-    except (IsADirectoryError, PermissionError):
-        raise
-    except Image.DecompressionBombError as error:
-        raise ValueError(f"{name}: too large ({error})") from error
-    except _DAMAGED as error:
-        raise ValueError(f"{name}: not a picture that can be read, or damaged") from error
-    refusal = _refusal(image, frames)
-    if refusal:
-        image.close()
-        raise ValueError(f"{name}: {refusal}; convert it to an 8-bit or 16-bit RGB picture")
-    return image
-
-
-def _refusal(image: Image.Image, frames: int) -> str | None:
-    """Why this kind of picture is not used; None when it is."""
-    if frames > 1:
-        return f"holds {frames} frames or pages"
-    if image.mode not in _MODES:
-        return f"has the colour mode {image.mode}"
-    if not _is_deep(image):
-        return None
-    if "transparency" in image.info:
-        return "has 16 bits and a transparent colour"
-    tags = getattr(image, "tag_v2", {})
-    if tags.get(262, 1) not in (1, 2) or tags.get(_ORIENTATION_TAG, 1) != 1 or set(tags.get(339, (1,))) != {1}:
-        return "is a 16-bit TIFF with inverted, rotated or signed values"
-    return None
-
-
-def _is_deep(image: Image.Image) -> bool:
-    """Whether the file has 16 bits per channel. Of colour pictures only the tiles say so, and only before loading."""
-    return image.mode.startswith("I;16") or any(";16" in str(tile[3]) for tile in getattr(image, "tile", ()))
-
-
-def _has_alpha(image: Image.Image) -> bool:
-    return image.mode in _ALPHA_MODES or "transparency" in image.info
-
-
-def _orientation(image: Image.Image) -> int:
-    """The EXIF orientation 1..8. Pillow turns TIFF itself; for a PNG without EXIF, `getexif` would decode all of it."""
-    if image.format == "TIFF" or (image.format == "PNG" and not {"exif", "Raw profile type exif"} & set(image.info)):
-        return 1
-    try:
-        value = image.getexif().get(_ORIENTATION_TAG, 1)
-    except _DAMAGED:
-        return 1
-    return value if value in range(1, 9) else 1
-
-
-def _size(image: Image.Image) -> tuple[int, int]:
-    width, height = image.size
-    return (width, height) if _orientation(image) >= 5 else (height, width)
-
-
 def _upright(picture: np.ndarray, orientation: int) -> np.ndarray:
     """Undo EXIF orientation: 5..8 are transposed; then columns and rows may be reversed."""
     if orientation >= 5:
@@ -319,7 +284,7 @@ def _upright(picture: np.ndarray, orientation: int) -> np.ndarray:
 
 
 def _decode_8bit(image: Image.Image) -> np.ndarray:
-    mode = "RGBA" if _has_alpha(image) else "RGB"
+    mode = "RGBA" if has_alpha(image) else "RGB"
     return np.array(image if image.mode == mode else image.convert(mode))
 
 
@@ -330,20 +295,3 @@ def _decode_deep(content: bytes, image: Image.Image, name: str) -> np.ndarray:
     if picture.ndim == 2:
         return cv2.cvtColor(picture, cv2.COLOR_GRAY2RGB)
     return cv2.cvtColor(picture, cv2.COLOR_BGRA2RGBA if picture.shape[2] == 4 else cv2.COLOR_BGR2RGB)
-
-
-def _ends_well(source: str | Path | bytes, kind: str | None) -> bool:
-    """Whether the file's last bytes are those of a whole file; False where the format does not tell."""
-    if isinstance(source, bytes):
-        head, tail, length = source[:12], source[-12:], len(source)
-    else:
-        with open(source, "rb") as file:
-            head = file.read(12)
-            length = file.seek(0, os.SEEK_END)
-            file.seek(max(0, length - 12))
-            tail = file.read()
-    if kind == "PNG":
-        return tail == b"\0\0\0\0IEND\xaeB`\x82"
-    if kind in ("JPEG", "MPO"):
-        return tail.endswith(b"\xff\xd9")
-    return kind == "WEBP" and int.from_bytes(head[4:8], "little") + 8 <= length

@@ -230,7 +230,9 @@ def test_16_bit_files_read_back(tmp_path):
         write_image(tmp_path / "a.jpg", deep)
 
 
-@pytest.mark.parametrize(("suffix", "dtype"), [(".png", "u1"), (".tif", "u1"), (".webp", "u1"), (".png", "u2")])
+@pytest.mark.parametrize(
+    ("suffix", "dtype"), [(".png", "u1"), (".tif", "u1"), (".webp", "u1"), (".png", "u2"), (".tif", "u2")]
+)
 def test_alpha_reads_back(suffix, dtype, tmp_path):
     pixels = RNG.integers(1, np.iinfo(dtype).max, (6, 7, 4)).astype(dtype)
     write_image(tmp_path / f"a{suffix}", pixels)
@@ -278,6 +280,13 @@ def test_a_picture_too_large_for_pillow_is_no_damaged_one(monkeypatch, tmp_path)
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 100)
     with pytest.raises(ValueError, match=r"a\.png: too large \(Image size \(960 pixels\) exceeds limit of 200"):
         read_image(tmp_path / "a.png")
+
+
+@pytest.mark.parametrize(("suffix", "side"), [(".webp", 16384), (".jpg", 65501), (".png", 1000001)])
+def test_formats_refuse_sides_that_they_cannot_hold(suffix, side, tmp_path):
+    with pytest.raises(ValueError, match=rf"a\{suffix}: \{suffix} files hold sides of up to {side - 1} px"):
+        write_image(tmp_path / f"a{suffix}", np.zeros((side, 1, 3), np.uint8))
+    assert not os.listdir(tmp_path)
 
 
 def test_failed_write_leaves_no_trace(tmp_path):

@@ -17,6 +17,7 @@ RANKS = [
         "correlation",
         "cpu_threads",
         "formula",
+        "image_headers",
         "image_io",
         "network_shapes",
         "options",
