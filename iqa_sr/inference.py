@@ -10,12 +10,12 @@ from torch import Tensor, nn
 from tqdm import tqdm
 
 from iqa_sr.image_io import to_levels
-from iqa_sr.tile_size import is_out_of_memory, largest_tile
+from iqa_sr.tile_size import expect_more, is_out_of_memory, largest_tile
 
-__all__ = ["OVERLAP", "Tile", "upscale"]
+__all__ = ["OVERLAP", "Tile", "check_tile", "upscale"]
 
 Tile = int | Literal["auto"] | None
-"""Side of a tile in pixels of the LQ; `auto`: as large as memory allows; None: the picture as a whole."""
+"""Side of a tile in pixels of the LQ; `auto`: see `iqa_sr.tile_size.largest_tile`; None: the picture as a whole."""
 
 OVERLAP = 32
 """Pixels of the LQ that two neighbouring tiles share."""
@@ -57,8 +57,8 @@ def upscale(
         overlap: Pixels of the LQ, at most half of the tile; rounded up to a multiple of `multiple_of`.
         multiple_of: Both sides of what the network gets are multiples of this number.
         minimum: And at least this large.
-        half: Compute in half precision (autocast to float16), for CUDA. A tile with a result that is not finite is
-            computed once more in full precision.
+        half: Compute in half precision (autocast to float16), for CUDA. Pictures for which its range does not suffice,
+            so that results are not finite, are computed once more in full precision.
         dtype: `torch.float32`, or `torch.uint8` or `torch.uint16` for the levels that a picture file holds (clamped,
             rounded), in a quarter or half of the memory.
         progress: Whether a bar of the tiles is shown on a terminal, where there are several.
@@ -68,25 +68,51 @@ def upscale(
 
     Raises:
         ValueError: If an argument is out of range, or the network makes another size or values that are not finite.
-        torch.OutOfMemoryError: If memory does not suffice for the smallest tile. Before that, tiles are halved.
+        torch.OutOfMemoryError: If memory does not suffice for the smallest tile; before that, tiles are halved. On the
+            CPU it is a MemoryError or RuntimeError: see `iqa_sr.tile_size.is_out_of_memory`.
     """
     if lq.ndim != 4 or lq.dtype != torch.float32 or not lq.numel():
         raise ValueError(f"upscale: expected float32 (N, C, h, w), got {lq.dtype} {tuple(lq.shape)}")
+    check_tile(tile, overlap, multiple_of, minimum)
     padded = _padded(lq, multiple_of, minimum)
-    smallest = -(-minimum // multiple_of) * multiple_of
+    smallest = _up(minimum, multiple_of)
     side = _first_tile(network, padded, tile, overlap, scale, multiple_of, smallest)
     while True:
         plan = _Plan(side, min(_up(overlap, multiple_of), _down(side // 2, multiple_of)), multiple_of, scale, half)
         try:
             return _assembled(network, lq, padded, plan, dtype, progress)
+        except _BeyondHalf:
+            half = False
+            logger.warning("Half precision does not suffice for a picture: it is computed in full precision.")
+            continue
         except (RuntimeError, MemoryError) as error:
             smaller = _down(min(side, max(padded.shape[-2:])) // 2, multiple_of)
             if not is_out_of_memory(error) or smaller < max(smallest, _SMALLEST):
                 raise
             side = smaller
+        expect_more(network)  # so that the next picture does not run into it again
         if torch.cuda.is_available():
             torch.cuda.empty_cache()
         logger.warning("Out of memory: going on with tiles of %d px.", side)
+
+
+def check_tile(tile: Tile, overlap: int, multiple_of: int = 1, minimum: int = 1) -> None:
+    """Whether a network can be used with such tiles; the arguments are those of `upscale`.
+
+    Raises:
+        ValueError: If the tile is too small for the network or the overlap, or the overlap is negative.
+    """
+    if overlap < 0:
+        raise ValueError(f"overlap: expected at least 0 pixels, got {overlap}")
+    needed = max(2 * _up(overlap, multiple_of), _up(minimum, multiple_of))
+    if isinstance(tile, int) and tile < needed:
+        raise ValueError(
+            f"tile: expected at least {needed} px (overlap {overlap}, multiples of {multiple_of}), got {tile}"
+        )
+
+
+class _BeyondHalf(ArithmeticError):
+    """A result in half precision is not finite."""
 
 
 class _Plan(NamedTuple):
@@ -118,18 +144,10 @@ def _down(value: int, multiple: int) -> int:
 def _first_tile(
     network: nn.Module, padded: Tensor, tile: Tile, overlap: int, scale: int, multiple: int, smallest: int
 ) -> int:
-    whole = max(padded.shape[-2:])
-    if overlap < 0:
-        raise ValueError(f"overlap: expected at least 0 pixels, got {overlap}")
     if tile is None:
-        return whole
+        return max(padded.shape[-2:])
     if tile == "auto":
         return largest_tile(network, padded, scale, multiple, max(smallest, 2 * _up(overlap, multiple)))
-    needed = max(2 * _up(overlap, multiple), smallest)
-    if tile < needed:
-        raise ValueError(
-            f"tile: expected at least {needed} px (overlap {overlap}, multiples of {multiple}), got {tile}"
-        )
     return _down(tile, multiple)
 
 
@@ -215,10 +233,9 @@ def _network_output(network: nn.Module, lq: Tensor, plan: _Plan) -> Tensor:
     with torch.no_grad():
         with torch.autocast(device.type, torch.float16, enabled=plan.half):
             result = network(lq)
-        if plan.half and not result.isfinite().all():
-            logger.warning("Half precision does not suffice for a tile: computed in full precision.")
-            result = network(lq)
         if not result.isfinite().all():
+            if plan.half:
+                raise _BeyondHalf
             raise ValueError("the network gives values that are not finite; was it saved by a run that diverged?")
     expected = (*lq.shape[:2], lq.shape[2] * plan.scale, lq.shape[3] * plan.scale)
     if result.shape != expected:

@@ -10,7 +10,7 @@ from weakref import WeakKeyDictionary
 import torch
 from torch import Tensor, nn
 
-__all__ = ["bytes_per_pixel", "free_memory", "is_out_of_memory", "largest_tile"]
+__all__ = ["bytes_per_pixel", "expect_more", "free_memory", "is_out_of_memory", "largest_tile"]
 
 LARGEST = 512
 """Sides in pixels of the LQ beyond which tiles save nothing more."""
@@ -18,11 +18,14 @@ _PROBE = 48
 _HEADROOM = 4.0
 _SHARE = 0.5
 _UNKNOWN = 4 * 2**30
+_LARGEST_LAYER = 2**33  # bytes of 2**31 float32 numbers: kernels of CUDA and cuDNN count them with 32 bits
 _measured: WeakKeyDictionary[nn.Module, float] = WeakKeyDictionary()
 
 
 def largest_tile(network: nn.Module, lq: Tensor, scale: int, multiple_of: int = 1, minimum: int = 1) -> int:
     """The side in pixels of the largest tile that half of the free memory is likely to suffice for.
+
+    However much memory there is, no layer takes in and gives out more numbers than 32 bits can count.
 
     Args:
         network: On its device.
@@ -42,7 +45,7 @@ def largest_tile(network: nn.Module, lq: Tensor, scale: int, multiple_of: int = 
     free = free_memory(device)
     if device.type == "cpu":  # where the result has its place, too
         free -= lq.numel() * scale**2 * lq.element_size()
-    pixels = max(free, 0) * _SHARE / needed
+    pixels = min(max(free, 0) * _SHARE, _HEADROOM * _LARGEST_LAYER) / needed
     if height * width <= pixels:
         return max(height, width)
     side = min(math.isqrt(int(pixels)), LARGEST)
@@ -71,6 +74,12 @@ def bytes_per_pixel(network: nn.Module, lq: Tensor, multiple_of: int = 1, minimu
         seen = max(largest[0], _size((picture, result)))
         _measured[network] = _HEADROOM * seen / side**2
     return _measured[network]
+
+
+def expect_more(network: nn.Module) -> None:
+    """Remember that memory ran out: from now on a network is expected to need four times as much as before."""
+    if network in _measured:
+        _measured[network] *= 4
 
 
 @contextmanager
@@ -110,22 +119,30 @@ def free_memory(device: torch.device) -> int:
 
 def _available() -> int | None:
     """What Linux says is available."""
-    for line in _text("/proc/meminfo").splitlines():
-        if line.startswith("MemAvailable:"):
-            return int(line.split()[1]) * 1024
-    return None
+    kilobytes = _entry("/proc/meminfo", "MemAvailable:")
+    return None if kilobytes is None else kilobytes * 1024
 
 
 def _left_in_group() -> int | None:
-    """What the limit of a container leaves; files that are cached count as used, which errs on the safe side."""
-    for limit, used in (
-        ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory.current"),
-        ("/sys/fs/cgroup/memory/memory.limit_in_bytes", "/sys/fs/cgroup/memory/memory.usage_in_bytes"),
+    """What the limit of a container leaves. Cached files that were not read lately make room where it is needed.
+
+    Files that were read lately count as used, which errs on the safe side.
+    """
+    for folder, limit, used, cached in (
+        ("/sys/fs/cgroup", "memory.max", "memory.current", "inactive_file"),
+        ("/sys/fs/cgroup/memory", "memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file"),
     ):
-        numbers = [_text(limit).strip(), _text(used).strip()]
+        numbers = [_text(f"{folder}/{name}").strip() for name in (limit, used)]
         if all(number.isdigit() for number in numbers):
-            return max(0, int(numbers[0]) - int(numbers[1]))
+            kept = int(numbers[1]) - (_entry(f"{folder}/memory.stat", cached) or 0)
+            return max(0, int(numbers[0]) - max(0, kept))
     return None
+
+
+def _entry(path: str, name: str) -> int | None:
+    """The number behind a name in a table of the kernel."""
+    rows = (line.split() for line in _text(path).splitlines())
+    return next((int(row[1]) for row in rows if row[:1] == [name]), None)
 
 
 def _text(path: str) -> str:

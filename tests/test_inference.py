@@ -160,6 +160,7 @@ def test_neither_the_picture_nor_the_network_is_changed():
         ({"tile": 20}, r"tile: expected at least 64 px \(overlap 32, multiples of 1\), got 20"),
         ({"tile": 95, "multiple_of": 24}, r"tile: expected at least 96 px \(overlap 32, multiples of 24\), got 95"),
         ({"tile": 64, "minimum": 80}, r"tile: expected at least 80 px"),
+        ({"tile": 64, "minimum": 60, "multiple_of": 9}, r"tile: expected at least 72 px"),
         ({"overlap": -1}, "overlap: expected at least 0 pixels, got -1"),
         ({"scale": 3}, r"the network makes \(1, 3, 32, 32\) of \(1, 3, 16, 16\), expected \(1, 3, 48, 48\)"),
     ],
@@ -202,6 +203,18 @@ def test_when_memory_runs_out_tiles_are_halved(error, caplog):
     assert torch.allclose(result, untiled(network.inner, pictures), rtol=0, atol=1e-6)
 
 
+def test_a_shortage_is_remembered_for_the_next_picture(monkeypatch):
+    network, pictures = Limited(50 * 50), lq(100, 130)
+    enough = pictures.numel() * 4 * 4 + 2 * 130 * 100 * bytes_per_pixel(network, pictures)
+    monkeypatch.setattr(tile_size, "free_memory", lambda _: enough + 1)
+    network.sides.clear()
+    first = upscale(network, pictures, scale=2, overlap=16)
+    assert network.sides[:3] == [130, 65, 32]
+    network.sides.clear()
+    assert torch.equal(upscale(network, pictures, scale=2, overlap=16), first)
+    assert set(network.sides) == {32}
+
+
 def test_memory_that_does_not_suffice_for_anything_is_said():
     with pytest.raises(torch.OutOfMemoryError, match="Tried to allocate"):
         upscale(Limited(1), lq(100, 130), scale=2, tile=None)
@@ -234,6 +247,18 @@ def test_the_tile_follows_the_free_memory(monkeypatch):
     assert largest_tile(network, big, 2) == tile_size.LARGEST
 
 
+def test_no_layer_gets_more_numbers_than_32_bits_can_count(monkeypatch):
+    """Kernels of CUDA refuse larger tensors, even where memory suffices."""
+    network = convolutions()
+    monkeypatch.setattr(tile_size, "free_memory", lambda _: 2**60)
+
+    def tile(height, width):
+        return largest_tile(network, torch.zeros(1, 1, 1, 1).expand(1, 3, height, width), 2)
+
+    height = 2**31 // (12 + 12) // 4000  # the pixel shuffle takes in and gives out 12 numbers for each pixel
+    assert tile(height, 4000) == height and tile(height + 1, 4000) == tile_size.LARGEST
+
+
 def test_auto_cuts_a_picture_for_which_memory_is_short(monkeypatch):
     network, pictures = convolutions(), lq(100, 130)
     expected = untiled(network, pictures)
@@ -256,6 +281,14 @@ def test_free_memory_is_what_the_system_or_the_container_leaves(monkeypatch):
     assert free_memory(cpu) == 8000 * 1024
     files["/sys/fs/cgroup/memory.max"] = "3000005\n"
     assert free_memory(cpu) == 3000000
+    files["/sys/fs/cgroup/memory.current"] = "2500005\n"  # most of it files that were read long ago
+    files["/sys/fs/cgroup/memory.stat"] = "anon 400000\nfile 2100005\nactive_file 5\ninactive_file 2000000\n"
+    assert free_memory(cpu) == 2500000
+    first = {"memory.limit_in_bytes": "5000\n", "memory.usage_in_bytes": "900\n", "memory.stat": "inactive_file 7\n"}
+    files = {f"/sys/fs/cgroup/memory/{name}": text for name, text in first.items()}
+    assert free_memory(cpu) == 4100
+    files["/sys/fs/cgroup/memory/memory.stat"] += "total_inactive_file 300\n"
+    assert free_memory(cpu) == 4400
     files.clear()
     assert free_memory(cpu) == 4 * 2**30
 
@@ -285,6 +318,9 @@ def test_what_half_precision_cannot_hold_is_computed_in_full(caplog):
         network[0].weight.mul_(1e6)
         network[1] = nn.Identity()
         network[2].weight.mul_(1e-6)
-    result = upscale(network, pictures, scale=2, half=True)
-    assert torch.equal(result, untiled(network, pictures))
-    assert "Half precision does not suffice" in caplog.text
+    calls = []
+    network.register_forward_pre_hook(lambda *_: calls.append(torch.is_autocast_enabled("cpu")))
+    result = upscale(network, pictures, scale=2, half=True, tile=32, overlap=16)
+    assert torch.allclose(result, untiled(network, pictures), rtol=0, atol=1e-5)
+    assert caplog.text.count("Half precision does not suffice") == 1
+    assert calls[:2] == [True, False] and not any(calls[1:])  # one tile was enough to see it
