@@ -20,6 +20,7 @@ __all__ = ["LoadedNetwork", "load_network"]
 
 _DIGEST = 12
 _PROBE = 16
+_SHOWN = 3
 
 
 @dataclass(frozen=True)
@@ -111,7 +112,8 @@ def load_network(
         weights = check_strengths(strengths, len(adapters))
         read = [read_adapter(folder) for folder in adapters]
         section = given or read[0].base.network
-        found = _Found(adapted_networks(path, read, weights, section)[1], section, str(read[0].folder))
+        source = "the given options" if given else str(read[0].folder)
+        found = _Found(adapted_networks(path, read, weights, section)[1], section, source)
     else:
         key, state = next(iter(state_dicts(read_tensor_file(path), path, param_key).items()))
         if given is not None:
@@ -142,7 +144,7 @@ def _from_folder(path: Path, state: Mapping[str, Tensor], looked: list[str]) -> 
     parent = path.parent if path.parent.name else path.absolute().parent
     folders = [parent, parent.parent] if parent.name == "models" else [path.parent]
     fitting, problems = [], []
-    for file in [file for folder in folders for file in sorted(folder.glob("*.yml"))]:
+    for file in [file for folder in folders for file in sorted(folder.glob("*.y*ml"))]:
         try:
             section = network_section(file)
             fitting.append(_Found(filled_network(section, state, path), section, str(file)))
@@ -153,7 +155,9 @@ def _from_folder(path: Path, state: Mapping[str, Tensor], looked: list[str]) -> 
             f"{path}: these option files fit, but do not say the same: {', '.join(found.source for found in fitting)}\n"
             "Give the one that it was trained with: -opt FILE"
         )
-    looked.append("option files: " + ("; ".join(problems) or f"none in {' and '.join(map(str, folders))}"))
+    more = [f"and {len(problems) - _SHOWN} more"] if len(problems) > _SHOWN else []
+    none = f"none in {' and '.join(map(str, folders))}"
+    looked.append("option files: " + ("; ".join(problems[:_SHOWN] + more) or none))
     return fitting[0] if fitting else None
 
 
@@ -226,7 +230,7 @@ def _measured_scale(network: nn.Module, side: int, architecture: str, path: str 
     try:
         with torch.no_grad():
             result = network(torch.full((1, 3, side, side), 0.5, device=device))
-    except (RuntimeError, ValueError, AssertionError, IndexError) as error:
+    except Exception as error:  # whatever a network raises that takes something else than a picture
         raise ValueError(
             f"{path}: {architecture} does not take a single RGB picture of {side}x{side} px: {_brief(error)}"
         ) from error

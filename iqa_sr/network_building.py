@@ -33,11 +33,18 @@ def state_dicts(content: Any, path: str | Path, param_key: str | None = None) ->
     if not isinstance(content, Mapping):
         raise ValueError(f"{path}: expected a checkpoint with a state dict, got {type(content).__name__}")
     if param_key is not None:
-        if param_key not in content:
-            raise ValueError(f"{path} has no weights {param_key!r}; {nearest(param_key, map(str, content))}")
+        keys = [str(key) for key, value in content.items() if isinstance(value, Mapping)]
+        if param_key not in keys:
+            valid = nearest(param_key, keys) if keys else "the weights are the file itself: name no key"
+            raise ValueError(f"{path} has no weights {param_key!r}; {valid}")
         return {param_key: select_state_dict(content, path, param_key)}
-    present: list[str | None] = [key for key in WEIGHT_KEYS if isinstance(content.get(key), Mapping)]
+    present: list[str | None] = [key for key in WEIGHT_KEYS if _holds_tensors(content.get(key))]
     return {key: select_state_dict(content, path, key) for key in present or [None]}
+
+
+def _holds_tensors(value: Any) -> bool:
+    """Whether it is a state dict, and not what a program keeps under the same name: a configuration, or nothing yet."""
+    return isinstance(value, Mapping) and bool(value) and all(isinstance(one, Tensor) for one in value.values())
 
 
 def network_section(options: str | Path | Mapping[str, Any]) -> dict[str, Any]:
@@ -52,7 +59,7 @@ def network_section(options: str | Path | Mapping[str, Any]) -> dict[str, Any]:
     """
     content = options if isinstance(options, Mapping) else read_option_file(options)
     section = content if "type" in content and "network_g" not in content else content.get("network_g")
-    if not isinstance(section, Mapping) or "type" not in section:
+    if not isinstance(section, Mapping) or not isinstance(section.get("type"), str):
         where = "" if isinstance(options, Mapping) else f"{options}: "
         raise OptionError(f"{where}network_g: expected a section with the type of the network, got {section!r}")
     return dict(section)
@@ -76,8 +83,9 @@ def filled_network(section: Mapping[str, Any], state: Mapping[str, Tensor], path
     with redirect_stdout(io.StringIO()):  # the registry prints which of two names it has taken
         try:
             network = build_network(dict(section))
-        except (AssertionError, RuntimeError, TypeError, ValueError) as error:
-            raise OptionError(f"network_g: {kind} cannot be built with these options: {error}") from error
+        except Exception as error:  # whatever a constructor stumbles over that was given wrong options
+            reason = f"{type(error).__name__}: {error}"
+            raise OptionError(f"network_g: {kind} cannot be built with these options: {reason}") from error
     load_state(network, state, path)
     return network.eval().requires_grad_(False)
 

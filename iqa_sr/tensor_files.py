@@ -164,7 +164,9 @@ def select_state_dict(content: Any, path: str | Path, param_key: str | None) -> 
                 "If the file is a bare state dict, set the param_key of this network to null in `path`."
             )
         content = content[used]
-    if not isinstance(content, Mapping) or not all(isinstance(value, Tensor) for value in content.values()):
+    if not isinstance(content, Mapping) or not all(
+        isinstance(key, str) and isinstance(value, Tensor) for key, value in content.items()
+    ):
         raise ValueError(f"{path}: expected names and tensors, found something else; is it a training state?")
     return {key.removeprefix("module."): value for key, value in content.items()}
 

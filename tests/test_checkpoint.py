@@ -148,6 +148,12 @@ def test_option_files_that_contradict_each_other_are_refused(tmp_path):
     assert load_network(tmp_path / "net.pth", options=tmp_path / "b.yml").section["img_range"] == 255.0
 
 
+def test_an_option_file_may_end_in_yaml(tmp_path):
+    save(tmp_path / "net.pth", ODD_SWINIR)
+    write_options(tmp_path / "a.yaml", training_options(network_g=ODD_SWINIR))
+    assert load_network(tmp_path / "net.pth").source.endswith("a.yaml")
+
+
 @pytest.mark.parametrize("form", ["file", "content", "section"])
 def test_given_options_count(tmp_path, form):
     network = save(tmp_path / "net.pth", ODD_SWINIR)
@@ -164,6 +170,8 @@ def test_given_options_count(tmp_path, form):
         (RRDB, r"net\.pth does not fit RRDBNet:\n  \d+ missing: body\.0\.rdb1"),
         ({"type": "SwinIRR"}, r"network_g:type: no network 'SwinIRR'; did you mean SwinIR\?"),
         ({**RRDB, "blocks": 3}, r"network_g: RRDBNet cannot be built with these options: .*unexpected keyword.*blocks"),
+        ({**SWINIR, "num_heads": []}, r"network_g: SwinIR cannot be built with these options: IndexError: list index"),
+        ({"type": ["RRDBNet"]}, r"network_g: expected a section with the type of the network, got \{'type': \["),
         ({"name": "x"}, r"network_g: expected a section with the type of the network, got None"),
         ("no.yml", r"option file no\.yml does not exist"),
     ],
@@ -192,6 +200,16 @@ def test_averaged_weights_are_preferred(tmp_path):
     assert loaded.param_key == "params" and same(loaded, current)
     with pytest.raises(ValueError, match=r"has no weights 'param'; did you mean params"):
         load_network(tmp_path / "net.pth", param_key="param")
+    torch.save(current.state_dict(), tmp_path / "bare.pth")
+    with pytest.raises(ValueError, match=r"has no weights 'params'; the weights are the file itself: name no key$"):
+        load_network(tmp_path / "bare.pth", param_key="params")
+
+
+@pytest.mark.parametrize("others", [{"params_ema": {}}, {"model_state_dict": {"depth": 3}, "model": {"name": "x"}}])
+def test_what_holds_no_tensors_is_passed_over(tmp_path, others):
+    network = save(tmp_path / "net.pth", SWINIR, **others)
+    loaded = load_network(tmp_path / "net.pth")
+    assert loaded.param_key == "params" and same(loaded, network)
 
 
 def test_files_of_other_kinds(tmp_path):
@@ -254,6 +272,14 @@ def test_an_unknown_network_lists_what_was_looked_at(tmp_path):
     assert lines[4:] == ["Give the option file that it was trained with: -opt FILE"]
 
 
+def test_of_many_option_files_a_few_are_listed(tmp_path):
+    torch.save({"0.weight": torch.zeros(5, 3, 1, 1)}, tmp_path / "net.pth")
+    for name in "abcde":
+        (tmp_path / f"{name}.yml").write_text("name: x")
+    with pytest.raises(ValueError, match=r"1\. option files: .*a\.yml: .*b\.yml: .*c\.yml: .*; and 2 more\n2\."):
+        load_network(tmp_path / "net.pth")
+
+
 def test_weights_that_are_almost_those_of_a_known_network(tmp_path):
     state = built(RRDB).state_dict()
     del state["conv_hr.bias"]
@@ -271,6 +297,10 @@ def test_a_network_that_takes_no_rgb(tmp_path):
     save(tmp_path / "net.pth", section)
     with pytest.raises(ValueError, match=r"VGGStyleDiscriminator does not take a single RGB picture"):
         load_network(tmp_path / "net.pth", options=section)
+    section = {"type": "SpyNet"}  # takes two pictures
+    save(tmp_path / "net.pth", section)
+    with pytest.raises(ValueError, match=r"SpyNet does not take a single RGB picture of 16x16 px: .*missing"):
+        load_network(tmp_path / "net.pth", options=section)
     section = {"type": "UNetDiscriminatorSN", "num_in_ch": 3, "num_feat": 2}
     save(tmp_path / "net.pth", section)
     with pytest.raises(ValueError, match=r"makes \(1, 1, 16, 16\) of an RGB picture of 16x16 px, no larger picture"):
@@ -287,7 +317,9 @@ def test_files_that_are_no_checkpoints(tmp_path):
     (tmp_path / "half.pth").write_bytes(content[: len(content) // 2])
     with pytest.raises(ValueError, match=r"half\.pth is truncated or not a file of tensors"):
         load_network(tmp_path / "half.pth")
-    for content, text in (([1], "got list"), ({"iter": 3, "optimizers": []}, "is it a training state")):
+    numbered = {0: torch.zeros(1)}
+    state = {"iter": 3, "optimizers": []}
+    for content, text in (([1], "got list"), (numbered, "is it a training"), (state, "is it a training state")):
         torch.save(content, tmp_path / "odd.pth")
         with pytest.raises(ValueError, match=rf"odd\.pth: .*{text}"):
             load_network(tmp_path / "odd.pth")
@@ -327,6 +359,8 @@ def test_an_adapter_names_its_network(tmp_path):
     assert loaded.source == str(tmp_path / "sharp") and loaded.section["img_range"] == 255.0
     assert loaded.digest == load_network(tmp_path / "base.pth").digest
     assert same(loaded, built(ODD_SWINIR))
+    given = load_network(tmp_path / "base.pth", adapters=[tmp_path / "sharp"], options=SWINIR)
+    assert given.source == "the given options" and given.section["img_range"] == 1.0
 
 
 def test_adapters_that_do_not_fit_are_refused(tmp_path):
