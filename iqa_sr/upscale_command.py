@@ -3,7 +3,7 @@
 import argparse
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import torch
@@ -11,16 +11,14 @@ from torch import nn
 from tqdm import tqdm
 
 from iqa_sr.checkpoint import LoadedNetwork, load_network
-from iqa_sr.image_io import read_with_alpha, to_array, to_tensor, write_image
-from iqa_sr.inference import Tile, upscale
+from iqa_sr.image_io import FORMATS, read_with_alpha, to_array, to_tensor, write_image
+from iqa_sr.inference import Tile, check_tile, upscale
 from iqa_sr.resize import BicubicUpscaler
 from iqa_sr.tile_size import is_out_of_memory
 from iqa_sr.upscale_paths import UpscaleJob, find_jobs
 
 __all__ = ["read_device", "read_tile", "run_upscale"]
 
-_DEEP = (".png", ".tif", ".tiff")
-_WITHOUT_ALPHA = (".jpg", ".jpeg", ".bmp")
 _SHOWN = 20
 
 
@@ -33,12 +31,29 @@ class _Manner:
         overlap: Likewise.
         half: Likewise.
         depth: `8` or `16` bits of the results; `auto` for the source's, where the format has them.
+        overwrite: Whether results that are there are made again.
     """
 
     tile: Tile
     overlap: int
     half: bool
     depth: str
+    overwrite: bool = False
+
+
+@dataclass
+class _Outcome:
+    """What became of the pictures.
+
+    Attributes:
+        written: How many results were written.
+        kept: How many were there already.
+        failed: Why there is none, by the picture's path.
+    """
+
+    written: int = 0
+    kept: int = 0
+    failed: dict[str, str] = field(default_factory=dict)
 
 
 def run_upscale(chosen: argparse.Namespace) -> int:
@@ -53,13 +68,16 @@ def run_upscale(chosen: argparse.Namespace) -> int:
         OSError: If a result cannot be written.
     """
     device = read_device(chosen.device, chosen.half)
-    manner = _Manner(read_tile(chosen.tile, chosen.overlap), chosen.overlap, chosen.half, chosen.depth)
+    tile = read_tile(chosen.tile, chosen.overlap)
+    manner = _Manner(tile, chosen.overlap, chosen.half, chosen.depth, chosen.overwrite)
     jobs = find_jobs(chosen.paths, chosen.output, chosen.suffix, chosen.format)
-    unfit = next((job.target for job in jobs if manner.depth == "16" and job.target.suffix.lower() not in _DEEP), None)
-    if unfit is not None:
-        raise ValueError(f"--depth: expected 8 or auto for {unfit.suffix} files, got 16; PNG and TIFF hold 16 bits")
-    missing = [job for job in jobs if chosen.overwrite or not job.target.exists()]
-    failed: dict[str, str] = {}
+    unfit = {job.target.suffix for job in jobs if not FORMATS[job.target.suffix.lower()].deep}
+    if unfit and manner.depth == "16":
+        raise ValueError(
+            f"--depth: expected 8 or auto for {', '.join(sorted(unfit))} files, got 16; PNG and TIFF hold 16 bits"
+        )
+    missing = [job for job in jobs if manner.overwrite or not job.target.exists()]
+    outcome = _Outcome(kept=len(jobs) - len(missing))
     if missing:
         loaded = load_network(
             chosen.checkpoint,
@@ -69,10 +87,11 @@ def run_upscale(chosen: argparse.Namespace) -> int:
             param_key=chosen.param_key,
             device=device,
         )
+        check_tile(manner.tile, manner.overlap, loaded.multiple_of, loaded.minimum)
         print(_description(loaded, chosen))
-        failed = _upscale_all(missing, loaded, manner)
-    _report(len(missing) - len(failed), len(jobs) - len(missing), failed, chosen.output)
-    return 1 if failed else 0
+        _upscale_all(missing, loaded, manner, outcome)
+    _report(outcome, chosen.output)
+    return 1 if outcome.failed else 0
 
 
 # --- Arguments --------------------------------------------------------------------------------------------------------
@@ -92,6 +111,10 @@ def read_device(name: str | None, half: bool) -> torch.device:
         raise ValueError(f"--device: {device} asked for, {torch.cuda.device_count()} CUDA devices found")
     if half and device.type != "cuda":
         raise ValueError(f"--half: expected a CUDA device, got {device}; leave --half out")
+    try:
+        torch.empty(1, device=device)
+    except (RuntimeError, NotImplementedError, AssertionError):  # each kind of device has words of its own
+        raise ValueError(f"--device: {device} asked for, which torch cannot use here; try cpu or cuda") from None
     return device
 
 
@@ -116,33 +139,45 @@ def read_tile(text: str, overlap: int) -> Tile:
 # --- Pictures ---------------------------------------------------------------------------------------------------------
 
 
-def _upscale_all(jobs: Sequence[UpscaleJob], loaded: LoadedNetwork, manner: _Manner) -> dict[str, str]:
-    """Upscale and write every picture; why it failed, for each that did."""
-    failed = {}
+def _upscale_all(jobs: Sequence[UpscaleJob], loaded: LoadedNetwork, manner: _Manner, outcome: _Outcome) -> None:
+    """Upscale and write every picture that is still missing when its turn comes; fills `outcome`."""
     # tqdm's None: a bar on a terminal only
     for job in tqdm(jobs, desc="upscale", unit="picture", disable=None if len(jobs) > 1 else True):
+        if job.target.exists() and not manner.overwrite:  # a run beside this one has made it
+            outcome.kept += 1
+            continue
         try:
             result = _upscaled(job, loaded, manner)
-        except (ValueError, OSError) as error:
-            failed[str(job.source)] = str(error)
-        except (RuntimeError, MemoryError) as error:
-            if not is_out_of_memory(error):
-                raise
-            failed[str(job.source)] = "memory does not suffice, not even for the smallest tiles"
+        except (ValueError, OSError, RuntimeError, MemoryError) as error:
+            outcome.failed[str(job.source)] = _reason(error, loaded.architecture)
         else:
             write_image(job.target, result)
-    return failed
+            outcome.written += 1
+
+
+def _reason(error: Exception, architecture: str) -> str:
+    """Why a picture could not be upscaled, in one line."""
+    if is_out_of_memory(error):
+        return "memory does not suffice, not even for the smallest tiles"
+    first = (str(error).splitlines() or [type(error).__name__])[0]
+    # Of networks that are not known well: sizes of pictures that they do not take.
+    return f"{architecture} does not take it: {first}" if isinstance(error, RuntimeError) else first
 
 
 def _upscaled(job: UpscaleJob, loaded: LoadedNetwork, manner: _Manner) -> np.ndarray:
     """`(H, W, 3)`, or with alpha `(H, W, 4)`, uint8 or uint16, as the file is to hold it."""
     picture, alpha = read_with_alpha(job.source)
     suffix = job.target.suffix.lower()
-    if alpha is not None and suffix in _WITHOUT_ALPHA:
+    kind, side = FORMATS[suffix], max(picture.shape[:2]) * loaded.scale
+    if side > kind.largest_side:
+        raise ValueError(
+            f"{job.source}: the result has a side of {side} px, {suffix} files hold {kind.largest_side}: --format tif"
+        )
+    if alpha is not None and not kind.alpha:
         if alpha.min() < np.iinfo(alpha.dtype).max:
             raise ValueError(f"{job.source}: has transparent pixels, which {suffix} files cannot hold: --format png")
         alpha = None
-    deep = manner.depth == "16" or (manner.depth == "auto" and picture.dtype == np.uint16 and suffix in _DEEP)
+    deep = manner.depth == "16" or (manner.depth == "auto" and picture.dtype == np.uint16 and kind.deep)
     result = _enlarged(loaded.network, picture, deep, manner, **loaded.sizes)
     if alpha is None:
         return result
@@ -170,25 +205,29 @@ def _enlarged(network: nn.Module, picture: np.ndarray, deep: bool, manner: _Mann
 
 
 def _description(loaded: LoadedNetwork, chosen: argparse.Namespace) -> str:
-    key = f"{loaded.param_key} of " if loaded.param_key else ""
-    strengths = chosen.strength or [1.0] * len(chosen.adapter)
-    mixed = [f"{folder} at {strength:g}" for folder, strength in zip(chosen.adapter, strengths, strict=True)]
-    lines = [
+    """What is known of the network, and what was assumed."""
+    weights = f"{loaded.param_key} of {chosen.checkpoint}" if loaded.param_key else chosen.checkpoint
+    if chosen.adapter:
+        strengths = chosen.strength or [1.0] * len(chosen.adapter)
+        mixed = [f"{folder} at {strength:g}" for folder, strength in zip(chosen.adapter, strengths, strict=True)]
+        weights += f" with {', '.join(mixed)}"
+    text = (
         f"{loaded.architecture} x{loaded.scale}, as {loaded.source} says: {loaded.parameters:,} parameters, "
-        f"{' with '.join([key + chosen.checkpoint, *[', '.join(mixed)] * bool(mixed)])} (sha256 {loaded.digest})"
-    ]
+        f"{weights} (sha256 of the weights: {loaded.digest})"
+    )
     if loaded.assumed:
-        lines.append(f"assumed: {', '.join(loaded.assumed)}; if it was trained otherwise, give its option file: -opt")
-    return "\n".join(lines)
+        text += f"\nassumed: {', '.join(loaded.assumed)}; if it was trained otherwise, give its option file: -opt"
+    return text
 
 
-def _report(written: int, kept: int, failed: dict[str, str], output: str) -> None:
-    parts = [f"{written} picture{'s' * (written != 1)} written to {output}"]
-    parts += [f"{kept} already there (--overwrite makes them again)"] * bool(kept)
-    parts += [f"{len(failed)} failed"] * bool(failed)
-    print(", ".join(parts))
-    for source, reason in list(failed.items())[:_SHOWN]:
-        text = reason.splitlines()[0] if reason else "unknown reason"
-        print(f"  not upscaled: {text if source in text else f'{source}: {text}'}", file=sys.stderr)
-    if len(failed) > _SHOWN:
-        print(f"  ... and {len(failed) - _SHOWN} more", file=sys.stderr)
+def _report(outcome: _Outcome, output: str) -> None:
+    text = f"{outcome.written} picture{'' if outcome.written == 1 else 's'} written to {output}"
+    if outcome.kept:
+        text += f", {outcome.kept} already there (--overwrite makes them again)"
+    if outcome.failed:
+        text += f", {len(outcome.failed)} failed"
+    print(text)
+    for source, reason in list(outcome.failed.items())[:_SHOWN]:
+        print(f"  not upscaled: {reason if source in reason else f'{source}: {reason}'}", file=sys.stderr)
+    if len(outcome.failed) > _SHOWN:
+        print(f"  ... and {len(outcome.failed) - _SHOWN} more", file=sys.stderr)

@@ -32,30 +32,36 @@ def find_jobs(paths: Sequence[str], output: str | Path, suffix: str = "", kind: 
 
     Raises:
         FileNotFoundError: If a path does not exist, or names no picture.
-        ValueError: If two pictures would have the same result, a result would replace a source, or the output is a file
-            for several pictures.
+        ValueError: If two pictures would have the same result, a result would replace a source, the output is a file
+            for several pictures, or a source that cannot be written again is to keep its ending.
     """
     output = Path(output)
     if {"/", "\\"} & set(suffix):
         raise ValueError(f"--suffix: expected a part of a file's name, got {suffix!r}")
-    found: dict[Path, Path] = {}
+    found: dict[str, tuple[Path, Path]] = {}
     for path in paths:
         for root, source in _pictures(path, output):
-            found.setdefault(source, source.relative_to(root))
+            found.setdefault(os.path.abspath(source), (source, source.relative_to(root)))
     if output.suffix.lower() in IMAGE_SUFFIXES and not output.is_dir():
         if len(found) > 1:
             raise ValueError(f"--output: expected a folder for {len(found)} pictures, got {output}")
-        jobs = [UpscaleJob(source, output) for source in found]
+        jobs = [UpscaleJob(source, output) for source, _ in found.values()]
     else:
-        jobs = [UpscaleJob(source, output / _renamed(name, suffix, kind)) for source, name in found.items()]
-    results = {job.target.resolve(): job.source for job in jobs}
-    jobs = [job for job in jobs if results.get(job.source.resolve(), job.source) == job.source]
+        jobs = [UpscaleJob(source, output / _renamed(name, suffix, kind)) for source, name in found.values()]
+    jobs = _without_results(jobs)
     _check(jobs)
     return jobs
 
 
 def _renamed(name: Path, suffix: str, kind: str) -> Path:
     return name.with_name(f"{name.stem}{suffix}{name.suffix if kind == 'keep' else f'.{kind}'}")
+
+
+def _without_results(jobs: Sequence[UpscaleJob]) -> list[UpscaleJob]:
+    """Those that are not the result of another one. What would replace itself stays: it is a picture of the user's."""
+    results = {job.target.resolve() for job in jobs}
+    sources = [(job, job.source.resolve()) for job in jobs]
+    return [job for job, source in sources if source not in results or source == job.target.resolve()]
 
 
 def _pictures(path: str, output: Path) -> Iterator[tuple[Path, Path]]:
@@ -71,7 +77,7 @@ def _pictures(path: str, output: Path) -> Iterator[tuple[Path, Path]]:
         yield place.parent, place
     elif glob.has_magic(path):
         names = sorted(Path(name) for name in glob.glob(path, recursive=True))
-        pictures = [name for name in names if name.suffix.lower() in IMAGE_SUFFIXES and name.is_file()]
+        pictures = [name for name in names if _is_picture(name.name) and name.is_file()]
         if not pictures:
             raise FileNotFoundError(f"no picture matches {path}")
         yield from ((_fixed(place), picture) for picture in pictures)
@@ -107,6 +113,8 @@ def _check(jobs: Sequence[UpscaleJob]) -> None:
     sources = {job.source.resolve(): job.source for job in jobs}
     targets: dict[Path, Path] = {}
     for job in jobs:
+        if not _is_picture(job.target.name):
+            raise ValueError(f"--format: keep cannot be had for {job.source}; name a format, as --format png")
         place = job.target.resolve()
         if place in sources:
             raise ValueError(

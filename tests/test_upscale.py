@@ -10,34 +10,27 @@ from PIL import Image
 
 from iqa_sr import upscale_command
 from iqa_sr.adapter_files import BaseNetwork, save_adapter
-from iqa_sr.basicsr_api import accommodate, build_network
 from iqa_sr.cli import main
 from iqa_sr.image_io import read_image, read_with_alpha, to_tensor, to_uint8, write_image
 from iqa_sr.lora import LoRAOptions, inject
 from iqa_sr.resize import resize_bicubic
 from iqa_sr.tensor_files import state_digest
-from tests.fixture_data import picture, save
+from tests.fixture_data import picture, save, training_options
+from tests.tiny_networks import SECTION, save_network, tiny_network
 
-SECTION = {"type": "MSRResNet", "num_feat": 4, "num_block": 1, "upscale": 2}
 COMMAND = ["upscale", "--checkpoint", "net.pth"]
 
 
 @pytest.fixture(scope="module")
 def network():
-    accommodate()
-    torch.manual_seed(0)
-    network = build_network(dict(SECTION)).eval()
-    with torch.no_grad():
-        for parameter in network.parameters():
-            parameter.add_(0.03 * torch.randn(parameter.shape))
-    return network
+    return tiny_network()
 
 
 @pytest.fixture
 def here(network, tmp_path, monkeypatch):
     """A working folder with `net.pth` and three pictures in `in`."""
     monkeypatch.chdir(tmp_path)
-    torch.save({"params": network.state_dict()}, "net.pth")
+    save_network(tmp_path / "net.pth")
     for number in range(3):
         save(f"in/p{number}.png", picture(number, 20 + number, 30))
     return tmp_path
@@ -58,7 +51,7 @@ def names(folder="upscaled"):
 def test_a_folder(here, network, capsys):
     assert main([*COMMAND, "in"]) == 0
     shown = capsys.readouterr().out
-    assert "MSRResNet x2, as the shape of its weights says: " in shown and "params of net.pth (sha256 " in shown
+    assert "MSRResNet x2, as the shape of its weights says: " in shown and "params of net.pth (sha256 of the" in shown
     assert "3 pictures written to upscaled\n" in shown
     assert names() == ["p0.png", "p1.png", "p2.png"]
     for name in names():
@@ -80,6 +73,11 @@ def test_sub_folders_globs_and_several_paths(here):
     assert names("glob") == names()
     assert main([*COMMAND, "in/p[02].png", "in/p2.png", "in/deep/er", "--output", "several"]) == 0
     assert names("several") == ["p0.png", "p2.png", "q.png"]
+
+
+def test_a_picture_that_is_named_twice_is_upscaled_once(here):
+    assert main([*COMMAND, "in/p0.png", str(here / "in/p0.png"), "in/../in/p0.png", "in/*0.png"]) == 0
+    assert names() == ["p0.png"]
 
 
 def test_names_and_formats(here):
@@ -115,6 +113,20 @@ def test_a_second_run_makes_what_is_missing(here, capsys, monkeypatch):
     assert "0 pictures written to upscaled, 3 already there" in capsys.readouterr().out
 
 
+def test_two_runs_at_a_time_share_the_work(here, capsys, monkeypatch):
+    plain = upscale_command.upscale
+
+    def beside(network, lq, **arguments):
+        Path("upscaled").mkdir(exist_ok=True)
+        Path("upscaled/p1.png").write_bytes(b"of the other run")
+        return plain(network, lq, **arguments)
+
+    monkeypatch.setattr(upscale_command, "upscale", beside)
+    assert main([*COMMAND, "in"]) == 0
+    assert "2 pictures written to upscaled, 1 already there" in capsys.readouterr().out
+    assert Path("upscaled/p1.png").read_bytes() == b"of the other run"
+
+
 def test_overwrite(here, network):
     Path("upscaled").mkdir()
     Path("upscaled/p2.png").write_bytes(b"mine")
@@ -138,18 +150,33 @@ def test_a_broken_picture_stops_nothing_and_is_named(here, capsys):
     assert "1 picture written to upscaled, 2 already there" in capsys.readouterr().out
 
 
-def test_a_picture_that_memory_does_not_suffice_for_stops_nothing(here, capsys, monkeypatch):
+@pytest.mark.parametrize(
+    ("error", "text"),
+    [
+        (torch.OutOfMemoryError("CUDA out of memory"), "memory does not suffice, not even for the smallest tiles"),
+        (RuntimeError("sizes must match\nat a place"), "MSRResNet does not take it: sizes must match"),
+    ],
+)
+def test_a_picture_that_the_network_cannot_compute_stops_nothing(here, capsys, monkeypatch, error, text):
     plain = upscale_command.upscale
 
     def limited(network, lq, **arguments):
         if lq.shape[2] == 21:
-            raise torch.OutOfMemoryError("CUDA out of memory")
+            raise error
         return plain(network, lq, **arguments)
 
     monkeypatch.setattr(upscale_command, "upscale", limited)
     assert main([*COMMAND, "in"]) == 1
-    assert "not upscaled: in/p1.png: memory does not suffice, not even for the smallest" in capsys.readouterr().err
+    assert f"  not upscaled: in/p1.png: {text}\n" in capsys.readouterr().err
     assert names() == ["p0.png", "p2.png"]
+
+
+def test_a_result_too_large_for_its_format_is_found_before_it_is_computed(here, capsys, monkeypatch):
+    save("in/long.png", picture(1, 1, 8192))
+    monkeypatch.setattr(upscale_command, "upscale", None)
+    assert main([*COMMAND, "in/long.png", "--format", "webp"]) == 1
+    text = "not upscaled: in/long.png: the result has a side of 16384 px, .webp files hold 16383: --format tif"
+    assert text in capsys.readouterr().err
 
 
 # --- Kinds of pictures ------------------------------------------------------------------------------------------------
@@ -242,8 +269,7 @@ def test_tiles_give_the_same_picture(here, network):
 
 def test_an_adapter_at_a_strength(here, network, capsys):
     base = BaseNetwork(network=SECTION, file="net.pth", digest=state_digest(network.state_dict()))
-    adapted = build_network(dict(SECTION))
-    adapted.load_state_dict(network.state_dict())
+    adapted = tiny_network()
     inject(adapted, LoRAOptions(rank=2, target_modules=["conv1", "conv_hr"]))
     with torch.no_grad():
         for name, parameter in adapted.named_parameters():
@@ -262,8 +288,7 @@ def test_an_adapter_at_a_strength(here, network, capsys):
 
 
 def test_what_was_assumed_is_said(here, capsys):
-    section = {"type": "EDSR", "num_in_ch": 3, "num_out_ch": 3, "num_feat": 4, "num_block": 1, "upscale": 2}
-    torch.save(build_network(section).state_dict(), "net.pth")
+    save_network(here / "net.pth", type="EDSR", num_in_ch=3, num_out_ch=3)
     assert main([*COMMAND, "in"]) == 0
     assert (
         "assumed: res_scale 1, img_range 255.0, rgb_mean [0.4488, 0.4371, 0.404]; if it was trained"
@@ -283,6 +308,25 @@ def test_a_network_that_gives_no_numbers_fails_on_every_picture(here, network, c
 # --- What is refused --------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize("kind", ["jpg", "tif"])
+def test_a_source_is_not_taken_for_the_result_of_another_one(here, capsys, kind):
+    """a.png is a picture of its own: `--overwrite` is about results."""
+    save("both/a.png", picture(5, 8))
+    save(f"both/a.{kind}", picture(6, 8))
+    before = Path("both/a.png").read_bytes()
+    assert main([*COMMAND, "both", "--output", "both", "--overwrite"]) == 1
+    assert "would replace the picture both/a.png; nothing was written" in capsys.readouterr().err
+    assert Path("both/a.png").read_bytes() == before
+
+
+def test_a_tile_that_the_network_cannot_take_is_said_once(here, capsys):
+    save_network(here / "net.pth", **training_options()["network_g"])
+    assert main([*COMMAND, "in", "--tile", "62", "--overlap", "30"]) == 1
+    shown = capsys.readouterr()
+    assert shown.err == "error: tile: expected at least 64 px (overlap 30, multiples of 4), got 62\n"
+    assert not Path("upscaled").exists()
+
+
 @pytest.mark.parametrize(
     ("words", "text"),
     [
@@ -299,6 +343,8 @@ def test_a_network_that_gives_no_numbers_fails_on_every_picture(here, network, c
         (["in", "--depth", "16", "--format", "jpg"], "--depth: expected 8 or auto for .jpg files, got 16"),
         (["in", "--device", "gpu"], "--device: expected cpu, cuda or cuda:N, got gpu"),
         (["in", "--device", "cuda:99"], "--device: cuda:99 asked for, "),
+        (["in", "--device", "xpu"], "--device: xpu asked for, which torch cannot use here; try cpu or cuda"),
+        (["in/x.gif", "--format", "keep"], "--format: keep cannot be had for in/x.gif; name a format, as --format png"),
         (["in", "--device", "cpu", "--half"], "--half: expected a CUDA device, got cpu; leave --half out"),
         (["in", "--strength", "0.5"], "--strength: expected with --adapter DIR, got 0.5 alone"),
         (["in", "--adapter", "no"], "no does not exist; expected the folder of an adapter"),
@@ -310,6 +356,7 @@ def test_a_network_that_gives_no_numbers_fails_on_every_picture(here, network, c
 )
 def test_what_cannot_be_is_named_and_nothing_is_written(here, capsys, words, text):
     save("other/p0.png", picture(9, 8))
+    Image.fromarray(picture(9, 8)).save("in/x.gif")
     Path("empty").mkdir()
     before = names(".")
     assert main([*COMMAND, *words]) == 1
