@@ -33,6 +33,8 @@ CLASSICAL = [name for name in metric_names() if not metric_info(name).weights]
 # These bring every picture to a size of their own, at which the golden values test them: here to a smaller one.
 SMALLER = {
     "ckdn": {"iqa_sr.metrics.ckdn.SHORT_SIDE": 110, "iqa_sr.metrics.ckdn.CROP": 96},
+    "musiq": {"iqa_sr.metrics.musiq.LONGER_SIDES": (64, 96)},
+    "musiq-ava": {"iqa_sr.metrics.musiq.LONGER_SIDES": (64, 96)},
     "nima": {"side": 139},
     "nima-koniq": {"side": 139},
     "nima-vgg16-ava": {"side": 96},
@@ -55,8 +57,8 @@ def case(request, synthetic):
     """Every metric in turn, built once for all tests."""
     with synthetic(*metric_info(request.param).weights), pytest.MonkeyPatch.context() as patch:
         metric = create_metric(request.param)
-        for place, side in SMALLER.get(request.param, {}).items():
-            patch.setattr(*((place, side) if "." in place else (metric, place, side)))
+        for place, value in SMALLER.get(request.param, {}).items():
+            patch.setattr(*((place, value) if "." in place else (metric, place, value)))
         image, reference = pictures(metric.info)
         with torch.no_grad():
             scores = metric(image.clone(), reference.clone())
