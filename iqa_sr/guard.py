@@ -13,7 +13,7 @@ import torch
 from pydantic import AfterValidator, Field
 from torch import Tensor
 
-from iqa_sr.guard_measures import Measures, Picture, Upscale, Window, check_sizes, cut_windows, measure_windows
+from iqa_sr.guard_measures import Measures, Picture, Upscale, Window, check_sizes, cut_windows, mean_of, measure_windows
 from iqa_sr.metrics import QualityMetric, metric_info, shared_metric
 from iqa_sr.options import OptionError, Section
 from iqa_sr.paired_test import holm, rises, smallest_p
@@ -276,17 +276,13 @@ def _names(changes: Iterable[_Change]) -> str:
     return " and ".join(change.name for change in changes)
 
 
-def _mean(values: Tensor) -> float:
-    return float(values.nanmean())
-
-
 def _crossed(options: GuardOptions, now: Measures) -> list[str]:
     """Text for each limit that is crossed; a mean that is no number crosses every limit."""
     upper = {"max_high_frequency": now.high_frequency, "max_periodic": now.periodic}
     lower = {"min_consistency": now.consistency, "min_base_psnr": now.base_psnr}
     found = []
     for key, values in (upper | lower).items():
-        limit, mean = getattr(options, key), _mean(values)
+        limit, mean = getattr(options, key), mean_of(values)
         if limit is not None and not (mean <= limit if key in upper else mean >= limit):
             found.append(f"{mean:.2f} crosses train:guard:{key} {limit:g}")
     return found
@@ -294,13 +290,13 @@ def _crossed(options: GuardOptions, now: Measures) -> list[str]:
 
 def _text_of_measures(now: Measures) -> str:
     return (
-        f"PSNR to the base {_mean(now.base_psnr):.1f} dB, consistency {_mean(now.consistency):.1f} dB, "
-        f"high-frequency noise {_mean(now.high_frequency):.2f}, periodic {_mean(now.periodic):.2f} of 255"
+        f"PSNR to the base {mean_of(now.base_psnr):.1f} dB, consistency {mean_of(now.consistency):.1f} dB, "
+        f"high-frequency noise {mean_of(now.high_frequency):.2f}, periodic {mean_of(now.periodic):.2f} of 255"
     )
 
 
 def _values(changes: Iterable[_Change], now: Measures, alarm: bool) -> dict[str, float]:
     names = ("base_psnr", "consistency", "high_frequency", "periodic", "psnr")
-    values = {name: _mean(getattr(now, name)) for name in names}
+    values = {name: mean_of(getattr(now, name)) for name in names}
     values |= {change.name: change.after for change in changes} | {"alarm": float(alarm)}
     return {f"guard/{name}": value for name, value in values.items() if value == value}

@@ -12,7 +12,7 @@ from iqa_sr.metrics import QualityMetric, metric_info, shared_metric
 from iqa_sr.picture_scores import lr_consistency
 from iqa_sr.spectral_noise import SMALLEST, high_frequency_noise, periodic_noise
 
-__all__ = ["Measures", "Picture", "Upscale", "Window", "check_sizes", "cut_windows", "measure_windows"]
+__all__ = ["Measures", "Picture", "Upscale", "Window", "check_sizes", "cut_windows", "mean_of", "measure_windows"]
 
 Picture = tuple[Tensor, Tensor | None]
 """LQ `(1, 3, h, w)` and, where there is one, its original `(1, 3, h * scale, w * scale)`, in [0, 1]."""
@@ -45,6 +45,11 @@ class Measures:
     high_frequency: Tensor
     periodic: Tensor
     psnr: Tensor
+
+
+def mean_of(values: Tensor) -> float:
+    """The mean over the windows that have a value; NaN where none has."""
+    return float(values.nanmean())
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,15 @@ from iqa_sr import plugin  # noqa: E402
 from tests.fixture_data import write_groups  # noqa: E402
 from tests.synthetic import write_synthetic  # noqa: E402
 
+# Half a minute and more each: they go first, so that at the end no process waits for the other one's long file.
+LONG = ("test_training", "test_lora_training", "test_option_files", "test_stock_models", "test_evaluate")
+LONG += ("test_metric_ahiq", "test_metric_maniqa", "test_metric_liqe")
+LONG += ("test_objective_afine", "test_objective_arniqa", "test_objective_augmentiq", "test_objective_ranking")
+
+
+def pytest_collection_modifyitems(items):
+    items.sort(key=lambda item: item.path.stem not in LONG)
+
 
 def pytest_itemcollected(item):
     """Two processes share the tests: those of one file, or of one metric, stay together with what they have built.

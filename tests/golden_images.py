@@ -6,6 +6,7 @@ photograph, and operations on it (blur, noise) in float64, rounded to 8 bits aga
 
 import json
 import zlib
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -13,8 +14,9 @@ import torch
 from skimage import data
 
 
+@cache
 def golden(name):
-    """The content of `golden/<name>.json`."""
+    """The content of `golden/<name>.json`; the same object each time, which nobody changes."""
     return json.loads((Path(__file__).parent / "golden" / f"{name}.json").read_text(encoding="utf-8"))
 
 
@@ -34,6 +36,7 @@ def photo(name="astronaut", top=0, left=0, height=192, width=192):
     return torch.from_numpy(pixels).permute(2, 0, 1).float() / 255
 
 
+@cache
 def _photo(name):
     return getattr(data, name)()[..., :3]
 

@@ -1,9 +1,6 @@
 """`iqa-sr evaluate` as a user runs it: what is scored, what is written, what is said, and going on."""
 
 import json
-import os
-import subprocess
-import sys
 import time
 import weakref
 from pathlib import Path
@@ -23,8 +20,8 @@ from iqa_sr.result_folder import read_results
 from iqa_sr.score_table import ScoreRow, ScoreTable
 from tests.fixture_data import picture, save, write_groups, write_labels
 from tests.tiny_networks import save_network
+from tests.two_processes import two_processes
 
-ROOT = Path(__file__).parent.parent
 RUN = Path("results/run")
 COMMAND = ["evaluate", "net.pth", "--data", "set=data", "--output", str(RUN), "--device", "cpu"]
 METRICS = ["--metric", "psnr,rankiqa-lite"]
@@ -325,10 +322,7 @@ def test_two_pictures_share_the_threads(here, monkeypatch):
 
 def test_two_processes_give_what_one_gives(here):
     assert main([*COMMAND, *METRICS]) == 0
-    command = [sys.executable, "-m", "torch.distributed.run", "--nproc_per_node=2", "--standalone", "-m", "iqa_sr.cli"]
-    words = [word.replace(str(RUN), "results/two") for word in [*COMMAND, *METRICS]]
-    environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}
-    done = subprocess.run([*command, *words], capture_output=True, text=True, check=False, env=environment)
+    done = two_processes("-m", "iqa_sr.cli", *(word.replace(str(RUN), "results/two") for word in [*COMMAND, *METRICS]))
     assert done.returncode == 0, done.stderr[-2000:]
     assert "12 pictures computed or scored" in done.stdout
     assert Path("results/two/scores.csv").read_bytes() == (RUN / "scores.csv").read_bytes()

@@ -1,8 +1,5 @@
 """Training runs with `train:lora`: only the adapter moves, checkpoints stay plain networks, resumed runs are exact."""
 
-import os
-import subprocess
-import sys
 import textwrap
 from pathlib import Path
 
@@ -18,6 +15,7 @@ from iqa_sr.tensor_files import read_tensor_file, state_digest
 from iqa_sr.verify_resume import differences
 from tests.fixture_data import training_options, write_groups, write_options
 from tests.toy_runs import RUN, finished_run, resume, train
+from tests.two_processes import two_processes
 
 ROOT = Path(__file__).parent.parent
 GAN = {
@@ -311,11 +309,7 @@ def test_two_processes_have_one_adapter_and_it_is_that_of_one_process(base):
     assert train(lora_options(base, **shared, datasets__train__batch_size_per_gpu=4)) == 0
     write_options("two.yml", {**lora_options(base, **shared), "name": "two"})
     Path("worker.py").write_text(textwrap.dedent(WORKER))
-    command = [sys.executable, "-m", "torch.distributed.run", "--nproc_per_node=2", "--master_port=0", "--standalone"]
-    environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}
-    done = subprocess.run(
-        [*command, "worker.py"], env=environment, capture_output=True, text=True, check=False, timeout=300
-    )
+    done = two_processes("worker.py")
     assert done.returncode == 0, done.stderr[-3000:]
     assert (done.stdout + done.stderr).count("weight of the quality losses now") == 3
     first, second = (torch.load(f"adapter_of_{rank}.pth") for rank in range(2))

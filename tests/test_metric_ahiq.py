@@ -1,39 +1,47 @@
 """AHIQ against what the public implementation computes, with synthetic weights."""
 
 import pytest
-import torch
 
-from iqa_sr.metrics.ahiq import AHIQ, INFO
+from iqa_sr.metrics import create_metric
+from iqa_sr.metrics.ahiq import INFO
 from tests.golden_check import check_gradient, check_outputs, check_tensor
 from tests.golden_images import golden, golden_input
+from tests.metric_contract import check_heavy, scored
 
 CONTENT = golden("ahiq")
+LANDSCAPE, ODD_SIZE = CONTENT["cases"]
 
 
 @pytest.fixture(scope="module")
 def metric(synthetic):
     with synthetic(*INFO.weights):
-        return AHIQ(INFO)
+        return create_metric("ahiq", crops=1)
 
 
-@pytest.mark.parametrize("example", CONTENT["cases"], ids=lambda case: case["name"])
-def test_crops_agree_with_the_golden_values(metric, example):
-    image, reference = golden_input(example), golden_input(example, "ref")
-    with torch.no_grad():
-        metric.crops = 4
-        check_outputs(metric(image, reference), example["outputs"]["score_4_crops"], CONTENT["tolerance"])
+@pytest.mark.parametrize(
+    ("example", "count"),
+    [
+        (ODD_SIZE, 4),
+        pytest.param(LANDSCAPE, 4, marks=pytest.mark.large),
+        pytest.param(LANDSCAPE, 20, marks=pytest.mark.large),
+    ],
+    ids=lambda value: value if isinstance(value, int) else value["name"],
+)
+def test_crops_agree_with_the_golden_values(metric, example, count):
+    metric.crops = count
+    score = scored(metric, golden_input(example), golden_input(example, "ref"))
+    check_outputs(score, example["outputs"][f"score_{count}_crops"], CONTENT["tolerance"])
 
 
-@pytest.mark.large
-def test_twenty_crops_agree_with_the_golden_value(metric):
-    (example,) = [case for case in CONTENT["cases"] if "score_20_crops" in case["outputs"]]
-    image, reference = golden_input(example), golden_input(example, "ref")
-    metric.crops = 20
-    with torch.no_grad():
-        check_outputs(metric(image, reference), example["outputs"]["score_20_crops"], CONTENT["tolerance"])
+def test_its_contract(metric, synthetic):
+    assert metric.info is INFO
+    with synthetic(*INFO.weights):
+        check_heavy(metric)
 
 
-@pytest.mark.parametrize("example", CONTENT["cases"], ids=lambda case: case["name"])
+@pytest.mark.parametrize(
+    "example", [LANDSCAPE, pytest.param(ODD_SIZE, marks=pytest.mark.large)], ids=lambda case: case["name"]
+)
 def test_gradient_and_stages_agree_with_the_golden_values(metric, example):
     """The crop in the middle, which the golden file takes for these."""
     image = golden_input(example).requires_grad_()
@@ -66,4 +74,4 @@ def test_gradient_and_stages_agree_with_the_golden_values(metric, example):
 
 def test_a_count_that_makes_no_sense_is_refused():
     with pytest.raises(ValueError, match="ahiq: crops: expected at least 1, got 0"):
-        AHIQ(INFO, crops=0)
+        create_metric("ahiq", crops=0)

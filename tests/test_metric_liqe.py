@@ -8,6 +8,7 @@ import torch
 from iqa_sr.metrics.liqe import DISTORTIONS, METRICS, PROMPTS, SCENES, WORDS, _places
 from tests.golden_check import check_gradient, check_outputs, check_tensor
 from tests.golden_images import golden, golden_input, photo
+from tests.metric_contract import check_variant, check_variant_facts
 
 CASES = [(name, case) for name in ("liqe", "liqe_mix") for case in golden(name)["cases"]]
 
@@ -46,6 +47,13 @@ def test_agrees_with_the_golden_values(metrics, name, case):
     with torch.no_grad():
         probabilities = metric.quality_probabilities(image)[0]
     check_outputs(probabilities, case["outputs"]["quality_probabilities"][0], tolerance)
+
+
+def test_the_contract_of_the_same_network_with_other_prompts(metrics, synthetic):
+    info, metric = metrics["liqe"].info, metrics["liqe_mix"]
+    with synthetic(*metric.info.weights):
+        check_variant_facts(metric.info, info)
+    check_variant(metric)
 
 
 @pytest.mark.parametrize("name", ["liqe", "liqe_mix"])

@@ -3,13 +3,14 @@
 import pytest
 import torch
 
+from iqa_sr.metrics import create_metric, metric_info
 from iqa_sr.metrics.crops import cut_crops, enlarged
-from iqa_sr.metrics.maniqa import MANIQA, METRICS
 from tests.golden_check import check_gradient, check_outputs, check_tensor
 from tests.golden_images import golden, golden_input
+from tests.metric_contract import check_heavy, check_variant_facts, scored
 
-INFOS = {info.name: info for info, _ in METRICS}
 CASES = [(name, case) for name in ("maniqa", "maniqa-pipal") for case in golden(name)["cases"]]
+LARGER = [(name, case) for name, case in CASES if case["name"] == "larger_than_crop"]
 # The stages whose outputs the golden file describes.
 STAGES = {"tab1": "tablock1", "conv1": "conv1", "swin1": "swintransformer1", "swin2": "swintransformer2"}
 
@@ -18,20 +19,21 @@ STAGES = {"tab1": "tablock1", "conv1": "conv1", "swin1": "swintransformer1", "sw
 def metrics(synthetic):
     built = {}
     for name in ("maniqa", "maniqa-pipal"):
-        with synthetic(*INFOS[name].weights):
-            built[name] = MANIQA(INFOS[name])
+        with synthetic(*metric_info(name).weights):
+            built[name] = create_metric(name, crops=1)
     return built
 
 
-@pytest.mark.parametrize(
-    ("name", "example"), CASES, ids=lambda value: value if isinstance(value, str) else value["name"]
-)
+def named(cases):
+    return pytest.mark.parametrize(
+        ("name", "example"), cases, ids=lambda value: value if isinstance(value, str) else value["name"]
+    )
+
+
+@named(CASES)
 def test_agrees_with_the_golden_values(metrics, name, example):
     metric, tolerance = metrics[name], golden(name)["tolerance"]
     image, outputs = golden_input(example), example["outputs"]
-    with torch.no_grad():
-        metric.crops = 4
-        check_outputs(metric(image), outputs["score_4_crops"], tolerance)
     seen, hooks = {}, []
     for stage, part in STAGES.items():
         module = metric.network.get_submodule(part)
@@ -48,14 +50,46 @@ def test_agrees_with_the_golden_values(metrics, name, example):
         hook.remove()
 
 
+def test_several_crops_agree_with_the_golden_value(metrics):
+    """Two places, each of which has two of the four crops."""
+    (example,) = [case for case in golden("maniqa")["cases"] if case["name"] == "enlarged"]
+    check_crops(metrics["maniqa"], example, 4)
+
+
+@pytest.mark.large
+@named(LARGER)
+def test_four_crops_agree_with_the_golden_value(metrics, name, example):
+    check_crops(metrics[name], example, 4)
+
+
+def check_crops(metric, example, count):
+    metric.crops = count
+    score = scored(metric, golden_input(example))
+    check_outputs(score, example["outputs"][f"score_{count}_crops"], golden(metric.info.name)["tolerance"])
+
+
 @pytest.mark.large
 def test_twenty_crops_agree_with_the_golden_value(metrics):
     (example,) = [case for case in golden("maniqa")["cases"] if "score_20_crops" in case["outputs"]]
+    check_crops(metrics["maniqa"], example, 20)
+
+
+def test_its_contract(metrics, synthetic):
     metric = metrics["maniqa"]
-    metric.crops = 20
-    with torch.no_grad():
-        score = metric(golden_input(example))
-    check_outputs(score, example["outputs"]["score_20_crops"], golden("maniqa")["tolerance"])
+    assert metric.info is metric_info("maniqa")
+    with synthetic(*metric.info.weights):
+        check_heavy(metric)
+
+
+@pytest.mark.parametrize("name", ["maniqa-kadid", "maniqa-pipal"])
+def test_the_contract_of_the_same_network_with_other_weights(name, metrics, synthetic):
+    """Scores of `maniqa-pipal` are compared with golden values; the file of `maniqa-kadid` is the one of `maniqa`."""
+    info, first = metric_info(name), metrics["maniqa"]
+    with synthetic(*info.weights):
+        check_variant_facts(info, first.info)
+        if name not in metrics:
+            state = create_metric(name).network.state_dict()
+            assert all(torch.equal(value, state[key]) for key, value in first.network.state_dict().items())
 
 
 def test_twenty_crops_are_the_first_of_a_grid():
@@ -73,6 +107,6 @@ def test_small_pictures_are_enlarged(size, larger):
     assert enlarged(torch.rand(1, 3, *size)).shape[-2:] == larger
 
 
-def test_a_count_that_makes_no_sense_is_refused(synthetic):
+def test_a_count_that_makes_no_sense_is_refused():
     with pytest.raises(ValueError, match="maniqa: crops: expected at least 1, got 0"):
-        MANIQA(INFOS["maniqa"], crops=0)
+        create_metric("maniqa", crops=0)

@@ -3,9 +3,7 @@
 import copy
 import json
 import math
-import os
 import runpy
-import subprocess
 import sys
 import textwrap
 from collections import defaultdict
@@ -31,6 +29,7 @@ from iqa_sr.verify_resume import differences
 from tests.fixture_triplets import write_diffiqa, write_kadid
 from tests.golden_images import golden
 from tests.synthetic.clipiqa import FACTS, scripted
+from tests.two_processes import two_processes
 
 ROOT = Path(__file__).parent.parent
 TOY = {"width": 64, "layers": 2}
@@ -259,11 +258,9 @@ WORKER = """
 
 
 def test_two_processes_with_half_the_batch_are_one_with_the_whole(trained, tmp_path, monkeypatch):
-    """torchrun on the CPU, gloo: CLIP's weights are equal on both, and those of one process with the whole batch."""
+    """On the CPU, gloo: CLIP's weights are equal on both, and those of one process with the whole batch."""
     monkeypatch.chdir(tmp_path)
     Path("worker.py").write_text(textwrap.dedent(WORKER))
-    environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}
-    torchrun = ["-m", "torch.distributed.run", "--nproc_per_node=2", "--master_port=0", "--standalone"]
     for name, batch in (("one", 4), ("two", 2)):
         # Adam would blow up the rounding of gradients near zero.
         content = options(trained, 1, STAGES[1], name, train__optim_g={"type": "SGD", "lr": 0.05})
@@ -271,8 +268,7 @@ def test_two_processes_with_half_the_batch_are_one_with_the_whole(trained, tmp_p
         Path(f"{name}.yml").write_text(yaml.safe_dump(content))
     monkeypatch.setattr(sys, "argv", ["worker.py", "one.yml"])
     runpy.run_path("worker.py")
-    command = [sys.executable, *torchrun, "worker.py", "two.yml"]
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    done = two_processes("worker.py", "two.yml")
     assert done.returncode == 0, done.stderr[-3000:]
     start = {key: value for key, value in network(seed=3).state_dict().items() if key.startswith("finetuned_clip")}
     one, first, second = (torch.load(f"{name}.pth") for name in ("one_0", "two_0", "two_1"))

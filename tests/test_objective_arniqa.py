@@ -46,7 +46,7 @@ def options(iterations=80):
                 "procedural": 12,
                 "batch_size_per_gpu": BATCH,
                 "num_worker_per_gpu": 0,
-                "dataset_enlarge_ratio": 60,  # an epoch of 60 iterations: the resume is in its middle
+                "dataset_enlarge_ratio": 60,  # an epoch of 60 iterations: the resume is within the second one
             },
             "val": {"name": "val", **data, "procedural": 20, "first": 900, "samples": 60},
         },
@@ -64,7 +64,7 @@ def options(iterations=80):
             },
         },
         "val": {"val_freq": iterations},
-        "logger": {"print_freq": 1, "save_checkpoint_freq": iterations // 2},
+        "logger": {"print_freq": 1, "save_checkpoint_freq": iterations // 5},
     }
 
 
@@ -173,7 +173,7 @@ def test_the_published_files_are_the_metric(trained, monkeypatch):
 def test_a_resumed_run_is_the_uninterrupted_one(trained, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     write_kadid(tmp_path / "kadid")
-    assert resume(trained[0], options(), stored=40, extra=["weights/regressor_kadid10k.pth"]) == []
+    assert resume(trained[0], options(), stored=64, extra=["weights/regressor_kadid10k.pth"]) == []
 
 
 def test_what_is_wrong_is_said_before_training(tmp_path, monkeypatch, capsys):

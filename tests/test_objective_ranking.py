@@ -2,10 +2,7 @@
 
 import copy
 import math
-import os
 import re
-import subprocess
-import sys
 import textwrap
 from pathlib import Path
 
@@ -27,6 +24,7 @@ from iqa_sr.train_command import main
 from iqa_sr.verify_resume import differences
 from tests.fixture_data import picture, save, write_options
 from tests.toy_runs import finished_run, losses_of, resume, train
+from tests.two_processes import two_processes
 
 ROOT = Path(__file__).parent.parent
 RECIPE = ROOT / "options" / "iqa" / "rankiqa_lite.yml"
@@ -258,10 +256,7 @@ def test_two_processes_resume_bit_by_bit_within_a_round(tmp_path, monkeypatch):
         section["datasets"] = {"train": section["datasets"]["train"]}
         write_options(f"{name}.yml", section)
     Path("worker.py").write_text(textwrap.dedent(WORKER))
-    environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}
-    torchrun = ["-m", "torch.distributed.run", "--nproc_per_node=2", "--master_port=0", "--standalone"]
-    command = [sys.executable, *torchrun, "worker.py"]
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    done = two_processes("worker.py")
     assert done.returncode == 0, done.stderr[-3000:]
     assert "Resumed at iteration 4." in done.stderr
     for file in ("models/net_g_8.pth", "training_states/8.state"):

@@ -1,5 +1,6 @@
 """Every option file of the repository is built and runs one step, on fixture data and with synthetic weights."""
 
+import json
 import re
 from pathlib import Path
 
@@ -16,6 +17,9 @@ from tests.fixture_data import picture, save, write_groups, write_labels
 OPTIONS = Path(__file__).parent.parent / "options"
 HGGT = sorted(path for path in (OPTIONS / "hggt").glob("*.yml") if path.name.split("_")[0] in ("swinir", "rrdb"))
 TUNED = [path for path in HGGT if "_ft" in path.stem]
+# Each sampler, each loss and each kind of fine-tuning once; a recipe of one network is that of the other, see below.
+ONE_OF_EACH = ("swinir_rand", "swinir_sma", "swinir_amo_ft", "swinir_upos_ft_ig", "swinir_upos_vgg19")
+ONE_OF_EACH += ("rrdb_origs", "rrdb_smp", "rrdb_amo", "rrdb_upos_ft")
 SIZES = {"swinir": 11_900_199, "rrdb": 16_697_987}
 ADAPTERS = {"swinir": 622_080, "rrdb": 3_285_504}
 # What the recipes' losses, judges, guards and validation metrics are made of.
@@ -46,6 +50,14 @@ def hggt(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
+def scores(weights, hggt, tmp_path_factory):
+    """What the samplers of the softmax draw by."""
+    file = tmp_path_factory.mktemp("scores") / "scores.csv"
+    assert cli(["score", str(hggt / "Train"), "--metric", "musiq", "--output", str(file)]) == 0
+    return file
+
+
+@pytest.fixture(scope="module")
 def networks(tmp_path_factory):
     """What the fine-tuning recipes begin with: a file for each kind of network, untrained."""
     folder = tmp_path_factory.mktemp("networks")
@@ -57,8 +69,11 @@ def networks(tmp_path_factory):
     return folder
 
 
-@pytest.mark.parametrize("file", HGGT, ids=lambda path: path.stem)
-def test_a_dry_run_of_each_recipe(file, weights, hggt, networks, tmp_path, monkeypatch, capsys):
+@pytest.mark.parametrize(
+    "file",
+    [pytest.param(path, id=path.stem, marks=[] if path.stem in ONE_OF_EACH else pytest.mark.large) for path in HGGT],
+)
+def test_a_dry_run_of_each_recipe(file, weights, hggt, scores, networks, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     kind, tuned, adversarial = file.stem.split("_")[0], file in TUNED, file not in TUNED or file.stem.endswith("_ig")
     forced = [
@@ -70,8 +85,7 @@ def test_a_dry_run_of_each_recipe(file, weights, hggt, networks, tmp_path, monke
         "datasets:train:gt_size=64",
     ]
     if "_sm" in file.stem:
-        assert cli(["score", str(hggt / "Train"), "--metric", "musiq", "--output", "scores.csv"]) == 0
-        forced.append("datasets:train:sampler:scores=scores.csv")
+        forced.append(f"datasets:train:sampler:scores={scores}")
     if tuned:
         forced.append(f"path:pretrain_network_g={networks / f'{kind}_network_g.pth'}")
     if tuned and adversarial:
@@ -92,7 +106,27 @@ def test_a_dry_run_of_each_recipe(file, weights, hggt, networks, tmp_path, monke
 def test_the_recipes_are_those_of_the_paper():
     names = {f"{net}_{row}" for net in ("swinir", "rrdb") for row in ("origs", "rand", "upos", "sma", "smp", "amo")}
     names |= {f"{net}_{row}" for net in ("swinir", "rrdb") for row in ("amo_ft", "upos_ft", "upos_ft_hp", "upos_ft_ig")}
-    assert {path.stem for path in HGGT} == names | {"swinir_upos_vgg19"}
+    assert {path.stem for path in HGGT} == names | {"swinir_upos_vgg19"} and set(ONE_OF_EACH) < {p.stem for p in HGGT}
+
+
+@pytest.mark.parametrize("file", [path for path in HGGT if path.stem.startswith("rrdb")], ids=lambda path: path.stem)
+def test_a_recipe_is_the_same_for_both_networks(file):
+    """What it changes of its base is: what runs on one of the bases is right for the other, which other recipes run."""
+    assert changes("rrdb", file) == changes("swinir", file.with_name(file.name.replace("rrdb", "swinir")))
+
+
+def changes(kind, file):
+    """What a recipe changes of the base of its network, without the network's name in it."""
+    base, found = flat(read_option_file(OPTIONS / f"hggt/base_{kind}.yml")), flat(read_option_file(file))
+    changed = {key: found.get(key) for key in base | found if key not in base or found.get(key) != base[key]}
+    assert changed.pop("/name") == f"hggt_{file.stem}" and changed
+    return json.loads(json.dumps(changed).replace(kind, "<network>"))
+
+
+def flat(section, path=""):
+    if not isinstance(section, dict):
+        return {path: section}
+    return {place: value for key, inner in section.items() for place, value in flat(inner, f"{path}/{key}").items()}
 
 
 @pytest.mark.parametrize("file", TUNED, ids=lambda path: path.stem)
@@ -116,6 +150,7 @@ def test_the_variants_of_fine_tuning_differ_in_one_term(net):
         assert [key for key in train if train[key] != plain[key]] == [term]
 
 
+@pytest.mark.large
 def test_the_sample_run_makes_its_data_and_trains_and_is_fine_tuned(tmp_path, monkeypatch, capsys):
     """options/swinir_amo.yml in an empty folder, four iterations; options/swinir_amo_ft.yml goes on from there."""
     monkeypatch.chdir(tmp_path)

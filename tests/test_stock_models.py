@@ -19,6 +19,7 @@ from tests.fixture_data import picture, save, training_options, write_groups, wr
 
 OPTIONS = Path(__file__).parent / "stock_options"
 FILES = sorted(path.name for path in OPTIONS.glob("*.yml"))
+SWINIR = ["-opt", str(OPTIONS / "train_SwinIR_SRx4_scratch.yml"), "--force_yml", "datasets:train:num_worker_per_gpu=0"]
 
 
 @pytest.fixture
@@ -88,7 +89,7 @@ def test_several_validation_sets_each_have_their_scores_and_best(df2k):
 def test_warm_up_ends_at_the_full_rate(df2k):
     """Stock BasicSR with MultiStepLR stays at (N - 1) / N of it for the rest of the run."""
     forced = ["train:warmup_iter=3", "train:scheduler:milestones=[100]", "train:total_iter=6"]
-    assert main(["-opt", str(OPTIONS / "train_SwinIR_SRx4_scratch.yml"), "--force_yml", *forced]) == 0
+    assert main([*SWINIR, *forced]) == 0
     log = next(Path("experiments").glob("*/*.log")).read_text()
     rates = [float(line.split("lr:(")[1].split(")")[0]) for line in log.splitlines() if "lr:(" in line]
     assert rates == pytest.approx([2e-4 / 3, 4e-4 / 3, 2e-4, 2e-4, 2e-4, 2e-4], rel=1e-3)
@@ -97,7 +98,7 @@ def test_warm_up_ends_at_the_full_rate(df2k):
 def test_our_metrics_and_losses_fit_into_stock_option_files(df2k):
     metrics = "{psnr: {type: calculate_iqa, metric: psnr, crop_border: 4}, ref: {type: calculate_psnr, crop_border: 4}}"
     forced = [f"val:metrics={metrics}"]
-    assert main(["-opt", str(OPTIONS / "train_SwinIR_SRx4_scratch.yml"), "--force_yml", *forced]) == 0
+    assert main([*SWINIR, *forced]) == 0
     table = ScoreTable.read(next(Path("experiments").glob("*/scores.csv")))
     assert table.mean("6", "psnr") == pytest.approx(table.mean("6", "ref"), abs=1e-3)
 
@@ -105,7 +106,7 @@ def test_our_metrics_and_losses_fit_into_stock_option_files(df2k):
 def test_a_validation_set_without_ground_truth_is_not_compared_with_a_training_batch(df2k, capsys):
     single = "type: SingleImageDataset, dataroot_lq: datasets/Set5/LRbicx4, io_backend: {type: disk}"
     forced = [f"datasets:val_1={{name: real, {single}}}"]
-    assert main(["-opt", str(OPTIONS / "train_SwinIR_SRx4_scratch.yml"), "--force_yml", *forced]) == 0
+    assert main([*SWINIR, *forced]) == 0
     assert "calculate_psnr could not be computed" in capsys.readouterr().err
     root = next(Path("experiments").iterdir())
     assert not (root / "scores.csv").exists() or not ScoreTable.read(root / "scores.csv").rows

@@ -2,6 +2,7 @@
 
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -51,6 +52,11 @@ class PoisonedLoss(nn.Module):
 
 @pytest.fixture(autouse=True)
 def _losses():
+    register_losses()
+
+
+def register_losses():
+    """They have names in option files, and nothing has happened to them yet."""
     plugin.register()
     for loss in (SignallingLoss, PoisonedLoss):
         loss.calls = 0
@@ -88,23 +94,33 @@ RESUMED = {
 }
 
 
-@pytest.mark.parametrize("stop", [1, 4])
-@pytest.mark.parametrize("case", RESUMED)
-def test_an_interrupted_run_goes_on_bit_by_bit(run_folder, case, stop):
-    if "argmax" in case:
-        write_groups(run_folder / "data", count=4, size=200)
+@pytest.fixture(scope="module", params=RESUMED)
+def uninterrupted(request, tmp_path_factory):
+    """Options, the folder of their data, and what the run ends with when nothing interrupts it."""
+    folder = write_groups(tmp_path_factory.mktemp("whole") / "data", size=200 if "argmax" in request.param else 64)
     options = training_options(
-        **RESUMED[case], train__signal_opt={"type": "SignallingLoss"}, logger__save_checkpoint_freq=6
+        **RESUMED[request.param], train__signal_opt={"type": "SignallingLoss"}, logger__save_checkpoint_freq=6
     )
-    assert train({**options, "name": "whole"}) == 0
-    SignallingLoss.calls, SignallingLoss.at = 0, stop
+    register_losses()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder.parent)
+        assert train(options) == 0
+        return options, folder, results(6)
+
+
+@pytest.mark.parametrize("stop", [1, 4])
+def test_an_interrupted_run_goes_on_bit_by_bit(uninterrupted, tmp_path, monkeypatch, stop):
+    options, data, whole = uninterrupted
+    monkeypatch.chdir(tmp_path)
+    shutil.copytree(data, "data")
+    SignallingLoss.at = stop
     assert train(options) == 128 + signal.SIGTERM
     assert Path(f"experiments/tiny/training_states/{stop}.state").exists()
     assert not Path("experiments/tiny/training_states/6.state").exists()
     SignallingLoss.at = None
     torch.manual_seed(1234)  # a new process would not have the old one's generators either
     assert train(options, "--auto_resume") == 0
-    assert list(differences(results(6, "whole"), results(6))) == []
+    assert list(differences(whole, results(6))) == []
 
 
 def test_validation_changes_nothing_in_the_training(run_folder):

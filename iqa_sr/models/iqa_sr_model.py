@@ -6,28 +6,25 @@ from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
-from iqa_sr.basicsr_api import BaseModel, build_loss, build_network, get_root_logger
+from iqa_sr.basicsr_api import build_loss, build_network, get_root_logger
 from iqa_sr.guard import GuardOptions
 from iqa_sr.lora import inject
+from iqa_sr.models.generator_losses import GeneratorLosses
 from iqa_sr.models.gradient_log import GradientLog
 from iqa_sr.models.ground_truth_feed import GroundTruthFeed
 from iqa_sr.models.lora_run import LoRARun
 from iqa_sr.models.nonfinite import NonFiniteGuard
 from iqa_sr.models.optimizer_step import OptimizerStep
 from iqa_sr.models.reward_guard import Guarded, RewardGuard
-from iqa_sr.models.validation import Validation
+from iqa_sr.models.validated_model import ValidatedModel
 from iqa_sr.options import OptionError
 from iqa_sr.train_options import AMP_TYPES, base_network, losses_of, read_train_section
 
 __all__ = ["IQASRModel"]
 
-# BasicSR's names for its own two losses, so that its users find their curves where they always were.
-LOG_NAMES = {"pixel": "l_pix", "perceptual": "l_percep"}
 
-
-class IQASRModel(BaseModel):
+class IQASRModel(ValidatedModel):
     """Trains an SR network with every loss under `train` whose key ends in `_opt`, against chosen ground truths.
 
     A batch comes from `MultiGTDataset` (the ground truth is chosen by the data set's sampler, the LQ made from the
@@ -43,9 +40,7 @@ class IQASRModel(BaseModel):
         self.reward_guard: RewardGuard | None = None
         self.net_g = self._network("g")
         self.print_network(self.net_g)
-        self.validation_run = Validation(opt) if opt.get("val") else None
-        if self.validation_run is not None:
-            self.validation_run.build(self.device)
+        self.prepare_validation()
         if self.is_train:
             self._prepare_training()
 
@@ -71,11 +66,10 @@ class IQASRModel(BaseModel):
         self.ema_decay = settings.ema_decay
         if self.ema_decay > 0:
             self._make_average()
-        self.losses = {
-            name: build_loss(section).to(self.device) for name, section in losses_of(self.opt["train"]).items()
-        }
-        self.gradient_log = GradientLog(settings.grad_log_freq, self.losses)
-        self.gan_loss = self.losses.pop("gan", None)
+        losses = {name: build_loss(section).to(self.device) for name, section in losses_of(self.opt["train"]).items()}
+        self.gradient_log = GradientLog(settings.grad_log_freq, losses)
+        self.gan_loss = losses.pop("gan", None)
+        self.losses = GeneratorLosses(losses)
         self.net_d = self._network("d").train() if self.gan_loss is not None else None
         self.net_g.train()
         backend = "inductor" if settings.compile is True else settings.compile
@@ -116,9 +110,8 @@ class IQASRModel(BaseModel):
         ]
 
     def _make_guard(self, options: GuardOptions) -> RewardGuard:
-        losses = [getattr(loss, "loss", loss) for loss in self.losses.values()]  # BasicSR's slot has ours inside
-        quality = [loss for loss in losses if hasattr(getattr(loss, "options", None), "judges")]
-        judges = {name: options for loss in quality for name, options in cast(Any, loss).options.judges.items()}
+        quality = self.losses.of_quality()
+        judges = {name: options for loss in quality for name, options in loss.options.judges.items()}
         guarded = Guarded(list(self._generators().values()), self.optimizers[0], quality, self._upscale, self._base)
         return RewardGuard(options, judges, guarded, self.device, self.opt["rank"])
 
@@ -212,15 +205,7 @@ class IQASRModel(BaseModel):
         return self._step(0, iteration)
 
     def _generator_losses(self, output: Tensor, gt: Tensor) -> dict[str, Tensor]:
-        losses: dict[str, Tensor] = {}
-        for name, criterion in self.losses.items():
-            value = criterion(output, gt)
-            key = LOG_NAMES.get(name, f"l_{name}")
-            if isinstance(value, tuple):  # BasicSR's perceptual losses give (perceptual, style), either may be None
-                pair = zip((key, "l_style"), value, strict=True)
-                losses |= {label: part for label, part in pair if part is not None}
-            else:
-                losses[key] = value
+        losses = self.losses(output, gt)
         if self.gan_loss is not None:
             losses["l_g_gan"] = self.gan_loss(self._discriminate(output), True, is_disc=False)
         return losses
@@ -228,8 +213,7 @@ class IQASRModel(BaseModel):
     def _log_gradients(self, losses: Mapping[str, Tensor], output: Tensor, iteration: int) -> None:
         self.gradient_log.measure(losses, output)
         if iteration == 1:
-            names = {LOG_NAMES.get(name, f"l_{name}"): name for name in self.losses} | {"l_g_gan": "gan"}
-            get_root_logger().info(self.gradient_log.describe(names))
+            get_root_logger().info(self.gradient_log.describe(self.losses.log_names() | {"l_g_gan": "gan"}))
 
     def _step_discriminator(self, iteration: int, terms: dict[str, Tensor]) -> bool:
         assert self.net_d is not None and self.gan_loss is not None
@@ -262,69 +246,6 @@ class IQASRModel(BaseModel):
             log |= self.feed.statistics.report()
             self.feed.statistics.reset()
         return log
-
-    # --- Testing ------------------------------------------------------------------------------------------------------
-
-    def test(self) -> None:
-        """Upscale `self.lq` of any size with the averaged network (or the current one) into `self.output`."""
-        self.output = self.upscale(self.lq)
-
-    @torch.no_grad()
-    def upscale(self, lq: Tensor) -> Tensor:
-        """`(N, 3, h, w)` to `(N, 3, h * scale, w * scale)` float32, padded inside to the network's window."""
-        return self._upscale(getattr(self, "net_g_ema", None) or self.get_bare_model(self.net_g), lq)
-
-    @torch.no_grad()
-    def _upscale(self, network: nn.Module, lq: Tensor) -> Tensor:
-        was_training = network.training
-        window, scale = self.opt["network_g"].get("window_size", 1), self.opt.get("scale", 1)
-        height, width = lq.shape[-2:]
-        padded = F.pad(lq, (0, -width % window, 0, -height % window), "reflect")
-        network.eval()
-        output = network(padded)[..., : height * scale, : width * scale].float()
-        network.train(was_training)
-        return cast(Tensor, output)
-
-    def dist_validation(self, dataloader: Any, current_iter: int, tb_logger: Any, save_img: bool) -> None:
-        """The first process validates; our loop lets the others wait."""
-        if self.opt["rank"] == 0:
-            self.nondist_validation(dataloader, current_iter, tb_logger, save_img)
-
-    def nondist_validation(self, dataloader: Any, current_iter: int, tb_logger: Any, save_img: bool) -> None:
-        """Score every picture of a validation set; see `Validation`."""
-        assert self.validation_run is not None
-        results = self.validation_run.run(self, dataloader, current_iter, save_img)
-        name = dataloader.dataset.opt["name"]
-        self.metric_results = results.means
-        self.validation_rows = results.rows
-        if results.means:
-            self._initialize_best_metric_results(name)
-            for metric, value in results.means.items():
-                self._update_best_metric_result(name, metric, value, current_iter)
-            self._log_validation_metric_values(current_iter, name, tb_logger)
-
-    def _initialize_best_metric_results(self, dataset_name: str) -> None:
-        """BasicSR's table of best values, with the direction that each metric declares."""
-        assert self.validation_run is not None
-        self.best_metric_results = getattr(self, "best_metric_results", {})
-        for metric, higher in self.validation_run.directions().items():
-            start = {"better": "higher" if higher else "lower", "val": float("-inf" if higher else "inf"), "iter": -1}
-            self.best_metric_results.setdefault(dataset_name, {}).setdefault(metric, start)
-
-    def _log_validation_metric_values(self, current_iter: int, dataset_name: str, tb_logger: Any) -> None:
-        best = self.best_metric_results[dataset_name]
-        lines = [f"Validation {dataset_name}, iteration {current_iter}"]
-        for metric, value in self.metric_results.items():
-            note = f"\tBest: {best[metric]['val']:.4f} @ {best[metric]['iter']} iter"
-            lines.append(f"\t # {metric}: {value:.4f}{note}")
-            if tb_logger:
-                tb_logger.add_scalar(f"metrics/{dataset_name}/{metric}", value, current_iter)
-        get_root_logger().info("\n".join(lines))
-
-    def get_current_visuals(self) -> dict[str, Tensor]:
-        """LQ, result and ground truth, on the CPU."""
-        visuals = {"lq": self.lq, "result": self.output, "gt": self.gt}
-        return {name: picture.detach().cpu() for name, picture in visuals.items()}
 
     # --- Saving -------------------------------------------------------------------------------------------------------
 

@@ -12,7 +12,7 @@ from iqa_sr import distributed, random_state
 from iqa_sr.basicsr_api import get_root_logger
 from iqa_sr.command_errors import TrainingStopped
 from iqa_sr.guard import GuardOptions, Measures, QualityGuard, verdict
-from iqa_sr.guard_measures import Upscale, Window
+from iqa_sr.guard_measures import Upscale, Window, mean_of
 from iqa_sr.metrics import metric_info
 from iqa_sr.models.validation_pictures import validation_pictures
 from iqa_sr.tensor_files import state_digest
@@ -219,17 +219,13 @@ class RewardGuard:
             return None
         judges = ", ".join(self._change(name) for name in self.meter.judges)
         held_out = ", ".join(self._change(name) for name in self.options.held_out)
-        psnr = f"{_mean(self.base.psnr):.2f} -> {_mean(self.latest.psnr):.2f} dB"
+        psnr = f"{mean_of(self.base.psnr):.2f} -> {mean_of(self.latest.psnr):.2f} dB"
         return f"judge score {judges}, held-out judges {held_out}, PSNR {psnr}"
 
     def _change(self, name: str) -> str:
         assert self.base is not None and self.latest is not None
-        means = (_mean(metric_info(name).oriented(measures.scores[name])) for measures in (self.base, self.latest))
+        means = (mean_of(metric_info(name).oriented(measures.scores[name])) for measures in (self.base, self.latest))
         return f"{name} " + " -> ".join(f"{mean:.4g}" for mean in means)
-
-
-def _mean(values: Tensor) -> float:
-    return float(values.nanmean())
 
 
 def _trained(network: nn.Module) -> dict[str, Tensor]:

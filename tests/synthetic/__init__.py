@@ -3,7 +3,7 @@
 import importlib
 import os
 import pkgutil
-from functools import cache
+from functools import cache, partial
 
 import torch
 from safetensors.torch import save_file
@@ -23,12 +23,30 @@ def write_synthetic(name, folder):
     path = folder / name
     if path.exists():
         return
-    content = weight_files()[name]()
     unfinished = folder / f".{os.getpid()}.{name}"
-    if isinstance(content, torch.jit.ScriptModule):
-        content.save(unfinished)
-    elif path.suffix == ".safetensors":
-        save_file({key: value.contiguous() for key, value in content.items()}, unfinished)
+    twin = next((folder / other for other in _files_like(name) if (folder / other).exists()), None)
+    if twin is None:
+        _write(weight_files()[name](), unfinished)
     else:
-        torch.save(content, unfinished)
+        os.link(twin, unfinished)
     os.replace(unfinished, path)
+
+
+def _files_like(name):
+    """Names of the other files with the same content: the same network, trained on other data when published."""
+    mine = _recipe(name)
+    return [other for other in weight_files() if other != name and _recipe(other) == mine]
+
+
+def _recipe(name):
+    made = weight_files()[name]
+    return (made.func, made.args, made.keywords) if isinstance(made, partial) else made
+
+
+def _write(content, path):
+    if isinstance(content, torch.jit.ScriptModule):
+        content.save(path)
+    elif path.suffix == ".safetensors":
+        save_file({key: value.contiguous() for key, value in content.items()}, path)
+    else:
+        torch.save(content, path)
