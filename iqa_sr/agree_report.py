@@ -8,10 +8,10 @@ from pathlib import Path
 
 from iqa_sr.agree_measures import Agreement, Group
 from iqa_sr.agreement import Ties
-from iqa_sr.content_bootstrap import Interval
 from iqa_sr.data.pairs import ALL
 from iqa_sr.opinion_agreement import Correlations
 from iqa_sr.score_command import aligned
+from iqa_sr.statistics_of_scores import Interval
 from iqa_sr.tensor_files import write_whole
 
 __all__ = ["AGREEMENT", "COMPLEMENTARITY", "agreement_text", "write_agreement"]

@@ -16,8 +16,8 @@ from scipy.optimize import OptimizeWarning, curve_fit
 from scipy.special import expit
 from scipy.stats import kendalltau
 
-from iqa_sr.content_bootstrap import Interval, statistic_interval
 from iqa_sr.correlation import pearson, spearman
+from iqa_sr.statistics_of_scores import Interval, statistic_interval
 
 __all__ = ["Correlations", "Logistic", "correlations", "fit_logistic"]
 

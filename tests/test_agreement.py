@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from iqa_sr.agreement import accuracy, behind_best, complements, decided, one_vote, right_pairs
-from iqa_sr.content_bootstrap import mean_interval, statistic_interval
 from iqa_sr.correlation import kendall, pearson, spearman
 from iqa_sr.opinion_agreement import Logistic, correlations, fit_logistic
+from iqa_sr.statistics_of_scores import mean_interval, statistic_interval
 
 NAN, INF = math.nan, math.inf
 

@@ -13,7 +13,6 @@ RANKS = [
         "__init__",
         "archs",
         "command_errors",
-        "content_bootstrap",
         "correlation",
         "cpu_threads",
         "formula",
