@@ -82,6 +82,7 @@ RANKS = [
         "checkpoint_choice",
         "checkpoint_sources",
         "choice_words",
+        "gold_standard",
         "best_checkpoint",
     ],
     ["samplers", "picture_batches", "scoring", "degradation_options", "degradation"],
