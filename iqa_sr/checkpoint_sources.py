@@ -83,12 +83,12 @@ class Source:
             self.leave_out(missing, f"not saved in {folder}")
 
     def leave_out(self, labels: Sequence[str], reason: str) -> None:
-        """Take checkpoints out of the choice.
+        """Take checkpoints out of the choice; those that are out stay out for the reason they are.
 
         Raises:
             ValueError: If there is no such checkpoint.
         """
-        for label in labels:
+        for label in (label for label in labels if label not in self.left_out):
             if label not in self.files:
                 raise ValueError(f"{reason}: there is no checkpoint {label!r}; {nearest(label, self.files)}")
             del self.files[label]

@@ -83,7 +83,7 @@ def _choose(source: Source, chosen: argparse.Namespace) -> Choice:
     known = metrics_of(source.table, labels)
     counted = _counted(chosen.metrics, known)
     rule = build_rule(chosen.by or "borda", chosen.formula, counted, known)
-    limits = [_limit(text, known) for text in chosen.within]
+    limits = _limits(chosen.within, known)
     needed = {*counted, *rule.metrics, *(limit.metric for limit in limits)}
     metrics = [metric for metric in known if metric in needed]
     scores = paired_scores(source.table, labels, metrics, chosen.common)
@@ -105,6 +105,15 @@ def _counted(text: str | None, known: Sequence[str]) -> list[str]:
     if not names:
         raise ValueError("--metrics: expected names separated by commas, got none")
     return names
+
+
+def _limits(texts: Sequence[str], known: Sequence[str]) -> list[Limit]:
+    limits: dict[str, Limit] = {}
+    for limit in (_limit(text, known) for text in texts):
+        other = limits.setdefault(limit.metric, limit)
+        if other is not limit:
+            raise ValueError(f"--within: {limit.metric} has two limits, {other.distance:g} and {limit.distance:g}")
+    return list(limits.values())
 
 
 def _limit(text: str, known: Sequence[str]) -> Limit:

@@ -181,6 +181,9 @@ def test_limits_that_nobody_keeps_name_the_nearest():
     text = unmet_limits(found)
     assert "psnr within 0.4: a" in text and "niqe within 0.9: b" in text
     assert "Nearest is a, worse than the best by psnr 0, niqe 1" in text
+    limits = [Limit("psnr", 0.4), Limit("niqe", 2), Limit("musiq", 5)]
+    text = unmet_limits(choose(paired([[30, 5, 50], [29, 4, 60]]), OneMetric("psnr"), limits))
+    assert "niqe within 2: a and b" in text and "musiq within 5: b" in text
 
 
 # --- How sure ---------------------------------------------------------------------------------------------------------

@@ -165,7 +165,8 @@ def test_metrics_and_checkpoints_can_be_left_out(experiment, capsys):
     shown = capsys.readouterr().out
     assert "first of 2 checkpoints by the Borda count over 2 metrics (psnr, niqe)" in shown
     assert "musiq" not in shown and "left out: 1000 (--exclude)" in shown
-    assert main(["pick", str(experiment), "--exclude", "1000", "--exclude", "3000", "--no-copy"]) == 0
+    left_out = [word for label in ("1000", "3000", "bicubic", "1000") for word in ("--exclude", label)]
+    assert main(["pick", str(experiment), *left_out, "--no-copy"]) == 0
     assert "Checkpoint 2000: the only one that can be chosen." in capsys.readouterr().out
 
 
@@ -233,6 +234,16 @@ def test_a_result_folder(result, capsys):
     assert (result / "best.pth").read_bytes() == Path("a.pth").read_bytes()
     assert main(["pick", str(result), "--output", "other"]) == 0
     assert set(files("other")) == {"best.safetensors", "best.json"}
+
+
+def test_a_copy_with_another_ending_does_not_stay_beside_the_reason(result, capsys):
+    Path("results/run/best.notes").write_text("mine")
+    for rule, ending in (("psnr", "pth"), ("musiq", "safetensors"), ("psnr", "pth")):
+        assert main(["pick", str(result), "--by", rule, "--overwrite"]) == 0
+        assert {path.name for path in result.glob("best.*")} == {f"best.{ending}", "best.json", "best.notes"}
+    Path("results/run/best.json").write_text('{"file": "../../a.pth"}')
+    assert main(["pick", str(result), "--by", "musiq", "--overwrite"]) == 0
+    assert Path("a.pth").is_file()
 
 
 def test_the_gold_standard_is_no_candidate_and_says_how_far_it_is(result, capsys):
@@ -367,6 +378,7 @@ def test_several_experiments(experiment, capsys):
             ["experiments/run", "--within", "psmr=1"],
             "--within psmr=1: there are no scores of 'psmr'; did you mean psnr",
         ),
+        (["experiments/run", "--within", "psnr=1", "--within", "psnr=2"], "--within: psnr has two limits, 1 and 2"),
         (["experiments/run", "--exclude", "100"], "--exclude: there is no checkpoint '100'; did you mean 1000"),
         (["experiments/run", "--checkpoints", "1000"], "--checkpoints 1000: expected LABEL=FILE or a folder"),
         (["experiments/run", "--checkpoints", "7=x"], "--checkpoints 7=x: there are no scores of '7'"),
