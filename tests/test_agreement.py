@@ -166,6 +166,16 @@ def test_a_judge_that_is_the_wrong_way_round_has_a_negative_plcc():
     assert -1 <= found.intervals["plcc"][0] <= found.intervals["plcc"][1] < -0.99
 
 
+def test_a_judge_that_is_turned_around_has_its_plcc_turned_around():
+    generator = np.random.default_rng(0)
+    for _ in range(8):
+        quality = generator.normal(size=30)
+        score = quality + generator.normal(size=30)
+        own, turned = (correlations(sign * quality, score, np.arange(30), 2) for sign in (1, -1))
+        assert own.problem == turned.problem == "" and own.plcc > own.plcc_linear - 1e-3
+        assert turned.plcc == pytest.approx(-own.plcc, abs=1e-4)
+
+
 def test_what_cannot_be_fitted_says_why(monkeypatch):
     scores = np.random.default_rng(5).random(30)
     same = correlations(np.ones(30), scores, np.arange(30), 20)
