@@ -81,7 +81,25 @@ def read_labelled(layout: str, root: Path, options: LabelOptions | None = None) 
             raise ValueError(f"{_WORDS[name]} has no meaning for the layout {layout}; it has for {able}")
     if not root.is_dir():
         raise FileNotFoundError(f"the folder of the data set {root} does not exist")
-    return LAYOUTS[layout].read(root, options)
+    try:
+        return LAYOUTS[layout].read(root, options)
+    except (FileNotFoundError, ValueError) as error:
+        text = _as_typed(str(error), layout)
+        if text == str(error):
+            raise
+        raise type(error)(text) from error
+
+
+def _as_typed(text: str, layout: str) -> str:
+    """An error of the readers, which speak of the keys of option files, in the words of the command line."""
+    file = ", or --labels and that file" if "file" in LAYOUTS[layout].options else ""
+    for key, words in (
+        ("set dataroot to the folder of", "expected the folder of"),
+        (", or scores_file to that file", file),
+        ("use split: all", "use --part all"),
+    ):
+        text = text.replace(key, words)
+    return "--labels: " + text.removeprefix("scores_file ") if text.startswith("scores_file ") else text
 
 
 _WORDS = {

@@ -95,6 +95,10 @@ def _rows(file: Path) -> Sequence[Row]:
             f"found {', '.join(heading) or 'nothing'}"
         )
     empty = [""] * len(heading)
+    for number, line in enumerate(lines[1:], start=1):
+        if any(line[len(heading) :]):
+            surplus = ", ".join(line[len(heading) :])
+            raise ValueError(f"{file}: pair {number} has more cells than there are columns: {surplus}")
     rows = [dict(zip(heading, [*line, *empty], strict=False)) for line in lines[1:]]
     for row in rows:
         for name in {"first", "second", "reference"} & row.keys():
