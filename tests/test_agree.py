@@ -212,6 +212,17 @@ def test_diffiqa_by_types_of_pairs():
     assert found["psnr", "All"][0] == round((right + 3) / 11, 6)
 
 
+def test_diffiqa_as_a_whole_needs_no_split_and_has_the_same_types_in_every_part():
+    write_diffiqa("data", count=2, size=32)
+    whole = read_labelled("diffiqa", Path("data"))
+    assert whole.groups["All"] == 2 * 11 and all(pair.preferred != 0.5 for pair in whole.pairs)
+    with pytest.raises(ValueError, match="2 contents cannot be split 7:1:2.*; use --part all"):
+        read_labelled("diffiqa", Path("data"), LabelOptions(part="test"))
+    write_diffiqa("more", count=4, size=32)
+    train = read_labelled("diffiqa", Path("more"), LabelOptions(part="train"))
+    assert {pair.groups[0] for pair in train.pairs} == {"PSY", "PNY", "PYY", "SNY", "NYY"}
+
+
 def test_a_list_of_triplets_is_read_as_make_triplets_writes_it(capsys):
     write_diffiqa("data", count=4, size=32)
     assert main(["make-triplets", "--layout", "diffiqa", "--input", "data", "--output", "lists"]) == 0
@@ -264,6 +275,12 @@ def test_errors_of_the_readers_name_what_can_be_typed(capsys):
         assert capsys.readouterr().err.endswith(message)
     assert agree("koniq10k", "--metric", "niqe", "--labels", "gone.csv") == 1
     assert capsys.readouterr().err == "error: --labels: gone.csv does not exist\n"
+    write_csv("own", ["a.png,1", "b.png,7"], size=16)
+    own = ("mos-csv", "--metric", "niqe", "--score-range")
+    assert agree(*own, "5", "1", data="own") == 1
+    assert capsys.readouterr().err.startswith("error: --score-range: ")
+    assert agree(*own, "1", "5", data="own") == 1
+    assert "b.png: score is 7, declared range 1 to 5 (--score-range)" in capsys.readouterr().err
     write_tid2013("data", references=2)
     assert agree("tid2013", "--metric", "psnr", "--part", "test") == 1
     assert "2 contents cannot be split 7:1:2, at least 3 are needed; use --part all" in capsys.readouterr().err
