@@ -148,7 +148,8 @@ def _accuracy_rows(found: Agreement, ties: Ties) -> Iterator[tuple[object, ...]]
             numbers = (_plain(one.value), *map(_plain, one.interval), one.pairs, one.undecided, group.ties)
             yield (judge, group.name, "2afc", *numbers, f"ties: {ties}" if group.ties else "")
         if not math.isnan(group.one_vote):
-            yield (PEOPLE, group.name, "2afc", _plain(group.one_vote), "", "", group.pairs, "", group.ties, "")
+            count = group.pairs - (group.ties if ties == "count" else 0)  # a tie has no majority
+            yield (PEOPLE, group.name, "2afc", _plain(group.one_vote), "", "", count, "", group.ties, "")
 
 
 def _behind_rows(found: Agreement) -> Iterator[tuple[object, ...]]:

@@ -376,6 +376,8 @@ def test_pairs_by_votes(capsys):
     shown = capsys.readouterr().out
     assert "less has equal scores or none for 1 pairs of All, which is no choice" in shown
     assert len(read_labelled("pairs-csv", Path("data"), LabelOptions(part="test")).pairs) == 3
+    assert agree("pairs-csv", "--ties", "count") == 0
+    assert numbers()["less", "All"][1] == 4 and numbers()["one person's vote", "All"][1] == 3  # a tie has no majority
 
 
 def test_pairs_by_preference_with_references():
@@ -446,7 +448,7 @@ def test_adding_a_metric_scores_only_that_metric(capsys, monkeypatch):
     Path("data/a.png").unlink()  # what is scored need not be there
     assert agree("pairs-csv") == 0
     assert "0 new scores, 8 were there already" in capsys.readouterr().out
-    assert {judge for judge, _ in numbers()} == {"psnr", "gmsd", "one person's vote"}
+    assert {judge for judge, _ in numbers()} == {"psnr", "gmsd"}  # who won is known, and not by how many votes
     with open("out/complementarity.csv", encoding="utf-8") as file:
         assert Counter(row["metric"] for row in csv.DictReader(file)) == {"psnr": 2, "gmsd": 2}
 
