@@ -137,7 +137,7 @@ def fit_logistic(quality: np.ndarray, score: np.ndarray) -> Logistic | str:
     if not (scale > 0 and spread > 0):
         return f"all {'qualities' if spread > 0 else 'scores'} are the same"
     own, theirs = (quality - center) / scale, (score - middle) / spread
-    ends = (theirs.max(), theirs.min()) if own @ theirs >= 0 else (theirs.min(), theirs.max())
+    ends = (theirs.max(), theirs.min()) if spearman(own, theirs) >= 0 else (theirs.min(), theirs.max())
     fits = [fit for width in _WIDTHS if (fit := _fit(own, theirs, (*ends, 0.0, width))) is not None]
     if not fits:
         return f"the fit of the logistic function did not converge in {_EVALUATIONS} evaluations"

@@ -36,9 +36,9 @@ def read_pair_table(root: Path, file: Path, part: str) -> Labelled:
 
     Columns `first` and `second` hold the pictures' paths below the folder. What people said is `preference`, the share
     of them who prefer the first, from 0 to 1, or `votes_first` and `votes_second`, numbers of votes, and if need be
-    `votes_tie`. A preference that is 0, 0.5 or 1 everywhere says who won, and not by how many votes. May be there: `reference`, for full-reference metrics; `content`, without which pairs that share a
-    picture or a reference are one content; `kind`, the group that a pair is counted in besides all; `split`, `train`,
-    `val` or `test`.
+    `votes_tie`. A preference that is 0, 0.5 or 1 everywhere says who won, and not by how many votes. May be there:
+    `reference`, for full-reference metrics; `content`, without which pairs that share a picture or a reference are one
+    content; `kind`, the group that a pair is counted in besides all; `split`, `train`, `val` or `test`.
 
     The columns of SBS180K's own list could not be looked at; with these names, or those of `_SPELLINGS`, it is read.
 
