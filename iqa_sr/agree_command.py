@@ -5,8 +5,8 @@ import sys
 from pathlib import Path
 
 from iqa_sr.agree_measures import Agreement, measure
-from iqa_sr.agree_report import AGREEMENT, COMPLEMENTARITY, agreement_text, write_agreement
-from iqa_sr.agree_scores import SCORES, JudgeScores, collect_scores
+from iqa_sr.agree_report import agreement_text, write_agreement
+from iqa_sr.agree_scores import AGREEMENT, COMPLEMENTARITY, SCORES, JudgeScores, collect_scores
 from iqa_sr.data.pair_layouts import LabelOptions, read_labelled
 from iqa_sr.data.pairs import Labelled
 from iqa_sr.metrics import metric_names

@@ -7,16 +7,16 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from iqa_sr.agree_measures import Agreement, Group
+from iqa_sr.agree_scores import AGREEMENT, COMPLEMENTARITY
 from iqa_sr.agreement import Ties
-from iqa_sr.content_bootstrap import Interval
 from iqa_sr.data.pairs import ALL
 from iqa_sr.opinion_agreement import Correlations
 from iqa_sr.score_command import aligned
+from iqa_sr.statistics_of_scores import Interval
 from iqa_sr.tensor_files import write_whole
 
-__all__ = ["AGREEMENT", "COMPLEMENTARITY", "agreement_text", "write_agreement"]
+__all__ = ["agreement_text", "write_agreement"]
 
-AGREEMENT, COMPLEMENTARITY = "agreement.csv", "complementarity.csv"
 PEOPLE = "one person's vote"
 _COLUMNS = 4  # with intervals, on a terminal
 _MEASURES = {"srcc": "SRCC", "krcc": "KRCC", "plcc": "PLCC (logistic)", "plcc_linear": "PLCC (linear)"}
@@ -130,9 +130,10 @@ def _bracket(ends: Sequence[str]) -> str:
 
 
 def write_agreement(found: Agreement, folder: Path, ties: Ties) -> None:
-    """Write the numbers, each file whole or not at all; those of an earlier call are replaced."""
+    """Write the numbers, each file whole or not at all; those of an earlier call are replaced, or removed."""
     columns = ("metric", "group", "measure", "value", "low", "high", "count", "undecided", "ties", "note")
     _write(folder / AGREEMENT, columns, [*_accuracy_rows(found, ties), *_behind_rows(found), *_correlation_rows(found)])
+    (folder / COMPLEMENTARITY).unlink(missing_ok=True)
     if found.complements:
         rows = [
             (one.judge, one.other or "any other", one.wrong, one.right, _plain(one.share), *map(_plain, one.interval))
@@ -147,7 +148,8 @@ def _accuracy_rows(found: Agreement, ties: Ties) -> Iterator[tuple[object, ...]]
             numbers = (_plain(one.value), *map(_plain, one.interval), one.pairs, one.undecided, group.ties)
             yield (judge, group.name, "2afc", *numbers, f"ties: {ties}" if group.ties else "")
         if not math.isnan(group.one_vote):
-            yield (PEOPLE, group.name, "2afc", _plain(group.one_vote), "", "", group.pairs, "", group.ties, "")
+            count = group.pairs - (group.ties if ties == "count" else 0)  # a tie has no majority
+            yield (PEOPLE, group.name, "2afc", _plain(group.one_vote), "", "", count, "", group.ties, "")
 
 
 def _behind_rows(found: Agreement) -> Iterator[tuple[object, ...]]:

@@ -15,9 +15,9 @@ from iqa_sr.score_table import ScoreRow, ScoreTable
 from iqa_sr.scoring import score_listed
 from iqa_sr.tensor_files import write_whole
 
-__all__ = ["SCORES", "JudgeScores", "collect_scores"]
+__all__ = ["AGREEMENT", "COMPLEMENTARITY", "SCORES", "JudgeScores", "collect_scores"]
 
-SCORES = "scores.csv"
+SCORES, AGREEMENT, COMPLEMENTARITY = "scores.csv", "agreement.csv", "complementarity.csv"
 _OWNER = "dataset.json"
 _NO_CHECKPOINT = ""
 
@@ -30,7 +30,7 @@ class JudgeScores:
         qualities: By judge, the quality of each picture, larger is better; those who have judged every picture.
         incomplete: Number of pictures of the other ones.
         scored: Number of new scores.
-        kept: Number of scores of the complete judges that were there already.
+        kept: Number of scores of these pictures that were there already.
     """
 
     qualities: Mapping[str, Mapping[str, float]]
@@ -55,7 +55,7 @@ def collect_scores(
 
     Raises:
         ValueError: If a metric does not exist, a table holds another kind of it than is known, names none of the
-            pictures, or the folder belongs to another data set.
+            pictures, or the folder belongs to another data set or holds files of somebody else.
         FileNotFoundError: If a table or a metric's weights are missing.
         DataError: If pictures are missing, unusable, too small or not of their reference's size, or have no reference
             to compare with; with counts, before scoring begins.
@@ -88,9 +88,11 @@ def _check_name(name: str) -> None:
 
 
 def _check_owner(folder: Path, root: Path) -> None:
-    """Scores are found by their keys, which two data sets may share."""
-    if (folder / SCORES).exists() and not (folder / _OWNER).exists():
-        raise ValueError(f"--output: {folder / SCORES} is not of this command; choose another folder, and --scores it")
+    """Scores are found by their keys, which two data sets may share; files of somebody else are not replaced."""
+    foreign = [folder / name for name in (SCORES, AGREEMENT, COMPLEMENTARITY) if (folder / name).exists()]
+    if foreign and not (folder / _OWNER).exists():
+        use = ", and --scores it" if foreign[0].name == SCORES else ""
+        raise ValueError(f"--output: {foreign[0]} is not of this command; choose another folder{use}")
     if (folder / _OWNER).exists():
         try:
             owner = json.loads((folder / _OWNER).read_text(encoding="utf-8"))["dataset"]

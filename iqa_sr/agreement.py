@@ -12,7 +12,7 @@ from typing import Literal
 
 import numpy as np
 
-from iqa_sr.content_bootstrap import Interval, mean_interval
+from iqa_sr.statistics_of_scores import Interval, mean_interval
 
 __all__ = [
     "Accuracy",

@@ -18,6 +18,8 @@ _CHUNK = 1 << 20  # bytes
 def write_best(checkpoint: CheckpointFile, reason: Mapping[str, Any], folder: str | Path, overwrite: bool) -> Path:
     """Copy a checkpoint to `best` with its own ending, and write the reason to `best.json`.
 
+    A copy with another ending that the `best.json` before was about is removed.
+
     Args:
         checkpoint: The file. Where the hash of what was evaluated is known, the copy must have it.
         reason: What `best.json` says, beside the file's hash.
@@ -45,7 +47,7 @@ def write_best(checkpoint: CheckpointFile, reason: Mapping[str, Any], folder: st
             "--overwrite replaces, --output DIR writes elsewhere, --no-copy only shows the choice."
         )
     folder.mkdir(parents=True, exist_ok=True)
-    digest = ""
+    digest, before = "", _named_in(note)
 
     def copy(temporary: Path) -> None:
         nonlocal digest
@@ -59,9 +61,20 @@ def write_best(checkpoint: CheckpointFile, reason: Mapping[str, Any], folder: st
         note.unlink(missing_ok=True)  # from here on it would be about another file
 
     write_whole(path, copy)
+    if before is not None and before.name != path.name:
+        before.unlink(missing_ok=True)
     text = json.dumps({"file": path.name, "sha256": digest, **reason}, indent=1, ensure_ascii=False) + "\n"
     write_whole(note, lambda temporary: temporary.write_text(text, encoding="utf-8"))
     return path
+
+
+def _named_in(note: Path) -> Path | None:
+    """The copy that a `best.json` of ours is about."""
+    try:
+        name = str(json.loads(note.read_text(encoding="utf-8"))["file"])
+    except (FileNotFoundError, ValueError, KeyError, TypeError):
+        return None
+    return note.with_name(name) if Path(name).name == name and Path(name).stem == NAME else None
 
 
 def _copy(source: Path, target: Path) -> str:

@@ -1,18 +1,16 @@
-"""Which checkpoint to take where metrics disagree: limits, a rule, the Pareto front, and how sure the choice is.
-
-Reference:
-    Efron: Bootstrap Methods: Another Look at the Jackknife, The Annals of Statistics 7(1), 1979.
-"""
+"""Which checkpoint to take where metrics disagree: limits, a rule, the Pareto front, and how sure the choice is."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import chain
 
 import numpy as np
 
 from iqa_sr.choice_rules import Rule
 from iqa_sr.paired_scores import Means, PairedScores
+from iqa_sr.statistics_of_scores import draws, pareto_front
 
-__all__ = ["Choice", "Limit", "Order", "Resampling", "choose", "pareto_front", "ranked"]
+__all__ = ["Choice", "Limit", "Order", "Resampling", "choose", "ranked"]
 
 
 @dataclass(frozen=True)
@@ -126,19 +124,6 @@ def choose(
     return Choice(scores, rule, tuple(limits), counted, order, pareto_front(means.quality(counted)), drawn)
 
 
-def pareto_front(quality: np.ndarray) -> np.ndarray:
-    """Which rows no other row surpasses.
-
-    Args:
-        quality: `(C, M)`, larger is better.
-
-    Returns:
-        `(C,)` bool: False for a row where another is nowhere worse and somewhere better. Equal rows share their place.
-    """
-    surpassed = [((quality >= row).all(axis=1) & (quality > row).any(axis=1)).any() for row in quality]
-    return ~np.array(surpassed, dtype=bool)
-
-
 def _order(means: Means, rule: Rule, limits: Sequence[Limit]) -> Order:
     count = len(means.scores)
     kept = np.ones(count, dtype=bool)
@@ -168,12 +153,9 @@ def _resample(scores: PairedScores, rule: Rule, limits: Sequence[Limit], times: 
 
     A draw that leaves a metric without a picture that it is defined on is left out.
     """
-    generator = np.random.default_rng(seed)
-    pictures = len(scores.pictures)
     chosen: list[int | None] = []
-    for _ in range(times):
-        drawn = np.bincount(generator.integers(pictures, size=pictures), minlength=pictures)
-        means = scores.means(drawn.astype(np.float64))
+    for counts in chain.from_iterable(draws(len(scores.pictures), times, seed)):
+        means = scores.means(counts)
         if np.isfinite(means.scores).all():
             chosen.append(_order(means, rule, limits).best)
     if not chosen:

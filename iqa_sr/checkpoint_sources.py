@@ -1,18 +1,19 @@
 """Score tables and the files of their checkpoints: from experiments, result folders and bare tables."""
 
 import fnmatch
-import json
-from collections.abc import Callable, Iterable, Mapping, Sequence
+import math
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from iqa_sr.options import nearest
-from iqa_sr.score_table import BASELINE, ScoreRow, ScoreTable
+from iqa_sr.result_folder import GOLD_STANDARD, RESERVED, RUN_FILE, SCORES_FILE, CheckpointFacts, read_results
+from iqa_sr.score_table import ScoreRow, ScoreTable
 
 __all__ = ["CheckpointFile", "Source", "read_sources"]
 
-SCORES, RUN, MODELS = "scores.csv", "run.json", "models"
+MODELS = "models"
+NO_CHECKPOINT = "no checkpoint"
 
 
 @dataclass(frozen=True)
@@ -64,6 +65,8 @@ class Source:
             known = {*self.files, *self.left_out}
             if label not in known:
                 raise ValueError(f"--checkpoints {text}: there are no scores of {label!r}; {nearest(label, known)}")
+            if label in self.left_out and (reserved := RESERVED.get(_own_label(label))):
+                raise ValueError(f"--checkpoints {text}: {label} is no checkpoint, it stands for {reserved}")
             if not Path(file).is_file():
                 raise FileNotFoundError(f"--checkpoints {text}: there is no file {file}")
             self.files[label] = CheckpointFile(Path(file))
@@ -80,16 +83,25 @@ class Source:
             self.leave_out(missing, f"not saved in {folder}")
 
     def leave_out(self, labels: Sequence[str], reason: str) -> None:
-        """Take checkpoints out of the choice.
+        """Take checkpoints out of the choice; those that are out stay out for the reason they are.
 
         Raises:
             ValueError: If there is no such checkpoint.
         """
-        for label in labels:
+        for label in (label for label in labels if label not in self.left_out):
             if label not in self.files:
                 raise ValueError(f"{reason}: there is no checkpoint {label!r}; {nearest(label, self.files)}")
             del self.files[label]
             self.left_out[label] = reason
+
+    def gold_standard(self) -> dict[str, dict[str, float]]:
+        """Its scores by metric and picture, where the table has some; of several folders those of the first."""
+        labels = {label for label in self.left_out if _own_label(label) == GOLD_STANDARD}
+        found: dict[str, dict[str, float]] = {}
+        for row in self.table.rows:
+            if row.checkpoint in labels and math.isfinite(row.score):
+                found.setdefault(row.metric, {}).setdefault(row.picture, row.score)
+        return found
 
     def keep_pictures(self, pattern: str) -> None:
         """Forget the scores of pictures whose names do not match a pattern as of a shell.
@@ -155,15 +167,16 @@ def _read_source(path: Path) -> Source:
         return _bare_table(path)
     if not path.is_dir():
         raise FileNotFoundError(f"{path} does not exist; expected an experiment, a result folder or a score table")
-    if not (path / SCORES).is_file():
+    if not (path / SCORES_FILE).is_file():
         raise FileNotFoundError(
-            f"{path} holds no {SCORES}; expected an experiment, a result folder of iqa-sr evaluate or a score table"
+            f"{path} holds no {SCORES_FILE}; expected an experiment, a result folder of iqa-sr evaluate or a "
+            "score table"
         )
-    if (path / RUN).is_file():
+    if (path / RUN_FILE).is_file():
         return _result_folder(path)
     if (path / MODELS).is_dir():
         return _experiment(path)
-    return _bare_table(path / SCORES)
+    return _bare_table(path / SCORES_FILE)
 
 
 # --- The three kinds --------------------------------------------------------------------------------------------------
@@ -171,15 +184,16 @@ def _read_source(path: Path) -> Source:
 
 def _bare_table(path: Path) -> Source:
     """A table alone; where `iqa-sr score` left the column checkpoint empty, the file's name stands for it."""
-    table = _relabelled(ScoreTable.read(path), lambda label: label or path.stem)
+    written = ScoreTable.read(path)
+    table = _relabelled(written, lambda label: label or path.stem)
     source = Source(path.parent, table, dict.fromkeys(_labels(table)))
-    source.leave_out([label for label in source.files if label == BASELINE], "no checkpoint")
+    source.leave_out([label for label in _labels(written) if label in RESERVED], NO_CHECKPOINT)
     return source
 
 
 def _experiment(folder: Path) -> Source:
     """What our training left: the iterations that were validated and saved."""
-    table = ScoreTable.read(folder / SCORES)
+    table = ScoreTable.read(folder / SCORES_FILE)
     source = Source(folder, table, dict.fromkeys(_labels(table)))
     source.leave_out([label for label in source.files if not label.isdigit()], "no iteration")
     source.add_folder(folder / MODELS)
@@ -187,35 +201,24 @@ def _experiment(folder: Path) -> Source:
 
 
 def _result_folder(folder: Path) -> Source:
-    """What an evaluation left; labels that `run.json` names no file for are no checkpoints."""
-    listed = _read_run(folder / RUN)
-    table = ScoreTable.read(folder / SCORES)
-    labels = list(dict.fromkeys([*listed, *_labels(table)]))
-    source = Source(folder, table, {label: _listed_file(listed.get(label), folder) for label in labels})
-    source.leave_out([label for label, file in source.files.items() if file is None], f"no file in {RUN}")
-    return source
+    """What an evaluation left: the checkpoints of `run.json`, and scores of what they are compared with."""
+    found = read_results(folder)
+    files = {label: _listed_file(facts, folder) for label, facts in found.run.checkpoints.items()}
+    reserved = {label: NO_CHECKPOINT for label in _labels(found.scores) if label in RESERVED}
+    return Source(folder, found.scores, dict(files), reserved)
 
 
-def _read_run(path: Path) -> dict[str, Any]:
-    try:
-        listed = json.loads(path.read_text(encoding="utf-8"))["checkpoints"]
-    except (ValueError, KeyError, TypeError) as error:
-        raise ValueError(
-            f"{path}: expected JSON with the key 'checkpoints' ({type(error).__name__}: {error})"
-        ) from None
-    if not isinstance(listed, Mapping):
-        raise ValueError(f"{path}: checkpoints: expected labels with path and sha256, got {listed!r}")
-    return dict(listed)
-
-
-def _listed_file(entry: Any, folder: Path) -> CheckpointFile | None:
+def _listed_file(facts: CheckpointFacts, folder: Path) -> CheckpointFile:
     """The file of an entry in `run.json`; a relative path is looked for from here and from the result folder."""
-    if not isinstance(entry, Mapping) or not entry.get("path"):
-        return None
-    path = Path(entry["path"])
+    path = Path(facts.path)
     if not path.exists() and (folder / path).exists():
         path = folder / path
-    return CheckpointFile(path, str(entry.get("sha256") or ""))
+    return CheckpointFile(path, facts.sha256)
+
+
+def _own_label(label: str) -> str:
+    """Without the name of the folder that several sources put in front."""
+    return label.rpartition("/")[2]
 
 
 def _labels(table: ScoreTable) -> list[str]:

@@ -84,9 +84,9 @@ def choice_words(choice: Choice) -> list[str]:
 
 
 def unmet_limits(choice: Choice) -> str:
-    """Which checkpoints keep which limit, where none keeps all, and which is nearest."""
+    """Which checkpoints keep which of the first three limits, where none keeps all, and which is nearest to all."""
     means, lines = choice.scores.means(), ["no checkpoint keeps all limits:"]
-    for limit in choice.limits[:2]:
+    for limit in choice.limits[:3]:
         lines.append(f"  {limit.metric} within {limit.distance:g}: {_names(choice, limit.met(means))}")
     distances = _distances_to_best(choice, [limit.metric for limit in choice.limits])
     with np.errstate(divide="ignore", invalid="ignore"):

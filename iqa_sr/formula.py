@@ -50,7 +50,7 @@ class Formula:
     def __init__(self, text: str) -> None:
         self.text = text.strip()
         self._root = _parse(self.text)
-        self.names = tuple(dict.fromkeys(_check(self._root)))
+        self.names = tuple(dict.fromkeys(_check(self._root, self.text)))
         if not self.names:
             raise ValueError(f"the formula {self.text!r} names no metric")
 
@@ -97,8 +97,8 @@ def _parse(text: str) -> ast.expr:
         raise ValueError(f"the formula cannot be read ({error or type(error).__name__})") from None
 
 
-def _check(node: ast.expr) -> list[str]:
-    """The names in a part, in order; an error for what is not allowed."""
+def _check(node: ast.expr, text: str) -> list[str]:
+    """The names in a part of the text, in order; an error for what is not allowed."""
     match node:
         case ast.Name(id=name) if name not in _FUNCTIONS:
             return [name]
@@ -107,12 +107,13 @@ def _check(node: ast.expr) -> list[str]:
         case ast.Constant(value=int() | float() as number) if not isinstance(number, bool) and _is_finite(number):
             return []
         case ast.BinOp(left=left, op=operation, right=right) if type(operation) in _OPERATIONS:
-            return _check(left) + _check(right)
+            return _check(left, text) + _check(right, text)
         case ast.UnaryOp(op=sign, operand=operand) if type(sign) in _SIGNS:
-            return _check(operand)
+            return _check(operand, text)
         case ast.Call(func=ast.Name(id=name), args=[_, _, *_] as arguments, keywords=[]) if name in _FUNCTIONS:
-            return [found for argument in arguments for found in _check(argument)]
-    raise ValueError(f"the formula holds {ast.unparse(node)!r}; allowed are {ALLOWED}")
+            return [found for argument in arguments for found in _check(argument, text)]
+    part = ast.get_source_segment(text, node)  # ast.unparse fails at what is nested deeply
+    raise ValueError(f"the formula holds {part!r}; allowed are {ALLOWED}")
 
 
 def _is_finite(number: float) -> bool:

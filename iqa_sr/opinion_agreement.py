@@ -9,6 +9,7 @@ Reference:
 
 import math
 import warnings
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,13 +17,14 @@ from scipy.optimize import OptimizeWarning, curve_fit
 from scipy.special import expit
 from scipy.stats import kendalltau
 
-from iqa_sr.content_bootstrap import Interval, statistic_interval
 from iqa_sr.correlation import pearson, spearman
+from iqa_sr.statistics_of_scores import Interval, statistic_interval
 
 __all__ = ["Correlations", "Logistic", "correlations", "fit_logistic"]
 
 _PARAMETERS = 4
 _EVALUATIONS = 10_000
+_WIDTHS = (0.25, 1.0, 4.0)  # of the functions that the fit begins with, in standard deviations of the quality
 _WORSE = 1e-3  # in PLCC: a straight line is a limit of the function, so that a fit below it has stopped on the way
 
 
@@ -121,6 +123,10 @@ def fit_logistic(quality: np.ndarray, score: np.ndarray) -> Logistic | str:
     Both are brought to mean 0 and standard deviation 1 for the fit, which begins with the highest and lowest score, the
     mean quality and a quarter of its standard deviation.
 
+    Differs from the original: for a judge that is the wrong way round it begins with a function that falls, and it also
+    begins with wider functions; the best of what comes of them is taken. From one start alone it often stops on the way
+    where there are few pictures.
+
     Args:
         quality: `(N,)`, finite.
         score: `(N,)`, finite.
@@ -131,19 +137,27 @@ def fit_logistic(quality: np.ndarray, score: np.ndarray) -> Logistic | str:
     if not (scale > 0 and spread > 0):
         return f"all {'qualities' if spread > 0 else 'scores'} are the same"
     own, theirs = (quality - center) / scale, (score - middle) / spread
-    start = (theirs.max(), theirs.min(), 0.0, 0.25)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", OptimizeWarning)  # of the covariance, which nobody asks for
-            found, _ = curve_fit(_logistic, own, theirs, start, maxfev=_EVALUATIONS)
-    except RuntimeError:
+    ends = (theirs.max(), theirs.min()) if spearman(own, theirs) >= 0 else (theirs.min(), theirs.max())
+    fits = [fit for width in _WIDTHS if (fit := _fit(own, theirs, (*ends, 0.0, width))) is not None]
+    if not fits:
         return f"the fit of the logistic function did not converge in {_EVALUATIONS} evaluations"
-    if not np.isfinite(found).all() or found[3] == 0:
-        return "the fit of the logistic function left the finite numbers"
-    high, low, place, width = (float(value) for value in found)
+    squares = [float(((_logistic(own, *fit) - theirs) ** 2).sum()) for fit in fits]
+    high, low, place, width = fits[int(np.argmin(squares))]
     return Logistic(
         (high * spread + middle, low * spread + middle, place * scale + center, abs(width) * scale),
     )
+
+
+def _fit(quality: np.ndarray, score: np.ndarray, start: Sequence[float]) -> tuple[float, float, float, float] | None:
+    """The parameters where the fit from this start ends; None if it does not end at finite ones."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", OptimizeWarning)  # of the covariance, which nobody asks for
+            found, _ = curve_fit(_logistic, quality, score, start, maxfev=_EVALUATIONS)
+    except RuntimeError:
+        return None
+    high, low, place, width = (float(value) for value in found)
+    return (high, low, place, width) if np.isfinite(found).all() and width != 0 else None
 
 
 def _logistic(quality: np.ndarray, high: float, low: float, place: float, width: float) -> np.ndarray:

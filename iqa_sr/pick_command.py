@@ -13,6 +13,7 @@ from iqa_sr.checkpoint_choice import Choice, Limit, choose
 from iqa_sr.checkpoint_sources import Source, read_sources
 from iqa_sr.choice_rules import ByFormula, build_rule
 from iqa_sr.choice_words import choice_rows, choice_words, rule_value, unmet_limits
+from iqa_sr.gold_standard import GoldMean, gold_means, gold_row, gold_words
 from iqa_sr.options import nearest
 from iqa_sr.paired_scores import metrics_of, paired_scores
 from iqa_sr.score_command import aligned
@@ -37,11 +38,14 @@ def run_pick(chosen: argparse.Namespace) -> int:
     """
     source = _read(chosen)
     choice = _choose(source, chosen)
-    print(aligned(choice_rows(choice, SHOWN), numbers=True))
+    gold = gold_means(choice.scores, source.gold_standard())
+    rows = choice_rows(choice, SHOWN)
+    below = gold_row(gold, choice.scores.metrics, len(rows[0]))
+    print(aligned([*rows, below] if below else rows, numbers=True))
     _print_notes(choice, source)
     if choice.best is None:
         raise ValueError(unmet_limits(choice))
-    words = choice_words(choice)
+    words = [words for words in (*choice_words(choice), gold_words(gold, choice.best)) if words]
     print("\n" + "\n".join(words))
     label = choice.scores.checkpoints[choice.best]
     file = source.files[label]
@@ -50,7 +54,7 @@ def run_pick(chosen: argparse.Namespace) -> int:
     if file is None:
         print(f"\nNothing was written: the file of {label} is not known. --checkpoints {label}=FILE names it.")
         return 0
-    reason = _reason(choice, source, words, chosen)
+    reason = _reason(choice, source, gold, words, chosen)
     path = write_best(file, reason, chosen.output or source.folder, chosen.overwrite)
     print(f"\nwrote {path}, a copy of {file.path}, and best.json")
     return 0
@@ -79,7 +83,7 @@ def _choose(source: Source, chosen: argparse.Namespace) -> Choice:
     known = metrics_of(source.table, labels)
     counted = _counted(chosen.metrics, known)
     rule = build_rule(chosen.by or "borda", chosen.formula, counted, known)
-    limits = [_limit(text, known) for text in chosen.within]
+    limits = _limits(chosen.within, known)
     needed = {*counted, *rule.metrics, *(limit.metric for limit in limits)}
     metrics = [metric for metric in known if metric in needed]
     scores = paired_scores(source.table, labels, metrics, chosen.common)
@@ -101,6 +105,15 @@ def _counted(text: str | None, known: Sequence[str]) -> list[str]:
     if not names:
         raise ValueError("--metrics: expected names separated by commas, got none")
     return names
+
+
+def _limits(texts: Sequence[str], known: Sequence[str]) -> list[Limit]:
+    limits: dict[str, Limit] = {}
+    for limit in (_limit(text, known) for text in texts):
+        other = limits.setdefault(limit.metric, limit)
+        if other is not limit:
+            raise ValueError(f"--within: {limit.metric} has two limits, {other.distance:g} and {limit.distance:g}")
+    return list(limits.values())
 
 
 def _limit(text: str, known: Sequence[str]) -> Limit:
@@ -129,7 +142,9 @@ def _print_notes(choice: Choice, source: Source) -> None:
         print(f"left out: {', '.join(labels[:5])}{more} ({reason})")
 
 
-def _reason(choice: Choice, source: Source, words: Sequence[str], chosen: argparse.Namespace) -> dict[str, Any]:
+def _reason(
+    choice: Choice, source: Source, gold: Sequence[GoldMean], words: Sequence[str], chosen: argparse.Namespace
+) -> dict[str, Any]:
     """What `best.json` says: everything that the choice can be made from again."""
     assert choice.best is not None
     label, file = choice.scores.checkpoints[choice.best], source.files[choice.scores.checkpoints[choice.best]]
@@ -148,6 +163,7 @@ def _reason(choice: Choice, source: Source, words: Sequence[str], chosen: argpar
         "seed": chosen.seed,
         "metrics": [asdict(source.table.facts[metric]) for metric in choice.scores.metrics],
         "checkpoints": _candidates(choice),
+        "gold_standard": {one.metric: {"mean": one.gold, "pictures": one.pictures} for one in gold},
         "left_out": source.left_out,
     }
 

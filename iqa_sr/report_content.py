@@ -124,13 +124,14 @@ def _best(quality: np.ndarray, checkpoints: Sequence[int], counts: np.ndarray) -
 
 
 def _fronts(qualities: Sequence[np.ndarray], checkpoints: Sequence[Sequence[int]]) -> dict[str, list[int]]:
-    """The Pareto front of the checkpoints for each two metrics, by `<number>,<number>`."""
+    """The Pareto front of the checkpoints for each two metrics, by `<number>,<number>`; best by the first one first."""
     averages = [means(one) for one in qualities]
     fronts = {}
     for first, second in combinations(range(len(averages)), 2):
         rows = [row for row in checkpoints[first] if row in checkpoints[second]]
-        front = pareto_front(averages[first][rows], averages[second][rows])
-        fronts[f"{first},{second}"] = [rows[place] for place in front]
+        quality = np.stack([averages[first][rows], averages[second][rows]], axis=1)
+        on_front, order = pareto_front(quality), np.lexsort((quality[:, 1], -quality[:, 0]))
+        fronts[f"{first},{second}"] = [rows[place] for place in order if on_front[place]]
     return fronts
 
 

@@ -1,10 +1,90 @@
-"""How sure a mean is, and which of several results nothing else beats: bootstrap and Pareto front, numpy alone."""
+"""How sure a number is, and which of several results nothing else beats: bootstrap and Pareto front, numpy alone.
+
+The bootstrap draws with replacement, as many as there are, what does not depend on each other: pictures where each has
+scores of its own (reports and choices of checkpoints), contents where several pairs or pictures show the same
+(agreement with people). What is compared shares the draws.
+
+Reference:
+    Efron: Bootstrap Methods: Another Look at the Jackknife, Annals of Statistics 7(1), 1979;
+    Efron, Tibshirani: An Introduction to the Bootstrap, 1993, chapter 13 (percentile intervals);
+    Cameron, Gelbach, Miller: Bootstrap-Based Improvements for Inference with Clustered Errors, Review of Economics and
+    Statistics 90(3), 2008 (the cluster is what is drawn).
+"""
+
+import math
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 
-__all__ = ["bootstrap_means", "indistinguishable", "intervals", "means", "pareto_front", "resampled_counts"]
+__all__ = [
+    "Interval",
+    "draws",
+    "indistinguishable",
+    "intervals",
+    "mean_interval",
+    "means",
+    "pareto_front",
+    "resampled_counts",
+    "statistic_interval",
+]
 
+Interval = tuple[float, float]
+"""The 2.5th and 97.5th percentile; NaN both where there are fewer than two units to draw from."""
+
+UNKNOWN: Interval = (math.nan, math.nan)
 RESAMPLES = 2000
+_SEED_OF_CONTENTS = 20250
+_DRAWN_AT_ONCE = 2**22
+
+
+# --- Draws ------------------------------------------------------------------------------------------------------------
+
+
+def draws(units: int, resamples: int, seed: int) -> Iterator[np.ndarray]:
+    """How often each unit is drawn, when as many are drawn as there are, with replacement.
+
+    Args:
+        units: Number of pictures or contents, at least 1.
+        resamples: Number of draws.
+        seed: The same seed gives the same draws.
+
+    Returns:
+        Blocks `(R, units)` float64 that fit into memory, `resamples` rows in all.
+    """
+    generator = np.random.default_rng(seed)
+    rows = max(1, _DRAWN_AT_ONCE // units)
+    for start in range(0, resamples, rows):
+        count = min(rows, resamples - start)
+        drawn = generator.integers(0, units, (count, units)) + units * np.arange(count)[:, None]
+        yield np.bincount(drawn.ravel(), minlength=count * units).reshape(count, units).astype(np.float64)
+
+
+def resampled_counts(pictures: int, resamples: int = RESAMPLES, seed: int = 0) -> np.ndarray:
+    """All draws at once, `(resamples, pictures)` float64, for many results on the same pictures."""
+    return np.concatenate(list(draws(pictures, resamples, seed)))
+
+
+def _drawn_means(sums: np.ndarray, sizes: np.ndarray, counts: np.ndarray) -> np.ndarray:
+    """The means in each draw, of C results.
+
+    Args:
+        sums: `(U, C)`, what each unit adds up to.
+        sizes: `(U, C)`, of how many numbers.
+        counts: `(R, U)` of `draws`.
+
+    Returns:
+        `(R, C)`; NaN where nothing known was drawn.
+    """
+    drawn = counts @ sizes
+    return np.divide(counts @ sums, drawn, out=np.full(drawn.shape, np.nan), where=drawn > 0)
+
+
+def _ends(drawn: np.ndarray) -> np.ndarray:
+    """`(C, 2)`: the interval that holds 95 % of `(R, C)` draws, without those that are NaN."""
+    return np.asarray(np.nanpercentile(drawn, [2.5, 97.5], axis=0).T)
+
+
+# --- Pictures are drawn -----------------------------------------------------------------------------------------------
 
 
 def means(scores: np.ndarray) -> np.ndarray:
@@ -16,57 +96,24 @@ def means(scores: np.ndarray) -> np.ndarray:
     Returns:
         `(C,)`; NaN where a row knows nothing.
     """
-    known = np.isfinite(scores)
-    counts = known.sum(axis=1)
-    sums = np.where(known, scores, 0).sum(axis=1)
-    return np.divide(sums, counts, out=np.full(len(scores), np.nan), where=counts > 0)
+    everything = np.ones((1, scores.shape[1]))
+    return np.asarray(_drawn_means(*_sums_and_sizes(scores), everything)[0])
 
 
-def resampled_counts(pictures: int, resamples: int = RESAMPLES, seed: int = 0) -> np.ndarray:
-    """How often each picture is drawn, when as many are drawn as there are, with replacement.
-
-    Returns:
-        `(resamples, pictures)` float64, the same for the same seed. Results that share it are compared in pairs.
-    """
-    generator = np.random.default_rng(seed)
-    return generator.multinomial(pictures, np.full(pictures, 1 / pictures), size=resamples).astype(np.float64)
-
-
-def bootstrap_means(scores: np.ndarray, counts: np.ndarray) -> np.ndarray:
-    """The mean of each row in each resample.
-
-    Args:
-        scores: `(C, P)`, NaN where there is no score.
-        counts: `(R, P)` of `resampled_counts`.
-
-    Returns:
-        `(R, C)`; NaN where nothing known was drawn.
-    """
-    known = np.isfinite(scores)
-    drawn = counts @ known.T.astype(np.float64)
-    sums = counts @ np.where(known, scores, 0).T
-    return np.divide(sums, drawn, out=np.full(drawn.shape, np.nan), where=drawn > 0)
-
-
-def intervals(scores: np.ndarray, counts: np.ndarray, level: float = 0.95) -> np.ndarray:
+def intervals(scores: np.ndarray, counts: np.ndarray) -> np.ndarray:
     """Percentile bootstrap intervals of the means.
 
     Args:
         scores: `(C, P)`, NaN where there is no score.
         counts: `(R, P)` of `resampled_counts`.
-        level: Share of the resamples that lie inside.
 
     Returns:
         `(C, 2)`: lower and upper end; NaN for rows with fewer than two scores, of which nothing can be said.
-
-    Reference:
-        Efron, Tibshirani: An Introduction to the Bootstrap, 1993, chapter 13.
     """
     found = np.full((len(scores), 2), np.nan)
     rows = np.isfinite(scores).sum(axis=1) >= 2
     if rows.any():
-        tails = [(1 - level) / 2, (1 + level) / 2]
-        found[rows] = np.nanquantile(bootstrap_means(scores[rows], counts), tails, axis=0).T
+        found[rows] = _ends(_drawn_means(*_sums_and_sizes(scores[rows]), counts))
     return found
 
 
@@ -82,18 +129,75 @@ def indistinguishable(scores: np.ndarray, row: int, counts: np.ndarray) -> list[
     return [other for other, (low, high) in enumerate(differences) if other != row and (low <= 0 <= high)]
 
 
-def pareto_front(first: np.ndarray, second: np.ndarray) -> list[int]:
-    """Indices of the points that no other point beats: at least as good in both and better in one.
+def _sums_and_sizes(scores: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """`(P, C)` each: the scores, and whether they are known."""
+    known = np.isfinite(scores)
+    return np.where(known, scores, 0).T, known.T.astype(np.float64)
+
+
+# --- Contents are drawn -----------------------------------------------------------------------------------------------
+
+
+def mean_interval(values: np.ndarray, contents: np.ndarray, resamples: int) -> Interval:
+    """Of the mean.
+
+    The same contents give the same draws, so that numbers of several judges on the same items can be compared.
 
     Args:
-        first: `(C,)`, larger is better; points with NaN take no part.
-        second: `(C,)`, the same.
+        values: `(N,)`.
+        contents: `(N,)`, names or numbers of what each value belongs to.
+        resamples: How often as many contents as there are get drawn with replacement.
+    """
+    names, place = np.unique(contents, return_inverse=True)
+    if len(names) < 2:
+        return UNKNOWN
+    sums, sizes = np.bincount(place, weights=values)[:, None], np.bincount(place)[:, None]
+    found = [_drawn_means(sums, sizes, counts) for counts in draws(len(names), resamples, _SEED_OF_CONTENTS)]
+    return _pairs(_ends(np.concatenate(found)))[0]
+
+
+def statistic_interval(
+    statistic: Callable[[np.ndarray], Sequence[float]], contents: np.ndarray, resamples: int
+) -> list[Interval]:
+    """Of several numbers that are computed together and are no means, such as correlations.
+
+    What is drawn holds some contents more than once, and pictures compared with copies of themselves move a rank
+    correlation, much so with few contents. The percentiles are therefore moved by what the median of the draws is away
+    from the number itself.
+
+    Args:
+        statistic: From places of items, `(M,)` whole numbers with repetitions, to the numbers.
+        contents: `(N,)`, names or numbers of what each item belongs to.
+        resamples: As for `mean_interval`.
+    """
+    names, place = np.unique(contents, return_inverse=True)
+    everything = np.arange(len(place))
+    numbers = statistic(everything)
+    if len(names) < 2:
+        return [UNKNOWN for _ in numbers]
+    found = [
+        statistic(np.repeat(everything, times[place]))
+        for counts in draws(len(names), resamples, _SEED_OF_CONTENTS)
+        for times in counts.astype(int)
+    ]
+    return _pairs(_ends(np.asarray(found) - np.median(found, axis=0) + np.asarray(numbers)))
+
+
+def _pairs(ends: np.ndarray) -> list[Interval]:
+    return [(float(low), float(high)) for low, high in ends]
+
+
+# --- The Pareto front -------------------------------------------------------------------------------------------------
+
+
+def pareto_front(quality: np.ndarray) -> np.ndarray:
+    """Which rows no other row surpasses.
+
+    Args:
+        quality: `(C, M)`, larger is better; rows with NaN take no part.
 
     Returns:
-        Indices from the largest of `first` to the smallest; equal points are all in.
+        `(C,)` bool: False for a row where another is nowhere worse and somewhere better. Equal rows share their place.
     """
-    known = np.isfinite(first) & np.isfinite(second)
-    as_good = (first[:, None] >= first) & (second[:, None] >= second)
-    better = (first[:, None] > first) | (second[:, None] > second)
-    beaten = (as_good & better)[known].any(axis=0)
-    return sorted(np.flatnonzero(known & ~beaten).tolist(), key=lambda i: (-first[i], second[i], i))
+    surpassed = [((quality >= row).all(axis=1) & (quality > row).any(axis=1)).any() for row in quality]
+    return ~np.isnan(quality).any(axis=1) & ~np.array(surpassed, dtype=bool)

@@ -103,6 +103,20 @@ def test_sriqa_bench_takes_reg_and_gen_from_their_own_scores():
     assert pairs_of(derived, "Reg")[original, swinir] == 1
 
 
+def test_sriqa_bench_of_which_a_part_is_missing_is_refused():
+    write_sriqa("data", ["online1", "online2", "srtest1"])
+    lines = Path("data/MOS/online2.txt").read_text().splitlines(keepends=True)
+    Path("data/MOS/online2.txt").write_text("".join(lines[:-1]))
+    assert read_labelled("sriqa-bench", Path("data")).notes == (
+        "1 of 3 contents have fewer than 11 scores in MOS: online2",
+    )
+    Path("data/MOS_Reg/online2.txt").unlink()
+    Path("data/MOS/srtest1.txt").unlink()
+    message = "2 contents without scores\n.*data/MOS_Reg/online2.txt is missing, .*\n.*data/MOS/srtest1.txt is missing"
+    with pytest.raises(DataError, match=message):
+        read_labelled("sriqa-bench", Path("data"))
+
+
 def test_sriqa_bench_finds_both_spellings_of_its_folders():
     write_sriqa("data", ["online1"])
     save(Path("data") / sriqa_key("online1", "SeeSR").replace("/SeeSR/", "/SeeSRx4/"), picture(1, 8))
@@ -198,6 +212,17 @@ def test_diffiqa_by_types_of_pairs():
     assert found["psnr", "All"][0] == round((right + 3) / 11, 6)
 
 
+def test_diffiqa_as_a_whole_needs_no_split_and_has_the_same_types_in_every_part():
+    write_diffiqa("data", count=2, size=32)
+    whole = read_labelled("diffiqa", Path("data"))
+    assert whole.groups["All"] == 2 * 11 and all(pair.preferred != 0.5 for pair in whole.pairs)
+    with pytest.raises(ValueError, match="2 contents cannot be split 7:1:2.*; use --part all"):
+        read_labelled("diffiqa", Path("data"), LabelOptions(part="test"))
+    write_diffiqa("more", count=4, size=32)
+    train = read_labelled("diffiqa", Path("more"), LabelOptions(part="train"))
+    assert {pair.groups[0] for pair in train.pairs} == {"PSY", "PNY", "PYY", "SNY", "NYY"}
+
+
 def test_a_list_of_triplets_is_read_as_make_triplets_writes_it(capsys):
     write_diffiqa("data", count=4, size=32)
     assert main(["make-triplets", "--layout", "diffiqa", "--input", "data", "--output", "lists"]) == 0
@@ -238,6 +263,27 @@ def test_sets_with_scores_have_correlations_and_triplets(layout):
     assert numbers("srcc")["turned", "All"][0] == -1
     part = read_labelled(layout, Path("data"), LabelOptions(part="test"))
     assert len(part.rated) == per_reference and {pair.content for pair in part.pairs} < references
+
+
+def test_errors_of_the_readers_name_what_can_be_typed(capsys):
+    Path("data").mkdir()
+    for layout, message in (
+        ("tid2013", "data has no mos_with_names.txt; expected the folder of tid2013\n"),
+        ("spaq", "scores.csv; expected the folder of spaq, or --labels and that file\n"),
+    ):
+        assert agree(layout, "--metric", "niqe") == 1
+        assert capsys.readouterr().err.endswith(message)
+    assert agree("koniq10k", "--metric", "niqe", "--labels", "gone.csv") == 1
+    assert capsys.readouterr().err == "error: --labels: gone.csv does not exist\n"
+    write_csv("own", ["a.png,1", "b.png,7"], size=16)
+    own = ("mos-csv", "--metric", "niqe", "--score-range")
+    assert agree(*own, "5", "1", data="own") == 1
+    assert capsys.readouterr().err.startswith("error: --score-range: ")
+    assert agree(*own, "1", "5", data="own") == 1
+    assert "b.png: score is 7, declared range 1 to 5 (--score-range)" in capsys.readouterr().err
+    write_tid2013("data", references=2)
+    assert agree("tid2013", "--metric", "psnr", "--part", "test") == 1
+    assert "2 contents cannot be split 7:1:2, at least 3 are needed; use --part all" in capsys.readouterr().err
 
 
 def test_csiq_whose_scores_are_lower_for_better_pictures():
@@ -330,6 +376,8 @@ def test_pairs_by_votes(capsys):
     shown = capsys.readouterr().out
     assert "less has equal scores or none for 1 pairs of All, which is no choice" in shown
     assert len(read_labelled("pairs-csv", Path("data"), LabelOptions(part="test")).pairs) == 3
+    assert agree("pairs-csv", "--ties", "count") == 0
+    assert numbers()["less", "All"][1] == 4 and numbers()["one person's vote", "All"][1] == 3  # a tie has no majority
 
 
 def test_pairs_by_preference_with_references():
@@ -366,6 +414,10 @@ def test_pairs_that_share_a_picture_are_one_content():
         ("first,second,winner\na.png,b.png,1\n", "unknown column 'winner'; valid: "),
         ("first,second\na.png,b.png\n", "expected the columns first, second, and preference or votes_first and votes"),
         ("first,left,second,preference\na.png,a.png,b.png,1\n", "more than one column says first"),
+        (
+            "first,second,preference\na.png,b.png,1\nc.png,d.png,1,0\n",
+            "pair 2 has more cells than there are columns: 0",
+        ),
     ],
 )
 def test_spoilt_tables_of_pairs_are_refused_with_counts(text, message):
@@ -396,7 +448,7 @@ def test_adding_a_metric_scores_only_that_metric(capsys, monkeypatch):
     Path("data/a.png").unlink()  # what is scored need not be there
     assert agree("pairs-csv") == 0
     assert "0 new scores, 8 were there already" in capsys.readouterr().out
-    assert {judge for judge, _ in numbers()} == {"psnr", "gmsd", "one person's vote"}
+    assert {judge for judge, _ in numbers()} == {"psnr", "gmsd"}  # who won is known, and not by how many votes
     with open("out/complementarity.csv", encoding="utf-8") as file:
         assert Counter(row["metric"] for row in csv.DictReader(file)) == {"psnr": 2, "gmsd": 2}
 
@@ -446,6 +498,23 @@ def test_a_folder_belongs_to_one_data_set(capsys):
     Path("plain/scores.csv").write_bytes(Path("out/scores.csv").read_bytes())
     assert agree("pairs-csv", data="moved", output="plain") == 1
     assert "plain/scores.csv is not of this command; choose another folder, and --scores it" in capsys.readouterr().err
+    Path("plain/scores.csv").rename("plain/agreement.csv")
+    before = Path("plain/agreement.csv").read_bytes()
+    assert agree("pairs-csv", "--metric", "psnr", data="moved", output="plain") == 1
+    assert "plain/agreement.csv is not of this command; choose another folder\n" in capsys.readouterr().err
+    assert Path("plain/agreement.csv").read_bytes() == before and len(list(Path("plain").iterdir())) == 1
+
+
+def test_a_table_of_an_earlier_call_does_not_stay_beside_another(capsys):
+    """Two judges have all the pairs' pictures; of the one that is rated alone, only one has a score."""
+    write_pairs(PAIRS)
+    assert agree("pairs-csv", "--metric", "psnr,gmsd") == 0
+    assert Path("out/complementarity.csv").is_file()
+    Path("data/scores.csv").write_text("picture,score\ne.png,1\nf.png,2\n")
+    table = write_table("t.csv", table_of("mine", {"e.png": 2, "f.png": 1}))
+    assert agree("mos-csv", "--score-range", "1", "5", "--scores", table) == 0
+    assert "complementarity" not in capsys.readouterr().out.splitlines()[-1]
+    assert not Path("out/complementarity.csv").exists()
 
 
 def test_pictures_are_checked_before_scoring_begins(capsys):

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from iqa_sr.agreement import accuracy, behind_best, complements, decided, one_vote, right_pairs
-from iqa_sr.content_bootstrap import mean_interval, statistic_interval
 from iqa_sr.correlation import kendall, pearson, spearman
 from iqa_sr.opinion_agreement import Logistic, correlations, fit_logistic
+from iqa_sr.statistics_of_scores import mean_interval, statistic_interval
 
 NAN, INF = math.nan, math.inf
 
@@ -164,6 +164,24 @@ def test_a_judge_that_is_the_wrong_way_round_has_a_negative_plcc():
     found = correlations(quality, 1 / (1 + np.exp(8 * (quality - 0.4))), np.arange(40), 50)
     assert found.srcc == pytest.approx(-1) and found.plcc == pytest.approx(-1, abs=1e-6)
     assert -1 <= found.intervals["plcc"][0] <= found.intervals["plcc"][1] < -0.99
+
+
+@pytest.mark.parametrize(("seed", "judge"), [(2, lambda level: -level), (7, lambda level: np.exp(-3 * level))])
+def test_the_fit_of_a_judge_that_falls_does_not_stop_on_the_way(seed, judge):
+    """From the usual start, a function that rises, it ends below a straight line."""
+    generator = np.random.default_rng(seed)
+    level = generator.normal(size=12)
+    found = correlations(judge(level), level + 0.5 * generator.normal(size=12), np.arange(12), 2)
+    assert found.problem == "" and found.plcc < found.plcc_linear + 1e-3 < 0
+
+
+def test_one_picture_far_away_does_not_turn_the_function_around():
+    """A PSNR of 100 among those about 30, of a picture of no high score, makes the straight line fall."""
+    generator = np.random.default_rng(2)
+    level = generator.normal(size=30)
+    quality = np.append(3 * level[:-1] + 30, 100)
+    found = correlations(quality, level + 0.5 * generator.normal(size=30), np.arange(30), 2)
+    assert found.plcc_linear < 0 < found.srcc and found.plcc > 0.7
 
 
 def test_what_cannot_be_fitted_says_why(monkeypatch):

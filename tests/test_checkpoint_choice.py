@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from iqa_sr.checkpoint_choice import Limit, choose, pareto_front
+from iqa_sr.checkpoint_choice import Limit, choose
 from iqa_sr.choice_rules import Borda, ByFormula, MeanZScore, OneMetric, build_rule
 from iqa_sr.choice_words import choice_words, unmet_limits
 from iqa_sr.formula import Formula
@@ -181,15 +181,9 @@ def test_limits_that_nobody_keeps_name_the_nearest():
     text = unmet_limits(found)
     assert "psnr within 0.4: a" in text and "niqe within 0.9: b" in text
     assert "Nearest is a, worse than the best by psnr 0, niqe 1" in text
-
-
-def test_the_front_is_that_of_brute_force():
-    generator = np.random.default_rng(0)
-    quality = generator.integers(0, 4, size=(40, 3)).astype(float)
-    expected = [not any(all(other >= row) and any(other > row) for other in quality) for row in quality]
-    found = pareto_front(quality)
-    assert found.tolist() == expected and 0 < found.sum() < 40
-    assert pareto_front(np.array([[1.0, 2], [1, 2], [1, 1]])).tolist() == [True, True, False]
+    limits = [Limit("psnr", 0.4), Limit("niqe", 2), Limit("musiq", 5)]
+    text = unmet_limits(choose(paired([[30, 5, 50], [29, 4, 60]]), OneMetric("psnr"), limits))
+    assert "niqe within 2: a and b" in text and "musiq within 5: b" in text
 
 
 # --- How sure ---------------------------------------------------------------------------------------------------------

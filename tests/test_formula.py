@@ -62,6 +62,8 @@ def test_division_by_nothing_is_no_number_and_no_warning():
         "not psnr",
         "psnr + 1e999",
         "psnr + 1" + "0" * 400,
+        "~" * (LONGEST - 4) + "psnr",
+        "psnr" + ".a" * 240,
     ],
 )
 def test_only_arithmetic_is_allowed(text):
@@ -88,6 +90,11 @@ def test_says_why_it_cannot_be_read(text, message):
 @pytest.mark.parametrize("text", ["-" * (LONGEST - 4) + "psnr", "psnr" + "+psnr" * 99, "(" * 90 + "psnr" + ")" * 90])
 def test_deep_ones_are_computed(text):
     assert np.isfinite(Formula(text)(SCORES)).all()
+
+
+def test_the_part_at_fault_is_shown_as_it_was_typed():
+    with pytest.raises(ValueError, match=r"the formula holds 'niqe\*\*2'; allowed are"):
+        Formula("psnr - 3*(niqe**2)")
 
 
 def test_names_are_compared_with_what_there_is():

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from iqa_sr.cli import main
+from iqa_sr.result_folder import CheckpointFacts, DataSetFacts, RunFacts, write_run
 from iqa_sr.score_table import MetricFacts, ScoreRow, ScoreTable
 
 FACTS = {"psnr": True, "niqe": False, "musiq": True, "lpips-vgg": False}
@@ -164,7 +165,8 @@ def test_metrics_and_checkpoints_can_be_left_out(experiment, capsys):
     shown = capsys.readouterr().out
     assert "first of 2 checkpoints by the Borda count over 2 metrics (psnr, niqe)" in shown
     assert "musiq" not in shown and "left out: 1000 (--exclude)" in shown
-    assert main(["pick", str(experiment), "--exclude", "1000", "--exclude", "3000", "--no-copy"]) == 0
+    left_out = [word for label in ("1000", "3000", "bicubic", "1000") for word in ("--exclude", label)]
+    assert main(["pick", str(experiment), *left_out, "--no-copy"]) == 0
     assert "Checkpoint 2000: the only one that can be chosen." in capsys.readouterr().out
 
 
@@ -204,23 +206,86 @@ def test_many_checkpoints_fill_no_screen(empty_folder, capsys):
 
 @pytest.fixture
 def result(empty_folder):
-    """`results/run`, as an evaluation leaves it, with a row that is no checkpoint."""
-    scores({"gold standard": (40.0, 1.0, 90.0, 0.0), "net/a": MEANS["1000"], "b": MEANS["2000"]}).write(
-        "results/run/scores.csv"
-    )
+    """`results/run`, as an evaluation leaves it, with rows that are no checkpoints."""
+    table = scores({"bicubic": (40.0, 1.0, 90.0, 0.0), "a": MEANS["1000"], "b": MEANS["2000"]})
+    table.append(gold_rows(range(PICTURES)))
+    table.write("results/run/scores.csv")
     listed = {}
-    for label, path in (("net/a", Path("a.pth")), ("b", Path("b.safetensors").absolute())):
-        listed[label] = {"path": str(path), "sha256": hashlib.sha256(save(path, label).read_bytes()).hexdigest()}
-    Path("results/run/run.json").write_text(json.dumps({"checkpoints": listed, "metrics": ["psnr"]}))
+    for label, path in (("a", Path("a.pth")), ("b", Path("b.safetensors").absolute())):
+        digest = hashlib.sha256(save(path, label).read_bytes()).hexdigest()
+        listed[label] = CheckpointFacts(path=str(path), sha256=digest, architecture="SwinIR")
+    write_run("results/run", RunFacts(scale=4, datasets={"set": DataSetFacts(pictures=PICTURES)}, checkpoints=listed))
     return Path("results/run")
+
+
+def gold_rows(numbers):
+    """The gold standard: NIQE 3 and MUSIQ 58 on all pictures, and nothing for metrics that need a reference."""
+    values = {"niqe": 3.0, "musiq": 58.0}
+    return [
+        ScoreRow("gold-standard", f"set/p{number}", "", name, value * (1 + number / 50))
+        for number in numbers
+        for name, value in values.items()
+    ]
 
 
 def test_a_result_folder(result, capsys):
     assert main(["pick", str(result), "--by", "psnr"]) == 0
-    assert "left out: gold standard (no file in run.json)" in capsys.readouterr().out
+    assert "left out: bicubic, gold-standard (no checkpoint)" in capsys.readouterr().out
     assert (result / "best.pth").read_bytes() == Path("a.pth").read_bytes()
     assert main(["pick", str(result), "--output", "other"]) == 0
     assert set(files("other")) == {"best.safetensors", "best.json"}
+
+
+def test_a_copy_with_another_ending_does_not_stay_beside_the_reason(result, capsys):
+    Path("results/run/best.notes").write_text("mine")
+    for rule, ending in (("psnr", "pth"), ("musiq", "safetensors"), ("psnr", "pth")):
+        assert main(["pick", str(result), "--by", rule, "--overwrite"]) == 0
+        assert {path.name for path in result.glob("best.*")} == {f"best.{ending}", "best.json", "best.notes"}
+    Path("results/run/best.json").write_text('{"file": "../../a.pth"}')
+    assert main(["pick", str(result), "--by", "musiq", "--overwrite"]) == 0
+    assert Path("a.pth").is_file()
+
+
+def test_the_gold_standard_is_no_candidate_and_says_how_far_it_is(result, capsys):
+    """The pictures' means are 1.11 of the first one's: NIQE 4 and 3, MUSIQ 60 and 58."""
+    assert main(["pick", str(result)]) == 0
+    shown = capsys.readouterr().out
+    last = next(line for line in shown.splitlines() if line.startswith("gold-standard"))
+    assert last.split() == ["gold-standard", "-", "3.3300", "64.3800", *["-"] * (len(last.split()) - 4)]
+    sentence = "Compared with the gold standard: niqe 1.11 worse, musiq 2.22 better."
+    assert "Checkpoint b: first of 2 checkpoints" in shown and sentence in shown
+    reason = json.loads((result / "best.json").read_text())
+    assert reason["gold_standard"]["niqe"] == {"mean": pytest.approx(3.33), "pictures": PICTURES}
+    assert sentence in reason["reason"] and "gold-standard" not in reason["checkpoints"]
+    assert main(["pick", str(result), "--checkpoints", "gold-standard=a.pth"]) == 1
+    assert "gold-standard is no checkpoint, it stands for the best score in each group" in capsys.readouterr().err
+
+
+def test_a_gold_standard_of_some_pictures_is_compared_on_these(result, capsys):
+    table = ScoreTable.read(result / "scores.csv")
+    table.drop(lambda row: row.checkpoint == "gold-standard" and row.picture != "set/p0")
+    table.write(result / "scores.csv")
+    assert main(["pick", str(result), "--no-copy"]) == 0
+    shown = capsys.readouterr().out
+    assert "gold standard: niqe 1 worse, musiq 2 better (on 1 of 12 pictures)." in shown
+    assert not any(line.startswith("gold-standard") for line in shown.splitlines())
+    table.drop(lambda row: row.checkpoint == "gold-standard")
+    table.write(result / "scores.csv")
+    assert main(["pick", str(result), "--no-copy"]) == 0
+    assert "gold" not in capsys.readouterr().out
+
+
+def test_a_copied_table_and_several_folders_have_no_other_candidates(result, capsys):
+    (result / "scores.csv").rename("copied.csv")
+    assert main(["pick", "copied.csv"]) == 0
+    shown = capsys.readouterr().out
+    assert "first of 2 checkpoints" in shown and "left out: bicubic, gold-standard (no checkpoint)" in shown
+    Path("copied.csv").rename(result / "scores.csv")
+    scores({"c": MEANS["3000"]}).write("other.csv")
+    assert main(["pick", str(result), "other.csv", "--no-copy"]) == 0
+    shown = capsys.readouterr().out
+    assert "left out: run/bicubic, run/gold-standard (no checkpoint)" in shown
+    assert "Compared with the gold standard: niqe 1.11 worse, musiq 2.22 better." in shown
 
 
 def test_a_checkpoint_that_changed_since_it_was_evaluated(result, capsys):
@@ -243,7 +308,7 @@ def test_an_unfinished_evaluation(result, capsys):
     assert "c lacks scores of psnr on 12 of 12 pictures" in capsys.readouterr().err
     (result / "run.json").write_text("{}")
     assert main(["pick", str(result)]) == 1
-    assert "run.json: expected JSON with the key 'checkpoints'" in capsys.readouterr().err
+    assert "run.json:checkpoints: this key is required and missing" in capsys.readouterr().err
 
 
 def test_a_bare_table_names_no_files(experiment, capsys):
@@ -313,6 +378,7 @@ def test_several_experiments(experiment, capsys):
             ["experiments/run", "--within", "psmr=1"],
             "--within psmr=1: there are no scores of 'psmr'; did you mean psnr",
         ),
+        (["experiments/run", "--within", "psnr=1", "--within", "psnr=2"], "--within: psnr has two limits, 1 and 2"),
         (["experiments/run", "--exclude", "100"], "--exclude: there is no checkpoint '100'; did you mean 1000"),
         (["experiments/run", "--checkpoints", "1000"], "--checkpoints 1000: expected LABEL=FILE or a folder"),
         (["experiments/run", "--checkpoints", "7=x"], "--checkpoints 7=x: there are no scores of '7'"),

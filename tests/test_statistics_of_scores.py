@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from iqa_sr.statistics_of_scores import indistinguishable, intervals, means, pareto_front, resampled_counts
+from iqa_sr.statistics_of_scores import draws, indistinguishable, intervals, means, pareto_front, resampled_counts
 
 NAN = np.nan
 
@@ -47,18 +47,23 @@ def test_pairs_tell_apart_what_single_intervals_do_not():
 
 
 def test_the_front_is_that_of_brute_force():
-    points = np.random.default_rng(5).integers(0, 12, (2, 40)).astype(float)
-    first, second = points
-    beaten = {
-        i
-        for i in range(40)
-        for j in range(40)
-        if first[j] >= first[i] and second[j] >= second[i] and (first[j] > first[i] or second[j] > second[i])
-    }
-    front = pareto_front(first, second)
-    assert set(front) == set(range(40)) - beaten
-    assert list(first[front]) == sorted(first[front], reverse=True)
-    assert pareto_front(np.array([1.0, NAN, 2.0]), np.array([1.0, 9.0, 0.0])) == [2, 0]
+    quality = np.random.default_rng(0).integers(0, 4, size=(40, 3)).astype(float)
+    expected = [not any(all(other >= row) and any(other > row) for other in quality) for row in quality]
+    found = pareto_front(quality)
+    assert found.tolist() == expected and 0 < found.sum() < 40
+    assert pareto_front(np.array([[1.0, 2], [1, 2], [1, 1]])).tolist() == [True, True, False]
+    assert pareto_front(np.array([[1.0, 1], [NAN, 9], [2, 0], [0, NAN]])).tolist() == [True, False, True, False]
+    assert pareto_front(np.zeros((0, 2))).tolist() == []
+
+
+def test_blocks_of_draws_are_the_draws_in_one_piece(monkeypatch):
+    """As numpy draws them one after the other, and however many fit into memory."""
+    generator = np.random.default_rng(3)
+    expected = [np.bincount(generator.integers(5, size=5), minlength=5).tolist() for _ in range(9)]
+    assert resampled_counts(5, 9, 3).tolist() == expected
+    monkeypatch.setattr("iqa_sr.statistics_of_scores._DRAWN_AT_ONCE", 11)
+    assert [len(block) for block in draws(5, 9, 3)] == [2, 2, 2, 2, 1]
+    assert resampled_counts(5, 9, 3).tolist() == expected
 
 
 def test_the_same_seed_draws_the_same():

@@ -15,8 +15,7 @@ from iqa_sr.data.problems import DataError, DataProblems
 from iqa_sr.data.scored_sets import REFERENCE_FOLDERS, partner_triplets, read_scored_set
 from iqa_sr.data.splits import split_by_content
 from iqa_sr.data.sriqa_bench import read_sriqa_scores, read_sriqa_votes
-from iqa_sr.data.triplet_layouts import DIFFIQA_TEST_KINDS, label_pairs
-from iqa_sr.data.triplet_layouts import LAYOUTS as TRIPLET_LAYOUTS
+from iqa_sr.data.triplet_layouts import DIFFIQA_TEST_KINDS, label_pairs, read_diffiqa
 from iqa_sr.data.triplets import Triplet, read_triplets
 from iqa_sr.options import nearest
 
@@ -81,7 +80,28 @@ def read_labelled(layout: str, root: Path, options: LabelOptions | None = None) 
             raise ValueError(f"{_WORDS[name]} has no meaning for the layout {layout}; it has for {able}")
     if not root.is_dir():
         raise FileNotFoundError(f"the folder of the data set {root} does not exist")
-    return LAYOUTS[layout].read(root, options)
+    try:
+        return LAYOUTS[layout].read(root, options)
+    except (FileNotFoundError, ValueError) as error:
+        text = _as_typed(str(error), layout)
+        if text == str(error):
+            raise
+        raise type(error)(text) from error
+
+
+def _as_typed(text: str, layout: str) -> str:
+    """An error of the readers, which speak of the keys of option files, in the words of the command line."""
+    typed = LAYOUTS[layout].options
+    for key, words in (
+        ("set dataroot to the folder of", "expected the folder of"),
+        (", or scores_file to that file", ", or --labels and that file" if "file" in typed else ""),
+        (" (score_range)", " (--score-range)" if "score_range" in typed else ""),
+        ("use split: all", "use --part all"),
+    ):
+        text = text.replace(key, words)
+    for key, words in (("scores_file ", "--labels: "), ("score_range: ", "--score-range: ")):
+        text = words + text.removeprefix(key) if text.startswith(key) else text
+    return text
 
 
 _WORDS = {
@@ -117,13 +137,18 @@ def _triplet_list(root: Path, options: LabelOptions) -> Labelled:
 
 
 def _diffiqa(root: Path, options: LabelOptions) -> Labelled:
-    """The pairs of `iqa-sr make-triplets`, by their types; parts as published, or split by the seed."""
-    made = TRIPLET_LAYOUTS["diffiqa"](root, options.seed)
-    parts = [options.part] if options.part != "all" else list(made.lists)
-    triplets = [triplet for part in parts for triplet in made.lists.get(part, [])]
-    if not triplets:
-        raise DataError(f"{root}: the part {options.part} holds no pairs; there are {', '.join(made.lists)}")
-    return _of_triplets(root, triplets, True, made.notes)
+    """The five types of pairs that people could tell apart; parts as published, or split by the seed."""
+    notes: list[str] = []
+    parts = read_diffiqa(root, notes)
+    if options.part != "all":
+        parts = split_by_content(parts[""], options.seed) if "" in parts else parts
+        parts = {options.part: parts.get(options.part, [])}
+    rated = [one for references in parts.values() for one in references]
+    triplets = [triplet for one in rated for triplet in label_pairs(one.reference, one.labels)]
+    kept = [triplet for triplet in triplets if triplet.kind in DIFFIQA_TEST_KINDS]
+    if not kept:
+        raise DataError(f"{root}: the part {options.part} holds no pairs that people could tell apart")
+    return _of_triplets(root, kept, True, notes)
 
 
 def _hggt(root: Path, options: LabelOptions) -> Labelled:

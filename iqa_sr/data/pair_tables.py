@@ -36,9 +36,9 @@ def read_pair_table(root: Path, file: Path, part: str) -> Labelled:
 
     Columns `first` and `second` hold the pictures' paths below the folder. What people said is `preference`, the share
     of them who prefer the first, from 0 to 1, or `votes_first` and `votes_second`, numbers of votes, and if need be
-    `votes_tie`. May be there: `reference`, for full-reference metrics; `content`, without which pairs that share a
-    picture or a reference are one content; `kind`, the group that a pair is counted in besides all; `split`, `train`,
-    `val` or `test`.
+    `votes_tie`. A preference that is 0, 0.5 or 1 everywhere says who won, and not by how many votes. May be there:
+    `reference`, for full-reference metrics; `content`, without which pairs that share a picture or a reference are one
+    content; `kind`, the group that a pair is counted in besides all; `split`, `train`, `val` or `test`.
 
     The columns of SBS180K's own list could not be looked at; with these names, or those of `_SPELLINGS`, it is read.
 
@@ -75,6 +75,8 @@ def read_pair_table(root: Path, file: Path, part: str) -> Labelled:
         raise DataError(problems.summary(str(file)))
     if not pairs:
         raise DataError(f"{file}: none of the {len(rows)} pairs is in the part {part}")
+    if all(pair.share in (0, 0.5, 1) for pair in pairs) and "preference" in rows[0]:
+        pairs = [pair._replace(share=None) for pair in pairs]  # who won, and not how many said so
     return Labelled(root, pairs, references=references)
 
 
@@ -95,6 +97,10 @@ def _rows(file: Path) -> Sequence[Row]:
             f"found {', '.join(heading) or 'nothing'}"
         )
     empty = [""] * len(heading)
+    for number, line in enumerate(lines[1:], start=1):
+        if any(line[len(heading) :]):
+            surplus = ", ".join(line[len(heading) :])
+            raise ValueError(f"{file}: pair {number} has more cells than there are columns: {surplus}")
     rows = [dict(zip(heading, [*line, *empty], strict=False)) for line in lines[1:]]
     for row in rows:
         for name in {"first", "second", "reference"} & row.keys():

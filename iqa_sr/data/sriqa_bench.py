@@ -42,14 +42,21 @@ def read_sriqa_scores(root: Path) -> Labelled:
 
     Raises:
         FileNotFoundError: If there are no scores.
-        DataError: If a file cannot be understood, or names a picture twice or one of another content; with counts.
+        DataError: If a file cannot be understood, names a picture twice or one of another content, or a folder lacks a
+            content that another one has; with counts.
     """
     problems, notes = DataProblems(), []
     scores = {group: _read_folder(root / name, problems) for group, name in _FOLDERS.items()}
+    _check_contents(scores, root, problems)
     if len(problems):
         raise DataError(problems.summary(str(root)))
     if not scores[ALL]:
         raise FileNotFoundError(f"{root} is not in SRIQA-Bench's layout: expected MOS/NAME.txt")
+    most = max(len(own) for own in scores[ALL].values())
+    fewer = [content for content, own in scores[ALL].items() if len(own) < most]
+    if fewer:
+        first = ", ".join(fewer[:3] + ["..."] * (len(fewer) > 3))
+        notes.append(f"{len(fewer)} of {len(scores[ALL])} contents have fewer than {most} scores in MOS: {first}")
     for group in ("Reg", "Gen"):
         if not scores[group]:
             scores[group] = {content: _of_group(group, own) for content, own in scores[ALL].items()}
@@ -107,6 +114,16 @@ def _read_folder(folder: Path, problems: DataProblems) -> Scores:
         if len(scores) < 2:
             problems.add("contents without pairs", f"{file} has {len(scores)} pictures")
     return found
+
+
+def _check_contents(scores: Mapping[str, Scores], root: Path, problems: DataProblems) -> None:
+    """Whether those of the three folders that are there hold the same contents."""
+    there = {group: own for group, own in scores.items() if own}
+    for content in sorted({content for own in there.values() for content in own}):
+        for group in there:
+            if content not in there[group]:
+                file = root / _FOLDERS[group] / f"{content}.txt"
+                problems.add("contents without scores", f"{file} is missing, other folders have this content")
 
 
 def _read_score(line: str, where: str, content: str, scores: dict[str, float], problems: DataProblems) -> None:

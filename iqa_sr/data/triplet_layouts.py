@@ -23,7 +23,7 @@ from iqa_sr.data.triplets import TIE, Triplet, write_triplets
 from iqa_sr.image_io import list_images
 from iqa_sr.options import nearest
 
-__all__ = ["DIFFIQA_TEST_KINDS", "LAYOUTS", "Made", "label_pairs", "make_triplets"]
+__all__ = ["DIFFIQA_TEST_KINDS", "LAYOUTS", "Made", "Rated", "label_pairs", "make_triplets", "read_diffiqa"]
 
 DIFFIQA_TEST_KINDS = ("PSY", "PNY", "PYY", "SNY", "NYY")
 """What DiffIQA's validation and test lists hold: the pairs that people could tell apart."""
@@ -93,7 +93,7 @@ def make_triplets(layout: str, source: str | Path, output: str | Path, seed: int
 
 
 @dataclass
-class _Rated:
+class Rated:
     """A reference and the majority labels of its enhanced pictures, by their paths."""
 
     reference: str
@@ -106,25 +106,39 @@ class _Rated:
 
 
 def _diffiqa(root: Path, seed: int) -> Made:
-    """`images/01/NAME_01.png` to `06`, `images/Original/NAME.png`, `labels/A/01/NAME_01.json` of three people.
-
-    Folders `Train`, `Val` and `Test` that each hold these are the published split and stay it; without them the
-    references are split by the seed.
-    """
-    parts = {name: folder for name in SPLITS if (folder := find_folder(root, name)) is not None}
-    made, problems = Made(), DataProblems()
-    rated = {name: _diffiqa_part(folder, root, made, problems) for name, folder in (parts or {"": root}).items()}
-    if len(problems):
-        raise DataError(problems.summary(f"{root}"))
-    groups = rated if parts else split_by_content(rated[""], seed)
-    for name, references in groups.items():
+    """Its published split; without one the references are split by the seed."""
+    made = Made()
+    rated = read_diffiqa(root, made.notes)
+    for name, references in (split_by_content(rated[""], seed) if "" in rated else rated).items():
         triplets = [triplet for one in references for triplet in label_pairs(one.reference, one.labels)]
         kept = triplets if name == "train" else [t for t in triplets if t.kind in DIFFIQA_TEST_KINDS]
         made.lists[name] = kept
     return made
 
 
-def _diffiqa_part(folder: Path, root: Path, made: Made, problems: DataProblems) -> list[_Rated]:
+def read_diffiqa(root: Path, notes: list[str]) -> Mapping[str, Sequence[Rated]]:
+    """`images/01/NAME_01.png` to `06`, `images/Original/NAME.png`, `labels/A/01/NAME_01.json` of three people.
+
+    Args:
+        root: The data set as published.
+        notes: Takes what was left out.
+
+    Returns:
+        By part, where folders `Train`, `Val` and `Test` each hold these; else everything under the empty name.
+
+    Raises:
+        FileNotFoundError: If a part of the data set is not there.
+        DataError: If pictures or labels are missing or cannot be understood; with counts.
+    """
+    parts = {name: folder for name in SPLITS if (folder := find_folder(root, name)) is not None}
+    problems = DataProblems()
+    rated = {name: _diffiqa_part(folder, root, notes, problems) for name, folder in (parts or {"": root}).items()}
+    if len(problems):
+        raise DataError(problems.summary(f"{root}"))
+    return rated
+
+
+def _diffiqa_part(folder: Path, root: Path, notes: list[str], problems: DataProblems) -> list[Rated]:
     """References of a folder with the labels of those pictures on which most people agree."""
     images, labels = find_folder(folder, "images"), find_folder(folder, "labels")
     originals = find_folder(images, "Original") if images else None
@@ -133,7 +147,7 @@ def _diffiqa_part(folder: Path, root: Path, made: Made, problems: DataProblems) 
             f"{folder} is not in DiffIQA's layout: expected images/Original, images/01 to 06, and labels/A/01 and so on"
         )
     votes = _read_votes(labels, problems)
-    rated = {path.stem: _Rated(path.relative_to(root).as_posix()) for path in list_images(originals)}
+    rated = {path.stem: Rated(path.relative_to(root).as_posix()) for path in list_images(originals)}
     undecided = unlabelled = 0
     for version in sorted(path for path in images.iterdir() if path.is_dir() and path != originals):
         for path in list_images(version):
@@ -151,9 +165,9 @@ def _diffiqa_part(folder: Path, root: Path, made: Made, problems: DataProblems) 
     for version_name, stem in votes:
         problems.add("missing picture", f"{images / version_name / stem}.png is not there, but has labels")
     if undecided:
-        made.notes.append(f"{undecided} pictures of {folder} left out: no label has most of the votes")
+        notes.append(f"{undecided} pictures of {folder} left out: no label has most of the votes")
     if unlabelled:
-        made.notes.append(f"{unlabelled} pictures of {folder} left out: nobody labelled them")
+        notes.append(f"{unlabelled} pictures of {folder} left out: nobody labelled them")
     return [one for one in rated.values() if one.labels]
 
 
