@@ -3,7 +3,7 @@
 The loop is no straw man: its metrics are built once, and torch has all its threads. That both have the same scores is
 checked.
 
-python benchmarks/evaluation.py [--pictures 50] [--rounds 3] [--metrics psnr,ssim,niqe,rankiqa-lite] [--checkpoint FILE]
+python benchmarks/evaluation.py [--pictures 50] [--rounds 3] [--metric psnr,ssim,niqe,rankiqa-lite] [--checkpoint FILE]
 """
 
 import argparse
@@ -89,16 +89,16 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--pictures", type=int, default=50)
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--metrics", default="psnr,ssim,niqe,rankiqa-lite")
+    parser.add_argument("--metric", default="psnr,ssim,niqe,rankiqa-lite")
     parser.add_argument("--checkpoint", type=Path, help="default: the network of options/swinir_amo.yml, untrained")
     chosen = parser.parse_args()
-    measures = Measures(tuple(chosen.metrics.split(",")))
+    measures = Measures(tuple(chosen.metric.split(",")))
     measures.build(torch.device("cpu"))
     with tempfile.TemporaryDirectory() as temporary:
         root = Path(temporary)
         loaded = load_network(chosen.checkpoint or checkpoint(root))
         data = open_set(SetPlace("set", pictures(root, chosen.pictures)), loaded.scale, progress=False)
-        print(f"{len(data)} pictures, {torch.get_num_threads()} threads, {loaded.architecture}, {chosen.metrics}")
+        print(f"{len(data)} pictures, {torch.get_num_threads()} threads, {loaded.architecture}, {chosen.metric}")
         ratios = []
         for number in range(chosen.rounds + 1):
             plain, expected = seconds(partial(plain_loop, root / f"plain{number}", data, measures, loaded))

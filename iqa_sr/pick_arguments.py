@@ -8,7 +8,7 @@ __all__ = ["add_pick_arguments"]
 def add_pick_arguments(parser: argparse.ArgumentParser) -> None:
     """What is chosen from, by what, and where the choice goes."""
     parser.add_argument("sources", nargs="+", metavar="SOURCE", help="experiments/NAME, results/RUN or a score table")
-    parser.add_argument("--metrics", metavar="NAMES", help="those that count, separated by commas (default: all)")
+    parser.add_argument("--metric", metavar="NAMES", help="those that count, separated by commas (default: all)")
     rule = parser.add_mutually_exclusive_group()
     rule.add_argument("--by", metavar="RULE", help="borda (default), z-score, ntire2025, or one metric's name")
     rule.add_argument(
@@ -36,7 +36,7 @@ def add_pick_arguments(parser: argparse.ArgumentParser) -> None:
         help="the files of the checkpoints in a score table, or the folder of an experiment",
     )
     parser.add_argument(
-        "--resamplings", type=int, default=1000, metavar="N", help="draws of the bootstrap (default 1000)"
+        "--resamples", type=int, default=1000, metavar="N", help="draws of the bootstrap (default 1000)"
     )
     parser.add_argument("--seed", type=int, default=0, metavar="N", help="of the bootstrap (default 0)")
     parser.add_argument("--output", metavar="DIR", help="where best.pth and best.json go (default: the first source)")

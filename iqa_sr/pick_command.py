@@ -61,8 +61,8 @@ def run_pick(chosen: argparse.Namespace) -> int:
 
 
 def _read(chosen: argparse.Namespace) -> Source:
-    if chosen.resamplings < 0:
-        raise ValueError(f"--resamplings: expected at least 0, got {chosen.resamplings}")
+    if chosen.resamples < 0:
+        raise ValueError(f"--resamples: expected at least 0, got {chosen.resamples}")
     if chosen.seed < 0:
         raise ValueError(f"--seed: expected at least 0, got {chosen.seed}")
     if chosen.output and (Path(chosen.output).suffix == ".pth" or Path(chosen.output).is_file()):
@@ -81,7 +81,7 @@ def _read(chosen: argparse.Namespace) -> Source:
 def _choose(source: Source, chosen: argparse.Namespace) -> Choice:
     labels = list(source.files)
     known = metrics_of(source.table, labels)
-    counted = _counted(chosen.metrics, known)
+    counted = _counted(chosen.metric, known)
     rule = build_rule(chosen.by or "borda", chosen.formula, counted, known)
     limits = _limits(chosen.within, known)
     needed = {*counted, *rule.metrics, *(limit.metric for limit in limits)}
@@ -90,7 +90,7 @@ def _choose(source: Source, chosen: argparse.Namespace) -> Choice:
     if isinstance(rule, ByFormula):
         for metric in rule.against_direction(scores.means()):
             print(f"warning: the formula falls where {metric} gets better; is the sign meant?", file=sys.stderr)
-    return choose(scores, rule, limits, counted, chosen.resamplings, chosen.seed)
+    return choose(scores, rule, limits, counted, chosen.resamples, chosen.seed)
 
 
 def _counted(text: str | None, known: Sequence[str]) -> list[str]:
@@ -101,9 +101,9 @@ def _counted(text: str | None, known: Sequence[str]) -> list[str]:
     names = list(dict.fromkeys(name.strip() for name in text.split(",") if name.strip()))
     for name in names:
         if name not in known:
-            raise ValueError(f"--metrics: there are no scores of {name!r}; {nearest(name, known)}")
+            raise ValueError(f"--metric: there are no scores of {name!r}; {nearest(name, known)}")
     if not names:
-        raise ValueError("--metrics: expected names separated by commas, got none")
+        raise ValueError("--metric: expected names separated by commas, got none")
     return names
 
 

@@ -161,7 +161,7 @@ def test_the_perceptual_score_of_ntire_2025(empty_folder, capsys):
 
 
 def test_metrics_and_checkpoints_can_be_left_out(experiment, capsys):
-    assert main(["pick", str(experiment), "--metrics", "psnr, niqe", "--exclude", "1000", "--no-copy"]) == 0
+    assert main(["pick", str(experiment), "--metric", "psnr, niqe", "--exclude", "1000", "--no-copy"]) == 0
     shown = capsys.readouterr().out
     assert "first of 2 checkpoints by the Borda count over 2 metrics (psnr, niqe)" in shown
     assert "musiq" not in shown and "left out: 1000 (--exclude)" in shown
@@ -196,7 +196,7 @@ def test_the_pictures_of_one_data_set(empty_folder, capsys):
 
 def test_many_checkpoints_fill_no_screen(empty_folder, capsys):
     scores({str(1000 + n): (30 + n / 100, 5 - n / 100, 50 + n, 0.3) for n in range(100)}, 2).write("scores.csv")
-    assert main(["pick", "scores.csv", "--resamplings", "20"]) == 0
+    assert main(["pick", "scores.csv", "--resamples", "20"]) == 0
     shown = capsys.readouterr().out
     assert "Checkpoint 1099" in shown and "1070" in shown and "1069" not in shown and "the 70 behind" in shown
 
@@ -369,8 +369,8 @@ def test_several_experiments(experiment, capsys):
         (["nowhere"], "nowhere does not exist; expected an experiment, a result folder or a score table"),
         (["experiments"], "experiments holds no scores.csv"),
         (["experiments/run", "--by", "nique"], "there is no rule or metric 'nique'; did you mean niqe"),
-        (["experiments/run", "--metrics", "psnrr"], "--metrics: there are no scores of 'psnrr'; did you mean psnr"),
-        (["experiments/run", "--metrics", ","], "--metrics: expected names separated by commas, got none"),
+        (["experiments/run", "--metric", "psnrr"], "--metric: there are no scores of 'psnrr'; did you mean psnr"),
+        (["experiments/run", "--metric", ","], "--metric: expected names separated by commas, got none"),
         (["experiments/run", "--within", "psnr"], "--within psnr: expected METRIC=X with a number of at least 0"),
         (["experiments/run", "--within", "psnr=x"], "--within psnr=x: expected METRIC=X"),
         (["experiments/run", "--within", "psnr=-1"], "--within psnr=-1: expected METRIC=X"),
@@ -383,7 +383,7 @@ def test_several_experiments(experiment, capsys):
         (["experiments/run", "--checkpoints", "1000"], "--checkpoints 1000: expected LABEL=FILE or a folder"),
         (["experiments/run", "--checkpoints", "7=x"], "--checkpoints 7=x: there are no scores of '7'"),
         (["experiments/run", "--checkpoints", "1000=x"], "--checkpoints 1000=x: there is no file x"),
-        (["experiments/run", "--resamplings", "-1"], "--resamplings: expected at least 0, got -1"),
+        (["experiments/run", "--resamples", "-1"], "--resamples: expected at least 0, got -1"),
         (["experiments/run", "--seed", "-1"], "--seed: expected at least 0, got -1"),
         (["experiments/run", "--output", "new.pth"], "--output: expected a folder"),
         (
