@@ -17,17 +17,17 @@ import iqa_sr
 from iqa_sr import distributed
 from iqa_sr.checkpoint import LoadedNetwork, load_network
 from iqa_sr.evaluation import Evaluator
-from iqa_sr.evaluation_checkpoints import LabelledFile, find_checkpoints
+from iqa_sr.evaluation_checkpoints import LabelledFile, find_checkpoints, named_path
 from iqa_sr.evaluation_data import EvaluationSet, SetPlace, open_set
 from iqa_sr.evaluation_folder import join_scores, prepare_folder
 from iqa_sr.evaluation_measures import choose_measures, read_metrics
 from iqa_sr.evaluation_networks import Manner, inspect_networks
-from iqa_sr.evaluation_scores import ORIGINAL, Measures
+from iqa_sr.evaluation_scores import Measures
 from iqa_sr.evaluation_sources import given_places, places_of_experiment
 from iqa_sr.evaluation_summary import not_defined, summary_rows
 from iqa_sr.metrics import metric_info
 from iqa_sr.protocols import Protocol, find_protocol
-from iqa_sr.result_folder import GOLD_STANDARD, DataSetFacts, RunFacts
+from iqa_sr.result_folder import GOLD_STANDARD, ORIGINAL, DataSetFacts, RunFacts
 from iqa_sr.score_command import aligned
 from iqa_sr.score_table import BASELINE, ScoreTable
 from iqa_sr.upscale_command import read_device, read_tile
@@ -133,11 +133,11 @@ def _plan(chosen: argparse.Namespace, first: bool) -> _Plan:
 
 def _manner(chosen: argparse.Namespace) -> Manner:
     device = read_device(chosen.device, chosen.half)
-    if chosen.workers < 0:
+    if chosen.workers is not None and chosen.workers < 1:
         raise ValueError(f"--workers: expected at least 1, got {chosen.workers}")
     if device.type == "cuda" and device.index is None:
         device = torch.device("cuda", torch.cuda.current_device())
-    return Manner(device, read_tile(chosen.tile, chosen.overlap), chosen.overlap, chosen.half, chosen.workers)
+    return Manner(device, read_tile(chosen.tile, chosen.overlap), chosen.overlap, chosen.half, chosen.workers or 0)
 
 
 def _places(chosen: argparse.Namespace, files: Sequence[LabelledFile]) -> list[SetPlace]:
@@ -160,10 +160,13 @@ def _experiment(files: Sequence[LabelledFile]) -> str | None:
 def _output(chosen: argparse.Namespace, files: Sequence[LabelledFile]) -> Path:
     if chosen.output:
         return Path(chosen.output)
-    experiment, path = _experiment(files), Path(chosen.checkpoints[0])
+    experiment, (label, path) = _experiment(files), named_path(chosen.checkpoints[0])
     if experiment is None and len(chosen.checkpoints) > 1:
         raise ValueError("--output: expected a folder for the results of several checkpoints, got nothing")
-    name = Path(experiment).resolve().name if experiment else path.resolve().name if path.is_dir() else files[0].label
+    if experiment:
+        name = Path(experiment).resolve().name
+    else:
+        name = label or path.resolve().name if path.is_dir() else files[0].label
     return Path("results") / "_".join([name, *[chosen.protocol] * bool(chosen.protocol)])
 
 

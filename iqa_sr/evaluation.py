@@ -17,12 +17,12 @@ from tqdm import tqdm
 from iqa_sr.checkpoint import LoadedNetwork
 from iqa_sr.evaluation_data import EvaluationPicture, EvaluationSet
 from iqa_sr.evaluation_networks import Manner
-from iqa_sr.evaluation_scores import ORIGINAL, Measures, Wanted
+from iqa_sr.evaluation_scores import Measures, Wanted
 from iqa_sr.image_io import read_image, to_array, to_levels, to_tensor, write_image
 from iqa_sr.metrics.base import full_precision
 from iqa_sr.overlapped import overlapped
-from iqa_sr.picture_scores import bicubic_result
-from iqa_sr.result_folder import GOLD_STANDARD, SCORES_FILE, image_file, picture_name
+from iqa_sr.picture_scores import LR_CONSISTENCY, bicubic_result
+from iqa_sr.result_folder import GOLD_STANDARD, ORIGINAL, SCORES_FILE, image_file, picture_name
 from iqa_sr.score_table import BASELINE, ScoreRow, ScoreTable
 from iqa_sr.scoring import shard_path
 

@@ -16,12 +16,11 @@ from iqa_sr.metrics import metric_info, shared_metric
 from iqa_sr.metrics.pyiqa_adapter import PREFIX
 from iqa_sr.picture_scores import LR_CONSISTENCY, lr_consistency, metric_scores, score_spec
 from iqa_sr.protocols import Against
-from iqa_sr.result_folder import GOLD_STANDARD
+from iqa_sr.result_folder import GOLD_STANDARD, ORIGINAL
 from iqa_sr.score_table import MetricFacts
 
-__all__ = ["ORIGINAL", "Measures", "Wanted"]
+__all__ = ["Measures", "Wanted"]
 
-ORIGINAL = "original"
 Wanted = tuple[str, str]
 """One score of a picture: the metric and the reference's key, empty where there is none."""
 

@@ -13,9 +13,10 @@ import pytest
 import torch
 
 import iqa_sr.basicsr_api  # noqa: F401 - lets basicsr be imported
-from iqa_sr import evaluate_command, evaluation_networks
+from iqa_sr import evaluate_command, evaluation_data, evaluation_networks
 from iqa_sr.cli import main
 from iqa_sr.evaluation_data import EvaluationSet
+from iqa_sr.evaluation_measures import choose_measures, read_metrics
 from iqa_sr.image_io import read_image, to_tensor, to_uint8
 from iqa_sr.metrics import create_metric, metric_info
 from iqa_sr.resize import resize_bicubic
@@ -386,6 +387,23 @@ def test_a_folder_that_is_no_result_folder_is_left_alone(here, capsys):
     assert [path.name for path in RUN.iterdir()] == ["mine.png"]
 
 
+def test_hidden_files_are_no_results(here):
+    """What a system puts into every folder, or an evaluation that was ended while it wrote its first file."""
+    RUN.mkdir(parents=True)
+    (RUN / ".run.json.1.tmp").write_text("{")
+    assert main([*COMMAND, *METRICS, "--no-baseline"]) == 0
+
+
+def test_results_of_a_folder_with_a_label_have_its_name(here):
+    save_network(Path("nets/one.pth"))
+    assert main(["evaluate", "mine=nets", *COMMAND[2:4], "--metric", "psnr", "--no-baseline", "--device", "cpu"]) == 0
+    assert set(read_results("results/mine").run.checkpoints) == {"mine_one"}
+
+
+def test_lr_consistency_alone_brings_no_other_metric():
+    assert choose_measures(read_metrics("lr-consistency", None), None, None, None, []).metrics == ()
+
+
 # --- Bad input --------------------------------------------------------------------------------------------------------
 
 
@@ -408,6 +426,8 @@ def test_a_folder_that_is_no_result_folder_is_left_alone(here, capsys):
         (["--degradation", "bicubicc"], "data set set:degradation"),
         (["--lq", "set=LR", "--degradation", "bicubic"], "--degradation bicubic: every data set has ready LQ pictures"),
         (["--data", "more=data/images/01", "--lq", "LR"], "--lq LR: which data set is it of? Say it: --lq NAME=LR"),
+        (["--workers", "0"], "--workers: expected at least 1, got 0"),
+        (["--data", "a\tb=data"], "expected a name that can be a folder's, got 'a\\tb'"),
         (["--device", "gpu"], "--device: expected cpu, cuda or cuda:N, got gpu"),
         (["--tile", "8"], "--tile: expected auto, none or at least 64 px"),
     ],
