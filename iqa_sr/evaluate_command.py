@@ -121,7 +121,7 @@ def _plan(chosen: argparse.Namespace, first: bool) -> _Plan:
     run = RunFacts(
         protocol=chosen.protocol,
         scale=found.scale,
-        datasets={dataset.name: _facts_of(dataset) for dataset in sets},
+        datasets={dataset.name: _facts_of(dataset, first) for dataset in sets},
         checkpoints=found.facts,
         command=sys.argv[1:],
         versions=_versions(),
@@ -184,10 +184,13 @@ def _load(file: LabelledFile, chosen: argparse.Namespace, device: torch.device) 
 # --- Facts ------------------------------------------------------------------------------------------------------------
 
 
-def _facts_of(dataset: EvaluationSet) -> DataSetFacts:
+def _facts_of(dataset: EvaluationSet, first: bool) -> DataSetFacts:
+    """Of several processes the first one writes the facts: it alone reads all files for them."""
     root = dataset.place.data
     return DataSetFacts(
-        pictures=len(dataset), references=root.as_posix() if root is not None else None, digest=dataset.digest
+        pictures=len(dataset),
+        references=root.as_posix() if root is not None else None,
+        digest=dataset.digest(progress=True) if first else None,
     )
 
 

@@ -228,8 +228,8 @@ def test_lmdb_folders(here):
 def test_few_pictures_are_in_memory_at_a_time(here, monkeypatch):
     real, alive, most = EvaluationSet.read, weakref.WeakSet(), []
 
-    def counted(self, number):
-        picture = real(self, number)
+    def counted(self, *arguments):
+        picture = real(self, *arguments)
         alive.add(picture.lq)
         most.append(len(alive))
         return picture
@@ -240,6 +240,18 @@ def test_few_pictures_are_in_memory_at_a_time(here, monkeypatch):
     words = ["evaluate", "net.pth", "--lq", "many", "--output", str(RUN), "--metric", "rankiqa-lite", "--no-baseline"]
     assert main([*words, "--workers", "2"]) == 0
     assert len(most) == 16 and max(most) <= 7, "three read, three computed or waiting, one on its way between"
+
+
+def test_what_is_not_needed_is_not_read(here, monkeypatch):
+    real, read = evaluation_data.decode_image, []
+    monkeypatch.setattr(evaluation_data, "decode_image", lambda *one: read.append(Path(one[1]).name) or real(*one))
+    assert main([*COMMAND, *METRICS, "--no-baseline"]) == 0
+    assert sorted(read) == ["p0.png", "p1.png", "p2.png"], "one for the LQ and for psnr; the enhanced ones for nothing"
+    read.clear()
+    assert main([*COMMAND, "--metric", "rankiqa-lite", "--no-baseline"]) == 0
+    assert not read, "nothing was missing"
+    assert main([*COMMAND, "--metric", "psnr,rankiqa-lite,gmsd", "--no-baseline"]) == 0
+    assert sorted(read) == ["p0.png", "p1.png", "p2.png"]
 
 
 # --- Going on ---------------------------------------------------------------------------------------------------------
@@ -370,6 +382,16 @@ def test_another_evaluation_in_the_same_place_is_refused(here, capsys):
     assert main(["evaluate", "net=other.pth", *COMMAND[2:], *METRICS, "--overwrite"]) == 0
     assert read_results(RUN).run.checkpoints["net"].path == "other.pth"
     assert scores().keys() == {tuple(row) for row in scores()} and result("net", "p0").shape == (1, 3, 32, 32)
+
+
+def test_a_picture_that_was_edited_is_another_one(here, capsys):
+    words = ["evaluate", "net.pth", "--data", "set=edited", *COMMAND[4:], *METRICS]
+    save("edited/p0.bmp", picture(0, 16))
+    assert main(words) == 0
+    size = Path("edited/p0.bmp").stat().st_size
+    save("edited/p0.bmp", picture(1, 16))
+    assert Path("edited/p0.bmp").stat().st_size == size
+    assert "the data set set holds other files" in error(capsys, *words)
 
 
 def test_scores_by_other_weights_are_refused(here, capsys):
