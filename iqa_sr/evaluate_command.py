@@ -3,13 +3,14 @@
 import argparse
 import platform
 import sys
+import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 
@@ -36,6 +37,8 @@ from iqa_sr.weights import find_all
 
 __all__ = ["run_evaluation"]
 
+Done = TypeVar("Done")
+_GRACE = 5  # seconds for a process that has failed to say why: torchrun ends all others as soon as one has ended
 _PACKAGES = ("torch", "numpy", "basicsr", "opencv-python", "opencv-python-headless", "Pillow")
 
 
@@ -57,39 +60,67 @@ def run_evaluation(chosen: argparse.Namespace) -> int:
     """Evaluate what the command line names; see `iqa_sr.evaluate_arguments`. Several processes share the pictures.
 
     Returns:
-        0; 1 on the other processes, if the first one failed.
+        0; 1 if another process has failed, which says why.
 
     Raises:
         FileNotFoundError: If a file, folder or weights are missing, or nothing is found in a folder.
         FileExistsError: If the result folder holds something else.
         ValueError: If a metric, protocol or argument is wrong, data do not fit, a file is damaged, or it is not known
             what network a checkpoint holds.
+        ConnectionError: If another process has ended before its pictures were done.
     """
-    rank, world = distributed.start_processes()
+    rank, world = distributed.start_processes(backend="gloo")
     try:
-        plan = _plan(chosen, rank == 0)
-        facts = plan.measures.facts()
-        if not _on_first(rank, lambda: prepare_folder(plan.folder, plan.run, facts, chosen.overwrite)):
+        plan = _together(rank, partial(_plan, chosen, rank == 0))
+        if plan is None or not _together(rank, partial(_prepared, plan, chosen.overwrite, rank == 0)):
             return 1
-        done = _evaluate(plan, chosen, (rank, world))
-        done = sum(distributed.gather_objects(done))
-        return 0 if _on_first(rank, lambda: _report(plan, join_scores(plan.folder), done)) else 1
+        done = sum(_gathered(_evaluate(plan, chosen, (rank, world))))
+        return 0 if _together(rank, partial(_finished, plan, done, rank == 0)) else 1
     finally:
         distributed.stop_processes()
 
 
-def _on_first(rank: int, work: Callable[[], object]) -> bool:
-    """Let the first process do something while the others wait; whether it was done."""
+def _together(rank: int, work: Callable[[], Done]) -> Done | None:
+    """What a process has made, when all have made theirs; None if another one has failed.
+
+    Of several that fail, the first alone raises its error: a wrong word on the command line is an error of all.
+    """
+    made: Done | None = None
     failure: Exception | None = None
-    if rank == 0:
-        try:
-            work()
-        except Exception as error:
-            failure = error
-    failed = any(distributed.gather_objects(failure is not None))
-    if failure is not None:
+    try:
+        made = work()
+    except Exception as error:
+        failure = error
+    failed = _gathered(failure is not None)
+    if failure is not None and not any(failed[:rank]):
         raise failure
-    return not failed
+    if any(failed):
+        time.sleep(_GRACE)
+        return None
+    return made
+
+
+def _gathered(mine: Done) -> list[Done]:
+    """One of every process. While pictures are computed, one that fails ends at once, and torchrun the others."""
+    try:
+        return distributed.gather_objects(mine)
+    except RuntimeError:
+        time.sleep(_GRACE)
+        raise ConnectionError(
+            "another process of this evaluation has ended before its pictures were done; its own error says why"
+        ) from None
+
+
+def _prepared(plan: _Plan, overwrite: bool, first: bool) -> bool:
+    if first:
+        prepare_folder(plan.folder, plan.run, plan.measures.facts(), overwrite)
+    return True
+
+
+def _finished(plan: _Plan, done: int, first: bool) -> bool:
+    if first:
+        _report(plan, join_scores(plan.folder), done)
+    return True
 
 
 def _evaluate(plan: _Plan, chosen: argparse.Namespace, shard: tuple[int, int]) -> int:

@@ -1,9 +1,7 @@
 """`iqa-sr evaluate` as a user runs it: what is scored, what is written, what is said, and going on."""
 
 import json
-import os
-import subprocess
-import sys
+import shutil
 import time
 import weakref
 from pathlib import Path
@@ -24,8 +22,8 @@ from iqa_sr.result_folder import read_results
 from iqa_sr.score_table import ScoreRow, ScoreTable
 from tests.fixture_data import picture, save, write_groups, write_labels
 from tests.tiny_networks import save_network
+from tests.two_processes import run_in_two_processes
 
-ROOT = Path(__file__).parent.parent
 RUN = Path("results/run")
 COMMAND = ["evaluate", "net.pth", "--data", "set=data", "--output", str(RUN), "--device", "cpu"]
 METRICS = ["--metric", "psnr,rankiqa-lite"]
@@ -336,18 +334,37 @@ def test_two_pictures_share_the_threads(here, monkeypatch):
     assert torch.get_num_threads() == 2
 
 
-def test_two_processes_give_what_one_gives(here):
+def test_two_processes(here):
+    """In one launch: the same as one process; fewer pictures than processes; a wrong word; one process that fails."""
     assert main([*COMMAND, *METRICS]) == 0
-    command = [sys.executable, "-m", "torch.distributed.run", "--nproc_per_node=2", "--standalone", "-m", "iqa_sr.cli"]
-    words = [word.replace(str(RUN), "results/two") for word in [*COMMAND, *METRICS]]
-    environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}
-    done = subprocess.run([*command, *words], capture_output=True, text=True, check=False, env=environment)
-    assert done.returncode == 0, done.stderr[-2000:]
-    assert "12 pictures computed or scored" in done.stdout
+    shutil.copytree(RUN, "results/torn")
+    Path("results/torn/images/net/set/p1.png").write_bytes(b"torn")  # the second picture is the second process's
+    save("few/p0.png", picture(0, 16))
+    two, few, torn = (
+        [word.replace(str(RUN), f"results/{name}") for word in COMMAND] for name in ("two", "few", "torn")
+    )
+    whole, alone, wrong, failed = run_in_two_processes(
+        [*two, *METRICS],
+        ["evaluate", "net.pth", "--lq", "few", *few[4:], "--metric", "rankiqa-lite"],
+        [*two, "--metric", "psnrr"],
+        [*torn, "--metric", "psnr,rankiqa-lite,gmsd", "--no-baseline"],
+    )
+
+    assert whole.codes == [0, 0], whole.errors
+    assert "12 pictures computed or scored" in whole.out[0] and not whole.out[1]
     assert Path("results/two/scores.csv").read_bytes() == (RUN / "scores.csv").read_bytes()
     files = {path.relative_to(RUN): path.read_bytes() for path in RUN.rglob("*.png")}
     assert files == {path.relative_to("results/two"): path.read_bytes() for path in Path("results/two").rglob("*.png")}
     assert {path.name for path in Path("results/two").iterdir()} == {"images", "run.json", "scores.csv"}
+
+    assert alone.codes == [0, 0] and "2 pictures computed or scored" in alone.out[0], alone.errors
+    assert {key[:2] for key in scores(Path("results/few"))} == {("net", "few/p0"), ("bicubic", "few/p0")}
+
+    assert 0 not in wrong.codes and "".join(wrong.errors).count("error: ") == 1, "what both find wrong, one says"
+    assert "there is no metric 'psnrr'" in "".join(wrong.errors)
+
+    assert 0 not in failed.codes and "p1.png: not a picture that can be read" in failed.errors[1]
+    assert "Traceback" not in "".join(failed.errors), "the other process may be ended, or say that it was left alone"
 
 
 def test_scores_of_processes_that_were_interrupted_are_kept(here, capsys):
