@@ -12,10 +12,15 @@ from torch import nn
 __all__ = ["any_process", "barrier", "gather_objects", "share_buffers", "start_processes", "stop_processes"]
 
 
-def start_processes(launcher: str = "none") -> tuple[int, int]:
+def start_processes(launcher: str = "none", backend: str | None = None) -> tuple[int, int]:
     """Join the process group when torchrun (or `--launcher pytorch`) started this process.
 
-    gloo without CUDA, nccl with it. The time limit is a day: the other processes wait while the first one validates.
+    The time limit is a day: the other processes wait while the first one validates.
+
+    Args:
+        launcher: What the user said.
+        backend: `gloo` for processes that exchange no tensors of a GPU, and may share one; None for gloo without CUDA,
+            nccl with it.
 
     Returns:
         `(rank, world_size)`; `(0, 1)` for a process of its own.
@@ -34,7 +39,7 @@ def start_processes(launcher: str = "none") -> tuple[int, int]:
     cuda = torch.cuda.is_available()
     if cuda:
         torch.cuda.set_device(int(os.environ.get("LOCAL_RANK", os.environ["RANK"])) % torch.cuda.device_count())
-    dist.init_process_group("nccl" if cuda else "gloo", timeout=timedelta(days=1))
+    dist.init_process_group(backend or ("nccl" if cuda else "gloo"), timeout=timedelta(days=1))
     return dist.get_rank(), dist.get_world_size()
 
 

@@ -58,7 +58,6 @@ def add_evaluate_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--workers",
         type=int,
-        default=0,
         metavar="N",
         help="pictures computed at a time (default 2; 1: less memory)",
     )

@@ -3,13 +3,14 @@
 import argparse
 import platform
 import sys
+import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 
@@ -17,17 +18,17 @@ import iqa_sr
 from iqa_sr import distributed
 from iqa_sr.checkpoint import LoadedNetwork, load_network
 from iqa_sr.evaluation import Evaluator
-from iqa_sr.evaluation_checkpoints import LabelledFile, find_checkpoints
+from iqa_sr.evaluation_checkpoints import LabelledFile, find_checkpoints, named_path
 from iqa_sr.evaluation_data import EvaluationSet, SetPlace, open_set
 from iqa_sr.evaluation_folder import join_scores, prepare_folder
 from iqa_sr.evaluation_measures import choose_measures, read_metrics
 from iqa_sr.evaluation_networks import Manner, inspect_networks
-from iqa_sr.evaluation_scores import ORIGINAL, Measures
+from iqa_sr.evaluation_scores import Measures
 from iqa_sr.evaluation_sources import given_places, places_of_experiment
 from iqa_sr.evaluation_summary import not_defined, summary_rows
 from iqa_sr.metrics import metric_info
 from iqa_sr.protocols import Protocol, find_protocol
-from iqa_sr.result_folder import GOLD_STANDARD, DataSetFacts, RunFacts
+from iqa_sr.result_folder import GOLD_STANDARD, ORIGINAL, DataSetFacts, RunFacts
 from iqa_sr.score_command import aligned
 from iqa_sr.score_table import BASELINE, ScoreTable
 from iqa_sr.upscale_command import read_device, read_tile
@@ -36,6 +37,8 @@ from iqa_sr.weights import find_all
 
 __all__ = ["run_evaluation"]
 
+Done = TypeVar("Done")
+_GRACE = 5  # seconds for a process that has failed to say why: torchrun ends all others as soon as one has ended
 _PACKAGES = ("torch", "numpy", "basicsr", "opencv-python", "opencv-python-headless", "Pillow")
 
 
@@ -57,39 +60,67 @@ def run_evaluation(chosen: argparse.Namespace) -> int:
     """Evaluate what the command line names; see `iqa_sr.evaluate_arguments`. Several processes share the pictures.
 
     Returns:
-        0; 1 on the other processes, if the first one failed.
+        0; 1 if another process has failed, which says why.
 
     Raises:
         FileNotFoundError: If a file, folder or weights are missing, or nothing is found in a folder.
         FileExistsError: If the result folder holds something else.
         ValueError: If a metric, protocol or argument is wrong, data do not fit, a file is damaged, or it is not known
             what network a checkpoint holds.
+        ConnectionError: If another process has ended before its pictures were done.
     """
-    rank, world = distributed.start_processes()
+    rank, world = distributed.start_processes(backend="gloo")
     try:
-        plan = _plan(chosen, rank == 0)
-        facts = plan.measures.facts()
-        if not _on_first(rank, lambda: prepare_folder(plan.folder, plan.run, facts, chosen.overwrite)):
+        plan = _together(rank, partial(_plan, chosen, rank == 0))
+        if plan is None or not _together(rank, partial(_prepared, plan, chosen.overwrite, rank == 0)):
             return 1
-        done = _evaluate(plan, chosen, (rank, world))
-        done = sum(distributed.gather_objects(done))
-        return 0 if _on_first(rank, lambda: _report(plan, join_scores(plan.folder), done)) else 1
+        done = sum(_gathered(_evaluate(plan, chosen, (rank, world))))
+        return 0 if _together(rank, partial(_finished, plan, done, rank == 0)) else 1
     finally:
         distributed.stop_processes()
 
 
-def _on_first(rank: int, work: Callable[[], object]) -> bool:
-    """Let the first process do something while the others wait; whether it was done."""
+def _together(rank: int, work: Callable[[], Done]) -> Done | None:
+    """What a process has made, when all have made theirs; None if another one has failed.
+
+    Of several that fail, the first alone raises its error: a wrong word on the command line is an error of all.
+    """
+    made: Done | None = None
     failure: Exception | None = None
-    if rank == 0:
-        try:
-            work()
-        except Exception as error:
-            failure = error
-    failed = any(distributed.gather_objects(failure is not None))
-    if failure is not None:
+    try:
+        made = work()
+    except Exception as error:
+        failure = error
+    failed = _gathered(failure is not None)
+    if failure is not None and not any(failed[:rank]):
         raise failure
-    return not failed
+    if any(failed):
+        time.sleep(_GRACE)
+        return None
+    return made
+
+
+def _gathered(mine: Done) -> list[Done]:
+    """One of every process. While pictures are computed, one that fails ends at once, and torchrun the others."""
+    try:
+        return distributed.gather_objects(mine)
+    except RuntimeError:
+        time.sleep(_GRACE)
+        raise ConnectionError(
+            "another process of this evaluation has ended before its pictures were done; its own error says why"
+        ) from None
+
+
+def _prepared(plan: _Plan, overwrite: bool, first: bool) -> bool:
+    if first:
+        prepare_folder(plan.folder, plan.run, plan.measures.facts(), overwrite)
+    return True
+
+
+def _finished(plan: _Plan, done: int, first: bool) -> bool:
+    if first:
+        _report(plan, join_scores(plan.folder), done)
+    return True
 
 
 def _evaluate(plan: _Plan, chosen: argparse.Namespace, shard: tuple[int, int]) -> int:
@@ -121,7 +152,7 @@ def _plan(chosen: argparse.Namespace, first: bool) -> _Plan:
     run = RunFacts(
         protocol=chosen.protocol,
         scale=found.scale,
-        datasets={dataset.name: _facts_of(dataset) for dataset in sets},
+        datasets={dataset.name: _facts_of(dataset, first) for dataset in sets},
         checkpoints=found.facts,
         command=sys.argv[1:],
         versions=_versions(),
@@ -133,11 +164,11 @@ def _plan(chosen: argparse.Namespace, first: bool) -> _Plan:
 
 def _manner(chosen: argparse.Namespace) -> Manner:
     device = read_device(chosen.device, chosen.half)
-    if chosen.workers < 0:
+    if chosen.workers is not None and chosen.workers < 1:
         raise ValueError(f"--workers: expected at least 1, got {chosen.workers}")
     if device.type == "cuda" and device.index is None:
         device = torch.device("cuda", torch.cuda.current_device())
-    return Manner(device, read_tile(chosen.tile, chosen.overlap), chosen.overlap, chosen.half, chosen.workers)
+    return Manner(device, read_tile(chosen.tile, chosen.overlap), chosen.overlap, chosen.half, chosen.workers or 0)
 
 
 def _places(chosen: argparse.Namespace, files: Sequence[LabelledFile]) -> list[SetPlace]:
@@ -160,10 +191,13 @@ def _experiment(files: Sequence[LabelledFile]) -> str | None:
 def _output(chosen: argparse.Namespace, files: Sequence[LabelledFile]) -> Path:
     if chosen.output:
         return Path(chosen.output)
-    experiment, path = _experiment(files), Path(chosen.checkpoints[0])
+    experiment, (label, path) = _experiment(files), named_path(chosen.checkpoints[0])
     if experiment is None and len(chosen.checkpoints) > 1:
         raise ValueError("--output: expected a folder for the results of several checkpoints, got nothing")
-    name = Path(experiment).resolve().name if experiment else path.resolve().name if path.is_dir() else files[0].label
+    if experiment:
+        name = Path(experiment).resolve().name
+    else:
+        name = label or path.resolve().name if path.is_dir() else files[0].label
     return Path("results") / "_".join([name, *[chosen.protocol] * bool(chosen.protocol)])
 
 
@@ -181,10 +215,13 @@ def _load(file: LabelledFile, chosen: argparse.Namespace, device: torch.device) 
 # --- Facts ------------------------------------------------------------------------------------------------------------
 
 
-def _facts_of(dataset: EvaluationSet) -> DataSetFacts:
+def _facts_of(dataset: EvaluationSet, first: bool) -> DataSetFacts:
+    """Of several processes the first one writes the facts: it alone reads all files for them."""
     root = dataset.place.data
     return DataSetFacts(
-        pictures=len(dataset), references=root.as_posix() if root is not None else None, digest=dataset.digest
+        pictures=len(dataset),
+        references=root.as_posix() if root is not None else None,
+        digest=dataset.digest(progress=True) if first else None,
     )
 
 

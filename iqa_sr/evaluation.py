@@ -17,12 +17,12 @@ from tqdm import tqdm
 from iqa_sr.checkpoint import LoadedNetwork
 from iqa_sr.evaluation_data import EvaluationPicture, EvaluationSet
 from iqa_sr.evaluation_networks import Manner
-from iqa_sr.evaluation_scores import ORIGINAL, Measures, Wanted
+from iqa_sr.evaluation_scores import Measures, Wanted
 from iqa_sr.image_io import read_image, to_array, to_levels, to_tensor, write_image
 from iqa_sr.metrics.base import full_precision
 from iqa_sr.overlapped import overlapped
-from iqa_sr.picture_scores import bicubic_result
-from iqa_sr.result_folder import GOLD_STANDARD, SCORES_FILE, image_file, picture_name
+from iqa_sr.picture_scores import LR_CONSISTENCY, bicubic_result
+from iqa_sr.result_folder import GOLD_STANDARD, ORIGINAL, SCORES_FILE, image_file, picture_name
 from iqa_sr.score_table import BASELINE, ScoreRow, ScoreTable
 from iqa_sr.scoring import shard_path
 
@@ -39,6 +39,7 @@ class _Job:
     dataset: EvaluationSet
     number: int
     wanted: tuple[Wanted, ...]
+    gts: tuple[int, ...]
     file: Path | None
 
     @property
@@ -67,7 +68,7 @@ class Evaluator:
         shard: tuple[int, int] = (0, 1),
     ) -> None:
         self.folder, self.sets, self.measures, self.manner, self.shard = Path(folder), sets, measures, manner, shard
-        self._threads = manner.threads()
+        self._threads, self._scale = manner.threads(), sets[0].scale
         scores = self.folder / SCORES_FILE
         self._table = ScoreTable.open(shard_path(scores, shard), measures.facts())
         self._done = {row[:4] for row in ScoreTable.read(scores).rows} if shard[1] > 1 else set()
@@ -78,7 +79,7 @@ class Evaluator:
     def original(self, progress: bool = True) -> int:
         """The ground truths themselves, where there are any: kept, and scored where no reference is needed."""
         sets = [dataset for dataset in self.sets if dataset.place.data is not None]
-        return self._run(ORIGINAL, lambda picture: to_levels(_first(picture)), progress, sets)
+        return self._run(ORIGINAL, lambda picture: to_levels(picture.gts[0]), progress, sets)
 
     def gold_standard(self, progress: bool = True) -> int:
         """The best no-reference scores in each group of several ground truths."""
@@ -86,7 +87,7 @@ class Evaluator:
 
     def baseline(self, progress: bool = True) -> int:
         """Bicubic upscaling."""
-        return self._run(BASELINE, lambda picture: to_levels(bicubic_result(picture.lq, self.sets[0].scale)), progress)
+        return self._run(BASELINE, lambda picture: to_levels(bicubic_result(_lq(picture), self._scale)), progress)
 
     def checkpoint(self, label: str, load: Callable[[], LoadedNetwork], progress: bool = True) -> int:
         """The results of a network.
@@ -108,7 +109,7 @@ class Evaluator:
 
     def _of_network(self, loaded: LoadedNetwork) -> Callable[[EvaluationPicture], Tensor]:
         upscaler = self.manner.upscaler(loaded, self._threads)
-        return lambda picture: upscaler(picture.lq)
+        return lambda picture: upscaler(_lq(picture))
 
     # --- Pictures -----------------------------------------------------------------------------------------------------
 
@@ -127,7 +128,8 @@ class Evaluator:
             ]
             file = None if label == GOLD_STANDARD else image_file(self.folder, label, dataset.name, record.name)
             if wanted or (file is not None and not file.exists()):
-                jobs.append(_Job(label, dataset, number, tuple(wanted), file))
+                gts = self.measures.needs(label, record, wanted)
+                jobs.append(_Job(label, dataset, number, tuple(wanted), gts, file))
         return jobs
 
     def _knows(self, key: tuple[str, str, str, str]) -> bool:
@@ -167,7 +169,7 @@ class Evaluator:
         """A picture's levels, if they are to be written, and its scores."""
         record, levels = job.dataset.records[job.number], None
         if make is None:
-            found = self.measures.gold_standard(picture, job.wanted, self.manner.device) if job.wanted else {}
+            found = self.measures.gold_standard(picture, job.wanted, self.manner.device)
         else:
             result = saved
             if result is None:
@@ -186,9 +188,9 @@ class Evaluator:
             raise ValueError(f"{job.label} makes {came} px (HxW) of {job.name}, expected {expected[0]}x{expected[1]}")
 
 
-def _first(picture: EvaluationPicture) -> Tensor:
-    assert picture.gts is not None
-    return picture.gts[:1]
+def _lq(picture: EvaluationPicture) -> Tensor:
+    assert picture.lq is not None
+    return picture.lq
 
 
 def _no_network(picture: EvaluationPicture) -> Tensor:
@@ -196,7 +198,7 @@ def _no_network(picture: EvaluationPicture) -> Tensor:
 
 
 def _read(job: _Job) -> tuple[_Job, EvaluationPicture, Tensor | None]:
-    """The picture, and `(1, 3, H, W)` of the result's file where it is there."""
+    """What the job needs of the picture, and `(1, 3, H, W)` of the result's file where it is there."""
     saved = None
     if job.file is not None and job.file.exists():
         try:
@@ -207,7 +209,11 @@ def _read(job: _Job) -> tuple[_Job, EvaluationPicture, Tensor | None]:
         if tuple(saved.shape[-2:]) != expected:
             came = f"{saved.shape[-2]}x{saved.shape[-1]}"
             raise ValueError(f"{job.file}: expected {expected[0]}x{expected[1]} px (HxW), got {came}; remove the file")
-    return job, job.dataset.read(job.number), saved
+    if job.label == ORIGINAL:
+        return job, job.dataset.read(job.number, lq=False, gts=(0,) if saved is None else ()), saved
+    makes = saved is None and job.label != GOLD_STANDARD
+    with_lq = makes or any(metric == LR_CONSISTENCY for metric, _ in job.wanted)
+    return job, job.dataset.read(job.number, with_lq, job.gts), saved
 
 
 def _written(computed: tuple[_Job, Tensor | None, list[ScoreRow]]) -> list[ScoreRow]:

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from iqa_sr.result_folder import RESERVED
+from iqa_sr.result_folder import RESERVED, is_folder_name
 from iqa_sr.weight_records import compute_hash
 
-__all__ = ["LabelledFile", "find_checkpoints"]
+__all__ = ["LabelledFile", "find_checkpoints", "named_path"]
 
 SUFFIXES = (".pth", ".safetensors", ".pt", ".ckpt")
 _GENERATOR, _OTHERS = "net_g_", ("net_d_",)
@@ -54,7 +54,7 @@ def find_checkpoints(arguments: Sequence[str]) -> list[LabelledFile]:
     """
     found: list[tuple[str, LabelledFile]] = []
     for argument in arguments:
-        label, path = _split(argument)
+        label, path = named_path(argument)
         if path.is_dir():
             files = _folder(path)
             found += [(argument, replace(one, label=f"{label}_{one.label}") if label else one) for one in files]
@@ -67,13 +67,13 @@ def find_checkpoints(arguments: Sequence[str]) -> list[LabelledFile]:
             )
     experiments = {file.experiment for _, file in found if file.experiment}
     if len(experiments) > 1:
-        found = [(argument, _with_experiment(file, _split(argument)[0])) for argument, file in found]
+        found = [(argument, _with_experiment(file, named_path(argument)[0])) for argument, file in found]
     _check_labels([file for _, file in found])
     return [file for _, file in found]
 
 
-def _split(argument: str) -> tuple[str, Path]:
-    """Label, or nothing, and path; a file whose own name holds a `=` is taken as it is."""
+def named_path(argument: str) -> tuple[str, Path]:
+    """Name, or nothing, and path of a word `[NAME=]PATH`; a file whose own name holds a `=` is taken as it is."""
     label, equals, path = argument.partition("=")
     return (label, Path(path)) if equals and not Path(argument).exists() else ("", Path(argument))
 
@@ -125,5 +125,5 @@ def _check_labels(files: Sequence[LabelledFile]) -> None:
             raise ValueError(
                 f"{file.path}: the label {file.label!r} stands for something else; give another: LABEL=FILE"
             )
-        if file.label.startswith(".") or re.search(r"[/\\\x00-\x1f]", file.label):
+        if not is_folder_name(file.label):
             raise ValueError(f"{file.path}: expected a label that can be a folder's name, got {file.label!r}")

@@ -2,13 +2,13 @@
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import torch
 from torch import Tensor
+from tqdm import tqdm
 
 from iqa_sr.data.check import check_manifest
 from iqa_sr.data.layout import GroundTruthOptions
@@ -22,6 +22,8 @@ from iqa_sr.image_io import decode_image, to_tensor
 from iqa_sr.options import read_section
 
 __all__ = ["EvaluationPicture", "EvaluationSet", "SetPlace", "open_set"]
+
+_MANY = 100  # pictures
 
 
 @dataclass(frozen=True)
@@ -45,15 +47,15 @@ class SetPlace:
 
 @dataclass(frozen=True)
 class EvaluationPicture:
-    """One picture, read.
+    """What was asked for of one picture, read: float32 RGB in [0, 1].
 
     Attributes:
-        lq: `(1, 3, h, w)` float32 RGB in [0, 1].
-        gts: `(K, 3, h * scale, w * scale)`, the original first; None where there are none.
+        lq: `(1, 3, h, w)`; None if it was not asked for.
+        gts: Ground truths by their position in the record, `(1, 3, h * scale, w * scale)` each; 0 is the original.
     """
 
-    lq: Tensor
-    gts: Tensor | None
+    lq: Tensor | None
+    gts: dict[int, Tensor]
 
 
 class EvaluationSet:
@@ -63,15 +65,10 @@ class EvaluationSet:
         place: Where it is.
         scale: Of the super-resolution.
         records: Its pictures, sorted by name; without ground truths, `lq` alone is set.
-
-    Attributes:
-        digest: First 16 digits of the SHA-256 of names, sizes, labels and how the LQ are made: another one is another
-            data set.
     """
 
     def __init__(self, place: SetPlace, scale: int, records: Sequence[Record]) -> None:
         self.place, self.scale, self.records = place, scale, tuple(records)
-        self.digest = self._digest()
         self._store = PictureStore(place.data) if place.data else None
         self._lq_store = PictureStore(place.lq) if place.lq else None
         self._degradation = build_degradation(place.degradation, scale, f"data set {place.name}:degradation")
@@ -90,47 +87,57 @@ class EvaluationSet:
         height, width = (side * factor // self.scale * self.scale for side in record.size)
         return height, width
 
-    def read(self, number: int) -> EvaluationPicture:
-        """A picture with its ground truths, cut to a multiple of the scale; a made LQ is that of training's validation.
+    def read(self, number: int, lq: bool = True, gts: Iterable[int] = ()) -> EvaluationPicture:
+        """What is needed of a picture, cut to a multiple of the scale; a made LQ is that of training's validation.
 
         Args:
             number: Of the record.
+            lq: Whether the LQ picture is needed.
+            gts: Positions of the ground truths that are needed.
 
         Raises:
             ValueError: If a file is damaged, or has another size than when the evaluation began.
             OSError: If one cannot be read.
         """
         record = self.records[number]
-        height, width = self.result_size(record)
-        gts = None
-        if record.ground_truths:
-            assert self._store is not None
-            pictures = [_decoded(self._store, gt.path, record.size) for gt in record.ground_truths]
-            gts = torch.stack([picture[:, :height, :width] for picture in pictures])
-        if self._lq_store is not None and record.lq is not None:
-            lq = _decoded(self._lq_store, record.lq, (height // self.scale, width // self.scale))[None]
-        else:
-            assert gts is not None
-            lq = self._degradation(gts[:1].clone(), validation_seed(number)[None])
-        return EvaluationPicture(lq, gts)
+        truths = {place: self._truth(record, place) for place in gts}
+        return EvaluationPicture(self._lq(number, truths.get(0)) if lq else None, truths)
 
-    def _digest(self) -> str:
-        facts = [
-            self.scale,
-            dict(self.place.degradation) if self.place.lq is None else None,
-            [
-                [record.name, record.size, [self._file(self.place.lq, record.lq)] if record.lq else []]
-                + [[gt.label and gt.label.value, self._file(self.place.data, gt.path)] for gt in record.ground_truths]
-                for record in self.records
-            ],
-        ]
+    def _truth(self, record: Record, place: int) -> Tensor:
+        assert self._store is not None
+        height, width = self.result_size(record)
+        picture = _decoded(self._store, record.ground_truths[place].path, record.size)
+        return picture[None, :, :height, :width].contiguous()
+
+    def _lq(self, number: int, original: Tensor | None) -> Tensor:
+        record = self.records[number]
+        if self._lq_store is not None and record.lq is not None:
+            height, width = self.result_size(record)
+            return _decoded(self._lq_store, record.lq, (height // self.scale, width // self.scale))[None]
+        original = self._truth(record, 0) if original is None else original.clone()
+        return self._degradation(original, validation_seed(number)[None])
+
+    def digest(self, progress: bool = False) -> str:
+        """First 16 digits of the SHA-256 of names, labels, the files' contents and how the LQ are made.
+
+        Another one is another data set. All files are read: a picture that was edited may have as many bytes as before.
+
+        Args:
+            progress: Whether a bar is shown where there are many.
+        """
+        hidden = None if progress and len(self) > _MANY else True  # tqdm's None: on a terminal only
+        bar = tqdm(self.records, desc=f"reading {self.name}", unit="picture", leave=False, disable=hidden)
+        made = dict(self.place.degradation) if self.place.lq is None else None
+        facts = [self.scale, made, [self._facts(record) for record in bar]]
         return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:16]
 
-    @staticmethod
-    def _file(root: Path | None, key: str) -> list[Any]:
-        """Name and, of ordinary files, the number of bytes."""
-        path = Path(root or "") / key
-        return [key, path.stat().st_size if path.is_file() else 0]
+    def _facts(self, record: Record) -> list[Any]:
+        ready = [(self._lq_store, record.lq, "")] if record.lq else []
+        truths = [(self._store, gt.path, gt.label.value if gt.label else "") for gt in record.ground_truths]
+        contents = [
+            (key, label, hashlib.sha256(store.read(key)).hexdigest()) for store, key, label in ready + truths if store
+        ]
+        return [record.name, contents]
 
 
 def _decoded(store: PictureStore, key: str, size: tuple[int, int]) -> Tensor:

@@ -33,7 +33,8 @@ def prepare_folder(folder: str | Path, run: RunFacts, facts: Sequence[MetricFact
     folder = Path(folder)
     if folder.exists() and not folder.is_dir():
         raise FileExistsError(f"{folder} is a file; --output names a folder")
-    if folder.is_dir() and any(folder.iterdir()) and not (folder / RUN_FILE).exists():
+    held = any(not path.name.startswith(".") for path in folder.iterdir()) if folder.is_dir() else False
+    if held and not (folder / RUN_FILE).exists():
         raise FileExistsError(f"{folder} holds something, but no {RUN_FILE}: no result folder; choose another --output")
     if (folder / RUN_FILE).exists() and overwrite:
         _remove_results(folder)

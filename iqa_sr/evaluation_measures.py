@@ -64,7 +64,7 @@ def choose_measures(
         against = protocol.against
     if border is not None and border < 0:
         raise ValueError(f"--border: expected at least 0 px, got {border}")
-    measures = Measures(asked or DEFAULT_METRICS, border or 0, against or "original")
+    measures = Measures(DEFAULT_METRICS if asked is None else asked, border or 0, against or "original")
     if asked is None:
         usable = tuple(name for name in DEFAULT_METRICS if _problem(measures, name, sets) is None)
         return Measures(usable, measures.border, measures.against)

@@ -43,7 +43,7 @@ class Manner:
     workers: int = 0
 
     def threads(self) -> int:
-        """Pictures that are computed at a time: no more than torch has threads now."""
+        """Pictures that are computed at a time: as asked for, else two, or one where torch has one thread now."""
         limit = _WORKERS if self.device.type == "cuda" else min(_WORKERS, torch.get_num_threads())
         return self.workers or max(1, limit)
 

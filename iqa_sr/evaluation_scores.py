@@ -16,12 +16,11 @@ from iqa_sr.metrics import metric_info, shared_metric
 from iqa_sr.metrics.pyiqa_adapter import PREFIX
 from iqa_sr.picture_scores import LR_CONSISTENCY, lr_consistency, metric_scores, score_spec
 from iqa_sr.protocols import Against
-from iqa_sr.result_folder import GOLD_STANDARD
+from iqa_sr.result_folder import GOLD_STANDARD, ORIGINAL
 from iqa_sr.score_table import MetricFacts
 
-__all__ = ["ORIGINAL", "Measures", "Wanted"]
+__all__ = ["Measures", "Wanted"]
 
-ORIGINAL = "original"
 Wanted = tuple[str, str]
 """One score of a picture: the metric and the reference's key, empty where there is none."""
 
@@ -77,6 +76,13 @@ class Measures:
         if result:
             yield LR_CONSISTENCY, ""
 
+    def needs(self, label: str, record: Record, wanted: Collection[Wanted]) -> tuple[int, ...]:
+        """Positions of the ground truths that scores under a label are computed from."""
+        if label == GOLD_STANDARD:
+            return tuple(range(len(record.ground_truths)))
+        keys = {key for _, key in wanted}
+        return tuple(place for place, gt in enumerate(record.ground_truths) if gt.path in keys)
+
     def fits(self, name: str, size: tuple[int, int]) -> bool:
         """Whether a metric is defined on results of this height and width."""
         info, cut = metric_info(name), [side - 2 * self.border for side in size]
@@ -89,42 +95,36 @@ class Measures:
 
         Args:
             result: `(1, 3, H, W)` in [0, 1] as its 8-bit file holds it, on the device where the metrics are.
-            picture: What it was made from, and its ground truths.
+            picture: What the scores need: the LQ picture, the references.
             record: Names of the latter.
-            wanted: Which scores.
+            wanted: Which scores. Each reference is compared with alone: memory does not grow with their number.
 
         Returns:
             They; NaN for those that are not defined on a picture of this size.
         """
-        names = {name for name, _ in wanted}
         found = dict.fromkeys(wanted, math.nan)
-        places = self.references(record)
-        against = None
-        if picture.gts is not None and any(reference for _, reference in wanted):
-            against = picture.gts[list(places)].to(result.device)
-        for name in [name for name in self.metrics if name in names and self.fits(name, _size(result))]:
-            full = metric_info(name).reference == "full"
-            scores = self._scored(name, result, against if full else None)
-            keys = [record.ground_truths[place].path for place in places] if full else [""]
-            found |= {(name, key): score for key, score in zip(keys, scores.tolist(), strict=True)}
-        if LR_CONSISTENCY in names:
-            found[LR_CONSISTENCY, ""] = float(lr_consistency(result, picture.lq.to(result.device)))
+        references = {record.ground_truths[place].path: gt.to(result.device) for place, gt in picture.gts.items()}
+        for name, key in wanted:
+            if name == LR_CONSISTENCY:
+                assert picture.lq is not None
+                found[name, key] = float(lr_consistency(result, picture.lq.to(result.device)))
+            elif self.fits(name, _size(result)):
+                found[name, key] = float(self._scored(name, result, references[key] if key else None))
         return found
 
-    def _scored(self, name: str, result: Tensor, references: Tensor | None) -> Tensor:
-        """One metric; ours keep nothing of a picture and serve several threads, of others nobody knows."""
+    def _scored(self, name: str, result: Tensor, reference: Tensor | None) -> Tensor:
+        """One score, `(1,)`; ours keep nothing of a picture and serve several threads, of others nobody knows."""
         with _FOREIGN if name.startswith(PREFIX) else nullcontext():
-            return metric_scores(name, result, references, self.border)
+            return metric_scores(name, result, reference, self.border)
 
     def gold_standard(
         self, picture: EvaluationPicture, wanted: Collection[Wanted], device: torch.device
     ) -> dict[Wanted, float]:
         """The best score of each no-reference metric among the ground truths; NaN where it is not defined."""
-        assert picture.gts is not None
         found = dict.fromkeys(wanted, math.nan)
-        for name, _ in [one for one in wanted if self.fits(one[0], _size(picture.gts))]:
-            versions = as_8_bit(picture.gts).split(1)
-            scores = torch.cat([self._scored(name, version.to(device), None) for version in versions])
+        versions = [as_8_bit(gt).to(device) for gt in picture.gts.values()]
+        for name, _ in [one for one in wanted if self.fits(one[0], _size(versions[0]))]:
+            scores = torch.cat([self._scored(name, version, None) for version in versions])
             found[name, ""] = float(scores[metric_info(name).oriented(scores).argmax()])
         return found
 

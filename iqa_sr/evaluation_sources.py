@@ -5,8 +5,10 @@ from pathlib import Path
 from typing import Any
 
 from iqa_sr.data.layout import GroundTruthOptions
+from iqa_sr.evaluation_checkpoints import named_path
 from iqa_sr.evaluation_data import SetPlace
 from iqa_sr.options import nearest, read_option_file
+from iqa_sr.result_folder import is_folder_name
 
 __all__ = ["given_places", "places_of_experiment"]
 
@@ -23,7 +25,7 @@ def given_places(data: Sequence[str], lq: Sequence[str], degradation: str | None
             to, or nobody is left to use the degradation.
     """
     truths, ready = _named("--data", data), _named("--lq", lq)
-    nameless = [word for word in lq if not _split(word)[0]]
+    nameless = [word for word in lq if not named_path(word)[0]]
     if nameless and len(data) == len(lq) == 1:
         ready = {next(iter(truths)): next(iter(ready.values()))}
     elif nameless and data and not ready.keys() <= truths.keys():
@@ -38,22 +40,17 @@ def given_places(data: Sequence[str], lq: Sequence[str], degradation: str | None
     return places
 
 
-def _split(word: str) -> tuple[str, Path]:
-    name, equals, path = word.partition("=")
-    return (name, Path(path)) if equals and not Path(word).exists() else ("", Path(word))
-
-
 def _named(option: str, words: Sequence[str]) -> dict[str, Path]:
     found: dict[str, Path] = {}
     for word in words:
-        name, path = _split(word)
+        name, path = named_path(word)
         name = name or path.resolve().name
         if name in found:
             raise ValueError(
                 f"{option}: two data sets have the name {name!r}: {found[name]} and {path}\n"
                 f"Give one another: {option} NAME={path}"
             )
-        if not name or name.startswith(".") or any(sign in name for sign in "/\\\n\r"):
+        if not is_folder_name(name):
             raise ValueError(f"{option} {word}: expected a name that can be a folder's, got {name!r}")
         found[name] = path.expanduser()
     return found

@@ -25,12 +25,14 @@ def overlapped(
         ahead: How many more may wait for a thread, or to be asked for.
 
     Raises:
-        What the function raises, at its item's turn; later items are not begun then.
+        What the function raises, at its item's turn; later items are not begun then. And what the items raise, after
+        the results of those before.
     """
     waiting: deque[Future[Made]] = deque()
     pool = ThreadPoolExecutor(threads)
+    errors: list[Exception] = []
     try:
-        for item in items:
+        for item in _until_error(items, errors):
             waiting.append(pool.submit(function, item))
             del item  # a picture: its thread alone keeps it
             if len(waiting) >= threads + ahead:
@@ -39,3 +41,13 @@ def overlapped(
             yield waiting.popleft().result()
     finally:
         pool.shutdown(cancel_futures=True)
+    if errors:
+        raise errors[0]
+
+
+def _until_error(items: Iterable[Given], errors: list[Exception]) -> Iterator[Given]:
+    """The items up to the first error, which goes into the list."""
+    try:
+        yield from items
+    except Exception as error:
+        errors.append(error)

@@ -17,18 +17,20 @@ from typing import Any, Literal
 from pydantic import Field
 
 from iqa_sr.options import Section, nearest, read_section
-from iqa_sr.score_table import ScoreTable
+from iqa_sr.score_table import BASELINE, ScoreTable
 from iqa_sr.tensor_files import write_whole
 
 __all__ = [
     "FORMAT",
     "GOLD_STANDARD",
+    "ORIGINAL",
     "RESERVED",
     "CheckpointFacts",
     "DataSetFacts",
     "ResultFolder",
     "RunFacts",
     "image_file",
+    "is_folder_name",
     "picture_name",
     "read_results",
     "read_run",
@@ -38,11 +40,13 @@ __all__ = [
 
 FORMAT = 1
 RUN_FILE, SCORES_FILE, IMAGES_FOLDER = "run.json", "scores.csv", "images"
+ORIGINAL = "original"
+"""Label of the references themselves."""
 GOLD_STANDARD = "gold-standard"
 """Label of scores without pictures: the best no-reference score in each picture's group of ground truths."""
 RESERVED = {
-    "bicubic": "the LQ picture, enlarged",
-    "original": "the reference",
+    BASELINE: "the LQ picture, enlarged",
+    ORIGINAL: "the reference",
     GOLD_STANDARD: "the best score in each group of ground truths",
 }
 """Labels that are not checkpoints, and what they stand for."""
@@ -141,6 +145,11 @@ def image_file(folder: str | Path, label: str, dataset: str, key: str) -> Path:
     return Path(folder) / IMAGES_FOLDER / label / dataset / f"{key}.png"
 
 
+def is_folder_name(name: str) -> bool:
+    """Whether a label or the name of a data set can be that of a folder."""
+    return bool(name) and not name.startswith(".") and not re.search(r"[/\\\x00-\x1f]", name)
+
+
 def write_run(folder: str | Path, facts: RunFacts) -> Path:
     """Write `run.json`, whole or not at all; the folder is made.
 
@@ -210,7 +219,7 @@ def _check_format(content: Any, path: Path) -> None:
 def _check_names(facts: RunFacts, path: Path) -> None:
     for kind, names in (("datasets", facts.datasets), ("checkpoints", facts.checkpoints)):
         for name in names:
-            if not name or name.startswith(".") or re.search(r"[/\\\x00-\x1f]", name):
+            if not is_folder_name(name):
                 raise ValueError(f"{path}:{kind}: expected a name that can be a folder's, got {name!r}")
     for name in facts.checkpoints:
         if name in RESERVED:

@@ -1,6 +1,7 @@
 """`iqa-sr evaluate` as a user runs it: what is scored, what is written, what is said, and going on."""
 
 import json
+import shutil
 import time
 import weakref
 from pathlib import Path
@@ -10,9 +11,10 @@ import pytest
 import torch
 
 import iqa_sr.basicsr_api  # noqa: F401 - lets basicsr be imported
-from iqa_sr import evaluate_command, evaluation_networks
+from iqa_sr import evaluate_command, evaluation_data, evaluation_networks
 from iqa_sr.cli import main
 from iqa_sr.evaluation_data import EvaluationSet
+from iqa_sr.evaluation_measures import choose_measures, read_metrics
 from iqa_sr.image_io import read_image, to_tensor, to_uint8
 from iqa_sr.metrics import create_metric, metric_info
 from iqa_sr.resize import resize_bicubic
@@ -224,8 +226,8 @@ def test_lmdb_folders(here):
 def test_few_pictures_are_in_memory_at_a_time(here, monkeypatch):
     real, alive, most = EvaluationSet.read, weakref.WeakSet(), []
 
-    def counted(self, number):
-        picture = real(self, number)
+    def counted(self, *arguments):
+        picture = real(self, *arguments)
         alive.add(picture.lq)
         most.append(len(alive))
         return picture
@@ -236,6 +238,18 @@ def test_few_pictures_are_in_memory_at_a_time(here, monkeypatch):
     words = ["evaluate", "net.pth", "--lq", "many", "--output", str(RUN), "--metric", "rankiqa-lite", "--no-baseline"]
     assert main([*words, "--workers", "2"]) == 0
     assert len(most) == 16 and max(most) <= 7, "three read, three computed or waiting, one on its way between"
+
+
+def test_what_is_not_needed_is_not_read(here, monkeypatch):
+    real, read = evaluation_data.decode_image, []
+    monkeypatch.setattr(evaluation_data, "decode_image", lambda *one: read.append(Path(one[1]).name) or real(*one))
+    assert main([*COMMAND, *METRICS, "--no-baseline"]) == 0
+    assert sorted(read) == ["p0.png", "p1.png", "p2.png"], "one for the LQ and for psnr; the enhanced ones for nothing"
+    read.clear()
+    assert main([*COMMAND, "--metric", "rankiqa-lite", "--no-baseline"]) == 0
+    assert not read, "nothing was missing"
+    assert main([*COMMAND, "--metric", "psnr,rankiqa-lite,gmsd", "--no-baseline"]) == 0
+    assert sorted(read) == ["p0.png", "p1.png", "p2.png"]
 
 
 # --- Going on ---------------------------------------------------------------------------------------------------------
@@ -320,15 +334,38 @@ def test_two_pictures_share_the_threads(here, monkeypatch):
     assert torch.get_num_threads() == 2
 
 
-def test_two_processes_give_what_one_gives(here):
+def test_two_processes(here):
+    """The same as one process; fewer pictures than processes; a wrong word; one process that fails."""
     assert main([*COMMAND, *METRICS]) == 0
-    done = two_processes("-m", "iqa_sr.cli", *(word.replace(str(RUN), "results/two") for word in [*COMMAND, *METRICS]))
-    assert done.returncode == 0, done.stderr[-2000:]
-    assert "12 pictures computed or scored" in done.stdout
+    shutil.copytree(RUN, "results/torn")
+    Path("results/torn/images/net/set/p1.png").write_bytes(b"torn")  # the second picture is the second process's
+    save("few/p0.png", picture(0, 16))
+    two, few, torn = (
+        [word.replace(str(RUN), f"results/{name}") for word in COMMAND] for name in ("two", "few", "torn")
+    )
+    calls = (
+        [*two, *METRICS],
+        ["evaluate", "net.pth", "--lq", "few", *few[4:], "--metric", "rankiqa-lite"],
+        [*two, "--metric", "psnrr"],
+        [*torn, "--metric", "psnr,rankiqa-lite,gmsd", "--no-baseline"],
+    )
+    whole, alone, wrong, failed = (two_processes("-m", "iqa_sr.cli", *words) for words in calls)
+
+    assert whole.codes == [0, 0], whole.errors
+    assert "12 pictures computed or scored" in whole.out[0] and not whole.out[1]
     assert Path("results/two/scores.csv").read_bytes() == (RUN / "scores.csv").read_bytes()
     files = {path.relative_to(RUN): path.read_bytes() for path in RUN.rglob("*.png")}
     assert files == {path.relative_to("results/two"): path.read_bytes() for path in Path("results/two").rglob("*.png")}
     assert {path.name for path in Path("results/two").iterdir()} == {"images", "run.json", "scores.csv"}
+
+    assert alone.codes == [0, 0] and "2 pictures computed or scored" in alone.out[0], alone.errors
+    assert {key[:2] for key in scores(Path("results/few"))} == {("net", "few/p0"), ("bicubic", "few/p0")}
+
+    assert 0 not in wrong.codes and "".join(wrong.errors).count("error: ") == 1, "what both find wrong, one says"
+    assert "there is no metric 'psnrr'" in "".join(wrong.errors)
+
+    assert 0 not in failed.codes and "p1.png: not a picture that can be read" in failed.errors[1]
+    assert "Traceback" not in "".join(failed.errors), "the other process may be ended, or say that it was left alone"
 
 
 def test_scores_of_processes_that_were_interrupted_are_kept(here, capsys):
@@ -365,6 +402,16 @@ def test_another_evaluation_in_the_same_place_is_refused(here, capsys):
     assert scores().keys() == {tuple(row) for row in scores()} and result("net", "p0").shape == (1, 3, 32, 32)
 
 
+def test_a_picture_that_was_edited_is_another_one(here, capsys):
+    words = ["evaluate", "net.pth", "--data", "set=edited", *COMMAND[4:], *METRICS]
+    save("edited/p0.bmp", picture(0, 16))
+    assert main(words) == 0
+    size = Path("edited/p0.bmp").stat().st_size
+    save("edited/p0.bmp", picture(1, 16))
+    assert Path("edited/p0.bmp").stat().st_size == size
+    assert "the data set set holds other files" in error(capsys, *words)
+
+
 def test_scores_by_other_weights_are_refused(here, capsys):
     assert main([*COMMAND, *METRICS]) == 0
     file = RUN / "scores.csv"
@@ -378,6 +425,23 @@ def test_a_folder_that_is_no_result_folder_is_left_alone(here, capsys):
     for more in ([], ["--overwrite"]):
         assert "holds something, but no run.json: no result folder" in error(capsys, *COMMAND, *METRICS, *more)
     assert [path.name for path in RUN.iterdir()] == ["mine.png"]
+
+
+def test_hidden_files_are_no_results(here):
+    """What a system puts into every folder, or an evaluation that was ended while it wrote its first file."""
+    RUN.mkdir(parents=True)
+    (RUN / ".run.json.1.tmp").write_text("{")
+    assert main([*COMMAND, *METRICS, "--no-baseline"]) == 0
+
+
+def test_results_of_a_folder_with_a_label_have_its_name(here):
+    save_network(Path("nets/one.pth"))
+    assert main(["evaluate", "mine=nets", *COMMAND[2:4], "--metric", "psnr", "--no-baseline", "--device", "cpu"]) == 0
+    assert set(read_results("results/mine").run.checkpoints) == {"mine_one"}
+
+
+def test_lr_consistency_alone_brings_no_other_metric():
+    assert choose_measures(read_metrics("lr-consistency", None), None, None, None, []).metrics == ()
 
 
 # --- Bad input --------------------------------------------------------------------------------------------------------
@@ -402,6 +466,8 @@ def test_a_folder_that_is_no_result_folder_is_left_alone(here, capsys):
         (["--degradation", "bicubicc"], "data set set:degradation"),
         (["--lq", "set=LR", "--degradation", "bicubic"], "--degradation bicubic: every data set has ready LQ pictures"),
         (["--data", "more=data/images/01", "--lq", "LR"], "--lq LR: which data set is it of? Say it: --lq NAME=LR"),
+        (["--workers", "0"], "--workers: expected at least 1, got 0"),
+        (["--data", "a\tb=data"], "expected a name that can be a folder's, got 'a\\tb'"),
         (["--device", "gpu"], "--device: expected cpu, cuda or cuda:N, got gpu"),
         (["--tile", "8"], "--tile: expected auto, none or at least 64 px"),
     ],

@@ -52,3 +52,16 @@ def test_an_error_comes_at_its_turn_and_nothing_is_begun_behind_it():
             found.append(number)
     assert found == [0, 1, 2]
     assert max(begun) <= 5
+
+
+def test_what_was_done_before_an_error_of_an_earlier_stage_is_not_lost():
+    def halved(number):
+        if number == 3:
+            raise ValueError("three")
+        return number / 2
+
+    found = []
+    with pytest.raises(ValueError, match="three"):
+        for half in overlapped(str, overlapped(halved, range(9), threads=2, ahead=1), threads=2, ahead=1):
+            found.append(half)
+    assert found == ["0.0", "0.5", "1.0"]

@@ -4,24 +4,29 @@ import multiprocessing
 import os
 import runpy
 import socket
-import subprocess
 import sys
 import tempfile
 import time
 from multiprocessing import connection
 from pathlib import Path
+from typing import NamedTuple
 
 # They are forked from a process that has imported these and computed nothing. What is not found there they import.
 PRELOADED = ["iqa_sr.plugin", "iqa_sr.training", "iqa_sr.train_command", "iqa_sr.score_command"]
 
 
+class Ended(NamedTuple):
+    """How two processes have ended: their exit codes (minus the signal's number), and what each has written."""
+
+    codes: list[int]
+    out: list[str]
+    errors: list[str]
+
+
 def two_processes(*words, limit=300):
     """Run `python <words>`, a file or `-m` and a module with its arguments, by two processes in the working folder.
 
-    When one of them fails the other one is ended.
-
-    Returns:
-        The exit status of the one that failed first, or 0, and what both have written, one after the other.
+    When one of them fails, or neither is done after `limit` seconds, what still runs is ended.
     """
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(PRELOADED)
@@ -35,13 +40,9 @@ def two_processes(*words, limit=300):
             processes.append(context.Process(target=_run, args=arguments))
         for process in processes:
             process.start()
-        status = _status(processes, limit)
-        written = [_joined(sorted(Path(folder).glob(f"*.{end}"))) for end in ("out", "err")]
-    return subprocess.CompletedProcess(words, status, *written)
-
-
-def _joined(files):
-    return "".join(file.read_text() for file in files)
+        _wait(processes, limit)
+        written = [[Path(f"{folder}/{rank}.{end}").read_text() for rank in "01"] for end in ("out", "err")]
+    return Ended([process.exitcode for process in processes], *written)
 
 
 def _free_port():
@@ -50,16 +51,16 @@ def _free_port():
         return found.getsockname()[1]
 
 
-def _status(processes, limit):
-    last, running = time.monotonic() + limit, list(processes)
+def _wait(processes, limit):
+    last, running = time.monotonic() + limit, processes
     while running and time.monotonic() < last and not any(process.exitcode for process in processes):
         connection.wait([process.sentinel for process in running], timeout=last - time.monotonic())
         running = [process for process in running if process.is_alive()]
-    status = next((process.exitcode for process in processes if process.exitcode), "too slow" if running else 0)
     for process in running:
-        process.kill()
+        process.terminate()
+        process.join(20)
+        process.kill()  # one that waits for the other in vain
         process.join()
-    return status
 
 
 def _run(words, folder, environment, output):
