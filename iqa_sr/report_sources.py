@@ -117,7 +117,7 @@ def _details(found: ResultFolder) -> dict[str, str]:
         "scale": f"x{run.scale}",
         "protocol": run.protocol or "",
         "data sets": "; ".join(sets),
-        "command": shlex.join(run.command),
+        "command": shlex.join(["iqa-sr", *run.command]) if run.command else "",
         "versions": ", ".join(f"{name} {version}" for name, version in run.versions.items()),
         "experiment": run.experiment or "",
     }

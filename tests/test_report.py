@@ -168,7 +168,7 @@ def test_a_training_and_an_evaluation_of_it_show_one_history(tmp_path):
 def test_the_command_can_be_pasted(tmp_path):
     folder = write_results(tmp_path / "results", images=False)
     content = json.loads((folder / "run.json").read_text())
-    (folder / "run.json").write_text(json.dumps({**content, "command": ["iqa-sr", "evaluate", "my net.pth"]}))
+    (folder / "run.json").write_text(json.dumps({**content, "command": ["evaluate", "my net.pth"]}))
     assert content_of([folder])["runs"][0]["details"]["command"] == "iqa-sr evaluate 'my net.pth'"
 
 
