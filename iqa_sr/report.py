@@ -84,7 +84,7 @@ def read_report(folders: Sequence[str | Path]) -> Report:
     entries = _entries(sources, columns)
     pictures = sorted({picture for _, scores in entries for _, picture in scores})
     entries = [row for row in entries if row[1] or any(row[0].image(picture) for picture in pictures)]
-    histories = {source.name: charts for source in sources if (charts := _history(source))}
+    histories = _histories(sources)
     if not pictures and not histories:
         raise ValueError(f"nothing to report: {', '.join(str(source.path) for source in sources)} hold no scores yet")
     return Report(
@@ -132,6 +132,18 @@ def _name_apart(sources: Sequence[Source]) -> None:
     for number, source in enumerate(sources, start=1):
         if [other.name for other in sources].count(source.name) > 1:
             source.name = f"{source.name} ({number})"
+
+
+def _histories(sources: Sequence[Source]) -> dict[str, list[Chart]]:
+    """The charts of each training, once: under its own folder's name, or that of the first evaluation of it."""
+    found: dict[str, list[Chart]] = {}
+    known: set[Path] = set()
+    for source in sorted(sources, key=lambda one: one.experiment is not None):
+        training = Path(source.experiment or source.path).resolve()
+        if training not in known and (charts := _history(source)):
+            found[source.name] = charts
+        known.add(training)
+    return found
 
 
 def _history(source: Source) -> list[Chart]:

@@ -1,5 +1,6 @@
 """What a report is made from: one folder each, of an evaluation or of a training, in one form."""
 
+import shlex
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
@@ -116,7 +117,7 @@ def _details(found: ResultFolder) -> dict[str, str]:
         "scale": f"x{run.scale}",
         "protocol": run.protocol or "",
         "data sets": "; ".join(sets),
-        "command": " ".join(run.command),
+        "command": shlex.join(["iqa-sr", *run.command]) if run.command else "",
         "versions": ", ".join(f"{name} {version}" for name, version in run.versions.items()),
         "experiment": run.experiment or "",
     }

@@ -21,7 +21,7 @@ def run_facts(labels, datasets=("set",), pictures=3, **changes):
         for n, label in enumerate(labels, start=1)
     }
     sets = {name: DataSetFacts(pictures=pictures) for name in datasets}
-    return RunFacts(**{"scale": 2, "datasets": sets, "checkpoints": checkpoints, "command": ["iqa-sr"], **changes})
+    return RunFacts(**{"scale": 2, "datasets": sets, "checkpoints": checkpoints, "command": ["evaluate"], **changes})
 
 
 def write_results(folder, labels=("a", "b"), keys=("p0", "p1", "p2"), datasets=("set",), images=True, seed=0):

@@ -157,6 +157,21 @@ def test_an_evaluation_shows_the_history_of_its_training(tmp_path):
     assert read_report([folder]).charts["results"][0].title.startswith("Sampler")
 
 
+def test_a_training_and_an_evaluation_of_it_show_one_history(tmp_path):
+    experiment = write_experiment(tmp_path)
+    folder = write_results(tmp_path / "results", images=False)
+    content = json.loads((folder / "run.json").read_text())
+    (folder / "run.json").write_text(json.dumps({**content, "experiment": str(experiment)}))
+    assert list(read_report([folder, experiment]).charts) == ["run"]
+
+
+def test_the_command_can_be_pasted(tmp_path):
+    folder = write_results(tmp_path / "results", images=False)
+    content = json.loads((folder / "run.json").read_text())
+    (folder / "run.json").write_text(json.dumps({**content, "command": ["evaluate", "my net.pth"]}))
+    assert content_of([folder])["runs"][0]["details"]["command"] == "iqa-sr evaluate 'my net.pth'"
+
+
 def test_without_tensorboard_the_rest_is_shown(tmp_path, monkeypatch):
     folder = write_experiment(tmp_path)
 

@@ -25,6 +25,7 @@ from selenium.webdriver.common.by import By  # noqa: E402
 from selenium.webdriver.common.keys import Keys  # noqa: E402
 from selenium.webdriver.support.ui import Select, WebDriverWait  # noqa: E402
 
+LONG = "swinir_" * 12
 KEYS = ["p0", "p1", EVIL.replace("/", "")]
 ARGUMENTS = ("--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--window-size=1280,900")
 
@@ -215,6 +216,40 @@ def test_data_sets_and_planes_are_chosen(opened):
     assert find(opened, "#plane-front").text == "On the front: c."
 
 
+def test_where_there_is_nothing_to_show_it_is_said(browser, tmp_path):
+    one = write_results(tmp_path / "one", labels=["a", "b"], datasets=["x"])
+    two = write_results(tmp_path / "two", labels=[LONG], datasets=["y"], images=False)
+    (two / "scores.csv").write_text((two / "scores.csv").read_text().replace('"spec": "RGB"', '"spec": "luma"'))
+    assert cli(["report", str(one), str(two), "--output", str(tmp_path / "page.html")]) == 0
+    browser.get((tmp_path / "page.html").as_uri())
+
+    def shown(selector):
+        return [part.is_displayed() for part in browser.find_elements(By.CSS_SELECTOR, selector)]
+
+    choose(browser, "scope", "x")
+    assert shown("#curves .plot") == [True, True, False] and shown("#browsing, #stage") == [True, True]  # not psnr (2)
+    assert shown("#curves-none, #browsing-none") == [False, False]
+    choose(browser, "plane-y", "psnr (2) ↑")
+    assert find(browser, "#plane-front").text == "No checkpoint was scored by both metrics on the same pictures."
+    choose(browser, "scope", "y")  # one checkpoint, without pictures
+    assert shown("#curves .plot") == [False] * 3 and shown("#browsing") == [False]
+    assert shown("#curves-none, #browsing-none") == [True, True]
+    choose(browser, "extremes-metric", "niqe ↓")
+    choose(browser, "extremes-entry", LONG)
+    cards = browser.find_elements(By.CSS_SELECTOR, "#extremes-list .card")
+    assert cards and all(card.value_of_css_property("opacity") == "1" for card in cards)  # its numbers can be read
+    choose(browser, "scope", "x")
+    assert shown("#curves .plot") == [True, True, False] and shown("#browsing") == [True]
+    choose(browser, "scope", "all data sets")
+    assert LONG in find(browser, "#few").text
+    phone = {"width": 390, "height": 844, "deviceScaleFactor": 2, "mobile": True}
+    browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", phone)
+    try:
+        assert browser.execute_script("return document.documentElement.scrollWidth") == 390
+    finally:
+        browser.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
+
+
 def test_dark_light_and_a_phone(browser, page):
     def background():
         return browser.execute_script("return getComputedStyle(document.body).backgroundColor")
@@ -267,6 +302,33 @@ def test_two_fingers_zoom(browser, page):
     assert float(browser.execute_script(style, "--move-x").rstrip("%")) == pytest.approx(
         -100, abs=15
     )  # the middle stays
+
+
+def test_a_finger_that_scrolls_does_not_move_the_slider(browser, page):
+    def touch(kind, *places):
+        points = [{"x": x, "y": y} for x, y in places]
+        browser.execute_cdp_cmd("Input.dispatchTouchEvent", {"type": kind, "touchPoints": points})
+
+    def boundary():
+        return float(find(browser, "#divider").get_attribute("aria-valuenow"))
+
+    browser.get(page.as_uri())
+    browser.execute_script("document.querySelector('#stage').scrollIntoView({block: 'center'})")
+    browser.execute_cdp_cmd("Emulation.setTouchEmulationEnabled", {"enabled": True})
+    try:
+        x, y, width, _ = position(browser, "#stage")
+        touch("touchStart", (x + 0.2 * width, y + 90))
+        for across in (0.25, 0.3):
+            touch("touchMove", (x + across * width, y + 92))
+        touch("touchEnd")
+        assert boundary() == pytest.approx(30, abs=1)
+        touch("touchStart", (x + 0.7 * width, y + 90))
+        for down in (80, 60, 40):
+            touch("touchMove", (x + 0.7 * width, y + down))
+        touch("touchEnd")
+        assert boundary() == pytest.approx(30, abs=1)
+    finally:
+        browser.execute_cdp_cmd("Emulation.setTouchEmulationEnabled", {"enabled": False})
 
 
 def test_pictures_beside_the_page_are_found(browser, page):

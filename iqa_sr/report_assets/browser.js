@@ -29,9 +29,11 @@ function startBrowser() {
 /** The choice of pictures follows the data set. */
 function listPictures() {
   const found = withImages().filter((p) => scope().pictures.includes(p));
-  byId("stage").hidden = !found.length;
+  byId("browsing").hidden = !found.length;
+  byId("browsing-none").hidden = found.length > 0;
+  if (!found.length) return;
   fill(byId("picture"), found.map(shortName), browsed.picture, found);
-  showPicture(found.includes(browsed.picture) ? browsed.picture : found[0] ?? 0);
+  showPicture(found.includes(browsed.picture) ? browsed.picture : found[0]);
 }
 
 function step(by) {

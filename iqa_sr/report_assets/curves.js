@@ -7,23 +7,29 @@ function drawCurves() {
   metrics.forEach((metric, m) => {
     const id = `curve-${m}`;
     if (!byId(id)) place.append(element("div", { class: "plot", id, role: "img", "aria-label": `${metric.name} over the iterations; the table holds the numbers` }));
-    plot(byId(id), () => ({ traces: curveTraces(m), layout: curveLayout(m) }));
+    byId(id).hidden = new Set(pointsOf(m).map((row) => entries[row].iteration)).size < 2;
+    if (!byId(id).hidden) plot(byId(id), () => ({ traces: curveTraces(m), layout: curveLayout(m) }));
   });
+  byId("curves-none").hidden = [...place.children].some((target) => !target.hidden);
 }
 
+/** The checkpoints of a metric's curves, and the levels beside them: means over the same pictures. */
+const pointsOf = (m) => withIteration().filter((row) => scope().compared[m].includes(row));
+const levelsOf = (m) => scope().compared[m].filter((row) => entries[row].reserved);
+
 function curveTraces(m) {
-  const known = withIteration().filter((row) => scope().summaries[m][row]);
+  const known = pointsOf(m);
   const steps = known.map((row) => entries[row].iteration);
   const lines = allSeries.flatMap((key) => {
     const members = known.filter((row) => seriesKey(entries[row]) === key).sort((a, b) => entries[a].iteration - entries[b].iteration);
     return members.length ? seriesTraces(m, members) : [];
   });
-  const levels = rows((entry) => entry.reserved).filter((row) => scope().summaries[m][row]).map((row) => ({
+  const levels = levelsOf(m).map((row) => ({
     x: [Math.min(...steps), Math.max(...steps)], y: Array(2).fill(scope().summaries[m][row].mean), mode: "lines",
     line: { color: color("--muted"), width: 1.5, dash: entries[row].reserved === "original" ? "dot" : "dash" },
     name: plain(entries[row].name), hovertemplate: `%{y:.${digits[m]}f}`,
   }));
-  return steps.length ? [...levels, ...lines] : lines;
+  return [...levels, ...lines];
 }
 
 function seriesTraces(m, members) {
@@ -43,11 +49,10 @@ function seriesTraces(m, members) {
 }
 
 function curveLayout(m) {
-  const levels = rows((entry) => entry.reserved).filter((row) => scope().summaries[m][row]);
   return {
     title: heading2(`${metrics[m].name} ${arrow(metrics[m])}`), hovermode: "x unified",
     xaxis: axis({ nticks: 5 }), yaxis: axis({ nticks: 5 }), margin: { l: 48, r: 12, t: 36, b: 30 },
-    annotations: levels.map((row) => ({
+    annotations: levelsOf(m).map((row) => ({
       x: 1, xref: "paper", xanchor: "right", y: scope().summaries[m][row].mean, yanchor: "bottom",
       text: plain(entries[row].name), showarrow: false, font: { size: 11 }, bgcolor: faint("--card", 0.75), borderpad: 1,
     })),

@@ -27,7 +27,7 @@ function drawExtremes() {
   const sign = metrics[m].higher ? -1 : 1;
   const order = known.sort((a, b) => sign * (value(a) - value(b)));
   const count = Math.min(MOST_EXTREMES, Math.ceil(order.length / 2));
-  const list = (title, found) => [element("h3", {}, title), element("div", { class: "cards" }, ...found.map((p) => card(p, m, row, other, value(p))))];
+  const list = (title, found) => found.length === 0 ? [] : [element("h3", {}, title), element("div", { class: "cards" }, ...found.map((p) => card(p, m, row, other, value(p))))];
   byId("extremes-list").replaceChildren(...(order.length
     ? [...list("Best", order.slice(0, count)), ...list("Worst", order.slice(count).slice(-count).reverse())]
     : [element("p", { class: "muted" }, "There are no scores to compare.")]));
@@ -37,7 +37,7 @@ function card(p, m, row, other, value) {
   const address = pictures[p].images[row];
   const image = address
     ? element("img", { src: address, alt: `${entries[row].name}: ${pictures[p].name}`, loading: "lazy", decoding: "async" })
-    : element("span", { class: "none" });
+    : null;
   const text = other < 0 ? number(m, value) : `${number(m, content.scores[m][row][p])} (${signed(m, value)})`;
   return element("button", { type: "button", class: "card", disabled: !address, title: pictures[p].name, onclick: () => openPicture(p, row, other) },
     image, element("span", {}, shortName(p)), element("span", { class: "value" }, text));

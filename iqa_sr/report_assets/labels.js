@@ -28,7 +28,7 @@ function placeLabels(points, ranges, width, height) {
     const w = entries[point.row].name.length * LETTER;
     for (const [side, [halves, down]] of Object.entries(SIDES)) {
       const box = { x: point.x + halves * (w / 2 + 10), y: point.y + down, w, h: 14 };
-      const inside = box.x - w / 2 > -40 && box.x + w / 2 < width + 20;
+      const inside = box.x - w / 2 > 0 && box.x + w / 2 < width + 20;
       if (!inside || taken.some((other) => other !== point && overlap(box, other))) continue;
       taken.push(box);
       places.set(point.row, side);

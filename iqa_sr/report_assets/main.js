@@ -6,7 +6,6 @@ function hide(id, unless) {
 
 function drawSummary() {
   const checkpoints = entries.filter((entry) => !entry.reserved).length;
-  const count = (size, word) => `${size} ${word}${size === 1 ? "" : "s"}`;
   byId("summary").textContent = `${count(checkpoints, "checkpoint")}, ${count(pictures.length, "picture")}, ${count(metrics.length, "metric")}; made ${content.made}`;
   if (content.notes.length) {
     byId("notes").append(element("div", { class: "note" }, element("ul", {}, ...content.notes.map((note) => element("li", {}, note)))));

@@ -42,11 +42,13 @@ function fill(select, texts, chosen = 0, values = texts.map((_, number) => numbe
 const arrow = (metric) => (metric.higher ? "↑" : "↓");
 const better = (metric) => (metric.higher ? "higher is better" : "lower is better");
 
-/** Digits behind the point that suit a metric, by its largest mean. */
+const count = (size, word) => `${size} ${word}${size === 1 ? "" : "s"}`;
+
+/** Digits behind the point that suit a metric: four that count in its largest mean. */
 const digits = metrics.map((_, m) => {
   const means = content.scopes.flatMap((one) => one.summaries[m]).map((one) => (one ? Math.abs(one.mean) : 0));
   const largest = Math.max(0, ...means);
-  return largest >= 100 ? 1 : largest >= 10 ? 2 : largest >= 1 ? 3 : largest >= 0.1 ? 4 : 5;
+  return largest > 0 ? Math.min(12, Math.max(1, 3 - Math.floor(Math.log10(largest)))) : 3;
 });
 
 const number = (m, value) => (value === null || value === undefined ? "–" : value.toFixed(digits[m]).replace("-", "−"));

@@ -5,7 +5,9 @@ function drawPlane() {
   const target = byId("plane-plot");
   target.setAttribute("aria-label", `${metrics[x].name} against ${metrics[y].name}; the table above holds the numbers`);
   const front = frontOf(x, y);
-  byId("plane-front").textContent = front.length ? `On the front: ${front.map((row) => entries[row].name).join(", ")}.` : "";
+  byId("plane-front").textContent = front.length
+    ? `On the front: ${front.map((row) => entries[row].name).join(", ")}.`
+    : "No checkpoint was scored by both metrics on the same pictures.";
   plot(target, () => ({ traces: planeTraces(x, y, front, target), layout: planeLayout(x, y) }));
 }
 

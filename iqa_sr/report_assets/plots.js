@@ -29,7 +29,7 @@ function redraw(target) {
 }
 
 function redrawAll() {
-  for (const [target, one] of drawn) if (one.visible && target.isConnected) redraw(target);
+  for (const [target, one] of drawn) if (one.visible && target.isConnected && !target.hidden) redraw(target);
 }
 
 /** A colour of the page, as it is now. */

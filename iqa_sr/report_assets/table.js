@@ -23,7 +23,7 @@ function drawCautions() {
   const apart = rows((_, row) => metrics.some((_, m) => scope().summaries[m][row] && !scope().compared[m].includes(row)));
   const { length } = scope().pictures;
   const cautions = [
-    length < FEW_PICTURES ? `${length} pictures are few: intervals and ≈ are rough here.` : null,
+    length < FEW_PICTURES ? `${count(length, "picture")} ${length === 1 ? "is" : "are"} few: intervals and ≈ are rough here.` : null,
     apart.length ? `Not scored on the same pictures as the others, and not compared with them: ${apart.map((row) => entries[row].name).join(", ")}.` : null,
     apart.length && content.scopes.length > 1 ? "Compare within one data set." : null,
   ].filter(Boolean);

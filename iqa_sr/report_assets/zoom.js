@@ -49,23 +49,31 @@ function panBy(view, pixelsX, pixelsY) {
  */
 function makeZoomable(view, single = () => null) {
   const pointers = new Map();
-  let other = null;
+  let [other, start, follows] = [null, null, false];
   view.addEventListener("pointerdown", (event) => {
     if (event.button !== 0) return;
     view.setPointerCapture(event.pointerId);
     pointers.set(event.pointerId, event);
     other = pointers.size === 1 ? single(event) : null;
-    other?.(event);
+    start = event;
+    follows = event.pointerType !== "touch"; // a finger may be about to scroll the page, or to pinch
+    if (follows) other?.(event);
   });
   view.addEventListener("pointermove", (event) => {
     const before = pointers.get(event.pointerId);
     if (!before) return;
     if (pointers.size === 2) pinch(view, [...pointers.values()].find((one) => one.pointerId !== event.pointerId), before, event);
-    else if (other) other(event);
+    else if (other) {
+      follows ||= Math.abs(event.clientX - start.clientX) > Math.abs(event.clientY - start.clientY);
+      if (follows) other(event);
+    }
     else panBy(view, event.clientX - before.clientX, event.clientY - before.clientY);
     pointers.set(event.pointerId, event);
   });
-  for (const name of ["pointerup", "pointercancel"]) view.addEventListener(name, (event) => pointers.delete(event.pointerId));
+  view.addEventListener("pointerup", (event) => {
+    if (pointers.delete(event.pointerId)) other?.(event); // a tap is no drag, and moves it, too
+  });
+  view.addEventListener("pointercancel", (event) => pointers.delete(event.pointerId));
   view.addEventListener("wheel", (event) => {
     if (!event.ctrlKey && !event.metaKey) return; // the wheel alone scrolls the page
     event.preventDefault();
