@@ -36,7 +36,7 @@ class GuardOptions(Section):
         held_out: Metrics that the network is not trained on and that must not fall.
         every: Iterations between two looks.
         action: What an alarm does: only `warn`; `lower` the weight of the quality losses; `stop` the run; or
-            `roll-back` to the last state without an alarm, with a lower weight (a discriminator stays as it is).
+            `roll-back` to the last state without an alarm, with a lower weight.
         factor: What `lower` and `roll-back` multiply the weight of the quality losses by.
         significance: Chance that is accepted to find a judge risen, and the same for any held-out metric fallen,
             although neither has changed. Both together make the alarm.

@@ -193,23 +193,25 @@ def test_lower_multiplies_the_weight_of_the_quality_losses_only(run, kind):
 @pytest.mark.parametrize("lora", [None, LORA])
 @pytest.mark.parametrize(("action", "stored"), [("lower", 5), ("roll-back", 3), ("roll-back", 5)])
 def test_a_resumed_run_is_the_uninterrupted_one_bit_by_bit(run, base, action, stored, lora):
-    guard = {"action": action, **limit_between_the_first_two_looks(run, lora)}
+    guard = {"action": action, **limit_between_the_first_two_looks(run, train__lora=lora)}
     folder, log = run(guard, train__lora=lora)
     assert log.count("ALARM") >= 1
     torch.manual_seed(1234)
     assert resume(folder, guarded(base, guard, train__lora=lora), stored=stored) == []
 
 
-def limit_between_the_first_two_looks(run, lora):
+def limit_between_the_first_two_looks(run, **changes):
     """So that the first look finds nothing, the second one an alarm; the same run up to there."""
-    first, second, _ = curve(run({"action": "warn"}, train__lora=lora)[0], "high_frequency")
+    first, second, _ = curve(run({"action": "warn"}, **changes)[0], "high_frequency")
     assert second > 1.01 * first
     return {"max_high_frequency": (first + second) / 2}
 
 
 @pytest.mark.parametrize("lora", [None, LORA])
 def test_roll_back_returns_to_the_last_good_state(run, lora):
-    folder, log = run({"action": "roll-back", **limit_between_the_first_two_looks(run, lora)}, train__lora=lora)
+    folder, log = run(
+        {"action": "roll-back", **limit_between_the_first_two_looks(run, train__lora=lora)}, train__lora=lora
+    )
     assert curve(folder, "alarm")[:2] == [0, 1]
     assert "Guard: back to the last state without an alarm, weight of the quality losses now 0.5 of the start's" in log
     assert list(models(folder, 4)) == ["params", "params_ema"]
@@ -220,6 +222,22 @@ def test_roll_back_returns_to_the_last_good_state(run, lora):
     assert list(differences(two["state"], four["state"])) == []
     rates = [optimizer["param_groups"][0]["lr"] for optimizer in (two, four)]
     assert rates == [1e-3, 5e-4], "the schedule goes on"
+
+
+def test_the_discriminator_goes_back_too(run):
+    adversarial = {
+        "train__gan_opt": {"type": "GANLoss", "gan_type": "vanilla", "loss_weight": 0.1},
+        "network_d": {"type": "UNetDiscriminatorSN", "num_in_ch": 3, "num_feat": 8},
+        "train__optim_d": {"type": "Adam", "lr": 1e-4},
+    }
+    limit = limit_between_the_first_two_looks(run, **adversarial)
+    folder, log = run({"action": "roll-back", **limit}, **adversarial)
+    assert "Guard: back to the last state without an alarm" in log
+    two, three, four = (read_tensor_file(folder / RUN / "models" / f"net_d_{iteration}.pth") for iteration in (2, 3, 4))
+    assert list(differences(two, four)) == []
+    assert list(differences(two, three)) != []
+    two, four = (state(folder, iteration)["optimizers"][1]["state"] for iteration in (2, 4))
+    assert list(differences(two, four)) == []
 
 
 @pytest.mark.parametrize("lora", [None, LORA])

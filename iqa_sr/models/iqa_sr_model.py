@@ -112,7 +112,9 @@ class IQASRModel(ValidatedModel):
     def _make_guard(self, options: GuardOptions) -> RewardGuard:
         quality = self.losses.of_quality()
         judges = {name: options for loss in quality for name, options in loss.options.judges.items()}
-        guarded = Guarded(list(self._generators().values()), self.optimizers[0], quality, self._upscale, self._base)
+        generators = list(self._generators().values())
+        networks = [*generators, *([] if self.net_d is None else [self.get_bare_model(self.net_d)])]
+        guarded = Guarded(networks, generators[-1], self.optimizers, quality, self._upscale, self._base)
         return RewardGuard(options, judges, guarded, self.device, self.opt["rank"])
 
     def _base(self) -> nn.Module:

@@ -25,15 +25,17 @@ class Guarded:
     """What of a model the guard may look at and change.
 
     Attributes:
-        networks: The trained network and, with EMA, its average, not wrapped; the last one is what is tested.
-        optimizer: Of the trained network.
+        networks: All that training changes, not wrapped: the generator, its average, the discriminator.
+        tested: The one of them that is looked at.
+        optimizers: Of the generator and the discriminator.
         losses: The losses that optimise a judge.
         upscale: Upscales a picture with a network.
         base: Makes the frozen base; asked once.
     """
 
     networks: Sequence[nn.Module]
-    optimizer: torch.optim.Optimizer
+    tested: nn.Module
+    optimizers: Sequence[torch.optim.Optimizer]
     losses: Sequence[nn.Module]
     upscale: Callable[[nn.Module, Tensor], Tensor]
     base: Callable[[], nn.Module]
@@ -44,7 +46,7 @@ class _Good:
     """The last state without an alarm, on the CPU."""
 
     networks: list[dict[str, Tensor]] = field(default_factory=list)
-    optimizer: dict[str, Any] = field(default_factory=dict)
+    optimizers: list[dict[str, Any]] = field(default_factory=list)
 
 
 class RewardGuard:
@@ -122,7 +124,7 @@ class RewardGuard:
 
     def _measure(self) -> None:
         assert self.meter is not None
-        upscale = partial(self.guarded.upscale, self.guarded.networks[-1])
+        upscale = partial(self.guarded.upscale, self.guarded.tested)
         self.latest, _ = self.meter.measure(self.windows, upscale, self.base_outputs)
 
     def _found(self, iteration: int, tensorboard: Any) -> bool:
@@ -164,20 +166,20 @@ class RewardGuard:
 
     def _snapshot(self) -> _Good:
         networks = [_trained(network) for network in self.guarded.networks]
-        return _Good(networks, _cloned(self.guarded.optimizer.state_dict()))
+        return _Good(networks, [_cloned(optimizer.state_dict()) for optimizer in self.guarded.optimizers])
 
     def _go_back(self) -> None:
-        """Weights and the optimiser's moments; its learning rate stays the schedule's."""
+        """Weights and the optimisers' moments; their learning rates stay the schedule's."""
         for network, state in zip(self.guarded.networks, self.good.networks, strict=True):
             own = dict(network.named_parameters()) | dict(network.named_buffers())
             with torch.no_grad():
                 for name, value in state.items():
                     own[name].copy_(value)
-        optimizer = self.guarded.optimizer
-        rates = [group["lr"] for group in optimizer.param_groups]
-        optimizer.load_state_dict(_cloned(self.good.optimizer))
-        for group, rate in zip(optimizer.param_groups, rates, strict=True):
-            group["lr"] = rate
+        for optimizer, moments in zip(self.guarded.optimizers, self.good.optimizers, strict=True):
+            rates = [group["lr"] for group in optimizer.param_groups]
+            optimizer.load_state_dict(_cloned(moments))
+            for group, rate in zip(optimizer.param_groups, rates, strict=True):
+                group["lr"] = rate
 
     # --- State --------------------------------------------------------------------------------------------------------
 
@@ -188,7 +190,7 @@ class RewardGuard:
             "factor": self.factor,
             "stopped": self.stopped,
             "networks": self.good.networks,
-            "optimizer": self.good.optimizer,
+            "optimizers": self.good.optimizers,
         }
 
     def load_state(self, state: Mapping[str, Any] | None) -> None:
@@ -211,7 +213,7 @@ class RewardGuard:
             get_root_logger().warning("Guard: it has ended this run; with another train:guard:action it would go on.")
         if self.options.action == "roll-back":
             known = len(state["networks"]) == len(self.guarded.networks)
-            self.good = _Good(state["networks"], state["optimizer"]) if known else self._snapshot()
+            self.good = _Good(state["networks"], state["optimizers"]) if known else self._snapshot()
 
     def summary(self) -> str | None:
         """What was gained and what it cost, from the base to the last look; None where there was none."""
