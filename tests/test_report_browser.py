@@ -244,8 +244,9 @@ def test_where_there_is_nothing_to_show_it_is_said(browser, tmp_path):
     assert LONG in find(browser, "#few").text
     phone = {"width": 390, "height": 844, "deviceScaleFactor": 2, "mobile": True}
     browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", phone)
-    try:
-        assert browser.execute_script("return document.documentElement.scrollWidth") == 390
+    width = "return document.documentElement.scrollWidth"
+    try:  # the plots are drawn anew a little after the window has changed
+        WebDriverWait(browser, 20).until(lambda opened: opened.execute_script(width) == 390)
     finally:
         browser.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
 

@@ -322,8 +322,10 @@ def test_a_source_is_not_taken_for_the_result_of_another_one(here, capsys, kind)
 def test_a_tile_that_the_network_cannot_take_is_said_once(here, capsys):
     save_network(here / "net.pth", **training_options()["network_g"])
     assert main([*COMMAND, "in", "--tile", "62", "--overlap", "30"]) == 1
-    shown = capsys.readouterr()
-    assert shown.err == "error: tile: expected at least 64 px (overlap 30, multiples of 4), got 62\n"
+    said = capsys.readouterr().err
+    assert said.count("error") == 1 and said.endswith(
+        "error: tile: expected at least 64 px (overlap 30, multiples of 4), got 62\n"
+    )
     assert not Path("upscaled").exists()
 
 
