@@ -124,7 +124,8 @@ def _share(row: Row, where: str, problems: DataProblems) -> float | None:
     if "preference" in row:
         share = as_number(row["preference"])
         if not 0 <= share <= 1:
-            text = f"{where}: expected a preference from 0 to 1, got {row['preference']!r}"
+            got = repr(row["preference"])
+            text = f"{where}: expected a preference from 0 to 1, the share of people who prefer the first, got {got}"
             problems.add("labels out of range", text)
             return None
         return share
