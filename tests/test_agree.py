@@ -398,7 +398,10 @@ def test_pairs_that_share_a_picture_are_one_content():
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("first,second,preference\na.png,b.png,1.2\nc.png,d.png,\n", "2 labels out of range\n.*from 0 to 1, got '1.2'"),
+        (
+            "first,second,preference\na.png,b.png,1.2\nc.png,d.png,\n",
+            "2 labels out of range\n.*from 0 to 1, the share of people who prefer the first, got '1.2'",
+        ),
         (
             "first,second,preference\na.png,b.png,1\nb.png,a.png,0\n",
             "1 double pairs\n.*pair 2: b.png and a.png are pair 1",
