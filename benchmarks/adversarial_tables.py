@@ -69,6 +69,11 @@ def interval(values: Sequence[float]) -> Interval:
     return Interval(mean, mean - half, mean + half)
 
 
+def paired_difference(ones: Sequence[float], others: Sequence[float]) -> Interval:
+    """Of values of the same seeds, in their order."""
+    return interval([one - other for one, other in zip(ones, others, strict=True)])
+
+
 def runs_of(looks: Iterable[Look]) -> list[Run]:
     """The runs that looks belong to, each from the base on."""
     by_key: dict[Key, list[Look]] = {}
@@ -164,8 +169,7 @@ class Group:
 
     def difference(self, method: str, measure: str, gain: float) -> Interval:
         """A method minus full fine-tuning with the same seed."""
-        pairs = zip(self.values(method, measure, gain), self.values(FULL, measure, gain), strict=True)
-        return interval([one - full for one, full in pairs])
+        return paired_difference(self.values(method, measure, gain), self.values(FULL, measure, gain))
 
 
 def groups_of(looks: Iterable[Look]) -> list[Group]:
@@ -213,17 +217,12 @@ def _defences(groups: Sequence[Group]) -> list[str]:
         for method in defended.runs:
             runs = [*without.runs[method].values(), *defended.runs[method].values()]
             gain = min(run.best for run in runs)
-            cells = [_judged(_paired(defended, without, method, name, gain)) for name in MEASURES] if gain > 0 else []
+            values = ([group.values(method, name, gain) for group in (defended, without)] for name in MEASURES)
+            cells = [_judged(paired_difference(*pair)) for pair in values] if gain > 0 else []
             lines.append(
                 f"| {without.weight:g} | {method} | {gain:.3f} | {' | '.join(cells or ['-'] * len(MEASURES))} |"
             )
     return lines if pairs else []
-
-
-def _paired(one: Group, other: Group, method: str, measure: str, gain: float) -> Interval:
-    """A group's minus another one's, by seed."""
-    pairs = zip(one.values(method, measure, gain), other.values(method, measure, gain), strict=True)
-    return interval([left - right for left, right in pairs])
 
 
 def _summary(groups: Sequence[Group]) -> list[str]:
