@@ -103,6 +103,10 @@ class Place:
                 yield batch
             self.epoch, self.iteration = self.epoch + 1, 0
 
+    def close(self) -> None:
+        """End the loader's processes now; left to the garbage collector, each run of them waits five seconds."""
+        del self.loader
+
 
 def build_train_loader(dataset: Dataset[Any], opt: dict[str, Any]) -> tuple[DataLoader[Any], SampleOrder]:
     """The training loader and the order that drives it.

@@ -117,6 +117,7 @@ def train(opt: dict[str, Any], experiment: Experiment, state: dict[str, Any] | N
         with interrupts.watched():
             iteration = _iterate(opt, run, experiment, progress, interrupts, iteration)
     finally:
+        run.place.close()
         progress.close()
         experiment.close()
     if interrupts.received is not None and iteration < opt["train"]["total_iter"]:

@@ -198,7 +198,7 @@ def test_the_page_needs_nothing_but_itself(tmp_path, capsys):
     write_results(tmp_path / "run")
     page = tmp_path / "page.html"
     assert cli(["report", str(tmp_path / "run"), "--output", str(page), "--title", "Mine & <yours>"]) == 0
-    assert "2 checkpoints, 2 metrics, 3 pictures" in capsys.readouterr().out
+    assert "; checkpoints: 2, metrics: 2, pictures: 3\n" in capsys.readouterr().out
     text = page.read_text(encoding="utf-8")
     own = text[: text.index("<script>")]  # without plotly's library, which names its website
     assert "<title>Mine &amp; &lt;yours&gt;</title>" in own
