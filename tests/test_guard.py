@@ -5,8 +5,9 @@ import math
 import pytest
 import torch
 
-from iqa_sr.guard import FEWEST, GuardOptions, Measures, QualityGuard, disjoint, verdict
-from iqa_sr.guard_measures import cut_windows
+from iqa_sr.guard import FEWEST, GuardOptions, QualityGuard, disjoint
+from iqa_sr.guard_measures import Measures, cut_windows
+from iqa_sr.guard_verdict import verdict
 from iqa_sr.metrics import create_metric
 from iqa_sr.metrics.rankiqa import SHIPPED
 from iqa_sr.options import OptionError, read_section

@@ -72,6 +72,7 @@ RANKS = [
         "report_history",
         "guard",
         "guard_measures",
+        "guard_verdict",
         "license_policy",
         "lora",
         "losses",

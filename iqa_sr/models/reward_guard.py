@@ -11,8 +11,9 @@ from torch import Tensor, nn
 from iqa_sr import distributed, random_state
 from iqa_sr.basicsr_api import get_root_logger
 from iqa_sr.command_errors import TrainingStopped
-from iqa_sr.guard import GuardOptions, Measures, QualityGuard, verdict
-from iqa_sr.guard_measures import Upscale, Window, mean_of
+from iqa_sr.guard import GuardOptions, QualityGuard
+from iqa_sr.guard_measures import Measures, Upscale, Window, mean_of
+from iqa_sr.guard_verdict import verdict
 from iqa_sr.metrics import metric_info
 from iqa_sr.models.validation_pictures import validation_pictures
 from iqa_sr.tensor_files import state_digest

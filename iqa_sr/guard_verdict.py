@@ -1,0 +1,141 @@
+"""The alarm for reward hacking: the optimised judges rise while judges that were held out fall.
+
+A network that is trained to please a judge ends up exploiting it. What the judge still calls better, others then call
+worse; so the results of a few validation windows are compared with those of the frozen base by judges of both kinds,
+window by window, and the alarm is raised by the pair of both findings, not by the size of either.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+
+from iqa_sr.guard import GuardOptions
+from iqa_sr.guard_measures import Measures, mean_of
+from iqa_sr.metrics import metric_info
+from iqa_sr.paired_test import holm, rises
+
+__all__ = ["Verdict", "verdict"]
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What one look at the network says.
+
+    Attributes:
+        alarm: Whether the judges seem to be exploited, or a limit is crossed.
+        reasons: Why: each names a metric, its means before and after on the paper's own scale and the p-value, or a
+            limit. Empty without an alarm.
+        line: All of it in one line for the log.
+        values: The numbers for TensorBoard, by `guard/<name>`; what is NaN is left out.
+    """
+
+    alarm: bool
+    reasons: list[str]
+    line: str
+    values: dict[str, float]
+
+
+@dataclass(frozen=True)
+class _Change:
+    """How one metric has moved over the windows that have a score both times.
+
+    Attributes:
+        name: Of the metric.
+        means: Text with the means before and after on the paper's own scale.
+        after: The second of them; NaN if no window has a score.
+        gain: Mean difference, turned so that above 0 is better.
+        p: Of a rise of a judge or a fall of a held-out metric.
+    """
+
+    name: str
+    means: str
+    after: float
+    gain: float
+    p: float
+
+
+def verdict(options: GuardOptions, judges: Iterable[str], base: Measures, now: Measures, iteration: int) -> Verdict:
+    """Compare the network with its base.
+
+    The alarm is raised if at least one judge has risen (paired sign-flip test over the windows) and at least one
+    held-out metric has fallen (the same), both with Holm's correction for several, or if a mean crosses a limit.
+
+    Args:
+        options: `train:guard`.
+        judges: Names of the metrics that the losses optimise.
+        base: Measured of the frozen base.
+        now: Measured of the network, on the same windows.
+        iteration: For the log.
+    """
+    up = _corrected([_change(name, base, now, 1) for name in dict.fromkeys(judges)])
+    down = _corrected([_change(name, base, now, -1) for name in dict.fromkeys(options.held_out)])
+    risen, fallen = ([change for change in changes if change.p <= options.significance] for changes in (up, down))
+    reasons = _crossed(options, now)
+    summary = "; ".join(reasons)
+    if risen and fallen:
+        found = f"{_names(risen)} better while held-out {_names(fallen)} worse"
+        summary = "; ".join([found, *reasons])
+        reasons = [
+            *(f"{change.name} gets better: {change.means} (p {change.p:.2g})" for change in risen),
+            *(f"held-out {change.name} gets worse: {change.means} (p {change.p:.2g})" for change in fallen),
+            *reasons,
+        ]
+    texts = [
+        *(f"{change.name} {change.means} (p {change.p:.2g})" for change in up),
+        "held out " + ", ".join(f"{change.name} {change.means} ({_direction(change)})" for change in down),
+        _text_of_measures(now),
+    ]
+    ending = f"ALARM, {summary}" if reasons else "no alarm"
+    line = f"Guard, iteration {iteration}: {', '.join(texts)}: {ending}"
+    return Verdict(bool(reasons), reasons, line, _values([*up, *down], now, bool(reasons)))
+
+
+def _change(name: str, base: Measures, now: Measures, direction: int) -> _Change:
+    """The change of one metric; `direction` is 1 for the p-value of a rise and -1 for that of a fall."""
+    before, after = base.scores[name], now.scores[name]
+    both = before.isfinite() & after.isfinite()
+    before, after = before[both], after[both]
+    papers = [float(metric_info(name).oriented(scores).mean()) for scores in (before, after)]
+    means = f"{papers[0]:#.4g} -> {papers[1]:#.4g}"
+    return _Change(name, means, papers[1], float((after - before).mean()), rises(direction * (after - before)))
+
+
+def _corrected(changes: Sequence[_Change]) -> list[_Change]:
+    """With Holm's correction for being several."""
+    p_values = holm([change.p for change in changes])
+    return [replace(change, p=p) for change, p in zip(changes, p_values, strict=True)]
+
+
+def _direction(change: _Change) -> str:
+    if change.gain < 0:
+        return f"worse, p {change.p:.2g}"
+    return "better" if change.gain > 0 else "unchanged" if change.gain == 0 else "no score"
+
+
+def _names(changes: Iterable[_Change]) -> str:
+    return " and ".join(change.name for change in changes)
+
+
+def _crossed(options: GuardOptions, now: Measures) -> list[str]:
+    """Text for each limit that is crossed; a mean that is no number crosses every limit."""
+    upper = {"max_high_frequency": now.high_frequency, "max_periodic": now.periodic}
+    lower = {"min_consistency": now.consistency, "min_base_psnr": now.base_psnr}
+    found = []
+    for key, values in (upper | lower).items():
+        limit, mean = getattr(options, key), mean_of(values)
+        if limit is not None and not (mean <= limit if key in upper else mean >= limit):
+            found.append(f"{mean:.2f} crosses train:guard:{key} {limit:g}")
+    return found
+
+
+def _text_of_measures(now: Measures) -> str:
+    return (
+        f"PSNR to the base {mean_of(now.base_psnr):.1f} dB, consistency {mean_of(now.consistency):.1f} dB, "
+        f"high-frequency noise {mean_of(now.high_frequency):.2f}, periodic {mean_of(now.periodic):.2f} of 255"
+    )
+
+
+def _values(changes: Iterable[_Change], now: Measures, alarm: bool) -> dict[str, float]:
+    names = ("base_psnr", "consistency", "high_frequency", "periodic", "psnr")
+    values = {name: mean_of(getattr(now, name)) for name in names}
+    values |= {change.name: change.after for change in changes} | {"alarm": float(alarm)}
+    return {f"guard/{name}": value for name, value in values.items() if value == value}
