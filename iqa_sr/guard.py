@@ -10,12 +10,12 @@ from torch import Tensor
 from iqa_sr.guard_measures import Measures, Picture, Upscale, Window, check_sizes, cut_windows, measure_windows
 from iqa_sr.metrics import QualityMetric, metric_info, shared_metric
 from iqa_sr.options import OptionError, Section
-from iqa_sr.paired_test import smallest_p
+from iqa_sr.paired_test import fewest_pairs
 
-__all__ = ["FEWEST", "GuardOptions", "QualityGuard", "disjoint"]
+__all__ = ["FEWEST", "GuardOptions", "QualityGuard", "by_picture", "disjoint", "fewest_units", "units_of"]
 
 FEWEST = 6
-"""Fewest windows: their smallest p-value is 1/64, which 0.05 still has room for when it is corrected for three."""
+"""Fewest units of a test: their smallest p-value is 1/64, which 0.05 still has room for when corrected for three."""
 
 
 def _known(name: str) -> str:
@@ -71,6 +71,40 @@ def disjoint(judges: Iterable[str], held_out: Iterable[str]) -> None:
         )
 
 
+def fewest_units(options: GuardOptions, judges: Sequence[str]) -> int:
+    """How many pictures or windows the tests need to find anything, corrected for so many metrics.
+
+    Raises:
+        OptionError: If no number is enough.
+    """
+    several = max(len(set(judges)), len(set(options.held_out)))
+    needed = fewest_pairs(options.significance / several)
+    if needed is None:
+        raise OptionError(
+            f"train:guard:significance: expected more than {options.significance:g}, which no p-value reaches where it "
+            f"is corrected for {several} metrics"
+        )
+    return max(FEWEST, needed)
+
+
+def by_picture(pictures: Tensor, fewest: int) -> bool:
+    """Whether there are as many pictures as the tests need; `(windows,)` are the numbers of those they are of."""
+    return len(pictures.unique()) >= fewest
+
+
+def units_of(pictures: Tensor, fewest: int) -> Tensor:
+    """What the tests take for independent: the pictures where there are enough, else all windows.
+
+    Args:
+        pictures: `(windows,)`: the number of the picture that each window is of.
+        fewest: From `fewest_units`.
+
+    Returns:
+        `(windows,)`: the number of the unit that each window counts with.
+    """
+    return pictures if by_picture(pictures, fewest) else torch.arange(len(pictures))
+
+
 class QualityGuard:
     """Measures networks on the windows of the validation pictures.
 
@@ -80,7 +114,7 @@ class QualityGuard:
         device: Where networks and metrics compute.
 
     Raises:
-        OptionError: If a judge is also held out, or a metric cannot score a window.
+        OptionError: If a judge is also held out, a metric cannot score a window, or the significance cannot be reached.
         FileNotFoundError: If the weights of a metric are missing.
     """
 
@@ -89,6 +123,7 @@ class QualityGuard:
     ) -> None:
         disjoint(judges, options.held_out)
         self.options, self.judges, self.device = options, list(judges), torch.device(device)
+        self.fewest = fewest_units(options, self.judges)
         self.metrics: dict[str, QualityMetric] = {}
         for name in (*judges, *options.held_out):
             smallest = metric_info(name).min_size
@@ -108,8 +143,8 @@ class QualityGuard:
             upscale: `(1, 3, h, w)` to `(1, 3, h * scale, w * scale)`, on the device.
 
         Raises:
-            ValueError: If the pictures give fewer than 6 windows or too few for the significance, a picture is too
-                small for a metric, or an original has not the size of the upscaled LQ.
+            ValueError: If the pictures give too few windows for the tests, a picture is too small for a metric, or an
+                original has not the size of the upscaled LQ.
             OptionError: If a full-reference metric is asked for and no picture has an original.
         """
         windows = cut_windows(pictures, self._here(upscale), self.options.window, self.options.windows)
@@ -129,24 +164,40 @@ class QualityGuard:
 
         Returns:
             The measures, and the result of each window as the network gave it: `(1, 3, H, W)` float32 on the CPU.
+
+        Raises:
+            ValueError: If the base gives no numbers, or too few of its results have a score for a test.
         """
         whole = [self._here(upscale)(window.lq) for window in windows]
         # Copies, for whoever keeps or saves them: a view holds the context too.
         outputs = [window.inside(output).clone() for window, output in zip(windows, whole, strict=True)]
         base = outputs if base_outputs is None else base_outputs
-        return measure_windows(windows, whole, base, self.metrics, self.device), outputs
+        measures = measure_windows(windows, whole, base, self.metrics, self.device)
+        if base_outputs is None:
+            self._check_base(measures)
+        return measures, outputs
+
+    def describe(self, base: Measures) -> str:
+        """What is compared with the base, for the log."""
+        count = len(base.pictures.unique())
+        text = f"Guard: compares {count} validation pictures by {len(base.pictures)} windows"
+        if by_picture(base.pictures, self.fewest):
+            return text + "."
+        return (
+            f"{text}, which are taken for independent and are not: p-values are smaller than they should be. "
+            f"From {self.fewest} pictures on, the pictures are compared."
+        )
 
     def _here(self, upscale: Upscale) -> Upscale:
         return lambda lq: upscale(lq.to(self.device)).float().cpu()
 
     def _check_windows(self, windows: Sequence[Window]) -> None:
-        if len(windows) < FEWEST:
+        if len(windows) < self.fewest:
             raise ValueError(
-                f"the guard needs at least {FEWEST} windows for its test, and the validation pictures give "
+                f"the guard needs at least {self.fewest} windows for its tests, and the validation pictures give "
                 f"{len(windows)} of {self.options.window} px; add pictures, take larger ones, or set a smaller "
                 "train:guard:window"
             )
-        self._check_power(windows)
         check_sizes(windows, self.metrics)
         if all(window.original is None for window in windows):
             full = [name for name in self.metrics if metric_info(name).reference == "full"]
@@ -157,15 +208,21 @@ class QualityGuard:
                     "add them, or take metrics that judge the picture alone"
                 )
 
-    def _check_power(self, windows: Sequence[Window]) -> None:
-        """That the tests can find anything with so many windows, and so many metrics to be corrected for."""
-        with_original = sum(window.original is not None for window in windows)
-        for names, title in ((self.judges, "judges"), (list(dict.fromkeys(self.options.held_out)), "held-out metrics")):
-            compared = any(metric_info(name).reference == "full" for name in names) and with_original
-            pairs = with_original if compared else len(windows)
-            if len(names) * smallest_p(pairs) > self.options.significance:
+    def _check_base(self, base: Measures) -> None:
+        """That the tests can find something: what the base has no score for is never compared."""
+        broken = int((~base.high_frequency.isfinite()).sum())
+        if broken:
+            raise ValueError(
+                f"path:pretrain_network_g: on {broken} of the guard's {len(base.pictures)} windows its results are no "
+                "numbers; take a checkpoint that is whole"
+            )
+        units = units_of(base.pictures, self.fewest)
+        title = "pictures" if by_picture(base.pictures, self.fewest) else "windows"
+        for name, scores in base.scores.items():
+            scored = len(units[scores.isfinite()].unique())
+            if scored < self.fewest:
                 raise ValueError(
-                    f"the guard could never alarm: with {pairs} windows no p-value of {len(names)} {title} falls to "
-                    f"train:guard:significance {self.options.significance:g}; add pictures, take larger ones, or set "
-                    "a smaller train:guard:window"
+                    f"the guard's test of {name} needs {self.fewest} {title} with a score, and the base has one on "
+                    f"{scored}; add pictures (with an original where the metric compares with it), or take another "
+                    "metric"
                 )

@@ -37,6 +37,7 @@ class Measures:
         high_frequency: `high_frequency_noise` of what has changed since the base, in levels of 255.
         periodic: `periodic_noise` of the same.
         psnr: PSNR of the 8-bit result to the original in dB, at most 100; NaN where there is no original.
+        pictures: int64: the number of the picture that each window is of.
     """
 
     scores: Mapping[str, Tensor]
@@ -45,6 +46,7 @@ class Measures:
     high_frequency: Tensor
     periodic: Tensor
     psnr: Tensor
+    pictures: Tensor
 
 
 def mean_of(values: Tensor) -> float:
@@ -62,6 +64,7 @@ class Window:
         columns: Which columns.
         original: `(1, 3, H, W)`: the original's pixels of the window, without context.
         scale: By how much the result is larger than the LQ.
+        picture: Number of the picture that it is of, from 0.
     """
 
     lq: Tensor
@@ -69,6 +72,7 @@ class Window:
     columns: slice
     original: Tensor | None
     scale: int
+    picture: int
 
     @property
     def shorter(self) -> int:
@@ -106,7 +110,7 @@ def cut_windows(pictures: Iterable[Picture], upscale: Upscale, side: int, most: 
         # First one window of each picture, then a second one of each: nobody knows how many pictures will follow.
         turns = [((turn, _spread(number)), (number, place)) for turn, place in enumerate(places)]
         last = kept[-1][0] if len(kept) == most else (math.inf, 0.0)
-        kept += [(turn, at, _cut(lq, original, cells[at[1]], scale)) for turn, at in turns if turn < last]
+        kept += [(turn, at, _cut(number, lq, original, cells[at[1]], scale)) for turn, at in turns if turn < last]
         kept = sorted(kept, key=lambda entry: entry[:2])[:most]
     return [window for _, _, window in sorted(kept, key=lambda entry: entry[1])]
 
@@ -151,7 +155,10 @@ def measure_windows(
     columns = {name: torch.tensor([row[name] for row in rows], dtype=torch.float64) for name in rows[0]}
     scores = {name: networks[name].info.oriented(columns[f"metric {name}"]) for name in metrics}
     measures = ("base_psnr", "consistency", "high_frequency", "periodic")
-    return Measures(scores, psnr=columns["metric psnr"], **{name: columns[name] for name in measures})
+    pictures = torch.tensor([window.picture for window in windows])
+    return Measures(
+        scores, psnr=columns["metric psnr"], pictures=pictures, **{name: columns[name] for name in measures}
+    )
 
 
 def _measured(window: Window, output: Tensor, base: Tensor, networks: Mapping[str, QualityMetric]) -> dict[str, float]:
@@ -207,7 +214,7 @@ def _spread(number: int) -> float:
     return number * _GOLDEN % 1
 
 
-def _cut(lq: Tensor, original: Tensor | None, cell: tuple[slice, slice], scale: int) -> Window:
+def _cut(number: int, lq: Tensor, original: Tensor | None, cell: tuple[slice, slice], scale: int) -> Window:
     outer = [
         slice(max(0, part.start - _CONTEXT), min(length, part.stop + _CONTEXT))
         for part, length in zip(cell, lq.shape[-2:], strict=True)
@@ -217,7 +224,7 @@ def _cut(lq: Tensor, original: Tensor | None, cell: tuple[slice, slice], scale: 
     )
     # Copies: a view would keep the whole picture in memory.
     own = None if original is None else original[..., _upscaled(cell[0], scale), _upscaled(cell[1], scale)].clone()
-    return Window(lq[..., outer[0], outer[1]].clone(), rows, columns, own, scale)
+    return Window(lq[..., outer[0], outer[1]].clone(), rows, columns, own, scale, number)
 
 
 def _upscaled(part: slice, scale: int) -> slice:

@@ -1,14 +1,17 @@
 """The alarm for reward hacking: the optimised judges rise while judges that were held out fall.
 
 A network that is trained to please a judge ends up exploiting it. What the judge still calls better, others then call
-worse; so the results of a few validation windows are compared with those of the frozen base by judges of both kinds,
-window by window, and the alarm is raised by the pair of both findings, not by the size of either.
+worse; so the results for the validation pictures are compared with those of the frozen base by judges of both kinds,
+picture by picture, and the alarm is raised by the pair of both findings, not by the size of either.
 """
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
-from iqa_sr.guard import GuardOptions
+import torch
+from torch import Tensor
+
+from iqa_sr.guard import GuardOptions, fewest_units, units_of
 from iqa_sr.guard_measures import Measures, mean_of
 from iqa_sr.metrics import metric_info
 from iqa_sr.paired_test import holm, rises
@@ -36,7 +39,7 @@ class Verdict:
 
 @dataclass(frozen=True)
 class _Change:
-    """How one metric has moved over the windows that have a score both times.
+    """How one metric has moved, on the windows that have a score both times.
 
     Attributes:
         name: Of the metric.
@@ -44,6 +47,7 @@ class _Change:
         after: The second of them; NaN if no window has a score.
         gain: Mean difference, turned so that above 0 is better.
         p: Of a rise of a judge or a fall of a held-out metric.
+        units: How many pictures, or windows where there are few pictures, were compared.
     """
 
     name: str
@@ -51,13 +55,15 @@ class _Change:
     after: float
     gain: float
     p: float
+    units: int
 
 
-def verdict(options: GuardOptions, judges: Iterable[str], base: Measures, now: Measures, iteration: int) -> Verdict:
+def verdict(options: GuardOptions, judges: Sequence[str], base: Measures, now: Measures, iteration: int) -> Verdict:
     """Compare the network with its base.
 
-    The alarm is raised if at least one judge has risen (paired sign-flip test over the windows) and at least one
-    held-out metric has fallen (the same), both with Holm's correction for several, or if a mean crosses a limit.
+    The alarm is raised if at least one judge has risen (paired sign-flip test over the pictures, or over their windows
+    where there are few) and at least one held-out metric has fallen (the same), both with Holm's correction for
+    several; or if a mean crosses a limit, results are no numbers, or a metric has too few scores left for its test.
 
     Args:
         options: `train:guard`.
@@ -66,10 +72,12 @@ def verdict(options: GuardOptions, judges: Iterable[str], base: Measures, now: M
         now: Measured of the network, on the same windows.
         iteration: For the log.
     """
-    up = _corrected([_change(name, base, now, 1) for name in dict.fromkeys(judges)])
-    down = _corrected([_change(name, base, now, -1) for name in dict.fromkeys(options.held_out)])
+    fewest = fewest_units(options, judges)
+    units = units_of(base.pictures, fewest)
+    up = _corrected([_change(name, base, now, units, 1) for name in dict.fromkeys(judges)])
+    down = _corrected([_change(name, base, now, units, -1) for name in dict.fromkeys(options.held_out)])
     risen, fallen = ([change for change in changes if change.p <= options.significance] for changes in (up, down))
-    reasons = _crossed(options, now)
+    reasons = [*_broken(now), *_unscored([*up, *down], fewest), *_crossed(options, now)]
     summary = "; ".join(reasons)
     if risen and fallen:
         found = f"{_names(risen)} better while held-out {_names(fallen)} worse"
@@ -89,14 +97,21 @@ def verdict(options: GuardOptions, judges: Iterable[str], base: Measures, now: M
     return Verdict(bool(reasons), reasons, line, _values([*up, *down], now, bool(reasons)))
 
 
-def _change(name: str, base: Measures, now: Measures, direction: int) -> _Change:
+def _change(name: str, base: Measures, now: Measures, units: Tensor, direction: int) -> _Change:
     """The change of one metric; `direction` is 1 for the p-value of a rise and -1 for that of a fall."""
     before, after = base.scores[name], now.scores[name]
     both = before.isfinite() & after.isfinite()
     before, after = before[both], after[both]
     papers = [float(metric_info(name).oriented(scores).mean()) for scores in (before, after)]
     means = f"{papers[0]:#.4g} -> {papers[1]:#.4g}"
-    return _Change(name, means, papers[1], float((after - before).mean()), rises(direction * (after - before)))
+    gains = _by_unit(after - before, units[both])
+    return _Change(name, means, papers[1], float((after - before).mean()), rises(direction * gains), len(gains))
+
+
+def _by_unit(differences: Tensor, units: Tensor) -> Tensor:
+    """The mean of what each unit has."""
+    means = [differences[units == unit].mean() for unit in units.unique()]
+    return torch.stack(means) if means else differences
 
 
 def _corrected(changes: Sequence[_Change]) -> list[_Change]:
@@ -113,6 +128,20 @@ def _direction(change: _Change) -> str:
 
 def _names(changes: Iterable[_Change]) -> str:
     return " and ".join(change.name for change in changes)
+
+
+def _broken(now: Measures) -> list[str]:
+    count = int((~now.high_frequency.isfinite()).sum())
+    return [f"the results on {count} of {len(now.pictures)} windows are no numbers"] if count else []
+
+
+def _unscored(changes: Iterable[_Change], fewest: int) -> list[str]:
+    """Text for each metric that the base had enough scores by, and the network has not: nothing could be found."""
+    return [
+        f"{change.name} has a score left for {change.units} of the {fewest} that its test needs"
+        for change in changes
+        if change.units < fewest
+    ]
 
 
 def _crossed(options: GuardOptions, now: Measures) -> list[str]:

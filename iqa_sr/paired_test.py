@@ -12,10 +12,11 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-__all__ = ["holm", "rises"]
+__all__ = ["fewest_pairs", "holm", "rises"]
 
 _EXACT_UP_TO = 12  # pairs: 4,096 ways to set the signs
 _DRAWS = 10_000
+_MOST_THAT_HELP = 24  # none of the drawn ways leaves all signs of so many pairs as they are
 _SEED = 20100
 # Of the sum of the sizes: sums that differ by rounding only are equal, or a tie would depend on the order of the pairs.
 _ROUNDING = 1e-12
@@ -32,7 +33,7 @@ def rises(differences: Sequence[float] | Tensor) -> float:
         differences: `(n,)`, after minus before of each unit. What is NaN or infinite is left out.
 
     Returns:
-        In (0, 1]; 1 where no pair is left, and never less than `smallest_p`.
+        In (0, 1]; 1 where no pair is left.
     """
     values = torch.as_tensor(differences, dtype=torch.float64).detach().cpu().flatten()
     values = values[values.isfinite()]
@@ -44,9 +45,9 @@ def rises(differences: Sequence[float] | Tensor) -> float:
     return reached / len(sums) if exact else (reached + 1) / (len(sums) + 1)
 
 
-def smallest_p(count: int) -> float:
-    """The least p-value that `rises` can give for so many pairs."""
-    return 2.0**-count if count <= _EXACT_UP_TO else 1 / (_DRAWS + 1)
+def fewest_pairs(p: float) -> int | None:
+    """The fewest pairs for which `rises` can give a p-value of at most `p`; None if it never can."""
+    return next((count for count in range(1, _MOST_THAT_HELP + 1) if rises([1.0] * count) <= p), None)
 
 
 def holm(p_values: Sequence[float]) -> list[float]:

@@ -1,6 +1,7 @@
 """The guard: which windows it takes, what it measures on them, and when it raises its alarm."""
 
 import math
+from dataclasses import replace
 
 import pytest
 import torch
@@ -39,12 +40,13 @@ def pair(height=384, width=384, scale=2, name="astronaut", with_original=True):
     return lq, original if with_original else None
 
 
-def measures(count=COUNT, psnr=math.nan, **scores):
+def measures(count=COUNT, psnr=math.nan, pictures=None, **scores):
     """Measures with the given scores, larger is better; `rankiqa_lite` stands for its name with a hyphen."""
     named = {name.replace("_", "-"): torch.as_tensor(values, dtype=torch.float64) for name, values in scores.items()}
     level = {"base_psnr": 41.2, "consistency": 38.0, "high_frequency": 0.8, "periodic": 0.1, "psnr": psnr}
     full = {name: torch.full((count,), value, dtype=torch.float64) for name, value in level.items()}
-    return Measures(named, **full)
+    count = len(next(iter(named.values()), full["psnr"]))
+    return Measures(named, **full, pictures=torch.arange(count) if pictures is None else torch.tensor(pictures))
 
 
 def normal(seed, mean=0.0, sigma=0.1, count=COUNT):
@@ -134,7 +136,6 @@ def test_windows_without_a_score_are_left_out():
     assert found.alarm
     assert "(p 0.0039)" in found.reasons[1]  # 2^-8
     nothing = judged(normal(1, 0.5), torch.full((COUNT,), math.nan))
-    assert not nothing.alarm
     assert "held out niqe nan -> nan (no score)" in nothing.line
     assert "guard/niqe" not in nothing.values
 
@@ -161,9 +162,42 @@ def test_limits(limit, crossed, text):
 
 def test_noise_that_is_no_number_crosses_the_limit():
     base = measures(rankiqa_lite=torch.zeros(6), niqe=torch.zeros(6))
-    broken = Measures(base.scores, *(torch.full((6,), math.nan) for _ in range(5)))
+    broken = replace(base, periodic=torch.full((6,), math.nan))
     assert not verdict(options(), [JUDGE], base, broken, 1).alarm
     assert verdict(options(max_periodic=1), [JUDGE], base, broken, 1).alarm
+
+
+def test_results_that_are_no_numbers_are_an_alarm():
+    """Even if only some are: nothing but the other windows would be compared."""
+    base = measures(rankiqa_lite=torch.zeros(COUNT), niqe=torch.zeros(COUNT))
+    now = replace(base, high_frequency=torch.tensor([0.1] * (COUNT - 2) + [math.nan, math.inf]))
+    found = verdict(options(), [JUDGE], base, now, 1)
+    assert found.alarm and found.reasons == ["the results on 2 of 12 windows are no numbers"]
+
+
+@pytest.mark.parametrize(("metric", "left"), [(HELD, 0), (HELD, 5), (JUDGE, 5)])
+def test_a_metric_that_sees_nothing_any_more_is_an_alarm(metric, left):
+    """What has no score is left out of a test: without this, the end of all scores would be the end of all alarms."""
+    gone = torch.where(torch.arange(COUNT) < left, 1.0, math.nan)
+    now = measures(**{"rankiqa_lite": torch.ones(COUNT), "niqe": torch.ones(COUNT), metric.replace("-", "_"): gone})
+    base = measures(rankiqa_lite=torch.ones(COUNT), niqe=torch.ones(COUNT))
+    found = verdict(options(), [JUDGE], base, now, 1)
+    assert found.alarm and found.reasons == [f"{metric} has a score left for {left} of the 6 that its test needs"]
+
+
+def test_windows_of_one_picture_count_once():
+    """Three windows of each of six pictures: they are six findings and not eighteen."""
+    pictures = [number for number in range(6) for _ in range(3)]
+    start = torch.zeros(18)
+    held = torch.tensor([-1.0] * 12 + [1.5] * 3 + [-1.0] * 3)
+    base = measures(18, pictures=pictures, rankiqa_lite=start, niqe=start)
+    now = measures(18, pictures=pictures, rankiqa_lite=start + 1, niqe=held)
+    found = verdict(options(), [JUDGE], base, now, 1)
+    assert "rankiqa-lite 0.000 -> 1.000 (p 0.016)" in found.line  # 2^-6, not 2^-18
+    assert "(worse, p 0.11)" in found.line and not found.alarm  # 7 of 64 ways to set the signs fall by 3.5 or more
+    few = [min(number, 4) for number in pictures]  # five pictures are too few: the windows are what is compared
+    found = verdict(options(), [JUDGE], replace(base, pictures=torch.tensor(few)), now, 1)
+    assert "rankiqa-lite 0.000 -> 1.000 (p 0.0001)" in found.line and found.alarm
 
 
 def test_judges_are_not_held_out():
@@ -345,8 +379,32 @@ def test_a_guard_that_could_never_alarm_is_refused():
     small = [pair(64, 64) for _ in range(FEWEST)]
     for change in ({"significance": 0.01}, {"held_out": ["psnr", "psnry", "gmsd", "nlpd"]}):
         guard = QualityGuard(options(**{"held_out": ["psnr"], "window": 64, **change}), {"ssim": {}}, "cpu")
-        with pytest.raises(ValueError, match="could never alarm: with 6 windows no p-value of "):
+        with pytest.raises(ValueError, match="needs at least 7 windows for its tests, and .* give 6 of 64 px"):
             measured(guard, small, bicubic)
+    text = "train:guard:significance: expected more than 1e-05, which no p-value reaches .* for 1 metrics"
+    with pytest.raises(OptionError, match=text):
+        QualityGuard(options(significance=1e-5), {JUDGE: {}}, "cpu")
+
+
+def test_the_base_must_have_enough_scores():
+    """Six pictures, three with an original: a metric that compares with it could never be found worse."""
+    pictures = [pair(64, 64, with_original=number < 3) for number in range(FEWEST)]
+    guard = QualityGuard(options(held_out=["psnr"], window=64), {JUDGE: {}}, "cpu")
+    with pytest.raises(ValueError, match="test of psnr needs 6 pictures with a score, and the base has one on 3; add"):
+        measured(guard, pictures, bicubic)
+    with pytest.raises(ValueError, match="path:pretrain_network_g: on 6 of the guard's 6 windows .* are no numbers"):
+        measured(guard, [pair(64, 64)] * 6, lambda lq: bicubic(lq) * math.nan)
+
+
+def test_what_is_compared_is_told():
+    guard = QualityGuard(options(held_out=["psnr"], window=64, windows=12), {JUDGE: {}}, "cpu")
+    few, _ = measured(guard, [pair(192, 128)] * 3, bicubic)
+    text = "Guard: compares 3 validation pictures by 12 windows, which are taken for independent and are not: "
+    assert guard.describe(few).startswith(text)
+    assert guard.describe(few).endswith(" From 6 pictures on, the pictures are compared.")
+    many, _ = measured(guard, [pair(192, 128)] * 6, bicubic)
+    assert guard.describe(many) == "Guard: compares 6 validation pictures by 12 windows."
+    assert many.pictures.tolist() == [0, 0, 1, 1, 2, 2, 3, 3, 4, 4, 5, 5]
 
 
 def test_a_judge_is_built_as_its_loss_builds_it():

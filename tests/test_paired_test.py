@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from iqa_sr.paired_test import holm, rises
+from iqa_sr.paired_test import fewest_pairs, holm, rises
 
 
 @pytest.mark.parametrize("count", [1, 2, 6, 12])
@@ -67,6 +67,13 @@ def test_one_large_pair_decides_nothing():
     noise = torch.randn(23, generator=torch.Generator().manual_seed(4))
     # Half of the ways turn it around, and of the other half the noise decides.
     assert rises([*(noise - noise.mean()).tolist(), 1000.0]) == pytest.approx(0.25, abs=0.03)
+
+
+@pytest.mark.parametrize(
+    ("p", "count"), [(0.5, 1), (0.05, 5), (1 / 64, 6), (0.0156, 7), (1 / 10_001, 13), (9e-5, None)]
+)
+def test_the_fewest_pairs_that_can_show_so_much(p, count):
+    assert fewest_pairs(p) == count
 
 
 def test_holm_by_hand():

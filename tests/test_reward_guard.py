@@ -380,7 +380,7 @@ def test_a_judge_without_a_gradient_is_refused(base, capsys, package):  # noqa: 
 def test_too_few_windows_are_named(base, tmp_path, capsys):
     write_groups(tmp_path / "few", count=2, size=64, versions=())
     assert train(guarded(base, {}, datasets__val__dataroot_gt=str(tmp_path / "few"))) == 1
-    text = "the guard needs at least 6 windows for its test, and the validation pictures give 2 of 64 px"
+    text = "the guard needs at least 6 windows for its tests, and the validation pictures give 2 of 64 px"
     assert text in capsys.readouterr().err
 
 

@@ -122,6 +122,7 @@ class RewardGuard:
         pairs = ((one.lq, None if one.gts is None else one.gts[:1]) for one in pictures)
         self.windows = self.meter.windows(pairs, upscale)
         self.base, self.base_outputs = self.meter.measure(self.windows, upscale)
+        get_root_logger().info(self.meter.describe(self.base))
 
     def _measure(self) -> None:
         assert self.meter is not None
