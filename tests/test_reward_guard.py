@@ -191,7 +191,7 @@ def test_lower_multiplies_the_weight_of_the_quality_losses_only(run, kind):
 
 
 @pytest.mark.parametrize("lora", [None, LORA])
-@pytest.mark.parametrize(("action", "stored"), [("lower", 5), ("roll-back", 3), ("roll-back", 5)])
+@pytest.mark.parametrize(("action", "stored"), [("lower", 5), ("roll-back", 3), ("roll-back", 4), ("roll-back", 5)])
 def test_a_resumed_run_is_the_uninterrupted_one_bit_by_bit(run, base, action, stored, lora):
     guard = {"action": action, **limit_between_the_first_two_looks(run, train__lora=lora)}
     folder, log = run(guard, train__lora=lora)
@@ -224,20 +224,34 @@ def test_roll_back_returns_to_the_last_good_state(run, lora):
     assert rates == [1e-3, 5e-4], "the schedule goes on"
 
 
+ADVERSARIAL = {
+    "train__gan_opt": {"type": "GANLoss", "gan_type": "vanilla", "loss_weight": 0.1},
+    "network_d": {"type": "UNetDiscriminatorSN", "num_in_ch": 3, "num_feat": 8},
+    "train__optim_d": {"type": "Adam", "lr": 1e-4},
+}
+
+
 def test_the_discriminator_goes_back_too(run):
-    adversarial = {
-        "train__gan_opt": {"type": "GANLoss", "gan_type": "vanilla", "loss_weight": 0.1},
-        "network_d": {"type": "UNetDiscriminatorSN", "num_in_ch": 3, "num_feat": 8},
-        "train__optim_d": {"type": "Adam", "lr": 1e-4},
-    }
-    limit = limit_between_the_first_two_looks(run, **adversarial)
-    folder, log = run({"action": "roll-back", **limit}, **adversarial)
+    limit = limit_between_the_first_two_looks(run, **ADVERSARIAL)
+    folder, log = run({"action": "roll-back", **limit}, **ADVERSARIAL)
     assert "Guard: back to the last state without an alarm" in log
     two, three, four = (read_tensor_file(folder / RUN / "models" / f"net_d_{iteration}.pth") for iteration in (2, 3, 4))
     assert list(differences(two, four)) == []
     assert list(differences(two, three)) != []
     two, four = (state(folder, iteration)["optimizers"][1]["state"] for iteration in (2, 4))
     assert list(differences(two, four)) == []
+
+
+def test_the_scales_of_fp16_go_back_too(run, base):
+    """They follow the gradients of the network that is abandoned; also those of a run that goes on elsewhere."""
+    fp16 = {**ADVERSARIAL, "train__amp": "fp16"}
+    guard = {"action": "roll-back", "every": 3, **ALWAYS}
+    folder, _ = run(guard, **fp16)
+    steps = [[scaler["_growth_tracker"] for scaler in state(folder, i)["iqa_sr"]["model"]["scalers"]] for i in (2, 3)]
+    assert steps == [[2, 2], [0, 0]]
+    (RUN / "models").mkdir(parents=True)
+    (RUN / "models/net_d_4.pth").write_bytes((folder / RUN / "models/net_d_4.pth").read_bytes())
+    assert resume(folder, guarded(base, guard, **fp16), stored=4, extra=["models/net_d_6.pth"]) == []
 
 
 @pytest.mark.parametrize("lora", [None, LORA])
@@ -262,6 +276,13 @@ def test_a_guard_that_joins_a_resumed_run_rolls_back_to_where_it_joined(run, bas
         (RUN / file).write_bytes((folder / RUN / file).read_bytes())
     assert train(options, "--auto_resume") == 0
     assert list(differences(models(folder, 3), models(".", 4))) == []
+
+
+def test_a_run_that_goes_on_without_its_guard_says_what_that_undoes(run, base, capsys):
+    folder, _ = run({"action": "lower", "factor": 0.25, **ALWAYS}, train__quality_opt=LOSSES["alone"])
+    resume(folder, guarded(base, None, train__quality_opt=LOSSES["alone"]), stored=3)
+    text = "The guard had lowered the weight of the quality losses to 0.25 of the start's; without train:guard it is"
+    assert text in capsys.readouterr().err
 
 
 def test_the_summary_is_of_what_the_run_ends_with(run):

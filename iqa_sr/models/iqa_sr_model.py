@@ -114,7 +114,7 @@ class IQASRModel(ValidatedModel):
         judges = {name: options for loss in quality for name, options in loss.options.judges.items()}
         generators = list(self._generators().values())
         networks = [*generators, *([] if self.net_d is None else [self.get_bare_model(self.net_d)])]
-        guarded = Guarded(networks, generators[-1], self.optimizers, quality, self._upscale, self._base)
+        guarded = Guarded(networks, generators[-1], self.optimizers, self.scalers, quality, self._upscale, self._base)
         return RewardGuard(options, judges, guarded, self.device, self.opt["rank"])
 
     def _base(self) -> nn.Module:
@@ -291,5 +291,10 @@ class IQASRModel(ValidatedModel):
             self.lora.load_state(extras["lora"], self._generators())
         if self.reward_guard is not None:
             self.reward_guard.load_state(extras.get("guard"))
+        elif extras.get("guard") and extras["guard"]["factor"] < 1:
+            get_root_logger().warning(
+                f"The guard had lowered the weight of the quality losses to {extras['guard']['factor']:.3g} of the "
+                "start's; without train:guard it is the start's again."
+            )
         if self.feed is not None and extras["statistics"] is not None:
             self.feed.statistics.load(extras["statistics"])

@@ -29,6 +29,7 @@ class Guarded:
         networks: All that training changes, not wrapped: the generator, its average, the discriminator.
         tested: The one of them that is looked at.
         optimizers: Of the generator and the discriminator.
+        scalers: Of their gradients; they are switched off but for fp16.
         losses: The losses that optimise a judge.
         upscale: Upscales a picture with a network.
         base: Makes the frozen base; asked once.
@@ -37,6 +38,7 @@ class Guarded:
     networks: Sequence[nn.Module]
     tested: nn.Module
     optimizers: Sequence[torch.optim.Optimizer]
+    scalers: Sequence[torch.amp.GradScaler]
     losses: Sequence[nn.Module]
     upscale: Callable[[nn.Module, Tensor], Tensor]
     base: Callable[[], nn.Module]
@@ -48,6 +50,7 @@ class _Good:
 
     networks: list[dict[str, Tensor]] = field(default_factory=list)
     optimizers: list[dict[str, Any]] = field(default_factory=list)
+    scalers: list[dict[str, Any]] = field(default_factory=list)
 
 
 class RewardGuard:
@@ -168,10 +171,13 @@ class RewardGuard:
 
     def _snapshot(self) -> _Good:
         networks = [_trained(network) for network in self.guarded.networks]
-        return _Good(networks, [_cloned(optimizer.state_dict()) for optimizer in self.guarded.optimizers])
+        optimizers, scalers = (
+            [_cloned(part.state_dict()) for part in parts] for parts in (self.guarded.optimizers, self.guarded.scalers)
+        )
+        return _Good(networks, optimizers, scalers)
 
     def _go_back(self) -> None:
-        """Weights and the optimisers' moments; their learning rates stay the schedule's."""
+        """Weights, the optimisers' moments and fp16's scales; the learning rates stay the schedule's."""
         for network, state in zip(self.guarded.networks, self.good.networks, strict=True):
             own = dict(network.named_parameters()) | dict(network.named_buffers())
             with torch.no_grad():
@@ -182,6 +188,9 @@ class RewardGuard:
             optimizer.load_state_dict(_cloned(moments))
             for group, rate in zip(optimizer.param_groups, rates, strict=True):
                 group["lr"] = rate
+        for scaler, scale in zip(self.guarded.scalers, self.good.scalers, strict=True):
+            if scaler.is_enabled() and scale:  # the run may have been in another precision then
+                scaler.load_state_dict(scale)
 
     # --- State --------------------------------------------------------------------------------------------------------
 
@@ -193,6 +202,7 @@ class RewardGuard:
             "stopped": self.stopped,
             "networks": self.good.networks,
             "optimizers": self.good.optimizers,
+            "scalers": self.good.scalers,
         }
 
     def load_state(self, state: Mapping[str, Any] | None) -> None:
@@ -215,7 +225,8 @@ class RewardGuard:
             get_root_logger().warning("Guard: it has ended this run; with another train:guard:action it would go on.")
         if self.options.action == "roll-back":
             known = len(state["networks"]) == len(self.guarded.networks)
-            self.good = _Good(state["networks"], state["optimizers"]) if known else self._snapshot()
+            kept = (state["networks"], state["optimizers"], state["scalers"])
+            self.good = _Good(*kept) if known else self._snapshot()
 
     def summary(self) -> str | None:
         """What was gained and what it cost, from the base to the last look; None where there was none."""
