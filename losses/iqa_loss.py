@@ -1,19 +1,29 @@
 """Any differentiable quality metric as a loss, alone or as a cautious committee of several."""
 
 import math
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import torch
-from pydantic import Field
+from pydantic import AfterValidator, Field, field_validator, model_validator
 from torch import Tensor, nn
 
 from iqa_sr.losses.views import View, ViewOptions, draw_views
-from iqa_sr.metrics import MetricInfo, metric_info, metric_names, shared_metric
+from iqa_sr.metrics import metric_info, metric_names, shared_metric
 from iqa_sr.options import Section, read_section
 
 __all__ = ["EnsembleIQALoss", "EnsembleIQALossOptions", "IQALoss", "IQALossOptions", "JudgeOptions"]
 
 Aggregation = Literal["mean", "mean-std", "soft-min"]
+
+
+def _differentiable(name: str) -> str:
+    if not metric_info(name).differentiable:
+        usable = [other for other in metric_names() if metric_info(other).differentiable]
+        raise ValueError(f"{name} is not differentiable and cannot be a loss; those that are: {', '.join(usable)}")
+    return name
+
+
+_Judged = Annotated[str, AfterValidator(_differentiable)]
 
 
 class JudgeOptions(Section):
@@ -26,10 +36,31 @@ class JudgeOptions(Section):
         metric_options: What `create_metric` takes for this metric, for example `checkpoint`.
     """
 
-    metric: str
+    metric: _Judged
     mean: float | None = None
     std: float | None = Field(None, gt=0)
     metric_options: dict[str, Any] = {}
+
+    @model_validator(mode="after")
+    def _has_unit(self) -> "JudgeOptions":
+        _ = self.unit
+        return self
+
+    @property
+    def unit(self) -> tuple[float, float]:
+        """The scores that become a quality of 0 and 1."""
+        info = metric_info(self.metric)
+        if (self.mean is None) != (self.std is None):
+            raise ValueError(f"{self.metric}: mean and std go together, only one of them came")
+        if self.mean is not None and self.std is not None:
+            return self.mean, self.mean + (self.std if info.higher_is_better else -self.std)
+        low, high = info.score_range
+        if not (math.isfinite(low) and math.isfinite(high)):
+            raise ValueError(
+                f"the scores of {self.metric} have no finite range; say what is usual:\n"
+                f"{{metric: {self.metric}, mean: ..., std: ...}}, for example over your ground truths (iqa-sr score)"
+            )
+        return (low, high) if info.higher_is_better else (high, low)
 
 
 class _SharedOptions(Section):
@@ -44,7 +75,7 @@ class _SharedOptions(Section):
 class IQALossOptions(_SharedOptions):
     """The section of an `IQALoss`; see there."""
 
-    metric: str
+    metric: _Judged
     metric_options: dict[str, Any] = {}
 
     @property
@@ -56,14 +87,21 @@ class IQALossOptions(_SharedOptions):
 class EnsembleIQALossOptions(_SharedOptions):
     """The section of an `EnsembleIQALoss`; see there."""
 
-    metrics: list[str | JudgeOptions] = Field(min_length=2)
+    metrics: list[JudgeOptions] = Field(min_length=2)
     aggregation: Aggregation = "mean-std"
+
+    @field_validator("metrics", mode="before")
+    @classmethod
+    def _sections(cls, metrics: Any) -> Any:
+        """A name alone stands for a section."""
+        if not isinstance(metrics, list):
+            return metrics
+        return [{"metric": one} if isinstance(one, str) else one for one in metrics]
 
     @property
     def judges(self) -> dict[str, dict[str, Any]]:
         """The metrics that are optimised, and their options."""
-        sections = [JudgeOptions(metric=one, std=None) if isinstance(one, str) else one for one in self.metrics]
-        return {section.metric: section.metric_options for section in sections}
+        return {section.metric: section.metric_options for section in self.metrics}
 
 
 class _QualityLoss(nn.Module):
@@ -205,11 +243,7 @@ class EnsembleIQALoss(_QualityLoss):
             "temperature": temperature,
         }
         options = read_section(EnsembleIQALossOptions, given, "EnsembleIQALoss")
-        sections = [
-            JudgeOptions.model_validate({"metric": one}) if isinstance(one, str) else one for one in options.metrics
-        ]
-        judges = [_Judge(one.metric, one.metric_options, _unit(one)) for one in sections]
-        super().__init__(options, judges)
+        super().__init__(options, [_Judge(one.metric, one.metric_options, one.unit) for one in options.metrics])
 
 
 class _Judge:
@@ -222,7 +256,7 @@ class _Judge:
     """
 
     def __init__(self, name: str, options: dict[str, Any], unit: tuple[float, float] | None = None) -> None:
-        self.info = differentiable_info(name)
+        self.info = metric_info(name)
         self.options = options
         self.unit = unit
         # Built now, so that a missing file ends a run before it begins; on the device where it will be wanted.
@@ -235,35 +269,6 @@ class _Judge:
             return self.info.oriented(scores)
         zero, one = self.unit
         return (scores - zero) / (one - zero)
-
-
-def differentiable_info(name: str) -> MetricInfo:
-    """The facts of a metric that may be a loss.
-
-    Raises:
-        ValueError: If there is no such metric, or it is not differentiable; lists those that are.
-    """
-    info = metric_info(name)
-    if not info.differentiable:
-        usable = [other for other in metric_names() if metric_info(other).differentiable]
-        raise ValueError(f"{name} is not differentiable and cannot be a loss; those that are: {', '.join(usable)}")
-    return info
-
-
-def _unit(judge: JudgeOptions) -> tuple[float, float]:
-    """The scores that become 0 and 1."""
-    info = differentiable_info(judge.metric)
-    if (judge.mean is None) != (judge.std is None):
-        raise ValueError(f"EnsembleIQALoss: {judge.metric}: mean and std go together, only one of them came")
-    if judge.mean is not None and judge.std is not None:
-        return judge.mean, judge.mean + (judge.std if info.higher_is_better else -judge.std)
-    low, high = info.score_range
-    if not (math.isfinite(low) and math.isfinite(high)):
-        raise ValueError(
-            f"EnsembleIQALoss: the scores of {judge.metric} have no finite range; say what is usual:\n"
-            f"{{metric: {judge.metric}, mean: ..., std: ...}}, for example over your ground truths (iqa-sr score)"
-        )
-    return (low, high) if info.higher_is_better else (high, low)
 
 
 def _aggregate(members: Tensor, options: _SharedOptions) -> Tensor:

@@ -393,8 +393,11 @@ def test_lpips_is_not_held_out_where_it_is_a_loss(base, capsys):
 
 def test_a_judge_without_a_gradient_is_refused(base, capsys, package):  # noqa: F811
     options = guarded(base, {}, train__quality_opt={"type": "IQALoss", "metric": "pyiqa:numb"})
-    assert train(options) == 1
-    assert "pyiqa:numb is not differentiable and cannot be a loss" in capsys.readouterr().err
+    missing = {"pretrain_network_g": "missing.pth", "pretrain_opt_g": "base.yml"}
+    for chosen in (options, {**options, "path": missing}):  # also before a base is trained
+        assert train(chosen) == 1
+        text = "error: train:quality_opt:metric: pyiqa:numb is not differentiable and cannot be a loss"
+        assert text in capsys.readouterr().err
     assert not Path("experiments").exists()
 
 
