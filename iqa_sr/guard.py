@@ -8,11 +8,21 @@ from pydantic import AfterValidator, Field
 from torch import Tensor
 
 from iqa_sr.guard_measures import Measures, Picture, Upscale, Window, check_sizes, cut_windows, measure_windows
-from iqa_sr.metrics import QualityMetric, metric_info, shared_metric
+from iqa_sr.metrics import metric_info, metric_names, shared_metric
+from iqa_sr.metrics.pyiqa_adapter import PREFIX
 from iqa_sr.options import OptionError, Section
 from iqa_sr.paired_test import fewest_pairs
 
-__all__ = ["FEWEST", "GuardOptions", "QualityGuard", "by_picture", "disjoint", "fewest_units", "units_of"]
+__all__ = [
+    "FEWEST",
+    "GuardOptions",
+    "QualityGuard",
+    "by_picture",
+    "check_guard",
+    "disjoint",
+    "fewest_units",
+    "units_of",
+]
 
 FEWEST = 6
 """Fewest units of a test: their smallest p-value is 1/64, which 0.05 still has room for when corrected for three."""
@@ -56,19 +66,52 @@ class GuardOptions(Section):
     min_base_psnr: float | None = Field(None, allow_inf_nan=False)
 
 
-def disjoint(judges: Iterable[str], held_out: Iterable[str]) -> None:
-    """Check that nothing is both optimised and held out; only names are compared.
+def check_guard(options: GuardOptions, judges: Sequence[str], advisers: Iterable[str] = ()) -> None:
+    """Check what can be known before anything is built.
+
+    Args:
+        options: `train:guard`.
+        judges: The metrics that the losses optimise.
+        advisers: Other metrics that the training goes by.
 
     Raises:
-        OptionError: With the metrics that are.
+        OptionError: If one of both is also held out, a metric cannot score a window, or the significance cannot be
+            reached.
     """
-    judges = set(judges)
-    both = [name for name in dict.fromkeys(held_out) if name in judges]
+    disjoint([*judges, *advisers], options.held_out)
+    fewest_units(options, judges)
+    for name in (*judges, *options.held_out):
+        smallest = metric_info(name).min_size
+        if smallest > options.window:
+            raise OptionError(
+                f"train:guard:window: expected at least {smallest}, which {name} needs, got {options.window}"
+            )
+
+
+def disjoint(judges: Iterable[str], held_out: Iterable[str]) -> None:
+    """Check that the training goes by nothing that is held out, under whichever name.
+
+    Raises:
+        OptionError: With the metrics by which it does.
+    """
+    known = {_network(judge): judge for judge in judges}
+    both = [name for name in dict.fromkeys(held_out) if _network(name) in known]
     if both:
+        alike = [known[_network(name)] for name in both]
+        pairs = zip(both, alike, strict=True)
+        texts = [name if name == judge else f"{name} (the same as {judge})" for name, judge in pairs]
         raise OptionError(
-            f"train:guard:held_out: expected metrics that no loss optimises, got {', '.join(both)}, which "
-            f"{'is' if len(both) == 1 else 'are'} among the judges {', '.join(sorted(judges))}; hold out others"
+            f"train:guard:held_out: expected metrics that neither a loss nor the sampler goes by, got "
+            f"{', '.join(texts)}, which {'is' if len(both) == 1 else 'are'} among the judges "
+            f"{', '.join(sorted(known.values()))}; hold out others"
         )
+
+
+def _network(name: str) -> Any:
+    """What the names of one network have in common: pyiqa's and ours, an alias, the terms of one score."""
+    name = name.removeprefix(PREFIX)
+    info = metric_info(name) if name in metric_names() else None
+    return (info.weights, info.paper) if info is not None and info.weights else name
 
 
 def fewest_units(options: GuardOptions, judges: Sequence[str]) -> int:
@@ -121,17 +164,11 @@ class QualityGuard:
     def __init__(
         self, options: GuardOptions, judges: Mapping[str, Mapping[str, Any]], device: str | torch.device
     ) -> None:
-        disjoint(judges, options.held_out)
+        check_guard(options, list(judges))
         self.options, self.judges, self.device = options, list(judges), torch.device(device)
         self.fewest = fewest_units(options, self.judges)
-        self.metrics: dict[str, QualityMetric] = {}
-        for name in (*judges, *options.held_out):
-            smallest = metric_info(name).min_size
-            if smallest > options.window:
-                raise OptionError(
-                    f"train:guard:window: expected at least {smallest}, which {name} needs, got {options.window}"
-                )
-            self.metrics[name] = shared_metric(name, self.device, **judges.get(name, {}))
+        names = dict.fromkeys((*judges, *options.held_out))
+        self.metrics = {name: shared_metric(name, self.device, **judges.get(name, {})) for name in names}
 
     @torch.no_grad()
     def windows(self, pictures: Iterable[Picture], upscale: Upscale) -> list[Window]:

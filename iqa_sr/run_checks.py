@@ -10,7 +10,7 @@ from pydantic import Field
 from iqa_sr.basicsr_api import ARCH_REGISTRY, DATASET_REGISTRY, LOSS_REGISTRY, MODEL_REGISTRY, registered
 from iqa_sr.data.multi_gt_dataset import MultiGTDatasetOptions
 from iqa_sr.degradation import build_degradation
-from iqa_sr.guard import disjoint
+from iqa_sr.guard import check_guard
 from iqa_sr.losses.lpips_loss import LPIPSLoss
 from iqa_sr.losses.perceptual_slot import LOSSES, PerceptualSlot
 from iqa_sr.metrics.lpips import LPIPS_INFOS
@@ -181,17 +181,20 @@ def _check_tuning(opt: Mapping[str, Any], train: TrainSection, judges: list[str]
         return
     if not judges:
         raise OptionError("train:guard: there is no judge to watch: no loss optimises a quality metric")
-    disjoint([*judges, *_distances(opt["train"])], train.guard.held_out)
+    check_guard(train.guard, judges, _advisers(opt))
     if not any(key.split("_")[0] == "val" for key in opt["datasets"]):
         raise OptionError("train:guard: expected validation pictures to look at: the section datasets:val is missing")
 
 
-def _distances(train: Mapping[str, Any]) -> Iterator[str]:
-    """Metrics that are optimised as a distance to the ground truth: no judges, but no longer impartial."""
-    for section in losses_of(train).values():
+def _advisers(opt: Mapping[str, Any]) -> Iterator[str]:
+    """Metrics that are no judges, but no longer impartial: a distance to the ground truth, and what chooses that."""
+    for section in losses_of(opt["train"]).values():
         inner = section.get("loss", section)  # BasicSR's slot has ours inside
         if inner.get("type") == LPIPSLoss.__name__:
             yield LPIPS_INFOS[inner.get("net", "vgg")].name
+    sampler = opt["datasets"]["train"].get("sampler")
+    if isinstance(sampler, Mapping) and "metric" in sampler:
+        yield sampler["metric"]
 
 
 def _check_losses(train: Mapping[str, Any]) -> list[str]:
@@ -220,9 +223,16 @@ def _check_loss(section: Mapping[str, Any], path: str) -> list[str]:
     judges: list[str] = []
     if hasattr(loss, "Options"):
         judges = list(getattr(read_section(loss.Options, plain, path), "judges", {}))
-    if section["type"] == PerceptualSlot.__name__ and section["loss"].get("type") in LOSSES:
-        judges = _check_loss(section["loss"], f"{path}:loss")
+    if section["type"] == PerceptualSlot.__name__:
+        judges = _check_slot(section["loss"], f"{path}:loss")
     return judges
+
+
+def _check_slot(inner: Any, path: str) -> list[str]:
+    kind = inner.get("type") if isinstance(inner, Mapping) else inner
+    if not isinstance(inner, Mapping) or kind not in LOSSES:
+        raise OptionError(f"{path}: expected a section with a type, got {kind!r}; {nearest(str(kind), LOSSES)}")
+    return _check_loss(inner, path)
 
 
 def _check_batch(opt: Mapping[str, Any], accumulate: int) -> None:

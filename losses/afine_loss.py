@@ -26,7 +26,8 @@ class AFINELossOptions(Section):
     @property
     def judges(self) -> dict[str, dict[str, Any]]:
         """The metric that is optimised, and its options."""
-        return {"afine": {"checkpoint": True} if self.checkpoint else {}}
+        name = "afine" if self.term == "all" else f"afine-{self.term}"
+        return {name: {"checkpoint": True} if self.checkpoint else {}}
 
 
 class AFINELoss(nn.Module):

@@ -201,16 +201,31 @@ def test_windows_of_one_picture_count_once():
 
 
 def test_judges_are_not_held_out():
-    disjoint([JUDGE, "musiq"], [HELD, "musiq-spaq"])
+    disjoint([JUDGE, "musiq", "lpips-vgg"], [HELD, "musiq-spaq", "dists", "pyiqa:niqe"])
     text = (
-        "train:guard:held_out: expected metrics that no loss optimises, got niqe, which is among the judges "
-        "niqe, rankiqa-lite; hold out others"
+        "train:guard:held_out: expected metrics that neither a loss nor the sampler goes by, got niqe, which is among "
+        "the judges niqe, rankiqa-lite; hold out others"
     )
     with pytest.raises(OptionError) as caught:
         disjoint([JUDGE, "niqe"], ["niqe", "ssim"])
     assert str(caught.value) == text
     with pytest.raises(OptionError, match="got niqe, which is among the judges niqe"):
         QualityGuard(options(), {"niqe": {}}, "cpu")
+
+
+@pytest.mark.parametrize(
+    ("judge", "held"),
+    [
+        ("pyiqa:niqe", "niqe"),
+        ("musiq", "pyiqa:musiq"),
+        ("arniqa", "arniqa-koniq"),
+        ("afine-naturalness", "afine"),
+    ],
+)
+def test_another_name_of_a_judge_is_no_other_judge(judge, held):
+    with pytest.raises(OptionError) as caught:
+        disjoint([JUDGE, judge], ["ssim", held])
+    assert f"got {held} (the same as {judge}), which is among the judges " in str(caught.value)
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from iqa_sr.basicsr_api import build_network
-from iqa_sr.losses.afine_loss import AFINELoss
+from iqa_sr.losses.afine_loss import AFINELoss, AFINELossOptions
 from iqa_sr.losses.iqa_loss import EnsembleIQALoss, IQALoss
 from iqa_sr.losses.perceptual_slot import PerceptualSlot
 from iqa_sr.losses.views import ViewOptions, draw_views
@@ -188,6 +188,15 @@ def test_a_committee_needs_units_and_members():
         EnsembleIQALoss(["ssim", "ssin"])
     with pytest.raises(OptionError, match="EnsembleIQALoss:metrics"):
         EnsembleIQALoss(["ssim"])
+
+
+@pytest.mark.parametrize(
+    ("term", "name"), [("all", "afine"), ("fidelity", "afine-fidelity"), ("naturalness", "afine-naturalness")]
+)
+def test_the_judge_of_a_term_of_afine_is_that_term(term, name):
+    """A guard that watched all of it would miss that one term is exploited at the other's cost."""
+    assert AFINELossOptions(term=term).judges == {name: {}}
+    assert AFINELossOptions(term=term, checkpoint=True).judges == {name: {"checkpoint": True}}
 
 
 # --- BasicSR's slot ---------------------------------------------------------------------------------------------------

@@ -340,17 +340,32 @@ WRONG = {
     "judge held out": (
         {"held_out": ["psnr", "ssim"]},
         {},
-        "train:guard:held_out: expected metrics that no loss optimises, got ssim, which is among the judges ssim",
+        "train:guard:held_out: expected metrics that neither a loss nor the sampler goes by, got ssim, which is among",
     ),
     "judge of a slot held out": (
         {"held_out": ["ssim"]},
         {QUALITY: {"type": "PerceptualSlot", "loss": SSIM}},
-        "train:guard:held_out: expected metrics that no loss optimises, got ssim",
+        "train:guard:held_out: expected metrics that neither a loss nor the sampler goes by, got ssim",
     ),
     "member of a committee held out": (
         {"held_out": ["gmsd", "psnr"]},
         {QUALITY: {"type": "EnsembleIQALoss", "metrics": ["ssim", {"metric": "gmsd"}]}},
         "got gmsd, which is among the judges gmsd, ssim",
+    ),
+    "metric of the sampler held out": (
+        {"held_out": ["niqe", "psnr"], "window": 192},
+        {"datasets__train__sampler": {"type": "argmax-online", "metric": "niqe"}},
+        "got niqe, which is among the judges niqe, ssim",
+    ),
+    "a slot without a section": (
+        {},
+        {QUALITY: {"type": "PerceptualSlot", "loss": "IQALoss"}},
+        "train:quality_opt:loss: expected a section with a type, got 'IQALoss'; did you mean IQALoss",
+    ),
+    "a slot with another loss": (
+        {},
+        {QUALITY: {"type": "PerceptualSlot", "loss": {"type": "L1Loss"}}},
+        "train:quality_opt:loss: expected a section with a type, got 'L1Loss'; did you mean",
     ),
     "weight 0": ({}, {QUALITY: {**SSIM, "loss_weight": 0}}, "train:quality_opt:loss_weight: input should be greater"),
     "weight -1": ({}, {QUALITY: {**SSIM, "loss_weight": -1}}, "train:quality_opt:loss_weight: input should be greater"),
@@ -388,7 +403,10 @@ def test_wrong_options_are_refused_before_anything_is_written(base, capsys, mist
 def test_lpips_is_not_held_out_where_it_is_a_loss(base, capsys):
     lpips = {"type": "LPIPSLoss", "net": "alex"}
     assert train(guarded(base, {"held_out": ["lpips"]}, train__lpips_opt=lpips), "--dry-run") == 1
-    assert "train:guard:held_out: expected metrics that no loss optimises, got lpips" in capsys.readouterr().err
+    assert (
+        "train:guard:held_out: expected metrics that neither a loss nor the sampler goes by, got lpips"
+        in capsys.readouterr().err
+    )
 
 
 def test_a_judge_without_a_gradient_is_refused(base, capsys, package):  # noqa: F811
