@@ -11,6 +11,7 @@ from iqa_sr.basicsr_api import ARCH_REGISTRY, DATASET_REGISTRY, LOSS_REGISTRY, M
 from iqa_sr.data.multi_gt_dataset import MultiGTDatasetOptions
 from iqa_sr.degradation import build_degradation
 from iqa_sr.guard import check_guard
+from iqa_sr.losses.iqa_loss import too_small
 from iqa_sr.losses.lpips_loss import LPIPSLoss
 from iqa_sr.losses.perceptual_slot import LOSSES, PerceptualSlot
 from iqa_sr.metrics.lpips import LPIPS_INFOS
@@ -154,7 +155,7 @@ def _has_start(opt: Mapping[str, Any]) -> bool:
 
 def _check_ours(opt: Mapping[str, Any]) -> None:
     train = read_train_section(opt["train"])
-    judges = _check_losses(opt["train"])
+    judges = _check_losses(opt["train"], opt["datasets"]["train"].get("gt_size"))
     _check_tuning(opt, train, judges)
     losses = losses_of(opt["train"])
     if not losses:
@@ -197,8 +198,8 @@ def _advisers(opt: Mapping[str, Any]) -> Iterator[str]:
         yield sampler["metric"]
 
 
-def _check_losses(train: Mapping[str, Any]) -> list[str]:
-    """Check every loss section of `train` against the loss that it names.
+def _check_losses(train: Mapping[str, Any], crop: Any) -> list[str]:
+    """Check every loss section of `train` against the loss that it names, and what it sees of crops of so many px.
 
     Returns:
         The quality metrics that the losses optimise.
@@ -211,28 +212,32 @@ def _check_losses(train: Mapping[str, Any]) -> list[str]:
         if section["type"] not in registered(LOSS_REGISTRY):
             hint = nearest(section["type"], registered(LOSS_REGISTRY))
             raise OptionError(f"train:{name}_opt:type: there is no loss {section['type']!r}; {hint}")
-        judges += _check_loss(section, f"train:{name}_opt")
+        judges += _check_loss(section, f"train:{name}_opt", crop)
     return judges
 
 
-def _check_loss(section: Mapping[str, Any], path: str) -> list[str]:
+def _check_loss(section: Mapping[str, Any], path: str, crop: Any) -> list[str]:
     """Check a loss section's keys, and the values of those of ours that describe their options; gives its judges."""
     loss = LOSS_REGISTRY.get(section["type"])
     check_arguments(loss, section, path)
     plain = {key: value for key, value in section.items() if key != "type"}
     judges: list[str] = []
     if hasattr(loss, "Options"):
-        judges = list(getattr(read_section(loss.Options, plain, path), "judges", {}))
+        options = read_section(loss.Options, plain, path)
+        judges = list(getattr(options, "judges", {}))
+        problem = too_small(judges, getattr(options, "views", None), crop) if isinstance(crop, int) else None
+        if problem is not None:
+            raise OptionError(f"{path}: {problem} (datasets:train:gt_size)")
     if section["type"] == PerceptualSlot.__name__:
-        judges = _check_slot(section["loss"], f"{path}:loss")
+        judges = _check_slot(section["loss"], f"{path}:loss", crop)
     return judges
 
 
-def _check_slot(inner: Any, path: str) -> list[str]:
+def _check_slot(inner: Any, path: str, crop: Any) -> list[str]:
     kind = inner.get("type") if isinstance(inner, Mapping) else inner
     if not isinstance(inner, Mapping) or kind not in LOSSES:
         raise OptionError(f"{path}: expected a section with a type, got {kind!r}; {nearest(str(kind), LOSSES)}")
-    return _check_loss(inner, path)
+    return _check_loss(inner, path, crop)
 
 
 def _check_batch(opt: Mapping[str, Any], accumulate: int) -> None:

@@ -1,17 +1,18 @@
 """Any differentiable quality metric as a loss, alone or as a cautious committee of several."""
 
 import math
+from collections.abc import Iterable
 from typing import Annotated, Any, Literal
 
 import torch
 from pydantic import AfterValidator, Field, field_validator, model_validator
 from torch import Tensor, nn
 
-from iqa_sr.losses.views import View, ViewOptions, draw_views
+from iqa_sr.losses.views import View, ViewOptions, draw_views, smallest_view
 from iqa_sr.metrics import metric_info, metric_names, shared_metric
 from iqa_sr.options import Section, read_section
 
-__all__ = ["EnsembleIQALoss", "EnsembleIQALossOptions", "IQALoss", "IQALossOptions", "JudgeOptions"]
+__all__ = ["EnsembleIQALoss", "EnsembleIQALossOptions", "IQALoss", "IQALossOptions", "JudgeOptions", "too_small"]
 
 Aggregation = Literal["mean", "mean-std", "soft-min"]
 
@@ -104,6 +105,19 @@ class EnsembleIQALossOptions(_SharedOptions):
         return {section.metric: section.metric_options for section in self.metrics}
 
 
+def too_small(judges: Iterable[str], views: ViewOptions | None, side: int) -> str | None:
+    """What is wrong with training pictures of so small a side; None if the judges can score every view of them."""
+    smallest = smallest_view(views, side)
+    for name in judges:
+        needed = metric_info(name).min_size
+        if smallest < needed:
+            seen = (
+                f"pictures of {side} px" if views is None else f"views of down to {smallest} px of pictures of {side}"
+            )
+            return f"{name} needs at least {needed} px and would see {seen}; train on larger ones or with another judge"
+    return None
+
+
 class _QualityLoss(nn.Module):
     """`-loss_weight * mean quality` of a batch, as the judges see it."""
 
@@ -132,6 +146,9 @@ class _QualityLoss(nn.Module):
         name = type(self).__name__
         if gt is None and (self.options.ceiling or any(judge.info.reference == "full" for judge in self.judges)):
             raise ValueError(f"{name}: a ground truth is needed by the ceiling or a full-reference metric; none came")
+        problem = too_small((judge.info.name for judge in self.judges), self.options.views, min(output.shape[-2:]))
+        if problem is not None:  # a view that is too small may be drawn in any iteration
+            raise ValueError(f"{name}: {problem}")
         gt = None if gt is None else gt.detach()
         views = draw_views(self.options.views, *output.shape[-2:])
         quality = self._quality(output, gt, views)
@@ -139,7 +156,8 @@ class _QualityLoss(nn.Module):
             assert gt is not None
             with torch.no_grad():
                 limit = self._quality(gt, gt, views)
-            quality = torch.where(quality < limit, quality, limit)
+            # No minimum and no choice: of equal ones no gradient, and what is no number stays so, on either side.
+            quality = quality - (quality - limit).clamp(min=0)
         return -self.loss_weight * quality.mean()
 
     def _quality(self, image: Tensor, gt: Tensor | None, views: list[View]) -> Tensor:

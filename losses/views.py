@@ -9,7 +9,7 @@ from torch.nn import functional as F
 
 from iqa_sr.options import Section
 
-__all__ = ["View", "ViewOptions", "draw_views"]
+__all__ = ["View", "ViewOptions", "draw_views", "smallest_view"]
 
 
 class ViewOptions(Section):
@@ -74,6 +74,11 @@ def draw_views(options: ViewOptions | None, height: int, width: int) -> list[Vie
     if options is None:
         return [View(0, 0, height, width, (height, width), False)]
     return [_draw(options, height, width) for _ in range(options.count)]
+
+
+def smallest_view(options: ViewOptions | None, side: int) -> int:
+    """The smallest side in px that a view of a picture with so small a side can have."""
+    return side if options is None else max(1, round(options.resize[0] * max(1, round(options.crop * side))))
 
 
 def _draw(options: ViewOptions, height: int, width: int) -> View:

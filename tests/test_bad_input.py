@@ -62,6 +62,15 @@ def test_broken_yaml(run_folder, capsys):
         ({"train__pixel_opt": {"weight": 2}}, "train:pixel_opt: expected a loss section with a `type`"),
         ({"train__pixel_opt": None}, "train: no loss; expected at least one section <name>_opt"),
         ({"train__gan_opt": {"type": "GANLoss", "gan_type": "vanilla"}}, "a discriminator is needed"),
+        (
+            {"train__iqa_opt": {"type": "IQALoss", "metric": "niqe"}},
+            "train:iqa_opt: niqe needs at least 192 px and would see pictures of 32 px; train on larger ones or with "
+            "another judge (datasets:train:gt_size)",
+        ),
+        (
+            {"train__iqa_opt": {"type": "IQALoss", "metric": "ssim", "views": {"crop": 0.4, "resize": [0.8, 1.0]}}},
+            "train:iqa_opt: ssim needs at least 11 px and would see views of down to 10 px of pictures of 32; train on",
+        ),
         ({"train__amp": "bf32"}, "train:amp: input should be 'bf16' or 'fp16', got 'bf32'"),
         ({"train__accumulate": 3}, "train:accumulate: expected a divisor of batch_size_per_gpu 2, got 3"),
         ({"train__total_iter": "many"}, "train:total_iter: expected a number of iterations, got 'many'"),

@@ -11,7 +11,7 @@ from iqa_sr.basicsr_api import build_network
 from iqa_sr.losses.afine_loss import AFINELoss, AFINELossOptions
 from iqa_sr.losses.iqa_loss import EnsembleIQALoss, IQALoss
 from iqa_sr.losses.perceptual_slot import PerceptualSlot
-from iqa_sr.losses.views import ViewOptions, draw_views
+from iqa_sr.losses.views import ViewOptions, draw_views, smallest_view
 from iqa_sr.metrics import create_metric, metric_info
 from iqa_sr.models.gradient_log import GradientLog
 from iqa_sr.options import OptionError
@@ -80,6 +80,14 @@ def test_no_reward_beyond_the_ground_truth():
     assert not output.grad[0].any() and output.grad[1].abs().sum() > 0
 
 
+@pytest.mark.parametrize("broken", ["output", "gt"])
+def test_a_ceiling_hides_nothing_that_is_no_number(pair, broken):
+    """Else a step on weights that are no numbers would look like any other."""
+    given = dict(zip(("output", "gt"), pair, strict=True))
+    given[broken] = given[broken] * math.nan
+    assert IQALoss("ssim", ceiling=True)(**given).isnan()
+
+
 @pytest.mark.parametrize("loss", [lambda: IQALoss("psnr"), lambda: IQALoss("niqe", ceiling=True)])
 def test_a_missing_ground_truth_is_named(loss):
     with pytest.raises(ValueError, match="IQALoss: a ground truth is needed"):
@@ -130,6 +138,23 @@ def test_a_view_is_cut_and_mirrored_as_it_says():
     assert torch.equal(seen, picture[..., view.top : view.top + view.height, view.left : view.left + view.width])
     assert draw_views(None, 20, 30)[0](picture) is not None
     assert torch.equal(draw_views(None, 20, 30)[0](picture), picture)
+
+
+def test_views_that_may_be_too_small_are_refused_at_once(pair):
+    """Not in the iteration in which one is drawn: nearly all of these would do for ssim's 11 px."""
+    loss = IQALoss("ssim", views={"crop": 0.1, "resize": [0.9, 1.2]})
+    text = "IQALoss: ssim needs at least 11 px and would see views of down to 9 px of pictures of 96; train on larger"
+    for _ in range(5):
+        with pytest.raises(ValueError, match=text):
+            loss(*pair)
+
+
+def test_the_smallest_view_is_the_smallest_that_is_drawn():
+    for crop, resize in ((0.5, (0.8, 1.25)), (0.7, (1.1, 1.2)), (1.0, (0.33, 0.33))):
+        options = ViewOptions(crop=crop, resize=resize, count=200)
+        drawn = min(min(view.size) for view in draw_views(options, 41, 60))
+        assert smallest_view(options, 41) <= drawn <= smallest_view(options, 41) + 1
+    assert smallest_view(None, 41) == 41
 
 
 def test_result_and_ground_truth_are_seen_in_the_same_views(pair):
