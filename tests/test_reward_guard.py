@@ -291,6 +291,24 @@ def test_the_summary_is_of_what_the_run_ends_with(run):
     assert before == after, "each look sent the network back to its base"
 
 
+def test_pictures_without_an_original_are_enough_for_judges_without_a_reference(base, tmp_path, capsys):
+    write_groups(tmp_path / "lq", count=6, size=96, versions=())
+    changes = {
+        "train__total_iter": 2,
+        "train__quality_opt": {"type": "IQALoss", "metric": "rankiqa-lite"},
+        "datasets__val": {
+            "name": "val",
+            "type": "SingleImageDataset",
+            "dataroot_lq": str(tmp_path / "lq/original"),
+            "io_backend": {"type": "disk"},
+        },
+    }
+    assert train(guarded(base, {"held_out": ["niqe"], "window": 192}, **changes)) == 0
+    shown = capsys.readouterr().err
+    assert "Guard, iteration 2: rankiqa-lite " in shown
+    assert re.search(r"judge score rankiqa-lite \S+ -> \S+, held-out judges niqe \S+ -> \S+\n", shown), "no PSNR of nan"
+
+
 def test_the_base_of_an_average_is_what_the_average_begins_with(base, tmp_path):
     """BasicSR begins the average with `params_ema`, whatever the trained network begins with."""
     plain = torch.load(base / "base.pth")["params"]
@@ -419,9 +437,10 @@ def test_a_judge_without_a_gradient_is_refused(base, capsys, package):  # noqa: 
     assert not Path("experiments").exists()
 
 
-def test_too_few_windows_are_named(base, tmp_path, capsys):
+@pytest.mark.parametrize("more", [[], ["--dry-run"]])
+def test_too_few_windows_are_named(base, tmp_path, capsys, more):
     write_groups(tmp_path / "few", count=2, size=64, versions=())
-    assert train(guarded(base, {}, datasets__val__dataroot_gt=str(tmp_path / "few"))) == 1
+    assert train(guarded(base, {}, datasets__val__dataroot_gt=str(tmp_path / "few")), *more) == 1
     text = "the guard needs at least 6 windows for its tests, and the validation pictures give 2 of 64 px"
     assert text in capsys.readouterr().err
 

@@ -234,8 +234,10 @@ class RewardGuard:
             return None
         judges = ", ".join(self._change(name) for name in self.meter.judges)
         held_out = ", ".join(self._change(name) for name in self.options.held_out)
-        psnr = f"{mean_of(self.base.psnr):.2f} -> {mean_of(self.latest.psnr):.2f} dB"
-        return f"judge score {judges}, held-out judges {held_out}, PSNR {psnr}"
+        text = f"judge score {judges}, held-out judges {held_out}"
+        if self.base.psnr.isnan().all():  # no picture has an original
+            return text
+        return f"{text}, PSNR {mean_of(self.base.psnr):.2f} -> {mean_of(self.latest.psnr):.2f} dB"
 
     def _change(self, name: str) -> str:
         assert self.base is not None and self.latest is not None
