@@ -14,6 +14,7 @@ from iqa_sr.merge_command import merge
 from iqa_sr.tensor_files import read_tensor_file, state_digest
 from iqa_sr.verify_resume import differences
 from tests.fixture_data import training_options, write_groups, write_options
+from tests.test_model import curves
 from tests.toy_runs import RUN, finished_run, resume, train
 from tests.two_processes import two_processes
 
@@ -299,19 +300,25 @@ WORKER = """
 
 
 def test_two_processes_have_one_adapter_and_it_is_that_of_one_process(base):
-    guard = {"held_out": ["psnr"], "every": 2, "window": 64, "windows": 8, "action": "lower", "max_high_frequency": 0}
+    guard = {"held_out": ["psnr"], "every": 2, "window": 64, "windows": 8}
     shared = {
         "train__optim_g": {"type": "SGD", "lr": 0.1},
         "network_g__drop_path_rate": 0.0,
         "train__quality_opt": {"type": "IQALoss", "metric": "ssim", "loss_weight": 0.5},
-        "train__guard": guard,  # the first process looks, and both lower the weight
+        "train__guard": guard,
+        "logger__use_tb_logger": True,
     }
+    assert train({**lora_options(base, **shared, datasets__train__batch_size_per_gpu=4), "name": "warned"}) == 0
+    first_look, second_look, _ = curves("tb_logger/warned")["guard/high_frequency"]
+    assert second_look > 1.01 * first_look
+    # The first process looks, and from the second look on both lower the weight and go back to the first one.
+    guard |= {"action": "roll-back", "max_high_frequency": (first_look + second_look) / 2}
     assert train(lora_options(base, **shared, datasets__train__batch_size_per_gpu=4)) == 0
     write_options("two.yml", {**lora_options(base, **shared), "name": "two"})
     Path("worker.py").write_text(textwrap.dedent(WORKER))
     done = two_processes("worker.py")
     assert done.codes == [0, 0], done.errors
-    assert "".join(done.out + done.errors).count("weight of the quality losses now") == 3
+    assert "".join(done.out + done.errors).count("Guard: back to the last state without an alarm, weight of the") == 2
     first, second = (torch.load(f"adapter_of_{rank}.pth") for rank in range(2))
     assert len(first) == 2 * len(TARGETS) and list(differences(first, second)) == []
     one, two = checkpoint("net_g_6"), read_tensor_file("experiments/two/models/net_g_6.pth")
