@@ -12,6 +12,7 @@ from iqa_sr.metrics import metric_info, metric_names, shared_metric
 from iqa_sr.metrics.pyiqa_adapter import PREFIX
 from iqa_sr.options import OptionError, Section
 from iqa_sr.paired_test import fewest_pairs
+from iqa_sr.picture_scores import LR_CONSISTENCY
 
 __all__ = [
     "FEWEST",
@@ -29,7 +30,8 @@ FEWEST = 6
 
 
 def _known(name: str) -> str:
-    metric_info(name)
+    if name != LR_CONSISTENCY:
+        metric_info(name)
     return name
 
 
@@ -37,7 +39,7 @@ class GuardOptions(Section):
     """`train:guard` of an option file.
 
     Attributes:
-        held_out: Metrics that the network is not trained on and that must not fall.
+        held_out: Metrics that the network is not trained on and that must not fall; also `lr-consistency`.
         every: Iterations between two looks.
         action: What an alarm does: only `warn`; `lower` the weight of the quality losses; `stop` the run; or
             `roll-back` to the last state without an alarm, with a lower weight.
@@ -80,12 +82,17 @@ def check_guard(options: GuardOptions, judges: Sequence[str], advisers: Iterable
     """
     disjoint([*judges, *advisers], options.held_out)
     fewest_units(options, judges)
-    for name in (*judges, *options.held_out):
+    for name in _built(judges, options):
         smallest = metric_info(name).min_size
         if smallest > options.window:
             raise OptionError(
                 f"train:guard:window: expected at least {smallest}, which {name} needs, got {options.window}"
             )
+
+
+def _built(judges: Iterable[str], options: GuardOptions) -> list[str]:
+    """The metrics that are networks or formulas of a picture: all but the consistency with the LQ."""
+    return [name for name in dict.fromkeys((*judges, *options.held_out)) if name != LR_CONSISTENCY]
 
 
 def disjoint(judges: Iterable[str], held_out: Iterable[str]) -> None:
@@ -167,7 +174,7 @@ class QualityGuard:
         check_guard(options, list(judges))
         self.options, self.judges, self.device = options, list(judges), torch.device(device)
         self.fewest = fewest_units(options, self.judges)
-        names = dict.fromkeys((*judges, *options.held_out))
+        names = _built(judges, options)
         self.metrics = {name: shared_metric(name, self.device, **judges.get(name, {})) for name in names}
 
     @torch.no_grad()

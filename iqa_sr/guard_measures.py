@@ -9,10 +9,20 @@ from torch import Tensor
 
 from iqa_sr.image_io import as_8_bit
 from iqa_sr.metrics import QualityMetric, metric_info, shared_metric
-from iqa_sr.picture_scores import lr_consistency
+from iqa_sr.picture_scores import LR_CONSISTENCY, lr_consistency
 from iqa_sr.spectral_noise import SMALLEST, high_frequency_noise, periodic_noise
 
-__all__ = ["Measures", "Picture", "Upscale", "Window", "check_sizes", "cut_windows", "mean_of", "measure_windows"]
+__all__ = [
+    "Measures",
+    "Picture",
+    "Upscale",
+    "Window",
+    "as_published",
+    "check_sizes",
+    "cut_windows",
+    "mean_of",
+    "measure_windows",
+]
 
 Picture = tuple[Tensor, Tensor | None]
 """LQ `(1, 3, h, w)` and, where there is one, its original `(1, 3, h * scale, w * scale)`, in [0, 1]."""
@@ -30,8 +40,8 @@ class Measures:
     """What one network gives on the windows, in the same order each time; every tensor is `(windows,)` float64, CPU.
 
     Attributes:
-        scores: By metric, judges and held-out ones: the quality, turned so that larger is better. NaN for
-            full-reference metrics where there is no original.
+        scores: By metric, judges and held-out ones, and `lr-consistency`: the quality, turned so that larger is better.
+            NaN for full-reference metrics where there is no original.
         base_psnr: PSNR to the frozen base's result, neither clamped nor rounded, in dB; 100 where they are equal.
         consistency: PSNR between the LQ and the result downscaled to its size, in dB, at most 100.
         high_frequency: `high_frequency_noise` of what has changed since the base, in levels of 255.
@@ -47,6 +57,11 @@ class Measures:
     periodic: Tensor
     psnr: Tensor
     pictures: Tensor
+
+
+def as_published(name: str, qualities: Tensor) -> Tensor:
+    """The scores of a `Measures` on the metric's own scale."""
+    return qualities if name == LR_CONSISTENCY else metric_info(name).oriented(qualities)
 
 
 def mean_of(values: Tensor) -> float:
@@ -154,6 +169,7 @@ def measure_windows(
     ]
     columns = {name: torch.tensor([row[name] for row in rows], dtype=torch.float64) for name in rows[0]}
     scores = {name: networks[name].info.oriented(columns[f"metric {name}"]) for name in metrics}
+    scores[LR_CONSISTENCY] = columns["consistency"]
     measures = ("base_psnr", "consistency", "high_frequency", "periodic")
     pictures = torch.tensor([window.picture for window in windows])
     return Measures(

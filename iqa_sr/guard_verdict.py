@@ -12,8 +12,7 @@ import torch
 from torch import Tensor
 
 from iqa_sr.guard import GuardOptions, fewest_units, units_of
-from iqa_sr.guard_measures import Measures, mean_of
-from iqa_sr.metrics import metric_info
+from iqa_sr.guard_measures import Measures, as_published, mean_of
 from iqa_sr.paired_test import holm, rises
 
 __all__ = ["Verdict", "verdict"]
@@ -90,7 +89,7 @@ def verdict(options: GuardOptions, judges: Sequence[str], base: Measures, now: M
     texts = [
         *(f"{change.name} {change.means} (p {change.p:.2g})" for change in up),
         "held out " + ", ".join(f"{change.name} {change.means} ({_direction(change)})" for change in down),
-        _text_of_measures(now),
+        _text_of_measures(base, now),
     ]
     ending = f"ALARM, {summary}" if reasons else "no alarm"
     line = f"Guard, iteration {iteration}: {', '.join(texts)}: {ending}"
@@ -102,7 +101,7 @@ def _change(name: str, base: Measures, now: Measures, units: Tensor, direction: 
     before, after = base.scores[name], now.scores[name]
     both = before.isfinite() & after.isfinite()
     before, after = before[both], after[both]
-    papers = [float(metric_info(name).oriented(scores).mean()) for scores in (before, after)]
+    papers = [float(as_published(name, scores).mean()) for scores in (before, after)]
     means = f"{papers[0]:#.4g} -> {papers[1]:#.4g}"
     gains = _by_unit(after - before, units[both])
     return _Change(name, means, papers[1], float((after - before).mean()), rises(direction * gains), len(gains))
@@ -156,9 +155,10 @@ def _crossed(options: GuardOptions, now: Measures) -> list[str]:
     return found
 
 
-def _text_of_measures(now: Measures) -> str:
+def _text_of_measures(base: Measures, now: Measures) -> str:
+    consistency = f"{mean_of(base.consistency):.1f} -> {mean_of(now.consistency):.1f} dB"
     return (
-        f"PSNR to the base {mean_of(now.base_psnr):.1f} dB, consistency {mean_of(now.consistency):.1f} dB, "
+        f"PSNR to the base {mean_of(now.base_psnr):.1f} dB, consistency {consistency}, "
         f"high-frequency noise {mean_of(now.high_frequency):.2f}, periodic {mean_of(now.periodic):.2f} of 255"
     )
 

@@ -9,6 +9,7 @@ from iqa_sr.losses.afine_loss import AFINELoss
 from iqa_sr.losses.lpips_loss import TRUNKS
 from iqa_sr.metrics import metric_info
 from iqa_sr.objectives import read_objective
+from iqa_sr.picture_scores import LR_CONSISTENCY
 from iqa_sr.train_options import losses_of
 from iqa_sr.weights import find_all
 
@@ -18,7 +19,7 @@ __all__ = ["check_policy", "find_run_weights", "metrics_of"]
 def metrics_of(opt: Mapping[str, Any]) -> list[str]:
     """Names of our metrics that the options mention: in samplers, losses, guard and validation; each once."""
     found = [name for section in (opt["datasets"], opt["train"], opt.get("val") or {}) for name in _named(section)]
-    return list(dict.fromkeys(found))
+    return [name for name in dict.fromkeys(found) if name != LR_CONSISTENCY]  # which needs nothing
 
 
 def _named(section: Any) -> Iterator[str]:

@@ -113,7 +113,7 @@ def test_the_line_holds_everything():
     now = measures(rankiqa_lite=torch.full((6,), 3.4), niqe=torch.full((6,), -4.85))
     assert verdict(options(), [JUDGE], base, now, 200).line == (
         "Guard, iteration 200: rankiqa-lite 2.890 -> 3.400 (p 0.016), held out niqe 4.310 -> 4.850 (worse, p 0.016), "
-        "PSNR to the base 41.2 dB, consistency 38.0 dB, high-frequency noise 0.80, periodic 0.10 of 255: "
+        "PSNR to the base 41.2 dB, consistency 38.0 -> 38.0 dB, high-frequency noise 0.80, periodic 0.10 of 255: "
         "ALARM, rankiqa-lite better while held-out niqe worse"
     )
     assert "held out niqe 4.310 -> 4.310 (unchanged)" in verdict(options(), [JUDGE], base, base, 0).line
@@ -378,6 +378,18 @@ def test_an_attack_on_the_judge_raises_the_alarm():
     assert found.alarm, found.line
     assert found.line.endswith("ALARM, niqe better while held-out psnr worse")
     assert found.values["guard/psnr"] == pytest.approx(now.psnr.mean().item())
+
+
+def test_the_consistency_may_be_held_out_like_a_metric():
+    guard = QualityGuard(options(windows=8, window=192, held_out=["lr-consistency"]), {"niqe": {}}, "cpu")
+    pictures = [pair(), pair(name="coffee")]
+    base, outputs = measured(guard, pictures, bicubic)
+    now, _ = measured(guard, pictures, lambda lq: attacked(lq) + 0.02, outputs)
+    found = verdict(guard.options, guard.judges, base, now, 100)
+    assert found.line.endswith("ALARM, niqe better while held-out lr-consistency worse"), found.line
+    means = f"{base.consistency.mean():#.4g} -> {now.consistency.mean():#.4g}"
+    assert f"held-out lr-consistency gets worse: {means} (p 0.0039)" in found.reasons
+    assert found.values["guard/lr-consistency"] == pytest.approx(now.consistency.mean().item())
 
 
 def test_too_few_windows():

@@ -132,7 +132,8 @@ def test_without_an_alarm_it_is_only_told(run):
 
 
 def test_the_last_iteration_is_looked_at_once_whatever_the_interval(run):
-    _, log = run({"every": 4})
+    _, log = run({"every": 4, "held_out": ["psnr", "lr-consistency"]})
+    assert log.count(", lr-consistency ") == 3, "two looks and the end"
     assert [part.split(":")[0] for part in log.split("Guard, iteration ")[1:]] == ["4", "6"]
 
 

@@ -12,9 +12,8 @@ from iqa_sr import distributed, random_state
 from iqa_sr.basicsr_api import get_root_logger
 from iqa_sr.command_errors import TrainingStopped
 from iqa_sr.guard import GuardOptions, QualityGuard
-from iqa_sr.guard_measures import Measures, Upscale, Window, mean_of
+from iqa_sr.guard_measures import Measures, Upscale, Window, as_published, mean_of
 from iqa_sr.guard_verdict import verdict
-from iqa_sr.metrics import metric_info
 from iqa_sr.models.validation_pictures import validation_pictures
 from iqa_sr.tensor_files import state_digest
 
@@ -241,7 +240,7 @@ class RewardGuard:
 
     def _change(self, name: str) -> str:
         assert self.base is not None and self.latest is not None
-        means = (mean_of(metric_info(name).oriented(measures.scores[name])) for measures in (self.base, self.latest))
+        means = (mean_of(as_published(name, measures.scores[name])) for measures in (self.base, self.latest))
         return f"{name} " + " -> ".join(f"{mean:.4g}" for mean in means)
 
 
