@@ -77,11 +77,16 @@ def check_guard(options: GuardOptions, judges: Sequence[str], advisers: Iterable
         advisers: Other metrics that the training goes by.
 
     Raises:
-        OptionError: If one of both is also held out, a metric cannot score a window, or the significance cannot be
-            reached.
+        OptionError: If one of both is also held out, a metric cannot score a window, or the tests could find nothing
+            with so many windows or at that significance.
     """
     disjoint([*judges, *advisers], options.held_out)
-    fewest_units(options, judges)
+    fewest = fewest_units(options, judges)
+    if options.windows < fewest:
+        raise OptionError(
+            f"train:guard:windows: expected at least {fewest}, with fewer of which the tests could find nothing at a "
+            f"significance of {options.significance:g} and with so many metrics, got {options.windows}"
+        )
     for name in _built(judges, options):
         smallest = metric_info(name).min_size
         if smallest > options.window:
@@ -164,7 +169,7 @@ class QualityGuard:
         device: Where networks and metrics compute.
 
     Raises:
-        OptionError: If a judge is also held out, a metric cannot score a window, or the significance cannot be reached.
+        OptionError: See `check_guard`.
         FileNotFoundError: If the weights of a metric are missing.
     """
 

@@ -408,6 +408,8 @@ def test_a_guard_that_could_never_alarm_is_refused():
         guard = QualityGuard(options(**{"held_out": ["psnr"], "window": 64, **change}), {"ssim": {}}, "cpu")
         with pytest.raises(ValueError, match="needs at least 7 windows for its tests, and .* give 6 of 64 px"):
             measured(guard, small, bicubic)
+    with pytest.raises(OptionError, match="train:guard:windows: expected at least 7, .* significance of 0.01 .* got 6"):
+        QualityGuard(options(significance=0.01, windows=6), {JUDGE: {}}, "cpu")
     text = "train:guard:significance: expected more than 1e-05, which no p-value reaches .* for 1 metrics"
     with pytest.raises(OptionError, match=text):
         QualityGuard(options(significance=1e-5), {JUDGE: {}}, "cpu")

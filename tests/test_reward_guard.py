@@ -170,6 +170,19 @@ def test_stop_ends_the_run_with_all_that_a_run_leaves(run):
     assert log.count("judge score ssim ") == 1
 
 
+@pytest.mark.parametrize(("action", "ends"), [("stop", 2), ("warn", 6)])
+def test_a_run_that_its_guard_has_ended_goes_on_with_another_action_only(run, base, capsys, action, ends):
+    val = {"val_freq": 6, "metrics": {"psnr": {"type": "calculate_iqa", "metric": "psnr"}}}
+    folder, _ = run({"action": "stop", **ALWAYS}, val=val, logger__save_checkpoint_freq=5)
+    for file in ("models/net_g_2.pth", "training_states/2.state"):
+        (RUN / file).parent.mkdir(parents=True, exist_ok=True)
+        (RUN / file).write_bytes((folder / RUN / file).read_bytes())
+    assert train(guarded(base, {"action": action, **ALWAYS}), "--auto_resume") == 0
+    shown = capsys.readouterr().err
+    assert ("it has ended this run; with another train:guard:action it would go on" in shown) == (action == "stop")
+    assert f"End of training after {ends} iterations." in shown
+
+
 LOSSES = {
     "alone": {"type": "IQALoss", "metric": "ssim", "loss_weight": 0.5},
     "in a slot": {"type": "PerceptualSlot", "loss": {"type": "IQALoss", "metric": "ssim", "loss_weight": 0.5}},
