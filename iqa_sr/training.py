@@ -59,7 +59,7 @@ class Run:
 
 
 def build_run(opt: dict[str, Any]) -> Run:
-    """Data sets, loaders and model, seeded; a guard has looked at the base.
+    """Data sets, loaders and model, seeded; a guard has its windows.
 
     Raises:
         OptionError, ValueError, FileNotFoundError: What the parts find wrong with their options or data.
@@ -85,7 +85,7 @@ def build_run(opt: dict[str, Any]) -> Run:
     )
     run = Run(model, place, [build_val_loader(val_set) for val_set in val_sets.values()])
     if run.reward_guard is not None:
-        run.reward_guard.begin(run.val_loaders[0], opt["scale"])
+        run.reward_guard.prepare(run.val_loaders[0], opt["scale"])
     return run
 
 
@@ -109,6 +109,8 @@ def train(opt: dict[str, Any], experiment: Experiment, state: dict[str, Any] | N
         extras = state.get("iqa_sr", {"epoch": state.get("epoch", 0), "iteration_in_epoch": 0})
         run.place.epoch, run.place.iteration = extras["epoch"], extras["iteration_in_epoch"]
         get_root_logger().info(f"Resumed at iteration {iteration}.")
+    if run.reward_guard is not None:
+        run.reward_guard.begin()
     experiment.begin(iteration, fresh=state is None)
     progress = ProgressLog(opt, iteration, experiment.tensorboard, enabled=opt["rank"] == 0)
     interrupts = Interrupts()

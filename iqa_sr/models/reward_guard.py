@@ -78,6 +78,7 @@ class RewardGuard:
         self.factor = 1.0
         self.stopped = False
         self.good = self._snapshot() if options.action == "roll-back" else _Good()
+        self.upscale_base: Upscale | None = None
         self.base: Measures | None = None
         self.latest: Measures | None = None
         self.windows: list[Window] = []
@@ -86,12 +87,18 @@ class RewardGuard:
 
     # --- Looking ------------------------------------------------------------------------------------------------------
 
-    def begin(self, loader: Any, scale: int) -> None:
-        """Measure the frozen base on the windows of a validation set, before the first iteration of a process."""
+    def prepare(self, loader: Any, scale: int) -> None:
+        """Make the frozen base and cut the windows of a validation set, which must be enough of them."""
         with random_state.preserved():  # weights are drawn before those of the file take their place
             base = self.guarded.base()
         self.digest = state_digest(base.state_dict())
-        self._on_first(lambda: self._measure_base(partial(self.guarded.upscale, base), loader, scale))
+        self.upscale_base = partial(self.guarded.upscale, base)
+        self._on_first(lambda: self._cut(loader, scale))
+
+    def begin(self) -> None:
+        """Measure the frozen base, before the first iteration of a process; it is not needed any more."""
+        self._on_first(self._measure_base)
+        self.upscale_base = None
 
     def look(self, iteration: int, tensorboard: Any) -> None:
         """Measure the network as it is now, tell what is found, and act; all processes must call it.
@@ -118,12 +125,15 @@ class RewardGuard:
             raise failure or TrainingStopped("the guard failed on the first process, which says why")
         return distributed.any_process(found, self.device)
 
-    def _measure_base(self, upscale: Upscale, loader: Any, scale: int) -> None:
-        assert self.meter is not None
+    def _cut(self, loader: Any, scale: int) -> None:
+        assert self.meter is not None and self.upscale_base is not None
         pictures = validation_pictures(loader, scale, self.device)
         pairs = ((one.lq, None if one.gts is None else one.gts[:1]) for one in pictures)
-        self.windows = self.meter.windows(pairs, upscale)
-        self.base, self.base_outputs = self.meter.measure(self.windows, upscale)
+        self.windows = self.meter.windows(pairs, self.upscale_base)
+
+    def _measure_base(self) -> None:
+        assert self.meter is not None and self.upscale_base is not None
+        self.base, self.base_outputs = self.meter.measure(self.windows, self.upscale_base)
         get_root_logger().info(self.meter.describe(self.base))
 
     def _measure(self) -> None:
