@@ -103,6 +103,8 @@ def _change(name: str, base: Measures, now: Measures, units: Tensor, direction: 
     before, after = before[both], after[both]
     papers = [float(as_published(name, scores).mean()) for scores in (before, after)]
     means = f"{papers[0]:#.4g} -> {papers[1]:#.4g}"
+    if both.any() and not both.all():
+        means += f" on {int(both.sum())} of {len(both)} windows"
     gains = _by_unit(after - before, units[both])
     return _Change(name, means, papers[1], float((after - before).mean()), rises(direction * gains), len(gains))
 

@@ -135,6 +135,7 @@ def test_windows_without_a_score_are_left_out():
     found = judged(normal(1, 0.5), held)
     assert found.alarm
     assert "(p 0.0039)" in found.reasons[1]  # 2^-8
+    assert " on 8 of 12 windows (worse, p 0.0039), PSNR" in found.line and "windows" not in found.reasons[0]
     nothing = judged(normal(1, 0.5), torch.full((COUNT,), math.nan))
     assert "held out niqe nan -> nan (no score)" in nothing.line
     assert "guard/niqe" not in nothing.values
