@@ -41,7 +41,7 @@ class Measures:
 
     Attributes:
         scores: By metric, judges and held-out ones, and `lr-consistency`: the quality, turned so that larger is better.
-            NaN for full-reference metrics where there is no original.
+            NaN for full-reference metrics where there is no original, and for all where the result is no number.
         base_psnr: PSNR to the frozen base's result, neither clamped nor rounded, in dB; 100 where they are equal.
         consistency: PSNR between the LQ and the result downscaled to its size, in dB, at most 100.
         high_frequency: `high_frequency_noise` of what has changed since the base, in levels of 255.
@@ -190,8 +190,9 @@ def _measured(window: Window, output: Tensor, base: Tensor, networks: Mapping[st
     }
     seen = as_8_bit(inside)  # what a saved file would hold
     original = None if window.original is None else window.original.to(output.device)
+    whole = bool(inside.isfinite().all())  # of what is no number some formulas make the best of all scores
     for name, network in networks.items():
-        known = original is not None or network.info.reference == "none"
+        known = whole and (original is not None or network.info.reference == "none")
         measured[f"metric {name}"] = float(network(seen, original)) if known else math.nan
     return measured
 

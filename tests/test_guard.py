@@ -393,6 +393,18 @@ def test_the_consistency_may_be_held_out_like_a_metric():
     assert found.values["guard/lr-consistency"] == pytest.approx(now.consistency.mean().item())
 
 
+def test_a_network_that_has_broken_down_is_measured_and_found():
+    """No metric is asked about results that are no numbers: NLPD makes 0 of them, which is its best."""
+    guard = QualityGuard(options(windows=8, held_out=["nlpd"]), {JUDGE: {}}, "cpu")
+    pictures = [pair(), pair(name="coffee")]
+    base, outputs = measured(guard, pictures, bicubic)
+    now, _ = measured(guard, pictures, lambda lq: bicubic(lq) * math.nan, outputs)
+    found = verdict(guard.options, guard.judges, base, now, 100)
+    assert found.alarm and "the results on 8 of 8 windows are no numbers" in found.reasons
+    assert now.scores["nlpd"].isnan().all()
+    assert set(found.values) == {"guard/alarm"}
+
+
 def test_too_few_windows():
     guard = QualityGuard(options(), {JUDGE: {}}, "cpu")
     with pytest.raises(
