@@ -114,9 +114,9 @@ def train(opt: dict[str, Any], experiment: Experiment, state: dict[str, Any] | N
     experiment.begin(iteration, fresh=state is None)
     progress = ProgressLog(opt, iteration, experiment.tensorboard, enabled=opt["rank"] == 0)
     interrupts = Interrupts()
-    if state is not None:
-        restore_extras(run.model, state, opt["rank"])
     try:
+        if state is not None:
+            restore_extras(run.model, state, opt["rank"])
         with interrupts.watched():
             iteration = _iterate(opt, run, experiment, progress, interrupts, iteration)
     finally:

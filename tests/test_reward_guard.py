@@ -9,6 +9,7 @@ from torch import nn
 
 from iqa_sr import metrics, plugin
 from iqa_sr.basicsr_api import build_network
+from iqa_sr.experiment import Experiment
 from iqa_sr.models import reward_guard
 from iqa_sr.tensor_files import read_tensor_file
 from iqa_sr.verify_resume import differences
@@ -344,8 +345,10 @@ def test_a_look_that_fails_loses_no_training(base, monkeypatch, capsys):
     assert list(state(".", 2)) and list(models(".", 2))
 
 
-def test_another_base_is_refused_when_a_run_goes_on(run, base, tmp_path, capsys):
+def test_another_base_is_refused_when_a_run_goes_on(run, base, monkeypatch, capsys):
     folder, _ = run({"action": "warn"})
+    ended = []
+    monkeypatch.setattr(Experiment, "close", lambda experiment: ended.append(experiment.tensorboard.close()))
     weights = torch.load(base / "base.pth")["params"]
     weights["conv_last.weight" if "conv_last.weight" in weights else next(iter(weights))] += 1
     torch.save({"params": weights}, "retrained.pth")
@@ -354,6 +357,7 @@ def test_another_base_is_refused_when_a_run_goes_on(run, base, tmp_path, capsys)
         (RUN / file).write_bytes((folder / RUN / file).read_bytes())
     assert train(guarded(base, {"action": "warn"}, path__pretrain_network_g="retrained.pth"), "--auto_resume") == 1
     assert "error: cannot resume with train:guard: it compares with the network" in capsys.readouterr().err
+    assert len(ended) == 1, "the curves' file"
 
 
 def test_a_resumed_guard_still_compares_with_the_base_that_the_run_began_with(run, base, tmp_path):
