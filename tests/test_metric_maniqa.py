@@ -10,9 +10,9 @@ from tests.golden_images import golden, golden_input
 from tests.metric_contract import check_heavy, check_variant_facts, scored
 
 CASES = [(name, case) for name in ("maniqa", "maniqa-pipal") for case in golden(name)["cases"]]
-# The second one is the same network with other weights.
-QUICK = [pytest.param(name, case, marks=pytest.mark.large if name == "maniqa-pipal" else ()) for name, case in CASES]
 LARGER = [(name, case) for name, case in CASES if case["name"] == "larger_than_crop"]
+# The others are the same network with other weights, and a case whose score has a test below.
+QUICK = [pytest.param(name, case, marks=() if (name, case) == LARGER[0] else pytest.mark.large) for name, case in CASES]
 # The stages whose outputs the golden file describes.
 STAGES = {"tab1": "tablock1", "conv1": "conv1", "swin1": "swintransformer1", "swin2": "swintransformer2"}
 
