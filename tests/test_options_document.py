@@ -1,11 +1,13 @@
-"""docs/options.md names every key that the option sections take, with its default, and no other."""
+"""docs/options.md names every key that the option sections take, with its default, and no other; README's are taken."""
 
 import re
+import textwrap
 from pathlib import Path
 
 import pytest
 import yaml
 
+from iqa_sr import plugin
 from iqa_sr.data.aigc_dataset import AIGCDatasetOptions
 from iqa_sr.data.chain_dataset import ChainDatasetOptions
 from iqa_sr.data.loader_options import LoaderOptions
@@ -19,9 +21,9 @@ from iqa_sr.degradation_options import HGGTOneStageOptions, HGGTTwoStageOptions,
 from iqa_sr.guard import GuardOptions
 from iqa_sr.lora import LoRAOptions
 from iqa_sr.losses.afine_loss import AFINELossOptions
-from iqa_sr.losses.iqa_loss import EnsembleIQALossOptions, IQALossOptions, JudgeOptions
+from iqa_sr.losses.iqa_loss import EnsembleIQALossOptions, IQALossOptions, JudgeOptions, _unit
 from iqa_sr.losses.views import ViewOptions
-from iqa_sr.models.validation import CalculateIQAOptions
+from iqa_sr.models.validation import CalculateIQAOptions, read_metric
 from iqa_sr.objectives.afine import AFINEOptions
 from iqa_sr.objectives.arniqa import ARNIQAOptions, RegressorOptions
 from iqa_sr.objectives.augmentiq import AugmentIQOptions
@@ -29,7 +31,7 @@ from iqa_sr.objectives.mos import MOSOptions
 from iqa_sr.objectives.qualiclip import QualiCLIPOptions
 from iqa_sr.objectives.ranking import Attack, RankingOptions
 from iqa_sr.options import Section
-from iqa_sr.run_checks import _LoggerOptions, _PathOptions
+from iqa_sr.run_checks import _check_losses, _LoggerOptions, _PathOptions
 from iqa_sr.samplers.argmax_online_sampler import ArgmaxOnlineOptions
 from iqa_sr.samplers.softmax_sampler import SoftmaxOptions
 from iqa_sr.train_options import (
@@ -44,6 +46,7 @@ from iqa_sr.train_options import (
 
 ROOT = Path(__file__).parent.parent
 TEXT = (ROOT / "docs" / "options.md").read_text(encoding="utf-8")
+README = (ROOT / "README.md").read_text(encoding="utf-8")
 SOURCES = {*PictureSourceOptions.model_fields, *OpinionSource.model_fields}
 GIVEN = {"type", "phase", "scale"}  # the section's own name, and what BasicSR adds
 NOT_USED = {"prefetch_mode", "num_prefetch_queue", "persistent_workers"}
@@ -134,8 +137,23 @@ def test_the_sections_of_the_file_and_what_stands_between_the_tables():
 
 
 def test_the_readme_has_the_keys_of_lora_and_the_guard():
-    readme = (ROOT / "README.md").read_text(encoding="utf-8")
     for name, section in (("lora", LoRAOptions), ("guard", GuardOptions)):
-        table = readme.split(f"| `train:{name}` | default | |\n")[1].split("\n\n")[0]
+        table = README.split(f"| `train:{name}` | default | |\n")[1].split("\n\n")[0]
         keys = [key for row in table.splitlines()[1:] for key in re.findall(r"`(\w+)`", row.split(" | ")[0])]
         assert set(keys) == set(section.model_fields) and len(keys) == len(set(keys))
+
+
+def test_the_sections_that_the_readme_shows_are_accepted():
+    plugin.register()
+    blocks = [yaml.safe_load(textwrap.dedent(text)) for text in re.findall(r"```yaml\n(.*?)```", README, re.DOTALL)]
+    assert len(blocks) == 4
+    for block in blocks:
+        train = block.get("train", block)  # one block is a part of `train`
+        _check_losses(train)
+        others = {key: value for key, value in train.items() if not key.endswith("_opt")}
+        TrainSection(total_iter=1, optim_g={"lr": 1e-3}, scheduler={"type": "MultiStepLR"}, **others)
+        for judge in train.get("committee_opt", {}).get("metrics", []):
+            low, high = _unit(JudgeOptions.model_validate({"metric": judge} if isinstance(judge, str) else judge))
+            assert low != high
+        for name, metric in block.get("val", {}).get("metrics", {}).items():
+            read_metric(metric, name)
