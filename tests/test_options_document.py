@@ -1,7 +1,9 @@
 """docs/options.md names every key that the option sections take, with its default, and no other; README's are taken."""
 
+import inspect
 import re
 import textwrap
+from fnmatch import fnmatch
 from pathlib import Path
 
 import pytest
@@ -23,6 +25,7 @@ from iqa_sr.lora import LoRAOptions
 from iqa_sr.losses.afine_loss import AFINELossOptions
 from iqa_sr.losses.iqa_loss import EnsembleIQALossOptions, IQALossOptions, JudgeOptions, _unit
 from iqa_sr.losses.views import ViewOptions
+from iqa_sr.metrics import _METRICS
 from iqa_sr.models.validation import CalculateIQAOptions, read_metric
 from iqa_sr.objectives.afine import AFINEOptions
 from iqa_sr.objectives.arniqa import ARNIQAOptions, RegressorOptions
@@ -124,6 +127,13 @@ def test_the_numbers_of_the_degradations():
         for key, *cells in rows:
             for cell, stage in zip(cells, stages, strict=False):
                 assert yaml.safe_load(cell.strip("`")) == plain(getattr(stage, key.strip("`"))), (line, key)
+
+
+def test_the_options_of_metrics():
+    rows = [[re.findall(r"`([^`]+)`", cell) for cell in row[:3]] for row in rows_below("### `metric_options`")]
+    for name, (_, build) in _METRICS.items():
+        told = {key: yaml.safe_load(default) for [key], [default], of in rows if any(fnmatch(name, one) for one in of)}
+        assert told == {one.name: one.default for one in inspect.signature(build).parameters.values()}, name
 
 
 def test_the_sections_of_the_file_and_what_stands_between_the_tables():
