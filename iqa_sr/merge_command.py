@@ -110,7 +110,7 @@ def _open_with_spandrel(path: Path, picture: Tensor, expected: Tensor) -> str:
     try:
         from spandrel import ImageModelDescriptor, ModelLoader
     except ModuleNotFoundError:
-        return "Not opened with spandrel, which is not installed: pip install iqa-sr[spandrel]"
+        return 'Not opened with spandrel, which is not installed: pip install "iqa-sr[spandrel]"'
     try:
         model = ModelLoader(device="cpu").load_from_file(path)
     except Exception as error:  # spandrel passes on whatever building a network that it guessed wrongly raises
