@@ -13,6 +13,7 @@ from safetensors.torch import save
 from torch import Tensor, nn
 
 from iqa_sr.lora import adapter_state, load_adapter_state
+from iqa_sr.lora_layers import adapted_layers, show_updates
 from iqa_sr.options import Section
 from iqa_sr.tensor_files import read_tensor_file
 
@@ -113,7 +114,9 @@ def read_adapter(folder: str | Path) -> Adapter:
 
 
 def inject_saved(network: nn.Module, adapter: Adapter, name: str = "default") -> None:
-    """Give a network a saved adapter. Changes it in place; further ones need other names.
+    """Give a network a saved adapter, whose layers compute in peft's own way. Changes it in place.
+
+    Further adapters need other names.
 
     Raises:
         ValueError: If the adapter is for other layers or for layers of other shapes.
@@ -128,3 +131,5 @@ def inject_saved(network: nn.Module, adapter: Adapter, name: str = "default") ->
         first = str(error).splitlines()[0][:200]
         raise ValueError(f"{adapter.folder} does not fit {type(network).__name__}: {first}") from None
     load_adapter_state(network, adapter.state, adapter.folder, name)
+    for _, layer in adapted_layers(network):
+        show_updates(layer)
