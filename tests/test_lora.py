@@ -1,9 +1,6 @@
 """LoRA on super-resolution networks: what is injected, what is trained, what is saved and read again."""
 
 import copy
-import resource
-import signal
-from contextlib import contextmanager
 
 import pytest
 import torch
@@ -17,6 +14,7 @@ from iqa_sr.lora import PRESETS, LoRAOptions, adapter_state, inject, load_adapte
 from iqa_sr.options import OptionError, read_section
 from iqa_sr.tensor_files import state_digest
 from tests.fixture_data import training_options
+from tests.full_device import full_device
 
 SWINIR = training_options()["network_g"]
 SWINIR_3 = {**SWINIR, "resi_connection": "3conv"}
@@ -280,19 +278,6 @@ def test_a_second_save_replaces_the_folder_and_is_the_same_file(saved):
     assert [path.name for path in folder.parent.iterdir()] == ["adapter"]
 
 
-@contextmanager
-def full_device(size):
-    """No file may become larger than `size` bytes: the operating system's error is of the kind of a full device's."""
-    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
-    before = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (size, limits[1]))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
-        signal.signal(signal.SIGXFSZ, before)
-
-
 def test_a_save_that_fails_leaves_the_old_folder(tmp_path):
     plain, network = adapted(rank=32, preset="swinir")
     folder = tmp_path / "adapter"
@@ -354,6 +339,19 @@ def test_a_damaged_folder_is_refused(saved, file, change, text):
 def test_an_adapter_for_another_network_is_refused(saved, section, text):
     with pytest.raises(ValueError, match=text):
         inject_saved(network_of(section), read_adapter(saved[2]))
+
+
+def test_a_configuration_that_peft_cannot_use_is_refused(saved):
+    path = saved[2] / "adapter_config.json"
+    path.write_text(path.read_text().replace('"lora_alpha": 2', '"lora_alpha": "two"'))
+    with pytest.raises(ValueError, match="adapter does not fit SwinIR: unsupported operand"):
+        inject_saved(network_of(SWINIR), read_adapter(saved[2]))
+
+
+def test_weights_that_are_no_tensors_are_refused(saved):
+    torch.save([1, 2], saved[2] / "adapter_model.safetensors")
+    with pytest.raises(ValueError, match=r"adapter_model.safetensors: expected names and tensors"):
+        read_adapter(saved[2])
 
 
 def test_an_adapter_of_another_rank_than_its_configuration_is_refused(saved):

@@ -91,6 +91,10 @@ def test_only_the_adapter_moves_and_the_checkpoint_is_a_plain_network(base, whol
     assert changed(content["params"], content["params_ema"]) == TARGETS
     optimizer = read_tensor_file(whole[0] / RUN / "training_states" / "6.state")["optimizers"][0]
     assert len(optimizer["state"]) == 2 * len(TARGETS)
+    moved = sum(moments["exp_avg"].numel() for moments in optimizer["state"].values())
+    still = sum(parameter.numel() for parameter in build_network(training_options()["network_g"]).parameters())
+    told = f"LoRA, rank 2: updates of 8 layers; {moved:,} parameters are trained, the network's {still:,} are not."
+    assert told in whole[1]
 
 
 def test_the_adapter_lies_beside_each_checkpoint(base, whole):
