@@ -171,6 +171,18 @@ def test_the_base_is_found_under_whichever_key_it_has(here):
         assert all(torch.equal(found[name], value) for name, value in expected.items()), file
 
 
+def test_a_base_in_half_precision(tmp_path):
+    networks = make_files(tmp_path, SWINIR, {})
+    half = {name: v.half() if v.is_floating_point() else v for name, v in networks["base"].state_dict().items()}
+    networks["base"].load_state_dict(half)  # as training does
+    torch.save({"params": half}, tmp_path / "base.pth")
+    network = trained(networks["base"], 0, rank=2, preset="swinir")
+    base = BaseNetwork(network=SWINIR, file="base.pth", digest=state_digest(networks["base"].state_dict()))
+    save_adapter(network, tmp_path / "adapter", base)
+    found = torch.load(merge(tmp_path / "base.pth", [tmp_path / "adapter"]))["params"]
+    assert all(torch.equal(found[name], value) for name, value in merged_state(network).items())
+
+
 def test_another_architecture(here, capsys):
     merge("rrdb/base.pth", ["rrdb/dense"])
     assert "spandrel opens it as ESRGAN x2; the results agree within " in capsys.readouterr().out
