@@ -127,7 +127,7 @@ def _no_match(what: str, network: nn.Module, layers: Iterable[str], hint: str | 
     """That nothing matches, with the kinds of layers that there are, their numbers left out."""
     kinds = list(dict.fromkeys(re.sub(r"\d+(?=\.)", "N", layer) for layer in layers))
     more = f", and {len(kinds) - _LISTED} more" if len(kinds) > _LISTED else ""
-    listed = ", ".join(kinds[:_LISTED]) + more
+    listed = ", ".join(kinds[:_LISTED]) + more or "it has none that peft could adapt"
     which = f"{what} matches no Linear or Conv2d layer of {type(network).__name__}{f'; {hint}' if hint else ''}"
     return f"{which}\nIts layers: {listed}"
 

@@ -38,9 +38,9 @@ def state_dicts(content: Any, path: str | Path, param_key: str | None = None) ->
             valid = nearest(param_key, keys) if keys else "the weights are the file itself: name no key"
             raise ValueError(f"{path} has no weights {param_key!r}; {valid}")
         return {param_key: select_state_dict(content, path, param_key)}
-    keys = [key for key, value in content.items() if _holds_tensors(value)]
-    present: list[str | None] = [key for key in WEIGHT_KEYS if key in keys] or keys
-    return {key: select_state_dict(content, path, key) for key in present or [None]}
+    holding: list[str | None] = [key for key, value in content.items() if _holds_tensors(value)]
+    present: list[str | None] = [key for key in WEIGHT_KEYS if key in holding]
+    return {key: select_state_dict(content, path, key) for key in present or holding or [None]}
 
 
 def _holds_tensors(value: Any) -> bool:

@@ -196,3 +196,19 @@ def test_a_class_of_its_own_is_no_layer_to_adapt():
     assert not any("mean" in name for name in adapter_state(network))
     with pytest.raises(OptionError, match="'sub_mean' matches no Linear or Conv2d layer of RIDNet"):
         target_names(network, LoRAOptions(target_modules="sub_mean"))
+
+
+def test_a_network_without_plain_layers_says_so():
+    with pytest.raises(
+        OptionError, match="'conv' matches no .* layer of ConvTranspose2d; there are none\nIts layers: it has "
+    ):
+        target_names(nn.ConvTranspose2d(3, 3, 3), LoRAOptions(target_modules=["conv"]))
+
+
+@pytest.mark.parametrize("dropout", [0.0, 0.5])
+def test_it_changes_nothing_before_it_learns_also_in_training(dropout):
+    plain = build_network(NETWORKS["ECBSR"])
+    network = copy.deepcopy(plain)
+    inject(network, LoRAOptions(target_modules=".*", dropout=dropout))
+    for training in (True, False):
+        assert torch.equal(network.train(training)(picture()), plain.train(training)(picture()))
