@@ -1,8 +1,9 @@
 """`iqa-sr merge`: one plain network out of a base and its adapters, at any strength, checked before it is written."""
 
 import io
+import math
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, cast
 
@@ -56,15 +57,16 @@ def merge(
     found = [read_adapter(folder) for folder in adapters]
     network, plain = adapted_networks(checkpoint, found, weights)
     path = _output_path(Path(output) if output else None, found, weights[0])
-    for taken in (Path(checkpoint), *(adapter.folder / WEIGHTS for adapter in found)):
-        if path.exists() and path.samefile(taken):
-            raise ValueError(f"--output: {path} is what is merged; choose another name")
+    _spare([Path(checkpoint), *(adapter.folder / WEIGHTS for adapter in found)], path)
     section = found[0].base.network
     picture = _photograph(section)
     result = _result(plain, picture, section)
     difference = float((_result(network, picture, section) - result).abs().max())
     if not difference <= TOLERANCE:
-        raise ValueError(f"the merged network differs by {difference:.2g} from the unmerged one; nothing was written")
+        hint = "\nDid its training diverge? An adapter or a result is not finite." if math.isnan(difference) else ""
+        raise ValueError(
+            f"the merged network differs by {difference:.2g} from the unmerged one; nothing was written{hint}"
+        )
     opened = _store(plain.state_dict(), path, lambda file: _open_with_spandrel(file, picture, result, section))
     mixed = ", ".join(f"{adapter.folder.name} at {weight:g}" for adapter, weight in zip(found, weights, strict=True))
     print(f"wrote {path}: {Path(checkpoint).name} with {mixed}; differs from the unmerged network by {difference:.1g}")
@@ -84,6 +86,12 @@ def _output_path(output: Path | None, adapters: Sequence[Adapter], strength: flo
     if not path.parent.is_dir():
         raise FileNotFoundError(f"--output: the folder {path.parent} does not exist")
     return path
+
+
+def _spare(sources: Iterable[Path], path: Path) -> None:
+    for source in sources:
+        if path.exists() and path.samefile(source):
+            raise ValueError(f"--output: {path} is what is merged; choose another name")
 
 
 def _photograph(section: Mapping[str, Any]) -> Tensor:

@@ -351,6 +351,35 @@ def test_another_base_of_the_same_shapes_is_refused(here, capsys):
     assert "retrained.pth has others.\nGive the checkpoint that path:pretrain_network_g named" in shown
 
 
+def _other_shapes(folder):
+    state = load_file(folder / "adapter_model.safetensors")
+    save_file({name: value[:, :-1].contiguous() for name, value in state.items()}, folder / "adapter_model.safetensors")
+
+
+def _rank_0(folder):
+    path = folder / "adapter_config.json"
+    path.write_text(path.read_text().replace('"r": 2', '"r": 0'))
+
+
+@pytest.mark.parametrize(
+    ("damage", "text"),
+    [
+        (_other_shapes, r"clean does not fit SwinIR: layers\.0.*qkv\.lora_A\.weight \(2, 7\) instead of \(2, 8\), "),
+        (_rank_0, r"clean: expected a rank \(r in adapter_config.json\) of at least 1, got 0"),
+        (
+            lambda folder: (folder / "adapter_config.json").unlink(),
+            "clean is not a complete adapter: adapter_config.json ",
+        ),
+    ],
+)
+def test_an_adapter_that_is_not_whole_is_refused(here, damage, text):
+    damage(Path("clean"))
+    before = listing()
+    with pytest.raises((ValueError, FileNotFoundError), match=text):
+        merge("base.pth", ["clean"])
+    assert listing() == before
+
+
 def test_no_adapter_is_refused():
     with pytest.raises(ValueError, match="--adapter: expected at least one folder"):
         merge("base.pth", [])
@@ -366,7 +395,8 @@ def test_an_adapter_that_gives_no_number_is_refused_and_nothing_is_written(here,
     save_adapter(broken, "broken", base)
     before = listing()
     assert cli(["merge", *BASE, "--adapter", "broken"]) == 1
-    assert "the merged network differs by nan from the unmerged one; nothing was written" in capsys.readouterr().err
+    shown = capsys.readouterr().err
+    assert "the merged network differs by nan from the unmerged one; nothing was written\nDid its training div" in shown
     assert listing() == before
 
 
