@@ -64,12 +64,18 @@ def adapted_networks(
 
 def _base_network(checkpoint: str | Path, adapters: Sequence[Adapter], section: Mapping[str, Any]) -> nn.Module:
     """The plain network with the weights that all the adapters were trained on, whichever key of the file they have."""
+    problem = None
     for state in state_dicts(read_tensor_file(checkpoint), checkpoint).values():
-        network = filled_network(section, state, checkpoint)
+        try:
+            network = filled_network(section, state, checkpoint)
+        except ValueError as error:  # under this key lies another network
+            problem = error
+            continue
         digest = state_digest(network.state_dict())
         if all(adapter.base.digest == digest for adapter in adapters):
             return network
-    raise ValueError(_other_base(checkpoint, adapters))
+        problem = ValueError(_other_base(checkpoint, adapters))
+    raise problem or ValueError(_other_base(checkpoint, adapters))
 
 
 def _other_base(checkpoint: str | Path, adapters: Sequence[Adapter]) -> str:

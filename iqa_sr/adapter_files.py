@@ -13,8 +13,9 @@ from safetensors.torch import save
 from torch import Tensor, nn
 
 from iqa_sr.lora import adapter_state, load_adapter_state
+from iqa_sr.lora_layers import adapted_layers, show_updates
 from iqa_sr.options import Section
-from iqa_sr.tensor_files import read_tensor_file
+from iqa_sr.tensor_files import read_tensor_file, select_state_dict
 
 __all__ = ["Adapter", "BaseNetwork", "inject_saved", "read_adapter", "save_adapter"]
 
@@ -107,13 +108,15 @@ def read_adapter(folder: str | Path) -> Adapter:
         raise ValueError(f"{folder}: expected a rank (r in {CONFIG}) of at least 1, got {rank!r}")
     from peft import LoraConfig
 
-    state = read_tensor_file(folder / WEIGHTS)
+    state = select_state_dict(read_tensor_file(folder / WEIGHTS), folder / WEIGHTS, None)
     plain = {name.removeprefix(_PREFIX): tensor for name, tensor in state.items()}
     return Adapter(folder, LoraConfig.from_pretrained(str(folder)), plain, base)
 
 
 def inject_saved(network: nn.Module, adapter: Adapter, name: str = "default") -> None:
-    """Give a network a saved adapter. Changes it in place; further ones need other names.
+    """Give a network a saved adapter, whose layers compute in peft's own way. Changes it in place.
+
+    Further adapters need other names.
 
     Raises:
         ValueError: If the adapter is for other layers or for layers of other shapes.
@@ -124,7 +127,9 @@ def inject_saved(network: nn.Module, adapter: Adapter, name: str = "default") ->
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", "Already found a `peft_config`", UserWarning)  # several are meant here
             inject_adapter_in_model(adapter.config, network, adapter_name=name)
-    except ValueError as error:
+    except (ValueError, TypeError) as error:  # of values that peft cannot use
         first = str(error).splitlines()[0][:200]
         raise ValueError(f"{adapter.folder} does not fit {type(network).__name__}: {first}") from None
     load_adapter_state(network, adapter.state, adapter.folder, name)
+    for _, layer in adapted_layers(network):
+        show_updates(layer)

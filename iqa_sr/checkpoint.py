@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from iqa_sr.adapted_networks import adapted_networks, check_strengths
 from iqa_sr.adapter_files import read_adapter
 from iqa_sr.basicsr_api import accommodate
-from iqa_sr.network_building import filled_network, network_argument, network_section, state_dicts
+from iqa_sr.network_building import filled_network, network_section, side_multiple, state_dicts
 from iqa_sr.network_shapes import KNOWN, read_shapes
 from iqa_sr.spandrel_network import SpandrelNetwork, spandrel_network
 from iqa_sr.tensor_files import read_tensor_file, state_digest
@@ -199,7 +199,7 @@ def _described(found: _Found, path: str | Path, key: str | None, device: str | t
         architecture, minimum, multiple = network.architecture, network.minimum, network.multiple_of
     else:
         assert found.section is not None
-        architecture, multiple = str(found.section["type"]), _multiple(found.section)
+        architecture, multiple = str(found.section["type"]), side_multiple(found.section)
         minimum = multiple
     return LoadedNetwork(
         network=network.to(device),
@@ -214,14 +214,6 @@ def _described(found: _Found, path: str | Path, key: str | None, device: str | t
         source=found.source,
         assumed=found.assumed,
     )
-
-
-def _multiple(section: Mapping[str, Any]) -> int:
-    """What the sides of pictures must be multiples of: the window of attention, the pixels that are unshuffled."""
-    if section["type"] == "RRDBNet":
-        return {1: 4, 2: 2}.get(network_argument(section, "scale"), 1)
-    window = network_argument(section, "window_size", 1)
-    return window if isinstance(window, int) else max(window)
 
 
 def _measured_scale(network: nn.Module, side: int, architecture: str, path: str | Path) -> int:

@@ -137,9 +137,9 @@ def _add_make_gts(parser: argparse.ArgumentParser) -> None:
         "--enhancer",
         action="append",
         metavar="NAME",
-        help="one for each folder, in order: unsharp, detail, nlm-sharp, clahe (the default), or a network's file",
+        help="of 01/; repeated, of 02/, ...: unsharp, detail, nlm-sharp, clahe (default: all four) or a network's file",
     )
-    parser.add_argument("--device", default="cpu", help="where networks run (default cpu)")
+    parser.add_argument("--device", default="cpu", metavar="NAME", help="where networks run (default cpu)")
     parser.add_argument("--overwrite", action="store_true", help="make again what is there already")
 
 
@@ -162,8 +162,10 @@ def _add_select_patches(parser: argparse.ArgumentParser) -> None:
         ("--seed", 0, "of the random moves"),
     ):
         parser.add_argument(name, type=int, default=value, metavar="N", help=f"{text} (default {value})")
-    parser.add_argument("--min-std", type=float, default=30, metavar="X", help="grey standard deviation (default 30)")
-    parser.add_argument("--min-laplacian", type=float, default=30, metavar="X", help="Laplacian variance (default 30)")
+    parser.add_argument("--min-std", type=float, default=30, metavar="X", help="least grey deviation (default 30)")
+    parser.add_argument(
+        "--min-laplacian", type=float, default=30, metavar="X", help="least Laplacian variance (default 30)"
+    )
 
 
 def _select_patches(chosen: argparse.Namespace) -> int:

@@ -1,16 +1,14 @@
 """LoRA on super-resolution networks, through peft: what is trained, its weights, and the plain network again."""
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
-from types import MethodType
-from typing import Any, cast
+from typing import cast
 
-import torch
 from pydantic import Field, field_validator, model_validator
 from torch import Tensor, nn
-from torch.func import functional_call
 
+from iqa_sr.lora_layers import adapted_layers, compute_once, hold_statistics, obstacles, plain_layers, update_of
 from iqa_sr.options import OptionError, Section, nearest
 
 __all__ = [
@@ -87,39 +85,57 @@ def target_names(network: nn.Module, options: LoRAOptions, where: str = "train:l
     """Names of the layers that get an update.
 
     Raises:
-        OptionError: If a name, an expression or the preset matches none of the network's Linear and Conv2d layers; the
-            text lists these.
+        OptionError: If a name, an expression or the preset matches none of the network's Linear and Conv2d layers (the
+            text lists these), or one that cannot have an update.
     """
-    layers = [name for name, module in network.named_modules() if isinstance(module, (nn.Linear, nn.Conv2d))]
-    wanted = options.target_modules
-    if isinstance(wanted, list):
-        found = [{name for name in layers if name == one or name.endswith(f".{one}")} for one in wanted]
-        for one, names in zip(wanted, found, strict=True):
-            if not names:
-                raise OptionError(_no_match(f"{where}:target_modules: {one!r}", network, layers, one))
-        return [name for name in layers if any(name in names for names in found)]
-    expression = wanted or PRESETS[str(options.preset)]
-    matching = [name for name in layers if re.fullmatch(expression, name)]
-    if not matching:
-        what = f"target_modules: {wanted!r}" if wanted else f"preset: {options.preset}"
-        raise OptionError(_no_match(f"{where}:{what}", network, layers))
+    matching = _matching(network, options, where)
+    refused = [f"{name} ({reason})" for name, reason in obstacles(network).items() if name in matching]
+    if refused:
+        more = f" and {len(refused) - 3} more" if len(refused) > 3 else ""
+        raise OptionError(
+            f"{where}:target_modules: no update of {', '.join(refused[:3])}{more} could be merged; leave out what "
+            "cannot have one"
+        )
     return matching
 
 
-def _no_match(what: str, network: nn.Module, layers: Iterable[str], name: str | None = None) -> str:
+def _matching(network: nn.Module, options: LoRAOptions, where: str) -> list[str]:
+    layers = list(plain_layers(network))
+    wanted = options.target_modules
+    if isinstance(wanted, list):
+        found = [_named(layers, one) for one in wanted]
+        for one, names in zip(wanted, found, strict=True):
+            if not names:
+                near = nearest(one, {layer.split(".")[-1] for layer in layers})
+                raise OptionError(_no_match(f"{where}:target_modules: {one!r}", network, layers, near))
+        return [name for name in layers if any(name in names for names in found)]
+    matching = [name for name in layers if re.fullmatch(wanted or PRESETS[str(options.preset)], name)]
+    if not matching:
+        what = f"target_modules: {wanted!r}" if wanted else f"preset: {options.preset}"
+        ends = wanted is not None and _named(layers, wanted)
+        hint = f"a single text has to match whole names; did you mean [{wanted}]?" if ends else None
+        raise OptionError(_no_match(f"{where}:{what}", network, layers, hint))
+    return matching
+
+
+def _named(layers: Iterable[str], name: str) -> set[str]:
+    """The layers of that name, and those whose last parts it is."""
+    return {layer for layer in layers if layer == name or layer.endswith(f".{name}")}
+
+
+def _no_match(what: str, network: nn.Module, layers: Iterable[str], hint: str | None = None) -> str:
     """That nothing matches, with the kinds of layers that there are, their numbers left out."""
     kinds = list(dict.fromkeys(re.sub(r"\d+(?=\.)", "N", layer) for layer in layers))
     more = f", and {len(kinds) - _LISTED} more" if len(kinds) > _LISTED else ""
-    hint = "" if name is None else f"; {nearest(name, {kind.split('.')[-1] for kind in kinds})}"
-    listed = ", ".join(kinds[:_LISTED]) + more
-    return f"{what} matches no Linear or Conv2d layer of {type(network).__name__}{hint}\nIts layers: {listed}"
+    listed = ", ".join(kinds[:_LISTED]) + more or "it has none that peft could adapt"
+    which = f"{what} matches no Linear or Conv2d layer of {type(network).__name__}{f'; {hint}' if hint else ''}"
+    return f"{which}\nIts layers: {listed}"
 
 
 def inject(network: nn.Module, options: LoRAOptions) -> None:
     """Give a network trainable updates that change nothing yet, and freeze all else. Changes it in place.
 
-    Without dropout each layer computes once, with the sum of its weight and its update: that needs no more memory than
-    the plain layer, where peft's own two ways keep the activations of both, and it is the network that merging gives.
+    The layers compute as `compute_once` describes.
 
     Raises:
         OptionError: See `target_names`.
@@ -134,17 +150,10 @@ def inject(network: nn.Module, options: LoRAOptions) -> None:
         target_modules="|".join(re.escape(name) for name in target_names(network, options)),
     )
     network.requires_grad_(False)
+    hold_statistics(network)
     inject_adapter_in_model(config, network)
-    if not options.dropout:
-        for _, layer in _adapted_layers(network):
-            layer.forward = MethodType(_summed_forward, layer)
-
-
-def _summed_forward(layer: Any, x: Tensor) -> Tensor:
-    base = layer.get_base_layer()
-    with torch.autocast(x.device.type, enabled=False):  # 16 bits would round the update away
-        weight = base.weight + layer.get_delta_weight("default").contiguous()
-    return cast(Tensor, functional_call(base, {"weight": weight}, (x,)))
+    for _, layer in adapted_layers(network):
+        compute_once(layer)
 
 
 # --- The weights of an adapter ----------------------------------------------------------------------------------------
@@ -152,8 +161,12 @@ def _summed_forward(layer: Any, x: Tensor) -> Tensor:
 
 def _parameters(network: nn.Module, adapter: str) -> dict[str, nn.Parameter]:
     """The adapter's parameters by the names that peft gives them in files."""
-    part = f".{adapter}."
-    return {name.replace(part, "."): p for name, p in network.named_parameters() if ".lora_" in name and part in name}
+    return {
+        f"{name}.{part}.weight": getattr(layer, part)[adapter].weight
+        for name, layer in adapted_layers(network)
+        for part in ("lora_A", "lora_B")
+        if adapter in getattr(layer, part)
+    }
 
 
 def adapter_state(network: nn.Module, adapter: str = "default") -> dict[str, Tensor]:
@@ -194,29 +207,25 @@ def merged_state(network: nn.Module, strengths: Mapping[str, float] | None = Non
         strengths: Factor of each adapter by name; None for `default` as it is.
     """
     strengths = {"default": 1.0} if strengths is None else strengths
-    updates: dict[str, Tensor] = {}
-    for name, layer in _adapted_layers(network):
-        used = [adapter for adapter in strengths if adapter in layer.lora_A and strengths[adapter]]
-        if used:
-            changes = [strengths[adapter] * layer.get_delta_weight(adapter).detach() for adapter in used]
-            updates[f"{name}.base_layer.weight"] = sum(changes[1:], changes[0])
-    return {
-        key.replace(".base_layer.", "."): (value + updates[key] if key in updates else value).detach().cpu()
-        for key, value in network.state_dict().items()
-        if ".lora_" not in key
-    }
+    layers = dict(adapted_layers(network))
+    merged = {}
+    for key, value in network.state_dict().items():
+        if key.rpartition(".lora_")[0] in layers:
+            continue
+        name, _, part = key.rpartition(".base_layer.")
+        if name in layers:
+            key = f"{name}.{part}"
+            used = [one for one in strengths if strengths[one] and part == "weight" and one in layers[name].lora_A]
+            updates = [strengths[one] * update_of(layers[name], one).detach() for one in used]
+            value = value + sum(updates[1:], updates[0]) if updates else value
+        merged[key] = value.detach().cpu()
+    return merged
 
 
 def set_strengths(network: nn.Module, strengths: Mapping[str, float]) -> None:
     """Switch several adapters on at once, each at a factor of the scale that it was trained with. Call it once."""
-    for _, layer in _adapted_layers(network):
+    for _, layer in adapted_layers(network):
         there = [adapter for adapter in strengths if adapter in layer.lora_A]
         layer.set_adapter(there)
         for adapter in there:
             layer.scaling[adapter] *= strengths[adapter]
-
-
-def _adapted_layers(network: nn.Module) -> Iterator[tuple[str, Any]]:
-    from peft.tuners.lora import LoraLayer
-
-    return ((name, module) for name, module in network.named_modules() if isinstance(module, LoraLayer))

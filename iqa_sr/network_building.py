@@ -13,10 +13,10 @@ from iqa_sr.basicsr_api import ARCH_REGISTRY, build_network, registered
 from iqa_sr.options import OptionError, nearest, read_option_file
 from iqa_sr.tensor_files import load_state, select_state_dict
 
-__all__ = ["WEIGHT_KEYS", "filled_network", "network_argument", "network_section", "state_dicts"]
+__all__ = ["WEIGHT_KEYS", "filled_network", "network_argument", "network_section", "side_multiple", "state_dicts"]
 
 WEIGHT_KEYS = ("params_ema", "params-ema", "g_ema", "params", "model_state_dict", "state_dict", "model", "net")
-"""Where checkpoints keep their weights, the averaged ones first."""
+"""Where checkpoints keep their weights, the averaged ones first; other keys are looked at where none of these is."""
 
 
 def state_dicts(content: Any, path: str | Path, param_key: str | None = None) -> dict[str | None, dict[str, Tensor]]:
@@ -38,8 +38,9 @@ def state_dicts(content: Any, path: str | Path, param_key: str | None = None) ->
             valid = nearest(param_key, keys) if keys else "the weights are the file itself: name no key"
             raise ValueError(f"{path} has no weights {param_key!r}; {valid}")
         return {param_key: select_state_dict(content, path, param_key)}
-    present: list[str | None] = [key for key in WEIGHT_KEYS if _holds_tensors(content.get(key))]
-    return {key: select_state_dict(content, path, key) for key in present or [None]}
+    holding: list[str | None] = [key for key, value in content.items() if _holds_tensors(value)]
+    present: list[str | None] = [key for key in WEIGHT_KEYS if key in holding]
+    return {key: select_state_dict(content, path, key) for key in present or holding or [None]}
 
 
 def _holds_tensors(value: Any) -> bool:
@@ -103,3 +104,15 @@ def network_argument(section: Mapping[str, Any], name: str, default: Any = None)
     with redirect_stdout(io.StringIO()):
         parameter = inspect.signature(ARCH_REGISTRY.get(section["type"])).parameters.get(name)
     return default if parameter is None or parameter.default is parameter.empty else parameter.default
+
+
+def side_multiple(section: Mapping[str, Any]) -> int:
+    """What the sides of pictures must be multiples of: the window of attention, the pixels that are unshuffled.
+
+    Args:
+        section: `network_g`; its type is registered.
+    """
+    if section["type"] == "RRDBNet":
+        return {1: 4, 2: 2}.get(network_argument(section, "scale"), 1)
+    window = network_argument(section, "window_size", 1)
+    return window if isinstance(window, int) else max(window)

@@ -39,8 +39,8 @@ def run_report(chosen: argparse.Namespace) -> int:
     checkpoints = sum(not entry.checkpoint.reserved for entry in report.entries)
     where = f", which lie in {pictures.folder}" if pictures.folder else ""
     print(
-        f"wrote {page} ({page.stat().st_size / 1e6:.1f} MB); checkpoints: {checkpoints}, metrics: {len(report.metrics)}, "
-        f"pictures: {len(report.pictures)}{where}"
+        f"wrote {page} ({page.stat().st_size / 1e6:.1f} MB); checkpoints: {checkpoints}, "
+        f"metrics: {len(report.metrics)}, pictures: {len(report.pictures)}{where}"
     )
     for note in (*report.notes, *pictures.notes):
         print(f"  note: {note}")

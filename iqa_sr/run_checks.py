@@ -16,6 +16,7 @@ from iqa_sr.losses.lpips_loss import LPIPSLoss
 from iqa_sr.losses.perceptual_slot import LOSSES, PerceptualSlot
 from iqa_sr.metrics.lpips import LPIPS_INFOS
 from iqa_sr.models.validation import Validation, read_metric
+from iqa_sr.network_building import side_multiple
 from iqa_sr.objectives import read_objective
 from iqa_sr.options import OptionError, Section, nearest, read_section
 from iqa_sr.samplers import build_sampler
@@ -247,7 +248,7 @@ def _check_batch(opt: Mapping[str, Any], accumulate: int) -> None:
 
 
 def _check_scale(opt: Mapping[str, Any]) -> None:
-    """The network's own factor, under whichever name it has, against the run's; the crop against the window."""
+    """The network's own factor, under whichever name it has, against the run's; the crop against what it takes."""
     network = opt["network_g"]
     parameters = inspect.signature(ARCH_REGISTRY.get(network["type"])).parameters
     for key in ("upscale", "scale"):
@@ -255,10 +256,9 @@ def _check_scale(opt: Mapping[str, Any]) -> None:
             factor = network.get(key, parameters[key].default)
             if factor != opt.get("scale"):
                 raise OptionError(f"network_g:{key}: expected {opt.get('scale')} as under scale, got {factor}")
-    gt_size = opt["datasets"]["train"].get("gt_size")
-    window = network.get("window_size", 1)
-    if gt_size and isinstance(opt.get("scale"), int) and gt_size % (opt["scale"] * window):
+    gt_size, multiple = opt["datasets"]["train"].get("gt_size"), side_multiple(network)
+    if gt_size and isinstance(opt.get("scale"), int) and gt_size % (opt["scale"] * multiple):
         raise OptionError(
-            f"datasets:train:gt_size: expected a multiple of {opt['scale'] * window} "
-            f"(scale {opt['scale']} times window {window}), got {gt_size}"
+            f"datasets:train:gt_size: expected a multiple of {opt['scale'] * multiple} "
+            f"(scale {opt['scale']} times {multiple}, of which {network['type']} takes multiples), got {gt_size}"
         )

@@ -43,7 +43,9 @@ def spandrel_network(state: Mapping[str, Tensor], path: str | Path) -> SpandrelN
     try:
         from spandrel import ImageModelDescriptor, ModelLoader, UnsupportedModelError
     except ModuleNotFoundError as error:
-        raise ModuleNotFoundError("spandrel is not installed: pip install iqa-sr[spandrel]", name="spandrel") from error
+        raise ModuleNotFoundError(
+            'spandrel is not installed: pip install "iqa-sr[spandrel]"', name="spandrel"
+        ) from error
     try:
         descriptor = ModelLoader(device="cpu").load_from_state_dict(dict(state))
     except UnsupportedModelError:

@@ -164,7 +164,7 @@ _FILES = (
         page="https://github.com/ChrisDud0257/AFINE",
     ),
     _collected("AHIQ_vit_p8_epoch33-da3ea303.pth", 326.0, "no separate statement (MIT repository)", "MIT"),
-    _collected("CKDN_model_best-38b27dc6.pth", 53.6, "no separate statement", "not checked"),
+    _collected("CKDN_model_best-38b27dc6.pth", 53.6, "none stated by the authors", "none stated"),
     _collected(
         "alex_shift_tolerant.pth",
         9.9,
@@ -234,7 +234,14 @@ _FILES = (
     _maniqa("ckpt_koniq10k.pt", "Koniq10k", "a207f8ab57322e6be38ff5c8d019301dc032b454bef21c3c9f9dbf7974eebff6"),
     _maniqa("ckpt_kadid10k.pt", "Kadid10k"),
     _collected("MANIQA_PIPAL-ae6d356b.pth", 543.3, "no separate statement (Apache-2.0 repository)", "Apache-2.0"),
-    _collected("P2P_RoIPoolModel-fit.10.bs.120-ca69882e.pth", 46.9, "no separate statement", "MIT"),
+    # Its release is that of PaQ-2-PiQ, whose README says so; the authors' later repository paq2piq is under MIT.
+    _collected(
+        "P2P_RoIPoolModel-fit.10.bs.120-ca69882e.pth",
+        46.9,
+        "no separate statement (CC BY-NC-SA 4.0 repository)",
+        "CC BY-NC-SA 4.0; later MIT",
+        page="https://github.com/baidut/PaQ-2-PiQ",
+    ),
     _liqe("liqe_koniq.pt"),
     _liqe("liqe_mix.pt"),
     _reiqa("quality_aware_r50.pth"),

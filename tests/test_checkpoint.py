@@ -252,7 +252,7 @@ def test_networks_of_spandrel(tmp_path):
 def test_without_spandrel_its_networks_are_unknown(tmp_path, monkeypatch):
     save_safmn(tmp_path / "net.pth")
     monkeypatch.setitem(sys.modules, "spandrel", None)
-    with pytest.raises(ValueError, match=r"3\. spandrel is not installed: pip install iqa-sr\[spandrel\]"):
+    with pytest.raises(ValueError, match=r'3\. spandrel is not installed: pip install "iqa-sr\[spandrel\]"'):
         load_network(tmp_path / "net.pth")
 
 

@@ -18,6 +18,7 @@ RANKS = [
         "formula",
         "image_headers",
         "image_io",
+        "lora_layers",
         "network_shapes",
         "options",
         "overlapped",

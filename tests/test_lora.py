@@ -1,9 +1,6 @@
 """LoRA on super-resolution networks: what is injected, what is trained, what is saved and read again."""
 
 import copy
-import resource
-import signal
-from contextlib import contextmanager
 
 import pytest
 import torch
@@ -17,6 +14,7 @@ from iqa_sr.lora import PRESETS, LoRAOptions, adapter_state, inject, load_adapte
 from iqa_sr.options import OptionError, read_section
 from iqa_sr.tensor_files import state_digest
 from tests.fixture_data import training_options
+from tests.full_device import full_device
 
 SWINIR = training_options()["network_g"]
 SWINIR_3 = {**SWINIR, "resi_connection": "3conv"}
@@ -214,7 +212,8 @@ def test_wrong_options_are_refused(given, text):
     [
         (RRDB, {"preset": "swinir"}, "train:lora:preset: swinir matches no Linear or Conv2d layer of RRDBNet\n"),
         (SWINIR, {"preset": "rrdb"}, "train:lora:preset: rrdb matches no Linear or Conv2d layer of SwinIR\n"),
-        (SWINIR, {"target_modules": "qkv"}, "train:lora:target_modules: 'qkv' matches no .* layer of SwinIR\n"),
+        (SWINIR, {"target_modules": "qkv"}, r"'qkv' matches no .* of SwinIR; .* whole names; did you mean \[qkv\]\?\n"),
+        (SWINIR, {"target_modules": "qvk"}, "train:lora:target_modules: 'qvk' matches no .* layer of SwinIR\n"),
         (
             SWINIR,
             {"target_modules": ["qkv", "porj"]},
@@ -270,14 +269,6 @@ def test_what_is_trained_is_bit_by_bit_what_merging_gives(adaptation):
     assert torch.equal(plain(picture()), network(picture()))
 
 
-def test_dropout_leaves_it_to_peft():
-    _, network = adapted(preset="swinir", dropout=0.5)
-    network.train()
-    assert not torch.equal(network(picture()), network(picture()))
-    network.eval()
-    assert torch.equal(network(picture()), network(picture()))
-
-
 def test_a_second_save_replaces_the_folder_and_is_the_same_file(saved):
     plain, network, folder = saved
     first = {path.name: path.read_bytes() for path in folder.iterdir()}
@@ -285,19 +276,6 @@ def test_a_second_save_replaces_the_folder_and_is_the_same_file(saved):
     save_adapter(network, folder, base_of(plain))
     assert {path.name: path.read_bytes() for path in folder.iterdir()} == first
     assert [path.name for path in folder.parent.iterdir()] == ["adapter"]
-
-
-@contextmanager
-def full_device(size):
-    """No file may become larger than `size` bytes: the operating system's error is of the kind of a full device's."""
-    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
-    before = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (size, limits[1]))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
-        signal.signal(signal.SIGXFSZ, before)
 
 
 def test_a_save_that_fails_leaves_the_old_folder(tmp_path):
@@ -361,6 +339,19 @@ def test_a_damaged_folder_is_refused(saved, file, change, text):
 def test_an_adapter_for_another_network_is_refused(saved, section, text):
     with pytest.raises(ValueError, match=text):
         inject_saved(network_of(section), read_adapter(saved[2]))
+
+
+def test_a_configuration_that_peft_cannot_use_is_refused(saved):
+    path = saved[2] / "adapter_config.json"
+    path.write_text(path.read_text().replace('"lora_alpha": 2', '"lora_alpha": "two"'))
+    with pytest.raises(ValueError, match="adapter does not fit SwinIR: unsupported operand"):
+        inject_saved(network_of(SWINIR), read_adapter(saved[2]))
+
+
+def test_weights_that_are_no_tensors_are_refused(saved):
+    torch.save([1, 2], saved[2] / "adapter_model.safetensors")
+    with pytest.raises(ValueError, match=r"adapter_model.safetensors: expected names and tensors"):
+        read_adapter(saved[2])
 
 
 def test_an_adapter_of_another_rank_than_its_configuration_is_refused(saved):

@@ -92,6 +92,10 @@ def test_only_the_adapter_moves_and_the_checkpoint_is_a_plain_network(base, whol
     assert changed(content["params"], content["params_ema"]) == TARGETS
     optimizer = read_tensor_file(whole[0] / RUN / "training_states" / "6.state")["optimizers"][0]
     assert len(optimizer["state"]) == 2 * len(TARGETS)
+    moved = sum(moments["exp_avg"].numel() for moments in optimizer["state"].values())
+    still = sum(parameter.numel() for parameter in build_network(training_options()["network_g"]).parameters())
+    told = f"LoRA, rank 2: updates of 8 layers; {moved:,} parameters are trained, the network's {still:,} are not."
+    assert told in whole[1]
 
 
 def test_the_adapter_lies_beside_each_checkpoint(base, whole):
@@ -137,6 +141,43 @@ def test_a_discriminator_trains_along(base):
     assert train(lora_options(base, **GAN)) == 0
     assert changed(checkpoint("net_g_6")["params"], torch.load(base / "base.pth")["params"]) == TARGETS
     assert changed(checkpoint("net_d_3")["params"], checkpoint("net_d_6")["params"])
+
+
+RRDB = {"type": "RRDBNet", "num_in_ch": 3, "num_out_ch": 3, "scale": 2, "num_feat": 4, "num_block": 1, "num_grow_ch": 4}
+
+
+def test_a_network_that_takes_even_sides_only(base, tmp_path):
+    """RRDBNet x2 unshuffles pairs of pixels, and LQ pictures of validation have 35 x 35."""
+    write_groups(tmp_path / "odd", count=2, size=70)
+    torch.manual_seed(0)
+    start = build_network(RRDB).state_dict()
+    torch.save(start, "rrdb.pth")
+    options = lora_options(
+        base, train__lora={"rank": 2, "preset": "rrdb"}, datasets__val__dataroot_gt=str(tmp_path / "odd")
+    )
+    options["network_g"], options["path"]["pretrain_network_g"] = RRDB, "rrdb.pth"
+    options["path"]["param_key_g"] = None
+    assert train(options) == 0
+    layers = {f"body.0.rdb{dense}.conv{number}.weight" for dense in (1, 2, 3) for number in range(1, 6)}
+    assert changed(checkpoint("net_g_6")["params_ema"], start) == layers
+    merged = merge("rrdb.pth", [RUN / "models" / "adapter_g_latest"], output="merged.pth")
+    assert list(differences(torch.load(merged)["params"], checkpoint("net_g_latest")["params_ema"])) == []
+
+
+@pytest.mark.parametrize(
+    ("network", "size", "text"),
+    [
+        (RRDB, 34, "a multiple of 4 (scale 2 times 2, of which RRDBNet takes multiples), got 34"),
+        (
+            {"type": "SwinIR", "upscale": 2, "img_size": 14},
+            32,
+            "a multiple of 14 (scale 2 times 7, of which SwinIR takes",
+        ),
+    ],
+)
+def test_crops_that_the_network_does_not_take_are_refused(base, capsys, network, size, text):
+    assert train({**lora_options(base, datasets__train__gt_size=size), "network_g": network}) == 1
+    assert f"error: datasets:train:gt_size: expected {text}" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("change", [{"train__amp": "bf16"}, {"train__channels_last": True}])

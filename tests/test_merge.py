@@ -7,16 +7,18 @@ from pathlib import Path
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
+from torch import nn
 
 from iqa_sr import plugin
 from iqa_sr.adapter_files import BaseNetwork, save_adapter
-from iqa_sr.basicsr_api import build_network
+from iqa_sr.basicsr_api import ARCH_REGISTRY, build_network
 from iqa_sr.cli import main as cli
 from iqa_sr.lora import LoRAOptions, adapter_state, inject, merged_state
 from iqa_sr.merge_command import merge
 from iqa_sr.tensor_files import state_digest
 from tests.fixture_data import picture as make_picture
 from tests.fixture_data import training_options
+from tests.full_device import full_device
 
 SWINIR = training_options()["network_g"]
 RRDB = {"type": "RRDBNet", "num_in_ch": 3, "num_out_ch": 3, "scale": 2, "num_feat": 4, "num_block": 1}
@@ -115,6 +117,12 @@ def test_without_a_name_it_lies_beside_the_adapter(here):
     Path("clean").rename("deep/clean")
     assert merge("base.pth", ["deep/clean"], [0.35]) == Path("deep/clean_strength_0.35.pth")
     assert Path("deep/clean_strength_0.35.pth").is_file()
+    assert merge("base.pth", ["deep/clean"], [0.35000001]).name == "clean_strength_0.35000001.pth"
+
+
+def test_without_a_name_it_lies_beside_the_folder_that_one_is_in(here, monkeypatch):
+    monkeypatch.chdir("clean")
+    assert merge("../base.pth", ["."]) == Path.cwd().with_name("clean_strength_1.pth")
 
 
 @pytest.mark.parametrize("strength", [0.0, 0.35, 1.0, 1.5])
@@ -155,10 +163,24 @@ def test_the_base_is_found_under_whichever_key_it_has(here):
     torch.save({"params": state, "params_ema": other}, "current.pth")
     torch.save(state, "bare.pth")
     save_file({name: value.contiguous() for name, value in state.items()}, "base.safetensors")
+    torch.save({"generator": state}, "own.pth")
+    torch.save({"params_ema": torch.load("rrdb/base.pth")["params"], "params": state}, "two.pth")
     expected = torch.load(merge("base.pth", ["clean"], output="expected.pth"))["params"]
-    for file in ("average.pth", "current.pth", "bare.pth", "base.safetensors"):
+    for file in ("average.pth", "current.pth", "bare.pth", "base.safetensors", "own.pth", "two.pth"):
         found = torch.load(merge(file, ["clean"], output="found.pth"))["params"]
         assert all(torch.equal(found[name], value) for name, value in expected.items()), file
+
+
+def test_a_base_in_half_precision(tmp_path):
+    networks = make_files(tmp_path, SWINIR, {})
+    half = {name: v.half() if v.is_floating_point() else v for name, v in networks["base"].state_dict().items()}
+    networks["base"].load_state_dict(half)  # as training does
+    torch.save({"params": half}, tmp_path / "base.pth")
+    network = trained(networks["base"], 0, rank=2, preset="swinir")
+    base = BaseNetwork(network=SWINIR, file="base.pth", digest=state_digest(networks["base"].state_dict()))
+    save_adapter(network, tmp_path / "adapter", base)
+    found = torch.load(merge(tmp_path / "base.pth", [tmp_path / "adapter"]))["params"]
+    assert all(torch.equal(found[name], value) for name, value in merged_state(network).items())
 
 
 def test_another_architecture(here, capsys):
@@ -173,9 +195,53 @@ def test_a_network_that_spandrel_takes_for_another_is_merged_nevertheless(tmp_pa
     assert "cannot open the file" in capsys.readouterr().out
 
 
-def test_a_window_that_does_not_divide_the_photograph(tmp_path):
-    make_files(tmp_path, {**SWINIR, "img_size": 24, "window_size": 6}, {"adapter": {"preset": "swinir"}})
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"img_size": 24, "window_size": 6},
+        {"img_size": 14, "window_size": None},  # 7, where the option file says nothing
+        {"in_chans": 1},
+    ],
+)
+def test_a_network_that_takes_other_pictures(tmp_path, changes):
+    section = {key: value for key, value in {**SWINIR, **changes}.items() if value is not None}
+    make_files(tmp_path, section, {"adapter": {"preset": "swinir"}})
     assert merge(tmp_path / "base.pth", [tmp_path / "adapter"]).is_file()
+
+
+class Tied(nn.Module):
+    """Two of its layers have one weight."""
+
+    def __init__(self, num_in_ch=3):
+        super().__init__()
+        self.first, self.again, self.last = (nn.Conv2d(num_in_ch, num_in_ch, 1) for _ in range(3))
+        self.again.weight = self.first.weight
+
+    def forward(self, x):
+        if x.shape[1] > 4:
+            raise RuntimeError("too many channels")
+        return self.last(self.again(self.first(x)))
+
+
+@pytest.fixture
+def tied(monkeypatch):
+    plugin.register()
+    monkeypatch.setitem(ARCH_REGISTRY._obj_map, "Tied", Tied)
+
+
+def test_weights_that_are_one_are_written_twice(tied, tmp_path):
+    network = make_files(tmp_path, {"type": "Tied"}, {"adapter": {"target_modules": ["last"]}})["adapter"]
+    merge(tmp_path / "base.pth", [tmp_path / "adapter"], output=tmp_path / "merged.safetensors")
+    found = load_file(tmp_path / "merged.safetensors")
+    assert set(found) == set(Tied().state_dict())
+    assert all(torch.equal(found[name], value) for name, value in merged_state(network).items())
+
+
+def test_a_network_that_takes_no_pictures_is_named(tied, tmp_path):
+    make_files(tmp_path, {"type": "Tied", "num_in_ch": 5}, {"adapter": {"target_modules": ["last"]}})
+    text = r"^Tied does not take \(1, 5, 64, 64\), a picture that merging is checked with: too many channels$"
+    with pytest.raises(ValueError, match=text):
+        merge(tmp_path / "base.pth", [tmp_path / "adapter"])
 
 
 # --- Other programs ---------------------------------------------------------------------------------------------------
@@ -190,6 +256,30 @@ def test_spandrel_opens_it(here, ending):
     assert isinstance(model, ImageModelDescriptor) and model.scale == 2
     with torch.no_grad():
         assert torch.allclose(model.eval()(lq()), result_of(path).clamp(0, 1), rtol=0, atol=1e-5)
+
+
+def test_what_spandrel_reads_otherwise_is_written_with_a_warning(tmp_path, capsys):
+    """Nothing in a file tells img_range, which spandrel takes for 1."""
+    section = {**SWINIR, "img_range": 255.0}
+    network = make_files(tmp_path, section, {"adapter": {"rank": 2, "preset": "swinir"}})["adapter"]
+    path = merge(tmp_path / "base.pth", [tmp_path / "adapter"])
+    out, err = capsys.readouterr()
+    assert f"wrote {path}: base.pth with adapter at 1; differs from the unmerged network by " in out
+    assert out.count("\n") == 1
+    assert (
+        "warning: spandrel, and programs that use it (chaiNNer, ComfyUI), open it as SwinIR x2 and give results " in err
+    )
+    assert "that differ by up to 0." in err and ", as nothing in the file tells its img_range 255.\n" in err
+    assert "The file is right: BasicSR, and iqa-sr upscale -opt FILE, read the options" in err
+    assert all(torch.equal(torch.load(path)["params"][name], value) for name, value in merged_state(network).items())
+
+
+def test_another_size_with_spandrel_is_a_warning(here, capsys, monkeypatch):
+    from spandrel.architectures.SwinIR import SwinIR
+
+    monkeypatch.setattr(SwinIR, "forward", lambda _, x: x)
+    assert merge("base.pth", ["clean"]).is_file()
+    assert "open it as SwinIR x2 and give results of the size (64, 64)" in capsys.readouterr().err
 
 
 def test_basicsr_opens_it(here):
@@ -235,6 +325,11 @@ CLEAN = [*BASE, "--adapter", "clean"]
         ([*CLEAN, "--adapter", "sharp"], "--output: expected a name for a mixture of several adapters, got nothing"),
         ([*CLEAN, "--output", "merged.onnx"], "--output: expected a name that ends in .pth or .safetensors, got"),
         ([*CLEAN, "--output", "no/merged.pth"], "--output: the folder no does not exist"),
+        ([*CLEAN, "--output", "base.pth"], "--output: base.pth is what is merged; choose another name"),
+        (
+            [*CLEAN, "--output", "clean/adapter_model.safetensors"],
+            "adapter_model.safetensors is what is merged; choose",
+        ),
     ],
 )
 def test_what_is_wrong_is_named_and_nothing_is_written(here, capsys, words, text):
@@ -256,6 +351,35 @@ def test_another_base_of_the_same_shapes_is_refused(here, capsys):
     assert "retrained.pth has others.\nGive the checkpoint that path:pretrain_network_g named" in shown
 
 
+def _other_shapes(folder):
+    state = load_file(folder / "adapter_model.safetensors")
+    save_file({name: value[:, :-1].contiguous() for name, value in state.items()}, folder / "adapter_model.safetensors")
+
+
+def _rank_0(folder):
+    path = folder / "adapter_config.json"
+    path.write_text(path.read_text().replace('"r": 2', '"r": 0'))
+
+
+@pytest.mark.parametrize(
+    ("damage", "text"),
+    [
+        (_other_shapes, r"clean does not fit SwinIR: layers\.0.*qkv\.lora_A\.weight \(2, 7\) instead of \(2, 8\), "),
+        (_rank_0, r"clean: expected a rank \(r in adapter_config.json\) of at least 1, got 0"),
+        (
+            lambda folder: (folder / "adapter_config.json").unlink(),
+            "clean is not a complete adapter: adapter_config.json ",
+        ),
+    ],
+)
+def test_an_adapter_that_is_not_whole_is_refused(here, damage, text):
+    damage(Path("clean"))
+    before = listing()
+    with pytest.raises((ValueError, FileNotFoundError), match=text):
+        merge("base.pth", ["clean"])
+    assert listing() == before
+
+
 def test_no_adapter_is_refused():
     with pytest.raises(ValueError, match="--adapter: expected at least one folder"):
         merge("base.pth", [])
@@ -271,7 +395,16 @@ def test_an_adapter_that_gives_no_number_is_refused_and_nothing_is_written(here,
     save_adapter(broken, "broken", base)
     before = listing()
     assert cli(["merge", *BASE, "--adapter", "broken"]) == 1
-    assert "the merged network differs by nan from the unmerged one; nothing was written" in capsys.readouterr().err
+    shown = capsys.readouterr().err
+    assert "the merged network differs by nan from the unmerged one; nothing was written\nDid its training div" in shown
+    assert listing() == before
+
+
+@pytest.mark.parametrize("ending", ["pth", "safetensors"])
+def test_a_full_device_is_named_and_nothing_is_written(here, ending):
+    before = listing()
+    with full_device(4000), pytest.raises(OSError, match=f"^cannot write merged.{ending}: File too large$"):
+        merge("base.pth", ["clean"], output=f"merged.{ending}")
     assert listing() == before
 
 

@@ -21,7 +21,7 @@ def metric(synthetic):
 @pytest.mark.parametrize(
     ("example", "count"),
     [
-        (ODD_SIZE, 4),
+        pytest.param(ODD_SIZE, 4, marks=pytest.mark.large),
         pytest.param(LANDSCAPE, 4, marks=pytest.mark.large),
         pytest.param(LANDSCAPE, 20, marks=pytest.mark.large),
     ],

@@ -100,7 +100,7 @@ def test_what_a_prompt_needs_is_said(synthetic, folder, tmp_path, monkeypatch):
             AugmentIQ(prompt=PROMPT, text_encoder=tmp_path)
         found = importlib.util.find_spec
         monkeypatch.setattr("importlib.util.find_spec", lambda name: None if name == "transformers" else found(name))
-        with pytest.raises(ModuleNotFoundError, match=r"needs transformers: `pip install iqa-sr\[augmentiq\]`"):
+        with pytest.raises(ModuleNotFoundError, match=r'needs transformers: `pip install "iqa-sr\[augmentiq\]"`'):
             AugmentIQ(prompt=PROMPT, text_encoder=folder)
 
 

@@ -10,7 +10,11 @@ from tests.golden_check import check_gradient, check_outputs, check_tensor
 from tests.golden_images import golden, golden_input, photo
 from tests.metric_contract import check_variant, check_variant_facts
 
-CASES = [(name, case) for name in ("liqe", "liqe_mix") for case in golden(name)["cases"]]
+CASES = [
+    pytest.param(name, case, marks=pytest.mark.large if case["name"] == "square_16_windows" else ())
+    for name in ("liqe", "liqe_mix")
+    for case in golden(name)["cases"]
+]
 
 
 @pytest.fixture(scope="module")
@@ -31,7 +35,7 @@ def pictures(height=224, width=256, count=3):
     return torch.stack([photo(left=60 * i, height=height, width=width) for i in range(count)])
 
 
-@pytest.mark.parametrize(("name", "case"), CASES, ids=[f"{name}-{case['name']}" for name, case in CASES])
+@pytest.mark.parametrize(("name", "case"), CASES, ids=lambda value: value if isinstance(value, str) else value["name"])
 def test_agrees_with_the_golden_values(metrics, name, case):
     metric, tolerance, seen = metrics[name], golden(name)["tolerance"], []
     image = golden_input(case).requires_grad_()

@@ -2,6 +2,7 @@
 
 import logging
 import os
+import traceback
 from pathlib import Path
 
 import numpy as np
@@ -381,8 +382,9 @@ def test_stop_reaches_the_main_process(tmp_path):
     data = dataset(write_coordinates(tmp_path, count=4), max_bad_share=0)
     for number in range(4):
         (tmp_path / "original" / f"p{number}.png").unlink()
-    with pytest.raises(TrainingStopped, match="3 of 3 samples could not be read"):
+    with pytest.raises(TrainingStopped, match="3 of 3 samples could not be read") as stopped:
         list(DataLoader(data, batch_size=2, num_workers=1))
+    traceback.clear_frames(stopped.tb)  # the loader's processes end now, not when garbage is collected
 
 
 # --- Validation -------------------------------------------------------------------------------------------------------

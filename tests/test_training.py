@@ -20,6 +20,7 @@ from iqa_sr.tensor_files import read_tensor_file
 from iqa_sr.train_command import main
 from iqa_sr.verify_resume import differences
 from tests.fixture_data import training_options, write_groups, write_options
+from tests.two_processes import two_processes
 
 ROOT = Path(__file__).parent.parent
 
@@ -264,7 +265,7 @@ def test_ways_to_compute_stay_close_to_the_plain_one(run_folder, change):
 
 
 def test_two_processes_with_half_the_batch_are_one_with_the_whole(run_folder):
-    """torchrun on the CPU, gloo: the losses in the log agree, and so do the weights."""
+    """On the CPU, gloo: the losses in the log agree, and so do the weights."""
     shared = {
         "network_g__drop_path_rate": 0.0,
         "logger__print_freq": 1,
@@ -273,16 +274,8 @@ def test_two_processes_with_half_the_batch_are_one_with_the_whole(run_folder):
     options = training_options(name="one", datasets__train__batch_size_per_gpu=4, **shared)
     assert train(options) == 0
     write_options("two.yml", training_options(name="two", datasets__train__batch_size_per_gpu=2, **shared))
-    command = [sys.executable, "-m", "torch.distributed.run", "--nproc_per_node=2", "--master_port=0", "--standalone"]
-    environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}
-    done = subprocess.run(
-        [*command, str(ROOT / "train_sr.py"), "-opt", "two.yml"],
-        env=environment,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr[-3000:]
+    done = two_processes(str(ROOT / "train_sr.py"), "-opt", "two.yml")
+    assert done.codes == [0, 0], done.errors[0][-3000:]
     assert logged_losses("one") == pytest.approx(logged_losses("two"), rel=1e-4)
     one, two = (results(6, name)["net_g_6.pth"]["params"] for name in ("one", "two"))
     for key, value in one.items():

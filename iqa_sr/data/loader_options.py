@@ -31,5 +31,5 @@ class LoaderOptions(Section):
     dataset_enlarge_ratio: float = Field(default=1, gt=0)
     prefetch_mode: Literal["cpu", "cuda"] | None = None
     num_prefetch_queue: int | None = None
-    pin_memory: bool = True
+    pin_memory: bool = False
     persistent_workers: bool = False

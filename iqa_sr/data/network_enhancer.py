@@ -64,7 +64,7 @@ def load_network_enhancer(path: Path, device: str = "cpu") -> NetworkEnhancer:
     except ModuleNotFoundError as error:
         raise ModuleNotFoundError(
             f"--enhancer {path}: networks are read by spandrel, which is not installed.\n"
-            "Install it with `pip install iqa-sr[spandrel]`, or use one of our enhancers by name."
+            'Install it with `pip install "iqa-sr[spandrel]"`, or use one of our enhancers by name.'
         ) from error
     if not path.is_file():
         raise FileNotFoundError(f"--enhancer {path}: this file does not exist")

@@ -160,7 +160,7 @@ def text_folder(folder: str | Path | None) -> Path:
             "ImageReward.pt is published by the project ImageReward, vocab.txt is bert-base-uncased's vocabulary."
         )
     if importlib.util.find_spec("transformers") is None:
-        raise ModuleNotFoundError("augmentiq with a prompt needs transformers: `pip install iqa-sr[augmentiq]`")
+        raise ModuleNotFoundError('augmentiq with a prompt needs transformers: `pip install "iqa-sr[augmentiq]"`')
     return folder
 
 

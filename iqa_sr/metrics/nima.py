@@ -63,7 +63,7 @@ def _info(name: str, variant: _Variant) -> MetricInfo:
         differentiable=True,
         weights=(variant.file,),
         code_license="Apache-2.0 (own implementation)",
-        weights_license="no separate statement; published by a project under PolyForm Noncommercial 1.0.0 / NTU S-Lab",
+        weights_license="CC BY-NC-SA 4.0 (IQA-PyTorch's collection); code PolyForm Noncommercial 1.0.0 / NTU S-Lab",
         noncommercial="weights trained and published by a non-commercial project",
         paper="Talebi, Milanfar: NIMA: Neural Image Assessment, IEEE TIP 2018",
         spec=f"{variant.backbone}, trained on {variant.data}, RGB, short side {side} px (antialiased bilinear on "

@@ -26,7 +26,8 @@ PAQ2PIQ_INFO = MetricInfo(
     differentiable=True,
     weights=(FILE,),
     code_license="Apache-2.0 (own implementation)",
-    weights_license="no separate statement; the authors' repository is under MIT",
+    weights_license="no separate statement; published in a repository under CC BY-NC-SA 4.0 (a later one: MIT)",
+    noncommercial="the repository that publishes the weights is under CC BY-NC-SA 4.0",
     paper="Ying, Niu, Gupta, Mahajan, Ghadiyaram, Bovik: From Patches to Pictures (PaQ-2-PiQ): Mapping the Perceptual "
     "Space of Picture Quality, CVPR 2020",
     spec="ResNet-18 with RoI pooling of the whole picture, RGB not normalised, no resize, output not scaled",

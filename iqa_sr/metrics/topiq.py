@@ -56,7 +56,7 @@ def _info(name: str, variant: _Variant) -> MetricInfo:
         differentiable=True,
         weights=(variant.file,),
         code_license="Apache-2.0 (own implementation)",
-        weights_license="no separate statement; published by a project under PolyForm Noncommercial 1.0.0 / NTU S-Lab",
+        weights_license="CC BY-NC-SA 4.0 (IQA-PyTorch's collection); code PolyForm Noncommercial 1.0.0 / NTU S-Lab",
         noncommercial="weights trained and published by a non-commercial project",
         paper="Chen, Mo, Hou, Wu, Liao, Sun, Yan, Lin: TOPIQ: A Top-Down Approach from Semantics to Distortions for "
         "Image Quality Assessment, IEEE TIP 2024",

@@ -35,7 +35,7 @@ VIF_INFO = MetricInfo(
     min_size=65,
     differentiable=True,
     code_license="Apache-2.0 (own implementation)",
-    weights_license="filters of matlabPyrTools (MIT)",
+    weights_license="filters of the authors' pyrtools (MIT)",
     paper="Sheikh, Bovik: Image information and visual quality, IEEE TIP 2006",
     spec="YIQ luma 0..255, rounded; steerable pyramid (sp5, 4 levels, horizontal and vertical); 3x3 blocks; noise 0.4",
 )

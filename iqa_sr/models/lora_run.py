@@ -7,6 +7,7 @@ from typing import Any
 from torch import nn
 
 from iqa_sr.adapter_files import BaseNetwork, save_adapter
+from iqa_sr.basicsr_api import get_root_logger
 from iqa_sr.lora import LoRAOptions, adapter_state, inject, load_adapter_state, merged_state
 from iqa_sr.tensor_files import state_digest, write_tensor_file
 
@@ -26,7 +27,13 @@ class LoRARun:
     def __init__(self, options: LoRAOptions, network: nn.Module, section: Mapping[str, Any], file: str) -> None:
         self.options = options
         self.base = BaseNetwork(network=dict(section), file=Path(file).name, digest=state_digest(network.state_dict()))
+        parameters = sum(parameter.numel() for parameter in network.parameters())
         inject(network, options)
+        trained = [parameter.numel() for parameter in network.parameters() if parameter.requires_grad]
+        get_root_logger().info(
+            f"LoRA, rank {options.rank}: updates of {len(trained) // 2} layers; "
+            f"{sum(trained):,} parameters are trained, the network's {parameters:,} are not."
+        )
 
     def save(self, networks: Mapping[str, nn.Module], models: str | Path, label: int | str) -> None:
         """Write `net_g_<label>.pth`, plain networks with the adapter merged, and the last one's adapter beside it.

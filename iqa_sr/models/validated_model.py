@@ -8,6 +8,7 @@ from torch.nn import functional as F
 
 from iqa_sr.basicsr_api import BaseModel, get_root_logger
 from iqa_sr.models.validation import Validation
+from iqa_sr.network_building import side_multiple
 
 __all__ = ["ValidatedModel"]
 
@@ -16,7 +17,7 @@ class ValidatedModel(BaseModel):
     """What a model needs to be tested: `net_g`, with `net_g_ema` where there is an average, and the batch.
 
     Args:
-        opt: BasicSR's options; read are `val`, `network_g:window_size`, `scale` and `rank`.
+        opt: BasicSR's options; read are `val`, `network_g`, `scale` and `rank`.
     """
 
     net_g: nn.Module
@@ -42,15 +43,15 @@ class ValidatedModel(BaseModel):
 
     @torch.no_grad()
     def upscale(self, lq: Tensor) -> Tensor:
-        """`(N, 3, h, w)` to `(N, 3, h * scale, w * scale)` float32, padded inside to the network's window."""
+        """`(N, 3, h, w)` to `(N, 3, h * scale, w * scale)` float32, padded inside to sides that the network takes."""
         return self._upscale(getattr(self, "net_g_ema", None) or self.get_bare_model(self.net_g), lq)
 
     @torch.no_grad()
     def _upscale(self, network: nn.Module, lq: Tensor) -> Tensor:
         was_training = network.training
-        window, scale = self.opt["network_g"].get("window_size", 1), self.opt.get("scale", 1)
+        multiple, scale = side_multiple(self.opt["network_g"]), self.opt.get("scale", 1)
         height, width = lq.shape[-2:]
-        padded = F.pad(lq, (0, -width % window, 0, -height % window), "reflect")
+        padded = F.pad(lq, (0, -width % multiple, 0, -height % multiple), "reflect")
         network.eval()
         output = network(padded)[..., : height * scale, : width * scale].float()
         network.train(was_training)
