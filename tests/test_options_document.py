@@ -23,7 +23,7 @@ from iqa_sr.degradation_options import HGGTOneStageOptions, HGGTTwoStageOptions,
 from iqa_sr.guard import GuardOptions
 from iqa_sr.lora import LoRAOptions
 from iqa_sr.losses.afine_loss import AFINELossOptions
-from iqa_sr.losses.iqa_loss import EnsembleIQALossOptions, IQALossOptions, JudgeOptions, _unit
+from iqa_sr.losses.iqa_loss import EnsembleIQALossOptions, IQALossOptions, JudgeOptions
 from iqa_sr.losses.views import ViewOptions
 from iqa_sr.metrics import _METRICS
 from iqa_sr.models.validation import CalculateIQAOptions, read_metric
@@ -159,11 +159,8 @@ def test_the_sections_that_the_readme_shows_are_accepted():
     assert len(blocks) == 4
     for block in blocks:
         train = block.get("train", block)  # one block is a part of `train`
-        _check_losses(train)
+        _check_losses(train, crop=256)
         others = {key: value for key, value in train.items() if not key.endswith("_opt")}
         TrainSection(total_iter=1, optim_g={"lr": 1e-3}, scheduler={"type": "MultiStepLR"}, **others)
-        for judge in train.get("committee_opt", {}).get("metrics", []):
-            low, high = _unit(JudgeOptions.model_validate({"metric": judge} if isinstance(judge, str) else judge))
-            assert low != high
         for name, metric in block.get("val", {}).get("metrics", {}).items():
             read_metric(metric, name)

@@ -234,7 +234,7 @@ class RewardGuard:
             get_root_logger().warning("Guard: it has ended this run; with another train:guard:action it would go on.")
         if self.options.action == "roll-back":
             known = len(state["networks"]) == len(self.guarded.networks)
-            kept = (state["networks"], state["optimizers"], state["scalers"])
+            kept = (state["networks"], state["optimizers"], state.get("scalers", self.good.scalers))
             self.good = _Good(*kept) if known else self._snapshot()
 
     def summary(self) -> str | None:
