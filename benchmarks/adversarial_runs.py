@@ -22,6 +22,7 @@ from iqa_sr.models.ground_truth_feed import GroundTruthFeed
 from iqa_sr.models.validation_pictures import validation_pictures
 from iqa_sr.options import read_option_file
 from iqa_sr.run_checks import check_options
+from iqa_sr.tensor_files import state_digest
 from iqa_sr.train_options import complete_options
 from iqa_sr.weights import is_present
 
@@ -143,6 +144,9 @@ class Bench:
         self.second = None
         if setup.second_judge:
             self.second = create_metric("rankiqa-own", self.device, weights=setup.second_judge)
+            judge = shared_metric(setup.judge, self.device)
+            if state_digest(self.second.state_dict()) == state_digest(judge.state_dict()):
+                raise ValueError(f"--second-judge: {setup.second_judge} holds the weights of {setup.judge} itself")
         self.held_out = held_out_names(setup.judge)
         base = build_model(opt)
         pictures = validation_pictures(build_val_loader(val_set), opt["scale"], self.device)
