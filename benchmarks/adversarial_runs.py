@@ -146,7 +146,7 @@ class Bench:
             self.second = create_metric("rankiqa-own", self.device, weights=setup.second_judge)
             judge = shared_metric(setup.judge, self.device)
             if state_digest(self.second.state_dict()) == state_digest(judge.state_dict()):
-                raise ValueError(f"--second-judge: {setup.second_judge} holds the weights of {setup.judge} itself")
+                raise SystemExit(f"--second-judge: {setup.second_judge} holds the weights of {setup.judge} itself")
         self.held_out = held_out_names(setup.judge)
         base = build_model(opt)
         pictures = validation_pictures(build_val_loader(val_set), opt["scale"], self.device)
