@@ -3,7 +3,7 @@
 import re
 from pathlib import Path
 
-from setuptools import setup
+from setuptools import find_packages, setup
 
 HERE = Path(__file__).parent
 
@@ -16,18 +16,9 @@ setup(
     license="Apache-2.0",
     license_files=["LICENSE", "THIRD_PARTY.md"],
     python_requires=">=3.10",
-    packages=[
-        "iqa_sr",
-        "iqa_sr.archs",
-        "iqa_sr.data",
-        "iqa_sr.losses",
-        "iqa_sr.metrics",
-        "iqa_sr.models",
-        "iqa_sr.objectives",
-        "iqa_sr.samplers",
-    ],
+    packages=[*find_packages(include=["iqa_sr", "iqa_sr.*"]), "iqa_sr.losses", "iqa_sr.samplers"],
     package_dir={"iqa_sr": "iqa_sr", "iqa_sr.losses": "losses", "iqa_sr.samplers": "samplers"},
-    package_data={"iqa_sr": ["report_assets/*"], "iqa_sr.metrics": ["data/*"]},
+    package_data={"iqa_sr": ["py.typed"], "iqa_sr.metrics": ["data/*"], "iqa_sr.report": ["assets/*"]},
     install_requires=[
         # BasicSR 1.4.2 cannot be built by Python 3.13 and later; its wheel runs there (README, other ways to install).
         'basicsr>=1.4.2; python_version < "3.13"',

@@ -24,7 +24,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from iqa_sr.cpu_threads import prepare_cpu_threads
+from iqa_sr.runtime.cpu_threads import prepare_cpu_threads
 
 prepare_cpu_threads()
 
@@ -33,8 +33,8 @@ from adversarial_runs import DEFENCES, Bench, Key, Look, Setup, held_out_names, 
 from adversarial_tables import FULL, choose_rates, groups_of, report  # noqa: E402
 from tqdm import tqdm  # noqa: E402
 
-from iqa_sr.data.sample import make_sample  # noqa: E402
-from iqa_sr.train_command import SAMPLE  # noqa: E402
+from iqa_sr.data.creation.sample_dataset import make_sample  # noqa: E402
+from iqa_sr.training.launch import SAMPLE  # noqa: E402
 
 TUNING_SEEDS = (9000, 9001)
 QUICK = {

@@ -10,7 +10,7 @@ windows. Were the judge pleased by what a low rank cannot hold, its gain would g
 
 import re
 
-from iqa_sr.cpu_threads import prepare_cpu_threads
+from iqa_sr.runtime.cpu_threads import prepare_cpu_threads
 
 prepare_cpu_threads()
 
@@ -21,7 +21,7 @@ from adversarial_tables import FULL, interval  # noqa: E402
 from torch import Tensor  # noqa: E402
 from tqdm import tqdm  # noqa: E402
 
-from iqa_sr.lora import PRESETS  # noqa: E402
+from iqa_sr.lora.injection import PRESETS  # noqa: E402
 
 MEASURES = ("gain", "held-out loss", "high-frequency", "PSNR loss")
 RANKS = (16, 4, 1)

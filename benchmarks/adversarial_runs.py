@@ -11,20 +11,21 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from iqa_sr import plugin, random_state
-from iqa_sr.basicsr_api import build_dataset, build_model
+from iqa_sr import plugin
+from iqa_sr.basicsr_compat.host import build_dataset, build_model
+from iqa_sr.config.option_files import read_option_file
 from iqa_sr.data.leakage import check_together
-from iqa_sr.data_order import Place, build_train_loader, build_val_loader
-from iqa_sr.guard_measures import check_sizes, cut_windows, measure_windows
-from iqa_sr.image_io import as_8_bit, read_image, to_tensor, to_uint8, write_image
+from iqa_sr.datasets.sample_order import Place, build_train_loader, build_val_loader
+from iqa_sr.datasets.validation_images import validation_pictures
+from iqa_sr.guard.measurements import check_sizes, cut_windows, measure_windows
+from iqa_sr.io.images import as_8_bit, read_image, to_tensor, to_uint8, write_image
+from iqa_sr.io.tensor_files import state_digest
 from iqa_sr.metrics import create_metric, metric_info, metric_names, shared_metric
-from iqa_sr.models.ground_truth_feed import GroundTruthFeed
-from iqa_sr.models.validation_pictures import validation_pictures
-from iqa_sr.options import read_option_file
-from iqa_sr.run_checks import check_options
-from iqa_sr.tensor_files import state_digest
-from iqa_sr.train_options import complete_options
-from iqa_sr.weights import is_present
+from iqa_sr.models.ground_truth_selection import GroundTruthFeed
+from iqa_sr.models.options import complete_options
+from iqa_sr.runtime import rng_state as random_state
+from iqa_sr.training.option_checks import check_options
+from iqa_sr.weights.store import is_present
 
 SECOND = "second judge"
 DEFENCES = {"ceiling": True, "views": {"count": 1, "crop": 0.7, "resize": [0.8, 1.2], "flip": True}}

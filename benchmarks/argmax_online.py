@@ -10,12 +10,12 @@ import statistics
 import time
 from types import SimpleNamespace
 
-from iqa_sr.cpu_threads import prepare_cpu_threads
+from iqa_sr.runtime.cpu_threads import prepare_cpu_threads
 
 prepare_cpu_threads()
 
-from iqa_sr.train_command import load_options  # noqa: E402
-from iqa_sr.training import build_run  # noqa: E402
+from iqa_sr.training.launch import load_options  # noqa: E402
+from iqa_sr.training.loop import build_run  # noqa: E402
 
 
 class Steps:

@@ -14,24 +14,24 @@ import time
 from functools import partial
 from pathlib import Path
 
-from iqa_sr.cpu_threads import prepare_cpu_threads
+from iqa_sr.runtime.cpu_threads import prepare_cpu_threads
 
 prepare_cpu_threads()
 
 import torch  # noqa: E402
 
-from iqa_sr.basicsr_api import accommodate, build_network  # noqa: E402
-from iqa_sr.checkpoint import LoadedNetwork, load_network  # noqa: E402
-from iqa_sr.data.sample import make_sample  # noqa: E402
-from iqa_sr.evaluation import Evaluator  # noqa: E402
-from iqa_sr.evaluation_data import EvaluationSet, SetPlace, open_set  # noqa: E402
-from iqa_sr.evaluation_folder import join_scores, prepare_folder  # noqa: E402
-from iqa_sr.evaluation_networks import Manner  # noqa: E402
-from iqa_sr.evaluation_scores import Measures  # noqa: E402
-from iqa_sr.image_io import list_images, to_array, write_image  # noqa: E402
-from iqa_sr.inference import upscale  # noqa: E402
-from iqa_sr.result_folder import CheckpointFacts, DataSetFacts, RunFacts  # noqa: E402
-from iqa_sr.score_table import ScoreRow, ScoreTable  # noqa: E402
+from iqa_sr.basicsr_compat.host import accommodate, build_network  # noqa: E402
+from iqa_sr.checkpoint.loading import LoadedNetwork, load_network  # noqa: E402
+from iqa_sr.data.creation.sample_dataset import make_sample  # noqa: E402
+from iqa_sr.evaluation.datasets import EvaluationSet, SetPlace, open_set  # noqa: E402
+from iqa_sr.evaluation.evaluator import Evaluator  # noqa: E402
+from iqa_sr.evaluation.networks import Manner  # noqa: E402
+from iqa_sr.evaluation.output_folder import join_scores, prepare_folder  # noqa: E402
+from iqa_sr.evaluation.scores import Measures  # noqa: E402
+from iqa_sr.inference.tiling import upscale  # noqa: E402
+from iqa_sr.io.images import list_images, to_array, write_image  # noqa: E402
+from iqa_sr.scores.result_folder import CheckpointFacts, DataSetFacts, RunFacts  # noqa: E402
+from iqa_sr.scores.score_table import ScoreRow, ScoreTable  # noqa: E402
 
 # The network of options/swinir_amo.yml, which the sample run trains.
 NETWORK = {"type": "SwinIR", "upscale": 2, "img_size": 48, "window_size": 8, "img_range": 1.0, "depths": [2, 2]}

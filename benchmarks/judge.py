@@ -14,7 +14,7 @@ from collections.abc import Callable
 from itertools import combinations
 from pathlib import Path
 
-from iqa_sr.cpu_threads import prepare_cpu_threads
+from iqa_sr.runtime.cpu_threads import prepare_cpu_threads
 
 prepare_cpu_threads()
 
@@ -22,12 +22,12 @@ import torch  # noqa: E402
 from torch import Tensor  # noqa: E402
 from tqdm import tqdm  # noqa: E402
 
-from iqa_sr.distortions import KINDS, LEVELS, distort  # noqa: E402
-from iqa_sr.image_io import as_8_bit, list_images, read_image, to_tensor  # noqa: E402
+from iqa_sr.distortions.registry import KINDS, LEVELS, distort  # noqa: E402
+from iqa_sr.io.images import as_8_bit, list_images, read_image, to_tensor  # noqa: E402
 from iqa_sr.metrics import create_metric  # noqa: E402
 from iqa_sr.metrics.base import QualityMetric  # noqa: E402
 from iqa_sr.objectives.ranking import sign_ascent  # noqa: E402
-from iqa_sr.resize import resize_bicubic  # noqa: E402
+from iqa_sr.ops.resize import resize_bicubic  # noqa: E402
 
 REQUIRED = {
     "blur": ("gaussian-blur", "lens-blur", "motion-blur"),

@@ -10,9 +10,9 @@ import tempfile
 from collections import Counter
 from pathlib import Path
 
-from iqa_sr.data.multi_gt_dataset import MultiGTDataset
-from iqa_sr.data.sample import make_sample
-from iqa_sr.scoring import score_pictures
+from iqa_sr.data.creation.sample_dataset import make_sample
+from iqa_sr.datasets.multi_gt_dataset import MultiGTDataset
+from iqa_sr.scores.scoring import score_pictures
 
 FILES: Counter[str] = Counter()
 

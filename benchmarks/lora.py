@@ -18,7 +18,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from iqa_sr.cpu_threads import prepare_cpu_threads
+from iqa_sr.runtime.cpu_threads import prepare_cpu_threads
 
 prepare_cpu_threads()
 
@@ -26,10 +26,11 @@ import torch  # noqa: E402
 from peak_memory import fresh_peak, peak  # noqa: E402
 from torch import Tensor, nn  # noqa: E402
 
-from iqa_sr import plugin, random_state  # noqa: E402
-from iqa_sr.basicsr_api import build_model, build_network  # noqa: E402
-from iqa_sr.lora import LoRAOptions, inject, merged_state  # noqa: E402
-from iqa_sr.train_options import complete_options  # noqa: E402
+from iqa_sr import plugin  # noqa: E402
+from iqa_sr.basicsr_compat.host import build_model, build_network  # noqa: E402
+from iqa_sr.lora.injection import LoRAOptions, inject, merged_state  # noqa: E402
+from iqa_sr.models.options import complete_options  # noqa: E402
+from iqa_sr.runtime import rng_state as random_state
 
 FULL = "full"
 SCALE = 2

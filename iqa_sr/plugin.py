@@ -2,16 +2,16 @@
 
 from typing import Any
 
-from iqa_sr import basicsr_api
 from iqa_sr.archs.arniqa_arch import ARNIQANetwork
 from iqa_sr.archs.augmentiq_arch import AugmentIQHeads
 from iqa_sr.archs.rankiqa_arch import RankIQALite
-from iqa_sr.data.aigc_dataset import AIGCDataset
-from iqa_sr.data.chain_dataset import ChainDataset
-from iqa_sr.data.multi_gt_dataset import MultiGTDataset
-from iqa_sr.data.opinion_dataset import OpinionDataset
-from iqa_sr.data.ranking_dataset import RankingDataset
-from iqa_sr.data.triplet_dataset import TripletDataset
+from iqa_sr.basicsr_compat import host as basicsr_api
+from iqa_sr.datasets.aigc_dataset import AIGCDataset
+from iqa_sr.datasets.distortion_chain_dataset import ChainDataset
+from iqa_sr.datasets.mos_dataset import OpinionDataset
+from iqa_sr.datasets.multi_gt_dataset import MultiGTDataset
+from iqa_sr.datasets.ranking_dataset import RankingDataset
+from iqa_sr.datasets.triplet_dataset import TripletDataset
 from iqa_sr.losses.perceptual_slot import LOSSES, PerceptualSlot
 from iqa_sr.models.iqa_sr_model import IQASRModel
 from iqa_sr.models.quality_model import QualityModel

@@ -6,9 +6,9 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 
+from iqa_sr.config.option_files import Section, read_section
 from iqa_sr.metrics import shared_metric
 from iqa_sr.metrics.afine import AFINE, AFINEFeatures
-from iqa_sr.options import Section, read_section
 
 __all__ = ["AFINELoss", "AFINELossOptions"]
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from iqa_sr.data.records import Record
+from iqa_sr.data.multi_gt.records import Record
 
 __all__ = ["Candidates", "Choice", "GroundTruthSampler", "Shortlist", "crop_windows"]
 

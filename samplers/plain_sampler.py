@@ -2,7 +2,7 @@
 
 import torch
 
-from iqa_sr.data.records import Record
+from iqa_sr.data.multi_gt.records import Record
 from iqa_sr.samplers.base import GroundTruthSampler, Shortlist
 
 __all__ = ["OriginalSampler", "PositivesSampler", "UniformSampler"]

@@ -9,10 +9,10 @@ from typing import Literal
 import torch
 from pydantic import Field, field_validator
 
-from iqa_sr.data.records import Record
-from iqa_sr.options import OptionError, Section
+from iqa_sr.config.option_files import OptionError, Section
+from iqa_sr.data.multi_gt.records import Record
 from iqa_sr.samplers.base import GroundTruthSampler, Shortlist
-from iqa_sr.score_table import ScoreTable
+from iqa_sr.scores.score_table import ScoreTable
 
 __all__ = ["SoftmaxOptions", "SoftmaxSampler", "build_softmax"]
 

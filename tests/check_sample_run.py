@@ -2,7 +2,7 @@
 
 import sys
 
-from iqa_sr.score_table import ScoreTable
+from iqa_sr.scores.score_table import ScoreTable
 
 
 def promises(table):

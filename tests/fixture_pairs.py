@@ -3,7 +3,7 @@
 import json
 from pathlib import Path
 
-from iqa_sr.score_table import MetricFacts, ScoreRow, ScoreTable
+from iqa_sr.scores.score_table import MetricFacts, ScoreRow, ScoreTable
 
 GENERATIVE = ("SeeSR", "OSEDiff", "StableSR", "SUPIR", "SinSR", "RealESRGAN", "BSRGAN", "HGGT")
 REGRESSION = ("SwinIR", "RealESRNet")

@@ -3,8 +3,8 @@
 import numpy as np
 import yaml
 
-from iqa_sr.result_folder import CheckpointFacts, DataSetFacts, RunFacts, image_file, picture_name, write_run
-from iqa_sr.score_table import MetricFacts, ScoreRow, ScoreTable
+from iqa_sr.scores.result_folder import CheckpointFacts, DataSetFacts, RunFacts, image_file, picture_name, write_run
+from iqa_sr.scores.score_table import MetricFacts, ScoreRow, ScoreTable
 from tests.fixture_data import picture, save
 
 FACTS = [MetricFacts("psnr", True, "RGB"), MetricFacts("niqe", False, "luma")]

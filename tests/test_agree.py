@@ -6,13 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from iqa_sr.agree_arguments import LAYOUT_NAMES
-from iqa_sr.cli import main
-from iqa_sr.data.pair_layouts import LAYOUTS, LabelOptions, read_labelled
-from iqa_sr.data.pairs import joined_contents
+from iqa_sr.cli.agree import LAYOUT_NAMES
+from iqa_sr.cli.main import main
+from iqa_sr.data.preferences.layouts import LAYOUTS, LabelOptions, read_labelled
+from iqa_sr.data.preferences.records import joined_contents
 from iqa_sr.data.problems import DataError
 from iqa_sr.metrics import shared_metric
-from iqa_sr.score_table import ScoreTable
+from iqa_sr.scores.score_table import ScoreTable
 from tests.fixture_data import picture, save, write_groups, write_labels
 from tests.fixture_pairs import (
     sriqa_judge,
@@ -445,7 +445,7 @@ def test_adding_a_metric_scores_only_that_metric(capsys, monkeypatch):
         built.append(name)
         return shared_metric(name, device)
 
-    monkeypatch.setattr("iqa_sr.scoring.shared_metric", build)
+    monkeypatch.setattr("iqa_sr.scores.scoring.shared_metric", build)
     assert agree("pairs-csv", "--metric", "psnr,gmsd") == 0
     assert built == ["gmsd"] and "4 new scores, 4 were there already" in capsys.readouterr().out
     Path("data/a.png").unlink()  # what is scored need not be there

@@ -5,12 +5,12 @@ import sys
 import numpy as np
 import pytest
 
-from iqa_sr.data.aigc_dataset import AIGCDataset
-from iqa_sr.data.aigc_scores import read_ratings
+from iqa_sr.config.option_files import OptionError
 from iqa_sr.data.leakage import check_together
+from iqa_sr.data.mos.aigc_scores import read_ratings
 from iqa_sr.data.problems import DataError
 from iqa_sr.data.splits import split_by_content
-from iqa_sr.options import OptionError
+from iqa_sr.datasets.aigc_dataset import AIGCDataset
 from tests.aigc_data import write_agiqa, write_agiqa_lines, write_aigciqa
 from tests.fixture_data import picture, save
 

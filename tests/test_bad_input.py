@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from iqa_sr.train_command import main
+from iqa_sr.training.launch import main
 from tests.fixture_data import picture, save, training_options, write_groups, write_options
 
 ROOT = Path(__file__).parent.parent

@@ -8,15 +8,15 @@ import yaml
 from safetensors.torch import save_file
 from torch import nn
 
-from iqa_sr.adapter_files import BaseNetwork, save_adapter
-from iqa_sr.basicsr_api import accommodate, build_network
-from iqa_sr.checkpoint import load_network
-from iqa_sr.inference import upscale
-from iqa_sr.lora import LoRAOptions, inject
-from iqa_sr.merge_command import merge
-from iqa_sr.network_building import network_section
-from iqa_sr.network_shapes import KNOWN, read_shapes
-from iqa_sr.tensor_files import state_digest
+from iqa_sr.basicsr_compat.host import accommodate, build_network
+from iqa_sr.checkpoint.building import network_section
+from iqa_sr.checkpoint.detection import KNOWN, read_shapes
+from iqa_sr.checkpoint.loading import load_network
+from iqa_sr.cli.merge import merge
+from iqa_sr.inference.tiling import upscale
+from iqa_sr.io.tensor_files import state_digest
+from iqa_sr.lora.adapter_files import BaseNetwork, save_adapter
+from iqa_sr.lora.injection import LoRAOptions, inject
 from tests.fixture_data import training_options, write_options
 
 SWINIR = training_options()["network_g"]

@@ -3,12 +3,12 @@
 import numpy as np
 import pytest
 
-from iqa_sr.checkpoint_choice import Limit, choose
-from iqa_sr.choice_rules import Borda, ByFormula, MeanZScore, OneMetric, build_rule
-from iqa_sr.choice_words import choice_words, unmet_limits
-from iqa_sr.formula import Formula
-from iqa_sr.paired_scores import Means, PairedScores, paired_scores
-from iqa_sr.score_table import MetricFacts, ScoreRow, ScoreTable
+from iqa_sr.scores.paired_scores import Means, PairedScores, paired_scores
+from iqa_sr.scores.score_table import MetricFacts, ScoreRow, ScoreTable
+from iqa_sr.selection.explanation import choice_words, unmet_limits
+from iqa_sr.selection.rules import Borda, ByFormula, MeanZScore, OneMetric, build_rule
+from iqa_sr.selection.selection import Limit, choose
+from iqa_sr.stats.score_formula import Formula
 
 FACTS = [MetricFacts("psnr", True), MetricFacts("niqe", False), MetricFacts("musiq", True)]
 

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from iqa_sr.cli import COMMANDS, main
-from iqa_sr.score_command import metrics_markdown
-from iqa_sr.score_table import ScoreTable
+from iqa_sr.cli.main import COMMANDS, main
+from iqa_sr.cli.score import metrics_markdown
+from iqa_sr.scores.score_table import ScoreTable
 from tests.fixture_data import picture, save, training_options, write_options
 from tests.two_processes import two_processes
 

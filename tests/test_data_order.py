@@ -7,8 +7,8 @@ import pytest
 import torch
 from torch.utils.data import Dataset
 
-from iqa_sr import random_state
-from iqa_sr.data_order import Place, SampleOrder, build_train_loader
+from iqa_sr.datasets.sample_order import Place, SampleOrder, build_train_loader
+from iqa_sr.runtime import rng_state as random_state
 
 
 class Drawing(Dataset):

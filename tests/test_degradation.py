@@ -11,9 +11,11 @@ from PIL import Image
 from torch import Tensor
 from torch.nn import functional
 
-import iqa_sr.basicsr_api  # noqa: F401 - makes `import basicsr` work
-from iqa_sr.degradation import Degradation, _random_kernel, build_degradation, resize_bicubic
-from iqa_sr.degradation_kernels import (
+import iqa_sr.basicsr_compat.host  # noqa: F401 - makes `import basicsr` work
+from iqa_sr.config.option_files import OptionError
+from iqa_sr.degradations.options import StageOptions
+from iqa_sr.degradations.pipelines import Degradation, _random_kernel, build_degradation, resize_bicubic
+from iqa_sr.ops.blur import (
     blur,
     gaussian_kernel,
     generalised_gaussian_kernel,
@@ -21,11 +23,9 @@ from iqa_sr.degradation_kernels import (
     sharpen,
     sinc_kernel,
 )
-from iqa_sr.degradation_noise import add_gaussian_noise, add_poisson_noise
-from iqa_sr.degradation_options import StageOptions
-from iqa_sr.jpeg import compress_jpeg
-from iqa_sr.options import OptionError
-from iqa_sr.parameter_draw import ParameterDraw
+from iqa_sr.ops.jpeg import compress_jpeg
+from iqa_sr.ops.noise import add_gaussian_noise, add_poisson_noise
+from iqa_sr.ops.seeded_random import ParameterDraw
 
 RANDOM_TYPES = ("hggt-one-stage", "hggt-two-stage", "real-esrgan")
 TYPES = ("bicubic", *RANDOM_TYPES)

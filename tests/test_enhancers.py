@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 import torch
 
-from iqa_sr.data.enhancers import ENHANCERS, find_enhancer, make_gts
-from iqa_sr.data.manifest import GroundTruthOptions, read_manifest
-from iqa_sr.data.sample import PHOTOGRAPHS, make_sample
-from iqa_sr.image_io import image_size, read_image
+from iqa_sr.data.creation.enhanced_gts import ENHANCERS, find_enhancer, make_gts
+from iqa_sr.data.creation.sample_dataset import PHOTOGRAPHS, make_sample
+from iqa_sr.data.multi_gt.manifest import GroundTruthOptions, read_manifest
+from iqa_sr.io.images import image_size, read_image
 from tests.fixture_data import picture, save
 
 NAMES = sorted(ENHANCERS)

@@ -10,16 +10,18 @@ import numpy as np
 import pytest
 import torch
 
-import iqa_sr.basicsr_api  # noqa: F401 - lets basicsr be imported
-from iqa_sr import evaluate_command, evaluation_data, evaluation_networks
-from iqa_sr.cli import main
-from iqa_sr.evaluation_data import EvaluationSet
-from iqa_sr.evaluation_measures import choose_measures, read_metrics
-from iqa_sr.image_io import read_image, to_tensor, to_uint8
+import iqa_sr.basicsr_compat.host  # noqa: F401 - lets basicsr be imported
+from iqa_sr.cli import evaluate_command
+from iqa_sr.cli.main import main
+from iqa_sr.evaluation import datasets as evaluation_data
+from iqa_sr.evaluation import networks as evaluation_networks
+from iqa_sr.evaluation.datasets import EvaluationSet
+from iqa_sr.evaluation.metric_selection import choose_measures, read_metrics
+from iqa_sr.io.images import read_image, to_tensor, to_uint8
 from iqa_sr.metrics import create_metric, metric_info
-from iqa_sr.resize import resize_bicubic
-from iqa_sr.result_folder import read_results
-from iqa_sr.score_table import ScoreRow, ScoreTable
+from iqa_sr.ops.resize import resize_bicubic
+from iqa_sr.scores.result_folder import read_results
+from iqa_sr.scores.score_table import ScoreRow, ScoreTable
 from tests.fixture_data import picture, save, write_groups, write_labels
 from tests.tiny_networks import save_network
 from tests.two_processes import two_processes

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from iqa_sr.cli import main
-from iqa_sr.result_folder import read_results
-from iqa_sr.score_table import ScoreTable
+from iqa_sr.cli.main import main
+from iqa_sr.scores.result_folder import read_results
+from iqa_sr.scores.score_table import ScoreTable
 from tests.fixture_data import training_options
 from tests.toy_runs import train
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from iqa_sr.formula import LONGEST, PUBLISHED, Formula
+from iqa_sr.stats.score_formula import LONGEST, PUBLISHED, Formula
 
 SCORES = {
     "psnr": np.array([30.0, 28.0]),

@@ -6,13 +6,13 @@ from dataclasses import replace
 import pytest
 import torch
 
-from iqa_sr.guard import FEWEST, GuardOptions, QualityGuard, disjoint
-from iqa_sr.guard_measures import Measures, cut_windows
-from iqa_sr.guard_verdict import verdict
+from iqa_sr.config.option_files import OptionError, read_section
+from iqa_sr.guard.decision import verdict
+from iqa_sr.guard.measurements import Measures, cut_windows
+from iqa_sr.guard.probe import FEWEST, GuardOptions, QualityGuard, disjoint
 from iqa_sr.metrics import create_metric
 from iqa_sr.metrics.rankiqa import SHIPPED
-from iqa_sr.options import OptionError, read_section
-from iqa_sr.resize import resize_bicubic
+from iqa_sr.ops.resize import resize_bicubic
 from tests.golden_images import photo
 
 PATH = "train:guard"

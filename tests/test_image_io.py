@@ -11,7 +11,7 @@ import pytest
 import torch
 from PIL import Image, ImageOps
 
-from iqa_sr.image_io import (
+from iqa_sr.io.images import (
     decode_image,
     image_size,
     inspect_image,

@@ -6,11 +6,12 @@ import pytest
 import torch
 from torch import nn
 
-from iqa_sr import inference, tile_size
-from iqa_sr.basicsr_api import accommodate, build_network
-from iqa_sr.inference import upscale
-from iqa_sr.resize import BicubicUpscaler, resize_bicubic
-from iqa_sr.tile_size import bytes_per_pixel, free_memory, is_out_of_memory, largest_tile
+from iqa_sr.basicsr_compat.host import accommodate, build_network
+from iqa_sr.inference import tile_size
+from iqa_sr.inference import tiling as inference
+from iqa_sr.inference.tile_size import bytes_per_pixel, free_memory, is_out_of_memory, largest_tile
+from iqa_sr.inference.tiling import upscale
+from iqa_sr.ops.resize import BicubicUpscaler, resize_bicubic
 from tests.fixture_data import picture, training_options
 
 GREY_LEVEL = 1 / 255

@@ -7,17 +7,17 @@ from pathlib import Path
 import pytest
 import torch
 
-from iqa_sr.basicsr_api import build_network
+from iqa_sr.basicsr_compat.host import build_network
+from iqa_sr.config.option_files import OptionError
+from iqa_sr.io.tensor_files import read_tensor_file
 from iqa_sr.losses.afine_loss import AFINELoss, AFINELossOptions
 from iqa_sr.losses.iqa_loss import EnsembleIQALoss, IQALoss
 from iqa_sr.losses.perceptual_slot import PerceptualSlot
 from iqa_sr.losses.views import ViewOptions, draw_views, smallest_view
 from iqa_sr.metrics import create_metric, metric_info
-from iqa_sr.models.gradient_log import GradientLog
-from iqa_sr.options import OptionError
-from iqa_sr.tensor_files import read_tensor_file
-from iqa_sr.train_command import main
-from iqa_sr.verify_resume import differences
+from iqa_sr.models.gradient_norms import GradientLog
+from iqa_sr.training.launch import main
+from iqa_sr.training.verify_resume import differences
 from tests.fixture_data import training_options, write_groups, write_options
 from tests.golden_images import photo
 

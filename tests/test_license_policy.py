@@ -2,10 +2,9 @@
 
 import pytest
 
-from iqa_sr import license_policy
-from iqa_sr.license_policy import check_licenses
-from iqa_sr.metrics import MetricInfo
-from iqa_sr.options import OptionError
+from iqa_sr.config.option_files import OptionError
+from iqa_sr.metrics import MetricInfo, license_policy
+from iqa_sr.metrics.license_policy import check_licenses
 
 INFOS = {
     info.name: info

@@ -8,11 +8,19 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 
 from iqa_sr import plugin
-from iqa_sr.adapter_files import BaseNetwork, inject_saved, read_adapter, save_adapter
-from iqa_sr.basicsr_api import build_network
-from iqa_sr.lora import PRESETS, LoRAOptions, adapter_state, inject, load_adapter_state, merged_state, target_names
-from iqa_sr.options import OptionError, read_section
-from iqa_sr.tensor_files import state_digest
+from iqa_sr.basicsr_compat.host import build_network
+from iqa_sr.config.option_files import OptionError, read_section
+from iqa_sr.io.tensor_files import state_digest
+from iqa_sr.lora.adapter_files import BaseNetwork, inject_saved, read_adapter, save_adapter
+from iqa_sr.lora.injection import (
+    PRESETS,
+    LoRAOptions,
+    adapter_state,
+    inject,
+    load_adapter_state,
+    merged_state,
+    target_names,
+)
 from tests.fixture_data import training_options
 from tests.full_device import full_device
 

@@ -8,10 +8,10 @@ from torch import nn
 from torch.nn.utils import spectral_norm
 
 from iqa_sr import plugin
-from iqa_sr.adapter_files import BaseNetwork, inject_saved, read_adapter, save_adapter
-from iqa_sr.basicsr_api import build_network
-from iqa_sr.lora import LoRAOptions, adapter_state, inject, merged_state, target_names
-from iqa_sr.options import OptionError
+from iqa_sr.basicsr_compat.host import build_network
+from iqa_sr.config.option_files import OptionError
+from iqa_sr.lora.adapter_files import BaseNetwork, inject_saved, read_adapter, save_adapter
+from iqa_sr.lora.injection import LoRAOptions, adapter_state, inject, merged_state, target_names
 
 NETWORKS = {
     "EDSR": {"type": "EDSR", "num_in_ch": 3, "num_out_ch": 3, "num_feat": 8, "num_block": 1, "upscale": 2},

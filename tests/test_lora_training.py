@@ -7,12 +7,12 @@ import pytest
 import torch
 
 from iqa_sr import plugin
-from iqa_sr.adapter_files import inject_saved, read_adapter
-from iqa_sr.basicsr_api import build_network
-from iqa_sr.lora import merged_state
-from iqa_sr.merge_command import merge
-from iqa_sr.tensor_files import read_tensor_file, state_digest
-from iqa_sr.verify_resume import differences
+from iqa_sr.basicsr_compat.host import build_network
+from iqa_sr.cli.merge import merge
+from iqa_sr.io.tensor_files import read_tensor_file, state_digest
+from iqa_sr.lora.adapter_files import inject_saved, read_adapter
+from iqa_sr.lora.injection import merged_state
+from iqa_sr.training.verify_resume import differences
 from tests.fixture_data import training_options, write_groups, write_options
 from tests.test_model import curves
 from tests.toy_runs import RUN, finished_run, resume, train
@@ -326,9 +326,9 @@ WORKER = """
 
     import torch
 
-    from iqa_sr.lora import adapter_state
+    from iqa_sr.lora.injection import adapter_state
     from iqa_sr.models.iqa_sr_model import IQASRModel
-    from iqa_sr.train_command import main
+    from iqa_sr.training.launch import main
 
     def save(model, *arguments):
         torch.save(adapter_state(model.net_g.module), f"adapter_of_{model.opt['rank']}.pth")

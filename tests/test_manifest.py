@@ -9,14 +9,14 @@ import lmdb
 import numpy as np
 import pytest
 
-from iqa_sr.data.check import check_data
-from iqa_sr.data.labels import majority
-from iqa_sr.data.manifest import GroundTruthOptions, read_manifest
+from iqa_sr.config.option_files import OptionError, read_section
+from iqa_sr.data.multi_gt.hggt_labels import majority
+from iqa_sr.data.multi_gt.manifest import GroundTruthOptions, read_manifest
+from iqa_sr.data.multi_gt.records import Label
 from iqa_sr.data.problems import DataError, DataProblems
-from iqa_sr.data.records import Label
-from iqa_sr.data.storage import PictureStore, open_folder
-from iqa_sr.image_io import decode_image
-from iqa_sr.options import OptionError, read_section
+from iqa_sr.datasets.multi_gt_checks import check_data
+from iqa_sr.io.image_stores import PictureStore, open_folder
+from iqa_sr.io.images import decode_image
 from iqa_sr.samplers.base import GroundTruthSampler, Shortlist
 from tests.fixture_data import picture, save, write_groups, write_labels
 

@@ -10,12 +10,12 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 
 from iqa_sr import plugin
-from iqa_sr.adapter_files import BaseNetwork, save_adapter
-from iqa_sr.basicsr_api import ARCH_REGISTRY, build_network
-from iqa_sr.cli import main as cli
-from iqa_sr.lora import LoRAOptions, adapter_state, inject, merged_state
-from iqa_sr.merge_command import merge
-from iqa_sr.tensor_files import state_digest
+from iqa_sr.basicsr_compat.host import ARCH_REGISTRY, build_network
+from iqa_sr.cli.main import main as cli
+from iqa_sr.cli.merge import merge
+from iqa_sr.io.tensor_files import state_digest
+from iqa_sr.lora.adapter_files import BaseNetwork, save_adapter
+from iqa_sr.lora.injection import LoRAOptions, adapter_state, inject, merged_state
 from tests.fixture_data import picture as make_picture
 from tests.fixture_data import training_options
 from tests.full_device import full_device

@@ -7,9 +7,9 @@ from skimage.metrics import structural_similarity
 from torch.nn import functional as F
 
 from iqa_sr.metrics import cw_ssim, fsim, gmsd, mad, nlpd, ssim, vif, vsi
-from iqa_sr.metrics.filters import correlate, gradient_magnitude, root, separable, weighted
-from iqa_sr.metrics.luma import whole_levels, yiq_luma
-from iqa_sr.metrics.steerable_pyramid import SteerablePyramid
+from iqa_sr.ops.color import whole_levels, yiq_luma
+from iqa_sr.ops.filters import correlate, gradient_magnitude, root, separable, weighted
+from iqa_sr.ops.steerable_pyramid import SteerablePyramid
 from tests.golden_check import check_gradient, check_outputs
 from tests.golden_images import golden, golden_input, photo
 

@@ -5,10 +5,10 @@ import torch
 import torch.nn.functional as F
 
 from iqa_sr.archs.clip_resnet_arch import AttentionPool, CLIPResNet
+from iqa_sr.io.tensor_files import read_tensor_file
 from iqa_sr.metrics.clip_prompts import CLIPIQA_PLUS_PROMPTS, CLIPIQA_PROMPTS, embed_tokens, encode
 from iqa_sr.metrics.clipiqa import CLIP, METRICS, PROMPTS, embed_plus
-from iqa_sr.tensor_files import read_tensor_file
-from iqa_sr.weights import read_weights
+from iqa_sr.weights.store import read_weights
 from tests.golden_check import check_gradient, check_outputs, check_tensor
 from tests.golden_images import golden, golden_input, photo
 from tests.synthetic_weights import draw, synthetic_tensors

@@ -7,8 +7,8 @@ import pytest
 import torch
 from PIL import Image
 
+from iqa_sr.io.tensor_files import read_tensor_file
 from iqa_sr.metrics.dists import CHANNEL_WEIGHTS, DISTS, TRUNK
-from iqa_sr.tensor_files import read_tensor_file
 from tests.golden_check import check_gradient, check_outputs, check_tensor
 from tests.golden_images import golden, golden_input, photo
 from tests.synthetic_weights import synthetic_tensors

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from iqa_sr.metrics import create_metric, metric_info
-from iqa_sr.metrics.crops import cut_crops, enlarged
+from iqa_sr.metrics.preprocessing import cut_crops, enlarged
 from tests.golden_check import check_gradient, check_outputs, check_tensor
 from tests.golden_images import golden, golden_input
 from tests.metric_contract import check_heavy, check_variant_facts, scored

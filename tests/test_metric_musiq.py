@@ -3,8 +3,8 @@
 import pytest
 import torch
 
+from iqa_sr.io.tensor_files import read_tensor_file, write_tensor_file
 from iqa_sr.metrics.musiq import METRICS, MUSIQ
-from iqa_sr.tensor_files import read_tensor_file, write_tensor_file
 from tests.golden_check import check_gradient, check_outputs, check_tensor
 from tests.golden_images import golden, golden_input
 

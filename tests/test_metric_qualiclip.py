@@ -13,7 +13,7 @@ from iqa_sr.metrics.clip_prompts import (
     select,
 )
 from iqa_sr.metrics.qualiclip import METRICS
-from iqa_sr.weights import read_weights
+from iqa_sr.weights.store import read_weights
 from tests.golden_check import check_gradient, check_outputs, check_tensor
 from tests.golden_images import golden, golden_input, photo
 from tests.synthetic_weights import synthetic_tensors

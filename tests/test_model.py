@@ -9,17 +9,18 @@ import pytest
 import torch
 from torch import nn
 
-from iqa_sr import basicsr_api, plugin
-from iqa_sr.command_errors import TrainingStopped
-from iqa_sr.models.nonfinite import NonFiniteGuard
+from iqa_sr import plugin
+from iqa_sr.basicsr_compat import host as basicsr_api
+from iqa_sr.config.option_files import OptionError
+from iqa_sr.errors import TrainingStopped
+from iqa_sr.io.tensor_files import read_tensor_file
+from iqa_sr.models.nonfinite_guard import NonFiniteGuard
 from iqa_sr.models.optimizer_step import OptimizerStep
+from iqa_sr.models.options import complete_options
 from iqa_sr.models.sampler_statistics import SamplerStatistics
 from iqa_sr.models.validation import calculate_iqa
-from iqa_sr.options import OptionError
-from iqa_sr.score_table import ScoreTable
-from iqa_sr.tensor_files import read_tensor_file
-from iqa_sr.train_command import main
-from iqa_sr.train_options import complete_options
+from iqa_sr.scores.score_table import ScoreTable
+from iqa_sr.training.launch import main
 from tests.fixture_data import picture, save, training_options, write_groups, write_labels, write_options
 
 
@@ -74,7 +75,7 @@ def test_shares_and_qualities_are_means_since_the_last_report():
     ],
 )
 def test_tensorboard_shows_what_the_sampler_does(tmp_path, monkeypatch, sampler, scored):
-    from iqa_sr.cli import main as cli
+    from iqa_sr.cli.main import main as cli
 
     monkeypatch.chdir(tmp_path)
     write_groups("data/images/0-4", count=4, size=192)
@@ -168,7 +169,7 @@ def test_full_reference_metrics_against_original_nearest_and_positives(tmp_path,
 
 
 def test_scores_are_those_of_the_saved_pictures(run_folder):
-    from iqa_sr.image_io import read_image, to_tensor
+    from iqa_sr.io.images import read_image, to_tensor
     from iqa_sr.metrics import create_metric
 
     assert train(training_options(val__save_img=True)) == 0

@@ -16,16 +16,16 @@ from torch.utils.data import default_collate
 
 from iqa_sr import plugin
 from iqa_sr.archs.afine_arch import AFINENetwork
-from iqa_sr.basicsr_api import build_dataset
-from iqa_sr.cli import main as cli
+from iqa_sr.basicsr_compat.host import build_dataset
+from iqa_sr.cli.main import main as cli
+from iqa_sr.config.option_files import OptionError
+from iqa_sr.io.tensor_files import read_tensor_file
 from iqa_sr.losses.fidelity_loss import fidelity_loss, preference_probability
 from iqa_sr.metrics import create_metric
 from iqa_sr.objectives.afine import AFINEObjective, AFINEOptions
 from iqa_sr.objectives.afine_network import TrainableAFINE, published_parts
-from iqa_sr.options import OptionError
-from iqa_sr.tensor_files import read_tensor_file
-from iqa_sr.train_command import main
-from iqa_sr.verify_resume import differences
+from iqa_sr.training.launch import main
+from iqa_sr.training.verify_resume import differences
 from tests.fixture_triplets import write_diffiqa, write_kadid
 from tests.golden_images import golden
 from tests.synthetic.clipiqa import FACTS, scripted
@@ -238,9 +238,9 @@ def test_a_resumed_run_is_the_uninterrupted_one(trained, monkeypatch):
 
 WORKER = """
     import argparse, sys, torch
-    from iqa_sr import distributed
-    from iqa_sr.train_command import load_options
-    from iqa_sr.training import build_run
+    from iqa_sr.runtime import distributed
+    from iqa_sr.training.launch import load_options
+    from iqa_sr.training.loop import build_run
 
     torch.set_num_threads(1)
     rank, size = distributed.start_processes()

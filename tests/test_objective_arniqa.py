@@ -8,20 +8,20 @@ import pytest
 import torch
 from scipy import stats
 
-from iqa_sr import cli
 from iqa_sr.archs.arniqa_arch import ARNIQANetwork
-from iqa_sr.data.chain_dataset import ChainDataset
-from iqa_sr.data.opinion_scores import read_opinions
+from iqa_sr.cli import main as cli
+from iqa_sr.data.mos.scores import read_opinions
 from iqa_sr.data.problems import DataError
 from iqa_sr.data.splits import split_by_content
-from iqa_sr.image_io import read_image, to_tensor
+from iqa_sr.datasets.distortion_chain_dataset import ChainDataset
+from iqa_sr.io.images import read_image, to_tensor
+from iqa_sr.io.tensor_files import read_tensor_file
 from iqa_sr.losses.contrastive_loss import contrastive_loss
 from iqa_sr.metrics import create_metric
 from iqa_sr.metrics.arniqa import half_scale
 from iqa_sr.objectives.arniqa import ARNIQAObjective, ARNIQAOptions
-from iqa_sr.ridge import fit_ridge
-from iqa_sr.tensor_files import read_tensor_file
-from iqa_sr.train_command import main
+from iqa_sr.stats.ridge import fit_ridge
+from iqa_sr.training.launch import main
 from tests.fixture_data import picture, save, write_options
 from tests.opinion_data import write_csv, write_kadid
 from tests.toy_runs import finished_run, losses_of, resume, train

@@ -7,16 +7,16 @@ import pytest
 import torch
 
 from iqa_sr.archs.augmentiq_arch import AugmentIQHeads
-from iqa_sr.correlation import spearman
-from iqa_sr.data.aigc_dataset import AIGCDataset
-from iqa_sr.image_io import read_image, to_tensor
+from iqa_sr.config.option_files import OptionError
+from iqa_sr.datasets.aigc_dataset import AIGCDataset
+from iqa_sr.io.images import read_image, to_tensor
+from iqa_sr.io.tensor_files import read_tensor_file
 from iqa_sr.metrics.augmentiq import AUGMENTIQ_INFO, AugmentIQ
 from iqa_sr.models.quality_model import QualityModel
 from iqa_sr.objectives import build_objective, read_objective
 from iqa_sr.objectives.frozen_features import FrozenFeatures
-from iqa_sr.options import OptionError
-from iqa_sr.tensor_files import read_tensor_file
-from iqa_sr.train_command import main
+from iqa_sr.stats.correlation import spearman
+from iqa_sr.training.launch import main
 from tests.aigc_data import write_agiqa
 from tests.synthetic.augmentiq import TEXT_WIDTH
 from tests.tiny_blip import tiny_blip, write_text_encoder

@@ -7,14 +7,14 @@ import pytest
 import torch
 from scipy import stats
 
-from iqa_sr import cli
-from iqa_sr.correlation import kendall, pearson, spearman
-from iqa_sr.data.opinion_dataset import OpinionDataset
+from iqa_sr.cli import main as cli
+from iqa_sr.config.option_files import OptionError
+from iqa_sr.datasets.mos_dataset import OpinionDataset
+from iqa_sr.io.tensor_files import read_tensor_file
 from iqa_sr.losses.opinion_loss import FLOOR, correlation_loss, pair_loss, squared_error
 from iqa_sr.metrics import create_metric
-from iqa_sr.options import OptionError
-from iqa_sr.tensor_files import read_tensor_file
-from iqa_sr.train_command import main
+from iqa_sr.stats.correlation import kendall, pearson, spearman
+from iqa_sr.training.launch import main
 from tests.fixture_data import write_options
 from tests.opinion_data import write_kadid
 from tests.toy_runs import finished_run, losses_of, resume, train

@@ -10,14 +10,14 @@ import torch
 from torch.nn import functional as F
 
 from iqa_sr.archs.clip_resnet_arch import CLIPResNet
+from iqa_sr.io.tensor_files import read_tensor_file
 from iqa_sr.losses.ranking_loss import order_loss
 from iqa_sr.metrics import create_metric
 from iqa_sr.metrics.clip_prompts import QUALICLIP_PROMPTS
 from iqa_sr.objectives.qualiclip import QualiCLIPObjective, QualiCLIPOptions
 from iqa_sr.objectives.qualiclip_network import TrainableQualiCLIP, write_qualiclip
-from iqa_sr.tensor_files import read_tensor_file
-from iqa_sr.train_command import main
-from iqa_sr.weights import read_weights
+from iqa_sr.training.launch import main
+from iqa_sr.weights.store import read_weights
 from tests.fixture_data import picture, save
 from tests.golden_images import golden
 from tests.toy_runs import finished_run, losses_of, resume, train

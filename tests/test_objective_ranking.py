@@ -11,17 +11,17 @@ import pytest
 import torch
 
 from iqa_sr.archs.rankiqa_arch import RankIQALite
-from iqa_sr.data.picture_source import PHOTOGRAPHS
-from iqa_sr.data.ranking_dataset import RankingDataset
-from iqa_sr.distortions import KINDS as ALL_KINDS
+from iqa_sr.config.option_files import OptionError
+from iqa_sr.data.creation.unlabeled_images import PHOTOGRAPHS
+from iqa_sr.datasets.ranking_dataset import RankingDataset
+from iqa_sr.distortions.registry import KINDS as ALL_KINDS
+from iqa_sr.io.tensor_files import read_tensor_file
 from iqa_sr.losses.ranking_loss import agreement_loss, anchor_loss, cross_ranking_loss, ranking_loss
 from iqa_sr.metrics import create_metric
 from iqa_sr.objectives.ranking import RankingObjective, RankingOptions, sign_ascent
-from iqa_sr.options import OptionError
-from iqa_sr.parameter_draw import ParameterDraw
-from iqa_sr.tensor_files import read_tensor_file
-from iqa_sr.train_command import main
-from iqa_sr.verify_resume import differences
+from iqa_sr.ops.seeded_random import ParameterDraw
+from iqa_sr.training.launch import main
+from iqa_sr.training.verify_resume import differences
 from tests.fixture_data import picture, save, write_options
 from tests.toy_runs import finished_run, losses_of, resume, train
 from tests.two_processes import two_processes
@@ -232,8 +232,8 @@ WORKER = """
     import shutil
     from pathlib import Path
 
-    from iqa_sr import distributed
-    from iqa_sr.train_command import main
+    from iqa_sr.runtime import distributed
+    from iqa_sr.training.launch import main
 
     found = distributed.start_processes()
     stop = distributed.stop_processes

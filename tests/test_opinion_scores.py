@@ -9,14 +9,14 @@ import openpyxl
 import pytest
 from scipy.io import savemat
 
+from iqa_sr.config.option_files import OptionError
 from iqa_sr.data.leakage import check_together
-from iqa_sr.data.opinion_dataset import OpinionDataset
-from iqa_sr.data.opinion_layouts import LAYOUTS
-from iqa_sr.data.opinion_scores import Opinion, own_splits, read_opinions
+from iqa_sr.data.mos.layouts import LAYOUTS
+from iqa_sr.data.mos.scores import Opinion, own_splits, read_opinions
 from iqa_sr.data.problems import DataError
 from iqa_sr.data.splits import split_by_content
-from iqa_sr.data.table_files import read_matlab
-from iqa_sr.options import OptionError
+from iqa_sr.datasets.mos_dataset import OpinionDataset
+from iqa_sr.io.tables import read_matlab
 from tests.fixture_data import picture, save
 from tests.opinion_data import write_blanks, write_csv, write_kadid
 

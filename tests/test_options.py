@@ -5,7 +5,7 @@ from typing import Literal
 import pytest
 from pydantic import Field
 
-from iqa_sr.options import OptionError, Section, apply_overrides, read_option_file, read_section
+from iqa_sr.config.option_files import OptionError, Section, apply_overrides, read_option_file, read_section
 
 
 class Inner(Section):

@@ -10,34 +10,24 @@ import pytest
 import yaml
 
 from iqa_sr import plugin
-from iqa_sr.data.aigc_dataset import AIGCDatasetOptions
-from iqa_sr.data.chain_dataset import ChainDatasetOptions
-from iqa_sr.data.loader_options import LoaderOptions
-from iqa_sr.data.multi_gt_dataset import MultiGTDatasetOptions
-from iqa_sr.data.opinion_dataset import OpinionDatasetOptions
-from iqa_sr.data.opinion_scores import OpinionSource
-from iqa_sr.data.picture_source import PictureSourceOptions
-from iqa_sr.data.ranking_dataset import RankingDatasetOptions
-from iqa_sr.data.triplet_dataset import TripletDatasetOptions, TripletSource
-from iqa_sr.degradation_options import HGGTOneStageOptions, HGGTTwoStageOptions, RealESRGANOptions
-from iqa_sr.guard import GuardOptions
-from iqa_sr.lora import LoRAOptions
+from iqa_sr.config.option_files import Section
+from iqa_sr.data.creation.unlabeled_images import PictureSourceOptions
+from iqa_sr.data.mos.scores import OpinionSource
+from iqa_sr.datasets.aigc_dataset import AIGCDatasetOptions
+from iqa_sr.datasets.distortion_chain_dataset import ChainDatasetOptions
+from iqa_sr.datasets.loader_options import LoaderOptions
+from iqa_sr.datasets.mos_dataset import OpinionDatasetOptions
+from iqa_sr.datasets.multi_gt_dataset import MultiGTDatasetOptions
+from iqa_sr.datasets.ranking_dataset import RankingDatasetOptions
+from iqa_sr.datasets.triplet_dataset import TripletDatasetOptions, TripletSource
+from iqa_sr.degradations.options import HGGTOneStageOptions, HGGTTwoStageOptions, RealESRGANOptions
+from iqa_sr.guard.probe import GuardOptions
+from iqa_sr.lora.injection import LoRAOptions
 from iqa_sr.losses.afine_loss import AFINELossOptions
 from iqa_sr.losses.iqa_loss import EnsembleIQALossOptions, IQALossOptions, JudgeOptions
 from iqa_sr.losses.views import ViewOptions
 from iqa_sr.metrics import _METRICS
-from iqa_sr.models.validation import CalculateIQAOptions, read_metric
-from iqa_sr.objectives.afine import AFINEOptions
-from iqa_sr.objectives.arniqa import ARNIQAOptions, RegressorOptions
-from iqa_sr.objectives.augmentiq import AugmentIQOptions
-from iqa_sr.objectives.mos import MOSOptions
-from iqa_sr.objectives.qualiclip import QualiCLIPOptions
-from iqa_sr.objectives.ranking import Attack, RankingOptions
-from iqa_sr.options import Section
-from iqa_sr.run_checks import _check_losses, _LoggerOptions, _PathOptions
-from iqa_sr.samplers.argmax_online_sampler import ArgmaxOnlineOptions
-from iqa_sr.samplers.softmax_sampler import SoftmaxOptions
-from iqa_sr.train_options import (
+from iqa_sr.models.options import (
     OPTIONAL,
     REQUIRED,
     QualitySection,
@@ -46,6 +36,16 @@ from iqa_sr.train_options import (
     TrainSection,
     ValSection,
 )
+from iqa_sr.models.validation import CalculateIQAOptions, read_metric
+from iqa_sr.objectives.afine import AFINEOptions
+from iqa_sr.objectives.arniqa import ARNIQAOptions, RegressorOptions
+from iqa_sr.objectives.augmentiq import AugmentIQOptions
+from iqa_sr.objectives.mos import MOSOptions
+from iqa_sr.objectives.qualiclip import QualiCLIPOptions
+from iqa_sr.objectives.ranking import Attack, RankingOptions
+from iqa_sr.samplers.argmax_online_sampler import ArgmaxOnlineOptions
+from iqa_sr.samplers.softmax_sampler import SoftmaxOptions
+from iqa_sr.training.option_checks import _check_losses, _LoggerOptions, _PathOptions
 
 ROOT = Path(__file__).parent.parent
 TEXT = (ROOT / "docs" / "options.md").read_text(encoding="utf-8")

@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from iqa_sr.paired_test import fewest_pairs, holm, rises
+from iqa_sr.stats.permutation_test import fewest_pairs, holm, rises
 
 
 @pytest.mark.parametrize("count", [1, 2, 6, 12])

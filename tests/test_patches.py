@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from iqa_sr.data.patches import is_detailed, select_patches
+from iqa_sr.data.creation.patches import is_detailed, select_patches
 from iqa_sr.data.problems import DataError
-from iqa_sr.image_io import list_images, read_image
+from iqa_sr.io.images import list_images, read_image
 from tests.fixture_data import picture, save
 
 

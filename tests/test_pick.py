@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from iqa_sr.cli import main
-from iqa_sr.result_folder import CheckpointFacts, DataSetFacts, RunFacts, write_run
-from iqa_sr.score_table import MetricFacts, ScoreRow, ScoreTable
+from iqa_sr.cli.main import main
+from iqa_sr.scores.result_folder import CheckpointFacts, DataSetFacts, RunFacts, write_run
+from iqa_sr.scores.score_table import MetricFacts, ScoreRow, ScoreTable
 
 FACTS = {"psnr": True, "niqe": False, "musiq": True, "lpips-vgg": False}
 # psnr, niqe, musiq, lpips-vgg: by Borda 2000 is first; by psnr 1000, by niqe 3000.

@@ -5,10 +5,10 @@ from collections import Counter
 import pytest
 import torch
 
-from iqa_sr.data.chain_dataset import ChainDataset
-from iqa_sr.data.picture_source import PictureSource, PictureSourceOptions
+from iqa_sr.data.creation.unlabeled_images import PictureSource, PictureSourceOptions
 from iqa_sr.data.problems import DataError
-from iqa_sr.data.ranking_dataset import RankingDataset
+from iqa_sr.datasets.distortion_chain_dataset import ChainDataset
+from iqa_sr.datasets.ranking_dataset import RankingDataset
 from tests.fixture_data import picture, save
 
 

@@ -8,14 +8,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-import iqa_sr.report_experiment
-import iqa_sr.report_pictures
-from iqa_sr.cli import main as cli
-from iqa_sr.report import read_report
-from iqa_sr.report_content import page_content
-from iqa_sr.report_page import as_script_text
-from iqa_sr.report_pictures import Pictures
-from iqa_sr.score_table import MetricFacts, ScoreRow, ScoreTable
+import iqa_sr.report.experiments
+import iqa_sr.report.images
+from iqa_sr.cli.main import main as cli
+from iqa_sr.report.collect import read_report
+from iqa_sr.report.content import page_content
+from iqa_sr.report.images import Pictures
+from iqa_sr.report.page import as_script_text
+from iqa_sr.scores.score_table import MetricFacts, ScoreRow, ScoreTable
 from tests.fixture_data import picture
 from tests.report_data import EVIL, write_experiment, write_results
 
@@ -239,7 +239,7 @@ def test_many_pictures_lie_beside_the_page(tmp_path, monkeypatch, capsys):
 
 
 def test_formats_that_browsers_do_not_know_become_png(tmp_path):
-    from iqa_sr.image_io import write_image
+    from iqa_sr.io.images import write_image
 
     folder = write_experiment(tmp_path)
     (tmp_path / "data" / "original" / "p0.png").unlink()

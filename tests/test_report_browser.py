@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from iqa_sr.cli import main as cli
+from iqa_sr.cli.main import main as cli
 from tests.report_data import EVIL, write_experiment, write_results
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")

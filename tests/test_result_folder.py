@@ -4,8 +4,8 @@ import json
 
 import pytest
 
-from iqa_sr.result_folder import CheckpointFacts, image_file, read_results, read_run, split_picture, write_run
-from iqa_sr.score_table import ScoreRow, ScoreTable
+from iqa_sr.scores.result_folder import CheckpointFacts, image_file, read_results, read_run, split_picture, write_run
+from iqa_sr.scores.score_table import ScoreRow, ScoreTable
 from tests.report_data import run_facts, write_results
 
 

@@ -8,11 +8,11 @@ import torch
 from torch import nn
 
 from iqa_sr import metrics, plugin
-from iqa_sr.basicsr_api import build_network
-from iqa_sr.experiment import Experiment
-from iqa_sr.models import reward_guard
-from iqa_sr.tensor_files import read_tensor_file
-from iqa_sr.verify_resume import differences
+from iqa_sr.basicsr_compat.host import build_network
+from iqa_sr.guard import monitor as reward_guard
+from iqa_sr.io.tensor_files import read_tensor_file
+from iqa_sr.training.experiment import Experiment
+from iqa_sr.training.verify_resume import differences
 from tests.fixture_data import training_options, write_groups
 from tests.test_model import curves
 from tests.test_pyiqa_adapter import package  # noqa: F401

@@ -8,12 +8,12 @@ import pytest
 import torch
 from scipy.stats import chisquare
 
-from iqa_sr.data.records import GroundTruth, Label, Record
+from iqa_sr.config.option_files import OptionError
+from iqa_sr.data.multi_gt.records import GroundTruth, Label, Record
 from iqa_sr.metrics import create_metric, shared_metric
-from iqa_sr.options import OptionError
 from iqa_sr.samplers import build_sampler, sampler_names
 from iqa_sr.samplers.base import Candidates, Shortlist, crop_windows
-from iqa_sr.score_table import MetricFacts, ScoreRow, ScoreTable
+from iqa_sr.scores.score_table import MetricFacts, ScoreRow, ScoreTable
 from tests.golden_images import photo
 
 P, S, N = Label.POSITIVE, Label.SIMILAR, Label.NEGATIVE

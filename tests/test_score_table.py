@@ -8,7 +8,7 @@ import os
 import pytest
 
 from iqa_sr.metrics import metric_info
-from iqa_sr.score_table import MetricFacts, ScoreRow, ScoreTable
+from iqa_sr.scores.score_table import MetricFacts, ScoreRow, ScoreTable
 
 NIQE = MetricFacts("niqe", False, "luma, rounded")
 PSNR = MetricFacts("psnr", True, "RGB")

@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from iqa_sr.spectral_noise import high_frequency_noise, periodic_noise
+from iqa_sr.ops.residual_spectrum import high_frequency_noise, periodic_noise
 from tests.golden_images import photo
 
 SIDE = 192

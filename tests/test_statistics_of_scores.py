@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from iqa_sr.statistics_of_scores import draws, indistinguishable, intervals, means, pareto_front, resampled_counts
+from iqa_sr.stats.bootstrap import draws, indistinguishable, intervals, means, pareto_front, resampled_counts
 
 NAN = np.nan
 
@@ -61,7 +61,7 @@ def test_blocks_of_draws_are_the_draws_in_one_piece(monkeypatch):
     generator = np.random.default_rng(3)
     expected = [np.bincount(generator.integers(5, size=5), minlength=5).tolist() for _ in range(9)]
     assert resampled_counts(5, 9, 3).tolist() == expected
-    monkeypatch.setattr("iqa_sr.statistics_of_scores._DRAWN_AT_ONCE", 11)
+    monkeypatch.setattr("iqa_sr.stats.bootstrap._DRAWN_AT_ONCE", 11)
     assert [len(block) for block in draws(5, 9, 3)] == [2, 2, 2, 2, 1]
     assert resampled_counts(5, 9, 3).tolist() == expected
 

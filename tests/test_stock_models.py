@@ -10,11 +10,11 @@ import cv2
 import pytest
 import torch
 
-from iqa_sr.options import read_option_file
-from iqa_sr.score_table import ScoreTable
-from iqa_sr.tensor_files import read_tensor_file
-from iqa_sr.train_command import main
-from iqa_sr.verify_resume import differences
+from iqa_sr.config.option_files import read_option_file
+from iqa_sr.io.tensor_files import read_tensor_file
+from iqa_sr.scores.score_table import ScoreTable
+from iqa_sr.training.launch import main
+from iqa_sr.training.verify_resume import differences
 from tests.fixture_data import picture, save, training_options, write_groups, write_options
 
 OPTIONS = Path(__file__).parent / "stock_options"

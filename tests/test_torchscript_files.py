@@ -10,8 +10,8 @@ import pytest
 import torch
 from torch import nn
 
-from iqa_sr.tensor_files import read_tensor_file
-from iqa_sr.torchscript_files import is_torchscript
+from iqa_sr.io.tensor_files import read_tensor_file
+from iqa_sr.io.torchscript import is_torchscript
 
 # torch.jit is deprecated in favour of torch.export, but files that it wrote are published.
 pytestmark = pytest.mark.filterwarnings("ignore")
@@ -183,7 +183,7 @@ def call(module, name, argument):
         ("torch.hub", "load_state_dict_from_url", "x"),
         ("torch.jit._pickle", "__builtins__", "x"),
         ("torch.serialization", "os.system", "touch was_run"),
-        ("iqa_sr.torchscript_files", "pickle", "x"),
+        ("iqa_sr.io.torchscript", "pickle", "x"),
         ("__torch__x", "y", "z"),
     ],
 )

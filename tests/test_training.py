@@ -14,11 +14,11 @@ import torch
 from torch import nn
 
 from iqa_sr import plugin
-from iqa_sr.basicsr_api import LOSS_REGISTRY
-from iqa_sr.score_table import ScoreTable
-from iqa_sr.tensor_files import read_tensor_file
-from iqa_sr.train_command import main
-from iqa_sr.verify_resume import differences
+from iqa_sr.basicsr_compat.host import LOSS_REGISTRY
+from iqa_sr.io.tensor_files import read_tensor_file
+from iqa_sr.scores.score_table import ScoreTable
+from iqa_sr.training.launch import main
+from iqa_sr.training.verify_resume import differences
 from tests.fixture_data import training_options, write_groups, write_options
 from tests.two_processes import two_processes
 
@@ -288,7 +288,7 @@ FAILING = """
     import torch
 
     from iqa_sr.models.iqa_sr_model import IQASRModel
-    from iqa_sr.train_command import main
+    from iqa_sr.training.launch import main
 
     def fail(model, *_):
         raise OSError("no space left for the pictures")
@@ -346,7 +346,7 @@ def logged_losses(name):
 
 
 def test_verify_resume_proves_it_in_new_processes(run_folder, capfd, monkeypatch):
-    from iqa_sr.cli import main as cli
+    from iqa_sr.cli.main import main as cli
 
     monkeypatch.setenv("PYTHONPATH", str(ROOT))
     file = write_options("options.yml", training_options(network_g__drop_path_rate=0.2))

@@ -8,13 +8,13 @@ import pytest
 import torch
 from PIL import Image
 
-from iqa_sr import upscale_command
-from iqa_sr.adapter_files import BaseNetwork, save_adapter
-from iqa_sr.cli import main
-from iqa_sr.image_io import read_image, read_with_alpha, to_tensor, to_uint8, write_image
-from iqa_sr.lora import LoRAOptions, inject
-from iqa_sr.resize import resize_bicubic
-from iqa_sr.tensor_files import state_digest
+from iqa_sr.cli import upscale_command
+from iqa_sr.cli.main import main
+from iqa_sr.io.images import read_image, read_with_alpha, to_tensor, to_uint8, write_image
+from iqa_sr.io.tensor_files import state_digest
+from iqa_sr.lora.adapter_files import BaseNetwork, save_adapter
+from iqa_sr.lora.injection import LoRAOptions, inject
+from iqa_sr.ops.resize import resize_bicubic
 from tests.fixture_data import picture, save, training_options
 from tests.tiny_networks import SECTION, save_network, tiny_network
 

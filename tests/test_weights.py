@@ -12,11 +12,12 @@ import threading
 import pytest
 import torch
 
-from iqa_sr import weight_download, weight_records
-from iqa_sr.cli import main
+from iqa_sr.cli.main import main
 from iqa_sr.metrics import metric_info, metric_names
-from iqa_sr.weight_files import WEIGHT_FILES, WeightFile
-from iqa_sr.weights import find_all, find_weights, is_present, read_weights, weights_hash
+from iqa_sr.weights import checksums as weight_records
+from iqa_sr.weights import download as weight_download
+from iqa_sr.weights.registry import WEIGHT_FILES, WeightFile
+from iqa_sr.weights.store import find_all, find_weights, is_present, read_weights, weights_hash
 
 
 def saved(value, size=1000):
@@ -99,7 +100,7 @@ def machine(tmp_path, monkeypatch):
     monkeypatch.setenv("no_proxy", "127.0.0.1")
     monkeypatch.setattr(weight_download, "WAIT", 0.0)
     monkeypatch.setattr(weight_records, "_known", {})
-    monkeypatch.setattr("iqa_sr.weights._warned", set())
+    monkeypatch.setattr("iqa_sr.weights.store._warned", set())
     return tmp_path
 
 
@@ -121,7 +122,7 @@ def publish(server, monkeypatch):
 def forget(monkeypatch):
     """What a new process does not know."""
     monkeypatch.setattr(weight_records, "_known", {})
-    monkeypatch.setattr("iqa_sr.weights._warned", set())
+    monkeypatch.setattr("iqa_sr.weights.store._warned", set())
 
 
 # --- The table --------------------------------------------------------------------------------------------------------
@@ -190,7 +191,7 @@ def test_an_unknown_name_is_refused():
 def test_what_is_read_are_the_tensors(publish, monkeypatch):
     publish("x.pth", saved(3))
     assert read_weights("x.pth")["w"].tolist() == [3.0] * 1000
-    monkeypatch.setattr("iqa_sr.weights.MAP_FROM", 0)
+    monkeypatch.setattr("iqa_sr.weights.store.MAP_FROM", 0)
     assert read_weights("x.pth")["w"].tolist() == [3.0] * 1000
 
 
@@ -462,7 +463,7 @@ def test_pull_takes_files_and_metrics(capsys, publish, monkeypatch):
     publish("x.pth", saved(1))
     publish("y.pth", saved(2))
     info = type("Info", (), {"weights": ("x.pth", "y.pth")})
-    monkeypatch.setattr("iqa_sr.weights_command.metric_info", lambda _: info)
+    monkeypatch.setattr("iqa_sr.cli.weights.metric_info", lambda _: info)
     assert main(["weights", "pull", "x.pth", "psnr"]) == 0
     assert is_present("x.pth") and is_present("y.pth")
     assert main(["weights", "pull", "psnr"]) == 0

@@ -2,7 +2,7 @@
 
 import torch
 
-from iqa_sr.basicsr_api import accommodate, build_network
+from iqa_sr.basicsr_compat.host import accommodate, build_network
 
 SECTION = {"type": "MSRResNet", "num_feat": 4, "num_block": 1, "upscale": 2}
 

@@ -6,9 +6,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from iqa_sr.tensor_files import read_tensor_file
-from iqa_sr.train_command import main
-from iqa_sr.verify_resume import differences
+from iqa_sr.io.tensor_files import read_tensor_file
+from iqa_sr.training.launch import main
+from iqa_sr.training.verify_resume import differences
 from tests.fixture_data import write_options
 
 RUN = Path("experiments/toy")

@@ -7,9 +7,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from iqa_sr.data.file_finder import FileFinder
+from iqa_sr.data.file_lookup import FileFinder
 from iqa_sr.data.problems import DataError, DataProblems, Problem
-from iqa_sr.data.table_files import as_number
+from iqa_sr.io.tables import as_number
 
 __all__ = ["RowReader", "check_levels", "errors_named"]
 

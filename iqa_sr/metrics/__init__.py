@@ -7,6 +7,7 @@ from typing import Any
 
 import torch
 
+from iqa_sr.config.option_files import nearest
 from iqa_sr.metrics import (
     afine,
     ahiq,
@@ -16,7 +17,6 @@ from iqa_sr.metrics import (
     clipiqa,
     cw_ssim,
     dists,
-    fidelity,
     fsim,
     gmsd,
     liqe,
@@ -28,6 +28,7 @@ from iqa_sr.metrics import (
     niqe,
     nlpd,
     paq2piq,
+    psnr,
     qualiclip,
     rankiqa,
     reiqa,
@@ -40,8 +41,7 @@ from iqa_sr.metrics import (
 )
 from iqa_sr.metrics.base import MetricInfo, QualityMetric
 from iqa_sr.metrics.pyiqa_adapter import PREFIX, PyiqaMetric, pyiqa_info
-from iqa_sr.options import nearest
-from iqa_sr.weights import weights_hash
+from iqa_sr.weights.store import weights_hash
 
 __all__ = [
     "MetricInfo",
@@ -63,7 +63,7 @@ _FAMILIES = (
     clipiqa,
     cw_ssim,
     dists,
-    fidelity,
+    psnr,
     fsim,
     gmsd,
     liqe,

@@ -16,9 +16,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from iqa_sr.io.tensor_files import load_state, select_state_dict
 from iqa_sr.metrics.base import MetricInfo, QualityMetric
-from iqa_sr.tensor_files import load_state, select_state_dict
-from iqa_sr.weights import read_weights
+from iqa_sr.weights.store import read_weights
 
 if TYPE_CHECKING:
     from iqa_sr.archs.afine_arch import LevelStatistics

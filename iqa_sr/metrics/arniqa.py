@@ -14,9 +14,9 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from iqa_sr.archs.normalization import IMAGENET, Normalize
+from iqa_sr.io.tensor_files import load_state
 from iqa_sr.metrics.base import MetricInfo, QualityMetric
-from iqa_sr.tensor_files import load_state
-from iqa_sr.weights import read_weights
+from iqa_sr.weights.store import read_weights
 
 __all__ = ["ARNIQA", "ARNIQA_INFOS", "DATA_SETS", "METRICS", "five_crops", "half_scale", "published_names"]
 

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 import torch.nn.functional as F
 from torch import Tensor
 
+from iqa_sr.io.tensor_files import select_state_dict
 from iqa_sr.metrics.base import MetricInfo
 from iqa_sr.metrics.clip_prompts import (
     CLIPIQA_PLUS_PROMPTS,
@@ -22,8 +23,7 @@ from iqa_sr.metrics.clip_prompts import (
     logit_scale,
     select,
 )
-from iqa_sr.tensor_files import select_state_dict
-from iqa_sr.weights import read_weights
+from iqa_sr.weights.store import read_weights
 
 __all__ = ["CLIPIQA", "METRICS", "CLIPIQAPlus"]
 

@@ -17,8 +17,8 @@ import torch
 from torch import Tensor
 
 from iqa_sr.metrics.base import MetricInfo, QualityMetric
-from iqa_sr.metrics.filters import gaussian_weights, weighted
-from iqa_sr.metrics.luma import whole_levels, yiq_luma
+from iqa_sr.ops.color import whole_levels, yiq_luma
+from iqa_sr.ops.filters import gaussian_weights, weighted
 
 __all__ = ["CWSSIM", "METRICS"]
 

@@ -12,9 +12,9 @@ from pathlib import Path
 
 from torch import Tensor
 
+from iqa_sr.io.tensor_files import load_state, read_tensor_file
 from iqa_sr.metrics.base import MetricInfo, QualityMetric
-from iqa_sr.tensor_files import load_state, read_tensor_file
-from iqa_sr.weights import read_weights
+from iqa_sr.weights.store import read_weights
 
 __all__ = ["DISTS", "DISTS_INFO", "METRICS"]
 

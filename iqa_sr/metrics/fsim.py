@@ -13,9 +13,9 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from iqa_sr.metrics.base import MetricInfo, QualityMetric
-from iqa_sr.metrics.filters import dice, gradient_magnitude
-from iqa_sr.metrics.luma import weighted_channels
-from iqa_sr.metrics.phase_congruency import phase_congruency
+from iqa_sr.ops.color import weighted_channels
+from iqa_sr.ops.filters import dice, gradient_magnitude
+from iqa_sr.ops.phase_congruency import phase_congruency
 
 __all__ = ["FSIM", "METRICS"]
 

@@ -13,8 +13,8 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from iqa_sr.metrics.base import MetricInfo, QualityMetric
-from iqa_sr.metrics.filters import dice, gradient_magnitude, root
-from iqa_sr.metrics.luma import whole_levels, yiq_luma
+from iqa_sr.ops.color import whole_levels, yiq_luma
+from iqa_sr.ops.filters import dice, gradient_magnitude, root
 
 __all__ = ["GMSD", "METRICS"]
 

@@ -16,8 +16,8 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from iqa_sr.metrics.base import MetricInfo, QualityMetric
-from iqa_sr.metrics.filters import root
-from iqa_sr.metrics.log_gabor import angular_gaussian, log_gaussian
+from iqa_sr.ops.filters import root
+from iqa_sr.ops.log_gabor import angular_gaussian, log_gaussian
 
 __all__ = ["MAD", "METRICS"]
 

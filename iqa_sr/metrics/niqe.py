@@ -23,7 +23,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from iqa_sr.metrics.base import MetricInfo, QualityMetric
-from iqa_sr.weights import FOLDER_VARIABLE
+from iqa_sr.weights.store import FOLDER_VARIABLE
 
 __all__ = ["METRICS", "NIQE", "NIQE_BASICSR_INFO", "NIQE_INFO", "pristine_file"]
 

@@ -16,8 +16,8 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from iqa_sr.metrics.base import MetricInfo, QualityMetric
-from iqa_sr.metrics.filters import correlate, mirrored, root, separable, weighted
-from iqa_sr.metrics.luma import yiq_luma
+from iqa_sr.ops.color import yiq_luma
+from iqa_sr.ops.filters import correlate, mirrored, root, separable, weighted
 
 __all__ = ["METRICS", "NLPD"]
 

@@ -7,8 +7,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from iqa_sr.config.option_files import nearest
 from iqa_sr.metrics.base import MetricInfo, QualityMetric
-from iqa_sr.options import nearest
 
 __all__ = ["PREFIX", "PyiqaMetric", "pyiqa_info"]
 

@@ -7,6 +7,7 @@ Reference:
 
 import torch.nn.functional as F
 
+from iqa_sr.io.tensor_files import select_state_dict
 from iqa_sr.metrics.base import MetricInfo
 from iqa_sr.metrics.clip_prompts import (
     QUALICLIP_PLUS_LENGTHS,
@@ -18,8 +19,7 @@ from iqa_sr.metrics.clip_prompts import (
     need,
     select,
 )
-from iqa_sr.tensor_files import select_state_dict
-from iqa_sr.weights import read_weights
+from iqa_sr.weights.store import read_weights
 
 __all__ = ["METRICS", "QualiCLIP", "QualiCLIPPlus"]
 

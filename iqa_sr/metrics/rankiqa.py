@@ -12,9 +12,9 @@ from pathlib import Path
 from torch import Tensor
 from torch.nn import functional as F
 
+from iqa_sr.io.tensor_files import load_state, read_tensor_file, select_state_dict
 from iqa_sr.metrics.base import MetricInfo, QualityMetric
-from iqa_sr.tensor_files import load_state, read_tensor_file, select_state_dict
-from iqa_sr.weights import read_weights
+from iqa_sr.weights.store import read_weights
 
 __all__ = ["METRICS", "RANKIQA_LITE_INFO", "RANKIQA_OWN_INFO", "SHIPPED", "RankIQA"]
 

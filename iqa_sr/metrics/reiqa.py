@@ -15,9 +15,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from iqa_sr.io.tensor_files import load_state, read_tensor_file
 from iqa_sr.metrics.base import MetricInfo, QualityMetric
-from iqa_sr.tensor_files import load_state, read_tensor_file
-from iqa_sr.weights import find_weights, read_weights
+from iqa_sr.weights.store import find_weights, read_weights
 
 if TYPE_CHECKING:
     from iqa_sr.archs.reiqa_arch import ReIQAEncoders

@@ -15,8 +15,8 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from iqa_sr.metrics.base import MetricInfo, QualityMetric
-from iqa_sr.metrics.filters import gaussian_weights, separable
-from iqa_sr.metrics.luma import whole_levels, yiq_luma
+from iqa_sr.ops.color import whole_levels, yiq_luma
+from iqa_sr.ops.filters import gaussian_weights, separable
 
 __all__ = ["METRICS", "MSSSIM", "SSIM"]
 

@@ -9,9 +9,9 @@ import torch
 from torch import Tensor
 
 from iqa_sr.metrics.base import MetricInfo, QualityMetric
-from iqa_sr.metrics.filters import separable
-from iqa_sr.metrics.luma import whole_levels
 from iqa_sr.metrics.ssim import K1, K2, SSIM_PAPER, WINDOW
+from iqa_sr.ops.color import whole_levels
+from iqa_sr.ops.filters import separable
 
 __all__ = ["METRICS", "BasicSRSSIM"]
 

@@ -10,9 +10,9 @@ from typing import Literal
 import torch
 from torch import Tensor
 
+from iqa_sr.io.tensor_files import load_state
 from iqa_sr.metrics.base import MetricInfo, QualityMetric
-from iqa_sr.tensor_files import load_state
-from iqa_sr.weights import read_weights
+from iqa_sr.weights.store import read_weights
 
 __all__ = ["METRICS", "STLPIPS", "STLPIPS_INFOS"]
 

@@ -17,8 +17,8 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from iqa_sr.metrics.base import MetricInfo, QualityMetric
-from iqa_sr.metrics.luma import whole_levels, yiq_luma
-from iqa_sr.metrics.steerable_pyramid import SteerablePyramid
+from iqa_sr.ops.color import whole_levels, yiq_luma
+from iqa_sr.ops.steerable_pyramid import SteerablePyramid
 
 __all__ = ["METRICS", "VIF"]
 

@@ -7,19 +7,19 @@ from typing import Any, cast
 import torch
 from torch import Tensor, nn
 
-from iqa_sr.basicsr_api import build_loss, build_network, get_root_logger
-from iqa_sr.guard import GuardOptions
-from iqa_sr.lora import inject
+from iqa_sr.basicsr_compat.host import build_loss, build_network, get_root_logger
+from iqa_sr.config.option_files import OptionError
+from iqa_sr.guard.monitor import Guarded, RewardGuard
+from iqa_sr.guard.probe import GuardOptions
+from iqa_sr.lora.injection import inject
 from iqa_sr.models.generator_losses import GeneratorLosses
-from iqa_sr.models.gradient_log import GradientLog
-from iqa_sr.models.ground_truth_feed import GroundTruthFeed
-from iqa_sr.models.lora_run import LoRARun
-from iqa_sr.models.nonfinite import NonFiniteGuard
+from iqa_sr.models.gradient_norms import GradientLog
+from iqa_sr.models.ground_truth_selection import GroundTruthFeed
+from iqa_sr.models.lora_training import LoRARun
+from iqa_sr.models.nonfinite_guard import NonFiniteGuard
 from iqa_sr.models.optimizer_step import OptimizerStep
-from iqa_sr.models.reward_guard import Guarded, RewardGuard
+from iqa_sr.models.options import AMP_TYPES, base_network, losses_of, read_train_section
 from iqa_sr.models.validated_model import ValidatedModel
-from iqa_sr.options import OptionError
-from iqa_sr.train_options import AMP_TYPES, base_network, losses_of, read_train_section
 
 __all__ = ["IQASRModel"]
 

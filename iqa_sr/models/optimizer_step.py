@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import torch
 from torch import nn
 
-from iqa_sr.models.nonfinite import NonFiniteGuard
+from iqa_sr.models.nonfinite_guard import NonFiniteGuard
 
 __all__ = ["OptimizerStep"]
 

@@ -10,12 +10,12 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader
 
-from iqa_sr.basicsr_api import BaseModel, build_network, get_root_logger
-from iqa_sr.models.nonfinite import NonFiniteGuard
+from iqa_sr.basicsr_compat.host import BaseModel, build_network, get_root_logger
+from iqa_sr.models.nonfinite_guard import NonFiniteGuard
 from iqa_sr.models.optimizer_step import OptimizerStep
+from iqa_sr.models.options import AMP_TYPES, read_quality_section
 from iqa_sr.objectives import Objective, build_objective
-from iqa_sr.score_table import ScoreRow
-from iqa_sr.train_options import AMP_TYPES, read_quality_section
+from iqa_sr.scores.score_table import ScoreRow
 
 __all__ = ["QualityModel"]
 

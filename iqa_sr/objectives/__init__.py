@@ -5,6 +5,7 @@ from typing import Any
 
 from torch import nn
 
+from iqa_sr.config.option_files import OptionError, nearest, read_section
 from iqa_sr.objectives.afine import AFINEObjective
 from iqa_sr.objectives.arniqa import ARNIQAObjective
 from iqa_sr.objectives.augmentiq import AugmentIQObjective
@@ -12,7 +13,6 @@ from iqa_sr.objectives.base import Objective, ObjectiveOptions
 from iqa_sr.objectives.mos import MOSObjective
 from iqa_sr.objectives.qualiclip import QualiCLIPObjective
 from iqa_sr.objectives.ranking import RankingObjective
-from iqa_sr.options import OptionError, nearest, read_section
 
 __all__ = ["OBJECTIVES", "Objective", "build_objective", "read_objective"]
 

@@ -10,14 +10,14 @@ from torch import Tensor, nn
 
 from iqa_sr.archs.augmentiq_arch import AugmentIQHeads
 from iqa_sr.archs.reiqa_arch import REIQA_FEATURES
-from iqa_sr.correlation import pearson, spearman
+from iqa_sr.config.option_files import OptionError
+from iqa_sr.io.tensor_files import write_tensor_file
 from iqa_sr.losses.opinion_loss import correlation_loss, squared_error
 from iqa_sr.metrics.augmentiq import HEADS
 from iqa_sr.metrics.reiqa import ENCODERS
 from iqa_sr.objectives.base import Objective, ObjectiveOptions
 from iqa_sr.objectives.frozen_features import FrozenFeatures
-from iqa_sr.options import OptionError
-from iqa_sr.tensor_files import write_tensor_file
+from iqa_sr.stats.correlation import pearson, spearman
 
 __all__ = ["AugmentIQObjective", "AugmentIQOptions"]
 

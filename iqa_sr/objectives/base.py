@@ -7,7 +7,7 @@ from typing import Any, ClassVar, Generic, TypeVar
 
 from torch import Tensor, nn
 
-from iqa_sr.options import Section
+from iqa_sr.config.option_files import Section
 
 __all__ = ["Objective", "ObjectiveOptions"]
 

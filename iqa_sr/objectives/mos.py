@@ -9,10 +9,10 @@ from pydantic import Field, model_validator
 from torch import Tensor
 
 from iqa_sr.archs.rankiqa_arch import UNTOUCHED
-from iqa_sr.correlation import kendall, pearson, spearman
 from iqa_sr.losses.opinion_loss import correlation_loss, pair_loss, squared_error
 from iqa_sr.objectives.base import Objective, ObjectiveOptions
 from iqa_sr.objectives.ranking import write_judge
+from iqa_sr.stats.correlation import kendall, pearson, spearman
 
 __all__ = ["MOSObjective", "MOSOptions"]
 

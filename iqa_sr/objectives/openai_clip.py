@@ -2,9 +2,9 @@
 
 from torch import Tensor
 
-from iqa_sr.options import OptionError, nearest
-from iqa_sr.tensor_files import select_state_dict
-from iqa_sr.weights import is_present, read_weights
+from iqa_sr.config.option_files import OptionError, nearest
+from iqa_sr.io.tensor_files import select_state_dict
+from iqa_sr.weights.store import is_present, read_weights
 
 __all__ = ["VISUAL", "read_openai", "starts_from_openai", "text_tower"]
 

@@ -9,8 +9,8 @@ from torch import Tensor, nn
 
 from iqa_sr.losses.ranking_loss import agreement_loss, order_loss
 from iqa_sr.objectives.base import Objective, ObjectiveOptions
-from iqa_sr.objectives.ordering import network_ordering
 from iqa_sr.objectives.qualiclip_network import OPENAI, TrainableQualiCLIP, write_qualiclip
+from iqa_sr.stats.ordering import network_ordering
 
 __all__ = ["QualiCLIPObjective", "QualiCLIPOptions"]
 
@@ -38,7 +38,7 @@ class QualiCLIPObjective(Objective[QualiCLIPOptions]):
     """Teaches CLIP's picture tower from pictures without labels; the text tower stays as it is.
 
     Differs from the original:
-        The authors published no training code. Ours: the degradations of `iqa_sr.distortions` at any levels, the mean
+        The authors published no training code. Ours: the degradations of `iqa_sr.distortions.registry` at any levels, the mean
         likeness over the seven pairs of prompts of the published score, all pairs of levels, frozen batch norms.
 
     Reference:

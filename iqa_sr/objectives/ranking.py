@@ -10,14 +10,14 @@ from pydantic import Field
 from safetensors.torch import save
 from torch import Tensor, nn
 
-from iqa_sr import distributed
 from iqa_sr.archs.rankiqa_arch import UNTOUCHED
+from iqa_sr.config.option_files import Section
+from iqa_sr.io.tensor_files import write_whole
 from iqa_sr.losses.ranking_loss import agreement_loss, anchor_loss, cross_ranking_loss, ranking_loss
 from iqa_sr.metrics.rankiqa import OWN
 from iqa_sr.objectives.base import Objective, ObjectiveOptions
-from iqa_sr.objectives.ordering import network_ordering
-from iqa_sr.options import Section
-from iqa_sr.tensor_files import write_whole
+from iqa_sr.runtime import distributed
+from iqa_sr.stats.ordering import network_ordering
 
 __all__ = ["Attack", "RankingObjective", "RankingOptions", "sign_ascent", "write_judge"]
 

@@ -1,0 +1,1 @@
+"""Agreement of metrics with human preferences and opinion scores: `iqa-sr agree`."""

@@ -1,0 +1,141 @@
+"""Judges measured against people: every number of a data set, from labels and qualities that are there."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from tqdm import tqdm
+
+from iqa_sr.data.preferences.records import ALL, Labelled, LabelledPair
+from iqa_sr.stats.opinion_agreement import Correlations, correlations
+from iqa_sr.stats.pairwise_accuracy import (
+    Accuracy,
+    Complement,
+    Difference,
+    Ties,
+    accuracy,
+    behind_best,
+    complements,
+    decided,
+    one_vote,
+    right_pairs,
+)
+
+__all__ = ["Agreement", "Group", "measure"]
+
+Qualities = Mapping[str, Mapping[str, float]]
+"""By judge, of each picture; larger is better."""
+Step = Callable[[], object]
+"""Called after each number."""
+
+
+@dataclass(frozen=True)
+class Group:
+    """What comes of the pairs of one group.
+
+    Attributes:
+        name: As in `LabelledPair.groups`.
+        pairs: Number of pairs that are counted.
+        ties: Number of those of which people prefer neither, whether they are counted or not.
+        judges: By judge.
+        one_vote: How often a single vote is that of the majority; NaN where the votes are not known.
+    """
+
+    name: str
+    pairs: int
+    ties: int
+    judges: Mapping[str, Accuracy]
+    one_vote: float
+
+
+@dataclass(frozen=True)
+class Agreement:
+    """All numbers.
+
+    Attributes:
+        groups: The group of all pairs last; empty where people compared no pairs.
+        behind: Of all pairs, how far each other judge is behind the best.
+        complements: Of all pairs.
+        correlations: By judge; a text says why there are none. Empty where there are no opinion scores.
+    """
+
+    groups: tuple[Group, ...]
+    behind: Mapping[str, Difference]
+    complements: tuple[Complement, ...]
+    correlations: Mapping[str, Correlations | str]
+
+
+def measure(labelled: Labelled, qualities: Qualities, ties: Ties = "leave-out", resamples: int = 1000) -> Agreement:
+    """Measure every judge.
+
+    Args:
+        labelled: What people said.
+        qualities: Of every picture of that.
+        ties: What becomes of pairs of which people prefer neither.
+        resamples: Of the bootstrap.
+    """
+    by_group: dict[str, list[LabelledPair]] = {name: [] for name in labelled.groups}
+    for pair in labelled.pairs:
+        for name in pair.groups:
+            by_group[name].append(pair)
+    steps = len(qualities) * (len(by_group) + bool(labelled.rated))
+    with tqdm(total=steps, desc="intervals", unit="number", disable=None) as bar:
+        groups = tuple(_group(name, pairs, qualities, ties, resamples, bar.update) for name, pairs in by_group.items())
+        own = _Pairs(by_group.get(ALL, []), ties)
+        right = {
+            judge: right_pairs(*own.qualities(one), own.preferred) for judge, one in qualities.items() if own.pairs
+        }
+        return Agreement(
+            groups,
+            behind_best(right, own.contents, resamples),
+            tuple(complements(right, own.contents, resamples)),
+            _correlations(labelled, qualities, resamples, bar.update),
+        )
+
+
+class _Pairs:
+    """The pairs of a group that are counted, as arrays."""
+
+    def __init__(self, pairs: list[LabelledPair], ties: Ties) -> None:
+        preferred = np.array([pair.preferred for pair in pairs])
+        self.ties = int((preferred == 0.5).sum())
+        counted = decided(preferred, ties)
+        self.pairs = [pair for pair, one in zip(pairs, counted.tolist(), strict=True) if one]
+        self.preferred = preferred[counted]
+        self.contents = _numbered([pair.content for pair in self.pairs])
+
+    def qualities(self, judge: Mapping[str, float]) -> tuple[np.ndarray, np.ndarray]:
+        """Of the first and the second pictures."""
+        first = np.array([judge[pair.first] for pair in self.pairs], float)
+        return first, np.array([judge[pair.second] for pair in self.pairs], float)
+
+
+def _numbered(contents: list[str]) -> np.ndarray:
+    """A number for each name: comparing texts takes longer."""
+    numbers: dict[str, int] = {}
+    return np.array([numbers.setdefault(content, len(numbers)) for content in contents], int)
+
+
+def _group(name: str, pairs: list[LabelledPair], qualities: Qualities, ties: Ties, resamples: int, step: Step) -> Group:
+    own, judges = _Pairs(pairs, ties), {}
+    for judge, of_judge in qualities.items():
+        judges[judge] = accuracy(*own.qualities(of_judge), own.preferred, own.contents, resamples)
+        step()
+    people = one_vote([pair.share for pair in own.pairs], own.preferred)
+    return Group(name, len(own.pairs), own.ties, judges, people)
+
+
+def _correlations(
+    labelled: Labelled, qualities: Qualities, resamples: int, step: Step
+) -> dict[str, Correlations | str]:
+    found: dict[str, Correlations | str] = {}
+    scores = np.array([one.quality for one in labelled.rated], float)
+    contents = _numbered([one.content for one in labelled.rated])
+    for judge, of_judge in qualities.items() if labelled.rated else ():
+        quality = np.array([of_judge[one.picture] for one in labelled.rated], float)
+        try:
+            found[judge] = correlations(quality, scores, contents, resamples)
+        except ValueError as error:
+            found[judge] = str(error)
+        step()
+    return found

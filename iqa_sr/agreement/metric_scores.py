@@ -1,0 +1,243 @@
+"""Where the judges' scores come from when they are measured against people: tables that are there, and scoring."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+import torch
+
+from iqa_sr.data.image_checks import measure_pictures
+from iqa_sr.data.preferences.records import Labelled
+from iqa_sr.data.problems import DataError, DataProblems
+from iqa_sr.io.tensor_files import write_whole
+from iqa_sr.metrics import MetricInfo, metric_info
+from iqa_sr.scores.score_table import ScoreRow, ScoreTable
+from iqa_sr.scores.scoring import score_listed
+
+__all__ = ["AGREEMENT", "COMPLEMENTARITY", "SCORES", "JudgeScores", "collect_scores"]
+
+SCORES, AGREEMENT, COMPLEMENTARITY = "scores.csv", "agreement.csv", "complementarity.csv"
+_OWNER = "dataset.json"
+_NO_CHECKPOINT = ""
+
+
+@dataclass(frozen=True)
+class JudgeScores:
+    """The judges' opinions of a data set.
+
+    Attributes:
+        qualities: By judge, the quality of each picture, larger is better; those who have judged every picture.
+        incomplete: Number of pictures of the other ones.
+        scored: Number of new scores.
+        kept: Number of scores of these pictures that were there already.
+    """
+
+    qualities: Mapping[str, Mapping[str, float]]
+    incomplete: Mapping[str, int]
+    scored: int
+    kept: int
+
+
+def collect_scores(
+    labelled: Labelled, metrics: Sequence[str], tables: Sequence[Path], folder: Path, batch_size: int = 8
+) -> JudgeScores:
+    """The scores of every picture that people judged: those in the folder's table, in other tables, and new ones.
+
+    Everything is kept in `folder/scores.csv`, so that a further call scores only what is missing.
+
+    Args:
+        labelled: What people said, and of which pictures.
+        metrics: Metrics that are to be complete.
+        tables: Score tables made elsewhere, whose keys start at the data set's folder.
+        folder: Of the results; made when it is not there.
+        batch_size: Largest number of pictures of one size that are scored at a time.
+
+    Raises:
+        ValueError: If a metric does not exist, a table holds another kind of it than is known, names none of the
+            pictures, or the folder belongs to another data set or holds files of somebody else.
+        FileNotFoundError: If a table or a metric's weights are missing.
+        DataError: If pictures are missing, unusable, too small or not of their reference's size, or have no reference
+            to compare with; with counts, before scoring begins.
+    """
+    for name in metrics:
+        _check_name(name)
+    _check_owner(folder, labelled.root)
+    cached = ScoreTable.read(folder / SCORES) if (folder / SCORES).exists() else ScoreTable()
+    before = {row[:4] for row in cached.rows}
+    for path in tables:
+        _join(cached, path, labelled)
+    _check_missing(labelled, metrics, cached)
+    folder.mkdir(parents=True, exist_ok=True)
+    _write_owner(folder, labelled.root)
+    if tables or not (folder / SCORES).exists():
+        cached.write(folder / SCORES)
+    if metrics:
+        _score(labelled, metrics, folder / SCORES, batch_size)
+    return _sorted_out(labelled, ScoreTable.read(folder / SCORES), before)
+
+
+def _check_name(name: str) -> None:
+    try:
+        metric_info(name)
+    except ValueError as error:
+        raise ValueError(f"--metric: {error}") from None
+
+
+# --- The folder -------------------------------------------------------------------------------------------------------
+
+
+def _check_owner(folder: Path, root: Path) -> None:
+    """Scores are found by their keys, which two data sets may share; files of somebody else are not replaced."""
+    foreign = [folder / name for name in (SCORES, AGREEMENT, COMPLEMENTARITY) if (folder / name).exists()]
+    if foreign and not (folder / _OWNER).exists():
+        use = ", and --scores it" if foreign[0].name == SCORES else ""
+        raise ValueError(f"--output: {foreign[0]} is not of this command; choose another folder{use}")
+    if (folder / _OWNER).exists():
+        try:
+            owner = json.loads((folder / _OWNER).read_text(encoding="utf-8"))["dataset"]
+        except (ValueError, KeyError, TypeError):
+            raise ValueError(f"--output: {folder / _OWNER} is damaged; choose another folder") from None
+        if owner != str(root.resolve()):
+            raise ValueError(
+                f"--output: {folder} holds the scores of another data set, {owner}, this one is {root.resolve()}\n"
+                f"Choose another folder; if the data set has only been moved, correct {folder / _OWNER}"
+            )
+
+
+def _write_owner(folder: Path, root: Path) -> None:
+    text = json.dumps({"dataset": str(root.resolve())}) + "\n"
+
+    def write(temporary: Path) -> None:
+        temporary.write_text(text, encoding="utf-8")
+
+    if not (folder / _OWNER).exists():
+        write_whole(folder / _OWNER, write)
+
+
+# --- Tables made elsewhere --------------------------------------------------------------------------------------------
+
+
+def _join(known: ScoreTable, path: Path, labelled: Labelled) -> None:
+    """Add the rows of a table that are of use, under the data set's own names of the references."""
+    try:
+        table = ScoreTable.read(path)
+    except (ValueError, FileNotFoundError) as error:
+        raise type(error)(f"--scores: {error}") from None
+    wanted, rows = set(labelled.pictures), []
+    for row in table.rows:
+        if row.checkpoint == _NO_CHECKPOINT and row.picture in wanted:
+            reference = labelled.references.get(row.picture, "")
+            if not row.reference or _file_name(row.reference) == _file_name(reference):
+                rows.append(row._replace(reference=reference if row.reference else ""))
+    if not rows:
+        raise ValueError(
+            f"--scores: {path} has none of the {len(wanted)} pictures (without a checkpoint, against their references)"
+            f"\nIts pictures: {_some([row.picture for row in table.rows])}; those of the data set: "
+            f"{_some(labelled.pictures)}"
+        )
+    try:
+        for name in dict.fromkeys(row.metric for row in rows):
+            known.add_facts(table.facts[name])
+    except ValueError as error:
+        raise ValueError(f"--scores: {path}: {error}") from None
+    known.append(rows)
+
+
+def _file_name(key: str) -> str:
+    return PurePosixPath(key).name
+
+
+def _some(names: Sequence[str]) -> str:
+    found = list(dict.fromkeys(names))
+    return ", ".join(found[:2] + ["..."] * (len(found) > 2)) or "none"
+
+
+# --- Scoring ----------------------------------------------------------------------------------------------------------
+
+
+def _reference(labelled: Labelled, info: MetricInfo, key: str) -> str:
+    return labelled.references.get(key, "") if info.reference == "full" else ""
+
+
+def _check_missing(labelled: Labelled, metrics: Sequence[str], table: ScoreTable) -> None:
+    """Whether everything that is not in the table yet can be scored."""
+    problems, sides = DataProblems(), dict[str, list[MetricInfo]]()
+    for name in metrics:
+        info = metric_info(name)
+        for key in labelled.pictures:
+            if (_NO_CHECKPOINT, key, _reference(labelled, info, key), name) not in table:
+                sides.setdefault(key, []).append(info)
+    for key, infos in sides.items():
+        names = [info.name for info in infos if info.reference == "full"]
+        if names and key not in labelled.references:
+            text = f"{', '.join(names)} compares with a reference, and the labels name none for {key}"
+            problems.add("pictures without a reference", text)
+    used = {_reference(labelled, info, key) or key for key, infos in sides.items() for info in infos} | sides.keys()
+    sizes = measure_pictures((labelled.root / key for key in used), problems)
+    for key, infos in sides.items():
+        _check_size(labelled, key, infos, sizes, problems)
+    if len(problems):
+        raise DataError(problems.summary(f"{labelled.root}, nothing was scored"))
+
+
+def _check_size(
+    labelled: Labelled,
+    key: str,
+    infos: Sequence[MetricInfo],
+    sizes: Mapping[Path, tuple[int, int]],
+    problems: DataProblems,
+) -> None:
+    size = sizes.get(labelled.root / key)
+    if size is None:
+        return
+    height, width = size
+    for info in infos:
+        if min(size) < info.min_size or height % info.multiple_of or width % info.multiple_of:
+            multiple = f" and multiples of {info.multiple_of}" if info.multiple_of > 1 else ""
+            text = f"{info.name} needs sides of at least {info.min_size} px{multiple}, {key} is {height}x{width} (HxW)"
+            problems.add("unsuitable sizes", text)
+    reference = labelled.references.get(key)
+    other = sizes.get(labelled.root / reference) if reference else None
+    if other not in (None, size) and any(info.reference == "full" for info in infos):
+        text = f"{key} is {height}x{width} (HxW), its reference {reference} {other[0]}x{other[1]}" if other else ""
+        problems.add("sizes that differ", text)
+
+
+def _score(labelled: Labelled, metrics: Sequence[str], path: Path, batch_size: int) -> None:
+    full = any(metric_info(name).reference == "full" for name in metrics)
+    result = score_listed(
+        labelled.root,
+        labelled.pictures,
+        metrics,
+        path,
+        references=labelled.references if full else None,
+        device=f"cuda:{torch.cuda.current_device()}" if torch.cuda.is_available() else "cpu",
+        batch_size=batch_size,
+    )
+    problems = DataProblems()
+    for key, text in result.problems.items():
+        problems.add("pictures that could not be scored", f"{key}: {text}")
+    if len(problems):
+        raise DataError(problems.summary(f"{labelled.root} ({path} keeps the other scores)"))
+
+
+# --- Reading ----------------------------------------------------------------------------------------------------------
+
+
+def _sorted_out(labelled: Labelled, table: ScoreTable, before: set[tuple[str, str, str, str]]) -> JudgeScores:
+    """The qualities by judge; full-reference scores are those against the data set's references."""
+    wanted = set(labelled.pictures)
+    rows = [
+        row
+        for row in table.rows
+        if row.checkpoint == _NO_CHECKPOINT
+        and row.picture in wanted
+        and row.reference in ("", labelled.references.get(row.picture))
+    ]
+    plain = ScoreTable(table.facts.values(), [ScoreRow("", row.picture, "", row.metric, row.score) for row in rows])
+    found = {name: plain.oriented(name) for name in dict.fromkeys(row.metric for row in rows)}
+    complete = {name: qualities for name, qualities in found.items() if len(qualities) == len(wanted)}
+    new = sum(row[:4] not in before for row in rows)
+    incomplete = {name: len(qualities) for name, qualities in found.items() if name not in complete}
+    return JudgeScores(complete, incomplete, new, len(rows) - new)

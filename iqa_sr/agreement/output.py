@@ -1,0 +1,184 @@
+"""What `iqa-sr agree` prints and writes: accuracies, correlations, and which judge helps which."""
+
+import csv
+import io
+import math
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from iqa_sr.agreement.evaluation import Agreement, Group
+from iqa_sr.agreement.metric_scores import AGREEMENT, COMPLEMENTARITY
+from iqa_sr.cli.score import aligned
+from iqa_sr.data.preferences.records import ALL
+from iqa_sr.io.tensor_files import write_whole
+from iqa_sr.stats.bootstrap import Interval
+from iqa_sr.stats.opinion_agreement import Correlations
+from iqa_sr.stats.pairwise_accuracy import Ties
+
+__all__ = ["agreement_text", "write_agreement"]
+
+PEOPLE = "one person's vote"
+_COLUMNS = 4  # with intervals, on a terminal
+_MEASURES = {"srcc": "SRCC", "krcc": "KRCC", "plcc": "PLCC (logistic)", "plcc_linear": "PLCC (linear)"}
+
+
+# --- On the terminal --------------------------------------------------------------------------------------------------
+
+
+def agreement_text(found: Agreement, ties: Ties) -> str:
+    """The tables, the best judge first, with what has to be known to read them."""
+    parts = []
+    if found.groups:
+        parts += [_accuracy_text(found), *_pair_notes(found.groups, ties)]
+    if found.complements:
+        parts += ["", _complement_text(found)]
+    if found.correlations:
+        parts += [""] * bool(parts) + [_correlation_text(found), *_correlation_notes(found)]
+    return "\n".join(parts)
+
+
+def _best_first(group: Group) -> list[str]:
+    return sorted(group.judges, key=lambda name: -group.judges[name].value if group.pairs else 0)
+
+
+def _accuracy_text(found: Agreement) -> str:
+    """Several tables below each other where there are many groups; the last has how far the others are behind."""
+    groups, tables = found.groups, ["2AFC accuracy in %, in brackets 95 % intervals over contents"]
+    for start in range(0, len(groups), _COLUMNS):
+        shown = groups[start : start + _COLUMNS]
+        rows = [["", *(f"{group.name} ({group.pairs})" for group in shown)]]
+        for judge in _best_first(groups[-1]):
+            own = [group.judges[judge] for group in shown]
+            rows.append([judge, *(_percent(one.value, one.interval) for one in own)])
+        if found.behind and shown[-1] is groups[-1]:
+            rows[0].append("behind the best")
+            for row in rows[1:]:
+                behind = found.behind.get(row[0])
+                row.append(_percent(behind.value, behind.interval) if behind else "")
+        if any(not math.isnan(group.one_vote) for group in shown):
+            votes = [PEOPLE, *(_percent(group.one_vote) for group in shown)]
+            rows.append(votes + [""] * (len(rows[0]) - len(votes)))
+        tables.append(aligned(rows, numbers=True))
+    return "\n".join(tables)
+
+
+def _pair_notes(groups: Sequence[Group], ties: Ties) -> Iterator[str]:
+    tied = [f"{group.ties} of {group.name}" for group in groups if group.ties]
+    if tied and ties == "count":
+        yield f"pairs of which people prefer neither count as right where the scores are equal: {', '.join(tied)}"
+    elif tied:
+        yield f"left out, because people prefer neither: {', '.join(tied)}"
+    for judge in _best_first(groups[-1]):
+        undecided = groups[-1].judges[judge].undecided
+        if undecided:
+            yield f"{judge} has equal scores or none for {undecided} pairs of {groups[-1].name}, which is no choice"
+
+
+def _complement_text(found: Agreement) -> str:
+    """Rows: where this judge is wrong; columns: how often that one is right."""
+    judges = _best_first(found.groups[-1])
+    table = {(one.judge, one.other): one for one in found.complements}
+    rows = [("", "wrong", *judges, "any other")]
+    for judge in judges:
+        cells = ["-" if other == judge else _percent(table[judge, other].share) for other in (*judges, "")]
+        rows.append((judge, str(table[judge, ""].wrong), *cells))
+    head = f"where the judge of the row is wrong ({ALL}), how often in % the one of the column is right"
+    return f"{head}\n{aligned(rows, numbers=True)}"
+
+
+def _correlation_text(found: Agreement) -> str:
+    usable = {judge: own for judge, own in found.correlations.items() if isinstance(own, Correlations)}
+    rows = [("", *_MEASURES.values(), "pictures")]
+    for judge in sorted(usable, key=lambda name: -usable[name].srcc):
+        own = usable[judge]
+        cells = [_number(getattr(own, name), own.intervals.get(name)) for name in _MEASURES]
+        rows.append((judge, *cells, str(own.pictures)))
+    return f"correlation with opinion scores, in brackets 95 % intervals over contents\n{aligned(rows, numbers=True)}"
+
+
+def _correlation_notes(found: Agreement) -> Iterator[str]:
+    for judge, own in found.correlations.items():
+        if isinstance(own, str):
+            yield f"{judge}: no correlation: {own}"
+            continue
+        if own.problem:
+            yield f"{judge}: no PLCC with the logistic function: {own.problem}"
+        elif own.plcc is not None and own.plcc < 0:
+            yield f"{judge}: the fitted logistic function falls, the judge is the wrong way round; PLCC is negative"
+        if own.left_out:
+            yield f"{judge}: {own.left_out} pictures without a finite score are left out"
+
+
+def _percent(value: float, interval: Interval | None = None) -> str:
+    if math.isnan(value):
+        return "-"
+    return f"{100 * value:.2f}" + (_bracket([f"{100 * end:.1f}" for end in interval]) if interval else "")
+
+
+def _number(value: float | None, interval: Interval | None) -> str:
+    if value is None:
+        return "-"
+    return f"{value:.3f}" + (_bracket([f"{end:.3f}" for end in interval]) if interval else "")
+
+
+def _bracket(ends: Sequence[str]) -> str:
+    """Nothing where there is no interval: of one content alone."""
+    return "" if "nan" in ends else f" [{', '.join(ends)}]"
+
+
+# --- Files ------------------------------------------------------------------------------------------------------------
+
+
+def write_agreement(found: Agreement, folder: Path, ties: Ties) -> None:
+    """Write the numbers, each file whole or not at all; those of an earlier call are replaced, or removed."""
+    columns = ("metric", "group", "measure", "value", "low", "high", "count", "undecided", "ties", "note")
+    _write(folder / AGREEMENT, columns, [*_accuracy_rows(found, ties), *_behind_rows(found), *_correlation_rows(found)])
+    (folder / COMPLEMENTARITY).unlink(missing_ok=True)
+    if found.complements:
+        rows = [
+            (one.judge, one.other or "any other", one.wrong, one.right, _plain(one.share), *map(_plain, one.interval))
+            for one in found.complements
+        ]
+        _write(folder / COMPLEMENTARITY, ("metric", "other", "wrong", "other_right", "share", "low", "high"), rows)
+
+
+def _accuracy_rows(found: Agreement, ties: Ties) -> Iterator[tuple[object, ...]]:
+    for group in found.groups:
+        for judge, one in group.judges.items():
+            numbers = (_plain(one.value), *map(_plain, one.interval), one.pairs, one.undecided, group.ties)
+            yield (judge, group.name, "2afc", *numbers, f"ties: {ties}" if group.ties else "")
+        if not math.isnan(group.one_vote):
+            count = group.pairs - (group.ties if ties == "count" else 0)  # a tie has no majority
+            yield (PEOPLE, group.name, "2afc", _plain(group.one_vote), "", "", count, "", group.ties, "")
+
+
+def _behind_rows(found: Agreement) -> Iterator[tuple[object, ...]]:
+    for judge, one in found.behind.items():
+        numbers = (_plain(one.value), *map(_plain, one.interval), found.groups[-1].pairs)
+        yield (judge, ALL, "2afc_behind_best", *numbers, "", "", f"best: {one.best}")
+
+
+def _correlation_rows(found: Agreement) -> Iterator[tuple[object, ...]]:
+    for judge, own in found.correlations.items():
+        if isinstance(own, str):
+            yield (judge, ALL, "srcc", *[""] * 6, own)
+            continue
+        for name in _MEASURES:
+            value, interval = getattr(own, name), own.intervals.get(name, (math.nan, math.nan))
+            note = own.problem if value is None else ""
+            numbers = (_plain(math.nan if value is None else value), *map(_plain, interval))
+            yield (judge, ALL, name, *numbers, own.pictures, own.left_out, "", note)
+
+
+def _plain(value: float) -> str:
+    return "" if math.isnan(value) else f"{value:.6f}"
+
+
+def _write(path: Path, columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerows([columns, *rows])
+
+    def write(temporary: Path) -> None:
+        temporary.write_text(text.getvalue(), encoding="utf-8")
+
+    write_whole(path, write)

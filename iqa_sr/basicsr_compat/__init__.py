@@ -1,0 +1,1 @@
+"""The only package that imports BasicSR, with the reason for each patch."""

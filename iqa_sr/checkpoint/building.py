@@ -1,0 +1,118 @@
+"""BasicSR's networks with the weights of a checkpoint: the state dicts in a file, and the network around one."""
+
+import inspect
+import io
+from collections.abc import Mapping
+from contextlib import redirect_stdout
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor, nn
+
+from iqa_sr.basicsr_compat.host import ARCH_REGISTRY, build_network, registered
+from iqa_sr.config.option_files import OptionError, nearest, read_option_file
+from iqa_sr.io.tensor_files import load_state, select_state_dict
+
+__all__ = ["WEIGHT_KEYS", "filled_network", "network_argument", "network_section", "side_multiple", "state_dicts"]
+
+WEIGHT_KEYS = ("params_ema", "params-ema", "g_ema", "params", "model_state_dict", "state_dict", "model", "net")
+"""Where checkpoints keep their weights, the averaged ones first; other keys are looked at where none of these is."""
+
+
+def state_dicts(content: Any, path: str | Path, param_key: str | None = None) -> dict[str | None, dict[str, Tensor]]:
+    """The state dicts of a checkpoint by their key, the preferred one first; None is the file itself.
+
+    Args:
+        content: What `read_tensor_file` gave.
+        path: The file's name, for errors.
+        param_key: Only this one.
+
+    Raises:
+        ValueError: If there is none, or not this one.
+    """
+    if not isinstance(content, Mapping):
+        raise ValueError(f"{path}: expected a checkpoint with a state dict, got {type(content).__name__}")
+    if param_key is not None:
+        keys = [str(key) for key, value in content.items() if isinstance(value, Mapping)]
+        if param_key not in keys:
+            valid = nearest(param_key, keys) if keys else "the weights are the file itself: name no key"
+            raise ValueError(f"{path} has no weights {param_key!r}; {valid}")
+        return {param_key: select_state_dict(content, path, param_key)}
+    holding: list[str | None] = [key for key, value in content.items() if _holds_tensors(value)]
+    present: list[str | None] = [key for key in WEIGHT_KEYS if key in holding]
+    return {key: select_state_dict(content, path, key) for key in present or holding or [None]}
+
+
+def _holds_tensors(value: Any) -> bool:
+    """Whether it is a state dict, and not what a program keeps under the same name: a configuration, or nothing yet."""
+    return isinstance(value, Mapping) and bool(value) and all(isinstance(one, Tensor) for one in value.values())
+
+
+def network_section(options: str | Path | Mapping[str, Any]) -> dict[str, Any]:
+    """The section that describes a network.
+
+    Args:
+        options: An option file, its content, or the section `network_g` itself.
+
+    Raises:
+        FileNotFoundError: If there is no such file.
+        OptionError: If it describes no network.
+    """
+    content = options if isinstance(options, Mapping) else read_option_file(options)
+    section = content if "type" in content and "network_g" not in content else content.get("network_g")
+    if not isinstance(section, Mapping) or not isinstance(section.get("type"), str):
+        where = "" if isinstance(options, Mapping) else f"{options}: "
+        raise OptionError(f"{where}network_g: expected a section with the type of the network, got {section!r}")
+    return dict(section)
+
+
+def filled_network(section: Mapping[str, Any], state: Mapping[str, Tensor], path: str | Path) -> nn.Module:
+    """The network of `network_g` with weights: on the CPU, in evaluation mode, frozen.
+
+    Args:
+        section: `network_g`.
+        state: The weights; all of them must fit.
+        path: Where these come from, for errors.
+
+    Raises:
+        OptionError: If there is no such network, or it cannot be built with these options.
+        ValueError: If the weights are of another network.
+    """
+    kind = section["type"]
+    if kind not in ARCH_REGISTRY and f"{kind}_basicsr" not in ARCH_REGISTRY:
+        raise OptionError(f"network_g:type: no network {kind!r}; {nearest(str(kind), registered(ARCH_REGISTRY))}")
+    with redirect_stdout(io.StringIO()):  # the registry prints which of two names it has taken
+        try:
+            network = build_network(dict(section))
+        except Exception as error:  # whatever a constructor stumbles over that was given wrong options
+            reason = f"{type(error).__name__}: {error}"
+            raise OptionError(f"network_g: {kind} cannot be built with these options: {reason}") from error
+    load_state(network, state, path)
+    return network.eval().requires_grad_(False)
+
+
+def network_argument(section: Mapping[str, Any], name: str, default: Any = None) -> Any:
+    """The value of an option of a network, its own default where the section leaves it out.
+
+    Args:
+        section: `network_g`; its type is registered.
+        name: Of the option.
+        default: For networks that have no such option.
+    """
+    if name in section:
+        return section[name]
+    with redirect_stdout(io.StringIO()):
+        parameter = inspect.signature(ARCH_REGISTRY.get(section["type"])).parameters.get(name)
+    return default if parameter is None or parameter.default is parameter.empty else parameter.default
+
+
+def side_multiple(section: Mapping[str, Any]) -> int:
+    """What the sides of pictures must be multiples of: the window of attention, the pixels that are unshuffled.
+
+    Args:
+        section: `network_g`; its type is registered.
+    """
+    if section["type"] == "RRDBNet":
+        return {1: 4, 2: 2}.get(network_argument(section, "scale"), 1)
+    window = network_argument(section, "window_size", 1)
+    return window if isinstance(window, int) else max(window)

@@ -1,0 +1,1 @@
+"""Option files: YAML with bases and overrides, and typed sections."""

@@ -1,0 +1,1 @@
+"""Making data: enhanced ground truths, patches, the sample data set, procedural images."""

@@ -1,0 +1,141 @@
+"""Cutting large pictures into training patches by HGGT's rule: enough contrast and enough detail."""
+
+import zlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+from tqdm import tqdm
+
+from iqa_sr.data.multi_gt.manifest import GroundTruthOptions, Manifest, read_manifest
+from iqa_sr.data.multi_gt.records import Record
+from iqa_sr.data.problems import DataError
+from iqa_sr.io.image_stores import PictureStore
+from iqa_sr.io.images import decode_image, write_image
+
+__all__ = ["PatchReport", "is_detailed", "select_patches"]
+
+
+@dataclass(frozen=True)
+class PatchReport:
+    """What `select_patches` did.
+
+    Attributes:
+        written: Number of places cut out (each in all versions).
+        flat: Number of places that had too little contrast or detail.
+        too_small: Names of pictures that are smaller than a patch.
+    """
+
+    written: int
+    flat: int
+    too_small: tuple[str, ...]
+
+    def summary(self) -> str:
+        """One or two lines for the user."""
+        text = f"{self.written} patches written, {self.flat} left out as flat"
+        if not self.too_small:
+            return text
+        names = ", ".join(self.too_small[:5]) + (", ..." if len(self.too_small) > 5 else "")
+        return f"{text}\n{len(self.too_small)} pictures are smaller than a patch: {names}"
+
+
+def is_detailed(patch: np.ndarray, min_std: float = 30, min_laplacian: float = 30) -> bool:
+    """Whether a patch has enough contrast and detail to learn from.
+
+    Args:
+        patch: `(H, W, 3)` RGB, uint8 or uint16.
+        min_std: Least standard deviation of the grey levels (of 255).
+        min_laplacian: Least variance of their Laplacian (4-neighbour, grey levels of 255).
+    """
+    grey = cv2.cvtColor(patch, cv2.COLOR_RGB2GRAY).astype(np.float64)
+    if patch.dtype == np.uint16:
+        grey /= 257.0
+    return bool(grey.std() >= min_std and cv2.Laplacian(grey, cv2.CV_64F).var() >= min_laplacian)
+
+
+def select_patches(
+    input_dir: str | Path,
+    output_dir: str | Path,
+    size: int = 512,
+    stride: int = 288,
+    jitter: int = 16,
+    min_std: float = 30,
+    min_laplacian: float = 30,
+    seed: int = 0,
+    progress: bool = True,
+) -> PatchReport:
+    """Cut pictures, in all their versions at the same places, into detailed patches.
+
+    The places are those of a grid, each moved at random; one is kept if at least one version there is detailed. The
+    result has the layout of the input: `original/NAME-X-Y.png` and `01/NAME-X-Y_01.png`, or `NAME-X-Y.png` where the
+    input holds pictures directly; X and Y are the column and row of the top left corner.
+
+    Args:
+        input_dir: A data set as `MultiGTDataset` reads it, or a folder of pictures. Labels are not carried over.
+        output_dir: Where the patches go.
+        size: Side of a patch in pixels.
+        stride: Distance of the places in pixels.
+        jitter: Largest random move of a place in pixels, along each axis.
+        min_std: See `is_detailed`.
+        min_laplacian: See `is_detailed`.
+        seed: Of the random moves; they depend on it and on the picture's name alone.
+        progress: Whether to show a progress bar.
+
+    Raises:
+        FileNotFoundError: If the input does not exist or holds no pictures.
+        DataError: If pictures do not fit together or cannot be read; names them.
+        ValueError: If a number is not positive.
+        OSError: If a patch cannot be written.
+
+    Reference:
+        Chen et al.: Human guided ground-truth generation for realistic image super-resolution, CVPR 2023.
+    """
+    if size < 1 or stride < 1 or jitter < 0:
+        raise ValueError(
+            f"expected a positive size and stride and a jitter of at least 0, got {size}, {stride}, {jitter}"
+        )
+    if not Path(input_dir).is_dir():
+        raise FileNotFoundError(f"--input: the folder {input_dir} does not exist")
+    options = GroundTruthOptions(dataroot_gt=Path(input_dir), allow_incomplete_groups=True)
+    manifest = read_manifest(options, "--input", progress)
+    if manifest.problems:
+        raise DataError(manifest.problems.summary(f"--input {input_dir}"))
+    flat_layout = all("/" not in gt.path for record in manifest.records for gt in record.ground_truths)
+    written = flat = 0
+    for record in tqdm(manifest.records, desc="patches", unit="picture", disable=None if progress else True):
+        versions = _read(manifest, record)
+        for top, left in _places(record, size, stride, jitter, seed):
+            patches = {name: picture[top : top + size, left : left + size] for name, picture in versions.items()}
+            if not any(is_detailed(patch, min_std, min_laplacian) for patch in patches.values()):
+                flat += 1
+                continue
+            written += 1
+            _write(patches, f"{record.name}-{left}-{top}", manifest.folders[0], Path(output_dir), flat_layout)
+    too_small = tuple(record.name for record in manifest.records if min(record.size) < size)
+    return PatchReport(written, flat, too_small)
+
+
+def _read(manifest: Manifest, record: Record) -> dict[str, np.ndarray]:
+    store = PictureStore(manifest.root)
+    return {gt.folder: decode_image(store.read(gt.path), store.location(gt.path)) for gt in record.ground_truths}
+
+
+def _places(record: Record, size: int, stride: int, jitter: int, seed: int) -> list[tuple[int, int]]:
+    """Top left corners, inside the picture, each once."""
+    generator = np.random.default_rng([seed, zlib.crc32(record.name.encode())])
+    height, width = record.size
+    places: dict[tuple[int, int], None] = {}
+    for top in range(0, height - size + 1, stride):
+        for left in range(0, width - size + 1, stride):
+            moves = generator.integers(-jitter, jitter + 1, 2)
+            place = np.clip(np.array([top, left]) + moves, 0, [height - size, width - size])
+            places[int(place[0]), int(place[1])] = None
+    return list(places)
+
+
+def _write(patches: Mapping[str, np.ndarray], stem: str, original: str, root: Path, flat_layout: bool) -> None:
+    for name, patch in patches.items():
+        folder = root if flat_layout else root / name
+        write_image(folder / (f"{stem}.png" if name == original else f"{stem}_{name}.png"), patch)

@@ -1,0 +1,134 @@
+"""Pictures that need no labels: a folder, scikit-image's photographs, generated ones; all in memory, as 8 bit."""
+
+from importlib import resources
+from pathlib import Path
+
+import numpy as np
+from pydantic import Field
+from tqdm import tqdm
+
+from iqa_sr.config.option_files import OptionError, Section
+from iqa_sr.data.creation.procedural import procedural_picture
+from iqa_sr.data.image_checks import check_pictures, check_size
+from iqa_sr.data.problems import DataError, DataProblems
+from iqa_sr.io.images import decode_image, list_images, read_image
+
+__all__ = ["PHOTOGRAPHS", "PictureSource", "PictureSourceOptions"]
+
+PHOTOGRAPHS = {
+    "brick.png": "CC0",
+    "camera.png": "CC0",
+    "coffee.png": "CC0",
+    "coins.png": "no known copyright restrictions",
+    "grass.png": "CC0",
+    "gravel.png": "CC0",
+    "hubble_deep_field.jpg": "public domain (NASA)",
+    "ihc.png": "no known copyright restrictions",
+    "retina.jpg": "CC0",
+    "rocket.jpg": "public domain (SpaceX)",
+}
+"""Photographs in scikit-image's wheel whose rights are beyond doubt, with what its documentation says of them. Those of
+the sample's validation (astronaut, chelsea) are left out, and so is the stereo pair, for which no licence is stated."""
+_SIDE = 256
+"""Height and width of generated pictures in px."""
+
+
+class PictureSourceOptions(Section):
+    """Where pictures without labels come from; at least one of the three.
+
+    Attributes:
+        dataroot: A folder of pictures, or null.
+        photographs: Whether to use scikit-image's photographs.
+        photograph_repeats: How often each of them comes where a generated picture comes once: they are larger, and
+            there are few.
+        procedural: Number of generated pictures of 256 px.
+        first: Number of the first generated picture; sets with other numbers share none.
+    """
+
+    dataroot: str | None = None
+    photographs: bool = False
+    photograph_repeats: int = Field(1, ge=1)
+    procedural: int = Field(0, ge=0)
+    first: int = Field(0, ge=0)
+
+
+class PictureSource:
+    """The pictures of a data set; those of a folder are read when asked for, the others are kept in memory.
+
+    Args:
+        options: Where they come from.
+        smallest: Smallest height and width in px.
+        where: The data set's place in the option file, for errors.
+
+    Raises:
+        OptionError: If the options name no picture.
+        FileNotFoundError: If the folder does not exist or scikit-image lacks its pictures.
+        DataError: If pictures are too small or cannot be read; with counts.
+    """
+
+    def __init__(self, options: PictureSourceOptions, smallest: int, where: str) -> None:
+        problems = DataProblems()
+        self._files = _files(options.dataroot, where) if options.dataroot else []
+        check_pictures(self._files, smallest, problems)
+        self._names: list[str] = [str(file) for file in self._files]
+        self._kept: list[np.ndarray] = []
+        if options.photographs:
+            for name in PHOTOGRAPHS:
+                self._keep(name, _photograph(name))
+                check_size(name, self._kept[-1].shape[:2], smallest, problems)
+        numbers = range(options.first, options.first + options.procedural)
+        for number in numbers:  # before they are drawn, which takes its time
+            check_size(f"generated-{number}", (_SIDE, _SIDE), smallest, problems)
+        if len(problems):
+            raise DataError(problems.summary(_title(options, len(problems), len(self._names) + len(numbers), where)))
+        for number in tqdm(numbers, desc="generated pictures", disable=None if options.procedural > 100 else True):
+            self._keep(f"generated-{number}", procedural_picture(number, _SIDE))
+        if not self._names:
+            raise OptionError(f"{where}: no pictures; set dataroot to a folder, photographs to true, or procedural")
+        first = len(self._files)
+        photographs = range(first, first + len(PHOTOGRAPHS) if options.photographs else first)
+        again = [number for _ in range(options.photograph_repeats - 1) for number in photographs]
+        self._order = [*range(len(self._names)), *again]
+
+    def _keep(self, name: str, picture: np.ndarray) -> None:
+        self._names.append(name)
+        self._kept.append(picture)
+
+    def __len__(self) -> int:
+        return len(self._order)
+
+    def name(self, index: int) -> str:
+        """Path or name of a picture."""
+        return self._names[self._order[index]]
+
+    def picture(self, index: int) -> np.ndarray:
+        """`(H, W, 3)` RGB uint8."""
+        index = self._order[index]
+        if index >= len(self._files):
+            return self._kept[index - len(self._files)]
+        picture = read_image(self._files[index])
+        return picture if picture.dtype == np.uint8 else (picture // 257).astype(np.uint8)
+
+
+def _files(dataroot: str, where: str) -> list[Path]:
+    files = list_images(Path(dataroot).expanduser())
+    if not files:
+        raise FileNotFoundError(f"{where}:dataroot: {dataroot} holds no pictures")
+    return files
+
+
+def _title(options: PictureSourceOptions, bad: int, total: int, where: str) -> str:
+    """What an error begins with: how many pictures of which sources."""
+    photographs = "photographs" if options.photographs else None
+    generated = f"procedural {options.procedural}" if options.procedural else None
+    sources = ", ".join(source for source in (options.dataroot, photographs, generated) if source)
+    return f"{where}: {bad} of {total} pictures in {sources} cannot be used"
+
+
+def _photograph(name: str) -> np.ndarray:
+    try:
+        return decode_image((resources.files("skimage") / "data" / name).read_bytes(), name)
+    except (FileNotFoundError, ModuleNotFoundError) as error:
+        raise FileNotFoundError(
+            f"{name} is not in the scikit-image package; install it with `pip install --force-reinstall scikit-image`"
+        ) from error

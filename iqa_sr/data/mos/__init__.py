@@ -1,0 +1,1 @@
+"""Data sets of mean opinion scores (MOS) as they lie on disk."""

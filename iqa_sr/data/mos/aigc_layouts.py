@@ -1,0 +1,182 @@
+"""How AI-generated pictures and their scores are published: AGIQA-3K and AIGCIQA2023."""
+
+import math
+import os
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from iqa_sr.io.tables import as_number, read_columns, read_lines, read_matlab
+
+__all__ = ["AIGC_LAYOUTS", "AIGCLayout", "Row", "Table"]
+
+
+@dataclass(frozen=True)
+class Row:
+    """A picture as its collection lists it.
+
+    Attributes:
+        pictures: Where it may be below the collection's folder; the first of these that exists is meant.
+        prompt: The text that it was made from.
+        scores: By aspect: numbers, or the texts that should have been some.
+    """
+
+    pictures: tuple[str, ...]
+    prompt: str
+    scores: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Table:
+    """The scores of a collection.
+
+    Attributes:
+        file: Where those of the quality were read from.
+        rows: One for each picture.
+    """
+
+    file: Path
+    rows: list[Row]
+
+
+@dataclass(frozen=True)
+class AIGCLayout:
+    """One collection's way of publishing.
+
+    Attributes:
+        read: From its folder, its table.
+        score_range: Lowest and highest score possible, not those that occur.
+    """
+
+    read: Callable[[Path], Table]
+    score_range: tuple[float, float]
+
+
+# --- AGIQA-3K ---------------------------------------------------------------------------------------------------------
+
+_AGIQA_FOLDERS = ("image", "images", "")
+
+
+def _read_agiqa3k(root: Path) -> Table:
+    """Li et al.: AGIQA-3K, TCSVT 2023, https://arxiv.org/abs/2306.04717.
+
+    `data.csv` with the columns `name`, `prompt`, `mos_quality` and `mos_align` among others; pictures in `image/`. Also
+    taken: `images/`, pictures beside the file, and a file without `mos_align`.
+    """
+    file = _first(root, ("data.csv",), "AGIQA-3K")
+    wanted = ("name", "prompt", "mos_quality")
+    names, lines = read_columns(file, wanted)
+    columns = {"quality": "mos_quality", "alignment": "mos_align"}
+    rows = []
+    for line in lines:
+        scores = {aspect: line[column] for aspect, column in columns.items() if column in names}
+        picture = line["name"] or "(no name)"
+        rows.append(Row(tuple(os.path.join(f, picture) for f in _AGIQA_FOLDERS), line["prompt"], scores))
+    return Table(file, rows)
+
+
+# --- AIGCIQA2023 ------------------------------------------------------------------------------------------------------
+
+_AIGC_FOLDERS = ("Image/allimg", "Image", "allimg")
+_AIGC_TABLES = ("DATA/MOS/", "MOS/", "")
+_AIGC_SUFFIXES = (".png", ".jpg", ".jpeg")
+_AIGC_SCORES = {"quality": "mosz1", "authenticity": "mosz2", "alignment": "mosz3"}
+_AIGC_PROMPTS = ("prompts.csv", "prompts.xlsx", "AIGCIQA2023_Prompts.csv", "AIGCIQA2023_Prompts.xlsx")
+_PICTURES_OF_A_PROMPT = 4  # of each generator
+
+
+def _read_aigciqa2023(root: Path) -> Table:
+    """Wang et al.: AIGCIQA2023, CICAI 2023, https://arxiv.org/abs/2307.00211.
+
+    Scores by the number of the picture in `DATA/MOS/mosz1.mat` (quality), `mosz2.mat` (authenticity) and `mosz3.mat`
+    (correspondence with the prompt); pictures `Image/allimg/0.png` and on: of the first generator four for each prompt,
+    then those of the next one; prompts in `prompts.xlsx`.
+
+    Ours, for copies that are arranged in another way: `mosz1.csv` with one number in a line; these files in `MOS/` or
+    in the root; `mosz2` and `mosz3` may be missing; pictures in `Image/` or `allimg/`, JPEG too; `prompts.csv`; a list
+    of prompts with one for each picture. The prompts are the column `prompt`, else the one with the longest texts.
+    """
+    scores: dict[str, list[Any]] = {}
+    files = {}
+    for aspect, stem in _AIGC_SCORES.items():
+        places = [f"{folder}{stem}{suffix}" for folder in _AIGC_TABLES for suffix in (".csv", ".mat")]
+        if aspect == "quality" or any((root / place).is_file() for place in places):
+            files[aspect] = _first(root, places)
+            scores[aspect] = _numbers(files[aspect])
+    count = len(scores["quality"])
+    for aspect, values in scores.items():
+        if len(values) != count:
+            raise ValueError(f"{files[aspect]} has {len(values)} scores, {files['quality'].name} has {count}")
+    prompts = _prompts_of(_first(root, _AIGC_PROMPTS + tuple(f"DATA/{name}" for name in _AIGC_PROMPTS)), count)
+    rows = [
+        Row(
+            tuple(f"{folder}/{place}{suffix}" for folder in _AIGC_FOLDERS for suffix in _AIGC_SUFFIXES),
+            prompts[place],
+            {aspect: values[place] for aspect, values in scores.items()},
+        )
+        for place in range(count)
+    ]
+    return Table(files["quality"], rows)
+
+
+def _numbers(file: Path) -> list[Any]:
+    """The scores in a MATLAB or CSV file, in order; what is no number stays a text."""
+    if file.suffix == ".mat":
+        return _matlab_numbers(file)
+    lines = read_lines(file)
+    if lines and math.isnan(as_number(lines[0][0])):
+        lines = lines[1:]  # a header
+    wide = next((line for line in lines if len(line) != 1), None)
+    if wide is not None:
+        raise ValueError(f"{file}: expected one score in a line, in the order of the pictures, got {','.join(wide)!r}")
+    return [line[0] for line in lines]
+
+
+def _matlab_numbers(file: Path) -> list[Any]:
+    content = {name: array for name, array in read_matlab(file).items() if not name.startswith("_")}
+    arrays = [content["MOSz"]] if "MOSz" in content else list(content.values())
+    if len(arrays) != 1 or arrays[0].dtype.kind not in "fiu":
+        raise ValueError(f"{file}: expected one array of numbers, MOSz, found {', '.join(content) or 'nothing'}")
+    numbers: list[Any] = arrays[0].ravel().tolist()
+    return numbers
+
+
+def _prompts_of(file: Path, pictures: int) -> list[str]:
+    """The prompt of each picture."""
+    lines = read_lines(file)
+    header = [cell.casefold() for cell in lines[0]] if lines else []
+    named = [place for place, cell in enumerate(header) if cell in ("prompt", "prompts")]
+    width = max((len(line) for line in lines), default=0)
+    column = named[0] if named else max(range(width), key=lambda place: _length(lines, place), default=0)
+    texts = [line[column] if column < len(line) else "" for line in lines]
+    # Published without a header; one of any other wording shows by the number of lines.
+    for prompts in (texts[1:],) if named else (texts, texts[1:]):
+        if len(prompts) == pictures:
+            return prompts
+        if prompts and pictures % (_PICTURES_OF_A_PROMPT * len(prompts)) == 0:
+            return [prompts[place // _PICTURES_OF_A_PROMPT % len(prompts)] for place in range(pictures)]
+    raise ValueError(
+        f"{file}: {len(texts) - bool(named)} prompts do not fit {pictures} pictures; expected one prompt for each "
+        f"picture, or for {_PICTURES_OF_A_PROMPT} pictures of each generator"
+    )
+
+
+def _length(lines: Sequence[Sequence[str]], column: int) -> int:
+    return sum(len(line[column]) for line in lines if column < len(line))
+
+
+def _first(root: Path, names: Sequence[str], collection: str = "AIGCIQA2023") -> Path:
+    """The first of several files that exists."""
+    file = next((root / name for name in names if (root / name).is_file()), None)
+    if file is None:
+        shown = " or ".join(names[:2])
+        raise FileNotFoundError(f"{root} has no {shown}; set dataroot to the folder of {collection}")
+    return file
+
+
+AIGC_LAYOUTS: Mapping[str, AIGCLayout] = {
+    "agiqa3k": AIGCLayout(_read_agiqa3k, (0.0, 5.0)),
+    "aigciqa2023": AIGCLayout(_read_aigciqa2023, (0.0, 100.0)),
+}
+"""What `layout` can be."""

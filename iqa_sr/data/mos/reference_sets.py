@@ -1,0 +1,150 @@
+"""Data sets of distorted pictures with opinion scores and their references: TID2013, KADID-10k, PIPAL, LIVE, CSIQ."""
+
+import math
+import zlib
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from iqa_sr.data.file_lookup import find_folder
+from iqa_sr.data.mos.scores import Opinion, read_opinions
+from iqa_sr.data.preferences.triplets import TIE, Triplet
+from iqa_sr.data.problems import DataError, DataProblems
+from iqa_sr.data.row_checks import check_levels
+from iqa_sr.io.images import list_images
+from iqa_sr.io.tables import as_number
+
+__all__ = ["REFERENCE_FOLDERS", "ScoredSet", "partner_triplets", "read_scored_set"]
+
+REFERENCE_FOLDERS: Mapping[str, str] = {
+    "csiq": "src_imgs",
+    "kadid10k": "images",
+    "live": "refimgs",
+    "tid2013": "reference_images",
+}
+"""Where a layout of opinion scores keeps its references, which are called as the contents."""
+
+
+@dataclass(frozen=True)
+class ScoredSet:
+    """Pictures, their scores and their references.
+
+    Attributes:
+        root: The data set's folder.
+        opinions: The scores.
+        references: The reference of each content.
+    """
+
+    root: Path
+    opinions: Sequence[Opinion]
+    references: Mapping[str, Path]
+
+    def key(self, path: Path) -> str:
+        """A picture's path below the root, with forward slashes."""
+        return path.relative_to(self.root).as_posix()
+
+
+def read_scored_set(name: str, root: Path) -> ScoredSet:
+    """A data set as published.
+
+    Args:
+        name: `pipal`, or a key of `REFERENCE_FOLDERS`.
+        root: Its folder.
+
+    Raises:
+        FileNotFoundError: If a part of it is not there.
+        ValueError: If the file of its scores has another form.
+        ModuleNotFoundError: If a package that reads such files is not installed.
+        DataError: If pictures, references or scores are missing or cannot be understood; with counts.
+    """
+    if name == "pipal":
+        opinions, folders = _read_pipal(root)
+    else:
+        opinions = read_opinions(name, root)
+        folders = [folder] if (folder := find_folder(root, REFERENCE_FOLDERS[name])) else []
+    return ScoredSet(root, opinions, _find_references(root, opinions, folders))
+
+
+def _find_references(root: Path, opinions: Sequence[Opinion], folders: Iterable[Path]) -> dict[str, Path]:
+    """The reference of each content: the picture of this stem, whatever its case, in one of the folders."""
+    known = {path.stem.lower(): path for folder in dict.fromkeys(folders) for path in list_images(folder)}
+    problems, found = DataProblems(), {}
+    for content in dict.fromkeys(opinion.content for opinion in opinions):
+        if content.lower() in known:
+            found[content] = known[content.lower()]
+        else:
+            problems.add("missing reference", f"there is no picture {content} in {root}")
+    if len(problems):
+        raise DataError(problems.summary(str(root)))
+    return found
+
+
+def _read_pipal(root: Path) -> tuple[list[Opinion], list[Path]]:
+    """The training part: `Train_Label/A0001.txt`, and the pictures in whichever folders they were unpacked into."""
+    labels = find_folder(root, "Train_Label")
+    if labels is None:
+        raise FileNotFoundError(f"{root} is not in PIPAL's layout: expected the folder Train_Label")
+    folders = [path for path in sorted(root.rglob("*")) if path.is_dir() and path != labels]
+    pictures = {path.name.lower(): path for folder in folders for path in list_images(folder)}
+    problems, opinions = DataProblems(), []
+    for file in sorted(labels.glob("*.txt")):
+        for number, line in enumerate(file.read_text(encoding="utf-8-sig").splitlines(), start=1):
+            name, _, score = (part.strip() for part in line.partition(","))
+            if not name:
+                continue
+            path, value = pictures.get(name.lower()), as_number(score)
+            if path is None:
+                problems.add("missing picture", f"{name} of {file.name} is in no folder of {root}")
+            elif not math.isfinite(value):
+                problems.add("score that is no number", f"{file}, line {number}: {line.strip()[:60]!r}")
+            else:
+                opinions.append(Opinion(path, value, file.stem, value))
+    doubles = [path for path, count in Counter(opinion.path for opinion in opinions).items() if count > 1]
+    for path in doubles:
+        problems.add("double picture", f"{path.name} has more than one score")
+    if not opinions and not len(problems):
+        problems.add("empty list", f"{labels} holds no scores")
+    check_levels({"score": [opinion.score for opinion in opinions]}, problems)
+    if len(problems):
+        raise DataError(problems.summary(str(root)))
+    return opinions, [path.parent for path in pictures.values()]
+
+
+# --- Pairs ------------------------------------------------------------------------------------------------------------
+
+
+def partner_triplets(scored: ScoredSet, opinions: Iterable[Opinion], seed: int) -> list[Triplet]:
+    """Each picture of a reference, and the reference, with round(log2(n)) random others of the n; it always wins.
+
+    Args:
+        scored: The data set.
+        opinions: Those of it that are wanted: all of a content or none.
+        seed: Of the partners; which ones a picture gets depends on it and on the pictures of its reference alone.
+    """
+    groups: dict[str, dict[str, float]] = {}
+    for opinion in opinions:
+        reference = scored.key(scored.references[opinion.content])
+        groups.setdefault(reference, {})[scored.key(opinion.path)] = opinion.quality
+    return [triplet for reference, rated in groups.items() for triplet in _partners(reference, rated, seed)]
+
+
+def _partners(reference: str, quality: Mapping[str, float], seed: int) -> list[Triplet]:
+    rated = {**quality, reference: math.inf}
+    names = sorted(rated)
+    generator = torch.Generator().manual_seed(zlib.crc32(f"{seed}:{reference}".encode()))
+    count = min(round(math.log2(len(names))), len(names) - 1)
+    triplets = []
+    for place, name in enumerate(names):
+        for drawn in torch.randperm(len(names) - 1, generator=generator)[:count].tolist():
+            other = names[drawn + (drawn >= place)]
+            pairs = (name, other), (name, reference), (other, reference)
+            g12, g1r, g2r = (_preferred(rated[one], rated[two]) for one, two in pairs)
+            triplets.append(Triplet(name, other, reference, (g12, g1r, g2r)))
+    return triplets
+
+
+def _preferred(quality: float, other: float) -> float:
+    return TIE if quality == other else float(quality > other)

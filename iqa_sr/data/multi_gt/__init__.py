@@ -1,0 +1,1 @@
+"""Data sets with several ground truths per image as they lie on disk."""

@@ -1,0 +1,179 @@
+"""Where the pictures and labels of a data set lie: HGGT's published layouts, plain folders, LMDB folders."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pydantic import field_validator
+
+from iqa_sr.config.option_files import OptionError, Section, nearest
+from iqa_sr.io.image_stores import LMDB_SUFFIX, IoBackend
+from iqa_sr.io.images import IMAGE_SUFFIXES
+
+__all__ = ["GroundTruthOptions", "Part", "find_parts"]
+
+
+class GroundTruthOptions(Section):
+    """Which pictures make up a data set; the part of the dataset options that the manifest reads.
+
+    Attributes:
+        dataroot_gt: The root. It holds `original/` and a folder per enhanced version; or `images/original/, ...` and
+            `labels/`; or `images/RANGE/original/, ...` and `labels/RANGE/`; or pictures directly (ordinary training).
+        dataroot_lq: Folder of ready low-quality files; null: made on the fly from the original.
+        gt_folders: Names of the enhanced versions' folders; null: all that are found.
+        original_folder: Name of the originals' folder.
+        labels: Folder of the annotators' folders (or of ranges of such); null: HGGT's place if there is one.
+        allow_incomplete_groups: Whether an original may lack some of the versions.
+        io_backend: `type: disk`, or `type: lmdb` for folders `original.lmdb`, `01.lmdb`, ... in BasicSR's format.
+    """
+
+    dataroot_gt: Path
+    dataroot_lq: Path | None = None
+    gt_folders: tuple[str, ...] | None = None
+    original_folder: str = "original"
+    labels: Path | None = None
+    allow_incomplete_groups: bool = False
+    io_backend: IoBackend = IoBackend()
+
+    @field_validator("dataroot_gt", "dataroot_lq", "labels")
+    @classmethod
+    def _expand(cls, path: Path | None) -> Path | None:
+        return path.expanduser() if path else path
+
+    @field_validator("gt_folders", mode="before")
+    @classmethod
+    def _quoted(cls, names: Any) -> Any:
+        if isinstance(names, (list, tuple)) and any(isinstance(name, int) for name in names):
+            raise ValueError("expected names; put numbers in quotes, for example ['01', '02']")
+        return names
+
+
+@dataclass(frozen=True)
+class Part:
+    """One folder of originals with the folders of their versions and their labels.
+
+    Attributes:
+        folders: Place of each version by its name; the original first.
+        labels: Folder that holds the annotators' folders, if there is one.
+    """
+
+    folders: dict[str, Path]
+    labels: Path | None = None
+
+    @property
+    def path(self) -> Path:
+        """The folder of the originals."""
+        return next(iter(self.folders.values()))
+
+
+def find_parts(options: GroundTruthOptions, where: str) -> list[Part]:
+    """The parts of a data set: one, or one for each range of HGGT's layout.
+
+    Args:
+        options: What the user said.
+        where: Place of these options in the option file, for errors.
+
+    Raises:
+        FileNotFoundError: If the root or the labels do not exist, or nothing is found in the root.
+        OptionError: If a folder of `gt_folders` does not exist.
+    """
+    root, original = options.dataroot_gt, options.original_folder
+    if not root.is_dir():
+        beside = f" (relative to {Path.cwd()})" if not root.is_absolute() else ""
+        raise FileNotFoundError(f"{where}:dataroot_gt: the folder {root} does not exist{beside}")
+    if options.labels and not options.labels.is_dir():
+        raise FileNotFoundError(f"{where}:labels: the folder {options.labels} does not exist")
+    lmdb = options.io_backend.type == "lmdb"
+    parts = [
+        Part(_versions(base, options, where), _labels(base, options.labels)) for base in _bases(root, original, lmdb)
+    ]
+    if parts and options.labels and not any(part.labels for part in parts):
+        raise FileNotFoundError(f"{where}:labels: no folders with .json files (A/, B/, C/) in {options.labels}")
+    if parts:
+        return parts
+    if root.suffix == LMDB_SUFFIX if lmdb else _holds_pictures(root):
+        if options.gt_folders:
+            raise _missing_version(options.gt_folders[0], [], root, where)
+        return [Part({original: root})]
+    kind = f"{original}.lmdb" if lmdb else original
+    raise FileNotFoundError(
+        f"{where}:dataroot_gt: no pictures found in {root}; looked for {kind}/, images/{kind}/, images/*/{kind}/ "
+        f"{'and meta_info.txt' if lmdb else 'and pictures directly inside'}"
+        + ("; it holds LMDB folders: set io_backend:type to lmdb" if not lmdb and _lmdb_folders(root) else "")
+    )
+
+
+def _bases(root: Path, original: str, lmdb: bool) -> list[Path]:
+    """The folders that hold an `original/`: the root; or its `images/`; or the ranges inside that."""
+    images = root / "images" if (root / "images").is_dir() else root
+    ranges = sorted(_sub_folders(images)) if images.name == "images" else []
+    for places in ([root], [images], ranges):
+        found = [place for place in places if _sub_folder(place, original, lmdb)]
+        if found:
+            return found
+    return []
+
+
+def _sub_folders(folder: Path) -> list[Path]:
+    return [path for path in folder.iterdir() if path.is_dir() and not path.name.startswith(".")]
+
+
+def _lmdb_folders(folder: Path) -> list[Path]:
+    return [path for path in _sub_folders(folder) if path.suffix == LMDB_SUFFIX]
+
+
+def _holds_pictures(folder: Path) -> bool:
+    return any(path.suffix.lower() in IMAGE_SUFFIXES and not path.name.startswith(".") for path in folder.iterdir())
+
+
+def _sub_folder(parent: Path, name: str, lmdb: bool) -> Path | None:
+    """The folder of a version; the case of its name does not matter (HGGT writes both `original` and `Original`)."""
+    wanted = f"{name}{LMDB_SUFFIX}" if lmdb else name
+    if (parent / wanted).is_dir():
+        return parent / wanted
+    return next((path for path in sorted(_sub_folders(parent)) if path.name.lower() == wanted.lower()), None)
+
+
+def _versions(base: Path, options: GroundTruthOptions, where: str) -> dict[str, Path]:
+    lmdb = options.io_backend.type == "lmdb"
+    original = _sub_folder(base, options.original_folder, lmdb)
+    assert original is not None
+    found = {options.original_folder: original}
+    others = _candidates(base, original, options)
+    if options.gt_folders is None:
+        return found | {path.name.removesuffix(LMDB_SUFFIX): path for path in others}
+    for name in options.gt_folders:
+        path = _sub_folder(base, name, lmdb)
+        if path is None:
+            raise _missing_version(name, [one.name.removesuffix(LMDB_SUFFIX) for one in others], base, where)
+        found[name] = path
+    return found
+
+
+def _candidates(base: Path, original: Path, options: GroundTruthOptions) -> list[Path]:
+    """Folders beside the originals that hold pictures, and not the ready LQ files."""
+    lmdb = options.io_backend.type == "lmdb"
+    folders = sorted(_lmdb_folders(base) if lmdb else (one for one in _sub_folders(base) if _holds_pictures(one)))
+    return [one for one in folders if one != original and not _same(one, options.dataroot_lq)]
+
+
+def _same(folder: Path, other: Path | None) -> bool:
+    return other is not None and other.is_dir() and folder.samefile(other)
+
+
+def _missing_version(name: str, others: Iterable[str], base: Path, where: str) -> OptionError:
+    return OptionError(f"{where}:gt_folders: there is no folder {name!r} in {base}; {nearest(name, others)}")
+
+
+def _labels(base: Path, given: Path | None) -> Path | None:
+    """The folder that holds the annotators' folders for the pictures in `base`."""
+    if given:
+        places = [given / base.name, given]
+    elif base.name == "images":
+        places = [base.parent / "labels"]
+    elif base.parent.name == "images":
+        places = [base.parent.parent / "labels" / base.name]
+    else:
+        places = [base / "labels"]
+    return next((place for place in places if place.is_dir() and any(place.glob("*/*.json"))), None)

@@ -1,0 +1,293 @@
+"""The manifest of a data set: which pictures belong together, their labels and sizes, and everything that is wrong."""
+
+import os
+import re
+from collections.abc import Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from tqdm import tqdm
+
+from iqa_sr.data.multi_gt.hggt_labels import Votes, majority, read_votes
+from iqa_sr.data.multi_gt.layouts import GroundTruthOptions, Part, find_parts
+from iqa_sr.data.multi_gt.records import GroundTruth, Label, Record
+from iqa_sr.data.problems import DataProblems
+from iqa_sr.io.image_stores import PictureFolder, open_folder
+from iqa_sr.io.images import decode_image
+
+__all__ = ["GroundTruthOptions", "Manifest", "read_manifest"]
+
+# The endings that ready LQ files carry behind the stem of their original: `x4`, `_x4`, `_LRx4`, `-lq_x2`.
+_LQ_ENDING = re.compile(r"[_-]?(?:LR|LQ)?[_-]?x\d+$", re.IGNORECASE)
+_BAR_FROM = 2000
+"""Number of files from which on a progress bar is shown."""
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """What a data set holds.
+
+    Attributes:
+        root: Where the ground truths' paths start.
+        records: The groups of pictures that belong together, sorted by name; without those of which a file cannot be
+            read or has another size.
+        folders: Names of all versions, the original's first.
+        problems: Everything that is wrong; training must not start if there is anything.
+        lq_root: Where the ready LQ files' paths start, or None.
+        lq_sizes: `(height, width)` of each record's ready LQ file, by the record's name.
+        notes: What is worth knowing but not wrong.
+    """
+
+    root: Path
+    records: tuple[Record, ...]
+    folders: tuple[str, ...]
+    problems: DataProblems
+    lq_root: Path | None = None
+    lq_sizes: Mapping[str, tuple[int, int]] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+
+
+@dataclass
+class _Group:
+    """The files of one record before they were looked into: name in each version's folder."""
+
+    name: str
+    part: Part
+    keys: dict[str, str]
+
+
+_File = tuple[PictureFolder, str]
+_Sizes = dict[tuple[Path, str], tuple[int, int]]
+
+
+def read_manifest(
+    options: GroundTruthOptions, where: str = "datasets:train", progress: bool = True, decode_all: bool = False
+) -> Manifest:
+    """Find, match and look into all files of a data set.
+
+    Args:
+        options: Where the pictures are; see there for the layouts.
+        where: Place of the options in the option file, for errors.
+        progress: Whether a bar is shown for many files.
+        decode_all: Whether every picture is decoded; otherwise its header and its end are looked at, which is quick.
+
+    Raises:
+        FileNotFoundError: If a root folder does not exist or holds no pictures.
+        OptionError: If a folder named in the options does not exist.
+    """
+    problems = DataProblems()
+    parts = find_parts(options, where)
+    groups: list[_Group] = []
+    for part in parts:
+        groups += _match(part, options, problems)
+    groups = _unique(groups, problems)
+    if not groups:
+        raise FileNotFoundError(f"{where}:dataroot_gt: no pictures found in {parts[0].path}")
+    lq = _match_lq(options.dataroot_lq, {group.name for group in groups}, where, problems)
+    files = [(open_folder(group.part.folders[folder]), key) for group in groups for folder, key in group.keys.items()]
+    if options.dataroot_lq:
+        files += [(open_folder(options.dataroot_lq), key) for key in lq.values()]
+    sizes = _inspect_all(files, problems, progress, decode_all)
+    labels, notes = _read_labels(parts, groups, options, problems)
+    root = options.dataroot_gt
+    records = [_record(group, root, sizes, labels, lq, problems) for group in groups]
+    return Manifest(
+        root=root,
+        records=tuple(sorted((record for record in records if record), key=lambda record: record.name)),
+        folders=tuple(dict.fromkeys(folder for part in parts for folder in part.folders)),
+        problems=problems,
+        lq_root=options.dataroot_lq,
+        lq_sizes={
+            name: sizes[options.dataroot_lq, key]
+            for name, key in lq.items()
+            if options.dataroot_lq and (options.dataroot_lq, key) in sizes
+        },
+        notes=tuple(notes),
+    )
+
+
+def _stem(key: str, folder: Path) -> str:
+    return key if folder.suffix == ".lmdb" else os.path.splitext(key)[0]
+
+
+def _stems(folder: Path, problems: DataProblems) -> dict[str, str]:
+    """The key of each stem."""
+    found: dict[str, str] = {}
+    for key in open_folder(folder).keys():  # noqa: SIM118 - not a dict
+        other = found.setdefault(_stem(key, folder), key)
+        if other != key:
+            problems.add("duplicate name", f"{folder}: {other} and {key} have the same stem")
+    return found
+
+
+def _match(part: Part, options: GroundTruthOptions, problems: DataProblems) -> list[_Group]:
+    """The groups of one part: each original with the version of the same stem in every other folder."""
+    original, *versions = part.folders
+    stems = _stems(part.folders[original], problems)
+    groups = [_Group(stem, part, {original: key}) for stem, key in stems.items()]
+    for version in versions:
+        folder = part.folders[version]
+        files = _stems(folder, problems)
+        matches = _match_version(version, stems, files)
+        for group in groups:
+            if group.name in matches:
+                group.keys[version] = files[matches[group.name]]
+            elif not options.allow_incomplete_groups:
+                problems.add("missing partner", _no_version(group.name, version, folder, versions))
+        for stem in files.keys() - set(matches.values()):
+            problems.add("missing partner", f"{folder / files[stem]}: there is no original of this name")
+    return groups
+
+
+def _no_version(name: str, version: str, folder: Path, versions: list[str]) -> str:
+    hint = "" if len(versions) == 1 else " (if that is meant, set allow_incomplete_groups: true)"
+    return f"{folder}: neither {name}_{version} nor {name} for the original {name}{hint}"
+
+
+def _match_version(version: str, originals: Iterable[str], files: Mapping[str, str]) -> dict[str, str]:
+    """Stem of the version's file for each original's stem: `STEM_VERSION` or `STEM`.
+
+    The spelling that fits more originals goes first, so that originals `a` and `a_01` beside a version 01 are told
+    apart.
+    """
+    suffixed = {stem: f"{stem}_{version}" for stem in originals if f"{stem}_{version}" in files}
+    same = {stem: stem for stem in originals if stem in files}
+    first, second = (suffixed, same) if len(suffixed) > len(same) else (same, suffixed)
+    used = set(first.values())
+    return first | {stem: file for stem, file in second.items() if stem not in first and file not in used}
+
+
+def _unique(groups: list[_Group], problems: DataProblems) -> list[_Group]:
+    """The groups by name; the same name in two parts is a problem, because names identify records."""
+    found: dict[str, _Group] = {}
+    for group in groups:
+        other = found.setdefault(group.name, group)
+        if other is not group:
+            problems.add("duplicate name", f"{group.name} is in {other.part.path} and in {group.part.path}")
+    return list(found.values())
+
+
+def _match_lq(root: Path | None, names: set[str], where: str, problems: DataProblems) -> dict[str, str]:
+    """Key of each record's ready LQ file."""
+    if root is None:
+        return {}
+    if not root.is_dir():
+        raise FileNotFoundError(f"{where}:dataroot_lq: the folder {root} does not exist")
+    files = _stems(root, problems)
+    if not files:
+        raise FileNotFoundError(f"{where}:dataroot_lq: no pictures found in {root}")
+    found = {stem: key for stem, key in files.items() if stem in names}
+    for stem, key in files.items():
+        name = stem if stem in names else _LQ_ENDING.sub("", stem)
+        if name not in names:
+            problems.add("missing partner", f"{root / key}: there is no ground truth of this name")
+        elif found.setdefault(name, key) != key:
+            problems.add("duplicate name", f"{root}: {found[name]} and {key} both belong to {name}")
+    for name in sorted(names - found.keys()):
+        problems.add("missing partner", f"{root}: there is no LQ file for {name}")
+    return found
+
+
+def _inspect_all(files: list[_File], problems: DataProblems, progress: bool, decode_all: bool) -> _Sizes:
+    """The size of every file that can be read; the others are problems."""
+
+    def inspect(file: _File) -> tuple[int, int] | str:
+        folder, key = file
+        try:
+            if decode_all:
+                return decode_image(folder.read(key), str(folder.path / key)).shape[:2]
+            return folder.inspect(key)
+        except (ValueError, OSError) as error:
+            return str(error)
+
+    with ThreadPoolExecutor(min(16, 4 * (os.cpu_count() or 1))) as pool:
+        bar = tqdm(
+            pool.map(inspect, files),
+            total=len(files),
+            desc="looking into pictures",
+            unit="file",
+            disable=None if progress and len(files) >= _BAR_FROM else True,  # None: on a terminal only
+        )
+        sizes: _Sizes = {}
+        for (folder, key), result in zip(files, bar, strict=True):
+            if isinstance(result, str):
+                problems.add("unreadable file", result)
+            else:
+                sizes[folder.path, key] = result
+    return sizes
+
+
+def _read_labels(
+    parts: list[Part], groups: list[_Group], options: GroundTruthOptions, problems: DataProblems
+) -> tuple[dict[tuple[str, str], Label], list[str]]:
+    """The label of each `(record, version)`, and notes; nothing at all where no part has labels."""
+    labels: dict[tuple[str, str], Label] = {}
+    incomplete = 0
+    if not any(part.labels for part in parts):
+        return labels, []
+    for part in parts:
+        if part.labels is None:
+            problems.add("missing label", f"{part.path}: other parts of the data set have labels, this one has none")
+            continue
+        members = {group.name: group for group in groups if group.part is part}
+        votes = read_votes(part.labels, problems)
+        annotators = sum(1 for folder in part.labels.iterdir() if any(folder.glob("*.json")))
+        _compare_labels(part, votes, members, options, problems)
+        for name in members.keys() & votes.keys():
+            given = votes[name]
+            incomplete += any(len(one) < annotators for one in given.values())
+            labels |= {(name, version): majority(one) for version, one in given.items()}
+    notes = [f"{incomplete} pictures lack an annotator's votes; those present decide"] if incomplete else []
+    return labels, notes
+
+
+def _compare_labels(
+    part: Part, votes: Votes, members: Mapping[str, _Group], options: GroundTruthOptions, problems: DataProblems
+) -> None:
+    """Labels without a picture and pictures without a label; versions that are left out on purpose are neither."""
+    for name in sorted(votes.keys() - members.keys()):
+        problems.add("label for an unknown picture", f"{part.labels}/*/{name}.json: there is no original {name}")
+    for name, group in members.items():
+        labelled, present = votes.get(name, {}).keys(), group.keys.keys()
+        unknown = labelled - (part.folders.keys() if options.allow_incomplete_groups else present)
+        if options.gt_folders is not None:
+            unknown &= part.folders.keys()
+        for version in sorted(unknown):
+            text = f"{part.labels}/*/{name}.json: labels version {version}, but there is no such picture"
+            problems.add("label for an unknown picture", text)
+        unlabelled = sorted(present - labelled - {options.original_folder})
+        if unlabelled:
+            problems.add("missing label", f"{part.labels}: no label of {name} for {', '.join(unlabelled)}")
+
+
+def _record(
+    group: _Group,
+    root: Path,
+    sizes: _Sizes,
+    labels: Mapping[tuple[str, str], Label],
+    lq: Mapping[str, str],
+    problems: DataProblems,
+) -> Record | None:
+    """The record of a group, or None where a file is unreadable or a size differs."""
+    original, *_ = group.keys
+    files = {version: (group.part.folders[version], key) for version, key in group.keys.items()}
+    known = {version: sizes[file] for version, file in files.items() if file in sizes}
+    if original not in known:
+        return None
+    size = known[original]
+    for version, other in known.items():
+        if other != size:
+            folder, key = files[version]
+            problems.add("size mismatch", f"{folder / key} is {_px(other)}, its original is {_px(size)}")
+    if len(known) < len(files) or set(known.values()) != {size}:
+        return None
+    ground_truths = tuple(
+        GroundTruth(version, (folder / key).relative_to(root).as_posix(), labels.get((group.name, version)))
+        for version, (folder, key) in files.items()
+    )
+    return Record(group.name, ground_truths, size, lq.get(group.name))
+
+
+def _px(size: tuple[int, int]) -> str:
+    return f"{size[0]}x{size[1]} (HxW)"

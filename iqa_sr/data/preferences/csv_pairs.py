@@ -1,0 +1,164 @@
+"""A CSV file of pairs, one line each: how collections of side-by-side comparisons are kept, SBS180K among them."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from iqa_sr.config.option_files import nearest
+from iqa_sr.data.preferences.records import ALL, Labelled, LabelledPair, joined_contents, preferred_of
+from iqa_sr.data.problems import DataError, DataProblems
+from iqa_sr.data.splits import SPLITS
+from iqa_sr.io.tables import as_number, read_lines
+
+__all__ = ["FILE", "read_pair_table"]
+
+FILE = "pairs.csv"
+"""Where the pairs are, below the data set's folder, unless another file is named."""
+
+_SPELLINGS: Mapping[str, tuple[str, ...]] = {
+    "first": ("left", "image1", "im1", "image_a"),
+    "second": ("right", "image2", "im2", "image_b"),
+    "preference": ("probability", "prob"),
+    "votes_first": ("votes_left", "votes1", "votes_a"),
+    "votes_second": ("votes_right", "votes2", "votes_b"),
+    "votes_tie": ("votes_equal",),
+    "reference": ("ref",),
+    "content": (),
+    "kind": ("group",),
+    "split": ("part",),
+}
+"""Other names that a column may have."""
+
+Row = Mapping[str, str]
+
+
+def read_pair_table(root: Path, file: Path, part: str) -> Labelled:
+    """Pairs of a CSV file with a heading.
+
+    Columns `first` and `second` hold the pictures' paths below the folder. What people said is `preference`, the share
+    of them who prefer the first, from 0 to 1, or `votes_first` and `votes_second`, numbers of votes, and if need be
+    `votes_tie`. A preference that is 0, 0.5 or 1 everywhere says who won, and not by how many votes. May be there:
+    `reference`, for full-reference metrics; `content`, without which pairs that share a picture or a reference are one
+    content; `kind`, the group that a pair is counted in besides all; `split`, `train`, `val` or `test`.
+
+    The columns of SBS180K's own list could not be looked at; with these names, or those of `_SPELLINGS`, it is read.
+
+    Args:
+        root: The folder of the pictures, which are not looked for.
+        file: The table.
+        part: One of `SPLITS`, or `all`.
+
+    Raises:
+        FileNotFoundError: If there is no such file.
+        ValueError: If columns are missing or unknown.
+        DataError: If a line cannot be understood or a pair stands there twice; with counts.
+    """
+    rows = _rows(file)
+    problems, pairs, references = DataProblems(), list[LabelledPair](), dict[str, str]()
+    seen: dict[frozenset[str], int] = {}
+    contents = _contents(rows)
+    for number, (row, content) in enumerate(zip(rows, contents, strict=True), start=1):
+        first, second, where = row["first"], row["second"], f"{file.name}, pair {number}"
+        share, names = _share(row, where, problems), frozenset((first, second))
+        if not first or not second or first == second:
+            problems.add("pairs without two pictures", f"{where}: expected two pictures, got {first!r} and {second!r}")
+        elif names in seen:
+            text = f"{where}: {first} and {second} are pair {seen[names]} already; add up their votes"
+            problems.add("double pairs", text)
+        elif _wanted(row, part, where, problems) and share is not None:
+            groups = (row["kind"], ALL) if row.get("kind") else (ALL,)
+            pairs.append(LabelledPair(content, first, second, preferred_of(share), groups, share))
+            _add_reference(row, references, where, problems)
+        seen.setdefault(names, number)
+    if not rows:
+        problems.add("empty file", f"{file} holds no pairs")
+    if len(problems):
+        raise DataError(problems.summary(str(file)))
+    if not pairs:
+        raise DataError(f"{file}: none of the {len(rows)} pairs is in the part {part}")
+    if all(pair.share in (0, 0.5, 1) for pair in pairs) and "preference" in rows[0]:
+        pairs = [pair._replace(share=None) for pair in pairs]  # who won, and not how many said so
+    return Labelled(root, pairs, references=references)
+
+
+def _rows(file: Path) -> Sequence[Row]:
+    """The lines by the columns' own names, paths with forward slashes."""
+    if not file.is_file():
+        raise FileNotFoundError(f"the table of pairs {file} does not exist; name it with --labels FILE")
+    lines = read_lines(file)
+    heading = [_own_name(name, file) for name in (lines[0] if lines else [])]
+    doubles = sorted({name for name in heading if name and heading.count(name) > 1})
+    if doubles:
+        raise ValueError(f"{file}: more than one column says {', '.join(doubles)}: {', '.join(lines[0])}")
+    if not {"first", "second"} <= set(heading) or not (
+        "preference" in heading or {"votes_first", "votes_second"} <= set(heading)
+    ):
+        raise ValueError(
+            f"{file}: expected the columns first, second, and preference or votes_first and votes_second, "
+            f"found {', '.join(heading) or 'nothing'}"
+        )
+    empty = [""] * len(heading)
+    for number, line in enumerate(lines[1:], start=1):
+        if any(line[len(heading) :]):
+            surplus = ", ".join(line[len(heading) :])
+            raise ValueError(f"{file}: pair {number} has more cells than there are columns: {surplus}")
+    rows = [dict(zip(heading, [*line, *empty], strict=False)) for line in lines[1:]]
+    for row in rows:
+        for name in {"first", "second", "reference"} & row.keys():
+            row[name] = row[name].replace("\\", "/").removeprefix("./")
+    return rows
+
+
+def _own_name(name: str, file: Path) -> str:
+    """The column's name among the keys of `_SPELLINGS`; nothing for one without a name, of row numbers mostly."""
+    if not name:
+        return ""
+    for own, others in _SPELLINGS.items():
+        if name.lower() in (own, *others):
+            return own
+    known = [spelling for own, others in _SPELLINGS.items() for spelling in (own, *others)]
+    raise ValueError(f"{file}: unknown column {name!r}; {nearest(name, known)}; rename or remove it")
+
+
+def _share(row: Row, where: str, problems: DataProblems) -> float | None:
+    """The share of the votes for the first picture."""
+    if "preference" in row:
+        share = as_number(row["preference"])
+        if not 0 <= share <= 1:
+            got = repr(row["preference"])
+            text = f"{where}: expected a preference from 0 to 1, the share of people who prefer the first, got {got}"
+            problems.add("labels out of range", text)
+            return None
+        return share
+    cells = row["votes_first"], row["votes_second"], row.get("votes_tie") or "0"
+    first, second, tie = (as_number(cell) for cell in cells)
+    total = first + second + tie
+    if not (min(first, second, tie) >= 0 and 0 < total < float("inf")):
+        text = f"{where}: expected numbers of votes, at least one of them above 0, got {', '.join(map(repr, cells))}"
+        problems.add("labels out of range", text)
+        return None
+    return (first + tie / 2) / total
+
+
+def _wanted(row: Row, part: str, where: str, problems: DataProblems) -> bool:
+    """Whether the pair is in the part."""
+    split = row.get("split", "")
+    if split not in ("", *SPLITS):
+        problems.add("unknown splits", f"{where}: expected {', '.join(SPLITS)}, got {split!r}")
+    return part in ("all", split)
+
+
+def _add_reference(row: Row, references: dict[str, str], where: str, problems: DataProblems) -> None:
+    if row.get("reference"):
+        for key in (row["first"], row["second"]):
+            known = references.setdefault(key, row["reference"])
+            if known != row["reference"]:
+                text = f"{where}: {key} is compared with {row['reference']} here and with {known} above"
+                problems.add("pictures with two references", text)
+
+
+def _contents(rows: Sequence[Row]) -> list[str]:
+    """The column `content`; where it is empty, what pictures and references have in common."""
+    links = [(row["first"], row["second"]) for row in rows]
+    links += [(row["first"], row.get("reference") or row["first"]) for row in rows]
+    joined = joined_contents(links)[: len(rows)]
+    return [row.get("content") or own for row, own in zip(rows, joined, strict=True)]

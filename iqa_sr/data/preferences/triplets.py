@@ -1,0 +1,138 @@
+"""Lists of triplets, two pictures and their reference: reading, writing, and everything that is wrong with them."""
+
+import sys
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from iqa_sr.data.problems import DataProblems
+from iqa_sr.data.splits import SPLITS
+from iqa_sr.io.tensor_files import write_whole
+
+__all__ = ["TIE", "Triplet", "check_splits", "read_triplets", "write_triplets"]
+
+TIE = 0.5
+_LETTERS = {1.0: "P", TIE: "S", 0.0: "N"}
+
+
+@dataclass(frozen=True, slots=True)  # there are hundreds of thousands
+class Triplet:
+    """Two pictures of one reference, and which of them people prefer; a line of a list.
+
+    Attributes:
+        first: Path of the first picture below the list's pictures, with forward slashes.
+        second: Of the second.
+        reference: Of the reference, which may be one of the two.
+        targets: Share of people who prefer the first to the second, the first to the reference, and the second to the
+            reference: 1, 0.5 or 0 each.
+    """
+
+    first: str
+    second: str
+    reference: str
+    targets: tuple[float, float, float]
+
+    @property
+    def pictures(self) -> tuple[str, str, str]:
+        """The three paths."""
+        return self.first, self.second, self.reference
+
+    @property
+    def kind(self) -> str:
+        """Three letters such as PSY, for each picture: better than its reference (P), similar (S), worse (N), or the
+        reference itself (Y)."""
+        pairs = zip((self.first, self.second), self.targets[1:], strict=True)
+        return "".join("Y" if path == self.reference else _LETTERS[target] for path, target in pairs) + "Y"
+
+    @property
+    def line(self) -> str:
+        """As it stands in a list: `first,second,reference,g12,g1r,g2r`."""
+        return ",".join([*self.pictures, *(f"{target:g}" for target in self.targets)])
+
+
+def read_triplets(path: Path, problems: DataProblems) -> list[Triplet]:
+    """The triplets of a list; empty lines are passed over.
+
+    Args:
+        path: Text with a line `x1,x2,ref,g12,g1ref,g2ref` for each, as A-FINE's authors write them.
+        problems: Takes lines that cannot be used and lines that stand twice.
+
+    Raises:
+        FileNotFoundError: If there is no such file.
+        ValueError: If it is no text.
+    """
+    if not path.is_file():
+        raise FileNotFoundError(f"the list of triplets {path} does not exist; `iqa-sr make-triplets` makes them")
+    try:
+        lines = path.read_text(encoding="utf-8-sig").splitlines()
+    except UnicodeDecodeError as error:
+        raise ValueError(f"{path}: not a text file ({error})") from error
+    found: dict[Triplet, None] = {}
+    for number, line in enumerate(lines, start=1):
+        if not line.strip():
+            continue
+        try:
+            triplet = _parse(line)
+        except ValueError as error:
+            problems.add("unusable line", f"{path}, line {number}: {error}")
+            continue
+        if triplet in found:
+            problems.add("double line", f"{path}, line {number}: {line.strip()} stands there already")
+        found[triplet] = None
+    if not any(line.strip() for line in lines):
+        problems.add("empty list", f"{path} holds no triplets")
+    return list(found)
+
+
+def _parse(line: str) -> Triplet:
+    fields = [field.strip() for field in line.split(",")]
+    if len(fields) != 6 or not all(fields):
+        raise ValueError(f"expected x1,x2,ref,g12,g1ref,g2ref, got {line.strip()[:80]!r}")
+    first, second, reference = (sys.intern(field) for field in fields[:3])
+    try:
+        g12, g1r, g2r = (float(field) for field in fields[3:])
+    except ValueError:
+        g12 = g1r = g2r = -1.0
+    if not {g12, g1r, g2r} <= _LETTERS.keys():
+        raise ValueError(f"expected preferences of 0, 0.5 or 1, got {', '.join(fields[3:])}")
+    if first == second:
+        raise ValueError(f"compares {first} with itself")
+    for name, path, target in (("first", first, g1r), ("second", second, g2r)):
+        if path == reference and target != TIE:
+            raise ValueError(f"the {name} picture is the reference, so its preference is 0.5, got {target:g}")
+    # One preference is named twice where a picture is the reference.
+    if (second == reference and g12 != g1r) or (first == reference and g12 != 1 - g2r):
+        raise ValueError(f"contradicts itself: {', '.join(fields[3:])} where one picture is the reference")
+    return Triplet(first, second, reference, (g12, g1r, g2r))
+
+
+def write_triplets(path: Path, triplets: Iterable[Triplet]) -> None:
+    """Write a list, whole or not at all; the folder exists."""
+    text = "".join(f"{triplet.line}\n" for triplet in triplets)
+    write_whole(path, lambda temporary: _write_text(temporary, text))
+
+
+def _write_text(path: Path, text: str) -> None:
+    path.write_text(text, encoding="utf-8")
+
+
+def check_splits(path: Path, triplets: Sequence[Triplet], problems: DataProblems) -> None:
+    """Find references that stand in another list beside this one, too: `train.txt`, `val.txt` and `test.txt`.
+
+    Args:
+        path: The list; one of another name is not compared.
+        triplets: What is in it.
+        problems: Takes each reference once for each other list.
+    """
+    if path.stem.lower() not in SPLITS:
+        return
+    own = {triplet.reference for triplet in triplets}
+    for name in SPLITS:
+        other = path.with_name(f"{name}.txt")
+        if name == path.stem.lower() or not other.is_file():
+            continue
+        theirs = {triplet.reference for triplet in read_triplets(other, DataProblems())}
+        for reference in sorted(own & theirs):
+            problems.add(
+                "reference in two splits", f"{reference} is in {path.name} and in {other.name} of {path.parent}"
+            )

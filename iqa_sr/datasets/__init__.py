@@ -1,0 +1,1 @@
+"""Torch data sets that an option file names, their sample order and augmentation."""

@@ -1,0 +1,35 @@
+"""What every data set of quality networks reads besides its own keys: BasicSR's keys for the loader."""
+
+from typing import Literal
+
+from pydantic import Field
+
+from iqa_sr.config.option_files import Section
+
+__all__ = ["LoaderOptions"]
+
+
+class LoaderOptions(Section):
+    """Keys of a section `datasets:<phase>` that the loader and BasicSR read.
+
+    Attributes:
+        name: Name of the data set in logs.
+        type: Name of its class; each data set says its own.
+        phase: `train` or `val`; set by BasicSR from the section's name.
+        scale: Not used; BasicSR copies it from the top of the option file.
+        batch_size_per_gpu: Samples in a batch of one process.
+        num_worker_per_gpu: Processes that load.
+        dataset_enlarge_ratio: How many times an epoch goes through the data.
+    """
+
+    name: str = ""
+    type: str = ""
+    phase: Literal["train", "val"] = "train"
+    scale: int = Field(1, ge=1)
+    batch_size_per_gpu: int | None = Field(default=None, ge=1)
+    num_worker_per_gpu: int | None = Field(default=None, ge=0)
+    dataset_enlarge_ratio: float = Field(default=1, gt=0)
+    prefetch_mode: Literal["cpu", "cuda"] | None = None
+    num_prefetch_queue: int | None = None
+    pin_memory: bool = False
+    persistent_workers: bool = False

@@ -1,0 +1,142 @@
+"""The data set of opinion scores: pictures and what people thought of them, in the layouts that collections have."""
+
+import logging
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from PIL import Image
+from pydantic import Field, model_validator
+from torch.utils.data import Dataset
+
+from iqa_sr.config.option_files import OptionError, read_section
+from iqa_sr.data.mos.scores import Opinion, OpinionSource, own_splits, read_source
+from iqa_sr.data.splits import Part, split_by_content
+from iqa_sr.datasets.augmentation import Symmetry, cut, draw_position
+from iqa_sr.datasets.loader_options import LoaderOptions
+from iqa_sr.io.images import read_image, to_tensor
+
+__all__ = ["OpinionDataset", "OpinionDatasetOptions"]
+
+logger = logging.getLogger("basicsr")
+
+SMALLEST = 48
+"""Least height and width of a picture that is judged whole, in px."""
+
+
+class OpinionDatasetOptions(LoaderOptions, OpinionSource):
+    """A section `datasets:<phase>` of type OpinionDataset; the collection is named as `OpinionSource` says.
+
+    Attributes:
+        split: Part of the collection; null for that of the phase.
+        split_seed: The collection is split 7:1:2 by content with this seed; null for the file's own column of splits.
+        resize: The picture's shorter side is made this, in px; null leaves pictures as they are, which is how the
+            metric sees them.
+        crop: Side of the crop in px, at random for training, else the middle; null for the whole picture (validation).
+        use_hflip: Whether training crops are flipped at random.
+    """
+
+    type: Literal["OpinionDataset"] = "OpinionDataset"
+    split: Part | None = None
+    split_seed: int | None = None
+    resize: int | None = Field(None, ge=SMALLEST)
+    crop: int | None = Field(None, ge=SMALLEST)
+    use_hflip: bool = True
+
+    @model_validator(mode="after")
+    def _fitting(self) -> "OpinionDatasetOptions":
+        if self.phase == "train" and self.crop is None:
+            raise ValueError("training needs crop, the side of the crops in px")
+        if self.crop is not None and self.resize is not None and self.resize < self.crop:
+            raise ValueError(f"expected resize of at least crop {self.crop}")
+        return self
+
+
+class OpinionDataset(Dataset[dict[str, Any]]):
+    """Pictures of one part of a collection, with their quality.
+
+    A sample holds `image` `(3, H, W)` float32 RGB in [0, 1]; `quality` `()` float32 in [0, 1] of the declared range,
+    larger is better; `path`. Training samples are random crops, flipped at random, from torch's global generator;
+    validation samples are whole pictures or their middles, the same every time.
+
+    Args:
+        opt: The section of the option file.
+
+    Attributes:
+        opt: The section as given.
+        opinions: The pictures of this part.
+
+    Raises:
+        OptionError: If the section is wrong, or the collection cannot be split.
+        FileNotFoundError: If the file of the scores does not exist.
+        ModuleNotFoundError: If a package that reads that file is not installed.
+        DataError: If pictures are missing, named twice, damaged or smaller than the crop, scores are no numbers,
+            outside the declared range or all the same, or a content is in two splits; with counts.
+    """
+
+    Options = OpinionDatasetOptions
+
+    def __init__(self, opt: Mapping[str, Any]) -> None:
+        self.opt = opt
+        where = f"datasets:{opt.get('phase', 'train')}"
+        self.options = options = read_section(OpinionDatasetOptions, opt, where)
+        self.training = options.phase == "train"
+        part = options.split or ("train" if self.training else "val")
+        smallest = 1 if options.resize else options.crop or SMALLEST
+        found = read_source(options, where, smallest, lambda opinions: {part: self._part(opinions, part, where)})
+        self.opinions = found[part]
+        numbers = len(self.opinions), len(self.contents())
+        logger.info("%s: %d pictures of %d contents (%s of %s)", where, *numbers, part, options.dataroot)
+
+    def contents(self) -> set[str]:
+        """What `check_together` compares: the collection with each of the contents."""
+        root = Path(self.options.dataroot).expanduser().resolve()
+        return {f"{root}: {opinion.content}" for opinion in self.opinions}
+
+    def _part(self, opinions: list[Opinion], part: str, where: str) -> list[Opinion]:
+        if part == "all":
+            return opinions
+        seed = self.options.split_seed
+        try:
+            splits = own_splits(opinions) if seed is None else split_by_content(opinions, seed)
+        except ValueError as error:
+            raise OptionError(f"{where}:split_seed: {error}") from error
+        if not splits[part]:
+            raise OptionError(f"{where}:split: no picture is in the split {part} of {self.options.dataroot}")
+        return splits[part]
+
+    def __len__(self) -> int:
+        return len(self.opinions)
+
+    def __getitem__(self, index: int) -> dict[str, Any]:
+        opinion = self.opinions[index]
+        picture = self._cropped(_resized(read_image(opinion.path), self.options.resize))
+        return {
+            "image": to_tensor(picture),
+            "quality": torch.tensor(opinion.quality, dtype=torch.float32),
+            "path": str(opinion.path),
+        }
+
+    def _cropped(self, picture: np.ndarray) -> np.ndarray:
+        crop, size = self.options.crop, picture.shape[:2]
+        if crop is None:
+            return picture
+        if not self.training:
+            return cut(picture, (size[0] - crop) // 2, (size[1] - crop) // 2, crop)
+        generator = torch.Generator().manual_seed(int(torch.randint(2**63 - 1, ())))
+        top, left = (draw_position(side, crop, 1, generator) for side in size)
+        flip = self.options.use_hflip and bool(torch.rand((), generator=generator) < 0.5)
+        return Symmetry(columns=flip).picture(cut(picture, top, left, crop))
+
+
+def _resized(picture: np.ndarray, shorter: int | None) -> np.ndarray:
+    """The picture with its shorter side of this length, 8 bit; Pillow is quick enough for a telephone's pictures."""
+    height, width = picture.shape[:2]
+    if shorter is None or min(height, width) == shorter:
+        return picture
+    factor = shorter / min(height, width)
+    size = max(shorter, round(width * factor)), max(shorter, round(height * factor))
+    picture = picture if picture.dtype == np.uint8 else (picture // 257).astype(np.uint8)
+    return np.asarray(Image.fromarray(picture).resize(size, Image.Resampling.BICUBIC))

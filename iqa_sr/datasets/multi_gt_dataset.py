@@ -1,0 +1,289 @@
+"""The data set of multi-ground-truth training: one aligned crop of the original and of the ground truths asked for."""
+
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from pydantic import Field
+from torch import Tensor
+from torch.utils.data import Dataset
+
+from iqa_sr.config.option_files import OptionError, read_section
+from iqa_sr.data.multi_gt.layouts import GroundTruthOptions
+from iqa_sr.data.multi_gt.manifest import read_manifest
+from iqa_sr.data.multi_gt.records import Label, Record
+from iqa_sr.datasets.augmentation import Symmetry, cut, cut_padded, draw_position, draw_symmetry, window_start
+from iqa_sr.datasets.multi_gt_checks import check_manifest, needed_window
+from iqa_sr.degradations.pipelines import build_degradation
+from iqa_sr.errors import TrainingStopped
+from iqa_sr.io.image_stores import PictureStore
+from iqa_sr.io.images import decode_image, to_tensor
+from iqa_sr.samplers import build_sampler
+from iqa_sr.samplers.base import GroundTruthSampler, Shortlist
+
+__all__ = ["MultiGTDataset", "MultiGTDatasetOptions", "validation_seed"]
+
+logger = logging.getLogger("basicsr")
+
+MIN_BAD = 3
+"""Number of unreadable samples below which a run is never stopped, whatever their share."""
+
+
+class MultiGTDatasetOptions(GroundTruthOptions):
+    """A section `datasets:<phase>` of type MultiGTDataset; see `GroundTruthOptions` for the keys that say where.
+
+    Attributes:
+        name: Name of the data set in logs.
+        type: `MultiGTDataset`.
+        phase: `train` cuts crops, anything else gives whole pictures; set by BasicSR from the section's name.
+        scale: Of the super-resolution; set by BasicSR from the top of the option file.
+        gt_size: Side of the training crops in pixels, a multiple of the scale.
+        use_hflip: Whether crops are flipped at random.
+        use_rot: Whether crops are turned at random.
+        sampler: Which ground truth is learnt from, see `iqa_sr.samplers`; training only.
+        degradation: How LQ pictures are made where there are none, see `iqa_sr.degradations.pipelines`.
+        max_bad_share: Share of samples with an unreadable file above which a run stops; each loader worker counts its
+            own samples, and never stops before its third bad one.
+        batch_size_per_gpu: For the loader, as the keys that follow.
+    """
+
+    name: str = ""
+    type: Literal["MultiGTDataset"] = "MultiGTDataset"
+    phase: str = "train"
+    scale: int = Field(default=1, ge=1)
+    gt_size: int | None = Field(default=None, ge=1)
+    use_hflip: bool = True
+    use_rot: bool = True
+    sampler: dict[str, Any] = Field(default_factory=lambda: {"type": "original"})
+    degradation: dict[str, Any] = Field(default_factory=lambda: {"type": "bicubic"})
+    max_bad_share: float = Field(default=0.01, ge=0, lt=1)
+    batch_size_per_gpu: int | None = Field(default=None, ge=1)
+    num_worker_per_gpu: int | None = Field(default=None, ge=0)
+    dataset_enlarge_ratio: float = Field(default=1, gt=0)
+    prefetch_mode: Literal["cpu", "cuda"] | None = None
+    num_prefetch_queue: int | None = None
+    pin_memory: bool = False
+    persistent_workers: bool = False
+
+
+@dataclass(frozen=True)
+class _Pictures:
+    """What was read for one sample: the wanted ground truths by position, and what the LQ comes from."""
+
+    ground_truths: dict[int, np.ndarray]
+    lq: np.ndarray | None
+
+
+class MultiGTDataset(Dataset[dict[str, Any]]):
+    """Groups of ground truths of one picture, read as far as the sampler wants them.
+
+    A training sample holds, for one crop of `gt_size` px, one flip and one turn, the same for all versions:
+
+    * `original` `(3, S, S)`: window around the crop that its LQ is made from, mirrored beyond the picture's border,
+      `S = gt_size + 2 * margin + jitter` of the degradation; `original_offset` `(2,)` int64: the crop's place in it,
+      multiples of the scale. With ready LQ files instead `lq` `(3, gt_size / scale, gt_size / scale)`.
+    * `gts` `(K, 3, W, W)`: windows around the crop that the sampler can choose from, W being the crop's side where
+      one candidate is left, else `sampler.window(gt_size)`; inside the picture. K is the largest shortlist of the data
+      set, zeros where a group is smaller. `gts_offset` `(2,)` int64, `gts_valid` `(K,)` bool.
+    * `gts_index`, `gts_folder` `(K,)` int64: position in the record's pool and in `folders`; -1 where not valid.
+    * `qualities` `(P,)` float32, if the sampler knows them: of the whole pool, NaN up to the largest pool P.
+    * `seed` int64 for the degradation, `key` the record's name, `gt_path` the original's file.
+
+    A validation sample holds the whole pictures cut to a multiple of the scale: `original` or `lq`, `gts` (the whole
+    pool), `gts_valid`, `gts_positive` `(K,)` bool, `seed`, `key`, `gt_path`, `lq_path`.
+
+    Pictures are float32 RGB in [0, 1]. All random numbers of a training sample come from one draw of torch's global
+    generator; those of a validation sample are the same every time.
+
+    Args:
+        opt: The section of the option file, as BasicSR completes it.
+
+    Attributes:
+        opt: The section as given.
+        folders: Names of all versions, the original's first.
+        sampler: The sampler of the training; `original` for validation.
+        records: The groups, sorted by name.
+        dropped: Groups that the sampler cannot use.
+        samples_read: Number of samples that this process (a loader worker counts for itself) tried to read.
+        samples_bad: Number of those of which a file could not be read.
+
+    Raises:
+        OptionError: If the section is wrong.
+        FileNotFoundError: If a folder does not exist or holds no pictures.
+        DataError: If pictures do not fit together, cannot be read or are too small; `iqa-sr check-data` lists all.
+        ValueError: If the sampler cannot work with these data.
+    """
+
+    def __init__(self, opt: Mapping[str, Any]) -> None:
+        self.opt = opt
+        where = f"datasets:{opt.get('phase', 'train')}"
+        self.options = options = read_section(MultiGTDatasetOptions, opt, where)
+        self.training = options.phase == "train"
+        crop = _checked_crop(options, where) if self.training else None
+        section = options.sampler if self.training else {"type": "original"}
+        self.sampler: GroundTruthSampler = build_sampler(section, f"{where}:sampler")
+        degradation = build_degradation(options.degradation, options.scale, f"{where}:degradation")
+        self.margin, self.jitter = degradation.margin, degradation.jitter
+
+        manifest = read_manifest(options, where)
+        report = check_manifest(manifest, options.scale, crop, self.sampler if self.training else None, where)
+        report.raise_if_bad()
+        self.records, self.dropped, self.folders = report.records, report.dropped, manifest.folders
+        self._store = PictureStore(manifest.root)
+        self._lq_store = PictureStore(manifest.lq_root) if manifest.lq_root else None
+        self._candidates = report.candidates
+        self._window = needed_window(self.sampler, self._candidates, crop) if crop else 0
+        self._pool = max(len(record.ground_truths) for record in self.records)
+        self.samples_read = self.samples_bad = 0
+        logger.info("%s", report.summary())
+        for note in manifest.notes:
+            logger.info("%s: %s", where, note)
+
+    def __len__(self) -> int:
+        return len(self.records)
+
+    def __getitem__(self, index: int) -> dict[str, Any]:
+        if not self.training:  # the same LQ in every validation, also with a random degradation
+            return self._whole(self.records[index], validation_seed(index))
+        generator = torch.Generator().manual_seed(int(torch.randint(2**63 - 1, ())))
+        while True:
+            record = self.records[index]
+            shortlist = self.sampler.shortlist(record, generator)
+            self.samples_read += 1
+            try:
+                pictures = self._read(record, shortlist.indices)
+            except (ValueError, OSError) as error:
+                self._count_bad(error)
+                index = int(torch.randint(len(self.records), (), generator=generator))
+                continue
+            return self._crops(record, shortlist, pictures, generator)
+
+    # --- Reading ------------------------------------------------------------------------------------------------------
+
+    def _read(self, record: Record, indices: tuple[int, ...]) -> _Pictures:
+        """The ground truths at these positions, each once, and what the LQ comes from."""
+        lq = None
+        if self._lq_store is not None and record.lq is not None:
+            scale = self.options.scale
+            lq = self._decode(self._lq_store, record.lq, (record.size[0] // scale, record.size[1] // scale))
+        wanted = dict.fromkeys(indices if lq is not None else (0, *indices))
+        return _Pictures(
+            {place: self._decode(self._store, record.ground_truths[place].path, record.size) for place in wanted}, lq
+        )
+
+    def _decode(self, store: PictureStore, path: str, size: tuple[int, int]) -> np.ndarray:
+        picture = decode_image(store.read(path), store.location(path))
+        if picture.shape[:2] != size:
+            raise ValueError(f"{store.location(path)} was {size} px (H, W) when the run began, now {picture.shape[:2]}")
+        return picture
+
+    def _count_bad(self, error: Exception) -> None:
+        """Name a file that became unreadable.
+
+        Raises:
+            TrainingStopped: If there are too many; a RuntimeError.
+        """
+        self.samples_bad += 1
+        logger.warning("%s; another sample takes its place", error)
+        if self.samples_bad >= MIN_BAD and self.samples_bad > self.options.max_bad_share * self.samples_read:
+            raise TrainingStopped(
+                f"{self.samples_bad} of {self.samples_read} samples could not be read in this loader process, above "
+                f"max_bad_share {self.options.max_bad_share}; the last: {error}\n"
+                "Is the disk still there? `iqa-sr check-data` with the same option file lists what cannot be read."
+            ) from error
+
+    # --- Training samples ---------------------------------------------------------------------------------------------
+
+    def _crops(
+        self, record: Record, shortlist: Shortlist, pictures: _Pictures, generator: torch.Generator
+    ) -> dict[str, Any]:
+        crop, scale = self.options.gt_size, self.options.scale
+        assert crop is not None
+        top, left = (draw_position(side, crop, scale, generator) for side in record.size)
+        shift = [scale * int(torch.randint(self.jitter // scale + 1, (), generator=generator)) for _ in range(2)]
+        symmetry = draw_symmetry(self.options.use_hflip, self.options.use_rot, generator)
+        sample: dict[str, Any] = {
+            "seed": _seed(generator),
+            "key": record.name,
+            "gt_path": self._store.location(record.ground_truths[0].path),
+        }
+        if pictures.lq is not None:
+            sample["lq"] = to_tensor(symmetry.picture(cut(pictures.lq, top // scale, left // scale, crop // scale)))
+        else:
+            start = (top - self.margin - shift[0], left - self.margin - shift[1])
+            side = crop + 2 * self.margin + self.jitter
+            sample["original"] = to_tensor(symmetry.picture(cut_padded(pictures.ground_truths[0], *start, side)))
+            offset = symmetry.offset((self.margin + shift[0], self.margin + shift[1]), crop, side)
+            sample["original_offset"] = torch.tensor(offset)
+        return sample | self._candidates_of(record, shortlist, pictures, (top, left), symmetry)
+
+    def _candidates_of(
+        self, record: Record, shortlist: Shortlist, pictures: _Pictures, place: tuple[int, int], symmetry: Symmetry
+    ) -> dict[str, Tensor]:
+        """The windows of the shortlist, filled up to the data set's K."""
+        crop, window, count = self.options.gt_size, self._window, self._candidates
+        assert crop is not None
+        top, left = (window_start(at, crop, window, side) for at, side in zip(place, record.size, strict=True))
+        gts = torch.zeros(count, 3, window, window)
+        index, folder = torch.full((count,), -1), torch.full((count,), -1)
+        for position, pick in enumerate(shortlist.indices):
+            gts[position] = to_tensor(symmetry.picture(cut(pictures.ground_truths[pick], top, left, window)))
+            index[position] = pick
+            folder[position] = self.folders.index(record.ground_truths[pick].folder)
+        offset = symmetry.offset((place[0] - top, place[1] - left), crop, window)
+        candidates = {
+            "gts": gts,
+            "gts_offset": torch.tensor(offset),
+            "gts_valid": index >= 0,
+            "gts_index": index,
+            "gts_folder": folder,
+        }
+        if shortlist.qualities is not None:
+            candidates["qualities"] = torch.full((self._pool,), float("nan"))
+            candidates["qualities"][: len(shortlist.qualities)] = torch.tensor(shortlist.qualities)
+        return candidates
+
+    # --- Validation samples -------------------------------------------------------------------------------------------
+
+    def _whole(self, record: Record, seed: Tensor) -> dict[str, Any]:
+        pictures = self._read(record, tuple(range(len(record.ground_truths))))
+        scale = self.options.scale
+        height, width = (side // scale * scale for side in record.size)
+        gts = torch.stack([to_tensor(picture[:height, :width]) for picture in pictures.ground_truths.values()])
+        gt_path = self._store.location(record.ground_truths[0].path)
+        sample: dict[str, Any] = {
+            "gts": gts,
+            "gts_valid": torch.ones(len(gts), dtype=torch.bool),
+            "gts_positive": torch.tensor([gt.label is Label.POSITIVE for gt in record.ground_truths]),
+            "seed": seed,
+            "key": record.name,
+            "gt_path": gt_path,
+            "lq_path": gt_path,
+        }
+        if pictures.lq is not None and self._lq_store is not None and record.lq is not None:
+            return sample | {"lq": to_tensor(pictures.lq), "lq_path": self._lq_store.location(record.lq)}
+        return sample | {"original": gts[0].clone()}
+
+
+def validation_seed(index: int) -> Tensor:
+    """The degradation's seed for a picture of a validation set, by its place among the records: int64, no dimension."""
+    return _seed(torch.Generator().manual_seed(index))
+
+
+def _seed(generator: torch.Generator) -> Tensor:
+    return torch.randint(2**63 - 1, (), generator=generator)
+
+
+def _checked_crop(options: MultiGTDatasetOptions, where: str) -> int:
+    if options.gt_size is None:
+        raise OptionError(f"{where}:gt_size: this key is required for training and missing")
+    if options.gt_size % options.scale:
+        nearest = max(1, round(options.gt_size / options.scale)) * options.scale
+        raise OptionError(
+            f"{where}:gt_size: expected a multiple of the scale {options.scale}, got {options.gt_size}; "
+            f"nearest: {nearest}"
+        )
+    return options.gt_size

@@ -1,0 +1,194 @@
+"""The data set of A-FINE's training: two pictures and their reference, cut, flipped and turned alike."""
+
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+from pydantic import Field
+from torch import Tensor
+from torch.utils.data import Dataset
+
+from iqa_sr.config.option_files import OptionError, Section, read_section
+from iqa_sr.data.image_checks import measure_pictures
+from iqa_sr.data.preferences.triplets import TIE, Triplet, check_splits, read_triplets
+from iqa_sr.data.problems import DataError, DataProblems
+from iqa_sr.datasets.loader_options import LoaderOptions
+from iqa_sr.io.images import read_image, to_tensor
+
+__all__ = ["TripletDataset", "TripletDatasetOptions", "TripletSource"]
+
+PATCH = 32
+
+
+class TripletSource(Section):
+    """One list of triplets.
+
+    Attributes:
+        triplets: The list, as `iqa-sr make-triplets` writes it.
+        dataroot: Folder where its paths start.
+        name: What to call it in figures; null for the name of the list's folder.
+    """
+
+    triplets: str
+    dataroot: str
+    name: str | None = None
+
+
+class TripletDatasetOptions(LoaderOptions):
+    """A section `datasets:<phase>` of type TripletDataset.
+
+    Attributes:
+        sources: Lists that are joined into one.
+        crop: Side in px of the window that is cut out of all three pictures, a multiple of 32: at random in training,
+            from the middle in validation; null for whole pictures.
+        use_hflip: Whether training samples are flipped at random.
+        use_rot: Whether training samples are turned by 90 degrees at random.
+    """
+
+    type: Literal["TripletDataset"] = "TripletDataset"
+    sources: list[TripletSource] = Field(min_length=1)
+    crop: int | None = Field(None, ge=PATCH, multiple_of=PATCH)
+    use_hflip: bool = True
+    use_rot: bool = True
+
+
+class TripletDataset(Dataset[dict[str, Any]]):
+    """Samples of two pictures and their reference.
+
+    A sample holds `image` `(3, 3, H, W)` float32 RGB in [0, 1], the first and the second picture and the reference;
+    `target` `(3,)` float32, the share of people who prefer the first to the second, the first to the reference, and
+    the second to the reference; `kind`, see `Triplet.kind`; `source`, the list's name; `path` of the first picture.
+
+    Differs from the original: A batch is one tensor, for which the pictures must be of one size; `crop` sees to that.
+    A-FINE's authors pad pictures to one size, cut the padding off again and compute one after the other.
+
+    Args:
+        opt: The section of the option file.
+
+    Raises:
+        OptionError: If the section is wrong, or pictures of several sizes are to be in one batch.
+        FileNotFoundError: If a list does not exist.
+        DataError: If lines or pictures cannot be used, a split has references of another, or no picture is better or
+            worse than the one it is compared with; one for everything, with counts.
+    """
+
+    Options = TripletDatasetOptions
+
+    def __init__(self, opt: Mapping[str, Any]) -> None:
+        self.opt = opt
+        where = f"datasets:{opt.get('phase', 'train')}"
+        self.options = options = read_section(TripletDatasetOptions, opt, where)
+        self.training = options.phase == "train"
+        self._samples: list[tuple[int, Triplet]] = []
+        self._roots = [Path(source.dataroot).expanduser() for source in options.sources]
+        lists = [Path(source.triplets).expanduser() for source in options.sources]
+        self._names = [
+            source.name or path.resolve().parent.name for source, path in zip(options.sources, lists, strict=True)
+        ]
+        if len(set(self._names)) < len(self._names):
+            raise OptionError(f"{where}:sources: two lists have the same name {_double(self._names)!r}; set name")
+        problems = DataProblems()
+        sizes: set[tuple[int, int]] = set()
+        for number, path in enumerate(lists):
+            sizes |= self._take(number, path, problems)
+        if len(problems):
+            raise DataError(problems.summary(where))
+        if self.training:
+            _check_batch(options, sizes, where)
+
+    def _take(self, number: int, path: Path, problems: DataProblems) -> set[tuple[int, int]]:
+        """Add the triplets of a list; returns the sizes of its pictures."""
+        triplets = read_triplets(path, problems)
+        check_splits(path, triplets, problems)
+        if triplets and all(triplet.targets[0] == TIE for triplet in triplets):
+            text = f"{path}: no first picture is better or worse than its second one: nothing can be learnt from that"
+            problems.add("single rating level", text)
+        sizes = self._sizes(number, triplets, problems)
+        for name, size in sizes.items():
+            problem = _size_problem(size, self.options.crop)
+            if problem:
+                problems.add(problem[0], f"{self._roots[number] / name} is {_text(size)} (HxW), {problem[1]}")
+        for triplet in triplets:
+            found = {sizes[name] for name in triplet.pictures if name in sizes}
+            if len(found) > 1:
+                shown = " and ".join(map(_text, sorted(found)))
+                problems.add("sizes that differ", f"{triplet.first} and those compared with it are {shown} (HxW)")
+        self._samples += [(number, triplet) for triplet in triplets]
+        return set(sizes.values())
+
+    def _sizes(self, number: int, triplets: Sequence[Triplet], problems: DataProblems) -> dict[str, tuple[int, int]]:
+        """`(height, width)` in px of each usable picture, by its path in the list."""
+        names = dict.fromkeys(name for triplet in triplets for name in triplet.pictures)
+        paths = {name: self._roots[number] / name for name in names}
+        found = measure_pictures(paths.values(), problems)
+        return {name: found[path] for name, path in paths.items() if path in found}
+
+    def contents(self) -> set[str]:
+        """What `check_together` compares: the absolute paths of the references."""
+        roots = [root.resolve() for root in self._roots]
+        return {os.path.normpath(roots[number] / triplet.reference) for number, triplet in self._samples}
+
+    def __len__(self) -> int:
+        return len(self._samples)
+
+    def __getitem__(self, index: int) -> dict[str, Any]:
+        number, triplet = self._samples[index]
+        root = self._roots[number]
+        read = {name: to_tensor(read_image(root / name)) for name in dict.fromkeys(triplet.pictures)}
+        image = torch.stack([read[name] for name in triplet.pictures])
+        return {
+            "image": self._varied(self._cut(image)).contiguous(),
+            "target": torch.tensor(triplet.targets),
+            "kind": triplet.kind,
+            "source": self._names[number],
+            "path": str(root / triplet.first),
+        }
+
+    def _cut(self, image: Tensor) -> Tensor:
+        crop = self.options.crop
+        if crop is None:
+            return image
+        room = [side - crop for side in image.shape[2:]]
+        top, left = (int(torch.randint(most + 1, ())) if self.training else most // 2 for most in room)
+        return image[:, :, top : top + crop, left : left + crop]
+
+    def _varied(self, image: Tensor) -> Tensor:
+        """Flipped and turned, all three alike."""
+        if self.training and self.options.use_hflip and torch.rand(()) < 0.5:
+            image = image.flip(3)
+        if self.training and self.options.use_rot:
+            image = torch.rot90(image, int(torch.randint(4, ())), (2, 3))
+        return image
+
+
+def _size_problem(size: tuple[int, int], crop: int | None) -> tuple[str, str] | None:
+    """What is wrong with a picture's size, and the rest of the sentence."""
+    if crop is not None and min(size) < crop:
+        return "smaller than the crop", f"smaller than the crop of {crop}"
+    if crop is None and (size[0] % PATCH or size[1] % PATCH):
+        return "unsuitable size", f"not a multiple of {PATCH}; set crop to one"
+    return None
+
+
+def _check_batch(options: TripletDatasetOptions, sizes: set[tuple[int, int]], where: str) -> None:
+    """Refuse what would end in tensors of several sizes in one batch."""
+    turned = {size[::-1] for size in sizes} if options.use_rot else set()
+    if options.crop is not None or (options.batch_size_per_gpu or 1) == 1 or len(sizes | turned) == 1:
+        return
+    shown = ", ".join(map(_text, sorted(sizes)[:3])) + (", ..." if len(sizes) > 3 else "")
+    largest = min(min(size) for size in sizes)
+    why = f"{len(sizes)} sizes ({shown})" if len(sizes) > 1 else f"the size {shown}, which use_rot turns,"
+    raise OptionError(
+        f"{where}:crop: the pictures have {why} and cannot be in one batch of {options.batch_size_per_gpu}; "
+        f"set crop to {largest} or a smaller multiple of {PATCH}, or batch_size_per_gpu to 1"
+    )
+
+
+def _text(size: tuple[int, int]) -> str:
+    return f"{size[0]}x{size[1]}"
+
+
+def _double(names: Sequence[str]) -> str:
+    return next(name for name in names if names.count(name) > 1)

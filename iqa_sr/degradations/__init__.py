@@ -1,0 +1,1 @@
+"""From ground truths to low-quality images: bicubic and blind degradation pipelines."""

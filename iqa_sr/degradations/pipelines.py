@@ -1,0 +1,248 @@
+"""Low-quality pictures (LQ) made on the fly from the original: bicubic, HGGT's two degradations, Real-ESRGAN's."""
+
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from iqa_sr.config.option_files import OptionError, nearest, read_section
+from iqa_sr.degradations.options import (
+    BicubicOptions,
+    HGGTOneStageOptions,
+    HGGTTwoStageOptions,
+    OneStageOptions,
+    RealESRGANOptions,
+    StageOptions,
+    TwoStageOptions,
+)
+from iqa_sr.io.images import as_8_bit
+from iqa_sr.ops.blur import (
+    blur,
+    gaussian_kernel,
+    generalised_gaussian_kernel,
+    plateau_kernel,
+    sharpen,
+    sinc_kernel,
+)
+from iqa_sr.ops.jpeg import compress_jpeg
+from iqa_sr.ops.noise import add_gaussian_noise, add_poisson_noise
+from iqa_sr.ops.resize import resize_bicubic
+from iqa_sr.ops.seeded_random import ParameterDraw
+
+__all__ = [
+    "BicubicDegradation",
+    "Degradation",
+    "RandomDegradation",
+    "build_degradation",
+    "resize_bicubic",
+]
+
+_MODES = ("area", "bilinear", "bicubic")
+_JPEG_BLOCK = 16  # px: a block of the chroma planes
+
+
+class Degradation(ABC):
+    """Makes the LQ of a picture, or of a window of it that holds a training crop.
+
+    Attributes:
+        scale: How many pixels of a side become one.
+        margin: GT pixels around a crop that its LQ is made from; a multiple of the scale.
+        jitter: Further GT pixels of a window, a multiple of the scale: the crop's place is drawn from them, so that
+            crops lie anywhere on JPEG's grid, as in an LQ made from a full picture.
+    """
+
+    def __init__(self, scale: int, margin: int, jitter: int) -> None:
+        self.scale = scale
+        self.margin = margin
+        self.jitter = jitter
+
+    def __call__(self, image: Tensor, seeds: Tensor) -> Tensor:
+        """The LQ pictures, without gradient; bit for bit the same for the same picture and seed on one machine.
+
+        Args:
+            image: `(N, 3, H, W)`, floating RGB in `[0, 1]`, both sides multiples of the scale, any device.
+            seeds: `(N,)` int64: all that is random in sample i comes from `seeds[i]`.
+
+        Returns:
+            `(N, 3, H / scale, W / scale)` float32 on the same device, whole multiples of 1/255 in `[0, 1]`.
+            Sample i depends on picture i and seed i only.
+
+        Raises:
+            ValueError: If a shape, the sides or the type do not fit.
+        """
+        if image.ndim != 4 or image.shape[1] != 3 or not image.is_floating_point():
+            raise ValueError(f"degradation: expected floating (N, 3, H, W), got {image.dtype} {tuple(image.shape)}")
+        if seeds.shape != image.shape[:1] or seeds.dtype != torch.int64:
+            raise ValueError(
+                f"degradation: expected {len(image)} seeds, int64 ({len(image)},), "
+                f"got {seeds.dtype} {tuple(seeds.shape)}"
+            )
+        height, width = image.shape[-2:]
+        if min(height, width) < self.scale or height % self.scale or width % self.scale:
+            raise ValueError(
+                f"degradation: {height}x{width} is no multiple of the scale {self.scale}; crop the picture to "
+                f"{height - height % self.scale}x{width - width % self.scale}"
+            )
+        with torch.no_grad(), torch.autocast(image.device.type, enabled=False):
+            return as_8_bit(self._degrade(image.float(), seeds.tolist()))
+
+    @abstractmethod
+    def _degrade(self, image: Tensor, seeds: list[int]) -> Tensor:
+        """The LQ before it is rounded to 8 bit."""
+
+
+class BicubicDegradation(Degradation):
+    """MATLAB's bicubic, rounded to 8 bit; the seeds play no part.
+
+    With its margin a window's crop has exactly the LQ that the full picture has there; beyond the picture's border
+    the window must go on as in a mirror (numpy's "symmetric").
+    """
+
+    def __init__(self, scale: int) -> None:
+        super().__init__(scale, margin=2 * scale, jitter=0)
+
+    def _degrade(self, image: Tensor, seeds: list[int]) -> Tensor:
+        return resize_bicubic(image, image.shape[-2] // self.scale, image.shape[-1] // self.scale)
+
+
+class RandomDegradation(Degradation):
+    """Blur, resize, noise and JPEG with random parameters, once or twice, as Real-ESRGAN introduced it.
+
+    The margin is what blur and interpolation reach at resize factor 1 with the largest kernels; a JPEG block that a
+    crop's border cuts may hold pixels from beyond it, mirrored ones near a picture's border.
+
+    Reference:
+        X. Wang et al., "Real-ESRGAN: Training Real-World Blind Super-Resolution with Pure Synthetic Data", ICCVW
+        2021, https://arxiv.org/abs/2107.10833
+        D. Chen et al., "Human Guided Ground-truth Generation for Realistic Image Super-resolution", CVPR 2023,
+        https://arxiv.org/abs/2303.13069
+
+    Differs from the original (the code of both papers):
+        * Every parameter is drawn per sample. There, the resize's factor and mode, the kind of noise, the second
+          blur and the final order are drawn once per batch, and a pool of 144 to 180 pairs mixes the batches; no
+          pool is needed here.
+        * The first resize maps the whole picture to its new size. There, the factor is applied from the upper left
+          and the rest of a pixel is cut away, which shifts the LQ against the GT by up to one pixel of the shrunk
+          picture at the far end.
+        * JPEG: see `iqa_sr.ops.jpeg.compress_jpeg`.
+    """
+
+    def __init__(self, scale: int, options: OneStageOptions) -> None:
+        reach = max(options.first.kernel_sizes) // 2 + 2 * scale
+        grid = _JPEG_BLOCK
+        if isinstance(options, TwoStageOptions):
+            reach += max(options.second.kernel_sizes) // 2 + max(options.final.kernel_sizes) // 2 * scale
+            grid *= scale
+        super().__init__(scale, margin=-(-reach // scale) * scale, jitter=(grid - 1) // scale * scale)
+        self.options = options
+
+    def _degrade(self, image: Tensor, seeds: list[int]) -> Tensor:
+        # One by one: after the first resize every sample has a size of its own, kernels are as small as drawn, and
+        # no algorithm that a library chooses by the batch's size can make a sample depend on its neighbours.
+        return torch.cat([self._degrade_one(image[i : i + 1], seed) for i, seed in enumerate(seeds)])
+
+    def _degrade_one(self, picture: Tensor, seed: int) -> Tensor:
+        draw = ParameterDraw(seed)
+        noise = torch.Generator(picture.device).manual_seed(draw.seed())
+        size = (picture.shape[-2], picture.shape[-1])
+        lq_size = (size[0] // self.scale, size[1] // self.scale)
+        options = self.options
+        if options.usm:
+            picture = sharpen(picture)
+        picture, mode = _stage(picture, size, options.first, draw, noise)
+        picture = _jpeg(picture, options.first, draw)
+        if not isinstance(options, TwoStageOptions):
+            return _resize(picture, lq_size, mode)
+        picture, _ = _stage(picture, lq_size, options.second, draw, noise)
+        if draw.chance(0.5):
+            picture = _finish(picture, lq_size, options, draw)
+            return _jpeg(picture, options.second, draw)
+        picture = _jpeg(picture, options.second, draw)
+        return _finish(picture, lq_size, options, draw)
+
+
+def _stage(
+    picture: Tensor, size: tuple[int, int], options: StageOptions, draw: ParameterDraw, noise: torch.Generator
+) -> tuple[Tensor, str]:
+    """Blur, resize by a random factor of `size`, add noise; also the interpolation mode that was drawn."""
+    if draw.chance(options.blur_prob):
+        picture = blur(picture, _random_kernel(options, draw))
+    low, high = options.resize_range
+    limits = ((1.0, high), (low, 1.0), (1.0, 1.0))[draw.index(options.resize_prob)]
+    factor = draw.uniform(*limits)
+    mode = draw.one_of(_MODES)
+    picture = _resize(picture, (max(int(size[0] * factor), 1), max(int(size[1] * factor), 1)), mode)
+    gaussian = draw.chance(options.gaussian_noise_prob)
+    strength = draw.uniform(*(options.noise_range if gaussian else options.poisson_scale_range))
+    add_noise = add_gaussian_noise if gaussian else add_poisson_noise
+    return add_noise(picture, strength, draw.chance(options.gray_noise_prob), noise), mode
+
+
+def _random_kernel(options: StageOptions, draw: ParameterDraw) -> Tensor:
+    size = draw.one_of(options.kernel_sizes)
+    if draw.chance(options.sinc_prob):
+        return sinc_kernel(size, draw.uniform(math.pi / (3 if size < 13 else 5), math.pi))
+    name = list(options.kernel_prob)[draw.index(list(options.kernel_prob.values()))]
+    sigma_x = sigma_y = draw.uniform(*options.blur_sigma)
+    rotation = 0.0
+    if name.endswith("aniso"):
+        sigma_y, rotation = draw.uniform(*options.blur_sigma), draw.uniform(-math.pi, math.pi)
+    if not name.startswith(("generalized", "plateau")):
+        return gaussian_kernel(size, sigma_x, sigma_y, rotation)
+    make, limits = generalised_gaussian_kernel, options.betag_range
+    if name.startswith("plateau"):
+        make, limits = plateau_kernel, options.betap_range
+    beta = draw.uniform(limits[0], 1) if draw.chance(0.5) else draw.uniform(1, limits[1])
+    return make(size, sigma_x, sigma_y, rotation, beta)
+
+
+def _resize(picture: Tensor, size: tuple[int, int], mode: str) -> Tensor:
+    return functional.interpolate(picture, size, mode=mode)
+
+
+def _jpeg(picture: Tensor, options: StageOptions, draw: ParameterDraw) -> Tensor:
+    quality = torch.tensor([draw.uniform(*options.jpeg_range)], device=picture.device)
+    return compress_jpeg(picture.clamp(0, 1), quality)
+
+
+def _finish(picture: Tensor, size: tuple[int, int], options: TwoStageOptions, draw: ParameterDraw) -> Tensor:
+    picture = _resize(picture, size, draw.one_of(_MODES))
+    if draw.chance(options.final.sinc_prob):
+        kernel = sinc_kernel(draw.one_of(options.final.kernel_sizes), draw.uniform(math.pi / 3, math.pi))
+        picture = blur(picture, kernel)
+    return picture
+
+
+_TYPES: dict[str, type[BicubicOptions] | type[OneStageOptions]] = {
+    "bicubic": BicubicOptions,
+    "hggt-one-stage": HGGTOneStageOptions,
+    "hggt-two-stage": HGGTTwoStageOptions,
+    "real-esrgan": RealESRGANOptions,
+}
+
+
+def build_degradation(section: Mapping[str, Any], scale: int, path: str = "datasets:train:degradation") -> Degradation:
+    """The degradation that an option section describes.
+
+    Args:
+        section: `type` (bicubic, hggt-one-stage, hggt-two-stage, real-esrgan) and any key of the options class of
+            that type in `iqa_sr.degradations.options`; what is left out has the published value.
+        scale: How many pixels of a side become one, at least 1.
+        path: Where the section stands in the option file, for error texts.
+
+    Raises:
+        OptionError: If the type, a key or a value is wrong.
+    """
+    if scale < 1:
+        raise OptionError(f"scale: expected a whole number of at least 1, got {scale!r}")
+    if not isinstance(section, Mapping):
+        raise OptionError(f"{path}: expected a section with the key type, got {section!r}")
+    name = section.get("type")
+    if not isinstance(name, str) or name not in _TYPES:
+        raise OptionError(f"{path}:type: expected a degradation, got {name!r}; {nearest(str(name), _TYPES)}")
+    options = read_section(_TYPES[name], section, path)
+    return RandomDegradation(scale, options) if isinstance(options, OneStageOptions) else BicubicDegradation(scale)

@@ -1,0 +1,1 @@
+"""Graded distortions for training IQA networks."""

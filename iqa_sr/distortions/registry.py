@@ -1,0 +1,137 @@
+"""Spoiling pictures by degrees: the table of kinds, one kind at a level, and chains of several."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from iqa_sr.config.option_files import nearest
+from iqa_sr.distortions.kinds import FUNCTIONS
+from iqa_sr.io.images import as_8_bit
+from iqa_sr.ops.seeded_random import ParameterDraw
+
+__all__ = ["KINDS", "LEVELS", "Kind", "Step", "apply_chain", "distort", "draw_chain", "known_kinds"]
+
+LEVELS = 5
+"""The strongest level; 0 is the untouched picture."""
+
+
+@dataclass(frozen=True)
+class Kind:
+    """One way to spoil a picture.
+
+    Attributes:
+        name: For example `gaussian-blur`.
+        group: For example `blur`; a chain takes at most one kind of a group.
+        function: See `iqa_sr.distortions.kinds`.
+    """
+
+    name: str
+    group: str
+    function: Callable[[Tensor, float, ParameterDraw], Tensor]
+
+
+KINDS: dict[str, Kind] = {
+    name: Kind(name, group, function) for group, kinds in FUNCTIONS.items() for name, function in kinds.items()
+}
+
+
+def known_kinds(kinds: list[str] | None) -> list[str] | None:
+    """Checked names of an option file, or None for all kinds.
+
+    Raises:
+        ValueError: If there are none, or one is not in `KINDS`.
+    """
+    if kinds == []:
+        raise ValueError("expected at least one name, or null for all")
+    for kind in kinds or []:
+        if kind not in KINDS:
+            raise ValueError(f"there is no degradation {kind!r}; {nearest(kind, KINDS)}")
+    return kinds
+
+
+def distort(picture: Tensor, kind: str, level: float, seed: int, noise_seed: int | None = None) -> Tensor:
+    """A picture spoilt in one way.
+
+    Args:
+        picture: `(3, H, W)` float32 RGB in [0, 1], on the CPU; never written to.
+        kind: A name of `KINDS`.
+        level: In [0, 5]; 0 leaves the picture as it is, 1 is just visible on a photograph, 5 unpleasant.
+        seed: Of everything else that is random: direction, phase, the noise itself. With the same seed a higher level
+            spoils a picture in the same way, only more.
+        noise_seed: If given, the realisation comes from it: noise, and where a pattern or JPEG's grid of blocks
+            begins. The parameters stay those of `seed`.
+
+    Returns:
+        The same shape, in [0, 1], whole multiples of 1/255.
+
+    Raises:
+        ValueError: If there is no such kind, or the level is out of range.
+    """
+    if kind not in KINDS:
+        raise ValueError(f"there is no distortion {kind!r}; {nearest(kind, KINDS)}")
+    if not 0 <= level <= LEVELS:
+        raise ValueError(f"distortion {kind}: expected a level in [0, {LEVELS}], got {level}")
+    if level == 0:
+        return picture
+    spoilt = KINDS[kind].function(picture, level / LEVELS, ParameterDraw(seed, noise_seed))
+    return as_8_bit(spoilt)
+
+
+@dataclass(frozen=True)
+class Step:
+    """One distortion of a chain; arguments of `distort`."""
+
+    kind: str
+    level: float
+    seed: int
+
+
+def draw_chain(
+    generator: torch.Generator | None = None,
+    longest: int = 4,
+    levels: int | None = LEVELS,
+    kinds: Sequence[str] | None = None,
+) -> tuple[Step, ...]:
+    """A random chain of distortions, each of another group, in a random order.
+
+    Args:
+        generator: On the CPU; None for torch's global one.
+        longest: Largest number of steps; each number from 1 on is equally likely.
+        levels: Levels are whole numbers from 1 to this; None draws any level from 0.5 to 5.
+        kinds: Names to choose from; None for all.
+
+    Reference:
+        Agnolucci, Galteri, Bertini, Del Bimbo: ARNIQA, WACV 2024, https://arxiv.org/abs/2310.14918, section 3.1. There
+        strong levels are rarer; here all are equally likely.
+    """
+    draw = ParameterDraw(int(torch.randint(2**63 - 1, (1,), generator=generator)))
+    groups: dict[str, list[str]] = {}
+    for name in KINDS if kinds is None else kinds:
+        groups.setdefault(KINDS[name].group, []).append(name)
+    steps = []
+    for _ in range(min(1 + int(draw.uniform(0, longest)), len(groups))):
+        group = draw.one_of(list(groups))
+        level = draw.uniform(0.5, LEVELS) if levels is None else float(1 + int(draw.uniform(0, levels)))
+        steps.append(Step(draw.one_of(groups.pop(group)), level, draw.seed()))
+    return tuple(steps)
+
+
+def apply_chain(picture: Tensor, chain: Sequence[Step], noise_seed: int | None = None) -> Tensor:
+    """A picture spoilt in several ways, one after the other.
+
+    Args:
+        picture: `(3, H, W)` as for `distort`.
+        chain: The steps.
+        noise_seed: If given, the realisation of every step comes from it, as in `distort`: with other seeds pictures
+            are spoilt alike, each with noise of its own.
+
+    Returns:
+        The same shape.
+    """
+    realisation = None if noise_seed is None else ParameterDraw(noise_seed)
+    for step in chain:
+        own = None if realisation is None else realisation.seed()
+        picture = distort(picture, step.kind, step.level, step.seed, own)
+    return picture

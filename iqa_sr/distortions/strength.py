@@ -1,0 +1,28 @@
+"""What several ways of spoiling a picture share."""
+
+import math
+
+import torch
+from torch import Tensor
+
+from iqa_sr.ops.blur import blur, gaussian_kernel
+
+__all__ = ["LUMA", "blurred", "geometric", "luma"]
+
+LUMA = (0.299, 0.587, 0.114)  # ITU-R BT.601
+
+
+def geometric(low: float, high: float, strength: float) -> float:
+    """From `low` at strength 0 to `high` at strength 1, each step by the same factor."""
+    return low * (high / low) ** strength
+
+
+def luma(picture: Tensor) -> Tensor:
+    """`(3, H, W)` RGB to `(H, W)`."""
+    return torch.einsum("c,chw->hw", picture.new_tensor(LUMA), picture)
+
+
+def blurred(picture: Tensor, sigma: float) -> Tensor:
+    """`(C, H, W)` behind a Gaussian of `sigma` px."""
+    size = 2 * math.ceil(3 * sigma) + 1
+    return blur(picture[None], gaussian_kernel(size, sigma, sigma))[0]

@@ -1,0 +1,1 @@
+"""Checkpoints x data sets x metrics: `iqa-sr evaluate`."""

@@ -1,0 +1,213 @@
+"""Data sets to evaluate on: LQ pictures, ready or made, and the ground truths that their results are compared with."""
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor
+from tqdm import tqdm
+
+from iqa_sr.config.option_files import read_section
+from iqa_sr.data.multi_gt.layouts import GroundTruthOptions
+from iqa_sr.data.multi_gt.manifest import read_manifest
+from iqa_sr.data.multi_gt.records import Record
+from iqa_sr.data.problems import DataError, DataProblems
+from iqa_sr.datasets.multi_gt_checks import check_manifest
+from iqa_sr.datasets.multi_gt_dataset import validation_seed
+from iqa_sr.degradations.pipelines import build_degradation
+from iqa_sr.io.image_stores import LMDB_SUFFIX, PictureStore, open_folder
+from iqa_sr.io.images import decode_image, to_tensor
+
+__all__ = ["EvaluationPicture", "EvaluationSet", "SetPlace", "open_set"]
+
+_MANY = 100  # pictures
+
+
+@dataclass(frozen=True)
+class SetPlace:
+    """Where a data set is.
+
+    Attributes:
+        name: What it is called.
+        data: Root of its ground truths, in any layout that training takes; None where there are none.
+        lq: Folder of its LQ pictures; None: made from the originals.
+        degradation: How they are made, as in an option file.
+        options: Further options of the ground truths, as in an option file: `labels`, `gt_folders`, ...
+    """
+
+    name: str
+    data: Path | None = None
+    lq: Path | None = None
+    degradation: Mapping[str, Any] = field(default_factory=lambda: {"type": "bicubic"})
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class EvaluationPicture:
+    """What was asked for of one picture, read: float32 RGB in [0, 1].
+
+    Attributes:
+        lq: `(1, 3, h, w)`; None if it was not asked for.
+        gts: Ground truths by their position in the record, `(1, 3, h * scale, w * scale)` each; 0 is the original.
+    """
+
+    lq: Tensor | None
+    gts: dict[int, Tensor]
+
+
+class EvaluationSet:
+    """A data set whose files were found and looked into. Reading may be done in several threads.
+
+    Args:
+        place: Where it is.
+        scale: Of the super-resolution.
+        records: Its pictures, sorted by name; without ground truths, `lq` alone is set.
+    """
+
+    def __init__(self, place: SetPlace, scale: int, records: Sequence[Record]) -> None:
+        self.place, self.scale, self.records = place, scale, tuple(records)
+        self._store = PictureStore(place.data) if place.data else None
+        self._lq_store = PictureStore(place.lq) if place.lq else None
+        self._degradation = build_degradation(place.degradation, scale, f"data set {place.name}:degradation")
+
+    @property
+    def name(self) -> str:
+        """What it is called."""
+        return self.place.name
+
+    def __len__(self) -> int:
+        return len(self.records)
+
+    def result_size(self, record: Record) -> tuple[int, int]:
+        """Height and width of a picture's result."""
+        factor = 1 if record.ground_truths else self.scale  # without ground truths, the LQ's size is what is known
+        height, width = (side * factor // self.scale * self.scale for side in record.size)
+        return height, width
+
+    def read(self, number: int, lq: bool = True, gts: Iterable[int] = ()) -> EvaluationPicture:
+        """What is needed of a picture, cut to a multiple of the scale; a made LQ is that of training's validation.
+
+        Args:
+            number: Of the record.
+            lq: Whether the LQ picture is needed.
+            gts: Positions of the ground truths that are needed.
+
+        Raises:
+            ValueError: If a file is damaged, or has another size than when the evaluation began.
+            OSError: If one cannot be read.
+        """
+        record = self.records[number]
+        truths = {place: self._truth(record, place) for place in gts}
+        return EvaluationPicture(self._lq(number, truths.get(0)) if lq else None, truths)
+
+    def _truth(self, record: Record, place: int) -> Tensor:
+        assert self._store is not None
+        height, width = self.result_size(record)
+        picture = _decoded(self._store, record.ground_truths[place].path, record.size)
+        return picture[None, :, :height, :width].contiguous()
+
+    def _lq(self, number: int, original: Tensor | None) -> Tensor:
+        record = self.records[number]
+        if self._lq_store is not None and record.lq is not None:
+            height, width = self.result_size(record)
+            return _decoded(self._lq_store, record.lq, (height // self.scale, width // self.scale))[None]
+        original = self._truth(record, 0) if original is None else original.clone()
+        return self._degradation(original, validation_seed(number)[None])
+
+    def digest(self, progress: bool = False) -> str:
+        """First 16 digits of the SHA-256 of names, labels, the files' contents and how the LQ are made.
+
+        Another one is another data set. All files are read: a picture that was edited may have as many bytes as before.
+
+        Args:
+            progress: Whether a bar is shown where there are many.
+        """
+        hidden = None if progress and len(self) > _MANY else True  # tqdm's None: on a terminal only
+        bar = tqdm(self.records, desc=f"reading {self.name}", unit="picture", leave=False, disable=hidden)
+        made = dict(self.place.degradation) if self.place.lq is None else None
+        facts = [self.scale, made, [self._facts(record) for record in bar]]
+        return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:16]
+
+    def _facts(self, record: Record) -> list[Any]:
+        ready = [(self._lq_store, record.lq, "")] if record.lq else []
+        truths = [(self._store, gt.path, gt.label.value if gt.label else "") for gt in record.ground_truths]
+        contents = [
+            (key, label, hashlib.sha256(store.read(key)).hexdigest()) for store, key, label in ready + truths if store
+        ]
+        return [record.name, contents]
+
+
+def _decoded(store: PictureStore, key: str, size: tuple[int, int]) -> Tensor:
+    picture = decode_image(store.read(key), store.location(key))
+    if picture.shape[:2] != size:
+        shape = f"{picture.shape[0]}x{picture.shape[1]}"
+        raise ValueError(
+            f"{store.location(key)} was {size[0]}x{size[1]} px (HxW) when the evaluation began, now {shape}"
+        )
+    return to_tensor(picture)
+
+
+# --- Finding ----------------------------------------------------------------------------------------------------------
+
+
+def open_set(place: SetPlace, scale: int, progress: bool = True) -> EvaluationSet:
+    """Find a data set's files, look into all of them, and match them.
+
+    Args:
+        place: Where they are.
+        scale: Of the super-resolution.
+        progress: Whether a bar is shown where there are many.
+
+    Raises:
+        FileNotFoundError: If a folder does not exist or holds no pictures.
+        DataError: If files are damaged, lack their partner, have the same name, or sizes that do not fit; with counts
+            and the first of them.
+        OptionError: If an option is wrong.
+    """
+    records, problems = _with_references(place, scale, progress) if place.data else _without_references(place)
+    if problems:
+        raise DataError(problems.summary(f"data set {place.name}"))
+    return EvaluationSet(place, scale, records)
+
+
+def _with_references(place: SetPlace, scale: int, progress: bool) -> tuple[Sequence[Record], DataProblems]:
+    where = f"data set {place.name}"
+    assert place.data is not None
+    section: dict[str, Any] = {"dataroot_gt": place.data, "dataroot_lq": place.lq, **place.options}
+    if "io_backend" not in section and _is_lmdb(place.data):
+        section["io_backend"] = {"type": "lmdb"}
+    manifest = read_manifest(read_section(GroundTruthOptions, section, where), where, progress)
+    problems = check_manifest(manifest, scale, None, None, where).problems
+    for record in manifest.records:
+        if min(record.size) < scale:
+            height, width = record.size
+            problems.add("too small", f"{record.name} is {height}x{width} px (HxW), smaller than the scale {scale}")
+    return manifest.records, problems
+
+
+def _without_references(place: SetPlace) -> tuple[Sequence[Record], DataProblems]:
+    assert place.lq is not None
+    if not place.lq.is_dir():
+        raise FileNotFoundError(f"data set {place.name}: the folder {place.lq} does not exist")
+    folder, problems = open_folder(place.lq), DataProblems()
+    names: dict[str, str] = {}
+    records = []
+    for key in folder.keys():  # noqa: SIM118 - not a dict
+        name = key if place.lq.suffix == LMDB_SUFFIX else Path(key).stem
+        if names.setdefault(name, key) != key:
+            problems.add("duplicate name", f"{place.lq}: {names[name]} and {key} have the same stem")
+            continue
+        try:
+            records.append(Record(name, (), folder.inspect(key), key))
+        except (ValueError, OSError) as error:
+            problems.add("unreadable file", str(error))
+    if not names:
+        raise FileNotFoundError(f"data set {place.name}: no pictures found in {place.lq}")
+    return sorted(records, key=lambda record: record.name), problems
+
+
+def _is_lmdb(root: Path) -> bool:
+    return root.is_dir() and (root.suffix == LMDB_SUFFIX or any(root.glob(f"*{LMDB_SUFFIX}")))

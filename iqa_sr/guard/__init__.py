@@ -1,0 +1,1 @@
+"""The guard against reward hacking: options, measurements, decision, monitor."""

@@ -1,0 +1,248 @@
+"""What the guard measures: windows of validation pictures, judged and compared with LQ, original and frozen base."""
+
+import math
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from iqa_sr.io.images import as_8_bit
+from iqa_sr.metrics import QualityMetric, metric_info, shared_metric
+from iqa_sr.ops.residual_spectrum import SMALLEST, high_frequency_noise, periodic_noise
+from iqa_sr.scores.image_scores import LR_CONSISTENCY, lr_consistency
+
+__all__ = [
+    "Measures",
+    "Picture",
+    "Upscale",
+    "Window",
+    "as_published",
+    "check_sizes",
+    "cut_windows",
+    "mean_of",
+    "measure_windows",
+]
+
+Picture = tuple[Tensor, Tensor | None]
+"""LQ `(1, 3, h, w)` and, where there is one, its original `(1, 3, h * scale, w * scale)`, in [0, 1]."""
+Upscale = Callable[[Tensor], Tensor]
+"""LQ `(1, 3, h, w)` of any size to the result `(1, 3, h * scale, w * scale)`."""
+
+# LQ px around a window that are upscaled with it: what a network does at a picture's border is not what it does inside.
+_CONTEXT = 8
+_PROBE = 32  # LQ px: the largest side that is upscaled to learn the scale
+_GOLDEN = (math.sqrt(5) - 1) / 2
+
+
+@dataclass(frozen=True)
+class Measures:
+    """What one network gives on the windows, in the same order each time; every tensor is `(windows,)` float64, CPU.
+
+    Attributes:
+        scores: By metric, judges and held-out ones, and `lr-consistency`: the quality, turned so that larger is better.
+            NaN for full-reference metrics where there is no original, and for all where the result is no number.
+        base_psnr: PSNR to the frozen base's result, neither clamped nor rounded, in dB; 100 where they are equal.
+        consistency: PSNR between the LQ and the result downscaled to its size, in dB, at most 100.
+        high_frequency: `high_frequency_noise` of what has changed since the base, in levels of 255.
+        periodic: `periodic_noise` of the same.
+        psnr: PSNR of the 8-bit result to the original in dB, at most 100; NaN where there is no original.
+        pictures: int64: the number of the picture that each window is of.
+    """
+
+    scores: Mapping[str, Tensor]
+    base_psnr: Tensor
+    consistency: Tensor
+    high_frequency: Tensor
+    periodic: Tensor
+    psnr: Tensor
+    pictures: Tensor
+
+
+def as_published(name: str, qualities: Tensor) -> Tensor:
+    """The scores of a `Measures` on the metric's own scale."""
+    return qualities if name == LR_CONSISTENCY else metric_info(name).oriented(qualities)
+
+
+def mean_of(values: Tensor) -> float:
+    """The mean over the windows that have a value; NaN where none has."""
+    return float(values.nanmean())
+
+
+@dataclass(frozen=True)
+class Window:
+    """One unit of the comparison.
+
+    Attributes:
+        lq: `(1, 3, h, w)`: the LQ pixels of the window with up to 8 px of context around them.
+        rows: Which rows of `lq` are the window's own.
+        columns: Which columns.
+        original: `(1, 3, H, W)`: the original's pixels of the window, without context.
+        scale: By how much the result is larger than the LQ.
+        picture: Number of the picture that it is of, from 0.
+    """
+
+    lq: Tensor
+    rows: slice
+    columns: slice
+    original: Tensor | None
+    scale: int
+    picture: int
+
+    @property
+    def shorter(self) -> int:
+        """The smaller side of the window's result in px, without context."""
+        return min(part.stop - part.start for part in (self.rows, self.columns)) * self.scale
+
+    def inside(self, output: Tensor) -> Tensor:
+        """The window's own part of the result for `lq`: `(1, 3, H, W)`."""
+        rows, columns = (_upscaled(part, self.scale) for part in (self.rows, self.columns))
+        return output[..., rows, columns]
+
+
+def cut_windows(pictures: Iterable[Picture], upscale: Upscale, side: int, most: int) -> list[Window]:
+    """Windows that do not overlap, evenly spread over the pictures and within each; the same ones at every call.
+
+    Goes through the pictures once and keeps no more of them than the windows.
+
+    Args:
+        pictures: In the same order each time.
+        upscale: Asked once, for the scale.
+        side: Height and width of a window in px of the result; the next multiple of the scale is taken, and of a
+            picture with a smaller side all of that side.
+        most: Largest number of windows.
+
+    Raises:
+        ValueError: If an original has not the size of the upscaled LQ.
+    """
+    kept: list[tuple[tuple[int, float], tuple[int, int], Window]] = []
+    scale = 0
+    for number, (lq, original) in enumerate(pictures):
+        scale = scale or _scale(lq, upscale)
+        _check_original(number, lq, original, scale)
+        cells = _grid(lq.shape[-2], lq.shape[-1], math.ceil(side / scale))
+        places = sorted(range(len(cells)), key=_spread)[:most]
+        # First one window of each picture, then a second one of each: nobody knows how many pictures will follow.
+        turns = [((turn, _spread(number)), (number, place)) for turn, place in enumerate(places)]
+        last = kept[-1][0] if len(kept) == most else (math.inf, 0.0)
+        kept += [(turn, at, _cut(number, lq, original, cells[at[1]], scale)) for turn, at in turns if turn < last]
+        kept = sorted(kept, key=lambda entry: entry[:2])[:most]
+    return [window for _, _, window in sorted(kept, key=lambda entry: entry[1])]
+
+
+def check_sizes(windows: Iterable[Window], metrics: Iterable[str]) -> None:
+    """Check that everything can be measured on every window.
+
+    Raises:
+        ValueError: If a picture is smaller than that; with the numbers.
+    """
+    smallest = min(window.shorter for window in windows)
+    needs = {name: metric_info(name).min_size for name in metrics} | {"the measure of noise": SMALLEST}
+    for name, needed in needs.items():
+        if smallest < needed:
+            raise ValueError(
+                f"the guard's window: {name} needs at least {needed}x{needed} px, and the smallest validation picture "
+                f"gives a window with a side of {smallest}; take larger pictures or another metric"
+            )
+
+
+def measure_windows(
+    windows: Sequence[Window],
+    outputs: Sequence[Tensor],
+    base_outputs: Sequence[Tensor],
+    metrics: Mapping[str, QualityMetric],
+    device: torch.device,
+) -> Measures:
+    """Judge every window.
+
+    Args:
+        windows: From `cut_windows`.
+        outputs: The result for the `lq` of each, `(1, 3, H, W)`.
+        base_outputs: The frozen base's result for each, of the window's own part only.
+        metrics: The judges and the held-out metrics by name, on the device.
+        device: Where the metrics compute.
+    """
+    networks = {"psnr": shared_metric("psnr", device), **metrics}
+    rows = [
+        _measured(window, output.to(device), base.to(device), networks)
+        for window, output, base in zip(windows, outputs, base_outputs, strict=True)
+    ]
+    columns = {name: torch.tensor([row[name] for row in rows], dtype=torch.float64) for name in rows[0]}
+    scores = {name: networks[name].info.oriented(columns[f"metric {name}"]) for name in metrics}
+    scores[LR_CONSISTENCY] = columns["consistency"]
+    measures = ("base_psnr", "consistency", "high_frequency", "periodic")
+    pictures = torch.tensor([window.picture for window in windows])
+    return Measures(
+        scores, psnr=columns["metric psnr"], pictures=pictures, **{name: columns[name] for name in measures}
+    )
+
+
+def _measured(window: Window, output: Tensor, base: Tensor, networks: Mapping[str, QualityMetric]) -> dict[str, float]:
+    """The scores under `metric <name>`, on the paper's own scale, and the other measures by name."""
+    psnr, inside = networks["psnr"], window.inside(output)
+    lq = window.lq.to(output.device)
+    measured = {
+        "base_psnr": float(psnr(inside, base)),
+        # Downscaled with the context: the taps at the window's border reach beyond it.
+        "consistency": float(lr_consistency(output, lq, window.rows, window.columns)),
+        "high_frequency": float(high_frequency_noise(inside - base)),
+        "periodic": float(periodic_noise(inside - base)),
+    }
+    seen = as_8_bit(inside)  # what a saved file would hold
+    original = None if window.original is None else window.original.to(output.device)
+    whole = bool(inside.isfinite().all())  # of what is no number some formulas make the best of all scores
+    for name, network in networks.items():
+        known = whole and (original is not None or network.info.reference == "none")
+        measured[f"metric {name}"] = float(network(seen, original)) if known else math.nan
+    return measured
+
+
+def _scale(lq: Tensor, upscale: Upscale) -> int:
+    probe = lq[..., :_PROBE, :_PROBE]
+    return upscale(probe).shape[-1] // probe.shape[-1]
+
+
+def _check_original(number: int, lq: Tensor, original: Tensor | None, scale: int) -> None:
+    height, width = (side * scale for side in lq.shape[-2:])
+    if original is not None and original.shape[-2:] != (height, width):
+        came = f"{original.shape[-2]}x{original.shape[-1]}"
+        raise ValueError(
+            f"validation picture {number + 1}: the guard expected an original of {height}x{width} px (HxW), {scale} "
+            f"times its LQ, got {came}; cut it to a multiple of the scale"
+        )
+
+
+def _grid(height: int, width: int, side: int) -> list[tuple[slice, slice]]:
+    """Rows and columns of each window of an LQ picture, row by row."""
+    down, across = _steps(height, side), _steps(width, side)
+    return [(rows, columns) for rows in down for columns in across]
+
+
+def _steps(length: int, side: int) -> list[slice]:
+    """As many as fit into the length, evenly spread; all of the length where none fits."""
+    count, side = max(1, length // side), min(side, length)
+    gap = (length - count * side) / count  # half of it before the first and behind the last
+    starts = [round(number * (side + gap) + gap / 2) for number in range(count)]
+    return [slice(start, start + side) for start in starts]
+
+
+def _spread(number: int) -> float:
+    """A key in [0, 1) by which the first few of any 0, 1, ..., n are evenly spread: multiples of the golden ratio."""
+    return number * _GOLDEN % 1
+
+
+def _cut(number: int, lq: Tensor, original: Tensor | None, cell: tuple[slice, slice], scale: int) -> Window:
+    outer = [
+        slice(max(0, part.start - _CONTEXT), min(length, part.stop + _CONTEXT))
+        for part, length in zip(cell, lq.shape[-2:], strict=True)
+    ]
+    rows, columns = (
+        slice(part.start - around.start, part.stop - around.start) for part, around in zip(cell, outer, strict=True)
+    )
+    # Copies: a view would keep the whole picture in memory.
+    own = None if original is None else original[..., _upscaled(cell[0], scale), _upscaled(cell[1], scale)].clone()
+    return Window(lq[..., outer[0], outer[1]].clone(), rows, columns, own, scale, number)
+
+
+def _upscaled(part: slice, scale: int) -> slice:
+    return slice(part.start * scale, part.stop * scale)

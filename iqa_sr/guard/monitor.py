@@ -1,0 +1,272 @@
+"""The guard inside a training run: looks at the network every so often and acts when it gives the alarm."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from iqa_sr.basicsr_compat.host import get_root_logger
+from iqa_sr.datasets.validation_images import validation_pictures
+from iqa_sr.errors import TrainingStopped
+from iqa_sr.guard.decision import verdict
+from iqa_sr.guard.measurements import Measures, Upscale, Window, as_published, mean_of
+from iqa_sr.guard.probe import GuardOptions, QualityGuard
+from iqa_sr.io.tensor_files import state_digest
+from iqa_sr.runtime import distributed
+from iqa_sr.runtime import rng_state as random_state
+
+__all__ = ["Guarded", "RewardGuard"]
+
+
+@dataclass(frozen=True)
+class Guarded:
+    """What of a model the guard may look at and change.
+
+    Attributes:
+        networks: All that training changes, not wrapped: the generator, its average, the discriminator.
+        tested: The one of them that is looked at.
+        optimizers: Of the generator and the discriminator.
+        scalers: Of their gradients; they are switched off but for fp16.
+        losses: The losses that optimise a judge.
+        upscale: Upscales a picture with a network.
+        base: Makes the frozen base; asked once.
+    """
+
+    networks: Sequence[nn.Module]
+    tested: nn.Module
+    optimizers: Sequence[torch.optim.Optimizer]
+    scalers: Sequence[torch.amp.GradScaler]
+    losses: Sequence[nn.Module]
+    upscale: Callable[[nn.Module, Tensor], Tensor]
+    base: Callable[[], nn.Module]
+
+
+@dataclass
+class _Good:
+    """The last state without an alarm, on the CPU."""
+
+    networks: list[dict[str, Tensor]] = field(default_factory=list)
+    optimizers: list[dict[str, Any]] = field(default_factory=list)
+    scalers: list[dict[str, Any]] = field(default_factory=list)
+
+
+class RewardGuard:
+    """Watches a run: the log has a line for each look, TensorBoard the curves under `guard/`.
+
+    Args:
+        options: `train:guard`.
+        judges: The metrics that the losses optimise, and their options.
+        guarded: The model's parts.
+        device: Where they are.
+        rank: Of this process; the first one looks, and all act on what it finds.
+    """
+
+    def __init__(
+        self,
+        options: GuardOptions,
+        judges: Mapping[str, Mapping[str, Any]],
+        guarded: Guarded,
+        device: torch.device,
+        rank: int,
+    ) -> None:
+        self.options, self.guarded, self.device = options, guarded, device
+        with random_state.preserved():  # a metric's network begins with random weights
+            self.meter = QualityGuard(options, judges, device) if rank == 0 else None
+        self.weights: list[Any] = [loss.loss_weight for loss in guarded.losses]
+        self.factor = 1.0
+        self.stopped = False
+        self.good = self._snapshot() if options.action == "roll-back" else _Good()
+        self.upscale_base: Upscale | None = None
+        self.base: Measures | None = None
+        self.latest: Measures | None = None
+        self.windows: list[Window] = []
+        self.base_outputs: list[Tensor] | None = None
+        self.digest = ""
+
+    # --- Looking ------------------------------------------------------------------------------------------------------
+
+    def prepare(self, loader: Any, scale: int) -> None:
+        """Make the frozen base and cut the windows of a validation set, which must be enough of them."""
+        with random_state.preserved():  # weights are drawn before those of the file take their place
+            base = self.guarded.base()
+        self.digest = state_digest(base.state_dict())
+        self.upscale_base = partial(self.guarded.upscale, base)
+        self._on_first(lambda: self._cut(loader, scale))
+
+    def begin(self) -> None:
+        """Measure the frozen base, before the first iteration of a process; it is not needed any more."""
+        self._on_first(self._measure_base)
+        self.upscale_base = None
+
+    def look(self, iteration: int, tensorboard: Any) -> None:
+        """Measure the network as it is now, tell what is found, and act; all processes must call it.
+
+        Raises:
+            TrainingStopped: On the other processes, if the first one failed.
+            What measuring finds wrong, on the first process.
+        """
+        alarm = self._on_first(lambda: self._found(iteration, tensorboard))
+        if self._act(alarm):
+            self._on_first(self._measure)  # what the run goes on with
+
+    def _on_first(self, work: Callable[[], object]) -> bool:
+        """What the first process finds; all hear of it, also when it fails."""
+        failure: BaseException | None = None
+        found = False
+        if self.meter is not None:
+            try:
+                with random_state.preserved():
+                    found = bool(work())
+            except BaseException as error:  # the others wait here: they hear of it before this process goes on
+                failure = error
+        if distributed.any_process(failure is not None, self.device):
+            raise failure or TrainingStopped("the guard failed on the first process, which says why")
+        return distributed.any_process(found, self.device)
+
+    def _cut(self, loader: Any, scale: int) -> None:
+        assert self.meter is not None and self.upscale_base is not None
+        pictures = validation_pictures(loader, scale, self.device)
+        pairs = ((one.lq, None if one.gts is None else one.gts[:1]) for one in pictures)
+        self.windows = self.meter.windows(pairs, self.upscale_base)
+
+    def _measure_base(self) -> None:
+        assert self.meter is not None and self.upscale_base is not None
+        self.base, self.base_outputs = self.meter.measure(self.windows, self.upscale_base)
+        get_root_logger().info(self.meter.describe(self.base))
+
+    def _measure(self) -> None:
+        assert self.meter is not None
+        upscale = partial(self.guarded.upscale, self.guarded.tested)
+        self.latest, _ = self.meter.measure(self.windows, upscale, self.base_outputs)
+
+    def _found(self, iteration: int, tensorboard: Any) -> bool:
+        self._measure()
+        assert self.meter is not None and self.base is not None and self.latest is not None
+        found = verdict(self.options, self.meter.judges, self.base, self.latest, iteration)
+        (get_root_logger().warning if found.alarm else get_root_logger().info)(found.line)
+        if tensorboard:
+            for name, value in {**found.values, "guard/factor": self.factor}.items():
+                tensorboard.add_scalar(name, value, iteration)
+        return found.alarm
+
+    # --- Acting -------------------------------------------------------------------------------------------------------
+
+    def _act(self, alarm: bool) -> bool:
+        """Do what the options say; returns whether the networks were changed."""
+        action = self.options.action
+        if not alarm:
+            if action == "roll-back":
+                self.good = self._snapshot()
+            return False
+        if action == "stop":
+            self.stopped = True
+            get_root_logger().warning("Guard: the run ends here (train:guard:action: stop).")
+        elif action in ("lower", "roll-back"):
+            self._scale(self.factor * self.options.factor)
+            if action == "roll-back":
+                self._go_back()
+            done = "back to the last state without an alarm, " if action == "roll-back" else ""
+            get_root_logger().warning(
+                f"Guard: {done}weight of the quality losses now {self.factor:.3g} of the start's."
+            )
+        return action == "roll-back"
+
+    def _scale(self, factor: float) -> None:
+        self.factor = factor
+        for loss, weight in zip(self.guarded.losses, self.weights, strict=True):
+            loss.loss_weight = weight * factor
+
+    def _snapshot(self) -> _Good:
+        networks = [_trained(network) for network in self.guarded.networks]
+        optimizers, scalers = (
+            [_cloned(part.state_dict()) for part in parts] for parts in (self.guarded.optimizers, self.guarded.scalers)
+        )
+        return _Good(networks, optimizers, scalers)
+
+    def _go_back(self) -> None:
+        """Weights, the optimisers' moments and fp16's scales; the learning rates stay the schedule's."""
+        for network, state in zip(self.guarded.networks, self.good.networks, strict=True):
+            own = dict(network.named_parameters()) | dict(network.named_buffers())
+            with torch.no_grad():
+                for name, value in state.items():
+                    own[name].copy_(value)
+        for optimizer, moments in zip(self.guarded.optimizers, self.good.optimizers, strict=True):
+            rates = [group["lr"] for group in optimizer.param_groups]
+            optimizer.load_state_dict(_cloned(moments))
+            for group, rate in zip(optimizer.param_groups, rates, strict=True):
+                group["lr"] = rate
+        for scaler, scale in zip(self.guarded.scalers, self.good.scalers, strict=True):
+            if scaler.is_enabled() and scale:  # the run may have been in another precision then
+                scaler.load_state_dict(scale)
+
+    # --- State --------------------------------------------------------------------------------------------------------
+
+    def state(self) -> dict[str, Any]:
+        """What an exact resume needs."""
+        return {
+            "base": self.digest,
+            "factor": self.factor,
+            "stopped": self.stopped,
+            "networks": self.good.networks,
+            "optimizers": self.good.optimizers,
+            "scalers": self.good.scalers,
+        }
+
+    def load_state(self, state: Mapping[str, Any] | None) -> None:
+        """Go on from `state()`, or begin here where the run had no guard; networks and optimiser must be there.
+
+        Raises:
+            ValueError: If the base is another one than then.
+        """
+        if state is None:
+            self.good = self._snapshot() if self.options.action == "roll-back" else _Good()
+            return
+        if state["base"] != self.digest:
+            raise ValueError(
+                "cannot resume with train:guard: it compares with the network that the run began with, and the weights "
+                f"in path:pretrain_network_g are others now (sha256 {state['base'][:12]} then, {self.digest[:12]} now)"
+            )
+        self._scale(state["factor"])
+        self.stopped = state["stopped"] and self.options.action == "stop"
+        if self.stopped:
+            get_root_logger().warning("Guard: it has ended this run; with another train:guard:action it would go on.")
+        if self.options.action == "roll-back":
+            known = len(state["networks"]) == len(self.guarded.networks)
+            kept = (state["networks"], state["optimizers"], state.get("scalers", self.good.scalers))
+            self.good = _Good(*kept) if known else self._snapshot()
+
+    def summary(self) -> str | None:
+        """What was gained and what it cost, from the base to the last look; None where there was none."""
+        if self.meter is None or self.base is None or self.latest is None:
+            return None
+        judges = ", ".join(self._change(name) for name in self.meter.judges)
+        held_out = ", ".join(self._change(name) for name in self.options.held_out)
+        text = f"judge score {judges}, held-out judges {held_out}"
+        if self.base.psnr.isnan().all():  # no picture has an original
+            return text
+        return f"{text}, PSNR {mean_of(self.base.psnr):.2f} -> {mean_of(self.latest.psnr):.2f} dB"
+
+    def _change(self, name: str) -> str:
+        assert self.base is not None and self.latest is not None
+        means = (mean_of(as_published(name, measures.scores[name])) for measures in (self.base, self.latest))
+        return f"{name} " + " -> ".join(f"{mean:.4g}" for mean in means)
+
+
+def _trained(network: nn.Module) -> dict[str, Tensor]:
+    """What training changes of a network, or of the average of one, whose parameters are all frozen."""
+    parameters = dict(network.named_parameters())
+    adapted = any(".lora_" in name for name in parameters)
+    kept = {name: p for name, p in parameters.items() if not adapted or ".lora_" in name}
+    return _cloned({name: tensor.detach() for name, tensor in (kept | dict(network.named_buffers())).items()})
+
+
+def _cloned(value: Any) -> Any:
+    """A copy whose tensors are on the CPU and its own."""
+    if isinstance(value, Tensor):
+        return value.detach().cpu().clone()
+    if isinstance(value, dict):
+        return {key: _cloned(inner) for key, inner in value.items()}
+    return [_cloned(inner) for inner in value] if isinstance(value, (list, tuple)) else value

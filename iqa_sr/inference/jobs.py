@@ -1,0 +1,129 @@
+"""Which pictures are upscaled, and what their results are called."""
+
+import glob
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from iqa_sr.io.images import IMAGE_SUFFIXES
+
+__all__ = ["UpscaleJob", "find_jobs"]
+
+
+@dataclass(frozen=True)
+class UpscaleJob:
+    """A picture and where its result goes."""
+
+    source: Path
+    target: Path
+
+
+def find_jobs(paths: Sequence[str], output: str | Path, suffix: str = "", kind: str = "png") -> list[UpscaleJob]:
+    """The pictures that paths name, each once, in order; what would be the result of another one is left out.
+
+    Args:
+        paths: Pictures; folders, searched with their sub-folders but for hidden ones and the output; globs, `**` with
+            sub-folders.
+        output: A folder, in which results lie as their sources do below the folder, or below the part of the glob that
+            has no wildcards; or a file, for a single picture.
+        suffix: Goes behind the names.
+        kind: Ending of the results without its point; `keep` for that of each source.
+
+    Raises:
+        FileNotFoundError: If a path does not exist, or names no picture.
+        ValueError: If two pictures would have the same result, a result would replace a source, the output is a file
+            for several pictures, or a source that cannot be written again is to keep its ending.
+    """
+    output = Path(output)
+    if {"/", "\\"} & set(suffix):
+        raise ValueError(f"--suffix: expected a part of a file's name, got {suffix!r}")
+    found: dict[str, tuple[Path, Path]] = {}
+    for path in paths:
+        for root, source in _pictures(path, output):
+            found.setdefault(os.path.abspath(source), (source, source.relative_to(root)))
+    if output.suffix.lower() in IMAGE_SUFFIXES and not output.is_dir():
+        if len(found) > 1:
+            raise ValueError(f"--output: expected a folder for {len(found)} pictures, got {output}")
+        jobs = [UpscaleJob(source, output) for source, _ in found.values()]
+    else:
+        jobs = [UpscaleJob(source, output / _renamed(name, suffix, kind)) for source, name in found.values()]
+    jobs = _without_results(jobs)
+    _check(jobs)
+    return jobs
+
+
+def _renamed(name: Path, suffix: str, kind: str) -> Path:
+    return name.with_name(f"{name.stem}{suffix}{name.suffix if kind == 'keep' else f'.{kind}'}")
+
+
+def _without_results(jobs: Sequence[UpscaleJob]) -> list[UpscaleJob]:
+    """Those that are not the result of another one. What would replace itself stays: it is a picture of the user's."""
+    results = {job.target.resolve() for job in jobs}
+    sources = [(job, job.source.resolve()) for job in jobs]
+    return [job for job, source in sources if source not in results or source == job.target.resolve()]
+
+
+def _pictures(path: str, output: Path) -> Iterator[tuple[Path, Path]]:
+    """Each picture with the folder that its name in the output is relative to."""
+    place = Path(path)
+    if place.is_dir():
+        pictures = _below(place, output)
+        if not pictures:
+            looked = ", ".join(sorted(IMAGE_SUFFIXES))
+            raise FileNotFoundError(f"no pictures in the folder {path}; looked for {looked}, in sub-folders, too")
+        yield from ((place, picture) for picture in pictures)
+    elif os.path.lexists(path):
+        yield place.parent, place
+    elif glob.has_magic(path):
+        names = sorted(Path(name) for name in glob.glob(path, recursive=True))
+        pictures = [name for name in names if _is_picture(name.name) and name.is_file()]
+        if not pictures:
+            raise FileNotFoundError(f"no picture matches {path}")
+        yield from ((_fixed(place), picture) for picture in pictures)
+    else:
+        raise FileNotFoundError(f"{path} does not exist; expected a picture, a folder or a glob in quotes")
+
+
+def _below(folder: Path, output: Path) -> list[Path]:
+    found = []
+    for here, folders, names in os.walk(folder):
+        place = Path(here)
+        folders[:] = sorted(one for one in folders if one[0] != "." and not _same(place / one, output))
+        found += [place / name for name in sorted(names) if name[0] != "." and _is_picture(name)]
+    return found
+
+
+def _is_picture(name: str) -> bool:
+    return os.path.splitext(name)[1].lower() in IMAGE_SUFFIXES
+
+
+def _same(one: Path, other: Path) -> bool:
+    return other.exists() and one.samefile(other)
+
+
+def _fixed(pattern: Path) -> Path:
+    """The folder in front of the first wildcard."""
+    parts = pattern.parts
+    count = next(number for number, part in enumerate(parts) if glob.has_magic(part))
+    return Path(*parts[:count])
+
+
+def _check(jobs: Sequence[UpscaleJob]) -> None:
+    sources = {job.source.resolve(): job.source for job in jobs}
+    targets: dict[Path, Path] = {}
+    for job in jobs:
+        if not _is_picture(job.target.name):
+            raise ValueError(f"--format: keep cannot be had for {job.source}; name a format, as --format png")
+        place = job.target.resolve()
+        if place in sources:
+            raise ValueError(
+                f"the result of {job.source} would replace the picture {sources[place]}; nothing was written.\n"
+                "Choose another folder with --output DIR, or other names with --suffix _x2"
+            )
+        if place in targets:
+            raise ValueError(
+                f"{targets[place]} and {job.source} would both be written to {job.target}; nothing was written.\n"
+                "Name their common folder, keep their endings with --format keep, or upscale them one by one."
+            )
+        targets[place] = job.source

@@ -1,0 +1,1 @@
+"""Files: images, image stores, tensor files, tables, text tables, atomic writes."""

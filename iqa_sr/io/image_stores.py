@@ -1,0 +1,141 @@
+"""Where the bytes of pictures come from: ordinary folders, or LMDB folders as BasicSR makes them."""
+
+import os
+import threading
+from abc import ABC, abstractmethod
+from pathlib import Path, PurePosixPath
+from typing import Any, Literal
+
+from iqa_sr.config.option_files import Section
+from iqa_sr.io.images import inspect_image, list_images
+
+__all__ = ["DiskFolder", "IoBackend", "LmdbFolder", "PictureFolder", "PictureStore", "open_folder"]
+
+LMDB_SUFFIX = ".lmdb"
+
+
+class IoBackend(Section):
+    """The section `io_backend`: where pictures are read from."""
+
+    type: Literal["disk", "lmdb"] = "disk"
+
+
+class PictureFolder(ABC):
+    """A flat collection of pictures under one name each.
+
+    Args:
+        path: The folder on disk.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    @abstractmethod
+    def keys(self) -> list[str]:
+        """The names of the pictures, sorted: file names on disk, names without suffix in an LMDB."""
+
+    @abstractmethod
+    def read(self, key: str) -> bytes:
+        """The whole picture file.
+
+        Raises:
+            FileNotFoundError: If there is no such picture.
+            OSError: If it cannot be read.
+        """
+
+    def inspect(self, key: str) -> tuple[int, int]:
+        """`(height, width)` of a picture; see `iqa_sr.io.images.inspect_image`."""
+        return inspect_image(self.read(key), str(self.path / key))
+
+
+class DiskFolder(PictureFolder):
+    """Picture files directly inside a folder."""
+
+    def keys(self) -> list[str]:
+        """File names with suffix, sorted."""
+        return [path.name for path in list_images(self.path)]
+
+    def read(self, key: str) -> bytes:
+        """The file's content."""
+        try:
+            return (self.path / key).read_bytes()
+        except FileNotFoundError:
+            raise FileNotFoundError(f"picture {self.path / key} does not exist") from None
+
+    def inspect(self, key: str) -> tuple[int, int]:
+        """Reads the header alone where that is enough."""
+        return inspect_image(self.path / key)
+
+
+class LmdbFolder(PictureFolder):
+    """An LMDB folder in BasicSR's format: encoded pictures, listed in `meta_info.txt`."""
+
+    def keys(self) -> list[str]:
+        """The keys listed in `meta_info.txt`, whose lines read `NAME.png (H,W,C) LEVEL`; sorted.
+
+        Raises:
+            FileNotFoundError: If the folder or its list is missing.
+        """
+        listing = self.path / "meta_info.txt"
+        if not listing.is_file():
+            raise FileNotFoundError(f"{self.path}: expected an LMDB folder of BasicSR's format with meta_info.txt")
+        lines = listing.read_text(encoding="utf-8").splitlines()
+        return sorted(line[: line.rindex(" (") if " (" in line else None].rsplit(".", 1)[0] for line in lines if line)
+
+    def read(self, key: str) -> bytes:
+        """The encoded picture under this key."""
+        import lmdb
+
+        try:
+            with _environment(str(self.path)).begin() as transaction:
+                content = transaction.get(key.encode())
+        except lmdb.Error as error:
+            raise OSError(f"{self.path}: cannot be read as LMDB ({error})") from error
+        if content is None:
+            raise FileNotFoundError(f"{self.path}: meta_info.txt lists {key}, but the database does not hold it")
+        return bytes(content)
+
+
+_open: dict[str, tuple[int, Any]] = {}
+_opening = threading.Lock()
+
+
+def _environment(path: str) -> Any:
+    """The open database: one per file and process, because LMDB neither opens a file twice nor outlives a fork."""
+    import lmdb
+
+    path = os.path.realpath(path)
+    with _opening:
+        process, environment = _open.get(path, (0, None))
+        if process != os.getpid():
+            if environment is not None:
+                environment.close()  # the parent's, inherited by a loader worker; the parent keeps its own
+            environment = lmdb.open(path, readonly=True, lock=False, readahead=False, meminit=False, create=False)
+            _open[path] = (os.getpid(), environment)
+        return environment
+
+
+def open_folder(path: str | Path) -> PictureFolder:
+    """The pictures at `path`: an LMDB folder if its name ends in `.lmdb`, else the files inside."""
+    path = Path(path)
+    return LmdbFolder(path) if path.suffix == LMDB_SUFFIX else DiskFolder(path)
+
+
+class PictureStore:
+    """All pictures below a root, by their path relative to it with forward slashes.
+
+    Args:
+        root: The root folder; may itself be an LMDB folder.
+    """
+
+    def __init__(self, root: str | Path) -> None:
+        self.root = Path(root)
+
+    def read(self, path: str) -> bytes:
+        """The whole picture file; raises what `PictureFolder.read` does."""
+        relative = PurePosixPath(path)
+        return open_folder(self.root / relative.parent).read(relative.name)
+
+    def location(self, path: str) -> str:
+        """Where a picture lies, for messages."""
+        return str(self.root / path)

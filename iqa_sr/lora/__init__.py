@@ -1,0 +1,1 @@
+"""LoRA: injection, layers, adapter files."""

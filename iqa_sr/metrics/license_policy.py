@@ -1,0 +1,44 @@
+"""The option `license_policy`: metrics whose code or weights may not be used commercially are refused by name."""
+
+from collections.abc import Iterable
+from typing import Literal, get_args
+
+from iqa_sr.config.option_files import OptionError
+from iqa_sr.metrics import metric_info, metric_names
+
+__all__ = ["LicensePolicy", "check_licenses"]
+
+LicensePolicy = Literal["any", "permissive"]
+KINDS = {"full": "full-reference", "none": "no-reference"}
+
+
+def check_licenses(names: Iterable[str], policy: LicensePolicy, path: str) -> None:
+    """Refuse metrics that a policy does not allow; nothing is built.
+
+    Args:
+        names: Names of metrics.
+        policy: `any` allows all; `permissive` those for which `MetricInfo.noncommercial` is empty.
+        path: Where the policy stands in the option file, for the error.
+
+    Raises:
+        OptionError: With each refused metric and its reason, and the permissive metrics of the same reference kind.
+        ValueError: If there is no such metric.
+    """
+    if policy not in get_args(LicensePolicy):
+        raise OptionError(f"{path}: expected any or permissive, got {policy!r}")
+    infos = [metric_info(name) for name in dict.fromkeys(names)]
+    refused = [info for info in infos if info.noncommercial]
+    if policy == "any" or not refused:
+        return
+    reasons = [f"{info.name}: {info.noncommercial}" for info in refused]
+    lines = [f"{path}: permissive refuses {reasons[0]}"]
+    if reasons[1:]:
+        lines.append("; ".join(reasons[1:]))
+    for kind in dict.fromkeys(info.reference for info in refused):
+        lines.append(f"permissive {KINDS[kind]} metrics: {', '.join(_permissive(kind)) or 'none'}")
+    raise OptionError("\n".join(lines))
+
+
+def _permissive(kind: str) -> list[str]:
+    infos = [metric_info(name) for name in metric_names()]
+    return [info.name for info in infos if info.reference == kind and not info.noncommercial]

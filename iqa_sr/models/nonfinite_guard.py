@@ -1,0 +1,57 @@
+"""What happens when a loss is not a finite number: the step is skipped, named, and after too many the run stops."""
+
+import math
+from collections.abc import Mapping, Sequence
+
+from torch import Tensor
+
+from iqa_sr.basicsr_compat.host import get_root_logger
+from iqa_sr.errors import TrainingStopped
+from iqa_sr.runtime import distributed
+
+__all__ = ["NonFiniteGuard"]
+
+
+class NonFiniteGuard:
+    """Counts skipped steps in a row.
+
+    Args:
+        limit: Number of skipped steps in a row after which the run stops.
+    """
+
+    def __init__(self, limit: int) -> None:
+        self.limit = limit
+        self.in_a_row = 0
+
+    def stops_step(self, terms: Mapping[str, Tensor], iteration: int, files: Sequence[str]) -> bool:
+        """Whether this step must be skipped, on any process; says which term and which files.
+
+        Args:
+            terms: Scalars by name, checked in this order.
+            iteration: The current iteration.
+            files: Names of the pictures in the batch.
+
+        Raises:
+            TrainingStopped: When the limit is reached.
+        """
+        values = {name: float(value.detach()) for name, value in terms.items()}
+        culprit = next((name for name, value in values.items() if not math.isfinite(value)), None)
+        device = next(iter(terms.values())).device
+        if not distributed.any_process(culprit is not None, device):
+            return False
+        self.in_a_row += 1
+        where = f"{culprit} is {values[culprit]}" if culprit else "a loss is not finite on another process"
+        shown = ", ".join(files[:8]) + (", ..." if len(files) > 8 else "")
+        text = f"iteration {iteration}: {where}; files of the batch: {shown}"
+        get_root_logger().warning(f"{text}. The step is skipped ({self.in_a_row} in a row).")
+        if self.in_a_row >= self.limit:
+            raise TrainingStopped(
+                f"stopped after {self.in_a_row} steps in a row without a finite loss; the last:\n{text}\n"
+                "Lower the learning rate or the weight of that loss, or set train:grad_clip; "
+                "the newest checkpoint is from before."
+            )
+        return True
+
+    def passed(self) -> None:
+        """A step was taken."""
+        self.in_a_row = 0

@@ -1,0 +1,1 @@
+"""Image operations: tensor in, tensor out."""

@@ -1,0 +1,1 @@
+"""The HTML report: folders to data, data to a page."""

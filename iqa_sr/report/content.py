@@ -1,0 +1,147 @@
+"""What a report's page holds, as plain lists and dictionaries: scores, statistics, pictures, histories."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import asdict
+from itertools import combinations
+from typing import Any
+
+import numpy as np
+
+from iqa_sr.report.collect import Entry, Report
+from iqa_sr.report.images import Pictures
+from iqa_sr.stats.bootstrap import indistinguishable, intervals, means, pareto_front, resampled_counts
+
+__all__ = ["ALL", "page_content"]
+
+ALL = "all data sets"
+ENOUGH = 0.9
+"""Share of the pictures that a row must have a score of, to be compared with the others by its mean."""
+
+
+def page_content(report: Report, pictures: Pictures, title: str, made: str) -> dict[str, Any]:
+    """Everything that the page shows; `null` stands for what is not known.
+
+    Args:
+        report: The scores.
+        pictures: Where the pictures are.
+        title: Of the page.
+        made: When and by which version.
+    """
+    return {
+        "title": title,
+        "made": made,
+        "metrics": [
+            {"name": facts.name, "higher": facts.higher_is_better, "spec": facts.spec, "compared": compared}
+            for facts, compared in zip(report.metrics, report.compared, strict=True)
+        ],
+        "entries": [_entry(entry) for entry in report.entries],
+        "pictures": [_picture(report, pictures, column) for column in range(len(report.pictures))],
+        "scores": _numbers(report.scores),
+        "scopes": [_scope(report, name, columns) for name, columns in _scopes(report)],
+        "histories": [
+            {"run": run, "charts": [asdict(chart) for chart in charts]} for run, charts in report.charts.items()
+        ],
+        "runs": [{"name": source.name, "details": source.details} for source in report.sources],
+        "notes": [*report.notes, *pictures.notes],
+    }
+
+
+def _entry(entry: Entry) -> dict[str, Any]:
+    checkpoint = entry.checkpoint
+    return {
+        "name": entry.name,
+        "reserved": checkpoint.label if checkpoint.reserved else None,
+        "run": entry.sources[0].name,
+        "iteration": checkpoint.iteration,
+        "series": checkpoint.series,
+        "details": dict(checkpoint.details),
+    }
+
+
+def _picture(report: Report, pictures: Pictures, column: int) -> dict[str, Any]:
+    rows = range(len(report.entries))
+    return {
+        "name": report.pictures[column],
+        "size": pictures.sizes.get(column),
+        "images": [pictures.addresses.get((row, column)) for row in rows],
+    }
+
+
+def _scopes(report: Report) -> list[tuple[str, np.ndarray]]:
+    """The columns of all pictures and, where there are several, of each data set."""
+    sets = np.array([picture.partition("/")[0] for picture in report.pictures], dtype=object)
+    names = report.datasets
+    whole = (ALL if len(names) > 1 else "".join(names), np.arange(len(sets)))
+    return [whole, *((name, np.flatnonzero(sets == name)) for name in names if len(names) > 1)]
+
+
+# --- Statistics -------------------------------------------------------------------------------------------------------
+
+
+def _scope(report: Report, name: str, columns: np.ndarray) -> dict[str, Any]:
+    """Statistics over some of the pictures."""
+    scores = report.scores[:, :, columns]
+    counts = resampled_counts(len(columns)) if len(columns) else np.zeros((1, 0))
+    compared = [_compared(one) for one in scores]
+    checkpoints = [[row for row in rows if not report.entries[row].checkpoint.reserved] for rows in compared]
+    qualities = [one if facts.higher_is_better else -one for one, facts in zip(scores, report.metrics, strict=True)]
+    return {
+        "name": name,
+        "pictures": columns.tolist(),
+        "summaries": [_summaries(one, counts) for one in scores],
+        "compared": compared,
+        "best": [_best(one, rows, counts) for one, rows in zip(qualities, checkpoints, strict=True)],
+        "fronts": _fronts(qualities, checkpoints),
+    }
+
+
+def _compared(scores: np.ndarray) -> list[int]:
+    """The rows whose means are over about the same pictures: the others have another data set's, or too few."""
+    known = np.isfinite(scores)
+    wanted = ENOUGH * known.any(axis=0).sum()
+    return [row for row, count in enumerate(known.sum(axis=1)) if 0 < wanted <= count]
+
+
+def _summaries(scores: np.ndarray, counts: np.ndarray) -> list[dict[str, Any] | None]:
+    """Of each row: mean, interval, number of pictures."""
+    found: list[dict[str, Any] | None] = []
+    for mean, ends, known in zip(means(scores), intervals(scores, counts), np.isfinite(scores), strict=True):
+        interval = None if math.isnan(ends[0]) else _numbers(ends)
+        one = {"mean": _number(mean), "interval": interval, "pictures": int(known.sum())}
+        found.append(None if math.isnan(mean) else one)
+    return found
+
+
+def _best(quality: np.ndarray, checkpoints: Sequence[int], counts: np.ndarray) -> dict[str, Any] | None:
+    """The best checkpoint, and those that the pictures do not suffice to tell from it."""
+    if not checkpoints:
+        return None
+    average = means(quality)
+    best = max(checkpoints, key=lambda row: average[row])
+    near = indistinguishable(quality[list(checkpoints)], checkpoints.index(best), counts)
+    return {"row": best, "near": [checkpoints[place] for place in near]}
+
+
+def _fronts(qualities: Sequence[np.ndarray], checkpoints: Sequence[Sequence[int]]) -> dict[str, list[int]]:
+    """The Pareto front of the checkpoints for each two metrics, by `<number>,<number>`; best by the first one first."""
+    averages = [means(one) for one in qualities]
+    fronts = {}
+    for first, second in combinations(range(len(averages)), 2):
+        rows = [row for row in checkpoints[first] if row in checkpoints[second]]
+        quality = np.stack([averages[first][rows], averages[second][rows]], axis=1)
+        on_front, order = pareto_front(quality), np.lexsort((quality[:, 1], -quality[:, 0]))
+        fronts[f"{first},{second}"] = [rows[place] for place in order if on_front[place]]
+    return fronts
+
+
+# --- Numbers ----------------------------------------------------------------------------------------------------------
+
+
+def _number(value: float) -> float | None:
+    """Six digits, which is more than any score has."""
+    return float(f"{value:.6g}") if math.isfinite(value) else None
+
+
+def _numbers(values: np.ndarray) -> list[Any]:
+    return [_numbers(one) if one.ndim else _number(float(one)) for one in values]

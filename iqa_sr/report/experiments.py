@@ -1,0 +1,119 @@
+"""The folder of a training as the source of a report: scores, pictures and history of `experiments/<name>/`."""
+
+from collections.abc import Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from iqa_sr.config.option_files import read_option_file
+from iqa_sr.report.sources import Source, SourceCheckpoint, find_image
+from iqa_sr.report.training_curves import Chart, charts, has_events, read_scalars
+from iqa_sr.scores.score_table import ScoreTable
+
+__all__ = ["experiment_source", "is_experiment", "training_charts"]
+
+SCORES_FILE, PICTURES = "scores.csv", "visualization"
+
+
+def is_experiment(folder: Path) -> bool:
+    """Whether a training has left something to show: scores or curves."""
+    return (folder / SCORES_FILE).is_file() or _events_folder(folder, _options(folder)) is not None
+
+
+def experiment_source(folder: Path) -> Source:
+    """The folder of a training.
+
+    Raises:
+        ValueError: If its scores or its options are damaged.
+    """
+    options = _options(folder)
+    file = folder / SCORES_FILE
+    scores = ScoreTable.read(file) if file.is_file() else ScoreTable()
+    labels = dict.fromkeys(row.checkpoint for row in scores.rows)
+    checkpoints = {
+        label: SourceCheckpoint(label, int(label) if label.isdigit() else None, folder.as_posix()) for label in labels
+    }
+    if scores.rows:
+        checkpoints.setdefault("original", SourceCheckpoint("original"))
+    history, notes = training_charts(folder)
+    return Source(
+        name=folder.name,
+        path=folder,
+        scale=options.get("scale"),
+        scores=scores,
+        checkpoints=checkpoints,
+        image=partial(_image, folder, _original_folders(folder, options)),
+        details=_details(folder, options),
+        charts=history,
+        notes=notes,
+    )
+
+
+def training_charts(folder: Path) -> tuple[list[Chart], list[str]]:
+    """Charts of the sampler and the guard, and a note if they cannot be read."""
+    options = _options(folder)
+    events = _events_folder(folder, options)
+    if events is None:
+        return [], []
+    try:
+        scalars = read_scalars(events)
+    except ModuleNotFoundError:
+        return [], [f"{folder.name}: without TensorBoard (pip install tensorboard) the training's history is not shown"]
+    guard = _section(options, "train", "guard")
+    return charts(scalars, guard.get("held_out") or ()), []
+
+
+def _options(folder: Path) -> dict[str, Any]:
+    """The run's own copy of its options; empty if it has none."""
+    files = sorted(folder.glob("*.yml"), key=lambda file: (file.stem != folder.name, file.name))
+    return read_option_file(files[0]) if files else {}
+
+
+def _section(options: Mapping[str, Any], *keys: str) -> Mapping[str, Any]:
+    for key in keys:
+        inner = options.get(key)
+        options = inner if isinstance(inner, Mapping) else {}
+    return options
+
+
+def _events_folder(folder: Path, options: Mapping[str, Any]) -> Path | None:
+    """TensorBoard's folder: beside `experiments/`, wherever that is now, or where the options say."""
+    name = str(options.get("name", folder.name))
+    roots = [folder.absolute().parent.parent, Path(str(options.get("root_path", "")))]
+    return next((found for root in roots if has_events(found := root / "tb_logger" / name)), None)
+
+
+def _original_folders(folder: Path, options: Mapping[str, Any]) -> dict[str, list[Path]]:
+    """Where the originals of each validation set may be."""
+    roots = [Path(), Path(str(options.get("root_path", ""))), folder.absolute().parent.parent]
+    found = {}
+    for section in _section(options, "datasets").values():
+        if isinstance(section, Mapping) and section.get("phase") == "val" and section.get("dataroot_gt"):
+            places = [root / str(section["dataroot_gt"]) for root in roots]
+            found[str(section.get("name"))] = [inner for place in places for inner in (place / "original", place)]
+    return found
+
+
+def _image(folder: Path, originals: Mapping[str, Sequence[Path]], label: str, picture: str) -> Path | None:
+    dataset, _, key = picture.partition("/")
+    if label == "original":
+        return next((file for place in originals.get(dataset, ()) if (file := find_image(place / key))), None)
+    return find_image(folder / PICTURES / key / f"{key}_{label}")
+
+
+def _details(folder: Path, options: Mapping[str, Any]) -> dict[str, str]:
+    train = _section(options, "train")
+    losses = [f"{key} ({section['type']})" for key, section in train.items() if _is_loss(key, section)]
+    details = {
+        "experiment": folder.as_posix(),
+        "scale": f"x{options['scale']}" if options.get("scale") else "",
+        "network": str(_section(options, "network_g").get("type", "")),
+        "sampler": str(_section(options, "datasets", "train", "sampler").get("type", "")),
+        "losses": ", ".join(losses),
+        "guard": str(_section(options, "train", "guard").get("action", "")),
+    }
+    return {title: text for title, text in details.items() if text}
+
+
+def _is_loss(key: str, section: Any) -> bool:
+    return key.endswith("_opt") and isinstance(section, Mapping) and "type" in section

@@ -1,0 +1,147 @@
+"""The pictures of a report: inside the page while they are few, else as files in a folder beside it."""
+
+import base64
+import io
+import re
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+from urllib.parse import quote
+
+from PIL import Image
+from tqdm import tqdm
+
+from iqa_sr.io.images import inspect_image, read_image
+from iqa_sr.report.collect import Report
+
+__all__ = ["LARGEST_INSIDE", "Pictures", "Placement", "place_pictures"]
+
+LARGEST_INSIDE = 20 * 1024 * 1024
+"""Bytes of all the pictures together, as text in the page, up to which they go inside."""
+Placement = Literal["auto", "inside", "beside", "none"]
+_KINDS = {".png": "image/png", ".webp": "image/webp", ".jpg": "image/jpeg", ".jpeg": "image/jpeg", ".bmp": "image/bmp"}
+_MARK = ".made-by-iqa-sr-report"
+
+_Files = dict[tuple[int, int], Path]
+
+
+@dataclass(frozen=True)
+class Pictures:
+    """What the page refers to.
+
+    Attributes:
+        addresses: `data:` address or path relative to the page, by the numbers of row and picture.
+        sizes: `(width, height)` in px by the number of the picture.
+        folder: Where the files are, if they are not inside the page.
+        notes: Files that are left out, and why.
+    """
+
+    addresses: Mapping[tuple[int, int], str]
+    sizes: Mapping[int, tuple[int, int]]
+    folder: Path | None = None
+    notes: tuple[str, ...] = ()
+
+
+def place_pictures(report: Report, page: Path, placement: Placement = "auto") -> Pictures:
+    """Put the pictures where the page will find them.
+
+    Args:
+        report: The rows and pictures.
+        page: Where the page will be; files go to `<its stem>_files` beside it, which is replaced if a report made it.
+        placement: Inside the page, beside it, neither, or what their size suggests.
+
+    Raises:
+        FileExistsError: If there is such a folder that no report has made.
+    """
+    files = {} if placement == "none" else _find(report)
+    sizes, notes = _check(files)
+    if placement == "auto":
+        length = sum(path.stat().st_size for path in files.values()) * 4 / 3
+        placement = "inside" if length <= LARGEST_INSIDE else "beside"
+    folder = page.with_name(f"{page.stem}_files")
+    if placement == "beside":
+        return Pictures(_write_beside(report, files, folder), sizes, folder, notes)
+    _remove(folder)
+    return Pictures({place: _inside(path) for place, path in files.items()}, sizes, None, notes)
+
+
+def _find(report: Report) -> _Files:
+    """The files that there are, by the numbers of row and picture."""
+    return {
+        (row, column): path
+        for column, picture in enumerate(report.pictures)
+        for row, entry in enumerate(report.entries)
+        if (path := entry.image(picture)) is not None
+    }
+
+
+def _check(files: _Files) -> tuple[dict[int, tuple[int, int]], tuple[str, ...]]:
+    """The size of each picture as `(width, height)`; damaged files are taken out and named: a report can do without."""
+    sizes, notes = {}, []
+    for (row, column), path in list(files.items()):
+        try:
+            height, width = inspect_image(path)
+        except ValueError as error:
+            notes.append(f"left out: {error}")
+            del files[row, column]
+        else:
+            sizes[column] = width, height
+    return sizes, tuple(notes)
+
+
+def _inside(path: Path) -> str:
+    kind, content = _shown(path)
+    return f"data:{kind};base64,{base64.b64encode(content).decode('ascii')}"
+
+
+def _shown(path: Path) -> tuple[str, bytes]:
+    """A file's type and content, as PNG if browsers do not know its format."""
+    kind = _KINDS.get(path.suffix.lower())
+    if kind is not None:
+        return kind, path.read_bytes()
+    picture = read_image(path)
+    content = io.BytesIO()
+    Image.fromarray((picture // 257).astype("uint8") if picture.dtype != "uint8" else picture).save(content, "PNG")
+    return "image/png", content.getvalue()
+
+
+def _write_beside(report: Report, files: _Files, folder: Path) -> dict[tuple[int, int], str]:
+    """Copy the files into a new folder, and put it in the place of an old one when it is whole."""
+    _check_own(folder)
+    temporary = folder.with_name(f".{folder.name}.tmp")
+    shutil.rmtree(temporary, ignore_errors=True)
+    temporary.mkdir(parents=True)
+    (temporary / _MARK).touch()
+    addresses = {}
+    try:
+        for (row, column), path in tqdm(files.items(), desc="pictures", unit="picture", disable=None):
+            kind, content = _shown(path)
+            suffix = path.suffix.lower() if path.suffix.lower() in _KINDS else f".{kind.partition('/')[2]}"
+            inner = f"{row:03d}_{_plain(report.entries[row].name)}"
+            name = f"{column:05d}_{_plain(report.pictures[column])}{suffix}"
+            (temporary / inner).mkdir(exist_ok=True)
+            (temporary / inner / name).write_bytes(content)
+            addresses[row, column] = f"{quote(folder.name)}/{inner}/{name}"
+        _remove(folder)
+        temporary.rename(folder)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+    return addresses
+
+
+def _plain(name: str) -> str:
+    """A name that is safe as a file's and as part of an address."""
+    return re.sub(r"[^A-Za-z0-9._-]+", "_", name)[:80]
+
+
+def _check_own(folder: Path) -> None:
+    if folder.exists() and not (folder / _MARK).exists():
+        raise FileExistsError(f"{folder} exists and was not made by `iqa-sr report`; choose another name for --output")
+
+
+def _remove(folder: Path) -> None:
+    """Remove the pictures of an earlier report, and nothing else."""
+    if (folder / _MARK).exists():
+        shutil.rmtree(folder)

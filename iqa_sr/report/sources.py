@@ -1,0 +1,124 @@
+"""What a report is made from: one folder each, of an evaluation or of a training, in one form."""
+
+import shlex
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+
+from iqa_sr.report.training_curves import Chart
+from iqa_sr.scores.result_folder import RESERVED, RUN_FILE, ResultFolder, image_file, read_results, split_picture
+from iqa_sr.scores.score_table import ScoreTable
+
+__all__ = ["Source", "SourceCheckpoint", "evaluation_source", "find_image"]
+
+_SUFFIXES = (".png", ".webp", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff")
+
+
+@dataclass(frozen=True)
+class SourceCheckpoint:
+    """One label of a folder.
+
+    Attributes:
+        label: As in the scores.
+        iteration: Where in its training it was written; None if unknown.
+        series: What it is a point of, when scores are drawn over the iterations.
+        details: What else is known of it, by title.
+    """
+
+    label: str
+    iteration: int | None = None
+    series: str = ""
+    details: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def reserved(self) -> bool:
+        """Whether it is no checkpoint but what checkpoints are compared with."""
+        return self.label in RESERVED
+
+
+@dataclass
+class Source:
+    """One folder.
+
+    Attributes:
+        name: Of the folder.
+        path: Where it is.
+        scale: Upscaling factor; None if unknown.
+        scores: Its scores.
+        checkpoints: Its checkpoints by label, those that are reserved included.
+        image: The file with what a label made of a picture, by label and the picture's name; None where there is none.
+        details: What is known of the run, by title.
+        charts: The history of its training.
+        notes: What a reader should know.
+        experiment: Of an evaluation: folder of the training that its checkpoints come from, if it is known.
+    """
+
+    name: str
+    path: Path
+    scale: int | None
+    scores: ScoreTable
+    checkpoints: dict[str, SourceCheckpoint]
+    image: Callable[[str, str], Path | None]
+    details: dict[str, str] = field(default_factory=dict)
+    charts: list[Chart] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    experiment: str | None = None
+
+
+def find_image(path: Path) -> Path | None:
+    """The picture file of this name without its suffix, whichever format it has."""
+    return next((file for suffix in _SUFFIXES if (file := path.with_name(path.name + suffix)).is_file()), None)
+
+
+def evaluation_source(folder: Path) -> Source:
+    """The folder of an evaluation.
+
+    Raises:
+        FileNotFoundError, ValueError: If it is not what it should be.
+    """
+    found = read_results(folder)
+    run = found.run
+    checkpoints = {
+        label: SourceCheckpoint(
+            label,
+            facts.iteration,
+            Path(facts.path).parent.as_posix(),
+            {"file": facts.path, "network": facts.architecture, "sha256": facts.sha256},
+        )
+        for label, facts in run.checkpoints.items()
+    }
+    checkpoints |= {label: SourceCheckpoint(label) for label in RESERVED}
+    return Source(
+        name=folder.name,
+        path=folder,
+        scale=run.scale,
+        scores=found.scores,
+        checkpoints=checkpoints,
+        image=partial(_evaluated_image, folder),
+        details=_details(found),
+        experiment=run.experiment,
+    )
+
+
+def _evaluated_image(folder: Path, label: str, picture: str) -> Path | None:
+    path = image_file(folder, label, *split_picture(picture))
+    return path if path.is_file() else None
+
+
+def _details(found: ResultFolder) -> dict[str, str]:
+    run = found.run
+    sets = (
+        f"{name} ({facts.pictures} pictures{f', references in {facts.references}' if facts.references else ''})"
+        for name, facts in run.datasets.items()
+    )
+    details = {
+        "evaluation": (found.path / RUN_FILE).as_posix(),
+        "scale": f"x{run.scale}",
+        "protocol": run.protocol or "",
+        "data sets": "; ".join(sets),
+        "command": shlex.join(["iqa-sr", *run.command]) if run.command else "",
+        "versions": ", ".join(f"{name} {version}" for name, version in run.versions.items()),
+        "experiment": run.experiment or "",
+    }
+    return {title: text for title, text in details.items() if text}

@@ -1,0 +1,1 @@
+"""The process: RNG state, process groups, CPU threads, prefetching."""

@@ -1,0 +1,1 @@
+"""Scores and where they are kept: score tables, result folders, means, protocols."""

@@ -1,0 +1,67 @@
+"""What one result is worth: a metric's scores of a picture, the same for validation in training and for evaluation."""
+
+from torch import Tensor
+
+from iqa_sr.io.images import as_8_bit
+from iqa_sr.metrics import metric_info, metric_spec, shared_metric
+from iqa_sr.ops.resize import resize_bicubic
+
+__all__ = ["LR_CONSISTENCY", "bicubic_result", "cut_border", "lr_consistency", "metric_scores", "score_spec"]
+
+LR_CONSISTENCY = "lr-consistency"
+"""What scores of `lr_consistency` are called."""
+
+
+def score_spec(name: str, against: str, border: int = 0) -> str:
+    """One line that pins down what a metric's score of a result is; of no-reference metrics without the reference."""
+    compared = f"against {against}, " if metric_info(name).reference == "full" else ""
+    return f"{metric_spec(name)}; {compared}crop {border}, 8 bit"
+
+
+def metric_scores(name: str, result: Tensor, references: Tensor | None, border: int = 0) -> Tensor:
+    """A metric of ours on one picture.
+
+    Args:
+        name: The metric.
+        result: `(1, 3, H, W)` in [0, 1], on the device where the metric is to compute.
+        references: `(K, 3, H, W)`; no-reference metrics need none.
+        border: Pixels cut from each side before scoring.
+
+    Returns:
+        `(K,)` scores on the metric's own scale, one against each reference; `(1,)` for no-reference metrics.
+
+    Raises:
+        ValueError: If the picture is too small for the metric, has another size than its references, or lacks them.
+    """
+    network, image = shared_metric(name, result.device), cut_border(result, border)
+    if metric_info(name).reference == "none":
+        return network(image)
+    if references is None:
+        raise ValueError(f"{name} compares with a reference picture, but none was given")
+    return network(image.expand(len(references), -1, -1, -1), cut_border(references, border))
+
+
+def cut_border(picture: Tensor, border: int) -> Tensor:
+    """The picture without so many pixels at each side."""
+    return picture[..., border : picture.shape[-2] - border, border : picture.shape[-1] - border]
+
+
+def bicubic_result(lq: Tensor, scale: int) -> Tensor:
+    """The baseline: the LQ enlarged by MATLAB's bicubic, as a saved 8-bit file would hold it."""
+    return as_8_bit(resize_bicubic(lq, lq.shape[-2] * scale, lq.shape[-1] * scale))
+
+
+def lr_consistency(result: Tensor, lq: Tensor, rows: slice = slice(None), columns: slice = slice(None)) -> Tensor:
+    """How well a result explains its LQ: PSNR between the LQ and the result downscaled to its size.
+
+    Args:
+        result: `(N, 3, H, W)`.
+        lq: `(N, 3, h, w)`, on the same device.
+        rows: Those of the LQ that are compared; all of them are downscaled.
+        columns: Likewise.
+
+    Returns:
+        `(N,)` in dB, at most 100.
+    """
+    again = resize_bicubic(result, *lq.shape[-2:])
+    return shared_metric("psnr", result.device)(again[..., rows, columns], lq[..., rows, columns])

@@ -1,0 +1,190 @@
+"""Scores of several checkpoints on the same pictures, taken from a ScoreTable and checked to be comparable."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from iqa_sr.config.option_files import nearest
+from iqa_sr.scores.score_table import ScoreTable
+
+__all__ = ["Means", "PairedScores", "metrics_of", "paired_scores"]
+
+# The last part of the key of a row that holds the mean of a data set: of BasicSR's own models, and quality networks.
+MEAN_KEY = "(mean)"
+SHOWN = 2  # problems in an error
+
+# metric -> checkpoint -> picture -> reference -> score
+Scores = dict[str, dict[str, dict[str, dict[str, float]]]]
+
+
+@dataclass(frozen=True)
+class Means:
+    """Mean scores over pictures.
+
+    Attributes:
+        metrics: M names.
+        higher: `(M,)` bool: whether higher is better.
+        scores: `(C, M)`, one row for each checkpoint, on the metrics' own scales.
+    """
+
+    metrics: tuple[str, ...]
+    higher: np.ndarray
+    scores: np.ndarray
+
+    def of(self, metric: str) -> np.ndarray:
+        """`(C,)` scores of one metric."""
+        return self.scores[:, self.metrics.index(metric)]
+
+    def quality(self, metrics: Sequence[str]) -> np.ndarray:
+        """`(C, K)` of the named metrics, turned so that larger is better, rounded to 12 digits.
+
+        Checkpoints that are equal stay equal, in whatever order their scores were added up.
+        """
+        columns = [self.metrics.index(metric) for metric in metrics]
+        return settled(np.where(self.higher[columns], self.scores[:, columns], -self.scores[:, columns]))
+
+    def rows(self, kept: np.ndarray) -> "Means":
+        """Only some of the checkpoints: `(C,)` bool."""
+        return Means(self.metrics, self.higher, self.scores[kept])
+
+
+@dataclass(frozen=True)
+class PairedScores:
+    """Scores of every checkpoint on the same pictures, against the same references.
+
+    Attributes:
+        checkpoints: C labels.
+        pictures: P keys.
+        metrics: M names.
+        higher: `(M,)` bool: whether higher is better.
+        scores: `(C, P, M)`, means over the references; NaN where a metric is not defined on a picture, which it then is
+            for no checkpoint.
+    """
+
+    checkpoints: tuple[str, ...]
+    pictures: tuple[str, ...]
+    metrics: tuple[str, ...]
+    higher: np.ndarray
+    scores: np.ndarray
+
+    def means(self, times: np.ndarray | None = None) -> Means:
+        """Means over the pictures.
+
+        Args:
+            times: `(P,)`, how often each picture counts; None: once.
+
+        Returns:
+            Means, NaN where no picture that counts has a score.
+        """
+        times = np.ones(len(self.pictures)) if times is None else times
+        known = np.isfinite(self.scores[0])
+        sums = np.tensordot(times, np.where(known, self.scores, 0.0), axes=(0, 1))
+        with np.errstate(invalid="ignore"):
+            return Means(self.metrics, self.higher, sums / (times @ known))
+
+    @property
+    def of_data_sets(self) -> bool:
+        """Whether there are means of data sets among what counts as pictures."""
+        return any(key.rpartition("/")[2] == MEAN_KEY for key in self.pictures)
+
+
+def settled(values: np.ndarray) -> np.ndarray:
+    """`(C, K)` rounded to 12 digits of each column's largest value; NaN and infinity stay."""
+    finite = np.where(np.isfinite(values), np.abs(values), 0.0).max(axis=0, initial=0.0)
+    digits = [min(12 - math.ceil(math.log10(largest)), 250) if largest > 0 else 0 for largest in finite]
+    columns = [np.round(column, places) for column, places in zip(values.T, digits, strict=True)]
+    return np.stack(columns, axis=1) if columns else values
+
+
+def metrics_of(table: ScoreTable, checkpoints: Sequence[str]) -> list[str]:
+    """The metrics by which at least one of the checkpoints was scored, in the table's order."""
+    wanted = set(checkpoints)
+    found = {row.metric for row in table.rows if row.checkpoint in wanted}
+    return [name for name in table.facts if name in found]
+
+
+def paired_scores(
+    table: ScoreTable, checkpoints: Sequence[str], metrics: Sequence[str], common: bool = False
+) -> PairedScores:
+    """The scores as arrays. Several references of a picture are averaged first.
+
+    Args:
+        table: The scores.
+        checkpoints: Labels, at least one.
+        metrics: Names, at least one.
+        common: Leave out, for all checkpoints and metrics, the pictures that some checkpoint lacks.
+
+    Raises:
+        ValueError: If the table does not have a metric, no picture is left, or without `common` a checkpoint lacks a
+            score, or has one that is not finite, where another has one; with the counts.
+    """
+    for metric in metrics:
+        if metric not in table.facts:
+            raise ValueError(f"there are no scores of {metric!r}; {nearest(metric, table.facts)}")
+    found = _finite_scores(table, checkpoints, metrics)
+    lacking = {
+        (checkpoint, metric): pictures
+        for metric in metrics
+        for checkpoint, pictures in _lacking(found[metric]).items()
+        if pictures
+    }
+    if lacking and not common:
+        raise ValueError(_text(lacking, found))
+    left_out = {picture for pictures in lacking.values() for picture in pictures}
+    pictures = [picture for picture in _pictures(found) if picture not in left_out]
+    for metric in metrics:
+        if not any(picture in found[metric][checkpoints[0]] for picture in pictures):
+            raise ValueError(
+                f"there is no picture that all {len(checkpoints)} checkpoints have a score of {metric} for"
+            )
+    higher = np.array([table.facts[metric].higher_is_better for metric in metrics])
+    scores = [
+        [[_mean(found[metric][checkpoint].get(picture)) for metric in metrics] for picture in pictures]
+        for checkpoint in checkpoints
+    ]
+    return PairedScores(tuple(checkpoints), tuple(pictures), tuple(metrics), higher, np.array(scores))
+
+
+def _finite_scores(table: ScoreTable, checkpoints: Sequence[str], metrics: Sequence[str]) -> Scores:
+    found: Scores = {metric: {checkpoint: {} for checkpoint in checkpoints} for metric in metrics}
+    for row in table.rows:
+        if row.metric in found and row.checkpoint in found[row.metric] and math.isfinite(row.score):
+            found[row.metric][row.checkpoint].setdefault(row.picture, {})[row.reference] = row.score
+    return found
+
+
+def _pictures(found: Scores) -> list[str]:
+    """All pictures in the order of the table."""
+    return list(dict.fromkeys(key for one in found.values() for scored in one.values() for key in scored))
+
+
+def _lacking(scored: Mapping[str, Mapping[str, Mapping[str, float]]]) -> dict[str, list[str]]:
+    """Of one metric: the pictures that each checkpoint lacks, or has not got against all the references."""
+    references: dict[str, set[str]] = {}
+    for pictures in scored.values():
+        for picture, scores in pictures.items():
+            references.setdefault(picture, set()).update(scores)
+    return {
+        checkpoint: [picture for picture, wanted in references.items() if pictures.get(picture, {}).keys() != wanted]
+        for checkpoint, pictures in scored.items()
+    }
+
+
+def _text(lacking: Mapping[tuple[str, str], list[str]], found: Scores) -> str:
+    lines = ["the checkpoints were not scored on the same pictures:"]
+    for (checkpoint, metric), pictures in list(lacking.items())[:SHOWN]:
+        total = len(_pictures({metric: found[metric]}))
+        lines.append(
+            f"  {checkpoint} lacks scores of {metric} on {len(pictures)} of {total} pictures ({pictures[0]}"
+            + (", ...)" if len(pictures) > 1 else ")")
+        )
+    if len(lacking) > SHOWN:
+        lines[-1] += f"; and {len(lacking) - SHOWN} more of checkpoints and metrics"
+    lines.append("--common takes the pictures that all have; --metric and --exclude leave metrics or checkpoints out.")
+    return "\n".join(lines)
+
+
+def _mean(scores: Mapping[str, float] | None) -> float:
+    return sum(scores.values()) / len(scores) if scores else math.nan

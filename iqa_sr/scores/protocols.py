@@ -1,0 +1,81 @@
+"""Published ways to evaluate super-resolution, under names with fixed specs."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from iqa_sr.config.option_files import nearest
+from iqa_sr.stats.score_formula import PUBLISHED
+
+__all__ = ["PROTOCOLS", "Against", "Protocol", "find_protocol"]
+
+Against = Literal["original", "positives"]
+"""What full-reference metrics compare with: the original, or each ground truth that people preferred to it."""
+
+
+@dataclass(frozen=True)
+class Protocol:
+    """What is measured, and how.
+
+    Attributes:
+        name: Of the protocol.
+        metrics: Those that it reports.
+        border: Pixels cut from each side before scoring; None for as many as the scale.
+        against: What full-reference metrics compare with; scores against several are averaged for each picture.
+        scale: The only scale that it is defined for; None for any.
+        formula: Of its score, on the means over a data set, as `iqa_sr.stats.score_formula.Formula` reads it; None if it has none.
+        reference: Where it was published.
+    """
+
+    name: str
+    metrics: tuple[str, ...]
+    border: int | None
+    against: Against
+    scale: int | None
+    formula: str | None
+    reference: str
+
+
+# HGGT: the scripts beside its code cut 4 px and average the scores against all positives of a picture; RGB is their
+# default. The classical tables: BasicSR's `test_y_channel: true` and `crop_border` equal to the scale. NTIRE: the
+# perceptual track; the organisers' script scores whole RGB pictures, the formula is of the means.
+_ALL = (
+    Protocol(
+        name="hggt-test100",
+        metrics=("psnr", "ssimc-basicsr", "lpips", "dists"),
+        border=4,
+        against="positives",
+        scale=4,
+        formula=None,
+        reference="Chen et al.: Human Guided Ground-truth Generation for Realistic Image Super-resolution, CVPR 2023",
+    ),
+    Protocol(
+        name="sr-classic",
+        metrics=("psnry-basicsr", "ssimy-basicsr"),
+        border=None,
+        against="original",
+        scale=None,
+        formula=None,
+        reference="what tables for Set5, Set14, BSD100, Urban100 report: Y, a border as wide as the scale cut off",
+    ),
+    Protocol(
+        name="ntire2025",
+        metrics=("lpips", "dists", "clipiqa", "maniqa", "musiq", "niqe"),
+        border=0,
+        against="original",
+        scale=4,
+        formula=PUBLISHED["ntire2025"],
+        reference="Chen et al.: NTIRE 2025 Challenge on Image Super-Resolution (x4): Methods and Results, CVPRW 2025",
+    ),
+)
+PROTOCOLS: dict[str, Protocol] = {protocol.name: protocol for protocol in _ALL}
+
+
+def find_protocol(name: str) -> Protocol:
+    """The protocol of a name.
+
+    Raises:
+        ValueError: If there is none; the text has the nearest names.
+    """
+    if name not in PROTOCOLS:
+        raise ValueError(f"--protocol: there is no protocol {name!r}; {nearest(name, PROTOCOLS)}")
+    return PROTOCOLS[name]

@@ -1,0 +1,228 @@
+"""Result folders: what an evaluation writes, and what reports and choices are made from.
+
+    run.json                                 what was evaluated, and with what: RunFacts
+    scores.csv                               a ScoreTable; picture: <data set>/<key>, reference: its key or empty
+    images/<label>/<data set>/<key>.png      what each checkpoint made
+
+A checkpoint has a label, the same in all three. Labels in `RESERVED` are no checkpoints: they stand for what the
+pictures are compared with, and have images and scores where they apply.
+"""
+
+import json
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import Field
+
+from iqa_sr.config.option_files import Section, nearest, read_section
+from iqa_sr.io.tensor_files import write_whole
+from iqa_sr.scores.score_table import BASELINE, ScoreTable
+
+__all__ = [
+    "FORMAT",
+    "GOLD_STANDARD",
+    "ORIGINAL",
+    "RESERVED",
+    "CheckpointFacts",
+    "DataSetFacts",
+    "ResultFolder",
+    "RunFacts",
+    "image_file",
+    "is_folder_name",
+    "picture_name",
+    "read_results",
+    "read_run",
+    "split_picture",
+    "write_run",
+]
+
+FORMAT = 1
+RUN_FILE, SCORES_FILE, IMAGES_FOLDER = "run.json", "scores.csv", "images"
+ORIGINAL = "original"
+"""Label of the references themselves."""
+GOLD_STANDARD = "gold-standard"
+"""Label of scores without pictures: the best no-reference score in each picture's group of ground truths."""
+RESERVED = {
+    BASELINE: "the LQ picture, enlarged",
+    ORIGINAL: "the reference",
+    GOLD_STANDARD: "the best score in each group of ground truths",
+}
+"""Labels that are not checkpoints, and what they stand for."""
+
+
+class DataSetFacts(Section):
+    """A data set of an evaluation.
+
+    Attributes:
+        pictures: How many LQ pictures it has.
+        references: Where the references are; null if there are none.
+        digest: Of what was found there; another one is another data set. Null: not known.
+    """
+
+    pictures: int = Field(ge=0)
+    references: str | None = None
+    digest: str | None = None
+
+
+class CheckpointFacts(Section):
+    """A checkpoint of an evaluation.
+
+    Attributes:
+        path: Its file.
+        sha256: Of the file.
+        architecture: The network's class.
+        iteration: Where in its training it was written; null if unknown.
+    """
+
+    path: str
+    sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
+    architecture: str
+    iteration: int | None = Field(None, ge=0)
+
+
+class RunFacts(Section):
+    """`run.json`.
+
+    Attributes:
+        format: Of the folder.
+        protocol: Name of the fixed protocol, if it was one.
+        scale: Upscaling factor.
+        datasets: The data sets by name.
+        checkpoints: The checkpoints by label.
+        command: The words of the command line.
+        versions: Of the packages that the numbers depend on.
+        experiment: Folder of the training experiment that the checkpoints come from, if there is one.
+        settings: Whatever else the pictures and scores depend on, for an evaluation that is to go on.
+    """
+
+    format: Literal[1] = 1
+    protocol: str | None = None
+    scale: int = Field(ge=1)
+    datasets: dict[str, DataSetFacts]
+    checkpoints: dict[str, CheckpointFacts]
+    command: list[str] = []
+    versions: dict[str, str] = {}
+    experiment: str | None = None
+    settings: dict[str, Any] = {}
+
+
+@dataclass(frozen=True)
+class ResultFolder:
+    """A result folder that was read and found to agree with itself.
+
+    Attributes:
+        path: Where it is.
+        run: What was evaluated.
+        scores: The scores.
+    """
+
+    path: Path
+    run: RunFacts
+    scores: ScoreTable
+
+
+def picture_name(dataset: str, key: str) -> str:
+    """The column `picture` of the scores: a data set's name has no slash, a key may have some."""
+    return f"{dataset}/{key}"
+
+
+def split_picture(name: str) -> tuple[str, str]:
+    """Data set and key of a picture.
+
+    Raises:
+        ValueError: If the name has no slash, or the key leads out of its folder.
+    """
+    dataset, slash, key = name.partition("/")
+    if not slash or not dataset or not key or ".." in key.split("/") or key.startswith("/"):
+        raise ValueError(f"picture: expected <data set>/<key>, got {name!r}")
+    return dataset, key
+
+
+def image_file(folder: str | Path, label: str, dataset: str, key: str) -> Path:
+    """Where the picture that a checkpoint made of a LQ picture belongs."""
+    return Path(folder) / IMAGES_FOLDER / label / dataset / f"{key}.png"
+
+
+def is_folder_name(name: str) -> bool:
+    """Whether a label or the name of a data set can be that of a folder."""
+    return bool(name) and not name.startswith(".") and not re.search(r"[/\\\x00-\x1f]", name)
+
+
+def write_run(folder: str | Path, facts: RunFacts) -> Path:
+    """Write `run.json`, whole or not at all; the folder is made.
+
+    Raises:
+        ValueError: If a label or the name of a data set cannot be a folder's name, or a label is reserved.
+        OSError: If it cannot be written.
+    """
+    path = Path(folder) / RUN_FILE
+    _check_names(facts, path)
+    text = json.dumps(facts.model_dump(), indent=1, ensure_ascii=False) + "\n"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_whole(path, lambda temporary: temporary.write_text(text, encoding="utf-8"))
+    return path
+
+
+def read_run(folder: str | Path) -> RunFacts:
+    """Read `run.json`.
+
+    Raises:
+        FileNotFoundError: If there is none.
+        ValueError: If it is damaged, of another format, or a value is not what it should be; names file and key.
+    """
+    path = Path(folder) / RUN_FILE
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise FileNotFoundError(f"{path} does not exist; is {folder} the folder of an evaluation?") from None
+    except ValueError as error:
+        raise ValueError(f"{path}: not valid JSON ({error}); was the evaluation interrupted? Run it again") from None
+    _check_format(content, path)
+    facts = read_section(RunFacts, content, str(path))
+    _check_names(facts, path)
+    return facts
+
+
+def read_results(folder: str | Path) -> ResultFolder:
+    """Read a result folder, without its images.
+
+    Raises:
+        FileNotFoundError: If `run.json` or `scores.csv` is missing.
+        ValueError: If one of them is damaged, or the scores are of a checkpoint or data set that the run does not have.
+    """
+    run = read_run(folder)
+    path = Path(folder) / SCORES_FILE
+    scores = ScoreTable.read(path)
+    labels, datasets = [*run.checkpoints, *RESERVED], list(run.datasets)
+    for row in scores.rows:
+        try:
+            dataset, _ = split_picture(row.picture)
+        except ValueError as error:
+            raise ValueError(f"{path}: {error}") from None
+        for kind, name, known in (("checkpoint", row.checkpoint, labels), ("data set", dataset, datasets)):
+            if name not in known:
+                raise ValueError(f"{path}: the {kind} {name!r} is not in {RUN_FILE} beside it; {nearest(name, known)}")
+    return ResultFolder(Path(folder), run, scores)
+
+
+def _check_format(content: Any, path: Path) -> None:
+    found = content.get("format") if isinstance(content, dict) else None
+    if isinstance(found, int) and found != FORMAT:
+        raise ValueError(
+            f"{path}: expected format {FORMAT}, got {found}; it was written by another version of iqa-sr: use that "
+            "one, or evaluate again"
+        )
+
+
+def _check_names(facts: RunFacts, path: Path) -> None:
+    for kind, names in (("datasets", facts.datasets), ("checkpoints", facts.checkpoints)):
+        for name in names:
+            if not is_folder_name(name):
+                raise ValueError(f"{path}:{kind}: expected a name that can be a folder's, got {name!r}")
+    for name in facts.checkpoints:
+        if name in RESERVED:
+            raise ValueError(
+                f"{path}:checkpoints: {name!r} stands for {RESERVED[name]}; give the checkpoint another name"
+            )

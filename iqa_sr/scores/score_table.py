@@ -1,0 +1,310 @@
+"""ScoreTable: the one file format for scores of pictures, a CSV file with the facts of its metrics on top.
+
+    # {"name": "niqe", "higher_is_better": false, "spec": "YIQ luma 0..255, rounded; ..."}
+    checkpoint,picture,reference,metric,score
+    ,original/p0.png,,niqe,3.2104
+
+With pandas: `pandas.read_csv(path, comment="#", keep_default_na=False, na_values={"score": "nan"})`.
+"""
+
+import csv
+import json
+import math
+import os
+from collections.abc import Callable, Iterable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import NamedTuple, TextIO
+
+import torch
+
+from iqa_sr.config.option_files import nearest
+from iqa_sr.metrics.base import MetricInfo
+
+__all__ = ["BASELINE", "MetricFacts", "ScoreRow", "ScoreTable"]
+
+# In the column checkpoint: bicubic upscaling, which is no checkpoint.
+BASELINE = "bicubic"
+COLUMNS = ("checkpoint", "picture", "reference", "metric", "score")
+
+
+class ScoreRow(NamedTuple):
+    """One score.
+
+    Attributes:
+        checkpoint: What made the picture, for example `bicubic` or `500`; empty for pictures that were just there.
+        picture: The picture's key: its path relative to the root that was scored, with forward slashes.
+        reference: What it was compared with; empty for no-reference metrics.
+        metric: The metric's name.
+        score: On the metric's own scale; NaN where the metric is not defined.
+    """
+
+    checkpoint: str
+    picture: str
+    reference: str
+    metric: str
+    score: float
+
+
+@dataclass(frozen=True)
+class MetricFacts:
+    """What has to be known of a metric to read its scores.
+
+    Attributes:
+        name: As in the column `metric`.
+        higher_is_better: Its direction.
+        spec: One line that pins down the variant.
+    """
+
+    name: str
+    higher_is_better: bool
+    spec: str = ""
+
+    @classmethod
+    def of(cls, info: MetricInfo) -> "MetricFacts":
+        """The facts of one of our metrics."""
+        return cls(info.name, info.higher_is_better, info.spec)
+
+
+class ScoreTable:
+    """Scores, at most one for each checkpoint, picture, reference and metric: a later row replaces an earlier one.
+
+    Args:
+        facts: The metrics that may occur.
+        rows: The scores.
+
+    Attributes:
+        facts: The facts by the metric's name.
+        path: The file that `append` writes to, or None.
+    """
+
+    def __init__(self, facts: Iterable[MetricFacts] = (), rows: Iterable[ScoreRow] = ()) -> None:
+        self.facts: dict[str, MetricFacts] = {}
+        self.path: Path | None = None
+        self._scores: dict[tuple[str, str, str, str], float] = {}
+        for one in facts:
+            self.add_facts(one)
+        self.append(rows)
+
+    # --- Files --------------------------------------------------------------------------------------------------------
+
+    @classmethod
+    def read(cls, path: str | Path) -> "ScoreTable":
+        """The table in a file. A last line without its end, left by a crash, is dropped.
+
+        Raises:
+            FileNotFoundError: If there is no such file.
+            ValueError: If a line is not what it should be; the text names file and line.
+        """
+        table = cls()
+        for number, line in enumerate(_whole_lines(Path(path)), start=1):
+            try:
+                table._read_line(line)
+            except ValueError as error:
+                raise ValueError(f"{path}, line {number}: {error}") from None
+        return table
+
+    @classmethod
+    def open(cls, path: str | Path, facts: Iterable[MetricFacts] = ()) -> "ScoreTable":
+        """The table in a file, made if need be, to which `append` adds at once; for one process at a time.
+
+        Args:
+            path: The file; its folder is made.
+            facts: Metrics that are added if the file does not have them.
+
+        Raises:
+            ValueError: If the file is not a score table, or has other facts of a metric.
+            OSError: If it cannot be written.
+        """
+        path = Path(path)
+        table = cls.read(path) if path.exists() else cls()
+        for one in facts:
+            table.add_facts(one)
+        table.path = path
+        table.write(path)  # puts new facts to the top and removes a torn last line
+        return table
+
+    def write(self, path: str | Path) -> None:
+        """Write the whole table, or nothing: under a temporary name first."""
+        path = Path(path)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+        lines = [f"# {json.dumps(asdict(facts))}" for facts in self.facts.values()]
+        try:
+            with temporary.open("w", encoding="utf-8", newline="") as file:
+                file.write("\n".join([*lines, ",".join(COLUMNS)]) + "\n" + _text(self.rows))
+                _sync(file)
+            os.replace(temporary, path)
+        finally:
+            temporary.unlink(missing_ok=True)
+
+    # --- Rows ---------------------------------------------------------------------------------------------------------
+
+    @property
+    def rows(self) -> list[ScoreRow]:
+        """All scores in the order in which they came."""
+        return [ScoreRow(*key, score) for key, score in self._scores.items()]
+
+    def __len__(self) -> int:
+        return len(self._scores)
+
+    def __contains__(self, key: tuple[str, str, str, str]) -> bool:
+        return tuple(key) in self._scores
+
+    def add_facts(self, facts: MetricFacts) -> None:
+        """Make a metric known, before its first row.
+
+        Raises:
+            ValueError: If other facts of it are known.
+        """
+        known = self.facts.get(facts.name, facts)
+        if known != facts:
+            raise ValueError(
+                f"two kinds of {facts.name} cannot be in one table:\n  {known}\n  {facts}\n"
+                "Write the new scores into another file, or remove the old ones."
+            )
+        if facts.name not in self.facts:
+            self.facts[facts.name] = facts
+            if self.path is not None:
+                self.write(self.path)
+
+    def append(self, rows: Iterable[ScoreRow]) -> None:
+        """Add rows, also to the file if the table was opened with one.
+
+        Raises:
+            ValueError: If a row's metric has no facts, or a name holds a line break.
+        """
+        rows = list(rows)
+        for row in rows:
+            self._check(row)
+        if self.path is not None and rows:
+            with self.path.open("a", encoding="utf-8", newline="") as file:
+                file.write(_text(rows))
+                _sync(file)
+        for row in rows:
+            self._put(row)
+
+    def drop(self, predicate: Callable[[ScoreRow], bool]) -> int:
+        """Remove the rows for which `predicate` holds, also from the file; returns how many they were."""
+        kept = [row for row in self.rows if not predicate(row)]
+        dropped = len(self) - len(kept)
+        if dropped:
+            self._scores = {row[:4]: row.score for row in kept}
+            if self.path is not None:
+                self.write(self.path)
+        return dropped
+
+    # --- Reading scores -----------------------------------------------------------------------------------------------
+
+    def lookup(self, metric: str, checkpoint: str = "", reference: str = "") -> dict[str, float]:
+        """The score of each picture.
+
+        Raises:
+            ValueError: If the table does not have the metric.
+        """
+        self._known(metric)
+        wanted = (checkpoint, reference, metric)
+        return {row.picture: row.score for row in self.rows if (row.checkpoint, row.reference, row.metric) == wanted}
+
+    def oriented(self, metric: str, checkpoint: str = "", reference: str = "") -> dict[str, float]:
+        """The quality of each picture: its score, turned so that larger is better.
+
+        Raises:
+            ValueError: If the table does not have the metric.
+        """
+        scores = self.lookup(metric, checkpoint, reference)
+        known = self._known(metric)
+        info = MetricInfo(metric, "none", known.higher_is_better, (-math.inf, math.inf))
+        qualities = info.oriented(torch.tensor(list(scores.values()), dtype=torch.float64)).tolist()
+        return dict(zip(scores, qualities, strict=True))
+
+    def mean(self, checkpoint: str, metric: str) -> float | None:
+        """The mean score over a checkpoint's pictures, without those that are NaN; None where there are none.
+
+        Raises:
+            ValueError: If the table does not have the metric.
+        """
+        self._known(metric)
+        scores = [row.score for row in self.rows if (row.checkpoint, row.metric) == (checkpoint, metric)]
+        known = [score for score in scores if not math.isnan(score)]
+        return sum(known) / len(known) if known else None
+
+    # --- Details ------------------------------------------------------------------------------------------------------
+
+    def _known(self, metric: str) -> MetricFacts:
+        if metric not in self.facts:
+            raise ValueError(f"the score table has no metric {metric!r}; {nearest(metric, self.facts)}")
+        return self.facts[metric]
+
+    def _check(self, row: ScoreRow) -> None:
+        if row.metric not in self.facts:
+            raise ValueError(f"there are no facts of the metric {row.metric!r}; add_facts() comes before its first row")
+        for name in row[:4]:
+            if "\n" in name or "\r" in name:
+                raise ValueError(f"a name in a score table cannot hold a line break, got {name!r}")
+
+    def _put(self, row: ScoreRow) -> None:
+        self._scores[row[:4]] = float(row.score)
+
+    def _read_line(self, line: str) -> None:
+        if line.startswith("#"):
+            self.add_facts(_read_facts(line))
+            return
+        fields = _fields(line)
+        if fields == COLUMNS:
+            return
+        checkpoint, picture, reference, metric, text = fields
+        try:
+            score = float(text)
+        except ValueError:
+            raise ValueError(f"the score must be a number, got {text!r}") from None
+        if metric not in self.facts:
+            raise ValueError(f'no line above says # {{"name": "{metric}", "higher_is_better": ...}}')
+        self._put(ScoreRow(checkpoint, picture, reference, metric, score))
+
+
+def _whole_lines(path: Path) -> list[str]:
+    try:
+        content = path.read_bytes()
+    except FileNotFoundError:
+        raise FileNotFoundError(f"score table {path} does not exist") from None
+    try:
+        text = content[: content.rfind(b"\n") + 1].decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise ValueError(f"{path}: not a score table, not even text ({error})") from None
+    return [line.removesuffix("\r") for line in text.split("\n")[:-1]]
+
+
+def _fields(line: str) -> tuple[str, ...]:
+    try:
+        fields = tuple(next(csv.reader([line], strict=True), []))
+    except csv.Error:
+        fields = ()
+    if len(fields) != len(COLUMNS):
+        raise ValueError(f"expected the columns {','.join(COLUMNS)}, got {line[:80]!r}")
+    return fields
+
+
+def _read_facts(line: str) -> MetricFacts:
+    try:
+        values = json.loads(line[1:])
+        facts = MetricFacts(**values)
+    except (ValueError, TypeError):
+        raise ValueError(f"expected # and the facts of a metric as JSON, got {line[:80]!r}") from None
+    if not isinstance(facts.name, str) or not isinstance(facts.higher_is_better, bool):
+        raise ValueError(f"expected a name and true or false for higher_is_better, got {line[:80]!r}")
+    return facts
+
+
+def _text(rows: Iterable[ScoreRow]) -> str:
+    return "".join(",".join([*(_field(name) for name in row[:4]), repr(float(row.score))]) + "\n" for row in rows)
+
+
+def _field(name: str) -> str:
+    """Quoted where need be; csv's own rule does not know that readers take # for the start of a comment."""
+    return '"' + name.replace('"', '""') + '"' if any(sign in name for sign in ',"#') else name
+
+
+def _sync(file: TextIO) -> None:
+    file.flush()
+    os.fsync(file.fileno())

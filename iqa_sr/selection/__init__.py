@@ -1,0 +1,1 @@
+"""Choosing a checkpoint: `iqa-sr pick`."""

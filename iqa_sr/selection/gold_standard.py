@@ -1,0 +1,90 @@
+"""How far a chosen checkpoint is from the gold standard: the best score in each picture's group of ground truths."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from iqa_sr.scores.paired_scores import PairedScores
+from iqa_sr.scores.result_folder import GOLD_STANDARD
+
+__all__ = ["GoldMean", "gold_means", "gold_row", "gold_words"]
+
+
+@dataclass(frozen=True)
+class GoldMean:
+    """The gold standard by one metric, on the pictures that have one.
+
+    Attributes:
+        metric: The metric's name.
+        gold: Mean score of the gold standard.
+        scores: `(C,)`, mean score of each checkpoint on the same pictures.
+        higher: Whether higher is better.
+        pictures: Number of these pictures.
+        of: Number of all the pictures on which the checkpoints have a score.
+    """
+
+    metric: str
+    gold: float
+    scores: np.ndarray
+    higher: bool
+    pictures: int
+    of: int
+
+    @property
+    def complete(self) -> bool:
+        """Whether its mean can stand beside those of the checkpoints."""
+        return self.pictures == self.of
+
+    def worse(self, place: int) -> float:
+        """How much worse a checkpoint is, in the metric's unit; below 0 where it is better."""
+        difference = self.gold - float(self.scores[place])
+        return difference if self.higher else -difference
+
+
+def gold_means(scores: PairedScores, gold: Mapping[str, Mapping[str, float]]) -> list[GoldMean]:
+    """The gold standard by each metric that has one.
+
+    Args:
+        scores: Of the checkpoints.
+        gold: Finite scores of the gold standard, by metric and picture.
+    """
+    found = []
+    for column, (metric, higher) in enumerate(zip(scores.metrics, scores.higher.tolist(), strict=True)):
+        own = gold.get(metric, {})
+        known = np.isfinite(scores.scores[0, :, column])
+        shared = known & np.array([picture in own for picture in scores.pictures])
+        if shared.any():
+            mean = np.mean([own[scores.pictures[place]] for place in np.flatnonzero(shared)])
+            means = scores.scores[:, shared, column].mean(axis=1)
+            found.append(GoldMean(metric, float(mean), means, higher, int(shared.sum()), int(known.sum())))
+    return found
+
+
+def gold_row(found: Sequence[GoldMean], metrics: Sequence[str], columns: int) -> tuple[str, ...] | None:
+    """A line below the checkpoints: the means that are over the same pictures as theirs; None where there are none.
+
+    Args:
+        found: The gold standard.
+        metrics: Those of the table, whose columns follow the first one.
+        columns: Number of all the columns.
+    """
+    cells = {one.metric: f"{one.gold:.4f} " for one in found if one.complete}
+    row = [GOLD_STANDARD, *(cells.get(metric, "- ") for metric in metrics)]
+    return (*row, *["-"] * (columns - len(row))) if cells else None
+
+
+def gold_words(found: Sequence[GoldMean], place: int) -> str:
+    """How far a checkpoint is from the gold standard, in a sentence; empty where there is none."""
+    if not found:
+        return ""
+    distances = ", ".join(f"{one.metric} {_distance(one.worse(place))}" for one in found)
+    counts = sorted({one.pictures for one in found})
+    least = f"{counts[0]} to " if len(counts) > 1 else ""
+    where = f" (on {least}{counts[-1]} of {max(one.of for one in found)} pictures)"
+    return f"Compared with the gold standard: {distances}{'' if all(one.complete for one in found) else where}."
+
+
+def _distance(worse: float) -> str:
+    text = f"{abs(worse):.4g}"
+    return "equal" if worse == 0 else f"{text} {'worse' if worse > 0 else 'better'}"

@@ -1,0 +1,164 @@
+"""Which checkpoint to take where metrics disagree: limits, a rule, the Pareto front, and how sure the choice is."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import chain
+
+import numpy as np
+
+from iqa_sr.scores.paired_scores import Means, PairedScores
+from iqa_sr.selection.rules import Rule
+from iqa_sr.stats.bootstrap import draws, pareto_front
+
+__all__ = ["Choice", "Limit", "Order", "Resampling", "choose", "ranked"]
+
+
+@dataclass(frozen=True)
+class Limit:
+    """A metric's mean may not be worse than the best checkpoint's by more than this.
+
+    Attributes:
+        metric: Its name.
+        distance: At least 0, in the metric's own unit.
+    """
+
+    metric: str
+    distance: float
+
+    def met(self, means: Means) -> np.ndarray:
+        """`(C,)` bool: which checkpoints keep it; the best always does."""
+        quality = means.quality([self.metric])[:, 0]
+        rounding = 1e-9 * max(np.abs(quality).max(), self.distance)
+        return quality >= quality.max() - self.distance - rounding
+
+
+@dataclass(frozen=True)
+class Order:
+    """The checkpoints in order.
+
+    Attributes:
+        kept: `(C,)` bool: those that keep all limits.
+        values: `(C,)`, the rule's value among those; NaN for the others.
+        ranks: `(C,)`, 1 for the best, the same for equal ones; 0 for those that do not keep the limits.
+        best: Position of the best, of several equal ones the first; None if no checkpoint keeps all limits.
+    """
+
+    kept: np.ndarray
+    values: np.ndarray
+    ranks: np.ndarray
+    best: int | None
+
+
+@dataclass(frozen=True)
+class Resampling:
+    """What the same choice gives on other draws of the pictures.
+
+    Attributes:
+        shares: `(C,)`, the share of the draws in which each checkpoint is chosen; they add up to 1 less `none`.
+        none: The share in which no checkpoint keeps all limits.
+        count: Number of draws.
+    """
+
+    shares: np.ndarray
+    none: float
+    count: int
+
+
+@dataclass(frozen=True)
+class Choice:
+    """A choice and what speaks for it.
+
+    Attributes:
+        scores: What it was made from.
+        rule: By which it was made.
+        limits: What was demanded beside it.
+        counted: The metrics of the Pareto front.
+        order: The checkpoints in order.
+        front: `(C,)` bool: the Pareto front of all the checkpoints.
+        resampling: How sure the choice is; None where that cannot be told.
+    """
+
+    scores: PairedScores
+    rule: Rule
+    limits: tuple[Limit, ...]
+    counted: tuple[str, ...]
+    order: Order
+    front: np.ndarray
+    resampling: Resampling | None
+
+    @property
+    def best(self) -> int | None:
+        """Position of the chosen checkpoint."""
+        return self.order.best
+
+
+def choose(
+    scores: PairedScores,
+    rule: Rule,
+    limits: Sequence[Limit] = (),
+    counted: Sequence[str] | None = None,
+    resamplings: int = 1000,
+    seed: int = 0,
+) -> Choice:
+    """Choose a checkpoint: those that keep all limits are ordered by the rule, among themselves.
+
+    Args:
+        scores: Of every checkpoint on the same pictures.
+        rule: What orders them.
+        limits: What they have to keep; each compares with the best of all the checkpoints.
+        counted: Metrics of the Pareto front; None: the rule's.
+        resamplings: Number of draws of the bootstrap; 0: none.
+        seed: Of the draws.
+
+    Raises:
+        ValueError: If the rule's value of a checkpoint that keeps the limits is not finite.
+    """
+    means = scores.means()
+    counted = tuple(counted or rule.metrics)
+    order = _order(means, rule, limits)
+    wrong = [scores.checkpoints[place] for place in np.flatnonzero(order.kept & ~np.isfinite(order.values))]
+    if wrong:
+        raise ValueError(f"{rule.title} gives no finite value for {', '.join(wrong[:3])}; is something divided by 0?")
+    can_be_told = len(scores.pictures) > 1 and not scores.of_data_sets
+    drawn = _resample(scores, rule, limits, resamplings, seed) if resamplings and can_be_told else None
+    return Choice(scores, rule, tuple(limits), counted, order, pareto_front(means.quality(counted)), drawn)
+
+
+def _order(means: Means, rule: Rule, limits: Sequence[Limit]) -> Order:
+    count = len(means.scores)
+    kept = np.ones(count, dtype=bool)
+    for limit in limits:
+        kept &= limit.met(means)
+    values, ranks = np.full(count, np.nan), np.zeros(count, dtype=int)
+    if not kept.any():
+        return Order(kept, values, ranks, None)
+    columns = rule.values(means.rows(kept))
+    values[kept] = columns[:, 0]
+    ranks[kept] = ranked(np.where(np.isfinite(columns), columns, -np.inf))
+    return Order(kept, values, ranks, int(np.flatnonzero(ranks == 1)[0]))
+
+
+def ranked(columns: np.ndarray) -> np.ndarray:
+    """`(C,)` from 1: by the first column, larger first, then by the next; equal rows have the same."""
+    order = np.lexsort(-columns.T[::-1])
+    ranks = np.empty(len(columns), dtype=int)
+    for place, row in enumerate(order):
+        same = place > 0 and bool((columns[row] == columns[order[place - 1]]).all())
+        ranks[row] = ranks[order[place - 1]] if same else place + 1
+    return ranks
+
+
+def _resample(scores: PairedScores, rule: Rule, limits: Sequence[Limit], times: int, seed: int) -> Resampling | None:
+    """As many pictures are drawn with replacement, the same for all checkpoints, and the whole choice is made again.
+
+    A draw that leaves a metric without a picture that it is defined on is left out.
+    """
+    chosen: list[int | None] = []
+    for counts in chain.from_iterable(draws(len(scores.pictures), times, seed)):
+        means = scores.means(counts)
+        if np.isfinite(means.scores).all():
+            chosen.append(_order(means, rule, limits).best)
+    if not chosen:
+        return None
+    counts = np.bincount([place for place in chosen if place is not None], minlength=len(scores.checkpoints))
+    return Resampling(counts / len(chosen), chosen.count(None) / len(chosen), len(chosen))

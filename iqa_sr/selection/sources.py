@@ -1,0 +1,230 @@
+"""Score tables and the files of their checkpoints: from experiments, result folders and bare tables."""
+
+import fnmatch
+import math
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from iqa_sr.config.option_files import nearest
+from iqa_sr.scores.result_folder import GOLD_STANDARD, RESERVED, RUN_FILE, SCORES_FILE, CheckpointFacts, read_results
+from iqa_sr.scores.score_table import ScoreRow, ScoreTable
+
+__all__ = ["CheckpointFile", "Source", "read_sources"]
+
+MODELS = "models"
+NO_CHECKPOINT = "no checkpoint"
+
+
+@dataclass(frozen=True)
+class CheckpointFile:
+    """A checkpoint on the disk.
+
+    Attributes:
+        path: The file.
+        sha256: Of the file when it was evaluated; empty: not known.
+    """
+
+    path: Path
+    sha256: str = ""
+
+
+@dataclass
+class Source:
+    """Scores and the checkpoints that they are of.
+
+    Attributes:
+        folder: Where `best.pth` belongs.
+        table: The scores.
+        files: By the label of each checkpoint that can be chosen: its file, or None if that is not known.
+        left_out: By label: why a checkpoint of the table cannot be chosen.
+    """
+
+    folder: Path
+    table: ScoreTable
+    files: dict[str, CheckpointFile | None]
+    left_out: dict[str, str] = field(default_factory=dict)
+
+    def add_files(self, given: Sequence[str]) -> None:
+        """Say which files the checkpoints are.
+
+        Args:
+            given: `LABEL=FILE`, or folders: of an experiment, or with files `net_g_LABEL.pth`.
+
+        Raises:
+            FileNotFoundError: If a file does not exist.
+            ValueError: If a text is neither, or there is no such checkpoint.
+        """
+        for text in given:
+            label, equals, file = text.partition("=")
+            if Path(text).is_dir():
+                self.add_folder(Path(text) / MODELS if (Path(text) / MODELS).is_dir() else Path(text))
+                continue
+            if not equals:
+                raise ValueError(f"--checkpoints {text}: expected LABEL=FILE or a folder with files net_g_LABEL.pth")
+            known = {*self.files, *self.left_out}
+            if label not in known:
+                raise ValueError(f"--checkpoints {text}: there are no scores of {label!r}; {nearest(label, known)}")
+            if label in self.left_out and (reserved := RESERVED.get(_own_label(label))):
+                raise ValueError(f"--checkpoints {text}: {label} is no checkpoint, it stands for {reserved}")
+            if not Path(file).is_file():
+                raise FileNotFoundError(f"--checkpoints {text}: there is no file {file}")
+            self.files[label] = CheckpointFile(Path(file))
+            self.left_out.pop(label, None)
+
+    def add_folder(self, folder: Path) -> None:
+        """Take the files with BasicSR's names; checkpoints that have none are left out, unless none has one."""
+        for label, file in self.files.items():
+            path = folder / f"net_g_{label}.pth"
+            if file is None and path.is_file():
+                self.files[label] = CheckpointFile(path)
+        missing = [label for label, file in self.files.items() if file is None]
+        if len(missing) < len(self.files):
+            self.leave_out(missing, f"not saved in {folder}")
+
+    def leave_out(self, labels: Sequence[str], reason: str) -> None:
+        """Take checkpoints out of the choice; those that are out stay out for the reason they are.
+
+        Raises:
+            ValueError: If there is no such checkpoint.
+        """
+        for label in (label for label in labels if label not in self.left_out):
+            if label not in self.files:
+                raise ValueError(f"{reason}: there is no checkpoint {label!r}; {nearest(label, self.files)}")
+            del self.files[label]
+            self.left_out[label] = reason
+
+    def gold_standard(self) -> dict[str, dict[str, float]]:
+        """Its scores by metric and picture, where the table has some; of several folders those of the first."""
+        labels = {label for label in self.left_out if _own_label(label) == GOLD_STANDARD}
+        found: dict[str, dict[str, float]] = {}
+        for row in self.table.rows:
+            if row.checkpoint in labels and math.isfinite(row.score):
+                found.setdefault(row.metric, {}).setdefault(row.picture, row.score)
+        return found
+
+    def keep_pictures(self, pattern: str) -> None:
+        """Forget the scores of pictures whose names do not match a pattern as of a shell.
+
+        Raises:
+            ValueError: If none matches.
+        """
+        names = list(dict.fromkeys(row.picture for row in self.table.rows))
+        self.table.drop(lambda row: not fnmatch.fnmatchcase(row.picture, pattern))
+        if not len(self.table):
+            raise ValueError(
+                f"--pictures {pattern}: none of the {len(names)} pictures matches; {nearest(pattern, names[:9])}"
+            )
+
+
+def read_sources(paths: Sequence[str | Path]) -> Source:
+    """Everything that is given, as one.
+
+    Bare tables are put together. The labels of several folders get the folder's name in front: `swinir_amo/1000`.
+
+    Args:
+        paths: Folders of experiments, result folders, score tables; at least one.
+
+    Raises:
+        FileNotFoundError: If one does not exist or is none of these.
+        ValueError: If a file is not what it should be, two tables hold the same score, or other facts of a metric.
+    """
+    found = [(Path(path), _read_source(Path(path))) for path in paths]
+    if len(found) == 1:
+        return found[0][1]
+    names = [path.resolve().name if path.is_dir() else "" for path, _ in found]
+    joined = Source(found[0][1].folder, ScoreTable(), {})
+    for (path, source), name in zip(found, names, strict=True):
+        if name and names.count(name) > 1:
+            name = path.as_posix()
+        _join(joined, source, path, f"{name}/" if name else "")
+    return joined
+
+
+def _join(joined: Source, source: Source, path: Path, prefix: str) -> None:
+    for facts in source.table.facts.values():
+        known = joined.table.facts.get(facts.name, facts)
+        if known != facts:
+            raise ValueError(
+                f"{path} holds another kind of {facts.name} than the tables before it, they cannot be compared:\n"
+                f"  {known}\n  {facts}"
+            )
+        joined.table.add_facts(facts)
+    for row in source.table.rows:
+        row = row._replace(checkpoint=prefix + row.checkpoint)
+        if row[:4] in joined.table:
+            raise ValueError(
+                f"{path} holds a score of {row.metric} for {row.picture!r} by the checkpoint {row.checkpoint} that "
+                "another table has, too.\nTables of different runs: give their folders, or rename the checkpoints."
+            )
+        joined.table.append([row])
+    joined.files |= {prefix + label: file for label, file in source.files.items()}
+    joined.left_out |= {prefix + label: reason for label, reason in source.left_out.items()}
+
+
+def _read_source(path: Path) -> Source:
+    if path.is_file():
+        return _bare_table(path)
+    if not path.is_dir():
+        raise FileNotFoundError(f"{path} does not exist; expected an experiment, a result folder or a score table")
+    if not (path / SCORES_FILE).is_file():
+        raise FileNotFoundError(
+            f"{path} holds no {SCORES_FILE}; expected an experiment, a result folder of iqa-sr evaluate or a "
+            "score table"
+        )
+    if (path / RUN_FILE).is_file():
+        return _result_folder(path)
+    if (path / MODELS).is_dir():
+        return _experiment(path)
+    return _bare_table(path / SCORES_FILE)
+
+
+# --- The three kinds --------------------------------------------------------------------------------------------------
+
+
+def _bare_table(path: Path) -> Source:
+    """A table alone; where `iqa-sr score` left the column checkpoint empty, the file's name stands for it."""
+    written = ScoreTable.read(path)
+    table = _relabelled(written, lambda label: label or path.stem)
+    source = Source(path.parent, table, dict.fromkeys(_labels(table)))
+    source.leave_out([label for label in _labels(written) if label in RESERVED], NO_CHECKPOINT)
+    return source
+
+
+def _experiment(folder: Path) -> Source:
+    """What our training left: the iterations that were validated and saved."""
+    table = ScoreTable.read(folder / SCORES_FILE)
+    source = Source(folder, table, dict.fromkeys(_labels(table)))
+    source.leave_out([label for label in source.files if not label.isdigit()], "no iteration")
+    source.add_folder(folder / MODELS)
+    return source
+
+
+def _result_folder(folder: Path) -> Source:
+    """What an evaluation left: the checkpoints of `run.json`, and scores of what they are compared with."""
+    found = read_results(folder)
+    files = {label: _listed_file(facts, folder) for label, facts in found.run.checkpoints.items()}
+    reserved = {label: NO_CHECKPOINT for label in _labels(found.scores) if label in RESERVED}
+    return Source(folder, found.scores, dict(files), reserved)
+
+
+def _listed_file(facts: CheckpointFacts, folder: Path) -> CheckpointFile:
+    """The file of an entry in `run.json`; a relative path is looked for from here and from the result folder."""
+    path = Path(facts.path)
+    if not path.exists() and (folder / path).exists():
+        path = folder / path
+    return CheckpointFile(path, facts.sha256)
+
+
+def _own_label(label: str) -> str:
+    """Without the name of the folder that several sources put in front."""
+    return label.rpartition("/")[2]
+
+
+def _labels(table: ScoreTable) -> list[str]:
+    return list(dict.fromkeys(row.checkpoint for row in table.rows))
+
+
+def _relabelled(table: ScoreTable, new: Callable[[str], str]) -> ScoreTable:
+    rows: Iterable[ScoreRow] = (row._replace(checkpoint=new(row.checkpoint)) for row in table.rows)
+    return ScoreTable(table.facts.values(), rows)

@@ -1,0 +1,1 @@
+"""Statistics: bootstrap, permutation test, correlation, pairwise accuracy, formulas."""

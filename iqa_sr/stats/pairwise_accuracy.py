@@ -1,0 +1,194 @@
+"""How often judges prefer what people prefer: two-alternative forced choice on labelled pairs, and who helps whom.
+
+Reference:
+    Chen, Wu, Ma, Zhang: Toward Generalized Image Quality Assessment: Relaxing the Perfect Reference Quality
+    Assumption, CVPR 2025, https://arxiv.org/abs/2503.11221 (the accuracy, and how it counts ties).
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from iqa_sr.stats.bootstrap import Interval, mean_interval
+
+__all__ = [
+    "Accuracy",
+    "Complement",
+    "Difference",
+    "Ties",
+    "accuracy",
+    "behind_best",
+    "complements",
+    "decided",
+    "one_vote",
+    "right_pairs",
+]
+
+Ties = Literal["leave-out", "count"]
+"""What becomes of pairs of which people prefer neither picture: left out, or right where a judge's qualities are the
+same, which is A-FINE's rule and for most judges means wrong."""
+
+
+@dataclass(frozen=True)
+class Accuracy:
+    """How often a judge is right.
+
+    Attributes:
+        value: Share of the pairs, 0 to 1; NaN where there are none.
+        interval: 95 % interval, contents drawn with replacement.
+        pairs: Number of the pairs.
+        undecided: In how many of them the judge has the same quality for both pictures, or none for one of them
+            (NaN). Unless people prefer neither and `ties` is `count`, that is wrong.
+    """
+
+    value: float
+    interval: Interval
+    pairs: int
+    undecided: int
+
+
+def decided(preferred: np.ndarray, ties: Ties) -> np.ndarray:
+    """`(N,)` of bool: which pairs are counted.
+
+    Args:
+        preferred: `(N,)`: 1 where people prefer the first picture, 0 the second, 0.5 neither.
+        ties: What becomes of the last.
+    """
+    return np.ones(len(preferred), bool) if ties == "count" else preferred != 0.5
+
+
+def right_pairs(first: np.ndarray, second: np.ndarray, preferred: np.ndarray) -> np.ndarray:
+    """`(N,)` of bool: where a judge has the larger quality for the picture that people prefer.
+
+    Where they prefer neither it is right with equal qualities. NaN is never right.
+
+    Args:
+        first: `(N,)`, the judge's qualities of the first pictures; larger is better.
+        second: Of the second ones.
+        preferred: As for `decided`.
+    """
+    with np.errstate(invalid="ignore"):  # of inf - inf; infinite qualities that are equal are caught by ==
+        choice = np.where(first == second, 0.0, np.sign(first - second))
+    right: np.ndarray = choice == np.sign(preferred - 0.5)
+    return right
+
+
+def accuracy(
+    first: np.ndarray, second: np.ndarray, preferred: np.ndarray, contents: np.ndarray, resamples: int
+) -> Accuracy:
+    """The 2AFC accuracy of a judge on the pairs that are counted.
+
+    Args:
+        first: As for `right_pairs`.
+        second: As for `right_pairs`.
+        preferred: As for `decided`.
+        contents: `(N,)`, names or numbers; pairs of one content depend on each other.
+        resamples: Of the bootstrap.
+    """
+    if not len(preferred):
+        return Accuracy(math.nan, (math.nan, math.nan), 0, 0)
+    right = right_pairs(first, second, preferred)
+    undecided = (first == second) | np.isnan(first) | np.isnan(second)
+    interval = mean_interval(right.astype(float), contents, resamples)
+    return Accuracy(float(right.mean()), interval, len(right), int(undecided.sum()))
+
+
+def one_vote(shares: Sequence[float | None], preferred: np.ndarray) -> float:
+    """How often a single vote is that of the majority, 0 to 1; a tie vote counts half.
+
+    A little more than a further person would reach, because each vote helped to make the majority that it is compared
+    with.
+
+    Args:
+        shares: `(N,)`, of the votes for the first picture of each pair.
+        preferred: As for `decided`; ties are left out.
+
+    Returns:
+        NaN where the votes on a pair are not known, or there are no pairs.
+    """
+    own = [share for share, target in zip(shares, preferred, strict=True) if target != 0.5]
+    if not own or any(share is None for share in own):
+        return math.nan
+    return float(np.mean([max(share, 1 - share) for share in own if share is not None]))
+
+
+# --- Several judges ---------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Difference:
+    """How far a judge is behind the best one on the same pairs.
+
+    Attributes:
+        best: The judge with the highest accuracy, the first of several.
+        value: Its accuracy minus that of this judge.
+        interval: 95 % interval; where it holds 0, the two cannot be told apart.
+    """
+
+    best: str
+    value: float
+    interval: Interval
+
+
+def behind_best(right: Mapping[str, np.ndarray], contents: np.ndarray, resamples: int) -> dict[str, Difference]:
+    """Each judge but the best.
+
+    Args:
+        right: By judge, `(N,)` of bool as `right_pairs` gives it, on the same pairs.
+        contents: `(N,)`.
+        resamples: Of the bootstrap; both judges have the same draws.
+    """
+    best = max(right, key=lambda name: right[name].mean(), default="")
+    found = {}
+    for name, own in right.items():
+        if name != best:
+            lead = right[best].astype(float) - own
+            found[name] = Difference(best, float(lead.mean()), mean_interval(lead, contents, resamples))
+    return found
+
+
+@dataclass(frozen=True)
+class Complement:
+    """What a second judge does where a first one is wrong.
+
+    Attributes:
+        judge: The first one.
+        other: The second one; empty for "any of the others".
+        wrong: Number of pairs that the first gets wrong.
+        right: On how many of them the second is right.
+        interval: 95 % interval of the share.
+    """
+
+    judge: str
+    other: str
+    wrong: int
+    right: int
+    interval: Interval
+
+    @property
+    def share(self) -> float:
+        """`right` of `wrong`; NaN where the first is never wrong."""
+        return self.right / self.wrong if self.wrong else math.nan
+
+
+def complements(right: Mapping[str, np.ndarray], contents: np.ndarray, resamples: int) -> list[Complement]:
+    """Each judge with each other one, and with all others together, of which one at least is right.
+
+    Args:
+        right: By judge, `(N,)` of bool as `right_pairs` gives it, on the same pairs.
+        contents: `(N,)`.
+        resamples: Of the bootstrap.
+    """
+    found = []
+    for judge, own in right.items():
+        others = {name: values for name, values in right.items() if name != judge}
+        if others:
+            others[""] = np.any(list(others.values()), axis=0)
+        for other, values in others.items():
+            helped = values[~own]
+            interval = mean_interval(helped.astype(float), contents[~own], resamples)
+            found.append(Complement(judge, other, len(helped), int(helped.sum()), interval))
+    return found

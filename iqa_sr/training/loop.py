@@ -1,0 +1,197 @@
+"""The training loop behind train_sr.py: BasicSR's parts, exact resume, signals, progress, evaluation hooks."""
+
+import math
+import signal
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from types import FrameType
+from typing import Any
+
+import torch
+
+from iqa_sr.basicsr_compat.host import build_dataset, build_model, get_root_logger
+from iqa_sr.data.leakage import check_together
+from iqa_sr.datasets.sample_order import Place, build_train_loader, build_val_loader
+from iqa_sr.runtime import distributed
+from iqa_sr.runtime import rng_state as random_state
+from iqa_sr.training.experiment import Experiment
+from iqa_sr.training.progress_log import ProgressLog
+from iqa_sr.training.resume import attach_extras, restore_extras
+
+__all__ = ["Interrupts", "build_run", "train"]
+
+
+class Interrupts:
+    """SIGINT and SIGTERM ask the loop to stop after the iteration; a second one stops at once."""
+
+    def __init__(self) -> None:
+        self.received: int | None = None
+
+    def _receive(self, number: int, frame: FrameType | None) -> None:
+        if self.received is not None:
+            raise KeyboardInterrupt
+        self.received = number
+
+    @contextmanager
+    def watched(self) -> Iterator[None]:
+        """Inside, the two signals are received; outside, they do what they did before."""
+        before = {number: signal.signal(number, self._receive) for number in (signal.SIGINT, signal.SIGTERM)}
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+
+@dataclass
+class Run:
+    """Everything that a training run consists of."""
+
+    model: Any
+    place: Place
+    val_loaders: list[Any]
+
+    @property
+    def reward_guard(self) -> Any:
+        """The model's guard against reward hacking, or None."""
+        return getattr(self.model, "reward_guard", None)
+
+
+def build_run(opt: dict[str, Any]) -> Run:
+    """Data sets, loaders and model, seeded; a guard has its windows.
+
+    Raises:
+        OptionError, ValueError, FileNotFoundError: What the parts find wrong with their options or data.
+    """
+    torch.backends.cudnn.benchmark = True
+    random_state.seed_everything(opt["manual_seed"] + opt["rank"])
+    train_set = build_dataset(opt["datasets"]["train"])
+    sections = opt["datasets"].items()
+    val_sets = {key: build_dataset(section) for key, section in sections if key.split("_")[0] == "val"}
+    check_together({"train": train_set, **val_sets})
+    loader, order = build_train_loader(train_set, opt)
+    mode = opt["datasets"]["train"].get("prefetch_mode")
+    if mode is not None:
+        get_root_logger().info(f"prefetch_mode {mode} is not used: the loader's workers prefetch already.")
+    model = build_model(opt)
+    if hasattr(model, "use_folders") and hasattr(train_set, "folders"):
+        model.use_folders(tuple(train_set.folders))
+    place = Place(loader, order)
+    epochs = math.ceil(opt["train"]["total_iter"] / place.batches_per_epoch)
+    get_root_logger().info(
+        f"{len(train_set)} training samples, {place.batches_per_epoch} iterations an epoch, "
+        f"{epochs} epochs, {opt['train']['total_iter']} iterations."
+    )
+    run = Run(model, place, [build_val_loader(val_set) for val_set in val_sets.values()])
+    if run.reward_guard is not None:
+        run.reward_guard.prepare(run.val_loaders[0], opt["scale"])
+    return run
+
+
+def train(opt: dict[str, Any], experiment: Experiment, state: dict[str, Any] | None = None) -> int:
+    """Train to the end, or until a signal.
+
+    Args:
+        opt: The run's options.
+        experiment: Where its results go.
+        state: A training state to go on from, its networks already named in `opt['path']`.
+
+    Returns:
+        0 at the end, 128 + the signal's number after a signal.
+    """
+    run = build_run(opt)
+    iteration = 0
+    attach_extras(run.model, run.place, opt["manual_seed"])
+    if state is not None:
+        run.model.resume_training(state)
+        iteration = state["iter"]
+        extras = state.get("iqa_sr", {"epoch": state.get("epoch", 0), "iteration_in_epoch": 0})
+        run.place.epoch, run.place.iteration = extras["epoch"], extras["iteration_in_epoch"]
+        get_root_logger().info(f"Resumed at iteration {iteration}.")
+    if run.reward_guard is not None:
+        run.reward_guard.begin()
+    experiment.begin(iteration, fresh=state is None)
+    progress = ProgressLog(opt, iteration, experiment.tensorboard, enabled=opt["rank"] == 0)
+    interrupts = Interrupts()
+    try:
+        if state is not None:
+            restore_extras(run.model, state, opt["rank"])
+        with interrupts.watched():
+            iteration = _iterate(opt, run, experiment, progress, interrupts, iteration)
+    finally:
+        run.place.close()
+        progress.close()
+        experiment.close()
+    if interrupts.received is not None and iteration < opt["train"]["total_iter"]:
+        return 128 + interrupts.received
+    return 0
+
+
+def _iterate(
+    opt: dict[str, Any],
+    run: Run,
+    experiment: Experiment,
+    progress: ProgressLog,
+    interrupts: Interrupts,
+    iteration: int,
+) -> int:
+    """The iterations from here to the end or to a signal; returns the last one done."""
+    model, total = run.model, opt["train"]["total_iter"]
+    batches = run.place.batches()
+    stop = ended = iteration >= total or (run.reward_guard is not None and run.reward_guard.stopped)
+    while iteration < total and not stop:
+        asked_at = time.monotonic()
+        batch = next(batches)
+        progress.step_began(time.monotonic() - asked_at)
+        iteration += 1
+        model.update_learning_rate(iteration, warmup_iter=opt["train"].get("warmup_iter", -1))
+        model.feed_data(batch)
+        model.optimize_parameters(iteration)
+        progress.step_done()
+        if iteration % opt["logger"]["print_freq"] == 0:
+            values = model.get_current_log()
+            progress.report(iteration, run.place.epoch, model.get_current_learning_rate(), values)
+        stop = distributed.any_process(interrupts.received is not None, model.device)
+        with progress.paused():
+            ended = _keep(opt, run, experiment, iteration, stop)
+        stop = stop or ended
+    if ended:
+        experiment.finish(model, iteration)
+    else:
+        experiment.tell_how_to_resume(iteration)
+    return iteration
+
+
+def _keep(opt: dict[str, Any], run: Run, experiment: Experiment, iteration: int, stop: bool) -> bool:
+    """Look, validate and save where it is due, the state last, so that it holds what the others found.
+
+    Returns:
+        Whether the run is at its end, or the guard ends it.
+    """
+    total = opt["train"]["total_iter"]
+    last = iteration >= total
+    due_save = iteration % opt["logger"]["save_checkpoint_freq"] == 0
+    try:
+        last = _look(opt, run, experiment, iteration) or last
+        due_val = bool(run.val_loaders) and opt.get("val") is not None
+        due_val = due_val and (due_save or last or iteration % opt["val"]["val_freq"] == 0) and (last or not stop)
+        if due_val:
+            experiment.validate(run.model, run.val_loaders, iteration)
+    finally:  # a look or a validation that fails loses no training
+        if due_save or (iteration < total and (stop or last)):
+            get_root_logger().info(f"Saving networks and training state of iteration {iteration}.")
+            run.model.save(run.place.epoch, iteration)
+            distributed.barrier()  # torchrun ends all processes when one fails: not before the files are whole
+    return last
+
+
+def _look(opt: dict[str, Any], run: Run, experiment: Experiment, iteration: int) -> bool:
+    """Let the guard look where it is due; returns whether it ends the run."""
+    guard = run.reward_guard
+    if guard is None:
+        return False
+    if iteration % guard.options.every == 0 or iteration >= opt["train"]["total_iter"]:
+        guard.look(iteration, experiment.tensorboard)
+    return bool(guard.stopped)

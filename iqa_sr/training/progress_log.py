@@ -1,0 +1,161 @@
+"""What a run tells: a bar on a terminal, plain lines in a log, curves in TensorBoard."""
+
+import datetime
+import logging
+import logging.handlers
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from tqdm import tqdm
+
+from iqa_sr.basicsr_compat.host import claim_logger
+
+__all__ = ["ProgressLog", "log_to_file", "open_tensorboard", "options_text", "start_logging"]
+
+LONG = 15
+FORMAT = "%(asctime)s %(levelname)s: %(message)s"
+
+
+class _Console(logging.Handler):
+    """Writes above a progress bar; texts of more than 15 lines (options, networks) go to the log file only."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        text = self.format(record)
+        if text.count("\n") <= LONG:
+            tqdm.write(text, file=sys.stderr)
+
+
+def start_logging(rank: int = 0) -> None:
+    """Set up BasicSR's logger: the console, and a memory until there is a file; only errors on the other processes."""
+    logger = logging.getLogger("basicsr")
+    for handler in list(logger.handlers):
+        logger.removeHandler(handler)
+        handler.close()
+    console = _Console()
+    console.setFormatter(logging.Formatter(FORMAT))
+    logger.addHandler(console)
+    logger.addHandler(logging.handlers.MemoryHandler(100_000, flushLevel=logging.CRITICAL + 1, flushOnClose=False))
+    logger.propagate = False
+    logger.setLevel(logging.INFO if rank == 0 else logging.ERROR)
+    claim_logger()
+
+
+def log_to_file(path: Path) -> None:
+    """Write the log to a file from now on, beginning with what was said since `start_logging`."""
+    logger = logging.getLogger("basicsr")
+    file = logging.FileHandler(path, "w", encoding="utf-8")
+    file.setFormatter(logging.Formatter(FORMAT))
+    for handler in list(logger.handlers):
+        if isinstance(handler, logging.handlers.MemoryHandler):
+            handler.setTarget(file)
+            handler.flush()
+            logger.removeHandler(handler)
+    logger.addHandler(file)
+
+
+def options_text(options: Mapping[str, Any], indent: int = 1) -> str:
+    """The options as indented lines, one key each."""
+    lines = []
+    for key, value in options.items():
+        shown = "" if isinstance(value, Mapping) else f" {value}"
+        lines.append(f"{'  ' * indent}{key}:{shown}")
+        if isinstance(value, Mapping):
+            lines.append(options_text(value, indent + 1))
+    return "\n".join(lines)
+
+
+def open_tensorboard(folder: Path, resumed_at: int) -> Any:
+    """A TensorBoard writer; after a resume, points beyond that iteration are hidden.
+
+    Raises:
+        ModuleNotFoundError: If no TensorBoard is installed; says how to get it or to do without.
+    """
+    try:
+        from torch.utils.tensorboard import SummaryWriter
+    except ImportError:
+        raise ModuleNotFoundError(
+            "logger:use_tb_logger is true, but TensorBoard is not installed.\n"
+            "pip install tensorboard, or set logger:use_tb_logger to false."
+        ) from None
+    return SummaryWriter(log_dir=str(folder), purge_step=resumed_at + 1 if resumed_at else None)
+
+
+class ProgressLog:
+    """The progress of the iterations: BasicSR's message every `print_freq`, and a bar with ETA on a terminal.
+
+    Args:
+        opt: The run's options.
+        start: Iterations already done.
+        tensorboard: Its writer, or None.
+        enabled: False on all processes but the first.
+    """
+
+    def __init__(self, opt: Mapping[str, Any], start: int, tensorboard: Any, enabled: bool = True) -> None:
+        self.name, self.total = opt["name"], opt["train"]["total_iter"]
+        self.tensorboard, self.start, self.enabled = tensorboard, start, enabled
+        self.logger = logging.getLogger("basicsr")
+        self.on_terminal = enabled and sys.stderr.isatty()
+        self.bar = tqdm(
+            total=self.total, initial=start, desc=self.name, unit="it", disable=not self.on_terminal, dynamic_ncols=True
+        )
+        self.began = time.monotonic()
+        self.data_seconds = 0.0
+
+    def step_began(self, data_seconds: float) -> None:
+        """The batch of an iteration is there; it was waited for this long."""
+        self.data_seconds += data_seconds
+
+    def step_done(self) -> None:
+        """An iteration is done."""
+        self.bar.update()
+
+    def report(self, iteration: int, epoch: int, rates: list[float], values: Mapping[str, float]) -> None:
+        """Tell the values of one iteration: a line, curves, and the bar's postfix.
+
+        Args:
+            iteration: Its number, from 1.
+            epoch: The epoch.
+            rates: Learning rates of the first optimiser.
+            values: Losses (`l_...`) and what else the model logs.
+        """
+        if not self.enabled:
+            return
+        done = max(1, iteration - self.start)
+        per_iteration = (time.monotonic() - self.began) / done
+        eta = datetime.timedelta(seconds=int(per_iteration * (self.total - iteration)))
+        losses = {key: value for key, value in values.items() if "/" not in key}
+        if self.on_terminal:
+            self.bar.set_postfix({key: f"{value:.3g}" for key, value in list(losses.items())[:4]}, refresh=False)
+        rate = ",".join(f"{rate:.3e}" for rate in rates)
+        message = f"[{self.name}][epoch:{epoch:3d}, iter:{iteration:8,d}, lr:({rate})] [eta: {eta}, "
+        message += f"time (data): {per_iteration:.3f} ({self.data_seconds / done:.3f})] "
+        message += " ".join(f"{key}: {value:.4e}" for key, value in losses.items())
+        self._line(message)
+        if self.tensorboard:
+            for key, value in values.items():
+                self.tensorboard.add_scalar(f"losses/{key}" if key.startswith("l_") else key, value, iteration)
+            self.tensorboard.add_scalar("learning_rate", rates[0], iteration)
+
+    def _line(self, message: str) -> None:
+        """To the console in a log; on a terminal the bar says it, and the line goes to the file only."""
+        record = self.logger.makeRecord(self.logger.name, logging.INFO, __file__, 0, message, (), None)
+        for handler in self.logger.handlers:
+            if not (self.on_terminal and isinstance(handler, _Console)):
+                handler.handle(record)
+
+    @contextmanager
+    def paused(self) -> Iterator[None]:
+        """What happens inside (validation, saving) does not count as the iterations' time."""
+        began = time.monotonic()
+        try:
+            yield
+        finally:
+            self.began += time.monotonic() - began
+
+    def close(self) -> None:
+        """End the bar."""
+        self.bar.close()

@@ -1,0 +1,105 @@
+"""`iqa-sr verify-resume`: shows on a user's own options that a resumed run is the uninterrupted one, bit by bit."""
+
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from iqa_sr.config.option_files import apply_overrides, read_option_file
+from iqa_sr.io.tensor_files import read_tensor_file
+
+__all__ = ["differences", "verify_resume"]
+
+
+def verify_resume(option_file: str, interrupt_at: int, overrides: Sequence[str] = (), work: Path | None = None) -> int:
+    """Train twice as far as `interrupt_at`, once without and once with an interruption there, and compare everything.
+
+    The second run is a new process that goes on from the training state of the first. Validation and TensorBoard are
+    switched off; nothing is written outside a temporary folder, but for a base that is missing (`path:pretrain_opt_g`),
+    which is trained first.
+
+    Args:
+        option_file: The user's option file.
+        interrupt_at: Iteration at which the second run is interrupted.
+        overrides: As for `--force_yml`.
+        work: Folder for the two runs; None for a temporary one.
+
+    Returns:
+        0 if every tensor and number of the networks and of the training state agrees bit by bit, else 1.
+
+    Raises:
+        ValueError: If a run fails; the text has its last lines.
+    """
+    name = apply_overrides(read_option_file(option_file), overrides).get("name")
+    with tempfile.TemporaryDirectory() as temporary:
+        root = work or Path(temporary)
+        total = 2 * interrupt_at
+        print(f"1/2: {total} iterations without an interruption", flush=True)
+        _train(option_file, root / "whole", interrupt_at, overrides, [])
+        whole, resumed = root / "whole" / str(name), root / "resumed" / str(name)
+        for folder in ("models", "training_states"):
+            shutil.copytree(whole / folder, resumed / folder)
+            for path in [*resumed.glob(f"{folder}/*_{total}.pth"), *resumed.glob(f"{folder}/{total}.state")]:
+                path.unlink()
+        print(f"2/2: going on from iteration {interrupt_at} in a new process", flush=True)
+        _train(option_file, root / "resumed", interrupt_at, overrides, ["--auto_resume"])
+        files = sorted(
+            path.relative_to(whole) for path in whole.rglob(f"*{total}.*") if path.suffix in (".pth", ".state")
+        )
+        found = [line for file in files for line in _compare(whole / file, resumed / file)]
+    compared = ", ".join(str(file) for file in files)
+    if found:
+        print(f"NOT identical after {total} iterations ({compared}):", *found[:10], sep="\n  ")
+        return 1
+    print(f"identical, bit by bit, after {total} iterations with an interruption at {interrupt_at}: {compared}")
+    return 0
+
+
+def _train(option_file: str, root: Path, interrupt_at: int, overrides: Sequence[str], more: list[str]) -> None:
+    forced = [
+        *overrides,
+        f"path:experiments_root={root}",
+        f"train:total_iter={2 * interrupt_at}",
+        f"logger:save_checkpoint_freq={interrupt_at}",
+        "logger:use_tb_logger=false",
+        "val=none",
+    ]
+    command = [sys.executable, "-m", "iqa_sr.cli", "train", "-opt", option_file, *more, "--force_yml", *forced]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode:
+        tail = "\n".join(done.stderr.strip().splitlines()[-4:])
+        raise ValueError(f"the training run ended with code {done.returncode}:\n{tail}")
+
+
+def _compare(one: Path, other: Path) -> list[str]:
+    if not other.is_file():
+        return [f"{one.name}: the resumed run did not write it"]
+    return [f"{one.name}: {line}" for line in differences(read_tensor_file(one), read_tensor_file(other))]
+
+
+def differences(one: Any, other: Any, path: str = "") -> Iterator[str]:
+    """Where two contents of tensor files differ, bit by bit; yields nothing when they are identical."""
+    if type(one) is not type(other):
+        yield f"{path}: {type(one).__name__} and {type(other).__name__}"
+    elif isinstance(one, torch.Tensor):
+        if one.shape != other.shape or one.dtype != other.dtype:
+            yield f"{path}: {tuple(one.shape)} {one.dtype} and {tuple(other.shape)} {other.dtype}"
+        elif not torch.equal(one.reshape(-1).view(torch.uint8), other.reshape(-1).view(torch.uint8)):
+            yield f"{path}: largest difference {(one.double() - other.double()).abs().max().item():.3g}"
+    elif isinstance(one, dict):
+        if list(one) != list(other):
+            yield f"{path}: other keys"
+        for key in [key for key in one if key in other]:
+            yield from differences(one[key], other[key], f"{path}/{key}")
+    elif isinstance(one, (list, tuple)):
+        if len(one) != len(other):
+            yield f"{path}: {len(one)} and {len(other)} entries"
+        for position, pair in enumerate(zip(one, other, strict=False)):
+            yield from differences(*pair, f"{path}/{position}")
+    elif one != other and not (one != one and other != other):  # two NaN are the same
+        yield f"{path}: {one!r} and {other!r}"

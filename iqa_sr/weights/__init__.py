@@ -1,0 +1,1 @@
+"""Published weight files: the registry, the local store, downloads, checksums."""

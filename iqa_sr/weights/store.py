@@ -1,0 +1,179 @@
+"""The weights store: for the name of a published file, a local copy, or exactly what is missing and where to put it."""
+
+import logging
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from iqa_sr.config.option_files import nearest
+from iqa_sr.io.tensor_files import read_tensor_file
+from iqa_sr.weights.checksums import first_hash, known_hash, remember_first
+from iqa_sr.weights.download import download
+from iqa_sr.weights.locations import FOLDER_VARIABLE, LocalFile, cache_path, find_local, search_folders
+from iqa_sr.weights.registry import WEIGHT_FILES, WeightFile
+
+__all__ = [
+    "FOLDER_VARIABLE",
+    "WEIGHT_FILES",
+    "WeightFile",
+    "find_all",
+    "find_weights",
+    "is_present",
+    "near_names",
+    "read_weights",
+    "size_text",
+    "weight_file",
+    "weights_hash",
+]
+
+MAP_FROM = 32 * 2**20  # bytes; smaller files are copied, so that what a metric keeps of them depends on no file
+SHOWN = 3  # lines of files in an error
+
+_log = logging.getLogger(__name__)
+_warned: set[Path] = set()
+
+
+def weight_file(name: str) -> WeightFile:
+    """The facts of a published file.
+
+    Raises:
+        ValueError: If there is no file of that name in the table; the text has the nearest names.
+    """
+    if name not in WEIGHT_FILES:
+        raise ValueError(f"no weights file is called {name!r}; {near_names(name)}")
+    return WEIGHT_FILES[name]
+
+
+def near_names(name: str, more: Iterable[str] = ()) -> str:
+    """Text naming the files (or others) nearest to a wrong name, or where all are listed."""
+    text = nearest(name, [*WEIGHT_FILES, *more])
+    return text if text.startswith("did you mean") else "`iqa-sr weights list` shows all"
+
+
+def find_weights(name: str) -> Path:
+    """A local copy of a published file.
+
+    It is looked for in the folder that `IQA_SR_WEIGHTS` names, our own cache, and the caches of torch hub, Hugging
+    Face and CLIP; then downloaded into our own cache. Its SHA-256 is checked when it is first used: against the
+    published one, or else against the one that it had at its first use here.
+
+    Args:
+        name: A key of `WEIGHT_FILES`.
+
+    Returns:
+        Path of the file.
+
+    Raises:
+        ValueError: If there is no file of that name in the table, or the copy has another hash.
+        FileNotFoundError: If it is not on the machine and cannot be downloaded; the text says where to put it.
+    """
+    return find_all([name])[name]
+
+
+def find_all(names: Iterable[str]) -> dict[str, Path]:
+    """Local copies of several published files: each as `find_weights` gives it.
+
+    Raises:
+        ValueError: As `find_weights`.
+        FileNotFoundError: One for all files that are missing, with their sizes, sources and places.
+    """
+    files = [weight_file(name) for name in dict.fromkeys(names)]
+    missing = [file for file in files if find_local(file) is None]
+    failures: dict[WeightFile, str] = {}
+    dead_hosts: set[str] = set()
+    for file in missing:
+        try:
+            download(file, cache_path(file.name), dead_hosts)
+        except OSError as error:
+            failures[file] = str(error)
+    if failures:
+        raise FileNotFoundError(_missing_text(failures))
+    return {file.name: _checked(file, find_local(file)) for file in files}
+
+
+def is_present(name: str) -> bool:
+    """Whether a published file is on this machine; nothing is read or downloaded.
+
+    Raises:
+        ValueError: If there is no file of that name in the table.
+    """
+    return find_local(weight_file(name)) is not None
+
+
+def read_weights(name: str) -> Any:
+    """What a published file holds: tensors in dicts, read without running code; on the CPU, not to be written to.
+
+    Raises:
+        ValueError: As `find_weights`; or if the file is damaged.
+        FileNotFoundError: As `find_weights`.
+    """
+    path = find_weights(name)
+    return read_tensor_file(path, mmap=path.stat().st_size >= MAP_FROM)
+
+
+def weights_hash(name: str) -> str:
+    """SHA-256 of the local copy of a published file, in hexadecimal digits.
+
+    Raises:
+        ValueError: As `find_weights`.
+        FileNotFoundError: As `find_weights`.
+    """
+    return known_hash(find_weights(name))
+
+
+def _checked(file: WeightFile, local: LocalFile | None) -> Path:
+    """The path of a copy whose hash is the expected one; a copy that the user chose himself may differ."""
+    if local is None:
+        raise FileNotFoundError(f"{file.name} vanished while it was looked for")
+    expected = file.sha256 or ("" if local.chosen else first_hash(file.name))
+    if local.chosen and not expected:
+        return local.path
+    found = known_hash(local.path)
+    if not expected:
+        remember_first(file.name, found)
+    elif not found.startswith(expected):
+        _differs(file, local, expected, found)
+    return local.path
+
+
+def _differs(file: WeightFile, local: LocalFile, expected: str, found: str) -> None:
+    published = "the published file" if file.sha256 else "the file that was first used under this name"
+    text = f"{local.path} is not {published}: its SHA-256 is {found[:16]}..., expected {expected[:16]}"
+    if not local.chosen:
+        raise ValueError(
+            f"{text}...\nDelete it to have it fetched again. If you trust it, put it into a folder named by "
+            f"{FOLDER_VARIABLE}" + ("." if file.sha256 else f", or run `iqa-sr weights import` with it ({file.name}).")
+        )
+    if local.path not in _warned:
+        _warned.add(local.path)
+        _log.warning("%s... It is used because you chose it (%s).", text, FOLDER_VARIABLE)
+
+
+def size_text(file: WeightFile) -> str:
+    """A file's size for people."""
+    return f"{file.megabytes:.0f} MB" if file.megabytes >= 1 else f"{1000 * file.megabytes:.0f} kB"
+
+
+def _missing_text(failures: dict[WeightFile, str]) -> str:
+    """Five lines at most: further files share the last of theirs."""
+    entries = [_missing_entry(file, reason) for file, reason in failures.items()]
+    if len(entries) > SHOWN:
+        entries[SHOWN - 1 :] = ["; ".join(entries[SHOWN - 1 :])]
+    folders = dict(search_folders())
+    chosen = folders.get(FOLDER_VARIABLE)
+    now = f" (now {chosen}{'' if chosen.is_dir() else ', which does not exist'})" if chosen else ""
+    head = "1 weights file is" if len(failures) == 1 else f"{len(failures)} weights files are"
+    return "\n".join(
+        [
+            f"{head} not on this machine and could not be downloaded:",
+            *(f"  {entry}" for entry in entries),
+            f"Put each at the path after its arrow, into a folder named by {FOLDER_VARIABLE}{now}, or into torch hub's "
+            f"{folders['torch hub']}.",
+        ]
+    )
+
+
+def _missing_entry(file: WeightFile, reason: str) -> str:
+    where = " or ".join(file.sources) or file.page
+    why = f" ({reason})" if reason else ""
+    return f"{file.name} ({size_text(file)}) from {where}{why} -> {cache_path(file.name)}"
