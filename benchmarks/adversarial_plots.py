@@ -12,7 +12,7 @@ from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 from torch.nn import functional as F
 
-from iqa_sr.io.images import to_uint8
+from iqa_sr.io.image_tensors import to_uint8
 
 COLOURS = ((214, 39, 40), (31, 119, 180), (44, 160, 44), (148, 103, 189), (255, 127, 14), (23, 190, 207))
 INK, FAINT, PAPER = (40, 40, 40), (225, 225, 225), (255, 255, 255)

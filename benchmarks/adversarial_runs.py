@@ -18,11 +18,12 @@ from iqa_sr.data.leakage import check_together
 from iqa_sr.datasets.sample_order import Place, build_train_loader, build_val_loader
 from iqa_sr.datasets.validation_images import validation_pictures
 from iqa_sr.guard.measurements import check_sizes, cut_windows, measure_windows
-from iqa_sr.io.images import as_8_bit, read_image, to_tensor, to_uint8, write_image
+from iqa_sr.io.image_tensors import as_8_bit, to_tensor, to_uint8
+from iqa_sr.io.images import read_image, write_image
 from iqa_sr.io.tensor_files import state_digest
 from iqa_sr.metrics import create_metric, metric_info, metric_names, shared_metric
 from iqa_sr.models.ground_truth_selection import GroundTruthFeed
-from iqa_sr.models.options import complete_options
+from iqa_sr.training.run_options import complete_options
 from iqa_sr.runtime import rng_state as random_state
 from iqa_sr.training.option_checks import check_options
 from iqa_sr.weights.store import is_present

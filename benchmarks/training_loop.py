@@ -86,7 +86,8 @@ def make_pairs(folder: Path) -> None:
     """LQ and GT files from photographs of scikit-image."""
     from skimage import data
 
-    from iqa_sr.io.images import to_tensor, to_uint8, write_image
+    from iqa_sr.io.image_tensors import to_tensor, to_uint8
+    from iqa_sr.io.images import write_image
     from iqa_sr.ops.resize import resize_bicubic
 
     for name in ("astronaut", "coffee", "chelsea", "rocket"):

@@ -1,63 +1,23 @@
-"""How a command ends when something is wrong: one clear error of at most five lines, exit code 1."""
+"""The exceptions that users see, and the nearest valid names for their texts."""
 
-import sys
-from collections.abc import Callable
+import difflib
+from collections.abc import Iterable
 
-import torch
-
-__all__ = ["TrainingStopped", "report_errors"]
-
-EXPECTED = (ValueError, OSError, ModuleNotFoundError, torch.OutOfMemoryError)
-LINES = 5
+__all__ = ["OptionError", "TrainingStopped", "nearest"]
 
 
 class TrainingStopped(RuntimeError):
     """Training cannot go on, for a reason that the text gives in full."""
 
 
-def report_errors(command: Callable[[], int], debug: bool) -> int:
-    """Run a command; errors that a user can mend are printed without their stack trace.
-
-    Args:
-        command: Returns the exit code.
-        debug: Let every error through with its stack trace.
-
-    Returns:
-        The command's exit code, 1 after an error, 130 after a keyboard interrupt.
-    """
-    try:
-        return command()
-    except KeyboardInterrupt:
-        print("interrupted", file=sys.stderr)
-        return 130
-    except (*EXPECTED, TrainingStopped, KeyError, AssertionError) as error:
-        if debug:
-            raise
-        print(_text(error), file=sys.stderr)
-        return 1
+class OptionError(ValueError):
+    """A value in an option file that cannot be used: the text says where, what was expected and what came."""
 
 
-def _text(error: BaseException) -> str:
-    text = _innermost(str(error))
-    if isinstance(error, KeyError):  # BasicSR looks its options up without a default
-        text = text.strip("'\"")
-        text = f"an option is missing or unknown: {text}"
-    elif isinstance(error, AssertionError):
-        text = f"BasicSR refused an option or a picture: {text or 'no reason given; --debug shows where'}"
-    lines = f"error: {text}".splitlines()
-    return "\n".join(lines[:LINES])
-
-
-def _innermost(text: str) -> str:
-    """The message itself, where a loader's worker sent it with its stack trace."""
-    if "Original Traceback" not in text:
-        return text
-    lines = text.rstrip().splitlines()
-    start = max((i for i, line in enumerate(lines) if line and not line.startswith((" ", "Traceback"))), default=0)
-    # The message begins at the last line of the form `SomeError: text` and may go on below it.
-    for i in range(len(lines) - 1, -1, -1):
-        head = lines[i].split(":", 1)[0]
-        if head.replace(".", "").isidentifier() and head.endswith(("Error", "Stopped", "Exception")):
-            start = i
-            break
-    return "\n".join([lines[start].split(": ", 1)[-1], *lines[start + 1 :]])
+def nearest(name: str, valid: Iterable[str]) -> str:
+    """Text naming the valid names nearest to `name`, or all of them when none is near."""
+    valid = sorted(valid)
+    close = difflib.get_close_matches(str(name), valid, n=3, cutoff=0.5)
+    if close:
+        return f"did you mean {' or '.join(close)}?"
+    return f"valid: {', '.join(valid)}" if valid else "there are none"

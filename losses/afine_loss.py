@@ -6,7 +6,7 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 
-from iqa_sr.config.option_files import Section, read_section
+from iqa_sr.config.sections import Section, read_section
 from iqa_sr.metrics import shared_metric
 from iqa_sr.metrics.afine import AFINE, AFINEFeatures
 

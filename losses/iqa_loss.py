@@ -8,7 +8,7 @@ import torch
 from pydantic import AfterValidator, Field, field_validator, model_validator
 from torch import Tensor, nn
 
-from iqa_sr.config.option_files import Section, read_section
+from iqa_sr.config.sections import Section, read_section
 from iqa_sr.losses.views import View, ViewOptions, draw_views, smallest_view
 from iqa_sr.metrics import metric_info, metric_names, shared_metric
 

@@ -5,7 +5,7 @@ from typing import Any, cast
 
 from torch import Tensor, nn
 
-from iqa_sr.config.option_files import nearest
+from iqa_sr.errors import nearest
 from iqa_sr.losses.afine_loss import AFINELoss
 from iqa_sr.losses.iqa_loss import EnsembleIQALoss, IQALoss
 from iqa_sr.losses.lpips_loss import LPIPSLoss

@@ -7,7 +7,7 @@ from pydantic import Field, field_validator
 from torch import Tensor
 from torch.nn import functional as F
 
-from iqa_sr.config.option_files import Section
+from iqa_sr.config.sections import Section
 
 __all__ = ["View", "ViewOptions", "draw_views", "smallest_view"]
 

@@ -3,7 +3,8 @@
 from collections.abc import Callable, Mapping
 from typing import Any, Literal
 
-from iqa_sr.config.option_files import OptionError, Section, nearest, read_section
+from iqa_sr.errors import OptionError, nearest
+from iqa_sr.config.sections import Section, read_section
 from iqa_sr.samplers.argmax_online_sampler import ArgmaxOnlineOptions, build_argmax_online
 from iqa_sr.samplers.base import GroundTruthSampler
 from iqa_sr.samplers.plain_sampler import OriginalSampler, PositivesSampler, UniformSampler

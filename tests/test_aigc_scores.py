@@ -5,7 +5,7 @@ import sys
 import numpy as np
 import pytest
 
-from iqa_sr.config.option_files import OptionError
+from iqa_sr.errors import OptionError
 from iqa_sr.data.leakage import check_together
 from iqa_sr.data.mos.aigc_scores import read_ratings
 from iqa_sr.data.problems import DataError

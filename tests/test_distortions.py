@@ -7,7 +7,7 @@ import torch
 from iqa_sr.data.problems import DataError
 from iqa_sr.datasets.distortion_chain_dataset import ChainDataset
 from iqa_sr.distortions.registry import KINDS, LEVELS, Step, apply_chain, distort, draw_chain
-from iqa_sr.io.images import to_tensor
+from iqa_sr.io.image_tensors import to_tensor
 from iqa_sr.ops.jpeg import compress_jpeg
 from iqa_sr.ops.seeded_random import ParameterDraw
 from tests.fixture_data import picture, save

@@ -17,7 +17,8 @@ from iqa_sr.evaluation import datasets as evaluation_data
 from iqa_sr.evaluation import networks as evaluation_networks
 from iqa_sr.evaluation.datasets import EvaluationSet
 from iqa_sr.evaluation.metric_selection import choose_measures, read_metrics
-from iqa_sr.io.images import read_image, to_tensor, to_uint8
+from iqa_sr.io.images import read_image
+from iqa_sr.io.image_tensors import to_tensor, to_uint8
 from iqa_sr.metrics import create_metric, metric_info
 from iqa_sr.ops.resize import resize_bicubic
 from iqa_sr.scores.result_folder import read_results

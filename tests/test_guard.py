@@ -6,10 +6,12 @@ from dataclasses import replace
 import pytest
 import torch
 
-from iqa_sr.config.option_files import OptionError, read_section
+from iqa_sr.errors import OptionError
+from iqa_sr.config.sections import read_section
 from iqa_sr.guard.decision import verdict
 from iqa_sr.guard.measurements import Measures, cut_windows
-from iqa_sr.guard.probe import FEWEST, GuardOptions, QualityGuard, disjoint
+from iqa_sr.guard.options import FEWEST, GuardOptions, disjoint
+from iqa_sr.guard.probe import QualityGuard
 from iqa_sr.metrics import create_metric
 from iqa_sr.metrics.rankiqa import SHIPPED
 from iqa_sr.ops.resize import resize_bicubic

@@ -18,12 +18,9 @@ from iqa_sr.io.images import (
     list_images,
     read_image,
     read_with_alpha,
-    to_array,
-    to_levels,
-    to_tensor,
-    to_uint8,
     write_image,
 )
+from iqa_sr.io.image_tensors import to_array, to_levels, to_tensor, to_uint8
 
 RNG = np.random.default_rng(3)
 PIXELS = RNG.integers(0, 256, (24, 40, 3), dtype=np.uint8)

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from iqa_sr.basicsr_compat.host import build_network
-from iqa_sr.config.option_files import OptionError
+from iqa_sr.errors import OptionError
 from iqa_sr.io.tensor_files import read_tensor_file
 from iqa_sr.losses.afine_loss import AFINELoss, AFINELossOptions
 from iqa_sr.losses.iqa_loss import EnsembleIQALoss, IQALoss

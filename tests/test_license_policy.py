@@ -2,7 +2,7 @@
 
 import pytest
 
-from iqa_sr.config.option_files import OptionError
+from iqa_sr.errors import OptionError
 from iqa_sr.metrics import MetricInfo, license_policy
 from iqa_sr.metrics.license_policy import check_licenses
 

@@ -9,7 +9,8 @@ from torch import nn
 
 from iqa_sr import plugin
 from iqa_sr.basicsr_compat.host import build_network
-from iqa_sr.config.option_files import OptionError, read_section
+from iqa_sr.errors import OptionError
+from iqa_sr.config.sections import read_section
 from iqa_sr.io.tensor_files import state_digest
 from iqa_sr.lora.adapter_files import BaseNetwork, inject_saved, read_adapter, save_adapter
 from iqa_sr.lora.injection import (

@@ -9,7 +9,8 @@ import lmdb
 import numpy as np
 import pytest
 
-from iqa_sr.config.option_files import OptionError, read_section
+from iqa_sr.errors import OptionError
+from iqa_sr.config.sections import read_section
 from iqa_sr.data.multi_gt.hggt_labels import majority
 from iqa_sr.data.multi_gt.manifest import GroundTruthOptions, read_manifest
 from iqa_sr.data.multi_gt.records import Label

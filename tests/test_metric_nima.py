@@ -6,7 +6,7 @@ from torchvision.transforms import InterpolationMode
 from torchvision.transforms import functional as torchvision
 
 from iqa_sr.archs.nima_arch import NIMANet
-from iqa_sr.metrics.framing import centre_crop, resize_short_side
+from iqa_sr.metrics.preprocessing import centre_crop, resize_short_side
 from iqa_sr.metrics.nima import NIMA, NIMA_INFOS
 from tests.golden_check import check_gradient, check_outputs, check_tensor
 from tests.golden_images import golden, golden_input, photo

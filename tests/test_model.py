@@ -11,12 +11,12 @@ from torch import nn
 
 from iqa_sr import plugin
 from iqa_sr.basicsr_compat import host as basicsr_api
-from iqa_sr.config.option_files import OptionError
+from iqa_sr.errors import OptionError
 from iqa_sr.errors import TrainingStopped
 from iqa_sr.io.tensor_files import read_tensor_file
 from iqa_sr.models.nonfinite_guard import NonFiniteGuard
 from iqa_sr.models.optimizer_step import OptimizerStep
-from iqa_sr.models.options import complete_options
+from iqa_sr.training.run_options import complete_options
 from iqa_sr.models.sampler_statistics import SamplerStatistics
 from iqa_sr.models.validation import calculate_iqa
 from iqa_sr.scores.score_table import ScoreTable
@@ -169,7 +169,8 @@ def test_full_reference_metrics_against_original_nearest_and_positives(tmp_path,
 
 
 def test_scores_are_those_of_the_saved_pictures(run_folder):
-    from iqa_sr.io.images import read_image, to_tensor
+    from iqa_sr.io.images import read_image
+    from iqa_sr.io.image_tensors import to_tensor
     from iqa_sr.metrics import create_metric
 
     assert train(training_options(val__save_img=True)) == 0

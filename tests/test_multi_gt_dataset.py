@@ -10,13 +10,13 @@ import pytest
 import torch
 from torch.utils.data import DataLoader
 
-from iqa_sr.config.option_files import OptionError
+from iqa_sr.errors import OptionError
 from iqa_sr.data.problems import DataError
 from iqa_sr.datasets.augmentation import Symmetry, cut_padded, draw_position, draw_symmetry, window_start
 from iqa_sr.datasets.multi_gt_dataset import MultiGTDataset
 from iqa_sr.degradations.pipelines import build_degradation
 from iqa_sr.errors import TrainingStopped
-from iqa_sr.io.images import to_tensor
+from iqa_sr.io.image_tensors import to_tensor
 from iqa_sr.scores.score_table import MetricFacts, ScoreRow, ScoreTable
 from tests.fixture_data import picture, save, write_groups, write_labels
 from tests.test_manifest import write_lmdb

@@ -14,7 +14,8 @@ from iqa_sr.data.mos.scores import read_opinions
 from iqa_sr.data.problems import DataError
 from iqa_sr.data.splits import split_by_content
 from iqa_sr.datasets.distortion_chain_dataset import ChainDataset
-from iqa_sr.io.images import read_image, to_tensor
+from iqa_sr.io.images import read_image
+from iqa_sr.io.image_tensors import to_tensor
 from iqa_sr.io.tensor_files import read_tensor_file
 from iqa_sr.losses.contrastive_loss import contrastive_loss
 from iqa_sr.metrics import create_metric

@@ -7,9 +7,10 @@ import pytest
 import torch
 
 from iqa_sr.archs.augmentiq_arch import AugmentIQHeads
-from iqa_sr.config.option_files import OptionError
+from iqa_sr.errors import OptionError
 from iqa_sr.datasets.aigc_dataset import AIGCDataset
-from iqa_sr.io.images import read_image, to_tensor
+from iqa_sr.io.images import read_image
+from iqa_sr.io.image_tensors import to_tensor
 from iqa_sr.io.tensor_files import read_tensor_file
 from iqa_sr.metrics.augmentiq import AUGMENTIQ_INFO, AugmentIQ
 from iqa_sr.models.quality_model import QualityModel

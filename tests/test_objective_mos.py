@@ -8,7 +8,7 @@ import torch
 from scipy import stats
 
 from iqa_sr.cli import main as cli
-from iqa_sr.config.option_files import OptionError
+from iqa_sr.errors import OptionError
 from iqa_sr.datasets.mos_dataset import OpinionDataset
 from iqa_sr.io.tensor_files import read_tensor_file
 from iqa_sr.losses.opinion_loss import FLOOR, correlation_loss, pair_loss, squared_error

@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from iqa_sr.archs.rankiqa_arch import RankIQALite
-from iqa_sr.config.option_files import OptionError
+from iqa_sr.errors import OptionError
 from iqa_sr.data.creation.unlabeled_images import PHOTOGRAPHS
 from iqa_sr.datasets.ranking_dataset import RankingDataset
 from iqa_sr.distortions.registry import KINDS as ALL_KINDS

@@ -9,7 +9,7 @@ import openpyxl
 import pytest
 from scipy.io import savemat
 
-from iqa_sr.config.option_files import OptionError
+from iqa_sr.errors import OptionError
 from iqa_sr.data.leakage import check_together
 from iqa_sr.data.mos.layouts import LAYOUTS
 from iqa_sr.data.mos.scores import Opinion, own_splits, read_opinions

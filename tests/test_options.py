@@ -5,7 +5,9 @@ from typing import Literal
 import pytest
 from pydantic import Field
 
-from iqa_sr.config.option_files import OptionError, Section, apply_overrides, read_option_file, read_section
+from iqa_sr.errors import OptionError
+from iqa_sr.config.sections import Section, read_section
+from iqa_sr.config.option_files import apply_overrides, read_option_file
 
 
 class Inner(Section):

@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from iqa_sr import plugin
-from iqa_sr.config.option_files import Section
+from iqa_sr.config.sections import Section
 from iqa_sr.data.creation.unlabeled_images import PictureSourceOptions
 from iqa_sr.data.mos.scores import OpinionSource
 from iqa_sr.datasets.aigc_dataset import AIGCDatasetOptions
@@ -21,21 +21,14 @@ from iqa_sr.datasets.multi_gt_dataset import MultiGTDatasetOptions
 from iqa_sr.datasets.ranking_dataset import RankingDatasetOptions
 from iqa_sr.datasets.triplet_dataset import TripletDatasetOptions, TripletSource
 from iqa_sr.degradations.options import HGGTOneStageOptions, HGGTTwoStageOptions, RealESRGANOptions
-from iqa_sr.guard.probe import GuardOptions
+from iqa_sr.guard.options import GuardOptions
 from iqa_sr.lora.injection import LoRAOptions
 from iqa_sr.losses.afine_loss import AFINELossOptions
 from iqa_sr.losses.iqa_loss import EnsembleIQALossOptions, IQALossOptions, JudgeOptions
 from iqa_sr.losses.views import ViewOptions
 from iqa_sr.metrics import _METRICS
-from iqa_sr.models.options import (
-    OPTIONAL,
-    REQUIRED,
-    QualitySection,
-    QualityValSection,
-    SchedulerOptions,
-    TrainSection,
-    ValSection,
-)
+from iqa_sr.training.run_options import OPTIONAL, REQUIRED
+from iqa_sr.models.options import QualitySection, QualityValSection, SchedulerOptions, TrainSection, ValSection
 from iqa_sr.models.validation import CalculateIQAOptions, read_metric
 from iqa_sr.objectives.afine import AFINEOptions
 from iqa_sr.objectives.arniqa import ARNIQAOptions, RegressorOptions

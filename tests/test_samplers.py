@@ -8,7 +8,7 @@ import pytest
 import torch
 from scipy.stats import chisquare
 
-from iqa_sr.config.option_files import OptionError
+from iqa_sr.errors import OptionError
 from iqa_sr.data.multi_gt.records import GroundTruth, Label, Record
 from iqa_sr.metrics import create_metric, shared_metric
 from iqa_sr.samplers import build_sampler, sampler_names

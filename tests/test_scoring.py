@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from iqa_sr.io.images import read_image, to_tensor, write_image
+from iqa_sr.io.images import read_image, write_image
+from iqa_sr.io.image_tensors import to_tensor
 from iqa_sr.metrics import create_metric
 from iqa_sr.scores import scoring
 from iqa_sr.scores.score_table import ScoreTable

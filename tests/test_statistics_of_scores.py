@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from iqa_sr.stats.bootstrap import draws, indistinguishable, intervals, means, pareto_front, resampled_counts
+from iqa_sr.stats.bootstrap import draws, indistinguishable, intervals, means, resampled_counts
+from iqa_sr.stats.pareto import pareto_front
 
 NAN = np.nan
 

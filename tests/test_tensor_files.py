@@ -8,7 +8,8 @@ import pytest
 import torch
 from torch import nn
 
-from iqa_sr.io.tensor_files import load_state, read_tensor_file, select_state_dict, write_tensor_file, write_whole
+from iqa_sr.io.tensor_files import load_state, read_tensor_file, select_state_dict, write_tensor_file
+from iqa_sr.io.atomic import write_whole
 
 
 class Evil:

@@ -14,7 +14,8 @@ from iqa_sr.data.preferences.triplet_creation import make_triplets
 from iqa_sr.data.preferences.triplets import Triplet, read_triplets, write_triplets
 from iqa_sr.data.problems import DataError, DataProblems
 from iqa_sr.datasets.triplet_dataset import TripletDataset
-from iqa_sr.io.images import read_image, to_tensor
+from iqa_sr.io.images import read_image
+from iqa_sr.io.image_tensors import to_tensor
 from tests.fixture_data import picture, save
 from tests.fixture_triplets import write_diffiqa, write_kadid, write_pipal, write_tid2013
 

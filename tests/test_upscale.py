@@ -10,7 +10,8 @@ from PIL import Image
 
 from iqa_sr.cli import upscale_command
 from iqa_sr.cli.main import main
-from iqa_sr.io.images import read_image, read_with_alpha, to_tensor, to_uint8, write_image
+from iqa_sr.io.images import read_image, read_with_alpha, write_image
+from iqa_sr.io.image_tensors import to_tensor, to_uint8
 from iqa_sr.io.tensor_files import state_digest
 from iqa_sr.lora.adapter_files import BaseNetwork, save_adapter
 from iqa_sr.lora.injection import LoRAOptions, inject

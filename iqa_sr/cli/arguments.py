@@ -2,7 +2,11 @@
 
 import argparse
 
-__all__ = ["add_strength_argument"]
+import torch
+
+from iqa_sr.inference.tiling import Tile
+
+__all__ = ["add_strength_argument", "read_device", "read_tile"]
 
 
 def add_strength_argument(parser: argparse.ArgumentParser) -> None:
@@ -15,3 +19,42 @@ def add_strength_argument(parser: argparse.ArgumentParser) -> None:
         metavar="S",
         help="of each adapter in order: 0 is the base, 1 what was trained, at most 1.5 (default 1)",
     )
+
+
+def read_device(name: str | None, half: bool) -> torch.device:
+    """What `--device` and `--half` ask for; CUDA where there is one and nothing is asked for.
+
+    Raises:
+        ValueError: If there is no such device, or it cannot compute in half precision.
+    """
+    try:
+        device = torch.device(name or ("cuda" if torch.cuda.is_available() else "cpu"))
+    except RuntimeError:
+        raise ValueError(f"--device: expected cpu, cuda or cuda:N, got {name}") from None
+    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
+        raise ValueError(f"--device: {device} asked for, {torch.cuda.device_count()} CUDA devices found")
+    if half and device.type != "cuda":
+        raise ValueError(f"--half: expected a CUDA device, got {device}; leave --half out")
+    try:
+        torch.empty(1, device=device)
+    except (RuntimeError, NotImplementedError, AssertionError):  # each kind of device has words of its own
+        raise ValueError(f"--device: {device} asked for, which torch cannot use here; try cpu or cuda") from None
+    return device
+
+
+def read_tile(text: str, overlap: int) -> Tile:
+    """What `--tile` and `--overlap` ask for.
+
+    Raises:
+        ValueError: If a number is too small.
+    """
+    if overlap < 0:
+        raise ValueError(f"--overlap: expected at least 0 px, got {overlap}")
+    if text in ("auto", "none"):
+        return "auto" if text == "auto" else None
+    smallest = max(1, 2 * overlap)
+    if not text.isdecimal() or int(text) < smallest:
+        raise ValueError(
+            f"--tile: expected auto, none or at least {smallest} px (twice --overlap {overlap}), got {text}"
+        )
+    return int(text)

@@ -4,7 +4,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from iqa_sr.config.option_files import OptionError, apply_overrides, read_option_file, read_section
+from iqa_sr.errors import OptionError
+from iqa_sr.config.option_files import apply_overrides, read_option_file
+from iqa_sr.config.sections import read_section
 from iqa_sr.data.problems import DataError
 
 __all__ = ["check_option_file"]
@@ -55,7 +57,7 @@ def _check_quality_data(options: Mapping[str, Any]) -> int:
     from iqa_sr import plugin
     from iqa_sr.basicsr_compat.host import build_dataset
     from iqa_sr.data.leakage import check_together
-    from iqa_sr.models.options import complete_options
+    from iqa_sr.training.run_options import complete_options
     from iqa_sr.objectives import read_objective
     from iqa_sr.training.option_checks import check_options
 

@@ -16,8 +16,8 @@ import torch
 
 import iqa_sr
 from iqa_sr.checkpoint.loading import LoadedNetwork, load_network
-from iqa_sr.cli.score import aligned
-from iqa_sr.cli.upscale_command import read_device, read_tile
+from iqa_sr.io.text_table import aligned
+from iqa_sr.cli.arguments import read_device, read_tile
 from iqa_sr.evaluation.checkpoints import LabelledFile, find_checkpoints, named_path
 from iqa_sr.evaluation.dataset_selection import given_places, places_of_experiment
 from iqa_sr.evaluation.datasets import EvaluationSet, SetPlace, open_set

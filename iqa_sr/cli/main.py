@@ -30,7 +30,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             command.add_argument("--debug", action="store_true", help="show the stack trace of an error")
     chosen = parser.parse_args(arguments)
 
-    from iqa_sr.errors import report_errors
+    from iqa_sr.cli.errors import report_errors
 
     return report_errors(lambda: COMMANDS[chosen.command][1](chosen), chosen.debug)
 

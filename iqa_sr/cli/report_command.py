@@ -5,7 +5,7 @@ import time
 from pathlib import Path
 
 from iqa_sr import __version__
-from iqa_sr.io.tensor_files import write_whole
+from iqa_sr.io.atomic import write_whole
 from iqa_sr.report.collect import read_report
 from iqa_sr.report.content import page_content
 from iqa_sr.report.images import place_pictures

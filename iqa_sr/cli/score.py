@@ -9,14 +9,15 @@ from pathlib import Path
 
 import torch
 
-from iqa_sr.io.tensor_files import write_whole
+from iqa_sr.io.atomic import write_whole
+from iqa_sr.io.text_table import aligned
 from iqa_sr.metrics import metric_info, metric_names
 from iqa_sr.runtime import distributed
 from iqa_sr.scores.score_table import ScoreTable
 from iqa_sr.scores.scoring import ScoringResult, merge_tables, score_pictures, unfinished_shards
 from iqa_sr.weights.store import is_present
 
-__all__ = ["aligned", "metrics_markdown", "print_metrics", "score_path"]
+__all__ = ["metrics_markdown", "print_metrics", "score_path"]
 
 # More pictures than this are summed up: nobody reads a longer table on a terminal.
 SHOWN = 40
@@ -128,24 +129,6 @@ def _report(result: ScoringResult, metrics: list[str], output: str | None) -> No
 
 def _number(score: float | None) -> str:
     return "-" if score is None else f"{score:.4f}"
-
-
-def aligned(rows: Sequence[Sequence[str]], numbers: bool = False) -> str:
-    """Rows of cells as text in columns.
-
-    Args:
-        rows: The rows, the heading first.
-        numbers: Whether every column but the first is set to the right.
-    """
-    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
-    lines = []
-    for row in rows:
-        cells = [
-            cell.rjust(width) if numbers and column else cell.ljust(width)
-            for column, (cell, width) in enumerate(zip(row, widths, strict=True))
-        ]
-        lines.append("  ".join(cells).rstrip())
-    return "\n".join(lines)
 
 
 def print_metrics() -> int:

@@ -11,13 +11,15 @@ from torch import nn
 from tqdm import tqdm
 
 from iqa_sr.checkpoint.loading import LoadedNetwork, load_network
+from iqa_sr.cli.arguments import read_device, read_tile
 from iqa_sr.inference.jobs import UpscaleJob, find_jobs
 from iqa_sr.inference.tile_size import is_out_of_memory
 from iqa_sr.inference.tiling import Tile, check_tile, upscale
-from iqa_sr.io.images import FORMATS, read_with_alpha, to_array, to_tensor, write_image
+from iqa_sr.io.image_tensors import to_array, to_tensor
+from iqa_sr.io.images import FORMATS, read_with_alpha, write_image
 from iqa_sr.ops.resize import BicubicUpscaler
 
-__all__ = ["read_device", "read_tile", "run_upscale"]
+__all__ = ["run_upscale"]
 
 _SHOWN = 20
 
@@ -95,45 +97,6 @@ def run_upscale(chosen: argparse.Namespace) -> int:
 
 
 # --- Arguments --------------------------------------------------------------------------------------------------------
-
-
-def read_device(name: str | None, half: bool) -> torch.device:
-    """What `--device` and `--half` ask for; CUDA where there is one and nothing is asked for.
-
-    Raises:
-        ValueError: If there is no such device, or it cannot compute in half precision.
-    """
-    try:
-        device = torch.device(name or ("cuda" if torch.cuda.is_available() else "cpu"))
-    except RuntimeError:
-        raise ValueError(f"--device: expected cpu, cuda or cuda:N, got {name}") from None
-    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
-        raise ValueError(f"--device: {device} asked for, {torch.cuda.device_count()} CUDA devices found")
-    if half and device.type != "cuda":
-        raise ValueError(f"--half: expected a CUDA device, got {device}; leave --half out")
-    try:
-        torch.empty(1, device=device)
-    except (RuntimeError, NotImplementedError, AssertionError):  # each kind of device has words of its own
-        raise ValueError(f"--device: {device} asked for, which torch cannot use here; try cpu or cuda") from None
-    return device
-
-
-def read_tile(text: str, overlap: int) -> Tile:
-    """What `--tile` and `--overlap` ask for.
-
-    Raises:
-        ValueError: If a number is too small.
-    """
-    if overlap < 0:
-        raise ValueError(f"--overlap: expected at least 0 px, got {overlap}")
-    if text in ("auto", "none"):
-        return "auto" if text == "auto" else None
-    smallest = max(1, 2 * overlap)
-    if not text.isdecimal() or int(text) < smallest:
-        raise ValueError(
-            f"--tile: expected auto, none or at least {smallest} px (twice --overlap {overlap}), got {text}"
-        )
-    return int(text)
 
 
 # --- Pictures ---------------------------------------------------------------------------------------------------------

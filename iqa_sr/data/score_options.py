@@ -6,7 +6,7 @@ from typing import Annotated
 
 from pydantic import AfterValidator
 
-from iqa_sr.config.option_files import nearest
+from iqa_sr.errors import nearest
 
 __all__ = ["ScoreRange", "known", "rising"]
 

@@ -8,7 +8,8 @@ from typing import Annotated, Any, Literal
 import torch
 from torch.utils.data import Dataset
 
-from iqa_sr.config.option_files import OptionError, read_section
+from iqa_sr.errors import OptionError
+from iqa_sr.config.sections import read_section
 from iqa_sr.data.mos.aigc_layouts import AIGC_LAYOUTS
 from iqa_sr.data.mos.aigc_scores import Rating, check_ratings, collect_ratings
 from iqa_sr.data.problems import DataError

@@ -4,7 +4,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from iqa_sr.config.option_files import Section
+from iqa_sr.config.sections import Section
 
 __all__ = ["LoaderOptions"]
 

@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, FiniteFloat
 
-from iqa_sr.config.option_files import Section
+from iqa_sr.config.sections import Section
 
 __all__ = [
     "BicubicOptions",

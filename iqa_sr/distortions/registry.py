@@ -6,9 +6,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from iqa_sr.config.option_files import nearest
+from iqa_sr.errors import nearest
 from iqa_sr.distortions.kinds import FUNCTIONS
-from iqa_sr.io.images import as_8_bit
+from iqa_sr.io.image_tensors import as_8_bit
 from iqa_sr.ops.seeded_random import ParameterDraw
 
 __all__ = ["KINDS", "LEVELS", "Kind", "Step", "apply_chain", "distort", "draw_chain", "known_kinds"]

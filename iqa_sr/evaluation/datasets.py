@@ -10,7 +10,7 @@ from typing import Any
 from torch import Tensor
 from tqdm import tqdm
 
-from iqa_sr.config.option_files import read_section
+from iqa_sr.config.sections import read_section
 from iqa_sr.data.multi_gt.layouts import GroundTruthOptions
 from iqa_sr.data.multi_gt.manifest import read_manifest
 from iqa_sr.data.multi_gt.records import Record
@@ -19,7 +19,8 @@ from iqa_sr.datasets.multi_gt_checks import check_manifest
 from iqa_sr.datasets.multi_gt_dataset import validation_seed
 from iqa_sr.degradations.pipelines import build_degradation
 from iqa_sr.io.image_stores import LMDB_SUFFIX, PictureStore, open_folder
-from iqa_sr.io.images import decode_image, to_tensor
+from iqa_sr.io.images import decode_image
+from iqa_sr.io.image_tensors import to_tensor
 
 __all__ = ["EvaluationPicture", "EvaluationSet", "SetPlace", "open_set"]
 

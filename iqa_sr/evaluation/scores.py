@@ -11,7 +11,7 @@ from torch import Tensor
 
 from iqa_sr.data.multi_gt.records import Record
 from iqa_sr.evaluation.datasets import EvaluationPicture
-from iqa_sr.io.images import as_8_bit
+from iqa_sr.io.image_tensors import as_8_bit
 from iqa_sr.metrics import metric_info, shared_metric
 from iqa_sr.metrics.pyiqa_adapter import PREFIX
 from iqa_sr.scores.image_scores import LR_CONSISTENCY, lr_consistency, metric_scores, score_spec

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from iqa_sr.guard.measurements import Measures, as_published, mean_of
-from iqa_sr.guard.probe import GuardOptions, fewest_units, units_of
+from iqa_sr.guard.options import GuardOptions, fewest_units, units_of
 from iqa_sr.stats.permutation_test import holm, rises
 
 __all__ = ["Verdict", "verdict"]

@@ -13,7 +13,8 @@ from iqa_sr.datasets.validation_images import validation_pictures
 from iqa_sr.errors import TrainingStopped
 from iqa_sr.guard.decision import verdict
 from iqa_sr.guard.measurements import Measures, Upscale, Window, as_published, mean_of
-from iqa_sr.guard.probe import GuardOptions, QualityGuard
+from iqa_sr.guard.options import GuardOptions
+from iqa_sr.guard.probe import QualityGuard
 from iqa_sr.io.tensor_files import state_digest
 from iqa_sr.runtime import distributed
 from iqa_sr.runtime import rng_state as random_state

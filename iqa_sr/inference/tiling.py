@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from tqdm import tqdm
 
 from iqa_sr.inference.tile_size import expect_more, is_out_of_memory, largest_tile
-from iqa_sr.io.images import to_levels
+from iqa_sr.io.image_tensors import to_levels
 
 __all__ = ["OVERLAP", "Tile", "check_tile", "upscale"]
 

@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from pathlib import Path, PurePosixPath
 from typing import Any, Literal
 
-from iqa_sr.config.option_files import Section
+from iqa_sr.config.sections import Section
 from iqa_sr.io.images import inspect_image, list_images
 
 __all__ = ["DiskFolder", "IoBackend", "LmdbFolder", "PictureFolder", "PictureStore", "open_folder"]

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 from zipfile import BadZipFile
 
-from iqa_sr.config.option_files import nearest
+from iqa_sr.errors import nearest
 
 __all__ = ["as_number", "read_columns", "read_lines", "read_matlab", "read_pairs"]
 

@@ -2,16 +2,16 @@
 
 import errno
 import hashlib
-import os
 import pickle
 import zipfile
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from iqa_sr.io.atomic import write_whole
 from iqa_sr.io.torchscript import is_torchscript, read_torchscript
 
 __all__ = [
@@ -21,25 +21,7 @@ __all__ = [
     "select_state_dict",
     "state_digest",
     "write_tensor_file",
-    "write_whole",
 ]
-
-
-def write_whole(path: str | Path, write: Callable[[Path], object]) -> None:
-    """Call `write` with a temporary name beside `path`, sync what it wrote to the device, and rename it.
-
-    Raises:
-        OSError: If the folder cannot be written to or the device is full; `path` is then as it was before.
-    """
-    path = Path(path)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        write(temporary)
-        with temporary.open("rb") as file:
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def write_tensor_file(content: Any, path: str | Path) -> None:

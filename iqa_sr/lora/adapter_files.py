@@ -12,7 +12,7 @@ import pydantic
 from safetensors.torch import save
 from torch import Tensor, nn
 
-from iqa_sr.config.option_files import Section
+from iqa_sr.config.sections import Section
 from iqa_sr.io.tensor_files import read_tensor_file, select_state_dict
 from iqa_sr.lora.injection import adapter_state, load_adapter_state
 from iqa_sr.lora.layers import adapted_layers, show_updates

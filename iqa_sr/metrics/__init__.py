@@ -1,47 +1,13 @@
-"""The table of quality metrics: their facts without building anything, and the metrics themselves by name."""
+"""Quality metrics: one `QualityMetric` per file, and the registry that names them."""
 
-import inspect
-from collections.abc import Callable
-from functools import cache, partial
-from typing import Any
-
-import torch
-
-from iqa_sr.config.option_files import nearest
-from iqa_sr.metrics import (
-    afine,
-    ahiq,
-    arniqa,
-    augmentiq,
-    ckdn,
-    clipiqa,
-    cw_ssim,
-    dists,
-    fsim,
-    gmsd,
-    liqe,
-    lpips,
-    mad,
-    maniqa,
-    musiq,
-    nima,
-    niqe,
-    nlpd,
-    paq2piq,
-    psnr,
-    qualiclip,
-    rankiqa,
-    reiqa,
-    ssim,
-    ssim_basicsr,
-    stlpips,
-    topiq,
-    vif,
-    vsi,
-)
 from iqa_sr.metrics.base import MetricInfo, QualityMetric
-from iqa_sr.metrics.pyiqa_adapter import PREFIX, PyiqaMetric, pyiqa_info
-from iqa_sr.weights.store import weights_hash
+from iqa_sr.metrics.registry import (
+    create_metric,
+    metric_info,
+    metric_names,
+    metric_spec,
+    shared_metric,
+)
 
 __all__ = [
     "MetricInfo",
@@ -52,111 +18,3 @@ __all__ = [
     "metric_spec",
     "shared_metric",
 ]
-
-# Each family of metrics lists its own: facts, and what builds the metric from them.
-_FAMILIES = (
-    afine,
-    ahiq,
-    arniqa,
-    augmentiq,
-    ckdn,
-    clipiqa,
-    cw_ssim,
-    dists,
-    psnr,
-    fsim,
-    gmsd,
-    liqe,
-    lpips,
-    mad,
-    maniqa,
-    musiq,
-    nima,
-    niqe,
-    nlpd,
-    paq2piq,
-    qualiclip,
-    rankiqa,
-    reiqa,
-    ssim,
-    ssim_basicsr,
-    stlpips,
-    topiq,
-    vif,
-    vsi,
-)
-_METRICS: dict[str, tuple[MetricInfo, Callable[..., QualityMetric]]] = {
-    info.name: (info, partial(build, info)) for family in _FAMILIES for info, build in family.METRICS
-}
-
-
-def metric_names() -> list[str]:
-    """The names of all metrics, sorted."""
-    return sorted(_METRICS)
-
-
-def metric_info(name: str) -> MetricInfo:
-    """The facts of a metric; builds nothing.
-
-    Raises:
-        ValueError: If there is no such metric; the text has the nearest names.
-    """
-    return _entry(name)[0]
-
-
-def metric_spec(name: str) -> str:
-    """One line that pins down what a number of this metric is: the variant, and the hash of each weights file in use.
-
-    Raises:
-        ValueError: If there is no such metric.
-        FileNotFoundError: If its weights are missing.
-    """
-    info = metric_info(name)
-    return "; ".join([info.spec, *(f"{file} sha256 {weights_hash(file)[:12]}" for file in info.weights)])
-
-
-def create_metric(name: str, device: str | torch.device = "cpu", **options: Any) -> QualityMetric:
-    """A new metric on a device, frozen and in evaluation mode.
-
-    Args:
-        name: One of `metric_names()`.
-        device: Where its weights are to be.
-        **options: What this metric takes besides, for example `regressor` of `reiqa`.
-
-    Raises:
-        ValueError: If there is no such metric; the text has the nearest names. Or if it takes no such option.
-        FileNotFoundError: If its weights are not on the machine; the text says what to do.
-    """
-    build = _entry(name)[1]
-    known = list(inspect.signature(build).parameters)
-    for option in options:
-        if option not in known:
-            raise ValueError(f"{name} takes no option {option!r}; {nearest(option, known)}")
-    return build(**options).to(device)
-
-
-def shared_metric(name: str, device: str | torch.device, **options: Any) -> QualityMetric:
-    """The metric that all of this process share; built at the first call for a name, device and options.
-
-    Raises:
-        ValueError: As `create_metric`.
-        FileNotFoundError: As `create_metric`.
-    """
-    device = torch.device(device)
-    if device.type == "cuda" and device.index is None:
-        device = torch.device("cuda", torch.cuda.current_device())
-    return _shared(name, device, tuple(sorted(options.items())))
-
-
-@cache
-def _shared(name: str, device: torch.device, options: tuple[tuple[str, Any], ...]) -> QualityMetric:
-    return create_metric(name, device, **dict(options))
-
-
-def _entry(name: str) -> tuple[MetricInfo, Callable[..., QualityMetric]]:
-    if name.startswith(PREFIX):
-        info = pyiqa_info(name)
-        return info, partial(PyiqaMetric, info)
-    if name not in _METRICS:
-        raise ValueError(f"there is no metric {name!r}; {nearest(name, _METRICS)}")
-    return _METRICS[name]

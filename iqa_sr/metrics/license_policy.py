@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from typing import Literal, get_args
 
-from iqa_sr.config.option_files import OptionError
+from iqa_sr.errors import OptionError
 from iqa_sr.metrics import metric_info, metric_names
 
 __all__ = ["LicensePolicy", "check_licenses"]

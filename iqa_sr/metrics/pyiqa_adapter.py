@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from iqa_sr.config.option_files import nearest
+from iqa_sr.errors import nearest
 from iqa_sr.metrics.base import MetricInfo, QualityMetric
 
 __all__ = ["PREFIX", "PyiqaMetric", "pyiqa_info"]

@@ -8,9 +8,9 @@ import torch
 from torch import Tensor, nn
 
 from iqa_sr.basicsr_compat.host import build_loss, build_network, get_root_logger
-from iqa_sr.config.option_files import OptionError
+from iqa_sr.errors import OptionError
 from iqa_sr.guard.monitor import Guarded, RewardGuard
-from iqa_sr.guard.probe import GuardOptions
+from iqa_sr.guard.options import GuardOptions
 from iqa_sr.lora.injection import inject
 from iqa_sr.models.generator_losses import GeneratorLosses
 from iqa_sr.models.gradient_norms import GradientLog

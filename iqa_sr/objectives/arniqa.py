@@ -12,11 +12,12 @@ from torch import Tensor, nn
 from tqdm import tqdm
 
 from iqa_sr.archs.arniqa_arch import ARNIQANetwork
-from iqa_sr.config.option_files import OptionError
+from iqa_sr.errors import OptionError
 from iqa_sr.data.mos.scores import Opinion, OpinionSource, read_source
 from iqa_sr.data.score_options import known
 from iqa_sr.data.splits import split_by_content
-from iqa_sr.io.images import read_image, to_tensor
+from iqa_sr.io.images import read_image
+from iqa_sr.io.image_tensors import to_tensor
 from iqa_sr.io.tensor_files import write_tensor_file
 from iqa_sr.losses.contrastive_loss import contrastive_loss
 from iqa_sr.metrics.arniqa import ARNIQA_INFOS, DATA_SETS, ENCODER, half_scale, published_names

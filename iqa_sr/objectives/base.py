@@ -7,7 +7,7 @@ from typing import Any, ClassVar, Generic, TypeVar
 
 from torch import Tensor, nn
 
-from iqa_sr.config.option_files import Section
+from iqa_sr.config.sections import Section
 
 __all__ = ["Objective", "ObjectiveOptions"]
 

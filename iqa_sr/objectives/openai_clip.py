@@ -2,7 +2,7 @@
 
 from torch import Tensor
 
-from iqa_sr.config.option_files import OptionError, nearest
+from iqa_sr.errors import OptionError, nearest
 from iqa_sr.io.tensor_files import select_state_dict
 from iqa_sr.weights.store import is_present, read_weights
 

@@ -10,7 +10,8 @@ import numpy as np
 
 from iqa_sr.report.collect import Entry, Report
 from iqa_sr.report.images import Pictures
-from iqa_sr.stats.bootstrap import indistinguishable, intervals, means, pareto_front, resampled_counts
+from iqa_sr.stats.bootstrap import indistinguishable, intervals, means, resampled_counts
+from iqa_sr.stats.pareto import pareto_front
 
 __all__ = ["ALL", "page_content"]
 

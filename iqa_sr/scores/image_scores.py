@@ -2,7 +2,7 @@
 
 from torch import Tensor
 
-from iqa_sr.io.images import as_8_bit
+from iqa_sr.io.image_tensors import as_8_bit
 from iqa_sr.metrics import metric_info, metric_spec, shared_metric
 from iqa_sr.ops.resize import resize_bicubic
 

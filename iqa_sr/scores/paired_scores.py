@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from iqa_sr.config.option_files import nearest
+from iqa_sr.errors import nearest
 from iqa_sr.scores.score_table import ScoreTable
 
 __all__ = ["Means", "PairedScores", "metrics_of", "paired_scores"]

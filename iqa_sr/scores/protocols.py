@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal
 
-from iqa_sr.config.option_files import nearest
+from iqa_sr.errors import nearest
 from iqa_sr.stats.score_formula import PUBLISHED
 
 __all__ = ["PROTOCOLS", "Against", "Protocol", "find_protocol"]

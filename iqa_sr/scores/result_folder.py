@@ -16,8 +16,9 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from iqa_sr.config.option_files import Section, nearest, read_section
-from iqa_sr.io.tensor_files import write_whole
+from iqa_sr.config.sections import Section, read_section
+from iqa_sr.errors import nearest
+from iqa_sr.io.atomic import write_whole
 from iqa_sr.scores.score_table import BASELINE, ScoreTable
 
 __all__ = [

@@ -18,7 +18,7 @@ from typing import NamedTuple, TextIO
 
 import torch
 
-from iqa_sr.config.option_files import nearest
+from iqa_sr.errors import nearest
 from iqa_sr.metrics.base import MetricInfo
 
 __all__ = ["BASELINE", "MetricFacts", "ScoreRow", "ScoreTable"]

@@ -10,7 +10,7 @@ from collections.abc import Collection, Sequence
 
 import numpy as np
 
-from iqa_sr.config.option_files import nearest
+from iqa_sr.errors import nearest
 from iqa_sr.scores.paired_scores import Means, settled
 from iqa_sr.stats.score_formula import PUBLISHED, Formula
 

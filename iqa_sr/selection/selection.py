@@ -8,7 +8,8 @@ import numpy as np
 
 from iqa_sr.scores.paired_scores import Means, PairedScores
 from iqa_sr.selection.rules import Rule
-from iqa_sr.stats.bootstrap import draws, pareto_front
+from iqa_sr.stats.bootstrap import draws
+from iqa_sr.stats.pareto import pareto_front
 
 __all__ = ["Choice", "Limit", "Order", "Resampling", "choose", "ranked"]
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from iqa_sr.config.option_files import nearest
+from iqa_sr.errors import nearest
 from iqa_sr.scores.result_folder import GOLD_STANDARD, RESERVED, RUN_FILE, SCORES_FILE, CheckpointFacts, read_results
 from iqa_sr.scores.score_table import ScoreRow, ScoreTable
 

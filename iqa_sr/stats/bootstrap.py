@@ -23,7 +23,6 @@ __all__ = [
     "intervals",
     "mean_interval",
     "means",
-    "pareto_front",
     "resampled_counts",
     "statistic_interval",
 ]
@@ -188,16 +187,3 @@ def _pairs(ends: np.ndarray) -> list[Interval]:
 
 
 # --- The Pareto front -------------------------------------------------------------------------------------------------
-
-
-def pareto_front(quality: np.ndarray) -> np.ndarray:
-    """Which rows no other row surpasses.
-
-    Args:
-        quality: `(C, M)`, larger is better; rows with NaN take no part.
-
-    Returns:
-        `(C,)` bool: False for a row where another is nowhere worse and somewhere better. Equal rows share their place.
-    """
-    surpassed = [((quality >= row).all(axis=1) & (quality > row).any(axis=1)).any() for row in quality]
-    return ~np.isnan(quality).any(axis=1) & ~np.array(surpassed, dtype=bool)

@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection, Mapping
 
 import numpy as np
 
-from iqa_sr.config.option_files import nearest
+from iqa_sr.errors import nearest
 
 __all__ = ["PUBLISHED", "Formula"]
 

@@ -15,8 +15,9 @@ from iqa_sr.basicsr_compat.host import basicsr_version, get_root_logger
 from iqa_sr.cli.train import add_train_arguments
 from iqa_sr.config.option_files import apply_overrides, read_option_file
 from iqa_sr.data.creation.sample_dataset import make_sample
-from iqa_sr.errors import TrainingStopped, report_errors
-from iqa_sr.models.options import complete_options
+from iqa_sr.errors import TrainingStopped
+from iqa_sr.cli.errors import report_errors
+from iqa_sr.training.run_options import complete_options
 from iqa_sr.models.validation import declare_directions
 from iqa_sr.runtime import distributed
 from iqa_sr.training.dry_run import dry_run

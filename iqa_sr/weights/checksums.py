@@ -7,7 +7,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from iqa_sr.io.tensor_files import write_whole
+from iqa_sr.io.atomic import write_whole
 from iqa_sr.weights.locations import cache_folder
 
 __all__ = ["compute_hash", "first_hash", "known_hash", "remember_first", "remember_hash"]

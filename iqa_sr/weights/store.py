@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from iqa_sr.config.option_files import nearest
+from iqa_sr.errors import nearest
 from iqa_sr.io.tensor_files import read_tensor_file
 from iqa_sr.weights.checksums import first_hash, known_hash, remember_first
 from iqa_sr.weights.download import download

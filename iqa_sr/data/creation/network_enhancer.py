@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from iqa_sr.io.images import to_tensor, to_uint8
+from iqa_sr.io.image_tensors import to_tensor, to_uint8
 
 __all__ = ["NetworkEnhancer", "load_network_enhancer"]
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from iqa_sr.config.option_files import nearest
+from iqa_sr.errors import nearest
 from iqa_sr.io.tables import read_columns, read_matlab, read_pairs
 
 __all__ = ["LAYOUTS", "Layout", "Row", "Table", "read_table"]

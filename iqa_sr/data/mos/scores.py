@@ -7,7 +7,7 @@ from typing import Annotated
 
 from pydantic import model_validator
 
-from iqa_sr.config.option_files import Section
+from iqa_sr.config.sections import Section
 from iqa_sr.data.image_checks import check_pictures
 from iqa_sr.data.mos.layouts import LAYOUTS, Table, read_table
 from iqa_sr.data.problems import DataError, DataProblems, Problem

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from iqa_sr.config.option_files import nearest
+from iqa_sr.errors import nearest
 from iqa_sr.data.preferences.records import ALL, Labelled, LabelledPair, joined_contents, preferred_of
 from iqa_sr.data.problems import DataError, DataProblems
 from iqa_sr.data.splits import SPLITS

@@ -6,7 +6,7 @@ from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
-from iqa_sr.config.option_files import nearest
+from iqa_sr.errors import nearest
 from iqa_sr.data.mos import layouts as opinion_layouts
 from iqa_sr.data.mos.reference_sets import REFERENCE_FOLDERS, partner_triplets, read_scored_set
 from iqa_sr.data.mos.scores import Opinion, own_splits, read_opinions

@@ -14,7 +14,7 @@ from functools import partial
 from itertools import combinations
 from pathlib import Path
 
-from iqa_sr.config.option_files import nearest
+from iqa_sr.errors import nearest
 from iqa_sr.data.file_lookup import find_folder
 from iqa_sr.data.mos.reference_sets import partner_triplets, read_scored_set
 from iqa_sr.data.multi_gt.records import Label

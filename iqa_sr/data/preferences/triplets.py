@@ -7,7 +7,7 @@ from pathlib import Path
 
 from iqa_sr.data.problems import DataProblems
 from iqa_sr.data.splits import SPLITS
-from iqa_sr.io.tensor_files import write_whole
+from iqa_sr.io.atomic import write_whole
 
 __all__ = ["TIE", "Triplet", "check_splits", "read_triplets", "write_triplets"]
 

@@ -1,0 +1,151 @@
+"""The section train:guard, and what can be checked of it before anything is built."""
+
+from collections.abc import Iterable, Sequence
+from typing import Annotated, Any, Literal
+
+import torch
+from pydantic import AfterValidator, Field
+from torch import Tensor
+
+from iqa_sr.config.sections import Section
+from iqa_sr.errors import OptionError
+from iqa_sr.metrics import metric_info, metric_names
+from iqa_sr.metrics.pyiqa_adapter import PREFIX
+from iqa_sr.scores.image_scores import LR_CONSISTENCY
+from iqa_sr.stats.permutation_test import fewest_pairs
+
+__all__ = ["FEWEST", "GuardOptions", "by_picture", "check_guard", "disjoint", "fewest_units", "units_of"]
+
+
+FEWEST = 6
+
+
+def _known(name: str) -> str:
+    if name != LR_CONSISTENCY:
+        metric_info(name)
+    return name
+
+
+class GuardOptions(Section):
+    """`train:guard` of an option file.
+
+    Attributes:
+        held_out: Metrics that the network is not trained on and that must not fall; also `lr-consistency`.
+        every: Iterations between two looks.
+        action: What an alarm does: only `warn`; `lower` the weight of the quality losses; `stop` the run; or
+            `roll-back` to the last state without an alarm, with a lower weight.
+        factor: What `lower` and `roll-back` multiply the weight of the quality losses by.
+        significance: Chance that is accepted to find a judge risen, and the same for any held-out metric fallen,
+            although neither has changed. Both together make the alarm.
+        window: Side in px of the windows of the upscaled pictures that are judged, so that few large pictures give
+            enough of them for a paired test.
+        windows: Most windows in all.
+        max_high_frequency: Limit of the mean high-frequency noise since the base, in levels of 255; null for none.
+        max_periodic: The same of the periodic noise.
+        min_consistency: Limit of the mean PSNR between the downscaled results and their LQ pictures in dB.
+        min_base_psnr: Limit of the mean PSNR to the results of the base in dB.
+    """
+
+    held_out: list[Annotated[str, AfterValidator(_known)]] = Field(min_length=1)
+    every: int = Field(100, ge=1)
+    action: Literal["warn", "lower", "stop", "roll-back"] = "warn"
+    factor: float = Field(0.5, gt=0, lt=1)
+    significance: float = Field(0.05, gt=0, lt=0.5)
+    window: int = Field(192, ge=48)
+    windows: int = Field(24, ge=FEWEST)
+    max_high_frequency: float | None = Field(None, ge=0)
+    max_periodic: float | None = Field(None, ge=0)
+    min_consistency: float | None = Field(None, allow_inf_nan=False)
+    min_base_psnr: float | None = Field(None, allow_inf_nan=False)
+
+
+def check_guard(options: GuardOptions, judges: Sequence[str], advisers: Iterable[str] = ()) -> None:
+    """Check what can be known before anything is built.
+
+    Args:
+        options: `train:guard`.
+        judges: The metrics that the losses optimise.
+        advisers: Other metrics that the training goes by.
+
+    Raises:
+        OptionError: If one of both is also held out, a metric cannot score a window, or the tests could find nothing
+            with so many windows or at that significance.
+    """
+    disjoint([*judges, *advisers], options.held_out)
+    fewest = fewest_units(options, judges)
+    if options.windows < fewest:
+        raise OptionError(
+            f"train:guard:windows: expected at least {fewest}, with fewer of which the tests could find nothing at a "
+            f"significance of {options.significance:g} and with so many metrics, got {options.windows}"
+        )
+    for name in _built(judges, options):
+        smallest = metric_info(name).min_size
+        if smallest > options.window:
+            raise OptionError(
+                f"train:guard:window: expected at least {smallest}, which {name} needs, got {options.window}"
+            )
+
+
+def _built(judges: Iterable[str], options: GuardOptions) -> list[str]:
+    """The metrics that are networks or formulas of a picture: all but the consistency with the LQ."""
+    return [name for name in dict.fromkeys((*judges, *options.held_out)) if name != LR_CONSISTENCY]
+
+
+def disjoint(judges: Iterable[str], held_out: Iterable[str]) -> None:
+    """Check that the training goes by nothing that is held out, under whichever name.
+
+    Raises:
+        OptionError: With the metrics by which it does.
+    """
+    known = {_network(judge): judge for judge in judges}
+    both = [name for name in dict.fromkeys(held_out) if _network(name) in known]
+    if both:
+        alike = [known[_network(name)] for name in both]
+        pairs = zip(both, alike, strict=True)
+        texts = [name if name == judge else f"{name} (the same as {judge})" for name, judge in pairs]
+        raise OptionError(
+            f"train:guard:held_out: expected metrics that neither a loss nor the sampler goes by, got "
+            f"{', '.join(texts)}, which {'is' if len(both) == 1 else 'are'} among the judges "
+            f"{', '.join(sorted(known.values()))}; hold out others"
+        )
+
+
+def _network(name: str) -> Any:
+    """What the names of one network have in common: pyiqa's and ours, an alias, the terms of one score."""
+    name = name.removeprefix(PREFIX)
+    info = metric_info(name) if name in metric_names() else None
+    return (info.weights, info.paper) if info is not None and info.weights else name
+
+
+def fewest_units(options: GuardOptions, judges: Sequence[str]) -> int:
+    """How many pictures or windows the tests need to find anything, corrected for so many metrics.
+
+    Raises:
+        OptionError: If no number is enough.
+    """
+    several = max(len(set(judges)), len(set(options.held_out)))
+    needed = fewest_pairs(options.significance / several)
+    if needed is None:
+        raise OptionError(
+            f"train:guard:significance: expected more than {options.significance:g}, which no p-value reaches where it "
+            f"is corrected for {several} metrics"
+        )
+    return max(FEWEST, needed)
+
+
+def by_picture(pictures: Tensor, fewest: int) -> bool:
+    """Whether there are as many pictures as the tests need; `(windows,)` are the numbers of those they are of."""
+    return len(pictures.unique()) >= fewest
+
+
+def units_of(pictures: Tensor, fewest: int) -> Tensor:
+    """What the tests take for independent: the pictures where there are enough, else all windows.
+
+    Args:
+        pictures: `(windows,)`: the number of the picture that each window is of.
+        fewest: From `fewest_units`.
+
+    Returns:
+        `(windows,)`: the number of the unit that each window counts with.
+    """
+    return pictures if by_picture(pictures, fewest) else torch.arange(len(pictures))
