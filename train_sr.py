@@ -6,7 +6,7 @@ from iqa_sr.runtime.cpu_threads import prepare_cpu_threads
 
 prepare_cpu_threads()  # before torch is imported, and so in every spawned loader worker too
 
-from iqa_sr.training.launch import main  # noqa: E402
+from iqa_sr.cli.train import main  # noqa: E402
 
 if __name__ == "__main__":
     sys.exit(main())

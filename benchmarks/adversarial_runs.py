@@ -23,9 +23,9 @@ from iqa_sr.io.images import read_image, write_image
 from iqa_sr.io.tensor_files import state_digest
 from iqa_sr.metrics import create_metric, metric_info, metric_names, shared_metric
 from iqa_sr.models.ground_truth_selection import GroundTruthFeed
-from iqa_sr.training.run_options import complete_options
 from iqa_sr.runtime import rng_state as random_state
 from iqa_sr.training.option_checks import check_options
+from iqa_sr.training.run_options import complete_options
 from iqa_sr.weights.store import is_present
 
 SECOND = "second judge"

@@ -9,9 +9,9 @@ from typing import Literal
 import torch
 from pydantic import Field, field_validator
 
-from iqa_sr.errors import OptionError
 from iqa_sr.config.sections import Section
 from iqa_sr.data.multi_gt.records import Record
+from iqa_sr.errors import OptionError
 from iqa_sr.samplers.base import GroundTruthSampler, Shortlist
 from iqa_sr.scores.score_table import ScoreTable
 

@@ -1,0 +1,6 @@
+"""The tests, a folder for each room of `iqa_sr/`."""
+
+from pathlib import Path
+
+TESTS = Path(__file__).parent
+ROOT = TESTS.parent

@@ -12,17 +12,23 @@ prepare_cpu_threads()
 os.environ.pop("IQA_SR_WEIGHTS", None)  # the user's own files are no concern of the tests
 
 from iqa_sr import plugin  # noqa: E402
-from tests.fixture_data import write_groups  # noqa: E402
+from tests import TESTS  # noqa: E402
+from tests.helpers.sr_datasets import write_groups  # noqa: E402
 from tests.synthetic import write_synthetic  # noqa: E402
 
 # Half a minute and more each: they go first, so that at the end no process waits for the other one's long file.
-LONG = ("test_training", "test_lora_training", "test_option_files", "test_stock_models", "test_evaluate")
-LONG += ("test_metric_ahiq", "test_metric_maniqa", "test_metric_liqe")
-LONG += ("test_objective_afine", "test_objective_arniqa", "test_objective_augmentiq", "test_objective_ranking")
+LONG = ("training/test_loop", "training/test_lora", "recipes/test_recipes", "training/test_stock_models")
+LONG += ("cli/test_evaluate", "metrics/test_ahiq", "metrics/test_maniqa", "metrics/test_liqe")
+LONG += tuple(f"objectives/test_{name}" for name in ("afine", "arniqa", "augmentiq", "ranking"))
+
+
+def _file_of(item):
+    """The test's file below `tests/` without its ending, as `metrics/test_afine`."""
+    return item.path.relative_to(TESTS).with_suffix("").as_posix()
 
 
 def pytest_collection_modifyitems(items):
-    items.sort(key=lambda item: item.path.stem not in LONG)
+    items.sort(key=lambda item: _file_of(item) not in LONG)
 
 
 def pytest_itemcollected(item):
@@ -31,7 +37,7 @@ def pytest_itemcollected(item):
     Here and not when the collection is done: by then pytest-xdist has looked for the groups.
     """
     metric = item.callspec.params.get("case") if hasattr(item, "callspec") else None
-    name = f"{item.path.stem}-{metric}" if isinstance(metric, str) else item.path.stem
+    name = f"{_file_of(item)}-{metric}" if isinstance(metric, str) else _file_of(item)
     item.add_marker(pytest.mark.xdist_group(name))
 
 

@@ -8,9 +8,9 @@ from pathlib import Path
 
 from iqa_sr.agreement.evaluation import Agreement, Group
 from iqa_sr.agreement.metric_scores import AGREEMENT, COMPLEMENTARITY
-from iqa_sr.io.text_table import aligned
 from iqa_sr.data.preferences.records import ALL
 from iqa_sr.io.atomic import write_whole
+from iqa_sr.io.text_table import aligned
 from iqa_sr.stats.bootstrap import Interval
 from iqa_sr.stats.opinion_agreement import Correlations
 from iqa_sr.stats.pairwise_accuracy import Ties

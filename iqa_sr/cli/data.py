@@ -4,10 +4,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from iqa_sr.errors import OptionError
 from iqa_sr.config.option_files import apply_overrides, read_option_file
 from iqa_sr.config.sections import read_section
 from iqa_sr.data.problems import DataError
+from iqa_sr.errors import OptionError
 
 __all__ = ["check_option_file"]
 
@@ -57,9 +57,9 @@ def _check_quality_data(options: Mapping[str, Any]) -> int:
     from iqa_sr import plugin
     from iqa_sr.basicsr_compat.host import build_dataset
     from iqa_sr.data.leakage import check_together
-    from iqa_sr.training.run_options import complete_options
     from iqa_sr.objectives import read_objective
     from iqa_sr.training.option_checks import check_options
+    from iqa_sr.training.run_options import complete_options
 
     plugin.register()
     # Data are read on the CPU, also where the option file asks for GPUs that this machine does not have.

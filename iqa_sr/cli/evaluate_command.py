@@ -16,7 +16,6 @@ import torch
 
 import iqa_sr
 from iqa_sr.checkpoint.loading import LoadedNetwork, load_network
-from iqa_sr.io.text_table import aligned
 from iqa_sr.cli.arguments import read_device, read_tile
 from iqa_sr.evaluation.checkpoints import LabelledFile, find_checkpoints, named_path
 from iqa_sr.evaluation.dataset_selection import given_places, places_of_experiment
@@ -26,6 +25,7 @@ from iqa_sr.evaluation.metric_selection import choose_measures, read_metrics
 from iqa_sr.evaluation.networks import Manner, inspect_networks
 from iqa_sr.evaluation.output_folder import join_scores, prepare_folder
 from iqa_sr.evaluation.scores import Measures
+from iqa_sr.io.text_table import aligned
 from iqa_sr.metrics import metric_info
 from iqa_sr.runtime import distributed
 from iqa_sr.scores.means import not_defined, summary_rows

@@ -8,8 +8,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from iqa_sr.io.text_table import aligned
 from iqa_sr.errors import nearest
+from iqa_sr.io.text_table import aligned
 from iqa_sr.scores.paired_scores import metrics_of, paired_scores
 from iqa_sr.selection.best_checkpoint import write_best
 from iqa_sr.selection.explanation import choice_rows, choice_words, rule_value, unmet_limits

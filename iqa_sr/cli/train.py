@@ -1,8 +1,12 @@
 """The words of the training command line."""
 
 import argparse
+from collections.abc import Sequence
 
-__all__ = ["add_train_arguments"]
+from iqa_sr.cli.errors import report_errors
+from iqa_sr.training.launch import run_training
+
+__all__ = ["add_train_arguments", "main"]
 
 
 def add_train_arguments(parser: argparse.ArgumentParser) -> None:
@@ -14,3 +18,20 @@ def add_train_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--dry-run", action="store_true", help="build everything, run two steps, report, stop")
     parser.add_argument("--debug", action="store_true", help="show the stack trace of an error")
     parser.add_argument("--local_rank", "--local-rank", type=int, default=0, help=argparse.SUPPRESS)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Entry point of train_sr.py.
+
+    Args:
+        arguments: Words of the command line; None for the process's own.
+
+    Returns:
+        0 at the end, 1 after an error, 128 + the signal's number after a signal.
+    """
+    parser = argparse.ArgumentParser(
+        prog="train_sr.py", description="Train a super-resolution network guided by image quality assessment."
+    )
+    add_train_arguments(parser)
+    chosen = parser.parse_args(arguments)
+    return report_errors(lambda: run_training(chosen), chosen.debug)

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
-from iqa_sr.io.tensor_files import read_tensor_file
 from iqa_sr.io.atomic import write_whole
+from iqa_sr.io.tensor_files import read_tensor_file
 from iqa_sr.metrics import metric_info, metric_names
 from iqa_sr.weights.checksums import compute_hash, first_hash, remember_first, remember_hash
 from iqa_sr.weights.locations import cache_path, find_local, search_folders

@@ -8,7 +8,6 @@ from typing import Annotated, Any, Literal
 import torch
 from torch.utils.data import Dataset
 
-from iqa_sr.errors import OptionError
 from iqa_sr.config.sections import read_section
 from iqa_sr.data.mos.aigc_layouts import AIGC_LAYOUTS
 from iqa_sr.data.mos.aigc_scores import Rating, check_ratings, collect_ratings
@@ -17,6 +16,7 @@ from iqa_sr.data.row_checks import errors_named
 from iqa_sr.data.score_options import ScoreRange, known
 from iqa_sr.data.splits import SPLITS, Part, split_by_content
 from iqa_sr.datasets.loader_options import LoaderOptions
+from iqa_sr.errors import OptionError
 
 __all__ = ["AIGCDataset", "AIGCDatasetOptions"]
 

@@ -8,11 +8,11 @@ from pydantic import AfterValidator, Field
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from iqa_sr.errors import OptionError
 from iqa_sr.config.sections import read_section
 from iqa_sr.data.creation.unlabeled_images import PictureSource, PictureSourceOptions
 from iqa_sr.datasets.loader_options import LoaderOptions
 from iqa_sr.distortions.registry import apply_chain, draw_chain, known_kinds
+from iqa_sr.errors import OptionError
 from iqa_sr.io.image_tensors import to_tensor
 from iqa_sr.ops.seeded_random import ParameterDraw
 

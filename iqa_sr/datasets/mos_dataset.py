@@ -11,14 +11,14 @@ from PIL import Image
 from pydantic import Field, model_validator
 from torch.utils.data import Dataset
 
-from iqa_sr.errors import OptionError
 from iqa_sr.config.sections import read_section
 from iqa_sr.data.mos.scores import Opinion, OpinionSource, own_splits, read_source
 from iqa_sr.data.splits import Part, split_by_content
 from iqa_sr.datasets.augmentation import Symmetry, cut, draw_position
 from iqa_sr.datasets.loader_options import LoaderOptions
-from iqa_sr.io.images import read_image
+from iqa_sr.errors import OptionError
 from iqa_sr.io.image_tensors import to_tensor
+from iqa_sr.io.images import read_image
 
 __all__ = ["OpinionDataset", "OpinionDatasetOptions"]
 

@@ -11,7 +11,6 @@ from pydantic import Field
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from iqa_sr.errors import OptionError
 from iqa_sr.config.sections import read_section
 from iqa_sr.data.multi_gt.layouts import GroundTruthOptions
 from iqa_sr.data.multi_gt.manifest import read_manifest
@@ -19,10 +18,10 @@ from iqa_sr.data.multi_gt.records import Label, Record
 from iqa_sr.datasets.augmentation import Symmetry, cut, cut_padded, draw_position, draw_symmetry, window_start
 from iqa_sr.datasets.multi_gt_checks import check_manifest, needed_window
 from iqa_sr.degradations.pipelines import build_degradation
-from iqa_sr.errors import TrainingStopped
+from iqa_sr.errors import OptionError, TrainingStopped
 from iqa_sr.io.image_stores import PictureStore
-from iqa_sr.io.images import decode_image
 from iqa_sr.io.image_tensors import to_tensor
+from iqa_sr.io.images import decode_image
 from iqa_sr.samplers import build_sampler
 from iqa_sr.samplers.base import GroundTruthSampler, Shortlist
 

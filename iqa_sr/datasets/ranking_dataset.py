@@ -10,11 +10,11 @@ from pydantic import AfterValidator, Field, field_validator
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from iqa_sr.errors import OptionError, nearest
 from iqa_sr.config.sections import read_section
 from iqa_sr.data.creation.unlabeled_images import PictureSource, PictureSourceOptions
 from iqa_sr.datasets.loader_options import LoaderOptions
 from iqa_sr.distortions.registry import KINDS, LEVELS, Step, apply_chain, draw_chain, known_kinds
+from iqa_sr.errors import OptionError, nearest
 from iqa_sr.io.image_tensors import as_8_bit, to_tensor
 from iqa_sr.ops.blur import blur, gaussian_kernel
 from iqa_sr.ops.resize import resize_bicubic

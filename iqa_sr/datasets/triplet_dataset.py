@@ -10,14 +10,14 @@ from pydantic import Field
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from iqa_sr.errors import OptionError
 from iqa_sr.config.sections import Section, read_section
 from iqa_sr.data.image_checks import measure_pictures
 from iqa_sr.data.preferences.triplets import TIE, Triplet, check_splits, read_triplets
 from iqa_sr.data.problems import DataError, DataProblems
 from iqa_sr.datasets.loader_options import LoaderOptions
-from iqa_sr.io.images import read_image
+from iqa_sr.errors import OptionError
 from iqa_sr.io.image_tensors import to_tensor
+from iqa_sr.io.images import read_image
 
 __all__ = ["TripletDataset", "TripletDatasetOptions", "TripletSource"]
 

@@ -9,7 +9,6 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from iqa_sr.errors import OptionError, nearest
 from iqa_sr.config.sections import read_section
 from iqa_sr.degradations.options import (
     BicubicOptions,
@@ -20,6 +19,7 @@ from iqa_sr.degradations.options import (
     StageOptions,
     TwoStageOptions,
 )
+from iqa_sr.errors import OptionError, nearest
 from iqa_sr.io.image_tensors import as_8_bit
 from iqa_sr.ops.blur import (
     blur,

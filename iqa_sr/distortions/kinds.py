@@ -20,8 +20,8 @@ from iqa_sr.distortions.color import COLOUR, TONE
 from iqa_sr.distortions.noise import NOISE
 from iqa_sr.distortions.patterns import PATTERNS
 from iqa_sr.distortions.strength import blurred, geometric
-from iqa_sr.io.images import recompress
 from iqa_sr.io.image_tensors import to_tensor, to_uint8
+from iqa_sr.io.images import recompress
 from iqa_sr.ops.blur import blur, gaussian_kernel, sinc_kernel
 from iqa_sr.ops.jpeg import compress_jpeg
 from iqa_sr.ops.resize import resize_bicubic

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from iqa_sr.errors import nearest
 from iqa_sr.distortions.kinds import FUNCTIONS
+from iqa_sr.errors import nearest
 from iqa_sr.io.image_tensors import as_8_bit
 from iqa_sr.ops.seeded_random import ParameterDraw
 

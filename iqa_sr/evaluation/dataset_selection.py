@@ -4,9 +4,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from iqa_sr.errors import nearest
 from iqa_sr.config.option_files import read_option_file
 from iqa_sr.data.multi_gt.layouts import GroundTruthOptions
+from iqa_sr.errors import nearest
 from iqa_sr.evaluation.checkpoints import named_path
 from iqa_sr.evaluation.datasets import SetPlace
 from iqa_sr.scores.result_folder import is_folder_name

@@ -15,7 +15,7 @@ from iqa_sr.io.image_tensors import to_levels
 __all__ = ["OVERLAP", "Tile", "check_tile", "upscale"]
 
 Tile = int | Literal["auto"] | None
-"""Side of a tile in pixels of the LQ; `auto`: see `iqa_sr.inference.tile_size.largest_tile`; None: the picture as a whole."""
+"""Side of a tile in pixels of the LQ; `auto`: see `iqa_sr.inference.tile_size`; None: the picture as a whole."""
 
 OVERLAP = 32
 """Pixels of the LQ that two neighbouring tiles share."""

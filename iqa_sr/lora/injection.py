@@ -8,8 +8,8 @@ from typing import cast
 from pydantic import Field, field_validator, model_validator
 from torch import Tensor, nn
 
-from iqa_sr.errors import OptionError, nearest
 from iqa_sr.config.sections import Section
+from iqa_sr.errors import OptionError, nearest
 from iqa_sr.lora.layers import adapted_layers, compute_once, hold_statistics, obstacles, plain_layers, update_of
 
 __all__ = [

@@ -13,13 +13,13 @@ from torch import Tensor
 from tqdm import tqdm
 
 from iqa_sr.basicsr_compat.host import METRIC_REGISTRY, forgiving_metric, registered
-from iqa_sr.errors import OptionError, nearest
+from iqa_sr.config.arguments import check_arguments
 from iqa_sr.config.sections import Section, read_section
 from iqa_sr.datasets.validation_images import ValidationPicture, validation_pictures
+from iqa_sr.errors import OptionError, nearest
 from iqa_sr.io import images as image_io
 from iqa_sr.metrics import metric_info, shared_metric
 from iqa_sr.models.options import ValSection
-from iqa_sr.config.arguments import check_arguments
 from iqa_sr.scores.image_scores import bicubic_result, cut_border, metric_scores, score_spec
 from iqa_sr.scores.score_table import BASELINE, ScoreRow
 

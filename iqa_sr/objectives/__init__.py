@@ -5,8 +5,8 @@ from typing import Any
 
 from torch import nn
 
-from iqa_sr.errors import OptionError, nearest
 from iqa_sr.config.sections import read_section
+from iqa_sr.errors import OptionError, nearest
 from iqa_sr.objectives.afine import AFINEObjective
 from iqa_sr.objectives.arniqa import ARNIQAObjective
 from iqa_sr.objectives.augmentiq import AugmentIQObjective

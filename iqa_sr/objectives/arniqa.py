@@ -12,12 +12,12 @@ from torch import Tensor, nn
 from tqdm import tqdm
 
 from iqa_sr.archs.arniqa_arch import ARNIQANetwork
-from iqa_sr.errors import OptionError
 from iqa_sr.data.mos.scores import Opinion, OpinionSource, read_source
 from iqa_sr.data.score_options import known
 from iqa_sr.data.splits import split_by_content
-from iqa_sr.io.images import read_image
+from iqa_sr.errors import OptionError
 from iqa_sr.io.image_tensors import to_tensor
+from iqa_sr.io.images import read_image
 from iqa_sr.io.tensor_files import write_tensor_file
 from iqa_sr.losses.contrastive_loss import contrastive_loss
 from iqa_sr.metrics.arniqa import ARNIQA_INFOS, DATA_SETS, ENCODER, half_scale, published_names
@@ -72,7 +72,7 @@ class ARNIQAObjective(Objective[ARNIQAOptions]):
     """Teaches ARNIQA's encoder from pictures without labels.
 
     Differs from the original:
-        The degradations are those of `iqa_sr.distortions.registry`. Under torchrun each process contrasts its own batch.
+        The degradations are those of `iqa_sr.distortions`. Under torchrun each process contrasts its own batch.
 
     Reference:
         Agnolucci, Galteri, Bertini, Del Bimbo: ARNIQA, WACV 2024, https://arxiv.org/abs/2310.14918

@@ -7,8 +7,8 @@ import torch
 from torch import Tensor, nn
 
 from iqa_sr.archs.normalization import CLIP, Normalize
-from iqa_sr.io.images import read_image
 from iqa_sr.io.image_tensors import to_tensor
+from iqa_sr.io.images import read_image
 from iqa_sr.metrics.augmentiq import central_square, load_text_encoder, load_tokenizer, prompt_tokens, text_folder
 from iqa_sr.metrics.base import full_precision
 from iqa_sr.metrics.reiqa import half_scale, load_encoders

@@ -38,7 +38,7 @@ class QualiCLIPObjective(Objective[QualiCLIPOptions]):
     """Teaches CLIP's picture tower from pictures without labels; the text tower stays as it is.
 
     Differs from the original:
-        The authors published no training code. Ours: the degradations of `iqa_sr.distortions.registry` at any levels, the mean
+        The authors published no training code. Ours: the degradations of `iqa_sr.distortions` at any levels, the mean
         likeness over the seven pairs of prompts of the published score, all pairs of levels, frozen batch norms.
 
     Reference:

@@ -10,8 +10,8 @@ import torch
 from torch import Tensor
 
 from iqa_sr.io.image_stores import PictureStore, open_folder
-from iqa_sr.io.images import decode_image
 from iqa_sr.io.image_tensors import to_tensor
+from iqa_sr.io.images import decode_image
 
 __all__ = ["PictureBatches", "Pictures", "match_references"]
 

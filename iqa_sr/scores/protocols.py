@@ -22,7 +22,7 @@ class Protocol:
         border: Pixels cut from each side before scoring; None for as many as the scale.
         against: What full-reference metrics compare with; scores against several are averaged for each picture.
         scale: The only scale that it is defined for; None for any.
-        formula: Of its score, on the means over a data set, as `iqa_sr.stats.score_formula.Formula` reads it; None if it has none.
+        formula: Of its score, on the means over a data set, as `stats.score_formula` reads it; None if it has none.
         reference: Where it was published.
     """
 

@@ -12,12 +12,9 @@ import torch
 
 from iqa_sr import plugin
 from iqa_sr.basicsr_compat.host import basicsr_version, get_root_logger
-from iqa_sr.cli.train import add_train_arguments
 from iqa_sr.config.option_files import apply_overrides, read_option_file
 from iqa_sr.data.creation.sample_dataset import make_sample
 from iqa_sr.errors import TrainingStopped
-from iqa_sr.cli.errors import report_errors
-from iqa_sr.training.run_options import complete_options
 from iqa_sr.models.validation import declare_directions
 from iqa_sr.runtime import distributed
 from iqa_sr.training.dry_run import dry_run
@@ -27,27 +24,11 @@ from iqa_sr.training.option_checks import check_options
 from iqa_sr.training.progress_log import options_text, start_logging
 from iqa_sr.training.required_weights import check_policy, find_run_weights
 from iqa_sr.training.resume import find_state, load_state_file, point_at_networks
+from iqa_sr.training.run_options import complete_options
 
-__all__ = ["load_options", "main", "run_training"]
+__all__ = ["load_options", "run_training"]
 
 SAMPLE = Path("datasets") / "sample"
-
-
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Entry point of train_sr.py.
-
-    Args:
-        arguments: Words of the command line; None for the process's own.
-
-    Returns:
-        0 at the end, 1 after an error, 128 + the signal's number after a signal.
-    """
-    parser = argparse.ArgumentParser(
-        prog="train_sr.py", description="Train a super-resolution network guided by image quality assessment."
-    )
-    add_train_arguments(parser)
-    chosen = parser.parse_args(arguments)
-    return report_errors(lambda: run_training(chosen), chosen.debug)
 
 
 def load_options(chosen: argparse.Namespace, rank: int = 0, world_size: int = 1) -> dict[str, Any]:

@@ -9,16 +9,16 @@ from pydantic import Field
 
 from iqa_sr.basicsr_compat.host import ARCH_REGISTRY, DATASET_REGISTRY, LOSS_REGISTRY, MODEL_REGISTRY, registered
 from iqa_sr.checkpoint.building import side_multiple
-from iqa_sr.errors import OptionError, nearest
+from iqa_sr.config.arguments import check_arguments
 from iqa_sr.config.sections import Section, read_section
 from iqa_sr.datasets.multi_gt_dataset import MultiGTDatasetOptions
 from iqa_sr.degradations.pipelines import build_degradation
+from iqa_sr.errors import OptionError, nearest
 from iqa_sr.guard.options import check_guard
 from iqa_sr.losses.iqa_loss import too_small
 from iqa_sr.losses.lpips_loss import LPIPSLoss
 from iqa_sr.losses.perceptual_slot import LOSSES, PerceptualSlot
 from iqa_sr.metrics.lpips import LPIPS_INFOS
-from iqa_sr.training.run_options import OPTIONAL, REQUIRED
 from iqa_sr.models.options import (
     QualityValSection,
     TrainSection,
@@ -26,10 +26,10 @@ from iqa_sr.models.options import (
     read_quality_section,
     read_train_section,
 )
-from iqa_sr.config.arguments import check_arguments
 from iqa_sr.models.validation import Validation, read_metric
 from iqa_sr.objectives import read_objective
 from iqa_sr.samplers import build_sampler
+from iqa_sr.training.run_options import OPTIONAL, REQUIRED
 
 __all__ = ["check_options"]
 

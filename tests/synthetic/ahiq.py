@@ -1,6 +1,6 @@
 """AHIQ's head and its two backbones."""
 
-from tests.synthetic_weights import nested, synthetic_tensors
+from tests.helpers.synthetic_weights import nested, synthetic_tensors
 
 HEAD = "AHIQ_vit_p8_epoch33-da3ea303.pth"
 FILES = {

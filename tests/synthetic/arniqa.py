@@ -5,7 +5,7 @@ import warnings
 import torch
 from torch import nn
 
-from tests.synthetic_weights import synthetic_tensors
+from tests.helpers.synthetic_weights import synthetic_tensors
 
 
 class Regressor(nn.Module):

@@ -1,5 +1,5 @@
 """CKDN's file: a flat state dict."""
 
-from tests.synthetic_weights import synthetic_tensors
+from tests.helpers.synthetic_weights import synthetic_tensors
 
 FILES = {"CKDN_model_best-38b27dc6.pth": lambda: synthetic_tensors("ckdn")}

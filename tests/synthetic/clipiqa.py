@@ -5,7 +5,7 @@ import warnings
 import torch
 from torch import nn
 
-from tests.synthetic_weights import synthetic_tensors
+from tests.helpers.synthetic_weights import synthetic_tensors
 
 PROMPTS = "CLIP-IQA+_learned_prompts-603f3273.pth"
 FACTS = {"input_resolution": 224, "context_length": 77, "vocab_size": 49408}

@@ -4,7 +4,7 @@ from functools import partial
 
 import torch
 
-from tests.synthetic_weights import synthetic_tensors
+from tests.helpers.synthetic_weights import synthetic_tensors
 
 # What torchvision's files hold besides the features, and nothing here reads.
 _CLASSIFIER = {"classifier.1.bias": torch.zeros(3)}

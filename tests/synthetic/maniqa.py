@@ -3,7 +3,7 @@
 from functools import partial
 
 from iqa_sr.archs.maniqa_arch import MANIQANet
-from tests.synthetic_weights import synthetic_tensors
+from tests.helpers.synthetic_weights import synthetic_tensors
 
 
 def maniqa(golden):

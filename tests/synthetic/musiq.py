@@ -2,7 +2,7 @@
 
 from functools import partial
 
-from tests.synthetic_weights import synthetic_tensors
+from tests.helpers.synthetic_weights import synthetic_tensors
 
 FILES = {
     "musiq_koniq_ckpt-e95806b9.pth": partial(synthetic_tensors, "musiq"),

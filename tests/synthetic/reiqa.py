@@ -4,8 +4,8 @@ from argparse import Namespace
 
 import torch
 
-from tests.golden_images import golden
-from tests.synthetic_weights import draw, nested, synthetic_tensors
+from tests.helpers.golden_images import golden
+from tests.helpers.synthetic_weights import draw, nested, synthetic_tensors
 
 
 def encoder(file):

@@ -4,7 +4,7 @@ from functools import partial
 
 import torch
 
-from tests.synthetic_weights import golden, synthetic_tensors
+from tests.helpers.synthetic_weights import golden, synthetic_tensors
 
 
 def blur_filters(name):

@@ -2,7 +2,7 @@
 
 from functools import partial
 
-from tests.synthetic_weights import nested, synthetic_tensors
+from tests.helpers.synthetic_weights import nested, synthetic_tensors
 
 
 def published(name):

@@ -17,9 +17,9 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
-from iqa_sr.errors import nearest
 from iqa_sr.data.creation.luma_filters import clahe, detail, nlm_sharp, unsharp
 from iqa_sr.data.creation.network_enhancer import load_network_enhancer
+from iqa_sr.errors import nearest
 from iqa_sr.io.images import list_images, read_image, write_image
 
 __all__ = ["ENHANCERS", "Enhancer", "GroundTruthsMade", "find_enhancer", "make_gts", "write_enhancer_list"]

@@ -7,11 +7,11 @@ import numpy as np
 from pydantic import Field
 from tqdm import tqdm
 
-from iqa_sr.errors import OptionError
 from iqa_sr.config.sections import Section
 from iqa_sr.data.creation.procedural import procedural_picture
 from iqa_sr.data.image_checks import check_pictures, check_size
 from iqa_sr.data.problems import DataError, DataProblems
+from iqa_sr.errors import OptionError
 from iqa_sr.io.images import decode_image, list_images, read_image
 
 __all__ = ["PHOTOGRAPHS", "PictureSource", "PictureSourceOptions"]

@@ -4,11 +4,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from iqa_sr.errors import nearest
 from iqa_sr.data.image_checks import check_pictures
 from iqa_sr.data.mos.aigc_layouts import AIGC_LAYOUTS
 from iqa_sr.data.problems import DataError, DataProblems, Problem
 from iqa_sr.data.row_checks import RowReader, check_levels
+from iqa_sr.errors import nearest
 
 __all__ = ["Rating", "check_ratings", "collect_ratings", "read_ratings"]
 

@@ -7,8 +7,8 @@ from typing import Any
 
 from pydantic import field_validator
 
-from iqa_sr.errors import OptionError, nearest
 from iqa_sr.config.sections import Section
+from iqa_sr.errors import OptionError, nearest
 from iqa_sr.io.image_stores import LMDB_SUFFIX, IoBackend
 from iqa_sr.io.images import IMAGE_SUFFIXES
 

@@ -3,10 +3,10 @@
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from iqa_sr.errors import nearest
 from iqa_sr.data.preferences.records import ALL, Labelled, LabelledPair, joined_contents, preferred_of
 from iqa_sr.data.problems import DataError, DataProblems
 from iqa_sr.data.splits import SPLITS
+from iqa_sr.errors import nearest
 from iqa_sr.io.tables import as_number, read_lines
 
 __all__ = ["FILE", "read_pair_table"]

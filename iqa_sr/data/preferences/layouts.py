@@ -6,7 +6,6 @@ from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
-from iqa_sr.errors import nearest
 from iqa_sr.data.mos import layouts as opinion_layouts
 from iqa_sr.data.mos.reference_sets import REFERENCE_FOLDERS, partner_triplets, read_scored_set
 from iqa_sr.data.mos.scores import Opinion, own_splits, read_opinions
@@ -18,6 +17,7 @@ from iqa_sr.data.preferences.triplet_creation import DIFFIQA_TEST_KINDS, label_p
 from iqa_sr.data.preferences.triplets import Triplet, read_triplets
 from iqa_sr.data.problems import DataError, DataProblems
 from iqa_sr.data.splits import split_by_content
+from iqa_sr.errors import nearest
 
 __all__ = ["LAYOUTS", "LabelOptions", "PairLayout", "read_labelled"]
 

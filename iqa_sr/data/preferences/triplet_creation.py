@@ -14,13 +14,13 @@ from functools import partial
 from itertools import combinations
 from pathlib import Path
 
-from iqa_sr.errors import nearest
 from iqa_sr.data.file_lookup import find_folder
 from iqa_sr.data.mos.reference_sets import partner_triplets, read_scored_set
 from iqa_sr.data.multi_gt.records import Label
 from iqa_sr.data.preferences.triplets import TIE, Triplet, write_triplets
 from iqa_sr.data.problems import DataError, DataProblems
 from iqa_sr.data.splits import SPLITS, split_by_content
+from iqa_sr.errors import nearest
 from iqa_sr.io.images import list_images
 
 __all__ = ["DIFFIQA_TEST_KINDS", "LAYOUTS", "Made", "Rated", "label_pairs", "make_triplets", "read_diffiqa"]

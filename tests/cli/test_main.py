@@ -1,0 +1,126 @@
+"""The console command: what it prints, what it returns."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from iqa_sr.cli.main import COMMANDS, main
+from iqa_sr.cli.score import metrics_markdown
+from iqa_sr.scores.score_table import ScoreTable
+from tests import ROOT
+from tests.helpers.sr_datasets import picture, save, training_options, write_options
+from tests.helpers.two_processes import two_processes
+
+
+def test_help_lists_every_command(capsys):
+    with pytest.raises(SystemExit) as stopped:
+        main(["--help"])
+    assert stopped.value.code == 0
+    shown = capsys.readouterr().out
+    assert all(name in shown for name in COMMANDS)
+
+
+def test_check_data_lists_every_problem(run_folder, capsys):
+    file = write_options("options.yml", training_options())
+    assert main(["check-data", "-opt", file]) == 0
+    assert "no problems" in capsys.readouterr().out
+    Path("data/01/p1_01.png").unlink()
+    save("data/02/p2_02.png", picture(1, 48))
+    Path("data/original/p3.png").write_bytes(b"nothing")
+    assert main(["check-data", "-opt", file]) == 1
+    shown = capsys.readouterr().out
+    assert all(name in shown for name in ("p1", "p2_02", "p3"))
+
+
+def test_make_gts_and_select_patches(tmp_path, capsys):
+    for number in range(2):
+        save(tmp_path / "in" / f"{number}.png", picture(number, 160))
+    patches, made = tmp_path / "patches", tmp_path / "made"
+    numbers = ["--size", "96", "--stride", "64", "--jitter", "0", "--min-laplacian", "1", "--min-std", "1"]
+    assert main(["select-patches", "--input", str(tmp_path / "in"), "--output", str(patches), *numbers]) == 0
+    assert len(list(patches.glob("*.png"))) == 8
+    assert main(["make-gts", "--input", str(patches), "--output", str(made)]) == 0
+    assert {path.name for path in made.iterdir() if path.is_dir()} == {"original", "01", "02", "03", "04"}
+    assert main(["make-gts", "--input", str(patches), "--output", str(made)]) == 0
+    assert "0 pictures written, 40 already there" in capsys.readouterr().out
+
+
+def test_make_sample_refuses_to_write_over_something(tmp_path, capsys):
+    assert main(["make-sample", "--output", str(tmp_path)]) == 1
+    assert "exists already; nothing was written" in capsys.readouterr().err
+
+
+def test_score_names_what_it_cannot_score(tmp_path, capsys):
+    for number in range(3):
+        save(tmp_path / "in" / f"{number}.png", picture(number, 192))
+    (tmp_path / "in" / "broken.png").write_bytes(b"nothing")
+    command = ["score", str(tmp_path / "in"), "--metric", "niqe", "--output", str(tmp_path / "scores.csv")]
+    assert main(command) == 1
+    shown = capsys.readouterr()
+    assert "3 new scores, 0 were there already" in shown.out and "not scored: broken.png" in shown.err
+    (tmp_path / "in" / "broken.png").unlink()
+    assert main(command) == 0
+    assert "0 new scores, 3 were there already" in capsys.readouterr().out
+    assert main([*command[:3], "nique", *command[4:]]) == 1
+    assert "there is no metric 'nique'; did you mean niqe" in capsys.readouterr().err
+
+
+def test_score_by_two_processes_is_the_table_of_one_process(tmp_path):
+    for number in range(4):
+        save(tmp_path / "in" / f"{number}.png", picture(number, 192))
+    assert main(["score", str(tmp_path / "in"), "--metric", "niqe", "--output", str(tmp_path / "one.csv")]) == 0
+    save(tmp_path / "in" / "first.png", picture(9, 192))
+    assert main(["score", str(tmp_path / "in"), "--metric", "niqe", "--output", str(tmp_path / "one.csv")]) == 0
+    (tmp_path / "two.csv").write_text((tmp_path / "one.csv").read_text())
+    for number in range(4, 6):
+        save(tmp_path / "in" / f"{number}.png", picture(number, 192))
+    assert main(["score", str(tmp_path / "in"), "--metric", "niqe", "--output", str(tmp_path / "one.csv")]) == 0
+    words = ["score", str(tmp_path / "in"), "--metric", "niqe", "--output", str(tmp_path / "two.csv")]
+    done = two_processes("-m", "iqa_sr.cli", *words)
+    assert done.codes == [0, 0], done.errors
+    assert "2 new scores, 5 were there already" in done.out[0]
+    one, two = (ScoreTable.read(tmp_path / name) for name in ("one.csv", "two.csv"))
+    assert one.lookup("niqe") == pytest.approx(two.lookup("niqe"), rel=1e-6)
+    assert {path.name for path in tmp_path.iterdir()} == {"in", "one.csv", "two.csv"}
+
+
+def test_metrics_are_listed(capsys):
+    assert main(["metrics"]) == 0
+    shown = capsys.readouterr().out
+    assert "niqe" in shown and "lower" in shown and "psnr" in shown
+
+
+def test_nothing_heavy_is_imported_for_help():
+    code = "import sys, iqa_sr.cli; print([name for name in ('torch', 'basicsr', 'cv2') if name in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+def test_the_readme_has_the_table_of_metrics():
+    """`iqa-sr metrics --markdown` writes it."""
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    assert metrics_markdown() in readme
+
+
+def test_score_writes_json_and_a_table_for_eyes(tmp_path, capsys):
+    for folder, factor in (("HR", 1.0), ("SR", 0.9)):
+        for number in range(2):
+            save(tmp_path / folder / f"p{number}.png", (picture(number, 64) * factor).astype("uint8"))
+    output = tmp_path / "scores.json"
+    command = ["score", str(tmp_path / "SR"), "--reference", str(tmp_path / "HR"), "--metric", "psnr,gmsd"]
+    assert main([*command, "--output", str(output)]) == 0
+    shown = capsys.readouterr().out
+    assert "psnr up" in shown and "gmsd down" in shown and "mean of 2" in shown and "p0.png" in shown
+    content = json.loads(output.read_text())
+    assert {one["name"]: one["higher_is_better"] for one in content["metrics"]} == {"psnr": True, "gmsd": False}
+    assert len(content["scores"]) == 4 and content["scores"][0]["reference"] == "HR/p0.png"
+    assert main(command) == 0 and "p1.png" in capsys.readouterr().out
+    assert main([*command, "--output", "scores.txt"]) == 1
+    assert "expected a file that ends in .csv or .json" in capsys.readouterr().err
+    assert main(["score", str(tmp_path / "SR"), "--metric", "psnr"]) == 1
+    assert "--reference DIR" in capsys.readouterr().err
+    assert main(["score", str(tmp_path / "SR"), "--metric", "musick"]) == 1
+    assert "--metric: there is no metric 'musick'; did you mean musiq" in capsys.readouterr().err

@@ -1,0 +1,471 @@
+"""Runs with `train:guard`: what an alarm does to them, and that nothing else is done to them."""
+
+import re
+from pathlib import Path
+
+import pytest
+import torch
+from torch import nn
+
+from iqa_sr import metrics, plugin
+from iqa_sr.basicsr_compat.host import build_network
+from iqa_sr.guard import monitor as reward_guard
+from iqa_sr.io.tensor_files import read_tensor_file
+from iqa_sr.training.experiment import Experiment
+from iqa_sr.training.verify_resume import differences
+from tests.helpers.sr_datasets import training_options, write_groups
+from tests.helpers.tiny_runs import RUN, finished_run, losses_of, resume, train
+from tests.metrics.test_pyiqa_adapter import package  # noqa: F401
+from tests.models.test_iqa_sr_model import curves
+
+COMPACT = {"type": "SRVGGNetCompact", "num_feat": 8, "num_conv": 1, "upscale": 2, "act_type": "prelu"}
+LORA = {"rank": 2, "preset": "swinir"}
+ALWAYS = {"max_high_frequency": 0}  # whatever has changed since the base crosses it
+
+pytestmark = pytest.mark.usefixtures("empty_folder")
+
+
+@pytest.fixture(scope="module")
+def base(tmp_path_factory):
+    """A folder with eight pictures, and checkpoints of two networks as if they had been trained."""
+    plugin.register()
+    folder = tmp_path_factory.mktemp("base")
+    write_groups(folder / "data", count=8, size=64, versions=())
+    torch.manual_seed(0)
+    torch.save({"params": build_network(training_options()["network_g"]).state_dict()}, folder / "base.pth")
+    compact = build_network(COMPACT)  # repeats the pixels, and adds magenta so that the luma is a little too low
+    nn.init.normal_(compact.body[-1].weight, std=0.01)
+    compact.body[-1].bias.data = torch.tensor([0.2, -0.2, 0.2]).repeat_interleave(4)
+    torch.save({"params": compact.state_dict()}, folder / "compact.pth")
+    return folder
+
+
+def guarded(base, guard=None, **changes):
+    """Six iterations, looks at 2, 4 and 6, a checkpoint after each; `guard` None for a run without one."""
+    plain = {
+        "name": "toy",
+        "path__pretrain_network_g": str(base / "base.pth"),
+        "network_g__drop_path_rate": 0.2,
+        "train__scheduler__milestones": [3],
+        "train__quality_opt": {"type": "IQALoss", "metric": "ssim", "loss_weight": 0.5},
+        "logger__use_tb_logger": True,
+        "logger__print_freq": 1,
+        "logger__save_checkpoint_freq": 1,
+        "val": None,
+    }
+    if guard is not None:
+        plain["train__guard"] = {"held_out": ["psnr"], "every": 2, "window": 64, "windows": 8, **guard}
+    return training_options(data=base / "data", **{**plain, **changes})
+
+
+def models(folder, iteration):
+    return read_tensor_file(Path(folder) / RUN / "models" / f"net_g_{iteration}.pth")
+
+
+def state(folder, iteration):
+    return read_tensor_file(Path(folder) / RUN / "training_states" / f"{iteration}.state")
+
+
+def curve(folder, name):
+    return curves(Path(folder) / "tb_logger" / "toy")[f"guard/{name}"]
+
+
+@pytest.fixture(scope="module")
+def run(base, tmp_path_factory):
+    """`run(guard, **changes)`: a finished run's folder and log; one of the same options is made once."""
+    made = {}
+
+    def finished(guard, **changes):
+        key = repr((guard, sorted(changes.items())))
+        if key not in made:
+            made[key] = finished_run(tmp_path_factory.mktemp("run"), guarded(base, guard, **changes))
+        return made[key]
+
+    return finished
+
+
+# --- Looking ----------------------------------------------------------------------------------------------------------
+
+
+def without_guard(content):
+    content["iqa_sr"]["model"].pop("guard")
+    return content
+
+
+@pytest.mark.parametrize("limit", [{}, ALWAYS])
+def test_a_guard_that_only_warns_changes_nothing_in_the_training(run, limit):
+    without, _ = run(None)
+    warned, log = run({"action": "warn", **limit})
+    assert ("ALARM" in log) == bool(limit)
+    assert list(differences(models(without, 6), models(warned, 6))) == []
+    states = [without_guard(state(folder, 6)) for folder in (without, warned)]
+    assert list(differences(*states)) == [], "optimiser, schedule, random generators"
+
+
+def test_a_metric_that_is_a_network_changes_nothing_either(run, base, synthetic):
+    with synthetic("alexnet-owt-7be5be79.pth"):
+        metrics._shared.cache_clear()
+        folder, log = run({"held_out": ["lpips"]})
+    assert log.count("held out lpips ") == 3
+    assert list(differences(models(run(None)[0], 6), models(folder, 6))) == []
+
+
+def test_each_look_is_a_line_and_a_point_of_the_curves(run):
+    folder, log = run({"action": "warn", **ALWAYS})
+    lines = [line for line in log.splitlines() if "Guard, iteration" in line]
+    assert [line.split("Guard, iteration ")[1].split(":")[0] for line in lines] == ["2", "4", "6"]
+    for line in lines:
+        assert " WARNING: " in line and ": ssim 0." in line and ", held out psnr " in line
+        assert "ALARM, " in line and line.endswith(" crosses train:guard:max_high_frequency 0")
+    assert "judge score ssim 0." in log and ", held-out judges psnr " in log and " dB" in log.rsplit("PSNR ", 1)[1]
+    found = curves(folder / "tb_logger" / "toy")
+    names = {"ssim", "psnr", "base_psnr", "consistency", "high_frequency", "periodic", "alarm", "factor"}
+    assert {name for name in found if name.startswith("guard/")} == {f"guard/{name}" for name in names}
+    assert all(len(found[f"guard/{name}"]) == 3 for name in names)
+    assert found["guard/alarm"] == [1, 1, 1] and found["guard/factor"] == [1, 1, 1]
+
+
+def test_without_an_alarm_it_is_only_told(run):
+    folder, log = run({"action": "warn"})
+    lines = [line for line in log.splitlines() if "Guard, iteration" in line]
+    assert len(lines) == 3 and all(" INFO: " in line and line.endswith(": no alarm") for line in lines)
+    assert curve(folder, "alarm") == [0, 0, 0]
+
+
+def test_the_last_iteration_is_looked_at_once_whatever_the_interval(run):
+    _, log = run({"every": 4, "held_out": ["psnr", "lr-consistency"]})
+    assert log.count(", lr-consistency ") == 3, "two looks and the end"
+    assert [part.split(":")[0] for part in log.split("Guard, iteration ")[1:]] == ["4", "6"]
+
+
+# --- Acting -----------------------------------------------------------------------------------------------------------
+
+
+def test_the_luma_gets_better_the_colours_get_worse_and_the_run_ends(base, capsys):
+    """The judge sees the luma only, and Adam raises all colours alike: the paired tests alone find it."""
+    guard = {"held_out": ["psnr"], "action": "stop"}
+    changes = {
+        "path__pretrain_network_g": str(base / "compact.pth"),
+        "train__pixel_opt": None,
+        "train__quality_opt": {"type": "IQALoss", "metric": "psnry"},
+        "train__optim_g": {"type": "Adam", "lr": 2e-3},
+        "train__ema_decay": 0.0,
+        "datasets__train__gt_size": 64,
+    }
+    assert train({**guarded(base, guard, **changes), "network_g": COMPACT}) == 0
+    shown = capsys.readouterr().err
+    assert ": ALARM, psnry better while held-out psnr worse\n" in shown
+    assert "Guard: the run ends here (train:guard:action: stop)." in shown
+    assert "End of training after 2 iterations." in shown
+
+
+def test_stop_ends_the_run_with_all_that_a_run_leaves(run):
+    val = {"val_freq": 6, "metrics": {"psnr": {"type": "calculate_iqa", "metric": "psnr"}}}
+    folder, log = run({"action": "stop", **ALWAYS}, val=val, logger__save_checkpoint_freq=5)
+    assert "End of training after 2 iterations." in log and "iter:       3" not in log
+    assert "Validation val, iteration 2" in log
+    names = {path.name for path in (folder / RUN / "models").iterdir()}
+    assert names == {"net_g_2.pth", "net_g_latest.pth", "net_g_best_psnr.pth"}
+    assert {path.name for path in (folder / RUN / "training_states").iterdir()} == {"2.state"}
+    assert list(differences(models(folder, 2), models(folder, "latest"))) == []
+    assert log.count("judge score ssim ") == 1
+
+
+@pytest.mark.parametrize(("action", "ends"), [("stop", 2), ("warn", 6)])
+def test_a_run_that_its_guard_has_ended_goes_on_with_another_action_only(run, base, capsys, action, ends):
+    val = {"val_freq": 6, "metrics": {"psnr": {"type": "calculate_iqa", "metric": "psnr"}}}
+    folder, _ = run({"action": "stop", **ALWAYS}, val=val, logger__save_checkpoint_freq=5)
+    for file in ("models/net_g_2.pth", "training_states/2.state"):
+        (RUN / file).parent.mkdir(parents=True, exist_ok=True)
+        (RUN / file).write_bytes((folder / RUN / file).read_bytes())
+    assert train(guarded(base, {"action": action, **ALWAYS}), "--auto_resume") == 0
+    shown = capsys.readouterr().err
+    assert ("it has ended this run; with another train:guard:action it would go on" in shown) == (action == "stop")
+    assert f"End of training after {ends} iterations." in shown
+
+
+LOSSES = {
+    "alone": {"type": "IQALoss", "metric": "ssim", "loss_weight": 0.5},
+    "in a slot": {"type": "PerceptualSlot", "loss": {"type": "IQALoss", "metric": "ssim", "loss_weight": 0.5}},
+    "committee": {"type": "EnsembleIQALoss", "metrics": ["ssim", "gmsd"], "loss_weight": 0.5},
+}
+
+
+@pytest.mark.parametrize("kind", LOSSES)
+def test_lower_multiplies_the_weight_of_the_quality_losses_only(run, kind):
+    """Up to the iteration after the alarm the networks are the same: the losses differ by the factor."""
+    changes = {"train__quality_opt": LOSSES[kind]}
+    _, plain = run(None, **changes)
+    folder, log = run({"action": "lower", "factor": 0.25, **ALWAYS}, **changes)
+    assert curve(folder, "factor") == [1, 0.25, 0.0625], "before each look's own action"
+    assert "Guard: weight of the quality losses now 0.0156 of the start's." in log
+    expected, found = (losses_of(text, "l_quality")[:3] for text in (plain, log))
+    assert found[:2].tolist() == expected[:2].tolist()
+    assert found[2] == pytest.approx(0.25 * expected[2], rel=1e-3)
+    assert losses_of(plain, "l_pix")[:3].tolist() == losses_of(log, "l_pix")[:3].tolist()
+
+
+@pytest.mark.parametrize("lora", [None, LORA])
+@pytest.mark.parametrize(("action", "stored"), [("lower", 5), ("roll-back", 3), ("roll-back", 4), ("roll-back", 5)])
+def test_a_resumed_run_is_the_uninterrupted_one_bit_by_bit(run, base, action, stored, lora):
+    guard = {"action": action, **limit_between_the_first_two_looks(run, train__lora=lora)}
+    folder, log = run(guard, train__lora=lora)
+    assert log.count("ALARM") >= 1
+    torch.manual_seed(1234)
+    assert resume(folder, guarded(base, guard, train__lora=lora), stored=stored) == []
+
+
+def limit_between_the_first_two_looks(run, **changes):
+    """So that the first look finds nothing, the second one an alarm; the same run up to there."""
+    first, second, _ = curve(run({"action": "warn"}, **changes)[0], "high_frequency")
+    assert second > 1.01 * first
+    return {"max_high_frequency": (first + second) / 2}
+
+
+@pytest.mark.parametrize("lora", [None, LORA])
+def test_roll_back_returns_to_the_last_good_state(run, lora):
+    folder, log = run(
+        {"action": "roll-back", **limit_between_the_first_two_looks(run, train__lora=lora)}, train__lora=lora
+    )
+    assert curve(folder, "alarm")[:2] == [0, 1]
+    assert "Guard: back to the last state without an alarm, weight of the quality losses now 0.5 of the start's" in log
+    assert list(models(folder, 4)) == ["params", "params_ema"]
+    assert list(differences(models(folder, 2), models(folder, 4))) == []
+    assert list(differences(models(folder, 2), models(folder, 3))) != []
+    assert list(differences(models(folder, 4), models(folder, 5))) != [], "it trains on"
+    two, four = (state(folder, iteration)["optimizers"][0] for iteration in (2, 4))
+    assert list(differences(two["state"], four["state"])) == []
+    rates = [optimizer["param_groups"][0]["lr"] for optimizer in (two, four)]
+    assert rates == [1e-3, 5e-4], "the schedule goes on"
+
+
+ADVERSARIAL = {
+    "train__gan_opt": {"type": "GANLoss", "gan_type": "vanilla", "loss_weight": 0.1},
+    "network_d": {"type": "UNetDiscriminatorSN", "num_in_ch": 3, "num_feat": 8},
+    "train__optim_d": {"type": "Adam", "lr": 1e-4},
+}
+
+
+def test_the_discriminator_goes_back_too(run):
+    limit = limit_between_the_first_two_looks(run, **ADVERSARIAL)
+    folder, log = run({"action": "roll-back", **limit}, **ADVERSARIAL)
+    assert "Guard: back to the last state without an alarm" in log
+    two, three, four = (read_tensor_file(folder / RUN / "models" / f"net_d_{iteration}.pth") for iteration in (2, 3, 4))
+    assert list(differences(two, four)) == []
+    assert list(differences(two, three)) != []
+    two, four = (state(folder, iteration)["optimizers"][1]["state"] for iteration in (2, 4))
+    assert list(differences(two, four)) == []
+
+
+def test_the_scales_of_fp16_go_back_too(run, base):
+    """They follow the gradients of the network that is abandoned; also those of a run that goes on elsewhere."""
+    fp16 = {**ADVERSARIAL, "train__amp": "fp16"}
+    guard = {"action": "roll-back", "every": 3, **ALWAYS}
+    folder, _ = run(guard, **fp16)
+    steps = [[scaler["_growth_tracker"] for scaler in state(folder, i)["iqa_sr"]["model"]["scalers"]] for i in (2, 3)]
+    assert steps == [[2, 2], [0, 0]]
+    (RUN / "models").mkdir(parents=True)
+    (RUN / "models/net_d_4.pth").write_bytes((folder / RUN / "models/net_d_4.pth").read_bytes())
+    assert resume(folder, guarded(base, guard, **fp16), stored=4, extra=["models/net_d_6.pth"]) == []
+
+
+@pytest.mark.parametrize("lora", [None, LORA])
+def test_roll_back_before_any_good_look_returns_to_the_base(run, base, lora):
+    folder, log = run({"action": "roll-back", **ALWAYS}, train__lora=lora)
+    start = dict(torch.load(base / "base.pth")["params"])
+    for iteration in (2, 4, 6):
+        for found in models(folder, iteration).values():
+            assert list(differences(start, found)) == []
+        assert state(folder, iteration)["optimizers"][0]["state"] == {}
+    assert list(differences({"params": start, "params_ema": start}, models(folder, 5))) != []
+    assert "now 0.125 of the start's" in log
+
+
+@pytest.mark.parametrize("lora", [None, LORA])
+def test_a_guard_that_joins_a_resumed_run_rolls_back_to_where_it_joined(run, base, lora):
+    folder, _ = run(None, train__lora=lora)
+    guard = {"action": "roll-back", "every": 1, **ALWAYS}
+    options = guarded(base, guard, train__lora=lora)
+    for file in ("models/net_g_3.pth", "training_states/3.state"):
+        (RUN / file).parent.mkdir(parents=True, exist_ok=True)
+        (RUN / file).write_bytes((folder / RUN / file).read_bytes())
+    assert train(options, "--auto_resume") == 0
+    assert list(differences(models(folder, 3), models(".", 4))) == []
+
+
+def test_a_run_that_goes_on_without_its_guard_says_what_that_undoes(run, base, capsys):
+    folder, _ = run({"action": "lower", "factor": 0.25, **ALWAYS}, train__quality_opt=LOSSES["alone"])
+    resume(folder, guarded(base, None, train__quality_opt=LOSSES["alone"]), stored=3)
+    text = "The guard had lowered the weight of the quality losses to 0.25 of the start's; without train:guard it is"
+    assert text in capsys.readouterr().err
+
+
+def test_the_summary_is_of_what_the_run_ends_with(run):
+    _, log = run({"action": "roll-back", **ALWAYS}, train__lora=None)
+    before, after = re.search(r"judge score ssim (\S+) -> (\S+), held-out", log).groups()
+    assert before == after, "each look sent the network back to its base"
+
+
+def test_pictures_without_an_original_are_enough_for_judges_without_a_reference(base, tmp_path, capsys):
+    write_groups(tmp_path / "lq", count=6, size=96, versions=())
+    changes = {
+        "train__total_iter": 2,
+        "train__quality_opt": {"type": "IQALoss", "metric": "rankiqa-lite"},
+        "datasets__val": {
+            "name": "val",
+            "type": "SingleImageDataset",
+            "dataroot_lq": str(tmp_path / "lq/original"),
+            "io_backend": {"type": "disk"},
+        },
+    }
+    assert train(guarded(base, {"held_out": ["niqe"], "window": 192}, **changes)) == 0
+    shown = capsys.readouterr().err
+    assert "Guard, iteration 2: rankiqa-lite " in shown
+    assert re.search(r"judge score rankiqa-lite \S+ -> \S+, held-out judges niqe \S+ -> \S+\n", shown), "no PSNR of nan"
+
+
+def test_the_base_of_an_average_is_what_the_average_begins_with(base, tmp_path):
+    """BasicSR begins the average with `params_ema`, whatever the trained network begins with."""
+    plain = torch.load(base / "base.pth")["params"]
+    other = {name: value * 0.9 if value.is_floating_point() else value for name, value in plain.items()}
+    torch.save({"params": plain, "params_ema": other}, "both.pth")
+    still = {"type": "Adam", "lr": 1e-12}
+    options = guarded(base, {}, path__pretrain_network_g="both.pth", train__optim_g=still, train__ema_decay=0.999999)
+    assert train(options) == 0
+    assert min(curve(tmp_path, "base_psnr")) > 80
+
+
+def test_a_look_that_fails_loses_no_training(base, monkeypatch, capsys):
+    def full(*_):
+        raise OSError("no space left")
+
+    monkeypatch.setattr(reward_guard, "verdict", full)
+    assert train(guarded(base, {})) == 1
+    assert "error: no space left" in capsys.readouterr().err
+    assert list(state(".", 2)) and list(models(".", 2))
+
+
+def test_another_base_is_refused_when_a_run_goes_on(run, base, monkeypatch, capsys):
+    folder, _ = run({"action": "warn"})
+    ended = []
+    monkeypatch.setattr(Experiment, "close", lambda experiment: ended.append(experiment.tensorboard.close()))
+    weights = torch.load(base / "base.pth")["params"]
+    weights["conv_last.weight" if "conv_last.weight" in weights else next(iter(weights))] += 1
+    torch.save({"params": weights}, "retrained.pth")
+    for file in ("models/net_g_3.pth", "training_states/3.state"):
+        (RUN / file).parent.mkdir(parents=True, exist_ok=True)
+        (RUN / file).write_bytes((folder / RUN / file).read_bytes())
+    assert train(guarded(base, {"action": "warn"}, path__pretrain_network_g="retrained.pth"), "--auto_resume") == 1
+    assert "error: cannot resume with train:guard: it compares with the network" in capsys.readouterr().err
+    assert len(ended) == 1, "the curves' file"
+
+
+def test_a_resumed_guard_still_compares_with_the_base_that_the_run_began_with(run, base, tmp_path):
+    """And not with the checkpoint that it goes on from."""
+    folder, _ = run({"action": "warn"})
+    assert resume(folder, guarded(base, {"action": "warn"}), stored=3) == []
+    assert curve(tmp_path, "high_frequency") == curve(folder, "high_frequency")[1:]
+    assert curve(tmp_path, "psnr") == curve(folder, "psnr")[1:]
+
+
+# --- Options ----------------------------------------------------------------------------------------------------------
+
+QUALITY = "train__quality_opt"
+SSIM = {"type": "IQALoss", "metric": "ssim"}
+WRONG = {
+    "judge held out": (
+        {"held_out": ["psnr", "ssim"]},
+        {},
+        "train:guard:held_out: expected metrics that neither a loss nor the sampler goes by, got ssim, which is among",
+    ),
+    "judge of a slot held out": (
+        {"held_out": ["ssim"]},
+        {QUALITY: {"type": "PerceptualSlot", "loss": SSIM}},
+        "train:guard:held_out: expected metrics that neither a loss nor the sampler goes by, got ssim",
+    ),
+    "member of a committee held out": (
+        {"held_out": ["gmsd", "psnr"]},
+        {QUALITY: {"type": "EnsembleIQALoss", "metrics": ["ssim", {"metric": "gmsd"}]}},
+        "got gmsd, which is among the judges gmsd, ssim",
+    ),
+    "metric of the sampler held out": (
+        {"held_out": ["niqe", "psnr"], "window": 192},
+        {"datasets__train__sampler": {"type": "argmax-online", "metric": "niqe"}},
+        "got niqe, which is among the judges niqe, ssim",
+    ),
+    "a slot without a section": (
+        {},
+        {QUALITY: {"type": "PerceptualSlot", "loss": "IQALoss"}},
+        "train:quality_opt:loss: expected a section with a type, got 'IQALoss'; did you mean IQALoss",
+    ),
+    "a slot with another loss": (
+        {},
+        {QUALITY: {"type": "PerceptualSlot", "loss": {"type": "L1Loss"}}},
+        "train:quality_opt:loss: expected a section with a type, got 'L1Loss'; did you mean",
+    ),
+    "weight 0": ({}, {QUALITY: {**SSIM, "loss_weight": 0}}, "train:quality_opt:loss_weight: input should be greater"),
+    "weight -1": ({}, {QUALITY: {**SSIM, "loss_weight": -1}}, "train:quality_opt:loss_weight: input should be greater"),
+    "no judge": ({}, {QUALITY: None}, "train:guard: there is no judge to watch: no loss optimises a quality metric"),
+    "no pictures": (
+        {},
+        {"datasets__val": None},
+        "train:guard: expected validation pictures to look at: the section datasets:val is missing",
+    ),
+    "no base": (
+        {},
+        {"path__pretrain_network_g": None},
+        "path:pretrain_network_g: expected the trained network that train:guard begins with, got nothing",
+    ),
+    "unknown metric": ({"held_out": ["psnrr"]}, {}, "train:guard:held_out:0: there is no metric 'psnrr'; did you mean"),
+    "nothing held out": ({"held_out": []}, {}, "train:guard:held_out: "),
+    "every 0": ({"every": 0}, {}, "train:guard:every: "),
+    "action": ({"action": "rollback"}, {}, "train:guard:action: "),
+    "factor 1": ({"factor": 1}, {}, "train:guard:factor: "),
+    "unknown key": ({"heldout": ["psnr"]}, {}, "train:guard:heldout: unknown key; did you mean held_out"),
+    "window": ({"held_out": ["ms_ssim"]}, {}, "train:guard:window: expected at least 161, which ms_ssim needs, got 64"),
+}
+
+
+@pytest.mark.parametrize("more", [[], ["--dry-run"]])
+@pytest.mark.parametrize("mistake", WRONG)
+def test_wrong_options_are_refused_before_anything_is_written(base, capsys, mistake, more):
+    guard, changes, text = WRONG[mistake]
+    assert train(guarded(base, guard, **changes), *more) == 1
+    shown = capsys.readouterr().err
+    assert "error: " in shown and text in shown
+    assert {path.name for path in Path().iterdir()} == {"options.yml"}
+
+
+def test_lpips_is_not_held_out_where_it_is_a_loss(base, capsys):
+    lpips = {"type": "LPIPSLoss", "net": "alex"}
+    assert train(guarded(base, {"held_out": ["lpips"]}, train__lpips_opt=lpips), "--dry-run") == 1
+    assert (
+        "train:guard:held_out: expected metrics that neither a loss nor the sampler goes by, got lpips"
+        in capsys.readouterr().err
+    )
+
+
+def test_a_judge_without_a_gradient_is_refused(base, capsys, package):  # noqa: F811
+    options = guarded(base, {}, train__quality_opt={"type": "IQALoss", "metric": "pyiqa:numb"})
+    missing = {"pretrain_network_g": "missing.pth", "pretrain_opt_g": "base.yml"}
+    for chosen in (options, {**options, "path": missing}):  # also before a base is trained
+        assert train(chosen) == 1
+        text = "error: train:quality_opt:metric: pyiqa:numb is not differentiable and cannot be a loss"
+        assert text in capsys.readouterr().err
+    assert not Path("experiments").exists()
+
+
+@pytest.mark.parametrize("more", [[], ["--dry-run"]])
+def test_too_few_windows_are_named(base, tmp_path, capsys, more):
+    write_groups(tmp_path / "few", count=2, size=64, versions=())
+    assert train(guarded(base, {}, datasets__val__dataroot_gt=str(tmp_path / "few")), *more) == 1
+    text = "the guard needs at least 6 windows for its tests, and the validation pictures give 2 of 64 px"
+    assert text in capsys.readouterr().err
+
+
+def test_too_few_windows_are_found_before_an_older_run_is_put_away(base, tmp_path, capsys):
+    write_groups(tmp_path / "few", count=2, size=64, versions=())
+    (RUN / "models").mkdir(parents=True)
+    options = guarded(base, {}, datasets__val__dataroot_gt=str(tmp_path / "few"))
+    assert train(options) == 1
+    assert [path.name for path in Path("experiments").iterdir()] == ["toy"]
