@@ -233,7 +233,7 @@ WORKER = """
     from pathlib import Path
 
     from iqa_sr.runtime import distributed
-    from iqa_sr.training.launch import main
+    from iqa_sr.cli.train import main
 
     found = distributed.start_processes()
     stop = distributed.stop_processes

@@ -287,7 +287,7 @@ FAILING = """
     import torch
 
     from iqa_sr.models.iqa_sr_model import IQASRModel
-    from iqa_sr.training.launch import main
+    from iqa_sr.cli.train import main
 
     def fail(model, *_):
         raise OSError("no space left for the pictures")

@@ -328,7 +328,7 @@ WORKER = """
 
     from iqa_sr.lora.injection import adapter_state
     from iqa_sr.models.iqa_sr_model import IQASRModel
-    from iqa_sr.training.launch import main
+    from iqa_sr.cli.train import main
 
     def save(model, *arguments):
         torch.save(adapter_state(model.net_g.module), f"adapter_of_{model.opt['rank']}.pth")
