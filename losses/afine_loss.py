@@ -55,6 +55,8 @@ class AFINELoss(nn.Module):
         Assumption, CVPR 2025.
     """
 
+    Options = AFINELossOptions
+
     def __init__(
         self,
         loss_weight: float = 1.0,

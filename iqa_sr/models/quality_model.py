@@ -13,8 +13,8 @@ from torch.utils.data import DataLoader
 from iqa_sr.basicsr_compat.host import BaseModel, build_network, get_root_logger
 from iqa_sr.models.nonfinite_guard import NonFiniteGuard
 from iqa_sr.models.optimizer_step import OptimizerStep
-from iqa_sr.models.options import AMP_TYPES, read_quality_section
-from iqa_sr.objectives import Objective, build_objective
+from iqa_sr.models.options import AMP_TYPES, QualityConfig
+from iqa_sr.objectives import Objective
 from iqa_sr.scores.score_table import ScoreRow
 
 __all__ = ["QualityModel"]
@@ -27,18 +27,23 @@ class QualityModel(BaseModel):
     of the network is built are written to `experiments/<name>/weights`.
 
     Args:
-        opt: BasicSR's options; `train` as described by `QualitySection`.
+        opt: BasicSR's options.
+        config: Its sections `train` and `val`; None where nobody has read them before.
+
+    Raises:
+        OptionError: If something is wrong with them.
     """
 
-    def __init__(self, opt: dict[str, Any]) -> None:
+    def __init__(self, opt: dict[str, Any], config: QualityConfig | None = None) -> None:
         super().__init__(opt)
-        self.settings = settings = read_quality_section(opt["train"])
+        config = config or QualityConfig.from_opt(opt)
+        self.settings = settings = config.train
         network = build_network(opt["network_g"])
         path = opt["path"]
         if path.get("pretrain_network_g"):
             strict, key = path.get("strict_load_g", True), path.get("param_key_g", "params")
             self.load_network(network, path["pretrain_network_g"], strict, key)
-        objective = build_objective(settings.objective, network)
+        objective = config.objective(network, config.objective_options)
         if settings.channels_last:
             objective = objective.to(memory_format=torch.channels_last)
         self.print_network(objective)
@@ -54,8 +59,7 @@ class QualityModel(BaseModel):
             if path.get("pretrain_network_g") and path.get("resume_state"):
                 self.load_network(self.net_g_ema.network, path["pretrain_network_g"], True, "params_ema")
         trained = [parameter for parameter in self.net_g.parameters() if parameter.requires_grad]
-        optimizer = dict(opt["train"]["optim_g"])
-        self.optimizers.append(self.get_optimizer(optimizer.pop("type", "Adam"), trained, **optimizer))
+        self.optimizers.append(self.get_optimizer(settings.optim_g.type, trained, **settings.optim_g.arguments))
         self.setup_schedulers()
         self.finite_guard = NonFiniteGuard(settings.max_nonfinite)
         self.scaler = torch.amp.GradScaler(self.device.type, enabled=settings.amp == "fp16")

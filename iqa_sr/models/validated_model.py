@@ -8,6 +8,7 @@ from torch.nn import functional as F
 
 from iqa_sr.basicsr_compat.host import BaseModel, get_root_logger
 from iqa_sr.checkpoint.building import side_multiple
+from iqa_sr.models.options import IQASRConfig
 from iqa_sr.models.validation import Validation
 
 __all__ = ["ValidatedModel"]
@@ -29,10 +30,10 @@ class ValidatedModel(BaseModel):
         super().__init__(opt)
         self.validation_run: Validation | None = None
 
-    def prepare_validation(self) -> None:
+    def prepare_validation(self, config: IQASRConfig) -> None:
         """Build the metrics of `val`, if there is one."""
-        if self.opt.get("val"):
-            self.validation_run = Validation(self.opt)
+        if config.val is not None:
+            self.validation_run = Validation(self.opt, config.val, config.metrics)
             self.validation_run.build(self.device)
 
     # --- Results ------------------------------------------------------------------------------------------------------

@@ -4,89 +4,23 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import torch
-from pydantic import Field
 from torch import Tensor
 from tqdm import tqdm
 
-from iqa_sr.basicsr_compat.host import METRIC_REGISTRY, forgiving_metric, registered
-from iqa_sr.config.arguments import check_arguments
-from iqa_sr.config.sections import Section, read_section
+from iqa_sr.basicsr_compat.host import forgiving_metric
 from iqa_sr.datasets.validation_images import ValidationPicture, validation_pictures
-from iqa_sr.errors import OptionError, nearest
 from iqa_sr.io import images as image_io
 from iqa_sr.metrics import metric_info, shared_metric
+from iqa_sr.models.metric_options import Against, CalculateIQAOptions, MetricConfig
 from iqa_sr.models.options import ValSection
 from iqa_sr.scores.image_scores import bicubic_result, cut_border, metric_scores, score_spec
 from iqa_sr.scores.score_table import BASELINE, ScoreRow
 
-__all__ = [
-    "BASELINE",
-    "CalculateIQAOptions",
-    "Validation",
-    "ValidationResults",
-    "calculate_iqa",
-    "declare_directions",
-    "read_metric",
-]
-
-Against = Literal["original", "nearest", "positives"]
-
-
-class CalculateIQAOptions(Section):
-    """A metric of ours under `val:metrics`.
-
-    Attributes:
-        metric: Its name, for example `niqe`.
-        against: What full-reference metrics compare with: the original, the ground truth of the group that gives the
-            best score, or every positive ground truth, averaged (HGGT's protocol).
-        crop_border: Pixels cut from each side before scoring.
-        better: BasicSR's `higher` or `lower`; not needed, and refused when the metric says otherwise.
-    """
-
-    type: Literal["calculate_iqa"] = "calculate_iqa"
-    metric: str
-    against: Against = "original"
-    crop_border: int = Field(0, ge=0)
-    better: Literal["higher", "lower"] | None = None
-
-
-def _read_iqa(section: Mapping[str, Any], path: str) -> CalculateIQAOptions:
-    options = read_section(CalculateIQAOptions, section, path)
-    try:
-        info = metric_info(options.metric)
-    except ValueError as error:
-        raise OptionError(f"{path}:metric: {error}") from None
-    direction = "higher" if info.higher_is_better else "lower"
-    if options.better not in (None, direction):
-        raise OptionError(f"{path}:better: {options.metric} is better when {direction}, got {options.better!r}")
-    return options
-
-
-def read_metric(section: Any, path: str) -> CalculateIQAOptions | dict[str, Any]:
-    """One entry of `val:metrics`, ours or BasicSR's, checked.
-
-    Raises:
-        OptionError: If there is no such metric, or a key or value of the entry is wrong.
-    """
-    kind = section.get("type") if isinstance(section, Mapping) else None
-    if kind == "calculate_iqa":
-        return _read_iqa(section, path)
-    if kind not in registered(METRIC_REGISTRY):
-        raise OptionError(f"{path}:type: no metric {kind!r}; {nearest(str(kind), registered(METRIC_REGISTRY))}")
-    plain = {key: value for key, value in section.items() if key != "better"}
-    check_arguments(METRIC_REGISTRY.get(kind), plain, path, given=("img", "img2"))
-    return dict(section)
-
-
-def declare_directions(opt: dict[str, Any]) -> None:
-    """Tell BasicSR's own models, which take `better: higher` for granted, the direction of each metric of ours."""
-    for section in ((opt.get("val") or {}).get("metrics") or {}).values():
-        if section.get("type") == "calculate_iqa":
-            section["better"] = "higher" if metric_info(section["metric"]).higher_is_better else "lower"
+__all__ = ["BASELINE", "Validation", "ValidationResults", "calculate_iqa"]
 
 
 def calculate_iqa(
@@ -147,15 +81,13 @@ class Validation:
     """The metrics of a run and how a validation set is gone through.
 
     Args:
-        opt: The whole options; everything under `val` is checked here, before anything runs.
+        opt: The whole options; read are `scale` and `path:visualization`.
+        settings: `val`.
+        metrics: Its metrics by name.
     """
 
-    def __init__(self, opt: Mapping[str, Any]) -> None:
-        self.opt = opt
-        self.settings = read_section(ValSection, opt["val"], "val")
-        self.metrics: dict[str, CalculateIQAOptions | dict[str, Any]] = {}
-        for name, section in self.settings.metrics.items():
-            self.metrics[name] = read_metric(section, f"val:metrics:{name}")
+    def __init__(self, opt: Mapping[str, Any], settings: ValSection, metrics: Mapping[str, MetricConfig]) -> None:
+        self.opt, self.settings, self.metrics = opt, settings, metrics
         self.scored_baselines: set[str] = set()
 
     def directions(self) -> dict[str, bool]:
