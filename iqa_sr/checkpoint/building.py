@@ -9,7 +9,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from iqa_sr.basicsr_compat.host import ARCH_REGISTRY, build_network, registered
+from iqa_sr.basicsr_compat import ARCH_REGISTRY, build_network, registered
 from iqa_sr.config.option_files import read_option_file
 from iqa_sr.errors import OptionError, nearest
 from iqa_sr.io.tensor_files import load_state, select_state_dict

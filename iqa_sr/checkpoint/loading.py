@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from iqa_sr.basicsr_compat.host import accommodate
+from iqa_sr.basicsr_compat import patch_basicsr
 from iqa_sr.checkpoint.adapters import adapted_networks, check_strengths
 from iqa_sr.checkpoint.building import filled_network, network_section, side_multiple, state_dicts
 from iqa_sr.checkpoint.detection import KNOWN, read_shapes
@@ -105,7 +105,7 @@ def load_network(
         raise ValueError(f"--strength: expected with --adapter DIR, got {strengths[0]:g} alone")
     if adapters and param_key is not None:
         raise ValueError(f"param_key: adapters know the weights that they were trained on; got {param_key!r} as well")
-    accommodate()
+    patch_basicsr()
     given = None if options is None else network_section(options)
     key = None
     if adapters:

@@ -7,7 +7,7 @@ from typing import Any, cast
 import torch
 from torch import Tensor, nn
 
-from iqa_sr.basicsr_compat.host import build_loss, build_network, get_root_logger
+from iqa_sr.basicsr_compat import build_loss, build_network, get_root_logger
 from iqa_sr.errors import OptionError
 from iqa_sr.guard.monitor import Guarded, RewardGuard
 from iqa_sr.guard.options import GuardOptions

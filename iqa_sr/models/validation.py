@@ -12,7 +12,7 @@ from pydantic import Field
 from torch import Tensor
 from tqdm import tqdm
 
-from iqa_sr.basicsr_compat.host import METRIC_REGISTRY, forgiving_metric, registered
+from iqa_sr.basicsr_compat import METRIC_REGISTRY, metric_or_nan, registered
 from iqa_sr.config.arguments import check_arguments
 from iqa_sr.config.sections import Section, read_section
 from iqa_sr.datasets.validation_images import ValidationPicture, validation_pictures
@@ -254,7 +254,7 @@ def _score_basicsr(section: Mapping[str, Any], output: Tensor, pictures: Validat
     data = {"img": _to_bgr(output)}
     if pictures.gts is not None:
         data["img2"] = _to_bgr(pictures.gts[:1])
-    return forgiving_metric(data, dict(section))
+    return metric_or_nan(data, dict(section))
 
 
 def _to_bgr(picture: Tensor) -> np.ndarray:

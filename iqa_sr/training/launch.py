@@ -11,7 +11,7 @@ from typing import Any
 import torch
 
 from iqa_sr import plugin
-from iqa_sr.basicsr_compat.host import basicsr_version, get_root_logger
+from iqa_sr.basicsr_compat import basicsr_version, get_root_logger
 from iqa_sr.config.option_files import apply_overrides, read_option_file
 from iqa_sr.data.creation.sample_dataset import make_sample
 from iqa_sr.errors import TrainingStopped

@@ -11,7 +11,7 @@ from typing import Any
 
 import torch
 
-from iqa_sr.basicsr_compat.host import build_dataset, build_model, get_root_logger
+from iqa_sr.basicsr_compat import build_dataset, build_model, get_root_logger
 from iqa_sr.data.leakage import check_together
 from iqa_sr.datasets.sample_order import Place, build_train_loader, build_val_loader
 from iqa_sr.runtime import distributed

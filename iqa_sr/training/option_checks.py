@@ -7,7 +7,7 @@ from typing import Any
 
 from pydantic import Field
 
-from iqa_sr.basicsr_compat.host import ARCH_REGISTRY, DATASET_REGISTRY, LOSS_REGISTRY, MODEL_REGISTRY, registered
+from iqa_sr.basicsr_compat import ARCH_REGISTRY, DATASET_REGISTRY, LOSS_REGISTRY, MODEL_REGISTRY, registered
 from iqa_sr.checkpoint.building import side_multiple
 from iqa_sr.config.arguments import check_arguments
 from iqa_sr.config.sections import Section, read_section
