@@ -14,7 +14,8 @@ from iqa_sr.io.text_table import aligned
 from iqa_sr.metrics import metric_info, metric_names
 from iqa_sr.runtime import distributed
 from iqa_sr.scores.score_table import ScoreTable
-from iqa_sr.scores.scoring import ScoringResult, merge_tables, score_pictures, unfinished_shards
+from iqa_sr.scores.scoring import ScoringResult, score_pictures
+from iqa_sr.scores.shards import merge_tables, unfinished_shards
 from iqa_sr.weights.store import is_present
 
 __all__ = ["metrics_markdown", "print_metrics", "score_path"]

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from iqa_sr.basicsr_compat.host import get_root_logger
+from iqa_sr.basicsr_compat import get_root_logger
 from iqa_sr.datasets.validation_images import validation_pictures
 from iqa_sr.errors import TrainingStopped
 from iqa_sr.guard.decision import verdict

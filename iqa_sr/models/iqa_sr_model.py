@@ -7,7 +7,7 @@ from typing import Any, cast
 import torch
 from torch import Tensor, nn
 
-from iqa_sr.basicsr_compat.host import build_loss, build_network, get_root_logger
+from iqa_sr.basicsr_compat import build_loss, build_network, get_root_logger
 from iqa_sr.datasets.loader_options import dataset_options
 from iqa_sr.datasets.multi_gt_dataset import MultiGTDataset, MultiGTDatasetOptions
 from iqa_sr.degradations.pipelines import build_degradation

@@ -6,7 +6,7 @@ from typing import Any
 
 from torch import nn
 
-from iqa_sr.basicsr_compat.host import get_root_logger
+from iqa_sr.basicsr_compat import get_root_logger
 from iqa_sr.io.tensor_files import state_digest, write_tensor_file
 from iqa_sr.lora.adapter_files import BaseNetwork, save_adapter
 from iqa_sr.lora.injection import LoRAOptions, adapter_state, inject, load_adapter_state, merged_state

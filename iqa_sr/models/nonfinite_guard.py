@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 
 from torch import Tensor
 
-from iqa_sr.basicsr_compat.host import get_root_logger
+from iqa_sr.basicsr_compat import get_root_logger
 from iqa_sr.errors import TrainingStopped
 from iqa_sr.runtime import distributed
 

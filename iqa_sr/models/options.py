@@ -7,7 +7,7 @@ from typing import Any, Literal
 import torch
 from pydantic import Field, field_validator
 
-from iqa_sr.basicsr_compat.host import LOSS_REGISTRY, registered
+from iqa_sr.basicsr_compat import LOSS_REGISTRY, registered
 from iqa_sr.config.arguments import check_arguments
 from iqa_sr.config.sections import Iterations, OptionProblems, Section, read_section
 from iqa_sr.errors import OptionError, nearest

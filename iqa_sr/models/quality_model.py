@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader
 
-from iqa_sr.basicsr_compat.host import BaseModel, build_network, get_root_logger
+from iqa_sr.basicsr_compat import BaseModel, build_network, get_root_logger
 from iqa_sr.models.nonfinite_guard import NonFiniteGuard
 from iqa_sr.models.optimizer_step import OptimizerStep
 from iqa_sr.models.options import AMP_TYPES, QualityConfig

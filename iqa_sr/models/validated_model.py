@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from iqa_sr.basicsr_compat.host import BaseModel, get_root_logger
+from iqa_sr.basicsr_compat import BaseModel, get_root_logger
 from iqa_sr.checkpoint.building import side_multiple
 from iqa_sr.models.options import IQASRConfig
 from iqa_sr.models.validation import Validation

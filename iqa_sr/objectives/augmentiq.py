@@ -12,7 +12,7 @@ from iqa_sr.archs.augmentiq_arch import AugmentIQHeads
 from iqa_sr.archs.reiqa_arch import REIQA_FEATURES
 from iqa_sr.errors import OptionError
 from iqa_sr.io.tensor_files import write_tensor_file
-from iqa_sr.losses.opinion_loss import correlation_loss, squared_error
+from iqa_sr.losses.mos_loss import correlation_loss, squared_error
 from iqa_sr.metrics.augmentiq import HEADS
 from iqa_sr.metrics.reiqa import ENCODERS
 from iqa_sr.objectives.base import Objective, ObjectiveOptions

@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from iqa_sr.basicsr_compat.host import get_root_logger
+from iqa_sr.basicsr_compat import get_root_logger
 from iqa_sr.training.loop import build_run
 from iqa_sr.training.run_config import RunConfig
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import yaml
 
-from iqa_sr.basicsr_compat.host import get_root_logger
+from iqa_sr.basicsr_compat import get_root_logger
 from iqa_sr.errors import TrainingStopped
 from iqa_sr.metrics import metric_spec
 from iqa_sr.models.validation import BASELINE

@@ -10,7 +10,7 @@ from typing import Any, Literal
 import torch
 
 from iqa_sr import plugin
-from iqa_sr.basicsr_compat.host import basicsr_version, get_root_logger
+from iqa_sr.basicsr_compat import basicsr_version, get_root_logger
 from iqa_sr.data.creation.sample_dataset import make_sample
 from iqa_sr.errors import OptionError, TrainingStopped
 from iqa_sr.models.options import QualityConfig

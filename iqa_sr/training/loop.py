@@ -12,7 +12,7 @@ from typing import Any
 
 import torch
 
-from iqa_sr.basicsr_compat.host import (
+from iqa_sr.basicsr_compat import (
     DATASET_REGISTRY,
     MODEL_REGISTRY,
     build_dataset,

@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 
-from iqa_sr.basicsr_compat.host import get_root_logger
+from iqa_sr.basicsr_compat import get_root_logger
 from iqa_sr.config.sections import read_section
 from iqa_sr.datasets.sample_order import Place
 from iqa_sr.io.tensor_files import read_tensor_file

@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 from pydantic import Field, field_validator
 
-from iqa_sr.basicsr_compat.host import ARCH_REGISTRY, DATASET_REGISTRY, MODEL_REGISTRY, registered
+from iqa_sr.basicsr_compat import ARCH_REGISTRY, DATASET_REGISTRY, MODEL_REGISTRY, registered
 from iqa_sr.config.arguments import check_arguments
 from iqa_sr.config.option_files import apply_overrides, read_option_file
 from iqa_sr.config.sections import Iterations, OptionProblems, Section, read_section

@@ -11,7 +11,7 @@ from PIL import Image
 from torch import Tensor
 from torch.nn import functional
 
-import iqa_sr.basicsr_compat.host  # noqa: F401 - makes `import basicsr` work
+import iqa_sr.basicsr_compat  # noqa: F401 - makes `import basicsr` work
 from iqa_sr.degradations.options import StageOptions
 from iqa_sr.degradations.pipelines import Degradation, _random_kernel, build_degradation, resize_bicubic
 from iqa_sr.errors import OptionError

@@ -16,7 +16,7 @@ from torch.utils.data import default_collate
 
 from iqa_sr import plugin
 from iqa_sr.archs.afine_arch import AFINENetwork
-from iqa_sr.basicsr_compat.host import build_dataset
+from iqa_sr.basicsr_compat import build_dataset
 from iqa_sr.cli.main import main as cli
 from iqa_sr.cli.train import main
 from iqa_sr.errors import OptionError
