@@ -84,15 +84,13 @@ class ArgmaxOnlineSampler(GroundTruthSampler):
             return super().choose(candidates)
         valid = candidates.valid
         qualities = torch.full(valid.shape, torch.nan, device=valid.device)
-        qualities[valid] = self._qualities(candidates.windows[valid])
+        seen = candidates.windows[valid]
+        metric = shared_metric(self.info.name, seen.device)
+        parts = seen.split(self.options.max_batch or max(1, len(seen)))
+        qualities[valid] = self.info.oriented(torch.cat([metric(part) for part in parts]))
         index = _best(qualities, valid)
         windows = candidates.windows[torch.arange(len(index), device=index.device), index]
         return Choice(crop_windows(windows, candidates.offsets, candidates.crop), index, qualities)
-
-    def _qualities(self, windows: Tensor) -> Tensor:
-        metric = shared_metric(self.info.name, windows.device)
-        parts = windows.split(self.options.max_batch or max(1, len(windows)))
-        return self.info.oriented(torch.cat([metric(part) for part in parts]))
 
     def _pool(self, record: Record) -> tuple[int, ...]:
         return record.positives if self.options.pool == "positives" else tuple(range(len(record.ground_truths)))
