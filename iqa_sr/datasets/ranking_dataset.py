@@ -164,15 +164,14 @@ class RankingDataset(Dataset[dict[str, Any]]):
         if any(missing):
             pad = [(0, 0), *((short // 2, short - short // 2) for short in missing)]
             picture = torch.from_numpy(np.pad(picture.numpy(), pad, mode="symmetric"))
-        window = max((_window(picture, side, draw) for _ in range(2)), key=lambda one: float(one.std((1, 2)).sum()))
+        windows = []
+        for _ in range(2):
+            top, left = (int(draw.uniform(0, length - side + 1)) for length in picture.shape[1:])
+            windows.append(picture[:, top : top + side, left : left + side])
+        window = max(windows, key=lambda one: float(one.std((1, 2)).sum()))
         if draw.chance(0.5):
             window = window.flip(2)
         return torch.rot90(window, int(draw.uniform(0, 4)), (1, 2)).contiguous()
-
-
-def _window(picture: Tensor, side: int, draw: ParameterDraw) -> Tensor:
-    top, left = (int(draw.uniform(0, length - side + 1)) for length in picture.shape[1:])
-    return picture[:, top : top + side, left : left + side]
 
 
 def _spoilt(window: Tensor, chain: Sequence[Step], levels: Sequence[float], crop: int, noise_seed: int) -> Tensor:

@@ -113,14 +113,9 @@ def free_memory(device: torch.device) -> int:
         return int(torch.cuda.mem_get_info(device)[0]) + cached
     if device.type != "cpu":
         return _UNKNOWN
-    limits = [_available(), _left_in_group()]
-    return min((limit for limit in limits if limit is not None), default=_UNKNOWN)
-
-
-def _available() -> int | None:
-    """What Linux says is available."""
     kilobytes = _entry("/proc/meminfo", "MemAvailable:")
-    return None if kilobytes is None else kilobytes * 1024
+    limits = [None if kilobytes is None else kilobytes * 1024, _left_in_group()]
+    return min((limit for limit in limits if limit is not None), default=_UNKNOWN)
 
 
 def _left_in_group() -> int | None:

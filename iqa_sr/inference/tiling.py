@@ -205,25 +205,18 @@ def _strips(network: nn.Module, padded: Tensor, plan: _Plan, progress: bool) -> 
     hidden = None if progress and len(rows) * len(columns) > 1 else True  # tqdm's None: on a terminal only
     with tqdm(total=len(rows) * len(columns), desc="tiles", leave=False, disable=hidden) as bar:
         for number, row in enumerate(rows):
-            band = _band(network, padded[..., row.start : row.stop, :], columns, plan, bar)
+            band = torch.zeros((*padded.shape[:2], len(row.share), open_rows.shape[-1]))
+            for column in columns:
+                tile = padded[..., row.start : row.stop, column.start : column.stop]
+                inside = slice(column.start * plan.scale, column.stop * plan.scale)
+                band[..., inside] += _network_output(network, tile, plan) * column.share
+                bar.update()
             band *= row.share[:, None]
             band[..., : open_rows.shape[-2], :] += open_rows
             following = rows[number + 1].start if number + 1 < len(rows) else row.stop
             ready = (following - row.start) * plan.scale
             yield row.start * plan.scale, band[..., :ready, :]
             open_rows = band[..., ready:, :]
-
-
-def _band(network: nn.Module, lq: Tensor, columns: list[_Cut], plan: _Plan, bar: tqdm) -> Tensor:
-    """One row of tiles, blended from left to right."""
-    height, width = (side * plan.scale for side in lq.shape[-2:])
-    band = torch.zeros((*lq.shape[:2], height, width))
-    for column in columns:
-        inside = slice(column.start * plan.scale, column.stop * plan.scale)
-        made = _network_output(network, lq[..., column.start : column.stop], plan)
-        band[..., inside] += made * column.share
-        bar.update()
-    return band
 
 
 def _network_output(network: nn.Module, lq: Tensor, plan: _Plan) -> Tensor:

@@ -176,7 +176,13 @@ class ScoreTable:
         """
         rows = list(rows)
         for row in rows:
-            self._check(row)
+            if row.metric not in self.facts:
+                raise ValueError(
+                    f"there are no facts of the metric {row.metric!r}; add_facts() comes before its first row"
+                )
+            for name in row[:4]:
+                if "\n" in name or "\r" in name:
+                    raise ValueError(f"a name in a score table cannot hold a line break, got {name!r}")
         if self.path is not None and rows:
             with self.path.open("a", encoding="utf-8", newline="") as file:
                 file.write(_text(rows))
@@ -236,13 +242,6 @@ class ScoreTable:
             raise ValueError(f"the score table has no metric {metric!r}; {nearest(metric, self.facts)}")
         return self.facts[metric]
 
-    def _check(self, row: ScoreRow) -> None:
-        if row.metric not in self.facts:
-            raise ValueError(f"there are no facts of the metric {row.metric!r}; add_facts() comes before its first row")
-        for name in row[:4]:
-            if "\n" in name or "\r" in name:
-                raise ValueError(f"a name in a score table cannot hold a line break, got {name!r}")
-
     def _put(self, row: ScoreRow) -> None:
         self._scores[row[:4]] = float(row.score)
 
@@ -250,7 +249,12 @@ class ScoreTable:
         if line.startswith("#"):
             self.add_facts(_read_facts(line))
             return
-        fields = _fields(line)
+        try:
+            fields = tuple(next(csv.reader([line], strict=True), []))
+        except csv.Error:
+            fields = ()
+        if len(fields) != len(COLUMNS):
+            raise ValueError(f"expected the columns {','.join(COLUMNS)}, got {line[:80]!r}")
         if fields == COLUMNS:
             return
         checkpoint, picture, reference, metric, text = fields
@@ -273,16 +277,6 @@ def _whole_lines(path: Path) -> list[str]:
     except UnicodeDecodeError as error:
         raise ValueError(f"{path}: not a score table, not even text ({error})") from None
     return [line.removesuffix("\r") for line in text.split("\n")[:-1]]
-
-
-def _fields(line: str) -> tuple[str, ...]:
-    try:
-        fields = tuple(next(csv.reader([line], strict=True), []))
-    except csv.Error:
-        fields = ()
-    if len(fields) != len(COLUMNS):
-        raise ValueError(f"expected the columns {','.join(COLUMNS)}, got {line[:80]!r}")
-    return fields
 
 
 def _read_facts(line: str) -> MetricFacts:

@@ -2,15 +2,15 @@
 
 import json
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from iqa_sr.data.multi_gt.records import Label
 from iqa_sr.data.problems import DataProblems
 
-__all__ = ["Votes", "majority", "read_votes"]
+__all__ = ["Votes", "decided", "majority", "read_votes"]
 
 Votes = dict[str, dict[str, list[Label]]]
 """For each picture's stem and each version's folder: one label per annotator who gave one."""
@@ -30,8 +30,13 @@ def majority(votes: Sequence[Label]) -> Label:
     Three different votes of three annotators are Similar, as in HGGT's code. Where an annotator's file is missing, the
     votes that are there decide by the same rule: two that differ are Similar, one alone counts.
     """
-    label, count = Counter(votes).most_common(1)[0] if votes else (Label.SIMILAR, 1)
-    return label if 2 * count > len(votes) else Label.SIMILAR
+    return decided(votes) or Label.SIMILAR
+
+
+def decided(votes: Sequence[Label]) -> Label | None:
+    """The label that more than half of the annotators gave; None if there is none."""
+    label, count = Counter(votes).most_common(1)[0] if votes else (None, 0)
+    return label if 2 * count > len(votes) else None
 
 
 def read_votes(folder: Path, problems: DataProblems) -> Votes:
@@ -58,12 +63,11 @@ def read_votes(folder: Path, problems: DataProblems) -> Votes:
 def _read_sheet(path: Path) -> _Sheet:
     try:
         content = json.loads(path.read_text(encoding="utf-8-sig"))
-        return _Sheet(path.stem, dict(_labels(content)))
+        labels = {
+            str(entry["File"]): Label.of(entry["Label"])
+            for key, entry in content.items()
+            if key.startswith("Picture") and entry["Label"] not in (None, "", "None")
+        }
+        return _Sheet(path.stem, labels)
     except (OSError, ValueError, KeyError, AttributeError) as error:
         return _Sheet(path.stem, {}, f"{path}: not a label file of HGGT's format ({type(error).__name__}: {error})")
-
-
-def _labels(content: Any) -> Iterable[tuple[str, Label]]:
-    for key, entry in content.items():
-        if key.startswith("Picture") and entry["Label"] not in (None, "", "None"):
-            yield str(entry["File"]), Label(str(entry["Label"]).strip().capitalize())

@@ -16,6 +16,7 @@ from pathlib import Path
 
 from iqa_sr.data.file_lookup import find_folder
 from iqa_sr.data.mos.reference_sets import partner_triplets, read_scored_set
+from iqa_sr.data.multi_gt.hggt_labels import decided
 from iqa_sr.data.multi_gt.records import Label
 from iqa_sr.data.preferences.triplets import TIE, Triplet, write_triplets
 from iqa_sr.data.problems import DataError, DataProblems
@@ -153,7 +154,7 @@ def _diffiqa_part(folder: Path, root: Path, notes: list[str], problems: DataProb
         for path in list_images(version):
             name = path.stem.removesuffix(f"_{version.name}")
             given = votes.pop((version.name, path.stem), [])
-            label = _majority(given)
+            label = decided(given)
             if name not in rated:
                 problems.add("missing reference", f"{path} has no picture {name} in {originals}")
             elif not given:
@@ -169,12 +170,6 @@ def _diffiqa_part(folder: Path, root: Path, notes: list[str], problems: DataProb
     if unlabelled:
         notes.append(f"{unlabelled} pictures of {folder} left out: nobody labelled them")
     return [one for one in rated.values() if one.labels]
-
-
-def _majority(votes: Sequence[Label]) -> Label | None:
-    """The label of more than half of the votes."""
-    label, count = Counter(votes).most_common(1)[0] if votes else (None, 0)
-    return label if 2 * count > len(votes) else None
 
 
 def _read_votes(folder: Path, problems: DataProblems) -> dict[tuple[str, str], list[Label]]:
@@ -197,7 +192,7 @@ def _read_label(path: Path) -> Label | str:
     """The label, or why it cannot be read."""
     try:
         content = json.loads(path.read_text(encoding="utf-8-sig"))
-        return Label(str(content["Picture_AI"]["Label"]).strip().capitalize())
+        return Label.of(content["Picture_AI"]["Label"])
     except (OSError, ValueError, KeyError, TypeError) as error:
         return f"{type(error).__name__}: {error}"
 
