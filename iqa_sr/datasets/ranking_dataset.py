@@ -112,7 +112,14 @@ class RankingDataset(Dataset[dict[str, Any]]):
         else:
             levels = list(range(LEVELS + 1))
             chain = (Step(self.kinds[index % len(self.kinds)], LEVELS, draw.seed()),)
-        places = [_spoilt(self._crop(clean, draw), chain, levels, self.options.crop, draw.seed()) for _ in range(2)]
+        places, inside = [], slice(_MARGIN, _MARGIN + self.options.crop)
+        for _ in range(2):
+            window, noise_seed = self._crop(clean, draw), draw.seed()
+            rows = []
+            for level in levels:  # all steps of the chain in proportion
+                steps = [Step(step.kind, step.level * level / LEVELS, step.seed) for step in chain]
+                rows.append(apply_chain(window, steps, noise_seed)[:, inside, inside])
+            places.append(torch.stack(rows))
         return {
             "image": torch.stack(places),
             "level": torch.tensor(levels, dtype=torch.float32),
@@ -172,12 +179,3 @@ class RankingDataset(Dataset[dict[str, Any]]):
         if draw.chance(0.5):
             window = window.flip(2)
         return torch.rot90(window, int(draw.uniform(0, 4)), (1, 2)).contiguous()
-
-
-def _spoilt(window: Tensor, chain: Sequence[Step], levels: Sequence[float], crop: int, noise_seed: int) -> Tensor:
-    """The window at each level, all steps of the chain in proportion: `(L, 3, crop, crop)`."""
-    rows = []
-    for level in levels:
-        steps = [Step(step.kind, step.level * level / LEVELS, step.seed) for step in chain]
-        rows.append(apply_chain(window, steps, noise_seed)[:, _MARGIN : _MARGIN + crop, _MARGIN : _MARGIN + crop])
-    return torch.stack(rows)

@@ -96,10 +96,18 @@ class ScoreTable:
             FileNotFoundError: If there is no such file.
             ValueError: If a line is not what it should be; the text names file and line.
         """
+        try:
+            content = Path(path).read_bytes()
+        except FileNotFoundError:
+            raise FileNotFoundError(f"score table {path} does not exist") from None
+        try:
+            text = content[: content.rfind(b"\n") + 1].decode("utf-8")
+        except UnicodeDecodeError as error:
+            raise ValueError(f"{path}: not a score table, not even text ({error})") from None
         table = cls()
-        for number, line in enumerate(_whole_lines(Path(path)), start=1):
+        for number, line in enumerate(text.split("\n")[:-1], start=1):
             try:
-                table._read_line(line)
+                table._read_line(line.removesuffix("\r"))
             except ValueError as error:
                 raise ValueError(f"{path}, line {number}: {error}") from None
         return table
@@ -267,18 +275,6 @@ class ScoreTable:
         self._put(ScoreRow(checkpoint, picture, reference, metric, score))
 
 
-def _whole_lines(path: Path) -> list[str]:
-    try:
-        content = path.read_bytes()
-    except FileNotFoundError:
-        raise FileNotFoundError(f"score table {path} does not exist") from None
-    try:
-        text = content[: content.rfind(b"\n") + 1].decode("utf-8")
-    except UnicodeDecodeError as error:
-        raise ValueError(f"{path}: not a score table, not even text ({error})") from None
-    return [line.removesuffix("\r") for line in text.split("\n")[:-1]]
-
-
 def _read_facts(line: str) -> MetricFacts:
     try:
         values = json.loads(line[1:])
@@ -291,12 +287,11 @@ def _read_facts(line: str) -> MetricFacts:
 
 
 def _text(rows: Iterable[ScoreRow]) -> str:
-    return "".join(",".join([*(_field(name) for name in row[:4]), repr(float(row.score))]) + "\n" for row in rows)
-
-
-def _field(name: str) -> str:
-    """Quoted where need be; csv's own rule does not know that readers take # for the start of a comment."""
-    return '"' + name.replace('"', '""') + '"' if any(sign in name for sign in ',"#') else name
+    lines = []
+    for row in rows:  # csv's own rule of quoting does not know that readers take # for the start of a comment
+        names = ('"' + name.replace('"', '""') + '"' if set(',"#') & set(name) else name for name in row[:4])
+        lines.append(",".join([*names, repr(float(row.score))]) + "\n")
+    return "".join(lines)
 
 
 def _sync(file: TextIO) -> None:

@@ -81,12 +81,10 @@ class PictureSource:
         for number in numbers:  # before they are drawn, which takes its time
             check_size(f"generated-{number}", (_SIDE, _SIDE), smallest, problems)
         if len(problems):
-            total = len(self._names) + len(numbers)
-            photographs = "photographs" if options.photographs else None
             generated = f"procedural {options.procedural}" if options.procedural else None
-            sources = ", ".join(source for source in (options.dataroot, photographs, generated) if source)
-            title = f"{where}: {len(problems)} of {total} pictures in {sources} cannot be used"
-            raise DataError(problems.summary(title))
+            sources = (options.dataroot, "photographs" if options.photographs else None, generated)
+            found = f"{len(self._names) + len(numbers)} pictures in {', '.join(filter(None, sources))}"
+            raise DataError(problems.summary(f"{where}: {len(problems)} of {found} cannot be used"))
         for number in tqdm(numbers, desc="generated pictures", disable=None if options.procedural > 100 else True):
             self._keep(f"generated-{number}", procedural_picture(number, _SIDE))
         if not self._names:

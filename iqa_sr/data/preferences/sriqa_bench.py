@@ -5,12 +5,12 @@ Reference:
     Assumption, CVPR 2025, https://arxiv.org/abs/2503.11221.
 """
 
-import json
 from collections.abc import Iterable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from itertools import combinations
 from pathlib import Path
+from typing import Any
 
+from iqa_sr.data.label_files import read_label_files
 from iqa_sr.data.multi_gt.records import Label
 from iqa_sr.data.preferences.records import ALL, Labelled, LabelledPair, RatedPicture, preferred_of
 from iqa_sr.data.problems import DataError, DataProblems
@@ -168,10 +168,9 @@ def read_sriqa_votes(root: Path) -> Labelled:
     files = sorted((root / "labels").glob("*/*/*.json"))
     if not files:
         raise FileNotFoundError(f"{root} has no labels/A/NAME/NAME_M1_M2.json; `--layout sriqa-bench` reads MOS/")
-    with ThreadPoolExecutor(8) as pool:
-        votes = list(pool.map(_read_vote, files, chunksize=64))
     problems, shares = DataProblems(), dict[tuple[str, str, str], list[float]]()
-    for file, vote in zip(files, votes, strict=True):
+    expected = "expected Picture_01 and Picture_02 with Name and Label"
+    for file, vote in read_label_files(files, _parse_vote, expected, problems):
         if isinstance(vote, str):
             problems.add("unreadable label", f"{file}: {vote}")
         else:
@@ -191,18 +190,14 @@ def read_sriqa_votes(root: Path) -> Labelled:
     return Labelled(root, pairs, references=_references(pairs), notes=notes)
 
 
-def _read_vote(file: Path) -> tuple[str, str, float] | str:
+def _parse_vote(file: Path, content: Any) -> tuple[str, str, float] | str:
     """The two methods in the order of their names and the share of this vote for the first, or what is wrong."""
-    try:
-        content = json.loads(file.read_text(encoding="utf-8-sig"))
-        points = {}
-        for key in ("Picture_01", "Picture_02"):
-            own, _, method = Path(str(content[key]["Name"])).stem.rpartition("_")
-            if own != file.parent.name:
-                return f"expected pictures of {file.parent.name}, got {content[key]['Name']!r}"
-            points[method] = _POINTS[Label.of(content[key]["Label"])]
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        return f"expected Picture_01 and Picture_02 with Name and Label ({type(error).__name__}: {error})"
+    points = {}
+    for key in ("Picture_01", "Picture_02"):
+        own, _, method = Path(str(content[key]["Name"])).stem.rpartition("_")
+        if own != file.parent.name:
+            return f"expected pictures of {file.parent.name}, got {content[key]['Name']!r}"
+        points[method] = _POINTS[Label.of(content[key]["Label"])]
     if len(points) < 2:
         return "compares a picture with itself"
     (first, one), (second, other) = sorted(points.items())

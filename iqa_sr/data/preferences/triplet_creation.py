@@ -5,18 +5,16 @@ Reference:
     Assumption, CVPR 2025, https://arxiv.org/abs/2503.11221 (DiffIQA, its pairs, and the pairs of the older sets).
 """
 
-import json
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import combinations
 from pathlib import Path
 
 from iqa_sr.data.file_lookup import find_folder
+from iqa_sr.data.label_files import decided, read_label_files
 from iqa_sr.data.mos.reference_sets import partner_triplets, read_scored_set
-from iqa_sr.data.multi_gt.hggt_labels import decided
 from iqa_sr.data.multi_gt.records import Label
 from iqa_sr.data.preferences.triplets import TIE, Triplet, write_triplets
 from iqa_sr.data.problems import DataError, DataProblems
@@ -177,24 +175,13 @@ def _read_votes(folder: Path, problems: DataProblems) -> dict[tuple[str, str], l
     files = sorted(folder.glob("*/*/*.json"))
     if not files:
         raise FileNotFoundError(f"{folder} holds no labels; expected A/01/NAME_01.json and so on")
-    with ThreadPoolExecutor(8) as pool:
-        found = list(pool.map(_read_label, files))
     votes: dict[tuple[str, str], list[Label]] = {}
-    for path, label in zip(files, found, strict=True):
-        if isinstance(label, Label):
-            votes.setdefault((path.parent.name, path.stem), []).append(label)
-        else:
-            problems.add("unreadable label", f"{path}: expected Picture_AI with a Label ({label})")
+    expected = "expected Picture_AI with a Label"
+    for path, label in read_label_files(
+        files, lambda _, content: Label.of(content["Picture_AI"]["Label"]), expected, problems
+    ):
+        votes.setdefault((path.parent.name, path.stem), []).append(label)
     return votes
-
-
-def _read_label(path: Path) -> Label | str:
-    """The label, or why it cannot be read."""
-    try:
-        content = json.loads(path.read_text(encoding="utf-8-sig"))
-        return Label.of(content["Picture_AI"]["Label"])
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        return f"{type(error).__name__}: {error}"
 
 
 def label_pairs(reference: str, labels: Mapping[str, Label]) -> list[Triplet]:
