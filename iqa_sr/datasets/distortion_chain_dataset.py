@@ -5,7 +5,6 @@ from typing import Annotated, Any, Literal
 
 import torch
 from pydantic import AfterValidator, Field
-from torch import Tensor
 from torch.utils.data import Dataset
 
 from iqa_sr.data.creation.unlabeled_images import PictureSource, PictureSourceOptions
@@ -73,11 +72,11 @@ class ChainDataset(Dataset[dict[str, Any]]):
         while self.source.name(second) == self.source.name(first):  # photographs may come several times
             second = (second + 1) % len(self.source)
         chain = draw_chain(torch.Generator().manual_seed(draw.seed()), self.options.longest, kinds=self.options.kinds)
-        patches = [apply_chain(self._patch(picture, draw), chain, draw.seed()) for picture in (first, second)]
+        side, patches = self.options.crop, []
+        for picture in (self.source.picture(first), self.source.picture(second)):
+            top, left = (int(draw.uniform(0, length - side + 1)) for length in picture.shape[:2])
+            patch = to_tensor(picture[top : top + side, left : left + side])
+            if self.options.use_hflip and draw.chance(0.5):
+                patch = patch.flip(2)
+            patches.append(apply_chain(patch, chain, draw.seed()))
         return {"image": torch.stack(patches), "path": self.source.name(first)}
-
-    def _patch(self, index: int, draw: ParameterDraw) -> Tensor:
-        picture, side = self.source.picture(index), self.options.crop
-        top, left = (int(draw.uniform(0, length - side + 1)) for length in picture.shape[:2])
-        patch = to_tensor(picture[top : top + side, left : left + side])
-        return patch.flip(2) if self.options.use_hflip and draw.chance(0.5) else patch

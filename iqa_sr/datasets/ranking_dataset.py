@@ -111,7 +111,14 @@ class RankingDataset(Dataset[dict[str, Any]]):
         else:
             levels = list(range(LEVELS + 1))
             chain = (Step(self.kinds[index % len(self.kinds)], LEVELS, draw.seed()),)
-        places = [_spoilt(self._crop(clean, draw), chain, levels, self.options.crop, draw.seed()) for _ in range(2)]
+        places, inside = [], slice(_MARGIN, _MARGIN + self.options.crop)
+        for _ in range(2):
+            window, noise_seed = self._crop(clean, draw), draw.seed()
+            rows = []
+            for level in levels:  # all steps of the chain in proportion
+                steps = [Step(step.kind, step.level * level / LEVELS, step.seed) for step in chain]
+                rows.append(apply_chain(window, steps, noise_seed)[:, inside, inside])
+            places.append(torch.stack(rows))
         return {
             "image": torch.stack(places),
             "level": torch.tensor(levels, dtype=torch.float32),
@@ -163,21 +170,11 @@ class RankingDataset(Dataset[dict[str, Any]]):
         if any(missing):
             pad = [(0, 0), *((short // 2, short - short // 2) for short in missing)]
             picture = torch.from_numpy(np.pad(picture.numpy(), pad, mode="symmetric"))
-        window = max((_window(picture, side, draw) for _ in range(2)), key=lambda one: float(one.std((1, 2)).sum()))
+        windows = []
+        for _ in range(2):
+            top, left = (int(draw.uniform(0, length - side + 1)) for length in picture.shape[1:])
+            windows.append(picture[:, top : top + side, left : left + side])
+        window = max(windows, key=lambda one: float(one.std((1, 2)).sum()))
         if draw.chance(0.5):
             window = window.flip(2)
         return torch.rot90(window, int(draw.uniform(0, 4)), (1, 2)).contiguous()
-
-
-def _window(picture: Tensor, side: int, draw: ParameterDraw) -> Tensor:
-    top, left = (int(draw.uniform(0, length - side + 1)) for length in picture.shape[1:])
-    return picture[:, top : top + side, left : left + side]
-
-
-def _spoilt(window: Tensor, chain: Sequence[Step], levels: Sequence[float], crop: int, noise_seed: int) -> Tensor:
-    """The window at each level, all steps of the chain in proportion: `(L, 3, crop, crop)`."""
-    rows = []
-    for level in levels:
-        steps = [Step(step.kind, step.level * level / LEVELS, step.seed) for step in chain]
-        rows.append(apply_chain(window, steps, noise_seed)[:, _MARGIN : _MARGIN + crop, _MARGIN : _MARGIN + crop])
-    return torch.stack(rows)
