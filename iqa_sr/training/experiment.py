@@ -11,6 +11,7 @@ import yaml
 
 from iqa_sr.basicsr_compat.host import get_root_logger
 from iqa_sr.errors import TrainingStopped
+from iqa_sr.io.atomic import atomic_write
 from iqa_sr.metrics import metric_spec
 from iqa_sr.models.validation import BASELINE
 from iqa_sr.runtime import distributed
@@ -70,7 +71,7 @@ class Experiment:
             Path(self.opt["path"][key]).mkdir(parents=True, exist_ok=True)
         content = yaml.safe_dump(_plain(self.opt), sort_keys=False, allow_unicode=True)
         header = f"# {time.strftime('%Y-%m-%d %H:%M:%S')}: the options of this run, made from {self.option_file}\n"
-        (self.root / f"{self.opt['name']}.yml").write_text(header + content, encoding="utf-8")
+        atomic_write(self.root / f"{self.opt['name']}.yml", header + content)
 
     @property
     def scores_file(self) -> Path:
