@@ -1,5 +1,6 @@
 """The guard inside a training run: looks at the network every so often and acts when it gives the alarm."""
 
+import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -8,9 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from iqa_sr.basicsr_compat.host import get_root_logger
 from iqa_sr.datasets.validation_images import validation_pictures
-from iqa_sr.errors import TrainingStopped
 from iqa_sr.guard.decision import verdict
 from iqa_sr.guard.measurements import Measures, Upscale, Window, as_published, mean_of
 from iqa_sr.guard.options import GuardOptions
@@ -20,6 +19,8 @@ from iqa_sr.runtime import distributed
 from iqa_sr.runtime import rng_state as random_state
 
 __all__ = ["Guarded", "RewardGuard"]
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -106,7 +107,7 @@ class RewardGuard:
         """Measure the network as it is now, tell what is found, and act; all processes must call it.
 
         Raises:
-            TrainingStopped: On the other processes, if the first one failed.
+            OtherProcessFailed: On the other processes, if the first one failed.
             What measuring finds wrong, on the first process.
         """
         alarm = self._on_first(lambda: self._found(iteration, tensorboard))
@@ -115,17 +116,12 @@ class RewardGuard:
 
     def _on_first(self, work: Callable[[], object]) -> bool:
         """What the first process finds; all hear of it, also when it fails."""
-        failure: BaseException | None = None
-        found = False
-        if self.meter is not None:
-            try:
-                with random_state.preserved():
-                    found = bool(work())
-            except BaseException as error:  # the others wait here: they hear of it before this process goes on
-                failure = error
-        if distributed.any_process(failure is not None, self.device):
-            raise failure or TrainingStopped("the guard failed on the first process, which says why")
-        return distributed.any_process(found, self.device)
+
+        def preserving() -> bool:
+            with random_state.preserved():
+                return bool(work())
+
+        return distributed.on_rank_zero(preserving, "the guard")
 
     def _cut(self, loader: Any, scale: int) -> None:
         assert self.meter is not None and self.upscale_base is not None
@@ -136,7 +132,7 @@ class RewardGuard:
     def _measure_base(self) -> None:
         assert self.meter is not None and self.upscale_base is not None
         self.base, self.base_outputs = self.meter.measure(self.windows, self.upscale_base)
-        get_root_logger().info(self.meter.describe(self.base))
+        logger.info(self.meter.describe(self.base))
 
     def _measure(self) -> None:
         assert self.meter is not None
@@ -147,7 +143,7 @@ class RewardGuard:
         self._measure()
         assert self.meter is not None and self.base is not None and self.latest is not None
         found = verdict(self.options, self.meter.judges, self.base, self.latest, iteration)
-        (get_root_logger().warning if found.alarm else get_root_logger().info)(found.line)
+        (logger.warning if found.alarm else logger.info)(found.line)
         if tensorboard:
             for name, value in {**found.values, "guard/factor": self.factor}.items():
                 tensorboard.add_scalar(name, value, iteration)
@@ -164,15 +160,13 @@ class RewardGuard:
             return False
         if action == "stop":
             self.stopped = True
-            get_root_logger().warning("Guard: the run ends here (train:guard:action: stop).")
+            logger.warning("Guard: the run ends here (train:guard:action: stop).")
         elif action in ("lower", "roll-back"):
             self._scale(self.factor * self.options.factor)
             if action == "roll-back":
                 self._go_back()
             done = "back to the last state without an alarm, " if action == "roll-back" else ""
-            get_root_logger().warning(
-                f"Guard: {done}weight of the quality losses now {self.factor:.3g} of the start's."
-            )
+            logger.warning(f"Guard: {done}weight of the quality losses now {self.factor:.3g} of the start's.")
         return action == "roll-back"
 
     def _scale(self, factor: float) -> None:
@@ -233,7 +227,7 @@ class RewardGuard:
         self._scale(state["factor"])
         self.stopped = state["stopped"] and self.options.action == "stop"
         if self.stopped:
-            get_root_logger().warning("Guard: it has ended this run; with another train:guard:action it would go on.")
+            logger.warning("Guard: it has ended this run; with another train:guard:action it would go on.")
         if self.options.action == "roll-back":
             known = len(state["networks"]) == len(self.guarded.networks)
             kept = (state["networks"], state["optimizers"], state.get("scalers", self.good.scalers))
