@@ -27,7 +27,7 @@ from iqa_sr.samplers.base import GroundTruthSampler, Shortlist
 
 __all__ = ["MultiGTDataset", "MultiGTDatasetOptions", "validation_seed"]
 
-logger = logging.getLogger("basicsr")
+logger = logging.getLogger(__name__)
 
 MIN_BAD = 3
 """Number of unreadable samples below which a run is never stopped, whatever their share."""

@@ -1,5 +1,6 @@
 """The training loop behind train_sr.py: BasicSR's parts, exact resume, signals, progress, evaluation hooks."""
 
+import logging
 import math
 import signal
 import time
@@ -11,7 +12,7 @@ from typing import Any
 
 import torch
 
-from iqa_sr.basicsr_compat.host import build_dataset, build_model, get_root_logger
+from iqa_sr.basicsr_compat.host import build_dataset, build_model
 from iqa_sr.data.leakage import check_together
 from iqa_sr.datasets.sample_order import Place, build_train_loader, build_val_loader
 from iqa_sr.runtime import distributed
@@ -21,6 +22,8 @@ from iqa_sr.training.progress_log import ProgressLog
 from iqa_sr.training.resume import attach_extras, restore_extras
 
 __all__ = ["Interrupts", "build_run", "train"]
+
+logger = logging.getLogger(__name__)
 
 
 class Interrupts:
@@ -74,13 +77,13 @@ def build_run(opt: dict[str, Any]) -> Run:
     loader, order = build_train_loader(train_set, opt)
     mode = opt["datasets"]["train"].get("prefetch_mode")
     if mode is not None:
-        get_root_logger().info(f"prefetch_mode {mode} is not used: the loader's workers prefetch already.")
+        logger.info(f"prefetch_mode {mode} is not used: the loader's workers prefetch already.")
     model = build_model(opt)
     if hasattr(model, "use_folders") and hasattr(train_set, "folders"):
         model.use_folders(tuple(train_set.folders))
     place = Place(loader, order)
     epochs = math.ceil(opt["train"]["total_iter"] / place.batches_per_epoch)
-    get_root_logger().info(
+    logger.info(
         f"{len(train_set)} training samples, {place.batches_per_epoch} iterations an epoch, "
         f"{epochs} epochs, {opt['train']['total_iter']} iterations."
     )
@@ -109,7 +112,7 @@ def train(opt: dict[str, Any], experiment: Experiment, state: dict[str, Any] | N
         iteration = state["iter"]
         extras = state.get("iqa_sr", {"epoch": state.get("epoch", 0), "iteration_in_epoch": 0})
         run.place.epoch, run.place.iteration = extras["epoch"], extras["iteration_in_epoch"]
-        get_root_logger().info(f"Resumed at iteration {iteration}.")
+        logger.info(f"Resumed at iteration {iteration}.")
     if run.reward_guard is not None:
         run.reward_guard.begin()
     experiment.begin(iteration, fresh=state is None)
@@ -181,7 +184,7 @@ def _keep(opt: dict[str, Any], run: Run, experiment: Experiment, iteration: int,
             experiment.validate(run.model, run.val_loaders, iteration)
     finally:  # a look or a validation that fails loses no training
         if due_save or (iteration < total and (stop or last)):
-            get_root_logger().info(f"Saving networks and training state of iteration {iteration}.")
+            logger.info(f"Saving networks and training state of iteration {iteration}.")
             run.model.save(run.place.epoch, iteration)
             distributed.barrier()  # torchrun ends all processes when one fails: not before the files are whole
     return last

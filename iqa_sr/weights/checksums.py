@@ -12,7 +12,7 @@ from iqa_sr.weights.locations import cache_folder
 
 __all__ = ["compute_hash", "first_hash", "known_hash", "remember_first", "remember_hash"]
 
-_log = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)
 _known: dict[tuple[str, int, int], str] = {}  # this process's own memory: it also serves where no file can be written
 
 
@@ -80,4 +80,4 @@ def _update(part: str, key: str, value: Any) -> None:
         _record().parent.mkdir(parents=True, exist_ok=True)
         atomic_write(_record(), json.dumps(content, indent=1, sort_keys=True))
     except OSError as error:  # a convenience only: the hash is computed again next time
-        _log.debug("cannot remember hashes in %s: %s", _record(), error)
+        logger.debug("cannot remember hashes in %s: %s", _record(), error)

@@ -35,7 +35,9 @@ def test_the_content_is_on_the_device_before_it_has_its_name(tmp_path, monkeypat
     done, sync, rename = [], os.fsync, os.replace
 
     def watched_sync(descriptor):
-        done.append(("sync", os.path.basename(os.readlink(f"/proc/self/fd/{descriptor}")), os.fstat(descriptor).st_size))
+        done.append(
+            ("sync", os.path.basename(os.readlink(f"/proc/self/fd/{descriptor}")), os.fstat(descriptor).st_size)
+        )
         sync(descriptor)
 
     def watched_rename(source, target):
