@@ -86,7 +86,10 @@ def _threads(_one_thread):
 def _messages():
     """They reach pytest's `caplog` also after a training, which keeps them for its own console and log file."""
     yield
-    logging.getLogger("basicsr").propagate = True
+    ours = logging.getLogger("iqa_sr")
+    ours.handlers.clear()
+    ours.propagate = True
+    ours.setLevel(logging.NOTSET)
 
 
 @pytest.fixture(scope="session")
