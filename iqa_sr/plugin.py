@@ -25,6 +25,7 @@ from iqa_sr.models.quality_model import QualityModel
 from iqa_sr.models.validation import calculate_iqa
 from iqa_sr.objectives.afine_network import TrainableAFINE
 from iqa_sr.objectives.qualiclip_network import TrainableQualiCLIP
+from iqa_sr.runtime.logs import speak_through_basicsr
 
 __all__ = ["register"]
 
@@ -49,6 +50,7 @@ def register() -> None:
     `import iqa_sr.plugin; iqa_sr.plugin.register()` before `basicsr.train.train_pipeline` is all that a training
     script of your own needs.
     """
+    speak_through_basicsr()
     patch_basicsr()
     for registry, entry in TABLE:
         if entry.__name__ not in registry:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import torch
 
-from iqa_sr.io.atomic import write_whole
+from iqa_sr.io.atomic import atomic_write
 from iqa_sr.io.text_table import aligned
 from iqa_sr.metrics import metric_info, metric_names
 from iqa_sr.runtime import distributed
@@ -98,12 +98,7 @@ def _write_json(table: ScoreTable, output: str) -> None:
         "metrics": [asdict(facts) for facts in table.facts.values()],
         "scores": [{**row._asdict(), "score": row.score if math.isfinite(row.score) else None} for row in table.rows],
     }
-    text = json.dumps(content, indent=1, ensure_ascii=False) + "\n"
-
-    def write(temporary: Path) -> None:
-        temporary.write_text(text, encoding="utf-8")
-
-    write_whole(output, write)
+    atomic_write(output, json.dumps(content, indent=1, ensure_ascii=False) + "\n")
 
 
 def _report(result: ScoringResult, metrics: list[str], output: str | None) -> None:

@@ -19,7 +19,7 @@ from iqa_sr.errors import OptionError
 
 __all__ = ["AIGCDataset", "AIGCDatasetOptions"]
 
-logger = logging.getLogger("basicsr")
+logger = logging.getLogger(__name__)
 
 SMALLEST = 32
 """Least height and width of a picture in px: both scales of it are judged."""

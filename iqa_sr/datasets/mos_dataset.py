@@ -21,7 +21,7 @@ from iqa_sr.io.images import read_image
 
 __all__ = ["OpinionDataset", "OpinionDatasetOptions"]
 
-logger = logging.getLogger("basicsr")
+logger = logging.getLogger(__name__)
 
 SMALLEST = 48
 """Least height and width of a picture that is judged whole, in px."""

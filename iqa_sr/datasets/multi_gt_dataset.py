@@ -30,7 +30,7 @@ from iqa_sr.samplers.registry import PlainOptions, SamplerOptions
 
 __all__ = ["MultiGTDataset", "MultiGTDatasetOptions", "validation_seed"]
 
-logger = logging.getLogger("basicsr")
+logger = logging.getLogger(__name__)
 
 MIN_BAD = 3
 """Number of unreadable samples below which a run is never stopped, whatever their share."""

@@ -1,5 +1,6 @@
 """IQASRModel: any number of losses, several ground truths per picture, an optional discriminator."""
 
+import logging
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any, cast
@@ -7,7 +8,7 @@ from typing import Any, cast
 import torch
 from torch import Tensor, nn
 
-from iqa_sr.basicsr_compat import build_loss, build_network, get_root_logger
+from iqa_sr.basicsr_compat import build_loss, build_network
 from iqa_sr.datasets.loader_options import dataset_options
 from iqa_sr.datasets.multi_gt_dataset import MultiGTDataset, MultiGTDatasetOptions
 from iqa_sr.degradations.pipelines import build_degradation
@@ -26,6 +27,8 @@ from iqa_sr.models.validated_model import ValidatedModel
 from iqa_sr.samplers import build_sampler
 
 __all__ = ["IQASRModel"]
+
+logger = logging.getLogger(__name__)
 
 
 class IQASRModel(ValidatedModel):
@@ -225,7 +228,7 @@ class IQASRModel(ValidatedModel):
     def _log_gradients(self, losses: Mapping[str, Tensor], output: Tensor, iteration: int) -> None:
         self.gradient_log.measure(losses, output)
         if iteration == 1:
-            get_root_logger().info(self.gradient_log.describe(self.losses.log_names() | {"l_g_gan": "gan"}))
+            logger.info(self.gradient_log.describe(self.losses.log_names() | {"l_g_gan": "gan"}))
 
     def _step_discriminator(self, iteration: int, terms: dict[str, Tensor]) -> bool:
         assert self.net_d is not None and self.gan_loss is not None
@@ -302,7 +305,7 @@ class IQASRModel(ValidatedModel):
         if self.reward_guard is not None:
             self.reward_guard.load_state(extras.get("guard"))
         elif extras.get("guard") and extras["guard"]["factor"] < 1:
-            get_root_logger().warning(
+            logger.warning(
                 f"The guard had lowered the weight of the quality losses to {extras['guard']['factor']:.3g} of the "
                 "start's; without train:guard it is the start's again."
             )

@@ -1,6 +1,7 @@
 """QualityModel: trains a quality network, whatever its objective, as IQASRModel trains a super-resolution network."""
 
 import copy
+import logging
 from collections.abc import Iterator, Mapping
 from contextlib import nullcontext
 from pathlib import Path
@@ -10,7 +11,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader
 
-from iqa_sr.basicsr_compat import BaseModel, build_network, get_root_logger
+from iqa_sr.basicsr_compat import BaseModel, build_network
 from iqa_sr.models.nonfinite_guard import NonFiniteGuard
 from iqa_sr.models.optimizer_step import OptimizerStep
 from iqa_sr.models.options import AMP_TYPES, QualityConfig
@@ -18,6 +19,8 @@ from iqa_sr.objectives import Objective
 from iqa_sr.scores.score_table import ScoreRow
 
 __all__ = ["QualityModel"]
+
+logger = logging.getLogger(__name__)
 
 
 class QualityModel(BaseModel):
@@ -49,7 +52,7 @@ class QualityModel(BaseModel):
         self.print_network(objective)
         self.net_g = self.model_to_device(objective).train()
         if opt["num_gpu"] == 1 and not opt["dist"] and torch.cuda.device_count() > 1:
-            get_root_logger().info(
+            logger.info(
                 f"One of {torch.cuda.device_count()} GPUs is used; for all of them start one process each:\n"
                 f"  torchrun --nproc_per_node={torch.cuda.device_count()} train_sr.py -opt ..."
             )
@@ -132,7 +135,7 @@ class QualityModel(BaseModel):
             if tb_logger:
                 tb_logger.add_scalar(f"metrics/{name}/{metric}", value, current_iter)
         for start in range(0, len(lines), 12):
-            get_root_logger().info("\n".join(lines[start : start + 12]))
+            logger.info("\n".join(lines[start : start + 12]))
 
     def _samples(self, loader: DataLoader[Any]) -> Iterator[dict[str, Any]]:
         for batch in loader:
@@ -166,7 +169,7 @@ class QualityModel(BaseModel):
             files = objective.publish(folder)
         if files:
             names = ", ".join(file.name for file in files)
-            get_root_logger().info(f"For the metric: {names} in {folder} (set IQA_SR_WEIGHTS to that folder).")
+            logger.info(f"For the metric: {names} in {folder} (set IQA_SR_WEIGHTS to that folder).")
 
     def training_extras(self) -> dict[str, Any]:
         """What an exact resume needs beyond BasicSR's training state."""

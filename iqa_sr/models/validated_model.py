@@ -1,17 +1,20 @@
 """ValidatedModel: a BasicSR model whose network upscales pictures of any size, and whose results are all scored."""
 
+import logging
 from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from iqa_sr.basicsr_compat import BaseModel, get_root_logger
+from iqa_sr.basicsr_compat import BaseModel
 from iqa_sr.checkpoint.building import side_multiple
 from iqa_sr.models.options import IQASRConfig
 from iqa_sr.models.validation import Validation
 
 __all__ = ["ValidatedModel"]
+
+logger = logging.getLogger(__name__)
 
 
 class ValidatedModel(BaseModel):
@@ -99,4 +102,4 @@ class ValidatedModel(BaseModel):
             lines.append(f"\t # {metric}: {value:.4f}{note}")
             if tb_logger:
                 tb_logger.add_scalar(f"metrics/{dataset_name}/{metric}", value, current_iter)
-        get_root_logger().info("\n".join(lines))
+        logger.info("\n".join(lines))

@@ -27,7 +27,7 @@ from iqa_sr.stats.ridge import Ridge, fit_ridge
 
 __all__ = ["ARNIQAObjective", "ARNIQAOptions", "RegressorOptions"]
 
-logger = logging.getLogger("basicsr")
+logger = logging.getLogger(__name__)
 
 _REGRESSOR = "train:objective:regressor"
 

@@ -1,5 +1,6 @@
 """`--dry-run`: everything is built, one batch read, two steps run; nothing is written."""
 
+import logging
 import resource
 import time
 from typing import Any
@@ -7,11 +8,12 @@ from typing import Any
 import torch
 from torch import nn
 
-from iqa_sr.basicsr_compat import get_root_logger
 from iqa_sr.training.loop import build_run
 from iqa_sr.training.run_config import RunConfig
 
 __all__ = ["dry_run"]
+
+logger = logging.getLogger(__name__)
 
 
 def dry_run(config: RunConfig, opt: dict[str, Any]) -> int:
@@ -44,7 +46,7 @@ def dry_run(config: RunConfig, opt: dict[str, Any]) -> int:
         f"  {seconds:.3f} s an iteration, {data_seconds:.3f} s for the first batch, {_peak_memory(run.model.device)}",
         f"  about {seconds * opt['train']['total_iter'] / 3600:.1f} h for {opt['train']['total_iter']} iterations",
     ]
-    get_root_logger().info("\n".join(lines))
+    logger.info("\n".join(lines))
     return 0
 
 

@@ -1,5 +1,6 @@
 """The command line of training: `train_sr.py` and `iqa-sr train`."""
 
+import logging
 import signal
 import subprocess
 import sys
@@ -10,7 +11,7 @@ from typing import Any, Literal
 import torch
 
 from iqa_sr import plugin
-from iqa_sr.basicsr_compat import basicsr_version, get_root_logger
+from iqa_sr.basicsr_compat import basicsr_version
 from iqa_sr.data.creation.sample_dataset import make_sample
 from iqa_sr.errors import OptionError, TrainingStopped
 from iqa_sr.models.options import QualityConfig
@@ -25,6 +26,8 @@ from iqa_sr.training.run_config import RunConfig
 from iqa_sr.weights.store import find_all
 
 __all__ = ["run_training"]
+
+logger = logging.getLogger(__name__)
 
 SAMPLE = Path("datasets") / "sample"
 
@@ -68,7 +71,7 @@ def run_training(
         if code:
             return code
         state = _resume_state(opt)
-        get_root_logger().info(f"BasicSR {basicsr_version()}, torch {torch.__version__}, options:\n{options_text(opt)}")
+        logger.info(f"BasicSR {basicsr_version()}, torch {torch.__version__}, options:\n{options_text(opt)}")
         return train(config, opt, Experiment(opt, option_file), state)
     finally:
         distributed.stop_processes()
@@ -105,11 +108,11 @@ def _train_base_where_missing(opt: dict[str, Any], overrides: Sequence[str]) -> 
     if not checkpoint or not option_file:
         return 0
     if Path(checkpoint).is_file():
-        get_root_logger().info(f"The run begins with {checkpoint}, which is there already; it is not trained anew.")
+        logger.info(f"The run begins with {checkpoint}, which is there already; it is not trained anew.")
         return 0
     if opt["dist"]:
         raise FileNotFoundError(f"{checkpoint} does not exist; make it first: train_sr.py -opt {option_file}")
-    get_root_logger().info(f"{checkpoint} does not exist: training it first, by {option_file}.")
+    logger.info(f"{checkpoint} does not exist: training it first, by {option_file}.")
     data = [override for override in overrides if override.startswith("datasets:")]
     command = [sys.executable, "-m", "iqa_sr.cli", "train", "-opt", option_file, "--auto_resume"]
     code = _run_to_its_end([*command, *(["--force_yml", *data] if data else [])])
@@ -142,16 +145,16 @@ def _resume_state(opt: dict[str, Any]) -> dict[str, Any] | None:
         networks = [key.removeprefix("network_") for key in opt if key.startswith("network_")]
         path = find_state(Path(opt["path"]["training_states"]), networks)
         if path is None:
-            get_root_logger().info("--auto_resume: no complete training state; starting from the beginning.")
+            logger.info("--auto_resume: no complete training state; starting from the beginning.")
     if not path:
         return None
     state = load_state_file(path)
     if state["iter"] >= opt["train"]["total_iter"]:
-        get_root_logger().info(f"{path} is of the last iteration; raise train:total_iter to train on.")
+        logger.info(f"{path} is of the last iteration; raise train:total_iter to train on.")
     opt["path"]["resume_state"] = str(path)
     seed = state.get("iqa_sr", {}).get("seed", opt["manual_seed"])
     if seed != opt["manual_seed"]:  # an option file without a seed draws another one at every start
-        get_root_logger().info(f"manual_seed {seed} of the run that is resumed is used, not {opt['manual_seed']}.")
+        logger.info(f"manual_seed {seed} of the run that is resumed is used, not {opt['manual_seed']}.")
         opt["manual_seed"] = seed
     # The state's own folder holds its networks, also when it belongs to another experiment.
     point_at_networks(opt, state, Path(path).resolve().parent)

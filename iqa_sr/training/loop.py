@@ -1,6 +1,7 @@
 """The training loop behind train_sr.py: BasicSR's parts, exact resume, signals, progress, evaluation hooks."""
 
 import copy
+import logging
 import math
 import signal
 import time
@@ -17,7 +18,6 @@ from iqa_sr.basicsr_compat import (
     MODEL_REGISTRY,
     build_dataset,
     build_model,
-    get_root_logger,
 )
 from iqa_sr.config.sections import Section
 from iqa_sr.data.leakage import check_together
@@ -33,6 +33,8 @@ from iqa_sr.training.resume import attach_extras, restore_extras
 from iqa_sr.training.run_config import RunConfig
 
 __all__ = ["Interrupts", "build_run", "train"]
+
+logger = logging.getLogger(__name__)
 
 
 class Interrupts:
@@ -89,13 +91,13 @@ def build_run(config: RunConfig, opt: dict[str, Any]) -> Run:
     loader, order = build_train_loader(train_set, opt)
     mode = opt["datasets"]["train"].get("prefetch_mode")
     if mode is not None:
-        get_root_logger().info(f"prefetch_mode {mode} is not used: the loader's workers prefetch already.")
+        logger.info(f"prefetch_mode {mode} is not used: the loader's workers prefetch already.")
     model = _build_model(config, opt)
     if isinstance(model, IQASRModel) and isinstance(train_set, MultiGTDataset):
         model.use_dataset(train_set)
     place = Place(loader, order)
     epochs = math.ceil(opt["train"]["total_iter"] / place.batches_per_epoch)
-    get_root_logger().info(
+    logger.info(
         f"{len(train_set)} training samples, {place.batches_per_epoch} iterations an epoch, "
         f"{epochs} epochs, {opt['train']['total_iter']} iterations."
     )
@@ -110,7 +112,7 @@ def _build_dataset(section: Any, opt: dict[str, Any]) -> Any:
     if not isinstance(section, Section):
         return build_dataset(opt)
     dataset = DATASET_REGISTRY.get(opt["type"])(section)
-    get_root_logger().info(f"Dataset [{opt['type']}] - {opt['name']} is built.")
+    logger.info(f"Dataset [{opt['type']}] - {opt['name']} is built.")
     return dataset
 
 
@@ -119,7 +121,7 @@ def _build_model(config: RunConfig, opt: dict[str, Any]) -> Any:
     if not isinstance(config.model, IQASRConfig | QualityConfig):
         return build_model(opt)
     model = MODEL_REGISTRY.get(opt["model_type"])(copy.deepcopy(opt), config.model)  # it takes sections apart
-    get_root_logger().info(f"Model [{opt['model_type']}] is created.")
+    logger.info(f"Model [{opt['model_type']}] is created.")
     return model
 
 
@@ -143,7 +145,7 @@ def train(config: RunConfig, opt: dict[str, Any], experiment: Experiment, state:
         iteration = state["iter"]
         extras = state.get("iqa_sr", {"epoch": state.get("epoch", 0), "iteration_in_epoch": 0})
         run.place.epoch, run.place.iteration = extras["epoch"], extras["iteration_in_epoch"]
-        get_root_logger().info(f"Resumed at iteration {iteration}.")
+        logger.info(f"Resumed at iteration {iteration}.")
     if run.reward_guard is not None:
         run.reward_guard.begin()
     experiment.begin(iteration, fresh=state is None)
@@ -215,7 +217,7 @@ def _keep(opt: dict[str, Any], run: Run, experiment: Experiment, iteration: int,
             experiment.validate(run.model, run.val_loaders, iteration)
     finally:  # a look or a validation that fails loses no training
         if due_save or (iteration < total and (stop or last)):
-            get_root_logger().info(f"Saving networks and training state of iteration {iteration}.")
+            logger.info(f"Saving networks and training state of iteration {iteration}.")
             run.model.save(run.place.epoch, iteration)
             distributed.barrier()  # torchrun ends all processes when one fails: not before the files are whole
     return last
