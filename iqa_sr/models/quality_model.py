@@ -15,6 +15,7 @@ from iqa_sr.models.nonfinite_guard import NonFiniteGuard
 from iqa_sr.models.optimizer_step import OptimizerStep
 from iqa_sr.models.options import AMP_TYPES, read_quality_section
 from iqa_sr.objectives import Objective, build_objective
+from iqa_sr.scores.experiment_folder import ExperimentFolder
 from iqa_sr.scores.score_table import ScoreRow
 
 __all__ = ["QualityModel"]
@@ -154,7 +155,7 @@ class QualityModel(BaseModel):
     def _publish(self) -> None:
         if self.opt["rank"] != 0:
             return
-        folder = Path(self.opt["path"]["models"]).parent / "weights"
+        folder = ExperimentFolder(Path(self.opt["path"]["experiments_root"])).weights
         folder.mkdir(parents=True, exist_ok=True)
         objective = self.tested
         objective.eval()

@@ -17,9 +17,11 @@ from iqa_sr.config.arguments import check_arguments
 from iqa_sr.config.sections import Section, read_section
 from iqa_sr.datasets.validation_images import ValidationPicture, validation_pictures
 from iqa_sr.errors import OptionError, nearest
-from iqa_sr.io import images as image_io
+from iqa_sr.io.image_tensors import as_8_bit, to_tensor, to_uint8
+from iqa_sr.io.images import write_image
 from iqa_sr.metrics import metric_info, shared_metric
 from iqa_sr.models.options import ValSection
+from iqa_sr.scores.experiment_folder import result_image
 from iqa_sr.scores.image_scores import bicubic_result, cut_border, metric_scores, score_spec
 from iqa_sr.scores.score_table import BASELINE, ScoreRow
 
@@ -118,7 +120,7 @@ def calculate_iqa(
 def _from_bgr(picture: np.ndarray, border: int) -> Tensor:
     if picture.ndim == 2:
         picture = np.repeat(picture[..., None], 3, axis=2)
-    return cut_border(image_io.to_tensor(np.ascontiguousarray(picture[..., ::-1]))[None], border)
+    return cut_border(to_tensor(np.ascontiguousarray(picture[..., ::-1]))[None], border)
 
 
 class Upscaler(Protocol):
@@ -202,7 +204,7 @@ class Validation:
             if with_baseline:
                 baseline = bicubic_result(pictures.lq, self.opt["scale"])
                 self._keep(results, baseline, pictures, section["name"], BASELINE, save_img)
-            output = image_io.as_8_bit(model.upscale(pictures.lq))
+            output = as_8_bit(model.upscale(pictures.lq))
             self._keep(results, output, pictures, section["name"], label, save_img)
         results.means = {name: _mean(results.rows, label, name) for name in self.metrics}
         return results
@@ -225,8 +227,8 @@ class Validation:
             picture = f"{dataset}/{pictures.key}"
             results.rows.append(ScoreRow(label, picture, against if full else "", name, score))
         if save_img:
-            folder = Path(self.opt["path"]["visualization"]) / pictures.key
-            image_io.write_image(folder / f"{pictures.key}_{label}.png", image_io.to_uint8(output[0].cpu()))
+            file = result_image(Path(self.opt["path"]["visualization"]), pictures.key, label)
+            write_image(file, to_uint8(output[0].cpu()))
 
 
 def _score(metric: CalculateIQAOptions, output: Tensor, pictures: ValidationPicture) -> float:
@@ -258,7 +260,7 @@ def _score_basicsr(section: Mapping[str, Any], output: Tensor, pictures: Validat
 
 
 def _to_bgr(picture: Tensor) -> np.ndarray:
-    return np.ascontiguousarray(image_io.to_uint8(picture[0].cpu())[..., ::-1])
+    return np.ascontiguousarray(to_uint8(picture[0].cpu())[..., ::-1])
 
 
 def _mean(rows: Sequence[ScoreRow], label: str, metric: str) -> float:

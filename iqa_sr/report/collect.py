@@ -10,6 +10,7 @@ import numpy as np
 from iqa_sr.report.experiments import experiment_source, is_experiment, training_charts
 from iqa_sr.report.sources import Source, SourceCheckpoint, evaluation_source
 from iqa_sr.report.training_curves import Chart
+from iqa_sr.scores.experiment_folder import ExperimentFolder
 from iqa_sr.scores.means import image_means
 from iqa_sr.scores.result_folder import RESERVED, RUN_FILE
 from iqa_sr.scores.score_table import MetricFacts
@@ -114,14 +115,15 @@ def _source(path: Path) -> Source:
         return evaluation_source(path)
     if is_experiment(path):
         return experiment_source(path)
-    inside = [inner for inner in sorted(path.iterdir()) if any((inner / name).is_file() for name in _MARKS)]
+    inside = [
+        inner
+        for inner in sorted(path.iterdir())
+        if (inner / RUN_FILE).is_file() or ExperimentFolder(inner).scores_file.is_file()
+    ]
     hint = f"; did you mean {' '.join(str(inner) for inner in inside[:3])}?" if inside else ""
     raise FileNotFoundError(
         f"{path}: expected {RUN_FILE} and scores.csv of an evaluation, or scores.csv of a training, found neither{hint}"
     )
-
-
-_MARKS = (RUN_FILE, "scores.csv")
 
 
 def _name_apart(sources: Sequence[Source]) -> None:

@@ -17,6 +17,7 @@ from iqa_sr.data.creation.sample_dataset import make_sample
 from iqa_sr.errors import TrainingStopped
 from iqa_sr.models.validation import declare_directions
 from iqa_sr.runtime import distributed
+from iqa_sr.scores.experiment_folder import ExperimentFolder
 from iqa_sr.training.dry_run import dry_run
 from iqa_sr.training.experiment import Experiment
 from iqa_sr.training.loop import train
@@ -120,7 +121,7 @@ def _resume_state(opt: dict[str, Any]) -> dict[str, Any] | None:
     path: Path | str | None = opt["path"].get("resume_state")
     if opt["auto_resume"]:
         networks = [key.removeprefix("network_") for key in opt if key.startswith("network_")]
-        path = find_state(Path(opt["path"]["training_states"]), networks)
+        path = find_state(ExperimentFolder(Path(opt["path"]["experiments_root"])), networks)
         if path is None:
             get_root_logger().info("--auto_resume: no complete training state; starting from the beginning.")
     if not path:
@@ -134,5 +135,5 @@ def _resume_state(opt: dict[str, Any]) -> dict[str, Any] | None:
         get_root_logger().info(f"manual_seed {seed} of the run that is resumed is used, not {opt['manual_seed']}.")
         opt["manual_seed"] = seed
     # The state's own folder holds its networks, also when it belongs to another experiment.
-    point_at_networks(opt, state, Path(path).resolve().parent)
+    point_at_networks(opt, state, ExperimentFolder(Path(path).resolve().parent.parent))
     return state

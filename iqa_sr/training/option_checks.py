@@ -29,6 +29,7 @@ from iqa_sr.models.options import (
 from iqa_sr.models.validation import Validation, read_metric
 from iqa_sr.objectives import read_objective
 from iqa_sr.samplers import build_sampler
+from iqa_sr.scores.experiment_folder import ExperimentFolder
 from iqa_sr.training.run_options import OPTIONAL, REQUIRED
 
 __all__ = ["check_options"]
@@ -150,7 +151,7 @@ def _check_quality(opt: Mapping[str, Any]) -> None:
 def _has_start(opt: Mapping[str, Any]) -> bool:
     """Whether the run begins with a trained network."""
     path = opt["path"]
-    resumed = opt.get("auto_resume") and any(Path(path["training_states"]).glob("*.state"))
+    resumed = opt.get("auto_resume") and ExperimentFolder(Path(path["experiments_root"])).states()
     return bool(path.get("pretrain_network_g") or path.get("resume_state") or resumed)
 
 

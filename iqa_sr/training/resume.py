@@ -1,6 +1,5 @@
 """Complete training states: what an exact resume needs, which files make one, which is the newest that is whole."""
 
-import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -15,6 +14,7 @@ from iqa_sr.lora.injection import LoRAOptions
 from iqa_sr.models.options import base_network
 from iqa_sr.runtime import distributed
 from iqa_sr.runtime import rng_state as random_state
+from iqa_sr.scores.experiment_folder import ExperimentFolder, network_file
 
 __all__ = ["POOL", "attach_extras", "find_state", "load_state_file", "point_at_networks", "restore_extras"]
 
@@ -64,31 +64,27 @@ def restore_extras(model: Any, state: Mapping[str, Any], rank: int) -> None:
         get_root_logger().warning("The run had fewer processes: the resumed run will not be exact.")
 
 
-def find_state(folder: Path, networks: list[str]) -> Path | None:
+def find_state(experiment: ExperimentFolder, networks: list[str]) -> Path | None:
     """The newest training state that is complete: readable, and with a readable file of each network beside it.
 
     Args:
-        folder: `experiments/<name>/training_states`.
+        experiment: The folder of the run.
         networks: Their short names, for example `g`, `d`.
 
     Returns:
         Its path, or None when there is none. States that are skipped are named in the log.
     """
-    states = {int(path.stem): path for path in folder.glob("*.state") if re.fullmatch(r"\d+", path.stem)}
+    states = experiment.states()
     for iteration in sorted(states, reverse=True):
         try:
             read_tensor_file(states[iteration])
             for network in networks:
-                read_tensor_file(_network_file(folder, network, iteration))
+                read_tensor_file(network_file(experiment.models, network, iteration))
         except (FileNotFoundError, ValueError) as error:
             get_root_logger().warning(f"--auto_resume skips {states[iteration]}: {error}")
             continue
         return states[iteration]
     return None
-
-
-def _network_file(states: Path, network: str, iteration: int) -> Path:
-    return states.parent / "models" / f"net_{network}_{iteration}.pth"
 
 
 def load_state_file(path: str | Path) -> dict[str, Any]:
@@ -104,7 +100,7 @@ def load_state_file(path: str | Path) -> dict[str, Any]:
     return state
 
 
-def point_at_networks(opt: dict[str, Any], state: Mapping[str, Any], states: Path) -> None:
+def point_at_networks(opt: dict[str, Any], state: Mapping[str, Any], experiment: ExperimentFolder) -> None:
     """Let the networks be loaded from the checkpoints beside a training state, as BasicSR does when it resumes.
 
     With `train:lora` the generator is still loaded from its base: the training state has its adapter.
@@ -112,7 +108,7 @@ def point_at_networks(opt: dict[str, Any], state: Mapping[str, Any], states: Pat
     Args:
         opt: The options, changed in place.
         state: The training state.
-        states: The folder that the state lies in.
+        experiment: The folder that the state lies in.
 
     Raises:
         FileNotFoundError: If a network's checkpoint is not there.
@@ -125,7 +121,7 @@ def point_at_networks(opt: dict[str, Any], state: Mapping[str, Any], states: Pat
     for key in [key for key in opt if key.startswith("network_")]:
         if key in ignored or (adapted and key == "network_g"):
             continue
-        path = _network_file(states, key.removeprefix("network_"), state["iter"])
+        path = network_file(experiment.models, key.removeprefix("network_"), state["iter"])
         if not path.is_file():
             raise FileNotFoundError(f"cannot resume from iteration {state['iter']}: {path} does not exist")
         opt["path"][f"pretrain_{key}"] = str(path)

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from iqa_sr.errors import OptionError
+from iqa_sr.scores.experiment_folder import ExperimentFolder
 
 __all__ = ["complete_options"]
 
@@ -115,10 +116,7 @@ def _add_paths(opt: dict[str, Any]) -> None:
         if isinstance(value, str) and any(switch in key for switch in PATH_SWITCHES):
             path[key] = str(Path(value).expanduser())
     root = Path(path.get("experiments_root") or Path(opt["root_path"]) / "experiments") / opt["name"]
-    path["experiments_root"] = str(root)
-    path["log"] = str(root)
-    for folder in ("models", "training_states", "visualization"):
-        path[folder] = str(root / folder)
+    path.update(ExperimentFolder(root).opt_paths())
 
 
 def _check_frequencies(opt: dict[str, Any]) -> None:
