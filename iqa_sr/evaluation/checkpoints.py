@@ -102,7 +102,7 @@ def _folder(folder: Path) -> list[LabelledFile]:
 def _with_experiment(file: LabelledFile, given: str) -> LabelledFile:
     if given or file.experiment is None:
         return file
-    return replace(file, label=f"{ExperimentFolder(file.experiment).name}_{file.label}")
+    return replace(file, label=f"{file.experiment.resolve().name}_{file.label}")
 
 
 def _check_labels(files: Sequence[LabelledFile]) -> None:

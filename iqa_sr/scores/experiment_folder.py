@@ -11,6 +11,7 @@ experiments/<name>/weights/                                       files for the 
 tb_logger/<name>/                                                 TensorBoard's curves
 """
 
+import os
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -56,8 +57,8 @@ class ExperimentFolder:
 
     @property
     def name(self) -> str:
-        """The run's name."""
-        return self.path.resolve().name
+        """The run's name; a link has its own."""
+        return Path(os.path.abspath(self.path)).name
 
     # --- What lies where ----------------------------------------------------------------------------------------------
 

@@ -11,6 +11,7 @@ from iqa_sr.config.sections import read_section
 from iqa_sr.datasets.sample_order import Place
 from iqa_sr.io.tensor_files import read_tensor_file
 from iqa_sr.lora.injection import LoRAOptions
+from iqa_sr.models.model_base import ModelBase
 from iqa_sr.models.options import base_network
 from iqa_sr.runtime import distributed
 from iqa_sr.runtime import rng_state as random_state
@@ -30,16 +31,16 @@ def attach_extras(model: Any, place: Place, order_seed: int) -> None:
     """
 
     def extras() -> dict[str, Any]:
-        own = getattr(model, "training_extras", None)
+        state = vars(model)  # what only some models of BasicSR have
         return {
             "iqa_sr": {
                 "epoch": place.epoch,
                 "iteration_in_epoch": place.iteration,
                 "seed": order_seed,
                 "random": distributed.gather_objects(random_state.capture()),
-                "best": getattr(model, "best_metric_results", {}),
-                "pool": {name: getattr(model, name) for name in POOL if hasattr(model, name)},
-                "model": own() if own else {},
+                "best": state.get("best_metric_results", {}),
+                "pool": {name: state[name] for name in POOL if name in state},
+                "model": model.training_extras() if isinstance(model, ModelBase) else {},
             }
         }
 

@@ -60,6 +60,12 @@ def test_names(run):
     assert curves_folder(Path("here"), "run") == Path("here/tb_logger/run")
 
 
+def test_a_run_has_the_name_of_its_folder(run, monkeypatch):
+    assert run.name == "run" and run.option_file == Path("experiments/run/run.yml")
+    monkeypatch.chdir(run.models)
+    assert ExperimentFolder(Path("..")).name == "run" and ExperimentFolder(Path("../.")).option_file.name == "run.yml"
+
+
 def test_checkpoints(run):
     names = ["net_g_1000.pth", "net_g_500.pth", "net_g_best_psnr.pth"]
     for folder in (run.path, run.models):
