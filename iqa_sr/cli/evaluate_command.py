@@ -4,19 +4,20 @@ import argparse
 import platform
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import torch
 
 import iqa_sr
 from iqa_sr.checkpoint.loading import LoadedNetwork, load_network
 from iqa_sr.cli.arguments import read_device, read_tile
+from iqa_sr.errors import OtherProcessFailed
 from iqa_sr.evaluation.checkpoints import LabelledFile, find_checkpoints, named_path
 from iqa_sr.evaluation.dataset_selection import given_places, places_of_experiment
 from iqa_sr.evaluation.datasets import EvaluationSet, SetPlace, open_set
@@ -37,8 +38,6 @@ from iqa_sr.weights.store import find_all
 
 __all__ = ["run_evaluation"]
 
-Done = TypeVar("Done")
-_GRACE = 5  # seconds for a process that has failed to say why: torchrun ends all others as soon as one has ended
 _PACKAGES = ("torch", "numpy", "basicsr", "opencv-python", "opencv-python-headless", "Pillow")
 
 
@@ -71,56 +70,16 @@ def run_evaluation(chosen: argparse.Namespace) -> int:
     """
     rank, world = distributed.start_processes(backend="gloo")
     try:
-        plan = _together(rank, partial(_plan, chosen, rank == 0))
-        if plan is None or not _together(rank, partial(_prepared, plan, chosen.overwrite, rank == 0)):
-            return 1
-        done = sum(_gathered(_evaluate(plan, chosen, (rank, world))))
-        return 0 if _together(rank, partial(_finished, plan, done, rank == 0)) else 1
+        plan = distributed.all_or_none(lambda: _plan(chosen, rank == 0))
+        distributed.on_rank_zero(lambda: prepare_folder(plan.folder, plan.run, plan.measures.facts(), chosen.overwrite))
+        done = sum(distributed.gather_objects(_evaluate(plan, chosen, (rank, world))))
+        distributed.on_rank_zero(lambda: _report(plan, join_scores(plan.folder), done))
+        return 0
+    except OtherProcessFailed:
+        time.sleep(distributed.GRACE)
+        return 1
     finally:
         distributed.stop_processes()
-
-
-def _together(rank: int, work: Callable[[], Done]) -> Done | None:
-    """What a process has made, when all have made theirs; None if another one has failed.
-
-    Of several that fail, the first alone raises its error: a wrong word on the command line is an error of all.
-    """
-    made: Done | None = None
-    failure: Exception | None = None
-    try:
-        made = work()
-    except Exception as error:
-        failure = error
-    failed = _gathered(failure is not None)
-    if failure is not None and not any(failed[:rank]):
-        raise failure
-    if any(failed):
-        time.sleep(_GRACE)
-        return None
-    return made
-
-
-def _gathered(mine: Done) -> list[Done]:
-    """One of every process. While pictures are computed, one that fails ends at once, and torchrun the others."""
-    try:
-        return distributed.gather_objects(mine)
-    except RuntimeError:
-        time.sleep(_GRACE)
-        raise ConnectionError(
-            "another process of this evaluation has ended before its pictures were done; its own error says why"
-        ) from None
-
-
-def _prepared(plan: _Plan, overwrite: bool, first: bool) -> bool:
-    if first:
-        prepare_folder(plan.folder, plan.run, plan.measures.facts(), overwrite)
-    return True
-
-
-def _finished(plan: _Plan, done: int, first: bool) -> bool:
-    if first:
-        _report(plan, join_scores(plan.folder), done)
-    return True
 
 
 def _evaluate(plan: _Plan, chosen: argparse.Namespace, shard: tuple[int, int]) -> int:

@@ -5,7 +5,7 @@ import time
 from pathlib import Path
 
 from iqa_sr import __version__
-from iqa_sr.io.atomic import write_whole
+from iqa_sr.io.atomic import atomic_write
 from iqa_sr.report.collect import read_report
 from iqa_sr.report.content import page_content
 from iqa_sr.report.images import place_pictures
@@ -35,7 +35,7 @@ def run_report(chosen: argparse.Namespace) -> int:
     pictures = place_pictures(report, page, chosen.pictures)
     made = f"{time.strftime('%Y-%m-%d %H:%M')}, iqa-sr {__version__}"
     text = make_page(page_content(report, pictures, chosen.title, made))
-    write_whole(page, lambda temporary: temporary.write_text(text, encoding="utf-8"))
+    atomic_write(page, text)
     checkpoints = sum(not entry.checkpoint.reserved for entry in report.entries)
     where = f", which lie in {pictures.folder}" if pictures.folder else ""
     print(

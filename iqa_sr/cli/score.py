@@ -9,12 +9,13 @@ from pathlib import Path
 
 import torch
 
-from iqa_sr.io.atomic import write_whole
+from iqa_sr.io.atomic import atomic_write
 from iqa_sr.io.text_table import aligned
 from iqa_sr.metrics import metric_info, metric_names
 from iqa_sr.runtime import distributed
 from iqa_sr.scores.score_table import ScoreTable
-from iqa_sr.scores.scoring import ScoringResult, merge_tables, score_pictures, unfinished_shards
+from iqa_sr.scores.scoring import ScoringResult, score_pictures
+from iqa_sr.scores.shards import merge_tables, unfinished_shards
 from iqa_sr.weights.store import is_present
 
 __all__ = ["metrics_markdown", "print_metrics", "score_path"]
@@ -97,12 +98,7 @@ def _write_json(table: ScoreTable, output: str) -> None:
         "metrics": [asdict(facts) for facts in table.facts.values()],
         "scores": [{**row._asdict(), "score": row.score if math.isfinite(row.score) else None} for row in table.rows],
     }
-    text = json.dumps(content, indent=1, ensure_ascii=False) + "\n"
-
-    def write(temporary: Path) -> None:
-        temporary.write_text(text, encoding="utf-8")
-
-    write_whole(output, write)
+    atomic_write(output, json.dumps(content, indent=1, ensure_ascii=False) + "\n")
 
 
 def _report(result: ScoringResult, metrics: list[str], output: str | None) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
-from iqa_sr.io.atomic import write_whole
+from iqa_sr.io.atomic import atomic_write
 from iqa_sr.io.tensor_files import read_tensor_file
 from iqa_sr.metrics import metric_info, metric_names
 from iqa_sr.weights.checksums import compute_hash, first_hash, remember_first, remember_hash
@@ -181,11 +181,7 @@ def _copy(path: Path, name: str, sha256: str) -> None:
     target = cache_path(name)
     target.parent.mkdir(parents=True, exist_ok=True)
     if not target.exists() or not target.samefile(path):
-        write_whole(target, lambda temporary: _copy_bytes(path, temporary))
+        atomic_write(target, lambda temporary: shutil.copyfile(path, temporary))
     remember_hash(target, sha256)
     remember_first(name, sha256)
     print(f"{name}: {target}")
-
-
-def _copy_bytes(source: Path, target: Path) -> None:
-    shutil.copyfile(source, target)

@@ -8,19 +8,18 @@ from typing import Annotated, Any, Literal
 import torch
 from torch.utils.data import Dataset
 
-from iqa_sr.config.sections import read_section
 from iqa_sr.data.mos.aigc_layouts import AIGC_LAYOUTS
 from iqa_sr.data.mos.aigc_scores import check_ratings, collect_ratings
 from iqa_sr.data.problems import DataError
 from iqa_sr.data.row_checks import errors_named
 from iqa_sr.data.score_options import ScoreRange, known
 from iqa_sr.data.splits import SPLITS, Part, split_by_content
-from iqa_sr.datasets.loader_options import LoaderOptions
+from iqa_sr.datasets.loader_options import LoaderOptions, dataset_options
 from iqa_sr.errors import OptionError
 
 __all__ = ["AIGCDataset", "AIGCDatasetOptions"]
 
-logger = logging.getLogger("basicsr")
+logger = logging.getLogger(__name__)
 
 SMALLEST = 32
 """Least height and width of a picture in px: both scales of it are judged."""
@@ -72,10 +71,10 @@ class AIGCDataset(Dataset[dict[str, Any]]):
 
     Options = AIGCDatasetOptions
 
-    def __init__(self, opt: Mapping[str, Any]) -> None:
-        self.opt = opt
-        where = f"datasets:{opt.get('phase', 'train')}"
-        self.options = options = read_section(AIGCDatasetOptions, opt, where)
+    def __init__(self, opt: AIGCDatasetOptions | Mapping[str, Any]) -> None:
+        self.opt = dict(opt)
+        self.options = options = dataset_options(AIGCDatasetOptions, opt)
+        where = f"datasets:{options.phase}"
         with errors_named(where):
             root = Path(options.dataroot).expanduser()
             everything, problems, file = collect_ratings(options.layout, root, options.score_range)

@@ -13,6 +13,7 @@ import cv2
 import numpy as np
 from PIL import Image
 
+from iqa_sr.io.atomic import atomic_write
 from iqa_sr.io.image_headers import DAMAGED, ends_well, has_alpha, is_deep, open_picture, orientation_of, upright_size
 
 __all__ = [
@@ -184,12 +185,7 @@ def write_image(path: str | Path, picture: np.ndarray) -> None:
     if not done:
         raise OSError(f"{path}: OpenCV could not encode a picture of shape {picture.shape}")
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        temporary.write_bytes(content.tobytes())
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    atomic_write(path, content.tobytes())
 
 
 def recompress(picture: np.ndarray, suffix: str, quality: int) -> np.ndarray:

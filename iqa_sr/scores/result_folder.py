@@ -18,7 +18,7 @@ from pydantic import Field
 
 from iqa_sr.config.sections import Section, read_section
 from iqa_sr.errors import nearest
-from iqa_sr.io.atomic import write_whole
+from iqa_sr.io.atomic import atomic_write
 from iqa_sr.scores.score_table import BASELINE, ScoreTable
 
 __all__ = [
@@ -162,7 +162,7 @@ def write_run(folder: str | Path, facts: RunFacts) -> Path:
     _check_names(facts, path)
     text = json.dumps(facts.model_dump(), indent=1, ensure_ascii=False) + "\n"
     path.parent.mkdir(parents=True, exist_ok=True)
-    write_whole(path, lambda temporary: temporary.write_text(text, encoding="utf-8"))
+    atomic_write(path, text)
     return path
 
 

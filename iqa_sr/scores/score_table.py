@@ -14,11 +14,12 @@ import os
 from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import NamedTuple, TextIO
+from typing import NamedTuple
 
 import torch
 
 from iqa_sr.errors import nearest
+from iqa_sr.io.atomic import atomic_write
 from iqa_sr.metrics.base import MetricInfo
 
 __all__ = ["BASELINE", "MetricFacts", "ScoreRow", "ScoreTable"]
@@ -133,18 +134,11 @@ class ScoreTable:
         return table
 
     def write(self, path: str | Path) -> None:
-        """Write the whole table, or nothing: under a temporary name first."""
+        """Write the whole table, or nothing; the folder is made."""
         path = Path(path)
         path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
         lines = [f"# {json.dumps(asdict(facts))}" for facts in self.facts.values()]
-        try:
-            with temporary.open("w", encoding="utf-8", newline="") as file:
-                file.write("\n".join([*lines, ",".join(COLUMNS)]) + "\n" + _text(self.rows))
-                _sync(file)
-            os.replace(temporary, path)
-        finally:
-            temporary.unlink(missing_ok=True)
+        atomic_write(path, "\n".join([*lines, ",".join(COLUMNS)]) + "\n" + _text(self.rows))
 
     # --- Rows ---------------------------------------------------------------------------------------------------------
 
@@ -194,7 +188,8 @@ class ScoreTable:
         if self.path is not None and rows:
             with self.path.open("a", encoding="utf-8", newline="") as file:
                 file.write(_text(rows))
-                _sync(file)
+                file.flush()
+                os.fsync(file.fileno())
         for row in rows:
             self._put(row)
 
@@ -292,8 +287,3 @@ def _text(rows: Iterable[ScoreRow]) -> str:
         names = ('"' + name.replace('"', '""') + '"' if set(',"#') & set(name) else name for name in row[:4])
         lines.append(",".join([*names, repr(float(row.score))]) + "\n")
     return "".join(lines)
-
-
-def _sync(file: TextIO) -> None:
-    file.flush()
-    os.fsync(file.fileno())

@@ -17,7 +17,7 @@ from iqa_sr.io.images import decode_image, write_image
 
 __all__ = ["PHOTOGRAPHS", "Photograph", "make_sample"]
 
-logger = logging.getLogger("basicsr")
+logger = logging.getLogger(__name__)
 
 CROP = 256
 """Side of the training pictures in pixels: quick to decode, and large enough for NIQE, which needs 192."""
