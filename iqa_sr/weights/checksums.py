@@ -79,10 +79,6 @@ def _update(part: str, key: str, value: Any) -> None:
     try:
         _record().parent.mkdir(parents=True, exist_ok=True)
         text = json.dumps(content, indent=1, sort_keys=True)
-        write_whole(_record(), lambda temporary: _write_text(temporary, text))
+        write_whole(_record(), lambda temporary: temporary.write_text(text, encoding="utf-8"))
     except OSError as error:  # a convenience only: the hash is computed again next time
         _log.debug("cannot remember hashes in %s: %s", _record(), error)
-
-
-def _write_text(path: Path, text: str) -> None:
-    path.write_text(text, encoding="utf-8")
