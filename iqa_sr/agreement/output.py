@@ -177,8 +177,4 @@ def _plain(value: float) -> str:
 def _write(path: Path, columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
     text = io.StringIO()
     csv.writer(text, lineterminator="\n").writerows([columns, *rows])
-
-    def write(temporary: Path) -> None:
-        temporary.write_text(text.getvalue(), encoding="utf-8")
-
-    write_whole(path, write)
+    write_whole(path, lambda temporary: temporary.write_text(text.getvalue(), encoding="utf-8"))
