@@ -55,7 +55,7 @@ def _check_groups(option_file: str, options: Mapping[str, Any]) -> int:
 def _check_quality_data(options: Mapping[str, Any]) -> int:
     """The data sets of quality networks find what is wrong when they are made; objectives may read data, too."""
     from iqa_sr import plugin
-    from iqa_sr.basicsr_compat.host import build_dataset
+    from iqa_sr.basicsr_compat import build_dataset
     from iqa_sr.data.leakage import check_together
     from iqa_sr.objectives import read_objective
     from iqa_sr.training.option_checks import check_options

@@ -29,10 +29,10 @@ from iqa_sr.evaluation.scores import Measures
 from iqa_sr.io.text_table import aligned
 from iqa_sr.metrics import metric_info
 from iqa_sr.runtime import distributed
-from iqa_sr.scores.means import not_defined, summary_rows
 from iqa_sr.scores.protocols import Protocol, find_protocol
 from iqa_sr.scores.result_folder import GOLD_STANDARD, ORIGINAL, DataSetFacts, RunFacts
 from iqa_sr.scores.score_table import BASELINE, ScoreTable
+from iqa_sr.scores.summary import not_defined, summary_rows
 from iqa_sr.weights.checksums import compute_hash
 from iqa_sr.weights.store import find_all
 

@@ -45,9 +45,9 @@ def _add_train(parser: argparse.ArgumentParser) -> None:
 
 
 def _train(chosen: argparse.Namespace) -> int:
-    from iqa_sr.training.launch import run_training
+    from iqa_sr.cli.train import run
 
-    return run_training(chosen)
+    return run(chosen)
 
 
 def _add_verify_resume(parser: argparse.ArgumentParser) -> None:

@@ -13,8 +13,10 @@ from iqa_sr.io.atomic import atomic_write
 from iqa_sr.io.text_table import aligned
 from iqa_sr.metrics import metric_info, metric_names
 from iqa_sr.runtime import distributed
+from iqa_sr.scores.means import mean
 from iqa_sr.scores.score_table import ScoreTable
-from iqa_sr.scores.scoring import ScoringResult, merge_tables, score_pictures, unfinished_shards
+from iqa_sr.scores.scoring import ScoringResult, score_pictures
+from iqa_sr.scores.shards import merge_tables, unfinished_shards
 from iqa_sr.weights.store import is_present
 
 __all__ = ["metrics_markdown", "print_metrics", "score_path"]
@@ -111,7 +113,7 @@ def _report(result: ScoringResult, metrics: list[str], output: str | None) -> No
             (picture, *(_number(found.get(name)) for name in metrics)) for picture, found in sorted(scores.items())
         ]
     means = [[found[name] for found in scores.values() if math.isfinite(found.get(name, math.nan))] for name in metrics]
-    rows.append((f"mean of {len(scores)}", *(_number(sum(one) / len(one) if one else None) for one in means)))
+    rows.append((f"mean of {len(scores)}", *(_number(mean(one) if one else None) for one in means)))
     print(aligned(rows, numbers=True))
     print("up: higher is better; down: lower is better")
     if output is not None:

@@ -20,6 +20,11 @@ def add_train_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--local_rank", "--local-rank", type=int, default=0, help=argparse.SUPPRESS)
 
 
+def run(chosen: argparse.Namespace) -> int:
+    """Train as the command line asks."""
+    return run_training(chosen.opt, chosen.force_yml, chosen.auto_resume, chosen.dry_run, chosen.launcher)
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Entry point of train_sr.py.
 
@@ -34,4 +39,4 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     add_train_arguments(parser)
     chosen = parser.parse_args(arguments)
-    return report_errors(lambda: run_training(chosen), chosen.debug)
+    return report_errors(lambda: run(chosen), chosen.debug)

@@ -11,11 +11,10 @@ from PIL import Image
 from pydantic import Field, model_validator
 from torch.utils.data import Dataset
 
-from iqa_sr.config.sections import read_section
 from iqa_sr.data.mos.scores import Opinion, OpinionSource, own_splits, read_source
 from iqa_sr.data.splits import Part, split_by_content
 from iqa_sr.datasets.augmentation import Symmetry, cut, draw_position
-from iqa_sr.datasets.loader_options import LoaderOptions
+from iqa_sr.datasets.loader_options import LoaderOptions, dataset_options
 from iqa_sr.errors import OptionError
 from iqa_sr.io.image_tensors import to_tensor
 from iqa_sr.io.images import read_image
@@ -80,10 +79,10 @@ class OpinionDataset(Dataset[dict[str, Any]]):
 
     Options = OpinionDatasetOptions
 
-    def __init__(self, opt: Mapping[str, Any]) -> None:
-        self.opt = opt
-        where = f"datasets:{opt.get('phase', 'train')}"
-        self.options = options = read_section(OpinionDatasetOptions, opt, where)
+    def __init__(self, opt: OpinionDatasetOptions | Mapping[str, Any]) -> None:
+        self.opt = dict(opt)
+        self.options = options = dataset_options(OpinionDatasetOptions, opt)
+        where = f"datasets:{options.phase}"
         self.training = options.phase == "train"
         part = options.split or ("train" if self.training else "val")
         smallest = 1 if options.resize else options.crop or SMALLEST
@@ -114,23 +113,20 @@ class OpinionDataset(Dataset[dict[str, Any]]):
 
     def __getitem__(self, index: int) -> dict[str, Any]:
         opinion = self.opinions[index]
-        picture = self._cropped(_resized(read_image(opinion.path), self.options.resize))
+        picture = _resized(read_image(opinion.path), self.options.resize)
+        crop, size = self.options.crop, picture.shape[:2]
+        if crop is not None and self.training:
+            generator = torch.Generator().manual_seed(int(torch.randint(2**63 - 1, ())))
+            top, left = (draw_position(side, crop, 1, generator) for side in size)
+            flip = self.options.use_hflip and bool(torch.rand((), generator=generator) < 0.5)
+            picture = Symmetry(columns=flip).picture(cut(picture, top, left, crop))
+        elif crop is not None:
+            picture = cut(picture, (size[0] - crop) // 2, (size[1] - crop) // 2, crop)
         return {
             "image": to_tensor(picture),
             "quality": torch.tensor(opinion.quality, dtype=torch.float32),
             "path": str(opinion.path),
         }
-
-    def _cropped(self, picture: np.ndarray) -> np.ndarray:
-        crop, size = self.options.crop, picture.shape[:2]
-        if crop is None:
-            return picture
-        if not self.training:
-            return cut(picture, (size[0] - crop) // 2, (size[1] - crop) // 2, crop)
-        generator = torch.Generator().manual_seed(int(torch.randint(2**63 - 1, ())))
-        top, left = (draw_position(side, crop, 1, generator) for side in size)
-        flip = self.options.use_hflip and bool(torch.rand((), generator=generator) < 0.5)
-        return Symmetry(columns=flip).picture(cut(picture, top, left, crop))
 
 
 def _resized(picture: np.ndarray, shorter: int | None) -> np.ndarray:

@@ -1,93 +1,30 @@
 """Validation of an IQASRModel: every picture upscaled, rounded to 8 bits, scored on the device."""
 
 import math
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import torch
-from pydantic import Field
 from torch import Tensor
 from tqdm import tqdm
 
-from iqa_sr.basicsr_compat.host import METRIC_REGISTRY, forgiving_metric, registered
-from iqa_sr.config.arguments import check_arguments
-from iqa_sr.config.sections import Section, read_section
+from iqa_sr.basicsr_compat import metric_or_nan
 from iqa_sr.datasets.validation_images import ValidationPicture, validation_pictures
-from iqa_sr.errors import OptionError, nearest
 from iqa_sr.io.image_tensors import as_8_bit, to_tensor, to_uint8
 from iqa_sr.io.images import write_image
 from iqa_sr.metrics import metric_info, shared_metric
+from iqa_sr.models.metric_options import Against, CalculateIQAOptions, MetricConfig
 from iqa_sr.models.options import ValSection
+from iqa_sr.models.validation_results import ValidationResults
+from iqa_sr.scores.experiment_folder import result_image
 from iqa_sr.scores.image_scores import bicubic_result, cut_border, metric_scores, score_spec
-from iqa_sr.scores.score_table import BASELINE, ScoreRow
+from iqa_sr.scores.means import mean
+from iqa_sr.scores.result_folder import picture_name
+from iqa_sr.scores.score_table import BASELINE, MetricFacts, ScoreRow
 
-__all__ = [
-    "BASELINE",
-    "CalculateIQAOptions",
-    "Validation",
-    "ValidationResults",
-    "calculate_iqa",
-    "declare_directions",
-    "read_metric",
-]
-
-Against = Literal["original", "nearest", "positives"]
-
-
-class CalculateIQAOptions(Section):
-    """A metric of ours under `val:metrics`.
-
-    Attributes:
-        metric: Its name, for example `niqe`.
-        against: What full-reference metrics compare with: the original, the ground truth of the group that gives the
-            best score, or every positive ground truth, averaged (HGGT's protocol).
-        crop_border: Pixels cut from each side before scoring.
-        better: BasicSR's `higher` or `lower`; not needed, and refused when the metric says otherwise.
-    """
-
-    type: Literal["calculate_iqa"] = "calculate_iqa"
-    metric: str
-    against: Against = "original"
-    crop_border: int = Field(0, ge=0)
-    better: Literal["higher", "lower"] | None = None
-
-
-def _read_iqa(section: Mapping[str, Any], path: str) -> CalculateIQAOptions:
-    options = read_section(CalculateIQAOptions, section, path)
-    try:
-        info = metric_info(options.metric)
-    except ValueError as error:
-        raise OptionError(f"{path}:metric: {error}") from None
-    direction = "higher" if info.higher_is_better else "lower"
-    if options.better not in (None, direction):
-        raise OptionError(f"{path}:better: {options.metric} is better when {direction}, got {options.better!r}")
-    return options
-
-
-def read_metric(section: Any, path: str) -> CalculateIQAOptions | dict[str, Any]:
-    """One entry of `val:metrics`, ours or BasicSR's, checked.
-
-    Raises:
-        OptionError: If there is no such metric, or a key or value of the entry is wrong.
-    """
-    kind = section.get("type") if isinstance(section, Mapping) else None
-    if kind == "calculate_iqa":
-        return _read_iqa(section, path)
-    if kind not in registered(METRIC_REGISTRY):
-        raise OptionError(f"{path}:type: no metric {kind!r}; {nearest(str(kind), registered(METRIC_REGISTRY))}")
-    plain = {key: value for key, value in section.items() if key != "better"}
-    check_arguments(METRIC_REGISTRY.get(kind), plain, path, given=("img", "img2"))
-    return dict(section)
-
-
-def declare_directions(opt: dict[str, Any]) -> None:
-    """Tell BasicSR's own models, which take `better: higher` for granted, the direction of each metric of ours."""
-    for section in ((opt.get("val") or {}).get("metrics") or {}).values():
-        if section.get("type") == "calculate_iqa":
-            section["better"] = "higher" if metric_info(section["metric"]).higher_is_better else "lower"
+__all__ = ["Validation", "calculate_iqa"]
 
 
 def calculate_iqa(
@@ -131,42 +68,18 @@ class Upscaler(Protocol):
         """LQ to result, any size."""
 
 
-@dataclass
-class ValidationResults:
-    """Scores of one validation.
-
-    Attributes:
-        means: Mean over the pictures by the name under `val:metrics`; NaN pictures are left out.
-        rows: One row per picture and metric, the baseline's included the first time.
-    """
-
-    means: dict[str, float] = field(default_factory=dict)
-    rows: list[ScoreRow] = field(default_factory=list)
-
-
 class Validation:
     """The metrics of a run and how a validation set is gone through.
 
     Args:
-        opt: The whole options; everything under `val` is checked here, before anything runs.
+        opt: The whole options; read are `scale` and `path:visualization`.
+        settings: `val`.
+        metrics: Its metrics by name.
     """
 
-    def __init__(self, opt: Mapping[str, Any]) -> None:
-        self.opt = opt
-        self.settings = read_section(ValSection, opt["val"], "val")
-        self.metrics: dict[str, CalculateIQAOptions | dict[str, Any]] = {}
-        for name, section in self.settings.metrics.items():
-            self.metrics[name] = read_metric(section, f"val:metrics:{name}")
+    def __init__(self, opt: Mapping[str, Any], settings: ValSection, metrics: Mapping[str, MetricConfig]) -> None:
+        self.opt, self.settings, self.metrics = opt, settings, metrics
         self.scored_baselines: set[str] = set()
-
-    def directions(self) -> dict[str, bool]:
-        """By metric: whether higher is better."""
-        return {
-            name: metric_info(metric.metric).higher_is_better
-            if isinstance(metric, CalculateIQAOptions)
-            else metric.get("better", "higher") == "higher"
-            for name, metric in self.metrics.items()
-        }
 
     def build(self, device: torch.device) -> None:
         """Build every metric of ours on the device, so that a missing file ends a run before it begins."""
@@ -174,14 +87,17 @@ class Validation:
             if isinstance(metric, CalculateIQAOptions):
                 shared_metric(metric.metric, device)
 
-    def specs(self) -> dict[str, str]:
-        """By metric: one line that pins down what the number is."""
-        return {
-            name: score_spec(metric.metric, metric.against, metric.crop_border)
-            if isinstance(metric, CalculateIQAOptions)
-            else f"BasicSR {metric['type']} {metric}, 8 bit"
-            for name, metric in self.metrics.items()
-        }
+    def facts(self) -> list[MetricFacts]:
+        """Name, direction and variant of each metric."""
+        facts = []
+        for name, metric in self.metrics.items():
+            if isinstance(metric, CalculateIQAOptions):
+                spec = score_spec(metric.metric, metric.against, metric.crop_border)
+                facts.append(MetricFacts(name, metric_info(metric.metric).higher_is_better, spec))
+            else:
+                spec = f"BasicSR {metric['type']} {metric}, 8 bit"
+                facts.append(MetricFacts(name, metric.get("better", "higher") == "higher", spec))
+        return facts
 
     @torch.no_grad()
     def run(self, model: Upscaler, dataloader: Any, iteration: int, save_img: bool) -> ValidationResults:
@@ -193,41 +109,41 @@ class Validation:
             iteration: Goes into the rows and into the names of saved pictures.
             save_img: Whether results are written to the experiment's `visualization/<picture>/`.
         """
-        section = dataloader.dataset.opt
-        results, label = ValidationResults(), str(iteration)
-        with_baseline = self.settings.baseline is not None and section["name"] not in self.scored_baselines
-        self.scored_baselines.add(section["name"])
+        dataset, label = dataloader.dataset.opt["name"], str(iteration)
+        rows: list[ScoreRow] = []
+        with_baseline = self.settings.baseline is not None and dataset not in self.scored_baselines
+        self.scored_baselines.add(dataset)
         found = validation_pictures(dataloader, self.opt.get("scale"), model.device)
-        title, total = f"val {section['name']}", len(dataloader)
+        title, total = f"val {dataset}", len(dataloader)
         for pictures in tqdm(found, desc=title, total=total, leave=False, disable=None, unit="picture"):
             if with_baseline:
                 baseline = bicubic_result(pictures.lq, self.opt["scale"])
-                self._keep(results, baseline, pictures, section["name"], BASELINE, save_img)
+                rows += self._scored(baseline, pictures, dataset, BASELINE, save_img)
             output = as_8_bit(model.upscale(pictures.lq))
-            self._keep(results, output, pictures, section["name"], label, save_img)
-        results.means = {name: _mean(results.rows, label, name) for name in self.metrics}
-        return results
+            rows += self._scored(output, pictures, dataset, label, save_img)
+        means = {
+            name: mean(row.score for row in rows if row.checkpoint == label and row.metric == name)
+            for name in self.metrics
+        }
+        return ValidationResults(dataset, means, rows, self.facts())
 
-    def _keep(
-        self,
-        results: ValidationResults,
-        output: Tensor,
-        pictures: ValidationPicture,
-        dataset: str,
-        label: str,
-        save_img: bool,
-    ) -> None:
+    def _scored(
+        self, output: Tensor, pictures: ValidationPicture, dataset: str, label: str, save_img: bool
+    ) -> list[ScoreRow]:
+        """A row for each metric, and the image file where it is wanted."""
+        rows = []
         for name, metric in self.metrics.items():
             if isinstance(metric, CalculateIQAOptions):
                 against, score = metric.against, _score(metric, output, pictures)
             else:
                 against, score = "original", _score_basicsr(metric, output, pictures)
             full = not isinstance(metric, CalculateIQAOptions) or metric_info(metric.metric).reference == "full"
-            picture = f"{dataset}/{pictures.key}"
-            results.rows.append(ScoreRow(label, picture, against if full else "", name, score))
+            picture = picture_name(dataset, pictures.key)
+            rows.append(ScoreRow(label, picture, against if full else "", name, score))
         if save_img:
-            folder = Path(self.opt["path"]["visualization"]) / pictures.key
-            write_image(folder / f"{pictures.key}_{label}.png", to_uint8(output[0].cpu()))
+            file = result_image(Path(self.opt["path"]["visualization"]), pictures.key, label)
+            write_image(file, to_uint8(output[0].cpu()))
+        return rows
 
 
 def _score(metric: CalculateIQAOptions, output: Tensor, pictures: ValidationPicture) -> float:
@@ -255,14 +171,8 @@ def _score_basicsr(section: Mapping[str, Any], output: Tensor, pictures: Validat
     data = {"img": _to_bgr(output)}
     if pictures.gts is not None:
         data["img2"] = _to_bgr(pictures.gts[:1])
-    return forgiving_metric(data, dict(section))
+    return metric_or_nan(data, dict(section))
 
 
 def _to_bgr(picture: Tensor) -> np.ndarray:
     return np.ascontiguousarray(to_uint8(picture[0].cpu())[..., ::-1])
-
-
-def _mean(rows: Sequence[ScoreRow], label: str, metric: str) -> float:
-    scores = [row.score for row in rows if row.checkpoint == label and row.metric == metric]
-    known = [score for score in scores if not math.isnan(score)]
-    return sum(known) / len(known) if known else math.nan

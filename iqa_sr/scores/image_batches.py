@@ -9,7 +9,7 @@ from pathlib import PurePosixPath
 import torch
 from torch import Tensor
 
-from iqa_sr.io.image_stores import PictureStore, open_folder
+from iqa_sr.io.image_stores import PictureStore
 from iqa_sr.io.image_tensors import to_tensor
 from iqa_sr.io.images import decode_image
 
@@ -55,27 +55,25 @@ class PictureBatches:
             missing: The metrics to compute for each key.
             batch_size: Largest number of pictures in a batch.
         """
-        waiting: list[tuple[tuple[str, ...], dict[str, Future[Tensor]]]] = []
-        for names, keys in self._plan(missing, batch_size):
-            waiting.append((names, {key: self.pool.submit(self._read, key) for key in keys}))
-            if len(waiting) == 2:
-                yield self._received(*waiting.pop(0))
-        for batch in waiting:
-            yield self._received(*batch)
-
-    def _plan(
-        self, missing: Mapping[str, tuple[str, ...]], batch_size: int
-    ) -> Iterator[tuple[tuple[str, ...], list[str]]]:
         groups: dict[tuple[tuple[str, ...], bool, tuple[int, int]], list[str]] = defaultdict(list)
-        sizes = {key: self.pool.submit(self._size, key) for key in missing}
+        sizes = {key: self.pool.submit(self.store.inspect, key) for key in missing}
         for key, size in sizes.items():
             try:
                 groups[missing[key], key in self.references, size.result()].append(key)
             except (ValueError, OSError) as error:
                 self.problems[key] = str(error)
-        for (names, *_), keys in groups.items():
-            for start in range(0, len(keys), batch_size):
-                yield names, keys[start : start + batch_size]
+        plan = [
+            (names, keys[start : start + batch_size])
+            for (names, *_), keys in groups.items()
+            for start in range(0, len(keys), batch_size)
+        ]
+        waiting: list[tuple[tuple[str, ...], dict[str, Future[Tensor]]]] = []
+        for names, keys in plan:
+            waiting.append((names, {key: self.pool.submit(self._read, key) for key in keys}))
+            if len(waiting) == 2:
+                yield self._received(*waiting.pop(0))
+        for batch in waiting:
+            yield self._received(*batch)
 
     def _received(
         self, names: tuple[str, ...], pictures: "dict[str, Future[Tensor]]"
@@ -87,10 +85,6 @@ class PictureBatches:
             except (ValueError, OSError) as error:
                 self.problems[key] = str(error)
         return names, received
-
-    def _size(self, key: str) -> tuple[int, int]:
-        place = PurePosixPath(key)
-        return open_folder(self.store.root / place.parent).inspect(place.name)
 
     def _read(self, key: str) -> Tensor:
         picture = _decoded(self.store, key)

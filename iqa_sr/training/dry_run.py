@@ -9,19 +9,20 @@ import torch
 from torch import nn
 
 from iqa_sr.training.loop import build_run
+from iqa_sr.training.run_config import RunConfig
 
 __all__ = ["dry_run"]
 
 logger = logging.getLogger(__name__)
 
 
-def dry_run(opt: dict[str, Any]) -> int:
+def dry_run(config: RunConfig, opt: dict[str, Any]) -> int:
     """Build the run, do two iterations on one batch (the second one is timed) and report; returns 0.
 
     Raises:
         What building and the first step find wrong.
     """
-    run = build_run(opt)
+    run = build_run(config, opt)
     batches = run.place.batches()
     began = time.perf_counter()
     batch = next(batches)

@@ -1,71 +1,92 @@
 """The command line of training: `train_sr.py` and `iqa-sr train`."""
 
-import argparse
 import logging
 import signal
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import torch
 
 from iqa_sr import plugin
-from iqa_sr.basicsr_compat.host import basicsr_version
-from iqa_sr.config.option_files import apply_overrides, read_option_file
+from iqa_sr.basicsr_compat import basicsr_version
 from iqa_sr.data.creation.sample_dataset import make_sample
-from iqa_sr.errors import TrainingStopped
-from iqa_sr.models.validation import declare_directions
+from iqa_sr.errors import OptionError, TrainingStopped
+from iqa_sr.models.options import QualityConfig
 from iqa_sr.runtime import distributed
+from iqa_sr.scores.experiment_folder import ExperimentFolder
+from iqa_sr.training.basicsr_opt import basicsr_opt
 from iqa_sr.training.dry_run import dry_run
 from iqa_sr.training.experiment import Experiment
 from iqa_sr.training.loop import train
-from iqa_sr.training.option_checks import check_options
 from iqa_sr.training.progress_log import options_text, start_logging
-from iqa_sr.training.required_weights import check_policy, find_run_weights
 from iqa_sr.training.resume import find_state, load_state_file, point_at_networks
-from iqa_sr.training.run_options import complete_options
+from iqa_sr.training.run_config import RunConfig
+from iqa_sr.weights.store import find_all
 
-__all__ = ["load_options", "run_training"]
+__all__ = ["run_training"]
 
 logger = logging.getLogger(__name__)
 
 SAMPLE = Path("datasets") / "sample"
 
 
-def load_options(chosen: argparse.Namespace, rank: int = 0, world_size: int = 1) -> dict[str, Any]:
-    """The checked options of a run, as its command line asks for them."""
-    plugin.register()
-    options = apply_overrides(read_option_file(chosen.opt), chosen.force_yml)
-    opt = complete_options(options, rank, world_size, torch.cuda.device_count())
-    opt["auto_resume"] = chosen.auto_resume
-    check_options(opt)
-    check_policy(opt)
-    declare_directions(opt)
-    return opt
+def run_training(
+    option_file: str,
+    overrides: Sequence[str] = (),
+    auto_resume: bool = False,
+    dry: bool = False,
+    launcher: Literal["none", "pytorch"] = "none",
+) -> int:
+    """Train as an option file says.
 
+    Args:
+        option_file: Its path.
+        overrides: `section:key=value`, which replaces what the file says.
+        auto_resume: Whether to resume from the newest complete training state.
+        dry: Whether to build everything, run two steps, report and stop.
+        launcher: `pytorch` where torchrun has started this process; it is found by itself.
 
-def run_training(chosen: argparse.Namespace) -> int:
-    """Train as the command line asks."""
-    rank, world_size = distributed.start_processes(chosen.launcher)
+    Returns:
+        0 at the end, 128 + the signal's number after a signal.
+
+    Raises:
+        OptionError: With all that is wrong with the option file.
+    """
+    rank, world_size = distributed.start_processes(launcher)
     try:
-        opt = load_options(chosen, rank, world_size)
+        plugin.register()
+        config = RunConfig.from_yaml(option_file, overrides)
+        opt = basicsr_opt(config, rank, world_size, torch.cuda.device_count(), auto_resume)
+        _check_start(config, opt)
         if rank == 0:
             _make_sample_where_named(opt)
-            find_run_weights(opt)  # one process downloads what is missing; nothing is fetched in the middle of a run
+            find_all(config.weight_files())  # one process downloads; nothing is fetched in the middle of a run
         distributed.barrier()
         start_logging(rank)
-        if chosen.dry_run:
-            return dry_run(opt)
-        code = _train_base_where_missing(opt, chosen.force_yml)
+        if dry:
+            return dry_run(config, opt)
+        code = _train_base_where_missing(opt, overrides)
         if code:
             return code
         state = _resume_state(opt)
         logger.info(f"BasicSR {basicsr_version()}, torch {torch.__version__}, options:\n{options_text(opt)}")
-        return train(opt, Experiment(opt, chosen.opt), state)
+        return train(config, opt, Experiment(opt, option_file), state)
     finally:
         distributed.stop_processes()
+
+
+def _check_start(config: RunConfig, opt: Mapping[str, Any]) -> None:
+    """An objective of several stages begins with the network of the stage before, or resumes its own."""
+    if not isinstance(config.model, QualityConfig):
+        return
+    name, path = config.model.objective_options.type, opt["path"]
+    start = config.model.objective.needed_start(config.model.objective_options)
+    resumed = opt["auto_resume"] and bool(ExperimentFolder(Path(path["experiments_root"])).states())
+    if start is not None and not (resumed or path.get("pretrain_network_g") or path.get("resume_state")):
+        raise OptionError(f"path:pretrain_network_g: expected {start}, with which {name} begins here, got nothing")
 
 
 def _make_sample_where_named(opt: dict[str, Any]) -> None:
@@ -123,7 +144,7 @@ def _resume_state(opt: dict[str, Any]) -> dict[str, Any] | None:
     path: Path | str | None = opt["path"].get("resume_state")
     if opt["auto_resume"]:
         networks = [key.removeprefix("network_") for key in opt if key.startswith("network_")]
-        path = find_state(Path(opt["path"]["training_states"]), networks)
+        path = find_state(ExperimentFolder(Path(opt["path"]["experiments_root"])), networks)
         if path is None:
             logger.info("--auto_resume: no complete training state; starting from the beginning.")
     if not path:
@@ -137,5 +158,5 @@ def _resume_state(opt: dict[str, Any]) -> dict[str, Any] | None:
         logger.info(f"manual_seed {seed} of the run that is resumed is used, not {opt['manual_seed']}.")
         opt["manual_seed"] = seed
     # The state's own folder holds its networks, also when it belongs to another experiment.
-    point_at_networks(opt, state, Path(path).resolve().parent)
+    point_at_networks(opt, state, ExperimentFolder(Path(path).resolve().parent.parent))
     return state

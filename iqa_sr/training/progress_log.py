@@ -12,7 +12,7 @@ from typing import Any
 
 from tqdm import tqdm
 
-from iqa_sr.basicsr_compat.host import claim_logger
+from iqa_sr.basicsr_compat import claim_logger
 
 __all__ = ["ProgressLog", "log_to_file", "open_tensorboard", "options_text", "start_logging"]
 

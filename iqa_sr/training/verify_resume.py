@@ -12,6 +12,7 @@ import torch
 
 from iqa_sr.config.option_files import apply_overrides, read_option_file
 from iqa_sr.io.tensor_files import read_tensor_file
+from iqa_sr.scores.experiment_folder import ExperimentFolder
 
 __all__ = ["differences", "verify_resume"]
 
@@ -41,17 +42,15 @@ def verify_resume(option_file: str, interrupt_at: int, overrides: Sequence[str] 
         total = 2 * interrupt_at
         print(f"1/2: {total} iterations without an interruption", flush=True)
         _train(option_file, root / "whole", interrupt_at, overrides, [])
-        whole, resumed = root / "whole" / str(name), root / "resumed" / str(name)
-        for folder in ("models", "training_states"):
-            shutil.copytree(whole / folder, resumed / folder)
-            for path in [*resumed.glob(f"{folder}/*_{total}.pth"), *resumed.glob(f"{folder}/{total}.state")]:
-                path.unlink()
+        whole, resumed = (ExperimentFolder(root / folder / str(name)) for folder in ("whole", "resumed"))
+        shutil.copytree(whole.models, resumed.models)
+        shutil.copytree(whole.training_states, resumed.training_states)
+        for path in resumed.files_of(total):
+            path.unlink()
         print(f"2/2: going on from iteration {interrupt_at} in a new process", flush=True)
         _train(option_file, root / "resumed", interrupt_at, overrides, ["--auto_resume"])
-        files = sorted(
-            path.relative_to(whole) for path in whole.rglob(f"*{total}.*") if path.suffix in (".pth", ".state")
-        )
-        found = [line for file in files for line in _compare(whole / file, resumed / file)]
+        files = [path.relative_to(whole.path) for path in whole.files_of(total)]
+        found = [line for file in files for line in _compare(whole.path / file, resumed.path / file)]
     compared = ", ".join(str(file) for file in files)
     if found:
         print(f"NOT identical after {total} iterations ({compared}):", *found[:10], sep="\n  ")

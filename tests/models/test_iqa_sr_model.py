@@ -10,7 +10,8 @@ import torch
 from torch import nn
 
 from iqa_sr import plugin
-from iqa_sr.basicsr_compat import host as basicsr_api
+from iqa_sr.basicsr_compat import MODEL_REGISTRY, BaseModel, registered
+from iqa_sr.cli.train import main
 from iqa_sr.errors import OptionError, TrainingStopped
 from iqa_sr.io.tensor_files import read_tensor_file
 from iqa_sr.models.nonfinite_guard import NonFiniteGuard
@@ -18,7 +19,6 @@ from iqa_sr.models.optimizer_step import OptimizerStep
 from iqa_sr.models.sampler_statistics import SamplerStatistics
 from iqa_sr.models.validation import calculate_iqa
 from iqa_sr.scores.score_table import ScoreTable
-from iqa_sr.cli.train import main
 from iqa_sr.training.run_options import complete_options
 from tests.helpers.sr_datasets import picture, save, training_options, write_groups, write_labels, write_options
 
@@ -226,7 +226,7 @@ class WithBuffer(nn.Module):
 
 
 def bare_model():
-    model = basicsr_api.BaseModel.__new__(basicsr_api.BaseModel)
+    model = BaseModel.__new__(BaseModel)
     model.net_g, model.net_g_ema = WithBuffer(), WithBuffer()
     return model
 
@@ -263,7 +263,7 @@ def test_registering_twice_changes_nothing():
     before = {registry: set(registry.keys()) for registry, _ in plugin.TABLE}
     plugin.register()
     assert {registry: set(registry.keys()) for registry, _ in plugin.TABLE} == before
-    assert "IQASRModel" in basicsr_api.registered(basicsr_api.MODEL_REGISTRY)
+    assert "IQASRModel" in registered(MODEL_REGISTRY)
 
 
 def test_any_optimiser_of_torch_can_be_named(run_folder):

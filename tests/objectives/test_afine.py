@@ -16,15 +16,15 @@ from torch.utils.data import default_collate
 
 from iqa_sr import plugin
 from iqa_sr.archs.afine_arch import AFINENetwork
-from iqa_sr.basicsr_compat.host import build_dataset
+from iqa_sr.basicsr_compat import build_dataset
 from iqa_sr.cli.main import main as cli
+from iqa_sr.cli.train import main
 from iqa_sr.errors import OptionError
 from iqa_sr.io.tensor_files import read_tensor_file
 from iqa_sr.losses.fidelity_loss import fidelity_loss, preference_probability
 from iqa_sr.metrics import create_metric
 from iqa_sr.objectives.afine import AFINEObjective, AFINEOptions
 from iqa_sr.objectives.afine_network import TrainableAFINE, published_parts
-from iqa_sr.cli.train import main
 from iqa_sr.training.verify_resume import differences
 from tests import ROOT
 from tests.helpers.golden_images import golden

@@ -7,11 +7,10 @@ import pytest
 import torch
 from torch import nn
 
-from iqa_sr import plugin
-from iqa_sr.basicsr_compat.host import build_network
+from iqa_sr import metrics, plugin
+from iqa_sr.basicsr_compat import build_network
 from iqa_sr.guard import monitor as reward_guard
 from iqa_sr.io.tensor_files import read_tensor_file
-from iqa_sr.metrics import registry
 from iqa_sr.training.experiment import Experiment
 from iqa_sr.training.verify_resume import differences
 from tests.helpers.sr_datasets import training_options, write_groups
@@ -105,7 +104,7 @@ def test_a_guard_that_only_warns_changes_nothing_in_the_training(run, limit):
 
 def test_a_metric_that_is_a_network_changes_nothing_either(run, base, synthetic):
     with synthetic("alexnet-owt-7be5be79.pth"):
-        registry._shared.cache_clear()
+        metrics._shared.cache_clear()
         folder, log = run({"held_out": ["lpips"]})
     assert log.count("held out lpips ") == 3
     assert list(differences(models(run(None)[0], 6), models(folder, 6))) == []
