@@ -8,13 +8,12 @@ Both runs live in one process and take turns, so that a machine that slows down 
 import argparse
 import statistics
 import time
-from types import SimpleNamespace
 
 from iqa_sr.runtime.cpu_threads import prepare_cpu_threads
 
 prepare_cpu_threads()
 
-from iqa_sr.training.launch import load_options  # noqa: E402
+from iqa_sr.training.launch import LaunchArguments, load_options  # noqa: E402
 from iqa_sr.training.loop import build_run  # noqa: E402
 
 
@@ -22,8 +21,7 @@ class Steps:
     """The steps of one run, one at a time."""
 
     def __init__(self, option_file: str, sampler: str) -> None:
-        forced = [f"datasets:train:sampler={sampler}"]
-        opt = load_options(SimpleNamespace(opt=option_file, force_yml=forced, auto_resume=False))
+        opt = load_options(LaunchArguments(option_file, (f"datasets:train:sampler={sampler}",)))
         self.run = build_run(opt)
         self.batches = self.run.place.batches()
         self.iteration = 0

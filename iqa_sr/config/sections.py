@@ -25,7 +25,7 @@ def read_section(section: type[SectionType], values: Any, path: str) -> SectionT
     Args:
         section: The class that lists the valid keys, their types and defaults.
         values: What the option file holds at `path`.
-        path: Where that is, in the `a:b:c` notation of `--force_yml`.
+        path: Where that is, as `a:b:c`.
 
     Raises:
         OptionError: With one line for each wrong key or value, at most four of them.

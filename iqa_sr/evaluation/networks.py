@@ -126,5 +126,5 @@ def inspect_networks(
         raise ValueError(f"expected checkpoints of one scale, got {each}; evaluate them apart")
     ((scale, first),) = scales.items()
     if protocol is not None and protocol.scale not in (None, scale):
-        raise ValueError(f"--protocol {protocol.name} is defined for x{protocol.scale}, {first.path} is x{scale}")
+        raise ValueError(f"`protocol` {protocol.name} is defined for x{protocol.scale}, {first.path} is x{scale}")
     return Inspection(scale, facts, tuple(sorted(assumed)))

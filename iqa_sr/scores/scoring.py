@@ -241,7 +241,7 @@ def _check_references(metrics: Sequence[str], reference: str | Path | None) -> N
     full = [name for name in metrics if metric_info(name).reference == "full"]
     if full and reference is None:
         raise ValueError(
-            f"{', '.join(full)} compares with a reference picture; name the folder of the references (--reference DIR)"
+            f"{', '.join(full)} compares with a reference picture; name the folder of the references (`reference` DIR)"
         )
 
 

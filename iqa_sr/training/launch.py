@@ -1,10 +1,10 @@
-"""The command line of training: `train_sr.py` and `iqa-sr train`."""
+"""What `train_sr.py` and `iqa-sr train` do: options read, processes started, the run trained."""
 
-import argparse
 import signal
 import subprocess
 import sys
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -26,41 +26,60 @@ from iqa_sr.training.required_weights import check_policy, find_run_weights
 from iqa_sr.training.resume import find_state, load_state_file, point_at_networks
 from iqa_sr.training.run_options import complete_options
 
-__all__ = ["load_options", "run_training"]
+__all__ = ["LaunchArguments", "load_options", "run_training"]
 
 SAMPLE = Path("datasets") / "sample"
 
 
-def load_options(chosen: argparse.Namespace, rank: int = 0, world_size: int = 1) -> dict[str, Any]:
-    """The checked options of a run, as its command line asks for them."""
+@dataclass(frozen=True)
+class LaunchArguments:
+    """Which run, and how it is started.
+
+    Attributes:
+        option_file: YAML.
+        overrides: Changes of it, each `section:key=value`.
+        auto_resume: Whether to go on from the newest complete training state.
+        launcher: `pytorch` where torchrun's processes must be found; `none` finds them, too.
+        dry_run: Whether to stop after two steps and a report.
+    """
+
+    option_file: str
+    overrides: tuple[str, ...] = ()
+    auto_resume: bool = False
+    launcher: str = "none"
+    dry_run: bool = False
+
+
+def load_options(args: LaunchArguments, rank: int = 0, world_size: int = 1) -> dict[str, Any]:
+    """The checked options of a run."""
     plugin.register()
-    options = apply_overrides(read_option_file(chosen.opt), chosen.force_yml)
+    options = apply_overrides(read_option_file(args.option_file), args.overrides)
     opt = complete_options(options, rank, world_size, torch.cuda.device_count())
-    opt["auto_resume"] = chosen.auto_resume
+    opt["auto_resume"] = args.auto_resume
     check_options(opt)
     check_policy(opt)
     declare_directions(opt)
     return opt
 
 
-def run_training(chosen: argparse.Namespace) -> int:
-    """Train as the command line asks."""
-    rank, world_size = distributed.start_processes(chosen.launcher)
+def run_training(args: LaunchArguments) -> int:
+    """Train; 0 at the end, 128 + the signal's number after a signal."""
+    rank, world_size = distributed.start_processes(args.launcher)
     try:
-        opt = load_options(chosen, rank, world_size)
+        opt = load_options(args, rank, world_size)
         if rank == 0:
             _make_sample_where_named(opt)
             find_run_weights(opt)  # one process downloads what is missing; nothing is fetched in the middle of a run
         distributed.barrier()
         start_logging(rank)
-        if chosen.dry_run:
+        if args.dry_run:
             return dry_run(opt)
-        code = _train_base_where_missing(opt, chosen.force_yml)
+        code = _train_base_where_missing(opt, args.overrides)
         if code:
             return code
         state = _resume_state(opt)
         get_root_logger().info(f"BasicSR {basicsr_version()}, torch {torch.__version__}, options:\n{options_text(opt)}")
-        return train(opt, Experiment(opt, chosen.opt), state)
+        return train(opt, Experiment(opt, args.option_file), state)
     finally:
         distributed.stop_processes()
 
@@ -76,7 +95,7 @@ def _make_sample_where_named(opt: dict[str, Any]) -> None:
 def _train_base_where_missing(opt: dict[str, Any], overrides: Sequence[str]) -> int:
     """Train the network that this run begins with, where its file is missing and the options say how it is made.
 
-    What `--force_yml` says about data sets holds for the base as well.
+    What the overrides say about data sets holds for the base as well.
 
     Returns:
         0 if it is there, 128 + a signal's number if its training was stopped; it goes on when this run is begun again.

@@ -33,7 +33,7 @@ def complete_options(options: Mapping[str, Any], rank: int, world_size: int, cud
     """BasicSR's `opt` mapping: the option file plus what BasicSR's own parser adds.
 
     Args:
-        options: The option file's content after `--force_yml`.
+        options: The option file's content after the overrides.
         rank: This process.
         world_size: Number of processes.
         cuda_devices: Number of CUDA devices, for `num_gpu: auto`.

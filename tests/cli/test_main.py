@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from iqa_sr.cli.main import COMMANDS, main
-from iqa_sr.cli.score import metrics_markdown
+from iqa_sr.cli.metrics import metrics_markdown
 from iqa_sr.scores.score_table import ScoreTable
 from tests import ROOT
 from tests.helpers.sr_datasets import picture, save, training_options, write_options

@@ -6,8 +6,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from iqa_sr.io.tensor_files import read_tensor_file
 from iqa_sr.cli.train import main
+from iqa_sr.io.tensor_files import read_tensor_file
 from iqa_sr.training.verify_resume import differences
 from tests.helpers.sr_datasets import write_options
 

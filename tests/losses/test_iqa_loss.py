@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from iqa_sr.basicsr_compat.host import build_network
+from iqa_sr.cli.train import main
 from iqa_sr.errors import OptionError
 from iqa_sr.io.tensor_files import read_tensor_file
 from iqa_sr.losses.afine_loss import AFINELoss, AFINELossOptions
@@ -16,7 +17,6 @@ from iqa_sr.losses.perceptual_slot import PerceptualSlot
 from iqa_sr.losses.views import ViewOptions, draw_views, smallest_view
 from iqa_sr.metrics import create_metric, metric_info
 from iqa_sr.models.gradient_norms import GradientLog
-from iqa_sr.cli.train import main
 from iqa_sr.training.verify_resume import differences
 from tests.helpers.golden_images import photo
 from tests.helpers.sr_datasets import training_options, write_groups, write_options

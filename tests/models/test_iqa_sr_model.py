@@ -11,6 +11,7 @@ from torch import nn
 
 from iqa_sr import plugin
 from iqa_sr.basicsr_compat import host as basicsr_api
+from iqa_sr.cli.train import main
 from iqa_sr.errors import OptionError, TrainingStopped
 from iqa_sr.io.tensor_files import read_tensor_file
 from iqa_sr.models.nonfinite_guard import NonFiniteGuard
@@ -18,7 +19,6 @@ from iqa_sr.models.optimizer_step import OptimizerStep
 from iqa_sr.models.sampler_statistics import SamplerStatistics
 from iqa_sr.models.validation import calculate_iqa
 from iqa_sr.scores.score_table import ScoreTable
-from iqa_sr.cli.train import main
 from iqa_sr.training.run_options import complete_options
 from tests.helpers.sr_datasets import picture, save, training_options, write_groups, write_labels, write_options
 

@@ -18,13 +18,13 @@ from iqa_sr import plugin
 from iqa_sr.archs.afine_arch import AFINENetwork
 from iqa_sr.basicsr_compat.host import build_dataset
 from iqa_sr.cli.main import main as cli
+from iqa_sr.cli.train import main
 from iqa_sr.errors import OptionError
 from iqa_sr.io.tensor_files import read_tensor_file
 from iqa_sr.losses.fidelity_loss import fidelity_loss, preference_probability
 from iqa_sr.metrics import create_metric
 from iqa_sr.objectives.afine import AFINEObjective, AFINEOptions
 from iqa_sr.objectives.afine_network import TrainableAFINE, published_parts
-from iqa_sr.cli.train import main
 from iqa_sr.training.verify_resume import differences
 from tests import ROOT
 from tests.helpers.golden_images import golden
@@ -237,15 +237,14 @@ def test_a_resumed_run_is_the_uninterrupted_one(trained, monkeypatch):
 
 
 WORKER = """
-    import argparse, sys, torch
+    import sys, torch
     from iqa_sr.runtime import distributed
-    from iqa_sr.training.launch import load_options
+    from iqa_sr.training.launch import LaunchArguments, load_options
     from iqa_sr.training.loop import build_run
 
     torch.set_num_threads(1)
     rank, size = distributed.start_processes()
-    chosen = argparse.Namespace(opt=sys.argv[1], force_yml=[], auto_resume=False)
-    opt = load_options(chosen, rank, size)
+    opt = load_options(LaunchArguments(sys.argv[1]), rank, size)
     run = build_run(opt)
     batches = run.place.batches()
     for iteration in range(1, 5):

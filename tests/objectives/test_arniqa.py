@@ -10,6 +10,7 @@ from scipy import stats
 
 from iqa_sr.archs.arniqa_arch import ARNIQANetwork
 from iqa_sr.cli import main as cli
+from iqa_sr.cli.train import main
 from iqa_sr.data.mos.scores import read_opinions
 from iqa_sr.data.problems import DataError
 from iqa_sr.data.splits import split_by_content
@@ -22,7 +23,6 @@ from iqa_sr.metrics import create_metric
 from iqa_sr.metrics.arniqa import half_scale
 from iqa_sr.objectives.arniqa import ARNIQAObjective, ARNIQAOptions
 from iqa_sr.stats.ridge import fit_ridge
-from iqa_sr.cli.train import main
 from tests import ROOT
 from tests.helpers.mos_datasets import write_csv, write_kadid
 from tests.helpers.sr_datasets import picture, save, write_options

@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from iqa_sr.archs.augmentiq_arch import AugmentIQHeads
+from iqa_sr.cli.train import main
 from iqa_sr.datasets.aigc_dataset import AIGCDataset
 from iqa_sr.errors import OptionError
 from iqa_sr.io.image_tensors import to_tensor
@@ -17,7 +18,6 @@ from iqa_sr.models.quality_model import QualityModel
 from iqa_sr.objectives import build_objective, read_objective
 from iqa_sr.objectives.frozen_features import FrozenFeatures
 from iqa_sr.stats.correlation import spearman
-from iqa_sr.cli.train import main
 from tests import ROOT
 from tests.helpers.aigc_collections import write_agiqa
 from tests.helpers.tiny_blip import tiny_blip, write_text_encoder

@@ -10,13 +10,13 @@ import torch
 from torch.nn import functional as F
 
 from iqa_sr.archs.clip_resnet_arch import CLIPResNet
+from iqa_sr.cli.train import main
 from iqa_sr.io.tensor_files import read_tensor_file
 from iqa_sr.losses.ranking_loss import order_loss
 from iqa_sr.metrics import create_metric
 from iqa_sr.metrics.clip_prompts import QUALICLIP_PROMPTS
 from iqa_sr.objectives.qualiclip import QualiCLIPObjective, QualiCLIPOptions
 from iqa_sr.objectives.qualiclip_network import TrainableQualiCLIP, write_qualiclip
-from iqa_sr.cli.train import main
 from iqa_sr.weights.store import read_weights
 from tests import ROOT
 from tests.helpers.golden_images import golden

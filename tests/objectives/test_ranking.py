@@ -11,6 +11,7 @@ import pytest
 import torch
 
 from iqa_sr.archs.rankiqa_arch import RankIQALite
+from iqa_sr.cli.train import main
 from iqa_sr.data.creation.unlabeled_images import PHOTOGRAPHS
 from iqa_sr.datasets.ranking_dataset import RankingDataset
 from iqa_sr.distortions.registry import KINDS as ALL_KINDS
@@ -20,7 +21,6 @@ from iqa_sr.losses.ranking_loss import agreement_loss, anchor_loss, cross_rankin
 from iqa_sr.metrics import create_metric
 from iqa_sr.objectives.ranking import RankingObjective, RankingOptions, sign_ascent
 from iqa_sr.ops.seeded_random import ParameterDraw
-from iqa_sr.cli.train import main
 from iqa_sr.training.verify_resume import differences
 from tests import ROOT
 from tests.helpers.sr_datasets import picture, save, write_options

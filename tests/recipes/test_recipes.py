@@ -9,9 +9,9 @@ import torch
 
 from iqa_sr.basicsr_compat.host import build_network
 from iqa_sr.cli.main import main as cli
+from iqa_sr.cli.train import main
 from iqa_sr.config.option_files import read_option_file
 from iqa_sr.metrics import metric_info
-from iqa_sr.cli.train import main
 from tests import ROOT
 from tests.helpers.sr_datasets import picture, save, write_groups, write_labels
 

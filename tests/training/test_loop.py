@@ -15,9 +15,9 @@ from torch import nn
 
 from iqa_sr import plugin
 from iqa_sr.basicsr_compat.host import LOSS_REGISTRY
+from iqa_sr.cli.train import main
 from iqa_sr.io.tensor_files import read_tensor_file
 from iqa_sr.scores.score_table import ScoreTable
-from iqa_sr.cli.train import main
 from iqa_sr.training.verify_resume import differences
 from tests import ROOT
 from tests.helpers.sr_datasets import training_options, write_groups, write_options

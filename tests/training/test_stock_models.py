@@ -10,10 +10,10 @@ import cv2
 import pytest
 import torch
 
+from iqa_sr.cli.train import main
 from iqa_sr.config.option_files import read_option_file
 from iqa_sr.io.tensor_files import read_tensor_file
 from iqa_sr.scores.score_table import ScoreTable
-from iqa_sr.cli.train import main
 from iqa_sr.training.verify_resume import differences
 from tests import ROOT, TESTS
 from tests.helpers.sr_datasets import picture, save, training_options, write_groups, write_options

@@ -83,7 +83,7 @@ def read_pair_table(root: Path, file: Path, part: str) -> Labelled:
 def _rows(file: Path) -> Sequence[Row]:
     """The lines by the columns' own names, paths with forward slashes."""
     if not file.is_file():
-        raise FileNotFoundError(f"the table of pairs {file} does not exist; name it with --labels FILE")
+        raise FileNotFoundError(f"the table of pairs {file} does not exist; name it with `file` FILE")
     lines = read_lines(file)
     heading = [_own_name(name, file) for name in (lines[0] if lines else [])]
     doubles = sorted({name for name in heading if name and heading.count(name) > 1})

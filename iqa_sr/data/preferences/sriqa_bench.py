@@ -169,7 +169,7 @@ def read_sriqa_votes(root: Path) -> Labelled:
     """
     files = sorted((root / "labels").glob("*/*/*.json"))
     if not files:
-        raise FileNotFoundError(f"{root} has no labels/A/NAME/NAME_M1_M2.json; `--layout sriqa-bench` reads MOS/")
+        raise FileNotFoundError(f"{root} has no labels/A/NAME/NAME_M1_M2.json; the layout sriqa-bench reads MOS/")
     with ThreadPoolExecutor(8) as pool:
         votes = list(pool.map(_read_vote, files, chunksize=64))
     problems, shares = DataProblems(), dict[tuple[str, str, str], list[float]]()
