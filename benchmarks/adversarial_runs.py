@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from iqa_sr import plugin
-from iqa_sr.basicsr_compat.host import build_dataset, build_model
+from iqa_sr.basicsr_compat import build_dataset, build_model
 from iqa_sr.config.option_files import read_option_file
 from iqa_sr.data.leakage import check_together
 from iqa_sr.datasets.sample_order import Place, build_train_loader, build_val_loader

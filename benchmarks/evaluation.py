@@ -20,7 +20,7 @@ prepare_cpu_threads()
 
 import torch  # noqa: E402
 
-from iqa_sr.basicsr_compat.host import accommodate, build_network  # noqa: E402
+from iqa_sr.basicsr_compat import build_network, patch_basicsr  # noqa: E402
 from iqa_sr.checkpoint.loading import LoadedNetwork, load_network  # noqa: E402
 from iqa_sr.data.creation.sample_dataset import make_sample  # noqa: E402
 from iqa_sr.evaluation.datasets import EvaluationSet, SetPlace, open_set  # noqa: E402
@@ -50,7 +50,7 @@ def pictures(root: Path, count: int) -> Path:
 
 
 def checkpoint(root: Path) -> Path:
-    accommodate()
+    patch_basicsr()
     torch.manual_seed(0)
     torch.save({"params": build_network(dict(NETWORK)).state_dict()}, root / "net.pth")
     return root / "net.pth"

@@ -27,7 +27,7 @@ from peak_memory import fresh_peak, peak  # noqa: E402
 from torch import Tensor, nn  # noqa: E402
 
 from iqa_sr import plugin  # noqa: E402
-from iqa_sr.basicsr_compat.host import build_model, build_network  # noqa: E402
+from iqa_sr.basicsr_compat import build_model, build_network  # noqa: E402
 from iqa_sr.lora.injection import LoRAOptions, inject, merged_state  # noqa: E402
 from iqa_sr.runtime import rng_state as random_state  # noqa: E402
 from iqa_sr.training.run_options import complete_options  # noqa: E402

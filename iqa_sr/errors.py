@@ -3,11 +3,15 @@
 import difflib
 from collections.abc import Iterable
 
-__all__ = ["OptionError", "TrainingStopped", "nearest"]
+__all__ = ["OptionError", "OtherProcessFailed", "TrainingStopped", "nearest"]
 
 
 class TrainingStopped(RuntimeError):
     """Training cannot go on, for a reason that the text gives in full."""
+
+
+class OtherProcessFailed(TrainingStopped):
+    """Another process of the run has failed and says why; this one cannot go on without it."""
 
 
 class OptionError(ValueError):

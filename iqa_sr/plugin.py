@@ -5,7 +5,14 @@ from typing import Any
 from iqa_sr.archs.arniqa_arch import ARNIQANetwork
 from iqa_sr.archs.augmentiq_arch import AugmentIQHeads
 from iqa_sr.archs.rankiqa_arch import RankIQALite
-from iqa_sr.basicsr_compat import host as basicsr_api
+from iqa_sr.basicsr_compat import (
+    ARCH_REGISTRY,
+    DATASET_REGISTRY,
+    LOSS_REGISTRY,
+    METRIC_REGISTRY,
+    MODEL_REGISTRY,
+    patch_basicsr,
+)
 from iqa_sr.datasets.aigc_dataset import AIGCDataset
 from iqa_sr.datasets.distortion_chain_dataset import ChainDataset
 from iqa_sr.datasets.mos_dataset import OpinionDataset
@@ -18,21 +25,22 @@ from iqa_sr.models.quality_model import QualityModel
 from iqa_sr.models.validation import calculate_iqa
 from iqa_sr.objectives.afine_network import TrainableAFINE
 from iqa_sr.objectives.qualiclip_network import TrainableQualiCLIP
+from iqa_sr.runtime.logs import speak_through_basicsr
 
 __all__ = ["register"]
 
 TABLE: tuple[tuple[Any, Any], ...] = (
     *(
-        (basicsr_api.ARCH_REGISTRY, network)
+        (ARCH_REGISTRY, network)
         for network in (ARNIQANetwork, AugmentIQHeads, RankIQALite, TrainableAFINE, TrainableQualiCLIP)
     ),
     *(
-        (basicsr_api.DATASET_REGISTRY, dataset)
+        (DATASET_REGISTRY, dataset)
         for dataset in (AIGCDataset, ChainDataset, MultiGTDataset, OpinionDataset, RankingDataset, TripletDataset)
     ),
-    *((basicsr_api.LOSS_REGISTRY, loss) for loss in (*LOSSES.values(), PerceptualSlot)),
-    *((basicsr_api.MODEL_REGISTRY, model) for model in (IQASRModel, QualityModel)),
-    (basicsr_api.METRIC_REGISTRY, calculate_iqa),
+    *((LOSS_REGISTRY, loss) for loss in (*LOSSES.values(), PerceptualSlot)),
+    *((MODEL_REGISTRY, model) for model in (IQASRModel, QualityModel)),
+    (METRIC_REGISTRY, calculate_iqa),
 )
 
 
@@ -42,7 +50,8 @@ def register() -> None:
     `import iqa_sr.plugin; iqa_sr.plugin.register()` before `basicsr.train.train_pipeline` is all that a training
     script of your own needs.
     """
-    basicsr_api.accommodate()
+    speak_through_basicsr()
+    patch_basicsr()
     for registry, entry in TABLE:
         if entry.__name__ not in registry:
             registry.register(entry)

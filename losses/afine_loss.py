@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from iqa_sr.config.sections import Section, read_section
 from iqa_sr.metrics import shared_metric
-from iqa_sr.metrics.afine import AFINE, AFINEFeatures
+from iqa_sr.metrics.afine import AFINE
 
 __all__ = ["AFINELoss", "AFINELossOptions"]
 
@@ -55,6 +55,8 @@ class AFINELoss(nn.Module):
         Assumption, CVPR 2025.
     """
 
+    Options = AFINELossOptions
+
     def __init__(
         self,
         loss_weight: float = 1.0,
@@ -83,30 +85,23 @@ class AFINELoss(nn.Module):
         Raises:
             ValueError: If the ground truth is needed and missing, or has another shape.
         """
-        metric = self._metric(output.device)
-        gt_features = self._gt_features(metric, output, gt)
-        features = metric.features(output)
-        if gt_features is None:
-            scores = features.naturalness
-        elif self.options.term == "fidelity":
-            scores = metric.fidelity(features, gt_features)
+        metric, term = self._metric(output.device), self.options.term
+        if term == "naturalness":
+            scores = metric.features(output).naturalness
         else:
-            scores = metric.compare(features, gt_features)
+            if gt is None:
+                raise ValueError(
+                    f"AFINELoss: the term {term!r} compares with a ground truth, but none was given; "
+                    "only 'naturalness' needs none"
+                )
+            if gt.shape != output.shape:
+                shapes = f"output {tuple(output.shape)} and ground truth {tuple(gt.shape)}"
+                raise ValueError(f"AFINELoss: {shapes} differ in shape")
+            with torch.no_grad():
+                gt_features = metric.features(gt)
+            compare = metric.fidelity if term == "fidelity" else metric.compare
+            scores = compare(metric.features(output), gt_features)
         return self.loss_weight * (scores.mean() if self.options.reduction == "mean" else scores.sum())
-
-    def _gt_features(self, metric: AFINE, output: Tensor, gt: Tensor | None) -> AFINEFeatures | None:
-        if self.options.term == "naturalness":
-            return None
-        if gt is None:
-            raise ValueError(
-                f"AFINELoss: the term {self.options.term!r} compares with a ground truth, but none was given; "
-                "only 'naturalness' needs none"
-            )
-        if gt.shape != output.shape:
-            shapes = f"output {tuple(output.shape)} and ground truth {tuple(gt.shape)}"
-            raise ValueError(f"AFINELoss: {shapes} differ in shape")
-        with torch.no_grad():
-            return metric.features(gt)
 
     def _metric(self, device: torch.device | str) -> AFINE:
         options = {"checkpoint": True} if self.options.checkpoint else {}  # else it is the one that validation uses

@@ -1,4 +1,4 @@
-"""Learning from comparisons: Thurstone's probability that one picture is preferred, and the fidelity loss."""
+"""Learning from comparisons: Thurstone's probability that one image is preferred, and the fidelity loss of it."""
 
 import math
 
@@ -29,7 +29,9 @@ def preference_probability(first: Tensor, second: Tensor) -> Tensor:
 
 
 def fidelity_loss(probability: Tensor, target: Tensor) -> Tensor:
-    """How far probabilities are from what people said: mean of `1 - sqrt(p g + 1e-8) - sqrt((1 - p)(1 - g) + 1e-8)`.
+    """Thurstone fidelity loss: how far probabilities of preference are from the shares of people.
+
+    Mean of `1 - sqrt(p g + 1e-8) - sqrt((1 - p)(1 - g) + 1e-8)`.
 
     Args:
         probability: p in [0, 1], any shape.

@@ -1,18 +1,27 @@
-"""Any differentiable quality metric as a loss, alone or as a cautious committee of several."""
+"""Any differentiable quality metric as a loss, and what it shares with the committee of several."""
 
 import math
 from collections.abc import Iterable
 from typing import Annotated, Any, Literal
 
 import torch
-from pydantic import AfterValidator, Field, field_validator, model_validator
+from pydantic import AfterValidator, Field
 from torch import Tensor, nn
 
 from iqa_sr.config.sections import Section, read_section
 from iqa_sr.losses.views import View, ViewOptions, draw_views, smallest_view
 from iqa_sr.metrics import metric_info, metric_names, shared_metric
 
-__all__ = ["EnsembleIQALoss", "EnsembleIQALossOptions", "IQALoss", "IQALossOptions", "JudgeOptions", "too_small"]
+__all__ = [
+    "Aggregation",
+    "IQALoss",
+    "IQALossOptions",
+    "Judge",
+    "JudgeName",
+    "QualityLoss",
+    "QualityLossOptions",
+    "too_small",
+]
 
 Aggregation = Literal["mean", "mean-std", "soft-min"]
 
@@ -24,47 +33,12 @@ def _differentiable(name: str) -> str:
     return name
 
 
-_Judged = Annotated[str, AfterValidator(_differentiable)]
+JudgeName = Annotated[str, AfterValidator(_differentiable)]
 
 
-class JudgeOptions(Section):
-    """One metric of a committee.
+class QualityLossOptions(Section):
+    """What the sections of all quality losses have."""
 
-    Attributes:
-        metric: Its name.
-        mean: With `std`, the usual score and its spread, for example over the ground truths: a quality of 0 is usual.
-        std: See `mean`; both may be left out for a metric whose range is finite, which then becomes 0 to 1.
-        metric_options: What `create_metric` takes for this metric, for example `checkpoint`.
-    """
-
-    metric: _Judged
-    mean: float | None = None
-    std: float | None = Field(None, gt=0)
-    metric_options: dict[str, Any] = {}
-
-    @model_validator(mode="after")
-    def _has_unit(self) -> "JudgeOptions":
-        _ = self.unit
-        return self
-
-    @property
-    def unit(self) -> tuple[float, float]:
-        """The scores that become a quality of 0 and 1."""
-        info = metric_info(self.metric)
-        if (self.mean is None) != (self.std is None):
-            raise ValueError(f"{self.metric}: mean and std go together, only one of them came")
-        if self.mean is not None and self.std is not None:
-            return self.mean, self.mean + (self.std if info.higher_is_better else -self.std)
-        low, high = info.score_range
-        if not (math.isfinite(low) and math.isfinite(high)):
-            raise ValueError(
-                f"the scores of {self.metric} have no finite range; say what is usual:\n"
-                f"{{metric: {self.metric}, mean: ..., std: ...}}, for example over your ground truths (iqa-sr score)"
-            )
-        return (low, high) if info.higher_is_better else (high, low)
-
-
-class _SharedOptions(Section):
     loss_weight: float = Field(1.0, gt=0, allow_inf_nan=False)
     ceiling: bool = False
     views: ViewOptions | None = None
@@ -73,36 +47,16 @@ class _SharedOptions(Section):
     temperature: float = Field(0.1, gt=0)
 
 
-class IQALossOptions(_SharedOptions):
+class IQALossOptions(QualityLossOptions):
     """The section of an `IQALoss`; see there."""
 
-    metric: _Judged
+    metric: JudgeName
     metric_options: dict[str, Any] = {}
 
     @property
     def judges(self) -> dict[str, dict[str, Any]]:
         """The metric that is optimised, and its options."""
         return {self.metric: self.metric_options}
-
-
-class EnsembleIQALossOptions(_SharedOptions):
-    """The section of an `EnsembleIQALoss`; see there."""
-
-    metrics: list[JudgeOptions] = Field(min_length=2)
-    aggregation: Aggregation = "mean-std"
-
-    @field_validator("metrics", mode="before")
-    @classmethod
-    def _sections(cls, metrics: Any) -> Any:
-        """A name alone stands for a section."""
-        if not isinstance(metrics, list):
-            return metrics
-        return [{"metric": one} if isinstance(one, str) else one for one in metrics]
-
-    @property
-    def judges(self) -> dict[str, dict[str, Any]]:
-        """The metrics that are optimised, and their options."""
-        return {section.metric: section.metric_options for section in self.metrics}
 
 
 def too_small(judges: Iterable[str], views: ViewOptions | None, side: int) -> str | None:
@@ -118,12 +72,37 @@ def too_small(judges: Iterable[str], views: ViewOptions | None, side: int) -> st
     return None
 
 
-class _QualityLoss(nn.Module):
+class Judge:
+    """A metric, shared with all that use it in this process, and the unit of its scores.
+
+    Args:
+        name: The metric's name.
+        options: What `create_metric` takes for it.
+        unit: `(zero, one)`: the scores that become a quality of 0 and 1; None for the score itself.
+    """
+
+    def __init__(self, name: str, options: dict[str, Any], unit: tuple[float, float] | None = None) -> None:
+        self.info = metric_info(name)
+        self.options = options
+        self.unit = unit
+        # Built now, so that a missing file ends a run before it begins; on the device where it will be wanted.
+        shared_metric(name, "cuda" if torch.cuda.is_available() else "cpu", **options)
+
+    def quality(self, image: Tensor, reference: Tensor | None) -> Tensor:
+        """`(N,)`, larger is better."""
+        scores = shared_metric(self.info.name, image.device, **self.options)(image, reference)
+        if self.unit is None:
+            return self.info.oriented(scores)
+        zero, one = self.unit
+        return (scores - zero) / (one - zero)
+
+
+class QualityLoss(nn.Module):
     """`-loss_weight * mean quality` of a batch, as the judges see it."""
 
-    Options: type[_SharedOptions]
+    Options: type[QualityLossOptions]
 
-    def __init__(self, options: _SharedOptions, judges: list["_Judge"]) -> None:
+    def __init__(self, options: QualityLossOptions, judges: list[Judge]) -> None:
         super().__init__()
         self.options = options
         self.loss_weight = options.loss_weight
@@ -162,14 +141,22 @@ class _QualityLoss(nn.Module):
 
     def _quality(self, image: Tensor, gt: Tensor | None, views: list[View]) -> Tensor:
         """`(N, 3, H, W)` to `(N,)`: what all judges and views agree on."""
-        members = []
+        options, scores = self.options, []
         for view in views:
             seen, reference = view(image), None if gt is None else view(gt)
-            members += [judge.quality(seen, reference) for judge in self.judges]
-        return _aggregate(torch.stack(members), self.options)
+            scores += [judge.quality(seen, reference) for judge in self.judges]
+        members = torch.stack(scores)  # (judges * views, N)
+        mean = members.mean(0)
+        if options.aggregation == "mean" or len(members) == 1:
+            return mean
+        if options.aggregation == "soft-min":
+            steepness = -1 / options.temperature
+            return (torch.logsumexp(members * steepness, 0) - math.log(len(members))) / steepness
+        # The small number keeps the gradient finite where all members agree.
+        return mean - options.k * ((members - mean).square().mean(0) + 1e-12).sqrt()
 
 
-class IQALoss(_QualityLoss):
+class IQALoss(QualityLoss):
     """`-loss_weight * mean(score)`, or `+loss_weight * mean(score)` for a metric of which less is better.
 
     Args:
@@ -216,86 +203,4 @@ class IQALoss(_QualityLoss):
             "metric_options": metric_options or {},
         }
         options = read_section(IQALossOptions, given, "IQALoss")
-        super().__init__(options, [_Judge(options.metric, options.metric_options)])
-
-
-class EnsembleIQALoss(_QualityLoss):
-    """`-loss_weight` times what several judges agree on: an artefact that fools one of them gains little.
-
-    Every score is turned so that larger is better and brought to one unit before the judges are joined.
-
-    Args:
-        metrics: Two or more names, or sections with `metric`, `mean`, `std`, `metric_options` (see `JudgeOptions`).
-        loss_weight: Factor of the loss.
-        ceiling: No reward beyond the ground truth's own quality.
-        views: Random views before the judges, see `ViewOptions`. Each judge and view is one member of the committee.
-        aggregation: `mean-std`: the mean minus `k` standard deviations over the members; `soft-min`:
-            `-t log mean exp(-q / t)`, near the harshest member; or the `mean`.
-        k: Standard deviations that `mean-std` takes off.
-        temperature: The `t` of `soft-min`, in units of quality.
-
-    Raises:
-        ValueError: If a metric does not exist, is not differentiable, or has no finite range and no `mean` and `std`.
-        FileNotFoundError: If weights are missing.
-    """
-
-    Options = EnsembleIQALossOptions
-
-    def __init__(
-        self,
-        metrics: list[Any],
-        loss_weight: float = 1.0,
-        ceiling: bool = False,
-        views: dict[str, Any] | None = None,
-        aggregation: Aggregation = "mean-std",
-        k: float = 1.0,
-        temperature: float = 0.1,
-    ) -> None:
-        given = {
-            "metrics": metrics,
-            "loss_weight": loss_weight,
-            "ceiling": ceiling,
-            "views": views,
-            "aggregation": aggregation,
-            "k": k,
-            "temperature": temperature,
-        }
-        options = read_section(EnsembleIQALossOptions, given, "EnsembleIQALoss")
-        super().__init__(options, [_Judge(one.metric, one.metric_options, one.unit) for one in options.metrics])
-
-
-class _Judge:
-    """A metric, shared with all that use it in this process, and the unit of its scores.
-
-    Args:
-        name: The metric's name.
-        options: What `create_metric` takes for it.
-        unit: `(zero, one)`: the scores that become a quality of 0 and 1; None for the score itself.
-    """
-
-    def __init__(self, name: str, options: dict[str, Any], unit: tuple[float, float] | None = None) -> None:
-        self.info = metric_info(name)
-        self.options = options
-        self.unit = unit
-        # Built now, so that a missing file ends a run before it begins; on the device where it will be wanted.
-        shared_metric(name, "cuda" if torch.cuda.is_available() else "cpu", **options)
-
-    def quality(self, image: Tensor, reference: Tensor | None) -> Tensor:
-        """`(N,)`, larger is better."""
-        scores = shared_metric(self.info.name, image.device, **self.options)(image, reference)
-        if self.unit is None:
-            return self.info.oriented(scores)
-        zero, one = self.unit
-        return (scores - zero) / (one - zero)
-
-
-def _aggregate(members: Tensor, options: _SharedOptions) -> Tensor:
-    """`(M, N)` qualities of the members to `(N,)`."""
-    mean = members.mean(0)
-    if options.aggregation == "mean" or len(members) == 1:
-        return mean
-    if options.aggregation == "soft-min":
-        steepness = -1 / options.temperature
-        return (torch.logsumexp(members * steepness, 0) - math.log(len(members))) / steepness
-    # The small number keeps the gradient finite where all members agree.
-    return mean - options.k * ((members - mean).square().mean(0) + 1e-12).sqrt()
+        super().__init__(options, [Judge(options.metric, options.metric_options)])

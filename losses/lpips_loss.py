@@ -2,11 +2,25 @@
 
 from typing import Literal
 
+from pydantic import Field
 from torch import Tensor, nn
 
+from iqa_sr.config.sections import Section
 from iqa_sr.metrics.lpips import LPIPS, LPIPS_INFOS, TRUNKS
 
-__all__ = ["TRUNKS", "LPIPSLoss"]
+__all__ = ["LPIPSLoss", "LPIPSLossOptions"]
+
+
+class LPIPSLossOptions(Section):
+    """The section of an `LPIPSLoss`; see there."""
+
+    net: Literal["alex", "vgg", "squeeze"] = "vgg"
+    loss_weight: float = Field(1.0, allow_inf_nan=False)
+
+    @property
+    def distances(self) -> tuple[str, ...]:
+        """The metric that is the distance to the ground truth."""
+        return (LPIPS_INFOS[self.net].name,)
 
 
 class LPIPSLoss(nn.Module):
@@ -26,6 +40,8 @@ class LPIPSLoss(nn.Module):
         Zhang, Isola, Efros, Shechtman, Wang: The Unreasonable Effectiveness of Deep Features as a Perceptual Metric,
         CVPR 2018. Package `lpips`, version 0.1 of the heads.
     """
+
+    Options = LPIPSLossOptions
 
     def __init__(self, net: Literal["alex", "vgg", "squeeze"] = "vgg", loss_weight: float = 1.0) -> None:
         super().__init__()

@@ -7,7 +7,8 @@ from torch import Tensor, nn
 
 from iqa_sr.errors import nearest
 from iqa_sr.losses.afine_loss import AFINELoss
-from iqa_sr.losses.iqa_loss import EnsembleIQALoss, IQALoss
+from iqa_sr.losses.ensemble_iqa_loss import EnsembleIQALoss
+from iqa_sr.losses.iqa_loss import IQALoss
 from iqa_sr.losses.lpips_loss import LPIPSLoss
 
 __all__ = ["LOSSES", "PerceptualSlot"]

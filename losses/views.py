@@ -73,25 +73,25 @@ def draw_views(options: ViewOptions | None, height: int, width: int) -> list[Vie
     """
     if options is None:
         return [View(0, 0, height, width, (height, width), False)]
-    return [_draw(options, height, width) for _ in range(options.count)]
+    low, high = options.resize
+    views = []
+    for _ in range(options.count):
+        share, factor, down, right, coin = torch.rand(5, dtype=torch.float64).tolist()
+        share = options.crop + (1 - options.crop) * share
+        rows, columns = max(1, round(share * height)), max(1, round(share * width))
+        factor = low + (high - low) * factor
+        view = View(
+            top=int(down * (height - rows + 1)),
+            left=int(right * (width - columns + 1)),
+            height=rows,
+            width=columns,
+            size=(max(1, round(factor * rows)), max(1, round(factor * columns))),
+            flipped=options.flip and coin < 0.5,
+        )
+        views.append(view)
+    return views
 
 
 def smallest_view(options: ViewOptions | None, side: int) -> int:
     """The smallest side in px that a view of a picture with so small a side can have."""
     return side if options is None else max(1, round(options.resize[0] * max(1, round(options.crop * side))))
-
-
-def _draw(options: ViewOptions, height: int, width: int) -> View:
-    share, factor, down, right, coin = torch.rand(5, dtype=torch.float64).tolist()
-    share = options.crop + (1 - options.crop) * share
-    rows, columns = max(1, round(share * height)), max(1, round(share * width))
-    low, high = options.resize
-    factor = low + (high - low) * factor
-    return View(
-        top=int(down * (height - rows + 1)),
-        left=int(right * (width - columns + 1)),
-        height=rows,
-        width=columns,
-        size=(max(1, round(factor * rows)), max(1, round(factor * columns))),
-        flipped=options.flip and coin < 0.5,
-    )

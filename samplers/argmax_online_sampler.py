@@ -1,18 +1,23 @@
 """The sampler that scores the training crops themselves and takes the best."""
 
-from typing import Literal
+from typing import Annotated, Literal
 
 import torch
-from pydantic import Field
+from pydantic import AfterValidator, Field
 from torch import Tensor
 
 from iqa_sr.config.sections import Section
 from iqa_sr.data.multi_gt.records import Record
-from iqa_sr.errors import OptionError
 from iqa_sr.metrics import metric_info, shared_metric
 from iqa_sr.samplers.base import Candidates, Choice, GroundTruthSampler, Shortlist, crop_windows
 
-__all__ = ["ArgmaxOnlineOptions", "ArgmaxOnlineSampler", "build_argmax_online"]
+__all__ = ["ArgmaxOnlineOptions", "ArgmaxOnlineSampler"]
+
+
+def _no_reference(name: str) -> str:
+    if metric_info(name).reference == "full":
+        raise ValueError(f"{name} compares with a reference picture; the judge must do without")
+    return name
 
 
 class ArgmaxOnlineOptions(Section):
@@ -26,7 +31,7 @@ class ArgmaxOnlineOptions(Section):
     """
 
     type: Literal["argmax-online"] = "argmax-online"
-    metric: str
+    metric: Annotated[str, AfterValidator(_no_reference)]
     pool: Literal["all", "positives"] = "all"
     max_batch: int | None = Field(None, ge=1)
 
@@ -41,9 +46,6 @@ class ArgmaxOnlineSampler(GroundTruthSampler):
     Args:
         options: What the option file says.
 
-    Raises:
-        ValueError: If there is no such metric, or it needs a reference.
-
     Reference:
         Zhang, Rangrej, Aumentado-Armstrong, Fazly, Levinshtein: Augmenting Perceptual Super-Resolution via Image
         Quality Predictors, CVPR 2025.
@@ -54,8 +56,6 @@ class ArgmaxOnlineSampler(GroundTruthSampler):
     def __init__(self, options: ArgmaxOnlineOptions) -> None:
         self.options = options
         self.info = metric_info(options.metric)
-        if self.info.reference == "full":
-            raise ValueError(f"{self.info.name} compares with a reference picture; the judge must do without")
 
     def usable(self, record: Record) -> bool:
         """Whether there is something to choose from."""
@@ -84,30 +84,16 @@ class ArgmaxOnlineSampler(GroundTruthSampler):
             return super().choose(candidates)
         valid = candidates.valid
         qualities = torch.full(valid.shape, torch.nan, device=valid.device)
-        qualities[valid] = self._qualities(candidates.windows[valid])
+        seen = candidates.windows[valid]
+        metric = shared_metric(self.info.name, seen.device)
+        parts = seen.split(self.options.max_batch or max(1, len(seen)))
+        qualities[valid] = self.info.oriented(torch.cat([metric(part) for part in parts]))
         index = _best(qualities, valid)
         windows = candidates.windows[torch.arange(len(index), device=index.device), index]
         return Choice(crop_windows(windows, candidates.offsets, candidates.crop), index, qualities)
 
-    def _qualities(self, windows: Tensor) -> Tensor:
-        metric = shared_metric(self.info.name, windows.device)
-        parts = windows.split(self.options.max_batch or max(1, len(windows)))
-        return self.info.oriented(torch.cat([metric(part) for part in parts]))
-
     def _pool(self, record: Record) -> tuple[int, ...]:
         return record.positives if self.options.pool == "positives" else tuple(range(len(record.ground_truths)))
-
-
-def build_argmax_online(options: ArgmaxOnlineOptions, path: str) -> ArgmaxOnlineSampler:
-    """The sampler, its judge's name checked but not built.
-
-    Raises:
-        OptionError: If there is no such metric, or it needs a reference; `path` says where in the option file.
-    """
-    try:
-        return ArgmaxOnlineSampler(options)
-    except ValueError as error:
-        raise OptionError(f"{path}:metric: {error}") from None
 
 
 def _best(qualities: Tensor, valid: Tensor) -> Tensor:

@@ -1,16 +1,17 @@
 """The samplers by their names in option files."""
 
-from collections.abc import Callable, Mapping
-from typing import Any, Literal
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
 
-from iqa_sr.config.sections import Section, read_section
-from iqa_sr.errors import OptionError, nearest
-from iqa_sr.samplers.argmax_online_sampler import ArgmaxOnlineOptions, build_argmax_online
+from pydantic import Field
+
+from iqa_sr.config.sections import Section, read_kind, type_names
+from iqa_sr.samplers.argmax_online_sampler import ArgmaxOnlineOptions, ArgmaxOnlineSampler
 from iqa_sr.samplers.base import GroundTruthSampler
 from iqa_sr.samplers.plain_sampler import OriginalSampler, PositivesSampler, UniformSampler
 from iqa_sr.samplers.softmax_sampler import SoftmaxOptions, build_softmax
 
-__all__ = ["build_sampler", "sampler_names"]
+__all__ = ["PlainOptions", "SamplerOptions", "build_sampler", "sampler_names"]
 
 
 class PlainOptions(Section):
@@ -19,36 +20,31 @@ class PlainOptions(Section):
     type: Literal["original", "uniform", "positives"]
 
 
-# By name: the description of its section, and what builds it from that and the section's place in the option file.
-_SAMPLERS: dict[str, tuple[type[Section], Callable[[Any, str], GroundTruthSampler]]] = {
-    "original": (PlainOptions, lambda options, path: OriginalSampler()),
-    "uniform": (PlainOptions, lambda options, path: UniformSampler()),
-    "positives": (PlainOptions, lambda options, path: PositivesSampler()),
-    "softmax-all": (SoftmaxOptions, build_softmax),
-    "softmax-positives": (SoftmaxOptions, build_softmax),
-    "argmax-online": (ArgmaxOnlineOptions, build_argmax_online),
-}
+SamplerOptions = Annotated[PlainOptions | SoftmaxOptions | ArgmaxOnlineOptions, Field(discriminator="type")]
+"""The section of any sampler, as a field of another section."""
+
+_KINDS: tuple[type[Section], ...] = (PlainOptions, SoftmaxOptions, ArgmaxOnlineOptions)
+_PLAIN = {"original": OriginalSampler, "uniform": UniformSampler, "positives": PositivesSampler}
 
 
 def sampler_names() -> list[str]:
     """The names of all samplers, sorted."""
-    return sorted(_SAMPLERS)
+    return sorted(name for kind in _KINDS for name in type_names(kind))
 
 
-def build_sampler(section: Mapping[str, Any], path: str = "datasets:train:sampler") -> GroundTruthSampler:
+def build_sampler(section: Section | Mapping[str, Any], path: str = "datasets:train:sampler") -> GroundTruthSampler:
     """The sampler that a section of an option file describes.
 
     Args:
-        section: `type` and the sampler's options.
+        section: `type` and the sampler's options, as they stand in the file or read before.
         path: Where the section is in the option file, for errors.
 
     Raises:
         OptionError: If there is no such sampler, an option is wrong, or the scores that it needs cannot be read.
     """
-    if not isinstance(section, Mapping):
-        raise OptionError(f"{path}: expected a section with keys, for example type: uniform, got {section!r}")
-    name = section.get("type")
-    if not isinstance(name, str) or name not in _SAMPLERS:
-        raise OptionError(f"{path}:type: there is no sampler {name!r}; {nearest(str(name), _SAMPLERS)}")
-    description, build = _SAMPLERS[name]
-    return build(read_section(description, section, path), path)
+    options: Any = read_kind(_KINDS, section, path)
+    if isinstance(options, ArgmaxOnlineOptions):
+        return ArgmaxOnlineSampler(options)
+    if isinstance(options, SoftmaxOptions):
+        return build_softmax(options, path)
+    return _PLAIN[options.type]()

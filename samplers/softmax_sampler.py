@@ -2,7 +2,7 @@
 
 import math
 import statistics
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Literal
 
@@ -62,7 +62,8 @@ class SoftmaxSampler(GroundTruthSampler):
         self.name = options.type
         self.options = options
         self.qualities = dict(qualities)
-        self.unit = _spread(self.qualities.values()) if options.normalize else 1.0
+        known = [quality for quality in self.qualities.values() if math.isfinite(quality)] if options.normalize else []
+        self.unit = (statistics.pstdev(known) if known else 0.0) or 1.0
 
     def usable(self, record: Record) -> bool:
         """Whether there is something to draw from."""
@@ -125,8 +126,3 @@ def _command(options: SoftmaxOptions) -> str:
         f"Make them: iqa-sr score ROOT --metric {options.metric} --output {options.scores}\n"
         "where ROOT is the folder given as dataroot_gt."
     )
-
-
-def _spread(qualities: Iterable[float]) -> float:
-    known = [quality for quality in qualities if math.isfinite(quality)]
-    return (statistics.pstdev(known) if known else 0.0) or 1.0

@@ -1,5 +1,6 @@
 """Small data sets and option files that the tests share."""
 
+import logging
 import os
 from contextlib import contextmanager
 
@@ -79,6 +80,16 @@ def _threads(_one_thread):
     """What a test changes is put back."""
     yield
     torch.set_num_threads(1)
+
+
+@pytest.fixture(autouse=True)
+def _messages():
+    """They reach pytest's `caplog` also after a training, which keeps them for its own console and log file."""
+    yield
+    ours = logging.getLogger("iqa_sr")
+    ours.handlers.clear()
+    ours.propagate = True
+    ours.setLevel(logging.NOTSET)
 
 
 @pytest.fixture(scope="session")

@@ -10,7 +10,7 @@ import torch
 from iqa_sr.data.image_checks import measure_pictures
 from iqa_sr.data.preferences.records import Labelled
 from iqa_sr.data.problems import DataError, DataProblems
-from iqa_sr.io.atomic import write_whole
+from iqa_sr.io.atomic import atomic_write
 from iqa_sr.metrics import MetricInfo, metric_info
 from iqa_sr.scores.score_table import ScoreRow, ScoreTable
 from iqa_sr.scores.scoring import score_listed
@@ -106,13 +106,8 @@ def _check_owner(folder: Path, root: Path) -> None:
 
 
 def _write_owner(folder: Path, root: Path) -> None:
-    text = json.dumps({"dataset": str(root.resolve())}) + "\n"
-
-    def write(temporary: Path) -> None:
-        temporary.write_text(text, encoding="utf-8")
-
     if not (folder / _OWNER).exists():
-        write_whole(folder / _OWNER, write)
+        atomic_write(folder / _OWNER, json.dumps({"dataset": str(root.resolve())}) + "\n")
 
 
 # --- Tables made elsewhere --------------------------------------------------------------------------------------------

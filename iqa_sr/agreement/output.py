@@ -9,7 +9,7 @@ from pathlib import Path
 from iqa_sr.agreement.evaluation import Agreement, Group
 from iqa_sr.agreement.metric_scores import AGREEMENT, COMPLEMENTARITY
 from iqa_sr.data.preferences.records import ALL
-from iqa_sr.io.atomic import write_whole
+from iqa_sr.io.atomic import atomic_write
 from iqa_sr.io.text_table import aligned
 from iqa_sr.stats.bootstrap import Interval
 from iqa_sr.stats.opinion_agreement import Correlations
@@ -177,8 +177,4 @@ def _plain(value: float) -> str:
 def _write(path: Path, columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
     text = io.StringIO()
     csv.writer(text, lineterminator="\n").writerows([columns, *rows])
-
-    def write(temporary: Path) -> None:
-        temporary.write_text(text.getvalue(), encoding="utf-8")
-
-    write_whole(path, write)
+    atomic_write(path, text.getvalue())

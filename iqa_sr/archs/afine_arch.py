@@ -183,11 +183,8 @@ class AFINENetwork(nn.Module):
 
     def statistics(self, image: Tensor) -> LevelStatistics:
         """`(N, 3, H, W)` RGB in [0, 1], sides multiples of 32, to the statistics that the heads see."""
-        blocks = self.finetuned_clip.all_layers(_normalized(image))
+        # Plain numbers: those of a float32 buffer would move the gradient in float64 by 1e-3.
+        channels = zip(image.unbind(1), *CLIP, strict=True)
+        normalized = torch.stack([(channel - mean) / std for channel, mean, std in channels], dim=1)
+        blocks = self.finetuned_clip.all_layers(normalized)
         return LevelStatistics.of([image.flatten(2).transpose(1, 2), *(F.relu(tokens[:, 1:]) for tokens in blocks)])
-
-
-def _normalized(image: Tensor) -> Tensor:
-    """In CLIP's normalisation. Plain numbers: those of a float32 buffer would move the gradient in float64 by 1e-3."""
-    channels = zip(image.unbind(1), *CLIP, strict=True)
-    return torch.stack([(channel - mean) / std for channel, mean, std in channels], dim=1)

@@ -9,6 +9,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint as recompute
 
+from iqa_sr.archs.clip_transformer_arch import resized_positions
+
 __all__ = ["CLIPResNet"]
 
 HEAD = 64  # width of a head of the attention pool
@@ -138,7 +140,7 @@ class AttentionPool(nn.Module):
         tokens = x.flatten(2).transpose(1, 2)
         tokens = torch.cat([tokens.mean(1, keepdim=True), tokens], dim=1)
         if self.positions:
-            tokens = tokens + self._positions(tokens.shape[1])
+            tokens = tokens + resized_positions(self.positional_embedding, tokens.shape[1])
         query = self.q_proj(tokens[:, 0]).unflatten(1, (self.heads, -1))
         # The bias of the keys adds the same to all logits of a head: it cancels in the softmax.
         lookup = torch.einsum("nhd,hdc->nhc", query, self._by_head(self.k_proj))
@@ -149,11 +151,3 @@ class AttentionPool(nn.Module):
     def _by_head(self, projection: nn.Linear) -> Tensor:
         """`(heads, width of a head, C)`."""
         return projection.weight.unflatten(0, (self.heads, -1))
-
-    def _positions(self, count: int) -> Tensor:
-        """`(count, C)`: the embedding of as many tokens."""
-        known, width = self.positional_embedding.shape
-        if count == known:
-            return self.positional_embedding
-        as_picture = self.positional_embedding[None, None]
-        return F.interpolate(as_picture, (count, width), mode="bicubic", align_corners=False)[0, 0]

@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-__all__ = ["CLIPText", "QuickGELU", "Transformer"]
+__all__ = ["CLIPText", "QuickGELU", "Transformer", "resized_positions"]
 
 
 class QuickGELU(nn.Module):
@@ -53,6 +53,14 @@ class ResidualAttentionBlock(nn.Module):
         """Args: tokens: `(N, L, C)`; causal: whether a token sees earlier ones only."""
         tokens = tokens + self.attn(self.ln_1(tokens), causal)
         return tokens + self.mlp(self.ln_2(tokens))
+
+
+def resized_positions(embedding: Tensor, count: int) -> Tensor:
+    """The positions of another number of tokens: `(L, C)` to `(count, C)`, bicubic along the tokens."""
+    known, width = embedding.shape
+    if count == known:
+        return embedding
+    return F.interpolate(embedding[None, None], (count, width), mode="bicubic", align_corners=False)[0, 0]
 
 
 class Transformer(nn.Module):

@@ -1,11 +1,10 @@
 """CLIP's vision transformer, with the parameter names of OpenAI's files below `visual.`."""
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint as recompute
 
-from iqa_sr.archs.clip_transformer_arch import Transformer
+from iqa_sr.archs.clip_transformer_arch import Transformer, resized_positions
 
 __all__ = ["CLIPVision"]
 
@@ -59,7 +58,9 @@ class CLIPVision(nn.Module):
 
     def all_layers(self, image: Tensor) -> list[Tensor]:
         """The output `(N, 1 + patches, width)` of every block, the class token first; patches row by row."""
-        tokens = self._embed(image)
+        patches = self.conv1(image).flatten(2).transpose(1, 2)
+        tokens = torch.cat([self.class_embedding.expand(len(patches), 1, -1), patches], dim=1)
+        tokens = self.ln_pre(tokens + resized_positions(self.positional_embedding, tokens.shape[1]))
         outputs = []
         for block in self.transformer.resblocks:
             if self.checkpoint and tokens.requires_grad:
@@ -68,16 +69,3 @@ class CLIPVision(nn.Module):
                 tokens = block(tokens)
             outputs.append(tokens)
         return outputs
-
-    def _embed(self, image: Tensor) -> Tensor:
-        patches = self.conv1(image).flatten(2).transpose(1, 2)
-        tokens = torch.cat([self.class_embedding.expand(len(patches), 1, -1), patches], dim=1)
-        return self.ln_pre(tokens + self._positions(tokens.shape[1]))
-
-    def _positions(self, count: int) -> Tensor:
-        """`(count, width)`: the embedding of as many tokens."""
-        known, width = self.positional_embedding.shape
-        if count == known:
-            return self.positional_embedding
-        as_picture = self.positional_embedding[None, None]
-        return F.interpolate(as_picture, (count, width), mode="bicubic", align_corners=False)[0, 0]

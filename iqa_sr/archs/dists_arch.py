@@ -67,15 +67,12 @@ class L2PoolVGG(nn.Module):
 
     def _stage(self, x: Tensor, stage: int) -> Tensor:
         if stage:
-            x = self._pool(x)
+            # Root of the weighted mean square under a 3x3 Hann window, every second place.
+            weight = self.window.expand(x.shape[1], 1, 3, 3)
+            x = (F.conv2d(x.square(), weight, stride=2, padding=1, groups=x.shape[1]) + 1e-12).sqrt()
         for key in self.stages[stage]:
             x = F.relu(self.features[key](x), inplace=True)
         return x
-
-    def _pool(self, x: Tensor) -> Tensor:
-        """Root of the weighted mean square under a 3x3 Hann window, every second place."""
-        weight = self.window.expand(x.shape[1], 1, 3, 3)
-        return (F.conv2d(x.square(), weight, stride=2, padding=1, groups=x.shape[1]) + 1e-12).sqrt()
 
 
 def texture_and_structure(images: Sequence[Tensor], references: Sequence[Tensor]) -> tuple[Tensor, Tensor]:

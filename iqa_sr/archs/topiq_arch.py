@@ -68,7 +68,9 @@ class CFANet(nn.Module):
         levels = self.semantic_model.stages(image)
         others = [None] * len(levels) if reference is None else self.semantic_model.stages(reference)
         grid = (levels[-1].shape[2], levels[-1].shape[3])
-        position = self._position(grid)
+        table = torch.cat((self.h_emb.expand(-1, -1, -1, GRID), self.w_emb.expand(-1, -1, GRID, -1)), 1)
+        resized = F.interpolate(table, size=grid, mode="bicubic", align_corners=False)
+        position = resized.flatten(2).transpose(1, 2)  # (1, L, C)
         tokens = []
         for level, (features, other) in enumerate(zip(levels, others, strict=True)):
             pooled = _pooled(self.weight_pool[level], features, other, grid)
@@ -88,11 +90,6 @@ class CFANet(nn.Module):
         for gate in self.weight_pool:
             if isinstance(gate, _SplitGate):
                 gate.fold()
-
-    def _position(self, grid: tuple[int, int]) -> Tensor:
-        """`(1, L, C)`: the learned map of 32 x 32 positions, resized to the tokens' grid."""
-        table = torch.cat((self.h_emb.expand(-1, -1, -1, GRID), self.w_emb.expand(-1, -1, GRID, -1)), 1)
-        return F.interpolate(table, size=grid, mode="bicubic", align_corners=False).flatten(2).transpose(1, 2)
 
 
 def _pooled(gate: nn.Module, features: Tensor, reference: Tensor | None, grid: tuple[int, int]) -> Tensor:

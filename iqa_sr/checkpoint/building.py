@@ -9,7 +9,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from iqa_sr.basicsr_compat.host import ARCH_REGISTRY, build_network, registered
+from iqa_sr.basicsr_compat import ARCH_REGISTRY, build_network, registered
 from iqa_sr.config.option_files import read_option_file
 from iqa_sr.errors import OptionError, nearest
 from iqa_sr.io.tensor_files import load_state, select_state_dict
@@ -39,14 +39,13 @@ def state_dicts(content: Any, path: str | Path, param_key: str | None = None) ->
             valid = nearest(param_key, keys) if keys else "the weights are the file itself: name no key"
             raise ValueError(f"{path} has no weights {param_key!r}; {valid}")
         return {param_key: select_state_dict(content, path, param_key)}
-    holding: list[str | None] = [key for key, value in content.items() if _holds_tensors(value)]
+    # Not what a program keeps under the same name: a configuration, or nothing yet.
+    mappings = {key: value for key, value in content.items() if isinstance(value, Mapping) and value}
+    holding: list[str | None] = [
+        key for key, value in mappings.items() if all(isinstance(one, Tensor) for one in value.values())
+    ]
     present: list[str | None] = [key for key in WEIGHT_KEYS if key in holding]
     return {key: select_state_dict(content, path, key) for key in present or holding or [None]}
-
-
-def _holds_tensors(value: Any) -> bool:
-    """Whether it is a state dict, and not what a program keeps under the same name: a configuration, or nothing yet."""
-    return isinstance(value, Mapping) and bool(value) and all(isinstance(one, Tensor) for one in value.values())
 
 
 def network_section(options: str | Path | Mapping[str, Any]) -> dict[str, Any]:

@@ -75,6 +75,8 @@ def _swinir(shapes: Shapes) -> NetworkReading:
     window = (_root(tables[0][0]) + 1) // 2
     masks = [shape[0] for name, shape in shapes.items() if name.endswith(".attn_mask")]
     upsampler, factor = _swinir_upsampler(shapes, channels)
+    hidden = shapes[block.format(0, 0) + "mlp.fc1.weight"][0]
+    ratio = hidden / embed_dim
     section = {
         "type": "SwinIR",
         "upscale": factor,
@@ -86,19 +88,14 @@ def _swinir(shapes: Shapes) -> NetworkReading:
         "depths": depths,
         "embed_dim": embed_dim,
         "num_heads": [heads for _, heads in tables],
-        "mlp_ratio": _ratio(shapes[block.format(0, 0) + "mlp.fc1.weight"][0], embed_dim),
+        # Cut to a whole number, its product with the dimension is the hidden one.
+        "mlp_ratio": ratio if int(embed_dim * ratio) == hidden else (hidden + 0.5) / embed_dim,
         "qkv_bias": block.format(0, 0) + "attn.qkv.bias" in shapes,
         "patch_norm": "patch_embed.norm.weight" in shapes,
         "upsampler": upsampler,
         "resi_connection": "3conv" if "conv_after_body.0.weight" in shapes else "1conv",
     }
     return NetworkReading(section, ("img_range",))
-
-
-def _ratio(hidden: int, dim: int) -> float:
-    """The number whose product with `dim`, cut to a whole number, is `hidden`."""
-    ratio = hidden / dim
-    return ratio if int(dim * ratio) == hidden else (hidden + 0.5) / dim
 
 
 def _swinir_upsampler(shapes: Shapes, channels: int) -> tuple[str, int]:

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from iqa_sr.basicsr_compat.host import accommodate
+from iqa_sr.basicsr_compat import patch_basicsr
 from iqa_sr.checkpoint.adapters import adapted_networks, check_strengths
 from iqa_sr.checkpoint.building import filled_network, network_section, side_multiple, state_dicts
 from iqa_sr.checkpoint.detection import KNOWN, read_shapes
@@ -105,9 +105,8 @@ def load_network(
         raise ValueError(f"`strengths`: expected with `adapters` DIR, got {strengths[0]:g} alone")
     if adapters and param_key is not None:
         raise ValueError(f"param_key: adapters know the weights that they were trained on; got {param_key!r} as well")
-    accommodate()
+    patch_basicsr()
     given = None if options is None else network_section(options)
-    key = None
     if adapters:
         weights = check_strengths(strengths, len(adapters))
         read = [read_adapter(folder) for folder in adapters]
@@ -115,23 +114,29 @@ def load_network(
         source = "the given options" if given else str(read[0].folder)
         found = _Found(adapted_networks(path, read, weights, section)[1], section, source)
     else:
-        key, state = next(iter(state_dicts(read_tensor_file(path), path, param_key).items()))
+        param_key, state = next(iter(state_dicts(read_tensor_file(path), path, param_key).items()))
         if given is not None:
             found = _Found(filled_network(given, state, path), given, "the given options")
         else:
-            found = _search(Path(path), state)
-    return _described(found, path, key, device)
+            found = _identified(Path(path), state)
+    return _described(found, path, param_key, device)
 
 
 # --- Which network is it? ---------------------------------------------------------------------------------------------
 
 
-def _search(path: Path, state: Mapping[str, Tensor]) -> _Found:
-    looked: list[str] = []
-    for attempt in (_from_folder, _from_shapes, _from_spandrel):
-        found = attempt(path, state, looked)
-        if found is not None:
-            return found
+class _NotIdentified(Exception):
+    """What was looked at in vain, in one line."""
+
+
+def _identified(path: Path, state: Mapping[str, Tensor]) -> _Found:
+    """The network of the first that fits: an option file nearby, names and shapes of the weights, spandrel."""
+    looked = []
+    for attempt in (_by_option_files, _by_shapes, _by_spandrel):
+        try:
+            return attempt(path, state)
+        except _NotIdentified as error:
+            looked.append(str(error))
     raise ValueError(
         f"{path}: it is not known which network this is. Looked at:\n"
         + "".join(f"{number}. {line}\n" for number, line in enumerate(looked, start=1))
@@ -139,7 +144,7 @@ def _search(path: Path, state: Mapping[str, Tensor]) -> _Found:
     )
 
 
-def _from_folder(path: Path, state: Mapping[str, Tensor], looked: list[str]) -> _Found | None:
+def _by_option_files(path: Path, state: Mapping[str, Tensor]) -> _Found:
     """By an option file beside the checkpoint, or in the experiment whose `models` it lies in."""
     parent = path.parent if path.parent.name else path.absolute().parent
     folders = [parent, parent.parent] if parent.name == "models" else [path.parent]
@@ -155,34 +160,33 @@ def _from_folder(path: Path, state: Mapping[str, Tensor], looked: list[str]) -> 
             f"{path}: these option files fit, but do not say the same: {', '.join(found.source for found in fitting)}\n"
             "Give the one that it was trained with: -opt FILE"
         )
+    if fitting:
+        return fitting[0]
     more = [f"and {len(problems) - _SHOWN} more"] if len(problems) > _SHOWN else []
     none = f"none in {' and '.join(map(str, folders))}"
-    looked.append("option files: " + ("; ".join(problems[:_SHOWN] + more) or none))
-    return fitting[0] if fitting else None
+    raise _NotIdentified("option files: " + ("; ".join(problems[:_SHOWN] + more) or none))
 
 
-def _from_shapes(path: Path, state: Mapping[str, Tensor], looked: list[str]) -> _Found | None:
+def _by_shapes(path: Path, state: Mapping[str, Tensor]) -> _Found:
     reading = read_shapes({name: tuple(tensor.shape) for name, tensor in state.items()})
     if reading is None:
         few = ", ".join(f"{name} {tuple(tensor.shape)}" for name, tensor in list(state.items())[:2]) or "nothing"
-        looked.append(f"names and shapes of the weights: none of {', '.join(KNOWN)}; they begin with {few}")
-        return None
+        raise _NotIdentified(f"names and shapes of the weights: none of {', '.join(KNOWN)}; they begin with {few}")
     section = reading.section
     try:
         network = filled_network(section, state, path)
     except ValueError as error:
-        looked.append(f"names and shapes of the weights: like {section['type']}, but {_brief(error)}")
-        return None
+        text = f"names and shapes of the weights: like {section['type']}, but {_brief(error)}"
+        raise _NotIdentified(text) from error
     assumed = tuple(f"{key} {section[key]}" for key in reading.assumed)
     return _Found(network, section, "the shape of its weights", assumed)
 
 
-def _from_spandrel(path: Path, state: Mapping[str, Tensor], looked: list[str]) -> _Found | None:
+def _by_spandrel(path: Path, state: Mapping[str, Tensor]) -> _Found:
     try:
         return _Found(spandrel_network(state, path), None, "spandrel")
     except (ValueError, ModuleNotFoundError) as error:
-        looked.append(_brief(error))
-        return None
+        raise _NotIdentified(_brief(error)) from error
 
 
 def _brief(error: Exception) -> str:

@@ -12,10 +12,10 @@ from safetensors.torch import save
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from iqa_sr.basicsr_compat.host import accommodate
+from iqa_sr.basicsr_compat import accommodate
 from iqa_sr.checkpoint.adapters import adapted_networks, check_strengths
 from iqa_sr.checkpoint.building import network_argument, side_multiple
-from iqa_sr.io.atomic import write_whole
+from iqa_sr.io.atomic import atomic_write
 from iqa_sr.io.image_tensors import to_tensor
 from iqa_sr.lora.adapter_files import WEIGHTS, Adapter, read_adapter
 
@@ -140,7 +140,7 @@ def _store(state: Mapping[str, Tensor], path: Path, look: Callable[[Path], str])
             named.unlink(missing_ok=True)
 
     try:
-        write_whole(path, write)
+        atomic_write(path, write)
     except OSError as error:
         raise OSError(f"cannot write {path}: {error.strerror or error}") from error
     return told

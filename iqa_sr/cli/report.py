@@ -24,7 +24,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Write the page and say what is in it."""
     from iqa_sr import __version__
-    from iqa_sr.io.atomic import write_whole
+    from iqa_sr.io.atomic import atomic_write
     from iqa_sr.report.collect import read_report
     from iqa_sr.report.content import page_content
     from iqa_sr.report.images import place_pictures
@@ -42,7 +42,7 @@ def run(args: argparse.Namespace) -> int:
     pictures = place_pictures(report, page, args.pictures)
     made = f"{time.strftime('%Y-%m-%d %H:%M')}, iqa-sr {__version__}"
     text = make_page(page_content(report, pictures, args.title, made))
-    write_whole(page, lambda temporary: temporary.write_text(text, encoding="utf-8"))
+    atomic_write(page, text)
     checkpoints = sum(not entry.checkpoint.reserved for entry in report.entries)
     where = f", which lie in {pictures.folder}" if pictures.folder else ""
     print(

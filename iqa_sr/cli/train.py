@@ -20,17 +20,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Train; 0 at the end, 128 + the signal's number after a signal."""
-    from iqa_sr.training.launch import LaunchArguments, run_training
+    from iqa_sr.training.launch import run_training
 
-    return run_training(
-        LaunchArguments(
-            option_file=args.opt,
-            overrides=tuple(args.overrides),
-            auto_resume=args.auto_resume,
-            launcher=args.launcher,
-            dry_run=args.dry_run,
-        )
-    )
+    return run_training(args.opt, args.overrides, args.auto_resume, args.dry_run, args.launcher)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -21,15 +21,19 @@ def check_arguments(
         given: Names of the arguments that the caller supplies.
 
     Raises:
-        OptionError: On the first unknown key, and on required arguments that are missing.
+        OptionError: With every unknown key, and the required arguments that are missing.
     """
     parameters = inspect.signature(target).parameters
     plain = [p for p in parameters.values() if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)]
     names = [p.name for p in plain if p.name not in given]
     open_ended = not names and len(plain) < len(parameters)
-    for key in values:
-        if key != "type" and key not in names and not open_ended:
-            raise OptionError(f"{path}:{key}: unknown key for {values['type']}; {nearest(key, names)}")
+    problems = [
+        f"{path}:{key}: unknown key for {values['type']}; {nearest(key, names)}"
+        for key in values
+        if key != "type" and key not in names and not open_ended
+    ]
     missing = [p.name for p in plain if p.default is p.empty and p.name not in values and p.name in names]
     if missing:
-        raise OptionError(f"{path}: {values['type']} requires {', '.join(missing)}")
+        problems.append(f"{path}: {values['type']} requires {', '.join(missing)}")
+    if problems:
+        raise OptionError("\n".join(problems))

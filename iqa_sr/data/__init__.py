@@ -1,1 +1,1 @@
-"""Multi-ground-truth data: records and their manifest, storage, the data set, and the preparation of data."""
+"""What lies on disk: layouts of data sets, their records, labels and problems, and the making of data."""

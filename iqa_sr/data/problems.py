@@ -51,9 +51,15 @@ class DataProblems:
     def summary(self, title: str) -> str:
         """At most four lines: the counts, then the first problems, those of different kinds first."""
         counts = ", ".join(f"{number} {kind}" for kind, number in self.counts().items())
-        return "\n".join(
-            [f"{title}: {len(self)} problems: {counts}", *(f"  {_short(text)}" for text in self._first(3))]
-        )
+        ranked: list[tuple[int, int, str]] = []
+        seen: Counter[str] = Counter()
+        for position, problem in enumerate(self._problems):
+            ranked.append((seen[problem.kind], position, problem.text))
+            seen[problem.kind] += 1
+        lines = [f"{title}: {len(self)} problems: {counts}"]
+        for _, _, text in sorted(ranked)[:3]:
+            lines.append(f"  {text}" if len(text) <= 220 else f"  {text[:217]}...")
+        return "\n".join(lines)
 
     def report(self) -> str:
         """Every problem, grouped by kind, with counts."""
@@ -62,15 +68,3 @@ class DataProblems:
             lines.append(f"{kind} ({number}):")
             lines += [f"  {problem.text}" for problem in self._problems if problem.kind == kind]
         return "\n".join(lines)
-
-    def _first(self, number: int) -> list[str]:
-        ranked: list[tuple[int, int, str]] = []
-        seen: Counter[str] = Counter()
-        for position, problem in enumerate(self._problems):
-            ranked.append((seen[problem.kind], position, problem.text))
-            seen[problem.kind] += 1
-        return [text for _, _, text in sorted(ranked)[:number]]
-
-
-def _short(text: str) -> str:
-    return text if len(text) <= 220 else f"{text[:217]}..."

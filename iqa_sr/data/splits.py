@@ -38,15 +38,13 @@ def split_by_content(
         ValueError: If there are fewer contents than parts.
     """
     items = list(items)
-    contents = sorted({item.content for item in items}, key=lambda content: _place(seed, content))
+    contents = sorted(
+        {item.content for item in items}, key=lambda one: (hashlib.sha256(f"{seed}:{one}".encode()).hexdigest(), one)
+    )
     counts = _counts(len(contents), shares)
     names = [name for name, count in zip(SPLITS, counts, strict=True) for _ in range(count)]
     part = dict(zip(contents, names, strict=True))
     return {name: [item for item in items if part[item.content] == name] for name in SPLITS}
-
-
-def _place(seed: int, content: str) -> tuple[str, str]:
-    return hashlib.sha256(f"{seed}:{content}".encode()).hexdigest(), content
 
 
 def _counts(total: int, shares: Sequence[int]) -> list[int]:

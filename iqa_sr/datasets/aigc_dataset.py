@@ -8,19 +8,18 @@ from typing import Annotated, Any, Literal
 import torch
 from torch.utils.data import Dataset
 
-from iqa_sr.config.sections import read_section
 from iqa_sr.data.mos.aigc_layouts import AIGC_LAYOUTS
-from iqa_sr.data.mos.aigc_scores import Rating, check_ratings, collect_ratings
+from iqa_sr.data.mos.aigc_scores import check_ratings, collect_ratings
 from iqa_sr.data.problems import DataError
 from iqa_sr.data.row_checks import errors_named
 from iqa_sr.data.score_options import ScoreRange, known
 from iqa_sr.data.splits import SPLITS, Part, split_by_content
-from iqa_sr.datasets.loader_options import LoaderOptions
+from iqa_sr.datasets.loader_options import LoaderOptions, dataset_options
 from iqa_sr.errors import OptionError
 
 __all__ = ["AIGCDataset", "AIGCDatasetOptions"]
 
-logger = logging.getLogger("basicsr")
+logger = logging.getLogger(__name__)
 
 SMALLEST = 32
 """Least height and width of a picture in px: both scales of it are judged."""
@@ -72,15 +71,21 @@ class AIGCDataset(Dataset[dict[str, Any]]):
 
     Options = AIGCDatasetOptions
 
-    def __init__(self, opt: Mapping[str, Any]) -> None:
-        self.opt = opt
-        where = f"datasets:{opt.get('phase', 'train')}"
-        self.options = options = read_section(AIGCDatasetOptions, opt, where)
+    def __init__(self, opt: AIGCDatasetOptions | Mapping[str, Any]) -> None:
+        self.opt = dict(opt)
+        self.options = options = dataset_options(AIGCDatasetOptions, opt)
+        where = f"datasets:{options.phase}"
         with errors_named(where):
             root = Path(options.dataroot).expanduser()
             everything, problems, file = collect_ratings(options.layout, root, options.score_range)
         part = options.split or ("train" if options.phase == "train" else "val")
-        self.ratings = everything if len(problems) else self._part(everything, part, where)
+        self.ratings = everything
+        if part != "all" and not len(problems):
+            try:
+                self.ratings = split_by_content(everything, options.split_seed)[part]
+            except ValueError as error:
+                names = ", ".join(SPLITS)
+                raise OptionError(f"{where}:split: {names} are parts 7:1:2 of the prompts: {error}") from error
         check_ratings(self.ratings, SMALLEST, problems, f" of the part {part}")
         if len(problems):
             raise DataError(problems.summary(f"{where}: {file}"))
@@ -93,14 +98,6 @@ class AIGCDataset(Dataset[dict[str, Any]]):
         """What `check_together` compares: the collection with each of the prompts."""
         root = Path(self.options.dataroot).expanduser().resolve()
         return {f"{root}: {rating.content}" for rating in self.ratings}
-
-    def _part(self, ratings: list[Rating], part: str, where: str) -> list[Rating]:
-        if part == "all":
-            return ratings
-        try:
-            return split_by_content(ratings, self.options.split_seed)[part]
-        except ValueError as error:
-            raise OptionError(f"{where}:split: {', '.join(SPLITS)} are parts 7:1:2 of the prompts: {error}") from error
 
     def __len__(self) -> int:
         return len(self.ratings)

@@ -5,12 +5,10 @@ from typing import Annotated, Any, Literal
 
 import torch
 from pydantic import AfterValidator, Field
-from torch import Tensor
 from torch.utils.data import Dataset
 
-from iqa_sr.config.sections import read_section
 from iqa_sr.data.creation.unlabeled_images import PictureSource, PictureSourceOptions
-from iqa_sr.datasets.loader_options import LoaderOptions
+from iqa_sr.datasets.loader_options import LoaderOptions, dataset_options
 from iqa_sr.distortions.registry import apply_chain, draw_chain, known_kinds
 from iqa_sr.errors import OptionError
 from iqa_sr.io.image_tensors import to_tensor
@@ -55,10 +53,10 @@ class ChainDataset(Dataset[dict[str, Any]]):
 
     Options = ChainDatasetOptions
 
-    def __init__(self, opt: Mapping[str, Any]) -> None:
-        self.opt = opt
-        where = f"datasets:{opt.get('phase', 'train')}"
-        self.options = options = read_section(ChainDatasetOptions, opt, where)
+    def __init__(self, opt: ChainDatasetOptions | Mapping[str, Any]) -> None:
+        self.opt = dict(opt)
+        self.options = options = dataset_options(ChainDatasetOptions, opt)
+        where = f"datasets:{options.phase}"
         self.training = options.phase == "train"
         self.source = PictureSource(options, options.crop, where)
         if len(self.source) < 2:
@@ -74,11 +72,11 @@ class ChainDataset(Dataset[dict[str, Any]]):
         while self.source.name(second) == self.source.name(first):  # photographs may come several times
             second = (second + 1) % len(self.source)
         chain = draw_chain(torch.Generator().manual_seed(draw.seed()), self.options.longest, kinds=self.options.kinds)
-        patches = [apply_chain(self._patch(picture, draw), chain, draw.seed()) for picture in (first, second)]
+        side, patches = self.options.crop, []
+        for picture in (self.source.picture(first), self.source.picture(second)):
+            top, left = (int(draw.uniform(0, length - side + 1)) for length in picture.shape[:2])
+            patch = to_tensor(picture[top : top + side, left : left + side])
+            if self.options.use_hflip and draw.chance(0.5):
+                patch = patch.flip(2)
+            patches.append(apply_chain(patch, chain, draw.seed()))
         return {"image": torch.stack(patches), "path": self.source.name(first)}
-
-    def _patch(self, index: int, draw: ParameterDraw) -> Tensor:
-        picture, side = self.source.picture(index), self.options.crop
-        top, left = (int(draw.uniform(0, length - side + 1)) for length in picture.shape[:2])
-        patch = to_tensor(picture[top : top + side, left : left + side])
-        return patch.flip(2) if self.options.use_hflip and draw.chance(0.5) else patch

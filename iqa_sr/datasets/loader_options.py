@@ -1,12 +1,13 @@
-"""What every data set of quality networks reads besides its own keys: BasicSR's keys for the loader."""
+"""What every data set of ours reads besides its own keys: BasicSR's keys for the loader."""
 
-from typing import Literal
+from collections.abc import Mapping
+from typing import Any, Literal, TypeVar
 
 from pydantic import Field
 
-from iqa_sr.config.sections import Section
+from iqa_sr.config.sections import Section, read_section
 
-__all__ = ["LoaderOptions"]
+__all__ = ["LoaderOptions", "dataset_options"]
 
 
 class LoaderOptions(Section):
@@ -33,3 +34,16 @@ class LoaderOptions(Section):
     num_prefetch_queue: int | None = None
     pin_memory: bool = False
     persistent_workers: bool = False
+
+
+OptionsType = TypeVar("OptionsType", bound=Section)
+
+
+def dataset_options(described: type[OptionsType], opt: OptionsType | Mapping[str, Any]) -> OptionsType:
+    """The options of a data set, from a section that was read before or from the mapping that BasicSR hands over.
+
+    Raises:
+        OptionError: If a key or value of the mapping is wrong.
+    """
+    phase = "train" if isinstance(opt, Section) else opt.get("phase", "train")
+    return read_section(described, opt, f"datasets:{phase}")

@@ -11,18 +11,17 @@ from PIL import Image
 from pydantic import Field, model_validator
 from torch.utils.data import Dataset
 
-from iqa_sr.config.sections import read_section
 from iqa_sr.data.mos.scores import Opinion, OpinionSource, own_splits, read_source
 from iqa_sr.data.splits import Part, split_by_content
 from iqa_sr.datasets.augmentation import Symmetry, cut, draw_position
-from iqa_sr.datasets.loader_options import LoaderOptions
+from iqa_sr.datasets.loader_options import LoaderOptions, dataset_options
 from iqa_sr.errors import OptionError
 from iqa_sr.io.image_tensors import to_tensor
 from iqa_sr.io.images import read_image
 
 __all__ = ["OpinionDataset", "OpinionDatasetOptions"]
 
-logger = logging.getLogger("basicsr")
+logger = logging.getLogger(__name__)
 
 SMALLEST = 48
 """Least height and width of a picture that is judged whole, in px."""
@@ -80,10 +79,10 @@ class OpinionDataset(Dataset[dict[str, Any]]):
 
     Options = OpinionDatasetOptions
 
-    def __init__(self, opt: Mapping[str, Any]) -> None:
-        self.opt = opt
-        where = f"datasets:{opt.get('phase', 'train')}"
-        self.options = options = read_section(OpinionDatasetOptions, opt, where)
+    def __init__(self, opt: OpinionDatasetOptions | Mapping[str, Any]) -> None:
+        self.opt = dict(opt)
+        self.options = options = dataset_options(OpinionDatasetOptions, opt)
+        where = f"datasets:{options.phase}"
         self.training = options.phase == "train"
         part = options.split or ("train" if self.training else "val")
         smallest = 1 if options.resize else options.crop or SMALLEST

@@ -7,27 +7,30 @@ from typing import Any, Literal
 
 import numpy as np
 import torch
-from pydantic import Field
+from pydantic import Field, ValidationInfo, field_validator
+from pydantic_core import PydanticCustomError
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from iqa_sr.config.sections import read_section
 from iqa_sr.data.multi_gt.layouts import GroundTruthOptions
 from iqa_sr.data.multi_gt.manifest import read_manifest
 from iqa_sr.data.multi_gt.records import Label, Record
 from iqa_sr.datasets.augmentation import Symmetry, cut, cut_padded, draw_position, draw_symmetry, window_start
+from iqa_sr.datasets.loader_options import dataset_options
 from iqa_sr.datasets.multi_gt_checks import check_manifest, needed_window
-from iqa_sr.degradations.pipelines import build_degradation
-from iqa_sr.errors import OptionError, TrainingStopped
+from iqa_sr.degradations.options import BicubicOptions
+from iqa_sr.degradations.pipelines import DegradationOptions, build_degradation
+from iqa_sr.errors import TrainingStopped
 from iqa_sr.io.image_stores import PictureStore
 from iqa_sr.io.image_tensors import to_tensor
 from iqa_sr.io.images import decode_image
-from iqa_sr.samplers import build_sampler
-from iqa_sr.samplers.base import GroundTruthSampler, Shortlist
+from iqa_sr.samplers import OriginalSampler, build_sampler
+from iqa_sr.samplers.base import Shortlist
+from iqa_sr.samplers.registry import PlainOptions, SamplerOptions
 
 __all__ = ["MultiGTDataset", "MultiGTDatasetOptions", "validation_seed"]
 
-logger = logging.getLogger("basicsr")
+logger = logging.getLogger(__name__)
 
 MIN_BAD = 3
 """Number of unreadable samples below which a run is never stopped, whatever their share."""
@@ -55,11 +58,11 @@ class MultiGTDatasetOptions(GroundTruthOptions):
     type: Literal["MultiGTDataset"] = "MultiGTDataset"
     phase: str = "train"
     scale: int = Field(default=1, ge=1)
-    gt_size: int | None = Field(default=None, ge=1)
+    gt_size: int | None = Field(default=None, ge=1, validate_default=True)
     use_hflip: bool = True
     use_rot: bool = True
-    sampler: dict[str, Any] = Field(default_factory=lambda: {"type": "original"})
-    degradation: dict[str, Any] = Field(default_factory=lambda: {"type": "bicubic"})
+    sampler: SamplerOptions = PlainOptions(type="original")
+    degradation: DegradationOptions = BicubicOptions()
     max_bad_share: float = Field(default=0.01, ge=0, lt=1)
     batch_size_per_gpu: int | None = Field(default=None, ge=1)
     num_worker_per_gpu: int | None = Field(default=None, ge=0)
@@ -68,6 +71,17 @@ class MultiGTDatasetOptions(GroundTruthOptions):
     num_prefetch_queue: int | None = None
     pin_memory: bool = False
     persistent_workers: bool = False
+
+    @field_validator("gt_size")
+    @classmethod
+    def _crop(cls, side: int | None, info: ValidationInfo) -> int | None:
+        scale = info.data.get("scale", 1)
+        if info.data.get("phase") == "train" and side is None:
+            raise PydanticCustomError("missing", "this key is required for training")
+        if info.data.get("phase") == "train" and side is not None and side % scale:
+            nearest = max(1, round(side / scale)) * scale
+            raise ValueError(f"expected a multiple of the scale {scale}, nearest: {nearest}")
+        return side
 
 
 @dataclass(frozen=True)
@@ -118,16 +132,16 @@ class MultiGTDataset(Dataset[dict[str, Any]]):
         ValueError: If the sampler cannot work with these data.
     """
 
-    def __init__(self, opt: Mapping[str, Any]) -> None:
-        self.opt = opt
-        where = f"datasets:{opt.get('phase', 'train')}"
-        self.options = options = read_section(MultiGTDatasetOptions, opt, where)
+    Options = MultiGTDatasetOptions
+
+    def __init__(self, opt: MultiGTDatasetOptions | Mapping[str, Any]) -> None:
+        self.opt = dict(opt)
+        self.options = options = dataset_options(MultiGTDatasetOptions, opt)
+        where = f"datasets:{options.phase}"
         self.training = options.phase == "train"
-        crop = _checked_crop(options, where) if self.training else None
-        section = options.sampler if self.training else {"type": "original"}
-        self.sampler: GroundTruthSampler = build_sampler(section, f"{where}:sampler")
-        degradation = build_degradation(options.degradation, options.scale, f"{where}:degradation")
-        self.margin, self.jitter = degradation.margin, degradation.jitter
+        crop = options.gt_size if self.training else None
+        self.sampler = build_sampler(options.sampler, f"{where}:sampler") if self.training else OriginalSampler()
+        self.degradation = build_degradation(options.degradation, options.scale)
 
         manifest = read_manifest(options, where)
         report = check_manifest(manifest, options.scale, crop, self.sampler if self.training else None, where)
@@ -203,8 +217,9 @@ class MultiGTDataset(Dataset[dict[str, Any]]):
     ) -> dict[str, Any]:
         crop, scale = self.options.gt_size, self.options.scale
         assert crop is not None
+        margin, jitter = self.degradation.margin, self.degradation.jitter
         top, left = (draw_position(side, crop, scale, generator) for side in record.size)
-        shift = [scale * int(torch.randint(self.jitter // scale + 1, (), generator=generator)) for _ in range(2)]
+        shift = [scale * int(torch.randint(jitter // scale + 1, (), generator=generator)) for _ in range(2)]
         symmetry = draw_symmetry(self.options.use_hflip, self.options.use_rot, generator)
         sample: dict[str, Any] = {
             "seed": _seed(generator),
@@ -214,10 +229,10 @@ class MultiGTDataset(Dataset[dict[str, Any]]):
         if pictures.lq is not None:
             sample["lq"] = to_tensor(symmetry.picture(cut(pictures.lq, top // scale, left // scale, crop // scale)))
         else:
-            start = (top - self.margin - shift[0], left - self.margin - shift[1])
-            side = crop + 2 * self.margin + self.jitter
+            start = (top - margin - shift[0], left - margin - shift[1])
+            side = crop + 2 * margin + jitter
             sample["original"] = to_tensor(symmetry.picture(cut_padded(pictures.ground_truths[0], *start, side)))
-            offset = symmetry.offset((self.margin + shift[0], self.margin + shift[1]), crop, side)
+            offset = symmetry.offset((margin + shift[0], margin + shift[1]), crop, side)
             sample["original_offset"] = torch.tensor(offset)
         return sample | self._candidates_of(record, shortlist, pictures, (top, left), symmetry)
 
@@ -276,15 +291,3 @@ def validation_seed(index: int) -> Tensor:
 
 def _seed(generator: torch.Generator) -> Tensor:
     return torch.randint(2**63 - 1, (), generator=generator)
-
-
-def _checked_crop(options: MultiGTDatasetOptions, where: str) -> int:
-    if options.gt_size is None:
-        raise OptionError(f"{where}:gt_size: this key is required for training and missing")
-    if options.gt_size % options.scale:
-        nearest = max(1, round(options.gt_size / options.scale)) * options.scale
-        raise OptionError(
-            f"{where}:gt_size: expected a multiple of the scale {options.scale}, got {options.gt_size}; "
-            f"nearest: {nearest}"
-        )
-    return options.gt_size

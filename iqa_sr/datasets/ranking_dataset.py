@@ -10,9 +10,8 @@ from pydantic import AfterValidator, Field, field_validator
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from iqa_sr.config.sections import read_section
 from iqa_sr.data.creation.unlabeled_images import PictureSource, PictureSourceOptions
-from iqa_sr.datasets.loader_options import LoaderOptions
+from iqa_sr.datasets.loader_options import LoaderOptions, dataset_options
 from iqa_sr.distortions.registry import KINDS, LEVELS, Step, apply_chain, draw_chain, known_kinds
 from iqa_sr.errors import OptionError, nearest
 from iqa_sr.io.image_tensors import as_8_bit, to_tensor
@@ -84,10 +83,10 @@ class RankingDataset(Dataset[dict[str, Any]]):
 
     Options = RankingDatasetOptions
 
-    def __init__(self, opt: Mapping[str, Any]) -> None:
-        self.opt = opt
-        where = f"datasets:{opt.get('phase', 'train')}"
-        self.options = options = read_section(RankingDatasetOptions, opt, where)
+    def __init__(self, opt: RankingDatasetOptions | Mapping[str, Any]) -> None:
+        self.opt = dict(opt)
+        self.options = options = dataset_options(RankingDatasetOptions, opt)
+        where = f"datasets:{options.phase}"
         self.training = options.phase == "train"
         self.kinds = options.kinds or list(KINDS)
         self.groups: dict[str, list[str]] = {}
@@ -112,7 +111,14 @@ class RankingDataset(Dataset[dict[str, Any]]):
         else:
             levels = list(range(LEVELS + 1))
             chain = (Step(self.kinds[index % len(self.kinds)], LEVELS, draw.seed()),)
-        places = [_spoilt(self._crop(clean, draw), chain, levels, self.options.crop, draw.seed()) for _ in range(2)]
+        places, inside = [], slice(_MARGIN, _MARGIN + self.options.crop)
+        for _ in range(2):
+            window, noise_seed = self._crop(clean, draw), draw.seed()
+            rows = []
+            for level in levels:  # all steps of the chain in proportion
+                steps = [Step(step.kind, step.level * level / LEVELS, step.seed) for step in chain]
+                rows.append(apply_chain(window, steps, noise_seed)[:, inside, inside])
+            places.append(torch.stack(rows))
         return {
             "image": torch.stack(places),
             "level": torch.tensor(levels, dtype=torch.float32),
@@ -164,21 +170,11 @@ class RankingDataset(Dataset[dict[str, Any]]):
         if any(missing):
             pad = [(0, 0), *((short // 2, short - short // 2) for short in missing)]
             picture = torch.from_numpy(np.pad(picture.numpy(), pad, mode="symmetric"))
-        window = max((_window(picture, side, draw) for _ in range(2)), key=lambda one: float(one.std((1, 2)).sum()))
+        windows = []
+        for _ in range(2):
+            top, left = (int(draw.uniform(0, length - side + 1)) for length in picture.shape[1:])
+            windows.append(picture[:, top : top + side, left : left + side])
+        window = max(windows, key=lambda one: float(one.std((1, 2)).sum()))
         if draw.chance(0.5):
             window = window.flip(2)
         return torch.rot90(window, int(draw.uniform(0, 4)), (1, 2)).contiguous()
-
-
-def _window(picture: Tensor, side: int, draw: ParameterDraw) -> Tensor:
-    top, left = (int(draw.uniform(0, length - side + 1)) for length in picture.shape[1:])
-    return picture[:, top : top + side, left : left + side]
-
-
-def _spoilt(window: Tensor, chain: Sequence[Step], levels: Sequence[float], crop: int, noise_seed: int) -> Tensor:
-    """The window at each level, all steps of the chain in proportion: `(L, 3, crop, crop)`."""
-    rows = []
-    for level in levels:
-        steps = [Step(step.kind, step.level * level / LEVELS, step.seed) for step in chain]
-        rows.append(apply_chain(window, steps, noise_seed)[:, _MARGIN : _MARGIN + crop, _MARGIN : _MARGIN + crop])
-    return torch.stack(rows)

@@ -13,8 +13,8 @@ from iqa_sr.runtime import rng_state as random_state
 
 __all__ = ["Place", "SampleOrder", "SeededDataset", "build_train_loader", "build_val_loader", "sample_seed"]
 
-# `import iqa_sr.basicsr_api` installs what BasicSR's data sets need; workers that are spawned import this module first.
-import iqa_sr.basicsr_compat.host  # noqa: F401
+# This import provides what BasicSR's data sets need; workers that are spawned import this module first.
+import iqa_sr.basicsr_compat  # noqa: F401
 
 
 def sample_seed(seed: int, epoch: int, position: int) -> int:

@@ -1,20 +1,19 @@
 """The data set of A-FINE's training: two pictures and their reference, cut, flipped and turned alike."""
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
 import torch
 from pydantic import Field
-from torch import Tensor
 from torch.utils.data import Dataset
 
-from iqa_sr.config.sections import Section, read_section
+from iqa_sr.config.sections import Section
 from iqa_sr.data.image_checks import measure_pictures
 from iqa_sr.data.preferences.triplets import TIE, Triplet, check_splits, read_triplets
 from iqa_sr.data.problems import DataError, DataProblems
-from iqa_sr.datasets.loader_options import LoaderOptions
+from iqa_sr.datasets.loader_options import LoaderOptions, dataset_options
 from iqa_sr.errors import OptionError
 from iqa_sr.io.image_tensors import to_tensor
 from iqa_sr.io.images import read_image
@@ -78,10 +77,10 @@ class TripletDataset(Dataset[dict[str, Any]]):
 
     Options = TripletDatasetOptions
 
-    def __init__(self, opt: Mapping[str, Any]) -> None:
-        self.opt = opt
-        where = f"datasets:{opt.get('phase', 'train')}"
-        self.options = options = read_section(TripletDatasetOptions, opt, where)
+    def __init__(self, opt: TripletDatasetOptions | Mapping[str, Any]) -> None:
+        self.opt = dict(opt)
+        self.options = options = dataset_options(TripletDatasetOptions, opt)
+        where = f"datasets:{options.phase}"
         self.training = options.phase == "train"
         self._samples: list[tuple[int, Triplet]] = []
         self._roots = [Path(source.dataroot).expanduser() for source in options.sources]
@@ -90,7 +89,8 @@ class TripletDataset(Dataset[dict[str, Any]]):
             source.name or path.resolve().parent.name for source, path in zip(options.sources, lists, strict=True)
         ]
         if len(set(self._names)) < len(self._names):
-            raise OptionError(f"{where}:sources: two lists have the same name {_double(self._names)!r}; set name")
+            double = next(name for name in self._names if self._names.count(name) > 1)
+            raise OptionError(f"{where}:sources: two lists have the same name {double!r}; set name")
         problems = DataProblems()
         sizes: set[tuple[int, int]] = set()
         for number, path in enumerate(lists):
@@ -107,11 +107,17 @@ class TripletDataset(Dataset[dict[str, Any]]):
         if triplets and all(triplet.targets[0] == TIE for triplet in triplets):
             text = f"{path}: no first picture is better or worse than its second one: nothing can be learnt from that"
             problems.add("single rating level", text)
-        sizes = self._sizes(number, triplets, problems)
+        names = dict.fromkeys(name for triplet in triplets for name in triplet.pictures)
+        paths = {name: self._roots[number] / name for name in names}
+        measured = measure_pictures(paths.values(), problems)
+        sizes = {name: measured[path] for name, path in paths.items() if path in measured}
+        crop = self.options.crop
         for name, size in sizes.items():
-            problem = _size_problem(size, self.options.crop)
-            if problem:
-                problems.add(problem[0], f"{self._roots[number] / name} is {_text(size)} (HxW), {problem[1]}")
+            is_size = f"{paths[name]} is {_text(size)} (HxW)"
+            if crop is not None and min(size) < crop:
+                problems.add("smaller than the crop", f"{is_size}, smaller than the crop of {crop}")
+            if crop is None and (size[0] % PATCH or size[1] % PATCH):
+                problems.add("unsuitable size", f"{is_size}, not a multiple of {PATCH}; set crop to one")
         for triplet in triplets:
             found = {sizes[name] for name in triplet.pictures if name in sizes}
             if len(found) > 1:
@@ -119,13 +125,6 @@ class TripletDataset(Dataset[dict[str, Any]]):
                 problems.add("sizes that differ", f"{triplet.first} and those compared with it are {shown} (HxW)")
         self._samples += [(number, triplet) for triplet in triplets]
         return set(sizes.values())
-
-    def _sizes(self, number: int, triplets: Sequence[Triplet], problems: DataProblems) -> dict[str, tuple[int, int]]:
-        """`(height, width)` in px of each usable picture, by its path in the list."""
-        names = dict.fromkeys(name for triplet in triplets for name in triplet.pictures)
-        paths = {name: self._roots[number] / name for name in names}
-        found = measure_pictures(paths.values(), problems)
-        return {name: found[path] for name, path in paths.items() if path in found}
 
     def contents(self) -> set[str]:
         """What `check_together` compares: the absolute paths of the references."""
@@ -140,38 +139,22 @@ class TripletDataset(Dataset[dict[str, Any]]):
         root = self._roots[number]
         read = {name: to_tensor(read_image(root / name)) for name in dict.fromkeys(triplet.pictures)}
         image = torch.stack([read[name] for name in triplet.pictures])
+        crop = self.options.crop
+        if crop is not None:
+            room = [side - crop for side in image.shape[2:]]
+            top, left = (int(torch.randint(most + 1, ())) if self.training else most // 2 for most in room)
+            image = image[:, :, top : top + crop, left : left + crop]
+        if self.training and self.options.use_hflip and torch.rand(()) < 0.5:
+            image = image.flip(3)
+        if self.training and self.options.use_rot:
+            image = torch.rot90(image, int(torch.randint(4, ())), (2, 3))
         return {
-            "image": self._varied(self._cut(image)).contiguous(),
+            "image": image.contiguous(),
             "target": torch.tensor(triplet.targets),
             "kind": triplet.kind,
             "source": self._names[number],
             "path": str(root / triplet.first),
         }
-
-    def _cut(self, image: Tensor) -> Tensor:
-        crop = self.options.crop
-        if crop is None:
-            return image
-        room = [side - crop for side in image.shape[2:]]
-        top, left = (int(torch.randint(most + 1, ())) if self.training else most // 2 for most in room)
-        return image[:, :, top : top + crop, left : left + crop]
-
-    def _varied(self, image: Tensor) -> Tensor:
-        """Flipped and turned, all three alike."""
-        if self.training and self.options.use_hflip and torch.rand(()) < 0.5:
-            image = image.flip(3)
-        if self.training and self.options.use_rot:
-            image = torch.rot90(image, int(torch.randint(4, ())), (2, 3))
-        return image
-
-
-def _size_problem(size: tuple[int, int], crop: int | None) -> tuple[str, str] | None:
-    """What is wrong with a picture's size, and the rest of the sentence."""
-    if crop is not None and min(size) < crop:
-        return "smaller than the crop", f"smaller than the crop of {crop}"
-    if crop is None and (size[0] % PATCH or size[1] % PATCH):
-        return "unsuitable size", f"not a multiple of {PATCH}; set crop to one"
-    return None
 
 
 def _check_batch(options: TripletDatasetOptions, sizes: set[tuple[int, int]], where: str) -> None:
@@ -190,7 +173,3 @@ def _check_batch(options: TripletDatasetOptions, sizes: set[tuple[int, int]], wh
 
 def _text(size: tuple[int, int]) -> str:
     return f"{size[0]}x{size[1]}"
-
-
-def _double(names: Sequence[str]) -> str:
-    return next(name for name in names if names.count(name) > 1)

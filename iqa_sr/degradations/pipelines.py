@@ -3,13 +3,14 @@
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from typing import Any
+from typing import Annotated, Any
 
 import torch
+from pydantic import Field
 from torch import Tensor
 from torch.nn import functional
 
-from iqa_sr.config.sections import read_section
+from iqa_sr.config.sections import Section, read_kind
 from iqa_sr.degradations.options import (
     BicubicOptions,
     HGGTOneStageOptions,
@@ -19,7 +20,7 @@ from iqa_sr.degradations.options import (
     StageOptions,
     TwoStageOptions,
 )
-from iqa_sr.errors import OptionError, nearest
+from iqa_sr.errors import OptionError
 from iqa_sr.io.image_tensors import as_8_bit
 from iqa_sr.ops.blur import (
     blur,
@@ -37,6 +38,7 @@ from iqa_sr.ops.seeded_random import ParameterDraw
 __all__ = [
     "BicubicDegradation",
     "Degradation",
+    "DegradationOptions",
     "RandomDegradation",
     "build_degradation",
     "resize_bicubic",
@@ -218,20 +220,22 @@ def _finish(picture: Tensor, size: tuple[int, int], options: TwoStageOptions, dr
     return picture
 
 
-_TYPES: dict[str, type[BicubicOptions] | type[OneStageOptions]] = {
-    "bicubic": BicubicOptions,
-    "hggt-one-stage": HGGTOneStageOptions,
-    "hggt-two-stage": HGGTTwoStageOptions,
-    "real-esrgan": RealESRGANOptions,
-}
+_KINDS = (BicubicOptions, HGGTOneStageOptions, HGGTTwoStageOptions, RealESRGANOptions)
+
+DegradationOptions = Annotated[
+    BicubicOptions | HGGTOneStageOptions | HGGTTwoStageOptions | RealESRGANOptions, Field(discriminator="type")
+]
+"""The section of any degradation, as a field of another section."""
 
 
-def build_degradation(section: Mapping[str, Any], scale: int, path: str = "datasets:train:degradation") -> Degradation:
+def build_degradation(
+    section: Section | Mapping[str, Any], scale: int, path: str = "datasets:train:degradation"
+) -> Degradation:
     """The degradation that an option section describes.
 
     Args:
         section: `type` (bicubic, hggt-one-stage, hggt-two-stage, real-esrgan) and any key of the options class of
-            that type in `iqa_sr.degradations.options`; what is left out has the published value.
+            that type in `iqa_sr.degradations.options`; what is left out has the published value. Or that class.
         scale: How many pixels of a side become one, at least 1.
         path: Where the section stands in the option file, for error texts.
 
@@ -240,10 +244,5 @@ def build_degradation(section: Mapping[str, Any], scale: int, path: str = "datas
     """
     if scale < 1:
         raise OptionError(f"scale: expected a whole number of at least 1, got {scale!r}")
-    if not isinstance(section, Mapping):
-        raise OptionError(f"{path}: expected a section with the key type, got {section!r}")
-    name = section.get("type")
-    if not isinstance(name, str) or name not in _TYPES:
-        raise OptionError(f"{path}:type: expected a degradation, got {name!r}; {nearest(str(name), _TYPES)}")
-    options = read_section(_TYPES[name], section, path)
+    options: Section = read_kind(_KINDS, section, path)
     return RandomDegradation(scale, options) if isinstance(options, OneStageOptions) else BicubicDegradation(scale)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from iqa_sr.scores.result_folder import IMAGES_FOLDER, RUN_FILE, SCORES_FILE, RunFacts, read_run, write_run
 from iqa_sr.scores.score_table import MetricFacts, ScoreTable
-from iqa_sr.scores.scoring import merge_tables, unfinished_shards
+from iqa_sr.scores.shards import merge_tables, unfinished_shards
 
 __all__ = ["join_scores", "prepare_folder"]
 

@@ -5,6 +5,7 @@ worse; so the results for the validation pictures are compared with those of the
 picture by picture, and the alarm is raised by the pair of both findings, not by the size of either.
 """
 
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
@@ -76,7 +77,7 @@ def verdict(options: GuardOptions, judges: Sequence[str], base: Measures, now: M
     up = _corrected([_change(name, base, now, units, 1) for name in dict.fromkeys(judges)])
     down = _corrected([_change(name, base, now, units, -1) for name in dict.fromkeys(options.held_out)])
     risen, fallen = ([change for change in changes if change.p <= options.significance] for changes in (up, down))
-    reasons = [*_broken(now), *_unscored([*up, *down], fewest), *_crossed(options, now)]
+    reasons = _problems(options, now, [*up, *down], fewest)
     summary = "; ".join(reasons)
     if risen and fallen:
         found = f"{_names(risen)} better while held-out {_names(fallen)} worse"
@@ -89,11 +90,17 @@ def verdict(options: GuardOptions, judges: Sequence[str], base: Measures, now: M
     texts = [
         *(f"{change.name} {change.means} (p {change.p:.2g})" for change in up),
         "held out " + ", ".join(f"{change.name} {change.means} ({_direction(change)})" for change in down),
-        _text_of_measures(base, now),
+        f"PSNR to the base {mean_of(now.base_psnr):.1f} dB",
+        f"consistency {mean_of(base.consistency):.1f} -> {mean_of(now.consistency):.1f} dB",
+        f"high-frequency noise {mean_of(now.high_frequency):.2f}, periodic {mean_of(now.periodic):.2f} of 255",
     ]
     ending = f"ALARM, {summary}" if reasons else "no alarm"
     line = f"Guard, iteration {iteration}: {', '.join(texts)}: {ending}"
-    return Verdict(bool(reasons), reasons, line, _values([*up, *down], now, bool(reasons)))
+    names = ("base_psnr", "consistency", "high_frequency", "periodic", "psnr")
+    values = {name: mean_of(getattr(now, name)) for name in names}
+    values |= {change.name: change.after for change in (*up, *down)} | {"alarm": float(bool(reasons))}
+    known = {f"guard/{name}": value for name, value in values.items() if not math.isnan(value)}
+    return Verdict(bool(reasons), reasons, line, known)
 
 
 def _change(name: str, base: Measures, now: Measures, units: Tensor, direction: int) -> _Change:
@@ -105,14 +112,9 @@ def _change(name: str, base: Measures, now: Measures, units: Tensor, direction: 
     means = f"{papers[0]:#.4g} -> {papers[1]:#.4g}"
     if both.any() and not both.all():
         means += f" on {int(both.sum())} of {len(both)} windows"
-    gains = _by_unit(after - before, units[both])
-    return _Change(name, means, papers[1], float((after - before).mean()), rises(direction * gains), len(gains))
-
-
-def _by_unit(differences: Tensor, units: Tensor) -> Tensor:
-    """The mean of what each unit has."""
-    means = [differences[units == unit].mean() for unit in units.unique()]
-    return torch.stack(means) if means else differences
+    gains, units = after - before, units[both]
+    by_unit = torch.stack([gains[units == unit].mean() for unit in units.unique()]) if len(gains) else gains
+    return _Change(name, means, papers[1], float(gains.mean()), rises(direction * by_unit), len(by_unit))
 
 
 def _corrected(changes: Sequence[_Change]) -> list[_Change]:
@@ -131,42 +133,23 @@ def _names(changes: Iterable[_Change]) -> str:
     return " and ".join(change.name for change in changes)
 
 
-def _broken(now: Measures) -> list[str]:
-    count = int((~now.high_frequency.isfinite()).sum())
-    return [f"the results on {count} of {len(now.pictures)} windows are no numbers"] if count else []
+def _problems(options: GuardOptions, now: Measures, changes: Iterable[_Change], fewest: int) -> list[str]:
+    """Text for each reason for an alarm that needs no test.
 
-
-def _unscored(changes: Iterable[_Change], fewest: int) -> list[str]:
-    """Text for each metric that the base had enough scores by, and the network has not: nothing could be found."""
-    return [
+    Results that are no numbers; a metric that the base had enough scores by, and the network has not: nothing could be
+    found; a limit that is crossed, as it is by a mean that is no number.
+    """
+    broken = int((~now.high_frequency.isfinite()).sum())
+    found = [f"the results on {broken} of {len(now.pictures)} windows are no numbers"] if broken else []
+    found += [
         f"{change.name} has a score left for {change.units} of the {fewest} that its test needs"
         for change in changes
         if change.units < fewest
     ]
-
-
-def _crossed(options: GuardOptions, now: Measures) -> list[str]:
-    """Text for each limit that is crossed; a mean that is no number crosses every limit."""
     upper = {"max_high_frequency": now.high_frequency, "max_periodic": now.periodic}
     lower = {"min_consistency": now.consistency, "min_base_psnr": now.base_psnr}
-    found = []
     for key, values in (upper | lower).items():
         limit, mean = getattr(options, key), mean_of(values)
         if limit is not None and not (mean <= limit if key in upper else mean >= limit):
             found.append(f"{mean:.2f} crosses train:guard:{key} {limit:g}")
     return found
-
-
-def _text_of_measures(base: Measures, now: Measures) -> str:
-    consistency = f"{mean_of(base.consistency):.1f} -> {mean_of(now.consistency):.1f} dB"
-    return (
-        f"PSNR to the base {mean_of(now.base_psnr):.1f} dB, consistency {consistency}, "
-        f"high-frequency noise {mean_of(now.high_frequency):.2f}, periodic {mean_of(now.periodic):.2f} of 255"
-    )
-
-
-def _values(changes: Iterable[_Change], now: Measures, alarm: bool) -> dict[str, float]:
-    names = ("base_psnr", "consistency", "high_frequency", "periodic", "psnr")
-    values = {name: mean_of(getattr(now, name)) for name in names}
-    values |= {change.name: change.after for change in changes} | {"alarm": float(alarm)}
-    return {f"guard/{name}": value for name, value in values.items() if value == value}

@@ -118,9 +118,12 @@ def cut_windows(pictures: Iterable[Picture], upscale: Upscale, side: int, most: 
     kept: list[tuple[tuple[int, float], tuple[int, int], Window]] = []
     scale = 0
     for number, (lq, original) in enumerate(pictures):
-        scale = scale or _scale(lq, upscale)
+        if not scale:
+            probe = lq[..., :_PROBE, :_PROBE]
+            scale = upscale(probe).shape[-1] // probe.shape[-1]
         _check_original(number, lq, original, scale)
-        cells = _grid(lq.shape[-2], lq.shape[-1], math.ceil(side / scale))
+        down, across = (_steps(length, math.ceil(side / scale)) for length in lq.shape[-2:])
+        cells = [(rows, columns) for rows in down for columns in across]  # in LQ px, row by row
         places = sorted(range(len(cells)), key=_spread)[:most]
         # First one window of each picture, then a second one of each: nobody knows how many pictures will follow.
         turns = [((turn, _spread(number)), (number, place)) for turn, place in enumerate(places)]
@@ -197,11 +200,6 @@ def _measured(window: Window, output: Tensor, base: Tensor, networks: Mapping[st
     return measured
 
 
-def _scale(lq: Tensor, upscale: Upscale) -> int:
-    probe = lq[..., :_PROBE, :_PROBE]
-    return upscale(probe).shape[-1] // probe.shape[-1]
-
-
 def _check_original(number: int, lq: Tensor, original: Tensor | None, scale: int) -> None:
     height, width = (side * scale for side in lq.shape[-2:])
     if original is not None and original.shape[-2:] != (height, width):
@@ -210,12 +208,6 @@ def _check_original(number: int, lq: Tensor, original: Tensor | None, scale: int
             f"validation picture {number + 1}: the guard expected an original of {height}x{width} px (HxW), {scale} "
             f"times its LQ, got {came}; cut it to a multiple of the scale"
         )
-
-
-def _grid(height: int, width: int, side: int) -> list[tuple[slice, slice]]:
-    """Rows and columns of each window of an LQ picture, row by row."""
-    down, across = _steps(height, side), _steps(width, side)
-    return [(rows, columns) for rows in down for columns in across]
 
 
 def _steps(length: int, side: int) -> list[slice]:

@@ -1,5 +1,6 @@
 """The guard inside a training run: looks at the network every so often and acts when it gives the alarm."""
 
+import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -8,9 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from iqa_sr.basicsr_compat.host import get_root_logger
 from iqa_sr.datasets.validation_images import validation_pictures
-from iqa_sr.errors import TrainingStopped
 from iqa_sr.guard.decision import verdict
 from iqa_sr.guard.measurements import Measures, Upscale, Window, as_published, mean_of
 from iqa_sr.guard.options import GuardOptions
@@ -20,6 +19,8 @@ from iqa_sr.runtime import distributed
 from iqa_sr.runtime import rng_state as random_state
 
 __all__ = ["Guarded", "RewardGuard"]
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -94,86 +95,75 @@ class RewardGuard:
         with random_state.preserved():  # weights are drawn before those of the file take their place
             base = self.guarded.base()
         self.digest = state_digest(base.state_dict())
-        self.upscale_base = partial(self.guarded.upscale, base)
-        self._on_first(lambda: self._cut(loader, scale))
+        self.upscale_base = upscale = partial(self.guarded.upscale, base)
+
+        def cut(meter: QualityGuard) -> None:
+            pictures = validation_pictures(loader, scale, self.device)
+            pairs = ((one.lq, None if one.gts is None else one.gts[:1]) for one in pictures)
+            self.windows = meter.windows(pairs, upscale)
+
+        self._on_first(cut)
 
     def begin(self) -> None:
         """Measure the frozen base, before the first iteration of a process; it is not needed any more."""
-        self._on_first(self._measure_base)
-        self.upscale_base = None
+        upscale, self.upscale_base = self.upscale_base, None
+        assert upscale is not None
+
+        def measure(meter: QualityGuard) -> None:
+            self.base, self.base_outputs = meter.measure(self.windows, upscale)
+            logger.info(meter.describe(self.base))
+
+        self._on_first(measure)
 
     def look(self, iteration: int, tensorboard: Any) -> None:
-        """Measure the network as it is now, tell what is found, and act; all processes must call it.
+        """Measure the network as it is now, tell what is found, and do what the options say; all processes call it.
 
         Raises:
-            TrainingStopped: On the other processes, if the first one failed.
+            OtherProcessFailed: On the other processes, if the first one failed.
             What measuring finds wrong, on the first process.
         """
-        alarm = self._on_first(lambda: self._found(iteration, tensorboard))
-        if self._act(alarm):
-            self._on_first(self._measure)  # what the run goes on with
 
-    def _on_first(self, work: Callable[[], object]) -> bool:
-        """What the first process finds; all hear of it, also when it fails."""
-        failure: BaseException | None = None
-        found = False
-        if self.meter is not None:
-            try:
-                with random_state.preserved():
-                    found = bool(work())
-            except BaseException as error:  # the others wait here: they hear of it before this process goes on
-                failure = error
-        if distributed.any_process(failure is not None, self.device):
-            raise failure or TrainingStopped("the guard failed on the first process, which says why")
-        return distributed.any_process(found, self.device)
+        def judge(meter: QualityGuard) -> bool:
+            assert self.base is not None
+            now = self._measure(meter)
+            found = verdict(self.options, meter.judges, self.base, now, iteration)
+            logger.log(logging.WARNING if found.alarm else logging.INFO, found.line)
+            if tensorboard:
+                for name, value in {**found.values, "guard/factor": self.factor}.items():
+                    tensorboard.add_scalar(name, value, iteration)
+            return found.alarm
 
-    def _cut(self, loader: Any, scale: int) -> None:
-        assert self.meter is not None and self.upscale_base is not None
-        pictures = validation_pictures(loader, scale, self.device)
-        pairs = ((one.lq, None if one.gts is None else one.gts[:1]) for one in pictures)
-        self.windows = self.meter.windows(pairs, self.upscale_base)
-
-    def _measure_base(self) -> None:
-        assert self.meter is not None and self.upscale_base is not None
-        self.base, self.base_outputs = self.meter.measure(self.windows, self.upscale_base)
-        get_root_logger().info(self.meter.describe(self.base))
-
-    def _measure(self) -> None:
-        assert self.meter is not None
-        upscale = partial(self.guarded.upscale, self.guarded.tested)
-        self.latest, _ = self.meter.measure(self.windows, upscale, self.base_outputs)
-
-    def _found(self, iteration: int, tensorboard: Any) -> bool:
-        self._measure()
-        assert self.meter is not None and self.base is not None and self.latest is not None
-        found = verdict(self.options, self.meter.judges, self.base, self.latest, iteration)
-        (get_root_logger().warning if found.alarm else get_root_logger().info)(found.line)
-        if tensorboard:
-            for name, value in {**found.values, "guard/factor": self.factor}.items():
-                tensorboard.add_scalar(name, value, iteration)
-        return found.alarm
-
-    # --- Acting -------------------------------------------------------------------------------------------------------
-
-    def _act(self, alarm: bool) -> bool:
-        """Do what the options say; returns whether the networks were changed."""
-        action = self.options.action
-        if not alarm:
-            if action == "roll-back":
-                self.good = self._snapshot()
-            return False
-        if action == "stop":
+        alarm, action = self._on_first(judge), self.options.action
+        if not alarm and action == "roll-back":
+            self.good = self._snapshot()
+        elif alarm and action == "stop":
             self.stopped = True
-            get_root_logger().warning("Guard: the run ends here (train:guard:action: stop).")
-        elif action in ("lower", "roll-back"):
+            logger.warning("Guard: the run ends here (train:guard:action: stop).")
+        elif alarm and action in ("lower", "roll-back"):
             self._scale(self.factor * self.options.factor)
             if action == "roll-back":
                 self._go_back()
             done = "back to the last state without an alarm, " if action == "roll-back" else ""
-            get_root_logger().warning(
-                f"Guard: {done}weight of the quality losses now {self.factor:.3g} of the start's."
-            )
-        return action == "roll-back"
+            logger.warning(f"Guard: {done}weight of the quality losses now {self.factor:.3g} of the start's.")
+            if action == "roll-back":
+                self._on_first(self._measure)  # what the run goes on with
+
+    def _on_first(self, work: Callable[[QualityGuard], object]) -> bool:
+        """What the first process finds, its random generators left as they were; all hear of it, also when it fails."""
+
+        @random_state.preserved()
+        def measured() -> bool:
+            assert self.meter is not None
+            return bool(work(self.meter))
+
+        return distributed.on_rank_zero(measured, "the guard")
+
+    def _measure(self, meter: QualityGuard) -> Measures:
+        upscale = partial(self.guarded.upscale, self.guarded.tested)
+        self.latest, _ = meter.measure(self.windows, upscale, self.base_outputs)
+        return self.latest
+
+    # --- Changing the run ---------------------------------------------------------------------------------------------
 
     def _scale(self, factor: float) -> None:
         self.factor = factor
@@ -233,7 +223,7 @@ class RewardGuard:
         self._scale(state["factor"])
         self.stopped = state["stopped"] and self.options.action == "stop"
         if self.stopped:
-            get_root_logger().warning("Guard: it has ended this run; with another train:guard:action it would go on.")
+            logger.warning("Guard: it has ended this run; with another train:guard:action it would go on.")
         if self.options.action == "roll-back":
             known = len(state["networks"]) == len(self.guarded.networks)
             kept = (state["networks"], state["optimizers"], state.get("scalers", self.good.scalers))

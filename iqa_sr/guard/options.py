@@ -14,10 +14,10 @@ from iqa_sr.metrics.pyiqa_adapter import PREFIX
 from iqa_sr.scores.image_scores import LR_CONSISTENCY
 from iqa_sr.stats.permutation_test import fewest_pairs
 
-__all__ = ["FEWEST", "GuardOptions", "by_picture", "check_guard", "disjoint", "fewest_units", "units_of"]
-
+__all__ = ["FEWEST", "GuardOptions", "by_picture", "check_guard", "computed", "disjoint", "fewest_units", "units_of"]
 
 FEWEST = 6
+"""Fewest units of a test: their smallest p-value is 1/64, which 0.05 still has room for when corrected for three."""
 
 
 def _known(name: str) -> str:
@@ -78,7 +78,7 @@ def check_guard(options: GuardOptions, judges: Sequence[str], advisers: Iterable
             f"train:guard:windows: expected at least {fewest}, with fewer of which the tests could find nothing at a "
             f"significance of {options.significance:g} and with so many metrics, got {options.windows}"
         )
-    for name in _built(judges, options):
+    for name in computed(judges, options):
         smallest = metric_info(name).min_size
         if smallest > options.window:
             raise OptionError(
@@ -86,7 +86,7 @@ def check_guard(options: GuardOptions, judges: Sequence[str], advisers: Iterable
             )
 
 
-def _built(judges: Iterable[str], options: GuardOptions) -> list[str]:
+def computed(judges: Iterable[str], options: GuardOptions) -> list[str]:
     """The metrics that are networks or formulas of a picture: all but the consistency with the LQ."""
     return [name for name in dict.fromkeys((*judges, *options.held_out)) if name != LR_CONSISTENCY]
 

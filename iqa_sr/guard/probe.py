@@ -1,4 +1,4 @@
-"""The guard against reward hacking: its options, and what it measures the network and its frozen base with."""
+"""What the guard measures a network and its frozen base with: windows and metrics that are enough for its tests."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
@@ -8,12 +8,10 @@ from torch import Tensor
 
 from iqa_sr.errors import OptionError
 from iqa_sr.guard.measurements import Measures, Picture, Upscale, Window, check_sizes, cut_windows, measure_windows
-from iqa_sr.guard.options import GuardOptions, _built, by_picture, check_guard, fewest_units, units_of
+from iqa_sr.guard.options import GuardOptions, by_picture, check_guard, computed, fewest_units, units_of
 from iqa_sr.metrics import metric_info, shared_metric
 
 __all__ = ["QualityGuard"]
-
-"""Fewest units of a test: their smallest p-value is 1/64, which 0.05 still has room for when corrected for three."""
 
 
 class QualityGuard:
@@ -35,8 +33,9 @@ class QualityGuard:
         check_guard(options, list(judges))
         self.options, self.judges, self.device = options, list(judges), torch.device(device)
         self.fewest = fewest_units(options, self.judges)
-        names = _built(judges, options)
-        self.metrics = {name: shared_metric(name, self.device, **judges.get(name, {})) for name in names}
+        self.metrics = {
+            name: shared_metric(name, self.device, **judges.get(name, {})) for name in computed(judges, options)
+        }
 
     @torch.no_grad()
     def windows(self, pictures: Iterable[Picture], upscale: Upscale) -> list[Window]:

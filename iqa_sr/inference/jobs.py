@@ -4,6 +4,7 @@ import glob
 import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import takewhile
 from pathlib import Path
 
 from iqa_sr.io.images import IMAGE_SUFFIXES
@@ -47,28 +48,27 @@ def find_jobs(paths: Sequence[str], output: str | Path, suffix: str = "", kind: 
             raise ValueError(f"`output`: expected a folder for {len(found)} pictures, got {output}")
         jobs = [UpscaleJob(source, output) for source, _ in found.values()]
     else:
-        jobs = [UpscaleJob(source, output / _renamed(name, suffix, kind)) for source, name in found.values()]
-    jobs = _without_results(jobs)
-    _check(jobs)
-    return jobs
-
-
-def _renamed(name: Path, suffix: str, kind: str) -> Path:
-    return name.with_name(f"{name.stem}{suffix}{name.suffix if kind == 'keep' else f'.{kind}'}")
-
-
-def _without_results(jobs: Sequence[UpscaleJob]) -> list[UpscaleJob]:
-    """Those that are not the result of another one. What would replace itself stays: it is a picture of the user's."""
+        jobs = []
+        for source, name in found.values():
+            ending = name.suffix if kind == "keep" else f".{kind}"
+            jobs.append(UpscaleJob(source, output / name.with_name(f"{name.stem}{suffix}{ending}")))
     results = {job.target.resolve() for job in jobs}
     sources = [(job, job.source.resolve()) for job in jobs]
-    return [job for job, source in sources if source not in results or source == job.target.resolve()]
+    # What would replace itself stays: it is a picture of the user's.
+    jobs = [job for job, source in sources if source not in results or source == job.target.resolve()]
+    _check(jobs)
+    return jobs
 
 
 def _pictures(path: str, output: Path) -> Iterator[tuple[Path, Path]]:
     """Each picture with the folder that its name in the output is relative to."""
     place = Path(path)
     if place.is_dir():
-        pictures = _below(place, output)
+        pictures = []
+        for here, folders, names in os.walk(place):
+            inside = [Path(here, one) for one in sorted(folders) if one[0] != "."]
+            folders[:] = [one.name for one in inside if not (output.exists() and one.samefile(output))]
+            pictures += [Path(here, name) for name in sorted(names) if name[0] != "." and _is_picture(name)]
         if not pictures:
             looked = ", ".join(sorted(IMAGE_SUFFIXES))
             raise FileNotFoundError(f"no pictures in the folder {path}; looked for {looked}, in sub-folders, too")
@@ -76,37 +76,18 @@ def _pictures(path: str, output: Path) -> Iterator[tuple[Path, Path]]:
     elif os.path.lexists(path):
         yield place.parent, place
     elif glob.has_magic(path):
-        names = sorted(Path(name) for name in glob.glob(path, recursive=True))
-        pictures = [name for name in names if _is_picture(name.name) and name.is_file()]
+        matches = sorted(Path(name) for name in glob.glob(path, recursive=True))
+        pictures = [name for name in matches if _is_picture(name.name) and name.is_file()]
         if not pictures:
             raise FileNotFoundError(f"no picture matches {path}")
-        yield from ((_fixed(place), picture) for picture in pictures)
+        fixed = Path(*takewhile(lambda part: not glob.has_magic(part), place.parts))
+        yield from ((fixed, picture) for picture in pictures)
     else:
         raise FileNotFoundError(f"{path} does not exist; expected a picture, a folder or a glob in quotes")
 
 
-def _below(folder: Path, output: Path) -> list[Path]:
-    found = []
-    for here, folders, names in os.walk(folder):
-        place = Path(here)
-        folders[:] = sorted(one for one in folders if one[0] != "." and not _same(place / one, output))
-        found += [place / name for name in sorted(names) if name[0] != "." and _is_picture(name)]
-    return found
-
-
 def _is_picture(name: str) -> bool:
     return os.path.splitext(name)[1].lower() in IMAGE_SUFFIXES
-
-
-def _same(one: Path, other: Path) -> bool:
-    return other.exists() and one.samefile(other)
-
-
-def _fixed(pattern: Path) -> Path:
-    """The folder in front of the first wildcard."""
-    parts = pattern.parts
-    count = next(number for number, part in enumerate(parts) if glob.has_magic(part))
-    return Path(*parts[:count])
 
 
 def _check(jobs: Sequence[UpscaleJob]) -> None:

@@ -1,8 +1,6 @@
 """How large a piece of a picture a network can take in the memory that is free."""
 
 import math
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 from weakref import WeakKeyDictionary
@@ -69,9 +67,21 @@ def bytes_per_pixel(network: nn.Module, lq: Tensor, multiple_of: int = 1, minimu
         side = max(-(-_PROBE // multiple_of), -(-minimum // multiple_of)) * multiple_of
         device = next(iter(network.parameters()), lq).device
         picture = torch.zeros((1, lq.shape[1], side, side), device=device)
-        with _largest_layer(network) as largest, torch.no_grad():
-            result = network(picture)
-        seen = max(largest[0], _size((picture, result)))
+        seen = 0
+
+        def look(_: nn.Module, given: Any, made: Any) -> None:
+            nonlocal seen
+            tensors = (one for one in (*given, made) if isinstance(one, Tensor))
+            seen = max(seen, sum(one.numel() * one.element_size() for one in tensors))
+
+        layers = [layer for layer in network.modules() if not list(layer.children())]
+        handles = [layer.register_forward_hook(look) for layer in layers]
+        try:
+            with torch.no_grad():
+                look(network, (picture,), network(picture))
+        finally:
+            for handle in handles:
+                handle.remove()
         _measured[network] = _HEADROOM * seen / side**2
     return _measured[network]
 
@@ -80,27 +90,6 @@ def expect_more(network: nn.Module) -> None:
     """Remember that memory ran out: from now on a network is expected to need four times as much as before."""
     if network in _measured:
         _measured[network] *= 4
-
-
-@contextmanager
-def _largest_layer(network: nn.Module) -> Iterator[list[int]]:
-    """Inside: the bytes of the largest input and output of a layer, kept up to date in a list of one number."""
-    largest = [0]
-
-    def look(_: nn.Module, given: Any, made: Any) -> None:
-        largest[0] = max(largest[0], _size((*given, made)))
-
-    layers = [layer for layer in network.modules() if not list(layer.children())]
-    handles = [layer.register_forward_hook(look) for layer in layers]
-    try:
-        yield largest
-    finally:
-        for handle in handles:
-            handle.remove()
-
-
-def _size(tensors: tuple[Any, ...]) -> int:
-    return sum(one.numel() * one.element_size() for one in tensors if isinstance(one, Tensor))
 
 
 # --- Memory -----------------------------------------------------------------------------------------------------------
@@ -113,14 +102,9 @@ def free_memory(device: torch.device) -> int:
         return int(torch.cuda.mem_get_info(device)[0]) + cached
     if device.type != "cpu":
         return _UNKNOWN
-    limits = [_available(), _left_in_group()]
-    return min((limit for limit in limits if limit is not None), default=_UNKNOWN)
-
-
-def _available() -> int | None:
-    """What Linux says is available."""
     kilobytes = _entry("/proc/meminfo", "MemAvailable:")
-    return None if kilobytes is None else kilobytes * 1024
+    limits = [None if kilobytes is None else kilobytes * 1024, _left_in_group()]
+    return min((limit for limit in limits if limit is not None), default=_UNKNOWN)
 
 
 def _left_in_group() -> int | None:

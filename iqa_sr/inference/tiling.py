@@ -1,7 +1,6 @@
 """Upscales pictures of any size: in tiles that overlap and are blended, the result put together on the CPU."""
 
 import logging
-from collections.abc import Iterator
 from itertools import pairwise
 from typing import Literal, NamedTuple
 
@@ -190,40 +189,29 @@ def _fade(positions: Tensor, start: int, stop: int) -> Tensor:
 def _assembled(
     network: nn.Module, lq: Tensor, padded: Tensor, plan: _Plan, dtype: torch.dtype, progress: bool
 ) -> Tensor:
+    """The result from top to bottom: bands of tiles, blended from left to right and with the band above."""
     height, width = (side * plan.scale for side in lq.shape[-2:])
     result = torch.empty((*lq.shape[:2], height, width), dtype=dtype)
-    for top, strip in _strips(network, padded, plan, progress):
-        rows = strip[..., : max(0, height - top), :width]
-        result[..., top : top + rows.shape[-2], :] = rows if dtype == torch.float32 else to_levels(rows, dtype)
-    return result
-
-
-def _strips(network: nn.Module, padded: Tensor, plan: _Plan, progress: bool) -> Iterator[tuple[int, Tensor]]:
-    """The result from top to bottom in strips that are ready: the first row of each, and its pixels."""
     rows, columns = (_cuts(length, plan) for length in padded.shape[-2:])
     open_rows = padded.new_zeros((*padded.shape[:2], 0, padded.shape[-1] * plan.scale), device="cpu")
     hidden = None if progress and len(rows) * len(columns) > 1 else True  # tqdm's None: on a terminal only
     with tqdm(total=len(rows) * len(columns), desc="tiles", leave=False, disable=hidden) as bar:
         for number, row in enumerate(rows):
-            band = _band(network, padded[..., row.start : row.stop, :], columns, plan, bar)
+            band = torch.zeros((*padded.shape[:2], len(row.share), open_rows.shape[-1]))
+            for column in columns:
+                tile = padded[..., row.start : row.stop, column.start : column.stop]
+                inside = slice(column.start * plan.scale, column.stop * plan.scale)
+                band[..., inside] += _network_output(network, tile, plan) * column.share
+                bar.update()
             band *= row.share[:, None]
             band[..., : open_rows.shape[-2], :] += open_rows
             following = rows[number + 1].start if number + 1 < len(rows) else row.stop
             ready = (following - row.start) * plan.scale
-            yield row.start * plan.scale, band[..., :ready, :]
+            top = row.start * plan.scale
+            strip = band[..., : min(ready, max(0, height - top)), :width]
+            result[..., top : top + strip.shape[-2], :] = strip if dtype == torch.float32 else to_levels(strip, dtype)
             open_rows = band[..., ready:, :]
-
-
-def _band(network: nn.Module, lq: Tensor, columns: list[_Cut], plan: _Plan, bar: tqdm) -> Tensor:
-    """One row of tiles, blended from left to right."""
-    height, width = (side * plan.scale for side in lq.shape[-2:])
-    band = torch.zeros((*lq.shape[:2], height, width))
-    for column in columns:
-        inside = slice(column.start * plan.scale, column.stop * plan.scale)
-        made = _network_output(network, lq[..., column.start : column.stop], plan)
-        band[..., inside] += made * column.share
-        bar.update()
-    return band
+    return result
 
 
 def _network_output(network: nn.Module, lq: Tensor, plan: _Plan) -> Tensor:

@@ -1,23 +1,38 @@
-"""Files that are written whole or not at all."""
+"""The one way in which files are written: whole or not at all."""
 
 import os
+import uuid
 from collections.abc import Callable
 from pathlib import Path
 
-__all__ = ["write_whole"]
+__all__ = ["atomic_write"]
 
 
-def write_whole(path: str | Path, write: Callable[[Path], object]) -> None:
-    """Call `write` with a temporary name beside `path`, sync what it wrote to the device, and rename it.
+def atomic_write(path: str | Path, content: str | bytes | Callable[[Path], object]) -> None:
+    """Write a file under a temporary name beside it, sync it to the device, then rename it.
+
+    Whoever opens `path`, also after a crash or a power cut, finds the old file or the whole new one. If anything
+    fails, the old file is untouched and the temporary one is removed. Temporary names are drawn at random: threads,
+    processes and machines may write the same path at once, and the last one wins. The file gets the permissions of
+    any new file (the umask's), whatever those of an old one were.
+
+    Args:
+        path: The file; its folder exists.
+        content: Text (written as UTF-8, line ends as they are) or bytes, or what writes the file that it is given:
+            `.<name>.<random>.tmp` in the same folder.
 
     Raises:
-        OSError: If the folder cannot be written to or the device is full; `path` is then as it was before.
+        OSError: If the folder cannot be written to or the device is full.
+        What `content` raises.
     """
     path = Path(path)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    temporary = path.with_name(f".{path.name[:32]}.{uuid.uuid4().hex}.tmp")  # of a long name, too, a valid one
     try:
-        write(temporary)
-        with temporary.open("rb") as file:
+        if callable(content):
+            content(temporary)
+        else:
+            temporary.write_bytes(content.encode("utf-8") if isinstance(content, str) else content)
+        with temporary.open("r+b") as file:  # Windows syncs only what is open for writing
             os.fsync(file.fileno())
         os.replace(temporary, path)
     finally:

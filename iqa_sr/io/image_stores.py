@@ -136,6 +136,11 @@ class PictureStore:
         relative = PurePosixPath(path)
         return open_folder(self.root / relative.parent).read(relative.name)
 
+    def inspect(self, path: str) -> tuple[int, int]:
+        """`(height, width)` of a picture in pixels; raises what `PictureFolder.inspect` does."""
+        relative = PurePosixPath(path)
+        return open_folder(self.root / relative.parent).inspect(relative.name)
+
     def location(self, path: str) -> str:
         """Where a picture lies, for messages."""
         return str(self.root / path)

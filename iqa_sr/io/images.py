@@ -13,6 +13,7 @@ import cv2
 import numpy as np
 from PIL import Image
 
+from iqa_sr.io.atomic import atomic_write
 from iqa_sr.io.image_headers import DAMAGED, ends_well, has_alpha, is_deep, open_picture, orientation_of, upright_size
 
 __all__ = [
@@ -91,7 +92,11 @@ def _decode(content: bytes, name: str) -> np.ndarray:
             image.load()
         except DAMAGED as error:
             raise ValueError(f"{name}: damaged or truncated picture ({error})") from error
-        picture = _decode_deep(content, image, name) if deep else _decode_8bit(image)
+        if deep:
+            picture = _decode_deep(content, image, name)
+        else:
+            mode = "RGBA" if has_alpha(image) else "RGB"
+            picture = np.array(image if image.mode == mode else image.convert(mode))
     return _upright(picture, orientation)
 
 
@@ -180,12 +185,7 @@ def write_image(path: str | Path, picture: np.ndarray) -> None:
     if not done:
         raise OSError(f"{path}: OpenCV could not encode a picture of shape {picture.shape}")
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        temporary.write_bytes(content.tobytes())
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    atomic_write(path, content.tobytes())
 
 
 def recompress(picture: np.ndarray, suffix: str, quality: int) -> np.ndarray:
@@ -216,12 +216,8 @@ def list_images(folder: str | Path) -> list[Path]:
     if not folder.is_dir():
         raise FileNotFoundError(f"folder {folder} does not exist")
     # By entry names: a Path object per file costs half a second for 100,000 of them.
-    names = sorted(name for name in os.listdir(folder) if not name.startswith(".") and _suffix(name) in IMAGE_SUFFIXES)
-    return [folder / name for name in names]
-
-
-def _suffix(name: str) -> str:
-    return os.path.splitext(name)[1].lower()
+    names = (name for name in os.listdir(folder) if not name.startswith("."))
+    return [folder / name for name in sorted(names) if os.path.splitext(name)[1].lower() in IMAGE_SUFFIXES]
 
 
 def _content(path: str | Path) -> bytes:
@@ -240,11 +236,6 @@ def _upright(picture: np.ndarray, orientation: int) -> np.ndarray:
     if orientation in (3, 4, 7, 8):
         picture = picture[::-1]
     return np.ascontiguousarray(picture)
-
-
-def _decode_8bit(image: Image.Image) -> np.ndarray:
-    mode = "RGBA" if has_alpha(image) else "RGB"
-    return np.array(image if image.mode == mode else image.convert(mode))
 
 
 def _decode_deep(content: bytes, image: Image.Image, name: str) -> np.ndarray:

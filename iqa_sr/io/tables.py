@@ -51,16 +51,15 @@ def read_lines(path: Path, sheet: str | None = None) -> list[list[str]]:
         ValueError: If the file is damaged or of another kind, or there is no such sheet.
         ModuleNotFoundError: If the file is Excel's and openpyxl is not installed.
     """
-    lines = _excel_lines(path, sheet) if path.suffix.lower() == ".xlsx" else _csv_lines(path)
+    if path.suffix.lower() == ".xlsx":
+        lines = _excel_lines(path, sheet)
+    else:
+        try:
+            lines = list(csv.reader(_text_lines(path)))
+        except csv.Error as error:
+            raise ValueError(f"{path}: not a CSV file ({error})") from error
     stripped = ([cell.strip() for cell in line] for line in lines)
     return [line for line in stripped if any(line)]
-
-
-def _csv_lines(path: Path) -> list[list[str]]:
-    try:
-        return list(csv.reader(_text_lines(path)))
-    except csv.Error as error:
-        raise ValueError(f"{path}: not a CSV file ({error})") from error
 
 
 def _excel_lines(path: Path, sheet: str | None) -> list[list[str]]:

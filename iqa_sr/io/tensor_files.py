@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from iqa_sr.io.atomic import write_whole
+from iqa_sr.io.atomic import atomic_write
 from iqa_sr.io.torchscript import is_torchscript, read_torchscript
 
 __all__ = [
@@ -36,7 +36,7 @@ def write_tensor_file(content: Any, path: str | Path) -> None:
             torch.save(content, file)
 
     try:
-        write_whole(path, save)
+        atomic_write(path, save)
     except (OSError, RuntimeError) as error:
         raise OSError(
             f"cannot write {path}: {_reason(error)}\nFree space or choose another place, then go on with --auto_resume."

@@ -151,16 +151,17 @@ class _Archive:
         self.storages: dict[_Storage, Tensor] = {}
 
     def state_dict(self) -> dict[str, Tensor]:
-        if self._byte_order() != sys.byteorder:
+        name = self.root + "byteorder"  # archives from before torch 2.1 have none
+        order = self.archive.read(name).decode() if name in self.archive.namelist() else "little"
+        if order != sys.byteorder:
             raise pickle.UnpicklingError("this archive was written by a machine of another byte order")
         state: dict[str, Tensor] = {}
-        for name, recipe in self._tensors(self._module(), "", 0):
-            state[name] = self._build(recipe)
+        for name, (storage, offset, size, stride) in self._tensors(self._module(), "", 0):
+            if not isinstance(storage, _Storage):
+                raise EOFError("a tensor has no storage")
+            # as_strided refuses whatever would reach beyond the storage
+            state[name] = self._storage(storage).as_strided(size, stride, offset)
         return state
-
-    def _byte_order(self) -> str:
-        name = self.root + "byteorder"  # archives from before torch 2.1 have none
-        return self.archive.read(name).decode() if name in self.archive.namelist() else "little"
 
     def _module(self) -> _Module:
         content = self._read_small(self.root + "data.pkl")
@@ -202,13 +203,6 @@ class _Archive:
         for name, value in module.state.items():
             if isinstance(value, _Module) and (value.qualified in self.classes or not self.classes):
                 yield from self._tensors(value, f"{prefix}{name}.", depth + 1)
-
-    def _build(self, recipe: _Recipe) -> Tensor:
-        storage, offset, size, stride = recipe
-        if not isinstance(storage, _Storage):
-            raise EOFError("a tensor has no storage")
-        # as_strided refuses whatever would reach beyond the storage
-        return self._storage(storage).as_strided(size, stride, offset)
 
     def _storage(self, storage: _Storage) -> Tensor:
         """The numbers of a storage as one row; several tensors may share it."""

@@ -109,7 +109,10 @@ class AFINE(QualityMetric):
         """
         self._check("image", image)
         with torch.autocast(image.device.type, enabled=False):
-            image = _to_multiples(image.to(self.network.fidelity.alpha.dtype))
+            image = image.to(self.network.fidelity.alpha.dtype)
+            size = [-(-side // PATCH) * PATCH for side in image.shape[2:]]
+            if list(image.shape[2:]) != size:  # may leave [0, 1] a little, as bicubic does
+                image = F.interpolate(image, size, mode="bicubic", align_corners=False)
             statistics = self.network.statistics(image)
             return AFINEFeatures(statistics, self.network.natural_scale(self.network.natural(statistics)))
 
@@ -145,14 +148,6 @@ class AFINENaturalness(AFINE):
     def score(self, image: Tensor, reference: Tensor | None) -> Tensor:
         """`(N, 3, H, W)` to `(N,)`."""
         return self.features(image).naturalness
-
-
-def _to_multiples(image: Tensor) -> Tensor:
-    """Resized up to the next multiples of a patch; may leave [0, 1] a little, as bicubic does."""
-    size = [-(-side // PATCH) * PATCH for side in image.shape[2:]]
-    if list(image.shape[2:]) == size:
-        return image
-    return F.interpolate(image, size, mode="bicubic", align_corners=False)
 
 
 def _sizes(content: Any) -> tuple[int, int]:

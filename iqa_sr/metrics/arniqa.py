@@ -49,8 +49,8 @@ DATA_SETS = {
 }
 
 
-def _info(name: str, data: _DataSet) -> MetricInfo:
-    return MetricInfo(
+ARNIQA_INFOS = {
+    name: MetricInfo(
         name=name,
         reference="none",
         higher_is_better=True,
@@ -65,9 +65,8 @@ def _info(name: str, data: _DataSet) -> MetricInfo:
         spec=f"ResNet-50, {data.regressor.removesuffix('.pth')}, whole picture and half scale (antialiased bilinear on "
         "float), RGB, scores of the data set mapped to 0..1",
     )
-
-
-ARNIQA_INFOS = {name: _info(name, data) for name, data in DATA_SETS.items()}
+    for name, data in DATA_SETS.items()
+}
 
 
 class ARNIQA(QualityMetric):

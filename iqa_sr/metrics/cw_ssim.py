@@ -80,9 +80,13 @@ def _subbands(pictures: Tensor) -> Tensor:
     radius = (down[:, None].square() + across.square()).sqrt()
     # As the authors have it: the mean of the picture is treated like its lowest frequency.
     radius[0, 0] = radius[0, 1]
+    # Half a cosine wave of the octaves, one on either side of 2^-level of the highest frequency.
+    radial = torch.cos((radius.log2() + LEVEL).clamp(-1, 1) * math.pi / 2)
+    # Cosine to the seventh on one side of each orientation, nothing on the other.
     angle = torch.atan2(down[:, None], across)
-    masks = [_angular(angle - k * math.pi / ORIENTATIONS) for k in range(ORIENTATIONS)]
-    return torch.fft.ifft2(spectrum[:, None] * (torch.stack(masks) * _radial(radius)))
+    cosines = [torch.cos(angle - k * math.pi / ORIENTATIONS) for k in range(ORIENTATIONS)]
+    angular = torch.stack([cosine.clamp(min=0) ** (ORIENTATIONS - 1) for cosine in cosines])
+    return torch.fft.ifft2(spectrum[:, None] * (angular * radial))
 
 
 def _lower_half(spectrum: Tensor) -> Tensor:
@@ -90,17 +94,6 @@ def _lower_half(spectrum: Tensor) -> Tensor:
     size = (spectrum.shape[-1] + 1) // 2
     negative = size // 2
     return torch.cat((spectrum[..., : size - negative], spectrum[..., spectrum.shape[-1] - negative :]), -1)
-
-
-def _radial(radius: Tensor) -> Tensor:
-    """Half a cosine wave of the octaves, one on either side of 2^-level of the highest frequency."""
-    octave = radius.log2() + LEVEL
-    return torch.cos(octave.clamp(-1, 1) * math.pi / 2)
-
-
-def _angular(angle: Tensor) -> Tensor:
-    """Cosine to the seventh on one side, nothing on the other."""
-    return torch.cos(angle).clamp(min=0) ** (ORIENTATIONS - 1)
 
 
 METRICS = ((CW_SSIM_INFO, CWSSIM),)

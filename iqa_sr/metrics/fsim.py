@@ -53,22 +53,15 @@ class FSIM(QualityMetric):
         assert reference is not None
         pictures = torch.cat((image, reference)) * 255
         pictures = F.avg_pool2d(pictures, max(1, round(min(image.shape[-2:]) / 256)))
-        luma, *chroma = (weighted_channels(pictures, weights) for weights in YIQ)
+        luma, in_phase, quadrature = (weighted_channels(pictures, weights) for weights in YIQ)
         phase = phase_congruency(luma.double())
         gradient = gradient_magnitude(luma.double(), SCHARR)
-        similarity = dice(phase, PHASE_STABILITY) * dice(gradient, GRADIENT_STABILITY) * _colour_similarity(*chroma)
+        # Opposite colours cross zero, where the gradient of the power is infinite: nearer than the floor it is zero.
+        color = (dice(in_phase, CHROMA_STABILITY) * dice(quadrature, CHROMA_STABILITY)).abs().clamp(min=SMALLEST_COLOUR)
+        similarity = dice(phase, PHASE_STABILITY) * dice(gradient, GRADIENT_STABILITY) * color.pow(CHROMA_EXPONENT)
         one, other = phase.chunk(2)
         weight = torch.where(one > other, one, other)
         return ((similarity * weight).sum((1, 2)) + SMALLEST_WEIGHT) / (weight.sum((1, 2)) + SMALLEST_WEIGHT)
-
-
-def _colour_similarity(in_phase: Tensor, quadrature: Tensor) -> Tensor:
-    """|S(I) S(Q)|^0.03 of `(2 N, H, W)` I and Q: `(N, H, W)`.
-
-    Opposite colours cross zero, where the gradient of the power is infinite: nearer than the floor it is zero.
-    """
-    product = dice(in_phase, CHROMA_STABILITY) * dice(quadrature, CHROMA_STABILITY)
-    return product.abs().clamp(min=SMALLEST_COLOUR).pow(CHROMA_EXPONENT)
 
 
 METRICS = ((FSIM_INFO, FSIM),)

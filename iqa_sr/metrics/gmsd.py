@@ -52,13 +52,9 @@ class GMSD(QualityMetric):
     def score(self, image: Tensor, reference: Tensor | None) -> Tensor:
         """`(N, 3, H, W)` twice to `(N,)`."""
         assert reference is not None
-        gradients = gradient_magnitude(_halve(yiq_luma(torch.cat((image, reference)))), PREWITT)
+        half = F.avg_pool2d(whole_levels(yiq_luma(torch.cat((image, reference)))), 2)
+        gradients = gradient_magnitude(half, PREWITT)
         return root(dice(gradients, STABILITY).flatten(1).var(1))
-
-
-def _halve(luma: Tensor) -> Tensor:
-    """Means of 2 x 2 whole levels: `(N, H, W)` to `(N, H // 2, W // 2)`."""
-    return F.avg_pool2d(whole_levels(luma), 2)
 
 
 METRICS = ((GMSD_INFO, GMSD),)

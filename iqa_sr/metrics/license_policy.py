@@ -34,11 +34,8 @@ def check_licenses(names: Iterable[str], policy: LicensePolicy, path: str) -> No
     lines = [f"{path}: permissive refuses {reasons[0]}"]
     if reasons[1:]:
         lines.append("; ".join(reasons[1:]))
+    allowed = [info for info in map(metric_info, metric_names()) if not info.noncommercial]
     for kind in dict.fromkeys(info.reference for info in refused):
-        lines.append(f"permissive {KINDS[kind]} metrics: {', '.join(_permissive(kind)) or 'none'}")
+        others = ", ".join(info.name for info in allowed if info.reference == kind)
+        lines.append(f"permissive {KINDS[kind]} metrics: {others or 'none'}")
     raise OptionError("\n".join(lines))
-
-
-def _permissive(kind: str) -> list[str]:
-    infos = [metric_info(name) for name in metric_names()]
-    return [info.name for info in infos if info.reference == kind and not info.noncommercial]

@@ -154,7 +154,8 @@ class LIQE(QualityMetric):
     def window_features(self, image: Tensor) -> Tensor:
         """`(N, windows, 512)`, not of unit length."""
         image = self.normalize(image)
-        windows = torch.stack([_cut(image, place) for place in _places(*image.shape[2:])], dim=1)
+        places = _places(*image.shape[2:])
+        windows = torch.stack([image[..., top : top + WINDOW, left : left + WINDOW] for top, left in places], dim=1)
         parts = [self.network(part) for part in windows.flatten(0, 1).split(AT_ONCE)]
         return torch.cat(parts).unflatten(0, windows.shape[:2])
 
@@ -165,11 +166,6 @@ def _places(height: int, width: int) -> list[tuple[int, int]]:
     every = list(itertools.product(tops, lefts))
     step = max(1, len(every) // WINDOWS)
     return every[::step][:WINDOWS]
-
-
-def _cut(image: Tensor, place: tuple[int, int]) -> Tensor:
-    top, left = place
-    return image[..., top : top + WINDOW, left : left + WINDOW]
 
 
 @torch.no_grad()

@@ -135,7 +135,10 @@ def _detection_distance(planes: Tensor) -> Tensor:
     seen, original = torch.fft.ifft2(spectrum).real.chunk(2)
     level = _moments(original)
     error = _moments(seen - original).deviation
-    contrast = _log_ratio(_smallest_of_four(level.deviation) / 2, level.mean)
+    # The minimum of each value, the one above, the one to the left and the one between these.
+    height, width = level.deviation.shape[1:]
+    smallest = -F.max_pool2d(-level.deviation, 2, 1, padding=1)[:, :height, :width]
+    contrast = _log_ratio(smallest / 2, level.mean)
     error_contrast = torch.where(level.mean < DARKEST, -math.inf, _log_ratio(error, level.mean))
     visible = (error_contrast - contrast.clamp(min=CONTRAST_THRESHOLD)).clamp(min=0)
     image, reference = planes.chunk(2)
@@ -145,11 +148,6 @@ def _detection_distance(planes: Tensor) -> Tensor:
 
 def _log_ratio(one: Tensor, other: Tensor) -> Tensor:
     return ((one + TINY) / (other + TINY)).abs().log()
-
-
-def _smallest_of_four(maps: Tensor) -> Tensor:
-    """The minimum of each value, the one above, the one to the left and the one between these."""
-    return -F.max_pool2d(-maps, 2, 1, padding=1)[:, : maps.shape[1], : maps.shape[2]]
 
 
 def _contrast_sensitivity(planes: Tensor) -> Tensor:

@@ -54,7 +54,10 @@ class MUSIQ(QualityMetric):
     def tokens(self, image: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """What the network sees: patches `(N, T, 3, 32, 32)` in [-1, 1], their places `(T,)` and scales `(T,)`."""
         image = (image - 0.5) * 2
-        pictures = [F.interpolate(image, size, mode="bicubic") for size in _sizes(*image.shape[-2:])]
+        ratios = [side / max(image.shape[-2:]) for side in LONGER_SIDES]
+        # Halves are rounded to even.
+        sizes = [[max(1, round(side * ratio)) for side in image.shape[-2:]] for ratio in ratios]
+        pictures = [F.interpolate(image, size, mode="bicubic") for size in sizes]
         patches, places, scales = [], [], []
         for number, picture in enumerate([*pictures, image]):
             cut, rows, columns = _patches(picture)
@@ -62,12 +65,6 @@ class MUSIQ(QualityMetric):
             places.append(_places(rows, columns, image.device))
             scales.append(torch.full_like(places[-1], number))
         return torch.cat(patches, 1), torch.cat(places), torch.cat(scales)
-
-
-def _sizes(height: int, width: int) -> list[tuple[int, int]]:
-    """Heights and widths of the two smaller scales; halves are rounded to even."""
-    ratios = [side / max(height, width) for side in LONGER_SIDES]
-    return [(max(1, round(height * ratio)), max(1, round(width * ratio))) for ratio in ratios]
 
 
 def _patches(picture: Tensor) -> tuple[Tensor, int, int]:

@@ -37,11 +37,9 @@ class PyiqaMetric(QualityMetric):
 
     def score(self, image: Tensor, reference: Tensor | None) -> Tensor:
         """`(N, 3, H, W)` to `(N,)`."""
-        return torch.cat([self._one(image, reference, place) for place in range(len(image))])
-
-    def _one(self, image: Tensor, reference: Tensor | None, place: int) -> Tensor:
-        pictures = [picture[place : place + 1].clone() for picture in (image, reference) if picture is not None]
-        return _scores(self.network(*pictures))
+        batches = (image,) if reference is None else (image, reference)
+        singles = zip(*(batch.split(1) for batch in batches), strict=True)
+        return torch.cat([_scores(self.network(*(picture.clone() for picture in single))) for single in singles])
 
 
 @cache
@@ -54,12 +52,14 @@ def pyiqa_info(name: str) -> MetricInfo:
     """
     network = _network(name)
     full = network.metric_mode == "FR"
+    probe = torch.rand(1, 3, PROBE, PROBE, generator=torch.Generator().manual_seed(0)).requires_grad_()
+    score = _scores(network(probe.clone(), *([torch.zeros_like(probe)] if full else [])))
     return MetricInfo(
         name=name,
         reference="full" if full else "none",
         higher_is_better=not network.lower_better,
         score_range=(float("-inf"), float("inf")),
-        differentiable=_gives_gradient(network, full),
+        differentiable=score.requires_grad,
         code_license="PolyForm Noncommercial 1.0.0 and NTU S-Lab 1.0 (IQA-PyTorch)",
         weights_license="see IQA-PyTorch",
         noncommercial="computed by IQA-PyTorch, whose licence is non-commercial",
@@ -87,12 +87,6 @@ def _package() -> Any:
             "metrics named pyiqa:... need the package pyiqa, which is not installed: pip install pyiqa\n"
             "(its licence is non-commercial; `iqa-sr metrics` lists the metrics that need no other package)"
         ) from None
-
-
-def _gives_gradient(network: Any, full: bool) -> bool:
-    image = torch.rand(1, 3, PROBE, PROBE, generator=torch.Generator().manual_seed(0)).requires_grad_()
-    score = _scores(network(image.clone(), *([torch.zeros_like(image)] if full else [])))
-    return bool(score.requires_grad)
 
 
 def _scores(found: Any) -> Tensor:

@@ -6,7 +6,6 @@ Reference:
 """
 
 import math
-from collections.abc import Mapping
 from pathlib import Path
 
 from torch import Tensor
@@ -73,7 +72,8 @@ class RankIQA(QualityMetric):
         else:
             path, content = OWN, read_weights(OWN)
         state = select_state_dict(content, path, "params" if "params" in content else None)
-        self.network = RankIQALite(_width(state))
+        first = state.get("body.0.0.weight")  # tells the width; the default one where it does not
+        self.network = RankIQALite(first.shape[0] if first is not None and first.ndim == 4 else 32)
         load_state(self.network, state, path)
         self.freeze()
         fold_batch_norms(self.network)
@@ -87,12 +87,6 @@ class RankIQA(QualityMetric):
         """The quality of every pixel: `(N, 3, H, W)` RGB in [0, 1] to `(N, H, W)`; its mean is about the score."""
         small = self.network.quality_map(image)[:, None]
         return F.interpolate(small, image.shape[-2:], mode="bilinear", align_corners=False)[:, 0]
-
-
-def _width(state: Mapping[str, Tensor]) -> int:
-    """The width that a state dict was trained with; the default one where it does not tell."""
-    first = state.get("body.0.0.weight")
-    return first.shape[0] if first is not None and first.ndim == 4 else 32
 
 
 METRICS = tuple((info, RankIQA) for info in (RANKIQA_LITE_INFO, RANKIQA_OWN_INFO))

@@ -79,16 +79,12 @@ class SSIM(QualityMetric):
     def score(self, image: Tensor, reference: Tensor | None) -> Tensor:
         """`(N, 3, H, W)` twice to `(N,)`."""
         assert reference is not None
-        count = len(image)
-        pair = [self._levels(picture) for picture in (image, reference)]
-        luminance, structure = _maps(*pair)
-        return (luminance * structure).reshape(count, -1).mean(1)
-
-    def _levels(self, picture: Tensor) -> Tensor:
-        """`(N, 3, H, W)` to whole levels `(N, H, W)`, or `(3 N, H, W)` where every channel counts."""
         if self.info.name == SSIMC_INFO.name:
-            return whole_levels(picture.flatten(0, 1) * 255)
-        return whole_levels(yiq_luma(picture))
+            pair = [picture.flatten(0, 1) * 255 for picture in (image, reference)]  # (3 N, H, W)
+        else:
+            pair = [yiq_luma(picture) for picture in (image, reference)]  # (N, H, W)
+        luminance, structure = _maps(*map(whole_levels, pair))
+        return (luminance * structure).reshape(len(image), -1).mean(1)
 
 
 class MSSSIM(QualityMetric):
@@ -107,20 +103,17 @@ class MSSSIM(QualityMetric):
         """`(N, 3, H, W)` twice to `(N,)`."""
         assert reference is not None
         pair = torch.stack([whole_levels(yiq_luma(picture)) for picture in (image, reference)])
-        means = []
+        levels = []
         for scale in range(len(SCALE_WEIGHTS)):
             luminance, structure = _maps(*pair)
             last = scale == len(SCALE_WEIGHTS) - 1
-            means.append((luminance * structure if last else structure).mean((1, 2)))
+            levels.append((luminance * structure if last else structure).mean((1, 2)))
             if not last:
                 pair = F.avg_pool2d(pair, 2, padding=(pair.shape[-2] % 2, pair.shape[-1] % 2))
-        return _weighted_product(torch.stack(means, 1))
-
-
-def _weighted_product(means: Tensor) -> Tensor:
-    """Product over the scales of `(N, 5)`; zero, with zero gradient, where a scale has no structure in common."""
-    powers = means.clamp(min=SMALLEST).pow(means.new_tensor(SCALE_WEIGHTS))
-    return torch.where((means > SMALLEST).all(1), powers.prod(1), 0.0)
+        means = torch.stack(levels, 1)  # (N, 5)
+        powers = means.clamp(min=SMALLEST).pow(means.new_tensor(SCALE_WEIGHTS))
+        # Zero, with zero gradient, where a scale has no structure in common.
+        return torch.where((means > SMALLEST).all(1), powers.prod(1), 0.0)
 
 
 METRICS = ((SSIM_INFO, SSIM), (SSIMC_INFO, SSIM), (MS_SSIM_INFO, MSSSIM))

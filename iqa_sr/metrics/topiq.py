@@ -45,9 +45,8 @@ _VARIANTS = {
 }
 
 
-def _info(name: str, variant: _Variant) -> MetricInfo:
-    size = f"short side {variant.short_side} px, antialiased bilinear" if variant.short_side else "no resize"
-    return MetricInfo(
+TOPIQ_INFOS = {
+    name: MetricInfo(
         name=name,
         reference="full" if variant.full_reference else "none",
         higher_is_better=True,
@@ -60,11 +59,11 @@ def _info(name: str, variant: _Variant) -> MetricInfo:
         noncommercial="weights trained and published by a non-commercial project",
         paper="Chen, Mo, Hou, Wu, Liao, Sun, Yan, Lin: TOPIQ: A Top-Down Approach from Semantics to Distortions for "
         "Image Quality Assessment, IEEE TIP 2024",
-        spec=f"CFANet on ResNet-50, trained on {variant.data}, RGB, whole picture, {size}",
+        spec=f"CFANet on ResNet-50, trained on {variant.data}, RGB, whole picture, "
+        + (f"short side {variant.short_side} px, antialiased bilinear" if variant.short_side else "no resize"),
     )
-
-
-TOPIQ_INFOS = {name: _info(name, variant) for name, variant in _VARIANTS.items()}
+    for name, variant in _VARIANTS.items()
+}
 
 
 class TOPIQ(QualityMetric):

@@ -107,7 +107,11 @@ def _scale_mixture(reference: Tensor) -> tuple[Tensor, Tensor]:
 def _distortion(picture: Tensor, reference: Tensor, window: int) -> _Distortion:
     """Regression of the picture on the reference in a square window around the centre of each block."""
     products = torch.stack((reference, picture, reference.square(), picture.square(), reference * picture))
-    mean, other_mean, square, other_square, product = _window_means(products, window)
+    # (5, N, h, w): means around the centre of each 3 x 3 block.
+    reach = window // 2 - 1
+    if reach > 0:
+        products = F.pad(products, (reach, reach, reach, reach), mode="reflect")
+    mean, other_mean, square, other_square, product = F.avg_pool2d(products, window, BLOCK)
     variance = (square - mean.square()).clamp(min=0)
     other_variance = (other_square - other_mean.square()).clamp(min=0)
     covariance = product - mean * other_mean
@@ -117,14 +121,6 @@ def _distortion(picture: Tensor, reference: Tensor, window: int) -> _Distortion:
     related = defined & (gain > 0)
     noise = torch.where(related, other_variance - gain * covariance, other_variance)
     return _Distortion(torch.where(related, gain, 0.0), noise.clamp(min=TINY))
-
-
-def _window_means(maps: Tensor, window: int) -> Tensor:
-    """Means over `window` x `window` around the centre of each 3 x 3 block: `(K, N, 3 h, 3 w)` to `(K, N, h, w)`."""
-    reach = window // 2 - 1
-    if reach > 0:
-        maps = F.pad(maps, (reach, reach, reach, reach), mode="reflect")
-    return F.avg_pool2d(maps, window, BLOCK)
 
 
 METRICS = ((VIF_INFO, VIF),)

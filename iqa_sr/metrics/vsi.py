@@ -54,10 +54,14 @@ class VSI(QualityMetric):
         assert reference is not None
         pictures = torch.cat((image, reference)).double()
         planes = [saliency(pictures), *(weighted_channels(pictures * 255, weights) for weights in LMN)]
-        salient, luma, *chroma = _reduce(torch.stack(planes, 1)).unbind(1)
+        salient, luma, m, n = _reduce(torch.stack(planes, 1)).unbind(1)
         gradient = gradient_magnitude(luma, SCHARR)
         similarity = dice(salient, SALIENCY_STABILITY) * dice(gradient, GRADIENT_STABILITY).pow(GRADIENT_EXPONENT)
-        similarity = similarity * _colour_similarity(*chroma)
+        # The real part of (S(M) S(N))^0.02. Opposite colours cross zero, where the gradient of the power is infinite:
+        # nearer than the floor it is zero.
+        color = dice(m, CHROMA_STABILITY) * dice(n, CHROMA_STABILITY)
+        turn = torch.where(color < 0, math.cos(math.pi * CHROMA_EXPONENT), 1.0)
+        similarity = similarity * (color.abs().clamp(min=SMALLEST_COLOUR).pow(CHROMA_EXPONENT) * turn)
         weight = torch.maximum(*salient.chunk(2))
         return ((similarity * weight).sum((1, 2)) + SMALLEST_WEIGHT) / (weight.sum((1, 2)) + SMALLEST_WEIGHT)
 
@@ -69,16 +73,6 @@ def _reduce(planes: Tensor) -> Tensor:
     if before:
         planes = F.pad(planes, (before, after, before, after), mode="replicate")
     return F.avg_pool2d(planes, side)
-
-
-def _colour_similarity(m: Tensor, n: Tensor) -> Tensor:
-    """Real part of (S(M) S(N))^0.02 of `(2 N, H, W)` M and N: `(N, H, W)`.
-
-    Opposite colours cross zero, where the gradient of the power is infinite: nearer than the floor it is zero.
-    """
-    product = dice(m, CHROMA_STABILITY) * dice(n, CHROMA_STABILITY)
-    turn = torch.where(product < 0, math.cos(math.pi * CHROMA_EXPONENT), 1.0)
-    return product.abs().clamp(min=SMALLEST_COLOUR).pow(CHROMA_EXPONENT) * turn
 
 
 METRICS = ((VSI_INFO, VSI),)

@@ -6,10 +6,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from iqa_sr.degradations.pipelines import build_degradation
+from iqa_sr.degradations.pipelines import Degradation
 from iqa_sr.models.sampler_statistics import SamplerStatistics
-from iqa_sr.samplers import build_sampler
-from iqa_sr.samplers.base import Candidates, Choice, crop_windows
+from iqa_sr.samplers.base import Candidates, Choice, GroundTruthSampler, crop_windows
 
 __all__ = ["GroundTruthFeed"]
 
@@ -18,15 +17,23 @@ class GroundTruthFeed:
     """Makes the LQ where there is no ready one, and lets the sampler choose.
 
     Args:
-        section: `datasets:train`, of a MultiGTDataset.
+        sampler: That of the data set.
+        degradation: That of the data set.
+        crop: Side of the training crops in px of the ground truth.
         device: Where the batches are worked on.
         folders: Names of the ground-truth folders in the data set's order, for the statistics.
     """
 
-    def __init__(self, section: Mapping[str, Any], device: torch.device, folders: Sequence[str]) -> None:
-        self.crop, self.scale, self.device = section["gt_size"], section["scale"], device
-        self.sampler = build_sampler(section.get("sampler", {"type": "original"}), "datasets:train:sampler")
-        self.degradation = build_degradation(section.get("degradation", {"type": "bicubic"}), self.scale)
+    def __init__(
+        self,
+        sampler: GroundTruthSampler,
+        degradation: Degradation,
+        crop: int,
+        device: torch.device,
+        folders: Sequence[str] = (),
+    ) -> None:
+        self.sampler, self.degradation = sampler, degradation
+        self.crop, self.scale, self.device = crop, degradation.scale, device
         self.statistics = SamplerStatistics(folders)
 
     @torch.no_grad()

@@ -1,13 +1,17 @@
 """IQASRModel: any number of losses, several ground truths per picture, an optional discriminator."""
 
-from collections.abc import Iterator, Mapping, Sequence
+import logging
+from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
 
-from iqa_sr.basicsr_compat.host import build_loss, build_network, get_root_logger
+from iqa_sr.basicsr_compat import build_loss, build_network
+from iqa_sr.datasets.loader_options import dataset_options
+from iqa_sr.datasets.multi_gt_dataset import MultiGTDataset, MultiGTDatasetOptions
+from iqa_sr.degradations.pipelines import build_degradation
 from iqa_sr.errors import OptionError
 from iqa_sr.guard.monitor import Guarded, RewardGuard
 from iqa_sr.guard.options import GuardOptions
@@ -18,10 +22,13 @@ from iqa_sr.models.ground_truth_selection import GroundTruthFeed
 from iqa_sr.models.lora_training import LoRARun
 from iqa_sr.models.nonfinite_guard import NonFiniteGuard
 from iqa_sr.models.optimizer_step import OptimizerStep
-from iqa_sr.models.options import AMP_TYPES, base_network, losses_of, read_train_section
+from iqa_sr.models.options import AMP_TYPES, IQASRConfig, base_network
 from iqa_sr.models.validated_model import ValidatedModel
+from iqa_sr.samplers import build_sampler
 
 __all__ = ["IQASRModel"]
+
+logger = logging.getLogger(__name__)
 
 
 class IQASRModel(ValidatedModel):
@@ -31,16 +38,22 @@ class IQASRModel(ValidatedModel):
     original by its degradation) or from any paired BasicSR data set.
 
     Args:
-        opt: BasicSR's options; `train` as described by `TrainSection`.
+        opt: BasicSR's options.
+        config: Its sections `train` and `val`; None where nobody has read them before.
+
+    Raises:
+        OptionError: If something is wrong with them.
     """
 
-    def __init__(self, opt: dict[str, Any]) -> None:
+    def __init__(self, opt: dict[str, Any], config: IQASRConfig | None = None) -> None:
         super().__init__(opt)
+        self.config = config or IQASRConfig.from_opt(opt)
+        self.settings = self.config.train
         self.lora: LoRARun | None = None
         self.reward_guard: RewardGuard | None = None
         self.net_g = self._network("g")
         self.print_network(self.net_g)
-        self.prepare_validation()
+        self.prepare_validation(self.config)
         if self.is_train:
             self._prepare_training()
 
@@ -53,20 +66,18 @@ class IQASRModel(ValidatedModel):
         if file:
             key = path.get(f"param_key_{letter}", "params")
             self.load_network(network, file, path.get(f"strict_load_{letter}", True), key)
-        if letter == "g" and self.opt["train"].get("lora"):
-            options = read_train_section(self.opt["train"]).lora
-            assert options is not None
-            self.lora = LoRARun(options, network, self.opt["network_g"], file)
-        if self.opt["train"].get("channels_last"):
+        if letter == "g" and self.settings.lora is not None:
+            self.lora = LoRARun(self.settings.lora, network, self.opt["network_g"], file)
+        if self.settings.channels_last:
             network = network.to(memory_format=torch.channels_last)
         return cast(nn.Module, self.model_to_device(network))
 
     def _prepare_training(self) -> None:
-        self.settings = settings = read_train_section(self.opt["train"])
+        settings = self.settings
         self.ema_decay = settings.ema_decay
         if self.ema_decay > 0:
             self._make_average()
-        losses = {name: build_loss(section).to(self.device) for name, section in losses_of(self.opt["train"]).items()}
+        losses = {name: build_loss(loss.section).to(self.device) for name, loss in self.config.losses.items()}
         self.gradient_log = GradientLog(settings.grad_log_freq, losses)
         self.gan_loss = losses.pop("gan", None)
         self.losses = GeneratorLosses(losses)
@@ -94,12 +105,11 @@ class IQASRModel(ValidatedModel):
         self.net_g_ema.eval().requires_grad_(False)
 
     def _prepare_optimizers(self) -> None:
-        train = self.opt["train"]
         parameters = [p for p in self.net_g.parameters() if p.requires_grad]
-        self.optimizers.append(self.get_optimizer(train["optim_g"].pop("type", "Adam"), parameters, **train["optim_g"]))
-        if self.net_d is not None:
-            kind = train["optim_d"].pop("type", "Adam")
-            self.optimizers.append(self.get_optimizer(kind, self.net_d.parameters(), **train["optim_d"]))
+        optim_g, optim_d = self.settings.optim_g, self.settings.optim_d
+        self.optimizers.append(self.get_optimizer(optim_g.type, parameters, **optim_g.arguments))
+        if self.net_d is not None and optim_d is not None:
+            self.optimizers.append(self.get_optimizer(optim_d.type, self.net_d.parameters(), **optim_d.arguments))
         self.setup_schedulers()
         fp16 = self.settings.amp == "fp16"
         self.scalers = [torch.amp.GradScaler(self.device.type, enabled=fp16) for _ in self.optimizers]
@@ -123,11 +133,12 @@ class IQASRModel(ValidatedModel):
         self.load_network(network, base["file"], True, base["param_key"])
         return cast(nn.Module, network.to(self.device).eval().requires_grad_(False))
 
-    def use_folders(self, folders: Sequence[str]) -> None:
-        """Names of the ground-truth folders, in the data set's order, for the statistics of the sampler."""
-        section = self.opt["datasets"]["train"]
-        if section["type"] == "MultiGTDataset":
-            self.feed = GroundTruthFeed(section, self.device, folders)
+    def use_dataset(self, dataset: MultiGTDataset) -> None:
+        """Choose by the sampler, and degrade by the degradation, of the data set that gives the batches."""
+        assert dataset.options.gt_size is not None
+        self.feed = GroundTruthFeed(
+            dataset.sampler, dataset.degradation, dataset.options.gt_size, self.device, dataset.folders
+        )
 
     # --- Data ---------------------------------------------------------------------------------------------------------
 
@@ -135,9 +146,11 @@ class IQASRModel(ValidatedModel):
         """Take a batch of MultiGTDataset, or one with `lq` and `gt` of any BasicSR data set."""
         self.files = [str(name) for name in data.get("gt_path", data.get("lq_path", []))]
         if "gts" in data:
-            if self.feed is None:  # BasicSR's own loop does not tell the folders' names: no statistics there
-                self.use_folders([])
-            assert self.feed is not None
+            if self.feed is None:  # BasicSR's own loop does not hand the data set over: no names of folders there
+                options = dataset_options(MultiGTDatasetOptions, self.opt["datasets"]["train"])
+                assert options.gt_size is not None
+                degradation = build_degradation(options.degradation, options.scale)
+                self.feed = GroundTruthFeed(build_sampler(options.sampler), degradation, options.gt_size, self.device)
             self.lq, self.gt = self.feed(data)
         else:
             self.lq, self.gt = (data[key].to(self.device, non_blocking=True) for key in ("lq", "gt"))
@@ -215,7 +228,7 @@ class IQASRModel(ValidatedModel):
     def _log_gradients(self, losses: Mapping[str, Tensor], output: Tensor, iteration: int) -> None:
         self.gradient_log.measure(losses, output)
         if iteration == 1:
-            get_root_logger().info(self.gradient_log.describe(self.losses.log_names() | {"l_g_gan": "gan"}))
+            logger.info(self.gradient_log.describe(self.losses.log_names() | {"l_g_gan": "gan"}))
 
     def _step_discriminator(self, iteration: int, terms: dict[str, Tensor]) -> bool:
         assert self.net_d is not None and self.gan_loss is not None
@@ -292,7 +305,7 @@ class IQASRModel(ValidatedModel):
         if self.reward_guard is not None:
             self.reward_guard.load_state(extras.get("guard"))
         elif extras.get("guard") and extras["guard"]["factor"] < 1:
-            get_root_logger().warning(
+            logger.warning(
                 f"The guard had lowered the weight of the quality losses to {extras['guard']['factor']:.3g} of the "
                 "start's; without train:guard it is the start's again."
             )

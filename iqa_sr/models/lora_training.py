@@ -1,17 +1,19 @@
 """LoRA inside a training run: what is trained, what is saved, what a resumed run goes on from."""
 
+import logging
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from torch import nn
 
-from iqa_sr.basicsr_compat.host import get_root_logger
 from iqa_sr.io.tensor_files import state_digest, write_tensor_file
 from iqa_sr.lora.adapter_files import BaseNetwork, save_adapter
 from iqa_sr.lora.injection import LoRAOptions, adapter_state, inject, load_adapter_state, merged_state
 
 __all__ = ["LoRARun"]
+
+logger = logging.getLogger(__name__)
 
 
 class LoRARun:
@@ -30,7 +32,7 @@ class LoRARun:
         parameters = sum(parameter.numel() for parameter in network.parameters())
         inject(network, options)
         trained = [parameter.numel() for parameter in network.parameters() if parameter.requires_grad]
-        get_root_logger().info(
+        logger.info(
             f"LoRA, rank {options.rank}: updates of {len(trained) // 2} layers; "
             f"{sum(trained):,} parameters are trained, the network's {parameters:,} are not."
         )

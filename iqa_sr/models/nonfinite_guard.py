@@ -1,15 +1,17 @@
 """What happens when a loss is not a finite number: the step is skipped, named, and after too many the run stops."""
 
+import logging
 import math
 from collections.abc import Mapping, Sequence
 
 from torch import Tensor
 
-from iqa_sr.basicsr_compat.host import get_root_logger
 from iqa_sr.errors import TrainingStopped
 from iqa_sr.runtime import distributed
 
 __all__ = ["NonFiniteGuard"]
+
+logger = logging.getLogger(__name__)
 
 
 class NonFiniteGuard:
@@ -43,7 +45,7 @@ class NonFiniteGuard:
         where = f"{culprit} is {values[culprit]}" if culprit else "a loss is not finite on another process"
         shown = ", ".join(files[:8]) + (", ..." if len(files) > 8 else "")
         text = f"iteration {iteration}: {where}; files of the batch: {shown}"
-        get_root_logger().warning(f"{text}. The step is skipped ({self.in_a_row} in a row).")
+        logger.warning(f"{text}. The step is skipped ({self.in_a_row} in a row).")
         if self.in_a_row >= self.limit:
             raise TrainingStopped(
                 f"stopped after {self.in_a_row} steps in a row without a finite loss; the last:\n{text}\n"

@@ -1,31 +1,41 @@
-"""The options of a training run: BasicSR's `opt` mapping made from an option file, our sections checked strictly."""
+"""What our models read of an option file, typed: `train`, its losses, `val`."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from typing import Any, Literal
 
 import torch
 from pydantic import Field, field_validator
 
-from iqa_sr.config.sections import Section, read_section
-from iqa_sr.errors import OptionError
+from iqa_sr.basicsr_compat import LOSS_REGISTRY, registered
+from iqa_sr.config.arguments import check_arguments
+from iqa_sr.config.sections import Iterations, OptionProblems, Section, read_section
+from iqa_sr.errors import OptionError, nearest
 from iqa_sr.guard.options import GuardOptions
 from iqa_sr.lora.injection import LoRAOptions
+from iqa_sr.losses.perceptual_slot import LOSSES, PerceptualSlot
+from iqa_sr.models.metric_options import MetricConfig, read_metric
+from iqa_sr.objectives import Objective, ObjectiveOptions, read_objective
 
 __all__ = [
     "AMP_TYPES",
+    "IQASRConfig",
+    "LossConfig",
+    "ModelConfig",
+    "QualityConfig",
     "QualitySection",
     "QualityValSection",
     "SchedulerOptions",
     "TrainSection",
     "ValSection",
     "base_network",
-    "losses_of",
-    "read_quality_section",
-    "read_train_section",
+    "section_of",
 ]
 
 AMP_TYPES = {"bf16": torch.bfloat16, "fp16": torch.float16}
 """What `train:amp` can be."""
+
+OWN = (*LOSSES, PerceptualSlot.__name__)  # losses of ours, by their names in option files
 
 
 class OptimizerOptions(Section):
@@ -34,6 +44,11 @@ class OptimizerOptions(Section):
     model_config = {**Section.model_config, "extra": "allow"}
     type: str = "Adam"
     lr: float = Field(gt=0)
+
+    @property
+    def arguments(self) -> dict[str, Any]:
+        """What the optimizer's constructor takes."""
+        return {"lr": self.lr, **(self.model_extra or {})}
 
 
 class SchedulerOptions(Section):
@@ -48,10 +63,24 @@ class SchedulerOptions(Section):
     eta_min: float | None = None
 
 
+class StockTrainSection(Section):
+    """`train` of a model of BasicSR: what the loop reads; the rest is the model's."""
+
+    model_config = {**Section.model_config, "extra": "allow"}
+    total_iter: Iterations = Field(gt=0)
+
+
+class StockValSection(Section):
+    """`val` of a model of BasicSR: what the loop reads; the rest is the model's."""
+
+    model_config = {**Section.model_config, "extra": "allow"}
+    val_freq: Iterations = Field(gt=0)
+
+
 class _LoopOptions(Section):
     """What every model of ours reads under `train`."""
 
-    total_iter: int = Field(gt=0)
+    total_iter: Iterations = Field(gt=0)
     warmup_iter: int = -1
     ema_decay: float = Field(0.0, ge=0, lt=1)
     optim_g: OptimizerOptions
@@ -92,7 +121,7 @@ class QualitySection(_LoopOptions):
 class ValSection(Section):
     """`val`: when to validate, what to keep, which metrics."""
 
-    val_freq: int = Field(gt=0)
+    val_freq: Iterations = Field(gt=0)
     save_img: bool = False
     pbar: bool = False
     suffix: str | None = None
@@ -103,8 +132,178 @@ class ValSection(Section):
 class QualityValSection(Section):
     """`val` of a QualityModel: its objective knows what to measure."""
 
-    val_freq: int = Field(gt=0)
+    val_freq: Iterations = Field(gt=0)
     save_img: Literal[False] = False
+
+
+@dataclass(frozen=True)
+class LossConfig:
+    """A section `train:<name>_opt`.
+
+    Attributes:
+        section: What builds the loss: `type` and its arguments, as in the file.
+        options: The same typed, of a loss of ours; what is inside of a `PerceptualSlot`.
+    """
+
+    section: Mapping[str, Any]
+    options: Any = None
+
+    @property
+    def metrics(self) -> dict[str, dict[str, Any]]:
+        """The quality metrics that the loss optimises, and what `create_metric` takes for each."""
+        return dict(getattr(self.options, "judges", {}))
+
+    @property
+    def distances(self) -> tuple[str, ...]:
+        """Metrics that the loss uses as a distance to the ground truth; they are no longer impartial."""
+        return tuple(getattr(self.options, "distances", ()))
+
+
+@dataclass(frozen=True)
+class ModelConfig:
+    """What is known of the sections `train` and `val` of any model.
+
+    Attributes:
+        train: `train`, without the losses.
+        val: `val`; None without validation.
+        losses: The losses by name: every key `train:<name>_opt` that is not null; of a model of BasicSR ours only.
+        metrics: `val:metrics` by name.
+    """
+
+    train: Any
+    val: Any
+    losses: Mapping[str, LossConfig]
+    metrics: Mapping[str, MetricConfig]
+
+    @classmethod
+    def read(cls, options: Mapping[str, Any], problems: OptionProblems) -> "ModelConfig":
+        """Read the sections of an option file, for a model of BasicSR; what is wrong with them goes to `problems`."""
+        train = section_of(options, "train")
+        sections = _read_both(StockTrainSection, train, StockValSection, options.get("val"), problems)
+        problems.texts += [
+            f"train:{key}: {options.get('model_type')} does not read it; set model_type to IQASRModel"
+            for key in ("lora", "guard")
+            if train.get(key)
+        ]
+        ours = {key: value for key, value in train.items() if isinstance(value, Mapping) and value.get("type") in OWN}
+        return cls(*sections, _read_losses(ours, problems), _read_metrics(options, problems))
+
+
+@dataclass(frozen=True)
+class IQASRConfig(ModelConfig):
+    """What an IQASRModel reads under `train` and `val`."""
+
+    train: TrainSection
+    val: ValSection | None
+
+    @classmethod
+    def read(cls, options: Mapping[str, Any], problems: OptionProblems) -> "IQASRConfig":
+        """Read the sections of an option file; what is wrong with them goes to `problems`, and is None here."""
+        train = section_of(options, "train")
+        plain = {key: value for key, value in train.items() if not key.endswith("_opt")}
+        sections = _read_both(TrainSection, plain, ValSection, options.get("val"), problems)
+        return cls(*sections, _read_losses(train, problems), _read_metrics(options, problems))
+
+    @classmethod
+    def from_opt(cls, opt: Mapping[str, Any]) -> "IQASRConfig":
+        """Read the sections of BasicSR's options, where no `RunConfig` has.
+
+        Raises:
+            OptionError: With everything that is wrong with them.
+        """
+        problems = OptionProblems()
+        config = cls.read(opt, problems)
+        problems.raise_if_any()
+        return config
+
+
+@dataclass(frozen=True)
+class QualityConfig(ModelConfig):
+    """What a QualityModel reads under `train` and `val`.
+
+    Attributes:
+        objective: The class of `train:objective`.
+        objective_options: Its options.
+    """
+
+    train: QualitySection
+    val: QualityValSection | None
+    objective: type[Objective[Any]]
+    objective_options: ObjectiveOptions
+
+    @classmethod
+    def read(cls, options: Mapping[str, Any], problems: OptionProblems) -> "QualityConfig":
+        """Read the sections of an option file; what is wrong with them goes to `problems`, and is None here."""
+        train = section_of(options, "train")
+        sections = _read_both(QualitySection, train, QualityValSection, options.get("val"), problems)
+        objective: Any = (None, None)
+        with problems.collected():
+            objective = read_objective(train.get("objective"))
+        return cls(*sections, {}, {}, *objective)
+
+    @classmethod
+    def from_opt(cls, opt: Mapping[str, Any]) -> "QualityConfig":
+        """Read the sections of BasicSR's options, where no `RunConfig` has.
+
+        Raises:
+            OptionError: With everything that is wrong with them.
+        """
+        problems = OptionProblems()
+        config = cls.read(opt, problems)
+        problems.raise_if_any()
+        return config
+
+
+def section_of(options: Mapping[str, Any], key: str) -> Mapping[str, Any]:
+    """A section of an option file, empty where there is none; what is no section is told by whoever reads the whole."""
+    section = options.get(key)
+    return section if isinstance(section, Mapping) else {}
+
+
+def _read_both(
+    described_train: type[Section], train: Any, described_val: type[Section], val: Any, problems: OptionProblems
+) -> tuple[Any, Any]:
+    """`train` and `val`, typed; each None where it is not there or something is wrong with it."""
+    found: list[Any] = [None, None]
+    with problems.collected():
+        found[0] = read_section(described_train, train, "train")
+    if val is not None:
+        with problems.collected():
+            found[1] = read_section(described_val, val, "val")
+    return found[0], found[1]
+
+
+def _read_losses(train: Mapping[str, Any], problems: OptionProblems) -> dict[str, LossConfig]:
+    losses = {}
+    known = registered(LOSS_REGISTRY)
+    for key, section in train.items():
+        if key.endswith("_opt") and section is not None:
+            with problems.collected():
+                losses[key.removesuffix("_opt")] = _read_loss(section, f"train:{key}", known)
+    return losses
+
+
+def _read_loss(section: Any, path: str, known: Iterable[str]) -> LossConfig:
+    if not isinstance(section, Mapping) or "type" not in section:
+        raise OptionError(f"{path}: expected a loss section with a `type`, got {section!r}")
+    if section["type"] not in known:
+        raise OptionError(f"{path}:type: there is no loss {section['type']!r}; {nearest(str(section['type']), known)}")
+    loss = LOSS_REGISTRY.get(section["type"])
+    check_arguments(loss, section, path)
+    options = None
+    if loss is PerceptualSlot:
+        options = _read_loss(section["loss"], f"{path}:loss", LOSSES).options
+    elif hasattr(loss, "Options"):
+        options = read_section(loss.Options, {key: value for key, value in section.items() if key != "type"}, path)
+    return LossConfig(section, options)
+
+
+def _read_metrics(options: Mapping[str, Any], problems: OptionProblems) -> dict[str, MetricConfig]:
+    metrics = {}
+    for name, section in section_of(section_of(options, "val"), "metrics").items():
+        with problems.collected():
+            metrics[name] = read_metric(section, f"val:metrics:{name}")
+    return metrics
 
 
 def base_network(opt: Mapping[str, Any]) -> dict[str, Any]:
@@ -120,22 +319,3 @@ def base_network(opt: Mapping[str, Any]) -> dict[str, Any]:
         "file": path.get("pretrain_network_g"),
         "param_key": "params_ema" if averaged else path.get("param_key_g", "params"),
     }
-
-
-def losses_of(train: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
-    """The loss sections of `train` by name: every key `<name>_opt` that is not null."""
-    return {key.removesuffix("_opt"): dict(value) for key, value in train.items() if key.endswith("_opt") and value}
-
-
-def read_train_section(train: Mapping[str, Any]) -> TrainSection:
-    """`train` of an IQASRModel, checked; the losses are taken out and must each be a section with a `type`."""
-    plain = {key: value for key, value in train.items() if not key.endswith("_opt")}
-    for key, value in train.items():
-        if key.endswith("_opt") and value is not None and not (isinstance(value, Mapping) and "type" in value):
-            raise OptionError(f"train:{key}: expected a loss section with a `type`, got {value!r}")
-    return read_section(TrainSection, plain, "train")
-
-
-def read_quality_section(train: Mapping[str, Any]) -> QualitySection:
-    """`train` of a QualityModel, checked but for the keys of its objective."""
-    return read_section(QualitySection, train, "train")

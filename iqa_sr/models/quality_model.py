@@ -1,6 +1,7 @@
 """QualityModel: trains a quality network, whatever its objective, as IQASRModel trains a super-resolution network."""
 
 import copy
+import logging
 from collections.abc import Iterator, Mapping
 from contextlib import nullcontext
 from pathlib import Path
@@ -10,14 +11,16 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader
 
-from iqa_sr.basicsr_compat.host import BaseModel, build_network, get_root_logger
+from iqa_sr.basicsr_compat import BaseModel, build_network
 from iqa_sr.models.nonfinite_guard import NonFiniteGuard
 from iqa_sr.models.optimizer_step import OptimizerStep
-from iqa_sr.models.options import AMP_TYPES, read_quality_section
-from iqa_sr.objectives import Objective, build_objective
+from iqa_sr.models.options import AMP_TYPES, QualityConfig
+from iqa_sr.objectives import Objective
 from iqa_sr.scores.score_table import ScoreRow
 
 __all__ = ["QualityModel"]
+
+logger = logging.getLogger(__name__)
 
 
 class QualityModel(BaseModel):
@@ -27,24 +30,29 @@ class QualityModel(BaseModel):
     of the network is built are written to `experiments/<name>/weights`.
 
     Args:
-        opt: BasicSR's options; `train` as described by `QualitySection`.
+        opt: BasicSR's options.
+        config: Its sections `train` and `val`; None where nobody has read them before.
+
+    Raises:
+        OptionError: If something is wrong with them.
     """
 
-    def __init__(self, opt: dict[str, Any]) -> None:
+    def __init__(self, opt: dict[str, Any], config: QualityConfig | None = None) -> None:
         super().__init__(opt)
-        self.settings = settings = read_quality_section(opt["train"])
+        config = config or QualityConfig.from_opt(opt)
+        self.settings = settings = config.train
         network = build_network(opt["network_g"])
         path = opt["path"]
         if path.get("pretrain_network_g"):
             strict, key = path.get("strict_load_g", True), path.get("param_key_g", "params")
             self.load_network(network, path["pretrain_network_g"], strict, key)
-        objective = build_objective(settings.objective, network)
+        objective = config.objective(network, config.objective_options)
         if settings.channels_last:
             objective = objective.to(memory_format=torch.channels_last)
         self.print_network(objective)
         self.net_g = self.model_to_device(objective).train()
         if opt["num_gpu"] == 1 and not opt["dist"] and torch.cuda.device_count() > 1:
-            get_root_logger().info(
+            logger.info(
                 f"One of {torch.cuda.device_count()} GPUs is used; for all of them start one process each:\n"
                 f"  torchrun --nproc_per_node={torch.cuda.device_count()} train_sr.py -opt ..."
             )
@@ -54,8 +62,7 @@ class QualityModel(BaseModel):
             if path.get("pretrain_network_g") and path.get("resume_state"):
                 self.load_network(self.net_g_ema.network, path["pretrain_network_g"], True, "params_ema")
         trained = [parameter for parameter in self.net_g.parameters() if parameter.requires_grad]
-        optimizer = dict(opt["train"]["optim_g"])
-        self.optimizers.append(self.get_optimizer(optimizer.pop("type", "Adam"), trained, **optimizer))
+        self.optimizers.append(self.get_optimizer(settings.optim_g.type, trained, **settings.optim_g.arguments))
         self.setup_schedulers()
         self.finite_guard = NonFiniteGuard(settings.max_nonfinite)
         self.scaler = torch.amp.GradScaler(self.device.type, enabled=settings.amp == "fp16")
@@ -128,7 +135,7 @@ class QualityModel(BaseModel):
             if tb_logger:
                 tb_logger.add_scalar(f"metrics/{name}/{metric}", value, current_iter)
         for start in range(0, len(lines), 12):
-            get_root_logger().info("\n".join(lines[start : start + 12]))
+            logger.info("\n".join(lines[start : start + 12]))
 
     def _samples(self, loader: DataLoader[Any]) -> Iterator[dict[str, Any]]:
         for batch in loader:
@@ -162,7 +169,7 @@ class QualityModel(BaseModel):
             files = objective.publish(folder)
         if files:
             names = ", ".join(file.name for file in files)
-            get_root_logger().info(f"For the metric: {names} in {folder} (set IQA_SR_WEIGHTS to that folder).")
+            logger.info(f"For the metric: {names} in {folder} (set IQA_SR_WEIGHTS to that folder).")
 
     def training_extras(self) -> dict[str, Any]:
         """What an exact resume needs beyond BasicSR's training state."""

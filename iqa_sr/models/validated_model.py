@@ -1,16 +1,20 @@
 """ValidatedModel: a BasicSR model whose network upscales pictures of any size, and whose results are all scored."""
 
+import logging
 from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from iqa_sr.basicsr_compat.host import BaseModel, get_root_logger
+from iqa_sr.basicsr_compat import BaseModel
 from iqa_sr.checkpoint.building import side_multiple
+from iqa_sr.models.options import IQASRConfig
 from iqa_sr.models.validation import Validation
 
 __all__ = ["ValidatedModel"]
+
+logger = logging.getLogger(__name__)
 
 
 class ValidatedModel(BaseModel):
@@ -29,10 +33,10 @@ class ValidatedModel(BaseModel):
         super().__init__(opt)
         self.validation_run: Validation | None = None
 
-    def prepare_validation(self) -> None:
+    def prepare_validation(self, config: IQASRConfig) -> None:
         """Build the metrics of `val`, if there is one."""
-        if self.opt.get("val"):
-            self.validation_run = Validation(self.opt)
+        if config.val is not None:
+            self.validation_run = Validation(self.opt, config.val, config.metrics)
             self.validation_run.build(self.device)
 
     # --- Results ------------------------------------------------------------------------------------------------------
@@ -98,4 +102,4 @@ class ValidatedModel(BaseModel):
             lines.append(f"\t # {metric}: {value:.4f}{note}")
             if tb_logger:
                 tb_logger.add_scalar(f"metrics/{dataset_name}/{metric}", value, current_iter)
-        get_root_logger().info("\n".join(lines))
+        logger.info("\n".join(lines))

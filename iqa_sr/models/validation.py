@@ -4,89 +4,24 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import torch
-from pydantic import Field
 from torch import Tensor
 from tqdm import tqdm
 
-from iqa_sr.basicsr_compat.host import METRIC_REGISTRY, forgiving_metric, registered
-from iqa_sr.config.arguments import check_arguments
-from iqa_sr.config.sections import Section, read_section
+from iqa_sr.basicsr_compat import metric_or_nan
 from iqa_sr.datasets.validation_images import ValidationPicture, validation_pictures
-from iqa_sr.errors import OptionError, nearest
-from iqa_sr.io import images as image_io
+from iqa_sr.io.image_tensors import as_8_bit, to_tensor, to_uint8
+from iqa_sr.io.images import write_image
 from iqa_sr.metrics import metric_info, shared_metric
+from iqa_sr.models.metric_options import Against, CalculateIQAOptions, MetricConfig
 from iqa_sr.models.options import ValSection
 from iqa_sr.scores.image_scores import bicubic_result, cut_border, metric_scores, score_spec
 from iqa_sr.scores.score_table import BASELINE, ScoreRow
 
-__all__ = [
-    "BASELINE",
-    "CalculateIQAOptions",
-    "Validation",
-    "ValidationResults",
-    "calculate_iqa",
-    "declare_directions",
-    "read_metric",
-]
-
-Against = Literal["original", "nearest", "positives"]
-
-
-class CalculateIQAOptions(Section):
-    """A metric of ours under `val:metrics`.
-
-    Attributes:
-        metric: Its name, for example `niqe`.
-        against: What full-reference metrics compare with: the original, the ground truth of the group that gives the
-            best score, or every positive ground truth, averaged (HGGT's protocol).
-        crop_border: Pixels cut from each side before scoring.
-        better: BasicSR's `higher` or `lower`; not needed, and refused when the metric says otherwise.
-    """
-
-    type: Literal["calculate_iqa"] = "calculate_iqa"
-    metric: str
-    against: Against = "original"
-    crop_border: int = Field(0, ge=0)
-    better: Literal["higher", "lower"] | None = None
-
-
-def _read_iqa(section: Mapping[str, Any], path: str) -> CalculateIQAOptions:
-    options = read_section(CalculateIQAOptions, section, path)
-    try:
-        info = metric_info(options.metric)
-    except ValueError as error:
-        raise OptionError(f"{path}:metric: {error}") from None
-    direction = "higher" if info.higher_is_better else "lower"
-    if options.better not in (None, direction):
-        raise OptionError(f"{path}:better: {options.metric} is better when {direction}, got {options.better!r}")
-    return options
-
-
-def read_metric(section: Any, path: str) -> CalculateIQAOptions | dict[str, Any]:
-    """One entry of `val:metrics`, ours or BasicSR's, checked.
-
-    Raises:
-        OptionError: If there is no such metric, or a key or value of the entry is wrong.
-    """
-    kind = section.get("type") if isinstance(section, Mapping) else None
-    if kind == "calculate_iqa":
-        return _read_iqa(section, path)
-    if kind not in registered(METRIC_REGISTRY):
-        raise OptionError(f"{path}:type: no metric {kind!r}; {nearest(str(kind), registered(METRIC_REGISTRY))}")
-    plain = {key: value for key, value in section.items() if key != "better"}
-    check_arguments(METRIC_REGISTRY.get(kind), plain, path, given=("img", "img2"))
-    return dict(section)
-
-
-def declare_directions(opt: dict[str, Any]) -> None:
-    """Tell BasicSR's own models, which take `better: higher` for granted, the direction of each metric of ours."""
-    for section in ((opt.get("val") or {}).get("metrics") or {}).values():
-        if section.get("type") == "calculate_iqa":
-            section["better"] = "higher" if metric_info(section["metric"]).higher_is_better else "lower"
+__all__ = ["BASELINE", "Validation", "ValidationResults", "calculate_iqa"]
 
 
 def calculate_iqa(
@@ -118,7 +53,7 @@ def calculate_iqa(
 def _from_bgr(picture: np.ndarray, border: int) -> Tensor:
     if picture.ndim == 2:
         picture = np.repeat(picture[..., None], 3, axis=2)
-    return cut_border(image_io.to_tensor(np.ascontiguousarray(picture[..., ::-1]))[None], border)
+    return cut_border(to_tensor(np.ascontiguousarray(picture[..., ::-1]))[None], border)
 
 
 class Upscaler(Protocol):
@@ -147,15 +82,13 @@ class Validation:
     """The metrics of a run and how a validation set is gone through.
 
     Args:
-        opt: The whole options; everything under `val` is checked here, before anything runs.
+        opt: The whole options; read are `scale` and `path:visualization`.
+        settings: `val`.
+        metrics: Its metrics by name.
     """
 
-    def __init__(self, opt: Mapping[str, Any]) -> None:
-        self.opt = opt
-        self.settings = read_section(ValSection, opt["val"], "val")
-        self.metrics: dict[str, CalculateIQAOptions | dict[str, Any]] = {}
-        for name, section in self.settings.metrics.items():
-            self.metrics[name] = read_metric(section, f"val:metrics:{name}")
+    def __init__(self, opt: Mapping[str, Any], settings: ValSection, metrics: Mapping[str, MetricConfig]) -> None:
+        self.opt, self.settings, self.metrics = opt, settings, metrics
         self.scored_baselines: set[str] = set()
 
     def directions(self) -> dict[str, bool]:
@@ -202,7 +135,7 @@ class Validation:
             if with_baseline:
                 baseline = bicubic_result(pictures.lq, self.opt["scale"])
                 self._keep(results, baseline, pictures, section["name"], BASELINE, save_img)
-            output = image_io.as_8_bit(model.upscale(pictures.lq))
+            output = as_8_bit(model.upscale(pictures.lq))
             self._keep(results, output, pictures, section["name"], label, save_img)
         results.means = {name: _mean(results.rows, label, name) for name in self.metrics}
         return results
@@ -226,7 +159,7 @@ class Validation:
             results.rows.append(ScoreRow(label, picture, against if full else "", name, score))
         if save_img:
             folder = Path(self.opt["path"]["visualization"]) / pictures.key
-            image_io.write_image(folder / f"{pictures.key}_{label}.png", image_io.to_uint8(output[0].cpu()))
+            write_image(folder / f"{pictures.key}_{label}.png", to_uint8(output[0].cpu()))
 
 
 def _score(metric: CalculateIQAOptions, output: Tensor, pictures: ValidationPicture) -> float:
@@ -254,11 +187,11 @@ def _score_basicsr(section: Mapping[str, Any], output: Tensor, pictures: Validat
     data = {"img": _to_bgr(output)}
     if pictures.gts is not None:
         data["img2"] = _to_bgr(pictures.gts[:1])
-    return forgiving_metric(data, dict(section))
+    return metric_or_nan(data, dict(section))
 
 
 def _to_bgr(picture: Tensor) -> np.ndarray:
-    return np.ascontiguousarray(image_io.to_uint8(picture[0].cpu())[..., ::-1])
+    return np.ascontiguousarray(to_uint8(picture[0].cpu())[..., ::-1])
 
 
 def _mean(rows: Sequence[ScoreRow], label: str, metric: str) -> float:

@@ -59,15 +59,11 @@ def published_parts(network: AFINENetwork) -> dict[str, dict[str, Tensor]]:
     for name, part in network.named_children():
         state = {key: value.detach().cpu().float().contiguous() for key, value in part.state_dict().items()}
         if name == "finetuned_clip":
-            state = {**_text_tower(network), **{VISUAL + key: value for key, value in state.items()}}
+            sizes = len(network.finetuned_clip.class_embedding), len(network.finetuned_clip.transformer.resblocks)
+            text = text_tower(OPENAI) if sizes == (WIDTH, LAYERS) else {}  # another CLIP has none
+            state = {**text, **{VISUAL + key: value for key, value in state.items()}}
         if name in ("natural", "fidelity"):
             mean, std = (torch.tensor(values).view(1, 3, 1, 1) for values in CLIP)
             state |= {"mean": mean, "std": std}
         parts[name] = state
     return parts
-
-
-def _text_tower(network: AFINENetwork) -> dict[str, Tensor]:
-    """That of OpenAI's file; nothing for another CLIP or without the file."""
-    sizes = len(network.finetuned_clip.class_embedding), len(network.finetuned_clip.transformer.resblocks)
-    return text_tower(OPENAI) if sizes == (WIDTH, LAYERS) else {}

@@ -27,7 +27,7 @@ from iqa_sr.stats.ridge import Ridge, fit_ridge
 
 __all__ = ["ARNIQAObjective", "ARNIQAOptions", "RegressorOptions"]
 
-logger = logging.getLogger("basicsr")
+logger = logging.getLogger(__name__)
 
 _REGRESSOR = "train:objective:regressor"
 
@@ -108,15 +108,10 @@ class ARNIQAObjective(Objective[ARNIQAOptions]):
         Args:
             batch: `image` `(B, 2, 3, S, S)`.
         """
-        first, second = self._projections(batch["image"])
-        return {"contrast": contrastive_loss(first, second, self.options.temperature)}
-
-    def _projections(self, image: Tensor) -> tuple[Tensor, Tensor]:
-        """Of the first and of the second patches, full scale and half scale one after the other."""
-        patches = image.transpose(0, 1).flatten(0, 1)
+        patches = batch["image"].transpose(0, 1).flatten(0, 1)
         scales = [patches, half_scale(patches)] if self.options.half_scale else [patches]
-        halves = [self.network(scale).chunk(2) for scale in scales]
-        return torch.cat([first for first, _ in halves]), torch.cat([second for _, second in halves])
+        first, second = zip(*(self.network(scale).chunk(2) for scale in scales), strict=True)
+        return {"contrast": contrastive_loss(torch.cat(first), torch.cat(second), self.options.temperature)}
 
     def validate(self, batches: Iterable[Mapping[str, Any]]) -> dict[str, float]:
         """How well the second patch with the same chain is found among all second patches of the set.
@@ -124,16 +119,12 @@ class ARNIQAObjective(Objective[ARNIQAOptions]):
         Returns:
             `rank`: share of the others that are less alike, 0.5 by chance; `retrieval`: share that are found at once.
         """
-        first, second = zip(*(self._patches(batch["image"]) for batch in batches), strict=True)
+        images = (batch["image"].transpose(0, 1).flatten(0, 1) for batch in batches)
+        first, second = zip(*(self.network(patches).chunk(2) for patches in images), strict=True)
         likeness = torch.cat(first) @ torch.cat(second).T
         below = (likeness < likeness.diagonal()[:, None]).sum(1)
         others = len(likeness) - 1
         return {"rank": float(below.float().mean()) / others, "retrieval": float((below == others).float().mean())}
-
-    def _patches(self, image: Tensor) -> tuple[Tensor, Tensor]:
-        projections: Tensor = self.network(image.transpose(0, 1).flatten(0, 1))
-        first, second = projections.chunk(2)
-        return first, second
 
     # --- Publishing ---------------------------------------------------------------------------------------------------
 

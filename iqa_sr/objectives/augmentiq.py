@@ -12,7 +12,7 @@ from iqa_sr.archs.augmentiq_arch import AugmentIQHeads
 from iqa_sr.archs.reiqa_arch import REIQA_FEATURES
 from iqa_sr.errors import OptionError
 from iqa_sr.io.tensor_files import write_tensor_file
-from iqa_sr.losses.opinion_loss import correlation_loss, squared_error
+from iqa_sr.losses.mos_loss import correlation_loss, squared_error
 from iqa_sr.metrics.augmentiq import HEADS
 from iqa_sr.metrics.reiqa import ENCODERS
 from iqa_sr.objectives.base import Objective, ObjectiveOptions
@@ -69,7 +69,10 @@ class AugmentIQObjective(Objective[AugmentIQOptions]):
         super().__init__(network, options)
         _check_fit(self._heads, options)
         self.features = FrozenFeatures(options.text_encoder, options.cache)
-        _check_text_width(self._heads, self.features.text_width)
+        text_head, given = self._heads.text_head, self.features.text_width
+        wanted = None if text_head is None else text_head.norm.normalized_shape[0]
+        if wanted != given:
+            raise OptionError(f"network_g:text: train:objective:text_encoder gives {given} features, got {wanted}")
 
     @classmethod
     def weight_files(cls, options: ObjectiveOptions, network: Mapping[str, Any]) -> tuple[str, ...]:
@@ -145,9 +148,3 @@ def _check_fit(heads: AugmentIQHeads, options: AugmentIQOptions) -> None:
             f"{without}: missing; the text head (network_g:text, for ImageReward [768, 256]) and its encoder "
             "(train:objective:text_encoder) are both set, or both null to learn from pictures alone"
         )
-
-
-def _check_text_width(heads: AugmentIQHeads, given: int | None) -> None:
-    wanted = None if heads.text_head is None else heads.text_head.norm.normalized_shape[0]
-    if wanted != given:
-        raise OptionError(f"network_g:text: train:objective:text_encoder gives {given} features, got {wanted}")

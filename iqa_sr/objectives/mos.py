@@ -9,7 +9,7 @@ from pydantic import Field, model_validator
 from torch import Tensor
 
 from iqa_sr.archs.rankiqa_arch import UNTOUCHED
-from iqa_sr.losses.opinion_loss import correlation_loss, pair_loss, squared_error
+from iqa_sr.losses.mos_loss import correlation_loss, pair_loss, squared_error
 from iqa_sr.objectives.base import Objective, ObjectiveOptions
 from iqa_sr.objectives.ranking import write_judge
 from iqa_sr.stats.correlation import kendall, pearson, spearman

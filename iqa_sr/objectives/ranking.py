@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from iqa_sr.archs.rankiqa_arch import UNTOUCHED
 from iqa_sr.config.sections import Section
-from iqa_sr.io.atomic import write_whole
+from iqa_sr.io.atomic import atomic_write
 from iqa_sr.losses.ranking_loss import agreement_loss, anchor_loss, cross_ranking_loss, ranking_loss
 from iqa_sr.metrics.rankiqa import OWN
 from iqa_sr.objectives.base import Objective, ObjectiveOptions
@@ -181,7 +181,7 @@ def write_judge(network: nn.Module, folder: Path) -> Path:
     """A trained `RankIQALite` as the file of the metric `rankiqa-own`."""
     state = {key: value.detach().cpu().contiguous() for key, value in network.state_dict().items()}
     path = folder / OWN
-    write_whole(path, lambda temporary: temporary.write_bytes(save(state)))
+    atomic_write(path, save(state))
     return path
 
 

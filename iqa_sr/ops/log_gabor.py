@@ -18,13 +18,11 @@ def frequencies(pictures: Tensor) -> tuple[Tensor, Tensor]:
 
     An odd side runs from -1/2 to 1/2 inclusive, as in the authors' codes.
     """
-    down, across = (_axis(side, pictures) for side in pictures.shape[-2:])
-    return down[:, None], across[None, :]
-
-
-def _axis(side: int, like: Tensor) -> Tensor:
-    steps = torch.arange(side, dtype=like.dtype, device=like.device) - side // 2
-    return torch.fft.ifftshift(steps / (side - side % 2))
+    down, across = (
+        torch.arange(side, dtype=pictures.dtype, device=pictures.device).sub(side // 2).div(side - side % 2)
+        for side in pictures.shape[-2:]
+    )
+    return torch.fft.ifftshift(down)[:, None], torch.fft.ifftshift(across)[None, :]
 
 
 def log_gaussian(radius: Tensor, centre: float, spread: float) -> Tensor:

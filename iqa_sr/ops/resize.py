@@ -84,8 +84,10 @@ def _taps(old: int, new: int, dtype: torch.dtype, device: torch.device) -> tuple
         weight = _cubic((centre - index) * shrink)
         weight = weight / weight.sum(dim=0)
         used = weight.abs().sum(dim=1) > 0
-        index, weight = _mirrored(index[used], old), weight[used]
-        return index.to(device), weight.to(device, dtype)
+        # Beyond the border folded back, numpy's mode "symmetric", as often as needed.
+        index = index[used].remainder(2 * old)
+        index = torch.minimum(index, 2 * old - 1 - index)
+        return index.to(device), weight[used].to(device, dtype)
 
 
 def _cubic(x: Tensor) -> Tensor:
@@ -93,9 +95,3 @@ def _cubic(x: Tensor) -> Tensor:
     inner = 1.5 * x**3 - 2.5 * x**2 + 1
     outer = -0.5 * x**3 + 2.5 * x**2 - 4 * x + 2
     return torch.where(x <= 1, inner, torch.where(x <= 2, outer, torch.zeros_like(x)))
-
-
-def _mirrored(index: Tensor, length: int) -> Tensor:
-    """Indices beyond the border folded back, numpy's mode "symmetric", as often as needed."""
-    index = index.remainder(2 * length)
-    return torch.minimum(index, 2 * length - 1 - index)

@@ -42,16 +42,13 @@ def saliency(pictures: Tensor) -> Tensor:
     frequency = root(torch.fft.irfft2(spectrum, (SIDE, SIDE)).square().sum(1))
     warm = _stretch(lab[:, 1:]).square().sum(1)
     colour = 1 - torch.exp(-warm / COLOUR_SPREAD**2)
-    product = frequency * _centre(pictures) * colour
+    # Pixels count from 1, as the authors have it.
+    place = torch.arange(SIDE, dtype=pictures.dtype, device=pictures.device) - SIDE // 2 + 1
+    weight = torch.exp(-place.square() / CENTRE_SPREAD**2)
+    centre = weight[:, None] * weight
+    product = frequency * centre * colour
     full = F.interpolate(product[:, None], pictures.shape[-2:], mode="bilinear", align_corners=True)
     return _stretch(full)[:, 0]
-
-
-def _centre(like: Tensor) -> Tensor:
-    """The prior for the centre, `(SIDE, SIDE)`; pixels count from 1, as the authors have it."""
-    place = torch.arange(SIDE, dtype=like.dtype, device=like.device) - SIDE // 2 + 1
-    weight = torch.exp(-place.square() / CENTRE_SPREAD**2)
-    return weight[:, None] * weight
 
 
 def _stretch(planes: Tensor) -> Tensor:

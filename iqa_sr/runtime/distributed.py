@@ -1,15 +1,31 @@
-"""Several processes under torchrun: starting them, agreeing on a fact, waiting for each other."""
+"""Several processes under torchrun: starting them, working together, agreeing on a fact, waiting for each other."""
 
 import gc
 import os
+import time
+from collections.abc import Callable
 from datetime import timedelta
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 import torch.distributed as dist
 from torch import nn
 
-__all__ = ["any_process", "barrier", "gather_objects", "share_buffers", "start_processes", "stop_processes"]
+from iqa_sr.errors import OtherProcessFailed
+
+__all__ = [
+    "all_or_none",
+    "any_process",
+    "barrier",
+    "gather_objects",
+    "on_rank_zero",
+    "share_buffers",
+    "start_processes",
+    "stop_processes",
+]
+
+Made = TypeVar("Made")
+GRACE = 5.0  # seconds for a process that has failed to say why: torchrun ends all others as soon as one has ended
 
 
 def start_processes(launcher: str = "none", backend: str | None = None) -> tuple[int, int]:
@@ -55,6 +71,67 @@ def stop_processes() -> None:
         gc.collect()
 
 
+def on_rank_zero(work: Callable[[], Made], name: str = "the work") -> Made:
+    """Let the first process work while the others wait; one fails, all hear of it. All processes must call it.
+
+    Args:
+        work: Called on the first process only; what it makes can be pickled.
+        name: What it is, for the error of the others.
+
+    Returns:
+        What the first process has made, on every process.
+
+    Raises:
+        What `work` raises, on the first process.
+        OtherProcessFailed: On the others: "<name> failed on the first process, which says why".
+        ConnectionError: If a process has ended.
+    """
+    made: Any = None
+    failure: BaseException | None = None
+    if _rank() == 0:
+        try:
+            made = work()
+        except BaseException as error:  # the others wait: they hear of it before this process goes on
+            failure = error
+    made, failed = gather_objects((made, failure is not None))[0]
+    if failure is not None:
+        raise failure
+    if failed:
+        raise OtherProcessFailed(f"{name} failed on the first process, which says why")
+    return made  # type: ignore[no-any-return]
+
+
+def all_or_none(work: Callable[[], Made]) -> Made:
+    """Let every process work; one fails, all hear of it. All processes must call it.
+
+    Of several that fail, the first alone raises its error: what is wrong for all is said once.
+
+    Returns:
+        What this process has made, when all have made theirs.
+
+    Raises:
+        What `work` raises, on the first process that fails.
+        OtherProcessFailed: On the others; one that ends without a word waits `GRACE` before it does.
+        ConnectionError: If a process has ended.
+    """
+    made: Any = None
+    failure: Exception | None = None
+    try:
+        made = work()
+    except Exception as error:
+        failure = error
+    failed = gather_objects(failure is not None)
+    if not any(failed):
+        return made  # type: ignore[no-any-return]
+    if failure is not None and not any(failed[: _rank()]):
+        raise failure
+    raise OtherProcessFailed("another process has failed, which says why")
+
+
+def _rank() -> int:
+    return dist.get_rank() if dist.is_initialized() else 0
+
+
 def any_process(fact: bool, device: torch.device | str = "cpu") -> bool:
     """Whether the fact holds on any process; all processes must ask."""
     if not dist.is_initialized():
@@ -80,9 +157,17 @@ def share_buffers(network: nn.Module) -> None:
 
 
 def gather_objects(mine: Any) -> list[Any]:
-    """One object of every process, in the order of their ranks."""
+    """One object of every process, in the order of their ranks; all processes must call it.
+
+    Raises:
+        ConnectionError: If a process has ended, after the seconds that it may need to say why.
+    """
     if not dist.is_initialized():
         return [mine]
     everyone: list[Any] = [None] * dist.get_world_size()
-    dist.all_gather_object(everyone, mine)
+    try:
+        dist.all_gather_object(everyone, mine)
+    except RuntimeError as error:
+        time.sleep(GRACE)
+        raise ConnectionError("another process has ended before its work was done; its own error says why") from error
     return everyone

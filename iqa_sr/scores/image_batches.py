@@ -9,7 +9,7 @@ from pathlib import PurePosixPath
 import torch
 from torch import Tensor
 
-from iqa_sr.io.image_stores import PictureStore, open_folder
+from iqa_sr.io.image_stores import PictureStore
 from iqa_sr.io.image_tensors import to_tensor
 from iqa_sr.io.images import decode_image
 
@@ -67,7 +67,7 @@ class PictureBatches:
         self, missing: Mapping[str, tuple[str, ...]], batch_size: int
     ) -> Iterator[tuple[tuple[str, ...], list[str]]]:
         groups: dict[tuple[tuple[str, ...], bool, tuple[int, int]], list[str]] = defaultdict(list)
-        sizes = {key: self.pool.submit(self._size, key) for key in missing}
+        sizes = {key: self.pool.submit(self.store.inspect, key) for key in missing}
         for key, size in sizes.items():
             try:
                 groups[missing[key], key in self.references, size.result()].append(key)
@@ -87,10 +87,6 @@ class PictureBatches:
             except (ValueError, OSError) as error:
                 self.problems[key] = str(error)
         return names, received
-
-    def _size(self, key: str) -> tuple[int, int]:
-        place = PurePosixPath(key)
-        return open_folder(self.store.root / place.parent).inspect(place.name)
 
     def _read(self, key: str) -> Tensor:
         picture = _decoded(self.store, key)

@@ -18,7 +18,7 @@ from pydantic import Field
 
 from iqa_sr.config.sections import Section, read_section
 from iqa_sr.errors import nearest
-from iqa_sr.io.atomic import write_whole
+from iqa_sr.io.atomic import atomic_write
 from iqa_sr.scores.score_table import BASELINE, ScoreTable
 
 __all__ = [
@@ -162,7 +162,7 @@ def write_run(folder: str | Path, facts: RunFacts) -> Path:
     _check_names(facts, path)
     text = json.dumps(facts.model_dump(), indent=1, ensure_ascii=False) + "\n"
     path.parent.mkdir(parents=True, exist_ok=True)
-    write_whole(path, lambda temporary: temporary.write_text(text, encoding="utf-8"))
+    atomic_write(path, text)
     return path
 
 
@@ -180,7 +180,12 @@ def read_run(folder: str | Path) -> RunFacts:
         raise FileNotFoundError(f"{path} does not exist; is {folder} the folder of an evaluation?") from None
     except ValueError as error:
         raise ValueError(f"{path}: not valid JSON ({error}); was the evaluation interrupted? Run it again") from None
-    _check_format(content, path)
+    found = content.get("format") if isinstance(content, dict) else None
+    if isinstance(found, int) and found != FORMAT:
+        raise ValueError(
+            f"{path}: expected format {FORMAT}, got {found}; it was written by another version of iqa-sr: use that "
+            "one, or evaluate again"
+        )
     facts = read_section(RunFacts, content, str(path))
     _check_names(facts, path)
     return facts
@@ -206,15 +211,6 @@ def read_results(folder: str | Path) -> ResultFolder:
             if name not in known:
                 raise ValueError(f"{path}: the {kind} {name!r} is not in {RUN_FILE} beside it; {nearest(name, known)}")
     return ResultFolder(Path(folder), run, scores)
-
-
-def _check_format(content: Any, path: Path) -> None:
-    found = content.get("format") if isinstance(content, dict) else None
-    if isinstance(found, int) and found != FORMAT:
-        raise ValueError(
-            f"{path}: expected format {FORMAT}, got {found}; it was written by another version of iqa-sr: use that "
-            "one, or evaluate again"
-        )
 
 
 def _check_names(facts: RunFacts, path: Path) -> None:

@@ -14,11 +14,12 @@ import os
 from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import NamedTuple, TextIO
+from typing import NamedTuple
 
 import torch
 
 from iqa_sr.errors import nearest
+from iqa_sr.io.atomic import atomic_write
 from iqa_sr.metrics.base import MetricInfo
 
 __all__ = ["BASELINE", "MetricFacts", "ScoreRow", "ScoreTable"]
@@ -96,10 +97,18 @@ class ScoreTable:
             FileNotFoundError: If there is no such file.
             ValueError: If a line is not what it should be; the text names file and line.
         """
+        try:
+            content = Path(path).read_bytes()
+        except FileNotFoundError:
+            raise FileNotFoundError(f"score table {path} does not exist") from None
+        try:
+            text = content[: content.rfind(b"\n") + 1].decode("utf-8")
+        except UnicodeDecodeError as error:
+            raise ValueError(f"{path}: not a score table, not even text ({error})") from None
         table = cls()
-        for number, line in enumerate(_whole_lines(Path(path)), start=1):
+        for number, line in enumerate(text.split("\n")[:-1], start=1):
             try:
-                table._read_line(line)
+                table._read_line(line.removesuffix("\r"))
             except ValueError as error:
                 raise ValueError(f"{path}, line {number}: {error}") from None
         return table
@@ -125,18 +134,11 @@ class ScoreTable:
         return table
 
     def write(self, path: str | Path) -> None:
-        """Write the whole table, or nothing: under a temporary name first."""
+        """Write the whole table, or nothing; the folder is made."""
         path = Path(path)
         path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
         lines = [f"# {json.dumps(asdict(facts))}" for facts in self.facts.values()]
-        try:
-            with temporary.open("w", encoding="utf-8", newline="") as file:
-                file.write("\n".join([*lines, ",".join(COLUMNS)]) + "\n" + _text(self.rows))
-                _sync(file)
-            os.replace(temporary, path)
-        finally:
-            temporary.unlink(missing_ok=True)
+        atomic_write(path, "\n".join([*lines, ",".join(COLUMNS)]) + "\n" + _text(self.rows))
 
     # --- Rows ---------------------------------------------------------------------------------------------------------
 
@@ -176,11 +178,18 @@ class ScoreTable:
         """
         rows = list(rows)
         for row in rows:
-            self._check(row)
+            if row.metric not in self.facts:
+                raise ValueError(
+                    f"there are no facts of the metric {row.metric!r}; add_facts() comes before its first row"
+                )
+            for name in row[:4]:
+                if "\n" in name or "\r" in name:
+                    raise ValueError(f"a name in a score table cannot hold a line break, got {name!r}")
         if self.path is not None and rows:
             with self.path.open("a", encoding="utf-8", newline="") as file:
                 file.write(_text(rows))
-                _sync(file)
+                file.flush()
+                os.fsync(file.fileno())
         for row in rows:
             self._put(row)
 
@@ -236,13 +245,6 @@ class ScoreTable:
             raise ValueError(f"the score table has no metric {metric!r}; {nearest(metric, self.facts)}")
         return self.facts[metric]
 
-    def _check(self, row: ScoreRow) -> None:
-        if row.metric not in self.facts:
-            raise ValueError(f"there are no facts of the metric {row.metric!r}; add_facts() comes before its first row")
-        for name in row[:4]:
-            if "\n" in name or "\r" in name:
-                raise ValueError(f"a name in a score table cannot hold a line break, got {name!r}")
-
     def _put(self, row: ScoreRow) -> None:
         self._scores[row[:4]] = float(row.score)
 
@@ -250,7 +252,12 @@ class ScoreTable:
         if line.startswith("#"):
             self.add_facts(_read_facts(line))
             return
-        fields = _fields(line)
+        try:
+            fields = tuple(next(csv.reader([line], strict=True), []))
+        except csv.Error:
+            fields = ()
+        if len(fields) != len(COLUMNS):
+            raise ValueError(f"expected the columns {','.join(COLUMNS)}, got {line[:80]!r}")
         if fields == COLUMNS:
             return
         checkpoint, picture, reference, metric, text = fields
@@ -261,28 +268,6 @@ class ScoreTable:
         if metric not in self.facts:
             raise ValueError(f'no line above says # {{"name": "{metric}", "higher_is_better": ...}}')
         self._put(ScoreRow(checkpoint, picture, reference, metric, score))
-
-
-def _whole_lines(path: Path) -> list[str]:
-    try:
-        content = path.read_bytes()
-    except FileNotFoundError:
-        raise FileNotFoundError(f"score table {path} does not exist") from None
-    try:
-        text = content[: content.rfind(b"\n") + 1].decode("utf-8")
-    except UnicodeDecodeError as error:
-        raise ValueError(f"{path}: not a score table, not even text ({error})") from None
-    return [line.removesuffix("\r") for line in text.split("\n")[:-1]]
-
-
-def _fields(line: str) -> tuple[str, ...]:
-    try:
-        fields = tuple(next(csv.reader([line], strict=True), []))
-    except csv.Error:
-        fields = ()
-    if len(fields) != len(COLUMNS):
-        raise ValueError(f"expected the columns {','.join(COLUMNS)}, got {line[:80]!r}")
-    return fields
 
 
 def _read_facts(line: str) -> MetricFacts:
@@ -297,14 +282,8 @@ def _read_facts(line: str) -> MetricFacts:
 
 
 def _text(rows: Iterable[ScoreRow]) -> str:
-    return "".join(",".join([*(_field(name) for name in row[:4]), repr(float(row.score))]) + "\n" for row in rows)
-
-
-def _field(name: str) -> str:
-    """Quoted where need be; csv's own rule does not know that readers take # for the start of a comment."""
-    return '"' + name.replace('"', '""') + '"' if any(sign in name for sign in ',"#') else name
-
-
-def _sync(file: TextIO) -> None:
-    file.flush()
-    os.fsync(file.fileno())
+    lines = []
+    for row in rows:  # csv's own rule of quoting does not know that readers take # for the start of a comment
+        names = ('"' + name.replace('"', '""') + '"' if set(',"#') & set(name) else name for name in row[:4])
+        lines.append(",".join([*names, repr(float(row.score))]) + "\n")
+    return "".join(lines)

@@ -1,6 +1,5 @@
 """Scores picture files into a ScoreTable, alone or against references: resumable, in shards, batched by size."""
 
-import glob
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -14,17 +13,10 @@ from iqa_sr.io.images import IMAGE_SUFFIXES
 from iqa_sr.metrics import QualityMetric, metric_info, metric_spec, shared_metric
 from iqa_sr.scores.image_batches import PictureBatches, Pictures, match_references
 from iqa_sr.scores.score_table import MetricFacts, ScoreRow, ScoreTable
+from iqa_sr.scores.shards import shard_path
 from iqa_sr.weights.store import find_all
 
-__all__ = [
-    "ScoringResult",
-    "find_pictures",
-    "merge_tables",
-    "score_listed",
-    "score_pictures",
-    "shard_path",
-    "unfinished_shards",
-]
+__all__ = ["ScoringResult", "find_pictures", "score_listed", "score_pictures"]
 
 
 @dataclass
@@ -106,13 +98,13 @@ def score_pictures(
         ValueError: If a metric does not exist or needs a reference, or the table holds another kind of it.
     """
     metrics = list(dict.fromkeys(metrics))
-    _check_references(metrics, reference)
+    full = [name for name in metrics if metric_info(name).reference == "full"]
+    if full and reference is None:
+        raise ValueError(
+            f"{', '.join(full)} compares with a reference picture; name the folder of the references (`reference` DIR)"
+        )
     root, keys = _pictures_of(root)
-    if reference is None:
-        return _score_missing(root, keys, metrics, output, References(), device, batch_size, shard, progress)
-    found, label = _references_of(root, keys, reference), Path(reference).name
-    names = {key: one if label == one else f"{label}/{one}" for key, one in found.items()}
-    references = References(PictureStore(_root_of(reference)), found, names)
+    references = References() if reference is None else _references_of(root, keys, reference)
     return _score_missing(root, keys, metrics, output, references, device, batch_size, shard, progress)
 
 
@@ -168,6 +160,31 @@ class References:
         return "" if metric_info(metric).reference == "none" else self.names.get(key, "")
 
 
+def _pictures_of(root: str | Path) -> tuple[Path, list[str]]:
+    """The root folder and the keys in it; of a single picture its folder and its name."""
+    root = Path(root)
+    return (root.parent, [root.name]) if root.is_file() else (root, find_pictures(root))
+
+
+def _references_of(root: Path, keys: list[str], reference: str | Path) -> References:
+    """The references of these keys: the one picture for the one key, else those of the same names.
+
+    Raises:
+        FileNotFoundError: If there is none.
+    """
+    folder, candidates = _pictures_of(reference)
+    single = Path(reference).is_file() and len(keys) == 1
+    found = {keys[0]: candidates[0]} if single else match_references(keys, candidates)
+    if not found:
+        raise FileNotFoundError(
+            f"none of the {len(keys)} pictures of {root} has a reference of the same name in {folder}, which has "
+            f"{', '.join(candidates[:3])}, ..."
+        )
+    label = Path(reference).name
+    names = {key: one if label == one else f"{label}/{one}" for key, one in found.items()}
+    return References(PictureStore(folder), found, names)
+
+
 def _score_missing(
     root: Path,
     keys: Sequence[str],
@@ -187,10 +204,12 @@ def _score_missing(
     result = ScoringResult(table=table)
     missing = {}
     for key in keys[shard[0] :: shard[1]]:
-        names = _usable(metrics, key, references.keys, result.problems)
-        rows = {name: ("", key, references.name(name, key), name) for name in names}
+        usable = [name for name in metrics if key in references.keys or metric_info(name).reference == "none"]
+        if len(usable) < len(metrics):
+            result.problems[key] = "no reference of the same name"
+        rows = {name: ("", key, references.name(name, key), name) for name in usable}
         missing[key] = tuple(name for name, row in rows.items() if row not in merged and row not in table)
-        result.kept += len(names) - len(missing[key])
+        result.kept += len(usable) - len(missing[key])
     missing = {key: names for key, names in missing.items() if names}
     wanted = {name for names in missing.values() for name in names}
     networks = {name: shared_metric(name, device) for name in metrics if name in wanted}
@@ -204,81 +223,6 @@ def _score_missing(
             result.scored += len(rows_now)
             bar.update(len(pictures))
     return result
-
-
-def shard_path(output: str | Path, shard: tuple[int, int]) -> Path:
-    """Where a process writes: the output itself, or with several processes `OUTPUT.shard-RANK-of-WORLD`."""
-    output, (rank, world) = Path(output), shard
-    return output if world == 1 else output.with_name(f"{output.name}.shard-{rank}-of-{world}")
-
-
-def unfinished_shards(output: str | Path) -> list[Path]:
-    """Shards of any run into this output that were not merged yet, sorted."""
-    output = Path(output)
-    return sorted(output.parent.glob(f"{glob.escape(output.name)}.shard-*-of-*"))
-
-
-def merge_tables(paths: Iterable[str | Path], output: str | Path) -> ScoreTable:
-    """Join score tables into one file; rows are sorted by picture, so that the number of shards leaves no trace.
-
-    Args:
-        paths: The tables; of two scores for the same thing the later table's counts.
-        output: The joint table; may be one of them.
-
-    Raises:
-        FileNotFoundError: If a table does not exist.
-        ValueError: If a file is not a score table, or two tables hold different kinds of one metric.
-    """
-    tables = [ScoreTable.read(path) for path in paths]
-    joint = ScoreTable(facts for table in tables for facts in table.facts.values())
-    joint.append(row for table in tables for row in table.rows)
-    joint = ScoreTable(joint.facts.values(), sorted(joint.rows, key=lambda row: row[:4]))
-    joint.write(output)
-    return joint
-
-
-def _check_references(metrics: Sequence[str], reference: str | Path | None) -> None:
-    full = [name for name in metrics if metric_info(name).reference == "full"]
-    if full and reference is None:
-        raise ValueError(
-            f"{', '.join(full)} compares with a reference picture; name the folder of the references (`reference` DIR)"
-        )
-
-
-def _pictures_of(root: str | Path) -> tuple[Path, list[str]]:
-    """The root folder and the keys in it; of a single picture its folder and its name."""
-    root = Path(root)
-    return (root.parent, [root.name]) if root.is_file() else (root, find_pictures(root))
-
-
-def _root_of(path: str | Path) -> Path:
-    path = Path(path)
-    return path.parent if path.is_file() else path
-
-
-def _references_of(root: Path, keys: list[str], reference: str | Path) -> dict[str, str]:
-    folder, candidates = _pictures_of(reference)
-    if Path(reference).is_file() and len(keys) == 1:
-        return {keys[0]: candidates[0]}
-    found = match_references(keys, candidates)
-    if not found:
-        raise FileNotFoundError(
-            f"none of the {len(keys)} pictures of {root} has a reference of the same name in {folder}, which has "
-            f"{', '.join(candidates[:3])}, ..."
-        )
-    return found
-
-
-def _usable(
-    metrics: Sequence[str], key: str, references: Mapping[str, str], problems: dict[str, str]
-) -> tuple[str, ...]:
-    """The metrics that this picture can have: without a reference only those that need none."""
-    if key in references:
-        return tuple(metrics)
-    usable = tuple(name for name in metrics if metric_info(name).reference == "none")
-    if len(usable) < len(metrics):
-        problems[key] = "no reference of the same name"
-    return usable
 
 
 def _score(

@@ -8,11 +8,12 @@ from pathlib import Path
 
 import torch
 
-from iqa_sr.io.atomic import write_whole
+from iqa_sr.io.atomic import atomic_write
 from iqa_sr.metrics import metric_info
 from iqa_sr.runtime import distributed
 from iqa_sr.scores.score_table import ScoreTable
-from iqa_sr.scores.scoring import ScoringResult, merge_tables, score_pictures, unfinished_shards
+from iqa_sr.scores.scoring import ScoringResult, score_pictures
+from iqa_sr.scores.shards import merge_tables, unfinished_shards
 
 __all__ = ["run_scoring"]
 
@@ -88,5 +89,4 @@ def _write_json(table: ScoreTable, output: str) -> None:
         "metrics": [asdict(facts) for facts in table.facts.values()],
         "scores": [{**row._asdict(), "score": row.score if math.isfinite(row.score) else None} for row in table.rows],
     }
-    text = json.dumps(content, indent=1, ensure_ascii=False) + "\n"
-    write_whole(output, lambda temporary: temporary.write_text(text, encoding="utf-8"))
+    atomic_write(output, json.dumps(content, indent=1, ensure_ascii=False) + "\n")

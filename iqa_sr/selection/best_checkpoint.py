@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from iqa_sr.io.atomic import write_whole
+from iqa_sr.io.atomic import atomic_write
 from iqa_sr.selection.sources import CheckpointFile
 
 __all__ = ["write_best"]
@@ -60,11 +60,11 @@ def write_best(checkpoint: CheckpointFile, reason: Mapping[str, Any], folder: st
             )
         note.unlink(missing_ok=True)  # from here on it would be about another file
 
-    write_whole(path, copy)
+    atomic_write(path, copy)
     if before is not None and before.name != path.name:
         before.unlink(missing_ok=True)
     text = json.dumps({"file": path.name, "sha256": digest, **reason}, indent=1, ensure_ascii=False) + "\n"
-    write_whole(note, lambda temporary: temporary.write_text(text, encoding="utf-8"))
+    atomic_write(note, text)
     return path
 
 

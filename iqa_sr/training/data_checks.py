@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from iqa_sr import plugin
-from iqa_sr.basicsr_compat.host import build_dataset
+from iqa_sr.basicsr_compat import build_dataset
 from iqa_sr.config.option_files import apply_overrides, read_option_file
 from iqa_sr.config.sections import read_section
 from iqa_sr.data.leakage import check_together
@@ -12,10 +12,10 @@ from iqa_sr.data.problems import DataError
 from iqa_sr.datasets.multi_gt_checks import check_data
 from iqa_sr.datasets.multi_gt_dataset import MultiGTDatasetOptions
 from iqa_sr.errors import OptionError
-from iqa_sr.objectives import read_objective
+from iqa_sr.models.options import QualityConfig
 from iqa_sr.samplers import build_sampler
-from iqa_sr.training.option_checks import check_options
-from iqa_sr.training.run_options import complete_options
+from iqa_sr.training.basicsr_opt import basicsr_opt
+from iqa_sr.training.run_config import RunConfig
 
 __all__ = ["check_option_file"]
 
@@ -64,18 +64,18 @@ def _quality_data(options: Mapping[str, Any]) -> Iterator[Finding]:
     """The data sets of quality networks find what is wrong when they are made; objectives may read data, too."""
     plugin.register()
     # Data are read on the CPU, also where the option file asks for GPUs that this machine does not have.
-    opt = complete_options({**options, "num_gpu": 0}, rank=0, world_size=1, cuda_devices=0)
-    check_options(opt)
-    objective, settings = read_objective(opt["train"]["objective"])
+    config = RunConfig.from_options({**options, "num_gpu": 0})
+    assert isinstance(config.model, QualityConfig)
+    sections = basicsr_opt(config)["datasets"]
     built: dict[str, Any] = {}
-    for key, section in opt["datasets"].items():
+    for key, section in sections.items():
         try:
             built[key] = build_dataset(section)
             yield True, f"datasets:{key}: nothing is wrong; {len(built[key])} samples"
         except DataError as error:
             yield False, str(error)
     try:
-        for where, samples in objective.check_data(settings).items():
+        for where, samples in config.model.objective.check_data(config.model.objective_options).items():
             yield True, f"{where}: nothing is wrong; {samples} samples"
     except DataError as error:
         yield False, str(error)

@@ -1,5 +1,6 @@
 """A dry run: everything is built, one batch read, two steps run; nothing is written."""
 
+import logging
 import resource
 import time
 from typing import Any
@@ -7,19 +8,21 @@ from typing import Any
 import torch
 from torch import nn
 
-from iqa_sr.basicsr_compat.host import get_root_logger
 from iqa_sr.training.loop import build_run
+from iqa_sr.training.run_config import RunConfig
 
 __all__ = ["dry_run"]
 
+logger = logging.getLogger(__name__)
 
-def dry_run(opt: dict[str, Any]) -> int:
+
+def dry_run(config: RunConfig, opt: dict[str, Any]) -> int:
     """Build the run, do two iterations on one batch (the second one is timed) and report; returns 0.
 
     Raises:
         What building and the first step find wrong.
     """
-    run = build_run(opt)
+    run = build_run(config, opt)
     batches = run.place.batches()
     began = time.perf_counter()
     batch = next(batches)
@@ -43,7 +46,7 @@ def dry_run(opt: dict[str, Any]) -> int:
         f"  {seconds:.3f} s an iteration, {data_seconds:.3f} s for the first batch, {_peak_memory(run.model.device)}",
         f"  about {seconds * opt['train']['total_iter'] / 3600:.1f} h for {opt['train']['total_iter']} iterations",
     ]
-    get_root_logger().info("\n".join(lines))
+    logger.info("\n".join(lines))
     return 0
 
 

@@ -1,5 +1,6 @@
 """The results of a run: its folders, scores, best checkpoints, curves, and what is said at the end."""
 
+import logging
 import math
 import os
 import time
@@ -9,8 +10,7 @@ from typing import Any
 
 import yaml
 
-from iqa_sr.basicsr_compat.host import get_root_logger
-from iqa_sr.errors import TrainingStopped
+from iqa_sr.io.atomic import atomic_write
 from iqa_sr.metrics import metric_spec
 from iqa_sr.models.validation import BASELINE
 from iqa_sr.runtime import distributed
@@ -19,6 +19,8 @@ from iqa_sr.scores.score_table import MetricFacts, ScoreRow, ScoreTable
 from iqa_sr.training.progress_log import log_to_file, open_tensorboard
 
 __all__ = ["Experiment"]
+
+logger = logging.getLogger(__name__)
 
 
 class Experiment:
@@ -63,14 +65,12 @@ class Experiment:
             if fresh and folder.exists():
                 archived = folder.with_name(f"{folder.name}_archived_{time.strftime('%Y%m%d_%H%M%S')}")
                 folder.rename(archived)
-                get_root_logger().info(
-                    f"{folder} exists; renamed to {archived.name}. (--auto_resume would go on there.)"
-                )
+                logger.info(f"{folder} exists; renamed to {archived.name}. (--auto_resume would go on there.)")
         for key in ("models", "training_states", "visualization"):
             Path(self.opt["path"][key]).mkdir(parents=True, exist_ok=True)
         content = yaml.safe_dump(_plain(self.opt), sort_keys=False, allow_unicode=True)
         header = f"# {time.strftime('%Y-%m-%d %H:%M:%S')}: the options of this run, made from {self.option_file}\n"
-        (self.root / f"{self.opt['name']}.yml").write_text(header + content, encoding="utf-8")
+        atomic_write(self.root / f"{self.opt['name']}.yml", header + content)
 
     @property
     def scores_file(self) -> Path:
@@ -90,20 +90,17 @@ class Experiment:
         The generators of the run are left as they were: a validation changes nothing in the training.
 
         Raises:
-            TrainingStopped: On the other processes, if the first one failed.
+            OtherProcessFailed: On the other processes, if the first one failed.
             What validating finds wrong, on the first process.
         """
-        failure: BaseException | None = None
-        if self.first:
-            try:
-                with random_state.preserved():
-                    for number, loader in enumerate(loaders):
-                        self._validate(model, loader, iteration, leading=number == 0)
-                self.table.write(self.scores_file)
-            except BaseException as error:  # the others wait here: they hear of it before this process goes on
-                failure = error
-        if distributed.any_process(failure is not None, model.device):
-            raise failure or TrainingStopped("the validation failed on the first process, which says why")
+
+        @random_state.preserved()
+        def validate() -> None:
+            for number, loader in enumerate(loaders):
+                self._validate(model, loader, iteration, leading=number == 0)
+            self.table.write(self.scores_file)
+
+        distributed.on_rank_zero(validate, "the validation")
 
     def _validate(self, model: Any, loader: Any, iteration: int, leading: bool) -> None:
         for stale in ("lq", "gt", "output"):  # BasicSR would compare the first picture with the last training batch
@@ -160,7 +157,7 @@ class Experiment:
         if guard is not None and guard.summary():
             lines.append(f"  {guard.summary()}")
         for start in range(0, len(lines), 12):  # longer texts would go to the file only
-            get_root_logger().info("\n".join(lines[start : start + 12]))
+            logger.info("\n".join(lines[start : start + 12]))
 
     def _gains(self, final: str) -> list[str]:
         """By metric: bicubic upscaling against the last checkpoint, over all validation pictures."""
@@ -181,7 +178,7 @@ class Experiment:
 
     def tell_how_to_resume(self, iteration: int) -> None:
         """After a signal: what was saved, and the command that goes on."""
-        get_root_logger().info(
+        logger.info(
             f"Stopped after iteration {iteration}, saved. Go on with:\n"
             f"  python train_sr.py -opt {self.option_file} --auto_resume"
         )

@@ -1,87 +1,91 @@
 """What `train_sr.py` and `iqa-sr train` do: options read, processes started, the run trained."""
 
+import logging
 import signal
 import subprocess
 import sys
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import torch
 
 from iqa_sr import plugin
-from iqa_sr.basicsr_compat.host import basicsr_version, get_root_logger
-from iqa_sr.config.option_files import apply_overrides, read_option_file
+from iqa_sr.basicsr_compat import basicsr_version
 from iqa_sr.data.creation.sample_dataset import make_sample
-from iqa_sr.errors import TrainingStopped
-from iqa_sr.models.validation import declare_directions
+from iqa_sr.errors import OptionError, TrainingStopped
+from iqa_sr.models.options import QualityConfig
 from iqa_sr.runtime import distributed
+from iqa_sr.training.basicsr_opt import basicsr_opt
 from iqa_sr.training.dry_run import dry_run
 from iqa_sr.training.experiment import Experiment
 from iqa_sr.training.loop import train
-from iqa_sr.training.option_checks import check_options
 from iqa_sr.training.progress_log import options_text, start_logging
-from iqa_sr.training.required_weights import check_policy, find_run_weights
 from iqa_sr.training.resume import find_state, load_state_file, point_at_networks
-from iqa_sr.training.run_options import complete_options
+from iqa_sr.training.run_config import RunConfig
+from iqa_sr.weights.store import find_all
 
-__all__ = ["LaunchArguments", "load_options", "run_training"]
+__all__ = ["run_training"]
+
+logger = logging.getLogger(__name__)
 
 SAMPLE = Path("datasets") / "sample"
 
 
-@dataclass(frozen=True)
-class LaunchArguments:
-    """Which run, and how it is started.
+def run_training(
+    option_file: str,
+    overrides: Sequence[str] = (),
+    auto_resume: bool = False,
+    dry: bool = False,
+    launcher: Literal["none", "pytorch"] = "none",
+) -> int:
+    """Train as an option file says.
 
-    Attributes:
-        option_file: YAML.
-        overrides: Changes of it, each `section:key=value`.
-        auto_resume: Whether to go on from the newest complete training state.
-        launcher: `pytorch` where torchrun's processes must be found; `none` finds them, too.
-        dry_run: Whether to stop after two steps and a report.
+    Args:
+        option_file: Its path.
+        overrides: `section:key=value`, which replaces what the file says.
+        auto_resume: Whether to resume from the newest complete training state.
+        dry: Whether to build everything, run two steps, report and stop.
+        launcher: `pytorch` where torchrun has started this process; it is found by itself.
+
+    Returns:
+        0 at the end, 128 + the signal's number after a signal.
+
+    Raises:
+        OptionError: With all that is wrong with the option file.
     """
-
-    option_file: str
-    overrides: tuple[str, ...] = ()
-    auto_resume: bool = False
-    launcher: str = "none"
-    dry_run: bool = False
-
-
-def load_options(args: LaunchArguments, rank: int = 0, world_size: int = 1) -> dict[str, Any]:
-    """The checked options of a run."""
-    plugin.register()
-    options = apply_overrides(read_option_file(args.option_file), args.overrides)
-    opt = complete_options(options, rank, world_size, torch.cuda.device_count())
-    opt["auto_resume"] = args.auto_resume
-    check_options(opt)
-    check_policy(opt)
-    declare_directions(opt)
-    return opt
-
-
-def run_training(args: LaunchArguments) -> int:
-    """Train; 0 at the end, 128 + the signal's number after a signal."""
-    rank, world_size = distributed.start_processes(args.launcher)
+    rank, world_size = distributed.start_processes(launcher)
     try:
-        opt = load_options(args, rank, world_size)
+        plugin.register()
+        config = RunConfig.from_yaml(option_file, overrides)
+        opt = basicsr_opt(config, rank, world_size, torch.cuda.device_count(), auto_resume)
+        _check_start(config, opt)
         if rank == 0:
             _make_sample_where_named(opt)
-            find_run_weights(opt)  # one process downloads what is missing; nothing is fetched in the middle of a run
+            find_all(config.weight_files())  # one process downloads; nothing is fetched in the middle of a run
         distributed.barrier()
         start_logging(rank)
-        if args.dry_run:
-            return dry_run(opt)
-        code = _train_base_where_missing(opt, args.overrides)
+        if dry:
+            return dry_run(config, opt)
+        code = _train_base_where_missing(opt, overrides)
         if code:
             return code
         state = _resume_state(opt)
-        get_root_logger().info(f"BasicSR {basicsr_version()}, torch {torch.__version__}, options:\n{options_text(opt)}")
-        return train(opt, Experiment(opt, args.option_file), state)
+        logger.info(f"BasicSR {basicsr_version()}, torch {torch.__version__}, options:\n{options_text(opt)}")
+        return train(config, opt, Experiment(opt, option_file), state)
     finally:
         distributed.stop_processes()
+
+
+def _check_start(config: RunConfig, opt: Mapping[str, Any]) -> None:
+    """An objective of several stages begins with the network of the stage before, or resumes its own."""
+    if not isinstance(config.model, QualityConfig):
+        return
+    name, path = config.model.objective_options.type, opt["path"]
+    start = config.model.objective.needed_start(config.model.objective_options)
+    resumed = opt["auto_resume"] and any(Path(path["training_states"]).glob("*.state"))
+    if start is not None and not (resumed or path.get("pretrain_network_g") or path.get("resume_state")):
+        raise OptionError(f"path:pretrain_network_g: expected {start}, with which {name} begins here, got nothing")
 
 
 def _make_sample_where_named(opt: dict[str, Any]) -> None:
@@ -104,11 +108,11 @@ def _train_base_where_missing(opt: dict[str, Any], overrides: Sequence[str]) -> 
     if not checkpoint or not option_file:
         return 0
     if Path(checkpoint).is_file():
-        get_root_logger().info(f"The run begins with {checkpoint}, which is there already; it is not trained anew.")
+        logger.info(f"The run begins with {checkpoint}, which is there already; it is not trained anew.")
         return 0
     if opt["dist"]:
         raise FileNotFoundError(f"{checkpoint} does not exist; make it first: train_sr.py -opt {option_file}")
-    get_root_logger().info(f"{checkpoint} does not exist: training it first, by {option_file}.")
+    logger.info(f"{checkpoint} does not exist: training it first, by {option_file}.")
     data = [override for override in overrides if override.startswith("datasets:")]
     command = [sys.executable, "-m", "iqa_sr.cli", "train", "-opt", option_file, "--auto_resume"]
     code = _run_to_its_end([*command, *(["--force_yml", *data] if data else [])])
@@ -141,16 +145,16 @@ def _resume_state(opt: dict[str, Any]) -> dict[str, Any] | None:
         networks = [key.removeprefix("network_") for key in opt if key.startswith("network_")]
         path = find_state(Path(opt["path"]["training_states"]), networks)
         if path is None:
-            get_root_logger().info("--auto_resume: no complete training state; starting from the beginning.")
+            logger.info("--auto_resume: no complete training state; starting from the beginning.")
     if not path:
         return None
     state = load_state_file(path)
     if state["iter"] >= opt["train"]["total_iter"]:
-        get_root_logger().info(f"{path} is of the last iteration; raise train:total_iter to train on.")
+        logger.info(f"{path} is of the last iteration; raise train:total_iter to train on.")
     opt["path"]["resume_state"] = str(path)
     seed = state.get("iqa_sr", {}).get("seed", opt["manual_seed"])
     if seed != opt["manual_seed"]:  # an option file without a seed draws another one at every start
-        get_root_logger().info(f"manual_seed {seed} of the run that is resumed is used, not {opt['manual_seed']}.")
+        logger.info(f"manual_seed {seed} of the run that is resumed is used, not {opt['manual_seed']}.")
         opt["manual_seed"] = seed
     # The state's own folder holds its networks, also when it belongs to another experiment.
     point_at_networks(opt, state, Path(path).resolve().parent)

@@ -1,5 +1,7 @@
 """The training loop behind train_sr.py: BasicSR's parts, exact resume, signals, progress, evaluation hooks."""
 
+import copy
+import logging
 import math
 import signal
 import time
@@ -11,16 +13,28 @@ from typing import Any
 
 import torch
 
-from iqa_sr.basicsr_compat.host import build_dataset, build_model, get_root_logger
+from iqa_sr.basicsr_compat import (
+    DATASET_REGISTRY,
+    MODEL_REGISTRY,
+    build_dataset,
+    build_model,
+)
+from iqa_sr.config.sections import Section
 from iqa_sr.data.leakage import check_together
+from iqa_sr.datasets.multi_gt_dataset import MultiGTDataset
 from iqa_sr.datasets.sample_order import Place, build_train_loader, build_val_loader
+from iqa_sr.models.iqa_sr_model import IQASRModel
+from iqa_sr.models.options import IQASRConfig, QualityConfig
 from iqa_sr.runtime import distributed
 from iqa_sr.runtime import rng_state as random_state
 from iqa_sr.training.experiment import Experiment
 from iqa_sr.training.progress_log import ProgressLog
 from iqa_sr.training.resume import attach_extras, restore_extras
+from iqa_sr.training.run_config import RunConfig
 
 __all__ = ["Interrupts", "build_run", "train"]
+
+logger = logging.getLogger(__name__)
 
 
 class Interrupts:
@@ -59,49 +73,71 @@ class Run:
         return getattr(self.model, "reward_guard", None)
 
 
-def build_run(opt: dict[str, Any]) -> Run:
+def build_run(config: RunConfig, opt: dict[str, Any]) -> Run:
     """Data sets, loaders and model, seeded; a guard has its windows.
+
+    Args:
+        config: The option file.
+        opt: What BasicSR reads, derived from it.
 
     Raises:
         OptionError, ValueError, FileNotFoundError: What the parts find wrong with their options or data.
     """
     torch.backends.cudnn.benchmark = True
     random_state.seed_everything(opt["manual_seed"] + opt["rank"])
-    train_set = build_dataset(opt["datasets"]["train"])
-    sections = opt["datasets"].items()
-    val_sets = {key: build_dataset(section) for key, section in sections if key.split("_")[0] == "val"}
-    check_together({"train": train_set, **val_sets})
+    datasets = {key: _build_dataset(section, opt["datasets"][key]) for key, section in config.datasets.items()}
+    check_together(datasets)
+    train_set, val_sets = datasets["train"], [one for key, one in datasets.items() if key != "train"]
     loader, order = build_train_loader(train_set, opt)
     mode = opt["datasets"]["train"].get("prefetch_mode")
     if mode is not None:
-        get_root_logger().info(f"prefetch_mode {mode} is not used: the loader's workers prefetch already.")
-    model = build_model(opt)
-    if hasattr(model, "use_folders") and hasattr(train_set, "folders"):
-        model.use_folders(tuple(train_set.folders))
+        logger.info(f"prefetch_mode {mode} is not used: the loader's workers prefetch already.")
+    model = _build_model(config, opt)
+    if isinstance(model, IQASRModel) and isinstance(train_set, MultiGTDataset):
+        model.use_dataset(train_set)
     place = Place(loader, order)
     epochs = math.ceil(opt["train"]["total_iter"] / place.batches_per_epoch)
-    get_root_logger().info(
+    logger.info(
         f"{len(train_set)} training samples, {place.batches_per_epoch} iterations an epoch, "
         f"{epochs} epochs, {opt['train']['total_iter']} iterations."
     )
-    run = Run(model, place, [build_val_loader(val_set) for val_set in val_sets.values()])
+    run = Run(model, place, [build_val_loader(val_set) for val_set in val_sets])
     if run.reward_guard is not None:
         run.reward_guard.prepare(run.val_loaders[0], opt["scale"])
     return run
 
 
-def train(opt: dict[str, Any], experiment: Experiment, state: dict[str, Any] | None = None) -> int:
+def _build_dataset(section: Any, opt: dict[str, Any]) -> Any:
+    """A data set of ours from its typed section, one of BasicSR's as BasicSR builds it."""
+    if not isinstance(section, Section):
+        return build_dataset(opt)
+    dataset = DATASET_REGISTRY.get(opt["type"])(section)
+    logger.info(f"Dataset [{opt['type']}] - {opt['name']} is built.")
+    return dataset
+
+
+def _build_model(config: RunConfig, opt: dict[str, Any]) -> Any:
+    """A model of ours from its typed sections, one of BasicSR's as BasicSR builds it."""
+    if not isinstance(config.model, IQASRConfig | QualityConfig):
+        return build_model(opt)
+    model = MODEL_REGISTRY.get(opt["model_type"])(copy.deepcopy(opt), config.model)  # it takes sections apart
+    logger.info(f"Model [{opt['model_type']}] is created.")
+    return model
+
+
+def train(config: RunConfig, opt: dict[str, Any], experiment: Experiment, state: dict[str, Any] | None = None) -> int:
     """Train to the end, or until a signal.
 
     Args:
-        opt: The run's options.
+        config: The option file.
+        opt: What BasicSR reads, derived from it.
         experiment: Where its results go.
         state: A training state to go on from, its networks already named in `opt['path']`.
 
     Returns:
         0 at the end, 128 + the signal's number after a signal.
     """
-    run = build_run(opt)
+    run = build_run(config, opt)
     iteration = 0
     attach_extras(run.model, run.place, opt["manual_seed"])
     if state is not None:
@@ -109,7 +145,7 @@ def train(opt: dict[str, Any], experiment: Experiment, state: dict[str, Any] | N
         iteration = state["iter"]
         extras = state.get("iqa_sr", {"epoch": state.get("epoch", 0), "iteration_in_epoch": 0})
         run.place.epoch, run.place.iteration = extras["epoch"], extras["iteration_in_epoch"]
-        get_root_logger().info(f"Resumed at iteration {iteration}.")
+        logger.info(f"Resumed at iteration {iteration}.")
     if run.reward_guard is not None:
         run.reward_guard.begin()
     experiment.begin(iteration, fresh=state is None)
@@ -181,7 +217,7 @@ def _keep(opt: dict[str, Any], run: Run, experiment: Experiment, iteration: int,
             experiment.validate(run.model, run.val_loaders, iteration)
     finally:  # a look or a validation that fails loses no training
         if due_save or (iteration < total and (stop or last)):
-            get_root_logger().info(f"Saving networks and training state of iteration {iteration}.")
+            logger.info(f"Saving networks and training state of iteration {iteration}.")
             run.model.save(run.place.epoch, iteration)
             distributed.barrier()  # torchrun ends all processes when one fails: not before the files are whole
     return last

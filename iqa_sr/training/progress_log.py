@@ -12,7 +12,7 @@ from typing import Any
 
 from tqdm import tqdm
 
-from iqa_sr.basicsr_compat.host import claim_logger
+from iqa_sr.basicsr_compat import claim_logger
 
 __all__ = ["ProgressLog", "log_to_file", "open_tensorboard", "options_text", "start_logging"]
 
@@ -30,7 +30,11 @@ class _Console(logging.Handler):
 
 
 def start_logging(rank: int = 0) -> None:
-    """Set up BasicSR's logger: the console, and a memory until there is a file; only errors on the other processes."""
+    """Set up BasicSR's logger, which ours speaks through: the console, and a memory until there is a file.
+
+    Args:
+        rank: Of this process; only errors are told by others than the first.
+    """
     logger = logging.getLogger("basicsr")
     for handler in list(logger.handlers):
         logger.removeHandler(handler)

@@ -1,5 +1,6 @@
 """Complete training states: what an exact resume needs, which files make one, which is the newest that is whole."""
 
+import logging
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -7,7 +8,6 @@ from typing import Any
 
 import torch
 
-from iqa_sr.basicsr_compat.host import get_root_logger
 from iqa_sr.config.sections import read_section
 from iqa_sr.datasets.sample_order import Place
 from iqa_sr.io.tensor_files import read_tensor_file
@@ -17,6 +17,8 @@ from iqa_sr.runtime import distributed
 from iqa_sr.runtime import rng_state as random_state
 
 __all__ = ["POOL", "attach_extras", "find_state", "load_state_file", "point_at_networks", "restore_extras"]
+
+logger = logging.getLogger(__name__)
 
 # The pool of training pairs that the stock Real-ESRGAN models keep.
 POOL = ("queue_lr", "queue_gt", "queue_ptr")
@@ -50,7 +52,7 @@ def restore_extras(model: Any, state: Mapping[str, Any], rank: int) -> None:
     """Give the model back what `attach_extras` kept, the random generators last; call it right before going on."""
     extras = state.get("iqa_sr")
     if extras is None:
-        get_root_logger().warning("The state was written by another trainer: the resumed run will not be exact.")
+        logger.warning("The state was written by another trainer: the resumed run will not be exact.")
         return
     if extras["best"]:
         model.best_metric_results = extras["best"]
@@ -61,7 +63,7 @@ def restore_extras(model: Any, state: Mapping[str, Any], rank: int) -> None:
     if rank < len(extras["random"]):
         random_state.restore(extras["random"][rank])
     else:
-        get_root_logger().warning("The run had fewer processes: the resumed run will not be exact.")
+        logger.warning("The run had fewer processes: the resumed run will not be exact.")
 
 
 def find_state(folder: Path, networks: list[str]) -> Path | None:
@@ -81,7 +83,7 @@ def find_state(folder: Path, networks: list[str]) -> Path | None:
             for network in networks:
                 read_tensor_file(_network_file(folder, network, iteration))
         except (FileNotFoundError, ValueError) as error:
-            get_root_logger().warning(f"--auto_resume skips {states[iteration]}: {error}")
+            logger.warning(f"--auto_resume skips {states[iteration]}: {error}")
             continue
         return states[iteration]
     return None

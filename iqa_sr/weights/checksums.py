@@ -7,12 +7,12 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from iqa_sr.io.atomic import write_whole
+from iqa_sr.io.atomic import atomic_write
 from iqa_sr.weights.locations import cache_folder
 
 __all__ = ["compute_hash", "first_hash", "known_hash", "remember_first", "remember_hash"]
 
-_log = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)
 _known: dict[tuple[str, int, int], str] = {}  # this process's own memory: it also serves where no file can be written
 
 
@@ -78,11 +78,6 @@ def _update(part: str, key: str, value: Any) -> None:
     content["hashes"] = {path: entry for path, entry in content["hashes"].items() if Path(path).exists()}
     try:
         _record().parent.mkdir(parents=True, exist_ok=True)
-        text = json.dumps(content, indent=1, sort_keys=True)
-        write_whole(_record(), lambda temporary: _write_text(temporary, text))
+        atomic_write(_record(), json.dumps(content, indent=1, sort_keys=True))
     except OSError as error:  # a convenience only: the hash is computed again next time
-        _log.debug("cannot remember hashes in %s: %s", _record(), error)
-
-
-def _write_text(path: Path, text: str) -> None:
-    path.write_text(text, encoding="utf-8")
+        logger.debug("cannot remember hashes in %s: %s", _record(), error)

@@ -2,7 +2,6 @@
 
 import hashlib
 import http.client
-import os
 import shutil
 import time
 import urllib.error
@@ -16,6 +15,7 @@ from urllib.parse import urlsplit
 from tqdm import tqdm
 
 from iqa_sr import __version__
+from iqa_sr.io.atomic import atomic_write
 from iqa_sr.io.tensor_files import looks_like_tensors
 from iqa_sr.weights.checksums import compute_hash, remember_hash
 from iqa_sr.weights.registry import WeightFile
@@ -89,9 +89,7 @@ def _fetch(source: str, target: Path, sha256: str) -> None:
         if resumed:  # the fault may lie in what an earlier run left
             return _fetch(source, target, sha256)
         raise OSError(fault)
-    with partial.open("rb") as file:
-        os.fsync(file.fileno())
-    os.replace(partial, target)
+    atomic_write(target, partial.replace)
     remember_hash(target, found)
     _discard(partial)
 

@@ -29,7 +29,7 @@ __all__ = [
 MAP_FROM = 32 * 2**20  # bytes; smaller files are copied, so that what a metric keeps of them depends on no file
 SHOWN = 3  # lines of files in an error
 
-_log = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)
 _warned: set[Path] = set()
 
 
@@ -146,7 +146,7 @@ def _differs(file: WeightFile, local: LocalFile, expected: str, found: str) -> N
         )
     if local.path not in _warned:
         _warned.add(local.path)
-        _log.warning("%s... It is used because you chose it (%s).", text, FOLDER_VARIABLE)
+        logger.warning("%s... It is used because you chose it (%s).", text, FOLDER_VARIABLE)
 
 
 def size_text(file: WeightFile) -> str:

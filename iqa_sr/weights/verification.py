@@ -3,7 +3,7 @@
 import shutil
 from pathlib import Path
 
-from iqa_sr.io.atomic import write_whole
+from iqa_sr.io.atomic import atomic_write
 from iqa_sr.io.tensor_files import read_tensor_file
 from iqa_sr.weights.checksums import compute_hash, first_hash, remember_first, remember_hash
 from iqa_sr.weights.locations import cache_path, find_local
@@ -61,7 +61,7 @@ def import_file(path: Path, name: str | None = None) -> tuple[str, Path]:
     target = cache_path(file.name)
     target.parent.mkdir(parents=True, exist_ok=True)
     if not target.exists() or not target.samefile(path):
-        write_whole(target, lambda temporary: shutil.copyfile(path, temporary))
+        atomic_write(target, lambda temporary: shutil.copyfile(path, temporary))
     remember_hash(target, sha256)
     remember_first(file.name, sha256)
     return file.name, target

@@ -8,7 +8,7 @@ import yaml
 from safetensors.torch import save_file
 from torch import nn
 
-from iqa_sr.basicsr_compat.host import accommodate, build_network
+from iqa_sr.basicsr_compat import build_network, patch_basicsr
 from iqa_sr.checkpoint.building import network_section
 from iqa_sr.checkpoint.detection import KNOWN, read_shapes
 from iqa_sr.checkpoint.loading import load_network
@@ -47,7 +47,7 @@ SECTIONS = [
 
 def built(section, seed=0):
     """A network with weights that are as far from those at the start as trained ones."""
-    accommodate()
+    patch_basicsr()
     torch.manual_seed(seed)
     network = build_network(dict(section)).eval()
     with torch.no_grad():

@@ -500,7 +500,10 @@ def test_a_folder_belongs_to_one_data_set(capsys):
     Path("plain").mkdir()
     Path("plain/scores.csv").write_bytes(Path("out/scores.csv").read_bytes())
     assert agree("pairs-csv", data="moved", output="plain") == 1
-    assert "plain/scores.csv is not of this command; choose another folder, and name it in --scores" in capsys.readouterr().err
+    assert (
+        "plain/scores.csv is not of this command; choose another folder, and name it in --scores"
+        in capsys.readouterr().err
+    )
     Path("plain/scores.csv").rename("plain/agreement.csv")
     before = Path("plain/agreement.csv").read_bytes()
     assert agree("pairs-csv", "--metric", "psnr", data="moved", output="plain") == 1

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 
-import iqa_sr.basicsr_compat.host  # noqa: F401 - lets basicsr be imported
+import iqa_sr.basicsr_compat  # noqa: F401 - lets basicsr be imported
 from iqa_sr.cli.main import main
 from iqa_sr.evaluation import datasets as evaluation_data
 from iqa_sr.evaluation import networks as evaluation_networks

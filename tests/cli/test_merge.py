@@ -10,7 +10,7 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 
 from iqa_sr import plugin
-from iqa_sr.basicsr_compat.host import ARCH_REGISTRY, build_network
+from iqa_sr.basicsr_compat import ARCH_REGISTRY, build_network
 from iqa_sr.checkpoint.merging import merge_adapters
 from iqa_sr.cli.main import main as cli
 from iqa_sr.io.tensor_files import state_digest

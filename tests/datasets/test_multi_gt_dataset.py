@@ -334,7 +334,7 @@ def messages():
             texts.append(record.getMessage())
 
     handler = Keep(logging.INFO)
-    logger = logging.getLogger("basicsr")
+    logger = logging.getLogger("iqa_sr")
     before = logger.level
     logger.setLevel(logging.INFO)
     logger.addHandler(handler)

@@ -11,7 +11,7 @@ from PIL import Image
 from torch import Tensor
 from torch.nn import functional
 
-import iqa_sr.basicsr_compat.host  # noqa: F401 - makes `import basicsr` work
+import iqa_sr.basicsr_compat  # noqa: F401 - makes `import basicsr` work
 from iqa_sr.degradations.options import StageOptions
 from iqa_sr.degradations.pipelines import Degradation, _random_kernel, build_degradation, resize_bicubic
 from iqa_sr.errors import OptionError
@@ -411,32 +411,44 @@ def test_defaults_are_the_published_numbers() -> None:
 @pytest.mark.parametrize(
     ("section", "text"),
     [
-        ({"type": "bicubik"}, "deg:type: expected a degradation, got 'bicubik'; did you mean bicubic"),
-        ({"type": ["bicubic"]}, "deg:type: expected a degradation"),
-        ({}, "deg:type: expected a degradation, got None; valid: bicubic, hggt-one-stage"),
-        ("bicubic", "deg: expected a section with the key type, got 'bicubic'"),
-        ({"type": "bicubic", "usm": True}, "deg:usm: unknown key"),
-        ({"type": "hggt-one-stage", "second": {}}, "deg:second: unknown key"),
-        ({"type": "real-esrgan", "first": {"blur_sigm": [1, 2]}}, "deg:first:blur_sigm: unknown key; .*blur_sigma"),
+        ({"type": "bicubik"}, "lq:type: there is no lq 'bicubik'; did you mean bicubic"),
+        ({"type": ["bicubic"]}, "lq:type: there is no lq"),
+        ({}, "lq:type: there is no lq None; valid: bicubic, hggt-one-stage"),
+        ("bicubic", "lq: expected a section with the key type, got 'bicubic'"),
+        ({"type": "bicubic", "usm": True}, "lq:usm: unknown key"),
+        ({"type": "hggt-one-stage", "second": {}}, "lq:second: unknown key"),
+        (
+            {"type": "real-esrgan", "first": {"blur_sigm": [1, 2]}},
+            "lq:first:blur_sigm: unknown key; .*blur_sigma",
+        ),
         (
             {"type": "real-esrgan", "second": {"noise_range": [9, 3]}},
-            r"deg:second:noise_range: .*low <= high.*\[9, 3\]",
+            r"lq:second:noise_range: .*low <= high.*\[9, 3\]",
         ),
-        ({"type": "real-esrgan", "first": {"resize_range": [1.1, 1.5]}}, "deg:first:resize_range: .*low <= 1 <= high"),
-        ({"type": "real-esrgan", "first": {"jpeg_range": [0, 95]}}, "deg:first:jpeg_range:0: .*greater than 0"),
-        ({"type": "real-esrgan", "first": {"jpeg_range": [30, 101]}}, "deg:first:jpeg_range:1: .*100"),
-        ({"type": "real-esrgan", "first": {"kernel_sizes": [7, 8]}}, "deg:first:kernel_sizes:1: .*odd number"),
-        ({"type": "real-esrgan", "first": {"kernel_prob": {"isso": 1}}}, "deg:first:kernel_prob:isso.*'iso'"),
-        ({"type": "real-esrgan", "first": {"kernel_prob": {"iso": 0}}}, "deg:first:kernel_prob: .*above 0"),
-        ({"type": "real-esrgan", "first": {"resize_prob": [0, 0, 0]}}, "deg:first:resize_prob: .*above 0"),
-        ({"type": "real-esrgan", "first": {"sinc_prob": 1.5}}, "deg:first:sinc_prob: .*less than or equal to 1"),
-        ({"type": "real-esrgan", "first": {"blur_sigma": [0.1, float("inf")]}}, "deg:first:blur_sigma:1: .*finite"),
-        ({"type": "real-esrgan", "final": {"kernel_sizes": []}}, "deg:final:kernel_sizes: .*at least 1 item"),
+        (
+            {"type": "real-esrgan", "first": {"resize_range": [1.1, 1.5]}},
+            "lq:first:resize_range: .*low <= 1 <= high",
+        ),
+        ({"type": "real-esrgan", "first": {"jpeg_range": [0, 95]}}, "lq:first:jpeg_range:0: .*greater than 0"),
+        ({"type": "real-esrgan", "first": {"jpeg_range": [30, 101]}}, "lq:first:jpeg_range:1: .*100"),
+        ({"type": "real-esrgan", "first": {"kernel_sizes": [7, 8]}}, "lq:first:kernel_sizes:1: .*odd number"),
+        ({"type": "real-esrgan", "first": {"kernel_prob": {"isso": 1}}}, "lq:first:kernel_prob:isso.*'iso'"),
+        ({"type": "real-esrgan", "first": {"kernel_prob": {"iso": 0}}}, "lq:first:kernel_prob: .*above 0"),
+        ({"type": "real-esrgan", "first": {"resize_prob": [0, 0, 0]}}, "lq:first:resize_prob: .*above 0"),
+        (
+            {"type": "real-esrgan", "first": {"sinc_prob": 1.5}},
+            "lq:first:sinc_prob: .*less than or equal to 1",
+        ),
+        (
+            {"type": "real-esrgan", "first": {"blur_sigma": [0.1, float("inf")]}},
+            "lq:first:blur_sigma:1: .*finite",
+        ),
+        ({"type": "real-esrgan", "final": {"kernel_sizes": []}}, "lq:final:kernel_sizes: .*at least 1 item"),
     ],
 )
 def test_wrong_options_are_refused(section: dict[str, object], text: str) -> None:
     with pytest.raises(OptionError, match=text) as error:
-        build_degradation(section, 4, "deg")
+        build_degradation(section, 4, "lq")
     assert len(str(error.value).splitlines()) <= 5
 
 

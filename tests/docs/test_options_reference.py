@@ -23,11 +23,12 @@ from iqa_sr.degradations.options import HGGTOneStageOptions, HGGTTwoStageOptions
 from iqa_sr.guard.options import GuardOptions
 from iqa_sr.lora.injection import LoRAOptions
 from iqa_sr.losses.afine_loss import AFINELossOptions
-from iqa_sr.losses.iqa_loss import EnsembleIQALossOptions, IQALossOptions, JudgeOptions
+from iqa_sr.losses.ensemble_iqa_loss import EnsembleIQALossOptions, JudgeOptions
+from iqa_sr.losses.iqa_loss import IQALossOptions
 from iqa_sr.losses.views import ViewOptions
 from iqa_sr.metrics.registry import _METRICS
+from iqa_sr.models.metric_options import CalculateIQAOptions, read_metric
 from iqa_sr.models.options import QualitySection, QualityValSection, SchedulerOptions, TrainSection, ValSection
-from iqa_sr.models.validation import CalculateIQAOptions, read_metric
 from iqa_sr.objectives.afine import AFINEOptions
 from iqa_sr.objectives.arniqa import ARNIQAOptions, RegressorOptions
 from iqa_sr.objectives.augmentiq import AugmentIQOptions

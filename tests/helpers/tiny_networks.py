@@ -2,14 +2,14 @@
 
 import torch
 
-from iqa_sr.basicsr_compat.host import accommodate, build_network
+from iqa_sr.basicsr_compat import build_network, patch_basicsr
 
 SECTION = {"type": "MSRResNet", "num_feat": 4, "num_block": 1, "upscale": 2}
 
 
 def tiny_network(seed=0, **changes):
     """An MSRResNet x2 that does something else than to interpolate; in evaluation mode."""
-    accommodate()
+    patch_basicsr()
     torch.manual_seed(seed)
     network = build_network({**SECTION, **changes}).eval().requires_grad_(False)
     for parameter in network.parameters():

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from iqa_sr.basicsr_compat.host import accommodate, build_network
+from iqa_sr.basicsr_compat import build_network, patch_basicsr
 from iqa_sr.inference import tile_size
 from iqa_sr.inference import tiling as inference
 from iqa_sr.inference.tile_size import bytes_per_pixel, free_memory, is_out_of_memory, largest_tile
@@ -35,7 +35,7 @@ def convolutions(scale=2):
 
 
 def trained(section):
-    accommodate()
+    patch_basicsr()
     torch.manual_seed(0)
     return build_network(dict(section)).eval()
 

@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import nn
 
-from iqa_sr.io.atomic import write_whole
+from iqa_sr.io.atomic import atomic_write
 from iqa_sr.io.tensor_files import load_state, read_tensor_file, select_state_dict, write_tensor_file
 
 
@@ -34,7 +34,7 @@ def test_a_failing_write_leaves_the_old_file(tmp_path):
         raise OSError(28, "No space left on device")
 
     with pytest.raises(OSError, match="No space left"):
-        write_whole(path, fail)
+        atomic_write(path, fail)
     assert path.read_bytes() == b"old" and [p.name for p in tmp_path.iterdir()] == ["x.pth"]
 
 

@@ -8,7 +8,7 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 
 from iqa_sr import plugin
-from iqa_sr.basicsr_compat.host import build_network
+from iqa_sr.basicsr_compat import build_network
 from iqa_sr.config.sections import read_section
 from iqa_sr.errors import OptionError
 from iqa_sr.io.tensor_files import state_digest

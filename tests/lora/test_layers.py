@@ -8,7 +8,7 @@ from torch import nn
 from torch.nn.utils import spectral_norm
 
 from iqa_sr import plugin
-from iqa_sr.basicsr_compat.host import build_network
+from iqa_sr.basicsr_compat import build_network
 from iqa_sr.errors import OptionError
 from iqa_sr.lora.adapter_files import BaseNetwork, inject_saved, read_adapter, save_adapter
 from iqa_sr.lora.injection import LoRAOptions, adapter_state, inject, merged_state, target_names

@@ -7,12 +7,12 @@ from pathlib import Path
 import pytest
 import torch
 
-from iqa_sr.basicsr_compat.host import build_network
+from iqa_sr.basicsr_compat import build_network
 from iqa_sr.cli.train import main
 from iqa_sr.errors import OptionError
 from iqa_sr.io.tensor_files import read_tensor_file
+from iqa_sr.losses import EnsembleIQALoss, IQALoss
 from iqa_sr.losses.afine_loss import AFINELoss, AFINELossOptions
-from iqa_sr.losses.iqa_loss import EnsembleIQALoss, IQALoss
 from iqa_sr.losses.perceptual_slot import PerceptualSlot
 from iqa_sr.losses.views import ViewOptions, draw_views, smallest_view
 from iqa_sr.metrics import create_metric, metric_info

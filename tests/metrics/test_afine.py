@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from iqa_sr.archs.afine_arch import LogisticMap
+from iqa_sr.archs.clip_transformer_arch import resized_positions
 from iqa_sr.losses.afine_loss import AFINELoss
 from iqa_sr.metrics import shared_metric
 from iqa_sr.metrics.afine import AFINE, METRICS, _load
@@ -188,12 +189,12 @@ def test_recomputing_the_blocks_changes_nothing(metric, monkeypatch):
 
 def test_fifty_tokens_take_the_positional_embedding_as_it_is(metric):
     tower = metric.network.finetuned_clip
-    assert tower._positions(50) is tower.positional_embedding
+    assert resized_positions(tower.positional_embedding, 50) is tower.positional_embedding
     # Along the token axis, the class position included: the first of 25 lies between the old 0 and 1.
     taps = torch.tensor([-0.09375, 0.59375, 0.59375, -0.09375])
     old = tower.positional_embedding
     expected = (taps[:, None] * old[[0, 0, 1, 2]]).sum(0)
-    torch.testing.assert_close(tower._positions(25)[0], expected)
+    torch.testing.assert_close(resized_positions(tower.positional_embedding, 25)[0], expected)
 
 
 def test_a_file_with_a_part_missing_is_refused(metric):

@@ -11,7 +11,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-import iqa_sr.basicsr_compat.host  # noqa: F401 - lets basicsr be imported
+import iqa_sr.basicsr_compat  # noqa: F401 - lets basicsr be imported
 from iqa_sr.metrics import QualityMetric, create_metric, metric_info, metric_names, metric_spec, shared_metric
 from tests.helpers.golden_images import golden, golden_input, photo
 from tests.helpers.metric_contract import BATCH, check_variant, check_variant_facts, pictures, scored, side_of

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-import iqa_sr.basicsr_compat.host  # noqa: F401 - lets basicsr be imported
+import iqa_sr.basicsr_compat  # noqa: F401 - lets basicsr be imported
 from iqa_sr.metrics import create_metric
 from iqa_sr.metrics.niqe import PARAMETER_FILE, _halve, _nearest, _shape_table, pristine_file
 from tests.helpers.golden_images import golden, golden_input, photo

@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from iqa_sr import plugin
-from iqa_sr.basicsr_compat import host as basicsr_api
+from iqa_sr.basicsr_compat import MODEL_REGISTRY, BaseModel, registered
 from iqa_sr.cli.train import main
 from iqa_sr.errors import OptionError, TrainingStopped
 from iqa_sr.io.tensor_files import read_tensor_file
@@ -226,7 +226,7 @@ class WithBuffer(nn.Module):
 
 
 def bare_model():
-    model = basicsr_api.BaseModel.__new__(basicsr_api.BaseModel)
+    model = BaseModel.__new__(BaseModel)
     model.net_g, model.net_g_ema = WithBuffer(), WithBuffer()
     return model
 
@@ -263,7 +263,7 @@ def test_registering_twice_changes_nothing():
     before = {registry: set(registry.keys()) for registry, _ in plugin.TABLE}
     plugin.register()
     assert {registry: set(registry.keys()) for registry, _ in plugin.TABLE} == before
-    assert "IQASRModel" in basicsr_api.registered(basicsr_api.MODEL_REGISTRY)
+    assert "IQASRModel" in registered(MODEL_REGISTRY)
 
 
 def test_any_optimiser_of_torch_can_be_named(run_folder):

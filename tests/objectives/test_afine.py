@@ -16,7 +16,7 @@ from torch.utils.data import default_collate
 
 from iqa_sr import plugin
 from iqa_sr.archs.afine_arch import AFINENetwork
-from iqa_sr.basicsr_compat.host import build_dataset
+from iqa_sr.basicsr_compat import build_dataset
 from iqa_sr.cli.main import main as cli
 from iqa_sr.cli.train import main
 from iqa_sr.errors import OptionError
@@ -239,13 +239,17 @@ def test_a_resumed_run_is_the_uninterrupted_one(trained, monkeypatch):
 WORKER = """
     import sys, torch
     from iqa_sr.runtime import distributed
-    from iqa_sr.training.launch import LaunchArguments, load_options
+    from iqa_sr import plugin
+    from iqa_sr.training.basicsr_opt import basicsr_opt
     from iqa_sr.training.loop import build_run
+    from iqa_sr.training.run_config import RunConfig
 
     torch.set_num_threads(1)
     rank, size = distributed.start_processes()
-    opt = load_options(LaunchArguments(sys.argv[1]), rank, size)
-    run = build_run(opt)
+    plugin.register()
+    config = RunConfig.from_yaml(sys.argv[1])
+    opt = basicsr_opt(config, rank, size)
+    run = build_run(config, opt)
     batches = run.place.batches()
     for iteration in range(1, 5):
         run.model.feed_data(next(batches))

@@ -12,7 +12,7 @@ from iqa_sr.cli.train import main
 from iqa_sr.datasets.mos_dataset import OpinionDataset
 from iqa_sr.errors import OptionError
 from iqa_sr.io.tensor_files import read_tensor_file
-from iqa_sr.losses.opinion_loss import FLOOR, correlation_loss, pair_loss, squared_error
+from iqa_sr.losses.mos_loss import FLOOR, correlation_loss, pair_loss, squared_error
 from iqa_sr.metrics import create_metric
 from iqa_sr.stats.correlation import kendall, pearson, spearman
 from tests import ROOT

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from iqa_sr.basicsr_compat.host import build_network
+from iqa_sr.basicsr_compat import build_network
 from iqa_sr.cli.main import main as cli
 from iqa_sr.cli.train import main
 from iqa_sr.config.option_files import read_option_file

@@ -315,7 +315,7 @@ def test_cutting_the_crop_out_of_windows():
     [
         ({"type": "unifrom"}, "datasets:train:sampler:type: there is no sampler 'unifrom'; did you mean uniform"),
         ({}, "datasets:train:sampler:type: there is no sampler None; valid: argmax-online, original"),
-        ("uniform", "datasets:train:sampler: expected a section with keys, for example type: uniform, got 'uniform'"),
+        ("uniform", "datasets:train:sampler: expected a section with the key type, got 'uniform'"),
         ({"type": "uniform", "temperature": 1}, "datasets:train:sampler:temperature: unknown key; valid: type"),
         ({"type": "argmax-online"}, "datasets:train:sampler:metric: this key is required and missing"),
         (

@@ -14,7 +14,7 @@ import torch
 from torch import nn
 
 from iqa_sr import plugin
-from iqa_sr.basicsr_compat.host import LOSS_REGISTRY
+from iqa_sr.basicsr_compat import LOSS_REGISTRY
 from iqa_sr.cli.train import main
 from iqa_sr.io.tensor_files import read_tensor_file
 from iqa_sr.scores.score_table import ScoreTable

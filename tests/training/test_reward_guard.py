@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from iqa_sr import metrics, plugin
-from iqa_sr.basicsr_compat.host import build_network
+from iqa_sr.basicsr_compat import build_network
 from iqa_sr.guard import monitor as reward_guard
 from iqa_sr.io.tensor_files import read_tensor_file
 from iqa_sr.training.experiment import Experiment

@@ -20,6 +20,7 @@ from tqdm import tqdm
 from iqa_sr.data.creation.luma_filters import clahe, detail, nlm_sharp, unsharp
 from iqa_sr.data.creation.network_enhancer import load_network_enhancer
 from iqa_sr.errors import nearest
+from iqa_sr.io.atomic import atomic_write
 from iqa_sr.io.images import list_images, read_image, write_image
 
 __all__ = ["ENHANCERS", "Enhancer", "GroundTruthsMade", "find_enhancer", "make_gts", "write_enhancer_list"]
@@ -212,6 +213,4 @@ def write_enhancer_list(root: Path, enhancers: Mapping[str, Enhancer], overwrite
             f"{path}: this data set was made with other enhancers; choose another `output_dir` or `overwrite`"
         )
     root.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".gts.{os.getpid()}.tmp")
-    temporary.write_text(text, encoding="utf-8")
-    os.replace(temporary, path)
+    atomic_write(path, text)

@@ -45,20 +45,16 @@ def detail(picture: np.ndarray, radius: int, edge: float, boost: float) -> np.nd
     Reference:
         He, Sun, Tang: Guided image filtering, TPAMI 2013.
     """
-    luma = _luma(picture)
-    return _add_to_luma(picture, boost * (luma - _guided_filter(luma, radius, edge**2)))
-
-
-def _guided_filter(plane: np.ndarray, radius: int, epsilon: float) -> np.ndarray:
-    """The picture guided by itself: locally linear, slope near 1 at edges and near 0 in flat parts."""
 
     def box(values: np.ndarray) -> np.ndarray:
         return cv2.blur(values, (2 * radius + 1, 2 * radius + 1), borderType=_BORDER)
 
-    mean = box(plane)
-    variance = box(plane * plane) - mean * mean
-    slope = variance / (variance + epsilon)
-    return box(slope) * plane + box(mean * (1 - slope))
+    luma = _luma(picture)
+    mean = box(luma)
+    variance = box(luma * luma) - mean * mean
+    slope = variance / (variance + edge**2)  # near 1 at edges, near 0 in flat parts
+    base = box(slope) * luma + box(mean * (1 - slope))  # the luma guided by itself: locally linear
+    return _add_to_luma(picture, boost * (luma - base))
 
 
 def nlm_sharp(picture: np.ndarray, strength: float, sigma: float, amount: float) -> np.ndarray:

@@ -37,14 +37,12 @@ class NetworkEnhancer:
             for left in range(0, width, TILE):
                 rows, columns = slice(top, min(top + TILE, height)), slice(left, min(left + TILE, width))
                 around_rows, around_columns = _widened(rows, height), _widened(columns, width)
-                enhanced = self._run(picture[around_rows, around_columns])
+                with torch.inference_mode():
+                    tile = to_tensor(picture[around_rows, around_columns])[None].to(self.device)
+                    enhanced = to_uint8(self.model(tile)[0])
                 offset_row, offset_column = top - around_rows.start, left - around_columns.start
                 result[rows, columns] = enhanced[offset_row:, offset_column:][: rows.stop - top, : columns.stop - left]
         return result
-
-    def _run(self, tile: np.ndarray) -> np.ndarray:
-        with torch.inference_mode():
-            return to_uint8(self.model(to_tensor(tile)[None].to(self.device))[0])
 
 
 def _widened(part: slice, length: int) -> slice:

@@ -1,7 +1,6 @@
 """Cutting large pictures into training patches by HGGT's rule: enough contrast and enough detail."""
 
 import zlib
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,7 +8,7 @@ import cv2
 import numpy as np
 from tqdm import tqdm
 
-from iqa_sr.data.multi_gt.manifest import GroundTruthOptions, Manifest, read_manifest
+from iqa_sr.data.multi_gt.manifest import GroundTruthOptions, read_manifest
 from iqa_sr.data.multi_gt.records import Record
 from iqa_sr.data.problems import DataError
 from iqa_sr.io.image_stores import PictureStore
@@ -103,23 +102,24 @@ def select_patches(
     if manifest.problems:
         raise DataError(manifest.problems.summary(f"`input_dir` {input_dir}"))
     flat_layout = all("/" not in gt.path for record in manifest.records for gt in record.ground_truths)
+    store, root = PictureStore(manifest.root), Path(output_dir)
     written = flat = 0
     for record in tqdm(manifest.records, desc="patches", unit="picture", disable=None if progress else True):
-        versions = _read(manifest, record)
+        versions = {
+            gt.folder: decode_image(store.read(gt.path), store.location(gt.path)) for gt in record.ground_truths
+        }
         for top, left in _places(record, size, stride, jitter, seed):
             patches = {name: picture[top : top + size, left : left + size] for name, picture in versions.items()}
             if not any(is_detailed(patch, min_std, min_laplacian) for patch in patches.values()):
                 flat += 1
                 continue
             written += 1
-            _write(patches, f"{record.name}-{left}-{top}", manifest.folders[0], Path(output_dir), flat_layout)
+            for name, patch in patches.items():
+                ending = "" if name == manifest.folders[0] else f"_{name}"
+                folder = root if flat_layout else root / name
+                write_image(folder / f"{record.name}-{left}-{top}{ending}.png", patch)
     too_small = tuple(record.name for record in manifest.records if min(record.size) < size)
     return PatchReport(written, flat, too_small)
-
-
-def _read(manifest: Manifest, record: Record) -> dict[str, np.ndarray]:
-    store = PictureStore(manifest.root)
-    return {gt.folder: decode_image(store.read(gt.path), store.location(gt.path)) for gt in record.ground_truths}
 
 
 def _places(record: Record, size: int, stride: int, jitter: int, seed: int) -> list[tuple[int, int]]:
@@ -133,9 +133,3 @@ def _places(record: Record, size: int, stride: int, jitter: int, seed: int) -> l
             place = np.clip(np.array([top, left]) + moves, 0, [height - size, width - size])
             places[int(place[0]), int(place[1])] = None
     return list(places)
-
-
-def _write(patches: Mapping[str, np.ndarray], stem: str, original: str, root: Path, flat_layout: bool) -> None:
-    for name, patch in patches.items():
-        folder = root if flat_layout else root / name
-        write_image(folder / (f"{stem}.png" if name == original else f"{stem}_{name}.png"), patch)

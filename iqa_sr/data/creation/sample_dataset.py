@@ -17,7 +17,7 @@ from iqa_sr.io.images import decode_image, write_image
 
 __all__ = ["PHOTOGRAPHS", "Photograph", "make_sample"]
 
-logger = logging.getLogger("basicsr")
+logger = logging.getLogger(__name__)
 
 CROP = 256
 """Side of the training pictures in pixels: quick to decode, and large enough for NIQE, which needs 192."""
@@ -94,7 +94,15 @@ def make_sample(root: str | Path, progress: bool = True) -> None:
 
 def _add_photograph(photograph: Photograph, folder: Path, enhancers: dict[str, Enhancer]) -> None:
     """Enhance the whole photograph, then cut all versions at the same places."""
-    picture = _read(photograph.file)
+    try:
+        content = (resources.files("skimage") / "data" / photograph.file).read_bytes()
+    except (FileNotFoundError, ModuleNotFoundError) as error:
+        raise FileNotFoundError(
+            "the sample data set is made from photographs inside the scikit-image package, but "
+            f"{photograph.file} is not there.\n"
+            "Install it with `pip install --force-reinstall scikit-image`, or name your own data in the option file."
+        ) from error
+    picture = decode_image(content, photograph.file)
     versions = {"original": picture} | {name: enhancer(picture) for name, enhancer in enhancers.items()}
     stem = Path(photograph.file).stem
     if photograph.split == "val":
@@ -112,17 +120,6 @@ def _write(folder: Path, stem: str, versions: dict[str, np.ndarray]) -> None:
     for name, picture in versions.items():
         suffix = "" if name == "original" else f"_{name}"
         write_image(folder / name / f"{stem}{suffix}.png", picture)
-
-
-def _read(file: str) -> np.ndarray:
-    try:
-        content = (resources.files("skimage") / "data" / file).read_bytes()
-    except (FileNotFoundError, ModuleNotFoundError) as error:
-        raise FileNotFoundError(
-            f"the sample data set is made from photographs inside the scikit-image package, but {file} is not there.\n"
-            "Install it with `pip install --force-reinstall scikit-image`, or name your own data in the option file."
-        ) from error
-    return decode_image(content, file)
 
 
 def _places(length: int) -> list[int]:

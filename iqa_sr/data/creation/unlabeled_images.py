@@ -81,7 +81,10 @@ class PictureSource:
         for number in numbers:  # before they are drawn, which takes its time
             check_size(f"generated-{number}", (_SIDE, _SIDE), smallest, problems)
         if len(problems):
-            raise DataError(problems.summary(_title(options, len(problems), len(self._names) + len(numbers), where)))
+            generated = f"procedural {options.procedural}" if options.procedural else None
+            sources = (options.dataroot, "photographs" if options.photographs else None, generated)
+            found = f"{len(self._names) + len(numbers)} pictures in {', '.join(filter(None, sources))}"
+            raise DataError(problems.summary(f"{where}: {len(problems)} of {found} cannot be used"))
         for number in tqdm(numbers, desc="generated pictures", disable=None if options.procedural > 100 else True):
             self._keep(f"generated-{number}", procedural_picture(number, _SIDE))
         if not self._names:
@@ -116,14 +119,6 @@ def _files(dataroot: str, where: str) -> list[Path]:
     if not files:
         raise FileNotFoundError(f"{where}:dataroot: {dataroot} holds no pictures")
     return files
-
-
-def _title(options: PictureSourceOptions, bad: int, total: int, where: str) -> str:
-    """What an error begins with: how many pictures of which sources."""
-    photographs = "photographs" if options.photographs else None
-    generated = f"procedural {options.procedural}" if options.procedural else None
-    sources = ", ".join(source for source in (options.dataroot, photographs, generated) if source)
-    return f"{where}: {bad} of {total} pictures in {sources} cannot be used"
 
 
 def _photograph(name: str) -> np.ndarray:

@@ -123,7 +123,11 @@ def _read_aigciqa2023(root: Path) -> Table:
 def _numbers(file: Path) -> list[Any]:
     """The scores in a MATLAB or CSV file, in order; what is no number stays a text."""
     if file.suffix == ".mat":
-        return _matlab_numbers(file)
+        content = {name: array for name, array in read_matlab(file).items() if not name.startswith("_")}
+        arrays = [content["MOSz"]] if "MOSz" in content else list(content.values())
+        if len(arrays) != 1 or arrays[0].dtype.kind not in "fiu":
+            raise ValueError(f"{file}: expected one array of numbers, MOSz, found {', '.join(content) or 'nothing'}")
+        return list(arrays[0].ravel().tolist())
     lines = read_lines(file)
     if lines and math.isnan(as_number(lines[0][0])):
         lines = lines[1:]  # a header
@@ -133,22 +137,14 @@ def _numbers(file: Path) -> list[Any]:
     return [line[0] for line in lines]
 
 
-def _matlab_numbers(file: Path) -> list[Any]:
-    content = {name: array for name, array in read_matlab(file).items() if not name.startswith("_")}
-    arrays = [content["MOSz"]] if "MOSz" in content else list(content.values())
-    if len(arrays) != 1 or arrays[0].dtype.kind not in "fiu":
-        raise ValueError(f"{file}: expected one array of numbers, MOSz, found {', '.join(content) or 'nothing'}")
-    numbers: list[Any] = arrays[0].ravel().tolist()
-    return numbers
-
-
 def _prompts_of(file: Path, pictures: int) -> list[str]:
     """The prompt of each picture."""
     lines = read_lines(file)
     header = [cell.casefold() for cell in lines[0]] if lines else []
     named = [place for place, cell in enumerate(header) if cell in ("prompt", "prompts")]
     width = max((len(line) for line in lines), default=0)
-    column = named[0] if named else max(range(width), key=lambda place: _length(lines, place), default=0)
+    lengths = [sum(len(line[place]) for line in lines if place < len(line)) for place in range(width)]
+    column = named[0] if named else max(range(width), key=lengths.__getitem__, default=0)
     texts = [line[column] if column < len(line) else "" for line in lines]
     # Published without a header; one of any other wording shows by the number of lines.
     for prompts in (texts[1:],) if named else (texts, texts[1:]):
@@ -160,10 +156,6 @@ def _prompts_of(file: Path, pictures: int) -> list[str]:
         f"{file}: {len(texts) - bool(named)} prompts do not fit {pictures} pictures; expected one prompt for each "
         f"picture, or for {_PICTURES_OF_A_PROMPT} pictures of each generator"
     )
-
-
-def _length(lines: Sequence[Sequence[str]], column: int) -> int:
-    return sum(len(line[column]) for line in lines if column < len(line))
 
 
 def _first(root: Path, names: Sequence[str], collection: str = "AIGCIQA2023") -> Path:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -128,12 +129,10 @@ def _read_koniq10k(path: Path, root: Path) -> Table:
     return Table(path, found, (1.0, 5.0) if column == "MOS" and "set" not in names else (1.0, 100.0))
 
 
-def _read_spaq(path: Path, root: Path) -> Table:
-    """Fang et al.: Perceptual Quality Assessment of Smartphone Photography, CVPR 2020."""
-    _, rows = read_columns(path, ("Image name", "MOS"))
-    return Table(
-        path, [Row(f"TestImage/{row['Image name']}", row["MOS"], row["Image name"]) for row in rows], (0.0, 100.0)
-    )
+def _read_list(path: Path, root: Path, folder: str, picture: str, score: str) -> Table:
+    """A list of pictures in one folder, each a content of its own, with scores from 0 to 100 in a column."""
+    _, rows = read_columns(path, (picture, score))
+    return Table(path, [Row(f"{folder}/{row[picture]}", row[score], row[picture]) for row in rows], (0.0, 100.0))
 
 
 _LIVE = (("jp2k", 227), ("jpeg", 233), ("wn", 174), ("gblur", 174), ("fastfading", 174))
@@ -199,25 +198,21 @@ def _read_csiq(path: Path, root: Path) -> Table:
     return Table(path, rows, (0.0, 1.0), higher_is_better=False)
 
 
-def _read_flive(path: Path, root: Path) -> Table:
-    """Ying et al.: From Patches to Pictures (PaQ-2-PiQ), CVPR 2020, https://arxiv.org/abs/1912.10088."""
-    _, rows = read_columns(path, ("name", "mos"))
-    return Table(path, [Row(f"database/{row['name']}", row["mos"], row["name"]) for row in rows], (0.0, 100.0))
-
-
 LAYOUTS: Mapping[str, Layout] = {
     "csv": Layout(("scores.csv",), _read_csv),
     "csiq": Layout(("csiq.DMOS.xlsx", "csiq.DMOS.csv", "csiq_label.txt"), _read_csiq),
-    "flive": Layout(("labels_image.csv",), _read_flive),
+    # Ying et al.: From Patches to Pictures (PaQ-2-PiQ), CVPR 2020, https://arxiv.org/abs/1912.10088.
+    "flive": Layout(("labels_image.csv",), partial(_read_list, folder="database", picture="name", score="mos")),
     "kadid10k": Layout(("dmos.csv",), _read_kadid10k),
     "koniq10k": Layout(("koniq10k_distributions_sets.csv", "koniq10k_scores_and_distributions.csv"), _read_koniq10k),
     "live": Layout(("dmos_realigned.mat", "dmos.mat"), _read_live),
+    # Fang et al.: Perceptual Quality Assessment of Smartphone Photography, CVPR 2020.
     "spaq": Layout(
         (
             "Annotations/MOS and Image attribute scores.xlsx",
             "Annotations/MOS and Image attribute scores.csv",
         ),
-        _read_spaq,
+        partial(_read_list, folder="TestImage", picture="Image name", score="MOS"),
     ),
     "tid2013": Layout(("mos_with_names.txt",), _read_tid2013),
 }

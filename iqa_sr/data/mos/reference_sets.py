@@ -65,21 +65,17 @@ def read_scored_set(name: str, root: Path) -> ScoredSet:
     else:
         opinions = read_opinions(name, root)
         folders = [folder] if (folder := find_folder(root, REFERENCE_FOLDERS[name])) else []
-    return ScoredSet(root, opinions, _find_references(root, opinions, folders))
-
-
-def _find_references(root: Path, opinions: Sequence[Opinion], folders: Iterable[Path]) -> dict[str, Path]:
-    """The reference of each content: the picture of this stem, whatever its case, in one of the folders."""
+    # The reference of a content is the picture of its stem, whatever its case, in one of the folders.
     known = {path.stem.lower(): path for folder in dict.fromkeys(folders) for path in list_images(folder)}
-    problems, found = DataProblems(), {}
+    problems, references = DataProblems(), {}
     for content in dict.fromkeys(opinion.content for opinion in opinions):
         if content.lower() in known:
-            found[content] = known[content.lower()]
+            references[content] = known[content.lower()]
         else:
             problems.add("missing reference", f"there is no picture {content} in {root}")
     if len(problems):
         raise DataError(problems.summary(str(root)))
-    return found
+    return ScoredSet(root, opinions, references)
 
 
 def _read_pipal(root: Path) -> tuple[list[Opinion], list[Path]]:
@@ -128,23 +124,16 @@ def partner_triplets(scored: ScoredSet, opinions: Iterable[Opinion], seed: int) 
     for opinion in opinions:
         reference = scored.key(scored.references[opinion.content])
         groups.setdefault(reference, {})[scored.key(opinion.path)] = opinion.quality
-    return [triplet for reference, rated in groups.items() for triplet in _partners(reference, rated, seed)]
-
-
-def _partners(reference: str, quality: Mapping[str, float], seed: int) -> list[Triplet]:
-    rated = {**quality, reference: math.inf}
-    names = sorted(rated)
-    generator = torch.Generator().manual_seed(zlib.crc32(f"{seed}:{reference}".encode()))
-    count = min(round(math.log2(len(names))), len(names) - 1)
     triplets = []
-    for place, name in enumerate(names):
-        for drawn in torch.randperm(len(names) - 1, generator=generator)[:count].tolist():
-            other = names[drawn + (drawn >= place)]
-            pairs = (name, other), (name, reference), (other, reference)
-            g12, g1r, g2r = (_preferred(rated[one], rated[two]) for one, two in pairs)
-            triplets.append(Triplet(name, other, reference, (g12, g1r, g2r)))
+    for reference, quality in groups.items():
+        rated = {**quality, reference: math.inf}
+        names = sorted(rated)
+        generator = torch.Generator().manual_seed(zlib.crc32(f"{seed}:{reference}".encode()))
+        count = min(round(math.log2(len(names))), len(names) - 1)
+        for place, name in enumerate(names):
+            for drawn in torch.randperm(len(names) - 1, generator=generator)[:count].tolist():
+                other = names[drawn + (drawn >= place)]
+                pairs = (name, other), (name, reference), (other, reference)
+                g12, g1r, g2r = (TIE if rated[a] == rated[b] else float(rated[a] > rated[b]) for a, b in pairs)
+                triplets.append(Triplet(name, other, reference, (g12, g1r, g2r)))
     return triplets
-
-
-def _preferred(quality: float, other: float) -> float:
-    return TIE if quality == other else float(quality > other)

@@ -137,11 +137,14 @@ def _sub_folder(parent: Path, name: str, lmdb: bool) -> Path | None:
 
 
 def _versions(base: Path, options: GroundTruthOptions, where: str) -> dict[str, Path]:
+    """The folders of the versions that are asked for, else all beside the originals but that of the ready LQ files."""
     lmdb = options.io_backend.type == "lmdb"
     original = _sub_folder(base, options.original_folder, lmdb)
     assert original is not None
     found = {options.original_folder: original}
-    others = _candidates(base, original, options)
+    folders = sorted(_lmdb_folders(base) if lmdb else (one for one in _sub_folders(base) if _holds_pictures(one)))
+    lq = options.dataroot_lq if options.dataroot_lq and options.dataroot_lq.is_dir() else None
+    others = [one for one in folders if one != original and not (lq and one.samefile(lq))]
     if options.gt_folders is None:
         return found | {path.name.removesuffix(LMDB_SUFFIX): path for path in others}
     for name in options.gt_folders:
@@ -150,17 +153,6 @@ def _versions(base: Path, options: GroundTruthOptions, where: str) -> dict[str, 
             raise _missing_version(name, [one.name.removesuffix(LMDB_SUFFIX) for one in others], base, where)
         found[name] = path
     return found
-
-
-def _candidates(base: Path, original: Path, options: GroundTruthOptions) -> list[Path]:
-    """Folders beside the originals that hold pictures, and not the ready LQ files."""
-    lmdb = options.io_backend.type == "lmdb"
-    folders = sorted(_lmdb_folders(base) if lmdb else (one for one in _sub_folders(base) if _holds_pictures(one)))
-    return [one for one in folders if one != original and not _same(one, options.dataroot_lq)]
-
-
-def _same(folder: Path, other: Path | None) -> bool:
-    return other is not None and other.is_dir() and folder.samefile(other)
 
 
 def _missing_version(name: str, others: Iterable[str], base: Path, where: str) -> OptionError:

@@ -2,7 +2,7 @@
 
 import os
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -107,55 +107,41 @@ def read_manifest(
     )
 
 
-def _stem(key: str, folder: Path) -> str:
-    return key if folder.suffix == ".lmdb" else os.path.splitext(key)[0]
-
-
 def _stems(folder: Path, problems: DataProblems) -> dict[str, str]:
     """The key of each stem."""
     found: dict[str, str] = {}
     for key in open_folder(folder).keys():  # noqa: SIM118 - not a dict
-        other = found.setdefault(_stem(key, folder), key)
+        stem = key if folder.suffix == ".lmdb" else os.path.splitext(key)[0]
+        other = found.setdefault(stem, key)
         if other != key:
             problems.add("duplicate name", f"{folder}: {other} and {key} have the same stem")
     return found
 
 
 def _match(part: Part, options: GroundTruthOptions, problems: DataProblems) -> list[_Group]:
-    """The groups of one part: each original with the version of the same stem in every other folder."""
+    """The groups of one part: each original with its version, `STEM_VERSION` or `STEM`, in every other folder."""
     original, *versions = part.folders
     stems = _stems(part.folders[original], problems)
     groups = [_Group(stem, part, {original: key}) for stem, key in stems.items()]
     for version in versions:
         folder = part.folders[version]
         files = _stems(folder, problems)
-        matches = _match_version(version, stems, files)
+        # The spelling that fits more originals goes first: tells originals `a` and `a_01` beside a version 01 apart.
+        suffixed = {stem: f"{stem}_{version}" for stem in stems if f"{stem}_{version}" in files}
+        same = {stem: stem for stem in stems if stem in files}
+        first, second = (suffixed, same) if len(suffixed) > len(same) else (same, suffixed)
+        used = set(first.values())
+        matches = first | {stem: file for stem, file in second.items() if stem not in first and file not in used}
         for group in groups:
             if group.name in matches:
                 group.keys[version] = files[matches[group.name]]
             elif not options.allow_incomplete_groups:
-                problems.add("missing partner", _no_version(group.name, version, folder, versions))
+                hint = "" if len(versions) == 1 else " (if that is meant, set allow_incomplete_groups: true)"
+                text = f"{folder}: neither {group.name}_{version} nor {group.name} for the original {group.name}{hint}"
+                problems.add("missing partner", text)
         for stem in files.keys() - set(matches.values()):
             problems.add("missing partner", f"{folder / files[stem]}: there is no original of this name")
     return groups
-
-
-def _no_version(name: str, version: str, folder: Path, versions: list[str]) -> str:
-    hint = "" if len(versions) == 1 else " (if that is meant, set allow_incomplete_groups: true)"
-    return f"{folder}: neither {name}_{version} nor {name} for the original {name}{hint}"
-
-
-def _match_version(version: str, originals: Iterable[str], files: Mapping[str, str]) -> dict[str, str]:
-    """Stem of the version's file for each original's stem: `STEM_VERSION` or `STEM`.
-
-    The spelling that fits more originals goes first, so that originals `a` and `a_01` beside a version 01 are told
-    apart.
-    """
-    suffixed = {stem: f"{stem}_{version}" for stem in originals if f"{stem}_{version}" in files}
-    same = {stem: stem for stem in originals if stem in files}
-    first, second = (suffixed, same) if len(suffixed) > len(same) else (same, suffixed)
-    used = set(first.values())
-    return first | {stem: file for stem, file in second.items() if stem not in first and file not in used}
 
 
 def _unique(groups: list[_Group], problems: DataProblems) -> list[_Group]:

@@ -13,6 +13,15 @@ class Label(Enum):
     SIMILAR = "Similar"
     NEGATIVE = "Negative"
 
+    @classmethod
+    def of(cls, text: object) -> "Label":
+        """The label that an annotator's file names, whatever its case and the spaces around it.
+
+        Raises:
+            ValueError: If it is none of the three.
+        """
+        return cls(str(text).strip().capitalize())
+
 
 @dataclass(frozen=True)
 class GroundTruth:

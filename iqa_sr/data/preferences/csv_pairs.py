@@ -27,6 +27,7 @@ _SPELLINGS: Mapping[str, tuple[str, ...]] = {
     "split": ("part",),
 }
 """Other names that a column may have."""
+_OWN_NAMES = {spelling: own for own, others in _SPELLINGS.items() for spelling in (own, *others)}
 
 Row = Mapping[str, str]
 
@@ -85,7 +86,11 @@ def _rows(file: Path) -> Sequence[Row]:
     if not file.is_file():
         raise FileNotFoundError(f"the table of pairs {file} does not exist; name it with `file` FILE")
     lines = read_lines(file)
-    heading = [_own_name(name, file) for name in (lines[0] if lines else [])]
+    names = lines[0] if lines else []
+    for name in names:
+        if name and name.lower() not in _OWN_NAMES:
+            raise ValueError(f"{file}: unknown column {name!r}; {nearest(name, _OWN_NAMES)}; rename or remove it")
+    heading = [_OWN_NAMES.get(name.lower(), "") for name in names]  # one without a name has row numbers, mostly
     doubles = sorted({name for name in heading if name and heading.count(name) > 1})
     if doubles:
         raise ValueError(f"{file}: more than one column says {', '.join(doubles)}: {', '.join(lines[0])}")
@@ -106,17 +111,6 @@ def _rows(file: Path) -> Sequence[Row]:
         for name in {"first", "second", "reference"} & row.keys():
             row[name] = row[name].replace("\\", "/").removeprefix("./")
     return rows
-
-
-def _own_name(name: str, file: Path) -> str:
-    """The column's name among the keys of `_SPELLINGS`; nothing for one without a name, of row numbers mostly."""
-    if not name:
-        return ""
-    for own, others in _SPELLINGS.items():
-        if name.lower() in (own, *others):
-            return own
-    known = [spelling for own, others in _SPELLINGS.items() for spelling in (own, *others)]
-    raise ValueError(f"{file}: unknown column {name!r}; {nearest(name, known)}; rename or remove it")
 
 
 def _share(row: Row, where: str, problems: DataProblems) -> float | None:

@@ -107,14 +107,6 @@ def _as_typed(text: str, layout: str) -> str:
 # --- Pairs ------------------------------------------------------------------------------------------------------------
 
 
-def _pair_table(root: Path, options: LabelOptions) -> Labelled:
-    return read_pair_table(root, options.file or root / FILE, options.part)
-
-
-def _sriqa(read: Callable[[Path], Labelled], root: Path, options: LabelOptions) -> Labelled:
-    return read(root)
-
-
 def _triplet_list(root: Path, options: LabelOptions) -> Labelled:
     """A list as `iqa-sr make-triplets` and A-FINE's authors write it, paths below the root."""
     if options.file is None:
@@ -168,7 +160,9 @@ def _of_triplets(root: Path, triplets: Iterable[Triplet], by_kind: bool, notes: 
     pairs, references = list[LabelledPair](), dict[str, str]()
     problems = DataProblems()
     for triplet in triplets:
-        groups = (*_kind_groups(triplet.kind), ALL) if by_kind else (ALL,)
+        # DiffIQA's type does not depend on the order of the two pictures.
+        kind = "".join(sorted(triplet.kind[:2], key="PSNY".index)) + triplet.kind[2:]
+        groups = (kind, _SIDES[kind], ALL) if by_kind and kind in DIFFIQA_TEST_KINDS else (ALL,)
         pairs.append(LabelledPair(triplet.reference, triplet.first, triplet.second, triplet.targets[0], groups))
         for key in (triplet.first, triplet.second):
             if references.setdefault(key, triplet.reference) != triplet.reference:
@@ -177,12 +171,6 @@ def _of_triplets(root: Path, triplets: Iterable[Triplet], by_kind: bool, notes: 
     if len(problems):
         raise DataError(problems.summary(str(root)))
     return Labelled(root, pairs, references=references, notes=tuple(notes))
-
-
-def _kind_groups(kind: str) -> tuple[str, ...]:
-    """DiffIQA's type, which does not depend on the order of the two pictures, and its side."""
-    best_first = "".join(sorted(kind[:2], key="PSNY".index)) + kind[2:]
-    return (best_first, _SIDES[best_first]) if best_first in DIFFIQA_TEST_KINDS else ()
 
 
 # --- Scores -----------------------------------------------------------------------------------------------------------
@@ -222,24 +210,22 @@ def _part(opinions: Sequence[Opinion], options: LabelOptions) -> list[Opinion]:
     return found
 
 
-def _layouts() -> dict[str, PairLayout]:
-    pairs = {
-        "pairs-csv": PairLayout(_pair_table, ("file", "part")),
-        "triplets": PairLayout(_triplet_list, ("file",)),
-        "hggt": PairLayout(_hggt),
-        "diffiqa": PairLayout(_diffiqa, ("part", "seed")),
-        "sriqa-bench": PairLayout(partial(_sriqa, read_sriqa_scores)),
-        "sriqa-bench-votes": PairLayout(partial(_sriqa, read_sriqa_votes)),
-    }
-    scored = {name: PairLayout(partial(_scored_set, name), ("part", "seed")) for name in ("pipal", *REFERENCE_FOLDERS)}
-    alone = {
-        name: PairLayout(partial(_opinions, name), ("file", "part", "seed"))
-        for name in opinion_layouts.LAYOUTS
-        if name not in scored and name != "csv"
-    }
-    own = PairLayout(partial(_opinions, "csv"), LabelOptions._fields)
-    return {**pairs, **dict(sorted({**scored, **alone}.items())), "mos-csv": own}
-
-
-LAYOUTS: Mapping[str, PairLayout] = _layouts()
+_SCORED_SETS = ("pipal", *REFERENCE_FOLDERS)
+LAYOUTS: Mapping[str, PairLayout] = {
+    "pairs-csv": PairLayout(
+        lambda root, options: read_pair_table(root, options.file or root / FILE, options.part), ("file", "part")
+    ),
+    "triplets": PairLayout(_triplet_list, ("file",)),
+    "hggt": PairLayout(_hggt),
+    "diffiqa": PairLayout(_diffiqa, ("part", "seed")),
+    "sriqa-bench": PairLayout(lambda root, _: read_sriqa_scores(root)),
+    "sriqa-bench-votes": PairLayout(lambda root, _: read_sriqa_votes(root)),
+    **{
+        name: PairLayout(partial(_scored_set, name), ("part", "seed"))
+        if name in _SCORED_SETS
+        else PairLayout(partial(_opinions, name), ("file", "part", "seed"))
+        for name in sorted({*_SCORED_SETS, *opinion_layouts.LAYOUTS} - {"csv"})
+    },
+    "mos-csv": PairLayout(partial(_opinions, "csv"), LabelOptions._fields),
+}
 """What a layout can be."""

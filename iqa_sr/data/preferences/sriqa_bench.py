@@ -5,12 +5,12 @@ Reference:
     Assumption, CVPR 2025, https://arxiv.org/abs/2503.11221.
 """
 
-import json
 from collections.abc import Iterable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from itertools import combinations
 from pathlib import Path
+from typing import Any
 
+from iqa_sr.data.label_files import read_label_files
 from iqa_sr.data.multi_gt.records import Label
 from iqa_sr.data.preferences.records import ALL, Labelled, LabelledPair, RatedPicture, preferred_of
 from iqa_sr.data.problems import DataError, DataProblems
@@ -109,8 +109,20 @@ def _read_folder(folder: Path, problems: DataProblems) -> Scores:
         scores = found.setdefault(file.stem, {})
         lines = file.read_text(encoding="utf-8-sig", errors="replace").splitlines()
         for number, line in enumerate(lines, start=1):
-            if line.strip():
-                _read_score(line, f"{file}, line {number}", file.stem, scores, problems)
+            if not line.strip():
+                continue
+            where = f"{file}, line {number}"
+            name, _, text = line.strip().replace(",", " ").partition(" ")
+            own, _, method = Path(name).stem.rpartition("_")
+            score = as_number(text)
+            if own != file.stem or not method:
+                problems.add("pictures of another content", f"{where}: expected {file.stem}_METHODx4.png, got {name!r}")
+            elif method in scores:
+                problems.add("double pictures", f"{where}: {name} has a score already")
+            elif not -_ROUNDING <= score <= 100 + _ROUNDING:
+                problems.add("labels out of range", f"{where}: expected a score from 0 to 100, got {text.strip()!r}")
+            else:
+                scores[method] = score
         if len(scores) < 2:
             problems.add("contents without pairs", f"{file} has {len(scores)} pictures")
     return found
@@ -124,20 +136,6 @@ def _check_contents(scores: Mapping[str, Scores], root: Path, problems: DataProb
             if content not in there[group]:
                 file = root / _FOLDERS[group] / f"{content}.txt"
                 problems.add("contents without scores", f"{file} is missing, other folders have this content")
-
-
-def _read_score(line: str, where: str, content: str, scores: dict[str, float], problems: DataProblems) -> None:
-    name, _, text = line.strip().replace(",", " ").partition(" ")
-    own, _, method = Path(name).stem.rpartition("_")
-    score = as_number(text)
-    if own != content or not method:
-        problems.add("pictures of another content", f"{where}: expected {content}_METHODx4.png, got {name!r}")
-    elif method in scores:
-        problems.add("double pictures", f"{where}: {name} has a score already")
-    elif not -_ROUNDING <= score <= 100 + _ROUNDING:
-        problems.add("labels out of range", f"{where}: expected a score from 0 to 100, got {text.strip()!r}")
-    else:
-        scores[method] = score
 
 
 def _score_pairs(group: str, contents: Scores, folders: set[str]) -> Iterator[LabelledPair]:
@@ -170,10 +168,9 @@ def read_sriqa_votes(root: Path) -> Labelled:
     files = sorted((root / "labels").glob("*/*/*.json"))
     if not files:
         raise FileNotFoundError(f"{root} has no labels/A/NAME/NAME_M1_M2.json; the layout sriqa-bench reads MOS/")
-    with ThreadPoolExecutor(8) as pool:
-        votes = list(pool.map(_read_vote, files, chunksize=64))
     problems, shares = DataProblems(), dict[tuple[str, str, str], list[float]]()
-    for file, vote in zip(files, votes, strict=True):
+    expected = "expected Picture_01 and Picture_02 with Name and Label"
+    for file, vote in read_label_files(files, _parse_vote, expected, problems):
         if isinstance(vote, str):
             problems.add("unreadable label", f"{file}: {vote}")
         else:
@@ -182,31 +179,25 @@ def read_sriqa_votes(root: Path) -> Labelled:
     if len(problems):
         raise DataError(problems.summary(str(root / "labels")))
     folders = _folders(root)
-    pairs = [_voted(*names, sum(own) / len(own), folders) for names, own in shares.items()]
+    pairs = []
+    for (content, first, second), own in shares.items():
+        share, both = sum(own) / len(own), {first: 0.0, second: 0.0}
+        groups = tuple(group for group in ("Reg", "Gen") if len(_of_group(group, both)) == 2)
+        keys = _key(folders, content, first), _key(folders, content, second)
+        pairs.append(LabelledPair(content, *keys, preferred_of(share), (*groups, ALL), share))
     people = sorted({len(own) for own in shares.values()})
     notes = (f"{' or '.join(map(str, people))} votes on each pair",)
     return Labelled(root, pairs, references=_references(pairs), notes=notes)
 
 
-def _voted(content: str, first: str, second: str, share: float, folders: set[str]) -> LabelledPair:
-    both = {first: 0.0, second: 0.0}
-    groups = tuple(group for group in ("Reg", "Gen") if len(_of_group(group, both)) == 2)
-    keys = _key(folders, content, first), _key(folders, content, second)
-    return LabelledPair(content, *keys, preferred_of(share), (*groups, ALL), share)
-
-
-def _read_vote(file: Path) -> tuple[str, str, float] | str:
+def _parse_vote(file: Path, content: Any) -> tuple[str, str, float] | str:
     """The two methods in the order of their names and the share of this vote for the first, or what is wrong."""
-    try:
-        content = json.loads(file.read_text(encoding="utf-8-sig"))
-        points = {}
-        for key in ("Picture_01", "Picture_02"):
-            own, _, method = Path(str(content[key]["Name"])).stem.rpartition("_")
-            if own != file.parent.name:
-                return f"expected pictures of {file.parent.name}, got {content[key]['Name']!r}"
-            points[method] = _POINTS[Label(str(content[key]["Label"]).strip().capitalize())]
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        return f"expected Picture_01 and Picture_02 with Name and Label ({type(error).__name__}: {error})"
+    points = {}
+    for key in ("Picture_01", "Picture_02"):
+        own, _, method = Path(str(content[key]["Name"])).stem.rpartition("_")
+        if own != file.parent.name:
+            return f"expected pictures of {file.parent.name}, got {content[key]['Name']!r}"
+        points[method] = _POINTS[Label.of(content[key]["Label"])]
     if len(points) < 2:
         return "compares a picture with itself"
     (first, one), (second, other) = sorted(points.items())

@@ -5,16 +5,15 @@ Reference:
     Assumption, CVPR 2025, https://arxiv.org/abs/2503.11221 (DiffIQA, its pairs, and the pairs of the older sets).
 """
 
-import json
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import combinations
 from pathlib import Path
 
 from iqa_sr.data.file_lookup import find_folder
+from iqa_sr.data.label_files import decided, read_label_files
 from iqa_sr.data.mos.reference_sets import partner_triplets, read_scored_set
 from iqa_sr.data.multi_gt.records import Label
 from iqa_sr.data.preferences.triplets import TIE, Triplet, write_triplets
@@ -153,7 +152,7 @@ def _diffiqa_part(folder: Path, root: Path, notes: list[str], problems: DataProb
         for path in list_images(version):
             name = path.stem.removesuffix(f"_{version.name}")
             given = votes.pop((version.name, path.stem), [])
-            label = _majority(given)
+            label = decided(given)
             if name not in rated:
                 problems.add("missing reference", f"{path} has no picture {name} in {originals}")
             elif not given:
@@ -171,35 +170,18 @@ def _diffiqa_part(folder: Path, root: Path, notes: list[str], problems: DataProb
     return [one for one in rated.values() if one.labels]
 
 
-def _majority(votes: Sequence[Label]) -> Label | None:
-    """The label of more than half of the votes."""
-    label, count = Counter(votes).most_common(1)[0] if votes else (None, 0)
-    return label if 2 * count > len(votes) else None
-
-
 def _read_votes(folder: Path, problems: DataProblems) -> dict[tuple[str, str], list[Label]]:
     """By version and stem, the label that each person gave."""
     files = sorted(folder.glob("*/*/*.json"))
     if not files:
         raise FileNotFoundError(f"{folder} holds no labels; expected A/01/NAME_01.json and so on")
-    with ThreadPoolExecutor(8) as pool:
-        found = list(pool.map(_read_label, files))
     votes: dict[tuple[str, str], list[Label]] = {}
-    for path, label in zip(files, found, strict=True):
-        if isinstance(label, Label):
-            votes.setdefault((path.parent.name, path.stem), []).append(label)
-        else:
-            problems.add("unreadable label", f"{path}: expected Picture_AI with a Label ({label})")
+    expected = "expected Picture_AI with a Label"
+    for path, label in read_label_files(
+        files, lambda _, content: Label.of(content["Picture_AI"]["Label"]), expected, problems
+    ):
+        votes.setdefault((path.parent.name, path.stem), []).append(label)
     return votes
-
-
-def _read_label(path: Path) -> Label | str:
-    """The label, or why it cannot be read."""
-    try:
-        content = json.loads(path.read_text(encoding="utf-8-sig"))
-        return Label(str(content["Picture_AI"]["Label"]).strip().capitalize())
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        return f"{type(error).__name__}: {error}"
 
 
 def label_pairs(reference: str, labels: Mapping[str, Label]) -> list[Triplet]:

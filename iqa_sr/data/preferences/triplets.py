@@ -7,7 +7,7 @@ from pathlib import Path
 
 from iqa_sr.data.problems import DataProblems
 from iqa_sr.data.splits import SPLITS
-from iqa_sr.io.atomic import write_whole
+from iqa_sr.io.atomic import atomic_write
 
 __all__ = ["TIE", "Triplet", "check_splits", "read_triplets", "write_triplets"]
 
@@ -108,12 +108,7 @@ def _parse(line: str) -> Triplet:
 
 def write_triplets(path: Path, triplets: Iterable[Triplet]) -> None:
     """Write a list, whole or not at all; the folder exists."""
-    text = "".join(f"{triplet.line}\n" for triplet in triplets)
-    write_whole(path, lambda temporary: _write_text(temporary, text))
-
-
-def _write_text(path: Path, text: str) -> None:
-    path.write_text(text, encoding="utf-8")
+    atomic_write(path, "".join(f"{triplet.line}\n" for triplet in triplets))
 
 
 def check_splits(path: Path, triplets: Sequence[Triplet], problems: DataProblems) -> None:

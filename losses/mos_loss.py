@@ -1,4 +1,4 @@
-"""Losses of predicted against measured quality: squared error, linear correlation, the order of pairs."""
+"""Losses of predicted quality against mean opinion scores (MOS): squared error, linear correlation, order of pairs."""
 
 import torch
 from torch import Tensor
@@ -31,15 +31,10 @@ def correlation_loss(prediction: Tensor, quality: Tensor) -> Tensor:
         quality: `(N,)` in [0, 1], larger is better.
     """
     with torch.autocast(prediction.device.type, enabled=False):
-        first, second = (_standardised(values.float()) for values in (prediction, quality))
+        centered = [values - values.mean() for values in (prediction.float(), quality.float())]
+        # Clamped before the root: the root's own gradient at 0 is infinite.
+        first, second = (values / values.square().mean().clamp_min(FLOOR**2).sqrt() for values in centered)
         return (1 - (first * second).mean()) / 2
-
-
-def _standardised(values: Tensor) -> Tensor:
-    """Mean 0 and deviation 1, or less where the deviation was below the floor."""
-    centred = values - values.mean()
-    # Clamped before the root: the root's own gradient at 0 is infinite.
-    return centred / centred.square().mean().clamp_min(FLOOR**2).sqrt()
 
 
 def pair_loss(prediction: Tensor, quality: Tensor, tolerance: float = 0.0, margin: float = 1.0) -> Tensor:

@@ -1,0 +1,113 @@
+"""How many of our functions a command runs through: `python benchmarks/traces.py train` or `... evaluate`.
+
+Counted are calls of functions and methods that are defined in this repository, by `sys.setprofile`, after the modules
+of the command have been imported; class bodies, comprehensions and lambdas are left out. `--list` names them.
+"""
+
+import argparse
+import itertools
+import os
+import sys
+import tempfile
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT))
+
+from iqa_sr.runtime.cpu_threads import prepare_cpu_threads  # noqa: E402
+
+prepare_cpu_threads()
+
+Call = tuple[str, str, str]  # phase, file, function
+
+TRAIN = ["-opt", "options/swinir_amo.yml", "--force_yml", "train:total_iter=3", "train:warmup_iter=-1"]
+TRAIN += ["train:scheduler:periods=[3]", "val=none", "datasets:train:num_worker_per_gpu=0", "name=traced"]
+TRAIN += ["logger:use_tb_logger=false", "logger:save_checkpoint_freq=100", "datasets:train:batch_size_per_gpu=2"]
+
+# A function that begins a new phase of the training, by its file and name.
+PHASES = {
+    ("iqa_sr/training/loop.py", "_iterate"): "loop",
+    ("iqa_sr/models/iqa_sr_model.py", "IQASRModel.feed_data"): "feed_data",
+    ("iqa_sr/models/iqa_sr_model.py", "IQASRModel.optimize_parameters"): "optimize_parameters",
+}
+
+
+def traced(command: Callable[[], object]) -> list[Call]:
+    """Every call of a function of ours while the command runs, in order."""
+    calls: list[Call] = []
+    phase = "start-up"
+    prefix = f"{ROOT}{os.sep}"
+
+    def note(frame: object, event: str, argument: object) -> None:
+        nonlocal phase
+        code = frame.f_code  # type: ignore[attr-defined]
+        if event != "call" or not code.co_filename.startswith(prefix) or code.co_name.startswith("<"):
+            return
+        file, name = code.co_filename.removeprefix(prefix), getattr(code, "co_qualname", code.co_name)
+        phase = PHASES.get((file, name), phase)
+        calls.append((phase, file, name))
+
+    sys.setprofile(note)
+    try:
+        command()
+    finally:
+        sys.setprofile(None)
+    return calls
+
+
+def report(calls: list[Call], listed: bool) -> None:
+    """One line a phase; with `listed` every function of it by file."""
+    for phase in dict.fromkeys(phase for phase, _, _ in calls):
+        own = [(file, name) for found, file, name in calls if found == phase]
+        switches = sum(one[0] != other[0] for one, other in itertools.pairwise(own))
+        files = {file for file, _ in own}
+        print(
+            f"{phase:20} {len(set(own)):4} functions, {len(files):3} files, {len(own):6} calls, "
+            f"{switches:4} switches of file"
+        )
+        if listed:
+            for file in sorted(files):
+                names = Counter(name for found, name in own if found == file)
+                print(f"    {file} ({len(names)}): {', '.join(names)}")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("command", choices=["train", "evaluate"])
+    parser.add_argument("--list", action="store_true", help="name the functions")
+    args = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        (Path(folder) / "options").symlink_to(ROOT / "options")
+        os.chdir(folder)
+        calls = trace_training() if args.command == "train" else trace_evaluation()
+    report(calls, args.list)
+
+
+def trace_training() -> list[Call]:
+    """Three iterations of `options/swinir_amo.yml`; start-up ends where the loop begins."""
+    from iqa_sr.cli.main import main as iqa_sr
+    from iqa_sr.cli.train import main as train_sr
+
+    iqa_sr(["make-sample"])
+    return traced(lambda: train_sr(TRAIN))
+
+
+def trace_evaluation() -> list[Call]:
+    """One checkpoint on two images by PSNR and rankiqa-lite."""
+    from iqa_sr.cli.main import main as iqa_sr
+    from iqa_sr.cli.train import main as train_sr
+
+    iqa_sr(["make-sample"])
+    train_sr(TRAIN)
+    words = ["evaluate", "--checkpoints", "experiments/traced/models/net_g_latest.pth", "--metrics", "psnr"]
+    words += ["rankiqa-lite", "--output", "evaluated"]
+    import iqa_sr.cli.evaluate
+    import iqa_sr.cli.evaluate_command
+
+    return traced(lambda: iqa_sr(words))
+
+
+if __name__ == "__main__":
+    main()

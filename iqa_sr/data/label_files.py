@@ -1,0 +1,48 @@
+"""What annotators said, one small JSON file each: reading many of them, and the label that most of them gave."""
+
+import json
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any, TypeVar
+
+from iqa_sr.data.multi_gt.records import Label
+from iqa_sr.data.problems import DataProblems
+
+__all__ = ["decided", "read_label_files"]
+
+Said = TypeVar("Said")
+
+
+def read_label_files(
+    files: Sequence[Path], parse: Callable[[Path, Any], Said], expected: str, problems: DataProblems
+) -> Iterator[tuple[Path, Said]]:
+    """Each file that can be understood, in order, with what it says; they are read in threads.
+
+    Args:
+        files: JSON files.
+        parse: From a file's path and content, what it says; may raise what wrong content makes it raise.
+        expected: What a file should be, for errors.
+        problems: Takes each of the others.
+    """
+
+    def read(file: Path) -> Said | Exception:
+        try:
+            return parse(file, json.loads(file.read_text(encoding="utf-8-sig")))
+        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+            return error
+
+    with ThreadPoolExecutor(8) as pool:
+        found = list(pool.map(read, files))
+    for file, said in zip(files, found, strict=True):
+        if isinstance(said, Exception):
+            problems.add("unreadable label", f"{file}: {expected} ({type(said).__name__}: {said})")
+        else:
+            yield file, said
+
+
+def decided(votes: Sequence[Label]) -> Label | None:
+    """The label that more than half of the annotators gave; None if there is none."""
+    label, count = Counter(votes).most_common(1)[0] if votes else (None, 0)
+    return label if 2 * count > len(votes) else None

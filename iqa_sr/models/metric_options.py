@@ -1,0 +1,73 @@
+"""The entries of `val:metrics`: our metrics and BasicSR's."""
+
+from collections.abc import Mapping
+from typing import Any, Literal
+
+from pydantic import Field, ValidationInfo, field_validator
+
+from iqa_sr.basicsr_compat import METRIC_REGISTRY, registered
+from iqa_sr.config.arguments import check_arguments
+from iqa_sr.config.sections import Section, read_section
+from iqa_sr.errors import OptionError, nearest
+from iqa_sr.metrics import metric_info
+
+__all__ = ["Against", "CalculateIQAOptions", "MetricConfig", "read_metric"]
+
+Against = Literal["original", "nearest", "positives"]
+
+
+class CalculateIQAOptions(Section):
+    """A metric of ours under `val:metrics`.
+
+    Attributes:
+        metric: Its name, for example `niqe`.
+        against: What full-reference metrics compare with: the original, the ground truth of the group that gives the
+            best score, or every positive ground truth, averaged (HGGT's protocol).
+        crop_border: Pixels cut from each side before scoring.
+        better: BasicSR's `higher` or `lower`; not needed, and refused when the metric says otherwise.
+    """
+
+    type: Literal["calculate_iqa"] = "calculate_iqa"
+    metric: str
+    against: Against = "original"
+    crop_border: int = Field(0, ge=0)
+    better: Literal["higher", "lower"] | None = None
+
+    @field_validator("metric")
+    @classmethod
+    def _known(cls, name: str) -> str:
+        metric_info(name)
+        return name
+
+    @field_validator("better")
+    @classmethod
+    def _as_the_metric_says(cls, better: str | None, info: ValidationInfo) -> str | None:
+        name = info.data.get("metric")
+        if better is not None and name is not None and better != direction(name):
+            raise ValueError(f"{name} is better when {direction(name)}")
+        return better
+
+
+MetricConfig = CalculateIQAOptions | Mapping[str, Any]
+"""An entry of `val:metrics`: typed where the metric is ours, as it stands in the file where it is BasicSR's."""
+
+
+def direction(name: str) -> Literal["higher", "lower"]:
+    """BasicSR's word for when a metric of ours is better."""
+    return "higher" if metric_info(name).higher_is_better else "lower"
+
+
+def read_metric(section: Any, path: str) -> MetricConfig:
+    """One entry of `val:metrics`, ours or BasicSR's, checked.
+
+    Raises:
+        OptionError: If there is no such metric, or a key or value of the entry is wrong.
+    """
+    kind = section.get("type") if isinstance(section, Mapping) else None
+    if kind == "calculate_iqa":
+        return read_section(CalculateIQAOptions, section, path)
+    if kind not in registered(METRIC_REGISTRY):
+        raise OptionError(f"{path}:type: no metric {kind!r}; {nearest(str(kind), registered(METRIC_REGISTRY))}")
+    plain = {key: value for key, value in section.items() if key != "better"}
+    check_arguments(METRIC_REGISTRY.get(kind), plain, path, given=("img", "img2"))
+    return dict(section)

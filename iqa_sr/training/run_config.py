@@ -1,0 +1,199 @@
+"""RunConfig: the option file of a training run, read and understood once."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import Field, field_validator
+
+from iqa_sr.basicsr_compat import ARCH_REGISTRY, DATASET_REGISTRY, MODEL_REGISTRY, registered
+from iqa_sr.config.arguments import check_arguments
+from iqa_sr.config.option_files import apply_overrides, read_option_file
+from iqa_sr.config.sections import Iterations, OptionProblems, Section, read_section
+from iqa_sr.errors import OptionError, nearest
+from iqa_sr.metrics import metric_info
+from iqa_sr.metrics.license_policy import LicensePolicy, check_licenses
+from iqa_sr.models.metric_options import CalculateIQAOptions
+from iqa_sr.models.options import IQASRConfig, ModelConfig, QualityConfig, section_of
+from iqa_sr.scores.image_scores import LR_CONSISTENCY
+from iqa_sr.training.option_checks import check_iqa_sr, check_quality
+
+__all__ = ["FileOptions", "LoggerOptions", "PathOptions", "RunConfig"]
+
+
+class LoggerOptions(Section):
+    """`logger`: how often a run speaks and saves."""
+
+    print_freq: Iterations = Field(ge=1)
+    save_checkpoint_freq: Iterations = Field(ge=1)
+    use_tb_logger: bool = False
+    wandb: dict[str, Any] | None = None
+
+
+class PathOptions(Section):
+    """`path`: what a run begins with, and where it writes."""
+
+    experiments_root: str | None = None
+    resume_state: str | None = None
+    pretrain_network_g: str | None = None
+    pretrain_opt_g: str | None = None
+    pretrain_network_d: str | None = None
+    param_key_g: str | None = "params"
+    param_key_d: str | None = "params"
+    strict_load_g: bool = True
+    strict_load_d: bool = True
+    ignore_resume_networks: list[str] | None = None
+
+
+class FileOptions(Section):
+    """The top of an option file; the sections that name classes are typed by themselves."""
+
+    name: str
+    model_type: str
+    datasets: dict[str, dict[str, Any]]
+    network_g: dict[str, Any]
+    path: PathOptions | None
+    train: dict[str, Any]
+    logger: LoggerOptions
+    scale: int | None = Field(None, ge=1)
+    num_gpu: Literal["auto"] | int = "auto"
+    manual_seed: int | None = Field(None, ge=0)
+    network_d: dict[str, Any] | None = None
+    val: dict[str, Any] | None = None
+    dist_params: Any = None
+    find_unused_parameters: bool = False
+    license_policy: LicensePolicy = "any"
+
+    @field_validator("name")
+    @classmethod
+    def _folder_name(cls, name: str) -> str:
+        if not name or {"/", "\\"} & set(name):
+            raise ValueError("expected a folder name")
+        return name
+
+    @field_validator("num_gpu", mode="before")
+    @classmethod
+    def _number_of_gpus(cls, number: Any) -> Any:
+        if number != "auto" and (not isinstance(number, int) or number < 0):
+            raise ValueError("expected auto or a number")
+        return number
+
+
+class _StockOptions(FileOptions):
+    """For a model of BasicSR, which may read keys and sections of its own."""
+
+    model_config = {**FileOptions.model_config, "extra": "allow"}
+    path: dict[str, Any] | None  # type: ignore[assignment]
+
+
+@dataclass(frozen=True)
+class RunConfig:
+    """An option file, understood: what constructors take, and what BasicSR's `opt` is derived from.
+
+    Attributes:
+        options: The whole file after bases and overrides.
+        file: Its top: name, kind of model, scale, seed, logger.
+        datasets: The sections below `datasets`: typed for data sets of ours, mappings for BasicSR's.
+        model: What the model reads under `train` and `val`.
+    """
+
+    options: Mapping[str, Any]
+    file: FileOptions
+    datasets: Mapping[str, Any]
+    model: ModelConfig
+
+    @classmethod
+    def from_yaml(cls, path: str | Path, overrides: Sequence[str] = ()) -> "RunConfig":
+        """Read an option file with its bases; the names of classes are those that are registered with BasicSR.
+
+        Args:
+            path: The file.
+            overrides: `section:key=value` each.
+
+        Raises:
+            FileNotFoundError: If a file is missing.
+            OptionError: With all that is wrong: of each its path, what was expected, what came, the nearest valid name.
+        """
+        return cls.from_options(apply_overrides(read_option_file(path), overrides))
+
+    @classmethod
+    def from_options(cls, options: Mapping[str, Any]) -> "RunConfig":
+        """As `from_yaml`, of what a file holds.
+
+        Raises:
+            OptionError: As `from_yaml`.
+        """
+        problems = OptionProblems()
+        kind = options.get("model_type")
+        own = {"IQASRModel": IQASRConfig, "QualityModel": QualityConfig}.get(str(kind))
+        file: Any = None
+        with problems.collected():
+            file = read_section(FileOptions if own else _StockOptions, options, "")
+        with problems.collected():
+            _check_name(kind, MODEL_REGISTRY, "model_type", "model")
+        for key in [key for key in options if key.startswith("network_") and isinstance(options[key], Mapping)]:
+            with problems.collected():
+                _check_name(options[key].get("type"), ARCH_REGISTRY, f"{key}:type", "network")
+                if own:
+                    check_arguments(ARCH_REGISTRY.get(options[key]["type"]), options[key], key)
+        datasets = _read_datasets(options, problems)
+        model = (own or ModelConfig).read(options, problems)
+        config = cls(options, file, datasets, model)
+        if isinstance(model, IQASRConfig):
+            check_iqa_sr(options, model, datasets, problems)
+        elif isinstance(model, QualityConfig):
+            check_quality(options, model, datasets, problems)
+        problems.raise_if_any()
+        check_licenses(config.metrics(), file.license_policy, "license_policy")
+        return config
+
+    def metrics(self) -> list[str]:
+        """Names of our metrics that the run uses, in samplers, losses, guard and validation; each once."""
+        samplers = [getattr(section, "sampler", None) for section in self.datasets.values()]
+        found = [sampler.metric for sampler in samplers if hasattr(sampler, "metric")]
+        for loss in self.model.losses.values():
+            found += [*loss.metrics, *loss.distances]
+        if isinstance(self.model, IQASRConfig) and self.model.train.guard is not None:
+            found += self.model.train.guard.held_out
+        found += [metric.metric for metric in self.model.metrics.values() if isinstance(metric, CalculateIQAOptions)]
+        return [name for name in dict.fromkeys(found) if name != LR_CONSISTENCY]  # which is no metric of its own
+
+    def weight_files(self) -> list[str]:
+        """Names of the weight files that the run needs, in the weights store; each once."""
+        # The facts of a metric of pyiqa come with building it: its own download happens here, too.
+        files = [file for name in self.metrics() for file in metric_info(name).weights]
+        options = [options for loss in self.model.losses.values() for options in loss.metrics.values()]
+        if any("regressor" in one for one in options):
+            files = [file for file in files if file != "reiqa_regressor.pth"]  # the option names the user's own
+        if isinstance(self.model, QualityConfig):
+            files += self.model.objective.weight_files(self.model.objective_options, self.options["network_g"])
+        return list(dict.fromkeys(files))
+
+
+def _check_name(name: Any, registry: Any, path: str, kind: str) -> None:
+    if name not in registered(registry) and name not in registry:
+        raise OptionError(f"{path}: there is no {kind} {name!r}; {nearest(str(name), registered(registry))}")
+
+
+def _read_datasets(options: Mapping[str, Any], problems: OptionProblems) -> dict[str, Any]:
+    """The sections below `datasets`, typed where they are of ours; what is wrong with them goes to `problems`."""
+    sections, found = section_of(options, "datasets"), {}
+    if "train" not in sections:
+        problems.texts.append(f"datasets: expected a section train, found {', '.join(sections) or 'nothing'}")
+    for key, section in sections.items():
+        path, phase = f"datasets:{key}", key.split("_")[0]
+        with problems.collected():
+            if phase not in ("train", "val") or not isinstance(section, Mapping):
+                raise OptionError(f"{path}: expected sections named train, val, val_2, ...")
+            for required in ("name", "type"):
+                if required not in section:
+                    raise OptionError(f"{path}:{required}: this key is required and missing")
+            batch = section.get("batch_size_per_gpu")
+            if phase == "train" and (not isinstance(batch, int) or batch < 1):
+                raise OptionError(f"{path}:batch_size_per_gpu: expected a number of at least 1, got {batch!r}")
+            _check_name(section["type"], DATASET_REGISTRY, f"{path}:type", "data set")
+            described = getattr(DATASET_REGISTRY.get(section["type"]), "Options", None)
+            given = {**section, "phase": phase} | ({"scale": options["scale"]} if options.get("scale") else {})
+            found[key] = read_section(described, given, path) if described else given
+    return found
