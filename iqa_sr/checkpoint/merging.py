@@ -12,7 +12,7 @@ from safetensors.torch import save
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from iqa_sr.basicsr_compat import accommodate
+from iqa_sr.basicsr_compat import patch_basicsr
 from iqa_sr.checkpoint.adapters import adapted_networks, check_strengths
 from iqa_sr.checkpoint.building import network_argument, side_multiple
 from iqa_sr.io.atomic import atomic_write
@@ -66,7 +66,7 @@ def merge_adapters(
         ValueError: If an adapter is damaged, was made for another base or another network, a strength is out of range,
             the file has another ending, or the merged network does not give what the unmerged one gives.
     """
-    accommodate()
+    patch_basicsr()
     if not adapters:
         raise ValueError("`adapters`: expected at least one folder")
     weights = check_strengths(strengths, len(adapters))

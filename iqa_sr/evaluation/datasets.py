@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -83,7 +83,7 @@ class EvaluationSet:
         height, width = (side * factor // self.scale * self.scale for side in record.size)
         return height, width
 
-    def read(self, number: int, lq: bool = True, gts: Iterable[int] = ()) -> EvaluationPicture:
+    def read(self, number: int, lq: bool = True, gts: Collection[int] = ()) -> EvaluationPicture:
         """What is needed of a picture, cut to a multiple of the scale; a made LQ is that of training's validation.
 
         Args:
@@ -97,20 +97,21 @@ class EvaluationSet:
         """
         record = self.records[number]
         height, width = self.result_size(record)
-
-        def truth(place: int) -> Tensor:
+        ready = self._lq_store if record.lq is not None else None
+        made = lq and ready is None
+        truths = {}
+        for place in dict.fromkeys([*gts, *[0] * made]):
             assert self._store is not None
             picture = _decoded(self._store, record.ground_truths[place].path, record.size)
-            return picture[None, :, :height, :width].contiguous()
-
-        truths = {place: truth(place) for place in gts}
+            truths[place] = picture[None, :, :height, :width].contiguous()
+        wanted = {place: truths[place] for place in gts}
         if not lq:
-            return EvaluationPicture(None, truths)
-        if self._lq_store is not None and record.lq is not None:
+            return EvaluationPicture(None, wanted)
+        if ready is not None and record.lq is not None:
             size = (height // self.scale, width // self.scale)
-            return EvaluationPicture(_decoded(self._lq_store, record.lq, size)[None], truths)
-        original = truths[0].clone() if 0 in truths else truth(0)
-        return EvaluationPicture(self._degradation(original, validation_seed(number)[None]), truths)
+            return EvaluationPicture(_decoded(ready, record.lq, size)[None], wanted)
+        original = truths[0].clone() if 0 in wanted else truths[0]
+        return EvaluationPicture(self._degradation(original, validation_seed(number)[None]), wanted)
 
     def digest(self, progress: bool = False) -> str:
         """First 16 digits of the SHA-256 of names, labels, the files' contents and how the LQ are made.

@@ -31,7 +31,7 @@ from iqa_sr.scores.shards import shard_path
 
 __all__ = ["Evaluator"]
 
-_READERS, _WRITERS = 2, 2
+_READERS, _WORKERS, _WRITERS = 2, 2, 2
 
 Make = Callable[[Tensor], Tensor]
 """The LQ `(1, 3, h, w)`, or the original, to the levels of a result, uint8 `(1, 3, H, W)`."""
@@ -71,7 +71,9 @@ class Evaluator:
         shard: tuple[int, int] = (0, 1),
     ) -> None:
         self.folder, self.sets, self.measures, self.manner, self.shard = Path(folder), sets, measures, manner, shard
-        self._threads, self._scale = manner.threads(), sets[0].scale
+        # Pictures that are computed at a time: as asked for, else two, or one where torch has one thread now.
+        useful = _WORKERS if manner.device.type == "cuda" else min(_WORKERS, torch.get_num_threads())
+        self._threads, self._scale = manner.workers or max(1, useful), sets[0].scale
         scores = self.folder / SCORES_FILE
         self._table = ScoreTable.open(shard_path(scores, shard), measures.facts())
         self._done = {row[:4] for row in ScoreTable.read(scores).rows} if shard[1] > 1 else set()
@@ -123,7 +125,10 @@ class Evaluator:
             ]
             file = None if label == GOLD_STANDARD else image_file(self.folder, label, dataset.name, record.name)
             if wanted or (file is not None and not file.exists()):
-                gts = self.measures.needs(label, record, wanted)
+                keys = (
+                    {gt.path for gt in record.ground_truths} if label == GOLD_STANDARD else {key for _, key in wanted}
+                )
+                gts = tuple(place for place, gt in enumerate(record.ground_truths) if gt.path in keys)
                 jobs.append(_Job(label, name, dataset, number, tuple(wanted), gts, file))
         return jobs
 

@@ -74,13 +74,6 @@ class Measures:
         if result:
             yield LR_CONSISTENCY, ""
 
-    def needs(self, label: str, record: Record, wanted: Collection[Wanted]) -> tuple[int, ...]:
-        """Positions of the ground truths that scores under a label are computed from."""
-        if label == GOLD_STANDARD:
-            return tuple(range(len(record.ground_truths)))
-        keys = {key for _, key in wanted}
-        return tuple(place for place, gt in enumerate(record.ground_truths) if gt.path in keys)
-
     def fits(self, name: str, size: Sequence[int]) -> bool:
         """Whether a metric is defined on results of this height and width."""
         info, cut = metric_info(name), [side - 2 * self.border for side in size]

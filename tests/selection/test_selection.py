@@ -57,7 +57,7 @@ def test_other_pictures_are_refused_or_left_out(wrong, counts):
     scores = table(*rows, *([wrong] if wrong else []))
     with pytest.raises(ValueError, match="not scored on the same pictures") as caught:
         paired_scores(scores, ["a", "b"], ["psnr"])
-    assert counts in str(caught.value) and "--common" in str(caught.value)
+    assert counts in str(caught.value) and "`common`" in str(caught.value)
     assert paired_scores(scores, ["a", "b"], ["psnr"], common=True).pictures == ("p",)
 
 
