@@ -30,7 +30,7 @@ setup(
         "opencv-python",
         "Pillow",
         "scikit-image",
-        "scipy",
+        "scipy>=1.15",
         "lmdb",
         "lpips",
         "peft",

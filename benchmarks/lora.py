@@ -23,7 +23,7 @@ from iqa_sr.runtime.cpu_threads import prepare_cpu_threads
 prepare_cpu_threads()
 
 import torch  # noqa: E402
-from peak_memory import fresh_peak, peak  # noqa: E402
+from memory import fresh_peak, peak  # noqa: E402
 from torch import Tensor, nn  # noqa: E402
 
 from iqa_sr import plugin  # noqa: E402

@@ -23,7 +23,7 @@ prepare_cpu_threads()
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
 import torch  # noqa: E402
-from peak_memory import fresh_peak, peak  # noqa: E402
+from memory import fresh_peak, peak  # noqa: E402
 from torch import Tensor  # noqa: E402
 
 from iqa_sr.losses.iqa_loss import IQALoss  # noqa: E402

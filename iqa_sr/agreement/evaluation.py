@@ -7,7 +7,7 @@ import numpy as np
 from tqdm import tqdm
 
 from iqa_sr.data.preferences.records import ALL, Labelled, LabelledPair
-from iqa_sr.stats.opinion_agreement import Correlations, correlations
+from iqa_sr.stats.correlation import Correlations, correlations
 from iqa_sr.stats.pairwise_accuracy import (
     Accuracy,
     Complement,

@@ -12,7 +12,7 @@ from iqa_sr.data.preferences.records import ALL
 from iqa_sr.io.atomic import atomic_write
 from iqa_sr.io.text_table import aligned
 from iqa_sr.stats.bootstrap import Interval
-from iqa_sr.stats.opinion_agreement import Correlations
+from iqa_sr.stats.correlation import Correlations
 from iqa_sr.stats.pairwise_accuracy import Ties
 
 __all__ = ["agreement_text", "write_agreement"]

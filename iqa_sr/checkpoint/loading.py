@@ -15,6 +15,7 @@ from iqa_sr.checkpoint.detection import KNOWN, read_shapes
 from iqa_sr.checkpoint.spandrel_loader import SpandrelNetwork, spandrel_network
 from iqa_sr.io.tensor_files import read_tensor_file, state_digest
 from iqa_sr.lora.adapter_files import read_adapter
+from iqa_sr.scores.experiment_folder import MODELS
 
 __all__ = ["LoadedNetwork", "load_network"]
 
@@ -147,7 +148,7 @@ def _identified(path: Path, state: Mapping[str, Tensor]) -> _Found:
 def _by_option_files(path: Path, state: Mapping[str, Tensor]) -> _Found:
     """By an option file beside the checkpoint, or in the experiment whose `models` it lies in."""
     parent = path.parent if path.parent.name else path.absolute().parent
-    folders = [parent, parent.parent] if parent.name == "models" else [path.parent]
+    folders = [parent, parent.parent] if parent.name == MODELS else [path.parent]
     fitting, problems = [], []
     for file in [file for folder in folders for file in sorted(folder.glob("*.y*ml"))]:
         try:

@@ -42,6 +42,7 @@ def run(args: argparse.Namespace) -> int:
 
 def _print_scores(result: "ScoringResult", metrics: Sequence[str], output: str | None) -> None:
     from iqa_sr.metrics import metric_info
+    from iqa_sr.scores.means import mean
 
     scores: dict[str, dict[str, float]] = {}
     for row in result.table.rows:
@@ -53,7 +54,7 @@ def _print_scores(result: "ScoringResult", metrics: Sequence[str], output: str |
             (picture, *(_number(found.get(name)) for name in metrics)) for picture, found in sorted(scores.items())
         ]
     means = [[found[name] for found in scores.values() if math.isfinite(found.get(name, math.nan))] for name in metrics]
-    rows.append((f"mean of {len(scores)}", *(_number(sum(one) / len(one) if one else None) for one in means)))
+    rows.append((f"mean of {len(scores)}", *(_number(mean(one) if one else None) for one in means)))
     print(aligned(rows, numbers=True))
     print("up: higher is better; down: lower is better")
     if output is not None:

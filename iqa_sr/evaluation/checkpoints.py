@@ -1,19 +1,17 @@
 """Which checkpoints are evaluated: files, folders and experiments as named by a user, each under a label of its own."""
 
-import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from iqa_sr.scores.experiment_folder import ExperimentFolder, find_checkpoint_files, label_of
 from iqa_sr.scores.result_folder import RESERVED, is_folder_name
 from iqa_sr.weights.checksums import compute_hash
 
 __all__ = ["LabelledFile", "find_checkpoints", "named_path"]
 
 SUFFIXES = (".pth", ".safetensors", ".pt", ".ckpt")
-_GENERATOR, _OTHERS = "net_g_", ("net_d_",)
-_MODELS = "models"
 
 
 @dataclass(frozen=True)
@@ -79,25 +77,19 @@ def named_path(argument: str) -> tuple[str, Path]:
 
 
 def _file(path: Path) -> LabelledFile:
-    experiment = path.resolve().parent.parent if path.resolve().parent.name == _MODELS else None
-    name = path.stem.removeprefix(_GENERATOR) if experiment else path.stem
-    number = re.fullmatch(rf"{_GENERATOR}(\d+)", path.stem)
-    shown = None if experiment is None else path.parent.parent if path.parent.name == _MODELS else experiment
-    return LabelledFile(name, path, compute_hash(path), int(number[1]) if number else None, shown)
+    experiment, label = ExperimentFolder.of_checkpoint(path), label_of(path)
+    return LabelledFile(
+        label=label if experiment and label else path.stem,
+        path=path,
+        sha256=compute_hash(path),
+        iteration=int(label) if label and label.isdecimal() else None,
+        experiment=experiment.path if experiment else None,
+    )
 
 
 def _folder(folder: Path) -> list[LabelledFile]:
     """Its checkpoints, or those of the experiment that it is; a content once."""
-    models = folder / _MODELS if (folder / _MODELS).is_dir() else folder
-    names = f"{_GENERATOR}*" if models.name == _MODELS else "*"
-    paths = [
-        path
-        for path in sorted(models.glob(names))
-        if path.is_file() and path.suffix in SUFFIXES and not path.name.startswith((".", *_OTHERS))
-    ]
-    if not paths:
-        raise FileNotFoundError(f"{models}: there is no checkpoint; looked for {names} with {', '.join(SUFFIXES)}")
-    files = [_file(path) for path in paths]
+    files = [_file(path) for path in find_checkpoint_files(folder, SUFFIXES)]
     files.sort(key=lambda file: (file.iteration is None, file.iteration or 0, file.path.name))
     kept: dict[str, LabelledFile] = {}
     for file in files:

@@ -4,11 +4,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from iqa_sr.config.option_files import read_option_file
 from iqa_sr.data.multi_gt.layouts import GroundTruthOptions
 from iqa_sr.errors import nearest
 from iqa_sr.evaluation.checkpoints import named_path
 from iqa_sr.evaluation.datasets import SetPlace
+from iqa_sr.scores.experiment_folder import ExperimentFolder
 from iqa_sr.scores.result_folder import is_folder_name
 
 __all__ = ["given_places", "places_of_experiment"]
@@ -64,11 +64,11 @@ def places_of_experiment(folder: Path) -> list[SetPlace]:
         FileNotFoundError: If there is no option file.
         ValueError: If it names no set that can be used.
     """
-    files = sorted(folder.glob("*.yml"))
-    file = next((one for one in files if one.stem == folder.resolve().name), files[0] if files else None)
+    experiment = ExperimentFolder(folder)
+    file = experiment.find_option_file()
     if file is None:
         raise FileNotFoundError(f"{folder}: there is no option file that names data sets; name them: `data` DIR")
-    sections = {key: section for key, section in (read_option_file(file).get("datasets") or {}).items()}
+    sections = {key: section for key, section in (experiment.options.get("datasets") or {}).items()}
     wanted = [section for key, section in sections.items() if key.split("_")[0] in ("val", "test")]
     places = [_place(section, file) for section in wanted if section.get("type") in _TYPES]
     if not places:

@@ -10,6 +10,7 @@ from torch import nn
 from iqa_sr.io.tensor_files import state_digest, write_tensor_file
 from iqa_sr.lora.adapter_files import BaseNetwork, save_adapter
 from iqa_sr.lora.injection import LoRAOptions, adapter_state, inject, load_adapter_state, merged_state
+from iqa_sr.scores.experiment_folder import adapter_folder, network_file
 
 __all__ = ["LoRARun"]
 
@@ -45,11 +46,9 @@ class LoRARun:
             models: Folder of the checkpoints.
             label: Iteration or name; -1 for `latest`.
         """
-        name = "latest" if label == -1 else label
-        write_tensor_file(
-            {key: merged_state(network) for key, network in networks.items()}, Path(models) / f"net_g_{name}.pth"
-        )
-        save_adapter(list(networks.values())[-1], Path(models) / f"adapter_g_{name}", self.base)
+        merged = {key: merged_state(network) for key, network in networks.items()}
+        write_tensor_file(merged, network_file(Path(models), "g", label))
+        save_adapter(list(networks.values())[-1], adapter_folder(Path(models), label), self.base)
 
     def state(self, networks: Mapping[str, nn.Module]) -> dict[str, Any]:
         """What an exact resume needs: the adapters as they are trained and averaged."""

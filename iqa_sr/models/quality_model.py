@@ -11,19 +11,22 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader
 
-from iqa_sr.basicsr_compat import BaseModel, build_network
+from iqa_sr.basicsr_compat import build_network
+from iqa_sr.models.model_base import ModelBase
 from iqa_sr.models.nonfinite_guard import NonFiniteGuard
 from iqa_sr.models.optimizer_step import OptimizerStep
 from iqa_sr.models.options import AMP_TYPES, QualityConfig
+from iqa_sr.models.validation_results import ValidationResults
 from iqa_sr.objectives import Objective
-from iqa_sr.scores.score_table import ScoreRow
+from iqa_sr.scores.experiment_folder import ExperimentFolder
+from iqa_sr.scores.score_table import MetricFacts
 
 __all__ = ["QualityModel"]
 
 logger = logging.getLogger(__name__)
 
 
-class QualityModel(BaseModel):
+class QualityModel(ModelBase):
     """Trains the quality network `network_g` with the objective `train:objective`.
 
     Checkpoints, states and the exact resume are those of BasicSR's models; at the end the files from which the metric
@@ -36,6 +39,8 @@ class QualityModel(BaseModel):
     Raises:
         OptionError: If something is wrong with them.
     """
+
+    first_metric_decides = True
 
     def __init__(self, opt: dict[str, Any], config: QualityConfig | None = None) -> None:
         super().__init__(opt)
@@ -68,7 +73,6 @@ class QualityModel(BaseModel):
         self.scaler = torch.amp.GradScaler(self.device.type, enabled=settings.amp == "fp16")
         guard, clip = self.finite_guard, settings.grad_clip
         self.step = OptimizerStep(self.optimizers[0], self.net_g, "net_g", self.scaler, clip, guard)
-        self.validation_rows: list[ScoreRow] = []
 
     @property
     def objective(self) -> Objective[Any]:
@@ -78,7 +82,7 @@ class QualityModel(BaseModel):
     @property
     def tested(self) -> Objective[Any]:
         """The objective that is validated and published: the averaged one where there is one."""
-        return cast(Objective[Any], getattr(self, "net_g_ema", None) or self.objective)
+        return cast(Objective[Any], self.net_g_ema or self.objective)
 
     # --- One iteration ------------------------------------------------------------------------------------------------
 
@@ -111,31 +115,17 @@ class QualityModel(BaseModel):
 
     # --- Validation ---------------------------------------------------------------------------------------------------
 
-    def dist_validation(self, dataloader: Any, current_iter: int, tb_logger: Any, save_img: bool) -> None:
-        """The first process validates; our loop lets the others wait."""
-        if self.opt["rank"] == 0:
-            self.nondist_validation(dataloader, current_iter, tb_logger, save_img)
-
-    def nondist_validation(
-        self, dataloader: DataLoader[Any], current_iter: int, tb_logger: Any, save_img: bool
-    ) -> None:
+    def validate(self, dataloader: DataLoader[Any], current_iter: int, save_img: bool) -> ValidationResults:
         """What the objective finds on a validation set; figures are better when larger."""
-        name = dataloader.dataset.opt["name"]  # type: ignore[attr-defined]
         objective = self.tested
         objective.eval()
         with torch.no_grad():
-            self.metric_results = objective.validate(self._samples(dataloader))
+            means = objective.validate(self._samples(dataloader))
         self.net_g.train()
-        best = self.__dict__.setdefault("best_metric_results", {}).setdefault(name, {})
-        lines = [f"Validation {name}, iteration {current_iter}"]
-        for metric, value in self.metric_results.items():
-            best.setdefault(metric, {"better": "higher", "val": float("-inf"), "iter": -1})
-            self._update_best_metric_result(name, metric, value, current_iter)
-            lines.append(f"\t # {metric}: {value:.4f}\tBest: {best[metric]['val']:.4f} @ {best[metric]['iter']} iter")
-            if tb_logger:
-                tb_logger.add_scalar(f"metrics/{name}/{metric}", value, current_iter)
-        for start in range(0, len(lines), 12):
-            logger.info("\n".join(lines[start : start + 12]))
+        spec = f"{self.opt['train']['objective']['type']} objective"
+        facts = [MetricFacts(metric, True, spec) for metric in means]
+        dataset = dataloader.dataset.opt["name"]  # type: ignore[attr-defined]
+        return ValidationResults.of_means(dataset, current_iter, means, facts)
 
     def _samples(self, loader: DataLoader[Any]) -> Iterator[dict[str, Any]]:
         for batch in loader:
@@ -161,7 +151,7 @@ class QualityModel(BaseModel):
     def _publish(self) -> None:
         if self.opt["rank"] != 0:
             return
-        folder = Path(self.opt["path"]["models"]).parent / "weights"
+        folder = ExperimentFolder(Path(self.opt["path"]["experiments_root"])).weights
         folder.mkdir(parents=True, exist_ok=True)
         objective = self.tested
         objective.eval()

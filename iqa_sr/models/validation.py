@@ -1,8 +1,7 @@
 """Validation of an IQASRModel: every picture upscaled, rounded to 8 bits, scored on the device."""
 
 import math
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -18,10 +17,14 @@ from iqa_sr.io.images import write_image
 from iqa_sr.metrics import metric_info, shared_metric
 from iqa_sr.models.metric_options import Against, CalculateIQAOptions, MetricConfig
 from iqa_sr.models.options import ValSection
+from iqa_sr.models.validation_results import ValidationResults
+from iqa_sr.scores.experiment_folder import result_image
 from iqa_sr.scores.image_scores import bicubic_result, cut_border, metric_scores, score_spec
-from iqa_sr.scores.score_table import BASELINE, ScoreRow
+from iqa_sr.scores.means import mean
+from iqa_sr.scores.result_folder import picture_name
+from iqa_sr.scores.score_table import BASELINE, MetricFacts, ScoreRow
 
-__all__ = ["BASELINE", "Validation", "ValidationResults", "calculate_iqa"]
+__all__ = ["Validation", "calculate_iqa"]
 
 
 def calculate_iqa(
@@ -65,19 +68,6 @@ class Upscaler(Protocol):
         """LQ to result, any size."""
 
 
-@dataclass
-class ValidationResults:
-    """Scores of one validation.
-
-    Attributes:
-        means: Mean over the pictures by the name under `val:metrics`; NaN pictures are left out.
-        rows: One row per picture and metric, the baseline's included the first time.
-    """
-
-    means: dict[str, float] = field(default_factory=dict)
-    rows: list[ScoreRow] = field(default_factory=list)
-
-
 class Validation:
     """The metrics of a run and how a validation set is gone through.
 
@@ -91,29 +81,23 @@ class Validation:
         self.opt, self.settings, self.metrics = opt, settings, metrics
         self.scored_baselines: set[str] = set()
 
-    def directions(self) -> dict[str, bool]:
-        """By metric: whether higher is better."""
-        return {
-            name: metric_info(metric.metric).higher_is_better
-            if isinstance(metric, CalculateIQAOptions)
-            else metric.get("better", "higher") == "higher"
-            for name, metric in self.metrics.items()
-        }
-
     def build(self, device: torch.device) -> None:
         """Build every metric of ours on the device, so that a missing file ends a run before it begins."""
         for metric in self.metrics.values():
             if isinstance(metric, CalculateIQAOptions):
                 shared_metric(metric.metric, device)
 
-    def specs(self) -> dict[str, str]:
-        """By metric: one line that pins down what the number is."""
-        return {
-            name: score_spec(metric.metric, metric.against, metric.crop_border)
-            if isinstance(metric, CalculateIQAOptions)
-            else f"BasicSR {metric['type']} {metric}, 8 bit"
-            for name, metric in self.metrics.items()
-        }
+    def facts(self) -> list[MetricFacts]:
+        """Name, direction and variant of each metric."""
+        facts = []
+        for name, metric in self.metrics.items():
+            if isinstance(metric, CalculateIQAOptions):
+                spec = score_spec(metric.metric, metric.against, metric.crop_border)
+                facts.append(MetricFacts(name, metric_info(metric.metric).higher_is_better, spec))
+            else:
+                spec = f"BasicSR {metric['type']} {metric}, 8 bit"
+                facts.append(MetricFacts(name, metric.get("better", "higher") == "higher", spec))
+        return facts
 
     @torch.no_grad()
     def run(self, model: Upscaler, dataloader: Any, iteration: int, save_img: bool) -> ValidationResults:
@@ -125,41 +109,41 @@ class Validation:
             iteration: Goes into the rows and into the names of saved pictures.
             save_img: Whether results are written to the experiment's `visualization/<picture>/`.
         """
-        section = dataloader.dataset.opt
-        results, label = ValidationResults(), str(iteration)
-        with_baseline = self.settings.baseline is not None and section["name"] not in self.scored_baselines
-        self.scored_baselines.add(section["name"])
+        dataset, label = dataloader.dataset.opt["name"], str(iteration)
+        rows: list[ScoreRow] = []
+        with_baseline = self.settings.baseline is not None and dataset not in self.scored_baselines
+        self.scored_baselines.add(dataset)
         found = validation_pictures(dataloader, self.opt.get("scale"), model.device)
-        title, total = f"val {section['name']}", len(dataloader)
+        title, total = f"val {dataset}", len(dataloader)
         for pictures in tqdm(found, desc=title, total=total, leave=False, disable=None, unit="picture"):
             if with_baseline:
                 baseline = bicubic_result(pictures.lq, self.opt["scale"])
-                self._keep(results, baseline, pictures, section["name"], BASELINE, save_img)
+                rows += self._scored(baseline, pictures, dataset, BASELINE, save_img)
             output = as_8_bit(model.upscale(pictures.lq))
-            self._keep(results, output, pictures, section["name"], label, save_img)
-        results.means = {name: _mean(results.rows, label, name) for name in self.metrics}
-        return results
+            rows += self._scored(output, pictures, dataset, label, save_img)
+        means = {
+            name: mean(row.score for row in rows if row.checkpoint == label and row.metric == name)
+            for name in self.metrics
+        }
+        return ValidationResults(dataset, means, rows, self.facts())
 
-    def _keep(
-        self,
-        results: ValidationResults,
-        output: Tensor,
-        pictures: ValidationPicture,
-        dataset: str,
-        label: str,
-        save_img: bool,
-    ) -> None:
+    def _scored(
+        self, output: Tensor, pictures: ValidationPicture, dataset: str, label: str, save_img: bool
+    ) -> list[ScoreRow]:
+        """A row for each metric, and the image file where it is wanted."""
+        rows = []
         for name, metric in self.metrics.items():
             if isinstance(metric, CalculateIQAOptions):
                 against, score = metric.against, _score(metric, output, pictures)
             else:
                 against, score = "original", _score_basicsr(metric, output, pictures)
             full = not isinstance(metric, CalculateIQAOptions) or metric_info(metric.metric).reference == "full"
-            picture = f"{dataset}/{pictures.key}"
-            results.rows.append(ScoreRow(label, picture, against if full else "", name, score))
+            picture = picture_name(dataset, pictures.key)
+            rows.append(ScoreRow(label, picture, against if full else "", name, score))
         if save_img:
-            folder = Path(self.opt["path"]["visualization"]) / pictures.key
-            write_image(folder / f"{pictures.key}_{label}.png", to_uint8(output[0].cpu()))
+            file = result_image(Path(self.opt["path"]["visualization"]), pictures.key, label)
+            write_image(file, to_uint8(output[0].cpu()))
+        return rows
 
 
 def _score(metric: CalculateIQAOptions, output: Tensor, pictures: ValidationPicture) -> float:
@@ -192,9 +176,3 @@ def _score_basicsr(section: Mapping[str, Any], output: Tensor, pictures: Validat
 
 def _to_bgr(picture: Tensor) -> np.ndarray:
     return np.ascontiguousarray(to_uint8(picture[0].cpu())[..., ::-1])
-
-
-def _mean(rows: Sequence[ScoreRow], label: str, metric: str) -> float:
-    scores = [row.score for row in rows if row.checkpoint == label and row.metric == metric]
-    known = [score for score in scores if not math.isnan(score)]
-    return sum(known) / len(known) if known else math.nan

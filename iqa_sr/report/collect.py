@@ -10,6 +10,8 @@ import numpy as np
 from iqa_sr.report.experiments import experiment_source, is_experiment, training_charts
 from iqa_sr.report.sources import Source, SourceCheckpoint, evaluation_source
 from iqa_sr.report.training_curves import Chart
+from iqa_sr.scores.experiment_folder import ExperimentFolder
+from iqa_sr.scores.means import image_means
 from iqa_sr.scores.result_folder import RESERVED, RUN_FILE
 from iqa_sr.scores.score_table import MetricFacts
 
@@ -113,14 +115,15 @@ def _source(path: Path) -> Source:
         return evaluation_source(path)
     if is_experiment(path):
         return experiment_source(path)
-    inside = [inner for inner in sorted(path.iterdir()) if any((inner / name).is_file() for name in _MARKS)]
+    inside = [
+        inner
+        for inner in sorted(path.iterdir())
+        if (inner / RUN_FILE).is_file() or ExperimentFolder(inner).scores_file.is_file()
+    ]
     hint = f"; did you mean {' '.join(str(inner) for inner in inside[:3])}?" if inside else ""
     raise FileNotFoundError(
         f"{path}: expected {RUN_FILE} and scores.csv of an evaluation, or scores.csv of a training, found neither{hint}"
     )
-
-
-_MARKS = (RUN_FILE, "scores.csv")
 
 
 def _name_apart(sources: Sequence[Source]) -> None:
@@ -189,13 +192,13 @@ class _Columns:
         return [MetricFacts(name, facts.higher_is_better, facts.spec) for facts, name in self.names.items()]
 
     def scores(self, source: Source, label: str) -> _Scores:
-        """The score of each column and picture: the mean over the references, without those that are no number."""
-        found: dict[tuple[str, str], list[float]] = {}
-        for row in source.scores.rows:
-            if row.checkpoint == label and math.isfinite(row.score):
-                column = self.names[source.scores.facts[row.metric]]
-                found.setdefault((column, row.picture), []).append(row.score)
-        return {key: sum(values) / len(values) for key, values in found.items()}
+        """The score of each column and image, without those that are not finite."""
+        rows = (row for row in source.scores.rows if row.checkpoint == label and math.isfinite(row.score))
+        return {
+            (self.names[source.scores.facts[metric]], image): score
+            for (_, metric), images in image_means(rows).items()
+            for image, score in images.items()
+        }
 
 
 # --- Rows -------------------------------------------------------------------------------------------------------------

@@ -5,19 +5,18 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from iqa_sr.config.option_files import read_option_file
 from iqa_sr.report.sources import Source, SourceCheckpoint, find_image
 from iqa_sr.report.training_curves import Chart, charts, has_events, read_scalars
+from iqa_sr.scores.experiment_folder import ExperimentFolder, result_image
 from iqa_sr.scores.score_table import ScoreTable
 
 __all__ = ["experiment_source", "is_experiment", "training_charts"]
 
-SCORES_FILE, PICTURES = "scores.csv", "visualization"
-
 
 def is_experiment(folder: Path) -> bool:
     """Whether a training has left something to show: scores or curves."""
-    return (folder / SCORES_FILE).is_file() or _events_folder(folder, _options(folder)) is not None
+    experiment = ExperimentFolder(folder)
+    return experiment.scores_file.is_file() or any(map(has_events, experiment.curves_folders()))
 
 
 def experiment_source(folder: Path) -> Source:
@@ -26,9 +25,8 @@ def experiment_source(folder: Path) -> Source:
     Raises:
         ValueError: If its scores or its options are damaged.
     """
-    options = _options(folder)
-    file = folder / SCORES_FILE
-    scores = ScoreTable.read(file) if file.is_file() else ScoreTable()
+    experiment = ExperimentFolder(folder)
+    scores = ScoreTable.read(experiment.scores_file) if experiment.scores_file.is_file() else ScoreTable()
     labels = dict.fromkeys(row.checkpoint for row in scores.rows)
     checkpoints = {
         label: SourceCheckpoint(label, int(label) if label.isdigit() else None, folder.as_posix()) for label in labels
@@ -39,11 +37,11 @@ def experiment_source(folder: Path) -> Source:
     return Source(
         name=folder.name,
         path=folder,
-        scale=options.get("scale"),
+        scale=experiment.options.get("scale"),
         scores=scores,
         checkpoints=checkpoints,
-        image=partial(_image, folder, _original_folders(folder, options)),
-        details=_details(folder, options),
+        image=partial(_image, experiment, _original_folders(experiment)),
+        details=_details(experiment),
         charts=history,
         notes=notes,
     )
@@ -51,22 +49,16 @@ def experiment_source(folder: Path) -> Source:
 
 def training_charts(folder: Path) -> tuple[list[Chart], list[str]]:
     """Charts of the sampler and the guard, and a note if they cannot be read."""
-    options = _options(folder)
-    events = _events_folder(folder, options)
+    experiment = ExperimentFolder(folder)
+    events = next(filter(has_events, experiment.curves_folders()), None)
     if events is None:
         return [], []
     try:
         scalars = read_scalars(events)
     except ModuleNotFoundError:
         return [], [f"{folder.name}: without TensorBoard (pip install tensorboard) the training's history is not shown"]
-    guard = _section(options, "train", "guard")
+    guard = _section(experiment.options, "train", "guard")
     return charts(scalars, guard.get("held_out") or ()), []
-
-
-def _options(folder: Path) -> dict[str, Any]:
-    """The run's own copy of its options; empty if it has none."""
-    files = sorted(folder.glob("*.yml"), key=lambda file: (file.stem != folder.name, file.name))
-    return read_option_file(files[0]) if files else {}
 
 
 def _section(options: Mapping[str, Any], *keys: str) -> Mapping[str, Any]:
@@ -76,36 +68,32 @@ def _section(options: Mapping[str, Any], *keys: str) -> Mapping[str, Any]:
     return options
 
 
-def _events_folder(folder: Path, options: Mapping[str, Any]) -> Path | None:
-    """TensorBoard's folder: beside `experiments/`, wherever that is now, or where the options say."""
-    name = str(options.get("name", folder.name))
-    roots = [folder.absolute().parent.parent, Path(str(options.get("root_path", "")))]
-    return next((found for root in roots if has_events(found := root / "tb_logger" / name)), None)
-
-
-def _original_folders(folder: Path, options: Mapping[str, Any]) -> dict[str, list[Path]]:
+def _original_folders(experiment: ExperimentFolder) -> dict[str, list[Path]]:
     """Where the originals of each validation set may be."""
-    roots = [Path(), Path(str(options.get("root_path", ""))), folder.absolute().parent.parent]
+    roots = [Path(), *experiment.started_in()]
     found = {}
-    for section in _section(options, "datasets").values():
+    for section in _section(experiment.options, "datasets").values():
         if isinstance(section, Mapping) and section.get("phase") == "val" and section.get("dataroot_gt"):
             places = [root / str(section["dataroot_gt"]) for root in roots]
             found[str(section.get("name"))] = [inner for place in places for inner in (place / "original", place)]
     return found
 
 
-def _image(folder: Path, originals: Mapping[str, Sequence[Path]], label: str, picture: str) -> Path | None:
+def _image(
+    experiment: ExperimentFolder, originals: Mapping[str, Sequence[Path]], label: str, picture: str
+) -> Path | None:
     dataset, _, key = picture.partition("/")
     if label == "original":
         return next((file for place in originals.get(dataset, ()) if (file := find_image(place / key))), None)
-    return find_image(folder / PICTURES / key / f"{key}_{label}")
+    return find_image(result_image(experiment.visualization, key, label, suffix=""))
 
 
-def _details(folder: Path, options: Mapping[str, Any]) -> dict[str, str]:
+def _details(experiment: ExperimentFolder) -> dict[str, str]:
+    options = experiment.options
     train = _section(options, "train")
     losses = [f"{key} ({section['type']})" for key, section in train.items() if _is_loss(key, section)]
     details = {
-        "experiment": folder.as_posix(),
+        "experiment": experiment.path.as_posix(),
         "scale": f"x{options['scale']}" if options.get("scale") else "",
         "network": str(_section(options, "network_g").get("type", "")),
         "sampler": str(_section(options, "datasets", "train", "sampler").get("type", "")),

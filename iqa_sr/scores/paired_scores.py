@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from iqa_sr.errors import nearest
+from iqa_sr.scores.means import mean
 from iqa_sr.scores.score_table import ScoreTable
 
 __all__ = ["Means", "PairedScores", "metrics_of", "paired_scores"]
@@ -141,7 +142,7 @@ def paired_scores(
             )
     higher = np.array([table.facts[metric].higher_is_better for metric in metrics])
     scores = [
-        [[_mean(found[metric][checkpoint].get(picture)) for metric in metrics] for picture in pictures]
+        [[mean(found[metric][checkpoint].get(picture, {}).values()) for metric in metrics] for picture in pictures]
         for checkpoint in checkpoints
     ]
     return PairedScores(tuple(checkpoints), tuple(pictures), tuple(metrics), higher, np.array(scores))
@@ -184,7 +185,3 @@ def _text(lacking: Mapping[tuple[str, str], list[str]], found: Scores) -> str:
         lines[-1] += f"; and {len(lacking) - SHOWN} more of checkpoints and metrics"
     lines.append("`common` takes the pictures that all have; `metrics` and `exclude` leave metrics or checkpoints out.")
     return "\n".join(lines)
-
-
-def _mean(scores: Mapping[str, float] | None) -> float:
-    return sum(scores.values()) / len(scores) if scores else math.nan

@@ -21,6 +21,7 @@ import torch
 from iqa_sr.errors import nearest
 from iqa_sr.io.atomic import atomic_write
 from iqa_sr.metrics.base import MetricInfo
+from iqa_sr.scores.means import image_means, mean
 
 __all__ = ["BASELINE", "MetricFacts", "ScoreRow", "ScoreTable"]
 
@@ -228,15 +229,14 @@ class ScoreTable:
         return dict(zip(scores, qualities, strict=True))
 
     def mean(self, checkpoint: str, metric: str) -> float | None:
-        """The mean score over a checkpoint's pictures, without those that are NaN; None where there are none.
+        """The mean score over a checkpoint's images, each over its references first; None where there are none.
 
         Raises:
             ValueError: If the table does not have the metric.
         """
         self._known(metric)
-        scores = [row.score for row in self.rows if (row.checkpoint, row.metric) == (checkpoint, metric)]
-        known = [score for score in scores if not math.isnan(score)]
-        return sum(known) / len(known) if known else None
+        found = mean(image_means(self.rows).get((checkpoint, metric), {}).values())
+        return None if math.isnan(found) else found
 
     # --- Details ------------------------------------------------------------------------------------------------------
 

@@ -7,12 +7,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from iqa_sr.errors import nearest
+from iqa_sr.scores.experiment_folder import ExperimentFolder, checkpoint_folder, network_file
 from iqa_sr.scores.result_folder import GOLD_STANDARD, RESERVED, RUN_FILE, SCORES_FILE, CheckpointFacts, read_results
 from iqa_sr.scores.score_table import ScoreRow, ScoreTable
 
 __all__ = ["CheckpointFile", "Source", "read_sources"]
 
-MODELS = "models"
 NO_CHECKPOINT = "no checkpoint"
 
 
@@ -58,7 +58,7 @@ class Source:
         for text in given:
             label, equals, file = text.partition("=")
             if Path(text).is_dir():
-                self.add_folder(Path(text) / MODELS if (Path(text) / MODELS).is_dir() else Path(text))
+                self.add_folder(checkpoint_folder(Path(text)))
                 continue
             if not equals:
                 raise ValueError(f"`checkpoints` {text}: expected LABEL=FILE or a folder with files net_g_LABEL.pth")
@@ -75,7 +75,7 @@ class Source:
     def add_folder(self, folder: Path) -> None:
         """Take the files with BasicSR's names; checkpoints that have none are left out, unless none has one."""
         for label, file in self.files.items():
-            path = folder / f"net_g_{label}.pth"
+            path = network_file(folder, "g", label)
             if file is None and path.is_file():
                 self.files[label] = CheckpointFile(path)
         missing = [label for label, file in self.files.items() if file is None]
@@ -174,8 +174,8 @@ def _read_source(path: Path) -> Source:
         )
     if (path / RUN_FILE).is_file():
         return _result_folder(path)
-    if (path / MODELS).is_dir():
-        return _experiment(path)
+    if ExperimentFolder(path).models.is_dir():
+        return _experiment(ExperimentFolder(path))
     return _bare_table(path / SCORES_FILE)
 
 
@@ -191,12 +191,12 @@ def _bare_table(path: Path) -> Source:
     return source
 
 
-def _experiment(folder: Path) -> Source:
+def _experiment(folder: ExperimentFolder) -> Source:
     """What our training left: the iterations that were validated and saved."""
-    table = ScoreTable.read(folder / SCORES_FILE)
-    source = Source(folder, table, dict.fromkeys(_labels(table)))
+    table = ScoreTable.read(folder.scores_file)
+    source = Source(folder.path, table, dict.fromkeys(_labels(table)))
     source.leave_out([label for label in source.files if not label.isdigit()], "no iteration")
-    source.add_folder(folder / MODELS)
+    source.add_folder(folder.models)
     return source
 
 

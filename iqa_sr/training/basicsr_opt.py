@@ -8,6 +8,7 @@ from typing import Any
 
 from iqa_sr.errors import OptionError
 from iqa_sr.models.metric_options import CalculateIQAOptions, direction
+from iqa_sr.scores.experiment_folder import ExperimentFolder
 from iqa_sr.training.run_config import RunConfig
 
 __all__ = ["basicsr_opt"]
@@ -59,8 +60,7 @@ def basicsr_opt(
         for key, value in (opt["path"] or {}).items()
     }
     root = Path(path.get("experiments_root") or Path(opt["root_path"]) / "experiments") / file.name
-    path |= {folder: str(root / folder) for folder in ("models", "training_states", "visualization")}
-    opt["path"] = path | {"experiments_root": str(root), "log": str(root)}
+    opt["path"] = path | ExperimentFolder(root).opt_paths()
     opt["logger"] |= file.logger.model_dump(exclude={"wandb"})
     opt["train"]["total_iter"] = config.model.train.total_iter
     if opt.get("val") is not None:

@@ -16,6 +16,7 @@ from iqa_sr.data.creation.sample_dataset import make_sample
 from iqa_sr.errors import OptionError, TrainingStopped
 from iqa_sr.models.options import QualityConfig
 from iqa_sr.runtime import distributed
+from iqa_sr.scores.experiment_folder import ExperimentFolder
 from iqa_sr.training.basicsr_opt import basicsr_opt
 from iqa_sr.training.dry_run import dry_run
 from iqa_sr.training.experiment import Experiment
@@ -83,7 +84,7 @@ def _check_start(config: RunConfig, opt: Mapping[str, Any]) -> None:
         return
     name, path = config.model.objective_options.type, opt["path"]
     start = config.model.objective.needed_start(config.model.objective_options)
-    resumed = opt["auto_resume"] and any(Path(path["training_states"]).glob("*.state"))
+    resumed = opt["auto_resume"] and bool(ExperimentFolder(Path(path["experiments_root"])).states())
     if start is not None and not (resumed or path.get("pretrain_network_g") or path.get("resume_state")):
         raise OptionError(f"path:pretrain_network_g: expected {start}, with which {name} begins here, got nothing")
 
@@ -143,7 +144,7 @@ def _resume_state(opt: dict[str, Any]) -> dict[str, Any] | None:
     path: Path | str | None = opt["path"].get("resume_state")
     if opt["auto_resume"]:
         networks = [key.removeprefix("network_") for key in opt if key.startswith("network_")]
-        path = find_state(Path(opt["path"]["training_states"]), networks)
+        path = find_state(ExperimentFolder(Path(opt["path"]["experiments_root"])), networks)
         if path is None:
             logger.info("--auto_resume: no complete training state; starting from the beginning.")
     if not path:
@@ -157,5 +158,5 @@ def _resume_state(opt: dict[str, Any]) -> dict[str, Any] | None:
         logger.info(f"manual_seed {seed} of the run that is resumed is used, not {opt['manual_seed']}.")
         opt["manual_seed"] = seed
     # The state's own folder holds its networks, also when it belongs to another experiment.
-    point_at_networks(opt, state, Path(path).resolve().parent)
+    point_at_networks(opt, state, ExperimentFolder(Path(path).resolve().parent.parent))
     return state

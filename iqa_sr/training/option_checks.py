@@ -13,7 +13,11 @@ from iqa_sr.config.sections import OptionProblems
 from iqa_sr.errors import OptionError
 from iqa_sr.guard.options import check_guard
 from iqa_sr.losses.iqa_loss import too_small
-from iqa_sr.models.options import IQASRConfig, QualityConfig, section_of
+from iqa_sr.models.options import (
+    IQASRConfig,
+    QualityConfig,
+    section_of,
+)
 
 __all__ = ["check_iqa_sr", "check_quality"]
 

@@ -1,7 +1,6 @@
 """Complete training states: what an exact resume needs, which files make one, which is the newest that is whole."""
 
 import logging
-import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -12,9 +11,11 @@ from iqa_sr.config.sections import read_section
 from iqa_sr.datasets.sample_order import Place
 from iqa_sr.io.tensor_files import read_tensor_file
 from iqa_sr.lora.injection import LoRAOptions
+from iqa_sr.models.model_base import ModelBase
 from iqa_sr.models.options import base_network
 from iqa_sr.runtime import distributed
 from iqa_sr.runtime import rng_state as random_state
+from iqa_sr.scores.experiment_folder import ExperimentFolder, network_file
 
 __all__ = ["POOL", "attach_extras", "find_state", "load_state_file", "point_at_networks", "restore_extras"]
 
@@ -32,16 +33,16 @@ def attach_extras(model: Any, place: Place, order_seed: int) -> None:
     """
 
     def extras() -> dict[str, Any]:
-        own = getattr(model, "training_extras", None)
+        state = vars(model)  # what only some models of BasicSR have
         return {
             "iqa_sr": {
                 "epoch": place.epoch,
                 "iteration_in_epoch": place.iteration,
                 "seed": order_seed,
                 "random": distributed.gather_objects(random_state.capture()),
-                "best": getattr(model, "best_metric_results", {}),
-                "pool": {name: getattr(model, name) for name in POOL if hasattr(model, name)},
-                "model": own() if own else {},
+                "best": state.get("best_metric_results", {}),
+                "pool": {name: state[name] for name in POOL if name in state},
+                "model": model.training_extras() if isinstance(model, ModelBase) else {},
             }
         }
 
@@ -66,31 +67,27 @@ def restore_extras(model: Any, state: Mapping[str, Any], rank: int) -> None:
         logger.warning("The run had fewer processes: the resumed run will not be exact.")
 
 
-def find_state(folder: Path, networks: list[str]) -> Path | None:
+def find_state(experiment: ExperimentFolder, networks: list[str]) -> Path | None:
     """The newest training state that is complete: readable, and with a readable file of each network beside it.
 
     Args:
-        folder: `experiments/<name>/training_states`.
+        experiment: The folder of the run.
         networks: Their short names, for example `g`, `d`.
 
     Returns:
         Its path, or None when there is none. States that are skipped are named in the log.
     """
-    states = {int(path.stem): path for path in folder.glob("*.state") if re.fullmatch(r"\d+", path.stem)}
+    states = experiment.states()
     for iteration in sorted(states, reverse=True):
         try:
             read_tensor_file(states[iteration])
             for network in networks:
-                read_tensor_file(_network_file(folder, network, iteration))
+                read_tensor_file(network_file(experiment.models, network, iteration))
         except (FileNotFoundError, ValueError) as error:
             logger.warning(f"--auto_resume skips {states[iteration]}: {error}")
             continue
         return states[iteration]
     return None
-
-
-def _network_file(states: Path, network: str, iteration: int) -> Path:
-    return states.parent / "models" / f"net_{network}_{iteration}.pth"
 
 
 def load_state_file(path: str | Path) -> dict[str, Any]:
@@ -106,7 +103,7 @@ def load_state_file(path: str | Path) -> dict[str, Any]:
     return state
 
 
-def point_at_networks(opt: dict[str, Any], state: Mapping[str, Any], states: Path) -> None:
+def point_at_networks(opt: dict[str, Any], state: Mapping[str, Any], experiment: ExperimentFolder) -> None:
     """Let the networks be loaded from the checkpoints beside a training state, as BasicSR does when it resumes.
 
     With `train:lora` the generator is still loaded from its base: the training state has its adapter.
@@ -114,7 +111,7 @@ def point_at_networks(opt: dict[str, Any], state: Mapping[str, Any], states: Pat
     Args:
         opt: The options, changed in place.
         state: The training state.
-        states: The folder that the state lies in.
+        experiment: The folder that the state lies in.
 
     Raises:
         FileNotFoundError: If a network's checkpoint is not there.
@@ -127,7 +124,7 @@ def point_at_networks(opt: dict[str, Any], state: Mapping[str, Any], states: Pat
     for key in [key for key in opt if key.startswith("network_")]:
         if key in ignored or (adapted and key == "network_g"):
             continue
-        path = _network_file(states, key.removeprefix("network_"), state["iter"])
+        path = network_file(experiment.models, key.removeprefix("network_"), state["iter"])
         if not path.is_file():
             raise FileNotFoundError(f"cannot resume from iteration {state['iter']}: {path} does not exist")
         opt["path"][f"pretrain_{key}"] = str(path)

@@ -14,6 +14,7 @@ import torch
 
 from iqa_sr.config.option_files import apply_overrides, read_option_file
 from iqa_sr.io.tensor_files import read_tensor_file
+from iqa_sr.scores.experiment_folder import ExperimentFolder
 
 __all__ = ["ResumeCheck", "differences", "verify_resume"]
 
@@ -65,17 +66,15 @@ def verify_resume(
         total = 2 * interrupt_at
         progress(f"1/2: {total} iterations without an interruption")
         _train(option_file, root / "whole", interrupt_at, overrides, [])
-        whole, resumed = root / "whole" / str(name), root / "resumed" / str(name)
-        for folder in ("models", "training_states"):
-            shutil.copytree(whole / folder, resumed / folder)
-            for path in [*resumed.glob(f"{folder}/*_{total}.pth"), *resumed.glob(f"{folder}/{total}.state")]:
-                path.unlink()
+        whole, resumed = (ExperimentFolder(root / folder / str(name)) for folder in ("whole", "resumed"))
+        shutil.copytree(whole.models, resumed.models)
+        shutil.copytree(whole.training_states, resumed.training_states)
+        for path in resumed.files_of(total):
+            path.unlink()
         progress(f"2/2: going on from iteration {interrupt_at} in a new process")
         _train(option_file, root / "resumed", interrupt_at, overrides, ["--auto_resume"])
-        files = sorted(
-            path.relative_to(whole) for path in whole.rglob(f"*{total}.*") if path.suffix in (".pth", ".state")
-        )
-        found = [line for file in files for line in _compare(whole / file, resumed / file)]
+        files = [path.relative_to(whole.path) for path in whole.files_of(total)]
+        found = [line for file in files for line in _compare(whole.path / file, resumed.path / file)]
     return ResumeCheck(tuple(files), tuple(found))
 
 

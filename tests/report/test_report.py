@@ -8,8 +8,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-import iqa_sr.report.experiments
-import iqa_sr.report.images
 from iqa_sr.cli.main import main as cli
 from iqa_sr.report.collect import read_report
 from iqa_sr.report.content import page_content
@@ -178,7 +176,7 @@ def test_without_tensorboard_the_rest_is_shown(tmp_path, monkeypatch):
     def missing(folder):
         raise ModuleNotFoundError("tensorboard")
 
-    monkeypatch.setattr(iqa_sr.report_experiment, "read_scalars", missing)
+    monkeypatch.setattr("iqa_sr.report.experiments.read_scalars", missing)
     report = read_report([folder])
     assert len(report.entries) == 4 and not report.charts
     assert report.notes == ["run: without TensorBoard (pip install tensorboard) the training's history is not shown"]
@@ -222,7 +220,7 @@ def test_names_cannot_leave_the_data(tmp_path):
 
 def test_many_pictures_lie_beside_the_page(tmp_path, monkeypatch, capsys):
     folder = write_results(tmp_path / "run", labels=["a b"], keys=["p0", "ü 1"])
-    monkeypatch.setattr(iqa_sr.report_pictures, "LARGEST_INSIDE", 1000)
+    monkeypatch.setattr("iqa_sr.report.images.LARGEST_INSIDE", 1000)
     page = tmp_path / "my page.html"
     command = ["report", str(folder), "--output", str(page)]
     assert cli(command) == 0

@@ -6,8 +6,7 @@ import numpy as np
 import pytest
 
 from iqa_sr.stats.bootstrap import mean_interval, statistic_interval
-from iqa_sr.stats.correlation import kendall, pearson, spearman
-from iqa_sr.stats.opinion_agreement import Logistic, correlations, fit_logistic
+from iqa_sr.stats.correlation import Logistic, correlations, fit_logistic, kendall, pearson, spearman
 from iqa_sr.stats.pairwise_accuracy import accuracy, behind_best, complements, decided, one_vote, right_pairs
 
 NAN, INF = math.nan, math.inf
@@ -189,7 +188,7 @@ def test_what_cannot_be_fitted_says_why(monkeypatch):
     same = correlations(np.ones(30), scores, np.arange(30), 20)
     assert same.plcc is None and same.problem == "all qualities are the same" and same.srcc == same.krcc == 0
     assert fit_logistic(scores, np.ones(30)) == "all scores are the same"
-    monkeypatch.setattr("iqa_sr.stats.opinion_agreement._EVALUATIONS", 3)
+    monkeypatch.setattr("iqa_sr.stats.correlation._EVALUATIONS", 3)
     stopped = correlations(scores**2, scores, np.arange(30), 20)
     assert stopped.plcc is None and stopped.problem.startswith("the fit of the logistic function did not converge in 3")
     assert stopped.plcc_linear > 0.9 and "plcc_linear" in stopped.intervals

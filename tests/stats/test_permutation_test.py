@@ -27,6 +27,17 @@ def test_counts_the_ways_that_reach_the_sum(differences, p):
     assert rises(differences) == p
 
 
+@pytest.mark.parametrize(("count", "ways"), [*zip(range(2, 13), [1, 1, 3, 3, 7, 7, 23, 23, 86, 89, 295], strict=True)])
+def test_keeps_the_p_values_that_were_counted_way_by_way(count, ways):
+    differences = [0.54, 0.12, 0.81, -0.14, 1.05, -0.35, 1.24, -0.51, 1.36, -0.59, 1.4, -0.59]
+    assert rises(differences[:count]) == ways / 2**count
+
+
+def test_rounding_makes_no_tie_a_matter_of_the_order():
+    # Each way has its opposite, and the sums of two opposite ones are zero up to rounding.
+    assert rises([0.1, 0.2, -0.3]) == rises([-0.3, 0.2, 0.1]) == rises([0.2, -0.3, 0.1]) == 5 / 8
+
+
 def test_falls_and_rises_together_make_one_without_ties():
     differences = torch.randn(10, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
     assert rises(differences) + rises(-differences) == pytest.approx(1 + 2**-10)
@@ -51,9 +62,10 @@ def test_many_pairs_are_never_impossible_and_leave_the_random_state_alone():
 
 def test_drawn_flips_agree_with_all_of_them():
     twelve = torch.randn(12, generator=torch.Generator().manual_seed(2), dtype=torch.float64) + 0.3
-    # A pair without a difference changes nothing but the way of counting.
-    assert rises([*twelve.tolist(), 0.0]) == pytest.approx(rises(twelve), abs=0.015)
-    assert rises([*twelve.tolist(), 0.0]) == rises([*twelve.tolist(), 0.0])
+    # Pairs without a difference change nothing but the way of counting.
+    assert rises([*twelve.tolist(), 0.0]) == rises(twelve)
+    assert rises([*twelve.tolist(), 0.0, 0.0]) == pytest.approx(rises(twelve), abs=0.015)
+    assert rises([*twelve.tolist(), 0.0, 0.0]) == rises([*twelve.tolist(), 0.0, 0.0])
 
 
 @pytest.mark.parametrize(("count", "times"), [(8, 2000), (20, 600)])
@@ -70,7 +82,7 @@ def test_one_large_pair_decides_nothing():
 
 
 @pytest.mark.parametrize(
-    ("p", "count"), [(0.5, 1), (0.05, 5), (1 / 64, 6), (0.0156, 7), (1 / 10_001, 13), (9e-5, None)]
+    ("p", "count"), [(0.5, 1), (0.05, 5), (1 / 64, 6), (0.0156, 7), (1 / 8192, 13), (1 / 10_001, 14), (9e-5, None)]
 )
 def test_the_fewest_pairs_that_can_show_so_much(p, count):
     assert fewest_pairs(p) == count

@@ -1,4 +1,4 @@
-"""The runs of adversarial_noise.py: one base, tuned by the real training step, measured on validation windows."""
+"""The runs of main.py: one base, tuned by the real training step, measured on validation windows."""
 
 import copy
 import csv

@@ -1,4 +1,4 @@
-"""The pictures of adversarial_noise.py, drawn with Pillow: curves at equal judge gain, and zoomed crops."""
+"""The pictures of main.py, drawn with Pillow: curves at equal judge gain, and zoomed crops."""
 
 import math
 from collections.abc import Callable, Sequence
@@ -6,9 +6,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import torch
-from adversarial_runs import read_windows
-from adversarial_tables import FULL, Group, Interval, Run, interval
 from PIL import Image, ImageDraw, ImageFont
+from runs import read_windows
+from tables import FULL, Group, Interval, Run, interval
 from torch import Tensor
 from torch.nn import functional as F
 

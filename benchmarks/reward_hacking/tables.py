@@ -5,7 +5,7 @@ import statistics
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from adversarial_runs import Key, Look
+from runs import Key, Look
 from scipy import stats
 
 MEASURES = ("held-out loss", "high-frequency", "high-frequency share", "periodic", "PSNR loss", "change")

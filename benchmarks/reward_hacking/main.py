@@ -1,7 +1,8 @@
 """Whether LoRA leaves less adversarial noise than full fine-tuning when both gain as much by the judge they optimise.
 
     python train_sr.py -opt options/swinir_amo.yml                     # makes the base
-    python benchmarks/adversarial_noise.py [--second-judge FILE] [--data FOLDER] [--base FILE] [--output DIR] [--quick]
+    python benchmarks/reward_hacking/main.py [--second-judge FILE] [--data FOLDER] [--base FILE]
+        [--output DIR] [--quick]
 
 From one base, each method (full fine-tuning; LoRA of several ranks) goes the same number of steps with
 `L1 - lambda_Q * judge` by the training step of IQASRModel, with and without the defences of IQALoss (random views, and
@@ -28,9 +29,9 @@ from iqa_sr.runtime.cpu_threads import prepare_cpu_threads
 
 prepare_cpu_threads()
 
-from adversarial_plots import draw_plot, draw_proof, draw_strip  # noqa: E402
-from adversarial_runs import DEFENCES, Bench, Key, Look, Setup, held_out_names, read_looks, write_looks  # noqa: E402
-from adversarial_tables import FULL, choose_rates, groups_of, report  # noqa: E402
+from plots import draw_plot, draw_proof, draw_strip  # noqa: E402
+from runs import DEFENCES, Bench, Key, Look, Setup, held_out_names, read_looks, write_looks  # noqa: E402
+from tables import FULL, choose_rates, groups_of, report  # noqa: E402
 from tqdm import tqdm  # noqa: E402
 
 from iqa_sr.data.creation.sample_dataset import make_sample  # noqa: E402

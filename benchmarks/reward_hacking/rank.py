@@ -1,8 +1,8 @@
 """Which part of full fine-tuning's update pleases the judge, and what rank that part has.
 
-    python benchmarks/adversarial_rank.py --rates-full RATE --lambdas WEIGHT [options of adversarial_noise.py]
+    python benchmarks/reward_hacking/rank.py --rates-full RATE --lambdas WEIGHT [options of main.py]
 
-Fine-tunes all of the base by `L1 - lambda_Q * judge`, as adversarial_noise.py does, and then puts parts of the base
+Fine-tunes all of the base by `L1 - lambda_Q * judge`, as main.py does, and then puts parts of the base
 back: keeps the update of the layers that LoRA would change alone, that of all others alone, and the first of these cut
 to a rank in every layer (its best approximation, by singular value decomposition). Each is measured on the validation
 windows. Were the judge pleased by what a low rank cannot hold, its gain would go as the rank is cut.
@@ -15,9 +15,9 @@ from iqa_sr.runtime.cpu_threads import prepare_cpu_threads
 prepare_cpu_threads()
 
 import torch  # noqa: E402
-from adversarial_noise import check_files, read_arguments, setup_of  # noqa: E402
-from adversarial_runs import Bench, Key  # noqa: E402
-from adversarial_tables import FULL, interval  # noqa: E402
+from main import check_files, read_arguments, setup_of  # noqa: E402
+from runs import Bench, Key  # noqa: E402
+from tables import FULL, interval  # noqa: E402
 from torch import Tensor  # noqa: E402
 from tqdm import tqdm  # noqa: E402
 

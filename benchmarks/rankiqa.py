@@ -1,6 +1,6 @@
 """How well a judge of quality ranks photographs that it was not trained on, and how it withstands being optimised.
 
-    python benchmarks/judge.py --pictures FOLDER [--metric rankiqa-lite niqe] [--weights FILE ...] [--attack]
+    python benchmarks/rankiqa.py --pictures FOLDER [--metric rankiqa-lite niqe] [--weights FILE ...] [--attack]
 
 Prints, for each judge: the share of pairs in the right order among five levels of every degradation; what
 super-resolution does (bicubic upscaling, over-sharpening, checkerboards) against the original; with `--attack` how far

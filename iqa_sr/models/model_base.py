@@ -1,0 +1,79 @@
+"""ModelBase: what the training loop knows of the models of this package, beyond what every BasicSR model has."""
+
+import logging
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any, ClassVar
+
+from iqa_sr.basicsr_compat import BaseModel
+from iqa_sr.guard.monitor import RewardGuard
+from iqa_sr.models.validation_results import ValidationResults
+
+__all__ = ["ModelBase"]
+
+logger = logging.getLogger(__name__)
+
+
+class ModelBase(BaseModel, ABC):
+    """A BasicSR model whose validation returns its results and whose training can be resumed exactly.
+
+    Args:
+        opt: BasicSR's options.
+
+    Attributes:
+        reward_guard: The guard against reward hacking, where there is one.
+        net_g_ema: The averaged network, where there is one.
+        best_metric_results: BasicSR's table of best values, by data set and metric.
+    """
+
+    reward_guard: RewardGuard | None = None
+    net_g_ema: Any = None
+    first_metric_decides: ClassVar[bool] = False  # else the best checkpoint by each metric is kept
+
+    def __init__(self, opt: dict[str, Any]) -> None:
+        super().__init__(opt)
+        self.best_metric_results: dict[str, dict[str, dict[str, Any]]] = {}
+
+    @abstractmethod
+    def validate(self, dataloader: Any, current_iter: int, save_img: bool) -> ValidationResults:
+        """Scores of the network on a validation set."""
+
+    @abstractmethod
+    def save_generator(self, label: int | str) -> None:
+        """Write the checkpoint `net_g_<label>.pth`."""
+
+    @abstractmethod
+    def training_extras(self) -> dict[str, Any]:
+        """What an exact resume needs beyond BasicSR's training state."""
+
+    @abstractmethod
+    def load_training_extras(self, extras: Mapping[str, Any]) -> None:
+        """Go on from `training_extras()`."""
+
+    def dist_validation(self, dataloader: Any, current_iter: int, tb_logger: Any, save_img: bool) -> None:
+        """The first process validates; our loop lets the others wait."""
+        if self.opt["rank"] == 0:
+            self.nondist_validation(dataloader, current_iter, tb_logger, save_img)
+
+    def nondist_validation(
+        self, dataloader: Any, current_iter: int, tb_logger: Any, save_img: bool
+    ) -> ValidationResults:
+        """Validate, log the means, and remember the best of them."""
+        results = self.validate(dataloader, current_iter, save_img)
+        if not results.means:
+            return results
+        best = self.best_metric_results.setdefault(results.dataset, {})
+        for facts in results.facts:
+            better, worst = ("higher", float("-inf")) if facts.higher_is_better else ("lower", float("inf"))
+            best.setdefault(facts.name, {"better": better, "val": worst, "iter": -1})
+        lines = [f"Validation {results.dataset}, iteration {current_iter}"]
+        for metric, value in results.means.items():
+            self._update_best_metric_result(results.dataset, metric, value, current_iter)
+            lines.append(f"\t # {metric}: {value:.4f}\tBest: {best[metric]['val']:.4f} @ {best[metric]['iter']} iter")
+            if tb_logger:
+                tb_logger.add_scalar(f"metrics/{results.dataset}/{metric}", value, current_iter)
+        for start in range(0, len(lines), 12):  # longer texts would go to the file only
+            logger.info("\n".join(lines[start : start + 12]))
+        deciding = list(results.means)[:1] if self.first_metric_decides else results.means
+        return replace(results, best=[metric for metric in deciding if best[metric]["iter"] == current_iter])

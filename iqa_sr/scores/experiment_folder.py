@@ -1,0 +1,210 @@
+"""Experiment folders: what a training writes, laid out as BasicSR does, and what is read of it afterwards.
+
+experiments/<name>/<name>.yml                                     the run's own copy of its options
+experiments/<name>/models/net_g_<label>.pth                       its network: `500`, `latest`, `best_psnr`
+experiments/<name>/models/net_d_<label>.pth                       the discriminator
+experiments/<name>/models/adapter_g_<label>/                      the adapter of a run with LoRA
+experiments/<name>/training_states/<iteration>.state              what an exact resume needs
+experiments/<name>/visualization/<image>/<image>_<label>.png      results of the validation
+experiments/<name>/scores.csv                                     a ScoreTable
+experiments/<name>/weights/                                       files for the metric of a quality network
+tb_logger/<name>/                                                 TensorBoard's curves
+"""
+
+import os
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from iqa_sr.config.option_files import read_option_file
+
+__all__ = [
+    "MODELS",
+    "ExperimentFolder",
+    "adapter_folder",
+    "checkpoint_folder",
+    "curves_folder",
+    "find_checkpoint_files",
+    "label_of",
+    "network_file",
+    "result_image",
+]
+
+MODELS = "models"
+_GENERATOR, _DISCRIMINATOR = "net_g_", "net_d_"
+
+
+@dataclass(frozen=True)
+class ExperimentFolder:
+    """The folder of one training, which need not be there.
+
+    Attributes:
+        path: `experiments/<name>`.
+    """
+
+    path: Path
+
+    @classmethod
+    def of_checkpoint(cls, file: Path) -> "ExperimentFolder | None":
+        """The experiment in whose `models` a file lies; None where it lies elsewhere."""
+        resolved = file.resolve()
+        if resolved.parent.name != MODELS:
+            return None
+        return cls(file.parent.parent if file.parent.name == MODELS else resolved.parent.parent)
+
+    @property
+    def name(self) -> str:
+        """The run's name; a link has its own."""
+        return Path(os.path.abspath(self.path)).name
+
+    # --- What lies where ----------------------------------------------------------------------------------------------
+
+    @property
+    def models(self) -> Path:
+        """The folder of the checkpoints."""
+        return self.path / MODELS
+
+    @property
+    def training_states(self) -> Path:
+        """The folder of the states that a run is resumed from."""
+        return self.path / "training_states"
+
+    @property
+    def visualization(self) -> Path:
+        """The folder of the results of the validation; see `result_image`."""
+        return self.path / "visualization"
+
+    @property
+    def scores_file(self) -> Path:
+        """Every score of every validation."""
+        return self.path / "scores.csv"
+
+    @property
+    def option_file(self) -> Path:
+        """Where the run writes its options."""
+        return self.path / f"{self.name}.yml"
+
+    @property
+    def weights(self) -> Path:
+        """The folder of the files from which the metric of a quality network is built."""
+        return self.path / "weights"
+
+    def opt_paths(self) -> dict[str, str]:
+        """The folders as BasicSR's models expect them in `opt['path']`."""
+        return {
+            "experiments_root": str(self.path),
+            "log": str(self.path),
+            "models": str(self.models),
+            "training_states": str(self.training_states),
+            "visualization": str(self.visualization),
+        }
+
+    # --- What is there ------------------------------------------------------------------------------------------------
+
+    def states(self) -> dict[int, Path]:
+        """The training states by iteration."""
+        files = self.training_states.glob("*.state")
+        return {int(file.stem): file for file in files if re.fullmatch(r"\d+", file.stem)}
+
+    def files_of(self, iteration: int) -> list[Path]:
+        """The networks and the training state of one iteration, those that are there."""
+        state = self.states().get(iteration)
+        return [*sorted(self.models.glob(f"net_*_{iteration}.pth")), *([state] if state else [])]
+
+    def find_option_file(self) -> Path | None:
+        """The run's own copy of its options, or another option file in its folder; None where there is none."""
+        files = sorted(self.path.glob("*.yml"))
+        return next((file for file in files if file.name == self.option_file.name), files[0] if files else None)
+
+    @cached_property
+    def options(self) -> dict[str, Any]:
+        """The run's own copy of its options; empty where there is none.
+
+        Raises:
+            OptionError: If it is damaged.
+        """
+        file = self.find_option_file()
+        return read_option_file(file) if file else {}
+
+    def started_in(self) -> list[Path]:
+        """Where the run may have been started, for what its options name: above `experiments/`, or where they say."""
+        return [self.path.absolute().parent.parent, Path(str(self.options.get("root_path", "")))]
+
+    def curves_folders(self) -> list[Path]:
+        """Where TensorBoard's files of the run may be."""
+        name = str(self.options.get("name", self.name))
+        return [curves_folder(root, name) for root in self.started_in()]
+
+
+def curves_folder(root: Path, name: str) -> Path:
+    """The folder for TensorBoard's files of a run that is started in `root`."""
+    return root / "tb_logger" / name
+
+
+# --- Checkpoints ------------------------------------------------------------------------------------------------------
+
+
+def network_file(models: Path, letter: str, label: int | str) -> Path:
+    """The file of a checkpoint.
+
+    Args:
+        models: The folder of the checkpoints.
+        letter: Which network: `g` or `d`.
+        label: Iteration or name; -1 for `latest`, as in BasicSR.
+    """
+    return models / f"net_{letter}_{'latest' if label == -1 else label}.pth"
+
+
+def adapter_folder(models: Path, label: int | str) -> Path:
+    """The folder of the adapter that belongs to a checkpoint; arguments as of `network_file`."""
+    return models / f"adapter_g_{'latest' if label == -1 else label}"
+
+
+def label_of(file: Path) -> str | None:
+    """What stands behind `net_g_` in the name of a checkpoint; None for other names."""
+    return file.stem.removeprefix(_GENERATOR) if file.stem.startswith(_GENERATOR) else None
+
+
+def checkpoint_folder(folder: Path) -> Path:
+    """Where the checkpoints are: in `models` of an experiment, or in the folder itself."""
+    return folder / MODELS if (folder / MODELS).is_dir() else folder
+
+
+def find_checkpoint_files(folder: Path, suffixes: Sequence[str]) -> list[Path]:
+    """The checkpoints of an experiment, or of any other folder, by name; discriminators are left out.
+
+    Args:
+        folder: The experiment, its `models`, or another folder, of which every name is taken.
+        suffixes: What the names may end in.
+
+    Raises:
+        FileNotFoundError: If there is none.
+    """
+    models = checkpoint_folder(folder)
+    names = f"{_GENERATOR}*" if models.name == MODELS else "*"
+    files = [
+        file
+        for file in sorted(models.glob(names))
+        if file.is_file() and file.suffix in suffixes and not file.name.startswith((".", _DISCRIMINATOR))
+    ]
+    if not files:
+        raise FileNotFoundError(f"{models}: there is no checkpoint; looked for {names} with {', '.join(suffixes)}")
+    return files
+
+
+# --- Results ----------------------------------------------------------------------------------------------------------
+
+
+def result_image(visualization: Path, key: str, label: str, suffix: str = ".png") -> Path:
+    """The file of what a checkpoint made of an image of a validation set.
+
+    Args:
+        visualization: The folder of the results.
+        key: The image's key, without its data set.
+        label: The checkpoint's: an iteration, or `bicubic`.
+        suffix: Of the file.
+    """
+    return visualization / key / f"{key}_{label}{suffix}"

@@ -1,0 +1,63 @@
+"""What is said at the end of a run: where everything is, and what was gained."""
+
+import os
+from pathlib import Path
+from typing import Any
+
+from iqa_sr.models.model_base import ModelBase
+from iqa_sr.scores.experiment_folder import ExperimentFolder
+from iqa_sr.scores.score_table import BASELINE, ScoreTable
+
+__all__ = ["summary_lines"]
+
+
+def summary_lines(
+    model: Any, iteration: int, folder: ExperimentFolder, log_file: Path, curves: Path | None, table: ScoreTable
+) -> list[str]:
+    """The lines of the last message.
+
+    Args:
+        model: The trained model; its guard has a line of its own.
+        iteration: The last one.
+        folder: Of the run.
+        log_file: Of the run.
+        curves: The folder of TensorBoard's files; None without.
+        table: The scores of all validations.
+    """
+    lines = [
+        f"End of training after {iteration} iterations.",
+        f"  checkpoints   {_shown(folder.models)} (net_g_latest.pth, one best of each metric)",
+        f"  log           {_shown(log_file)}",
+    ]
+    if curves:
+        lines.append(f"  curves        tensorboard --logdir {_shown(curves.parent)}")
+    if table.rows:
+        lines.append(f"  scores        {_shown(folder.scores_file)}")
+        if model.opt["val"].get("save_img"):
+            lines.append(f"  pictures      {_shown(folder.visualization)}")
+        lines += _gains(table, str(iteration))
+    guard = model.reward_guard.summary() if isinstance(model, ModelBase) and model.reward_guard else None
+    return [*lines, f"  {guard}"] if guard else lines
+
+
+def _gains(table: ScoreTable, final: str) -> list[str]:
+    """By metric: bicubic upscaling against the last checkpoint, over all validation images."""
+    lines = []
+    for metric, facts in table.facts.items():
+        now, before = table.mean(final, metric), table.mean(BASELINE, metric)
+        if now is None:
+            continue
+        arrow = "higher is better" if facts.higher_is_better else "lower is better"
+        if before is None:
+            lines.append(f"  {metric}: {now:.4f} ({arrow})")
+            continue
+        better = (now > before) == facts.higher_is_better and now != before
+        verdict = "better" if better else "equal" if now == before else "worse"
+        lines.append(f"  {metric}: bicubic {before:.4f} -> {now:.4f} ({now - before:+.4f}, {verdict}; {arrow})")
+    return lines
+
+
+def _shown(path: Path) -> str:
+    """Relative to the working folder where that is shorter."""
+    relative = os.path.relpath(path)
+    return relative if len(relative) < len(str(path)) else str(path)

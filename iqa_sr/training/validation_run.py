@@ -1,0 +1,84 @@
+"""The validations of a run: their scores in one table, and the best checkpoint by each metric."""
+
+import math
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from iqa_sr.models.model_base import ModelBase
+from iqa_sr.models.stock_models import save_stock_generator, validate_stock_model
+from iqa_sr.models.validation_results import ValidationResults
+from iqa_sr.runtime import distributed
+from iqa_sr.runtime import rng_state as random_state
+from iqa_sr.scores.score_table import ScoreTable
+
+__all__ = ["ValidationRun"]
+
+
+class ValidationRun:
+    """Validates, and keeps what is found.
+
+    Args:
+        opt: The run's options.
+        scores_file: Where the scores go.
+
+    Attributes:
+        table: The scores of all validations so far, on the first process.
+    """
+
+    def __init__(self, opt: dict[str, Any], scores_file: Path) -> None:
+        self.save_img = bool((opt.get("val") or {}).get("save_img"))
+        self.scores_file = scores_file
+        self.table = ScoreTable()
+
+    def begin(self, iteration: int) -> None:
+        """Take up the scores of a run that is resumed at an iteration, but for those of later ones."""
+        if self.scores_file.exists():
+            self.table = ScoreTable.read(self.scores_file)
+            self.table.drop(lambda row: row.checkpoint.isdigit() and int(row.checkpoint) > iteration)
+
+    def validate(self, model: Any, loaders: Sequence[Any], iteration: int, tensorboard: Any) -> None:
+        """Score the validation sets on the first process, keep the scores and the best checkpoints.
+
+        The generators of the run are left as they were: a validation changes nothing in the training.
+
+        Args:
+            model: Of ours or of BasicSR.
+            loaders: The validation sets; only of the first one the best checkpoints are called `best_<metric>`.
+            iteration: Iterations done.
+            tensorboard: The writer of the curves, or None.
+
+        Raises:
+            OtherProcessFailed: On the other processes, if the first one failed.
+            What validating finds wrong, on the first process.
+        """
+
+        @random_state.preserved()
+        def validate() -> None:
+            for number, loader in enumerate(loaders):
+                arguments = (loader, iteration, tensorboard, self.save_img)
+                if isinstance(model, ModelBase):
+                    results = model.nondist_validation(*arguments)
+                else:
+                    results = validate_stock_model(model, *arguments)
+                self._keep_scores(results)
+                self._save_best(model, results, leading=number == 0)
+            self.table.write(self.scores_file)
+
+        distributed.on_rank_zero(validate, "the validation")
+
+    def _keep_scores(self, results: ValidationResults) -> None:
+        """Put the scores into the table; those of an earlier validation of the same checkpoint go."""
+        for facts in results.facts:
+            self.table.add_facts(facts)
+        keys = {(row.checkpoint, row.picture, row.metric) for row in results.rows}
+        self.table.drop(lambda row: (row.checkpoint, row.picture, row.metric) in keys)
+        self.table.append([row for row in results.rows if math.isfinite(row.score)])
+
+    def _save_best(self, model: Any, results: ValidationResults, leading: bool) -> None:
+        for metric in results.best:
+            label = f"best_{metric}" if leading else f"best_{results.dataset}_{metric}"
+            if isinstance(model, ModelBase):
+                model.save_generator(label)
+            else:
+                save_stock_generator(model, label)
