@@ -109,7 +109,7 @@ class RunConfig:
 
         Args:
             path: The file.
-            overrides: `section:key=value`, as after `--force_yml`.
+            overrides: `section:key=value` each.
 
         Raises:
             FileNotFoundError: If a file is missing.
