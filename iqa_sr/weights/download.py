@@ -1,6 +1,7 @@
 """Downloading a published weight file: checked, and put into its place as a whole."""
 
 import http.client
+import os
 import shutil
 import time
 import urllib.error
