@@ -8,23 +8,26 @@ Both runs live in one process and take turns, so that a machine that slows down 
 import argparse
 import statistics
 import time
-from types import SimpleNamespace
 
 from iqa_sr.runtime.cpu_threads import prepare_cpu_threads
 
 prepare_cpu_threads()
 
-from iqa_sr.training.launch import load_options  # noqa: E402
+import torch  # noqa: E402
+
+from iqa_sr import plugin  # noqa: E402
+from iqa_sr.training.basicsr_opt import basicsr_opt  # noqa: E402
 from iqa_sr.training.loop import build_run  # noqa: E402
+from iqa_sr.training.run_config import RunConfig  # noqa: E402
 
 
 class Steps:
     """The steps of one run, one at a time."""
 
     def __init__(self, option_file: str, sampler: str) -> None:
-        forced = [f"datasets:train:sampler={sampler}"]
-        opt = load_options(SimpleNamespace(opt=option_file, force_yml=forced, auto_resume=False))
-        self.run = build_run(opt)
+        plugin.register()
+        config = RunConfig.from_yaml(option_file, (f"datasets:train:sampler={sampler}",))
+        self.run = build_run(config, basicsr_opt(config, cuda_devices=torch.cuda.device_count()))
         self.batches = self.run.place.batches()
         self.iteration = 0
 

@@ -94,7 +94,6 @@ def main() -> None:
     parser.add_argument("--checkpoint", type=Path, help="default: the network of options/swinir_amo.yml, untrained")
     chosen = parser.parse_args()
     measures = Measures(tuple(chosen.metric.split(",")))
-    measures.build(torch.device("cpu"))
     with tempfile.TemporaryDirectory() as temporary:
         root = Path(temporary)
         loaded = load_network(chosen.checkpoint or checkpoint(root))

@@ -64,7 +64,7 @@ def collect_scores(
         try:
             metric_info(name)
         except ValueError as error:
-            raise ValueError(f"--metric: {error}") from None
+            raise ValueError(f"`metrics`: {error}") from None
     _check_owner(folder, labelled.root)
     cached = ScoreTable.read(folder / SCORES) if (folder / SCORES).exists() else ScoreTable()
     before = {row[:4] for row in cached.rows}
@@ -89,16 +89,16 @@ def _check_owner(folder: Path, root: Path) -> None:
     """Scores are found by their keys, which two data sets may share; files of somebody else are not replaced."""
     foreign = [folder / name for name in (SCORES, AGREEMENT, COMPLEMENTARITY) if (folder / name).exists()]
     if foreign and not (folder / _OWNER).exists():
-        use = ", and --scores it" if foreign[0].name == SCORES else ""
-        raise ValueError(f"--output: {foreign[0]} is not of this command; choose another folder{use}")
+        use = ", and name it in `tables`" if foreign[0].name == SCORES else ""
+        raise ValueError(f"`folder`: {foreign[0]} is not of this command; choose another folder{use}")
     if (folder / _OWNER).exists():
         try:
             owner = json.loads((folder / _OWNER).read_text(encoding="utf-8"))["dataset"]
         except (ValueError, KeyError, TypeError):
-            raise ValueError(f"--output: {folder / _OWNER} is damaged; choose another folder") from None
+            raise ValueError(f"`folder`: {folder / _OWNER} is damaged; choose another folder") from None
         if owner != str(root.resolve()):
             raise ValueError(
-                f"--output: {folder} holds the scores of another data set, {owner}, this one is {root.resolve()}\n"
+                f"`folder`: {folder} holds the scores of another data set, {owner}, this one is {root.resolve()}\n"
                 f"Choose another folder; if the data set has only been moved, correct {folder / _OWNER}"
             )
 
@@ -111,7 +111,7 @@ def _join(known: ScoreTable, path: Path, labelled: Labelled) -> None:
     try:
         table = ScoreTable.read(path)
     except (ValueError, FileNotFoundError) as error:
-        raise type(error)(f"--scores: {error}") from None
+        raise type(error)(f"`tables`: {error}") from None
     wanted, rows = set(labelled.pictures), []
     for row in table.rows:
         if row.checkpoint == _NO_CHECKPOINT and row.picture in wanted:
@@ -120,7 +120,7 @@ def _join(known: ScoreTable, path: Path, labelled: Labelled) -> None:
                 rows.append(row._replace(reference=reference if row.reference else ""))
     if not rows:
         raise ValueError(
-            f"--scores: {path} has none of the {len(wanted)} pictures (without a checkpoint, against their references)"
+            f"`tables`: {path} has none of the {len(wanted)} pictures (without a checkpoint, against their references)"
             f"\nIts pictures: {_some([row.picture for row in table.rows])}; those of the data set: "
             f"{_some(labelled.pictures)}"
         )
@@ -128,7 +128,7 @@ def _join(known: ScoreTable, path: Path, labelled: Labelled) -> None:
         for name in dict.fromkeys(row.metric for row in rows):
             known.add_facts(table.facts[name])
     except ValueError as error:
-        raise ValueError(f"--scores: {path}: {error}") from None
+        raise ValueError(f"`tables`: {path}: {error}") from None
     known.append(rows)
 
 

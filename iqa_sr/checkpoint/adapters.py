@@ -24,10 +24,10 @@ def check_strengths(strengths: Sequence[float], count: int) -> list[float]:
         ValueError: If there are more or fewer, or one is not between 0 (the base) and 1.5 (beyond what was trained).
     """
     if strengths and len(strengths) != count:
-        raise ValueError(f"--strength: expected one for each of the {count} adapters, got {len(strengths)}")
+        raise ValueError(f"`strengths`: expected one for each of the {count} adapters, got {len(strengths)}")
     for strength in strengths:
         if not 0 <= strength <= LARGEST_STRENGTH:
-            raise ValueError(f"--strength: expected 0 to {LARGEST_STRENGTH}, got {strength:g}")
+            raise ValueError(f"`strengths`: expected 0 to {LARGEST_STRENGTH}, got {strength:g}")
     return list(strengths) or [1.0] * count
 
 

@@ -103,7 +103,7 @@ def load_network(
     if Path(path).is_dir():
         raise ValueError(f"{path} is a folder; expected a checkpoint, as .../models/net_g_latest.pth")
     if strengths and not adapters:
-        raise ValueError(f"--strength: expected with --adapter DIR, got {strengths[0]:g} alone")
+        raise ValueError(f"`strengths`: expected with `adapters` DIR, got {strengths[0]:g} alone")
     if adapters and param_key is not None:
         raise ValueError(f"param_key: adapters know the weights that they were trained on; got {param_key!r} as well")
     patch_basicsr()

@@ -1,8 +1,16 @@
-"""The words of the command line that measures judges against people."""
+"""`iqa-sr agree`: how well judges agree with people."""
 
 import argparse
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
 
-__all__ = ["LAYOUT_NAMES", "add_agree_arguments"]
+from iqa_sr.cli.arguments import split_names
+
+if TYPE_CHECKING:
+    from iqa_sr.data.preferences.records import Labelled
+
+__all__ = ["LAYOUT_NAMES", "add_arguments", "run"]
 
 # As in iqa_sr.data.pair_layouts, which takes too long to import for a help text; a test compares them.
 LAYOUT_NAMES = (
@@ -24,25 +32,36 @@ LAYOUT_NAMES = (
 )
 
 
-def add_agree_arguments(parser: argparse.ArgumentParser) -> None:
-    """The arguments of `iqa-sr agree`."""
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Which labels, which scores, and how they are compared."""
     parser.add_argument("dataset", metavar="DIR", help="folder of the data set; the pictures' paths start here")
     parser.add_argument(
         "--layout", required=True, metavar="NAME", help=f"how it is published: {', '.join(LAYOUT_NAMES)}"
     )
     parser.add_argument(
         "--metric",
-        default="",
+        dest="metrics",
         metavar="NAMES",
         help="metrics to score with, separated by commas; what is there is kept",
     )
     parser.add_argument(
-        "--scores", nargs="+", default=[], metavar="FILE", help="score tables made elsewhere, of any judge"
+        "--scores",
+        dest="tables",
+        nargs="+",
+        default=[],
+        metavar="FILE",
+        help="score tables made elsewhere, of any judge",
     )
     parser.add_argument(
-        "--output", required=True, metavar="DIR", help="where scores.csv, agreement.csv and complementarity.csv go"
+        "--output",
+        dest="folder",
+        required=True,
+        metavar="DIR",
+        help="where scores.csv, agreement.csv and complementarity.csv go",
     )
-    parser.add_argument("--labels", metavar="FILE", help="the file of the labels, where it is not in its usual place")
+    parser.add_argument(
+        "--labels", dest="file", metavar="FILE", help="the file of the labels, where it is not in its usual place"
+    )
     parser.add_argument(
         "--part", choices=["train", "val", "test", "all"], default="all", help="of the data set (default all)"
     )
@@ -60,6 +79,64 @@ def add_agree_arguments(parser: argparse.ArgumentParser) -> None:
         metavar=("LOW", "HIGH"),
         help="lowest and highest possible score, for mos-csv",
     )
-    parser.add_argument("--lower-is-better", action="store_true", help="the direction of the scores, for mos-csv")
+    parser.add_argument(
+        "--lower-is-better",
+        dest="higher_is_better",
+        action="store_const",
+        const=False,
+        help="the direction of the scores, for mos-csv",
+    )
     parser.add_argument("--resamples", type=int, default=1000, metavar="N", help="of the bootstrap (default 1000)")
     parser.add_argument("--batch", type=int, default=8, metavar="N", help="pictures of one size at a time (default 8)")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Read the labels, score what has no score yet, print the tables and write them."""
+    from iqa_sr.agreement.evaluation import measure
+    from iqa_sr.agreement.metric_scores import AGREEMENT, COMPLEMENTARITY, SCORES, collect_scores
+    from iqa_sr.agreement.output import agreement_text, write_agreement
+    from iqa_sr.data.preferences.layouts import LabelOptions, read_labelled
+    from iqa_sr.metrics import metric_names
+
+    for name, value in (("--resamples", args.resamples), ("--batch", args.batch)):
+        if value < 1:
+            raise ValueError(f"{name}: expected at least 1, got {value}")
+    metrics = split_names(args.metrics) if args.metrics else ()
+    root, folder = Path(args.dataset).expanduser(), Path(args.folder).expanduser()
+    if not (metrics or args.tables or (folder / SCORES).exists()):
+        raise ValueError("nothing to measure: name metrics with --metric, or tables of scores with --scores")
+    options = LabelOptions(
+        Path(args.file).expanduser() if args.file else None,
+        args.part,
+        args.seed,
+        tuple(args.score_range) if args.score_range else None,
+        args.higher_is_better,
+    )
+    labelled = read_labelled(args.layout, root, options)
+    print(_labels_text(labelled, args.layout), file=sys.stderr)
+    tables = [Path(file).expanduser() for file in args.tables]
+    scores = collect_scores(labelled, metrics, tables, folder, args.batch)
+    total = len(labelled.pictures)
+    for name, count in scores.incomplete.items():
+        more = f"; --metric {name} scores the others" if name in metric_names() else ""
+        print(f"{name} is left out: {count} of {total} scores are there{more}", file=sys.stderr)
+    if not scores.qualities:
+        raise ValueError(f"no judge has scores of all {total} pictures")
+    found = measure(labelled, scores.qualities, args.ties, args.resamples)
+    write_agreement(found, folder, args.ties)
+    print(agreement_text(found, args.ties))
+    written = [AGREEMENT, *[COMPLEMENTARITY] * bool(found.complements)]
+    print(f"{folder}: {SCORES} ({scores.scored} new scores, {scores.kept} were there already), {', '.join(written)}")
+    return 0
+
+
+def _labels_text(labelled: "Labelled", layout: str) -> str:
+    """What was read, before the long work begins."""
+    counts = []
+    if labelled.pairs:
+        contents = len({pair.content for pair in labelled.pairs})
+        groups = ", ".join(f"{name} {count}" for name, count in labelled.groups.items())
+        counts.append(f"pairs of {contents} contents: {groups}")
+    if labelled.rated:
+        counts.append(f"{len(labelled.rated)} pictures with opinion scores")
+    return "\n".join([f"{layout}: {'; '.join(counts)}; {len(labelled.pictures)} pictures", *labelled.notes])

@@ -1,18 +1,24 @@
-"""What the command line says of adapters, wherever they are used."""
+"""What several commands ask for, and how it is read."""
 
 import argparse
+from typing import TYPE_CHECKING
 
-import torch
+if TYPE_CHECKING:
+    import torch
 
-from iqa_sr.inference.tiling import Tile
+    from iqa_sr.inference.tiling import Tile
 
-__all__ = ["add_strength_argument", "read_device", "read_tile"]
+__all__ = ["add_adapter_arguments", "read_device", "read_tile", "split_names"]
 
 
-def add_strength_argument(parser: argparse.ArgumentParser) -> None:
-    """`--strength S`, once for each `--adapter`."""
+def add_adapter_arguments(parser: argparse.ArgumentParser, text: str, required: bool = False) -> None:
+    """`--adapter DIR`, explained by `text`, and `--strength S` once for each."""
+    parser.add_argument(
+        "--adapter", dest="adapters", action="append", default=[], required=required, metavar="DIR", help=text
+    )
     parser.add_argument(
         "--strength",
+        dest="strengths",
         action="append",
         type=float,
         default=[],
@@ -21,12 +27,26 @@ def add_strength_argument(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def read_device(name: str | None, half: bool) -> torch.device:
+def split_names(text: str) -> tuple[str, ...]:
+    """The metrics that `--metric` names, separated by commas, each once.
+
+    Raises:
+        ValueError: If there is none.
+    """
+    names = tuple(dict.fromkeys(name.strip() for name in text.split(",") if name.strip()))
+    if not names:
+        raise ValueError("--metric: expected names separated by commas, got none; `iqa-sr metrics` lists them")
+    return names
+
+
+def read_device(name: str | None, half: bool) -> "torch.device":
     """What `--device` and `--half` ask for; CUDA where there is one and nothing is asked for.
 
     Raises:
         ValueError: If there is no such device, or it cannot compute in half precision.
     """
+    import torch
+
     try:
         device = torch.device(name or ("cuda" if torch.cuda.is_available() else "cpu"))
     except RuntimeError:
@@ -42,7 +62,7 @@ def read_device(name: str | None, half: bool) -> torch.device:
     return device
 
 
-def read_tile(text: str, overlap: int) -> Tile:
+def read_tile(text: str, overlap: int) -> "Tile":
     """What `--tile` and `--overlap` ask for.
 
     Raises:

@@ -1,11 +1,19 @@
-"""The words of `iqa-sr evaluate`."""
+"""`iqa-sr evaluate`: checkpoints on data sets by metrics, into a result folder, and the means on the terminal."""
 
 import argparse
+import sys
+from typing import TYPE_CHECKING
 
-__all__ = ["add_evaluate_arguments"]
+from iqa_sr.cli.arguments import read_device, read_tile, split_names
+from iqa_sr.io.text_table import aligned
+
+if TYPE_CHECKING:
+    from iqa_sr.evaluation.run import Evaluation
+
+__all__ = ["add_arguments", "run"]
 
 
-def add_evaluate_arguments(parser: argparse.ArgumentParser) -> None:
+def add_arguments(parser: argparse.ArgumentParser) -> None:
     """What is evaluated, on which pictures, by which metrics, and where it goes."""
     parser.add_argument(
         "checkpoints",
@@ -35,6 +43,7 @@ def add_evaluate_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--metric",
+        dest="metrics",
         metavar="NAMES",
         help="by commas, with --protocol on top of its own (default: psnr,ssim,niqe,rankiqa-lite)",
     )
@@ -47,7 +56,9 @@ def add_evaluate_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--output", metavar="DIR", help="default: results/ and the name of the experiment or file")
     parser.add_argument("--overwrite", action="store_true", help="remove what another evaluation has left there")
     parser.add_argument("--no-baseline", action="store_true", help="leave out bicubic, original and gold standard")
-    parser.add_argument("-opt", metavar="FILE", help="option file of the networks, where it is not found")
+    parser.add_argument(
+        "-opt", dest="options", metavar="FILE", help="option file of the networks, where it is not found"
+    )
     parser.add_argument(
         "--param-key", metavar="KEY", help="which weights of the files (default: params_ema, else params)"
     )
@@ -60,4 +71,70 @@ def add_evaluate_arguments(parser: argparse.ArgumentParser) -> None:
         type=int,
         metavar="N",
         help="pictures computed at a time (default 2; 1: less memory)",
+    )
+
+
+def run(args: argparse.Namespace) -> int:
+    """Evaluate; several processes share the pictures, and the first one prints. 1 if another one has failed."""
+    from iqa_sr.evaluation.plan import EvaluationConfig
+    from iqa_sr.evaluation.run import run_evaluation
+
+    config = EvaluationConfig(
+        checkpoints=args.checkpoints,
+        data=args.data,
+        lq=args.lq,
+        degradation=args.degradation,
+        protocol=args.protocol,
+        metrics=None if args.metrics is None else split_names(args.metrics),
+        border=args.border,
+        against=args.against,
+        output=args.output,
+        overwrite=args.overwrite,
+        baseline=not args.no_baseline,
+        options=args.options,
+        param_key=args.param_key,
+        tile=read_tile(args.tile, args.overlap),
+        overlap=args.overlap,
+        device=read_device(args.device, args.half),
+        half=args.half,
+        workers=args.workers,
+        command=sys.argv[1:],
+    )
+    evaluation = run_evaluation(config)
+    if evaluation is None:
+        return 1
+    if evaluation.table is not None:
+        _print_means(evaluation)
+    return 0
+
+
+def _print_means(evaluation: "Evaluation") -> None:
+    from iqa_sr.metrics import metric_info
+    from iqa_sr.scores.result_folder import GOLD_STANDARD, ORIGINAL
+    from iqa_sr.scores.score_table import BASELINE
+    from iqa_sr.scores.summary import not_defined, summary_rows
+
+    plan, table = evaluation.plan, evaluation.table
+    assert table is not None
+    labels = [BASELINE, *(file.label for file in plan.files), ORIGINAL, GOLD_STANDARD]
+    protocol = plan.protocol
+    formula = (protocol.name, protocol.formula) if protocol and protocol.formula else None
+    for dataset in plan.sets:
+        rows = summary_rows(table, dataset.name, labels, formula)
+        if len(rows) > 1:
+            print(aligned(rows, numbers=True), end="\n\n")
+    for (name, metric), count in not_defined(table).items():
+        print(f"{metric}: not defined on {count} pictures of {name}, which are too small for it; left out of its means")
+    for dataset in plan.sets:
+        without = sum(not plan.measures.references(record) for record in dataset.records)
+        if without and any(metric_info(name).reference == "full" for name in plan.measures.metrics):
+            kind = "positive ground truth" if plan.measures.against == "positives" else "reference"
+            print(f"{dataset.name}: {without} of {len(dataset)} pictures have no {kind}: scored without one")
+    if plan.assumed:
+        print(f"assumed: {', '.join(plan.assumed)}; if trained otherwise, give the option file: -opt FILE")
+    for file in plan.files:
+        if file.also:
+            print(f"{', '.join(file.also)}: the same as {file.label}, evaluated once")
+    print(
+        f"{plan.folder}: {evaluation.done} pictures computed or scored; means over the pictures; up: higher is better"
     )

@@ -1,176 +1,32 @@
 """`iqa-sr merge`: one plain network out of a base and its adapters, at any strength, checked before it is written."""
 
-import io
-import math
+import argparse
 import sys
-from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, cast
 
-import torch
-from safetensors.torch import save
-from torch import Tensor, nn
-from torch.nn import functional as F
+from iqa_sr.cli.arguments import add_adapter_arguments
 
-from iqa_sr import plugin
-from iqa_sr.checkpoint.adapters import adapted_networks, check_strengths
-from iqa_sr.checkpoint.building import network_argument, side_multiple
-from iqa_sr.io.atomic import atomic_write
-from iqa_sr.io.image_tensors import to_tensor
-from iqa_sr.lora.adapter_files import WEIGHTS, Adapter, read_adapter
-
-__all__ = ["merge"]
-
-TOLERANCE = 1e-5
-_SPANDREL_TOLERANCE = 1e-4
-_SIDE = 64
-_CHANNELS = ("num_in_ch", "in_chans", "in_channels")
+__all__ = ["add_arguments", "run"]
 
 
-def merge(
-    checkpoint: str | Path,
-    adapters: Sequence[str | Path],
-    strengths: Sequence[float] = (),
-    output: str | Path | None = None,
-) -> Path:
-    """Add adapters to the network that they were trained on and write the plain network.
-
-    Args:
-        checkpoint: The base, `.pth` or `.safetensors`.
-        adapters: Folders that training wrote, one or several of the same base.
-        strengths: Of each adapter, from 0 (the base) to 1.5 (beyond what was trained); 1 where none is given.
-        output: `.pth` (as BasicSR writes it, key `params`) or `.safetensors`; None for a name beside a single adapter.
-
-    Returns:
-        The file that was written. Where spandrel is installed, it has opened the file before; what it made of it is
-        printed, as a warning where its result on a photograph was another one.
-
-    Raises:
-        FileNotFoundError: If a file is missing.
-        ValueError: If an adapter is damaged, was made for another base or another network, a strength is out of range,
-            the file has another ending, or the merged network does not give what the unmerged one gives.
-    """
-    plugin.register()
-    if not adapters:
-        raise ValueError("--adapter: expected at least one folder")
-    weights = check_strengths(strengths, len(adapters))
-    found = [read_adapter(folder) for folder in adapters]
-    network, plain = adapted_networks(checkpoint, found, weights)
-    path = _output_path(Path(output) if output else None, found, weights[0])
-    _spare([Path(checkpoint), *(adapter.folder / WEIGHTS for adapter in found)], path)
-    section = found[0].base.network
-    picture = _photograph(section)
-    result = _result(plain, picture, section)
-    difference = float((_result(network, picture, section) - result).abs().max())
-    if not difference <= TOLERANCE * max(1.0, float(result.abs().max())):  # results are about 0 to 1
-        hint = "\nDid its training diverge? An adapter or a result is not finite." if math.isnan(difference) else ""
-        raise ValueError(
-            f"the merged network differs by {difference:.2g} from the unmerged one; nothing was written{hint}"
-        )
-    opened = _store(plain.state_dict(), path, lambda file: _open_with_spandrel(file, picture, result, section))
-    mixed = ", ".join(f"{adapter.folder.name} at {weight:g}" for adapter, weight in zip(found, weights, strict=True))
-    print(f"wrote {path}: {Path(checkpoint).name} with {mixed}; differs from the unmerged network by {difference:.1g}")
-    print(opened, file=sys.stderr if opened.startswith("warning:") else sys.stdout)
-    return path
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Which adapters, how strong, into which base."""
+    parser.add_argument("--checkpoint", required=True, metavar="BASE", help="the network that the adapter was made for")
+    add_adapter_arguments(parser, "its folder; several are mixed", required=True)
+    parser.add_argument("--output", metavar="FILE", help=".pth or .safetensors (default: a .pth beside the adapter)")
 
 
-def _output_path(output: Path | None, adapters: Sequence[Adapter], strength: float) -> Path:
-    if output is None and len(adapters) > 1:
-        raise ValueError("--output: expected a name for a mixture of several adapters, got nothing")
-    folder = adapters[0].folder
-    if folder.name in ("", ".."):  # `.` has no name
-        folder = folder.resolve()
-    path = output or folder.with_name(f"{folder.name}_strength_{strength:.15g}.pth")
-    if path.suffix not in (".pth", ".safetensors"):
-        raise ValueError(f"--output: expected a name that ends in .pth or .safetensors, got {path}")
-    if not path.parent.is_dir():
-        raise FileNotFoundError(f"--output: the folder {path.parent} does not exist")
-    return path
+def run(args: argparse.Namespace) -> int:
+    """Merge, and say how well the result agrees with the unmerged network, here and by spandrel."""
+    from iqa_sr.checkpoint.merging import merge_adapters
 
-
-def _spare(sources: Iterable[Path], path: Path) -> None:
-    for source in sources:
-        if path.exists() and path.samefile(source):
-            raise ValueError(f"--output: {path} is what is merged; choose another name")
-
-
-def _photograph(section: Mapping[str, Any]) -> Tensor:
-    """`(1, C, 64, 64)` in [0, 1], a photograph's detail at half its size; the nearest sides that the network takes."""
-    from skimage import data
-
-    multiple = side_multiple(section)
-    side = max(multiple, _SIDE // multiple * multiple)
-    picture = F.avg_pool2d(to_tensor(data.astronaut())[None, :, 60:, 180:], 2)[..., :side, :side]
-    channels = next(filter(None, (network_argument(section, name) for name in _CHANNELS)), 3)
-    return picture[:, [channel % 3 for channel in range(channels)]]
-
-
-def _result(network: nn.Module, picture: Tensor, section: Mapping[str, Any]) -> Tensor:
-    try:
-        with torch.no_grad():
-            return cast(Tensor, network(picture))
-    except Exception as error:  # whatever a network raises that takes something else than a picture
-        reason = (str(error).splitlines() or [type(error).__name__])[0][:200]
-        raise ValueError(
-            f"{section['type']} does not take {tuple(picture.shape)}, a picture that merging is checked with: {reason}"
-        ) from error
-
-
-def _store(state: Mapping[str, Tensor], path: Path, look: Callable[[Path], str]) -> str:
-    """Write a file, whole or not at all; what `look` tells of it before it has its name."""
-    told = ""
-
-    def write(temporary: Path) -> None:
-        nonlocal told
-        named = temporary.with_name(temporary.name + path.suffix)  # spandrel and safetensors go by the ending
-        try:
-            _write(state, named)
-            told = look(named)
-            named.replace(temporary)
-        finally:
-            named.unlink(missing_ok=True)
-
-    try:
-        atomic_write(path, write)
-    except OSError as error:
-        raise OSError(f"cannot write {path}: {error.strerror or error}") from error
-    return told
-
-
-def _write(state: Mapping[str, Tensor], path: Path) -> None:
-    if path.suffix == ".pth":
-        content = io.BytesIO()  # torch's own writer turns a full device into a RuntimeError
-        torch.save({"params": dict(state)}, content)
-        path.write_bytes(content.getvalue())
-    else:  # safetensors takes no tensors that share their memory
-        copies = {name: tensor.clone(memory_format=torch.contiguous_format) for name, tensor in state.items()}
-        path.write_bytes(save(copies, metadata={"format": "pt"}))
-
-
-def _open_with_spandrel(path: Path, picture: Tensor, expected: Tensor, section: Mapping[str, Any]) -> str:
-    """Open the file as upscaling programs do, and compare; what to tell about it."""
-    try:
-        from spandrel import ModelLoader
-    except ModuleNotFoundError:
-        return 'Not opened with spandrel, which is not installed: pip install "iqa-sr[spandrel]"'
-    try:
-        model: Any = ModelLoader(device="cpu").load_from_file(path).eval()
-        with torch.no_grad():
-            got = model(picture)
-    except Exception as error:  # spandrel passes on whatever building a network that it guessed wrongly raises
-        reason = (str(error).splitlines() or [type(error).__name__])[0][:100]
-        return f"spandrel, and programs that use it (chaiNNer, ComfyUI), cannot open the file: {reason}"
-    kind = f"{model.architecture.name} x{model.scale}"
-    if got.shape == expected.shape:
-        difference = float((got - expected.clamp(0, 1)).abs().max())
-        if difference <= _SPANDREL_TOLERANCE:
-            return f"spandrel opens it as {kind}; the results agree within {difference:.1g}."
-        other = f"results that differ by up to {difference:.2g}"
-    else:
-        other = f"results of the size {tuple(got.shape[-2:])}"
-    img_range = network_argument(section, "img_range")
-    why = "" if img_range is None else f", as nothing in the file tells its img_range {img_range:g}"
-    return (
-        f"warning: spandrel, and programs that use it (chaiNNer, ComfyUI), open it as {kind} and give {other}{why}.\n"
-        "The file is right: BasicSR, and iqa-sr upscale -opt FILE, read the options that it was trained with."
+    merged = merge_adapters(args.checkpoint, args.adapters, args.strengths, args.output)
+    mixed = ", ".join(
+        f"{Path(folder).name} at {strength:g}" for folder, strength in zip(args.adapters, merged.strengths, strict=True)
     )
+    print(
+        f"wrote {merged.path}: {Path(args.checkpoint).name} with {mixed}; "
+        f"differs from the unmerged network by {merged.difference:.1g}"
+    )
+    print(merged.spandrel, file=sys.stderr if merged.spandrel.startswith("warning:") else sys.stdout)
+    return 0

@@ -1,14 +1,31 @@
-"""The words of `iqa-sr pick`."""
+"""`iqa-sr pick`: which of many checkpoints is best by several metrics, and why."""
 
 import argparse
+import math
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
 
-__all__ = ["add_pick_arguments"]
+from iqa_sr.cli.arguments import split_names
+from iqa_sr.errors import nearest
+from iqa_sr.io.text_table import aligned
+
+if TYPE_CHECKING:
+    from iqa_sr.selection.selection import Choice, Limit
+    from iqa_sr.selection.sources import Source
+
+__all__ = ["add_arguments", "run"]
+
+SHOWN = 30  # checkpoints on the terminal; best.json has all
 
 
-def add_pick_arguments(parser: argparse.ArgumentParser) -> None:
+def add_arguments(parser: argparse.ArgumentParser) -> None:
     """What is chosen from, by what, and where the choice goes."""
     parser.add_argument("sources", nargs="+", metavar="SOURCE", help="experiments/NAME, results/RUN or a score table")
-    parser.add_argument("--metric", metavar="NAMES", help="those that count, separated by commas (default: all)")
+    parser.add_argument(
+        "--metric", dest="metrics", metavar="NAMES", help="those that count, separated by commas (default: all)"
+    )
     rule = parser.add_mutually_exclusive_group()
     rule.add_argument("--by", metavar="RULE", help="borda (default), z-score, ntire2025, or one metric's name")
     rule.add_argument(
@@ -39,6 +56,116 @@ def add_pick_arguments(parser: argparse.ArgumentParser) -> None:
         "--resamples", type=int, default=1000, metavar="N", help="draws of the bootstrap (default 1000)"
     )
     parser.add_argument("--seed", type=int, default=0, metavar="N", help="of the bootstrap (default 0)")
-    parser.add_argument("--output", metavar="DIR", help="where best.pth and best.json go (default: the first source)")
+    parser.add_argument(
+        "--output", dest="folder", metavar="DIR", help="where best.pth and best.json go (default: the first source)"
+    )
     parser.add_argument("--overwrite", action="store_true", help="replace a best.pth that is there")
     parser.add_argument("--no-copy", action="store_true", help="show the choice and write nothing")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Choose a checkpoint, print why, copy it."""
+    from iqa_sr.selection.best_checkpoint import write_best
+    from iqa_sr.selection.explanation import choice_rows, choice_words, unmet_limits
+    from iqa_sr.selection.gold_standard import gold_means, gold_row, gold_words
+    from iqa_sr.selection.record import choice_record
+
+    source = _read(args)
+    choice = _choose(source, args)
+    gold = gold_means(choice.scores, source.gold_standard())
+    rows = choice_rows(choice, SHOWN)
+    below = gold_row(gold, choice.scores.metrics, len(rows[0]))
+    print(aligned([*rows, below] if below else rows, numbers=True))
+    _print_notes(choice, source)
+    if choice.best is None:
+        raise ValueError(unmet_limits(choice))
+    words = [words for words in (*choice_words(choice), gold_words(gold, choice.best)) if words]
+    print("\n" + "\n".join(words))
+    label = choice.scores.checkpoints[choice.best]
+    file = source.files[label]
+    if args.no_copy:
+        return 0
+    if file is None:
+        print(f"\nNothing was written: the file of {label} is not known. --checkpoints {label}=FILE names it.")
+        return 0
+    record = choice_record(choice, source, gold, words, args.sources, args.seed)
+    path = write_best(file, record, args.folder or source.folder, args.overwrite)
+    print(f"\nwrote {path}, a copy of {file.path}, and best.json")
+    return 0
+
+
+def _read(args: argparse.Namespace) -> "Source":
+    from iqa_sr.selection.sources import read_sources
+
+    if args.resamples < 0:
+        raise ValueError(f"--resamples: expected at least 0, got {args.resamples}")
+    if args.seed < 0:
+        raise ValueError(f"--seed: expected at least 0, got {args.seed}")
+    if args.folder and (Path(args.folder).suffix == ".pth" or Path(args.folder).is_file()):
+        raise ValueError(f"--output: expected a folder, in which best.pth is written, got {args.folder}")
+    source = read_sources(args.sources)
+    source.add_files(args.checkpoints)
+    source.leave_out(args.exclude, "--exclude")
+    if args.pictures is not None:
+        source.keep_pictures(args.pictures)
+    if not source.files:
+        found = ", ".join(f"{label} ({reason})" for label, reason in list(source.left_out.items())[:5])
+        raise ValueError(f"{', '.join(args.sources)}: no checkpoint to choose from; found {found or 'no scores'}")
+    return source
+
+
+def _choose(source: "Source", args: argparse.Namespace) -> "Choice":
+    from iqa_sr.scores.paired_scores import metrics_of, paired_scores
+    from iqa_sr.selection.rules import ByFormula, build_rule
+    from iqa_sr.selection.selection import choose
+
+    labels = list(source.files)
+    known = metrics_of(source.table, labels)
+    if not known:
+        raise ValueError("there are no scores of the checkpoints that can be chosen")
+    counted = list(known) if args.metrics is None else list(split_names(args.metrics))
+    for name in counted:
+        if name not in known:
+            raise ValueError(f"--metric: there are no scores of {name!r}; {nearest(name, known)}")
+    rule = build_rule(args.by or "borda", args.formula, counted, known)
+    limits = _limits(args.within, known)
+    needed = {*counted, *rule.metrics, *(limit.metric for limit in limits)}
+    metrics = [metric for metric in known if metric in needed]
+    scores = paired_scores(source.table, labels, metrics, args.common)
+    if isinstance(rule, ByFormula):
+        for metric in rule.against_direction(scores.means()):
+            print(f"warning: the formula falls where {metric} gets better; is the sign meant?", file=sys.stderr)
+    return choose(scores, rule, limits, counted, args.resamples, args.seed)
+
+
+def _limits(texts: Sequence[str], known: Sequence[str]) -> list["Limit"]:
+    from iqa_sr.selection.selection import Limit
+
+    limits: dict[str, Limit] = {}
+    for text in texts:
+        metric, equals, number = text.rpartition("=")
+        try:
+            distance = float(number) if equals else math.nan
+        except ValueError:
+            distance = math.nan
+        if not 0 <= distance < math.inf:
+            raise ValueError(f"--within {text}: expected METRIC=X with a number of at least 0, for example psnr=0.3")
+        if metric not in known:
+            raise ValueError(f"--within {text}: there are no scores of {metric!r}; {nearest(metric, known)}")
+        if metric in limits:
+            raise ValueError(f"--within: {metric} has two limits, {limits[metric].distance:g} and {distance:g}")
+        limits[metric] = Limit(metric, distance)
+    return list(limits.values())
+
+
+def _print_notes(choice: "Choice", source: "Source") -> None:
+    count, pictures = len(choice.scores.checkpoints), len(choice.scores.pictures)
+    hidden = f"; the {count - SHOWN} behind are in best.json" if count > SHOWN else ""
+    kind = "data set" if choice.scores.of_data_sets else "picture"
+    print(f"means over {pictures} {kind}{'s' * (pictures > 1)}; *: best; up: higher is better, down: lower{hidden}")
+    reasons: dict[str, list[str]] = {}
+    for label, reason in source.left_out.items():
+        reasons.setdefault(reason, []).append(label)
+    for reason, labels in reasons.items():
+        more = f" and {len(labels) - 5} more" if len(labels) > 5 else ""
+        print(f"left out: {', '.join(labels[:5])}{more} ({reason})")

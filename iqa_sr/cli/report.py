@@ -1,11 +1,13 @@
-"""The words of `iqa-sr report`."""
+"""`iqa-sr report`: folders of evaluations and trainings to one page."""
 
 import argparse
+import time
+from pathlib import Path
 
-__all__ = ["add_report_arguments"]
+__all__ = ["add_arguments", "run"]
 
 
-def add_report_arguments(parser: argparse.ArgumentParser) -> None:
+def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Folders in, a page out."""
     parser.add_argument("folders", nargs="+", metavar="FOLDER", help="of an evaluation or a training, any number")
     parser.add_argument("--output", default="report.html", metavar="FILE", help="the page (default report.html)")
@@ -17,3 +19,36 @@ def add_report_arguments(parser: argparse.ArgumentParser) -> None:
         help="inside the page, in a folder beside it, or neither (default: inside up to 20 MB)",
     )
     parser.add_argument("--overwrite", action="store_true", help="replace the page if it exists")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Write the page and say what is in it."""
+    from iqa_sr import __version__
+    from iqa_sr.io.atomic import atomic_write
+    from iqa_sr.report.collect import read_report
+    from iqa_sr.report.content import page_content
+    from iqa_sr.report.images import place_pictures
+    from iqa_sr.report.page import make_page, plot_library
+
+    page = Path(args.output)
+    if page.suffix not in (".html", ".htm"):
+        raise ValueError(f"--output: expected a file that ends in .html, got {page}")
+    if page.exists() and not args.overwrite:
+        raise FileExistsError(f"--output: {page} exists; --overwrite replaces it")
+    if not page.absolute().parent.is_dir():
+        raise FileNotFoundError(f"--output: the folder {page.parent} does not exist")
+    plot_library()
+    report = read_report(args.folders)
+    pictures = place_pictures(report, page, args.pictures)
+    made = f"{time.strftime('%Y-%m-%d %H:%M')}, iqa-sr {__version__}"
+    text = make_page(page_content(report, pictures, args.title, made))
+    atomic_write(page, text)
+    checkpoints = sum(not entry.checkpoint.reserved for entry in report.entries)
+    where = f", which lie in {pictures.folder}" if pictures.folder else ""
+    print(
+        f"wrote {page} ({page.stat().st_size / 1e6:.1f} MB); checkpoints: {checkpoints}, "
+        f"metrics: {len(report.metrics)}, pictures: {len(report.pictures)}{where}"
+    )
+    for note in (*report.notes, *pictures.notes):
+        print(f"  note: {note}")
+    return 0

@@ -98,7 +98,7 @@ def _merge(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:
 
 
 def apply_overrides(options: dict[str, Any], overrides: Iterable[str]) -> dict[str, Any]:
-    """Change values as `--force_yml a:b:c=value` asks for; the value is read as YAML, the sections must exist.
+    """Change values as texts `a:b:c=value` ask for; the value is read as YAML, the sections must exist.
 
     Raises:
         OptionError: If an entry is not `path=value` or leads through a section that does not exist.
@@ -108,13 +108,13 @@ def apply_overrides(options: dict[str, Any], overrides: Iterable[str]) -> dict[s
         keys, equals, text = entry.partition("=")
         path = [key.strip() for key in keys.split(":")]
         if not equals or not all(path):
-            raise OptionError(f"--force_yml {entry}: expected section:key=value, for example train:ema_decay=0.999")
+            raise OptionError(f"`overrides` {entry}: expected section:key=value, for example train:ema_decay=0.999")
         section = changed
         for depth, key in enumerate(path[:-1]):
             if not isinstance(section.get(key), dict):
                 where = ":".join(path[: depth + 1])
                 raise OptionError(
-                    f"--force_yml {entry}: there is no section {where}; {nearest(key, _sections(section))}"
+                    f"`overrides` {entry}: there is no section {where}; {nearest(key, _sections(section))}"
                 )
             section[key] = dict(section[key])
             section = section[key]

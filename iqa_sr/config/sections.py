@@ -61,7 +61,7 @@ def read_section(section: type[SectionType], values: Any, path: str) -> SectionT
     Args:
         section: The class that lists the valid keys, their types and defaults.
         values: What the option file holds at `path`; a section that was read before is handed back.
-        path: Where that is, in the `a:b:c` notation of `--force_yml`.
+        path: Where that is, as `a:b:c`.
 
     Raises:
         OptionError: With one line for each wrong key or value.

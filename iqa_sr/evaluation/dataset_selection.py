@@ -17,42 +17,42 @@ _TYPES = ("MultiGTDataset", "PairedImageDataset", "SingleImageDataset")
 
 
 def given_places(data: Sequence[str], lq: Sequence[str], degradation: str | None) -> list[SetPlace]:
-    """The data sets of the words `[NAME=]DIR` behind `--data` and `--lq`.
+    """The data sets of the words `[NAME=]DIR` of `data` and `lq`.
 
-    A name that is left out is that of the folder; one `--lq` without a name belongs to the only `--data`.
+    A name that is left out is that of the folder; one `lq` without a name belongs to the only `data`.
 
     Raises:
         ValueError: If two have the same name, a name cannot be used, it is not clear which data set LQ pictures belong
             to, or nobody is left to use the degradation.
     """
-    truths, ready = _named("--data", data), _named("--lq", lq)
+    truths, ready = _named("data", data), _named("lq", lq)
     nameless = [word for word in lq if not named_path(word)[0]]
     if nameless and len(data) == len(lq) == 1:
         ready = {next(iter(truths)): next(iter(ready.values()))}
     elif nameless and data and not ready.keys() <= truths.keys():
         raise ValueError(
-            f"--lq {nameless[0]}: which data set is it of? Say it: --lq NAME={nameless[0]}; the names of --data are "
+            f"`lq` {nameless[0]}: which data set is it of? Say it: `lq` NAME={nameless[0]}; the names of `data` are "
             f"{', '.join(truths)}, and another name makes a data set without ground truths"
         )
     section = {"type": degradation or "bicubic"}
     places = [SetPlace(name, truths.get(name), ready.get(name), section) for name in {**truths, **ready}]
     if degradation and not any(place.lq is None for place in places):
-        raise ValueError(f"--degradation {degradation}: every data set has ready LQ pictures; leave it out")
+        raise ValueError(f"`degradation` {degradation}: every data set has ready LQ pictures; leave it out")
     return places
 
 
-def _named(option: str, words: Sequence[str]) -> dict[str, Path]:
+def _named(argument: str, words: Sequence[str]) -> dict[str, Path]:
     found: dict[str, Path] = {}
     for word in words:
         name, path = named_path(word)
         name = name or path.resolve().name
         if name in found:
             raise ValueError(
-                f"{option}: two data sets have the name {name!r}: {found[name]} and {path}\n"
-                f"Give one another: {option} NAME={path}"
+                f"`{argument}`: two data sets have the name {name!r}: {found[name]} and {path}\n"
+                f"Give one another: `{argument}` NAME={path}"
             )
         if not is_folder_name(name):
-            raise ValueError(f"{option} {word}: expected a name that can be a folder's, got {name!r}")
+            raise ValueError(f"`{argument}` {word}: expected a name that can be a folder's, got {name!r}")
         found[name] = path.expanduser()
     return found
 
@@ -67,17 +67,17 @@ def places_of_experiment(folder: Path) -> list[SetPlace]:
     experiment = ExperimentFolder(folder)
     file = experiment.find_option_file()
     if file is None:
-        raise FileNotFoundError(f"{folder}: there is no option file that names data sets; name them: --data DIR")
+        raise FileNotFoundError(f"{folder}: there is no option file that names data sets; name them: `data` DIR")
     sections = {key: section for key, section in (experiment.options.get("datasets") or {}).items()}
     wanted = [section for key, section in sections.items() if key.split("_")[0] in ("val", "test")]
     places = [_place(section, file) for section in wanted if section.get("type") in _TYPES]
     if not places:
         kinds = ", ".join(str(section.get("type")) for section in wanted) or "no validation set"
-        raise ValueError(f"{file}: expected validation sets of {', '.join(_TYPES)}, got {kinds}; name some: --data DIR")
+        raise ValueError(f"{file}: expected validation sets of {', '.join(_TYPES)}, got {kinds}; name some: `data` DIR")
     names = [place.name for place in places]
     if len(set(names)) < len(names):
         raise ValueError(
-            f"{file}: two validation sets have the same name: {', '.join(names)}; name them: --data NAME=DIR"
+            f"{file}: two validation sets have the same name: {', '.join(names)}; name them: `data` NAME=DIR"
         )
     return places
 

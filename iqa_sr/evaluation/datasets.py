@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -69,15 +69,10 @@ class EvaluationSet:
     """
 
     def __init__(self, place: SetPlace, scale: int, records: Sequence[Record]) -> None:
-        self.place, self.scale, self.records = place, scale, tuple(records)
+        self.place, self.name, self.scale, self.records = place, place.name, scale, tuple(records)
         self._store = PictureStore(place.data) if place.data else None
         self._lq_store = PictureStore(place.lq) if place.lq else None
         self._degradation = build_degradation(place.degradation, scale, f"data set {place.name}:degradation")
-
-    @property
-    def name(self) -> str:
-        """What it is called."""
-        return self.place.name
 
     def __len__(self) -> int:
         return len(self.records)
@@ -88,7 +83,7 @@ class EvaluationSet:
         height, width = (side * factor // self.scale * self.scale for side in record.size)
         return height, width
 
-    def read(self, number: int, lq: bool = True, gts: Iterable[int] = ()) -> EvaluationPicture:
+    def read(self, number: int, lq: bool = True, gts: Collection[int] = ()) -> EvaluationPicture:
         """What is needed of a picture, cut to a multiple of the scale; a made LQ is that of training's validation.
 
         Args:
@@ -101,22 +96,22 @@ class EvaluationSet:
             OSError: If one cannot be read.
         """
         record = self.records[number]
-        truths = {place: self._truth(record, place) for place in gts}
-        return EvaluationPicture(self._lq(number, truths.get(0)) if lq else None, truths)
-
-    def _truth(self, record: Record, place: int) -> Tensor:
-        assert self._store is not None
         height, width = self.result_size(record)
-        picture = _decoded(self._store, record.ground_truths[place].path, record.size)
-        return picture[None, :, :height, :width].contiguous()
-
-    def _lq(self, number: int, original: Tensor | None) -> Tensor:
-        record = self.records[number]
-        if self._lq_store is not None and record.lq is not None:
-            height, width = self.result_size(record)
-            return _decoded(self._lq_store, record.lq, (height // self.scale, width // self.scale))[None]
-        original = self._truth(record, 0) if original is None else original.clone()
-        return self._degradation(original, validation_seed(number)[None])
+        ready = self._lq_store if record.lq is not None else None
+        made = lq and ready is None
+        truths = {}
+        for place in dict.fromkeys([*gts, *[0] * made]):
+            assert self._store is not None
+            picture = _decoded(self._store, record.ground_truths[place].path, record.size)
+            truths[place] = picture[None, :, :height, :width].contiguous()
+        wanted = {place: truths[place] for place in gts}
+        if not lq:
+            return EvaluationPicture(None, wanted)
+        if ready is not None and record.lq is not None:
+            size = (height // self.scale, width // self.scale)
+            return EvaluationPicture(_decoded(ready, record.lq, size)[None], wanted)
+        original = truths[0].clone() if 0 in wanted else truths[0]
+        return EvaluationPicture(self._degradation(original, validation_seed(number)[None]), wanted)
 
     def digest(self, progress: bool = False) -> str:
         """First 16 digits of the SHA-256 of names, labels, the files' contents and how the LQ are made.
@@ -129,16 +124,16 @@ class EvaluationSet:
         hidden = None if progress and len(self) > _MANY else True  # tqdm's None: on a terminal only
         bar = tqdm(self.records, desc=f"reading {self.name}", unit="picture", leave=False, disable=hidden)
         made = dict(self.place.degradation) if self.place.lq is None else None
-        facts = [self.scale, made, [self._facts(record) for record in bar]]
-        return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:16]
-
-    def _facts(self, record: Record) -> list[Any]:
-        ready = [(self._lq_store, record.lq, "")] if record.lq else []
-        truths = [(self._store, gt.path, gt.label.value if gt.label else "") for gt in record.ground_truths]
-        contents = [
-            (key, label, hashlib.sha256(store.read(key)).hexdigest()) for store, key, label in ready + truths if store
-        ]
-        return [record.name, contents]
+        facts = []
+        for record in bar:
+            files = [(self._lq_store, record.lq, "")] if record.lq else []
+            files += [(self._store, gt.path, gt.label.value if gt.label else "") for gt in record.ground_truths]
+            contents = [
+                (key, label, hashlib.sha256(store.read(key)).hexdigest()) for store, key, label in files if store
+            ]
+            facts.append([record.name, contents])
+        text = json.dumps([self.scale, made, facts], sort_keys=True)
+        return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 def _decoded(store: PictureStore, key: str, size: tuple[int, int]) -> Tensor:
@@ -168,25 +163,23 @@ def open_set(place: SetPlace, scale: int, progress: bool = True) -> EvaluationSe
             and the first of them.
         OptionError: If an option is wrong.
     """
-    records, problems = _with_references(place, scale, progress) if place.data else _without_references(place)
-    if problems:
-        raise DataError(problems.summary(f"data set {place.name}"))
-    return EvaluationSet(place, scale, records)
-
-
-def _with_references(place: SetPlace, scale: int, progress: bool) -> tuple[Sequence[Record], DataProblems]:
     where = f"data set {place.name}"
-    assert place.data is not None
-    section: dict[str, Any] = {"dataroot_gt": place.data, "dataroot_lq": place.lq, **place.options}
-    if "io_backend" not in section and _is_lmdb(place.data):
-        section["io_backend"] = {"type": "lmdb"}
-    manifest = read_manifest(read_section(GroundTruthOptions, section, where), where, progress)
-    problems = check_manifest(manifest, scale, None, None, where).problems
-    for record in manifest.records:
-        if min(record.size) < scale:
-            height, width = record.size
-            problems.add("too small", f"{record.name} is {height}x{width} px (HxW), smaller than the scale {scale}")
-    return manifest.records, problems
+    if place.data is None:
+        records, problems = _without_references(place)
+    else:
+        section: dict[str, Any] = {"dataroot_gt": place.data, "dataroot_lq": place.lq, **place.options}
+        folders = [place.data, *place.data.glob("*")] if place.data.is_dir() else []
+        if "io_backend" not in section and any(folder.suffix == LMDB_SUFFIX for folder in folders):
+            section["io_backend"] = {"type": "lmdb"}
+        manifest = read_manifest(read_section(GroundTruthOptions, section, where), where, progress)
+        records, problems = manifest.records, check_manifest(manifest, scale, None, None, where).problems
+        for record in records:
+            if min(record.size) < scale:
+                height, width = record.size
+                problems.add("too small", f"{record.name} is {height}x{width} px (HxW), smaller than the scale {scale}")
+    if problems:
+        raise DataError(problems.summary(where))
+    return EvaluationSet(place, scale, records)
 
 
 def _without_references(place: SetPlace) -> tuple[Sequence[Record], DataProblems]:
@@ -208,7 +201,3 @@ def _without_references(place: SetPlace) -> tuple[Sequence[Record], DataProblems
     if not names:
         raise FileNotFoundError(f"data set {place.name}: no pictures found in {place.lq}")
     return sorted(records, key=lambda record: record.name), problems
-
-
-def _is_lmdb(root: Path) -> bool:
-    return root.is_dir() and (root.suffix == LMDB_SUFFIX or any(root.glob(f"*{LMDB_SUFFIX}")))

@@ -8,6 +8,7 @@ with their number.
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -20,6 +21,7 @@ from iqa_sr.evaluation.networks import Manner
 from iqa_sr.evaluation.scores import Measures, Wanted
 from iqa_sr.io.image_tensors import to_array, to_levels, to_tensor
 from iqa_sr.io.images import read_image, write_image
+from iqa_sr.metrics import shared_metric
 from iqa_sr.metrics.base import full_precision
 from iqa_sr.runtime.prefetch import overlapped
 from iqa_sr.scores.image_scores import LR_CONSISTENCY, bicubic_result
@@ -29,7 +31,10 @@ from iqa_sr.scores.shards import shard_path
 
 __all__ = ["Evaluator"]
 
-_READERS, _WRITERS = 2, 2
+_READERS, _WORKERS, _WRITERS = 2, 2, 2
+
+Make = Callable[[Tensor], Tensor]
+"""The LQ `(1, 3, h, w)`, or the original, to the levels of a result, uint8 `(1, 3, H, W)`."""
 
 
 @dataclass(frozen=True)
@@ -37,15 +42,12 @@ class _Job:
     """What is missing of one picture under one label."""
 
     label: str
+    name: str
     dataset: EvaluationSet
     number: int
     wanted: tuple[Wanted, ...]
     gts: tuple[int, ...]
     file: Path | None
-
-    @property
-    def name(self) -> str:
-        return picture_name(self.dataset.name, self.dataset.records[self.number].name)
 
 
 class Evaluator:
@@ -69,26 +71,25 @@ class Evaluator:
         shard: tuple[int, int] = (0, 1),
     ) -> None:
         self.folder, self.sets, self.measures, self.manner, self.shard = Path(folder), sets, measures, manner, shard
-        self._threads, self._scale = manner.threads(), sets[0].scale
+        # Pictures that are computed at a time: as asked for, else two, or one where torch has one thread now.
+        useful = _WORKERS if manner.device.type == "cuda" else min(_WORKERS, torch.get_num_threads())
+        self._threads, self._scale = manner.workers or max(1, useful), sets[0].scale
         scores = self.folder / SCORES_FILE
         self._table = ScoreTable.open(shard_path(scores, shard), measures.facts())
         self._done = {row[:4] for row in ScoreTable.read(scores).rows} if shard[1] > 1 else set()
-        measures.build(manner.device)
+        for name in ("psnr", *measures.metrics):
+            shared_metric(name, manner.device)  # each once for all pictures and threads
 
-    # --- What is evaluated --------------------------------------------------------------------------------------------
+    def baselines(self, progress: bool = True) -> int:
+        """What checkpoints are seen beside; returns how many pictures were computed or scored.
 
-    def original(self, progress: bool = True) -> int:
-        """The ground truths themselves, where there are any: kept, and scored where no reference is needed."""
-        sets = [dataset for dataset in self.sets if dataset.place.data is not None]
-        return self._run(ORIGINAL, lambda picture: to_levels(picture.gts[0]), progress, sets)
-
-    def gold_standard(self, progress: bool = True) -> int:
-        """The best no-reference scores in each group of several ground truths."""
-        return self._run(GOLD_STANDARD, None, progress)
-
-    def baseline(self, progress: bool = True) -> int:
-        """Bicubic upscaling."""
-        return self._run(BASELINE, lambda picture: to_levels(bicubic_result(_lq(picture), self._scale)), progress)
+        The ground truths themselves, where there are any: kept, and scored where no reference is needed. The gold
+        standard: the best no-reference scores in each group of several ground truths. Bicubic upscaling.
+        """
+        with_truths = [dataset for dataset in self.sets if dataset.place.data is not None]
+        done = self._run(ORIGINAL, with_truths, to_levels, progress)
+        done += self._run(GOLD_STANDARD, self.sets, None, progress)
+        return done + self._run(BASELINE, self.sets, lambda lq: to_levels(bicubic_result(lq, self._scale)), progress)
 
     def checkpoint(self, label: str, load: Callable[[], LoadedNetwork], progress: bool = True) -> int:
         """The results of a network.
@@ -99,20 +100,15 @@ class Evaluator:
             progress: Whether a bar is shown.
 
         Returns:
-            How many pictures were computed or scored, as the other methods do.
+            How many pictures were computed or scored.
 
         Raises:
             ValueError: If a file is damaged, or the network makes another size than expected.
         """
-        if all(job.file is None or job.file.exists() for job in self._jobs(label, self.sets)):
-            return self._run(label, _no_network, progress)
-        return self._run(label, self._of_network(load()), progress)
-
-    def _of_network(self, loaded: LoadedNetwork) -> Callable[[EvaluationPicture], Tensor]:
-        upscaler = self.manner.upscaler(loaded, self._threads)
-        return lambda picture: upscaler(_lq(picture))
-
-    # --- Pictures -----------------------------------------------------------------------------------------------------
+        make = None
+        if any(job.file is not None and not job.file.exists() for job in self._jobs(label, self.sets)):
+            make = self.manner.upscaler(load(), self._threads)
+        return self._run(label, self.sets, make, progress)
 
     def _jobs(self, label: str, sets: Sequence[EvaluationSet]) -> list[_Job]:
         """What this process has to do under a label."""
@@ -125,35 +121,25 @@ class Evaluator:
             wanted = [
                 (metric, reference)
                 for metric, reference in self.measures.wanted(label, record)
-                if not self._knows((label, name, reference, metric))
+                if (key := (label, name, reference, metric)) not in self._table and key not in self._done
             ]
             file = None if label == GOLD_STANDARD else image_file(self.folder, label, dataset.name, record.name)
             if wanted or (file is not None and not file.exists()):
-                gts = self.measures.needs(label, record, wanted)
-                jobs.append(_Job(label, dataset, number, tuple(wanted), gts, file))
+                keys = (
+                    {gt.path for gt in record.ground_truths} if label == GOLD_STANDARD else {key for _, key in wanted}
+                )
+                gts = tuple(place for place, gt in enumerate(record.ground_truths) if gt.path in keys)
+                jobs.append(_Job(label, name, dataset, number, tuple(wanted), gts, file))
         return jobs
 
-    def _knows(self, key: tuple[str, str, str, str]) -> bool:
-        return key in self._table or key in self._done
-
-    def _run(
-        self,
-        label: str,
-        make: Callable[[EvaluationPicture], Tensor] | None,
-        progress: bool,
-        sets: Sequence[EvaluationSet] | None = None,
-    ) -> int:
+    def _run(self, label: str, sets: Sequence[EvaluationSet], make: Make | None, progress: bool) -> int:
         """Do what is missing under a label, and keep its scores; each picture's are on disk when it is done."""
-        jobs = self._jobs(label, self.sets if sets is None else sets)
-
-        def compute(read: tuple[_Job, EvaluationPicture, Tensor | None]) -> tuple[_Job, Tensor | None, list[ScoreRow]]:
-            return self._computed(*read, make)
-
+        jobs = self._jobs(label, sets)
         # tqdm's None: a bar on a terminal only
         bar = tqdm(total=len(jobs), desc=label, unit="picture", disable=None if progress and jobs else True)
         with bar, _cpu_threads(self.manner.device, self._threads), full_precision(self.manner.device):
             pictures = overlapped(_read, jobs, _READERS, ahead=1)
-            computed = overlapped(compute, pictures, self._threads, ahead=1)
+            computed = overlapped(partial(self._computed, make), pictures, self._threads, ahead=1)
             for rows in overlapped(_written, computed, _WRITERS):
                 self._table.append(rows)
                 bar.update()
@@ -161,41 +147,28 @@ class Evaluator:
 
     @torch.no_grad()
     def _computed(
-        self,
-        job: _Job,
-        picture: EvaluationPicture,
-        saved: Tensor | None,
-        make: Callable[[EvaluationPicture], Tensor] | None,
+        self, make: Make | None, read: tuple[_Job, EvaluationPicture, Tensor | None]
     ) -> tuple[_Job, Tensor | None, list[ScoreRow]]:
         """A picture's levels, if they are to be written, and its scores."""
+        job, picture, result = read
         record, levels = job.dataset.records[job.number], None
-        if make is None:
+        if job.label == GOLD_STANDARD:
             found = self.measures.gold_standard(picture, job.wanted, self.manner.device)
         else:
-            result = saved
             if result is None:
-                levels = make(picture)
-                self._check_size(job, levels)
+                source = picture.gts[0] if job.label == ORIGINAL else picture.lq
+                assert make is not None and source is not None, "every picture was there a moment ago"
+                levels = make(source)
+                expected = job.dataset.result_size(record)
+                if tuple(levels.shape[-2:]) != expected:
+                    came = f"{levels.shape[-2]}x{levels.shape[-1]}"
+                    raise ValueError(
+                        f"{job.label} makes {came} px (HxW) of {job.name}, expected {expected[0]}x{expected[1]}"
+                    )
                 result = levels.float().div(255)  # what the file will hold
             found = self.measures.scores(result.to(self.manner.device), picture, record, job.wanted)
         rows = [ScoreRow(job.label, job.name, key, metric, score) for (metric, key), score in found.items()]
         return job, levels, rows
-
-    @staticmethod
-    def _check_size(job: _Job, levels: Tensor) -> None:
-        expected = job.dataset.result_size(job.dataset.records[job.number])
-        if tuple(levels.shape[-2:]) != expected:
-            came = f"{levels.shape[-2]}x{levels.shape[-1]}"
-            raise ValueError(f"{job.label} makes {came} px (HxW) of {job.name}, expected {expected[0]}x{expected[1]}")
-
-
-def _lq(picture: EvaluationPicture) -> Tensor:
-    assert picture.lq is not None
-    return picture.lq
-
-
-def _no_network(picture: EvaluationPicture) -> Tensor:
-    raise AssertionError("every picture was there a moment ago")
 
 
 def _read(job: _Job) -> tuple[_Job, EvaluationPicture, Tensor | None]:

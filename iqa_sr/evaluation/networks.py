@@ -20,7 +20,6 @@ __all__ = ["Inspection", "Manner", "Upscaler", "inspect_networks"]
 Upscaler = Callable[[Tensor], Tensor]
 """LQ `(1, 3, h, w)` to the levels of the result, uint8 `(1, 3, H, W)` on the CPU; called from several threads."""
 
-_WORKERS = 2
 _MANY = 3  # checkpoints
 
 
@@ -41,11 +40,6 @@ class Manner:
     overlap: int = OVERLAP
     half: bool = False
     workers: int = 0
-
-    def threads(self) -> int:
-        """Pictures that are computed at a time: as asked for, else two, or one where torch has one thread now."""
-        limit = _WORKERS if self.device.type == "cuda" else min(_WORKERS, torch.get_num_threads())
-        return self.workers or max(1, limit)
 
     def upscaler(self, loaded: LoadedNetwork, threads: int) -> Upscaler:
         """The network of a checkpoint, safe to be called from so many threads.
@@ -126,5 +120,5 @@ def inspect_networks(
         raise ValueError(f"expected checkpoints of one scale, got {each}; evaluate them apart")
     ((scale, first),) = scales.items()
     if protocol is not None and protocol.scale not in (None, scale):
-        raise ValueError(f"--protocol {protocol.name} is defined for x{protocol.scale}, {first.path} is x{scale}")
+        raise ValueError(f"`protocol` {protocol.name} is defined for x{protocol.scale}, {first.path} is x{scale}")
     return Inspection(scale, facts, tuple(sorted(assumed)))

@@ -32,10 +32,10 @@ def prepare_folder(folder: str | Path, run: RunFacts, facts: Sequence[MetricFact
     """
     folder = Path(folder)
     if folder.exists() and not folder.is_dir():
-        raise FileExistsError(f"{folder} is a file; --output names a folder")
+        raise FileExistsError(f"{folder} is a file; `output` names a folder")
     held = any(not path.name.startswith(".") for path in folder.iterdir()) if folder.is_dir() else False
     if held and not (folder / RUN_FILE).exists():
-        raise FileExistsError(f"{folder} holds something, but no {RUN_FILE}: no result folder; choose another --output")
+        raise FileExistsError(f"{folder} holds something, but no {RUN_FILE}: no result folder; choose another `output`")
     if (folder / RUN_FILE).exists() and overwrite:
         _remove_results(folder)
     if (folder / RUN_FILE).exists():
@@ -97,7 +97,7 @@ def _compare(folder: Path, known: RunFacts, run: RunFacts, facts: Sequence[Metri
         shown = differences[:_SHOWN] + [f"and {len(differences) - _SHOWN} more"] * (len(differences) > _SHOWN)
         raise FileExistsError(
             f"{folder} holds another evaluation, nothing was changed: {'; '.join(shown)}\n"
-            "Choose another --output, or --overwrite, which removes the scores and pictures that are there."
+            "Choose another `output`, or `overwrite`, which removes the scores and pictures that are there."
         )
 
 

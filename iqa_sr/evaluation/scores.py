@@ -1,8 +1,8 @@
-"""Which scores an evaluation has of a picture, and how they are computed."""
+"""What an evaluation measures: chosen out of what was asked for, and computed for each picture."""
 
 import math
 import threading
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
 
@@ -10,16 +10,19 @@ import torch
 from torch import Tensor
 
 from iqa_sr.data.multi_gt.records import Record
-from iqa_sr.evaluation.datasets import EvaluationPicture
+from iqa_sr.evaluation.datasets import EvaluationPicture, EvaluationSet
 from iqa_sr.io.image_tensors import as_8_bit
-from iqa_sr.metrics import metric_info, shared_metric
+from iqa_sr.metrics import metric_info
 from iqa_sr.metrics.pyiqa_adapter import PREFIX
 from iqa_sr.scores.image_scores import LR_CONSISTENCY, lr_consistency, metric_scores, score_spec
-from iqa_sr.scores.protocols import Against
+from iqa_sr.scores.protocols import Against, Protocol
 from iqa_sr.scores.result_folder import GOLD_STANDARD, ORIGINAL
 from iqa_sr.scores.score_table import MetricFacts
 
-__all__ = ["Measures", "Wanted"]
+__all__ = ["DEFAULT_METRICS", "Measures", "Wanted", "choose_measures", "read_metrics"]
+
+DEFAULT_METRICS = ("psnr", "ssim", "niqe", "rankiqa-lite")
+"""What needs no download. Those that compare with a reference are left out where there is none."""
 
 Wanted = tuple[str, str]
 """One score of a picture: the metric and the reference's key, empty where there is none."""
@@ -50,11 +53,6 @@ class Measures:
         spec = "PSNR in dB of RGB between the LQ and the 8-bit result downscaled to its size by MATLAB's bicubic"
         return [*found, MetricFacts(LR_CONSISTENCY, True, f"{spec}; crop 0, at most 100 dB")]
 
-    def build(self, device: torch.device) -> None:
-        """Build all metrics on the device, each once for all pictures and threads."""
-        for name in ("psnr", *self.metrics):
-            shared_metric(name, device)
-
     def references(self, record: Record) -> tuple[int, ...]:
         """Positions of the ground truths that full-reference metrics compare with."""
         return record.positives if self.against == "positives" else tuple(range(len(record.ground_truths)))[:1]
@@ -76,14 +74,7 @@ class Measures:
         if result:
             yield LR_CONSISTENCY, ""
 
-    def needs(self, label: str, record: Record, wanted: Collection[Wanted]) -> tuple[int, ...]:
-        """Positions of the ground truths that scores under a label are computed from."""
-        if label == GOLD_STANDARD:
-            return tuple(range(len(record.ground_truths)))
-        keys = {key for _, key in wanted}
-        return tuple(place for place, gt in enumerate(record.ground_truths) if gt.path in keys)
-
-    def fits(self, name: str, size: tuple[int, int]) -> bool:
+    def fits(self, name: str, size: Sequence[int]) -> bool:
         """Whether a metric is defined on results of this height and width."""
         info, cut = metric_info(name), [side - 2 * self.border for side in size]
         return all(side >= max(1, info.min_size) and side % info.multiple_of == 0 for side in cut)
@@ -108,7 +99,7 @@ class Measures:
             if name == LR_CONSISTENCY:
                 assert picture.lq is not None
                 found[name, key] = float(lr_consistency(result, picture.lq.to(result.device)))
-            elif self.fits(name, _size(result)):
+            elif self.fits(name, result.shape[-2:]):
                 found[name, key] = float(self._scored(name, result, references[key] if key else None))
         return found
 
@@ -123,11 +114,97 @@ class Measures:
         """The best score of each no-reference metric among the ground truths; NaN where it is not defined."""
         found = dict.fromkeys(wanted, math.nan)
         versions = [as_8_bit(gt).to(device) for gt in picture.gts.values()]
-        for name, _ in [one for one in wanted if self.fits(one[0], _size(versions[0]))]:
+        for name, _ in [one for one in wanted if self.fits(one[0], versions[0].shape[-2:])]:
             scores = torch.cat([self._scored(name, version, None) for version in versions])
             found[name, ""] = float(scores[metric_info(name).oriented(scores).argmax()])
         return found
 
 
-def _size(picture: Tensor) -> tuple[int, int]:
-    return picture.shape[-2], picture.shape[-1]
+# --- Choosing ---------------------------------------------------------------------------------------------------------
+
+
+def read_metrics(names: Sequence[str] | None, protocol: Protocol | None) -> tuple[str, ...] | None:
+    """The metrics of a protocol and those asked for, each once; None where neither says anything.
+
+    Args:
+        names: What is asked for.
+        protocol: If there is one.
+
+    Raises:
+        ValueError: If there is no such metric; the text has the nearest names.
+    """
+    if names is None and protocol is None:
+        return None
+    asked = [name for name in names or () if name != LR_CONSISTENCY]  # it comes by itself
+    for name in asked:
+        try:
+            metric_info(name)
+        except ValueError as error:
+            raise ValueError(f"`metrics`: {error}") from None
+    return tuple(dict.fromkeys([*(protocol.metrics if protocol else ()), *asked]))
+
+
+def choose_measures(
+    asked: tuple[str, ...] | None,
+    protocol: Protocol | None,
+    border: int | None,
+    against: Against | None,
+    sets: Sequence[EvaluationSet],
+) -> Measures:
+    """What is measured on these data sets.
+
+    Args:
+        asked: From `read_metrics`.
+        protocol: Fixes border and references.
+        border: Pixels; None: not asked for.
+        against: None: not asked for.
+        sets: At least one.
+
+    Raises:
+        ValueError: If the protocol says otherwise, or something asked for is defined on no picture.
+    """
+    for name, value in (("border", border), ("against", against)):
+        if protocol is not None and value is not None:
+            raise ValueError(f"`{name}` {value}: `protocol` {protocol.name} fixes it; leave one of them out")
+    if protocol is not None:
+        border = sets[0].scale if protocol.border is None else protocol.border
+        against = protocol.against
+    if border is not None and border < 0:
+        raise ValueError(f"`border`: expected at least 0 px, got {border}")
+    measures = Measures(DEFAULT_METRICS if asked is None else asked, border or 0, against or "original")
+    if asked is None:
+        usable = tuple(name for name in DEFAULT_METRICS if _problem(measures, name, sets) is None)
+        return Measures(usable, measures.border, measures.against)
+    for name in asked:
+        problem = _problem(measures, name, sets)
+        if problem is not None:
+            raise ValueError(problem)
+    return measures
+
+
+def _problem(measures: Measures, name: str, sets: Sequence[EvaluationSet]) -> str | None:
+    """Why a metric has not a single score."""
+    pairs = [(dataset, record) for dataset in sets for record in dataset.records]
+    if metric_info(name).reference == "full":
+        pairs = [(dataset, record) for dataset, record in pairs if measures.references(record)]
+        names = ", ".join(dataset.name for dataset in sets)
+        if not pairs and measures.against == "positives" and any(dataset.place.data for dataset in sets):
+            return (
+                f"{name} is to be compared with positive ground truths, and no picture of {names} has one.\n"
+                "HGGT's label files belong into labels/ beside images/; `against` original needs none."
+            )
+        if not pairs:
+            return (
+                f"{name} compares with a reference picture, and there are none in {names}.\n"
+                "Name the folder of the ground truths, `data` NAME=DIR, or ask for no-reference metrics: `metrics` niqe"
+            )
+    sizes = [dataset.result_size(record) for dataset, record in pairs]
+    if any(measures.fits(name, size) for size in sizes):
+        return None
+    height, width = max(sizes, key=min)
+    cut = f" after {measures.border} px are cut from each side" * bool(measures.border)
+    needed = metric_info(name).min_size
+    return (
+        f"{name} needs at least {needed}x{needed} px{cut}, and no result is that large; the largest is "
+        f"{height}x{width} (HxW)"
+    )

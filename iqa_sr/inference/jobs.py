@@ -38,14 +38,14 @@ def find_jobs(paths: Sequence[str], output: str | Path, suffix: str = "", kind: 
     """
     output = Path(output)
     if {"/", "\\"} & set(suffix):
-        raise ValueError(f"--suffix: expected a part of a file's name, got {suffix!r}")
+        raise ValueError(f"`suffix`: expected a part of a file's name, got {suffix!r}")
     found: dict[str, tuple[Path, Path]] = {}
     for path in paths:
         for root, source in _pictures(path, output):
             found.setdefault(os.path.abspath(source), (source, source.relative_to(root)))
     if output.suffix.lower() in IMAGE_SUFFIXES and not output.is_dir():
         if len(found) > 1:
-            raise ValueError(f"--output: expected a folder for {len(found)} pictures, got {output}")
+            raise ValueError(f"`output`: expected a folder for {len(found)} pictures, got {output}")
         jobs = [UpscaleJob(source, output) for source, _ in found.values()]
     else:
         jobs = []
@@ -95,16 +95,16 @@ def _check(jobs: Sequence[UpscaleJob]) -> None:
     targets: dict[Path, Path] = {}
     for job in jobs:
         if not _is_picture(job.target.name):
-            raise ValueError(f"--format: keep cannot be had for {job.source}; name a format, as --format png")
+            raise ValueError(f"`kind`: keep cannot be had for {job.source}; name a format, as `kind` png")
         place = job.target.resolve()
         if place in sources:
             raise ValueError(
                 f"the result of {job.source} would replace the picture {sources[place]}; nothing was written.\n"
-                "Choose another folder with --output DIR, or other names with --suffix _x2"
+                "Choose another folder with `output`, or other names with `suffix`"
             )
         if place in targets:
             raise ValueError(
                 f"{targets[place]} and {job.source} would both be written to {job.target}; nothing was written.\n"
-                "Name their common folder, keep their endings with --format keep, or upscale them one by one."
+                "Name their common folder, keep their endings with `kind` keep, or upscale them one by one."
             )
         targets[place] = job.source

@@ -138,7 +138,7 @@ def _plain(name: str) -> str:
 
 def _check_own(folder: Path) -> None:
     if folder.exists() and not (folder / _MARK).exists():
-        raise FileExistsError(f"{folder} exists and was not made by `iqa-sr report`; choose another name for --output")
+        raise FileExistsError(f"{folder} exists and was not made by `iqa-sr report`; choose another name for `output`")
 
 
 def _remove(folder: Path) -> None:

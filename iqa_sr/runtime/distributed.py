@@ -29,7 +29,7 @@ GRACE = 5.0  # seconds for a process that has failed to say why: torchrun ends a
 
 
 def start_processes(launcher: str = "none", backend: str | None = None) -> tuple[int, int]:
-    """Join the process group when torchrun (or `--launcher pytorch`) started this process.
+    """Join the process group when torchrun (or the launcher `pytorch`) started this process.
 
     The time limit is a day: the other processes wait while the first one validates.
 
@@ -49,7 +49,7 @@ def start_processes(launcher: str = "none", backend: str | None = None) -> tuple
     missing = [name for name in ("RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT") if name not in os.environ]
     if missing:
         raise ValueError(
-            f"--launcher {launcher}: {', '.join(missing)} not set; start several processes with\n"
+            f"`launcher` {launcher}: {', '.join(missing)} not set; start several processes with\n"
             "torchrun --nproc_per_node=2 train_sr.py -opt ..."
         )
     cuda = torch.cuda.is_available()

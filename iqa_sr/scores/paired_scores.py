@@ -183,5 +183,5 @@ def _text(lacking: Mapping[tuple[str, str], list[str]], found: Scores) -> str:
         )
     if len(lacking) > SHOWN:
         lines[-1] += f"; and {len(lacking) - SHOWN} more of checkpoints and metrics"
-    lines.append("--common takes the pictures that all have; --metric and --exclude leave metrics or checkpoints out.")
+    lines.append("`common` takes the pictures that all have; `metrics` and `exclude` leave metrics or checkpoints out.")
     return "\n".join(lines)

@@ -77,5 +77,5 @@ def find_protocol(name: str) -> Protocol:
         ValueError: If there is none; the text has the nearest names.
     """
     if name not in PROTOCOLS:
-        raise ValueError(f"--protocol: there is no protocol {name!r}; {nearest(name, PROTOCOLS)}")
+        raise ValueError(f"`protocol`: there is no protocol {name!r}; {nearest(name, PROTOCOLS)}")
     return PROTOCOLS[name]

@@ -101,7 +101,7 @@ def score_pictures(
     full = [name for name in metrics if metric_info(name).reference == "full"]
     if full and reference is None:
         raise ValueError(
-            f"{', '.join(full)} compares with a reference picture; name the folder of the references (--reference DIR)"
+            f"{', '.join(full)} compares with a reference picture; name the folder of the references (`reference` DIR)"
         )
     root, keys = _pictures_of(root)
     references = References() if reference is None else _references_of(root, keys, reference)

@@ -40,11 +40,11 @@ def write_best(checkpoint: CheckpointFile, reason: Mapping[str, Any], folder: st
         raise FileNotFoundError(f"the chosen checkpoint {checkpoint.path} does not exist; nothing was written")
     present = [str(file) for file in (path, note) if file.exists()]
     if path.exists() and path.samefile(checkpoint.path):
-        raise ValueError(f"{path} is the chosen checkpoint itself; choose another folder with --output")
+        raise ValueError(f"{path} is the chosen checkpoint itself; choose another `folder`")
     if present and not overwrite:
         raise FileExistsError(
             f"{' and '.join(present)} {'exist' if len(present) > 1 else 'exists'}; nothing was written\n"
-            "--overwrite replaces, --output DIR writes elsewhere, --no-copy only shows the choice."
+            "`overwrite` replaces, another `folder` is written to instead, `no_copy` only shows the choice."
         )
     folder.mkdir(parents=True, exist_ok=True)
     digest, before = "", _named_in(note)
@@ -56,7 +56,7 @@ def write_best(checkpoint: CheckpointFile, reason: Mapping[str, Any], folder: st
             raise ValueError(
                 f"{checkpoint.path} is not the file that was evaluated: expected the SHA-256 "
                 f"{checkpoint.sha256[:16]}..., got {digest[:16]}...; nothing was written\n"
-                "Evaluate it again, or give the file that was: --checkpoints LABEL=FILE."
+                "Evaluate it again, or give the file that was: `checkpoints` LABEL=FILE."
             )
         note.unlink(missing_ok=True)  # from here on it would be about another file
 

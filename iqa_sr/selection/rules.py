@@ -134,13 +134,13 @@ def build_rule(by: str, formula: str | None, counted: Sequence[str], known: Coll
         missing = [name for name in published.names if name not in known]
         if missing:
             needed, lacking = ", ".join(published.names), ", ".join(missing)
-            raise ValueError(f"--by {by} needs scores of {needed}; there are none of {lacking}")
+            raise ValueError(f"`by` {by} needs scores of {needed}; there are none of {lacking}")
         return ByFormula(published, by)
     if by in known:
         return OneMetric(by)
     rules: dict[str, type[Borda] | type[MeanZScore]] = {"borda": Borda, "z-score": MeanZScore}
     if by not in rules:
-        raise ValueError(f"--by: there is no rule or metric {by!r}; {nearest(by, [*rules, *PUBLISHED, *known])}")
+        raise ValueError(f"`by`: there is no rule or metric {by!r}; {nearest(by, [*rules, *PUBLISHED, *known])}")
     return rules[by](counted)
 
 

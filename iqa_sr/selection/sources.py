@@ -61,14 +61,14 @@ class Source:
                 self.add_folder(checkpoint_folder(Path(text)))
                 continue
             if not equals:
-                raise ValueError(f"--checkpoints {text}: expected LABEL=FILE or a folder with files net_g_LABEL.pth")
+                raise ValueError(f"`checkpoints` {text}: expected LABEL=FILE or a folder with files net_g_LABEL.pth")
             known = {*self.files, *self.left_out}
             if label not in known:
-                raise ValueError(f"--checkpoints {text}: there are no scores of {label!r}; {nearest(label, known)}")
+                raise ValueError(f"`checkpoints` {text}: there are no scores of {label!r}; {nearest(label, known)}")
             if label in self.left_out and (reserved := RESERVED.get(_own_label(label))):
-                raise ValueError(f"--checkpoints {text}: {label} is no checkpoint, it stands for {reserved}")
+                raise ValueError(f"`checkpoints` {text}: {label} is no checkpoint, it stands for {reserved}")
             if not Path(file).is_file():
-                raise FileNotFoundError(f"--checkpoints {text}: there is no file {file}")
+                raise FileNotFoundError(f"`checkpoints` {text}: there is no file {file}")
             self.files[label] = CheckpointFile(Path(file))
             self.left_out.pop(label, None)
 
@@ -113,7 +113,7 @@ class Source:
         self.table.drop(lambda row: not fnmatch.fnmatchcase(row.picture, pattern))
         if not len(self.table):
             raise ValueError(
-                f"--pictures {pattern}: none of the {len(names)} pictures matches; {nearest(pattern, names[:9])}"
+                f"`pictures` {pattern}: none of the {len(names)} pictures matches; {nearest(pattern, names[:9])}"
             )
 
 

@@ -1,4 +1,4 @@
-"""`--dry-run`: everything is built, one batch read, two steps run; nothing is written."""
+"""A dry run: everything is built, one batch read, two steps run; nothing is written."""
 
 import logging
 import resource

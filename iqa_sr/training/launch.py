@@ -1,4 +1,4 @@
-"""The command line of training: `train_sr.py` and `iqa-sr train`."""
+"""What `train_sr.py` and `iqa-sr train` do: options read, processes started, the run trained."""
 
 import logging
 import signal
@@ -100,7 +100,7 @@ def _make_sample_where_named(opt: dict[str, Any]) -> None:
 def _train_base_where_missing(opt: dict[str, Any], overrides: Sequence[str]) -> int:
     """Train the network that this run begins with, where its file is missing and the options say how it is made.
 
-    What `--force_yml` says about data sets holds for the base as well.
+    What the overrides say about data sets holds for the base as well.
 
     Returns:
         0 if it is there, 128 + a signal's number if its training was stopped; it goes on when this run is begun again.

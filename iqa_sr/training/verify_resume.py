@@ -1,10 +1,12 @@
-"""`iqa-sr verify-resume`: shows on a user's own options that a resumed run is the uninterrupted one, bit by bit."""
+"""Shows on a user's own options that a resumed run is the uninterrupted one, bit by bit."""
 
+import logging
 import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +16,31 @@ from iqa_sr.config.option_files import apply_overrides, read_option_file
 from iqa_sr.io.tensor_files import read_tensor_file
 from iqa_sr.scores.experiment_folder import ExperimentFolder
 
-__all__ = ["differences", "verify_resume"]
+__all__ = ["ResumeCheck", "differences", "verify_resume"]
+
+logger = logging.getLogger(__name__)
 
 
-def verify_resume(option_file: str, interrupt_at: int, overrides: Sequence[str] = (), work: Path | None = None) -> int:
+@dataclass(frozen=True)
+class ResumeCheck:
+    """What was compared.
+
+    Attributes:
+        files: Networks and training state, relative to the run's folder.
+        differences: One line for each tensor or number that is not the same, bit by bit.
+    """
+
+    files: tuple[Path, ...]
+    differences: tuple[str, ...]
+
+
+def verify_resume(
+    option_file: str,
+    interrupt_at: int,
+    overrides: Sequence[str] = (),
+    work: Path | None = None,
+    progress: Callable[[str], object] = logger.info,
+) -> ResumeCheck:
     """Train twice as far as `interrupt_at`, once without and once with an interruption there, and compare everything.
 
     The second run is a new process that goes on from the training state of the first. Validation and TensorBoard are
@@ -27,11 +50,12 @@ def verify_resume(option_file: str, interrupt_at: int, overrides: Sequence[str] 
     Args:
         option_file: The user's option file.
         interrupt_at: Iteration at which the second run is interrupted.
-        overrides: As for `--force_yml`.
+        overrides: Changes of the option file, each `section:key=value`.
         work: Folder for the two runs; None for a temporary one.
+        progress: Gets a line as each run begins.
 
     Returns:
-        0 if every tensor and number of the networks and of the training state agrees bit by bit, else 1.
+        What differs of the networks and of the training state: nothing, if a resumed run is the uninterrupted one.
 
     Raises:
         ValueError: If a run fails; the text has its last lines.
@@ -40,23 +64,18 @@ def verify_resume(option_file: str, interrupt_at: int, overrides: Sequence[str] 
     with tempfile.TemporaryDirectory() as temporary:
         root = work or Path(temporary)
         total = 2 * interrupt_at
-        print(f"1/2: {total} iterations without an interruption", flush=True)
+        progress(f"1/2: {total} iterations without an interruption")
         _train(option_file, root / "whole", interrupt_at, overrides, [])
         whole, resumed = (ExperimentFolder(root / folder / str(name)) for folder in ("whole", "resumed"))
         shutil.copytree(whole.models, resumed.models)
         shutil.copytree(whole.training_states, resumed.training_states)
         for path in resumed.files_of(total):
             path.unlink()
-        print(f"2/2: going on from iteration {interrupt_at} in a new process", flush=True)
+        progress(f"2/2: going on from iteration {interrupt_at} in a new process")
         _train(option_file, root / "resumed", interrupt_at, overrides, ["--auto_resume"])
         files = [path.relative_to(whole.path) for path in whole.files_of(total)]
         found = [line for file in files for line in _compare(whole.path / file, resumed.path / file)]
-    compared = ", ".join(str(file) for file in files)
-    if found:
-        print(f"NOT identical after {total} iterations ({compared}):", *found[:10], sep="\n  ")
-        return 1
-    print(f"identical, bit by bit, after {total} iterations with an interruption at {interrupt_at}: {compared}")
-    return 0
+    return ResumeCheck(tuple(files), tuple(found))
 
 
 def _train(option_file: str, root: Path, interrupt_at: int, overrides: Sequence[str], more: list[str]) -> None:

@@ -12,7 +12,7 @@ from iqa_sr.basicsr_compat import build_network, patch_basicsr
 from iqa_sr.checkpoint.building import network_section
 from iqa_sr.checkpoint.detection import KNOWN, read_shapes
 from iqa_sr.checkpoint.loading import load_network
-from iqa_sr.cli.merge import merge
+from iqa_sr.checkpoint.merging import merge_adapters
 from iqa_sr.inference.tiling import upscale
 from iqa_sr.io.tensor_files import state_digest
 from iqa_sr.lora.adapter_files import BaseNetwork, save_adapter
@@ -347,7 +347,7 @@ def make_adapters(folder, section):
 def test_an_adapter_gives_the_network_that_merging_gives(tmp_path, names):
     make_adapters(tmp_path, SWINIR)
     folders, strengths = [tmp_path / name for name in names], [0.4, 1.2][: len(names)]
-    expected = load_network(merge(tmp_path / "base.pth", folders, strengths, tmp_path / "merged.pth"))
+    expected = load_network(merge_adapters(tmp_path / "base.pth", folders, strengths, tmp_path / "merged.pth").path)
     loaded = load_network(tmp_path / "base.pth", adapters=folders, strengths=strengths)
     assert loaded.digest == expected.digest and same(loaded, expected.network)
     assert loaded.digest != load_network(tmp_path / "base.pth").digest
@@ -368,7 +368,7 @@ def test_adapters_that_do_not_fit_are_refused(tmp_path):
     save(tmp_path / "other.pth", SWINIR, seed=3)
     with pytest.raises(ValueError, match=r"sharp was made for another base: expected the weights of base\.pth"):
         load_network(tmp_path / "other.pth", adapters=[tmp_path / "sharp"])
-    with pytest.raises(ValueError, match=r"--strength: expected 0 to 1\.5, got 2"):
+    with pytest.raises(ValueError, match=r"`strengths`: expected 0 to 1\.5, got 2"):
         load_network(tmp_path / "base.pth", adapters=[tmp_path / "sharp"], strengths=[2])
     with pytest.raises(
         ValueError, match="param_key: adapters know the weights that they were trained on; got 'params'"

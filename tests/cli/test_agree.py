@@ -216,7 +216,7 @@ def test_diffiqa_as_a_whole_needs_no_split_and_has_the_same_types_in_every_part(
     write_diffiqa("data", count=2, size=32)
     whole = read_labelled("diffiqa", Path("data"))
     assert whole.groups["All"] == 2 * 11 and all(pair.preferred != 0.5 for pair in whole.pairs)
-    with pytest.raises(ValueError, match="2 contents cannot be split 7:1:2.*; use --part all"):
+    with pytest.raises(ValueError, match="2 contents cannot be split 7:1:2.*; use `part` all"):
         read_labelled("diffiqa", Path("data"), LabelOptions(part="test"))
     write_diffiqa("more", count=4, size=32)
     train = read_labelled("diffiqa", Path("more"), LabelOptions(part="train"))
@@ -500,7 +500,10 @@ def test_a_folder_belongs_to_one_data_set(capsys):
     Path("plain").mkdir()
     Path("plain/scores.csv").write_bytes(Path("out/scores.csv").read_bytes())
     assert agree("pairs-csv", data="moved", output="plain") == 1
-    assert "plain/scores.csv is not of this command; choose another folder, and --scores it" in capsys.readouterr().err
+    assert (
+        "plain/scores.csv is not of this command; choose another folder, and name it in --scores"
+        in capsys.readouterr().err
+    )
     Path("plain/scores.csv").rename("plain/agreement.csv")
     before = Path("plain/agreement.csv").read_bytes()
     assert agree("pairs-csv", "--metric", "psnr", data="moved", output="plain") == 1

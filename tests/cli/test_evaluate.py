@@ -11,12 +11,12 @@ import pytest
 import torch
 
 import iqa_sr.basicsr_compat  # noqa: F401 - lets basicsr be imported
-from iqa_sr.cli import evaluate_command
 from iqa_sr.cli.main import main
 from iqa_sr.evaluation import datasets as evaluation_data
 from iqa_sr.evaluation import networks as evaluation_networks
+from iqa_sr.evaluation import run as evaluation_run
 from iqa_sr.evaluation.datasets import EvaluationSet
-from iqa_sr.evaluation.metric_selection import choose_measures, read_metrics
+from iqa_sr.evaluation.scores import choose_measures, read_metrics
 from iqa_sr.io.image_tensors import to_tensor, to_uint8
 from iqa_sr.io.images import read_image
 from iqa_sr.metrics import create_metric, metric_info
@@ -287,7 +287,7 @@ def test_goes_on_where_it_was_interrupted(here, monkeypatch, capsys):
 
 def test_a_second_run_computes_nothing_and_loads_no_network_for_it(here, monkeypatch, capsys):
     assert main([*COMMAND, *METRICS]) == 0
-    monkeypatch.setattr(evaluate_command.Evaluator, "_of_network", lambda *_: pytest.fail("the pictures are there"))
+    monkeypatch.setattr(evaluation_networks.Manner, "upscaler", lambda *_: pytest.fail("the pictures are there"))
     assert main([*COMMAND, *METRICS]) == 0
     assert "0 pictures computed or scored" in capsys.readouterr().out
     # One more metric: of the saved pictures, as they are now.
@@ -444,7 +444,7 @@ def test_results_of_a_folder_with_a_label_have_its_name(here):
 
 
 def test_lr_consistency_alone_brings_no_other_metric():
-    assert choose_measures(read_metrics("lr-consistency", None), None, None, None, []).metrics == ()
+    assert choose_measures(read_metrics(["lr-consistency"], None), None, None, None, []).metrics == ()
 
 
 # --- Bad input --------------------------------------------------------------------------------------------------------
@@ -527,13 +527,13 @@ def test_checkpoints_that_cannot_be_used(here, capsys):
 
 def test_a_checkpoint_that_changes_meanwhile(here, monkeypatch, capsys):
     save_network(Path("latest.pth"))
-    real = evaluate_command.prepare_folder
+    real = evaluation_run.prepare_folder
 
     def prepared(*arguments):
         real(*arguments)
         save_network(Path("latest.pth"), seed=1)
 
-    monkeypatch.setattr(evaluate_command, "prepare_folder", prepared)
+    monkeypatch.setattr(evaluation_run, "prepare_folder", prepared)
     shown = error(capsys, "evaluate", "latest.pth", *COMMAND[2:], *METRICS)
     assert "latest.pth has changed since the evaluation began" in shown
     assert {key[0] for key in scores()} == {"bicubic", "original", "gold-standard"}

@@ -1,5 +1,7 @@
 """The console command: what it prints, what it returns."""
 
+import argparse
+import importlib
 import json
 import subprocess
 import sys
@@ -7,8 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from iqa_sr.cli.errors import report_errors
 from iqa_sr.cli.main import COMMANDS, main
-from iqa_sr.cli.score import metrics_markdown
+from iqa_sr.cli.metrics import metrics_markdown
 from iqa_sr.scores.score_table import ScoreTable
 from tests import ROOT
 from tests.helpers.sr_datasets import picture, save, training_options, write_options
@@ -93,10 +96,53 @@ def test_metrics_are_listed(capsys):
     assert "niqe" in shown and "lower" in shown and "psnr" in shown
 
 
-def test_nothing_heavy_is_imported_for_help():
-    code = "import sys, iqa_sr.cli; print([name for name in ('torch', 'basicsr', 'cv2') if name in sys.modules])"
-    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == "[]"
+HELP = """
+import contextlib, io, sys
+from iqa_sr.cli.main import COMMANDS, main
+
+for words in (["--help"], *([name, "--help"] for name in COMMANDS), ["weights", "pull", "--help"], ["scor"], []):
+    before = {name for name in sys.modules if name.startswith("iqa_sr.cli.")}
+    with contextlib.redirect_stdout(io.StringIO()) as shown, contextlib.redirect_stderr(io.StringIO()) as told:
+        try:
+            main(words)
+        except SystemExit as stopped:
+            code = stopped.code
+    new = {name for name in sys.modules if name.startswith("iqa_sr.cli.")} - before
+    named = words[0].replace("-", "_") if words and words[0] in COMMANDS else "nothing"
+    assert new <= {f"iqa_sr.cli.{named}", "iqa_sr.cli.arguments"}, new
+    assert code == (0 if "--help" in words else 2) and "usage: iqa-sr" in shown.getvalue() + told.getvalue()
+    heavy = [name for name in ("torch", "numpy", "basicsr", "cv2", "yaml") if name in sys.modules]
+    assert not heavy, f"{words} imports {heavy}"
+"""
+
+
+def test_nothing_heavy_is_imported_for_help_and_no_other_command():
+    done = subprocess.run([sys.executable, "-c", HELP], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_a_command_is_one_module_with_two_functions(name):
+    module = importlib.import_module(f"iqa_sr.cli.{name.replace('-', '_')}")
+    assert {"add_arguments", "run"} <= set(module.__all__)
+
+
+def test_an_error_names_the_flags_of_the_command(capsys):
+    """What the library calls an argument is in backticks."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--max-size")
+    parser.add_argument("--metric", dest="metrics")
+    parser.add_argument("path")
+    text = "`max_size`: got 3 with `metrics` psnr; `path`, `other` and max_size stay"
+
+    def refuse():
+        raise ValueError(text)
+
+    assert report_errors(refuse, debug=False, parser=parser) == 1
+    expected = "error: --max-size: got 3 with --metric psnr; `path`, `other` and max_size stay\n"
+    assert capsys.readouterr().err == expected
+    with pytest.raises(ValueError, match="`max_size`: got 3"):
+        report_errors(refuse, debug=True, parser=parser)
 
 
 def test_the_readme_has_the_table_of_metrics():

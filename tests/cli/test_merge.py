@@ -11,8 +11,8 @@ from torch import nn
 
 from iqa_sr import plugin
 from iqa_sr.basicsr_compat import ARCH_REGISTRY, build_network
+from iqa_sr.checkpoint.merging import merge_adapters
 from iqa_sr.cli.main import main as cli
-from iqa_sr.cli.merge import merge
 from iqa_sr.io.tensor_files import state_digest
 from iqa_sr.lora.adapter_files import BaseNetwork, save_adapter
 from iqa_sr.lora.injection import LoRAOptions, adapter_state, inject, merged_state
@@ -91,6 +91,16 @@ def result_of(path):
     content = load_file(path) if str(path).endswith(".safetensors") else torch.load(path)["params"]
     network.load_state_dict(content, strict=True)
     return network(lq())
+
+
+def merge(*arguments, **more):
+    return merge_adapters(*arguments, **more).path
+
+
+def merge_at(folder):
+    """On the command line; the file."""
+    assert cli(["merge", "--checkpoint", str(folder / "base.pth"), "--adapter", str(folder / "adapter")]) == 0
+    return folder / "adapter_strength_1.pth"
 
 
 # --- What comes out ---------------------------------------------------------------------------------------------------
@@ -184,14 +194,14 @@ def test_a_base_in_half_precision(tmp_path):
 
 
 def test_another_architecture(here, capsys):
-    merge("rrdb/base.pth", ["rrdb/dense"])
+    assert cli(["merge", "--checkpoint", "rrdb/base.pth", "--adapter", "rrdb/dense"]) == 0
     assert "spandrel opens it as ESRGAN x2; the results agree within " in capsys.readouterr().out
 
 
 def test_a_network_that_spandrel_takes_for_another_is_merged_nevertheless(tmp_path, capsys):
     """spandrel knows RRDBNet, with 32 channels of growth only."""
     make_files(tmp_path, {**RRDB, "num_grow_ch": 4}, {"adapter": {"preset": "rrdb"}})
-    assert merge(tmp_path / "base.pth", [tmp_path / "adapter"]).is_file()
+    assert merge_at(tmp_path).is_file()
     assert "cannot open the file" in capsys.readouterr().out
 
 
@@ -262,7 +272,7 @@ def test_what_spandrel_reads_otherwise_is_written_with_a_warning(tmp_path, capsy
     """Nothing in a file tells img_range, which spandrel takes for 1."""
     section = {**SWINIR, "img_range": 255.0}
     network = make_files(tmp_path, section, {"adapter": {"rank": 2, "preset": "swinir"}})["adapter"]
-    path = merge(tmp_path / "base.pth", [tmp_path / "adapter"])
+    path = merge_at(tmp_path)
     out, err = capsys.readouterr()
     assert f"wrote {path}: base.pth with adapter at 1; differs from the unmerged network by " in out
     assert out.count("\n") == 1
@@ -278,7 +288,7 @@ def test_another_size_with_spandrel_is_a_warning(here, capsys, monkeypatch):
     from spandrel.architectures.SwinIR import SwinIR
 
     monkeypatch.setattr(SwinIR, "forward", lambda _, x: x)
-    assert merge("base.pth", ["clean"]).is_file()
+    assert cli(["merge", *CLEAN]) == 0
     assert "open it as SwinIR x2 and give results of the size (64, 64)" in capsys.readouterr().err
 
 
@@ -381,7 +391,7 @@ def test_an_adapter_that_is_not_whole_is_refused(here, damage, text):
 
 
 def test_no_adapter_is_refused():
-    with pytest.raises(ValueError, match="--adapter: expected at least one folder"):
+    with pytest.raises(ValueError, match="`adapters`: expected at least one folder"):
         merge("base.pth", [])
 
 

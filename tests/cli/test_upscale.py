@@ -8,8 +8,8 @@ import pytest
 import torch
 from PIL import Image
 
-from iqa_sr.cli import upscale_command
 from iqa_sr.cli.main import main
+from iqa_sr.inference import files as upscaled_files
 from iqa_sr.io.image_tensors import to_tensor, to_uint8
 from iqa_sr.io.images import read_image, read_with_alpha, write_image
 from iqa_sr.io.tensor_files import state_digest
@@ -109,20 +109,20 @@ def test_a_second_run_makes_what_is_missing(here, capsys, monkeypatch):
     assert main([*COMMAND, "in"]) == 0
     assert "1 picture written to upscaled, 2 already there (--overwrite makes them again)" in capsys.readouterr().out
     assert Path("upscaled/p2.png").read_bytes() == b"mine"
-    monkeypatch.setattr(upscale_command, "load_network", None)  # not needed where there is nothing to do
+    monkeypatch.setattr("iqa_sr.checkpoint.loading.load_network", None)  # not needed where there is nothing to do
     assert main([*COMMAND, "in"]) == 0
     assert "0 pictures written to upscaled, 3 already there" in capsys.readouterr().out
 
 
 def test_two_runs_at_a_time_share_the_work(here, capsys, monkeypatch):
-    plain = upscale_command.upscale
+    plain = upscaled_files.upscale
 
     def beside(network, lq, **arguments):
         Path("upscaled").mkdir(exist_ok=True)
         Path("upscaled/p1.png").write_bytes(b"of the other run")
         return plain(network, lq, **arguments)
 
-    monkeypatch.setattr(upscale_command, "upscale", beside)
+    monkeypatch.setattr(upscaled_files, "upscale", beside)
     assert main([*COMMAND, "in"]) == 0
     assert "2 pictures written to upscaled, 1 already there" in capsys.readouterr().out
     assert Path("upscaled/p1.png").read_bytes() == b"of the other run"
@@ -159,14 +159,14 @@ def test_a_broken_picture_stops_nothing_and_is_named(here, capsys):
     ],
 )
 def test_a_picture_that_the_network_cannot_compute_stops_nothing(here, capsys, monkeypatch, error, text):
-    plain = upscale_command.upscale
+    plain = upscaled_files.upscale
 
     def limited(network, lq, **arguments):
         if lq.shape[2] == 21:
             raise error
         return plain(network, lq, **arguments)
 
-    monkeypatch.setattr(upscale_command, "upscale", limited)
+    monkeypatch.setattr(upscaled_files, "upscale", limited)
     assert main([*COMMAND, "in"]) == 1
     assert f"  not upscaled: in/p1.png: {text}\n" in capsys.readouterr().err
     assert names() == ["p0.png", "p2.png"]
@@ -174,9 +174,9 @@ def test_a_picture_that_the_network_cannot_compute_stops_nothing(here, capsys, m
 
 def test_a_result_too_large_for_its_format_is_found_before_it_is_computed(here, capsys, monkeypatch):
     save("in/long.png", picture(1, 1, 8192))
-    monkeypatch.setattr(upscale_command, "upscale", None)
+    monkeypatch.setattr(upscaled_files, "upscale", None)
     assert main([*COMMAND, "in/long.png", "--format", "webp"]) == 1
-    text = "not upscaled: in/long.png: the result has a side of 16384 px, .webp files hold 16383: --format tif"
+    text = "not upscaled: in/long.png: the result has a side of 16384 px, .webp files hold 16383; choose tif"
     assert text in capsys.readouterr().err
 
 
@@ -229,7 +229,7 @@ def test_alpha_that_a_format_cannot_hold(here, capsys):
     for name, value in (("clear", 100), ("opaque", 255)):
         write_image(f"alpha/{name}.png", np.concatenate([colours, np.full((14, 19, 1), value, np.uint8)], axis=2))
     assert main([*COMMAND, "alpha", "--format", "jpg"]) == 1
-    text = "not upscaled: alpha/clear.png: has transparent pixels, which .jpg files cannot hold: --format png"
+    text = "not upscaled: alpha/clear.png: has transparent pixels, which .jpg files cannot hold; choose png"
     assert text in capsys.readouterr().err
     assert names() == ["opaque.jpg"]
 
@@ -380,6 +380,6 @@ def test_a_full_disk_stops_the_run(here, capsys, monkeypatch):
     def full(path, _):
         raise OSError(28, "No space left on device", str(path))
 
-    monkeypatch.setattr(upscale_command, "write_image", full)
+    monkeypatch.setattr(upscaled_files, "write_image", full)
     assert main([*COMMAND, "in"]) == 1
     assert "No space left on device: 'upscaled/p0.png'" in capsys.readouterr().err

@@ -134,7 +134,7 @@ def test_16_bit_pictures_are_rounded(tmp_path):
 
 
 def test_wrong_arguments(tmp_path):
-    with pytest.raises(ValueError, match="--enhancer unsharpen: no such enhancer .* did you mean unsharp"):
+    with pytest.raises(ValueError, match="`enhancers` unsharpen: no such enhancer .* did you mean unsharp"):
         find_enhancer("unsharpen")
     with pytest.raises(FileNotFoundError, match="gone.pth: this file does not exist"):
         find_enhancer(str(tmp_path / "gone.pth"))

@@ -100,5 +100,5 @@ def test_wrong_input(tmp_path):
         select_patches(tmp_path / "in", tmp_path / "out", progress=False)
     with pytest.raises(ValueError, match="expected a positive size"):
         select_patches(tmp_path / "in", tmp_path / "out", size=0)
-    with pytest.raises(FileNotFoundError, match="--input: the folder .*nothing does not exist"):
+    with pytest.raises(FileNotFoundError, match="`input_dir`: the folder .*nothing does not exist"):
         select_patches(tmp_path / "nothing", tmp_path / "out")

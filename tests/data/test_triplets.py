@@ -147,7 +147,7 @@ def test_incomplete_sets_with_scores_are_refused(tmp_path, layout, spoil, messag
 def test_wrong_places_and_names_are_refused(tmp_path):
     with pytest.raises(ValueError, match="no layout 'kadid10' of triplets; did you mean kadid"):
         make_triplets("kadid10", tmp_path, tmp_path / "lists")
-    with pytest.raises(FileNotFoundError, match="--input: folder .*nothing does not exist"):
+    with pytest.raises(FileNotFoundError, match="`source`: folder .*nothing does not exist"):
         make_triplets("kadid", tmp_path / "nothing", tmp_path / "lists")
     for layout, message in (("diffiqa", "DiffIQA's layout"), ("pipal", "PIPAL's layout"), ("kadid", "has no dmos.csv")):
         with pytest.raises(FileNotFoundError, match=message):

@@ -31,7 +31,7 @@ def test_names_are_those_of_the_folders_unless_given():
     assert (place.name, place.data, place.lq) == ("set", Path("HR"), Path("LR"))
     (place,) = given_places(["HR"], [], "hggt-one-stage")
     assert dict(place.degradation) == {"type": "hggt-one-stage"}
-    with pytest.raises(ValueError, match=r"--data \.hidden=HR: expected a name that can be a folder's, got '.hidden'"):
+    with pytest.raises(ValueError, match=r"`data` \.hidden=HR: expected a name that can be a folder's, got '.hidden'"):
         given_places([".hidden=HR"], [], None)
 
 
@@ -60,7 +60,7 @@ def test_the_validation_sets_of_an_experiment(tmp_path):
 
 def test_experiments_without_data_sets_that_can_be_used(tmp_path):
     with pytest.raises(
-        ValueError, match=r"run.yml: expected validation sets of .*, got REDSDataset; name some: --data"
+        ValueError, match=r"run.yml: expected validation sets of .*, got REDSDataset; name some: `data`"
     ):
         places_of_experiment(experiment(tmp_path, val={"name": "v", "type": "REDSDataset"}))
     with pytest.raises(ValueError, match="got no validation set"):
@@ -69,5 +69,5 @@ def test_experiments_without_data_sets_that_can_be_used(tmp_path):
     with pytest.raises(ValueError, match="two validation sets have the same name: v, v"):
         places_of_experiment(experiment(tmp_path, val=twice, val_2=twice))
     (tmp_path / "bare").mkdir()
-    with pytest.raises(FileNotFoundError, match="there is no option file that names data sets; name them: --data DIR"):
+    with pytest.raises(FileNotFoundError, match="there is no option file that names data sets; name them: `data` DIR"):
         places_of_experiment(tmp_path / "bare")

@@ -237,16 +237,19 @@ def test_a_resumed_run_is_the_uninterrupted_one(trained, monkeypatch):
 
 
 WORKER = """
-    import argparse, sys, torch
+    import sys, torch
     from iqa_sr.runtime import distributed
-    from iqa_sr.training.launch import load_options
+    from iqa_sr import plugin
+    from iqa_sr.training.basicsr_opt import basicsr_opt
     from iqa_sr.training.loop import build_run
+    from iqa_sr.training.run_config import RunConfig
 
     torch.set_num_threads(1)
     rank, size = distributed.start_processes()
-    chosen = argparse.Namespace(opt=sys.argv[1], force_yml=[], auto_resume=False)
-    opt = load_options(chosen, rank, size)
-    run = build_run(opt)
+    plugin.register()
+    config = RunConfig.from_yaml(sys.argv[1])
+    opt = basicsr_opt(config, rank, size)
+    run = build_run(config, opt)
     batches = run.place.batches()
     for iteration in range(1, 5):
         run.model.feed_data(next(batches))

@@ -57,7 +57,7 @@ def test_other_pictures_are_refused_or_left_out(wrong, counts):
     scores = table(*rows, *([wrong] if wrong else []))
     with pytest.raises(ValueError, match="not scored on the same pictures") as caught:
         paired_scores(scores, ["a", "b"], ["psnr"])
-    assert counts in str(caught.value) and "--common" in str(caught.value)
+    assert counts in str(caught.value) and "`common`" in str(caught.value)
     assert paired_scores(scores, ["a", "b"], ["psnr"], common=True).pictures == ("p",)
 
 
@@ -147,7 +147,7 @@ def test_a_formula_without_a_value_is_refused():
 def test_rules_are_found_by_name():
     known = ["psnr", "lpips", "musiq"]
     assert isinstance(build_rule("lpips", None, known, known), OneMetric)
-    with pytest.raises(ValueError, match="--by: there is no rule or metric 'bord'; did you mean borda"):
+    with pytest.raises(ValueError, match="`by`: there is no rule or metric 'bord'; did you mean borda"):
         build_rule("bord", None, known, known)
     with pytest.raises(ValueError, match="needs scores of lpips, .*; there are none of dists, clipiqa, maniqa, niqe"):
         build_rule("ntire2025", None, known, known)

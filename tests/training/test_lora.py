@@ -8,7 +8,7 @@ import torch
 
 from iqa_sr import plugin
 from iqa_sr.basicsr_compat import build_network
-from iqa_sr.cli.merge import merge
+from iqa_sr.checkpoint.merging import merge_adapters
 from iqa_sr.io.tensor_files import read_tensor_file, state_digest
 from iqa_sr.lora.adapter_files import inject_saved, read_adapter
 from iqa_sr.lora.injection import merged_state
@@ -112,7 +112,9 @@ def test_the_adapter_lies_beside_each_checkpoint(base, whole):
 
 
 def test_merge_gives_the_last_checkpoint(base, whole):
-    merged = merge(base / "base.pth", [whole[0] / RUN / "models" / "adapter_g_latest"], output="merged.pth")
+    merged = merge_adapters(
+        base / "base.pth", [whole[0] / RUN / "models" / "adapter_g_latest"], output="merged.pth"
+    ).path
     expected = checkpoint("net_g_latest", whole[0])["params_ema"]
     assert list(differences(torch.load(merged)["params"], expected)) == []
 
@@ -160,7 +162,7 @@ def test_a_network_that_takes_even_sides_only(base, tmp_path):
     assert train(options) == 0
     layers = {f"body.0.rdb{dense}.conv{number}.weight" for dense in (1, 2, 3) for number in range(1, 6)}
     assert changed(checkpoint("net_g_6")["params_ema"], start) == layers
-    merged = merge("rrdb.pth", [RUN / "models" / "adapter_g_latest"], output="merged.pth")
+    merged = merge_adapters("rrdb.pth", [RUN / "models" / "adapter_g_latest"], output="merged.pth").path
     assert list(differences(torch.load(merged)["params"], checkpoint("net_g_latest")["params_ema"])) == []
 
 

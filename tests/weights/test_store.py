@@ -576,7 +576,7 @@ def test_pull_takes_files_and_metrics(capsys, publish, monkeypatch):
     publish("x.pth", saved(1))
     publish("y.pth", saved(2))
     info = type("Info", (), {"weights": ("x.pth", "y.pth")})
-    monkeypatch.setattr("iqa_sr.cli.weights.metric_info", lambda _: info)
+    monkeypatch.setattr("iqa_sr.metrics.metric_info", lambda _: info)
     assert main(["weights", "pull", "x.pth", "psnr"]) == 0
     assert is_present("x.pth") and is_present("y.pth")
     assert main(["weights", "pull", "psnr"]) == 0
@@ -652,7 +652,7 @@ def test_import_refuses_what_is_not_the_file(capsys, machine, publish):
     assert "is not the published x.pth" in capsys.readouterr().err
     (machine / "page.html").write_text("<html>")
     assert main(["weights", "import", str(machine / "page.html")]) == 1
-    assert "Name it with --as NAME" in capsys.readouterr().err
+    assert "Give its published name: --as" in capsys.readouterr().err
     assert main(["weights", "import", str(machine / "page.html"), "--as", "y.pth"]) == 1
     assert "not a file of tensors" in capsys.readouterr().err
     assert main(["weights", "import", str(machine / "gone.pth")]) == 1

@@ -90,7 +90,7 @@ def find_enhancer(name: str, device: str = "cpu") -> Enhancer:
         return Enhancer(
             Path(name).stem, f"{network.architecture} network", lambda picture, **_: network(picture), parameters, False
         )
-    raise ValueError(f"--enhancer {name}: no such enhancer and not a network file; {nearest(name, ENHANCERS)}")
+    raise ValueError(f"`enhancers` {name}: no such enhancer and not a network file; {nearest(name, ENHANCERS)}")
 
 
 @dataclass(frozen=True)
@@ -142,7 +142,9 @@ def make_gts(
     """
     sources, root = list_images(input_dir), Path(output_dir)
     if not sources:
-        raise FileNotFoundError(f"--input {input_dir}: no pictures in this folder (looked for .png, .jpg, .webp, ...)")
+        raise FileNotFoundError(
+            f"`input_dir` {input_dir}: no pictures in this folder (looked for .png, .jpg, .webp, ...)"
+        )
     chosen = {f"{number:02d}": find_enhancer(name, device) for number, name in enumerate(enhancers, start=1)}
     write_enhancer_list(root, chosen, overwrite)
     in_place = (root / "original").exists() and (root / "original").samefile(input_dir)
@@ -207,6 +209,8 @@ def write_enhancer_list(root: Path, enhancers: Mapping[str, Enhancer], overwrite
     }
     text = json.dumps({"original": "original", "versions": content}, indent=2) + "\n"
     if path.exists() and not overwrite and path.read_text(encoding="utf-8") != text:
-        raise ValueError(f"{path}: this data set was made with other enhancers; choose another --output or --overwrite")
+        raise ValueError(
+            f"{path}: this data set was made with other enhancers; choose another `output_dir` or `overwrite`"
+        )
     root.mkdir(parents=True, exist_ok=True)
     atomic_write(path, text)

@@ -61,20 +61,20 @@ def load_network_enhancer(path: Path, device: str = "cpu") -> NetworkEnhancer:
         from spandrel import ImageModelDescriptor, ModelLoader
     except ModuleNotFoundError as error:
         raise ModuleNotFoundError(
-            f"--enhancer {path}: networks are read by spandrel, which is not installed.\n"
+            f"`enhancers` {path}: networks are read by spandrel, which is not installed.\n"
             'Install it with `pip install "iqa-sr[spandrel]"`, or use one of our enhancers by name.'
         ) from error
     if not path.is_file():
-        raise FileNotFoundError(f"--enhancer {path}: this file does not exist")
+        raise FileNotFoundError(f"`enhancers` {path}: this file does not exist")
     try:
         model = ModelLoader(device="cpu").load_from_file(str(path))
     except Exception as error:  # spandrel passes on whatever unpickling or building the network raises
         reason = (str(error).splitlines() or [type(error).__name__])[0]
-        raise ValueError(f"--enhancer {path}: spandrel cannot load it ({reason[:200]})") from error
+        raise ValueError(f"`enhancers` {path}: spandrel cannot load it ({reason[:200]})") from error
     if not isinstance(model, ImageModelDescriptor) or model.scale != 1 or model.input_channels != 3:
         scale = getattr(model, "scale", "?")
         raise ValueError(
-            f"--enhancer {path}: expected a 1x restoration network of RGB pictures, got {model.architecture.name} "
+            f"`enhancers` {path}: expected a 1x restoration network of RGB pictures, got {model.architecture.name} "
             f"with scale {scale} and {model.input_channels} input channels"
         )
     return NetworkEnhancer(model, device)

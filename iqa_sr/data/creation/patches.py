@@ -96,11 +96,11 @@ def select_patches(
             f"expected a positive size and stride and a jitter of at least 0, got {size}, {stride}, {jitter}"
         )
     if not Path(input_dir).is_dir():
-        raise FileNotFoundError(f"--input: the folder {input_dir} does not exist")
+        raise FileNotFoundError(f"`input_dir`: the folder {input_dir} does not exist")
     options = GroundTruthOptions(dataroot_gt=Path(input_dir), allow_incomplete_groups=True)
-    manifest = read_manifest(options, "--input", progress)
+    manifest = read_manifest(options, "`input_dir`", progress)
     if manifest.problems:
-        raise DataError(manifest.problems.summary(f"--input {input_dir}"))
+        raise DataError(manifest.problems.summary(f"`input_dir` {input_dir}"))
     flat_layout = all("/" not in gt.path for record in manifest.records for gt in record.ground_truths)
     store, root = PictureStore(manifest.root), Path(output_dir)
     written = flat = 0

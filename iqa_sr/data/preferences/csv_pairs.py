@@ -84,7 +84,7 @@ def read_pair_table(root: Path, file: Path, part: str) -> Labelled:
 def _rows(file: Path) -> Sequence[Row]:
     """The lines by the columns' own names, paths with forward slashes."""
     if not file.is_file():
-        raise FileNotFoundError(f"the table of pairs {file} does not exist; name it with --labels FILE")
+        raise FileNotFoundError(f"the table of pairs {file} does not exist; name it with `file` FILE")
     lines = read_lines(file)
     names = lines[0] if lines else []
     for name in names:

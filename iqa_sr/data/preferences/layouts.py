@@ -73,11 +73,11 @@ def read_labelled(layout: str, root: Path, options: LabelOptions | None = None) 
     """
     options = options or LabelOptions()
     if layout not in LAYOUTS:
-        raise ValueError(f"--layout: there is no layout {layout!r} of labels; {nearest(layout, LAYOUTS)}")
+        raise ValueError(f"`layout`: there is no layout {layout!r} of labels; {nearest(layout, LAYOUTS)}")
     for name, default in LabelOptions._field_defaults.items():
         if name not in LAYOUTS[layout].options and getattr(options, name) != default:
             able = ", ".join(key for key, one in LAYOUTS.items() if name in one.options)
-            raise ValueError(f"{_WORDS[name]} has no meaning for the layout {layout}; it has for {able}")
+            raise ValueError(f"`{name}` has no meaning for the layout {layout}; it has for {able}")
     if not root.is_dir():
         raise FileNotFoundError(f"the folder of the data set {root} does not exist")
     try:
@@ -94,23 +94,14 @@ def _as_typed(text: str, layout: str) -> str:
     typed = LAYOUTS[layout].options
     for key, words in (
         ("set dataroot to the folder of", "expected the folder of"),
-        (", or scores_file to that file", ", or --labels and that file" if "file" in typed else ""),
-        (" (score_range)", " (--score-range)" if "score_range" in typed else ""),
-        ("use split: all", "use --part all"),
+        (", or scores_file to that file", ", or `file` and that file" if "file" in typed else ""),
+        (" (score_range)", " (`score_range`)" if "score_range" in typed else ""),
+        ("use split: all", "use `part` all"),
     ):
         text = text.replace(key, words)
-    for key, words in (("scores_file ", "--labels: "), ("score_range: ", "--score-range: ")):
+    for key, words in (("scores_file ", "`file`: "), ("score_range: ", "`score_range`: ")):
         text = words + text.removeprefix(key) if text.startswith(key) else text
     return text
-
-
-_WORDS = {
-    "file": "--labels",
-    "part": "--part",
-    "seed": "--seed",
-    "score_range": "--score-range",
-    "higher_is_better": "--lower-is-better",
-}
 
 
 # --- Pairs ------------------------------------------------------------------------------------------------------------
@@ -119,7 +110,7 @@ _WORDS = {
 def _triplet_list(root: Path, options: LabelOptions) -> Labelled:
     """A list as `iqa-sr make-triplets` and A-FINE's authors write it, paths below the root."""
     if options.file is None:
-        raise ValueError("the layout triplets needs its list; name it with --labels FILE")
+        raise ValueError("the layout triplets needs its list; name it with `file` FILE")
     problems = DataProblems()
     triplets = read_triplets(options.file, problems)
     if len(problems):
@@ -197,7 +188,7 @@ def _scored_set(name: str, root: Path, options: LabelOptions) -> Labelled:
 def _opinions(name: str, root: Path, options: LabelOptions) -> Labelled:
     """Scores alone, of pictures that have no references."""
     if name == "csv" and options.score_range is None:
-        raise ValueError("the layout mos-csv needs the lowest and highest possible score, such as --score-range 1 5")
+        raise ValueError("the layout mos-csv needs the lowest and highest possible score, such as `score_range` 1 5")
     opinions = read_opinions(
         name, root, options.file, score_range=options.score_range, higher_is_better=options.higher_is_better
     )
@@ -237,4 +228,4 @@ LAYOUTS: Mapping[str, PairLayout] = {
     },
     "mos-csv": PairLayout(partial(_opinions, "csv"), LabelOptions._fields),
 }
-"""What `--layout` can be."""
+"""What a layout can be."""

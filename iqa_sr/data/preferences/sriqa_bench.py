@@ -167,7 +167,7 @@ def read_sriqa_votes(root: Path) -> Labelled:
     """
     files = sorted((root / "labels").glob("*/*/*.json"))
     if not files:
-        raise FileNotFoundError(f"{root} has no labels/A/NAME/NAME_M1_M2.json; `--layout sriqa-bench` reads MOS/")
+        raise FileNotFoundError(f"{root} has no labels/A/NAME/NAME_M1_M2.json; the layout sriqa-bench reads MOS/")
     problems, shares = DataProblems(), dict[tuple[str, str, str], list[float]]()
     expected = "expected Picture_01 and Picture_02 with Name and Label"
     for file, vote in read_label_files(files, _parse_vote, expected, problems):

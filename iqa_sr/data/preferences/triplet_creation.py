@@ -71,13 +71,13 @@ def make_triplets(layout: str, source: str | Path, output: str | Path, seed: int
         DataError: If pictures or labels are missing or cannot be understood; with counts.
     """
     if layout not in LAYOUTS:
-        raise ValueError(f"--layout: there is no layout {layout!r} of triplets; {nearest(layout, LAYOUTS)}")
+        raise ValueError(f"`layout`: there is no layout {layout!r} of triplets; {nearest(layout, LAYOUTS)}")
     source, output = Path(source).expanduser(), Path(output).expanduser()
     if not source.is_dir():
-        raise FileNotFoundError(f"--input: folder {source} does not exist")
+        raise FileNotFoundError(f"`source`: folder {source} does not exist")
     there = [name for name in SPLITS if (output / f"{name}.txt").exists()]
     if there:
-        raise FileExistsError(f"--output: {output} has {there[0]}.txt already; nothing was written")
+        raise FileExistsError(f"`output`: {output} has {there[0]}.txt already; nothing was written")
     made = LAYOUTS[layout](source, seed)
     commas = [picture for triplets in made.lists.values() for t in triplets for picture in t.pictures if "," in picture]
     if commas:
@@ -222,4 +222,4 @@ LAYOUTS: Mapping[str, Callable[[Path, int], Made]] = {
     "pipal": partial(_scored, "pipal"),
     "tid2013": partial(_scored, "tid2013"),
 }
-"""What `--layout` can be."""
+"""What a layout can be."""

@@ -1,0 +1,204 @@
+"""What an evaluation is to do. Everything that can be found wrong is found here, before anything is written."""
+
+import platform
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import torch
+
+import iqa_sr
+from iqa_sr.checkpoint.loading import LoadedNetwork, load_network
+from iqa_sr.evaluation.checkpoints import LabelledFile, find_checkpoints, named_path
+from iqa_sr.evaluation.dataset_selection import given_places, places_of_experiment
+from iqa_sr.evaluation.datasets import EvaluationSet, SetPlace, open_set
+from iqa_sr.evaluation.networks import Inspection, Manner, inspect_networks
+from iqa_sr.evaluation.scores import Measures, choose_measures, read_metrics
+from iqa_sr.inference.tiling import OVERLAP, Tile
+from iqa_sr.metrics import metric_info
+from iqa_sr.scores.protocols import Against, Protocol, find_protocol
+from iqa_sr.scores.result_folder import DataSetFacts, RunFacts
+from iqa_sr.weights.checksums import compute_hash
+from iqa_sr.weights.store import find_all
+
+__all__ = ["EvaluationConfig", "EvaluationPlan", "plan_evaluation"]
+
+_PACKAGES = ("torch", "numpy", "basicsr", "opencv-python", "opencv-python-headless", "Pillow")
+
+
+@dataclass(frozen=True)
+class EvaluationConfig:
+    """What is evaluated, on which pictures, by which metrics, and where it goes.
+
+    Attributes:
+        checkpoints: Files, folders of checkpoints, experiments; each may be `LABEL=PATH`.
+        data: Roots of ground truths, each may be `NAME=DIR`; none: the validation sets of the checkpoints' experiment.
+        lq: Folders of ready LQ pictures, likewise; where there are none, they are made.
+        degradation: How LQ pictures are made; None for bicubic.
+        protocol: Name of one that fixes metrics and rules.
+        metrics: Names; with a protocol on top of its own. None for those of the protocol, or that need no download.
+        border: Pixels cut from each side before scoring; None for 0, or what the protocol says.
+        against: What full-reference metrics compare with; None for the original, or what the protocol says.
+        output: The result folder; None for `results/` and the name of the experiment or file.
+        overwrite: Whether what another evaluation has left there is removed.
+        baseline: Whether bicubic, original and gold standard are evaluated, too.
+        options: Option file of the networks, where it is not found.
+        param_key: Which weights of the files; None for params_ema, else params.
+        tile: See `iqa_sr.inference.tiling.upscale`.
+        overlap: Likewise.
+        device: Where networks and metrics compute.
+        half: Whether networks compute in half precision.
+        workers: Pictures computed at a time; None for as many as do good.
+        command: Words of the command line, for the record.
+    """
+
+    checkpoints: Sequence[str]
+    data: Sequence[str] = ()
+    lq: Sequence[str] = ()
+    degradation: str | None = None
+    protocol: str | None = None
+    metrics: Sequence[str] | None = None
+    border: int | None = None
+    against: Against | None = None
+    output: str | Path | None = None
+    overwrite: bool = False
+    baseline: bool = True
+    options: str | Path | None = None
+    param_key: str | None = None
+    tile: Tile = None
+    overlap: int = OVERLAP
+    device: torch.device = field(default_factory=lambda: torch.device("cpu"))
+    half: bool = False
+    workers: int | None = None
+    command: Sequence[str] = ()
+
+    def load(self, file: LabelledFile, device: torch.device | str = "cpu") -> LoadedNetwork:
+        """The network of a checkpoint."""
+        return load_network(file.path, options=self.options, param_key=self.param_key, device=device)
+
+
+@dataclass(frozen=True)
+class EvaluationPlan:
+    """An evaluation that was found possible.
+
+    Attributes:
+        config: What was asked for.
+        folder: Where it goes.
+        files: The checkpoints.
+        sets: The data sets.
+        measures: What is measured.
+        manner: How results are computed.
+        run: The facts about it.
+        protocol: That it follows, if any.
+        assumed: What nothing told of some networks.
+    """
+
+    config: EvaluationConfig
+    folder: Path
+    files: list[LabelledFile]
+    sets: list[EvaluationSet]
+    measures: Measures
+    manner: Manner
+    run: RunFacts
+    protocol: Protocol | None
+    assumed: tuple[str, ...]
+
+
+def plan_evaluation(config: EvaluationConfig, first: bool = True) -> EvaluationPlan:
+    """Find and look into everything that an evaluation needs; weights that are missing are downloaded.
+
+    Args:
+        config: What is asked for.
+        first: Whether this is the first of several processes: it alone reads all files for the facts.
+
+    Raises:
+        FileNotFoundError: If a file, folder or weights are missing, or nothing is found in a folder.
+        ValueError: If a metric, protocol or argument is wrong, data do not fit, a file is damaged, or it is not known
+            what network a checkpoint holds.
+    """
+    protocol = find_protocol(config.protocol) if config.protocol else None
+    asked = read_metrics(config.metrics, protocol)
+    if config.workers is not None and config.workers < 1:
+        raise ValueError(f"`workers`: expected at least 1, got {config.workers}")
+    device = config.device
+    if device.type == "cuda" and device.index is None:
+        device = torch.device("cuda", torch.cuda.current_device())
+    manner = Manner(device, config.tile, config.overlap, config.half, config.workers or 0)
+    files = find_checkpoints(config.checkpoints)
+    origins = {file.experiment for file in files}
+    experiment = origins.pop() if len(origins) == 1 else None  # the only one that all checkpoints come from
+    places = _places(config, experiment)
+    folder = _output_folder(config, files, experiment)
+    found = inspect_networks(files, config.load, protocol, first)
+    sets = [open_set(place, found.scale, first) for place in places]
+    measures = choose_measures(asked, protocol, config.border, config.against, sets)
+    find_all(dict.fromkeys(file for name in measures.metrics for file in metric_info(name).weights))
+    run = _run_facts(config, experiment, found, sets, measures, first)
+    return EvaluationPlan(config, folder, files, sets, measures, manner, run, protocol, found.assumed)
+
+
+def _places(config: EvaluationConfig, experiment: Path | None) -> list[SetPlace]:
+    if config.data or config.lq:
+        return given_places(config.data, config.lq, config.degradation)
+    if config.degradation:
+        raise ValueError(f"`degradation` {config.degradation}: expected with `data` DIR, got it alone")
+    if experiment is None:
+        raise ValueError("`data`: expected the folder of the ground truths, or `lq` that of LQ pictures, got neither")
+    return places_of_experiment(experiment)
+
+
+def _output_folder(config: EvaluationConfig, files: Sequence[LabelledFile], experiment: Path | None) -> Path:
+    if config.output:
+        return Path(config.output)
+    if experiment is None and len(config.checkpoints) > 1:
+        raise ValueError("`output`: expected a folder for the results of several checkpoints, got nothing")
+    if experiment:
+        name = experiment.resolve().name
+    else:
+        label, path = named_path(config.checkpoints[0])
+        name = label or path.resolve().name if path.is_dir() else files[0].label
+    return Path("results") / (f"{name}_{config.protocol}" if config.protocol else name)
+
+
+def _run_facts(
+    config: EvaluationConfig,
+    experiment: Path | None,
+    found: Inspection,
+    sets: Sequence[EvaluationSet],
+    measures: Measures,
+    first: bool,
+) -> RunFacts:
+    versions = {"iqa_sr": iqa_sr.__version__, "python": platform.python_version()}
+    for name in _PACKAGES:
+        with suppress(PackageNotFoundError):
+            versions[name] = version(name)
+    datasets = {}
+    for dataset in sets:
+        root = dataset.place.data
+        datasets[dataset.name] = DataSetFacts(
+            pictures=len(dataset),
+            references=root.as_posix() if root is not None else None,
+            digest=dataset.digest(progress=True) if first else None,
+        )
+    settings: dict[str, Any] = {  # what pictures and scores depend on, and the folder does not hold otherwise
+        "border": measures.border,
+        "against": measures.against,
+        "tile": config.tile,
+        "overlap": None if config.tile is None else config.overlap,
+        "half": config.half,
+        "param_key": config.param_key,
+        "options": compute_hash(Path(config.options)) if config.options else None,
+    }
+    return RunFacts(
+        protocol=config.protocol,
+        scale=found.scale,
+        datasets=datasets,
+        checkpoints=found.facts,
+        command=list(config.command),
+        versions=versions,
+        experiment=experiment.as_posix() if experiment else None,
+        settings=settings,
+    )

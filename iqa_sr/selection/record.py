@@ -1,0 +1,70 @@
+"""The record of a choice: what was chosen from, by which rule, and where every checkpoint stands."""
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from iqa_sr.selection.explanation import rule_value
+from iqa_sr.selection.gold_standard import GoldMean
+from iqa_sr.selection.rules import ByFormula
+from iqa_sr.selection.selection import Choice
+from iqa_sr.selection.sources import Source
+
+__all__ = ["choice_record"]
+
+
+def choice_record(
+    choice: Choice,
+    source: Source,
+    gold: Sequence[GoldMean],
+    words: Sequence[str],
+    paths: Sequence[str | Path],
+    seed: int,
+) -> dict[str, Any]:
+    """What `best.json` says: everything that the choice can be made from again.
+
+    Args:
+        choice: One that has a best checkpoint.
+        source: What was chosen from.
+        gold: Means of the gold standard.
+        words: Why, in sentences.
+        paths: Where the source was read.
+        seed: Of the bootstrap.
+    """
+    assert choice.best is not None
+    label, file = choice.scores.checkpoints[choice.best], source.files[choice.scores.checkpoints[choice.best]]
+    drawn = choice.resampling
+    return {
+        "checkpoint": label,
+        "copy_of": str(file.path) if file else "",
+        "reason": " ".join(words),
+        "rule": choice.rule.name,
+        "formula": choice.rule.formula.text if isinstance(choice.rule, ByFormula) else None,
+        "counted": list(choice.counted),
+        "within": {limit.metric: limit.distance for limit in choice.limits},
+        "sources": [Path(path).as_posix() for path in paths],
+        "pictures": len(choice.scores.pictures),
+        "resamplings": drawn.count if drawn else 0,
+        "seed": seed,
+        "metrics": [asdict(source.table.facts[metric]) for metric in choice.scores.metrics],
+        "checkpoints": _candidates(choice),
+        "gold_standard": {one.metric: {"mean": one.gold, "pictures": one.pictures} for one in gold},
+        "left_out": source.left_out,
+    }
+
+
+def _candidates(choice: Choice) -> dict[str, Any]:
+    """Of every checkpoint, in the table's order: where it stands and why."""
+    means, order, drawn = choice.scores.means(), choice.order, choice.resampling
+    return {
+        label: {
+            "rank": int(order.ranks[place]) or None,
+            "value": rule_value(choice, place) if order.kept[place] else None,
+            "within_limits": bool(order.kept[place]),
+            "pareto_front": bool(choice.front[place]),
+            "chosen_share": float(drawn.shares[place]) if drawn else None,
+            "means": {metric: float(means.of(metric)[place]) for metric in means.metrics},
+        }
+        for place, label in enumerate(choice.scores.checkpoints)
+    }

@@ -1,0 +1,80 @@
+"""Weight files checked anew, and files that the user has taken into the cache."""
+
+import shutil
+from pathlib import Path
+
+from iqa_sr.io.atomic import atomic_write
+from iqa_sr.io.tensor_files import read_tensor_file
+from iqa_sr.weights.checksums import compute_hash, first_hash, remember_first, remember_hash
+from iqa_sr.weights.locations import cache_path, find_local
+from iqa_sr.weights.registry import WEIGHT_FILES, WeightFile
+from iqa_sr.weights.store import near_names, weight_file
+
+__all__ = ["import_file", "verify_file"]
+
+
+def verify_file(file: WeightFile) -> tuple[bool, str]:
+    """Hash the local copy of a published file anew.
+
+    Returns:
+        Whether it is what it should be, and a line about it.
+    """
+    local = find_local(file)
+    if local is None:
+        return False, f"not on this machine; `iqa-sr weights pull {file.name}`"
+    found = remember_hash(local.path, compute_hash(local.path))
+    expected = file.sha256 or ("" if local.chosen else first_hash(file.name))
+    if not expected:
+        if not local.chosen:
+            remember_first(file.name, found)
+        return True, f"no published hash; here {found[:16]}... ({local.path})"
+    kind = "published" if file.sha256 else "recorded"
+    if found.startswith(expected):
+        return True, f"ok, the {kind} hash {expected[:16]}... ({local.path})"
+    return False, f"SHA-256 {found[:16]}... is not the {kind} {expected[:16]}... ({local.path})"
+
+
+def import_file(path: Path, name: str | None = None) -> tuple[str, Path]:
+    """Copy a file into our own cache under its published name, after checking what it holds.
+
+    Args:
+        path: The file.
+        name: Its published name; None: recognised by its own name, else by its hash.
+
+    Returns:
+        The published name and the copy.
+
+    Raises:
+        ValueError: If the file is none of the table, holds no tensors, or has another hash than the published one.
+        FileNotFoundError: If there is no such file.
+    """
+    if not path.is_file():
+        raise FileNotFoundError(f"{path} does not exist")
+    sha256 = compute_hash(path)
+    file = weight_file(name) if name else _recognise(path, sha256)
+    if not sha256.startswith(file.sha256):
+        raise ValueError(
+            f"{path} is not the published {file.name}: its SHA-256 is {sha256[:16]}..., expected "
+            f"{file.sha256[:16]}...\nIf you trust it, put it into a folder named by IQA_SR_WEIGHTS instead."
+        )
+    read_tensor_file(path, mmap=True)
+    target = cache_path(file.name)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    if not target.exists() or not target.samefile(path):
+        atomic_write(target, lambda temporary: shutil.copyfile(path, temporary))
+    remember_hash(target, sha256)
+    remember_first(file.name, sha256)
+    return file.name, target
+
+
+def _recognise(path: Path, sha256: str) -> WeightFile:
+    """By name, else by hash."""
+    if path.name in WEIGHT_FILES:
+        return WEIGHT_FILES[path.name]
+    for file in WEIGHT_FILES.values():
+        if file.sha256 and sha256.startswith(file.sha256):
+            return file
+    raise ValueError(
+        f"{path}: neither its name nor its hash is that of a published file; {near_names(path.name)}\n"
+        "Give its published name: `name`."
+    )
