@@ -34,6 +34,7 @@ setup(
         "lmdb",
         "lpips",
         "peft",
+        "huggingface_hub>=0.25",
         "safetensors",
         "pydantic>=2",
         "pyyaml",

@@ -61,7 +61,10 @@ def collect_scores(
             to compare with; with counts, before scoring begins.
     """
     for name in metrics:
-        _check_name(name)
+        try:
+            metric_info(name)
+        except ValueError as error:
+            raise ValueError(f"`metrics`: {error}") from None
     _check_owner(folder, labelled.root)
     cached = ScoreTable.read(folder / SCORES) if (folder / SCORES).exists() else ScoreTable()
     before = {row[:4] for row in cached.rows}
@@ -69,19 +72,14 @@ def collect_scores(
         _join(cached, path, labelled)
     _check_missing(labelled, metrics, cached)
     folder.mkdir(parents=True, exist_ok=True)
-    _write_owner(folder, labelled.root)
+    if not (folder / _OWNER).exists():
+        owner = json.dumps({"dataset": str(labelled.root.resolve())}) + "\n"
+        atomic_write(folder / _OWNER, owner)
     if tables or not (folder / SCORES).exists():
         cached.write(folder / SCORES)
     if metrics:
         _score(labelled, metrics, folder / SCORES, batch_size)
     return _sorted_out(labelled, ScoreTable.read(folder / SCORES), before)
-
-
-def _check_name(name: str) -> None:
-    try:
-        metric_info(name)
-    except ValueError as error:
-        raise ValueError(f"`metrics`: {error}") from None
 
 
 # --- The folder -------------------------------------------------------------------------------------------------------
@@ -103,11 +101,6 @@ def _check_owner(folder: Path, root: Path) -> None:
                 f"`folder`: {folder} holds the scores of another data set, {owner}, this one is {root.resolve()}\n"
                 f"Choose another folder; if the data set has only been moved, correct {folder / _OWNER}"
             )
-
-
-def _write_owner(folder: Path, root: Path) -> None:
-    if not (folder / _OWNER).exists():
-        atomic_write(folder / _OWNER, json.dumps({"dataset": str(root.resolve())}) + "\n")
 
 
 # --- Tables made elsewhere --------------------------------------------------------------------------------------------

@@ -1,4 +1,7 @@
-"""Checkpoints and training states: written whole or not at all, read without running code in them."""
+"""Checkpoints and training states: written whole or not at all, read without running code in them.
+
+The functions with `self` replace the methods of `BaseModel` of their names.
+"""
 
 from typing import Any
 

@@ -1,4 +1,7 @@
-"""Networks on their devices, in one process or several, with or without CUDA."""
+"""Networks on their devices, in one process or several, with or without CUDA.
+
+`model_to_device` replaces the method of `BaseModel` of that name.
+"""
 
 from functools import wraps
 from typing import Any, cast

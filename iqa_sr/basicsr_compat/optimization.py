@@ -1,4 +1,7 @@
-"""Optimizers, learning rate schedules, EMA."""
+"""Optimizers, learning rate schedules, EMA.
+
+The functions with `self` replace the methods of `BaseModel` of their names.
+"""
 
 import warnings
 from typing import Any, cast

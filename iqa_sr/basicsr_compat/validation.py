@@ -12,7 +12,7 @@ __all__ = ["metric_or_nan", "patch_validation"]
 
 
 def patch_validation() -> None:
-    """Let a metric fail without the run, leave the model's images as they are, and round JPEG qualities.
+    """Let a metric fail without the run, leave its images as they are, and give OpenCV whole JPEG qualities.
 
     Without this a metric that fails on one image, or has no ground truth, kills the run; `tensor2img` clamps its
     argument in place on the CPU; OpenCV takes JPEG qualities as whole numbers only.

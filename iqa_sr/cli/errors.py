@@ -1,4 +1,4 @@
-"""How a command ends when something is wrong: one clear error of at most five lines, exit code 1."""
+"""How a command ends when something is wrong: one clear error of five lines, or all of an option file; exit code 1."""
 
 import argparse
 import re
@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import torch
 
-from iqa_sr.errors import TrainingStopped
+from iqa_sr.errors import OptionError, TrainingStopped
 
 __all__ = ["report_errors"]
 
@@ -61,7 +61,7 @@ def _text(error: BaseException) -> str:
     elif isinstance(error, AssertionError):
         text = f"BasicSR refused an option or a picture: {text or 'no reason given; --debug shows where'}"
     lines = f"error: {text}".splitlines()
-    return "\n".join(lines[:LINES])
+    return "\n".join(lines if isinstance(error, OptionError) else lines[:LINES])  # all that is wrong with a file
 
 
 def _innermost(text: str) -> str:

@@ -113,23 +113,20 @@ class OpinionDataset(Dataset[dict[str, Any]]):
 
     def __getitem__(self, index: int) -> dict[str, Any]:
         opinion = self.opinions[index]
-        picture = self._cropped(_resized(read_image(opinion.path), self.options.resize))
+        picture = _resized(read_image(opinion.path), self.options.resize)
+        crop, size = self.options.crop, picture.shape[:2]
+        if crop is not None and self.training:
+            generator = torch.Generator().manual_seed(int(torch.randint(2**63 - 1, ())))
+            top, left = (draw_position(side, crop, 1, generator) for side in size)
+            flip = self.options.use_hflip and bool(torch.rand((), generator=generator) < 0.5)
+            picture = Symmetry(columns=flip).picture(cut(picture, top, left, crop))
+        elif crop is not None:
+            picture = cut(picture, (size[0] - crop) // 2, (size[1] - crop) // 2, crop)
         return {
             "image": to_tensor(picture),
             "quality": torch.tensor(opinion.quality, dtype=torch.float32),
             "path": str(opinion.path),
         }
-
-    def _cropped(self, picture: np.ndarray) -> np.ndarray:
-        crop, size = self.options.crop, picture.shape[:2]
-        if crop is None:
-            return picture
-        if not self.training:
-            return cut(picture, (size[0] - crop) // 2, (size[1] - crop) // 2, crop)
-        generator = torch.Generator().manual_seed(int(torch.randint(2**63 - 1, ())))
-        top, left = (draw_position(side, crop, 1, generator) for side in size)
-        flip = self.options.use_hflip and bool(torch.rand((), generator=generator) < 0.5)
-        return Symmetry(columns=flip).picture(cut(picture, top, left, crop))
 
 
 def _resized(picture: np.ndarray, shorter: int | None) -> np.ndarray:

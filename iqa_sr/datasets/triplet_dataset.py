@@ -113,11 +113,11 @@ class TripletDataset(Dataset[dict[str, Any]]):
         sizes = {name: measured[path] for name, path in paths.items() if path in measured}
         crop = self.options.crop
         for name, size in sizes.items():
-            is_size = f"{paths[name]} is {_text(size)} (HxW)"
+            where = f"{paths[name]} is {_text(size)} (HxW)"
             if crop is not None and min(size) < crop:
-                problems.add("smaller than the crop", f"{is_size}, smaller than the crop of {crop}")
+                problems.add("smaller than the crop", f"{where}, smaller than the crop of {crop}")
             if crop is None and (size[0] % PATCH or size[1] % PATCH):
-                problems.add("unsuitable size", f"{is_size}, not a multiple of {PATCH}; set crop to one")
+                problems.add("unsuitable size", f"{where}, not a multiple of {PATCH}; set crop to one")
         for triplet in triplets:
             found = {sizes[name] for name in triplet.pictures if name in sizes}
             if len(found) > 1:

@@ -1,4 +1,4 @@
-"""Low-quality pictures (LQ) made on the fly from the original: bicubic, HGGT's two degradations, Real-ESRGAN's."""
+"""Low-quality images (LQ) made on the fly from the original: bicubic, HGGT's two degradations, Real-ESRGAN's."""
 
 import math
 from abc import ABC, abstractmethod

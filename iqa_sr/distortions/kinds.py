@@ -1,4 +1,4 @@
-"""The ways in which pictures are spoilt, each from barely to strongly: what a judge of quality learns to rank.
+"""`FUNCTIONS`: the graded distortions of all groups by name, each from barely visible to strong.
 
 Every function takes a picture `(3, H, W)` float32 RGB in [0, 1], a strength in (0, 1], and a `ParameterDraw` for
 whatever else is random. Noise comes from its `noise`, positions and phases from its `place`: they may differ where the

@@ -1,4 +1,4 @@
-"""Spoiling pictures by degrees: the table of kinds, one kind at a level, and chains of several."""
+"""An image distorted one way at a level from 0 to 5, or in several ways by a random chain; `KINDS` lists the ways."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass

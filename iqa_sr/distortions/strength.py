@@ -1,4 +1,4 @@
-"""What several ways of spoiling a picture share."""
+"""What several distortions share: a geometric scale of strengths, the luma, a Gaussian blur."""
 
 import math
 

@@ -210,19 +210,15 @@ class _Archive:
             info = self.archive.getinfo(f"{self.root}data/{storage.key}")
             if info.file_size != storage.numel * storage.dtype.itemsize:
                 raise EOFError(f"storage {storage.key} has {info.file_size} bytes instead of {storage.numel} numbers")
-            self.storages[storage] = self._numbers(info, storage)
+            content = bytearray(info.file_size)
+            rest = memoryview(content)
+            with self.archive.open(info) as file:
+                while rest:
+                    count = file.readinto(rest)  # type: ignore[attr-defined]  # typeshed lacks it for zip entries
+                    if not count:
+                        raise EOFError(f"storage {storage.key} ends early")
+                    rest = rest[count:]
+                file.read(1)  # at its end the archive compares the checksum
+            empty = torch.empty(0, dtype=storage.dtype)  # frombuffer refuses an empty one
+            self.storages[storage] = torch.frombuffer(content, dtype=storage.dtype) if storage.numel else empty
         return self.storages[storage]
-
-    def _numbers(self, info: zipfile.ZipInfo, storage: _Storage) -> Tensor:
-        if not storage.numel:
-            return torch.empty(0, dtype=storage.dtype)
-        content = bytearray(info.file_size)
-        rest = memoryview(content)
-        with self.archive.open(info) as file:
-            while rest:
-                count = file.readinto(rest)  # type: ignore[attr-defined]  # typeshed lacks it for zip entries
-                if not count:
-                    raise EOFError(f"storage {storage.key} ends early")
-                rest = rest[count:]
-            file.read(1)  # at its end the archive compares the checksum
-        return torch.frombuffer(content, dtype=storage.dtype)

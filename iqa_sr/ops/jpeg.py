@@ -1,4 +1,4 @@
-"""What JPEG compression does to a picture, for tensors on any device."""
+"""Images as a JPEG file of a given quality would show them, for tensors on any device."""
 
 import math
 from functools import lru_cache

@@ -1,4 +1,4 @@
-"""What adversarial optimisation leaves in a residual: noise of high frequency, and patterns that repeat.
+"""How much noise of high frequency and how strong a repeating pattern a residual has: traces of adversarial noise.
 
 Both measures take the difference of two pictures in [0, 1] and give an RMS amplitude in levels of 255. Power is taken
 under a Hann window and divided by the window's own, so that white noise keeps its standard deviation and a sinusoid of

@@ -98,7 +98,7 @@ def on_rank_zero(work: Callable[[], Made], name: str = "the work") -> Made:
         raise failure
     if failed:
         raise OtherProcessFailed(f"{name} failed on the first process, which says why")
-    return made  # type: ignore[no-any-return]
+    return made
 
 
 def all_or_none(work: Callable[[], Made]) -> Made:
@@ -122,7 +122,7 @@ def all_or_none(work: Callable[[], Made]) -> Made:
         failure = error
     failed = gather_objects(failure is not None)
     if not any(failed):
-        return made  # type: ignore[no-any-return]
+        return made
     if failure is not None and not any(failed[: _rank()]):
         raise failure
     raise OtherProcessFailed("another process has failed, which says why")

@@ -55,17 +55,6 @@ class PictureBatches:
             missing: The metrics to compute for each key.
             batch_size: Largest number of pictures in a batch.
         """
-        waiting: list[tuple[tuple[str, ...], dict[str, Future[Tensor]]]] = []
-        for names, keys in self._plan(missing, batch_size):
-            waiting.append((names, {key: self.pool.submit(self._read, key) for key in keys}))
-            if len(waiting) == 2:
-                yield self._received(*waiting.pop(0))
-        for batch in waiting:
-            yield self._received(*batch)
-
-    def _plan(
-        self, missing: Mapping[str, tuple[str, ...]], batch_size: int
-    ) -> Iterator[tuple[tuple[str, ...], list[str]]]:
         groups: dict[tuple[tuple[str, ...], bool, tuple[int, int]], list[str]] = defaultdict(list)
         sizes = {key: self.pool.submit(self.store.inspect, key) for key in missing}
         for key, size in sizes.items():
@@ -73,9 +62,18 @@ class PictureBatches:
                 groups[missing[key], key in self.references, size.result()].append(key)
             except (ValueError, OSError) as error:
                 self.problems[key] = str(error)
-        for (names, *_), keys in groups.items():
-            for start in range(0, len(keys), batch_size):
-                yield names, keys[start : start + batch_size]
+        plan = [
+            (names, keys[start : start + batch_size])
+            for (names, *_), keys in groups.items()
+            for start in range(0, len(keys), batch_size)
+        ]
+        waiting: list[tuple[tuple[str, ...], dict[str, Future[Tensor]]]] = []
+        for names, keys in plan:
+            waiting.append((names, {key: self.pool.submit(self._read, key) for key in keys}))
+            if len(waiting) == 2:
+                yield self._received(*waiting.pop(0))
+        for batch in waiting:
+            yield self._received(*batch)
 
     def _received(
         self, names: tuple[str, ...], pictures: "dict[str, Future[Tensor]]"

@@ -137,7 +137,8 @@ def correlations(quality: np.ndarray, score: np.ndarray, contents: np.ndarray, r
     names = ("srcc", "krcc", "plcc", "plcc_linear")
     values = dict(zip(names, numbers(np.arange(len(quality))), strict=True))
     drawn = statistic_interval(numbers, contents[usable], resamples)
-    intervals = {name: _within(ends) for name, ends in zip(names, drawn, strict=True)}
+    clipped = np.clip(drawn, -1, 1).tolist()  # where a correlation ends
+    intervals = {name: (low, high) for name, (low, high) in zip(names, clipped, strict=True)}
     problem = fitted if isinstance(fitted, str) else ""
     if not problem and abs(values["plcc"]) < abs(values["plcc_linear"]) - _WORSE:
         problem = "the fit of the logistic function stopped where it follows the scores less than a straight line"
@@ -196,9 +197,3 @@ def _logistic(quality: np.ndarray, high: float, low: float, place: float, width:
     width = max(abs(width), math.ulp(1.0))
     values: np.ndarray = (high - low) * expit((quality - place) / width) + low
     return values
-
-
-def _within(interval: Interval) -> Interval:
-    """A correlation's interval ends at -1 and 1."""
-    low, high = (float(np.clip(end, -1, 1)) for end in interval)
-    return low, high

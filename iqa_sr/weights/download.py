@@ -1,7 +1,7 @@
-"""Downloading a published weight file: resumed where it broke off, checked, and put into its place as a whole."""
+"""Downloading a published weight file: checked, and put into its place as a whole."""
 
-import hashlib
 import http.client
+import os
 import shutil
 import time
 import urllib.error
@@ -9,7 +9,6 @@ import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
 from urllib.parse import urlsplit
 
 from tqdm import tqdm
@@ -18,7 +17,7 @@ from iqa_sr import __version__
 from iqa_sr.io.atomic import atomic_write
 from iqa_sr.io.tensor_files import looks_like_tensors
 from iqa_sr.weights.checksums import compute_hash, remember_hash
-from iqa_sr.weights.registry import WeightFile
+from iqa_sr.weights.registry import HubFile, WeightFile, hub_file
 
 __all__ = ["download"]
 
@@ -30,6 +29,10 @@ CHUNK = 1 << 20
 BROKEN = (http.client.HTTPException, ConnectionError, TimeoutError)
 
 
+class _NoAnswer(OSError):
+    """The host cannot be reached: nothing else has to be asked of it."""
+
+
 def download(file: WeightFile, target: Path, dead_hosts: set[str]) -> None:
     """Fetch a file from the first of its sources that gives it.
 
@@ -39,7 +42,7 @@ def download(file: WeightFile, target: Path, dead_hosts: set[str]) -> None:
         dead_hosts: Hosts that did not answer; they are not asked again, and new ones are added.
 
     Raises:
-        OSError: If no source gave it, with the reason for each; what arrived is kept and the next call goes on there.
+        OSError: If no source gave it, with the reason for each.
     """
     if not file.sources:
         raise OSError()  # why is on the file's page
@@ -49,19 +52,16 @@ def download(file: WeightFile, target: Path, dead_hosts: set[str]) -> None:
         if target.is_file():  # another process was quicker
             return
         for source in file.sources:
-            host = urlsplit(source).netloc
+            host = urlsplit(_hub_endpoint() if hub_file(source) else source).netloc
             if host in dead_hosts:
                 reasons.append(f"{host}: no answer")
                 continue
             try:
                 return _fetch(source, target, file.sha256)
-            except urllib.error.HTTPError as error:
-                reasons.append(f"{host}: {error.code} {error.reason}")
-            except urllib.error.URLError as error:
-                dead_hosts.add(host)
-                reasons.append(f"{host}: {error.reason}")
             except (OSError, http.client.HTTPException) as error:
-                reasons.append(f"{host}: {error}")
+                reasons.append(f"{host}: {' '.join(str(error).split())}")
+                if isinstance(error, _NoAnswer):
+                    dead_hosts.add(host)
     raise OSError("; ".join(reasons))
 
 
@@ -78,113 +78,104 @@ def _alone(target: Path) -> Iterator[None]:
 
 
 def _fetch(source: str, target: Path, sha256: str) -> None:
-    # One partial file for each source: two sources' bytes are never mixed.
-    partial = target.with_name(f".{target.name}.{hashlib.sha256(source.encode()).hexdigest()[:8]}.part")
-    resumed = partial.exists()
-    _complete(source, partial, target.name)
-    found = compute_hash(partial)
-    fault = _fault(partial, found, sha256)
-    if fault:
-        _discard(partial)
-        if resumed:  # the fault may lie in what an earlier run left
-            return _fetch(source, target, sha256)
-        raise OSError(fault)
-    atomic_write(target, partial.replace)
+    found = ""
+
+    def write(temporary: Path) -> None:
+        nonlocal found
+        on_hub = hub_file(source)
+        if on_hub:
+            _from_hub(on_hub, temporary, target.with_name(f".{target.name}.hub"))
+        else:
+            _from_server(source, temporary, target.name)
+        found = compute_hash(temporary)
+        if not found.startswith(sha256):
+            raise OSError(f"gave a file with the SHA-256 {found[:16]}... instead of {sha256[:16]}...")
+        if not looks_like_tensors(temporary):
+            raise OSError("gave something else than a file of tensors, perhaps a web page")
+
+    atomic_write(target, write)
     remember_hash(target, found)
-    _discard(partial)
 
 
-def _fault(path: Path, found: str, sha256: str) -> str:
-    if not found.startswith(sha256):
-        return f"gave a file with the SHA-256 {found[:16]}... instead of {sha256[:16]}..."
-    return "" if looks_like_tensors(path) else "gave something else than a file of tensors, perhaps a web page"
+# --- Hugging Face's hub -----------------------------------------------------------------------------------------------
 
 
-def _complete(source: str, partial: Path, label: str) -> None:
-    """Fetch what is missing, again and again while the connection breaks off."""
-    for attempt in range(ATTEMPTS):
-        if attempt:
-            time.sleep(WAIT * 2 ** (attempt - 1))
-        if _append(source, partial, label):
-            return
-    raise OSError(f"the connection broke off {ATTEMPTS} times, the last time after {_size(partial)} bytes")
+def _hub_endpoint() -> str:
+    return os.environ.get("HF_ENDPOINT") or "https://huggingface.co"
 
 
-def _append(source: str, partial: Path, label: str) -> bool:
-    """One request for the rest of a file.
+def _from_hub(file: HubFile, path: Path, folder: Path) -> None:
+    """Fetch a file by huggingface_hub, which heeds `HF_ENDPOINT`, `HF_HUB_OFFLINE` and proxies.
 
-    Returns:
-        Whether the file is complete.
+    Args:
+        file: What is wanted.
+        path: Where it is put.
+        folder: For the library's own files, gone when the file is there; some versions of it go on with what a broken
+            download has left there.
     """
-    have = _size(partial)
-    version = _version_file(partial).read_text() if have and _version_file(partial).exists() else ""
+    # The import takes a second, and most runs download nothing.
+    from huggingface_hub import get_hf_file_metadata, hf_hub_download, hf_hub_url
+    from huggingface_hub.errors import HfHubHTTPError
+
+    repository, name, revision, endpoint = file.repository, file.name, file.revision, _hub_endpoint()
+    try:
+        # hf_hub_download itself asks for half a minute where there is no network, and only warns of a full disk.
+        address = hf_hub_url(repository, name, revision=revision, endpoint=endpoint)
+        _check_space(get_hf_file_metadata(address).size, path.parent)
+        got = hf_hub_download(repository, name, revision=revision, endpoint=endpoint, local_dir=folder)
+    except HfHubHTTPError as error:
+        status = error.response.status_code
+        raise OSError(f"{status} {http.client.responses.get(status, '')}") from error
+    except OSError:
+        raise
+    except Exception as error:  # of an HTTP library that was another one in each of the hub's three major versions
+        raise _NoAnswer(str(error) or type(error).__name__) from error
+    os.replace(got, path)
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+# --- Other servers ----------------------------------------------------------------------------------------------------
+
+
+def _from_server(source: str, path: Path, label: str) -> None:
+    """Fetch a file by plain HTTP; where the connection breaks off, the rest is asked for."""
+    version = ""
+    for attempt in range(ATTEMPTS):
+        time.sleep(WAIT * 2 ** (attempt - 1) if attempt else 0)
+        have = path.stat().st_size if version else 0
+        with _open(source, have, version) as answer:
+            if answer.status != http.HTTPStatus.PARTIAL_CONTENT:
+                have = 0
+            length = answer.headers.get("Content-Length")
+            total = have + int(length) if length else None
+            _check_space(int(length) if length else None, path.parent)
+            tag = answer.headers.get("ETag", "")
+            version = tag if tag and not tag.startswith("W/") else answer.headers.get("Last-Modified", "")
+            # tqdm's None: a bar on a terminal only
+            bar = tqdm(desc=label, total=total, initial=have, unit="B", unit_scale=True, disable=None)
+            with bar, path.open("ab" if have else "wb") as file, suppress(*BROKEN):
+                while chunk := answer.read(CHUNK):
+                    file.write(chunk)
+                    bar.update(len(chunk))
+        if total is None or path.stat().st_size == total:
+            return
+    raise OSError(f"the connection broke off {ATTEMPTS} times, the last time after {path.stat().st_size} bytes")
+
+
+def _open(source: str, have: int, version: str) -> http.client.HTTPResponse:
+    """The answer to one request, for what follows the bytes that are there of this version."""
     headers = {"User-Agent": f"iqa-sr/{__version__}", "Accept-Encoding": "identity"}
     if version:  # only of the very same file; the server sends the whole of another one
         headers |= {"Range": f"bytes={have}-", "If-Range": version}
     try:
-        answer = _opener().open(urllib.request.Request(source, headers=headers), timeout=TIMEOUT)
+        return urllib.request.urlopen(urllib.request.Request(source, headers=headers), timeout=TIMEOUT)
     except urllib.error.HTTPError as error:
-        if error.code != http.HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE or not version:
-            raise
-        if error.headers.get("Content-Range", "") == f"bytes */{have}":
-            return True
-        _discard(partial)
-        return False
-    with answer:
-        if answer.status != http.HTTPStatus.PARTIAL_CONTENT:
-            have = 0
-        elif not answer.headers.get("Content-Range", "").startswith(f"bytes {have}-"):
-            _discard(partial)
-            return False
-        length = answer.headers.get("Content-Length")
-        total = have + int(length) if length else None
-        free = shutil.disk_usage(partial.parent).free
-        if total is not None and total - have > free:
-            raise OSError(f"{(total - have) / 1e6:.0f} MB do not fit into {partial.parent} ({free / 1e6:.0f} MB free)")
-        _version_file(partial).write_text(_version(answer.headers))
-        _store(answer, partial, have, total, label)
-    return total is None or partial.stat().st_size == total
+        raise OSError(f"{error.code} {error.reason}") from error
+    except urllib.error.URLError as error:
+        raise _NoAnswer(str(error.reason)) from error
 
 
-def _store(answer: Any, partial: Path, have: int, total: int | None, label: str) -> None:
-    # tqdm's None: a bar on a terminal only
-    bar = tqdm(desc=label, total=total, initial=have, unit="B", unit_scale=True, disable=None)
-    with bar, partial.open("ab" if have else "wb") as file, suppress(*BROKEN):
-        while chunk := answer.read(CHUNK):
-            file.write(chunk)
-            bar.update(len(chunk))
-
-
-def _opener() -> urllib.request.OpenerDirector:
-    """Follows redirections, but to nothing else than http and https."""
-    opener = urllib.request.OpenerDirector()
-    for handler in (
-        urllib.request.ProxyHandler,
-        urllib.request.UnknownHandler,
-        urllib.request.HTTPHandler,
-        urllib.request.HTTPSHandler,
-        urllib.request.HTTPDefaultErrorHandler,
-        urllib.request.HTTPRedirectHandler,
-        urllib.request.HTTPErrorProcessor,
-    ):
-        opener.add_handler(handler())
-    return opener
-
-
-def _version(headers: Any) -> str:
-    """What tells one version of the file from another for `If-Range`; empty if the server does not say."""
-    tag = headers.get("ETag", "")
-    return tag if tag and not tag.startswith("W/") else headers.get("Last-Modified", "")
-
-
-def _version_file(partial: Path) -> Path:
-    return partial.with_suffix(".version")
-
-
-def _size(path: Path) -> int:
-    return path.stat().st_size if path.exists() else 0
-
-
-def _discard(partial: Path) -> None:
-    for path in (partial, _version_file(partial)):
-        path.unlink(missing_ok=True)
+def _check_space(size: int | None, folder: Path) -> None:
+    free = shutil.disk_usage(folder).free
+    if size is not None and size > free:
+        raise OSError(f"{size / 1e6:.0f} MB do not fit into {folder} ({free / 1e6:.0f} MB free)")

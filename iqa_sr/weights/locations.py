@@ -4,11 +4,10 @@ import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import unquote, urlsplit
 
 import torch
 
-from iqa_sr.weights.registry import WeightFile
+from iqa_sr.weights.registry import WeightFile, hub_file
 
 __all__ = [
     "CACHE_VARIABLE",
@@ -74,11 +73,9 @@ def find_local(file: WeightFile) -> LocalFile | None:
 
 def _in_hub(hub: Path, file: WeightFile) -> Iterator[Path]:
     """Copies in Hugging Face's cache: in the repositories that the sources name, then by the file's name alone."""
-    for source in file.sources:
-        parts = urlsplit(source)
-        if parts.netloc == "huggingface.co":  # <owner>/<repository>/resolve/<revision>/<name>
-            owner, repository, _, _, name = parts.path.strip("/").split("/")
-            yield from sorted(hub.glob(f"models--{owner}--{repository}/snapshots/*/{unquote(name)}"))
+    for on_hub in filter(None, map(hub_file, file.sources)):
+        folder = "models--" + on_hub.repository.replace("/", "--")
+        yield from sorted(hub.glob(f"{folder}/snapshots/*/{on_hub.name}"))
     yield from sorted(hub.glob(f"models--*/snapshots/*/{file.name}"))
 
 

@@ -2,9 +2,9 @@
 
 import re
 from dataclasses import dataclass
-from urllib.parse import quote
+from urllib.parse import quote, unquote, urlsplit
 
-__all__ = ["WEIGHT_FILES", "WeightFile"]
+__all__ = ["WEIGHT_FILES", "HubFile", "WeightFile", "hub_file"]
 
 COLLECTION = "https://huggingface.co/chaofengc/IQA-PyTorch-Weights/resolve/main/"
 COLLECTION_RELEASE = "https://github.com/chaofengc/IQA-PyTorch/releases/download/v0.1-weights/"
@@ -32,6 +32,30 @@ class WeightFile:
     sources: tuple[str, ...] = ()
     sha256: str = ""
     page: str = ""
+
+
+@dataclass(frozen=True)
+class HubFile:
+    """A file on Hugging Face's hub.
+
+    Attributes:
+        repository: `<owner>/<name>`.
+        revision: A branch, tag or commit.
+        name: The file's path in the repository.
+    """
+
+    repository: str
+    revision: str
+    name: str
+
+
+def hub_file(source: str) -> HubFile | None:
+    """What a source `https://huggingface.co/<owner>/<name>/resolve/<revision>/<file>` names; None for another one."""
+    parts = urlsplit(source)
+    if parts.netloc != "huggingface.co":
+        return None
+    owner, repository, _, revision, name = unquote(parts.path).strip("/").split("/", 4)
+    return HubFile(f"{owner}/{repository}", revision, name)
 
 
 def _in_name(name: str) -> str:

@@ -7,6 +7,7 @@ import json
 import logging
 import os
 import re
+import socket
 import threading
 
 import pytest
@@ -35,16 +36,30 @@ class Server(http.server.ThreadingHTTPServer):
 
     def __init__(self):
         super().__init__(("127.0.0.1", 0), Handler)
-        self.files, self.requests = {}, []
+        self.files, self.requests, self.status = {}, [], 404
         self.break_after, self.breaks, self.tag = None, 0, '"v1"'
         self.url = f"http://127.0.0.1:{self.server_port}/"
 
 
 class Handler(http.server.BaseHTTPRequestHandler):
+    def do_HEAD(self):
+        """As a hub does: a file's size, tag and commit."""
+        name = self.path.removeprefix("/")
+        if name not in self.server.files:
+            self.send_error(self.server.status)
+            return
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(self.server.files[name])))
+        self.send_header("ETag", self.server.tag)
+        if self.server.tag:
+            self.send_header("X-Repo-Commit", "0" * 40)
+        self.end_headers()
+
     def do_GET(self):
         server, name = self.server, self.path.removeprefix("/")
         wanted = self.headers.get("Range")
-        server.requests.append((name, wanted))
+        if not name.startswith("api/"):  # what the hub's library asks besides
+            server.requests.append((name, wanted))
         if name == "moved.pth":
             self.send_response(302)
             self.send_header("Location", server.files[name])
@@ -54,13 +69,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
             self.send_error(404, "Not Found")
             return
         content, start = server.files[name], 0
-        if wanted and self.headers.get("If-Range") == server.tag:
+        if wanted and self.headers.get("If-Range", server.tag) == server.tag:
             start = int(re.fullmatch(r"bytes=(\d+)-", wanted).group(1))
-            if start >= len(content):
-                self.send_response(416)
-                self.send_header("Content-Range", f"bytes */{len(content)}")
-                self.end_headers()
-                return
         self.send_response(206 if start else 200)
         if start:
             self.send_header("Content-Range", f"bytes {start}-{len(content) - 1}/{len(content)}")
@@ -95,7 +105,7 @@ def machine(tmp_path, monkeypatch):
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
     monkeypatch.setenv("TORCH_HOME", str(tmp_path / "torch"))
     monkeypatch.setenv("IQA_SR_CACHE", str(tmp_path / "cache"))
-    for name in ("HF_HUB_CACHE", "HF_HOME", "XDG_CACHE_HOME"):
+    for name in ("HF_ENDPOINT", "HF_HUB_CACHE", "HF_HOME", "XDG_CACHE_HOME"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("no_proxy", "127.0.0.1")
     monkeypatch.setattr(weight_download, "WAIT", 0.0)
@@ -115,6 +125,36 @@ def publish(server, monkeypatch):
         file = WeightFile(name, 1.5, "none", "none", addresses, sha256, **facts)
         monkeypatch.setitem(WEIGHT_FILES, name, file)
         return file
+
+    return add
+
+
+HUB_PATH = "someone/weights/resolve/main/model%2B.pth"
+
+
+@pytest.fixture
+def mirror(monkeypatch):
+    """Name a server in place of Hugging Face's hub, also to the library, which asks once a process."""
+
+    def name(address):
+        template = address + "/{repo_id}/resolve/{revision}/{filename}"
+        monkeypatch.setattr("huggingface_hub.constants.ENDPOINT", address)
+        monkeypatch.setattr("huggingface_hub.constants.HUGGINGFACE_CO_URL_TEMPLATE", template)
+        monkeypatch.setenv("HF_ENDPOINT", address)
+
+    return name
+
+
+@pytest.fixture
+def publish_on_hub(server, mirror, monkeypatch):
+    """Put `x.pth` into the table, whose source is a file of Hugging Face's hub; the server is a mirror of that."""
+    mirror(server.url.rstrip("/"))
+
+    def add(content=None, sha256="", more=()):
+        if content is not None:
+            server.files[HUB_PATH] = content
+        sources = (f"https://huggingface.co/{HUB_PATH}", *more)
+        monkeypatch.setitem(WEIGHT_FILES, "x.pth", WeightFile("x.pth", 1.5, "none", "none", sources, sha256))
 
     return add
 
@@ -204,7 +244,7 @@ def test_a_missing_file_is_downloaded_once_and_kept(machine, server, publish):
     path = find_weights("x-0123abcd.pth")
     assert path == machine / "cache/weights/x-0123abcd.pth" and path.read_bytes() == content
     assert find_weights("x-0123abcd.pth") == path and len(server.requests) == 1
-    assert not list(path.parent.glob("*.part")) and not list(path.parent.glob("*.version"))
+    assert sorted(entry.name for entry in path.parent.iterdir()) == [".x-0123abcd.pth.lock", "x-0123abcd.pth"]
 
 
 def test_sources_are_tried_in_order(server, publish):
@@ -230,25 +270,29 @@ def test_a_broken_connection_is_taken_up_where_it_broke(server, publish):
     assert [wanted for _, wanted in server.requests] == [None, "bytes=150000-", "bytes=300000-"]
 
 
-def test_a_later_run_goes_on_with_what_an_earlier_one_left(machine, server, publish):
+def test_a_connection_that_keeps_breaking_off_is_said_and_leaves_nothing(machine, server, publish):
     content = saved(1, 100_000)
     publish("x.pth", content)
     server.break_after, server.breaks = 50_000, 4
     with pytest.raises(FileNotFoundError, match="broke off 4 times, the last time after 200000 bytes"):
         find_weights("x.pth")
     assert not is_present("x.pth"), "a part is never taken for the file"
+    assert [path.name for path in (machine / "cache/weights").iterdir()] == [".x.pth.lock"]
     assert find_weights("x.pth").read_bytes() == content
-    assert server.requests[-1] == ("x.pth", "bytes=200000-")
 
 
-def test_the_rest_of_another_version_is_not_appended(server, publish):
+def test_the_rest_of_another_version_is_not_appended(server, publish, monkeypatch):
     old, new = saved(1, 100_000), saved(2, 100_000)
     publish("x.pth", old)
-    server.break_after, server.breaks = 50_000, 4
-    with pytest.raises(FileNotFoundError):
-        find_weights("x.pth")
-    server.files["x.pth"], server.tag = new, '"v2"'
+    server.break_after, server.breaks = 50_000, 1
+
+    def replace(_):
+        if server.requests:
+            server.files["x.pth"], server.tag = new, '"v2"'
+
+    monkeypatch.setattr(weight_download.time, "sleep", replace)
     assert find_weights("x.pth").read_bytes() == new
+    assert [wanted for _, wanted in server.requests] == [None, "bytes=50000-"]
 
 
 def test_without_a_version_a_download_starts_again(server, publish):
@@ -257,28 +301,6 @@ def test_without_a_version_a_download_starts_again(server, publish):
     server.tag, server.break_after, server.breaks = "", 50_000, 1
     assert find_weights("x.pth").read_bytes() == content
     assert [wanted for _, wanted in server.requests] == [None, None]
-
-
-def test_a_damaged_part_of_an_earlier_run_is_fetched_anew(machine, server, publish):
-    content = saved(1, 100_000)
-    publish("x.pth", content, sha256=sha(content))
-    server.break_after, server.breaks = 50_000, 4
-    with pytest.raises(FileNotFoundError):
-        find_weights("x.pth")
-    (part,) = (machine / "cache/weights").glob("*.part")
-    part.write_bytes(b"?" * part.stat().st_size)
-    assert find_weights("x.pth").read_bytes() == content
-
-
-def test_a_part_that_is_complete_is_used(machine, server, publish):
-    content = saved(1)
-    publish("x.pth", content, sha256=sha(content))
-    server.break_after, server.breaks = 10, 4
-    with pytest.raises(FileNotFoundError):
-        find_weights("x.pth")
-    (part,) = (machine / "cache/weights").glob("*.part")
-    part.write_bytes(content)
-    assert find_weights("x.pth").read_bytes() == content
 
 
 def test_only_http_is_followed(machine, server, publish):
@@ -317,6 +339,88 @@ def test_threads_that_want_the_same_file_fetch_it_once(server, publish):
     assert find_weights("x.pth").read_bytes() == content and len(server.requests) == 1
 
 
+# --- Downloading from Hugging Face's hub ------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def unused_port():
+    with socket.socket() as one:
+        one.bind(("127.0.0.1", 0))
+        return one.getsockname()[1]
+
+
+def test_a_file_of_the_hub_is_fetched_from_the_mirror_and_kept_in_our_own_cache(machine, server, publish_on_hub):
+    content = saved(1)
+    publish_on_hub(content, sha256=sha(content))
+    path = find_weights("x.pth")
+    assert path == machine / "cache/weights/x.pth" and path.read_bytes() == content
+    assert server.requests == [(HUB_PATH, None)], "the plus sign is escaped once"
+    assert sorted(entry.name for entry in path.parent.iterdir()) == [".x.pth.lock", "x.pth"]
+    assert not (machine / "home/.cache/huggingface/hub").exists()
+
+
+def test_a_connection_to_the_hub_that_breaks_off_is_taken_up(server, publish_on_hub, monkeypatch):
+    content = saved(1, 100_000)
+    publish_on_hub(content, sha256=sha(content))
+    server.break_after, server.breaks = 150_000, 1
+    monkeypatch.setattr("huggingface_hub.constants.DOWNLOAD_CHUNK_SIZE", 50_000)
+    assert find_weights("x.pth").read_bytes() == content
+    assert [wanted for _, wanted in server.requests] == [None, "bytes=150000-"]
+
+
+def test_a_wrong_file_of_the_hub_is_refused_and_the_next_source_is_asked(server, publish_on_hub):
+    right, wrong = saved(1), saved(2)
+    publish_on_hub(wrong, sha256=sha(right))
+    with pytest.raises(FileNotFoundError, match=f"gave a file with the SHA-256 {sha(wrong)[:16]}... instead of"):
+        find_weights("x.pth")
+    server.files["right.pth"] = right
+    publish_on_hub(sha256=sha(right), more=[server.url + "right.pth"])
+    assert find_weights("x.pth").read_bytes() == right
+
+
+@pytest.mark.parametrize(
+    ("status", "text"), [(404, "404 Not Found"), (503, "503 Service Unavailable"), (520, r"520\)")]
+)
+def test_a_file_that_the_hub_does_not_give_is_said(server, publish_on_hub, status, text):
+    server.status = status
+    publish_on_hub()
+    with pytest.raises(FileNotFoundError, match=f"127.0.0.1:{server.server_port}: {text}") as caught:
+        find_weights("x.pth")
+    assert len(str(caught.value).splitlines()) == 3
+
+
+def test_a_mirror_that_is_none_is_said(server, publish_on_hub):
+    server.tag = ""
+    publish_on_hub(saved(1))
+    with pytest.raises(FileNotFoundError, match="X-Repo-Commit") as caught:
+        find_weights("x.pth")
+    assert len(str(caught.value).splitlines()) == 3
+
+
+def test_a_hub_that_cannot_be_reached_is_said_at_once(publish_on_hub, mirror, monkeypatch, unused_port):
+    publish_on_hub()
+    mirror(f"http://127.0.0.1:{unused_port}")
+    monkeypatch.setattr("huggingface_hub.hf_hub_download", lambda **_: pytest.fail("waits for half a minute"))
+    with pytest.raises(FileNotFoundError, match=rf"127.0.0.1:{unused_port}: .*refused"):
+        find_weights("x.pth")
+
+
+def test_the_hubs_offline_switch_is_heeded(server, publish_on_hub, monkeypatch):
+    publish_on_hub(saved(1))
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    with pytest.raises(FileNotFoundError, match="HF_HUB_OFFLINE"):
+        find_weights("x.pth")
+    assert not server.requests
+
+
+def test_a_file_of_the_hub_that_does_not_fit_is_said_before_it_is_fetched(server, publish_on_hub, monkeypatch):
+    publish_on_hub(saved(1))
+    monkeypatch.setattr(weight_download.shutil, "disk_usage", lambda _: type("Usage", (), {"free": 10}))
+    with pytest.raises(FileNotFoundError, match="do not fit into"):
+        find_weights("x.pth")
+    assert not server.requests
+
+
 # --- What is missing --------------------------------------------------------------------------------------------------
 
 
@@ -346,14 +450,23 @@ def test_a_chosen_folder_that_does_not_exist_is_said(machine, publish, monkeypat
 
 def test_a_host_that_does_not_answer_is_asked_once(machine, monkeypatch):
     asked = []
-    monkeypatch.setattr(weight_download, "_append", lambda source, *_: asked.append(source) or refuse())
 
-    def refuse():
-        raise weight_download.urllib.error.URLError("no route")
+    def refuse(source, *_):
+        asked.append(source)
+        raise weight_download._NoAnswer("no route")
 
-    with pytest.raises(FileNotFoundError, match="github.com: no route; huggingface.co: no route"):
+    monkeypatch.setattr(weight_download, "_from_server", refuse)
+    monkeypatch.setattr(weight_download, "_from_hub", refuse)
+    with pytest.raises(FileNotFoundError, match="github.com: no route; huggingface.co: no route") as caught:
         find_all(["ARNIQA.pth", "regressor_live.pth", "regressor_csiq.pth"])
-    assert len(asked) == 2
+    assert len(asked) == 2 and "github.com: no answer; huggingface.co: no answer" in str(caught.value)
+
+
+def test_a_refused_connection_is_said(publish, monkeypatch, unused_port):
+    address = f"http://127.0.0.1:{unused_port}/"
+    monkeypatch.setitem(WEIGHT_FILES, "x.pth", WeightFile("x.pth", 1.5, "none", "none", (f"{address}x.pth",)))
+    with pytest.raises(FileNotFoundError, match=rf"127.0.0.1:{unused_port}: .*refused"):
+        find_weights("x.pth")
 
 
 def test_find_all_gives_every_path(publish):

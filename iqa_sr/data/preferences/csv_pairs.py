@@ -93,7 +93,7 @@ def _rows(file: Path) -> Sequence[Row]:
     heading = [_OWN_NAMES.get(name.lower(), "") for name in names]  # one without a name has row numbers, mostly
     doubles = sorted({name for name in heading if name and heading.count(name) > 1})
     if doubles:
-        raise ValueError(f"{file}: more than one column says {', '.join(doubles)}: {', '.join(lines[0])}")
+        raise ValueError(f"{file}: more than one column says {', '.join(doubles)}: {', '.join(names)}")
     if not {"first", "second"} <= set(heading) or not (
         "preference" in heading or {"votes_first", "votes_second"} <= set(heading)
     ):
