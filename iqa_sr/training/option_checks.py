@@ -19,7 +19,13 @@ from iqa_sr.models.options import (
     section_of,
 )
 
-__all__ = ["check_iqa_sr", "check_quality"]
+__all__ = ["check_iqa_sr", "check_quality", "sampler_metrics"]
+
+
+def sampler_metrics(datasets: Mapping[str, Any]) -> list[str]:
+    """The metrics by which samplers choose ground truths, of typed sections below `datasets`."""
+    samplers = [section.sampler for section in datasets.values() if hasattr(section, "sampler")]
+    return [sampler.metric for sampler in samplers if hasattr(sampler, "metric")]
 
 
 def check_iqa_sr(
@@ -74,8 +80,7 @@ def _check_fine_tuning(
     if not watched:
         problems.texts.append("train:guard: there is no judge to watch: no loss optimises a quality metric")
     else:
-        samplers = [getattr(section, "sampler", None) for section in datasets.values()]
-        partial = [sampler.metric for sampler in samplers if hasattr(sampler, "metric")]
+        partial = sampler_metrics(datasets)
         partial += [name for loss in model.losses.values() for name in loss.distances]
         with problems.collected():
             check_guard(guard, watched, partial)

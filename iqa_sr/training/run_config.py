@@ -17,9 +17,12 @@ from iqa_sr.metrics.license_policy import LicensePolicy, check_licenses
 from iqa_sr.models.metric_options import CalculateIQAOptions
 from iqa_sr.models.options import IQASRConfig, ModelConfig, QualityConfig, section_of
 from iqa_sr.scores.image_scores import LR_CONSISTENCY
-from iqa_sr.training.option_checks import check_iqa_sr, check_quality
+from iqa_sr.training.option_checks import check_iqa_sr, check_quality, sampler_metrics
 
 __all__ = ["FileOptions", "LoggerOptions", "PathOptions", "RunConfig"]
+
+
+OWN_MODELS: dict[str, type[ModelConfig]] = {"IQASRModel": IQASRConfig, "QualityModel": QualityConfig}
 
 
 class LoggerOptions(Section):
@@ -126,7 +129,7 @@ class RunConfig:
         """
         problems = OptionProblems()
         kind = options.get("model_type")
-        own = {"IQASRModel": IQASRConfig, "QualityModel": QualityConfig}.get(str(kind))
+        own = OWN_MODELS.get(str(kind))
         file: Any = None
         with problems.collected():
             file = read_section(FileOptions if own else _StockOptions, options, "")
@@ -150,8 +153,7 @@ class RunConfig:
 
     def metrics(self) -> list[str]:
         """Names of our metrics that the run uses, in samplers, losses, guard and validation; each once."""
-        samplers = [getattr(section, "sampler", None) for section in self.datasets.values()]
-        found = [sampler.metric for sampler in samplers if hasattr(sampler, "metric")]
+        found = sampler_metrics(self.datasets)
         for loss in self.model.losses.values():
             found += [*loss.metrics, *loss.distances]
         if isinstance(self.model, IQASRConfig) and self.model.train.guard is not None:
