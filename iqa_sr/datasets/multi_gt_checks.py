@@ -106,7 +106,15 @@ def check_manifest(
     """Check what was read against the scale, the crop and the sampler; arguments as in `check_data`."""
     problems = DataProblems()
     problems.extend(manifest.problems)
-    _check_lq(manifest, scale, problems)
+    for record in manifest.records:
+        found = manifest.lq_sizes.get(record.name)
+        expected = (record.size[0] // scale, record.size[1] // scale)
+        if found and found != expected:
+            problems.add(
+                "wrong LQ scale",
+                f"{manifest.lq_root}/{record.lq} is {found[0]}x{found[1]} (HxW), expected {expected[0]}x{expected[1]}: "
+                f"the original {record.size[0]}x{record.size[1]} by scale {scale}",
+            )
     usable = [sampler is None or sampler.usable(record) for record in manifest.records]
     records = tuple(record for record, fine in zip(manifest.records, usable, strict=True) if fine)
     dropped = tuple(record for record, fine in zip(manifest.records, usable, strict=True) if not fine)
@@ -129,18 +137,6 @@ def _largest_shortlist(sampler: GroundTruthSampler, records: Sequence[Record]) -
 def needed_window(sampler: GroundTruthSampler, candidates: int, crop: int) -> int:
     """Side of the windows to cut: the sampler's where it chooses on the device, else the crop itself."""
     return sampler.window(crop) if candidates > 1 else crop
-
-
-def _check_lq(manifest: Manifest, scale: int, problems: DataProblems) -> None:
-    for record in manifest.records:
-        found = manifest.lq_sizes.get(record.name)
-        expected = (record.size[0] // scale, record.size[1] // scale)
-        if found and found != expected:
-            problems.add(
-                "wrong LQ scale",
-                f"{manifest.lq_root}/{record.lq} is {found[0]}x{found[1]} (HxW), expected {expected[0]}x{expected[1]}: "
-                f"the original {record.size[0]}x{record.size[1]} by scale {scale}",
-            )
 
 
 def _refusal(

@@ -222,7 +222,7 @@ class MultiGTDataset(Dataset[dict[str, Any]]):
         shift = [scale * int(torch.randint(jitter // scale + 1, (), generator=generator)) for _ in range(2)]
         symmetry = draw_symmetry(self.options.use_hflip, self.options.use_rot, generator)
         sample: dict[str, Any] = {
-            "seed": _seed(generator),
+            "seed": torch.randint(2**63 - 1, (), generator=generator),
             "key": record.name,
             "gt_path": self._store.location(record.ground_truths[0].path),
         }
@@ -286,8 +286,4 @@ class MultiGTDataset(Dataset[dict[str, Any]]):
 
 def validation_seed(index: int) -> Tensor:
     """The degradation's seed for a picture of a validation set, by its place among the records: int64, no dimension."""
-    return _seed(torch.Generator().manual_seed(index))
-
-
-def _seed(generator: torch.Generator) -> Tensor:
-    return torch.randint(2**63 - 1, (), generator=generator)
+    return torch.randint(2**63 - 1, (), generator=torch.Generator().manual_seed(index))

@@ -2,7 +2,7 @@
 
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -78,13 +78,16 @@ def read_manifest(
     """
     problems = DataProblems()
     parts = find_parts(options, where)
-    groups: list[_Group] = []
+    found: dict[str, _Group] = {}
     for part in parts:
-        groups += _match(part, options, problems)
-    groups = _unique(groups, problems)
+        for group in _match(part, options, problems):
+            other = found.setdefault(group.name, group)
+            if other is not group:  # names identify records
+                problems.add("duplicate name", f"{group.name} is in {other.part.path} and in {group.part.path}")
+    groups = list(found.values())
     if not groups:
         raise FileNotFoundError(f"{where}:dataroot_gt: no pictures found in {parts[0].path}")
-    lq = _match_lq(options.dataroot_lq, {group.name for group in groups}, where, problems)
+    lq = _match_lq(options.dataroot_lq, found.keys(), where, problems) if options.dataroot_lq else {}
     files = [(open_folder(group.part.folders[folder]), key) for group in groups for folder, key in group.keys.items()]
     if options.dataroot_lq:
         files += [(open_folder(options.dataroot_lq), key) for key in lq.values()]
@@ -144,20 +147,8 @@ def _match(part: Part, options: GroundTruthOptions, problems: DataProblems) -> l
     return groups
 
 
-def _unique(groups: list[_Group], problems: DataProblems) -> list[_Group]:
-    """The groups by name; the same name in two parts is a problem, because names identify records."""
-    found: dict[str, _Group] = {}
-    for group in groups:
-        other = found.setdefault(group.name, group)
-        if other is not group:
-            problems.add("duplicate name", f"{group.name} is in {other.part.path} and in {group.part.path}")
-    return list(found.values())
-
-
-def _match_lq(root: Path | None, names: set[str], where: str, problems: DataProblems) -> dict[str, str]:
+def _match_lq(root: Path, names: Set[str], where: str, problems: DataProblems) -> dict[str, str]:
     """Key of each record's ready LQ file."""
-    if root is None:
-        return {}
     if not root.is_dir():
         raise FileNotFoundError(f"{where}:dataroot_lq: the folder {root} does not exist")
     files = _stems(root, problems)
