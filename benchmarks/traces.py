@@ -87,26 +87,28 @@ def main() -> None:
 
 def trace_training() -> list[Call]:
     """Three iterations of `options/swinir_amo.yml`; start-up ends where the loop begins."""
-    from iqa_sr.cli.main import main as iqa_sr
+    from iqa_sr.cli.main import main as command
     from iqa_sr.cli.train import main as train_sr
 
-    iqa_sr(["make-sample"])
+    import iqa_sr.training.launch  # noqa: F401
+
+    command(["make-sample"])
     return traced(lambda: train_sr(TRAIN))
 
 
 def trace_evaluation() -> list[Call]:
     """One checkpoint on two images by PSNR and rankiqa-lite."""
-    from iqa_sr.cli.main import main as iqa_sr
+    from iqa_sr.cli.main import main as command
     from iqa_sr.cli.train import main as train_sr
 
-    iqa_sr(["make-sample"])
+    command(["make-sample"])
     train_sr(TRAIN)
     words = ["evaluate", "--checkpoints", "experiments/traced/models/net_g_latest.pth", "--metrics", "psnr"]
     words += ["rankiqa-lite", "--output", "evaluated"]
     import iqa_sr.cli.evaluate
     import iqa_sr.cli.evaluate_command
 
-    return traced(lambda: iqa_sr(words))
+    return traced(lambda: command(words))
 
 
 if __name__ == "__main__":
