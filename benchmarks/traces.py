@@ -87,9 +87,10 @@ def main() -> None:
 
 def trace_training() -> list[Call]:
     """Three iterations of `options/swinir_amo.yml`; start-up ends where the loop begins."""
-    import iqa_sr.training.launch  # noqa: F401
     from iqa_sr.cli.main import main as command
     from iqa_sr.cli.train import main as train_sr
+
+    import iqa_sr.training.launch  # noqa: F401
 
     command(["make-sample"])
     return traced(lambda: train_sr(TRAIN))
@@ -102,10 +103,10 @@ def trace_evaluation() -> list[Call]:
 
     command(["make-sample"])
     train_sr(TRAIN)
-    words = ["evaluate", "experiments/traced/models/net_g_latest.pth", "--metric", "psnr,rankiqa-lite"]
-    words += ["--output", "evaluated"]
+    words = ["evaluate", "--checkpoints", "experiments/traced/models/net_g_latest.pth", "--metrics", "psnr"]
+    words += ["rankiqa-lite", "--output", "evaluated"]
     import iqa_sr.cli.evaluate
-    import iqa_sr.evaluation.run  # noqa: F401
+    import iqa_sr.cli.evaluate_command
 
     return traced(lambda: command(words))
 
