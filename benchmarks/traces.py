@@ -87,10 +87,9 @@ def main() -> None:
 
 def trace_training() -> list[Call]:
     """Three iterations of `options/swinir_amo.yml`; start-up ends where the loop begins."""
+    import iqa_sr.training.launch  # noqa: F401
     from iqa_sr.cli.main import main as command
     from iqa_sr.cli.train import main as train_sr
-
-    import iqa_sr.training.launch  # noqa: F401
 
     command(["make-sample"])
     return traced(lambda: train_sr(TRAIN))
@@ -105,8 +104,6 @@ def trace_evaluation() -> list[Call]:
     train_sr(TRAIN)
     words = ["evaluate", "--checkpoints", "experiments/traced/models/net_g_latest.pth", "--metrics", "psnr"]
     words += ["rankiqa-lite", "--output", "evaluated"]
-    import iqa_sr.cli.evaluate
-    import iqa_sr.cli.evaluate_command
 
     return traced(lambda: command(words))
 

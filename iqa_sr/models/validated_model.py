@@ -9,7 +9,6 @@ from torch.nn import functional as F
 
 from iqa_sr.checkpoint.building import side_multiple
 from iqa_sr.models.model_base import ModelBase
-from iqa_sr.models.options import IQASRConfig
 from iqa_sr.models.validation import Validation
 from iqa_sr.models.validation_results import ValidationResults
 
@@ -30,15 +29,7 @@ class ValidatedModel(ModelBase):
     gt: Tensor
     output: Tensor
 
-    def __init__(self, opt: dict[str, Any]) -> None:
-        super().__init__(opt)
-        self.validator: Validation | None = None
-
-    def prepare_validation(self, config: IQASRConfig) -> None:
-        """Build the metrics of `val`, if there is one."""
-        if config.val is not None:
-            self.validator = Validation(self.opt, config.val, config.metrics)
-            self.validator.build(self.device)
+    validator: Validation | None = None
 
     # --- Results ------------------------------------------------------------------------------------------------------
 
