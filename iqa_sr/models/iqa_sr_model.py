@@ -24,7 +24,7 @@ from iqa_sr.models.nonfinite_guard import NonFiniteGuard
 from iqa_sr.models.optimizer_step import OptimizerStep
 from iqa_sr.models.options import AMP_TYPES, IQASRConfig, base_network
 from iqa_sr.models.sampler_statistics import SamplerStatistics
-from iqa_sr.models.validated_model import ValidatedModel
+from iqa_sr.models.sr_model_base import SRModelBase
 from iqa_sr.models.validation import Validation
 from iqa_sr.samplers import build_sampler
 
@@ -33,7 +33,7 @@ __all__ = ["IQASRModel"]
 logger = logging.getLogger(__name__)
 
 
-class IQASRModel(ValidatedModel):
+class IQASRModel(SRModelBase):
     """Trains an SR network with every loss under `train` whose key ends in `_opt`, against chosen ground truths.
 
     A batch comes from `MultiGTDataset` (the ground truth is chosen by the data set's sampler, the LQ made from the

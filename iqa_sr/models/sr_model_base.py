@@ -1,6 +1,5 @@
-"""ValidatedModel: a BasicSR model whose network upscales pictures of any size, and whose results are all scored."""
+"""SRModelBase: a BasicSR model whose network upscales images of any size, and whose results are all scored."""
 
-import logging
 from typing import Any, cast
 
 import torch
@@ -12,12 +11,10 @@ from iqa_sr.models.model_base import ModelBase
 from iqa_sr.models.validation import Validation
 from iqa_sr.models.validation_results import ValidationResults
 
-__all__ = ["ValidatedModel"]
-
-logger = logging.getLogger(__name__)
+__all__ = ["SRModelBase"]
 
 
-class ValidatedModel(ModelBase):
+class SRModelBase(ModelBase):
     """What a model needs to be tested: `net_g`, with `net_g_ema` where there is an average, and the batch.
 
     Args:
