@@ -30,7 +30,8 @@ from iqa_sr import plugin  # noqa: E402
 from iqa_sr.basicsr_compat import build_model, build_network  # noqa: E402
 from iqa_sr.lora.injection import LoRAOptions, inject, merged_state  # noqa: E402
 from iqa_sr.runtime import rng_state as random_state  # noqa: E402
-from iqa_sr.training.run_options import complete_options  # noqa: E402
+from iqa_sr.training.basicsr_opt import basicsr_opt  # noqa: E402
+from iqa_sr.training.run_config import RunConfig  # noqa: E402
 
 FULL = "full"
 SCALE = 2
@@ -170,13 +171,21 @@ def build(name: str, method: str, file: str, judge: str) -> Any:
         "scale": SCALE,
         "num_gpu": min(1, torch.cuda.device_count()),
         "manual_seed": 0,
-        "datasets": {"train": {"name": "none", "type": "MultiGTDataset", "batch_size_per_gpu": 1}},
+        "datasets": {
+            "train": {
+                "name": "none",
+                "type": "MultiGTDataset",
+                "dataroot_gt": "none",
+                "gt_size": 8 * SCALE,
+                "batch_size_per_gpu": 1,
+            }
+        },
         "network_g": dict(section),
         "path": {"pretrain_network_g": file, "strict_load_g": True},
         "train": train,
         "logger": {"print_freq": 10**6, "save_checkpoint_freq": 10**6},
     }
-    return build_model(complete_options(content, 0, 1, torch.cuda.device_count()))
+    return build_model(basicsr_opt(RunConfig.from_options(content), cuda_devices=torch.cuda.device_count()))
 
 
 def step(model: Any, lq: Tensor, gt: Tensor, iteration: int) -> float:

@@ -91,25 +91,26 @@ def main() -> None:
 
 def trace_training() -> list[Call]:
     """Three iterations of `options/swinir_amo.yml`; start-up ends where the loop begins."""
-    from iqa_sr.cli.main import main as iqa_sr
+    import iqa_sr.training.launch  # noqa: F401
+    from iqa_sr.cli.main import main as command
     from iqa_sr.cli.train import main as train_sr
 
-    iqa_sr(["make-sample"])
+    command(["make-sample"])
     return traced(lambda: train_sr(TRAIN))
 
 
 def trace_evaluation() -> list[Call]:
     """One checkpoint on two images by PSNR and rankiqa-lite."""
-    from iqa_sr.cli.main import main as iqa_sr
+    from iqa_sr.cli.main import main as command
     from iqa_sr.cli.train import main as train_sr
 
-    iqa_sr(["make-sample"])
+    command(["make-sample"])
     train_sr(TRAIN)
     words = ["evaluate", "experiments/traced/models/net_g_latest.pth", "--metric", "psnr,rankiqa-lite"]
     words += ["--output", "evaluated"]
     for module in ("cli.errors", "cli.evaluate", "evaluation.run", "scores.summary"):
         importlib.import_module(f"iqa_sr.{module}")
-    return traced(lambda: iqa_sr(words))
+    return traced(lambda: command(words))
 
 
 if __name__ == "__main__":

@@ -24,8 +24,8 @@ from iqa_sr.io.tensor_files import state_digest
 from iqa_sr.metrics import create_metric, metric_info, metric_names, shared_metric
 from iqa_sr.models.ground_truth_selection import GroundTruthFeed
 from iqa_sr.runtime import rng_state as random_state
-from iqa_sr.training.option_checks import check_options
-from iqa_sr.training.run_options import complete_options
+from iqa_sr.training.basicsr_opt import basicsr_opt
+from iqa_sr.training.run_config import RunConfig
 from iqa_sr.weights.store import is_present
 
 SECOND = "second judge"
@@ -185,9 +185,7 @@ class Bench:
             train["lora"] = {"rank": int(key.method.removeprefix("lora-")), "preset": setup.preset}
         one = {"name": "adversarial_noise", "num_gpu": min(1, torch.cuda.device_count()), "manual_seed": key.seed}
         opt |= one | {"path": path, "train": train, "val": None}
-        complete = complete_options(opt, 0, 1, torch.cuda.device_count())
-        check_options(complete)
-        return complete
+        return basicsr_opt(RunConfig.from_options(opt), cuda_devices=torch.cuda.device_count())
 
     # --- Training -----------------------------------------------------------------------------------------------------
 
@@ -196,7 +194,9 @@ class Bench:
         seed = opt["manual_seed"]
         if self.batches_of[0] != seed:
             self.batches_of = (-1, [])  # not two seeds in memory at once
-            feed = GroundTruthFeed(opt["datasets"]["train"], self.device, tuple(self.train_set.folders))
+            feed = GroundTruthFeed(
+                self.train_set.sampler, self.train_set.degradation, opt["datasets"]["train"]["gt_size"], self.device
+            )
             source = Place(*build_train_loader(self.train_set, opt)).batches()
             pairs = (feed(next(source)) for _ in range(self.setup.steps))
             self.batches_of = (seed, [{"lq": lq, "gt": gt.clone()} for lq, gt in pairs])

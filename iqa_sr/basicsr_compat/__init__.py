@@ -32,7 +32,6 @@ from basicsr.losses import build_loss
 from basicsr.metrics import calculate_metric
 from basicsr.models import build_model
 from basicsr.models.base_model import BaseModel
-from basicsr.utils import get_root_logger
 from basicsr.utils import logger as basicsr_logger
 from basicsr.utils.registry import ARCH_REGISTRY, DATASET_REGISTRY, LOSS_REGISTRY, METRIC_REGISTRY, MODEL_REGISTRY
 
@@ -57,7 +56,6 @@ __all__ = [
     "build_network",
     "calculate_metric",
     "claim_logger",
-    "get_root_logger",
     "metric_or_nan",
     "patch_basicsr",
     "registered",

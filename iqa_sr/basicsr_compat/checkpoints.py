@@ -3,15 +3,17 @@
 The functions with `self` replace the methods of `BaseModel` of their names.
 """
 
+import logging
 from typing import Any
 
 from basicsr.models.base_model import BaseModel
-from basicsr.utils import get_root_logger
 from torch import nn
 
 from iqa_sr.io.tensor_files import load_state, read_tensor_file, select_state_dict, write_tensor_file
 
 __all__ = ["patch_checkpoints"]
+
+logger = logging.getLogger(__name__)
 
 
 def patch_checkpoints() -> None:
@@ -64,6 +66,6 @@ def load_network(
     network = self.get_bare_model(net)
     state = select_state_dict(read_tensor_file(load_path), load_path, param_key)
     left_out = load_state(network, state, load_path, strict)
-    get_root_logger().info(f"Loaded {type(network).__name__} from {load_path} ({param_key}).")
+    logger.info(f"Loaded {type(network).__name__} from {load_path} ({param_key}).")
     if left_out:
-        get_root_logger().warning(f"{len(left_out)} keys not loaded from {load_path}: {', '.join(left_out[:5])}")
+        logger.warning(f"{len(left_out)} keys not loaded from {load_path}: {', '.join(left_out[:5])}")

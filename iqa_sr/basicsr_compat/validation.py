@@ -1,14 +1,16 @@
 """Validation of BasicSR's own models, and the JPEG files of its degradations."""
 
+import logging
 from collections.abc import Mapping
 from typing import Any
 
 from basicsr.data import degradations
 from basicsr.metrics import calculate_metric
 from basicsr.models import sr_model
-from basicsr.utils import get_root_logger
 
 __all__ = ["metric_or_nan", "patch_validation"]
+
+logger = logging.getLogger(__name__)
 
 
 def patch_validation() -> None:
@@ -35,5 +37,5 @@ def metric_or_nan(data: Mapping[str, Any], opt: Mapping[str, Any]) -> float:
         return float(calculate_metric(data, opt))
     except (ArithmeticError, AssertionError, RuntimeError, TypeError, ValueError) as error:
         # numpy's LinAlgError is a ValueError; a metric that misses its ground truth raises a TypeError
-        get_root_logger().warning(f"{opt.get('type')} could not be computed: {error}")
+        logger.warning(f"{opt.get('type')} could not be computed: {error}")
         return float("nan")

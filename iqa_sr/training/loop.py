@@ -23,7 +23,9 @@ from iqa_sr.config.sections import Section
 from iqa_sr.data.leakage import check_together
 from iqa_sr.datasets.multi_gt_dataset import MultiGTDataset
 from iqa_sr.datasets.sample_order import Place, build_train_loader, build_val_loader
+from iqa_sr.guard.monitor import RewardGuard
 from iqa_sr.models.iqa_sr_model import IQASRModel
+from iqa_sr.models.model_base import ModelBase
 from iqa_sr.models.options import IQASRConfig, QualityConfig
 from iqa_sr.runtime import distributed
 from iqa_sr.runtime import rng_state as random_state
@@ -68,9 +70,9 @@ class Run:
     val_loaders: list[Any]
 
     @property
-    def reward_guard(self) -> Any:
+    def reward_guard(self) -> RewardGuard | None:
         """The model's guard against reward hacking, or None."""
-        return getattr(self.model, "reward_guard", None)
+        return self.model.reward_guard if isinstance(self.model, ModelBase) else None
 
 
 def build_run(config: RunConfig, opt: dict[str, Any]) -> Run:

@@ -51,7 +51,7 @@ def test_broken_yaml(run_folder, capsys):
     ("changes", "message"),
     [
         ({"train__total_iters": 5}, "train:total_iters: unknown key; did you mean total_iter"),
-        ({"vall": {}}, "vall: unknown section; did you mean val"),
+        ({"vall": {}}, "vall: unknown key; did you mean val"),
         ({"datasets__train__gtsize": 5}, "datasets:train:gtsize: unknown key; did you mean gt_size"),
         ({"datasets__train__sampler": {"type": "softmaxall"}}, "did you mean softmax-all"),
         ({"datasets__train__sampler": {"type": "argmax-online", "metric": "nique"}}, "did you mean niqe"),

@@ -431,7 +431,9 @@ def test_wrong_options(tmp_path):
         dataset(tmp_path, gt_sise=32)
     with pytest.raises(OptionError, match="datasets:train:gt_size: this key is required"):
         dataset(tmp_path, gt_size=None)
-    with pytest.raises(OptionError, match=r"datasets:train:gt_size: expected a multiple of the scale 4, got 30; near"):
+    with pytest.raises(
+        OptionError, match=r"datasets:train:gt_size: expected a multiple of the scale 4, nearest: 32, got 30"
+    ):
         dataset(tmp_path, gt_size=30, scale=4)
     with pytest.raises(OptionError, match="datasets:train:io_backend:type: .*'disk' or 'lmdb', got 'hdf5'"):
         dataset(tmp_path, io_backend={"type": "hdf5"})

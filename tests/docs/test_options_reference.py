@@ -24,11 +24,18 @@ from iqa_sr.guard.options import GuardOptions
 from iqa_sr.lora.injection import LoRAOptions
 from iqa_sr.losses.afine_loss import AFINELossOptions
 from iqa_sr.losses.ensemble_iqa_loss import EnsembleIQALossOptions, JudgeOptions
-from iqa_sr.losses.iqa_loss import IQALossOptions
+from iqa_sr.losses.iqa_loss import IQALossOptions, too_small
 from iqa_sr.losses.views import ViewOptions
 from iqa_sr.metrics.registry import _METRICS
-from iqa_sr.models.metric_options import CalculateIQAOptions, read_metric
-from iqa_sr.models.options import QualitySection, QualityValSection, SchedulerOptions, TrainSection, ValSection
+from iqa_sr.models.metric_options import CalculateIQAOptions
+from iqa_sr.models.options import (
+    IQASRConfig,
+    QualitySection,
+    QualityValSection,
+    SchedulerOptions,
+    TrainSection,
+    ValSection,
+)
 from iqa_sr.objectives.afine import AFINEOptions
 from iqa_sr.objectives.arniqa import ARNIQAOptions, RegressorOptions
 from iqa_sr.objectives.augmentiq import AugmentIQOptions
@@ -37,8 +44,7 @@ from iqa_sr.objectives.qualiclip import QualiCLIPOptions
 from iqa_sr.objectives.ranking import Attack, RankingOptions
 from iqa_sr.samplers.argmax_online_sampler import ArgmaxOnlineOptions
 from iqa_sr.samplers.softmax_sampler import SoftmaxOptions
-from iqa_sr.training.option_checks import _check_losses, _LoggerOptions, _PathOptions
-from iqa_sr.training.run_options import OPTIONAL, REQUIRED
+from iqa_sr.training.run_config import FileOptions, LoggerOptions, PathOptions
 from tests import ROOT
 
 TEXT = (ROOT / "docs" / "options.md").read_text(encoding="utf-8")
@@ -47,13 +53,12 @@ SOURCES = {*PictureSourceOptions.model_fields, *OpinionSource.model_fields}
 GIVEN = {"type", "phase", "scale"}  # the section's own name, and what BasicSR adds
 NOT_USED = {"prefetch_mode", "num_prefetch_queue", "persistent_workers"}
 LOADER = {*LoaderOptions.model_fields}
-PLACES = {"experiments_root", "models", "training_states", "visualization", "log"}  # of a run; ours to set
 # The line above each table, the section that it describes, and the keys that stand elsewhere.
 TABLES = (
     ("of type MultiGTDataset", MultiGTDatasetOptions, {"phase", "scale"} | NOT_USED),
     ("`softmax-all` and `softmax-positives`:", SoftmaxOptions, GIVEN),
     ("`argmax-online`:", ArgmaxOnlineOptions, GIVEN),
-    ("## `path`", _PathOptions, PLACES),
+    ("## `path`", PathOptions, {"experiments_root"}),
     ("## `train` of IQASRModel", TrainSection, set()),
     ("### IQALoss", IQALossOptions, set()),
     ("### EnsembleIQALoss", EnsembleIQALossOptions, set()),
@@ -62,7 +67,7 @@ TABLES = (
     ("### AFINELoss", AFINELossOptions, set()),
     ("validated whenever a checkpoint is saved", ValSection, set()),
     ("`type: calculate_iqa`:", CalculateIQAOptions, GIVEN),
-    ("## `logger`", _LoggerOptions, set()),
+    ("## `logger`", LoggerOptions, set()),
     ("and the keys of the loader:", LoaderOptions, {*GIVEN, "name"} | NOT_USED),
     ("at least one of the three sources.", PictureSourceOptions, set()),
     ("### RankingDataset", RankingDatasetOptions, LOADER | SOURCES),
@@ -131,7 +136,7 @@ def test_the_options_of_metrics():
 
 def test_the_sections_of_the_file_and_what_stands_between_the_tables():
     top = {name for row in rows_below("## Top of the file") for name in re.findall(r"`(\w+)`", row[0])}
-    assert top == {*REQUIRED, *OPTIONAL}
+    assert top == set(FileOptions.model_fields)
     named = set(re.findall(r"`(\w+)[`:]", TEXT))
     below_train = {*QualitySection.model_fields} & {*TrainSection.model_fields}
     quality = TEXT.split("## QualityModel")[1].split("|")[0]
@@ -152,8 +157,7 @@ def test_the_sections_that_the_readme_shows_are_accepted():
     assert len(blocks) == 4
     for block in blocks:
         train = block.get("train", block)  # one block is a part of `train`
-        _check_losses(train, crop=256)
-        others = {key: value for key, value in train.items() if not key.endswith("_opt")}
-        TrainSection(total_iter=1, optim_g={"lr": 1e-3}, scheduler={"type": "MultiStepLR"}, **others)
-        for name, metric in block.get("val", {}).get("metrics", {}).items():
-            read_metric(metric, name)
+        needed = {"total_iter": 1, "optim_g": {"lr": 1e-3}, "scheduler": {"type": "MultiStepLR"}}
+        config = IQASRConfig.from_opt({"train": {**needed, **train}, "val": {"val_freq": 1, **block.get("val", {})}})
+        for loss in config.losses.values():
+            assert too_small(loss.metrics, getattr(loss.options, "views", None), 256) is None

@@ -12,6 +12,7 @@ from torch import nn
 from iqa_sr import plugin
 from iqa_sr.basicsr_compat import MODEL_REGISTRY, BaseModel, registered
 from iqa_sr.cli.train import main
+from iqa_sr.config.option_files import read_option_file
 from iqa_sr.errors import OptionError, TrainingStopped
 from iqa_sr.io.tensor_files import read_tensor_file
 from iqa_sr.models.nonfinite_guard import NonFiniteGuard
@@ -19,7 +20,9 @@ from iqa_sr.models.optimizer_step import OptimizerStep
 from iqa_sr.models.sampler_statistics import SamplerStatistics
 from iqa_sr.models.validation import calculate_iqa
 from iqa_sr.scores.score_table import ScoreTable
-from iqa_sr.training.run_options import complete_options
+from iqa_sr.training.basicsr_opt import basicsr_opt
+from iqa_sr.training.run_config import RunConfig
+from tests import ROOT
 from tests.helpers.sr_datasets import picture, save, training_options, write_groups, write_labels, write_options
 
 
@@ -251,12 +254,16 @@ def test_tensor2img_leaves_its_argument_alone():
 
 
 def test_a_quality_network_learns_on_one_gpu_of_a_process():
-    options = {"model_type": "QualityModel", "train": {"total_iter": 1}}
-    found = complete_options({**training_options(), **options, "num_gpu": "auto"}, 0, 1, cuda_devices=4)
-    assert found["num_gpu"] == 1
-    assert complete_options({**training_options(), "num_gpu": "auto"}, 0, 1, cuda_devices=4)["num_gpu"] == 4
+    plugin.register()
+    quality = read_option_file(ROOT / "options/iqa/rankiqa_lite.yml")
+
+    def found(options, number):
+        return basicsr_opt(RunConfig.from_options({**options, "num_gpu": number}), cuda_devices=4)["num_gpu"]
+
+    assert found(quality, "auto") == 1
+    assert found(training_options(), "auto") == 4
     with pytest.raises(OptionError, match="num_gpu: expected auto, 0 or 1 .* got 2(.|\n)*torchrun --nproc_per_node=2"):
-        complete_options({**training_options(), **options, "num_gpu": 2}, 0, 1, cuda_devices=4)
+        found(quality, 2)
 
 
 def test_registering_twice_changes_nothing():

@@ -227,10 +227,10 @@ def test_the_regressors_pictures_and_scores_are_checked_before_training(tmp_path
         regressor(tmp_path)
     write_kadid(tmp_path / "kadid")
     command = ["check-data", "-opt", write_options("options.yml", options())]
-    assert cli.main(command) == 0
+    assert cli(command) == 0
     assert "train:objective:regressor: nothing is wrong; 100 samples" in capsys.readouterr().out
     (tmp_path / "kadid/images/I03_01_02.png").write_bytes(b"nothing")
-    assert cli.main(command) == 1
+    assert cli(command) == 1
     shown = capsys.readouterr().out
     assert "train:objective:regressor: kadid/dmos.csv: 1 problems: 1 unusable pictures" in shown
 
