@@ -5,10 +5,12 @@ of the command have been imported; class bodies, comprehensions and lambdas are 
 """
 
 import argparse
+import importlib
 import itertools
 import os
 import sys
 import tempfile
+import threading
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
@@ -49,11 +51,13 @@ def traced(command: Callable[[], object]) -> list[Call]:
         phase = PHASES.get((file, name), phase)
         calls.append((phase, file, name))
 
+    threading.setprofile(note)  # those that read, compute and write
     sys.setprofile(note)
     try:
         command()
     finally:
         sys.setprofile(None)
+        threading.setprofile(None)
     return calls
 
 
@@ -102,9 +106,10 @@ def trace_evaluation() -> list[Call]:
 
     command(["make-sample"])
     train_sr(TRAIN)
-    words = ["evaluate", "--checkpoints", "experiments/traced/models/net_g_latest.pth", "--metrics", "psnr"]
-    words += ["rankiqa-lite", "--output", "evaluated"]
-
+    words = ["evaluate", "experiments/traced/models/net_g_latest.pth", "--metric", "psnr,rankiqa-lite"]
+    words += ["--output", "evaluated"]
+    for module in ("cli.errors", "cli.evaluate", "evaluation.run", "scores.summary"):
+        importlib.import_module(f"iqa_sr.{module}")
     return traced(lambda: command(words))
 
 
