@@ -11,7 +11,7 @@ from typing import Any, Literal
 import torch
 
 from iqa_sr import plugin
-from iqa_sr.basicsr_compat import basicsr_version
+from iqa_sr.basicsr_compat import BASICSR_VERSION
 from iqa_sr.data.creation.sample_dataset import make_sample
 from iqa_sr.errors import OptionError, TrainingStopped
 from iqa_sr.models.options import QualityConfig
@@ -72,7 +72,7 @@ def run_training(
         if code:
             return code
         state = _resume_state(opt)
-        logger.info(f"BasicSR {basicsr_version()}, torch {torch.__version__}, options:\n{options_text(opt)}")
+        logger.info(f"BasicSR {BASICSR_VERSION}, torch {torch.__version__}, options:\n{options_text(opt)}")
         return train(config, opt, Experiment(opt, option_file), state)
     finally:
         distributed.stop_processes()
