@@ -11,7 +11,7 @@ from typing import Any, Literal
 import torch
 
 from iqa_sr import plugin
-from iqa_sr.basicsr_compat import basicsr_version
+from iqa_sr.basicsr_compat import BASICSR_VERSION
 from iqa_sr.data.creation.sample_dataset import make_sample
 from iqa_sr.errors import OptionError, TrainingStopped
 from iqa_sr.models.options import QualityConfig
@@ -73,8 +73,13 @@ def run_training(
         base, made_by = opt["path"].get("pretrain_network_g"), opt["path"].get("pretrain_opt_g")
         if base and made_by and (code := _train_base_where_missing(base, made_by, overrides)):
             return code
+<<<<<<< HEAD
         state = _resume_state(opt) if auto_resume or opt["path"].get("resume_state") else None
         logger.info(f"BasicSR {basicsr_version()}, torch {torch.__version__}, options:\n{options_text(opt)}")
+=======
+        state = _resume_state(opt)
+        logger.info(f"BasicSR {BASICSR_VERSION}, torch {torch.__version__}, options:\n{options_text(opt)}")
+>>>>>>> h-start
         return train(config, opt, Experiment(opt, option_file), state)
     finally:
         distributed.stop_processes()
