@@ -73,13 +73,8 @@ def run_training(
         base, made_by = opt["path"].get("pretrain_network_g"), opt["path"].get("pretrain_opt_g")
         if base and made_by and (code := _train_base_where_missing(base, made_by, overrides)):
             return code
-<<<<<<< HEAD
         state = _resume_state(opt) if auto_resume or opt["path"].get("resume_state") else None
-        logger.info(f"BasicSR {basicsr_version()}, torch {torch.__version__}, options:\n{options_text(opt)}")
-=======
-        state = _resume_state(opt)
         logger.info(f"BasicSR {BASICSR_VERSION}, torch {torch.__version__}, options:\n{options_text(opt)}")
->>>>>>> h-start
         return train(config, opt, Experiment(opt, option_file), state)
     finally:
         distributed.stop_processes()
