@@ -5,10 +5,12 @@ of the command have been imported; class bodies, comprehensions and lambdas are 
 """
 
 import argparse
+import importlib
 import itertools
 import os
 import sys
 import tempfile
+import threading
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
@@ -49,11 +51,13 @@ def traced(command: Callable[[], object]) -> list[Call]:
         phase = PHASES.get((file, name), phase)
         calls.append((phase, file, name))
 
+    threading.setprofile(note)  # those that read, compute and write
     sys.setprofile(note)
     try:
         command()
     finally:
         sys.setprofile(None)
+        threading.setprofile(None)
     return calls
 
 
@@ -87,10 +91,9 @@ def main() -> None:
 
 def trace_training() -> list[Call]:
     """Three iterations of `options/swinir_amo.yml`; start-up ends where the loop begins."""
+    import iqa_sr.training.launch  # noqa: F401
     from iqa_sr.cli.main import main as command
     from iqa_sr.cli.train import main as train_sr
-
-    import iqa_sr.training.launch  # noqa: F401
 
     command(["make-sample"])
     return traced(lambda: train_sr(TRAIN))
@@ -103,11 +106,10 @@ def trace_evaluation() -> list[Call]:
 
     command(["make-sample"])
     train_sr(TRAIN)
-    words = ["evaluate", "--checkpoints", "experiments/traced/models/net_g_latest.pth", "--metrics", "psnr"]
-    words += ["rankiqa-lite", "--output", "evaluated"]
-    import iqa_sr.cli.evaluate
-    import iqa_sr.cli.evaluate_command
-
+    words = ["evaluate", "experiments/traced/models/net_g_latest.pth", "--metric", "psnr,rankiqa-lite"]
+    words += ["--output", "evaluated"]
+    for module in ("cli.errors", "cli.evaluate", "evaluation.run", "scores.summary"):
+        importlib.import_module(f"iqa_sr.{module}")
     return traced(lambda: command(words))
 
 

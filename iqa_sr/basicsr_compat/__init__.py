@@ -2,11 +2,12 @@
 
 BasicSR 1.4.2 is from 2022 and stays as it is on disk. `patch_basicsr()` rebinds, from outside, what breaks or silently
 goes wrong with today's torch, torchvision, numpy and scipy, on machines without CUDA, or at all. Each module here holds
-the patches of one part, each patch says what it is for. A BasicSR that has the cure already (basicsr-fixed, git
-master) is used as it is found.
+one part: what is bound instead, and a table `PATCHES` (object, attribute, replacement) that says why. A BasicSR that
+has the cure already (basicsr-fixed, git master) is used as it is found.
 """
 
 import warnings
+from functools import cache
 from typing import Any
 
 from iqa_sr.basicsr_compat.missing_modules import provide_missing_modules
@@ -32,64 +33,44 @@ from basicsr.losses import build_loss
 from basicsr.metrics import calculate_metric
 from basicsr.models import build_model
 from basicsr.models.base_model import BaseModel
-from basicsr.utils import logger as basicsr_logger
+from basicsr.utils.logger import initialized_logger as initialized_loggers
 from basicsr.utils.registry import ARCH_REGISTRY, DATASET_REGISTRY, LOSS_REGISTRY, METRIC_REGISTRY, MODEL_REGISTRY
 
-from iqa_sr.basicsr_compat.checkpoints import patch_checkpoints
-from iqa_sr.basicsr_compat.devices import patch_devices
-from iqa_sr.basicsr_compat.optimization import patch_optimization
-from iqa_sr.basicsr_compat.realesrgan import patch_realesrgan
-from iqa_sr.basicsr_compat.validation import metric_or_nan, patch_validation
-from iqa_sr.basicsr_compat.vgg import patch_vgg
+from iqa_sr.basicsr_compat import base_model, networks, realesrgan, validation
+from iqa_sr.basicsr_compat.validation import metric_or_nan
 
 __all__ = [
     "ARCH_REGISTRY",
+    "BASICSR_VERSION",
     "DATASET_REGISTRY",
     "LOSS_REGISTRY",
     "METRIC_REGISTRY",
     "MODEL_REGISTRY",
     "BaseModel",
-    "basicsr_version",
     "build_dataset",
     "build_loss",
     "build_model",
     "build_network",
     "calculate_metric",
-    "claim_logger",
+    "initialized_loggers",
     "metric_or_nan",
     "patch_basicsr",
     "registered",
 ]
 
-_patched = False
+BASICSR_VERSION = str(getattr(basicsr, "__version__", "unknown"))
 
 
+@cache
 def patch_basicsr() -> None:
     """Rebind what has to be rebound in BasicSR; a second call changes nothing."""
-    global _patched
-    if _patched:
-        return
-    _patched = True
     # SwinIR's own use of meshgrid; nothing that a user could do about it.
     warnings.filterwarnings("ignore", message="torch.meshgrid", category=UserWarning)
-    patch_checkpoints()
-    patch_optimization()
-    patch_devices()
-    patch_validation()
-    patch_realesrgan()
-    patch_vgg()
-
-
-def basicsr_version() -> str:
-    """Version of the BasicSR that was found."""
-    return str(getattr(basicsr, "__version__", "unknown"))
+    for part in (base_model, networks, realesrgan, validation):
+        for owner, attribute, replacement in part.PATCHES:
+            setattr(owner, attribute, replacement)
 
 
 def registered(registry: Any) -> list[str]:
     """The names that an option file can use, BasicSR's own suffix left off."""
     return sorted({name.removesuffix("_basicsr") for name in registry.keys()})  # noqa: SIM118 - not a dict
-
-
-def claim_logger() -> None:
-    """Tell BasicSR that the logger `basicsr` has its handlers already."""
-    basicsr_logger.initialized_logger["basicsr"] = True

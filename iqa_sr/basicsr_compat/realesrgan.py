@@ -6,39 +6,26 @@ from typing import Any, cast
 
 import torch
 from basicsr.models import realesrgan_model, realesrnet_model
+from basicsr.models.realesrgan_model import RealESRGANModel
+from basicsr.models.realesrnet_model import RealESRNetModel
 from basicsr.utils import img_process_util
 from torch import Tensor, nn
 
-__all__ = ["patch_realesrgan"]
+__all__ = ["PATCHES"]
+
+_filter2d = img_process_util.filter2D
 
 
-def patch_realesrgan() -> None:
-    """Keep the helpers and the pool of the stock Real-ESRGAN models where the images are, and their input contiguous.
-
-    The models call `.cuda()` on both. Their blur needs contiguous input, which the JPEG simulation and the resizing do
-    not give on the CPU.
-    """
-    filter2d = img_process_util.filter2D
-
-    def contiguous_filter2d(img: Tensor, kernel: Tensor) -> Tensor:
-        return cast(Tensor, filter2d(img.contiguous(), kernel))
-
-    modules = (realesrgan_model, realesrnet_model)
-    for module in (img_process_util, *modules):
-        module.filter2D = contiguous_filter2d
-    if torch.cuda.is_available():
-        return
-    for module in modules:
-        module.DiffJPEG = _staying_on_cpu(module.DiffJPEG)
-        module.USMSharp = _staying_on_cpu(module.USMSharp)
-        for name in ("RealESRGANModel", "RealESRNetModel"):
-            model = getattr(module, name, None)
-            if model is not None:
-                model._dequeue_and_enqueue = _with_cpu_pool(model._dequeue_and_enqueue)
+def contiguous_filter2d(img: Tensor, kernel: Tensor) -> Tensor:
+    """As BasicSR's, for any strides."""
+    return cast(Tensor, _filter2d(img.contiguous(), kernel))
 
 
 def _staying_on_cpu(helper: type[nn.Module]) -> type[nn.Module]:
-    return type(helper.__name__, (helper,), {"cuda": lambda self, device=None: self})
+    def cuda(self: nn.Module, device: Any = None) -> nn.Module:
+        return helper.cuda(self, device) if torch.cuda.is_available() else self
+
+    return type(helper.__name__, (helper,), {"cuda": cuda})
 
 
 def _with_cpu_pool(method: Callable[[Any], None]) -> Callable[[Any], None]:
@@ -46,7 +33,7 @@ def _with_cpu_pool(method: Callable[[Any], None]) -> Callable[[Any], None]:
 
     @wraps(method)
     def wrapped(self: Any) -> None:
-        if not hasattr(self, "queue_lr"):
+        if not hasattr(self, "queue_lr") and not torch.cuda.is_available():
             batch = len(self.lq)
             if self.queue_size % batch:
                 raise ValueError(f"queue_size: expected a multiple of the batch size {batch}, got {self.queue_size}")
@@ -56,3 +43,21 @@ def _with_cpu_pool(method: Callable[[Any], None]) -> Callable[[Any], None]:
         method(self)
 
     return wrapped
+
+
+_MODULES = (realesrgan_model, realesrnet_model)
+
+PATCHES: tuple[tuple[Any, str, Any], ...] = (
+    # The blur needs contiguous input, which the JPEG simulation and the resizing do not give on the CPU.
+    *((module, "filter2D", contiguous_filter2d) for module in (img_process_util, *_MODULES)),
+    # The models call `.cuda()` on their helpers and their pool.
+    *(
+        (module, name, _staying_on_cpu(getattr(module, name)))
+        for module in _MODULES
+        for name in ("DiffJPEG", "USMSharp")
+    ),
+    *(
+        (model, "_dequeue_and_enqueue", _with_cpu_pool(model._dequeue_and_enqueue))
+        for model in (RealESRGANModel, RealESRNetModel)
+    ),
+)

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from typing import Annotated, Any, TypeVar, get_args
 
 import pydantic
@@ -31,11 +32,23 @@ Iterations = Annotated[int, pydantic.BeforeValidator(_iterations)]
 """A number of iterations, also as BasicSR's users write it: `4e5` or `400000.0`."""
 
 
+@dataclass
 class OptionProblems:
-    """Collects what is wrong with an option file, so that a user learns of everything at once."""
+    """Collects what is wrong with an option file, so that a user learns of everything at once.
 
-    def __init__(self) -> None:
-        self.texts: list[str] = []
+    Attributes:
+        texts: What is wrong, a line or more each.
+    """
+
+    texts: list[str] = field(default_factory=list)
+
+    def read(self, section: type[SectionType], values: Any, path: str) -> SectionType | None:
+        """As `read_section`, but None where something is wrong, which is kept."""
+        try:
+            return read_section(section, values, path)
+        except OptionError as error:
+            self.texts.append(str(error))
+            return None
 
     @contextmanager
     def collected(self) -> Iterator[None]:

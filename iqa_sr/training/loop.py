@@ -39,11 +39,11 @@ __all__ = ["Interrupts", "build_run", "train"]
 logger = logging.getLogger(__name__)
 
 
+@dataclass
 class Interrupts:
     """SIGINT and SIGTERM ask the loop to stop after the iteration; a second one stops at once."""
 
-    def __init__(self) -> None:
-        self.received: int | None = None
+    received: int | None = None
 
     def _receive(self, number: int, frame: FrameType | None) -> None:
         if self.received is not None:
@@ -63,16 +63,19 @@ class Interrupts:
 
 @dataclass
 class Run:
-    """Everything that a training run consists of."""
+    """Everything that a training run consists of.
+
+    Attributes:
+        model: Of ours or of BasicSR.
+        place: Where it stands in its data.
+        val_loaders: The validation sets.
+        reward_guard: The model's guard against reward hacking, or None.
+    """
 
     model: Any
     place: Place
     val_loaders: list[Any]
-
-    @property
-    def reward_guard(self) -> RewardGuard | None:
-        """The model's guard against reward hacking, or None."""
-        return self.model.reward_guard if isinstance(self.model, ModelBase) else None
+    reward_guard: RewardGuard | None = None
 
 
 def build_run(config: RunConfig, opt: dict[str, Any]) -> Run:
@@ -103,10 +106,11 @@ def build_run(config: RunConfig, opt: dict[str, Any]) -> Run:
         f"{len(train_set)} training samples, {place.batches_per_epoch} iterations an epoch, "
         f"{epochs} epochs, {opt['train']['total_iter']} iterations."
     )
-    run = Run(model, place, [build_val_loader(val_set) for val_set in val_sets])
-    if run.reward_guard is not None:
-        run.reward_guard.prepare(run.val_loaders[0], opt["scale"])
-    return run
+    val_loaders = [build_val_loader(val_set) for val_set in val_sets]
+    guard = model.reward_guard if isinstance(model, ModelBase) else None
+    if guard is not None:
+        guard.prepare(val_loaders[0], opt["scale"])
+    return Run(model, place, val_loaders, guard)
 
 
 def _build_dataset(section: Any, opt: dict[str, Any]) -> Any:

@@ -12,7 +12,7 @@ from typing import Any
 
 from tqdm import tqdm
 
-from iqa_sr.basicsr_compat import claim_logger
+from iqa_sr.basicsr_compat import initialized_loggers
 
 __all__ = ["ProgressLog", "log_to_file", "open_tensorboard", "options_text", "start_logging"]
 
@@ -45,7 +45,7 @@ def start_logging(rank: int = 0) -> None:
     logger.addHandler(logging.handlers.MemoryHandler(100_000, flushLevel=logging.CRITICAL + 1, flushOnClose=False))
     logger.propagate = False
     logger.setLevel(logging.INFO if rank == 0 else logging.ERROR)
-    claim_logger()
+    initialized_loggers["basicsr"] = True  # BasicSR adds no handlers of its own
 
 
 def log_to_file(path: Path) -> None:

@@ -130,9 +130,8 @@ class RunConfig:
         problems = OptionProblems()
         kind = options.get("model_type")
         own = OWN_MODELS.get(str(kind))
-        file: Any = None
-        with problems.collected():
-            file = read_section(FileOptions if own else _StockOptions, options, "")
+        file: Any
+        file = problems.read(FileOptions if own else _StockOptions, options, "")
         with problems.collected():
             _check_name(kind, MODEL_REGISTRY, "model_type", "model")
         for key in [key for key in options if key.startswith("network_") and isinstance(options[key], Mapping)]:
@@ -148,7 +147,8 @@ class RunConfig:
         elif isinstance(model, QualityConfig):
             check_quality(options, model, datasets, problems)
         problems.raise_if_any()
-        check_licenses(config.metrics(), file.license_policy, "license_policy")
+        if file.license_policy != "any":
+            check_licenses(config.metrics(), file.license_policy, "license_policy")
         return config
 
     def metrics(self) -> list[str]:

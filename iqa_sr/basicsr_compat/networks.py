@@ -1,19 +1,30 @@
-"""The pretrained VGG of BasicSR's perceptual loss."""
+"""Networks of BasicSR: SwinIR's output, and the pretrained VGG and the `l2` of the perceptual loss."""
 
 from collections.abc import Callable
+from functools import wraps
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
+import torch
 import torchvision
 from basicsr.archs import vgg_arch
-from torch import nn
+from basicsr.archs.swinir_arch import SwinIR
+from torch import Tensor, nn
 
 from iqa_sr.io.tensor_files import read_tensor_file
 from iqa_sr.weights.store import find_weights
 
-__all__ = ["patch_vgg"]
+__all__ = ["PATCHES"]
 
 VGG_FILES = {"vgg16": "vgg16-397923af.pth", "vgg19": "vgg19-dcbb9e9d.pth"}
+
+_swinir_forward = SwinIR.forward
+
+
+@wraps(_swinir_forward)
+def contiguous_forward(self: Any, x: Tensor) -> Tensor:
+    """As SwinIR's, but not with channels-last strides."""
+    return cast(Tensor, _swinir_forward(self, x).contiguous())
 
 
 class _VGGNetworks:
@@ -35,11 +46,13 @@ class _VGGNetworks:
         return build
 
 
-def patch_vgg() -> None:
-    """Give each VGG its own file, and name a missing one with the place to put it.
-
-    BasicSR loads `experiments/pretrained_models/vgg19-dcbb9e9d.pth` into whichever VGG is asked for, and without it
-    ends in a download error.
-    """
-    vgg_arch.VGG_PRETRAIN_PATH = ""
-    vgg_arch.vgg = _VGGNetworks()
+PATCHES: tuple[tuple[Any, str, Any], ...] = (
+    # VGGStyleDiscriminator's `view` fails on SwinIR's strides.
+    (SwinIR, "forward", contiguous_forward),
+    # BasicSR loads `experiments/pretrained_models/vgg19-dcbb9e9d.pth` into whichever VGG is asked for, and without it
+    # ends in a download error: each VGG has its own file, and a missing one is named with the place to put it.
+    (vgg_arch, "VGG_PRETRAIN_PATH", ""),
+    (vgg_arch, "vgg", _VGGNetworks()),
+    # `PerceptualLoss` with `l2` uses a class that torch never had.
+    (torch.nn, "L2loss", getattr(torch.nn, "L2loss", torch.nn.MSELoss)),
+)

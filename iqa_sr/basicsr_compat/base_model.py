@@ -1,0 +1,140 @@
+"""Methods of `BaseModel`, which all models of BasicSR inherit: devices, optimizers, checkpoints.
+
+Each function with `self` replaces the method of its name.
+"""
+
+import logging
+import warnings
+from typing import Any, cast
+
+import torch
+from basicsr.models.base_model import BaseModel
+from torch import nn
+
+from iqa_sr.io.tensor_files import load_state, read_tensor_file, select_state_dict, write_tensor_file
+from iqa_sr.runtime import distributed
+
+__all__ = ["PATCHES"]
+
+logger = logging.getLogger(__name__)
+
+
+def model_to_device(self: Any, net: nn.Module) -> nn.Module:
+    """The network on its device, wrapped for several processes (DDP) or for several GPUs of one (DataParallel)."""
+    net = net.to(self.device)
+    if self.opt["dist"]:
+        distributed.share_buffers(net)  # spectral norms begin at random, and weigh all that is computed
+        return nn.parallel.DistributedDataParallel(
+            net,
+            device_ids=[torch.cuda.current_device()] if self.device.type == "cuda" else None,
+            broadcast_buffers=False,
+            find_unused_parameters=self.opt.get("find_unused_parameters", False),
+        )
+    return nn.DataParallel(net) if self.opt["num_gpu"] > 1 else net
+
+
+def get_optimizer(self: Any, optim_type: str, params: Any, lr: float, **kwargs: Any) -> torch.optim.Optimizer:
+    """Any optimiser of `torch.optim` by its name; Adam and AdamW as one fused kernel unless the options say how."""
+    optimizer = getattr(torch.optim, str(optim_type), None)
+    if not (isinstance(optimizer, type) and issubclass(optimizer, torch.optim.Optimizer)):
+        raise ValueError(f"optimiser {optim_type!r} does not exist in torch.optim; Adam and AdamW are the usual ones")
+    if optim_type in ("Adam", "AdamW") and not {"fused", "foreach", "capturable", "differentiable"} & set(kwargs):
+        kwargs["fused"] = True
+    return cast(torch.optim.Optimizer, optimizer(params, lr=lr, **kwargs))  # type: ignore[call-arg]
+
+
+def update_learning_rate(self: Any, current_iter: int, warmup_iter: int = -1) -> None:
+    """The scheduled rate, scaled linearly from 0 during the first `warmup_iter` iterations."""
+    for scheduler in self.schedulers:
+        if current_iter > 1:
+            # MultiStepRestartLR multiplies the rate that it finds in the optimiser: give it the unscaled one.
+            _set_rates(scheduler, scheduler.get_last_lr(), 1.0)
+            with warnings.catch_warnings():  # torch counts steps; one that is skipped as not finite is no wrong order
+                warnings.filterwarnings("ignore", "Detected call of `lr_scheduler.step", UserWarning)
+                scheduler.step()
+        if current_iter < warmup_iter:
+            _set_rates(scheduler, scheduler.get_last_lr(), current_iter / warmup_iter)
+
+
+def _set_rates(scheduler: Any, rates: list[float], factor: float) -> None:
+    for group, rate in zip(scheduler.optimizer.param_groups, rates, strict=True):
+        group["lr"] = rate * factor
+
+
+def model_ema(self: Any, decay: float = 0.999) -> None:
+    """Moving average of the trainable parameters; buffers and frozen parameters are copied."""
+    source = self.get_bare_model(self.net_g)
+    averages, buffers = dict(self.net_g_ema.named_parameters()), dict(self.net_g_ema.named_buffers())
+    trained = {name: p for name, p in source.named_parameters() if p.requires_grad and decay > 0}
+    with torch.no_grad():
+        if trained:  # all of them in one call: a small network has hundreds of tiny tensors
+            targets = [averages[name] for name in trained]
+            torch._foreach_mul_(targets, decay)
+            torch._foreach_add_(targets, list(trained.values()), alpha=1 - decay)
+        for name, parameter in source.named_parameters():
+            if name not in trained:
+                averages[name].copy_(parameter)
+        for name, buffer in source.named_buffers():
+            buffers[name].copy_(buffer)
+
+
+def save_network(self: Any, net: Any, net_label: str, current_iter: int | str, param_key: Any = "params") -> None:
+    """As BasicSR's, but the file is written whole or not at all, and a failure is an error."""
+    if self.opt["rank"] != 0:
+        return
+    nets = net if isinstance(net, list) else [net]
+    keys = param_key if isinstance(param_key, list) else [param_key]
+    content = {
+        key: {
+            name.removeprefix("module."): value.cpu() for name, value in self.get_bare_model(one).state_dict().items()
+        }
+        for key, one in zip(keys, nets, strict=True)
+    }
+    label = "latest" if current_iter == -1 else current_iter
+    write_tensor_file(content, f"{self.opt['path']['models']}/{net_label}_{label}.pth")
+
+
+def save_training_state(self: Any, epoch: int, current_iter: int) -> None:
+    """As BasicSR's, with what `extra_training_state` gives (set by our loop, for an exact resume), written whole."""
+    if current_iter == -1:
+        return
+    extra = getattr(self, "extra_training_state", None)
+    state = {
+        "epoch": epoch,
+        "iter": current_iter,
+        "optimizers": [optimizer.state_dict() for optimizer in self.optimizers],
+        "schedulers": [scheduler.state_dict() for scheduler in self.schedulers],
+        **(extra() if extra else {}),
+    }
+    if self.opt["rank"] == 0:
+        write_tensor_file(state, f"{self.opt['path']['training_states']}/{current_iter}.state")
+
+
+def load_network(
+    self: Any, net: nn.Module, load_path: str, strict: bool = True, param_key: str | None = "params"
+) -> None:
+    """As BasicSR's, reading tensors only, with an error that lists a few keys."""
+    network = self.get_bare_model(net)
+    state = select_state_dict(read_tensor_file(load_path), load_path, param_key)
+    left_out = load_state(network, state, load_path, strict)
+    logger.info(f"Loaded {type(network).__name__} from {load_path} ({param_key}).")
+    if left_out:
+        logger.warning(f"{len(left_out)} keys not loaded from {load_path}: {', '.join(left_out[:5])}")
+
+
+PATCHES: tuple[tuple[Any, str, Any], ...] = (
+    # BasicSR's DDP asks for a CUDA device, and its buffer broadcast gets out of step when rank 0 alone validates;
+    # without it DDP leaves each process with buffers of its own from the start.
+    (BaseModel, "model_to_device", model_to_device),
+    # Only Adam is known to 1.4.2.
+    (BaseModel, "get_optimizer", get_optimizer),
+    # A warm-up leaves MultiStepLR short for the rest of the run.
+    (BaseModel, "update_learning_rate", update_learning_rate),
+    # EMA copies no buffers and lets frozen weights drift.
+    (BaseModel, "model_ema", model_ema),
+    # BasicSR tries three times to write, then goes on without a file; a killed write leaves half a file.
+    (BaseModel, "save_network", save_network),
+    (BaseModel, "save_training_state", save_training_state),
+    # A file of another network or one with pickled code ends in a stack trace.
+    (BaseModel, "load_network", load_network),
+)
