@@ -60,7 +60,7 @@ class ModelBase(BaseModel, ABC):
         results = self.validate(dataloader, current_iter, save_img)
         if not results.means:
             return results
-        best = vars(self).setdefault("best_metric_results", {}).setdefault(results.dataset, {})  # BasicSR's own name
+        best = self.__dict__.setdefault("best_metric_results", {}).setdefault(results.dataset, {})  # BasicSR's own name
         for facts in results.facts:
             better, worst = ("higher", float("-inf")) if facts.higher_is_better else ("lower", float("inf"))
             best.setdefault(facts.name, {"better": better, "val": worst, "iter": -1})
