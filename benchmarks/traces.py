@@ -22,7 +22,7 @@ from iqa_sr.runtime.cpu_threads import prepare_cpu_threads  # noqa: E402
 
 prepare_cpu_threads()
 
-Call = tuple[str, str, str]  # phase, file, function
+Call = tuple[str, str, str, bool]  # phase, file, function, whether in the main thread
 
 TRAIN = ["-opt", "options/swinir_amo.yml", "--force_yml", "train:total_iter=3", "train:warmup_iter=-1"]
 TRAIN += ["train:scheduler:periods=[3]", "val=none", "datasets:train:num_worker_per_gpu=0", "name=traced"]
@@ -49,7 +49,7 @@ def traced(command: Callable[[], object]) -> list[Call]:
             return
         file, name = code.co_filename.removeprefix(prefix), getattr(code, "co_qualname", code.co_name)
         phase = PHASES.get((file, name), phase)
-        calls.append((phase, file, name))
+        calls.append((phase, file, name, threading.current_thread() is threading.main_thread()))
 
     threading.setprofile(note)  # those that read, compute and write
     sys.setprofile(note)
@@ -62,14 +62,15 @@ def traced(command: Callable[[], object]) -> list[Call]:
 
 
 def report(calls: list[Call], listed: bool) -> None:
-    """One line a phase; with `listed` every function of it by file."""
-    for phase in dict.fromkeys(phase for phase, _, _ in calls):
-        own = [(file, name) for found, file, name in calls if found == phase]
-        switches = sum(one[0] != other[0] for one, other in itertools.pairwise(own))
+    """One line a phase, of the main thread and of all; with `listed` every function of it by file."""
+    for phase in dict.fromkeys(call[0] for call in calls):
+        own = [(file, name) for found, file, name, _ in calls if found == phase]
+        main = [(file, name) for found, file, name, first in calls if found == phase and first]
+        switches = sum(one[0] != other[0] for one, other in itertools.pairwise(main))
         files = {file for file, _ in own}
         print(
-            f"{phase:20} {len(set(own)):4} functions, {len(files):3} files, {len(own):6} calls, "
-            f"{switches:4} switches of file"
+            f"{phase:20} main thread: {len(set(main)):4} functions in {len({file for file, _ in main}):3} files, "
+            f"{len(main):5} calls, {switches:4} switches of file; all threads: {len(set(own)):4} in {len(files):3}"
         )
         if listed:
             for file in sorted(files):

@@ -6,8 +6,7 @@ from typing import Any, Literal
 from pydantic import Field, ValidationInfo, field_validator
 
 from iqa_sr.basicsr_compat import METRIC_REGISTRY, registered
-from iqa_sr.config.arguments import check_arguments
-from iqa_sr.config.sections import Section, read_section
+from iqa_sr.config.sections import Section, check_arguments, read_section
 from iqa_sr.errors import OptionError, nearest
 from iqa_sr.metrics import metric_info
 

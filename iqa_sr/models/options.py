@@ -9,8 +9,7 @@ from pydantic import Field, field_validator
 from typing_extensions import Self
 
 from iqa_sr.basicsr_compat import LOSS_REGISTRY, registered
-from iqa_sr.config.arguments import check_arguments
-from iqa_sr.config.sections import Iterations, OptionProblems, Section, read_section
+from iqa_sr.config.sections import Iterations, OptionProblems, Section, check_arguments, read_section
 from iqa_sr.errors import OptionError, nearest
 from iqa_sr.guard.options import GuardOptions
 from iqa_sr.lora.injection import LoRAOptions
