@@ -137,7 +137,7 @@ def score_listed(
         ValueError: If a metric does not exist, or the table holds another kind of it.
     """
     metrics, named = list(dict.fromkeys(metrics)), dict(references or {})
-    joined = References(PictureStore(root), named, named) if named else References()
+    joined = References(PictureStore(Path(root)), named, named) if named else References()
     return _score_missing(Path(root), list(pictures), metrics, output, joined, device, batch_size, (0, 1), progress)
 
 

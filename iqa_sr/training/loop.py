@@ -88,7 +88,8 @@ def build_run(config: RunConfig, opt: dict[str, Any]) -> Run:
     torch.backends.cudnn.benchmark = True
     random_state.seed_everything(opt["manual_seed"] + opt["rank"])
     datasets = {key: _build_dataset(section, opt["datasets"][key]) for key, section in config.datasets.items()}
-    check_together(datasets)
+    if isinstance(config.model, QualityConfig):
+        check_together(datasets)
     train_set, val_sets = datasets["train"], [one for key, one in datasets.items() if key != "train"]
     loader, order = build_train_loader(train_set, opt)
     mode = opt["datasets"]["train"].get("prefetch_mode")
@@ -98,9 +99,9 @@ def build_run(config: RunConfig, opt: dict[str, Any]) -> Run:
     if isinstance(model, IQASRModel) and isinstance(train_set, MultiGTDataset):
         model.use_dataset(train_set)
     place = Place(loader, order)
-    epochs = math.ceil(opt["train"]["total_iter"] / place.batches_per_epoch)
+    epochs = math.ceil(opt["train"]["total_iter"] / len(loader))
     logger.info(
-        f"{len(train_set)} training samples, {place.batches_per_epoch} iterations an epoch, "
+        f"{len(train_set)} training samples, {len(loader)} iterations an epoch, "
         f"{epochs} epochs, {opt['train']['total_iter']} iterations."
     )
     run = Run(model, place, [build_val_loader(val_set) for val_set in val_sets])
