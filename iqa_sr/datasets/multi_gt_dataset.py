@@ -24,9 +24,9 @@ from iqa_sr.errors import TrainingStopped
 from iqa_sr.io.image_stores import PictureStore
 from iqa_sr.io.image_tensors import to_tensor
 from iqa_sr.io.images import decode_image
-from iqa_sr.samplers import OriginalSampler, build_sampler
 from iqa_sr.samplers.base import Shortlist
-from iqa_sr.samplers.registry import PlainOptions, SamplerOptions
+from iqa_sr.samplers.plain_sampler import OriginalSampler
+from iqa_sr.samplers.registry import PlainOptions, SamplerOptions, build_sampler
 
 __all__ = ["MultiGTDataset", "MultiGTDatasetOptions", "validation_seed"]
 

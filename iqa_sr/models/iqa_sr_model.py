@@ -53,7 +53,7 @@ class IQASRModel(ValidatedModel):
         self.reward_guard: RewardGuard | None = None
         self.net_g = self._network("g")
         self.print_network(self.net_g)
-        self.prepare_validation(self.config)
+        self.prepare_validation(self.config.val, self.config.metrics)
         if self.is_train:
             self._prepare_training()
 

@@ -1,6 +1,7 @@
 """ValidatedModel: a BasicSR model whose network upscales pictures of any size, and whose results are all scored."""
 
 import logging
+from collections.abc import Mapping
 from typing import Any, cast
 
 import torch
@@ -8,8 +9,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from iqa_sr.checkpoint.building import side_multiple
+from iqa_sr.models.metric_options import MetricConfig, ValSection
 from iqa_sr.models.model_base import ModelBase
-from iqa_sr.models.options import IQASRConfig
 from iqa_sr.models.validation import Validation
 from iqa_sr.models.validation_results import ValidationResults
 
@@ -34,10 +35,10 @@ class ValidatedModel(ModelBase):
         super().__init__(opt)
         self.validator: Validation | None = None
 
-    def prepare_validation(self, config: IQASRConfig) -> None:
+    def prepare_validation(self, section: ValSection | None, metrics: Mapping[str, MetricConfig]) -> None:
         """Build the metrics of `val`, if there is one."""
-        if config.val is not None:
-            self.validator = Validation(self.opt, config.val, config.metrics)
+        if section is not None:
+            self.validator = Validation(self.opt, section, metrics)
             self.validator.build(self.device)
 
     # --- Results ------------------------------------------------------------------------------------------------------
