@@ -39,6 +39,7 @@ setup(
         "pydantic>=2",
         "pyyaml",
         "tqdm",
+        "typing_extensions",
     ],
     extras_require={
         "augmentiq": ["transformers"],

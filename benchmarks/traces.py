@@ -5,10 +5,12 @@ of the command have been imported; class bodies, comprehensions and lambdas are 
 """
 
 import argparse
+import importlib
 import itertools
 import os
 import sys
 import tempfile
+import threading
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
@@ -20,7 +22,7 @@ from iqa_sr.runtime.cpu_threads import prepare_cpu_threads  # noqa: E402
 
 prepare_cpu_threads()
 
-Call = tuple[str, str, str]  # phase, file, function
+Call = tuple[str, str, str, bool]  # phase, file, function, whether in the main thread
 
 TRAIN = ["-opt", "options/swinir_amo.yml", "--force_yml", "train:total_iter=3", "train:warmup_iter=-1"]
 TRAIN += ["train:scheduler:periods=[3]", "val=none", "datasets:train:num_worker_per_gpu=0", "name=traced"]
@@ -47,25 +49,28 @@ def traced(command: Callable[[], object]) -> list[Call]:
             return
         file, name = code.co_filename.removeprefix(prefix), getattr(code, "co_qualname", code.co_name)
         phase = PHASES.get((file, name), phase)
-        calls.append((phase, file, name))
+        calls.append((phase, file, name, threading.current_thread() is threading.main_thread()))
 
+    threading.setprofile(note)  # those that read, compute and write
     sys.setprofile(note)
     try:
         command()
     finally:
         sys.setprofile(None)
+        threading.setprofile(None)
     return calls
 
 
 def report(calls: list[Call], listed: bool) -> None:
-    """One line a phase; with `listed` every function of it by file."""
-    for phase in dict.fromkeys(phase for phase, _, _ in calls):
-        own = [(file, name) for found, file, name in calls if found == phase]
-        switches = sum(one[0] != other[0] for one, other in itertools.pairwise(own))
+    """One line a phase, of the main thread and of all; with `listed` every function of it by file."""
+    for phase in dict.fromkeys(call[0] for call in calls):
+        own = [(file, name) for found, file, name, _ in calls if found == phase]
+        main = [(file, name) for found, file, name, first in calls if found == phase and first]
+        switches = sum(one[0] != other[0] for one, other in itertools.pairwise(main))
         files = {file for file, _ in own}
         print(
-            f"{phase:20} {len(set(own)):4} functions, {len(files):3} files, {len(own):6} calls, "
-            f"{switches:4} switches of file"
+            f"{phase:20} main thread: {len(set(main)):4} functions in {len({file for file, _ in main}):3} files, "
+            f"{len(main):5} calls, {switches:4} switches of file; all threads: {len(set(own)):4} in {len(files):3}"
         )
         if listed:
             for file in sorted(files):
@@ -87,10 +92,9 @@ def main() -> None:
 
 def trace_training() -> list[Call]:
     """Three iterations of `options/swinir_amo.yml`; start-up ends where the loop begins."""
+    import iqa_sr.training.launch  # noqa: F401
     from iqa_sr.cli.main import main as command
     from iqa_sr.cli.train import main as train_sr
-
-    import iqa_sr.training.launch  # noqa: F401
 
     command(["make-sample"])
     return traced(lambda: train_sr(TRAIN))
@@ -103,11 +107,10 @@ def trace_evaluation() -> list[Call]:
 
     command(["make-sample"])
     train_sr(TRAIN)
-    words = ["evaluate", "--checkpoints", "experiments/traced/models/net_g_latest.pth", "--metrics", "psnr"]
-    words += ["rankiqa-lite", "--output", "evaluated"]
-    import iqa_sr.cli.evaluate
-    import iqa_sr.cli.evaluate_command
-
+    words = ["evaluate", "experiments/traced/models/net_g_latest.pth", "--metric", "psnr,rankiqa-lite"]
+    words += ["--output", "evaluated"]
+    for module in ("cli.errors", "cli.evaluate", "evaluation.run", "scores.summary"):
+        importlib.import_module(f"iqa_sr.{module}")
     return traced(lambda: command(words))
 
 

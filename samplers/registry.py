@@ -42,7 +42,7 @@ def build_sampler(section: Section | Mapping[str, Any], path: str = "datasets:tr
     Raises:
         OptionError: If there is no such sampler, an option is wrong, or the scores that it needs cannot be read.
     """
-    options: Any = read_kind(_KINDS, section, path)
+    options: Any = section if isinstance(section, Section) else read_kind(_KINDS, section, path)
     if isinstance(options, ArgmaxOnlineOptions):
         return ArgmaxOnlineSampler(options)
     if isinstance(options, SoftmaxOptions):

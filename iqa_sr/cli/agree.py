@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 __all__ = ["LAYOUT_NAMES", "add_arguments", "run"]
 
-# As in iqa_sr.data.pair_layouts, which takes too long to import for a help text; a test compares them.
+# As in iqa_sr.data.preferences.layouts, which takes too long to import for a help text; a test compares them.
 LAYOUT_NAMES = (
     "pairs-csv",
     "triplets",

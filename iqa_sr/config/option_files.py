@@ -113,19 +113,10 @@ def apply_overrides(options: dict[str, Any], overrides: Iterable[str]) -> dict[s
         for depth, key in enumerate(path[:-1]):
             if not isinstance(section.get(key), dict):
                 where = ":".join(path[: depth + 1])
-                raise OptionError(
-                    f"`overrides` {entry}: there is no section {where}; {nearest(key, _sections(section))}"
-                )
+                known = [str(name) for name, value in section.items() if isinstance(value, Mapping)]
+                raise OptionError(f"`overrides` {entry}: there is no section {where}; {nearest(key, known)}")
             section[key] = dict(section[key])
             section = section[key]
-        section[path[-1]] = _value(text)
+        # BasicSR's `none` is accepted for null.
+        section[path[-1]] = None if text.strip().lower() == "none" else yaml.load(text, Loader=_Loader)
     return changed
-
-
-def _value(text: str) -> Any:
-    """The text read as YAML; BasicSR's `none` is accepted for null."""
-    return None if text.strip().lower() == "none" else yaml.load(text, Loader=_Loader)
-
-
-def _sections(section: Mapping[str, Any]) -> list[str]:
-    return [str(key) for key, value in section.items() if isinstance(value, Mapping)]

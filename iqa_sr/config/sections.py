@@ -1,14 +1,16 @@
 """Typed sections of an option file: unknown keys are refused, values are frozen, all errors are told together."""
 
-from collections.abc import Iterable, Iterator, Mapping
+import inspect
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from typing import Annotated, Any, TypeVar, get_args
 
 import pydantic
 
 from iqa_sr.errors import OptionError, nearest
 
-__all__ = ["Iterations", "OptionProblems", "Section", "read_kind", "read_section", "type_names"]
+__all__ = ["Iterations", "OptionProblems", "Section", "check_arguments", "read_kind", "read_section", "type_names"]
 
 
 class Section(pydantic.BaseModel):
@@ -31,11 +33,23 @@ Iterations = Annotated[int, pydantic.BeforeValidator(_iterations)]
 """A number of iterations, also as BasicSR's users write it: `4e5` or `400000.0`."""
 
 
+@dataclass
 class OptionProblems:
-    """Collects what is wrong with an option file, so that a user learns of everything at once."""
+    """Collects what is wrong with an option file, so that a user learns of everything at once.
 
-    def __init__(self) -> None:
-        self.texts: list[str] = []
+    Attributes:
+        texts: What is wrong, a line or more each.
+    """
+
+    texts: list[str] = field(default_factory=list)
+
+    def read(self, section: type[SectionType], values: Any, path: str) -> SectionType | None:
+        """As `read_section`, but None where something is wrong, which is kept."""
+        try:
+            return read_section(section, values, path)
+        except OptionError as error:
+            self.texts.append(str(error))
+            return None
 
     @contextmanager
     def collected(self) -> Iterator[None]:
@@ -157,3 +171,33 @@ def _sections_in(annotation: Any) -> list[type[Section]]:
     if isinstance(annotation, type) and issubclass(annotation, Section):
         return [annotation]
     return [found for part in get_args(annotation) for found in _sections_in(part)]
+
+
+def check_arguments(
+    target: Callable[..., Any], values: Mapping[str, Any], path: str, given: Iterable[str] = ()
+) -> None:
+    """Check the keys of a section against the arguments of the class or function that it describes.
+
+    Args:
+        target: A registered class or function.
+        values: The section; its `type` is left out of the check.
+        path: Where the section is.
+        given: Names of the arguments that the caller supplies.
+
+    Raises:
+        OptionError: With every unknown key, and the required arguments that are missing.
+    """
+    parameters = inspect.signature(target).parameters
+    plain = [p for p in parameters.values() if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)]
+    names = [p.name for p in plain if p.name not in given]
+    open_ended = not names and len(plain) < len(parameters)
+    problems = [
+        f"{path}:{key}: unknown key for {values['type']}; {nearest(key, names)}"
+        for key in values
+        if key != "type" and key not in names and not open_ended
+    ]
+    missing = [p.name for p in plain if p.default is p.empty and p.name not in values and p.name in names]
+    if missing:
+        problems.append(f"{path}: {values['type']} requires {', '.join(missing)}")
+    if problems:
+        raise OptionError("\n".join(problems))

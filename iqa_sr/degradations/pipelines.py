@@ -243,5 +243,5 @@ def build_degradation(
     """
     if scale < 1:
         raise OptionError(f"scale: expected a whole number of at least 1, got {scale!r}")
-    options: Section = read_kind(_KINDS, section, path)
+    options = section if isinstance(section, Section) else read_kind(_KINDS, section, path)
     return RandomDegradation(scale, options) if isinstance(options, OneStageOptions) else BicubicDegradation(scale)

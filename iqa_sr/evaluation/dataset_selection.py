@@ -84,16 +84,13 @@ def places_of_experiment(folder: Path) -> list[SetPlace]:
 
 def _place(section: Mapping[str, Any], file: Path) -> SetPlace:
     name = str(section.get("name") or "val")
+    roots = [section.get(key) for key in ("dataroot_gt", "dataroot_lq")]
+    data, lq = (Path(root).expanduser() if root else None for root in roots)
     if section["type"] != "MultiGTDataset":
-        data, lq = (_path(section.get(key)) for key in ("dataroot_gt", "dataroot_lq"))
         return SetPlace(name, data, lq)
-    if not section.get("dataroot_gt"):
+    if data is None:
         raise ValueError(f"{file}: {name}:dataroot_gt is missing; {nearest('dataroot_gt', section)}")
     keys = GroundTruthOptions.model_fields.keys() - {"dataroot_gt", "dataroot_lq"}
     options = {key: value for key, value in section.items() if key in keys and value is not None}
     degradation = section.get("degradation") or {"type": "bicubic"}
-    return SetPlace(name, _path(section["dataroot_gt"]), _path(section.get("dataroot_lq")), degradation, options)
-
-
-def _path(text: str | None) -> Path | None:
-    return Path(text).expanduser() if text else None
+    return SetPlace(name, data, lq, degradation, options)

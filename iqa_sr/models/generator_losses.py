@@ -1,6 +1,7 @@
 """The losses of the generator by the names under which they are logged."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from torch import Tensor, nn
@@ -11,15 +12,15 @@ __all__ = ["GeneratorLosses"]
 LOG_NAMES = {"pixel": "l_pix", "perceptual": "l_percep"}
 
 
+@dataclass(frozen=True)
 class GeneratorLosses:
     """Everything under `train` that compares a result with its ground truth.
 
-    Args:
+    Attributes:
         losses: BasicSR's or ours, by their keys without `_opt`; the adversarial loss is none of them.
     """
 
-    def __init__(self, losses: Mapping[str, nn.Module]) -> None:
-        self.losses = dict(losses)
+    losses: Mapping[str, nn.Module]
 
     def __call__(self, output: Tensor, gt: Tensor) -> dict[str, Tensor]:
         """Each loss, its weight included, of `(N, 3, H, W)` twice: scalars by their names in the log."""

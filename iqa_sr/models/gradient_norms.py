@@ -1,6 +1,7 @@
 """How hard each loss pulls: the norm of its gradient at the network's output."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor, nn
@@ -8,21 +9,22 @@ from torch import Tensor, nn
 __all__ = ["GradientLog"]
 
 
+@dataclass
 class GradientLog:
     """Measures the pull of each term in the first iteration and every `frequency` iterations.
 
     The norm is that of the gradient of one term, its weight included, with respect to the output `(N, 3, H, W)` of the
     network, over the whole batch. Two terms with equal norms pull equally hard.
 
-    Args:
+    Attributes:
         frequency: Iterations between two measurements; 0 for the first iteration only.
         losses: The terms' losses by name, for the meaning of one unit of weight.
+        latest: The norms of the last measurement by term, until they are taken.
     """
 
-    def __init__(self, frequency: int, losses: Mapping[str, nn.Module]) -> None:
-        self.frequency = frequency
-        self.weights = {name: _weight(loss) for name, loss in losses.items()}
-        self.latest: dict[str, float] = {}
+    frequency: int
+    losses: Mapping[str, nn.Module]
+    latest: dict[str, float] = field(default_factory=dict)
 
     def wanted(self, iteration: int) -> bool:
         """Whether this iteration, counted from 1, is measured."""
@@ -51,7 +53,7 @@ class GradientLog:
         """
         parts = []
         for term, norm in self.latest.items():
-            weight = self.weights.get(log_names.get(term, ""))
+            weight = _weight(self.losses.get(log_names.get(term, "")))
             unit = f", {norm / abs(weight):.3g} per unit of weight" if weight else ""
             parts.append(f"{term} {norm:.3g}{unit}")
         return "Gradient norm of each loss at the output: " + "; ".join(parts)
@@ -64,7 +66,7 @@ def _pull(value: Tensor, output: Tensor) -> float:
     return 0.0 if gradient is None else float(gradient.float().norm())
 
 
-def _weight(loss: nn.Module) -> float | None:
+def _weight(loss: nn.Module | None) -> float | None:
     """The factor of a loss, ours or BasicSR's; None where it has none or several."""
     for name in ("loss_weight", "perceptual_weight"):
         weight = getattr(loss, name, None)

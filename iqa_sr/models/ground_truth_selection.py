@@ -1,6 +1,7 @@
 """From a batch of MultiGTDataset to LQ and ground truth, on the device: degradation, choice, statistics."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
@@ -13,48 +14,40 @@ from iqa_sr.samplers.base import Candidates, Choice, GroundTruthSampler, crop_wi
 __all__ = ["GroundTruthFeed"]
 
 
+@dataclass
 class GroundTruthFeed:
     """Makes the LQ where there is no ready one, and lets the sampler choose.
 
-    Args:
+    Attributes:
         sampler: That of the data set.
         degradation: That of the data set.
         crop: Side of the training crops in px of the ground truth.
         device: Where the batches are worked on.
-        folders: Names of the ground-truth folders in the data set's order, for the statistics.
+        statistics: Counts what was chosen.
     """
 
-    def __init__(
-        self,
-        sampler: GroundTruthSampler,
-        degradation: Degradation,
-        crop: int,
-        device: torch.device,
-        folders: Sequence[str] = (),
-    ) -> None:
-        self.sampler, self.degradation = sampler, degradation
-        self.crop, self.scale, self.device = crop, degradation.scale, device
-        self.statistics = SamplerStatistics(folders)
+    sampler: GroundTruthSampler
+    degradation: Degradation
+    crop: int
+    device: torch.device
+    statistics: SamplerStatistics = field(default_factory=SamplerStatistics)
 
     @torch.no_grad()
     def __call__(self, data: Mapping[str, Any]) -> tuple[Tensor, Tensor]:
         """`(N, 3, crop / scale, crop / scale)` LQ and `(N, 3, crop, crop)` ground truth of a batch, float32 RGB."""
-        return self._lq(data), self._choose(data)
-
-    def _move(self, tensor: Tensor) -> Tensor:
-        return tensor.to(self.device, non_blocking=True)
-
-    def _lq(self, data: Mapping[str, Any]) -> Tensor:
+        moved = {
+            key: data[key].to(self.device, non_blocking=True)
+            for key in ("lq" if "lq" in data else "original", "gts", "gts_valid")
+        }
         if "lq" in data:
-            return self._move(data["lq"])
-        degraded = self.degradation(self._move(data["original"]), data["seed"])
-        return crop_windows(degraded, data["original_offset"] // self.scale, self.crop // self.scale).contiguous()
-
-    def _choose(self, data: Mapping[str, Any]) -> Tensor:
-        candidates = Candidates(self._move(data["gts"]), self._move(data["gts_valid"]), data["gts_offset"], self.crop)
-        choice = self.sampler.choose(candidates)
+            lq = moved["lq"]
+        else:
+            scale = self.degradation.scale
+            degraded = self.degradation(moved["original"], data["seed"])
+            lq = crop_windows(degraded, data["original_offset"] // scale, self.crop // scale).contiguous()
+        choice = self.sampler.choose(Candidates(moved["gts"], moved["gts_valid"], data["gts_offset"], self.crop))
         self._count(choice, data)
-        return choice.gt
+        return lq, choice.gt
 
     def _count(self, choice: Choice, data: Mapping[str, Any]) -> None:
         """Tell the statistics which ground truths were chosen, with the qualities known on the device or offline."""

@@ -23,7 +23,9 @@ from iqa_sr.models.lora_training import LoRARun
 from iqa_sr.models.nonfinite_guard import NonFiniteGuard
 from iqa_sr.models.optimizer_step import OptimizerStep
 from iqa_sr.models.options import AMP_TYPES, IQASRConfig, base_network
-from iqa_sr.models.validated_model import ValidatedModel
+from iqa_sr.models.sampler_statistics import SamplerStatistics
+from iqa_sr.models.sr_model_base import SRModelBase
+from iqa_sr.models.validation import Validation
 from iqa_sr.samplers import build_sampler
 
 __all__ = ["IQASRModel"]
@@ -31,7 +33,7 @@ __all__ = ["IQASRModel"]
 logger = logging.getLogger(__name__)
 
 
-class IQASRModel(ValidatedModel):
+class IQASRModel(SRModelBase):
     """Trains an SR network with every loss under `train` whose key ends in `_opt`, against chosen ground truths.
 
     A batch comes from `MultiGTDataset` (the ground truth is chosen by the data set's sampler, the LQ made from the
@@ -50,10 +52,11 @@ class IQASRModel(ValidatedModel):
         self.config = config or IQASRConfig.from_opt(opt)
         self.settings = self.config.train
         self.lora: LoRARun | None = None
-        self.reward_guard: RewardGuard | None = None
         self.net_g = self._network("g")
         self.print_network(self.net_g)
-        self.prepare_validation(self.config.val, self.config.metrics)
+        if self.config.val is not None:
+            self.validator = Validation(self.opt, self.config.val, self.config.metrics)
+            self.validator.build(self.device)
         if self.is_train:
             self._prepare_training()
 
@@ -78,7 +81,7 @@ class IQASRModel(ValidatedModel):
         if self.ema_decay > 0:
             self._make_average()
         losses = {name: build_loss(loss.section).to(self.device) for name, loss in self.config.losses.items()}
-        self.gradient_log = GradientLog(settings.grad_log_freq, losses)
+        self.gradient_log = GradientLog(settings.grad_log_freq, dict(losses))
         self.gan_loss = losses.pop("gan", None)
         self.losses = GeneratorLosses(losses)
         self.net_d = self._network("d").train() if self.gan_loss is not None else None
@@ -107,9 +110,11 @@ class IQASRModel(ValidatedModel):
     def _prepare_optimizers(self) -> None:
         parameters = [p for p in self.net_g.parameters() if p.requires_grad]
         optim_g, optim_d = self.settings.optim_g, self.settings.optim_d
-        self.optimizers.append(self.get_optimizer(optim_g.type, parameters, **optim_g.arguments))
+        self.optimizers.append(self.get_optimizer(optim_g.type, parameters, **optim_g.model_dump(exclude={"type"})))
         if self.net_d is not None and optim_d is not None:
-            self.optimizers.append(self.get_optimizer(optim_d.type, self.net_d.parameters(), **optim_d.arguments))
+            self.optimizers.append(
+                self.get_optimizer(optim_d.type, self.net_d.parameters(), **optim_d.model_dump(exclude={"type"}))
+            )
         self.setup_schedulers()
         fp16 = self.settings.amp == "fp16"
         self.scalers = [torch.amp.GradScaler(self.device.type, enabled=fp16) for _ in self.optimizers]
@@ -136,9 +141,9 @@ class IQASRModel(ValidatedModel):
     def use_dataset(self, dataset: MultiGTDataset) -> None:
         """Choose by the sampler, and degrade by the degradation, of the data set that gives the batches."""
         assert dataset.options.gt_size is not None
-        self.feed = GroundTruthFeed(
-            dataset.sampler, dataset.degradation, dataset.options.gt_size, self.device, dataset.folders
-        )
+        statistics = SamplerStatistics(dataset.folders)
+        crop = dataset.options.gt_size
+        self.feed = GroundTruthFeed(dataset.sampler, dataset.degradation, crop, self.device, statistics)
 
     # --- Data ---------------------------------------------------------------------------------------------------------
 

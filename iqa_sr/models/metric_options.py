@@ -6,8 +6,7 @@ from typing import Any, Literal
 from pydantic import Field, ValidationInfo, field_validator
 
 from iqa_sr.basicsr_compat import METRIC_REGISTRY, registered
-from iqa_sr.config.arguments import check_arguments
-from iqa_sr.config.sections import Iterations, Section, read_section
+from iqa_sr.config.sections import Iterations, Section, check_arguments, read_section
 from iqa_sr.errors import OptionError, nearest
 from iqa_sr.metrics.registry import metric_info
 

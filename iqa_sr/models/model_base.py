@@ -31,11 +31,8 @@ class ModelBase(BaseModel, ABC):
 
     reward_guard: "RewardGuard | None" = None
     net_g_ema: Any = None
+    best_metric_results: dict[str, dict[str, dict[str, Any]]]
     first_metric_decides: ClassVar[bool] = False  # else the best checkpoint by each metric is kept
-
-    def __init__(self, opt: dict[str, Any]) -> None:
-        super().__init__(opt)
-        self.best_metric_results: dict[str, dict[str, dict[str, Any]]] = {}
 
     @abstractmethod
     def validate(self, dataloader: Any, current_iter: int, save_img: bool) -> ValidationResults:
@@ -65,7 +62,7 @@ class ModelBase(BaseModel, ABC):
         results = self.validate(dataloader, current_iter, save_img)
         if not results.means:
             return results
-        best = self.best_metric_results.setdefault(results.dataset, {})
+        best = self.__dict__.setdefault("best_metric_results", {}).setdefault(results.dataset, {})  # BasicSR's own name
         for facts in results.facts:
             better, worst = ("higher", float("-inf")) if facts.higher_is_better else ("lower", float("inf"))
             best.setdefault(facts.name, {"better": better, "val": worst, "iter": -1})

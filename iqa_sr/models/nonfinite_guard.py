@@ -3,6 +3,7 @@
 import logging
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 from torch import Tensor
 
@@ -14,16 +15,17 @@ __all__ = ["NonFiniteGuard"]
 logger = logging.getLogger(__name__)
 
 
+@dataclass
 class NonFiniteGuard:
     """Counts skipped steps in a row.
 
-    Args:
+    Attributes:
         limit: Number of skipped steps in a row after which the run stops.
+        in_a_row: Number of steps skipped since the last one that was taken.
     """
 
-    def __init__(self, limit: int) -> None:
-        self.limit = limit
-        self.in_a_row = 0
+    limit: int
+    in_a_row: int = 0
 
     def stops_step(self, terms: Mapping[str, Tensor], iteration: int, files: Sequence[str]) -> bool:
         """Whether this step must be skipped, on any process; says which term and which files.

@@ -1,6 +1,7 @@
 """One step of an optimiser: gradients unscaled, measured, clipped, and the step skipped where they are not finite."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import torch
 from torch import nn
@@ -10,11 +11,12 @@ from iqa_sr.models.nonfinite_guard import NonFiniteGuard
 __all__ = ["OptimizerStep"]
 
 
+@dataclass
 class OptimizerStep:
-    """Takes the steps of one optimiser.
+    """Takes the steps of one optimizer.
 
-    Args:
-        optimizer: It.
+    Attributes:
+        optimizer: That of torch.
         network: Whose parameters it trains; the name is for messages.
         name: For example `net_g`.
         scaler: Of fp16 training, switched off otherwise.
@@ -22,17 +24,12 @@ class OptimizerStep:
         guard: Decides about steps that are not finite.
     """
 
-    def __init__(
-        self,
-        optimizer: torch.optim.Optimizer,
-        network: nn.Module,
-        name: str,
-        scaler: torch.amp.GradScaler,
-        grad_clip: float | None,
-        guard: NonFiniteGuard,
-    ) -> None:
-        self.optimizer, self.network, self.name = optimizer, network, name
-        self.scaler, self.grad_clip, self.guard = scaler, grad_clip, guard
+    optimizer: torch.optim.Optimizer
+    network: nn.Module
+    name: str
+    scaler: torch.amp.GradScaler
+    grad_clip: float | None
+    guard: NonFiniteGuard
 
     def __call__(self, iteration: int, files: Sequence[str]) -> bool:
         """Step with the gradients that are there; False if the step was skipped.

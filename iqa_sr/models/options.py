@@ -2,14 +2,14 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 import torch
 from pydantic import Field, field_validator
+from typing_extensions import Self
 
 from iqa_sr.basicsr_compat import LOSS_REGISTRY, registered
-from iqa_sr.config.arguments import check_arguments
-from iqa_sr.config.sections import Iterations, OptionProblems, Section, read_section
+from iqa_sr.config.sections import Iterations, OptionProblems, Section, check_arguments, read_section
 from iqa_sr.errors import OptionError, nearest
 from iqa_sr.guard.options import GuardOptions
 from iqa_sr.lora.injection import LoRAOptions
@@ -35,6 +35,8 @@ __all__ = [
 AMP_TYPES = {"bf16": torch.bfloat16, "fp16": torch.float16}
 """What `train:amp` can be."""
 
+SectionType = TypeVar("SectionType", bound=Section)
+
 OWN = (*LOSSES, PerceptualSlot.__name__)  # losses of ours, by their names in option files
 
 
@@ -44,11 +46,6 @@ class OptimizerOptions(Section):
     model_config = {**Section.model_config, "extra": "allow"}
     type: str = "Adam"
     lr: float = Field(gt=0)
-
-    @property
-    def arguments(self) -> dict[str, Any]:
-        """What the optimizer's constructor takes."""
-        return {"lr": self.lr, **(self.model_extra or {})}
 
 
 class SchedulerOptions(Section):
@@ -132,25 +129,19 @@ class LossConfig:
     Attributes:
         section: What builds the loss: `type` and its arguments, as in the file.
         options: The same typed, of a loss of ours; what is inside of a `PerceptualSlot`.
+        metrics: The quality metrics that the loss optimizes, and what `create_metric` takes for each.
+        distances: Metrics that it uses as a distance to the ground truth; they are no longer impartial.
     """
 
     section: Mapping[str, Any]
-    options: Any = None
-
-    @property
-    def metrics(self) -> dict[str, dict[str, Any]]:
-        """The quality metrics that the loss optimises, and what `create_metric` takes for each."""
-        return dict(getattr(self.options, "judges", {}))
-
-    @property
-    def distances(self) -> tuple[str, ...]:
-        """Metrics that the loss uses as a distance to the ground truth; they are no longer impartial."""
-        return tuple(getattr(self.options, "distances", ()))
+    options: Any
+    metrics: Mapping[str, Mapping[str, Any]]
+    distances: tuple[str, ...]
 
 
 @dataclass(frozen=True)
 class ModelConfig:
-    """What is known of the sections `train` and `val` of any model.
+    """What is known of the sections `train` and `val` of any model; of our own models see the classes below.
 
     Attributes:
         train: `train`, without the losses.
@@ -165,17 +156,38 @@ class ModelConfig:
     metrics: Mapping[str, MetricConfig]
 
     @classmethod
-    def read(cls, options: Mapping[str, Any], problems: OptionProblems) -> "ModelConfig":
-        """Read the sections of an option file, for a model of BasicSR; what is wrong with them goes to `problems`."""
+    def read(cls, options: Mapping[str, Any], problems: OptionProblems) -> Self:
+        """Read the sections of an option file.
+
+        Args:
+            options: The whole file.
+            problems: Where what is wrong goes; a section with an error is None or left out of the result.
+        """
         train = section_of(options, "train")
-        sections = _read_both(StockTrainSection, train, StockValSection, options.get("val"), problems)
         problems.texts += [
             f"train:{key}: {options.get('model_type')} does not read it; set model_type to IQASRModel"
             for key in ("lora", "guard")
             if train.get(key)
         ]
         ours = {key: value for key, value in train.items() if isinstance(value, Mapping) and value.get("type") in OWN}
-        return cls(*sections, _read_losses(ours, problems), _read_metrics(options, problems))
+        return cls(
+            problems.read(StockTrainSection, train, "train"),
+            _read_val(StockValSection, options, problems),
+            _read_losses(ours, problems),
+            _read_metrics(options, problems),
+        )
+
+    @classmethod
+    def from_opt(cls, opt: Mapping[str, Any]) -> Self:
+        """Read the sections of BasicSR's options, where no `RunConfig` has.
+
+        Raises:
+            OptionError: With everything that is wrong with them.
+        """
+        problems = OptionProblems()
+        config = cls.read(opt, problems)
+        problems.raise_if_any()
+        return config
 
 
 @dataclass(frozen=True)
@@ -186,24 +198,13 @@ class IQASRConfig(ModelConfig):
     val: ValSection | None
 
     @classmethod
-    def read(cls, options: Mapping[str, Any], problems: OptionProblems) -> "IQASRConfig":
-        """Read the sections of an option file; what is wrong with them goes to `problems`, and is None here."""
+    def read(cls, options: Mapping[str, Any], problems: OptionProblems) -> Self:
+        """As of `ModelConfig`."""
         train = section_of(options, "train")
         plain = {key: value for key, value in train.items() if not key.endswith("_opt")}
-        sections = _read_both(TrainSection, plain, ValSection, options.get("val"), problems)
-        return cls(*sections, _read_losses(train, problems), _read_metrics(options, problems))
-
-    @classmethod
-    def from_opt(cls, opt: Mapping[str, Any]) -> "IQASRConfig":
-        """Read the sections of BasicSR's options, where no `RunConfig` has.
-
-        Raises:
-            OptionError: With everything that is wrong with them.
-        """
-        problems = OptionProblems()
-        config = cls.read(opt, problems)
-        problems.raise_if_any()
-        return config
+        settings: Any = problems.read(TrainSection, plain, "train")
+        val = _read_val(ValSection, options, problems)
+        return cls(settings, val, _read_losses(train, problems), _read_metrics(options, problems))
 
 
 @dataclass(frozen=True)
@@ -221,26 +222,14 @@ class QualityConfig(ModelConfig):
     objective_options: ObjectiveOptions
 
     @classmethod
-    def read(cls, options: Mapping[str, Any], problems: OptionProblems) -> "QualityConfig":
-        """Read the sections of an option file; what is wrong with them goes to `problems`, and is None here."""
+    def read(cls, options: Mapping[str, Any], problems: OptionProblems) -> Self:
+        """As of `ModelConfig`."""
         train = section_of(options, "train")
-        sections = _read_both(QualitySection, train, QualityValSection, options.get("val"), problems)
+        settings: Any = problems.read(QualitySection, train, "train")
         objective: Any = (None, None)
         with problems.collected():
             objective = read_objective(train.get("objective"))
-        return cls(*sections, {}, {}, *objective)
-
-    @classmethod
-    def from_opt(cls, opt: Mapping[str, Any]) -> "QualityConfig":
-        """Read the sections of BasicSR's options, where no `RunConfig` has.
-
-        Raises:
-            OptionError: With everything that is wrong with them.
-        """
-        problems = OptionProblems()
-        config = cls.read(opt, problems)
-        problems.raise_if_any()
-        return config
+        return cls(settings, _read_val(QualityValSection, options, problems), {}, {}, *objective)
 
 
 def section_of(options: Mapping[str, Any], key: str) -> Mapping[str, Any]:
@@ -249,17 +238,8 @@ def section_of(options: Mapping[str, Any], key: str) -> Mapping[str, Any]:
     return section if isinstance(section, Mapping) else {}
 
 
-def _read_both(
-    described_train: type[Section], train: Any, described_val: type[Section], val: Any, problems: OptionProblems
-) -> tuple[Any, Any]:
-    """`train` and `val`, typed; each None where it is not there or something is wrong with it."""
-    found: list[Any] = [None, None]
-    with problems.collected():
-        found[0] = read_section(described_train, train, "train")
-    if val is not None:
-        with problems.collected():
-            found[1] = read_section(described_val, val, "val")
-    return found[0], found[1]
+def _read_val(described: type[SectionType], options: Mapping[str, Any], problems: OptionProblems) -> SectionType | None:
+    return None if options.get("val") is None else problems.read(described, options["val"], "val")
 
 
 def _read_losses(train: Mapping[str, Any], problems: OptionProblems) -> dict[str, LossConfig]:
@@ -284,7 +264,7 @@ def _read_loss(section: Any, path: str, known: Iterable[str]) -> LossConfig:
         options = _read_loss(section["loss"], f"{path}:loss", LOSSES).options
     elif hasattr(loss, "Options"):
         options = read_section(loss.Options, {key: value for key, value in section.items() if key != "type"}, path)
-    return LossConfig(section, options)
+    return LossConfig(section, options, getattr(options, "judges", {}), getattr(options, "distances", ()))
 
 
 def _read_metrics(options: Mapping[str, Any], problems: OptionProblems) -> dict[str, MetricConfig]:

@@ -67,7 +67,9 @@ class QualityModel(ModelBase):
             if path.get("pretrain_network_g") and path.get("resume_state"):
                 self.load_network(self.net_g_ema.network, path["pretrain_network_g"], True, "params_ema")
         trained = [parameter for parameter in self.net_g.parameters() if parameter.requires_grad]
-        self.optimizers.append(self.get_optimizer(settings.optim_g.type, trained, **settings.optim_g.arguments))
+        self.optimizers.append(
+            self.get_optimizer(settings.optim_g.type, trained, **settings.optim_g.model_dump(exclude={"type"}))
+        )
         self.setup_schedulers()
         self.finite_guard = NonFiniteGuard(settings.max_nonfinite)
         self.scaler = torch.amp.GradScaler(self.device.type, enabled=settings.amp == "fp16")

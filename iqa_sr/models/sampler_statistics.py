@@ -1,6 +1,8 @@
 """What a ground-truth sampler does in a run: which folders it chooses, and what that gains in quality."""
 
+from collections import Counter
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
@@ -8,22 +10,27 @@ from torch import Tensor
 
 __all__ = ["SamplerStatistics"]
 
+QUALITIES = ("quality_chosen", "quality_original", "quality_pool_mean")
 
+
+@dataclass
 class SamplerStatistics:
     """Sums since the last report, as numbers for the log and TensorBoard.
 
-    Args:
+    Attributes:
         folders: Names of the ground-truth folders, in the order of the data set's folder numbers; none: no counting.
+        chosen: By folder number: how often a ground truth of it was chosen.
+        sums: By name: sum and number of the finite qualities.
     """
 
-    def __init__(self, folders: Sequence[str]) -> None:
-        self.folders = tuple(folders)
-        self.reset()
+    folders: Sequence[str] = ()
+    chosen: Counter[int] = field(default_factory=Counter)
+    sums: dict[str, list[Any]] = field(default_factory=lambda: {name: [0.0, 0] for name in QUALITIES})
 
     def reset(self) -> None:
         """Forget everything counted so far."""
-        self.chosen = [0] * len(self.folders)
-        self.sums = {"quality_chosen": [0.0, 0], "quality_original": [0.0, 0], "quality_pool_mean": [0.0, 0]}
+        self.chosen.clear()
+        self.sums = {name: [0.0, 0] for name in QUALITIES}
 
     def add(
         self,
@@ -42,8 +49,7 @@ class SamplerStatistics:
         """
         if not self.folders:
             return
-        for number in folder.tolist():
-            self.chosen[number] += 1
+        self.chosen.update(folder.tolist())
         if qualities is None or chosen is None or original is None:
             return
         qualities = qualities.double().cpu()
@@ -54,18 +60,19 @@ class SamplerStatistics:
 
     def report(self) -> dict[str, float]:
         """The share of each folder and the mean qualities, by the names that TensorBoard shows; empty if no batch."""
-        total = sum(self.chosen)
-        shares = {
-            f"sampler/share_{name}": n / total for name, n in zip(self.folders, self.chosen, strict=True) if total
-        }
+        total = sum(self.chosen.values())
+        shares = {f"sampler/share_{name}": self.chosen[i] / total for i, name in enumerate(self.folders) if total}
         return shares | {f"sampler/{name}": value / n for name, (value, n) in self.sums.items() if n}
 
     def state(self) -> dict[str, Any]:
         """What is needed to go on after a resume."""
-        return {"chosen": list(self.chosen), "sums": {name: list(pair) for name, pair in self.sums.items()}}
+        return {
+            "chosen": [self.chosen[i] for i in range(len(self.folders))],
+            "sums": {name: list(pair) for name, pair in self.sums.items()},
+        }
 
     def load(self, state: dict[str, Any]) -> None:
         """Go on from `state()`, unless it is of other folders."""
         if len(state["chosen"]) == len(self.folders):
-            self.chosen = list(state["chosen"])
+            self.chosen = Counter(dict(enumerate(state["chosen"])))
             self.sums = {name: list(pair) for name, pair in state["sums"].items()}

@@ -22,6 +22,7 @@ __all__ = [
     "share_buffers",
     "start_processes",
     "stop_processes",
+    "world_size",
 ]
 
 Made = TypeVar("Made")
@@ -130,6 +131,11 @@ def all_or_none(work: Callable[[], Made]) -> Made:
 
 def _rank() -> int:
     return dist.get_rank() if dist.is_initialized() else 0
+
+
+def world_size() -> int:
+    """Number of processes of the group; 1 without one."""
+    return dist.get_world_size() if dist.is_initialized() else 1
 
 
 def any_process(fact: bool, device: torch.device | str = "cpu") -> bool:

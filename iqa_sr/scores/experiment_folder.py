@@ -14,7 +14,6 @@ tb_logger/<name>/                                                 TensorBoard's 
 import os
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -37,15 +36,32 @@ MODELS = "models"
 _GENERATOR, _DISCRIMINATOR = "net_g_", "net_d_"
 
 
-@dataclass(frozen=True)
 class ExperimentFolder:
     """The folder of one training, which need not be there.
 
-    Attributes:
+    Args:
         path: `experiments/<name>`.
+
+    Attributes:
+        path: As given.
+        name: The run's name; a link has its own.
+        option_file: Where the run writes its options.
+        models: The folder of the checkpoints.
+        training_states: The folder of the states that a run is resumed from.
+        visualization: The folder of the results of the validation; see `result_image`.
+        scores_file: Every score of every validation.
+        weights: The folder of the files from which the metric of a quality network is built.
     """
 
-    path: Path
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.name = Path(os.path.abspath(path)).name
+        self.option_file = path / f"{self.name}.yml"
+        self.models = path / MODELS
+        self.training_states = path / "training_states"
+        self.visualization = path / "visualization"
+        self.scores_file = path / "scores.csv"
+        self.weights = path / "weights"
 
     @classmethod
     def of_checkpoint(cls, file: Path) -> "ExperimentFolder | None":
@@ -54,43 +70,6 @@ class ExperimentFolder:
         if resolved.parent.name != MODELS:
             return None
         return cls(file.parent.parent if file.parent.name == MODELS else resolved.parent.parent)
-
-    @property
-    def name(self) -> str:
-        """The run's name; a link has its own."""
-        return Path(os.path.abspath(self.path)).name
-
-    # --- What lies where ----------------------------------------------------------------------------------------------
-
-    @property
-    def models(self) -> Path:
-        """The folder of the checkpoints."""
-        return self.path / MODELS
-
-    @property
-    def training_states(self) -> Path:
-        """The folder of the states that a run is resumed from."""
-        return self.path / "training_states"
-
-    @property
-    def visualization(self) -> Path:
-        """The folder of the results of the validation; see `result_image`."""
-        return self.path / "visualization"
-
-    @property
-    def scores_file(self) -> Path:
-        """Every score of every validation."""
-        return self.path / "scores.csv"
-
-    @property
-    def option_file(self) -> Path:
-        """Where the run writes its options."""
-        return self.path / f"{self.name}.yml"
-
-    @property
-    def weights(self) -> Path:
-        """The folder of the files from which the metric of a quality network is built."""
-        return self.path / "weights"
 
     def opt_paths(self) -> dict[str, str]:
         """The folders as BasicSR's models expect them in `opt['path']`."""

@@ -86,7 +86,8 @@ class ScoreTable:
         self._scores: dict[tuple[str, str, str, str], float] = {}
         for one in facts:
             self.add_facts(one)
-        self.append(rows)
+        if rows:
+            self.append(rows)
 
     # --- Files --------------------------------------------------------------------------------------------------------
 

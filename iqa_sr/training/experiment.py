@@ -34,7 +34,7 @@ class Experiment:
         self.curves = curves_folder(Path(opt["root_path"]), opt["name"])
         self.log_file = self.folder.path / f"train_{opt['name']}_{time.strftime('%Y%m%d_%H%M%S')}.log"
         self.tensorboard: Any = None
-        self.validation = ValidationRun(opt, self.folder.scores_file)
+        self.validation = ValidationRun(self.folder.scores_file, bool((opt.get("val") or {}).get("save_img")))
 
     def begin(self, iteration: int, fresh: bool) -> None:
         """Make the folders, open the log, the curves and the scores; call it when everything else is built.
@@ -48,13 +48,14 @@ class Experiment:
                 self._archive()
             for folder in (self.folder.models, self.folder.training_states, self.folder.visualization):
                 folder.mkdir(parents=True, exist_ok=True)
-            content = yaml.safe_dump(_plain(self.opt), sort_keys=False, allow_unicode=True)
+            content = yaml.safe_dump(self.opt, sort_keys=False, allow_unicode=True)
             header = f"# {time.strftime('%Y-%m-%d %H:%M:%S')}: the options of this run, made from {self.option_file}\n"
             atomic_write(self.folder.option_file, header + content)
             log_to_file(self.log_file)
             if self.opt["logger"]["use_tb_logger"]:
                 self.tensorboard = open_tensorboard(self.curves, iteration)
-            self.validation.begin(iteration)
+            if self.folder.scores_file.exists():
+                self.validation.take_up(iteration)
         distributed.barrier()
 
     def _archive(self) -> None:
@@ -85,12 +86,3 @@ class Experiment:
             f"Stopped after iteration {iteration}, saved. Go on with:\n"
             f"  python train_sr.py -opt {self.option_file} --auto_resume"
         )
-
-
-def _plain(value: Any) -> Any:
-    """What YAML can hold."""
-    if isinstance(value, dict):
-        return {str(key): _plain(inner) for key, inner in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_plain(inner) for inner in value]
-    return value if isinstance(value, (str, int, float, bool, type(None))) else str(value)

@@ -60,30 +60,30 @@ def run_training(
         plugin.register()
         config = RunConfig.from_yaml(option_file, overrides)
         opt = basicsr_opt(config, rank, world_size, torch.cuda.device_count(), auto_resume)
-        _check_start(config, opt)
+        if isinstance(config.model, QualityConfig):
+            _check_start(config.model, opt)
         if rank == 0:
             _make_sample_where_named(opt)
-            find_all(config.weight_files())  # one process downloads; nothing is fetched in the middle of a run
+            if files := config.weight_files():
+                find_all(files)  # one process downloads; nothing is fetched in the middle of a run
         distributed.barrier()
         start_logging(rank)
         if dry:
             return dry_run(build_run(config, opt), opt)
-        code = _train_base_where_missing(opt, overrides)
-        if code:
+        base, made_by = opt["path"].get("pretrain_network_g"), opt["path"].get("pretrain_opt_g")
+        if base and made_by and (code := _train_base_where_missing(base, made_by, overrides)):
             return code
-        state = _resume_state(opt)
+        state = _resume_state(opt) if auto_resume or opt["path"].get("resume_state") else None
         logger.info(f"BasicSR {BASICSR_VERSION}, torch {torch.__version__}, options:\n{options_text(opt)}")
         return train(config, opt, Experiment(opt, option_file), state)
     finally:
         distributed.stop_processes()
 
 
-def _check_start(config: RunConfig, opt: Mapping[str, Any]) -> None:
+def _check_start(model: QualityConfig, opt: Mapping[str, Any]) -> None:
     """An objective of several stages begins with the network of the stage before, or resumes its own."""
-    if not isinstance(config.model, QualityConfig):
-        return
-    name, path = config.model.objective_options.type, opt["path"]
-    start = config.model.objective.needed_start(config.model.objective_options)
+    name, path = model.objective_options.type, opt["path"]
+    start = model.objective.needed_start(model.objective_options)
     resumed = opt["auto_resume"] and bool(ExperimentFolder(Path(path["experiments_root"])).states())
     if start is not None and not (resumed or path.get("pretrain_network_g") or path.get("resume_state")):
         raise OptionError(f"path:pretrain_network_g: expected {start}, with which {name} begins here, got nothing")
@@ -97,21 +97,21 @@ def _make_sample_where_named(opt: dict[str, Any]) -> None:
         make_sample(SAMPLE)
 
 
-def _train_base_where_missing(opt: dict[str, Any], overrides: Sequence[str]) -> int:
-    """Train the network that this run begins with, where its file is missing and the options say how it is made.
+def _train_base_where_missing(checkpoint: str, option_file: str, overrides: Sequence[str]) -> int:
+    """Train the network that this run begins with, where its file is missing.
 
-    What the overrides say about data sets holds for the base as well.
+    Args:
+        checkpoint: The file.
+        option_file: How it is made.
+        overrides: Of this run; what they say about data sets holds for the base as well.
 
     Returns:
         0 if it is there, 128 + a signal's number if its training was stopped; it goes on when this run is begun again.
     """
-    checkpoint, option_file = opt["path"].get("pretrain_network_g"), opt["path"].get("pretrain_opt_g")
-    if not checkpoint or not option_file:
-        return 0
     if Path(checkpoint).is_file():
         logger.info(f"The run begins with {checkpoint}, which is there already; it is not trained anew.")
         return 0
-    if opt["dist"]:
+    if distributed.world_size() > 1:
         raise FileNotFoundError(f"{checkpoint} does not exist; make it first: train_sr.py -opt {option_file}")
     logger.info(f"{checkpoint} does not exist: training it first, by {option_file}.")
     data = [override for override in overrides if override.startswith("datasets:")]

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from types import FrameType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 
@@ -32,18 +32,20 @@ from iqa_sr.runtime import rng_state as random_state
 from iqa_sr.training.experiment import Experiment
 from iqa_sr.training.progress_log import ProgressLog
 from iqa_sr.training.resume import attach_extras, restore_extras
-from iqa_sr.training.run_config import RunConfig
+
+if TYPE_CHECKING:
+    from iqa_sr.training.run_config import RunConfig
 
 __all__ = ["Interrupts", "build_run", "train"]
 
 logger = logging.getLogger(__name__)
 
 
+@dataclass
 class Interrupts:
     """SIGINT and SIGTERM ask the loop to stop after the iteration; a second one stops at once."""
 
-    def __init__(self) -> None:
-        self.received: int | None = None
+    received: int | None = None
 
     def _receive(self, number: int, frame: FrameType | None) -> None:
         if self.received is not None:
@@ -63,19 +65,22 @@ class Interrupts:
 
 @dataclass
 class Run:
-    """Everything that a training run consists of."""
+    """Everything that a training run consists of.
+
+    Attributes:
+        model: Of ours or of BasicSR.
+        place: Where it stands in its data.
+        val_loaders: The validation sets.
+        reward_guard: The model's guard against reward hacking, or None.
+    """
 
     model: Any
     place: Place
     val_loaders: list[Any]
-
-    @property
-    def reward_guard(self) -> RewardGuard | None:
-        """The model's guard against reward hacking, or None."""
-        return self.model.reward_guard if isinstance(self.model, ModelBase) else None
+    reward_guard: RewardGuard | None = None
 
 
-def build_run(config: RunConfig, opt: dict[str, Any]) -> Run:
+def build_run(config: "RunConfig", opt: dict[str, Any]) -> Run:
     """Data sets, loaders and model, seeded; a guard has its windows.
 
     Args:
@@ -104,10 +109,11 @@ def build_run(config: RunConfig, opt: dict[str, Any]) -> Run:
         f"{len(train_set)} training samples, {len(loader)} iterations an epoch, "
         f"{epochs} epochs, {opt['train']['total_iter']} iterations."
     )
-    run = Run(model, place, [build_val_loader(val_set) for val_set in val_sets])
-    if run.reward_guard is not None:
-        run.reward_guard.prepare(run.val_loaders[0], opt["scale"])
-    return run
+    val_loaders = [build_val_loader(val_set) for val_set in val_sets]
+    guard = model.reward_guard if isinstance(model, ModelBase) else None
+    if guard is not None:
+        guard.prepare(val_loaders[0], opt["scale"])
+    return Run(model, place, val_loaders, guard)
 
 
 def _build_dataset(section: Any, opt: dict[str, Any]) -> Any:
@@ -119,7 +125,7 @@ def _build_dataset(section: Any, opt: dict[str, Any]) -> Any:
     return dataset
 
 
-def _build_model(config: RunConfig, opt: dict[str, Any]) -> Any:
+def _build_model(config: "RunConfig", opt: dict[str, Any]) -> Any:
     """A model of ours from its typed sections, one of BasicSR's as BasicSR builds it."""
     if not isinstance(config.model, IQASRConfig | QualityConfig):
         return build_model(opt)
@@ -128,7 +134,7 @@ def _build_model(config: RunConfig, opt: dict[str, Any]) -> Any:
     return model
 
 
-def train(config: RunConfig, opt: dict[str, Any], experiment: Experiment, state: dict[str, Any] | None = None) -> int:
+def train(config: "RunConfig", opt: dict[str, Any], experiment: Experiment, state: dict[str, Any] | None = None) -> int:
     """Train to the end, or until a signal.
 
     Args:

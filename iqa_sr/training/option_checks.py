@@ -44,9 +44,9 @@ def check_iqa_sr(
         problems.texts.append("train: no loss; expected at least one section <name>_opt, for example pixel_opt")
     crop = section_of(section_of(options, "datasets"), "train").get("gt_size")
     for name, loss in model.losses.items():
-        found = too_small(loss.metrics, getattr(loss.options, "views", None), crop) if isinstance(crop, int) else None
-        if found is not None:
-            problems.texts.append(f"train:{name}_opt: {found} (datasets:train:gt_size)")
+        if loss.metrics and isinstance(crop, int):
+            found = too_small(loss.metrics, getattr(loss.options, "views", None), crop)
+            problems.texts += [f"train:{name}_opt: {found} (datasets:train:gt_size)"] if found else []
     if model.train is not None:
         if "gan_opt" in losses and ("network_d" not in options or model.train.optim_d is None):
             problems.texts.append("train:gan_opt: a discriminator is needed: network_d and train:optim_d")
@@ -55,7 +55,8 @@ def check_iqa_sr(
             problems.texts.append(
                 f"train:accumulate: expected a divisor of batch_size_per_gpu {batch}, got {model.train.accumulate}"
             )
-        _check_fine_tuning(options, model, datasets, problems)
+        if model.train.lora is not None or model.train.guard is not None:
+            _check_fine_tuning(options, model, datasets, problems)
     with problems.collected():
         _check_scale(options, crop)
 

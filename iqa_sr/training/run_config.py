@@ -8,9 +8,8 @@ from typing import Any, Literal
 from pydantic import Field, field_validator
 
 from iqa_sr.basicsr_compat import ARCH_REGISTRY, DATASET_REGISTRY, MODEL_REGISTRY, registered
-from iqa_sr.config.arguments import check_arguments
 from iqa_sr.config.option_files import apply_overrides, read_option_file
-from iqa_sr.config.sections import Iterations, OptionProblems, Section, read_section
+from iqa_sr.config.sections import Iterations, OptionProblems, Section, check_arguments, read_section
 from iqa_sr.errors import OptionError, nearest
 from iqa_sr.metrics.license_policy import LicensePolicy, check_licenses
 from iqa_sr.metrics.registry import metric_info
@@ -130,9 +129,7 @@ class RunConfig:
         problems = OptionProblems()
         kind = options.get("model_type")
         own = OWN_MODELS.get(str(kind))
-        file: Any = None
-        with problems.collected():
-            file = read_section(FileOptions if own else _StockOptions, options, "")
+        file: Any = problems.read(FileOptions if own else _StockOptions, options, "")
         with problems.collected():
             _check_name(kind, MODEL_REGISTRY, "model_type", "model")
         for key in [key for key in options if key.startswith("network_") and isinstance(options[key], Mapping)]:
@@ -148,7 +145,8 @@ class RunConfig:
         elif isinstance(model, QualityConfig):
             check_quality(options, model, datasets, problems)
         problems.raise_if_any()
-        check_licenses(config.metrics(), file.license_policy, "license_policy")
+        if file.license_policy != "any":
+            check_licenses(config.metrics(), file.license_policy, "license_policy")
         return config
 
     def metrics(self) -> list[str]:

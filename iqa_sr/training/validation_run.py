@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -15,27 +16,24 @@ from iqa_sr.scores.score_table import ScoreTable
 __all__ = ["ValidationRun"]
 
 
+@dataclass
 class ValidationRun:
     """Validates, and keeps what is found.
 
-    Args:
-        opt: The run's options.
-        scores_file: Where the scores go.
-
     Attributes:
+        scores_file: Where the scores go.
+        save_img: Whether results are written as images.
         table: The scores of all validations so far, on the first process.
     """
 
-    def __init__(self, opt: dict[str, Any], scores_file: Path) -> None:
-        self.save_img = bool((opt.get("val") or {}).get("save_img"))
-        self.scores_file = scores_file
-        self.table = ScoreTable()
+    scores_file: Path
+    save_img: bool
+    table: ScoreTable = field(default_factory=ScoreTable)
 
-    def begin(self, iteration: int) -> None:
-        """Take up the scores of a run that is resumed at an iteration, but for those of later ones."""
-        if self.scores_file.exists():
-            self.table = ScoreTable.read(self.scores_file)
-            self.table.drop(lambda row: row.checkpoint.isdigit() and int(row.checkpoint) > iteration)
+    def take_up(self, iteration: int) -> None:
+        """Read the scores of a run that is resumed at an iteration, but for those of later ones."""
+        self.table = ScoreTable.read(self.scores_file)
+        self.table.drop(lambda row: row.checkpoint.isdigit() and int(row.checkpoint) > iteration)
 
     def validate(self, model: Any, loaders: Sequence[Any], iteration: int, tensorboard: Any) -> None:
         """Score the validation sets on the first process, keep the scores and the best checkpoints.

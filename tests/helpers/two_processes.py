@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 # They are forked from a process that has imported these and computed nothing. What is not found there they import.
-PRELOADED = ["iqa_sr.plugin", "iqa_sr.training.loop", "iqa_sr.cli.train", "iqa_sr.cli.score"]
+PRELOADED = ["iqa_sr.plugin", "iqa_sr.training.launch", "iqa_sr.evaluation.run", "iqa_sr.scores.scoring_run"]
 
 
 class Ended(NamedTuple):

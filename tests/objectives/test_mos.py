@@ -247,11 +247,11 @@ def test_check_data_says_what_there_is(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     write_kadid(tmp_path / "kadid")
     command = ["check-data", "-opt", write_options("options.yml", {**options(), "num_gpu": 1})]
-    assert cli.main(command) == 0
+    assert cli(command) == 0
     lines = [line for line in capsys.readouterr().out.splitlines() if "nothing is wrong" in line]
     assert [line.split(":")[1] for line in lines] == ["train", "val", "val_2"]
-    assert cli.main([*command, "--force_yml", "datasets:val:split=all"]) == 1
+    assert cli([*command, "--force_yml", "datasets:val:split=all"]) == 1
     assert "7 of the 10 contents of datasets:val are in datasets:train" in capsys.readouterr().out
     next((tmp_path / "kadid/images").glob("*_*_*.png")).unlink()
-    assert cli.main(command) == 1
+    assert cli(command) == 1
     assert "missing" in capsys.readouterr().out

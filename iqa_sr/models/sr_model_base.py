@@ -1,7 +1,5 @@
-"""ValidatedModel: a BasicSR model whose network upscales pictures of any size, and whose results are all scored."""
+"""SRModelBase: a BasicSR model whose network upscales images of any size, and whose results are all scored."""
 
-import logging
-from collections.abc import Mapping
 from typing import Any, cast
 
 import torch
@@ -9,17 +7,14 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from iqa_sr.checkpoint.building import side_multiple
-from iqa_sr.models.metric_options import MetricConfig, ValSection
 from iqa_sr.models.model_base import ModelBase
 from iqa_sr.models.validation import Validation
 from iqa_sr.models.validation_results import ValidationResults
 
-__all__ = ["ValidatedModel"]
-
-logger = logging.getLogger(__name__)
+__all__ = ["SRModelBase"]
 
 
-class ValidatedModel(ModelBase):
+class SRModelBase(ModelBase):
     """What a model needs to be tested: `net_g`, with `net_g_ema` where there is an average, and the batch.
 
     Args:
@@ -31,15 +26,7 @@ class ValidatedModel(ModelBase):
     gt: Tensor
     output: Tensor
 
-    def __init__(self, opt: dict[str, Any]) -> None:
-        super().__init__(opt)
-        self.validator: Validation | None = None
-
-    def prepare_validation(self, section: ValSection | None, metrics: Mapping[str, MetricConfig]) -> None:
-        """Build the metrics of `val`, if there is one."""
-        if section is not None:
-            self.validator = Validation(self.opt, section, metrics)
-            self.validator.build(self.device)
+    validator: Validation | None = None
 
     # --- Results ------------------------------------------------------------------------------------------------------
 
