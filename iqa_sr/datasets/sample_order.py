@@ -12,7 +12,7 @@ from torch.utils.data import DataLoader, Dataset, Sampler
 
 from iqa_sr.runtime import rng_state as random_state
 
-__all__ = ["Place", "SampleOrder", "SeededDataset", "build_train_loader", "build_val_loader", "sample_seed"]
+__all__ = ["Place", "SampleOrder", "SeededDataset", "build_train_loader", "sample_seed"]
 
 # This import provides what BasicSR's data sets need; workers that are spawned import this module first.
 import iqa_sr.basicsr_compat  # noqa: F401
@@ -151,11 +151,6 @@ def build_train_loader(dataset: Dataset[Any], opt: dict[str, Any]) -> tuple[Data
         generator=torch.Generator().manual_seed(opt["manual_seed"]),
     )
     return loader, order
-
-
-def build_val_loader(dataset: Dataset[Any]) -> DataLoader[Any]:
-    """One full picture after the other, in the order of the data set."""
-    return DataLoader(dataset, batch_size=1, shuffle=False, num_workers=0, generator=torch.Generator())
 
 
 def _one_thread(worker: int) -> None:

@@ -12,6 +12,7 @@ from types import FrameType
 from typing import TYPE_CHECKING, Any
 
 import torch
+from torch.utils.data import DataLoader
 
 from iqa_sr.basicsr_compat import (
     DATASET_REGISTRY,
@@ -22,7 +23,7 @@ from iqa_sr.basicsr_compat import (
 from iqa_sr.config.sections import Section
 from iqa_sr.data.leakage import check_together
 from iqa_sr.datasets.multi_gt_dataset import MultiGTDataset
-from iqa_sr.datasets.sample_order import Place, build_train_loader, build_val_loader
+from iqa_sr.datasets.sample_order import Place, build_train_loader
 from iqa_sr.guard.monitor import RewardGuard
 from iqa_sr.models.iqa_sr_model import IQASRModel
 from iqa_sr.models.model_base import ModelBase
@@ -109,7 +110,8 @@ def build_run(config: "RunConfig", opt: dict[str, Any]) -> Run:
         f"{len(train_set)} training samples, {len(loader)} iterations an epoch, "
         f"{epochs} epochs, {opt['train']['total_iter']} iterations."
     )
-    val_loaders = [build_val_loader(val_set) for val_set in val_sets]
+    # One whole image after the other; the loader would draw a base seed from the run's generator otherwise.
+    val_loaders = [DataLoader(val_set, generator=torch.Generator()) for val_set in val_sets]
     guard = model.reward_guard if isinstance(model, ModelBase) else None
     if guard is not None:
         guard.prepare(val_loaders[0], opt["scale"])
