@@ -18,7 +18,7 @@ from iqa_sr.evaluation.datasets import EvaluationSet, SetPlace, open_set
 from iqa_sr.evaluation.networks import Inspection, Manner, inspect_networks
 from iqa_sr.evaluation.scores import Measures, choose_measures, read_metrics
 from iqa_sr.inference.tiling import OVERLAP, Tile
-from iqa_sr.metrics import metric_info
+from iqa_sr.metrics.registry import metric_info
 from iqa_sr.scores.protocols import Against, Protocol, find_protocol
 from iqa_sr.scores.result_folder import DataSetFacts, RunFacts
 from iqa_sr.weights.checksums import compute_hash
