@@ -109,10 +109,10 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _print_means(evaluation: "Evaluation") -> None:
+    from iqa_sr.evaluation.scores import not_defined, summary_rows
     from iqa_sr.metrics import metric_info
     from iqa_sr.scores.result_folder import GOLD_STANDARD, ORIGINAL
     from iqa_sr.scores.score_table import BASELINE
-    from iqa_sr.scores.summary import not_defined, summary_rows
 
     plan, table = evaluation.plan, evaluation.table
     assert table is not None

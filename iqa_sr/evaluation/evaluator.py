@@ -27,8 +27,7 @@ from iqa_sr.metrics.base import full_precision
 from iqa_sr.runtime.prefetch import overlapped
 from iqa_sr.scores.image_scores import LR_CONSISTENCY, bicubic_result
 from iqa_sr.scores.result_folder import GOLD_STANDARD, ORIGINAL, SCORES_FILE, image_file, picture_name
-from iqa_sr.scores.score_table import BASELINE, ScoreRow, ScoreTable
-from iqa_sr.scores.shards import shard_path
+from iqa_sr.scores.score_table import BASELINE, ScoreRow, ScoreTable, shard_path
 
 __all__ = ["Evaluator", "Manner"]
 

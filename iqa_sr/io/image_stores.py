@@ -3,6 +3,7 @@
 import os
 import threading
 from abc import ABC, abstractmethod
+from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any, Literal
 
@@ -20,15 +21,15 @@ class IoBackend(Section):
     type: Literal["disk", "lmdb"] = "disk"
 
 
+@dataclass(frozen=True)
 class PictureFolder(ABC):
     """A flat collection of pictures under one name each.
 
-    Args:
+    Attributes:
         path: The folder on disk.
     """
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
+    path: Path
 
     @abstractmethod
     def keys(self) -> list[str]:
@@ -121,15 +122,15 @@ def open_folder(path: str | Path) -> PictureFolder:
     return LmdbFolder(path) if path.suffix == LMDB_SUFFIX else DiskFolder(path)
 
 
+@dataclass(frozen=True)
 class PictureStore:
     """All pictures below a root, by their path relative to it with forward slashes.
 
-    Args:
+    Attributes:
         root: The root folder; may itself be an LMDB folder.
     """
 
-    def __init__(self, root: str | Path) -> None:
-        self.root = Path(root)
+    root: Path
 
     def read(self, path: str) -> bytes:
         """The whole picture file; raises what `PictureFolder.read` does."""
