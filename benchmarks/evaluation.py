@@ -28,8 +28,9 @@ from iqa_sr.evaluation.evaluator import Evaluator, Manner  # noqa: E402
 from iqa_sr.evaluation.run import join_scores, prepare_folder  # noqa: E402
 from iqa_sr.evaluation.scores import Measures  # noqa: E402
 from iqa_sr.inference.tiling import upscale  # noqa: E402
+from iqa_sr.io.image_stores import list_images  # noqa: E402
 from iqa_sr.io.image_tensors import to_array  # noqa: E402
-from iqa_sr.io.images import list_images, write_image  # noqa: E402
+from iqa_sr.io.images import write_image  # noqa: E402
 from iqa_sr.scores.result_folder import CheckpointFacts, DataSetFacts, RunFacts  # noqa: E402
 from iqa_sr.scores.score_table import ScoreRow, ScoreTable  # noqa: E402
 

@@ -14,8 +14,8 @@ from torch import Tensor
 from iqa_sr.data.multi_gt.records import Record
 from iqa_sr.evaluation.datasets import EvaluationPicture, EvaluationSet
 from iqa_sr.io.image_tensors import as_8_bit
-from iqa_sr.metrics import metric_info
 from iqa_sr.metrics.pyiqa_adapter import PREFIX
+from iqa_sr.metrics.registry import metric_info
 from iqa_sr.scores.image_scores import LR_CONSISTENCY, lr_consistency, metric_scores, score_spec
 from iqa_sr.scores.means import image_means, mean
 from iqa_sr.scores.protocols import Against, Protocol

@@ -24,7 +24,6 @@ __all__ = [
     "decode_image",
     "image_size",
     "inspect_image",
-    "list_images",
     "read_image",
     "read_with_alpha",
     "recompress",
@@ -218,20 +217,6 @@ def recompress(picture: np.ndarray, suffix: str, quality: int) -> np.ndarray:
     decoded = cv2.imdecode(content, cv2.IMREAD_COLOR)
     assert decoded is not None  # it was encoded a line above
     return cv2.cvtColor(decoded, cv2.COLOR_BGR2RGB)
-
-
-def list_images(folder: str | Path) -> list[Path]:
-    """The picture files directly inside a folder, by suffix, sorted by name; hidden files are left out.
-
-    Raises:
-        FileNotFoundError: If there is no such folder.
-    """
-    folder = Path(folder)
-    if not folder.is_dir():
-        raise FileNotFoundError(f"folder {folder} does not exist")
-    # By entry names: a Path object per file costs half a second for 100,000 of them.
-    names = (name for name in os.listdir(folder) if not name.startswith("."))
-    return [folder / name for name in sorted(names) if os.path.splitext(name)[1].lower() in IMAGE_SUFFIXES]
 
 
 def _content(path: str | Path) -> bytes:

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from iqa_sr.metrics import metric_info
+from iqa_sr.metrics.registry import metric_info
 
 __all__ = ["Chart", "Curve", "charts", "has_events", "read_scalars"]
 

@@ -11,8 +11,8 @@ from iqa_sr.basicsr_compat import ARCH_REGISTRY, DATASET_REGISTRY, MODEL_REGISTR
 from iqa_sr.config.option_files import apply_overrides, read_option_file
 from iqa_sr.config.sections import Iterations, OptionProblems, Section, check_arguments, read_section
 from iqa_sr.errors import OptionError, nearest
-from iqa_sr.metrics import metric_info
 from iqa_sr.metrics.license_policy import LicensePolicy, check_licenses
+from iqa_sr.metrics.registry import metric_info
 from iqa_sr.models.metric_options import CalculateIQAOptions
 from iqa_sr.models.options import IQASRConfig, ModelConfig, QualityConfig, section_of
 from iqa_sr.scores.image_scores import LR_CONSISTENCY

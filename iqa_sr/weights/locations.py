@@ -7,20 +7,18 @@ from pathlib import Path
 
 import torch
 
+from iqa_sr.weights.cache import cache_folder, user_cache
 from iqa_sr.weights.registry import WeightFile, hub_file
 
 __all__ = [
-    "CACHE_VARIABLE",
     "FOLDER_VARIABLE",
     "LocalFile",
-    "cache_folder",
     "cache_path",
     "find_local",
     "search_folders",
 ]
 
 FOLDER_VARIABLE = "IQA_SR_WEIGHTS"
-CACHE_VARIABLE = "IQA_SR_CACHE"
 
 
 @dataclass(frozen=True)
@@ -34,12 +32,6 @@ class LocalFile:
 
     path: Path
     chosen: bool = False
-
-
-def cache_folder() -> Path:
-    """Our own cache: `IQA_SR_CACHE`, or `iqa_sr` in the user's cache folder; it need not exist."""
-    own = os.environ.get(CACHE_VARIABLE)
-    return Path(own).expanduser() if own else _user_cache() / "iqa_sr"
 
 
 def cache_path(name: str) -> Path:
@@ -83,8 +75,4 @@ def _hugging_face_hub() -> Path:
     for variable, below in (("HF_HUB_CACHE", ""), ("HF_HOME", "hub")):
         if os.environ.get(variable):
             return Path(os.environ[variable]).expanduser() / below
-    return _user_cache() / "huggingface" / "hub"
-
-
-def _user_cache() -> Path:
-    return Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser()
+    return user_cache() / "huggingface" / "hub"
