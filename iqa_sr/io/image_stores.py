@@ -25,7 +25,7 @@ class IoBackend(Section):
 class PictureFolder(ABC):
     """A flat collection of pictures under one name each.
 
-    Args:
+    Attributes:
         path: The folder on disk.
     """
 
@@ -134,7 +134,7 @@ def open_folder(path: str | Path) -> PictureFolder:
 class PictureStore:
     """All pictures below a root, by their path relative to it with forward slashes.
 
-    Args:
+    Attributes:
         root: The root folder; may itself be an LMDB folder.
     """
 

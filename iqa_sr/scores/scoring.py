@@ -12,8 +12,7 @@ from iqa_sr.io.image_stores import LMDB_SUFFIX, PictureStore, open_folder
 from iqa_sr.io.images import IMAGE_SUFFIXES
 from iqa_sr.metrics.registry import QualityMetric, metric_info, metric_spec, shared_metric
 from iqa_sr.scores.image_batches import PictureBatches, Pictures, match_references
-from iqa_sr.scores.score_table import MetricFacts, ScoreRow, ScoreTable
-from iqa_sr.scores.shards import shard_path
+from iqa_sr.scores.score_table import MetricFacts, ScoreRow, ScoreTable, shard_path
 from iqa_sr.weights.store import find_all
 
 __all__ = ["ScoringResult", "find_pictures", "score_listed", "score_pictures"]
