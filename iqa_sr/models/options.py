@@ -261,7 +261,12 @@ def _read_loss(section: Any, path: str, known: Iterable[str]) -> LossConfig:
     check_arguments(loss, section, path)
     options = None
     if loss is PerceptualSlot:
-        options = _read_loss(section["loss"], f"{path}:loss", LOSSES).options
+        inner = section["loss"]
+        kind = inner.get("type") if isinstance(inner, Mapping) else inner
+        if not isinstance(inner, Mapping) or str(kind) not in LOSSES:
+            near = nearest(str(kind), LOSSES)
+            raise OptionError(f"{path}:loss: expected a section with a type, got {kind!r}; {near}")
+        options = _read_loss(inner, f"{path}:loss", LOSSES).options
     elif hasattr(loss, "Options"):
         options = read_section(loss.Options, {key: value for key, value in section.items() if key != "type"}, path)
     return LossConfig(section, options, getattr(options, "judges", {}), getattr(options, "distances", ()))
