@@ -37,7 +37,7 @@ def check_iqa_sr(
         problems: Where to tell.
     """
     losses = {key: value for key, value in section_of(options, "train").items() if key.endswith("_opt") and value}
-    if not losses:
+    if not losses and isinstance(options.get("train"), Mapping):
         problems.texts.append("train: no loss; expected at least one section <name>_opt, for example pixel_opt")
     crop = section_of(section_of(options, "datasets"), "train").get("gt_size")
     for name, loss in model.losses.items():
@@ -78,7 +78,7 @@ def _check_fine_tuning(
     if not watched:
         problems.texts.append("train:guard: there is no judge to watch: no loss optimises a quality metric")
     else:
-        partial = sampler_metrics(datasets)
+        partial = sampler_metrics({key: section for key, section in datasets.items() if key == "train"})
         partial += [name for loss in model.losses.values() for name in loss.distances]
         with problems.collected():
             check_guard(guard, watched, partial)
@@ -91,7 +91,7 @@ def _check_fine_tuning(
 def _check_scale(options: Mapping[str, Any], crop: Any) -> None:
     """The network's own factor, under whichever name it has, against the run's; the crop against what it takes."""
     network, scale = section_of(options, "network_g"), options.get("scale")
-    if network.get("type") not in ARCH_REGISTRY:
+    if not isinstance(network.get("type"), str) or network["type"] not in ARCH_REGISTRY:
         return
     if not isinstance(scale, int):
         raise OptionError(f"scale: expected the upscaling factor as a whole number, got {scale!r}")
