@@ -203,6 +203,7 @@ def _read_datasets(
     file: FileOptions | None,
     objective: type[Objective[Any]] | None,
     problems: OptionProblems,
+) -> dict[str, Any]:
     """The sections below `datasets`, typed where they are of ours; what is wrong with them goes to `problems`."""
     sections, found = section_of(options, "datasets"), {}
     scale = options.get("scale") if file is None else file.scale
