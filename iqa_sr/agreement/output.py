@@ -27,7 +27,7 @@ _MEASURES = {"srcc": "SRCC", "krcc": "KRCC", "plcc": "PLCC (logistic)", "plcc_li
 
 def agreement_text(found: Agreement, ties: Ties) -> str:
     """The tables, the best judge first, with what has to be known to read them."""
-    parts = []
+    parts: list[str] = []
     if found.groups:
         parts += _accuracy_text(found, ties)
     if found.complements:
