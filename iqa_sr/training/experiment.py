@@ -34,7 +34,7 @@ class Experiment:
         self.curves = curves_folder(Path(opt["root_path"]), opt["name"])
         self.log_file = self.folder.path / f"train_{opt['name']}_{time.strftime('%Y%m%d_%H%M%S')}.log"
         self.tensorboard: Any = None
-        self.validation = ValidationRun(self.folder.scores_file, bool((opt.get("val") or {}).get("save_img")))
+        self.validation = ValidationRun(self.folder.scores_file, opt["val"]["save_img"]) if opt.get("val") else None
 
     def begin(self, iteration: int, fresh: bool) -> None:
         """Make the folders, open the log, the curves and the scores; call it when everything else is built.
@@ -58,7 +58,7 @@ class Experiment:
             log_to_file(self.log_file)
             if with_curves:
                 self.tensorboard = open_tensorboard(self.curves, iteration)
-            if self.folder.scores_file.exists():
+            if self.validation and self.folder.scores_file.exists():
                 self.validation.take_up(iteration)
         distributed.barrier()
 
@@ -72,7 +72,7 @@ class Experiment:
         model.save(-1, -1)
         if self.first:
             curves = self.curves if self.tensorboard else None
-            lines = summary_lines(model, iteration, self.folder, self.log_file, curves, self.validation.table)
+            lines = summary_lines(model, iteration, self.folder, self.log_file, curves, self.validation)
             for start in range(0, len(lines), 12):  # longer texts would go to the file only
                 logger.info("\n".join(lines[start : start + 12]))
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import Field, field_validator
+from pydantic import Field, ValidationInfo, field_validator
 
 from iqa_sr.basicsr_compat import ARCH_REGISTRY, DATASET_REGISTRY, MODEL_REGISTRY, registered
 from iqa_sr.config.option_files import apply_overrides, read_option_file
@@ -76,33 +76,22 @@ class FileOptions(Section):
     find_unused_parameters: bool = False
     license_policy: LicensePolicy = "any"
 
-    @field_validator("name")
+    @field_validator("name", "model_type", "scale", "num_gpu", mode="before")
     @classmethod
-    def _folder_name(cls, name: str) -> str:
-        if not name or {"/", "\\"} & set(name):
-            raise ValueError("expected a folder name")
-        return name
-
-    @field_validator("model_type", mode="before")
-    @classmethod
-    def _registered(cls, name: Any) -> Any:
-        if not _is_registered(name, MODEL_REGISTRY):
-            raise ValueError(f"there is no model {name!r}; {nearest(str(name), registered(MODEL_REGISTRY))}")
-        return name
-
-    @field_validator("scale", mode="before")
-    @classmethod
-    def _whole_number(cls, scale: Any) -> Any:
-        if scale is not None and not isinstance(scale, int):
-            raise ValueError("expected the upscaling factor as a whole number")
-        return scale
-
-    @field_validator("num_gpu", mode="before")
-    @classmethod
-    def _number_of_gpus(cls, number: Any) -> Any:
-        if number != "auto" and (not isinstance(number, int) or number < 0):
-            raise ValueError("expected auto or a number")
-        return number
+    def _expected(cls, value: Any, info: ValidationInfo) -> Any:
+        expected: str | None = None
+        match info.field_name:
+            case "name" if not isinstance(value, str) or not value or {"/", "\\"} & set(value):
+                expected = "expected a folder name"
+            case "model_type":
+                expected = _unknown(value, MODEL_REGISTRY, "model")
+            case "scale" if value is not None and not isinstance(value, int):
+                expected = "expected the upscaling factor as a whole number"
+            case "num_gpu" if value != "auto" and (not isinstance(value, int) or value < 0):
+                expected = "expected auto or a number"
+        if expected:
+            raise ValueError(expected)
+        return value
 
 
 class _StockLoggerOptions(LoggerOptions):
@@ -161,7 +150,8 @@ class RunConfig:
         objective = model.objective if isinstance(model, QualityConfig) else None
         for key in [key for key in options if key.startswith("network_") and isinstance(options[key], Mapping)]:
             with problems.collected():
-                _check_name(options[key].get("type"), ARCH_REGISTRY, f"{key}:type", "network")
+                if unknown := _unknown(options[key].get("type"), ARCH_REGISTRY, "network"):
+                    raise OptionError(f"{key}:type: {unknown}")
                 if objective is not None:
                     check_fits(options[key]["type"], (objective.network_type,), f"{key}:type", objective, "trains")
                 if own:
@@ -253,13 +243,12 @@ class RunConfig:
         return opt
 
 
-def _is_registered(name: Any, registry: Any) -> bool:
-    return isinstance(name, str) and (name in registered(registry) or name in registry)
-
-
-def _check_name(name: Any, registry: Any, path: str, kind: str) -> None:
-    if not _is_registered(name, registry):
-        raise OptionError(f"{path}: there is no {kind} {name!r}; {nearest(str(name), registered(registry))}")
+def _unknown(name: Any, registry: Any, kind: str) -> str | None:
+    """What is wrong with the name of a class, with the nearest valid names; None where it is registered."""
+    known = registered(registry)
+    if isinstance(name, str) and (name in known or name in registry):
+        return None
+    return f"there is no {kind} {name!r}; {nearest(str(name), known)}"
 
 
 def _read_datasets(
@@ -287,7 +276,8 @@ def _read_datasets(
             batch = section.get("batch_size_per_gpu")
             if phase == "train" and (not isinstance(batch, int) or batch < 1):
                 raise OptionError(f"{path}:batch_size_per_gpu: expected a number of at least 1, got {batch!r}")
-            _check_name(section["type"], DATASET_REGISTRY, f"{path}:type", "data set")
+            if unknown := _unknown(section["type"], DATASET_REGISTRY, "data set"):
+                raise OptionError(f"{path}:type: {unknown}")
             if objective is not None:
                 check_fits(section["type"], objective.dataset_types, f"{path}:type", objective, "learns from")
             if section["type"] == "MultiGTDataset" and not isinstance(scale, int):

@@ -7,12 +7,18 @@ from typing import Any
 from iqa_sr.models.model_base import ModelBase
 from iqa_sr.scores.experiment_folder import ExperimentFolder
 from iqa_sr.scores.score_table import BASELINE, ScoreTable
+from iqa_sr.training.validation_run import ValidationRun
 
 __all__ = ["summary_lines"]
 
 
 def summary_lines(
-    model: Any, iteration: int, folder: ExperimentFolder, log_file: Path, curves: Path | None, table: ScoreTable
+    model: Any,
+    iteration: int,
+    folder: ExperimentFolder,
+    log_file: Path,
+    curves: Path | None,
+    validation: ValidationRun | None,
 ) -> list[str]:
     """The lines of the last message.
 
@@ -22,7 +28,7 @@ def summary_lines(
         folder: Of the run.
         log_file: Of the run.
         curves: The folder of TensorBoard's files; None without.
-        table: The scores of all validations.
+        validation: The validations of the run; None where it has none.
     """
     lines = [
         f"End of training after {iteration} iterations.",
@@ -31,11 +37,11 @@ def summary_lines(
     ]
     if curves:
         lines.append(f"  curves        tensorboard --logdir {_shown(curves.parent)}")
-    if table.rows:
+    if validation is not None and validation.table.rows:
         lines.append(f"  scores        {_shown(folder.scores_file)}")
-        if model.opt["val"].get("save_img"):
+        if validation.save_img:
             lines.append(f"  pictures      {_shown(folder.visualization)}")
-        lines += _gains(table, str(iteration))
+        lines += _gains(validation.table, str(iteration))
     guard = model.reward_guard.summary() if isinstance(model, ModelBase) and model.reward_guard else None
     return [*lines, f"  {guard}"] if guard else lines
 

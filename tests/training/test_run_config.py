@@ -8,7 +8,6 @@ from iqa_sr import plugin
 from iqa_sr.cli.train import main
 from iqa_sr.config.option_files import read_option_file
 from iqa_sr.errors import OptionError
-from iqa_sr.training.basicsr_opt import basicsr_opt
 from iqa_sr.training.loop import build_run
 from iqa_sr.training.run_config import RunConfig
 from tests import ROOT, TESTS
@@ -93,7 +92,7 @@ def test_a_stock_model_keeps_what_else_stands_under_logger():
     options = read_option_file(TESTS / "stock_options/train_MSRResNet_x4.yml")
     options["logger"]["of_a_fork"] = 3
     options["num_gpu"] = 0
-    assert basicsr_opt(RunConfig.from_options(options))["logger"]["of_a_fork"] == 3
+    assert RunConfig.from_options(options).basicsr_opt()["logger"]["of_a_fork"] == 3
 
 
 def test_a_sampler_of_the_validation_is_not_used_and_holds_no_metric_back():
@@ -109,7 +108,7 @@ def test_a_second_training_set_is_no_validation_set(tmp_path):
     options = training_options(write_groups(tmp_path / "data"))
     options["datasets"]["train_2"] = copy.deepcopy(options["datasets"]["train"])
     config = RunConfig.from_options(options)
-    assert [loader.dataset.opt["name"] for loader in build_run(config, basicsr_opt(config)).val_loaders] == ["val"]
+    assert [loader.dataset.opt["name"] for loader in build_run(config, config.basicsr_opt()).val_loaders] == ["val"]
 
 
 def test_missing_scores_of_a_sampler_are_told_before_the_base_is_trained(tmp_path, monkeypatch, capsys):
