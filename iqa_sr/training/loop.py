@@ -218,11 +218,9 @@ def _keep(opt: dict[str, Any], run: Run, experiment: Experiment, iteration: int,
     due_save = iteration % opt["logger"]["save_checkpoint_freq"] == 0
     try:
         last = _look(opt, run, experiment, iteration) or last
-        due_val = bool(run.val_loaders) and experiment.validation is not None
-        due_val = due_val and (due_save or last or iteration % opt["val"]["val_freq"] == 0) and (last or not stop)
-        if due_val:
-            assert experiment.validation is not None
-            experiment.validation.validate(run.model, run.val_loaders, iteration, experiment.tensorboard)
+        if experiment.validation is not None and run.val_loaders and (last or not stop):
+            if due_save or last or iteration % opt["val"]["val_freq"] == 0:
+                experiment.validation.validate(run.model, run.val_loaders, iteration, experiment.tensorboard)
     finally:  # a look or a validation that fails loses no training
         if due_save or (iteration < total and (stop or last)):
             logger.info(f"Saving networks and training state of iteration {iteration}.")
