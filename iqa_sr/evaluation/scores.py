@@ -6,13 +6,13 @@ from collections import defaultdict
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from iqa_sr.data.multi_gt.records import Record
-from iqa_sr.evaluation.datasets import EvaluationPicture, EvaluationSet
 from iqa_sr.io.image_tensors import as_8_bit
 from iqa_sr.metrics.pyiqa_adapter import PREFIX
 from iqa_sr.metrics.registry import metric_info
@@ -22,6 +22,9 @@ from iqa_sr.scores.protocols import Against, Protocol
 from iqa_sr.scores.result_folder import GOLD_STANDARD, ORIGINAL, split_picture
 from iqa_sr.scores.score_table import MetricFacts, ScoreTable
 from iqa_sr.stats.score_formula import Formula
+
+if TYPE_CHECKING:
+    from iqa_sr.evaluation.datasets import EvaluationPicture, EvaluationSet
 
 __all__ = [
     "DEFAULT_METRICS",
@@ -93,7 +96,7 @@ class Measures:
         return all(side >= max(1, info.min_size) and side % info.multiple_of == 0 for side in cut)
 
     def scores(
-        self, result: Tensor, picture: EvaluationPicture, record: Record, wanted: Collection[Wanted]
+        self, result: Tensor, picture: "EvaluationPicture", record: Record, wanted: Collection[Wanted]
     ) -> dict[Wanted, float]:
         """Score a result.
 
@@ -122,7 +125,7 @@ class Measures:
             return metric_scores(name, result, reference, self.border)
 
     def gold_standard(
-        self, picture: EvaluationPicture, wanted: Collection[Wanted], device: torch.device
+        self, picture: "EvaluationPicture", wanted: Collection[Wanted], device: torch.device
     ) -> dict[Wanted, float]:
         """The best score of each no-reference metric among the ground truths; NaN where it is not defined."""
         found = dict.fromkeys(wanted, math.nan)
@@ -162,7 +165,7 @@ def choose_measures(
     protocol: Protocol | None,
     border: int | None,
     against: Against | None,
-    sets: Sequence[EvaluationSet],
+    sets: "Sequence[EvaluationSet]",
 ) -> Measures:
     """What is measured on these data sets.
 
@@ -195,7 +198,7 @@ def choose_measures(
     return measures
 
 
-def _problem(measures: Measures, name: str, sets: Sequence[EvaluationSet]) -> str | None:
+def _problem(measures: Measures, name: str, sets: "Sequence[EvaluationSet]") -> str | None:
     """Why a metric has not a single score."""
     pairs = [(dataset, record) for dataset in sets for record in dataset.records]
     if metric_info(name).reference == "full":
