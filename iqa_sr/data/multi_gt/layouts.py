@@ -98,8 +98,12 @@ def find_parts(options: GroundTruthOptions, where: str) -> list[Part]:
         if options.gt_folders:
             raise _missing_version(options.gt_folders[0], [], root, where)
         return [Part({original: root})]
+    raise _nothing_found(root, original, lmdb, where)
+
+
+def _nothing_found(root: Path, original: str, lmdb: bool, where: str) -> FileNotFoundError:
     kind = f"{original}.lmdb" if lmdb else original
-    raise FileNotFoundError(
+    return FileNotFoundError(
         f"{where}:dataroot_gt: no pictures found in {root}; looked for {kind}/, images/{kind}/, images/*/{kind}/ "
         f"{'and meta_info.txt' if lmdb else 'and pictures directly inside'}"
         + ("; it holds LMDB folders: set io_backend:type to lmdb" if not lmdb and _lmdb_folders(root) else "")
