@@ -158,7 +158,9 @@ def plan_evaluation(config: EvaluationConfig, first: bool = True) -> EvaluationP
     found = _inspect_networks(config, files, protocol, first)
     sets = [open_set(place, found.scale, first) for place in places]
     measures = choose_measures(asked, protocol, config.border, config.against, sets)
-    find_all(dict.fromkeys(file for name in measures.metrics for file in metric_info(name).weights))
+    weights = dict.fromkeys(file for name in measures.metrics for file in metric_info(name).weights)
+    if weights:
+        find_all(weights)
     run = _run_facts(config, experiment, found, sets, measures, first)
     return EvaluationPlan(config, folder, files, sets, measures, manner, run, protocol, found.assumed)
 
