@@ -18,7 +18,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
-from iqa_sr.runtime.cpu_threads import prepare_cpu_threads  # noqa: E402
+from iqa_sr.runtime.threads import prepare_cpu_threads  # noqa: E402
 
 prepare_cpu_threads()
 

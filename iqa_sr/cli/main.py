@@ -5,7 +5,7 @@ import importlib
 import sys
 from collections.abc import Sequence
 
-from iqa_sr.runtime.cpu_threads import prepare_cpu_threads
+from iqa_sr.runtime.threads import prepare_cpu_threads
 
 __all__ = ["COMMANDS", "main"]
 
