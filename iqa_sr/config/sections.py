@@ -25,7 +25,7 @@ SectionType = TypeVar("SectionType", bound=Section)
 def _iterations(value: Any) -> int:
     try:
         return int(float(value))
-    except (TypeError, ValueError):
+    except (OverflowError, TypeError, ValueError):
         raise ValueError("expected a number of iterations") from None
 
 
@@ -63,10 +63,10 @@ class OptionProblems:
         """Stop if anything was wrong.
 
         Raises:
-            OptionError: With every problem, each from a line of its own on.
+            OptionError: With every problem, each from a line of its own on; no line twice.
         """
         if self.texts:
-            raise OptionError("\n".join(dict.fromkeys(self.texts)))
+            raise OptionError("\n".join(dict.fromkeys("\n".join(self.texts).splitlines())))
 
 
 def read_section(section: type[SectionType], values: Any, path: str) -> SectionType:
@@ -139,6 +139,8 @@ def _problem(section: type[Section], problem: Any, path: str) -> str:
         if not isinstance(given, Mapping):
             return f"{where}: expected a section with the key type, got {given!r}"
         return _unknown_type(sections, given.get("type"), where)
+    if kind in ("dict_type", "model_type"):
+        return f"{where}: expected a section with keys, got {given!r}"
     message = problem["msg"].removeprefix("Value error, ")
     message = message[0].lower() + message[1:]
     said = isinstance(given, str) and repr(given) in message

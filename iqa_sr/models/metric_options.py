@@ -73,7 +73,9 @@ def read_metric(section: Any, path: str) -> MetricConfig:
     Raises:
         OptionError: If there is no such metric, or a key or value of the entry is wrong.
     """
-    kind = section.get("type") if isinstance(section, Mapping) else None
+    if not isinstance(section, Mapping):
+        raise OptionError(f"{path}: expected a section with keys, got {section!r}")
+    kind = section.get("type")
     if kind == "calculate_iqa":
         return read_section(CalculateIQAOptions, section, path)
     if kind not in registered(METRIC_REGISTRY):

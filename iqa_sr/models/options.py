@@ -167,11 +167,11 @@ class ModelConfig:
         problems.texts += [
             f"train:{key}: {options.get('model_type')} does not read it; set model_type to IQASRModel"
             for key in ("lora", "guard")
-            if train.get(key)
+            if train.get(key) and isinstance(options.get("model_type"), str)
         ]
         ours = {key: value for key, value in train.items() if isinstance(value, Mapping) and value.get("type") in OWN}
         return cls(
-            problems.read(StockTrainSection, train, "train"),
+            _read_train(StockTrainSection, options, train, problems),
             _read_val(StockValSection, options, problems),
             _read_losses(ours, problems),
             _read_metrics(options, problems),
@@ -202,7 +202,7 @@ class IQASRConfig(ModelConfig):
         """As of `ModelConfig`."""
         train = section_of(options, "train")
         plain = {key: value for key, value in train.items() if not key.endswith("_opt")}
-        settings: Any = problems.read(TrainSection, plain, "train")
+        settings: Any = _read_train(TrainSection, options, plain, problems)
         val = _read_val(ValSection, options, problems)
         return cls(settings, val, _read_losses(train, problems), _read_metrics(options, problems))
 
@@ -225,10 +225,11 @@ class QualityConfig(ModelConfig):
     def read(cls, options: Mapping[str, Any], problems: OptionProblems) -> Self:
         """As of `ModelConfig`."""
         train = section_of(options, "train")
-        settings: Any = problems.read(QualitySection, train, "train")
+        settings: Any = _read_train(QualitySection, options, train, problems)
         objective: Any = (None, None)
-        with problems.collected():
-            objective = read_objective(train.get("objective"))
+        if isinstance(train.get("objective"), Mapping):  # else `train` says so
+            with problems.collected():
+                objective = read_objective(train["objective"])
         return cls(settings, _read_val(QualityValSection, options, problems), {}, {}, *objective)
 
 
@@ -236,6 +237,20 @@ def section_of(options: Mapping[str, Any], key: str) -> Mapping[str, Any]:
     """A section of an option file, empty where there is none; what is no section is told by whoever reads the whole."""
     section = options.get(key)
     return section if isinstance(section, Mapping) else {}
+
+
+def _read_train(
+    described: type[SectionType], options: Mapping[str, Any], settings: Mapping[str, Any], problems: OptionProblems
+) -> SectionType | None:
+    """`train`, or what of it are `settings`; where there is no such section, one error says so and not one a key."""
+    if isinstance(options.get("train"), Mapping):
+        return problems.read(described, settings, "train")
+    problems.texts.append(
+        f"train: expected a section with keys, got {options['train']!r}"
+        if "train" in options
+        else "train: this key is required and missing"
+    )
+    return None
 
 
 def _read_val(described: type[SectionType], options: Mapping[str, Any], problems: OptionProblems) -> SectionType | None:
@@ -255,13 +270,18 @@ def _read_losses(train: Mapping[str, Any], problems: OptionProblems) -> dict[str
 def _read_loss(section: Any, path: str, known: Iterable[str]) -> LossConfig:
     if not isinstance(section, Mapping) or "type" not in section:
         raise OptionError(f"{path}: expected a loss section with a `type`, got {section!r}")
-    if section["type"] not in known:
+    if not isinstance(section["type"], str) or section["type"] not in known:
         raise OptionError(f"{path}:type: there is no loss {section['type']!r}; {nearest(str(section['type']), known)}")
     loss = LOSS_REGISTRY.get(section["type"])
     check_arguments(loss, section, path)
     options = None
     if loss is PerceptualSlot:
-        options = _read_loss(section["loss"], f"{path}:loss", LOSSES).options
+        inner = section["loss"]
+        kind = inner.get("type") if isinstance(inner, Mapping) else inner
+        if not isinstance(inner, Mapping) or str(kind) not in LOSSES:
+            near = nearest(str(kind), LOSSES)
+            raise OptionError(f"{path}:loss: expected a section with a type, got {kind!r}; {near}")
+        options = _read_loss(inner, f"{path}:loss", LOSSES).options
     elif hasattr(loss, "Options"):
         options = read_section(loss.Options, {key: value for key, value in section.items() if key != "type"}, path)
     return LossConfig(section, options, getattr(options, "judges", {}), getattr(options, "distances", ()))

@@ -36,7 +36,7 @@ def read_objective(section: Any) -> tuple[type[Objective[Any]], ObjectiveOptions
         OptionError: If there is no such objective, or a key or value is wrong.
     """
     name = section.get("type") if isinstance(section, Mapping) else section
-    if not isinstance(section, Mapping) or name not in OBJECTIVES:
+    if not isinstance(section, Mapping) or not isinstance(name, str) or name not in OBJECTIVES:
         raise OptionError(f"{PATH}:type: there is no objective {name!r}; {nearest(str(name), OBJECTIVES)}")
     objective = OBJECTIVES[name]
     return objective, read_section(objective.Options, section, PATH)

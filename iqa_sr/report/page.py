@@ -28,7 +28,7 @@ def make_page(content: Mapping[str, Any]) -> str:
     """The page.
 
     Args:
-        content: What `report_content.page_content` gives.
+        content: What `content.page_content` gives.
 
     Raises:
         ModuleNotFoundError: If plotly is not installed.

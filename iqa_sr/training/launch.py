@@ -16,6 +16,7 @@ from iqa_sr.data.creation.sample_dataset import make_sample
 from iqa_sr.errors import OptionError, TrainingStopped
 from iqa_sr.models.options import QualityConfig
 from iqa_sr.runtime import distributed
+from iqa_sr.samplers.softmax_sampler import SoftmaxOptions, build_softmax
 from iqa_sr.scores.experiment_folder import ExperimentFolder
 from iqa_sr.training.basicsr_opt import basicsr_opt
 from iqa_sr.training.dry_run import dry_run
@@ -62,6 +63,8 @@ def run_training(
         opt = basicsr_opt(config, rank, world_size, torch.cuda.device_count(), auto_resume)
         if isinstance(config.model, QualityConfig):
             _check_start(config.model, opt)
+        if isinstance(sampler := getattr(config.datasets["train"], "sampler", None), SoftmaxOptions):
+            build_softmax(sampler, "datasets:train:sampler")  # its scores are missed before hours of download or base
         if rank == 0:
             _make_sample_where_named(opt)
             if files := config.weight_files():

@@ -93,10 +93,11 @@ def build_run(config: "RunConfig", opt: dict[str, Any]) -> Run:
     """
     torch.backends.cudnn.benchmark = True
     random_state.seed_everything(opt["manual_seed"] + opt["rank"])
-    datasets = {key: _build_dataset(section, opt["datasets"][key]) for key, section in config.datasets.items()}
+    keys = ["train", *(key for key in config.datasets if key.split("_")[0] == "val")]
+    datasets = {key: _build_dataset(config.datasets[key], opt["datasets"][key]) for key in keys}
     if isinstance(config.model, QualityConfig):
         check_together(datasets)
-    train_set, val_sets = datasets["train"], [one for key, one in datasets.items() if key != "train"]
+    train_set, *val_sets = datasets.values()
     loader, order = build_train_loader(train_set, opt)
     mode = opt["datasets"]["train"].get("prefetch_mode")
     if mode is not None:

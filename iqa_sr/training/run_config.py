@@ -15,8 +15,9 @@ from iqa_sr.metrics.license_policy import LicensePolicy, check_licenses
 from iqa_sr.metrics.registry import metric_info
 from iqa_sr.models.metric_options import CalculateIQAOptions
 from iqa_sr.models.options import IQASRConfig, ModelConfig, QualityConfig, section_of
+from iqa_sr.objectives import Objective
 from iqa_sr.scores.image_scores import LR_CONSISTENCY
-from iqa_sr.training.option_checks import check_iqa_sr, check_quality, sampler_metrics
+from iqa_sr.training.option_checks import check_fits, check_iqa_sr, sampler_metrics
 
 __all__ = ["FileOptions", "LoggerOptions", "PathOptions", "RunConfig"]
 
@@ -74,6 +75,20 @@ class FileOptions(Section):
             raise ValueError("expected a folder name")
         return name
 
+    @field_validator("model_type", mode="before")
+    @classmethod
+    def _registered(cls, name: Any) -> Any:
+        if not _is_registered(name, MODEL_REGISTRY):
+            raise ValueError(f"there is no model {name!r}; {nearest(str(name), registered(MODEL_REGISTRY))}")
+        return name
+
+    @field_validator("scale", mode="before")
+    @classmethod
+    def _whole_number(cls, scale: Any) -> Any:
+        if scale is not None and not isinstance(scale, int):
+            raise ValueError("expected the upscaling factor as a whole number")
+        return scale
+
     @field_validator("num_gpu", mode="before")
     @classmethod
     def _number_of_gpus(cls, number: Any) -> Any:
@@ -82,11 +97,16 @@ class FileOptions(Section):
         return number
 
 
+class _StockLoggerOptions(LoggerOptions):
+    model_config = {**LoggerOptions.model_config, "extra": "allow"}
+
+
 class _StockOptions(FileOptions):
     """For a model of BasicSR, which may read keys and sections of its own."""
 
     model_config = {**FileOptions.model_config, "extra": "allow"}
     path: dict[str, Any] | None  # type: ignore[assignment]
+    logger: _StockLoggerOptions
 
 
 @dataclass(frozen=True)
@@ -127,24 +147,22 @@ class RunConfig:
             OptionError: As `from_yaml`.
         """
         problems = OptionProblems()
-        kind = options.get("model_type")
-        own = OWN_MODELS.get(str(kind))
+        own = OWN_MODELS.get(str(options.get("model_type")))
         file: Any = problems.read(FileOptions if own else _StockOptions, options, "")
-        with problems.collected():
-            _check_name(kind, MODEL_REGISTRY, "model_type", "model")
+        model = (own or ModelConfig).read(options, problems)
+        objective = model.objective if isinstance(model, QualityConfig) else None
         for key in [key for key in options if key.startswith("network_") and isinstance(options[key], Mapping)]:
             with problems.collected():
                 _check_name(options[key].get("type"), ARCH_REGISTRY, f"{key}:type", "network")
+                if objective is not None:
+                    check_fits(options[key]["type"], (objective.network_type,), f"{key}:type", objective, "trains")
                 if own:
                     check_arguments(ARCH_REGISTRY.get(options[key]["type"]), options[key], key)
-        datasets = _read_datasets(options, problems)
-        model = (own or ModelConfig).read(options, problems)
-        config = cls(options, file, datasets, model)
+        datasets = _read_datasets(options, file, objective, problems)
         if isinstance(model, IQASRConfig):
             check_iqa_sr(options, model, datasets, problems)
-        elif isinstance(model, QualityConfig):
-            check_quality(options, model, datasets, problems)
         problems.raise_if_any()
+        config = cls(options, file, datasets, model)
         if file.license_policy != "any":
             check_licenses(config.metrics(), file.license_policy, "license_policy")
         return config
@@ -164,28 +182,41 @@ class RunConfig:
         # The facts of a metric of pyiqa come with building it: its own download happens here, too.
         files = [file for name in self.metrics() for file in metric_info(name).weights]
         options = [options for loss in self.model.losses.values() for options in loss.metrics.values()]
-        if any("regressor" in one for one in options):
+        if any(one.get("regressor") for one in options):
             files = [file for file in files if file != "reiqa_regressor.pth"]  # the option names the user's own
         if isinstance(self.model, QualityConfig):
             files += self.model.objective.weight_files(self.model.objective_options, self.options["network_g"])
         return list(dict.fromkeys(files))
 
 
+def _is_registered(name: Any, registry: Any) -> bool:
+    return isinstance(name, str) and (name in registered(registry) or name in registry)
+
+
 def _check_name(name: Any, registry: Any, path: str, kind: str) -> None:
-    if name not in registered(registry) and name not in registry:
+    if not _is_registered(name, registry):
         raise OptionError(f"{path}: there is no {kind} {name!r}; {nearest(str(name), registered(registry))}")
 
 
-def _read_datasets(options: Mapping[str, Any], problems: OptionProblems) -> dict[str, Any]:
+def _read_datasets(
+    options: Mapping[str, Any],
+    file: FileOptions | None,
+    objective: type[Objective[Any]] | None,
+    problems: OptionProblems,
+) -> dict[str, Any]:
     """The sections below `datasets`, typed where they are of ours; what is wrong with them goes to `problems`."""
     sections, found = section_of(options, "datasets"), {}
-    if "train" not in sections:
+    scale = options.get("scale") if file is None else file.scale
+    shared = {"scale": scale} if isinstance(scale, int) and scale > 0 else {}  # what else it is, `scale` itself says
+    if isinstance(options.get("datasets"), Mapping) and "train" not in sections:
         problems.texts.append(f"datasets: expected a section train, found {', '.join(sections) or 'nothing'}")
     for key, section in sections.items():
         path, phase = f"datasets:{key}", key.split("_")[0]
         with problems.collected():
-            if phase not in ("train", "val") or not isinstance(section, Mapping):
+            if phase not in ("train", "val"):
                 raise OptionError(f"{path}: expected sections named train, val, val_2, ...")
+            if not isinstance(section, Mapping):
+                raise OptionError(f"{path}: expected a section with keys, got {section!r}")
             for required in ("name", "type"):
                 if required not in section:
                     raise OptionError(f"{path}:{required}: this key is required and missing")
@@ -193,7 +224,11 @@ def _read_datasets(options: Mapping[str, Any], problems: OptionProblems) -> dict
             if phase == "train" and (not isinstance(batch, int) or batch < 1):
                 raise OptionError(f"{path}:batch_size_per_gpu: expected a number of at least 1, got {batch!r}")
             _check_name(section["type"], DATASET_REGISTRY, f"{path}:type", "data set")
+            if objective is not None:
+                check_fits(section["type"], objective.dataset_types, f"{path}:type", objective, "learns from")
+            if section["type"] == "MultiGTDataset" and not isinstance(scale, int):
+                raise OptionError(f"scale: expected the upscaling factor as a whole number, got {scale!r}")
             described = getattr(DATASET_REGISTRY.get(section["type"]), "Options", None)
-            given = {**section, "phase": phase} | ({"scale": options["scale"]} if options.get("scale") else {})
+            given = {**section, "phase": phase, **shared}
             found[key] = read_section(described, given, path) if described else given
     return found
