@@ -18,10 +18,10 @@ from iqa_sr.evaluation.evaluator import Manner
 from iqa_sr.evaluation.inputs import LabelledFile, find_checkpoints, given_places, named_path, places_of_experiment
 from iqa_sr.evaluation.scores import Measures, choose_measures, read_metrics
 from iqa_sr.inference.tiling import OVERLAP, Tile
+from iqa_sr.io.files import compute_hash
 from iqa_sr.metrics.registry import metric_info
 from iqa_sr.scores.protocols import Against, Protocol, find_protocol
 from iqa_sr.scores.result_folder import CheckpointFacts, DataSetFacts, RunFacts
-from iqa_sr.weights.checksums import compute_hash
 from iqa_sr.weights.store import find_all
 
 __all__ = ["EvaluationConfig", "EvaluationPlan", "plan_evaluation"]
