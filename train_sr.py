@@ -2,7 +2,7 @@
 
 import sys
 
-from iqa_sr.runtime.cpu_threads import prepare_cpu_threads
+from iqa_sr.runtime.threads import prepare_cpu_threads
 
 prepare_cpu_threads()  # before torch is imported, and so in every spawned loader worker too
 

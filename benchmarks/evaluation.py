@@ -14,7 +14,7 @@ import time
 from functools import partial
 from pathlib import Path
 
-from iqa_sr.runtime.cpu_threads import prepare_cpu_threads
+from iqa_sr.runtime.threads import prepare_cpu_threads
 
 prepare_cpu_threads()
 

@@ -17,7 +17,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from iqa_sr.runtime.cpu_threads import prepare_cpu_threads
+from iqa_sr.runtime.threads import prepare_cpu_threads
 
 prepare_cpu_threads()
 sys.path.insert(0, str(Path(__file__).parent.parent))

@@ -14,7 +14,7 @@ from collections.abc import Callable
 from itertools import combinations
 from pathlib import Path
 
-from iqa_sr.runtime.cpu_threads import prepare_cpu_threads
+from iqa_sr.runtime.threads import prepare_cpu_threads
 
 prepare_cpu_threads()
 

@@ -1,13 +1,15 @@
 """How many of our functions a command runs through: `python benchmarks/traces.py train` or `... evaluate`.
 
 Counted are calls of functions and methods that are defined in this repository, by `sys.setprofile`, after the modules
-of the command have been imported; class bodies, comprehensions and lambdas are left out. `--list` names them.
+of the command have been imported; class bodies, comprehensions, lambdas and what imports call are left out. `--list`
+names them.
 """
 
 import argparse
 import importlib
 import itertools
 import os
+import subprocess
 import sys
 import tempfile
 import threading
@@ -18,7 +20,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
-from iqa_sr.runtime.cpu_threads import prepare_cpu_threads  # noqa: E402
+from iqa_sr.runtime.threads import prepare_cpu_threads  # noqa: E402
 
 prepare_cpu_threads()
 
@@ -45,7 +47,7 @@ def traced(command: Callable[[], object]) -> list[Call]:
     def note(frame: object, event: str, argument: object) -> None:
         nonlocal phase
         code = frame.f_code  # type: ignore[attr-defined]
-        if event != "call" or not code.co_filename.startswith(prefix) or code.co_name.startswith("<"):
+        if event != "call" or not code.co_filename.startswith(prefix) or code.co_name.startswith(("<", "find_spec")):
             return
         file, name = code.co_filename.removeprefix(prefix), getattr(code, "co_qualname", code.co_name)
         phase = PHASES.get((file, name), phase)
@@ -101,15 +103,14 @@ def trace_training() -> list[Call]:
 
 
 def trace_evaluation() -> list[Call]:
-    """One checkpoint on two images by PSNR and rankiqa-lite."""
+    """One checkpoint on two images by PSNR and rankiqa-lite; another process trains it, so that nothing is cached."""
     from iqa_sr.cli.main import main as command
-    from iqa_sr.cli.train import main as train_sr
 
-    command(["make-sample"])
-    train_sr(TRAIN)
+    for arguments in (["-m", "iqa_sr.cli", "make-sample"], [str(ROOT / "train_sr.py"), *TRAIN]):
+        subprocess.run([sys.executable, *arguments], check=True, env={**os.environ, "PYTHONPATH": str(ROOT)})
     words = ["evaluate", "experiments/traced/models/net_g_latest.pth", "--metric", "psnr,rankiqa-lite"]
     words += ["--output", "evaluated"]
-    for module in ("cli.errors", "cli.evaluate", "evaluation.run"):
+    for module in ("cli.evaluate", "evaluation.run", "archs.rankiqa_arch", "archs.resnet_arch"):
         importlib.import_module(f"iqa_sr.{module}")
     return traced(lambda: command(words))
 

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 import pytest
 import torch
 
-from iqa_sr.runtime.cpu_threads import prepare_cpu_threads
+from iqa_sr.runtime.threads import prepare_cpu_threads
 
 prepare_cpu_threads()
 os.environ.pop("IQA_SR_WEIGHTS", None)  # the user's own files are no concern of the tests

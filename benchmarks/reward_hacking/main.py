@@ -25,7 +25,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from iqa_sr.runtime.cpu_threads import prepare_cpu_threads
+from iqa_sr.runtime.threads import prepare_cpu_threads
 
 prepare_cpu_threads()
 

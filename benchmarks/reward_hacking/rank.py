@@ -10,7 +10,7 @@ windows. Were the judge pleased by what a low rank cannot hold, its gain would g
 
 import re
 
-from iqa_sr.runtime.cpu_threads import prepare_cpu_threads
+from iqa_sr.runtime.threads import prepare_cpu_threads
 
 prepare_cpu_threads()
 

@@ -10,7 +10,7 @@ import torch
 from iqa_sr.data.image_checks import measure_pictures
 from iqa_sr.data.preferences.records import Labelled
 from iqa_sr.data.problems import DataError, DataProblems
-from iqa_sr.io.atomic import atomic_write
+from iqa_sr.io.files import atomic_write
 from iqa_sr.metrics.registry import MetricInfo, metric_info
 from iqa_sr.scores.score_table import ScoreRow, ScoreTable
 from iqa_sr.scores.scoring import score_listed

@@ -9,7 +9,7 @@ from pathlib import Path
 from iqa_sr.agreement.evaluation import Agreement, Group
 from iqa_sr.agreement.metric_scores import AGREEMENT, COMPLEMENTARITY
 from iqa_sr.data.preferences.records import ALL
-from iqa_sr.io.atomic import atomic_write
+from iqa_sr.io.files import atomic_write
 from iqa_sr.io.text_table import aligned
 from iqa_sr.stats.bootstrap import Interval
 from iqa_sr.stats.correlation import Correlations

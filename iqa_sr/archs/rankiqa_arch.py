@@ -83,13 +83,15 @@ class RankIQALite(nn.Module):
         full, half, energies, smooth = [image - 0.5], [], [], image
         for band in range(FINE_BANDS):
             detail, smooth = self._split(smooth, 2**band)
-            full.append(_compressed(detail))
-            energies.append(F.avg_pool2d(F.pad(_energy(detail), (2, 2, 2, 2), mode="replicate"), 6, 2))
+            full.append(torch.asinh(GAIN * detail))
+            energy = detail.square().mean(1, keepdim=True)
+            energies.append(F.avg_pool2d(F.pad(energy, (2, 2, 2, 2), mode="replicate"), 6, 2))
         smooth = F.avg_pool2d(smooth, 2)
         for band in range(1, COARSE_BANDS + 1):
             detail, smooth = self._split(smooth, 2**band)
-            half.append(_compressed(detail))
-            energies.append(F.avg_pool2d(F.pad(_energy(detail), (band,) * 4, mode="replicate"), 2 * band + 1, 1))
+            half.append(torch.asinh(GAIN * detail))
+            energy = detail.square().mean(1, keepdim=True)
+            energies.append(F.avg_pool2d(F.pad(energy, (band,) * 4, mode="replicate"), 2 * band + 1, 1))
         logarithms = 2 + 0.25 * torch.log(torch.cat(energies, dim=1) + LEAST_ENERGY)
         return torch.cat([F.pixel_unshuffle(torch.cat(full, dim=1), 2), *half, logarithms], dim=1)
 
@@ -98,14 +100,6 @@ class RankIQALite(nn.Module):
         padded = F.pad(image, (2 * dilation,) * 4, mode="replicate")
         smooth = F.conv2d(padded, self.kernel, groups=3, dilation=dilation)
         return image - smooth, smooth
-
-
-def _compressed(detail: Tensor) -> Tensor:
-    return torch.asinh(GAIN * detail)
-
-
-def _energy(detail: Tensor) -> Tensor:
-    return detail.square().mean(1, keepdim=True)
 
 
 def _convolution(inputs: int, outputs: int, stride: int = 1, activation: bool = True) -> nn.Sequential:

@@ -1,13 +1,18 @@
-"""The console command `iqa-sr`: one module for each command, of which only the chosen one's is imported."""
+"""The console command `iqa-sr`: one module for each command, of which only the chosen one's is imported.
+
+When something is wrong it ends with one clear error of five lines, or all of an option file; exit code 1.
+"""
 
 import argparse
 import importlib
+import re
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
-from iqa_sr.runtime.cpu_threads import prepare_cpu_threads
+from iqa_sr.errors import OptionError, TrainingStopped
+from iqa_sr.runtime.threads import prepare_cpu_threads
 
-__all__ = ["COMMANDS", "main"]
+__all__ = ["COMMANDS", "main", "report_errors"]
 
 COMMANDS = {
     "train": "train a network, as train_sr.py does",
@@ -28,6 +33,9 @@ COMMANDS = {
     "weights": "list, download, check and import weight files",
 }
 """Each command and its help; `verify-resume` lives in `iqa_sr.cli.verify_resume`, as `add_arguments` and `run`."""
+
+_EXPECTED = (ValueError, OSError, ModuleNotFoundError, TrainingStopped, KeyError, AssertionError)
+_LINES = 5
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -50,10 +58,73 @@ def main(arguments: Sequence[str] | None = None) -> int:
         command.add_arguments(parsers[name])
         parsers[name].add_argument("--debug", action="store_true", help="show the stack trace of an error")
     args = parser.parse_args(words)  # ends here where no command is named
-
-    from iqa_sr.cli.errors import report_errors
-
     return report_errors(lambda: command.run(args), args.debug, parsers[args.command])
+
+
+def report_errors(command: Callable[[], int], debug: bool, parser: argparse.ArgumentParser) -> int:
+    """Run a command; errors that a user can mend are printed without their stack trace.
+
+    Args:
+        command: Returns the exit code.
+        debug: Let every error through with its stack trace.
+        parser: Of the command. Where a text names one of its arguments in backticks, as the library's errors do
+            (`overwrite`), the flag is printed (--overwrite).
+
+    Returns:
+        The command's exit code, 1 after an error, 130 after a keyboard interrupt.
+    """
+    import torch
+
+    try:
+        return command()
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        return 130
+    except (*_EXPECTED, torch.OutOfMemoryError) as error:
+        if debug:
+            raise
+        flags = _flags(parser)
+        text = re.sub(r"`(\w+)`", lambda match: flags.get(match[1], match[0]), _text(error))
+        print(text, file=sys.stderr)
+        return 1
+
+
+def _flags(parser: argparse.ArgumentParser) -> dict[str, str]:
+    """By the name of each argument, also of actions below the command."""
+    found: dict[str, str] = {}
+    for action in parser._actions:
+        if isinstance(action, argparse._SubParsersAction):
+            for part in action.choices.values():
+                found |= _flags(part)
+        elif action.option_strings:
+            found[action.dest] = action.option_strings[0]
+    return found
+
+
+def _text(error: BaseException) -> str:
+    text = _innermost(str(error))
+    if isinstance(error, KeyError):  # BasicSR looks its options up without a default
+        text = text.strip("'\"")
+        text = f"an option is missing or unknown: {text}"
+    elif isinstance(error, AssertionError):
+        text = f"BasicSR refused an option or a picture: {text or 'no reason given; --debug shows where'}"
+    lines = f"error: {text}".splitlines()
+    return "\n".join(lines if isinstance(error, OptionError) else lines[:_LINES])  # all that is wrong with a file
+
+
+def _innermost(text: str) -> str:
+    """The message itself, where a loader's worker sent it with its stack trace."""
+    if "Original Traceback" not in text:
+        return text
+    lines = text.rstrip().splitlines()
+    start = max((i for i, line in enumerate(lines) if line and not line.startswith((" ", "Traceback"))), default=0)
+    # The message begins at the last line of the form `SomeError: text` and may go on below it.
+    for i in range(len(lines) - 1, -1, -1):
+        head = lines[i].split(":", 1)[0]
+        if head.replace(".", "").isidentifier() and head.endswith(("Error", "Stopped", "Exception")):
+            start = i
+            break
+    return "\n".join([lines[start].split(": ", 1)[-1], *lines[start + 1 :]])
 
 
 if __name__ == "__main__":

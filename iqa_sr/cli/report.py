@@ -24,7 +24,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Write the page and say what is in it."""
     from iqa_sr import __version__
-    from iqa_sr.io.atomic import atomic_write
+    from iqa_sr.io.files import atomic_write
     from iqa_sr.report.collect import read_report
     from iqa_sr.report.content import page_content
     from iqa_sr.report.images import place_pictures

@@ -34,7 +34,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Returns:
         0 at the end, 1 after an error, 128 + the signal's number after a signal.
     """
-    from iqa_sr.cli.errors import report_errors
+    from iqa_sr.cli.main import report_errors
 
     parser = argparse.ArgumentParser(
         prog="train_sr.py", description="Train a super-resolution network guided by image quality assessment."

@@ -19,7 +19,7 @@ from iqa_sr.data.multi_gt.records import Label, Record
 from iqa_sr.datasets.augmentation import Symmetry, cut, cut_padded, draw_position, draw_symmetry, window_start
 from iqa_sr.datasets.multi_gt_checks import check_manifest
 from iqa_sr.degradations.options import BicubicOptions
-from iqa_sr.degradations.pipelines import DegradationOptions, build_degradation
+from iqa_sr.degradations.pipelines import DegradationOptions, build_degradation, validation_seed
 from iqa_sr.errors import TrainingStopped
 from iqa_sr.io.image_stores import PictureStore
 from iqa_sr.io.image_tensors import to_tensor
@@ -28,7 +28,7 @@ from iqa_sr.samplers.base import Shortlist
 from iqa_sr.samplers.plain_sampler import OriginalSampler
 from iqa_sr.samplers.registry import PlainOptions, SamplerOptions, build_sampler
 
-__all__ = ["MultiGTDataset", "MultiGTDatasetOptions", "validation_seed"]
+__all__ = ["MultiGTDataset", "MultiGTDatasetOptions"]
 
 logger = logging.getLogger(__name__)
 
@@ -281,8 +281,3 @@ class MultiGTDataset(Dataset[dict[str, Any]]):
         if pictures.lq is not None and self._lq_store is not None and record.lq is not None:
             return sample | {"lq": to_tensor(pictures.lq), "lq_path": self._lq_store.location(record.lq)}
         return sample | {"original": gts[0].clone()}
-
-
-def validation_seed(index: int) -> Tensor:
-    """The degradation's seed for a picture of a validation set, by its place among the records: int64, no dimension."""
-    return torch.randint(2**63 - 1, (), generator=torch.Generator().manual_seed(index))

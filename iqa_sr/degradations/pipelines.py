@@ -42,6 +42,7 @@ __all__ = [
     "RandomDegradation",
     "build_degradation",
     "resize_bicubic",
+    "validation_seed",
 ]
 
 _MODES = ("area", "bilinear", "bicubic")
@@ -245,3 +246,8 @@ def build_degradation(
         raise OptionError(f"scale: expected a whole number of at least 1, got {scale!r}")
     options = section if isinstance(section, Section) else read_kind(_KINDS, section, path)
     return RandomDegradation(scale, options) if isinstance(options, OneStageOptions) else BicubicDegradation(scale)
+
+
+def validation_seed(index: int) -> Tensor:
+    """The degradation's seed for a picture of a validation set, by its place among the records: int64, no dimension."""
+    return torch.randint(2**63 - 1, (), generator=torch.Generator().manual_seed(index))

@@ -16,8 +16,7 @@ from iqa_sr.data.multi_gt.manifest import read_manifest
 from iqa_sr.data.multi_gt.records import Record
 from iqa_sr.data.problems import DataError, DataProblems
 from iqa_sr.datasets.multi_gt_checks import check_manifest
-from iqa_sr.datasets.multi_gt_dataset import validation_seed
-from iqa_sr.degradations.pipelines import build_degradation
+from iqa_sr.degradations.pipelines import build_degradation, validation_seed
 from iqa_sr.io.image_stores import LMDB_SUFFIX, PictureStore, open_folder
 from iqa_sr.io.image_tensors import to_tensor
 from iqa_sr.io.images import decode_image

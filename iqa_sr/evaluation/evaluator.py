@@ -24,7 +24,7 @@ from iqa_sr.io.image_tensors import to_array, to_levels, to_tensor
 from iqa_sr.io.images import read_image, write_image
 from iqa_sr.metrics.base import full_precision
 from iqa_sr.metrics.registry import shared_metric
-from iqa_sr.runtime.prefetch import overlapped
+from iqa_sr.runtime.threads import overlapped
 from iqa_sr.scores.image_scores import LR_CONSISTENCY, bicubic_result
 from iqa_sr.scores.result_folder import GOLD_STANDARD, ORIGINAL, SCORES_FILE, image_file, picture_name
 from iqa_sr.scores.score_table import BASELINE, ScoreRow, ScoreTable, shard_path

@@ -9,9 +9,9 @@ from typing import Any
 from iqa_sr.data.multi_gt.layouts import GroundTruthOptions
 from iqa_sr.errors import nearest
 from iqa_sr.evaluation.datasets import SetPlace
+from iqa_sr.io.files import compute_hash
 from iqa_sr.scores.experiment_folder import ExperimentFolder, find_checkpoint_files, label_of
 from iqa_sr.scores.result_folder import RESERVED, is_folder_name
-from iqa_sr.weights.checksums import compute_hash
 
 __all__ = ["LabelledFile", "find_checkpoints", "given_places", "named_path", "places_of_experiment"]
 

@@ -18,10 +18,10 @@ from iqa_sr.evaluation.evaluator import Manner
 from iqa_sr.evaluation.inputs import LabelledFile, find_checkpoints, given_places, named_path, places_of_experiment
 from iqa_sr.evaluation.scores import Measures, choose_measures, read_metrics
 from iqa_sr.inference.tiling import OVERLAP, Tile
+from iqa_sr.io.files import compute_hash
 from iqa_sr.metrics.registry import metric_info
 from iqa_sr.scores.protocols import Against, Protocol, find_protocol
 from iqa_sr.scores.result_folder import CheckpointFacts, DataSetFacts, RunFacts
-from iqa_sr.weights.checksums import compute_hash
 from iqa_sr.weights.store import find_all
 
 __all__ = ["EvaluationConfig", "EvaluationPlan", "plan_evaluation"]
@@ -158,7 +158,9 @@ def plan_evaluation(config: EvaluationConfig, first: bool = True) -> EvaluationP
     found = _inspect_networks(config, files, protocol, first)
     sets = [open_set(place, found.scale, first) for place in places]
     measures = choose_measures(asked, protocol, config.border, config.against, sets)
-    find_all(dict.fromkeys(file for name in measures.metrics for file in metric_info(name).weights))
+    weights = dict.fromkeys(file for name in measures.metrics for file in metric_info(name).weights)
+    if weights:
+        find_all(weights)
     run = _run_facts(config, experiment, found, sets, measures, first)
     return EvaluationPlan(config, folder, files, sets, measures, manner, run, protocol, found.assumed)
 

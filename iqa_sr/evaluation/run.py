@@ -12,10 +12,10 @@ from iqa_sr.errors import OtherProcessFailed
 from iqa_sr.evaluation.evaluator import Evaluator
 from iqa_sr.evaluation.inputs import LabelledFile
 from iqa_sr.evaluation.plan import EvaluationConfig, EvaluationPlan, plan_evaluation
+from iqa_sr.io.files import compute_hash
 from iqa_sr.runtime import distributed
 from iqa_sr.scores.result_folder import IMAGES_FOLDER, RUN_FILE, SCORES_FILE, RunFacts, read_run, write_run
 from iqa_sr.scores.score_table import MetricFacts, ScoreTable, merge_tables, unfinished_shards
-from iqa_sr.weights.checksums import compute_hash
 
 __all__ = ["Evaluation", "join_scores", "prepare_folder", "run_evaluation"]
 

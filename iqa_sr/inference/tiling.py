@@ -75,9 +75,16 @@ def upscale(
     check_tile(tile, overlap, multiple_of, minimum)
     padded = _padded(lq, multiple_of, minimum)
     smallest = _up(minimum, multiple_of)
-    side = _first_tile(network, padded, tile, overlap, scale, multiple_of, smallest)
+    if tile is None:
+        side = max(padded.shape[-2:])
+    elif tile == "auto":
+        needed = max(smallest, 2 * _up(overlap, multiple_of))
+        side = largest_tile(network, padded, scale, multiple_of, needed)
+    else:
+        side = tile // multiple_of * multiple_of
     while True:
-        plan = _Plan(side, min(_up(overlap, multiple_of), _down(side // 2, multiple_of)), multiple_of, scale, half)
+        shared = min(_up(overlap, multiple_of), side // 2 // multiple_of * multiple_of)
+        plan = _Plan(side, shared, multiple_of, scale, half)
         try:
             return _assembled(network, lq, padded, plan, dtype, progress)
         except _BeyondHalf:
@@ -85,7 +92,7 @@ def upscale(
             logger.warning("Half precision does not suffice for a picture: it is computed in full precision.")
             continue
         except (RuntimeError, MemoryError) as error:
-            smaller = _down(min(side, max(padded.shape[-2:])) // 2, multiple_of)
+            smaller = min(side, max(padded.shape[-2:])) // 2 // multiple_of * multiple_of
             if not is_out_of_memory(error) or smaller < max(smallest, _SMALLEST):
                 raise
             side = smaller
@@ -136,20 +143,6 @@ def _up(value: int, multiple: int) -> int:
     return -(-value // multiple) * multiple
 
 
-def _down(value: int, multiple: int) -> int:
-    return value // multiple * multiple
-
-
-def _first_tile(
-    network: nn.Module, padded: Tensor, tile: Tile, overlap: int, scale: int, multiple: int, smallest: int
-) -> int:
-    if tile is None:
-        return max(padded.shape[-2:])
-    if tile == "auto":
-        return largest_tile(network, padded, scale, multiple, max(smallest, 2 * _up(overlap, multiple)))
-    return _down(tile, multiple)
-
-
 def _padded(lq: Tensor, multiple: int, minimum: int) -> Tensor:
     """The picture with a mirrored margin to the right and at the bottom, of any width."""
     for axis in (2, 3):
@@ -168,7 +161,8 @@ def _cuts(length: int, plan: _Plan) -> list[_Cut]:
     """Tiles of one size along an axis, evenly spread; their shares add up to 1 in every pixel."""
     size = min(plan.tile, length)
     count = 1 if size == length else -(-(length - plan.overlap) // (size - plan.overlap))
-    starts = [_down(number * (length - size) // max(1, count - 1), plan.multiple) for number in range(count)]
+    spread = [number * (length - size) // max(1, count - 1) for number in range(count)]
+    starts = [start // plan.multiple * plan.multiple for start in spread]
     shared = [(right, left + size) for left, right in pairwise(starts)]
     cuts = []
     for number, start in enumerate(starts):

@@ -15,7 +15,7 @@ import cv2
 import numpy as np
 from PIL import Image
 
-from iqa_sr.io.atomic import atomic_write
+from iqa_sr.io.files import atomic_write
 
 __all__ = [
     "FORMATS",

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from iqa_sr.archs.rankiqa_arch import UNTOUCHED
 from iqa_sr.config.sections import Section
-from iqa_sr.io.atomic import atomic_write
+from iqa_sr.io.files import atomic_write
 from iqa_sr.losses.ranking_loss import agreement_loss, anchor_loss, cross_ranking_loss, ranking_loss
 from iqa_sr.metrics.rankiqa import OWN
 from iqa_sr.objectives.base import Objective, ObjectiveOptions

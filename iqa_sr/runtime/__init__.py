@@ -1,1 +1,1 @@
-"""The process: RNG state, process groups, CPU threads, prefetching."""
+"""The process: RNG state, process groups, threads."""

@@ -14,6 +14,7 @@ tb_logger/<name>/                                                 TensorBoard's 
 import os
 import re
 from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -36,6 +37,7 @@ MODELS = "models"
 _GENERATOR, _DISCRIMINATOR = "net_g_", "net_d_"
 
 
+@dataclass(unsafe_hash=True)
 class ExperimentFolder:
     """The folder of one training, which need not be there.
 
@@ -53,15 +55,16 @@ class ExperimentFolder:
         weights: The folder of the files from which the metric of a quality network is built.
     """
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        self.name = Path(os.path.abspath(path)).name
-        self.option_file = path / f"{self.name}.yml"
-        self.models = path / MODELS
-        self.training_states = path / "training_states"
-        self.visualization = path / "visualization"
-        self.scores_file = path / "scores.csv"
-        self.weights = path / "weights"
+    path: Path
+
+    def __post_init__(self) -> None:
+        self.name = Path(os.path.abspath(self.path)).name
+        self.option_file = self.path / f"{self.name}.yml"
+        self.models = self.path / MODELS
+        self.training_states = self.path / "training_states"
+        self.visualization = self.path / "visualization"
+        self.scores_file = self.path / "scores.csv"
+        self.weights = self.path / "weights"
 
     @classmethod
     def of_checkpoint(cls, file: Path) -> "ExperimentFolder | None":

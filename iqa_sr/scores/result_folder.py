@@ -18,7 +18,7 @@ from pydantic import Field
 
 from iqa_sr.config.sections import Section, read_section
 from iqa_sr.errors import nearest
-from iqa_sr.io.atomic import atomic_write
+from iqa_sr.io.files import atomic_write
 from iqa_sr.scores.score_table import BASELINE, ScoreTable
 
 __all__ = [

@@ -22,7 +22,7 @@ from typing import NamedTuple
 import torch
 
 from iqa_sr.errors import nearest
-from iqa_sr.io.atomic import atomic_write
+from iqa_sr.io.files import atomic_write
 from iqa_sr.metrics.base import MetricInfo
 from iqa_sr.scores.means import image_means, mean
 

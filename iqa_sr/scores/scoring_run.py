@@ -8,7 +8,7 @@ from pathlib import Path
 
 import torch
 
-from iqa_sr.io.atomic import atomic_write
+from iqa_sr.io.files import atomic_write
 from iqa_sr.metrics.registry import metric_info
 from iqa_sr.runtime import distributed
 from iqa_sr.scores.score_table import ScoreTable, merge_tables, unfinished_shards

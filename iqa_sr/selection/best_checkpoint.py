@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from iqa_sr.io.atomic import atomic_write
+from iqa_sr.io.files import atomic_write
 from iqa_sr.selection.sources import CheckpointFile
 
 __all__ = ["write_best"]

@@ -7,7 +7,7 @@ from typing import Any
 
 import yaml
 
-from iqa_sr.io.atomic import atomic_write
+from iqa_sr.io.files import atomic_write
 from iqa_sr.runtime import distributed
 from iqa_sr.scores.experiment_folder import ExperimentFolder, curves_folder
 from iqa_sr.training.progress_log import log_to_file, open_tensorboard

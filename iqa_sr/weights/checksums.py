@@ -1,28 +1,18 @@
 """SHA-256 of weight files, computed once for each and remembered between runs."""
 
-import hashlib
 import json
 import logging
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from iqa_sr.io.atomic import atomic_write
+from iqa_sr.io.files import atomic_write, compute_hash
 from iqa_sr.weights.cache import cache_folder
 
-__all__ = ["compute_hash", "first_hash", "known_hash", "remember_first", "remember_hash"]
+__all__ = ["first_hash", "known_hash", "remember_first", "remember_hash"]
 
 logger = logging.getLogger(__name__)
 _known: dict[tuple[str, int, int], str] = {}  # this process's own memory: it also serves where no file can be written
-
-
-def compute_hash(path: Path) -> str:
-    """SHA-256 of a file, in hexadecimal digits; reads all of it."""
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while chunk := file.read(1 << 22):
-            digest.update(chunk)
-    return digest.hexdigest()
 
 
 def known_hash(path: Path) -> str:

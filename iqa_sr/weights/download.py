@@ -15,9 +15,9 @@ from urllib.parse import urlsplit
 from tqdm import tqdm
 
 from iqa_sr import __version__
-from iqa_sr.io.atomic import atomic_write
+from iqa_sr.io.files import atomic_write, compute_hash
 from iqa_sr.io.tensor_files import looks_like_tensors
-from iqa_sr.weights.checksums import compute_hash, remember_hash
+from iqa_sr.weights.checksums import remember_hash
 from iqa_sr.weights.registry import HubFile, WeightFile, hub_file
 
 __all__ = ["download"]

@@ -3,9 +3,9 @@
 import shutil
 from pathlib import Path
 
-from iqa_sr.io.atomic import atomic_write
+from iqa_sr.io.files import atomic_write, compute_hash
 from iqa_sr.io.tensor_files import read_tensor_file
-from iqa_sr.weights.checksums import compute_hash, first_hash, remember_first, remember_hash
+from iqa_sr.weights.checksums import first_hash, remember_first, remember_hash
 from iqa_sr.weights.locations import cache_path, find_local
 from iqa_sr.weights.registry import WEIGHT_FILES, WeightFile
 from iqa_sr.weights.store import near_names, weight_file

@@ -9,8 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from iqa_sr.cli.errors import report_errors
-from iqa_sr.cli.main import COMMANDS, main
+from iqa_sr.cli.main import COMMANDS, main, report_errors
 from iqa_sr.cli.metrics import metrics_markdown
 from iqa_sr.scores.score_table import ScoreTable
 from tests import ROOT

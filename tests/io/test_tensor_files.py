@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import nn
 
-from iqa_sr.io.atomic import atomic_write
+from iqa_sr.io.files import atomic_write
 from iqa_sr.io.tensor_files import load_state, read_tensor_file, select_state_dict, write_tensor_file
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from iqa_sr.data.problems import DataProblems
 from iqa_sr.data.splits import SPLITS
-from iqa_sr.io.atomic import atomic_write
+from iqa_sr.io.files import atomic_write
 
 __all__ = ["TIE", "Triplet", "check_splits", "read_triplets", "write_triplets"]
 

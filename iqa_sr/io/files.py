@@ -1,11 +1,12 @@
-"""The one way in which files are written: whole or not at all."""
+"""Files as a whole: the one way in which they are written, whole or not at all, and their SHA-256."""
 
+import hashlib
 import os
 import uuid
 from collections.abc import Callable
 from pathlib import Path
 
-__all__ = ["atomic_write"]
+__all__ = ["atomic_write", "compute_hash"]
 
 
 def atomic_write(path: str | Path, content: str | bytes | Callable[[Path], object]) -> None:
@@ -37,3 +38,12 @@ def atomic_write(path: str | Path, content: str | bytes | Callable[[Path], objec
         os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def compute_hash(path: Path) -> str:
+    """SHA-256 of a file, in hexadecimal digits; reads all of it."""
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while chunk := file.read(1 << 22):
+            digest.update(chunk)
+    return digest.hexdigest()

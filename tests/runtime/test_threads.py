@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from iqa_sr.runtime.prefetch import overlapped
+from iqa_sr.runtime.threads import overlapped
 
 
 def test_results_come_in_order():

@@ -6,8 +6,8 @@ import stat
 
 import pytest
 
-from iqa_sr.io import atomic
-from iqa_sr.io.atomic import atomic_write
+from iqa_sr.io import files
+from iqa_sr.io.files import atomic_write
 from tests.helpers.full_disk import full_device
 
 
@@ -45,8 +45,8 @@ def test_the_content_is_on_the_device_before_it_has_its_name(tmp_path, monkeypat
         assert source.parent == target.parent == tmp_path
         rename(source, target)
 
-    monkeypatch.setattr(atomic.os, "fsync", watched_sync)
-    monkeypatch.setattr(atomic.os, "replace", watched_rename)
+    monkeypatch.setattr(files.os, "fsync", watched_sync)
+    monkeypatch.setattr(files.os, "replace", watched_rename)
     for content in ("text", lambda path: path.write_bytes(b"text")):
         atomic_write(tmp_path / "x.txt", content)
         (first, name, size), second = done
@@ -73,7 +73,7 @@ def test_a_failure_leaves_what_was_there(tmp_path, monkeypatch, old):
         atomic_write(path, fail)
     for call in ("fsync", "replace"):
         with monkeypatch.context() as patch, pytest.raises(OSError, match="Input/output error"):
-            patch.setattr(atomic.os, call, broken)
+            patch.setattr(files.os, call, broken)
             atomic_write(path, b"new")
     with full_device(1000), pytest.raises(OSError, match="File too large"):
         atomic_write(path, bytes(5000))
