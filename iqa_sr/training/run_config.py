@@ -21,6 +21,10 @@ from iqa_sr.training.option_checks import check_iqa_sr, check_quality, sampler_m
 __all__ = ["FileOptions", "LoggerOptions", "PathOptions", "RunConfig"]
 
 
+# A run's own copy of its options, experiments/<name>/<name>.yml, is an option file, too: it has what the run added.
+ADDED = ("is_train", "dist", "rank", "world_size", "root_path", "auto_resume", "base_network")
+ADDED_PATHS = ("log", "models", "training_states", "visualization")
+
 OWN_MODELS: dict[str, type[ModelConfig]] = {"IQASRModel": IQASRConfig, "QualityModel": QualityConfig}
 
 
@@ -147,7 +151,10 @@ class RunConfig:
         """
         problems = OptionProblems()
         own = OWN_MODELS.get(str(options.get("model_type")))
-        file: Any = problems.read(FileOptions if own else _StockOptions, options, "")
+        given = {key: value for key, value in options.items() if key not in ADDED}
+        if isinstance(given.get("path"), Mapping):
+            given["path"] = {key: value for key, value in given["path"].items() if key not in ADDED_PATHS}
+        file: Any = problems.read(FileOptions if own else _StockOptions, given, "")
         for key in [key for key in options if key.startswith("network_") and isinstance(options[key], Mapping)]:
             with problems.collected():
                 _check_name(options[key].get("type"), ARCH_REGISTRY, f"{key}:type", "network")

@@ -122,3 +122,13 @@ def test_missing_scores_of_a_sampler_are_told_before_the_base_is_trained(tmp_pat
     said = capsys.readouterr().err
     assert "datasets:train:sampler:scores: " in said and "iqa-sr score ROOT --metric niqe" in said
     assert "training it first" not in said
+
+
+@pytest.mark.parametrize(
+    "file", ["options/swinir_amo.yml", "options/iqa/mos.yml", "tests/stock_options/train_MSRResNet_x4.yml"]
+)
+def test_the_copy_of_its_options_that_a_run_writes_is_an_option_file(file, tmp_path):
+    config = RunConfig.from_options({**read_option_file(ROOT / file), "num_gpu": 0})
+    copied = basicsr_opt(config) | {"base_network": {"file": None, "param_key": "params"}}
+    again = basicsr_opt(RunConfig.from_yaml(write_options(tmp_path / "run.yml", copied)))
+    assert {**again, "path": None} == {**copied, "path": None}
