@@ -24,13 +24,13 @@ from iqa_sr.basicsr_compat import build_network, patch_basicsr  # noqa: E402
 from iqa_sr.checkpoint.loading import LoadedNetwork, load_network  # noqa: E402
 from iqa_sr.data.creation.sample_dataset import make_sample  # noqa: E402
 from iqa_sr.evaluation.datasets import EvaluationSet, SetPlace, open_set  # noqa: E402
-from iqa_sr.evaluation.evaluator import Evaluator  # noqa: E402
-from iqa_sr.evaluation.networks import Manner  # noqa: E402
-from iqa_sr.evaluation.output_folder import join_scores, prepare_folder  # noqa: E402
+from iqa_sr.evaluation.evaluator import Evaluator, Manner  # noqa: E402
+from iqa_sr.evaluation.run import join_scores, prepare_folder  # noqa: E402
 from iqa_sr.evaluation.scores import Measures  # noqa: E402
 from iqa_sr.inference.tiling import upscale  # noqa: E402
+from iqa_sr.io.image_stores import list_images  # noqa: E402
 from iqa_sr.io.image_tensors import to_array  # noqa: E402
-from iqa_sr.io.images import list_images, write_image  # noqa: E402
+from iqa_sr.io.images import write_image  # noqa: E402
 from iqa_sr.scores.result_folder import CheckpointFacts, DataSetFacts, RunFacts  # noqa: E402
 from iqa_sr.scores.score_table import ScoreRow, ScoreTable  # noqa: E402
 
@@ -73,7 +73,9 @@ def plain_loop(folder: Path, data: EvaluationSet, measures: Measures, loaded: Lo
 
 def evaluation(folder: Path, data: EvaluationSet, measures: Measures, loaded: LoadedNetwork) -> ScoreTable:
     facts = CheckpointFacts(path="net.pth", sha256="0" * 64, architecture=loaded.architecture)
-    run = RunFacts(scale=loaded.scale, datasets={"set": DataSetFacts(pictures=len(data))}, checkpoints={"net": facts})
+    run = RunFacts(
+        scale=loaded.scale, datasets={"set": DataSetFacts(pictures=len(data.records))}, checkpoints={"net": facts}
+    )
     prepare_folder(folder, run, measures.facts())
     evaluator = Evaluator(folder, [data], measures, Manner(torch.device("cpu")))
     evaluator.checkpoint("net", lambda: loaded, progress=False)
@@ -98,7 +100,9 @@ def main() -> None:
         root = Path(temporary)
         loaded = load_network(chosen.checkpoint or checkpoint(root))
         data = open_set(SetPlace("set", pictures(root, chosen.pictures)), loaded.scale, progress=False)
-        print(f"{len(data)} pictures, {torch.get_num_threads()} threads, {loaded.architecture}, {chosen.metric}")
+        print(
+            f"{len(data.records)} pictures, {torch.get_num_threads()} threads, {loaded.architecture}, {chosen.metric}"
+        )
         ratios = []
         for number in range(chosen.rounds + 1):
             plain, expected = seconds(partial(plain_loop, root / f"plain{number}", data, measures, loaded))

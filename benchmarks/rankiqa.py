@@ -23,8 +23,9 @@ from torch import Tensor  # noqa: E402
 from tqdm import tqdm  # noqa: E402
 
 from iqa_sr.distortions.registry import KINDS, LEVELS, distort  # noqa: E402
+from iqa_sr.io.image_stores import list_images  # noqa: E402
 from iqa_sr.io.image_tensors import as_8_bit, to_tensor  # noqa: E402
-from iqa_sr.io.images import list_images, read_image  # noqa: E402
+from iqa_sr.io.images import read_image  # noqa: E402
 from iqa_sr.metrics import create_metric  # noqa: E402
 from iqa_sr.metrics.base import QualityMetric  # noqa: E402
 from iqa_sr.objectives.ranking import sign_ascent  # noqa: E402

@@ -109,7 +109,7 @@ def trace_evaluation() -> list[Call]:
     train_sr(TRAIN)
     words = ["evaluate", "experiments/traced/models/net_g_latest.pth", "--metric", "psnr,rankiqa-lite"]
     words += ["--output", "evaluated"]
-    for module in ("cli.errors", "cli.evaluate", "evaluation.run", "scores.summary"):
+    for module in ("cli.errors", "cli.evaluate", "evaluation.run"):
         importlib.import_module(f"iqa_sr.{module}")
     return traced(lambda: command(words))
 

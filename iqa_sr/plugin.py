@@ -1,5 +1,11 @@
-"""What an option file may name from us: one table, put into BasicSR's registries by `register()`."""
+"""What an option file may name from us: one table, put into BasicSR's registries by `register()`.
 
+And where our messages go. Every module has `logging.getLogger(__name__)`, below the logger `iqa_sr`, and is configured
+as any library: without configuration, warnings go to stderr. Where BasicSR trains, `iqa_sr` speaks through the logger
+`basicsr`, which has the console, the run's log file and, on all processes but the first, errors only.
+"""
+
+import logging
 from typing import Any
 
 from iqa_sr.archs.arniqa_arch import ARNIQANetwork
@@ -25,7 +31,6 @@ from iqa_sr.models.quality_model import QualityModel
 from iqa_sr.models.validation import calculate_iqa
 from iqa_sr.objectives.afine_network import TrainableAFINE
 from iqa_sr.objectives.qualiclip_network import TrainableQualiCLIP
-from iqa_sr.runtime.logs import speak_through_basicsr
 
 __all__ = ["register"]
 
@@ -44,13 +49,29 @@ TABLE: tuple[tuple[Any, Any], ...] = (
 )
 
 
+class _BasicSRHandler(logging.Handler):
+    """Hands messages to BasicSR's logger, with the handlers and the level that it has by then."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        basicsr = logging.getLogger("basicsr")
+        if basicsr.isEnabledFor(record.levelno):
+            basicsr.handle(record)
+
+
 def register() -> None:
     """Put our classes into BasicSR's registries and arrange what BasicSR needs today; a second call changes nothing.
+
+    From then on, what is said below the logger `iqa_sr` goes to the logger `basicsr`.
 
     `import iqa_sr.plugin; iqa_sr.plugin.register()` before `basicsr.train.train_pipeline` is all that a training
     script of your own needs.
     """
-    speak_through_basicsr()
+    ours = logging.getLogger("iqa_sr")
+    if not any(isinstance(handler, _BasicSRHandler) for handler in ours.handlers):
+        ours.addHandler(_BasicSRHandler())
+        ours.propagate = False  # BasicSR's logger decides
+        if ours.level == logging.NOTSET:
+            ours.setLevel(logging.DEBUG)
     patch_basicsr()
     for registry, entry in TABLE:
         if entry.__name__ not in registry:

@@ -7,8 +7,8 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from iqa_sr.config.sections import Section, read_section
-from iqa_sr.metrics import shared_metric
 from iqa_sr.metrics.afine import AFINE
+from iqa_sr.metrics.registry import shared_metric
 
 __all__ = ["AFINELoss", "AFINELossOptions"]
 

@@ -7,7 +7,7 @@ from pydantic import Field, field_validator, model_validator
 
 from iqa_sr.config.sections import Section, read_section
 from iqa_sr.losses.iqa_loss import Aggregation, Judge, JudgeName, QualityLoss, QualityLossOptions
-from iqa_sr.metrics import metric_info
+from iqa_sr.metrics.registry import metric_info
 
 __all__ = ["EnsembleIQALoss", "EnsembleIQALossOptions", "JudgeOptions"]
 

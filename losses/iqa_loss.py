@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from iqa_sr.config.sections import Section, read_section
 from iqa_sr.losses.views import View, ViewOptions, draw_views, smallest_view
-from iqa_sr.metrics import metric_info, metric_names, shared_metric
+from iqa_sr.metrics.registry import metric_info, metric_names, shared_metric
 
 __all__ = [
     "Aggregation",

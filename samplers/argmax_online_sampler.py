@@ -8,7 +8,7 @@ from torch import Tensor
 
 from iqa_sr.config.sections import Section
 from iqa_sr.data.multi_gt.records import Record
-from iqa_sr.metrics import metric_info, shared_metric
+from iqa_sr.metrics.registry import metric_info, shared_metric
 from iqa_sr.samplers.base import Candidates, Choice, GroundTruthSampler, Shortlist, crop_windows
 
 __all__ = ["ArgmaxOnlineOptions", "ArgmaxOnlineSampler"]

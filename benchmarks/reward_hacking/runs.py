@@ -10,12 +10,13 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.utils.data import DataLoader
 
 from iqa_sr import plugin
 from iqa_sr.basicsr_compat import build_dataset, build_model
 from iqa_sr.config.option_files import read_option_file
 from iqa_sr.data.leakage import check_together
-from iqa_sr.datasets.sample_order import Place, build_train_loader, build_val_loader
+from iqa_sr.datasets.sample_order import Place, build_train_loader
 from iqa_sr.datasets.validation_images import validation_pictures
 from iqa_sr.guard.measurements import check_sizes, cut_windows, measure_windows
 from iqa_sr.io.image_tensors import as_8_bit, to_tensor, to_uint8
@@ -151,7 +152,7 @@ class Bench:
                 raise SystemExit(f"--second-judge: {setup.second_judge} holds the weights of {setup.judge} itself")
         self.held_out = held_out_names(setup.judge)
         base = build_model(opt)
-        pictures = validation_pictures(build_val_loader(val_set), opt["scale"], self.device)
+        pictures = validation_pictures(DataLoader(val_set, generator=torch.Generator()), opt["scale"], self.device)
         pairs = ((one.lq, None if one.gts is None else one.gts[:1]) for one in pictures)
         self.windows = cut_windows(pairs, base.upscale, setup.window, setup.windows)
         check_sizes(self.windows, [setup.judge, *self.held_out])

@@ -1,6 +1,6 @@
 """Judges measured against people: every number of a data set, from labels and qualities that are there."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -25,8 +25,6 @@ __all__ = ["Agreement", "Group", "measure"]
 
 Qualities = Mapping[str, Mapping[str, float]]
 """By judge, of each picture; larger is better."""
-Step = Callable[[], object]
-"""Called after each number."""
 
 
 @dataclass(frozen=True)
@@ -80,17 +78,31 @@ def measure(labelled: Labelled, qualities: Qualities, ties: Ties = "leave-out", 
             by_group[name].append(pair)
     steps = len(qualities) * (len(by_group) + bool(labelled.rated))
     with tqdm(total=steps, desc="intervals", unit="number", disable=None) as bar:
-        groups = tuple(_group(name, pairs, qualities, ties, resamples, bar.update) for name, pairs in by_group.items())
+        groups = []
+        for name, pairs in by_group.items():
+            own, accuracies = _Pairs(pairs, ties), {}
+            for judge, of_judge in qualities.items():
+                accuracies[judge] = accuracy(*own.qualities(of_judge), own.preferred, own.contents, resamples)
+                bar.update()
+            people = one_vote([pair.share for pair in own.pairs], own.preferred)
+            groups.append(Group(name, len(own.pairs), own.ties, accuracies, people))
         own = _Pairs(by_group.get(ALL, []), ties)
         right = {
             judge: right_pairs(*own.qualities(one), own.preferred) for judge, one in qualities.items() if own.pairs
         }
-        return Agreement(
-            groups,
-            behind_best(right, own.contents, resamples),
-            tuple(complements(right, own.contents, resamples)),
-            _correlations(labelled, qualities, resamples, bar.update),
-        )
+        behind = behind_best(right, own.contents, resamples)
+        helped = tuple(complements(right, own.contents, resamples))
+        scores = np.array([one.quality for one in labelled.rated], float)
+        contents = _numbered([one.content for one in labelled.rated])
+        found: dict[str, Correlations | str] = {}
+        for judge, of_judge in qualities.items() if labelled.rated else ():
+            quality = np.array([of_judge[one.picture] for one in labelled.rated], float)
+            try:
+                found[judge] = correlations(quality, scores, contents, resamples)
+            except ValueError as error:
+                found[judge] = str(error)
+            bar.update()
+    return Agreement(tuple(groups), behind, helped, found)
 
 
 class _Pairs:
@@ -114,28 +126,3 @@ def _numbered(contents: list[str]) -> np.ndarray:
     """A number for each name: comparing texts takes longer."""
     numbers: dict[str, int] = {}
     return np.array([numbers.setdefault(content, len(numbers)) for content in contents], int)
-
-
-def _group(name: str, pairs: list[LabelledPair], qualities: Qualities, ties: Ties, resamples: int, step: Step) -> Group:
-    own, judges = _Pairs(pairs, ties), {}
-    for judge, of_judge in qualities.items():
-        judges[judge] = accuracy(*own.qualities(of_judge), own.preferred, own.contents, resamples)
-        step()
-    people = one_vote([pair.share for pair in own.pairs], own.preferred)
-    return Group(name, len(own.pairs), own.ties, judges, people)
-
-
-def _correlations(
-    labelled: Labelled, qualities: Qualities, resamples: int, step: Step
-) -> dict[str, Correlations | str]:
-    found: dict[str, Correlations | str] = {}
-    scores = np.array([one.quality for one in labelled.rated], float)
-    contents = _numbered([one.content for one in labelled.rated])
-    for judge, of_judge in qualities.items() if labelled.rated else ():
-        quality = np.array([of_judge[one.picture] for one in labelled.rated], float)
-        try:
-            found[judge] = correlations(quality, scores, contents, resamples)
-        except ValueError as error:
-            found[judge] = str(error)
-        step()
-    return found

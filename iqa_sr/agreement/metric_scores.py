@@ -11,7 +11,7 @@ from iqa_sr.data.image_checks import measure_pictures
 from iqa_sr.data.preferences.records import Labelled
 from iqa_sr.data.problems import DataError, DataProblems
 from iqa_sr.io.atomic import atomic_write
-from iqa_sr.metrics import MetricInfo, metric_info
+from iqa_sr.metrics.registry import MetricInfo, metric_info
 from iqa_sr.scores.score_table import ScoreRow, ScoreTable
 from iqa_sr.scores.scoring import score_listed
 
@@ -37,6 +37,30 @@ class JudgeScores:
     incomplete: Mapping[str, int]
     scored: int
     kept: int
+
+    @classmethod
+    def of(cls, labelled: Labelled, table: ScoreTable, before: set[tuple[str, str, str, str]]) -> "JudgeScores":
+        """What a table holds; full-reference scores are those against the data set's references.
+
+        Args:
+            labelled: What people said, and of which pictures.
+            table: The scores.
+            before: The keys of the scores that were there already.
+        """
+        wanted = set(labelled.pictures)
+        rows = [
+            row
+            for row in table.rows
+            if row.checkpoint == _NO_CHECKPOINT
+            and row.picture in wanted
+            and row.reference in ("", labelled.references.get(row.picture))
+        ]
+        plain = ScoreTable(table.facts.values(), [ScoreRow("", row.picture, "", row.metric, row.score) for row in rows])
+        found = {name: plain.oriented(name) for name in dict.fromkeys(row.metric for row in rows)}
+        complete = {name: qualities for name, qualities in found.items() if len(qualities) == len(wanted)}
+        new = sum(row[:4] not in before for row in rows)
+        incomplete = {name: len(qualities) for name, qualities in found.items() if name not in complete}
+        return cls(complete, incomplete, new, len(rows) - new)
 
 
 def collect_scores(
@@ -78,8 +102,22 @@ def collect_scores(
     if tables or not (folder / SCORES).exists():
         cached.write(folder / SCORES)
     if metrics:
-        _score(labelled, metrics, folder / SCORES, batch_size)
-    return _sorted_out(labelled, ScoreTable.read(folder / SCORES), before)
+        full = any(metric_info(name).reference == "full" for name in metrics)
+        result = score_listed(
+            labelled.root,
+            labelled.pictures,
+            metrics,
+            folder / SCORES,
+            references=labelled.references if full else None,
+            device=f"cuda:{torch.cuda.current_device()}" if torch.cuda.is_available() else "cpu",
+            batch_size=batch_size,
+        )
+        problems = DataProblems()
+        for key, text in result.problems.items():
+            problems.add("pictures that could not be scored", f"{key}: {text}")
+        if len(problems):
+            raise DataError(problems.summary(f"{labelled.root} ({folder / SCORES} keeps the other scores)"))
+    return JudgeScores.of(labelled, ScoreTable.read(folder / SCORES), before)
 
 
 # --- The folder -------------------------------------------------------------------------------------------------------
@@ -164,68 +202,17 @@ def _check_missing(labelled: Labelled, metrics: Sequence[str], table: ScoreTable
     used = {_reference(labelled, info, key) or key for key, infos in sides.items() for info in infos} | sides.keys()
     sizes = measure_pictures((labelled.root / key for key in used), problems)
     for key, infos in sides.items():
-        _check_size(labelled, key, infos, sizes, problems)
+        if (size := sizes.get(labelled.root / key)) is None:
+            continue
+        shown = f"{key} is {size[0]}x{size[1]} (HxW)"
+        for info in infos:
+            if min(size) < info.min_size or any(side % info.multiple_of for side in size):
+                multiple = f" and multiples of {info.multiple_of}" if info.multiple_of > 1 else ""
+                text = f"{info.name} needs sides of at least {info.min_size} px{multiple}, {shown}"
+                problems.add("unsuitable sizes", text)
+        reference = labelled.references.get(key)
+        other = sizes.get(labelled.root / reference) if reference else None
+        if other and other != size and any(info.reference == "full" for info in infos):
+            problems.add("sizes that differ", f"{shown}, its reference {reference} {other[0]}x{other[1]}")
     if len(problems):
         raise DataError(problems.summary(f"{labelled.root}, nothing was scored"))
-
-
-def _check_size(
-    labelled: Labelled,
-    key: str,
-    infos: Sequence[MetricInfo],
-    sizes: Mapping[Path, tuple[int, int]],
-    problems: DataProblems,
-) -> None:
-    size = sizes.get(labelled.root / key)
-    if size is None:
-        return
-    height, width = size
-    for info in infos:
-        if min(size) < info.min_size or height % info.multiple_of or width % info.multiple_of:
-            multiple = f" and multiples of {info.multiple_of}" if info.multiple_of > 1 else ""
-            text = f"{info.name} needs sides of at least {info.min_size} px{multiple}, {key} is {height}x{width} (HxW)"
-            problems.add("unsuitable sizes", text)
-    reference = labelled.references.get(key)
-    other = sizes.get(labelled.root / reference) if reference else None
-    if other not in (None, size) and any(info.reference == "full" for info in infos):
-        text = f"{key} is {height}x{width} (HxW), its reference {reference} {other[0]}x{other[1]}" if other else ""
-        problems.add("sizes that differ", text)
-
-
-def _score(labelled: Labelled, metrics: Sequence[str], path: Path, batch_size: int) -> None:
-    full = any(metric_info(name).reference == "full" for name in metrics)
-    result = score_listed(
-        labelled.root,
-        labelled.pictures,
-        metrics,
-        path,
-        references=labelled.references if full else None,
-        device=f"cuda:{torch.cuda.current_device()}" if torch.cuda.is_available() else "cpu",
-        batch_size=batch_size,
-    )
-    problems = DataProblems()
-    for key, text in result.problems.items():
-        problems.add("pictures that could not be scored", f"{key}: {text}")
-    if len(problems):
-        raise DataError(problems.summary(f"{labelled.root} ({path} keeps the other scores)"))
-
-
-# --- Reading ----------------------------------------------------------------------------------------------------------
-
-
-def _sorted_out(labelled: Labelled, table: ScoreTable, before: set[tuple[str, str, str, str]]) -> JudgeScores:
-    """The qualities by judge; full-reference scores are those against the data set's references."""
-    wanted = set(labelled.pictures)
-    rows = [
-        row
-        for row in table.rows
-        if row.checkpoint == _NO_CHECKPOINT
-        and row.picture in wanted
-        and row.reference in ("", labelled.references.get(row.picture))
-    ]
-    plain = ScoreTable(table.facts.values(), [ScoreRow("", row.picture, "", row.metric, row.score) for row in rows])
-    found = {name: plain.oriented(name) for name in dict.fromkeys(row.metric for row in rows)}
-    complete = {name: qualities for name, qualities in found.items() if len(qualities) == len(wanted)}
-    new = sum(row[:4] not in before for row in rows)
-    incomplete = {name: len(qualities) for name, qualities in found.items() if name not in complete}
-    return JudgeScores(complete, incomplete, new, len(rows) - new)

@@ -27,13 +27,20 @@ _MEASURES = {"srcc": "SRCC", "krcc": "KRCC", "plcc": "PLCC (logistic)", "plcc_li
 
 def agreement_text(found: Agreement, ties: Ties) -> str:
     """The tables, the best judge first, with what has to be known to read them."""
-    parts = []
+    parts: list[str] = []
     if found.groups:
-        parts += [_accuracy_text(found), *_pair_notes(found.groups, ties)]
+        parts += _accuracy_text(found, ties)
     if found.complements:
-        parts += ["", _complement_text(found)]
+        judges = _best_first(found.groups[-1])
+        table = {(one.judge, one.other): one for one in found.complements}
+        rows = [("", "wrong", *judges, "any other")]
+        for judge in judges:
+            cells = ["-" if other == judge else _percent(table[judge, other].share) for other in (*judges, "")]
+            rows.append((judge, str(table[judge, ""].wrong), *cells))
+        head = f"where the judge of the row is wrong ({ALL}), how often in % the one of the column is right"
+        parts += ["", head, aligned(rows, numbers=True)]
     if found.correlations:
-        parts += [""] * bool(parts) + [_correlation_text(found), *_correlation_notes(found)]
+        parts += [""] * bool(parts) + [*_correlation_text(found)]
     return "\n".join(parts)
 
 
@@ -41,13 +48,14 @@ def _best_first(group: Group) -> list[str]:
     return sorted(group.judges, key=lambda name: -group.judges[name].value if group.pairs else 0)
 
 
-def _accuracy_text(found: Agreement) -> str:
+def _accuracy_text(found: Agreement, ties: Ties) -> Iterator[str]:
     """Several tables below each other where there are many groups; the last has how far the others are behind."""
-    groups, tables = found.groups, ["2AFC accuracy in %, in brackets 95 % intervals over contents"]
+    yield "2AFC accuracy in %, in brackets 95 % intervals over contents"
+    groups, best_first = found.groups, _best_first(found.groups[-1])
     for start in range(0, len(groups), _COLUMNS):
         shown = groups[start : start + _COLUMNS]
         rows = [["", *(f"{group.name} ({group.pairs})" for group in shown)]]
-        for judge in _best_first(groups[-1]):
+        for judge in best_first:
             own = [group.judges[judge] for group in shown]
             rows.append([judge, *(_percent(one.value, one.interval) for one in own)])
         if found.behind and shown[-1] is groups[-1]:
@@ -58,45 +66,30 @@ def _accuracy_text(found: Agreement) -> str:
         if any(not math.isnan(group.one_vote) for group in shown):
             votes = [PEOPLE, *(_percent(group.one_vote) for group in shown)]
             rows.append(votes + [""] * (len(rows[0]) - len(votes)))
-        tables.append(aligned(rows, numbers=True))
-    return "\n".join(tables)
-
-
-def _pair_notes(groups: Sequence[Group], ties: Ties) -> Iterator[str]:
+        yield aligned(rows, numbers=True)
     tied = [f"{group.ties} of {group.name}" for group in groups if group.ties]
     if tied and ties == "count":
         yield f"pairs of which people prefer neither count as right where the scores are equal: {', '.join(tied)}"
     elif tied:
         yield f"left out, because people prefer neither: {', '.join(tied)}"
-    for judge in _best_first(groups[-1]):
+    for judge in best_first:
         undecided = groups[-1].judges[judge].undecided
         if undecided:
             yield f"{judge} has equal scores or none for {undecided} pairs of {groups[-1].name}, which is no choice"
 
 
-def _complement_text(found: Agreement) -> str:
-    """Rows: where this judge is wrong; columns: how often that one is right."""
-    judges = _best_first(found.groups[-1])
-    table = {(one.judge, one.other): one for one in found.complements}
-    rows = [("", "wrong", *judges, "any other")]
-    for judge in judges:
-        cells = ["-" if other == judge else _percent(table[judge, other].share) for other in (*judges, "")]
-        rows.append((judge, str(table[judge, ""].wrong), *cells))
-    head = f"where the judge of the row is wrong ({ALL}), how often in % the one of the column is right"
-    return f"{head}\n{aligned(rows, numbers=True)}"
-
-
-def _correlation_text(found: Agreement) -> str:
+def _correlation_text(found: Agreement) -> Iterator[str]:
+    yield "correlation with opinion scores, in brackets 95 % intervals over contents"
     usable = {judge: own for judge, own in found.correlations.items() if isinstance(own, Correlations)}
     rows = [("", *_MEASURES.values(), "pictures")]
     for judge in sorted(usable, key=lambda name: -usable[name].srcc):
-        own = usable[judge]
-        cells = [_number(getattr(own, name), own.intervals.get(name)) for name in _MEASURES]
-        rows.append((judge, *cells, str(own.pictures)))
-    return f"correlation with opinion scores, in brackets 95 % intervals over contents\n{aligned(rows, numbers=True)}"
-
-
-def _correlation_notes(found: Agreement) -> Iterator[str]:
+        row = [judge]
+        for name in _MEASURES:
+            value, interval = getattr(usable[judge], name), usable[judge].intervals.get(name)
+            ends = _bracket([f"{end:.3f}" for end in interval]) if interval else ""
+            row.append("-" if value is None else f"{value:.3f}{ends}")
+        rows.append((*row, str(usable[judge].pictures)))
+    yield aligned(rows, numbers=True)
     for judge, own in found.correlations.items():
         if isinstance(own, str):
             yield f"{judge}: no correlation: {own}"
@@ -115,12 +108,6 @@ def _percent(value: float, interval: Interval | None = None) -> str:
     return f"{100 * value:.2f}" + (_bracket([f"{100 * end:.1f}" for end in interval]) if interval else "")
 
 
-def _number(value: float | None, interval: Interval | None) -> str:
-    if value is None:
-        return "-"
-    return f"{value:.3f}" + (_bracket([f"{end:.3f}" for end in interval]) if interval else "")
-
-
 def _bracket(ends: Sequence[str]) -> str:
     """Nothing where there is no interval: of one content alone."""
     return "" if "nan" in ends else f" [{', '.join(ends)}]"
@@ -132,7 +119,7 @@ def _bracket(ends: Sequence[str]) -> str:
 def write_agreement(found: Agreement, folder: Path, ties: Ties) -> None:
     """Write the numbers, each file whole or not at all; those of an earlier call are replaced, or removed."""
     columns = ("metric", "group", "measure", "value", "low", "high", "count", "undecided", "ties", "note")
-    _write(folder / AGREEMENT, columns, [*_accuracy_rows(found, ties), *_behind_rows(found), *_correlation_rows(found)])
+    _write(folder / AGREEMENT, columns, [*_agreement_rows(found, ties)])
     (folder / COMPLEMENTARITY).unlink(missing_ok=True)
     if found.complements:
         rows = [
@@ -142,7 +129,7 @@ def write_agreement(found: Agreement, folder: Path, ties: Ties) -> None:
         _write(folder / COMPLEMENTARITY, ("metric", "other", "wrong", "other_right", "share", "low", "high"), rows)
 
 
-def _accuracy_rows(found: Agreement, ties: Ties) -> Iterator[tuple[object, ...]]:
+def _agreement_rows(found: Agreement, ties: Ties) -> Iterator[tuple[object, ...]]:
     for group in found.groups:
         for judge, one in group.judges.items():
             numbers = (_plain(one.value), *map(_plain, one.interval), one.pairs, one.undecided, group.ties)
@@ -150,15 +137,9 @@ def _accuracy_rows(found: Agreement, ties: Ties) -> Iterator[tuple[object, ...]]
         if not math.isnan(group.one_vote):
             count = group.pairs - (group.ties if ties == "count" else 0)  # a tie has no majority
             yield (PEOPLE, group.name, "2afc", _plain(group.one_vote), "", "", count, "", group.ties, "")
-
-
-def _behind_rows(found: Agreement) -> Iterator[tuple[object, ...]]:
-    for judge, one in found.behind.items():
-        numbers = (_plain(one.value), *map(_plain, one.interval), found.groups[-1].pairs)
-        yield (judge, ALL, "2afc_behind_best", *numbers, "", "", f"best: {one.best}")
-
-
-def _correlation_rows(found: Agreement) -> Iterator[tuple[object, ...]]:
+    for judge, behind in found.behind.items():
+        numbers = (_plain(behind.value), *map(_plain, behind.interval), found.groups[-1].pairs)
+        yield (judge, ALL, "2afc_behind_best", *numbers, "", "", f"best: {behind.best}")
     for judge, own in found.correlations.items():
         if isinstance(own, str):
             yield (judge, ALL, "srcc", *[""] * 6, own)
@@ -166,8 +147,8 @@ def _correlation_rows(found: Agreement) -> Iterator[tuple[object, ...]]:
         for name in _MEASURES:
             value, interval = getattr(own, name), own.intervals.get(name, (math.nan, math.nan))
             note = own.problem if value is None else ""
-            numbers = (_plain(math.nan if value is None else value), *map(_plain, interval))
-            yield (judge, ALL, name, *numbers, own.pictures, own.left_out, "", note)
+            ends = (_plain(math.nan if value is None else value), *map(_plain, interval))
+            yield (judge, ALL, name, *ends, own.pictures, own.left_out, "", note)
 
 
 def _plain(value: float) -> str:

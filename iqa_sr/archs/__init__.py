@@ -1,1 +1,1 @@
-"""Networks: torch in, torch out; no files, no downloads."""
+"""Networks of the quality metrics: torch in, torch out; no files, no downloads."""

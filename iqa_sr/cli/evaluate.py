@@ -109,10 +109,10 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _print_means(evaluation: "Evaluation") -> None:
+    from iqa_sr.evaluation.scores import not_defined, summary_rows
     from iqa_sr.metrics import metric_info
     from iqa_sr.scores.result_folder import GOLD_STANDARD, ORIGINAL
     from iqa_sr.scores.score_table import BASELINE
-    from iqa_sr.scores.summary import not_defined, summary_rows
 
     plan, table = evaluation.plan, evaluation.table
     assert table is not None
@@ -129,7 +129,7 @@ def _print_means(evaluation: "Evaluation") -> None:
         without = sum(not plan.measures.references(record) for record in dataset.records)
         if without and any(metric_info(name).reference == "full" for name in plan.measures.metrics):
             kind = "positive ground truth" if plan.measures.against == "positives" else "reference"
-            print(f"{dataset.name}: {without} of {len(dataset)} pictures have no {kind}: scored without one")
+            print(f"{dataset.name}: {without} of {len(dataset.records)} pictures have no {kind}: scored without one")
     if plan.assumed:
         print(f"assumed: {', '.join(plan.assumed)}; if trained otherwise, give the option file: -opt FILE")
     for file in plan.files:

@@ -8,13 +8,14 @@ from typing import Annotated, Any, Literal
 import torch
 from torch.utils.data import Dataset
 
+from iqa_sr.config.sections import read_section
 from iqa_sr.data.mos.aigc_layouts import AIGC_LAYOUTS
 from iqa_sr.data.mos.aigc_scores import check_ratings, collect_ratings
 from iqa_sr.data.problems import DataError
 from iqa_sr.data.row_checks import errors_named
 from iqa_sr.data.score_options import ScoreRange, known
 from iqa_sr.data.splits import SPLITS, Part, split_by_content
-from iqa_sr.datasets.loader_options import LoaderOptions, dataset_options
+from iqa_sr.datasets.loader_options import LoaderOptions
 from iqa_sr.errors import OptionError
 
 __all__ = ["AIGCDataset", "AIGCDatasetOptions"]
@@ -73,8 +74,8 @@ class AIGCDataset(Dataset[dict[str, Any]]):
 
     def __init__(self, opt: AIGCDatasetOptions | Mapping[str, Any]) -> None:
         self.opt = dict(opt)
-        self.options = options = dataset_options(AIGCDatasetOptions, opt)
-        where = f"datasets:{options.phase}"
+        where = f"datasets:{self.opt.get('phase', 'train')}"
+        self.options = options = read_section(AIGCDatasetOptions, opt, where)
         with errors_named(where):
             root = Path(options.dataroot).expanduser()
             everything, problems, file = collect_ratings(options.layout, root, options.score_range)

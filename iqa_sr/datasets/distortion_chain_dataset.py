@@ -7,8 +7,9 @@ import torch
 from pydantic import AfterValidator, Field
 from torch.utils.data import Dataset
 
+from iqa_sr.config.sections import read_section
 from iqa_sr.data.creation.unlabeled_images import PictureSource, PictureSourceOptions
-from iqa_sr.datasets.loader_options import LoaderOptions, dataset_options
+from iqa_sr.datasets.loader_options import LoaderOptions
 from iqa_sr.distortions.registry import apply_chain, draw_chain, known_kinds
 from iqa_sr.errors import OptionError
 from iqa_sr.io.image_tensors import to_tensor
@@ -55,8 +56,8 @@ class ChainDataset(Dataset[dict[str, Any]]):
 
     def __init__(self, opt: ChainDatasetOptions | Mapping[str, Any]) -> None:
         self.opt = dict(opt)
-        self.options = options = dataset_options(ChainDatasetOptions, opt)
-        where = f"datasets:{options.phase}"
+        where = f"datasets:{self.opt.get('phase', 'train')}"
+        self.options = options = read_section(ChainDatasetOptions, opt, where)
         self.training = options.phase == "train"
         self.source = PictureSource(options, options.crop, where)
         if len(self.source) < 2:

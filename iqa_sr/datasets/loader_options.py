@@ -1,13 +1,12 @@
 """What every data set of ours reads besides its own keys: BasicSR's keys for the loader."""
 
-from collections.abc import Mapping
-from typing import Any, Literal, TypeVar
+from typing import Literal
 
 from pydantic import Field
 
-from iqa_sr.config.sections import Section, read_section
+from iqa_sr.config.sections import Section
 
-__all__ = ["LoaderOptions", "dataset_options"]
+__all__ = ["LoaderOptions"]
 
 
 class LoaderOptions(Section):
@@ -34,16 +33,3 @@ class LoaderOptions(Section):
     num_prefetch_queue: int | None = None
     pin_memory: bool = False
     persistent_workers: bool = False
-
-
-OptionsType = TypeVar("OptionsType", bound=Section)
-
-
-def dataset_options(described: type[OptionsType], opt: OptionsType | Mapping[str, Any]) -> OptionsType:
-    """The options of a data set, from a section that was read before or from the mapping that BasicSR hands over.
-
-    Raises:
-        OptionError: If a key or value of the mapping is wrong.
-    """
-    phase = "train" if isinstance(opt, Section) else opt.get("phase", "train")
-    return read_section(described, opt, f"datasets:{phase}")

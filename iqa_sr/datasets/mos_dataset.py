@@ -11,10 +11,11 @@ from PIL import Image
 from pydantic import Field, model_validator
 from torch.utils.data import Dataset
 
+from iqa_sr.config.sections import read_section
 from iqa_sr.data.mos.scores import Opinion, OpinionSource, own_splits, read_source
 from iqa_sr.data.splits import Part, split_by_content
 from iqa_sr.datasets.augmentation import Symmetry, cut, draw_position
-from iqa_sr.datasets.loader_options import LoaderOptions, dataset_options
+from iqa_sr.datasets.loader_options import LoaderOptions
 from iqa_sr.errors import OptionError
 from iqa_sr.io.image_tensors import to_tensor
 from iqa_sr.io.images import read_image
@@ -81,8 +82,8 @@ class OpinionDataset(Dataset[dict[str, Any]]):
 
     def __init__(self, opt: OpinionDatasetOptions | Mapping[str, Any]) -> None:
         self.opt = dict(opt)
-        self.options = options = dataset_options(OpinionDatasetOptions, opt)
-        where = f"datasets:{options.phase}"
+        where = f"datasets:{self.opt.get('phase', 'train')}"
+        self.options = options = read_section(OpinionDatasetOptions, opt, where)
         self.training = options.phase == "train"
         part = options.split or ("train" if self.training else "val")
         smallest = 1 if options.resize else options.crop or SMALLEST

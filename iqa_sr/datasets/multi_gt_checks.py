@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 
@@ -11,7 +11,7 @@ from iqa_sr.data.multi_gt.records import Record
 from iqa_sr.data.problems import DataError, DataProblems
 from iqa_sr.samplers.base import GroundTruthSampler
 
-__all__ = ["CheckReport", "check_data", "check_manifest", "needed_window"]
+__all__ = ["CheckReport", "check_data", "check_manifest"]
 
 
 @dataclass(frozen=True)
@@ -25,6 +25,8 @@ class CheckReport:
         records: The records that the sampler can use.
         dropped: The records that it cannot use, for example those without positives.
         candidates: The largest number of ground truths that the sampler asks for in one record; 1 without a sampler.
+        window: Side in pixels of what is cut of each: the sampler's window where it chooses on the device, else the
+            crop; 0 without either.
         refusal: The sampler's own error where it cannot work with these data, for example for want of scores.
     """
 
@@ -34,6 +36,7 @@ class CheckReport:
     records: tuple[Record, ...]
     dropped: tuple[Record, ...]
     candidates: int = 1
+    window: int = 0
     refusal: ValueError | OSError | None = None
 
     @property
@@ -43,17 +46,30 @@ class CheckReport:
 
     def summary(self) -> str:
         """At most five lines: what is there, or counts and examples of what is wrong."""
-        if self.ok:
-            return f"{self.where}: {_describe(self.manifest, self.records, self.dropped)}"
-        if not self.problems:
-            return str(self.refusal)
-        command = "All of them: iqa-sr check-data with the same option file."
-        return "\n".join([self.problems.summary(self.where), command])
+        if self.problems:
+            command = "All of them: iqa-sr check-data with the same option file."
+            return "\n".join([self.problems.summary(self.where), command])
+        return self.description() if self.refusal is None else str(self.refusal)
+
+    def description(self) -> str:
+        """One line: what is there."""
+        records = self.manifest.records
+        pools = Counter(len(record.ground_truths) for record in records)
+        text = f"{self.where}: {len(self.records)} pictures, versions {', '.join(self.manifest.folders)}"
+        if len(pools) > 1:
+            text += ", groups of " + " and ".join(f"{size} ({number})" for size, number in sorted(pools.items()))
+        labels = Counter(gt.label.value for record in records for gt in record.ground_truths if gt.label)
+        if labels:
+            text += ", labels " + ", ".join(f"{name} {number}" for name, number in sorted(labels.items()))
+        if self.dropped:
+            text += f", {len(self.dropped)} left out because the sampler cannot use them"
+        if self.manifest.lq_root:
+            text += f", ready LQ files in {self.manifest.lq_root}"
+        return text
 
     def report(self) -> str:
         """Everything, one line for each problem."""
-        lines = [f"{self.where}: {_describe(self.manifest, self.records, self.dropped)}"]
-        lines += [f"note: {note}" for note in self.manifest.notes]
+        lines = [self.description(), *(f"note: {note}" for note in self.manifest.notes)]
         if self.problems:
             lines.append(self.problems.report())
         if self.refusal is not None:
@@ -104,8 +120,7 @@ def check_manifest(
     manifest: Manifest, scale: int, crop: int | None, sampler: GroundTruthSampler | None, where: str = "datasets:train"
 ) -> CheckReport:
     """Check what was read against the scale, the crop and the sampler; arguments as in `check_data`."""
-    problems = DataProblems()
-    problems.extend(manifest.problems)
+    problems = DataProblems(manifest.problems)
     for record in manifest.records:
         found = manifest.lq_sizes.get(record.name)
         expected = (record.size[0] // scale, record.size[1] // scale)
@@ -115,67 +130,41 @@ def check_manifest(
                 f"{manifest.lq_root}/{record.lq} is {found[0]}x{found[1]} (HxW), expected {expected[0]}x{expected[1]}: "
                 f"the original {record.size[0]}x{record.size[1]} by scale {scale}",
             )
-    usable = [sampler is None or sampler.usable(record) for record in manifest.records]
-    records = tuple(record for record, fine in zip(manifest.records, usable, strict=True) if fine)
-    dropped = tuple(record for record, fine in zip(manifest.records, usable, strict=True) if not fine)
-    refusal = None if sampler is None else _refusal(sampler, manifest, records, where)
-    candidates = 1
-    if sampler is not None and refusal is None:
-        candidates = _largest_shortlist(sampler, records)
-        if crop is not None:
-            _check_window(records, crop, needed_window(sampler, candidates, crop), sampler.name, problems)
-    return CheckReport(
-        f"{where}:dataroot_gt {manifest.root}", manifest, problems, records, dropped, candidates, refusal
-    )
+    report = CheckReport(f"{where}:dataroot_gt {manifest.root}", manifest, problems, manifest.records, dropped=())
+    return report if sampler is None else _check_sampler(report, sampler, crop, where)
 
 
-def _largest_shortlist(sampler: GroundTruthSampler, records: Sequence[Record]) -> int:
-    generator = torch.Generator().manual_seed(0)
-    return max((len(sampler.shortlist(record, generator).indices) for record in records), default=1)
-
-
-def needed_window(sampler: GroundTruthSampler, candidates: int, crop: int) -> int:
-    """Side of the windows to cut: the sampler's where it chooses on the device, else the crop itself."""
-    return sampler.window(crop) if candidates > 1 else crop
-
-
-def _refusal(
-    sampler: GroundTruthSampler, manifest: Manifest, usable: Sequence[Record], where: str
-) -> ValueError | OSError | None:
-    """The error of a sampler that cannot work with these data."""
+def _check_sampler(report: CheckReport, sampler: GroundTruthSampler, crop: int | None, where: str) -> CheckReport:
+    """The report with what the sampler can use, how much of it, or why it cannot work with these data."""
+    everything = report.manifest.records
+    usable = [sampler.usable(record) for record in everything]
+    records = tuple(record for record, fine in zip(everything, usable, strict=True) if fine)
+    dropped = tuple(record for record, fine in zip(everything, usable, strict=True) if not fine)
+    report = replace(report, records=records, dropped=dropped)
     try:
-        sampler.check(manifest.records)
+        sampler.check(everything)
+        if everything and not records:
+            raise _none_usable(sampler, everything, where)
     except (ValueError, OSError) as error:
-        return error
-    if usable or not manifest.records:
-        return None
+        return replace(report, refusal=error)
+    generator = torch.Generator().manual_seed(0)
+    candidates = max((len(sampler.shortlist(record, generator).indices) for record in records), default=1)
+    if crop is None:
+        return replace(report, candidates=candidates)
+    window = sampler.window(crop) if candidates > 1 else crop
+    need = f"gt_size {crop}" if window == crop else f"the {window} px window that {sampler.name} scores"
+    for record in records:
+        height, width = record.size
+        if min(height, width) < window:
+            report.problems.add("too small", f"{record.name} is {height}x{width} px (HxW), smaller than {need}")
+    return replace(report, candidates=candidates, window=window)
+
+
+def _none_usable(sampler: GroundTruthSampler, records: Sequence[Record], where: str) -> ValueError:
     reason = "none has a ground truth that it may choose"
-    if not any(gt.label for record in manifest.records for gt in record.ground_truths):
+    if not any(gt.label for record in records for gt in record.ground_truths):
         reason = (
             f"there are no labels.\nPut HGGT's label files beside the pictures, or name their folder: {where}:labels"
         )
-    count = len(manifest.records)
+    count = len(records)
     return ValueError(f"{where}: the sampler {sampler.name} can use none of the {count} groups of pictures: {reason}")
-
-
-def _check_window(records: Sequence[Record], crop: int, window: int, sampler: str, problems: DataProblems) -> None:
-    need = f"gt_size {crop}" if window == crop else f"the {window} px window that {sampler} scores"
-    for record in records:
-        if min(record.size) < window:
-            height, width = record.size
-            problems.add("too small", f"{record.name} is {height}x{width} px (HxW), smaller than {need}")
-
-
-def _describe(manifest: Manifest, records: Sequence[Record], dropped: Sequence[Record]) -> str:
-    pools = Counter(len(record.ground_truths) for record in manifest.records)
-    text = f"{len(records)} pictures, versions {', '.join(manifest.folders)}"
-    if len(pools) > 1:
-        text += ", groups of " + " and ".join(f"{size} ({number})" for size, number in sorted(pools.items()))
-    labels = Counter(gt.label.value for record in manifest.records for gt in record.ground_truths if gt.label)
-    if labels:
-        text += ", labels " + ", ".join(f"{name} {number}" for name, number in sorted(labels.items()))
-    if dropped:
-        text += f", {len(dropped)} left out because the sampler cannot use them"
-    if manifest.lq_root:
-        text += f", ready LQ files in {manifest.lq_root}"
-    return text

@@ -12,21 +12,21 @@ from pydantic_core import PydanticCustomError
 from torch import Tensor
 from torch.utils.data import Dataset
 
+from iqa_sr.config.sections import read_section
 from iqa_sr.data.multi_gt.layouts import GroundTruthOptions
 from iqa_sr.data.multi_gt.manifest import read_manifest
 from iqa_sr.data.multi_gt.records import Label, Record
 from iqa_sr.datasets.augmentation import Symmetry, cut, cut_padded, draw_position, draw_symmetry, window_start
-from iqa_sr.datasets.loader_options import dataset_options
-from iqa_sr.datasets.multi_gt_checks import check_manifest, needed_window
+from iqa_sr.datasets.multi_gt_checks import check_manifest
 from iqa_sr.degradations.options import BicubicOptions
 from iqa_sr.degradations.pipelines import DegradationOptions, build_degradation
 from iqa_sr.errors import TrainingStopped
 from iqa_sr.io.image_stores import PictureStore
 from iqa_sr.io.image_tensors import to_tensor
 from iqa_sr.io.images import decode_image
-from iqa_sr.samplers import OriginalSampler, build_sampler
 from iqa_sr.samplers.base import Shortlist
-from iqa_sr.samplers.registry import PlainOptions, SamplerOptions
+from iqa_sr.samplers.plain_sampler import OriginalSampler
+from iqa_sr.samplers.registry import PlainOptions, SamplerOptions, build_sampler
 
 __all__ = ["MultiGTDataset", "MultiGTDatasetOptions", "validation_seed"]
 
@@ -136,8 +136,8 @@ class MultiGTDataset(Dataset[dict[str, Any]]):
 
     def __init__(self, opt: MultiGTDatasetOptions | Mapping[str, Any]) -> None:
         self.opt = dict(opt)
-        self.options = options = dataset_options(MultiGTDatasetOptions, opt)
-        where = f"datasets:{options.phase}"
+        where = f"datasets:{self.opt.get('phase', 'train')}"
+        self.options = options = read_section(MultiGTDatasetOptions, opt, where)
         self.training = options.phase == "train"
         crop = options.gt_size if self.training else None
         self.sampler = build_sampler(options.sampler, f"{where}:sampler") if self.training else OriginalSampler()
@@ -149,11 +149,10 @@ class MultiGTDataset(Dataset[dict[str, Any]]):
         self.records, self.dropped, self.folders = report.records, report.dropped, manifest.folders
         self._store = PictureStore(manifest.root)
         self._lq_store = PictureStore(manifest.lq_root) if manifest.lq_root else None
-        self._candidates = report.candidates
-        self._window = needed_window(self.sampler, self._candidates, crop) if crop else 0
+        self._candidates, self._window = report.candidates, report.window
         self._pool = max(len(record.ground_truths) for record in self.records)
         self.samples_read = self.samples_bad = 0
-        logger.info("%s", report.summary())
+        logger.info("%s", report.description())
         for note in manifest.notes:
             logger.info("%s: %s", where, note)
 

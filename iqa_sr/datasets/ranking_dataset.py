@@ -10,8 +10,9 @@ from pydantic import AfterValidator, Field, field_validator
 from torch import Tensor
 from torch.utils.data import Dataset
 
+from iqa_sr.config.sections import read_section
 from iqa_sr.data.creation.unlabeled_images import PictureSource, PictureSourceOptions
-from iqa_sr.datasets.loader_options import LoaderOptions, dataset_options
+from iqa_sr.datasets.loader_options import LoaderOptions
 from iqa_sr.distortions.registry import KINDS, LEVELS, Step, apply_chain, draw_chain, known_kinds
 from iqa_sr.errors import OptionError, nearest
 from iqa_sr.io.image_tensors import as_8_bit, to_tensor
@@ -85,8 +86,8 @@ class RankingDataset(Dataset[dict[str, Any]]):
 
     def __init__(self, opt: RankingDatasetOptions | Mapping[str, Any]) -> None:
         self.opt = dict(opt)
-        self.options = options = dataset_options(RankingDatasetOptions, opt)
-        where = f"datasets:{options.phase}"
+        where = f"datasets:{self.opt.get('phase', 'train')}"
+        self.options = options = read_section(RankingDatasetOptions, opt, where)
         self.training = options.phase == "train"
         self.kinds = options.kinds or list(KINDS)
         self.groups: dict[str, list[str]] = {}

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Iterator
 from contextlib import nullcontext
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,7 @@ from torch.utils.data import DataLoader, Dataset, Sampler
 
 from iqa_sr.runtime import rng_state as random_state
 
-__all__ = ["Place", "SampleOrder", "SeededDataset", "build_train_loader", "build_val_loader", "sample_seed"]
+__all__ = ["Place", "SampleOrder", "SeededDataset", "build_train_loader", "sample_seed"]
 
 # This import provides what BasicSR's data sets need; workers that are spawned import this module first.
 import iqa_sr.basicsr_compat  # noqa: F401
@@ -22,6 +23,7 @@ def sample_seed(seed: int, epoch: int, position: int) -> int:
     return int(np.random.SeedSequence([seed, epoch, position]).generate_state(1, np.uint64)[0] >> 1)
 
 
+@dataclass(eq=False)
 class SeededDataset(Dataset[Any]):
     """A data set indexed by `(index, seed)`: each sample draws its crop, flips and kernels from its own seed.
 
@@ -29,8 +31,7 @@ class SeededDataset(Dataset[Any]):
     what a sample is. The generators of the process are put back after each sample.
     """
 
-    def __init__(self, dataset: Dataset[Any]) -> None:
-        self.dataset = dataset
+    dataset: Dataset[Any]
 
     def __len__(self) -> int:
         return len(self.dataset)  # type: ignore[arg-type]
@@ -49,6 +50,7 @@ class SeededDataset(Dataset[Any]):
                 raise ValueError(f"a training sample cannot be read: {name} ({error})") from error
 
 
+@dataclass(eq=False)
 class SampleOrder(Sampler[tuple[int, int]]):
     """Yields `(index, seed)` of this process's samples of one epoch.
 
@@ -60,14 +62,16 @@ class SampleOrder(Sampler[tuple[int, int]]):
         ratio: How many times an epoch goes through the data (`dataset_enlarge_ratio`).
     """
 
-    def __init__(self, size: int, seed: int, rank: int = 0, world_size: int = 1, ratio: float = 1) -> None:
-        self.size, self.seed, self.rank, self.world_size = size, seed, rank, world_size
-        self.samples = math.ceil(size * ratio / world_size)
-        self.epoch = 0
-        self.skip = 0
+    size: int
+    seed: int
+    rank: int = 0
+    world_size: int = 1
+    ratio: float = 1
+    epoch: int = field(default=0, init=False)
+    skip: int = field(default=0, init=False)
 
     def __len__(self) -> int:
-        return self.samples
+        return math.ceil(self.size * self.ratio / self.world_size)
 
     def set_place(self, epoch: int, skip: int = 0) -> None:
         """Start the next pass in this epoch, after `skip` samples of this process."""
@@ -75,24 +79,27 @@ class SampleOrder(Sampler[tuple[int, int]]):
 
     def __iter__(self) -> Iterator[tuple[int, int]]:
         generator = torch.Generator().manual_seed(sample_seed(self.seed, self.epoch, 0))
-        order = torch.randperm(self.samples * self.world_size, generator=generator).tolist()
+        order = torch.randperm(len(self) * self.world_size, generator=generator).tolist()
         places = range(self.rank, len(order), self.world_size)
         for place in list(places)[self.skip :]:
             yield order[place] % self.size, sample_seed(self.seed, self.epoch, place + 1)
 
 
+@dataclass(eq=False)
 class Place:
     """Where a run stands in its data, and the batches from there on, without end.
 
     Attributes:
+        loader: Gives the batches of one epoch.
+        order: What it follows.
         epoch: The epoch of the last batch given.
         iteration: Number of batches of that epoch given so far.
     """
 
-    def __init__(self, loader: DataLoader[Any], order: SampleOrder, epoch: int = 0, iteration: int = 0) -> None:
-        self.loader, self.order = loader, order
-        self.epoch, self.iteration = epoch, iteration
-        self.batches_per_epoch = len(order) // int(loader.batch_size or 1)
+    loader: DataLoader[Any]
+    order: SampleOrder
+    epoch: int = 0
+    iteration: int = 0
 
     def batches(self) -> Iterator[Any]:
         """The batches that follow; the place moves on with each."""
@@ -144,11 +151,6 @@ def build_train_loader(dataset: Dataset[Any], opt: dict[str, Any]) -> tuple[Data
         generator=torch.Generator().manual_seed(opt["manual_seed"]),
     )
     return loader, order
-
-
-def build_val_loader(dataset: Dataset[Any]) -> DataLoader[Any]:
-    """One full picture after the other, in the order of the data set."""
-    return DataLoader(dataset, batch_size=1, shuffle=False, num_workers=0, generator=torch.Generator())
 
 
 def _one_thread(worker: int) -> None:

@@ -9,11 +9,11 @@ import torch
 from pydantic import Field
 from torch.utils.data import Dataset
 
-from iqa_sr.config.sections import Section
+from iqa_sr.config.sections import Section, read_section
 from iqa_sr.data.image_checks import measure_pictures
 from iqa_sr.data.preferences.triplets import TIE, Triplet, check_splits, read_triplets
 from iqa_sr.data.problems import DataError, DataProblems
-from iqa_sr.datasets.loader_options import LoaderOptions, dataset_options
+from iqa_sr.datasets.loader_options import LoaderOptions
 from iqa_sr.errors import OptionError
 from iqa_sr.io.image_tensors import to_tensor
 from iqa_sr.io.images import read_image
@@ -79,8 +79,8 @@ class TripletDataset(Dataset[dict[str, Any]]):
 
     def __init__(self, opt: TripletDatasetOptions | Mapping[str, Any]) -> None:
         self.opt = dict(opt)
-        self.options = options = dataset_options(TripletDatasetOptions, opt)
-        where = f"datasets:{options.phase}"
+        where = f"datasets:{self.opt.get('phase', 'train')}"
+        self.options = options = read_section(TripletDatasetOptions, opt, where)
         self.training = options.phase == "train"
         self._samples: list[tuple[int, Triplet]] = []
         self._roots = [Path(source.dataroot).expanduser() for source in options.sources]

@@ -58,10 +58,9 @@ class Degradation(ABC):
             crops lie anywhere on JPEG's grid, as in an LQ made from a full picture.
     """
 
-    def __init__(self, scale: int, margin: int, jitter: int) -> None:
-        self.scale = scale
-        self.margin = margin
-        self.jitter = jitter
+    scale: int
+    margin: int
+    jitter: int
 
     def __call__(self, image: Tensor, seeds: Tensor) -> Tensor:
         """The LQ pictures, without gradient; bit for bit the same for the same picture and seed on one machine.
@@ -106,7 +105,7 @@ class BicubicDegradation(Degradation):
     """
 
     def __init__(self, scale: int) -> None:
-        super().__init__(scale, margin=2 * scale, jitter=0)
+        self.scale, self.margin, self.jitter = scale, 2 * scale, 0
 
     def _degrade(self, image: Tensor, seeds: list[int]) -> Tensor:
         return resize_bicubic(image, image.shape[-2] // self.scale, image.shape[-1] // self.scale)
@@ -140,8 +139,8 @@ class RandomDegradation(Degradation):
         if isinstance(options, TwoStageOptions):
             reach += max(options.second.kernel_sizes) // 2 + max(options.final.kernel_sizes) // 2 * scale
             grid *= scale
-        super().__init__(scale, margin=-(-reach // scale) * scale, jitter=(grid - 1) // scale * scale)
-        self.options = options
+        self.options, self.scale = options, scale
+        self.margin, self.jitter = -(-reach // scale) * scale, (grid - 1) // scale * scale
 
     def _degrade(self, image: Tensor, seeds: list[int]) -> Tensor:
         # One by one: after the first resize every sample has a size of its own, kernels are as small as drawn, and

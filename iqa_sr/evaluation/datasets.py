@@ -74,9 +74,6 @@ class EvaluationSet:
         self._lq_store = PictureStore(place.lq) if place.lq else None
         self._degradation = build_degradation(place.degradation, scale, f"data set {place.name}:degradation")
 
-    def __len__(self) -> int:
-        return len(self.records)
-
     def result_size(self, record: Record) -> tuple[int, int]:
         """Height and width of a picture's result."""
         factor = 1 if record.ground_truths else self.scale  # without ground truths, the LQ's size is what is known
@@ -121,7 +118,7 @@ class EvaluationSet:
         Args:
             progress: Whether a bar is shown where there are many.
         """
-        hidden = None if progress and len(self) > _MANY else True  # tqdm's None: on a terminal only
+        hidden = None if progress and len(self.records) > _MANY else True  # tqdm's None: on a terminal only
         bar = tqdm(self.records, desc=f"reading {self.name}", unit="picture", leave=False, disable=hidden)
         made = dict(self.place.degradation) if self.place.lq is None else None
         facts = []

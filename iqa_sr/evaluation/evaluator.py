@@ -5,36 +5,84 @@ which keeps the cores busy where one picture alone would not. What is in memory 
 with their number.
 """
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+import copy
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from queue import SimpleQueue
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from tqdm import tqdm
 
 from iqa_sr.checkpoint.loading import LoadedNetwork
 from iqa_sr.evaluation.datasets import EvaluationPicture, EvaluationSet
-from iqa_sr.evaluation.networks import Manner
 from iqa_sr.evaluation.scores import Measures, Wanted
+from iqa_sr.inference.tiling import OVERLAP, Tile, upscale
 from iqa_sr.io.image_tensors import to_array, to_levels, to_tensor
 from iqa_sr.io.images import read_image, write_image
-from iqa_sr.metrics import shared_metric
 from iqa_sr.metrics.base import full_precision
+from iqa_sr.metrics.registry import shared_metric
 from iqa_sr.runtime.prefetch import overlapped
 from iqa_sr.scores.image_scores import LR_CONSISTENCY, bicubic_result
 from iqa_sr.scores.result_folder import GOLD_STANDARD, ORIGINAL, SCORES_FILE, image_file, picture_name
-from iqa_sr.scores.score_table import BASELINE, ScoreRow, ScoreTable
-from iqa_sr.scores.shards import shard_path
+from iqa_sr.scores.score_table import BASELINE, ScoreRow, ScoreTable, shard_path
 
-__all__ = ["Evaluator"]
+__all__ = ["Evaluator", "Manner"]
 
 _READERS, _WORKERS, _WRITERS = 2, 2, 2
 
 Make = Callable[[Tensor], Tensor]
-"""The LQ `(1, 3, h, w)`, or the original, to the levels of a result, uint8 `(1, 3, H, W)`."""
+"""The LQ `(1, 3, h, w)`, or the original, to the levels of a result, uint8 `(1, 3, H, W)`; for several threads."""
+
+
+@dataclass(frozen=True)
+class Manner:
+    """How results are computed.
+
+    Attributes:
+        device: Where networks and metrics compute.
+        tile: See `iqa_sr.inference.tiling.upscale`.
+        overlap: Likewise.
+        half: Likewise.
+        workers: Pictures that are computed at a time; 0 for as many as do good.
+    """
+
+    device: torch.device
+    tile: Tile = None
+    overlap: int = OVERLAP
+    half: bool = False
+    workers: int = 0
+
+    def upscaler(self, loaded: LoadedNetwork, threads: int) -> Make:
+        """The network of a checkpoint, safe to be called from so many threads.
+
+        Networks may keep something of the picture that they work on: each thread gets a copy. A GPU computes one
+        picture after the other anyway: there, they take turns.
+        """
+        free: SimpleQueue[nn.Module] = SimpleQueue()
+        free.put(loaded.network)
+        for _ in range(threads - 1 if self.device.type == "cpu" else 0):
+            free.put(copy.deepcopy(loaded.network))
+
+        def enlarged(lq: Tensor) -> Tensor:
+            network = free.get()
+            try:
+                return upscale(
+                    network,
+                    lq,
+                    tile=self.tile,
+                    overlap=self.overlap,
+                    half=self.half,
+                    dtype=torch.uint8,
+                    progress=False,
+                    **loaded.sizes,
+                )
+            finally:
+                free.put(network)
+
+        return enlarged
 
 
 @dataclass(frozen=True)
@@ -113,7 +161,7 @@ class Evaluator:
     def _jobs(self, label: str, sets: Sequence[EvaluationSet]) -> list[_Job]:
         """What this process has to do under a label."""
         rank, world = self.shard
-        places = [(dataset, number) for dataset in sets for number in range(len(dataset))]
+        places = [(dataset, number) for dataset in sets for number in range(len(dataset.records))]
         jobs = []
         for dataset, number in places[rank::world]:
             record = dataset.records[number]
@@ -137,12 +185,18 @@ class Evaluator:
         jobs = self._jobs(label, sets)
         # tqdm's None: a bar on a terminal only
         bar = tqdm(total=len(jobs), desc=label, unit="picture", disable=None if progress and jobs else True)
-        with bar, _cpu_threads(self.manner.device, self._threads), full_precision(self.manner.device):
-            pictures = overlapped(_read, jobs, _READERS, ahead=1)
-            computed = overlapped(partial(self._computed, make), pictures, self._threads, ahead=1)
-            for rows in overlapped(_written, computed, _WRITERS):
-                self._table.append(rows)
-                bar.update()
+        torch_threads = torch.get_num_threads()
+        if self.manner.device.type == "cpu":  # each picture that is computed at a time has its share of them
+            torch.set_num_threads(max(1, torch_threads // self._threads))
+        try:
+            with bar, full_precision(self.manner.device):
+                pictures = overlapped(_read, jobs, _READERS, ahead=1)
+                computed = overlapped(partial(self._computed, make), pictures, self._threads, ahead=1)
+                for rows in overlapped(_written, computed, _WRITERS):
+                    self._table.append(rows)
+                    bar.update()
+        finally:
+            torch.set_num_threads(torch_threads)
         return len(jobs)
 
     @torch.no_grad()
@@ -195,15 +249,3 @@ def _written(computed: tuple[_Job, Tensor | None, list[ScoreRow]]) -> list[Score
     if levels is not None and job.file is not None:
         write_image(job.file, to_array(levels[0]))
     return rows
-
-
-@contextmanager
-def _cpu_threads(device: torch.device, pictures: int) -> Iterator[None]:
-    """Inside: each of the pictures that are computed at a time has its share of torch's threads."""
-    before = torch.get_num_threads()
-    if device.type == "cpu":
-        torch.set_num_threads(max(1, before // pictures))
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)

@@ -9,24 +9,25 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from tqdm import tqdm
 
 import iqa_sr
 from iqa_sr.checkpoint.loading import LoadedNetwork, load_network
-from iqa_sr.evaluation.checkpoints import LabelledFile, find_checkpoints, named_path
-from iqa_sr.evaluation.dataset_selection import given_places, places_of_experiment
-from iqa_sr.evaluation.datasets import EvaluationSet, SetPlace, open_set
-from iqa_sr.evaluation.networks import Inspection, Manner, inspect_networks
+from iqa_sr.evaluation.datasets import EvaluationSet, open_set
+from iqa_sr.evaluation.evaluator import Manner
+from iqa_sr.evaluation.inputs import LabelledFile, find_checkpoints, given_places, named_path, places_of_experiment
 from iqa_sr.evaluation.scores import Measures, choose_measures, read_metrics
 from iqa_sr.inference.tiling import OVERLAP, Tile
-from iqa_sr.metrics import metric_info
+from iqa_sr.metrics.registry import metric_info
 from iqa_sr.scores.protocols import Against, Protocol, find_protocol
-from iqa_sr.scores.result_folder import DataSetFacts, RunFacts
+from iqa_sr.scores.result_folder import CheckpointFacts, DataSetFacts, RunFacts
 from iqa_sr.weights.checksums import compute_hash
 from iqa_sr.weights.store import find_all
 
 __all__ = ["EvaluationConfig", "EvaluationPlan", "plan_evaluation"]
 
 _PACKAGES = ("torch", "numpy", "basicsr", "opencv-python", "opencv-python-headless", "Pillow")
+_MANY = 3  # checkpoints
 
 
 @dataclass(frozen=True)
@@ -81,6 +82,21 @@ class EvaluationConfig:
 
 
 @dataclass(frozen=True)
+class _Inspection:
+    """What was found in checkpoints of one scale.
+
+    Attributes:
+        scale: Of all of them.
+        facts: Of each, by its label.
+        assumed: What nothing told of some, as `SwinIR with img_range 1.0`.
+    """
+
+    scale: int
+    facts: dict[str, CheckpointFacts]
+    assumed: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class EvaluationPlan:
     """An evaluation that was found possible.
 
@@ -130,24 +146,21 @@ def plan_evaluation(config: EvaluationConfig, first: bool = True) -> EvaluationP
     files = find_checkpoints(config.checkpoints)
     origins = {file.experiment for file in files}
     experiment = origins.pop() if len(origins) == 1 else None  # the only one that all checkpoints come from
-    places = _places(config, experiment)
+    if config.data or config.lq:
+        places = given_places(config.data, config.lq, config.degradation)
+    elif config.degradation:
+        raise ValueError(f"`degradation` {config.degradation}: expected with `data` DIR, got it alone")
+    elif experiment is None:
+        raise ValueError("`data`: expected the folder of the ground truths, or `lq` that of LQ pictures, got neither")
+    else:
+        places = places_of_experiment(experiment)
     folder = _output_folder(config, files, experiment)
-    found = inspect_networks(files, config.load, protocol, first)
+    found = _inspect_networks(config, files, protocol, first)
     sets = [open_set(place, found.scale, first) for place in places]
     measures = choose_measures(asked, protocol, config.border, config.against, sets)
     find_all(dict.fromkeys(file for name in measures.metrics for file in metric_info(name).weights))
     run = _run_facts(config, experiment, found, sets, measures, first)
     return EvaluationPlan(config, folder, files, sets, measures, manner, run, protocol, found.assumed)
-
-
-def _places(config: EvaluationConfig, experiment: Path | None) -> list[SetPlace]:
-    if config.data or config.lq:
-        return given_places(config.data, config.lq, config.degradation)
-    if config.degradation:
-        raise ValueError(f"`degradation` {config.degradation}: expected with `data` DIR, got it alone")
-    if experiment is None:
-        raise ValueError("`data`: expected the folder of the ground truths, or `lq` that of LQ pictures, got neither")
-    return places_of_experiment(experiment)
 
 
 def _output_folder(config: EvaluationConfig, files: Sequence[LabelledFile], experiment: Path | None) -> Path:
@@ -163,10 +176,39 @@ def _output_folder(config: EvaluationConfig, files: Sequence[LabelledFile], expe
     return Path("results") / (f"{name}_{config.protocol}" if config.protocol else name)
 
 
+def _inspect_networks(
+    config: EvaluationConfig, files: Sequence[LabelledFile], protocol: Protocol | None, progress: bool
+) -> _Inspection:
+    """Load every network once: a file that cannot be used is found before hours were spent on the others.
+
+    Raises:
+        ValueError: If it is not known what network a file holds, the scales differ, or the protocol has another one.
+    """
+    facts: dict[str, CheckpointFacts] = {}
+    scales: dict[int, LabelledFile] = {}
+    assumed: set[str] = set()
+    hidden = None if progress and len(files) > _MANY else True  # tqdm's None: on a terminal only
+    for file in tqdm(files, desc="looking into checkpoints", unit="file", leave=False, disable=hidden):
+        loaded = config.load(file)
+        path, architecture = file.path.as_posix(), loaded.architecture
+        facts[file.label] = CheckpointFacts(
+            path=path, sha256=file.sha256, architecture=architecture, iteration=file.iteration
+        )
+        scales.setdefault(loaded.scale, file)
+        assumed |= {f"{architecture} with {value}" for value in loaded.assumed}
+    if len(scales) > 1:
+        each = ", ".join(f"x{scale} ({file.path})" for scale, file in sorted(scales.items()))
+        raise ValueError(f"expected checkpoints of one scale, got {each}; evaluate them apart")
+    ((scale, first),) = scales.items()
+    if protocol is not None and protocol.scale not in (None, scale):
+        raise ValueError(f"`protocol` {protocol.name} is defined for x{protocol.scale}, {first.path} is x{scale}")
+    return _Inspection(scale, facts, tuple(sorted(assumed)))
+
+
 def _run_facts(
     config: EvaluationConfig,
     experiment: Path | None,
-    found: Inspection,
+    found: _Inspection,
     sets: Sequence[EvaluationSet],
     measures: Measures,
     first: bool,
@@ -179,7 +221,7 @@ def _run_facts(
     for dataset in sets:
         root = dataset.place.data
         datasets[dataset.name] = DataSetFacts(
-            pictures=len(dataset),
+            pictures=len(dataset.records),
             references=root.as_posix() if root is not None else None,
             digest=dataset.digest(progress=True) if first else None,
         )

@@ -1,20 +1,25 @@
 """An evaluation from its configuration to its result folder; several processes share the pictures."""
 
+import shutil
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 
 from iqa_sr.checkpoint.loading import LoadedNetwork
 from iqa_sr.errors import OtherProcessFailed
-from iqa_sr.evaluation.checkpoints import LabelledFile
 from iqa_sr.evaluation.evaluator import Evaluator
-from iqa_sr.evaluation.output_folder import join_scores, prepare_folder
+from iqa_sr.evaluation.inputs import LabelledFile
 from iqa_sr.evaluation.plan import EvaluationConfig, EvaluationPlan, plan_evaluation
 from iqa_sr.runtime import distributed
-from iqa_sr.scores.score_table import ScoreTable
+from iqa_sr.scores.result_folder import IMAGES_FOLDER, RUN_FILE, SCORES_FILE, RunFacts, read_run, write_run
+from iqa_sr.scores.score_table import MetricFacts, ScoreTable, merge_tables, unfinished_shards
 from iqa_sr.weights.checksums import compute_hash
 
-__all__ = ["Evaluation", "run_evaluation"]
+__all__ = ["Evaluation", "join_scores", "prepare_folder", "run_evaluation"]
+
+_SHOWN = 3  # differences in an error
 
 
 @dataclass(frozen=True)
@@ -70,3 +75,105 @@ def _unchanged(plan: EvaluationPlan, file: LabelledFile) -> LoadedNetwork:
     if compute_hash(file.path) != file.sha256:
         raise ValueError(f"{file.path} has changed since the evaluation began; copy it, and evaluate the copy")
     return plan.config.load(file, plan.manner.device)
+
+
+# --- The result folder ------------------------------------------------------------------------------------------------
+
+
+def prepare_folder(folder: str | Path, run: RunFacts, facts: Sequence[MetricFacts], overwrite: bool = False) -> None:
+    """Make a result folder ready, or find that it cannot be: new, or with what an evaluation of the same kind has left.
+
+    The same kind: further checkpoints, data sets and metrics may come; what both have must be the same. One process
+    calls it while the others wait.
+
+    Args:
+        folder: The result folder.
+        run: What is about to be evaluated.
+        facts: Of its metrics.
+        overwrite: Whether the results of another evaluation are removed; of what else lies there, nothing is.
+
+    Raises:
+        FileExistsError: If something else lies there, or an evaluation of another kind and `overwrite` is not set; then
+            nothing was changed.
+        ValueError: If what lies there is damaged.
+    """
+    folder = Path(folder)
+    if folder.exists() and not folder.is_dir():
+        raise FileExistsError(f"{folder} is a file; `output` names a folder")
+    held = any(not path.name.startswith(".") for path in folder.iterdir()) if folder.is_dir() else False
+    if held and not (folder / RUN_FILE).exists():
+        raise FileExistsError(f"{folder} holds something, but no {RUN_FILE}: no result folder; choose another `output`")
+    if (folder / RUN_FILE).exists() and overwrite:
+        _remove_results(folder)
+    if (folder / RUN_FILE).exists():
+        known = read_run(folder)
+        _compare(folder, known, run, facts)
+        run = known.model_copy(
+            update={
+                "datasets": known.datasets | run.datasets,
+                "checkpoints": known.checkpoints | run.checkpoints,
+                "command": run.command,
+                "versions": run.versions,
+            }
+        )
+    write_run(folder, run)
+    ScoreTable.open(folder / SCORES_FILE, facts)
+    join_scores(folder)
+
+
+def join_scores(folder: str | Path) -> ScoreTable:
+    """Put what all processes wrote, in this run or an interrupted one, into the one table, sorted."""
+    scores = Path(folder) / SCORES_FILE
+    shards = unfinished_shards(scores)
+    table = merge_tables([scores, *shards], scores)
+    for shard in shards:
+        shard.unlink()
+    return table
+
+
+def _remove_results(folder: Path) -> None:
+    for path in (folder / SCORES_FILE, *unfinished_shards(folder / SCORES_FILE)):
+        path.unlink(missing_ok=True)
+    if (folder / IMAGES_FOLDER).is_dir():
+        shutil.rmtree(folder / IMAGES_FOLDER)
+    (folder / RUN_FILE).unlink()
+
+
+def _compare(folder: Path, known: RunFacts, run: RunFacts, facts: Sequence[MetricFacts]) -> None:
+    differences = [
+        f"{name} was {before}, now {now}"
+        for name, before, now in (
+            ("the protocol", known.protocol, run.protocol),
+            ("the scale", known.scale, run.scale),
+            *((key, known.settings.get(key), value) for key, value in run.settings.items()),
+        )
+        if before != now
+    ]
+    for name, dataset in run.datasets.items():
+        if name in known.datasets and known.datasets[name].digest != dataset.digest:
+            differences.append(f"the data set {name} holds other files, or its LQ pictures are made otherwise")
+    for label, checkpoint in run.checkpoints.items():
+        before = known.checkpoints.get(label)
+        if before is not None and before.sha256 != checkpoint.sha256:
+            differences.append(
+                f"the checkpoint {label} had other weights: sha256 {before.sha256[:12]} of {before.path}, "
+                f"now {checkpoint.sha256[:12]} of {checkpoint.path}"
+            )
+    differences += _other_metrics(folder, facts)
+    if differences:
+        shown = differences[:_SHOWN] + [f"and {len(differences) - _SHOWN} more"] * (len(differences) > _SHOWN)
+        raise FileExistsError(
+            f"{folder} holds another evaluation, nothing was changed: {'; '.join(shown)}\n"
+            "Choose another `output`, or `overwrite`, which removes the scores and pictures that are there."
+        )
+
+
+def _other_metrics(folder: Path, facts: Sequence[MetricFacts]) -> list[str]:
+    if not (folder / SCORES_FILE).exists():
+        return []
+    known = ScoreTable.read(folder / SCORES_FILE).facts
+    return [
+        f"{one.name} was computed otherwise or with other weights ({known[one.name].spec}), now {one.spec}"
+        for one in facts
+        if one.name in known and known[one.name] != one
+    ]

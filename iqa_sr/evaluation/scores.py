@@ -1,25 +1,38 @@
-"""What an evaluation measures: chosen out of what was asked for, and computed for each picture."""
+"""What an evaluation measures: chosen out of what was asked for, computed for each picture, and averaged."""
 
 import math
 import threading
+from collections import defaultdict
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from iqa_sr.data.multi_gt.records import Record
 from iqa_sr.evaluation.datasets import EvaluationPicture, EvaluationSet
 from iqa_sr.io.image_tensors import as_8_bit
-from iqa_sr.metrics import metric_info
 from iqa_sr.metrics.pyiqa_adapter import PREFIX
+from iqa_sr.metrics.registry import metric_info
 from iqa_sr.scores.image_scores import LR_CONSISTENCY, lr_consistency, metric_scores, score_spec
+from iqa_sr.scores.means import image_means, mean
 from iqa_sr.scores.protocols import Against, Protocol
-from iqa_sr.scores.result_folder import GOLD_STANDARD, ORIGINAL
-from iqa_sr.scores.score_table import MetricFacts
+from iqa_sr.scores.result_folder import GOLD_STANDARD, ORIGINAL, split_picture
+from iqa_sr.scores.score_table import MetricFacts, ScoreTable
+from iqa_sr.stats.score_formula import Formula
 
-__all__ = ["DEFAULT_METRICS", "Measures", "Wanted", "choose_measures", "read_metrics"]
+__all__ = [
+    "DEFAULT_METRICS",
+    "Measures",
+    "Wanted",
+    "choose_measures",
+    "mean_scores",
+    "not_defined",
+    "read_metrics",
+    "summary_rows",
+]
 
 DEFAULT_METRICS = ("psnr", "ssim", "niqe", "rankiqa-lite")
 """What needs no download. Those that compare with a reference are left out where there is none."""
@@ -208,3 +221,57 @@ def _problem(measures: Measures, name: str, sets: Sequence[EvaluationSet]) -> st
         f"{name} needs at least {needed}x{needed} px{cut}, and no result is that large; the largest is "
         f"{height}x{width} (HxW)"
     )
+
+
+# --- Means ------------------------------------------------------------------------------------------------------------
+
+
+def mean_scores(table: ScoreTable) -> dict[tuple[str, str, str], float]:
+    """The means of a table by label, data set and metric; pictures on which a metric is not defined are left out.
+
+    NaN where it is defined on none.
+    """
+    scores: dict[tuple[str, str, str], list[float]] = defaultdict(list)
+    for (checkpoint, metric), images in image_means(table.rows).items():
+        for image, score in images.items():
+            scores[checkpoint, split_picture(image)[0], metric].append(score)
+    return {key: mean(found) for key, found in scores.items()}
+
+
+def not_defined(table: ScoreTable) -> dict[tuple[str, str], int]:
+    """By data set and metric: on how many pictures the metric is not defined."""
+    found = {(split_picture(row.picture)[0], row.metric, row.picture) for row in table.rows if math.isnan(row.score)}
+    counts: dict[tuple[str, str], int] = defaultdict(int)
+    for dataset, metric, _ in sorted(found):
+        counts[dataset, metric] += 1
+    return dict(counts)
+
+
+def summary_rows(
+    table: ScoreTable, dataset: str, labels: Sequence[str], formula: tuple[str, str] | None = None
+) -> list[tuple[str, ...]]:
+    """The cells of a table of one data set: the heading, then a line for each label that has scores.
+
+    Args:
+        table: The scores.
+        dataset: Its name.
+        labels: In the order wanted.
+        formula: Name and text of a score to be computed from the means, where there are all that it needs.
+    """
+    means = mean_scores(table)
+    metrics = [name for name in table.facts if any((label, dataset, name) in means for label in labels)]
+    heading = [f"{name} {'up' if table.facts[name].higher_is_better else 'down'}" for name in metrics]
+    rows = [(dataset, *heading, *([f"{formula[0]} up"] if formula else []))]
+    for label in labels:
+        found = {name: means[label, dataset, name] for name in metrics if (label, dataset, name) in means}
+        if found:
+            shown = [found.get(name) for name in metrics] + ([_by_formula(formula[1], found)] if formula else [])
+            rows.append((label, *("-" if one is None or math.isnan(one) else f"{one:.4f}" for one in shown)))
+    return rows
+
+
+def _by_formula(text: str, means: dict[str, float]) -> float | None:
+    formula = Formula(text)
+    if not set(formula.names) <= means.keys():
+        return None
+    return float(formula({name: np.array([means[name]]) for name in formula.names})[0])

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from iqa_sr.io.image_tensors import as_8_bit
-from iqa_sr.metrics import QualityMetric, metric_info, shared_metric
+from iqa_sr.metrics.registry import QualityMetric, metric_info, shared_metric
 from iqa_sr.ops.residual_spectrum import SMALLEST, high_frequency_noise, periodic_noise
 from iqa_sr.scores.image_scores import LR_CONSISTENCY, lr_consistency
 

@@ -9,8 +9,8 @@ from torch import Tensor
 
 from iqa_sr.config.sections import Section
 from iqa_sr.errors import OptionError
-from iqa_sr.metrics import metric_info, metric_names
 from iqa_sr.metrics.pyiqa_adapter import PREFIX
+from iqa_sr.metrics.registry import metric_info, metric_names
 from iqa_sr.scores.image_scores import LR_CONSISTENCY
 from iqa_sr.stats.permutation_test import fewest_pairs
 

@@ -9,7 +9,7 @@ from torch import Tensor
 from iqa_sr.errors import OptionError
 from iqa_sr.guard.measurements import Measures, Picture, Upscale, Window, check_sizes, cut_windows, measure_windows
 from iqa_sr.guard.options import GuardOptions, by_picture, check_guard, computed, fewest_units, units_of
-from iqa_sr.metrics import metric_info, shared_metric
+from iqa_sr.metrics.registry import metric_info, shared_metric
 
 __all__ = ["QualityGuard"]
 

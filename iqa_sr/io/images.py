@@ -5,7 +5,9 @@ within a fifth of its speed on PNG. OpenCV reads 16-bit pictures, which Pillow w
 are ignored, as everywhere in this field.
 """
 
+import io
 import os
+import struct
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,7 +16,6 @@ import numpy as np
 from PIL import Image
 
 from iqa_sr.io.atomic import atomic_write
-from iqa_sr.io.image_headers import DAMAGED, ends_well, has_alpha, is_deep, open_picture, orientation_of, upright_size
 
 __all__ = [
     "FORMATS",
@@ -23,7 +24,6 @@ __all__ = [
     "decode_image",
     "image_size",
     "inspect_image",
-    "list_images",
     "read_image",
     "read_with_alpha",
     "recompress",
@@ -60,6 +60,13 @@ FORMATS = {
 
 IMAGE_SUFFIXES = frozenset(FORMATS)
 
+_DAMAGED = (OSError, SyntaxError, ValueError, EOFError, struct.error, Image.DecompressionBombError)
+"""What Pillow raises on damaged files, beside OSError; the decompression bomb is a plain Exception."""
+
+_MODES = ("1", "L", "LA", "P", "PA", "RGB", "RGBA", "RGBX", "I;16", "I;16L", "I;16B")
+_ALPHA_MODES = ("LA", "PA", "RGBA")
+_ORIENTATION_TAG = 0x0112
+
 
 def decode_image(content: bytes, name: str) -> np.ndarray:
     """The picture that a file holds.
@@ -86,18 +93,24 @@ def decode_image(content: bytes, name: str) -> np.ndarray:
 
 def _decode(content: bytes, name: str) -> np.ndarray:
     """`(H, W, 3)`, or with an alpha channel `(H, W, 4)`, uint8 or uint16, upright."""
-    with open_picture(content, name) as image:
-        orientation, deep = orientation_of(image), is_deep(image)
+    with _open_picture(content, name) as image:
+        orientation, deep = _orientation_of(image), _is_deep(image)
         try:
             image.load()
-        except DAMAGED as error:
+        except _DAMAGED as error:
             raise ValueError(f"{name}: damaged or truncated picture ({error})") from error
         if deep:
             picture = _decode_deep(content, image, name)
         else:
-            mode = "RGBA" if has_alpha(image) else "RGB"
+            mode = "RGBA" if _has_alpha(image) else "RGB"
             picture = np.array(image if image.mode == mode else image.convert(mode))
-    return _upright(picture, orientation)
+    if orientation >= 5:
+        picture = picture.transpose(1, 0, 2)
+    if orientation in (2, 3, 6, 7):
+        picture = picture[:, ::-1]
+    if orientation in (3, 4, 7, 8):
+        picture = picture[::-1]
+    return np.ascontiguousarray(picture)
 
 
 def read_image(path: str | Path) -> np.ndarray:
@@ -137,8 +150,8 @@ def image_size(source: str | Path | bytes, name: str = "picture") -> tuple[int, 
         FileNotFoundError: If there is no such file.
         ValueError: If the header cannot be read or names a kind of picture that `decode_image` refuses.
     """
-    with open_picture(source, name) as image:
-        return upright_size(image)
+    with _open_picture(source, name) as image:
+        return _upright_size(image)
 
 
 def inspect_image(source: str | Path | bytes, name: str = "picture") -> tuple[int, int]:
@@ -150,8 +163,8 @@ def inspect_image(source: str | Path | bytes, name: str = "picture") -> tuple[in
         FileNotFoundError: If there is no such file.
         ValueError: If `decode_image` would refuse it.
     """
-    with open_picture(source, name) as image:
-        size, doubtful = upright_size(image), has_alpha(image) or not ends_well(source, image.format)
+    with _open_picture(source, name) as image:
+        size, doubtful = _upright_size(image), _has_alpha(image) or not _ends_well(source, image.format)
     if doubtful:
         decode_image(*((source, name) if isinstance(source, bytes) else (_content(source), str(source))))
     return size
@@ -206,36 +219,11 @@ def recompress(picture: np.ndarray, suffix: str, quality: int) -> np.ndarray:
     return cv2.cvtColor(decoded, cv2.COLOR_BGR2RGB)
 
 
-def list_images(folder: str | Path) -> list[Path]:
-    """The picture files directly inside a folder, by suffix, sorted by name; hidden files are left out.
-
-    Raises:
-        FileNotFoundError: If there is no such folder.
-    """
-    folder = Path(folder)
-    if not folder.is_dir():
-        raise FileNotFoundError(f"folder {folder} does not exist")
-    # By entry names: a Path object per file costs half a second for 100,000 of them.
-    names = (name for name in os.listdir(folder) if not name.startswith("."))
-    return [folder / name for name in sorted(names) if os.path.splitext(name)[1].lower() in IMAGE_SUFFIXES]
-
-
 def _content(path: str | Path) -> bytes:
     try:
         return Path(path).read_bytes()
     except FileNotFoundError:
         raise FileNotFoundError(f"picture {path} does not exist") from None
-
-
-def _upright(picture: np.ndarray, orientation: int) -> np.ndarray:
-    """Undo EXIF orientation: 5..8 are transposed; then columns and rows may be reversed."""
-    if orientation >= 5:
-        picture = picture.transpose(1, 0, 2)
-    if orientation in (2, 3, 6, 7):
-        picture = picture[:, ::-1]
-    if orientation in (3, 4, 7, 8):
-        picture = picture[::-1]
-    return np.ascontiguousarray(picture)
 
 
 def _decode_deep(content: bytes, image: Image.Image, name: str) -> np.ndarray:
@@ -245,3 +233,81 @@ def _decode_deep(content: bytes, image: Image.Image, name: str) -> np.ndarray:
     if picture.ndim == 2:
         return cv2.cvtColor(picture, cv2.COLOR_GRAY2RGB)
     return cv2.cvtColor(picture, cv2.COLOR_BGRA2RGBA if picture.shape[2] == 4 else cv2.COLOR_BGR2RGB)
+
+
+# --- Headers ----------------------------------------------------------------------------------------------------------
+
+
+def _open_picture(source: str | Path | bytes, name: str) -> Image.Image:
+    """The picture with its header read and its kind checked; its pixels are not decoded yet. Raises as `image_size`."""
+    name = name if isinstance(source, bytes) else str(source)
+    try:
+        image = Image.open(io.BytesIO(source) if isinstance(source, bytes) else source)
+        frames = 1 if image.format == "MPO" else getattr(image, "n_frames", 1)  # MPO: a phone's JPEG with previews
+    except FileNotFoundError:
+        raise FileNotFoundError(f"picture {name} does not exist") from None
+    except (IsADirectoryError, PermissionError):
+        raise
+    except Image.DecompressionBombError as error:
+        raise ValueError(f"{name}: too large ({error}); cut it into pieces") from error
+    except _DAMAGED as error:
+        raise ValueError(f"{name}: not a picture that can be read, or damaged") from error
+    tags = getattr(image, "tag_v2", {})
+    rotated = tags.get(_ORIENTATION_TAG, 1) != 1
+    refusal = ""
+    if frames > 1:
+        refusal = f"holds {frames} frames or pages"
+    elif image.mode not in _MODES:
+        refusal = f"has the colour mode {image.mode}"
+    elif _is_deep(image) and "transparency" in image.info:
+        refusal = "has 16 bits and a transparent colour"
+    elif _is_deep(image) and (rotated or tags.get(262, 1) not in (1, 2) or set(tags.get(339, (1,))) != {1}):
+        refusal = "is a 16-bit TIFF with inverted, rotated or signed values"
+    if refusal:
+        image.close()
+        raise ValueError(f"{name}: {refusal}; convert it to an 8-bit or 16-bit RGB picture")
+    return image
+
+
+def _is_deep(image: Image.Image) -> bool:
+    """Whether the file has 16 bits per channel. Of colour pictures only the tiles say so, and only before loading."""
+    return image.mode.startswith("I;16") or any(";16" in str(tile[3]) for tile in getattr(image, "tile", ()))
+
+
+def _has_alpha(image: Image.Image) -> bool:
+    """Whether there is an alpha channel, or a colour that is transparent."""
+    return image.mode in _ALPHA_MODES or "transparency" in image.info
+
+
+def _orientation_of(image: Image.Image) -> int:
+    """The EXIF orientation 1..8. Pillow turns TIFF itself; for a PNG without EXIF, `getexif` would decode all of it."""
+    if image.format == "TIFF" or (image.format == "PNG" and not {"exif", "Raw profile type exif"} & set(image.info)):
+        return 1
+    try:
+        value = image.getexif().get(_ORIENTATION_TAG, 1)
+    except _DAMAGED:
+        return 1
+    return value if value in range(1, 9) else 1
+
+
+def _upright_size(image: Image.Image) -> tuple[int, int]:
+    """`(height, width)` in pixels once the orientation is applied."""
+    width, height = image.size
+    return (width, height) if _orientation_of(image) >= 5 else (height, width)
+
+
+def _ends_well(source: str | Path | bytes, kind: str | None) -> bool:
+    """Whether the file's last bytes are those of a whole file of Pillow's `kind`; False where it does not tell."""
+    if isinstance(source, bytes):
+        head, tail, length = source[:12], source[-12:], len(source)
+    else:
+        with open(source, "rb") as file:
+            head = file.read(12)
+            length = file.seek(0, os.SEEK_END)
+            file.seek(max(0, length - 12))
+            tail = file.read()
+    if kind == "PNG":
+        return tail == b"\0\0\0\0IEND\xaeB`\x82"
+    if kind in ("JPEG", "MPO"):
+        return tail.endswith(b"\xff\xd9")
+    return kind == "WEBP" and int.from_bytes(head[4:8], "little") + 8 <= length

@@ -6,15 +6,16 @@ import pickle
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
 
 from iqa_sr.io.atomic import atomic_write
-from iqa_sr.io.torchscript import is_torchscript, read_torchscript
+from iqa_sr.io.torchscript import MARK, read_torchscript
 
 __all__ = [
+    "file_kind",
     "load_state",
     "looks_like_tensors",
     "read_tensor_file",
@@ -71,16 +72,16 @@ def read_tensor_file(path: str | Path, device: torch.device | str = "cpu", *, mm
     path = Path(path)
     if not path.is_file():
         raise FileNotFoundError(f"{path} does not exist")
-    if _is_safetensors(path):
-        return _read_safetensors(path, device)
     try:
-        if is_torchscript(path):
+        kind = file_kind(path)
+        if kind == "torchscript":
             return {name: tensor.to(device) for name, tensor in read_torchscript(path).items()}
-        if path.suffix == ".safetensors":  # the content decides, while torch would go by the path's ending
+        if kind == "torch" and path.suffix == ".safetensors":  # torch would go by the path's ending
             with path.open("rb") as file:
                 return torch.load(file, map_location=device, weights_only=True)
-        mmap = mmap and zipfile.is_zipfile(path)  # torch cannot map files of before 1.6
-        return torch.load(path, map_location=device, weights_only=True, mmap=mmap)
+        if kind == "torch":
+            mmap = mmap and zipfile.is_zipfile(path)  # torch cannot map files of before 1.6
+            return torch.load(path, map_location=device, weights_only=True, mmap=mmap)
     except pickle.UnpicklingError as error:
         known = "weights_only" in str(error) or "Unsupported" in str(error)
         if not known or not looks_like_tensors(path):
@@ -94,6 +95,7 @@ def read_tensor_file(path: str | Path, device: torch.device | str = "cpu", *, mm
             raise
         reason = (str(error).splitlines() or ["empty"])[0]
         raise ValueError(f"{path} is truncated or not a file of tensors ({reason})") from error
+    return _read_safetensors(path, device)
 
 
 def looks_like_tensors(path: str | Path) -> bool:
@@ -103,12 +105,22 @@ def looks_like_tensors(path: str | Path) -> bool:
     return start[:2] == b"PK" or start[:1] == b"\x80" or start[8:] == b"{"
 
 
-def _is_safetensors(path: Path) -> bool:
-    """By content: the length of a JSON header in eight bytes, and its opening brace."""
+def file_kind(path: Path) -> Literal["safetensors", "torchscript", "torch"]:
+    """What a file of tensors is, by its content.
+
+    Raises:
+        zipfile.BadZipFile: If it is a damaged archive.
+    """
     with path.open("rb") as file:
         start = file.read(9)
-    length = int.from_bytes(start[:8], "little")
-    return start[8:] == b"{" and 2 <= length <= path.stat().st_size - 8
+    length = int.from_bytes(start[:8], "little")  # of a JSON header, whose opening brace follows
+    if start[8:] == b"{" and 2 <= length <= path.stat().st_size - 8:
+        return "safetensors"
+    if zipfile.is_zipfile(path):
+        with zipfile.ZipFile(path) as archive:
+            if any(name.split("/", 1)[-1] == MARK for name in archive.namelist()):
+                return "torchscript"
+    return "torch"
 
 
 def _read_safetensors(path: Path, device: torch.device | str) -> dict[str, Tensor]:

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple, NoReturn
 import torch
 from torch import Tensor
 
-__all__ = ["is_torchscript", "read_torchscript"]
+__all__ = ["MARK", "read_torchscript"]
 
 MARK = "constants.pkl"  # torch.jit.save always writes it, torch.save never does
 LARGEST_PICKLE = 64 * 2**20  # bytes; the tensors are not in it
@@ -40,14 +40,6 @@ LISTS = ("build_intlist", "build_tensorlist", "build_doublelist", "build_boollis
 DAMAGE = (zipfile.BadZipFile, KeyError, EOFError, RuntimeError, TypeError, ValueError, SyntaxError)
 CLASS = re.compile(r"^class (\w+)\(Module\):\n((?:  __\w+__ = \[[^\n]*\]\n)*)", re.MULTILINE)
 NAMES = re.compile(r"^  __(parameters|buffers)__ = (\[[^\n]*\])$", re.MULTILINE)
-
-
-def is_torchscript(path: str | Path) -> bool:
-    """Whether a file is an archive that `torch.jit.save` wrote."""
-    if not zipfile.is_zipfile(path):
-        return False
-    with zipfile.ZipFile(path) as archive:
-        return any(name.split("/", 1)[-1] == MARK for name in archive.namelist())
 
 
 def read_torchscript(path: str | Path) -> dict[str, Tensor]:

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from typing import Literal, get_args
 
 from iqa_sr.errors import OptionError
-from iqa_sr.metrics import metric_info, metric_names
+from iqa_sr.metrics.registry import metric_info, metric_names
 
 __all__ = ["LicensePolicy", "check_licenses"]
 

@@ -101,7 +101,11 @@ def metric_info(name: str) -> MetricInfo:
     Raises:
         ValueError: If there is no such metric; the text has the nearest names.
     """
-    return _entry(name)[0]
+    if name.startswith(PREFIX):
+        return pyiqa_info(name)
+    if name not in _METRICS:
+        raise ValueError(f"there is no metric {name!r}; {nearest(name, _METRICS)}")
+    return _METRICS[name][0]
 
 
 def metric_spec(name: str) -> str:
@@ -127,7 +131,8 @@ def create_metric(name: str, device: str | torch.device = "cpu", **options: Any)
         ValueError: If there is no such metric; the text has the nearest names. Or if it takes no such option.
         FileNotFoundError: If its weights are not on the machine; the text says what to do.
     """
-    build = _entry(name)[1]
+    info = metric_info(name)
+    build = partial(PyiqaMetric, info) if name.startswith(PREFIX) else _METRICS[name][1]
     known = list(inspect.signature(build).parameters)
     for option in options:
         if option not in known:
@@ -151,12 +156,3 @@ def shared_metric(name: str, device: str | torch.device, **options: Any) -> Qual
 @cache
 def _shared(name: str, device: torch.device, options: tuple[tuple[str, Any], ...]) -> QualityMetric:
     return create_metric(name, device, **dict(options))
-
-
-def _entry(name: str) -> tuple[MetricInfo, Callable[..., QualityMetric]]:
-    if name.startswith(PREFIX):
-        info = pyiqa_info(name)
-        return info, partial(PyiqaMetric, info)
-    if name not in _METRICS:
-        raise ValueError(f"there is no metric {name!r}; {nearest(name, _METRICS)}")
-    return _METRICS[name]

@@ -1,1 +1,1 @@
-"""BasicSR model classes."""
+"""BasicSR model classes and their parts: option sections, losses, steps, validation."""

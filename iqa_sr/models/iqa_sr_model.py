@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from iqa_sr.basicsr_compat import build_loss, build_network
-from iqa_sr.datasets.loader_options import dataset_options
+from iqa_sr.config.sections import read_section
 from iqa_sr.datasets.multi_gt_dataset import MultiGTDataset, MultiGTDatasetOptions
 from iqa_sr.degradations.pipelines import build_degradation
 from iqa_sr.errors import OptionError
@@ -152,7 +152,7 @@ class IQASRModel(SRModelBase):
         self.files = [str(name) for name in data.get("gt_path", data.get("lq_path", []))]
         if "gts" in data:
             if self.feed is None:  # BasicSR's own loop does not hand the data set over: no names of folders there
-                options = dataset_options(MultiGTDatasetOptions, self.opt["datasets"]["train"])
+                options = read_section(MultiGTDatasetOptions, self.opt["datasets"]["train"], "datasets:train")
                 assert options.gt_size is not None
                 degradation = build_degradation(options.degradation, options.scale)
                 self.feed = GroundTruthFeed(build_sampler(options.sampler), degradation, options.gt_size, self.device)

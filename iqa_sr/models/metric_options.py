@@ -1,4 +1,4 @@
-"""The entries of `val:metrics`: our metrics and BasicSR's."""
+"""The section `val` and the entries of `val:metrics`: our metrics and BasicSR's."""
 
 from collections.abc import Mapping
 from typing import Any, Literal
@@ -6,13 +6,24 @@ from typing import Any, Literal
 from pydantic import Field, ValidationInfo, field_validator
 
 from iqa_sr.basicsr_compat import METRIC_REGISTRY, registered
-from iqa_sr.config.sections import Section, check_arguments, read_section
+from iqa_sr.config.sections import Iterations, Section, check_arguments, read_section
 from iqa_sr.errors import OptionError, nearest
-from iqa_sr.metrics import metric_info
+from iqa_sr.metrics.registry import metric_info
 
-__all__ = ["Against", "CalculateIQAOptions", "MetricConfig", "read_metric"]
+__all__ = ["Against", "CalculateIQAOptions", "MetricConfig", "ValSection", "read_metric"]
 
 Against = Literal["original", "nearest", "positives"]
+
+
+class ValSection(Section):
+    """`val`: when to validate, what to keep, which metrics."""
+
+    val_freq: Iterations = Field(gt=0)
+    save_img: bool = False
+    pbar: bool = False
+    suffix: str | None = None
+    baseline: Literal["bicubic"] | None = "bicubic"
+    metrics: dict[str, dict[str, Any]] = {}
 
 
 class CalculateIQAOptions(Section):

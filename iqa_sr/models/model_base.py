@@ -4,11 +4,13 @@ import logging
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from iqa_sr.basicsr_compat import BaseModel
-from iqa_sr.guard.monitor import RewardGuard
 from iqa_sr.models.validation_results import ValidationResults
+
+if TYPE_CHECKING:
+    from iqa_sr.guard.monitor import RewardGuard
 
 __all__ = ["ModelBase"]
 
@@ -27,7 +29,7 @@ class ModelBase(BaseModel, ABC):
         best_metric_results: BasicSR's table of best values, by data set and metric.
     """
 
-    reward_guard: RewardGuard | None = None
+    reward_guard: "RewardGuard | None" = None
     net_g_ema: Any = None
     best_metric_results: dict[str, dict[str, dict[str, Any]]]
     first_metric_decides: ClassVar[bool] = False  # else the best checkpoint by each metric is kept

@@ -14,7 +14,7 @@ from iqa_sr.errors import OptionError, nearest
 from iqa_sr.guard.options import GuardOptions
 from iqa_sr.lora.injection import LoRAOptions
 from iqa_sr.losses.perceptual_slot import LOSSES, PerceptualSlot
-from iqa_sr.models.metric_options import MetricConfig, read_metric
+from iqa_sr.models.metric_options import MetricConfig, ValSection, read_metric
 from iqa_sr.objectives import Objective, ObjectiveOptions, read_objective
 
 __all__ = [
@@ -113,17 +113,6 @@ class QualitySection(_LoopOptions):
     """`train` of a QualityModel; see `iqa_sr.objectives` for `objective`."""
 
     objective: dict[str, Any]
-
-
-class ValSection(Section):
-    """`val`: when to validate, what to keep, which metrics."""
-
-    val_freq: Iterations = Field(gt=0)
-    save_img: bool = False
-    pbar: bool = False
-    suffix: str | None = None
-    baseline: Literal["bicubic"] | None = "bicubic"
-    metrics: dict[str, dict[str, Any]] = {}
 
 
 class QualityValSection(Section):
@@ -287,7 +276,12 @@ def _read_loss(section: Any, path: str, known: Iterable[str]) -> LossConfig:
     check_arguments(loss, section, path)
     options = None
     if loss is PerceptualSlot:
-        options = _read_loss(section["loss"], f"{path}:loss", LOSSES).options
+        inner = section["loss"]
+        kind = inner.get("type") if isinstance(inner, Mapping) else inner
+        if not isinstance(inner, Mapping) or str(kind) not in LOSSES:
+            near = nearest(str(kind), LOSSES)
+            raise OptionError(f"{path}:loss: expected a section with a type, got {kind!r}; {near}")
+        options = _read_loss(inner, f"{path}:loss", LOSSES).options
     elif hasattr(loss, "Options"):
         options = read_section(loss.Options, {key: value for key, value in section.items() if key != "type"}, path)
     return LossConfig(section, options, getattr(options, "judges", {}), getattr(options, "distances", ()))

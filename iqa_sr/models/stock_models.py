@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from iqa_sr.metrics import metric_spec
+from iqa_sr.metrics.registry import metric_spec
 from iqa_sr.models.validation_results import ValidationResults
 from iqa_sr.scores.score_table import MetricFacts
 

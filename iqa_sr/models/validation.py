@@ -14,9 +14,8 @@ from iqa_sr.basicsr_compat import metric_or_nan
 from iqa_sr.datasets.validation_images import ValidationPicture, validation_pictures
 from iqa_sr.io.image_tensors import as_8_bit, to_tensor, to_uint8
 from iqa_sr.io.images import write_image
-from iqa_sr.metrics import metric_info, shared_metric
-from iqa_sr.models.metric_options import Against, CalculateIQAOptions, MetricConfig
-from iqa_sr.models.options import ValSection
+from iqa_sr.metrics.registry import metric_info, shared_metric
+from iqa_sr.models.metric_options import Against, CalculateIQAOptions, MetricConfig, ValSection
 from iqa_sr.models.validation_results import ValidationResults
 from iqa_sr.scores.experiment_folder import result_image
 from iqa_sr.scores.image_scores import bicubic_result, cut_border, metric_scores, score_spec

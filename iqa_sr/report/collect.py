@@ -1,7 +1,7 @@
 """Result folders and experiments, joined: every score of every checkpoint of any number of them."""
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -12,7 +12,7 @@ from iqa_sr.report.sources import Source, SourceCheckpoint, evaluation_source
 from iqa_sr.report.training_curves import Chart
 from iqa_sr.scores.experiment_folder import ExperimentFolder
 from iqa_sr.scores.means import image_means
-from iqa_sr.scores.result_folder import RESERVED, RUN_FILE
+from iqa_sr.scores.result_folder import RUN_FILE
 from iqa_sr.scores.score_table import MetricFacts
 
 __all__ = ["Entry", "Report", "read_report"]
@@ -80,7 +80,7 @@ def read_report(folders: Sequence[str | Path]) -> Report:
         FileNotFoundError: If a folder does not exist or holds neither; says what was looked for.
         ValueError: If what it holds is damaged, or there is nothing to show.
     """
-    sources = [_source(path) for path in _unique_paths(folders)]
+    sources = [_source(path) for path in {Path(folder).resolve(): Path(folder) for folder in folders}.values()]
     _name_apart(sources)
     columns = _Columns(sources)
     entries = _entries(sources, columns)
@@ -89,11 +89,18 @@ def read_report(folders: Sequence[str | Path]) -> Report:
     histories = _histories(sources)
     if not pictures and not histories:
         raise ValueError(f"nothing to report: {', '.join(str(source.path) for source in sources)} hold no scores yet")
+    metrics = columns.facts
+    array = np.full((len(metrics), len(entries), len(pictures)), np.nan)
+    numbers = {facts.name: number for number, facts in enumerate(metrics)}
+    places = {picture: number for number, picture in enumerate(pictures)}
+    for row, (_, scores) in enumerate(entries):
+        for (column, picture), score in scores.items():
+            array[numbers[column], row, places[picture]] = score
     return Report(
-        metrics=columns.facts,
+        metrics=metrics,
         entries=[entry for entry, _ in entries],
         pictures=pictures,
-        scores=_array([scores for _, scores in entries], columns.facts, pictures),
+        scores=array,
         compared=[facts in columns.compared for facts in columns.names],
         sources=sources,
         charts=histories,
@@ -102,10 +109,6 @@ def read_report(folders: Sequence[str | Path]) -> Report:
 
 
 # --- Folders ----------------------------------------------------------------------------------------------------------
-
-
-def _unique_paths(folders: Iterable[str | Path]) -> list[Path]:
-    return list({Path(folder).resolve(): Path(folder) for folder in folders}.values())
 
 
 def _source(path: Path) -> Source:
@@ -142,20 +145,16 @@ def _histories(sources: Sequence[Source]) -> dict[str, list[Chart]]:
     found: dict[str, list[Chart]] = {}
     known: set[Path] = set()
     for source in sorted(sources, key=lambda one: one.experiment is not None):
-        training = Path(source.experiment or source.path).resolve()
-        if training not in known and (charts := _history(source)):
+        training, charts = Path(source.experiment or source.path), source.charts
+        if training.resolve() in known:
+            continue
+        known.add(training.resolve())
+        if source.experiment is not None and training.is_dir():
+            charts, notes = training_charts(training)
+            source.notes += notes
+        if charts:
             found[source.name] = charts
-        known.add(training)
     return found
-
-
-def _history(source: Source) -> list[Chart]:
-    """The charts of a training, or of the training that the checkpoints of an evaluation come from."""
-    if source.experiment is None or not Path(source.experiment).is_dir():
-        return source.charts
-    charts, notes = training_charts(Path(source.experiment))
-    source.notes += notes
-    return charts
 
 
 # --- Columns ----------------------------------------------------------------------------------------------------------
@@ -174,17 +173,16 @@ class _Columns:
         self.notes: list[str] = []
         for source in sources:
             for facts in source.scores.facts.values():
-                if facts not in self.names:
-                    self._add(facts)
+                variants = [known for known in self.names if known.name == facts.name]
+                if facts in variants:
+                    continue
+                self.names[facts] = f"{facts.name} ({len(variants) + 1})" if variants else facts.name
+                if len(variants) == 1:
+                    self.notes.append(
+                        f"{facts.name} was computed in different ways: the columns cannot be compared; "
+                        "see what the numbers are"
+                    )
             self.compared |= {source.scores.facts[row.metric] for row in source.scores.rows if row.reference}
-
-    def _add(self, facts: MetricFacts) -> None:
-        variants = [known for known in self.names if known.name == facts.name]
-        self.names[facts] = f"{facts.name} ({len(variants) + 1})" if variants else facts.name
-        if len(variants) == 1:
-            self.notes.append(
-                f"{facts.name} was computed in different ways: the columns cannot be compared; see what the numbers are"
-            )
 
     @property
     def facts(self) -> list[MetricFacts]:
@@ -205,27 +203,28 @@ class _Columns:
 
 
 def _entries(sources: Sequence[Source], columns: _Columns) -> list[tuple[Entry, _Scores]]:
-    rows: list[tuple[Entry, _Scores]] = []
-    for source in sources:
-        for label, checkpoint in source.checkpoints.items():
-            scores = columns.scores(source, label)
-            if checkpoint.reserved and _join(rows, source, label, scores):
-                continue
-            if scores or checkpoint.reserved:
-                rows.append((Entry(_name(source, label, sources), checkpoint, [source]), scores))
-    return sorted(rows, key=lambda row: _place(row[0], sources))
-
-
-def _place(entry: Entry, sources: Sequence[Source]) -> tuple[int, int, str, float]:
     """LQ, then the checkpoints by folder, training and iteration, then what else they are compared with."""
-    one = entry.checkpoint
-    group = 1 if not one.reserved else 0 if one.label == "bicubic" else 2
-    return group, sources.index(entry.sources[0]), one.series, math.inf if one.iteration is None else one.iteration
+    rows: list[tuple[tuple[int, int, str, float], Entry, _Scores]] = []
+    for number, source in enumerate(sources):
+        for label, one in source.checkpoints.items():
+            scores = columns.scores(source, label)
+            if not (scores or one.reserved) or (one.reserved and _join(rows, source, label, scores)):
+                continue
+            holders = [other for other in sources if label in other.checkpoints]
+            if one.reserved:
+                unclear = holders[0] is not source
+            else:
+                unclear = len(sources) > 1 and (len(holders) > 1 or label.isdigit())
+            name = f"{source.name} {label}" if unclear else label or source.name
+            group = 1 if not one.reserved else 0 if label == "bicubic" else 2
+            place = (group, number, one.series, math.inf if one.iteration is None else one.iteration)
+            rows.append((place, Entry(name, one, [source]), scores))
+    return [(entry, scores) for _, entry, scores in sorted(rows, key=lambda row: row[0])]
 
 
-def _join(rows: Sequence[tuple[Entry, _Scores]], source: Source, label: str, scores: _Scores) -> bool:
+def _join(rows: Sequence[tuple[object, Entry, _Scores]], source: Source, label: str, scores: _Scores) -> bool:
     """Bicubic upscaling of one folder is that of another, if nothing contradicts it."""
-    for entry, known in rows:
+    for _, entry, known in rows:
         if entry.checkpoint.label != label or entry.sources[0].scale != source.scale:
             continue
         if all(math.isclose(known.get(key, score), score, rel_tol=1e-4, abs_tol=1e-6) for key, score in scores.items()):
@@ -233,23 +232,3 @@ def _join(rows: Sequence[tuple[Entry, _Scores]], source: Source, label: str, sco
             known.update(scores)
             return True
     return False
-
-
-def _name(source: Source, label: str, sources: Sequence[Source]) -> str:
-    """The label, with the folder's name where it would not be clear."""
-    holders = [other for other in sources if label in other.checkpoints]
-    if label in RESERVED:
-        return label if holders[0] is source else f"{source.name} {label}"
-    if len(sources) > 1 and (len(holders) > 1 or label.isdigit()):
-        return f"{source.name} {label}"
-    return label or source.name
-
-
-def _array(rows: Sequence[_Scores], metrics: Sequence[MetricFacts], pictures: Sequence[str]) -> np.ndarray:
-    scores = np.full((len(metrics), len(rows), len(pictures)), np.nan)
-    columns = {facts.name: number for number, facts in enumerate(metrics)}
-    places = {picture: number for number, picture in enumerate(pictures)}
-    for row, found in enumerate(rows):
-        for (column, picture), score in found.items():
-            scores[columns[column], row, places[picture]] = score
-    return scores

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from iqa_sr.report.collect import Entry, Report
+from iqa_sr.report.collect import Report
 from iqa_sr.report.images import Pictures
 from iqa_sr.stats.bootstrap import indistinguishable, intervals, means, resampled_counts
 from iqa_sr.stats.pareto import pareto_front
@@ -29,6 +29,10 @@ def page_content(report: Report, pictures: Pictures, title: str, made: str) -> d
         title: Of the page.
         made: When and by which version.
     """
+    names = report.datasets
+    sets = np.array([picture.partition("/")[0] for picture in report.pictures], dtype=object)
+    scopes = [(ALL if len(names) > 1 else "".join(names), np.arange(len(sets)))]
+    scopes += [(name, np.flatnonzero(sets == name)) for name in names if len(names) > 1]
     return {
         "title": title,
         "made": made,
@@ -36,10 +40,27 @@ def page_content(report: Report, pictures: Pictures, title: str, made: str) -> d
             {"name": facts.name, "higher": facts.higher_is_better, "spec": facts.spec, "compared": compared}
             for facts, compared in zip(report.metrics, report.compared, strict=True)
         ],
-        "entries": [_entry(entry) for entry in report.entries],
-        "pictures": [_picture(report, pictures, column) for column in range(len(report.pictures))],
+        "entries": [
+            {
+                "name": entry.name,
+                "reserved": entry.checkpoint.label if entry.checkpoint.reserved else None,
+                "run": entry.sources[0].name,
+                "iteration": entry.checkpoint.iteration,
+                "series": entry.checkpoint.series,
+                "details": dict(entry.checkpoint.details),
+            }
+            for entry in report.entries
+        ],
+        "pictures": [
+            {
+                "name": name,
+                "size": pictures.sizes.get(column),
+                "images": [pictures.addresses.get((row, column)) for row in range(len(report.entries))],
+            }
+            for column, name in enumerate(report.pictures)
+        ],
         "scores": _numbers(report.scores),
-        "scopes": [_scope(report, name, columns) for name, columns in _scopes(report)],
+        "scopes": [_scope(report, name, columns) for name, columns in scopes],
         "histories": [
             {"run": run, "charts": [asdict(chart) for chart in charts]} for run, charts in report.charts.items()
         ],
@@ -48,60 +69,40 @@ def page_content(report: Report, pictures: Pictures, title: str, made: str) -> d
     }
 
 
-def _entry(entry: Entry) -> dict[str, Any]:
-    checkpoint = entry.checkpoint
-    return {
-        "name": entry.name,
-        "reserved": checkpoint.label if checkpoint.reserved else None,
-        "run": entry.sources[0].name,
-        "iteration": checkpoint.iteration,
-        "series": checkpoint.series,
-        "details": dict(checkpoint.details),
-    }
-
-
-def _picture(report: Report, pictures: Pictures, column: int) -> dict[str, Any]:
-    rows = range(len(report.entries))
-    return {
-        "name": report.pictures[column],
-        "size": pictures.sizes.get(column),
-        "images": [pictures.addresses.get((row, column)) for row in rows],
-    }
-
-
-def _scopes(report: Report) -> list[tuple[str, np.ndarray]]:
-    """The columns of all pictures and, where there are several, of each data set."""
-    sets = np.array([picture.partition("/")[0] for picture in report.pictures], dtype=object)
-    names = report.datasets
-    whole = (ALL if len(names) > 1 else "".join(names), np.arange(len(sets)))
-    return [whole, *((name, np.flatnonzero(sets == name)) for name in names if len(names) > 1)]
-
-
 # --- Statistics -------------------------------------------------------------------------------------------------------
 
 
 def _scope(report: Report, name: str, columns: np.ndarray) -> dict[str, Any]:
-    """Statistics over some of the pictures."""
+    """Statistics over some of the pictures.
+
+    Means are compared of rows over about the same pictures: the others have another data set's, or too few. Of each
+    metric's best checkpoint, those are named that the pictures do not suffice to tell from it.
+    """
     scores = report.scores[:, :, columns]
     counts = resampled_counts(len(columns)) if len(columns) else np.zeros((1, 0))
-    compared = [_compared(one) for one in scores]
-    checkpoints = [[row for row in rows if not report.entries[row].checkpoint.reserved] for rows in compared]
-    qualities = [one if facts.higher_is_better else -one for one, facts in zip(scores, report.metrics, strict=True)]
+    compared: list[list[int]] = []
+    checkpoints: list[list[int]] = []
+    qualities: list[np.ndarray] = []
+    best: list[dict[str, Any] | None] = []
+    for one, facts in zip(scores, report.metrics, strict=True):
+        known, quality = np.isfinite(one), one if facts.higher_is_better else -one
+        wanted = ENOUGH * known.any(axis=0).sum()
+        rows = [row for row, count in enumerate(known.sum(axis=1)) if 0 < wanted <= count]
+        own = [row for row in rows if not report.entries[row].checkpoint.reserved]
+        first = int(np.argmax(means(quality)[own])) if own else None
+        near = [] if first is None else indistinguishable(quality[own], first, counts)
+        best.append(None if first is None else {"row": own[first], "near": [own[place] for place in near]})
+        compared.append(rows)
+        checkpoints.append(own)
+        qualities.append(quality)
     return {
         "name": name,
         "pictures": columns.tolist(),
         "summaries": [_summaries(one, counts) for one in scores],
         "compared": compared,
-        "best": [_best(one, rows, counts) for one, rows in zip(qualities, checkpoints, strict=True)],
+        "best": best,
         "fronts": _fronts(qualities, checkpoints),
     }
-
-
-def _compared(scores: np.ndarray) -> list[int]:
-    """The rows whose means are over about the same pictures: the others have another data set's, or too few."""
-    known = np.isfinite(scores)
-    wanted = ENOUGH * known.any(axis=0).sum()
-    return [row for row, count in enumerate(known.sum(axis=1)) if 0 < wanted <= count]
 
 
 def _summaries(scores: np.ndarray, counts: np.ndarray) -> list[dict[str, Any] | None]:
@@ -112,16 +113,6 @@ def _summaries(scores: np.ndarray, counts: np.ndarray) -> list[dict[str, Any] | 
         one = {"mean": _number(mean), "interval": interval, "pictures": int(known.sum())}
         found.append(None if math.isnan(mean) else one)
     return found
-
-
-def _best(quality: np.ndarray, checkpoints: Sequence[int], counts: np.ndarray) -> dict[str, Any] | None:
-    """The best checkpoint, and those that the pictures do not suffice to tell from it."""
-    if not checkpoints:
-        return None
-    average = means(quality)
-    best = max(checkpoints, key=lambda row: average[row])
-    near = indistinguishable(quality[list(checkpoints)], checkpoints.index(best), counts)
-    return {"row": best, "near": [checkpoints[place] for place in near]}
 
 
 def _fronts(qualities: Sequence[np.ndarray], checkpoints: Sequence[Sequence[int]]) -> dict[str, list[int]]:

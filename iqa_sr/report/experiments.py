@@ -33,6 +33,11 @@ def experiment_source(folder: Path) -> Source:
     }
     if scores.rows:
         checkpoints.setdefault("original", SourceCheckpoint("original"))
+    originals: dict[str, list[Path]] = {}  # where they may be, by validation set
+    for section in _section(experiment.options, "datasets").values():
+        if isinstance(section, Mapping) and section.get("phase") == "val" and section.get("dataroot_gt"):
+            places = [root / str(section["dataroot_gt"]) for root in (Path(), *experiment.started_in())]
+            originals[str(section.get("name"))] = [inner for place in places for inner in (place / "original", place)]
     history, notes = training_charts(folder)
     return Source(
         name=folder.name,
@@ -40,7 +45,7 @@ def experiment_source(folder: Path) -> Source:
         scale=experiment.options.get("scale"),
         scores=scores,
         checkpoints=checkpoints,
-        image=partial(_image, experiment, _original_folders(experiment)),
+        image=partial(_image, experiment, originals),
         details=_details(experiment),
         charts=history,
         notes=notes,
@@ -68,17 +73,6 @@ def _section(options: Mapping[str, Any], *keys: str) -> Mapping[str, Any]:
     return options
 
 
-def _original_folders(experiment: ExperimentFolder) -> dict[str, list[Path]]:
-    """Where the originals of each validation set may be."""
-    roots = [Path(), *experiment.started_in()]
-    found = {}
-    for section in _section(experiment.options, "datasets").values():
-        if isinstance(section, Mapping) and section.get("phase") == "val" and section.get("dataroot_gt"):
-            places = [root / str(section["dataroot_gt"]) for root in roots]
-            found[str(section.get("name"))] = [inner for place in places for inner in (place / "original", place)]
-    return found
-
-
 def _image(
     experiment: ExperimentFolder, originals: Mapping[str, Sequence[Path]], label: str, picture: str
 ) -> Path | None:
@@ -91,7 +85,11 @@ def _image(
 def _details(experiment: ExperimentFolder) -> dict[str, str]:
     options = experiment.options
     train = _section(options, "train")
-    losses = [f"{key} ({section['type']})" for key, section in train.items() if _is_loss(key, section)]
+    losses = [
+        f"{key} ({section['type']})"
+        for key, section in train.items()
+        if key.endswith("_opt") and isinstance(section, Mapping) and "type" in section
+    ]
     details = {
         "experiment": experiment.path.as_posix(),
         "scale": f"x{options['scale']}" if options.get("scale") else "",
@@ -101,7 +99,3 @@ def _details(experiment: ExperimentFolder) -> dict[str, str]:
         "guard": str(_section(options, "train", "guard").get("action", "")),
     }
     return {title: text for title, text in details.items() if text}
-
-
-def _is_loss(key: str, section: Any) -> bool:
-    return key.endswith("_opt") and isinstance(section, Mapping) and "type" in section

@@ -55,45 +55,30 @@ def place_pictures(report: Report, page: Path, placement: Placement = "auto") ->
     Raises:
         FileExistsError: If there is such a folder that no report has made.
     """
-    files = {} if placement == "none" else _find(report)
-    sizes, notes = _check(files)
+    files: _Files = {}
+    sizes, notes = {}, []
+    for column, picture in enumerate(report.pictures if placement != "none" else ()):
+        for row, entry in enumerate(report.entries):
+            if (path := entry.image(picture)) is None:
+                continue
+            try:
+                height, width = inspect_image(path)
+            except ValueError as error:  # a report can do without
+                notes.append(f"left out: {error}")
+            else:
+                files[row, column], sizes[column] = path, (width, height)
     if placement == "auto":
         length = sum(path.stat().st_size for path in files.values()) * 4 / 3
         placement = "inside" if length <= LARGEST_INSIDE else "beside"
     folder = page.with_name(f"{page.stem}_files")
     if placement == "beside":
-        return Pictures(_write_beside(report, files, folder), sizes, folder, notes)
+        return Pictures(_write_beside(report, files, folder), sizes, folder, tuple(notes))
     _remove(folder)
-    return Pictures({place: _inside(path) for place, path in files.items()}, sizes, None, notes)
-
-
-def _find(report: Report) -> _Files:
-    """The files that there are, by the numbers of row and picture."""
-    return {
-        (row, column): path
-        for column, picture in enumerate(report.pictures)
-        for row, entry in enumerate(report.entries)
-        if (path := entry.image(picture)) is not None
-    }
-
-
-def _check(files: _Files) -> tuple[dict[int, tuple[int, int]], tuple[str, ...]]:
-    """The size of each picture as `(width, height)`; damaged files are taken out and named: a report can do without."""
-    sizes, notes = {}, []
-    for (row, column), path in list(files.items()):
-        try:
-            height, width = inspect_image(path)
-        except ValueError as error:
-            notes.append(f"left out: {error}")
-            del files[row, column]
-        else:
-            sizes[column] = width, height
-    return sizes, tuple(notes)
-
-
-def _inside(path: Path) -> str:
-    kind, content = _shown(path)
-    return f"data:{kind};base64,{base64.b64encode(content).decode('ascii')}"
+    addresses = {}
+    for place, path in files.items():
+        kind, content = _shown(path)
+        addresses[place] = f"data:{kind};base64,{base64.b64encode(content).decode('ascii')}"
+    return Pictures(addresses, sizes, None, tuple(notes))
 
 
 def _shown(path: Path) -> tuple[str, bytes]:
@@ -109,7 +94,8 @@ def _shown(path: Path) -> tuple[str, bytes]:
 
 def _write_beside(report: Report, files: _Files, folder: Path) -> dict[tuple[int, int], str]:
     """Copy the files into a new folder, and put it in the place of an old one when it is whole."""
-    _check_own(folder)
+    if folder.exists() and not (folder / _MARK).exists():
+        raise FileExistsError(f"{folder} exists and was not made by `iqa-sr report`; choose another name for `output`")
     temporary = folder.with_name(f".{folder.name}.tmp")
     shutil.rmtree(temporary, ignore_errors=True)
     temporary.mkdir(parents=True)
@@ -134,11 +120,6 @@ def _write_beside(report: Report, files: _Files, folder: Path) -> dict[tuple[int
 def _plain(name: str) -> str:
     """A name that is safe as a file's and as part of an address."""
     return re.sub(r"[^A-Za-z0-9._-]+", "_", name)[:80]
-
-
-def _check_own(folder: Path) -> None:
-    if folder.exists() and not (folder / _MARK).exists():
-        raise FileExistsError(f"{folder} exists and was not made by `iqa-sr report`; choose another name for `output`")
 
 
 def _remove(folder: Path) -> None:

@@ -3,7 +3,6 @@
 import shlex
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from functools import partial
 from pathlib import Path
 
 from iqa_sr.report.training_curves import Chart
@@ -89,21 +88,21 @@ def evaluation_source(folder: Path) -> Source:
         for label, facts in run.checkpoints.items()
     }
     checkpoints |= {label: SourceCheckpoint(label) for label in RESERVED}
+
+    def image(label: str, picture: str) -> Path | None:
+        path = image_file(folder, label, *split_picture(picture))
+        return path if path.is_file() else None
+
     return Source(
         name=folder.name,
         path=folder,
         scale=run.scale,
         scores=found.scores,
         checkpoints=checkpoints,
-        image=partial(_evaluated_image, folder),
+        image=image,
         details=_details(found),
         experiment=run.experiment,
     )
-
-
-def _evaluated_image(folder: Path, label: str, picture: str) -> Path | None:
-    path = image_file(folder, label, *split_picture(picture))
-    return path if path.is_file() else None
 
 
 def _details(found: ResultFolder) -> dict[str, str]:

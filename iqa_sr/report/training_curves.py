@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from iqa_sr.metrics import metric_info
+from iqa_sr.metrics.registry import metric_info
 
 __all__ = ["Chart", "Curve", "charts", "has_events", "read_scalars"]
 
@@ -89,39 +89,27 @@ def charts(scalars: Mapping[str, Points], held_out: Sequence[str] = ()) -> list[
     found = [
         _chart("Sampler: where the ground truths came from", "share", shares, scalars),
         _chart("Sampler: quality of the ground truths", "quality", _QUALITY_CURVES, scalars),
-        *(_judge_chart(tag, scalars, held_out, alarms) for tag in _judge_tags(scalars)),
-        *(_chart(title, unit, names, scalars, alarms) for title, unit, names in _GUARD_CHARTS),
     ]
-    return [chart for chart in found if chart.curves]
-
-
-def _judge_tags(scalars: Mapping[str, Points]) -> list[str]:
     others = {"guard/alarm"} | {tag for _, _, names in _GUARD_CHARTS for tag in names}
-    return [tag for tag in scalars if tag.startswith("guard/") and tag not in others]
-
-
-def _judge_chart(tag: str, scalars: Mapping[str, Points], held_out: Sequence[str], alarms: list[int]) -> Chart:
-    name = tag.removeprefix("guard/")
-    role = "" if not held_out else ", held out" if name in held_out else ", optimised"
-    return _chart(f"Guard: {name}{role}", _direction(name), {tag: name}, scalars, alarms)
-
-
-def _direction(name: str) -> str:
-    try:
-        return "higher is better" if metric_info(name).higher_is_better else "lower is better"
-    except (ValueError, ModuleNotFoundError):  # a metric of another version or another package
-        return ""
+    for tag in (tag for tag in scalars if tag.startswith("guard/") and tag not in others):
+        name = tag.removeprefix("guard/")
+        role = "" if not held_out else ", held out" if name in held_out else ", optimised"
+        try:
+            unit = "higher is better" if metric_info(name).higher_is_better else "lower is better"
+        except (ValueError, ModuleNotFoundError):  # a metric of another version or another package
+            unit = ""
+        found.append(_chart(f"Guard: {name}{role}", unit, {tag: name}, scalars, alarms))
+    found += [_chart(title, unit, names, scalars, alarms) for title, unit, names in _GUARD_CHARTS]
+    return [chart for chart in found if chart.curves]
 
 
 def _chart(
     title: str, unit: str, names: Mapping[str, str], scalars: Mapping[str, Points], alarms: Sequence[int] = ()
 ) -> Chart:
-    curves = [_curve(name, scalars[tag]) for tag, name in names.items() if scalars.get(tag)]
+    curves = []
+    for tag, name in names.items():
+        if points := scalars.get(tag):
+            step = -(-len(points) // _MOST_POINTS)  # no screen could show all the points
+            kept = [*points[:-1:step], points[-1]]
+            curves.append(Curve(name, [iteration for iteration, _ in kept], [value for _, value in kept]))
     return Chart(title, unit, curves, list(alarms))
-
-
-def _curve(name: str, points: Points) -> Curve:
-    """Thinned out where no screen could show all the points."""
-    step = -(-len(points) // _MOST_POINTS)
-    kept = [*points[:-1:step], points[-1]]
-    return Curve(name, [iteration for iteration, _ in kept], [value for _, value in kept])

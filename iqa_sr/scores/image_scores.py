@@ -3,7 +3,7 @@
 from torch import Tensor
 
 from iqa_sr.io.image_tensors import as_8_bit
-from iqa_sr.metrics import metric_info, metric_spec, shared_metric
+from iqa_sr.metrics.registry import metric_info, metric_spec, shared_metric
 from iqa_sr.ops.resize import resize_bicubic
 
 __all__ = ["LR_CONSISTENCY", "bicubic_result", "cut_border", "lr_consistency", "metric_scores", "score_spec"]

@@ -5,9 +5,12 @@
     ,original/p0.png,,niqe,3.2104
 
 With pandas: `pandas.read_csv(path, comment="#", keep_default_na=False, na_values={"score": "nan"})`.
+
+Of several processes each writes a shard, a table of its own; the shards are merged into one.
 """
 
 import csv
+import glob
 import json
 import math
 import os
@@ -23,7 +26,7 @@ from iqa_sr.io.atomic import atomic_write
 from iqa_sr.metrics.base import MetricInfo
 from iqa_sr.scores.means import image_means, mean
 
-__all__ = ["BASELINE", "MetricFacts", "ScoreRow", "ScoreTable"]
+__all__ = ["BASELINE", "MetricFacts", "ScoreRow", "ScoreTable", "merge_tables", "shard_path", "unfinished_shards"]
 
 # In the column checkpoint: bicubic upscaling, which is no checkpoint.
 BASELINE = "bicubic"
@@ -192,8 +195,7 @@ class ScoreTable:
                 file.write(_text(rows))
                 file.flush()
                 os.fsync(file.fileno())
-        for row in rows:
-            self._put(row)
+        self._scores |= {row[:4]: float(row.score) for row in rows}
 
     def drop(self, predicate: Callable[[ScoreRow], bool]) -> int:
         """Remove the rows for which `predicate` holds, also from the file; returns how many they were."""
@@ -246,12 +248,15 @@ class ScoreTable:
             raise ValueError(f"the score table has no metric {metric!r}; {nearest(metric, self.facts)}")
         return self.facts[metric]
 
-    def _put(self, row: ScoreRow) -> None:
-        self._scores[row[:4]] = float(row.score)
-
     def _read_line(self, line: str) -> None:
         if line.startswith("#"):
-            self.add_facts(_read_facts(line))
+            try:
+                facts = MetricFacts(**json.loads(line[1:]))
+            except (ValueError, TypeError):
+                raise ValueError(f"expected # and the facts of a metric as JSON, got {line[:80]!r}") from None
+            if not isinstance(facts.name, str) or not isinstance(facts.higher_is_better, bool):
+                raise ValueError(f"expected a name and true or false for higher_is_better, got {line[:80]!r}")
+            self.add_facts(facts)
             return
         try:
             fields = tuple(next(csv.reader([line], strict=True), []))
@@ -268,18 +273,7 @@ class ScoreTable:
             raise ValueError(f"the score must be a number, got {text!r}") from None
         if metric not in self.facts:
             raise ValueError(f'no line above says # {{"name": "{metric}", "higher_is_better": ...}}')
-        self._put(ScoreRow(checkpoint, picture, reference, metric, score))
-
-
-def _read_facts(line: str) -> MetricFacts:
-    try:
-        values = json.loads(line[1:])
-        facts = MetricFacts(**values)
-    except (ValueError, TypeError):
-        raise ValueError(f"expected # and the facts of a metric as JSON, got {line[:80]!r}") from None
-    if not isinstance(facts.name, str) or not isinstance(facts.higher_is_better, bool):
-        raise ValueError(f"expected a name and true or false for higher_is_better, got {line[:80]!r}")
-    return facts
+        self._scores[checkpoint, picture, reference, metric] = score
 
 
 def _text(rows: Iterable[ScoreRow]) -> str:
@@ -288,3 +282,37 @@ def _text(rows: Iterable[ScoreRow]) -> str:
         names = ('"' + name.replace('"', '""') + '"' if set(',"#') & set(name) else name for name in row[:4])
         lines.append(",".join([*names, repr(float(row.score))]) + "\n")
     return "".join(lines)
+
+
+# --- Shards -----------------------------------------------------------------------------------------------------------
+
+
+def shard_path(output: str | Path, shard: tuple[int, int]) -> Path:
+    """Where a process writes: the output itself, or with several processes `OUTPUT.shard-RANK-of-WORLD`."""
+    output, (rank, world) = Path(output), shard
+    return output if world == 1 else output.with_name(f"{output.name}.shard-{rank}-of-{world}")
+
+
+def unfinished_shards(output: str | Path) -> list[Path]:
+    """Shards of any run into this output that were not merged yet, sorted."""
+    output = Path(output)
+    return sorted(output.parent.glob(f"{glob.escape(output.name)}.shard-*-of-*"))
+
+
+def merge_tables(paths: Iterable[str | Path], output: str | Path) -> ScoreTable:
+    """Join score tables into one file; rows are sorted by picture, so that the number of shards leaves no trace.
+
+    Args:
+        paths: The tables; of two scores for the same thing the later table's counts.
+        output: The joint table; may be one of them.
+
+    Raises:
+        FileNotFoundError: If a table does not exist.
+        ValueError: If a file is not a score table, or two tables hold different kinds of one metric.
+    """
+    tables = [ScoreTable.read(path) for path in paths]
+    joint = ScoreTable(facts for table in tables for facts in table.facts.values())
+    joint.append(row for table in tables for row in table.rows)
+    joint = ScoreTable(joint.facts.values(), sorted(joint.rows, key=lambda row: row[:4]))
+    joint.write(output)
+    return joint

@@ -10,10 +10,9 @@ from tqdm import tqdm
 
 from iqa_sr.io.image_stores import LMDB_SUFFIX, PictureStore, open_folder
 from iqa_sr.io.images import IMAGE_SUFFIXES
-from iqa_sr.metrics import QualityMetric, metric_info, metric_spec, shared_metric
+from iqa_sr.metrics.registry import QualityMetric, metric_info, metric_spec, shared_metric
 from iqa_sr.scores.image_batches import PictureBatches, Pictures, match_references
-from iqa_sr.scores.score_table import MetricFacts, ScoreRow, ScoreTable
-from iqa_sr.scores.shards import shard_path
+from iqa_sr.scores.score_table import MetricFacts, ScoreRow, ScoreTable, shard_path
 from iqa_sr.weights.store import find_all
 
 __all__ = ["ScoringResult", "find_pictures", "score_listed", "score_pictures"]
@@ -137,7 +136,7 @@ def score_listed(
         ValueError: If a metric does not exist, or the table holds another kind of it.
     """
     metrics, named = list(dict.fromkeys(metrics)), dict(references or {})
-    joined = References(PictureStore(root), named, named) if named else References()
+    joined = References(PictureStore(Path(root)), named, named) if named else References()
     return _score_missing(Path(root), list(pictures), metrics, output, joined, device, batch_size, (0, 1), progress)
 
 

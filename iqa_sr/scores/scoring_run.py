@@ -9,11 +9,10 @@ from pathlib import Path
 import torch
 
 from iqa_sr.io.atomic import atomic_write
-from iqa_sr.metrics import metric_info
+from iqa_sr.metrics.registry import metric_info
 from iqa_sr.runtime import distributed
-from iqa_sr.scores.score_table import ScoreTable
+from iqa_sr.scores.score_table import ScoreTable, merge_tables, unfinished_shards
 from iqa_sr.scores.scoring import ScoringResult, score_pictures
-from iqa_sr.scores.shards import merge_tables, unfinished_shards
 
 __all__ = ["run_scoring"]
 

@@ -51,7 +51,12 @@ def write_best(checkpoint: CheckpointFile, reason: Mapping[str, Any], folder: st
 
     def copy(temporary: Path) -> None:
         nonlocal digest
-        digest = _copy(checkpoint.path, temporary)
+        sha256 = hashlib.sha256()
+        with checkpoint.path.open("rb") as reader, temporary.open("wb") as writer:
+            while chunk := reader.read(_CHUNK):
+                sha256.update(chunk)
+                writer.write(chunk)
+        digest = sha256.hexdigest()
         if checkpoint.sha256 and digest != checkpoint.sha256:
             raise ValueError(
                 f"{checkpoint.path} is not the file that was evaluated: expected the SHA-256 "
@@ -75,13 +80,3 @@ def _named_in(note: Path) -> Path | None:
     except (FileNotFoundError, ValueError, KeyError, TypeError):
         return None
     return note.with_name(name) if Path(name).name == name and Path(name).stem == NAME else None
-
-
-def _copy(source: Path, target: Path) -> str:
-    """Copy a file; returns the SHA-256 of what was copied."""
-    digest = hashlib.sha256()
-    with source.open("rb") as reader, target.open("wb") as writer:
-        while chunk := reader.read(_CHUNK):
-            digest.update(chunk)
-            writer.write(chunk)
-    return digest.hexdigest()

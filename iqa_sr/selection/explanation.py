@@ -26,40 +26,26 @@ def choice_rows(choice: Choice, shown: int) -> list[tuple[str, ...]]:
     Returns:
         Rows of cells, the heading first.
     """
-    scores, order = choice.scores, choice.order
-    columns = [("checkpoint", list(scores.checkpoints)), *_metric_columns(choice), *_rule_columns(choice)]
+    scores, order, means = choice.scores, choice.order, choice.scores.means()
+    columns = [("checkpoint", list(scores.checkpoints))]
+    for metric, higher in zip(means.metrics, means.higher, strict=True):
+        quality = means.quality([metric])[:, 0]
+        stars = np.where(quality == quality.max(), "*", " ")  # at the best
+        cells = [f"{score:.4f}{star}" for score, star in zip(means.of(metric), stars, strict=True)]
+        columns.append((f"{metric} {'up' if higher else 'down'} ", cells))
+    # The rule itself where it is neither one of the aggregations nor a metric.
+    own = [choice.rule] if choice.rule.name not in ("borda", "z-score", *scores.metrics) else []
+    for rule in [*_aggregations(choice), *own]:
+        values = np.full(len(order.kept), np.nan)
+        if order.kept.any():
+            values[order.kept] = rule.values(means.rows(order.kept))[:, 0]
+        columns.append((rule.name, ["-" if np.isnan(value) else _value(rule, value) for value in values]))
     columns.append(("rank", [str(rank) if rank else "-" for rank in order.ranks]))
     columns.append(("front", ["yes" if on else "-" for on in choice.front]))
     if choice.resampling:
         columns.append(("chosen", [_percent(share) for share in choice.resampling.shares]))
     places = np.argsort(np.where(order.ranks > 0, order.ranks, len(order.ranks) + 1), kind="stable")[:shown]
     return [tuple(heading for heading, _ in columns), *(tuple(cells[i] for _, cells in columns) for i in places)]
-
-
-def _metric_columns(choice: Choice) -> list[tuple[str, list[str]]]:
-    """Mean scores; a star at the best of each."""
-    means = choice.scores.means()
-    columns = []
-    for metric, higher in zip(means.metrics, means.higher, strict=True):
-        quality = means.quality([metric])[:, 0]
-        stars = np.where(quality == quality.max(), "*", " ")
-        cells = [f"{score:.4f}{star}" for score, star in zip(means.of(metric), stars, strict=True)]
-        columns.append((f"{metric} {'up' if higher else 'down'} ", cells))
-    return columns
-
-
-def _rule_columns(choice: Choice) -> list[tuple[str, list[str]]]:
-    """The aggregations, and the rule itself if it is neither one of them nor a metric."""
-    rules = _aggregations(choice)
-    rules += [choice.rule] if choice.rule.name not in ("borda", "z-score", *choice.scores.metrics) else []
-    kept = choice.order.kept
-    columns = []
-    for rule in rules:
-        values = np.full(len(kept), np.nan)
-        if kept.any():
-            values[kept] = rule.values(choice.scores.means().rows(kept))[:, 0]
-        columns.append((rule.name, ["-" if np.isnan(value) else _value(rule, value) for value in values]))
-    return columns
 
 
 def _aggregations(choice: Choice) -> list[Rule]:
@@ -78,8 +64,10 @@ def choice_words(choice: Choice) -> list[str]:
     """
     best = choice.best
     assert best is not None
-    sentences = [_first(choice, best), _tie(choice, best), _refused(choice), _other_rules(choice, best)]
-    sentences += [_front(choice, best), _sureness(choice, best), _distances(choice, best)]
+    refused = ~choice.order.kept
+    sentences = [_first(choice, best), _tie(choice, best)]
+    sentences += [f"Not within the limits: {_names(choice, refused)}."] if refused.any() else []
+    sentences += [_other_rules(choice, best), _front(choice, best), _sureness(choice, best), _distances(choice, best)]
     return [sentence for sentence in sentences if sentence]
 
 
@@ -106,7 +94,8 @@ def _first(choice: Choice, best: int) -> str:
         return f"Checkpoint {label}: the only one that {which}{_limits(choice)}."
     among = f"the {count} checkpoints that keep the limits" if choice.limits else f"{count} checkpoints"
     most = f" of {(count - 1) * len(rule.metrics)} points" if isinstance(rule, Borda) else ""
-    second = _second(choice, best)
+    places = np.argsort(np.where(order.kept, order.ranks, len(order.ranks) + 1), kind="stable")
+    second = next(int(place) for place in places if place != best)
     own, next_one = (_value(rule, rule_value(choice, place)) for place in (best, second))
     return (
         f"Checkpoint {label}: first of {among}{_limits(choice)} by {rule.title}, {own}{most}; "
@@ -119,11 +108,6 @@ def rule_value(choice: Choice, place: int) -> float:
     value = float(choice.order.values[place])
     own_scale = isinstance(choice.rule, OneMetric) and not np.isnan(value)
     return float(choice.scores.means().of(choice.rule.name)[place]) if own_scale else value
-
-
-def _second(choice: Choice, best: int) -> int:
-    ranks = np.where(choice.order.kept, choice.order.ranks, len(choice.order.ranks) + 1)
-    return next(int(place) for place in np.argsort(ranks, kind="stable") if place != best)
 
 
 def _limits(choice: Choice) -> str:
@@ -141,13 +125,6 @@ def _tie(choice: Choice, best: int) -> str:
     as_many[best] = False
     verb = "has" if as_many.sum() == 1 else "have"
     return f"{_names(choice, as_many)} {verb} as many; the mean z-score decides." if as_many.any() else ""
-
-
-def _refused(choice: Choice) -> str:
-    refused = ~choice.order.kept
-    if not refused.any():
-        return ""
-    return f"Not within the limits: {_names(choice, refused)}."
 
 
 def _other_rules(choice: Choice, best: int) -> str:

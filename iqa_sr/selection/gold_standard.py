@@ -78,13 +78,12 @@ def gold_words(found: Sequence[GoldMean], place: int) -> str:
     """How far a checkpoint is from the gold standard, in a sentence; empty where there is none."""
     if not found:
         return ""
-    distances = ", ".join(f"{one.metric} {_distance(one.worse(place))}" for one in found)
+    texts = []
+    for one in found:
+        worse = one.worse(place)
+        distance = f"{abs(worse):.4g} {'worse' if worse > 0 else 'better'}" if worse else "equal"
+        texts.append(f"{one.metric} {distance}")
     counts = sorted({one.pictures for one in found})
     least = f"{counts[0]} to " if len(counts) > 1 else ""
     where = f" (on {least}{counts[-1]} of {max(one.of for one in found)} pictures)"
-    return f"Compared with the gold standard: {distances}{'' if all(one.complete for one in found) else where}."
-
-
-def _distance(worse: float) -> str:
-    text = f"{abs(worse):.4g}"
-    return "equal" if worse == 0 else f"{text} {'worse' if worse > 0 else 'better'}"
+    return f"Compared with the gold standard: {', '.join(texts)}{'' if all(one.complete for one in found) else where}."

@@ -34,7 +34,7 @@ def choice_record(
     """
     assert choice.best is not None
     label, file = choice.scores.checkpoints[choice.best], source.files[choice.scores.checkpoints[choice.best]]
-    drawn = choice.resampling
+    means, order, drawn = choice.scores.means(), choice.order, choice.resampling
     return {
         "checkpoint": label,
         "copy_of": str(file.path) if file else "",
@@ -48,23 +48,17 @@ def choice_record(
         "resamplings": drawn.count if drawn else 0,
         "seed": seed,
         "metrics": [asdict(source.table.facts[metric]) for metric in choice.scores.metrics],
-        "checkpoints": _candidates(choice),
+        "checkpoints": {
+            label: {
+                "rank": int(order.ranks[place]) or None,
+                "value": rule_value(choice, place) if order.kept[place] else None,
+                "within_limits": bool(order.kept[place]),
+                "pareto_front": bool(choice.front[place]),
+                "chosen_share": float(drawn.shares[place]) if drawn else None,
+                "means": {metric: float(means.of(metric)[place]) for metric in means.metrics},
+            }
+            for place, label in enumerate(choice.scores.checkpoints)
+        },
         "gold_standard": {one.metric: {"mean": one.gold, "pictures": one.pictures} for one in gold},
         "left_out": source.left_out,
-    }
-
-
-def _candidates(choice: Choice) -> dict[str, Any]:
-    """Of every checkpoint, in the table's order: where it stands and why."""
-    means, order, drawn = choice.scores.means(), choice.order, choice.resampling
-    return {
-        label: {
-            "rank": int(order.ranks[place]) or None,
-            "value": rule_value(choice, place) if order.kept[place] else None,
-            "within_limits": bool(order.kept[place]),
-            "pareto_front": bool(choice.front[place]),
-            "chosen_share": float(drawn.shares[place]) if drawn else None,
-            "means": {metric: float(means.of(metric)[place]) for metric in means.metrics},
-        }
-        for place, label in enumerate(choice.scores.checkpoints)
     }

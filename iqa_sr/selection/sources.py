@@ -2,14 +2,14 @@
 
 import fnmatch
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from iqa_sr.errors import nearest
 from iqa_sr.scores.experiment_folder import ExperimentFolder, checkpoint_folder, network_file
-from iqa_sr.scores.result_folder import GOLD_STANDARD, RESERVED, RUN_FILE, SCORES_FILE, CheckpointFacts, read_results
-from iqa_sr.scores.score_table import ScoreRow, ScoreTable
+from iqa_sr.scores.result_folder import GOLD_STANDARD, RESERVED, RUN_FILE, SCORES_FILE, read_results
+from iqa_sr.scores.score_table import ScoreTable
 
 __all__ = ["CheckpointFile", "Source", "read_sources"]
 
@@ -172,48 +172,32 @@ def _read_source(path: Path) -> Source:
             f"{path} holds no {SCORES_FILE}; expected an experiment, a result folder of iqa-sr evaluate or a "
             "score table"
         )
-    if (path / RUN_FILE).is_file():
-        return _result_folder(path)
-    if ExperimentFolder(path).models.is_dir():
-        return _experiment(ExperimentFolder(path))
+    if (path / RUN_FILE).is_file():  # checkpoints, and what they are compared with
+        found = read_results(path)
+        reserved = {label: NO_CHECKPOINT for label in _labels(found.scores) if label in RESERVED}
+        files: dict[str, CheckpointFile | None] = {}
+        for label, facts in found.run.checkpoints.items():
+            file, inside = Path(facts.path), path / facts.path
+            files[label] = CheckpointFile(inside if not file.exists() and inside.exists() else file, facts.sha256)
+        return Source(path, found.scores, files, reserved)
+    models = ExperimentFolder(path).models
+    if models.is_dir():  # the iterations that were validated and saved
+        table = ScoreTable.read(path / SCORES_FILE)
+        source = Source(path, table, dict.fromkeys(_labels(table)))
+        source.leave_out([label for label in source.files if not label.isdigit()], "no iteration")
+        source.add_folder(models)
+        return source
     return _bare_table(path / SCORES_FILE)
-
-
-# --- The three kinds --------------------------------------------------------------------------------------------------
 
 
 def _bare_table(path: Path) -> Source:
     """A table alone; where `iqa-sr score` left the column checkpoint empty, the file's name stands for it."""
     written = ScoreTable.read(path)
-    table = _relabelled(written, lambda label: label or path.stem)
+    rows = (row._replace(checkpoint=row.checkpoint or path.stem) for row in written.rows)
+    table = ScoreTable(written.facts.values(), rows)
     source = Source(path.parent, table, dict.fromkeys(_labels(table)))
     source.leave_out([label for label in _labels(written) if label in RESERVED], NO_CHECKPOINT)
     return source
-
-
-def _experiment(folder: ExperimentFolder) -> Source:
-    """What our training left: the iterations that were validated and saved."""
-    table = ScoreTable.read(folder.scores_file)
-    source = Source(folder.path, table, dict.fromkeys(_labels(table)))
-    source.leave_out([label for label in source.files if not label.isdigit()], "no iteration")
-    source.add_folder(folder.models)
-    return source
-
-
-def _result_folder(folder: Path) -> Source:
-    """What an evaluation left: the checkpoints of `run.json`, and scores of what they are compared with."""
-    found = read_results(folder)
-    files = {label: _listed_file(facts, folder) for label, facts in found.run.checkpoints.items()}
-    reserved = {label: NO_CHECKPOINT for label in _labels(found.scores) if label in RESERVED}
-    return Source(folder, found.scores, dict(files), reserved)
-
-
-def _listed_file(facts: CheckpointFacts, folder: Path) -> CheckpointFile:
-    """The file of an entry in `run.json`; a relative path is looked for from here and from the result folder."""
-    path = Path(facts.path)
-    if not path.exists() and (folder / path).exists():
-        path = folder / path
-    return CheckpointFile(path, facts.sha256)
 
 
 def _own_label(label: str) -> str:
@@ -223,8 +207,3 @@ def _own_label(label: str) -> str:
 
 def _labels(table: ScoreTable) -> list[str]:
     return list(dict.fromkeys(row.checkpoint for row in table.rows))
-
-
-def _relabelled(table: ScoreTable, new: Callable[[str], str]) -> ScoreTable:
-    rows: Iterable[ScoreRow] = (row._replace(checkpoint=new(row.checkpoint)) for row in table.rows)
-    return ScoreTable(table.facts.values(), rows)

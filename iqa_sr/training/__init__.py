@@ -1,1 +1,1 @@
-"""The training loop, its state, its log and its checks."""
+"""A training run: its configuration and checks, its loop, log, state and folder."""

@@ -4,12 +4,14 @@ import copy
 import os
 import random
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from iqa_sr.errors import OptionError
 from iqa_sr.models.metric_options import CalculateIQAOptions, direction
 from iqa_sr.scores.experiment_folder import ExperimentFolder
-from iqa_sr.training.run_config import RunConfig
+
+if TYPE_CHECKING:
+    from iqa_sr.training.run_config import RunConfig
 
 __all__ = ["basicsr_opt"]
 
@@ -18,7 +20,7 @@ DATA_ROOTS = ("dataroot_gt", "dataroot_lq")
 
 
 def basicsr_opt(
-    config: RunConfig, rank: int = 0, world_size: int = 1, cuda_devices: int = 0, auto_resume: bool = False
+    config: "RunConfig", rank: int = 0, world_size: int = 1, cuda_devices: int = 0, auto_resume: bool = False
 ) -> dict[str, Any]:
     """What BasicSR's models, and what is left of its loop in ours, read: the option file and what BasicSR adds to it.
 

@@ -3,26 +3,25 @@
 import logging
 import resource
 import time
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import nn
 
-from iqa_sr.training.loop import build_run
-from iqa_sr.training.run_config import RunConfig
+if TYPE_CHECKING:
+    from iqa_sr.training.loop import Run
 
 __all__ = ["dry_run"]
 
 logger = logging.getLogger(__name__)
 
 
-def dry_run(config: RunConfig, opt: dict[str, Any]) -> int:
-    """Build the run, do two iterations on one batch (the second one is timed) and report; returns 0.
+def dry_run(run: "Run", opt: dict[str, Any]) -> int:
+    """Do two iterations on one batch of a run that was built (the second one is timed) and report; returns 0.
 
     Raises:
-        What building and the first step find wrong.
+        What the first step finds wrong.
     """
-    run = build_run(config, opt)
     batches = run.place.batches()
     began = time.perf_counter()
     batch = next(batches)

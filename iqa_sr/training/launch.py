@@ -21,7 +21,7 @@ from iqa_sr.scores.experiment_folder import ExperimentFolder
 from iqa_sr.training.basicsr_opt import basicsr_opt
 from iqa_sr.training.dry_run import dry_run
 from iqa_sr.training.experiment import Experiment
-from iqa_sr.training.loop import train
+from iqa_sr.training.loop import build_run, train
 from iqa_sr.training.progress_log import options_text, start_logging
 from iqa_sr.training.resume import find_state, load_state_file, point_at_networks
 from iqa_sr.training.run_config import RunConfig
@@ -72,7 +72,7 @@ def run_training(
         distributed.barrier()
         start_logging(rank)
         if dry:
-            return dry_run(config, opt)
+            return dry_run(build_run(config, opt), opt)
         base, made_by = opt["path"].get("pretrain_network_g"), opt["path"].get("pretrain_opt_g")
         if base and made_by and (code := _train_base_where_missing(base, made_by, overrides)):
             return code

@@ -9,9 +9,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from types import FrameType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
+from torch.utils.data import DataLoader
 
 from iqa_sr.basicsr_compat import (
     DATASET_REGISTRY,
@@ -22,7 +23,7 @@ from iqa_sr.basicsr_compat import (
 from iqa_sr.config.sections import Section
 from iqa_sr.data.leakage import check_together
 from iqa_sr.datasets.multi_gt_dataset import MultiGTDataset
-from iqa_sr.datasets.sample_order import Place, build_train_loader, build_val_loader
+from iqa_sr.datasets.sample_order import Place, build_train_loader
 from iqa_sr.guard.monitor import RewardGuard
 from iqa_sr.models.iqa_sr_model import IQASRModel
 from iqa_sr.models.model_base import ModelBase
@@ -32,7 +33,9 @@ from iqa_sr.runtime import rng_state as random_state
 from iqa_sr.training.experiment import Experiment
 from iqa_sr.training.progress_log import ProgressLog
 from iqa_sr.training.resume import attach_extras, restore_extras
-from iqa_sr.training.run_config import RunConfig
+
+if TYPE_CHECKING:
+    from iqa_sr.training.run_config import RunConfig
 
 __all__ = ["Interrupts", "build_run", "train"]
 
@@ -78,7 +81,7 @@ class Run:
     reward_guard: RewardGuard | None = None
 
 
-def build_run(config: RunConfig, opt: dict[str, Any]) -> Run:
+def build_run(config: "RunConfig", opt: dict[str, Any]) -> Run:
     """Data sets, loaders and model, seeded; a guard has its windows.
 
     Args:
@@ -92,7 +95,8 @@ def build_run(config: RunConfig, opt: dict[str, Any]) -> Run:
     random_state.seed_everything(opt["manual_seed"] + opt["rank"])
     keys = ["train", *(key for key in config.datasets if key.split("_")[0] == "val")]
     datasets = {key: _build_dataset(config.datasets[key], opt["datasets"][key]) for key in keys}
-    check_together(datasets)
+    if isinstance(config.model, QualityConfig):
+        check_together(datasets)
     train_set, *val_sets = datasets.values()
     loader, order = build_train_loader(train_set, opt)
     mode = opt["datasets"]["train"].get("prefetch_mode")
@@ -102,12 +106,13 @@ def build_run(config: RunConfig, opt: dict[str, Any]) -> Run:
     if isinstance(model, IQASRModel) and isinstance(train_set, MultiGTDataset):
         model.use_dataset(train_set)
     place = Place(loader, order)
-    epochs = math.ceil(opt["train"]["total_iter"] / place.batches_per_epoch)
+    epochs = math.ceil(opt["train"]["total_iter"] / len(loader))
     logger.info(
-        f"{len(train_set)} training samples, {place.batches_per_epoch} iterations an epoch, "
+        f"{len(train_set)} training samples, {len(loader)} iterations an epoch, "
         f"{epochs} epochs, {opt['train']['total_iter']} iterations."
     )
-    val_loaders = [build_val_loader(val_set) for val_set in val_sets]
+    # One whole image after the other; the loader would draw a base seed from the run's generator otherwise.
+    val_loaders = [DataLoader(val_set, generator=torch.Generator()) for val_set in val_sets]
     guard = model.reward_guard if isinstance(model, ModelBase) else None
     if guard is not None:
         guard.prepare(val_loaders[0], opt["scale"])
@@ -123,7 +128,7 @@ def _build_dataset(section: Any, opt: dict[str, Any]) -> Any:
     return dataset
 
 
-def _build_model(config: RunConfig, opt: dict[str, Any]) -> Any:
+def _build_model(config: "RunConfig", opt: dict[str, Any]) -> Any:
     """A model of ours from its typed sections, one of BasicSR's as BasicSR builds it."""
     if not isinstance(config.model, IQASRConfig | QualityConfig):
         return build_model(opt)
@@ -132,7 +137,7 @@ def _build_model(config: RunConfig, opt: dict[str, Any]) -> Any:
     return model
 
 
-def train(config: RunConfig, opt: dict[str, Any], experiment: Experiment, state: dict[str, Any] | None = None) -> int:
+def train(config: "RunConfig", opt: dict[str, Any], experiment: Experiment, state: dict[str, Any] | None = None) -> int:
     """Train to the end, or until a signal.
 
     Args:

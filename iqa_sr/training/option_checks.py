@@ -4,7 +4,7 @@ What needs the data (missing files, sizes, labels, scores) is checked by the dat
 """
 
 import inspect
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from iqa_sr.basicsr_compat import ARCH_REGISTRY
@@ -13,13 +13,10 @@ from iqa_sr.config.sections import OptionProblems
 from iqa_sr.errors import OptionError
 from iqa_sr.guard.options import check_guard
 from iqa_sr.losses.iqa_loss import too_small
-from iqa_sr.models.options import (
-    IQASRConfig,
-    QualityConfig,
-    section_of,
-)
+from iqa_sr.models.options import IQASRConfig, section_of
+from iqa_sr.objectives import OBJECTIVES, Objective
 
-__all__ = ["check_iqa_sr", "check_quality", "sampler_metrics"]
+__all__ = ["check_fits", "check_iqa_sr", "sampler_metrics"]
 
 
 def sampler_metrics(datasets: Mapping[str, Any]) -> list[str]:
@@ -112,20 +109,19 @@ def _check_scale(options: Mapping[str, Any], crop: Any) -> None:
         )
 
 
-def check_quality(
-    options: Mapping[str, Any], model: QualityConfig, datasets: Mapping[str, Any], problems: OptionProblems
-) -> None:
-    """What a QualityModel's objective needs of its network and its data; arguments as `check_iqa_sr`."""
-    objective = model.objective
-    if objective is None:
-        return
-    name, network = model.objective_options.type, section_of(options, "network_g").get("type")
-    if network != objective.network_type:
-        problems.texts.append(f"network_g:type: the objective {name} trains {objective.network_type}, got {network}")
-    for key in datasets:
-        kind = options["datasets"][key]["type"]
-        if kind not in objective.dataset_types:
-            problems.texts.append(
-                f"datasets:{key}:type: the objective {name} learns from {' or '.join(objective.dataset_types)}, "
-                f"got {kind}"
-            )
+def check_fits(given: str, known: Sequence[str], path: str, objective: type[Objective[Any]], does: str) -> None:
+    """Whether the objective of a QualityModel works with a network or a data set of this type.
+
+    Args:
+        given: The type that the option file names.
+        known: The types that fit.
+        path: Where it names it.
+        objective: The class of the objective.
+        does: What the objective does with it, for the error: `trains`, `learns from`.
+
+    Raises:
+        OptionError: If it does not.
+    """
+    if given not in known:
+        name = next(name for name, one in OBJECTIVES.items() if one is objective)
+        raise OptionError(f"{path}: the objective {name} {does} {' or '.join(known)}, got {given}")

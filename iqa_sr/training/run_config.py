@@ -11,12 +11,13 @@ from iqa_sr.basicsr_compat import ARCH_REGISTRY, DATASET_REGISTRY, MODEL_REGISTR
 from iqa_sr.config.option_files import apply_overrides, read_option_file
 from iqa_sr.config.sections import Iterations, OptionProblems, Section, check_arguments, read_section
 from iqa_sr.errors import OptionError, nearest
-from iqa_sr.metrics import metric_info
 from iqa_sr.metrics.license_policy import LicensePolicy, check_licenses
+from iqa_sr.metrics.registry import metric_info
 from iqa_sr.models.metric_options import CalculateIQAOptions
 from iqa_sr.models.options import IQASRConfig, ModelConfig, QualityConfig, section_of
+from iqa_sr.objectives import Objective
 from iqa_sr.scores.image_scores import LR_CONSISTENCY
-from iqa_sr.training.option_checks import check_iqa_sr, check_quality, sampler_metrics
+from iqa_sr.training.option_checks import check_fits, check_iqa_sr, sampler_metrics
 
 __all__ = ["FileOptions", "LoggerOptions", "PathOptions", "RunConfig"]
 
@@ -155,19 +156,20 @@ class RunConfig:
         if isinstance(given.get("path"), Mapping):
             given["path"] = {key: value for key, value in given["path"].items() if key not in ADDED_PATHS}
         file: Any = problems.read(FileOptions if own else _StockOptions, given, "")
+        model = (own or ModelConfig).read(options, problems)
+        objective = model.objective if isinstance(model, QualityConfig) else None
         for key in [key for key in options if key.startswith("network_") and isinstance(options[key], Mapping)]:
             with problems.collected():
                 _check_name(options[key].get("type"), ARCH_REGISTRY, f"{key}:type", "network")
+                if objective is not None:
+                    check_fits(options[key]["type"], (objective.network_type,), f"{key}:type", objective, "trains")
                 if own:
                     check_arguments(ARCH_REGISTRY.get(options[key]["type"]), options[key], key)
-        datasets = _read_datasets(options, file, problems)
-        model = (own or ModelConfig).read(options, problems)
-        config = cls(options, file, datasets, model)
+        datasets = _read_datasets(options, file, objective, problems)
         if isinstance(model, IQASRConfig):
             check_iqa_sr(options, model, datasets, problems)
-        elif isinstance(model, QualityConfig):
-            check_quality(options, model, datasets, problems)
         problems.raise_if_any()
+        config = cls(options, file, datasets, model)
         if file.license_policy != "any":
             check_licenses(config.metrics(), file.license_policy, "license_policy")
         return config
@@ -203,7 +205,12 @@ def _check_name(name: Any, registry: Any, path: str, kind: str) -> None:
         raise OptionError(f"{path}: there is no {kind} {name!r}; {nearest(str(name), registered(registry))}")
 
 
-def _read_datasets(options: Mapping[str, Any], file: FileOptions | None, problems: OptionProblems) -> dict[str, Any]:
+def _read_datasets(
+    options: Mapping[str, Any],
+    file: FileOptions | None,
+    objective: type[Objective[Any]] | None,
+    problems: OptionProblems,
+) -> dict[str, Any]:
     """The sections below `datasets`, typed where they are of ours; what is wrong with them goes to `problems`."""
     sections, found = section_of(options, "datasets"), {}
     scale = options.get("scale") if file is None else file.scale
@@ -224,6 +231,8 @@ def _read_datasets(options: Mapping[str, Any], file: FileOptions | None, problem
             if phase == "train" and (not isinstance(batch, int) or batch < 1):
                 raise OptionError(f"{path}:batch_size_per_gpu: expected a number of at least 1, got {batch!r}")
             _check_name(section["type"], DATASET_REGISTRY, f"{path}:type", "data set")
+            if objective is not None:
+                check_fits(section["type"], objective.dataset_types, f"{path}:type", objective, "learns from")
             if section["type"] == "MultiGTDataset" and not isinstance(scale, int):
                 raise OptionError(f"scale: expected the upscaling factor as a whole number, got {scale!r}")
             described = getattr(DATASET_REGISTRY.get(section["type"]), "Options", None)

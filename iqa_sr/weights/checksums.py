@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from iqa_sr.io.atomic import atomic_write
-from iqa_sr.weights.locations import cache_folder
+from iqa_sr.weights.cache import cache_folder
 
 __all__ = ["compute_hash", "first_hash", "known_hash", "remember_first", "remember_hash"]
 

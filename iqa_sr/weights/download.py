@@ -1,5 +1,6 @@
-"""Downloading a published weight file: checked, and put into its place as a whole."""
+"""Downloading a published weight file: resumed where it broke off, checked, and put into its place as a whole."""
 
+import hashlib
 import http.client
 import os
 import shutil
@@ -42,7 +43,7 @@ def download(file: WeightFile, target: Path, dead_hosts: set[str]) -> None:
         dead_hosts: Hosts that did not answer; they are not asked again, and new ones are added.
 
     Raises:
-        OSError: If no source gave it, with the reason for each.
+        OSError: If no source gave it, with the reason for each; what arrived is kept and the next call goes on there.
     """
     if not file.sources:
         raise OSError()  # why is on the file's page
@@ -78,23 +79,27 @@ def _alone(target: Path) -> Iterator[None]:
 
 
 def _fetch(source: str, target: Path, sha256: str) -> None:
-    found = ""
-
-    def write(temporary: Path) -> None:
-        nonlocal found
-        on_hub = hub_file(source)
-        if on_hub:
-            _from_hub(on_hub, temporary, target.with_name(f".{target.name}.hub"))
-        else:
-            _from_server(source, temporary, target.name)
-        found = compute_hash(temporary)
-        if not found.startswith(sha256):
-            raise OSError(f"gave a file with the SHA-256 {found[:16]}... instead of {sha256[:16]}...")
-        if not looks_like_tensors(temporary):
-            raise OSError("gave something else than a file of tensors, perhaps a web page")
-
-    atomic_write(target, write)
-    remember_hash(target, found)
+    # One part for each source: two sources' bytes are never mixed.
+    part = target.with_name(f".{target.name}.{hashlib.sha256(source.encode()).hexdigest()[:8]}.part")
+    resumed, on_hub, fault = part.exists(), hub_file(source), ""
+    if on_hub:
+        _from_hub(on_hub, part, target.with_name(f".{target.name}.hub"))
+    else:
+        _from_server(source, part, target.name)
+    found = compute_hash(part)
+    if not found.startswith(sha256):
+        fault = f"gave a file with the SHA-256 {found[:16]}... instead of {sha256[:16]}..."
+    elif not looks_like_tensors(part):
+        fault = "gave something else than a file of tensors, perhaps a web page"
+    else:
+        atomic_write(target, part.replace)
+        remember_hash(target, found)
+    for path in (part, part.with_suffix(".version")):
+        path.unlink(missing_ok=True)
+    if fault and resumed:  # it may lie in what an earlier run left
+        return _fetch(source, target, sha256)
+    if fault:
+        raise OSError(fault)
 
 
 # --- Hugging Face's hub -----------------------------------------------------------------------------------------------
@@ -137,39 +142,46 @@ def _from_hub(file: HubFile, path: Path, folder: Path) -> None:
 # --- Other servers ----------------------------------------------------------------------------------------------------
 
 
-def _from_server(source: str, path: Path, label: str) -> None:
-    """Fetch a file by plain HTTP; where the connection breaks off, the rest is asked for."""
-    version = ""
+def _from_server(source: str, part: Path, label: str) -> None:
+    """Fetch a file by plain HTTP; where the connection breaks off, the rest is asked for, also by a later run."""
+    note = part.with_suffix(".version")  # of the file that the part is of; empty if the server does not say
     for attempt in range(ATTEMPTS):
         time.sleep(WAIT * 2 ** (attempt - 1) if attempt else 0)
-        have = path.stat().st_size if version else 0
-        with _open(source, have, version) as answer:
+        version = note.read_text() if part.exists() and note.exists() else ""
+        have = part.stat().st_size if version else 0
+        answer = _open(source, have, version)
+        if answer is None:
+            return
+        with answer:
             if answer.status != http.HTTPStatus.PARTIAL_CONTENT:
                 have = 0
             length = answer.headers.get("Content-Length")
             total = have + int(length) if length else None
-            _check_space(int(length) if length else None, path.parent)
+            _check_space(int(length) if length else None, part.parent)
             tag = answer.headers.get("ETag", "")
             version = tag if tag and not tag.startswith("W/") else answer.headers.get("Last-Modified", "")
             # tqdm's None: a bar on a terminal only
             bar = tqdm(desc=label, total=total, initial=have, unit="B", unit_scale=True, disable=None)
-            with bar, path.open("ab" if have else "wb") as file, suppress(*BROKEN):
+            with bar, part.open("ab" if have else "wb") as file, suppress(*BROKEN):
+                note.write_text(version)
                 while chunk := answer.read(CHUNK):
                     file.write(chunk)
                     bar.update(len(chunk))
-        if total is None or path.stat().st_size == total:
+        if total is None or part.stat().st_size == total:
             return
-    raise OSError(f"the connection broke off {ATTEMPTS} times, the last time after {path.stat().st_size} bytes")
+    raise OSError(f"the connection broke off {ATTEMPTS} times, the last time after {part.stat().st_size} bytes")
 
 
-def _open(source: str, have: int, version: str) -> http.client.HTTPResponse:
-    """The answer to one request, for what follows the bytes that are there of this version."""
+def _open(source: str, have: int, version: str) -> http.client.HTTPResponse | None:
+    """The answer to one request, for what follows the bytes that are there of this version; None if nothing does."""
     headers = {"User-Agent": f"iqa-sr/{__version__}", "Accept-Encoding": "identity"}
     if version:  # only of the very same file; the server sends the whole of another one
         headers |= {"Range": f"bytes={have}-", "If-Range": version}
     try:
         return urllib.request.urlopen(urllib.request.Request(source, headers=headers), timeout=TIMEOUT)
     except urllib.error.HTTPError as error:
+        if version and error.code == http.HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE:
+            return None
         raise OSError(f"{error.code} {error.reason}") from error
     except urllib.error.URLError as error:
         raise _NoAnswer(str(error.reason)) from error

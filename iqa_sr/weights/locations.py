@@ -1,26 +1,23 @@
 """Where weight files may lie on this machine, in the order in which they are looked for."""
 
 import os
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 
+from iqa_sr.weights.cache import cache_folder, user_cache
 from iqa_sr.weights.registry import WeightFile, hub_file
 
 __all__ = [
-    "CACHE_VARIABLE",
     "FOLDER_VARIABLE",
     "LocalFile",
-    "cache_folder",
     "cache_path",
     "find_local",
     "search_folders",
 ]
 
 FOLDER_VARIABLE = "IQA_SR_WEIGHTS"
-CACHE_VARIABLE = "IQA_SR_CACHE"
 
 
 @dataclass(frozen=True)
@@ -36,12 +33,6 @@ class LocalFile:
     chosen: bool = False
 
 
-def cache_folder() -> Path:
-    """Our own cache: `IQA_SR_CACHE`, or `iqa_sr` in the user's cache folder; it need not exist."""
-    own = os.environ.get(CACHE_VARIABLE)
-    return Path(own).expanduser() if own else _user_cache() / "iqa_sr"
-
-
 def cache_path(name: str) -> Path:
     """Where a downloaded or imported file is kept."""
     return cache_folder() / "weights" / name
@@ -49,12 +40,16 @@ def cache_path(name: str) -> Path:
 
 def search_folders() -> list[tuple[str, Path]]:
     """What each folder is, and its path; they need not exist."""
-    hub = Path(torch.hub.get_dir())
+    hub, hugging_face = Path(torch.hub.get_dir()), user_cache() / "huggingface" / "hub"
+    if os.environ.get("HF_HUB_CACHE"):
+        hugging_face = Path(os.environ["HF_HUB_CACHE"]).expanduser()
+    elif os.environ.get("HF_HOME"):
+        hugging_face = Path(os.environ["HF_HOME"]).expanduser() / "hub"
     folders = [
         ("own cache", cache_folder() / "weights"),
         ("torch hub", hub / "checkpoints"),
         ("pyiqa", hub / "pyiqa"),
-        ("Hugging Face hub", _hugging_face_hub()),
+        ("Hugging Face hub", hugging_face),
         ("CLIP", Path("~/.cache/clip").expanduser()),
     ]
     chosen = os.environ.get(FOLDER_VARIABLE)
@@ -64,27 +59,12 @@ def search_folders() -> list[tuple[str, Path]]:
 def find_local(file: WeightFile) -> LocalFile | None:
     """The first copy of a file in the search order; nothing is read."""
     for label, folder in search_folders():
-        paths = _in_hub(folder, file) if label == "Hugging Face hub" else iter([folder / file.name])
+        paths = [folder / file.name]
+        if label == "Hugging Face hub":  # in the repositories that the sources name, then by the file's name alone
+            named = [(one.repository.replace("/", "--"), one.name) for one in map(hub_file, file.sources) if one]
+            patterns = [f"models--{repository}/snapshots/*/{name}" for repository, name in [*named, ("*", file.name)]]
+            paths = [path for pattern in patterns for path in sorted(folder.glob(pattern))]
         for path in paths:
             if path.is_file():
                 return LocalFile(path, chosen=label == FOLDER_VARIABLE)
     return None
-
-
-def _in_hub(hub: Path, file: WeightFile) -> Iterator[Path]:
-    """Copies in Hugging Face's cache: in the repositories that the sources name, then by the file's name alone."""
-    for on_hub in filter(None, map(hub_file, file.sources)):
-        folder = "models--" + on_hub.repository.replace("/", "--")
-        yield from sorted(hub.glob(f"{folder}/snapshots/*/{on_hub.name}"))
-    yield from sorted(hub.glob(f"models--*/snapshots/*/{file.name}"))
-
-
-def _hugging_face_hub() -> Path:
-    for variable, below in (("HF_HUB_CACHE", ""), ("HF_HOME", "hub")):
-        if os.environ.get(variable):
-            return Path(os.environ[variable]).expanduser() / below
-    return _user_cache() / "huggingface" / "hub"
-
-
-def _user_cache() -> Path:
-    return Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser()

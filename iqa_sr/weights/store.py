@@ -131,22 +131,19 @@ def _checked(file: WeightFile, local: LocalFile | None) -> Path:
     found = known_hash(local.path)
     if not expected:
         remember_first(file.name, found)
-    elif not found.startswith(expected):
-        _differs(file, local, expected, found)
-    return local.path
-
-
-def _differs(file: WeightFile, local: LocalFile, expected: str, found: str) -> None:
+    if not expected or found.startswith(expected):
+        return local.path
     published = "the published file" if file.sha256 else "the file that was first used under this name"
-    text = f"{local.path} is not {published}: its SHA-256 is {found[:16]}..., expected {expected[:16]}"
+    text = f"{local.path} is not {published}: its SHA-256 is {found[:16]}..., expected {expected[:16]}..."
     if not local.chosen:
         raise ValueError(
-            f"{text}...\nDelete it to have it fetched again. If you trust it, put it into a folder named by "
+            f"{text}\nDelete it to have it fetched again. If you trust it, put it into a folder named by "
             f"{FOLDER_VARIABLE}" + ("." if file.sha256 else f", or run `iqa-sr weights import` with it ({file.name}).")
         )
     if local.path not in _warned:
         _warned.add(local.path)
-        logger.warning("%s... It is used because you chose it (%s).", text, FOLDER_VARIABLE)
+        logger.warning("%s It is used because you chose it (%s).", text, FOLDER_VARIABLE)
+    return local.path
 
 
 def size_text(file: WeightFile) -> str:
@@ -156,7 +153,10 @@ def size_text(file: WeightFile) -> str:
 
 def _missing_text(failures: dict[WeightFile, str]) -> str:
     """Five lines at most: further files share the last of theirs."""
-    entries = [_missing_entry(file, reason) for file, reason in failures.items()]
+    entries = []
+    for file, reason in failures.items():
+        where = f"{' or '.join(file.sources) or file.page}{f' ({reason})' if reason else ''}"
+        entries.append(f"{file.name} ({size_text(file)}) from {where} -> {cache_path(file.name)}")
     if len(entries) > SHOWN:
         entries[SHOWN - 1 :] = ["; ".join(entries[SHOWN - 1 :])]
     folders = dict(search_folders())
@@ -171,9 +171,3 @@ def _missing_text(failures: dict[WeightFile, str]) -> str:
             f"{folders['torch hub']}.",
         ]
     )
-
-
-def _missing_entry(file: WeightFile, reason: str) -> str:
-    where = " or ".join(file.sources) or file.page
-    why = f" ({reason})" if reason else ""
-    return f"{file.name} ({size_text(file)}) from {where}{why} -> {cache_path(file.name)}"

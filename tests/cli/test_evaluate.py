@@ -13,7 +13,7 @@ import torch
 import iqa_sr.basicsr_compat  # noqa: F401 - lets basicsr be imported
 from iqa_sr.cli.main import main
 from iqa_sr.evaluation import datasets as evaluation_data
-from iqa_sr.evaluation import networks as evaluation_networks
+from iqa_sr.evaluation import evaluator as evaluation_evaluator
 from iqa_sr.evaluation import run as evaluation_run
 from iqa_sr.evaluation.datasets import EvaluationSet
 from iqa_sr.evaluation.scores import choose_measures, read_metrics
@@ -287,7 +287,7 @@ def test_goes_on_where_it_was_interrupted(here, monkeypatch, capsys):
 
 def test_a_second_run_computes_nothing_and_loads_no_network_for_it(here, monkeypatch, capsys):
     assert main([*COMMAND, *METRICS]) == 0
-    monkeypatch.setattr(evaluation_networks.Manner, "upscaler", lambda *_: pytest.fail("the pictures are there"))
+    monkeypatch.setattr(evaluation_evaluator.Manner, "upscaler", lambda *_: pytest.fail("the pictures are there"))
     assert main([*COMMAND, *METRICS]) == 0
     assert "0 pictures computed or scored" in capsys.readouterr().out
     # One more metric: of the saved pictures, as they are now.
@@ -320,7 +320,7 @@ def test_two_pictures_at_a_time_change_nothing(here):
 
 
 def test_two_pictures_share_the_threads(here, monkeypatch):
-    real, running, seen = evaluation_networks.upscale, [], set()
+    real, running, seen = evaluation_evaluator.upscale, [], set()
 
     def watched(network, *arguments, **options):
         running.append(network)
@@ -330,7 +330,7 @@ def test_two_pictures_share_the_threads(here, monkeypatch):
         running.remove(network)
         return result
 
-    monkeypatch.setattr(evaluation_networks, "upscale", watched)
+    monkeypatch.setattr(evaluation_evaluator, "upscale", watched)
     torch.set_num_threads(2)
     assert main([*COMMAND, "--metric", "psnr", "--no-baseline"]) == 0
     assert (2, 2, 1) in seen, "two pictures, each with a network and a thread of its own"

@@ -6,7 +6,8 @@ from scipy import ndimage
 
 from iqa_sr.data.creation.patches import is_detailed, select_patches
 from iqa_sr.data.problems import DataError
-from iqa_sr.io.images import list_images, read_image
+from iqa_sr.io.image_stores import list_images
+from iqa_sr.io.images import read_image
 from tests.helpers.sr_datasets import picture, save
 
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from iqa_sr.evaluation.checkpoints import find_checkpoints
+from iqa_sr.evaluation.inputs import find_checkpoints
 
 
 @pytest.fixture(autouse=True)

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from iqa_sr.evaluation.dataset_selection import given_places, places_of_experiment
+from iqa_sr.evaluation.inputs import given_places, places_of_experiment
 
 
 def experiment(tmp_path, **datasets):

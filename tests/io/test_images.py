@@ -11,12 +11,12 @@ import pytest
 import torch
 from PIL import Image, ImageOps
 
+from iqa_sr.io.image_stores import list_images
 from iqa_sr.io.image_tensors import to_array, to_levels, to_tensor, to_uint8
 from iqa_sr.io.images import (
     decode_image,
     image_size,
     inspect_image,
-    list_images,
     read_image,
     read_with_alpha,
     write_image,

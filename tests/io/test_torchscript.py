@@ -10,8 +10,7 @@ import pytest
 import torch
 from torch import nn
 
-from iqa_sr.io.tensor_files import read_tensor_file
-from iqa_sr.io.torchscript import is_torchscript
+from iqa_sr.io.tensor_files import file_kind, read_tensor_file
 
 # torch.jit is deprecated in favour of torch.export, but files that it wrote are published.
 pytestmark = pytest.mark.filterwarnings("ignore")
@@ -137,8 +136,8 @@ def test_an_archive_and_a_saved_state_are_told_apart(tmp_path):
     torch.jit.script(nn.Linear(2, 2)).save(tmp_path / "script.pt")
     torch.save(nn.Linear(2, 2).state_dict(), tmp_path / "state.pt")
     torch.save({}, tmp_path / "old.pt", _use_new_zipfile_serialization=False)
-    assert is_torchscript(tmp_path / "script.pt")
-    assert not is_torchscript(tmp_path / "state.pt") and not is_torchscript(tmp_path / "old.pt")
+    assert file_kind(tmp_path / "script.pt") == "torchscript"
+    assert file_kind(tmp_path / "state.pt") == file_kind(tmp_path / "old.pt") == "torch"
 
 
 # --- Damage and malice ------------------------------------------------------------------------------------------------

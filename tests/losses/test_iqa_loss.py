@@ -366,7 +366,7 @@ def test_a_license_policy_refuses_noncommercial_judges(run_folder, capsys):
     shown = capsys.readouterr().err
     assert "license_policy" in shown and "qualiclip" in shown and "musiq" in shown
     assert train({**options, "license_policy": "free"}) == 1
-    assert "license_policy: expected any or permissive, got 'free'" in capsys.readouterr().err
+    assert "license_policy: input should be 'any' or 'permissive', got 'free'" in capsys.readouterr().err
 
 
 def test_the_losses_of_the_table_can_be_named(run_folder, capsys):

@@ -28,7 +28,7 @@ SMALL = {"clip": "none", "layers": [1, 1, 1, 1], "width": 16, "embed_dim": 32}
 KINDS = ["gaussian-noise", "checkerboard"]
 
 
-def options(iterations=40):
+def options(iterations=80):
     data = {"type": "RankingDataset", "crop": 32, "kinds": KINDS, "mixture": 0.0}
     return {
         "name": "toy",
@@ -127,7 +127,7 @@ def test_openais_clip_and_its_features_of_the_prompts(synthetic, tmp_path, monke
 
 def test_the_losses_fall(trained):
     losses = losses_of(trained[1], "l_rank_good") + losses_of(trained[1], "l_rank_bad")
-    assert len(losses) == 40 and losses[-8:].mean() < 0.7 * losses[:8].mean()
+    assert len(losses) == 80 and losses[-16:].mean() < 0.7 * losses[:8].mean()
 
 
 def test_unseen_pictures_are_ranked_beyond_chance(trained):
@@ -150,7 +150,7 @@ def test_the_published_file_is_the_metric(trained, monkeypatch):
 
 def test_a_resumed_run_is_the_uninterrupted_one(trained, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    assert resume(trained[0], options(), stored=20, extra=["weights/qualiclip.pth"]) == []
+    assert resume(trained[0], options(), stored=40, extra=["weights/qualiclip.pth"]) == []
 
 
 def test_a_missing_clip_is_said_before_training(tmp_path, monkeypatch, capsys):

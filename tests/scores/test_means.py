@@ -4,10 +4,10 @@ import math
 
 import pytest
 
+from iqa_sr.evaluation.scores import mean_scores
 from iqa_sr.scores.means import image_means, mean
 from iqa_sr.scores.paired_scores import paired_scores
 from iqa_sr.scores.score_table import MetricFacts, ScoreRow, ScoreTable
-from iqa_sr.scores.summary import mean_scores
 
 # One image with three references, one of them not defined, an image with one, and an image with none that is defined.
 ROWS = [

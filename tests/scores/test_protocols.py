@@ -4,10 +4,10 @@ import math
 
 import pytest
 
+from iqa_sr.evaluation.scores import mean_scores, not_defined, summary_rows
 from iqa_sr.metrics import metric_info
 from iqa_sr.scores.protocols import PROTOCOLS, find_protocol
 from iqa_sr.scores.score_table import MetricFacts, ScoreRow, ScoreTable
-from iqa_sr.scores.summary import mean_scores, not_defined, summary_rows
 from iqa_sr.stats.score_formula import Formula
 
 

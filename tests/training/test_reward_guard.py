@@ -104,7 +104,7 @@ def test_a_guard_that_only_warns_changes_nothing_in_the_training(run, limit):
 
 def test_a_metric_that_is_a_network_changes_nothing_either(run, base, synthetic):
     with synthetic("alexnet-owt-7be5be79.pth"):
-        metrics._shared.cache_clear()
+        metrics.registry._shared.cache_clear()
         folder, log = run({"held_out": ["lpips"]})
     assert log.count("held out lpips ") == 3
     assert list(differences(models(run(None)[0], 6), models(folder, 6))) == []

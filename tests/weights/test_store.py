@@ -71,6 +71,9 @@ class Handler(http.server.BaseHTTPRequestHandler):
         content, start = server.files[name], 0
         if wanted and self.headers.get("If-Range", server.tag) == server.tag:
             start = int(re.fullmatch(r"bytes=(\d+)-", wanted).group(1))
+            if start >= len(content):
+                self.send_error(416)
+                return
         self.send_response(206 if start else 200)
         if start:
             self.send_header("Content-Range", f"bytes {start}-{len(content) - 1}/{len(content)}")
@@ -270,15 +273,42 @@ def test_a_broken_connection_is_taken_up_where_it_broke(server, publish):
     assert [wanted for _, wanted in server.requests] == [None, "bytes=150000-", "bytes=300000-"]
 
 
-def test_a_connection_that_keeps_breaking_off_is_said_and_leaves_nothing(machine, server, publish):
+def test_a_later_run_goes_on_with_what_an_earlier_one_left(machine, server, publish):
     content = saved(1, 100_000)
     publish("x.pth", content)
     server.break_after, server.breaks = 50_000, 4
     with pytest.raises(FileNotFoundError, match="broke off 4 times, the last time after 200000 bytes"):
         find_weights("x.pth")
     assert not is_present("x.pth"), "a part is never taken for the file"
-    assert [path.name for path in (machine / "cache/weights").iterdir()] == [".x.pth.lock"]
     assert find_weights("x.pth").read_bytes() == content
+    assert server.requests[-1] == ("x.pth", "bytes=200000-")
+    assert sorted(path.name for path in (machine / "cache/weights").iterdir()) == [".x.pth.lock", "x.pth"]
+
+
+@pytest.mark.parametrize("version", ['"v1"', '"v2"'])
+def test_a_damaged_part_of_an_earlier_run_is_fetched_anew(machine, server, publish, version):
+    content = saved(1, 100_000)
+    publish("x.pth", content, sha256=sha(content))
+    server.break_after, server.breaks = 50_000, 4
+    with pytest.raises(FileNotFoundError):
+        find_weights("x.pth")
+    (part,) = (machine / "cache/weights").glob("*.part")
+    part.write_bytes(b"?" * part.stat().st_size)
+    server.tag = version
+    assert find_weights("x.pth").read_bytes() == content
+
+
+@pytest.mark.parametrize("size", [0, 100])
+def test_a_part_that_is_complete_is_used(machine, server, publish, size):
+    content = saved(1)
+    publish("x.pth", content, sha256=sha(content))
+    server.break_after, server.breaks = 10, 4
+    with pytest.raises(FileNotFoundError):
+        find_weights("x.pth")
+    (part,) = (machine / "cache/weights").glob("*.part")
+    part.write_bytes(content + b"?" * size)
+    assert find_weights("x.pth").read_bytes() == content
+    assert [wanted for _, wanted in server.requests[4:]] == [f"bytes={len(content) + size}-", *[None] * bool(size)]
 
 
 def test_the_rest_of_another_version_is_not_appended(server, publish, monkeypatch):

@@ -21,7 +21,8 @@ from iqa_sr.data.creation.luma_filters import clahe, detail, nlm_sharp, unsharp
 from iqa_sr.data.creation.network_enhancer import load_network_enhancer
 from iqa_sr.errors import nearest
 from iqa_sr.io.atomic import atomic_write
-from iqa_sr.io.images import list_images, read_image, write_image
+from iqa_sr.io.image_stores import list_images
+from iqa_sr.io.images import read_image, write_image
 
 __all__ = ["ENHANCERS", "Enhancer", "GroundTruthsMade", "find_enhancer", "make_gts", "write_enhancer_list"]
 

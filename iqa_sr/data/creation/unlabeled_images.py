@@ -12,7 +12,8 @@ from iqa_sr.data.creation.procedural import procedural_picture
 from iqa_sr.data.image_checks import check_pictures, check_size
 from iqa_sr.data.problems import DataError, DataProblems
 from iqa_sr.errors import OptionError
-from iqa_sr.io.images import decode_image, list_images, read_image
+from iqa_sr.io.image_stores import list_images
+from iqa_sr.io.images import decode_image, read_image
 
 __all__ = ["PHOTOGRAPHS", "PictureSource", "PictureSourceOptions"]
 

@@ -14,7 +14,7 @@ from iqa_sr.data.mos.scores import Opinion, read_opinions
 from iqa_sr.data.preferences.triplets import TIE, Triplet
 from iqa_sr.data.problems import DataError, DataProblems
 from iqa_sr.data.row_checks import check_levels
-from iqa_sr.io.images import list_images
+from iqa_sr.io.image_stores import list_images
 from iqa_sr.io.tables import as_number
 
 __all__ = ["REFERENCE_FOLDERS", "ScoredSet", "partner_triplets", "read_scored_set"]

@@ -3,9 +3,9 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import field_validator
+from pydantic import AfterValidator, field_validator
 
 from iqa_sr.config.sections import Section
 from iqa_sr.errors import OptionError, nearest
@@ -13,6 +13,9 @@ from iqa_sr.io.image_stores import LMDB_SUFFIX, IoBackend
 from iqa_sr.io.images import IMAGE_SUFFIXES
 
 __all__ = ["GroundTruthOptions", "Part", "find_parts"]
+
+
+Folder = Annotated[Path, AfterValidator(Path.expanduser)]
 
 
 class GroundTruthOptions(Section):
@@ -29,18 +32,13 @@ class GroundTruthOptions(Section):
         io_backend: `type: disk`, or `type: lmdb` for folders `original.lmdb`, `01.lmdb`, ... in BasicSR's format.
     """
 
-    dataroot_gt: Path
-    dataroot_lq: Path | None = None
+    dataroot_gt: Folder
+    dataroot_lq: Folder | None = None
     gt_folders: tuple[str, ...] | None = None
     original_folder: str = "original"
-    labels: Path | None = None
+    labels: Folder | None = None
     allow_incomplete_groups: bool = False
     io_backend: IoBackend = IoBackend()
-
-    @field_validator("dataroot_gt", "dataroot_lq", "labels")
-    @classmethod
-    def _expand(cls, path: Path | None) -> Path | None:
-        return path.expanduser() if path else path
 
     @field_validator("gt_folders", mode="before")
     @classmethod
@@ -86,9 +84,12 @@ def find_parts(options: GroundTruthOptions, where: str) -> list[Part]:
     if options.labels and not options.labels.is_dir():
         raise FileNotFoundError(f"{where}:labels: the folder {options.labels} does not exist")
     lmdb = options.io_backend.type == "lmdb"
-    parts = [
-        Part(_versions(base, options, where), _labels(base, options.labels)) for base in _bases(root, original, lmdb)
-    ]
+    images = root / "images" if (root / "images").is_dir() else root
+    ranges = sorted(_sub_folders(images)) if images.name == "images" else []
+    bases: list[Path] = []  # the folders that hold an `original/`
+    for places in ([root], [images], ranges):
+        bases = bases or [place for place in places if _sub_folder(place, original, lmdb)]
+    parts = [Part(_versions(base, options, where), _labels(base, options.labels)) for base in bases]
     if parts and options.labels and not any(part.labels for part in parts):
         raise FileNotFoundError(f"{where}:labels: no folders with .json files (A/, B/, C/) in {options.labels}")
     if parts:
@@ -97,23 +98,16 @@ def find_parts(options: GroundTruthOptions, where: str) -> list[Part]:
         if options.gt_folders:
             raise _missing_version(options.gt_folders[0], [], root, where)
         return [Part({original: root})]
+    raise _nothing_found(root, original, lmdb, where)
+
+
+def _nothing_found(root: Path, original: str, lmdb: bool, where: str) -> FileNotFoundError:
     kind = f"{original}.lmdb" if lmdb else original
-    raise FileNotFoundError(
+    return FileNotFoundError(
         f"{where}:dataroot_gt: no pictures found in {root}; looked for {kind}/, images/{kind}/, images/*/{kind}/ "
         f"{'and meta_info.txt' if lmdb else 'and pictures directly inside'}"
         + ("; it holds LMDB folders: set io_backend:type to lmdb" if not lmdb and _lmdb_folders(root) else "")
     )
-
-
-def _bases(root: Path, original: str, lmdb: bool) -> list[Path]:
-    """The folders that hold an `original/`: the root; or its `images/`; or the ranges inside that."""
-    images = root / "images" if (root / "images").is_dir() else root
-    ranges = sorted(_sub_folders(images)) if images.name == "images" else []
-    for places in ([root], [images], ranges):
-        found = [place for place in places if _sub_folder(place, original, lmdb)]
-        if found:
-            return found
-    return []
 
 
 def _sub_folders(folder: Path) -> list[Path]:

@@ -92,7 +92,9 @@ def read_manifest(
     if options.dataroot_lq:
         files += [(open_folder(options.dataroot_lq), key) for key in lq.values()]
     sizes = _inspect_all(files, problems, progress, decode_all)
-    labels, notes = _read_labels(parts, groups, options, problems)
+    labels, notes = dict[tuple[str, str], Label](), list[str]()
+    if any(part.labels for part in parts):
+        labels, notes = _read_labels(parts, groups, options, problems)
     root = options.dataroot_gt
     records = [_record(group, root, sizes, labels, lq, problems) for group in groups]
     return Manifest(
@@ -198,11 +200,9 @@ def _inspect_all(files: list[_File], problems: DataProblems, progress: bool, dec
 def _read_labels(
     parts: list[Part], groups: list[_Group], options: GroundTruthOptions, problems: DataProblems
 ) -> tuple[dict[tuple[str, str], Label], list[str]]:
-    """The label of each `(record, version)`, and notes; nothing at all where no part has labels."""
+    """The label of each `(record, version)`, and notes."""
     labels: dict[tuple[str, str], Label] = {}
     incomplete = 0
-    if not any(part.labels for part in parts):
-        return labels, []
     for part in parts:
         if part.labels is None:
             problems.add("missing label", f"{part.path}: other parts of the data set have labels, this one has none")

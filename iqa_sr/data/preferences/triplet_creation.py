@@ -20,7 +20,7 @@ from iqa_sr.data.preferences.triplets import TIE, Triplet, write_triplets
 from iqa_sr.data.problems import DataError, DataProblems
 from iqa_sr.data.splits import SPLITS, split_by_content
 from iqa_sr.errors import nearest
-from iqa_sr.io.images import list_images
+from iqa_sr.io.image_stores import list_images
 
 __all__ = ["DIFFIQA_TEST_KINDS", "LAYOUTS", "Made", "Rated", "label_pairs", "make_triplets", "read_diffiqa"]
 

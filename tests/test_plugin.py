@@ -13,13 +13,13 @@ WITHOUT_CONFIGURATION = """
     import logging
 
     from iqa_sr import weights
-    from iqa_sr.runtime.logs import speak_through_basicsr
+    from iqa_sr.plugin import register
 
     ours = logging.getLogger("iqa_sr.guard.monitor")
     for _ in range(3):
         ours.info("too much")
         ours.warning("take care")
-        speak_through_basicsr()
+        register()
 """
 BASICSR = """
     import logging
@@ -95,11 +95,11 @@ def test_a_program_with_its_own_handlers_has_every_message_once(tmp_path):
     script = """
         import logging
 
-        from iqa_sr.runtime.logs import speak_through_basicsr
+        from iqa_sr.plugin import register
 
         logging.basicConfig(level=logging.INFO, format="%(name)s %(message)s")
         for _ in range(2):
             logging.getLogger("iqa_sr.weights.store").info("found")
-            speak_through_basicsr()
+            register()
     """
     assert said(script, tmp_path) == "iqa_sr.weights.store found\n" * 2

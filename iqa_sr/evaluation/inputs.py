@@ -1,0 +1,207 @@
+"""What is evaluated, as a user names it: checkpoints, each under a label of its own, and data sets."""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from iqa_sr.data.multi_gt.layouts import GroundTruthOptions
+from iqa_sr.errors import nearest
+from iqa_sr.evaluation.datasets import SetPlace
+from iqa_sr.scores.experiment_folder import ExperimentFolder, find_checkpoint_files, label_of
+from iqa_sr.scores.result_folder import RESERVED, is_folder_name
+from iqa_sr.weights.checksums import compute_hash
+
+__all__ = ["LabelledFile", "find_checkpoints", "given_places", "named_path", "places_of_experiment"]
+
+SUFFIXES = (".pth", ".safetensors", ".pt", ".ckpt")
+_TYPES = ("MultiGTDataset", "PairedImageDataset", "SingleImageDataset")
+
+
+@dataclass(frozen=True)
+class LabelledFile:
+    """A checkpoint to evaluate.
+
+    Attributes:
+        label: What its rows and pictures are called.
+        path: The file.
+        sha256: Of the file.
+        iteration: Where in its training it was written; None if its name does not say.
+        experiment: Folder of the training that it comes from; None if it does not lie in one.
+        also: Names of the files beside it with the same content, which are left out.
+    """
+
+    label: str
+    path: Path
+    sha256: str
+    iteration: int | None = None
+    experiment: Path | None = None
+    also: tuple[str, ...] = ()
+
+
+def find_checkpoints(arguments: Sequence[str]) -> list[LabelledFile]:
+    """The checkpoints that are named, in order; those of a folder by iteration.
+
+    A label is the file's name; for BasicSR's names in an experiment what stands behind `net_g_`, with the experiment's
+    name before it where there are several. In a folder, a file with the same content as another (`latest`, `best_*`) is
+    left out.
+
+    Args:
+        arguments: Files; folders of checkpoints; `experiments/NAME`; any of them as `LABEL=PATH`, where the label of a
+            folder goes before those of its files.
+
+    Raises:
+        FileNotFoundError: If something does not exist, or a folder holds no checkpoint.
+        ValueError: If two checkpoints have the same label, or a label cannot be used.
+    """
+    found: list[tuple[str, LabelledFile]] = []  # each with the label that was given
+    for argument in arguments:
+        label, path = named_path(argument)
+        if path.is_dir():
+            found += [(label, replace(one, label=f"{label}_{one.label}") if label else one) for one in _folder(path)]
+        elif path.is_file():
+            file = _file(path)
+            found.append((label, replace(file, label=label) if label else file))
+        else:
+            raise FileNotFoundError(
+                f"{argument} does not exist; expected a checkpoint, a folder of some, or an experiment"
+            )
+    files = [file for _, file in found]
+    if len({file.experiment for file in files if file.experiment}) > 1:
+        files = [
+            replace(file, label=f"{file.experiment.resolve().name}_{file.label}")
+            if file.experiment and not label
+            else file
+            for label, file in found
+        ]
+    _check_labels(files)
+    return files
+
+
+def named_path(argument: str) -> tuple[str, Path]:
+    """Name, or nothing, and path of a word `[NAME=]PATH`; a file whose own name holds a `=` is taken as it is."""
+    label, equals, path = argument.partition("=")
+    return (label, Path(path)) if equals and not Path(argument).exists() else ("", Path(argument))
+
+
+def _file(path: Path) -> LabelledFile:
+    experiment, label = ExperimentFolder.of_checkpoint(path), label_of(path)
+    return LabelledFile(
+        label=label if experiment and label else path.stem,
+        path=path,
+        sha256=compute_hash(path),
+        iteration=int(label) if label and label.isdecimal() else None,
+        experiment=experiment.path if experiment else None,
+    )
+
+
+def _folder(folder: Path) -> list[LabelledFile]:
+    """Its checkpoints, or those of the experiment that it is; a content once."""
+    files = [_file(path) for path in find_checkpoint_files(folder, SUFFIXES)]
+    files.sort(key=lambda file: (file.iteration is None, file.iteration or 0, file.path.name))
+    kept: dict[str, LabelledFile] = {}
+    for file in files:
+        first = kept.setdefault(file.sha256, file)
+        if first is not file:
+            kept[file.sha256] = replace(first, also=(*first.also, file.path.name))
+    return list(kept.values())
+
+
+def _check_labels(files: Sequence[LabelledFile]) -> None:
+    for label, number in Counter(file.label for file in files).items():
+        if number > 1:
+            first, second, *_ = (file.path for file in files if file.label == label)
+            raise ValueError(
+                f"two checkpoints have the label {label!r}: {first} and {second}\nGive one another: LABEL={second}"
+            )
+    for file in files:
+        if file.label in RESERVED:
+            raise ValueError(
+                f"{file.path}: the label {file.label!r} stands for something else; give another: LABEL=FILE"
+            )
+        if not is_folder_name(file.label):
+            raise ValueError(f"{file.path}: expected a label that can be a folder's name, got {file.label!r}")
+
+
+# --- Data sets --------------------------------------------------------------------------------------------------------
+
+
+def given_places(data: Sequence[str], lq: Sequence[str], degradation: str | None) -> list[SetPlace]:
+    """The data sets of the words `[NAME=]DIR` of `data` and `lq`.
+
+    A name that is left out is that of the folder; one `lq` without a name belongs to the only `data`.
+
+    Raises:
+        ValueError: If two have the same name, a name cannot be used, it is not clear which data set LQ pictures belong
+            to, or nobody is left to use the degradation.
+    """
+    truths, ready = _named("data", data), _named("lq", lq)
+    nameless = [word for word in lq if not named_path(word)[0]]
+    if nameless and len(data) == len(lq) == 1:
+        ready = {next(iter(truths)): next(iter(ready.values()))}
+    elif nameless and data and not ready.keys() <= truths.keys():
+        raise ValueError(
+            f"`lq` {nameless[0]}: which data set is it of? Say it: `lq` NAME={nameless[0]}; the names of `data` are "
+            f"{', '.join(truths)}, and another name makes a data set without ground truths"
+        )
+    section = {"type": degradation or "bicubic"}
+    places = [SetPlace(name, truths.get(name), ready.get(name), section) for name in {**truths, **ready}]
+    if degradation and not any(place.lq is None for place in places):
+        raise ValueError(f"`degradation` {degradation}: every data set has ready LQ pictures; leave it out")
+    return places
+
+
+def _named(argument: str, words: Sequence[str]) -> dict[str, Path]:
+    found: dict[str, Path] = {}
+    for word in words:
+        name, path = named_path(word)
+        name = name or path.resolve().name
+        if name in found:
+            raise ValueError(
+                f"`{argument}`: two data sets have the name {name!r}: {found[name]} and {path}\n"
+                f"Give one another: `{argument}` NAME={path}"
+            )
+        if not is_folder_name(name):
+            raise ValueError(f"`{argument}` {word}: expected a name that can be a folder's, got {name!r}")
+        found[name] = path.expanduser()
+    return found
+
+
+def places_of_experiment(folder: Path) -> list[SetPlace]:
+    """The validation sets of a training, from the option file in its folder.
+
+    Raises:
+        FileNotFoundError: If there is no option file.
+        ValueError: If it names no set that can be used.
+    """
+    experiment = ExperimentFolder(folder)
+    file = experiment.find_option_file()
+    if file is None:
+        raise FileNotFoundError(f"{folder}: there is no option file that names data sets; name them: `data` DIR")
+    sections = {key: section for key, section in (experiment.options.get("datasets") or {}).items()}
+    wanted = [section for key, section in sections.items() if key.split("_")[0] in ("val", "test")]
+    places = [_place(section, file) for section in wanted if section.get("type") in _TYPES]
+    if not places:
+        kinds = ", ".join(str(section.get("type")) for section in wanted) or "no validation set"
+        raise ValueError(f"{file}: expected validation sets of {', '.join(_TYPES)}, got {kinds}; name some: `data` DIR")
+    names = [place.name for place in places]
+    if len(set(names)) < len(names):
+        raise ValueError(
+            f"{file}: two validation sets have the same name: {', '.join(names)}; name them: `data` NAME=DIR"
+        )
+    return places
+
+
+def _place(section: Mapping[str, Any], file: Path) -> SetPlace:
+    name = str(section.get("name") or "val")
+    roots = [section.get(key) for key in ("dataroot_gt", "dataroot_lq")]
+    data, lq = (Path(root).expanduser() if root else None for root in roots)
+    if section["type"] != "MultiGTDataset":
+        return SetPlace(name, data, lq)
+    if data is None:
+        raise ValueError(f"{file}: {name}:dataroot_gt is missing; {nearest('dataroot_gt', section)}")
+    keys = GroundTruthOptions.model_fields.keys() - {"dataroot_gt", "dataroot_lq"}
+    options = {key: value for key, value in section.items() if key in keys and value is not None}
+    degradation = section.get("degradation") or {"type": "bicubic"}
+    return SetPlace(name, data, lq, degradation, options)
