@@ -45,10 +45,10 @@ def test_what_is_wrong_below_a_section_is_told_once():
     options = training_options(datasets__val_3={"type": "MultiGTDataset"}, scale="two")
     options["datasets"]["val_2"] = None
     options["val"]["metrics"]["mine"] = "psnr"
-    assert problems(options) == [
+    assert sorted(problems(options)) == [
         "datasets:val_2: expected a section with keys, got None",
-        "scale: expected the upscaling factor as a whole number, got 'two'",
         "datasets:val_3:name: this key is required and missing",
+        "scale: expected the upscaling factor as a whole number, got 'two'",
         "val:metrics:mine: expected a section with keys, got 'psnr'",
     ]
 
