@@ -16,7 +16,6 @@ prepare_cpu_threads()
 import torch  # noqa: E402
 
 from iqa_sr import plugin  # noqa: E402
-from iqa_sr.training.basicsr_opt import basicsr_opt  # noqa: E402
 from iqa_sr.training.loop import build_run  # noqa: E402
 from iqa_sr.training.run_config import RunConfig  # noqa: E402
 
@@ -27,7 +26,7 @@ class Steps:
     def __init__(self, option_file: str, sampler: str) -> None:
         plugin.register()
         config = RunConfig.from_yaml(option_file, (f"datasets:train:sampler={sampler}",))
-        self.run = build_run(config, basicsr_opt(config, cuda_devices=torch.cuda.device_count()))
+        self.run = build_run(config, config.basicsr_opt(cuda_devices=torch.cuda.device_count()))
         self.batches = self.run.place.batches()
         self.iteration = 0
 

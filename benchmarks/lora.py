@@ -30,7 +30,6 @@ from iqa_sr import plugin  # noqa: E402
 from iqa_sr.basicsr_compat import build_model, build_network  # noqa: E402
 from iqa_sr.lora.injection import LoRAOptions, inject, merged_state  # noqa: E402
 from iqa_sr.runtime import rng_state as random_state  # noqa: E402
-from iqa_sr.training.basicsr_opt import basicsr_opt  # noqa: E402
 from iqa_sr.training.run_config import RunConfig  # noqa: E402
 
 FULL = "full"
@@ -185,7 +184,7 @@ def build(name: str, method: str, file: str, judge: str) -> Any:
         "train": train,
         "logger": {"print_freq": 10**6, "save_checkpoint_freq": 10**6},
     }
-    return build_model(basicsr_opt(RunConfig.from_options(content), cuda_devices=torch.cuda.device_count()))
+    return build_model(RunConfig.from_options(content).basicsr_opt(cuda_devices=torch.cuda.device_count()))
 
 
 def step(model: Any, lq: Tensor, gt: Tensor, iteration: int) -> float:

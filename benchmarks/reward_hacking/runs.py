@@ -25,7 +25,6 @@ from iqa_sr.io.tensor_files import state_digest
 from iqa_sr.metrics import create_metric, metric_info, metric_names, shared_metric
 from iqa_sr.models.ground_truth_selection import GroundTruthFeed
 from iqa_sr.runtime import rng_state as random_state
-from iqa_sr.training.basicsr_opt import basicsr_opt
 from iqa_sr.training.run_config import RunConfig
 from iqa_sr.weights.store import is_present
 
@@ -186,7 +185,7 @@ class Bench:
             train["lora"] = {"rank": int(key.method.removeprefix("lora-")), "preset": setup.preset}
         one = {"name": "adversarial_noise", "num_gpu": min(1, torch.cuda.device_count()), "manual_seed": key.seed}
         opt |= one | {"path": path, "train": train, "val": None}
-        return basicsr_opt(RunConfig.from_options(opt), cuda_devices=torch.cuda.device_count())
+        return RunConfig.from_options(opt).basicsr_opt(cuda_devices=torch.cuda.device_count())
 
     # --- Training -----------------------------------------------------------------------------------------------------
 

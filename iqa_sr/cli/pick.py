@@ -3,7 +3,6 @@
 import argparse
 import math
 import sys
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,7 +11,7 @@ from iqa_sr.errors import nearest
 from iqa_sr.io.text_table import aligned
 
 if TYPE_CHECKING:
-    from iqa_sr.selection.selection import Choice, Limit
+    from iqa_sr.selection.selection import Choice
     from iqa_sr.selection.sources import Source
 
 __all__ = ["add_arguments", "run"]
@@ -76,7 +75,16 @@ def run(args: argparse.Namespace) -> int:
     rows = choice_rows(choice, SHOWN)
     below = gold_row(gold, choice.scores.metrics, len(rows[0]))
     print(aligned([*rows, below] if below else rows, numbers=True))
-    _print_notes(choice, source)
+    count, pictures = len(choice.scores.checkpoints), len(choice.scores.pictures)
+    hidden = f"; the {count - SHOWN} behind are in best.json" if count > SHOWN else ""
+    kind = "data set" if choice.scores.of_data_sets else "picture"
+    print(f"means over {pictures} {kind}{'s' * (pictures > 1)}; *: best; up: higher is better, down: lower{hidden}")
+    reasons: dict[str, list[str]] = {}
+    for label, reason in source.left_out.items():
+        reasons.setdefault(reason, []).append(label)
+    for reason, labels in reasons.items():
+        more = f" and {len(labels) - 5} more" if len(labels) > 5 else ""
+        print(f"left out: {', '.join(labels[:5])}{more} ({reason})")
     if choice.best is None:
         raise ValueError(unmet_limits(choice))
     words = [words for words in (*choice_words(choice), gold_words(gold, choice.best)) if words]
@@ -117,7 +125,7 @@ def _read(args: argparse.Namespace) -> "Source":
 def _choose(source: "Source", args: argparse.Namespace) -> "Choice":
     from iqa_sr.scores.paired_scores import metrics_of, paired_scores
     from iqa_sr.selection.rules import ByFormula, build_rule
-    from iqa_sr.selection.selection import choose
+    from iqa_sr.selection.selection import Limit, choose
 
     labels = list(source.files)
     known = metrics_of(source.table, labels)
@@ -128,21 +136,8 @@ def _choose(source: "Source", args: argparse.Namespace) -> "Choice":
         if name not in known:
             raise ValueError(f"--metric: there are no scores of {name!r}; {nearest(name, known)}")
     rule = build_rule(args.by or "borda", args.formula, counted, known)
-    limits = _limits(args.within, known)
-    needed = {*counted, *rule.metrics, *(limit.metric for limit in limits)}
-    metrics = [metric for metric in known if metric in needed]
-    scores = paired_scores(source.table, labels, metrics, args.common)
-    if isinstance(rule, ByFormula):
-        for metric in rule.against_direction(scores.means()):
-            print(f"warning: the formula falls where {metric} gets better; is the sign meant?", file=sys.stderr)
-    return choose(scores, rule, limits, counted, args.resamples, args.seed)
-
-
-def _limits(texts: Sequence[str], known: Sequence[str]) -> list["Limit"]:
-    from iqa_sr.selection.selection import Limit
-
     limits: dict[str, Limit] = {}
-    for text in texts:
+    for text in args.within:
         metric, equals, number = text.rpartition("=")
         try:
             distance = float(number) if equals else math.nan
@@ -155,17 +150,10 @@ def _limits(texts: Sequence[str], known: Sequence[str]) -> list["Limit"]:
         if metric in limits:
             raise ValueError(f"--within: {metric} has two limits, {limits[metric].distance:g} and {distance:g}")
         limits[metric] = Limit(metric, distance)
-    return list(limits.values())
-
-
-def _print_notes(choice: "Choice", source: "Source") -> None:
-    count, pictures = len(choice.scores.checkpoints), len(choice.scores.pictures)
-    hidden = f"; the {count - SHOWN} behind are in best.json" if count > SHOWN else ""
-    kind = "data set" if choice.scores.of_data_sets else "picture"
-    print(f"means over {pictures} {kind}{'s' * (pictures > 1)}; *: best; up: higher is better, down: lower{hidden}")
-    reasons: dict[str, list[str]] = {}
-    for label, reason in source.left_out.items():
-        reasons.setdefault(reason, []).append(label)
-    for reason, labels in reasons.items():
-        more = f" and {len(labels) - 5} more" if len(labels) > 5 else ""
-        print(f"left out: {', '.join(labels[:5])}{more} ({reason})")
+    needed = {*counted, *rule.metrics, *limits}
+    metrics = [metric for metric in known if metric in needed]
+    scores = paired_scores(source.table, labels, metrics, args.common)
+    if isinstance(rule, ByFormula):
+        for metric in rule.against_direction(scores.means()):
+            print(f"warning: the formula falls where {metric} gets better; is the sign meant?", file=sys.stderr)
+    return choose(scores, rule, list(limits.values()), counted, args.resamples, args.seed)

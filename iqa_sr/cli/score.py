@@ -3,14 +3,9 @@
 import argparse
 import math
 import sys
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 from iqa_sr.cli.arguments import split_names
 from iqa_sr.io.text_table import aligned
-
-if TYPE_CHECKING:
-    from iqa_sr.scores.scoring import ScoringResult
 
 __all__ = ["add_arguments", "run"]
 
@@ -31,19 +26,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Score and print a table; 1 if some pictures could not be scored."""
+    from iqa_sr.metrics import metric_info
+    from iqa_sr.scores.means import mean
     from iqa_sr.scores.scoring_run import run_scoring
 
     metrics = split_names(args.metrics)
     result, first = run_scoring(args.path, metrics, args.reference, args.output, args.batch)
-    if first:
-        _print_scores(result, metrics, args.output)
-    return 1 if result.problems else 0
-
-
-def _print_scores(result: "ScoringResult", metrics: Sequence[str], output: str | None) -> None:
-    from iqa_sr.metrics import metric_info
-    from iqa_sr.scores.means import mean
-
+    if not first:
+        return 1 if result.problems else 0
     scores: dict[str, dict[str, float]] = {}
     for row in result.table.rows:
         if row.metric in metrics:
@@ -57,12 +47,13 @@ def _print_scores(result: "ScoringResult", metrics: Sequence[str], output: str |
     rows.append((f"mean of {len(scores)}", *(_number(mean(one) if one else None) for one in means)))
     print(aligned(rows, numbers=True))
     print("up: higher is better; down: lower is better")
-    if output is not None:
-        print(f"{output}: {result.scored} new scores, {result.kept} were there already")
+    if args.output is not None:
+        print(f"{args.output}: {result.scored} new scores, {result.kept} were there already")
     elif len(scores) > SHOWN:
         print("--output FILE.csv or FILE.json for every picture")
     for key, text in sorted(result.problems.items()):
         print(f"  not scored: {key}: {text}", file=sys.stderr)
+    return 1 if result.problems else 0
 
 
 def _number(score: float | None) -> str:

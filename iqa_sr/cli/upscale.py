@@ -8,7 +8,6 @@ from iqa_sr.cli.arguments import add_adapter_arguments, read_device, read_tile
 
 if TYPE_CHECKING:
     from iqa_sr.checkpoint.loading import LoadedNetwork
-    from iqa_sr.inference.files import UpscaledFiles
 
 __all__ = ["FORMATS", "add_arguments", "run"]
 
@@ -73,7 +72,16 @@ def run(args: argparse.Namespace) -> int:
         _print_network(loaded, args)
         done = upscale_files(missing, loaded.network, loaded.sizes, config, loaded.architecture)
     done.kept += len(jobs) - len(missing)
-    _print_result(done, args.output)
+    text = f"{done.written} picture{'' if done.written == 1 else 's'} written to {args.output}"
+    if done.kept:
+        text += f", {done.kept} already there (--overwrite makes them again)"
+    if done.failed:
+        text += f", {len(done.failed)} failed"
+    print(text)
+    for source, reason in list(done.failed.items())[:_SHOWN]:
+        print(f"  not upscaled: {reason if source in reason else f'{source}: {reason}'}", file=sys.stderr)
+    if len(done.failed) > _SHOWN:
+        print(f"  ... and {len(done.failed) - _SHOWN} more", file=sys.stderr)
     return 1 if done.failed else 0
 
 
@@ -90,16 +98,3 @@ def _print_network(loaded: "LoadedNetwork", args: argparse.Namespace) -> None:
     )
     if loaded.assumed:
         print(f"assumed: {', '.join(loaded.assumed)}; if it was trained otherwise, give its option file: -opt")
-
-
-def _print_result(done: "UpscaledFiles", output: str) -> None:
-    text = f"{done.written} picture{'' if done.written == 1 else 's'} written to {output}"
-    if done.kept:
-        text += f", {done.kept} already there (--overwrite makes them again)"
-    if done.failed:
-        text += f", {len(done.failed)} failed"
-    print(text)
-    for source, reason in list(done.failed.items())[:_SHOWN]:
-        print(f"  not upscaled: {reason if source in reason else f'{source}: {reason}'}", file=sys.stderr)
-    if len(done.failed) > _SHOWN:
-        print(f"  ... and {len(done.failed) - _SHOWN} more", file=sys.stderr)

@@ -43,8 +43,10 @@ class OptionProblems:
 
     texts: list[str] = field(default_factory=list)
 
-    def read(self, section: type[SectionType], values: Any, path: str) -> SectionType | None:
-        """As `read_section`, but None where something is wrong, which is kept."""
+    def read(self, section: type[SectionType], values: Any, path: str, optional: bool = False) -> SectionType | None:
+        """As `read_section`, but None where something is wrong, which is kept, or where there may be nothing."""
+        if optional and values is None:
+            return None
         try:
             return read_section(section, values, path)
         except OptionError as error:

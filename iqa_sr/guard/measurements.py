@@ -121,7 +121,13 @@ def cut_windows(pictures: Iterable[Picture], upscale: Upscale, side: int, most: 
         if not scale:
             probe = lq[..., :_PROBE, :_PROBE]
             scale = upscale(probe).shape[-1] // probe.shape[-1]
-        _check_original(number, lq, original, scale)
+        height, width = (length * scale for length in lq.shape[-2:])
+        if original is not None and original.shape[-2:] != (height, width):
+            raise ValueError(
+                f"validation picture {number + 1}: the guard expected an original of {height}x{width} px (HxW), "
+                f"{scale} times its LQ, got {original.shape[-2]}x{original.shape[-1]}; "
+                "cut it to a multiple of the scale"
+            )
         down, across = (_steps(length, math.ceil(side / scale)) for length in lq.shape[-2:])
         cells = [(rows, columns) for rows in down for columns in across]  # in LQ px, row by row
         places = sorted(range(len(cells)), key=_spread)[:most]
@@ -198,16 +204,6 @@ def _measured(window: Window, output: Tensor, base: Tensor, networks: Mapping[st
         known = whole and (original is not None or network.info.reference == "none")
         measured[f"metric {name}"] = float(network(seen, original)) if known else math.nan
     return measured
-
-
-def _check_original(number: int, lq: Tensor, original: Tensor | None, scale: int) -> None:
-    height, width = (side * scale for side in lq.shape[-2:])
-    if original is not None and original.shape[-2:] != (height, width):
-        came = f"{original.shape[-2]}x{original.shape[-1]}"
-        raise ValueError(
-            f"validation picture {number + 1}: the guard expected an original of {height}x{width} px (HxW), {scale} "
-            f"times its LQ, got {came}; cut it to a multiple of the scale"
-        )
 
 
 def _steps(length: int, side: int) -> list[slice]:

@@ -171,7 +171,13 @@ class RewardGuard:
             loss.loss_weight = weight * factor
 
     def _snapshot(self) -> _Good:
-        networks = [_trained(network) for network in self.guarded.networks]
+        networks = []
+        for network in self.guarded.networks:
+            # What training changes of it, or of the average of one, whose parameters are all frozen.
+            parameters = dict(network.named_parameters())
+            adapted = any(".lora_" in name for name in parameters)
+            kept = {name: p.detach() for name, p in parameters.items() if not adapted or ".lora_" in name}
+            networks.append(_cloned(kept | dict(network.named_buffers())))
         optimizers, scalers = (
             [_cloned(part.state_dict()) for part in parts] for parts in (self.guarded.optimizers, self.guarded.scalers)
         )
@@ -244,14 +250,6 @@ class RewardGuard:
         assert self.base is not None and self.latest is not None
         means = (mean_of(as_published(name, measures.scores[name])) for measures in (self.base, self.latest))
         return f"{name} " + " -> ".join(f"{mean:.4g}" for mean in means)
-
-
-def _trained(network: nn.Module) -> dict[str, Tensor]:
-    """What training changes of a network, or of the average of one, whose parameters are all frozen."""
-    parameters = dict(network.named_parameters())
-    adapted = any(".lora_" in name for name in parameters)
-    kept = {name: p for name, p in parameters.items() if not adapted or ".lora_" in name}
-    return _cloned({name: tensor.detach() for name, tensor in (kept | dict(network.named_buffers())).items()})
 
 
 def _cloned(value: Any) -> Any:

@@ -172,7 +172,7 @@ class ModelConfig:
         ours = {key: value for key, value in train.items() if isinstance(value, Mapping) and value.get("type") in OWN}
         return cls(
             _read_train(StockTrainSection, options, train, problems),
-            _read_val(StockValSection, options, problems),
+            problems.read(StockValSection, options.get("val"), "val", optional=True),
             _read_losses(ours, problems),
             _read_metrics(options, problems),
         )
@@ -203,7 +203,7 @@ class IQASRConfig(ModelConfig):
         train = section_of(options, "train")
         plain = {key: value for key, value in train.items() if not key.endswith("_opt")}
         settings: Any = _read_train(TrainSection, options, plain, problems)
-        val = _read_val(ValSection, options, problems)
+        val = problems.read(ValSection, options.get("val"), "val", optional=True)
         return cls(settings, val, _read_losses(train, problems), _read_metrics(options, problems))
 
 
@@ -230,7 +230,9 @@ class QualityConfig(ModelConfig):
         if isinstance(train.get("objective"), Mapping):  # else `train` says so
             with problems.collected():
                 objective = read_objective(train["objective"])
-        return cls(settings, _read_val(QualityValSection, options, problems), {}, {}, *objective)
+        return cls(
+            settings, problems.read(QualityValSection, options.get("val"), "val", optional=True), {}, {}, *objective
+        )
 
 
 def section_of(options: Mapping[str, Any], key: str) -> Mapping[str, Any]:
@@ -251,10 +253,6 @@ def _read_train(
         else "train: this key is required and missing"
     )
     return None
-
-
-def _read_val(described: type[SectionType], options: Mapping[str, Any], problems: OptionProblems) -> SectionType | None:
-    return None if options.get("val") is None else problems.read(described, options["val"], "val")
 
 
 def _read_losses(train: Mapping[str, Any], problems: OptionProblems) -> dict[str, LossConfig]:

@@ -14,7 +14,6 @@ from iqa_sr.datasets.multi_gt_dataset import MultiGTDatasetOptions
 from iqa_sr.errors import OptionError
 from iqa_sr.models.options import QualityConfig
 from iqa_sr.samplers import build_sampler
-from iqa_sr.training.basicsr_opt import basicsr_opt
 from iqa_sr.training.run_config import RunConfig
 
 __all__ = ["check_option_file"]
@@ -66,7 +65,7 @@ def _quality_data(options: Mapping[str, Any]) -> Iterator[Finding]:
     # Data are read on the CPU, also where the option file asks for GPUs that this machine does not have.
     config = RunConfig.from_options({**options, "num_gpu": 0})
     assert isinstance(config.model, QualityConfig)
-    sections = basicsr_opt(config)["datasets"]
+    sections = config.basicsr_opt()["datasets"]
     built: dict[str, Any] = {}
     for key, section in sections.items():
         try:

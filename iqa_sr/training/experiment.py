@@ -44,27 +44,23 @@ class Experiment:
             fresh: Whether the run starts at the beginning: what lies there under its name is then renamed.
         """
         if self.first:
-            if fresh:
-                self._archive()
+            with_curves = self.opt["logger"]["use_tb_logger"]
+            written = [self.folder.path, self.curves] if with_curves else [self.folder.path]
+            for folder in [folder for folder in written if fresh and folder.exists()]:
+                archived = folder.with_name(f"{folder.name}_archived_{time.strftime('%Y%m%d_%H%M%S')}")
+                folder.rename(archived)
+                logger.info(f"{folder} exists; renamed to {archived.name}. (--auto_resume would go on there.)")
             for folder in (self.folder.models, self.folder.training_states, self.folder.visualization):
                 folder.mkdir(parents=True, exist_ok=True)
             content = yaml.safe_dump(self.opt, sort_keys=False, allow_unicode=True)
             header = f"# {time.strftime('%Y-%m-%d %H:%M:%S')}: the options of this run, made from {self.option_file}\n"
             atomic_write(self.folder.option_file, header + content)
             log_to_file(self.log_file)
-            if self.opt["logger"]["use_tb_logger"]:
+            if with_curves:
                 self.tensorboard = open_tensorboard(self.curves, iteration)
             if self.folder.scores_file.exists():
                 self.validation.take_up(iteration)
         distributed.barrier()
-
-    def _archive(self) -> None:
-        """Rename what an earlier run of this name has left."""
-        for folder in (self.folder.path, self.curves) if self.opt["logger"]["use_tb_logger"] else (self.folder.path,):
-            if folder.exists():
-                archived = folder.with_name(f"{folder.name}_archived_{time.strftime('%Y%m%d_%H%M%S')}")
-                folder.rename(archived)
-                logger.info(f"{folder} exists; renamed to {archived.name}. (--auto_resume would go on there.)")
 
     def close(self) -> None:
         """End the curves' file."""

@@ -18,7 +18,6 @@ from iqa_sr.models.options import QualityConfig
 from iqa_sr.runtime import distributed
 from iqa_sr.samplers.softmax_sampler import SoftmaxOptions, build_softmax
 from iqa_sr.scores.experiment_folder import ExperimentFolder
-from iqa_sr.training.basicsr_opt import basicsr_opt
 from iqa_sr.training.dry_run import dry_run
 from iqa_sr.training.experiment import Experiment
 from iqa_sr.training.loop import build_run, train
@@ -60,7 +59,7 @@ def run_training(
     try:
         plugin.register()
         config = RunConfig.from_yaml(option_file, overrides)
-        opt = basicsr_opt(config, rank, world_size, torch.cuda.device_count(), auto_resume)
+        opt = config.basicsr_opt(rank, world_size, torch.cuda.device_count(), auto_resume)
         if isinstance(config.model, QualityConfig):
             _check_start(config.model, opt)
         if isinstance(sampler := getattr(config.datasets["train"], "sampler", None), SoftmaxOptions):

@@ -102,7 +102,11 @@ def build_run(config: "RunConfig", opt: dict[str, Any]) -> Run:
     mode = opt["datasets"]["train"].get("prefetch_mode")
     if mode is not None:
         logger.info(f"prefetch_mode {mode} is not used: the loader's workers prefetch already.")
-    model = _build_model(config, opt)
+    if isinstance(config.model, IQASRConfig | QualityConfig):  # from its typed sections; BasicSR takes `opt` apart
+        model = MODEL_REGISTRY.get(opt["model_type"])(copy.deepcopy(opt), config.model)
+        logger.info(f"Model [{opt['model_type']}] is created.")
+    else:
+        model = build_model(opt)
     if isinstance(model, IQASRModel) and isinstance(train_set, MultiGTDataset):
         model.use_dataset(train_set)
     place = Place(loader, order)
@@ -126,15 +130,6 @@ def _build_dataset(section: Any, opt: dict[str, Any]) -> Any:
     dataset = DATASET_REGISTRY.get(opt["type"])(section)
     logger.info(f"Dataset [{opt['type']}] - {opt['name']} is built.")
     return dataset
-
-
-def _build_model(config: "RunConfig", opt: dict[str, Any]) -> Any:
-    """A model of ours from its typed sections, one of BasicSR's as BasicSR builds it."""
-    if not isinstance(config.model, IQASRConfig | QualityConfig):
-        return build_model(opt)
-    model = MODEL_REGISTRY.get(opt["model_type"])(copy.deepcopy(opt), config.model)  # it takes sections apart
-    logger.info(f"Model [{opt['model_type']}] is created.")
-    return model
 
 
 def train(config: "RunConfig", opt: dict[str, Any], experiment: Experiment, state: dict[str, Any] | None = None) -> int:

@@ -1,5 +1,8 @@
 """RunConfig: the option file of a training run, read and understood once."""
 
+import copy
+import os
+import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,9 +16,10 @@ from iqa_sr.config.sections import Iterations, OptionProblems, Section, check_ar
 from iqa_sr.errors import OptionError, nearest
 from iqa_sr.metrics.license_policy import LicensePolicy, check_licenses
 from iqa_sr.metrics.registry import metric_info
-from iqa_sr.models.metric_options import CalculateIQAOptions
+from iqa_sr.models.metric_options import CalculateIQAOptions, direction
 from iqa_sr.models.options import IQASRConfig, ModelConfig, QualityConfig, section_of
 from iqa_sr.objectives import Objective
+from iqa_sr.scores.experiment_folder import ExperimentFolder
 from iqa_sr.scores.image_scores import LR_CONSISTENCY
 from iqa_sr.training.option_checks import check_fits, check_iqa_sr, sampler_metrics
 
@@ -25,6 +29,9 @@ __all__ = ["FileOptions", "LoggerOptions", "PathOptions", "RunConfig"]
 # A run's own copy of its options, experiments/<name>/<name>.yml, is an option file, too: it has what the run added.
 ADDED = ("is_train", "dist", "rank", "world_size", "root_path", "auto_resume", "base_network")
 ADDED_PATHS = ("log", "models", "training_states", "visualization")
+# Keys of `path` and of data sets that may begin with `~`.
+PATHS = ("strict_load", "pretrain_network", "pretrain_opt", "resume", "param_key")
+DATA_ROOTS = ("dataroot_gt", "dataroot_lq")
 
 OWN_MODELS: dict[str, type[ModelConfig]] = {"IQASRModel": IQASRConfig, "QualityModel": QualityConfig}
 
@@ -194,6 +201,62 @@ class RunConfig:
         if isinstance(self.model, QualityConfig):
             files += self.model.objective.weight_files(self.model.objective_options, self.options["network_g"])
         return list(dict.fromkeys(files))
+
+    def basicsr_opt(
+        self, rank: int = 0, world_size: int = 1, cuda_devices: int = 0, auto_resume: bool = False
+    ) -> dict[str, Any]:
+        """The one door to BasicSR: the option file with what BasicSR adds to it, as its models and loop read it.
+
+        Args:
+            rank: This process.
+            world_size: Number of processes.
+            cuda_devices: Number of CUDA devices of this process, for `num_gpu: auto`.
+            auto_resume: Whether the newest state is resumed.
+
+        Raises:
+            OptionError: If `num_gpu` asks for more devices than there are.
+        """
+        file = self.file
+        opt = copy.deepcopy(dict(self.options))
+        opt.update(is_train=True, dist=world_size > 1, rank=rank, world_size=world_size, root_path=os.getcwd())
+        opt["auto_resume"] = auto_resume
+        one_device = (
+            opt["dist"] or file.model_type == "QualityModel"
+        )  # DataParallel cannot join losses that are scalars
+        available = min(cuda_devices, 1) if one_device else cuda_devices
+        opt["num_gpu"] = available if file.num_gpu == "auto" else file.num_gpu
+        if opt["num_gpu"] > cuda_devices:
+            raise OptionError(
+                f"num_gpu: {file.num_gpu} asked for, {cuda_devices} found; on a machine without CUDA set num_gpu to 0 "
+                "or auto"
+            )
+        if opt["num_gpu"] > 1 and one_device and not opt["dist"]:
+            raise OptionError(
+                f"num_gpu: expected auto, 0 or 1 for a QualityModel, got {file.num_gpu}; with several GPUs, a process "
+                f"each:\ntorchrun --nproc_per_node={file.num_gpu} train_sr.py -opt ..."
+            )
+        opt["manual_seed"] = random.randint(1, 10000) if file.manual_seed is None else file.manual_seed
+        for name, section in opt["datasets"].items():
+            section["phase"] = name.split("_")[0]
+            if file.scale is not None:
+                section["scale"] = file.scale
+            for key in DATA_ROOTS:
+                if isinstance(section.get(key), str):
+                    section[key] = str(Path(section[key]).expanduser())
+        path = opt["path"] or {}
+        for key, value in path.items():
+            if isinstance(value, str) and any(known in key for known in PATHS):
+                path[key] = str(Path(value).expanduser())
+        root = Path(path.get("experiments_root") or Path(opt["root_path"]) / "experiments") / file.name
+        opt["path"] = path | ExperimentFolder(root).opt_paths()
+        opt["logger"] |= file.logger.model_dump(exclude={"wandb"})
+        opt["train"]["total_iter"] = self.model.train.total_iter
+        if opt.get("val") is not None:
+            opt["val"] = {"save_img": False, **opt["val"], "val_freq": self.model.val.val_freq}
+            for name, metric in self.model.metrics.items():
+                if isinstance(metric, CalculateIQAOptions):  # BasicSR's own models take `higher` for granted
+                    opt["val"]["metrics"][name]["better"] = direction(metric.metric)
+        return opt
 
 
 def _is_registered(name: Any, registry: Any) -> bool:

@@ -20,7 +20,6 @@ from iqa_sr.models.optimizer_step import OptimizerStep
 from iqa_sr.models.sampler_statistics import SamplerStatistics
 from iqa_sr.models.validation import calculate_iqa
 from iqa_sr.scores.score_table import ScoreTable
-from iqa_sr.training.basicsr_opt import basicsr_opt
 from iqa_sr.training.run_config import RunConfig
 from tests import ROOT
 from tests.helpers.sr_datasets import picture, save, training_options, write_groups, write_labels, write_options
@@ -258,7 +257,7 @@ def test_a_quality_network_learns_on_one_gpu_of_a_process():
     quality = read_option_file(ROOT / "options/iqa/rankiqa_lite.yml")
 
     def found(options, number):
-        return basicsr_opt(RunConfig.from_options({**options, "num_gpu": number}), cuda_devices=4)["num_gpu"]
+        return RunConfig.from_options({**options, "num_gpu": number}).basicsr_opt(cuda_devices=4)["num_gpu"]
 
     assert found(quality, "auto") == 1
     assert found(training_options(), "auto") == 4

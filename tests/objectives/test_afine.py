@@ -240,7 +240,6 @@ WORKER = """
     import sys, torch
     from iqa_sr.runtime import distributed
     from iqa_sr import plugin
-    from iqa_sr.training.basicsr_opt import basicsr_opt
     from iqa_sr.training.loop import build_run
     from iqa_sr.training.run_config import RunConfig
 
@@ -248,7 +247,7 @@ WORKER = """
     rank, size = distributed.start_processes()
     plugin.register()
     config = RunConfig.from_yaml(sys.argv[1])
-    opt = basicsr_opt(config, rank, size)
+    opt = config.basicsr_opt(rank, size)
     run = build_run(config, opt)
     batches = run.place.batches()
     for iteration in range(1, 5):
