@@ -95,7 +95,7 @@ def build_run(config: "RunConfig", opt: dict[str, Any]) -> Run:
     random_state.seed_everything(opt["manual_seed"] + opt["rank"])
     keys = ["train", *(key for key in config.datasets if key.split("_")[0] == "val")]
     datasets = {key: _build_dataset(config.datasets[key], opt["datasets"][key]) for key in keys}
-    if isinstance(config.model, QualityConfig):
+    if hasattr(datasets["train"], "contents"):  # whichever model learns from it
         check_together(datasets)
     train_set, *val_sets = datasets.values()
     loader, order = build_train_loader(train_set, opt)

@@ -26,6 +26,9 @@ from iqa_sr.training.option_checks import check_fits, check_iqa_sr, sampler_metr
 __all__ = ["FileOptions", "LoggerOptions", "PathOptions", "RunConfig"]
 
 
+# A run's own copy of its options, experiments/<name>/<name>.yml, is an option file, too: it has what the run added.
+ADDED = ("is_train", "dist", "rank", "world_size", "root_path", "auto_resume", "base_network")
+ADDED_PATHS = ("log", "models", "training_states", "visualization")
 # Keys of `path` and of data sets that may begin with `~`.
 PATHS = ("strict_load", "pretrain_network", "pretrain_opt", "resume", "param_key")
 DATA_ROOTS = ("dataroot_gt", "dataroot_lq")
@@ -145,7 +148,10 @@ class RunConfig:
         """
         problems = OptionProblems()
         own = OWN_MODELS.get(str(options.get("model_type")))
-        file: Any = problems.read(FileOptions if own else _StockOptions, options, "")
+        given = {key: value for key, value in options.items() if key not in ADDED}
+        if isinstance(given.get("path"), Mapping):
+            given["path"] = {key: value for key, value in given["path"].items() if key not in ADDED_PATHS}
+        file: Any = problems.read(FileOptions if own else _StockOptions, given, "")
         model = (own or ModelConfig).read(options, problems)
         objective = model.objective if isinstance(model, QualityConfig) else None
         for key in [key for key in options if key.startswith("network_") and isinstance(options[key], Mapping)]:

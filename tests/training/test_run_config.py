@@ -46,11 +46,11 @@ def test_what_is_wrong_below_a_section_is_told_once():
     options = training_options(datasets__val_3={"type": "MultiGTDataset"}, scale="two")
     options["datasets"]["val_2"] = None
     options["val"]["metrics"]["mine"] = "psnr"
-    assert problems(options) == [
+    assert sorted(problems(options)) == [
         "datasets:val_2: expected a section with keys, got None",
+        "datasets:val_3:name: this key is required and missing",
         "scale: expected the upscaling factor as a whole number, got 'two'",
         "val:metrics:mine: expected a section with keys, got 'psnr'",
-        "datasets:val_3:name: this key is required and missing",
     ]
 
 
@@ -123,3 +123,13 @@ def test_missing_scores_of_a_sampler_are_told_before_the_base_is_trained(tmp_pat
     said = capsys.readouterr().err
     assert "datasets:train:sampler:scores: " in said and "iqa-sr score ROOT --metric niqe" in said
     assert "training it first" not in said
+
+
+@pytest.mark.parametrize(
+    "file", ["options/swinir_amo.yml", "options/iqa/mos.yml", "tests/stock_options/train_MSRResNet_x4.yml"]
+)
+def test_the_copy_of_its_options_that_a_run_writes_is_an_option_file(file, tmp_path):
+    config = RunConfig.from_options({**read_option_file(ROOT / file), "num_gpu": 0})
+    copied = config.basicsr_opt() | {"base_network": {"file": None, "param_key": "params"}}
+    again = RunConfig.from_yaml(write_options(tmp_path / "run.yml", copied)).basicsr_opt()
+    assert {**again, "path": None} == {**copied, "path": None}
