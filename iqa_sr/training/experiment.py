@@ -2,6 +2,7 @@
 
 import logging
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -61,6 +62,11 @@ class Experiment:
             if self.validation and self.folder.scores_file.exists():
                 self.validation.take_up(iteration)
         distributed.barrier()
+
+    def validate(self, model: Any, loaders: Sequence[Any], iteration: int) -> None:
+        """See `ValidationRun.validate`."""
+        assert self.validation is not None
+        self.validation.validate(model, loaders, iteration, self.tensorboard)
 
     def close(self) -> None:
         """End the curves' file."""

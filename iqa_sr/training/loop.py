@@ -218,9 +218,9 @@ def _keep(opt: dict[str, Any], run: Run, experiment: Experiment, iteration: int,
     due_save = iteration % opt["logger"]["save_checkpoint_freq"] == 0
     try:
         last = _look(opt, run, experiment, iteration) or last
-        if experiment.validation is not None and run.val_loaders and (last or not stop):
-            if due_save or last or iteration % opt["val"]["val_freq"] == 0:
-                experiment.validation.validate(run.model, run.val_loaders, iteration, experiment.tensorboard)
+        wanted = experiment.validation is not None and run.val_loaders and (last or not stop)
+        if wanted and (due_save or last or iteration % opt["val"]["val_freq"] == 0):
+            experiment.validate(run.model, run.val_loaders, iteration)
     finally:  # a look or a validation that fails loses no training
         if due_save or (iteration < total and (stop or last)):
             logger.info(f"Saving networks and training state of iteration {iteration}.")
