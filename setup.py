@@ -50,7 +50,7 @@ setup(
         "test": ["openpyxl", "plotly", "pytest<9.2", "pytest-xdist", "selenium", "spandrel", "transformers"],
         "dev": ["mypy", "ruff", "types-PyYAML", "types-tqdm"],
     },
-    entry_points={"console_scripts": ["iqa-sr=iqa_sr.cli:main"]},
+    entry_points={"console_scripts": ["iqa-sr=iqa_sr.cli.main:main"]},
     classifiers=[
         "License :: OSI Approved :: Apache Software License",
         "Programming Language :: Python :: 3",

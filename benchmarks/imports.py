@@ -22,8 +22,8 @@ STATEMENTS = {
     "torch": "import torch",
     "iqa_sr": "import iqa_sr",
     "iqa_sr.metrics": "import iqa_sr.metrics",
-    "iqa-sr --help": "import sys; sys.argv = ['iqa-sr', '--help']; from iqa_sr.cli import main; main()",
-    "iqa-sr metrics": "import sys; sys.argv = ['iqa-sr', 'metrics']; from iqa_sr.cli import main; main()",
+    "iqa-sr --help": "import sys; sys.argv = ['iqa-sr', '--help']; from iqa_sr.cli.main import main; main()",
+    "iqa-sr metrics": "import sys; sys.argv = ['iqa-sr', 'metrics']; from iqa_sr.cli.main import main; main()",
 }
 
 

@@ -29,7 +29,7 @@ from torch import Tensor, nn  # noqa: E402
 from iqa_sr import plugin  # noqa: E402
 from iqa_sr.basicsr_compat import build_model, build_network  # noqa: E402
 from iqa_sr.lora.injection import LoRAOptions, inject, merged_state  # noqa: E402
-from iqa_sr.runtime import rng_state as random_state  # noqa: E402
+from iqa_sr.runtime import rng_state  # noqa: E402
 from iqa_sr.training.run_config import RunConfig  # noqa: E402
 
 FULL = "full"
@@ -78,7 +78,7 @@ def main() -> None:
         return
     with tempfile.TemporaryDirectory() as folder:
         for name in chosen.network:
-            random_state.seed_everything(0)
+            rng_state.seed_everything(0)
             network = build_network(dict(NETWORKS[name][0]))
             file = Path(folder) / f"{name}.pth"
             torch.save({"params": network.state_dict()}, file)

@@ -24,7 +24,7 @@ from iqa_sr.io.images import read_image, write_image
 from iqa_sr.io.tensor_files import state_digest
 from iqa_sr.metrics import create_metric, metric_info, metric_names, shared_metric
 from iqa_sr.models.ground_truth_selection import GroundTruthFeed
-from iqa_sr.runtime import rng_state as random_state
+from iqa_sr.runtime import rng_state
 from iqa_sr.training.run_config import RunConfig
 from iqa_sr.weights.store import is_present
 
@@ -206,9 +206,9 @@ class Bench:
         """The model after each of the steps at which it is to be looked at; looking must not draw random numbers."""
         opt = self.options(key)
         batches = self.batches(opt)
-        random_state.seed_everything(key.seed)
+        rng_state.seed_everything(key.seed)
         model = build_model(opt)
-        random_state.seed_everything(key.seed)  # an adapter's beginning draws; the views are the same for all methods
+        rng_state.seed_everything(key.seed)  # an adapter's beginning draws; the views are the same for all methods
         for step, batch in enumerate(batches, start=1):
             model.update_learning_rate(step, warmup_iter=self.setup.warmup)
             model.feed_data(batch)
@@ -220,7 +220,7 @@ class Bench:
     def run(self, key: Key, tick: Callable[[], Any], folder: Path | None) -> Iterator[Look]:
         """Train and measure; results of the windows go to `folder` as pictures, one under the other."""
         for step, model in self.train(key, tick):
-            with random_state.preserved():
+            with rng_state.preserved():
                 values, outputs = self.measure(model.upscale)
             if folder is not None:
                 write_windows(folder / key.picture(step), outputs)

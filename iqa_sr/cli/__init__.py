@@ -1,5 +1,1 @@
-"""The command `iqa-sr`."""
-
-from iqa_sr.cli.main import main
-
-__all__ = ["main"]
+"""The command `iqa-sr`: `iqa_sr.cli.main`, and one module for each command."""

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch.utils.data import DataLoader, Dataset, Sampler
 
-from iqa_sr.runtime import rng_state as random_state
+from iqa_sr.runtime import rng_state
 
 __all__ = ["Place", "SampleOrder", "SeededDataset", "build_train_loader", "sample_seed"]
 
@@ -40,8 +40,8 @@ class SeededDataset(Dataset[Any]):
         index, seed = place
         # A worker's generators are used for nothing else.
         in_worker = torch.utils.data.get_worker_info() is not None
-        with nullcontext() if in_worker else random_state.preserved():
-            random_state.seed_cpu(seed)
+        with nullcontext() if in_worker else rng_state.preserved():
+            rng_state.seed_cpu(seed)
             try:
                 return self.dataset[index]
             except AttributeError as error:  # BasicSR's data sets go on with None where a picture cannot be decoded

@@ -15,8 +15,7 @@ from iqa_sr.guard.measurements import Measures, Upscale, Window, as_published, m
 from iqa_sr.guard.options import GuardOptions
 from iqa_sr.guard.probe import QualityGuard
 from iqa_sr.io.tensor_files import state_digest
-from iqa_sr.runtime import distributed
-from iqa_sr.runtime import rng_state as random_state
+from iqa_sr.runtime import distributed, rng_state
 
 __all__ = ["Guarded", "RewardGuard"]
 
@@ -75,7 +74,7 @@ class RewardGuard:
         rank: int,
     ) -> None:
         self.options, self.guarded, self.device = options, guarded, device
-        with random_state.preserved():  # a metric's network begins with random weights
+        with rng_state.preserved():  # a metric's network begins with random weights
             self.meter = QualityGuard(options, judges, device) if rank == 0 else None
         self.weights: list[Any] = [loss.loss_weight for loss in guarded.losses]
         self.factor = 1.0
@@ -92,7 +91,7 @@ class RewardGuard:
 
     def prepare(self, loader: Any, scale: int) -> None:
         """Make the frozen base and cut the windows of a validation set, which must be enough of them."""
-        with random_state.preserved():  # weights are drawn before those of the file take their place
+        with rng_state.preserved():  # weights are drawn before those of the file take their place
             base = self.guarded.base()
         self.digest = state_digest(base.state_dict())
         self.upscale_base = upscale = partial(self.guarded.upscale, base)
@@ -151,7 +150,7 @@ class RewardGuard:
     def _on_first(self, work: Callable[[QualityGuard], object]) -> bool:
         """What the first process finds, its random generators left as they were; all hear of it, also when it fails."""
 
-        @random_state.preserved()
+        @rng_state.preserved()
         def measured() -> bool:
             assert self.meter is not None
             return bool(work(self.meter))

@@ -201,7 +201,7 @@ class IQASRConfig(ModelConfig):
     def read(cls, options: Mapping[str, Any], problems: OptionProblems) -> Self:
         """As of `ModelConfig`."""
         train = section_of(options, "train")
-        plain = {key: value for key, value in train.items() if not key.endswith("_opt")}
+        plain = {key: value for key, value in train.items() if not str(key).endswith("_opt")}
         settings: Any = _read_train(TrainSection, options, plain, problems)
         val = problems.read(ValSection, options.get("val"), "val", optional=True)
         return cls(settings, val, _read_losses(train, problems), _read_metrics(options, problems))
@@ -259,7 +259,7 @@ def _read_losses(train: Mapping[str, Any], problems: OptionProblems) -> dict[str
     losses = {}
     known = registered(LOSS_REGISTRY)
     for key, section in train.items():
-        if key.endswith("_opt") and section is not None:
+        if str(key).endswith("_opt") and section is not None:
             with problems.collected():
                 losses[key.removesuffix("_opt")] = _read_loss(section, f"train:{key}", known)
     return losses

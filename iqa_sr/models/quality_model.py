@@ -124,7 +124,7 @@ class QualityModel(ModelBase):
         with torch.no_grad():
             means = objective.validate(self._samples(dataloader))
         self.net_g.train()
-        spec = f"{self.opt['train']['objective']['type']} objective"
+        spec = f"{self.objective.options.type} objective"
         facts = [MetricFacts(metric, True, spec) for metric in means]
         dataset = dataloader.dataset.opt["name"]  # type: ignore[attr-defined]
         return ValidationResults.of_means(dataset, current_iter, means, facts)

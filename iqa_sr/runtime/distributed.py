@@ -121,7 +121,10 @@ def all_or_none(work: Callable[[], Made]) -> Made:
         made = work()
     except Exception as error:
         failure = error
-    failed = gather_objects(failure is not None)
+    try:
+        failed = gather_objects(failure is not None)
+    except ConnectionError as error:  # what this process has found wrong is not lost with the others
+        raise failure or error from error
     if not any(failed):
         return made
     if failure is not None and not any(failed[: _rank()]):

@@ -58,23 +58,20 @@ def run_training(
     rank, world_size = distributed.start_processes(launcher)
     try:
         plugin.register()
-        config = RunConfig.from_yaml(option_file, overrides)
+        config = distributed.all_or_none(lambda: RunConfig.from_yaml(option_file, overrides))
         opt = config.basicsr_opt(rank, world_size, torch.cuda.device_count(), auto_resume)
         if isinstance(config.model, QualityConfig):
             _check_start(config.model, opt)
-        if isinstance(sampler := getattr(config.datasets["train"], "sampler", None), SoftmaxOptions):
-            build_softmax(sampler, "datasets:train:sampler")  # its scores are missed before hours of download or base
-        if rank == 0:
-            _make_sample_where_named(opt)
-            if files := config.weight_files():
-                find_all(files)  # one process downloads; nothing is fetched in the middle of a run
-        distributed.barrier()
+        distributed.on_rank_zero(lambda: _provide(config, opt), "what the run needs")
         start_logging(rank)
         if dry:
             return dry_run(build_run(config, opt), opt)
         base, made_by = opt["path"].get("pretrain_network_g"), opt["path"].get("pretrain_opt_g")
-        if base and made_by and (code := _train_base_where_missing(base, made_by, overrides)):
-            return code
+        if base and made_by:
+            if isinstance(sampler := getattr(config.datasets["train"], "sampler", None), SoftmaxOptions):
+                build_softmax(sampler, "datasets:train:sampler")  # missing scores are told before hours of training
+            if code := _train_base_where_missing(base, made_by, overrides):
+                return code
         state = _resume_state(opt) if auto_resume or opt["path"].get("resume_state") else None
         logger.info(f"BasicSR {BASICSR_VERSION}, torch {torch.__version__}, options:\n{options_text(opt)}")
         return train(config, opt, Experiment(opt, option_file), state)
@@ -91,12 +88,14 @@ def _check_start(model: QualityConfig, opt: Mapping[str, Any]) -> None:
         raise OptionError(f"path:pretrain_network_g: expected {start}, with which {name} begins here, got nothing")
 
 
-def _make_sample_where_named(opt: dict[str, Any]) -> None:
-    """Make the sample data set when the options name it and it is not there."""
+def _provide(config: RunConfig, opt: Mapping[str, Any]) -> None:
+    """Make the sample data set where the options name it, and download weights: nothing is fetched during a run."""
     roots = [Path(str(section.get("dataroot_gt"))) for section in opt["datasets"].values()]
     if any(SAMPLE in (root, *root.parents) for root in roots) and not SAMPLE.exists():
         print(f"{SAMPLE} does not exist: making it from the photographs that come with scikit-image.", flush=True)
         make_sample(SAMPLE)
+    if files := config.weight_files():
+        find_all(files)
 
 
 def _train_base_where_missing(checkpoint: str, option_file: str, overrides: Sequence[str]) -> int:

@@ -36,10 +36,10 @@ def check_iqa_sr(
         datasets: The sections below `datasets`, as far as they could be read.
         problems: Where to tell.
     """
-    losses = {key: value for key, value in section_of(options, "train").items() if key.endswith("_opt") and value}
+    losses = {key: value for key, value in section_of(options, "train").items() if str(key).endswith("_opt") and value}
     if not losses and isinstance(options.get("train"), Mapping):
         problems.texts.append("train: no loss; expected at least one section <name>_opt, for example pixel_opt")
-    crop = section_of(section_of(options, "datasets"), "train").get("gt_size")
+    crop = getattr(datasets.get("train"), "gt_size", None)
     for name, loss in model.losses.items():
         if loss.metrics and isinstance(crop, int):
             found = too_small(loss.metrics, getattr(loss.options, "views", None), crop)

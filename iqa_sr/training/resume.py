@@ -13,8 +13,7 @@ from iqa_sr.io.tensor_files import read_tensor_file
 from iqa_sr.lora.injection import LoRAOptions
 from iqa_sr.models.model_base import ModelBase
 from iqa_sr.models.options import base_network
-from iqa_sr.runtime import distributed
-from iqa_sr.runtime import rng_state as random_state
+from iqa_sr.runtime import distributed, rng_state
 from iqa_sr.scores.experiment_folder import ExperimentFolder, network_file
 
 __all__ = ["POOL", "attach_extras", "find_state", "load_state_file", "point_at_networks", "restore_extras"]
@@ -39,7 +38,7 @@ def attach_extras(model: Any, place: Place, order_seed: int) -> None:
                 "epoch": place.epoch,
                 "iteration_in_epoch": place.iteration,
                 "seed": order_seed,
-                "random": distributed.gather_objects(random_state.capture()),
+                "random": distributed.gather_objects(rng_state.capture()),
                 "best": state.get("best_metric_results", {}),
                 "pool": {name: state[name] for name in POOL if name in state},
                 "model": model.training_extras() if isinstance(model, ModelBase) else {},
@@ -62,7 +61,7 @@ def restore_extras(model: Any, state: Mapping[str, Any], rank: int) -> None:
     if extras["model"]:
         model.load_training_extras(extras["model"])
     if rank < len(extras["random"]):
-        random_state.restore(extras["random"][rank])
+        rng_state.restore(extras["random"][rank])
     else:
         logger.warning("The run had fewer processes: the resumed run will not be exact.")
 

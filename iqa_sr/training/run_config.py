@@ -32,6 +32,8 @@ ADDED_PATHS = ("log", "models", "training_states", "visualization")
 # Keys of `path` and of data sets that may begin with `~`.
 PATHS = ("strict_load", "pretrain_network", "pretrain_opt", "resume", "param_key")
 DATA_ROOTS = ("dataroot_gt", "dataroot_lq")
+# Numbers of a data set that the loader takes from `opt`.
+LOADER_KEYS = ("batch_size_per_gpu", "num_worker_per_gpu", "dataset_enlarge_ratio", "gt_size")
 
 OWN_MODELS: dict[str, type[ModelConfig]] = {"IQASRModel": IQASRConfig, "QualityModel": QualityConfig}
 
@@ -154,7 +156,7 @@ class RunConfig:
         file: Any = problems.read(FileOptions if own else _StockOptions, given, "")
         model = (own or ModelConfig).read(options, problems)
         objective = model.objective if isinstance(model, QualityConfig) else None
-        for key in [key for key in options if key.startswith("network_") and isinstance(options[key], Mapping)]:
+        for key in [key for key in map(str, options) if key.startswith("network_") and section_of(options, key)]:
             with problems.collected():
                 if unknown := _unknown(options[key].get("type"), ARCH_REGISTRY, "network"):
                     raise OptionError(f"{key}:type: {unknown}")
@@ -165,10 +167,11 @@ class RunConfig:
         datasets = _read_datasets(options, file, objective, problems)
         if isinstance(model, IQASRConfig):
             check_iqa_sr(options, model, datasets, problems)
-        problems.raise_if_any()
         config = cls(options, file, datasets, model)
-        if file.license_policy != "any":
-            check_licenses(config.metrics(), file.license_policy, "license_policy")
+        with problems.collected():
+            if file is not None and file.license_policy != "any":
+                check_licenses(config.metrics(), file.license_policy, "license_policy")
+        problems.raise_if_any()
         return config
 
     def metrics(self) -> list[str]:
@@ -176,8 +179,8 @@ class RunConfig:
         found = sampler_metrics(self.datasets)
         for loss in self.model.losses.values():
             found += [*loss.metrics, *loss.distances]
-        if isinstance(self.model, IQASRConfig) and self.model.train.guard is not None:
-            found += self.model.train.guard.held_out
+        guard = getattr(self.model.train, "guard", None) if isinstance(self.model, IQASRConfig) else None
+        found += guard.held_out if guard is not None else []
         found += [metric.metric for metric in self.model.metrics.values() if isinstance(metric, CalculateIQAOptions)]
         return [name for name in dict.fromkeys(found) if name != LR_CONSISTENCY]  # which is no metric of its own
 
@@ -230,6 +233,9 @@ class RunConfig:
             section["phase"] = name.split("_")[0]
             if file.scale is not None:
                 section["scale"] = file.scale
+            typed = self.datasets[name]
+            if isinstance(typed, Section):  # numbers as they were understood
+                section.update({key: getattr(typed, key) for key in LOADER_KEYS if key in section})
             for key in DATA_ROOTS:
                 if isinstance(section.get(key), str):
                     section[key] = str(Path(section[key]).expanduser())
@@ -241,6 +247,8 @@ class RunConfig:
         opt["path"] = path | ExperimentFolder(root).opt_paths()
         opt["logger"] |= file.logger.model_dump(exclude={"wandb"})
         opt["train"]["total_iter"] = self.model.train.total_iter
+        if "warmup_iter" in opt["train"] and isinstance(self.model, IQASRConfig | QualityConfig):
+            opt["train"]["warmup_iter"] = self.model.train.warmup_iter
         if opt.get("val") is not None:
             opt["val"] = {"save_img": False, **opt["val"], "val_freq": self.model.val.val_freq}
             for name, metric in self.model.metrics.items():

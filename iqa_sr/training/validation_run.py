@@ -9,8 +9,7 @@ from typing import Any
 from iqa_sr.models.model_base import ModelBase
 from iqa_sr.models.stock_models import save_stock_generator, validate_stock_model
 from iqa_sr.models.validation_results import ValidationResults
-from iqa_sr.runtime import distributed
-from iqa_sr.runtime import rng_state as random_state
+from iqa_sr.runtime import distributed, rng_state
 from iqa_sr.scores.score_table import ScoreTable
 
 __all__ = ["ValidationRun"]
@@ -51,7 +50,7 @@ class ValidationRun:
             What validating finds wrong, on the first process.
         """
 
-        @random_state.preserved()
+        @rng_state.preserved()
         def validate() -> None:
             for number, loader in enumerate(loaders):
                 arguments = (loader, iteration, tensorboard, self.save_img)

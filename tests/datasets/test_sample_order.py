@@ -8,7 +8,7 @@ import torch
 from torch.utils.data import Dataset
 
 from iqa_sr.datasets.sample_order import Place, SampleOrder, build_train_loader
-from iqa_sr.runtime import rng_state as random_state
+from iqa_sr.runtime import rng_state
 
 
 class Drawing(Dataset):
@@ -72,9 +72,9 @@ def test_two_processes_see_what_one_sees():
 
 
 def test_loading_leaves_the_generators_of_the_run_alone():
-    random_state.seed_everything(5)
+    rng_state.seed_everything(5)
     expected = (random.random(), np.random.rand(), torch.rand(()).item())
-    random_state.seed_everything(5)
+    rng_state.seed_everything(5)
     batches(5)
     batches(5, workers=1)
     assert (random.random(), np.random.rand(), torch.rand(()).item()) == expected
@@ -89,10 +89,10 @@ def test_a_set_that_does_not_fill_a_batch_is_refused_with_the_cure():
 
 
 def test_random_state_is_put_back_exactly(tmp_path):
-    random_state.seed_everything(7)
+    rng_state.seed_everything(7)
     random.gauss(0, 1)
     np.random.standard_normal()
-    torch.save(random_state.capture(), tmp_path / "x.pt")
+    torch.save(rng_state.capture(), tmp_path / "x.pt")
     first = [random.gauss(0, 1), np.random.standard_normal(), torch.randn(()).item()]
-    random_state.restore(torch.load(tmp_path / "x.pt", weights_only=True))
+    rng_state.restore(torch.load(tmp_path / "x.pt", weights_only=True))
     assert [random.gauss(0, 1), np.random.standard_normal(), torch.randn(()).item()] == first

@@ -9,7 +9,7 @@ import torch
 from scipy import stats
 
 from iqa_sr.archs.arniqa_arch import ARNIQANetwork
-from iqa_sr.cli import main as cli
+from iqa_sr.cli.main import main as cli
 from iqa_sr.cli.train import main
 from iqa_sr.data.mos.scores import read_opinions
 from iqa_sr.data.problems import DataError

@@ -7,7 +7,7 @@ import pytest
 import torch
 from scipy import stats
 
-from iqa_sr.cli import main as cli
+from iqa_sr.cli.main import main as cli
 from iqa_sr.cli.train import main
 from iqa_sr.datasets.mos_dataset import OpinionDataset
 from iqa_sr.errors import OptionError
