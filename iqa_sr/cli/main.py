@@ -102,7 +102,18 @@ def _flags(parser: argparse.ArgumentParser) -> dict[str, str]:
 
 
 def _text(error: BaseException) -> str:
-    text = _innermost(str(error))
+    """The message, that of a loader's worker without the stack trace that it was sent with."""
+    text = str(error)
+    if "Original Traceback" in text:
+        rows = text.rstrip().splitlines()
+        start = max((i for i, row in enumerate(rows) if row and not row.startswith((" ", "Traceback"))), default=0)
+        # The message begins at the last line of the form `SomeError: text` and may go on below it.
+        for i in range(len(rows) - 1, -1, -1):
+            head = rows[i].split(":", 1)[0]
+            if head.replace(".", "").isidentifier() and head.endswith(("Error", "Stopped", "Exception")):
+                start = i
+                break
+        text = "\n".join([rows[start].split(": ", 1)[-1], *rows[start + 1 :]])
     if isinstance(error, KeyError):  # BasicSR looks its options up without a default
         text = text.strip("'\"")
         text = f"an option is missing or unknown: {text}"
@@ -110,21 +121,6 @@ def _text(error: BaseException) -> str:
         text = f"BasicSR refused an option or a picture: {text or 'no reason given; --debug shows where'}"
     lines = f"error: {text}".splitlines()
     return "\n".join(lines if isinstance(error, OptionError) else lines[:_LINES])  # all that is wrong with a file
-
-
-def _innermost(text: str) -> str:
-    """The message itself, where a loader's worker sent it with its stack trace."""
-    if "Original Traceback" not in text:
-        return text
-    lines = text.rstrip().splitlines()
-    start = max((i for i, line in enumerate(lines) if line and not line.startswith((" ", "Traceback"))), default=0)
-    # The message begins at the last line of the form `SomeError: text` and may go on below it.
-    for i in range(len(lines) - 1, -1, -1):
-        head = lines[i].split(":", 1)[0]
-        if head.replace(".", "").isidentifier() and head.endswith(("Error", "Stopped", "Exception")):
-            start = i
-            break
-    return "\n".join([lines[start].split(": ", 1)[-1], *lines[start + 1 :]])
 
 
 if __name__ == "__main__":
