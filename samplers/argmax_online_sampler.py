@@ -59,7 +59,7 @@ class ArgmaxOnlineSampler(GroundTruthSampler):
 
     def usable(self, record: Record) -> bool:
         """Whether there is something to choose from."""
-        return bool(self._pool(record))
+        return self.options.pool == "all" or bool(record.positives)
 
     def window(self, crop: int) -> int:
         """The crop's side, or the judge's smallest size, rounded up to its multiple."""
@@ -68,7 +68,8 @@ class ArgmaxOnlineSampler(GroundTruthSampler):
 
     def shortlist(self, record: Record, generator: torch.Generator) -> Shortlist:
         """The whole pool; draws nothing."""
-        return Shortlist(self._pool(record))
+        pool = record.positives if self.options.pool == "positives" else range(len(record.ground_truths))
+        return Shortlist(tuple(pool))
 
     @torch.no_grad()
     def choose(self, candidates: Candidates) -> Choice:
@@ -91,9 +92,6 @@ class ArgmaxOnlineSampler(GroundTruthSampler):
         index = _best(qualities, valid)
         windows = candidates.windows[torch.arange(len(index), device=index.device), index]
         return Choice(crop_windows(windows, candidates.offsets, candidates.crop), index, qualities)
-
-    def _pool(self, record: Record) -> tuple[int, ...]:
-        return record.positives if self.options.pool == "positives" else tuple(range(len(record.ground_truths)))
 
 
 def _best(qualities: Tensor, valid: Tensor) -> Tensor:

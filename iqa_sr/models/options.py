@@ -171,7 +171,7 @@ class ModelConfig:
         ]
         ours = {key: value for key, value in train.items() if isinstance(value, Mapping) and value.get("type") in OWN}
         return cls(
-            _read_train(StockTrainSection, options, train, problems),
+            problems.read(StockTrainSection, options.get("train"), "train", optional=True),
             problems.read(StockValSection, options.get("val"), "val", optional=True),
             _read_losses(ours, problems),
             _read_metrics(options, problems),
@@ -202,9 +202,10 @@ class IQASRConfig(ModelConfig):
         """As of `ModelConfig`."""
         train = section_of(options, "train")
         plain = {key: value for key, value in train.items() if not str(key).endswith("_opt")}
-        settings: Any = _read_train(TrainSection, options, plain, problems)
+        settings: Any = problems.read(TrainSection, plain, "train") if train else None
         val = problems.read(ValSection, options.get("val"), "val", optional=True)
-        return cls(settings, val, _read_losses(train, problems), _read_metrics(options, problems))
+        metrics = {} if options.get("val") is None else _read_metrics(options, problems)
+        return cls(settings, val, _read_losses(train, problems), metrics)
 
 
 @dataclass(frozen=True)
@@ -225,7 +226,7 @@ class QualityConfig(ModelConfig):
     def read(cls, options: Mapping[str, Any], problems: OptionProblems) -> Self:
         """As of `ModelConfig`."""
         train = section_of(options, "train")
-        settings: Any = _read_train(QualitySection, options, train, problems)
+        settings: Any = problems.read(QualitySection, options.get("train"), "train", optional=True)
         objective: Any = (None, None)
         if isinstance(train.get("objective"), Mapping):  # else `train` says so
             with problems.collected():
@@ -239,20 +240,6 @@ def section_of(options: Mapping[str, Any], key: str) -> Mapping[str, Any]:
     """A section of an option file, empty where there is none; what is no section is told by whoever reads the whole."""
     section = options.get(key)
     return section if isinstance(section, Mapping) else {}
-
-
-def _read_train(
-    described: type[SectionType], options: Mapping[str, Any], settings: Mapping[str, Any], problems: OptionProblems
-) -> SectionType | None:
-    """`train`, or what of it are `settings`; where there is no such section, one error says so and not one a key."""
-    if isinstance(options.get("train"), Mapping):
-        return problems.read(described, settings, "train")
-    problems.texts.append(
-        f"train: expected a section with keys, got {options['train']!r}"
-        if "train" in options
-        else "train: this key is required and missing"
-    )
-    return None
 
 
 def _read_losses(train: Mapping[str, Any], problems: OptionProblems) -> dict[str, LossConfig]:

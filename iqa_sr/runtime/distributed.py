@@ -87,9 +87,11 @@ def on_rank_zero(work: Callable[[], Made], name: str = "the work") -> Made:
         OtherProcessFailed: On the others: "<name> failed on the first process, which says why".
         ConnectionError: If a process has ended.
     """
+    if not dist.is_initialized():
+        return work()
     made: Any = None
     failure: BaseException | None = None
-    if _rank() == 0:
+    if dist.get_rank() == 0:
         try:
             made = work()
         except BaseException as error:  # the others wait: they hear of it before this process goes on
@@ -115,6 +117,8 @@ def all_or_none(work: Callable[[], Made]) -> Made:
         OtherProcessFailed: On the others; one that ends without a word waits `GRACE` before it does.
         ConnectionError: If a process has ended.
     """
+    if not dist.is_initialized():
+        return work()
     made: Any = None
     failure: Exception | None = None
     try:
@@ -127,13 +131,9 @@ def all_or_none(work: Callable[[], Made]) -> Made:
         raise failure or error from error
     if not any(failed):
         return made
-    if failure is not None and not any(failed[: _rank()]):
+    if failure is not None and not any(failed[: dist.get_rank()]):
         raise failure
     raise OtherProcessFailed("another process has failed, which says why")
-
-
-def _rank() -> int:
-    return dist.get_rank() if dist.is_initialized() else 0
 
 
 def world_size() -> int:

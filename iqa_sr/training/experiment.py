@@ -32,7 +32,8 @@ class Experiment:
         self.opt, self.option_file = opt, option_file
         self.first = opt["rank"] == 0
         self.folder = ExperimentFolder(Path(opt["path"]["experiments_root"]))
-        self.curves = curves_folder(Path(opt["root_path"]), opt["name"])
+        with_curves = opt["logger"]["use_tb_logger"]
+        self.curves = curves_folder(Path(opt["root_path"]), opt["name"]) if with_curves else None
         self.log_file = self.folder.path / f"train_{opt['name']}_{time.strftime('%Y%m%d_%H%M%S')}.log"
         self.tensorboard: Any = None
         self.validation = ValidationRun(self.folder.scores_file, opt["val"]["save_img"]) if opt.get("val") else None
@@ -45,9 +46,8 @@ class Experiment:
             fresh: Whether the run starts at the beginning: what lies there under its name is then renamed.
         """
         if self.first:
-            with_curves = self.opt["logger"]["use_tb_logger"]
-            written = [self.folder.path, self.curves] if with_curves else [self.folder.path]
-            for folder in [folder for folder in written if fresh and folder.exists()]:
+            written = [folder for folder in (self.folder.path, self.curves) if folder is not None and folder.exists()]
+            for folder in written if fresh else []:
                 archived = folder.with_name(f"{folder.name}_archived_{time.strftime('%Y%m%d_%H%M%S')}")
                 folder.rename(archived)
                 logger.info(f"{folder} exists; renamed to {archived.name}. (--auto_resume would go on there.)")
@@ -57,7 +57,7 @@ class Experiment:
             header = f"# {time.strftime('%Y-%m-%d %H:%M:%S')}: the options of this run, made from {self.option_file}\n"
             atomic_write(self.folder.option_file, header + content)
             log_to_file(self.log_file)
-            if with_curves:
+            if self.curves is not None:
                 self.tensorboard = open_tensorboard(self.curves, iteration)
             if self.validation and self.folder.scores_file.exists():
                 self.validation.take_up(iteration)
@@ -77,8 +77,7 @@ class Experiment:
         """Write `net_g_latest.pth`, and say where everything is and what was gained."""
         model.save(-1, -1)
         if self.first:
-            curves = self.curves if self.tensorboard else None
-            lines = summary_lines(model, iteration, self.folder, self.log_file, curves, self.validation)
+            lines = summary_lines(model, iteration, self.folder, self.log_file, self.curves, self.validation)
             for start in range(0, len(lines), 12):  # longer texts would go to the file only
                 logger.info("\n".join(lines[start : start + 12]))
 

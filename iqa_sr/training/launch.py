@@ -4,11 +4,13 @@ import logging
 import signal
 import subprocess
 import sys
+import textwrap
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
 import torch
+import yaml
 
 from iqa_sr import plugin
 from iqa_sr.basicsr_compat import BASICSR_VERSION
@@ -21,7 +23,7 @@ from iqa_sr.scores.experiment_folder import ExperimentFolder
 from iqa_sr.training.dry_run import dry_run
 from iqa_sr.training.experiment import Experiment
 from iqa_sr.training.loop import build_run, train
-from iqa_sr.training.progress_log import options_text, start_logging
+from iqa_sr.training.progress_log import start_logging
 from iqa_sr.training.resume import find_state, load_state_file, point_at_networks
 from iqa_sr.training.run_config import RunConfig
 from iqa_sr.weights.store import find_all
@@ -73,7 +75,8 @@ def run_training(
             if code := _train_base_where_missing(base, made_by, overrides):
                 return code
         state = _resume_state(opt) if auto_resume or opt["path"].get("resume_state") else None
-        logger.info(f"BasicSR {BASICSR_VERSION}, torch {torch.__version__}, options:\n{options_text(opt)}")
+        content = yaml.safe_dump(opt, sort_keys=False, allow_unicode=True, width=120)
+        logger.info(f"BasicSR {BASICSR_VERSION}, torch {torch.__version__}, options:\n{textwrap.indent(content, '  ')}")
         return train(config, opt, Experiment(opt, option_file), state)
     finally:
         distributed.stop_processes()

@@ -14,7 +14,7 @@ from tqdm import tqdm
 
 from iqa_sr.basicsr_compat import initialized_loggers
 
-__all__ = ["ProgressLog", "log_to_file", "open_tensorboard", "options_text", "start_logging"]
+__all__ = ["ProgressLog", "log_to_file", "open_tensorboard", "start_logging"]
 
 LONG = 15
 FORMAT = "%(asctime)s %(levelname)s: %(message)s"
@@ -59,17 +59,6 @@ def log_to_file(path: Path) -> None:
             handler.flush()
             logger.removeHandler(handler)
     logger.addHandler(file)
-
-
-def options_text(options: Mapping[str, Any], indent: int = 1) -> str:
-    """The options as indented lines, one key each."""
-    lines = []
-    for key, value in options.items():
-        shown = "" if isinstance(value, Mapping) else f" {value}"
-        lines.append(f"{'  ' * indent}{key}:{shown}")
-        if isinstance(value, Mapping):
-            lines.append(options_text(value, indent + 1))
-    return "\n".join(lines)
 
 
 def open_tensorboard(folder: Path, resumed_at: int) -> Any:
