@@ -25,7 +25,6 @@ from iqa_sr.training.option_checks import check_fits, check_iqa_sr, sampler_metr
 
 __all__ = ["FileOptions", "LoggerOptions", "PathOptions", "RunConfig"]
 
-
 # A run's own copy of its options, experiments/<name>/<name>.yml, is an option file, too: it has what the run added.
 ADDED = ("is_train", "dist", "rank", "world_size", "root_path", "auto_resume", "base_network")
 ADDED_PATHS = ("log", "models", "training_states", "visualization")
@@ -213,9 +212,8 @@ class RunConfig:
         opt = copy.deepcopy(dict(self.options))
         opt.update(is_train=True, dist=world_size > 1, rank=rank, world_size=world_size, root_path=os.getcwd())
         opt["auto_resume"] = auto_resume
-        one_device = (
-            opt["dist"] or file.model_type == "QualityModel"
-        )  # DataParallel cannot join losses that are scalars
+        # DataParallel cannot join losses that are scalars.
+        one_device = opt["dist"] or file.model_type == "QualityModel"
         available = min(cuda_devices, 1) if one_device else cuda_devices
         opt["num_gpu"] = available if file.num_gpu == "auto" else file.num_gpu
         if opt["num_gpu"] > cuda_devices:
