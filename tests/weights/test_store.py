@@ -10,6 +10,7 @@ import re
 import socket
 import threading
 
+import huggingface_hub
 import pytest
 import torch
 
@@ -137,9 +138,15 @@ HUB_PATH = "someone/weights/resolve/main/model%2B.pth"
 
 @pytest.fixture
 def mirror(monkeypatch):
-    """Name a server in place of Hugging Face's hub, also to the library, which asks once a process."""
+    """Name a server in place of Hugging Face's hub, also to the library, which asks once a process.
+
+    Its client reads the proxies once, too: what another test has made it with is closed.
+    """
+    close = getattr(huggingface_hub, "close_session", None)  # before its version 1 there is no such client
 
     def name(address):
+        if close:
+            close()
         template = address + "/{repo_id}/resolve/{revision}/{filename}"
         monkeypatch.setattr("huggingface_hub.constants.ENDPOINT", address)
         monkeypatch.setattr("huggingface_hub.constants.HUGGINGFACE_CO_URL_TEMPLATE", template)
