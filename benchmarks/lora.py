@@ -27,9 +27,8 @@ from memory import fresh_peak, peak  # noqa: E402
 from torch import Tensor, nn  # noqa: E402
 
 from iqa_sr import plugin  # noqa: E402
-from iqa_sr.basicsr_compat import build_model, build_network  # noqa: E402
+from iqa_sr.basicsr_compat import build_model, build_network, set_random_seed  # noqa: E402
 from iqa_sr.lora.injection import LoRAOptions, inject, merged_state  # noqa: E402
-from iqa_sr.runtime import rng_state  # noqa: E402
 from iqa_sr.training.run_config import RunConfig  # noqa: E402
 
 FULL = "full"
@@ -78,7 +77,7 @@ def main() -> None:
         return
     with tempfile.TemporaryDirectory() as folder:
         for name in chosen.network:
-            rng_state.seed_everything(0)
+            set_random_seed(0)
             network = build_network(dict(NETWORKS[name][0]))
             file = Path(folder) / f"{name}.pth"
             torch.save({"params": network.state_dict()}, file)

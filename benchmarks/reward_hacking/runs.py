@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 
 from iqa_sr import plugin
-from iqa_sr.basicsr_compat import build_dataset, build_model
+from iqa_sr.basicsr_compat import build_dataset, build_model, set_random_seed
 from iqa_sr.config.option_files import read_option_file
 from iqa_sr.data.leakage import check_together
 from iqa_sr.datasets.sample_order import Place, build_train_loader
@@ -206,9 +206,9 @@ class Bench:
         """The model after each of the steps at which it is to be looked at; looking must not draw random numbers."""
         opt = self.options(key)
         batches = self.batches(opt)
-        rng_state.seed_everything(key.seed)
+        set_random_seed(key.seed)
         model = build_model(opt)
-        rng_state.seed_everything(key.seed)  # an adapter's beginning draws; the views are the same for all methods
+        set_random_seed(key.seed)  # an adapter's beginning draws; the views are the same for all methods
         for step, batch in enumerate(batches, start=1):
             model.update_learning_rate(step, warmup_iter=self.setup.warmup)
             model.feed_data(batch)

@@ -6,7 +6,11 @@ one part: what is bound instead, and a table `PATCHES` (object, attribute, repla
 has the cure already (basicsr-fixed, git master) is used as it is found.
 """
 
+import inspect
+import io
 import warnings
+from collections.abc import Mapping
+from contextlib import redirect_stdout
 from functools import cache
 from typing import Any
 
@@ -33,6 +37,7 @@ from basicsr.losses import build_loss
 from basicsr.metrics import calculate_metric
 from basicsr.models import build_model
 from basicsr.models.base_model import BaseModel
+from basicsr.utils import set_random_seed
 from basicsr.utils.logger import initialized_logger as initialized_loggers
 from basicsr.utils.registry import ARCH_REGISTRY, DATASET_REGISTRY, LOSS_REGISTRY, METRIC_REGISTRY, MODEL_REGISTRY
 
@@ -54,8 +59,11 @@ __all__ = [
     "calculate_metric",
     "initialized_loggers",
     "metric_or_nan",
+    "network_argument",
     "patch_basicsr",
     "registered",
+    "set_random_seed",
+    "side_multiple",
 ]
 
 BASICSR_VERSION = str(getattr(basicsr, "__version__", "unknown"))
@@ -74,3 +82,30 @@ def patch_basicsr() -> None:
 def registered(registry: Any) -> list[str]:
     """The names that an option file can use, BasicSR's own suffix left off."""
     return sorted({name.removesuffix("_basicsr") for name in registry.keys()})  # noqa: SIM118 - not a dict
+
+
+def network_argument(section: Mapping[str, Any], name: str, default: Any = None) -> Any:
+    """The value of an option of a network, its own default where the section leaves it out.
+
+    Args:
+        section: `network_g`; its type is registered.
+        name: Of the option.
+        default: For networks that have no such option.
+    """
+    if name in section:
+        return section[name]
+    with redirect_stdout(io.StringIO()):
+        parameter = inspect.signature(ARCH_REGISTRY.get(section["type"])).parameters.get(name)
+    return default if parameter is None or parameter.default is parameter.empty else parameter.default
+
+
+def side_multiple(section: Mapping[str, Any]) -> int:
+    """What the sides of images must be multiples of: the window of attention, the pixels that are unshuffled.
+
+    Args:
+        section: `network_g`; its type is registered.
+    """
+    if section["type"] == "RRDBNet":
+        return {1: 4, 2: 2}.get(network_argument(section, "scale"), 1)
+    window = network_argument(section, "window_size", 1)
+    return window if isinstance(window, int) else max(window)

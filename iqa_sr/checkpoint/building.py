@@ -1,6 +1,5 @@
 """BasicSR's networks with the weights of a checkpoint: the state dicts in a file, and the network around one."""
 
-import inspect
 import io
 from collections.abc import Mapping
 from contextlib import redirect_stdout
@@ -14,7 +13,7 @@ from iqa_sr.config.option_files import read_option_file
 from iqa_sr.errors import OptionError, nearest
 from iqa_sr.io.tensor_files import load_state, select_state_dict
 
-__all__ = ["WEIGHT_KEYS", "filled_network", "network_argument", "network_section", "side_multiple", "state_dicts"]
+__all__ = ["WEIGHT_KEYS", "filled_network", "network_section", "state_dicts"]
 
 WEIGHT_KEYS = ("params_ema", "params-ema", "g_ema", "params", "model_state_dict", "state_dict", "model", "net")
 """Where checkpoints keep their weights, the averaged ones first; other keys are looked at where none of these is."""
@@ -89,30 +88,3 @@ def filled_network(section: Mapping[str, Any], state: Mapping[str, Tensor], path
             raise OptionError(f"network_g: {kind} cannot be built with these options: {reason}") from error
     load_state(network, state, path)
     return network.eval().requires_grad_(False)
-
-
-def network_argument(section: Mapping[str, Any], name: str, default: Any = None) -> Any:
-    """The value of an option of a network, its own default where the section leaves it out.
-
-    Args:
-        section: `network_g`; its type is registered.
-        name: Of the option.
-        default: For networks that have no such option.
-    """
-    if name in section:
-        return section[name]
-    with redirect_stdout(io.StringIO()):
-        parameter = inspect.signature(ARCH_REGISTRY.get(section["type"])).parameters.get(name)
-    return default if parameter is None or parameter.default is parameter.empty else parameter.default
-
-
-def side_multiple(section: Mapping[str, Any]) -> int:
-    """What the sides of pictures must be multiples of: the window of attention, the pixels that are unshuffled.
-
-    Args:
-        section: `network_g`; its type is registered.
-    """
-    if section["type"] == "RRDBNet":
-        return {1: 4, 2: 2}.get(network_argument(section, "scale"), 1)
-    window = network_argument(section, "window_size", 1)
-    return window if isinstance(window, int) else max(window)

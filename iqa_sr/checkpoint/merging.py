@@ -12,9 +12,8 @@ from safetensors.torch import save
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from iqa_sr.basicsr_compat import patch_basicsr
+from iqa_sr.basicsr_compat import network_argument, patch_basicsr, side_multiple
 from iqa_sr.checkpoint.adapters import adapted_networks, check_strengths
-from iqa_sr.checkpoint.building import network_argument, side_multiple
 from iqa_sr.io.files import atomic_write
 from iqa_sr.io.image_tensors import to_tensor
 from iqa_sr.lora.adapter_files import WEIGHTS, Adapter, read_adapter

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from iqa_sr.checkpoint.building import side_multiple
+from iqa_sr.basicsr_compat import side_multiple
 from iqa_sr.models.model_base import ModelBase
 from iqa_sr.models.validation import Validation
 from iqa_sr.models.validation_results import ValidationResults

@@ -8,14 +8,7 @@ from typing import Any
 import numpy as np
 import torch
 
-__all__ = ["capture", "preserved", "restore", "seed_cpu", "seed_everything"]
-
-
-def seed_everything(seed: int) -> None:
-    """Seed Python, numpy and torch on every device."""
-    random.seed(seed)
-    np.random.seed(seed % 2**32)
-    torch.manual_seed(seed)
+__all__ = ["capture", "preserved", "restore", "seed_cpu"]
 
 
 def seed_cpu(seed: int) -> None:

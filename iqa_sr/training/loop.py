@@ -19,6 +19,7 @@ from iqa_sr.basicsr_compat import (
     MODEL_REGISTRY,
     build_dataset,
     build_model,
+    set_random_seed,
 )
 from iqa_sr.config.sections import Section
 from iqa_sr.data.leakage import check_together
@@ -28,7 +29,7 @@ from iqa_sr.guard.monitor import RewardGuard
 from iqa_sr.models.iqa_sr_model import IQASRModel
 from iqa_sr.models.model_base import ModelBase
 from iqa_sr.models.options import IQASRConfig, QualityConfig
-from iqa_sr.runtime import distributed, rng_state
+from iqa_sr.runtime import distributed
 from iqa_sr.training.experiment import Experiment
 from iqa_sr.training.progress_log import ProgressLog
 from iqa_sr.training.resume import attach_extras, restore_extras
@@ -91,7 +92,7 @@ def build_run(config: "RunConfig", opt: dict[str, Any]) -> Run:
         OptionError, ValueError, FileNotFoundError: What the parts find wrong with their options or data.
     """
     torch.backends.cudnn.benchmark = True
-    rng_state.seed_everything(opt["manual_seed"] + opt["rank"])
+    set_random_seed((opt["manual_seed"] + opt["rank"]) % 2**32)  # numpy takes no larger one
     keys = ["train", *(key for key in config.datasets if key.split("_")[0] == "val")]
     datasets = {key: _build_dataset(config.datasets[key], opt["datasets"][key]) for key in keys}
     if hasattr(datasets["train"], "contents"):  # whichever model learns from it

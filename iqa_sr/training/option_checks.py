@@ -7,8 +7,7 @@ import inspect
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from iqa_sr.basicsr_compat import ARCH_REGISTRY
-from iqa_sr.checkpoint.building import side_multiple
+from iqa_sr.basicsr_compat import ARCH_REGISTRY, side_multiple
 from iqa_sr.config.sections import OptionProblems
 from iqa_sr.errors import OptionError
 from iqa_sr.guard.options import check_guard

@@ -7,6 +7,7 @@ import pytest
 import torch
 from torch.utils.data import Dataset
 
+from iqa_sr.basicsr_compat import set_random_seed
 from iqa_sr.datasets.sample_order import Place, SampleOrder, build_train_loader
 from iqa_sr.runtime import rng_state
 
@@ -72,9 +73,9 @@ def test_two_processes_see_what_one_sees():
 
 
 def test_loading_leaves_the_generators_of_the_run_alone():
-    rng_state.seed_everything(5)
+    set_random_seed(5)
     expected = (random.random(), np.random.rand(), torch.rand(()).item())
-    rng_state.seed_everything(5)
+    set_random_seed(5)
     batches(5)
     batches(5, workers=1)
     assert (random.random(), np.random.rand(), torch.rand(()).item()) == expected
@@ -89,7 +90,7 @@ def test_a_set_that_does_not_fill_a_batch_is_refused_with_the_cure():
 
 
 def test_random_state_is_put_back_exactly(tmp_path):
-    rng_state.seed_everything(7)
+    set_random_seed(7)
     random.gauss(0, 1)
     np.random.standard_normal()
     torch.save(rng_state.capture(), tmp_path / "x.pt")
