@@ -1,13 +1,11 @@
 """Our messages: in a program of its own, under BasicSR's training script, and in a training of ours."""
 
 import re
-import subprocess
-import sys
 import textwrap
 
 import pytest
 
-from tests import ROOT
+from tests.helpers.two_processes import one_process
 
 WITHOUT_CONFIGURATION = """
     import logging
@@ -53,15 +51,10 @@ TIME = r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d{3} "
 
 def said(script, folder):
     """What a program writes to stderr."""
-    done = subprocess.run(
-        [sys.executable, "-c", textwrap.dedent(script)],
-        cwd=folder,
-        env={"PATH": "", "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"},
-        capture_output=True,
-        text=True,
-    )
-    assert done.returncode == 0, done.stderr
-    return done.stderr
+    (folder / "program.py").write_text(textwrap.dedent(script))
+    ended = one_process("program.py", folder=folder)
+    assert ended.codes == [0], ended.errors
+    return ended.errors[0]
 
 
 def test_a_program_without_configuration_sees_warnings(tmp_path):

@@ -1,10 +1,7 @@
 """Bad input ends in one clear error of at most five lines, exit code 1, and nothing is written over."""
 
-import os
 import resource
 import signal
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -13,6 +10,7 @@ import torch
 from iqa_sr.cli.train import main
 from tests import ROOT
 from tests.helpers.sr_datasets import picture, save, training_options, write_groups, write_options
+from tests.helpers.two_processes import one_process
 
 
 class Code:
@@ -193,7 +191,5 @@ def test_debug_shows_the_trace(run_folder):
 
 
 def test_the_exit_code_of_the_process(run_folder):
-    command = [sys.executable, str(ROOT / "train_sr.py"), "-opt", "nothing.yml"]
-    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
-    assert done.returncode == 1 and done.stderr.startswith("error: option file nothing.yml does not exist")
+    ended = one_process(str(ROOT / "train_sr.py"), "-opt", "nothing.yml", folder=run_folder)
+    assert ended.codes == [1] and ended.errors[0].startswith("error: option file nothing.yml does not exist")

@@ -1,4 +1,4 @@
-"""Two processes of one group, as torchrun starts them, without each importing PyTorch and BasicSR anew."""
+"""Two processes of one group, as torchrun starts them, or one, without each importing PyTorch and BasicSR anew."""
 
 import multiprocessing
 import os
@@ -28,20 +28,28 @@ def two_processes(*words, limit=300):
 
     When one of them fails, or neither is done after `limit` seconds, what still runs is ended.
     """
+    group = {"WORLD_SIZE": "2", "LOCAL_WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(_free_port())}
+    return _ended(words, os.getcwd(), [group | {"RANK": rank, "LOCAL_RANK": rank} for rank in ("0", "1")], limit)
+
+
+def one_process(*words, folder, limit=300):
+    """Run `python <words>` in a folder by a process of its own, as `two_processes` does; lists of one."""
+    return _ended(words, str(folder), [{}], limit)
+
+
+def _ended(words, folder, environments, limit):
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(PRELOADED)
-    environment = {**os.environ, "OMP_NUM_THREADS": "1", "WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1"}
-    environment |= {"MASTER_PORT": str(_free_port()), "LOCAL_WORLD_SIZE": "2"}
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory() as outputs:
         processes = []
-        for rank in ("0", "1"):
-            place = {"RANK": rank, "LOCAL_RANK": rank}
-            arguments = (words, os.getcwd(), environment | place, f"{folder}/{rank}")
-            processes.append(context.Process(target=_run, args=arguments))
+        for number, own in enumerate(environments):
+            environment = {**os.environ, "OMP_NUM_THREADS": "1", **own}
+            processes.append(context.Process(target=_run, args=(words, folder, environment, f"{outputs}/{number}")))
         for process in processes:
             process.start()
         _wait(processes, limit)
-        written = [[Path(f"{folder}/{rank}.{end}").read_text() for rank in "01"] for end in ("out", "err")]
+        numbers = range(len(processes))
+        written = [[Path(f"{outputs}/{number}.{end}").read_text() for number in numbers] for end in ("out", "err")]
     return Ended([process.exitcode for process in processes], *written)
 
 
