@@ -4,6 +4,7 @@ import errno
 import hashlib
 import pickle
 import zipfile
+import zlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
@@ -62,12 +63,12 @@ def read_tensor_file(path: str | Path, device: torch.device | str = "cpu", *, mm
             parameters and buffers by their dotted names, as `state_dict()` gives them) or a safetensors file.
         device: Where the tensors are to be.
         mmap: Map a zip file of `torch.save` instead of copying it: half the memory while a network is filled from it.
-            The file must stay as it is while the tensors are in use, and its checksums are not looked at.
+            The file must stay as it is while the tensors are in use.
 
     Raises:
         FileNotFoundError: If there is no such file.
         ModuleNotFoundError: If it is a safetensors file and the package safetensors is not installed.
-        ValueError: If it holds pickled code, or is truncated or of another kind.
+        ValueError: If it holds pickled code, or is damaged, truncated or of another kind.
     """
     path = Path(path)
     if not path.is_file():
@@ -76,6 +77,8 @@ def read_tensor_file(path: str | Path, device: torch.device | str = "cpu", *, mm
         kind = file_kind(path)
         if kind == "torchscript":
             return {name: tensor.to(device) for name, tensor in read_torchscript(path).items()}
+        if kind == "torch":
+            _check_sums(path)
         if kind == "torch" and path.suffix == ".safetensors":  # torch would go by the path's ending
             with path.open("rb") as file:
                 return torch.load(file, map_location=device, weights_only=True)
@@ -90,12 +93,38 @@ def read_tensor_file(path: str | Path, device: torch.device | str = "cpu", *, mm
             f"{path} holds pickled objects besides tensors; reading them could run code, so it is refused.\n"
             "Ask its author for a file with a plain state dict, or convert it on a machine that you trust it on."
         ) from error
-    except (RuntimeError, EOFError, KeyError, OSError, zipfile.BadZipFile) as error:
+    except (RuntimeError, EOFError, KeyError, OSError, UnicodeDecodeError, zipfile.BadZipFile, zlib.error) as error:
         if isinstance(error, OSError) and error.errno != errno.EINVAL:  # torch seeks to before a short file's start
             raise
         reason = (str(error).splitlines() or ["empty"])[0]
         raise ValueError(f"{path} is truncated or not a file of tensors ({reason})") from error
     return _read_safetensors(path, device)
+
+
+def _check_sums(path: Path) -> None:
+    """Compare what a zip file holds with its checksums, which torch writes and never looks at.
+
+    Raises:
+        ValueError: If a byte is not what was written.
+        zipfile.BadZipFile, RuntimeError, EOFError, zlib.error: If the archive itself is damaged.
+    """
+    if not zipfile.is_zipfile(path):
+        return
+    with zipfile.ZipFile(path) as archive:
+        for entry in archive.infolist():
+            if entry.external_attr & 0x10 and not entry.is_dir():  # torch would read nothing, and say nothing
+                raise zipfile.BadZipFile(f"{entry.filename} is marked as a folder")
+            if entry.CRC == 0:  # torch.serialization.set_crc32_options(False)
+                continue
+            try:
+                with archive.open(entry) as file:
+                    while file.read(1 << 20):
+                        pass
+            except zipfile.BadZipFile as error:
+                raise ValueError(
+                    f"{path} is damaged: its part {entry.filename} is not what was written ({error})\n"
+                    "Take another copy or an older checkpoint."
+                ) from error
 
 
 def looks_like_tensors(path: str | Path) -> bool:
