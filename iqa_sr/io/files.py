@@ -2,11 +2,15 @@
 
 import hashlib
 import os
+import re
+import shutil
 import uuid
 from collections.abc import Callable
 from pathlib import Path
 
-__all__ = ["atomic_write", "compute_hash"]
+__all__ = ["atomic_write", "compute_hash", "remove_temporaries", "temporary_name"]
+
+_TEMPORARY = re.compile(r"\..{1,32}\.[0-9a-f]{32}\.tmp", re.DOTALL)
 
 
 def atomic_write(path: str | Path, content: str | bytes | Callable[[Path], object]) -> None:
@@ -27,7 +31,7 @@ def atomic_write(path: str | Path, content: str | bytes | Callable[[Path], objec
         What `content` raises.
     """
     path = Path(path)
-    temporary = path.with_name(f".{path.name[:32]}.{uuid.uuid4().hex}.tmp")  # of a long name, too, a valid one
+    temporary = temporary_name(path)
     try:
         if callable(content):
             content(temporary)
@@ -38,6 +42,26 @@ def atomic_write(path: str | Path, content: str | bytes | Callable[[Path], objec
         os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def temporary_name(path: Path) -> Path:
+    """A new name beside a file or folder for what will take its place; `remove_temporaries` knows it."""
+    return path.with_name(f".{path.name[:32]}.{uuid.uuid4().hex}.tmp")  # of a long name, too, a valid one
+
+
+def remove_temporaries(folder: Path) -> int:
+    """Remove what killed processes have left below a folder that nobody else is writing to; returns how much it was."""
+    removed = 0
+    for where, folders, files in os.walk(folder):
+        for name in [name for name in [*files, *folders] if _TEMPORARY.fullmatch(name)]:
+            path = Path(where, name)
+            if path.is_dir():
+                folders.remove(name)
+                shutil.rmtree(path)
+            else:
+                path.unlink()
+            removed += 1
+    return removed
 
 
 def compute_hash(path: Path) -> str:

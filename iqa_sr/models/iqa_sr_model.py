@@ -292,9 +292,8 @@ class IQASRModel(SRModelBase):
     def training_extras(self) -> dict[str, Any]:
         """What an exact resume needs beyond BasicSR's training state."""
         return {
+            **self.iteration_extras(),
             "scalers": [scaler.state_dict() for scaler in self.scalers],
-            "nonfinite_in_a_row": self.finite_guard.in_a_row,
-            "statistics": self.feed.statistics.state() if self.feed is not None else None,
             "lora": self.lora.state(self._generators()) if self.lora is not None else None,
             "guard": self.reward_guard.state() if self.reward_guard is not None else None,
         }
@@ -304,7 +303,7 @@ class IQASRModel(SRModelBase):
         for scaler, state in zip(self.scalers, extras["scalers"], strict=True):
             if scaler.is_enabled() and state:
                 scaler.load_state_dict(state)
-        self.finite_guard.in_a_row = extras["nonfinite_in_a_row"]
+        self.load_iteration_extras(extras)
         if self.lora is not None:
             self.lora.load_state(extras["lora"], self._generators())
         if self.reward_guard is not None:
@@ -314,5 +313,14 @@ class IQASRModel(SRModelBase):
                 f"The guard had lowered the weight of the quality losses to {extras['guard']['factor']:.3g} of the "
                 "start's; without train:guard it is the start's again."
             )
+
+    def iteration_extras(self) -> dict[str, Any]:
+        """The skipped steps in a row, and what the sampler did since the last line of the log."""
+        statistics = self.feed.statistics.state() if self.feed is not None else None
+        return {"nonfinite_in_a_row": self.finite_guard.in_a_row, "statistics": statistics}
+
+    def load_iteration_extras(self, extras: Mapping[str, Any]) -> None:
+        """Take an iteration back to `iteration_extras()`."""
+        self.finite_guard.in_a_row = extras["nonfinite_in_a_row"]
         if self.feed is not None and extras["statistics"] is not None:
             self.feed.statistics.load(extras["statistics"])

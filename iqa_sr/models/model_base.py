@@ -50,6 +50,13 @@ class ModelBase(BaseModel, ABC):
     def load_training_extras(self, extras: Mapping[str, Any]) -> None:
         """Go on from `training_extras()`."""
 
+    def iteration_extras(self) -> dict[str, Any]:
+        """Of `training_extras()`, what an iteration changes before its optimizers step; called in every one."""
+        return {}
+
+    def load_iteration_extras(self, extras: Mapping[str, Any]) -> None:
+        """Take an iteration back to `iteration_extras()`."""
+
     def dist_validation(self, dataloader: Any, current_iter: int, tb_logger: Any, save_img: bool) -> None:
         """The first process validates; our loop lets the others wait."""
         if self.opt["rank"] == 0:

@@ -96,6 +96,14 @@ class ExperimentFolder:
         state = self.states().get(iteration)
         return [*sorted(self.models.glob(f"net_*_{iteration}.pth")), *([state] if state else [])]
 
+    def saved_iterations(self) -> dict[int, list[Path]]:
+        """By iteration: its state, then its networks and the adapter, those that are there."""
+        found: dict[int, list[Path]] = {iteration: [file] for iteration, file in self.states().items()}
+        for path in sorted(self.models.glob("*")):
+            if match := re.fullmatch(r"(?:net_[^.]*_(\d+)\.pth|adapter_g_(\d+))", path.name):
+                found.setdefault(int(match[1] or match[2]), []).append(path)
+        return found
+
     def find_option_file(self) -> Path | None:
         """The run's own copy of its options, or another option file in its folder; None where there is none."""
         files = sorted(self.path.glob("*.yml"))

@@ -42,6 +42,7 @@ class LoggerOptions(Section):
 
     print_freq: Iterations = Field(ge=1)
     save_checkpoint_freq: Iterations = Field(ge=1)
+    keep_checkpoints: int | None = Field(None, ge=1)
     use_tb_logger: bool = False
     wandb: dict[str, Any] | None = None
 
