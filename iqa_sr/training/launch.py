@@ -82,7 +82,7 @@ def run_training(
         start_logging(rank)
         if dry:
             return dry_run(build_run(config, opt), opt)
-        distributed.on_rank_zero(lambda: _take_folder(held, opt, resume), "the start")
+        distributed.on_rank_zero(lambda: _take_folder(held, opt, shlex.join(command)), "the start")
         base, made_by = opt["path"].get("pretrain_network_g"), opt["path"].get("pretrain_opt_g")
         if base and made_by:
             if isinstance(sampler := getattr(config.datasets["train"], "sampler", None), SoftmaxOptions):

@@ -20,7 +20,6 @@ from iqa_sr.io.tensor_files import read_tensor_file
 from iqa_sr.models.iqa_sr_model import IQASRModel
 from iqa_sr.runtime.folder_lock import locked
 from iqa_sr.training.verify_resume import differences
-from tests import ROOT
 from tests.helpers.full_disk import full_device
 from tests.helpers.sr_datasets import training_options, write_groups, write_options
 from tests.helpers.two_processes import two_processes
