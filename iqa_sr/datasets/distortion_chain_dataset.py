@@ -34,7 +34,7 @@ class ChainDatasetOptions(LoaderOptions, PictureSourceOptions):
     longest: int = Field(4, ge=1)
     kinds: Annotated[list[str] | None, AfterValidator(known_kinds)] = None
     use_hflip: bool = True
-    samples: int = Field(100, ge=2)
+    samples: int = Field(100, ge=2, le=1_000_000)
 
 
 class ChainDataset(Dataset[dict[str, Any]]):

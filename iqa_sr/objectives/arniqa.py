@@ -43,7 +43,7 @@ class RegressorOptions(OpinionSource):
     """
 
     name: Annotated[str, known(DATA_SETS, "regressor")]
-    split_seed: int = 0
+    split_seed: int = Field(0, ge=0)
     alphas: list[float] = [0.001, 0.01, 0.1, 1.0, 10.0, 100.0]
 
     @field_validator("alphas")
