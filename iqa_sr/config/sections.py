@@ -250,7 +250,8 @@ def _problem(section: type[Section], problem: Any, path: str) -> str:
     if kind in ("dict_type", "model_type"):
         return f"{where}: expected a section with keys, got {shown(given)}"
     message = _SAID.get(kind) or problem["msg"].removeprefix("Value error, ")
-    message = message[0].lower() + message[1:]
+    if kind != "value_error":  # pydantic's own begin as a sentence does
+        message = message[0].lower() + message[1:]
     # A text that has the value already, and one about several keys of a section, needs no more.
     said = "got " in message or (isinstance(given, str) and repr(given) in message)
     of_section = kind == "value_error" and isinstance(given, Mapping)
