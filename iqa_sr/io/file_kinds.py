@@ -85,6 +85,8 @@ def describe_content(head: bytes) -> str:
         return "empty"
     if not head.strip(b"\0"):
         return "nothing but zero bytes; was it copied or downloaded whole?"
+    if head[8:10] in (b'{"', b"{}"):  # behind the length of its header, which may be any bytes
+        return "a safetensors file"
     for start, kind in _STARTS:
         if head.startswith(start):
             return kind
@@ -102,8 +104,6 @@ def _describe_container(head: bytes) -> str:
         return _HEIF.get(head[8:12], "a HEIC image" if head[8:12] in (b"heic", b"heix", b"mif1") else "a video")
     if head[4:8] == b"TFL3":
         return "a TensorFlow Lite network"
-    if head[8:9] == b"{" and int.from_bytes(head[:8], "little") < 2**40:
-        return "a safetensors file"
     # Protocol buffers: the version of the format (field 1), then the producer, the graph or the operators' versions.
     if head[0] == 8 and len(head) > 2 and 1 <= head[1] <= 30 and head[2] in b"\x12\x1a\x22\x3a\x42":
         return "an ONNX network"
