@@ -1,6 +1,5 @@
 """Where the judges' scores come from when they are measured against people: tables that are there, and scoring."""
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -10,7 +9,7 @@ import torch
 from iqa_sr.data.image_checks import measure_pictures
 from iqa_sr.data.preferences.records import Labelled
 from iqa_sr.data.problems import DataError, DataProblems
-from iqa_sr.io.files import atomic_write
+from iqa_sr.io.json_files import read_json, write_json
 from iqa_sr.metrics.registry import MetricInfo, metric_info
 from iqa_sr.scores.score_table import ScoreRow, ScoreTable
 from iqa_sr.scores.scoring import score_listed
@@ -97,8 +96,7 @@ def collect_scores(
     _check_missing(labelled, metrics, cached)
     folder.mkdir(parents=True, exist_ok=True)
     if not (folder / _OWNER).exists():
-        owner = json.dumps({"dataset": str(labelled.root.resolve())}) + "\n"
-        atomic_write(folder / _OWNER, owner)
+        write_json(folder / _OWNER, {"dataset": str(labelled.root.resolve())})
     if tables or not (folder / SCORES).exists():
         cached.write(folder / SCORES)
     if metrics:
@@ -131,7 +129,7 @@ def _check_owner(folder: Path, root: Path) -> None:
         raise ValueError(f"`folder`: {foreign[0]} is not of this command; choose another folder{use}")
     if (folder / _OWNER).exists():
         try:
-            owner = json.loads((folder / _OWNER).read_text(encoding="utf-8"))["dataset"]
+            owner = read_json(folder / _OWNER)["dataset"]
         except (ValueError, KeyError, TypeError):
             raise ValueError(f"`folder`: {folder / _OWNER} is damaged; choose another folder") from None
         if owner != str(root.resolve()):

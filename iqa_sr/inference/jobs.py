@@ -8,7 +8,7 @@ from itertools import takewhile
 from pathlib import Path
 
 from iqa_sr.io.image_stores import image_names
-from iqa_sr.io.image_types import FORMATS, is_image_name, readable_suffixes
+from iqa_sr.io.image_types import FORMATS, is_image_name, looked_for
 
 __all__ = ["UpscaleJob", "find_jobs"]
 
@@ -71,7 +71,7 @@ def _pictures(path: str, output: Path) -> Iterator[tuple[Path, Path]]:
             folders[:] = [one.name for one in inside if not (output.exists() and one.samefile(output))]
             pictures += [Path(here, name) for name in sorted(image_names(here, names))]
         if not pictures:
-            looked = ", ".join(sorted(readable_suffixes()))
+            looked = looked_for()
             raise FileNotFoundError(f"no pictures in the folder {path}; looked for {looked}, in sub-folders, too")
         yield from ((place, picture) for picture in pictures)
     elif os.path.lexists(path):

@@ -14,6 +14,7 @@ __all__ = [
     "PictureFormat",
     "is_image_name",
     "left_out_types",
+    "looked_for",
     "pillow_formats",
     "readable_suffixes",
 ]
@@ -90,6 +91,11 @@ def readable_suffixes() -> frozenset[str]:
     """The endings, in lower case, of images that can be read here: those of `FORMATS`, and more that Pillow reads."""
     more = (suffixes for name, suffixes in _READ_ONLY.items() if name in pillow_formats())
     return frozenset(FORMATS).union(*more)
+
+
+def looked_for() -> str:
+    """The endings of `readable_suffixes` for errors, those that are also written first."""
+    return ", ".join([*sorted(FORMATS), *sorted(readable_suffixes() - set(FORMATS))])
 
 
 def is_image_name(name: str) -> bool:

@@ -29,7 +29,7 @@ def read_json(path: str | Path, what: str = "JSON file") -> Any:
     except ValueError as error:
         kind = describe_content(text.encode("utf-8", "replace"))
         other = f"; it is {kind}" if kind and not kind.startswith("text") else ""
-        raise ValueError(f"{path}: not a valid {what} ({error}){other}") from None
+        raise ValueError(f"{path}: not valid JSON ({error}){other}") from None
 
 
 def parse_json(text: str) -> Any:

@@ -103,7 +103,7 @@ def _unreadable(path: Path, error: Exception) -> str:
     if type(error) is ValueError and str(path) in str(error):  # of this module
         return str(error)
     kind = describe_file(path)
-    cut_off = kind == "a zip archive" and not zipfile.is_zipfile(path)
+    cut_off = kind == "empty" or (kind == "a zip archive" and not zipfile.is_zipfile(path))
     if kind and kind not in _TENSOR_KINDS and not cut_off:
         return f"{path} is damaged or not a file of tensors; it is {kind}"
     code = isinstance(error, pickle.UnpicklingError) and ("weights_only" in str(error) or "Unsupported" in str(error))

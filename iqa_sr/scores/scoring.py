@@ -9,7 +9,7 @@ import torch
 from tqdm import tqdm
 
 from iqa_sr.io.image_stores import LMDB_SUFFIX, PictureStore, image_names, open_folder
-from iqa_sr.io.image_types import readable_suffixes
+from iqa_sr.io.image_types import looked_for
 from iqa_sr.metrics.registry import QualityMetric, metric_info, metric_spec, shared_metric
 from iqa_sr.scores.image_batches import PictureBatches, Pictures, match_references
 from iqa_sr.scores.score_table import MetricFacts, ScoreRow, ScoreTable, shard_path
@@ -58,7 +58,7 @@ def find_pictures(root: str | Path) -> list[str]:
             folders[:] = [name for name in folders if not name.startswith(".")]
         keys += [(place / name).relative_to(root).as_posix() for name in names]
     if not keys:
-        raise FileNotFoundError(f"no pictures found in {root}; looked for {', '.join(sorted(readable_suffixes()))}")
+        raise FileNotFoundError(f"no pictures found in {root}; looked for {looked_for()}")
     return sorted(keys)
 
 

@@ -22,7 +22,7 @@ from iqa_sr.data.creation.network_enhancer import load_network_enhancer
 from iqa_sr.errors import nearest
 from iqa_sr.io.files import atomic_write, read_text
 from iqa_sr.io.image_stores import list_images
-from iqa_sr.io.image_types import readable_suffixes
+from iqa_sr.io.image_types import looked_for
 from iqa_sr.io.images import read_image, write_image
 
 __all__ = ["ENHANCERS", "Enhancer", "GroundTruthsMade", "find_enhancer", "make_gts", "write_enhancer_list"]
@@ -144,9 +144,7 @@ def make_gts(
     """
     sources, root = list_images(input_dir), Path(output_dir)
     if not sources:
-        raise FileNotFoundError(
-            f"`input_dir` {input_dir}: no pictures in this folder (looked for {', '.join(sorted(readable_suffixes()))})"
-        )
+        raise FileNotFoundError(f"`input_dir` {input_dir}: no pictures in this folder (looked for {looked_for()})")
     chosen = {f"{number:02d}": find_enhancer(name, device) for number, name in enumerate(enhancers, start=1)}
     write_enhancer_list(root, chosen, overwrite)
     in_place = (root / "original").exists() and (root / "original").samefile(input_dir)
