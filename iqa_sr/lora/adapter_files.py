@@ -100,10 +100,6 @@ def read_adapter(folder: str | Path) -> Adapter:
         base = read_section(BaseNetwork, read_json(folder / BASE), BASE)
     except ValueError as error:
         raise ValueError(f"{folder}: {CONFIG} or {BASE} is damaged ({str(error).splitlines()[0]})") from error
-    if not isinstance(base.network.get("type"), str):
-        raise ValueError(
-            f"{folder / BASE}: network: expected a section with the type of the network, got {base.network}"
-        )
     kind = values.get("peft_type") if isinstance(values, dict) else values
     if kind != "LORA":
         raise ValueError(f"{folder}: expected an adapter of type LORA, got {kind!r}")
