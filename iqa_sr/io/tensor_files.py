@@ -15,9 +15,11 @@ from iqa_sr.io.files import atomic_write
 from iqa_sr.io.torchscript import MARK, read_torchscript
 
 __all__ = [
+    "few",
     "file_kind",
     "load_state",
     "looks_like_tensors",
+    "nonfinite_tensors",
     "read_tensor_file",
     "select_state_dict",
     "state_digest",
@@ -188,15 +190,20 @@ def load_state(network: nn.Module, state: Mapping[str, Tensor], path: str | Path
         lines = [f"{path} does not fit {type(network).__name__}:"]
         for title, keys in (("missing", missing), ("unexpected", unexpected)):
             if keys:
-                lines.append(f"  {len(keys)} {title}: {_few(keys)}")
+                lines.append(f"  {len(keys)} {title}: {few(keys)}")
         if reshaped:
             shapes = [f"{key} {tuple(state[key].shape)} instead of {tuple(own[key].shape)}" for key in reshaped]
-            lines.append(f"  {len(reshaped)} of another shape: {_few(shapes)}")
+            lines.append(f"  {len(reshaped)} of another shape: {few(shapes)}")
         lines.append("Is it a checkpoint of another network, or are the options of this one different?")
         raise ValueError("\n".join(lines))
     fitting = {key: value for key, value in state.items() if key in own and key not in reshaped}
     network.load_state_dict(fitting, strict=strict)
     return missing + unexpected + reshaped
+
+
+def nonfinite_tensors(state: Mapping[str, Tensor]) -> list[str]:
+    """The names of the tensors of a state dict that hold NaN or an infinity."""
+    return [name for name, tensor in state.items() if tensor.is_floating_point() and not tensor.isfinite().all()]
 
 
 def state_digest(state: Mapping[str, Tensor]) -> str:
@@ -209,5 +216,6 @@ def state_digest(state: Mapping[str, Tensor]) -> str:
     return digest.hexdigest()
 
 
-def _few(names: list[str]) -> str:
+def few(names: list[str]) -> str:
+    """The first three names, for messages."""
     return ", ".join(names[:3]) + (", ..." if len(names) > 3 else "")
