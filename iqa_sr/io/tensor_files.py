@@ -22,9 +22,11 @@ _TENSOR_KINDS = (*_PICKLED, "a safetensors file")
 
 __all__ = [
     "check_tensors",
+    "few",
     "file_kind",
     "load_state",
     "looks_like_tensors",
+    "nonfinite_tensors",
     "read_tensor_file",
     "select_state_dict",
     "state_digest",
@@ -215,17 +217,15 @@ def load_state(network: nn.Module, state: Mapping[str, Tensor], path: str | Path
     retyped = [key for key in own if key in state and _numbers(own[key]) != _numbers(state[key])]
     if retyped:  # integers in the place of weights, or weights in that of positions: a network that fits by chance
         types = [f"{key} {state[key].dtype} instead of {own[key].dtype}" for key in retyped]
-        raise ValueError(
-            f"{path} does not fit {type(network).__name__}:\n  {len(types)} of another type: {_few(types)}"
-        )
+        raise ValueError(f"{path} does not fit {type(network).__name__}:\n  {len(types)} of another type: {few(types)}")
     if strict and (missing or unexpected or reshaped):
         lines = [f"{path} does not fit {type(network).__name__}:"]
         for title, keys in (("missing", missing), ("unexpected", unexpected)):
             if keys:
-                lines.append(f"  {len(keys)} {title}: {_few(keys)}")
+                lines.append(f"  {len(keys)} {title}: {few(keys)}")
         if reshaped:
             shapes = [f"{key} {tuple(state[key].shape)} instead of {tuple(own[key].shape)}" for key in reshaped]
-            lines.append(f"  {len(reshaped)} of another shape: {_few(shapes)}")
+            lines.append(f"  {len(reshaped)} of another shape: {few(shapes)}")
         lines.append("Is it a checkpoint of another network, or are the options of this one different?")
         raise ValueError("\n".join(lines))
     fitting = {key: value for key, value in state.items() if key in own and key not in reshaped}
@@ -241,7 +241,7 @@ def check_tensors(state: Mapping[str, Tensor], path: str | Path) -> None:
     """
     odd = [f"{key} is {kind}" for key, value in state.items() if (kind := _odd_kind(value))]
     if odd:
-        raise ValueError(f"{path}: expected ordinary tensors, got {len(odd)} others: {_few(odd)}")
+        raise ValueError(f"{path}: expected ordinary tensors, got {len(odd)} others: {few(odd)}")
 
 
 def _odd_kind(tensor: Any) -> str:
@@ -261,6 +261,11 @@ def _numbers(tensor: Tensor) -> str:
     return "floating" if tensor.is_floating_point() else "truth" if tensor.dtype == torch.bool else "whole"
 
 
+def nonfinite_tensors(state: Mapping[str, Tensor]) -> list[str]:
+    """The names of the tensors of a state dict that hold NaN or an infinity."""
+    return [name for name, tensor in state.items() if tensor.is_floating_point() and not tensor.isfinite().all()]
+
+
 def state_digest(state: Mapping[str, Tensor]) -> str:
     """SHA-256 of names, types, shapes and values of a state dict, whatever file they lie in."""
     digest = hashlib.sha256()
@@ -271,5 +276,6 @@ def state_digest(state: Mapping[str, Tensor]) -> str:
     return digest.hexdigest()
 
 
-def _few(names: list[str]) -> str:
+def few(names: list[str]) -> str:
+    """The first three names, for messages."""
     return ", ".join(names[:3]) + (", ..." if len(names) > 3 else "")
