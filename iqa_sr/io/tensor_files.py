@@ -3,8 +3,9 @@
 import errno
 import hashlib
 import pickle
+import re
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, Literal
@@ -30,6 +31,7 @@ __all__ = [
     "read_tensor_file",
     "select_state_dict",
     "state_digest",
+    "unwrapped",
     "write_tensor_file",
 ]
 
@@ -172,25 +174,43 @@ def select_state_dict(content: Any, path: str | Path, param_key: str | None) -> 
         content: What `read_tensor_file` gave.
         path: The file's name, for errors.
         param_key: `params`, `params_ema`, ... as BasicSR writes them; None when the file is the state dict itself.
-            `params` serves where the wanted key is absent.
+
+    Returns:
+        By the names that the network itself gives them, without those of DataParallel and torch.compile.
 
     Raises:
-        ValueError: If there is no such key.
+        ValueError: If there is no such key, or something else than names and tensors lies there.
     """
     if param_key is not None:
         keys = list(content) if isinstance(content, Mapping) else []
-        used = param_key if param_key in keys else "params"
-        if used not in keys:
-            raise ValueError(
-                f"{path}: expected a checkpoint with the key {param_key!r}, found {', '.join(map(str, keys[:5]))}\n"
-                "If the file is a bare state dict, set the param_key of this network to null in `path`."
-            )
-        content = content[used]
+        if param_key not in keys:
+            found = ", ".join(map(str, keys[:5])) or "none"
+            raise ValueError(f"{path}: expected a checkpoint with the key {param_key!r}, found {found}")
+        content = content[param_key]
     if not isinstance(content, Mapping) or not all(
         isinstance(key, str) and isinstance(value, Tensor) for key, value in content.items()
     ):
         raise ValueError(f"{path}: expected names and tensors, found something else; is it a training state?")
-    return {key.removeprefix("module."): value for key, value in content.items()}
+    return {re.sub(r"^(?:(?:module|_orig_mod)\.)+", "", key): value for key, value in content.items()}
+
+
+def unwrapped(state: Mapping[str, Tensor], names: Collection[str]) -> Mapping[str, Tensor]:
+    """A network's part of the state dict of something larger: of what trained it, whose losses have weights, too.
+
+    Args:
+        state: Names and tensors.
+        names: Those of the network.
+
+    Returns:
+        What lies below a prefix (`model.`, `generator.`) that all the names have there; else `state` itself.
+    """
+    first = next(iter(names), "")
+    whole = all(name in state for name in names)
+    for prefix in [] if whole else [name.removesuffix(first) for name in state if name.endswith(f".{first}")]:
+        part = {name.removeprefix(prefix): value for name, value in state.items() if name.startswith(prefix)}
+        if all(name in part for name in names):
+            return part
+    return state
 
 
 def load_state(network: nn.Module, state: Mapping[str, Tensor], path: str | Path, strict: bool = True) -> list[str]:
@@ -211,6 +231,7 @@ def load_state(network: nn.Module, state: Mapping[str, Tensor], path: str | Path
     """
     check_tensors(state, path)
     own = network.state_dict()
+    state = unwrapped(state, own)
     missing = [key for key in own if key not in state]
     unexpected = [key for key in state if key not in own]
     reshaped = [key for key in own if key in state and own[key].shape != state[key].shape]
