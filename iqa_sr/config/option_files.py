@@ -14,7 +14,7 @@ __all__ = ["apply_overrides", "read_option_file"]
 
 
 _DEEPEST = 32
-"""Levels of sections and lists in each other, and of files that build upon others: real option files have six and four."""
+"""Levels of sections and lists in each other, and of files that build upon others; real ones have six and four."""
 _MOST = 100_000
 """Values of a file, each counted as often as its aliases repeat it."""
 
@@ -117,7 +117,8 @@ def _parse(text: str, name: str) -> Any:
         line = text.count("\n", 0, error.position) + 1
         column = error.position - text.rfind("\n", 0, error.position)
         raise OptionError(
-            f"{name}, line {line}, column {column}: not valid YAML: the character U+{error.character:04X} is not allowed"
+            f"{name}, line {line}, column {column}: not valid YAML: "
+            f"the character U+{error.character:04X} is not allowed"
         ) from error
 
 

@@ -73,7 +73,7 @@ def read_tensor_file(path: str | Path, device: torch.device | str = "cpu", *, mm
             parameters and buffers by their dotted names, as `state_dict()` gives them) or a safetensors file.
         device: Where the tensors are to be.
         mmap: Map a zip file of `torch.save` instead of copying it: half the memory while a network is filled from it.
-            The file must stay as it is while the tensors are in use, and its checksums are not looked at.
+            The file must stay as it is while the tensors are in use.
 
     Raises:
         FileNotFoundError: If there is no such file.
@@ -85,10 +85,11 @@ def read_tensor_file(path: str | Path, device: torch.device | str = "cpu", *, mm
     check_file(path, "file of tensors")
     try:
         kind = file_kind(path)
-        if kind == "torch" and path.suffix == ".safetensors":  # torch would go by the path's ending
-            with path.open("rb") as file:
-                return torch.load(file, map_location=device, weights_only=True)
         if kind == "torch":
+            _check_sums(path)
+            if path.suffix == ".safetensors":  # torch would go by the path's ending
+                with path.open("rb") as file:
+                    return torch.load(file, map_location=device, weights_only=True)
             mmap = mmap and zipfile.is_zipfile(path)  # torch cannot map files of before 1.6
             return torch.load(path, map_location=device, weights_only=True, mmap=mmap)
     except Exception as error:  # a damaged pickle can fail in any way
@@ -126,6 +127,32 @@ def _size(path: Path) -> str:
     with suppress(zipfile.BadZipFile), zipfile.ZipFile(path) as archive:
         unpacked = sum(part.file_size for part in archive.infolist())
     return f"{packed / 2**20:.0f} MiB" + (f", {unpacked / 2**20:.0f} MiB unpacked" if unpacked > 1.5 * packed else "")
+
+
+def _check_sums(path: Path) -> None:
+    """Compare what a zip file holds with its checksums, which torch writes and never looks at.
+
+    Raises:
+        ValueError: If a byte is not what was written.
+        zipfile.BadZipFile, RuntimeError, EOFError, zlib.error: If the archive itself is damaged.
+    """
+    if not zipfile.is_zipfile(path):
+        return
+    with zipfile.ZipFile(path) as archive:
+        for entry in archive.infolist():
+            if entry.external_attr & 0x10 and not entry.is_dir():  # torch would read nothing, and say nothing
+                raise zipfile.BadZipFile(f"{entry.filename} is marked as a folder")
+            if entry.CRC == 0:  # torch.serialization.set_crc32_options(False)
+                continue
+            try:
+                with archive.open(entry) as file:
+                    while file.read(1 << 20):
+                        pass
+            except zipfile.BadZipFile as error:
+                raise ValueError(
+                    f"{path} is damaged: its part {entry.filename} is not what was written ({error})\n"
+                    "Take another copy or an older checkpoint."
+                ) from error
 
 
 def looks_like_tensors(path: str | Path) -> bool:
