@@ -5,7 +5,7 @@ import reprlib
 from collections.abc import Iterable
 from typing import Any
 
-__all__ = ["OptionError", "OtherProcessFailed", "TrainingStopped", "nearest", "shown"]
+__all__ = ["OptionError", "OtherProcessFailed", "TrainingStopped", "nearest", "same_name", "shown"]
 
 
 class TrainingStopped(RuntimeError):
@@ -33,6 +33,21 @@ def nearest(name: str, valid: Iterable[str]) -> str:
         return f"did you mean {' or '.join(by_case[one] for one in close)}?"
     more = f" and {len(valid) - _LISTED} more" if len(valid) > _LISTED else ""
     return f"valid: {', '.join(valid[:_LISTED])}{more}" if valid else "there are none"
+
+
+def same_name(name: str, valid: Iterable[str]) -> str:
+    """The valid name that is meant: `name` itself, or the only one that differs in case, `-` and `_` alone.
+
+    Returns:
+        `name` where there is none, or several.
+    """
+    valid = list(valid)
+    alike = [one for one in valid if _plain(one) == _plain(name)]
+    return alike[0] if len(alike) == 1 and name not in valid else name
+
+
+def _plain(name: str) -> str:
+    return str(name).lower().replace("-", "").replace("_", "")
 
 
 _short = reprlib.Repr()

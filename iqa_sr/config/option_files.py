@@ -14,7 +14,7 @@ __all__ = ["apply_overrides", "read_option_file", "unusable_texts"]
 
 
 _DEEPEST = 32
-"""Levels of sections and lists in each other, and of files that build upon others: real option files have six and four."""
+"""Levels of sections and lists in each other, and of files that build upon others; real ones have six and four."""
 _MOST = 100_000
 """Values of a file, each counted as often as its aliases repeat it."""
 
@@ -117,7 +117,8 @@ def _parse(text: str, name: str) -> Any:
         line = text.count("\n", 0, error.position) + 1
         column = error.position - text.rfind("\n", 0, error.position)
         raise OptionError(
-            f"{name}, line {line}, column {column}: not valid YAML: the character U+{error.character:04X} is not allowed"
+            f"{name}, line {line}, column {column}: not valid YAML: "
+            f"the character U+{error.character:04X} is not allowed"
         ) from error
 
 
@@ -181,7 +182,9 @@ def _read_with_bases(path: Path, above: tuple[Path, ...], known: dict[Path, dict
         merged: dict[str, Any] = {}
         for base in listed:
             if not isinstance(base, str) or not base or "\0" in base:
-                raise OptionError(f"{path}: base: expected the path of an option file or a list of them, got {shown(bases)}")
+                raise OptionError(
+                    f"{path}: base: expected the path of an option file or a list of them, got {shown(bases)}"
+                )
             merged = _merge(merged, _read_with_bases(path.parent / base, (*above, place), known))
         known[place] = _merge(merged, content)
     return known[place]
@@ -220,7 +223,9 @@ def apply_overrides(options: dict[str, Any], overrides: Iterable[str]) -> dict[s
             section[key] = dict(section[key])
             section = section[key]
         # BasicSR's `none` is accepted for null.
-        section[path[-1]] = None if text.strip().lower() == "none" else _parse(text, f"`overrides` {shown(entry, False)}")
+        section[path[-1]] = (
+            None if text.strip().lower() == "none" else _parse(text, f"`overrides` {shown(entry, False)}")
+        )
     return changed
 
 

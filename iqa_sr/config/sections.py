@@ -90,13 +90,16 @@ class Section(pydantic.BaseModel):
     model_config = pydantic.ConfigDict(extra="forbid", frozen=True, protected_namespaces=(), allow_inf_nan=False)
 
     @classmethod
-    def __get_pydantic_core_schema__(cls, source: Any, handler: pydantic.GetCoreSchemaHandler) -> core_schema.CoreSchema:
+    def __get_pydantic_core_schema__(
+        cls, source: Any, handler: pydantic.GetCoreSchemaHandler
+    ) -> core_schema.CoreSchema:
         """As pydantic's, with numbers taken as above."""
         written: core_schema.CoreSchema = _as_written(handler(source), cls)
         return written
 
 
 SectionType = TypeVar("SectionType", bound=Section)
+
 
 def _iterations(value: Any) -> Any:
     try:
