@@ -22,7 +22,8 @@ from typing import NamedTuple
 import torch
 
 from iqa_sr.errors import nearest
-from iqa_sr.io.files import atomic_write
+from iqa_sr.io.files import atomic_write, read_file
+from iqa_sr.io.json_files import parse_json
 from iqa_sr.metrics.base import MetricInfo
 from iqa_sr.scores.means import image_means, mean
 
@@ -102,13 +103,11 @@ class ScoreTable:
             FileNotFoundError: If there is no such file.
             ValueError: If a line is not what it should be; the text names file and line.
         """
-        try:
-            content = Path(path).read_bytes()
-        except FileNotFoundError:
-            raise FileNotFoundError(f"score table {path} does not exist") from None
-        try:
-            text = content[: content.rfind(b"\n") + 1].decode("utf-8")
-        except UnicodeDecodeError as error:
+        content = read_file(path, "score table")
+        try:  # names of files need not be UTF-8: theirs keep their own bytes
+            text = content[: content.rfind(b"\n") + 1].decode("utf-8", "surrogateescape")
+            text.partition("\n")[0].encode("utf-8")
+        except UnicodeError as error:
             raise ValueError(f"{path}: not a score table, not even text ({error})") from None
         table = cls()
         for number, line in enumerate(text.split("\n")[:-1], start=1):
@@ -132,8 +131,11 @@ class ScoreTable:
         """
         path = Path(path)
         table = cls.read(path) if path.exists() else cls()
-        for one in facts:
-            table.add_facts(one)
+        try:
+            for one in facts:
+                table.add_facts(one)
+        except ValueError as error:
+            raise ValueError(f"{path}: {error}") from None
         table.path = path
         table.write(path)  # puts new facts to the top and removes a torn last line
         return table
@@ -191,7 +193,7 @@ class ScoreTable:
                 if "\n" in name or "\r" in name:
                     raise ValueError(f"a name in a score table cannot hold a line break, got {name!r}")
         if self.path is not None and rows:
-            with self.path.open("a", encoding="utf-8", newline="") as file:
+            with self.path.open("a", encoding="utf-8", errors="surrogateescape", newline="") as file:
                 file.write(_text(rows))
                 file.flush()
                 os.fsync(file.fileno())
@@ -251,11 +253,13 @@ class ScoreTable:
     def _read_line(self, line: str) -> None:
         if line.startswith("#"):
             try:
-                facts = MetricFacts(**json.loads(line[1:]))
+                facts = MetricFacts(**parse_json(line[1:]))
             except (ValueError, TypeError):
                 raise ValueError(f"expected # and the facts of a metric as JSON, got {line[:80]!r}") from None
             if not isinstance(facts.name, str) or not isinstance(facts.higher_is_better, bool):
                 raise ValueError(f"expected a name and true or false for higher_is_better, got {line[:80]!r}")
+            if not isinstance(facts.spec, str):
+                raise ValueError(f"expected a text for spec, got {repr(facts.spec)[:80]}")
             self.add_facts(facts)
             return
         try:

@@ -8,7 +8,7 @@ from pathlib import Path
 import torch
 from tqdm import tqdm
 
-from iqa_sr.io.image_stores import LMDB_SUFFIX, PictureStore, image_names, open_folder
+from iqa_sr.io.image_stores import LMDB_SUFFIX, PictureStore, image_names, name_problem, open_folder
 from iqa_sr.io.image_types import looked_for
 from iqa_sr.metrics.registry import QualityMetric, metric_info, metric_spec, shared_metric
 from iqa_sr.scores.image_batches import PictureBatches, Pictures, match_references
@@ -203,6 +203,9 @@ def _score_missing(
     result = ScoringResult(table=table)
     missing = {}
     for key in keys[shard[0] :: shard[1]]:
+        if problem := name_problem(key):
+            result.problems[key] = problem
+            continue
         usable = [name for name in metrics if key in references.keys or metric_info(name).reference == "none"]
         if len(usable) < len(metrics):
             result.problems[key] = "no reference of the same name"
