@@ -3,8 +3,9 @@
 import errno
 import hashlib
 import pickle
+import re
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, Literal
@@ -22,12 +23,15 @@ _TENSOR_KINDS = (*_PICKLED, "a safetensors file")
 
 __all__ = [
     "check_tensors",
+    "few",
     "file_kind",
     "load_state",
     "looks_like_tensors",
+    "nonfinite_tensors",
     "read_tensor_file",
     "select_state_dict",
     "state_digest",
+    "unwrapped",
     "write_tensor_file",
 ]
 
@@ -69,7 +73,7 @@ def read_tensor_file(path: str | Path, device: torch.device | str = "cpu", *, mm
             parameters and buffers by their dotted names, as `state_dict()` gives them) or a safetensors file.
         device: Where the tensors are to be.
         mmap: Map a zip file of `torch.save` instead of copying it: half the memory while a network is filled from it.
-            The file must stay as it is while the tensors are in use, and its checksums are not looked at.
+            The file must stay as it is while the tensors are in use.
 
     Raises:
         FileNotFoundError: If there is no such file.
@@ -81,10 +85,11 @@ def read_tensor_file(path: str | Path, device: torch.device | str = "cpu", *, mm
     check_file(path, "file of tensors")
     try:
         kind = file_kind(path)
-        if kind == "torch" and path.suffix == ".safetensors":  # torch would go by the path's ending
-            with path.open("rb") as file:
-                return torch.load(file, map_location=device, weights_only=True)
         if kind == "torch":
+            _check_sums(path)
+            if path.suffix == ".safetensors":  # torch would go by the path's ending
+                with path.open("rb") as file:
+                    return torch.load(file, map_location=device, weights_only=True)
             mmap = mmap and zipfile.is_zipfile(path)  # torch cannot map files of before 1.6
             return torch.load(path, map_location=device, weights_only=True, mmap=mmap)
     except Exception as error:  # a damaged pickle can fail in any way
@@ -122,6 +127,32 @@ def _size(path: Path) -> str:
     with suppress(zipfile.BadZipFile), zipfile.ZipFile(path) as archive:
         unpacked = sum(part.file_size for part in archive.infolist())
     return f"{packed / 2**20:.0f} MiB" + (f", {unpacked / 2**20:.0f} MiB unpacked" if unpacked > 1.5 * packed else "")
+
+
+def _check_sums(path: Path) -> None:
+    """Compare what a zip file holds with its checksums, which torch writes and never looks at.
+
+    Raises:
+        ValueError: If a byte is not what was written.
+        zipfile.BadZipFile, RuntimeError, EOFError, zlib.error: If the archive itself is damaged.
+    """
+    if not zipfile.is_zipfile(path):
+        return
+    with zipfile.ZipFile(path) as archive:
+        for entry in archive.infolist():
+            if entry.external_attr & 0x10 and not entry.is_dir():  # torch would read nothing, and say nothing
+                raise zipfile.BadZipFile(f"{entry.filename} is marked as a folder")
+            if entry.CRC == 0:  # torch.serialization.set_crc32_options(False)
+                continue
+            try:
+                with archive.open(entry) as file:
+                    while file.read(1 << 20):
+                        pass
+            except zipfile.BadZipFile as error:
+                raise ValueError(
+                    f"{path} is damaged: its part {entry.filename} is not what was written ({error})\n"
+                    "Take another copy or an older checkpoint."
+                ) from error
 
 
 def looks_like_tensors(path: str | Path) -> bool:
@@ -170,25 +201,43 @@ def select_state_dict(content: Any, path: str | Path, param_key: str | None) -> 
         content: What `read_tensor_file` gave.
         path: The file's name, for errors.
         param_key: `params`, `params_ema`, ... as BasicSR writes them; None when the file is the state dict itself.
-            `params` serves where the wanted key is absent.
+
+    Returns:
+        By the names that the network itself gives them, without those of DataParallel and torch.compile.
 
     Raises:
-        ValueError: If there is no such key.
+        ValueError: If there is no such key, or something else than names and tensors lies there.
     """
     if param_key is not None:
         keys = list(content) if isinstance(content, Mapping) else []
-        used = param_key if param_key in keys else "params"
-        if used not in keys:
-            raise ValueError(
-                f"{path}: expected a checkpoint with the key {param_key!r}, found {', '.join(map(str, keys[:5]))}\n"
-                "If the file is a bare state dict, set the param_key of this network to null in `path`."
-            )
-        content = content[used]
+        if param_key not in keys:
+            found = ", ".join(map(str, keys[:5])) or "none"
+            raise ValueError(f"{path}: expected a checkpoint with the key {param_key!r}, found {found}")
+        content = content[param_key]
     if not isinstance(content, Mapping) or not all(
         isinstance(key, str) and isinstance(value, Tensor) for key, value in content.items()
     ):
         raise ValueError(f"{path}: expected names and tensors, found something else; is it a training state?")
-    return {key.removeprefix("module."): value for key, value in content.items()}
+    return {re.sub(r"^(?:(?:module|_orig_mod)\.)+", "", key): value for key, value in content.items()}
+
+
+def unwrapped(state: Mapping[str, Tensor], names: Collection[str]) -> Mapping[str, Tensor]:
+    """A network's part of the state dict of something larger: of what trained it, whose losses have weights, too.
+
+    Args:
+        state: Names and tensors.
+        names: Those of the network.
+
+    Returns:
+        What lies below a prefix (`model.`, `generator.`) that all the names have there; else `state` itself.
+    """
+    first = next(iter(names), "")
+    whole = all(name in state for name in names)
+    for prefix in [] if whole else [name.removesuffix(first) for name in state if name.endswith(f".{first}")]:
+        part = {name.removeprefix(prefix): value for name, value in state.items() if name.startswith(prefix)}
+        if all(name in part for name in names):
+            return part
+    return state
 
 
 def load_state(network: nn.Module, state: Mapping[str, Tensor], path: str | Path, strict: bool = True) -> list[str]:
@@ -209,23 +258,22 @@ def load_state(network: nn.Module, state: Mapping[str, Tensor], path: str | Path
     """
     check_tensors(state, path)
     own = network.state_dict()
+    state = unwrapped(state, own)
     missing = [key for key in own if key not in state]
     unexpected = [key for key in state if key not in own]
     reshaped = [key for key in own if key in state and own[key].shape != state[key].shape]
     retyped = [key for key in own if key in state and _numbers(own[key]) != _numbers(state[key])]
     if retyped:  # integers in the place of weights, or weights in that of positions: a network that fits by chance
         types = [f"{key} {state[key].dtype} instead of {own[key].dtype}" for key in retyped]
-        raise ValueError(
-            f"{path} does not fit {type(network).__name__}:\n  {len(types)} of another type: {_few(types)}"
-        )
+        raise ValueError(f"{path} does not fit {type(network).__name__}:\n  {len(types)} of another type: {few(types)}")
     if strict and (missing or unexpected or reshaped):
         lines = [f"{path} does not fit {type(network).__name__}:"]
         for title, keys in (("missing", missing), ("unexpected", unexpected)):
             if keys:
-                lines.append(f"  {len(keys)} {title}: {_few(keys)}")
+                lines.append(f"  {len(keys)} {title}: {few(keys)}")
         if reshaped:
             shapes = [f"{key} {tuple(state[key].shape)} instead of {tuple(own[key].shape)}" for key in reshaped]
-            lines.append(f"  {len(reshaped)} of another shape: {_few(shapes)}")
+            lines.append(f"  {len(reshaped)} of another shape: {few(shapes)}")
         lines.append("Is it a checkpoint of another network, or are the options of this one different?")
         raise ValueError("\n".join(lines))
     fitting = {key: value for key, value in state.items() if key in own and key not in reshaped}
@@ -241,7 +289,7 @@ def check_tensors(state: Mapping[str, Tensor], path: str | Path) -> None:
     """
     odd = [f"{key} is {kind}" for key, value in state.items() if (kind := _odd_kind(value))]
     if odd:
-        raise ValueError(f"{path}: expected ordinary tensors, got {len(odd)} others: {_few(odd)}")
+        raise ValueError(f"{path}: expected ordinary tensors, got {len(odd)} others: {few(odd)}")
 
 
 def _odd_kind(tensor: Any) -> str:
@@ -261,6 +309,11 @@ def _numbers(tensor: Tensor) -> str:
     return "floating" if tensor.is_floating_point() else "truth" if tensor.dtype == torch.bool else "whole"
 
 
+def nonfinite_tensors(state: Mapping[str, Tensor]) -> list[str]:
+    """The names of the tensors of a state dict that hold NaN or an infinity."""
+    return [name for name, tensor in state.items() if tensor.is_floating_point() and not tensor.isfinite().all()]
+
+
 def state_digest(state: Mapping[str, Tensor]) -> str:
     """SHA-256 of names, types, shapes and values of a state dict, whatever file they lie in."""
     digest = hashlib.sha256()
@@ -271,5 +324,6 @@ def state_digest(state: Mapping[str, Tensor]) -> str:
     return digest.hexdigest()
 
 
-def _few(names: list[str]) -> str:
+def few(names: list[str]) -> str:
+    """The first three names, for messages."""
     return ", ".join(names[:3]) + (", ..." if len(names) > 3 else "")

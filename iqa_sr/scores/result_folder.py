@@ -141,10 +141,10 @@ def split_picture(name: str) -> tuple[str, str]:
     """Data set and key of a picture.
 
     Raises:
-        ValueError: If the name has no slash, or the key leads out of its folder.
+        ValueError: If the name has no slash, or leads out of its folder.
     """
     dataset, slash, key = name.partition("/")
-    if not slash or not dataset or not key or ".." in key.split("/") or key.startswith("/"):
+    if not slash or not dataset or not key or ".." in name.split("/") or key.startswith("/"):
         raise ValueError(f"picture: expected <data set>/<key>, got {name!r}")
     return dataset, key
 
