@@ -14,7 +14,15 @@ from iqa_sr.evaluation.inputs import LabelledFile
 from iqa_sr.evaluation.plan import EvaluationConfig, EvaluationPlan, plan_evaluation
 from iqa_sr.io.files import compute_hash
 from iqa_sr.runtime import distributed
-from iqa_sr.scores.result_folder import IMAGES_FOLDER, RUN_FILE, SCORES_FILE, RunFacts, read_run, write_run
+from iqa_sr.scores.result_folder import (
+    IMAGES_FOLDER,
+    RUN_FILE,
+    SCORES_FILE,
+    RunFacts,
+    read_results,
+    read_run,
+    write_run,
+)
 from iqa_sr.scores.score_table import MetricFacts, ScoreTable, merge_tables, unfinished_shards
 
 __all__ = ["Evaluation", "join_scores", "prepare_folder", "run_evaluation"]
@@ -107,6 +115,8 @@ def prepare_folder(folder: str | Path, run: RunFacts, facts: Sequence[MetricFact
         _remove_results(folder)
     if (folder / RUN_FILE).exists():
         known = read_run(folder)
+        if (folder / SCORES_FILE).exists():
+            read_results(folder)  # the scores are of what the run has
         _compare(folder, known, run, facts)
         run = known.model_copy(
             update={

@@ -36,6 +36,7 @@ from iqa_sr.runtime import distributed
 from iqa_sr.training.experiment import Experiment
 from iqa_sr.training.progress_log import ProgressLog
 from iqa_sr.training.resume import attach_extras, restore_extras
+from iqa_sr.training.state_checks import errors_of_state
 
 if TYPE_CHECKING:
     from iqa_sr.training.run_config import RunConfig
@@ -166,7 +167,8 @@ def train(config: "RunConfig", opt: dict[str, Any], experiment: Experiment, stat
     iteration = 0
     attach_extras(run.model, run.place, opt["manual_seed"])
     if state is not None:
-        run.model.resume_training(state)
+        with errors_of_state(opt["path"].get("resume_state", "the training state")):
+            run.model.resume_training(state)
         iteration = state["iter"]
         extras = state.get("iqa_sr", {"epoch": state.get("epoch", 0), "iteration_in_epoch": 0})
         run.place.epoch, run.place.iteration = extras["epoch"], extras["iteration_in_epoch"]
@@ -178,7 +180,8 @@ def train(config: "RunConfig", opt: dict[str, Any], experiment: Experiment, stat
     interrupts = Interrupts()
     try:
         if state is not None:
-            restore_extras(run.model, state, opt["rank"])
+            with errors_of_state(opt["path"].get("resume_state", "the training state")):
+                restore_extras(run.model, state, opt["rank"])
         with interrupts.watched():
             iteration = _iterate(opt, run, experiment, progress, interrupts, iteration)
     finally:
