@@ -348,7 +348,9 @@ def _never_valid(key: str, value: Any, default: Any) -> str | None:
             return "a number above 0"
         if _is_count(default) and value < 0 < default:
             return f"a number of at least 0 like its default {default}"
-    counts = isinstance(default, list | tuple) and len(default) > 0 and all(_is_count(one) and one > 0 for one in default)
+    counts = (
+        isinstance(default, list | tuple) and len(default) > 0 and all(_is_count(one) and one > 0 for one in default)
+    )
     if counts and isinstance(value, list) and (not value or any(_is_number_below(one, 1) for one in value)):
         return f"whole numbers of at least 1 like its default {list(default)}"
     return None
@@ -417,13 +419,17 @@ def _blame(values: Mapping[str, Any], path: str, target: Any, told: str) -> str:
         told: Its error.
     """
     parameters = {} if target is None else inspect.signature(target).parameters
-    defaults = {name: parameter.default for name, parameter in parameters.items() if parameter.default is not parameter.empty}
+    defaults = {
+        name: parameter.default for name, parameter in parameters.items() if parameter.default is not parameter.empty
+    }
     plain = {str(key): value for key, value in values.items() if key != "type"}
     odd = [key for key, value in plain.items() if key in defaults and _is_odd(value, defaults[key])]
     named = [key for key in plain if re.search(rf"\b{re.escape(key)}\b", told)]
     if len(odd) == 1:
         (key,) = odd
-        return f"{path}:{key}: expected a value like its default {shown(defaults[key])}, got {shown(plain[key])}; {told}"
+        return (
+            f"{path}:{key}: expected a value like its default {shown(defaults[key])}, got {shown(plain[key])}; {told}"
+        )
     if len(named) == 1 and not odd:
         return f"{path}:{named[0]}: {told}, got {shown(plain[named[0]])}"
     given = ", ".join(f"{key} {shown(plain[key])}" for key in odd or named or plain)

@@ -88,7 +88,7 @@ class IQASRModel(SRModelBase):
         losses = {name: self._loss(name) for name in self.config.losses}
         self.gradient_log = GradientLog(settings.grad_log_freq, dict(losses))
         self.gan_loss = losses.pop("gan", None)
-        self.losses = GeneratorLosses(losses)
+        self.losses = GeneratorLosses(losses, settings.accumulate)
         self.net_d = self._network("d").train() if self.gan_loss is not None else None
         self.net_g.train()
         backend = "inductor" if settings.compile is True else settings.compile
