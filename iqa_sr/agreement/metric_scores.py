@@ -1,6 +1,5 @@
 """Where the judges' scores come from when they are measured against people: tables that are there, and scoring."""
 
-import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -11,8 +10,8 @@ import torch
 from iqa_sr.data.image_checks import measure_pictures
 from iqa_sr.data.preferences.records import Labelled
 from iqa_sr.data.problems import DataError, DataProblems
-from iqa_sr.io.files import atomic_write
 from iqa_sr.io.image_stores import PictureStore
+from iqa_sr.io.json_files import read_json, write_json
 from iqa_sr.metrics.registry import MetricInfo, metric_info, own_names
 from iqa_sr.scores.image_batches import read_digests
 from iqa_sr.scores.score_table import Origin, ScoreRow, ScoreTable
@@ -103,8 +102,7 @@ def collect_scores(
     _check_missing(labelled, metrics, cached)
     folder.mkdir(parents=True, exist_ok=True)
     if not (folder / _OWNER).exists():
-        owner = json.dumps({"dataset": str(labelled.root.resolve())}) + "\n"
-        atomic_write(folder / _OWNER, owner)
+        write_json(folder / _OWNER, {"dataset": str(labelled.root.resolve())})
     cached.write(folder / SCORES)
     if metrics:
         full = any(metric_info(name).reference == "full" for name in metrics)
@@ -137,7 +135,7 @@ def _check_owner(folder: Path, root: Path) -> None:
         raise ValueError(f"`folder`: {foreign[0]} is not of this command; choose another folder{use}")
     if (folder / _OWNER).exists():
         try:
-            owner = json.loads((folder / _OWNER).read_text(encoding="utf-8"))["dataset"]
+            owner = read_json(folder / _OWNER)["dataset"]
         except (ValueError, KeyError, TypeError):
             raise ValueError(f"`folder`: {folder / _OWNER} is damaged; choose another folder") from None
         if owner != str(root.resolve()):

@@ -150,7 +150,8 @@ def create_metric(name: str, device: str | torch.device = "cpu", **options: Any)
         **options: What this metric takes besides, for example `regressor` of `reiqa`.
 
     Raises:
-        ValueError: If there is no such metric; the text has the nearest names. Or if it takes no such option.
+        ValueError: If there is no such metric; the text has the nearest names. Or if it takes no such option, or its
+            weights' files hold something else.
         FileNotFoundError: If its weights are not on the machine; the text says what to do.
     """
     info = metric_info(name)
@@ -159,7 +160,18 @@ def create_metric(name: str, device: str | torch.device = "cpu", **options: Any)
     for option in options:
         if option not in known:
             raise ValueError(f"{name} takes no option {option!r}; {nearest(option, known)}")
-    return build(**options).to(device)
+    try:
+        return build(**options).to(device)
+    except torch.OutOfMemoryError:
+        raise
+    except (AttributeError, IndexError, KeyError, RuntimeError, TypeError) as error:
+        if not info.weights:
+            raise
+        reason = f"{type(error).__name__}: {(str(error).splitlines() or [''])[0][:200]}"
+        raise ValueError(
+            f"{name}: its weights, {', '.join(info.weights)}, hold something else than expected ({reason})\n"
+            "`iqa-sr weights verify` compares them with the published files."
+        ) from error
 
 
 def shared_metric(name: str, device: str | torch.device, **options: Any) -> QualityMetric:

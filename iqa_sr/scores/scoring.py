@@ -8,8 +8,8 @@ from pathlib import Path
 import torch
 from tqdm import tqdm
 
-from iqa_sr.io.image_stores import LMDB_SUFFIX, PictureStore, open_folder
-from iqa_sr.io.images import IMAGE_SUFFIXES
+from iqa_sr.io.image_stores import LMDB_SUFFIX, PictureStore, image_names, open_folder
+from iqa_sr.io.image_types import looked_for
 from iqa_sr.metrics.registry import QualityMetric, metric_info, metric_spec, shared_metric
 from iqa_sr.runtime.memory import is_out_of_memory
 from iqa_sr.scores.image_batches import Matches, PictureBatches, Pictures, match_references
@@ -61,11 +61,11 @@ def find_pictures(root: str | Path) -> list[str]:
             names = open_folder(place).keys()
             folders.clear()
         else:
-            names = [name for name in files if Path(name).suffix.lower() in IMAGE_SUFFIXES and name[0] != "."]
+            names = image_names(place, files)
             folders[:] = [name for name in folders if not name.startswith(".")]
         keys += [(place / name).relative_to(root).as_posix() for name in names]
     if not keys:
-        raise FileNotFoundError(f"no pictures found in {root}; looked for {', '.join(sorted(IMAGE_SUFFIXES))}")
+        raise FileNotFoundError(f"no pictures found in {root}; looked for {looked_for()}")
     return sorted(keys)
 
 

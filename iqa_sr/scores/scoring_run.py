@@ -1,6 +1,5 @@
 """A scoring run: pictures shared out among the processes of torchrun, one table in the end."""
 
-import json
 import math
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -8,7 +7,7 @@ from pathlib import Path
 
 import torch
 
-from iqa_sr.io.files import atomic_write
+from iqa_sr.io.json_files import write_json
 from iqa_sr.metrics.registry import own_names
 from iqa_sr.runtime import distributed
 from iqa_sr.scores.score_table import ScoreTable, join_shards
@@ -88,4 +87,4 @@ def _write_json(table: ScoreTable, output: str) -> None:
             for row in table.rows
         ],
     }
-    atomic_write(output, json.dumps(content, indent=1, ensure_ascii=False) + "\n")
+    write_json(output, content, indent=1)
