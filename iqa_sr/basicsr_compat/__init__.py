@@ -42,6 +42,7 @@ from basicsr.utils.logger import initialized_logger as initialized_loggers
 from basicsr.utils.registry import ARCH_REGISTRY, DATASET_REGISTRY, LOSS_REGISTRY, METRIC_REGISTRY, MODEL_REGISTRY
 
 from iqa_sr.basicsr_compat import base_model, networks, realesrgan, validation
+from iqa_sr.basicsr_compat.networks import upscales_images
 from iqa_sr.basicsr_compat.validation import metric_or_nan
 
 __all__ = [
@@ -64,6 +65,7 @@ __all__ = [
     "registered",
     "set_random_seed",
     "side_multiple",
+    "upscales_images",
 ]
 
 BASICSR_VERSION = str(getattr(basicsr, "__version__", "unknown"))

@@ -31,8 +31,10 @@ from iqa_sr.models.model_base import ModelBase
 from iqa_sr.models.options import IQASRConfig, QualityConfig
 from iqa_sr.runtime import distributed
 from iqa_sr.training.experiment import Experiment
+from iqa_sr.training.network_checks import check_networks
 from iqa_sr.training.progress_log import ProgressLog
 from iqa_sr.training.resume import attach_extras, restore_extras
+from iqa_sr.training.validation_checks import check_images, validation_notes
 
 if TYPE_CHECKING:
     from iqa_sr.training.run_config import RunConfig
@@ -107,6 +109,19 @@ def build_run(config: "RunConfig", opt: dict[str, Any]) -> Run:
         logger.info(f"Model [{opt['model_type']}] is created.")
     else:
         model = build_model(opt)
+    for note in validation_notes(opt):
+        logger.warning(note)
+    sides = (
+        []
+        if opt.get("val") is None or opt.get("scale") is None
+        else check_images(
+            dict(zip(keys[1:], val_sets, strict=True)),
+            config.model.metrics,
+            opt["scale"],
+            not isinstance(model, ModelBase),
+        )
+    )
+    check_networks(model, opt, sides)
     if isinstance(model, IQASRModel) and isinstance(train_set, MultiGTDataset):
         model.use_dataset(train_set)
     place = Place(loader, order)
