@@ -283,13 +283,15 @@ def _read_metrics(options: Mapping[str, Any], problems: OptionProblems) -> dict[
 def base_network(opt: Mapping[str, Any]) -> dict[str, Any]:
     """The network that a run begins with: its `file` and the key of the weights that are tested in the first iteration.
 
-    That is the averaged one where BasicSR begins the average with it.
+    That is the averaged one where BasicSR begins the average with it; in a file without it, the key that was `named`.
     """
     if "base_network" in opt:  # a resumed run begins with its own checkpoint
         return dict(opt["base_network"])
     path, train = opt["path"], opt["train"]
     averaged = (train.get("ema_decay") or 0) > 0 and not train.get("lora")
+    named = path.get("param_key_g")
     return {
         "file": path.get("pretrain_network_g"),
-        "param_key": "params_ema" if averaged else path.get("param_key_g", "params"),
+        "param_key": "params_ema" if averaged else named or "params",
+        "named": named,
     }

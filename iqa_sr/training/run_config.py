@@ -55,8 +55,8 @@ class PathOptions(Section):
     pretrain_network_g: str | None = None
     pretrain_opt_g: str | None = None
     pretrain_network_d: str | None = None
-    param_key_g: str | None = "params"
-    param_key_d: str | None = "params"
+    param_key_g: str | None = None
+    param_key_d: str | None = None
     strict_load_g: bool = True
     strict_load_d: bool = True
     ignore_resume_networks: list[str] | None = None
