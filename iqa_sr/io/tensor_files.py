@@ -309,11 +309,6 @@ def _numbers(tensor: Tensor) -> str:
     return "floating" if tensor.is_floating_point() else "truth" if tensor.dtype == torch.bool else "whole"
 
 
-def nonfinite_tensors(state: Mapping[str, Tensor]) -> list[str]:
-    """The names of the tensors of a state dict that hold NaN or an infinity."""
-    return [name for name, tensor in state.items() if tensor.is_floating_point() and not tensor.isfinite().all()]
-
-
 def nonfinite_weights(network: nn.Module) -> list[str]:
     """The names of a network's parameters that hold NaN or an infinity, and of its buffers that hold NaN.
 

@@ -9,10 +9,10 @@ from typing import Any
 
 from torch import nn
 
-from iqa_sr.inference.tile_size import is_out_of_memory
 from iqa_sr.metrics.registry import metric_spec
 from iqa_sr.models.upscaling import describe_weights, no_result, upscale_image
 from iqa_sr.models.validation_results import ValidationResults
+from iqa_sr.runtime.memory import is_out_of_memory
 from iqa_sr.scores.score_table import MetricFacts
 
 __all__ = ["save_stock_generator", "validate_stock_model"]

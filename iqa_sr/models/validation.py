@@ -15,12 +15,12 @@ from tqdm import tqdm
 
 from iqa_sr.basicsr_compat import metric_or_nan
 from iqa_sr.datasets.validation_images import ValidationPicture, as_rgb, loadable_pictures
-from iqa_sr.inference.tile_size import is_out_of_memory
 from iqa_sr.io.image_tensors import as_8_bit, to_tensor, to_uint8
 from iqa_sr.io.images import write_image
 from iqa_sr.metrics.registry import metric_info, shared_metric
 from iqa_sr.models.metric_options import Against, CalculateIQAOptions, MetricConfig, ValSection
 from iqa_sr.models.validation_results import ValidationResults
+from iqa_sr.runtime.memory import is_out_of_memory
 from iqa_sr.scores.experiment_folder import result_image
 from iqa_sr.scores.image_scores import bicubic_result, cut_border, metric_scores, score_spec
 from iqa_sr.scores.means import mean

@@ -10,10 +10,10 @@ from torch import Tensor, nn
 
 from iqa_sr.basicsr_compat import network_argument, upscales_images
 from iqa_sr.errors import OptionError
-from iqa_sr.inference.tile_size import is_out_of_memory
 from iqa_sr.io.tensor_files import few, nonfinite_weights
 from iqa_sr.models.sr_model_base import SRModelBase
 from iqa_sr.runtime import rng_state
+from iqa_sr.runtime.memory import is_out_of_memory
 
 __all__ = ["check_networks"]
 
