@@ -29,6 +29,7 @@ from iqa_sr.guard.monitor import RewardGuard
 from iqa_sr.models.iqa_sr_model import IQASRModel
 from iqa_sr.models.model_base import ModelBase
 from iqa_sr.models.options import IQASRConfig, QualityConfig
+from iqa_sr.models.stock_models import stop_at_nonfinite
 from iqa_sr.runtime import distributed
 from iqa_sr.training.experiment import Experiment
 from iqa_sr.training.network_checks import check_networks
@@ -109,6 +110,7 @@ def build_run(config: "RunConfig", opt: dict[str, Any]) -> Run:
         logger.info(f"Model [{opt['model_type']}] is created.")
     else:
         model = build_model(opt)
+        stop_at_nonfinite(model)
     for note in validation_notes(opt):
         logger.warning(note)
     sides = (
