@@ -1,6 +1,7 @@
 """`iqa-sr upscale` as a user runs it: what is read, what is written and where, what is said."""
 
 import io
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -286,6 +287,7 @@ def test_alpha_that_a_format_cannot_hold(here, capsys):
     assert names() == ["opaque.jpg"]
 
 
+@cache  # it holds the time
 def swapped_profile():
     """An ICC profile in which red and green have changed places."""
     profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
