@@ -17,7 +17,7 @@ from iqa_sr.data.multi_gt.records import Record
 from iqa_sr.data.problems import DataError, DataProblems
 from iqa_sr.datasets.multi_gt_checks import check_manifest
 from iqa_sr.degradations.pipelines import build_degradation, validation_seed
-from iqa_sr.io.image_stores import LMDB_SUFFIX, PictureStore, open_folder
+from iqa_sr.io.image_stores import LMDB_SUFFIX, PictureStore, name_problem, open_folder
 from iqa_sr.io.image_tensors import to_tensor
 from iqa_sr.io.images import decode_image
 from iqa_sr.scores.result_folder import is_folder_name
@@ -175,7 +175,7 @@ def open_set(place: SetPlace, scale: int, progress: bool = True) -> EvaluationSe
         folders = [place.data, *place.data.glob("*")] if place.data.is_dir() else []
         if "io_backend" not in section and any(folder.suffix == LMDB_SUFFIX for folder in folders):
             section["io_backend"] = {"type": "lmdb"}
-        manifest = read_manifest(read_section(GroundTruthOptions, section, where), where, progress)
+        manifest = read_manifest(read_section(GroundTruthOptions, section, where), where, progress, decode_all=True)
         records, problems = manifest.records, check_manifest(manifest, scale, None, None, where).problems
         for record in records:
             if min(record.size) < scale:
@@ -197,6 +197,9 @@ def _without_references(place: SetPlace) -> tuple[Sequence[Record], DataProblems
         name = key if place.lq.suffix == LMDB_SUFFIX else Path(key).stem
         if names.setdefault(name, key) != key:
             problems.add("duplicate name", f"{place.lq}: {names[name]} and {key} have the same stem")
+            continue
+        if problem := name_problem(key):
+            problems.add("unusable name", f"{place.lq}: {problem}")
             continue
         try:
             records.append(Record(name, (), folder.inspect(key), key))

@@ -15,7 +15,7 @@ from iqa_sr.evaluation.plan import EvaluationConfig, EvaluationPlan, plan_evalua
 from iqa_sr.evaluation.result_files import Keys, ResultImages, read_scores, remove_results
 from iqa_sr.io.files import compute_hash
 from iqa_sr.runtime import distributed
-from iqa_sr.scores.result_folder import RUN_FILE, SCORES_FILE, RunFacts, read_run, write_run
+from iqa_sr.scores.result_folder import RUN_FILE, SCORES_FILE, RunFacts, read_results, read_run, write_run
 from iqa_sr.scores.score_table import MetricFacts, ScoreRow, ScoreTable, merge_tables, unfinished_shards
 
 __all__ = ["Evaluation", "join_scores", "prepare_folder", "run_evaluation"]
@@ -113,6 +113,8 @@ def prepare_folder(
     if held:
         known = read_run(folder)
         if not overwrite:
+            if (folder / SCORES_FILE).exists():
+                read_results(folder)  # the scores are of what the run has
             _compare(folder, known, run, facts)
         images = ResultImages.find(folder, known, read_scores(folder).rows, run, keys or {})
         images.check(overwrite)
