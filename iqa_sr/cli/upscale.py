@@ -13,8 +13,8 @@ if TYPE_CHECKING:
     from iqa_sr.checkpoint.loading import LoadedNetwork
     from iqa_sr.inference.files import FileUpscaling
     from iqa_sr.inference.jobs import UpscaleJob
-    from iqa_sr.inference.result_notes import ResultState
     from iqa_sr.io.image_types import JpegOptions
+    from iqa_sr.io.result_notes import ResultState
 
 __all__ = ["FORMATS", "add_arguments", "run"]
 
@@ -68,9 +68,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Upscale what is missing; 1 if some pictures could not be upscaled, the others are."""
     from iqa_sr.checkpoint.loading import load_network
-    from iqa_sr.inference.files import FileUpscaling, UpscaledFiles, check_depth, upscale_files
+    from iqa_sr.inference.files import FileUpscaling, UpscaledFiles, check_depth, made_by, upscale_files
     from iqa_sr.inference.jobs import find_jobs
-    from iqa_sr.inference.result_notes import made_by
     from iqa_sr.inference.tiling import check_tile
 
     device = read_device(args.device, args.half)
@@ -83,7 +82,7 @@ def run(args: argparse.Namespace) -> int:
     made = made_by(args.checkpoint, args.opt, args.adapters, settings)
     config = FileUpscaling(tile, args.overlap, args.half, args.depth, args.profile, jpeg, made, args.overwrite)
     states = _states(args, jobs, config)
-    missing = [job for job, state in states if args.overwrite or state in ("missing", "other image")]
+    missing = [job for job, state in states if state in ("missing", "changed source")]
     done = UpscaledFiles()
     if missing:
         loaded = load_network(
@@ -104,9 +103,9 @@ def run(args: argparse.Namespace) -> int:
     if done.failed:
         text += f", {len(done.failed)} failed"
     print(text)
-    kept = Counter(state for _, state in states if not args.overwrite)
-    if kept["other image"]:
-        print(f"{kept['other image']} of them again: their pictures have changed")
+    kept = Counter(state for _, state in states)
+    if kept["changed source"]:
+        print(f"{kept['changed source']} of them again: their pictures have changed")
     if kept["unknown"]:
         print(f"{kept['unknown']} that were there do not say which picture and network they are of")
     if done.dropped:
@@ -140,18 +139,25 @@ def _states(
     """What lies where each result belongs.
 
     Raises:
-        ValueError: If it is of another network or was made with other settings.
+        ValueError: If that is what another network has made, or was made with other settings or of other pictures.
     """
-    from iqa_sr.inference.result_notes import result_state
+    from iqa_sr.inference.files import TOOL
+    from iqa_sr.io.result_notes import result_state
 
-    states = [(job, result_state(job, config.made)) for job in jobs]
-    others = [job.target for job, state in states if state == "other network"]
-    if others and not args.overwrite:
-        more = f" and {len(others) - 1} more" if len(others) > 1 else ""
-        raise ValueError(
-            f"{others[0]}{more} were made by another network or with other settings; nothing was written.\n"
-            "Choose another `output`, or `overwrite`, which makes them again."
-        )
+    if args.overwrite:
+        return [(job, "missing") for job in jobs]
+    states = [(job, result_state(TOOL, job.source, config.made, job.target)) for job in jobs]
+    for state, what in (
+        ("made otherwise", "by another network or with other settings"),
+        ("other source", "of pictures of the same names in another place"),
+    ):
+        others = [job.target for job, found in states if found == state]
+        if others:
+            more = f" and {len(others) - 1} more" if len(others) > 1 else ""
+            raise ValueError(
+                f"{others[0]}{more} were made {what}; nothing was written.\n"
+                "Choose another `output`, or `overwrite`, which makes them again."
+            )
     return states
 
 

@@ -1,8 +1,11 @@
 """Upscales picture files: as deep and as transparent as they were, what fails left out."""
 
+import hashlib
+import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Literal
 
 import cv2
@@ -12,16 +15,20 @@ from torch import nn
 from tqdm import tqdm
 
 from iqa_sr.inference.jobs import UpscaleJob
-from iqa_sr.inference.result_notes import result_note, result_state
 from iqa_sr.inference.tile_size import is_out_of_memory
 from iqa_sr.inference.tiling import OVERLAP, Tile, upscale
+from iqa_sr.io.files import compute_hash
 from iqa_sr.io.image_metadata import NOTE_SUFFIXES, can_keep, read_extras, to_srgb
 from iqa_sr.io.image_tensors import to_array, to_tensor
 from iqa_sr.io.image_types import FORMATS, JpegOptions
 from iqa_sr.io.images import read_with_alpha, write_image
+from iqa_sr.io.result_notes import result_note, result_state
 from iqa_sr.ops.resize import BicubicUpscaler
 
-__all__ = ["FileUpscaling", "UpscaledFiles", "check_depth", "upscale_files"]
+__all__ = ["TOOL", "FileUpscaling", "UpscaledFiles", "check_depth", "made_by", "upscale_files"]
+
+TOOL = "iqa-sr upscale"
+"""What a result says that it was made by."""
 
 
 @dataclass(frozen=True)
@@ -35,7 +42,7 @@ class FileUpscaling:
         depth: `8` or `16` bits of the results; `auto` for the source's, where the format has them.
         profile: Whether ICC profiles are copied to the results, or their colors converted to `srgb`.
         jpeg: How JPEG files are written.
-        made: From `iqa_sr.inference.result_notes.made_by`; results say so of themselves.
+        made: From `made_by`; results say so of themselves.
         overwrite: Whether results that are there are made again.
     """
 
@@ -79,6 +86,31 @@ def check_depth(jobs: Sequence[UpscaleJob], depth: str) -> None:
         )
 
 
+def made_by(
+    checkpoint: str | Path, options: str | Path | None, adapters: Sequence[str | Path], settings: object
+) -> str:
+    """16 digits that pin down what results are made by.
+
+    Args:
+        checkpoint: The network's file.
+        options: Its option file, if one is given.
+        adapters: Folders of adapters.
+        settings: What else changes the results; JSON can hold it.
+
+    Raises:
+        FileNotFoundError: If one of them does not exist.
+    """
+    for path, what in ((checkpoint, ""), *((one, "; expected the folder of an adapter") for one in adapters)):
+        if not Path(path).exists():
+            raise FileNotFoundError(f"{path} does not exist{what}")
+    if options is not None and not Path(options).is_file():
+        raise FileNotFoundError(f"option file {options} does not exist")
+    files = [Path(checkpoint), *([] if options is None else [Path(options)])]
+    files += [file for folder in adapters for file in sorted(Path(folder).rglob("*"))]
+    hashes = [compute_hash(file) for file in files if file.is_file()]
+    return hashlib.sha256(json.dumps([hashes, settings]).encode()).hexdigest()[:16]
+
+
 def upscale_files(
     jobs: Sequence[UpscaleJob], network: nn.Module, sizes: Mapping[str, int], config: FileUpscaling, name: str
 ) -> UpscaledFiles:
@@ -97,12 +129,12 @@ def upscale_files(
     done = UpscaledFiles()
     # tqdm's None: a bar on a terminal only
     for job in tqdm(jobs, desc="upscale", unit="picture", disable=None if len(jobs) > 1 else True):
-        if not config.overwrite and result_state(job, config.made) not in ("missing", "other image"):
-            done.kept += 1  # a run beside this one has made it
-            continue
-        noted = job.target.suffix.lower() in NOTE_SUFFIXES
+        names = (TOOL, job.source, config.made, job.target)
         try:
-            note = result_note(job, config.made) if noted else ""
+            if not config.overwrite and result_state(*names) not in ("missing", "changed source"):
+                done.kept += 1  # a run beside this one has made it
+                continue
+            note = result_note(*names)
             result, profile, dropped = _upscaled(job, network, sizes, config)
         except (ValueError, OSError, RuntimeError, MemoryError) as error:
             done.failed[str(job.source)] = _reason(error, name)

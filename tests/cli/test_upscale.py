@@ -139,6 +139,19 @@ def test_results_are_kept_for_the_picture_and_the_network_that_they_are_of(here,
     assert "3 already there" in capsys.readouterr().out
 
 
+def test_pictures_of_one_name_in_two_folders_do_not_replace_each_other(here, capsys):
+    save("other/p0.png", picture(66, 20, 30))
+    Path("moved").mkdir()
+    assert main([*COMMAND, "in"]) == 0
+    before = Path("upscaled/p0.png").read_bytes()
+    assert main([*COMMAND, "other"]) == 1
+    text = "upscaled/p0.png were made of pictures of the same names in another place; nothing was written"
+    assert text in capsys.readouterr().err and Path("upscaled/p0.png").read_bytes() == before
+    Path("in").rename("moved/in")
+    assert main([*COMMAND, "moved/in"]) == 0
+    assert "3 already there" in capsys.readouterr().out, "the same pictures, wherever they are"
+
+
 def test_what_is_missing_is_named_where_all_results_are_there(here, capsys):
     assert main([*COMMAND, "in"]) == 0
     for words, text in (
