@@ -168,7 +168,7 @@ def any_process(fact: bool) -> bool:
     flag = torch.tensor(float(fact), device="cuda" if dist.get_backend() == "nccl" else "cpu")
     with _connected():
         dist.all_reduce(flag, op=dist.ReduceOp.MAX)
-        return bool(flag.item())
+    return bool(flag.item())
 
 
 def barrier() -> None:

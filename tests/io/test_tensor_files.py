@@ -75,7 +75,9 @@ def test_truncated_and_missing_files_are_named(tmp_path):
 
 def test_the_state_dict_of_a_checkpoint():
     state = {"module.w": torch.zeros(2)}
-    assert list(select_state_dict({"params": state}, "x", "params_ema")) == ["w"], "params serves for params_ema"
+    assert list(select_state_dict({"params": state}, "x", "params")) == ["w"]
+    with pytest.raises(ValueError, match="expected a checkpoint with the key 'params_em', found params"):
+        select_state_dict({"params": state}, "x", "params_em")
     assert list(select_state_dict(state, "x", None)) == ["w"]
     with pytest.raises(ValueError, match="expected a checkpoint with the key 'params', found module.w"):
         select_state_dict(state, "x.pth", "params")
