@@ -5,11 +5,11 @@ from dataclasses import dataclass
 from typing import Any, Literal, TypeVar
 
 import torch
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 from typing_extensions import Self
 
 from iqa_sr.basicsr_compat import LOSS_REGISTRY, registered
-from iqa_sr.config.sections import Iterations, OptionProblems, Section, check_arguments, read_section
+from iqa_sr.config.sections import Iterations, OptionProblems, Section, check_arguments, read_section, type_names
 from iqa_sr.errors import OptionError, nearest
 from iqa_sr.guard.options import GuardOptions
 from iqa_sr.lora.injection import LoRAOptions
@@ -59,6 +59,42 @@ class SchedulerOptions(Section):
     periods: list[int] | None = None
     eta_min: float | None = None
 
+    @field_validator("milestones", "restarts")
+    @classmethod
+    def _ascending(cls, iterations: list[int] | None) -> list[int] | None:
+        if iterations is not None and (sorted(iterations) != iterations or min(iterations, default=0) < 0):
+            raise ValueError(f"expected iterations in ascending order, as {sorted(map(abs, iterations))}")
+        return iterations
+
+    @field_validator("periods")
+    @classmethod
+    def _positive(cls, periods: list[int] | None) -> list[int] | None:
+        if periods is not None and min(periods, default=0) < 1:
+            raise ValueError("expected numbers of iterations, each 1 or more")
+        return periods
+
+    @model_validator(mode="after")
+    def _fits_its_type(self) -> Self:
+        cosine = self.type == "CosineAnnealingRestartLR"
+        own, others = (
+            ("periods", ("milestones", "gamma", "restarts")) if cosine else ("milestones", ("periods", "eta_min"))
+        )
+        if getattr(self, own) is None:
+            raise ValueError(f"{self.type} requires {own}")
+        if wrong := [key for key in others if getattr(self, key) is not None]:
+            raise ValueError(f"{self.type} does not know {', '.join(wrong)}")
+        turns = self.periods if cosine else self.restarts or [0]
+        if turns is not None and len(turns) != len(self.restart_weights or [1]):
+            name = "periods" if cosine else "restarts"
+            raise ValueError(f"expected as many restart_weights as {name}, {len(turns)}")
+        return self
+
+    def too_short(self, total_iter: int) -> str | None:
+        """What is wrong with a schedule that ends before the run; None where it does not."""
+        if self.periods is None or sum(self.periods) >= total_iter:
+            return None
+        return f"periods add up to {sum(self.periods)}, which is less than total_iter {total_iter}"
+
 
 class StockTrainSection(Section):
     """`train` of a model of BasicSR: what the loop reads; the rest is the model's."""
@@ -91,8 +127,8 @@ class _LoopOptions(Section):
     @classmethod
     def _long_enough(cls, scheduler: SchedulerOptions, info: Any) -> SchedulerOptions:
         total = info.data.get("total_iter")
-        if scheduler.periods is not None and total is not None and sum(scheduler.periods) < total:
-            raise ValueError(f"periods add up to {sum(scheduler.periods)}, which is less than total_iter {total}")
+        if total is not None and (problem := scheduler.too_short(total)):
+            raise ValueError(problem)
         return scheduler
 
 
@@ -170,8 +206,13 @@ class ModelConfig:
             if train.get(key) and isinstance(options.get("model_type"), str)
         ]
         ours = {key: value for key, value in train.items() if isinstance(value, Mapping) and value.get("type") in OWN}
+        section = problems.read(StockTrainSection, options.get("train"), "train", optional=True)
+        if section_of(train, "scheduler").get("type") in type_names(SchedulerOptions):
+            scheduler = problems.read(SchedulerOptions, train["scheduler"], "train:scheduler")
+            if section and scheduler and (problem := scheduler.too_short(section.total_iter)):
+                problems.texts.append(f"train:scheduler: {problem}")
         return cls(
-            problems.read(StockTrainSection, options.get("train"), "train", optional=True),
+            section,
             problems.read(StockValSection, options.get("val"), "val", optional=True),
             _read_losses(ours, problems),
             _read_metrics(options, problems),

@@ -21,6 +21,7 @@ from iqa_sr.models.options import IQASRConfig, ModelConfig, QualityConfig, secti
 from iqa_sr.objectives import Objective
 from iqa_sr.scores.experiment_folder import ExperimentFolder
 from iqa_sr.scores.image_scores import LR_CONSISTENCY
+from iqa_sr.scores.result_folder import is_folder_name
 from iqa_sr.training.option_checks import check_fits, check_iqa_sr, sampler_metrics
 
 __all__ = ["FileOptions", "LoggerOptions", "PathOptions", "RunConfig"]
@@ -29,7 +30,7 @@ __all__ = ["FileOptions", "LoggerOptions", "PathOptions", "RunConfig"]
 ADDED = ("is_train", "dist", "rank", "world_size", "root_path", "auto_resume", "base_network")
 ADDED_PATHS = ("log", "models", "training_states", "visualization")
 # Keys of `path` and of data sets that may begin with `~`.
-PATHS = ("strict_load", "pretrain_network", "pretrain_opt", "resume", "param_key")
+PATHS = ("pretrain_network", "pretrain_opt", "resume_state", "experiments_root")
 DATA_ROOTS = ("dataroot_gt", "dataroot_lq")
 # Numbers of a data set that the loader takes from `opt`.
 LOADER_KEYS = ("batch_size_per_gpu", "num_worker_per_gpu", "dataset_enlarge_ratio", "gt_size")
@@ -85,8 +86,8 @@ class FileOptions(Section):
     def _expected(cls, value: Any, info: ValidationInfo) -> Any:
         expected: str | None = None
         match info.field_name:
-            case "name" if not isinstance(value, str) or not value or {"/", "\\"} & set(value):
-                expected = "expected a folder name"
+            case "name" if not isinstance(value, str) or not is_folder_name(value):
+                expected = "expected a folder name: no slash, control character or dot in front, 200 bytes at most"
             case "model_type":
                 expected = _unknown(value, MODEL_REGISTRY, "model")
             case "scale" if value is not None and not isinstance(value, int):
@@ -239,10 +240,12 @@ class RunConfig:
                     section[key] = str(Path(section[key]).expanduser())
         path = opt["path"] or {}
         for key, value in path.items():
-            if isinstance(value, str) and any(known in key for known in PATHS):
+            if isinstance(value, str) and key.startswith(PATHS):
                 path[key] = str(Path(value).expanduser())
-        root = Path(path.get("experiments_root") or Path(opt["root_path"]) / "experiments") / file.name
-        opt["path"] = path | ExperimentFolder(root).opt_paths()
+        root = Path(path.get("experiments_root") or Path(opt["root_path"]) / "experiments")
+        if path.get("models") == str(ExperimentFolder(root).models):  # a run's own copy names the folder of the run
+            root = root.parent
+        opt["path"] = path | ExperimentFolder(root / file.name).opt_paths()
         opt["logger"] |= file.logger.model_dump(exclude={"wandb"})
         opt["train"]["total_iter"] = self.model.train.total_iter
         if "warmup_iter" in opt["train"] and isinstance(self.model, IQASRConfig | QualityConfig):
