@@ -4,6 +4,7 @@ Each function with `self` replaces the method of its name.
 """
 
 import logging
+import math
 import warnings
 from collections.abc import Mapping
 from typing import Any, cast
@@ -20,6 +21,8 @@ from iqa_sr.runtime import distributed
 __all__ = ["PATCHES"]
 
 logger = logging.getLogger(__name__)
+
+_update_best_metric_result = BaseModel._update_best_metric_result
 
 
 def model_to_device(self: Any, net: nn.Module) -> nn.Module:
@@ -62,6 +65,12 @@ def update_learning_rate(self: Any, current_iter: int, warmup_iter: int = -1) ->
 def _set_rates(scheduler: Any, rates: list[float], factor: float) -> None:
     for group, rate in zip(scheduler.optimizer.param_groups, rates, strict=True):
         group["lr"] = rate * factor
+
+
+def update_best_metric_result(self: Any, dataset_name: str, metric: str, val: float, current_iter: int) -> None:
+    """As BasicSR's, but only a finite mean can be the best."""
+    if math.isfinite(val):
+        _update_best_metric_result(self, dataset_name, metric, val, current_iter)
 
 
 def model_ema(self: Any, decay: float = 0.999) -> None:
@@ -161,6 +170,8 @@ PATCHES: tuple[tuple[Any, str, Any], ...] = (
     (BaseModel, "get_optimizer", get_optimizer),
     # A warm-up leaves MultiStepLR short for the rest of the run.
     (BaseModel, "update_learning_rate", update_learning_rate),
+    # A mean that is infinite stays the best for ever.
+    (BaseModel, "_update_best_metric_result", update_best_metric_result),
     # EMA copies no buffers and lets frozen weights drift.
     (BaseModel, "model_ema", model_ema),
     # BasicSR tries three times to write, then goes on without a file; a killed write leaves half a file.

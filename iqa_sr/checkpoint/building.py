@@ -46,7 +46,9 @@ def filled_network(section: Mapping[str, Any], state: Mapping[str, Tensor], path
         OptionError: If there is no such network, or it cannot be built with these options.
         ValueError: If the weights are of another network.
     """
-    kind = section["type"]
+    kind = section.get("type")
+    if not isinstance(kind, str):
+        raise OptionError(f"network_g:type: expected the name of a network, got {kind!r}")
     if kind not in ARCH_REGISTRY and f"{kind}_basicsr" not in ARCH_REGISTRY:
         raise OptionError(f"network_g:type: no network {kind!r}; {nearest(str(kind), registered(ARCH_REGISTRY))}")
     with redirect_stdout(io.StringIO()):  # the registry prints which of two names it has taken

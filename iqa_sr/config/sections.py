@@ -1,32 +1,105 @@
 """Typed sections of an option file: unknown keys are refused, values are frozen, all errors are told together."""
 
 import inspect
+import math
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Annotated, Any, TypeVar, get_args
 
 import pydantic
+from pydantic_core import core_schema
 
-from iqa_sr.errors import OptionError, nearest
+from iqa_sr.errors import OptionError, nearest, shown
 
 __all__ = ["Iterations", "OptionProblems", "Section", "check_arguments", "read_kind", "read_section", "type_names"]
 
 
-class Section(pydantic.BaseModel):
-    """Base of the classes that describe one section of an option file; unknown keys are refused, values are frozen."""
+_EXPONENT = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)[eE][-+]?\d+")
 
-    model_config = pydantic.ConfigDict(extra="forbid", frozen=True, protected_namespaces=())
+
+def _number(value: Any) -> Any:
+    """What pydantic is to make a number of."""
+    if isinstance(value, bool) or (isinstance(value, str) and not _EXPONENT.fullmatch(value)):
+        raise ValueError("expected a number" + (" without quotes" if _is_number(value) else ""))
+    return float(value) if isinstance(value, str) else value
+
+
+def _whole(value: Any) -> Any:
+    """What pydantic is to make a whole number of."""
+    if isinstance(value, bool) or (isinstance(value, str) and not _EXPONENT.fullmatch(value)):
+        raise ValueError("expected a whole number" + (" without quotes" if _is_number(value) else ""))
+    value = float(value) if isinstance(value, str) else value
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+def _is_number(value: Any) -> bool:
+    try:
+        return isinstance(value, str) and math.isfinite(float(value))
+    except ValueError:
+        return False
+
+
+def _truth(value: Any) -> Any:
+    """What pydantic is to make a boolean of; BasicSR would take the text `false` for true."""
+    if isinstance(value, str):
+        quotes = " without quotes" if value.lower() in ("true", "false") else ""
+        raise ValueError(f"input should be a valid boolean, true or false{quotes}")
+    return value
+
+
+_AS_WRITTEN = {"int": _whole, "float": _number, "bool": _truth}
+
+
+def _as_written(schema: Any, section: Any) -> Any:
+    """The schema of a section with the above before each number and boolean; sections inside have it already."""
+    if isinstance(schema, list | tuple):
+        return type(schema)(_as_written(part, section) for part in schema)
+    if not isinstance(schema, dict) or schema.get("cls", section) is not section:
+        return schema
+    parts: dict[str, Any] = {}
+    for key in ("schema", "items_schema", "values_schema", "fields", "choices"):
+        inner = schema.get(key)
+        if isinstance(inner, dict) and key in ("fields", "choices"):
+            parts[key] = {name: _as_written(part, section) for name, part in inner.items()}
+        elif inner is not None:
+            parts[key] = _as_written(inner, section)
+    whole: Any = {**schema, **parts}
+    before = _AS_WRITTEN.get(str(schema.get("type")))
+    return core_schema.no_info_before_validator_function(before, whole) if before else whole
+
+
+class Section(pydantic.BaseModel):
+    """Base of the classes that describe one section of an option file; unknown keys are refused, values are frozen.
+
+    Numbers are finite. Where a number belongs, `true` and a text are refused; `4e5` and `32.0` are whole numbers. Only
+    the text `1e-4` is one: BasicSR's own reader of option files leaves it as that.
+    """
+
+    model_config = pydantic.ConfigDict(extra="forbid", frozen=True, protected_namespaces=(), allow_inf_nan=False)
+
+    @classmethod
+    def __get_pydantic_core_schema__(
+        cls, source: Any, handler: pydantic.GetCoreSchemaHandler
+    ) -> core_schema.CoreSchema:
+        """As pydantic's, with numbers taken as above."""
+        written: core_schema.CoreSchema = _as_written(handler(source), cls)
+        return written
 
 
 SectionType = TypeVar("SectionType", bound=Section)
 
 
-def _iterations(value: Any) -> int:
+def _iterations(value: Any) -> Any:
     try:
-        return int(float(value))
-    except (OverflowError, TypeError, ValueError):
-        raise ValueError("expected a number of iterations") from None
+        value = _whole(value)
+    except ValueError as error:
+        raise ValueError(str(error).replace("whole number", "number of iterations")) from None
+    if not isinstance(value, int):
+        whole = "whole " if isinstance(value, float) and math.isfinite(value) else ""
+        raise ValueError(f"expected a {whole}number of iterations")
+    return value
 
 
 Iterations = Annotated[int, pydantic.BeforeValidator(_iterations)]
@@ -85,7 +158,7 @@ def read_section(section: type[SectionType], values: Any, path: str) -> SectionT
     if isinstance(values, section):
         return values
     if not isinstance(values, Mapping):
-        raise OptionError(f"{path}: expected a section with keys, got {values!r}")
+        raise OptionError(f"{path}: expected a section with keys, got {shown(values)}")
     try:
         return section.model_validate(dict(values))
     except pydantic.ValidationError as error:
@@ -107,12 +180,12 @@ def read_kind(sections: tuple[type[SectionType], ...], values: Any, path: str) -
     if isinstance(values, sections):
         return values
     if not isinstance(values, Mapping):
-        raise OptionError(f"{path}: expected a section with the key type, got {values!r}")
+        raise OptionError(f"{path}: expected a section with the key type, got {shown(values)}")
     name = values.get("type")
     for section in sections:
         if name in type_names(section):
             return read_section(section, values, path)
-    raise OptionError(_unknown_type(sections, name, path))
+    raise OptionError(_unknown_type(sections, values, path))
 
 
 def type_names(section: type[Section]) -> tuple[str, ...]:
@@ -121,9 +194,23 @@ def type_names(section: type[Section]) -> tuple[str, ...]:
     return get_args(field.annotation) if field else ()
 
 
-def _unknown_type(sections: Iterable[type[Section]], name: Any, path: str) -> str:
-    names = [known for section in sections for known in type_names(section)]
-    return f"{path}:type: there is no {path.rpartition(':')[2]} {name!r}; {nearest(str(name), names)}"
+def _unknown_type(sections: Iterable[type[Section]], values: Mapping[str, Any], path: str) -> str:
+    names, name = [known for section in sections for known in type_names(section)], values.get("type")
+    return f"{path}:type: there is no {path.rpartition(':')[2]} {shown(name)}; {nearest(str(name), names)}"
+
+
+# What pydantic says of Python's types, as it reads in an option file.
+_SAID = {
+    "path_type": "expected a path",
+    "tuple_type": "expected a list",
+    "list_type": "expected a list",
+    "string_type": "expected a text",
+    "bool_type": "input should be a valid boolean, true or false",
+    "bool_parsing": "input should be a valid boolean, true or false",
+    "int_type": "expected a whole number",
+    "int_from_float": "expected a whole number",
+    "float_type": "expected a number",
+}
 
 
 def _problem(section: type[Section], problem: Any, path: str) -> str:
@@ -137,16 +224,24 @@ def _problem(section: type[Section], problem: Any, path: str) -> str:
         return f"{where}: unknown key; {nearest(keys[-1], known)}"
     if kind == "missing":
         return f"{where}: this key is required and missing"
+    if kind == "invalid_key" or (keys[-1:] == ["[key]"] and not isinstance(given, str)):
+        return f"{where.removesuffix(':[key]')}: expected a text as key, got {shown(given)}; put it in quotes"
     if len(sections) > 1:  # sections that their `type` tells apart
         if not isinstance(given, Mapping):
-            return f"{where}: expected a section with the key type, got {given!r}"
-        return _unknown_type(sections, given.get("type"), where)
+            return f"{where}: expected a section with the key type, got {shown(given)}"
+        return _unknown_type(sections, given, where)
     if kind in ("dict_type", "model_type"):
-        return f"{where}: expected a section with keys, got {given!r}"
-    message = problem["msg"].removeprefix("Value error, ")
+        return f"{where}: expected a section with keys, got {shown(given)}"
+    message = _SAID.get(kind) or problem["msg"].removeprefix("Value error, ")
     message = message[0].lower() + message[1:]
-    said = isinstance(given, str) and repr(given) in message
-    return f"{where}: {message}" if said else f"{where}: {message}, got {given!r}"
+    # A text that has the value already, and one about several keys of a section, needs no more.
+    said = "got " in message or (isinstance(given, str) and repr(given) in message)
+    of_section = kind == "value_error" and isinstance(given, Mapping)
+    return f"{where}: {message}" if said or of_section else f"{where}: {message}, got {shown(given)}"
+
+
+# How pydantic calls the branches of a union, which are no keys.
+_BRANCH = re.compile(r"(function-before\[.*|bool|int|float|str|(list|tuple|dict|literal)\[.*\])")
 
 
 def _follow(section: type[Section], location: tuple[Any, ...]) -> tuple[list[str], list[type[Section]]]:
@@ -163,6 +258,8 @@ def _follow(section: type[Section], location: tuple[Any, ...]) -> tuple[list[str
         told = [one for one in sections if part in type_names(one)] if len(sections) > 1 else []
         if told:
             sections = told
+            continue
+        if _BRANCH.fullmatch(str(part)) and part not in (sections[0].model_fields if sections else ()):
             continue
         keys.append(str(part))
         if not isinstance(part, int):  # a position in a list of sections leads to one of them

@@ -13,9 +13,10 @@ import torch
 from torch import Tensor
 
 from iqa_sr.data.multi_gt.records import Record
+from iqa_sr.errors import same_name
 from iqa_sr.io.image_tensors import as_8_bit
 from iqa_sr.metrics.pyiqa_adapter import PREFIX
-from iqa_sr.metrics.registry import metric_info
+from iqa_sr.metrics.registry import metric_info, own_names
 from iqa_sr.scores.image_scores import LR_CONSISTENCY, lr_consistency, metric_scores, score_spec
 from iqa_sr.scores.means import image_means, mean
 from iqa_sr.scores.protocols import Against, Protocol
@@ -151,12 +152,8 @@ def read_metrics(names: Sequence[str] | None, protocol: Protocol | None) -> tupl
     """
     if names is None and protocol is None:
         return None
-    asked = [name for name in names or () if name != LR_CONSISTENCY]  # it comes by itself
-    for name in asked:
-        try:
-            metric_info(name)
-        except ValueError as error:
-            raise ValueError(f"`metrics`: {error}") from None
+    # The consistency with the LQ comes by itself.
+    asked = own_names([name for name in names or () if same_name(name, [LR_CONSISTENCY]) != LR_CONSISTENCY])
     return tuple(dict.fromkeys([*(protocol.metrics if protocol else ()), *asked]))
 
 

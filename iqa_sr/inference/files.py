@@ -13,7 +13,8 @@ from iqa_sr.inference.jobs import UpscaleJob
 from iqa_sr.inference.tile_size import is_out_of_memory
 from iqa_sr.inference.tiling import OVERLAP, Tile, upscale
 from iqa_sr.io.image_tensors import to_array, to_tensor
-from iqa_sr.io.images import FORMATS, read_with_alpha, write_image
+from iqa_sr.io.image_types import FORMATS
+from iqa_sr.io.images import read_with_alpha, write_image
 from iqa_sr.ops.resize import BicubicUpscaler
 
 __all__ = ["FileUpscaling", "UpscaledFiles", "check_depth", "upscale_files"]

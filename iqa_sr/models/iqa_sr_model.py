@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, nullcontext
+from functools import partial
 from typing import Any, cast
 
 import torch
@@ -25,6 +26,7 @@ from iqa_sr.models.optimizer_step import OptimizerStep
 from iqa_sr.models.options import AMP_TYPES, IQASRConfig, base_network
 from iqa_sr.models.sampler_statistics import SamplerStatistics
 from iqa_sr.models.sr_model_base import SRModelBase
+from iqa_sr.models.upscaling import upscale_image
 from iqa_sr.models.validation import Validation
 from iqa_sr.samplers import build_sampler
 
@@ -129,7 +131,8 @@ class IQASRModel(SRModelBase):
         judges = {name: options for loss in quality for name, options in loss.options.judges.items()}
         generators = list(self._generators().values())
         networks = [*generators, *([] if self.net_d is None else [self.get_bare_model(self.net_d)])]
-        guarded = Guarded(networks, generators[-1], self.optimizers, self.scalers, quality, self._upscale, self._base)
+        upscale = partial(upscale_image, opt=self.opt)
+        guarded = Guarded(networks, generators[-1], self.optimizers, self.scalers, quality, upscale, self._base)
         return RewardGuard(options, judges, guarded, self.device, self.opt["rank"])
 
     def _base(self) -> nn.Module:

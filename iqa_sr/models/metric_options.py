@@ -46,8 +46,7 @@ class CalculateIQAOptions(Section):
     @field_validator("metric")
     @classmethod
     def _known(cls, name: str) -> str:
-        metric_info(name)
-        return name
+        return metric_info(name).name
 
     @field_validator("better")
     @classmethod

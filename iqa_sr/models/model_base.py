@@ -1,6 +1,7 @@
 """ModelBase: what the training loop knows of the models of this package, beyond what every BasicSR model has."""
 
 import logging
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import replace
@@ -68,11 +69,27 @@ class ModelBase(BaseModel, ABC):
             best.setdefault(facts.name, {"better": better, "val": worst, "iter": -1})
         lines = [f"Validation {results.dataset}, iteration {current_iter}"]
         for metric, value in results.means.items():
-            self._update_best_metric_result(results.dataset, metric, value, current_iter)
-            lines.append(f"\t # {metric}: {value:.4f}\tBest: {best[metric]['val']:.4f} @ {best[metric]['iter']} iter")
+            missing = results.missing.get(metric, 0)
+            self._remember_best(results.dataset, metric, value, missing, current_iter)
+            shown = f"{value:.4f}" + f" (without {missing} of the images)" * bool(missing)
+            lines.append(f"\t # {metric}: {shown}\tBest: {best[metric]['val']:.4f} @ {best[metric]['iter']} iter")
             if tb_logger:
                 tb_logger.add_scalar(f"metrics/{results.dataset}/{metric}", value, current_iter)
         for start in range(0, len(lines), 12):  # longer texts would go to the file only
             logger.info("\n".join(lines[start : start + 12]))
         deciding = list(results.means)[:1] if self.first_metric_decides else results.means
         return replace(results, best=[metric for metric in deciding if best[metric]["iter"] == current_iter])
+
+    def _remember_best(self, dataset: str, metric: str, value: float, missing: int, iteration: int) -> None:
+        """Keep a mean that is better than the best so far, or over more images; one over fewer is never the best."""
+        best = self.best_metric_results[dataset][metric]
+        known = best.get("missing", 0)
+        if not math.isfinite(value) or (missing > known and best["iter"] >= 0):
+            return
+        if missing < known:
+            best["val"] = float("-inf") if best["better"] == "higher" else float("inf")
+        self._update_best_metric_result(dataset, metric, value, iteration)
+        if best["iter"] == iteration:
+            best.pop("missing", None)
+            if missing:
+                best["missing"] = missing

@@ -193,6 +193,10 @@ def _read_source(path: Path) -> Source:
 def _bare_table(path: Path) -> Source:
     """A table alone; where `iqa-sr score` left the column checkpoint empty, the file's name stands for it."""
     written = ScoreTable.read(path)
+    try:
+        written.check_folders()
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from None
     rows = (row._replace(checkpoint=row.checkpoint or path.stem) for row in written.rows)
     table = ScoreTable(written.facts.values(), rows)
     source = Source(path.parent, table, dict.fromkeys(_labels(table)))

@@ -336,7 +336,7 @@ def test_a_tile_that_the_network_cannot_take_is_said_once(here, capsys):
         (["no.png"], "no.png does not exist; expected a picture, a folder or a glob in quotes"),
         (["in/*.tif"], "no picture matches in/*.tif"),
         (["empty"], "no pictures in the folder empty; looked for .bmp"),
-        (["in", "--output", "one.png"], "--output: expected a folder for 3 pictures, got one.png"),
+        (["in", "--output", "one.png"], "--output: expected a folder for 4 pictures, got one.png"),
         (["in", "--output", "in"], "the result of in/p0.png would replace the picture in/p0.png; nothing was written"),
         (["in", "other"], "in/p0.png and other/p0.png would both be written to upscaled/p0.png; nothing was written"),
         (["in", "--suffix", "a/b"], "--suffix: expected a part of a file's name, got 'a/b'"),

@@ -20,8 +20,9 @@ from tqdm import tqdm
 from iqa_sr.data.creation.luma_filters import clahe, detail, nlm_sharp, unsharp
 from iqa_sr.data.creation.network_enhancer import load_network_enhancer
 from iqa_sr.errors import nearest
-from iqa_sr.io.files import atomic_write
+from iqa_sr.io.files import atomic_write, read_text
 from iqa_sr.io.image_stores import list_images
+from iqa_sr.io.image_types import looked_for
 from iqa_sr.io.images import read_image, write_image
 
 __all__ = ["ENHANCERS", "Enhancer", "GroundTruthsMade", "find_enhancer", "make_gts", "write_enhancer_list"]
@@ -143,9 +144,7 @@ def make_gts(
     """
     sources, root = list_images(input_dir), Path(output_dir)
     if not sources:
-        raise FileNotFoundError(
-            f"`input_dir` {input_dir}: no pictures in this folder (looked for .png, .jpg, .webp, ...)"
-        )
+        raise FileNotFoundError(f"`input_dir` {input_dir}: no pictures in this folder (looked for {looked_for()})")
     chosen = {f"{number:02d}": find_enhancer(name, device) for number, name in enumerate(enhancers, start=1)}
     write_enhancer_list(root, chosen, overwrite)
     in_place = (root / "original").exists() and (root / "original").samefile(input_dir)
@@ -188,12 +187,15 @@ def _make_versions(
         return 0, len(wanted)
     try:
         picture = read_image(source)
-    except (ValueError, FileNotFoundError) as error:
+    except (ValueError, OSError) as error:
         return str(error)
-    if picture.dtype == np.uint16:
-        picture = np.rint(picture / 257.0).astype(np.uint8)
-    for path, enhancer in missing.items():
-        write_image(path, picture if enhancer is None else enhancer(picture))
+    try:
+        if picture.dtype == np.uint16:
+            picture = np.rint(picture / 257.0).astype(np.uint8)
+        for path, enhancer in missing.items():
+            write_image(path, picture if enhancer is None else enhancer(picture))
+    except MemoryError:
+        return f"memory does not suffice for {picture.shape[1]}x{picture.shape[0]} px (WxH); cut it into pieces"
     return len(missing), len(wanted) - len(missing)
 
 
@@ -209,7 +211,7 @@ def write_enhancer_list(root: Path, enhancers: Mapping[str, Enhancer], overwrite
         for folder, one in enhancers.items()
     }
     text = json.dumps({"original": "original", "versions": content}, indent=2) + "\n"
-    if path.exists() and not overwrite and path.read_text(encoding="utf-8") != text:
+    if path.exists() and not overwrite and read_text(path) != text:
         raise ValueError(
             f"{path}: this data set was made with other enhancers; choose another `output_dir` or `overwrite`"
         )
