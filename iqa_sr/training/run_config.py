@@ -12,7 +12,7 @@ from pydantic import Field, ValidationInfo, field_validator
 
 from iqa_sr.basicsr_compat import ARCH_REGISTRY, DATASET_REGISTRY, MODEL_REGISTRY, registered
 from iqa_sr.config.option_files import apply_overrides, read_option_file, unusable_texts
-from iqa_sr.config.sections import Iterations, OptionProblems, Section, check_arguments, read_section
+from iqa_sr.config.sections import Iterations, OptionProblems, Section, check_arguments
 from iqa_sr.datasets.loader_options import LoaderOptions
 from iqa_sr.errors import OptionError, nearest, shown
 from iqa_sr.metrics.license_policy import LicensePolicy, check_licenses
@@ -162,7 +162,7 @@ class RunConfig:
         objective = model.objective if isinstance(model, QualityConfig) else None
         for key in [key for key in options if str(key).startswith("network_")]:
             if not section_of(options, key):
-                if options[key] is not None and (isinstance(options[key], Mapping) or key not in FileOptions.model_fields):
+                if options[key] == {} or (options[key] is not None and key not in FileOptions.model_fields):
                     problems.texts.append(f"{key}: expected a section with the key type, got {shown(options[key])}")
                 continue
             with problems.collected():
@@ -328,8 +328,8 @@ def _read_dataset(
                 check_fits(section["type"], objective.dataset_types, f"{path}:type", objective, "learns from")
         if section["type"] == "MultiGTDataset" and not isinstance(scale, int):
             problems.texts.append(f"scale: expected the upscaling factor as a whole number, got {shown(scale)}")
-        shared = {"scale": scale} if isinstance(scale, int) and scale > 0 else {}  # what else it is, `scale` itself says
-        given = {**section, "phase": phase, **shared}
+        usable = isinstance(scale, int) and scale > 0  # what else it is, `scale` itself says
+        given = {**section, "phase": phase} | ({"scale": scale} if usable else {})
         described = getattr(DATASET_REGISTRY.get(section["type"]), "Options", None)
         typed = problems.read(described or _StockDatasetOptions, given, path)
         problems.raise_if_any()
