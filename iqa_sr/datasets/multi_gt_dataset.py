@@ -65,7 +65,7 @@ class MultiGTDatasetOptions(GroundTruthOptions):
     degradation: DegradationOptions = BicubicOptions()
     max_bad_share: float = Field(default=0.01, ge=0, lt=1)
     batch_size_per_gpu: int | None = Field(default=None, ge=1)
-    num_worker_per_gpu: int | None = Field(default=None, ge=0)
+    num_worker_per_gpu: int | None = Field(default=None, ge=0, le=256)
     dataset_enlarge_ratio: float = Field(default=1, gt=0)
     prefetch_mode: Literal["cpu", "cuda"] | None = None
     num_prefetch_queue: int | None = None

@@ -52,7 +52,7 @@ class RankingDatasetOptions(LoaderOptions, PictureSourceOptions):
     smallest_scale: float = Field(0.4, gt=0, le=1)
     softest: float = Field(0.8, ge=0)
     tint: float = Field(0.15, ge=0, le=1)
-    samples: int = Field(200, ge=1)
+    samples: int = Field(200, ge=1, le=1_000_000)
 
     @field_validator("emphasis")
     @classmethod
