@@ -37,6 +37,7 @@ from iqa_sr.training.experiment import Experiment
 from iqa_sr.training.progress_log import ProgressLog
 from iqa_sr.training.resume import attach_extras, restore_extras, restore_random, resume_model
 from iqa_sr.training.resume_options import recorded_options
+from iqa_sr.training.state_checks import errors_of_state
 
 if TYPE_CHECKING:
     from iqa_sr.training.run_config import RunConfig
@@ -167,7 +168,8 @@ def train(config: "RunConfig", opt: dict[str, Any], experiment: Experiment, stat
     iteration = 0
     attach_extras(run.model, run.place, opt["manual_seed"], recorded_options(config))
     if state is not None:
-        resume_model(run.model, state, config, opt)
+        with errors_of_state(opt["path"].get("resume_state", "the training state")):
+            resume_model(run.model, state, config, opt)
         iteration = state["iter"]
         extras = state.get("iqa_sr", {"epoch": state.get("epoch", 0), "iteration_in_epoch": 0})
         run.place.epoch, run.place.iteration = extras["epoch"], extras["iteration_in_epoch"]
@@ -175,13 +177,15 @@ def train(config: "RunConfig", opt: dict[str, Any], experiment: Experiment, stat
     if run.reward_guard is not None:
         run.reward_guard.begin()
     if state is not None:
-        restore_extras(run.model, state)
+        with errors_of_state(opt["path"].get("resume_state", "the training state")):
+            restore_extras(run.model, state)
     experiment.begin(iteration, fresh=state is None)
     progress = ProgressLog(opt, iteration, experiment.tensorboard, enabled=opt["rank"] == 0)
     interrupts = Interrupts()
     try:
         if state is not None:
-            restore_random(state, opt["rank"])
+            with errors_of_state(opt["path"].get("resume_state", "the training state")):
+                restore_random(state, opt["rank"])
         with interrupts.watched():
             iteration = _iterate(opt, run, experiment, progress, interrupts, iteration)
     finally:

@@ -6,9 +6,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
-from pydantic import Field
 
-from iqa_sr.config.sections import Section, read_section
+from iqa_sr.config.sections import read_section
 from iqa_sr.datasets.sample_order import Place
 from iqa_sr.errors import OptionError
 from iqa_sr.io.tensor_files import read_tensor_file
@@ -18,6 +17,7 @@ from iqa_sr.models.options import base_network
 from iqa_sr.runtime import distributed, rng_state
 from iqa_sr.scores.experiment_folder import ExperimentFolder, network_file
 from iqa_sr.training.resume_options import check_changes, log_changes, option_changes, resume_optimizers
+from iqa_sr.training.state_checks import check_state
 
 if TYPE_CHECKING:
     from iqa_sr.training.run_config import RunConfig
@@ -123,15 +123,8 @@ def restore_extras(model: Any, state: Mapping[str, Any]) -> None:
         model.best_metric_results = extras["best"]
     for name, value in extras["pool"].items():
         setattr(model, name, value.to(model.device) if isinstance(value, torch.Tensor) else value)
-    if not extras["model"]:
-        return
-    try:
+    if extras["model"] and isinstance(model, ModelBase):
         model.load_training_extras(extras["model"])
-    except (AttributeError, IndexError, KeyError, RuntimeError, TypeError) as error:
-        raise ValueError(
-            f"cannot resume: what the state of iteration {state['iter']} keeps of the model does not fit this run "
-            f"({type(error).__name__}: {error}).\nIs it of another model_type or train:objective?"
-        ) from error
 
 
 def restore_random(state: Mapping[str, Any], rank: int) -> None:
@@ -142,10 +135,7 @@ def restore_random(state: Mapping[str, Any], rank: int) -> None:
     if rank >= len(extras["random"]):
         logger.warning("The run had fewer processes: the resumed run will not be exact.")
         return
-    try:
-        rng_state.restore(extras["random"][rank])
-    except (AttributeError, KeyError, RuntimeError, TypeError, ValueError) as error:
-        raise ValueError(f"the training state is damaged: its random generators cannot be read ({error})") from error
+    rng_state.restore(extras["random"][rank])
 
 
 # --- Which state ------------------------------------------------------------------------------------------------------
@@ -200,47 +190,13 @@ def load_state_file(path: str | Path) -> dict[str, Any]:
 
     Raises:
         FileNotFoundError: If it is not there.
-        ValueError: If it is not a training state, or one whose parts are not what they have to be.
+        ValueError: If it is not a training state, or a damaged one.
     """
     state = read_tensor_file(path)
     if not isinstance(state, dict) or not {"iter", "optimizers", "schedulers"} <= set(state):
         raise ValueError(f"{path} is not a training state (a file from experiments/<name>/training_states)")
-    try:
-        read_section(_State, state, "")
-    except OptionError as error:
-        reason = "; ".join(str(error).splitlines()[:2])
-        raise ValueError(f"{path} is not a training state that can be used: {reason[:300]}") from error
+    check_state(state, path)
     return state
-
-
-class _Part(Section):
-    model_config = {**Section.model_config, "extra": "allow", "arbitrary_types_allowed": True}
-
-
-class _Optimizer(_Part):
-    state: dict[Any, dict[str, Any]]
-    param_groups: list[dict[str, Any]] = Field(min_length=1)
-
-
-class _Extras(_Part):
-    epoch: int = Field(ge=0)
-    iteration_in_epoch: int = Field(ge=0)
-    seed: int = Field(ge=0)
-    random: list[dict[str, Any]]
-    best: dict[str, dict[str, Any]]
-    pool: dict[str, Any]
-    model: dict[str, Any]
-    options: dict[str, Any] | None = None  # of states since they are kept
-
-
-class _State(_Part):
-    """What a training state holds; only looked at, never used in place of it."""
-
-    iter: int = Field(ge=0)
-    epoch: int = Field(0, ge=0)
-    optimizers: list[_Optimizer]
-    schedulers: list[dict[str, Any]]
-    iqa_sr: _Extras | None = None
 
 
 def _ignored(opt: Mapping[str, Any]) -> list[str]:
