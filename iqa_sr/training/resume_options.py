@@ -229,7 +229,7 @@ def _resume_one(
     saved, saved_schedule = state["optimizers"][number], state["schedulers"][number]
     fresh, section = _groups(optimizer), f"train:optim_{letter}"
     changes = [
-        Change(f"{section}:{'lr' if key == 'initial_lr' else key}", before[key], value)
+        Change(f"{section}:{'lr' if key == 'initial_lr' else key}", _plain(before[key]), _plain(value))
         for before, group in zip(saved["param_groups"], fresh, strict=False)
         for key, value in group.items()
         if key != "lr" and key in before and not _equal(before[key], value)
@@ -250,7 +250,7 @@ def _resume_one(
         {key: _shown(one[key]) for key in _SCHEDULE if key in one} for one in (saved_schedule, vars(scheduler))
     ]
     turned = [
-        Change(f"train:scheduler:{key}", *(one.get(key, _NOT_SET) for one in schedules))
+        Change(f"train:scheduler:{key}", *(_plain(one.get(key, _NOT_SET)) for one in schedules))
         for key in _SCHEDULE
         if not _equal(*(one.get(key) for one in schedules))
     ]
