@@ -160,6 +160,13 @@ class RunConfig:
             given["path"] = {key: value for key, value in given["path"].items() if key not in ADDED_PATHS}
         file: Any = problems.read(FileOptions if own else _StockOptions, given, "")
         model = (own or ModelConfig).read(options, problems)
+        ignored = section_of(options, "path").get("ignore_resume_networks")
+        networks = ["network_g", "network_d", *(key for key in map(str, options) if key.startswith("network_"))]
+        problems.texts += [
+            f"path:ignore_resume_networks: there is no network {shown(one)}; {nearest(str(one), networks)}"
+            for one in (ignored if isinstance(ignored, list) else ())
+            if one not in networks
+        ]
         objective = model.objective if isinstance(model, QualityConfig) else None
         for key in [key for key in options if str(key).startswith("network_")]:
             if not section_of(options, key):
