@@ -348,10 +348,11 @@ def _never_valid(key: str, value: Any, default: Any) -> str | None:
             return "a number above 0"
         if _is_count(default) and value < 0 < default:
             return f"a number of at least 0 like its default {default}"
-    counts = list(default) if isinstance(default, list | tuple) else []
-    positive = bool(counts) and all(_is_count(one) and one > 0 for one in counts)
-    if positive and isinstance(value, list) and (not value or any(_is_number_below(one, 1) for one in value)):
-        return f"whole numbers of at least 1 like its default {counts}"
+    counts = (
+        isinstance(default, list | tuple) and len(default) > 0 and all(_is_count(one) and one > 0 for one in default)
+    )
+    if counts and isinstance(value, list) and (not value or any(_is_number_below(one, 1) for one in value)):
+        return f"whole numbers of at least 1 like its default {list(default)}"
     return None
 
 
@@ -418,14 +419,17 @@ def _blame(values: Mapping[str, Any], path: str, target: Any, told: str) -> str:
         told: Its error.
     """
     parameters = {} if target is None else inspect.signature(target).parameters
-    defaults = {name: one.default for name, one in parameters.items() if one.default is not one.empty}
+    defaults = {
+        name: parameter.default for name, parameter in parameters.items() if parameter.default is not parameter.empty
+    }
     plain = {str(key): value for key, value in values.items() if key != "type"}
     odd = [key for key, value in plain.items() if key in defaults and _is_odd(value, defaults[key])]
     named = [key for key in plain if re.search(rf"\b{re.escape(key)}\b", told)]
     if len(odd) == 1:
         (key,) = odd
-        like = f"expected a value like its default {shown(defaults[key])}"
-        return f"{path}:{key}: {like}, got {shown(plain[key])}; {told}"
+        return (
+            f"{path}:{key}: expected a value like its default {shown(defaults[key])}, got {shown(plain[key])}; {told}"
+        )
     if len(named) == 1 and not odd:
         return f"{path}:{named[0]}: {told}, got {shown(plain[named[0]])}"
     given = ", ".join(f"{key} {shown(plain[key])}" for key in odd or named or plain)
@@ -434,14 +438,15 @@ def _blame(values: Mapping[str, Any], path: str, target: Any, told: str) -> str:
 
 def _is_odd(value: Any, default: Any) -> bool:
     """Whether a value is of another kind than the default of its argument."""
+    if default is None or default is inspect.Parameter.empty:
+        return False
     if isinstance(default, bool | str):
         return not isinstance(value, type(default))
     if isinstance(default, int | float):
-        if isinstance(value, list):  # one number for each side
-            return False
-        if isinstance(value, bool) or not isinstance(value, int | float):
+        if isinstance(value, bool) or not isinstance(value, int | float | list):
             return True
-        return default > 0 >= value or (_is_count(default) and default > 1 and value != int(value))
+        number = isinstance(value, int | float)
+        return number and ((default > 0 >= value) or (isinstance(default, int) and default > 1 and value != int(value)))
     if isinstance(default, list | tuple):
         like = default[0] if default else None
         return not isinstance(value, list) or any(_is_odd(one, like) for one in value)
