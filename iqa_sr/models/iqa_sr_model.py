@@ -322,7 +322,8 @@ class IQASRModel(SRModelBase):
 
     def load_training_extras(self, extras: Mapping[str, Any]) -> None:
         """Go on from `training_extras()`."""
-        for scaler, state in zip(self.scalers, extras["scalers"], strict=True):
+        # A discriminator may have come or gone.
+        for scaler, state in zip(self.scalers, extras["scalers"], strict=False):
             if scaler.is_enabled() and state:
                 scaler.load_state_dict(state)
         self.load_iteration_extras(extras)

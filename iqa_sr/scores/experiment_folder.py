@@ -87,6 +87,12 @@ class ExperimentFolder:
 
     # --- What is there ------------------------------------------------------------------------------------------------
 
+    def is_training(self) -> bool:
+        """Whether what lies in the folder, which is there, is a training, and nothing else that has its name."""
+        found = {path.name for path in self.path.iterdir() if not path.name.startswith(".")}
+        own = {self.models.name, self.training_states.name, self.visualization.name, self.weights.name}
+        return found <= own or {self.models.name, self.training_states.name} <= found
+
     def states(self) -> dict[int, Path]:
         """The training states by iteration."""
         files = self.training_states.glob("*.state")

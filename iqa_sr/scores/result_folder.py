@@ -8,7 +8,7 @@ A checkpoint has a label, the same in all three. Labels in `RESERVED` are no che
 pictures are compared with, and have images and scores where they apply.
 """
 
-import re
+import unicodedata
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -164,8 +164,13 @@ def image_file(folder: str | Path, label: str, dataset: str, key: str) -> Path:
 
 
 def is_folder_name(name: str) -> bool:
-    """Whether a label or the name of a data set can be that of a folder."""
-    return bool(name) and not name.startswith(".") and not re.search(r"[/\\\x00-\x1f]", name)
+    """Whether the name of a run, a label or the name of a data set can be that of a folder.
+
+    It has no slash of either kind, no control character and no half of a surrogate pair, does not begin with a dot, and
+    leaves room for what is put before and behind it: 200 of the 255 bytes that file systems take.
+    """
+    wrong = any(character in "/\\" or unicodedata.category(character) in ("Cc", "Cs") for character in name)
+    return bool(name.strip()) and not wrong and not name.startswith(".") and len(name.encode()) <= 200
 
 
 def write_run(folder: str | Path, facts: RunFacts) -> Path:

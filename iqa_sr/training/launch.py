@@ -27,10 +27,10 @@ from iqa_sr.runtime.signals import STOPPING
 from iqa_sr.samplers.softmax_sampler import SoftmaxOptions, build_softmax
 from iqa_sr.scores.experiment_folder import ExperimentFolder
 from iqa_sr.training.dry_run import dry_run
-from iqa_sr.training.experiment import Experiment
+from iqa_sr.training.experiment import Experiment, check_folder
 from iqa_sr.training.loop import build_run, train
 from iqa_sr.training.progress_log import start_logging
-from iqa_sr.training.resume import find_state, load_state_file, point_at_networks
+from iqa_sr.training.resume import prepare_resume
 from iqa_sr.training.run_config import RunConfig
 from iqa_sr.weights.store import find_all
 
@@ -91,7 +91,8 @@ def run_training(
                 opt["path"]["pretrain_network_g"] = None
             return dry_run(build_run(config, opt), opt)
         distributed.on_rank_zero(lambda: _take_folder(held, opt, shlex.join(command)), "the start")
-        state = _resume_state(opt) if auto_resume or opt["path"].get("resume_state") else None
+        state = prepare_resume(config, opt)
+        check_folder(opt, fresh=state is None)
         if base and made_by and (needed or state is None):
             sampler = getattr(config.datasets["train"], "sampler", None)
             if isinstance(sampler, SoftmaxOptions):
@@ -180,26 +181,3 @@ def _run_to_its_end(command: Sequence[str]) -> int:
         for number, handler in before.items():
             signal.signal(number, handler)
     return code if code >= 0 else 128 - code
-
-
-def _resume_state(opt: dict[str, Any]) -> dict[str, Any] | None:
-    """The state to go on from, its networks put into `path`; None for a fresh start."""
-    path: Path | str | None = opt["path"].get("resume_state")
-    if opt["auto_resume"]:
-        networks = [key.removeprefix("network_") for key in opt if key.startswith("network_")]
-        path = find_state(ExperimentFolder(Path(opt["path"]["experiments_root"])), networks)
-        if path is None:
-            logger.info("--auto_resume: no complete training state; starting from the beginning.")
-    if not path:
-        return None
-    state = load_state_file(path)
-    if state["iter"] >= opt["train"]["total_iter"]:
-        logger.info(f"{path} is of the last iteration; raise train:total_iter to train on.")
-    opt["path"]["resume_state"] = str(path)
-    seed = state.get("iqa_sr", {}).get("seed", opt["manual_seed"])
-    if seed != opt["manual_seed"]:  # an option file without a seed draws another one at every start
-        logger.info(f"manual_seed {seed} of the run that is resumed is used, not {opt['manual_seed']}.")
-        opt["manual_seed"] = seed
-    # The state's own folder holds its networks, also when it belongs to another experiment.
-    point_at_networks(opt, state, ExperimentFolder(Path(path).resolve().parent.parent))
-    return state
