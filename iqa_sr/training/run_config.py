@@ -248,11 +248,11 @@ class RunConfig:
             section.update({key: numbers[key] for key in LOADER_KEYS if key in section})
             for key in DATA_ROOTS:
                 if isinstance(section.get(key), str):
-                    section[key] = str(Path(section[key]).expanduser())
+                    section[key] = os.path.expanduser(section[key])
         path = opt["path"] or {}
         for key, value in path.items():
             if isinstance(value, str) and any(known in key for known in PATHS):
-                path[key] = str(Path(value).expanduser())
+                path[key] = os.path.expanduser(value)
         root = Path(path.get("experiments_root") or Path(opt["root_path"]) / "experiments") / file.name
         opt["path"] = path | ExperimentFolder(root).opt_paths()
         opt["logger"] |= file.logger.model_dump(exclude={"wandb"})
