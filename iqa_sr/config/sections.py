@@ -236,7 +236,7 @@ _SAID = {
 def _problem(section: type[Section], problem: Any, path: str) -> str:
     """One line: where, what was expected, what came, the nearest valid name."""
     keys, sections = _follow(section, problem["loc"])
-    where = ":".join([*([path] if path else []), *keys])
+    where = ":".join([*([path] if path else []), *keys]).removesuffix(":[key]")
     kind, given = problem["type"], problem["input"]
     if kind == "extra_forbidden":
         (described, *_) = _follow(section, problem["loc"][:-1])[1]
@@ -245,7 +245,7 @@ def _problem(section: type[Section], problem: Any, path: str) -> str:
     if kind == "missing":
         return f"{where}: this key is required and missing"
     if kind == "invalid_key" or (keys[-1:] == ["[key]"] and not isinstance(given, str)):
-        return f"{where.removesuffix(':[key]')}: expected a text as key, got {shown(given)}; put it in quotes"
+        return f"{where}: expected a text as key, got {shown(given)}; put it in quotes"
     if len(sections) > 1:  # sections that their `type` tells apart
         if not isinstance(given, Mapping):
             return f"{where}: expected a section with the key type, got {shown(given)}"

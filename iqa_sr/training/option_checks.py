@@ -100,7 +100,7 @@ def _check_scale(options: Mapping[str, Any], crop: Any) -> None:
     network, scale = section_of(options, "network_g"), options.get("scale")
     if not isinstance(network.get("type"), str) or network["type"] not in ARCH_REGISTRY:
         return
-    if not isinstance(scale, int):
+    if not isinstance(scale, int) or isinstance(scale, bool):
         raise OptionError(f"scale: expected the upscaling factor as a whole number, got {shown(scale)}")
     parameters = inspect.signature(ARCH_REGISTRY.get(network["type"])).parameters
     for key in ("upscale", "scale"):

@@ -326,9 +326,9 @@ def _read_dataset(
         if objective is not None:
             with problems.collected():
                 check_fits(section["type"], objective.dataset_types, f"{path}:type", objective, "learns from")
-        if section["type"] == "MultiGTDataset" and not isinstance(scale, int):
+        if section["type"] == "MultiGTDataset" and not _is_whole(scale):
             problems.texts.append(f"scale: expected the upscaling factor as a whole number, got {shown(scale)}")
-        usable = isinstance(scale, int) and scale > 0  # what else it is, `scale` itself says
+        usable = _is_whole(scale) and scale > 0  # what else it is, `scale` itself says
         given = {**section, "phase": phase} | ({"scale": scale} if usable else {})
         described = getattr(DATASET_REGISTRY.get(section["type"]), "Options", None)
         typed = problems.read(described or _StockDatasetOptions, given, path)
