@@ -138,8 +138,8 @@ class _RealESRGANSecond(StageOptions):
 class RealESRGANOptions(TwoStageOptions):
     """Stock Real-ESRGAN: the numbers of its `train_realesrgan_x4plus.yml`.
 
-    `usm` sharpens the picture that the LQ is made from, as there. Whether a loss compares with a sharpened ground
-    truth (there L1 and perceptual do) is not this section's matter.
+    `usm` sharpens the picture that the LQ is made from, as there. Whether the losses compare with a sharpened ground
+    truth (there L1 and perceptual do) is `gt_usm` of the data set.
 
     Reference:
         X. Wang et al., "Real-ESRGAN", ICCVW 2021, https://arxiv.org/abs/2107.10833

@@ -23,15 +23,22 @@ class GeneratorLosses:
 
     Attributes:
         losses: BasicSR's or ours, by their keys without `_opt`; the adversarial loss is none of them.
+        parts: In how many equal parts the batch comes (`train:accumulate`).
     """
 
     losses: Mapping[str, nn.Module]
+    parts: int = 1
 
     def __call__(self, output: Tensor, gt: Tensor) -> dict[str, Tensor]:
-        """Each loss, its weight included, of `(N, 3, H, W)` twice: scalars by their names in the log."""
+        """Each loss, its weight included, of `(N, 3, H, W)` twice: scalars by their names in the log.
+
+        Of a batch in parts the mean over the parts is the loss of the whole: a sum counts as often as there are parts.
+        """
         found: dict[str, Tensor] = {}
         for name, criterion in self.losses.items():
             value = criterion(output, gt)
+            if self.parts > 1 and _reduction(criterion) == "sum":
+                value = value * self.parts
             key = _log_name(name)
             if isinstance(value, tuple):  # BasicSR's perceptual losses give (perceptual, style), either may be None
                 pair = zip((key, "l_style"), value, strict=True)
@@ -46,7 +53,7 @@ class GeneratorLosses:
 
     def of_quality(self) -> list[Any]:
         """Those by a judge, which a guard against reward hacking watches."""
-        losses = [getattr(loss, "loss", loss) for loss in self.losses.values()]  # BasicSR's slot has ours inside
+        losses = [_inner(loss) for loss in self.losses.values()]
         return [loss for loss in losses if hasattr(getattr(loss, "options", None), "judges")]
 
 
@@ -76,6 +83,17 @@ def check_loss(loss: nn.Module, section: Mapping[str, Any], path: str, side: int
                 raise OptionError(f"{path}: {section['type']} gives {shape} for two images; expected a finite number")
         if any(part.requires_grad for part in found):
             torch.autograd.grad(sum(found), output, allow_unused=True)
+
+
+def _inner(loss: nn.Module) -> Any:
+    """A loss itself, or ours inside BasicSR's slot."""
+    return getattr(loss, "loss", loss)
+
+
+def _reduction(loss: nn.Module) -> str:
+    """How a loss joins the images of a batch: `mean`, as all do that do not say otherwise, or `sum`."""
+    inner = _inner(loss)
+    return str(getattr(getattr(inner, "options", inner), "reduction", "mean"))
 
 
 def _log_name(name: str) -> str:

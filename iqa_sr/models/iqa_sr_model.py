@@ -88,7 +88,7 @@ class IQASRModel(SRModelBase):
         losses = {name: self._loss(name) for name in self.config.losses}
         self.gradient_log = GradientLog(settings.grad_log_freq, dict(losses))
         self.gan_loss = losses.pop("gan", None)
-        self.losses = GeneratorLosses(losses)
+        self.losses = GeneratorLosses(losses, settings.accumulate)
         self.net_d = self._network("d").train() if self.gan_loss is not None else None
         self.net_g.train()
         backend = "inductor" if settings.compile is True else settings.compile
@@ -154,8 +154,8 @@ class IQASRModel(SRModelBase):
         """Choose by the sampler, and degrade by the degradation, of the data set that gives the batches."""
         assert dataset.options.gt_size is not None
         statistics = SamplerStatistics(dataset.folders)
-        crop = dataset.options.gt_size
-        self.feed = GroundTruthFeed(dataset.sampler, dataset.degradation, crop, self.device, statistics)
+        crop, gt_usm = dataset.options.gt_size, dataset.options.gt_usm
+        self.feed = GroundTruthFeed(dataset.sampler, dataset.degradation, crop, self.device, statistics, gt_usm)
 
     # --- Data ---------------------------------------------------------------------------------------------------------
 
@@ -166,8 +166,10 @@ class IQASRModel(SRModelBase):
             if self.feed is None:  # BasicSR's own loop does not hand the data set over: no names of folders there
                 options = read_section(MultiGTDatasetOptions, self.opt["datasets"]["train"], "datasets:train")
                 assert options.gt_size is not None
+                sampler = build_sampler(options.sampler)
                 degradation = build_degradation(options.degradation, options.scale)
-                self.feed = GroundTruthFeed(build_sampler(options.sampler), degradation, options.gt_size, self.device)
+                crop, gt_usm = options.gt_size, options.gt_usm
+                self.feed = GroundTruthFeed(sampler, degradation, crop, self.device, gt_usm=gt_usm)
             self.lq, self.gt = self.feed(data)
         else:
             self.lq, self.gt = (data[key].to(self.device, non_blocking=True) for key in ("lq", "gt"))

@@ -308,6 +308,8 @@ def _read_loss(section: Any, path: str, known: Iterable[str]) -> LossConfig:
         raise OptionError(f"{path}:type: there is no loss {shown(kind)}; {nearest(str(kind), known)}")
     loss = LOSS_REGISTRY.get(section["type"])
     check_arguments(loss, section, path)
+    if section.get("reduction") == "none":
+        raise OptionError(f"{path}:reduction: expected mean or sum, got none: a loss that is trained is one number")
     options = None
     if loss is PerceptualSlot:
         inner = section["loss"]

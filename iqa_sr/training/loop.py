@@ -32,10 +32,14 @@ from iqa_sr.guard.monitor import RewardGuard
 from iqa_sr.models.iqa_sr_model import IQASRModel
 from iqa_sr.models.model_base import ModelBase
 from iqa_sr.models.options import IQASRConfig, QualityConfig
+from iqa_sr.models.stock_models import stop_at_nonfinite
 from iqa_sr.runtime import distributed
 from iqa_sr.training.experiment import Experiment
+from iqa_sr.training.network_checks import check_networks
 from iqa_sr.training.progress_log import ProgressLog
 from iqa_sr.training.resume import attach_extras, restore_extras
+from iqa_sr.training.state_checks import errors_of_state
+from iqa_sr.training.validation_checks import check_images, validation_notes
 
 if TYPE_CHECKING:
     from iqa_sr.training.run_config import RunConfig
@@ -107,6 +111,14 @@ def build_run(config: "RunConfig", opt: dict[str, Any]) -> Run:
         logger.info(f"Model [{opt['model_type']}] is created.")
     else:
         model = _build_stock_model(opt)
+        stop_at_nonfinite(model)
+    for note in validation_notes(opt):
+        logger.warning(note)
+    sides: list[int] = []
+    if opt.get("val") is not None and opt.get("scale") is not None:
+        named = dict(zip(keys[1:], val_sets, strict=True))
+        sides = check_images(named, config.model.metrics, opt["scale"], not isinstance(model, ModelBase))
+    check_networks(model, opt, sides)
     if isinstance(model, IQASRModel) and isinstance(train_set, MultiGTDataset):
         model.use_dataset(train_set)
     place = Place(loader, order)
@@ -163,7 +175,8 @@ def train(config: "RunConfig", opt: dict[str, Any], experiment: Experiment, stat
     iteration = 0
     attach_extras(run.model, run.place, opt["manual_seed"])
     if state is not None:
-        run.model.resume_training(state)
+        with errors_of_state(opt["path"].get("resume_state", "the training state")):
+            run.model.resume_training(state)
         iteration = state["iter"]
         extras = state.get("iqa_sr", {"epoch": state.get("epoch", 0), "iteration_in_epoch": 0})
         run.place.epoch, run.place.iteration = extras["epoch"], extras["iteration_in_epoch"]
@@ -175,7 +188,8 @@ def train(config: "RunConfig", opt: dict[str, Any], experiment: Experiment, stat
     interrupts = Interrupts()
     try:
         if state is not None:
-            restore_extras(run.model, state, opt["rank"])
+            with errors_of_state(opt["path"].get("resume_state", "the training state")):
+                restore_extras(run.model, state, opt["rank"])
         with interrupts.watched():
             iteration = _iterate(opt, run, experiment, progress, interrupts, iteration)
     finally:

@@ -46,6 +46,12 @@ def check_iqa_sr(
     if model.train is not None:
         if "gan_opt" in losses and (not options.get("network_d") or model.train.optim_d is None):
             problems.texts.append("train:gan_opt: a discriminator is needed: network_d and train:optim_d")
+        problems.texts += [
+            f"train:{name}_opt:criterion: fro is a norm over the whole batch, which cannot come from the "
+            f"{model.train.accumulate} parts of train:accumulate; take l1, or leave accumulate out"
+            for name, loss in model.losses.items()
+            if model.train.accumulate > 1 and loss.section.get("criterion") == "fro"
+        ]
         train_set = datasets.get("train")
         batch = dict(train_set).get("batch_size_per_gpu") if train_set is not None else None
         if isinstance(batch, int) and batch % model.train.accumulate:

@@ -15,7 +15,7 @@ from iqa_sr.data.multi_gt.records import GroundTruth, Label, Record
 from iqa_sr.data.problems import DataProblems
 from iqa_sr.errors import OptionError, shown
 from iqa_sr.io.files import read_text
-from iqa_sr.io.image_stores import PictureFolder, open_folder
+from iqa_sr.io.image_stores import PictureFolder, name_problem, open_folder
 from iqa_sr.io.images import decode_image
 
 __all__ = ["GroundTruthOptions", "Manifest", "read_manifest"]
@@ -154,6 +154,8 @@ def _stems(
         keys = sorted({os.path.splitext(name)[0] if lmdb else name for name in listed})
     for key in keys:
         stem = key if lmdb else os.path.splitext(key)[0].replace("/", "__")
+        if problem := name_problem(key):
+            problems.add("unusable name", f"{folder}: {problem}")
         other = found.setdefault(stem, key)
         if other != key:
             problems.add("duplicate name", f"{folder}: {other} and {key} have the same stem")
