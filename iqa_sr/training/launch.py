@@ -29,6 +29,7 @@ from iqa_sr.scores.experiment_folder import ExperimentFolder
 from iqa_sr.training.dry_run import dry_run
 from iqa_sr.training.experiment import Experiment, check_folder
 from iqa_sr.training.loop import build_run, train
+from iqa_sr.training.option_checks import without_effect
 from iqa_sr.training.progress_log import start_logging
 from iqa_sr.training.resume import prepare_resume
 from iqa_sr.training.run_config import RunConfig
@@ -81,6 +82,8 @@ def run_training(
             _check_start(config.model, opt)
         distributed.on_rank_zero(lambda: _provide(config, opt), "what the run needs")
         start_logging(rank)
+        for line in without_effect(config.options, config.model):
+            logger.warning(line)
         base, made_by = opt["path"].get("pretrain_network_g"), opt["path"].get("pretrain_opt_g")
         needed = any(getattr(config.model.train, key, None) for key in ("lora", "guard"))  # also by a run that resumes
         if dry:

@@ -85,9 +85,6 @@ def build_run(config: "RunConfig", opt: dict[str, Any]) -> Run:
         check_together(datasets)
     train_set, *val_sets = datasets.values()
     loader, order = build_train_loader(train_set, opt)
-    mode = opt["datasets"]["train"].get("prefetch_mode")
-    if mode is not None:
-        logger.info(f"prefetch_mode {mode} is not used: the loader's workers prefetch already.")
     if isinstance(config.model, IQASRConfig | QualityConfig):  # from its typed sections; BasicSR takes `opt` apart
         model = MODEL_REGISTRY.get(opt["model_type"])(copy.deepcopy(opt), config.model)
         logger.info(f"Model [{opt['model_type']}] is created.")
