@@ -47,6 +47,8 @@ class MultiGTDatasetOptions(GroundTruthOptions):
         gt_size: Side of the training crops in pixels, a multiple of the scale.
         use_hflip: Whether crops are flipped at random.
         use_rot: Whether crops are turned at random.
+        gt_usm: Whether the crop that is learnt from is sharpened (unsharp masking), on the device after the choice;
+            `usm` of the degradation does it for the LQ. Training only.
         sampler: Which ground truth is learnt from, see `iqa_sr.samplers`; training only.
         degradation: How LQ pictures are made where there are none, see `iqa_sr.degradations.pipelines`.
         max_bad_share: Share of samples with an unreadable file above which a run stops; each loader worker counts its
@@ -61,11 +63,12 @@ class MultiGTDatasetOptions(GroundTruthOptions):
     gt_size: int | None = Field(default=None, ge=1, validate_default=True)
     use_hflip: bool = True
     use_rot: bool = True
+    gt_usm: bool = False
     sampler: SamplerOptions = PlainOptions(type="original")
     degradation: DegradationOptions = BicubicOptions()
     max_bad_share: float = Field(default=0.01, ge=0, lt=1)
     batch_size_per_gpu: int | None = Field(default=None, ge=1)
-    num_worker_per_gpu: int | None = Field(default=None, ge=0)
+    num_worker_per_gpu: int | None = Field(default=None, ge=0, le=256)
     dataset_enlarge_ratio: float = Field(default=1, gt=0)
     prefetch_mode: Literal["cpu", "cuda"] | None = None
     num_prefetch_queue: int | None = None

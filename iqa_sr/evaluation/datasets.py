@@ -20,6 +20,7 @@ from iqa_sr.degradations.pipelines import build_degradation, validation_seed
 from iqa_sr.io.image_stores import LMDB_SUFFIX, PictureStore, name_problem, open_folder
 from iqa_sr.io.image_tensors import to_tensor
 from iqa_sr.io.images import decode_image
+from iqa_sr.scores.result_folder import is_folder_name
 
 __all__ = ["EvaluationPicture", "EvaluationSet", "SetPlace", "open_set"]
 
@@ -36,6 +37,9 @@ class SetPlace:
         lq: Folder of its LQ pictures; None: made from the originals.
         degradation: How they are made, as in an option file.
         options: Further options of the ground truths, as in an option file: `labels`, `gt_folders`, ...
+
+    Raises:
+        ValueError: If the name cannot be that of a folder.
     """
 
     name: str
@@ -43,6 +47,10 @@ class SetPlace:
     lq: Path | None = None
     degradation: Mapping[str, Any] = field(default_factory=lambda: {"type": "bicubic"})
     options: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if not is_folder_name(self.name):
+            raise ValueError(f"data set: expected a name that can be a folder's, got {self.name!r}")
 
 
 @dataclass(frozen=True)

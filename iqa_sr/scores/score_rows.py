@@ -127,7 +127,8 @@ def read_line(line: str, columns: tuple[str, ...] = COLUMNS) -> MetricFacts | tu
     for digest in (origin.reference_digest, origin.digest):
         if digest and not DIGEST.fullmatch(digest):
             raise ValueError(f"expected 16 hexadecimal digits of a SHA-256, got {digest!r}")
-    return ScoreRow(*fields[:4], score, origin)
+    checkpoint, picture, reference, metric = fields[:4]
+    return ScoreRow(checkpoint, picture, reference, metric, score, origin)
 
 
 def _read_facts(line: str) -> MetricFacts:

@@ -143,7 +143,7 @@ class ScoreTable:
         return sum(map(len, self._rows.values()))
 
     def __contains__(self, names: Names) -> bool:
-        return bool(self._rows.get(tuple(names)))
+        return bool(self._rows.get(names))
 
     def found(self, names: Names) -> Mapping[Folders, ScoreRow]:
         """The scores of these names, one for each pair of folders of image and reference."""
@@ -280,7 +280,8 @@ class ScoreTable:
         except UnicodeDecodeError as error:
             raise ValueError(f"{path}: not a score table, not even text ({error})") from None
         *lines, last = content.decode("utf-8", "surrogateescape").split("\n")
-        table, columns = cls(), COLUMNS
+        table: ScoreTable = cls()
+        columns: tuple[str, ...] = COLUMNS
         for number, line in enumerate(lines, start=1):
             try:
                 columns, _ = table._take(line, columns)
