@@ -81,7 +81,7 @@ def read_report(folders: Sequence[str | Path]) -> Report:
         FileNotFoundError: If a folder does not exist or holds neither; says what was looked for.
         ValueError: If what it holds is damaged, or there is nothing to show.
     """
-    sources = [_source(path) for path in {Path(folder).resolve(): Path(folder) for folder in folders}.values()]
+    sources = [_source(path) for path in {os.path.realpath(folder): Path(folder) for folder in folders}.values()]
     _name_apart(sources)
     columns = _Columns(sources)
     entries = _entries(sources, columns)

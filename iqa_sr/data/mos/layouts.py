@@ -77,7 +77,7 @@ def read_table(layout: str, root: Path, scores_file: Path | None = None) -> Tabl
         raise ValueError(f"there is no layout {layout!r} of opinion scores; {nearest(layout, LAYOUTS)}")
     published = LAYOUTS[layout]
     if scores_file is None:
-        scores_file = next((root / name for name in published.files if (root / name).is_file()), None)
+        scores_file = next((root / name for name in published.files if (root / name).exists()), None)
         if scores_file is None:
             expected = " or ".join(published.files)
             raise FileNotFoundError(
