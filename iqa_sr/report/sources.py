@@ -84,7 +84,9 @@ class Source:
 
         rows = [row._replace(picture=renamed(row.picture, names)) for row in self.scores.rows]
         self.scores = ScoreTable(self.scores.facts.values(), rows)
-        self.image = lambda label, picture: image(label, renamed(picture, old))
+        self.image = lambda label, picture: (
+            None if split_picture(picture)[0] in names else image(label, renamed(picture, old))
+        )
 
 
 def find_image(path: Path) -> Path | None:
