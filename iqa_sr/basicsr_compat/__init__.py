@@ -40,6 +40,7 @@ from basicsr.utils.registry import ARCH_REGISTRY, DATASET_REGISTRY, LOSS_REGISTR
 
 from iqa_sr.basicsr_compat import base_model, networks, realesrgan, validation
 from iqa_sr.basicsr_compat.building import build_dataset, build_loss, build_network, check_optimizer
+from iqa_sr.basicsr_compat.networks import upscales_images
 from iqa_sr.basicsr_compat.validation import metric_or_nan
 
 __all__ = [
@@ -63,6 +64,7 @@ __all__ = [
     "registered",
     "set_random_seed",
     "side_multiple",
+    "upscales_images",
 ]
 
 BASICSR_VERSION = str(getattr(basicsr, "__version__", "unknown"))

@@ -14,7 +14,7 @@ from iqa_sr.checkpoint.building import filled_network, network_section
 from iqa_sr.checkpoint.detection import KNOWN, read_shapes
 from iqa_sr.checkpoint.spandrel_loader import SpandrelNetwork, spandrel_network
 from iqa_sr.io.state_dicts import WEIGHT_KEYS, state_dicts
-from iqa_sr.io.tensor_files import read_tensor_file, state_digest
+from iqa_sr.io.tensor_files import few, nonfinite_weights, read_tensor_file, state_digest
 from iqa_sr.lora.adapter_files import read_adapter
 from iqa_sr.scores.experiment_folder import MODELS
 
@@ -99,7 +99,7 @@ def load_network(
     Raises:
         FileNotFoundError: If a file is missing.
         ValueError: If it is not known which network it is (the text lists what was looked at), it takes other than RGB
-            pictures, a file is damaged, or an adapter has another base.
+            pictures, a file is damaged, its weights are not finite, or an adapter has another base.
     """
     if Path(path).is_dir():
         raise ValueError(f"{path} is a folder; expected a checkpoint, as .../models/net_g_latest.pth")
@@ -214,6 +214,11 @@ def _brief(error: Exception) -> str:
 
 def _described(found: _Found, path: str | Path, key: str | None, device: str | torch.device) -> LoadedNetwork:
     network = found.network.eval().requires_grad_(False)
+    if broken := nonfinite_weights(network):
+        raise ValueError(
+            f"{path}: {len(broken)} of its weights are not finite: {few(broken)}\n"
+            "The run that it is of has diverged; take an earlier checkpoint."
+        )
     if isinstance(network, SpandrelNetwork):
         architecture, minimum, multiple = network.architecture, network.minimum, network.multiple_of
     else:

@@ -310,8 +310,8 @@ def check_arguments(
         given: Names of the arguments that the caller supplies.
 
     Raises:
-        OptionError: With every unknown key, the required arguments that are missing, numbers that are not finite, `true`
-            for a number, shares outside [0, 1), and lists without the elements that they need.
+        OptionError: With every unknown key, the required arguments that are missing, numbers that are not finite,
+            `true` for a number, shares outside [0, 1), and lists without the elements that they need.
     """
     parameters = inspect.signature(target).parameters
     plain = [p for p in parameters.values() if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)]
@@ -440,7 +440,7 @@ def _is_odd(value: Any, default: Any) -> bool:
     """Whether a value is of another kind than the default of its argument."""
     if default is None or default is inspect.Parameter.empty:
         return False
-    if isinstance(default, bool) or isinstance(default, str):
+    if isinstance(default, bool | str):
         return not isinstance(value, type(default))
     if isinstance(default, int | float):
         if isinstance(value, bool) or not isinstance(value, int | float | list):

@@ -137,8 +137,8 @@ def build_train_loader(dataset: Dataset[Any], opt: dict[str, Any]) -> tuple[Data
     size, ratio = len(dataset), section.get("dataset_enlarge_ratio", 1)  # type: ignore[arg-type]
     if size * ratio > LONGEST:
         raise OptionError(
-            f"datasets:train:dataset_enlarge_ratio: expected at most {LONGEST / size:g} with {size} samples (an epoch of "
-            f"{LONGEST:,}), got {ratio}"
+            f"datasets:train:dataset_enlarge_ratio: expected at most {LONGEST / size:g} with {size} samples "
+            f"(an epoch of {LONGEST:,}), got {ratio}"
         )
     order = SampleOrder(size, opt["manual_seed"], opt["rank"], opt["world_size"], ratio)
     if len(order) < batch:

@@ -1,6 +1,7 @@
 """The images of a validation set: on the device with LQ made where there is no ready one, and their sizes alone."""
 
-from collections.abc import Callable, Iterator, Mapping
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -9,9 +10,22 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from iqa_sr.data.multi_gt.records import Record
+from iqa_sr.datasets.multi_gt_dataset import MultiGTDataset
 from iqa_sr.degradations.pipelines import build_degradation
+from iqa_sr.io.image_stores import LMDB_SUFFIX
+from iqa_sr.io.images import image_size
 
-__all__ = ["ValidationPicture", "image_key", "loadable_pictures", "validation_pictures"]
+__all__ = [
+    "ImageSizes",
+    "ValidationPicture",
+    "as_rgb",
+    "image_key",
+    "image_sizes",
+    "loadable_pictures",
+    "sizes_of_records",
+    "validation_pictures",
+]
 
 
 @dataclass(frozen=True)
@@ -20,8 +34,8 @@ class ValidationPicture:
 
     Attributes:
         key: Its name.
-        lq: `(1, 3, h, w)` RGB in [0, 1].
-        gts: `(K, 3, H, W)`, the original first; None if there is none.
+        lq: `(1, 3, h, w)` RGB in [0, 1]; `(1, 1, h, w)` of a data set of luma alone.
+        gts: `(K, 3, H, W)`, the original first, luma repeated; None if there is none.
         positive: `(K,)`: which of them people found better than the original; None if nobody was asked.
     """
 
@@ -59,7 +73,7 @@ def loadable_pictures(
             assert degradation is not None
             lq = degradation(batch["original"].to(device), batch["seed"])
         if "gts" not in batch:
-            return ValidationPicture(key, lq, batch["gt"].to(device) if "gt" in batch else None, None)
+            return ValidationPicture(key, lq, as_rgb(batch["gt"].to(device)) if "gt" in batch else None, None)
         valid = batch["gts_valid"][0]
         return ValidationPicture(key, lq, batch["gts"][0][valid].to(device), batch["gts_positive"][0][valid])
 
@@ -67,6 +81,88 @@ def loadable_pictures(
         path = batch.get("lq_path", batch.get("gt_path"))
         key = batch["key"][0] if "key" in batch else image_key(section, path[0]) if path else "picture"
         yield key, partial(load, key, batch)
+
+
+def as_rgb(image: Tensor) -> Tensor:
+    """`(N, 3, H, W)` of an image of one or three channels."""
+    return image if image.shape[1] == 3 else image.expand(-1, 3, -1, -1)
+
+
+# --- Sizes, of headers alone ------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class ImageSizes:
+    """What is known of a validation image without its pixels.
+
+    Attributes:
+        key: Its name.
+        lq: Height and width of the LQ in pixels.
+        gt: Of the ground truth as it is on disk; None if there is none.
+    """
+
+    key: str
+    lq: tuple[int, int]
+    gt: tuple[int, int] | None
+
+
+def image_sizes(dataset: Any, scale: int) -> list[ImageSizes] | None:
+    """Every image of a validation set; None of sets that hold no single images, or that nobody here knows.
+
+    Args:
+        dataset: A MultiGTDataset, or one of BasicSR's that lists `paths`.
+        scale: The upscaling factor.
+
+    Raises:
+        FileNotFoundError: If a file is missing.
+        ValueError: If an image cannot be read; the text names it.
+    """
+    if isinstance(dataset, MultiGTDataset):
+        return sizes_of_records(dataset.records, scale)
+    found = []
+    listed = {kind: _listed_sizes(dataset.opt.get(f"dataroot_{kind}")) for kind in ("lq", "gt")}
+    for number, entry in enumerate(getattr(dataset, "paths", ())):
+        paths = {"lq_path": entry} if isinstance(entry, str) else entry
+        if not isinstance(paths, Mapping) or "lq_path" not in paths:
+            return None
+        try:
+            lq, gt = (_size(paths.get(f"{kind}_path"), listed[kind]) for kind in ("lq", "gt"))
+        except (KeyError, ValueError):  # a kind of file that BasicSR may read all the same
+            lq, gt = _decoded_sizes(dataset, number, paths["lq_path"])
+        assert lq is not None
+        found.append(ImageSizes(image_key(dataset.opt, paths["lq_path"]), lq, gt))
+    return found or None
+
+
+def sizes_of_records(records: Iterable[Record], scale: int) -> list[ImageSizes]:
+    """The same of the groups of a MultiGTDataset, whose LQ images are made or have the size of those that are."""
+    sizes = [(record, (record.size[0] // scale, record.size[1] // scale)) for record in records]
+    return [ImageSizes(record.name, lq, record.size) for record, lq in sizes]
+
+
+def _listed_sizes(root: Any) -> dict[str, tuple[int, int]] | None:
+    """What BasicSR's list in an LMDB folder says; the database cannot be opened twice. None for ordinary folders."""
+    if Path(str(root)).suffix != LMDB_SUFFIX:
+        return None
+    lines = (Path(str(root)) / "meta_info.txt").read_text(encoding="utf-8").splitlines()
+    found = (re.match(r"(.+?)\.\w+ \((\d+),\s*(\d+),", line) for line in lines)
+    return {match[1]: (int(match[2]), int(match[3])) for match in found if match}
+
+
+def _size(path: str | None, listed: Mapping[str, tuple[int, int]] | None) -> tuple[int, int] | None:
+    if path is None:
+        return None
+    return image_size(path) if listed is None else listed[path]
+
+
+def _decoded_sizes(dataset: Any, number: int, path: str) -> tuple[tuple[int, int], tuple[int, int] | None]:
+    """By reading the image as the validation will."""
+    try:
+        sample = dataset[number]
+    except Exception as error:  # whatever BasicSR and OpenCV stumble over in such a file
+        raise ValueError(f"{path}, or its ground truth, cannot be read: {type(error).__name__}: {error}") from error
+    lq, gt = sample["lq"], sample.get("gt")
+    return (lq.shape[-2], lq.shape[-1]), None if gt is None else (gt.shape[-2], gt.shape[-1])
 
 
 def image_key(section: Mapping[str, Any], path: str) -> str:

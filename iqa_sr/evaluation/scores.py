@@ -17,7 +17,7 @@ from iqa_sr.errors import same_name
 from iqa_sr.io.image_tensors import as_8_bit
 from iqa_sr.metrics.pyiqa_adapter import PREFIX
 from iqa_sr.metrics.registry import metric_info, own_names
-from iqa_sr.scores.image_scores import LR_CONSISTENCY, lr_consistency, metric_scores, score_spec
+from iqa_sr.scores.image_scores import LR_CONSISTENCY, lr_consistency, metric_fits, metric_scores, score_spec
 from iqa_sr.scores.means import image_means, mean
 from iqa_sr.scores.protocols import Against, Protocol
 from iqa_sr.scores.result_folder import GOLD_STANDARD, ORIGINAL, split_picture
@@ -93,8 +93,7 @@ class Measures:
 
     def fits(self, name: str, size: Sequence[int]) -> bool:
         """Whether a metric is defined on results of this height and width."""
-        info, cut = metric_info(name), [side - 2 * self.border for side in size]
-        return all(side >= max(1, info.min_size) and side % info.multiple_of == 0 for side in cut)
+        return metric_fits(name, size, self.border)
 
     def scores(
         self, result: Tensor, picture: "EvaluationPicture", record: Record, wanted: Collection[Wanted]

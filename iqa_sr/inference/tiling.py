@@ -73,7 +73,7 @@ def upscale(
         ValueError: If an argument is out of range, or the network makes another size.
         NonFiniteResult: If the network gives values that are not finite; a ValueError.
         torch.OutOfMemoryError: If memory does not suffice for the smallest tile; before that, tiles are halved. On the
-            CPU it is a MemoryError or RuntimeError: see `iqa_sr.inference.tile_size.is_out_of_memory`.
+            CPU it is a MemoryError or RuntimeError: see `iqa_sr.runtime.memory.is_out_of_memory`.
     """
     if lq.ndim != 4 or lq.dtype != torch.float32 or not lq.numel():
         raise ValueError(f"upscale: expected float32 (N, C, h, w), got {lq.dtype} {tuple(lq.shape)}")

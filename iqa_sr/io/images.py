@@ -261,10 +261,10 @@ def _refusal(image: Image.Image, frames: int) -> str:
     refusal = ""
     if frames > 1:
         refusal = f"holds {frames} frames or pages"
-    elif image.mode not in _MODES and maximum != 65535:
-        refusal = f"has the colour mode {image.mode}"
     elif maximum not in (255, 65535) or bits > 8:
         refusal = f"is a JPEG 2000 file of {bits} bits a channel" if bits > 8 else f"has levels up to {maximum}"
+    elif image.mode not in _MODES and maximum != 65535:
+        refusal = f"has the colour mode {image.mode}"
     elif _is_deep(image) and "transparency" in image.info:
         refusal = "has 16 bits and a transparent colour"
     elif _is_deep(image) and (rotated or tags.get(262, 1) not in (1, 2) or set(tags.get(339, (1,))) != {1}):

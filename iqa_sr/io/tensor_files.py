@@ -27,7 +27,7 @@ __all__ = [
     "file_kind",
     "load_state",
     "looks_like_tensors",
-    "nonfinite_tensors",
+    "nonfinite_weights",
     "read_tensor_file",
     "select_state_dict",
     "state_digest",
@@ -309,9 +309,13 @@ def _numbers(tensor: Tensor) -> str:
     return "floating" if tensor.is_floating_point() else "truth" if tensor.dtype == torch.bool else "whole"
 
 
-def nonfinite_tensors(state: Mapping[str, Tensor]) -> list[str]:
-    """The names of the tensors of a state dict that hold NaN or an infinity."""
-    return [name for name, tensor in state.items() if tensor.is_floating_point() and not tensor.isfinite().all()]
+def nonfinite_weights(network: nn.Module) -> list[str]:
+    """The names of a network's parameters that hold NaN or an infinity, and of its buffers that hold NaN.
+
+    Buffers can be masks, in which an infinity is as it should be.
+    """
+    parameters = [name for name, tensor in network.named_parameters() if not tensor.isfinite().all()]
+    return parameters + [name for name, tensor in network.named_buffers() if tensor.isnan().any()]
 
 
 def state_digest(state: Mapping[str, Tensor]) -> str:

@@ -104,9 +104,9 @@ class QualityModel(ModelBase):
         self.objective.before_step(current_iter)
         self.optimizers[0].zero_grad()
         kind = self.settings.amp
-        with torch.autocast(self.device.type, dtype=AMP_TYPES[kind]) if kind else nullcontext():
-            with nullcontext() if self._forwarded else self._first_forward():
-                losses = self.net_g(self.batch)
+        autocast = torch.autocast(self.device.type, dtype=AMP_TYPES[kind]) if kind else nullcontext()
+        with autocast, nullcontext() if self._forwarded else self._first_forward():
+            losses = self.net_g(self.batch)
         self.log_dict = self.reduce_loss_dict({f"l_{name}": value for name, value in losses.items()})
         if self.finite_guard.stops_step(losses, current_iter, self.files):
             return

@@ -7,17 +7,35 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import torch
 from torch import nn
 
-from iqa_sr.inference.tile_size import is_out_of_memory
+from iqa_sr.errors import TrainingStopped
 from iqa_sr.metrics.registry import metric_spec
 from iqa_sr.models.upscaling import describe_weights, no_result, upscale_image
 from iqa_sr.models.validation_results import ValidationResults
+from iqa_sr.runtime.memory import is_out_of_memory
 from iqa_sr.scores.score_table import MetricFacts
 
-__all__ = ["save_stock_generator", "validate_stock_model"]
+__all__ = ["save_stock_generator", "stop_at_nonfinite", "validate_stock_model"]
 
 logger = logging.getLogger(__name__)
+
+
+def stop_at_nonfinite(model: Any) -> None:
+    """Let no step of the model's optimizers be taken with gradients that are not finite: the weights stay whole."""
+
+    def check(optimizer: torch.optim.Optimizer, *_: Any) -> None:
+        gradients = [p.grad for group in optimizer.param_groups for p in group["params"] if p.grad is not None]
+        if gradients and not torch.nn.utils.get_total_norm(gradients).isfinite():
+            raise TrainingStopped(
+                "the gradients are not finite, so this step was not taken: a loss is NaN or infinite.\n"
+                "Lower the learning rate or the loss's weight; model_type IQASRModel skips a few such steps and names "
+                "the loss."
+            )
+
+    for optimizer in model.optimizers:
+        optimizer.register_step_pre_hook(check)
 
 
 def validate_stock_model(

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from iqa_sr.basicsr_compat import side_multiple
 from iqa_sr.inference.tiling import NonFiniteResult, upscale
-from iqa_sr.io.tensor_files import few, nonfinite_tensors
+from iqa_sr.io.tensor_files import few, nonfinite_weights
 
 __all__ = ["describe_weights", "no_result", "upscale_image"]
 
@@ -45,5 +45,5 @@ def no_result(lq: Tensor, opt: Mapping[str, Any]) -> Tensor:
 
 def describe_weights(network: nn.Module) -> str:
     """Which weights of a network are not finite, in a sentence."""
-    names = nonfinite_tensors(network.state_dict())
+    names = nonfinite_weights(network)
     return f"Its own weights are not finite: {few(names)}." if names else "Its own weights are finite."

@@ -14,13 +14,13 @@ from torch import Tensor
 from tqdm import tqdm
 
 from iqa_sr.basicsr_compat import metric_or_nan
-from iqa_sr.datasets.validation_images import ValidationPicture, loadable_pictures
-from iqa_sr.inference.tile_size import is_out_of_memory
+from iqa_sr.datasets.validation_images import ValidationPicture, as_rgb, loadable_pictures
 from iqa_sr.io.image_tensors import as_8_bit, to_tensor, to_uint8
 from iqa_sr.io.images import write_image
 from iqa_sr.metrics.registry import metric_info, shared_metric
 from iqa_sr.models.metric_options import Against, CalculateIQAOptions, MetricConfig, ValSection
 from iqa_sr.models.validation_results import ValidationResults
+from iqa_sr.runtime.memory import is_out_of_memory
 from iqa_sr.scores.experiment_folder import result_image
 from iqa_sr.scores.image_scores import bicubic_result, cut_border, metric_scores, score_spec
 from iqa_sr.scores.means import mean
@@ -125,9 +125,9 @@ class Validation:
         dataset, label = dataloader.dataset.opt["name"], str(iteration)
         makes: dict[str, Callable[[Tensor], Tensor]] = {}
         if self.settings.baseline is not None and dataset not in self.scored_baselines:
-            makes[BASELINE] = partial(bicubic_result, scale=self.opt["scale"])
+            makes[BASELINE] = lambda lq: as_rgb(bicubic_result(lq, self.opt["scale"]))
         self.scored_baselines.add(dataset)
-        makes[label] = lambda lq: as_8_bit(model.upscale(lq).to(lq.device))
+        makes[label] = lambda lq: as_8_bit(as_rgb(model.upscale(lq).to(lq.device)))
         rows: list[ScoreRow] = []
         missing: Counter[str] = Counter()
         broken = []

@@ -32,11 +32,14 @@ from iqa_sr.guard.monitor import RewardGuard
 from iqa_sr.models.iqa_sr_model import IQASRModel
 from iqa_sr.models.model_base import ModelBase
 from iqa_sr.models.options import IQASRConfig, QualityConfig
+from iqa_sr.models.stock_models import stop_at_nonfinite
 from iqa_sr.runtime import distributed
 from iqa_sr.training.experiment import Experiment
+from iqa_sr.training.network_checks import check_networks
 from iqa_sr.training.progress_log import ProgressLog
 from iqa_sr.training.resume import attach_extras, restore_extras
 from iqa_sr.training.state_checks import errors_of_state
+from iqa_sr.training.validation_checks import check_images, validation_notes
 
 if TYPE_CHECKING:
     from iqa_sr.training.run_config import RunConfig
@@ -111,6 +114,14 @@ def build_run(config: "RunConfig", opt: dict[str, Any]) -> Run:
         logger.info(f"Model [{opt['model_type']}] is created.")
     else:
         model = _build_stock_model(opt)
+        stop_at_nonfinite(model)
+    for note in validation_notes(opt):
+        logger.warning(note)
+    sides: list[int] = []
+    if opt.get("val") is not None and opt.get("scale") is not None:
+        named = dict(zip(keys[1:], val_sets, strict=True))
+        sides = check_images(named, config.model.metrics, opt["scale"], not isinstance(model, ModelBase))
+    check_networks(model, opt, sides)
     if isinstance(model, IQASRModel) and isinstance(train_set, MultiGTDataset):
         model.use_dataset(train_set)
     place = Place(loader, order)

@@ -23,6 +23,7 @@ from iqa_sr.objectives import Objective
 from iqa_sr.scores.experiment_folder import ExperimentFolder
 from iqa_sr.scores.image_scores import LR_CONSISTENCY
 from iqa_sr.training.option_checks import check_fits, check_iqa_sr, sampler_metrics
+from iqa_sr.training.validation_checks import check_names
 
 __all__ = ["FileOptions", "LoggerOptions", "PathOptions", "RunConfig"]
 
@@ -175,6 +176,7 @@ class RunConfig:
                 if own:
                     check_arguments(ARCH_REGISTRY.get(options[key]["type"]), options[key], key)
         datasets = _read_datasets(options, file, objective, problems)
+        check_names(options, problems)
         if isinstance(model, IQASRConfig):
             scale = options.get("scale") if file is None else file.scale
             check_iqa_sr({**options, "scale": scale}, model, datasets, problems)

@@ -446,12 +446,20 @@ def test_what_was_assumed_is_said(here, capsys):
 
 
 def test_a_network_that_gives_no_numbers_fails_on_every_picture(here, network, capsys):
-    state = {name: value * float("nan") for name, value in network.state_dict().items()}
+    state = {name: torch.full_like(value, 1e30) for name, value in network.state_dict().items()}
     torch.save({"params": state}, "net.pth")
     assert main([*COMMAND, "in"]) == 1
     shown = capsys.readouterr().err
     assert shown.count("the network gives values that are not finite; was it saved by a run that diverged?") == 3
     assert not Path("upscaled").exists()
+
+
+def test_weights_that_are_not_finite_are_named(here, network, capsys):
+    state = network.state_dict()
+    state["conv_first.bias"][0], state["conv_last.weight"][0] = float("nan"), float("inf")
+    torch.save({"params": state}, "net.pth")
+    assert main([*COMMAND, "in"]) == 1
+    assert "net.pth: 2 of its weights are not finite: conv_first.bias, conv_last.weight" in capsys.readouterr().err
 
 
 # --- What is refused --------------------------------------------------------------------------------------------------
