@@ -83,12 +83,14 @@ class CheckpointFacts(Section):
         sha256: Of the file.
         architecture: The network's class.
         iteration: Where in its training it was written; null if unknown.
+        built: First 16 digits of the SHA-256 of the options that the network is built with; null if unknown.
     """
 
     path: FilePath
     sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
     architecture: str
     iteration: int | None = Field(None, ge=0)
+    built: str | None = None
 
 
 class RunFacts(Section):
