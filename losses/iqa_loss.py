@@ -27,10 +27,11 @@ Aggregation = Literal["mean", "mean-std", "soft-min"]
 
 
 def _differentiable(name: str) -> str:
-    if not metric_info(name).differentiable:
+    info = metric_info(name)
+    if not info.differentiable:
         usable = [other for other in metric_names() if metric_info(other).differentiable]
         raise ValueError(f"{name} is not differentiable and cannot be a loss; those that are: {', '.join(usable)}")
-    return name
+    return info.name
 
 
 JudgeName = Annotated[str, AfterValidator(_differentiable)]
@@ -89,8 +90,8 @@ class Judge:
         shared_metric(name, "cuda" if torch.cuda.is_available() else "cpu", **options)
 
     def quality(self, image: Tensor, reference: Tensor | None) -> Tensor:
-        """`(N,)`, larger is better."""
-        scores = shared_metric(self.info.name, image.device, **self.options)(image, reference)
+        """`(N,)`, larger is better; NaN for an image that is not finite."""
+        scores = shared_metric(self.info.name, image.device, **self.options)(image, reference, check_range=False)
         if self.unit is None:
             return self.info.oriented(scores)
         zero, one = self.unit

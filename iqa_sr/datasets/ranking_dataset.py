@@ -55,7 +55,7 @@ class RankingDatasetOptions(LoaderOptions, PictureSourceOptions):
     softest: float = Field(0.8, ge=0)
     tint: float = Field(0.15, ge=0, le=1)
     shift: int | None = Field(None, ge=0)
-    samples: int = Field(200, ge=1)
+    samples: int = Field(200, ge=1, le=1_000_000)
 
     @field_validator("emphasis")
     @classmethod

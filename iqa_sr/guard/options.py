@@ -9,7 +9,7 @@ from pydantic import AfterValidator, Field
 from torch import Tensor
 
 from iqa_sr.config.sections import Section
-from iqa_sr.errors import OptionError
+from iqa_sr.errors import OptionError, same_name
 from iqa_sr.metrics.pyiqa_adapter import PREFIX
 from iqa_sr.metrics.registry import metric_info, metric_names
 from iqa_sr.scores.image_scores import LR_CONSISTENCY
@@ -32,9 +32,8 @@ FEWEST = 6
 
 
 def _known(name: str) -> str:
-    if name != LR_CONSISTENCY:
-        metric_info(name)
-    return name
+    own = same_name(name, [LR_CONSISTENCY])
+    return own if own == LR_CONSISTENCY else metric_info(own).name
 
 
 class GuardOptions(Section):

@@ -1,24 +1,59 @@
 """Where the bytes of pictures come from: ordinary folders, or LMDB folders as BasicSR makes them."""
 
+import logging
 import os
 import threading
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path, PurePosixPath
 from typing import Any, Literal
 
 from iqa_sr.config.sections import Section
-from iqa_sr.io.images import IMAGE_SUFFIXES, inspect_image
+from iqa_sr.io.files import read_file, read_text
+from iqa_sr.io.image_types import is_image_name, left_out_types
+from iqa_sr.io.images import inspect_image
 
-__all__ = ["DiskFolder", "IoBackend", "LmdbFolder", "PictureFolder", "PictureStore", "list_images", "open_folder"]
+__all__ = [
+    "DiskFolder",
+    "IoBackend",
+    "LmdbFolder",
+    "PictureFolder",
+    "PictureStore",
+    "image_names",
+    "list_images",
+    "name_problem",
+    "open_folder",
+]
 
 LMDB_SUFFIX = ".lmdb"
+
+logger = logging.getLogger(__name__)
 
 
 class IoBackend(Section):
     """The section `io_backend`: where pictures are read from."""
 
     type: Literal["disk", "lmdb"] = "disk"
+
+
+def name_problem(key: str) -> str:
+    """Why an image of this name cannot be scored; empty where it can: tables and lists have a line for each name."""
+    return f"{key!r} has a line break in its name; rename it" if "\n" in key or "\r" in key else ""
+
+
+def image_names(folder: str | Path, names: Sequence[str]) -> list[str]:
+    """Those of the names in a folder that are images which can be read here; the log says once what is left out."""
+    text = left_out_types(names)
+    if text:
+        _say_once(f"{folder}: {text}")
+    return [name for name in names if is_image_name(name)]
+
+
+@cache
+def _say_once(text: str) -> None:
+    logger.warning("%s", text)
 
 
 @dataclass(frozen=True)
@@ -41,6 +76,7 @@ class PictureFolder(ABC):
 
         Raises:
             FileNotFoundError: If there is no such picture.
+            ValueError: If it is a folder, a pipe or a device.
             OSError: If it cannot be read.
         """
 
@@ -53,7 +89,7 @@ class DiskFolder(PictureFolder):
     """Picture files directly inside a folder."""
 
     def keys(self) -> list[str]:
-        """File names with a suffix of pictures, sorted; hidden files are left out.
+        """File names with a suffix of pictures that can be read here, sorted; hidden files are left out.
 
         Raises:
             FileNotFoundError: If there is no such folder.
@@ -61,15 +97,11 @@ class DiskFolder(PictureFolder):
         if not self.path.is_dir():
             raise FileNotFoundError(f"folder {self.path} does not exist")
         # By entry names: a Path object per file costs half a second for 100,000 of them.
-        names = (name for name in os.listdir(self.path) if not name.startswith("."))
-        return sorted(name for name in names if os.path.splitext(name)[1].lower() in IMAGE_SUFFIXES)
+        return sorted(image_names(self.path, os.listdir(self.path)))
 
     def read(self, key: str) -> bytes:
-        """The file's content."""
-        try:
-            return (self.path / key).read_bytes()
-        except FileNotFoundError:
-            raise FileNotFoundError(f"picture {self.path / key} does not exist") from None
+        """The file's content; raises what `read_file` does."""
+        return read_file(self.path / key, "picture")
 
     def inspect(self, key: str) -> tuple[int, int]:
         """Reads the header alone where that is enough."""
@@ -88,7 +120,7 @@ class LmdbFolder(PictureFolder):
         listing = self.path / "meta_info.txt"
         if not listing.is_file():
             raise FileNotFoundError(f"{self.path}: expected an LMDB folder of BasicSR's format with meta_info.txt")
-        lines = listing.read_text(encoding="utf-8").splitlines()
+        lines = read_text(listing, "list of BasicSR's LMDB folders").splitlines()
         return sorted(line[: line.rindex(" (") if " (" in line else None].rsplit(".", 1)[0] for line in lines if line)
 
     def read(self, key: str) -> bytes:

@@ -5,7 +5,7 @@ experiments/<name>/models/net_g_<label>.pth                       its network: `
 experiments/<name>/models/net_d_<label>.pth                       the discriminator
 experiments/<name>/models/adapter_g_<label>/                      the adapter of a run with LoRA
 experiments/<name>/training_states/<iteration>.state              what an exact resume needs
-experiments/<name>/visualization/<image>/<image>_<label>.png      results of the validation
+experiments/<name>/visualization/<data set>/<image>/<image>_<label>.png   results of the validation
 experiments/<name>/scores.csv                                     a ScoreTable
 experiments/<name>/weights/                                       files for the metric of a quality network
 tb_logger/<name>/                                                 TensorBoard's curves
@@ -28,6 +28,7 @@ __all__ = [
     "checkpoint_folder",
     "curves_folder",
     "find_checkpoint_files",
+    "flat_result_image",
     "label_of",
     "network_file",
     "result_image",
@@ -180,13 +181,19 @@ def find_checkpoint_files(folder: Path, suffixes: Sequence[str]) -> list[Path]:
 # --- Results ----------------------------------------------------------------------------------------------------------
 
 
-def result_image(visualization: Path, key: str, label: str, suffix: str = ".png") -> Path:
+def result_image(visualization: Path, dataset: str, key: str, label: str, suffix: str = ".png") -> Path:
     """The file of what a checkpoint made of an image of a validation set.
 
     Args:
         visualization: The folder of the results.
-        key: The image's key, without its data set.
+        dataset: The validation set's name.
+        key: The image's key, without its data set; may have slashes.
         label: The checkpoint's: an iteration, or `bicubic`.
         suffix: Of the file.
     """
+    return visualization / dataset / key / f"{Path(key).name}_{label}{suffix}"
+
+
+def flat_result_image(visualization: Path, key: str, label: str, suffix: str = ".png") -> Path:
+    """Where BasicSR and earlier versions put it, whatever its data set: equal names were written over each other."""
     return visualization / key / f"{key}_{label}{suffix}"

@@ -8,17 +8,16 @@ A checkpoint has a label, the same in all three. Labels in `RESERVED` are no che
 pictures are compared with, and have images and scores where they apply.
 """
 
-import json
 import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 from iqa_sr.config.sections import Section, read_section
 from iqa_sr.errors import nearest
-from iqa_sr.io.files import atomic_write
+from iqa_sr.io.json_files import read_json, write_json
 from iqa_sr.scores.score_table import BASELINE, ScoreTable
 
 __all__ = [
@@ -53,6 +52,15 @@ RESERVED = {
 """Labels that are not checkpoints, and what they stand for."""
 
 
+def _path(text: str) -> str:
+    if "\0" in text or len(text) > 4096:  # no system takes one, and all that looks for it would fail
+        raise ValueError("expected the path of a file or a folder")
+    return text
+
+
+FilePath = Annotated[str, AfterValidator(_path)]
+
+
 class DataSetFacts(Section):
     """A data set of an evaluation.
 
@@ -77,7 +85,7 @@ class CheckpointFacts(Section):
         iteration: Where in its training it was written; null if unknown.
     """
 
-    path: str
+    path: FilePath
     sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
     architecture: str
     iteration: int | None = Field(None, ge=0)
@@ -105,7 +113,7 @@ class RunFacts(Section):
     checkpoints: dict[str, CheckpointFacts]
     command: list[str] = []
     versions: dict[str, str] = {}
-    experiment: str | None = None
+    experiment: FilePath | None = None
     settings: dict[str, Any] = {}
 
 
@@ -133,16 +141,25 @@ def split_picture(name: str) -> tuple[str, str]:
     """Data set and key of a picture.
 
     Raises:
-        ValueError: If the name has no slash, or the key leads out of its folder.
+        ValueError: If the name has no slash, or leads out of its folder.
     """
     dataset, slash, key = name.partition("/")
-    if not slash or not dataset or not key or ".." in key.split("/") or key.startswith("/"):
+    if not slash or not dataset or not key or ".." in name.split("/") or key.startswith("/"):
         raise ValueError(f"picture: expected <data set>/<key>, got {name!r}")
     return dataset, key
 
 
 def image_file(folder: str | Path, label: str, dataset: str, key: str) -> Path:
-    """Where the picture that a checkpoint made of a LQ picture belongs."""
+    """Where the picture that a checkpoint made of a LQ picture belongs.
+
+    Raises:
+        ValueError: If a name would lead out of the folder.
+    """
+    for name in (label, dataset):
+        if not is_folder_name(name):
+            raise ValueError(f"{folder}: expected a name that can be a folder's, got {name!r}")
+    if key.startswith("/") or not {"", ".", ".."}.isdisjoint(key.split("/")):
+        raise ValueError(f"{folder}: the image name {key!r} leads out of its folder")
     return Path(folder) / IMAGES_FOLDER / label / dataset / f"{key}.png"
 
 
@@ -160,9 +177,8 @@ def write_run(folder: str | Path, facts: RunFacts) -> Path:
     """
     path = Path(folder) / RUN_FILE
     _check_names(facts, path)
-    text = json.dumps(facts.model_dump(), indent=1, ensure_ascii=False) + "\n"
     path.parent.mkdir(parents=True, exist_ok=True)
-    atomic_write(path, text)
+    write_json(path, facts.model_dump(), indent=1)
     return path
 
 
@@ -175,11 +191,11 @@ def read_run(folder: str | Path) -> RunFacts:
     """
     path = Path(folder) / RUN_FILE
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = read_json(path)
     except FileNotFoundError:
         raise FileNotFoundError(f"{path} does not exist; is {folder} the folder of an evaluation?") from None
     except ValueError as error:
-        raise ValueError(f"{path}: not valid JSON ({error}); was the evaluation interrupted? Run it again") from None
+        raise ValueError(f"{error}; was the evaluation interrupted? Run it again") from None
     found = content.get("format") if isinstance(content, dict) else None
     if isinstance(found, int) and found != FORMAT:
         raise ValueError(

@@ -195,7 +195,7 @@ def test_scores_are_those_of_the_saved_pictures(run_folder):
     table = ScoreTable.read(Path("experiments/tiny/scores.csv"))
     for label in ("bicubic", "6"):
         score = table.lookup("psnr", label, "original")["val/p1"]
-        saved = to_tensor(read_image(f"experiments/tiny/visualization/p1/p1_{label}.png"))[None]
+        saved = to_tensor(read_image(f"experiments/tiny/visualization/val/p1/p1_{label}.png"))[None]
         original = to_tensor(read_image("data/original/p1.png"))[None]
         assert score == pytest.approx(float(create_metric("psnr")(saved, original)), abs=1e-4)
 
@@ -212,7 +212,7 @@ def test_every_validation_degrades_a_picture_alike(run_folder):
     options = training_options(datasets__val__degradation={"type": "hggt-one-stage"}, val__save_img=True)
     options["train"]["optim_g"]["lr"], options["train"]["ema_decay"] = 1e-30, 0.0
     assert train(options) == 0
-    folder = Path("experiments/tiny/visualization/p2")
+    folder = Path("experiments/tiny/visualization/val/p2")
     assert (folder / "p2_3.png").read_bytes() == (folder / "p2_6.png").read_bytes()
 
 
@@ -222,7 +222,7 @@ def test_ready_lq_files_are_used(run_folder):
         save(f"lq/p{number}.png", np.zeros((32, 32, 3), np.uint8))
     options = training_options(datasets__train__dataroot_lq="lq", datasets__val__dataroot_lq="lq", val__save_img=True)
     assert train(options) == 0
-    pictures = [Path(f"experiments/tiny/visualization/p{n}/p{n}_6.png").read_bytes() for n in range(4)]
+    pictures = [Path(f"experiments/tiny/visualization/val/p{n}/p{n}_6.png").read_bytes() for n in range(4)]
     assert len(set(pictures)) == 1
 
 

@@ -7,6 +7,8 @@ import numpy as np
 import torch
 
 from iqa_sr.io.image_tensors import to_tensor, to_uint8
+from iqa_sr.io.state_dicts import state_dicts
+from iqa_sr.io.tensor_files import read_tensor_file
 
 __all__ = ["NetworkEnhancer", "load_network_enhancer"]
 
@@ -66,8 +68,9 @@ def load_network_enhancer(path: Path, device: str = "cpu") -> NetworkEnhancer:
         ) from error
     if not path.is_file():
         raise FileNotFoundError(f"`enhancers` {path}: this file does not exist")
-    try:
-        model = ModelLoader(device="cpu").load_from_file(str(path))
+    try:  # tensors only: spandrel's own reader would run the code of a TorchScript file
+        state = next(iter(state_dicts(read_tensor_file(path), path).values()))
+        model = ModelLoader(device="cpu").load_from_state_dict(state)
     except Exception as error:  # spandrel passes on whatever unpickling or building the network raises
         reason = (str(error).splitlines() or [type(error).__name__])[0]
         raise ValueError(f"`enhancers` {path}: spandrel cannot load it ({reason[:200]})") from error

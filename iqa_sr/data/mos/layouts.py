@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from iqa_sr.errors import nearest
+from iqa_sr.io.files import check_file
 from iqa_sr.io.tables import read_columns, read_matlab, read_pairs
 
 __all__ = ["LAYOUTS", "Layout", "Row", "Table", "read_table"]
@@ -82,8 +83,9 @@ def read_table(layout: str, root: Path, scores_file: Path | None = None) -> Tabl
             raise FileNotFoundError(
                 f"{root} has no {expected}; set dataroot to the folder of {layout}, or scores_file to that file"
             )
-    if not scores_file.is_file():
+    if not scores_file.exists():
         raise FileNotFoundError(f"scores_file {scores_file} does not exist")
+    check_file(scores_file, "file of scores")
     return published.read(scores_file, root)
 
 

@@ -14,8 +14,9 @@ from iqa_sr.data.mos.scores import Opinion, read_opinions
 from iqa_sr.data.preferences.triplets import TIE, Triplet
 from iqa_sr.data.problems import DataError, DataProblems
 from iqa_sr.data.row_checks import check_levels
+from iqa_sr.io.files import read_text
 from iqa_sr.io.image_stores import list_images
-from iqa_sr.io.tables import as_number
+from iqa_sr.io.tables import as_number, split_lines
 
 __all__ = ["REFERENCE_FOLDERS", "ScoredSet", "partner_triplets", "read_scored_set"]
 
@@ -87,7 +88,7 @@ def _read_pipal(root: Path) -> tuple[list[Opinion], list[Path]]:
     pictures = {path.name.lower(): path for folder in folders for path in list_images(folder)}
     problems, opinions = DataProblems(), []
     for file in sorted(labels.glob("*.txt")):
-        for number, line in enumerate(file.read_text(encoding="utf-8-sig").splitlines(), start=1):
+        for number, line in enumerate(split_lines(read_text(file, "list of scores")), start=1):
             name, _, score = (part.strip() for part in line.partition(","))
             if not name:
                 continue

@@ -1,5 +1,6 @@
 """Where the pictures and labels of a data set lie: HGGT's published layouts, plain folders, LMDB folders."""
 
+import os
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,7 +11,7 @@ from pydantic import AfterValidator, field_validator
 from iqa_sr.config.sections import Section
 from iqa_sr.errors import OptionError, nearest
 from iqa_sr.io.image_stores import LMDB_SUFFIX, IoBackend
-from iqa_sr.io.images import IMAGE_SUFFIXES
+from iqa_sr.io.image_types import is_image_name
 
 __all__ = ["GroundTruthOptions", "Part", "find_parts"]
 
@@ -119,7 +120,7 @@ def _lmdb_folders(folder: Path) -> list[Path]:
 
 
 def _holds_pictures(folder: Path) -> bool:
-    return any(path.suffix.lower() in IMAGE_SUFFIXES and not path.name.startswith(".") for path in folder.iterdir())
+    return any(is_image_name(name) for name in os.listdir(folder))
 
 
 def _sub_folder(parent: Path, name: str, lmdb: bool) -> Path | None:
