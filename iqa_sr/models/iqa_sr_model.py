@@ -142,7 +142,8 @@ class IQASRModel(SRModelBase):
         networks = [*generators, *([] if self.net_d is None else [self.get_bare_model(self.net_d)])]
         upscale = partial(upscale_image, opt=self.opt)
         guarded = Guarded(networks, generators[-1], self.optimizers, self.scalers, quality, upscale, self._base)
-        return RewardGuard(options, judges, guarded, self.device, self.opt["rank"])
+        checks = options.checks(self.settings.total_iter)
+        return RewardGuard(options, judges, guarded, self.device, self.opt["rank"], checks)
 
     def _base(self) -> nn.Module:
         """The frozen network that the run began with, also in a run that was resumed."""
