@@ -90,8 +90,8 @@ class Judge:
         shared_metric(name, "cuda" if torch.cuda.is_available() else "cpu", **options)
 
     def quality(self, image: Tensor, reference: Tensor | None) -> Tensor:
-        """`(N,)`, larger is better."""
-        scores = shared_metric(self.info.name, image.device, **self.options)(image, reference)
+        """`(N,)`, larger is better; NaN for an image that is not finite."""
+        scores = shared_metric(self.info.name, image.device, **self.options)(image, reference, check_range=False)
         if self.unit is None:
             return self.info.oriented(scores)
         zero, one = self.unit

@@ -68,5 +68,5 @@ class LPIPSLoss(nn.Module):
         Raises:
             ValueError: If a shape is wrong, or the pictures are too small for the trunk (31, 16, 17 px).
         """
-        distance: Tensor = self.metric(output, gt).mean()
+        distance: Tensor = self.metric(output, gt, check_range=False).mean()
         return self.loss_weight * distance

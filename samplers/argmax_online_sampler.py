@@ -89,7 +89,7 @@ class ArgmaxOnlineSampler(GroundTruthSampler):
         seen = candidates.windows[valid]
         metric = shared_metric(self.info.name, seen.device)
         parts = seen.split(self.options.max_batch or max(1, len(seen)))
-        qualities[valid] = self.info.oriented(torch.cat([metric(part) for part in parts]))
+        qualities[valid] = self.info.oriented(torch.cat([metric(part, check_range=False) for part in parts]))
         index = _best(qualities, valid)
         windows = candidates.windows[torch.arange(len(index), device=index.device), index]
         return Choice(crop_windows(windows, candidates.offsets, candidates.crop), index, qualities)

@@ -79,13 +79,13 @@ class SoftmaxSampler(GroundTruthSampler):
         return bool(self._pool(record))
 
     def check(self, records: Sequence[Record]) -> None:
-        """Stop if a ground truth that may be drawn has no score; take the spread within groups from the records.
+        """Stop if a ground truth that may be drawn has no score, or none a finite one; take the spread within groups.
 
         How sharply the groups' best are preferred goes into the log: a temperature that does not fit the metric makes
         the sampler an argmax or a uniform one without any other sign.
 
         Raises:
-            ValueError: With their number and the command that makes the scores.
+            ValueError: With their number and the command that makes the scores; or if not one score is finite.
         """
         wanted = [record.ground_truths[i].path for record in records for i in self._pool(record)]
         missing = [path for path in wanted if path not in self.qualities]
@@ -94,7 +94,14 @@ class SoftmaxSampler(GroundTruthSampler):
                 f"{len(missing)} of {len(wanted)} ground truths have no {self.options.metric} score in "
                 f"{self.options.scores}, the first is {missing[0]}.\n{_command(self.options)}"
             )
-
+        unknown = sum(not math.isfinite(self.qualities[path]) for path in wanted)
+        if unknown:
+            text = f"{unknown} of {len(wanted)} ground truths have no finite {self.options.metric} score in"
+            if unknown == len(wanted):
+                raise ValueError(
+                    f"{text} {self.options.scores}: every draw would be uniform.\n{_command(self.options)}"
+                )
+            logger.warning("%s: %s %s; they are not drawn", self.name, text, self.options.scores)
         groups = [[self.qualities[record.ground_truths[i].path] for i in self._pool(record)] for record in records]
         groups = [group for group in groups if len(group) > 1]
         if self.options.normalize:

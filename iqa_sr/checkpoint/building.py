@@ -52,10 +52,6 @@ def filled_network(section: Mapping[str, Any], state: Mapping[str, Tensor], path
     if kind not in ARCH_REGISTRY and f"{kind}_basicsr" not in ARCH_REGISTRY:
         raise OptionError(f"network_g:type: no network {kind!r}; {nearest(str(kind), registered(ARCH_REGISTRY))}")
     with redirect_stdout(io.StringIO()):  # the registry prints which of two names it has taken
-        try:
-            network = build_network(dict(section))
-        except Exception as error:  # whatever a constructor stumbles over that was given wrong options
-            reason = f"{type(error).__name__}: {error}"
-            raise OptionError(f"network_g: {kind} cannot be built with these options: {reason}") from error
+        network = build_network(dict(section))
     load_state(network, state, path)
     return network.eval().requires_grad_(False)

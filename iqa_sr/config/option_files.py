@@ -2,7 +2,7 @@
 
 import os
 import re
-from collections.abc import Hashable, Iterable, Mapping
+from collections.abc import Hashable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +10,7 @@ import yaml
 
 from iqa_sr.errors import OptionError, nearest, shown
 
-__all__ = ["apply_overrides", "read_option_file"]
+__all__ = ["apply_overrides", "read_option_file", "unusable_texts"]
 
 
 _DEEPEST = 32
@@ -227,3 +227,20 @@ def apply_overrides(options: dict[str, Any], overrides: Iterable[str]) -> dict[s
             None if text.strip().lower() == "none" else _parse(text, f"`overrides` {shown(entry, False)}")
         )
     return changed
+
+
+def unusable_texts(options: Any, path: str = "") -> Iterator[tuple[str, str]]:
+    """The path of every text that nothing can be called by, and what is wrong with it.
+
+    Args:
+        options: What an option file holds, or a part of it.
+        path: Of that part.
+    """
+    if isinstance(options, Mapping):
+        for key, value in options.items():
+            yield from unusable_texts(value, f"{path}:{key}" if path else str(key))
+    elif isinstance(options, list | tuple):
+        for position, value in enumerate(options):
+            yield from unusable_texts(value, f"{path}:{position}")
+    elif isinstance(options, str) and ("\0" in options or any("\ud800" <= one <= "\udfff" for one in options)):
+        yield path, f"expected a text without the character NUL and without half characters, got {shown(options)}"

@@ -13,7 +13,17 @@ from pydantic_core import core_schema
 
 from iqa_sr.errors import OptionError, nearest, shown
 
-__all__ = ["Iterations", "OptionProblems", "Section", "check_arguments", "read_kind", "read_section", "type_names"]
+__all__ = [
+    "FileName",
+    "Iterations",
+    "OptionProblems",
+    "Section",
+    "check_arguments",
+    "errors_of_options",
+    "read_kind",
+    "read_section",
+    "type_names",
+]
 
 
 _EXPONENT = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)[eE][-+]?\d+")
@@ -104,6 +114,16 @@ def _iterations(value: Any) -> Any:
 
 Iterations = Annotated[int, pydantic.BeforeValidator(_iterations)]
 """A number of iterations, also as BasicSR's users write it: `4e5` or `400000.0`."""
+
+
+def _file_name(name: str) -> str:
+    if not name.strip() or name in (".", "..") or not name.isprintable() or {"/", "\\"} & set(name) or len(name) > 100:
+        raise ValueError("expected a name that a file can have, up to 100 characters without / and \\")
+    return name
+
+
+FileName = Annotated[str, pydantic.AfterValidator(_file_name)]
+"""A name that files or folders are called by."""
 
 
 @dataclass
@@ -233,7 +253,8 @@ def _problem(section: type[Section], problem: Any, path: str) -> str:
     if kind in ("dict_type", "model_type"):
         return f"{where}: expected a section with keys, got {shown(given)}"
     message = _SAID.get(kind) or problem["msg"].removeprefix("Value error, ")
-    message = message[0].lower() + message[1:]
+    if kind != "value_error":  # pydantic's own begin as a sentence does
+        message = message[0].lower() + message[1:]
     # A text that has the value already, and one about several keys of a section, needs no more.
     said = "got " in message or (isinstance(given, str) and repr(given) in message)
     of_section = kind == "value_error" and isinstance(given, Mapping)
@@ -277,7 +298,10 @@ def _sections_in(annotation: Any) -> list[type[Section]]:
 def check_arguments(
     target: Callable[..., Any], values: Mapping[str, Any], path: str, given: Iterable[str] = ()
 ) -> None:
-    """Check the keys of a section against the arguments of the class or function that it describes.
+    """Check a section against the arguments of the class or function that it describes.
+
+    What such a class takes is only known from its defaults: their types are no law, so that a value is refused for what
+    no argument can be; what else is wrong shows when the class is built, see `errors_of_options`.
 
     Args:
         target: A registered class or function.
@@ -286,19 +310,144 @@ def check_arguments(
         given: Names of the arguments that the caller supplies.
 
     Raises:
-        OptionError: With every unknown key, and the required arguments that are missing.
+        OptionError: With every unknown key, the required arguments that are missing, numbers that are not finite,
+            `true` for a number, shares outside [0, 1), and lists without the elements that they need.
     """
     parameters = inspect.signature(target).parameters
     plain = [p for p in parameters.values() if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)]
     names = [p.name for p in plain if p.name not in given]
     open_ended = not names and len(plain) < len(parameters)
     problems = [
-        f"{path}:{key}: unknown key for {values['type']}; {nearest(key, names)}"
+        f"{path}:{key}: unknown key for {values['type']}; {nearest(str(key), names)}"
         for key in values
         if key != "type" and key not in names and not open_ended
     ]
     missing = [p.name for p in plain if p.default is p.empty and p.name not in values and p.name in names]
     if missing:
         problems.append(f"{path}: {values['type']} requires {', '.join(missing)}")
+    for key, value in values.items():
+        default = parameters[key].default if key in names else None
+        if key != "type" and (expected := _never_valid(str(key), value, default)):
+            problems.append(f"{path}:{key}: expected {expected}, got {shown(value)}")
     if problems:
         raise OptionError("\n".join(problems))
+
+
+def _never_valid(key: str, value: Any, default: Any) -> str | None:
+    """What was expected, where an argument of this name and default cannot be this value."""
+    if not all(math.isfinite(number) for number in _numbers_in(value)):
+        return "finite numbers" if isinstance(value, list | dict) else "a finite number"
+    if isinstance(default, bool):  # a text is true, also `false`
+        return "true or false" if isinstance(value, str | list | dict) else None
+    if isinstance(value, bool) and (isinstance(default, float) or (_is_count(default) and default > 1)):
+        return f"a number like its default {default}"
+    if isinstance(value, int | float) and isinstance(default, int | float):
+        if "drop" in key and not 0 <= value < 1:
+            return "a share of at least 0 and below 1"
+        if "range" in key and value <= 0 < default:
+            return "a number above 0"
+        if _is_count(default) and value < 0 < default:
+            return f"a number of at least 0 like its default {default}"
+    counts = (
+        isinstance(default, list | tuple) and len(default) > 0 and all(_is_count(one) and one > 0 for one in default)
+    )
+    if counts and isinstance(value, list) and (not value or any(_is_number_below(one, 1) for one in value)):
+        return f"whole numbers of at least 1 like its default {list(default)}"
+    return None
+
+
+def _numbers_in(value: Any) -> Iterator[float]:
+    """All floats of a value, at any depth."""
+    if isinstance(value, float):
+        yield value
+    elif isinstance(value, Mapping | list | tuple):
+        for part in value.values() if isinstance(value, Mapping) else value:
+            yield from _numbers_in(part)
+
+
+def _is_count(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def _is_number_below(value: Any, limit: float) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and value < limit
+
+
+@contextmanager
+def errors_of_options(
+    values: Mapping[str, Any], path: str, target: Any = None, fails: str = "cannot be built with these options"
+) -> Iterator[None]:
+    """Inside, whatever a foreign class raises over its options is an error of the section that they stand in.
+
+    Files that are missing and packages that are not installed keep their own errors.
+
+    Args:
+        values: The section.
+        path: Where it is.
+        target: The class, whose defaults say which values are out of place; None where it is not known.
+        fails: What is told of it.
+
+    Raises:
+        OptionError: With the values that may be to blame and what the class said.
+    """
+    try:
+        yield
+    except (OptionError, ImportError):
+        raise
+    except OSError as error:
+        raise type(error)(f"{path}: {error}") from error
+    except Exception as error:
+        if type(error).__name__ == "OutOfMemoryError":  # torch's, of a GPU that others may use as well
+            raise
+        if isinstance(error, KeyError) and error.args and error.args[0] not in values:
+            raise OptionError(f"{path}:{error.args[0]}: this key is required and missing") from error
+        said = next(iter(str(error).strip().splitlines()), "no reason given")
+        said = said if isinstance(error, ValueError) else f"{type(error).__name__}: {said}"
+        if isinstance(error, MemoryError) or "allocate memory" in said:
+            said = "that takes more memory than there is"
+        told = f"{values.get('type', 'the class')} {fails}: {shown(said, quotes=False)}"
+        raise OptionError(_blame(values, path, target, told)) from error
+
+
+def _blame(values: Mapping[str, Any], path: str, target: Any, told: str) -> str:
+    """An error of a class with the value that is to blame, or all of them where that stays open.
+
+    Args:
+        values: The section.
+        path: Where it is.
+        target: The class, or None.
+        told: Its error.
+    """
+    parameters = {} if target is None else inspect.signature(target).parameters
+    defaults = {
+        name: parameter.default for name, parameter in parameters.items() if parameter.default is not parameter.empty
+    }
+    plain = {str(key): value for key, value in values.items() if key != "type"}
+    odd = [key for key, value in plain.items() if key in defaults and _is_odd(value, defaults[key])]
+    named = [key for key in plain if re.search(rf"\b{re.escape(key)}\b", told)]
+    if len(odd) == 1:
+        (key,) = odd
+        return (
+            f"{path}:{key}: expected a value like its default {shown(defaults[key])}, got {shown(plain[key])}; {told}"
+        )
+    if len(named) == 1 and not odd:
+        return f"{path}:{named[0]}: {told}, got {shown(plain[named[0]])}"
+    given = ", ".join(f"{key} {shown(plain[key])}" for key in odd or named or plain)
+    return f"{path}: {told}" + (f"; given: {given}" if given else "")
+
+
+def _is_odd(value: Any, default: Any) -> bool:
+    """Whether a value is of another kind than the default of its argument."""
+    if default is None or default is inspect.Parameter.empty:
+        return False
+    if isinstance(default, bool | str):
+        return not isinstance(value, type(default))
+    if isinstance(default, int | float):
+        if isinstance(value, bool) or not isinstance(value, int | float | list):
+            return True
+        number = isinstance(value, int | float)
+        return number and ((default > 0 >= value) or (isinstance(default, int) and default > 1 and value != int(value)))
+    if isinstance(default, list | tuple):
+        like = default[0] if default else None
+        return not isinstance(value, list) or any(_is_odd(one, like) for one in value)
+    return False

@@ -43,7 +43,7 @@ class ChainDatasetOptions(LoaderOptions, PictureSourceOptions):
     level_weights: list[float] = [0.29, 0.27, 0.21, 0.14, 0.08]
     pristine: float = Field(0.05, ge=0, lt=1)
     use_hflip: bool = True
-    samples: int = Field(100, ge=2)
+    samples: int = Field(100, ge=2, le=1_000_000)
 
     @field_validator("level_weights")
     @classmethod

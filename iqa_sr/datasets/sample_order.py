@@ -10,12 +10,16 @@ import numpy as np
 import torch
 from torch.utils.data import DataLoader, Dataset, Sampler
 
+from iqa_sr.errors import OptionError
 from iqa_sr.runtime import rng_state
 
 __all__ = ["Place", "SampleOrder", "SeededDataset", "build_train_loader", "sample_seed"]
 
 # This import provides what BasicSR's data sets need; workers that are spawned import this module first.
 import iqa_sr.basicsr_compat  # noqa: F401
+
+LONGEST = 10**8
+"""Most samples of an epoch: the order of all of them is drawn at its beginning."""
 
 
 def sample_seed(seed: int, epoch: int, position: int) -> int:
@@ -123,13 +127,19 @@ def build_train_loader(dataset: Dataset[Any], opt: dict[str, Any]) -> tuple[Data
         opt: The whole options; read are `datasets:train`, `manual_seed`, `rank`, `world_size`, `num_gpu`, `dist`.
 
     Raises:
+        OptionError: If an epoch is too long to be drawn.
         ValueError: If the data do not fill one batch.
     """
     section = opt["datasets"]["train"]
     several = 1 if opt["dist"] else max(1, opt["num_gpu"])  # DataParallel: one process feeds all its GPUs
     batch = section["batch_size_per_gpu"] * several
-    workers = section.get("num_worker_per_gpu", 0) * several
+    workers = (section.get("num_worker_per_gpu") or 0) * several
     size, ratio = len(dataset), section.get("dataset_enlarge_ratio", 1)  # type: ignore[arg-type]
+    if size * ratio > LONGEST:
+        raise OptionError(
+            f"datasets:train:dataset_enlarge_ratio: expected at most {LONGEST / size:g} with {size} samples "
+            f"(an epoch of {LONGEST:,}), got {ratio}"
+        )
     order = SampleOrder(size, opt["manual_seed"], opt["rank"], opt["world_size"], ratio)
     if len(order) < batch:
         needed = math.ceil(batch * opt["world_size"] / max(1, size))

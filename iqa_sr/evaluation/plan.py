@@ -21,7 +21,7 @@ from iqa_sr.inference.tiling import OVERLAP, Tile
 from iqa_sr.io.files import compute_hash
 from iqa_sr.metrics.registry import metric_info
 from iqa_sr.scores.protocols import Against, Protocol, find_protocol
-from iqa_sr.scores.result_folder import CheckpointFacts, DataSetFacts, RunFacts
+from iqa_sr.scores.result_folder import CheckpointFacts, DataSetFacts, RunFacts, is_folder_name
 from iqa_sr.weights.store import find_all
 
 __all__ = ["EvaluationConfig", "EvaluationPlan", "plan_evaluation"]
@@ -167,7 +167,10 @@ def plan_evaluation(config: EvaluationConfig, first: bool = True) -> EvaluationP
 
 def _output_folder(config: EvaluationConfig, files: Sequence[LabelledFile], experiment: Path | None) -> Path:
     if config.output:
-        return Path(config.output)
+        folder = Path(config.output)
+        if folder.name in ("", ".."):
+            raise ValueError(f"`output`: expected the name of a folder for the results, got {config.output}")
+        return folder
     if experiment is None and len(config.checkpoints) > 1:
         raise ValueError("`output`: expected a folder for the results of several checkpoints, got nothing")
     if experiment:
@@ -175,6 +178,8 @@ def _output_folder(config: EvaluationConfig, files: Sequence[LabelledFile], expe
     else:
         label, path = named_path(config.checkpoints[0])
         name = label or path.resolve().name if path.is_dir() else files[0].label
+    if not is_folder_name(name):
+        raise ValueError(f"`output`: expected with these checkpoints, whose name {name!r} cannot be a folder's")
     return Path("results") / (f"{name}_{config.protocol}" if config.protocol else name)
 
 

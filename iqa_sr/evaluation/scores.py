@@ -183,6 +183,12 @@ def choose_measures(
         against = protocol.against
     if border is not None and border < 0:
         raise ValueError(f"`border`: expected at least 0 px, got {border}")
+    sizes = [dataset.result_size(record) for dataset in sets for record in dataset.records]
+    if border and all(2 * border >= min(size) for size in sizes):
+        height, width = max(sizes, key=min)
+        raise ValueError(
+            f"`border`: {border} px cut from each side leave nothing; the largest result is {height}x{width} (HxW)"
+        )
     measures = Measures(DEFAULT_METRICS if asked is None else asked, border or 0, against or "original")
     if asked is None:
         usable = tuple(name for name in DEFAULT_METRICS if _problem(measures, name, sets) is None)

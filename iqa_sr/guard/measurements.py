@@ -191,7 +191,7 @@ def _measured(window: Window, output: Tensor, base: Tensor, networks: Mapping[st
     psnr, inside = networks["psnr"], window.inside(output)
     lq = window.lq.to(output.device)
     measured = {
-        "base_psnr": float(psnr(inside, base)),
+        "base_psnr": float(psnr(inside, base, check_range=False)),
         # Downscaled with the context: the taps at the window's border reach beyond it.
         "consistency": float(lr_consistency(output, lq, window.rows, window.columns)),
         "high_frequency": float(high_frequency_noise(inside - base)),

@@ -75,7 +75,11 @@ def read_text(path: str | Path, what: str = "file", errors: str = "strict") -> s
         return content.decode("utf-8-sig", errors)
     except UnicodeDecodeError as error:
         kind = describe_content(content)
-        got = f"it is {kind}" if kind else f"byte {content[error.start]:#04x} at position {error.start}"
+        got = (
+            f"it is {kind}"
+            if kind and not kind.startswith("text that")
+            else f"it has the byte {content[error.start]:#04x} at position {error.start}"
+        )
         raise ValueError(f"{path}: not a text file; expected a {what} in UTF-8, but {got}") from None
 
 

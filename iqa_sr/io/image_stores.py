@@ -23,6 +23,7 @@ __all__ = [
     "PictureStore",
     "image_names",
     "list_images",
+    "name_problem",
     "open_folder",
 ]
 
@@ -35,6 +36,11 @@ class IoBackend(Section):
     """The section `io_backend`: where pictures are read from."""
 
     type: Literal["disk", "lmdb"] = "disk"
+
+
+def name_problem(key: str) -> str:
+    """Why an image of this name cannot be scored; empty where it can: tables and lists have a line for each name."""
+    return f"{key!r} has a line break in its name; rename it" if "\n" in key or "\r" in key else ""
 
 
 def image_names(folder: str | Path, names: Sequence[str]) -> list[str]:

@@ -30,8 +30,11 @@ def to_array(levels: Tensor) -> np.ndarray:
 
 
 def as_8_bit(image: Tensor) -> Tensor:
-    """What a saved 8-bit file would hold: clamped to [0, 1] and rounded to 255ths, of the same shape and type."""
-    return image.clamp(0, 1).mul(255).round().div(255)
+    """What a saved 8-bit file would hold: clamped to [0, 1] and rounded to 255ths, of the same shape and type.
+
+    What is not finite becomes NaN: clamped, infinity would look like white.
+    """
+    return torch.where(image.isinf(), torch.nan, image.clamp(0, 1).mul(255).round().div(255))
 
 
 def to_uint8(image: Tensor) -> np.ndarray:

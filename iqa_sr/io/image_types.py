@@ -5,12 +5,15 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache
+from typing import Literal
 
 from PIL import features
 
 __all__ = [
     "FORMATS",
     "LARGEST_IMAGE",
+    "SUBSAMPLINGS",
+    "JpegOptions",
     "PictureFormat",
     "is_image_name",
     "left_out_types",
@@ -46,6 +49,30 @@ FORMATS = {
     ".tiff": _TIFF,
 }
 """The formats of pictures that are read and written, by ending."""
+
+SUBSAMPLINGS = {"4:4:4": 0x111111, "4:2:2": 0x211111, "4:2:0": 0x221111}
+"""What `JpegOptions.subsampling` can be, and OpenCV's numbers for it."""
+
+
+@dataclass(frozen=True)
+class JpegOptions:
+    """How JPEG files are written.
+
+    Attributes:
+        quality: 1 to 100.
+        subsampling: Of the chroma: `4:4:4` keeps all of it, `4:2:2` half, `4:2:0` a quarter, as most cameras.
+    """
+
+    quality: int = 95
+    subsampling: Literal["4:4:4", "4:2:2", "4:2:0"] = "4:2:0"
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.quality <= 100:
+            raise ValueError(f"`quality`: expected 1 to 100, got {self.quality}")
+        if self.subsampling not in SUBSAMPLINGS:
+            known = ", ".join(SUBSAMPLINGS)
+            raise ValueError(f"`subsampling`: expected one of {known}, got {self.subsampling!r}")
+
 
 LARGEST_IMAGE = 2**27
 """In pixels: 134 megapixels, a 16K frame of 15360x8640 px and no more. A larger one takes gigabytes at each step."""

@@ -2,7 +2,7 @@
 
 Pillow reads what has 8 bits: it notices truncated files in every format, which OpenCV before version 5 does not, and is
 within a fifth of its speed on PNG. OpenCV reads 16-bit pictures, which Pillow would cut down to 8 bits. Colour profiles
-are ignored, as everywhere in this field.
+are ignored where images are read, as everywhere in this field; `image_metadata` has them.
 """
 
 import io
@@ -16,7 +16,8 @@ from PIL import Image
 
 from iqa_sr.io.file_kinds import describe_content, describe_file
 from iqa_sr.io.files import atomic_write, check_file, read_file
-from iqa_sr.io.image_types import FORMATS, LARGEST_IMAGE, pillow_formats
+from iqa_sr.io.image_metadata import embed
+from iqa_sr.io.image_types import FORMATS, LARGEST_IMAGE, SUBSAMPLINGS, JpegOptions, pillow_formats
 
 __all__ = [
     "decode_image",
@@ -142,12 +143,22 @@ def inspect_image(source: str | Path | bytes, name: str = "picture") -> tuple[in
     return size
 
 
-def write_image(path: str | Path, picture: np.ndarray) -> None:
+def write_image(
+    path: str | Path,
+    picture: np.ndarray,
+    *,
+    jpeg: JpegOptions = JpegOptions(),  # noqa: B008 - frozen
+    profile: bytes = b"",
+    note: str = "",
+) -> None:
     """Write a picture, whole or not at all; the parent folder is made.
 
     Args:
-        path: The suffix decides the format. JPEG is written with quality 95, WebP without loss.
+        path: The suffix decides the format. WebP is written without loss.
         picture: `(H, W, 3)` RGB, or with alpha `(H, W, 4)` for PNG, TIFF and WebP; uint8, or uint16 for PNG and TIFF.
+        jpeg: How JPEG is written.
+        profile: The ICC profile of the colors, of RGB; not for BMP.
+        note: What `iqa_sr.io.image_metadata.read_extras` finds again, ASCII; not for BMP.
 
     Raises:
         ValueError: If the suffix or the array is of another kind, or the format holds no picture of this size.
@@ -166,11 +177,15 @@ def write_image(path: str | Path, picture: np.ndarray) -> None:
     if max(picture.shape[:2]) > kind.largest_side:
         raise ValueError(f"{path}: {suffix} files hold sides of up to {kind.largest_side} px, got {picture.shape[:2]}")
     swap = cv2.COLOR_RGB2BGR if picture.shape[2] == 3 else cv2.COLOR_RGBA2BGRA
-    done, content = cv2.imencode(suffix, cv2.cvtColor(picture, swap))
+    flags = (cv2.IMWRITE_JPEG_QUALITY, cv2.IMWRITE_JPEG_SAMPLING_FACTOR)
+    values = (jpeg.quality, SUBSAMPLINGS[jpeg.subsampling]) if suffix in (".jpg", ".jpeg") else ()
+    settings = [number for pair in zip(flags, values, strict=False) for number in pair]
+    done, content = cv2.imencode(suffix, cv2.cvtColor(picture, swap), settings)
     if not done:
         raise OSError(f"{path}: OpenCV could not encode a picture of shape {picture.shape}")
     path.parent.mkdir(parents=True, exist_ok=True)
-    atomic_write(path, content.tobytes())
+    encoded = content.tobytes()
+    atomic_write(path, embed(encoded, suffix, profile, note) if profile or note else encoded)
 
 
 def recompress(picture: np.ndarray, suffix: str, quality: int) -> np.ndarray:
@@ -246,10 +261,10 @@ def _refusal(image: Image.Image, frames: int) -> str:
     refusal = ""
     if frames > 1:
         refusal = f"holds {frames} frames or pages"
-    elif image.mode not in _MODES and maximum != 65535:
-        refusal = f"has the colour mode {image.mode}"
     elif maximum not in (255, 65535) or bits > 8:
         refusal = f"is a JPEG 2000 file of {bits} bits a channel" if bits > 8 else f"has levels up to {maximum}"
+    elif image.mode not in _MODES and maximum != 65535:
+        refusal = f"has the colour mode {image.mode}"
     elif _is_deep(image) and "transparency" in image.info:
         refusal = "has 16 bits and a transparent colour"
     elif _is_deep(image) and (rotated or tags.get(262, 1) not in (1, 2) or set(tags.get(339, (1,))) != {1}):

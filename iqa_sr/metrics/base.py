@@ -1,6 +1,7 @@
 """What every quality metric is: a frozen network (or formula) with one call, and its facts attached."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Literal
@@ -8,7 +9,15 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-__all__ = ["MetricInfo", "QualityMetric", "full_precision"]
+__all__ = ["MEAN_OVERSHOOT", "OVERSHOOT", "MetricInfo", "QualityMetric", "full_precision"]
+
+OVERSHOOT = 0.5
+"""How far beyond [0, 1] single values may lie: torch's bicubic resizing of an image in [0, 1]
+stays within 0.45, whatever the image."""
+MEAN_OVERSHOOT = 0.03
+"""How far beyond [0, 1] the values of an image may lie on average, about eight of 255 levels: photographs stretched to
+[-0.1, 1.1] have up to 0.02, those of a network that sharpens far too much 0.01, most of those in [-0.5, 0.5] 0.1."""
+FILLING = 0.5  # a flat image, of which every metric has a finite score and gradient
 
 
 @dataclass(frozen=True)
@@ -72,42 +81,60 @@ class QualityMetric(nn.Module, ABC):
         """A metric stays in evaluation mode, also when its parent is set to training."""
         return super().train(False)
 
-    def forward(self, image: Tensor, reference: Tensor | None = None) -> Tensor:
-        """Score each picture of a batch.
+    def forward(self, image: Tensor, reference: Tensor | None = None, *, check_range: bool | None = None) -> Tensor:
+        """Score each image of a batch.
 
         Args:
             image: `(N, 3, H, W)`, floating, RGB, `[0, 1]`; never written to.
             reference: The same shape; required by full-reference metrics, ignored by no-reference ones.
+            check_range: Whether values clearly outside [0, 1] are refused, see `OVERSHOOT` and `MEAN_OVERSHOOT`. None:
+                unless the image needs a gradient, as a network's output in a loss does, or torch compiles. The check
+                waits for the device once.
 
         Returns:
-            `(N,)` float32 on the paper's own scale, one score per picture, independent of its neighbours.
+            `(N,)` float32 on the paper's own scale, one score per image, independent of its neighbors. NaN, with a
+            gradient of zero, where the image or its reference has values that are not finite, wherever they are.
 
         Raises:
-            TypeError: If a picture is not a floating tensor.
-            ValueError: If a shape is wrong, a reference is missing, or a picture is too small; with the numbers.
+            TypeError: If an image is not a floating tensor.
+            ValueError: If a shape is wrong, a reference is missing, an image is too small, or its values are those of
+                another range; with the numbers.
         """
-        self._check("image", image)
-        if self.info.reference == "none":
-            reference = None
-        elif reference is None:
-            raise ValueError(f"{self.info.name} compares with a reference picture, but none was given")
-        else:
-            self._check("reference", reference)
-            if reference.shape != image.shape:
-                shapes = f"image {tuple(image.shape)} and reference {tuple(reference.shape)}"
-                raise ValueError(f"{self.info.name}: {shapes} differ in shape")
+        given = {key: images.float() for key, images in self._given(image, reference).items()}
+        bounds = {key: images.detach().flatten(1).aminmax(dim=1) for key, images in given.items()}
+        if check_range or (check_range is None and not (image.requires_grad or torch.compiler.is_compiling())):
+            self._check_range(given, bounds)
+        finite = torch.stack([_are_finite(*pair) for pair in bounds.values()]).all(0)
+        # Formulas see nothing that is not finite: some would fail, some give a good score, and gradients would be NaN.
+        seen = [torch.where(finite[:, None, None, None], images, FILLING) for images in given.values()]
         with torch.autocast(image.device.type, enabled=False), full_precision(image.device):
-            return self.score(image.float(), None if reference is None else reference.float()).float()
+            scores = self.score(seen[0], seen[1] if len(seen) == 2 else None).float()
+        return torch.where(finite, scores, torch.nan)
 
     @abstractmethod
     def score(self, image: Tensor, reference: Tensor | None) -> Tensor:
-        """The formula: `(N, 3, H, W)` float32 RGB to `(N,)`; input already checked."""
+        """The formula: `(N, 3, H, W)` float32 RGB to `(N,)`; finite, input already checked."""
+
+    def _given(self, image: Tensor, reference: Tensor | None) -> dict[str, Tensor]:
+        """The image and, where the metric compares, its reference, of the same shape and one that can be scored."""
+        self._check("image", image)
+        if self.info.reference == "none":
+            return {"image": image}
+        if reference is None:
+            raise ValueError(f"{self.info.name} compares with a reference picture, but none was given")
+        self._check("reference", reference)
+        if reference.shape != image.shape:
+            shapes = f"image {tuple(image.shape)} and reference {tuple(reference.shape)}"
+            raise ValueError(f"{self.info.name}: {shapes} differ in shape")
+        return {"image": image, "reference": reference}
 
     def _check(self, argument: str, picture: Tensor) -> None:
         info = self.info
         if not isinstance(picture, Tensor) or not picture.is_floating_point():
             got = picture.dtype if isinstance(picture, Tensor) else type(picture).__name__
-            raise TypeError(f"{info.name}: {argument} must be a floating tensor in [0, 1], got {got}")
+            whole = isinstance(picture, Tensor) and not picture.is_complex()
+            hint = "; divide levels by the largest one, 255 or 65535: `image.float() / 255`" if whole else ""
+            raise TypeError(f"{info.name}: {argument} must be a floating tensor in [0, 1], got {got}{hint}")
         if picture.ndim != 4 or picture.shape[1] != 3:
             raise ValueError(f"{info.name}: {argument} must have shape (N, 3, H, W), got {tuple(picture.shape)}")
         height, width = picture.shape[2:]
@@ -119,6 +146,38 @@ class QualityMetric(nn.Module, ABC):
             raise ValueError(
                 f"{info.name} needs sides that are multiples of {info.multiple_of} px, got {height}x{width} (HxW)"
             )
+
+    def _check_range(self, given: Mapping[str, Tensor], bounds: Mapping[str, tuple[Tensor, Tensor]]) -> None:
+        """Refuse `(N, 3, H, W)` of another range than [0, 1]; the bounds are the `(N,)` least and largest values."""
+        if not torch.stack([((low < 0) | (high > 1)).any() for low, high in bounds.values()]).any():
+            return  # the one wait for the device
+        for argument, images in given.items():
+            low, high = bounds[argument]
+            beyond = (images.detach() - images.detach().clamp(0, 1)).abs().mean((1, 2, 3))
+            outside = (low < -OVERSHOOT) | (high > 1 + OVERSHOOT) | (beyond > MEAN_OVERSHOOT)
+            for index in (outside & _are_finite(low, high)).nonzero().flatten().tolist()[:1]:
+                least, most = float(low[index]), float(high[index])
+                raise ValueError(
+                    f"{self.info.name}: {argument} must have values in [0, 1]; those of image {index} of the batch go "
+                    f"from {least:.4g} to {most:.4g}, on average {float(beyond[index]):.2g} outside.\n"
+                    f"{_range_hint(least, most)} Overshoot is fine up to {OVERSHOOT}, and {MEAN_OVERSHOOT} on "
+                    "average; `check_range=False` scores whatever comes."
+                )
+
+
+def _are_finite(low: Tensor, high: Tensor) -> Tensor:
+    """Whether all values are finite that have these bounds; NaN is the bound of values that have one."""
+    return (low > -torch.inf) & (high < torch.inf)
+
+
+def _range_hint(low: float, high: float) -> str:
+    """What brings values of this range to [0, 1]."""
+    if low >= -OVERSHOOT and high > 2:
+        largest = next((largest for largest in (255, 1023, 4095, 65535) if high <= largest * 1.1), None)
+        return f"Divide them by {largest}." if largest else "Divide them by the largest possible one."
+    if -1.1 <= low < 0 and high <= 1.1:
+        return "Of [-1, 1] take `(image + 1) / 2`, of [-0.5, 0.5] `image + 0.5`."
+    return "Undo their normalization, or clamp what a network makes."
 
 
 def full_precision(device: torch.device) -> AbstractContextManager[None]:

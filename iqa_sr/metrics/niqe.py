@@ -148,7 +148,7 @@ class NIQE(QualityMetric):
         self.freeze()
 
     def score(self, image: Tensor, reference: Tensor | None) -> Tensor:
-        """`(N, 3, H, W)` float32 to `(N,)`; NaN for a picture with pixels that are not finite."""
+        """`(N, 3, H, W)` float32 to `(N,)`."""
         height, width = (side // BLOCK * BLOCK for side in image.shape[-2:])
         image = image[..., :height, :width]
         if image.device.type != "cpu":
@@ -166,8 +166,7 @@ class NIQE(QualityMetric):
             _features(_normalise(picture, self.variant), block, self.shapes)
             for picture, block in ((luma, BLOCK), (_halve(luma), BLOCK // 2))
         )
-        distance = self._distance(torch.cat((full.values, half.values), 2), torch.cat((full.defined, half.defined), 2))
-        return torch.where(luma.sum((1, 2)).isfinite(), distance, torch.nan)
+        return self._distance(torch.cat((full.values, half.values), 2), torch.cat((full.defined, half.defined), 2))
 
     def _distance(self, features: Tensor, defined: Tensor) -> Tensor:
         """Eq. 10 for `(N, B, 36)` features; the mean takes what is defined, the covariance complete blocks only."""

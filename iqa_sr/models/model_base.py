@@ -3,11 +3,14 @@
 import logging
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
+import torch
+
 from iqa_sr.basicsr_compat import BaseModel
+from iqa_sr.config.sections import errors_of_options
 from iqa_sr.models.validation_results import ValidationResults
 
 if TYPE_CHECKING:
@@ -34,6 +37,7 @@ class ModelBase(BaseModel, ABC):
     net_g_ema: Any = None
     best_metric_results: dict[str, dict[str, dict[str, Any]]]
     first_metric_decides: ClassVar[bool] = False  # else the best checkpoint by each metric is kept
+    settings: Any  # the typed section `train`
 
     @abstractmethod
     def validate(self, dataloader: Any, current_iter: int, save_img: bool) -> ValidationResults:
@@ -50,6 +54,26 @@ class ModelBase(BaseModel, ABC):
     @abstractmethod
     def load_training_extras(self, extras: Mapping[str, Any]) -> None:
         """Go on from `training_extras()`."""
+
+    def add_optimizer(self, options: Any, path: str, parameters: Iterable[Any]) -> None:
+        """Build an optimizer from its typed section.
+
+        Args:
+            options: The section.
+            path: Where it is.
+            parameters: What it trains.
+
+        Raises:
+            OptionError: If torch does not build it for these parameters.
+        """
+        arguments = options.model_dump(exclude={"type"})
+        with errors_of_options(options.model_dump(), path, getattr(torch.optim, options.type)):
+            self.optimizers.append(self.get_optimizer(options.type, parameters, **arguments))
+
+    def setup_schedulers(self) -> None:
+        """As BasicSR's, from the numbers that were understood: its own reader leaves `1e-7` as a text."""
+        self.opt["train"]["scheduler"] = self.settings.scheduler.arguments()
+        super().setup_schedulers()
 
     def dist_validation(self, dataloader: Any, current_iter: int, tb_logger: Any, save_img: bool) -> None:
         """The first process validates; our loop lets the others wait."""

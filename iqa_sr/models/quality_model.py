@@ -3,7 +3,7 @@
 import copy
 import logging
 from collections.abc import Iterator, Mapping
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any, cast
 
@@ -12,6 +12,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 
 from iqa_sr.basicsr_compat import build_network
+from iqa_sr.config.sections import errors_of_options
 from iqa_sr.models.model_base import ModelBase
 from iqa_sr.models.nonfinite_guard import NonFiniteGuard
 from iqa_sr.models.optimizer_step import OptimizerStep
@@ -46,6 +47,7 @@ class QualityModel(ModelBase):
         super().__init__(opt)
         config = config or QualityConfig.from_opt(opt)
         self.settings = settings = config.train
+        self._forwarded = False  # whether the network has taken images
         network = build_network(opt["network_g"])
         path = opt["path"]
         if path.get("pretrain_network_g"):
@@ -67,9 +69,7 @@ class QualityModel(ModelBase):
             if path.get("pretrain_network_g") and path.get("resume_state"):
                 self.load_network(self.net_g_ema.network, path["pretrain_network_g"], True, "params_ema")
         trained = [parameter for parameter in self.net_g.parameters() if parameter.requires_grad]
-        self.optimizers.append(
-            self.get_optimizer(settings.optim_g.type, trained, **settings.optim_g.model_dump(exclude={"type"}))
-        )
+        self.add_optimizer(settings.optim_g, "train:optim_g", trained)
         self.setup_schedulers()
         self.finite_guard = NonFiniteGuard(settings.max_nonfinite)
         self.scaler = torch.amp.GradScaler(self.device.type, enabled=settings.amp == "fp16")
@@ -104,7 +104,8 @@ class QualityModel(ModelBase):
         self.objective.before_step(current_iter)
         self.optimizers[0].zero_grad()
         kind = self.settings.amp
-        with torch.autocast(self.device.type, dtype=AMP_TYPES[kind]) if kind else nullcontext():
+        autocast = torch.autocast(self.device.type, dtype=AMP_TYPES[kind]) if kind else nullcontext()
+        with autocast, nullcontext() if self._forwarded else self._first_forward():
             losses = self.net_g(self.batch)
         self.log_dict = self.reduce_loss_dict({f"l_{name}": value for name, value in losses.items()})
         if self.finite_guard.stops_step(losses, current_iter, self.files):
@@ -114,6 +115,12 @@ class QualityModel(ModelBase):
             self.finite_guard.passed()
             if self.ema_decay > 0:
                 self.model_ema(self.ema_decay)
+
+    def _first_forward(self) -> AbstractContextManager[None]:
+        """Around the first forward, whose errors are those of the network's options."""
+        self._forwarded = True
+        section, kind = self.opt["network_g"], type(self.objective.network)
+        return errors_of_options(section, "network_g", kind, "cannot take the training images")
 
     # --- Validation ---------------------------------------------------------------------------------------------------
 

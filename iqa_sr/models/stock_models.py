@@ -30,7 +30,8 @@ def stop_at_nonfinite(model: Any) -> None:
         if gradients and not torch.nn.utils.get_total_norm(gradients).isfinite():
             raise TrainingStopped(
                 "the gradients are not finite, so this step was not taken: a loss is NaN or infinite.\n"
-                "Lower the learning rate or the loss's weight; model_type IQASRModel tells which, and skips such steps"
+                "Lower the learning rate or the loss's weight; model_type IQASRModel skips a few such steps and names "
+                "the loss."
             )
 
     for optimizer in model.optimizers:

@@ -44,7 +44,7 @@ class RegressorOptions(OpinionSource):
     """
 
     name: Annotated[str, known(DATA_SETS, "regressor")]
-    split_seed: int = 0
+    split_seed: int = Field(0, ge=0)
     alphas: list[float] | None = None
 
     @field_validator("alphas")

@@ -1,6 +1,7 @@
 """Result folders and experiments, joined: every score of every checkpoint of any number of them."""
 
 import math
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -114,7 +115,7 @@ def read_report(folders: Sequence[str | Path]) -> Report:
 def _source(path: Path) -> Source:
     if not path.is_dir():
         raise FileNotFoundError(f"{path}: expected a folder that `iqa-sr evaluate` or a training has written, got none")
-    if (path / RUN_FILE).is_file():
+    if os.path.lexists(path / RUN_FILE):
         return evaluation_source(path)
     if is_experiment(path):
         return experiment_source(path)

@@ -1,5 +1,6 @@
 """The folder of a training as the source of a report: scores, pictures and history of `experiments/<name>/`."""
 
+import os
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from functools import partial
@@ -19,7 +20,7 @@ __all__ = ["experiment_source", "is_experiment", "training_charts"]
 def is_experiment(folder: Path) -> bool:
     """Whether a training has left something to show: scores or curves."""
     experiment = ExperimentFolder(folder)
-    return experiment.scores_file.is_file() or any(map(has_events, experiment.curves_folders()))
+    return os.path.lexists(experiment.scores_file) or any(map(has_events, experiment.curves_folders()))
 
 
 def experiment_source(folder: Path) -> Source:
@@ -29,7 +30,7 @@ def experiment_source(folder: Path) -> Source:
         ValueError: If its scores or its options are damaged.
     """
     experiment = ExperimentFolder(folder)
-    scores = ScoreTable.read(experiment.scores_file) if experiment.scores_file.is_file() else ScoreTable()
+    scores = ScoreTable.read(experiment.scores_file) if os.path.lexists(experiment.scores_file) else ScoreTable()
     labels = dict.fromkeys(row.checkpoint for row in scores.rows)
     checkpoints = {
         label: SourceCheckpoint(label, int(label) if label.isdigit() else None, folder.as_posix()) for label in labels

@@ -150,7 +150,16 @@ def split_picture(name: str) -> tuple[str, str]:
 
 
 def image_file(folder: str | Path, label: str, dataset: str, key: str) -> Path:
-    """Where the picture that a checkpoint made of a LQ picture belongs."""
+    """Where the picture that a checkpoint made of a LQ picture belongs.
+
+    Raises:
+        ValueError: If a name would lead out of the folder.
+    """
+    for name in (label, dataset):
+        if not is_folder_name(name):
+            raise ValueError(f"{folder}: expected a name that can be a folder's, got {name!r}")
+    if key.startswith("/") or not {"", ".", ".."}.isdisjoint(key.split("/")):
+        raise ValueError(f"{folder}: the image name {key!r} leads out of its folder")
     return Path(folder) / IMAGES_FOLDER / label / dataset / f"{key}.png"
 
 

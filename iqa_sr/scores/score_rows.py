@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from typing import NamedTuple
 
+from iqa_sr.io.json_files import parse_json
 from iqa_sr.metrics.base import MetricInfo
 
 __all__ = ["COLUMNS", "ORIGIN_COLUMNS", "MetricFacts", "Origin", "ScoreRow", "facts_text", "read_line", "row_text"]
@@ -124,14 +125,17 @@ def read_line(line: str, columns: tuple[str, ...] = COLUMNS) -> MetricFacts | tu
     for digest in (origin.reference_digest, origin.digest):
         if digest and not DIGEST.fullmatch(digest):
             raise ValueError(f"expected 16 hexadecimal digits of a SHA-256, got {digest!r}")
-    return ScoreRow(*fields[:4], score, origin)
+    checkpoint, picture, reference, metric = fields[:4]
+    return ScoreRow(checkpoint, picture, reference, metric, score, origin)
 
 
 def _read_facts(line: str) -> MetricFacts:
     try:
-        facts = MetricFacts(**json.loads(line[1:]))
+        facts = MetricFacts(**parse_json(line[1:]))
     except (ValueError, TypeError):
         raise ValueError(f"expected # and the facts of a metric as JSON, got {line[:80]!r}") from None
     if not isinstance(facts.name, str) or not isinstance(facts.higher_is_better, bool):
         raise ValueError(f"expected a name and true or false for higher_is_better, got {line[:80]!r}")
+    if not isinstance(facts.spec, str):
+        raise ValueError(f"expected a text for spec, got {repr(facts.spec)[:80]}")
     return facts

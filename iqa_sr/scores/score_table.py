@@ -22,7 +22,7 @@ from pathlib import Path
 import torch
 
 from iqa_sr.errors import nearest, same_name
-from iqa_sr.io.files import atomic_write
+from iqa_sr.io.files import atomic_write, read_file
 from iqa_sr.metrics.base import MetricInfo
 from iqa_sr.scores.means import image_means, mean
 from iqa_sr.scores.score_rows import (
@@ -111,8 +111,11 @@ class ScoreTable:
         table, doubtful = cls._read(path) if path.exists() else (cls(), None)
         if doubtful is not None:
             table._rows[doubtful[:4]].pop(doubtful.origin[:2])
-        for one in facts:
-            table.add_facts(one)
+        try:
+            for one in facts:
+                table.add_facts(one)
+        except ValueError as error:
+            raise ValueError(f"{path}: {error}") from None
         table.path = path
         table.write(path)  # puts new facts to the top and removes a torn last line
         return table
@@ -139,7 +142,7 @@ class ScoreTable:
         return sum(map(len, self._rows.values()))
 
     def __contains__(self, names: Names) -> bool:
-        return bool(self._rows.get(tuple(names)))
+        return bool(self._rows.get(names))
 
     def found(self, names: Names) -> Mapping[Folders, ScoreRow]:
         """The scores of these names, one for each pair of folders of image and reference."""
@@ -270,16 +273,14 @@ class ScoreTable:
     @classmethod
     def _read(cls, path: str | Path) -> tuple["ScoreTable", ScoreRow | None]:
         """The table, and the row of a last line without its end if only that would tell that it is whole."""
-        try:
-            content = Path(path).read_bytes().removeprefix(codecs.BOM_UTF8)
-        except FileNotFoundError:
-            raise FileNotFoundError(f"score table {path} does not exist") from None
+        content = read_file(path, "score table").removeprefix(codecs.BOM_UTF8)
         try:
             content.partition(b"\n")[0].decode("utf-8")
         except UnicodeDecodeError as error:
             raise ValueError(f"{path}: not a score table, not even text ({error})") from None
         *lines, last = content.decode("utf-8", "surrogateescape").split("\n")
-        table, columns = cls(), COLUMNS
+        table: ScoreTable = cls()
+        columns: tuple[str, ...] = COLUMNS
         for number, line in enumerate(lines, start=1):
             try:
                 columns, _ = table._take(line, columns)

@@ -8,7 +8,7 @@ from pathlib import Path
 import torch
 from tqdm import tqdm
 
-from iqa_sr.io.image_stores import LMDB_SUFFIX, PictureStore, image_names, open_folder
+from iqa_sr.io.image_stores import LMDB_SUFFIX, PictureStore, image_names, name_problem, open_folder
 from iqa_sr.io.image_types import looked_for
 from iqa_sr.metrics.registry import QualityMetric, metric_info, metric_spec, shared_metric
 from iqa_sr.runtime.memory import is_out_of_memory
@@ -157,7 +157,10 @@ def score_listed(
 def _pictures_of(root: str | Path) -> tuple[Path, list[str]]:
     """The root folder and the keys in it; of a single picture its folder and its name."""
     root = Path(root)
-    return (root.parent, [root.name]) if root.is_file() else (root, find_pictures(root))
+    if problem := name_problem(str(root.resolve())):
+        raise ValueError(f"the path {problem}")
+    # What is no folder and no file, a pipe for example, is refused by name when it is read.
+    return (root.parent, [root.name]) if root.exists() and not root.is_dir() else (root, find_pictures(root))
 
 
 def _references_of(root: Path, keys: list[str], reference: str | Path) -> References:

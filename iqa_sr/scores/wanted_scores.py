@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
-from iqa_sr.io.image_stores import PictureStore
+from iqa_sr.io.image_stores import PictureStore, name_problem
 from iqa_sr.metrics.registry import metric_info
 from iqa_sr.scores.image_batches import read_digests
 from iqa_sr.scores.score_table import Names, Origin, ScoreRow, ScoreTable
@@ -75,13 +75,15 @@ class WantedScores:
         return ScoreRow("", key, self.references.names[key], metric, score, origin)
 
     def usable(self, key: str) -> list[str]:
-        """The metrics that a picture can be scored by: with a reference, or without."""
+        """The metrics that a picture can be scored by: with a reference, or without; none if its name has no line."""
+        if name_problem(key):
+            return []
         return [name for name in self.metrics if key in self.references.keys or metric_info(name).reference == "none"]
 
     def lacking(self) -> dict[str, str]:
         """Why some of the metrics cannot be had, by the picture's key."""
         keys = [key for key in self.keys if len(self.usable(key)) < len(self.metrics)]
-        return {key: self.references.problems.get(key, NO_REFERENCE) for key in keys}
+        return {key: name_problem(key) or self.references.problems.get(key, NO_REFERENCE) for key in keys}
 
     def sorted_by(self, tables: Sequence[ScoreTable], digests: Mapping[str, str] | None = None) -> SortedScores:
         """Find out what is there.

@@ -2,6 +2,7 @@
 
 import fnmatch
 import math
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -163,16 +164,16 @@ def _join(joined: Source, source: Source, path: Path, prefix: str) -> None:
 
 
 def _read_source(path: Path) -> Source:
-    if path.is_file():
+    if path.exists() and not path.is_dir():  # a pipe is refused by the table's reader
         return _bare_table(path)
     if not path.is_dir():
         raise FileNotFoundError(f"{path} does not exist; expected an experiment, a result folder or a score table")
-    if not (path / SCORES_FILE).is_file():
+    if not os.path.lexists(path / SCORES_FILE):
         raise FileNotFoundError(
             f"{path} holds no {SCORES_FILE}; expected an experiment, a result folder of iqa-sr evaluate or a "
             "score table"
         )
-    if (path / RUN_FILE).is_file():  # checkpoints, and what they are compared with
+    if os.path.lexists(path / RUN_FILE):  # checkpoints, and what they are compared with
         found = read_results(path)
         reserved = {label: NO_CHECKPOINT for label in _labels(found.scores) if label in RESERVED}
         files: dict[str, CheckpointFile | None] = {}

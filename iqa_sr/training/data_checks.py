@@ -81,7 +81,7 @@ def _quality_data(options: Mapping[str, Any]) -> Iterator[Finding]:
     built: dict[str, Any] = {}
     for key, section in sections.items():
         try:
-            built[key] = build_dataset(section)
+            built[key] = build_dataset(section, f"datasets:{key}")
             yield True, f"datasets:{key}: nothing is wrong; {len(built[key])} samples"
         except DataError as error:
             yield False, str(error)

@@ -14,9 +14,10 @@ import yaml
 
 from iqa_sr import plugin
 from iqa_sr.basicsr_compat import BASICSR_VERSION
+from iqa_sr.config.option_files import read_option_file
 from iqa_sr.data.creation.sample_dataset import make_sample
 from iqa_sr.errors import OptionError, TrainingStopped
-from iqa_sr.models.options import QualityConfig
+from iqa_sr.models.options import QualityConfig, section_of
 from iqa_sr.runtime import distributed
 from iqa_sr.samplers.softmax_sampler import SoftmaxOptions, build_softmax
 from iqa_sr.scores.experiment_folder import ExperimentFolder
@@ -66,15 +67,22 @@ def run_training(
             _check_start(config.model, opt)
         distributed.on_rank_zero(lambda: _provide(config, opt), "what the run needs")
         start_logging(rank)
-        if dry:
-            return dry_run(build_run(config, opt), opt)
         base, made_by = opt["path"].get("pretrain_network_g"), opt["path"].get("pretrain_opt_g")
-        if base and made_by:
-            if isinstance(sampler := getattr(config.datasets["train"], "sampler", None), SoftmaxOptions):
-                build_softmax(sampler, "datasets:train:sampler")  # missing scores are told before hours of training
-            if code := _train_base_where_missing(base, made_by, overrides):
-                return code
+        needed = any(getattr(config.model.train, key, None) for key in ("lora", "guard"))  # also by a run that resumes
+        if dry:
+            if made_by and not needed and not Path(base).is_file():
+                logger.info(
+                    f"{base} does not exist; the run would train it first, the dry run begins with random values."
+                )
+                opt["path"]["pretrain_network_g"] = None
+            return dry_run(build_run(config, opt), opt)
         state = _resume_state(opt) if auto_resume or opt["path"].get("resume_state") else None
+        if base and made_by and (needed or state is None):
+            sampler = getattr(config.datasets["train"], "sampler", None)
+            if isinstance(sampler, SoftmaxOptions):
+                build_softmax(sampler, "datasets:train:sampler")  # missing scores are told before hours of training
+            if code := _train_base_where_missing(base, made_by, overrides, getattr(sampler, "type", None)):
+                return code
         content = yaml.safe_dump(opt, sort_keys=False, allow_unicode=True, width=120)
         logger.info(f"BasicSR {BASICSR_VERSION}, torch {torch.__version__}, options:\n{textwrap.indent(content, '  ')}")
         return train(config, opt, Experiment(opt, option_file), state)
@@ -101,13 +109,15 @@ def _provide(config: RunConfig, opt: Mapping[str, Any]) -> None:
         find_all(files)
 
 
-def _train_base_where_missing(checkpoint: str, option_file: str, overrides: Sequence[str]) -> int:
+def _train_base_where_missing(checkpoint: str, option_file: str, overrides: Sequence[str], sampler: str | None) -> int:
     """Train the network that this run begins with, where its file is missing.
 
     Args:
         checkpoint: The file.
         option_file: How it is made.
-        overrides: Of this run; what they say about data sets holds for the base as well.
+        overrides: Of this run; what they say about data sets holds for the base as well, and about the sampler where
+            it has the same one.
+        sampler: The type of this run's sampler.
 
     Returns:
         0 if it is there, 128 + a signal's number if its training was stopped; it goes on when this run is begun again.
@@ -119,6 +129,9 @@ def _train_base_where_missing(checkpoint: str, option_file: str, overrides: Sequ
         raise FileNotFoundError(f"{checkpoint} does not exist; make it first: train_sr.py -opt {option_file}")
     logger.info(f"{checkpoint} does not exist: training it first, by {option_file}.")
     data = [override for override in overrides if override.startswith("datasets:")]
+    theirs = section_of(section_of(section_of(read_option_file(option_file), "datasets"), "train"), "sampler")
+    if theirs.get("type") != sampler:
+        data = [override for override in data if not override.startswith("datasets:train:sampler")]
     command = [sys.executable, "-m", "iqa_sr.cli", "train", "-opt", option_file, "--auto_resume"]
     code = _run_to_its_end([*command, *(["--force_yml", *data] if data else [])])
     if code < 128 and (code or not Path(checkpoint).is_file()):

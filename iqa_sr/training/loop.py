@@ -18,13 +18,16 @@ from iqa_sr.basicsr_compat import (
     DATASET_REGISTRY,
     MODEL_REGISTRY,
     build_dataset,
+    build_loss,
     build_model,
+    build_network,
     set_random_seed,
 )
-from iqa_sr.config.sections import Section
+from iqa_sr.config.sections import Section, errors_of_options
 from iqa_sr.data.leakage import check_together
 from iqa_sr.datasets.multi_gt_dataset import MultiGTDataset
 from iqa_sr.datasets.sample_order import Place, build_train_loader
+from iqa_sr.errors import OptionError
 from iqa_sr.guard.monitor import RewardGuard
 from iqa_sr.models.iqa_sr_model import IQASRModel
 from iqa_sr.models.model_base import ModelBase
@@ -35,6 +38,7 @@ from iqa_sr.training.experiment import Experiment
 from iqa_sr.training.network_checks import check_networks
 from iqa_sr.training.progress_log import ProgressLog
 from iqa_sr.training.resume import attach_extras, restore_extras
+from iqa_sr.training.state_checks import errors_of_state
 from iqa_sr.training.validation_checks import check_images, validation_notes
 
 if TYPE_CHECKING:
@@ -97,7 +101,7 @@ def build_run(config: "RunConfig", opt: dict[str, Any]) -> Run:
     torch.backends.cudnn.benchmark = True
     set_random_seed((opt["manual_seed"] + opt["rank"]) % 2**32)  # numpy takes no larger one
     keys = ["train", *(key for key in config.datasets if key.split("_")[0] == "val")]
-    datasets = {key: _build_dataset(config.datasets[key], opt["datasets"][key]) for key in keys}
+    datasets = {key: _build_dataset(config.datasets[key], opt["datasets"][key], key) for key in keys}
     if hasattr(datasets["train"], "contents"):  # whichever model learns from it
         check_together(datasets)
     train_set, *val_sets = datasets.values()
@@ -109,20 +113,14 @@ def build_run(config: "RunConfig", opt: dict[str, Any]) -> Run:
         model = MODEL_REGISTRY.get(opt["model_type"])(copy.deepcopy(opt), config.model)
         logger.info(f"Model [{opt['model_type']}] is created.")
     else:
-        model = build_model(opt)
+        model = _build_stock_model(opt)
         stop_at_nonfinite(model)
     for note in validation_notes(opt):
         logger.warning(note)
-    sides = (
-        []
-        if opt.get("val") is None or opt.get("scale") is None
-        else check_images(
-            dict(zip(keys[1:], val_sets, strict=True)),
-            config.model.metrics,
-            opt["scale"],
-            not isinstance(model, ModelBase),
-        )
-    )
+    sides: list[int] = []
+    if opt.get("val") is not None and opt.get("scale") is not None:
+        named = dict(zip(keys[1:], val_sets, strict=True))
+        sides = check_images(named, config.model.metrics, opt["scale"], not isinstance(model, ModelBase))
     check_networks(model, opt, sides)
     if isinstance(model, IQASRModel) and isinstance(train_set, MultiGTDataset):
         model.use_dataset(train_set)
@@ -140,10 +138,25 @@ def build_run(config: "RunConfig", opt: dict[str, Any]) -> Run:
     return Run(model, place, val_loaders, guard)
 
 
-def _build_dataset(section: Any, opt: dict[str, Any]) -> Any:
+def _build_stock_model(opt: dict[str, Any]) -> Any:
+    """A model of BasicSR; where that fails, its parts are built one by one to find out which."""
+    try:
+        return build_model(opt)
+    except (OptionError, OSError, ImportError):
+        raise
+    except Exception as error:
+        for key in [key for key in opt if key.startswith("network_") and opt[key]]:
+            build_network(opt[key], key)
+        for key in [key for key, value in opt["train"].items() if key.endswith("_opt") and value]:
+            build_loss(opt["train"][key], f"train:{key}")
+        with errors_of_options({"type": opt["model_type"]}, "train"):
+            raise error
+
+
+def _build_dataset(section: Any, opt: dict[str, Any], key: str) -> Any:
     """A data set of ours from its typed section, one of BasicSR's as BasicSR builds it."""
     if not isinstance(section, Section):
-        return build_dataset(opt)
+        return build_dataset(opt, f"datasets:{key}")
     dataset = DATASET_REGISTRY.get(opt["type"])(section)
     logger.info(f"Dataset [{opt['type']}] - {opt['name']} is built.")
     return dataset
@@ -165,7 +178,8 @@ def train(config: "RunConfig", opt: dict[str, Any], experiment: Experiment, stat
     iteration = 0
     attach_extras(run.model, run.place, opt["manual_seed"])
     if state is not None:
-        run.model.resume_training(state)
+        with errors_of_state(opt["path"].get("resume_state", "the training state")):
+            run.model.resume_training(state)
         iteration = state["iter"]
         extras = state.get("iqa_sr", {"epoch": state.get("epoch", 0), "iteration_in_epoch": 0})
         run.place.epoch, run.place.iteration = extras["epoch"], extras["iteration_in_epoch"]
@@ -177,7 +191,8 @@ def train(config: "RunConfig", opt: dict[str, Any], experiment: Experiment, stat
     interrupts = Interrupts()
     try:
         if state is not None:
-            restore_extras(run.model, state, opt["rank"])
+            with errors_of_state(opt["path"].get("resume_state", "the training state")):
+                restore_extras(run.model, state, opt["rank"])
         with interrupts.watched():
             iteration = _iterate(opt, run, experiment, progress, interrupts, iteration)
     finally:

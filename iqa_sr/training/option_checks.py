@@ -9,7 +9,7 @@ from typing import Any
 
 from iqa_sr.basicsr_compat import ARCH_REGISTRY, side_multiple
 from iqa_sr.config.sections import OptionProblems
-from iqa_sr.errors import OptionError
+from iqa_sr.errors import OptionError, shown
 from iqa_sr.guard.options import check_guard
 from iqa_sr.losses.iqa_loss import too_small
 from iqa_sr.models.options import IQASRConfig, section_of
@@ -35,7 +35,7 @@ def check_iqa_sr(
         datasets: The sections below `datasets`, as far as they could be read.
         problems: Where to tell.
     """
-    losses = {key: value for key, value in section_of(options, "train").items() if str(key).endswith("_opt") and value}
+    losses = _losses(options)
     if not losses and isinstance(options.get("train"), Mapping):
         problems.texts.append("train: no loss; expected at least one section <name>_opt, for example pixel_opt")
     crop = getattr(datasets.get("train"), "gt_size", None)
@@ -44,9 +44,16 @@ def check_iqa_sr(
             found = too_small(loss.metrics, getattr(loss.options, "views", None), crop)
             problems.texts += [f"train:{name}_opt: {found} (datasets:train:gt_size)"] if found else []
     if model.train is not None:
-        if "gan_opt" in losses and ("network_d" not in options or model.train.optim_d is None):
+        if "gan_opt" in losses and (not options.get("network_d") or model.train.optim_d is None):
             problems.texts.append("train:gan_opt: a discriminator is needed: network_d and train:optim_d")
-        batch = section_of(section_of(options, "datasets"), "train").get("batch_size_per_gpu")
+        problems.texts += [
+            f"train:{name}_opt:criterion: fro is a norm over the whole batch, which cannot come from the "
+            f"{model.train.accumulate} parts of train:accumulate; take l1, or leave accumulate out"
+            for name, loss in model.losses.items()
+            if model.train.accumulate > 1 and loss.section.get("criterion") == "fro"
+        ]
+        train_set = datasets.get("train")
+        batch = dict(train_set).get("batch_size_per_gpu") if train_set is not None else None
         if isinstance(batch, int) and batch % model.train.accumulate:
             problems.texts.append(
                 f"train:accumulate: expected a divisor of batch_size_per_gpu {batch}, got {model.train.accumulate}"
@@ -55,6 +62,12 @@ def check_iqa_sr(
             _check_fine_tuning(options, model, datasets, problems)
     with problems.collected():
         _check_scale(options, crop)
+
+
+def _losses(options: Mapping[str, Any]) -> dict[str, Any]:
+    """The sections `train:<name>_opt` that say something."""
+    train = section_of(options, "train")
+    return {key: value for key, value in train.items() if str(key).endswith("_opt") and value}
 
 
 def _check_fine_tuning(
@@ -75,7 +88,8 @@ def _check_fine_tuning(
         return
     watched = [name for loss in model.losses.values() for name in loss.metrics]
     if not watched:
-        problems.texts.append("train:guard: there is no judge to watch: no loss optimises a quality metric")
+        if len(model.losses) == len(_losses(options)):  # one with errors of its own may be the one
+            problems.texts.append("train:guard: there is no judge to watch: no loss optimises a quality metric")
     else:
         partial = sampler_metrics({key: section for key, section in datasets.items() if key == "train"})
         partial += [name for loss in model.losses.values() for name in loss.distances]
@@ -93,13 +107,13 @@ def _check_scale(options: Mapping[str, Any], crop: Any) -> None:
     if not isinstance(network.get("type"), str) or network["type"] not in ARCH_REGISTRY:
         return
     if not isinstance(scale, int):
-        raise OptionError(f"scale: expected the upscaling factor as a whole number, got {scale!r}")
+        raise OptionError(f"scale: expected the upscaling factor as a whole number, got {shown(scale)}")
     parameters = inspect.signature(ARCH_REGISTRY.get(network["type"])).parameters
     for key in ("upscale", "scale"):
         if key in parameters:
             factor = network.get(key, parameters[key].default)
             if factor != scale:
-                raise OptionError(f"network_g:{key}: expected {scale} as under scale, got {factor}")
+                raise OptionError(f"network_g:{key}: expected {scale} as under scale, got {shown(factor)}")
     multiple = side_multiple(network)
     if isinstance(crop, int) and crop % (scale * multiple):
         raise OptionError(

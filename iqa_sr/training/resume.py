@@ -15,6 +15,7 @@ from iqa_sr.models.model_base import ModelBase
 from iqa_sr.models.options import base_network
 from iqa_sr.runtime import distributed, rng_state
 from iqa_sr.scores.experiment_folder import ExperimentFolder, network_file
+from iqa_sr.training.state_checks import check_state
 
 __all__ = ["POOL", "attach_extras", "find_state", "load_state_file", "point_at_networks", "restore_extras"]
 
@@ -94,11 +95,12 @@ def load_state_file(path: str | Path) -> dict[str, Any]:
 
     Raises:
         FileNotFoundError: If it is not there.
-        ValueError: If it is not a training state.
+        ValueError: If it is not a training state, or a damaged one.
     """
     state = read_tensor_file(path)
     if not isinstance(state, dict) or not {"iter", "optimizers", "schedulers"} <= set(state):
         raise ValueError(f"{path} is not a training state (a file from experiments/<name>/training_states)")
+    check_state(state, path)
     return state
 
 

@@ -70,8 +70,22 @@ def test_broken_yaml(run_folder, capsys):
         ),
         ({"train__amp": "bf32"}, "train:amp: input should be 'bf16' or 'fp16', got 'bf32'"),
         ({"train__accumulate": 3}, "train:accumulate: expected a divisor of batch_size_per_gpu 2, got 3"),
+        (
+            {
+                "train__accumulate": 2,
+                "train__feature_opt": {"type": "PerceptualLoss", "layer_weights": {"conv5_4": 1}, "criterion": "fro"},
+            },
+            "train:feature_opt:criterion: fro is a norm over the whole batch",
+        ),
+        (
+            {"train__pixel_opt": {"type": "L1Loss", "reduction": "none"}},
+            "train:pixel_opt:reduction: expected mean or sum",
+        ),
         ({"train__total_iter": "many"}, "train:total_iter: expected a number of iterations, got 'many'"),
-        ({"train__optim_g": {"type": "Adamm", "lr": 1e-3}}, "optimiser 'Adamm' does not exist"),
+        (
+            {"train__optim_g": {"type": "Adamm", "lr": 1e-3}},
+            "no optimizer 'Adamm' in torch.optim; did you mean Adam ",
+        ),
         ({"model_type": "IQASRmodel"}, "model_type: there is no model 'IQASRmodel'; did you mean IQASRModel"),
         ({"network_g__type": "SwinR"}, "network_g:type: there is no network 'SwinR'; did you mean SwinIR"),
         ({"network_g__embed_dims": 8}, "network_g:embed_dims: unknown key for SwinIR; did you mean embed_dim"),

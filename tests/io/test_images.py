@@ -12,7 +12,7 @@ import torch
 from PIL import Image, ImageOps
 
 from iqa_sr.io.image_stores import list_images
-from iqa_sr.io.image_tensors import to_array, to_levels, to_tensor, to_uint8
+from iqa_sr.io.image_tensors import as_8_bit, to_array, to_levels, to_tensor, to_uint8
 from iqa_sr.io.images import (
     decode_image,
     image_size,
@@ -302,3 +302,8 @@ def test_list_images(tmp_path):
     assert [path.name for path in list_images(tmp_path)] == ["a.jpeg", "b.PNG", "c.webp"]
     with pytest.raises(FileNotFoundError, match="nowhere does not exist"):
         list_images(tmp_path / "nowhere")
+
+
+def test_what_is_not_finite_is_not_white_in_8_bit():
+    image = torch.tensor([[-1.0, 0.5, 2.0], [torch.inf, -torch.inf, torch.nan]])
+    assert as_8_bit(image)[0].tolist() == pytest.approx([0, 128 / 255, 1]) and as_8_bit(image)[1].isnan().all()

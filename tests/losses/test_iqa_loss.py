@@ -2,12 +2,13 @@
 
 import math
 import re
+from functools import partial
 from pathlib import Path
 
 import pytest
 import torch
 
-from iqa_sr.basicsr_compat import build_network
+from iqa_sr.basicsr_compat import build_loss, build_network
 from iqa_sr.cli.train import main
 from iqa_sr.errors import OptionError
 from iqa_sr.io.tensor_files import read_tensor_file
@@ -16,6 +17,7 @@ from iqa_sr.losses.afine_loss import AFINELoss, AFINELossOptions
 from iqa_sr.losses.perceptual_slot import PerceptualSlot
 from iqa_sr.losses.views import ViewOptions, draw_views, smallest_view
 from iqa_sr.metrics import create_metric, metric_info
+from iqa_sr.models.generator_losses import GeneratorLosses
 from iqa_sr.models.gradient_norms import GradientLog
 from iqa_sr.training.verify_resume import differences
 from tests.helpers.golden_images import photo
@@ -88,6 +90,46 @@ def test_a_ceiling_hides_nothing_that_is_no_number(pair, broken):
     assert IQALoss("ssim", ceiling=True)(**given).isnan()
 
 
+@pytest.mark.parametrize(
+    "loss",
+    [
+        *(partial(IQALoss, metric) for metric in ("gmsd", "nlpd", "mad", "vif", "psnr", "rankiqa-lite")),
+        *(partial(EnsembleIQALoss, ["ssim", "gmsd"], aggregation=way) for way in ("mean", "mean-std", "soft-min")),
+    ],
+)
+def test_a_loss_of_an_image_that_is_not_finite_is_not_finite(pair, loss):
+    """The guard of a training then skips the step; of formulas on NaN some would give the best score, or fail."""
+    output, gt = pair
+    for value in (torch.nan, torch.inf):
+        broken = output.clone()
+        broken[1, 2, -1, -1] = value
+        broken.requires_grad_()
+        found = loss()(broken, gt)
+        found.backward()
+        assert not found.isfinite() and broken.grad[0].isfinite().all() and not broken.grad[1].nan_to_num().any()
+
+
+def test_a_loss_takes_what_networks_overshoot(pair):
+    assert IQALoss("psnr")(pair[0] * 8 - 4, pair[1]).isfinite()
+
+
+@pytest.mark.parametrize("reduction", ["mean", "sum"])
+def test_losses_of_the_parts_of_a_batch_are_those_of_the_whole(pair, reduction):
+    """With their gradients, also of a loss inside of BasicSR's slot."""
+    slot = PerceptualSlot({"type": "IQALoss", "metric": "ssim"})
+    losses = {"pixel": build_loss({"type": "L1Loss", "reduction": reduction}), "perceptual": slot}
+    gradients = []
+    for parts in (1, 2):
+        output = pair[0].clone().requires_grad_()
+        pieces = zip(output.chunk(parts), pair[1].chunk(parts), strict=True)
+        found = [GeneratorLosses(losses, parts)(*piece) for piece in pieces]
+        means = {name: sum(one[name] for one in found) / parts for name in found[0]}
+        sum(means.values()).backward()
+        gradients.append(output.grad)
+    torch.testing.assert_close(means["l_pix"], losses["pixel"](*pair))
+    torch.testing.assert_close(*gradients)
+
+
 @pytest.mark.parametrize("loss", [lambda: IQALoss("psnr"), lambda: IQALoss("niqe", ceiling=True)])
 def test_a_missing_ground_truth_is_named(loss):
     with pytest.raises(ValueError, match="IQALoss: a ground truth is needed"):
@@ -151,8 +193,8 @@ def test_views_that_may_be_too_small_are_refused_at_once(pair):
 
 def test_the_smallest_view_is_the_smallest_that_is_drawn():
     for crop, resize in ((0.5, (0.8, 1.25)), (0.7, (1.1, 1.2)), (1.0, (0.33, 0.33))):
-        options = ViewOptions(crop=crop, resize=resize, count=200)
-        drawn = min(min(view.size) for view in draw_views(options, 41, 60))
+        options = ViewOptions(crop=crop, resize=resize, count=64)
+        drawn = min(min(view.size) for _ in range(4) for view in draw_views(options, 41, 60))
         assert smallest_view(options, 41) <= drawn <= smallest_view(options, 41) + 1
     assert smallest_view(None, 41) == 41
 

@@ -11,6 +11,7 @@ from iqa_sr.archs.clip_transformer_arch import resized_positions
 from iqa_sr.losses.afine_loss import AFINELoss
 from iqa_sr.metrics import shared_metric
 from iqa_sr.metrics.afine import AFINE, METRICS, _load
+from iqa_sr.models.generator_losses import GeneratorLosses
 from tests.helpers.golden import check_gradient, check_outputs, check_tensor
 from tests.helpers.golden_images import golden, golden_input, photo
 from tests.helpers.synthetic_weights import nested, synthetic_tensors
@@ -233,7 +234,13 @@ def test_loss_is_the_weighted_mean_of_its_term(loss_of, metrics, term, name):
     image, gt = pictures(45, 70)
     scores = metrics[name](image, gt)
     torch.testing.assert_close(loss(image, gt), 0.3 * scores.mean())
-    torch.testing.assert_close(loss_of(term=term, reduction="sum")(image, gt, weight=None), scores.sum())
+    summed = loss_of(term=term, reduction="sum")
+    torch.testing.assert_close(summed(image, gt, weight=None), scores.sum())
+    halves = [GeneratorLosses({"afine": summed}, parts=2)(image[i : i + 1], gt[i : i + 1])["l_afine"] for i in (0, 1)]
+    torch.testing.assert_close(sum(halves) / 2, scores.sum())
+    broken = image.clone()
+    broken[1, 0, -1, -1] = torch.nan
+    assert not loss(broken, gt).isfinite()
     if term == "naturalness":
         torch.testing.assert_close(loss(image), 0.3 * scores.mean())
     else:

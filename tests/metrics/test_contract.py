@@ -81,6 +81,28 @@ def test_a_batch_equals_its_singles_whatever_the_neighbours(case):
     torch.testing.assert_close(scored(case.metric, image, reference)[:1], case.scores[1:], **BATCH)
 
 
+def test_an_image_that_is_not_finite_scores_nan_and_changes_no_other(case):
+    """One value in the corner, which some metrics do not see; all values; a reference. Neighbors stay bit by bit."""
+    full = case.metric.info.reference == "full"
+    image, reference = case.image.clone(), case.reference.clone()
+    image[1, 0, -1, -1] = torch.nan
+    leaf = image.requires_grad_(case.metric.info.differentiable)
+    scores = case.metric(leaf, reference)
+    assert scores[1].isnan() and torch.equal(scores[0], case.scores[0])
+    assert case.metric.info.oriented(scores)[1].isnan()
+    if leaf.requires_grad:
+        scores[0].backward()
+        assert leaf.grad[0].isfinite().all() and leaf.grad[0].norm() > 0 and not leaf.grad[1].any()
+    image, reference = case.image.clone(), case.reference.clone()
+    (reference if full else image)[0] = torch.inf
+    scores = scored(case.metric, image, reference)
+    assert scores[0].isnan() and torch.equal(scores[1], case.scores[1])
+    if full:
+        image, reference = torch.full_like(image, torch.nan), case.reference.clone()
+        reference[0, 0, 0, 0] = torch.nan
+        assert scored(case.metric, image, reference).isnan().all()
+
+
 def test_lies_in_the_range_that_it_declares(case):
     low, high = case.metric.info.score_range
     same = scored(case.metric, case.image[:1], case.image[:1])
@@ -90,9 +112,15 @@ def test_lies_in_the_range_that_it_declares(case):
 def test_refuses_what_it_cannot_score(case):
     metric, info, side = case.metric, case.metric.info, side_of(case.metric.info)
     name, image = info.name, torch.rand(1, 3, side, side)
-    with pytest.raises(TypeError, match=r": image must be a floating tensor in \[0, 1\], got torch.uint8") as error:
+    with pytest.raises(
+        TypeError, match=r": image must be a floating tensor in \[0, 1\], got torch.uint8; divide"
+    ) as error:
         metric((image * 255).byte(), image)
     assert str(error.value).startswith(name)
+    with pytest.raises(
+        ValueError, match=r"image must have values in \[0, 1\]; those of image 0 .*\nDivide them by 255"
+    ):
+        metric(case.image * 255, case.reference)
     with pytest.raises(TypeError, match="got ndarray"):
         metric(image.numpy(), image)
     with pytest.raises(ValueError, match=rf"shape \(N, 3, H, W\), got \(1, 1, {side}, {side}\)"):
@@ -199,6 +227,49 @@ def test_the_contract_of_the_same_network_with_other_weights(name, synthetic):
     with synthetic(*info.weights):
         check_variant_facts(info, metric_info(VARIANTS[name]))
         check_variant(create_metric(name))
+
+
+def test_every_metric_is_called_through_the_checks():
+    """Those that are too slow for the cases above, and those without, share what is tested there."""
+    families = [QualityMetric]
+    for family in families:
+        families += family.__subclasses__()
+    assert len(families) > 30 and all(family.forward is QualityMetric.forward for family in families)
+
+
+RANGES = {
+    "levels": (lambda image: image * 255, "Divide them by 255"),
+    "dark levels": (lambda image: (image * 3).round(), "Divide them by 255"),
+    "16 bit": (lambda image: image * 65535, "Divide them by 65535"),
+    "[-1, 1]": (lambda image: image * 2 - 1, r"Of \[-1, 1\] take `\(image \+ 1\) / 2`"),
+    "[-0.5, 0.5]": (lambda image: image - 0.5, r"Of .* of \[-0.5, 0.5\] `image \+ 0.5`"),
+    "normalized": (lambda image: (image - 0.45) / 0.225, "Undo their normalization"),
+}
+
+
+@pytest.mark.parametrize("kind", RANGES)
+def test_refuses_images_of_another_range(kind):
+    change, told = RANGES[kind]
+    metric, image = create_metric("psnr"), photo(height=64, width=72)[None]
+    for one, other, argument in ((change(image), image, "image"), (image, change(image), "reference")):
+        with pytest.raises(
+            ValueError, match=rf"psnr: {argument} must have values in \[0, 1\]; those of image 0 .*\n{told}"
+        ):
+            metric(one, other)
+        assert metric(one, other, check_range=False).isfinite()
+        assert metric(one.clone().requires_grad_(), other).isfinite(), "a loss of one's own: networks overshoot"
+        with pytest.raises(ValueError, match="those of image 1 of the batch"):
+            metric(torch.cat([image, one]), torch.cat([image, other]))
+
+
+def test_the_overshoot_of_networks_and_of_resizing_is_no_other_range():
+    metric, image = create_metric("psnr"), photo(height=64, width=72)[None]
+    sharp = image + 1.5 * (image - torch.nn.functional.avg_pool2d(image, 5, 1, 2, count_include_pad=False))
+    assert sharp.min() < -0.1
+    for overshot in (image * 1.2 - 0.1, sharp, image.clone().index_fill_(3, torch.tensor([5]), 1.4)):
+        assert metric(overshot, image).isfinite()
+    compiled = torch.compile(metric, fullgraph=True, backend="eager")
+    assert torch.equal(compiled(image, image * 0.9), metric(image, image * 0.9))
 
 
 @pytest.mark.parametrize("name", CLASSICAL)

@@ -3,6 +3,7 @@
 import math
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -13,12 +14,15 @@ from iqa_sr import plugin
 from iqa_sr.basicsr_compat import MODEL_REGISTRY, BaseModel, registered
 from iqa_sr.cli.train import main
 from iqa_sr.config.option_files import read_option_file
+from iqa_sr.datasets.multi_gt_dataset import MultiGTDataset
 from iqa_sr.errors import OptionError, TrainingStopped
 from iqa_sr.io.tensor_files import read_tensor_file
+from iqa_sr.models.iqa_sr_model import IQASRModel
 from iqa_sr.models.nonfinite_guard import NonFiniteGuard
 from iqa_sr.models.optimizer_step import OptimizerStep
 from iqa_sr.models.sampler_statistics import SamplerStatistics
 from iqa_sr.models.validation import calculate_iqa
+from iqa_sr.ops.blur import sharpen
 from iqa_sr.scores.score_table import ScoreTable
 from iqa_sr.training.run_config import RunConfig
 from tests import ROOT
@@ -94,6 +98,19 @@ def test_tensorboard_shows_what_the_sampler_does(tmp_path, monkeypatch, sampler,
         assert all(one >= other for one, other in zip(chosen, mean, strict=True))
     if sampler.get("pool") == "positives":
         assert shares[0] == [0, 0, 0] and "sampler/quality_original" not in found
+
+
+def test_gt_usm_sharpens_the_chosen_crops_and_nothing_else(run_folder):
+    section = training_options()["datasets"]["train"]
+    batches = []
+    for sharpened in (False, True):
+        data = MultiGTDataset({**section, "phase": "train", "scale": 2, "gt_usm": sharpened})
+        model = SimpleNamespace(device=torch.device("cpu"), feed=None)
+        IQASRModel.use_dataset(model, data)
+        torch.manual_seed(0)
+        batches.append(model.feed({key: value[None] for key, value in data[0].items() if torch.is_tensor(value)}))
+    (lq, gt), (other_lq, sharp) = batches
+    assert torch.equal(lq, other_lq) and torch.equal(sharp, sharpen(gt)) and not torch.equal(sharp, gt)
 
 
 # --- The discriminator ------------------------------------------------------------------------------------------------

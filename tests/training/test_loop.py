@@ -243,6 +243,7 @@ def test_accumulation_gives_the_gradient_of_the_whole_batch(run_folder):
         "datasets__train__batch_size_per_gpu": 4,
         "network_g__drop_path_rate": 0.0,
         "train__optim_g": {"type": "SGD", "lr": 0.1},  # Adam would blow up the rounding of a gradient near zero
+        "train__sum_opt": {"type": "L1Loss", "reduction": "sum", "loss_weight": 1e-4},  # about as much as the mean
     }
     for name, parts in (("whole", 1), ("parts", 2)):
         assert train(training_options(name=name, train__accumulate=parts, **same)) == 0

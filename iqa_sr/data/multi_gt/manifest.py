@@ -13,7 +13,7 @@ from iqa_sr.data.multi_gt.hggt_labels import Votes, majority, read_votes
 from iqa_sr.data.multi_gt.layouts import GroundTruthOptions, Part, find_parts
 from iqa_sr.data.multi_gt.records import GroundTruth, Label, Record
 from iqa_sr.data.problems import DataProblems
-from iqa_sr.io.image_stores import PictureFolder, open_folder
+from iqa_sr.io.image_stores import PictureFolder, name_problem, open_folder
 from iqa_sr.io.images import decode_image
 
 __all__ = ["GroundTruthOptions", "Manifest", "read_manifest"]
@@ -117,6 +117,8 @@ def _stems(folder: Path, problems: DataProblems) -> dict[str, str]:
     found: dict[str, str] = {}
     for key in open_folder(folder).keys():  # noqa: SIM118 - not a dict
         stem = key if folder.suffix == ".lmdb" else os.path.splitext(key)[0]
+        if problem := name_problem(key):
+            problems.add("unusable name", f"{folder}: {problem}")
         other = found.setdefault(stem, key)
         if other != key:
             problems.add("duplicate name", f"{folder}: {other} and {key} have the same stem")
