@@ -178,6 +178,22 @@ def test_memory_that_does_not_suffice_costs_the_image_its_score(run, monkeypatch
     assert model.best_metric_results["val"]["psnr"] == {"better": "higher", "val": whole.means["psnr"], "iter": 4}
 
 
+def test_an_image_that_memory_does_not_suffice_to_read_costs_its_score(run, monkeypatch, caplog):
+    loader = run.val_loaders[0]
+    whole = loader.dataset._whole
+
+    def read(record, seed):
+        if record.name == "p0":
+            raise MemoryError("Unable to allocate 12.9 GiB for an array")
+        return whole(record, seed)
+
+    monkeypatch.setattr(loader.dataset, "_whole", read)
+    results = run.model.nondist_validation(loader, 1, None, False)
+    scores = {row.picture: row.score for row in results.rows if row.checkpoint == "1"}
+    assert math.isnan(scores["val/p0"]) and math.isfinite(scores["val/p1"]) and dict(results.missing) == {"psnr": 1}
+    assert "val val, p0: memory does not suffice" in caplog.text
+
+
 def test_a_metric_that_memory_does_not_suffice_for_costs_its_own_score(build, monkeypatch, caplog):
     def hungry(self, *images):
         raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 GiB")
