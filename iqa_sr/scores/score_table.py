@@ -221,6 +221,17 @@ class ScoreTable:
                 scores[names[1]] = self._only(names).score
         return scores
 
+    def digests(self, metric: str) -> dict[str, str]:
+        """Of which file the score of each picture is that compares with nothing, where that is known.
+
+        Raises:
+            ValueError: As `lookup`.
+        """
+        metric = self._known(metric).name
+        keys = [names for names, found in self._rows.items() if (names[0], *names[2:]) == ("", "", metric) and found]
+        known = {names[1]: self._only(names).origin.digest for names in keys}
+        return {picture: digest for picture, digest in known.items() if digest}
+
     def check_folders(self) -> None:
         """Make sure that there is one score for each checkpoint, image, reference and metric.
 
