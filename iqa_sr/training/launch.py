@@ -3,7 +3,6 @@
 import logging
 import signal
 import subprocess
-import sys
 import textwrap
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -18,6 +17,7 @@ from iqa_sr.data.creation.sample_dataset import make_sample
 from iqa_sr.errors import OptionError, TrainingStopped
 from iqa_sr.models.options import QualityConfig
 from iqa_sr.runtime import distributed
+from iqa_sr.runtime.new_process import python_command
 from iqa_sr.samplers.softmax_sampler import SoftmaxOptions, build_softmax
 from iqa_sr.scores.experiment_folder import ExperimentFolder
 from iqa_sr.training.dry_run import dry_run
@@ -119,7 +119,7 @@ def _train_base_where_missing(checkpoint: str, option_file: str, overrides: Sequ
         raise FileNotFoundError(f"{checkpoint} does not exist; make it first: train_sr.py -opt {option_file}")
     logger.info(f"{checkpoint} does not exist: training it first, by {option_file}.")
     data = [override for override in overrides if override.startswith("datasets:")]
-    command = [sys.executable, "-m", "iqa_sr.cli", "train", "-opt", option_file, "--auto_resume"]
+    command = python_command("iqa_sr.cli.main:main", "train", "-opt", option_file, "--auto_resume")
     code = _run_to_its_end([*command, *(["--force_yml", *data] if data else [])])
     if code < 128 and (code or not Path(checkpoint).is_file()):
         told = f"ended with code {code}" if code else f"did not write {checkpoint}"
