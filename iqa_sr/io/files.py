@@ -2,11 +2,28 @@
 
 import hashlib
 import os
+import re
 import uuid
 from collections.abc import Callable
 from pathlib import Path
 
-__all__ = ["atomic_write", "compute_hash"]
+__all__ = ["atomic_write", "check_inside", "compute_hash"]
+
+
+def check_inside(name: str, what: str) -> str:
+    """A name below a folder, as it is; slashes may part it.
+
+    Args:
+        name: What a list, a table or a database calls an image or a folder.
+        what: What it names and where it stands, for the error.
+
+    Raises:
+        ValueError: If a path made of it would lie elsewhere: it is absolute, has `..`, or no name at all.
+    """
+    parts = re.split(r"[/\\]", name)
+    if not name or "\0" in name or ".." in parts or "." in parts or not parts[0] or re.match(r"^[A-Za-z]:", name):
+        raise ValueError(f"{what}: expected a name below its folder, without `..`, got {name!r}")
+    return name
 
 
 def atomic_write(path: str | Path, content: str | bytes | Callable[[Path], object]) -> None:

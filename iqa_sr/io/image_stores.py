@@ -8,9 +8,19 @@ from pathlib import Path, PurePosixPath
 from typing import Any, Literal
 
 from iqa_sr.config.sections import Section
+from iqa_sr.io.files import check_inside
 from iqa_sr.io.images import IMAGE_SUFFIXES, inspect_image
 
-__all__ = ["DiskFolder", "IoBackend", "LmdbFolder", "PictureFolder", "PictureStore", "list_images", "open_folder"]
+__all__ = [
+    "DiskFolder",
+    "IoBackend",
+    "LmdbFolder",
+    "PictureFolder",
+    "PictureStore",
+    "check_whole_lmdb",
+    "list_images",
+    "open_folder",
+]
 
 LMDB_SUFFIX = ".lmdb"
 
@@ -84,12 +94,17 @@ class LmdbFolder(PictureFolder):
 
         Raises:
             FileNotFoundError: If the folder or its list is missing.
+            ValueError: If a key leads out of the folders that results are written to, or the list is no text.
         """
         listing = self.path / "meta_info.txt"
         if not listing.is_file():
             raise FileNotFoundError(f"{self.path}: expected an LMDB folder of BasicSR's format with meta_info.txt")
-        lines = listing.read_text(encoding="utf-8").splitlines()
-        return sorted(line[: line.rindex(" (") if " (" in line else None].rsplit(".", 1)[0] for line in lines if line)
+        try:
+            lines = listing.read_text(encoding="utf-8").splitlines()
+        except UnicodeDecodeError as error:
+            raise ValueError(f"{listing}: not a text file ({error})") from error
+        keys = (line[: line.rindex(" (") if " (" in line else None].rsplit(".", 1)[0] for line in lines if line)
+        return sorted(check_inside(key, str(listing)) for key in keys)
 
     def read(self, key: str) -> bytes:
         """The encoded picture under this key."""
@@ -120,8 +135,26 @@ def _environment(path: str) -> Any:
             if environment is not None:
                 environment.close()  # the parent's, inherited by a loader worker; the parent keeps its own
             environment = lmdb.open(path, readonly=True, lock=False, readahead=False, meminit=False, create=False)
+            try:
+                check_whole_lmdb(path, environment)
+            except OSError:
+                environment.close()
+                raise
             _open[path] = (os.getpid(), environment)
         return environment
+
+
+def check_whole_lmdb(path: str, environment: Any) -> None:
+    """Whether the file of an open database is as long as it says: reading beyond its end would kill the process.
+
+    Raises:
+        OSError: If it is shorter.
+    """
+    file = os.path.join(path, "data.mdb")
+    needed = (environment.info()["last_pgno"] + 1) * environment.stat()["psize"]
+    size = os.path.getsize(file)
+    if size < needed:
+        raise OSError(f"{file} is cut off: it has {size} bytes of {needed}; copy it again")
 
 
 def open_folder(path: str | Path) -> PictureFolder:

@@ -18,7 +18,7 @@ from pydantic import Field
 
 from iqa_sr.config.sections import Section, read_section
 from iqa_sr.errors import nearest
-from iqa_sr.io.files import atomic_write
+from iqa_sr.io.files import atomic_write, check_inside
 from iqa_sr.scores.score_table import BASELINE, ScoreTable
 
 __all__ = [
@@ -133,12 +133,13 @@ def split_picture(name: str) -> tuple[str, str]:
     """Data set and key of a picture.
 
     Raises:
-        ValueError: If the name has no slash, or the key leads out of its folder.
+        ValueError: If the name has no slash, or leads out of its folder.
     """
     dataset, slash, key = name.partition("/")
-    if not slash or not dataset or not key or ".." in key.split("/") or key.startswith("/"):
-        raise ValueError(f"picture: expected <data set>/<key>, got {name!r}")
-    return dataset, key
+    problem = f"picture: expected <data set>/<key>, got {name!r}"
+    if not slash:
+        raise ValueError(problem)
+    return check_inside(dataset, problem), check_inside(key, problem)
 
 
 def image_file(folder: str | Path, label: str, dataset: str, key: str) -> Path:
