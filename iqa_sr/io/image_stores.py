@@ -4,9 +4,10 @@ import logging
 import os
 import threading
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cache
+from itertools import islice
 from pathlib import Path, PurePosixPath
 from typing import Any, Literal
 
@@ -31,6 +32,8 @@ LMDB_SUFFIX = ".lmdb"
 
 logger = logging.getLogger(__name__)
 
+_COUNTED = 100_000
+
 
 class IoBackend(Section):
     """The section `io_backend`: where pictures are read from."""
@@ -48,7 +51,29 @@ def image_names(folder: str | Path, names: Sequence[str]) -> list[str]:
     text = left_out_types(names)
     if text:
         _say_once(f"{folder}: {text}")
-    return [name for name in names if is_image_name(name)]
+    images = [name for name in names if is_image_name(name)]
+    if images and (below := _images_below(folder, set(names).difference(images))):
+        listed = ", ".join(list(below)[:3]) + (", ..." if len(below) > 3 else "")
+        _say_once(
+            f"{folder}: left out {sum(below.values())} images in sub-folders ({listed}); only those beside them are "
+            "read, by a MultiGTDataset with recursive: true all of them"
+        )
+    return images
+
+
+def _images_below(folder: str | Path, names: Iterable[str]) -> dict[str, int]:
+    """How many images lie in those of the names that are folders, at any depth; hidden folders are left out.
+
+    After `_COUNTED` files it stops looking.
+    """
+    found: dict[str, int] = {}
+    folders = {name: os.path.join(folder, name) for name in sorted(names) if not name.startswith(".")}
+    walks = ((name, os.walk(place)) for name, place in folders.items() if os.path.isdir(place))
+    files = ((name, file) for name, walk in walks for _, _, inside in walk for file in inside)
+    for name, file in islice(files, _COUNTED):
+        if is_image_name(file):
+            found[name] = found.get(name, 0) + 1
+    return found
 
 
 @cache
@@ -67,8 +92,12 @@ class PictureFolder(ABC):
     path: Path
 
     @abstractmethod
-    def keys(self) -> list[str]:
-        """The names of the pictures, sorted: file names on disk, names without suffix in an LMDB."""
+    def keys(self, recursive: bool = False) -> list[str]:
+        """The names of the pictures, sorted: file names on disk, names without suffix in an LMDB.
+
+        Args:
+            recursive: Whether those in sub-folders are meant, too: `a/b.png`. An LMDB has no sub-folders.
+        """
 
     @abstractmethod
     def read(self, key: str) -> bytes:
@@ -88,7 +117,7 @@ class PictureFolder(ABC):
 class DiskFolder(PictureFolder):
     """Picture files directly inside a folder."""
 
-    def keys(self) -> list[str]:
+    def keys(self, recursive: bool = False) -> list[str]:
         """File names with a suffix of pictures that can be read here, sorted; hidden files are left out.
 
         Raises:
@@ -97,7 +126,19 @@ class DiskFolder(PictureFolder):
         if not self.path.is_dir():
             raise FileNotFoundError(f"folder {self.path} does not exist")
         # By entry names: a Path object per file costs half a second for 100,000 of them.
-        return sorted(image_names(self.path, os.listdir(self.path)))
+        if not recursive:
+            return sorted(image_names(self.path, os.listdir(self.path)))
+        found: list[str] = []
+        seen: set[str] = set()  # links may lead in a circle
+        for place, folders, names in os.walk(self.path, followlinks=True):
+            seen.add(os.path.realpath(place))
+            folders[:] = [
+                one
+                for one in folders
+                if not one.startswith(".") and os.path.realpath(os.path.join(place, one)) not in seen
+            ]
+            found += [Path(place, name).relative_to(self.path).as_posix() for name in image_names(place, names)]
+        return sorted(found)
 
     def read(self, key: str) -> bytes:
         """The file's content; raises what `read_file` does."""
@@ -111,7 +152,7 @@ class DiskFolder(PictureFolder):
 class LmdbFolder(PictureFolder):
     """An LMDB folder in BasicSR's format: encoded pictures, listed in `meta_info.txt`."""
 
-    def keys(self) -> list[str]:
+    def keys(self, recursive: bool = False) -> list[str]:
         """The keys listed in `meta_info.txt`, whose lines read `NAME.png (H,W,C) LEVEL`; sorted.
 
         Raises:

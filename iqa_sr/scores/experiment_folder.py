@@ -87,6 +87,12 @@ class ExperimentFolder:
 
     # --- What is there ------------------------------------------------------------------------------------------------
 
+    def is_training(self) -> bool:
+        """Whether what lies in the folder, which is there, is a training, and nothing else that has its name."""
+        found = {path.name for path in self.path.iterdir() if not path.name.startswith(".")}
+        own = {self.models.name, self.training_states.name, self.visualization.name, self.weights.name}
+        return found <= own or {self.models.name, self.training_states.name} <= found
+
     def states(self) -> dict[int, Path]:
         """The training states by iteration."""
         files = self.training_states.glob("*.state")
@@ -96,6 +102,14 @@ class ExperimentFolder:
         """The networks and the training state of one iteration, those that are there."""
         state = self.states().get(iteration)
         return [*sorted(self.models.glob(f"net_*_{iteration}.pth")), *([state] if state else [])]
+
+    def saved_iterations(self) -> dict[int, list[Path]]:
+        """By iteration: its state, then its networks and the adapter, those that are there."""
+        found: dict[int, list[Path]] = {iteration: [file] for iteration, file in self.states().items()}
+        for path in sorted(self.models.glob("*")):
+            if match := re.fullmatch(r"(?:net_[^.]*_(\d+)\.pth|adapter_g_(\d+))", path.name):
+                found.setdefault(int(match[1] or match[2]), []).append(path)
+        return found
 
     def find_option_file(self) -> Path | None:
         """The run's own copy of its options, or another option file in its folder; None where there is none."""

@@ -8,7 +8,7 @@ A checkpoint has a label, the same in all three. Labels in `RESERVED` are no che
 pictures are compared with, and have images and scores where they apply.
 """
 
-import re
+import unicodedata
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -83,12 +83,14 @@ class CheckpointFacts(Section):
         sha256: Of the file.
         architecture: The network's class.
         iteration: Where in its training it was written; null if unknown.
+        built: First 16 digits of the SHA-256 of the options that the network is built with; null if unknown.
     """
 
     path: FilePath
     sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
     architecture: str
     iteration: int | None = Field(None, ge=0)
+    built: str | None = None
 
 
 class RunFacts(Section):
@@ -164,8 +166,13 @@ def image_file(folder: str | Path, label: str, dataset: str, key: str) -> Path:
 
 
 def is_folder_name(name: str) -> bool:
-    """Whether a label or the name of a data set can be that of a folder."""
-    return bool(name) and not name.startswith(".") and not re.search(r"[/\\\x00-\x1f]", name)
+    """Whether the name of a run, a label or the name of a data set can be that of a folder.
+
+    It has no slash of either kind, no control character and no half of a surrogate pair, does not begin with a dot, and
+    leaves room for what is put before and behind it: 200 of the 255 bytes that file systems take.
+    """
+    wrong = any(character in "/\\" or unicodedata.category(character) in ("Cc", "Cs") for character in name)
+    return bool(name.strip()) and not wrong and not name.startswith(".") and len(name.encode()) <= 200
 
 
 def write_run(folder: str | Path, facts: RunFacts) -> Path:
