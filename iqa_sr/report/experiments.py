@@ -5,6 +5,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from iqa_sr.io.files import check_inside
 from iqa_sr.report.sources import Source, SourceCheckpoint, find_image
 from iqa_sr.report.training_curves import Chart, charts, has_events, read_scalars
 from iqa_sr.scores.experiment_folder import ExperimentFolder, result_image
@@ -78,6 +79,7 @@ def _image(
 ) -> Path | None:
     dataset, _, key = picture.partition("/")
     if label == "original":
+        check_inside(key, "key of an image")
         return next((file for place in originals.get(dataset, ()) if (file := find_image(place / key))), None)
     return find_image(result_image(experiment.visualization, key, label, suffix=""))
 
