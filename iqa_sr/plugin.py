@@ -8,7 +8,6 @@ as any library: without configuration, warnings go to stderr. Where BasicSR trai
 import logging
 from typing import Any
 
-from iqa_sr.archs.arniqa_arch import ARNIQANetwork
 from iqa_sr.archs.augmentiq_arch import AugmentIQHeads
 from iqa_sr.archs.rankiqa_arch import RankIQALite
 from iqa_sr.basicsr_compat import (
@@ -30,6 +29,7 @@ from iqa_sr.models.iqa_sr_model import IQASRModel
 from iqa_sr.models.quality_model import QualityModel
 from iqa_sr.models.validation import calculate_iqa
 from iqa_sr.objectives.afine_network import TrainableAFINE
+from iqa_sr.objectives.arniqa_network import ARNIQANetwork
 from iqa_sr.objectives.qualiclip_network import TrainableQualiCLIP
 
 __all__ = ["register"]

@@ -27,10 +27,11 @@ Aggregation = Literal["mean", "mean-std", "soft-min"]
 
 
 def _differentiable(name: str) -> str:
-    if not metric_info(name).differentiable:
+    info = metric_info(name)
+    if not info.differentiable:
         usable = [other for other in metric_names() if metric_info(other).differentiable]
         raise ValueError(f"{name} is not differentiable and cannot be a loss; those that are: {', '.join(usable)}")
-    return name
+    return info.name
 
 
 JudgeName = Annotated[str, AfterValidator(_differentiable)]

@@ -22,7 +22,7 @@ class ViewOptions(Section):
         flip: Whether half of the views are mirrored left to right.
     """
 
-    count: int = Field(1, ge=1)
+    count: int = Field(1, ge=1, le=64)
     crop: float = Field(1.0, gt=0, le=1)
     resize: tuple[float, float] = (1.0, 1.0)
     flip: bool = True
@@ -30,8 +30,8 @@ class ViewOptions(Section):
     @field_validator("resize")
     @classmethod
     def _rising(cls, resize: tuple[float, float]) -> tuple[float, float]:
-        if not 0 < resize[0] <= resize[1]:
-            raise ValueError(f"expected two factors above 0, the smaller first, got {list(resize)}")
+        if not 0 < resize[0] <= resize[1] <= 8:
+            raise ValueError(f"expected two factors above 0 and up to 8, the smaller first, got {list(resize)}")
         return resize
 
 

@@ -15,9 +15,10 @@ __all__ = ["ArgmaxOnlineOptions", "ArgmaxOnlineSampler"]
 
 
 def _no_reference(name: str) -> str:
-    if metric_info(name).reference == "full":
+    info = metric_info(name)
+    if info.reference == "full":
         raise ValueError(f"{name} compares with a reference picture; the judge must do without")
-    return name
+    return info.name
 
 
 class ArgmaxOnlineOptions(Section):

@@ -81,7 +81,7 @@ class GroundTruthSampler(ABC):
         return True
 
     def check(self, records: Sequence[Record]) -> None:  # noqa: B027 - most samplers need nothing
-        """Stop before training if the sampler cannot work with these data.
+        """Look at the data before training: stop if the sampler cannot work with them, note what it needs of them.
 
         Args:
             records: All records of the data set, also those for which `usable` does not hold.

@@ -1,5 +1,6 @@
 """Samplers that draw with probability softmax(quality / temperature), from scores that were made beforehand."""
 
+import logging
 import math
 import statistics
 from collections.abc import Mapping, Sequence
@@ -8,6 +9,7 @@ from typing import Literal
 
 import torch
 from pydantic import Field, field_validator
+from torch import Tensor
 
 from iqa_sr.config.sections import Section
 from iqa_sr.data.multi_gt.records import Record
@@ -17,6 +19,8 @@ from iqa_sr.scores.score_table import ScoreTable
 
 __all__ = ["SoftmaxOptions", "SoftmaxSampler", "build_softmax"]
 
+logger = logging.getLogger(__name__)
+
 
 class SoftmaxOptions(Section):
     """The section of a softmax sampler.
@@ -25,11 +29,13 @@ class SoftmaxOptions(Section):
         type: `softmax-all` draws from the whole pool, `softmax-positives` from what people preferred to the original.
         scores: The ScoreTable that `iqa-sr score` made of the data set's root.
         metric: Which of its metrics.
-        temperature: In units of the metric, or with `normalize` in its standard deviations. The paper's value is not
-            published, 1.0 is our choice: with MUSIQ (0 to 100) it nearly always takes the best, with TOPIQ (0 to 1)
-            it is nearly uniform.
-        normalize: Divide the qualities by their standard deviation over the table's pictures, which makes a
-            temperature comparable between metrics. The published formula does not; that is the default.
+        temperature: In units of the metric, or with `normalize` in standard deviations within a group. The paper's
+            value is not published, 1.0 is our choice: without `normalize` it nearly always takes the best with MUSIQ
+            (0 to 100) and is nearly uniform with TOPIQ (0 to 1).
+        normalize: Divide the qualities by their standard deviation within a group of ground truths, the root of the
+            mean variance over the groups, which makes a temperature comparable between metrics. How images differ
+            from each other has no part in it: the softmax of a group does not see it. The published formula does not
+            divide; that is the default.
     """
 
     type: Literal["softmax-all", "softmax-positives"]
@@ -53,6 +59,10 @@ class SoftmaxSampler(GroundTruthSampler):
         options: What the option file says.
         qualities: The quality of each picture by its key; larger is better.
 
+    Attributes:
+        unit: What qualities are divided by besides the temperature: with `normalize` their standard deviation within
+            a group, else 1. Which images are a group is known after `check`; until then all are one.
+
     Reference:
         Zhang, Rangrej, Aumentado-Armstrong, Fazly, Levinshtein: Augmenting Perceptual Super-Resolution via Image
         Quality Predictors, CVPR 2025.
@@ -62,15 +72,17 @@ class SoftmaxSampler(GroundTruthSampler):
         self.name = options.type
         self.options = options
         self.qualities = dict(qualities)
-        known = [quality for quality in self.qualities.values() if math.isfinite(quality)] if options.normalize else []
-        self.unit = (statistics.pstdev(known) if known else 0.0) or 1.0
+        self.unit = _spread_within([list(self.qualities.values())]) if options.normalize else 1.0
 
     def usable(self, record: Record) -> bool:
         """Whether there is something to draw from."""
         return bool(self._pool(record))
 
     def check(self, records: Sequence[Record]) -> None:
-        """Stop if a ground truth that may be drawn has no score.
+        """Stop if a ground truth that may be drawn has no score; take the spread within groups from the records.
+
+        How sharply the groups' best are preferred goes into the log: a temperature that does not fit the metric makes
+        the sampler an argmax or a uniform one without any other sign.
 
         Raises:
             ValueError: With their number and the command that makes the scores.
@@ -82,20 +94,52 @@ class SoftmaxSampler(GroundTruthSampler):
                 f"{len(missing)} of {len(wanted)} ground truths have no {self.options.metric} score in "
                 f"{self.options.scores}, the first is {missing[0]}.\n{_command(self.options)}"
             )
+        unknown = sum(not math.isfinite(self.qualities[path]) for path in wanted)
+        if unknown:
+            logger.warning(
+                "%s: %d of %d ground truths have no finite %s score in %s; they are drawn among themselves alone",
+                *(self.name, unknown, len(wanted), self.options.metric, self.options.scores),
+            )
+        groups = [[self.qualities[record.ground_truths[i].path] for i in self._pool(record)] for record in records]
+        groups = [group for group in groups if len(group) > 1]
+        if self.options.normalize:
+            self.unit = _spread_within(groups)
+        if groups:
+            logger.info(
+                "%s: at temperature %g, in units of %.4g %s, a group's best ground truth is drawn in %.0f %% of the "
+                "draws; uniformly it would be %.0f %%",
+                self.name,
+                self.options.temperature,
+                self.unit,
+                self.options.metric,
+                100 * statistics.fmean(self._probabilities(group).max().item() for group in groups),
+                100 * statistics.fmean(1 / len(group) for group in groups),
+            )
 
     def shortlist(self, record: Record, generator: torch.Generator) -> Shortlist:
         """One position, drawn by quality; with the qualities of the record's whole pool."""
         pool = self._pool(record)
-        logits = torch.tensor([self.qualities[record.ground_truths[i].path] for i in pool], dtype=torch.float64)
-        logits = logits / (self.options.temperature * self.unit)
-        known = logits.isfinite()
-        logits = torch.where(known, logits, -torch.inf) if known.any() else torch.zeros_like(logits)
-        position = int(torch.multinomial(logits.softmax(0), 1, generator=generator))
+        probabilities = self._probabilities([self.qualities[record.ground_truths[i].path] for i in pool])
+        position = int(torch.multinomial(probabilities, 1, generator=generator))
         qualities = tuple(self.qualities.get(gt.path, math.nan) for gt in record.ground_truths)
         return Shortlist((pool[position],), qualities)
 
+    def _probabilities(self, qualities: Sequence[float]) -> Tensor:
+        """`(K,)` float64: how likely each of a group is to be drawn."""
+        logits = torch.tensor(qualities, dtype=torch.float64) / (self.options.temperature * self.unit)
+        known = logits.isfinite()
+        logits = torch.where(known, logits, -torch.inf) if known.any() else torch.zeros_like(logits)
+        return logits.softmax(0)
+
     def _pool(self, record: Record) -> tuple[int, ...]:
         return record.positives if self.name == "softmax-positives" else tuple(range(len(record.ground_truths)))
+
+
+def _spread_within(groups: Sequence[Sequence[float]]) -> float:
+    """The root of the mean variance within groups, of finite values; 1 where there is none."""
+    known = [[value for value in group if math.isfinite(value)] for group in groups]
+    variances = [statistics.pvariance(group) for group in known if len(group) > 1]
+    return math.sqrt(statistics.fmean(variances)) if any(variances) else 1.0
 
 
 def build_softmax(options: SoftmaxOptions, path: str) -> SoftmaxSampler:

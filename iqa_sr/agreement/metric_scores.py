@@ -1,6 +1,6 @@
 """Where the judges' scores come from when they are measured against people: tables that are there, and scoring."""
 
-import json
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -10,9 +10,11 @@ import torch
 from iqa_sr.data.image_checks import measure_pictures
 from iqa_sr.data.preferences.records import Labelled
 from iqa_sr.data.problems import DataError, DataProblems
-from iqa_sr.io.files import atomic_write
-from iqa_sr.metrics.registry import MetricInfo, metric_info
-from iqa_sr.scores.score_table import ScoreRow, ScoreTable
+from iqa_sr.io.image_stores import PictureStore
+from iqa_sr.io.json_files import read_json, write_json
+from iqa_sr.metrics.registry import MetricInfo, metric_info, own_names
+from iqa_sr.scores.image_batches import read_digests
+from iqa_sr.scores.score_table import Origin, ScoreRow, ScoreTable
 from iqa_sr.scores.scoring import score_listed
 
 __all__ = ["AGREEMENT", "COMPLEMENTARITY", "SCORES", "JudgeScores", "collect_scores"]
@@ -31,21 +33,26 @@ class JudgeScores:
         incomplete: Number of pictures of the other ones.
         scored: Number of new scores.
         kept: Number of scores of these pictures that were there already.
+        stale: By judge: how many scores that were there are of pictures that have changed since; they were removed.
     """
 
     qualities: Mapping[str, Mapping[str, float]]
     incomplete: Mapping[str, int]
     scored: int
     kept: int
+    stale: Mapping[str, int]
 
     @classmethod
-    def of(cls, labelled: Labelled, table: ScoreTable, before: set[tuple[str, str, str, str]]) -> "JudgeScores":
+    def of(
+        cls, labelled: Labelled, table: ScoreTable, before: set[tuple[str, str, str, str]], stale: Mapping[str, int]
+    ) -> "JudgeScores":
         """What a table holds; full-reference scores are those against the data set's references.
 
         Args:
             labelled: What people said, and of which pictures.
             table: The scores.
             before: The keys of the scores that were there already.
+            stale: As in the attributes.
         """
         wanted = set(labelled.pictures)
         rows = [
@@ -60,7 +67,7 @@ class JudgeScores:
         complete = {name: qualities for name, qualities in found.items() if len(qualities) == len(wanted)}
         new = sum(row[:4] not in before for row in rows)
         incomplete = {name: len(qualities) for name, qualities in found.items() if name not in complete}
-        return cls(complete, incomplete, new, len(rows) - new)
+        return cls(complete, incomplete, new, len(rows) - new, stale)
 
 
 def collect_scores(
@@ -84,23 +91,19 @@ def collect_scores(
         DataError: If pictures are missing, unusable, too small or not of their reference's size, or have no reference
             to compare with; with counts, before scoring begins.
     """
-    for name in metrics:
-        try:
-            metric_info(name)
-        except ValueError as error:
-            raise ValueError(f"`metrics`: {error}") from None
+    metrics = own_names(metrics)
     _check_owner(folder, labelled.root)
     cached = ScoreTable.read(folder / SCORES) if (folder / SCORES).exists() else ScoreTable()
+    files = _Files.of(labelled) if tables or len(cached) else _Files(labelled, {})
+    stale = files.take_up(cached, metrics)
     before = {row[:4] for row in cached.rows}
     for path in tables:
-        _join(cached, path, labelled)
+        _join(cached, path, files)
     _check_missing(labelled, metrics, cached)
     folder.mkdir(parents=True, exist_ok=True)
     if not (folder / _OWNER).exists():
-        owner = json.dumps({"dataset": str(labelled.root.resolve())}) + "\n"
-        atomic_write(folder / _OWNER, owner)
-    if tables or not (folder / SCORES).exists():
-        cached.write(folder / SCORES)
+        write_json(folder / _OWNER, {"dataset": str(labelled.root.resolve())})
+    cached.write(folder / SCORES)
     if metrics:
         full = any(metric_info(name).reference == "full" for name in metrics)
         result = score_listed(
@@ -109,6 +112,7 @@ def collect_scores(
             metrics,
             folder / SCORES,
             references=labelled.references if full else None,
+            digests=files.digests,
             device=f"cuda:{torch.cuda.current_device()}" if torch.cuda.is_available() else "cpu",
             batch_size=batch_size,
         )
@@ -117,7 +121,7 @@ def collect_scores(
             problems.add("pictures that could not be scored", f"{key}: {text}")
         if len(problems):
             raise DataError(problems.summary(f"{labelled.root} ({folder / SCORES} keeps the other scores)"))
-    return JudgeScores.of(labelled, ScoreTable.read(folder / SCORES), before)
+    return JudgeScores.of(labelled, ScoreTable.read(folder / SCORES), before, stale)
 
 
 # --- The folder -------------------------------------------------------------------------------------------------------
@@ -131,7 +135,7 @@ def _check_owner(folder: Path, root: Path) -> None:
         raise ValueError(f"`folder`: {foreign[0]} is not of this command; choose another folder{use}")
     if (folder / _OWNER).exists():
         try:
-            owner = json.loads((folder / _OWNER).read_text(encoding="utf-8"))["dataset"]
+            owner = read_json(folder / _OWNER)["dataset"]
         except (ValueError, KeyError, TypeError):
             raise ValueError(f"`folder`: {folder / _OWNER} is damaged; choose another folder") from None
         if owner != str(root.resolve()):
@@ -144,21 +148,67 @@ def _check_owner(folder: Path, root: Path) -> None:
 # --- Tables made elsewhere --------------------------------------------------------------------------------------------
 
 
-def _join(known: ScoreTable, path: Path, labelled: Labelled) -> None:
+class _Files:
+    """The data set's files as they are now, which tell what scores are of.
+
+    Args:
+        labelled: What people said, and of which pictures.
+        digests: Of pictures and references by key; of those alone that can be read.
+    """
+
+    def __init__(self, labelled: Labelled, digests: Mapping[str, str]) -> None:
+        self.labelled, self.digests, self.folder = labelled, digests, str(labelled.root.resolve())
+
+    @classmethod
+    def of(cls, labelled: Labelled) -> "_Files":
+        """Read them."""
+        keys = [*labelled.pictures, *labelled.references.values()]
+        return cls(labelled, read_digests(PictureStore(labelled.root), keys))
+
+    def row(self, row: ScoreRow) -> ScoreRow | None:
+        """A score that is said to be of this data set, as one of its files as they are now; None if it is of others."""
+        digest, reference_digest = (self.digests.get(key, "") for key in (row.picture, row.reference))
+        known = (row.origin.digest, digest), (row.origin.reference_digest, reference_digest)
+        if any(then and now and then != now for then, now in known):
+            return None
+        origin = Origin(self.folder, self.folder if row.reference else "", *(then or now for then, now in known[::-1]))
+        return row._replace(origin=origin)
+
+    def take_up(self, table: ScoreTable, metrics: Sequence[str]) -> dict[str, int]:
+        """Remove what an earlier call has left of files that have changed; how many scores, by judge.
+
+        Of tables that older versions wrote nobody knows what they are of: what is not to be scored now is believed.
+        """
+        rows = table.rows
+        now = [self.row(row) if row.origin.folder else self._believed(row, metrics) for row in rows]
+        table.drop(lambda _: True)
+        table.append(row for row in now if row is not None)
+        return dict(Counter(row.metric for row, own in zip(rows, now, strict=True) if own is None))
+
+    def _believed(self, row: ScoreRow, metrics: Sequence[str]) -> ScoreRow | None:
+        return None if row.metric in metrics and row.picture in self.digests else row
+
+
+def _join(known: ScoreTable, path: Path, files: _Files) -> None:
     """Add the rows of a table that are of use, under the data set's own names of the references."""
+    labelled = files.labelled
     try:
         table = ScoreTable.read(path)
     except (ValueError, FileNotFoundError) as error:
         raise type(error)(f"`tables`: {error}") from None
-    wanted, rows = set(labelled.pictures), []
+    wanted, rows, others = set(labelled.pictures), [], 0
     for row in table.rows:
         if row.checkpoint == _NO_CHECKPOINT and row.picture in wanted:
             reference = labelled.references.get(row.picture, "")
             if not row.reference or _file_name(row.reference) == _file_name(reference):
-                rows.append(row._replace(reference=reference if row.reference else ""))
+                own = files.row(row._replace(reference=reference if row.reference else ""))
+                rows += [own] if own else []
+                others += own is None
     if not rows:
+        more = f"; {others} scores are of other files of these names" if others else ""
         raise ValueError(
             f"`tables`: {path} has none of the {len(wanted)} pictures (without a checkpoint, against their references)"
+            f"{more}"
             f"\nIts pictures: {_some([row.picture for row in table.rows])}; those of the data set: "
             f"{_some(labelled.pictures)}"
         )

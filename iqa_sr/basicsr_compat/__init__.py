@@ -31,9 +31,6 @@ except ModuleNotFoundError as _error:
         name="basicsr",
     ) from None
 
-from basicsr.archs import build_network
-from basicsr.data import build_dataset
-from basicsr.losses import build_loss
 from basicsr.metrics import calculate_metric
 from basicsr.models import build_model
 from basicsr.models.base_model import BaseModel
@@ -42,6 +39,8 @@ from basicsr.utils.logger import initialized_logger as initialized_loggers
 from basicsr.utils.registry import ARCH_REGISTRY, DATASET_REGISTRY, LOSS_REGISTRY, METRIC_REGISTRY, MODEL_REGISTRY
 
 from iqa_sr.basicsr_compat import base_model, file_client, networks, realesrgan, validation
+from iqa_sr.basicsr_compat.building import build_dataset, build_loss, build_network, check_optimizer
+from iqa_sr.basicsr_compat.networks import upscales_images
 from iqa_sr.basicsr_compat.validation import metric_or_nan
 
 __all__ = [
@@ -57,6 +56,7 @@ __all__ = [
     "build_model",
     "build_network",
     "calculate_metric",
+    "check_optimizer",
     "initialized_loggers",
     "metric_or_nan",
     "network_argument",
@@ -64,6 +64,7 @@ __all__ = [
     "registered",
     "set_random_seed",
     "side_multiple",
+    "upscales_images",
 ]
 
 BASICSR_VERSION = str(getattr(basicsr, "__version__", "unknown"))
@@ -108,4 +109,6 @@ def side_multiple(section: Mapping[str, Any]) -> int:
     if section["type"] == "RRDBNet":
         return {1: 4, 2: 2}.get(network_argument(section, "scale"), 1)
     window = network_argument(section, "window_size", 1)
-    return window if isinstance(window, int) else max(window)
+    sides = list(window) if isinstance(window, list | tuple) else [window]
+    # What is no side at all, the network tells when it is built.
+    return max([side for side in sides if isinstance(side, int) and side > 0], default=1)

@@ -4,19 +4,25 @@ Each function with `self` replaces the method of its name.
 """
 
 import logging
+import math
 import warnings
+from collections.abc import Mapping
 from typing import Any, cast
 
 import torch
 from basicsr.models.base_model import BaseModel
 from torch import nn
 
+from iqa_sr.errors import OptionError
+from iqa_sr.io.state_dicts import state_dicts, weights_of
 from iqa_sr.io.tensor_files import load_state, read_tensor_file, select_state_dict, write_tensor_file
 from iqa_sr.runtime import distributed
 
 __all__ = ["PATCHES"]
 
 logger = logging.getLogger(__name__)
+
+_update_best_metric_result = BaseModel._update_best_metric_result
 
 
 def model_to_device(self: Any, net: nn.Module) -> nn.Module:
@@ -37,7 +43,7 @@ def get_optimizer(self: Any, optim_type: str, params: Any, lr: float, **kwargs: 
     """Any optimiser of `torch.optim` by its name; Adam and AdamW as one fused kernel unless the options say how."""
     optimizer = getattr(torch.optim, str(optim_type), None)
     if not (isinstance(optimizer, type) and issubclass(optimizer, torch.optim.Optimizer)):
-        raise ValueError(f"optimiser {optim_type!r} does not exist in torch.optim; Adam and AdamW are the usual ones")
+        raise ValueError(f"optimizer {optim_type!r} does not exist in torch.optim; Adam and AdamW are the usual ones")
     if optim_type in ("Adam", "AdamW") and not {"fused", "foreach", "capturable", "differentiable"} & set(kwargs):
         kwargs["fused"] = True
     return cast(torch.optim.Optimizer, optimizer(params, lr=lr, **kwargs))  # type: ignore[call-arg]
@@ -59,6 +65,12 @@ def update_learning_rate(self: Any, current_iter: int, warmup_iter: int = -1) ->
 def _set_rates(scheduler: Any, rates: list[float], factor: float) -> None:
     for group, rate in zip(scheduler.optimizer.param_groups, rates, strict=True):
         group["lr"] = rate * factor
+
+
+def update_best_metric_result(self: Any, dataset_name: str, metric: str, val: float, current_iter: int) -> None:
+    """As BasicSR's, but only a finite mean can be the best."""
+    if math.isfinite(val):
+        _update_best_metric_result(self, dataset_name, metric, val, current_iter)
 
 
 def model_ema(self: Any, decay: float = 0.999) -> None:
@@ -113,13 +125,41 @@ def save_training_state(self: Any, epoch: int, current_iter: int) -> None:
 def load_network(
     self: Any, net: nn.Module, load_path: str, strict: bool = True, param_key: str | None = "params"
 ) -> None:
-    """As BasicSR's, reading tensors only, with an error that lists a few keys."""
+    """As BasicSR's, reading tensors only, of any usual form, with an error that lists a few keys.
+
+    A key that the option file names is the one that is read, but by BasicSR's average, which prefers `params_ema`.
+    Where it names none, the key is found: BasicSR's own, else that whose weights fit.
+    """
     network = self.get_bare_model(net)
-    state = select_state_dict(read_tensor_file(load_path), load_path, param_key)
+    content = read_tensor_file(load_path)
+    option, named = _named_key(self.opt, load_path)
+    if named is not None:
+        try:
+            state_dicts(content, load_path, named)
+        except ValueError as error:
+            raise OptionError(f"path:{option}: {error}\nLeave it out, and the weights that fit are found.") from error
+    if not isinstance(content, Mapping) or param_key not in content:
+        param_key = named
+    if named is None:
+        param_key, state = weights_of(network, content, load_path, preferred=param_key or "params")
+    else:
+        state = select_state_dict(content, load_path, param_key)
     left_out = load_state(network, state, load_path, strict)
-    logger.info(f"Loaded {type(network).__name__} from {load_path} ({param_key}).")
+    logger.info(f"Loaded {type(network).__name__} from {load_path} ({param_key or 'the file is the state dict'}).")
     if left_out:
         logger.warning(f"{len(left_out)} keys not loaded from {load_path}: {', '.join(left_out[:5])}")
+
+
+def _named_key(opt: Mapping[str, Any], file: str) -> tuple[str, str | None]:
+    """The option that says which weights of a file are meant, and what it says; None where it says nothing."""
+    base = opt.get("base_network", {})
+    if base.get("file") == file:  # what a resumed run began with: `path` names its own checkpoint by now
+        return "param_key_g", base.get("named")
+    for key, value in opt["path"].items():
+        if key.startswith("pretrain_network") and value == file:
+            option = key.replace("pretrain_network", "param_key")
+            return option, opt["path"].get(option)
+    return "param_key", None
 
 
 PATCHES: tuple[tuple[Any, str, Any], ...] = (
@@ -130,6 +170,8 @@ PATCHES: tuple[tuple[Any, str, Any], ...] = (
     (BaseModel, "get_optimizer", get_optimizer),
     # A warm-up leaves MultiStepLR short for the rest of the run.
     (BaseModel, "update_learning_rate", update_learning_rate),
+    # A mean that is infinite stays the best for ever.
+    (BaseModel, "_update_best_metric_result", update_best_metric_result),
     # EMA copies no buffers and lets frozen weights drift.
     (BaseModel, "model_ema", model_ema),
     # BasicSR tries three times to write, then goes on without a file; a killed write leaves half a file.

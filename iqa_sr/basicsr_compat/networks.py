@@ -9,16 +9,24 @@ import torch
 import torchvision
 from basicsr.archs import vgg_arch
 from basicsr.archs.swinir_arch import SwinIR
+from basicsr.models.hifacegan_model import HiFaceGANModel
+from basicsr.models.sr_model import SRModel
+from basicsr.models.video_base_model import VideoBaseModel
 from torch import Tensor, nn
 
 from iqa_sr.io.tensor_files import read_tensor_file
 from iqa_sr.weights.store import find_weights
 
-__all__ = ["PATCHES"]
+__all__ = ["PATCHES", "upscales_images"]
 
 VGG_FILES = {"vgg16": "vgg16-397923af.pth", "vgg19": "vgg19-dcbb9e9d.pth"}
 
 _swinir_forward = SwinIR.forward
+
+
+def upscales_images(model: Any) -> bool:
+    """Whether a model of BasicSR gives its generator batches of images, `(N, C, h, w)`, and nothing else."""
+    return isinstance(model, SRModel) and not isinstance(model, VideoBaseModel | HiFaceGANModel)
 
 
 @wraps(_swinir_forward)

@@ -7,7 +7,8 @@ from typing import Any
 
 from torch import nn
 
-from iqa_sr.checkpoint.building import filled_network, state_dicts
+from iqa_sr.checkpoint.building import filled_network
+from iqa_sr.io.state_dicts import state_dicts
 from iqa_sr.io.tensor_files import read_tensor_file, state_digest
 from iqa_sr.lora.adapter_files import Adapter, inject_saved
 from iqa_sr.lora.injection import merged_state, set_strengths
@@ -69,7 +70,7 @@ def _base_network(checkpoint: str | Path, adapters: Sequence[Adapter], section: 
         try:
             network = filled_network(section, state, checkpoint)
         except ValueError as error:  # under this key lies another network
-            problem = error
+            problem = problem or error
             continue
         digest = state_digest(network.state_dict())
         if all(adapter.base.digest == digest for adapter in adapters):

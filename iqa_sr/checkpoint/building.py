@@ -1,4 +1,4 @@
-"""BasicSR's networks with the weights of a checkpoint: the state dicts in a file, and the network around one."""
+"""BasicSR's networks with the weights of a checkpoint: the section that describes one, and the network filled."""
 
 import io
 from collections.abc import Mapping
@@ -11,40 +11,9 @@ from torch import Tensor, nn
 from iqa_sr.basicsr_compat import ARCH_REGISTRY, build_network, registered
 from iqa_sr.config.option_files import read_option_file
 from iqa_sr.errors import OptionError, nearest
-from iqa_sr.io.tensor_files import load_state, select_state_dict
+from iqa_sr.io.tensor_files import load_state
 
-__all__ = ["WEIGHT_KEYS", "filled_network", "network_section", "state_dicts"]
-
-WEIGHT_KEYS = ("params_ema", "params-ema", "g_ema", "params", "model_state_dict", "state_dict", "model", "net")
-"""Where checkpoints keep their weights, the averaged ones first; other keys are looked at where none of these is."""
-
-
-def state_dicts(content: Any, path: str | Path, param_key: str | None = None) -> dict[str | None, dict[str, Tensor]]:
-    """The state dicts of a checkpoint by their key, the preferred one first; None is the file itself.
-
-    Args:
-        content: What `read_tensor_file` gave.
-        path: The file's name, for errors.
-        param_key: Only this one.
-
-    Raises:
-        ValueError: If there is none, or not this one.
-    """
-    if not isinstance(content, Mapping):
-        raise ValueError(f"{path}: expected a checkpoint with a state dict, got {type(content).__name__}")
-    if param_key is not None:
-        keys = [str(key) for key, value in content.items() if isinstance(value, Mapping)]
-        if param_key not in keys:
-            valid = nearest(param_key, keys) if keys else "the weights are the file itself: name no key"
-            raise ValueError(f"{path} has no weights {param_key!r}; {valid}")
-        return {param_key: select_state_dict(content, path, param_key)}
-    # Not what a program keeps under the same name: a configuration, or nothing yet.
-    mappings = {key: value for key, value in content.items() if isinstance(value, Mapping) and value}
-    holding: list[str | None] = [
-        key for key, value in mappings.items() if all(isinstance(one, Tensor) for one in value.values())
-    ]
-    present: list[str | None] = [key for key in WEIGHT_KEYS if key in holding]
-    return {key: select_state_dict(content, path, key) for key in present or holding or [None]}
+__all__ = ["filled_network", "network_section"]
 
 
 def network_section(options: str | Path | Mapping[str, Any]) -> dict[str, Any]:
@@ -77,14 +46,12 @@ def filled_network(section: Mapping[str, Any], state: Mapping[str, Tensor], path
         OptionError: If there is no such network, or it cannot be built with these options.
         ValueError: If the weights are of another network.
     """
-    kind = section["type"]
+    kind = section.get("type")
+    if not isinstance(kind, str):
+        raise OptionError(f"network_g:type: expected the name of a network, got {kind!r}")
     if kind not in ARCH_REGISTRY and f"{kind}_basicsr" not in ARCH_REGISTRY:
         raise OptionError(f"network_g:type: no network {kind!r}; {nearest(str(kind), registered(ARCH_REGISTRY))}")
     with redirect_stdout(io.StringIO()):  # the registry prints which of two names it has taken
-        try:
-            network = build_network(dict(section))
-        except Exception as error:  # whatever a constructor stumbles over that was given wrong options
-            reason = f"{type(error).__name__}: {error}"
-            raise OptionError(f"network_g: {kind} cannot be built with these options: {reason}") from error
+        network = build_network(dict(section))
     load_state(network, state, path)
     return network.eval().requires_grad_(False)

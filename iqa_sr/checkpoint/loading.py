@@ -11,9 +11,10 @@ from torch import Tensor, nn
 from iqa_sr.archs.spandrel_loader import SpandrelNetwork, spandrel_network
 from iqa_sr.basicsr_compat import patch_basicsr, side_multiple
 from iqa_sr.checkpoint.adapters import adapted_networks, check_strengths
-from iqa_sr.checkpoint.building import filled_network, network_section, state_dicts
+from iqa_sr.checkpoint.building import filled_network, network_section
 from iqa_sr.checkpoint.detection import KNOWN, read_shapes
-from iqa_sr.io.tensor_files import read_tensor_file, state_digest
+from iqa_sr.io.state_dicts import WEIGHT_KEYS, state_dicts
+from iqa_sr.io.tensor_files import few, nonfinite_weights, read_tensor_file, state_digest
 from iqa_sr.lora.adapter_files import read_adapter
 from iqa_sr.scores.experiment_folder import MODELS
 
@@ -98,7 +99,7 @@ def load_network(
     Raises:
         FileNotFoundError: If a file is missing.
         ValueError: If it is not known which network it is (the text lists what was looked at), it takes other than RGB
-            pictures, a file is damaged, or an adapter has another base.
+            pictures, a file is damaged, its weights are not finite, or an adapter has another base.
     """
     if Path(path).is_dir():
         raise ValueError(f"{path} is a folder; expected a checkpoint, as .../models/net_g_latest.pth")
@@ -115,11 +116,7 @@ def load_network(
         source = "the given options" if given else str(read[0].folder)
         found = _Found(adapted_networks(path, read, weights, section)[1], section, source)
     else:
-        param_key, state = next(iter(state_dicts(read_tensor_file(path), path, param_key).items()))
-        if given is not None:
-            found = _Found(filled_network(given, state, path), given, "the given options")
-        else:
-            found = _identified(Path(path), state)
+        param_key, found = _first_known(Path(path), state_dicts(read_tensor_file(path), path, param_key), given)
     return _described(found, path, param_key, device)
 
 
@@ -128,6 +125,23 @@ def load_network(
 
 class _NotIdentified(Exception):
     """What was looked at in vain, in one line."""
+
+
+def _first_known(
+    path: Path, states: Mapping[str | None, Mapping[str, Tensor]], given: dict[str, Any] | None
+) -> tuple[str | None, _Found]:
+    """The preferred weights of a file and their key; where no key is a usual one, the first that are such a network."""
+    usual = [key for key in states if key in WEIGHT_KEYS][:1] or list(states)
+    problem: ValueError | None = None
+    for key in usual:
+        try:
+            if given is not None:
+                return key, _Found(filled_network(given, states[key], path), given, "the given options")
+            return key, _identified(path, states[key])
+        except ValueError as error:
+            problem = problem or error
+    assert problem is not None
+    raise problem
 
 
 def _identified(path: Path, state: Mapping[str, Tensor]) -> _Found:
@@ -200,6 +214,11 @@ def _brief(error: Exception) -> str:
 
 def _described(found: _Found, path: str | Path, key: str | None, device: str | torch.device) -> LoadedNetwork:
     network = found.network.eval().requires_grad_(False)
+    if broken := nonfinite_weights(network):
+        raise ValueError(
+            f"{path}: {len(broken)} of its weights are not finite: {few(broken)}\n"
+            "The run that it is of has diverged; take an earlier checkpoint."
+        )
     if isinstance(network, SpandrelNetwork):
         architecture, minimum, multiple = network.architecture, network.minimum, network.multiple_of
     else:

@@ -117,6 +117,8 @@ def run(args: argparse.Namespace) -> int:
     tables = [Path(file).expanduser() for file in args.tables]
     scores = collect_scores(labelled, metrics, tables, folder, args.batch)
     total = len(labelled.pictures)
+    for name, count in scores.stale.items():
+        print(f"{name}: {count} scores of older files, or not known to be of these, were removed", file=sys.stderr)
     for name, count in scores.incomplete.items():
         more = f"; --metric {name} scores the others" if name in metric_names() else ""
         print(f"{name} is left out: {count} of {total} scores are there{more}", file=sys.stderr)

@@ -9,6 +9,7 @@ import re
 import sys
 from collections.abc import Callable, Sequence
 
+from iqa_sr.cli.terminal import safe_output
 from iqa_sr.errors import OptionError, TrainingStopped
 from iqa_sr.runtime.threads import prepare_cpu_threads
 
@@ -34,8 +35,9 @@ COMMANDS = {
 }
 """Each command and its help; `verify-resume` lives in `iqa_sr.cli.verify_resume`, as `add_arguments` and `run`."""
 
-_EXPECTED = (ValueError, OSError, ModuleNotFoundError, TrainingStopped, KeyError, AssertionError)
+_EXPECTED = (ValueError, OSError, ModuleNotFoundError, TrainingStopped, KeyError, AssertionError, MemoryError)
 _LINES = 5
+_LONGEST = 1000  # characters of a line: what is longer quotes a value that nobody reads to its end
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -57,7 +59,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         command = importlib.import_module(f"iqa_sr.cli.{name.replace('-', '_')}")
         command.add_arguments(parsers[name])
         parsers[name].add_argument("--debug", action="store_true", help="show the stack trace of an error")
-    args = parser.parse_args(words)  # ends here where no command is named
+    # Ends here where no command is named.
+    args = parser.parse_args(words, argparse.Namespace(words=words))
     return report_errors(lambda: command.run(args), args.debug, parsers[args.command])
 
 
@@ -73,15 +76,20 @@ def report_errors(command: Callable[[], int], debug: bool, parser: argparse.Argu
     Returns:
         The command's exit code, 1 after an error, 130 after a keyboard interrupt.
     """
-    import torch
+    with safe_output():
+        return _reported(command, debug, parser)
+
+
+def _reported(command: Callable[[], int], debug: bool, parser: argparse.ArgumentParser) -> int:
+    from iqa_sr.runtime.memory import is_out_of_memory
 
     try:
         return command()
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         return 130
-    except (*_EXPECTED, torch.OutOfMemoryError) as error:
-        if debug:
+    except (*_EXPECTED, RuntimeError) as error:
+        if debug or not (isinstance(error, _EXPECTED) or is_out_of_memory(error)):
             raise
         flags = _flags(parser)
         text = re.sub(r"`(\w+)`", lambda match: flags.get(match[1], match[0]), _text(error))
@@ -117,9 +125,11 @@ def _text(error: BaseException) -> str:
     if isinstance(error, KeyError):  # BasicSR looks its options up without a default
         text = text.strip("'\"")
         text = f"an option is missing or unknown: {text}"
+    elif not isinstance(error, _EXPECTED) or isinstance(error, MemoryError):
+        text = f"memory does not suffice{f': {text}' if text else ''}"
     elif isinstance(error, AssertionError):
         text = f"BasicSR refused an option or a picture: {text or 'no reason given; --debug shows where'}"
-    lines = f"error: {text}".splitlines()
+    lines = [line if len(line) <= _LONGEST else f"{line[:_LONGEST]}..." for line in f"error: {text}".split("\n")]
     return "\n".join(lines if isinstance(error, OptionError) else lines[:_LINES])  # all that is wrong with a file
 
 

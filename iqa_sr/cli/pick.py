@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from iqa_sr.cli.arguments import split_names
-from iqa_sr.errors import nearest
+from iqa_sr.errors import nearest, same_name
 from iqa_sr.io.text_table import aligned
 
 if TYPE_CHECKING:
@@ -131,7 +131,7 @@ def _choose(source: "Source", args: argparse.Namespace) -> "Choice":
     known = metrics_of(source.table, labels)
     if not known:
         raise ValueError("there are no scores of the checkpoints that can be chosen")
-    counted = list(known) if args.metrics is None else list(split_names(args.metrics))
+    counted = list(known) if args.metrics is None else [same_name(one, known) for one in split_names(args.metrics)]
     for name in counted:
         if name not in known:
             raise ValueError(f"--metric: there are no scores of {name!r}; {nearest(name, known)}")
@@ -139,6 +139,7 @@ def _choose(source: "Source", args: argparse.Namespace) -> "Choice":
     limits: dict[str, Limit] = {}
     for text in args.within:
         metric, equals, number = text.rpartition("=")
+        metric = same_name(metric, known)
         try:
             distance = float(number) if equals else math.nan
         except ValueError:

@@ -20,24 +20,33 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--reference", metavar="PATH", help="picture or folder that full-reference metrics compare with"
     )
-    parser.add_argument("--output", metavar="FILE", help="score table (.csv; what is in it is kept) or .json")
-    parser.add_argument("--batch", type=int, default=8, metavar="N", help="pictures of one size at a time (default 8)")
+    parser.add_argument(
+        "--output",
+        metavar="FILE",
+        help="score table (.csv; scores of these very files are not computed again) or .json",
+    )
+    parser.add_argument(
+        "--batch",
+        type=int,
+        default=8,
+        metavar="N",
+        help="most pictures of one size at a time (default 8; fewer of large ones)",
+    )
 
 
 def run(args: argparse.Namespace) -> int:
     """Score and print a table; 1 if some pictures could not be scored."""
-    from iqa_sr.metrics import metric_info
+    from iqa_sr.metrics.registry import metric_info, own_names
     from iqa_sr.scores.means import mean
     from iqa_sr.scores.scoring_run import run_scoring
 
-    metrics = split_names(args.metrics)
+    metrics = own_names(split_names(args.metrics))
     result, first = run_scoring(args.path, metrics, args.reference, args.output, args.batch)
     if not first:
         return 1 if result.problems else 0
     scores: dict[str, dict[str, float]] = {}
-    for row in result.table.rows:
-        if row.metric in metrics:
-            scores.setdefault(row.picture, {})[row.metric] = row.score
+    for row in result.rows:
+        scores.setdefault(row.picture, {})[row.metric] = row.score
     rows = [("picture", *(f"{name} {'up' if metric_info(name).higher_is_better else 'down'}" for name in metrics))]
     if len(scores) <= SHOWN:
         rows += [
@@ -49,6 +58,8 @@ def run(args: argparse.Namespace) -> int:
     print("up: higher is better; down: lower is better")
     if args.output is not None:
         print(f"{args.output}: {result.scored} new scores, {result.kept} were there already")
+        if result.stale:
+            print(f"{len(result.stale)} scores of these names were there, but not known to be of these files: removed")
     elif len(scores) > SHOWN:
         print("--output FILE.csv or FILE.json for every picture")
     for key, text in sorted(result.problems.items()):

@@ -2,17 +2,27 @@
 
 import argparse
 import sys
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from iqa_sr.cli.arguments import add_adapter_arguments, read_device, read_tile
 
 if TYPE_CHECKING:
     from iqa_sr.checkpoint.loading import LoadedNetwork
+    from iqa_sr.inference.files import FileUpscaling
+    from iqa_sr.inference.jobs import UpscaleJob
+    from iqa_sr.io.image_types import JpegOptions
+    from iqa_sr.io.result_notes import ResultState
 
 __all__ = ["FORMATS", "add_arguments", "run"]
 
 FORMATS = ("png", "jpg", "webp", "tif", "bmp", "keep")
 """What `--format` can be."""
+
+SUBSAMPLINGS = ("4:4:4", "4:2:2", "4:2:0")
+"""What `--subsampling` can be."""
 
 _SHOWN = 20
 
@@ -38,6 +48,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--depth", choices=["auto", "8", "16"], default="auto", help="bits (default auto: the source's)"
     )
+    parser.add_argument("--quality", type=int, metavar="N", help="of JPEG results, 1 to 100 (default 95)")
+    parser.add_argument(
+        "--subsampling", choices=SUBSAMPLINGS, help="chroma of JPEG results: all, half or a quarter (default 4:2:0)"
+    )
+    parser.add_argument(
+        "--profile",
+        choices=["keep", "srgb"],
+        default="keep",
+        help="ICC profiles: copied (default), or colors converted to sRGB",
+    )
     parser.add_argument("--tile", default="auto", metavar="N", help="side in px, auto (by free memory) or none")
     parser.add_argument("--overlap", type=int, default=32, metavar="N", help="px that tiles share (default 32)")
     parser.add_argument("--device", metavar="NAME", help="cpu, cuda or cuda:N (default: CUDA where there is one)")
@@ -48,16 +68,21 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Upscale what is missing; 1 if some pictures could not be upscaled, the others are."""
     from iqa_sr.checkpoint.loading import load_network
-    from iqa_sr.inference.files import FileUpscaling, UpscaledFiles, check_depth, upscale_files
+    from iqa_sr.inference.files import FileUpscaling, UpscaledFiles, check_depth, made_by, upscale_files
     from iqa_sr.inference.jobs import find_jobs
     from iqa_sr.inference.tiling import check_tile
 
     device = read_device(args.device, args.half)
     tile = read_tile(args.tile, args.overlap)
-    config = FileUpscaling(tile, args.overlap, args.half, args.depth, args.overwrite)
     jobs = find_jobs(args.paths, args.output, args.suffix, args.kind)
     check_depth(jobs, args.depth)
-    missing = [job for job in jobs if args.overwrite or not job.target.exists()]
+    jpeg = _jpeg_options(args, jobs)
+    strengths = args.strengths or [1.0] * len(args.adapters)
+    settings = [args.param_key, strengths, args.depth, args.profile, asdict(jpeg)]
+    made = made_by(args.checkpoint, args.opt, args.adapters, settings)
+    config = FileUpscaling(tile, args.overlap, args.half, args.depth, args.profile, jpeg, made, args.overwrite)
+    states = _states(args, jobs, config)
+    missing = [job for job, state in states if state in ("missing", "changed source")]
     done = UpscaledFiles()
     if missing:
         loaded = load_network(
@@ -78,11 +103,62 @@ def run(args: argparse.Namespace) -> int:
     if done.failed:
         text += f", {len(done.failed)} failed"
     print(text)
+    kept = Counter(state for _, state in states)
+    if kept["changed source"]:
+        print(f"{kept['changed source']} of them again: their pictures have changed")
+    if kept["unknown"]:
+        print(f"{kept['unknown']} that were there do not say which picture and network they are of")
+    if done.dropped:
+        words = ", ".join(f"{what} ({count})" for what, count in sorted(done.dropped.items()))
+        print(f"not in the results, with the number of pictures that have it: {words}")
     for source, reason in list(done.failed.items())[:_SHOWN]:
         print(f"  not upscaled: {reason if source in reason else f'{source}: {reason}'}", file=sys.stderr)
     if len(done.failed) > _SHOWN:
         print(f"  ... and {len(done.failed) - _SHOWN} more", file=sys.stderr)
     return 1 if done.failed else 0
+
+
+def _jpeg_options(args: argparse.Namespace, jobs: "Sequence[UpscaleJob]") -> "JpegOptions":
+    """How JPEG results are written.
+
+    Raises:
+        ValueError: If a number is out of range, or there are no such results.
+    """
+    from iqa_sr.io.image_types import JpegOptions
+
+    given = {name: value for name in ("quality", "subsampling") if (value := getattr(args, name)) is not None}
+    if given and not any(job.target.suffix.lower() in (".jpg", ".jpeg") for job in jobs):
+        name, value = next(iter(given.items()))
+        raise ValueError(f"`{name}`: expected with JPEG results (`kind` jpg), got {value} without any")
+    return JpegOptions(**given)
+
+
+def _states(
+    args: argparse.Namespace, jobs: "Sequence[UpscaleJob]", config: "FileUpscaling"
+) -> "list[tuple[UpscaleJob, ResultState]]":
+    """What lies where each result belongs.
+
+    Raises:
+        ValueError: If that is what another network has made, or was made with other settings or of other pictures.
+    """
+    from iqa_sr.inference.files import TOOL
+    from iqa_sr.io.result_notes import result_state
+
+    if args.overwrite:
+        return [(job, "missing") for job in jobs]
+    states = [(job, result_state(TOOL, job.source, config.made, job.target)) for job in jobs]
+    for state, what in (
+        ("made otherwise", "by another network or with other settings"),
+        ("other source", "of pictures of the same names in another place"),
+    ):
+        others = [job.target for job, found in states if found == state]
+        if others:
+            more = f" and {len(others) - 1} more" if len(others) > 1 else ""
+            raise ValueError(
+                f"{others[0]}{more} were made {what}; nothing was written.\n"
+                "Choose another `output`, or `overwrite`, which makes them again."
+            )
+    return states
 
 
 def _print_network(loaded: "LoadedNetwork", args: argparse.Namespace) -> None:

@@ -74,6 +74,7 @@ def _list(args: argparse.Namespace) -> int:
 
 def _pull(args: argparse.Namespace) -> int:
     """Download what is missing of the named files, and of those that the named metrics need."""
+    from iqa_sr.errors import same_name
     from iqa_sr.metrics import metric_info, metric_names
     from iqa_sr.weights.locations import find_local
     from iqa_sr.weights.registry import WEIGHT_FILES
@@ -82,7 +83,7 @@ def _pull(args: argparse.Namespace) -> int:
     if args.all == bool(args.names):
         raise ValueError("weights pull: expected names of files or metrics, or --all")
     wanted = [file.name for file in WEIGHT_FILES.values() if file.sources] if args.all else []
-    for name in args.names:
+    for name in [same_name(one, metric_names()) for one in args.names]:
         if name not in WEIGHT_FILES and name not in metric_names():
             raise ValueError(f"no weights file and no metric is called {name!r}; {near_names(name, metric_names())}")
         wanted += [name] if name in WEIGHT_FILES else metric_info(name).weights

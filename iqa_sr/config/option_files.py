@@ -1,19 +1,60 @@
 """Option files: reading YAML with a `base:`, changing values from the command line, checking our sections strictly."""
 
+import os
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Hashable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-from iqa_sr.errors import OptionError, nearest
+from iqa_sr.errors import OptionError, nearest, shown
 
-__all__ = ["apply_overrides", "read_option_file"]
+__all__ = ["apply_overrides", "read_option_file", "unusable_texts"]
+
+
+_DEEPEST = 32
+"""Levels of sections and lists in each other, and of files that build upon others; real ones have six and four."""
+_MOST = 100_000
+"""Values of a file, each counted as often as its aliases repeat it."""
 
 
 class _Loader(yaml.SafeLoader):
-    """YAML 1.1 as BasicSR reads it, except that `1e-4` is a number and a doubled key is an error."""
+    """YAML 1.1 as BasicSR reads it, except that `1e-4` is a number and a doubled key is an error.
+
+    Whatever it cannot read is a `yaml.MarkedYAMLError` with its place.
+    """
+
+    def __init__(self, text: str) -> None:
+        super().__init__(text)
+        self._keys: list[str] = []  # of the sections and lists around the node that comes next
+
+    def compose_node(self, parent: Any, index: Any) -> Any:
+        """The next node; refuses what would exhaust Python's stack."""
+        if len(self._keys) > _DEEPEST:
+            text = f"{':'.join(self._keys[1:4])}: sections and lists are nested deeper than {_DEEPEST} levels"
+            raise yaml.composer.ComposerError(None, None, text, self.peek_event().start_mark)
+        self._keys.append(str(getattr(index, "value", index)))
+        node = super().compose_node(parent, index)
+        self._keys.pop()
+        return node
+
+    def construct_document(self, node: Any) -> Any:
+        """The values of a document; refuses one that aliases blow up."""
+        if _values_in(node, {}) > _MOST:
+            text = f"it holds more than {_MOST:,} values, its aliases counted"
+            raise yaml.constructor.ConstructorError(None, None, text, node.start_mark)
+        return super().construct_document(node)
+
+    def construct_object(self, node: Any, deep: bool = False) -> Any:
+        """The value of a node; what Python cannot make of it is an error with its place."""
+        try:
+            return super().construct_object(node, deep=deep)
+        except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
+            if isinstance(error, OptionError):
+                raise
+            text = f"{shown(node.value)} is not a valid {node.tag.rpartition(':')[2]}"
+            raise yaml.constructor.ConstructorError(None, None, text, node.start_mark) from error
 
 
 # YAML 1.2's floats: PyYAML follows 1.1, where an exponent needs a point and a sign, and would read `1e-4` as text.
@@ -22,13 +63,30 @@ _Loader.add_implicit_resolver(
 )
 
 
+def _values_in(node: yaml.Node, counted: dict[int, int]) -> int:
+    """How many values a node stands for; one inside of itself, which the constructor refuses, counts once."""
+    if id(node) not in counted:
+        counted[id(node)] = 1
+        parts = node.value if isinstance(node, yaml.CollectionNode) else []
+        flat = [part for pair in parts for part in pair] if isinstance(node, yaml.MappingNode) else parts
+        counted[id(node)] += sum(_values_in(part, counted) for part in flat)
+    return counted[id(node)]
+
+
 def _mapping(loader: _Loader, node: yaml.MappingNode) -> dict[Any, Any]:
-    loader.flatten_mapping(node)
+    own = {id(key) for key, _ in node.value}
+    loader.flatten_mapping(node)  # what `<<` brings comes first, and the section's own keys replace it
     found: dict[Any, Any] = {}
+    told: set[Any] = set()
     for key_node, value_node in node.value:
         key = loader.construct_object(key_node, deep=True)
-        if key in found and key_node.value != "<<":
-            raise OptionError(f"{_at(key_node.start_mark)}: the key {key!r} stands twice in one section")
+        if not isinstance(key, Hashable):
+            text = f"expected a text as key, got {shown(key)}"
+            raise yaml.constructor.ConstructorError(None, None, text, key_node.start_mark)
+        if id(key_node) in own:
+            if key in told:
+                raise OptionError(f"{_at(key_node.start_mark)}: the key {key!r} stands twice in one section")
+            told.add(key)
         found[key] = loader.construct_object(value_node, deep=True)
     return found
 
@@ -40,23 +98,53 @@ def _at(mark: Any) -> str:
     return f"{mark.name}, line {mark.line + 1}, column {mark.column + 1}"
 
 
-def _load_yaml(path: Path) -> dict[str, Any]:
+def _parse(text: str, name: str) -> Any:
+    """The value of a YAML text.
+
+    Args:
+        text: Of a whole file, or of one value.
+        name: What it is called in errors.
+
+    Raises:
+        OptionError: If it is not valid YAML; with its place.
+    """
     try:
-        with path.open(encoding="utf-8") as file:
-            content = yaml.load(file, Loader=_Loader)
-    except FileNotFoundError:
-        folder = path.parent
-        beside = [str(file) for file in folder.glob("*.yml")] if folder.is_dir() else []
-        hint = nearest(str(path), beside) if beside else "the folder holds no .yml file"
-        raise FileNotFoundError(f"option file {path} does not exist; {hint}") from None
+        loader = _Loader(text)
+        loader.name = name
+        return loader.get_single_data()
     except yaml.MarkedYAMLError as error:
-        where = _at(error.problem_mark) if error.problem_mark else str(path)
+        where = _at(error.problem_mark) if error.problem_mark else name
         raise OptionError(f"{where}: not valid YAML: {error.problem}") from error
+    except yaml.reader.ReaderError as error:
+        line = text.count("\n", 0, error.position) + 1
+        column = error.position - text.rfind("\n", 0, error.position)
+        raise OptionError(
+            f"{name}, line {line}, column {column}: not valid YAML: "
+            f"the character U+{error.character:04X} is not allowed"
+        ) from error
+
+
+def _load_yaml(path: Path, asked_by: str) -> dict[str, Any]:
+    name = shown(str(path), quotes=False)
+    try:
+        if not path.exists():
+            folder = path.parent
+            beside = [str(file) for file in folder.glob("*.yml")] if folder.is_dir() else []
+            hint = nearest(name, beside) if beside else "the folder holds no .yml file"
+            raise FileNotFoundError(f"{asked_by}option file {name} does not exist; {hint}")
+        if not path.is_file():  # a named pipe would be waited for
+            kind = "a folder" if path.is_dir() else "a device or a pipe"
+            raise OptionError(f"{asked_by}option file {name}: expected a file, got {kind}")
+        content = _parse(path.read_text(encoding="utf-8"), name)
     except UnicodeDecodeError as error:
-        raise OptionError(f"{path}: not a text file ({error})") from error
+        raise OptionError(f"{name}: not a text file ({error})") from error
+    except OSError as error:
+        if error.errno is None:
+            raise
+        raise OptionError(f"{asked_by}option file {name} cannot be read: {error.strerror}") from error
     if not isinstance(content, dict):
         raise OptionError(
-            f"{path}: expected sections with keys (name, datasets, train, ...), got {type(content).__name__}"
+            f"{name}: expected sections with keys (name, datasets, train, ...), got {type(content).__name__}"
         )
     return content
 
@@ -70,20 +158,38 @@ def read_option_file(path: str | Path) -> dict[str, Any]:
 
     Raises:
         FileNotFoundError: If a file is missing.
-        OptionError: If a file is not valid YAML, or the bases form a circle.
+        OptionError: If a file cannot be read, is not valid YAML, or the bases form a circle.
     """
-    return _read_with_bases(Path(path), ())
+    return _read_with_bases(Path(path), (), {})
 
 
-def _read_with_bases(path: Path, above: tuple[Path, ...]) -> dict[str, Any]:
-    if path.resolve() in above:
+def _read_with_bases(path: Path, above: tuple[Path, ...], known: dict[Path, dict[str, Any]]) -> dict[str, Any]:
+    """The content of a file and its bases.
+
+    Args:
+        path: The file.
+        above: The files that have led to it.
+        known: What was read before, by place: many files may build upon the same one.
+    """
+    asked_by = f"{above[-1].name}: base: " if above else ""
+    place = Path(os.path.realpath(path))
+    if place in above:
         raise OptionError(f"{path}: its base leads back to itself")
-    content = _load_yaml(path)
-    bases = content.pop("base", [])
-    merged: dict[str, Any] = {}
-    for base in [bases] if isinstance(bases, str) else bases:
-        merged = _merge(merged, _read_with_bases(path.parent / base, (*above, path.resolve())))
-    return _merge(merged, content)
+    if len(above) > _DEEPEST:
+        raise OptionError(f"{asked_by}expected at most {_DEEPEST} files that build upon each other, {path} is one more")
+    if place not in known:
+        content = _load_yaml(path, asked_by)
+        bases = content.pop("base", None)
+        listed = [] if bases is None else bases if isinstance(bases, list) else [bases]
+        merged: dict[str, Any] = {}
+        for base in listed:
+            if not isinstance(base, str) or not base or "\0" in base:
+                raise OptionError(
+                    f"{path}: base: expected the path of an option file or a list of them, got {shown(bases)}"
+                )
+            merged = _merge(merged, _read_with_bases(path.parent / base, (*above, place), known))
+        known[place] = _merge(merged, content)
+    return known[place]
 
 
 def _merge(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:
@@ -108,6 +214,7 @@ def apply_overrides(options: dict[str, Any], overrides: Iterable[str]) -> dict[s
         keys, equals, text = entry.partition("=")
         path = [key.strip() for key in keys.split(":")]
         if not equals or not all(path):
+            entry = shown(entry, quotes=False)
             raise OptionError(f"`overrides` {entry}: expected section:key=value, for example train:ema_decay=0.999")
         section = changed
         for depth, key in enumerate(path[:-1]):
@@ -118,5 +225,24 @@ def apply_overrides(options: dict[str, Any], overrides: Iterable[str]) -> dict[s
             section[key] = dict(section[key])
             section = section[key]
         # BasicSR's `none` is accepted for null.
-        section[path[-1]] = None if text.strip().lower() == "none" else yaml.load(text, Loader=_Loader)
+        section[path[-1]] = (
+            None if text.strip().lower() == "none" else _parse(text, f"`overrides` {shown(entry, False)}")
+        )
     return changed
+
+
+def unusable_texts(options: Any, path: str = "") -> Iterator[tuple[str, str]]:
+    """The path of every text that nothing can be called by, and what is wrong with it.
+
+    Args:
+        options: What an option file holds, or a part of it.
+        path: Of that part.
+    """
+    if isinstance(options, Mapping):
+        for key, value in options.items():
+            yield from unusable_texts(value, f"{path}:{key}" if path else str(key))
+    elif isinstance(options, list | tuple):
+        for position, value in enumerate(options):
+            yield from unusable_texts(value, f"{path}:{position}")
+    elif isinstance(options, str) and ("\0" in options or any("\ud800" <= one <= "\udfff" for one in options)):
+        yield path, f"expected a text without the character NUL and without half characters, got {shown(options)}"

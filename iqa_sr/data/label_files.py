@@ -1,6 +1,5 @@
 """What annotators said, one small JSON file each: reading many of them, and the label that most of them gave."""
 
-import json
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -9,6 +8,8 @@ from typing import Any, TypeVar
 
 from iqa_sr.data.multi_gt.records import Label
 from iqa_sr.data.problems import DataProblems
+from iqa_sr.io.files import read_text
+from iqa_sr.io.json_files import parse_json
 
 __all__ = ["decided", "read_label_files"]
 
@@ -28,16 +29,24 @@ def read_label_files(
     """
 
     def read(file: Path) -> Said | Exception:
+        content = None
         try:
-            return parse(file, json.loads(file.read_text(encoding="utf-8-sig")))
-        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+            text = read_text(file, "label file")
+        except (OSError, ValueError) as error:
             return error
+        try:
+            content = parse_json(text)
+            return parse(file, content)
+        except ValueError as error:
+            return ValueError(f"{file}: {expected} ({error})")
+        except (KeyError, TypeError, AttributeError):
+            return ValueError(f"{file}: {expected}, got {repr(content)[:120]}")
 
     with ThreadPoolExecutor(8) as pool:
         found = list(pool.map(read, files))
     for file, said in zip(files, found, strict=True):
         if isinstance(said, Exception):
-            problems.add("unreadable label", f"{file}: {expected} ({type(said).__name__}: {said})")
+            problems.add("unreadable label", str(said))
         else:
             yield file, said
 

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import torch
+from pydantic import Field
 from torch.utils.data import Dataset
 
 from iqa_sr.config.sections import read_section
@@ -44,7 +45,7 @@ class AIGCDatasetOptions(LoaderOptions):
     score_range: ScoreRange | None = None
     quality: Literal["quality", "authenticity"] = "quality"
     split: Part | None = None
-    split_seed: int = 2026
+    split_seed: int = Field(2026, ge=0)
 
 
 class AIGCDataset(Dataset[dict[str, Any]]):

@@ -27,7 +27,7 @@ class LoaderOptions(Section):
     phase: Literal["train", "val"] = "train"
     scale: int = Field(1, ge=1)
     batch_size_per_gpu: int | None = Field(default=None, ge=1)
-    num_worker_per_gpu: int | None = Field(default=None, ge=0)
+    num_worker_per_gpu: int | None = Field(default=None, ge=0, le=256)
     dataset_enlarge_ratio: float = Field(default=1, gt=0)
     prefetch_mode: Literal["cpu", "cuda"] | None = None
     num_prefetch_queue: int | None = None

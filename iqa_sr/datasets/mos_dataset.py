@@ -42,7 +42,7 @@ class OpinionDatasetOptions(LoaderOptions, OpinionSource):
 
     type: Literal["OpinionDataset"] = "OpinionDataset"
     split: Part | None = None
-    split_seed: int | None = None
+    split_seed: int | None = Field(None, ge=0)
     resize: int | None = Field(None, ge=SMALLEST)
     crop: int | None = Field(None, ge=SMALLEST)
     use_hflip: bool = True

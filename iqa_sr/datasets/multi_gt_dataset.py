@@ -47,10 +47,12 @@ class MultiGTDatasetOptions(GroundTruthOptions):
         gt_size: Side of the training crops in pixels, a multiple of the scale.
         use_hflip: Whether crops are flipped at random.
         use_rot: Whether crops are turned at random.
+        gt_usm: Whether the crop that is learnt from is sharpened (unsharp masking), on the device after the choice;
+            `usm` of the degradation does it for the LQ. Training only.
         sampler: Which ground truth is learnt from, see `iqa_sr.samplers`; training only.
         degradation: How LQ pictures are made where there are none, see `iqa_sr.degradations.pipelines`.
         max_bad_share: Share of samples with an unreadable file above which a run stops; each loader worker counts its
-            own samples, and never stops before its third bad one.
+            own samples, and never stops before its third bad one. 0: every image is decoded before the run, too.
         batch_size_per_gpu: For the loader, as the keys that follow.
     """
 
@@ -61,11 +63,12 @@ class MultiGTDatasetOptions(GroundTruthOptions):
     gt_size: int | None = Field(default=None, ge=1, validate_default=True)
     use_hflip: bool = True
     use_rot: bool = True
+    gt_usm: bool = False
     sampler: SamplerOptions = PlainOptions(type="original")
     degradation: DegradationOptions = BicubicOptions()
     max_bad_share: float = Field(default=0.01, ge=0, lt=1)
     batch_size_per_gpu: int | None = Field(default=None, ge=1)
-    num_worker_per_gpu: int | None = Field(default=None, ge=0)
+    num_worker_per_gpu: int | None = Field(default=None, ge=0, le=256)
     dataset_enlarge_ratio: float = Field(default=1, gt=0)
     prefetch_mode: Literal["cpu", "cuda"] | None = None
     num_prefetch_queue: int | None = None
@@ -143,7 +146,9 @@ class MultiGTDataset(Dataset[dict[str, Any]]):
         self.sampler = build_sampler(options.sampler, f"{where}:sampler") if self.training else OriginalSampler()
         self.degradation = build_degradation(options.degradation, options.scale)
 
-        manifest = read_manifest(options, where)
+        # A run passes over a damaged training image; a validation would end at it, and so would a run that allows none.
+        decode_all = not self.training or options.max_bad_share == 0
+        manifest = read_manifest(options, where, decode_all=decode_all)
         report = check_manifest(manifest, options.scale, crop, self.sampler if self.training else None, where)
         report.raise_if_bad()
         self.records, self.dropped, self.folders = report.records, report.dropped, manifest.folders

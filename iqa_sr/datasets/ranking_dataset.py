@@ -40,6 +40,8 @@ class RankingDatasetOptions(LoaderOptions, PictureSourceOptions):
         softest: Of 40 % of the untouched pictures the sharpness is lowered by a Gaussian of up to this sigma in px, to
             that of photographs at full resolution: what counts as too sharp must not depend on it.
         tint: How far the untouched picture's colours, brightness and contrast vary.
+        shift: Farthest that the second place of a sample lies from the first, in px down and across; with less than
+            `crop` the two overlap. Null: anywhere.
         samples: Validation: number of samples; training: not used.
     """
 
@@ -52,7 +54,8 @@ class RankingDatasetOptions(LoaderOptions, PictureSourceOptions):
     smallest_scale: float = Field(0.4, gt=0, le=1)
     softest: float = Field(0.8, ge=0)
     tint: float = Field(0.15, ge=0, le=1)
-    samples: int = Field(200, ge=1)
+    shift: int | None = Field(None, ge=0)
+    samples: int = Field(200, ge=1, le=1_000_000)
 
     @field_validator("emphasis")
     @classmethod
@@ -70,7 +73,7 @@ class RankingDataset(Dataset[dict[str, Any]]):
     """Samples of `2 L` crops: two places of one picture, each at `L` rising levels of the same degradation.
 
     A sample holds `image` `(2, L, 3, crop, crop)` float32 RGB in [0, 1]; `level` `(L,)` float32, 0 first; `path`.
-    The two places differ (they may overlap), and so does the noise in them; within a place only the level differs. A
+    The two places differ (`shift`: by how much), and so does the noise in them; within one only the level differs. A
     validation set has `samples` samples, at the whole levels 0 to 5 of each kind in turn, the same every time.
 
     Args:
@@ -113,8 +116,10 @@ class RankingDataset(Dataset[dict[str, Any]]):
             levels = list(range(LEVELS + 1))
             chain = (Step(self.kinds[index % len(self.kinds)], LEVELS, draw.seed()),)
         places, inside = [], slice(_MARGIN, _MARGIN + self.options.crop)
+        at: tuple[int, int] | None = None
         for _ in range(2):
-            window, noise_seed = self._crop(clean, draw), draw.seed()
+            window, at = self._crop(clean, draw, at)
+            noise_seed = draw.seed()
             rows = []
             for level in levels:  # all steps of the chain in proportion
                 steps = [Step(step.kind, step.level * level / LEVELS, step.seed) for step in chain]
@@ -161,21 +166,35 @@ class RankingDataset(Dataset[dict[str, Any]]):
             picture = (picture[order] * gains).clamp(0, 1) ** (2 ** draw.uniform(-2 * tint, 2 * tint))
         return as_8_bit(picture)
 
-    def _crop(self, picture: Tensor, draw: ParameterDraw) -> Tensor:
+    def _crop(
+        self, picture: Tensor, draw: ParameterDraw, near: tuple[int, int] | None
+    ) -> tuple[Tensor, tuple[int, int]]:
         """A window with its margin, flipped and turned: of two the one with more contrast, for flat ones teach little.
 
         Pictures that are too small for the margin are mirrored.
+
+        Args:
+            picture: `(3, H, W)`.
+            draw: What is random.
+            near: Row and column of the sample's other window, from which it lies no farther than `shift`.
+
+        Returns:
+            The window and its row and column.
         """
         side = self.options.crop + 2 * _MARGIN
         missing = [max(0, side - length) for length in picture.shape[1:]]
         if any(missing):
             pad = [(0, 0), *((short // 2, short - short // 2) for short in missing)]
             picture = torch.from_numpy(np.pad(picture.numpy(), pad, mode="symmetric"))
+        rooms = [(0, length - side) for length in picture.shape[1:]]
+        if near is not None and self.options.shift is not None:
+            far = self.options.shift
+            rooms = [(max(0, at - far), min(most, at + far)) for at, (_, most) in zip(near, rooms, strict=True)]
         windows = []
         for _ in range(2):
-            top, left = (int(draw.uniform(0, length - side + 1)) for length in picture.shape[1:])
-            windows.append(picture[:, top : top + side, left : left + side])
-        window = max(windows, key=lambda one: float(one.std((1, 2)).sum()))
+            top, left = (int(draw.uniform(least, most + 1)) for least, most in rooms)
+            windows.append((picture[:, top : top + side, left : left + side], (top, left)))
+        window, place = max(windows, key=lambda one: float(one[0].std((1, 2)).sum()))
         if draw.chance(0.5):
             window = window.flip(2)
-        return torch.rot90(window, int(draw.uniform(0, 4)), (1, 2)).contiguous()
+        return torch.rot90(window, int(draw.uniform(0, 4)), (1, 2)).contiguous(), place

@@ -51,8 +51,9 @@ def _some_kernel(weights: dict[str, float]) -> dict[str, float]:
 _KernelName = Literal["iso", "aniso", "generalized_iso", "generalized_aniso", "plateau_iso", "plateau_aniso"]
 _NotNegative = Annotated[FiniteFloat, Field(ge=0)]
 _Positive = Annotated[FiniteFloat, Field(gt=0)]
+_Factor = Annotated[FiniteFloat, Field(ge=0.01, le=16)]
 _Quality = Annotated[float, Field(gt=0, le=100)]
-_OddSize = Annotated[int, Field(ge=3), AfterValidator(_odd)]
+_OddSize = Annotated[int, Field(ge=3, le=255), AfterValidator(_odd)]
 
 _Chance = Annotated[float, Field(ge=0, le=1)]
 _Sizes = Annotated[tuple[_OddSize, ...], Field(min_length=1)]
@@ -61,6 +62,7 @@ _UpDownKeep = Annotated[tuple[_NotNegative, _NotNegative, _NotNegative], AfterVa
 _Range = Annotated[tuple[_NotNegative, _NotNegative], AfterValidator(_ordered)]
 _PositiveRange = Annotated[tuple[_Positive, _Positive], AfterValidator(_ordered)]
 _AroundOne = Annotated[tuple[_Positive, _Positive], AfterValidator(_around_one)]
+_Resize = Annotated[tuple[_Factor, _Factor], AfterValidator(_around_one)]
 _QualityRange = Annotated[tuple[_Quality, _Quality], AfterValidator(_ordered)]
 
 
@@ -89,7 +91,7 @@ class StageOptions(Section):
     betag_range: _AroundOne = (0.5, 4.0)  # exponent of generalized kernels; below and above 1 equally often
     betap_range: _AroundOne = (1.0, 2.0)  # the same of plateau kernels
     resize_prob: _UpDownKeep = (0.2, 0.7, 0.1)  # up, down, keep
-    resize_range: _AroundOne = (0.15, 1.5)
+    resize_range: _Resize = (0.15, 1.5)
     gaussian_noise_prob: _Chance = 0.5  # else Poisson noise
     noise_range: _Range = (1.0, 30.0)  # sigma, levels of 255
     poisson_scale_range: _Range = (0.05, 3.0)  # 1: the noise of a pixel that counts as many photons as its level
@@ -128,7 +130,7 @@ class _RealESRGANSecond(StageOptions):
     blur_prob: _Chance = 0.8
     blur_sigma: _PositiveRange = (0.2, 1.5)
     resize_prob: _UpDownKeep = (0.3, 0.4, 0.3)
-    resize_range: _AroundOne = (0.3, 1.2)  # of the LQ's size
+    resize_range: _Resize = (0.3, 1.2)  # of the LQ's size
     noise_range: _Range = (1.0, 25.0)
     poisson_scale_range: _Range = (0.05, 2.5)
 
@@ -136,8 +138,8 @@ class _RealESRGANSecond(StageOptions):
 class RealESRGANOptions(TwoStageOptions):
     """Stock Real-ESRGAN: the numbers of its `train_realesrgan_x4plus.yml`.
 
-    `usm` sharpens the picture that the LQ is made from, as there. Whether a loss compares with a sharpened ground
-    truth (there L1 and perceptual do) is not this section's matter.
+    `usm` sharpens the picture that the LQ is made from, as there. Whether the losses compare with a sharpened ground
+    truth (there L1 and perceptual do) is `gt_usm` of the data set.
 
     Reference:
         X. Wang et al., "Real-ESRGAN", ICCVW 2021, https://arxiv.org/abs/2107.10833
@@ -156,14 +158,14 @@ class _HGGTStage(StageOptions):
     betag_range: _AroundOne = (0.1, 2.0)
     betap_range: _AroundOne = (0.1, 1.0)
     resize_prob: _UpDownKeep = (0.1, 0.85, 0.05)
-    resize_range: _AroundOne = (0.9, 1.1)
+    resize_range: _Resize = (0.9, 1.1)
     gray_noise_prob: _Chance = 0.2
 
 
 class _HGGTOneStageFirst(_HGGTStage):
     kernel_sizes: _Sizes = (3, 5, 7, 9)
     blur_sigma: _PositiveRange = (0.1, 1.0)
-    resize_range: _AroundOne = (0.8, 1.2)
+    resize_range: _Resize = (0.8, 1.2)
     noise_range: _Range = (1.0, 12.0)
     poisson_scale_range: _Range = (0.05, 0.8)
     jpeg_range: _QualityRange = (75.0, 95.0)

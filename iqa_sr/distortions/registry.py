@@ -91,7 +91,7 @@ class Step:
 def draw_chain(
     generator: torch.Generator | None = None,
     longest: int = 4,
-    levels: int | None = LEVELS,
+    levels: int | Sequence[float] | None = LEVELS,
     kinds: Sequence[str] | None = None,
 ) -> tuple[Step, ...]:
     """A random chain of distortions, each of another group, in a random order.
@@ -99,12 +99,12 @@ def draw_chain(
     Args:
         generator: On the CPU; None for torch's global one.
         longest: Largest number of steps; each number from 1 on is equally likely.
-        levels: Levels are whole numbers from 1 to this; None draws any level from 0.5 to 5.
+        levels: Levels are whole numbers from 1 to this, each equally likely; or how often level 1, 2, ... comes, in
+            proportion; None draws any level from 0.5 to 5.
         kinds: Names to choose from; None for all.
 
     Reference:
-        Agnolucci, Galteri, Bertini, Del Bimbo: ARNIQA, WACV 2024, https://arxiv.org/abs/2310.14918, section 3.1. There
-        strong levels are rarer; here all are equally likely.
+        Agnolucci, Galteri, Bertini, Del Bimbo: ARNIQA, WACV 2024, https://arxiv.org/abs/2310.14918, section 3.1.
     """
     draw = ParameterDraw(int(torch.randint(2**63 - 1, (1,), generator=generator)))
     groups: dict[str, list[str]] = {}
@@ -113,7 +113,10 @@ def draw_chain(
     steps = []
     for _ in range(min(1 + int(draw.uniform(0, longest)), len(groups))):
         group = draw.one_of(list(groups))
-        level = draw.uniform(0.5, LEVELS) if levels is None else float(1 + int(draw.uniform(0, levels)))
+        if levels is None:
+            level = draw.uniform(0.5, LEVELS)
+        else:
+            level = float(1 + (int(draw.uniform(0, levels)) if isinstance(levels, int) else draw.index(levels)))
         steps.append(Step(draw.one_of(groups.pop(group)), level, draw.seed()))
     return tuple(steps)
 

@@ -17,9 +17,10 @@ from iqa_sr.data.multi_gt.records import Record
 from iqa_sr.data.problems import DataError, DataProblems
 from iqa_sr.datasets.multi_gt_checks import check_manifest
 from iqa_sr.degradations.pipelines import build_degradation, validation_seed
-from iqa_sr.io.image_stores import LMDB_SUFFIX, PictureStore, open_folder
+from iqa_sr.io.image_stores import LMDB_SUFFIX, PictureStore, name_problem, open_folder
 from iqa_sr.io.image_tensors import to_tensor
 from iqa_sr.io.images import decode_image
+from iqa_sr.scores.result_folder import is_folder_name
 
 __all__ = ["EvaluationPicture", "EvaluationSet", "SetPlace", "open_set"]
 
@@ -36,6 +37,9 @@ class SetPlace:
         lq: Folder of its LQ pictures; None: made from the originals.
         degradation: How they are made, as in an option file.
         options: Further options of the ground truths, as in an option file: `labels`, `gt_folders`, ...
+
+    Raises:
+        ValueError: If the name cannot be that of a folder.
     """
 
     name: str
@@ -43,6 +47,10 @@ class SetPlace:
     lq: Path | None = None
     degradation: Mapping[str, Any] = field(default_factory=lambda: {"type": "bicubic"})
     options: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if not is_folder_name(self.name):
+            raise ValueError(f"data set: expected a name that can be a folder's, got {self.name!r}")
 
 
 @dataclass(frozen=True)
@@ -167,7 +175,7 @@ def open_set(place: SetPlace, scale: int, progress: bool = True) -> EvaluationSe
         folders = [place.data, *place.data.glob("*")] if place.data.is_dir() else []
         if "io_backend" not in section and any(folder.suffix == LMDB_SUFFIX for folder in folders):
             section["io_backend"] = {"type": "lmdb"}
-        manifest = read_manifest(read_section(GroundTruthOptions, section, where), where, progress)
+        manifest = read_manifest(read_section(GroundTruthOptions, section, where), where, progress, decode_all=True)
         records, problems = manifest.records, check_manifest(manifest, scale, None, None, where).problems
         for record in records:
             if min(record.size) < scale:
@@ -189,6 +197,9 @@ def _without_references(place: SetPlace) -> tuple[Sequence[Record], DataProblems
         name = key if place.lq.suffix == LMDB_SUFFIX else Path(key).stem
         if names.setdefault(name, key) != key:
             problems.add("duplicate name", f"{place.lq}: {names[name]} and {key} have the same stem")
+            continue
+        if problem := name_problem(key):
+            problems.add("unusable name", f"{place.lq}: {problem}")
             continue
         try:
             records.append(Record(name, (), folder.inspect(key), key))

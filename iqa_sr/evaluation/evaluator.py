@@ -25,9 +25,10 @@ from iqa_sr.io.images import read_image, write_image
 from iqa_sr.metrics.base import full_precision
 from iqa_sr.metrics.registry import shared_metric
 from iqa_sr.runtime.threads import overlapped
+from iqa_sr.scores.image_batches import digest_of
 from iqa_sr.scores.image_scores import LR_CONSISTENCY, bicubic_result
 from iqa_sr.scores.result_folder import GOLD_STANDARD, ORIGINAL, SCORES_FILE, image_file, picture_name
-from iqa_sr.scores.score_table import BASELINE, ScoreRow, ScoreTable, shard_path
+from iqa_sr.scores.score_table import BASELINE, Origin, ScoreRow, ScoreTable, shard_path
 
 __all__ = ["Evaluator", "Manner"]
 
@@ -166,13 +167,14 @@ class Evaluator:
         for dataset, number in places[rank::world]:
             record = dataset.records[number]
             name = picture_name(dataset.name, record.name)
+            file = None if label == GOLD_STANDARD else image_file(self.folder, label, dataset.name, record.name)
+            new = file is not None and not file.exists()  # then its scores are, too: they are those of this very file
             wanted = [
                 (metric, reference)
                 for metric, reference in self.measures.wanted(label, record)
-                if (key := (label, name, reference, metric)) not in self._table and key not in self._done
+                if new or ((key := (label, name, reference, metric)) not in self._table and key not in self._done)
             ]
-            file = None if label == GOLD_STANDARD else image_file(self.folder, label, dataset.name, record.name)
-            if wanted or (file is not None and not file.exists()):
+            if wanted or new:
                 keys = (
                     {gt.path for gt in record.ground_truths} if label == GOLD_STANDARD else {key for _, key in wanted}
                 )
@@ -245,7 +247,11 @@ def _read(job: _Job) -> tuple[_Job, EvaluationPicture, Tensor | None]:
 
 
 def _written(computed: tuple[_Job, Tensor | None, list[ScoreRow]]) -> list[ScoreRow]:
+    """The scores, with the digest of the file that they are of."""
     job, levels, rows = computed
-    if levels is not None and job.file is not None:
+    if job.file is None:
+        return rows
+    if levels is not None:
         write_image(job.file, to_array(levels[0]))
-    return rows
+    origin = Origin(digest=digest_of(job.file.read_bytes()))
+    return [row._replace(origin=origin) for row in rows]

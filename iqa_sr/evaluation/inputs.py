@@ -181,7 +181,10 @@ def places_of_experiment(folder: Path) -> list[SetPlace]:
         raise FileNotFoundError(f"{folder}: there is no option file that names data sets; name them: `data` DIR")
     sections = {key: section for key, section in (experiment.options.get("datasets") or {}).items()}
     wanted = [section for key, section in sections.items() if key.split("_")[0] in ("val", "test")]
-    places = [_place(section, file) for section in wanted if section.get("type") in _TYPES]
+    try:
+        places = [_place(section, file) for section in wanted if section.get("type") in _TYPES]
+    except ValueError as error:
+        raise ValueError(f"{file}: {error}") from None
     if not places:
         kinds = ", ".join(str(section.get("type")) for section in wanted) or "no validation set"
         raise ValueError(f"{file}: expected validation sets of {', '.join(_TYPES)}, got {kinds}; name some: `data` DIR")
@@ -200,7 +203,7 @@ def _place(section: Mapping[str, Any], file: Path) -> SetPlace:
     if section["type"] != "MultiGTDataset":
         return SetPlace(name, data, lq)
     if data is None:
-        raise ValueError(f"{file}: {name}:dataroot_gt is missing; {nearest('dataroot_gt', section)}")
+        raise ValueError(f"{name}:dataroot_gt is missing; {nearest('dataroot_gt', section)}")
     keys = GroundTruthOptions.model_fields.keys() - {"dataroot_gt", "dataroot_lq"}
     options = {key: value for key, value in section.items() if key in keys and value is not None}
     degradation = section.get("degradation") or {"type": "bicubic"}

@@ -1,5 +1,7 @@
 """What an evaluation is to do. Everything that can be found wrong is found here, before anything is written."""
 
+import hashlib
+import json
 import platform
 from collections.abc import Sequence
 from contextlib import suppress
@@ -21,7 +23,7 @@ from iqa_sr.inference.tiling import OVERLAP, Tile
 from iqa_sr.io.files import compute_hash
 from iqa_sr.metrics.registry import metric_info
 from iqa_sr.scores.protocols import Against, Protocol, find_protocol
-from iqa_sr.scores.result_folder import CheckpointFacts, DataSetFacts, RunFacts
+from iqa_sr.scores.result_folder import CheckpointFacts, DataSetFacts, RunFacts, is_folder_name
 from iqa_sr.weights.store import find_all
 
 __all__ = ["EvaluationConfig", "EvaluationPlan", "plan_evaluation"]
@@ -167,7 +169,10 @@ def plan_evaluation(config: EvaluationConfig, first: bool = True) -> EvaluationP
 
 def _output_folder(config: EvaluationConfig, files: Sequence[LabelledFile], experiment: Path | None) -> Path:
     if config.output:
-        return Path(config.output)
+        folder = Path(config.output)
+        if folder.name in ("", ".."):
+            raise ValueError(f"`output`: expected the name of a folder for the results, got {config.output}")
+        return folder
     if experiment is None and len(config.checkpoints) > 1:
         raise ValueError("`output`: expected a folder for the results of several checkpoints, got nothing")
     if experiment:
@@ -175,6 +180,8 @@ def _output_folder(config: EvaluationConfig, files: Sequence[LabelledFile], expe
     else:
         label, path = named_path(config.checkpoints[0])
         name = label or path.resolve().name if path.is_dir() else files[0].label
+    if not is_folder_name(name):
+        raise ValueError(f"`output`: expected with these checkpoints, whose name {name!r} cannot be a folder's")
     return Path("results") / (f"{name}_{config.protocol}" if config.protocol else name)
 
 
@@ -193,8 +200,9 @@ def _inspect_networks(
     for file in tqdm(files, desc="looking into checkpoints", unit="file", leave=False, disable=hidden):
         loaded = config.load(file)
         path, architecture = file.path.as_posix(), loaded.architecture
+        built = hashlib.sha256(json.dumps(loaded.section, sort_keys=True, default=str).encode()).hexdigest()[:16]
         facts[file.label] = CheckpointFacts(
-            path=path, sha256=file.sha256, architecture=architecture, iteration=file.iteration
+            path=path, sha256=file.sha256, architecture=architecture, iteration=file.iteration, built=built
         )
         scales.setdefault(loaded.scale, file)
         assumed |= {f"{architecture} with {value}" for value in loaded.assumed}

@@ -1,6 +1,6 @@
 """An evaluation from its configuration to its result folder; several processes share the pictures."""
 
-import shutil
+import logging
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,14 +12,16 @@ from iqa_sr.errors import OtherProcessFailed
 from iqa_sr.evaluation.evaluator import Evaluator
 from iqa_sr.evaluation.inputs import LabelledFile
 from iqa_sr.evaluation.plan import EvaluationConfig, EvaluationPlan, plan_evaluation
+from iqa_sr.evaluation.result_files import Keys, ResultImages, read_scores, remove_results
 from iqa_sr.io.files import compute_hash
 from iqa_sr.runtime import distributed
-from iqa_sr.scores.result_folder import IMAGES_FOLDER, RUN_FILE, SCORES_FILE, RunFacts, read_run, write_run
-from iqa_sr.scores.score_table import MetricFacts, ScoreTable, merge_tables, unfinished_shards
+from iqa_sr.scores.result_folder import RUN_FILE, SCORES_FILE, RunFacts, read_results, read_run, write_run
+from iqa_sr.scores.score_table import MetricFacts, ScoreRow, ScoreTable, merge_tables, unfinished_shards
 
 __all__ = ["Evaluation", "join_scores", "prepare_folder", "run_evaluation"]
 
 _SHOWN = 3  # differences in an error
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -55,7 +57,8 @@ def run_evaluation(config: EvaluationConfig) -> Evaluation | None:
     try:
         plan = distributed.all_or_none(lambda: plan_evaluation(config, first))
         facts = plan.measures.facts()
-        distributed.on_rank_zero(lambda: prepare_folder(plan.folder, plan.run, facts, config.overwrite))
+        keys = {dataset.name: [record.name for record in dataset.records] for dataset in plan.sets}
+        distributed.on_rank_zero(lambda: prepare_folder(plan.folder, plan.run, facts, config.overwrite, keys))
         evaluator = Evaluator(plan.folder, plan.sets, plan.measures, plan.manner, (rank, world))
         done = evaluator.baselines(first) if config.baseline else 0
         for file in plan.files:
@@ -80,7 +83,9 @@ def _unchanged(plan: EvaluationPlan, file: LabelledFile) -> LoadedNetwork:
 # --- The result folder ------------------------------------------------------------------------------------------------
 
 
-def prepare_folder(folder: str | Path, run: RunFacts, facts: Sequence[MetricFacts], overwrite: bool = False) -> None:
+def prepare_folder(
+    folder: str | Path, run: RunFacts, facts: Sequence[MetricFacts], overwrite: bool = False, keys: Keys | None = None
+) -> None:
     """Make a result folder ready, or find that it cannot be: new, or with what an evaluation of the same kind has left.
 
     The same kind: further checkpoints, data sets and metrics may come; what both have must be the same. One process
@@ -90,11 +95,12 @@ def prepare_folder(folder: str | Path, run: RunFacts, facts: Sequence[MetricFact
         folder: The result folder.
         run: What is about to be evaluated.
         facts: Of its metrics.
-        overwrite: Whether the results of another evaluation are removed; of what else lies there, nothing is.
+        overwrite: Whether the results of another evaluation are removed: what is known to be of it, nothing else.
+        keys: Of each data set, the names of its images.
 
     Raises:
-        FileExistsError: If something else lies there, or an evaluation of another kind and `overwrite` is not set; then
-            nothing was changed.
+        FileExistsError: If something else lies there, also in the place of an image, or an evaluation of another kind
+            and `overwrite` is not set; then nothing was changed.
         ValueError: If what lies there is damaged.
     """
     folder = Path(folder)
@@ -103,22 +109,32 @@ def prepare_folder(folder: str | Path, run: RunFacts, facts: Sequence[MetricFact
     held = any(not path.name.startswith(".") for path in folder.iterdir()) if folder.is_dir() else False
     if held and not (folder / RUN_FILE).exists():
         raise FileExistsError(f"{folder} holds something, but no {RUN_FILE}: no result folder; choose another `output`")
-    if (folder / RUN_FILE).exists() and overwrite:
-        _remove_results(folder)
-    if (folder / RUN_FILE).exists():
+    stale: list[ScoreRow] = []
+    if held:
         known = read_run(folder)
-        _compare(folder, known, run, facts)
-        run = known.model_copy(
-            update={
-                "datasets": known.datasets | run.datasets,
-                "checkpoints": known.checkpoints | run.checkpoints,
-                "command": run.command,
-                "versions": run.versions,
-            }
-        )
+        if not overwrite:
+            if (folder / SCORES_FILE).exists():
+                read_results(folder)  # the scores are of what the run has
+            _compare(folder, known, run, facts)
+        images = ResultImages.find(folder, known, read_scores(folder).rows, run, keys or {})
+        images.check(overwrite)
+        if overwrite:
+            remove_results(folder, images.own)
+        else:
+            run, stale = _joined(known, run), images.stale
+        if stale:
+            logger.warning("%s: %d scores are of other images than those that are there: removed", folder, len(stale))
     write_run(folder, run)
-    ScoreTable.open(folder / SCORES_FILE, facts)
+    table = ScoreTable.open(folder / SCORES_FILE, facts)
+    table.drop(lambda row: row in stale)
     join_scores(folder)
+
+
+def _joined(known: RunFacts, run: RunFacts) -> RunFacts:
+    """The facts of a folder that an evaluation of the same kind adds to."""
+    datasets, checkpoints = known.datasets | run.datasets, known.checkpoints | run.checkpoints
+    update = {"datasets": datasets, "checkpoints": checkpoints, "command": run.command, "versions": run.versions}
+    return known.model_copy(update=update)
 
 
 def join_scores(folder: str | Path) -> ScoreTable:
@@ -129,14 +145,6 @@ def join_scores(folder: str | Path) -> ScoreTable:
     for shard in shards:
         shard.unlink()
     return table
-
-
-def _remove_results(folder: Path) -> None:
-    for path in (folder / SCORES_FILE, *unfinished_shards(folder / SCORES_FILE)):
-        path.unlink(missing_ok=True)
-    if (folder / IMAGES_FOLDER).is_dir():
-        shutil.rmtree(folder / IMAGES_FOLDER)
-    (folder / RUN_FILE).unlink()
 
 
 def _compare(folder: Path, known: RunFacts, run: RunFacts, facts: Sequence[MetricFacts]) -> None:
@@ -159,6 +167,8 @@ def _compare(folder: Path, known: RunFacts, run: RunFacts, facts: Sequence[Metri
                 f"the checkpoint {label} had other weights: sha256 {before.sha256[:12]} of {before.path}, "
                 f"now {checkpoint.sha256[:12]} of {checkpoint.path}"
             )
+        elif before is not None and None not in (before.built, checkpoint.built) and before.built != checkpoint.built:
+            differences.append(f"the checkpoint {label} was built with other options (network_g)")
     differences += _other_metrics(folder, facts)
     if differences:
         shown = differences[:_SHOWN] + [f"and {len(differences) - _SHOWN} more"] * (len(differences) > _SHOWN)

@@ -13,10 +13,11 @@ import torch
 from torch import Tensor
 
 from iqa_sr.data.multi_gt.records import Record
+from iqa_sr.errors import same_name
 from iqa_sr.io.image_tensors import as_8_bit
 from iqa_sr.metrics.pyiqa_adapter import PREFIX
-from iqa_sr.metrics.registry import metric_info
-from iqa_sr.scores.image_scores import LR_CONSISTENCY, lr_consistency, metric_scores, score_spec
+from iqa_sr.metrics.registry import metric_info, own_names
+from iqa_sr.scores.image_scores import LR_CONSISTENCY, lr_consistency, metric_fits, metric_scores, score_spec
 from iqa_sr.scores.means import image_means, mean
 from iqa_sr.scores.protocols import Against, Protocol
 from iqa_sr.scores.result_folder import GOLD_STANDARD, ORIGINAL, split_picture
@@ -92,8 +93,7 @@ class Measures:
 
     def fits(self, name: str, size: Sequence[int]) -> bool:
         """Whether a metric is defined on results of this height and width."""
-        info, cut = metric_info(name), [side - 2 * self.border for side in size]
-        return all(side >= max(1, info.min_size) and side % info.multiple_of == 0 for side in cut)
+        return metric_fits(name, size, self.border)
 
     def scores(
         self, result: Tensor, picture: "EvaluationPicture", record: Record, wanted: Collection[Wanted]
@@ -151,12 +151,8 @@ def read_metrics(names: Sequence[str] | None, protocol: Protocol | None) -> tupl
     """
     if names is None and protocol is None:
         return None
-    asked = [name for name in names or () if name != LR_CONSISTENCY]  # it comes by itself
-    for name in asked:
-        try:
-            metric_info(name)
-        except ValueError as error:
-            raise ValueError(f"`metrics`: {error}") from None
+    # The consistency with the LQ comes by itself.
+    asked = own_names([name for name in names or () if same_name(name, [LR_CONSISTENCY]) != LR_CONSISTENCY])
     return tuple(dict.fromkeys([*(protocol.metrics if protocol else ()), *asked]))
 
 
@@ -187,6 +183,12 @@ def choose_measures(
         against = protocol.against
     if border is not None and border < 0:
         raise ValueError(f"`border`: expected at least 0 px, got {border}")
+    sizes = [dataset.result_size(record) for dataset in sets for record in dataset.records]
+    if border and all(2 * border >= min(size) for size in sizes):
+        height, width = max(sizes, key=min)
+        raise ValueError(
+            f"`border`: {border} px cut from each side leave nothing; the largest result is {height}x{width} (HxW)"
+        )
     measures = Measures(DEFAULT_METRICS if asked is None else asked, border or 0, against or "original")
     if asked is None:
         usable = tuple(name for name in DEFAULT_METRICS if _problem(measures, name, sets) is None)

@@ -1,9 +1,14 @@
 """Upscales picture files: as deep and as transparent as they were, what fails left out."""
 
+import hashlib
+import json
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Literal
 
+import cv2
 import numpy as np
 import torch
 from torch import nn
@@ -12,11 +17,18 @@ from tqdm import tqdm
 from iqa_sr.inference.jobs import UpscaleJob
 from iqa_sr.inference.tile_size import is_out_of_memory
 from iqa_sr.inference.tiling import OVERLAP, Tile, upscale
+from iqa_sr.io.files import compute_hash
+from iqa_sr.io.image_metadata import NOTE_SUFFIXES, can_keep, read_extras, to_srgb
 from iqa_sr.io.image_tensors import to_array, to_tensor
-from iqa_sr.io.images import FORMATS, read_with_alpha, write_image
+from iqa_sr.io.image_types import FORMATS, JpegOptions
+from iqa_sr.io.images import read_with_alpha, write_image
+from iqa_sr.io.result_notes import result_note, result_state
 from iqa_sr.ops.resize import BicubicUpscaler
 
-__all__ = ["FileUpscaling", "UpscaledFiles", "check_depth", "upscale_files"]
+__all__ = ["TOOL", "FileUpscaling", "UpscaledFiles", "check_depth", "made_by", "upscale_files"]
+
+TOOL = "iqa-sr upscale"
+"""What a result says that it was made by."""
 
 
 @dataclass(frozen=True)
@@ -28,6 +40,9 @@ class FileUpscaling:
         overlap: Likewise.
         half: Likewise.
         depth: `8` or `16` bits of the results; `auto` for the source's, where the format has them.
+        profile: Whether ICC profiles are copied to the results, or their colors converted to `srgb`.
+        jpeg: How JPEG files are written.
+        made: From `made_by`; results say so of themselves.
         overwrite: Whether results that are there are made again.
     """
 
@@ -35,6 +50,9 @@ class FileUpscaling:
     overlap: int = OVERLAP
     half: bool = False
     depth: Literal["auto", "8", "16"] = "auto"
+    profile: Literal["keep", "srgb"] = "keep"
+    jpeg: JpegOptions = field(default_factory=JpegOptions)
+    made: str = ""
     overwrite: bool = False
 
 
@@ -46,11 +64,13 @@ class UpscaledFiles:
         written: How many results were written.
         kept: How many were there already.
         failed: Why there is none, by the picture's path.
+        dropped: What sources have beside their pixels and results have not: of how many each.
     """
 
     written: int = 0
     kept: int = 0
     failed: dict[str, str] = field(default_factory=dict)
+    dropped: Counter[str] = field(default_factory=Counter)
 
 
 def check_depth(jobs: Sequence[UpscaleJob], depth: str) -> None:
@@ -66,10 +86,35 @@ def check_depth(jobs: Sequence[UpscaleJob], depth: str) -> None:
         )
 
 
+def made_by(
+    checkpoint: str | Path, options: str | Path | None, adapters: Sequence[str | Path], settings: object
+) -> str:
+    """16 digits that pin down what results are made by.
+
+    Args:
+        checkpoint: The network's file.
+        options: Its option file, if one is given.
+        adapters: Folders of adapters.
+        settings: What else changes the results; JSON can hold it.
+
+    Raises:
+        FileNotFoundError: If one of them does not exist.
+    """
+    for path, what in ((checkpoint, ""), *((one, "; expected the folder of an adapter") for one in adapters)):
+        if not Path(path).exists():
+            raise FileNotFoundError(f"{path} does not exist{what}")
+    if options is not None and not Path(options).is_file():
+        raise FileNotFoundError(f"option file {options} does not exist")
+    files = [Path(checkpoint), *([] if options is None else [Path(options)])]
+    files += [file for folder in adapters for file in sorted(Path(folder).rglob("*"))]
+    hashes = [compute_hash(file) for file in files if file.is_file()]
+    return hashlib.sha256(json.dumps([hashes, settings]).encode()).hexdigest()[:16]
+
+
 def upscale_files(
     jobs: Sequence[UpscaleJob], network: nn.Module, sizes: Mapping[str, int], config: FileUpscaling, name: str
 ) -> UpscaledFiles:
-    """Upscale and write every picture whose result is missing when its turn comes.
+    """Upscale and write every picture whose result is missing, or that of another image, when its turn comes.
 
     Args:
         jobs: The pictures.
@@ -84,16 +129,19 @@ def upscale_files(
     done = UpscaledFiles()
     # tqdm's None: a bar on a terminal only
     for job in tqdm(jobs, desc="upscale", unit="picture", disable=None if len(jobs) > 1 else True):
-        if job.target.exists() and not config.overwrite:  # a run beside this one has made it
-            done.kept += 1
-            continue
+        names = (TOOL, job.source, config.made, job.target)
         try:
-            result = _upscaled(job, network, sizes, config)
+            if not config.overwrite and result_state(*names) not in ("missing", "changed source"):
+                done.kept += 1  # a run beside this one has made it
+                continue
+            note = result_note(*names)
+            result, profile, dropped = _upscaled(job, network, sizes, config)
         except (ValueError, OSError, RuntimeError, MemoryError) as error:
             done.failed[str(job.source)] = _reason(error, name)
         else:
-            write_image(job.target, result)
+            write_image(job.target, result, jpeg=config.jpeg, profile=profile, note=note)
             done.written += 1
+            done.dropped.update(dropped)
     return done
 
 
@@ -106,9 +154,12 @@ def _reason(error: Exception, name: str) -> str:
     return f"{name} does not take it: {first}" if isinstance(error, RuntimeError) else first
 
 
-def _upscaled(job: UpscaleJob, network: nn.Module, sizes: Mapping[str, int], config: FileUpscaling) -> np.ndarray:
-    """`(H, W, 3)`, or with alpha `(H, W, 4)`, uint8 or uint16, as the file is to hold it."""
+def _upscaled(
+    job: UpscaleJob, network: nn.Module, sizes: Mapping[str, int], config: FileUpscaling
+) -> tuple[np.ndarray, bytes, list[str]]:
+    """`(H, W, 3)`, or with alpha `(H, W, 4)`, uint8 or uint16, as the file holds it; its profile; what is dropped."""
     picture, alpha = read_with_alpha(job.source)
+    extras = read_extras(job.source)
     suffix = job.target.suffix.lower()
     kind, side = FORMATS[suffix], max(picture.shape[:2]) * sizes["scale"]
     if side > kind.largest_side:
@@ -129,9 +180,37 @@ def _upscaled(job: UpscaleJob, network: nn.Module, sizes: Mapping[str, int], con
         levels = upscale(network, lq, tile=tile, overlap=overlap, half=half, dtype=dtype, progress=True, **sizes)
         return to_array(levels[0])
 
-    result = enlarged(network, picture, config.tile, config.overlap, config.half, **sizes)
+    if config.profile == "srgb" and extras.profile and deep:
+        raise ValueError(f"{job.source}: 16 bits cannot be converted to sRGB; keep the profile, or write 8 bits")
+    shown = picture if alpha is None else fill_invisible(picture, alpha)
+    result = enlarged(network, shown, config.tile, config.overlap, config.half, **sizes)
+    profile, dropped = extras.profile, list(extras.others)
+    if profile and config.profile == "srgb":
+        result, profile = to_srgb(result, profile), b""
+    elif profile and not (suffix in NOTE_SUFFIXES and can_keep(profile)):
+        profile, dropped = b"", [*dropped, "color profile"]
     if alpha is None:
-        return result
+        return result, profile, dropped
     # Bicubic: a mask has no texture that a network could restore, and hard edges on which it would.
     mask = enlarged(BicubicUpscaler(sizes["scale"]), alpha, 512, 8, False, scale=sizes["scale"])
-    return np.concatenate([result, mask], axis=2)
+    return np.concatenate([result, mask], axis=2), profile, dropped
+
+
+def fill_invisible(picture: np.ndarray, alpha: np.ndarray) -> np.ndarray:
+    """The image with the color of the nearest visible pixel where nothing is seen.
+
+    Programs leave anything there, mostly black, which a network would mix into what is seen beside it.
+
+    Args:
+        picture: `(H, W, 3)` uint8 or uint16.
+        alpha: `(H, W, 1)`, 0 where nothing is seen.
+    """
+    invisible = (alpha[..., 0] == 0).astype(np.uint8)
+    if not invisible.any() or invisible.all():
+        return picture
+    # The labels number the visible pixels; those of the others are of the visible one that is nearest.
+    _, labels = cv2.distanceTransformWithLabels(invisible, cv2.DIST_L2, 5, labelType=cv2.DIST_LABEL_PIXEL)
+    colors = np.zeros((labels.max() + 1, 3), picture.dtype)
+    visible = invisible == 0
+    colors[labels[visible]] = picture[visible]
+    return colors[labels]

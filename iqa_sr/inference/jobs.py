@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from itertools import takewhile
 from pathlib import Path
 
-from iqa_sr.io.images import IMAGE_SUFFIXES
+from iqa_sr.io.image_stores import image_names
+from iqa_sr.io.image_types import FORMATS, is_image_name, looked_for
 
 __all__ = ["UpscaleJob", "find_jobs"]
 
@@ -43,7 +44,7 @@ def find_jobs(paths: Sequence[str], output: str | Path, suffix: str = "", kind: 
     for path in paths:
         for root, source in _pictures(path, output):
             found.setdefault(os.path.abspath(source), (source, source.relative_to(root)))
-    if output.suffix.lower() in IMAGE_SUFFIXES and not output.is_dir():
+    if output.suffix.lower() in FORMATS and not output.is_dir():
         if len(found) > 1:
             raise ValueError(f"`output`: expected a folder for {len(found)} pictures, got {output}")
         jobs = [UpscaleJob(source, output) for source, _ in found.values()]
@@ -52,10 +53,10 @@ def find_jobs(paths: Sequence[str], output: str | Path, suffix: str = "", kind: 
         for source, name in found.values():
             ending = name.suffix if kind == "keep" else f".{kind}"
             jobs.append(UpscaleJob(source, output / name.with_name(f"{name.stem}{suffix}{ending}")))
-    results = {job.target.resolve() for job in jobs}
-    sources = [(job, job.source.resolve()) for job in jobs]
+    results = {os.path.realpath(job.target) for job in jobs}
+    sources = [(job, os.path.realpath(job.source)) for job in jobs]
     # What would replace itself stays: it is a picture of the user's.
-    jobs = [job for job, source in sources if source not in results or source == job.target.resolve()]
+    jobs = [job for job, source in sources if source not in results or source == os.path.realpath(job.target)]
     _check(jobs)
     return jobs
 
@@ -68,16 +69,16 @@ def _pictures(path: str, output: Path) -> Iterator[tuple[Path, Path]]:
         for here, folders, names in os.walk(place):
             inside = [Path(here, one) for one in sorted(folders) if one[0] != "."]
             folders[:] = [one.name for one in inside if not (output.exists() and one.samefile(output))]
-            pictures += [Path(here, name) for name in sorted(names) if name[0] != "." and _is_picture(name)]
+            pictures += [Path(here, name) for name in sorted(image_names(here, names))]
         if not pictures:
-            looked = ", ".join(sorted(IMAGE_SUFFIXES))
+            looked = looked_for()
             raise FileNotFoundError(f"no pictures in the folder {path}; looked for {looked}, in sub-folders, too")
         yield from ((place, picture) for picture in pictures)
     elif os.path.lexists(path):
         yield place.parent, place
     elif glob.has_magic(path):
         matches = sorted(Path(name) for name in glob.glob(path, recursive=True))
-        pictures = [name for name in matches if _is_picture(name.name) and name.is_file()]
+        pictures = [name for name in matches if is_image_name(name.name) and name.is_file()]
         if not pictures:
             raise FileNotFoundError(f"no picture matches {path}")
         fixed = Path(*takewhile(lambda part: not glob.has_magic(part), place.parts))
@@ -86,17 +87,13 @@ def _pictures(path: str, output: Path) -> Iterator[tuple[Path, Path]]:
         raise FileNotFoundError(f"{path} does not exist; expected a picture, a folder or a glob in quotes")
 
 
-def _is_picture(name: str) -> bool:
-    return os.path.splitext(name)[1].lower() in IMAGE_SUFFIXES
-
-
 def _check(jobs: Sequence[UpscaleJob]) -> None:
-    sources = {job.source.resolve(): job.source for job in jobs}
-    targets: dict[Path, Path] = {}
+    sources = {os.path.realpath(job.source): job.source for job in jobs}
+    targets: dict[str, Path] = {}
     for job in jobs:
-        if not _is_picture(job.target.name):
+        if job.target.suffix.lower() not in FORMATS:
             raise ValueError(f"`kind`: keep cannot be had for {job.source}; name a format, as `kind` png")
-        place = job.target.resolve()
+        place = os.path.realpath(job.target)
         if place in sources:
             raise ValueError(
                 f"the result of {job.source} would replace the picture {sources[place]}; nothing was written.\n"

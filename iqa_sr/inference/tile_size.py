@@ -8,6 +8,8 @@ from weakref import WeakKeyDictionary
 import torch
 from torch import Tensor, nn
 
+from iqa_sr.runtime.memory import is_out_of_memory
+
 __all__ = ["bytes_per_pixel", "expect_more", "free_memory", "is_out_of_memory", "largest_tile"]
 
 LARGEST = 512
@@ -134,11 +136,3 @@ def _text(path: str) -> str:
         return Path(path).read_text(encoding="utf-8")
     except OSError:
         return ""
-
-
-def is_out_of_memory(error: BaseException) -> bool:
-    """Whether an error says that memory does not suffice, on whatever device."""
-    if isinstance(error, (torch.OutOfMemoryError, MemoryError)):
-        return True
-    texts = ("out of memory", "can't allocate memory", "not enough memory")
-    return isinstance(error, RuntimeError) and any(text in str(error) for text in texts)

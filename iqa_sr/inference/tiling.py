@@ -11,7 +11,7 @@ from tqdm import tqdm
 from iqa_sr.inference.tile_size import expect_more, is_out_of_memory, largest_tile
 from iqa_sr.io.image_tensors import to_levels
 
-__all__ = ["OVERLAP", "Tile", "check_tile", "upscale"]
+__all__ = ["OVERLAP", "NonFiniteResult", "Tile", "check_tile", "upscale"]
 
 Tile = int | Literal["auto"] | None
 """Side of a tile in pixels of the LQ; `auto`: see `iqa_sr.inference.tile_size`; None: the picture as a whole."""
@@ -21,6 +21,10 @@ OVERLAP = 32
 
 _SMALLEST = 32
 logger = logging.getLogger(__name__)
+
+
+class NonFiniteResult(ValueError):
+    """A network gives values that are not finite."""
 
 
 def upscale(
@@ -66,9 +70,10 @@ def upscale(
         `(N, C, h * scale, w * scale)` on the CPU; float32 is neither clamped nor rounded.
 
     Raises:
-        ValueError: If an argument is out of range, or the network makes another size or values that are not finite.
+        ValueError: If an argument is out of range, or the network makes another size.
+        NonFiniteResult: If the network gives values that are not finite; a ValueError.
         torch.OutOfMemoryError: If memory does not suffice for the smallest tile; before that, tiles are halved. On the
-            CPU it is a MemoryError or RuntimeError: see `iqa_sr.inference.tile_size.is_out_of_memory`.
+            CPU it is a MemoryError or RuntimeError: see `iqa_sr.runtime.memory.is_out_of_memory`.
     """
     if lq.ndim != 4 or lq.dtype != torch.float32 or not lq.numel():
         raise ValueError(f"upscale: expected float32 (N, C, h, w), got {lq.dtype} {tuple(lq.shape)}")
@@ -218,7 +223,7 @@ def _network_output(network: nn.Module, lq: Tensor, plan: _Plan) -> Tensor:
         if not result.isfinite().all():
             if plan.half:
                 raise _BeyondHalf
-            raise ValueError("the network gives values that are not finite; was it saved by a run that diverged?")
+            raise NonFiniteResult("the network gives values that are not finite; was it saved by a run that diverged?")
     expected = (*lq.shape[:2], lq.shape[2] * plan.scale, lq.shape[3] * plan.scale)
     if result.shape != expected:
         raise ValueError(f"the network makes {tuple(result.shape)} of {tuple(lq.shape)}, expected {expected}")

@@ -1,15 +1,20 @@
 """Where the bytes of pictures come from: ordinary folders, or LMDB folders as BasicSR makes them."""
 
+import logging
 import os
 import threading
 from abc import ABC, abstractmethod
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import cache
+from itertools import islice
 from pathlib import Path, PurePosixPath
 from typing import Any, Literal
 
 from iqa_sr.config.sections import Section
-from iqa_sr.io.files import check_inside
-from iqa_sr.io.images import IMAGE_SUFFIXES, inspect_image
+from iqa_sr.io.files import check_inside, read_file, read_text
+from iqa_sr.io.image_types import is_image_name, left_out_types
+from iqa_sr.io.images import inspect_image
 
 __all__ = [
     "DiskFolder",
@@ -18,17 +23,63 @@ __all__ = [
     "PictureFolder",
     "PictureStore",
     "check_whole_lmdb",
+    "image_names",
     "list_images",
+    "name_problem",
     "open_folder",
 ]
 
 LMDB_SUFFIX = ".lmdb"
+
+logger = logging.getLogger(__name__)
+
+_COUNTED = 100_000
 
 
 class IoBackend(Section):
     """The section `io_backend`: where pictures are read from."""
 
     type: Literal["disk", "lmdb"] = "disk"
+
+
+def name_problem(key: str) -> str:
+    """Why an image of this name cannot be scored; empty where it can: tables and lists have a line for each name."""
+    return f"{key!r} has a line break in its name; rename it" if "\n" in key or "\r" in key else ""
+
+
+def image_names(folder: str | Path, names: Sequence[str]) -> list[str]:
+    """Those of the names in a folder that are images which can be read here; the log says once what is left out."""
+    text = left_out_types(names)
+    if text:
+        _say_once(f"{folder}: {text}")
+    images = [name for name in names if is_image_name(name)]
+    if images and (below := _images_below(folder, set(names).difference(images))):
+        listed = ", ".join(list(below)[:3]) + (", ..." if len(below) > 3 else "")
+        _say_once(
+            f"{folder}: left out {sum(below.values())} images in sub-folders ({listed}); only those beside them are "
+            "read, by a MultiGTDataset with recursive: true all of them"
+        )
+    return images
+
+
+def _images_below(folder: str | Path, names: Iterable[str]) -> dict[str, int]:
+    """How many images lie in those of the names that are folders, at any depth; hidden folders are left out.
+
+    After `_COUNTED` files it stops looking.
+    """
+    found: dict[str, int] = {}
+    folders = {name: os.path.join(folder, name) for name in sorted(names) if not name.startswith(".")}
+    walks = ((name, os.walk(place)) for name, place in folders.items() if os.path.isdir(place))
+    files = ((name, file) for name, walk in walks for _, _, inside in walk for file in inside)
+    for name, file in islice(files, _COUNTED):
+        if is_image_name(file):
+            found[name] = found.get(name, 0) + 1
+    return found
+
+
+@cache
+def _say_once(text: str) -> None:
+    logger.warning("%s", text)
 
 
 @dataclass(frozen=True)
@@ -42,8 +93,12 @@ class PictureFolder(ABC):
     path: Path
 
     @abstractmethod
-    def keys(self) -> list[str]:
-        """The names of the pictures, sorted: file names on disk, names without suffix in an LMDB."""
+    def keys(self, recursive: bool = False) -> list[str]:
+        """The names of the pictures, sorted: file names on disk, names without suffix in an LMDB.
+
+        Args:
+            recursive: Whether those in sub-folders are meant, too: `a/b.png`. An LMDB has no sub-folders.
+        """
 
     @abstractmethod
     def read(self, key: str) -> bytes:
@@ -51,6 +106,7 @@ class PictureFolder(ABC):
 
         Raises:
             FileNotFoundError: If there is no such picture.
+            ValueError: If it is a folder, a pipe or a device.
             OSError: If it cannot be read.
         """
 
@@ -62,8 +118,8 @@ class PictureFolder(ABC):
 class DiskFolder(PictureFolder):
     """Picture files directly inside a folder."""
 
-    def keys(self) -> list[str]:
-        """File names with a suffix of pictures, sorted; hidden files are left out.
+    def keys(self, recursive: bool = False) -> list[str]:
+        """File names with a suffix of pictures that can be read here, sorted; hidden files are left out.
 
         Raises:
             FileNotFoundError: If there is no such folder.
@@ -71,15 +127,23 @@ class DiskFolder(PictureFolder):
         if not self.path.is_dir():
             raise FileNotFoundError(f"folder {self.path} does not exist")
         # By entry names: a Path object per file costs half a second for 100,000 of them.
-        names = (name for name in os.listdir(self.path) if not name.startswith("."))
-        return sorted(name for name in names if os.path.splitext(name)[1].lower() in IMAGE_SUFFIXES)
+        if not recursive:
+            return sorted(image_names(self.path, os.listdir(self.path)))
+        found: list[str] = []
+        seen: set[str] = set()  # links may lead in a circle
+        for place, folders, names in os.walk(self.path, followlinks=True):
+            seen.add(os.path.realpath(place))
+            folders[:] = [
+                one
+                for one in folders
+                if not one.startswith(".") and os.path.realpath(os.path.join(place, one)) not in seen
+            ]
+            found += [Path(place, name).relative_to(self.path).as_posix() for name in image_names(place, names)]
+        return sorted(found)
 
     def read(self, key: str) -> bytes:
-        """The file's content."""
-        try:
-            return (self.path / key).read_bytes()
-        except FileNotFoundError:
-            raise FileNotFoundError(f"picture {self.path / key} does not exist") from None
+        """The file's content; raises what `read_file` does."""
+        return read_file(self.path / key, "picture")
 
     def inspect(self, key: str) -> tuple[int, int]:
         """Reads the header alone where that is enough."""
@@ -89,7 +153,7 @@ class DiskFolder(PictureFolder):
 class LmdbFolder(PictureFolder):
     """An LMDB folder in BasicSR's format: encoded pictures, listed in `meta_info.txt`."""
 
-    def keys(self) -> list[str]:
+    def keys(self, recursive: bool = False) -> list[str]:
         """The keys listed in `meta_info.txt`, whose lines read `NAME.png (H,W,C) LEVEL`; sorted.
 
         Raises:
@@ -99,10 +163,7 @@ class LmdbFolder(PictureFolder):
         listing = self.path / "meta_info.txt"
         if not listing.is_file():
             raise FileNotFoundError(f"{self.path}: expected an LMDB folder of BasicSR's format with meta_info.txt")
-        try:
-            lines = listing.read_text(encoding="utf-8").splitlines()
-        except UnicodeDecodeError as error:
-            raise ValueError(f"{listing}: not a text file ({error})") from error
+        lines = read_text(listing, "list of BasicSR's LMDB folders").splitlines()
         keys = (line[: line.rindex(" (") if " (" in line else None].rsplit(".", 1)[0] for line in lines if line)
         return sorted(check_inside(key, str(listing)) for key in keys)
 

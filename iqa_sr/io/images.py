@@ -2,25 +2,24 @@
 
 Pillow reads what has 8 bits: it notices truncated files in every format, which OpenCV before version 5 does not, and is
 within a fifth of its speed on PNG. OpenCV reads 16-bit pictures, which Pillow would cut down to 8 bits. Colour profiles
-are ignored, as everywhere in this field.
+are ignored where images are read, as everywhere in this field; `image_metadata` has them.
 """
 
 import io
 import os
 import struct
-from dataclasses import dataclass
 from pathlib import Path
 
 import cv2
 import numpy as np
 from PIL import Image
 
-from iqa_sr.io.files import atomic_write
+from iqa_sr.io.file_kinds import describe_content, describe_file
+from iqa_sr.io.files import atomic_write, check_file, read_file
+from iqa_sr.io.image_metadata import embed
+from iqa_sr.io.image_types import FORMATS, LARGEST_IMAGE, SUBSAMPLINGS, JpegOptions, pillow_formats
 
 __all__ = [
-    "FORMATS",
-    "IMAGE_SUFFIXES",
-    "PictureFormat",
     "decode_image",
     "image_size",
     "inspect_image",
@@ -31,38 +30,10 @@ __all__ = [
 ]
 
 
-@dataclass(frozen=True)
-class PictureFormat:
-    """What files of one ending can hold beside 8-bit RGB.
-
-    Attributes:
-        deep: 16 bits per channel.
-        alpha: An alpha channel.
-        largest_side: In pixels.
-    """
-
-    deep: bool = False
-    alpha: bool = False
-    largest_side: int = 2**31 - 1
-
-
-_JPEG, _TIFF = PictureFormat(largest_side=65_500), PictureFormat(deep=True, alpha=True)
-FORMATS = {
-    ".png": PictureFormat(deep=True, alpha=True, largest_side=1_000_000),
-    ".jpg": _JPEG,
-    ".jpeg": _JPEG,
-    ".webp": PictureFormat(alpha=True, largest_side=16_383),
-    ".bmp": PictureFormat(),
-    ".tif": _TIFF,
-    ".tiff": _TIFF,
-}
-"""The formats of pictures that are read and written, by ending."""
-
-IMAGE_SUFFIXES = frozenset(FORMATS)
-
 _DAMAGED = (OSError, SyntaxError, ValueError, EOFError, struct.error, Image.DecompressionBombError)
 """What Pillow raises on damaged files, beside OSError; the decompression bomb is a plain Exception."""
 
+_PNG_END = b"IEND\xaeB`\x82"
 _MODES = ("1", "L", "LA", "P", "PA", "RGB", "RGBA", "RGBX", "I;16", "I;16L", "I;16B")
 _ALPHA_MODES = ("LA", "PA", "RGBA")
 _ORIENTATION_TAG = 0x0112
@@ -72,7 +43,7 @@ def decode_image(content: bytes, name: str) -> np.ndarray:
     """The picture that a file holds.
 
     Args:
-        content: The whole file: PNG, JPEG, WebP, BMP or TIFF.
+        content: The whole file: PNG, JPEG, WebP, BMP or TIFF, or of another type of `readable_suffixes`.
         name: What to call it in errors, normally its path.
 
     Returns:
@@ -81,7 +52,7 @@ def decode_image(content: bytes, name: str) -> np.ndarray:
 
     Raises:
         ValueError: If the file is damaged, or holds transparency, an animation, several pages, floating-point numbers,
-            CMYK or another depth; the text names the file.
+            CMYK, another depth or more than `LARGEST_IMAGE` pixels; the text names the file.
     """
     picture = _decode(content, name)
     if picture.shape[2] == 3:
@@ -99,6 +70,8 @@ def _decode(content: bytes, name: str) -> np.ndarray:
             image.load()
         except _DAMAGED as error:
             raise ValueError(f"{name}: damaged or truncated picture ({error})") from error
+        if image.format == "PNG" and _PNG_END not in content[-(2**16) :] and _PNG_END not in content:
+            raise ValueError(f"{name}: truncated, the end of the PNG file is missing")
         if deep:
             picture = _decode_deep(content, image, name)
         else:
@@ -170,12 +143,22 @@ def inspect_image(source: str | Path | bytes, name: str = "picture") -> tuple[in
     return size
 
 
-def write_image(path: str | Path, picture: np.ndarray) -> None:
+def write_image(
+    path: str | Path,
+    picture: np.ndarray,
+    *,
+    jpeg: JpegOptions = JpegOptions(),  # noqa: B008 - frozen
+    profile: bytes = b"",
+    note: str = "",
+) -> None:
     """Write a picture, whole or not at all; the parent folder is made.
 
     Args:
-        path: The suffix decides the format. JPEG is written with quality 95, WebP without loss.
+        path: The suffix decides the format. WebP is written without loss.
         picture: `(H, W, 3)` RGB, or with alpha `(H, W, 4)` for PNG, TIFF and WebP; uint8, or uint16 for PNG and TIFF.
+        jpeg: How JPEG is written.
+        profile: The ICC profile of the colors, of RGB; not for BMP.
+        note: What `iqa_sr.io.image_metadata.read_extras` finds again, ASCII; not for BMP.
 
     Raises:
         ValueError: If the suffix or the array is of another kind, or the format holds no picture of this size.
@@ -194,11 +177,15 @@ def write_image(path: str | Path, picture: np.ndarray) -> None:
     if max(picture.shape[:2]) > kind.largest_side:
         raise ValueError(f"{path}: {suffix} files hold sides of up to {kind.largest_side} px, got {picture.shape[:2]}")
     swap = cv2.COLOR_RGB2BGR if picture.shape[2] == 3 else cv2.COLOR_RGBA2BGRA
-    done, content = cv2.imencode(suffix, cv2.cvtColor(picture, swap))
+    flags = (cv2.IMWRITE_JPEG_QUALITY, cv2.IMWRITE_JPEG_SAMPLING_FACTOR)
+    values = (jpeg.quality, SUBSAMPLINGS[jpeg.subsampling]) if suffix in (".jpg", ".jpeg") else ()
+    settings = [number for pair in zip(flags, values, strict=False) for number in pair]
+    done, content = cv2.imencode(suffix, cv2.cvtColor(picture, swap), settings)
     if not done:
         raise OSError(f"{path}: OpenCV could not encode a picture of shape {picture.shape}")
     path.parent.mkdir(parents=True, exist_ok=True)
-    atomic_write(path, content.tobytes())
+    encoded = content.tobytes()
+    atomic_write(path, embed(encoded, suffix, profile, note) if profile or note else encoded)
 
 
 def recompress(picture: np.ndarray, suffix: str, quality: int) -> np.ndarray:
@@ -220,10 +207,7 @@ def recompress(picture: np.ndarray, suffix: str, quality: int) -> np.ndarray:
 
 
 def _content(path: str | Path) -> bytes:
-    try:
-        return Path(path).read_bytes()
-    except FileNotFoundError:
-        raise FileNotFoundError(f"picture {path} does not exist") from None
+    return read_file(path, "picture")
 
 
 def _decode_deep(content: bytes, image: Image.Image, name: str) -> np.ndarray:
@@ -241,36 +225,78 @@ def _decode_deep(content: bytes, image: Image.Image, name: str) -> np.ndarray:
 def _open_picture(source: str | Path | bytes, name: str) -> Image.Image:
     """The picture with its header read and its kind checked; its pixels are not decoded yet. Raises as `image_size`."""
     name = name if isinstance(source, bytes) else str(source)
+    if not isinstance(source, bytes):
+        check_file(source, "picture")
     try:
-        image = Image.open(io.BytesIO(source) if isinstance(source, bytes) else source)
+        image = Image.open(io.BytesIO(source) if isinstance(source, bytes) else source, formats=pillow_formats())
         frames = 1 if image.format == "MPO" else getattr(image, "n_frames", 1)  # MPO: a phone's JPEG with previews
-    except FileNotFoundError:
-        raise FileNotFoundError(f"picture {name} does not exist") from None
-    except (IsADirectoryError, PermissionError):
+    except PermissionError:
         raise
     except Image.DecompressionBombError as error:
-        raise ValueError(f"{name}: too large ({error}); cut it into pieces") from error
+        raise ValueError(f"{name}: {_too_large(str(error))}") from error
     except _DAMAGED as error:
-        raise ValueError(f"{name}: not a picture that can be read, or damaged") from error
+        kind = describe_content(source) if isinstance(source, bytes) else describe_file(source)
+        seems = f"; it {'begins like' if kind.endswith('image') else 'is'} {kind}" if kind else ""
+        raise ValueError(f"{name}: not a picture that can be read, or damaged{seems}") from error
+    refusal = _refusal(image, frames)
+    if refusal:
+        image.close()
+        raise ValueError(f"{name}: {refusal}")
+    return image
+
+
+def _too_large(what: str) -> str:
+    return f"too large ({what}); at most {LARGEST_IMAGE / 1e6:.0f} megapixels are read, cut it into pieces"
+
+
+def _refusal(image: Image.Image, frames: int) -> str:
+    """Why a picture of this kind is not read; empty where it is."""
+    if image.width * image.height > LARGEST_IMAGE:
+        return _too_large(
+            f"{image.width}x{image.height} px (WxH) are {image.width * image.height / 1e6:.0f} megapixels"
+        )
     tags = getattr(image, "tag_v2", {})
     rotated = tags.get(_ORIENTATION_TAG, 1) != 1
+    maximum, bits = _largest_level(image), _jpeg2000_bits(image)
     refusal = ""
     if frames > 1:
         refusal = f"holds {frames} frames or pages"
-    elif image.mode not in _MODES:
+    elif maximum not in (255, 65535) or bits > 8:
+        refusal = f"is a JPEG 2000 file of {bits} bits a channel" if bits > 8 else f"has levels up to {maximum}"
+    elif image.mode not in _MODES and maximum != 65535:
         refusal = f"has the colour mode {image.mode}"
     elif _is_deep(image) and "transparency" in image.info:
         refusal = "has 16 bits and a transparent colour"
     elif _is_deep(image) and (rotated or tags.get(262, 1) not in (1, 2) or set(tags.get(339, (1,))) != {1}):
         refusal = "is a 16-bit TIFF with inverted, rotated or signed values"
-    if refusal:
-        image.close()
-        raise ValueError(f"{name}: {refusal}; convert it to an 8-bit or 16-bit RGB picture")
-    return image
+    return f"{refusal}; convert it to an 8-bit or 16-bit RGB picture" if refusal else ""
+
+
+def _largest_level(image: Image.Image) -> int:
+    """The level of white that a PPM file names; 255 of other formats, whatever it is there."""
+    if image.format != "PPM" or image.mode == "1":
+        return 255
+    values = image.tile[0][3]
+    found = int(values[1]) if isinstance(values, tuple) else 65535 if ";16" in str(values) else 255
+    return max(found, 255)  # Pillow stretches fewer levels
+
+
+def _jpeg2000_bits(image: Image.Image) -> int:
+    """Bits per channel of a JPEG 2000 file, which Pillow would cut down to 8; 8 of other formats."""
+    if image.format != "JPEG2000" or image.fp is None:
+        return 8
+    place = image.fp.tell()
+    image.fp.seek(0)
+    head = image.fp.read(4096)
+    image.fp.seek(place)
+    start = head.find(b"\xff\x51")  # the marker SIZ; behind 38 bytes the bits of the first channel, less one
+    return (head[start + 40] & 127) + 1 if 0 <= start < len(head) - 40 else 8
 
 
 def _is_deep(image: Image.Image) -> bool:
     """Whether the file has 16 bits per channel. Of colour pictures only the tiles say so, and only before loading."""
+    if _largest_level(image) == 65535:
+        return True
     return image.mode.startswith("I;16") or any(";16" in str(tile[3]) for tile in getattr(image, "tile", ()))
 
 

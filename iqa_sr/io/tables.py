@@ -2,15 +2,22 @@
 
 import csv
 import math
+import re
+import zipfile
 from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import Any
-from zipfile import BadZipFile
 
 from iqa_sr.errors import nearest
+from iqa_sr.io.file_kinds import describe_file
+from iqa_sr.io.files import check_file, read_text
 
-__all__ = ["as_number", "read_columns", "read_lines", "read_pairs"]
+__all__ = ["as_number", "read_columns", "read_lines", "read_pairs", "split_lines"]
+
+_LARGEST_SHEETS = 2**30
+"""In bytes, unpacked: no table that people filled is as large."""
+_NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)
 
 
 def read_columns(path: Path, wanted: Sequence[str], sheet: str | None = None) -> tuple[list[str], list[dict[str, str]]]:
@@ -22,20 +29,30 @@ def read_columns(path: Path, wanted: Sequence[str], sheet: str | None = None) ->
         sheet: Name of the sheet of an Excel file; None for its first one.
 
     Raises:
-        ValueError: As `read_lines`; or if no line holds the wanted names.
+        FileNotFoundError: As `read_lines`.
+        ValueError: As `read_lines`; or if no line holds the wanted names, a name stands there twice, or a line has more
+            cells than there are names.
         ModuleNotFoundError: As `read_lines`.
     """
     lines = read_lines(path, sheet)
     place = next((place for place, line in enumerate(lines) if set(wanted) <= set(line)), None)
     if place is None:
-        found = ", ".join(lines[0]) if lines else "nothing"
-        raise ValueError(f"{path}: expected the columns {', '.join(wanted)}, found {found}")
+        found = ", ".join(lines[0])[:200] if lines else "nothing"
+        hint = "; separate the columns by commas" if lines and len(lines[0]) == 1 and set(found) & {";", "\t"} else ""
+        raise ValueError(f"{path}: expected the columns {', '.join(wanted)}, found {found}{hint}")
     names = lines[place]
+    doubles = sorted({name for name in names if name and names.count(name) > 1})
+    if doubles:
+        raise ValueError(f"{path}: more than one column is called {', '.join(doubles)}; rename or remove all but one")
     missing = [""] * len(names)
-    rows = [
-        {name: value for name, value in zip(names, [*line, *missing], strict=False) if name}
-        for line in lines[place + 1 :]
-    ]
+    rows = []
+    for number, line in enumerate(lines[place + 1 :], start=1):
+        if any(line[len(names) :]):
+            raise ValueError(
+                f"{path}: row {number} below the names has {len(line)} cells for {len(names)} columns: "
+                f"{', '.join(line)[:200]}\nWrite numbers with a decimal point, and text that holds a comma in quotes."
+            )
+        rows.append({name: value for name, value in zip(names, [*line, *missing], strict=False) if name})
     return [name for name in names if name], rows
 
 
@@ -47,14 +64,16 @@ def read_lines(path: Path, sheet: str | None = None) -> list[list[str]]:
         sheet: Name of the sheet of an Excel file; None for its first one.
 
     Raises:
+        FileNotFoundError: If there is no such file.
         ValueError: If the file is damaged or of another kind, or there is no such sheet.
         ModuleNotFoundError: If the file is Excel's and openpyxl is not installed.
     """
+    check_file(path, "table")
     if path.suffix.lower() == ".xlsx":
         lines = _excel_lines(path, sheet)
     else:
         try:
-            lines = list(csv.reader(_text_lines(path)))
+            lines = list(csv.reader(split_lines(read_text(path, "table")), strict=True))
         except csv.Error as error:
             raise ValueError(f"{path}: not a CSV file ({error})") from error
     stripped = ([cell.strip() for cell in line] for line in lines)
@@ -69,13 +88,21 @@ def _excel_lines(path: Path, sheet: str | None) -> list[list[str]]:
             f"{path} is an Excel file: reading it needs `pip install openpyxl`; or save the sheet as {path.stem}.csv"
         ) from error
     try:
+        with zipfile.ZipFile(path) as archive:
+            size = sum(part.file_size for part in archive.infolist())
+        if size > _LARGEST_SHEETS:
+            raise ValueError(f"{size / 2**30:.1f} GiB unpacked")
         with closing(openpyxl.load_workbook(path, read_only=True, data_only=True)) as book:
-            if sheet is not None and sheet not in book.sheetnames:
-                raise ValueError(f"{path}: there is no sheet {sheet!r}; {nearest(sheet, book.sheetnames)}")
-            lines = book[sheet or book.sheetnames[0]].iter_rows(values_only=True)
-            return [[_cell_text(cell) for cell in line] for line in lines]
-    except (BadZipFile, KeyError, OSError, SyntaxError) as error:  # the last one is that of XML
-        raise ValueError(f"{path}: damaged, or not an Excel file") from error
+            names = book.sheetnames
+            if sheet is None or sheet in names:
+                lines = book[sheet or names[0]].iter_rows(values_only=True)
+                return [[_cell_text(cell) for cell in line] for line in lines]
+    except Exception as error:  # openpyxl passes on whatever its parts raise at what they do not expect
+        kind = describe_file(path)
+        seems = "" if not kind or "Office" in kind else f"; it is {kind}"
+        reason = (str(error).splitlines() or [type(error).__name__])[0][:200]
+        raise ValueError(f"{path}: damaged, or not an Excel file ({reason}){seems}") from error
+    raise ValueError(f"{path}: there is no sheet {sheet!r}; {nearest(sheet, names)}")
 
 
 def _cell_text(cell: Any) -> str:
@@ -85,18 +112,18 @@ def _cell_text(cell: Any) -> str:
     return str(int(cell)) if isinstance(cell, float) and cell.is_integer() else str(cell)
 
 
-def _text_lines(path: Path) -> list[str]:
-    try:
-        return path.read_text(encoding="utf-8-sig").splitlines()
-    except UnicodeDecodeError as error:
-        raise ValueError(f"{path}: not a text file ({error})") from error
+def split_lines(text: str) -> list[str]:
+    """The lines of a text, whichever system's line ends it has; unlike `str.splitlines` at no other sign."""
+    return re.split(r"\r\n?|\n", text)
 
 
 def as_number(value: Any) -> float:
-    """What a cell is as a number; NaN where it is none."""
+    """What a cell is as a number; NaN where it is none, or not written as one in a table: `1_000`, `0x10`, `inf`."""
+    if isinstance(value, str) and not _NUMBER.fullmatch(value.strip()):
+        return math.nan
     try:
         return float(value)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         return math.nan
 
 
@@ -104,10 +131,11 @@ def read_pairs(path: Path) -> list[tuple[str, str]]:
     """The lines of a text file that has two words in each.
 
     Raises:
-        ValueError: If it is no such file.
+        FileNotFoundError: If there is no such file.
+        ValueError: If it is another kind of file.
     """
     found = []
-    for place, line in enumerate(_text_lines(path), start=1):
+    for place, line in enumerate(split_lines(read_text(path, "list")), start=1):
         words = line.split()
         if words and len(words) != 2:
             raise ValueError(f"{path}, line {place}: expected a picture and a score, got {line.strip()[:60]!r}")

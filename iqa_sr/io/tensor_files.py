@@ -3,24 +3,36 @@
 import errno
 import hashlib
 import pickle
+import re
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
 
-from iqa_sr.io.files import atomic_write
+from iqa_sr.io.file_kinds import describe_file
+from iqa_sr.io.files import atomic_write, check_file
 from iqa_sr.io.torchscript import MARK, read_torchscript
 
+_PICKLED = ("a zip archive of PyTorch", "a Python pickle")
+_TENSOR_KINDS = (*_PICKLED, "a safetensors file")
+"""What `describe_file` says of files of tensors."""
+
 __all__ = [
+    "check_tensors",
+    "few",
     "file_kind",
+    "foreign_kind",
     "load_state",
     "looks_like_tensors",
+    "nonfinite_weights",
     "read_tensor_file",
     "select_state_dict",
     "state_digest",
+    "unwrapped",
     "write_tensor_file",
 ]
 
@@ -62,40 +74,94 @@ def read_tensor_file(path: str | Path, device: torch.device | str = "cpu", *, mm
             parameters and buffers by their dotted names, as `state_dict()` gives them) or a safetensors file.
         device: Where the tensors are to be.
         mmap: Map a zip file of `torch.save` instead of copying it: half the memory while a network is filled from it.
-            The file must stay as it is while the tensors are in use, and its checksums are not looked at.
+            The file must stay as it is while the tensors are in use.
 
     Raises:
         FileNotFoundError: If there is no such file.
         ModuleNotFoundError: If it is a safetensors file and the package safetensors is not installed.
-        ValueError: If it holds pickled code, or is truncated or of another kind.
+        ValueError: If it holds pickled code, is damaged, of another kind (which the text names) or no ordinary file, or
+            memory does not suffice for what is in it.
     """
     path = Path(path)
-    if not path.is_file():
-        raise FileNotFoundError(f"{path} does not exist")
+    check_file(path, "file of tensors")
     try:
         kind = file_kind(path)
-        if kind == "torchscript":
-            return {name: tensor.to(device) for name, tensor in read_torchscript(path).items()}
-        if kind == "torch" and path.suffix == ".safetensors":  # torch would go by the path's ending
-            with path.open("rb") as file:
-                return torch.load(file, map_location=device, weights_only=True)
         if kind == "torch":
+            _check_sums(path)
+            if path.suffix == ".safetensors":  # torch would go by the path's ending
+                with path.open("rb") as file:
+                    return torch.load(file, map_location=device, weights_only=True)
             mmap = mmap and zipfile.is_zipfile(path)  # torch cannot map files of before 1.6
             return torch.load(path, map_location=device, weights_only=True, mmap=mmap)
-    except pickle.UnpicklingError as error:
-        known = "weights_only" in str(error) or "Unsupported" in str(error)
-        if not known or not looks_like_tensors(path):
-            raise ValueError(f"{path} is damaged or not a file of tensors") from error
-        raise ValueError(
-            f"{path} holds pickled objects besides tensors; reading them could run code, so it is refused.\n"
-            "Ask its author for a file with a plain state dict, or convert it on a machine that you trust it on."
-        ) from error
-    except (RuntimeError, EOFError, KeyError, OSError, zipfile.BadZipFile) as error:
+    except Exception as error:  # a damaged pickle can fail in any way
         if isinstance(error, OSError) and error.errno != errno.EINVAL:  # torch seeks to before a short file's start
             raise
-        reason = (str(error).splitlines() or ["empty"])[0]
-        raise ValueError(f"{path} is truncated or not a file of tensors ({reason})") from error
+        raise ValueError(_unreadable(path, error)) from error
+    if kind == "torchscript":
+        return {name: tensor.to(device) for name, tensor in read_torchscript(path).items()}
     return _read_safetensors(path, device)
+
+
+def _unreadable(path: Path, error: Exception) -> str:
+    """Why a file cannot be read: what it is instead, the code in it, or how it is damaged."""
+    if isinstance(error, MemoryError) or "can't allocate memory" in str(error):
+        return f"{path}: memory does not suffice for the tensors in it ({_size(path)})"
+    if type(error) is ValueError and str(path) in str(error):  # of this module
+        return str(error)
+    if kind := foreign_kind(path):
+        return f"{path} is damaged or not a file of tensors; it is {kind}"
+    kind = describe_file(path)
+    code = isinstance(error, pickle.UnpicklingError) and ("weights_only" in str(error) or "Unsupported" in str(error))
+    if code and kind in _PICKLED:
+        return (
+            f"{path} holds pickled objects besides tensors; reading them could run code, so it is refused.\n"
+            "Ask its author for a file with a plain state dict, or convert it on a machine that you trust it on."
+        )
+    reason = (str(error).splitlines() or ["empty"])[0].split(". This is an internal")[0][:200]
+    if reason.startswith("Weights only load failed"):  # and advice to run the code in the file
+        reason = "its pickle is damaged"
+    return f"{path} is truncated or not a file of tensors ({reason})"
+
+
+def foreign_kind(path: Path) -> str:
+    """What a file is that is none of tensors, as `describe_file` says it; empty where it may be one."""
+    kind = describe_file(path)
+    cut_off = kind == "empty" or (kind == "a zip archive" and not zipfile.is_zipfile(path))
+    return "" if cut_off or kind in _TENSOR_KINDS else kind
+
+
+def _size(path: Path) -> str:
+    """Of the file, and of what a zip holds where that is more."""
+    packed = unpacked = path.stat().st_size
+    with suppress(zipfile.BadZipFile), zipfile.ZipFile(path) as archive:
+        unpacked = sum(part.file_size for part in archive.infolist())
+    return f"{packed / 2**20:.0f} MiB" + (f", {unpacked / 2**20:.0f} MiB unpacked" if unpacked > 1.5 * packed else "")
+
+
+def _check_sums(path: Path) -> None:
+    """Compare what a zip file holds with its checksums, which torch writes and never looks at.
+
+    Raises:
+        ValueError: If a byte is not what was written.
+        zipfile.BadZipFile, RuntimeError, EOFError, zlib.error: If the archive itself is damaged.
+    """
+    if not zipfile.is_zipfile(path):
+        return
+    with zipfile.ZipFile(path) as archive:
+        for entry in archive.infolist():
+            if entry.external_attr & 0x10 and not entry.is_dir():  # torch would read nothing, and say nothing
+                raise zipfile.BadZipFile(f"{entry.filename} is marked as a folder")
+            if entry.CRC == 0:  # torch.serialization.set_crc32_options(False)
+                continue
+            try:
+                with archive.open(entry) as file:
+                    while file.read(1 << 20):
+                        pass
+            except zipfile.BadZipFile as error:
+                raise ValueError(
+                    f"{path} is damaged: its part {entry.filename} is not what was written ({error})\n"
+                    "Take another copy or an older checkpoint."
+                ) from error
 
 
 def looks_like_tensors(path: str | Path) -> bool:
@@ -144,25 +210,43 @@ def select_state_dict(content: Any, path: str | Path, param_key: str | None) -> 
         content: What `read_tensor_file` gave.
         path: The file's name, for errors.
         param_key: `params`, `params_ema`, ... as BasicSR writes them; None when the file is the state dict itself.
-            `params` serves where the wanted key is absent.
+
+    Returns:
+        By the names that the network itself gives them, without those of DataParallel and torch.compile.
 
     Raises:
-        ValueError: If there is no such key.
+        ValueError: If there is no such key, or something else than names and tensors lies there.
     """
     if param_key is not None:
         keys = list(content) if isinstance(content, Mapping) else []
-        used = param_key if param_key in keys else "params"
-        if used not in keys:
-            raise ValueError(
-                f"{path}: expected a checkpoint with the key {param_key!r}, found {', '.join(map(str, keys[:5]))}\n"
-                "If the file is a bare state dict, set the param_key of this network to null in `path`."
-            )
-        content = content[used]
+        if param_key not in keys:
+            found = ", ".join(map(str, keys[:5])) or "none"
+            raise ValueError(f"{path}: expected a checkpoint with the key {param_key!r}, found {found}")
+        content = content[param_key]
     if not isinstance(content, Mapping) or not all(
         isinstance(key, str) and isinstance(value, Tensor) for key, value in content.items()
     ):
         raise ValueError(f"{path}: expected names and tensors, found something else; is it a training state?")
-    return {key.removeprefix("module."): value for key, value in content.items()}
+    return {re.sub(r"^(?:(?:module|_orig_mod)\.)+", "", key): value for key, value in content.items()}
+
+
+def unwrapped(state: Mapping[str, Tensor], names: Collection[str]) -> Mapping[str, Tensor]:
+    """A network's part of the state dict of something larger: of what trained it, whose losses have weights, too.
+
+    Args:
+        state: Names and tensors.
+        names: Those of the network.
+
+    Returns:
+        What lies below a prefix (`model.`, `generator.`) that all the names have there; else `state` itself.
+    """
+    first = next(iter(names), "")
+    whole = all(name in state for name in names)
+    for prefix in [] if whole else [name.removesuffix(first) for name in state if name.endswith(f".{first}")]:
+        part = {name.removeprefix(prefix): value for name, value in state.items() if name.startswith(prefix)}
+        if all(name in part for name in names):
+            return part
+    return state
 
 
 def load_state(network: nn.Module, state: Mapping[str, Tensor], path: str | Path, strict: bool = True) -> list[str]:
@@ -178,25 +262,69 @@ def load_state(network: nn.Module, state: Mapping[str, Tensor], path: str | Path
         The names that were left out or not found (empty when strict).
 
     Raises:
-        ValueError: If strict and the network is another one; lists a few missing and unexpected keys and shapes.
+        ValueError: If strict and the network is another one; lists a few missing and unexpected keys and shapes. Or if
+            tensors are no ordinary ones, or hold another kind of numbers than the network's.
     """
+    check_tensors(state, path)
     own = network.state_dict()
+    state = unwrapped(state, own)
     missing = [key for key in own if key not in state]
     unexpected = [key for key in state if key not in own]
     reshaped = [key for key in own if key in state and own[key].shape != state[key].shape]
+    retyped = [key for key in own if key in state and _numbers(own[key]) != _numbers(state[key])]
+    if retyped:  # integers in the place of weights, or weights in that of positions: a network that fits by chance
+        types = [f"{key} {state[key].dtype} instead of {own[key].dtype}" for key in retyped]
+        raise ValueError(f"{path} does not fit {type(network).__name__}:\n  {len(types)} of another type: {few(types)}")
     if strict and (missing or unexpected or reshaped):
         lines = [f"{path} does not fit {type(network).__name__}:"]
         for title, keys in (("missing", missing), ("unexpected", unexpected)):
             if keys:
-                lines.append(f"  {len(keys)} {title}: {_few(keys)}")
+                lines.append(f"  {len(keys)} {title}: {few(keys)}")
         if reshaped:
             shapes = [f"{key} {tuple(state[key].shape)} instead of {tuple(own[key].shape)}" for key in reshaped]
-            lines.append(f"  {len(reshaped)} of another shape: {_few(shapes)}")
+            lines.append(f"  {len(reshaped)} of another shape: {few(shapes)}")
         lines.append("Is it a checkpoint of another network, or are the options of this one different?")
         raise ValueError("\n".join(lines))
     fitting = {key: value for key, value in state.items() if key in own and key not in reshaped}
     network.load_state_dict(fitting, strict=strict)
     return missing + unexpected + reshaped
+
+
+def check_tensors(state: Mapping[str, Tensor], path: str | Path) -> None:
+    """See that tensors are ordinary ones, whose values can be copied into a network.
+
+    Raises:
+        ValueError: If some are sparse, quantized, nested or without values; names a few.
+    """
+    odd = [f"{key} is {kind}" for key, value in state.items() if (kind := _odd_kind(value))]
+    if odd:
+        raise ValueError(f"{path}: expected ordinary tensors, got {len(odd)} others: {few(odd)}")
+
+
+def _odd_kind(tensor: Any) -> str:
+    if not isinstance(tensor, Tensor):
+        return f"no tensor but {type(tensor).__name__}"
+    if tensor.is_meta:
+        return "without values (meta)"
+    if tensor.is_quantized:
+        return "quantized"
+    return "" if tensor.layout == torch.strided and not tensor.is_nested else "sparse"
+
+
+def _numbers(tensor: Tensor) -> str:
+    """Which kind of numbers a tensor has; how many bits they have does not matter."""
+    if tensor.is_complex():
+        return "complex"
+    return "floating" if tensor.is_floating_point() else "truth" if tensor.dtype == torch.bool else "whole"
+
+
+def nonfinite_weights(network: nn.Module) -> list[str]:
+    """The names of a network's parameters that hold NaN or an infinity, and of its buffers that hold NaN.
+
+    Buffers can be masks, in which an infinity is as it should be.
+    """
+    parameters = [name for name, tensor in network.named_parameters() if not tensor.isfinite().all()]
+    return parameters + [name for name, tensor in network.named_buffers() if tensor.isnan().any()]
 
 
 def state_digest(state: Mapping[str, Tensor]) -> str:
@@ -209,5 +337,6 @@ def state_digest(state: Mapping[str, Tensor]) -> str:
     return digest.hexdigest()
 
 
-def _few(names: list[str]) -> str:
+def few(names: list[str]) -> str:
+    """The first three names, for messages."""
     return ", ".join(names[:3]) + (", ..." if len(names) > 3 else "")

@@ -2,18 +2,19 @@
 
 import json
 import os
-import tempfile
+import shutil
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
-import pydantic
 from safetensors.torch import save
 from torch import Tensor, nn
 
-from iqa_sr.config.sections import Section
-from iqa_sr.io.tensor_files import read_tensor_file, select_state_dict
+from iqa_sr.config.sections import Section, read_section
+from iqa_sr.io.files import temporary_name
+from iqa_sr.io.json_files import read_json
+from iqa_sr.io.tensor_files import check_tensors, read_tensor_file, select_state_dict
 from iqa_sr.lora.injection import adapter_state, load_adapter_state
 from iqa_sr.lora.layers import adapted_layers, show_updates
 
@@ -61,9 +62,10 @@ def save_adapter(network: nn.Module, folder: str | Path, base: BaseNetwork) -> N
     """
     folder = Path(folder)
     config = cast(Any, network).peft_config["default"]
-    with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}.") as temporary:
-        new, old = Path(temporary) / "new", Path(temporary) / "old"
-        new.mkdir()
+    temporary = temporary_name(folder)
+    new, old = temporary / "new", temporary / "old"
+    try:
+        new.mkdir(parents=True)
         config.save_pretrained(str(new))
         state = {_PREFIX + name: tensor.contiguous() for name, tensor in adapter_state(network).items()}
         (new / WEIGHTS).write_bytes(save(state, metadata={"format": "pt"}))
@@ -79,6 +81,8 @@ def save_adapter(network: nn.Module, folder: str | Path, base: BaseNetwork) -> N
             if old.exists():
                 old.rename(folder)
             raise
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
 
 
 def read_adapter(folder: str | Path) -> Adapter:
@@ -91,20 +95,20 @@ def read_adapter(folder: str | Path) -> Adapter:
     folder = Path(folder)
     if not folder.is_dir():
         raise FileNotFoundError(f"{folder} does not exist; expected the folder of an adapter, as .../adapter_g_latest")
-    missing = [name for name in (CONFIG, WEIGHTS, BASE) if not (folder / name).is_file()]
+    missing = [name for name in (CONFIG, WEIGHTS, BASE) if not (folder / name).exists()]
     if missing:
         there = ", ".join(sorted(path.name for path in folder.iterdir())[:5]) or "nothing"
         raise FileNotFoundError(f"{folder} is not a complete adapter: {', '.join(missing)} missing, found {there}")
     try:
-        values = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
-        base = BaseNetwork.model_validate_json((folder / BASE).read_text(encoding="utf-8"))
-    except (json.JSONDecodeError, pydantic.ValidationError, UnicodeDecodeError) as error:
+        values = read_json(folder / CONFIG)
+        base = read_section(BaseNetwork, read_json(folder / BASE), BASE)
+    except ValueError as error:
         raise ValueError(f"{folder}: {CONFIG} or {BASE} is damaged ({str(error).splitlines()[0]})") from error
     kind = values.get("peft_type") if isinstance(values, dict) else values
     if kind != "LORA":
         raise ValueError(f"{folder}: expected an adapter of type LORA, got {kind!r}")
     rank = values.get("r")
-    if not isinstance(rank, int) or rank < 1:
+    if not isinstance(rank, int) or isinstance(rank, bool) or rank < 1:
         raise ValueError(f"{folder}: expected a rank (r in {CONFIG}) of at least 1, got {rank!r}")
     if values.get("megatron_config"):  # with it peft imports whatever module the file names
         raise ValueError(
@@ -113,8 +117,13 @@ def read_adapter(folder: str | Path) -> Adapter:
     from peft import LoraConfig
 
     state = select_state_dict(read_tensor_file(folder / WEIGHTS), folder / WEIGHTS, None)
+    check_tensors(state, folder / WEIGHTS)
     plain = {name.removeprefix(_PREFIX): tensor for name, tensor in state.items()}
-    return Adapter(folder, LoraConfig.from_pretrained(str(folder)), plain, base)
+    try:
+        config = LoraConfig.from_pretrained(str(folder))
+    except Exception as error:  # peft passes on whatever values of the wrong type lead to
+        raise ValueError(f"{folder / CONFIG}: peft cannot use it ({_first(error)})") from error
+    return Adapter(folder, config, plain, base)
 
 
 def inject_saved(network: nn.Module, adapter: Adapter, name: str = "default") -> None:
@@ -131,9 +140,16 @@ def inject_saved(network: nn.Module, adapter: Adapter, name: str = "default") ->
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", "Already found a `peft_config`", UserWarning)  # several are meant here
             inject_adapter_in_model(adapter.config, network, adapter_name=name)
-    except (ValueError, TypeError) as error:  # of values that peft cannot use
-        first = str(error).splitlines()[0][:200]
-        raise ValueError(f"{adapter.folder} does not fit {type(network).__name__}: {first}") from None
+    except Exception as error:  # of values that peft cannot use, whatever they lead to
+        raise ValueError(
+            f"{adapter.folder} does not fit {type(network).__name__}: {_first(error)}; "
+            f"peft cannot use a value in {CONFIG}"
+        ) from error
     load_adapter_state(network, adapter.state, adapter.folder, name)
     for _, layer in adapted_layers(network):
         show_updates(layer)
+
+
+def _first(error: Exception) -> str:
+    """An error of peft in one line."""
+    return (str(error).splitlines() or [type(error).__name__])[0][:200]

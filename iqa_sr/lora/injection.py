@@ -47,7 +47,7 @@ class LoRAOptions(Section):
             regular expression for the whole name.
     """
 
-    rank: int = Field(8, ge=1)
+    rank: int = Field(8, ge=1, le=4096)
     alpha: float | None = Field(None, gt=0)
     dropout: float = Field(0.0, ge=0, lt=1)
     preset: str | None = None

@@ -1,13 +1,13 @@
 """The table of quality metrics: their facts without building anything, and the metrics themselves by name."""
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import cache, partial
 from typing import Any
 
 import torch
 
-from iqa_sr.errors import nearest
+from iqa_sr.errors import nearest, same_name
 from iqa_sr.metrics import (
     afine,
     ahiq,
@@ -50,6 +50,7 @@ __all__ = [
     "metric_info",
     "metric_names",
     "metric_spec",
+    "own_names",
     "shared_metric",
 ]
 
@@ -98,14 +99,35 @@ def metric_names() -> list[str]:
 def metric_info(name: str) -> MetricInfo:
     """The facts of a metric; builds nothing.
 
+    Args:
+        name: One of `metric_names()`, in upper or lower case, with `-` for `_` or without: `PSNR`, `MS-SSIM`. The name
+            in the facts is the metric's own.
+
     Raises:
         ValueError: If there is no such metric; the text has the nearest names.
     """
-    if name.startswith(PREFIX):
-        return pyiqa_info(name)
-    if name not in _METRICS:
+    if name.lower().startswith(PREFIX):
+        return pyiqa_info(PREFIX + name[len(PREFIX) :])
+    own = same_name(name, _METRICS)
+    if own not in _METRICS:
         raise ValueError(f"there is no metric {name!r}; {nearest(name, _METRICS)}")
-    return _METRICS[name][0]
+    return _METRICS[own][0]
+
+
+def own_names(names: Sequence[str], argument: str = "metrics") -> tuple[str, ...]:
+    """The own names of metrics, as their facts have them, each once.
+
+    Args:
+        names: As `metric_info` takes them.
+        argument: What named them, for the error.
+
+    Raises:
+        ValueError: If there is no such metric; the text has the argument and the nearest names.
+    """
+    try:
+        return tuple(dict.fromkeys(metric_info(name).name for name in names))
+    except ValueError as error:
+        raise ValueError(f"`{argument}`: {error}") from None
 
 
 def metric_spec(name: str) -> str:
@@ -123,21 +145,33 @@ def create_metric(name: str, device: str | torch.device = "cpu", **options: Any)
     """A new metric on a device, frozen and in evaluation mode.
 
     Args:
-        name: One of `metric_names()`.
+        name: As `metric_info` takes it.
         device: Where its weights are to be.
         **options: What this metric takes besides, for example `regressor` of `reiqa`.
 
     Raises:
-        ValueError: If there is no such metric; the text has the nearest names. Or if it takes no such option.
+        ValueError: If there is no such metric; the text has the nearest names. Or if it takes no such option, or its
+            weights' files hold something else.
         FileNotFoundError: If its weights are not on the machine; the text says what to do.
     """
     info = metric_info(name)
-    build = partial(PyiqaMetric, info) if name.startswith(PREFIX) else _METRICS[name][1]
+    build = partial(PyiqaMetric, info) if info.name.startswith(PREFIX) else _METRICS[info.name][1]
     known = list(inspect.signature(build).parameters)
     for option in options:
         if option not in known:
             raise ValueError(f"{name} takes no option {option!r}; {nearest(option, known)}")
-    return build(**options).to(device)
+    try:
+        return build(**options).to(device)
+    except torch.OutOfMemoryError:
+        raise
+    except (AttributeError, IndexError, KeyError, RuntimeError, TypeError) as error:
+        if not info.weights:
+            raise
+        reason = f"{type(error).__name__}: {(str(error).splitlines() or [''])[0][:200]}"
+        raise ValueError(
+            f"{name}: its weights, {', '.join(info.weights)}, hold something else than expected ({reason})\n"
+            "`iqa-sr weights verify` compares them with the published files."
+        ) from error
 
 
 def shared_metric(name: str, device: str | torch.device, **options: Any) -> QualityMetric:
@@ -150,7 +184,7 @@ def shared_metric(name: str, device: str | torch.device, **options: Any) -> Qual
     device = torch.device(device)
     if device.type == "cuda" and device.index is None:
         device = torch.device("cuda", torch.cuda.current_device())
-    return _shared(name, device, tuple(sorted(options.items())))
+    return _shared(metric_info(name).name, device, tuple(sorted(options.items())))
 
 
 @cache

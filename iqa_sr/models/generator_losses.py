@@ -4,9 +4,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 
-__all__ = ["GeneratorLosses"]
+from iqa_sr.config.sections import errors_of_options
+from iqa_sr.errors import OptionError
+from iqa_sr.runtime import rng_state
+
+__all__ = ["GeneratorLosses", "check_loss"]
 
 # BasicSR's names for its own two losses, so that its users find their curves where they always were.
 LOG_NAMES = {"pixel": "l_pix", "perceptual": "l_percep"}
@@ -50,6 +55,34 @@ class GeneratorLosses:
         """Those by a judge, which a guard against reward hacking watches."""
         losses = [_inner(loss) for loss in self.losses.values()]
         return [loss for loss in losses if hasattr(getattr(loss, "options", None), "judges")]
+
+
+def check_loss(loss: nn.Module, section: Mapping[str, Any], path: str, side: int, device: torch.device) -> None:
+    """Let a loss that is not ours compare two small images, or judge a discriminator's output, before the run begins.
+
+    Args:
+        loss: On the device.
+        section: What it was built from.
+        path: Where that is, `train:gan_opt` for the loss of the discriminator.
+        side: Of the images, in px.
+        device: Where the loss is.
+
+    Raises:
+        OptionError: If it cannot, or gives no finite number.
+    """
+    generator = torch.Generator().manual_seed(0)
+    output, gt = torch.rand(2, 1, 3, side, side, generator=generator).to(device)
+    output.requires_grad_()
+    with rng_state.preserved(), errors_of_options(section, path, type(loss), "cannot be computed with these options"):
+        value = loss(output, True, is_disc=False) if path == "train:gan_opt" else loss(output, gt)
+        parts = value if isinstance(value, tuple) else (value,)
+        found = [part for part in parts if part is not None]
+        for part in found:
+            if part.numel() != 1 or not part.isfinite().all():
+                shape = f"a tensor {tuple(part.shape)}" if part.numel() != 1 else f"{float(part)}"
+                raise OptionError(f"{path}: {section['type']} gives {shape} for two images; expected a finite number")
+        if any(part.requires_grad for part in found):
+            torch.autograd.grad(sum(found), output, allow_unused=True)
 
 
 def _inner(loss: nn.Module) -> Any:

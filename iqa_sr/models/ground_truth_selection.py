@@ -9,6 +9,7 @@ from torch import Tensor
 
 from iqa_sr.degradations.pipelines import Degradation
 from iqa_sr.models.sampler_statistics import SamplerStatistics
+from iqa_sr.ops.blur import sharpen
 from iqa_sr.samplers.base import Candidates, Choice, GroundTruthSampler, crop_windows
 
 __all__ = ["GroundTruthFeed"]
@@ -24,6 +25,7 @@ class GroundTruthFeed:
         crop: Side of the training crops in px of the ground truth.
         device: Where the batches are worked on.
         statistics: Counts what was chosen.
+        gt_usm: Whether the chosen crops are sharpened.
     """
 
     sampler: GroundTruthSampler
@@ -31,6 +33,7 @@ class GroundTruthFeed:
     crop: int
     device: torch.device
     statistics: SamplerStatistics = field(default_factory=SamplerStatistics)
+    gt_usm: bool = False
 
     @torch.no_grad()
     def __call__(self, data: Mapping[str, Any]) -> tuple[Tensor, Tensor]:
@@ -47,7 +50,7 @@ class GroundTruthFeed:
             lq = crop_windows(degraded, data["original_offset"] // scale, self.crop // scale).contiguous()
         choice = self.sampler.choose(Candidates(moved["gts"], moved["gts_valid"], data["gts_offset"], self.crop))
         self._count(choice, data)
-        return lq, choice.gt
+        return lq, sharpen(choice.gt) if self.gt_usm else choice.gt
 
     def _count(self, choice: Choice, data: Mapping[str, Any]) -> None:
         """Tell the statistics which ground truths were chosen, with the qualities known on the device or offline."""

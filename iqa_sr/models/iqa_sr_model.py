@@ -3,20 +3,21 @@
 import logging
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, nullcontext
+from functools import partial
 from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
 
 from iqa_sr.basicsr_compat import build_loss, build_network
-from iqa_sr.config.sections import read_section
+from iqa_sr.config.sections import errors_of_options, read_section
 from iqa_sr.datasets.multi_gt_dataset import MultiGTDataset, MultiGTDatasetOptions
 from iqa_sr.degradations.pipelines import build_degradation
 from iqa_sr.errors import OptionError
 from iqa_sr.guard.monitor import Guarded, RewardGuard
 from iqa_sr.guard.options import GuardOptions
 from iqa_sr.lora.injection import inject
-from iqa_sr.models.generator_losses import GeneratorLosses
+from iqa_sr.models.generator_losses import GeneratorLosses, check_loss
 from iqa_sr.models.gradient_norms import GradientLog
 from iqa_sr.models.ground_truth_selection import GroundTruthFeed
 from iqa_sr.models.lora_training import LoRARun
@@ -25,12 +26,15 @@ from iqa_sr.models.optimizer_step import OptimizerStep
 from iqa_sr.models.options import AMP_TYPES, IQASRConfig, base_network
 from iqa_sr.models.sampler_statistics import SamplerStatistics
 from iqa_sr.models.sr_model_base import SRModelBase
+from iqa_sr.models.upscaling import upscale_image
 from iqa_sr.models.validation import Validation
 from iqa_sr.samplers import build_sampler
 
 __all__ = ["IQASRModel"]
 
 logger = logging.getLogger(__name__)
+
+CHECKED_SIDE = 128  # px of the images that a loss is tried on; fewer where the training crops are smaller
 
 
 class IQASRModel(SRModelBase):
@@ -52,6 +56,7 @@ class IQASRModel(SRModelBase):
         self.config = config or IQASRConfig.from_opt(opt)
         self.settings = self.config.train
         self.lora: LoRARun | None = None
+        self._forwarded: set[str] = set()  # networks that have taken images
         self.net_g = self._network("g")
         self.print_network(self.net_g)
         if self.config.val is not None:
@@ -63,7 +68,7 @@ class IQASRModel(SRModelBase):
     # --- Building -----------------------------------------------------------------------------------------------------
 
     def _network(self, letter: str) -> nn.Module:
-        network = build_network(self.opt[f"network_{letter}"])
+        network = build_network(self.opt[f"network_{letter}"], f"network_{letter}")
         path = self.opt["path"]
         file = path.get(f"pretrain_network_{letter}")
         if file:
@@ -80,7 +85,7 @@ class IQASRModel(SRModelBase):
         self.ema_decay = settings.ema_decay
         if self.ema_decay > 0:
             self._make_average()
-        losses = {name: build_loss(loss.section).to(self.device) for name, loss in self.config.losses.items()}
+        losses = {name: self._loss(name) for name in self.config.losses}
         self.gradient_log = GradientLog(settings.grad_log_freq, dict(losses))
         self.gan_loss = losses.pop("gan", None)
         self.losses = GeneratorLosses(losses, settings.accumulate)
@@ -93,6 +98,14 @@ class IQASRModel(SRModelBase):
         if settings.guard is not None:
             self.reward_guard = self._make_guard(settings.guard)
         self.feed: GroundTruthFeed | None = None
+
+    def _loss(self, name: str) -> nn.Module:
+        config, path = self.config.losses[name], f"train:{name}_opt"
+        loss = build_loss(config.section, path).to(self.device)
+        if config.options is None:  # those of ours are known to be right
+            side = self.opt["datasets"]["train"].get("gt_size") or CHECKED_SIDE
+            check_loss(loss, config.section, path, min(int(side), CHECKED_SIDE), self.device)
+        return loss
 
     def _make_average(self) -> None:
         """The moving average of the generator: a second network, as BasicSR keeps it."""
@@ -110,11 +123,9 @@ class IQASRModel(SRModelBase):
     def _prepare_optimizers(self) -> None:
         parameters = [p for p in self.net_g.parameters() if p.requires_grad]
         optim_g, optim_d = self.settings.optim_g, self.settings.optim_d
-        self.optimizers.append(self.get_optimizer(optim_g.type, parameters, **optim_g.model_dump(exclude={"type"})))
+        self.add_optimizer(optim_g, "train:optim_g", parameters)
         if self.net_d is not None and optim_d is not None:
-            self.optimizers.append(
-                self.get_optimizer(optim_d.type, self.net_d.parameters(), **optim_d.model_dump(exclude={"type"}))
-            )
+            self.add_optimizer(optim_d, "train:optim_d", self.net_d.parameters())
         self.setup_schedulers()
         fp16 = self.settings.amp == "fp16"
         self.scalers = [torch.amp.GradScaler(self.device.type, enabled=fp16) for _ in self.optimizers]
@@ -129,8 +140,10 @@ class IQASRModel(SRModelBase):
         judges = {name: options for loss in quality for name, options in loss.options.judges.items()}
         generators = list(self._generators().values())
         networks = [*generators, *([] if self.net_d is None else [self.get_bare_model(self.net_d)])]
-        guarded = Guarded(networks, generators[-1], self.optimizers, self.scalers, quality, self._upscale, self._base)
-        return RewardGuard(options, judges, guarded, self.device, self.opt["rank"])
+        upscale = partial(upscale_image, opt=self.opt)
+        guarded = Guarded(networks, generators[-1], self.optimizers, self.scalers, quality, upscale, self._base)
+        checks = options.checks(self.settings.total_iter)
+        return RewardGuard(options, judges, guarded, self.device, self.opt["rank"], checks)
 
     def _base(self) -> nn.Module:
         """The frozen network that the run began with, also in a run that was resumed."""
@@ -142,8 +155,8 @@ class IQASRModel(SRModelBase):
         """Choose by the sampler, and degrade by the degradation, of the data set that gives the batches."""
         assert dataset.options.gt_size is not None
         statistics = SamplerStatistics(dataset.folders)
-        crop = dataset.options.gt_size
-        self.feed = GroundTruthFeed(dataset.sampler, dataset.degradation, crop, self.device, statistics)
+        crop, gt_usm = dataset.options.gt_size, dataset.options.gt_usm
+        self.feed = GroundTruthFeed(dataset.sampler, dataset.degradation, crop, self.device, statistics, gt_usm)
 
     # --- Data ---------------------------------------------------------------------------------------------------------
 
@@ -154,8 +167,10 @@ class IQASRModel(SRModelBase):
             if self.feed is None:  # BasicSR's own loop does not hand the data set over: no names of folders there
                 options = read_section(MultiGTDatasetOptions, self.opt["datasets"]["train"], "datasets:train")
                 assert options.gt_size is not None
+                sampler = build_sampler(options.sampler)
                 degradation = build_degradation(options.degradation, options.scale)
-                self.feed = GroundTruthFeed(build_sampler(options.sampler), degradation, options.gt_size, self.device)
+                crop, gt_usm = options.gt_size, options.gt_usm
+                self.feed = GroundTruthFeed(sampler, degradation, crop, self.device, gt_usm=gt_usm)
             self.lq, self.gt = self.feed(data)
         else:
             self.lq, self.gt = (data[key].to(self.device, non_blocking=True) for key in ("lq", "gt"))
@@ -192,15 +207,23 @@ class IQASRModel(SRModelBase):
     def _generate(self, lq: Tensor) -> Tensor:
         if self.settings.channels_last:
             lq = lq.contiguous(memory_format=torch.channels_last)
-        with self._autocast():
+        with self._autocast(), self._first_forward("g", self.net_g):
             output = self._forward_g(lq)
         return cast(Tensor, output.float())
 
     def _discriminate(self, image: Tensor) -> Tensor:
         assert self.net_d is not None
-        with self._autocast():
+        with self._autocast(), self._first_forward("d", self.net_d):
             verdict = self.net_d(image)
         return cast(Tensor, verdict.float())
+
+    def _first_forward(self, letter: str, network: nn.Module) -> AbstractContextManager[None]:
+        """Around the forward of a network, whose first errors are those of its options."""
+        if letter in self._forwarded:
+            return nullcontext()
+        self._forwarded.add(letter)
+        section, kind = self.opt[f"network_{letter}"], type(self.get_bare_model(network))
+        return errors_of_options(section, f"network_{letter}", kind, "cannot take the training images")
 
     def _chunks(self, *tensors: Tensor) -> Iterator[tuple[Tensor, ...]]:
         """The batch in `train:accumulate` equal parts, whose gradients add up to those of the whole."""
@@ -292,19 +315,19 @@ class IQASRModel(SRModelBase):
     def training_extras(self) -> dict[str, Any]:
         """What an exact resume needs beyond BasicSR's training state."""
         return {
+            **self.iteration_extras(),
             "scalers": [scaler.state_dict() for scaler in self.scalers],
-            "nonfinite_in_a_row": self.finite_guard.in_a_row,
-            "statistics": self.feed.statistics.state() if self.feed is not None else None,
             "lora": self.lora.state(self._generators()) if self.lora is not None else None,
             "guard": self.reward_guard.state() if self.reward_guard is not None else None,
         }
 
     def load_training_extras(self, extras: Mapping[str, Any]) -> None:
         """Go on from `training_extras()`."""
-        for scaler, state in zip(self.scalers, extras["scalers"], strict=True):
+        # A discriminator may have come or gone.
+        for scaler, state in zip(self.scalers, extras["scalers"], strict=False):
             if scaler.is_enabled() and state:
                 scaler.load_state_dict(state)
-        self.finite_guard.in_a_row = extras["nonfinite_in_a_row"]
+        self.load_iteration_extras(extras)
         if self.lora is not None:
             self.lora.load_state(extras["lora"], self._generators())
         if self.reward_guard is not None:
@@ -314,5 +337,14 @@ class IQASRModel(SRModelBase):
                 f"The guard had lowered the weight of the quality losses to {extras['guard']['factor']:.3g} of the "
                 "start's; without train:guard it is the start's again."
             )
+
+    def iteration_extras(self) -> dict[str, Any]:
+        """The skipped steps in a row, and what the sampler did since the last line of the log."""
+        statistics = self.feed.statistics.state() if self.feed is not None else None
+        return {"nonfinite_in_a_row": self.finite_guard.in_a_row, "statistics": statistics}
+
+    def load_iteration_extras(self, extras: Mapping[str, Any]) -> None:
+        """Take an iteration back to `iteration_extras()`."""
+        self.finite_guard.in_a_row = extras["nonfinite_in_a_row"]
         if self.feed is not None and extras["statistics"] is not None:
             self.feed.statistics.load(extras["statistics"])

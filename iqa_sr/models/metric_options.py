@@ -6,8 +6,8 @@ from typing import Any, Literal
 from pydantic import Field, ValidationInfo, field_validator
 
 from iqa_sr.basicsr_compat import METRIC_REGISTRY, registered
-from iqa_sr.config.sections import Iterations, Section, check_arguments, read_section
-from iqa_sr.errors import OptionError, nearest
+from iqa_sr.config.sections import FileName, Iterations, Section, check_arguments, read_section
+from iqa_sr.errors import OptionError, nearest, shown
 from iqa_sr.metrics.registry import metric_info
 
 __all__ = ["Against", "CalculateIQAOptions", "MetricConfig", "ValSection", "read_metric"]
@@ -23,7 +23,7 @@ class ValSection(Section):
     pbar: bool = False
     suffix: str | None = None
     baseline: Literal["bicubic"] | None = "bicubic"
-    metrics: dict[str, dict[str, Any]] = {}
+    metrics: dict[FileName, dict[str, Any]] = {}  # the best checkpoint of each is a file with its name
 
 
 class CalculateIQAOptions(Section):
@@ -40,14 +40,13 @@ class CalculateIQAOptions(Section):
     type: Literal["calculate_iqa"] = "calculate_iqa"
     metric: str
     against: Against = "original"
-    crop_border: int = Field(0, ge=0)
+    crop_border: int = Field(0, ge=0, le=1024)
     better: Literal["higher", "lower"] | None = None
 
     @field_validator("metric")
     @classmethod
     def _known(cls, name: str) -> str:
-        metric_info(name)
-        return name
+        return metric_info(name).name
 
     @field_validator("better")
     @classmethod
@@ -56,6 +55,17 @@ class CalculateIQAOptions(Section):
         if better is not None and name is not None and better != direction(name):
             raise ValueError(f"{name} is better when {direction(name)}")
         return better
+
+
+class _BasicSRMetric(Section):
+    """What BasicSR's metrics have in common; the rest are their own arguments."""
+
+    model_config = {**Section.model_config, "extra": "allow"}
+    type: str
+    crop_border: int = Field(0, ge=0, le=1024)
+    input_order: Literal["HWC", "CHW"] = "HWC"
+    test_y_channel: bool = False
+    better: Literal["higher", "lower"] | None = None
 
 
 MetricConfig = CalculateIQAOptions | Mapping[str, Any]
@@ -74,12 +84,12 @@ def read_metric(section: Any, path: str) -> MetricConfig:
         OptionError: If there is no such metric, or a key or value of the entry is wrong.
     """
     if not isinstance(section, Mapping):
-        raise OptionError(f"{path}: expected a section with keys, got {section!r}")
+        raise OptionError(f"{path}: expected a section with keys, got {shown(section)}")
     kind = section.get("type")
     if kind == "calculate_iqa":
         return read_section(CalculateIQAOptions, section, path)
-    if kind not in registered(METRIC_REGISTRY):
-        raise OptionError(f"{path}:type: no metric {kind!r}; {nearest(str(kind), registered(METRIC_REGISTRY))}")
+    if not isinstance(kind, str) or kind not in registered(METRIC_REGISTRY):
+        raise OptionError(f"{path}:type: no metric {shown(kind)}; {nearest(str(kind), registered(METRIC_REGISTRY))}")
     plain = {key: value for key, value in section.items() if key != "better"}
     check_arguments(METRIC_REGISTRY.get(kind), plain, path, given=("img", "img2"))
-    return dict(section)
+    return read_section(_BasicSRMetric, section, path).model_dump(exclude_unset=True)

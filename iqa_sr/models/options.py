@@ -2,15 +2,15 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, Literal, TypeVar
+from typing import Annotated, Any, Literal, TypeVar, get_args
 
 import torch
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 from typing_extensions import Self
 
-from iqa_sr.basicsr_compat import LOSS_REGISTRY, registered
+from iqa_sr.basicsr_compat import LOSS_REGISTRY, check_optimizer, registered
 from iqa_sr.config.sections import Iterations, OptionProblems, Section, check_arguments, read_section
-from iqa_sr.errors import OptionError, nearest
+from iqa_sr.errors import OptionError, nearest, shown
 from iqa_sr.guard.options import GuardOptions
 from iqa_sr.lora.injection import LoRAOptions
 from iqa_sr.losses.perceptual_slot import LOSSES, PerceptualSlot
@@ -41,30 +41,67 @@ OWN = (*LOSSES, PerceptualSlot.__name__)  # losses of ours, by their names in op
 
 
 class OptimizerOptions(Section):
-    """An optimiser of `torch.optim`; every other key is an argument of it."""
+    """An optimizer of `torch.optim`; every other key is an argument of it."""
 
     model_config = {**Section.model_config, "extra": "allow"}
     type: str = "Adam"
-    lr: float = Field(gt=0)
+    lr: float = Field(gt=0, le=100)
+
+
+Schedule = Literal["MultiStepLR", "MultiStepRestartLR", "CosineAnnealingRestartLR"]
+SCHEDULES = get_args(Schedule)
 
 
 class SchedulerOptions(Section):
     """BasicSR's schedules and their arguments."""
 
-    type: Literal["MultiStepLR", "MultiStepRestartLR", "CosineAnnealingRestartLR"]
-    milestones: list[int] | None = None
-    gamma: float | None = None
-    restarts: list[int] | None = None
-    restart_weights: list[float] | None = None
-    periods: list[int] | None = None
-    eta_min: float | None = None
+    type: Schedule
+    milestones: list[Annotated[int, Field(ge=0)]] | None = None
+    gamma: float | None = Field(None, gt=0)
+    restarts: list[Annotated[int, Field(ge=0)]] | None = None
+    restart_weights: list[Annotated[float, Field(ge=0)]] | None = None
+    periods: list[Annotated[int, Field(ge=1)]] | None = None
+    eta_min: float | None = Field(None, ge=0)
+
+    @field_validator("milestones", "restarts")
+    @classmethod
+    def _ascending(cls, iterations: list[int] | None) -> list[int] | None:
+        if iterations is not None and sorted(iterations) != iterations:
+            raise ValueError(f"expected iterations in ascending order, as {sorted(iterations)}")
+        return iterations
+
+    @model_validator(mode="after")
+    def _arguments_of_its_type(self) -> Self:
+        cosine = self.type == "CosineAnnealingRestartLR"
+        needed, others = ("periods", ("eta_min",)) if cosine else ("milestones", ("gamma", "restarts"))
+        known = (needed, *others, "restart_weights")
+        for key in sorted(self.model_fields_set - {"type", *known}):
+            raise ValueError(f"{key} is not an argument of the type {self.type}; valid: {', '.join(known)}")
+        for key in (needed, *sorted(self.model_fields_set)):
+            if getattr(self, key) is None:
+                raise ValueError(f"{self.type} needs a value of {key}, got none")
+        counted = "periods" if cosine else "restarts"
+        numbers, weights = getattr(self, counted) or [0], self.restart_weights or [1]
+        if self.restart_weights == [] or len(numbers) != len(weights):
+            raise ValueError(f"expected as many restart_weights as {counted}, got {len(weights)} and {len(numbers)}")
+        return self
+
+    def arguments(self) -> dict[str, Any]:
+        """What BasicSR builds the schedule from: `type`, and the arguments that were given, as numbers."""
+        return self.model_dump(exclude_unset=True)
+
+    def too_short(self, total_iter: int) -> str | None:
+        """What is wrong with a schedule that ends before the run; None where it does not."""
+        if self.periods is None or sum(self.periods) >= total_iter:
+            return None
+        return f"periods add up to {sum(self.periods)}, which is less than total_iter {total_iter}"
 
 
 class StockTrainSection(Section):
     """`train` of a model of BasicSR: what the loop reads; the rest is the model's."""
 
     model_config = {**Section.model_config, "extra": "allow"}
-    total_iter: Iterations = Field(gt=0)
+    total_iter: Iterations = Field(gt=0, le=10**9)
 
 
 class StockValSection(Section):
@@ -77,8 +114,8 @@ class StockValSection(Section):
 class _LoopOptions(Section):
     """What every model of ours reads under `train`."""
 
-    total_iter: Iterations = Field(gt=0)
-    warmup_iter: int = -1
+    total_iter: Iterations = Field(gt=0, le=10**9)
+    warmup_iter: int = Field(-1, ge=-1)
     ema_decay: float = Field(0.0, ge=0, lt=1)
     optim_g: OptimizerOptions
     scheduler: SchedulerOptions
@@ -91,8 +128,8 @@ class _LoopOptions(Section):
     @classmethod
     def _long_enough(cls, scheduler: SchedulerOptions, info: Any) -> SchedulerOptions:
         total = info.data.get("total_iter")
-        if scheduler.periods is not None and total is not None and sum(scheduler.periods) < total:
-            raise ValueError(f"periods add up to {sum(scheduler.periods)}, which is less than total_iter {total}")
+        if total is not None and (problem := scheduler.too_short(total)):
+            raise ValueError(problem)
         return scheduler
 
 
@@ -107,6 +144,16 @@ class TrainSection(_LoopOptions):
     grad_log_freq: int = Field(0, ge=0)
     lora: LoRAOptions | None = None
     guard: GuardOptions | None = None
+
+    @field_validator("compile", mode="before")
+    @classmethod
+    def _backend(cls, name: Any) -> Any:
+        if isinstance(name, bool):
+            return name
+        known = torch._dynamo.list_backends(exclude_tags=()) if isinstance(name, str) else ["inductor"]
+        if name not in known:
+            raise ValueError(f"expected true, false or a backend of torch.compile; {nearest(str(name), known)}")
+        return name
 
 
 class QualitySection(_LoopOptions):
@@ -170,8 +217,15 @@ class ModelConfig:
             if train.get(key) and isinstance(options.get("model_type"), str)
         ]
         ours = {key: value for key, value in train.items() if isinstance(value, Mapping) and value.get("type") in OWN}
+        section = problems.read(StockTrainSection, options.get("train"), "train", optional=True)
+        for key in [key for key in train if str(key).startswith("optim_") and train[key] is not None]:
+            _check_optimizer(problems.read(OptimizerOptions, train[key], f"train:{key}"), f"train:{key}", problems)
+        if section_of(train, "scheduler").get("type") in SCHEDULES:  # forks of BasicSR have others
+            scheduler = problems.read(SchedulerOptions, train["scheduler"], "train:scheduler")
+            if section and scheduler and (problem := scheduler.too_short(section.total_iter)):
+                problems.texts.append(f"train:scheduler: {problem}")
         return cls(
-            problems.read(StockTrainSection, options.get("train"), "train", optional=True),
+            section,
             problems.read(StockValSection, options.get("val"), "val", optional=True),
             _read_losses(ours, problems),
             _read_metrics(options, problems),
@@ -203,6 +257,8 @@ class IQASRConfig(ModelConfig):
         train = section_of(options, "train")
         plain = {key: value for key, value in train.items() if not str(key).endswith("_opt")}
         settings: Any = problems.read(TrainSection, plain, "train") if train else None
+        for key in ("optim_g", "optim_d"):
+            _check_optimizer(getattr(settings, key, None), f"train:{key}", problems)
         val = problems.read(ValSection, options.get("val"), "val", optional=True)
         metrics = {} if options.get("val") is None else _read_metrics(options, problems)
         return cls(settings, val, _read_losses(train, problems), metrics)
@@ -227,6 +283,7 @@ class QualityConfig(ModelConfig):
         """As of `ModelConfig`."""
         train = section_of(options, "train")
         settings: Any = problems.read(QualitySection, options.get("train"), "train", optional=True)
+        _check_optimizer(getattr(settings, "optim_g", None), "train:optim_g", problems)
         objective: Any = (None, None)
         if isinstance(train.get("objective"), Mapping):  # else `train` says so
             with problems.collected():
@@ -242,6 +299,13 @@ def section_of(options: Mapping[str, Any], key: str) -> Mapping[str, Any]:
     return section if isinstance(section, Mapping) else {}
 
 
+def _check_optimizer(options: OptimizerOptions | None, path: str, problems: OptionProblems) -> None:
+    """Whether torch builds the optimizer and it takes a step; None has been told before."""
+    if options is not None:
+        with problems.collected():
+            check_optimizer(options.model_dump(), path)
+
+
 def _read_losses(train: Mapping[str, Any], problems: OptionProblems) -> dict[str, LossConfig]:
     losses = {}
     known = registered(LOSS_REGISTRY)
@@ -254,9 +318,10 @@ def _read_losses(train: Mapping[str, Any], problems: OptionProblems) -> dict[str
 
 def _read_loss(section: Any, path: str, known: Iterable[str]) -> LossConfig:
     if not isinstance(section, Mapping) or "type" not in section:
-        raise OptionError(f"{path}: expected a loss section with a `type`, got {section!r}")
-    if not isinstance(section["type"], str) or section["type"] not in known:
-        raise OptionError(f"{path}:type: there is no loss {section['type']!r}; {nearest(str(section['type']), known)}")
+        raise OptionError(f"{path}: expected a loss section with a `type`, got {shown(section)}")
+    kind = section["type"]
+    if not isinstance(kind, str) or kind not in known:
+        raise OptionError(f"{path}:type: there is no loss {shown(kind)}; {nearest(str(kind), known)}")
     loss = LOSS_REGISTRY.get(section["type"])
     check_arguments(loss, section, path)
     if section.get("reduction") == "none":
@@ -285,13 +350,15 @@ def _read_metrics(options: Mapping[str, Any], problems: OptionProblems) -> dict[
 def base_network(opt: Mapping[str, Any]) -> dict[str, Any]:
     """The network that a run begins with: its `file` and the key of the weights that are tested in the first iteration.
 
-    That is the averaged one where BasicSR begins the average with it.
+    That is the averaged one where BasicSR begins the average with it; in a file without it, the key that was `named`.
     """
     if "base_network" in opt:  # a resumed run begins with its own checkpoint
         return dict(opt["base_network"])
     path, train = opt["path"], opt["train"]
     averaged = (train.get("ema_decay") or 0) > 0 and not train.get("lora")
+    named = path.get("param_key_g")
     return {
         "file": path.get("pretrain_network_g"),
-        "param_key": "params_ema" if averaged else path.get("param_key_g", "params"),
+        "param_key": "params_ema" if averaged else named or "params",
+        "named": named,
     }

@@ -3,7 +3,7 @@
 import copy
 import logging
 from collections.abc import Iterator, Mapping
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any, cast
 
@@ -12,6 +12,8 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 
 from iqa_sr.basicsr_compat import build_network
+from iqa_sr.config.sections import errors_of_options
+from iqa_sr.io.tensor_files import few, nonfinite_weights
 from iqa_sr.models.model_base import ModelBase
 from iqa_sr.models.nonfinite_guard import NonFiniteGuard
 from iqa_sr.models.optimizer_step import OptimizerStep
@@ -46,6 +48,7 @@ class QualityModel(ModelBase):
         super().__init__(opt)
         config = config or QualityConfig.from_opt(opt)
         self.settings = settings = config.train
+        self._forwarded = False  # whether the network has taken images
         network = build_network(opt["network_g"])
         path = opt["path"]
         if path.get("pretrain_network_g"):
@@ -67,9 +70,7 @@ class QualityModel(ModelBase):
             if path.get("pretrain_network_g") and path.get("resume_state"):
                 self.load_network(self.net_g_ema.network, path["pretrain_network_g"], True, "params_ema")
         trained = [parameter for parameter in self.net_g.parameters() if parameter.requires_grad]
-        self.optimizers.append(
-            self.get_optimizer(settings.optim_g.type, trained, **settings.optim_g.model_dump(exclude={"type"}))
-        )
+        self.add_optimizer(settings.optim_g, "train:optim_g", trained)
         self.setup_schedulers()
         self.finite_guard = NonFiniteGuard(settings.max_nonfinite)
         self.scaler = torch.amp.GradScaler(self.device.type, enabled=settings.amp == "fp16")
@@ -104,7 +105,8 @@ class QualityModel(ModelBase):
         self.objective.before_step(current_iter)
         self.optimizers[0].zero_grad()
         kind = self.settings.amp
-        with torch.autocast(self.device.type, dtype=AMP_TYPES[kind]) if kind else nullcontext():
+        autocast = torch.autocast(self.device.type, dtype=AMP_TYPES[kind]) if kind else nullcontext()
+        with autocast, nullcontext() if self._forwarded else self._first_forward():
             losses = self.net_g(self.batch)
         self.log_dict = self.reduce_loss_dict({f"l_{name}": value for name, value in losses.items()})
         if self.finite_guard.stops_step(losses, current_iter, self.files):
@@ -115,18 +117,26 @@ class QualityModel(ModelBase):
             if self.ema_decay > 0:
                 self.model_ema(self.ema_decay)
 
+    def _first_forward(self) -> AbstractContextManager[None]:
+        """Around the first forward, whose errors are those of the network's options."""
+        self._forwarded = True
+        section, kind = self.opt["network_g"], type(self.objective.network)
+        return errors_of_options(section, "network_g", kind, "cannot take the training images")
+
     # --- Validation ---------------------------------------------------------------------------------------------------
 
     def validate(self, dataloader: DataLoader[Any], current_iter: int, save_img: bool) -> ValidationResults:
         """What the objective finds on a validation set; figures are better when larger."""
-        objective = self.tested
+        objective, dataset = self.tested, dataloader.dataset.opt["name"]  # type: ignore[attr-defined]
+        if names := nonfinite_weights(objective):
+            logger.warning(f"{dataset} is not validated: the network's weights are not finite: {few(names)}.")
+            return ValidationResults(dataset, {}, [], [])
         objective.eval()
         with torch.no_grad():
             means = objective.validate(self._samples(dataloader))
         self.net_g.train()
         spec = f"{self.objective.options.type} objective"
         facts = [MetricFacts(metric, True, spec) for metric in means]
-        dataset = dataloader.dataset.opt["name"]  # type: ignore[attr-defined]
         return ValidationResults.of_means(dataset, current_iter, means, facts)
 
     def _samples(self, loader: DataLoader[Any]) -> Iterator[dict[str, Any]]:
@@ -165,15 +175,19 @@ class QualityModel(ModelBase):
 
     def training_extras(self) -> dict[str, Any]:
         """What an exact resume needs beyond BasicSR's training state."""
-        return {
-            "scaler": self.scaler.state_dict(),
-            "nonfinite_in_a_row": self.finite_guard.in_a_row,
-            "objective": self.objective.state(),
-        }
+        return {**self.iteration_extras(), "scaler": self.scaler.state_dict()}
 
     def load_training_extras(self, extras: Mapping[str, Any]) -> None:
         """Go on from `training_extras()`."""
         if self.scaler.is_enabled() and extras["scaler"]:
             self.scaler.load_state_dict(extras["scaler"])
+        self.load_iteration_extras(extras)
+
+    def iteration_extras(self) -> dict[str, Any]:
+        """The skipped steps in a row, and what the objective does before a step."""
+        return {"nonfinite_in_a_row": self.finite_guard.in_a_row, "objective": self.objective.state()}
+
+    def load_iteration_extras(self, extras: Mapping[str, Any]) -> None:
+        """Take an iteration back to `iteration_extras()`."""
         self.finite_guard.in_a_row = extras["nonfinite_in_a_row"]
         self.objective.load_state(extras["objective"])

@@ -2,12 +2,10 @@
 
 from typing import Any, cast
 
-import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
-from iqa_sr.basicsr_compat import side_multiple
 from iqa_sr.models.model_base import ModelBase
+from iqa_sr.models.upscaling import describe_weights, upscale_image
 from iqa_sr.models.validation import Validation
 from iqa_sr.models.validation_results import ValidationResults
 
@@ -34,21 +32,18 @@ class SRModelBase(ModelBase):
         """Upscale `self.lq` of any size with the averaged network (or the current one) into `self.output`."""
         self.output = self.upscale(self.lq)
 
-    @torch.no_grad()
-    def upscale(self, lq: Tensor) -> Tensor:
-        """`(N, 3, h, w)` to `(N, 3, h * scale, w * scale)` float32, padded inside to sides that the network takes."""
-        return self._upscale(self.net_g_ema or self.get_bare_model(self.net_g), lq)
+    @property
+    def tested(self) -> nn.Module:
+        """The generator that is validated: the averaged one where there is one."""
+        return cast(nn.Module, self.net_g_ema or self.get_bare_model(self.net_g))
 
-    @torch.no_grad()
-    def _upscale(self, network: nn.Module, lq: Tensor) -> Tensor:
-        was_training = network.training
-        multiple, scale = side_multiple(self.opt["network_g"]), self.opt.get("scale", 1)
-        height, width = lq.shape[-2:]
-        padded = F.pad(lq, (0, -width % multiple, 0, -height % multiple), "reflect")
-        network.eval()
-        output = network(padded)[..., : height * scale, : width * scale].float()
-        network.train(was_training)
-        return cast(Tensor, output)
+    def upscale(self, lq: Tensor) -> Tensor:
+        """What the tested generator makes of an image; see `upscale_image`."""
+        return upscale_image(self.tested, lq, self.opt)
+
+    def describe_weights(self) -> str:
+        """Which weights of the tested generator are not finite, in a sentence."""
+        return describe_weights(self.tested)
 
     def get_current_visuals(self) -> dict[str, Tensor]:
         """LQ, result and ground truth, on the CPU."""

@@ -1,9 +1,12 @@
 """Validation of an IQASRModel: every picture upscaled, rounded to 8 bits, scored on the device."""
 
+import logging
 import math
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 import numpy as np
 import torch
@@ -11,12 +14,13 @@ from torch import Tensor
 from tqdm import tqdm
 
 from iqa_sr.basicsr_compat import metric_or_nan
-from iqa_sr.datasets.validation_images import ValidationPicture, validation_pictures
+from iqa_sr.datasets.validation_images import ValidationPicture, as_rgb, loadable_pictures
 from iqa_sr.io.image_tensors import as_8_bit, to_tensor, to_uint8
 from iqa_sr.io.images import write_image
 from iqa_sr.metrics.registry import metric_info, shared_metric
 from iqa_sr.models.metric_options import Against, CalculateIQAOptions, MetricConfig, ValSection
 from iqa_sr.models.validation_results import ValidationResults
+from iqa_sr.runtime.memory import is_out_of_memory
 from iqa_sr.scores.experiment_folder import result_image
 from iqa_sr.scores.image_scores import bicubic_result, cut_border, metric_scores, score_spec
 from iqa_sr.scores.means import mean
@@ -24,6 +28,10 @@ from iqa_sr.scores.result_folder import picture_name
 from iqa_sr.scores.score_table import BASELINE, MetricFacts, ScoreRow
 
 __all__ = ["Validation", "calculate_iqa"]
+
+Made = TypeVar("Made")
+
+logger = logging.getLogger(__name__)
 
 
 def calculate_iqa(
@@ -64,7 +72,10 @@ class Upscaler(Protocol):
     device: torch.device
 
     def upscale(self, lq: Tensor) -> Tensor:
-        """LQ to result, any size."""
+        """LQ to result of any size, on the CPU; all NaN where the network's result is not finite."""
+
+    def describe_weights(self) -> str:
+        """Which weights of the network that upscales are not finite, in a sentence."""
 
 
 class Validation:
@@ -102,47 +113,86 @@ class Validation:
     def run(self, model: Upscaler, dataloader: Any, iteration: int, save_img: bool) -> ValidationResults:
         """Upscale and score every picture of the set; the first time also what bicubic upscaling gives.
 
+        A picture for which memory does not suffice costs its scores, not the run: they are NaN, and the means are over
+        the others. A result that is not finite is a failure of the network: all means are NaN then.
+
         Args:
             model: The model.
             dataloader: Batches of one picture, from MultiGTDataset or any BasicSR data set.
             iteration: Goes into the rows and into the names of saved pictures.
-            save_img: Whether results are written to the experiment's `visualization/<picture>/`.
+            save_img: Whether results are written to the experiment's `visualization/<set>/<picture>/`.
         """
         dataset, label = dataloader.dataset.opt["name"], str(iteration)
-        rows: list[ScoreRow] = []
-        with_baseline = self.settings.baseline is not None and dataset not in self.scored_baselines
+        makes: dict[str, Callable[[Tensor], Tensor]] = {}
+        if self.settings.baseline is not None and dataset not in self.scored_baselines:
+            makes[BASELINE] = lambda lq: as_rgb(bicubic_result(lq, self.opt["scale"]))
         self.scored_baselines.add(dataset)
-        found = validation_pictures(dataloader, self.opt.get("scale"), model.device)
+        makes[label] = lambda lq: as_8_bit(as_rgb(model.upscale(lq).to(lq.device)))
+        rows: list[ScoreRow] = []
+        missing: Counter[str] = Counter()
+        broken = []
+        found = loadable_pictures(dataloader, self.opt.get("scale"), model.device)
         title, total = f"val {dataset}", len(dataloader)
-        for pictures in tqdm(found, desc=title, total=total, leave=False, disable=None, unit="picture"):
-            if with_baseline:
-                baseline = bicubic_result(pictures.lq, self.opt["scale"])
-                rows += self._scored(baseline, pictures, dataset, BASELINE, save_img)
-            output = as_8_bit(model.upscale(pictures.lq))
-            rows += self._scored(output, pictures, dataset, label, save_img)
+        for key, load in tqdm(found, desc=title, total=total, leave=False, disable=None, unit="picture"):
+            pictures = _within_memory(load, f"{title}, {key}")
+            for made_by, make in makes.items():
+                what = f"{title}, {key} by {made_by}"
+                output = pictures and _within_memory(partial(make, pictures.lq), what)
+                if output is not None and not output.isfinite().all():
+                    broken.append(key)
+                    output = None
+                elif output is not None and save_img:
+                    file = result_image(Path(self.opt["path"]["visualization"]), dataset, key, made_by)
+                    write_image(file, to_uint8(output[0].cpu()))
+                scores = self._scores(output, pictures, what)
+                rows += self._rows(scores, made_by, picture_name(dataset, key))
+                missing.update(name for name, score in scores.items() if score is None and made_by == label)
+        if broken:
+            shown = ", ".join(broken[:4]) + ", ..." * (len(broken) > 4)
+            logger.warning(
+                f"{title}, iteration {label}: the network's results are not finite for {len(broken)} of {total} images "
+                f"({shown}): there are no means, and this is no best checkpoint. {model.describe_weights()}"
+            )
+        own = [row for row in rows if row.checkpoint == label]
         means = {
-            name: mean(row.score for row in rows if row.checkpoint == label and row.metric == name)
-            for name in self.metrics
+            name: math.nan if broken else mean(row.score for row in own if row.metric == name) for name in self.metrics
         }
-        return ValidationResults(dataset, means, rows, self.facts())
+        return ValidationResults(dataset, means, rows, self.facts(), missing=missing)
 
-    def _scored(
-        self, output: Tensor, pictures: ValidationPicture, dataset: str, label: str, save_img: bool
-    ) -> list[ScoreRow]:
-        """A row for each metric, and the image file where it is wanted."""
+    def _scores(self, output: Tensor | None, pictures: ValidationPicture | None, what: str) -> dict[str, float | None]:
+        """The score by each metric: NaN where it is not defined, None where there is no result or memory."""
+        if output is None or pictures is None:
+            return dict.fromkeys(self.metrics)
+        scorers = {
+            name: partial(_score if isinstance(metric, CalculateIQAOptions) else _score_basicsr, metric)
+            for name, metric in self.metrics.items()
+        }
+        return {
+            name: _within_memory(partial(score, output, pictures), f"{what}, {name}") for name, score in scorers.items()
+        }
+
+    def _rows(self, scores: Mapping[str, float | None], label: str, picture: str) -> list[ScoreRow]:
         rows = []
-        for name, metric in self.metrics.items():
-            if isinstance(metric, CalculateIQAOptions):
-                against, score = metric.against, _score(metric, output, pictures)
-            else:
-                against, score = "original", _score_basicsr(metric, output, pictures)
-            full = not isinstance(metric, CalculateIQAOptions) or metric_info(metric.metric).reference == "full"
-            picture = picture_name(dataset, pictures.key)
-            rows.append(ScoreRow(label, picture, against if full else "", name, score))
-        if save_img:
-            file = result_image(Path(self.opt["path"]["visualization"]), pictures.key, label)
-            write_image(file, to_uint8(output[0].cpu()))
+        for name, score in scores.items():
+            metric = self.metrics[name]
+            ours = isinstance(metric, CalculateIQAOptions)
+            against = metric.against if ours else "original"
+            full = not ours or metric_info(metric.metric).reference == "full"
+            rows.append(ScoreRow(label, picture, against if full else "", name, math.nan if score is None else score))
         return rows
+
+
+def _within_memory(work: Callable[[], Made], what: str) -> Made | None:
+    """What the work gives; None, and a warning, where memory does not suffice for it."""
+    try:
+        return work()
+    except (RuntimeError, MemoryError) as error:
+        if not is_out_of_memory(error):
+            raise
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()
+    logger.warning(f"{what}: memory does not suffice; there is no score, and the means are over the other images.")
+    return None
 
 
 def _score(metric: CalculateIQAOptions, output: Tensor, pictures: ValidationPicture) -> float:

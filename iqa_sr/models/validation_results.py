@@ -1,7 +1,7 @@
 """What one validation has found: handed from the model to the training loop, which keeps it."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from iqa_sr.scores.paired_scores import MEAN_KEY
 from iqa_sr.scores.result_folder import picture_name
@@ -20,6 +20,7 @@ class ValidationResults:
         rows: One row per image and metric, the baseline's included the first time.
         facts: What has to be known of each metric.
         best: Metrics by which this checkpoint is the best so far and is to be kept; filled in by the model.
+        missing: Number of images that memory did not suffice for, by metric; the means are over the others.
     """
 
     dataset: str
@@ -27,6 +28,7 @@ class ValidationResults:
     rows: Sequence[ScoreRow]
     facts: Sequence[MetricFacts]
     best: Sequence[str] = ()
+    missing: Mapping[str, int] = field(default_factory=dict)
 
     @classmethod
     def of_means(

@@ -1,6 +1,7 @@
 """ARNIQA's training: equally spoilt patches attract, whatever they show; opinions are regressed on the features."""
 
 import logging
+import math
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, cast
@@ -11,7 +12,6 @@ from pydantic import Field, field_validator
 from torch import Tensor, nn
 from tqdm import tqdm
 
-from iqa_sr.archs.arniqa_arch import ARNIQANetwork
 from iqa_sr.data.mos.scores import Opinion, OpinionSource, read_source
 from iqa_sr.data.score_options import known
 from iqa_sr.data.splits import split_by_content
@@ -20,10 +20,11 @@ from iqa_sr.io.image_tensors import to_tensor
 from iqa_sr.io.images import read_image
 from iqa_sr.io.tensor_files import write_tensor_file
 from iqa_sr.losses.contrastive_loss import contrastive_loss
-from iqa_sr.metrics.arniqa import ARNIQA_INFOS, DATA_SETS, ENCODER, half_scale, published_names
+from iqa_sr.metrics.arniqa import ARNIQA_INFOS, DATA_SETS, ENCODER, five_crops, half_scale, published_names
+from iqa_sr.objectives.arniqa_network import IMAGENET_WEIGHTS, ARNIQANetwork
 from iqa_sr.objectives.base import Objective, ObjectiveOptions
 from iqa_sr.stats.correlation import spearman
-from iqa_sr.stats.ridge import Ridge, fit_ridge
+from iqa_sr.stats.ridge import Ridge, fit_ridge, fit_ridges
 
 __all__ = ["ARNIQAObjective", "ARNIQAOptions", "RegressorOptions"]
 
@@ -37,19 +38,19 @@ class RegressorOptions(OpinionSource):
 
     Attributes:
         name: Name of the metric that the regressor is for, for example `arniqa-kadid`.
-        split_seed: They are split 7:1:2 by content: the second part chooses the penalty, the third one tells the
-            result.
-        alphas: Penalties to choose from.
+        split_seed: They are split 7:1:2 by content: of regressors of the first part the second chooses the penalty,
+            and the third tells the result; what is published is then fitted to all.
+        alphas: Penalties to choose from; null for the authors' 100 from 0.001 to 1000, evenly in their logarithm.
     """
 
     name: Annotated[str, known(DATA_SETS, "regressor")]
-    split_seed: int = 0
-    alphas: list[float] = [0.001, 0.01, 0.1, 1.0, 10.0, 100.0]
+    split_seed: int = Field(0, ge=0)
+    alphas: list[float] | None = None
 
     @field_validator("alphas")
     @classmethod
-    def _positive(cls, alphas: list[float]) -> list[float]:
-        if not alphas or min(alphas) <= 0:
+    def _positive(cls, alphas: list[float] | None) -> list[float] | None:
+        if alphas is not None and (not alphas or not all(0 < alpha < math.inf for alpha in alphas)):
             raise ValueError("expected numbers above 0")
         return alphas
 
@@ -59,7 +60,8 @@ class ARNIQAOptions(ObjectiveOptions):
 
     Attributes:
         temperature: Of the contrast.
-        half_scale: Whether patches at half their size join as further pairs: as hard negatives of the full ones.
+        half_scale: Whether patches of the pictures at half their size join as further pairs: as hard negatives of the
+            full ones.
         regressor: Opinion scores for the regressor; null to publish the encoder alone.
     """
 
@@ -72,7 +74,9 @@ class ARNIQAObjective(Objective[ARNIQAOptions]):
     """Teaches ARNIQA's encoder from pictures without labels.
 
     Differs from the original:
-        The degradations are those of `iqa_sr.distortions`. Under torchrun each process contrasts its own batch.
+        The degradations are those of `iqa_sr.distortions`. Under torchrun each process contrasts its own batch. The
+        pictures at half their size are made as the metric makes them. One split chooses the regressor's penalty, where
+        the authors take several.
 
     Reference:
         Agnolucci, Galteri, Bertini, Del Bimbo: ARNIQA, WACV 2024, https://arxiv.org/abs/2310.14918
@@ -86,6 +90,11 @@ class ARNIQAObjective(Objective[ARNIQAOptions]):
         super().__init__(network, options)
         # What is wrong with the opinions is said before training, not after.
         self._opinions = {} if options.regressor is None else _read_opinions(options.regressor)
+
+    @classmethod
+    def weight_files(cls, options: ObjectiveOptions, network: Mapping[str, Any]) -> tuple[str, ...]:
+        """ResNet-50 of ImageNet, where `network_g:imagenet` starts from it."""
+        return (IMAGENET_WEIGHTS,) if network.get("imagenet") else ()
 
     @classmethod
     def check_data(cls, options: ARNIQAOptions) -> dict[str, int]:
@@ -106,10 +115,10 @@ class ARNIQAObjective(Objective[ARNIQAOptions]):
         """The contrast.
 
         Args:
-            batch: `image` `(B, 2, 3, S, S)`.
+            batch: `image` and `half` `(B, 2, 3, S, S)`, see `ChainDataset`.
         """
-        patches = batch["image"].transpose(0, 1).flatten(0, 1)
-        scales = [patches, half_scale(patches)] if self.options.half_scale else [patches]
+        names = ("image", "half") if self.options.half_scale else ("image",)
+        scales = [batch[name].transpose(0, 1).flatten(0, 1) for name in names]
         first, second = zip(*(self.network(scale).chunk(2) for scale in scales), strict=True)
         return {"contrast": contrastive_loss(torch.cat(first), torch.cat(second), self.options.temperature)}
 
@@ -143,31 +152,56 @@ class ARNIQAObjective(Objective[ARNIQAOptions]):
                 "weights": (sign * size * ridge.weight)[None].float(),
                 "biases": (data.low + size * (low + sign * ridge.bias)).float(),
             }
-            logger.info("%s: SRCC %.4f on pictures that the regressor has not seen", data.regressor, figure)
+            logger.info(
+                "%s is fitted to all opinions; fitted to the training part alone it has SRCC %.4f on the test part",
+                data.regressor,
+                figure,
+            )
             written.append(folder / data.regressor)
             write_tensor_file(content, written[-1])
         return written
 
     def _regress(self) -> tuple[Ridge, float]:
-        """The regressor that is best on the second part, and its SRCC on the third."""
+        """The regressor of all opinions, with the penalty that is best on the second part; what that has on the third.
+
+        Returns:
+            The regressor of five crops of each picture; the SRCC on the third part of the one that was fitted to the
+            first alone, its predictions being averaged over a picture's crops.
+        """
         options = self.options.regressor
         assert options is not None
+        alphas = np.logspace(-3, 3, 100).tolist() if options.alphas is None else options.alphas
         parts = {name: self._features(opinions, name) for name, opinions in self._opinions.items()}
-        ridges = [fit_ridge(*parts["train"], alpha) for alpha in options.alphas]
-        best = max(ridges, key=lambda ridge: spearman(ridge(parts["val"][0]).numpy(), parts["val"][1].numpy()))
-        return best, spearman(best(parts["test"][0]).numpy(), parts["test"][1].numpy())
+        ridges = fit_ridges(*_rows(*parts["train"]), alphas)
+        figures = {
+            name: [spearman(ridge(features.double().mean(1)).numpy(), quality.numpy()) for ridge in ridges]
+            for name, (features, quality) in parts.items()
+            if name != "train"
+        }
+        best = int(np.argmax(figures["val"]))
+        features, qualities = (torch.cat(columns) for columns in zip(*parts.values(), strict=True))
+        return fit_ridge(*_rows(features, qualities), alphas[best]), figures["test"][best]
 
     def _features(self, opinions: list[Opinion], name: str) -> tuple[Tensor, Tensor]:
-        """The metric's features of whole pictures `(N, 2 * width)` and their qualities `(N,)`, float64 on the CPU."""
+        """The metric's features of five crops of each picture, on the CPU.
+
+        Returns:
+            Features `(N, 5, 2 * width)` float32, of length one each scale, and qualities `(N,)` float64.
+        """
         network = cast(ARNIQANetwork, self.network)
         device = next(network.parameters()).device
         rows = []
         for opinion in tqdm(opinions, desc=f"features of the {name} part", disable=None):
             image = to_tensor(read_image(opinion.path))[None].to(device)
-            scales = [network.features(scale) for scale in (image, half_scale(image))]
-            rows.append(torch.cat(scales, dim=1).double().cpu())
+            scales = [network.features(five_crops(scale)) for scale in (image, half_scale(image))]
+            rows.append(torch.cat(scales, dim=1).float().cpu())
         qualities = np.array([opinion.quality for opinion in opinions])
-        return torch.cat(rows), torch.from_numpy(qualities)
+        return torch.stack(rows), torch.from_numpy(qualities)
+
+
+def _rows(features: Tensor, qualities: Tensor) -> tuple[Tensor, Tensor]:
+    """Each crop `(N, C, D)` a sample of its own with its picture's quality `(N,)`: `(N C, D)` and `(N C,)` float64."""
+    return features.flatten(0, 1).double(), qualities.repeat_interleave(features.shape[1])
 
 
 def _read_opinions(options: RegressorOptions) -> dict[str, list[Opinion]]:

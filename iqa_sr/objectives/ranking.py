@@ -40,9 +40,9 @@ class Attack(Section):
 
     start: int = Field(1, ge=1)
     every: int = Field(100, ge=1)
-    keep: int = Field(4, ge=1)
+    keep: int = Field(4, ge=1, le=1000)
     share: float = Field(0.125, gt=0, le=1)
-    steps: int = Field(8, ge=1)
+    steps: int = Field(8, ge=1, le=1000)
     shortest_step: float = Field(0.25, gt=0, le=1)
     bound: float = Field(8.0, gt=0)
     margin: float = Field(1.5, ge=0)

@@ -1,14 +1,17 @@
 """The folder of a training as the source of a report: scores, pictures and history of `experiments/<name>/`."""
 
+import os
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from functools import partial
+from glob import escape
 from pathlib import Path
 from typing import Any
 
-from iqa_sr.io.files import check_inside
 from iqa_sr.report.sources import Source, SourceCheckpoint, find_image
 from iqa_sr.report.training_curves import Chart, charts, has_events, read_scalars
-from iqa_sr.scores.experiment_folder import ExperimentFolder, result_image
+from iqa_sr.scores.experiment_folder import ExperimentFolder, flat_result_image, result_image
+from iqa_sr.scores.result_folder import split_picture
 from iqa_sr.scores.score_table import ScoreTable
 
 __all__ = ["experiment_source", "is_experiment", "training_charts"]
@@ -17,7 +20,7 @@ __all__ = ["experiment_source", "is_experiment", "training_charts"]
 def is_experiment(folder: Path) -> bool:
     """Whether a training has left something to show: scores or curves."""
     experiment = ExperimentFolder(folder)
-    return experiment.scores_file.is_file() or any(map(has_events, experiment.curves_folders()))
+    return os.path.lexists(experiment.scores_file) or any(map(has_events, experiment.curves_folders()))
 
 
 def experiment_source(folder: Path) -> Source:
@@ -27,7 +30,7 @@ def experiment_source(folder: Path) -> Source:
         ValueError: If its scores or its options are damaged.
     """
     experiment = ExperimentFolder(folder)
-    scores = ScoreTable.read(experiment.scores_file) if experiment.scores_file.is_file() else ScoreTable()
+    scores = ScoreTable.read(experiment.scores_file) if os.path.lexists(experiment.scores_file) else ScoreTable()
     labels = dict.fromkeys(row.checkpoint for row in scores.rows)
     checkpoints = {
         label: SourceCheckpoint(label, int(label) if label.isdigit() else None, folder.as_posix()) for label in labels
@@ -40,13 +43,19 @@ def experiment_source(folder: Path) -> Source:
             places = [root / str(section["dataroot_gt"]) for root in (Path(), *experiment.started_in())]
             originals[str(section.get("name"))] = [inner for place in places for inner in (place / "original", place)]
     history, notes = training_charts(folder)
+    shared = _shared_keys(scores, experiment.scores_file)
+    if any(experiment.visualization.glob(f"{escape(key)}/{escape(key)}_*") for key in shared):
+        notes.append(
+            f"{folder.name}: results of images that have the same name in two data sets are not shown: "
+            "they were written over each other"
+        )
     return Source(
         name=folder.name,
         path=folder,
         scale=experiment.options.get("scale"),
         scores=scores,
         checkpoints=checkpoints,
-        image=partial(_image, experiment, originals),
+        image=partial(_image, experiment, originals, shared),
         details=_details(experiment),
         charts=history,
         notes=notes,
@@ -74,14 +83,33 @@ def _section(options: Mapping[str, Any], *keys: str) -> Mapping[str, Any]:
     return options
 
 
+def _shared_keys(scores: ScoreTable, file: Path) -> set[str]:
+    """The keys that images of several data sets have.
+
+    Raises:
+        ValueError: If the name of an image leads out of the experiment.
+    """
+    try:
+        keys = Counter(split_picture(image)[1] for image in {row.picture for row in scores.rows})
+    except ValueError as error:
+        raise ValueError(f"{file}: {error}") from None
+    return {key for key, count in keys.items() if count > 1}
+
+
 def _image(
-    experiment: ExperimentFolder, originals: Mapping[str, Sequence[Path]], label: str, picture: str
+    experiment: ExperimentFolder,
+    originals: Mapping[str, Sequence[Path]],
+    shared: set[str],
+    label: str,
+    picture: str,
 ) -> Path | None:
     dataset, _, key = picture.partition("/")
     if label == "original":
-        check_inside(key, "key of an image")
         return next((file for place in originals.get(dataset, ()) if (file := find_image(place / key))), None)
-    return find_image(result_image(experiment.visualization, key, label, suffix=""))
+    file = find_image(result_image(experiment.visualization, dataset, key, label, suffix=""))
+    if file is None and key not in shared:
+        file = find_image(flat_result_image(experiment.visualization, key, label, suffix=""))
+    return file
 
 
 def _details(experiment: ExperimentFolder) -> dict[str, str]:

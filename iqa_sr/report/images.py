@@ -2,6 +2,7 @@
 
 import base64
 import io
+import os
 import re
 import shutil
 from collections.abc import Mapping
@@ -63,7 +64,7 @@ def place_pictures(report: Report, page: Path, placement: Placement = "auto") ->
                 continue
             try:
                 height, width = inspect_image(path)
-            except ValueError as error:  # a report can do without
+            except (ValueError, OSError) as error:  # a report can do without
                 notes.append(f"left out: {error}")
             else:
                 files[row, column], sizes[column] = path, (width, height)
@@ -109,7 +110,7 @@ def _write_beside(report: Report, files: _Files, folder: Path) -> dict[tuple[int
             name = f"{column:05d}_{_plain(report.pictures[column])}{suffix}"
             (temporary / inner).mkdir(exist_ok=True)
             (temporary / inner / name).write_bytes(content)
-            addresses[row, column] = f"{quote(folder.name)}/{inner}/{name}"
+            addresses[row, column] = f"{quote(os.fsencode(folder.name))}/{inner}/{name}"
         _remove(folder)
         temporary.rename(folder)
     finally:

@@ -5,7 +5,7 @@ experiments/<name>/models/net_g_<label>.pth                       its network: `
 experiments/<name>/models/net_d_<label>.pth                       the discriminator
 experiments/<name>/models/adapter_g_<label>/                      the adapter of a run with LoRA
 experiments/<name>/training_states/<iteration>.state              what an exact resume needs
-experiments/<name>/visualization/<image>/<image>_<label>.png      results of the validation
+experiments/<name>/visualization/<data set>/<image>/<image>_<label>.png   results of the validation
 experiments/<name>/scores.csv                                     a ScoreTable
 experiments/<name>/weights/                                       files for the metric of a quality network
 tb_logger/<name>/                                                 TensorBoard's curves
@@ -29,6 +29,7 @@ __all__ = [
     "checkpoint_folder",
     "curves_folder",
     "find_checkpoint_files",
+    "flat_result_image",
     "label_of",
     "network_file",
     "result_image",
@@ -87,6 +88,12 @@ class ExperimentFolder:
 
     # --- What is there ------------------------------------------------------------------------------------------------
 
+    def is_training(self) -> bool:
+        """Whether what lies in the folder, which is there, is a training, and nothing else that has its name."""
+        found = {path.name for path in self.path.iterdir() if not path.name.startswith(".")}
+        own = {self.models.name, self.training_states.name, self.visualization.name, self.weights.name}
+        return found <= own or {self.models.name, self.training_states.name} <= found
+
     def states(self) -> dict[int, Path]:
         """The training states by iteration."""
         files = self.training_states.glob("*.state")
@@ -96,6 +103,14 @@ class ExperimentFolder:
         """The networks and the training state of one iteration, those that are there."""
         state = self.states().get(iteration)
         return [*sorted(self.models.glob(f"net_*_{iteration}.pth")), *([state] if state else [])]
+
+    def saved_iterations(self) -> dict[int, list[Path]]:
+        """By iteration: its state, then its networks and the adapter, those that are there."""
+        found: dict[int, list[Path]] = {iteration: [file] for iteration, file in self.states().items()}
+        for path in sorted(self.models.glob("*")):
+            if match := re.fullmatch(r"(?:net_[^.]*_(\d+)\.pth|adapter_g_(\d+))", path.name):
+                found.setdefault(int(match[1] or match[2]), []).append(path)
+        return found
 
     def find_option_file(self) -> Path | None:
         """The run's own copy of its options, or another option file in its folder; None where there is none."""
@@ -188,18 +203,26 @@ def find_checkpoint_files(folder: Path, suffixes: Sequence[str]) -> list[Path]:
 # --- Results ----------------------------------------------------------------------------------------------------------
 
 
-def result_image(visualization: Path, key: str, label: str, suffix: str = ".png") -> Path:
+def result_image(visualization: Path, dataset: str, key: str, label: str, suffix: str = ".png") -> Path:
     """The file of what a checkpoint made of an image of a validation set.
 
     Args:
         visualization: The folder of the results.
-        key: The image's key, without its data set.
+        dataset: The validation set's name.
+        key: The image's key, without its data set; may have slashes.
         label: The checkpoint's: an iteration, or `bicubic`.
         suffix: Of the file.
 
     Raises:
         ValueError: If key or label lead out of that folder: an LMDB, or a table that came with a folder, may say so.
     """
+    check_inside(dataset, "name of a data set")
+    check_inside(key, "key of an image")
+    return visualization / dataset / key / f"{Path(key).name}_{_label(label)}{suffix}"
+
+
+def flat_result_image(visualization: Path, key: str, label: str, suffix: str = ".png") -> Path:
+    """Where BasicSR and earlier versions put it, whatever its data set: equal names were written over each other."""
     check_inside(key, "key of an image")
     return visualization / key / f"{key}_{_label(label)}{suffix}"
 

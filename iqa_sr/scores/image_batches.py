@@ -1,10 +1,13 @@
 """Picture files, alone or in pairs with their references, read in threads in batches of one size."""
 
+import hashlib
 import os
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import PurePosixPath
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -13,7 +16,10 @@ from iqa_sr.io.image_stores import PictureStore
 from iqa_sr.io.image_tensors import to_tensor
 from iqa_sr.io.images import decode_image
 
-__all__ = ["PictureBatches", "Pictures", "match_references"]
+__all__ = ["MEGAPIXELS", "Matches", "PictureBatches", "Pictures", "match_references", "read_digests"]
+
+MEGAPIXELS = 4.0
+"""Of all images of a batch together, as long as it has several: what a metric keeps of each pixel may be kilobytes."""
 
 Pictures = dict[str, Tensor]
 """By key: `(R, 3, H, W)` float RGB in [0, 1]: a picture and, with R = 2, its reference."""
@@ -27,6 +33,10 @@ class PictureBatches:
         problems: Takes what is wrong with pictures that cannot be read, by key.
         reference_store: Where the references are, if there are any.
         references: The key of each picture's reference in that store.
+
+    Attributes:
+        digests: Of every picture that was read, by key: those of its file and of its reference's file, as `digest_of`
+            gives them; the latter is empty where there is none.
     """
 
     def __init__(
@@ -38,7 +48,8 @@ class PictureBatches:
     ) -> None:
         self.store, self.problems = store, problems
         self.reference_store, self.references = reference_store, references or {}
-        self.pool = ThreadPoolExecutor(min(8, os.cpu_count() or 1))
+        self.digests: dict[str, tuple[str, str]] = {}
+        self.pool = ThreadPoolExecutor(_threads())
 
     def __enter__(self) -> "PictureBatches":
         return self
@@ -53,7 +64,7 @@ class PictureBatches:
 
         Args:
             missing: The metrics to compute for each key.
-            batch_size: Largest number of pictures in a batch.
+            batch_size: Largest number of pictures in a batch; fewer where these would be more than `MEGAPIXELS`.
         """
         groups: dict[tuple[tuple[str, ...], bool, tuple[int, int]], list[str]] = defaultdict(list)
         sizes = {key: self.pool.submit(self.store.inspect, key) for key in missing}
@@ -62,11 +73,10 @@ class PictureBatches:
                 groups[missing[key], key in self.references, size.result()].append(key)
             except (ValueError, OSError) as error:
                 self.problems[key] = str(error)
-        plan = [
-            (names, keys[start : start + batch_size])
-            for (names, *_), keys in groups.items()
-            for start in range(0, len(keys), batch_size)
-        ]
+        plan: list[tuple[tuple[str, ...], list[str]]] = []
+        for (names, _, (height, width)), keys in groups.items():
+            count = max(1, min(batch_size, int(MEGAPIXELS * 1e6 / (height * width))))
+            plan += [(names, keys[start : start + count]) for start in range(0, len(keys), count)]
         waiting: list[tuple[tuple[str, ...], dict[str, Future[Tensor]]]] = []
         for names, keys in plan:
             waiting.append((names, {key: self.pool.submit(self._read, key) for key in keys}))
@@ -82,23 +92,70 @@ class PictureBatches:
         for key, picture in pictures.items():
             try:
                 received[key] = picture.result()
-            except (ValueError, OSError) as error:
-                self.problems[key] = str(error)
+            except (ValueError, OSError, MemoryError) as error:
+                self.problems[key] = str(error) or "memory does not suffice to read it"
         return names, received
 
     def _read(self, key: str) -> Tensor:
-        picture = _decoded(self.store, key)
+        picture, digest = _decoded(self.store, key)
         if key not in self.references:
+            self.digests[key] = digest, ""
             return picture[None]
         assert self.reference_store is not None
-        reference = _decoded(self.reference_store, self.references[key])
+        reference, reference_digest = _decoded(self.reference_store, self.references[key])
         if reference.shape != picture.shape:
             sizes = f"{tuple(picture.shape[1:])}, its reference {tuple(reference.shape[1:])} (HxW)"
             raise ValueError(f"size {sizes}: {self.reference_store.location(self.references[key])}")
+        self.digests[key] = digest, reference_digest
         return torch.stack([picture, reference])
 
 
-def match_references(keys: list[str], candidates: list[str]) -> dict[str, str]:
+def _decoded(store: PictureStore, key: str) -> tuple[Tensor, str]:
+    content = store.read(key)
+    return to_tensor(decode_image(content, store.location(key))), digest_of(content)
+
+
+def _threads() -> int:
+    return min(8, os.cpu_count() or 1)
+
+
+# --- What files are ---------------------------------------------------------------------------------------------------
+
+
+def digest_of(content: bytes) -> str:
+    """The first 16 hexadecimal digits of the SHA-256 of a file: the column `sha256` of a score table."""
+    return hashlib.sha256(content).hexdigest()[:16]
+
+
+def read_digests(store: PictureStore, keys: Iterable[str]) -> dict[str, str]:
+    """What `digest_of` says of the files of these keys; those that cannot be read are left out."""
+    found: dict[str, str] = {}
+
+    def read(key: str) -> None:
+        with suppress(OSError, ValueError):
+            found[key] = digest_of(store.read(key))
+
+    with ThreadPoolExecutor(_threads()) as pool:
+        list(pool.map(read, dict.fromkeys(keys)))
+    return found
+
+
+# --- References -------------------------------------------------------------------------------------------------------
+
+
+class Matches(NamedTuple):
+    """Which reference each picture has.
+
+    Attributes:
+        found: The one reference of each picture that has one, by key.
+        ambiguous: Those among which nothing decides, by key.
+    """
+
+    found: dict[str, str]
+    ambiguous: dict[str, list[str]]
+
+
+def match_references(keys: list[str], candidates: list[str]) -> Matches:
     """For each picture the reference of the same path, or the only one of that path with another suffix.
 
     Args:
@@ -109,18 +166,15 @@ def match_references(keys: list[str], candidates: list[str]) -> dict[str, str]:
     by_stem: dict[str, list[str]] = defaultdict(list)
     for candidate in candidates:
         by_stem[_stem(candidate)].append(candidate)
-    found = {}
+    matches = Matches({}, {})
     for key in keys:
-        if key in exact:
-            found[key] = key
-        elif len(by_stem[_stem(key)]) == 1:
-            found[key] = by_stem[_stem(key)][0]
-    return found
+        same = [key] if key in exact else by_stem.get(_stem(key), [])
+        if len(same) == 1:
+            matches.found[key] = same[0]
+        elif same:
+            matches.ambiguous[key] = same
+    return matches
 
 
 def _stem(key: str) -> str:
     return str(PurePosixPath(key).with_suffix(""))
-
-
-def _decoded(store: PictureStore, key: str) -> Tensor:
-    return to_tensor(decode_image(store.read(key), store.location(key)))

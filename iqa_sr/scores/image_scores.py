@@ -1,12 +1,22 @@
 """What one result is worth: a metric's scores of a picture, the same for validation in training and for evaluation."""
 
+from collections.abc import Sequence
+
 from torch import Tensor
 
 from iqa_sr.io.image_tensors import as_8_bit
 from iqa_sr.metrics.registry import metric_info, metric_spec, shared_metric
 from iqa_sr.ops.resize import resize_bicubic
 
-__all__ = ["LR_CONSISTENCY", "bicubic_result", "cut_border", "lr_consistency", "metric_scores", "score_spec"]
+__all__ = [
+    "LR_CONSISTENCY",
+    "bicubic_result",
+    "cut_border",
+    "lr_consistency",
+    "metric_fits",
+    "metric_scores",
+    "score_spec",
+]
 
 LR_CONSISTENCY = "lr-consistency"
 """What scores of `lr_consistency` are called."""
@@ -16,6 +26,12 @@ def score_spec(name: str, against: str, border: int = 0) -> str:
     """One line that pins down what a metric's score of a result is; of no-reference metrics without the reference."""
     compared = f"against {against}, " if metric_info(name).reference == "full" else ""
     return f"{metric_spec(name)}; {compared}crop {border}, 8 bit"
+
+
+def metric_fits(name: str, size: Sequence[int], border: int = 0) -> bool:
+    """Whether a metric is defined on results of this height and width, cut by so many pixels at each side."""
+    info, cut = metric_info(name), [side - 2 * border for side in size]
+    return all(side >= max(1, info.min_size) and side % info.multiple_of == 0 for side in cut)
 
 
 def metric_scores(name: str, result: Tensor, references: Tensor | None, border: int = 0) -> Tensor:

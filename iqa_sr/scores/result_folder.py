@@ -8,17 +8,17 @@ A checkpoint has a label, the same in all three. Labels in `RESERVED` are no che
 pictures are compared with, and have images and scores where they apply.
 """
 
-import json
-import re
+import unicodedata
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 from iqa_sr.config.sections import Section, read_section
 from iqa_sr.errors import nearest
-from iqa_sr.io.files import atomic_write, check_inside
+from iqa_sr.io.files import check_inside
+from iqa_sr.io.json_files import read_json, write_json
 from iqa_sr.scores.score_table import BASELINE, ScoreTable
 
 __all__ = [
@@ -53,6 +53,15 @@ RESERVED = {
 """Labels that are not checkpoints, and what they stand for."""
 
 
+def _path(text: str) -> str:
+    if "\0" in text or len(text) > 4096:  # no system takes one, and all that looks for it would fail
+        raise ValueError("expected the path of a file or a folder")
+    return text
+
+
+FilePath = Annotated[str, AfterValidator(_path)]
+
+
 class DataSetFacts(Section):
     """A data set of an evaluation.
 
@@ -75,12 +84,14 @@ class CheckpointFacts(Section):
         sha256: Of the file.
         architecture: The network's class.
         iteration: Where in its training it was written; null if unknown.
+        built: First 16 digits of the SHA-256 of the options that the network is built with; null if unknown.
     """
 
-    path: str
+    path: FilePath
     sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
     architecture: str
     iteration: int | None = Field(None, ge=0)
+    built: str | None = None
 
 
 class RunFacts(Section):
@@ -105,7 +116,7 @@ class RunFacts(Section):
     checkpoints: dict[str, CheckpointFacts]
     command: list[str] = []
     versions: dict[str, str] = {}
-    experiment: str | None = None
+    experiment: FilePath | None = None
     settings: dict[str, Any] = {}
 
 
@@ -143,13 +154,27 @@ def split_picture(name: str) -> tuple[str, str]:
 
 
 def image_file(folder: str | Path, label: str, dataset: str, key: str) -> Path:
-    """Where the picture that a checkpoint made of a LQ picture belongs."""
+    """Where the picture that a checkpoint made of a LQ picture belongs.
+
+    Raises:
+        ValueError: If a name would lead out of the folder.
+    """
+    for name in (label, dataset):
+        if not is_folder_name(name):
+            raise ValueError(f"{folder}: expected a name that can be a folder's, got {name!r}")
+    if key.startswith("/") or not {"", ".", ".."}.isdisjoint(key.split("/")):
+        raise ValueError(f"{folder}: the image name {key!r} leads out of its folder")
     return Path(folder) / IMAGES_FOLDER / label / dataset / f"{key}.png"
 
 
 def is_folder_name(name: str) -> bool:
-    """Whether a label or the name of a data set can be that of a folder."""
-    return bool(name) and not name.startswith(".") and not re.search(r"[/\\\x00-\x1f]", name)
+    """Whether the name of a run, a label or the name of a data set can be that of a folder.
+
+    It has no slash of either kind, no control character and no half of a surrogate pair, does not begin with a dot, and
+    leaves room for what is put before and behind it: 200 of the 255 bytes that file systems take.
+    """
+    wrong = any(character in "/\\" or unicodedata.category(character) in ("Cc", "Cs") for character in name)
+    return bool(name.strip()) and not wrong and not name.startswith(".") and len(name.encode()) <= 200
 
 
 def write_run(folder: str | Path, facts: RunFacts) -> Path:
@@ -161,9 +186,8 @@ def write_run(folder: str | Path, facts: RunFacts) -> Path:
     """
     path = Path(folder) / RUN_FILE
     _check_names(facts, path)
-    text = json.dumps(facts.model_dump(), indent=1, ensure_ascii=False) + "\n"
     path.parent.mkdir(parents=True, exist_ok=True)
-    atomic_write(path, text)
+    write_json(path, facts.model_dump(), indent=1)
     return path
 
 
@@ -176,11 +200,11 @@ def read_run(folder: str | Path) -> RunFacts:
     """
     path = Path(folder) / RUN_FILE
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = read_json(path)
     except FileNotFoundError:
         raise FileNotFoundError(f"{path} does not exist; is {folder} the folder of an evaluation?") from None
     except ValueError as error:
-        raise ValueError(f"{path}: not valid JSON ({error}); was the evaluation interrupted? Run it again") from None
+        raise ValueError(f"{error}; was the evaluation interrupted? Run it again") from None
     found = content.get("format") if isinstance(content, dict) else None
     if isinstance(found, int) and found != FORMAT:
         raise ValueError(

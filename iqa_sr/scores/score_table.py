@@ -1,78 +1,68 @@
 """ScoreTable: the one file format for scores of pictures, a CSV file with the facts of its metrics on top.
 
     # {"name": "niqe", "higher_is_better": false, "spec": "YIQ luma 0..255, rounded; ..."}
-    checkpoint,picture,reference,metric,score
-    ,original/p0.png,,niqe,3.2104
+    checkpoint,picture,reference,metric,score,folder,reference_folder,reference_sha256,sha256
+    ,original/p0.png,,niqe,3.2104,/data/HGGT,,,91b6f0c7a51d40ae
+
+The last four columns are an Origin: which files the score is of. A table of which no score has one does without them.
 
 With pandas: `pandas.read_csv(path, comment="#", keep_default_na=False, na_values={"score": "nan"})`.
 
 Of several processes each writes a shard, a table of its own; the shards are merged into one.
 """
 
-import csv
+import codecs
 import glob
-import json
+import logging
 import math
 import os
-from collections.abc import Callable, Iterable
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from typing import NamedTuple
 
 import torch
 
-from iqa_sr.errors import nearest
-from iqa_sr.io.files import atomic_write
+from iqa_sr.errors import nearest, same_name
+from iqa_sr.io.file_kinds import describe_content
+from iqa_sr.io.files import atomic_write, read_file
 from iqa_sr.metrics.base import MetricInfo
 from iqa_sr.scores.means import image_means, mean
+from iqa_sr.scores.score_rows import (
+    COLUMNS,
+    ORIGIN_COLUMNS,
+    MetricFacts,
+    Origin,
+    ScoreRow,
+    facts_text,
+    read_line,
+    row_text,
+)
 
-__all__ = ["BASELINE", "MetricFacts", "ScoreRow", "ScoreTable", "merge_tables", "shard_path", "unfinished_shards"]
+__all__ = [
+    "BASELINE",
+    "MetricFacts",
+    "Origin",
+    "ScoreRow",
+    "ScoreTable",
+    "join_shards",
+    "merge_tables",
+    "shard_path",
+    "unfinished_shards",
+]
 
 # In the column checkpoint: bicubic upscaling, which is no checkpoint.
 BASELINE = "bicubic"
-COLUMNS = ("checkpoint", "picture", "reference", "metric", "score")
 
+logger = logging.getLogger(__name__)
 
-class ScoreRow(NamedTuple):
-    """One score.
-
-    Attributes:
-        checkpoint: What made the picture, for example `bicubic` or `500`; empty for pictures that were just there.
-        picture: The picture's key: its path relative to the root that was scored, with forward slashes.
-        reference: What it was compared with; empty for no-reference metrics.
-        metric: The metric's name.
-        score: On the metric's own scale; NaN where the metric is not defined.
-    """
-
-    checkpoint: str
-    picture: str
-    reference: str
-    metric: str
-    score: float
-
-
-@dataclass(frozen=True)
-class MetricFacts:
-    """What has to be known of a metric to read its scores.
-
-    Attributes:
-        name: As in the column `metric`.
-        higher_is_better: Its direction.
-        spec: One line that pins down the variant.
-    """
-
-    name: str
-    higher_is_better: bool
-    spec: str = ""
-
-    @classmethod
-    def of(cls, info: MetricInfo) -> "MetricFacts":
-        """The facts of one of our metrics."""
-        return cls(info.name, info.higher_is_better, info.spec)
+Names = tuple[str, str, str, str]
+"""Checkpoint, image, reference, metric."""
+Folders = tuple[str, str]
+"""Those of the image and of the reference, from the row's origin."""
 
 
 class ScoreTable:
-    """Scores, at most one for each checkpoint, picture, reference and metric: a later row replaces an earlier one.
+    """Scores, at most one for each checkpoint, picture, reference, metric and their folders: a later row replaces an
+    earlier one, and a row whose folder is known one whose folder is not.
 
     Args:
         facts: The metrics that may occur.
@@ -86,7 +76,7 @@ class ScoreTable:
     def __init__(self, facts: Iterable[MetricFacts] = (), rows: Iterable[ScoreRow] = ()) -> None:
         self.facts: dict[str, MetricFacts] = {}
         self.path: Path | None = None
-        self._scores: dict[tuple[str, str, str, str], float] = {}
+        self._rows: dict[Names, dict[Folders, ScoreRow]] = {}
         for one in facts:
             self.add_facts(one)
         if rows:
@@ -96,31 +86,19 @@ class ScoreTable:
 
     @classmethod
     def read(cls, path: str | Path) -> "ScoreTable":
-        """The table in a file. A last line without its end, left by a crash, is dropped.
+        """The table in a file. A last line without its end counts if it is whole; what a crash has torn is dropped.
 
         Raises:
             FileNotFoundError: If there is no such file.
             ValueError: If a line is not what it should be; the text names file and line.
         """
-        try:
-            content = Path(path).read_bytes()
-        except FileNotFoundError:
-            raise FileNotFoundError(f"score table {path} does not exist") from None
-        try:
-            text = content[: content.rfind(b"\n") + 1].decode("utf-8")
-        except UnicodeDecodeError as error:
-            raise ValueError(f"{path}: not a score table, not even text ({error})") from None
-        table = cls()
-        for number, line in enumerate(text.split("\n")[:-1], start=1):
-            try:
-                table._read_line(line.removesuffix("\r"))
-            except ValueError as error:
-                raise ValueError(f"{path}, line {number}: {error}") from None
-        return table
+        return cls._read(path)[0]
 
     @classmethod
     def open(cls, path: str | Path, facts: Iterable[MetricFacts] = ()) -> "ScoreTable":
         """The table in a file, made if need be, to which `append` adds at once; for one process at a time.
+
+        A last line without its end is dropped where only its end would tell whether it is whole: without an origin.
 
         Args:
             path: The file; its folder is made.
@@ -131,9 +109,14 @@ class ScoreTable:
             OSError: If it cannot be written.
         """
         path = Path(path)
-        table = cls.read(path) if path.exists() else cls()
-        for one in facts:
-            table.add_facts(one)
+        table, doubtful = cls._read(path) if path.exists() else (cls(), None)
+        if doubtful is not None:
+            table._rows[doubtful[:4]].pop(doubtful.origin[:2])
+        try:
+            for one in facts:
+                table.add_facts(one)
+        except ValueError as error:
+            raise ValueError(f"{path}: {error}") from None
         table.path = path
         table.write(path)  # puts new facts to the top and removes a torn last line
         return table
@@ -142,21 +125,29 @@ class ScoreTable:
         """Write the whole table, or nothing; the folder is made."""
         path = Path(path)
         path.parent.mkdir(parents=True, exist_ok=True)
-        lines = [f"# {json.dumps(asdict(facts))}" for facts in self.facts.values()]
-        atomic_write(path, "\n".join([*lines, ",".join(COLUMNS)]) + "\n" + _text(self.rows))
+        rows = self.rows
+        # What is appended to has the columns of the origin: with them a torn line is known.
+        with_origin = self.path is not None or any(any(row.origin) for row in rows)
+        columns = COLUMNS + ORIGIN_COLUMNS if with_origin else COLUMNS
+        lines = [*map(facts_text, self.facts.values()), ",".join(columns) + "\n", row_text(rows, with_origin)]
+        atomic_write(path, "".join(lines).encode("utf-8", "surrogateescape"))  # names of files need not be UTF-8
 
     # --- Rows ---------------------------------------------------------------------------------------------------------
 
     @property
     def rows(self) -> list[ScoreRow]:
         """All scores in the order in which they came."""
-        return [ScoreRow(*key, score) for key, score in self._scores.items()]
+        return [row for found in self._rows.values() for row in found.values()]
 
     def __len__(self) -> int:
-        return len(self._scores)
+        return sum(map(len, self._rows.values()))
 
-    def __contains__(self, key: tuple[str, str, str, str]) -> bool:
-        return tuple(key) in self._scores
+    def __contains__(self, names: Names) -> bool:
+        return bool(self._rows.get(names))
+
+    def found(self, names: Names) -> Mapping[Folders, ScoreRow]:
+        """The scores of these names, one for each pair of folders of image and reference."""
+        return self._rows.get(names, {})
 
     def add_facts(self, facts: MetricFacts) -> None:
         """Make a metric known, before its first row.
@@ -187,22 +178,31 @@ class ScoreTable:
                 raise ValueError(
                     f"there are no facts of the metric {row.metric!r}; add_facts() comes before its first row"
                 )
-            for name in row[:4]:
+            for name in (*row[:4], *row.origin):
                 if "\n" in name or "\r" in name:
                     raise ValueError(f"a name in a score table cannot hold a line break, got {name!r}")
         if self.path is not None and rows:
-            with self.path.open("a", encoding="utf-8", newline="") as file:
-                file.write(_text(rows))
+            with self.path.open("ab") as file:
+                file.write(row_text(rows, with_origin=True).encode("utf-8", "surrogateescape"))
                 file.flush()
                 os.fsync(file.fileno())
-        self._scores |= {row[:4]: float(row.score) for row in rows}
+        for row in rows:
+            self._put(row._replace(score=float(row.score)))
+
+    def _put(self, row: ScoreRow) -> None:
+        found = self._rows.setdefault(row[:4], {})
+        if row.origin.folder:
+            found.pop(("", ""), None)  # of nobody knows what: it may be this very one
+        found[row.origin[:2]] = row
 
     def drop(self, predicate: Callable[[ScoreRow], bool]) -> int:
         """Remove the rows for which `predicate` holds, also from the file; returns how many they were."""
         kept = [row for row in self.rows if not predicate(row)]
         dropped = len(self) - len(kept)
         if dropped:
-            self._scores = {row[:4]: row.score for row in kept}
+            self._rows = {}
+            for row in kept:
+                self._put(row)
             if self.path is not None:
                 self.write(self.path)
         return dropped
@@ -213,11 +213,22 @@ class ScoreTable:
         """The score of each picture.
 
         Raises:
-            ValueError: If the table does not have the metric.
+            ValueError: If the table does not have the metric, or has different scores of a picture, of several folders.
         """
-        self._known(metric)
-        wanted = (checkpoint, reference, metric)
-        return {row.picture: row.score for row in self.rows if (row.checkpoint, row.reference, row.metric) == wanted}
+        metric, scores = self._known(metric).name, {}
+        for names, found in self._rows.items():
+            if (names[0], *names[2:]) == (checkpoint, reference, metric) and found:
+                scores[names[1]] = self._only(names).score
+        return scores
+
+    def check_folders(self) -> None:
+        """Make sure that there is one score for each checkpoint, image, reference and metric.
+
+        Raises:
+            ValueError: If there are several of images or references of one name in different folders.
+        """
+        for names in self._rows:
+            self._only(names)
 
     def oriented(self, metric: str, checkpoint: str = "", reference: str = "") -> dict[str, float]:
         """The quality of each picture: its score, turned so that larger is better.
@@ -237,51 +248,67 @@ class ScoreTable:
         Raises:
             ValueError: If the table does not have the metric.
         """
-        self._known(metric)
+        metric = self._known(metric).name
         found = mean(image_means(self.rows).get((checkpoint, metric), {}).values())
         return None if math.isnan(found) else found
 
     # --- Details ------------------------------------------------------------------------------------------------------
 
     def _known(self, metric: str) -> MetricFacts:
-        if metric not in self.facts:
+        own = same_name(metric, self.facts)
+        if own not in self.facts:
             raise ValueError(f"the score table has no metric {metric!r}; {nearest(metric, self.facts)}")
-        return self.facts[metric]
+        return self.facts[own]
 
-    def _read_line(self, line: str) -> None:
-        if line.startswith("#"):
+    def _only(self, names: Names) -> ScoreRow:
+        """The score of these names; the last one of several that are the same."""
+        found = list(self._rows[names].values())
+        if len({repr(row.score) for row in found}) > 1:
+            folders = " and ".join(dict.fromkeys(" against ".join(filter(None, row.origin[:2])) for row in found))
+            raise ValueError(
+                f"the score table has different scores of {names[3]} for {names[1]}: those of {folders}\n"
+                "Score each folder into a table of its own (iqa-sr score FOLDER --output ANOTHER.csv)"
+            )
+        return found[-1]
+
+    @classmethod
+    def _read(cls, path: str | Path) -> tuple["ScoreTable", ScoreRow | None]:
+        """The table, and the row of a last line without its end if only that would tell that it is whole."""
+        content = read_file(path, "score table").removeprefix(codecs.BOM_UTF8)
+        try:
+            content.partition(b"\n")[0].decode("utf-8")
+        except UnicodeDecodeError as error:
+            raise ValueError(f"{path}: not a score table, not even text ({error})") from None
+        *lines, last = content.decode("utf-8", "surrogateescape").split("\n")
+        table: ScoreTable = cls()
+        columns: tuple[str, ...] = COLUMNS
+        for number, line in enumerate(lines, start=1):
             try:
-                facts = MetricFacts(**json.loads(line[1:]))
-            except (ValueError, TypeError):
-                raise ValueError(f"expected # and the facts of a metric as JSON, got {line[:80]!r}") from None
-            if not isinstance(facts.name, str) or not isinstance(facts.higher_is_better, bool):
-                raise ValueError(f"expected a name and true or false for higher_is_better, got {line[:80]!r}")
-            self.add_facts(facts)
-            return
+                columns, _ = table._take(line, columns)
+            except ValueError as error:
+                raise ValueError(f"{path}, line {number}: {error}") from None
         try:
-            fields = tuple(next(csv.reader([line], strict=True), []))
-        except csv.Error:
-            fields = ()
-        if len(fields) != len(COLUMNS):
-            raise ValueError(f"expected the columns {','.join(COLUMNS)}, got {line[:80]!r}")
-        if fields == COLUMNS:
-            return
-        checkpoint, picture, reference, metric, text = fields
-        try:
-            score = float(text)
-        except ValueError:
-            raise ValueError(f"the score must be a number, got {text!r}") from None
-        if metric not in self.facts:
-            raise ValueError(f'no line above says # {{"name": "{metric}", "higher_is_better": ...}}')
-        self._scores[checkpoint, picture, reference, metric] = score
+            columns, row = table._take(last, columns) if last else (columns, None)
+        except ValueError as error:
+            if not lines:  # no table was torn in its first line and has kept nothing of it
+                kind = describe_content(content)
+                raise ValueError(f"{path}: not a score table; {f'it is {kind}' if kind else error}") from None
+            logger.warning("%s: the last line, which has no end, is torn and left out: %.80r", path, last)
+            return table, None
+        return table, row if columns == COLUMNS else None
 
-
-def _text(rows: Iterable[ScoreRow]) -> str:
-    lines = []
-    for row in rows:  # csv's own rule of quoting does not know that readers take # for the start of a comment
-        names = ('"' + name.replace('"', '""') + '"' if set(',"#') & set(name) else name for name in row[:4])
-        lines.append(",".join([*names, repr(float(row.score))]) + "\n")
-    return "".join(lines)
+    def _take(self, line: str, columns: tuple[str, ...]) -> tuple[tuple[str, ...], ScoreRow | None]:
+        """Take up what a line says; returns the columns of the lines below it, and its score if it has one."""
+        found = read_line(line.removesuffix("\r"), columns)
+        if isinstance(found, MetricFacts):
+            self.add_facts(found)
+            return columns, None
+        if not isinstance(found, ScoreRow):
+            return found, None
+        if found.metric not in self.facts:
+            raise ValueError(f'no line above says # {{"name": "{found.metric}", "higher_is_better": ...}}')
+        self._put(found)
+        return columns, found
 
 
 # --- Shards -----------------------------------------------------------------------------------------------------------
@@ -313,6 +340,21 @@ def merge_tables(paths: Iterable[str | Path], output: str | Path) -> ScoreTable:
     tables = [ScoreTable.read(path) for path in paths]
     joint = ScoreTable(facts for table in tables for facts in table.facts.values())
     joint.append(row for table in tables for row in table.rows)
-    joint = ScoreTable(joint.facts.values(), sorted(joint.rows, key=lambda row: row[:4]))
+    joint = ScoreTable(joint.facts.values(), sorted(joint.rows, key=lambda row: (*row[:4], row.origin)))
     joint.write(output)
     return joint
+
+
+def join_shards(output: str | Path) -> ScoreTable:
+    """Put what all processes wrote, in this run or an interrupted one, into the one table, sorted; the shards go.
+
+    Raises:
+        FileNotFoundError, ValueError: As `merge_tables`.
+    """
+    shards = unfinished_shards(output)
+    if not shards:
+        return ScoreTable.read(output) if Path(output).exists() else ScoreTable()
+    table = merge_tables([path for path in (Path(output), *shards) if path.exists()], output)
+    for shard in shards:
+        shard.unlink()
+    return table

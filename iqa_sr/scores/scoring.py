@@ -8,11 +8,13 @@ from pathlib import Path
 import torch
 from tqdm import tqdm
 
-from iqa_sr.io.image_stores import LMDB_SUFFIX, PictureStore, open_folder
-from iqa_sr.io.images import IMAGE_SUFFIXES
+from iqa_sr.io.image_stores import LMDB_SUFFIX, PictureStore, image_names, name_problem, open_folder
+from iqa_sr.io.image_types import looked_for
 from iqa_sr.metrics.registry import QualityMetric, metric_info, metric_spec, shared_metric
-from iqa_sr.scores.image_batches import PictureBatches, Pictures, match_references
-from iqa_sr.scores.score_table import MetricFacts, ScoreRow, ScoreTable, shard_path
+from iqa_sr.runtime.memory import is_out_of_memory
+from iqa_sr.scores.image_batches import Matches, PictureBatches, Pictures, match_references
+from iqa_sr.scores.score_table import MetricFacts, Names, Origin, ScoreRow, ScoreTable, shard_path
+from iqa_sr.scores.wanted_scores import References, WantedScores
 from iqa_sr.weights.store import find_all
 
 __all__ = ["ScoringResult", "find_pictures", "score_listed", "score_pictures"]
@@ -24,13 +26,18 @@ class ScoringResult:
 
     Attributes:
         scored: Number of new scores.
-        kept: Number of scores that were in the table already.
+        kept: Number of scores that were in the table already, of files with this very content.
+        stale: Scores that were in the table and are not of these files, or of a table that does not say of which files
+            they are; they were removed.
+        rows: Everything that was asked for and is there, old and new.
         problems: What is wrong with each picture that could not be scored, by its key.
-        table: The scores, those that were there before included.
+        table: The scores, those of other pictures and metrics included.
     """
 
     scored: int = 0
     kept: int = 0
+    stale: set[tuple[Names, Origin]] = field(default_factory=set)
+    rows: list[ScoreRow] = field(default_factory=list)
     problems: dict[str, str] = field(default_factory=dict)
     table: ScoreTable = field(default_factory=ScoreTable)
 
@@ -54,11 +61,11 @@ def find_pictures(root: str | Path) -> list[str]:
             names = open_folder(place).keys()
             folders.clear()
         else:
-            names = [name for name in files if Path(name).suffix.lower() in IMAGE_SUFFIXES and name[0] != "."]
+            names = image_names(place, files)
             folders[:] = [name for name in folders if not name.startswith(".")]
         keys += [(place / name).relative_to(root).as_posix() for name in names]
     if not keys:
-        raise FileNotFoundError(f"no pictures found in {root}; looked for {', '.join(sorted(IMAGE_SUFFIXES))}")
+        raise FileNotFoundError(f"no pictures found in {root}; looked for {looked_for()}")
     return sorted(keys)
 
 
@@ -75,7 +82,9 @@ def score_pictures(
 ) -> ScoringResult:
     """Score every picture below a root that has no score yet.
 
-    Each batch is on disk before the next one begins; the same call goes on where an interrupted one stopped.
+    Each batch is on disk before the next one begins; the same call goes on where an interrupted one stopped. A score
+    that is there counts if it is of files with the same content, wherever they were; what is of other files is computed
+    anew.
 
     Args:
         root: A picture, or a folder that is searched as `find_pictures` does.
@@ -85,7 +94,8 @@ def score_pictures(
         reference: A picture, or the folder of the references of full-reference metrics: the picture `a/b.png` is
             compared with the reference's `a/b.png`, or with the only `a/b` of another suffix.
         device: Where the metrics run.
-        batch_size: Largest number of pictures, all of one size, that are scored at a time.
+        batch_size: Largest number of pictures, all of one size, that are scored at a time; fewer of large ones, and
+            where memory does not suffice.
         shard: `(rank, world size)`: the pictures `rank, rank + world size, ...` are this process's.
         progress: Whether a bar is shown.
 
@@ -96,7 +106,7 @@ def score_pictures(
         FileNotFoundError: If there are no pictures, or a metric's weights are missing.
         ValueError: If a metric does not exist or needs a reference, or the table holds another kind of it.
     """
-    metrics = list(dict.fromkeys(metrics))
+    metrics = list(dict.fromkeys(metric_info(name).name for name in metrics))
     full = [name for name in metrics if metric_info(name).reference == "full"]
     if full and reference is None:
         raise ValueError(
@@ -104,7 +114,8 @@ def score_pictures(
         )
     root, keys = _pictures_of(root)
     references = References() if reference is None else _references_of(root, keys, reference)
-    return _score_missing(root, keys, metrics, output, references, device, batch_size, shard, progress)
+    wanted = WantedScores(root, keys[shard[0] :: shard[1]], metrics, references)
+    return _score_missing(wanted, output, device, batch_size, shard, progress)
 
 
 def score_listed(
@@ -114,6 +125,7 @@ def score_listed(
     output: str | Path | None = None,
     *,
     references: Mapping[str, str] | None = None,
+    digests: Mapping[str, str] | None = None,
     device: str | torch.device = "cpu",
     batch_size: int = 8,
     progress: bool = True,
@@ -127,42 +139,28 @@ def score_listed(
         output: The score table; None to keep it in memory.
         references: Key of each picture's reference; several pictures may have the same, and a picture may be its own.
             The column `reference` has these keys.
+        digests: Of the files by key, as `read_digests` gives them, where they were read already.
         device: Where the metrics run.
-        batch_size: Largest number of pictures, all of one size, that are scored at a time.
+        batch_size: As of `score_pictures`.
         progress: Whether a bar is shown.
 
     Raises:
         FileNotFoundError: If a metric's weights are missing.
         ValueError: If a metric does not exist, or the table holds another kind of it.
     """
-    metrics, named = list(dict.fromkeys(metrics)), dict(references or {})
+    own_names, named = list(dict.fromkeys(metric_info(name).name for name in metrics)), dict(references or {})
     joined = References(PictureStore(Path(root)), named, named) if named else References()
-    return _score_missing(Path(root), list(pictures), metrics, output, joined, device, batch_size, (0, 1), progress)
-
-
-@dataclass(frozen=True)
-class References:
-    """What pictures are compared with.
-
-    Attributes:
-        store: Where the references are; None where there are none.
-        keys: In that store, by the picture's key.
-        names: What the column `reference` has, by the picture's key.
-    """
-
-    store: PictureStore | None = None
-    keys: Mapping[str, str] = field(default_factory=dict)
-    names: Mapping[str, str] = field(default_factory=dict)
-
-    def name(self, metric: str, key: str) -> str:
-        """The column `reference` of a score: nothing for no-reference metrics."""
-        return "" if metric_info(metric).reference == "none" else self.names.get(key, "")
+    wanted = WantedScores(Path(root), list(pictures), own_names, joined)
+    return _score_missing(wanted, output, device, batch_size, progress=progress, digests=digests)
 
 
 def _pictures_of(root: str | Path) -> tuple[Path, list[str]]:
     """The root folder and the keys in it; of a single picture its folder and its name."""
     root = Path(root)
-    return (root.parent, [root.name]) if root.is_file() else (root, find_pictures(root))
+    if problem := name_problem(os.path.realpath(root)):
+        raise ValueError(f"the path {problem}")
+    # What is no folder and no file, a pipe for example, is refused by name when it is read.
+    return (root.parent, [root.name]) if root.exists() and not root.is_dir() else (root, find_pictures(root))
 
 
 def _references_of(root: Path, keys: list[str], reference: str | Path) -> References:
@@ -170,55 +168,58 @@ def _references_of(root: Path, keys: list[str], reference: str | Path) -> Refere
 
     Raises:
         FileNotFoundError: If there is none.
+        ValueError: If there are several for each.
     """
     folder, candidates = _pictures_of(reference)
     single = Path(reference).is_file() and len(keys) == 1
-    found = {keys[0]: candidates[0]} if single else match_references(keys, candidates)
-    if not found:
+    matches = Matches({keys[0]: candidates[0]}, {}) if single else match_references(keys, candidates)
+    problems = {
+        key: f"{len(found)} references of this name in {folder}: {', '.join(found)}; which one is meant?"
+        for key, found in matches.ambiguous.items()
+    }
+    if not matches.found and problems:
+        raise ValueError(
+            f"`reference`: {next(iter(problems.values()))} Remove all but one (of {len(problems)} pictures)"
+        )
+    if not matches.found:
         raise FileNotFoundError(
             f"none of the {len(keys)} pictures of {root} has a reference of the same name in {folder}, which has "
             f"{', '.join(candidates[:3])}, ..."
         )
     label = Path(reference).name
-    names = {key: one if label == one else f"{label}/{one}" for key, one in found.items()}
-    return References(PictureStore(folder), found, names)
+    names = {key: one if label == one else f"{label}/{one}" for key, one in matches.found.items()}
+    return References(PictureStore(folder), matches.found, names, problems)
 
 
 def _score_missing(
-    root: Path,
-    keys: Sequence[str],
-    metrics: Sequence[str],
+    wanted: WantedScores,
     output: str | Path | None,
-    references: References,
     device: str | torch.device,
     batch_size: int,
-    shard: tuple[int, int],
-    progress: bool,
+    shard: tuple[int, int] = (0, 1),
+    progress: bool = True,
+    digests: Mapping[str, str] | None = None,
 ) -> ScoringResult:
     """Score what is not in the table yet."""
+    metrics, references = wanted.metrics, wanted.references
     find_all(dict.fromkeys(file for name in metrics for file in metric_info(name).weights))
     facts = [MetricFacts(name, metric_info(name).higher_is_better, metric_spec(name)) for name in metrics]
     table = ScoreTable(facts) if output is None else ScoreTable.open(shard_path(output, shard), facts)
     merged = ScoreTable.read(output) if output is not None and shard[1] > 1 and Path(output).exists() else ScoreTable()
-    result = ScoringResult(table=table)
-    missing = {}
-    for key in keys[shard[0] :: shard[1]]:
-        usable = [name for name in metrics if key in references.keys or metric_info(name).reference == "none"]
-        if len(usable) < len(metrics):
-            result.problems[key] = "no reference of the same name"
-        rows = {name: ("", key, references.name(name, key), name) for name in usable}
-        missing[key] = tuple(name for name, row in rows.items() if row not in merged and row not in table)
-        result.kept += len(usable) - len(missing[key])
-    missing = {key: names for key, names in missing.items() if names}
-    wanted = {name for names in missing.values() for name in names}
-    networks = {name: shared_metric(name, device) for name in metrics if name in wanted}
-    reader = PictureBatches(PictureStore(root), result.problems, references.store, references.keys)
+    there = wanted.sorted_by((merged, table), digests)
+    table.drop(lambda row: (row[:4], row.origin) in there.stale)
+    table.append(there.copied)
+    result = ScoringResult(0, len(there.kept), there.stale, there.kept, wanted.lacking(), table)
+    needed = {name for names in there.missing.values() for name in names}
+    networks = {name: shared_metric(name, device) for name in metrics if name in needed}
+    reader = PictureBatches(PictureStore(wanted.root), result.problems, references.store, references.keys)
     # tqdm's None: a bar on a terminal only
-    with reader, tqdm(total=len(missing), unit="picture", disable=None if progress else True) as bar:
-        for names, pictures in reader.batches(missing, batch_size):
+    with reader, tqdm(total=len(there.missing), unit="picture", disable=None if progress else True) as bar:
+        for names, pictures in reader.batches(there.missing, batch_size):
             scored = _score(pictures, [networks[name] for name in names], device, result.problems)
-            rows_now = [ScoreRow("", key, references.name(name, key), name, score) for name, key, score in scored]
+            rows_now = [wanted.row(key, name, score, reader.digests[key]) for name, key, score in scored]
             table.append(rows_now)
+            result.rows += rows_now
             result.scored += len(rows_now)
             bar.update(len(pictures))
     return result
@@ -227,19 +228,37 @@ def _score_missing(
 def _score(
     pictures: Pictures, networks: Iterable[QualityMetric], device: str | torch.device, problems: dict[str, str]
 ) -> list[tuple[str, str, float]]:
-    """`(metric, key, score)` of every picture that each metric can score."""
+    """`(metric, key, score)` of every picture that each metric can score; memory may suffice for some of them only."""
     if not pictures:
         return []
-    batch = torch.stack(list(pictures.values()), dim=1).to(device)
-    image, reference = batch[0], batch[1] if len(batch) == 2 else None
     found = []
     for network in networks:
         try:
+            batch = torch.stack(list(pictures.values()), dim=1)
             with torch.no_grad():
-                scores = network(image, reference).tolist()
-        except ValueError as error:  # too small for this metric
+                scores = network(*batch.to(device)).tolist()
+        except (ValueError, RuntimeError, MemoryError) as error:
+            memory = is_out_of_memory(error)
+            if not memory and not isinstance(error, ValueError):
+                raise
+            if memory and len(pictures) > 1:
+                found += _score_halves(pictures, network, device, problems)
+                continue
+            # too small for this metric, or too large for the memory
+            text = f"{network.info.name}: memory does not suffice for this picture" if memory else str(error)
             for key in pictures:
-                problems[key] = "; ".join([problems[key], str(error)] if key in problems else [str(error)])
+                problems[key] = "; ".join([problems[key], text] if key in problems else [text])
             continue
         found += [(network.info.name, key, score) for key, score in zip(pictures, scores, strict=True)]
     return found
+
+
+def _score_halves(
+    pictures: Pictures, network: QualityMetric, device: str | torch.device, problems: dict[str, str]
+) -> list[tuple[str, str, float]]:
+    """As `_score`, each half of the pictures apart."""
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()
+    names = list(pictures)
+    halves = names[: len(names) // 2], names[len(names) // 2 :]
+    return [one for half in halves for one in _score({key: pictures[key] for key in half}, [network], device, problems)]

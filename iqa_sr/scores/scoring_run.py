@@ -1,6 +1,5 @@
 """A scoring run: pictures shared out among the processes of torchrun, one table in the end."""
 
-import json
 import math
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -8,10 +7,10 @@ from pathlib import Path
 
 import torch
 
-from iqa_sr.io.files import atomic_write
-from iqa_sr.metrics.registry import metric_info
+from iqa_sr.io.json_files import write_json
+from iqa_sr.metrics.registry import own_names
 from iqa_sr.runtime import distributed
-from iqa_sr.scores.score_table import ScoreTable, merge_tables, unfinished_shards
+from iqa_sr.scores.score_table import ScoreTable, join_shards
 from iqa_sr.scores.scoring import ScoringResult, score_pictures
 
 __all__ = ["run_scoring"]
@@ -26,7 +25,7 @@ def run_scoring(
         path: A picture, or a folder that is searched with its sub-folders.
         metrics: Names of metrics.
         reference: Picture or folder that full-reference metrics compare with.
-        output: A `.csv` (a score table; what is in it is kept) or `.json` file; None for none.
+        output: A `.csv` (a score table; what is in it of other files is kept) or `.json` file; None for none.
         batch: Largest number of pictures of one size that are scored at a time.
 
     Returns:
@@ -36,11 +35,7 @@ def run_scoring(
         ValueError: If a metric does not exist or needs a reference, or the file has another suffix.
         FileNotFoundError: If there are no pictures, or weights are missing.
     """
-    for name in metrics:
-        try:
-            metric_info(name)
-        except ValueError as error:
-            raise ValueError(f"`metrics`: {error}") from None
+    metrics = own_names(metrics)
     if batch < 1:
         raise ValueError(f"`batch`: expected at least 1, got {batch}")
     if output is not None and Path(output).suffix not in (".csv", ".json"):
@@ -65,19 +60,20 @@ def _scored(
     table = output if output is not None and output.endswith(".csv") else None
     if world > 1 and table is None:
         raise ValueError("several processes need a place where they put their shares: `output` FILE.csv")
+    if table is not None:  # what the processes of an interrupted run have left
+        distributed.on_rank_zero(lambda: join_shards(table))
     device = f"cuda:{torch.cuda.current_device()}" if torch.cuda.is_available() else "cpu"
     result = score_pictures(
         path, metrics, table, reference=reference, device=device, batch_size=batch, shard=shard, progress=rank == 0
     )
-    for found in distributed.gather_objects(result.problems):
-        result.problems |= found
-    result.scored, result.kept = (sum(distributed.gather_objects(count)) for count in (result.scored, result.kept))
+    everyone = distributed.gather_objects((result.problems, result.stale, result.rows, result.scored, result.kept))
+    problems, stale, rows, scored, kept = zip(*everyone, strict=True)
+    result.problems = {key: text for found in problems for key, text in found.items()}
+    result.stale, result.rows = set().union(*stale), [row for found in rows for row in found]
+    result.scored, result.kept = sum(scored), sum(kept)
     if rank == 0 and world > 1 and table is not None:
-        # What the processes wrote, now or in an interrupted run before, goes into the one table.
-        shards = unfinished_shards(table)
-        result.table = merge_tables([part for part in (Path(table), *shards) if part.exists()], table)
-        for part in shards:
-            part.unlink()
+        ScoreTable.open(table).drop(lambda row: (row[:4], row.origin) in result.stale)
+        result.table = join_shards(table)
     if output is not None and table is None:
         _write_json(result.table, output)
     return result
@@ -86,6 +82,9 @@ def _scored(
 def _write_json(table: ScoreTable, output: str) -> None:
     content = {
         "metrics": [asdict(facts) for facts in table.facts.values()],
-        "scores": [{**row._asdict(), "score": row.score if math.isfinite(row.score) else None} for row in table.rows],
+        "scores": [
+            {**row._asdict(), "score": row.score if math.isfinite(row.score) else None, "origin": row.origin._asdict()}
+            for row in table.rows
+        ],
     }
-    atomic_write(output, json.dumps(content, indent=1, ensure_ascii=False) + "\n")
+    write_json(output, content, indent=1)

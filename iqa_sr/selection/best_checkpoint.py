@@ -1,12 +1,12 @@
 """`best.pth`: the chosen checkpoint, copied byte by byte, and beside it `best.json`, which says why."""
 
 import hashlib
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from iqa_sr.io.files import atomic_write
+from iqa_sr.io.files import atomic_write, check_file
+from iqa_sr.io.json_files import read_json, write_json
 from iqa_sr.selection.sources import CheckpointFile
 
 __all__ = ["write_best"]
@@ -36,8 +36,9 @@ def write_best(checkpoint: CheckpointFile, reason: Mapping[str, Any], folder: st
     """
     folder = Path(folder)
     path, note = folder / f"{NAME}{checkpoint.path.suffix}", folder / f"{NAME}.json"
-    if not checkpoint.path.is_file():
+    if not checkpoint.path.exists():
         raise FileNotFoundError(f"the chosen checkpoint {checkpoint.path} does not exist; nothing was written")
+    check_file(checkpoint.path, "checkpoint")
     present = [str(file) for file in (path, note) if file.exists()]
     if path.exists() and path.samefile(checkpoint.path):
         raise ValueError(f"{path} is the chosen checkpoint itself; choose another `folder`")
@@ -68,15 +69,14 @@ def write_best(checkpoint: CheckpointFile, reason: Mapping[str, Any], folder: st
     atomic_write(path, copy)
     if before is not None and before.name != path.name:
         before.unlink(missing_ok=True)
-    text = json.dumps({"file": path.name, "sha256": digest, **reason}, indent=1, ensure_ascii=False) + "\n"
-    atomic_write(note, text)
+    write_json(note, {"file": path.name, "sha256": digest, **reason}, indent=1)
     return path
 
 
 def _named_in(note: Path) -> Path | None:
     """The copy that a `best.json` of ours is about."""
     try:
-        name = str(json.loads(note.read_text(encoding="utf-8"))["file"])
+        name = str(read_json(note)["file"])
     except (FileNotFoundError, ValueError, KeyError, TypeError):
         return None
     return note.with_name(name) if Path(name).name == name and Path(name).stem == NAME else None

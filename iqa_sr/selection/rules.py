@@ -10,7 +10,7 @@ from collections.abc import Collection, Sequence
 
 import numpy as np
 
-from iqa_sr.errors import nearest
+from iqa_sr.errors import nearest, same_name
 from iqa_sr.scores.paired_scores import Means, settled
 from iqa_sr.stats.score_formula import PUBLISHED, Formula
 
@@ -136,9 +136,9 @@ def build_rule(by: str, formula: str | None, counted: Sequence[str], known: Coll
             needed, lacking = ", ".join(published.names), ", ".join(missing)
             raise ValueError(f"`by` {by} needs scores of {needed}; there are none of {lacking}")
         return ByFormula(published, by)
-    if by in known:
-        return OneMetric(by)
     rules: dict[str, type[Borda] | type[MeanZScore]] = {"borda": Borda, "z-score": MeanZScore}
+    if (metric := same_name(by, known)) in known and by not in rules:
+        return OneMetric(metric)
     if by not in rules:
         raise ValueError(f"`by`: there is no rule or metric {by!r}; {nearest(by, [*rules, *PUBLISHED, *known])}")
     return rules[by](counted)

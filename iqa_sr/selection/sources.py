@@ -2,6 +2,7 @@
 
 import fnmatch
 import math
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -38,12 +39,14 @@ class Source:
         table: The scores.
         files: By the label of each checkpoint that can be chosen: its file, or None if that is not known.
         left_out: By label: why a checkpoint of the table cannot be chosen.
+        digests: Of data sets by name: what tells another one of the same name; of those alone where it is known.
     """
 
     folder: Path
     table: ScoreTable
     files: dict[str, CheckpointFile | None]
     left_out: dict[str, str] = field(default_factory=dict)
+    digests: dict[str, str] = field(default_factory=dict)
 
     def add_files(self, given: Sequence[str]) -> None:
         """Say which files the checkpoints are.
@@ -142,6 +145,12 @@ def read_sources(paths: Sequence[str | Path]) -> Source:
 
 
 def _join(joined: Source, source: Source, path: Path, prefix: str) -> None:
+    for name, digest in source.digests.items():
+        if joined.digests.setdefault(name, digest) != digest:
+            raise ValueError(
+                f"{path} holds scores of another data set {name} than the folders before it: other files, or other LQ "
+                "pictures.\nThey cannot be compared; evaluate all checkpoints on one."
+            )
     for facts in source.table.facts.values():
         known = joined.table.facts.get(facts.name, facts)
         if known != facts:
@@ -163,23 +172,24 @@ def _join(joined: Source, source: Source, path: Path, prefix: str) -> None:
 
 
 def _read_source(path: Path) -> Source:
-    if path.is_file():
+    if path.exists() and not path.is_dir():  # a pipe is refused by the table's reader
         return _bare_table(path)
     if not path.is_dir():
         raise FileNotFoundError(f"{path} does not exist; expected an experiment, a result folder or a score table")
-    if not (path / SCORES_FILE).is_file():
+    if not os.path.lexists(path / SCORES_FILE):
         raise FileNotFoundError(
             f"{path} holds no {SCORES_FILE}; expected an experiment, a result folder of iqa-sr evaluate or a "
             "score table"
         )
-    if (path / RUN_FILE).is_file():  # checkpoints, and what they are compared with
+    if os.path.lexists(path / RUN_FILE):  # checkpoints, and what they are compared with
         found = read_results(path)
         reserved = {label: NO_CHECKPOINT for label in _labels(found.scores) if label in RESERVED}
         files: dict[str, CheckpointFile | None] = {}
         for label, facts in found.run.checkpoints.items():
             file, inside = Path(facts.path), path / facts.path
             files[label] = CheckpointFile(inside if not file.exists() and inside.exists() else file, facts.sha256)
-        return Source(path, found.scores, files, reserved)
+        digests = {name: facts.digest for name, facts in found.run.datasets.items() if facts.digest}
+        return Source(path, found.scores, files, reserved, digests)
     models = ExperimentFolder(path).models
     if models.is_dir():  # the iterations that were validated and saved
         table = ScoreTable.read(path / SCORES_FILE)
@@ -193,6 +203,10 @@ def _read_source(path: Path) -> Source:
 def _bare_table(path: Path) -> Source:
     """A table alone; where `iqa-sr score` left the column checkpoint empty, the file's name stands for it."""
     written = ScoreTable.read(path)
+    try:
+        written.check_folders()
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from None
     rows = (row._replace(checkpoint=row.checkpoint or path.stem) for row in written.rows)
     table = ScoreTable(written.facts.values(), rows)
     source = Source(path.parent, table, dict.fromkeys(_labels(table)))

@@ -1,11 +1,12 @@
 """Ridge regression, in closed form."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-__all__ = ["Ridge", "fit_ridge"]
+__all__ = ["Ridge", "fit_ridge", "fit_ridges"]
 
 
 @dataclass(frozen=True)
@@ -33,12 +34,18 @@ def fit_ridge(features: Tensor, target: Tensor, alpha: float) -> Ridge:
         target: `(N,)` float64.
         alpha: The penalty, above 0.
     """
+    return fit_ridges(features, target, [alpha])[0]
+
+
+def fit_ridges(features: Tensor, target: Tensor, alphas: Sequence[float]) -> list[Ridge]:
+    """As `fit_ridge` for each of several penalties, which share one decomposition."""
     mean, centre = features.mean(0), target.mean()
     centred, wanted = features - mean, target - centre
     if len(features) < features.shape[1]:  # the smaller of the two equal systems
-        gram = centred @ centred.T + alpha * torch.eye(len(features), dtype=features.dtype)
-        weight = centred.T @ torch.linalg.solve(gram, wanted)
+        values, vectors = torch.linalg.eigh(centred @ centred.T)
+        right, out = vectors.T @ wanted, centred.T @ vectors
     else:
-        gram = centred.T @ centred + alpha * torch.eye(features.shape[1], dtype=features.dtype)
-        weight = torch.linalg.solve(gram, centred.T @ wanted)
-    return Ridge(weight, centre - mean @ weight)
+        values, vectors = torch.linalg.eigh(centred.T @ centred)
+        right, out = vectors.T @ (centred.T @ wanted), vectors
+    weights = [out @ (right / (values + alpha)) for alpha in alphas]
+    return [Ridge(weight, centre - mean @ weight) for weight in weights]

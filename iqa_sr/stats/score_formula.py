@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection, Mapping
 
 import numpy as np
 
-from iqa_sr.errors import nearest
+from iqa_sr.errors import nearest, same_name
 
 __all__ = ["PUBLISHED", "Formula"]
 
@@ -67,11 +67,17 @@ class Formula:
             return np.asarray(_value(self._root, scores), dtype=np.float64)
 
     def check_names(self, known: Collection[str]) -> None:
-        """See that all its metrics are known.
+        """See that all its metrics are known, and take their own names from now on: `PSNR` becomes `psnr`.
 
         Raises:
             ValueError: If some are not; with the nearest names, or the quotes that a name needs.
         """
+        for node in ast.walk(self._root):
+            if isinstance(node, ast.Name):
+                node.id = same_name(node.id, known)
+            elif isinstance(node, ast.Constant) and isinstance(node.value, str):
+                node.value = same_name(node.value, known)
+        self.names = tuple(dict.fromkeys(same_name(name, known) for name in self.names))
         missing = [name for name in self.names if name not in known]
         if not missing:
             return

@@ -6,15 +6,18 @@ from typing import Any
 from iqa_sr import plugin
 from iqa_sr.basicsr_compat import build_dataset
 from iqa_sr.config.option_files import apply_overrides, read_option_file
-from iqa_sr.config.sections import read_section
+from iqa_sr.config.sections import OptionProblems, read_section
 from iqa_sr.data.leakage import check_together
 from iqa_sr.data.problems import DataError
 from iqa_sr.datasets.multi_gt_checks import check_data
 from iqa_sr.datasets.multi_gt_dataset import MultiGTDatasetOptions
+from iqa_sr.datasets.validation_images import sizes_of_records
 from iqa_sr.errors import OptionError
-from iqa_sr.models.options import QualityConfig
+from iqa_sr.models.metric_options import MetricConfig, read_metric
+from iqa_sr.models.options import QualityConfig, section_of
 from iqa_sr.samplers import build_sampler
 from iqa_sr.training.run_config import RunConfig
+from iqa_sr.training.validation_checks import check_names, size_problems
 
 __all__ = ["check_option_file"]
 
@@ -49,6 +52,13 @@ def _groups(option_file: str, options: Mapping[str, Any]) -> Iterator[Finding]:
     }
     if not sections:
         raise OptionError(f"{option_file}: no data set of the type MultiGTDataset under datasets")
+    metrics: dict[str, MetricConfig] = {}
+    problems = OptionProblems()
+    check_names(options, problems)
+    for name, section in section_of(section_of(options, "val"), "metrics").items():
+        with problems.collected():
+            metrics[name] = read_metric(section, f"val:metrics:{name}")
+    problems.raise_if_any()
     for key, section in sections.items():
         path = f"datasets:{key}"
         phase = key.split("_")[0]
@@ -56,6 +66,8 @@ def _groups(option_file: str, options: Mapping[str, Any]) -> Iterator[Finding]:
         training = phase == "train"
         sampler = build_sampler(checked.sampler, f"{path}:sampler") if training else None
         report = check_data(checked, scale, checked.gt_size if training else None, sampler, where=path, decode_all=True)
+        if not training:
+            report.problems.extend(size_problems(sizes_of_records(report.records, scale), metrics, scale))
         yield report.ok, report.report()
 
 
@@ -69,7 +81,7 @@ def _quality_data(options: Mapping[str, Any]) -> Iterator[Finding]:
     built: dict[str, Any] = {}
     for key, section in sections.items():
         try:
-            built[key] = build_dataset(section)
+            built[key] = build_dataset(section, f"datasets:{key}")
             yield True, f"datasets:{key}: nothing is wrong; {len(built[key])} samples"
         except DataError as error:
             yield False, str(error)

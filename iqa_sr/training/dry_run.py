@@ -1,12 +1,15 @@
 """A dry run: everything is built, one batch read, two steps run; nothing is written."""
 
 import logging
+import math
 import resource
 import time
 from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import nn
+
+from iqa_sr.errors import OptionError
 
 if TYPE_CHECKING:
     from iqa_sr.training.loop import Run
@@ -20,7 +23,7 @@ def dry_run(run: "Run", opt: dict[str, Any]) -> int:
     """Do two iterations on one batch of a run that was built (the second one is timed) and report; returns 0.
 
     Raises:
-        What the first step finds wrong.
+        OptionError: If a loss is not finite; and what the first step finds wrong.
     """
     batches = run.place.batches()
     began = time.perf_counter()
@@ -34,7 +37,10 @@ def dry_run(run: "Run", opt: dict[str, Any]) -> int:
         if run.model.device.type == "cuda":
             torch.cuda.synchronize()
         seconds = time.perf_counter() - began
-    losses = ", ".join(f"{key} {value:.4g}" for key, value in run.model.get_current_log().items() if "/" not in key)
+    values = {key: float(value) for key, value in run.model.get_current_log().items() if "/" not in key}
+    losses = ", ".join(f"{key} {value:.4g}" for key, value in values.items())
+    if not all(map(math.isfinite, values.values())):
+        raise OptionError(f"dry run of {opt['name']}: the losses of the second step are not finite: {losses}")
     networks = {name: getattr(run.model, name, None) for name in ("net_g", "net_d")}
     lines = [f"dry run of {opt['name']}: everything was built, nothing was written"]
     for name, network in networks.items():

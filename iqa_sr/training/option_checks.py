@@ -9,13 +9,13 @@ from typing import Any
 
 from iqa_sr.basicsr_compat import ARCH_REGISTRY, side_multiple
 from iqa_sr.config.sections import OptionProblems
-from iqa_sr.errors import OptionError
+from iqa_sr.errors import OptionError, shown
 from iqa_sr.guard.options import check_guard
 from iqa_sr.losses.iqa_loss import too_small
 from iqa_sr.models.options import IQASRConfig, section_of
 from iqa_sr.objectives import OBJECTIVES, Objective
 
-__all__ = ["check_fits", "check_iqa_sr", "sampler_metrics"]
+__all__ = ["check_fits", "check_iqa_sr", "sampler_metrics", "without_effect"]
 
 
 def sampler_metrics(datasets: Mapping[str, Any]) -> list[str]:
@@ -35,7 +35,7 @@ def check_iqa_sr(
         datasets: The sections below `datasets`, as far as they could be read.
         problems: Where to tell.
     """
-    losses = {key: value for key, value in section_of(options, "train").items() if str(key).endswith("_opt") and value}
+    losses = _losses(options)
     if not losses and isinstance(options.get("train"), Mapping):
         problems.texts.append("train: no loss; expected at least one section <name>_opt, for example pixel_opt")
     crop = getattr(datasets.get("train"), "gt_size", None)
@@ -44,7 +44,7 @@ def check_iqa_sr(
             found = too_small(loss.metrics, getattr(loss.options, "views", None), crop)
             problems.texts += [f"train:{name}_opt: {found} (datasets:train:gt_size)"] if found else []
     if model.train is not None:
-        if "gan_opt" in losses and ("network_d" not in options or model.train.optim_d is None):
+        if "gan_opt" in losses and (not options.get("network_d") or model.train.optim_d is None):
             problems.texts.append("train:gan_opt: a discriminator is needed: network_d and train:optim_d")
         problems.texts += [
             f"train:{name}_opt:criterion: fro is a norm over the whole batch, which cannot come from the "
@@ -52,7 +52,8 @@ def check_iqa_sr(
             for name, loss in model.losses.items()
             if model.train.accumulate > 1 and loss.section.get("criterion") == "fro"
         ]
-        batch = section_of(section_of(options, "datasets"), "train").get("batch_size_per_gpu")
+        train_set = datasets.get("train")
+        batch = dict(train_set).get("batch_size_per_gpu") if train_set is not None else None
         if isinstance(batch, int) and batch % model.train.accumulate:
             problems.texts.append(
                 f"train:accumulate: expected a divisor of batch_size_per_gpu {batch}, got {model.train.accumulate}"
@@ -61,6 +62,12 @@ def check_iqa_sr(
             _check_fine_tuning(options, model, datasets, problems)
     with problems.collected():
         _check_scale(options, crop)
+
+
+def _losses(options: Mapping[str, Any]) -> dict[str, Any]:
+    """The sections `train:<name>_opt` that say something."""
+    train = section_of(options, "train")
+    return {key: value for key, value in train.items() if str(key).endswith("_opt") and value}
 
 
 def _check_fine_tuning(
@@ -81,12 +88,13 @@ def _check_fine_tuning(
         return
     watched = [name for loss in model.losses.values() for name in loss.metrics]
     if not watched:
-        problems.texts.append("train:guard: there is no judge to watch: no loss optimises a quality metric")
+        if len(model.losses) == len(_losses(options)):  # one with errors of its own may be the one
+            problems.texts.append("train:guard: there is no judge to watch: no loss optimises a quality metric")
     else:
         partial = sampler_metrics({key: section for key, section in datasets.items() if key == "train"})
         partial += [name for loss in model.losses.values() for name in loss.distances]
         with problems.collected():
-            check_guard(guard, watched, partial)
+            check_guard(guard, watched, partial, guard.checks(model.train.total_iter))
     if not any(key.split("_")[0] == "val" for key in section_of(options, "datasets")):
         problems.texts.append(
             "train:guard: expected validation pictures to look at: the section datasets:val is missing"
@@ -98,14 +106,14 @@ def _check_scale(options: Mapping[str, Any], crop: Any) -> None:
     network, scale = section_of(options, "network_g"), options.get("scale")
     if not isinstance(network.get("type"), str) or network["type"] not in ARCH_REGISTRY:
         return
-    if not isinstance(scale, int):
-        raise OptionError(f"scale: expected the upscaling factor as a whole number, got {scale!r}")
+    if not isinstance(scale, int) or isinstance(scale, bool):
+        raise OptionError(f"scale: expected the upscaling factor as a whole number, got {shown(scale)}")
     parameters = inspect.signature(ARCH_REGISTRY.get(network["type"])).parameters
     for key in ("upscale", "scale"):
         if key in parameters:
             factor = network.get(key, parameters[key].default)
             if factor != scale:
-                raise OptionError(f"network_g:{key}: expected {scale} as under scale, got {factor}")
+                raise OptionError(f"network_g:{key}: expected {scale} as under scale, got {shown(factor)}")
     multiple = side_multiple(network)
     if isinstance(crop, int) and crop % (scale * multiple):
         raise OptionError(
@@ -130,3 +138,49 @@ def check_fits(given: str, known: Sequence[str], path: str, objective: type[Obje
     if given not in known:
         name = next(name for name, one in OBJECTIVES.items() if one is objective)
         raise OptionError(f"{path}: the objective {name} {does} {' or '.join(known)}, got {given}")
+
+
+_TRAINING_ONLY = ("gt_size", "sampler", "use_hflip", "use_rot", "max_bad_share", "batch_size_per_gpu")
+_PREFETCHING = ("prefetch_mode", "num_prefetch_queue", "persistent_workers")
+
+
+def without_effect(options: Mapping[str, Any], model: Any) -> list[str]:
+    """What an option file says in vain, a line each: where and why.
+
+    Args:
+        options: The whole file.
+        model: Its sections `train` and `val`, read.
+    """
+    lines = [f"{key}: not used" for key in ("dist_params",) if options.get(key)]
+    if (section_of(section_of(options, "logger"), "wandb")).get("project"):
+        lines.append("logger:wandb: not used; logger:use_tb_logger writes curves for TensorBoard")
+    path = section_of(options, "path")
+    if path.get("pretrain_opt_g") and not path.get("pretrain_network_g"):
+        lines.append("path:pretrain_opt_g: not used without path:pretrain_network_g")
+    if isinstance(model, IQASRConfig):
+        lines += _of_a_discriminator(options, model)
+        lines += [f"val:{key}: not used" for key in ("pbar", "suffix") if section_of(options, "val").get(key)]
+    for name, section in section_of(options, "datasets").items():
+        lines += [f"datasets:{name}{line}" for line in _of_a_dataset(name, section)]
+    return lines
+
+
+def _of_a_discriminator(options: Mapping[str, Any], model: IQASRConfig) -> list[str]:
+    if "gan" in model.losses:
+        return []
+    path, train = section_of(options, "path"), section_of(options, "train")
+    given = [key for key in ("network_d",) if options.get(key)]
+    given += [f"path:{key}" for key in ("pretrain_network_d",) if path.get(key)]
+    given += [f"train:{key}" for key in ("optim_d", "net_d_iters", "net_d_init_iters") if train.get(key)]
+    return [f"{', '.join(given)}: not used without train:gan_opt"] if given else []
+
+
+def _of_a_dataset(name: str, section: Mapping[str, Any]) -> list[str]:
+    lines = [f":{key}: not used; the loader's processes prefetch and stay" for key in _PREFETCHING if section.get(key)]
+    if name.startswith("train_"):
+        lines.append(": not used; a run trains on datasets:train alone")
+    if section.get("type") == "MultiGTDataset" and section.get("dataroot_lq") and section.get("degradation"):
+        lines.append(":degradation: not used with dataroot_lq, whose LQ images are ready")
+    if section.get("type") == "MultiGTDataset" and name.startswith("val"):
+        lines += [f":{key}: not used in validation" for key in _TRAINING_ONLY if section.get(key) is not None]
+    return lines

@@ -51,7 +51,7 @@ def start_logging(rank: int = 0) -> None:
 def log_to_file(path: Path) -> None:
     """Write the log to a file from now on, beginning with what was said since `start_logging`."""
     logger = logging.getLogger("basicsr")
-    file = logging.FileHandler(path, "w", encoding="utf-8")
+    file = logging.FileHandler(path, "w", encoding="utf-8", errors="backslashreplace")
     file.setFormatter(logging.Formatter(FORMAT))
     for handler in list(logger.handlers):
         if isinstance(handler, logging.handlers.MemoryHandler):

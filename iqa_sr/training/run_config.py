@@ -11,9 +11,10 @@ from typing import Any, Literal
 from pydantic import Field, ValidationInfo, field_validator
 
 from iqa_sr.basicsr_compat import ARCH_REGISTRY, DATASET_REGISTRY, MODEL_REGISTRY, registered
-from iqa_sr.config.option_files import apply_overrides, read_option_file
-from iqa_sr.config.sections import Iterations, OptionProblems, Section, check_arguments, read_section
-from iqa_sr.errors import OptionError, nearest
+from iqa_sr.config.option_files import apply_overrides, read_option_file, unusable_texts
+from iqa_sr.config.sections import Iterations, OptionProblems, Section, check_arguments
+from iqa_sr.datasets.loader_options import LoaderOptions
+from iqa_sr.errors import OptionError, nearest, shown
 from iqa_sr.metrics.license_policy import LicensePolicy, check_licenses
 from iqa_sr.metrics.registry import metric_info
 from iqa_sr.models.metric_options import CalculateIQAOptions, direction
@@ -21,7 +22,9 @@ from iqa_sr.models.options import IQASRConfig, ModelConfig, QualityConfig, secti
 from iqa_sr.objectives import Objective
 from iqa_sr.scores.experiment_folder import ExperimentFolder
 from iqa_sr.scores.image_scores import LR_CONSISTENCY
+from iqa_sr.scores.result_folder import is_folder_name
 from iqa_sr.training.option_checks import check_fits, check_iqa_sr, sampler_metrics
+from iqa_sr.training.validation_checks import check_names
 
 __all__ = ["FileOptions", "LoggerOptions", "PathOptions", "RunConfig"]
 
@@ -29,7 +32,7 @@ __all__ = ["FileOptions", "LoggerOptions", "PathOptions", "RunConfig"]
 ADDED = ("is_train", "dist", "rank", "world_size", "root_path", "auto_resume", "base_network")
 ADDED_PATHS = ("log", "models", "training_states", "visualization")
 # Keys of `path` and of data sets that may begin with `~`.
-PATHS = ("strict_load", "pretrain_network", "pretrain_opt", "resume", "param_key")
+PATHS = ("pretrain_network", "pretrain_opt", "resume_state", "experiments_root")
 DATA_ROOTS = ("dataroot_gt", "dataroot_lq")
 # Numbers of a data set that the loader takes from `opt`.
 LOADER_KEYS = ("batch_size_per_gpu", "num_worker_per_gpu", "dataset_enlarge_ratio", "gt_size")
@@ -42,6 +45,7 @@ class LoggerOptions(Section):
 
     print_freq: Iterations = Field(ge=1)
     save_checkpoint_freq: Iterations = Field(ge=1)
+    keep_checkpoints: int | None = Field(None, ge=1)
     use_tb_logger: bool = False
     wandb: dict[str, Any] | None = None
 
@@ -54,8 +58,8 @@ class PathOptions(Section):
     pretrain_network_g: str | None = None
     pretrain_opt_g: str | None = None
     pretrain_network_d: str | None = None
-    param_key_g: str | None = "params"
-    param_key_d: str | None = "params"
+    param_key_g: str | None = None
+    param_key_d: str | None = None
     strict_load_g: bool = True
     strict_load_d: bool = True
     ignore_resume_networks: list[str] | None = None
@@ -73,7 +77,7 @@ class FileOptions(Section):
     logger: LoggerOptions
     scale: int | None = Field(None, ge=1)
     num_gpu: Literal["auto"] | int = "auto"
-    manual_seed: int | None = Field(None, ge=0)
+    manual_seed: int | None = Field(None, ge=0, le=2**63 - 1)
     network_d: dict[str, Any] | None = None
     val: dict[str, Any] | None = None
     dist_params: Any = None
@@ -85,17 +89,21 @@ class FileOptions(Section):
     def _expected(cls, value: Any, info: ValidationInfo) -> Any:
         expected: str | None = None
         match info.field_name:
-            case "name" if not isinstance(value, str) or not value or {"/", "\\"} & set(value):
-                expected = "expected a folder name"
+            case "name" if not isinstance(value, str) or not is_folder_name(value):
+                expected = "expected a folder name: no slash, control character or dot in front, 200 bytes at most"
             case "model_type":
                 expected = _unknown(value, MODEL_REGISTRY, "model")
-            case "scale" if value is not None and not isinstance(value, int):
+            case "scale" if value is not None and not _is_whole(value):
                 expected = "expected the upscaling factor as a whole number"
-            case "num_gpu" if value != "auto" and (not isinstance(value, int) or value < 0):
+            case "num_gpu" if value != "auto" and (not _is_whole(value) or value < 0):
                 expected = "expected auto or a number"
         if expected:
             raise ValueError(expected)
         return value
+
+
+def _is_whole(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and float(value).is_integer()
 
 
 class _StockLoggerOptions(LoggerOptions):
@@ -147,15 +155,26 @@ class RunConfig:
         Raises:
             OptionError: As `from_yaml`.
         """
-        problems = OptionProblems()
+        problems = OptionProblems([f"{path}: {what}" for path, what in unusable_texts(options)])
         own = OWN_MODELS.get(str(options.get("model_type")))
         given = {key: value for key, value in options.items() if key not in ADDED}
         if isinstance(given.get("path"), Mapping):
             given["path"] = {key: value for key, value in given["path"].items() if key not in ADDED_PATHS}
         file: Any = problems.read(FileOptions if own else _StockOptions, given, "")
         model = (own or ModelConfig).read(options, problems)
+        ignored = section_of(options, "path").get("ignore_resume_networks")
+        networks = ["network_g", "network_d", *(key for key in map(str, options) if key.startswith("network_"))]
+        problems.texts += [
+            f"path:ignore_resume_networks: there is no network {shown(one)}; {nearest(str(one), networks)}"
+            for one in (ignored if isinstance(ignored, list) else ())
+            if one not in networks
+        ]
         objective = model.objective if isinstance(model, QualityConfig) else None
-        for key in [key for key in map(str, options) if key.startswith("network_") and section_of(options, key)]:
+        for key in [key for key in options if str(key).startswith("network_")]:
+            if not section_of(options, key):
+                if options[key] == {} or (options[key] is not None and key not in FileOptions.model_fields):
+                    problems.texts.append(f"{key}: expected a section with the key type, got {shown(options[key])}")
+                continue
             with problems.collected():
                 if unknown := _unknown(options[key].get("type"), ARCH_REGISTRY, "network"):
                     raise OptionError(f"{key}:type: {unknown}")
@@ -164,8 +183,10 @@ class RunConfig:
                 if own:
                     check_arguments(ARCH_REGISTRY.get(options[key]["type"]), options[key], key)
         datasets = _read_datasets(options, file, objective, problems)
+        check_names(options, problems)
         if isinstance(model, IQASRConfig):
-            check_iqa_sr(options, model, datasets, problems)
+            scale = options.get("scale") if file is None else file.scale
+            check_iqa_sr({**options, "scale": scale}, model, datasets, problems)
         config = cls(options, file, datasets, model)
         with problems.collected():
             if file is not None and file.license_policy != "any":
@@ -226,23 +247,27 @@ class RunConfig:
                 f"num_gpu: expected auto, 0 or 1 for a QualityModel, got {file.num_gpu}; with several GPUs, a process "
                 f"each:\ntorchrun --nproc_per_node={file.num_gpu} train_sr.py -opt ..."
             )
+        if file.scale is not None:
+            opt["scale"] = file.scale
         opt["manual_seed"] = random.randint(1, 10000) if file.manual_seed is None else file.manual_seed
         for name, section in opt["datasets"].items():
             section["phase"] = name.split("_")[0]
             if file.scale is not None:
                 section["scale"] = file.scale
             typed = self.datasets[name]
-            if isinstance(typed, Section):  # numbers as they were understood
-                section.update({key: getattr(typed, key) for key in LOADER_KEYS if key in section})
+            numbers = dict(typed)  # as they were understood
+            section.update({key: numbers[key] for key in LOADER_KEYS if key in section})
             for key in DATA_ROOTS:
                 if isinstance(section.get(key), str):
-                    section[key] = str(Path(section[key]).expanduser())
+                    section[key] = os.path.expanduser(section[key])
         path = opt["path"] or {}
         for key, value in path.items():
-            if isinstance(value, str) and any(known in key for known in PATHS):
-                path[key] = str(Path(value).expanduser())
-        root = Path(path.get("experiments_root") or Path(opt["root_path"]) / "experiments") / file.name
-        opt["path"] = path | ExperimentFolder(root).opt_paths()
+            if isinstance(value, str) and key.startswith(PATHS):
+                path[key] = os.path.expanduser(value)
+        root = Path(path.get("experiments_root") or Path(opt["root_path"]) / "experiments")
+        if path.get("models") == str(ExperimentFolder(root).models):  # a run's own copy names the folder of the run
+            root = root.parent
+        opt["path"] = path | ExperimentFolder(root / file.name).opt_paths()
         opt["logger"] |= file.logger.model_dump(exclude={"wandb"})
         opt["train"]["total_iter"] = self.model.train.total_iter
         if "warmup_iter" in opt["train"] and isinstance(self.model, IQASRConfig | QualityConfig):
@@ -260,7 +285,15 @@ def _unknown(name: Any, registry: Any, kind: str) -> str | None:
     known = registered(registry)
     if isinstance(name, str) and (name in known or name in registry):
         return None
-    return f"there is no {kind} {name!r}; {nearest(str(name), known)}"
+    return f"there is no {kind} {shown(name)}; {nearest(str(name), known)}"
+
+
+class _StockDatasetOptions(LoaderOptions):
+    """A data set of BasicSR: the numbers of the loader; the rest is the data set's."""
+
+    model_config = {**LoaderOptions.model_config, "extra": "allow"}
+    scale: Any = 1
+    gt_size: int | None = Field(None, ge=1)
 
 
 def _read_datasets(
@@ -272,29 +305,48 @@ def _read_datasets(
     """The sections below `datasets`, typed where they are of ours; what is wrong with them goes to `problems`."""
     sections, found = section_of(options, "datasets"), {}
     scale = options.get("scale") if file is None else file.scale
-    shared = {"scale": scale} if isinstance(scale, int) and scale > 0 else {}  # what else it is, `scale` itself says
     if isinstance(options.get("datasets"), Mapping) and "train" not in sections:
-        problems.texts.append(f"datasets: expected a section train, found {', '.join(sections) or 'nothing'}")
+        shown_keys = ", ".join(map(str, sections)) or "nothing"
+        problems.texts.append(f"datasets: expected a section train, found {shown_keys}")
     for key, section in sections.items():
-        path, phase = f"datasets:{key}", key.split("_")[0]
-        with problems.collected():
-            if phase not in ("train", "val"):
-                raise OptionError(f"{path}: expected sections named train, val, val_2, ...")
-            if not isinstance(section, Mapping):
-                raise OptionError(f"{path}: expected a section with keys, got {section!r}")
-            for required in ("name", "type"):
-                if required not in section:
-                    raise OptionError(f"{path}:{required}: this key is required and missing")
-            batch = section.get("batch_size_per_gpu")
-            if phase == "train" and (not isinstance(batch, int) or batch < 1):
-                raise OptionError(f"{path}:batch_size_per_gpu: expected a number of at least 1, got {batch!r}")
-            if unknown := _unknown(section["type"], DATASET_REGISTRY, "data set"):
-                raise OptionError(f"{path}:type: {unknown}")
-            if objective is not None:
-                check_fits(section["type"], objective.dataset_types, f"{path}:type", objective, "learns from")
-            if section["type"] == "MultiGTDataset" and not isinstance(scale, int):
-                raise OptionError(f"scale: expected the upscaling factor as a whole number, got {scale!r}")
-            described = getattr(DATASET_REGISTRY.get(section["type"]), "Options", None)
-            given = {**section, "phase": phase, **shared}
-            found[key] = read_section(described, given, path) if described else given
+        path, phase = f"datasets:{key}", str(key).split("_")[0]
+        if phase not in ("train", "val"):
+            problems.texts.append(f"{path}: expected sections named train, val, val_2, ...")
+        elif not isinstance(section, Mapping):
+            problems.texts.append(f"{path}: expected a section with keys, got {shown(section)}")
+        else:
+            with problems.collected():
+                found[key] = _read_dataset(section, path, phase, scale, objective)
     return found
+
+
+def _read_dataset(
+    section: Mapping[str, Any], path: str, phase: str, scale: Any, objective: type[Objective[Any]] | None
+) -> Any:
+    """One section below `datasets`.
+
+    Raises:
+        OptionError: With all that is wrong with it.
+    """
+    problems = OptionProblems()
+    missing = [key for key in ("name", "type") if key not in section]
+    problems.texts += [f"{path}:{key}: this key is required and missing" for key in missing]
+    if phase == "train" and section.get("batch_size_per_gpu") is None:
+        problems.texts.append(f"{path}:batch_size_per_gpu: expected a number of at least 1, got None")
+    if "type" in section and (unknown := _unknown(section["type"], DATASET_REGISTRY, "data set")):
+        problems.texts.append(f"{path}:type: {unknown}")
+    elif "type" in section:
+        if objective is not None:
+            with problems.collected():
+                check_fits(section["type"], objective.dataset_types, f"{path}:type", objective, "learns from")
+        if section["type"] == "MultiGTDataset" and not _is_whole(scale):
+            problems.texts.append(f"scale: expected the upscaling factor as a whole number, got {shown(scale)}")
+        usable = _is_whole(scale) and scale > 0  # what else it is, `scale` itself says
+        given = {**section, "phase": phase} | ({"scale": scale} if usable else {})
+        described = getattr(DATASET_REGISTRY.get(section["type"]), "Options", None)
+        typed = problems.read(described or _StockDatasetOptions, given, path)
+        problems.raise_if_any()
+        assert typed is not None
+        return typed if described else given | {key: getattr(typed, key) for key in LOADER_KEYS if key in section}
+    problems.raise_if_any()
+    return None

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from iqa_sr.io.files import atomic_write, compute_hash
+from iqa_sr.io.json_files import read_json
 from iqa_sr.weights.cache import cache_folder
 
 __all__ = ["first_hash", "known_hash", "remember_first", "remember_hash"]
@@ -57,7 +58,7 @@ def _read() -> dict[str, dict[str, Any]]:
     """What was remembered; nothing where the record is missing, damaged or not readable."""
     content: Any = None
     with suppress(OSError, ValueError):
-        content = json.loads(_record().read_text(encoding="utf-8"))
+        content = read_json(_record())
     parts = content if isinstance(content, dict) else {}
     return {key: part if isinstance(part := parts.get(key), dict) else {} for key in ("hashes", "first_use")}
 

@@ -138,6 +138,7 @@ _FILES = (
     _torchvision("squeezenet1_1-b8a52dc0.pth", 5.0),
     _torchvision("vgg16-397923af.pth", 553.4),
     _torchvision("vgg19-dcbb9e9d.pth", 574.7),
+    _torchvision("resnet50-0676ba61.pth", 102.5),
     WeightFile(
         "RN50.pt",
         256.0,

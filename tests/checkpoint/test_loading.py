@@ -218,9 +218,10 @@ def test_files_of_other_kinds(tmp_path):
     torch.save(state, tmp_path / "bare.pth")
     torch.save({f"module.{name}": value for name, value in state.items()}, tmp_path / "parallel.pth")
     torch.save({"epoch": 3, "state_dict": state}, tmp_path / "nested.ckpt")
+    torch.save({"net_d": {"conv.weight": torch.zeros(1)}, "net_g": state}, tmp_path / "gan.pth")
     save_file({name: value.contiguous() for name, value in state.items()}, tmp_path / "net.safetensors")
     digests = set()
-    for file in ("bare.pth", "parallel.pth", "nested.ckpt", "net.safetensors"):
+    for file in ("bare.pth", "parallel.pth", "nested.ckpt", "gan.pth", "net.safetensors"):
         loaded = load_network(tmp_path / file)
         assert same(loaded, network), file
         digests.add(loaded.digest)

@@ -11,8 +11,10 @@ from iqa_sr.cli.main import main
 from iqa_sr.data.preferences.layouts import LAYOUTS, LabelOptions, read_labelled
 from iqa_sr.data.preferences.records import joined_contents
 from iqa_sr.data.problems import DataError
+from iqa_sr.io.image_tensors import to_tensor
+from iqa_sr.io.images import read_image
 from iqa_sr.metrics import shared_metric
-from iqa_sr.scores.score_table import ScoreTable
+from iqa_sr.scores.score_table import Origin, ScoreTable
 from tests.helpers.mos_datasets import write_csv
 from tests.helpers.preference_datasets import (
     sriqa_judge,
@@ -298,6 +300,10 @@ def test_csiq_whose_scores_are_lower_for_better_pictures():
     assert pairs_of(labelled) == {
         (names[one], names[other]): float(one < other) for one in range(3) for other in range(3) if one != other
     }
+    save("data/src_imgs/1600.bmp", picture(0, 8))
+    with pytest.raises(DataError, match="1 ambiguous reference\n.*1600 in data: src_imgs/1600.bmp, src_imgs/1600.png"):
+        read_labelled("csiq", Path("data"))
+    Path("data/src_imgs/1600.bmp").unlink()
     Path("data/src_imgs/1600.png").unlink()
     with pytest.raises(DataError, match="1 missing reference\n.*there is no picture 1600 in"):
         read_labelled("csiq", Path("data"))
@@ -454,6 +460,43 @@ def test_adding_a_metric_scores_only_that_metric(capsys, monkeypatch):
     assert {judge for judge, _ in numbers()} == {"psnr", "gmsd"}  # who won is known, and not by how many votes
     with open("out/complementarity.csv", encoding="utf-8") as file:
         assert Counter(row["metric"] for row in csv.DictReader(file)) == {"psnr": 2, "gmsd": 2}
+
+
+def test_pictures_that_were_made_anew_are_not_judged_by_their_old_scores(capsys):
+    """What can be scored is scored anew where that is asked for, and left out where it is not."""
+    write_pairs(PAIRS)
+    mine = write_table("t.csv", table_of("mine", {"a.png": 2, "b.png": 1, "c.png": 1, "d.png": 2}))
+    assert agree("pairs-csv", "--metric", "psnr", "--scores", mine) == 0
+    save("data/a.png", picture(77, 32))
+    capsys.readouterr()
+    assert agree("pairs-csv") == 1
+    shown = capsys.readouterr().err
+    assert "psnr: 1 scores of older files, or not known to be of these, were removed" in shown
+    assert "psnr is left out: 3 of 4 scores are there" in shown and "mine is left out: 3 of 4" in shown
+    assert agree("pairs-csv", "--metric", "PSNR", "--scores", mine) == 0
+    assert "2 new scores, 6 were there already" in capsys.readouterr().out
+    expected = shared_metric("psnr", "cpu")(*(to_tensor(read_image(f"data/{name}.png"))[None] for name in "ae"))
+    assert ScoreTable.read("out/scores.csv").lookup("psnr", reference="e.png")["a.png"] == pytest.approx(
+        expected.item()
+    )
+    assert main(["score", "data", "--metric", "rankiqa-lite", "--output", "own.csv"]) == 0
+    save("data/b.png", picture(78, 32))
+    capsys.readouterr()
+    assert agree("pairs-csv", "--scores", "own.csv") == 1  # of b.png as it was
+    assert "rankiqa-lite is left out: 3 of 4 scores are there" in capsys.readouterr().err
+
+
+def test_a_folder_of_an_older_version_is_gone_on_with(capsys):
+    """Its scores do not say which files they are of: they count as before, unless they are asked for."""
+    write_pairs(PAIRS)
+    assert agree("pairs-csv", "--metric", "psnr,gmsd") == 0
+    table = ScoreTable.read("out/scores.csv")
+    ScoreTable(table.facts.values(), [row._replace(origin=Origin()) for row in table.rows]).write("out/scores.csv")
+    capsys.readouterr()
+    assert agree("pairs-csv") == 0
+    assert "0 new scores, 8 were there already" in capsys.readouterr().out
+    assert agree("pairs-csv", "--metric", "psnr") == 0
+    assert "4 new scores, 4 were there already" in capsys.readouterr().out
 
 
 def test_tables_made_elsewhere_are_taken_over(capsys):

@@ -82,7 +82,10 @@ def test_broken_yaml(run_folder, capsys):
             "train:pixel_opt:reduction: expected mean or sum",
         ),
         ({"train__total_iter": "many"}, "train:total_iter: expected a number of iterations, got 'many'"),
-        ({"train__optim_g": {"type": "Adamm", "lr": 1e-3}}, "optimiser 'Adamm' does not exist"),
+        (
+            {"train__optim_g": {"type": "Adamm", "lr": 1e-3}},
+            "no optimizer 'Adamm' in torch.optim; did you mean Adam ",
+        ),
         ({"model_type": "IQASRmodel"}, "model_type: there is no model 'IQASRmodel'; did you mean IQASRModel"),
         ({"network_g__type": "SwinR"}, "network_g:type: there is no network 'SwinR'; did you mean SwinIR"),
         ({"network_g__embed_dims": 8}, "network_g:embed_dims: unknown key for SwinIR; did you mean embed_dim"),

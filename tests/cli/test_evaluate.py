@@ -22,7 +22,7 @@ from iqa_sr.io.images import read_image
 from iqa_sr.metrics import create_metric, metric_info
 from iqa_sr.ops.resize import resize_bicubic
 from iqa_sr.scores.result_folder import read_results
-from iqa_sr.scores.score_table import ScoreRow, ScoreTable
+from iqa_sr.scores.score_table import Origin, ScoreTable
 from tests.helpers.sr_datasets import picture, save, write_groups, write_labels
 from tests.helpers.tiny_networks import save_network
 from tests.helpers.two_processes import two_processes
@@ -290,13 +290,13 @@ def test_a_second_run_computes_nothing_and_loads_no_network_for_it(here, monkeyp
     monkeypatch.setattr(evaluation_evaluator.Manner, "upscaler", lambda *_: pytest.fail("the pictures are there"))
     assert main([*COMMAND, *METRICS]) == 0
     assert "0 pictures computed or scored" in capsys.readouterr().out
-    # One more metric: of the saved pictures, as they are now.
+    # One more metric: all scores are of the saved pictures, as they are now.
     save(RUN / "images" / "net" / "set" / "p0.png", picture(30, 32))
     assert main([*COMMAND, "--metric", "psnr,rankiqa-lite,gmsd"]) == 0
-    found = scores()["net", "set/p0", "images/original/p0.png", "gmsd"]
-    assert found == pytest.approx(
-        create_metric("gmsd")(to_tensor(picture(30, 32))[None], truth("original", "p0")).item()
-    )
+    for name in ("gmsd", "psnr"):
+        found = scores()["net", "set/p0", "images/original/p0.png", name]
+        expected = create_metric(name)(to_tensor(picture(30, 32))[None], truth("original", "p0")).item()
+        assert found == pytest.approx(expected)
 
 
 def test_further_checkpoints_and_sets_are_added(here, capsys):
@@ -405,6 +405,57 @@ def test_another_evaluation_in_the_same_place_is_refused(here, capsys):
     assert scores().keys() == {tuple(row) for row in scores()} and result("net", "p0").shape == (1, 3, 32, 32)
 
 
+@pytest.mark.parametrize("older", [False, True])
+def test_overwriting_removes_what_is_known_to_be_of_an_evaluation_and_nothing_else(here, capsys, older):
+    """A table of an older version does not know the files' digests, but their places."""
+    assert main([*COMMAND, *METRICS]) == 0
+    if older:
+        table = ScoreTable.read(RUN / "scores.csv")
+        ScoreTable(table.facts.values(), [row._replace(origin=Origin()) for row in table.rows]).write(
+            RUN / "scores.csv"
+        )
+    mine = [RUN / name for name in ("notes.txt", "images/mine.png", "images/net/set/p0.txt", "images/net/other/p0.png")]
+    for file in mine:
+        file.parent.mkdir(exist_ok=True)
+        file.write_bytes(b"mine")
+    interrupted = RUN / "images/bicubic/set/p0.png"
+    table = ScoreTable.open(RUN / "scores.csv")
+    table.drop(lambda row: row[:2] == ("bicubic", "set/p0"))  # written, and not scored yet when the run was ended
+    interrupted.write_bytes(b"torn")
+    words = ["evaluate", "two=net.pth", *COMMAND[2:], "--metric", "psnr", "--overwrite"]
+    assert main(words) == 0
+    assert all(file.read_bytes() == b"mine" for file in mine) and read_image(interrupted).shape == (32, 32, 3)
+    assert not (RUN / "images/net/set/p0.png").exists() and {key[0] for key in scores()} >= {"two", "bicubic"}
+    assert set(read_results(RUN).run.checkpoints) == {"two"}
+
+
+def test_overwriting_is_refused_where_something_cannot_be_proved(here, capsys):
+    """All is looked at before anything is removed: images that were replaced, links, facts of another program."""
+    assert main([*COMMAND, *METRICS]) == 0
+    words = ["evaluate", "two=net.pth", *COMMAND[2:], "--metric", "psnr", "--overwrite"]
+    replaced, before = RUN / "images/net/set/p1.png", (RUN / "images/net/set/p1.png").read_bytes()
+    everything = {path for path in RUN.rglob("*") if path.is_file()}
+    replaced.write_bytes(b"mine")
+    assert f"nothing was changed: {replaced} lies where a result belongs" in error(capsys, *words)
+    replaced.write_bytes(before)
+    foreign = RUN / "images/two/set/p0.png"
+    save(foreign, picture(1, 32))
+    for more in ([], ["--overwrite"]):
+        assert f"nothing was changed: {foreign} lies where a result" in error(capsys, *words[:-1], *more)
+    shutil.rmtree(RUN / "images/two")
+    (RUN / "images/net").rename("elsewhere")
+    (RUN / "images/net").symlink_to(Path("elsewhere").absolute())
+    assert "images/net is a link; nothing was changed" in error(capsys, *words)
+    (RUN / "images/net").unlink()
+    Path("elsewhere").rename(RUN / "images/net")
+    facts = (RUN / "run.json").read_text()
+    (RUN / "run.json").write_text('{"id": "of another program"}')
+    assert "run.json" in error(capsys, *words)
+    (RUN / "run.json").write_text(facts)
+    assert {path for path in RUN.rglob("*") if path.is_file()} == everything
+    assert main(words) == 0
+
+
 def test_a_picture_that_was_edited_is_another_one(here, capsys):
     words = ["evaluate", "net.pth", "--data", "set=edited", *COMMAND[4:], *METRICS]
     save("edited/p0.bmp", picture(0, 16))
@@ -413,6 +464,20 @@ def test_a_picture_that_was_edited_is_another_one(here, capsys):
     save("edited/p0.bmp", picture(1, 16))
     assert Path("edited/p0.bmp").stat().st_size == size
     assert "the data set set holds other files" in error(capsys, *words)
+
+
+def test_a_checkpoint_that_is_built_otherwise_is_another_one(here, capsys):
+    """Its file is the same; an option file beside it says what had to be assumed before."""
+    section = {"type": "EDSR", "num_in_ch": 3, "num_out_ch": 3, "num_feat": 4, "num_block": 1, "upscale": 2}
+    save_network(Path("nets/edsr.pth"), **section)
+    words = ["evaluate", "nets/edsr.pth", *COMMAND[2:], "--metric", "psnr", "--no-baseline"]
+    assert main(words) == 0
+    Path("nets/edsr.yml").write_text(f"network_g: {json.dumps({**section, 'res_scale': 0.5})}\n")
+    assert "the checkpoint edsr was built with other options (network_g)" in error(capsys, *words)
+    facts = json.loads((RUN / "run.json").read_text())
+    del facts["checkpoints"]["edsr"]["built"]  # as an older version wrote it
+    (RUN / "run.json").write_text(json.dumps(facts))
+    assert main(words) == 0
 
 
 def test_scores_by_other_weights_are_refused(here, capsys):
@@ -471,6 +536,10 @@ def test_lr_consistency_alone_brings_no_other_metric():
         (["--data", "more=data/images/01", "--lq", "LR"], "--lq LR: which data set is it of? Say it: --lq NAME=LR"),
         (["--workers", "0"], "--workers: expected at least 1, got 0"),
         (["--data", "a\tb=data"], "expected a name that can be a folder's, got 'a\\tb'"),
+        (["--data", "..=data"], "expected a name that can be a folder's, got '..'"),
+        (["--data", "a/b=data"], "expected a name that can be a folder's, got 'a/b'"),
+        (["--output", "."], "--output: expected the name of a folder for the results, got ."),
+        (["--output", "results/.."], "--output: expected the name of a folder for the results, got results/.."),
         (["--device", "gpu"], "--device: expected cpu, cuda or cuda:N, got gpu"),
         (["--tile", "8"], "--tile: expected auto, none or at least 64 px"),
     ],
@@ -513,6 +582,8 @@ def test_references_that_are_missing(here, capsys):
 def test_checkpoints_that_cannot_be_used(here, capsys):
     more = COMMAND[2:]
     assert "absent.pth does not exist" in error(capsys, "evaluate", "absent.pth", *more)
+    for label in ("..", "a/b"):
+        assert f"can be a folder's name, got '{label}'" in error(capsys, "evaluate", f"{label}=net.pth", *more)
     Path("cut.pth").write_bytes(Path("net.pth").read_bytes()[:3000])
     assert "cut.pth is truncated or not a file of tensors" in error(capsys, "evaluate", "net.pth", "cut.pth", *more)
     torch.save({"params": {"layer.weight": torch.zeros(3, 3)}}, "strange.pth")
@@ -550,6 +621,6 @@ def test_a_row_is_not_lost_when_a_picture_is_removed(here):
     before = scores()
     (RUN / "images" / "net" / "set" / "p1.png").unlink()
     table = ScoreTable.open(RUN / "scores.csv")
-    assert table.drop(lambda row: row == ScoreRow("net", "set/p2", "", "rankiqa-lite", row.score)) == 1
+    assert table.drop(lambda row: row[:4] == ("net", "set/p2", "", "rankiqa-lite")) == 1
     assert main([*COMMAND, *METRICS]) == 0
     assert scores() == before and result("net", "p1").shape == (1, 3, 32, 32)

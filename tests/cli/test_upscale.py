@@ -1,12 +1,13 @@
 """`iqa-sr upscale` as a user runs it: what is read, what is written and where, what is said."""
 
 import io
+from functools import cache
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-from PIL import Image
+from PIL import Image, ImageCms, JpegImagePlugin
 
 from iqa_sr.cli.main import main
 from iqa_sr.inference import files as upscaled_files
@@ -112,6 +113,54 @@ def test_a_second_run_makes_what_is_missing(here, capsys, monkeypatch):
     monkeypatch.setattr("iqa_sr.checkpoint.loading.load_network", None)  # not needed where there is nothing to do
     assert main([*COMMAND, "in"]) == 0
     assert "0 pictures written to upscaled, 3 already there" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("kind", ["png", "jpg", "webp", "tif"])
+def test_results_are_kept_for_the_picture_and_the_network_that_they_are_of(here, network, capsys, kind):
+    words = ["in", "--format", kind, "--suffix", "_x2"]
+    assert main([*COMMAND, *words]) == 0
+    before = {name: Path("upscaled", name).read_bytes() for name in names()}
+    save("in/p1.png", picture(55, 21, 30))
+    capsys.readouterr()
+    assert main([*COMMAND, *words]) == 0
+    shown = capsys.readouterr().out
+    assert "1 picture written to upscaled, 2 already there" in shown and "1 of them again: their pictures" in shown
+    changed = [name for name, content in before.items() if Path("upscaled", name).read_bytes() != content]
+    assert changed == [f"p1_x2.{kind}"]
+    if kind != "jpg":
+        np.testing.assert_array_equal(read_image(f"upscaled/p1_x2.{kind}"), expected(network, picture(55, 21, 30)))
+    save_network(here / "other.pth", seed=1)
+    for more in (["--depth", "8"], ["--checkpoint", "other.pth"]):
+        assert main([*COMMAND, *words, *more]) == 1
+        text = f"upscaled/p0_x2.{kind} and 2 more were made by another network or with other settings; nothing was"
+        assert text in capsys.readouterr().err
+    assert main([*COMMAND, *words, *more, "--overwrite"]) == 0
+    assert main([*COMMAND, *words, *more]) == 0
+    assert "3 already there" in capsys.readouterr().out
+
+
+def test_pictures_of_one_name_in_two_folders_do_not_replace_each_other(here, capsys):
+    save("other/p0.png", picture(66, 20, 30))
+    Path("moved").mkdir()
+    assert main([*COMMAND, "in"]) == 0
+    before = Path("upscaled/p0.png").read_bytes()
+    assert main([*COMMAND, "other"]) == 1
+    text = "upscaled/p0.png were made of pictures of the same names in another place; nothing was written"
+    assert text in capsys.readouterr().err and Path("upscaled/p0.png").read_bytes() == before
+    Path("in").rename("moved/in")
+    assert main([*COMMAND, "moved/in"]) == 0
+    assert "3 already there" in capsys.readouterr().out, "the same pictures, wherever they are"
+
+
+def test_what_is_missing_is_named_where_all_results_are_there(here, capsys):
+    assert main([*COMMAND, "in"]) == 0
+    for words, text in (
+        (["--checkpoint", "typo.pth"], "typo.pth does not exist"),
+        (["-opt", "typo.yml"], "option file typo.yml does not exist"),
+        (["--adapter", "typo"], "typo does not exist; expected the folder of an adapter"),
+    ):
+        assert main([*COMMAND, "in", *words]) == 1
+        assert text in capsys.readouterr().err
 
 
 def test_two_runs_at_a_time_share_the_work(here, capsys, monkeypatch):
@@ -221,7 +270,24 @@ def test_alpha_is_kept_and_resized_bicubically(here, network, suffix, dtype):
     assert alpha.dtype == dtype and np.abs(alpha[..., 0] - wanted).max() <= 1
     if dtype == np.uint8:
         seen = alpha[..., 0] > 0
-        np.testing.assert_array_equal(result[seen], expected(network, colours)[seen])
+        shown = upscaled_files.fill_invisible(colours, mask)
+        assert (shown[mask[..., 0] > 0] == colours[mask[..., 0] > 0]).all(), "what is seen stays as it is"
+        np.testing.assert_array_equal(result[seen], expected(network, shown)[seen])
+
+
+def test_what_is_not_seen_does_not_color_what_is(here, network):
+    """A disc of one color on transparent black has no dark ring: it is what the network makes of that color."""
+    rows, columns = np.mgrid[:24, :24]
+    mask = np.where((rows - 11.5) ** 2 + (columns - 11.5) ** 2 < 64, 255, 0).astype(np.uint8)[..., None]
+    color = np.full((24, 24, 3), (200, 80, 160), np.uint8)
+    write_image("alpha/disc.png", np.concatenate([color * (mask > 0), mask], axis=2))
+    write_image("alpha/nothing.png", np.zeros((8, 8, 4), np.uint8))
+    assert main([*COMMAND, "alpha"]) == 0
+    result, alpha = read_with_alpha("upscaled/disc.png")
+    seen = alpha[..., 0] > 0
+    assert seen.sum() > 4 * (mask > 0).sum(), "the edge of the result reaches into what was not seen"
+    np.testing.assert_array_equal(result[seen], expected(network, color)[seen])
+    assert read_with_alpha("upscaled/nothing.png")[1].max() == 0
 
 
 def test_alpha_that_a_format_cannot_hold(here, capsys):
@@ -232,6 +298,88 @@ def test_alpha_that_a_format_cannot_hold(here, capsys):
     text = "not upscaled: alpha/clear.png: has transparent pixels, which .jpg files cannot hold; choose png"
     assert text in capsys.readouterr().err
     assert names() == ["opaque.jpg"]
+
+
+@cache  # it holds the time
+def swapped_profile():
+    """An ICC profile in which red and green have changed places."""
+    profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    return profile.replace(b"rXYZ", b"____", 1).replace(b"gXYZ", b"rXYZ", 1).replace(b"____", b"gXYZ", 1)
+
+
+def save_with(path, pixels, **more):
+    Path(path).parent.mkdir(exist_ok=True)
+    Image.fromarray(pixels).save(path, **more)
+
+
+@pytest.mark.parametrize("suffix", ["png", "jpg", "webp", "tif"])
+def test_color_profiles_are_copied(here, network, suffix, capsys):
+    pixels = picture(1, 12, 16)
+    save_with("colors/a.png", pixels, icc_profile=swapped_profile())
+    assert main([*COMMAND, "colors", "--format", suffix, "--depth", "8"]) == 0
+    result = Image.open(f"upscaled/a.{suffix}")
+    assert result.info["icc_profile"] == swapped_profile() and "not in the results" not in capsys.readouterr().out
+    if suffix != "jpg":
+        np.testing.assert_array_equal(np.asarray(result), expected(network, pixels))
+
+
+def test_color_profiles_of_16_bits_and_alpha_are_copied(here):
+    content = np.concatenate([deep_picture(), np.full((12, 17, 1), 40_000, np.uint16)], axis=2)
+    write_image("colors/deep.png", content, profile=swapped_profile())
+    for suffix in ("png", "tif"):
+        assert main([*COMMAND, "colors", "--format", suffix]) == 0
+        assert Image.open(f"upscaled/deep.{suffix}").info["icc_profile"] == swapped_profile()
+        assert read_with_alpha(f"upscaled/deep.{suffix}")[0].dtype == np.uint16
+
+
+def test_colors_are_converted_to_srgb(here, network, capsys):
+    pixels = picture(1, 12, 16)
+    save_with("colors/a.png", pixels, icc_profile=swapped_profile())
+    save_with("colors/plain.png", pixels)
+    assert main([*COMMAND, "colors", "--profile", "srgb"]) == 0
+    result, plain = Image.open("upscaled/a.png"), expected(network, pixels).astype(int)
+    assert "icc_profile" not in result.info
+    assert np.abs(np.asarray(result) - plain[..., [1, 0, 2]]).max() <= 2
+    np.testing.assert_array_equal(read_image("upscaled/plain.png"), plain)
+    write_image("colors/a.png", deep_picture(), profile=swapped_profile())
+    assert main([*COMMAND, "colors/a.png", "--profile", "srgb", "--output", "deep"]) == 1
+    assert "16 bits cannot be converted to sRGB; keep the profile, or write 8 bits" in capsys.readouterr().err
+    save_with("colors/a.png", pixels, icc_profile=swapped_profile()[:300])
+    assert main([*COMMAND, "colors/a.png", "--profile", "srgb", "--output", "deep"]) == 1
+    assert "its color profile cannot be used" in capsys.readouterr().err
+
+
+def test_what_is_dropped_is_said_once(here, capsys):
+    exif = Image.Exif()
+    exif[0x010F], exif[0x0112] = "a camera", 1
+    for number in range(2):
+        save_with(f"in/p{number}.png", picture(number, 12), exif=exif, icc_profile=swapped_profile())
+    save_with("in/p2.png", picture(2, 12), icc_profile=swapped_profile().replace(b"RGB ", b"GRAY", 1))
+    assert main([*COMMAND, "in", "--format", "bmp"]) == 0
+    shown = capsys.readouterr().out
+    assert shown.count("not in the results, with the number of pictures that have it: EXIF (2), color profile (3)") == 1
+    assert main([*COMMAND, "in"]) == 0
+    assert "that have it: EXIF (2), color profile (1)\n" in capsys.readouterr().out
+    assert main([*COMMAND, "upscaled/p0.png", "--output", "twice"]) == 0
+    assert "not in the results" not in capsys.readouterr().out, "the note of a result is no EXIF of a camera"
+
+
+def test_jpeg_has_the_quality_and_chroma_that_are_asked_for(here, capsys):
+    def written(*words):
+        assert main([*COMMAND, "in/p0.png", "--format", "jpg", "--overwrite", *words]) == 0
+        image = Image.open("upscaled/p0.jpg")
+        return JpegImagePlugin.get_sampling(image), image.quantization[0][0], Path("upscaled/p0.jpg").stat().st_size
+
+    usual, full, small = written(), written("--subsampling", "4:4:4"), written("--quality", "40")
+    assert written("--quality", "95", "--subsampling", "4:2:0") == usual and usual[0] == 2
+    assert full[0] == 0 and full[1:2] == usual[1:2] and small[1] > usual[1] and small[2] < usual[2] < full[2]
+    for words, text in (
+        (["--format", "jpg", "--quality", "0"], "--quality: expected 1 to 100, got 0"),
+        (["--quality", "80"], "--quality: expected with JPEG results (--format jpg), got 80 without any"),
+        (["--format", "webp", "--subsampling", "4:4:4"], "--subsampling: expected with JPEG results"),
+    ):
+        assert main([*COMMAND, "in", *words]) == 1
+        assert text in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("orientation", [3, 6])
@@ -298,12 +446,20 @@ def test_what_was_assumed_is_said(here, capsys):
 
 
 def test_a_network_that_gives_no_numbers_fails_on_every_picture(here, network, capsys):
-    state = {name: value * float("nan") for name, value in network.state_dict().items()}
+    state = {name: torch.full_like(value, 1e30) for name, value in network.state_dict().items()}
     torch.save({"params": state}, "net.pth")
     assert main([*COMMAND, "in"]) == 1
     shown = capsys.readouterr().err
     assert shown.count("the network gives values that are not finite; was it saved by a run that diverged?") == 3
     assert not Path("upscaled").exists()
+
+
+def test_weights_that_are_not_finite_are_named(here, network, capsys):
+    state = network.state_dict()
+    state["conv_first.bias"][0], state["conv_last.weight"][0] = float("nan"), float("inf")
+    torch.save({"params": state}, "net.pth")
+    assert main([*COMMAND, "in"]) == 1
+    assert "net.pth: 2 of its weights are not finite: conv_first.bias, conv_last.weight" in capsys.readouterr().err
 
 
 # --- What is refused --------------------------------------------------------------------------------------------------
@@ -336,7 +492,7 @@ def test_a_tile_that_the_network_cannot_take_is_said_once(here, capsys):
         (["no.png"], "no.png does not exist; expected a picture, a folder or a glob in quotes"),
         (["in/*.tif"], "no picture matches in/*.tif"),
         (["empty"], "no pictures in the folder empty; looked for .bmp"),
-        (["in", "--output", "one.png"], "--output: expected a folder for 3 pictures, got one.png"),
+        (["in", "--output", "one.png"], "--output: expected a folder for 4 pictures, got one.png"),
         (["in", "--output", "in"], "the result of in/p0.png would replace the picture in/p0.png; nothing was written"),
         (["in", "other"], "in/p0.png and other/p0.png would both be written to upscaled/p0.png; nothing was written"),
         (["in", "--suffix", "a/b"], "--suffix: expected a part of a file's name, got 'a/b'"),
@@ -377,7 +533,7 @@ def test_an_unknown_network_fits_the_five_lines_of_an_error(here, capsys):
 
 
 def test_a_full_disk_stops_the_run(here, capsys, monkeypatch):
-    def full(path, _):
+    def full(path, *_, **__):
         raise OSError(28, "No space left on device", str(path))
 
     monkeypatch.setattr(upscaled_files, "write_image", full)

@@ -8,9 +8,10 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from iqa_sr.data.creation.enhanced_gts import ENHANCERS, find_enhancer, make_gts
+from iqa_sr.data.creation.enhanced_gts import ENHANCERS, Enhancer, find_enhancer, make_gts, write_enhancer_list
 from iqa_sr.data.creation.sample_dataset import PHOTOGRAPHS, make_sample
 from iqa_sr.data.multi_gt.manifest import GroundTruthOptions, read_manifest
+from iqa_sr.io.files import compute_hash
 from iqa_sr.io.images import image_size, read_image
 from tests.helpers.sr_datasets import picture, save
 
@@ -109,6 +110,27 @@ def test_make_gts_goes_on_where_it_was_interrupted(tmp_path):
     assert (again.written, again.kept) == (6, 0) and kept.read_bytes() != b"mine"
 
 
+def test_ground_truths_are_kept_for_the_picture_that_they_are_of(tmp_path):
+    """Not for its name: one that has changed is enhanced anew, one from elsewhere does not replace the first."""
+    save(tmp_path / "in" / "a.png", picture(0, 32))
+    save(tmp_path / "in" / "b.png", picture(1, 32))
+    out, names = tmp_path / "out", ["unsharp", "detail"]
+    make_gts(tmp_path / "in", out, names, progress=False)
+    save(tmp_path / "in" / "a.png", picture(2, 32))
+    done = make_gts(tmp_path / "in", out, names, progress=False)
+    assert (done.written, done.kept, done.failed) == (3, 3, ())
+    np.testing.assert_array_equal(read_image(out / "original/a.png"), picture(2, 32))
+    np.testing.assert_array_equal(read_image(out / "01/a_01.png"), ENHANCERS["unsharp"](picture(2, 32)))
+    assert make_gts(out / "original", out, names, progress=False).kept == 4, "the originals as they were written"
+    save(tmp_path / "other" / "a.png", picture(3, 32))
+    done = make_gts(tmp_path / "other", out, names, progress=False)
+    assert (done.written, done.kept) == (0, 0) and "was made of another picture of this name" in done.summary()
+    save(out / "original" / "b.png", picture(4, 32))
+    done = make_gts(out / "original", out, names, progress=False)
+    assert (done.written, done.kept) == (2, 2)
+    np.testing.assert_array_equal(read_image(out / "02/b_02.png"), ENHANCERS["detail"](picture(4, 32)))
+
+
 def test_make_gts_from_the_originals_in_place(tmp_path):
     save(tmp_path / "original" / "a.jpg", picture(0, 32))
     done = make_gts(tmp_path / "original", tmp_path, ["unsharp"], progress=False)
@@ -159,7 +181,21 @@ def test_restoration_network_as_an_enhancer(tmp_path):
     with torch.no_grad():
         expected = network(torch.from_numpy(pixels).permute(2, 0, 1)[None].float() / 255)[0].clamp(0, 1) * 255
     assert np.abs(enhancer(pixels) - expected.permute(1, 2, 0).numpy()).max() < 0.51
-    assert enhancer.parameters == {"file": "net.pth", "architecture": "RealESRGAN Compact"}
+    digest = compute_hash(tmp_path / "net.pth")[:16]
+    assert enhancer.parameters == {"file": "net.pth", "sha256": digest, "architecture": "RealESRGAN Compact"}
+
+
+def test_another_network_of_the_same_name_is_another_enhancer(tmp_path):
+    def listed(digest):
+        parameters = {"file": "net.pth", **({"sha256": digest} if digest else {}), "architecture": "RealESRGAN Compact"}
+        write_enhancer_list(tmp_path, {"01": Enhancer("net", "a network", lambda picture: picture, parameters)})
+
+    listed("1" * 16)
+    with pytest.raises(ValueError, match="made with other enhancers"):
+        listed("2" * 16)
+    (tmp_path / "gts.json").unlink()
+    listed("")  # of an older version, which did not write it
+    listed("1" * 16)
 
 
 def test_other_networks_are_refused(tmp_path):

@@ -157,7 +157,7 @@ def test_the_sections_that_the_readme_shows_are_accepted():
     assert len(blocks) == 4
     for block in blocks:
         train = block.get("train", block)  # one block is a part of `train`
-        needed = {"total_iter": 1, "optim_g": {"lr": 1e-3}, "scheduler": {"type": "MultiStepLR"}}
+        needed = {"total_iter": 1, "optim_g": {"lr": 1e-3}, "scheduler": {"type": "MultiStepLR", "milestones": []}}
         config = IQASRConfig.from_opt({"train": {**needed, **train}, "val": {"val_freq": 1, **block.get("val", {})}})
         for loss in config.losses.values():
             assert too_small(loss.metrics, getattr(loss.options, "views", None), 256) is None

@@ -33,6 +33,11 @@ def test_an_experiment_has_the_scores_of_its_training(run_folder, capsys):
                 expected = trained.lookup(name, checkpoint, "original" if reference else "")[f"val/p{number}"]
                 score = found.scores.lookup(metric, checkpoint, reference)[f"val/p{number}"]
                 assert score == pytest.approx(expected, rel=1e-6)
+    section = "datasets: {val: {type: MultiGTDataset, dataroot_gt: data, name: %s}}\n"
+    for name in ("..", "a/b"):
+        Path("experiments/tiny/tiny.yml").write_text(section % name)
+        assert main([*words, "-opt", "options.yml"]) == 1
+        assert f"tiny.yml: data set: expected a name that can be a folder's, got '{name}'" in capsys.readouterr().err
     Path("experiments/tiny/tiny.yml").write_text("datasets: {val: {type: Other}}\n")
     assert main([*words, "-opt", "options.yml"]) == 1
     assert "expected validation sets of MultiGTDataset, " in capsys.readouterr().err

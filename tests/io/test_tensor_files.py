@@ -75,7 +75,9 @@ def test_truncated_and_missing_files_are_named(tmp_path):
 
 def test_the_state_dict_of_a_checkpoint():
     state = {"module.w": torch.zeros(2)}
-    assert list(select_state_dict({"params": state}, "x", "params_ema")) == ["w"], "params serves for params_ema"
+    assert list(select_state_dict({"params": state}, "x", "params")) == ["w"]
+    with pytest.raises(ValueError, match="expected a checkpoint with the key 'params_em', found params"):
+        select_state_dict({"params": state}, "x", "params_em")
     assert list(select_state_dict(state, "x", None)) == ["w"]
     with pytest.raises(ValueError, match="expected a checkpoint with the key 'params', found module.w"):
         select_state_dict(state, "x.pth", "params")
@@ -125,3 +127,31 @@ def test_a_web_page_is_no_file_of_tensors(tmp_path):
     (tmp_path / "x.pth").write_text("<html><body>Not found</body></html>")
     with pytest.raises(ValueError, match=r"x\.pth is damaged or not a file of tensors"):
         read_tensor_file(tmp_path / "x.pth")
+
+
+@pytest.mark.parametrize("mmap", [False, True])
+def test_a_flipped_bit_never_changes_what_is_read(tmp_path, mmap):
+    """torch writes checksums and does not look at them: it gives other weights, or stumbles somewhere."""
+    content, path = {"params": {"w": torch.arange(12.0), "n": torch.tensor(3)}, "iter": 7}, tmp_path / "5.state"
+    write_tensor_file(content, path)
+    good = path.read_bytes()
+    for at in range(0, len(good), 23):
+        path.write_bytes(good[:at] + bytes([good[at] ^ 0x11]) + good[at + 1 :])
+        try:
+            read = read_tensor_file(path, mmap=mmap)
+        except ValueError as error:
+            assert str(error).startswith(f"{path} "), str(error)
+        else:
+            assert torch.equal(read["params"]["w"], content["params"]["w"]) and read["iter"] == 7, at
+    path.write_bytes(good.replace(torch.arange(12.0).numpy().tobytes(), torch.arange(1.0, 13).numpy().tobytes()))
+    with pytest.raises(ValueError, match=r"5\.state is damaged: its part .*data/0 is not what was written"):
+        read_tensor_file(path, mmap=mmap)
+
+
+def test_a_file_without_checksums_is_read(tmp_path):
+    torch.serialization.set_crc32_options(False)
+    try:
+        torch.save({"w": torch.ones(3)}, tmp_path / "x.pth")
+    finally:
+        torch.serialization.set_crc32_options(True)
+    assert torch.equal(read_tensor_file(tmp_path / "x.pth")["w"], torch.ones(3))

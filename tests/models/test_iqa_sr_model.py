@@ -3,6 +3,7 @@
 import math
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -13,12 +14,15 @@ from iqa_sr import plugin
 from iqa_sr.basicsr_compat import MODEL_REGISTRY, BaseModel, registered
 from iqa_sr.cli.train import main
 from iqa_sr.config.option_files import read_option_file
+from iqa_sr.datasets.multi_gt_dataset import MultiGTDataset
 from iqa_sr.errors import OptionError, TrainingStopped
 from iqa_sr.io.tensor_files import read_tensor_file
+from iqa_sr.models.iqa_sr_model import IQASRModel
 from iqa_sr.models.nonfinite_guard import NonFiniteGuard
 from iqa_sr.models.optimizer_step import OptimizerStep
 from iqa_sr.models.sampler_statistics import SamplerStatistics
 from iqa_sr.models.validation import calculate_iqa
+from iqa_sr.ops.blur import sharpen
 from iqa_sr.scores.score_table import ScoreTable
 from iqa_sr.training.run_config import RunConfig
 from tests import ROOT
@@ -94,6 +98,19 @@ def test_tensorboard_shows_what_the_sampler_does(tmp_path, monkeypatch, sampler,
         assert all(one >= other for one, other in zip(chosen, mean, strict=True))
     if sampler.get("pool") == "positives":
         assert shares[0] == [0, 0, 0] and "sampler/quality_original" not in found
+
+
+def test_gt_usm_sharpens_the_chosen_crops_and_nothing_else(run_folder):
+    section = training_options()["datasets"]["train"]
+    batches = []
+    for sharpened in (False, True):
+        data = MultiGTDataset({**section, "phase": "train", "scale": 2, "gt_usm": sharpened})
+        model = SimpleNamespace(device=torch.device("cpu"), feed=None)
+        IQASRModel.use_dataset(model, data)
+        torch.manual_seed(0)
+        batches.append(model.feed({key: value[None] for key, value in data[0].items() if torch.is_tensor(value)}))
+    (lq, gt), (other_lq, sharp) = batches
+    assert torch.equal(lq, other_lq) and torch.equal(sharp, sharpen(gt)) and not torch.equal(sharp, gt)
 
 
 # --- The discriminator ------------------------------------------------------------------------------------------------
@@ -178,7 +195,7 @@ def test_scores_are_those_of_the_saved_pictures(run_folder):
     table = ScoreTable.read(Path("experiments/tiny/scores.csv"))
     for label in ("bicubic", "6"):
         score = table.lookup("psnr", label, "original")["val/p1"]
-        saved = to_tensor(read_image(f"experiments/tiny/visualization/p1/p1_{label}.png"))[None]
+        saved = to_tensor(read_image(f"experiments/tiny/visualization/val/p1/p1_{label}.png"))[None]
         original = to_tensor(read_image("data/original/p1.png"))[None]
         assert score == pytest.approx(float(create_metric("psnr")(saved, original)), abs=1e-4)
 
@@ -195,7 +212,7 @@ def test_every_validation_degrades_a_picture_alike(run_folder):
     options = training_options(datasets__val__degradation={"type": "hggt-one-stage"}, val__save_img=True)
     options["train"]["optim_g"]["lr"], options["train"]["ema_decay"] = 1e-30, 0.0
     assert train(options) == 0
-    folder = Path("experiments/tiny/visualization/p2")
+    folder = Path("experiments/tiny/visualization/val/p2")
     assert (folder / "p2_3.png").read_bytes() == (folder / "p2_6.png").read_bytes()
 
 
@@ -205,7 +222,7 @@ def test_ready_lq_files_are_used(run_folder):
         save(f"lq/p{number}.png", np.zeros((32, 32, 3), np.uint8))
     options = training_options(datasets__train__dataroot_lq="lq", datasets__val__dataroot_lq="lq", val__save_img=True)
     assert train(options) == 0
-    pictures = [Path(f"experiments/tiny/visualization/p{n}/p{n}_6.png").read_bytes() for n in range(4)]
+    pictures = [Path(f"experiments/tiny/visualization/val/p{n}/p{n}_6.png").read_bytes() for n in range(4)]
     assert len(set(pictures)) == 1
 
 

@@ -6,23 +6,27 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from basicsr.models.lr_scheduler import CosineAnnealingRestartLR
 from scipy import stats
 
-from iqa_sr.archs.arniqa_arch import ARNIQANetwork
+from iqa_sr.archs.resnet_arch import ResNet
 from iqa_sr.cli.main import main as cli
 from iqa_sr.cli.train import main
+from iqa_sr.config.option_files import read_option_file
 from iqa_sr.data.mos.scores import read_opinions
 from iqa_sr.data.problems import DataError
 from iqa_sr.data.splits import split_by_content
 from iqa_sr.datasets.distortion_chain_dataset import ChainDataset
+from iqa_sr.errors import OptionError
 from iqa_sr.io.image_tensors import to_tensor
 from iqa_sr.io.images import read_image
 from iqa_sr.io.tensor_files import read_tensor_file
 from iqa_sr.losses.contrastive_loss import contrastive_loss
 from iqa_sr.metrics import create_metric
-from iqa_sr.metrics.arniqa import half_scale
+from iqa_sr.metrics.arniqa import five_crops, half_scale
 from iqa_sr.objectives.arniqa import ARNIQAObjective, ARNIQAOptions
-from iqa_sr.stats.ridge import fit_ridge
+from iqa_sr.objectives.arniqa_network import IMAGENET_WEIGHTS, ARNIQANetwork
+from iqa_sr.stats.ridge import fit_ridge, fit_ridges
 from tests import ROOT
 from tests.helpers.mos_datasets import write_csv, write_kadid
 from tests.helpers.sr_datasets import picture, save, write_options
@@ -31,11 +35,14 @@ from tests.helpers.tiny_runs import finished_run, losses_of, resume, train
 RECIPE = ROOT / "options" / "iqa" / "arniqa.yml"
 SMALL = {"layers": [1, 1, 1, 1], "bottleneck": False}
 BATCH = 12
+CROP = 32
+"""Side of the regressor's crops in px, of pictures of 64 px."""
 
 
 def options(iterations=80):
     kinds = ["gaussian-noise", "gaussian-blur", "checkerboard"]
     data = {"type": "ChainDataset", "crop": 32, "longest": 1, "kinds": kinds}
+    data |= {"pristine": 0.0, "level_weights": [1, 1, 1, 1, 1]}  # more to learn from in a few iterations
     return {
         "name": "toy",
         "model_type": "QualityModel",
@@ -75,7 +82,9 @@ def trained(tmp_path_factory):
     """The folder of a finished run, and its log."""
     folder = tmp_path_factory.mktemp("arniqa")
     write_kadid(folder / "kadid")
-    return finished_run(folder, options())
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("iqa_sr.metrics.arniqa.CROP", CROP)
+        return finished_run(folder, options())
 
 
 # --- Parts ------------------------------------------------------------------------------------------------------------
@@ -106,6 +115,8 @@ def test_ridge_is_the_minimum(samples):
     loss = (target - features @ weight - bias).square().sum() + 0.5 * weight.square().sum()
     loss.backward()
     assert weight.grad.abs().max() < 1e-8 and bias.grad.abs() < 1e-8
+    for one, alpha in zip(fit_ridges(features, target, [0.5, 9.0]), (0.5, 9.0), strict=True):
+        torch.testing.assert_close(one(features), fit_ridge(features, target, alpha)(features))
     exact = fit_ridge(features, target, alpha=1e-9)
     torch.testing.assert_close(exact(features), target, rtol=1e-5, atol=1e-5)
 
@@ -125,14 +136,112 @@ def test_a_sample_holds_two_pictures_with_one_chain(tmp_path):
         assert torch.equal(data[seed % 3]["image"], sample["image"])
 
 
+def flat_pairs(folder, side=80, **options):
+    """Training samples of two pictures, one gray, one with vertical lines of one px that the half scale makes gray."""
+    lines = np.tile(np.array([0, 240], np.uint8)[None, :, None], (side, side // 2, 3))
+    for number, pixels in enumerate((np.full((side, side, 3), 120, np.uint8), lines)):
+        save(folder / f"p{number}.png", pixels)
+    section = {"name": "x", "type": "ChainDataset", "phase": "train", "dataroot": str(folder), "longest": 1}
+    return ChainDataset({**section, "crop": 32, **options})
+
+
+def test_half_scale_patches_are_crops_of_the_shrunk_picture_distorted_after_that(tmp_path):
+    torch.manual_seed(0)
+    untouched = flat_pairs(tmp_path, pristine=0.999)
+    sample = untouched[1]
+    assert (
+        sample["half"].shape == sample["image"].shape == (2, 3, 32, 32)
+    )  # crops of a patch's size, not shrunk patches
+    torch.testing.assert_close(sample["half"], torch.full((2, 3, 32, 32), 120 / 255), rtol=0, atol=0.01)
+    assert set(sample["image"][0].unique().tolist()) == {0.0, np.float32(240 / 255)}
+    noisy = flat_pairs(tmp_path, pristine=0, kinds=["gaussian-noise"], level_weights=[0, 0, 0, 0, 1])
+    sample = noisy[0]
+    spreads = [sample[name][0 if name == "image" else 1].std() for name in ("image", "half")]
+    assert spreads[0] == pytest.approx(float(spreads[1]), rel=0.15) and spreads[0] > 0.02
+    small = flat_pairs(tmp_path, crop=64, pristine=0.999)[0]["half"]
+    assert (small[:, :, :40].amax((1, 2)) > 0).sum(1).tolist() == [40, 40] and small[:, :, 40:].max() == 0
+    assert "half" not in ChainDataset({**noisy.opt, "phase": "val"})[0]
+
+
+def test_levels_and_pristine_samples_come_as_often_as_the_authors_have_them(tmp_path, monkeypatch):
+    chains = []
+    monkeypatch.setattr(
+        "iqa_sr.datasets.distortion_chain_dataset.apply_chain", lambda patch, chain, seed: chains.append(chain) or patch
+    )
+    torch.manual_seed(0)
+    data = flat_pairs(tmp_path, side=64)
+    for _ in range(500):
+        data[0]
+    drawn = chains[::4]  # the four patches of a sample share theirs
+    assert chains[1::4] == chains[2::4] == chains[3::4] == drawn
+    assert stats.binomtest(drawn.count(()), len(drawn), 0.05).pvalue > 1e-3
+    found = np.bincount([int(step.level) for chain in drawn for step in chain], minlength=6)[1:]
+    weights = np.array([0.29, 0.27, 0.21, 0.14, 0.08])
+    assert stats.chisquare(found, weights / weights.sum() * found.sum()).pvalue > 1e-3
+    data = ChainDataset({**data.opt, "phase": "val"})
+    chains.clear()
+    for index in range(100):
+        data[index]
+    assert () not in chains
+    for wrong in ([1, 1], [0, 0, 0, 0, 0], [1, 1, 1, 1, -1]):
+        with pytest.raises(OptionError, match="train:level_weights: expected 5 numbers of 0 or more, not all 0"):
+            flat_pairs(tmp_path, level_weights=wrong)
+
+
+def test_the_contrast_pairs_the_scales(tmp_path):
+    torch.manual_seed(0)
+    network = ARNIQANetwork(**SMALL, projection=32).eval()
+    batch = {"image": torch.rand(3, 2, 3, 32, 32), "half": torch.rand(3, 2, 3, 32, 32)}
+    both, one = (
+        ARNIQAObjective(network, ARNIQAOptions(type="arniqa", half_scale=half)).losses(batch)["contrast"]
+        for half in (True, False)
+    )
+    first, second = (torch.cat([network(batch[name][:, side]) for name in ("image", "half")]) for side in (0, 1))
+    torch.testing.assert_close(both, contrastive_loss(first, second))
+    torch.testing.assert_close(one, contrastive_loss(first[:3], second[:3]))
+
+
+def test_the_encoder_starts_from_imagenet(tmp_path, monkeypatch):
+    stored = {key: value for key, value in ResNet().state_dict().items() if not key.endswith("num_batches_tracked")}
+    torch.save({**stored, "fc.weight": torch.zeros(1), "fc.bias": torch.zeros(1)}, tmp_path / IMAGENET_WEIGHTS)
+    monkeypatch.setenv("IQA_SR_WEIGHTS", str(tmp_path))
+    section = read_option_file(RECIPE)["network_g"]
+    assert section.pop("type") == "ARNIQANetwork"
+    network = ARNIQANetwork(**section)
+    assert all(torch.equal(network.encoder.state_dict()[key], value) for key, value in stored.items())
+    section = {"type": "ARNIQANetwork", "imagenet": True}
+    assert ARNIQAObjective.weight_files(ARNIQAOptions(type="arniqa"), section) == (IMAGENET_WEIGHTS,)
+    with pytest.raises(ValueError, match=f"{IMAGENET_WEIGHTS} does not fit ResNet"):
+        ARNIQANetwork(**SMALL, imagenet=True)
+
+
+def test_the_recipe_is_the_authors_configuration():
+    recipe = read_option_file(RECIPE)
+    train, data = recipe["train"], recipe["datasets"]["train"]
+    assert train["optim_g"] == {"type": "SGD", "lr": 1e-3, "momentum": 0.9, "weight_decay": 1e-4}
+    assert (data["batch_size_per_gpu"], data["crop"], data["longest"], data["pristine"]) == (16, 224, 4, 0.05)
+    assert data["level_weights"] == [0.29, 0.27, 0.21, 0.14, 0.08]
+    assert train["objective"]["temperature"] == 0.1 and train["objective"]["half_scale"] is True
+    assert train["total_iter"] == 10 * 140_000 / 16 and train["warmup_iter"] == -1 and "grad_clip" not in train
+    ours, theirs = (torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=1e-3) for _ in range(2))
+    schedule = train["scheduler"]
+    periods = [period // 875 for period in schedule["periods"]]  # an epoch of ten iterations
+    restarts = CosineAnnealingRestartLR(ours, periods, schedule["restart_weights"], schedule["eta_min"])
+    warm = torch.optim.lr_scheduler.CosineAnnealingWarmRestarts(theirs, T_0=10, T_mult=2, eta_min=1e-6)
+    for iteration in range(100):
+        if iteration not in (10, 30, 70):  # where a period ends BasicSR's has its lowest rate, torch's begins anew
+            assert ours.param_groups[0]["lr"] == pytest.approx(theirs.param_groups[0]["lr"])
+        for scheduler in (ours, theirs, restarts, warm):
+            scheduler.step()
+
+
 # --- End to end -------------------------------------------------------------------------------------------------------
 
 
 def test_the_loss_falls(trained):
     losses = losses_of(trained[1], "l_contrast")
-    assert len(losses) == 80 and losses[-10:].mean() < losses[:10].mean() - 0.3
-    # To tell full from half scale is easy and brings the loss to chance within a scale, log(2 N - 1): it must go below.
-    assert losses[-10:].mean() < math.log(2 * BATCH - 1) - 0.1
+    # Chance is log(4 N - 1): of N pairs at two scales each patch has all the others to choose from.
+    assert len(losses) == 80 and losses[-10:].mean() < min(losses[:10].mean(), math.log(4 * BATCH - 1)) - 0.3
 
 
 def test_partners_are_found_beyond_chance(trained):
@@ -160,20 +269,50 @@ def test_the_published_files_are_the_metric(trained, monkeypatch):
         expected = torch.cat([network.features(scale) for scale in (image, half_scale(image))], dim=1)
         torch.testing.assert_close(metric.embedding(image, half_scale(image)), expected, rtol=1e-4, atol=1e-5)
     opinions = split_by_content(read_opinions("kadid10k", trained[0] / "kadid"), 1)
+    monkeypatch.setattr("iqa_sr.metrics.arniqa.CROP", CROP)
+    metric.crops = True
     with torch.no_grad():
         scored = {
             part: [float(metric(to_tensor(read_image(opinion.path))[None])) for opinion in opinions[part]]
             for part in ("train", "test")
         }
-    # The training part is fitted on the scale of the metric; the 20 unseen pictures are ranked beyond chance.
+    # All are fitted on the scale of the metric.
     errors = np.array(scored["train"]) - [opinion.quality for opinion in opinions["train"]]
     assert np.abs(errors).mean() < 0.2
     result = stats.spearmanr(scored["test"], [opinion.quality for opinion in opinions["test"]], alternative="greater")
     assert len(scored["test"]) == 20 and result.pvalue < 0.01
 
 
+def test_the_regressor_is_fitted_to_five_crops_of_all_with_the_penalty_of_the_validation_part(trained, monkeypatch):
+    monkeypatch.setattr("iqa_sr.metrics.arniqa.CROP", CROP)
+    network = ARNIQANetwork(**SMALL, projection=32).eval()
+    network.load_state_dict(read_tensor_file(trained[0] / "experiments/toy/models/net_g_latest.pth")["params"])
+    parts = {}
+    for part, opinions in split_by_content(read_opinions("kadid10k", trained[0] / "kadid"), 1).items():
+        images = [to_tensor(read_image(opinion.path))[None] for opinion in opinions]
+        with torch.no_grad():
+            features = [
+                torch.cat([network.features(five_crops(scale)) for scale in (image, half_scale(image))], dim=1)
+                for image in images
+            ]
+        parts[part] = torch.stack(features).double(), torch.tensor([o.quality for o in opinions]).double()
+    rows = {part: (crops.flatten(0, 1), quality.repeat_interleave(5)) for part, (crops, quality) in parts.items()}
+    crops, quality = parts["val"]
+    found = [
+        stats.spearmanr([float(ridge(one).mean()) for one in crops], quality).statistic
+        for ridge in fit_ridges(*rows["train"], np.logspace(-3, 3, 100).tolist())
+    ]
+    alpha = np.logspace(-3, 3, 100)[int(np.argmax(found))]
+    expected = fit_ridge(*(torch.cat(column) for column in zip(*rows.values(), strict=True)), alpha)
+    published = read_tensor_file(trained[0] / "experiments/toy/weights/regressor_kadid10k.pth")
+    torch.testing.assert_close(published["weights"][0], 4 * expected.weight.float(), rtol=1e-3, atol=1e-4)
+    torch.testing.assert_close(published["biases"], (1 + 4 * expected.bias).float(), rtol=1e-3, atol=1e-4)
+    assert "is fitted to all opinions; fitted to the training part alone it has SRCC" in trained[1]
+
+
 def test_a_resumed_run_is_the_uninterrupted_one(trained, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("iqa_sr.metrics.arniqa.CROP", CROP)
     write_kadid(tmp_path / "kadid")
     assert resume(trained[0], options(), stored=64, extra=["weights/regressor_kadid10k.pth"]) == []
 
@@ -242,5 +381,5 @@ def test_the_recipe_builds(tmp_path, monkeypatch):
     write_kadid(tmp_path / "kadid", contents=10, levels=2)
     small = ["datasets:train:dataroot=pictures", "datasets:train:crop=32", "datasets:train:batch_size_per_gpu=2"]
     small += ["datasets:val:procedural=2", "datasets:train:num_worker_per_gpu=0", "train:amp=none"]
-    small += ["train:objective:regressor:dataroot=kadid"]
+    small += ["train:objective:regressor:dataroot=kadid", "network_g:imagenet=false"]
     assert main(["-opt", str(RECIPE), "--dry-run", "--force_yml", *small]) == 0

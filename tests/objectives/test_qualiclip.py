@@ -11,6 +11,8 @@ from torch.nn import functional as F
 
 from iqa_sr.archs.clip_resnet_arch import CLIPResNet
 from iqa_sr.cli.train import main
+from iqa_sr.config.option_files import read_option_file
+from iqa_sr.datasets.ranking_dataset import RankingDataset
 from iqa_sr.io.tensor_files import read_tensor_file
 from iqa_sr.losses.ranking_loss import order_loss
 from iqa_sr.metrics import create_metric
@@ -120,6 +122,26 @@ def test_openais_clip_and_its_features_of_the_prompts(synthetic, tmp_path, monke
         torch.testing.assert_close(metric(image), network(image), rtol=1e-4, atol=1e-5)
         expected = (100 * network.likeness(image)).softmax(2)[..., 0].mean(1)
         torch.testing.assert_close(network(image), expected)
+
+
+@pytest.mark.parametrize("shift", [0, 9, None])
+def test_the_two_crops_lie_no_farther_apart_than_the_shift(tmp_path, shift):
+    """The picture says in red and green where a pixel is, so that the mean of a crop says where it was cut."""
+    down, across = np.mgrid[:200, :220].astype(np.uint8)
+    save(tmp_path / "p.png", np.stack([down, across, np.zeros_like(down)], axis=2))
+    section = {"name": "x", "type": "RankingDataset", "phase": "train", "crop": 32, "dataroot": str(tmp_path)}
+    section |= {"smallest_scale": 1.0, "softest": 0.0, "tint": 0.0, "levels": 2, "shift": shift}
+    data = RankingDataset(section)
+    torch.manual_seed(0)
+    centers = [255 * data[0]["image"][:, 0, :2].mean((2, 3)) for _ in range(60)]
+    apart = torch.stack([(first - second).abs() for first, second in centers])
+    assert apart.max() <= (200 if shift is None else shift) + 0.01
+    assert apart.amax(0).min() > (100 if shift is None else shift - 1.5)
+
+
+def test_the_recipes_crops_overlap():
+    train = read_option_file(RECIPE)["datasets"]["train"]
+    assert 0 < train["shift"] < train["crop"]
 
 
 # --- End to end -------------------------------------------------------------------------------------------------------

@@ -19,7 +19,7 @@ OPTIONS = ROOT / "options"
 HGGT = sorted(path for path in (OPTIONS / "hggt").glob("*.yml") if path.name.split("_")[0] in ("swinir", "rrdb"))
 TUNED = [path for path in HGGT if "_ft" in path.stem]
 # Each sampler, each loss and each kind of fine-tuning once; a recipe of one network is that of the other, see below.
-ONE_OF_EACH = ("swinir_rand", "swinir_sma", "swinir_amo_ft", "swinir_upos_ft_ig", "swinir_upos_vgg19")
+ONE_OF_EACH = ("swinir_psnr", "swinir_rand", "swinir_sma", "swinir_amo_ft", "swinir_upos_ft_ig", "swinir_upos_vgg19")
 ONE_OF_EACH += ("rrdb_origs", "rrdb_smp", "rrdb_amo", "rrdb_upos_ft")
 SIZES = {"swinir": 11_900_199, "rrdb": 16_697_987}
 ADAPTERS = {"swinir": 622_080, "rrdb": 3_285_504}
@@ -76,7 +76,8 @@ def networks(tmp_path_factory):
 )
 def test_a_dry_run_of_each_recipe(file, weights, hggt, scores, networks, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
-    kind, tuned, adversarial = file.stem.split("_")[0], file in TUNED, file not in TUNED or file.stem.endswith("_ig")
+    kind, tuned, psnr = file.stem.split("_")[0], file in TUNED, file.stem.endswith("_psnr")
+    adversarial = file.stem.endswith("_ig") or not (tuned or psnr)
     forced = [
         f"datasets:train:dataroot_gt={hggt / 'Train'}",
         f"datasets:val:dataroot_gt={hggt / 'Test/GT/Test-100'}",
@@ -98,14 +99,18 @@ def test_a_dry_run_of_each_recipe(file, weights, hggt, scores, networks, tmp_pat
     if tuned:
         expected = f"net_g: {SIZES[kind] + ADAPTERS[kind]:,} parameters, {ADAPTERS[kind]:,} of them trained\n"
     assert expected in shown
-    terms = {"l_pix", "l_percep"} | ({"l_quality"} if tuned else set())
+    terms = {"l_pix"} | (set() if psnr else {"l_percep"}) | ({"l_quality"} if tuned else set())
+    started = (
+        "_psnr/models/net_g_latest.pth does not exist; the run would train it first, the dry run begins with random"
+    )
+    assert (started in shown) == (not tuned and not psnr)
     terms |= {"l_g_gan", "l_d_real", "l_d_fake"} if adversarial else set()
     assert set(re.findall(r"\bl_\w+", shown.split("losses of the second step:")[1].splitlines()[0])) == terms
     assert not Path("experiments").exists() and not Path("tb_logger").exists()
 
 
 def test_the_recipes_are_those_of_the_paper():
-    names = {f"{net}_{row}" for net in ("swinir", "rrdb") for row in ("origs", "rand", "upos", "sma", "smp", "amo")}
+    names = {f"{net}_{row}" for net in SIZES for row in ("psnr", "origs", "rand", "upos", "sma", "smp", "amo")}
     names |= {f"{net}_{row}" for net in ("swinir", "rrdb") for row in ("amo_ft", "upos_ft", "upos_ft_hp", "upos_ft_ig")}
     assert {path.stem for path in HGGT} == names | {"swinir_upos_vgg19"} and set(ONE_OF_EACH) < {p.stem for p in HGGT}
 
@@ -138,9 +143,33 @@ def test_a_fine_tuning_continues_the_recipe_that_it_is_named_after(file):
         assert options[key] == before[key]
     models = f"experiments/{before['name']}/models"
     assert options["path"]["pretrain_network_g"] == f"{models}/net_g_latest.pth"
+    assert options["path"]["pretrain_opt_g"] == f"options/hggt/{first}.yml"
     if options["train"]["gan_opt"]:
         assert options["train"]["gan_opt"] == before["train"]["gan_opt"]
         assert options["path"]["pretrain_network_d"] == f"{models}/net_d_latest.pth"
+
+
+@pytest.mark.parametrize("file", [path for path in HGGT if path not in TUNED], ids=lambda path: path.stem)
+def test_a_recipe_begins_with_the_network_trained_for_psnr_by_the_same_degradation(file):
+    kind, options = file.stem.split("_")[0], read_option_file(file)
+    base = read_option_file(OPTIONS / "hggt" / f"{kind}_psnr.yml")
+    if options == base:
+        assert base["path"]["pretrain_network_g"] is base["path"]["pretrain_opt_g"] is None
+        return
+    assert options["path"]["pretrain_opt_g"] == f"options/hggt/{kind}_psnr.yml"
+    assert options["path"]["pretrain_network_g"] == f"experiments/{base['name']}/models/net_g_latest.pth"
+    assert options["path"]["param_key_g"] == "params_ema" and base["train"]["ema_decay"] > 0
+    degradation = {**options["datasets"]["train"]["degradation"], "usm": True}
+    assert base["datasets"]["train"]["degradation"] == degradation and base["datasets"]["train"]["gt_usm"] is True
+    train = base["train"]
+    assert [key for key in train if key.endswith("_opt") and train[key]] == ["pixel_opt"] and not base["network_d"]
+    assert train["optim_g"]["lr"] == 2e-4 and train["total_iter"] == 300_000
+    assert train["scheduler"] == {
+        "type": "MultiStepLR",
+        "gamma": 0.5,
+        "milestones": [150_000, 240_000, 270_000, 285_000],
+    }
+    assert options["network_g"] == base["network_g"]
 
 
 @pytest.mark.parametrize("net", SIZES)

@@ -13,9 +13,10 @@ from iqa_sr.report.collect import read_report
 from iqa_sr.report.content import page_content
 from iqa_sr.report.images import Pictures
 from iqa_sr.report.page import as_script_text
+from iqa_sr.scores.result_folder import DataSetFacts, read_run, write_run
 from iqa_sr.scores.score_table import MetricFacts, ScoreRow, ScoreTable
 from tests.helpers.result_folders import EVIL, write_experiment, write_results
-from tests.helpers.sr_datasets import picture
+from tests.helpers.sr_datasets import picture, save
 
 NO_PICTURES = Pictures({}, {})
 
@@ -92,6 +93,26 @@ def test_folders_are_joined_and_told_apart(tmp_path):
     assert "three bicubic" in [entry["name"] for entry in content_of([one, three])["entries"]]  # other scores
 
 
+def test_data_sets_of_one_name_that_hold_other_files_are_two(tmp_path):
+    for name, digest in (("one", "1" * 16), ("two", "2" * 16), ("three", "1" * 16)):
+        write_results(tmp_path / name, labels=(f"net_{name}",))
+        facts = read_run(tmp_path / name)
+        write_run(
+            tmp_path / name, facts.model_copy(update={"datasets": {"set": DataSetFacts(pictures=3, digest=digest)}})
+        )
+    report = read_report([tmp_path / name for name in ("one", "two", "three")])
+    assert report.datasets == ["set (two)", "set"] and len(report.pictures) == 6
+    rows = {entry.name: ~np.isnan(scores) for entry, scores in zip(report.entries, report.scores[0], strict=True)}
+    assert [list(rows[f"net_{name}"]) for name in ("one", "two", "three")] == [
+        [False] * 3 + [True] * 3,
+        [True] * 3 + [False] * 3,
+        [False] * 3 + [True] * 3,
+    ]
+    two = next(entry for entry in report.entries if entry.name == "net_two")
+    assert two.image("set (two)/p0") == tmp_path / "two/images/net_two/set/p0.png" and two.image("set/p0") is None
+    assert any("set of two holds other files" in note for note in report.notes)
+
+
 def test_two_variants_of_a_metric_are_two_columns(tmp_path):
     one = write_results(tmp_path / "one", images=False)
     two = write_results(tmp_path / "two", labels=["c"], images=False)
@@ -117,6 +138,30 @@ def test_folders_of_one_name_get_their_parents(tmp_path):
 
 
 # --- Experiments ------------------------------------------------------------------------------------------------------
+
+
+def test_each_image_of_an_experiment_is_that_of_its_data_set(tmp_path):
+    """Also in a folder of before: images lay there by their names alone, and two sets wrote over each other."""
+    folder = write_experiment(tmp_path)
+    table = ScoreTable.read(folder / "scores.csv")
+    table.append(ScoreRow("100", f"other/{key}", "original", "psnr", 20.0) for key in ("p1", "p2"))
+    table.write(folder / "scores.csv")
+    here = folder / "visualization"
+    for name in ("val/p0/p0_200", "other/p1/p1_100"):
+        save(here / f"{name}.png", picture(1, 32))
+    report = read_report([folder])
+    at = {entry.name: entry for entry in report.entries}
+    found = {(label, name): at[label].image(name) for label in ("100", "200") for name in report.pictures}
+    assert {key: path.relative_to(here).as_posix() for key, path in found.items() if path is not None} == {
+        ("100", "val/p0"): "p0/p0_100.png",
+        ("200", "val/p0"): "val/p0/p0_200.png",
+        ("100", "other/p1"): "other/p1/p1_100.png",
+    }
+    assert "run: results of images that have the same name in two data sets are not shown" in report.notes[0]
+    table.append([ScoreRow("100", "val/../p1", "original", "psnr", 20.0)])
+    table.write(folder / "scores.csv")
+    with pytest.raises(ValueError, match=r"scores\.csv: picture: expected <data set>/<key>, got 'val/../p1'"):
+        read_report([folder])
 
 
 def test_an_experiment_brings_scores_pictures_originals_and_history(tmp_path):

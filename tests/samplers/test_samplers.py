@@ -159,6 +159,53 @@ def test_normalised_qualities_do_not_depend_on_the_scale_of_the_metric(scores):
     assert chisquare(found, (4000 * weights).tolist()).pvalue > 1e-3
 
 
+WITHIN = (-5.0, -1.0, 2.0, 4.0)
+"""Four versions' scores in the units of MUSIQ, as they differ from their group's mean: a spread of 3.39."""
+
+
+def musiq_like(tmp_path, groups, kind="softmax-all", labels=(P, P, P), **options):
+    """A sampler of these groups' scores, which has seen their records."""
+    records = [record(labels[: len(group) - 1], name=f"p{i}") for i, group in enumerate(groups)]
+    table = ScoreTable([MetricFacts("musiq", True)])
+    for one, group in zip(records, groups, strict=True):
+        table.append([ScoreRow("", gt.path, "", "musiq", q) for gt, q in zip(one.ground_truths, group, strict=True)])
+    table.write(tmp_path / "musiq.csv")
+    sampler = softmax(tmp_path / "musiq.csv", kind, "musiq", **options)
+    sampler.check(records)
+    return sampler, records
+
+
+def test_normalize_divides_by_the_spread_within_groups_whatever_the_groups_means(tmp_path, caplog):
+    caplog.set_level("INFO")
+    spread = math.sqrt(sum(q * q for q in WITHIN) / 4)
+    weights = 1500 * (torch.tensor(WITHIN, dtype=torch.float64) / spread).softmax(0)
+    for means in ((50, 50, 50), (12, 50, 88)):
+        groups = [[mean + q for q in WITHIN] for mean in means]
+        sampler, records = musiq_like(tmp_path, groups, normalize=True)
+        assert sampler.unit == pytest.approx(spread)
+        assert chisquare(counts(sampler, records[-1], 1500), weights.tolist()).pvalue > 1e-3
+    assert "a group's best ground truth is drawn in 54 % of the draws; uniformly it would be 25 %" in caplog.text
+    musiq_like(tmp_path, [[50 + q for q in WITHIN]])
+    assert "at temperature 1, in units of 1 musiq, a group's best ground truth is drawn in 88 % of" in caplog.text
+
+
+def test_the_spread_is_the_root_mean_variance_of_what_can_be_drawn(tmp_path):
+    def unit(*groups, **options):
+        return musiq_like(tmp_path, groups, normalize=True, **options)[0].unit
+
+    assert unit([1.0, 3.0], [10.0, 16.0]) == pytest.approx(math.sqrt((1 + 9) / 2))
+    assert unit([5.0, 5.0], [10.0, 16.0]) == pytest.approx(math.sqrt((0 + 9) / 2))  # equal scores: a variance of 0
+    assert unit([70.0], [10.0, 16.0]) == pytest.approx(3.0)  # one candidate: nothing is drawn, nothing is counted
+    assert unit([10.0, math.nan, 16.0], [20.0, math.nan]) == pytest.approx(3.0)
+    assert unit([10.0, math.inf, 16.0]) == pytest.approx(3.0)
+    assert unit([1.0, 10.0, 90.0, 16.0], kind="softmax-positives", labels=(P, N, P)) == pytest.approx(3.0)
+    for nothing in (([5.0, 5.0], [9.0, 9.0]), ([5.0], [9.0]), ([math.nan] * 2,)):
+        sampler, records = musiq_like(tmp_path, nothing, normalize=True)
+        assert sampler.unit == 1
+        found = counts(sampler, records[0], 500)
+        assert len(found) == 1 or chisquare(found).pvalue > 1e-3
+
+
 def test_softmax_tells_the_qualities_of_the_whole_pool(scores):
     shortlist = softmax(scores, "softmax-positives").shortlist(record(), generator())
     assert isinstance(shortlist, Shortlist)

@@ -55,7 +55,8 @@ def test_names(run):
     assert network_file(run.models, "g", 500).is_file() and network_file(run.models, "d", 1000).is_file()
     assert [network_file(Path(), "g", label).name for label in (-1, "latest")] == ["net_g_latest.pth"] * 2
     assert adapter_folder(run.models, -1) == Path("experiments/run/models/adapter_g_latest")
-    assert result_image(run.visualization, "p0", "500") == Path("experiments/run/visualization/p0/p0_500.png")
+    image = Path("experiments/run/visualization/val/0-4/p0/p0_500.png")
+    assert result_image(run.visualization, "val", "0-4/p0", "500") == image
     assert run.scores_file == Path("experiments/run/scores.csv")
     assert curves_folder(Path("here"), "run") == Path("here/tb_logger/run")
 
@@ -66,8 +67,9 @@ def test_names_that_lead_out_are_refused(run, name):
     made = (
         lambda: network_file(run.models, "g", name),
         lambda: adapter_folder(run.models, name),
-        lambda: result_image(run.visualization, name, "500"),
-        lambda: result_image(run.visualization, "p0", name),
+        lambda: result_image(run.visualization, name, "p0", "500"),
+        lambda: result_image(run.visualization, "set", name, "500"),
+        lambda: result_image(run.visualization, "set", "p0", name),
         lambda: curves_folder(Path("here"), name),
     )
     for make in made:

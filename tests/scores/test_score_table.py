@@ -8,7 +8,7 @@ import os
 import pytest
 
 from iqa_sr.metrics import metric_info
-from iqa_sr.scores.score_table import MetricFacts, ScoreRow, ScoreTable
+from iqa_sr.scores.score_table import MetricFacts, Origin, ScoreRow, ScoreTable
 
 NIQE = MetricFacts("niqe", False, "luma, rounded")
 PSNR = MetricFacts("psnr", True, "RGB")
@@ -116,15 +116,52 @@ def test_facts_added_later_go_to_the_top(path):
     assert [line[0] for line in path.read_text().splitlines()[:3]] == ["#", "#", "c"]
 
 
-@pytest.mark.parametrize("torn", range(1, 25))
-def test_a_torn_last_line_is_dropped_and_repaired(path, torn):
-    scores = ScoreTable([NIQE], [ROWS[0], ScoreRow("", "01/ä.png", "", "niqe", 25.125)])
-    scores.write(path)
+@pytest.mark.parametrize("digest", ["", "0123456789abcdef"])
+@pytest.mark.parametrize("torn", [*range(2, 17), *range(18, 25)])  # 17: all but the digest is there
+def test_a_torn_last_line_is_dropped_and_repaired(path, torn, digest):
+    scores = ScoreTable.open(path, [NIQE])
+    scores.append([ROWS[0], ScoreRow("", "01/ä.png", "", "niqe", 25.125, Origin("/data", digest=digest))])
     whole = path.read_bytes()
     path.write_bytes(whole[:-torn])
     assert ScoreTable.read(path).rows == [ROWS[0]]
     ScoreTable.open(path).append([ROWS[1]])
     assert ScoreTable.read(path).rows == ROWS[:2]
+
+
+@pytest.mark.parametrize("appended", [False, True])
+@pytest.mark.parametrize(
+    "change", [lambda text: text[:-1], lambda text: b"\xef\xbb\xbf" + text.replace(b"\n", b"\r\n")]
+)
+def test_a_table_that_an_editor_has_saved_is_read_whole(path, change, appended):
+    """Without its final newline, or with a byte order mark and the line ends of Windows."""
+    if appended:
+        ScoreTable.open(path, [NIQE, PSNR]).append(ROWS)
+    else:
+        table().write(path)
+    path.write_bytes(change(path.read_bytes()))
+    assert same(ScoreTable.read(path), table())
+    if appended or path.read_bytes().endswith(b"\n"):
+        ScoreTable.open(path).append([ROWS[0]])
+        assert same(ScoreTable.read(path), table())
+
+
+def test_a_last_line_of_an_older_version_may_be_torn_and_is_not_gone_on_with(path):
+    """Its score would be a number, too, if its last digits were missing."""
+    ScoreTable([NIQE], ROWS[:2]).write(path)
+    path.write_bytes(path.read_bytes()[:-3])
+    assert len(ScoreTable.read(path)) == 2 and ScoreTable.open(path).rows == ROWS[:1]
+
+
+def test_folders_are_told_apart_and_rows_of_nobody_knows_what_give_way(path):
+    one, other = (ScoreRow("", "a.png", "", "niqe", score, Origin(name)) for score, name in ((1.0, "/a"), (2.0, "/b")))
+    scores = ScoreTable.open(path, [NIQE])
+    scores.append([ScoreRow("", "a.png", "", "niqe", 9.0), one, other])
+    for found in (scores, ScoreTable.read(path)):
+        assert found.rows == [one, other]
+        with pytest.raises(ValueError, match="different scores of niqe for a.png: those of /a and /b"):
+            found.lookup("niqe")
+    scores.append([other._replace(score=1.0)])
+    assert ScoreTable.read(path).lookup("NIQE") == {"a.png": 1.0}, "the same score is no contradiction"
 
 
 def test_a_failed_write_leaves_the_old_file(path, monkeypatch):

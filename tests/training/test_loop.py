@@ -176,7 +176,7 @@ def test_the_results_are_where_basicsr_puts_them(run_folder, capsys):
     assert names == {"net_g_3.pth", "net_g_6.pth", "net_g_latest.pth", "net_g_best_psnr.pth"}
     assert {path.name for path in (root / "training_states").iterdir()} == {"3.state", "6.state"}
     assert list(read_tensor_file(root / "models" / "net_g_6.pth")) == ["params", "params_ema"]
-    pictures = {path.name for path in (root / "visualization" / "p0").iterdir()}
+    pictures = {path.name for path in (root / "visualization" / "val" / "p0").iterdir()}
     assert pictures == {"p0_bicubic.png", "p0_3.png", "p0_6.png"}
     assert list(Path("tb_logger/tiny").glob("events*"))
     shown = capsys.readouterr().err

@@ -321,6 +321,28 @@ def test_a_missing_base_is_trained_first_and_once(base, capfd):
     assert "training it first" not in capfd.readouterr().err and Path(made).stat().st_mtime_ns == written
 
 
+def test_a_base_gets_the_overrides_of_the_data_and_of_its_own_sampler_and_no_resumed_run_asks_for_it(base, monkeypatch):
+    commands = []
+    monkeypatch.setattr("iqa_sr.training.launch._run_to_its_end", lambda command: commands.append(command) or 143)
+    write_options("base.yml", training_options(name="the_base", data=base / "data"))
+    made = {"path__pretrain_network_g": "missing.pth", "path__pretrain_opt_g": "base.yml"}
+    forced = [f"datasets:train:dataroot_gt={base / 'data'}", "datasets:train:sampler:metric=niqe", "train:total_iter=2"]
+    softmax = {"type": "softmax-all", "scores": "none.csv", "metric": "ssim"}
+    plain = {"data": base / "data", "name": "toy", "val": None, "logger__save_checkpoint_freq": 1}
+    options = training_options(**plain, **made, datasets__train__sampler={"type": "argmax-online"})
+    assert train(options, "--force_yml", *forced) == 143
+    assert commands.pop()[-2:] == ["--force_yml", forced[0]], "the base has another sampler"
+    assert train(training_options(**plain, **made), "--force_yml", "datasets:train:sampler:type=uniform") == 143
+    assert commands.pop()[-1] == "datasets:train:sampler:type=uniform"
+    assert train(training_options(**plain, **made, datasets__train__sampler=softmax)) == 1
+    assert not commands, "missing scores are told first"
+
+    assert train(training_options(**plain, train__total_iter=2)) == 0
+    options = training_options(**plain, **made, train__total_iter=3)
+    assert train(options, "--auto_resume") == 0 and not commands
+    assert train(options, "--dry-run") == 0 and not commands
+
+
 # --- Two processes ----------------------------------------------------------------------------------------------------
 
 WORKER = """

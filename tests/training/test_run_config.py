@@ -48,6 +48,7 @@ def test_what_is_wrong_below_a_section_is_told_once():
     options["val"]["metrics"]["mine"] = "psnr"
     assert sorted(problems(options)) == [
         "datasets:val_2: expected a section with keys, got None",
+        "datasets:val_3:dataroot_gt: this key is required and missing",
         "datasets:val_3:name: this key is required and missing",
         "scale: expected the upscaling factor as a whole number, got 'two'",
         "val:metrics:mine: expected a section with keys, got 'psnr'",

@@ -122,6 +122,13 @@ def test_an_unreadable_picture_of_a_stock_data_set_is_named(df2k, capsys):
     assert "a training sample cannot be read" in text and "DF2K_HR_sub/3.png" in text and len(text.splitlines()) <= 5
 
 
+def test_a_loss_that_is_not_finite_stops_before_its_step(df2k, capsys):
+    """BasicSR takes the step, and goes on with a network of NaN."""
+    forced = ["train:pixel_opt:loss_weight=1e39"]
+    assert main(["-opt", str(OPTIONS / "train_MSRResNet_x4.yml"), "--force_yml", *forced]) == 1
+    assert "the gradients are not finite, so this step was not taken" in capsys.readouterr().err
+
+
 def test_a_metric_that_does_not_exist_stops_before_the_training(df2k, capsys):
     forced = ["val:metrics={psnr: {type: calculate_psn}}"]
     assert main(["-opt", str(OPTIONS / "train_MSRResNet_x4.yml"), "--force_yml", *forced]) == 1

@@ -8,6 +8,7 @@ closer than bicubic upscaling by 2 does, so that a network trained against them 
 
 import json
 import os
+import re
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -20,9 +21,12 @@ from tqdm import tqdm
 from iqa_sr.data.creation.luma_filters import clahe, detail, nlm_sharp, unsharp
 from iqa_sr.data.creation.network_enhancer import load_network_enhancer
 from iqa_sr.errors import nearest
-from iqa_sr.io.files import atomic_write
+from iqa_sr.io.files import atomic_write, compute_hash, read_text
+from iqa_sr.io.image_metadata import read_extras
 from iqa_sr.io.image_stores import list_images
+from iqa_sr.io.image_types import looked_for
 from iqa_sr.io.images import read_image, write_image
+from iqa_sr.io.result_notes import ResultState, result_note, result_state
 
 __all__ = ["ENHANCERS", "Enhancer", "GroundTruthsMade", "find_enhancer", "make_gts", "write_enhancer_list"]
 
@@ -49,6 +53,10 @@ class Enhancer:
         """The enhanced version of an `(H, W, 3)` RGB uint8 picture, which is not written to."""
         return self.function(picture, **self.parameters)
 
+
+TOOL = "iqa-sr make-gts"
+"""What a ground truth says that it was made by."""
+_MADE = "gts.json"  # says by which enhancer, and is compared before anything is made
 
 ENHANCERS: dict[str, Enhancer] = {
     enhancer.name: enhancer
@@ -87,7 +95,8 @@ def find_enhancer(name: str, device: str = "cpu") -> Enhancer:
         return ENHANCERS[name]
     if Path(name).suffix in (".pth", ".pt", ".ckpt", ".safetensors"):
         network = load_network_enhancer(Path(name), device)
-        parameters = {"file": Path(name).name, "architecture": network.architecture}
+        digest = compute_hash(Path(name))[:16]
+        parameters = {"file": Path(name).name, "sha256": digest, "architecture": network.architecture}
         return Enhancer(
             Path(name).stem, f"{network.architecture} network", lambda picture, **_: network(picture), parameters, False
         )
@@ -126,7 +135,8 @@ def make_gts(
     """Make a multi-ground-truth data set in HGGT's layout from a folder of pictures.
 
     Writes `original/NAME.png`, `01/NAME_01.png`, `02/NAME_02.png`, ... and `gts.json`: what made each folder. 16-bit
-    pictures are rounded to 8 bits. Files that are there already are kept, so that an interrupted call goes on.
+    pictures are rounded to 8 bits. Files that are there already are kept, so that an interrupted call goes on; those of
+    a picture that has changed since are made again.
 
     Args:
         input_dir: Folder of pictures; may be `OUTPUT/original` itself.
@@ -143,9 +153,7 @@ def make_gts(
     """
     sources, root = list_images(input_dir), Path(output_dir)
     if not sources:
-        raise FileNotFoundError(
-            f"`input_dir` {input_dir}: no pictures in this folder (looked for .png, .jpg, .webp, ...)"
-        )
+        raise FileNotFoundError(f"`input_dir` {input_dir}: no pictures in this folder (looked for {looked_for()})")
     chosen = {f"{number:02d}": find_enhancer(name, device) for number, name in enumerate(enhancers, start=1)}
     write_enhancer_list(root, chosen, overwrite)
     in_place = (root / "original").exists() and (root / "original").samefile(input_dir)
@@ -183,18 +191,34 @@ def _make_versions(
     name = source.stem
     wanted: dict[Path, Enhancer | None] = {root / "original" / f"{name}.png": None} if with_original else {}
     wanted |= {root / folder / f"{name}_{folder}.png": enhancer for folder, enhancer in enhancers.items()}
-    missing = {path: enhancer for path, enhancer in wanted.items() if overwrite or not path.exists()}
+    states = {path: "missing" if overwrite else _state(source, path, in_place=not with_original) for path in wanted}
+    other = next((path for path, state in states.items() if state == "other source"), None)
+    if other is not None:
+        return f"{other} was made of another picture of this name; choose another output, or overwrite"
+    missing = {path: one for path, one in wanted.items() if states[path] in ("missing", "changed source")}
     if not missing:
         return 0, len(wanted)
     try:
         picture = read_image(source)
-    except (ValueError, FileNotFoundError) as error:
+    except (ValueError, OSError) as error:
         return str(error)
-    if picture.dtype == np.uint16:
-        picture = np.rint(picture / 257.0).astype(np.uint8)
-    for path, enhancer in missing.items():
-        write_image(path, picture if enhancer is None else enhancer(picture))
+    try:
+        if picture.dtype == np.uint16:
+            picture = np.rint(picture / 257.0).astype(np.uint8)
+        for path, enhancer in missing.items():
+            result = picture if enhancer is None else enhancer(picture)
+            write_image(path, result, note=result_note(TOOL, source, _MADE, path))
+    except MemoryError:
+        return f"memory does not suffice for {picture.shape[1]}x{picture.shape[0]} px (WxH); cut it into pieces"
     return len(missing), len(wanted) - len(missing)
+
+
+def _state(source: Path, path: Path, in_place: bool) -> ResultState:
+    """What lies where a ground truth belongs."""
+    state = result_state(TOOL, source, _MADE, path)
+    if in_place and state == "other source":  # of a call that made the original, too, or the original was replaced
+        return "ours" if read_extras(path).note == read_extras(source).note else "changed source"
+    return state
 
 
 def write_enhancer_list(root: Path, enhancers: Mapping[str, Enhancer], overwrite: bool = False) -> None:
@@ -209,9 +233,12 @@ def write_enhancer_list(root: Path, enhancers: Mapping[str, Enhancer], overwrite
         for folder, one in enhancers.items()
     }
     text = json.dumps({"original": "original", "versions": content}, indent=2) + "\n"
-    if path.exists() and not overwrite and path.read_text(encoding="utf-8") != text:
+    # Older versions did not write which file of a network it was.
+    known = {text, re.sub(r' *"sha256": "\w+",\n', "", text)}
+    if path.exists() and not overwrite and read_text(path) not in known:
         raise ValueError(
             f"{path}: this data set was made with other enhancers; choose another `output_dir` or `overwrite`"
         )
     root.mkdir(parents=True, exist_ok=True)
-    atomic_write(path, text)
+    if overwrite or not path.exists():
+        atomic_write(path, text)

@@ -1,5 +1,6 @@
 """Cutting large pictures into training patches by HGGT's rule: enough contrast and enough detail."""
 
+import math
 import zlib
 from dataclasses import dataclass
 from pathlib import Path
@@ -85,7 +86,7 @@ def select_patches(
     Raises:
         FileNotFoundError: If the input does not exist or holds no pictures.
         DataError: If pictures do not fit together or cannot be read; names them.
-        ValueError: If a number is not positive.
+        ValueError: If a number is too small or not finite.
         OSError: If a patch cannot be written.
 
     Reference:
@@ -95,9 +96,12 @@ def select_patches(
         raise ValueError(
             f"expected a positive size and stride and a jitter of at least 0, got {size}, {stride}, {jitter}"
         )
+    for name, value in {"min_std": min_std, "min_laplacian": min_laplacian, "seed": seed}.items():
+        if not 0 <= value < math.inf:
+            raise ValueError(f"`{name}`: expected a number of at least 0, got {value}")
     if not Path(input_dir).is_dir():
         raise FileNotFoundError(f"`input_dir`: the folder {input_dir} does not exist")
-    options = GroundTruthOptions(dataroot_gt=Path(input_dir), allow_incomplete_groups=True)
+    options = GroundTruthOptions(dataroot_gt=(Path(input_dir),), allow_incomplete_groups=True)
     manifest = read_manifest(options, "`input_dir`", progress)
     if manifest.problems:
         raise DataError(manifest.problems.summary(f"`input_dir` {input_dir}"))

@@ -49,9 +49,9 @@ class PictureSourceOptions(Section):
 
     dataroot: str | None = None
     photographs: bool = False
-    photograph_repeats: int = Field(1, ge=1)
-    procedural: int = Field(0, ge=0)
-    first: int = Field(0, ge=0)
+    photograph_repeats: int = Field(1, ge=1, le=10_000)
+    procedural: int = Field(0, ge=0, le=100_000)
+    first: int = Field(0, ge=0, le=2**31)
 
 
 class PictureSource:

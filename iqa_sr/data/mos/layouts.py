@@ -8,6 +8,7 @@ from typing import Any
 
 from iqa_sr.data.mos.matlab_files import read_matlab
 from iqa_sr.errors import nearest
+from iqa_sr.io.files import check_file
 from iqa_sr.io.tables import read_columns, read_pairs
 
 __all__ = ["LAYOUTS", "Layout", "Row", "Table", "read_table"]
@@ -77,14 +78,15 @@ def read_table(layout: str, root: Path, scores_file: Path | None = None) -> Tabl
         raise ValueError(f"there is no layout {layout!r} of opinion scores; {nearest(layout, LAYOUTS)}")
     published = LAYOUTS[layout]
     if scores_file is None:
-        scores_file = next((root / name for name in published.files if (root / name).is_file()), None)
+        scores_file = next((root / name for name in published.files if (root / name).exists()), None)
         if scores_file is None:
             expected = " or ".join(published.files)
             raise FileNotFoundError(
                 f"{root} has no {expected}; set dataroot to the folder of {layout}, or scores_file to that file"
             )
-    if not scores_file.is_file():
+    if not scores_file.exists():
         raise FileNotFoundError(f"scores_file {scores_file} does not exist")
+    check_file(scores_file, "file of scores")
     return published.read(scores_file, root)
 
 

@@ -14,8 +14,9 @@ from iqa_sr.data.mos.scores import Opinion, read_opinions
 from iqa_sr.data.preferences.triplets import TIE, Triplet
 from iqa_sr.data.problems import DataError, DataProblems
 from iqa_sr.data.row_checks import check_levels
+from iqa_sr.io.files import read_text
 from iqa_sr.io.image_stores import list_images
-from iqa_sr.io.tables import as_number
+from iqa_sr.io.tables import as_number, split_lines
 
 __all__ = ["REFERENCE_FOLDERS", "ScoredSet", "partner_triplets", "read_scored_set"]
 
@@ -66,11 +67,17 @@ def read_scored_set(name: str, root: Path) -> ScoredSet:
         opinions = read_opinions(name, root)
         folders = [folder] if (folder := find_folder(root, REFERENCE_FOLDERS[name])) else []
     # The reference of a content is the picture of its stem, whatever its case, in one of the folders.
-    known = {path.stem.lower(): path for folder in dict.fromkeys(folders) for path in list_images(folder)}
+    known: dict[str, list[Path]] = {}
+    for path in (path for folder in dict.fromkeys(folders) for path in list_images(folder)):
+        known.setdefault(path.stem.lower(), []).append(path)
     problems, references = DataProblems(), {}
     for content in dict.fromkeys(opinion.content for opinion in opinions):
-        if content.lower() in known:
-            references[content] = known[content.lower()]
+        found = known.get(content.lower(), [])
+        if len(found) > 1:
+            names = ", ".join(path.relative_to(root).as_posix() for path in found)
+            problems.add("ambiguous reference", f"{content} in {root}: {names}; which one is meant?")
+        elif found:
+            references[content] = found[0]
         else:
             problems.add("missing reference", f"there is no picture {content} in {root}")
     if len(problems):
@@ -87,7 +94,7 @@ def _read_pipal(root: Path) -> tuple[list[Opinion], list[Path]]:
     pictures = {path.name.lower(): path for folder in folders for path in list_images(folder)}
     problems, opinions = DataProblems(), []
     for file in sorted(labels.glob("*.txt")):
-        for number, line in enumerate(file.read_text(encoding="utf-8-sig").splitlines(), start=1):
+        for number, line in enumerate(split_lines(read_text(file, "list of scores")), start=1):
             name, _, score = (part.strip() for part in line.partition(","))
             if not name:
                 continue

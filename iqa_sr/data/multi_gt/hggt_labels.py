@@ -40,8 +40,10 @@ def read_votes(folder: Path, problems: DataProblems) -> Votes:
 
 
 def _labels(_: Path, content: Any) -> dict[str, Label]:
-    return {
-        str(entry["File"]): Label.of(entry["Label"])
-        for key, entry in content.items()
-        if key.startswith("Picture") and entry["Label"] not in (None, "", "None")
-    }
+    labels = {}
+    for key, entry in content.items():
+        if key.startswith("Picture") and entry["Label"] not in (None, "", "None"):
+            if not isinstance(entry["File"], (str, int)):
+                raise TypeError(f"{key}: expected the name of a folder, got {entry['File']!r}")
+            labels[str(entry["File"])] = Label.of(entry["Label"])
+    return labels

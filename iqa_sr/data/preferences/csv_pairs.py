@@ -83,10 +83,12 @@ def read_pair_table(root: Path, file: Path, part: str) -> Labelled:
 
 def _rows(file: Path) -> Sequence[Row]:
     """The lines by the columns' own names, paths with forward slashes."""
-    if not file.is_file():
+    if not file.exists():
         raise FileNotFoundError(f"the table of pairs {file} does not exist; name it with `file` FILE")
     lines = read_lines(file)
     names = lines[0] if lines else []
+    if len(names) == 1 and set(names[0]) & {";", "\t"}:
+        raise ValueError(f"{file}: separate the columns by commas; the first line is {names[0][:80]!r}")
     for name in names:
         if name and name.lower() not in _OWN_NAMES:
             raise ValueError(f"{file}: unknown column {name!r}; {nearest(name, _OWN_NAMES)}; rename or remove it")

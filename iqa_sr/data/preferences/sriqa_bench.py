@@ -14,7 +14,8 @@ from iqa_sr.data.label_files import read_label_files
 from iqa_sr.data.multi_gt.records import Label
 from iqa_sr.data.preferences.records import ALL, Labelled, LabelledPair, RatedPicture, preferred_of
 from iqa_sr.data.problems import DataError, DataProblems
-from iqa_sr.io.tables import as_number
+from iqa_sr.io.files import read_text
+from iqa_sr.io.tables import as_number, split_lines
 
 __all__ = ["REGRESSION", "read_sriqa_scores", "read_sriqa_votes"]
 
@@ -107,7 +108,7 @@ def _read_folder(folder: Path, problems: DataProblems) -> Scores:
     found: Scores = {}
     for file in sorted(folder.glob("*.txt")):
         scores = found.setdefault(file.stem, {})
-        lines = file.read_text(encoding="utf-8-sig", errors="replace").splitlines()
+        lines = split_lines(read_text(file, "list of scores", errors="replace"))
         for number, line in enumerate(lines, start=1):
             if not line.strip():
                 continue

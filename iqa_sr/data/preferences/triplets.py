@@ -7,7 +7,8 @@ from pathlib import Path
 
 from iqa_sr.data.problems import DataProblems
 from iqa_sr.data.splits import SPLITS
-from iqa_sr.io.files import atomic_write
+from iqa_sr.io.files import atomic_write, read_text
+from iqa_sr.io.tables import as_number, split_lines
 
 __all__ = ["TIE", "Triplet", "check_splits", "read_triplets", "write_triplets"]
 
@@ -61,12 +62,9 @@ def read_triplets(path: Path, problems: DataProblems) -> list[Triplet]:
         FileNotFoundError: If there is no such file.
         ValueError: If it is no text.
     """
-    if not path.is_file():
+    if not path.exists():
         raise FileNotFoundError(f"the list of triplets {path} does not exist; `iqa-sr make-triplets` makes them")
-    try:
-        lines = path.read_text(encoding="utf-8-sig").splitlines()
-    except UnicodeDecodeError as error:
-        raise ValueError(f"{path}: not a text file ({error})") from error
+    lines = split_lines(read_text(path, "list of triplets"))
     found: dict[Triplet, None] = {}
     for number, line in enumerate(lines, start=1):
         if not line.strip():
@@ -89,10 +87,7 @@ def _parse(line: str) -> Triplet:
     if len(fields) != 6 or not all(fields):
         raise ValueError(f"expected x1,x2,ref,g12,g1ref,g2ref, got {line.strip()[:80]!r}")
     first, second, reference = (sys.intern(field) for field in fields[:3])
-    try:
-        g12, g1r, g2r = (float(field) for field in fields[3:])
-    except ValueError:
-        g12 = g1r = g2r = -1.0
+    g12, g1r, g2r = (as_number(field) for field in fields[3:])
     if not {g12, g1r, g2r} <= _LETTERS.keys():
         raise ValueError(f"expected preferences of 0, 0.5 or 1, got {', '.join(fields[3:])}")
     if first == second:

@@ -7,8 +7,13 @@ from torch import Tensor, nn
 
 from iqa_sr.archs.normalization import IMAGENET, Normalize
 from iqa_sr.archs.resnet_arch import ResNet
+from iqa_sr.io.tensor_files import load_state
+from iqa_sr.weights.store import read_weights
 
-__all__ = ["ARNIQANetwork"]
+__all__ = ["IMAGENET_WEIGHTS", "ARNIQANetwork"]
+
+IMAGENET_WEIGHTS = "resnet50-0676ba61.pth"
+"""torchvision's ResNet-50 of ImageNet, the first of its two trainings (V1)."""
 
 
 class ARNIQANetwork(nn.Module):
@@ -19,6 +24,12 @@ class ARNIQANetwork(nn.Module):
         bottleneck: Whether the blocks are bottlenecks.
         projection: Width of what the contrast is taken between.
         checkpoint: Compute the encoder's blocks again in the backward pass instead of keeping their features.
+        imagenet: Whether the encoder starts from torchvision's ResNet-50, in the weights store, as the authors' does;
+            else from random values.
+
+    Raises:
+        FileNotFoundError: If its file is not on the machine and cannot be downloaded.
+        ValueError: If its sizes are others.
 
     Reference:
         Agnolucci, Galteri, Bertini, Del Bimbo: ARNIQA: Learning Distortion Manifold for Image Quality Assessment, WACV
@@ -31,9 +42,15 @@ class ARNIQANetwork(nn.Module):
         bottleneck: bool = True,
         projection: int = 128,
         checkpoint: bool = False,
+        imagenet: bool = False,
     ) -> None:
         super().__init__()
         self.encoder = ResNet(layers, bottleneck, checkpoint)
+        if imagenet:
+            state = {key: value for key, value in read_weights(IMAGENET_WEIGHTS).items() if not key.startswith("fc.")}
+            # Not every file of torchvision has the norms' counters, which nothing reads.
+            counters = {key: value for key, value in self.encoder.state_dict().items() if key.endswith("_tracked")}
+            load_state(self.encoder, counters | state, IMAGENET_WEIGHTS)
         width = self.encoder.channels[-1]
         self.projector = nn.Sequential(nn.Linear(width, width), nn.ReLU(), nn.Linear(width, projection))
         self.normalize = Normalize(IMAGENET)

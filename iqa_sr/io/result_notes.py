@@ -1,0 +1,48 @@
+"""What a written image says of itself: which file it was made of, and by what; so that no other one is taken for it."""
+
+import hashlib
+import os
+from pathlib import Path
+from typing import Literal
+
+from iqa_sr.io.files import compute_hash
+from iqa_sr.io.image_metadata import NOTE_SUFFIXES, read_extras
+
+__all__ = ["ResultState", "result_note", "result_state"]
+
+ResultState = Literal["missing", "ours", "unknown", "changed source", "other source", "made otherwise"]
+"""Of the file where a result belongs: it is `ours`; it does not say what it is; its source has been changed since; it
+is of another file with such a name; it is of another network, or was made with other settings."""
+
+
+def result_note(tool: str, source: Path, made: str, target: Path) -> str:
+    """What a result says of itself, for `write_image`; nothing where its format cannot hold it.
+
+    Args:
+        tool: The command that makes it.
+        source: The file that it is made of.
+        made: What pins down how: a digest.
+        target: The result.
+    """
+    return f"{tool} {_source_of(source)} made={made}" if target.suffix.lower() in NOTE_SUFFIXES else ""
+
+
+def _source_of(source: Path) -> str:
+    """What is in a file, and where it lies; not its name, which an image that is passed on need not give away."""
+    place = hashlib.sha256(os.fsencode(os.path.abspath(source))).hexdigest()
+    return f"source={compute_hash(source)[:16]} place={place[:16]}"
+
+
+def result_state(tool: str, source: Path, made: str, target: Path) -> ResultState:
+    """What lies where a result belongs; arguments as of `result_note`."""
+    if not target.exists():
+        return "missing"
+    words = read_extras(target).note.removeprefix(f"{tool} ").split()
+    if [word.partition("=")[0] for word in words] != ["source", "place", "made"]:
+        return "unknown"
+    if words[2] != f"made={made}":
+        return "made otherwise"
+    content, place = _source_of(source).split()
+    if words[0] == content:
+        return "ours"
+    return "changed source" if words[1] == place else "other source"

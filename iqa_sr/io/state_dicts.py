@@ -1,0 +1,70 @@
+"""The weights in a checkpoint, whoever has written it: the key that they lie under, and the names that they have."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor, nn
+
+from iqa_sr.errors import nearest
+from iqa_sr.io.tensor_files import select_state_dict, unwrapped
+
+__all__ = ["WEIGHT_KEYS", "state_dicts", "weights_of"]
+
+WEIGHT_KEYS = ("params_ema", "params-ema", "g_ema", "params", "model_state_dict", "state_dict", "model", "net")
+"""Where checkpoints keep their weights, the averaged ones first; other keys that hold tensors come after these."""
+
+
+def state_dicts(content: Any, path: str | Path, param_key: str | None = None) -> dict[str | None, dict[str, Tensor]]:
+    """The state dicts of a checkpoint by their key, the preferred one first; None is the file itself.
+
+    Args:
+        content: What `read_tensor_file` gave.
+        path: The file's name, for errors.
+        param_key: Only this one.
+
+    Raises:
+        ValueError: If there is none, or not this one; names those that there are.
+    """
+    if not isinstance(content, Mapping):
+        raise ValueError(f"{path}: expected a checkpoint with a state dict, got {type(content).__name__}")
+    # Not what a program keeps under the same name: a configuration, or nothing yet.
+    mappings = {key: value for key, value in content.items() if isinstance(value, Mapping) and value}
+    if param_key is not None:
+        keys = [str(key) for key in mappings]
+        if param_key not in keys:
+            valid = nearest(param_key, keys) if keys else "the weights are the file itself: name no key"
+            there = f" It has {', '.join(keys)}." if valid.startswith("did") else ""
+            raise ValueError(f"{path} has no weights {param_key!r}; {valid}{there}")
+        return {param_key: select_state_dict(content, path, param_key)}
+    holding = [key for key, value in mappings.items() if all(isinstance(one, Tensor) for one in value.values())]
+    ordered: list[str | None] = sorted(
+        holding, key=lambda key: WEIGHT_KEYS.index(key) if key in WEIGHT_KEYS else len(WEIGHT_KEYS)
+    )
+    return {key: select_state_dict(content, path, key) for key in ordered or [None]}
+
+
+def weights_of(
+    network: nn.Module, content: Any, path: str | Path, preferred: str = "params"
+) -> tuple[str | None, dict[str, Tensor]]:
+    """The weights of a checkpoint that fit a network, and their key: the preferred one, else as `WEIGHT_KEYS` orders.
+
+    Args:
+        network: Not wrapped.
+        content: What `read_tensor_file` gave.
+        path: The file's name, for errors.
+        preferred: The key that comes before all others.
+
+    Returns:
+        None for the key where the file is the state dict itself. Where nothing fits, what comes first.
+
+    Raises:
+        ValueError: If the file holds no weights.
+    """
+    found = state_dicts(content, path)
+    shapes = {name: value.shape for name, value in network.state_dict().items()}
+    ordered = sorted(found, key=lambda key: key != preferred)
+    for key in ordered:
+        if {name: value.shape for name, value in unwrapped(found[key], shapes).items()} == shapes:
+            return key, found[key]
+    return ordered[0], found[ordered[0]]

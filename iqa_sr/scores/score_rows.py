@@ -1,0 +1,143 @@
+"""The lines of a score table: what a score is of, what has to be known of its metric, and both as text."""
+
+import csv
+import json
+import math
+import re
+import sys
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+from typing import NamedTuple
+
+from iqa_sr.io.json_files import parse_json
+from iqa_sr.io.tables import as_number
+from iqa_sr.metrics.base import MetricInfo
+
+__all__ = ["COLUMNS", "ORIGIN_COLUMNS", "MetricFacts", "Origin", "ScoreRow", "facts_text", "read_line", "row_text"]
+
+COLUMNS = ("checkpoint", "picture", "reference", "metric", "score")
+# The last column has 16 digits or none: a line that was torn while it was written cannot pass for a whole one.
+ORIGIN_COLUMNS = ("folder", "reference_folder", "reference_sha256", "sha256")
+NOT_FINITE = ("nan", "inf", "-inf")  # as they are written
+DIGEST = re.compile(r"[0-9a-f]{16}")
+
+
+class Origin(NamedTuple):
+    """The files that a score was computed of; empty texts where that is not known.
+
+    Attributes:
+        folder: Absolute path of the folder in which the image lies under its key.
+        reference_folder: That of the reference; empty for no-reference metrics.
+        reference_digest: First 16 hexadecimal digits of the SHA-256 of the reference's file.
+        digest: Those of the image's file.
+    """
+
+    folder: str = ""
+    reference_folder: str = ""
+    reference_digest: str = ""
+    digest: str = ""
+
+
+class ScoreRow(NamedTuple):
+    """One score.
+
+    Attributes:
+        checkpoint: What made the picture, for example `bicubic` or `500`; empty for pictures that were just there.
+        picture: The picture's key: its path relative to the root that was scored, with forward slashes.
+        reference: What it was compared with; empty for no-reference metrics.
+        metric: The metric's name.
+        score: On the metric's own scale; NaN where the metric is not defined.
+        origin: The files; unknown in tables of evaluations and trainings, and in those that older versions wrote.
+    """
+
+    checkpoint: str
+    picture: str
+    reference: str
+    metric: str
+    score: float
+    origin: Origin = Origin()
+
+
+@dataclass(frozen=True)
+class MetricFacts:
+    """What has to be known of a metric to read its scores.
+
+    Attributes:
+        name: As in the column `metric`.
+        higher_is_better: Its direction.
+        spec: One line that pins down the variant.
+    """
+
+    name: str
+    higher_is_better: bool
+    spec: str = ""
+
+    @classmethod
+    def of(cls, info: MetricInfo) -> "MetricFacts":
+        """The facts of one of our metrics."""
+        return cls(info.name, info.higher_is_better, info.spec)
+
+
+# --- As text ----------------------------------------------------------------------------------------------------------
+
+
+def facts_text(facts: MetricFacts) -> str:
+    """The line of a metric."""
+    return f"# {json.dumps(asdict(facts))}\n"
+
+
+def row_text(rows: Iterable[ScoreRow], with_origin: bool) -> str:
+    """Lines of scores."""
+    lines = []
+    for row in rows:
+        origin = map(_quoted, row.origin) if with_origin else ()
+        lines.append(",".join([*map(_quoted, row[:4]), repr(float(row.score)), *origin]) + "\n")
+    return "".join(lines)
+
+
+def _quoted(name: str) -> str:
+    """A cell; csv's own rule of quoting does not know that readers take # for the start of a comment."""
+    return '"' + name.replace('"', '""') + '"' if set(',"#') & set(name) else name
+
+
+def read_line(line: str, columns: tuple[str, ...] = COLUMNS) -> MetricFacts | tuple[str, ...] | ScoreRow:
+    """What a line says: the facts of a metric, the columns of the lines below it, or a score.
+
+    Args:
+        line: Without its end.
+        columns: Those of a score.
+
+    Raises:
+        ValueError: If it is not what it should be.
+    """
+    if line.startswith("#"):
+        return _read_facts(line)
+    try:
+        fields = tuple(next(csv.reader([line], strict=True), []))
+    except csv.Error:
+        fields = ()
+    if fields in (COLUMNS, COLUMNS + ORIGIN_COLUMNS):
+        return fields
+    if len(fields) != len(columns):
+        raise ValueError(f"expected the columns {','.join(columns)}, got {line[:80]!r}")
+    score = float(fields[4]) if fields[4] in NOT_FINITE else as_number(fields[4])
+    if not math.isfinite(score) and fields[4] not in NOT_FINITE:
+        raise ValueError(f"the score must be a number, got {fields[4]!r}")
+    origin = Origin(*map(sys.intern, fields[len(COLUMNS) :]))
+    for digest in (origin.reference_digest, origin.digest):
+        if digest and not DIGEST.fullmatch(digest):
+            raise ValueError(f"expected 16 hexadecimal digits of a SHA-256, got {digest!r}")
+    checkpoint, picture, reference, metric = fields[:4]
+    return ScoreRow(checkpoint, picture, reference, metric, score, origin)
+
+
+def _read_facts(line: str) -> MetricFacts:
+    try:
+        facts = MetricFacts(**parse_json(line[1:]))
+    except (ValueError, TypeError):
+        raise ValueError(f"expected # and the facts of a metric as JSON, got {line[:80]!r}") from None
+    if not isinstance(facts.name, str) or not isinstance(facts.higher_is_better, bool):
+        raise ValueError(f"expected a name and true or false for higher_is_better, got {line[:80]!r}")
+    if not isinstance(facts.spec, str):
+        raise ValueError(f"expected a text for spec, got {repr(facts.spec)[:80]}")
+    return facts

@@ -1,0 +1,135 @@
+"""Which scores of image files are wanted, and which of them a table has: by content, not by name."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import NamedTuple
+
+from iqa_sr.io.image_stores import PictureStore, name_problem
+from iqa_sr.metrics.registry import metric_info
+from iqa_sr.scores.image_batches import read_digests
+from iqa_sr.scores.score_table import Names, Origin, ScoreRow, ScoreTable
+
+__all__ = ["References", "SortedScores", "WantedScores"]
+
+NO_REFERENCE = "no reference of the same name"
+
+
+@dataclass(frozen=True)
+class References:
+    """What pictures are compared with.
+
+    Attributes:
+        store: Where the references are; None where there are none.
+        keys: In that store, by the picture's key.
+        names: What the column `reference` has, by the picture's key.
+        problems: By the picture's key: why it has none, where it is not simply missing.
+    """
+
+    store: PictureStore | None = None
+    keys: Mapping[str, str] = field(default_factory=dict)
+    names: Mapping[str, str] = field(default_factory=dict)
+    problems: Mapping[str, str] = field(default_factory=dict)
+
+
+def _text(folder: Path) -> str:
+    """The absolute path in one line of text, whatever its name holds."""
+    path = str(folder.resolve())
+    return path if path.isprintable() else ascii(path)
+
+
+class SortedScores(NamedTuple):
+    """What becomes of the scores that are wanted.
+
+    Attributes:
+        kept: Those that are there, as rows of the files as they are now.
+        copied: Of these, the ones that were there under another name or folder only.
+        stale: Rows that are there under the names wanted, and are of other files or do not say of which.
+        missing: By key, the metrics that have to be computed.
+    """
+
+    kept: list[ScoreRow]
+    copied: list[ScoreRow]
+    stale: set[tuple[Names, Origin]]
+    missing: dict[str, tuple[str, ...]]
+
+
+@dataclass(frozen=True)
+class WantedScores:
+    """Scores of pictures below one root.
+
+    Attributes:
+        root: Where the keys start.
+        keys: Of the pictures.
+        metrics: Their own names, each once.
+        references: What the full-reference ones among them compare with.
+    """
+
+    root: Path
+    keys: Sequence[str]
+    metrics: Sequence[str]
+    references: References
+
+    def row(self, key: str, metric: str, score: float, digests: tuple[str, str]) -> ScoreRow:
+        """The row of a score: `digests` are those of the picture and of its reference."""
+        folder, (digest, reference_digest) = _text(self.root), digests
+        if metric_info(metric).reference == "none":
+            return ScoreRow("", key, "", metric, score, Origin(folder, "", "", digest))
+        assert self.references.store is not None
+        reference_folder = _text(self.references.store.root)
+        origin = Origin(folder, reference_folder, reference_digest, digest)
+        return ScoreRow("", key, self.references.names[key], metric, score, origin)
+
+    def usable(self, key: str) -> list[str]:
+        """The metrics that a picture can be scored by: with a reference, or without; none if its name has no line."""
+        if name_problem(key):
+            return []
+        return [name for name in self.metrics if key in self.references.keys or metric_info(name).reference == "none"]
+
+    def lacking(self) -> dict[str, str]:
+        """Why some of the metrics cannot be had, by the picture's key."""
+        keys = [key for key in self.keys if len(self.usable(key)) < len(self.metrics)]
+        return {key: name_problem(key) or self.references.problems.get(key, NO_REFERENCE) for key in keys}
+
+    def sorted_by(self, tables: Sequence[ScoreTable], digests: Mapping[str, str] | None = None) -> SortedScores:
+        """Find out what is there.
+
+        Args:
+            tables: Where scores may be; of two of the same files the later table's counts.
+            digests: Of pictures and references by key, where both have one root and were read already; None: they are
+                read, unless there is no score at all.
+        """
+        result = SortedScores([], [], set(), {})
+        known = {(row.metric, row.origin[2:]): row.score for table in tables for row in table.rows if row.origin.digest}
+        pictures, references = self._digests(any(map(len, tables))) if digests is None else (digests, digests)
+        for key in self.keys:
+            missing = []
+            for metric in self.usable(key):
+                row = self.row(key, metric, 0.0, (pictures.get(key, ""), self._reference(references, key)))
+                found = {folders: one for table in tables for folders, one in table.found(row[:4]).items()}
+                same_names = [found[folders] for folders in (row.origin[:2], ("", "")) if folders in found]
+                if not row.origin.digest or (row.reference and not row.origin.reference_digest):
+                    # What cannot be read cannot be scored: whatever is there stays.
+                    result.kept.extend(same_names[:1])
+                    missing += [metric] if not same_names else []
+                elif (score := known.get((metric, row.origin[2:]))) is not None:
+                    row = row._replace(score=score)
+                    result.kept.append(row)
+                    result.copied.extend([row] if row.origin not in [one.origin for one in same_names] else [])
+                else:
+                    missing.append(metric)
+                    result.stale.update((one[:4], one.origin) for one in same_names)
+            if missing:
+                result.missing[key] = tuple(missing)
+        return result
+
+    def _digests(self, needed: bool) -> tuple[dict[str, str], dict[str, str]]:
+        """Those of the pictures and of their references, by the keys of each."""
+        if not needed:
+            return {}, {}
+        store, wanted = self.references.store, self.references.keys
+        keys = [wanted[key] for key in self.keys if key in wanted]
+        return read_digests(PictureStore(self.root), self.keys), read_digests(store, keys) if store else {}
+
+    def _reference(self, digests: Mapping[str, str], key: str) -> str:
+        return digests.get(self.references.keys.get(key, ""), "")
