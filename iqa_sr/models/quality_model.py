@@ -175,15 +175,19 @@ class QualityModel(ModelBase):
 
     def training_extras(self) -> dict[str, Any]:
         """What an exact resume needs beyond BasicSR's training state."""
-        return {
-            "scaler": self.scaler.state_dict(),
-            "nonfinite_in_a_row": self.finite_guard.in_a_row,
-            "objective": self.objective.state(),
-        }
+        return {**self.iteration_extras(), "scaler": self.scaler.state_dict()}
 
     def load_training_extras(self, extras: Mapping[str, Any]) -> None:
         """Go on from `training_extras()`."""
         if self.scaler.is_enabled() and extras["scaler"]:
             self.scaler.load_state_dict(extras["scaler"])
+        self.load_iteration_extras(extras)
+
+    def iteration_extras(self) -> dict[str, Any]:
+        """The skipped steps in a row, and what the objective does before a step."""
+        return {"nonfinite_in_a_row": self.finite_guard.in_a_row, "objective": self.objective.state()}
+
+    def load_iteration_extras(self, extras: Mapping[str, Any]) -> None:
+        """Take an iteration back to `iteration_extras()`."""
         self.finite_guard.in_a_row = extras["nonfinite_in_a_row"]
         self.objective.load_state(extras["objective"])
