@@ -260,7 +260,7 @@ def _problem(section: type[Section], problem: Any, path: str) -> str:
         message = message[0].lower() + message[1:]
     # A text that has the value already, and one about several keys of a section, needs no more.
     said = "got " in message or (isinstance(given, str) and repr(given) in message)
-    of_section = kind == "value_error" and isinstance(given, Mapping)
+    of_section = kind == "value_error" and bool(sections) and isinstance(given, Mapping)
     return f"{where}: {message}" if said or of_section else f"{where}: {message}, got {shown(given)}"
 
 
