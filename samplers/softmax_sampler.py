@@ -79,13 +79,13 @@ class SoftmaxSampler(GroundTruthSampler):
         return bool(self._pool(record))
 
     def check(self, records: Sequence[Record]) -> None:
-        """Stop if a ground truth that may be drawn has no score, or none a finite one; take the spread within groups.
+        """Stop if a ground truth that may be drawn has no score; take the spread within groups from the records.
 
         How sharply the groups' best are preferred goes into the log: a temperature that does not fit the metric makes
         the sampler an argmax or a uniform one without any other sign.
 
         Raises:
-            ValueError: With their number and the command that makes the scores; or if not one score is finite.
+            ValueError: With their number and the command that makes the scores.
         """
         wanted = [record.ground_truths[i].path for record in records for i in self._pool(record)]
         missing = [path for path in wanted if path not in self.qualities]
@@ -96,12 +96,10 @@ class SoftmaxSampler(GroundTruthSampler):
             )
         unknown = sum(not math.isfinite(self.qualities[path]) for path in wanted)
         if unknown:
-            text = f"{unknown} of {len(wanted)} ground truths have no finite {self.options.metric} score in"
-            if unknown == len(wanted):
-                raise ValueError(
-                    f"{text} {self.options.scores}: every draw would be uniform.\n{_command(self.options)}"
-                )
-            logger.warning("%s: %s %s; they are not drawn", self.name, text, self.options.scores)
+            logger.warning(
+                "%s: %d of %d ground truths have no finite %s score in %s; they are drawn among themselves alone",
+                *(self.name, unknown, len(wanted), self.options.metric, self.options.scores),
+            )
         groups = [[self.qualities[record.ground_truths[i].path] for i in self._pool(record)] for record in records]
         groups = [group for group in groups if len(group) > 1]
         if self.options.normalize:

@@ -440,11 +440,10 @@ def _is_odd(value: Any, default: Any) -> bool:
     if isinstance(default, bool | str):
         return not isinstance(value, type(default))
     if isinstance(default, int | float):
-        if isinstance(value, list):  # one number for each side
-            return False
-        if isinstance(value, bool) or not isinstance(value, int | float):
+        if isinstance(value, bool) or not isinstance(value, int | float | list):
             return True
-        return default > 0 >= value or (_is_count(default) and default > 1 and value != int(value))
+        number = isinstance(value, int | float)
+        return number and ((default > 0 >= value) or (isinstance(default, int) and default > 1 and value != int(value)))
     if isinstance(default, list | tuple):
         like = default[0] if default else None
         return not isinstance(value, list) or any(_is_odd(one, like) for one in value)

@@ -25,6 +25,7 @@ __all__ = [
     "check_tensors",
     "few",
     "file_kind",
+    "foreign_kind",
     "load_state",
     "looks_like_tensors",
     "nonfinite_weights",
@@ -107,10 +108,9 @@ def _unreadable(path: Path, error: Exception) -> str:
         return f"{path}: memory does not suffice for the tensors in it ({_size(path)})"
     if type(error) is ValueError and str(path) in str(error):  # of this module
         return str(error)
-    kind = describe_file(path)
-    cut_off = kind == "empty" or (kind == "a zip archive" and not zipfile.is_zipfile(path))
-    if kind and kind not in _TENSOR_KINDS and not cut_off:
+    if kind := foreign_kind(path):
         return f"{path} is damaged or not a file of tensors; it is {kind}"
+    kind = describe_file(path)
     code = isinstance(error, pickle.UnpicklingError) and ("weights_only" in str(error) or "Unsupported" in str(error))
     if code and kind in _PICKLED:
         return (
@@ -118,7 +118,16 @@ def _unreadable(path: Path, error: Exception) -> str:
             "Ask its author for a file with a plain state dict, or convert it on a machine that you trust it on."
         )
     reason = (str(error).splitlines() or ["empty"])[0].split(". This is an internal")[0][:200]
+    if reason.startswith("Weights only load failed"):  # and advice to run the code in the file
+        reason = "its pickle is damaged"
     return f"{path} is truncated or not a file of tensors ({reason})"
+
+
+def foreign_kind(path: Path) -> str:
+    """What a file is that is none of tensors, as `describe_file` says it; empty where it may be one."""
+    kind = describe_file(path)
+    cut_off = kind == "empty" or (kind == "a zip archive" and not zipfile.is_zipfile(path))
+    return "" if cut_off or kind in _TENSOR_KINDS else kind
 
 
 def _size(path: Path) -> str:

@@ -22,6 +22,7 @@ from pathlib import Path
 import torch
 
 from iqa_sr.errors import nearest, same_name
+from iqa_sr.io.file_kinds import describe_content
 from iqa_sr.io.files import atomic_write, read_file
 from iqa_sr.metrics.base import MetricInfo
 from iqa_sr.scores.means import image_means, mean
@@ -288,7 +289,10 @@ class ScoreTable:
                 raise ValueError(f"{path}, line {number}: {error}") from None
         try:
             columns, row = table._take(last, columns) if last else (columns, None)
-        except ValueError:
+        except ValueError as error:
+            if not lines:  # no table was torn in its first line and has kept nothing of it
+                kind = describe_content(content)
+                raise ValueError(f"{path}: not a score table; {f'it is {kind}' if kind else error}") from None
             logger.warning("%s: the last line, which has no end, is torn and left out: %.80r", path, last)
             return table, None
         return table, row if columns == COLUMNS else None

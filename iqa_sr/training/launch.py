@@ -1,11 +1,12 @@
 """What `train_sr.py` and `iqa-sr train` do: options read, processes started, the run trained."""
 
 import logging
+import shlex
 import signal
 import subprocess
-import sys
 import textwrap
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, Literal
 
@@ -17,16 +18,20 @@ from iqa_sr.basicsr_compat import BASICSR_VERSION
 from iqa_sr.config.option_files import read_option_file
 from iqa_sr.data.creation.sample_dataset import make_sample
 from iqa_sr.errors import OptionError, TrainingStopped
+from iqa_sr.io.files import remove_temporaries
 from iqa_sr.models.options import QualityConfig, section_of
 from iqa_sr.runtime import distributed
+from iqa_sr.runtime.folder_lock import locked
+from iqa_sr.runtime.new_process import python_command
+from iqa_sr.runtime.signals import STOPPING
 from iqa_sr.samplers.softmax_sampler import SoftmaxOptions, build_softmax
 from iqa_sr.scores.experiment_folder import ExperimentFolder
 from iqa_sr.training.dry_run import dry_run
-from iqa_sr.training.experiment import Experiment
+from iqa_sr.training.experiment import Experiment, check_folder
 from iqa_sr.training.loop import build_run, train
 from iqa_sr.training.option_checks import without_effect
 from iqa_sr.training.progress_log import start_logging
-from iqa_sr.training.resume import find_state, load_state_file, point_at_networks
+from iqa_sr.training.resume import prepare_resume
 from iqa_sr.training.run_config import RunConfig
 from iqa_sr.weights.store import find_all
 
@@ -43,6 +48,7 @@ def run_training(
     auto_resume: bool = False,
     dry: bool = False,
     launcher: Literal["none", "pytorch"] = "none",
+    command: Sequence[str] | None = None,
 ) -> int:
     """Train as an option file says.
 
@@ -52,14 +58,22 @@ def run_training(
         auto_resume: Whether to resume from the newest complete training state.
         dry: Whether to build everything, run two steps, report and stop.
         launcher: `pytorch` where torchrun has started this process; it is found by itself.
+        command: The words of the command line, for the messages on how to resume; made of the other arguments if None.
 
     Returns:
         0 at the end, 128 + the signal's number after a signal.
 
     Raises:
         OptionError: With all that is wrong with the option file.
+        TrainingStopped: If another run is going on in the same folder.
     """
+    if command is None:
+        command = ["python", "train_sr.py", "-opt", option_file, "--launcher", launcher]
+        command += ["--force_yml", *overrides] if overrides else []
+        command += ["--auto_resume"] if auto_resume else []
+    resume = shlex.join([*command, *([] if auto_resume else ["--auto_resume"])])
     rank, world_size = distributed.start_processes(launcher)
+    held = ExitStack()
     try:
         plugin.register()
         config = distributed.all_or_none(lambda: RunConfig.from_yaml(option_file, overrides))
@@ -79,17 +93,21 @@ def run_training(
                 )
                 opt["path"]["pretrain_network_g"] = None
             return dry_run(build_run(config, opt), opt)
-        state = _resume_state(opt) if auto_resume or opt["path"].get("resume_state") else None
+        distributed.on_rank_zero(lambda: _take_folder(held, opt, shlex.join(command)), "the start")
+        state = prepare_resume(config, opt)
+        check_folder(opt, fresh=state is None)
         if base and made_by and (needed or state is None):
             sampler = getattr(config.datasets["train"], "sampler", None)
             if isinstance(sampler, SoftmaxOptions):
                 build_softmax(sampler, "datasets:train:sampler")  # missing scores are told before hours of training
             if code := _train_base_where_missing(base, made_by, overrides, getattr(sampler, "type", None)):
+                logger.info(f"The run itself has not begun. Go on with:\n  {resume}")
                 return code
         content = yaml.safe_dump(opt, sort_keys=False, allow_unicode=True, width=120)
         logger.info(f"BasicSR {BASICSR_VERSION}, torch {torch.__version__}, options:\n{textwrap.indent(content, '  ')}")
-        return train(config, opt, Experiment(opt, option_file), state)
+        return train(config, opt, Experiment(opt, option_file, resume), state)
     finally:
+        held.close()
         distributed.stop_processes()
 
 
@@ -100,6 +118,14 @@ def _check_start(model: QualityConfig, opt: Mapping[str, Any]) -> None:
     resumed = opt["auto_resume"] and bool(ExperimentFolder(Path(path["experiments_root"])).states())
     if start is not None and not (resumed or path.get("pretrain_network_g") or path.get("resume_state")):
         raise OptionError(f"path:pretrain_network_g: expected {start}, with which {name} begins here, got nothing")
+
+
+def _take_folder(held: ExitStack, opt: Mapping[str, Any], command: str) -> None:
+    """Lock the folder of the run, and remove what killed runs have left half written there."""
+    folder = Path(opt["path"]["experiments_root"])
+    held.enter_context(locked(folder, command))
+    if count := remove_temporaries(folder):
+        logger.info(f"{folder}: {count} temporary files of a run that was killed are removed.")
 
 
 def _provide(config: RunConfig, opt: Mapping[str, Any]) -> None:
@@ -135,7 +161,7 @@ def _train_base_where_missing(checkpoint: str, option_file: str, overrides: Sequ
     theirs = section_of(section_of(section_of(read_option_file(option_file), "datasets"), "train"), "sampler")
     if theirs.get("type") != sampler:
         data = [override for override in data if not override.startswith("datasets:train:sampler")]
-    command = [sys.executable, "-m", "iqa_sr.cli", "train", "-opt", option_file, "--auto_resume"]
+    command = python_command("iqa_sr.cli.main:main", "train", "-opt", option_file, "--auto_resume")
     code = _run_to_its_end([*command, *(["--force_yml", *data] if data else [])])
     if code < 128 and (code or not Path(checkpoint).is_file()):
         told = f"ended with code {code}" if code else f"did not write {checkpoint}"
@@ -146,10 +172,11 @@ def _train_base_where_missing(checkpoint: str, option_file: str, overrides: Sequ
 def _run_to_its_end(command: Sequence[str]) -> int:
     """Run a training that saves when it is asked to stop: this process waits for it. Returns its exit code."""
     child = subprocess.Popen(command)
-    # A terminal's Ctrl-C reaches the child by itself, and a second one would end it without saving.
+    # What reaches both, as a terminal's Ctrl-C does, is one request for the child.
     before = {
-        signal.SIGINT: signal.signal(signal.SIGINT, signal.SIG_IGN),
-        signal.SIGTERM: signal.signal(signal.SIGTERM, lambda number, frame: child.send_signal(number)),
+        number: signal.signal(number, lambda number, frame: child.send_signal(number))
+        for number in STOPPING
+        if signal.getsignal(number) is not signal.SIG_IGN
     }
     try:
         code = child.wait()
@@ -157,26 +184,3 @@ def _run_to_its_end(command: Sequence[str]) -> int:
         for number, handler in before.items():
             signal.signal(number, handler)
     return code if code >= 0 else 128 - code
-
-
-def _resume_state(opt: dict[str, Any]) -> dict[str, Any] | None:
-    """The state to go on from, its networks put into `path`; None for a fresh start."""
-    path: Path | str | None = opt["path"].get("resume_state")
-    if opt["auto_resume"]:
-        networks = [key.removeprefix("network_") for key in opt if key.startswith("network_")]
-        path = find_state(ExperimentFolder(Path(opt["path"]["experiments_root"])), networks)
-        if path is None:
-            logger.info("--auto_resume: no complete training state; starting from the beginning.")
-    if not path:
-        return None
-    state = load_state_file(path)
-    if state["iter"] >= opt["train"]["total_iter"]:
-        logger.info(f"{path} is of the last iteration; raise train:total_iter to train on.")
-    opt["path"]["resume_state"] = str(path)
-    seed = state.get("iqa_sr", {}).get("seed", opt["manual_seed"])
-    if seed != opt["manual_seed"]:  # an option file without a seed draws another one at every start
-        logger.info(f"manual_seed {seed} of the run that is resumed is used, not {opt['manual_seed']}.")
-        opt["manual_seed"] = seed
-    # The state's own folder holds its networks, also when it belongs to another experiment.
-    point_at_networks(opt, state, ExperimentFolder(Path(path).resolve().parent.parent))
-    return state

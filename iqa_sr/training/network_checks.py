@@ -20,7 +20,7 @@ __all__ = ["check_networks"]
 _NETWORKS = ("net_g", "net_d", "net_g_ema")
 _CHANNELS = ("num_in_ch", "in_chans", "in_channels", "num_out_ch", "out_channels")
 _PATCH = 32  # LQ px: the side of a training patch that the options do not tell
-_PERIOD = 64  # LQ px: what a network asks of a side is asked of one that differs by multiples of this, too
+_PERIOD = 32  # LQ px: what a network asks of a side is asked of one that differs by multiples of this, too
 
 
 def check_networks(model: Any, opt: Mapping[str, Any], sides: Iterable[int] = ()) -> None:

@@ -94,7 +94,7 @@ def _check_fine_tuning(
         partial = sampler_metrics({key: section for key, section in datasets.items() if key == "train"})
         partial += [name for loss in model.losses.values() for name in loss.distances]
         with problems.collected():
-            check_guard(guard, watched, partial)
+            check_guard(guard, watched, partial, guard.checks(model.train.total_iter))
     if not any(key.split("_")[0] == "val" for key in section_of(options, "datasets")):
         problems.texts.append(
             "train:guard: expected validation pictures to look at: the section datasets:val is missing"

@@ -326,6 +326,11 @@ def test_a_missing_or_incomplete_folder_is_named(saved):
         ("adapter_config.json", lambda c: c.replace(b'"r": 2', b'"r": 0'), "a rank .r in .*. of at least 1, got 0"),
         ("adapter_config.json", lambda c: c.replace(b'"r": 2', b'"r": "2"'), "of at least 1, got '2'"),
         ("adapter_config.json", lambda c: c.replace(b'"LORA"', b'"LOHA"'), "adapter of type LORA, got 'LOHA'"),
+        (
+            "adapter_config.json",
+            lambda c: c.replace(b'"megatron_config": null', b'"megatron_config": {"a": 1}'),
+            "has a megatron_config",
+        ),
     ],
 )
 def test_a_damaged_folder_is_refused(saved, file, change, text):
