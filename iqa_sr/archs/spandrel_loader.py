@@ -6,6 +6,8 @@ from typing import Any
 
 from torch import Tensor, nn
 
+from iqa_sr.io.tensor_files import check_numbers
+
 __all__ = ["SpandrelNetwork", "spandrel_network"]
 
 
@@ -56,6 +58,7 @@ def spandrel_network(state: Mapping[str, Tensor], path: str | Path) -> SpandrelN
     except Exception as error:  # spandrel passes on whatever building a network that it guessed wrongly raises
         reason = (str(error).splitlines() or [type(error).__name__])[0]
         raise ValueError(f"spandrel cannot load {path}: {reason[:200] or type(error).__name__}") from error
+    check_numbers(descriptor.model.state_dict(), state, descriptor.architecture.name, path)
     channels = descriptor.input_channels, descriptor.output_channels
     if not isinstance(descriptor, ImageModelDescriptor) or channels != (3, 3):
         raise ValueError(f"spandrel takes {path} for {descriptor.architecture.name}, no network of RGB pictures")

@@ -131,9 +131,9 @@ def _first_known(
     path: Path, states: Mapping[str | None, Mapping[str, Tensor]], given: dict[str, Any] | None
 ) -> tuple[str | None, _Found]:
     """The preferred weights of a file and their key; where no key is a usual one, the first that are such a network."""
-    usual = [key for key in states if key in WEIGHT_KEYS][:1] or list(states)
+    usual = next((key for key in states if key in WEIGHT_KEYS), None)
     problem: ValueError | None = None
-    for key in usual:
+    for key in states if usual is None else (usual,):
         try:
             if given is not None:
                 return key, _Found(filled_network(given, states[key], path), given, "the given options")

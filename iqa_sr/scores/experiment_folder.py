@@ -216,9 +216,9 @@ def result_image(visualization: Path, dataset: str, key: str, label: str, suffix
     Raises:
         ValueError: If key or label lead out of that folder: an LMDB, or a table that came with a folder, may say so.
     """
+    check_inside(dataset, "name of a data set")
     check_inside(key, "key of an image")
-    name = f"{Path(key).name}_{_label(label)}{suffix}"
-    return visualization / check_inside(dataset, "name of a data set") / key / name
+    return visualization / dataset / key / f"{Path(key).name}_{_label(label)}{suffix}"
 
 
 def flat_result_image(visualization: Path, key: str, label: str, suffix: str = ".png") -> Path:

@@ -87,7 +87,7 @@ def run_training(
         base, made_by = opt["path"].get("pretrain_network_g"), opt["path"].get("pretrain_opt_g")
         needed = any(getattr(config.model.train, key, None) for key in ("lora", "guard"))  # also by a run that resumes
         if dry:
-            if made_by and not needed and not Path(base).is_file():
+            if base and made_by and not needed and not Path(base).is_file():
                 logger.info(
                     f"{base} does not exist; the run would train it first, the dry run begins with random values."
                 )

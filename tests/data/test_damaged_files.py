@@ -14,6 +14,7 @@ from iqa_sr.data.preferences.csv_pairs import read_pair_table
 from iqa_sr.data.problems import DataError, DataProblems
 from iqa_sr.datasets.multi_gt_dataset import MultiGTDataset
 from iqa_sr.evaluation.datasets import SetPlace, open_set
+from iqa_sr.evaluation.scores import choose_measures
 from iqa_sr.io.image_stores import DiskFolder, open_folder
 from iqa_sr.io.image_types import left_out_types
 from tests.helpers.sr_datasets import picture, save, write_groups, write_labels
@@ -66,6 +67,16 @@ def test_damaged_pixels_are_found_before_a_validation_and_where_none_is_allowed(
             MultiGTDataset({**training, **options})
     with pytest.raises(DataError, match=r"data set x: .*\n.*p1\.png: damaged or truncated"):
         open_set(SetPlace("x", tmp_path), 2)
+
+
+def test_a_border_that_leaves_nothing_is_refused(tmp_path):
+    write_groups(tmp_path, count=2, size=32, versions=())
+    sets = [open_set(SetPlace("x", tmp_path), 2)]
+    assert choose_measures(None, None, 15, None, sets).border == 15
+    with pytest.raises(
+        ValueError, match=r"`border`: 16 px cut from each side leave nothing; the largest .* 32x32 .HxW"
+    ):
+        choose_measures(None, None, 16, None, sets)
 
 
 def test_labels_of_any_form_are_named(tmp_path):

@@ -67,8 +67,9 @@ def test_names_that_lead_out_are_refused(run, name):
     made = (
         lambda: network_file(run.models, "g", name),
         lambda: adapter_folder(run.models, name),
-        lambda: result_image(run.visualization, name, "500"),
-        lambda: result_image(run.visualization, "p0", name),
+        lambda: result_image(run.visualization, name, "p0", "500"),
+        lambda: result_image(run.visualization, "set", name, "500"),
+        lambda: result_image(run.visualization, "set", "p0", name),
         lambda: curves_folder(Path("here"), name),
     )
     for make in made:

@@ -32,7 +32,7 @@ class SignallingLoss(nn.Module):
     number = signal.SIGTERM
 
     def forward(self, output, gt):
-        type(self).calls += 1
+        type(self).calls += len(output) > 1  # the check before a run is made with one image
         if self.calls == self.at:
             os.kill(os.getpid(), self.number)
         return (output - gt).abs().mean() * 0.1
@@ -45,7 +45,7 @@ class PoisonedLoss(nn.Module):
     bad: frozenset = frozenset()
 
     def forward(self, output, gt):
-        type(self).calls += 1
+        type(self).calls += len(output) > 1  # the check before a run is made with one image
         value = (output - gt).square().mean()
         return value * float("nan") if self.calls in self.bad else value
 
