@@ -120,6 +120,8 @@ class Experiment:
         for folder in (self.folder.path, curves):
             if folder is not None and folder.exists() and not folder.is_symlink():
                 archived = folder.with_name(f"{folder.name}_archived_{time.strftime('%Y%m%d_%H%M%S')}")
+                while archived.exists():  # two starts in one second
+                    archived = archived.with_name(f"{archived.name}_")
                 folder.rename(archived)
                 logger.info(f"{folder} exists; renamed to {archived.name}. (--auto_resume would go on there.)")
 
