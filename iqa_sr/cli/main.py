@@ -59,7 +59,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         command = importlib.import_module(f"iqa_sr.cli.{name.replace('-', '_')}")
         command.add_arguments(parsers[name])
         parsers[name].add_argument("--debug", action="store_true", help="show the stack trace of an error")
-    args = parser.parse_args(words)  # ends here where no command is named
+    # Ends here where no command is named.
+    args = parser.parse_args(words, argparse.Namespace(words=words))
     return report_errors(lambda: command.run(args), args.debug, parsers[args.command])
 
 

@@ -1,6 +1,7 @@
 """`iqa-sr train` and `train_sr.py`."""
 
 import argparse
+import sys
 from collections.abc import Sequence
 
 __all__ = ["add_arguments", "main", "run"]
@@ -20,9 +21,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Train; 0 at the end, 128 + the signal's number after a signal."""
+    from iqa_sr.runtime.command_line import own_command
     from iqa_sr.training.launch import run_training
 
-    return run_training(args.opt, args.overrides, args.auto_resume, args.dry_run, args.launcher)
+    command = own_command(args.words)
+    return run_training(args.opt, args.overrides, args.auto_resume, args.dry_run, args.launcher, command)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -41,5 +44,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     add_arguments(parser)
     parser.add_argument("--debug", action="store_true", help="show the stack trace of an error")
-    args = parser.parse_args(arguments)
+    words = sys.argv[1:] if arguments is None else list(arguments)
+    args = parser.parse_args(words, argparse.Namespace(words=words))
     return report_errors(lambda: run(args), args.debug, parser)

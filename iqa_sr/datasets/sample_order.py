@@ -1,17 +1,21 @@
 """Which sample comes when: a pure function of the seed, the epoch and the position, whatever loads it."""
 
 import math
+import multiprocessing
+import signal
 from collections.abc import Iterator
-from contextlib import nullcontext
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 import torch
+from torch.multiprocessing import _prctl_pr_set_pdeathsig  # type: ignore[attr-defined]
 from torch.utils.data import DataLoader, Dataset, Sampler
 
-from iqa_sr.errors import OptionError
+from iqa_sr.errors import OptionError, TrainingStopped
 from iqa_sr.runtime import rng_state
+from iqa_sr.runtime.signals import STOPPING
 
 __all__ = ["Place", "SampleOrder", "SeededDataset", "build_train_loader", "sample_seed"]
 
@@ -20,6 +24,14 @@ import iqa_sr.basicsr_compat  # noqa: F401
 
 LONGEST = 10**8
 """Most samples of an epoch: the order of all of them is drawn at its beginning."""
+# By the signal that has killed a process of the loader.
+HINTS = {
+    "SIGKILL": "Most often memory has run out (dmesg tells): set datasets:train:num_worker_per_gpu lower, or give the "
+    "run more memory.",
+    "SIGBUS": "Most often shared memory has run out: set datasets:train:num_worker_per_gpu lower, or make /dev/shm "
+    "larger (docker run --shm-size).",
+    "SIGSEGV": "Most often a library stumbles over a damaged file: `iqa-sr check-data` reads them all.",
+}
 
 
 def sample_seed(seed: int, epoch: int, position: int) -> int:
@@ -93,30 +105,90 @@ class SampleOrder(Sampler[tuple[int, int]]):
 class Place:
     """Where a run stands in its data, and the batches from there on, without end.
 
+    The loader's processes do not hear the signals that ask a run to stop, and end with it.
+
     Attributes:
         loader: Gives the batches of one epoch.
         order: What it follows.
         epoch: The epoch of the last batch given.
         iteration: Number of batches of that epoch given so far.
+        workers: The loader's processes, once they are there.
     """
 
     loader: DataLoader[Any]
     order: SampleOrder
     epoch: int = 0
     iteration: int = 0
+    workers: list[Any] = field(default_factory=list, init=False)
 
     def batches(self) -> Iterator[Any]:
-        """The batches that follow; the place moves on with each."""
+        """The batches that follow; the place moves on with each.
+
+        Raises:
+            TrainingStopped: If a process of the loader has died.
+            What reading a sample raises.
+        """
+        end = object()
         while True:
             self.order.set_place(self.epoch, self.iteration * int(self.loader.batch_size or 1))
-            for batch in self.loader:
+            with self._waiting():
+                batches = iter(self.loader) if self.workers or not self.loader.num_workers else self._started()
+            while True:
+                with self._waiting():
+                    batch = next(batches, end)
+                if batch is end:
+                    break
                 self.iteration += 1
                 yield batch
             self.epoch, self.iteration = self.epoch + 1, 0
 
+    def _started(self) -> Iterator[Any]:
+        """The loader's batches, for which it starts its processes."""
+        known, handler = multiprocessing.active_children(), signal.getsignal(signal.SIGCHLD)
+        mask = signal.pthread_sigmask(signal.SIG_BLOCK, STOPPING)  # they are deaf from their first moment
+        try:
+            batches = iter(self.loader)
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+            # torch's handler raises wherever the run is when a process dies, also in the middle of an optimizer's step.
+            signal.signal(signal.SIGCHLD, handler or signal.SIG_DFL)
+        self.workers += [worker for worker in multiprocessing.active_children() if worker not in known]
+        return batches
+
+    @contextmanager
+    def _waiting(self) -> Iterator[None]:
+        """Inside, the death of a process of the loader is an error at once."""
+        if not self.workers:
+            yield
+            return
+        handler = signal.signal(signal.SIGCHLD, self._check_workers)
+        try:
+            self._check_workers()
+            yield
+        except (RuntimeError, OSError, EOFError):  # of a process that died while it was sending
+            self._check_workers()
+            raise
+        finally:
+            signal.signal(signal.SIGCHLD, handler)
+
+    def _check_workers(self, *_: object) -> None:
+        for worker in self.workers:
+            if worker.exitcode is not None:
+                killed = signal.Signals(-worker.exitcode).name if worker.exitcode < 0 else None
+                told = f"was killed by {killed}" if killed else f"has ended with code {worker.exitcode}"
+                raise TrainingStopped(
+                    f"a process that loads the training data (number {worker.pid}) {told}.\n"
+                    + HINTS.get(killed or "", "With datasets:train:num_worker_per_gpu 0 the run itself shows where.")
+                )
+
     def close(self) -> None:
         """End the loader's processes now; left to the garbage collector, each run of them waits five seconds."""
+        batches = getattr(self.loader, "_iterator", None)
+        if batches is not None and all(worker.is_alive() for worker in self.workers):
+            batches._shutdown_workers()  # also while an error's stack trace still holds it
         del self.loader
+        for worker in self.workers:  # one that hangs, or waits for one that is dead: they hear no other signal
+            worker.kill()
 
 
 def build_train_loader(dataset: Dataset[Any], opt: dict[str, Any]) -> tuple[DataLoader[Any], SampleOrder]:
@@ -156,15 +228,19 @@ def build_train_loader(dataset: Dataset[Any], opt: dict[str, Any]) -> tuple[Data
         drop_last=True,
         pin_memory=bool(section.get("pin_memory", False)) and torch.cuda.is_available(),
         persistent_workers=workers > 0,
-        worker_init_fn=_one_thread,
+        worker_init_fn=_settle,
         # Its own generator: the loader draws a base seed per epoch and would move the run's generator otherwise.
         generator=torch.Generator().manual_seed(opt["manual_seed"]),
     )
     return loader, order
 
 
-def _one_thread(worker: int) -> None:
-    """Loader workers share the cores with the training: no thread pool of OpenCV in each of them."""
+def _settle(worker: int) -> None:
+    """A loader's process ends with the run, not with what asks the run to stop, and leaves it the cores."""
     import cv2
 
+    for number in STOPPING:
+        signal.signal(number, signal.SIG_IGN)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, STOPPING)
+    _prctl_pr_set_pdeathsig(signal.SIGKILL)
     cv2.setNumThreads(0)

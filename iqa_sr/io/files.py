@@ -2,14 +2,26 @@
 
 import hashlib
 import os
+import re
+import shutil
 import stat
 import uuid
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 from iqa_sr.io.file_kinds import describe_content
 
-__all__ = ["atomic_write", "check_file", "compute_hash", "read_file", "read_text"]
+__all__ = [
+    "atomic_write",
+    "check_file",
+    "check_inside",
+    "compute_hash",
+    "read_file",
+    "read_text",
+    "remove_temporaries",
+    "temporary_name",
+]
 
 _LARGEST_TEXT = 2**31
 """In bytes: what is larger is no table and no list that anybody wrote."""
@@ -20,6 +32,22 @@ _KINDS = (
     (stat.S_ISCHR, "a device"),
     (stat.S_ISBLK, "a device"),
 )
+
+
+def check_inside(name: str, what: str) -> str:
+    """A name below a folder, as it is; slashes may part it.
+
+    Args:
+        name: What a list, a table or a database calls an image or a folder.
+        what: What it names and where it stands, for the error.
+
+    Raises:
+        ValueError: If a path made of it would lie elsewhere: it is absolute, has `..`, or no name at all.
+    """
+    parts = re.split(r"[/\\]", name)
+    if not name or "\0" in name or ".." in parts or "." in parts or not parts[0] or re.match(r"^[A-Za-z]:", name):
+        raise ValueError(f"{what}: expected a name below its folder, without `..`, got {name!r}")
+    return name
 
 
 def check_file(path: str | Path, what: str = "file") -> None:
@@ -83,6 +111,9 @@ def read_text(path: str | Path, what: str = "file", errors: str = "strict") -> s
         raise ValueError(f"{path}: not a text file; expected a {what} in UTF-8, but {got}") from None
 
 
+_TEMPORARY = re.compile(r"\..{1,32}\.[0-9a-f]{32}\.tmp", re.DOTALL)
+
+
 def atomic_write(path: str | Path, content: str | bytes | Callable[[Path], object]) -> None:
     """Write a file under a temporary name beside it, sync it to the device, then rename it.
 
@@ -102,7 +133,7 @@ def atomic_write(path: str | Path, content: str | bytes | Callable[[Path], objec
         What `content` raises.
     """
     path = Path(path)
-    temporary = path.with_name(f".{path.name[:32]}.{uuid.uuid4().hex}.tmp")  # of a long name, too, a valid one
+    temporary = temporary_name(path)
     try:
         if callable(content):
             content(temporary)
@@ -115,8 +146,30 @@ def atomic_write(path: str | Path, content: str | bytes | Callable[[Path], objec
         temporary.unlink(missing_ok=True)
 
 
+def temporary_name(path: Path) -> Path:
+    """A new name beside a file or folder for what will take its place; `remove_temporaries` knows it."""
+    return path.with_name(f".{path.name[:32]}.{uuid.uuid4().hex}.tmp")  # of a long name, too, a valid one
+
+
+def remove_temporaries(folder: Path) -> int:
+    """Remove what killed processes have left below a folder that nobody else is writing to; returns how much it was."""
+    removed = 0
+    for where, folders, files in os.walk(folder):
+        for name in [name for name in [*files, *folders] if _TEMPORARY.fullmatch(name)]:
+            path = Path(where, name)
+            if name in folders:
+                folders.remove(name)
+                shutil.rmtree(path, ignore_errors=True)
+            else:
+                with suppress(OSError):  # of another user: it does no harm
+                    path.unlink()
+            removed += not path.exists()
+    return removed
+
+
 def compute_hash(path: Path) -> str:
-    """SHA-256 of a file, in hexadecimal digits; reads all of it."""
+    """SHA-256 of an ordinary file, in hexadecimal digits; reads all of it, and raises as `check_file`."""
+    check_file(path)
     digest = hashlib.sha256()
     with path.open("rb") as file:
         while chunk := file.read(1 << 22):

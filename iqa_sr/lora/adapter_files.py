@@ -2,7 +2,7 @@
 
 import json
 import os
-import tempfile
+import shutil
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +12,7 @@ from safetensors.torch import save
 from torch import Tensor, nn
 
 from iqa_sr.config.sections import Section, read_section
+from iqa_sr.io.files import temporary_name
 from iqa_sr.io.json_files import read_json
 from iqa_sr.io.tensor_files import check_tensors, read_tensor_file, select_state_dict
 from iqa_sr.lora.injection import adapter_state, load_adapter_state
@@ -61,9 +62,10 @@ def save_adapter(network: nn.Module, folder: str | Path, base: BaseNetwork) -> N
     """
     folder = Path(folder)
     config = cast(Any, network).peft_config["default"]
-    with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}.") as temporary:
-        new, old = Path(temporary) / "new", Path(temporary) / "old"
-        new.mkdir()
+    temporary = temporary_name(folder)
+    new, old = temporary / "new", temporary / "old"
+    try:
+        new.mkdir(parents=True)
         config.save_pretrained(str(new))
         state = {_PREFIX + name: tensor.contiguous() for name, tensor in adapter_state(network).items()}
         (new / WEIGHTS).write_bytes(save(state, metadata={"format": "pt"}))
@@ -79,6 +81,8 @@ def save_adapter(network: nn.Module, folder: str | Path, base: BaseNetwork) -> N
             if old.exists():
                 old.rename(folder)
             raise
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
 
 
 def read_adapter(folder: str | Path) -> Adapter:
@@ -106,6 +110,10 @@ def read_adapter(folder: str | Path) -> Adapter:
     rank = values.get("r")
     if not isinstance(rank, int) or isinstance(rank, bool) or rank < 1:
         raise ValueError(f"{folder}: expected a rank (r in {CONFIG}) of at least 1, got {rank!r}")
+    if values.get("megatron_config"):  # with it peft imports whatever module the file names
+        raise ValueError(
+            f"{folder}: {CONFIG} has a megatron_config, which no adapter of these networks needs; remove it"
+        )
     from peft import LoraConfig
 
     state = select_state_dict(read_tensor_file(folder / WEIGHTS), folder / WEIGHTS, None)

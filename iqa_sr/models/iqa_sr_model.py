@@ -142,7 +142,8 @@ class IQASRModel(SRModelBase):
         networks = [*generators, *([] if self.net_d is None else [self.get_bare_model(self.net_d)])]
         upscale = partial(upscale_image, opt=self.opt)
         guarded = Guarded(networks, generators[-1], self.optimizers, self.scalers, quality, upscale, self._base)
-        return RewardGuard(options, judges, guarded, self.device, self.opt["rank"])
+        checks = options.checks(self.settings.total_iter)
+        return RewardGuard(options, judges, guarded, self.device, self.opt["rank"], checks)
 
     def _base(self) -> nn.Module:
         """The frozen network that the run began with, also in a run that was resumed."""
@@ -314,9 +315,8 @@ class IQASRModel(SRModelBase):
     def training_extras(self) -> dict[str, Any]:
         """What an exact resume needs beyond BasicSR's training state."""
         return {
+            **self.iteration_extras(),
             "scalers": [scaler.state_dict() for scaler in self.scalers],
-            "nonfinite_in_a_row": self.finite_guard.in_a_row,
-            "statistics": self.feed.statistics.state() if self.feed is not None else None,
             "lora": self.lora.state(self._generators()) if self.lora is not None else None,
             "guard": self.reward_guard.state() if self.reward_guard is not None else None,
         }
@@ -327,7 +327,7 @@ class IQASRModel(SRModelBase):
         for scaler, state in zip(self.scalers, extras["scalers"], strict=False):
             if scaler.is_enabled() and state:
                 scaler.load_state_dict(state)
-        self.finite_guard.in_a_row = extras["nonfinite_in_a_row"]
+        self.load_iteration_extras(extras)
         if self.lora is not None:
             self.lora.load_state(extras["lora"], self._generators())
         if self.reward_guard is not None:
@@ -337,5 +337,14 @@ class IQASRModel(SRModelBase):
                 f"The guard had lowered the weight of the quality losses to {extras['guard']['factor']:.3g} of the "
                 "start's; without train:guard it is the start's again."
             )
+
+    def iteration_extras(self) -> dict[str, Any]:
+        """The skipped steps in a row, and what the sampler did since the last line of the log."""
+        statistics = self.feed.statistics.state() if self.feed is not None else None
+        return {"nonfinite_in_a_row": self.finite_guard.in_a_row, "statistics": statistics}
+
+    def load_iteration_extras(self, extras: Mapping[str, Any]) -> None:
+        """Take an iteration back to `iteration_extras()`."""
+        self.finite_guard.in_a_row = extras["nonfinite_in_a_row"]
         if self.feed is not None and extras["statistics"] is not None:
             self.feed.statistics.load(extras["statistics"])

@@ -55,6 +55,13 @@ class ModelBase(BaseModel, ABC):
     def load_training_extras(self, extras: Mapping[str, Any]) -> None:
         """Go on from `training_extras()`."""
 
+    def iteration_extras(self) -> dict[str, Any]:
+        """Of `training_extras()`, what an iteration changes before its optimizers step; called in every one."""
+        return {}
+
+    def load_iteration_extras(self, extras: Mapping[str, Any]) -> None:
+        """Take an iteration back to `iteration_extras()`."""
+
     def add_optimizer(self, options: Any, path: str, parameters: Iterable[Any]) -> None:
         """Build an optimizer from its typed section.
 

@@ -40,8 +40,7 @@ class NonFiniteGuard:
         """
         values = {name: float(value.detach()) for name, value in terms.items()}
         culprit = next((name for name, value in values.items() if not math.isfinite(value)), None)
-        device = next(iter(terms.values())).device
-        if not distributed.any_process(culprit is not None, device):
+        if not distributed.any_process(culprit is not None):
             return False
         self.in_a_row += 1
         where = f"{culprit} is {values[culprit]}" if culprit else "a loss is not finite on another process"

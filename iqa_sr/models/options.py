@@ -76,7 +76,7 @@ class SchedulerOptions(Section):
         needed, others = ("periods", ("eta_min",)) if cosine else ("milestones", ("gamma", "restarts"))
         known = (needed, *others, "restart_weights")
         for key in sorted(self.model_fields_set - {"type", *known}):
-            raise ValueError(f"{key} is not an argument of {self.type}; valid: {', '.join(known)}")
+            raise ValueError(f"{key} is not an argument of the type {self.type}; valid: {', '.join(known)}")
         for key in (needed, *sorted(self.model_fields_set)):
             if getattr(self, key) is None:
                 raise ValueError(f"{self.type} needs a value of {key}, got none")

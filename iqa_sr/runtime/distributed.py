@@ -3,7 +3,8 @@
 import gc
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import timedelta
 from typing import Any, TypeVar
 
@@ -18,15 +19,19 @@ __all__ = [
     "any_process",
     "barrier",
     "gather_objects",
+    "notices_ends",
     "on_rank_zero",
     "share_buffers",
     "start_processes",
     "stop_processes",
+    "told_as_lost",
     "world_size",
 ]
 
 Made = TypeVar("Made")
 GRACE = 5.0  # seconds for a process that has failed to say why: torchrun ends all others as soon as one has ended
+
+LOST = "another process has ended before its work was done; its own error says why"
 
 
 def start_processes(launcher: str = "none", backend: str | None = None) -> tuple[int, int]:
@@ -126,11 +131,11 @@ def all_or_none(work: Callable[[], Made]) -> Made:
     except Exception as error:
         failure = error
     try:
+        if not any_process(failure is not None):
+            return made
         failed = gather_objects(failure is not None)
     except ConnectionError as error:  # what this process has found wrong is not lost with the others
         raise failure or error from error
-    if not any(failed):
-        return made
     if failure is not None and not any(failed[: dist.get_rank()]):
         raise failure
     raise OtherProcessFailed("another process has failed, which says why")
@@ -141,19 +146,40 @@ def world_size() -> int:
     return dist.get_world_size() if dist.is_initialized() else 1
 
 
-def any_process(fact: bool, device: torch.device | str = "cpu") -> bool:
-    """Whether the fact holds on any process; all processes must ask."""
+def notices_ends() -> bool:
+    """Whether a process that waits for others notices when one has ended: gloo does, NCCL waits on."""
+    return dist.get_backend() == "gloo"
+
+
+def told_as_lost(error: BaseException) -> BaseException:
+    """The error itself, but for torch's of a process that has ended: a ConnectionError that says so."""
+    lost = isinstance(error, dist.DistError) or (isinstance(error, RuntimeError) and "gloo" in str(error))
+    return ConnectionError(LOST) if lost and dist.is_initialized() else error
+
+
+def any_process(fact: bool) -> bool:
+    """Whether the fact holds on any process; all processes must ask.
+
+    Raises:
+        ConnectionError: If a process has ended.
+    """
     if not dist.is_initialized():
         return fact
-    flag = torch.tensor(float(fact), device=device)
-    dist.all_reduce(flag, op=dist.ReduceOp.MAX)
+    flag = torch.tensor(float(fact), device="cuda" if dist.get_backend() == "nccl" else "cpu")
+    with _connected():
+        dist.all_reduce(flag, op=dist.ReduceOp.MAX)
     return bool(flag.item())
 
 
 def barrier() -> None:
-    """Wait until every process is here."""
+    """Wait until every process is here.
+
+    Raises:
+        ConnectionError: If one has ended.
+    """
     if dist.is_initialized():
-        dist.barrier()
+        with _connected():
+            dist.barrier()
 
 
 def share_buffers(network: nn.Module) -> None:
@@ -174,9 +200,16 @@ def gather_objects(mine: Any) -> list[Any]:
     if not dist.is_initialized():
         return [mine]
     everyone: list[Any] = [None] * dist.get_world_size()
-    try:
+    with _connected():
         dist.all_gather_object(everyone, mine)
+    return everyone
+
+
+@contextmanager
+def _connected() -> Iterator[None]:
+    """Inside, torch's error of a lost process is told as such."""
+    try:
+        yield
     except RuntimeError as error:
         time.sleep(GRACE)
-        raise ConnectionError("another process has ended before its work was done; its own error says why") from error
-    return everyone
+        raise ConnectionError(LOST) from error

@@ -3,7 +3,8 @@
 import logging
 import os
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
@@ -72,11 +73,12 @@ class Experiment:
 
     Args:
         opt: The run's options.
-        option_file: Name of the option file, for the message on how to resume.
+        option_file: Name of the option file.
+        resume_command: For the message on how to resume.
     """
 
-    def __init__(self, opt: dict[str, Any], option_file: str) -> None:
-        self.opt, self.option_file = opt, option_file
+    def __init__(self, opt: dict[str, Any], option_file: str, resume_command: str) -> None:
+        self.opt, self.option_file, self.resume_command = opt, option_file, resume_command
         self.first = opt["rank"] == 0
         self.folder = ExperimentFolder(Path(opt["path"]["experiments_root"]))
         with_curves = opt["logger"]["use_tb_logger"]
@@ -125,10 +127,21 @@ class Experiment:
                 folder.rename(archived)
                 logger.info(f"{folder} exists; renamed to {archived.name}. (--auto_resume would go on there.)")
 
-    def validate(self, model: Any, loaders: Sequence[Any], iteration: int) -> None:
+    def validate(
+        self,
+        model: Any,
+        loaders: Sequence[Any],
+        iteration: int,
+        interruptible: Callable[[], AbstractContextManager[None]],
+    ) -> None:
         """See `ValidationRun.validate`."""
         assert self.validation is not None
-        self.validation.validate(model, loaders, iteration, self.tensorboard)
+        self.validation.validate(model, loaders, iteration, self.tensorboard, interruptible)
+
+    def lacks_scores(self) -> bool:
+        """Whether the last iteration was not validated."""
+        table, last = self.validation and self.validation.table, str(self.opt["train"]["total_iter"])
+        return table is not None and all(row.checkpoint != last for row in table.rows)
 
     def close(self) -> None:
         """End the curves' file."""
@@ -145,7 +158,4 @@ class Experiment:
 
     def tell_how_to_resume(self, iteration: int) -> None:
         """After a signal: what was saved, and the command that goes on."""
-        logger.info(
-            f"Stopped after iteration {iteration}, saved. Go on with:\n"
-            f"  python train_sr.py -opt {self.option_file} --auto_resume"
-        )
+        logger.info(f"Stopped after iteration {iteration}, saved. Go on with:\n  {self.resume_command}")

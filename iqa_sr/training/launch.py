@@ -1,11 +1,12 @@
 """What `train_sr.py` and `iqa-sr train` do: options read, processes started, the run trained."""
 
 import logging
+import shlex
 import signal
 import subprocess
-import sys
 import textwrap
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, Literal
 
@@ -17,13 +18,18 @@ from iqa_sr.basicsr_compat import BASICSR_VERSION
 from iqa_sr.config.option_files import read_option_file
 from iqa_sr.data.creation.sample_dataset import make_sample
 from iqa_sr.errors import OptionError, TrainingStopped
+from iqa_sr.io.files import remove_temporaries
 from iqa_sr.models.options import QualityConfig, section_of
 from iqa_sr.runtime import distributed
+from iqa_sr.runtime.folder_lock import locked
+from iqa_sr.runtime.new_process import python_command
+from iqa_sr.runtime.signals import STOPPING
 from iqa_sr.samplers.softmax_sampler import SoftmaxOptions, build_softmax
 from iqa_sr.scores.experiment_folder import ExperimentFolder
 from iqa_sr.training.dry_run import dry_run
 from iqa_sr.training.experiment import Experiment, check_folder
 from iqa_sr.training.loop import build_run, train
+from iqa_sr.training.option_checks import without_effect
 from iqa_sr.training.progress_log import start_logging
 from iqa_sr.training.resume import prepare_resume
 from iqa_sr.training.run_config import RunConfig
@@ -42,6 +48,7 @@ def run_training(
     auto_resume: bool = False,
     dry: bool = False,
     launcher: Literal["none", "pytorch"] = "none",
+    command: Sequence[str] | None = None,
 ) -> int:
     """Train as an option file says.
 
@@ -51,14 +58,22 @@ def run_training(
         auto_resume: Whether to resume from the newest complete training state.
         dry: Whether to build everything, run two steps, report and stop.
         launcher: `pytorch` where torchrun has started this process; it is found by itself.
+        command: The words of the command line, for the messages on how to resume; made of the other arguments if None.
 
     Returns:
         0 at the end, 128 + the signal's number after a signal.
 
     Raises:
         OptionError: With all that is wrong with the option file.
+        TrainingStopped: If another run is going on in the same folder.
     """
+    if command is None:
+        command = ["python", "train_sr.py", "-opt", option_file, "--launcher", launcher]
+        command += ["--force_yml", *overrides] if overrides else []
+        command += ["--auto_resume"] if auto_resume else []
+    resume = shlex.join([*command, *([] if auto_resume else ["--auto_resume"])])
     rank, world_size = distributed.start_processes(launcher)
+    held = ExitStack()
     try:
         plugin.register()
         config = distributed.all_or_none(lambda: RunConfig.from_yaml(option_file, overrides))
@@ -67,15 +82,18 @@ def run_training(
             _check_start(config.model, opt)
         distributed.on_rank_zero(lambda: _provide(config, opt), "what the run needs")
         start_logging(rank)
+        for line in without_effect(config.options, config.model):
+            logger.warning(line)
         base, made_by = opt["path"].get("pretrain_network_g"), opt["path"].get("pretrain_opt_g")
         needed = any(getattr(config.model.train, key, None) for key in ("lora", "guard"))  # also by a run that resumes
         if dry:
-            if made_by and not needed and not Path(base).is_file():
+            if base and made_by and not needed and not Path(base).is_file():
                 logger.info(
                     f"{base} does not exist; the run would train it first, the dry run begins with random values."
                 )
                 opt["path"]["pretrain_network_g"] = None
             return dry_run(build_run(config, opt), opt)
+        distributed.on_rank_zero(lambda: _take_folder(held, opt, shlex.join(command)), "the start")
         state = prepare_resume(config, opt)
         check_folder(opt, fresh=state is None)
         if base and made_by and (needed or state is None):
@@ -83,11 +101,13 @@ def run_training(
             if isinstance(sampler, SoftmaxOptions):
                 build_softmax(sampler, "datasets:train:sampler")  # missing scores are told before hours of training
             if code := _train_base_where_missing(base, made_by, overrides, getattr(sampler, "type", None)):
+                logger.info(f"The run itself has not begun. Go on with:\n  {resume}")
                 return code
         content = yaml.safe_dump(opt, sort_keys=False, allow_unicode=True, width=120)
         logger.info(f"BasicSR {BASICSR_VERSION}, torch {torch.__version__}, options:\n{textwrap.indent(content, '  ')}")
-        return train(config, opt, Experiment(opt, option_file), state)
+        return train(config, opt, Experiment(opt, option_file, resume), state)
     finally:
+        held.close()
         distributed.stop_processes()
 
 
@@ -98,6 +118,14 @@ def _check_start(model: QualityConfig, opt: Mapping[str, Any]) -> None:
     resumed = opt["auto_resume"] and bool(ExperimentFolder(Path(path["experiments_root"])).states())
     if start is not None and not (resumed or path.get("pretrain_network_g") or path.get("resume_state")):
         raise OptionError(f"path:pretrain_network_g: expected {start}, with which {name} begins here, got nothing")
+
+
+def _take_folder(held: ExitStack, opt: Mapping[str, Any], command: str) -> None:
+    """Lock the folder of the run, and remove what killed runs have left half written there."""
+    folder = Path(opt["path"]["experiments_root"])
+    held.enter_context(locked(folder, command))
+    if count := remove_temporaries(folder):
+        logger.info(f"{folder}: {count} temporary files of a run that was killed are removed.")
 
 
 def _provide(config: RunConfig, opt: Mapping[str, Any]) -> None:
@@ -133,7 +161,7 @@ def _train_base_where_missing(checkpoint: str, option_file: str, overrides: Sequ
     theirs = section_of(section_of(section_of(read_option_file(option_file), "datasets"), "train"), "sampler")
     if theirs.get("type") != sampler:
         data = [override for override in data if not override.startswith("datasets:train:sampler")]
-    command = [sys.executable, "-m", "iqa_sr.cli", "train", "-opt", option_file, "--auto_resume"]
+    command = python_command("iqa_sr.cli.main:main", "train", "-opt", option_file, "--auto_resume")
     code = _run_to_its_end([*command, *(["--force_yml", *data] if data else [])])
     if code < 128 and (code or not Path(checkpoint).is_file()):
         told = f"ended with code {code}" if code else f"did not write {checkpoint}"
@@ -144,10 +172,11 @@ def _train_base_where_missing(checkpoint: str, option_file: str, overrides: Sequ
 def _run_to_its_end(command: Sequence[str]) -> int:
     """Run a training that saves when it is asked to stop: this process waits for it. Returns its exit code."""
     child = subprocess.Popen(command)
-    # A terminal's Ctrl-C reaches the child by itself, and a second one would end it without saving.
+    # What reaches both, as a terminal's Ctrl-C does, is one request for the child.
     before = {
-        signal.SIGINT: signal.signal(signal.SIGINT, signal.SIG_IGN),
-        signal.SIGTERM: signal.signal(signal.SIGTERM, lambda number, frame: child.send_signal(number)),
+        number: signal.signal(number, lambda number, frame: child.send_signal(number))
+        for number in STOPPING
+        if signal.getsignal(number) is not signal.SIG_IGN
     }
     try:
         code = child.wait()

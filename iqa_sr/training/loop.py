@@ -3,12 +3,10 @@
 import copy
 import logging
 import math
-import signal
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack
 from dataclasses import dataclass
-from types import FrameType
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -34,42 +32,22 @@ from iqa_sr.models.model_base import ModelBase
 from iqa_sr.models.options import IQASRConfig, QualityConfig
 from iqa_sr.models.stock_models import stop_at_nonfinite
 from iqa_sr.runtime import distributed
+from iqa_sr.runtime.signals import Interrupted, Interrupts
 from iqa_sr.training.experiment import Experiment
 from iqa_sr.training.network_checks import check_networks
 from iqa_sr.training.progress_log import ProgressLog
 from iqa_sr.training.resume import attach_extras, restore_extras, restore_random, resume_model
 from iqa_sr.training.resume_options import recorded_options
+from iqa_sr.training.saving import RunSaver
 from iqa_sr.training.state_checks import errors_of_state
 from iqa_sr.training.validation_checks import check_images, validation_notes
 
 if TYPE_CHECKING:
     from iqa_sr.training.run_config import RunConfig
 
-__all__ = ["Interrupts", "build_run", "train"]
+__all__ = ["build_run", "train"]
 
 logger = logging.getLogger(__name__)
-
-
-@dataclass
-class Interrupts:
-    """SIGINT and SIGTERM ask the loop to stop after the iteration; a second one stops at once."""
-
-    received: int | None = None
-
-    def _receive(self, number: int, frame: FrameType | None) -> None:
-        if self.received is not None:
-            raise KeyboardInterrupt
-        self.received = number
-
-    @contextmanager
-    def watched(self) -> Iterator[None]:
-        """Inside, the two signals are received; outside, they do what they did before."""
-        before = {number: signal.signal(number, self._receive) for number in (signal.SIGINT, signal.SIGTERM)}
-        try:
-            yield
-        finally:
-            for number, handler in before.items():
-                signal.signal(number, handler)
 
 
 @dataclass
@@ -107,9 +85,6 @@ def build_run(config: "RunConfig", opt: dict[str, Any]) -> Run:
         check_together(datasets)
     train_set, *val_sets = datasets.values()
     loader, order = build_train_loader(train_set, opt)
-    mode = opt["datasets"]["train"].get("prefetch_mode")
-    if mode is not None:
-        logger.info(f"prefetch_mode {mode} is not used: the loader's workers prefetch already.")
     if isinstance(config.model, IQASRConfig | QualityConfig):  # from its typed sections; BasicSR takes `opt` apart
         model = MODEL_REGISTRY.get(opt["model_type"])(copy.deepcopy(opt), config.model)
         logger.info(f"Model [{opt['model_type']}] is created.")
@@ -176,12 +151,13 @@ def train(config: "RunConfig", opt: dict[str, Any], experiment: Experiment, stat
         0 at the end, 128 + the signal's number after a signal.
     """
     run = build_run(config, opt)
-    iteration = 0
-    attach_extras(run.model, run.place, opt["manual_seed"], recorded_options(config))
+    iteration = 0 if state is None else state["iter"]
+    interrupts = Interrupts()
+    saver = RunSaver(opt, run.model, run.place, iteration, interrupts)
+    attach_extras(run.model, run.place, opt["manual_seed"], recorded_options(config), lambda: saver.random_states)
     if state is not None:
         with errors_of_state(opt["path"].get("resume_state", "the training state")):
             resume_model(run.model, state, config, opt)
-        iteration = state["iter"]
         extras = state.get("iqa_sr", {"epoch": state.get("epoch", 0), "iteration_in_epoch": 0})
         run.place.epoch, run.place.iteration = extras["epoch"], extras["iteration_in_epoch"]
         logger.info(f"Resumed at iteration {iteration}.")
@@ -192,77 +168,111 @@ def train(config: "RunConfig", opt: dict[str, Any], experiment: Experiment, stat
             restore_extras(run.model, state)
     experiment.begin(iteration, fresh=state is None)
     progress = ProgressLog(opt, iteration, experiment.tensorboard, enabled=opt["rank"] == 0)
-    interrupts = Interrupts()
-    try:
-        if state is not None:
-            with errors_of_state(opt["path"].get("resume_state", "the training state")):
-                restore_random(state, opt["rank"])
-        with interrupts.watched():
-            iteration = _iterate(opt, run, experiment, progress, interrupts, iteration)
-    finally:
-        run.place.close()
-        progress.close()
-        experiment.close()
-    if interrupts.received is not None and iteration < opt["train"]["total_iter"]:
+    with ExitStack() as closed:
+        for part in (experiment, progress, run.place):
+            closed.callback(_close, part)
+        closed.enter_context(interrupts.watched())
+        try:
+            if state is not None:
+                with errors_of_state(opt["path"].get("resume_state", "the training state")):
+                    restore_random(state, opt["rank"])
+            _iterate(opt, run, experiment, progress, saver)
+        except BaseException as error:
+            told = distributed.told_as_lost(error)
+            _rescue(saver, experiment, told)
+            raise told from (None if told is error else error)
+    if interrupts.received is not None and saver.iteration < opt["train"]["total_iter"]:
         return 128 + interrupts.received
     return 0
 
 
-def _iterate(
-    opt: dict[str, Any],
-    run: Run,
-    experiment: Experiment,
-    progress: ProgressLog,
-    interrupts: Interrupts,
-    iteration: int,
-) -> int:
-    """The iterations from here to the end or to a signal; returns the last one done."""
-    model, total = run.model, opt["train"]["total_iter"]
+def _close(part: Any) -> None:
+    """Close what a run has opened; what goes wrong with it hides neither its results nor its error."""
+    try:
+        part.close()
+    except Exception as error:
+        logger.warning(f"{type(part).__name__} did not close: {error}")
+
+
+def _rescue(saver: RunSaver, experiment: Experiment, error: BaseException) -> None:
+    """Save what the error would lose, and tell what was saved and how to go on."""
+    with saver.interrupts.held_back():
+        told = saver.rescue(error)
+        if told is not None:
+            reason = (str(error).splitlines() or [""])[0]
+            if saver.resumable():
+                told += f"\nGo on with:\n  {experiment.resume_command}"
+            logger.error(f"The run has failed: {type(error).__name__}: {reason}\n{told}")
+
+
+def _iterate(opt: dict[str, Any], run: Run, experiment: Experiment, progress: ProgressLog, saver: RunSaver) -> None:
+    """The iterations from here to the end or to a signal."""
+    model, total, interrupts = run.model, opt["train"]["total_iter"], saver.interrupts
     batches = run.place.batches()
-    stop = ended = iteration >= total or (run.reward_guard is not None and run.reward_guard.stopped)
-    while iteration < total and not stop:
+    stop = ended = saver.iteration >= total or (run.reward_guard is not None and run.reward_guard.stopped)
+    if saver.iteration >= total and run.val_loaders and distributed.on_rank_zero(experiment.lacks_scores):
+        _validate(run, experiment, saver)  # a run whose last validation failed, or was given up
+        saver.save()
+    while saver.iteration < total and not stop:
+        saver.begin()
         asked_at = time.monotonic()
-        batch = next(batches)
+        batch = distributed.all_or_none(lambda: next(batches))
         progress.step_began(time.monotonic() - asked_at)
-        iteration += 1
+        saver.step()
+        iteration = saver.iteration + 1
         model.update_learning_rate(iteration, warmup_iter=opt["train"].get("warmup_iter", -1))
         model.feed_data(batch)
         model.optimize_parameters(iteration)
+        saver.done()
         progress.step_done()
         if iteration % opt["logger"]["print_freq"] == 0:
             values = model.get_current_log()
-            progress.report(iteration, run.place.epoch, model.get_current_learning_rate(), values)
-        stop = distributed.any_process(interrupts.received is not None, model.device)
+            rates = model.get_current_learning_rate()
+            distributed.all_or_none(partial(progress.report, iteration, run.place.epoch, rates, values))
+        stop = distributed.any_process(interrupts.received is not None)
         with progress.paused():
-            ended = _keep(opt, run, experiment, iteration, stop)
-        stop = stop or ended
+            ended, stop = _keep(opt, run, experiment, saver, stop)
     if ended:
-        experiment.finish(model, iteration)
+        experiment.finish(model, saver.iteration)
     else:
-        experiment.tell_how_to_resume(iteration)
-    return iteration
+        experiment.tell_how_to_resume(saver.iteration)
 
 
-def _keep(opt: dict[str, Any], run: Run, experiment: Experiment, iteration: int, stop: bool) -> bool:
+def _keep(opt: dict[str, Any], run: Run, experiment: Experiment, saver: RunSaver, stop: bool) -> tuple[bool, bool]:
     """Look, validate and save where it is due, the state last, so that it holds what the others found.
 
     Returns:
-        Whether the run is at its end, or the guard ends it.
+        Whether the run is at its end, or the guard ends it; and whether it stops here, for that or another reason.
     """
-    total = opt["train"]["total_iter"]
-    last = iteration >= total
-    due_save = iteration % opt["logger"]["save_checkpoint_freq"] == 0
+    iteration = saver.iteration
+    last = _look(opt, run, experiment, iteration) or iteration >= opt["train"]["total_iter"]
+    due_save = last or iteration % opt["logger"]["save_checkpoint_freq"] == 0
+    wanted = experiment.validation is not None and run.val_loaders and not stop
+    if wanted and (due_save or iteration % opt["val"]["val_freq"] == 0):
+        stop = not _validate(run, experiment, saver)
+    if due_save or stop:
+        saver.save()
+    return last, last or stop
+
+
+def _validate(run: Run, experiment: Experiment, saver: RunSaver) -> bool:
+    """Validate; a signal gives it up: it changes nothing in the run, and may take longer than there is time.
+
+    Returns:
+        Whether it is done.
+    """
+    failure: BaseException | None = None
+    best = copy.deepcopy(vars(run.model).get("best_metric_results", {}))
     try:
-        last = _look(opt, run, experiment, iteration) or last
-        wanted = experiment.validation is not None and run.val_loaders and (last or not stop)
-        if wanted and (due_save or last or iteration % opt["val"]["val_freq"] == 0):
-            experiment.validate(run.model, run.val_loaders, iteration)
-    finally:  # a look or a validation that fails loses no training
-        if due_save or (iteration < total and (stop or last)):
-            logger.info(f"Saving networks and training state of iteration {iteration}.")
-            run.model.save(run.place.epoch, iteration)
-            distributed.barrier()  # torchrun ends all processes when one fails: not before the files are whole
-    return last
+        experiment.validate(run.model, run.val_loaders, saver.iteration, saver.interrupts.at_once)
+        return True
+    except (Exception, Interrupted) as error:
+        failure = error
+    run.model.best_metric_results = best  # not what was found, but not kept
+    if not distributed.any_process(isinstance(failure, Interrupted)):
+        raise failure
+    logger.info(f"The validation of iteration {saver.iteration} was given up.")
+    return False
 
 
 def _look(opt: dict[str, Any], run: Run, experiment: Experiment, iteration: int) -> bool:

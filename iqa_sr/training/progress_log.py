@@ -6,7 +6,7 @@ import logging.handlers
 import sys
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +26,8 @@ class _Console(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         text = self.format(record)
         if text.count("\n") <= LONG:
-            tqdm.write(text, file=sys.stderr)
+            with suppress(OSError, ValueError):  # a terminal that is gone ends no run: the log file has the text
+                tqdm.write(text, file=sys.stderr)
 
 
 def start_logging(rank: int = 0) -> None:
@@ -113,7 +114,8 @@ class ProgressLog:
 
     def step_done(self) -> None:
         """An iteration is done."""
-        self.bar.update()
+        with suppress(OSError, ValueError):  # as above
+            self.bar.update()
 
     def report(self, iteration: int, epoch: int, rates: list[float], values: Mapping[str, float]) -> None:
         """Tell the values of one iteration: a line, curves, and the bar's postfix.
@@ -160,4 +162,5 @@ class ProgressLog:
 
     def close(self) -> None:
         """End the bar."""
-        self.bar.close()
+        with suppress(OSError, ValueError):
+            self.bar.close()

@@ -1,7 +1,7 @@
 """Complete training states: what an exact resume needs, which files make one, which is the newest that is whole."""
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +14,7 @@ from iqa_sr.io.tensor_files import read_tensor_file
 from iqa_sr.lora.injection import LoRAOptions
 from iqa_sr.models.model_base import ModelBase
 from iqa_sr.models.options import base_network
-from iqa_sr.runtime import distributed, rng_state
+from iqa_sr.runtime import rng_state
 from iqa_sr.scores.experiment_folder import ExperimentFolder, network_file
 from iqa_sr.training.resume_options import check_changes, log_changes, option_changes, resume_optimizers
 from iqa_sr.training.state_checks import check_state
@@ -30,11 +30,18 @@ logger = logging.getLogger(__name__)
 POOL = ("queue_lr", "queue_gt", "queue_ptr")
 
 
-def attach_extras(model: Any, place: Place, order_seed: int, options: Mapping[str, Any]) -> None:
+def attach_extras(
+    model: Any,
+    place: Place,
+    order_seed: int,
+    options: Mapping[str, Any],
+    random_states: Callable[[], list[dict[str, Any]]],
+) -> None:
     """Make every training state that the model writes from now on a complete one.
 
-    Added to BasicSR's content, under `iqa_sr`: the place in the data, every random generator of every process, the
-    best values so far, the pool of a stock Real-ESRGAN model, the options, and what the model itself wants kept.
+    Added to BasicSR's content, under `iqa_sr`: the place in the data, every random generator of every process (what
+    `random_states` gives), the best values so far, the pool of a stock Real-ESRGAN model, the options, and what the
+    model itself wants kept.
     """
 
     def extras() -> dict[str, Any]:
@@ -44,7 +51,7 @@ def attach_extras(model: Any, place: Place, order_seed: int, options: Mapping[st
                 "epoch": place.epoch,
                 "iteration_in_epoch": place.iteration,
                 "seed": order_seed,
-                "random": distributed.gather_objects(rng_state.capture()),
+                "random": random_states(),
                 "best": state.get("best_metric_results", {}),
                 "pool": {name: state[name] for name in POOL if name in state},
                 "model": model.training_extras() if isinstance(model, ModelBase) else {},

@@ -45,6 +45,7 @@ class LoggerOptions(Section):
 
     print_freq: Iterations = Field(ge=1)
     save_checkpoint_freq: Iterations = Field(ge=1)
+    keep_checkpoints: int | None = Field(None, ge=1)
     use_tb_logger: bool = False
     wandb: dict[str, Any] | None = None
 
@@ -258,11 +259,11 @@ class RunConfig:
             section.update({key: numbers[key] for key in LOADER_KEYS if key in section})
             for key in DATA_ROOTS:
                 if isinstance(section.get(key), str):
-                    section[key] = str(Path(section[key]).expanduser())
+                    section[key] = os.path.expanduser(section[key])
         path = opt["path"] or {}
         for key, value in path.items():
             if isinstance(value, str) and key.startswith(PATHS):
-                path[key] = str(Path(value).expanduser())
+                path[key] = os.path.expanduser(value)
         root = Path(path.get("experiments_root") or Path(opt["root_path"]) / "experiments")
         if path.get("models") == str(ExperimentFolder(root).models):  # a run's own copy names the folder of the run
             root = root.parent
@@ -338,9 +339,9 @@ def _read_dataset(
         if objective is not None:
             with problems.collected():
                 check_fits(section["type"], objective.dataset_types, f"{path}:type", objective, "learns from")
-        if section["type"] == "MultiGTDataset" and not isinstance(scale, int):
+        if section["type"] == "MultiGTDataset" and not _is_whole(scale):
             problems.texts.append(f"scale: expected the upscaling factor as a whole number, got {shown(scale)}")
-        usable = isinstance(scale, int) and scale > 0  # what else it is, `scale` itself says
+        usable = _is_whole(scale) and scale > 0  # what else it is, `scale` itself says
         given = {**section, "phase": phase} | ({"scale": scale} if usable else {})
         described = getattr(DATASET_REGISTRY.get(section["type"]), "Options", None)
         typed = problems.read(described or _StockDatasetOptions, given, path)

@@ -1,7 +1,8 @@
 """The validations of a run: their scores in one table, and the best checkpoint by each metric."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -34,7 +35,14 @@ class ValidationRun:
         self.table = ScoreTable.read(self.scores_file)
         self.table.drop(lambda row: row.checkpoint.isdigit() and int(row.checkpoint) > iteration)
 
-    def validate(self, model: Any, loaders: Sequence[Any], iteration: int, tensorboard: Any) -> None:
+    def validate(
+        self,
+        model: Any,
+        loaders: Sequence[Any],
+        iteration: int,
+        tensorboard: Any,
+        interruptible: Callable[[], AbstractContextManager[None]] = nullcontext,
+    ) -> None:
         """Score the validation sets on the first process, keep the scores and the best checkpoints.
 
         The generators of the run are left as they were: a validation changes nothing in the training.
@@ -44,6 +52,7 @@ class ValidationRun:
             loaders: The validation sets; only of the first one the best checkpoints are called `best_<metric>`.
             iteration: Iterations done.
             tensorboard: The writer of the curves, or None.
+            interruptible: What the work of the first process is done within.
 
         Raises:
             OtherProcessFailed: On the other processes, if the first one failed.
@@ -52,15 +61,16 @@ class ValidationRun:
 
         @rng_state.preserved()
         def validate() -> None:
-            for number, loader in enumerate(loaders):
-                arguments = (loader, iteration, tensorboard, self.save_img)
-                if isinstance(model, ModelBase):
-                    results = model.nondist_validation(*arguments)
-                else:
-                    results = validate_stock_model(model, *arguments)
-                self._keep_scores(results)
-                self._save_best(model, results, leading=number == 0)
-            self.table.write(self.scores_file)
+            with interruptible():
+                for number, loader in enumerate(loaders):
+                    arguments = (loader, iteration, tensorboard, self.save_img)
+                    if isinstance(model, ModelBase):
+                        results = model.nondist_validation(*arguments)
+                    else:
+                        results = validate_stock_model(model, *arguments)
+                    self._keep_scores(results)
+                    self._save_best(model, results, leading=number == 0)
+                self.table.write(self.scores_file)
 
         distributed.on_rank_zero(validate, "the validation")
 
