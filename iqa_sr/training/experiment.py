@@ -43,10 +43,10 @@ def check_folder(opt: Mapping[str, Any], fresh: bool) -> None:
         )
     if not folder.path.exists():
         return
-    if not folder.path.is_dir() or (fresh and not folder.is_training()):
+    if not folder.path.is_dir() or not folder.is_training():
         raise OptionError(
-            f"name: {folder.path} is there already, and is no training (no models, training_states); a new run would "
-            "rename it\nGive the run another name, or another path:experiments_root."
+            f"name: {folder.path} is there already, and is no training (it has no training_states); a run would write "
+            "there, or rename it\nGive the run another name, or another path:experiments_root."
         )
     if fresh and (inside := list(_inside(folder.path, opt))):
         raise OptionError(

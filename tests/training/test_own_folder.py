@@ -161,8 +161,10 @@ def test_a_link_to_another_experiment_is_refused(there, capsys, more):
 def test_a_folder_that_is_no_training_is_neither_moved_nor_written_to(there, capsys):
     Path("work/models").mkdir(parents=True)
     Path("work/thesis.tex").write_text("years of work")
-    refused(quick(name="work", path__experiments_root="."))
-    assert "name: work is there already, and is no training (no models, training_states)" in capsys.readouterr().err
+    Path("work/.thesis.0123456789abcdef0123456789abcdef.tmp").write_text("an editor's")
+    for more in ({}, {"path__resume_state": str(RUN / "training_states/2.state")}):
+        refused(quick(name="work", path__experiments_root=".", **more))
+        assert "name: work is there already, and is no training (it has no training_states)" in capsys.readouterr().err
     Path("file").write_text("")
     refused(quick(name="file", path__experiments_root="."))
     assert "name: file is there already" in capsys.readouterr().err
