@@ -92,7 +92,8 @@ class ExperimentFolder:
         """Whether what lies in the folder, which is there, is a training, and nothing else that has its name."""
         found = {path.name for path in self.path.iterdir() if not path.name.startswith(".")}
         own = {self.models.name, self.training_states.name, self.visualization.name, self.weights.name}
-        return found <= own or {self.models.name, self.training_states.name} <= found
+        # Other programs have a folder `models`, too.
+        return found <= own or not found.isdisjoint((self.training_states.name, self.option_file.name))
 
     def states(self) -> dict[int, Path]:
         """The training states by iteration."""
