@@ -2,10 +2,11 @@
 
 import difflib
 import reprlib
+import unicodedata
 from collections.abc import Iterable
 from typing import Any
 
-__all__ = ["OptionError", "OtherProcessFailed", "TrainingStopped", "nearest", "same_name", "shown"]
+__all__ = ["OptionError", "OtherProcessFailed", "TrainingStopped", "nearest", "same_name", "shown", "visible"]
 
 
 class TrainingStopped(RuntimeError):
@@ -27,10 +28,10 @@ _LISTED = 100
 def nearest(name: str, valid: Iterable[str]) -> str:
     """Text naming the valid names nearest to `name`, whatever its case, or all of them when none is near."""
     valid = sorted(valid)
-    by_case = {one.lower(): one for one in valid}
-    close = difflib.get_close_matches(str(name)[:200].lower(), by_case, n=3, cutoff=0.5)
+    by_case = {visible(one.lower()): one for one in valid}
+    close = difflib.get_close_matches(visible(str(name)[:200].lower()), by_case, n=3, cutoff=0.5)
     if close:
-        return f"did you mean {' or '.join(by_case[one] for one in close)}?"
+        return f"did you mean {' or '.join(visible(by_case[one]) for one in close)}?"
     more = f" and {len(valid) - _LISTED} more" if len(valid) > _LISTED else ""
     return f"valid: {', '.join(valid[:_LISTED])}{more}" if valid else "there are none"
 
@@ -62,7 +63,24 @@ def shown(value: Any, quotes: bool = True) -> str:
         value: Anything.
         quotes: Whether a text keeps its quotes.
     """
-    text = _short.repr(value)
+    text = visible(_short.repr(value))
     if quotes or not isinstance(value, str):
         return text
-    return value if len(value) <= 200 and value.isprintable() else text[1:-1]
+    return visible(value) if len(value) <= 200 and value.isprintable() else text[1:-1]
+
+
+def visible(text: str) -> str:
+    """A text whose characters that Unicode writes in two ways are escapes where they are in the rarer one.
+
+    File systems tell a letter with its accent from a letter and an accent, a screen does not: names that look the same
+    are shown as they differ.
+    """
+    if unicodedata.is_normalized("NFC", text):
+        return text
+    parts, before = [], ""
+    for character in text:
+        joined = unicodedata.normalize("NFC", before + character)
+        plain = joined == before + character
+        parts.append(character if plain else f"\\u{ord(character):04x}")
+        before = joined[-1:]
+    return "".join(parts)

@@ -14,12 +14,17 @@ from torch import Tensor
 from iqa_sr.config.sections import Section
 from iqa_sr.data.multi_gt.records import Record
 from iqa_sr.errors import OptionError
+from iqa_sr.io.image_stores import PictureStore
 from iqa_sr.samplers.base import GroundTruthSampler, Shortlist
+from iqa_sr.scores.image_batches import digest_of
 from iqa_sr.scores.score_table import ScoreTable
 
 __all__ = ["SoftmaxOptions", "SoftmaxSampler", "build_softmax"]
 
 logger = logging.getLogger(__name__)
+
+LOOKED_AT = 32
+"""Ground truths whose files are compared with what was scored, spread over the data set."""
 
 
 class SoftmaxOptions(Section):
@@ -58,6 +63,7 @@ class SoftmaxSampler(GroundTruthSampler):
     Args:
         options: What the option file says.
         qualities: The quality of each picture by its key; larger is better.
+        digests: Of which file each is, where that is known.
 
     Attributes:
         unit: What qualities are divided by besides the temperature: with `normalize` their standard deviation within
@@ -68,8 +74,10 @@ class SoftmaxSampler(GroundTruthSampler):
         Quality Predictors, CVPR 2025.
     """
 
-    def __init__(self, options: SoftmaxOptions, qualities: Mapping[str, float]) -> None:
-        self.name = options.type
+    def __init__(
+        self, options: SoftmaxOptions, qualities: Mapping[str, float], digests: Mapping[str, str] | None = None
+    ) -> None:
+        self.name, self.digests = options.type, dict(digests or {})
         self.options = options
         self.qualities = dict(qualities)
         self.unit = _spread_within([list(self.qualities.values())]) if options.normalize else 1.0
@@ -79,13 +87,13 @@ class SoftmaxSampler(GroundTruthSampler):
         return bool(self._pool(record))
 
     def check(self, records: Sequence[Record]) -> None:
-        """Stop if a ground truth that may be drawn has no score, or none a finite one; take the spread within groups.
+        """Stop if a ground truth that may be drawn has no score; take the spread within groups from the records.
 
         How sharply the groups' best are preferred goes into the log: a temperature that does not fit the metric makes
         the sampler an argmax or a uniform one without any other sign.
 
         Raises:
-            ValueError: With their number and the command that makes the scores; or if not one score is finite.
+            ValueError: With their number and the command that makes the scores.
         """
         wanted = [record.ground_truths[i].path for record in records for i in self._pool(record)]
         missing = [path for path in wanted if path not in self.qualities]
@@ -96,12 +104,10 @@ class SoftmaxSampler(GroundTruthSampler):
             )
         unknown = sum(not math.isfinite(self.qualities[path]) for path in wanted)
         if unknown:
-            text = f"{unknown} of {len(wanted)} ground truths have no finite {self.options.metric} score in"
-            if unknown == len(wanted):
-                raise ValueError(
-                    f"{text} {self.options.scores}: every draw would be uniform.\n{_command(self.options)}"
-                )
-            logger.warning("%s: %s %s; they are not drawn", self.name, text, self.options.scores)
+            logger.warning(
+                "%s: %d of %d ground truths have no finite %s score in %s; they are drawn among themselves alone",
+                *(self.name, unknown, len(wanted), self.options.metric, self.options.scores),
+            )
         groups = [[self.qualities[record.ground_truths[i].path] for i in self._pool(record)] for record in records]
         groups = [group for group in groups if len(group) > 1]
         if self.options.normalize:
@@ -117,6 +123,17 @@ class SoftmaxSampler(GroundTruthSampler):
                 100 * statistics.fmean(self._probabilities(group).max().item() for group in groups),
                 100 * statistics.fmean(1 / len(group) for group in groups),
             )
+
+    def check_files(self, store: PictureStore, records: Sequence[Record]) -> None:
+        """Look at a few files: scores of another folder, or of ground truths that were made anew, would be drawn by."""
+        wanted = [record.ground_truths[i].path for record in records for i in self._pool(record)]
+        known = [path for path in wanted if path in self.digests]
+        for path in known[:: max(1, len(known) // LOOKED_AT)]:
+            if digest_of(store.read(path)) != self.digests[path]:
+                raise ValueError(
+                    f"{self.options.scores} holds a score of another file than {store.location(path)}: that has "
+                    f"changed since, or another folder was scored.\n{_command(self.options)}"
+                )
 
     def shortlist(self, record: Record, generator: torch.Generator) -> Shortlist:
         """One position, drawn by quality; with the qualities of the record's whole pool."""
@@ -161,10 +178,10 @@ def build_softmax(options: SoftmaxOptions, path: str) -> SoftmaxSampler:
     except (ValueError, OSError) as error:
         raise OptionError(f"{path}:scores: {error}") from None
     try:
-        qualities = table.oriented(options.metric)
+        qualities, digests = table.oriented(options.metric), table.digests(options.metric)
     except ValueError as error:
         raise OptionError(f"{path}:metric: {options.scores}: {error}.\n{_command(options)}") from None
-    return SoftmaxSampler(options, qualities)
+    return SoftmaxSampler(options, qualities, digests)
 
 
 def _command(options: SoftmaxOptions) -> str:

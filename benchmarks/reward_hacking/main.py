@@ -30,7 +30,7 @@ from iqa_sr.runtime.threads import prepare_cpu_threads
 prepare_cpu_threads()
 
 from plots import draw_plot, draw_proof, draw_strip  # noqa: E402
-from runs import DEFENCES, Bench, Key, Look, Setup, held_out_names, read_looks, write_looks  # noqa: E402
+from runs import DEFENCES, Bench, Key, Look, Setup, averaged_names, read_looks, write_looks  # noqa: E402
 from tables import FULL, choose_rates, groups_of, report  # noqa: E402
 from tqdm import tqdm  # noqa: E402
 
@@ -57,7 +57,7 @@ def main() -> None:
     check_same_setup(output / "setup.json", setup)
     bench = Bench(setup)
     print(bench.describe())
-    print(f"held-out judges: {', '.join(name for name in bench.base_scores if name != setup.judge)}", flush=True)
+    print(f"held-out judges: {', '.join(bench.averaged)}", flush=True)
     bench.write_references(output / "windows")
     looks = read_looks(output / "runs.csv")
     tuning = tuning_keys(chosen)
@@ -142,7 +142,7 @@ def check_files(chosen: argparse.Namespace) -> None:
 def check_same_setup(path: Path, setup: Setup) -> None:
     """Results of another setup are not continued; files are compared by what they hold."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    now = asdict(setup) | {"held_out": held_out_names(setup.judge)}
+    now = asdict(setup) | {"averaged": averaged_names(setup)}
     for name in ("base", "second_judge"):
         if now[name]:
             now[f"{name}_sha256"] = hashlib.sha256(Path(now[name]).read_bytes()).hexdigest()[:16]
@@ -205,7 +205,7 @@ def do_runs(
 
 def introduction(chosen: argparse.Namespace, setup: Setup, bench: Bench, why: str) -> list[str]:
     """What was done, for the table."""
-    judges = ", ".join(name for name in bench.base_scores if name != setup.judge)
+    judges = ", ".join(bench.averaged)
     psnr = statistics.fmean(bench.base_psnr.tolist())
     return [
         f"Base: `{setup.base}` ({setup.base_key}), PSNR {psnr:.2f} dB on {len(bench.windows)} windows of "

@@ -112,7 +112,7 @@ class Look:
     Attributes:
         key: The run.
         step: After how many steps.
-        values: `gain` of the judge in its own unit; `held-out loss` (mean of those of each held-out judge, which
+        values: `gain` of the judge in its own unit; `held-out loss` (mean of those of `averaged`; those of each judge
             follow as `loss <name>`) in units of that judge's spread over the base's windows; `high-frequency` and
             `periodic` noise and the RMS `change` in levels of 255, the `high-frequency share` of the change; `PSNR
             loss` to the original in dB.
@@ -150,6 +150,7 @@ class Bench:
             if state_digest(self.second.state_dict()) == state_digest(judge.state_dict()):
                 raise SystemExit(f"--second-judge: {setup.second_judge} holds the weights of {setup.judge} itself")
         self.held_out = held_out_names(setup.judge)
+        self.averaged = averaged_names(setup)
         base = build_model(opt)
         pictures = validation_pictures(DataLoader(val_set, generator=torch.Generator()), opt["scale"], self.device)
         pairs = ((one.lq, None if one.gts is None else one.gts[:1]) for one in pictures)
@@ -259,7 +260,7 @@ class Bench:
         change = float((255 * 10 ** (-measures.base_psnr / 20)).mean())
         values = {
             "gain": float(rises[self.setup.judge].nanmean()),
-            "held-out loss": sum(losses.values()) / len(losses),
+            "held-out loss": sum(losses[f"loss {name}"] for name in self.averaged) / len(self.averaged),
             "high-frequency": noise,
             "high-frequency share": noise / max(change, 1e-6),
             "periodic": float(measures.periodic.mean()),
@@ -296,6 +297,11 @@ def held_out_names(judge: str) -> list[str]:
         and all(is_present(file) for file in metric_info(name).weights)
     ]
     return [name for name in dict.fromkeys(["niqe", *usable]) if name != judge]
+
+
+def averaged_names(setup: Setup) -> list[str]:
+    """The held-out judges whose losses are averaged: they, and not the consistency with the LQ, which is no judge."""
+    return [*held_out_names(setup.judge), *([SECOND] if setup.second_judge else [])]
 
 
 def _spread(scores: Tensor) -> float:

@@ -15,7 +15,14 @@ from torch import nn
 
 from iqa_sr.errors import OptionError
 from iqa_sr.io.state_dicts import state_dicts, weights_of
-from iqa_sr.io.tensor_files import load_state, read_tensor_file, select_state_dict, write_tensor_file
+from iqa_sr.io.tensor_files import (
+    few,
+    load_state,
+    nonfinite_weights,
+    read_tensor_file,
+    select_state_dict,
+    write_tensor_file,
+)
 from iqa_sr.runtime import distributed
 
 __all__ = ["PATCHES"]
@@ -145,6 +152,11 @@ def load_network(
     else:
         state = select_state_dict(content, load_path, param_key)
     left_out = load_state(network, state, load_path, strict)
+    if names := nonfinite_weights(network):
+        raise ValueError(
+            f"{load_path}: {len(names)} weights are not finite: {few(names)}; it was saved by a run that has diverged\n"
+            "Begin with another checkpoint, or go on from an older training state: path:resume_state."
+        )
     logger.info(f"Loaded {type(network).__name__} from {load_path} ({param_key or 'the file is the state dict'}).")
     if left_out:
         logger.warning(f"{len(left_out)} keys not loaded from {load_path}: {', '.join(left_out[:5])}")

@@ -69,9 +69,8 @@ def check_optimizer(section: Mapping[str, Any], path: str) -> None:
     for key, value in section.items():
         default = parameters[key].default if key in parameters else None
         if isinstance(default, tuple) and (not isinstance(value, list | tuple) or len(value) != len(default)):
-            raise OptionError(
-                f"{path}:{key}: expected {len(default)} numbers like its default {default}, got {shown(value)}"
-            )
+            like = f"{len(default)} numbers like its default {default}"
+            raise OptionError(f"{path}:{key}: expected {like}, got {shown(value)}")
     # Which kernels compute the step depends on the device, which is not known here.
     plain = {key: value for key, value in section.items() if key not in ("type", *_KERNELS)}
     weights = nn.Parameter(torch.zeros(2, 2))

@@ -25,16 +25,18 @@ class _Loader(yaml.SafeLoader):
     Whatever it cannot read is a `yaml.MarkedYAMLError` with its place.
     """
 
-    _depth = 0
+    def __init__(self, text: str) -> None:
+        super().__init__(text)
+        self._keys: list[str] = []  # of the sections and lists around the node that comes next
 
     def compose_node(self, parent: Any, index: Any) -> Any:
         """The next node; refuses what would exhaust Python's stack."""
-        self._depth += 1
-        if self._depth > _DEEPEST:
-            text = f"sections and lists are nested deeper than {_DEEPEST} levels"
+        if len(self._keys) > _DEEPEST:
+            text = f"{':'.join(self._keys[1:4])}: sections and lists are nested deeper than {_DEEPEST} levels"
             raise yaml.composer.ComposerError(None, None, text, self.peek_event().start_mark)
+        self._keys.append(str(getattr(index, "value", index)))
         node = super().compose_node(parent, index)
-        self._depth -= 1
+        self._keys.pop()
         return node
 
     def construct_document(self, node: Any) -> Any:

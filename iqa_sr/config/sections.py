@@ -41,7 +41,10 @@ def _whole(value: Any) -> Any:
     if isinstance(value, bool) or (isinstance(value, str) and not _EXPONENT.fullmatch(value)):
         raise ValueError("expected a whole number" + (" without quotes" if _is_number(value) else ""))
     value = float(value) if isinstance(value, str) else value
-    return int(value) if isinstance(value, float) and value.is_integer() else value
+    value = int(value) if isinstance(value, float) and value.is_integer() else value
+    if isinstance(value, int) and abs(value) >= 2**63:  # which no tensor holds
+        raise ValueError("expected a whole number below 2**63")
+    return value
 
 
 def _is_number(value: Any) -> bool:
@@ -236,7 +239,7 @@ _SAID = {
 def _problem(section: type[Section], problem: Any, path: str) -> str:
     """One line: where, what was expected, what came, the nearest valid name."""
     keys, sections = _follow(section, problem["loc"])
-    where = ":".join([*([path] if path else []), *keys])
+    where = ":".join([*([path] if path else []), *keys]).removesuffix(":[key]")
     kind, given = problem["type"], problem["input"]
     if kind == "extra_forbidden":
         (described, *_) = _follow(section, problem["loc"][:-1])[1]
@@ -245,7 +248,7 @@ def _problem(section: type[Section], problem: Any, path: str) -> str:
     if kind == "missing":
         return f"{where}: this key is required and missing"
     if kind == "invalid_key" or (keys[-1:] == ["[key]"] and not isinstance(given, str)):
-        return f"{where.removesuffix(':[key]')}: expected a text as key, got {shown(given)}; put it in quotes"
+        return f"{where}: expected a text as key, got {shown(given)}; put it in quotes"
     if len(sections) > 1:  # sections that their `type` tells apart
         if not isinstance(given, Mapping):
             return f"{where}: expected a section with the key type, got {shown(given)}"
@@ -348,11 +351,10 @@ def _never_valid(key: str, value: Any, default: Any) -> str | None:
             return "a number above 0"
         if _is_count(default) and value < 0 < default:
             return f"a number of at least 0 like its default {default}"
-    counts = (
-        isinstance(default, list | tuple) and len(default) > 0 and all(_is_count(one) and one > 0 for one in default)
-    )
-    if counts and isinstance(value, list) and (not value or any(_is_number_below(one, 1) for one in value)):
-        return f"whole numbers of at least 1 like its default {list(default)}"
+    counts = list(default) if isinstance(default, list | tuple) else []
+    positive = bool(counts) and all(_is_count(one) and one > 0 for one in counts)
+    if positive and isinstance(value, list) and (not value or any(_is_number_below(one, 1) for one in value)):
+        return f"whole numbers of at least 1 like its default {counts}"
     return None
 
 
@@ -419,17 +421,14 @@ def _blame(values: Mapping[str, Any], path: str, target: Any, told: str) -> str:
         told: Its error.
     """
     parameters = {} if target is None else inspect.signature(target).parameters
-    defaults = {
-        name: parameter.default for name, parameter in parameters.items() if parameter.default is not parameter.empty
-    }
+    defaults = {name: one.default for name, one in parameters.items() if one.default is not one.empty}
     plain = {str(key): value for key, value in values.items() if key != "type"}
     odd = [key for key, value in plain.items() if key in defaults and _is_odd(value, defaults[key])]
     named = [key for key in plain if re.search(rf"\b{re.escape(key)}\b", told)]
     if len(odd) == 1:
         (key,) = odd
-        return (
-            f"{path}:{key}: expected a value like its default {shown(defaults[key])}, got {shown(plain[key])}; {told}"
-        )
+        like = f"expected a value like its default {shown(defaults[key])}"
+        return f"{path}:{key}: {like}, got {shown(plain[key])}; {told}"
     if len(named) == 1 and not odd:
         return f"{path}:{named[0]}: {told}, got {shown(plain[named[0]])}"
     given = ", ".join(f"{key} {shown(plain[key])}" for key in odd or named or plain)
@@ -438,8 +437,6 @@ def _blame(values: Mapping[str, Any], path: str, target: Any, told: str) -> str:
 
 def _is_odd(value: Any, default: Any) -> bool:
     """Whether a value is of another kind than the default of its argument."""
-    if default is None or default is inspect.Parameter.empty:
-        return False
     if isinstance(default, bool | str):
         return not isinstance(value, type(default))
     if isinstance(default, int | float):

@@ -3,6 +3,8 @@
 from collections import Counter
 from dataclasses import dataclass
 
+from iqa_sr.errors import visible
+
 __all__ = ["DataError", "DataProblems", "Problem"]
 
 
@@ -28,7 +30,7 @@ class DataProblems(list[Problem]):
 
     def add(self, kind: str, text: str) -> None:
         """Add one problem."""
-        self.append(Problem(kind, " ".join(text.split())))
+        self.append(Problem(kind, visible(" ".join(text.split()))))
 
     def counts(self) -> dict[str, int]:
         """Number of problems of each kind, the most frequent first."""

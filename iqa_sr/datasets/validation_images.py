@@ -15,6 +15,7 @@ from iqa_sr.datasets.multi_gt_dataset import MultiGTDataset
 from iqa_sr.degradations.pipelines import build_degradation
 from iqa_sr.io.image_stores import LMDB_SUFFIX
 from iqa_sr.io.images import image_size
+from iqa_sr.runtime.memory import is_out_of_memory
 
 __all__ = [
     "ImageSizes",
@@ -77,10 +78,30 @@ def loadable_pictures(
         valid = batch["gts_valid"][0]
         return ValidationPicture(key, lq, batch["gts"][0][valid].to(device), batch["gts_positive"][0][valid])
 
-    for batch in dataloader:
+    def fail(error: Exception) -> ValidationPicture:
+        raise error
+
+    batches = iter(dataloader)
+    for number in range(len(dataloader)):
+        try:
+            batch = next(batches)
+        except (RuntimeError, MemoryError) as error:
+            if not is_out_of_memory(error):
+                raise
+            yield _name_of(dataloader.dataset, number), partial(fail, error)
+            continue
         path = batch.get("lq_path", batch.get("gt_path"))
         key = batch["key"][0] if "key" in batch else image_key(section, path[0]) if path else "picture"
         yield key, partial(load, key, batch)
+
+
+def _name_of(dataset: Any, number: int) -> str:
+    """The key of an image that was not read."""
+    if hasattr(dataset, "records"):
+        return str(dataset.records[number].name)
+    paths = getattr(dataset, "paths", {})
+    entry = paths[number] if number < len(paths) else f"image {number + 1}"
+    return image_key(dataset.opt, str(entry["lq_path"] if isinstance(entry, Mapping) else entry))
 
 
 def as_rgb(image: Tensor) -> Tensor:

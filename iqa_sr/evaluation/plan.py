@@ -1,5 +1,7 @@
 """What an evaluation is to do. Everything that can be found wrong is found here, before anything is written."""
 
+import hashlib
+import json
 import platform
 from collections.abc import Sequence
 from contextlib import suppress
@@ -198,8 +200,9 @@ def _inspect_networks(
     for file in tqdm(files, desc="looking into checkpoints", unit="file", leave=False, disable=hidden):
         loaded = config.load(file)
         path, architecture = file.path.as_posix(), loaded.architecture
+        built = hashlib.sha256(json.dumps(loaded.section, sort_keys=True, default=str).encode()).hexdigest()[:16]
         facts[file.label] = CheckpointFacts(
-            path=path, sha256=file.sha256, architecture=architecture, iteration=file.iteration
+            path=path, sha256=file.sha256, architecture=architecture, iteration=file.iteration, built=built
         )
         scales.setdefault(loaded.scale, file)
         assumed |= {f"{architecture} with {value}" for value in loaded.assumed}

@@ -167,6 +167,8 @@ def _compare(folder: Path, known: RunFacts, run: RunFacts, facts: Sequence[Metri
                 f"the checkpoint {label} had other weights: sha256 {before.sha256[:12]} of {before.path}, "
                 f"now {checkpoint.sha256[:12]} of {checkpoint.path}"
             )
+        elif before is not None and None not in (before.built, checkpoint.built) and before.built != checkpoint.built:
+            differences.append(f"the checkpoint {label} was built with other options (network_g)")
     differences += _other_metrics(folder, facts)
     if differences:
         shown = differences[:_SHOWN] + [f"and {len(differences) - _SHOWN} more"] * (len(differences) > _SHOWN)

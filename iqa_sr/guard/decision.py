@@ -13,8 +13,8 @@ import torch
 from torch import Tensor
 
 from iqa_sr.guard.measurements import Measures, as_published, mean_of
-from iqa_sr.guard.options import GuardOptions, fewest_units, units_of
-from iqa_sr.stats.permutation_test import holm, rises
+from iqa_sr.guard.options import GuardOptions, by_picture, fewest_units, smallest_p, units_of
+from iqa_sr.stats.permutation_test import holm, rises, ways_for
 
 __all__ = ["Verdict", "verdict"]
 
@@ -25,6 +25,7 @@ class Verdict:
 
     Attributes:
         alarm: Whether the judges seem to be exploited, or a limit is crossed.
+        sure: Whether the alarm may be acted on: it is more than what tests have found on windows of too few pictures.
         reasons: Why: each names a metric, its means before and after on the paper's own scale and the p-value, or a
             limit. Empty without an alarm.
         line: All of it in one line for the log.
@@ -32,6 +33,7 @@ class Verdict:
     """
 
     alarm: bool
+    sure: bool
     reasons: list[str]
     line: str
     values: dict[str, float]
@@ -46,6 +48,7 @@ class _Change:
         means: Text with the means before and after on the paper's own scale.
         after: The second of them; NaN if no window has a score.
         gain: Mean difference, turned so that above 0 is better.
+        spread: Standard deviation of the scores before.
         p: Of a rise of a judge or a fall of a held-out metric.
         units: How many pictures, or windows where there are few pictures, were compared.
     """
@@ -54,16 +57,20 @@ class _Change:
     means: str
     after: float
     gain: float
+    spread: float
     p: float
     units: int
 
 
-def verdict(options: GuardOptions, judges: Sequence[str], base: Measures, now: Measures, iteration: int) -> Verdict:
+def verdict(
+    options: GuardOptions, judges: Sequence[str], base: Measures, now: Measures, iteration: int, checks: int = 1
+) -> Verdict:
     """Compare the network with its base.
 
     The alarm is raised if at least one judge has risen (paired sign-flip test over the pictures, or over their windows
-    where there are few) and at least one held-out metric has fallen (the same), both with Holm's correction for
-    several; or if a mean crosses a limit, results are no numbers, or a metric has too few scores left for its test.
+    where there are few) and at least one held-out metric has fallen (the same, and by `min_effect` spreads), both with
+    Holm's correction for several metrics and Bonferroni's for the checks of the run; or if a mean crosses a limit,
+    results are no numbers, or a metric has too few scores left for its test.
 
     Args:
         options: `train:guard`.
@@ -71,13 +78,16 @@ def verdict(options: GuardOptions, judges: Sequence[str], base: Measures, now: M
         base: Measured of the frozen base.
         now: Measured of the network, on the same windows.
         iteration: For the log.
+        checks: How many there are in the run.
     """
-    fewest = fewest_units(options, judges)
+    fewest, ways = fewest_units(options, judges, checks), ways_for(smallest_p(options, judges, checks))
     units = units_of(base.pictures, fewest)
-    up = _corrected([_change(name, base, now, units, 1) for name in dict.fromkeys(judges)])
-    down = _corrected([_change(name, base, now, units, -1) for name in dict.fromkeys(options.held_out)])
+    up = _corrected([_change(name, base, now, units, 1, ways) for name in dict.fromkeys(judges)], checks)
+    down = _corrected([_change(name, base, now, units, -1, ways) for name in dict.fromkeys(options.held_out)], checks)
     risen, fallen = ([change for change in changes if change.p <= options.significance] for changes in (up, down))
+    fallen = [change for change in fallen if -change.gain >= options.min_effect * change.spread]
     reasons = _problems(options, now, [*up, *down], fewest)
+    sure = bool(reasons) or (bool(risen and fallen) and by_picture(base.pictures, fewest))
     summary = "; ".join(reasons)
     if risen and fallen:
         found = f"{_names(risen)} better while held-out {_names(fallen)} worse"
@@ -100,10 +110,10 @@ def verdict(options: GuardOptions, judges: Sequence[str], base: Measures, now: M
     values = {name: mean_of(getattr(now, name)) for name in names}
     values |= {change.name: change.after for change in (*up, *down)} | {"alarm": float(bool(reasons))}
     known = {f"guard/{name}": value for name, value in values.items() if not math.isnan(value)}
-    return Verdict(bool(reasons), reasons, line, known)
+    return Verdict(bool(reasons), sure, reasons, line, known)
 
 
-def _change(name: str, base: Measures, now: Measures, units: Tensor, direction: int) -> _Change:
+def _change(name: str, base: Measures, now: Measures, units: Tensor, direction: int, ways: int) -> _Change:
     """The change of one metric; `direction` is 1 for the p-value of a rise and -1 for that of a fall."""
     before, after = base.scores[name], now.scores[name]
     both = before.isfinite() & after.isfinite()
@@ -114,13 +124,15 @@ def _change(name: str, base: Measures, now: Measures, units: Tensor, direction: 
         means += f" on {int(both.sum())} of {len(both)} windows"
     gains, units = after - before, units[both]
     by_unit = torch.stack([gains[units == unit].mean() for unit in units.unique()]) if len(gains) else gains
-    return _Change(name, means, papers[1], float(gains.mean()), rises(direction * by_unit), len(by_unit))
+    spread = float(before.std(correction=0)) if len(before) else math.nan
+    p = rises(direction * by_unit, ways)
+    return _Change(name, means, papers[1], float(gains.mean()), spread, p, len(by_unit))
 
 
-def _corrected(changes: Sequence[_Change]) -> list[_Change]:
-    """With Holm's correction for being several."""
+def _corrected(changes: Sequence[_Change], checks: int) -> list[_Change]:
+    """With Holm's correction for being several metrics, and Bonferroni's for the checks."""
     p_values = holm([change.p for change in changes])
-    return [replace(change, p=p) for change, p in zip(changes, p_values, strict=True)]
+    return [replace(change, p=min(1.0, checks * p)) for change, p in zip(changes, p_values, strict=True)]
 
 
 def _direction(change: _Change) -> str:

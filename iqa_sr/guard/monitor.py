@@ -63,6 +63,7 @@ class RewardGuard:
         guarded: The model's parts.
         device: Where they are.
         rank: Of this process; the first one looks, and all act on what it finds.
+        checks: How many looks there are in the run, for which the tests are corrected.
     """
 
     def __init__(
@@ -72,10 +73,11 @@ class RewardGuard:
         guarded: Guarded,
         device: torch.device,
         rank: int,
+        checks: int,
     ) -> None:
         self.options, self.guarded, self.device = options, guarded, device
         with rng_state.preserved():  # a metric's network begins with random weights
-            self.meter = QualityGuard(options, judges, device) if rank == 0 else None
+            self.meter = QualityGuard(options, judges, device, checks) if rank == 0 else None
         self.weights: list[Any] = [loss.loss_weight for loss in guarded.losses]
         self.factor = 1.0
         self.stopped = False
@@ -110,7 +112,7 @@ class RewardGuard:
 
         def measure(meter: QualityGuard) -> None:
             self.base, self.base_outputs = meter.measure(self.windows, upscale)
-            logger.info(meter.describe(self.base))
+            logger.info(f"{meter.describe(self.base)} P-values are corrected for {meter.checks} checks in the run.")
 
         self._on_first(measure)
 
@@ -125,12 +127,17 @@ class RewardGuard:
         def judge(meter: QualityGuard) -> bool:
             assert self.base is not None
             now = self._measure(meter)
-            found = verdict(self.options, meter.judges, self.base, now, iteration)
+            found = verdict(self.options, meter.judges, self.base, now, iteration, meter.checks)
             logger.log(logging.WARNING if found.alarm else logging.INFO, found.line)
             if tensorboard:
                 for name, value in {**found.values, "guard/factor": self.factor}.items():
                     tensorboard.add_scalar(name, value, iteration)
-            return found.alarm
+            if found.alarm and not found.sure and self.options.action != "warn":
+                logger.warning(
+                    f"Guard: it does not {self.options.action} on that, which was found on windows of "
+                    f"{len(self.base.pictures.unique())} pictures; {meter.fewest} are needed."
+                )
+            return found.sure
 
         alarm, action = self._on_first(judge), self.options.action
         if not alarm and action == "roll-back":

@@ -1,5 +1,6 @@
 """The section train:guard, and what can be checked of it before anything is built."""
 
+import math
 from collections.abc import Iterable, Sequence
 from typing import Annotated, Any, Literal
 
@@ -12,9 +13,19 @@ from iqa_sr.errors import OptionError, same_name
 from iqa_sr.metrics.pyiqa_adapter import PREFIX
 from iqa_sr.metrics.registry import metric_info, metric_names
 from iqa_sr.scores.image_scores import LR_CONSISTENCY
-from iqa_sr.stats.permutation_test import fewest_pairs
+from iqa_sr.stats.permutation_test import fewest_pairs, ways_for
 
-__all__ = ["FEWEST", "GuardOptions", "by_picture", "check_guard", "computed", "disjoint", "fewest_units", "units_of"]
+__all__ = [
+    "FEWEST",
+    "GuardOptions",
+    "by_picture",
+    "check_guard",
+    "computed",
+    "disjoint",
+    "fewest_units",
+    "smallest_p",
+    "units_of",
+]
 
 FEWEST = 6
 """Fewest units of a test: their smallest p-value is 1/64, which 0.05 still has room for when corrected for three."""
@@ -34,8 +45,10 @@ class GuardOptions(Section):
         action: What an alarm does: only `warn`; `lower` the weight of the quality losses; `stop` the run; or
             `roll-back` to the last state without an alarm, with a lower weight.
         factor: What `lower` and `roll-back` multiply the weight of the quality losses by.
-        significance: Chance that is accepted to find a judge risen, and the same for any held-out metric fallen,
-            although neither has changed. Both together make the alarm.
+        significance: Chance that is accepted to find, at any check of the run, a judge risen, and the same for any
+            held-out metric fallen, although neither has changed. Both together make the alarm.
+        min_effect: By how many of its spreads (standard deviations of the base's scores over the windows) a held-out
+            metric must have fallen on average: with many images the tests find falls that nobody sees.
         window: Side in px of the windows of the upscaled pictures that are judged, so that few large pictures give
             enough of them for a paired test.
         windows: Most windows in all.
@@ -50,6 +63,7 @@ class GuardOptions(Section):
     action: Literal["warn", "lower", "stop", "roll-back"] = "warn"
     factor: float = Field(0.5, gt=0, lt=1)
     significance: float = Field(0.05, gt=0, lt=0.5)
+    min_effect: float = Field(0.0, ge=0, allow_inf_nan=False)
     window: int = Field(192, ge=48)
     windows: int = Field(24, ge=FEWEST)
     max_high_frequency: float | None = Field(None, ge=0)
@@ -57,25 +71,31 @@ class GuardOptions(Section):
     min_consistency: float | None = Field(None, allow_inf_nan=False)
     min_base_psnr: float | None = Field(None, allow_inf_nan=False)
 
+    def checks(self, total_iter: int) -> int:
+        """How often a run of so many iterations is looked at; its end always is."""
+        return math.ceil(total_iter / self.every)
 
-def check_guard(options: GuardOptions, judges: Sequence[str], advisers: Iterable[str] = ()) -> None:
+
+def check_guard(options: GuardOptions, judges: Sequence[str], advisers: Iterable[str] = (), checks: int = 1) -> None:
     """Check what can be known before anything is built.
 
     Args:
         options: `train:guard`.
         judges: The metrics that the losses optimise.
         advisers: Other metrics that the training goes by.
+        checks: How many there are in the run.
 
     Raises:
         OptionError: If one of both is also held out, a metric cannot score a window, or the tests could find nothing
             with so many windows or at that significance.
     """
     disjoint([*judges, *advisers], options.held_out)
-    fewest = fewest_units(options, judges)
+    fewest = fewest_units(options, judges, checks)
     if options.windows < fewest:
         raise OptionError(
             f"train:guard:windows: expected at least {fewest}, with fewer of which the tests could find nothing at a "
-            f"significance of {options.significance:g} and with so many metrics, got {options.windows}"
+            f"significance of {options.significance:g} and with so many metrics and checks ({checks}), "
+            f"got {options.windows}"
         )
     for name in computed(judges, options):
         smallest = metric_info(name).min_size
@@ -116,18 +136,24 @@ def _network(name: str) -> Any:
     return (info.weights, info.paper) if info is not None and info.weights else name
 
 
-def fewest_units(options: GuardOptions, judges: Sequence[str]) -> int:
-    """How many pictures or windows the tests need to find anything, corrected for so many metrics.
+def smallest_p(options: GuardOptions, judges: Sequence[str], checks: int) -> float:
+    """The p-value that a single test must reach at the least: the significance by the metrics and by the checks."""
+    return options.significance / max(len(set(judges)), len(set(options.held_out))) / checks
+
+
+def fewest_units(options: GuardOptions, judges: Sequence[str], checks: int) -> int:
+    """How many pictures or windows the tests need to find anything, corrected for so many metrics and checks.
 
     Raises:
         OptionError: If no number is enough.
     """
-    several = max(len(set(judges)), len(set(options.held_out)))
-    needed = fewest_pairs(options.significance / several)
+    p = smallest_p(options, judges, checks)
+    needed = fewest_pairs(p, ways_for(p))
     if needed is None:
+        several = max(len(set(judges)), len(set(options.held_out)))
         raise OptionError(
             f"train:guard:significance: expected more than {options.significance:g}, which no p-value reaches where it "
-            f"is corrected for {several} metrics"
+            f"is corrected for {several} metrics and {checks} checks; a larger train:guard:every makes fewer checks"
         )
     return max(FEWEST, needed)
 

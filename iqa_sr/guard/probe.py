@@ -21,6 +21,7 @@ class QualityGuard:
         options: `train:guard`.
         judges: The metrics that the losses optimise: names, and what `create_metric` takes for each.
         device: Where networks and metrics compute.
+        checks: How many there are in the run, for which its tests are corrected.
 
     Raises:
         OptionError: See `check_guard`.
@@ -28,11 +29,15 @@ class QualityGuard:
     """
 
     def __init__(
-        self, options: GuardOptions, judges: Mapping[str, Mapping[str, Any]], device: str | torch.device
+        self,
+        options: GuardOptions,
+        judges: Mapping[str, Mapping[str, Any]],
+        device: str | torch.device,
+        checks: int = 1,
     ) -> None:
-        check_guard(options, list(judges))
-        self.options, self.judges, self.device = options, list(judges), torch.device(device)
-        self.fewest = fewest_units(options, self.judges)
+        check_guard(options, list(judges), checks=checks)
+        self.options, self.judges, self.device, self.checks = options, list(judges), torch.device(device), checks
+        self.fewest = fewest_units(options, self.judges, checks)
         self.metrics = {
             name: shared_metric(name, self.device, **judges.get(name, {})) for name in computed(judges, options)
         }
@@ -88,7 +93,8 @@ class QualityGuard:
         if by_picture(base.pictures, self.fewest):
             return text + "."
         return (
-            f"{text}, which are taken for independent and are not: p-values are smaller than they should be. "
+            f"{text}, which are taken for independent and are not: p-values are smaller than they should be, and what "
+            "the tests find is told and not acted on. "
             f"From {self.fewest} pictures on, the pictures are compared."
         )
 
@@ -100,7 +106,7 @@ class QualityGuard:
             raise ValueError(
                 f"the guard needs at least {self.fewest} windows for its tests, and the validation pictures give "
                 f"{len(windows)} of {self.options.window} px; add pictures, take larger ones, or set a smaller "
-                "train:guard:window"
+                "train:guard:window" + (" or a larger train:guard:every" if self.checks > 1 else "")
             )
         check_sizes(windows, self.metrics)
         if all(window.original is None for window in windows):

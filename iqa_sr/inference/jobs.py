@@ -53,10 +53,10 @@ def find_jobs(paths: Sequence[str], output: str | Path, suffix: str = "", kind: 
         for source, name in found.values():
             ending = name.suffix if kind == "keep" else f".{kind}"
             jobs.append(UpscaleJob(source, output / name.with_name(f"{name.stem}{suffix}{ending}")))
-    results = {job.target.resolve() for job in jobs}
-    sources = [(job, job.source.resolve()) for job in jobs]
+    results = {os.path.realpath(job.target) for job in jobs}
+    sources = [(job, os.path.realpath(job.source)) for job in jobs]
     # What would replace itself stays: it is a picture of the user's.
-    jobs = [job for job, source in sources if source not in results or source == job.target.resolve()]
+    jobs = [job for job, source in sources if source not in results or source == os.path.realpath(job.target)]
     _check(jobs)
     return jobs
 
@@ -88,12 +88,12 @@ def _pictures(path: str, output: Path) -> Iterator[tuple[Path, Path]]:
 
 
 def _check(jobs: Sequence[UpscaleJob]) -> None:
-    sources = {job.source.resolve(): job.source for job in jobs}
-    targets: dict[Path, Path] = {}
+    sources = {os.path.realpath(job.source): job.source for job in jobs}
+    targets: dict[str, Path] = {}
     for job in jobs:
         if job.target.suffix.lower() not in FORMATS:
             raise ValueError(f"`kind`: keep cannot be had for {job.source}; name a format, as `kind` png")
-        place = job.target.resolve()
+        place = os.path.realpath(job.target)
         if place in sources:
             raise ValueError(
                 f"the result of {job.source} would replace the picture {sources[place]}; nothing was written.\n"

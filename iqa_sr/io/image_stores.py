@@ -4,14 +4,15 @@ import logging
 import os
 import threading
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cache
+from itertools import islice
 from pathlib import Path, PurePosixPath
 from typing import Any, Literal
 
 from iqa_sr.config.sections import Section
-from iqa_sr.io.files import read_file, read_text
+from iqa_sr.io.files import check_inside, read_file, read_text
 from iqa_sr.io.image_types import is_image_name, left_out_types
 from iqa_sr.io.images import inspect_image
 
@@ -21,6 +22,7 @@ __all__ = [
     "LmdbFolder",
     "PictureFolder",
     "PictureStore",
+    "check_whole_lmdb",
     "image_names",
     "list_images",
     "name_problem",
@@ -30,6 +32,8 @@ __all__ = [
 LMDB_SUFFIX = ".lmdb"
 
 logger = logging.getLogger(__name__)
+
+_COUNTED = 100_000
 
 
 class IoBackend(Section):
@@ -48,7 +52,29 @@ def image_names(folder: str | Path, names: Sequence[str]) -> list[str]:
     text = left_out_types(names)
     if text:
         _say_once(f"{folder}: {text}")
-    return [name for name in names if is_image_name(name)]
+    images = [name for name in names if is_image_name(name)]
+    if images and (below := _images_below(folder, set(names).difference(images))):
+        listed = ", ".join(list(below)[:3]) + (", ..." if len(below) > 3 else "")
+        _say_once(
+            f"{folder}: left out {sum(below.values())} images in sub-folders ({listed}); only those beside them are "
+            "read, by a MultiGTDataset with recursive: true all of them"
+        )
+    return images
+
+
+def _images_below(folder: str | Path, names: Iterable[str]) -> dict[str, int]:
+    """How many images lie in those of the names that are folders, at any depth; hidden folders are left out.
+
+    After `_COUNTED` files it stops looking.
+    """
+    found: dict[str, int] = {}
+    folders = {name: os.path.join(folder, name) for name in sorted(names) if not name.startswith(".")}
+    walks = ((name, os.walk(place)) for name, place in folders.items() if os.path.isdir(place))
+    files = ((name, file) for name, walk in walks for _, _, inside in walk for file in inside)
+    for name, file in islice(files, _COUNTED):
+        if is_image_name(file):
+            found[name] = found.get(name, 0) + 1
+    return found
 
 
 @cache
@@ -67,8 +93,12 @@ class PictureFolder(ABC):
     path: Path
 
     @abstractmethod
-    def keys(self) -> list[str]:
-        """The names of the pictures, sorted: file names on disk, names without suffix in an LMDB."""
+    def keys(self, recursive: bool = False) -> list[str]:
+        """The names of the pictures, sorted: file names on disk, names without suffix in an LMDB.
+
+        Args:
+            recursive: Whether those in sub-folders are meant, too: `a/b.png`. An LMDB has no sub-folders.
+        """
 
     @abstractmethod
     def read(self, key: str) -> bytes:
@@ -88,7 +118,7 @@ class PictureFolder(ABC):
 class DiskFolder(PictureFolder):
     """Picture files directly inside a folder."""
 
-    def keys(self) -> list[str]:
+    def keys(self, recursive: bool = False) -> list[str]:
         """File names with a suffix of pictures that can be read here, sorted; hidden files are left out.
 
         Raises:
@@ -97,7 +127,19 @@ class DiskFolder(PictureFolder):
         if not self.path.is_dir():
             raise FileNotFoundError(f"folder {self.path} does not exist")
         # By entry names: a Path object per file costs half a second for 100,000 of them.
-        return sorted(image_names(self.path, os.listdir(self.path)))
+        if not recursive:
+            return sorted(image_names(self.path, os.listdir(self.path)))
+        found: list[str] = []
+        seen: set[str] = set()  # links may lead in a circle
+        for place, folders, names in os.walk(self.path, followlinks=True):
+            seen.add(os.path.realpath(place))
+            folders[:] = [
+                one
+                for one in folders
+                if not one.startswith(".") and os.path.realpath(os.path.join(place, one)) not in seen
+            ]
+            found += [Path(place, name).relative_to(self.path).as_posix() for name in image_names(place, names)]
+        return sorted(found)
 
     def read(self, key: str) -> bytes:
         """The file's content; raises what `read_file` does."""
@@ -111,17 +153,19 @@ class DiskFolder(PictureFolder):
 class LmdbFolder(PictureFolder):
     """An LMDB folder in BasicSR's format: encoded pictures, listed in `meta_info.txt`."""
 
-    def keys(self) -> list[str]:
+    def keys(self, recursive: bool = False) -> list[str]:
         """The keys listed in `meta_info.txt`, whose lines read `NAME.png (H,W,C) LEVEL`; sorted.
 
         Raises:
             FileNotFoundError: If the folder or its list is missing.
+            ValueError: If a key leads out of the folders that results are written to, or the list is no text.
         """
         listing = self.path / "meta_info.txt"
         if not listing.is_file():
             raise FileNotFoundError(f"{self.path}: expected an LMDB folder of BasicSR's format with meta_info.txt")
         lines = read_text(listing, "list of BasicSR's LMDB folders").splitlines()
-        return sorted(line[: line.rindex(" (") if " (" in line else None].rsplit(".", 1)[0] for line in lines if line)
+        keys = (line[: line.rindex(" (") if " (" in line else None].rsplit(".", 1)[0] for line in lines if line)
+        return sorted(check_inside(key, str(listing)) for key in keys)
 
     def read(self, key: str) -> bytes:
         """The encoded picture under this key."""
@@ -152,8 +196,26 @@ def _environment(path: str) -> Any:
             if environment is not None:
                 environment.close()  # the parent's, inherited by a loader worker; the parent keeps its own
             environment = lmdb.open(path, readonly=True, lock=False, readahead=False, meminit=False, create=False)
+            try:
+                check_whole_lmdb(path, environment)
+            except OSError:
+                environment.close()
+                raise
             _open[path] = (os.getpid(), environment)
         return environment
+
+
+def check_whole_lmdb(path: str, environment: Any) -> None:
+    """Whether the file of an open database is as long as it says: reading beyond its end would kill the process.
+
+    Raises:
+        OSError: If it is shorter.
+    """
+    file = os.path.join(path, "data.mdb")
+    needed = (environment.info()["last_pgno"] + 1) * environment.stat()["psize"]
+    size = os.path.getsize(file)
+    if size < needed:
+        raise OSError(f"{file} is cut off: it has {size} bytes of {needed}; copy it again")
 
 
 def open_folder(path: str | Path) -> PictureFolder:

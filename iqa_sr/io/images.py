@@ -274,21 +274,23 @@ def _refusal(image: Image.Image, frames: int) -> str:
 
 def _largest_level(image: Image.Image) -> int:
     """The level of white that a PPM file names; 255 of other formats, whatever it is there."""
-    if image.format != "PPM" or image.mode == "1":
+    tiles = getattr(image, "tile", ())
+    if image.format != "PPM" or image.mode == "1" or not tiles:
         return 255
-    values = image.tile[0][3]
+    values = tiles[0][3]
     found = int(values[1]) if isinstance(values, tuple) else 65535 if ";16" in str(values) else 255
     return max(found, 255)  # Pillow stretches fewer levels
 
 
 def _jpeg2000_bits(image: Image.Image) -> int:
     """Bits per channel of a JPEG 2000 file, which Pillow would cut down to 8; 8 of other formats."""
-    if image.format != "JPEG2000" or image.fp is None:
+    file = getattr(image, "fp", None)
+    if image.format != "JPEG2000" or file is None:
         return 8
-    place = image.fp.tell()
-    image.fp.seek(0)
-    head = image.fp.read(4096)
-    image.fp.seek(place)
+    place = file.tell()
+    file.seek(0)
+    head = file.read(4096)
+    file.seek(place)
     start = head.find(b"\xff\x51")  # the marker SIZ; behind 38 bytes the bits of the first channel, less one
     return (head[start + 40] & 127) + 1 if 0 <= start < len(head) - 40 else 8
 

@@ -22,9 +22,11 @@ _TENSOR_KINDS = (*_PICKLED, "a safetensors file")
 """What `describe_file` says of files of tensors."""
 
 __all__ = [
+    "check_numbers",
     "check_tensors",
     "few",
     "file_kind",
+    "foreign_kind",
     "load_state",
     "looks_like_tensors",
     "nonfinite_weights",
@@ -107,10 +109,9 @@ def _unreadable(path: Path, error: Exception) -> str:
         return f"{path}: memory does not suffice for the tensors in it ({_size(path)})"
     if type(error) is ValueError and str(path) in str(error):  # of this module
         return str(error)
-    kind = describe_file(path)
-    cut_off = kind == "empty" or (kind == "a zip archive" and not zipfile.is_zipfile(path))
-    if kind and kind not in _TENSOR_KINDS and not cut_off:
+    if kind := foreign_kind(path):
         return f"{path} is damaged or not a file of tensors; it is {kind}"
+    kind = describe_file(path)
     code = isinstance(error, pickle.UnpicklingError) and ("weights_only" in str(error) or "Unsupported" in str(error))
     if code and kind in _PICKLED:
         return (
@@ -118,7 +119,16 @@ def _unreadable(path: Path, error: Exception) -> str:
             "Ask its author for a file with a plain state dict, or convert it on a machine that you trust it on."
         )
     reason = (str(error).splitlines() or ["empty"])[0].split(". This is an internal")[0][:200]
+    if reason.startswith("Weights only load failed"):  # and advice to run the code in the file
+        reason = "its pickle is damaged"
     return f"{path} is truncated or not a file of tensors ({reason})"
+
+
+def foreign_kind(path: Path) -> str:
+    """What a file is that is none of tensors, as `describe_file` says it; empty where it may be one."""
+    kind = describe_file(path)
+    cut_off = kind == "empty" or (kind == "a zip archive" and not zipfile.is_zipfile(path))
+    return "" if cut_off or kind in _TENSOR_KINDS else kind
 
 
 def _size(path: Path) -> str:
@@ -262,10 +272,6 @@ def load_state(network: nn.Module, state: Mapping[str, Tensor], path: str | Path
     missing = [key for key in own if key not in state]
     unexpected = [key for key in state if key not in own]
     reshaped = [key for key in own if key in state and own[key].shape != state[key].shape]
-    retyped = [key for key in own if key in state and _numbers(own[key]) != _numbers(state[key])]
-    if retyped:  # integers in the place of weights, or weights in that of positions: a network that fits by chance
-        types = [f"{key} {state[key].dtype} instead of {own[key].dtype}" for key in retyped]
-        raise ValueError(f"{path} does not fit {type(network).__name__}:\n  {len(types)} of another type: {few(types)}")
     if strict and (missing or unexpected or reshaped):
         lines = [f"{path} does not fit {type(network).__name__}:"]
         for title, keys in (("missing", missing), ("unexpected", unexpected)):
@@ -276,9 +282,33 @@ def load_state(network: nn.Module, state: Mapping[str, Tensor], path: str | Path
             lines.append(f"  {len(reshaped)} of another shape: {few(shapes)}")
         lines.append("Is it a checkpoint of another network, or are the options of this one different?")
         raise ValueError("\n".join(lines))
+    check_numbers(own, state, type(network).__name__, path)
     fitting = {key: value for key, value in state.items() if key in own and key not in reshaped}
     network.load_state_dict(fitting, strict=strict)
     return missing + unexpected + reshaped
+
+
+def check_numbers(own: Mapping[str, Tensor], state: Mapping[str, Tensor], name: str, path: str | Path) -> None:
+    """See that a state dict has a network's kinds of numbers; how many bits they have does not matter.
+
+    Integers in the place of weights, or weights in that of positions, fit by their shapes and give a broken network.
+
+    Args:
+        own: Names and tensors of the network.
+        state: Those of the file.
+        name: What to call the network in errors.
+        path: The file's name, for errors.
+
+    Raises:
+        ValueError: If some differ; names a few.
+    """
+    types = [
+        f"{key} {state[key].dtype} instead of {value.dtype}"
+        for key, value in own.items()
+        if key in state and _numbers(value) != _numbers(state[key])
+    ]
+    if types:
+        raise ValueError(f"{path} does not fit {name}:\n  {len(types)} of another type: {few(types)}")
 
 
 def check_tensors(state: Mapping[str, Tensor], path: str | Path) -> None:
@@ -303,7 +333,6 @@ def _odd_kind(tensor: Any) -> str:
 
 
 def _numbers(tensor: Tensor) -> str:
-    """Which kind of numbers a tensor has; how many bits they have does not matter."""
     if tensor.is_complex():
         return "complex"
     return "floating" if tensor.is_floating_point() else "truth" if tensor.dtype == torch.bool else "whole"

@@ -142,7 +142,8 @@ class IQASRModel(SRModelBase):
         networks = [*generators, *([] if self.net_d is None else [self.get_bare_model(self.net_d)])]
         upscale = partial(upscale_image, opt=self.opt)
         guarded = Guarded(networks, generators[-1], self.optimizers, self.scalers, quality, upscale, self._base)
-        return RewardGuard(options, judges, guarded, self.device, self.opt["rank"])
+        checks = options.checks(self.settings.total_iter)
+        return RewardGuard(options, judges, guarded, self.device, self.opt["rank"], checks)
 
     def _base(self) -> nn.Module:
         """The frozen network that the run began with, also in a run that was resumed."""
@@ -322,7 +323,8 @@ class IQASRModel(SRModelBase):
 
     def load_training_extras(self, extras: Mapping[str, Any]) -> None:
         """Go on from `training_extras()`."""
-        for scaler, state in zip(self.scalers, extras["scalers"], strict=True):
+        # A discriminator may have come or gone.
+        for scaler, state in zip(self.scalers, extras["scalers"], strict=False):
             if scaler.is_enabled() and state:
                 scaler.load_state_dict(state)
         self.load_iteration_extras(extras)

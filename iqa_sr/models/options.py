@@ -63,13 +63,20 @@ class SchedulerOptions(Section):
     periods: list[Annotated[int, Field(ge=1)]] | None = None
     eta_min: float | None = Field(None, ge=0)
 
+    @field_validator("milestones", "restarts")
+    @classmethod
+    def _ascending(cls, iterations: list[int] | None) -> list[int] | None:
+        if iterations is not None and sorted(iterations) != iterations:
+            raise ValueError(f"expected iterations in ascending order, as {sorted(iterations)}")
+        return iterations
+
     @model_validator(mode="after")
     def _arguments_of_its_type(self) -> Self:
         cosine = self.type == "CosineAnnealingRestartLR"
         needed, others = ("periods", ("eta_min",)) if cosine else ("milestones", ("gamma", "restarts"))
         known = (needed, *others, "restart_weights")
         for key in sorted(self.model_fields_set - {"type", *known}):
-            raise ValueError(f"{key} is not an argument of {self.type}; valid: {', '.join(known)}")
+            raise ValueError(f"{key} is not an argument of the type {self.type}; valid: {', '.join(known)}")
         for key in (needed, *sorted(self.model_fields_set)):
             if getattr(self, key) is None:
                 raise ValueError(f"{self.type} needs a value of {key}, got none")
@@ -82,6 +89,12 @@ class SchedulerOptions(Section):
     def arguments(self) -> dict[str, Any]:
         """What BasicSR builds the schedule from: `type`, and the arguments that were given, as numbers."""
         return self.model_dump(exclude_unset=True)
+
+    def too_short(self, total_iter: int) -> str | None:
+        """What is wrong with a schedule that ends before the run; None where it does not."""
+        if self.periods is None or sum(self.periods) >= total_iter:
+            return None
+        return f"periods add up to {sum(self.periods)}, which is less than total_iter {total_iter}"
 
 
 class StockTrainSection(Section):
@@ -115,8 +128,8 @@ class _LoopOptions(Section):
     @classmethod
     def _long_enough(cls, scheduler: SchedulerOptions, info: Any) -> SchedulerOptions:
         total = info.data.get("total_iter")
-        if scheduler.periods is not None and total is not None and sum(scheduler.periods) < total:
-            raise ValueError(f"periods add up to {sum(scheduler.periods)}, which is less than total_iter {total}")
+        if total is not None and (problem := scheduler.too_short(total)):
+            raise ValueError(problem)
         return scheduler
 
 
@@ -204,12 +217,15 @@ class ModelConfig:
             if train.get(key) and isinstance(options.get("model_type"), str)
         ]
         ours = {key: value for key, value in train.items() if isinstance(value, Mapping) and value.get("type") in OWN}
+        section = problems.read(StockTrainSection, options.get("train"), "train", optional=True)
         for key in [key for key in train if str(key).startswith("optim_") and train[key] is not None]:
             _check_optimizer(problems.read(OptimizerOptions, train[key], f"train:{key}"), f"train:{key}", problems)
         if section_of(train, "scheduler").get("type") in SCHEDULES:  # forks of BasicSR have others
-            problems.read(SchedulerOptions, train["scheduler"], "train:scheduler")
+            scheduler = problems.read(SchedulerOptions, train["scheduler"], "train:scheduler")
+            if section and scheduler and (problem := scheduler.too_short(section.total_iter)):
+                problems.texts.append(f"train:scheduler: {problem}")
         return cls(
-            problems.read(StockTrainSection, options.get("train"), "train", optional=True),
+            section,
             problems.read(StockValSection, options.get("val"), "val", optional=True),
             _read_losses(ours, problems),
             _read_metrics(options, problems),

@@ -13,6 +13,7 @@ from torch.utils.data import DataLoader
 
 from iqa_sr.basicsr_compat import build_network
 from iqa_sr.config.sections import errors_of_options
+from iqa_sr.io.tensor_files import few, nonfinite_weights
 from iqa_sr.models.model_base import ModelBase
 from iqa_sr.models.nonfinite_guard import NonFiniteGuard
 from iqa_sr.models.optimizer_step import OptimizerStep
@@ -126,14 +127,16 @@ class QualityModel(ModelBase):
 
     def validate(self, dataloader: DataLoader[Any], current_iter: int, save_img: bool) -> ValidationResults:
         """What the objective finds on a validation set; figures are better when larger."""
-        objective = self.tested
+        objective, dataset = self.tested, dataloader.dataset.opt["name"]  # type: ignore[attr-defined]
+        if names := nonfinite_weights(objective):
+            logger.warning(f"{dataset} is not validated: the network's weights are not finite: {few(names)}.")
+            return ValidationResults(dataset, {}, [], [])
         objective.eval()
         with torch.no_grad():
             means = objective.validate(self._samples(dataloader))
         self.net_g.train()
         spec = f"{self.objective.options.type} objective"
         facts = [MetricFacts(metric, True, spec) for metric in means]
-        dataset = dataloader.dataset.opt["name"]  # type: ignore[attr-defined]
         return ValidationResults.of_means(dataset, current_iter, means, facts)
 
     def _samples(self, loader: DataLoader[Any]) -> Iterator[dict[str, Any]]:

@@ -21,8 +21,12 @@ _PATCH = 64  # px: lines 1/64 cycle/px wide, and 25 patches in a picture of 192 
 # Times the median of its ring: the bins of noise rarely reach it. Even of a single grey patch, whose bins follow an
 # exponential distribution, 1 in 250 does (2^-8); of 10 patches that are averaged, or of three channels, next to none.
 _STANDS_OUT = 8.0
-# In cycles/px. Longer periods than 16 px are the picture's own structure; networks leave grids of 2 to 16 px.
-_LOWEST = 1 / 16
+_LOWEST = 1 / 16  # cycles/px: lower ones are within two lines of a constant in a patch of 64 px
+# Slower patterns: of a network's window and of a metric's patch, 32 px with a window of 8 px at x4. They are looked for
+# in one patch of up to 192 px, whose bins are not averaged: 1 in 65,000 of noise reaches 16 times the median.
+_SLOW_PATCH = 192
+_SLOW_STANDS_OUT = 16.0
+_SLOWEST = 1 / 40
 # In cycles/px; all that lies above is one ring. Rings of the usual width would have a few bins only in the corners of
 # the spectrum, and the nine of a checkerboard would be their own median.
 _CORNER = 0.55
@@ -50,36 +54,59 @@ def high_frequency_noise(residual: Tensor, cut: float = 0.25) -> Tensor:
 
 
 def periodic_noise(residual: Tensor) -> Tensor:
-    """The RMS of what repeats in a residual: grids, checkerboards, stripes with a period of 2 to 16 px.
+    """The RMS of what repeats in a residual: grids, checkerboards, stripes with a period of 2 to 40 px.
 
     In the periodogram of patches of 64 px, averaged over patches and channels, noise fills a ring of one radial
-    frequency evenly and a pattern stands out of it as lines; their power above the ring's median is summed up.
+    frequency evenly and a pattern stands out of it as lines; their power above the ring's median is summed up. For
+    periods above 16 px the patches have up to 192 px.
 
     Args:
         residual: `(N, C, H, W)` floating, difference of pictures in [0, 1], at least 16 px high and wide. What is
-            smaller than a patch is one patch as large as it is; a rest of less than half a patch is left out.
+            smaller than a patch is one patch as large as it is; a rest of less than half a patch is left out. Periods
+            of more than a fifth of the smaller side cannot be told from the content, and are left out, too: all to 38
+            px are seen from 192 px on.
 
     Returns:
-        `(N,)` float32 in levels of 255, over all channels; more is stronger.
+        `(N,)` float32 in levels of 255, over all channels; more is stronger. A period of 16 to 20 px, which patches of
+        both sizes see, is measured up to a quarter too strong.
 
     Raises:
         ValueError: If the residual is not floating, has another shape or is too small.
     """
     _check("periodic_noise", residual)
-    height, width = (min(_PATCH, side) for side in residual.shape[-2:])
-    patches = residual.float().unfold(2, height, max(1, height // 2)).unfold(3, width, max(1, width // 2))
+    shorter = min(*residual.shape[-2:], _SLOW_PATCH)
+    power = _lines(residual.float(), _PATCH, _STANDS_OUT, _LOWEST, _CORNER)
+    power = power + _lines(residual.float(), _SLOW_PATCH, _SLOW_STANDS_OUT, max(_SLOWEST, 5 / shorter), _LOWEST)
+    return 255 * power.sqrt()
+
+
+def _lines(residual: Tensor, side: int, stands_out: float, low: float, high: float) -> Tensor:
+    """The power of the lines that stand out of their rings.
+
+    Args:
+        residual: `(N, C, H, W)` float32.
+        side: Of the patches in px.
+        stands_out: From how many medians of its ring a bin is a line.
+        low: Lowest radial frequency in cycles per px.
+        high: The first that is left out; of `_CORNER`, all that lies above is one ring and belongs to it.
+
+    Returns:
+        `(N,)`.
+    """
+    height, width = (min(side, length) for length in residual.shape[-2:])
+    patches = residual.unfold(2, height, max(1, height // 2)).unfold(3, width, max(1, width // 2))
     power = _power(patches).mean((1, 2, 3)).flatten(1)
     shorter = min(height, width)
-    ring = (_radius(height, width, residual.device) * shorter).round().flatten()
-    ring = ring.clamp(max=round(_CORNER * shorter))
+    corner = round(_CORNER * shorter)
+    ring = (_radius(height, width, residual.device) * shorter).round().flatten().clamp(max=corner)
     total = power.new_zeros(len(power))
     # The window spreads a constant difference over the rings 0 and 1, whatever the size.
-    for number in range(max(2, round(_LOWEST * shorter)), round(_CORNER * shorter) + 1):
+    for number in range(max(2, round(low * shorter)), corner + 1 if high == _CORNER else round(high * shorter)):
         inside = power[:, ring == number]
         usual = inside.median(1, keepdim=True).values
         # A product and not a choice: NaN stays NaN.
-        total = total + ((inside - usual) * (inside > _STANDS_OUT * usual)).sum(1)
-    return 255 * total.sqrt()
+        total = total + ((inside - usual) * (inside > stands_out * usual)).sum(1)
+    return total
 
 
 def _power(pictures: Tensor) -> Tensor:

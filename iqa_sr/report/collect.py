@@ -81,8 +81,9 @@ def read_report(folders: Sequence[str | Path]) -> Report:
         FileNotFoundError: If a folder does not exist or holds neither; says what was looked for.
         ValueError: If what it holds is damaged, or there is nothing to show.
     """
-    sources = [_source(path) for path in {Path(folder).resolve(): Path(folder) for folder in folders}.values()]
+    sources = [_source(path) for path in {os.path.realpath(folder): Path(folder) for folder in folders}.values()]
     _name_apart(sources)
+    _name_sets_apart(sources)
     columns = _Columns(sources)
     entries = _entries(sources, columns)
     pictures = sorted({picture for _, scores in entries for _, picture in scores})
@@ -139,6 +140,19 @@ def _name_apart(sources: Sequence[Source]) -> None:
     for number, source in enumerate(sources, start=1):
         if [other.name for other in sources].count(source.name) > 1:
             source.name = f"{source.name} ({number})"
+
+
+def _name_sets_apart(sources: Sequence[Source]) -> None:
+    """Another data set of the same name, as its digest tells, gets the folder's name behind its own."""
+    first: dict[str, str] = {}
+    for source in sources:
+        others = [name for name, digest in source.digests.items() if first.setdefault(name, digest) != digest]
+        if others:
+            source.rename_sets({name: f"{name} ({source.name.replace('/', ' ')})" for name in others})
+            source.notes.append(
+                f"{', '.join(others)} of {source.name} holds other files than the data set of this name in the folders "
+                "before it, or its LQ pictures are made otherwise: it is a data set of its own here"
+            )
 
 
 def _histories(sources: Sequence[Source]) -> dict[str, list[Chart]]:

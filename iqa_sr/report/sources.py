@@ -6,7 +6,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from iqa_sr.report.training_curves import Chart
-from iqa_sr.scores.result_folder import RESERVED, RUN_FILE, ResultFolder, image_file, read_results, split_picture
+from iqa_sr.scores.result_folder import (
+    RESERVED,
+    RUN_FILE,
+    ResultFolder,
+    image_file,
+    picture_name,
+    read_results,
+    split_picture,
+)
 from iqa_sr.scores.score_table import ScoreTable
 
 __all__ = ["Source", "SourceCheckpoint", "evaluation_source", "find_image"]
@@ -51,6 +59,7 @@ class Source:
         charts: The history of its training.
         notes: What a reader should know.
         experiment: Of an evaluation: folder of the training that its checkpoints come from, if it is known.
+        digests: Of data sets by name: what tells another one of the same name; of those alone where it is known.
     """
 
     name: str
@@ -63,6 +72,21 @@ class Source:
     charts: list[Chart] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     experiment: str | None = None
+    digests: dict[str, str] = field(default_factory=dict)
+
+    def rename_sets(self, names: Mapping[str, str]) -> None:
+        """Call data sets otherwise, in the names of the pictures, too; `names` has the new name of each."""
+        old, image = {new: name for name, new in names.items()}, self.image
+
+        def renamed(picture: str, names: Mapping[str, str]) -> str:
+            dataset, key = split_picture(picture)
+            return picture_name(names.get(dataset, dataset), key)
+
+        rows = [row._replace(picture=renamed(row.picture, names)) for row in self.scores.rows]
+        self.scores = ScoreTable(self.scores.facts.values(), rows)
+        self.image = lambda label, picture: (
+            None if split_picture(picture)[0] in names else image(label, renamed(picture, old))
+        )
 
 
 def find_image(path: Path) -> Path | None:
@@ -102,6 +126,7 @@ def evaluation_source(folder: Path) -> Source:
         image=image,
         details=_details(found),
         experiment=run.experiment,
+        digests={name: facts.digest for name, facts in run.datasets.items() if facts.digest},
     )
 
 

@@ -8,7 +8,7 @@ A checkpoint has a label, the same in all three. Labels in `RESERVED` are no che
 pictures are compared with, and have images and scores where they apply.
 """
 
-import re
+import unicodedata
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -17,6 +17,7 @@ from pydantic import AfterValidator, Field
 
 from iqa_sr.config.sections import Section, read_section
 from iqa_sr.errors import nearest
+from iqa_sr.io.files import check_inside
 from iqa_sr.io.json_files import read_json, write_json
 from iqa_sr.scores.score_table import BASELINE, ScoreTable
 
@@ -83,12 +84,14 @@ class CheckpointFacts(Section):
         sha256: Of the file.
         architecture: The network's class.
         iteration: Where in its training it was written; null if unknown.
+        built: First 16 digits of the SHA-256 of the options that the network is built with; null if unknown.
     """
 
     path: FilePath
     sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
     architecture: str
     iteration: int | None = Field(None, ge=0)
+    built: str | None = None
 
 
 class RunFacts(Section):
@@ -144,9 +147,10 @@ def split_picture(name: str) -> tuple[str, str]:
         ValueError: If the name has no slash, or leads out of its folder.
     """
     dataset, slash, key = name.partition("/")
-    if not slash or not dataset or not key or ".." in name.split("/") or key.startswith("/"):
-        raise ValueError(f"picture: expected <data set>/<key>, got {name!r}")
-    return dataset, key
+    problem = f"picture: expected <data set>/<key>, got {name!r}"
+    if not slash:
+        raise ValueError(problem)
+    return check_inside(dataset, problem), check_inside(key, problem)
 
 
 def image_file(folder: str | Path, label: str, dataset: str, key: str) -> Path:
@@ -164,8 +168,13 @@ def image_file(folder: str | Path, label: str, dataset: str, key: str) -> Path:
 
 
 def is_folder_name(name: str) -> bool:
-    """Whether a label or the name of a data set can be that of a folder."""
-    return bool(name) and not name.startswith(".") and not re.search(r"[/\\\x00-\x1f]", name)
+    """Whether the name of a run, a label or the name of a data set can be that of a folder.
+
+    It has no slash of either kind, no control character and no half of a surrogate pair, does not begin with a dot, and
+    leaves room for what is put before and behind it: 200 of the 255 bytes that file systems take.
+    """
+    wrong = any(character in "/\\" or unicodedata.category(character) in ("Cc", "Cs") for character in name)
+    return bool(name.strip()) and not wrong and not name.startswith(".") and len(name.encode()) <= 200
 
 
 def write_run(folder: str | Path, facts: RunFacts) -> Path:

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import math
 import re
 import sys
 from collections.abc import Iterable
@@ -9,6 +10,7 @@ from dataclasses import asdict, dataclass
 from typing import NamedTuple
 
 from iqa_sr.io.json_files import parse_json
+from iqa_sr.io.tables import as_number
 from iqa_sr.metrics.base import MetricInfo
 
 __all__ = ["COLUMNS", "ORIGIN_COLUMNS", "MetricFacts", "Origin", "ScoreRow", "facts_text", "read_line", "row_text"]
@@ -16,6 +18,7 @@ __all__ = ["COLUMNS", "ORIGIN_COLUMNS", "MetricFacts", "Origin", "ScoreRow", "fa
 COLUMNS = ("checkpoint", "picture", "reference", "metric", "score")
 # The last column has 16 digits or none: a line that was torn while it was written cannot pass for a whole one.
 ORIGIN_COLUMNS = ("folder", "reference_folder", "reference_sha256", "sha256")
+NOT_FINITE = ("nan", "inf", "-inf")  # as they are written
 DIGEST = re.compile(r"[0-9a-f]{16}")
 
 
@@ -117,10 +120,9 @@ def read_line(line: str, columns: tuple[str, ...] = COLUMNS) -> MetricFacts | tu
         return fields
     if len(fields) != len(columns):
         raise ValueError(f"expected the columns {','.join(columns)}, got {line[:80]!r}")
-    try:
-        score = float(fields[4])
-    except ValueError:
-        raise ValueError(f"the score must be a number, got {fields[4]!r}") from None
+    score = float(fields[4]) if fields[4] in NOT_FINITE else as_number(fields[4])
+    if not math.isfinite(score) and fields[4] not in NOT_FINITE:
+        raise ValueError(f"the score must be a number, got {fields[4]!r}")
     origin = Origin(*map(sys.intern, fields[len(COLUMNS) :]))
     for digest in (origin.reference_digest, origin.digest):
         if digest and not DIGEST.fullmatch(digest):

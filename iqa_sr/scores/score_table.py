@@ -6,7 +6,8 @@
 
 The last four columns are an Origin: which files the score is of. A table of which no score has one does without them.
 
-With pandas: `pandas.read_csv(path, comment="#", keep_default_na=False, na_values={"score": "nan"})`.
+With pandas: `pandas.read_csv(path, comment="#", keep_default_na=False, na_values={"score": "nan"})`, and
+`dtype={"sha256": str}` for the digests.
 
 Of several processes each writes a shard, a table of its own; the shards are merged into one.
 """
@@ -22,6 +23,7 @@ from pathlib import Path
 import torch
 
 from iqa_sr.errors import nearest, same_name
+from iqa_sr.io.file_kinds import describe_content
 from iqa_sr.io.files import atomic_write, read_file
 from iqa_sr.metrics.base import MetricInfo
 from iqa_sr.scores.means import image_means, mean
@@ -220,6 +222,17 @@ class ScoreTable:
                 scores[names[1]] = self._only(names).score
         return scores
 
+    def digests(self, metric: str) -> dict[str, str]:
+        """Of which file the score of each picture is that compares with nothing, where that is known.
+
+        Raises:
+            ValueError: As `lookup`.
+        """
+        metric = self._known(metric).name
+        keys = [names for names, found in self._rows.items() if (names[0], *names[2:]) == ("", "", metric) and found]
+        known = {names[1]: self._only(names).origin.digest for names in keys}
+        return {picture: digest for picture, digest in known.items() if digest}
+
     def check_folders(self) -> None:
         """Make sure that there is one score for each checkpoint, image, reference and metric.
 
@@ -288,7 +301,10 @@ class ScoreTable:
                 raise ValueError(f"{path}, line {number}: {error}") from None
         try:
             columns, row = table._take(last, columns) if last else (columns, None)
-        except ValueError:
+        except ValueError as error:
+            if not lines:  # no table was torn in its first line and has kept nothing of it
+                kind = describe_content(content)
+                raise ValueError(f"{path}: not a score table; {f'it is {kind}' if kind else error}") from None
             logger.warning("%s: the last line, which has no end, is torn and left out: %.80r", path, last)
             return table, None
         return table, row if columns == COLUMNS else None

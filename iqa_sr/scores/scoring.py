@@ -157,7 +157,7 @@ def score_listed(
 def _pictures_of(root: str | Path) -> tuple[Path, list[str]]:
     """The root folder and the keys in it; of a single picture its folder and its name."""
     root = Path(root)
-    if problem := name_problem(str(root.resolve())):
+    if problem := name_problem(os.path.realpath(root)):
         raise ValueError(f"the path {problem}")
     # What is no folder and no file, a pipe for example, is refused by name when it is read.
     return (root.parent, [root.name]) if root.exists() and not root.is_dir() else (root, find_pictures(root))

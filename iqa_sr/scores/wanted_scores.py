@@ -32,6 +32,12 @@ class References:
     problems: Mapping[str, str] = field(default_factory=dict)
 
 
+def _text(folder: Path) -> str:
+    """The absolute path in one line of text, whatever its name holds."""
+    path = str(folder.resolve())
+    return path if path.isprintable() else ascii(path)
+
+
 class SortedScores(NamedTuple):
     """What becomes of the scores that are wanted.
 
@@ -66,11 +72,11 @@ class WantedScores:
 
     def row(self, key: str, metric: str, score: float, digests: tuple[str, str]) -> ScoreRow:
         """The row of a score: `digests` are those of the picture and of its reference."""
-        folder, (digest, reference_digest) = str(self.root.resolve()), digests
+        folder, (digest, reference_digest) = _text(self.root), digests
         if metric_info(metric).reference == "none":
             return ScoreRow("", key, "", metric, score, Origin(folder, "", "", digest))
         assert self.references.store is not None
-        reference_folder = str(self.references.store.root.resolve())
+        reference_folder = _text(self.references.store.root)
         origin = Origin(folder, reference_folder, reference_digest, digest)
         return ScoreRow("", key, self.references.names[key], metric, score, origin)
 

@@ -39,12 +39,14 @@ class Source:
         table: The scores.
         files: By the label of each checkpoint that can be chosen: its file, or None if that is not known.
         left_out: By label: why a checkpoint of the table cannot be chosen.
+        digests: Of data sets by name: what tells another one of the same name; of those alone where it is known.
     """
 
     folder: Path
     table: ScoreTable
     files: dict[str, CheckpointFile | None]
     left_out: dict[str, str] = field(default_factory=dict)
+    digests: dict[str, str] = field(default_factory=dict)
 
     def add_files(self, given: Sequence[str]) -> None:
         """Say which files the checkpoints are.
@@ -143,6 +145,12 @@ def read_sources(paths: Sequence[str | Path]) -> Source:
 
 
 def _join(joined: Source, source: Source, path: Path, prefix: str) -> None:
+    for name, digest in source.digests.items():
+        if joined.digests.setdefault(name, digest) != digest:
+            raise ValueError(
+                f"{path} holds scores of another data set {name} than the folders before it: other files, or other LQ "
+                "pictures.\nThey cannot be compared; evaluate all checkpoints on one."
+            )
     for facts in source.table.facts.values():
         known = joined.table.facts.get(facts.name, facts)
         if known != facts:
@@ -180,7 +188,8 @@ def _read_source(path: Path) -> Source:
         for label, facts in found.run.checkpoints.items():
             file, inside = Path(facts.path), path / facts.path
             files[label] = CheckpointFile(inside if not file.exists() and inside.exists() else file, facts.sha256)
-        return Source(path, found.scores, files, reserved)
+        digests = {name: facts.digest for name, facts in found.run.datasets.items() if facts.digest}
+        return Source(path, found.scores, files, reserved, digests)
     models = ExperimentFolder(path).models
     if models.is_dir():  # the iterations that were validated and saved
         table = ScoreTable.read(path / SCORES_FILE)

@@ -7,29 +7,34 @@ Reference:
     Holm: A Simple Sequentially Rejective Multiple Test Procedure, Scandinavian Journal of Statistics 6(2), 1979.
 """
 
+import math
 from collections.abc import Sequence
+from functools import lru_cache
 
 import numpy as np
 import torch
 from scipy import stats
 from torch import Tensor
 
-__all__ = ["fewest_pairs", "holm", "rises"]
+__all__ = ["WAYS", "fewest_pairs", "holm", "rises", "ways_for"]
 
-_WAYS = 10_000  # to set the signs that are tried at most: all of 13 pairs
+WAYS = 10_000
+"""How many ways to set the signs are tried at most, where nothing else is said: all of 13 pairs."""
+_MOST_WAYS = 2**16
 _MOST_THAT_HELP = 24  # none of the drawn ways leaves all signs of so many pairs as they are
 _SEED = 20100
 
 
-def rises(differences: Sequence[float] | Tensor) -> float:
+def rises(differences: Sequence[float] | Tensor, ways: int = WAYS) -> float:
     """The one-sided p-value against "the mean of the paired differences is not above zero".
 
     Without an effect, a difference is as likely to have either sign; p is the share of all ways to set the signs whose
-    sum is at least the one observed. Up to 13 pairs all ways are tried, above that 10,000 that are always the same
-    ones. A single pair can hardly decide: however large it is, half of the ways turn it around.
+    sum is at least the one observed. All ways are tried where there are no more than `ways`, else so many that are
+    always the same ones. A single pair can hardly decide: however large it is, half of the ways turn it around.
 
     Args:
         differences: `(n,)`, after minus before of each unit. What is NaN or infinite is left out.
+        ways: Most ways to set the signs that are tried.
 
     Returns:
         In (0, 1]; 1 where no pair is left.
@@ -45,16 +50,22 @@ def rises(differences: Sequence[float] | Tensor) -> float:
         permutation_type="samples",
         alternative="greater",
         vectorized=True,
-        n_resamples=_WAYS,
+        n_resamples=ways,
         batch=1000,
         rng=_SEED,
     )
     return float(result.pvalue)
 
 
-def fewest_pairs(p: float) -> int | None:
+@lru_cache(maxsize=64)
+def fewest_pairs(p: float, ways: int = WAYS) -> int | None:
     """The fewest pairs for which `rises` can give a p-value of at most `p`; None if it never can."""
-    return next((count for count in range(1, _MOST_THAT_HELP + 1) if rises([1.0] * count) <= p), None)
+    return next((count for count in range(1, _MOST_THAT_HELP + 1) if rises([1.0] * count, ways) <= p), None)
+
+
+def ways_for(p: float) -> int:
+    """How many ways `rises` should try for a p-value that is to be compared with `p`: at least 4 / p, up to 65,536."""
+    return min(_MOST_WAYS, max(WAYS, math.ceil(4 / p)))
 
 
 def holm(p_values: Sequence[float]) -> list[float]:

@@ -4,7 +4,6 @@ import logging
 import shlex
 import signal
 import subprocess
-import sys
 import textwrap
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
@@ -23,14 +22,16 @@ from iqa_sr.io.files import remove_temporaries
 from iqa_sr.models.options import QualityConfig, section_of
 from iqa_sr.runtime import distributed
 from iqa_sr.runtime.folder_lock import locked
+from iqa_sr.runtime.new_process import python_command
 from iqa_sr.runtime.signals import STOPPING
 from iqa_sr.samplers.softmax_sampler import SoftmaxOptions, build_softmax
 from iqa_sr.scores.experiment_folder import ExperimentFolder
 from iqa_sr.training.dry_run import dry_run
-from iqa_sr.training.experiment import Experiment
+from iqa_sr.training.experiment import Experiment, check_folder
 from iqa_sr.training.loop import build_run, train
+from iqa_sr.training.option_checks import without_effect
 from iqa_sr.training.progress_log import start_logging
-from iqa_sr.training.resume import find_state, load_state_file, point_at_networks
+from iqa_sr.training.resume import prepare_resume
 from iqa_sr.training.run_config import RunConfig
 from iqa_sr.weights.store import find_all
 
@@ -81,17 +82,20 @@ def run_training(
             _check_start(config.model, opt)
         distributed.on_rank_zero(lambda: _provide(config, opt), "what the run needs")
         start_logging(rank)
+        for line in without_effect(config.options, config.model):
+            logger.warning(line)
         base, made_by = opt["path"].get("pretrain_network_g"), opt["path"].get("pretrain_opt_g")
         needed = any(getattr(config.model.train, key, None) for key in ("lora", "guard"))  # also by a run that resumes
         if dry:
-            if made_by and not needed and not Path(base).is_file():
+            if base and made_by and not needed and not Path(base).is_file():
                 logger.info(
                     f"{base} does not exist; the run would train it first, the dry run begins with random values."
                 )
                 opt["path"]["pretrain_network_g"] = None
             return dry_run(build_run(config, opt), opt)
         distributed.on_rank_zero(lambda: _take_folder(held, opt, shlex.join(command)), "the start")
-        state = _resume_state(opt) if auto_resume or opt["path"].get("resume_state") else None
+        state = prepare_resume(config, opt)
+        check_folder(opt, fresh=state is None)
         if base and made_by and (needed or state is None):
             sampler = getattr(config.datasets["train"], "sampler", None)
             if isinstance(sampler, SoftmaxOptions):
@@ -157,7 +161,7 @@ def _train_base_where_missing(checkpoint: str, option_file: str, overrides: Sequ
     theirs = section_of(section_of(section_of(read_option_file(option_file), "datasets"), "train"), "sampler")
     if theirs.get("type") != sampler:
         data = [override for override in data if not override.startswith("datasets:train:sampler")]
-    command = [sys.executable, "-m", "iqa_sr.cli", "train", "-opt", option_file, "--auto_resume"]
+    command = python_command("iqa_sr.cli.main:main", "train", "-opt", option_file, "--auto_resume")
     code = _run_to_its_end([*command, *(["--force_yml", *data] if data else [])])
     if code < 128 and (code or not Path(checkpoint).is_file()):
         told = f"ended with code {code}" if code else f"did not write {checkpoint}"
@@ -180,26 +184,3 @@ def _run_to_its_end(command: Sequence[str]) -> int:
         for number, handler in before.items():
             signal.signal(number, handler)
     return code if code >= 0 else 128 - code
-
-
-def _resume_state(opt: dict[str, Any]) -> dict[str, Any] | None:
-    """The state to go on from, its networks put into `path`; None for a fresh start."""
-    path: Path | str | None = opt["path"].get("resume_state")
-    if opt["auto_resume"]:
-        networks = [key.removeprefix("network_") for key in opt if key.startswith("network_")]
-        path = find_state(ExperimentFolder(Path(opt["path"]["experiments_root"])), networks)
-        if path is None:
-            logger.info("--auto_resume: no complete training state; starting from the beginning.")
-    if not path:
-        return None
-    state = load_state_file(path)
-    if state["iter"] >= opt["train"]["total_iter"]:
-        logger.info(f"{path} is of the last iteration; raise train:total_iter to train on.")
-    opt["path"]["resume_state"] = str(path)
-    seed = state.get("iqa_sr", {}).get("seed", opt["manual_seed"])
-    if seed != opt["manual_seed"]:  # an option file without a seed draws another one at every start
-        logger.info(f"manual_seed {seed} of the run that is resumed is used, not {opt['manual_seed']}.")
-        opt["manual_seed"] = seed
-    # The state's own folder holds its networks, also when it belongs to another experiment.
-    point_at_networks(opt, state, ExperimentFolder(Path(path).resolve().parent.parent))
-    return state

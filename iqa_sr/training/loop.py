@@ -36,7 +36,8 @@ from iqa_sr.runtime.signals import Interrupted, Interrupts
 from iqa_sr.training.experiment import Experiment
 from iqa_sr.training.network_checks import check_networks
 from iqa_sr.training.progress_log import ProgressLog
-from iqa_sr.training.resume import attach_extras, restore_extras
+from iqa_sr.training.resume import attach_extras, restore_extras, restore_random, resume_model
+from iqa_sr.training.resume_options import recorded_options
 from iqa_sr.training.saving import RunSaver
 from iqa_sr.training.state_checks import errors_of_state
 from iqa_sr.training.validation_checks import check_images, validation_notes
@@ -84,9 +85,6 @@ def build_run(config: "RunConfig", opt: dict[str, Any]) -> Run:
         check_together(datasets)
     train_set, *val_sets = datasets.values()
     loader, order = build_train_loader(train_set, opt)
-    mode = opt["datasets"]["train"].get("prefetch_mode")
-    if mode is not None:
-        logger.info(f"prefetch_mode {mode} is not used: the loader's workers prefetch already.")
     if isinstance(config.model, IQASRConfig | QualityConfig):  # from its typed sections; BasicSR takes `opt` apart
         model = MODEL_REGISTRY.get(opt["model_type"])(copy.deepcopy(opt), config.model)
         logger.info(f"Model [{opt['model_type']}] is created.")
@@ -156,15 +154,18 @@ def train(config: "RunConfig", opt: dict[str, Any], experiment: Experiment, stat
     iteration = 0 if state is None else state["iter"]
     interrupts = Interrupts()
     saver = RunSaver(opt, run.model, run.place, iteration, interrupts)
-    attach_extras(run.model, run.place, opt["manual_seed"], lambda: saver.random_states)
+    attach_extras(run.model, run.place, opt["manual_seed"], recorded_options(config), lambda: saver.random_states)
     if state is not None:
         with errors_of_state(opt["path"].get("resume_state", "the training state")):
-            run.model.resume_training(state)
+            resume_model(run.model, state, config, opt)
         extras = state.get("iqa_sr", {"epoch": state.get("epoch", 0), "iteration_in_epoch": 0})
         run.place.epoch, run.place.iteration = extras["epoch"], extras["iteration_in_epoch"]
         logger.info(f"Resumed at iteration {iteration}.")
     if run.reward_guard is not None:
         run.reward_guard.begin()
+    if state is not None:
+        with errors_of_state(opt["path"].get("resume_state", "the training state")):
+            restore_extras(run.model, state)
     experiment.begin(iteration, fresh=state is None)
     progress = ProgressLog(opt, iteration, experiment.tensorboard, enabled=opt["rank"] == 0)
     with ExitStack() as closed:
@@ -174,7 +175,7 @@ def train(config: "RunConfig", opt: dict[str, Any], experiment: Experiment, stat
         try:
             if state is not None:
                 with errors_of_state(opt["path"].get("resume_state", "the training state")):
-                    restore_extras(run.model, state, opt["rank"])
+                    restore_random(state, opt["rank"])
             _iterate(opt, run, experiment, progress, saver)
         except BaseException as error:
             told = distributed.told_as_lost(error)

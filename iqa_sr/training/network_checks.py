@@ -20,7 +20,7 @@ __all__ = ["check_networks"]
 _NETWORKS = ("net_g", "net_d", "net_g_ema")
 _CHANNELS = ("num_in_ch", "in_chans", "in_channels", "num_out_ch", "out_channels")
 _PATCH = 32  # LQ px: the side of a training patch that the options do not tell
-_PERIOD = 64  # LQ px: what a network asks of a side is asked of one that differs by multiples of this, too
+_PERIOD = 32  # LQ px: what a network asks of a side is asked of one that differs by multiples of this, too
 
 
 def check_networks(model: Any, opt: Mapping[str, Any], sides: Iterable[int] = ()) -> None:
@@ -155,6 +155,11 @@ def _check_output(output: Any, image: Tensor, opt: Mapping[str, Any]) -> None:
         raise OptionError(
             f"network_g: {section['type']} makes {_shape(output)} of {tuple(image.shape)} (N, C, H, W), expected "
             f"{expected} by scale {scale}{_hint(section, channels, '', 'network_g')}"
+        )
+    if not output.isfinite().all():
+        raise OptionError(
+            f"network_g: {section['type']} makes values that are not finite of a gray image of {height}x{width} px; "
+            "its weights are finite, so it is one of its options"
         )
 
 

@@ -15,7 +15,7 @@ from iqa_sr.losses.iqa_loss import too_small
 from iqa_sr.models.options import IQASRConfig, section_of
 from iqa_sr.objectives import OBJECTIVES, Objective
 
-__all__ = ["check_fits", "check_iqa_sr", "sampler_metrics"]
+__all__ = ["check_fits", "check_iqa_sr", "sampler_metrics", "without_effect"]
 
 
 def sampler_metrics(datasets: Mapping[str, Any]) -> list[str]:
@@ -94,7 +94,7 @@ def _check_fine_tuning(
         partial = sampler_metrics({key: section for key, section in datasets.items() if key == "train"})
         partial += [name for loss in model.losses.values() for name in loss.distances]
         with problems.collected():
-            check_guard(guard, watched, partial)
+            check_guard(guard, watched, partial, guard.checks(model.train.total_iter))
     if not any(key.split("_")[0] == "val" for key in section_of(options, "datasets")):
         problems.texts.append(
             "train:guard: expected validation pictures to look at: the section datasets:val is missing"
@@ -106,7 +106,7 @@ def _check_scale(options: Mapping[str, Any], crop: Any) -> None:
     network, scale = section_of(options, "network_g"), options.get("scale")
     if not isinstance(network.get("type"), str) or network["type"] not in ARCH_REGISTRY:
         return
-    if not isinstance(scale, int):
+    if not isinstance(scale, int) or isinstance(scale, bool):
         raise OptionError(f"scale: expected the upscaling factor as a whole number, got {shown(scale)}")
     parameters = inspect.signature(ARCH_REGISTRY.get(network["type"])).parameters
     for key in ("upscale", "scale"):
@@ -138,3 +138,49 @@ def check_fits(given: str, known: Sequence[str], path: str, objective: type[Obje
     if given not in known:
         name = next(name for name, one in OBJECTIVES.items() if one is objective)
         raise OptionError(f"{path}: the objective {name} {does} {' or '.join(known)}, got {given}")
+
+
+_TRAINING_ONLY = ("gt_size", "sampler", "use_hflip", "use_rot", "max_bad_share", "batch_size_per_gpu")
+_PREFETCHING = ("prefetch_mode", "num_prefetch_queue", "persistent_workers")
+
+
+def without_effect(options: Mapping[str, Any], model: Any) -> list[str]:
+    """What an option file says in vain, a line each: where and why.
+
+    Args:
+        options: The whole file.
+        model: Its sections `train` and `val`, read.
+    """
+    lines = [f"{key}: not used" for key in ("dist_params",) if options.get(key)]
+    if (section_of(section_of(options, "logger"), "wandb")).get("project"):
+        lines.append("logger:wandb: not used; logger:use_tb_logger writes curves for TensorBoard")
+    path = section_of(options, "path")
+    if path.get("pretrain_opt_g") and not path.get("pretrain_network_g"):
+        lines.append("path:pretrain_opt_g: not used without path:pretrain_network_g")
+    if isinstance(model, IQASRConfig):
+        lines += _of_a_discriminator(options, model)
+        lines += [f"val:{key}: not used" for key in ("pbar", "suffix") if section_of(options, "val").get(key)]
+    for name, section in section_of(options, "datasets").items():
+        lines += [f"datasets:{name}{line}" for line in _of_a_dataset(name, section)]
+    return lines
+
+
+def _of_a_discriminator(options: Mapping[str, Any], model: IQASRConfig) -> list[str]:
+    if "gan" in model.losses:
+        return []
+    path, train = section_of(options, "path"), section_of(options, "train")
+    given = [key for key in ("network_d",) if options.get(key)]
+    given += [f"path:{key}" for key in ("pretrain_network_d",) if path.get(key)]
+    given += [f"train:{key}" for key in ("optim_d", "net_d_iters", "net_d_init_iters") if train.get(key)]
+    return [f"{', '.join(given)}: not used without train:gan_opt"] if given else []
+
+
+def _of_a_dataset(name: str, section: Mapping[str, Any]) -> list[str]:
+    lines = [f":{key}: not used; the loader's processes prefetch and stay" for key in _PREFETCHING if section.get(key)]
+    if name.startswith("train_"):
+        lines.append(": not used; a run trains on datasets:train alone")
+    if section.get("type") == "MultiGTDataset" and section.get("dataroot_lq") and section.get("degradation"):
+        lines.append(":degradation: not used with dataroot_lq, whose LQ images are ready")
+    if section.get("type") == "MultiGTDataset" and name.startswith("val"):
+        lines += [f":{key}: not used in validation" for key in _TRAINING_ONLY if section.get(key) is not None]
+    return lines

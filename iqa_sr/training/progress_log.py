@@ -14,7 +14,7 @@ from tqdm import tqdm
 
 from iqa_sr.basicsr_compat import initialized_loggers
 
-__all__ = ["ProgressLog", "log_to_file", "open_tensorboard", "start_logging"]
+__all__ = ["ProgressLog", "check_tensorboard", "log_to_file", "open_tensorboard", "start_logging"]
 
 LONG = 15
 FORMAT = "%(asctime)s %(levelname)s: %(message)s"
@@ -62,8 +62,8 @@ def log_to_file(path: Path) -> None:
     logger.addHandler(file)
 
 
-def open_tensorboard(folder: Path, resumed_at: int) -> Any:
-    """A TensorBoard writer; after a resume, points beyond that iteration are hidden.
+def check_tensorboard() -> Any:
+    """TensorBoard's writer, a class.
 
     Raises:
         ModuleNotFoundError: If no TensorBoard is installed; says how to get it or to do without.
@@ -75,7 +75,16 @@ def open_tensorboard(folder: Path, resumed_at: int) -> Any:
             "logger:use_tb_logger is true, but TensorBoard is not installed.\n"
             "pip install tensorboard, or set logger:use_tb_logger to false."
         ) from None
-    return SummaryWriter(log_dir=str(folder), purge_step=resumed_at + 1 if resumed_at else None)
+    return SummaryWriter
+
+
+def open_tensorboard(folder: Path, resumed_at: int) -> Any:
+    """A TensorBoard writer; after a resume, points beyond that iteration are hidden.
+
+    Raises:
+        ModuleNotFoundError: As `check_tensorboard`.
+    """
+    return check_tensorboard()(log_dir=str(folder), purge_step=resumed_at + 1 if resumed_at else None)
 
 
 class ProgressLog:

@@ -22,6 +22,7 @@ from iqa_sr.models.options import IQASRConfig, ModelConfig, QualityConfig, secti
 from iqa_sr.objectives import Objective
 from iqa_sr.scores.experiment_folder import ExperimentFolder
 from iqa_sr.scores.image_scores import LR_CONSISTENCY
+from iqa_sr.scores.result_folder import is_folder_name
 from iqa_sr.training.option_checks import check_fits, check_iqa_sr, sampler_metrics
 from iqa_sr.training.validation_checks import check_names
 
@@ -31,7 +32,7 @@ __all__ = ["FileOptions", "LoggerOptions", "PathOptions", "RunConfig"]
 ADDED = ("is_train", "dist", "rank", "world_size", "root_path", "auto_resume", "base_network")
 ADDED_PATHS = ("log", "models", "training_states", "visualization")
 # Keys of `path` and of data sets that may begin with `~`.
-PATHS = ("strict_load", "pretrain_network", "pretrain_opt", "resume", "param_key")
+PATHS = ("pretrain_network", "pretrain_opt", "resume_state", "experiments_root")
 DATA_ROOTS = ("dataroot_gt", "dataroot_lq")
 # Numbers of a data set that the loader takes from `opt`.
 LOADER_KEYS = ("batch_size_per_gpu", "num_worker_per_gpu", "dataset_enlarge_ratio", "gt_size")
@@ -88,8 +89,8 @@ class FileOptions(Section):
     def _expected(cls, value: Any, info: ValidationInfo) -> Any:
         expected: str | None = None
         match info.field_name:
-            case "name" if not isinstance(value, str) or not value or {"/", "\\"} & set(value):
-                expected = "expected a folder name"
+            case "name" if not isinstance(value, str) or not is_folder_name(value):
+                expected = "expected a folder name: no slash, control character or dot in front, 200 bytes at most"
             case "model_type":
                 expected = _unknown(value, MODEL_REGISTRY, "model")
             case "scale" if value is not None and not _is_whole(value):
@@ -161,12 +162,17 @@ class RunConfig:
             given["path"] = {key: value for key, value in given["path"].items() if key not in ADDED_PATHS}
         file: Any = problems.read(FileOptions if own else _StockOptions, given, "")
         model = (own or ModelConfig).read(options, problems)
+        ignored = section_of(options, "path").get("ignore_resume_networks")
+        networks = ["network_g", "network_d", *(key for key in map(str, options) if key.startswith("network_"))]
+        problems.texts += [
+            f"path:ignore_resume_networks: there is no network {shown(one)}; {nearest(str(one), networks)}"
+            for one in (ignored if isinstance(ignored, list) else ())
+            if one not in networks
+        ]
         objective = model.objective if isinstance(model, QualityConfig) else None
         for key in [key for key in options if str(key).startswith("network_")]:
             if not section_of(options, key):
-                if options[key] is not None and (
-                    isinstance(options[key], Mapping) or key not in FileOptions.model_fields
-                ):
+                if options[key] == {} or (options[key] is not None and key not in FileOptions.model_fields):
                     problems.texts.append(f"{key}: expected a section with the key type, got {shown(options[key])}")
                 continue
             with problems.collected():
@@ -253,13 +259,15 @@ class RunConfig:
             section.update({key: numbers[key] for key in LOADER_KEYS if key in section})
             for key in DATA_ROOTS:
                 if isinstance(section.get(key), str):
-                    section[key] = str(Path(section[key]).expanduser())
+                    section[key] = os.path.expanduser(section[key])
         path = opt["path"] or {}
         for key, value in path.items():
-            if isinstance(value, str) and any(known in key for known in PATHS):
-                path[key] = str(Path(value).expanduser())
-        root = Path(path.get("experiments_root") or Path(opt["root_path"]) / "experiments") / file.name
-        opt["path"] = path | ExperimentFolder(root).opt_paths()
+            if isinstance(value, str) and key.startswith(PATHS):
+                path[key] = os.path.expanduser(value)
+        root = Path(path.get("experiments_root") or Path(opt["root_path"]) / "experiments")
+        if path.get("models") == str(ExperimentFolder(root).models):  # a run's own copy names the folder of the run
+            root = root.parent
+        opt["path"] = path | ExperimentFolder(root / file.name).opt_paths()
         opt["logger"] |= file.logger.model_dump(exclude={"wandb"})
         opt["train"]["total_iter"] = self.model.train.total_iter
         if "warmup_iter" in opt["train"] and isinstance(self.model, IQASRConfig | QualityConfig):
@@ -331,12 +339,10 @@ def _read_dataset(
         if objective is not None:
             with problems.collected():
                 check_fits(section["type"], objective.dataset_types, f"{path}:type", objective, "learns from")
-        if section["type"] == "MultiGTDataset" and not isinstance(scale, int):
+        if section["type"] == "MultiGTDataset" and not _is_whole(scale):
             problems.texts.append(f"scale: expected the upscaling factor as a whole number, got {shown(scale)}")
-        shared = (
-            {"scale": scale} if isinstance(scale, int) and scale > 0 else {}
-        )  # what else it is, `scale` itself says
-        given = {**section, "phase": phase, **shared}
+        usable = _is_whole(scale) and scale > 0  # what else it is, `scale` itself says
+        given = {**section, "phase": phase} | ({"scale": scale} if usable else {})
         described = getattr(DATASET_REGISTRY.get(section["type"]), "Options", None)
         typed = problems.read(described or _StockDatasetOptions, given, path)
         problems.raise_if_any()

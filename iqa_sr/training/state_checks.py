@@ -9,7 +9,7 @@ import torch
 from pydantic import ConfigDict, Field
 
 from iqa_sr.config.sections import Section, read_section
-from iqa_sr.errors import TrainingStopped
+from iqa_sr.errors import OptionError, TrainingStopped
 
 __all__ = ["check_state", "errors_of_state"]
 
@@ -71,7 +71,7 @@ def errors_of_state(path: str | Path) -> Iterator[None]:
     """Inside, a run takes up a training state: what that raises becomes a ValueError that names the file."""
     try:
         yield
-    except (TrainingStopped, torch.OutOfMemoryError):
+    except (OptionError, TrainingStopped, torch.OutOfMemoryError):
         raise
     except ValueError as error:
         text = str(error)

@@ -1,11 +1,13 @@
 """What is said at the end of a run: where everything is, and what was gained."""
 
+import math
 import os
 from pathlib import Path
 from typing import Any
 
 from iqa_sr.models.model_base import ModelBase
 from iqa_sr.scores.experiment_folder import ExperimentFolder
+from iqa_sr.scores.means import image_means, mean
 from iqa_sr.scores.score_table import BASELINE, ScoreTable
 from iqa_sr.training.validation_run import ValidationRun
 
@@ -47,14 +49,20 @@ def summary_lines(
 
 
 def _gains(table: ScoreTable, final: str) -> list[str]:
-    """By metric: bicubic upscaling against the last checkpoint, over all validation images."""
+    """By metric: bicubic upscaling against the last checkpoint, over the images that both have a score of."""
     lines = []
+    images = image_means(table.rows)
     for metric, facts in table.facts.items():
-        now, before = table.mean(final, metric), table.mean(BASELINE, metric)
-        if now is None:
+        scores, others = (images.get((label, metric), {}) for label in (final, BASELINE))
+        if not scores:
             continue
         arrow = "higher is better" if facts.higher_is_better else "lower is better"
-        if before is None:
+        common = [image for image in scores if image in others] or list(scores)
+        now, before = (mean(found[image] for image in common if image in found) for found in (scores, others))
+        count = len(scores.keys() | others.keys())
+        if others and len(common) < count:
+            arrow += f"; {count - len(common)} of {count} images left out, without a score"
+        if math.isnan(before):
             lines.append(f"  {metric}: {now:.4f} ({arrow})")
             continue
         better = (now > before) == facts.higher_is_better and now != before

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from iqa_sr.errors import nearest
-from iqa_sr.io.tensor_files import read_tensor_file
+from iqa_sr.io.tensor_files import foreign_kind, read_tensor_file
 from iqa_sr.weights.checksums import first_hash, known_hash, remember_first
 from iqa_sr.weights.download import download
 from iqa_sr.weights.locations import FOLDER_VARIABLE, LocalFile, cache_path, find_local, search_folders
@@ -135,6 +135,8 @@ def _checked(file: WeightFile, local: LocalFile | None) -> Path:
         return local.path
     published = "the published file" if file.sha256 else "the file that was first used under this name"
     text = f"{local.path} is not {published}: its SHA-256 is {found[:16]}..., expected {expected[:16]}..."
+    if kind := foreign_kind(local.path):
+        text += f"; it is {kind}"
     if not local.chosen:
         raise ValueError(
             f"{text}\nDelete it to have it fetched again. If you trust it, put it into a folder named by "

@@ -3,8 +3,8 @@
 import shutil
 from pathlib import Path
 
-from iqa_sr.io.files import atomic_write, compute_hash
-from iqa_sr.io.tensor_files import read_tensor_file
+from iqa_sr.io.files import atomic_write, check_file, compute_hash
+from iqa_sr.io.tensor_files import foreign_kind, read_tensor_file
 from iqa_sr.weights.checksums import first_hash, remember_first, remember_hash
 from iqa_sr.weights.locations import cache_path, find_local
 from iqa_sr.weights.registry import WEIGHT_FILES, WeightFile
@@ -45,17 +45,19 @@ def import_file(path: Path, name: str | None = None) -> tuple[str, Path]:
         The published name and the copy.
 
     Raises:
-        ValueError: If the file is none of the table, holds no tensors, or has another hash than the published one.
+        ValueError: If the file is no ordinary one or none of the table, holds no tensors, or has another hash than the
+            published one.
         FileNotFoundError: If there is no such file.
     """
-    if not path.is_file():
-        raise FileNotFoundError(f"{path} does not exist")
+    check_file(path, "weights file")
     sha256 = compute_hash(path)
     file = weight_file(name) if name else _recognise(path, sha256)
     if not sha256.startswith(file.sha256):
+        kind = foreign_kind(path)
+        seems = f"; it is {kind}" if kind else ""
         raise ValueError(
             f"{path} is not the published {file.name}: its SHA-256 is {sha256[:16]}..., expected "
-            f"{file.sha256[:16]}...\nIf you trust it, put it into a folder named by IQA_SR_WEIGHTS instead."
+            f"{file.sha256[:16]}...{seems}\nIf you trust it, put it into a folder named by IQA_SR_WEIGHTS instead."
         )
     read_tensor_file(path, mmap=True)
     target = cache_path(file.name)

@@ -300,6 +300,10 @@ def test_csiq_whose_scores_are_lower_for_better_pictures():
     assert pairs_of(labelled) == {
         (names[one], names[other]): float(one < other) for one in range(3) for other in range(3) if one != other
     }
+    save("data/src_imgs/1600.bmp", picture(0, 8))
+    with pytest.raises(DataError, match="1 ambiguous reference\n.*1600 in data: src_imgs/1600.bmp, src_imgs/1600.png"):
+        read_labelled("csiq", Path("data"))
+    Path("data/src_imgs/1600.bmp").unlink()
     Path("data/src_imgs/1600.png").unlink()
     with pytest.raises(DataError, match="1 missing reference\n.*there is no picture 1600 in"):
         read_labelled("csiq", Path("data"))

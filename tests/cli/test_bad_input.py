@@ -207,3 +207,14 @@ def test_debug_shows_the_trace(run_folder):
 def test_the_exit_code_of_the_process(run_folder):
     ended = one_process(str(ROOT / "train_sr.py"), "-opt", "nothing.yml", folder=run_folder)
     assert ended.codes == [1] and ended.errors[0].startswith("error: option file nothing.yml does not exist")
+
+
+def test_weights_that_are_not_finite_are_no_beginning(run_folder, capsys):
+    from iqa_sr.basicsr_compat import build_network
+
+    options = training_options()
+    state = build_network(dict(options["network_g"])).state_dict()
+    next(iter(state.values()))[0] = float("nan")
+    torch.save({"params": state}, "diverged.pth")
+    text = refuse(capsys, {**options, "path": {"pretrain_network_g": "diverged.pth"}}, "--dry-run")
+    assert "diverged.pth: 1 weights are not finite: conv_first.weight; it was saved by a run that has diverged" in text

@@ -1,6 +1,7 @@
 """`iqa-sr evaluate` as a user runs it: what is scored, what is written, what is said, and going on."""
 
 import json
+import os
 import shutil
 import time
 import weakref
@@ -448,6 +449,14 @@ def test_overwriting_is_refused_where_something_cannot_be_proved(here, capsys):
     assert "images/net is a link; nothing was changed" in error(capsys, *words)
     (RUN / "images/net").unlink()
     Path("elsewhere").rename(RUN / "images/net")
+    replaced.unlink()
+    os.mkfifo(replaced)
+    assert f"nothing was changed: {replaced} lies where a result belongs" in error(capsys, *words)
+    replaced.unlink()
+    replaced.symlink_to(Path("data/images/original/p0.png").absolute())
+    assert f"nothing was changed: {replaced} lies where a result belongs" in error(capsys, *words)
+    replaced.unlink()
+    replaced.write_bytes(before)
     facts = (RUN / "run.json").read_text()
     (RUN / "run.json").write_text('{"id": "of another program"}')
     assert "run.json" in error(capsys, *words)
@@ -464,6 +473,20 @@ def test_a_picture_that_was_edited_is_another_one(here, capsys):
     save("edited/p0.bmp", picture(1, 16))
     assert Path("edited/p0.bmp").stat().st_size == size
     assert "the data set set holds other files" in error(capsys, *words)
+
+
+def test_a_checkpoint_that_is_built_otherwise_is_another_one(here, capsys):
+    """Its file is the same; an option file beside it says what had to be assumed before."""
+    section = {"type": "EDSR", "num_in_ch": 3, "num_out_ch": 3, "num_feat": 4, "num_block": 1, "upscale": 2}
+    save_network(Path("nets/edsr.pth"), **section)
+    words = ["evaluate", "nets/edsr.pth", *COMMAND[2:], "--metric", "psnr", "--no-baseline"]
+    assert main(words) == 0
+    Path("nets/edsr.yml").write_text(f"network_g: {json.dumps({**section, 'res_scale': 0.5})}\n")
+    assert "the checkpoint edsr was built with other options (network_g)" in error(capsys, *words)
+    facts = json.loads((RUN / "run.json").read_text())
+    del facts["checkpoints"]["edsr"]["built"]  # as an older version wrote it
+    (RUN / "run.json").write_text(json.dumps(facts))
+    assert main(words) == 0
 
 
 def test_scores_by_other_weights_are_refused(here, capsys):

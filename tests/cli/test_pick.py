@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from iqa_sr.cli.main import main
-from iqa_sr.scores.result_folder import CheckpointFacts, DataSetFacts, RunFacts, write_run
-from iqa_sr.scores.score_table import MetricFacts, ScoreRow, ScoreTable
+from iqa_sr.scores.result_folder import CheckpointFacts, DataSetFacts, RunFacts, read_run, write_run
+from iqa_sr.scores.score_table import MetricFacts, Origin, ScoreRow, ScoreTable
 
 FACTS = {"psnr": True, "niqe": False, "musiq": True, "lpips-vgg": False}
 # psnr, niqe, musiq, lpips-vgg: by Borda 2000 is first; by psnr 1000, by niqe 3000.
@@ -234,6 +234,30 @@ def test_a_result_folder(result, capsys):
     assert (result / "best.pth").read_bytes() == Path("a.pth").read_bytes()
     assert main(["pick", str(result), "--output", "other"]) == 0
     assert set(files("other")) == {"best.safetensors", "best.json"}
+
+
+def test_data_sets_of_one_name_that_hold_other_files_are_not_compared(result, capsys):
+    facts = read_run(result)
+    for name, digest in (("run", "1" * 16), ("other", "2" * 16)):
+        write_run(
+            f"results/{name}", facts.model_copy(update={"datasets": {"set": DataSetFacts(pictures=9, digest=digest)}})
+        )
+        Path(f"results/{name}/scores.csv").write_bytes((result / "scores.csv").read_bytes())
+    assert main(["pick", "results/run", "results/other", "--no-copy"]) == 1
+    assert "results/other holds scores of another data set set than the folders before it" in capsys.readouterr().err
+
+
+def test_a_table_of_several_folders_is_not_mixed(empty_folder, capsys):
+    rows = [ScoreRow("", "p0.png", "", "niqe", score, Origin(folder)) for score, folder in ((1.0, "/a"), (2.0, "/b"))]
+    ScoreTable([MetricFacts("niqe", False)], rows).write("scores.csv")
+    assert main(["pick", "scores.csv", "--no-copy"]) == 1
+    assert "scores.csv: the score table has different scores of niqe for p0.png" in capsys.readouterr().err
+
+
+def test_metrics_are_named_in_any_case(result, capsys):
+    for words in (["--by", "PSNR"], ["--formula", "PSNR - 'NIQE'"], ["--metric", "Psnr,NIQE", "--within", "NIQE=100"]):
+        assert main(["pick", str(result), "--no-copy", "--resamples", "0", *words]) == 0
+        assert "best" in capsys.readouterr().out
 
 
 def test_a_copy_with_another_ending_does_not_stay_beside_the_reason(result, capsys):

@@ -10,11 +10,12 @@ from iqa_sr.config.sections import read_section
 from iqa_sr.errors import OptionError
 from iqa_sr.guard.decision import verdict
 from iqa_sr.guard.measurements import Measures, cut_windows
-from iqa_sr.guard.options import FEWEST, GuardOptions, disjoint
+from iqa_sr.guard.options import FEWEST, GuardOptions, check_guard, disjoint
 from iqa_sr.guard.probe import QualityGuard
 from iqa_sr.metrics import create_metric
 from iqa_sr.metrics.rankiqa import SHIPPED
 from iqa_sr.ops.resize import resize_bicubic
+from iqa_sr.stats.permutation_test import rises
 from tests.helpers.golden_images import photo
 
 PATH = "train:guard"
@@ -91,6 +92,65 @@ def test_one_window_raises_no_alarm():
 def test_no_effect_hardly_ever_alarms():
     alarms = [judged(normal(2 * seed), normal(2 * seed + 1)).alarm for seed in range(1, 201)]
     assert sum(alarms) <= 3  # both findings by chance: 0.05 * 0.05 of 200 is half a time
+
+
+def run_of(seed, checks, fall=0.0, pictures=8):
+    """Whether any check of a run alarms, and whether any would without the correction for their number.
+
+    The judge rises at each; the held-out metric differs by noise that a check shares in half with the one before."""
+    noise = normal(seed, sigma=1.0, count=pictures)
+    start, plain = torch.zeros(pictures), False
+    base = measures(pictures, rankiqa_lite=start, niqe=start)
+    for check in range(checks):
+        now = measures(pictures, rankiqa_lite=start + 1, niqe=noise - fall)
+        plain = plain or rises(fall - noise) <= 0.05
+        if verdict(options(), [JUDGE], base, now, check, checks).alarm:
+            return True, True
+        noise = 0.5 * noise + 0.75**0.5 * normal(1000 * check + seed + 500, sigma=1.0, count=pictures)
+    return False, plain
+
+
+def test_a_run_of_many_checks_has_false_alarms_as_rarely_as_one_check():
+    """Of 60 runs in which no held-out metric changes, more than 8 alarm with a probability of 0.4 % at 5 %."""
+    corrected, plain = (sum(column) for column in zip(*(run_of(seed, 6) for seed in range(60)), strict=True))
+    assert corrected <= 8 and plain >= 10
+    assert sum(run_of(seed, 6, fall=2.0)[0] for seed in range(20)) >= 18, "what it finds is still found"
+
+
+def test_p_values_are_multiplied_by_the_number_of_checks():
+    start = torch.zeros(7)
+    base = measures(7, rankiqa_lite=start, niqe=start)
+    now = measures(7, rankiqa_lite=start + 1, niqe=start - 1)
+    found = verdict(options(), [JUDGE], base, now, 1, 6)
+    assert found.alarm and "(p 0.047), held out niqe 0.000 -> 1.000 (worse, p 0.047)" in found.line  # 6 / 128
+    assert not verdict(options(), [JUDGE], base, replace(now, scores={**now.scores, HELD: start}), 1, 6).alarm
+    assert [options(every=50).checks(total) for total in (50, 300, 301)] == [1, 6, 7]
+    with pytest.raises(OptionError, match=r"windows: expected at least 7, .* so many metrics and checks \(6\), got 6"):
+        check_guard(options(windows=6), [JUDGE], checks=6)
+    check_guard(options(windows=24), [JUDGE], checks=1000)  # 15 pairs can show as much, if more ways are tried
+    with pytest.raises(OptionError, match="for 1 metrics and 9999 checks; a larger train:guard:every makes fewer"):
+        check_guard(options(), [JUDGE], checks=9999)
+    many = torch.zeros(24)
+    base, now = measures(24, rankiqa_lite=many, niqe=many), measures(24, rankiqa_lite=many + 1, niqe=many - 1)
+    assert verdict(options(), [JUDGE], base, now, 1, 1000).alarm
+
+
+@pytest.mark.parametrize(("fall", "alarm"), [(0.05, False), (0.15, True)])
+def test_a_fall_counts_from_some_share_of_the_spread_on(fall, alarm):
+    found = judged(normal(1, 0.5), normal(2, -fall, sigma=0.01), min_effect=0.1)  # of a spread of 1
+    assert found.alarm is alarm and "(worse, p 0.00024)" in found.line
+
+
+def test_what_is_found_on_windows_of_few_pictures_is_not_sure():
+    start = torch.zeros(COUNT)
+    few = [number % 2 for number in range(COUNT)]
+    base = measures(pictures=few, rankiqa_lite=start, niqe=start)
+    now = measures(pictures=few, rankiqa_lite=start + 1, niqe=start - 1)
+    found = verdict(options(), [JUDGE], base, now, 1)
+    assert found.alarm and not found.sure
+    assert verdict(options(max_periodic=0), [JUDGE], base, now, 1).sure, "a limit needs no test"
+    assert verdict(options(), [JUDGE], replace(base, pictures=torch.arange(COUNT)), now, 1).sure
+    assert not verdict(options(), [JUDGE], base, base, 1).sure
 
 
 def test_several_held_out_metrics_are_corrected_for():

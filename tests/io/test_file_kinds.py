@@ -17,6 +17,7 @@ from iqa_sr.io.images import inspect_image, read_image
 from iqa_sr.io.json_files import read_json, write_json
 from iqa_sr.io.tables import as_number, read_columns, read_lines
 from iqa_sr.io.tensor_files import load_state, read_tensor_file
+from iqa_sr.metrics.registry import create_metric, metric_info
 
 READERS = {
     "bytes": read_file,
@@ -286,3 +287,14 @@ def test_a_png_without_its_end_is_truncated(tmp_path):
         inspect_image(tmp_path / "x.png")
     (tmp_path / "x.png").write_bytes(encoded("PNG") + b"more")
     assert inspect_image(tmp_path / "x.png") == (16, 24)
+
+
+def test_weights_of_a_metric_that_hold_something_else(tmp_path, monkeypatch):
+    monkeypatch.setenv("IQA_SR_WEIGHTS", str(tmp_path))
+    for content in ({"params_of": {"w": torch.zeros(2)}}, [torch.zeros(2)], {"w": 5}):
+        for file in metric_info("musiq").weights:
+            torch.save(content, tmp_path / file)
+        with pytest.raises(
+            ValueError, match="musiq: its weights, .*, hold something else than expected .(Attribute|Type)Error"
+        ):
+            create_metric("musiq")

@@ -15,8 +15,11 @@ from iqa_sr.basicsr_compat import ARCH_REGISTRY
 from iqa_sr.io.image_tensors import to_tensor
 from iqa_sr.io.images import read_image
 from iqa_sr.metrics import create_metric
+from iqa_sr.scores.experiment_folder import ExperimentFolder
+from iqa_sr.scores.score_table import BASELINE, MetricFacts, ScoreRow
 from iqa_sr.training.loop import build_run
 from iqa_sr.training.run_config import RunConfig
+from iqa_sr.training.summary import summary_lines
 from iqa_sr.training.validation_run import ValidationRun
 from tests.helpers.sr_datasets import picture, save, training_options, write_groups
 
@@ -175,6 +178,22 @@ def test_memory_that_does_not_suffice_costs_the_image_its_score(run, monkeypatch
     assert model.best_metric_results["val"]["psnr"] == {"better": "higher", "val": whole.means["psnr"], "iter": 4}
 
 
+def test_an_image_that_memory_does_not_suffice_to_read_costs_its_score(run, monkeypatch, caplog):
+    loader = run.val_loaders[0]
+    whole = loader.dataset._whole
+
+    def read(record, seed):
+        if record.name == "p0":
+            raise MemoryError("Unable to allocate 12.9 GiB for an array")
+        return whole(record, seed)
+
+    monkeypatch.setattr(loader.dataset, "_whole", read)
+    results = run.model.nondist_validation(loader, 1, None, False)
+    scores = {row.picture: row.score for row in results.rows if row.checkpoint == "1"}
+    assert math.isnan(scores["val/p0"]) and math.isfinite(scores["val/p1"]) and dict(results.missing) == {"psnr": 1}
+    assert "val val, p0: memory does not suffice" in caplog.text
+
+
 def test_a_metric_that_memory_does_not_suffice_for_costs_its_own_score(build, monkeypatch, caplog):
     def hungry(self, *images):
         raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 GiB")
@@ -228,3 +247,19 @@ def test_memory_in_basicsrs_own_models(build, monkeypatch, caplog):
         assert mean_psnr() == (pytest.approx(whole) if limit > 2000 else None)
     assert run.model.net_g.training
     assert "memory does not suffice for an image of (96, 96) px" in caplog.text
+
+
+def test_what_was_gained_is_told_of_the_images_that_both_have_a_score_of():
+    """Bicubic upscaling has one of every image; memory did not suffice for one of the network's."""
+    validation = ValidationRun(Path("scores.csv"), save_img=False)
+    validation.table.add_facts(MetricFacts("psnr", True))
+    for label, scores in ((BASELINE, (30.0, 20.0)), ("6", (29.0,))):
+        names = [f"val/p{number}" for number in range(len(scores))]
+        validation.table.append(
+            ScoreRow(label, name, "original", "psnr", score) for name, score in zip(names, scores, strict=True)
+        )
+    folder = ExperimentFolder(Path("experiments/tiny"))
+    lines = summary_lines(None, 6, folder, Path("log"), None, validation)
+    assert lines[-1] == (
+        "  psnr: bicubic 30.0000 -> 29.0000 (-1.0000, worse; higher is better; 1 of 2 images left out, without a score)"
+    )

@@ -51,6 +51,24 @@ def test_a_slow_sinusoid_is_periodic_but_not_of_high_frequency():
     assert high_frequency_noise(slow).item() < 0.01
 
 
+@pytest.mark.parametrize(
+    ("period", "over"), [(16, 0.02), (18, 0.2), (20, 0.2), (24, 0.04), (28, 0.04), (32, 0.02), (36, 0.04)]
+)
+def test_a_pattern_as_slow_as_the_lattice_of_a_window_is_found(period, over):
+    """A window of 8 px at x4, and a patch of MUSIQ: 32 px."""
+    pattern = wave(2, 1 / period, 0) + wave(2, 0, 1 / period)
+    for residual in (pattern, pattern + noise(2)):
+        assert periodic_noise(residual).item() == pytest.approx(2, rel=over + 0.05)
+    small = pattern[..., :96, :96]  # of which the content's own structure could not be told from it
+    assert periodic_noise(small).item() < 2.4
+
+
+def test_slow_noise_and_structure_are_hardly_periodic():
+    slow = torch.nn.functional.interpolate(noise(4, 24), SIDE, mode="bicubic")
+    assert periodic_noise(slow).item() < 0.2 * 255 * slow.std().item()
+    assert periodic_noise(0.05 * photo()[None]).item() < 0.1 * 255 * (0.05 * photo()).std().item()
+
+
 def test_white_noise_keeps_its_sigma_and_is_hardly_periodic():
     # All channels alike: the fewest independent bins.
     residual = noise(4, channels=1)

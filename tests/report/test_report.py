@@ -13,6 +13,7 @@ from iqa_sr.report.collect import read_report
 from iqa_sr.report.content import page_content
 from iqa_sr.report.images import Pictures
 from iqa_sr.report.page import as_script_text
+from iqa_sr.scores.result_folder import DataSetFacts, read_run, write_run
 from iqa_sr.scores.score_table import MetricFacts, ScoreRow, ScoreTable
 from tests.helpers.result_folders import EVIL, write_experiment, write_results
 from tests.helpers.sr_datasets import picture, save
@@ -90,6 +91,26 @@ def test_folders_are_joined_and_told_apart(tmp_path):
     assert same == ["bicubic", "one 500", "net", "two 500", "other", "original"]
     three = write_results(tmp_path / "three", labels=["x"], images=False, seed=1)
     assert "three bicubic" in [entry["name"] for entry in content_of([one, three])["entries"]]  # other scores
+
+
+def test_data_sets_of_one_name_that_hold_other_files_are_two(tmp_path):
+    for name, digest in (("one", "1" * 16), ("two", "2" * 16), ("three", "1" * 16)):
+        write_results(tmp_path / name, labels=(f"net_{name}",))
+        facts = read_run(tmp_path / name)
+        write_run(
+            tmp_path / name, facts.model_copy(update={"datasets": {"set": DataSetFacts(pictures=3, digest=digest)}})
+        )
+    report = read_report([tmp_path / name for name in ("one", "two", "three")])
+    assert report.datasets == ["set (two)", "set"] and len(report.pictures) == 6
+    rows = {entry.name: ~np.isnan(scores) for entry, scores in zip(report.entries, report.scores[0], strict=True)}
+    assert [list(rows[f"net_{name}"]) for name in ("one", "two", "three")] == [
+        [False] * 3 + [True] * 3,
+        [True] * 3 + [False] * 3,
+        [False] * 3 + [True] * 3,
+    ]
+    two = next(entry for entry in report.entries if entry.name == "net_two")
+    assert two.image("set (two)/p0") == tmp_path / "two/images/net_two/set/p0.png" and two.image("set/p0") is None
+    assert any("set of two holds other files" in note for note in report.notes)
 
 
 def test_two_variants_of_a_metric_are_two_columns(tmp_path):

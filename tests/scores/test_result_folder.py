@@ -1,12 +1,14 @@
 """Result folders: written, read back, refused when they do not agree with themselves."""
 
 import json
+import os
 
 import pytest
 
+from iqa_sr.evaluation.run import prepare_folder
 from iqa_sr.scores.result_folder import CheckpointFacts, image_file, read_results, read_run, split_picture, write_run
 from iqa_sr.scores.score_table import ScoreRow, ScoreTable
-from tests.helpers.result_folders import run_facts, write_results
+from tests.helpers.result_folders import FACTS, run_facts, write_results
 
 
 def test_what_was_written_is_read(tmp_path):
@@ -23,6 +25,12 @@ def test_what_was_written_is_read(tmp_path):
     ("change", "text"),
     [
         ({"format": 2}, "run.json: expected format 1, got 2; it was written by another version"),
+        ({"experiment": "a\0b"}, r"run.json:experiment: expected the path of a file or a folder, got 'a\\x00b'"),
+        ({"experiment": "x" * 10_000}, "run.json:experiment: expected the path of a file or a folder"),
+        (
+            {"checkpoints": {"a": {"path": "a\0b", "sha256": "0" * 64, "architecture": "y"}}},
+            "checkpoints:a:path: expected",
+        ),
         ({"scale": 0}, "run.json:scale: input should be greater than or equal to 1, got 0"),
         ({"protokoll": "x"}, "run.json:protokoll: unknown key; did you mean protocol?"),
         (
@@ -51,6 +59,37 @@ def test_a_torn_file_says_what_to_do(tmp_path):
         read_run(tmp_path)
     with pytest.raises(FileNotFoundError, match="is .*nowhere the folder of an evaluation"):
         read_run(tmp_path / "nowhere")
+
+
+@pytest.mark.parametrize("content", ["[" * 200_000, '{"a":' * 100_000, '{"scale": 7, "scale": 2}', "\ufeff<html>"])
+def test_json_of_any_form_is_one_error_that_names_the_file(tmp_path, content):
+    (tmp_path / "run.json").write_text(content, encoding="utf-8")
+    with pytest.raises(ValueError, match=r"run.json: not valid JSON \(.*Run it again"):
+        read_run(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("change", "text"),
+    [
+        ({"datasets": {}}, "scores.csv: the data set 'set' is not in run.json"),
+        ({"checkpoints": {}}, "the checkpoint 'a'"),
+    ],
+)
+def test_scores_of_what_the_run_does_not_have_are_not_gone_on_with(tmp_path, change, text):
+    write_results(tmp_path, images=False)
+    content = json.loads((tmp_path / "run.json").read_text())
+    (tmp_path / "run.json").write_text(json.dumps({**content, **change}))
+    before = (tmp_path / "run.json").read_bytes()
+    with pytest.raises(ValueError, match=text):
+        prepare_folder(tmp_path, run_facts(["a", "b"]), FACTS)
+    assert (tmp_path / "run.json").read_bytes() == before
+
+
+def test_names_that_are_not_utf_8_are_kept(tmp_path):
+    name = os.fsdecode(b"\xff\xe9")
+    write_results(tmp_path, keys=[name], images=False)
+    write_run(tmp_path, run_facts(["a", "b"], command=["evaluate", name]))
+    assert read_results(tmp_path).scores.rows[0].picture == f"set/{name}" and read_run(tmp_path).command[1] == name
 
 
 @pytest.mark.parametrize(

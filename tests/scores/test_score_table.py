@@ -128,6 +128,33 @@ def test_a_torn_last_line_is_dropped_and_repaired(path, torn, digest):
     assert ScoreTable.read(path).rows == ROWS[:2]
 
 
+@pytest.mark.parametrize(
+    ("content", "text"),
+    [
+        ("# " + "[" * 200_000 + "\n", "line 1: expected # and the facts of a metric as JSON"),
+        (
+            '# {"name": "niqe", "higher_is_better": false, "spec": [1]}\n',
+            r"line 1: expected a text for spec, got \[1\]",
+        ),
+        (",a.png,,niqe,1_0\n", "line 2: the score must be a number, got '1_0'"),
+        (",a.png,,niqe,1e999\n", "line 2: the score must be a number, got '1e999'"),
+        ("<!doctype html><html></html>", "not a score table; it is an HTML page"),
+    ],
+    ids=range(5),
+)
+def test_what_is_no_table_is_one_error(tmp_path, content, text):
+    facts = '# {"name": "niqe", "higher_is_better": false}\n' if content.startswith(",") else ""
+    (tmp_path / "s.csv").write_text(facts + content)
+    with pytest.raises(ValueError, match=rf"s\.csv.*{text}"):
+        ScoreTable.read(tmp_path / "s.csv")
+
+
+def test_another_kind_of_a_metric_names_the_table(path):
+    table().write(path)
+    with pytest.raises(ValueError, match=r"scores\.csv: two kinds of niqe cannot be in one table"):
+        ScoreTable.open(path, [MetricFacts("niqe", True)])
+
+
 @pytest.mark.parametrize("appended", [False, True])
 @pytest.mark.parametrize(
     "change", [lambda text: text[:-1], lambda text: b"\xef\xbb\xbf" + text.replace(b"\n", b"\r\n")]

@@ -157,6 +157,28 @@ def test_the_luma_gets_better_the_colours_get_worse_and_the_run_ends(base, capsy
     assert ": ALARM, psnry better while held-out psnr worse\n" in shown
     assert "Guard: the run ends here (train:guard:action: stop)." in shown
     assert "End of training after 2 iterations." in shown
+    assert (
+        "Guard: compares 8 validation pictures by 8 windows. P-values are corrected for 3 checks in the run." in shown
+    )
+
+
+def test_what_windows_of_two_pictures_show_is_told_and_not_acted_on(base, tmp_path, capsys):
+    write_groups(tmp_path / "two", count=2, size=128, versions=())
+    guard = {"held_out": ["psnr"], "action": "stop"}
+    changes = {
+        "path__pretrain_network_g": str(base / "compact.pth"),
+        "train__pixel_opt": None,
+        "train__quality_opt": {"type": "IQALoss", "metric": "psnry"},
+        "train__optim_g": {"type": "Adam", "lr": 2e-3},
+        "train__ema_decay": 0.0,
+        "datasets__train__gt_size": 64,
+        "datasets__val__dataroot_gt": str(tmp_path / "two"),
+    }
+    assert train({**guarded(base, guard, **changes), "network_g": COMPACT}) == 0
+    shown = capsys.readouterr().err
+    assert ": ALARM, psnry better while held-out psnr worse\n" in shown
+    assert "Guard: it does not stop on that, which was found on windows of 2 pictures; 6 are needed." in shown
+    assert "End of training after 6 iterations." in shown
 
 
 def test_stop_ends_the_run_with_all_that_a_run_leaves(run):

@@ -101,7 +101,7 @@ def select_patches(
             raise ValueError(f"`{name}`: expected a number of at least 0, got {value}")
     if not Path(input_dir).is_dir():
         raise FileNotFoundError(f"`input_dir`: the folder {input_dir} does not exist")
-    options = GroundTruthOptions(dataroot_gt=Path(input_dir), allow_incomplete_groups=True)
+    options = GroundTruthOptions(dataroot_gt=(Path(input_dir),), allow_incomplete_groups=True)
     manifest = read_manifest(options, "`input_dir`", progress)
     if manifest.problems:
         raise DataError(manifest.problems.summary(f"`input_dir` {input_dir}"))

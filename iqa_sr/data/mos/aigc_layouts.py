@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from iqa_sr.io.tables import as_number, read_columns, read_lines, read_matlab
+from iqa_sr.data.mos.matlab_files import read_matlab
+from iqa_sr.io.tables import as_number, read_columns, read_lines
 
 __all__ = ["AIGC_LAYOUTS", "AIGCLayout", "Row", "Table"]
 
@@ -101,7 +102,7 @@ def _read_aigciqa2023(root: Path) -> Table:
     files = {}
     for aspect, stem in _AIGC_SCORES.items():
         places = [f"{folder}{stem}{suffix}" for folder in _AIGC_TABLES for suffix in (".csv", ".mat")]
-        if aspect == "quality" or any((root / place).is_file() for place in places):
+        if aspect == "quality" or any((root / place).exists() for place in places):
             files[aspect] = _first(root, places)
             scores[aspect] = _numbers(files[aspect])
     count = len(scores["quality"])
@@ -160,7 +161,7 @@ def _prompts_of(file: Path, pictures: int) -> list[str]:
 
 def _first(root: Path, names: Sequence[str], collection: str = "AIGCIQA2023") -> Path:
     """The first of several files that exists."""
-    file = next((root / name for name in names if (root / name).is_file()), None)
+    file = next((root / name for name in names if (root / name).exists()), None)
     if file is None:
         shown = " or ".join(names[:2])
         raise FileNotFoundError(f"{root} has no {shown}; set dataroot to the folder of {collection}")

@@ -67,11 +67,17 @@ def read_scored_set(name: str, root: Path) -> ScoredSet:
         opinions = read_opinions(name, root)
         folders = [folder] if (folder := find_folder(root, REFERENCE_FOLDERS[name])) else []
     # The reference of a content is the picture of its stem, whatever its case, in one of the folders.
-    known = {path.stem.lower(): path for folder in dict.fromkeys(folders) for path in list_images(folder)}
+    known: dict[str, list[Path]] = {}
+    for path in (path for folder in dict.fromkeys(folders) for path in list_images(folder)):
+        known.setdefault(path.stem.lower(), []).append(path)
     problems, references = DataProblems(), {}
     for content in dict.fromkeys(opinion.content for opinion in opinions):
-        if content.lower() in known:
-            references[content] = known[content.lower()]
+        found = known.get(content.lower(), [])
+        if len(found) > 1:
+            names = ", ".join(path.relative_to(root).as_posix() for path in found)
+            problems.add("ambiguous reference", f"{content} in {root}: {names}; which one is meant?")
+        elif found:
+            references[content] = found[0]
         else:
             problems.add("missing reference", f"there is no picture {content} in {root}")
     if len(problems):

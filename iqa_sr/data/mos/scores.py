@@ -14,6 +14,7 @@ from iqa_sr.data.problems import DataError, DataProblems, Problem
 from iqa_sr.data.row_checks import RowReader, check_levels, errors_named
 from iqa_sr.data.score_options import ScoreRange, known, rising
 from iqa_sr.data.splits import SPLITS
+from iqa_sr.errors import OptionError
 
 __all__ = [
     "Opinion",
@@ -158,7 +159,10 @@ def read_source(
     if len(problems):  # rows are missing, so there are no parts yet
         parts = {"": opinions}
     else:
-        parts = split(opinions)
+        try:
+            parts = split(opinions)
+        except OptionError as error:
+            raise OptionError(f"{error} (the scores are those of {file})") from None
         for name, part in parts.items():
             check_levels({"score": [opinion.score for opinion in part]}, problems, f" of the part {name}")
     check_pictures((opinion.path for part in parts.values() for opinion in part), smallest, problems)

@@ -6,17 +6,32 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, field_validator
+from pydantic import AfterValidator, BeforeValidator, Field, field_validator
 
 from iqa_sr.config.sections import Section
-from iqa_sr.errors import OptionError, nearest
+from iqa_sr.errors import OptionError, nearest, shown
 from iqa_sr.io.image_stores import LMDB_SUFFIX, IoBackend
 from iqa_sr.io.image_types import is_image_name
 
 __all__ = ["GroundTruthOptions", "Part", "find_parts"]
 
 
-Folder = Annotated[Path, AfterValidator(Path.expanduser)]
+def _expanded(path: Path) -> Path:
+    try:
+        return path.expanduser()
+    except RuntimeError:  # of a user that does not exist
+        raise ValueError(f"{path} begins with the name of no user") from None
+
+
+def _several(given: Any) -> Any:
+    if not isinstance(given, str | Path | list | tuple) or given == "":
+        raise ValueError("expected a path or a list of paths")
+    return given if isinstance(given, list | tuple) else (given,)
+
+
+Folder = Annotated[Path, AfterValidator(_expanded)]
+Folders = Annotated[tuple[Folder, ...], BeforeValidator(_several), Field(min_length=1)]
+"""One folder or several."""
 
 
 class GroundTruthOptions(Section):
@@ -25,7 +40,11 @@ class GroundTruthOptions(Section):
     Attributes:
         dataroot_gt: The root. It holds `original/` and a folder per enhanced version; or `images/original/, ...` and
             `labels/`; or `images/RANGE/original/, ...` and `labels/RANGE/`; or pictures directly (ordinary training).
+            A list of such is one data set.
         dataroot_lq: Folder of ready low-quality files; null: made on the fly from the original.
+        meta_info_file: BasicSR's list of the originals that are used, a line each: the name below `dataroot_gt`, maybe
+            with folders, and what follows after a space is ignored; null: all.
+        recursive: Whether pictures in sub-folders of the versions' folders are meant, too.
         gt_folders: Names of the enhanced versions' folders; null: all that are found.
         original_folder: Name of the originals' folder.
         labels: Folder of the annotators' folders (or of ranges of such); null: HGGT's place if there is one.
@@ -33,13 +52,22 @@ class GroundTruthOptions(Section):
         io_backend: `type: disk`, or `type: lmdb` for folders `original.lmdb`, `01.lmdb`, ... in BasicSR's format.
     """
 
-    dataroot_gt: Folder
+    dataroot_gt: Folders
     dataroot_lq: Folder | None = None
+    meta_info_file: Folder | None = None
+    recursive: bool = False
     gt_folders: tuple[str, ...] | None = None
     original_folder: str = "original"
     labels: Folder | None = None
     allow_incomplete_groups: bool = False
     io_backend: IoBackend = IoBackend()
+
+    @property
+    def root(self) -> Path:
+        """The folder that all pictures lie below: the root, or what several roots have in common."""
+        if len(self.dataroot_gt) == 1:
+            return self.dataroot_gt[0]
+        return Path(os.path.commonpath([root.absolute() for root in self.dataroot_gt]))
 
     @field_validator("gt_folders", mode="before")
     @classmethod
@@ -68,7 +96,7 @@ class Part:
 
 
 def find_parts(options: GroundTruthOptions, where: str) -> list[Part]:
-    """The parts of a data set: one, or one for each range of HGGT's layout.
+    """The parts of a data set: one, or one for each root and each range of HGGT's layout.
 
     Args:
         options: What the user said.
@@ -78,10 +106,17 @@ def find_parts(options: GroundTruthOptions, where: str) -> list[Part]:
         FileNotFoundError: If the root or the labels do not exist, or nothing is found in the root.
         OptionError: If a folder of `gt_folders` does not exist.
     """
-    root, original = options.dataroot_gt, options.original_folder
-    if not root.is_dir():
+    if len(options.dataroot_gt) == 1:
+        return _parts_of(options.dataroot_gt[0], options, where)
+    return [part for root in options.dataroot_gt for part in _parts_of(root.absolute(), options, where)]
+
+
+def _parts_of(root: Path, options: GroundTruthOptions, where: str) -> list[Part]:
+    original = options.original_folder
+    if not _is_folder(root):
         beside = f" (relative to {Path.cwd()})" if not root.is_absolute() else ""
-        raise FileNotFoundError(f"{where}:dataroot_gt: the folder {root} does not exist{beside}")
+        name = shown(str(root), quotes=False)
+        raise FileNotFoundError(f"{where}:dataroot_gt: the folder {name} does not exist{beside}")
     if options.labels and not options.labels.is_dir():
         raise FileNotFoundError(f"{where}:labels: the folder {options.labels} does not exist")
     lmdb = options.io_backend.type == "lmdb"
@@ -95,7 +130,7 @@ def find_parts(options: GroundTruthOptions, where: str) -> list[Part]:
         raise FileNotFoundError(f"{where}:labels: no folders with .json files (A/, B/, C/) in {options.labels}")
     if parts:
         return parts
-    if root.suffix == LMDB_SUFFIX if lmdb else _holds_pictures(root):
+    if root.suffix == LMDB_SUFFIX if lmdb else (options.meta_info_file or _holds_pictures(root, options.recursive)):
         if options.gt_folders:
             raise _missing_version(options.gt_folders[0], [], root, where)
         return [Part({original: root})]
@@ -107,6 +142,7 @@ def _nothing_found(root: Path, original: str, lmdb: bool, where: str) -> FileNot
     return FileNotFoundError(
         f"{where}:dataroot_gt: no pictures found in {root}; looked for {kind}/, images/{kind}/, images/*/{kind}/ "
         f"{'and meta_info.txt' if lmdb else 'and pictures directly inside'}"
+        + ("; for those in sub-folders set recursive: true" if not lmdb and _pictures_below(root) else "")
         + ("; it holds LMDB folders: set io_backend:type to lmdb" if not lmdb and _lmdb_folders(root) else "")
     )
 
@@ -119,8 +155,22 @@ def _lmdb_folders(folder: Path) -> list[Path]:
     return [path for path in _sub_folders(folder) if path.suffix == LMDB_SUFFIX]
 
 
-def _holds_pictures(folder: Path) -> bool:
-    return any(is_image_name(name) for name in os.listdir(folder))
+def _is_folder(path: Path) -> bool:
+    try:
+        return path.is_dir()
+    except OSError:  # a name that is too long, or one above it that cannot be entered
+        return False
+
+
+def _pictures_below(folder: Path) -> bool:
+    """Whether the next folders hold pictures; deeper ones may be a whole disk."""
+    return any(os.access(one, os.R_OK | os.X_OK) and _holds_pictures(one) for one in _sub_folders(folder)[:50])
+
+
+def _holds_pictures(folder: Path, recursive: bool = False) -> bool:
+    if not recursive:
+        return any(is_image_name(name) for name in os.listdir(folder))
+    return any(is_image_name(name) for _, _, names in os.walk(folder, followlinks=False) for name in names)
 
 
 def _sub_folder(parent: Path, name: str, lmdb: bool) -> Path | None:
@@ -137,7 +187,9 @@ def _versions(base: Path, options: GroundTruthOptions, where: str) -> dict[str, 
     original = _sub_folder(base, options.original_folder, lmdb)
     assert original is not None
     found = {options.original_folder: original}
-    folders = sorted(_lmdb_folders(base) if lmdb else (one for one in _sub_folders(base) if _holds_pictures(one)))
+    recursive = options.recursive
+    beside = _lmdb_folders(base) if lmdb else [one for one in _sub_folders(base) if _holds_pictures(one, recursive)]
+    folders = sorted(beside)
     lq = options.dataroot_lq if options.dataroot_lq and options.dataroot_lq.is_dir() else None
     others = [one for one in folders if one != original and not (lq and one.samefile(lq))]
     if options.gt_folders is None:

@@ -2,10 +2,10 @@
 
 import os
 import re
-from collections.abc import Mapping, Set
+from collections.abc import Iterable, Mapping, Set
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from tqdm import tqdm
 
@@ -13,6 +13,8 @@ from iqa_sr.data.multi_gt.hggt_labels import Votes, majority, read_votes
 from iqa_sr.data.multi_gt.layouts import GroundTruthOptions, Part, find_parts
 from iqa_sr.data.multi_gt.records import GroundTruth, Label, Record
 from iqa_sr.data.problems import DataProblems
+from iqa_sr.errors import OptionError, shown
+from iqa_sr.io.files import read_text
 from iqa_sr.io.image_stores import PictureFolder, name_problem, open_folder
 from iqa_sr.io.images import decode_image
 
@@ -50,11 +52,18 @@ class Manifest:
 
 @dataclass
 class _Group:
-    """The files of one record before they were looked into: name in each version's folder."""
+    """The files of one record before they were looked into: name in each version's folder.
+
+    Its own name is that of its original, with more in front where the names of several roots are alike.
+    """
 
     name: str
     part: Part
     keys: dict[str, str]
+    stem: str = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.stem = self.name
 
 
 _File = tuple[PictureFolder, str]
@@ -78,16 +87,19 @@ def read_manifest(
     """
     problems = DataProblems()
     parts = find_parts(options, where)
+    listed = _listed(options, where)
     found: dict[str, _Group] = {}
     for part in parts:
-        for group in _match(part, options, problems):
+        for group in _match(part, options, listed, problems):
+            if group.name in found and len(options.dataroot_gt) > 1:  # roots may number their images alike
+                group.name = f"{part.path.relative_to(options.root).as_posix().replace('/', '__')}__{group.name}"
             other = found.setdefault(group.name, group)
             if other is not group:  # names identify records
                 problems.add("duplicate name", f"{group.name} is in {other.part.path} and in {group.part.path}")
     groups = list(found.values())
     if not groups:
         raise FileNotFoundError(f"{where}:dataroot_gt: no pictures found in {parts[0].path}")
-    lq = _match_lq(options.dataroot_lq, found.keys(), where, problems) if options.dataroot_lq else {}
+    lq = _match_lq(options.dataroot_lq, found.keys(), options, where, problems) if options.dataroot_lq else {}
     files = [(open_folder(group.part.folders[folder]), key) for group in groups for folder, key in group.keys.items()]
     if options.dataroot_lq:
         files += [(open_folder(options.dataroot_lq), key) for key in lq.values()]
@@ -95,7 +107,7 @@ def read_manifest(
     labels, notes = dict[tuple[str, str], Label](), list[str]()
     if any(part.labels for part in parts):
         labels, notes = _read_labels(parts, groups, options, problems)
-    root = options.dataroot_gt
+    root = options.root
     records = [_record(group, root, sizes, labels, lq, problems) for group in groups]
     return Manifest(
         root=root,
@@ -112,11 +124,36 @@ def read_manifest(
     )
 
 
-def _stems(folder: Path, problems: DataProblems) -> dict[str, str]:
-    """The key of each stem."""
+def _listed(options: GroundTruthOptions, where: str) -> list[str] | None:
+    """The names in `meta_info_file`, as BasicSR reads them: up to the first space of each line; None without a file."""
+    if options.meta_info_file is None:
+        return None
+    path = f"{where}:meta_info_file"
+    try:
+        lines = read_text(options.meta_info_file).splitlines()
+    except (OSError, ValueError) as error:
+        raise OptionError(f"{path}: {error}") from error
+    names = [line.split(" ")[0] for line in lines if line.strip()]
+    wrong = [name for name in names if PurePosixPath(name).is_absolute() or ".." in PurePosixPath(name).parts]
+    if wrong or not names:
+        came = shown(wrong[0]) if wrong else "none"
+        file = options.meta_info_file
+        raise OptionError(f"{path}: {file}: expected names below dataroot_gt, a line each, got {came}")
+    return names
+
+
+def _stems(
+    folder: Path, problems: DataProblems, recursive: bool = False, listed: Iterable[str] | None = None
+) -> dict[str, str]:
+    """The key of each stem; folders in front of it are a part of it."""
     found: dict[str, str] = {}
-    for key in open_folder(folder).keys():  # noqa: SIM118 - not a dict
-        stem = key if folder.suffix == ".lmdb" else os.path.splitext(key)[0]
+    lmdb = folder.suffix == ".lmdb"
+    if listed is None:
+        keys = open_folder(folder).keys(recursive)
+    else:
+        keys = sorted({os.path.splitext(name)[0] if lmdb else name for name in listed})
+    for key in keys:
+        stem = key if lmdb else os.path.splitext(key)[0].replace("/", "__")
         if problem := name_problem(key):
             problems.add("unusable name", f"{folder}: {problem}")
         other = found.setdefault(stem, key)
@@ -125,14 +162,14 @@ def _stems(folder: Path, problems: DataProblems) -> dict[str, str]:
     return found
 
 
-def _match(part: Part, options: GroundTruthOptions, problems: DataProblems) -> list[_Group]:
+def _match(part: Part, options: GroundTruthOptions, listed: list[str] | None, problems: DataProblems) -> list[_Group]:
     """The groups of one part: each original with its version, `STEM_VERSION` or `STEM`, in every other folder."""
     original, *versions = part.folders
-    stems = _stems(part.folders[original], problems)
+    stems = _stems(part.folders[original], problems, options.recursive, listed)
     groups = [_Group(stem, part, {original: key}) for stem, key in stems.items()]
     for version in versions:
         folder = part.folders[version]
-        files = _stems(folder, problems)
+        files = _stems(folder, problems, options.recursive)
         # The spelling that fits more originals goes first: tells originals `a` and `a_01` beside a version 01 apart.
         suffixed = {stem: f"{stem}_{version}" for stem in stems if f"{stem}_{version}" in files}
         same = {stem: stem for stem in stems if stem in files}
@@ -146,23 +183,27 @@ def _match(part: Part, options: GroundTruthOptions, problems: DataProblems) -> l
                 hint = "" if len(versions) == 1 else " (if that is meant, set allow_incomplete_groups: true)"
                 text = f"{folder}: neither {group.name}_{version} nor {group.name} for the original {group.name}{hint}"
                 problems.add("missing partner", text)
-        for stem in files.keys() - set(matches.values()):
+        for stem in files.keys() - set(matches.values()) if listed is None else ():
             problems.add("missing partner", f"{folder / files[stem]}: there is no original of this name")
     return groups
 
 
-def _match_lq(root: Path, names: Set[str], where: str, problems: DataProblems) -> dict[str, str]:
+def _match_lq(
+    root: Path, names: Set[str], options: GroundTruthOptions, where: str, problems: DataProblems
+) -> dict[str, str]:
     """Key of each record's ready LQ file."""
     if not root.is_dir():
         raise FileNotFoundError(f"{where}:dataroot_lq: the folder {root} does not exist")
-    files = _stems(root, problems)
+    # The names in a list may have folders in front of them, which the LQ files lie in as well.
+    files = _stems(root, problems, options.recursive or options.meta_info_file is not None)
     if not files:
         raise FileNotFoundError(f"{where}:dataroot_lq: no pictures found in {root}")
     found = {stem: key for stem, key in files.items() if stem in names}
     for stem, key in files.items():
         name = stem if stem in names else _LQ_ENDING.sub("", stem)
         if name not in names:
-            problems.add("missing partner", f"{root / key}: there is no ground truth of this name")
+            if options.meta_info_file is None:
+                problems.add("missing partner", f"{root / key}: there is no ground truth of this name")
         elif found.setdefault(name, key) != key:
             problems.add("duplicate name", f"{root}: {found[name]} and {key} both belong to {name}")
     for name in sorted(names - found.keys()):
@@ -209,14 +250,14 @@ def _read_labels(
         if part.labels is None:
             problems.add("missing label", f"{part.path}: other parts of the data set have labels, this one has none")
             continue
-        members = {group.name: group for group in groups if group.part is part}
+        members = {group.stem: group for group in groups if group.part is part}
         votes = read_votes(part.labels, problems)
         annotators = sum(1 for folder in part.labels.iterdir() if any(folder.glob("*.json")))
         _compare_labels(part, votes, members, options, problems)
         for name in members.keys() & votes.keys():
             given = votes[name]
             incomplete += any(len(one) < annotators for one in given.values())
-            labels |= {(name, version): majority(one) for version, one in given.items()}
+            labels |= {(members[name].name, version): majority(one) for version, one in given.items()}
     notes = [f"{incomplete} pictures lack an annotator's votes; those present decide"] if incomplete else []
     return labels, notes
 

@@ -140,7 +140,7 @@ def _hggt(root: Path, options: LabelOptions) -> Labelled:
     Two enhanced versions with different labels are a pair although nobody saw them side by side. The original is the
     reference: a full-reference metric always prefers it.
     """
-    manifest = read_manifest(GroundTruthOptions(dataroot_gt=root), str(root))
+    manifest = read_manifest(GroundTruthOptions(dataroot_gt=(root,)), str(root))
     if len(manifest.problems):
         raise DataError(manifest.problems.summary(str(root)))
     triplets = [

@@ -1,0 +1,77 @@
+"""How often the guard gives a false alarm in a whole run, and what it still finds: a simulation of its test.
+
+    python benchmarks/guard_alarms.py [--runs 2000]
+
+The judge is taken to rise at every check, as it does in a training for it: an alarm is then that of the held-out metric
+alone. Its scores differ from the base's by normal noise of one unit, with a correlation of 0.5 from one check to the
+next, as of a network that goes on learning, and of 0.5 between the windows of one picture where there are several. For
+the power every picture falls by so many units from the first check on.
+"""
+
+import argparse
+import math
+
+import torch
+from torch import Tensor
+
+from iqa_sr.guard.options import GuardOptions
+from iqa_sr.stats.permutation_test import WAYS, rises
+
+SIGNIFICANCE = GuardOptions(held_out=["niqe"]).significance
+LIKENESS = 0.5
+
+
+def p_values(differences: Tensor) -> Tensor:
+    """`rises` of each row of `(runs, units)` at once: `(runs,)`."""
+    units = differences.shape[1]
+    if 2**units <= WAYS:
+        bits = torch.arange(2**units)[:, None] >> torch.arange(units) & 1
+        signs = (2 * bits - 1).double()
+        extra = 0  # the way that was observed is one of them
+    else:
+        generator = torch.Generator().manual_seed(0)
+        signs = (2 * torch.randint(2, (WAYS, units), generator=generator) - 1).double()
+        extra = 1
+    reached = (differences @ signs.T >= differences.sum(1, keepdim=True) - 1e-12).sum(1)
+    return (reached + extra) / (len(signs) + extra)
+
+
+def alarms(runs: int, pictures: int, checks: int, fall: float = 0.0, windows: int = 1) -> tuple[float, float]:
+    """The share of simulated runs with an alarm at any check: without a correction for the checks, and with it."""
+    generator = torch.Generator().manual_seed(0)
+    noise = _noise(generator, runs, pictures, windows)
+    least = torch.ones(runs, dtype=torch.float64)
+    for _ in range(checks):
+        least = torch.minimum(least, p_values(noise + fall))
+        noise = LIKENESS * noise + math.sqrt(1 - LIKENESS**2) * _noise(generator, runs, pictures, windows)
+    plain, corrected = (float((factor * least <= SIGNIFICANCE).double().mean()) for factor in (1, checks))
+    return plain, corrected
+
+
+def _noise(generator: torch.Generator, runs: int, pictures: int, windows: int) -> Tensor:
+    own = torch.randn(runs, pictures * windows, generator=generator, dtype=torch.float64)
+    shared = torch.randn(runs, pictures, generator=generator, dtype=torch.float64).repeat_interleave(windows, 1)
+    return own if windows == 1 else math.sqrt(1 - LIKENESS) * own + math.sqrt(LIKENESS) * shared
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--runs", type=int, default=2000)
+    runs = parser.parse_args().runs
+    sample = torch.randn(3, 12, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
+    assert p_values(sample).tolist() == [rises(row) for row in sample]
+    print("| pictures | checks | false alarms, not corrected | corrected | fall of 0.5 found | of 1 | of 1.5 |")
+    print("|---|---|---|---|---|---|---|")
+    for pictures, checks in ((8, 6), (12, 6), (24, 6), (100, 6), (12, 20), (24, 20), (100, 20)):
+        plain, corrected = alarms(runs, pictures, checks)
+        found = [alarms(runs, pictures, checks, fall)[1] for fall in (0.5, 1.0, 1.5)]
+        shares = " | ".join(f"{100 * share:.1f} %" for share in (plain, corrected, *found))
+        print(f"| {pictures} | {checks} | {shares} |", flush=True)
+    for checks in (3, 6):
+        plain, corrected = alarms(runs, 2, checks, windows=3)
+        told = "none can be" if checks == 6 else f"{100 * corrected:.1f} %, told"
+        print(f"| 2, of three windows | {checks} | {100 * plain:.1f} % | {told} | | | |", flush=True)
+
+
+if __name__ == "__main__":
+    main()
