@@ -13,7 +13,7 @@ from PIL import Image
 
 from iqa_sr.io.file_kinds import describe_content, describe_file
 from iqa_sr.io.files import read_file, read_text
-from iqa_sr.io.images import inspect_image, read_image
+from iqa_sr.io.images import decode_image, inspect_image, read_image
 from iqa_sr.io.json_files import read_json, write_json
 from iqa_sr.io.tables import as_number, read_columns, read_lines
 from iqa_sr.io.tensor_files import load_state, read_tensor_file
@@ -248,6 +248,21 @@ def encoded(kind, mode="RGB", **options):
 def test_types_that_pillow_reads(tmp_path, kind):
     (tmp_path / "x").write_bytes(encoded(kind))
     assert inspect_image(tmp_path / "x") == (16, 24) and read_image(tmp_path / "x").shape == (16, 24, 3)
+
+
+@pytest.mark.parametrize("kind", ["AVIF", "TIFF", "GIF", "JPEG2000", "WEBP"])
+def test_whatever_a_decoder_stumbles_over_is_damage(tmp_path, kind):
+    """Pillow's decoders raise TypeError, RuntimeError and others at damaged headers."""
+    whole, random, refused = encoded(kind), np.random.default_rng(1), 0
+    for _ in range(40):
+        content = bytearray(whole)
+        for place in random.integers(0, min(len(whole), 300), 3):
+            content[place] = random.integers(0, 256)
+        try:
+            decode_image(bytes(content), "x")
+        except ValueError as error:
+            refused += "x: " in str(error)
+    assert refused > 2
 
 
 @pytest.mark.parametrize("kind", ["ICO", "TGA", "PCX", "EPS", "PDF"])
