@@ -6,6 +6,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from iqa_sr.io.files import read_file
 from iqa_sr.scores.image_batches import digest_of
 from iqa_sr.scores.result_folder import (
     GOLD_STANDARD,
@@ -106,7 +107,7 @@ def _digests(files: Iterable[Path]) -> dict[Path, str]:
 
     def read(file: Path) -> None:
         with suppress(FileNotFoundError, NotADirectoryError):
-            found[file] = digest_of(file.read_bytes())
+            found[file] = digest_of(read_file(file, "picture"))
 
     with ThreadPoolExecutor(8) as pool:
         list(pool.map(read, files))

@@ -151,7 +151,8 @@ def remove_temporaries(folder: Path) -> int:
 
 
 def compute_hash(path: Path) -> str:
-    """SHA-256 of a file, in hexadecimal digits; reads all of it."""
+    """SHA-256 of a file, in hexadecimal digits; reads all of it. Raises as `check_file`."""
+    check_file(path)
     digest = hashlib.sha256()
     with path.open("rb") as file:
         while chunk := file.read(1 << 22):

@@ -18,6 +18,8 @@ from iqa_sr.io.files import atomic_write, check_file
 from iqa_sr.io.torchscript import MARK, read_torchscript
 
 _PICKLED = ("a zip archive of PyTorch", "a Python pickle")
+_LARGEST_UNPACKED = 2**30
+"""In bytes: torch compresses nothing, and weights, which are noise, cannot be compressed far."""
 _TENSOR_KINDS = (*_PICKLED, "a safetensors file")
 """What `describe_file` says of files of tensors."""
 
@@ -150,13 +152,17 @@ def _check_sums(path: Path) -> None:
     """Compare what a zip file holds with its checksums, which torch writes and never looks at.
 
     Raises:
-        ValueError: If a byte is not what was written.
+        ValueError: If a byte is not what was written, or what is unpacked would fill the memory with repetitions.
         zipfile.BadZipFile, RuntimeError, EOFError, zlib.error: If the archive itself is damaged.
     """
     if not _is_zip(path):
         return
     with zipfile.ZipFile(path) as archive:
-        for entry in archive.infolist():
+        entries = archive.infolist()
+        size, packed = sum(entry.file_size for entry in entries), path.stat().st_size
+        if size > max(_LARGEST_UNPACKED, 50 * packed):
+            raise ValueError(f"{path} is no file of weights: its {packed} bytes unpack to {size}")
+        for entry in entries:
             if entry.external_attr & 0x10 and not entry.is_dir():  # torch would read nothing, and say nothing
                 raise zipfile.BadZipFile(f"{entry.filename} is marked as a folder")
             if entry.CRC == 0:  # torch.serialization.set_crc32_options(False)

@@ -11,6 +11,7 @@ import pytest
 import torch
 from PIL import Image
 
+from iqa_sr.io import tensor_files
 from iqa_sr.io.file_kinds import describe_content, describe_file
 from iqa_sr.io.files import read_file, read_text
 from iqa_sr.io.images import decode_image, inspect_image, read_image
@@ -313,3 +314,13 @@ def test_weights_of_a_metric_that_hold_something_else(tmp_path, monkeypatch):
             ValueError, match="musiq: its weights, .*, hold something else than expected .(Attribute|Type)Error"
         ):
             create_metric("musiq")
+
+
+def test_a_zip_that_unpacks_to_much_more_than_it_is_is_no_file_of_weights(tmp_path, monkeypatch):
+    monkeypatch.setattr(tensor_files, "_LARGEST_UNPACKED", 2**16)
+    with zipfile.ZipFile(io.BytesIO(WHOLE)) as whole, zipfile.ZipFile(tmp_path / "net.pth", "w") as bomb:
+        for entry in whole.infolist():
+            content = bytes(2**22) if entry.filename.endswith("data/0") else whole.read(entry)
+            bomb.writestr(entry.filename, content, zipfile.ZIP_DEFLATED)
+    with pytest.raises(ValueError, match=r"net\.pth is no file of weights: its \d+ bytes unpack to 41\d+"):
+        read_tensor_file(tmp_path / "net.pth")
