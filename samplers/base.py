@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from iqa_sr.data.multi_gt.records import Record
+from iqa_sr.io.image_stores import PictureStore
 
 __all__ = ["Candidates", "Choice", "GroundTruthSampler", "Shortlist", "crop_windows"]
 
@@ -93,6 +94,17 @@ class GroundTruthSampler(ABC):
     def window(self, crop: int) -> int:
         """Side in pixels of the window around a crop that `choose` needs; at least `crop`."""
         return crop
+
+    def check_files(self, store: PictureStore, records: Sequence[Record]) -> None:  # noqa: B027 - nothing is the default
+        """Stop if what the sampler knows beforehand is of other files than these.
+
+        Args:
+            store: Where the ground truths are.
+            records: The data set.
+
+        Raises:
+            ValueError: With the first file, and what to do.
+        """
 
     @abstractmethod
     def shortlist(self, record: Record, generator: torch.Generator) -> Shortlist:

@@ -14,12 +14,17 @@ from torch import Tensor
 from iqa_sr.config.sections import Section
 from iqa_sr.data.multi_gt.records import Record
 from iqa_sr.errors import OptionError
+from iqa_sr.io.image_stores import PictureStore
 from iqa_sr.samplers.base import GroundTruthSampler, Shortlist
+from iqa_sr.scores.image_batches import digest_of
 from iqa_sr.scores.score_table import ScoreTable
 
 __all__ = ["SoftmaxOptions", "SoftmaxSampler", "build_softmax"]
 
 logger = logging.getLogger(__name__)
+
+LOOKED_AT = 32
+"""Ground truths whose files are compared with what was scored, spread over the data set."""
 
 
 class SoftmaxOptions(Section):
@@ -58,6 +63,7 @@ class SoftmaxSampler(GroundTruthSampler):
     Args:
         options: What the option file says.
         qualities: The quality of each picture by its key; larger is better.
+        digests: Of which file each is, where that is known.
 
     Attributes:
         unit: What qualities are divided by besides the temperature: with `normalize` their standard deviation within
@@ -68,8 +74,10 @@ class SoftmaxSampler(GroundTruthSampler):
         Quality Predictors, CVPR 2025.
     """
 
-    def __init__(self, options: SoftmaxOptions, qualities: Mapping[str, float]) -> None:
-        self.name = options.type
+    def __init__(
+        self, options: SoftmaxOptions, qualities: Mapping[str, float], digests: Mapping[str, str] | None = None
+    ) -> None:
+        self.name, self.digests = options.type, dict(digests or {})
         self.options = options
         self.qualities = dict(qualities)
         self.unit = _spread_within([list(self.qualities.values())]) if options.normalize else 1.0
@@ -116,6 +124,17 @@ class SoftmaxSampler(GroundTruthSampler):
                 100 * statistics.fmean(1 / len(group) for group in groups),
             )
 
+    def check_files(self, store: PictureStore, records: Sequence[Record]) -> None:
+        """Look at a few files: scores of another folder, or of ground truths that were made anew, would be drawn by."""
+        wanted = [record.ground_truths[i].path for record in records for i in self._pool(record)]
+        known = [path for path in wanted if path in self.digests]
+        for path in known[:: max(1, len(known) // LOOKED_AT)]:
+            if digest_of(store.read(path)) != self.digests[path]:
+                raise ValueError(
+                    f"{self.options.scores} holds a score of another file than {store.location(path)}: that has "
+                    f"changed since, or another folder was scored.\n{_command(self.options)}"
+                )
+
     def shortlist(self, record: Record, generator: torch.Generator) -> Shortlist:
         """One position, drawn by quality; with the qualities of the record's whole pool."""
         pool = self._pool(record)
@@ -159,10 +178,10 @@ def build_softmax(options: SoftmaxOptions, path: str) -> SoftmaxSampler:
     except (ValueError, OSError) as error:
         raise OptionError(f"{path}:scores: {error}") from None
     try:
-        qualities = table.oriented(options.metric)
+        qualities, digests = table.oriented(options.metric), table.digests(options.metric)
     except ValueError as error:
         raise OptionError(f"{path}:metric: {options.scores}: {error}.\n{_command(options)}") from None
-    return SoftmaxSampler(options, qualities)
+    return SoftmaxSampler(options, qualities, digests)
 
 
 def _command(options: SoftmaxOptions) -> str:

@@ -38,7 +38,7 @@ from basicsr.utils import set_random_seed
 from basicsr.utils.logger import initialized_logger as initialized_loggers
 from basicsr.utils.registry import ARCH_REGISTRY, DATASET_REGISTRY, LOSS_REGISTRY, METRIC_REGISTRY, MODEL_REGISTRY
 
-from iqa_sr.basicsr_compat import base_model, networks, realesrgan, validation
+from iqa_sr.basicsr_compat import base_model, file_client, networks, realesrgan, validation
 from iqa_sr.basicsr_compat.building import build_dataset, build_loss, build_network, check_optimizer
 from iqa_sr.basicsr_compat.networks import upscales_images
 from iqa_sr.basicsr_compat.validation import metric_or_nan
@@ -75,7 +75,7 @@ def patch_basicsr() -> None:
     """Rebind what has to be rebound in BasicSR; a second call changes nothing."""
     # SwinIR's own use of meshgrid; nothing that a user could do about it.
     warnings.filterwarnings("ignore", message="torch.meshgrid", category=UserWarning)
-    for part in (base_model, networks, realesrgan, validation):
+    for part in (base_model, file_client, networks, realesrgan, validation):
         for owner, attribute, replacement in part.PATCHES:
             setattr(owner, attribute, replacement)
 

@@ -8,11 +8,11 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from iqa_sr.archs.spandrel_loader import SpandrelNetwork, spandrel_network
 from iqa_sr.basicsr_compat import patch_basicsr, side_multiple
 from iqa_sr.checkpoint.adapters import adapted_networks, check_strengths
 from iqa_sr.checkpoint.building import filled_network, network_section
 from iqa_sr.checkpoint.detection import KNOWN, read_shapes
-from iqa_sr.checkpoint.spandrel_loader import SpandrelNetwork, spandrel_network
 from iqa_sr.io.state_dicts import WEIGHT_KEYS, state_dicts
 from iqa_sr.io.tensor_files import few, nonfinite_weights, read_tensor_file, state_digest
 from iqa_sr.lora.adapter_files import read_adapter
@@ -131,9 +131,9 @@ def _first_known(
     path: Path, states: Mapping[str | None, Mapping[str, Tensor]], given: dict[str, Any] | None
 ) -> tuple[str | None, _Found]:
     """The preferred weights of a file and their key; where no key is a usual one, the first that are such a network."""
-    usual = [key for key in states if key in WEIGHT_KEYS][:1] or list(states)
+    usual = next((key for key in states if key in WEIGHT_KEYS), None)
     problem: ValueError | None = None
-    for key in usual:
+    for key in states if usual is None else (usual,):
         try:
             if given is not None:
                 return key, _Found(filled_network(given, states[key], path), given, "the given options")

@@ -41,7 +41,10 @@ def _whole(value: Any) -> Any:
     if isinstance(value, bool) or (isinstance(value, str) and not _EXPONENT.fullmatch(value)):
         raise ValueError("expected a whole number" + (" without quotes" if _is_number(value) else ""))
     value = float(value) if isinstance(value, str) else value
-    return int(value) if isinstance(value, float) and value.is_integer() else value
+    value = int(value) if isinstance(value, float) and value.is_integer() else value
+    if isinstance(value, int) and abs(value) >= 2**63:  # which no tensor holds
+        raise ValueError("expected a whole number below 2**63")
+    return value
 
 
 def _is_number(value: Any) -> bool:

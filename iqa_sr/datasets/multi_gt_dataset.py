@@ -153,6 +153,7 @@ class MultiGTDataset(Dataset[dict[str, Any]]):
         report.raise_if_bad()
         self.records, self.dropped, self.folders = report.records, report.dropped, manifest.folders
         self._store = PictureStore(manifest.root)
+        self.sampler.check_files(self._store, self.records)
         self._lq_store = PictureStore(manifest.lq_root) if manifest.lq_root else None
         self._candidates, self._window = report.candidates, report.window
         self._pool = max(len(record.ground_truths) for record in self.records)

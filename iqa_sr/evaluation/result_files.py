@@ -22,6 +22,7 @@ from iqa_sr.scores.score_table import ScoreRow, ScoreTable, unfinished_shards
 
 __all__ = ["Keys", "ResultImages", "read_scores", "remove_results"]
 
+NO_FILE = "no file"
 Keys = Mapping[str, Collection[str]]
 """Of a data set, by its name: the names of its images."""
 
@@ -80,7 +81,7 @@ class ResultImages:
         for file, digest in _digests({**placed, **recorded}).items():
             then = {row.origin.digest for row in recorded.get(file, []) if row.origin.digest}
             found.stale.extend(row for row in recorded.get(file, []) if row.origin.digest not in ("", digest))
-            if then and digest not in then:
+            if digest == NO_FILE or (then and digest not in then):
                 found.changed.append(file)
             else:
                 (found.own if file in recorded or placed[file] else found.unknown).append(file)
@@ -102,12 +103,17 @@ class ResultImages:
 
 
 def _digests(files: Iterable[Path]) -> dict[Path, str]:
-    """Of those that are there."""
+    """Of those that are there; `NO_FILE` of folders, pipes and the like."""
     found: dict[Path, str] = {}
 
     def read(file: Path) -> None:
-        with suppress(FileNotFoundError, NotADirectoryError):
-            found[file] = digest_of(read_file(file, "picture"))
+        try:
+            found[file] = digest_of(read_file(file))
+        except FileNotFoundError:
+            if file.is_symlink():
+                found[file] = NO_FILE
+        except ValueError:
+            found[file] = NO_FILE
 
     with ThreadPoolExecutor(8) as pool:
         list(pool.map(read, files))

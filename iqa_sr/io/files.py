@@ -15,6 +15,7 @@ from iqa_sr.io.file_kinds import describe_content
 __all__ = [
     "atomic_write",
     "check_file",
+    "check_inside",
     "compute_hash",
     "read_file",
     "read_text",
@@ -31,6 +32,22 @@ _KINDS = (
     (stat.S_ISCHR, "a device"),
     (stat.S_ISBLK, "a device"),
 )
+
+
+def check_inside(name: str, what: str) -> str:
+    """A name below a folder, as it is; slashes may part it.
+
+    Args:
+        name: What a list, a table or a database calls an image or a folder.
+        what: What it names and where it stands, for the error.
+
+    Raises:
+        ValueError: If a path made of it would lie elsewhere: it is absolute, has `..`, or no name at all.
+    """
+    parts = re.split(r"[/\\]", name)
+    if not name or "\0" in name or ".." in parts or "." in parts or not parts[0] or re.match(r"^[A-Za-z]:", name):
+        raise ValueError(f"{what}: expected a name below its folder, without `..`, got {name!r}")
+    return name
 
 
 def check_file(path: str | Path, what: str = "file") -> None:
@@ -151,7 +168,7 @@ def remove_temporaries(folder: Path) -> int:
 
 
 def compute_hash(path: Path) -> str:
-    """SHA-256 of a file, in hexadecimal digits; reads all of it. Raises as `check_file`."""
+    """SHA-256 of an ordinary file, in hexadecimal digits; reads all of it, and raises as `check_file`."""
     check_file(path)
     digest = hashlib.sha256()
     with path.open("rb") as file:

@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageCms
 
+from iqa_sr.io.files import check_file
 from iqa_sr.io.image_types import pillow_formats
 
 __all__ = ["NOTE_SUFFIXES", "ImageExtras", "can_keep", "embed", "read_extras", "to_srgb"]
@@ -45,6 +46,7 @@ class ImageExtras:
 def read_extras(path: str | Path) -> ImageExtras:
     """What a file holds beside its pixels, from its header; nothing where that cannot be read."""
     try:
+        check_file(path)
         with Image.open(path, formats=pillow_formats()) as image:
             info, png = image.info, image.format == "PNG"
             gamma = info.get("gamma", _SRGB_GAMMA) if png else _SRGB_GAMMA

@@ -12,7 +12,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any, Literal
 
 from iqa_sr.config.sections import Section
-from iqa_sr.io.files import read_file, read_text
+from iqa_sr.io.files import check_inside, read_file, read_text
 from iqa_sr.io.image_types import is_image_name, left_out_types
 from iqa_sr.io.images import inspect_image
 
@@ -22,6 +22,7 @@ __all__ = [
     "LmdbFolder",
     "PictureFolder",
     "PictureStore",
+    "check_whole_lmdb",
     "image_names",
     "list_images",
     "name_problem",
@@ -157,12 +158,14 @@ class LmdbFolder(PictureFolder):
 
         Raises:
             FileNotFoundError: If the folder or its list is missing.
+            ValueError: If a key leads out of the folders that results are written to, or the list is no text.
         """
         listing = self.path / "meta_info.txt"
         if not listing.is_file():
             raise FileNotFoundError(f"{self.path}: expected an LMDB folder of BasicSR's format with meta_info.txt")
         lines = read_text(listing, "list of BasicSR's LMDB folders").splitlines()
-        return sorted(line[: line.rindex(" (") if " (" in line else None].rsplit(".", 1)[0] for line in lines if line)
+        keys = (line[: line.rindex(" (") if " (" in line else None].rsplit(".", 1)[0] for line in lines if line)
+        return sorted(check_inside(key, str(listing)) for key in keys)
 
     def read(self, key: str) -> bytes:
         """The encoded picture under this key."""
@@ -193,8 +196,26 @@ def _environment(path: str) -> Any:
             if environment is not None:
                 environment.close()  # the parent's, inherited by a loader worker; the parent keeps its own
             environment = lmdb.open(path, readonly=True, lock=False, readahead=False, meminit=False, create=False)
+            try:
+                check_whole_lmdb(path, environment)
+            except OSError:
+                environment.close()
+                raise
             _open[path] = (os.getpid(), environment)
         return environment
+
+
+def check_whole_lmdb(path: str, environment: Any) -> None:
+    """Whether the file of an open database is as long as it says: reading beyond its end would kill the process.
+
+    Raises:
+        OSError: If it is shorter.
+    """
+    file = os.path.join(path, "data.mdb")
+    needed = (environment.info()["last_pgno"] + 1) * environment.stat()["psize"]
+    size = os.path.getsize(file)
+    if size < needed:
+        raise OSError(f"{file} is cut off: it has {size} bytes of {needed}; copy it again")
 
 
 def open_folder(path: str | Path) -> PictureFolder:

@@ -42,7 +42,10 @@ def result_state(tool: str, source: Path, made: str, target: Path) -> ResultStat
         return "unknown"
     if words[2] != f"made={made}":
         return "made otherwise"
-    content, place = _source_of(source).split()
+    try:
+        content, place = _source_of(source).split()
+    except (OSError, ValueError):  # whoever makes the result says what is wrong with its source
+        return "changed source"
     if words[0] == content:
         return "ours"
     return "changed source" if words[1] == place else "other source"

@@ -1,4 +1,4 @@
-"""Files that hold tables: CSV, Excel, MATLAB and plain text."""
+"""Files that hold tables: CSV, Excel and plain text."""
 
 import csv
 import math
@@ -6,7 +6,6 @@ import re
 import zipfile
 from collections.abc import Sequence
 from contextlib import closing
-from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +13,7 @@ from iqa_sr.errors import nearest
 from iqa_sr.io.file_kinds import describe_file
 from iqa_sr.io.files import check_file, read_text
 
-__all__ = ["as_number", "read_columns", "read_lines", "read_matlab", "read_pairs", "split_lines"]
+__all__ = ["as_number", "read_columns", "read_lines", "read_pairs", "split_lines"]
 
 _LARGEST_SHEETS = 2**30
 """In bytes, unpacked: no table that people filled is as large."""
@@ -143,28 +142,3 @@ def read_pairs(path: Path) -> list[tuple[str, str]]:
         if words:
             found.append((words[0], words[1]))
     return found
-
-
-def read_matlab(path: Path) -> dict[str, Any]:
-    """The arrays of a MATLAB file by name.
-
-    Raises:
-        FileNotFoundError: If there is no such file.
-        ValueError: If it is damaged or of a version that scipy does not read.
-        ModuleNotFoundError: If scipy is not installed.
-    """
-    try:
-        from scipy.io import loadmat
-        from scipy.io.matlab import MatReadError
-    except ModuleNotFoundError as error:
-        raise ModuleNotFoundError(f"{path} is a MATLAB file: reading it needs `pip install scipy`") from error
-    if not path.is_file():
-        raise FileNotFoundError(f"{path} does not exist")
-    data = path.read_bytes()  # what the file system finds wrong is no damage
-    try:
-        content: dict[str, Any] = loadmat(BytesIO(data))
-    # What scipy raises: for files that are cut off MatReadError, OSError or IndexError, for wrong types of elements
-    # ValueError or TypeError, for MATLAB 7.3 NotImplementedError.
-    except (MatReadError, OSError, IndexError, ValueError, TypeError, NotImplementedError) as error:
-        raise ValueError(f"{path}: damaged, or not a MATLAB file that scipy reads ({error})") from error
-    return content

@@ -110,6 +110,10 @@ def read_adapter(folder: str | Path) -> Adapter:
     rank = values.get("r")
     if not isinstance(rank, int) or isinstance(rank, bool) or rank < 1:
         raise ValueError(f"{folder}: expected a rank (r in {CONFIG}) of at least 1, got {rank!r}")
+    if values.get("megatron_config"):  # with it peft imports whatever module the file names
+        raise ValueError(
+            f"{folder}: {CONFIG} has a megatron_config, which no adapter of these networks needs; remove it"
+        )
     from peft import LoraConfig
 
     state = select_state_dict(read_tensor_file(folder / WEIGHTS), folder / WEIGHTS, None)

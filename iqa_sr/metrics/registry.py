@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 
-from iqa_sr.errors import nearest, same_name
+from iqa_sr.errors import nearest, same_name, shown
 from iqa_sr.metrics import (
     afine,
     ahiq,
@@ -110,7 +110,7 @@ def metric_info(name: str) -> MetricInfo:
         return pyiqa_info(PREFIX + name[len(PREFIX) :])
     own = same_name(name, _METRICS)
     if own not in _METRICS:
-        raise ValueError(f"there is no metric {name!r}; {nearest(name, _METRICS)}")
+        raise ValueError(f"there is no metric {shown(name)}; {nearest(name, _METRICS)}")
     return _METRICS[own][0]
 
 

@@ -1,1 +1,1 @@
-"""The process: RNG state, process groups, threads."""
+"""The process: RNG state, process groups, threads, new processes."""

@@ -17,11 +17,12 @@ def own_command(arguments: Sequence[str]) -> list[str]:
 
     Returns:
         The words of torchrun's own command line where it has started this process, else those of this process; where
-        neither ends in the arguments, as in a program that calls ours, `python train_sr.py` and the arguments.
+        neither ends in the arguments, as in a program that calls ours or one that we have started ourselves,
+        `python train_sr.py` and the arguments.
     """
     arguments = list(arguments)
     for words in (_launcher() if "TORCHELASTIC_RUN_ID" in os.environ else [], list(sys.orig_argv)):
-        if len(words) > len(arguments) and words[len(words) - len(arguments) :] == arguments:
+        if words[1:2] != ["-c"] and len(words) > len(arguments) and words[len(words) - len(arguments) :] == arguments:
             return _without_interpreter(words)
     return [*(["iqa-sr"] if arguments[:1] == ["train"] else ["python", "train_sr.py"]), *arguments]
 

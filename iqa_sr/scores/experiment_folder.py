@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from iqa_sr.config.option_files import read_option_file
+from iqa_sr.io.files import check_inside
 
 __all__ = [
     "MODELS",
@@ -137,8 +138,12 @@ class ExperimentFolder:
 
 
 def curves_folder(root: Path, name: str) -> Path:
-    """The folder for TensorBoard's files of a run that is started in `root`."""
-    return root / "tb_logger" / name
+    """The folder for TensorBoard's files of a run that is started in `root`.
+
+    Raises:
+        ValueError: If the name leads elsewhere.
+    """
+    return root / "tb_logger" / check_inside(name, "name of a run")
 
 
 # --- Checkpoints ------------------------------------------------------------------------------------------------------
@@ -151,13 +156,16 @@ def network_file(models: Path, letter: str, label: int | str) -> Path:
         models: The folder of the checkpoints.
         letter: Which network: `g` or `d`.
         label: Iteration or name; -1 for `latest`, as in BasicSR.
+
+    Raises:
+        ValueError: If the label leads out of the folder.
     """
-    return models / f"net_{letter}_{'latest' if label == -1 else label}.pth"
+    return models / f"net_{letter}_{_label(label)}.pth"
 
 
 def adapter_folder(models: Path, label: int | str) -> Path:
     """The folder of the adapter that belongs to a checkpoint; arguments as of `network_file`."""
-    return models / f"adapter_g_{'latest' if label == -1 else label}"
+    return models / f"adapter_g_{_label(label)}"
 
 
 def label_of(file: Path) -> str | None:
@@ -204,10 +212,21 @@ def result_image(visualization: Path, dataset: str, key: str, label: str, suffix
         key: The image's key, without its data set; may have slashes.
         label: The checkpoint's: an iteration, or `bicubic`.
         suffix: Of the file.
+
+    Raises:
+        ValueError: If key or label lead out of that folder: an LMDB, or a table that came with a folder, may say so.
     """
-    return visualization / dataset / key / f"{Path(key).name}_{label}{suffix}"
+    check_inside(dataset, "name of a data set")
+    check_inside(key, "key of an image")
+    return visualization / dataset / key / f"{Path(key).name}_{_label(label)}{suffix}"
 
 
 def flat_result_image(visualization: Path, key: str, label: str, suffix: str = ".png") -> Path:
     """Where BasicSR and earlier versions put it, whatever its data set: equal names were written over each other."""
-    return visualization / key / f"{key}_{label}{suffix}"
+    check_inside(key, "key of an image")
+    return visualization / key / f"{key}_{_label(label)}{suffix}"
+
+
+def _label(label: int | str) -> str:
+    """A checkpoint's label as a part of a file's name."""
+    return "latest" if label == -1 else check_inside(str(label), "label of a checkpoint")

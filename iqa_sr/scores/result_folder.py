@@ -17,6 +17,7 @@ from pydantic import AfterValidator, Field
 
 from iqa_sr.config.sections import Section, read_section
 from iqa_sr.errors import nearest
+from iqa_sr.io.files import check_inside
 from iqa_sr.io.json_files import read_json, write_json
 from iqa_sr.scores.score_table import BASELINE, ScoreTable
 
@@ -146,9 +147,10 @@ def split_picture(name: str) -> tuple[str, str]:
         ValueError: If the name has no slash, or leads out of its folder.
     """
     dataset, slash, key = name.partition("/")
-    if not slash or not dataset or not key or ".." in name.split("/") or key.startswith("/"):
-        raise ValueError(f"picture: expected <data set>/<key>, got {name!r}")
-    return dataset, key
+    problem = f"picture: expected <data set>/<key>, got {name!r}"
+    if not slash:
+        raise ValueError(problem)
+    return check_inside(dataset, problem), check_inside(key, problem)
 
 
 def image_file(folder: str | Path, label: str, dataset: str, key: str) -> Path:

@@ -6,7 +6,8 @@
 
 The last four columns are an Origin: which files the score is of. A table of which no score has one does without them.
 
-With pandas: `pandas.read_csv(path, comment="#", keep_default_na=False, na_values={"score": "nan"})`.
+With pandas: `pandas.read_csv(path, comment="#", keep_default_na=False, na_values={"score": "nan"})`, and
+`dtype={"sha256": str}` for the digests.
 
 Of several processes each writes a shard, a table of its own; the shards are merged into one.
 """
@@ -220,6 +221,17 @@ class ScoreTable:
             if (names[0], *names[2:]) == (checkpoint, reference, metric) and found:
                 scores[names[1]] = self._only(names).score
         return scores
+
+    def digests(self, metric: str) -> dict[str, str]:
+        """Of which file the score of each picture is that compares with nothing, where that is known.
+
+        Raises:
+            ValueError: As `lookup`.
+        """
+        metric = self._known(metric).name
+        keys = [names for names, found in self._rows.items() if (names[0], *names[2:]) == ("", "", metric) and found]
+        known = {names[1]: self._only(names).origin.digest for names in keys}
+        return {picture: digest for picture, digest in known.items() if digest}
 
     def check_folders(self) -> None:
         """Make sure that there is one score for each checkpoint, image, reference and metric.

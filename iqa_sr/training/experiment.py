@@ -14,7 +14,7 @@ from iqa_sr.errors import OptionError
 from iqa_sr.io.files import atomic_write
 from iqa_sr.runtime import distributed
 from iqa_sr.scores.experiment_folder import ExperimentFolder, curves_folder
-from iqa_sr.training.progress_log import log_to_file, open_tensorboard
+from iqa_sr.training.progress_log import check_tensorboard, log_to_file, open_tensorboard
 from iqa_sr.training.resume_options import flat_options
 from iqa_sr.training.summary import summary_lines
 from iqa_sr.training.validation_run import ValidationRun
@@ -85,6 +85,8 @@ class Experiment:
         self.curves = curves_folder(Path(opt["root_path"]), opt["name"]) if with_curves else None
         self.log_file = self.folder.path / f"train_{opt['name']}_{time.strftime('%Y%m%d_%H%M%S')}.log"
         self.tensorboard: Any = None
+        if self.curves is not None:
+            check_tensorboard()
         self.validation = ValidationRun(self.folder.scores_file, opt["val"]["save_img"]) if opt.get("val") else None
 
     def begin(self, iteration: int, fresh: bool) -> None:
@@ -94,20 +96,21 @@ class Experiment:
             iteration: Iterations done before; the scores of later ones are forgotten, for they are done again.
             fresh: Whether the run starts at the beginning: what lies there under its name is then renamed.
         """
-        if self.first:
-            if fresh:
-                self._move_old()
-            for folder in (self.folder.models, self.folder.training_states, self.folder.visualization):
-                folder.mkdir(parents=True, exist_ok=True)
-            content = yaml.safe_dump(self.opt, sort_keys=False, allow_unicode=True)
-            header = f"# {time.strftime('%Y-%m-%d %H:%M:%S')}: the options of this run, made from {self.option_file}\n"
-            atomic_write(self.folder.option_file, header + content)
-            log_to_file(self.log_file)
-            if self.curves is not None:
-                self.tensorboard = open_tensorboard(self.curves, iteration)
-            if self.validation and self.folder.scores_file.exists():
-                self.validation.take_up(iteration)
-        distributed.barrier()
+        distributed.on_rank_zero(lambda: self._open(iteration, fresh), "making the folder of the run")
+
+    def _open(self, iteration: int, fresh: bool) -> None:
+        if fresh:
+            self._move_old()
+        for folder in (self.folder.models, self.folder.training_states, self.folder.visualization):
+            folder.mkdir(parents=True, exist_ok=True)
+        content = yaml.safe_dump(self.opt, sort_keys=False, allow_unicode=True)
+        header = f"# {time.strftime('%Y-%m-%d %H:%M:%S')}: the options of this run, made from {self.option_file}\n"
+        atomic_write(self.folder.option_file, header + content)
+        log_to_file(self.log_file)
+        if self.curves is not None:
+            self.tensorboard = open_tensorboard(self.curves, iteration)
+        if self.validation and self.folder.scores_file.exists():
+            self.validation.take_up(iteration)
 
     def _move_old(self) -> None:
         """Rename the folders of an earlier run of this name; never those of another."""

@@ -4,7 +4,6 @@ import logging
 import shlex
 import signal
 import subprocess
-import sys
 import textwrap
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
@@ -23,6 +22,7 @@ from iqa_sr.io.files import remove_temporaries
 from iqa_sr.models.options import QualityConfig, section_of
 from iqa_sr.runtime import distributed
 from iqa_sr.runtime.folder_lock import locked
+from iqa_sr.runtime.new_process import python_command
 from iqa_sr.runtime.signals import STOPPING
 from iqa_sr.samplers.softmax_sampler import SoftmaxOptions, build_softmax
 from iqa_sr.scores.experiment_folder import ExperimentFolder
@@ -87,7 +87,7 @@ def run_training(
         base, made_by = opt["path"].get("pretrain_network_g"), opt["path"].get("pretrain_opt_g")
         needed = any(getattr(config.model.train, key, None) for key in ("lora", "guard"))  # also by a run that resumes
         if dry:
-            if made_by and not needed and not Path(base).is_file():
+            if base and made_by and not needed and not Path(base).is_file():
                 logger.info(
                     f"{base} does not exist; the run would train it first, the dry run begins with random values."
                 )
@@ -161,7 +161,7 @@ def _train_base_where_missing(checkpoint: str, option_file: str, overrides: Sequ
     theirs = section_of(section_of(section_of(read_option_file(option_file), "datasets"), "train"), "sampler")
     if theirs.get("type") != sampler:
         data = [override for override in data if not override.startswith("datasets:train:sampler")]
-    command = [sys.executable, "-m", "iqa_sr.cli", "train", "-opt", option_file, "--auto_resume"]
+    command = python_command("iqa_sr.cli.main:main", "train", "-opt", option_file, "--auto_resume")
     code = _run_to_its_end([*command, *(["--force_yml", *data] if data else [])])
     if code < 128 and (code or not Path(checkpoint).is_file()):
         told = f"ended with code {code}" if code else f"did not write {checkpoint}"

@@ -156,6 +156,11 @@ def _check_output(output: Any, image: Tensor, opt: Mapping[str, Any]) -> None:
             f"network_g: {section['type']} makes {_shape(output)} of {tuple(image.shape)} (N, C, H, W), expected "
             f"{expected} by scale {scale}{_hint(section, channels, '', 'network_g')}"
         )
+    if not output.isfinite().all():
+        raise OptionError(
+            f"network_g: {section['type']} makes values that are not finite of a gray image of {height}x{width} px; "
+            "its weights are finite, so it is one of its options"
+        )
 
 
 def _shape(output: Any) -> str:

@@ -6,7 +6,7 @@ import logging.handlers
 import sys
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,7 @@ from tqdm import tqdm
 
 from iqa_sr.basicsr_compat import initialized_loggers
 
-__all__ = ["ProgressLog", "log_to_file", "open_tensorboard", "start_logging"]
+__all__ = ["ProgressLog", "check_tensorboard", "log_to_file", "open_tensorboard", "start_logging"]
 
 LONG = 15
 FORMAT = "%(asctime)s %(levelname)s: %(message)s"
@@ -26,7 +26,8 @@ class _Console(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         text = self.format(record)
         if text.count("\n") <= LONG:
-            tqdm.write(text, file=sys.stderr)
+            with suppress(OSError, ValueError):  # a terminal that is gone ends no run: the log file has the text
+                tqdm.write(text, file=sys.stderr)
 
 
 def start_logging(rank: int = 0) -> None:
@@ -61,8 +62,8 @@ def log_to_file(path: Path) -> None:
     logger.addHandler(file)
 
 
-def open_tensorboard(folder: Path, resumed_at: int) -> Any:
-    """A TensorBoard writer; after a resume, points beyond that iteration are hidden.
+def check_tensorboard() -> Any:
+    """TensorBoard's writer, a class.
 
     Raises:
         ModuleNotFoundError: If no TensorBoard is installed; says how to get it or to do without.
@@ -74,7 +75,16 @@ def open_tensorboard(folder: Path, resumed_at: int) -> Any:
             "logger:use_tb_logger is true, but TensorBoard is not installed.\n"
             "pip install tensorboard, or set logger:use_tb_logger to false."
         ) from None
-    return SummaryWriter(log_dir=str(folder), purge_step=resumed_at + 1 if resumed_at else None)
+    return SummaryWriter
+
+
+def open_tensorboard(folder: Path, resumed_at: int) -> Any:
+    """A TensorBoard writer; after a resume, points beyond that iteration are hidden.
+
+    Raises:
+        ModuleNotFoundError: As `check_tensorboard`.
+    """
+    return check_tensorboard()(log_dir=str(folder), purge_step=resumed_at + 1 if resumed_at else None)
 
 
 class ProgressLog:
@@ -104,7 +114,8 @@ class ProgressLog:
 
     def step_done(self) -> None:
         """An iteration is done."""
-        self.bar.update()
+        with suppress(OSError, ValueError):  # as above
+            self.bar.update()
 
     def report(self, iteration: int, epoch: int, rates: list[float], values: Mapping[str, float]) -> None:
         """Tell the values of one iteration: a line, curves, and the bar's postfix.
@@ -151,4 +162,5 @@ class ProgressLog:
 
     def close(self) -> None:
         """End the bar."""
-        self.bar.close()
+        with suppress(OSError, ValueError):
+            self.bar.close()

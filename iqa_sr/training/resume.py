@@ -95,6 +95,12 @@ def prepare_resume(config: "RunConfig", opt: dict[str, Any]) -> dict[str, Any] |
         )
     if state["iter"] == total:
         logger.info(f"{path} is of the last iteration; raise train:total_iter to train on.")
+    own = ExperimentFolder(Path(opt["path"]["experiments_root"]))
+    if later := [number for number in own.states() if number > state["iter"] and found is None]:
+        logger.warning(
+            f"{own.training_states} holds states of up to iteration {max(later)}, which this run does not go on from; "
+            "--auto_resume would. Move them away, or give this run another name."
+        )
     check_changes(option_changes(config, state), config, state, _ignored(opt))
     opt["path"]["resume_state"] = str(path)
     seed = state.get("iqa_sr", {}).get("seed", opt["manual_seed"])

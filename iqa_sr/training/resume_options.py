@@ -29,8 +29,10 @@ __all__ = [
 logger = logging.getLogger(__name__)
 
 # What a run is called and where it writes, what BasicSR's `opt` adds, and what is compared by those who keep it.
-_NOT_COMPARED = ("name", "path", "manual_seed", "is_train", "dist", "rank", "world_size", "root_path", "auto_resume")
-_NOT_COMPARED += ("base_network", "dist_params")
+_NOT_COMPARED = frozenset(
+    ("name", "path", "manual_seed", "is_train", "dist", "rank", "world_size", "root_path", "auto_resume")
+    + ("base_network", "dist_params")
+)
 _NOT_SET = "(not set)"
 _OPTIMIZERS = ("g", "d")
 _TOLD_BY_STATE = ("optim_g", "optim_d", "scheduler")

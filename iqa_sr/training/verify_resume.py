@@ -3,7 +3,6 @@
 import logging
 import shutil
 import subprocess
-import sys
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -14,6 +13,7 @@ import torch
 
 from iqa_sr.config.option_files import apply_overrides, read_option_file
 from iqa_sr.io.tensor_files import read_tensor_file
+from iqa_sr.runtime.new_process import python_command
 from iqa_sr.scores.experiment_folder import ExperimentFolder
 
 __all__ = ["ResumeCheck", "differences", "verify_resume"]
@@ -87,7 +87,7 @@ def _train(option_file: str, root: Path, interrupt_at: int, overrides: Sequence[
         "logger:use_tb_logger=false",
         "val=none",
     ]
-    command = [sys.executable, "-m", "iqa_sr.cli", "train", "-opt", option_file, *more, "--force_yml", *forced]
+    command = python_command("iqa_sr.cli.main:main", "train", "-opt", option_file, *more, "--force_yml", *forced)
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
         tail = "\n".join(done.stderr.strip().splitlines()[-4:])

@@ -2,6 +2,7 @@
 
 import hashlib
 import http.client
+import logging
 import os
 import shutil
 import time
@@ -10,6 +11,7 @@ import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 from tqdm import tqdm
@@ -22,10 +24,15 @@ from iqa_sr.weights.registry import HubFile, WeightFile, hub_file
 
 __all__ = ["download"]
 
+logger = logging.getLogger(__name__)
+
 TIMEOUT = 30.0  # seconds without a byte
 ATTEMPTS = 4
 WAIT = 1.0  # seconds before the second attempt; twice as long before each further one
 CHUNK = 1 << 20
+# Beyond the size in the table, which is rounded and for most files counted from the tensors alone: a factor and bytes.
+SLACK = 1.25, 1 << 20
+OWN_HOSTS = ("localhost", "127.0.0.1", "::1")  # a mirror on this machine needs no encryption
 # What the network does in the middle of an answer.
 BROKEN = (http.client.HTTPException, ConnectionError, TimeoutError)
 
@@ -44,6 +51,7 @@ def download(file: WeightFile, target: Path, dead_hosts: set[str]) -> None:
 
     Raises:
         OSError: If no source gave it, with the reason for each; what arrived is kept and the next call goes on there.
+            A source must be asked by https, also where it redirects to, and give no more than the file's size.
     """
     if not file.sources:
         raise OSError()  # why is on the file's page
@@ -58,7 +66,13 @@ def download(file: WeightFile, target: Path, dead_hosts: set[str]) -> None:
                 reasons.append(f"{host}: no answer")
                 continue
             try:
-                return _fetch(source, target, file.sha256)
+                found = _fetch(source, target, file)
+                if not file.sha256:
+                    logger.warning(
+                        f"{file.name}: no SHA-256 of it is published. What {host} gave has {found[:16]}..., with which "
+                        "it is compared from now on."
+                    )
+                return
             except (OSError, http.client.HTTPException) as error:
                 reasons.append(f"{host}: {' '.join(str(error).split())}")
                 if isinstance(error, _NoAnswer):
@@ -78,17 +92,19 @@ def _alone(target: Path) -> Iterator[None]:
         yield  # the lock file stays: who waits for it must not find another one in its place
 
 
-def _fetch(source: str, target: Path, sha256: str) -> None:
+def _fetch(source: str, target: Path, file: WeightFile) -> str:
+    """Put a file into its place, complete and checked; returns its SHA-256."""
     # One part for each source: two sources' bytes are never mixed.
     part = target.with_name(f".{target.name}.{hashlib.sha256(source.encode()).hexdigest()[:8]}.part")
     resumed, on_hub, fault = part.exists(), hub_file(source), ""
+    largest = int(file.megabytes * 1e6 * SLACK[0] + SLACK[1])
     if on_hub:
-        _from_hub(on_hub, part, target.with_name(f".{target.name}.hub"))
+        _from_hub(on_hub, part, target.with_name(f".{target.name}.hub"), largest)
     else:
-        _from_server(source, part, target.name)
+        _from_server(source, part, target.name, largest)
     found = compute_hash(part)
-    if not found.startswith(sha256):
-        fault = f"gave a file with the SHA-256 {found[:16]}... instead of {sha256[:16]}..."
+    if not found.startswith(file.sha256):
+        fault = f"gave a file with the SHA-256 {found[:16]}... instead of {file.sha256[:16]}..."
     elif not looks_like_tensors(part):
         fault = "gave something else than a file of tensors, perhaps a web page"
     else:
@@ -97,9 +113,37 @@ def _fetch(source: str, target: Path, sha256: str) -> None:
     for path in (part, part.with_suffix(".version")):
         path.unlink(missing_ok=True)
     if fault and resumed:  # it may lie in what an earlier run left
-        return _fetch(source, target, sha256)
+        return _fetch(source, target, file)
     if fault:
         raise OSError(fault)
+    return found
+
+
+def _check_address(address: str, before: str = "") -> None:
+    """Refuse what everybody on the way can read and change: all but https, and this machine's own servers.
+
+    Args:
+        address: What is to be asked.
+        before: What redirected to it.
+
+    Raises:
+        OSError: If it is neither.
+    """
+    parts = urlsplit(address)
+    own = parts.hostname in OWN_HOSTS and (not before or urlsplit(before).hostname in OWN_HOSTS)
+    if parts.scheme != "https" and not (parts.scheme == "http" and own):
+        raise OSError(f"{'redirects to' if before else 'is asked by'} {address[:100]}; only https is followed")
+
+
+def _check_size(size: int | None, largest: int) -> None:
+    if size is not None and size > largest:
+        raise OSError(f"announces {size / 1e6:.1f} MB, expected at most {largest / 1e6:.1f} MB")
+
+
+def _check_space(size: int | None, folder: Path) -> None:
+    free = shutil.disk_usage(folder).free
+    if size is not None and size > free:
+        raise OSError(f"{size / 1e6:.0f} MB do not fit into {folder} ({free / 1e6:.0f} MB free)")
 
 
 # --- Hugging Face's hub -----------------------------------------------------------------------------------------------
@@ -109,7 +153,7 @@ def _hub_endpoint() -> str:
     return os.environ.get("HF_ENDPOINT") or "https://huggingface.co"
 
 
-def _from_hub(file: HubFile, path: Path, folder: Path) -> None:
+def _from_hub(file: HubFile, path: Path, folder: Path, largest: int) -> None:
     """Fetch a file by huggingface_hub, which heeds `HF_ENDPOINT`, `HF_HUB_OFFLINE` and proxies.
 
     Args:
@@ -117,6 +161,7 @@ def _from_hub(file: HubFile, path: Path, folder: Path) -> None:
         path: Where it is put.
         folder: For the library's own files, gone when the file is there; some versions of it go on with what a broken
             download has left there.
+        largest: Bytes that the file may have.
     """
     # The import takes a second, and most runs download nothing.
     from huggingface_hub import get_hf_file_metadata, hf_hub_download, hf_hub_url
@@ -126,7 +171,11 @@ def _from_hub(file: HubFile, path: Path, folder: Path) -> None:
     try:
         # hf_hub_download itself asks for half a minute where there is no network, and only warns of a full disk.
         address = hf_hub_url(repository, name, revision=revision, endpoint=endpoint)
-        _check_space(get_hf_file_metadata(address).size, path.parent)
+        _check_address(address)
+        facts = get_hf_file_metadata(address)
+        _check_address(facts.location or address, before=address)
+        _check_size(facts.size, largest)
+        _check_space(facts.size, path.parent)
         got = hf_hub_download(repository, name, revision=revision, endpoint=endpoint, local_dir=folder)
     except HfHubHTTPError as error:
         status = error.response.status_code
@@ -142,8 +191,8 @@ def _from_hub(file: HubFile, path: Path, folder: Path) -> None:
 # --- Other servers ----------------------------------------------------------------------------------------------------
 
 
-def _from_server(source: str, part: Path, label: str) -> None:
-    """Fetch a file by plain HTTP; where the connection breaks off, the rest is asked for, also by a later run."""
+def _from_server(source: str, part: Path, label: str, largest: int) -> None:
+    """Fetch a file of so many bytes at most; where the connection breaks off, the rest is asked for, also later."""
     note = part.with_suffix(".version")  # of the file that the part is of; empty if the server does not say
     for attempt in range(ATTEMPTS):
         time.sleep(WAIT * 2 ** (attempt - 1) if attempt else 0)
@@ -157,6 +206,7 @@ def _from_server(source: str, part: Path, label: str) -> None:
                 have = 0
             length = answer.headers.get("Content-Length")
             total = have + int(length) if length else None
+            _check_size(total, largest)
             _check_space(int(length) if length else None, part.parent)
             tag = answer.headers.get("ETag", "")
             version = tag if tag and not tag.startswith("W/") else answer.headers.get("Last-Modified", "")
@@ -167,6 +217,11 @@ def _from_server(source: str, part: Path, label: str) -> None:
                 while chunk := answer.read(CHUNK):
                     file.write(chunk)
                     bar.update(len(chunk))
+                    if file.tell() > largest:  # a server that does not say how much it gives
+                        break
+        if part.stat().st_size > largest:
+            part.unlink()
+            raise OSError(f"gives more than the {largest / 1e6:.1f} MB that the file can have")
         if total is None or part.stat().st_size == total:
             return
     raise OSError(f"the connection broke off {ATTEMPTS} times, the last time after {part.stat().st_size} bytes")
@@ -177,8 +232,11 @@ def _open(source: str, have: int, version: str) -> http.client.HTTPResponse | No
     headers = {"User-Agent": f"iqa-sr/{__version__}", "Accept-Encoding": "identity"}
     if version:  # only of the very same file; the server sends the whole of another one
         headers |= {"Range": f"bytes={have}-", "If-Range": version}
+    _check_address(source)
+    opener = urllib.request.build_opener(_SecureRedirects)
     try:
-        return urllib.request.urlopen(urllib.request.Request(source, headers=headers), timeout=TIMEOUT)
+        answer: http.client.HTTPResponse = opener.open(urllib.request.Request(source, headers=headers), timeout=TIMEOUT)
+        return answer
     except urllib.error.HTTPError as error:
         if version and error.code == http.HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE:
             return None
@@ -187,7 +245,9 @@ def _open(source: str, have: int, version: str) -> http.client.HTTPResponse | No
         raise _NoAnswer(str(error.reason)) from error
 
 
-def _check_space(size: int | None, folder: Path) -> None:
-    free = shutil.disk_usage(folder).free
-    if size is not None and size > free:
-        raise OSError(f"{size / 1e6:.0f} MB do not fit into {folder} ({free / 1e6:.0f} MB free)")
+class _SecureRedirects(urllib.request.HTTPRedirectHandler):
+    """Follows a redirection to https only."""
+
+    def redirect_request(self, req: Any, fp: Any, code: Any, msg: Any, headers: Any, newurl: str) -> Any:
+        _check_address(newurl, before=req.full_url)
+        return super().redirect_request(req, fp, code, msg, headers, newurl)

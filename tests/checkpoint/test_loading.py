@@ -169,7 +169,10 @@ def test_given_options_count(tmp_path, form):
     [
         (RRDB, r"net\.pth does not fit RRDBNet:\n  \d+ missing: body\.0\.rdb1"),
         ({"type": "SwinIRR"}, r"network_g:type: no network 'SwinIRR'; did you mean SwinIR\?"),
-        ({**RRDB, "blocks": 3}, r"network_g: RRDBNet cannot be built with these options: .*unexpected keyword.*blocks"),
+        (
+            {**RRDB, "blocks": 3},
+            r"network_g:blocks: RRDBNet cannot be built with these options: .*unexpected keyword.*blocks",
+        ),
         ({**SWINIR, "num_heads": []}, r"network_g: SwinIR cannot be built with these options: IndexError: list index"),
         ({"type": ["RRDBNet"]}, r"network_g: expected a section with the type of the network, got \{'type': \["),
         ({"name": "x"}, r"network_g: expected a section with the type of the network, got None"),

@@ -1,6 +1,7 @@
 """`iqa-sr evaluate` as a user runs it: what is scored, what is written, what is said, and going on."""
 
 import json
+import os
 import shutil
 import time
 import weakref
@@ -448,6 +449,14 @@ def test_overwriting_is_refused_where_something_cannot_be_proved(here, capsys):
     assert "images/net is a link; nothing was changed" in error(capsys, *words)
     (RUN / "images/net").unlink()
     Path("elsewhere").rename(RUN / "images/net")
+    replaced.unlink()
+    os.mkfifo(replaced)
+    assert f"nothing was changed: {replaced} lies where a result belongs" in error(capsys, *words)
+    replaced.unlink()
+    replaced.symlink_to(Path("data/images/original/p0.png").absolute())
+    assert f"nothing was changed: {replaced} lies where a result belongs" in error(capsys, *words)
+    replaced.unlink()
+    replaced.write_bytes(before)
     facts = (RUN / "run.json").read_text()
     (RUN / "run.json").write_text('{"id": "of another program"}')
     assert "run.json" in error(capsys, *words)

@@ -1,6 +1,7 @@
 """`iqa-sr upscale` as a user runs it: what is read, what is written and where, what is said."""
 
 import io
+import os
 from functools import cache
 from pathlib import Path
 
@@ -161,6 +162,17 @@ def test_what_is_missing_is_named_where_all_results_are_there(here, capsys):
     ):
         assert main([*COMMAND, "in", *words]) == 1
         assert text in capsys.readouterr().err
+
+
+def test_pipes_are_no_pictures(here, capsys):
+    """In the place of a source, or of a result: they are named or left, and nothing waits for them."""
+    os.mkfifo("in/p3.png")
+    Path("upscaled").mkdir()
+    os.mkfifo("upscaled/p0.png")
+    assert main([*COMMAND, "in"]) == 1
+    shown = capsys.readouterr()
+    assert "2 pictures written to upscaled, 1 already there" in shown.out
+    assert "in/p3.png: expected a file, but this is a pipe (FIFO)" in shown.err
 
 
 def test_two_runs_at_a_time_share_the_work(here, capsys, monkeypatch):

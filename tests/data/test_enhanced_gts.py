@@ -6,6 +6,7 @@ import cv2
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import save_file
 
 from iqa_sr.data.creation.enhanced_gts import ENHANCERS, Enhancer, find_enhancer, make_gts, write_enhancer_list
 from iqa_sr.data.creation.sample_dataset import PHOTOGRAPHS, make_sample
@@ -228,3 +229,53 @@ def test_sample_is_never_made_over_something(tmp_path):
     (tmp_path / "sample").mkdir()
     make_sample(tmp_path / "sample", progress=False)
     assert not list((tmp_path / "sample").iterdir()) and [path.name for path in tmp_path.iterdir()] == ["sample"]
+
+
+class WritesAFile(torch.nn.Module):
+    """What torch.jit.load runs of it writes `written.bin` into the working folder."""
+
+    def __init__(self):
+        super().__init__()
+        self.training = False
+
+    def forward(self, x):
+        return x
+
+    @torch.jit.export
+    def __getstate__(self):
+        return torch.ones(1)
+
+    @torch.jit.export
+    def __setstate__(self, state: torch.Tensor):
+        written = torch.from_file("written.bin", True, 4)
+        written.fill_(7.0)
+        self.training = bool(written.sum() < 0)
+
+
+@pytest.mark.filterwarnings("ignore")  # torch.jit is deprecated
+@pytest.mark.parametrize("suffix", [".pt", ".pth", ".ckpt"])
+def test_the_file_of_a_network_runs_no_code(tmp_path, monkeypatch, suffix):
+    monkeypatch.chdir(tmp_path)
+    torch.jit.script(WritesAFile()).save(f"net{suffix}")
+    torch.jit.load(f"net{suffix}")
+    (tmp_path / "written.bin").unlink()  # it does, where torch loads it
+    with pytest.raises(
+        ValueError, match=rf"`enhancers` net\{suffix}: spandrel cannot load it \(net\{suffix} is a damaged"
+    ):
+        find_enhancer(f"net{suffix}")
+    assert not (tmp_path / "written.bin").exists()
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_a_network_of_any_kind_of_file_is_an_enhancer(tmp_path):
+    network = restoration_network(tmp_path / "net.pth", upscale=1)
+    torch.save({"params_ema": network.state_dict()}, tmp_path / "below.ckpt")
+    torch.jit.trace(network, torch.zeros(1, 3, 8, 8)).save(tmp_path / "script.pt")
+    save_file(network.state_dict(), tmp_path / "net.safetensors")
+    pixels = picture(5, 40, 40)
+    expected = find_enhancer(str(tmp_path / "net.pth"))(pixels)
+    for name in ("below.ckpt", "script.pt", "net.safetensors"):
+        assert np.array_equal(find_enhancer(str(tmp_path / name))(pixels), expected), name
+    torch.save({"params": WritesAFile()}, tmp_path / "pickle.pth")
+    with pytest.raises(ValueError, match=r"pickle\.pth holds pickled objects besides tensors"):
+        find_enhancer(str(tmp_path / "pickle.pth"))

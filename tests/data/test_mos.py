@@ -11,12 +11,12 @@ from scipy.io import savemat
 
 from iqa_sr.data.leakage import check_together
 from iqa_sr.data.mos.layouts import LAYOUTS
+from iqa_sr.data.mos.matlab_files import read_matlab
 from iqa_sr.data.mos.scores import Opinion, own_splits, read_opinions
 from iqa_sr.data.problems import DataError
 from iqa_sr.data.splits import split_by_content
 from iqa_sr.datasets.mos_dataset import OpinionDataset
 from iqa_sr.errors import OptionError
-from iqa_sr.io.tables import read_matlab
 from tests.helpers.mos_datasets import write_blanks, write_csv, write_kadid
 from tests.helpers.sr_datasets import picture, save
 
@@ -441,10 +441,23 @@ def test_contents_of_training_in_validation_are_refused(tmp_path, changes):
 def test_a_matlab_file_that_is_cut_off_is_an_error_wherever_it_ends(tmp_path, compressed):
     path = tmp_path / "dmos.mat"
     savemat(path, {"names": np.array(["a.bmp", "bb.bmp"] * 9, dtype=object)}, do_compression=compressed)
-    assert len(read_matlab(path)["names"][0]) == 18
+    assert read_matlab(path)["names"][0].tolist() == ["a.bmp", "bb.bmp"] * 9
     whole = path.read_bytes()
     header, padding = 128, 8  # a file that ends behind its header holds no arrays; what fills it up may be missing
     for length in [*range(0, header, 16), *range(header + 1, len(whole) - padding, 3)]:
         path.write_bytes(whole[:length])
         with pytest.raises(ValueError, match="dmos.mat: damaged, or not a MATLAB file"):
+            read_matlab(path)
+
+
+def test_a_damaged_matlab_file_is_an_error_where_it_ends_the_process_that_reads_it(tmp_path):
+    """scipy reads beyond its memory: of such a file SIGSEGV, of others MemoryError or UnboundLocalError."""
+    path = tmp_path / "dmos.mat"
+    savemat(path, {"names": np.array(["a.bmp", "bb.bmp"] * 9, dtype=object), "dmos": np.arange(20.0)[None]})
+    whole = bytearray(path.read_bytes())
+    for place, value in ((144, 4), (144, 0), (163, 4)):
+        damaged = whole.copy()
+        damaged[place] = value
+        path.write_bytes(damaged)
+        with pytest.raises(ValueError, match="dmos.mat: damaged, or not a MATLAB file that scipy reads"):
             read_matlab(path)

@@ -430,7 +430,7 @@ def manifest_of_roots(roots, **options):
 
 
 def test_a_list_of_images_says_which_are_used(tmp_path):
-    """BasicSR's `meta_info_file`: a name up to the first space, with folders in front; all else in the folder is left."""
+    """BasicSR's `meta_info_file`: a name up to the first space, with folders in front; the rest is left out."""
     for name in ("x/a.png", "y/a.png", "y/b.png", "c.png"):
         save(tmp_path / "gt" / name, picture(1, 32))
         save(tmp_path / "lq" / name, picture(1, 16))

@@ -2,6 +2,7 @@
 
 import logging
 import os
+import shutil
 import traceback
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import pytest
 import torch
 from torch.utils.data import DataLoader
 
+from iqa_sr.cli.main import main as cli
 from iqa_sr.data.problems import DataError
 from iqa_sr.datasets.augmentation import Symmetry, cut_padded, draw_position, draw_symmetry, window_start
 from iqa_sr.datasets.multi_gt_dataset import MultiGTDataset
@@ -251,6 +253,21 @@ def softmax(root, paths):
     rows = [ScoreRow("", path, "", "judge", float(number)) for number, path in enumerate(paths)]
     ScoreTable([MetricFacts("judge", higher_is_better=False)], rows).write(root / "scores.csv")
     return {"type": "softmax-all", "scores": str(root / "scores.csv"), "metric": "judge"}
+
+
+def test_offline_scores_of_other_files_are_refused(tmp_path, capsys):
+    """Of ground truths that were made anew, or of another folder with the same names; a copy is as good."""
+    write_coordinates(tmp_path / "data", count=2)
+    shutil.copytree(tmp_path / "data", tmp_path / "copy")
+    words = ["--metric", "rankiqa-lite", "--output", str(tmp_path / "scores.csv")]
+    assert cli(["score", str(tmp_path / "data"), *words]) == 0
+    sampler = {"type": "softmax-all", "scores": str(tmp_path / "scores.csv"), "metric": "RankIQA-Lite"}
+    assert draw(dataset(tmp_path / "copy", sampler=sampler), 0)["qualities"].isfinite().all()
+    save(tmp_path / "copy" / "01" / "p1_01.png", coordinates(220, 240, 99))
+    with pytest.raises(
+        ValueError, match=r"scores.csv holds a score of another file than .*p1_01.png: .*\n.*iqa-sr score"
+    ):
+        dataset(tmp_path / "copy", sampler=sampler)
 
 
 def test_offline_qualities_come_along(tmp_path):

@@ -327,13 +327,18 @@ def test_a_missing_or_incomplete_folder_is_named(saved):
         ("adapter_config.json", lambda c: c.replace(b'"r": 2', b'"r": 0'), "a rank .r in .*. of at least 1, got 0"),
         ("adapter_config.json", lambda c: c.replace(b'"r": 2', b'"r": "2"'), "of at least 1, got '2'"),
         ("adapter_config.json", lambda c: c.replace(b'"LORA"', b'"LOHA"'), "adapter of type LORA, got 'LOHA'"),
+        (
+            "adapter_config.json",
+            lambda c: c.replace(b'"megatron_config": null', b'"megatron_config": {"a": 1}'),
+            "has a megatron_config",
+        ),
         ("adapter_config.json", lambda c: c.replace(b'"r": 2', b'"r": true'), "of at least 1, got True"),
         ("adapter_config.json", lambda _: b"[" * 100_000, r"adapter_config.json: not valid JSON .nested too deeply"),
         ("adapter_config.json", lambda c: c.replace(b"{", b'{"r": 1,', 1), "the key 'r' stands there twice"),
         ("base_network.json", lambda _: b'{"a":' * 50_000, "base_network.json: not valid JSON .nested too deeply"),
         ("base_network.json", lambda _: b"<html>", "it is an HTML page"),
     ],
-    ids=range(16),
+    ids=range(17),
 )
 def test_a_damaged_folder_is_refused(saved, file, change, text):
     path = saved[2] / file

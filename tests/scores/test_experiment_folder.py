@@ -61,6 +61,22 @@ def test_names(run):
     assert curves_folder(Path("here"), "run") == Path("here/tb_logger/run")
 
 
+@pytest.mark.parametrize("name", ["../x", "/x", "a/../../x", "..", ""])
+def test_names_that_lead_out_are_refused(run, name):
+    """They come from tables, databases and option files, which may be somebody else's."""
+    made = (
+        lambda: network_file(run.models, "g", name),
+        lambda: adapter_folder(run.models, name),
+        lambda: result_image(run.visualization, name, "p0", "500"),
+        lambda: result_image(run.visualization, "set", name, "500"),
+        lambda: result_image(run.visualization, "set", "p0", name),
+        lambda: curves_folder(Path("here"), name),
+    )
+    for make in made:
+        with pytest.raises(ValueError, match="expected a name below its folder, without `..`, got"):
+            make()
+
+
 def test_a_run_has_the_name_of_its_folder(run, monkeypatch):
     assert run.name == "run" and run.option_file == Path("experiments/run/run.yml")
     monkeypatch.chdir(run.models)

@@ -32,7 +32,7 @@ class SignallingLoss(nn.Module):
     number = signal.SIGTERM
 
     def forward(self, output, gt):
-        type(self).calls += 1
+        type(self).calls += len(output) > 1  # the check before a run is made with one image
         if self.calls == self.at:
             os.kill(os.getpid(), self.number)
         return (output - gt).abs().mean() * 0.1
@@ -45,7 +45,7 @@ class PoisonedLoss(nn.Module):
     bad: frozenset = frozenset()
 
     def forward(self, output, gt):
-        type(self).calls += 1
+        type(self).calls += len(output) > 1  # the check before a run is made with one image
         value = (output - gt).square().mean()
         return value * float("nan") if self.calls in self.bad else value
 
@@ -345,10 +345,12 @@ def logged_losses(name):
     return [float(line.split("l_pix: ")[1].split()[0]) for line in log.splitlines() if "l_pix: " in line]
 
 
-def test_verify_resume_proves_it_in_new_processes(run_folder, capfd, monkeypatch):
+def test_verify_resume_proves_it_in_new_processes(run_folder, capfd):
+    """Which import nothing from the working folder."""
     from iqa_sr.cli.main import main as cli
 
-    monkeypatch.setenv("PYTHONPATH", str(ROOT))
+    for name in ("argparse", "torch"):
+        (run_folder / f"{name}.py").write_text("raise SystemExit('imported from the working folder')")
     file = write_options("options.yml", training_options(network_g__drop_path_rate=0.2))
     assert cli(["verify-resume", "-opt", file, "--at", "2"]) == 0
     assert "identical, bit by bit, after 4 iterations with an interruption at 2" in capfd.readouterr().out

@@ -13,7 +13,6 @@ from iqa_sr.io.tensor_files import read_tensor_file, state_digest
 from iqa_sr.lora.adapter_files import inject_saved, read_adapter
 from iqa_sr.lora.injection import merged_state
 from iqa_sr.training.verify_resume import differences
-from tests import ROOT
 from tests.helpers.sr_datasets import training_options, write_groups, write_options
 from tests.helpers.tiny_runs import RUN, finished_run, resume, train
 from tests.helpers.two_processes import two_processes
@@ -304,8 +303,9 @@ def test_a_base_that_is_loaded_in_part_is_refused(base, capsys):
     assert "error: path:strict_load_g: " in capsys.readouterr().err
 
 
-def test_a_missing_base_is_trained_first_and_once(base, monkeypatch, capfd):
-    monkeypatch.setenv("PYTHONPATH", str(ROOT))
+def test_a_missing_base_is_trained_first_and_once(base, capfd):
+    """By a process that imports nothing from the working folder."""
+    Path("torch.py").write_text("raise SystemExit('imported from the working folder')")
     write_options("base.yml", training_options(name="the_base", data=base / "data", train__total_iter=2))
     made = "experiments/the_base/models/net_g_latest.pth"
     options = lora_options(

@@ -38,7 +38,7 @@ class Server(http.server.ThreadingHTTPServer):
     def __init__(self):
         super().__init__(("127.0.0.1", 0), Handler)
         self.files, self.requests, self.status = {}, [], 404
-        self.break_after, self.breaks, self.tag = None, 0, '"v1"'
+        self.break_after, self.breaks, self.tag, self.says_length = None, 0, '"v1"', True
         self.url = f"http://127.0.0.1:{self.server_port}/"
 
 
@@ -78,7 +78,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
         self.send_response(206 if start else 200)
         if start:
             self.send_header("Content-Range", f"bytes {start}-{len(content) - 1}/{len(content)}")
-        self.send_header("Content-Length", str(len(content) - start))
+        if server.says_length:
+            self.send_header("Content-Length", str(len(content) - start))
         if server.tag:
             self.send_header("ETag", server.tag)
         self.end_headers()
@@ -346,6 +347,50 @@ def test_only_http_is_followed(machine, server, publish):
     publish("x.pth", sources=["moved.pth"])
     with pytest.raises(FileNotFoundError, match="not allowed"):
         find_weights("x.pth")
+
+
+def test_only_https_is_asked_and_followed(server, publish, publish_on_hub, mirror, monkeypatch):
+    """But for a server of this machine, which the others are here; nothing that a redirection may lead to."""
+    file = WeightFile("y.pth", 1.5, "none", "none", ("http://weights.invalid/y.pth",))
+    monkeypatch.setitem(WEIGHT_FILES, "y.pth", file)
+    with pytest.raises(FileNotFoundError, match=r"is asked by http://weights\.invalid/y\.pth; only https is followed"):
+        find_weights("y.pth")
+    server.files["moved.pth"] = "http://weights.invalid/there.pth"
+    publish("x.pth", sources=["moved.pth"])
+    with pytest.raises(FileNotFoundError, match=r"redirects to http://weights\.invalid/there\.pth; only https"):
+        find_weights("x.pth")
+    publish_on_hub(saved(1))
+    mirror("http://mirror.invalid")
+    with pytest.raises(FileNotFoundError, match=r"mirror\.invalid: is asked by http://mirror\.invalid/someone"):
+        find_weights("x.pth")
+    with pytest.raises(OSError, match=r"redirects to http://127\.0\.0\.1/x"):
+        weight_download._check_address("http://127.0.0.1/x", before="https://huggingface.co/x")
+
+
+@pytest.mark.parametrize("says_length", [True, False])
+def test_a_download_stops_at_the_size_of_the_file(machine, server, publish, says_length):
+    server.says_length = says_length
+    publish("x.pth", saved(1, 2**20))  # 4 MB where 1.5 are known
+    text = "announces 4.2 MB, expected at most 2.9 MB" if says_length else "gives more than the 2.9 MB"
+    with pytest.raises(FileNotFoundError, match=text):
+        find_weights("x.pth")
+    assert not [path for path in (machine / "cache/weights").iterdir() if path.suffix in (".part", ".pth")]
+
+
+def test_a_file_of_the_hub_that_is_too_large_is_not_fetched(server, publish_on_hub):
+    publish_on_hub(saved(1, 2**20))
+    with pytest.raises(FileNotFoundError, match=r"announces 4\.2 MB, expected at most 2\.9 MB"):
+        find_weights("x.pth")
+    assert not server.requests
+
+
+@pytest.mark.parametrize("known", [True, False])
+def test_a_file_without_a_published_hash_is_said(publish, caplog, known):
+    content = saved(1)
+    publish("x.pth", content, sha(content) if known else "")
+    find_weights("x.pth")
+    told = "x.pth: no SHA-256 of it is published. What 127.0.0.1"
+    assert (told in caplog.text and sha(content)[:16] in caplog.text) != known
 
 
 def test_a_redirection_is_followed_with_its_range(server, publish):

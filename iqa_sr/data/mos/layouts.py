@@ -6,9 +6,10 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from iqa_sr.data.mos.matlab_files import read_matlab
 from iqa_sr.errors import nearest
 from iqa_sr.io.files import check_file
-from iqa_sr.io.tables import read_columns, read_matlab, read_pairs
+from iqa_sr.io.tables import read_columns, read_pairs
 
 __all__ = ["LAYOUTS", "Layout", "Row", "Table", "read_table"]
 
@@ -158,7 +159,7 @@ def _read_live(path: Path, root: Path) -> Table:
             there = "is missing" if array is None else f"has {array.size} entries"
             raise ValueError(f"{path.parent}: expected LIVE release 2 with {expected} entries; the array {key} {there}")
     pictures = [f"{folder}/img{number}.bmp" for folder, count in _LIVE for number in range(1, count + 1)]
-    contents = [Path(str(name[0])).stem for name in references["refnames_all"].ravel()]
+    contents = [Path(str(name)).stem for name in references["refnames_all"].ravel()]
     copies, scores = arrays["orgs"].ravel().astype(bool), arrays[name].ravel()
     rows = [
         Row(picture, float(score), content)

@@ -23,6 +23,7 @@ class SpandrelNetwork(nn.Module):
         self.model = descriptor.model
         self._descriptor = descriptor
         self.architecture = str(descriptor.architecture.name)
+        self.scale = int(descriptor.scale)
         self.multiple_of = int(descriptor.size_requirements.multiple_of or 1)
         self.minimum = int(descriptor.size_requirements.minimum or 1)
 
@@ -34,8 +35,10 @@ class SpandrelNetwork(nn.Module):
 def spandrel_network(state: Mapping[str, Tensor], path: str | Path) -> SpandrelNetwork:
     """The network that spandrel sees in a state dict.
 
+    Files are never opened by spandrel, which runs the code of a TorchScript archive: give what `read_tensor_file` gave.
+
     Args:
-        state: Names and tensors; may be the whole content of a file.
+        state: Names and tensors; may be the whole content of a file, with the weights below one of the usual keys.
         path: Where they come from, for errors.
 
     Raises:
@@ -43,13 +46,13 @@ def spandrel_network(state: Mapping[str, Tensor], path: str | Path) -> SpandrelN
         ValueError: If spandrel does not know the network, or it takes no RGB pictures.
     """
     try:
-        from spandrel import ImageModelDescriptor, ModelLoader, UnsupportedModelError
+        from spandrel import ImageModelDescriptor, ModelLoader, UnsupportedModelError, canonicalize_state_dict
     except ModuleNotFoundError as error:
         raise ModuleNotFoundError(
             'spandrel is not installed: pip install "iqa-sr[spandrel]"', name="spandrel"
         ) from error
     try:
-        descriptor = ModelLoader(device="cpu").load_from_state_dict(dict(state))
+        descriptor = ModelLoader(device="cpu").load_from_state_dict(canonicalize_state_dict(dict(state)))
     except UnsupportedModelError:
         raise ValueError(f"spandrel does not know the network of {path}") from None
     except Exception as error:  # spandrel passes on whatever building a network that it guessed wrongly raises
