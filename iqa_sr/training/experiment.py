@@ -140,7 +140,8 @@ class Experiment:
 
     def lacks_scores(self) -> bool:
         """Whether the last iteration was not validated."""
-        table, last = self.validation and self.validation.table, str(self.opt["train"]["total_iter"])
+        table = None if self.validation is None else self.validation.table
+        last = str(self.opt["train"]["total_iter"])
         return table is not None and all(row.checkpoint != last for row in table.rows)
 
     def close(self) -> None:

@@ -210,7 +210,8 @@ def _iterate(opt: dict[str, Any], run: Run, experiment: Experiment, progress: Pr
     model, total, interrupts = run.model, opt["train"]["total_iter"], saver.interrupts
     batches = run.place.batches()
     stop = ended = saver.iteration >= total or (run.reward_guard is not None and run.reward_guard.stopped)
-    if saver.iteration >= total and run.val_loaders and distributed.on_rank_zero(experiment.lacks_scores):
+    unscored: bool = saver.iteration >= total and distributed.on_rank_zero(experiment.lacks_scores)
+    if unscored and run.val_loaders:
         _validate(run, experiment, saver)  # a run whose last validation failed, or was given up
         saver.save()
     while saver.iteration < total and not stop:

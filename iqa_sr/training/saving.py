@@ -9,6 +9,7 @@ from typing import Any
 from iqa_sr.basicsr_compat import BaseModel
 from iqa_sr.datasets.sample_order import Place
 from iqa_sr.errors import TrainingStopped
+from iqa_sr.io.tensor_files import nonfinite_weights
 from iqa_sr.runtime import distributed, rng_state
 from iqa_sr.runtime.signals import Interrupts
 from iqa_sr.scores.experiment_folder import ExperimentFolder
@@ -168,10 +169,6 @@ class RunSaver:
 def not_finite(model: BaseModel) -> str | None:
     """The first network and tensor with weights that are not finite: "net_g (conv_first.weight)"; None if all are."""
     for name, network in networks_of(model).items():
-        for key, value in network.named_parameters():
-            if not value.isfinite().all():
-                return f"{name} ({key})"
-        for key, value in network.named_buffers():  # constants may be infinite: masks of attention
-            if value.is_floating_point() and value.isnan().any():
-                return f"{name} ({key})"
+        if found := nonfinite_weights(network):
+            return f"{name} ({found[0]})"
     return None
