@@ -190,17 +190,17 @@ class RewardGuard:
         return _Good(networks, optimizers, scalers)
 
     def _go_back(self) -> None:
-        """Weights, the optimisers' moments and fp16's scales; the learning rates stay the schedule's."""
+        """Weights, moments and fp16's scales; the optimizers' rates stay the schedule's, the rest what options say."""
         for network, state in zip(self.guarded.networks, self.good.networks, strict=True):
             own = dict(network.named_parameters()) | dict(network.named_buffers())
             with torch.no_grad():
                 for name, value in state.items():
                     own[name].copy_(value)
         for optimizer, moments in zip(self.guarded.optimizers, self.good.optimizers, strict=True):
-            rates = [group["lr"] for group in optimizer.param_groups]
+            told = [{key: group[key] for key in group if key != "params"} for group in optimizer.param_groups]
             optimizer.load_state_dict(_cloned(moments))
-            for group, rate in zip(optimizer.param_groups, rates, strict=True):
-                group["lr"] = rate
+            for group, values in zip(optimizer.param_groups, told, strict=True):
+                group.update(values)
         for scaler, scale in zip(self.guarded.scalers, self.good.scalers, strict=True):
             if scaler.is_enabled() and scale:  # the run may have been in another precision then
                 scaler.load_state_dict(scale)

@@ -92,7 +92,8 @@ class ExperimentFolder:
         """Whether what lies in the folder, which is there, is a training, and nothing else that has its name."""
         found = {path.name for path in self.path.iterdir() if not path.name.startswith(".")}
         own = {self.models.name, self.training_states.name, self.visualization.name, self.weights.name}
-        return found <= own or {self.models.name, self.training_states.name} <= found
+        # Other programs have a folder `models`, too.
+        return found <= own or not found.isdisjoint((self.training_states.name, self.option_file.name))
 
     def states(self) -> dict[int, Path]:
         """The training states by iteration."""
@@ -132,8 +133,12 @@ class ExperimentFolder:
         return [self.path.absolute().parent.parent, Path(str(self.options.get("root_path", "")))]
 
     def curves_folders(self) -> list[Path]:
-        """Where TensorBoard's files of the run may be."""
-        name = str(self.options.get("name", self.name))
+        """Where TensorBoard's files of the run may be.
+
+        Raises:
+            ValueError: If the name in its options leads elsewhere.
+        """
+        name = check_inside(str(self.options.get("name", self.name)), f"{self.find_option_file()}:name")
         return [curves_folder(root, name) for root in self.started_in()]
 
 

@@ -43,10 +43,10 @@ def check_folder(opt: Mapping[str, Any], fresh: bool) -> None:
         )
     if not folder.path.exists():
         return
-    if not folder.path.is_dir() or (fresh and not folder.is_training()):
+    if not folder.path.is_dir() or not folder.is_training():
         raise OptionError(
-            f"name: {folder.path} is there already, and is no training (no models, training_states); a new run would "
-            "rename it\nGive the run another name, or another path:experiments_root."
+            f"name: {folder.path} is there already, and is no training (it has no training_states); a run would write "
+            "there, or rename it\nGive the run another name, or another path:experiments_root."
         )
     if fresh and (inside := list(_inside(folder.path, opt))):
         raise OptionError(
@@ -122,6 +122,8 @@ class Experiment:
         for folder in (self.folder.path, curves):
             if folder is not None and folder.exists() and not folder.is_symlink():
                 archived = folder.with_name(f"{folder.name}_archived_{time.strftime('%Y%m%d_%H%M%S')}")
+                while archived.exists():  # two starts in one second
+                    archived = archived.with_name(f"{archived.name}_")
                 folder.rename(archived)
                 logger.info(f"{folder} exists; renamed to {archived.name}. (--auto_resume would go on there.)")
 

@@ -93,6 +93,7 @@ def run_training(
                 )
                 opt["path"]["pretrain_network_g"] = None
             return dry_run(build_run(config, opt), opt)
+        check_folder(opt, fresh=False)  # nothing is removed from one that is not the run's
         distributed.on_rank_zero(lambda: _take_folder(held, opt, shlex.join(command)), "the start")
         state = prepare_resume(config, opt)
         check_folder(opt, fresh=state is None)

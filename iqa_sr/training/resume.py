@@ -173,6 +173,8 @@ def find_state(experiment: ExperimentFolder, opt: Mapping[str, Any]) -> tuple[Pa
         path = states[iteration]
         try:
             state = load_state_file(path)
+            if state["iter"] != iteration:
+                raise ValueError(f"{path} is of iteration {state['iter']}, not of that of its name")
             for network in _resumed_networks(opt, state):
                 read_tensor_file(network_file(experiment.models, network.removeprefix("network_"), iteration))
         except (FileNotFoundError, ValueError) as error:

@@ -31,7 +31,7 @@ logger = logging.getLogger(__name__)
 # What a run is called and where it writes, what BasicSR's `opt` adds, and what is compared by those who keep it.
 _NOT_COMPARED = frozenset(
     ("name", "path", "manual_seed", "is_train", "dist", "rank", "world_size", "root_path", "auto_resume")
-    + ("base_network", "dist_params")
+    + ("base_network", "dist_params", "num_gpu")
 )
 _NOT_SET = "(not set)"
 _OPTIMIZERS = ("g", "d")

@@ -1,5 +1,6 @@
 """Options that were changed before a resume: shown, applied to optimizers and schedules, or refused by name."""
 
+import copy
 import shutil
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import yaml
 
 from iqa_sr import plugin
 from iqa_sr.basicsr_compat import MODEL_REGISTRY
+from iqa_sr.guard.monitor import Guarded, RewardGuard, _Good
 from iqa_sr.io.tensor_files import read_tensor_file
 from iqa_sr.training.resume import load_state_file
 from iqa_sr.training.resume_options import recorded_options, resume_optimizers
@@ -146,6 +148,21 @@ def test_what_an_optimizer_is_told_now_is_set_and_its_moments_stay(before, now):
     trained(resumed, 5, start=3)
 
 
+def test_a_roll_back_of_the_guard_leaves_what_was_changed():
+    """Its snapshot lies in the state, with the numbers of before."""
+    first, config = model_of(options())
+    trained(first, 3)
+    snapshot = copy.deepcopy(first.optimizers[0].state_dict())
+    resumed, _ = model_of(options(train__optim_g={"type": "Adam", "lr": 5e-4, "weight_decay": 0.1}))
+    resume_optimizers(resumed, state_of(first, config, 3), [])
+    guard = object.__new__(RewardGuard)
+    guard.guarded = Guarded([], resumed.net_g, resumed.optimizers, [], [], resumed.upscale, resumed.upscale)
+    guard.good = _Good([], [snapshot], [])
+    guard._go_back()
+    group = resumed.optimizers[0].param_groups[0]
+    assert (group["weight_decay"], group["initial_lr"], group["lr"]) == (0.1, 5e-4, 5e-4)
+
+
 def test_without_a_change_all_comes_from_the_state():
     section = options(**GAN, train__warmup_iter=6)
     first, config = model_of(section)
@@ -247,12 +264,12 @@ REFUSED = {
 
 @pytest.mark.parametrize("text", REFUSED)
 def test_what_cannot_be_changed_is_refused_by_name_before_anything_is_written(there, capsys, text):
-    before = {path: path.stat().st_mtime_ns for path in Path("experiments").rglob("*")}
+    before = {path: path.stat().st_mtime_ns for path in Path("experiments").rglob("*.*")}
     changes = GAN | REFUSED[text] if "VGG" not in text else GAN | REFUSED[text] | {"datasets__train__gt_size": 32}
     assert train(options(**changes), "--auto_resume") == 1
     shown = capsys.readouterr().err
     assert text in shown, shown[-1500:]
-    assert {path: path.stat().st_mtime_ns for path in Path("experiments").rglob("*")} == before
+    assert {path: path.stat().st_mtime_ns for path in Path("experiments").rglob("*.*")} == before
 
 
 def test_an_old_state_of_another_optimizer_is_refused_as_well(there, capsys):
@@ -291,9 +308,9 @@ def test_a_discriminator_may_go_and_come(there, capsys):
     longer = GAN | {"train__total_iter": 9}
     assert train(options(**longer), "--auto_resume") == 1
     shown = capsys.readouterr().err
-    assert "net_d_6.pth does not exist" in shown and "path:ignore_resume_networks: [network_d]" in shown
+    assert "net_d_7.pth does not exist" in shown and "path:ignore_resume_networks: [network_d]" in shown
     assert train(options(**longer, path__ignore_resume_networks=["network_d"]), "--auto_resume") == 0
     shown = capsys.readouterr().err
     assert "network_d is not resumed (path:ignore_resume_networks): its optimizer begins anew." in shown
-    assert "train:gan_opt:type" in shown and "Resumed at iteration 6." in shown
+    assert "train:gan_opt:type" in shown and "Resumed at iteration 7." in shown
     assert [optimizer["param_groups"][0]["lr"] for optimizer in state(9)["optimizers"]] == [5e-4, 1e-3]

@@ -19,8 +19,12 @@ ARCHIVED = "toy_archived_*"
 
 
 def listed():
-    """Everything below the working folder, and when it was changed."""
-    return {path: path.lstat().st_mtime_ns for path in Path().rglob("*") if path.name != "options.yml"}
+    """Everything below the working folder, and when files were changed; a lock comes and goes."""
+    return {
+        path: path.lstat().st_mtime_ns if path.is_file() else None
+        for path in Path().rglob("*")
+        if path.name != "options.yml"
+    }
 
 
 @pytest.fixture(scope="module")
@@ -109,8 +113,9 @@ def test_a_state_of_basicsr_itself_is_gone_on_from(there, capsys):
     assert "The state was written by another trainer" in shown and "Resumed at iteration 4." in shown
 
 
-def test_the_copy_of_its_options_resumes_the_run_itself(there, capsys):
+def test_the_copy_of_its_options_resumes_the_run_itself(whole, there, capsys):
     copied = str(RUN / "toy.yml")
+    Path(copied).write_text(Path(copied).read_text().replace(str(whole), str(there)))
     assert main(["-opt", copied, "--auto_resume", "--force_yml", "train:total_iter=5"]) == 0
     assert "Resumed at iteration 4." in capsys.readouterr().err
     assert sorted(path.name for path in Path("experiments").iterdir()) == ["toy"] and not (RUN / "toy").exists()
@@ -156,8 +161,10 @@ def test_a_link_to_another_experiment_is_refused(there, capsys, more):
 def test_a_folder_that_is_no_training_is_neither_moved_nor_written_to(there, capsys):
     Path("work/models").mkdir(parents=True)
     Path("work/thesis.tex").write_text("years of work")
-    refused(quick(name="work", path__experiments_root="."))
-    assert "name: work is there already, and is no training (no models, training_states)" in capsys.readouterr().err
+    Path("work/.thesis.0123456789abcdef0123456789abcdef.tmp").write_text("an editor's")
+    for more in ({}, {"path__resume_state": str(RUN / "training_states/2.state")}):
+        refused(quick(name="work", path__experiments_root=".", **more))
+        assert "name: work is there already, and is no training (it has no training_states)" in capsys.readouterr().err
     Path("file").write_text("")
     refused(quick(name="file", path__experiments_root="."))
     assert "name: file is there already" in capsys.readouterr().err
