@@ -75,6 +75,8 @@ def training_charts(folder: Path) -> tuple[list[Chart], list[str]]:
         scalars = read_scalars(events)
     except ModuleNotFoundError:
         return [], [f"{folder.name}: without TensorBoard (pip install tensorboard) the training's history is not shown"]
+    except (ValueError, OSError) as error:  # a report can do without
+        return [], [f"{folder.name}: the training's history is not shown: {error}"]
     guard = _section(experiment.options, "train", "guard")
     return charts(scalars, guard.get("held_out") or ()), []
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from iqa_sr.io.files import check_file
 from iqa_sr.metrics.registry import metric_info
 
 __all__ = ["Chart", "Curve", "charts", "has_events", "read_scalars"]
@@ -69,7 +70,11 @@ def read_scalars(folder: Path) -> dict[str, list[tuple[int, float]]]:
 
     Raises:
         ModuleNotFoundError: If no TensorBoard is installed.
+        ValueError: If a file of curves is no ordinary one.
+        OSError: If one cannot be read.
     """
+    for file in folder.glob("*tfevents*"):
+        check_file(file, "file of TensorBoard's curves")
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
     events: Any = EventAccumulator(str(folder), size_guidance={"scalars": 0})

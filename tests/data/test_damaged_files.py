@@ -17,6 +17,8 @@ from iqa_sr.evaluation.datasets import SetPlace, open_set
 from iqa_sr.evaluation.scores import choose_measures
 from iqa_sr.io.image_stores import DiskFolder, open_folder
 from iqa_sr.io.image_types import left_out_types
+from iqa_sr.report.experiments import training_charts
+from tests.helpers.result_folders import write_experiment
 from tests.helpers.sr_datasets import picture, save, write_groups, write_labels
 
 
@@ -156,3 +158,17 @@ def test_tables_of_opinions_and_pairs_say_what_a_spreadsheet_did(tmp_path):
     with pytest.raises(ValueError, match="separate the columns by commas; the first line is 'first;second;preference'"):
         read_pair_table(tmp_path, table, "all")
     assert not len(DataProblems())
+
+
+def test_curves_that_cannot_be_read_cost_a_report_its_charts_alone(tmp_path):
+    folder = write_experiment(tmp_path)
+    (events,) = (tmp_path / "tb_logger" / "run").iterdir()
+    for make, kind in ((os.mkfifo, "a pipe"), (os.mkdir, "a folder")):
+        events.unlink()
+        make(events)
+        charts, (note,) = training_charts(folder)
+        assert (
+            charts == []
+            and f"the training's history is not shown: {events}: expected a file of" in note
+            and kind in note
+        )

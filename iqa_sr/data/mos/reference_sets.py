@@ -94,7 +94,10 @@ def _read_pipal(root: Path) -> tuple[list[Opinion], list[Path]]:
     pictures = {path.name.lower(): path for folder in folders for path in list_images(folder)}
     problems, opinions = DataProblems(), []
     for file in sorted(labels.glob("*.txt")):
-        for number, line in enumerate(split_lines(read_text(file, "list of scores")), start=1):
+        lines = split_lines(read_text(file, "list of scores"))
+        if not any(map(str.strip, lines)):
+            problems.add("empty list", f"{file} holds no scores")
+        for number, line in enumerate(lines, start=1):
             name, _, score = (part.strip() for part in line.partition(","))
             if not name:
                 continue
