@@ -11,7 +11,6 @@ from torch import Tensor, nn
 from iqa_sr.basicsr_compat import ARCH_REGISTRY, network_argument, upscales_images
 from iqa_sr.config.sections import odd_values
 from iqa_sr.errors import OptionError, shown
-from iqa_sr.io.tensor_files import few, nonfinite_weights
 from iqa_sr.models.sr_model_base import SRModelBase
 from iqa_sr.runtime import rng_state
 from iqa_sr.runtime.memory import is_out_of_memory
@@ -37,16 +36,9 @@ def check_networks(model: Any, opt: Mapping[str, Any], sides: Iterable[int] = ()
 
     Raises:
         OptionError: With the network's type, the shape that was expected and what came instead.
-        ValueError: If a network was read from a file whose weights are not finite.
     """
     found = {name: value for name, value in vars(model).items() if name in _NETWORKS and isinstance(value, nn.Module)}
     networks = {name: model.get_bare_model(network) for name, network in found.items()}
-    for name, network in networks.items():
-        if names := nonfinite_weights(network):
-            raise ValueError(
-                f"{name} begins with weights that are not finite: {few(names)}; take another checkpoint: the run that "
-                "this one is of has diverged"
-            )
     if "net_g" not in networks or not (isinstance(model, SRModelBase) or upscales_images(model)):
         return
     with torch.no_grad(), rng_state.preserved(), _evaluating(networks.values()):

@@ -261,7 +261,7 @@ def test_a_checkpoint_that_is_not_finite_is_named(refused, data, tmp_path):
     state = build_run(config, config.basicsr_opt()).model.net_g.state_dict()
     state["conv_first.bias"][0] = float("nan")
     torch.save({"params": state, "params_ema": state}, data / "hr" / "bad.pth")
-    assert "net_g begins with weights that are not finite: conv_first.bias" in refused(
+    assert "bad.pth: 1 weights are not finite: conv_first.bias" in refused(
         path__pretrain_network_g=str(data / "hr" / "bad.pth")
     )
     assert read_tensor_file(data / "hr" / "bad.pth")
