@@ -80,7 +80,7 @@ class AFINELoss(nn.Module):
             weight: Taken because BasicSR's losses take it; a quality has no weight per pixel.
 
         Returns:
-            A scalar; falling means that the pictures get better.
+            A scalar; falling means that the pictures get better. Not finite where an image that is looked at is not.
 
         Raises:
             ValueError: If the ground truth is needed and missing, or has another shape.

@@ -118,7 +118,7 @@ class QualityLoss(nn.Module):
             weight: Taken because BasicSR's losses take it; a quality has no weight per pixel.
 
         Returns:
-            A scalar; falling means that the pictures get better.
+            A scalar; falling means that the pictures get better. Not finite where an image that is looked at is not.
 
         Raises:
             ValueError: If a ground truth is needed and missing, or a picture is too small for a judge.

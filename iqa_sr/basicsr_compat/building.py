@@ -68,6 +68,8 @@ def check_optimizer(section: Mapping[str, Any], path: str) -> None:
     parameters = inspect.signature(optimizer).parameters
     for key, value in section.items():
         default = parameters[key].default if key in parameters else None
+        if isinstance(default, bool) and not isinstance(value, bool):  # what the kernels of a step insist on
+            raise OptionError(f"{path}:{key}: expected true or false, got {shown(value)}")
         if isinstance(default, tuple) and (not isinstance(value, list | tuple) or len(value) != len(default)):
             like = f"{len(default)} numbers like its default {default}"
             raise OptionError(f"{path}:{key}: expected {like}, got {shown(value)}")

@@ -20,6 +20,7 @@ __all__ = [
     "Section",
     "check_arguments",
     "errors_of_options",
+    "odd_values",
     "read_kind",
     "read_section",
     "type_names",
@@ -260,7 +261,7 @@ def _problem(section: type[Section], problem: Any, path: str) -> str:
         message = message[0].lower() + message[1:]
     # A text that has the value already, and one about several keys of a section, needs no more.
     said = "got " in message or (isinstance(given, str) and repr(given) in message)
-    of_section = kind == "value_error" and isinstance(given, Mapping)
+    of_section = kind == "value_error" and bool(sections) and isinstance(given, Mapping)
     return f"{where}: {message}" if said or of_section else f"{where}: {message}, got {shown(given)}"
 
 
@@ -351,6 +352,8 @@ def _never_valid(key: str, value: Any, default: Any) -> str | None:
             return "a number above 0"
         if _is_count(default) and value < 0 < default:
             return f"a number of at least 0 like its default {default}"
+        if _is_count(default) and value > 1000 * max(default, 10):  # of which the network would be built for hours
+            return f"a number of at most {1000 * max(default, 10)} like its default {default}"
     counts = list(default) if isinstance(default, list | tuple) else []
     positive = bool(counts) and all(_is_count(one) and one > 0 for one in counts)
     if positive and isinstance(value, list) and (not value or any(_is_number_below(one, 1) for one in value)):
@@ -397,11 +400,12 @@ def errors_of_options(
     except (OptionError, ImportError):
         raise
     except OSError as error:
-        raise type(error)(f"{path}: {error}") from error
+        name = shown(str(error.filename), quotes=False)
+        raise type(error)(f"{path}: {error if error.errno is None else f'{name}: {error.strerror}'}") from error
     except Exception as error:
         if type(error).__name__ == "OutOfMemoryError":  # torch's, of a GPU that others may use as well
             raise
-        if isinstance(error, KeyError) and error.args and error.args[0] not in values:
+        if isinstance(error, KeyError) and isinstance(error.args[0], str) and error.args[0] not in values:
             raise OptionError(f"{path}:{error.args[0]}: this key is required and missing") from error
         said = next(iter(str(error).strip().splitlines()), "no reason given")
         said = said if isinstance(error, ValueError) else f"{type(error).__name__}: {said}"
@@ -423,7 +427,7 @@ def _blame(values: Mapping[str, Any], path: str, target: Any, told: str) -> str:
     parameters = {} if target is None else inspect.signature(target).parameters
     defaults = {name: one.default for name, one in parameters.items() if one.default is not one.empty}
     plain = {str(key): value for key, value in values.items() if key != "type"}
-    odd = [key for key, value in plain.items() if key in defaults and _is_odd(value, defaults[key])]
+    odd = list(odd_values(values, target))
     named = [key for key in plain if re.search(rf"\b{re.escape(key)}\b", told)]
     if len(odd) == 1:
         (key,) = odd
@@ -435,15 +439,21 @@ def _blame(values: Mapping[str, Any], path: str, target: Any, told: str) -> str:
     return f"{path}: {told}" + (f"; given: {given}" if given else "")
 
 
+def odd_values(values: Mapping[str, Any], target: Any) -> dict[str, Any]:
+    """The options of a section that are of another kind than the defaults of the class it describes; these defaults."""
+    parameters = {} if target is None else inspect.signature(target).parameters
+    defaults = {name: one.default for name, one in parameters.items() if one.default is not one.empty}
+    return {key: defaults[key] for key, value in values.items() if key in defaults and _is_odd(value, defaults[key])}
+
+
 def _is_odd(value: Any, default: Any) -> bool:
     """Whether a value is of another kind than the default of its argument."""
     if isinstance(default, bool | str):
         return not isinstance(value, type(default))
+    if isinstance(default, int | float) and isinstance(value, int | float) and not isinstance(value, bool):
+        return default > 0 >= value or (_is_count(default) and default > 1 and value != int(value))
     if isinstance(default, int | float):
-        if isinstance(value, bool) or not isinstance(value, int | float | list):
-            return True
-        number = isinstance(value, int | float)
-        return number and ((default > 0 >= value) or (isinstance(default, int) and default > 1 and value != int(value)))
+        return not isinstance(value, list)  # a number for each side
     if isinstance(default, list | tuple):
         like = default[0] if default else None
         return not isinstance(value, list) or any(_is_odd(one, like) for one in value)

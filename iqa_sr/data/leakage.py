@@ -29,7 +29,7 @@ def check_together(datasets: Mapping[str, Any]) -> None:
     if len(problems):
         raise DataError(
             problems.summary(
-                "datasets: training and validation must share no content (split them in one way, into different parts)"
+                "datasets: training and validation must share no content (one split_seed for both, each another split)"
             )
         )
 

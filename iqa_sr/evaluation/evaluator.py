@@ -20,6 +20,7 @@ from iqa_sr.checkpoint.loading import LoadedNetwork
 from iqa_sr.evaluation.datasets import EvaluationPicture, EvaluationSet
 from iqa_sr.evaluation.scores import Measures, Wanted
 from iqa_sr.inference.tiling import OVERLAP, Tile, upscale
+from iqa_sr.io.files import read_file
 from iqa_sr.io.image_tensors import to_array, to_levels, to_tensor
 from iqa_sr.io.images import read_image, write_image
 from iqa_sr.metrics.base import full_precision
@@ -253,5 +254,5 @@ def _written(computed: tuple[_Job, Tensor | None, list[ScoreRow]]) -> list[Score
         return rows
     if levels is not None:
         write_image(job.file, to_array(levels[0]))
-    origin = Origin(digest=digest_of(job.file.read_bytes()))
+    origin = Origin(digest=digest_of(read_file(job.file, "picture")))
     return [row._replace(origin=origin) for row in rows]

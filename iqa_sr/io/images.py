@@ -7,7 +7,6 @@ are ignored where images are read, as everywhere in this field; `image_metadata`
 
 import io
 import os
-import struct
 from pathlib import Path
 
 import cv2
@@ -29,9 +28,6 @@ __all__ = [
     "write_image",
 ]
 
-
-_DAMAGED = (OSError, SyntaxError, ValueError, EOFError, struct.error, Image.DecompressionBombError)
-"""What Pillow raises on damaged files, beside OSError; the decompression bomb is a plain Exception."""
 
 _PNG_END = b"IEND\xaeB`\x82"
 _MODES = ("1", "L", "LA", "P", "PA", "RGB", "RGBA", "RGBX", "I;16", "I;16L", "I;16B")
@@ -68,7 +64,9 @@ def _decode(content: bytes, name: str) -> np.ndarray:
         orientation, deep = _orientation_of(image), _is_deep(image)
         try:
             image.load()
-        except _DAMAGED as error:
+        except MemoryError:
+            raise
+        except Exception as error:  # whatever a decoder stumbles over
             raise ValueError(f"{name}: damaged or truncated picture ({error})") from error
         if image.format == "PNG" and _PNG_END not in content[-(2**16) :] and _PNG_END not in content:
             raise ValueError(f"{name}: truncated, the end of the PNG file is missing")
@@ -211,7 +209,10 @@ def _content(path: str | Path) -> bytes:
 
 
 def _decode_deep(content: bytes, image: Image.Image, name: str) -> np.ndarray:
-    picture = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_UNCHANGED)
+    try:
+        picture = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_UNCHANGED)
+    except cv2.error:
+        picture = None
     if picture is None or picture.dtype != np.uint16 or picture.shape[:2] != (image.height, image.width):
         raise ValueError(f"{name}: 16-bit picture of a kind that cannot be read; convert it to an RGB PNG")
     if picture.ndim == 2:
@@ -230,11 +231,11 @@ def _open_picture(source: str | Path | bytes, name: str) -> Image.Image:
     try:
         image = Image.open(io.BytesIO(source) if isinstance(source, bytes) else source, formats=pillow_formats())
         frames = 1 if image.format == "MPO" else getattr(image, "n_frames", 1)  # MPO: a phone's JPEG with previews
-    except PermissionError:
+    except (PermissionError, MemoryError):
         raise
     except Image.DecompressionBombError as error:
         raise ValueError(f"{name}: {_too_large(str(error))}") from error
-    except _DAMAGED as error:
+    except Exception as error:  # OSError mostly, but a damaged header can lead to anything
         kind = describe_content(source) if isinstance(source, bytes) else describe_file(source)
         seems = f"; it {'begins like' if kind.endswith('image') else 'is'} {kind}" if kind else ""
         raise ValueError(f"{name}: not a picture that can be read, or damaged{seems}") from error
@@ -313,7 +314,7 @@ def _orientation_of(image: Image.Image) -> int:
         return 1
     try:
         value = image.getexif().get(_ORIENTATION_TAG, 1)
-    except _DAMAGED:
+    except Exception:  # of damaged EXIF data, which no pixel depends on
         return 1
     return value if value in range(1, 9) else 1
 

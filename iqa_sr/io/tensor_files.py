@@ -18,6 +18,8 @@ from iqa_sr.io.files import atomic_write, check_file
 from iqa_sr.io.torchscript import MARK, read_torchscript
 
 _PICKLED = ("a zip archive of PyTorch", "a Python pickle")
+_LARGEST_UNPACKED = 2**30
+"""In bytes: torch compresses nothing, and weights, which are noise, cannot be compressed far."""
 _TENSOR_KINDS = (*_PICKLED, "a safetensors file")
 """What `describe_file` says of files of tensors."""
 
@@ -92,7 +94,7 @@ def read_tensor_file(path: str | Path, device: torch.device | str = "cpu", *, mm
             if path.suffix == ".safetensors":  # torch would go by the path's ending
                 with path.open("rb") as file:
                     return torch.load(file, map_location=device, weights_only=True)
-            mmap = mmap and zipfile.is_zipfile(path)  # torch cannot map files of before 1.6
+            mmap = mmap and _is_zip(path)  # torch cannot map files of before 1.6
             return torch.load(path, map_location=device, weights_only=True, mmap=mmap)
     except Exception as error:  # a damaged pickle can fail in any way
         if isinstance(error, OSError) and error.errno != errno.EINVAL:  # torch seeks to before a short file's start
@@ -127,8 +129,15 @@ def _unreadable(path: Path, error: Exception) -> str:
 def foreign_kind(path: Path) -> str:
     """What a file is that is none of tensors, as `describe_file` says it; empty where it may be one."""
     kind = describe_file(path)
-    cut_off = kind == "empty" or (kind == "a zip archive" and not zipfile.is_zipfile(path))
+    cut_off = kind == "empty" or (kind == "a zip archive" and not _is_zip(path))
     return "" if cut_off or kind in _TENSOR_KINDS else kind
+
+
+def _is_zip(path: Path) -> bool:
+    try:
+        return zipfile.is_zipfile(path)
+    except zipfile.BadZipFile:  # of several parts, as a damaged one may seem
+        return False
 
 
 def _size(path: Path) -> str:
@@ -143,13 +152,17 @@ def _check_sums(path: Path) -> None:
     """Compare what a zip file holds with its checksums, which torch writes and never looks at.
 
     Raises:
-        ValueError: If a byte is not what was written.
+        ValueError: If a byte is not what was written, or what is unpacked would fill the memory with repetitions.
         zipfile.BadZipFile, RuntimeError, EOFError, zlib.error: If the archive itself is damaged.
     """
-    if not zipfile.is_zipfile(path):
+    if not _is_zip(path):
         return
     with zipfile.ZipFile(path) as archive:
-        for entry in archive.infolist():
+        entries = archive.infolist()
+        size, packed = sum(entry.file_size for entry in entries), path.stat().st_size
+        if size > max(_LARGEST_UNPACKED, 50 * packed):
+            raise ValueError(f"{path} is no file of weights: its {packed} bytes unpack to {size}")
+        for entry in entries:
             if entry.external_attr & 0x10 and not entry.is_dir():  # torch would read nothing, and say nothing
                 raise zipfile.BadZipFile(f"{entry.filename} is marked as a folder")
             if entry.CRC == 0:  # torch.serialization.set_crc32_options(False)
@@ -183,7 +196,7 @@ def file_kind(path: Path) -> Literal["safetensors", "torchscript", "torch"]:
     length = int.from_bytes(start[:8], "little")  # of a JSON header, whose opening brace follows
     if start[8:] == b"{" and 2 <= length <= path.stat().st_size - 8:
         return "safetensors"
-    if zipfile.is_zipfile(path):
+    if _is_zip(path):
         with zipfile.ZipFile(path) as archive:
             if any(name.split("/", 1)[-1] == MARK for name in archive.namelist()):
                 return "torchscript"

@@ -1,6 +1,7 @@
 """TorchScript archives: their parameters and buffers, without running any code that is in them."""
 
 import ast
+import errno
 import pickle
 import re
 import sys
@@ -54,9 +55,9 @@ def read_torchscript(path: str | Path) -> dict[str, Tensor]:
             return _Archive(archive).state_dict()
     except pickle.UnpicklingError as error:
         raise ValueError(f"{path}: {error}") from error
-    except OSError:
-        raise
     except Exception as error:  # a damaged archive can fail in any way
+        if isinstance(error, OSError) and error.errno != errno.EINVAL:  # zipfile seeks to before the file's start
+            raise
         reason = (str(error).splitlines() or [type(error).__name__])[0][:200]
         raise ValueError(f"{path} is a damaged TorchScript archive ({reason})") from error
 

@@ -165,11 +165,12 @@ def create_metric(name: str, device: str | torch.device = "cpu", **options: Any)
     except torch.OutOfMemoryError:
         raise
     except (AttributeError, IndexError, KeyError, RuntimeError, TypeError) as error:
-        if not info.weights:
+        if not (info.weights or options):  # no file was read
             raise
         reason = f"{type(error).__name__}: {(str(error).splitlines() or [''])[0][:200]}"
+        files = ", ".join([*info.weights, *map(str, options.values())])
         raise ValueError(
-            f"{name}: its weights, {', '.join(info.weights)}, hold something else than expected ({reason})\n"
+            f"{name}: its weights, {files}, hold something else than expected ({reason})\n"
             "`iqa-sr weights verify` compares them with the published files."
         ) from error
 

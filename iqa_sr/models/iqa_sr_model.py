@@ -73,7 +73,10 @@ class IQASRModel(SRModelBase):
         file = path.get(f"pretrain_network_{letter}")
         if file:
             key = path.get(f"param_key_{letter}", "params")
-            self.load_network(network, file, path.get(f"strict_load_{letter}", True), key)
+            try:
+                self.load_network(network, file, path.get(f"strict_load_{letter}", True), key)
+            except OSError as error:
+                raise type(error)(f"path:pretrain_network_{letter}: {error}") from error
         if letter == "g" and self.settings.lora is not None:
             self.lora = LoRARun(self.settings.lora, network, self.opt["network_g"], file)
         if self.settings.channels_last:

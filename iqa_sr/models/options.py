@@ -82,8 +82,9 @@ class SchedulerOptions(Section):
                 raise ValueError(f"{self.type} needs a value of {key}, got none")
         counted = "periods" if cosine else "restarts"
         numbers, weights = getattr(self, counted) or [0], self.restart_weights or [1]
-        if self.restart_weights == [] or len(numbers) != len(weights):
-            raise ValueError(f"expected as many restart_weights as {counted}, got {len(weights)} and {len(numbers)}")
+        if [] in (self.restart_weights, getattr(self, counted)) or len(numbers) != len(weights):
+            came = f"{self.restart_weights} and {getattr(self, counted)}"
+            raise ValueError(f"expected as many restart_weights as {counted}, at least one, got {came}")
         return self
 
     def arguments(self) -> dict[str, Any]:

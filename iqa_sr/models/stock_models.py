@@ -76,6 +76,7 @@ def _careful_test(model: Any, title: str) -> Iterator[None]:
 
     def test() -> None:
         nonlocal failed
+        assert own is not None
         try:
             own()
         except (RuntimeError, MemoryError) as error:

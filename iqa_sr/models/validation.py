@@ -137,7 +137,7 @@ class Validation:
             pictures = _within_memory(load, f"{title}, {key}")
             for made_by, make in makes.items():
                 what = f"{title}, {key} by {made_by}"
-                output = pictures and _within_memory(partial(make, pictures.lq), what)
+                output = None if pictures is None else _within_memory(partial(make, pictures.lq), what)
                 if output is not None and not output.isfinite().all():
                     broken.append(key)
                     output = None
@@ -163,22 +163,22 @@ class Validation:
         """The score by each metric: NaN where it is not defined, None where there is no result or memory."""
         if output is None or pictures is None:
             return dict.fromkeys(self.metrics)
-        scorers = {
-            name: partial(_score if isinstance(metric, CalculateIQAOptions) else _score_basicsr, metric)
-            for name, metric in self.metrics.items()
-        }
-        return {
-            name: _within_memory(partial(score, output, pictures), f"{what}, {name}") for name, score in scorers.items()
-        }
+        found = {}
+        for name, metric in self.metrics.items():
+            if isinstance(metric, CalculateIQAOptions):
+                score = partial(_score, metric, output, pictures)
+            else:
+                score = partial(_score_basicsr, metric, output, pictures)
+            found[name] = _within_memory(score, f"{what}, {name}")
+        return found
 
     def _rows(self, scores: Mapping[str, float | None], label: str, picture: str) -> list[ScoreRow]:
         rows = []
         for name, score in scores.items():
-            metric = self.metrics[name]
-            ours = isinstance(metric, CalculateIQAOptions)
-            against = metric.against if ours else "original"
-            full = not ours or metric_info(metric.metric).reference == "full"
-            rows.append(ScoreRow(label, picture, against if full else "", name, math.nan if score is None else score))
+            metric, reference = self.metrics[name], "original"
+            if isinstance(metric, CalculateIQAOptions):
+                reference = metric.against if metric_info(metric.metric).reference == "full" else ""
+            rows.append(ScoreRow(label, picture, reference, name, math.nan if score is None else score))
         return rows
 
 

@@ -8,6 +8,7 @@ from glob import escape
 from pathlib import Path
 from typing import Any
 
+from iqa_sr.io.files import check_inside
 from iqa_sr.report.sources import Source, SourceCheckpoint, find_image
 from iqa_sr.report.training_curves import Chart, charts, has_events, read_scalars
 from iqa_sr.scores.experiment_folder import ExperimentFolder, flat_result_image, result_image
@@ -32,6 +33,8 @@ def experiment_source(folder: Path) -> Source:
     experiment = ExperimentFolder(folder)
     scores = ScoreTable.read(experiment.scores_file) if os.path.lexists(experiment.scores_file) else ScoreTable()
     labels = dict.fromkeys(row.checkpoint for row in scores.rows)
+    for label in filter(None, labels):
+        check_inside(label, f"{experiment.scores_file}: checkpoint")
     checkpoints = {
         label: SourceCheckpoint(label, int(label) if label.isdigit() else None, folder.as_posix()) for label in labels
     }

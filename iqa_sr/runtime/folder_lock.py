@@ -7,7 +7,7 @@ import os
 import socket
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from iqa_sr.errors import TrainingStopped
@@ -37,6 +37,7 @@ def locked(folder: Path, command: str) -> Iterator[None]:
     """
     folder = folder.resolve()
     file = folder.parent / f".{folder.name}.lock"
+    missing = [parent for parent in file.parents if not parent.exists()]
     file.parent.mkdir(parents=True, exist_ok=True)
     handle = _open_locked(file, folder)
     try:
@@ -49,6 +50,9 @@ def locked(folder: Path, command: str) -> Iterator[None]:
     finally:
         file.unlink(missing_ok=True)  # before it is unlocked: afterwards it may be another's
         os.close(handle)
+        with suppress(OSError):  # a run that is refused later leaves no empty folders
+            for parent in missing:
+                parent.rmdir()
 
 
 def _open_locked(file: Path, folder: Path) -> int:

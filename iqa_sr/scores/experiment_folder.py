@@ -133,8 +133,12 @@ class ExperimentFolder:
         return [self.path.absolute().parent.parent, Path(str(self.options.get("root_path", "")))]
 
     def curves_folders(self) -> list[Path]:
-        """Where TensorBoard's files of the run may be."""
-        name = str(self.options.get("name", self.name))
+        """Where TensorBoard's files of the run may be.
+
+        Raises:
+            ValueError: If the name in its options leads elsewhere.
+        """
+        name = check_inside(str(self.options.get("name", self.name)), f"{self.find_option_file()}:name")
         return [curves_folder(root, name) for root in self.started_in()]
 
 

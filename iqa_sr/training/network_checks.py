@@ -8,8 +8,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from iqa_sr.basicsr_compat import network_argument, upscales_images
-from iqa_sr.errors import OptionError
+from iqa_sr.basicsr_compat import ARCH_REGISTRY, network_argument, upscales_images
+from iqa_sr.config.sections import odd_values
+from iqa_sr.errors import OptionError, shown
 from iqa_sr.io.tensor_files import few, nonfinite_weights
 from iqa_sr.models.sr_model_base import SRModelBase
 from iqa_sr.runtime import rng_state
@@ -181,6 +182,13 @@ def _hint(section: Mapping[str, Any], channels: int, reason: str, key: str) -> s
             + "\n".join(other)
             + (" (datasets:train:color: y gives images of one channel)" if 1 in given.values() else "")
         )
+    network = ARCH_REGISTRY.get(section["type"])
+    if odd := odd_values(section, network):
+        lines = [
+            f"{key}:{name}: expected a value like its default {shown(odd[name])}, got {shown(section[name])}"
+            for name in odd
+        ]
+        return "\n" + "\n".join(lines)
     if "expected 5" in reason:
         return "; is it a network for videos?"
     if "_ext" in reason:

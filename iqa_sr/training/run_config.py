@@ -75,7 +75,7 @@ class FileOptions(Section):
     path: PathOptions | None
     train: dict[str, Any]
     logger: LoggerOptions
-    scale: int | None = Field(None, ge=1)
+    scale: int | None = Field(None, ge=1, le=64)
     num_gpu: Literal["auto"] | int = "auto"
     manual_seed: int | None = Field(None, ge=0, le=2**63 - 1)
     network_d: dict[str, Any] | None = None

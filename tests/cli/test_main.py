@@ -79,11 +79,14 @@ def test_score_by_two_processes_is_the_table_of_one_process(tmp_path):
     (tmp_path / "two.csv").write_text((tmp_path / "one.csv").read_text())
     for number in range(4, 6):
         save(tmp_path / "in" / f"{number}.png", picture(number, 192))
-    assert main(["score", str(tmp_path / "in"), "--metric", "niqe", "--output", str(tmp_path / "one.csv")]) == 0
+    save(tmp_path / "in" / "0.png", picture(50, 192))  # made anew
+    (tmp_path / "in" / "1.png").write_bytes(b"spoilt")
+    assert main(["score", str(tmp_path / "in"), "--metric", "niqe", "--output", str(tmp_path / "one.csv")]) == 1
     words = ["score", str(tmp_path / "in"), "--metric", "niqe", "--output", str(tmp_path / "two.csv")]
     done = two_processes("-m", "iqa_sr.cli", *words)
-    assert done.codes == [0, 0], done.errors
-    assert "2 new scores, 5 were there already" in done.out[0]
+    assert done.codes[0] == 1, done.errors
+    assert "3 new scores, 3 were there already" in done.out[0] and "2 scores of these names were there" in done.out[0]
+    assert "not scored: 1.png" in done.errors[0] and "mean of 6" in done.out[0]
     one, two = (ScoreTable.read(tmp_path / name) for name in ("one.csv", "two.csv"))
     assert one.lookup("niqe") == pytest.approx(two.lookup("niqe"), rel=1e-6)
     assert {path.name for path in tmp_path.iterdir()} == {"in", "one.csv", "two.csv"}

@@ -11,9 +11,10 @@ import pytest
 import torch
 from PIL import Image
 
+from iqa_sr.io import tensor_files
 from iqa_sr.io.file_kinds import describe_content, describe_file
 from iqa_sr.io.files import read_file, read_text
-from iqa_sr.io.images import inspect_image, read_image
+from iqa_sr.io.images import decode_image, inspect_image, read_image
 from iqa_sr.io.json_files import read_json, write_json
 from iqa_sr.io.tables import as_number, read_columns, read_lines
 from iqa_sr.io.tensor_files import load_state, read_tensor_file
@@ -250,6 +251,21 @@ def test_types_that_pillow_reads(tmp_path, kind):
     assert inspect_image(tmp_path / "x") == (16, 24) and read_image(tmp_path / "x").shape == (16, 24, 3)
 
 
+@pytest.mark.parametrize("kind", ["AVIF", "TIFF", "GIF", "JPEG2000", "WEBP"])
+def test_whatever_a_decoder_stumbles_over_is_damage(tmp_path, kind):
+    """Pillow's decoders raise TypeError, RuntimeError and others at damaged headers."""
+    whole, random, refused = encoded(kind), np.random.default_rng(1), 0
+    for _ in range(40):
+        content = bytearray(whole)
+        for place in random.integers(0, min(len(whole), 300), 3):
+            content[place] = random.integers(0, 256)
+        try:
+            decode_image(bytes(content), "x")
+        except ValueError as error:
+            refused += "x: " in str(error)
+    assert refused > 2
+
+
 @pytest.mark.parametrize("kind", ["ICO", "TGA", "PCX", "EPS", "PDF"])
 def test_other_types_of_pillow_are_no_images_of_ours(tmp_path, kind):
     (tmp_path / "x.png").write_bytes(encoded(kind))
@@ -298,3 +314,13 @@ def test_weights_of_a_metric_that_hold_something_else(tmp_path, monkeypatch):
             ValueError, match="musiq: its weights, .*, hold something else than expected .(Attribute|Type)Error"
         ):
             create_metric("musiq")
+
+
+def test_a_zip_that_unpacks_to_much_more_than_it_is_is_no_file_of_weights(tmp_path, monkeypatch):
+    monkeypatch.setattr(tensor_files, "_LARGEST_UNPACKED", 2**16)
+    with zipfile.ZipFile(io.BytesIO(WHOLE)) as whole, zipfile.ZipFile(tmp_path / "net.pth", "w") as bomb:
+        for entry in whole.infolist():
+            content = bytes(2**22) if entry.filename.endswith("data/0") else whole.read(entry)
+            bomb.writestr(entry.filename, content, zipfile.ZIP_DEFLATED)
+    with pytest.raises(ValueError, match=r"net\.pth is no file of weights: its \d+ bytes unpack to 41\d+"):
+        read_tensor_file(tmp_path / "net.pth")

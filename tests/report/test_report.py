@@ -162,6 +162,9 @@ def test_each_image_of_an_experiment_is_that_of_its_data_set(tmp_path):
     table.write(folder / "scores.csv")
     with pytest.raises(ValueError, match=r"scores\.csv: picture: expected <data set>/<key>, got 'val/../p1'"):
         read_report([folder])
+    (folder / "scores.csv").write_text((folder / "scores.csv").read_text().replace("100,val/../p1", "../100,val/p1"))
+    with pytest.raises(ValueError, match=r"scores\.csv: checkpoint: expected a name below its folder.* got '\.\./100'"):
+        read_report([folder])
 
 
 def test_an_experiment_brings_scores_pictures_originals_and_history(tmp_path):

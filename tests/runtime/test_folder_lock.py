@@ -18,7 +18,7 @@ def test_a_folder_is_locked_once_however_it_is_spelled(tmp_path):
                 pass
         with locked(tmp_path / "run2", "other"):
             pass
-    with locked(tmp_path / "link", "again"):
+    with locked(tmp_path / "link", "again"), locked(tmp_path / "not" / "there" / "run", "train"):
         pass
     assert [path.name for path in tmp_path.iterdir()] == ["link"], "nothing is left behind"
 

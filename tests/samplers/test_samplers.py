@@ -199,7 +199,7 @@ def test_the_spread_is_the_root_mean_variance_of_what_can_be_drawn(tmp_path):
     assert unit([10.0, math.nan, 16.0], [20.0, math.nan]) == pytest.approx(3.0)
     assert unit([10.0, math.inf, 16.0]) == pytest.approx(3.0)
     assert unit([1.0, 10.0, 90.0, 16.0], kind="softmax-positives", labels=(P, N, P)) == pytest.approx(3.0)
-    for nothing in (([5.0, 5.0], [9.0, 9.0]), ([5.0], [9.0]), ([math.nan] * 2,)):
+    for nothing in (([5.0, 5.0], [9.0, 9.0]), ([5.0], [9.0]), ([math.nan] * 2, [5.0, 5.0])):
         sampler, records = musiq_like(tmp_path, nothing, normalize=True)
         assert sampler.unit == 1
         found = counts(sampler, records[0], 500)

@@ -75,6 +75,9 @@ def test_names_that_lead_out_are_refused(run, name):
     for make in made:
         with pytest.raises(ValueError, match="expected a name below its folder, without `..`, got"):
             make()
+    run.option_file.write_text(f"name: '{name}'")
+    with pytest.raises(ValueError, match=r"experiments/run/run\.yml:name: expected a name below its folder"):
+        run.curves_folders()
 
 
 def test_a_run_has_the_name_of_its_folder(run, monkeypatch):

@@ -90,7 +90,8 @@ def refused(data, tmp_path, monkeypatch, capsys):
 
     def said(**changes):
         assert main(["-opt", write_options("options.yml", training_options(**changes))]) == 1
-        assert {path.name for path in tmp_path.iterdir()} == {"data", "hr", "lr", "options.yml"}
+        assert {path.name for path in tmp_path.iterdir()} - {"experiments"} == {"data", "hr", "lr", "options.yml"}
+        assert not list(tmp_path.glob("experiments/*"))
         text = capsys.readouterr().err
         return text[text.index("error: ") :].strip()
 

@@ -142,6 +142,7 @@ def _nothing_found(root: Path, original: str, lmdb: bool, where: str) -> FileNot
     return FileNotFoundError(
         f"{where}:dataroot_gt: no pictures found in {root}; looked for {kind}/, images/{kind}/, images/*/{kind}/ "
         f"{'and meta_info.txt' if lmdb else 'and pictures directly inside'}"
+        + ("" if original == "original" else f" (original_folder: {shown(original, quotes=False)})")
         + ("; for those in sub-folders set recursive: true" if not lmdb and _pictures_below(root) else "")
         + ("; it holds LMDB folders: set io_backend:type to lmdb" if not lmdb and _lmdb_folders(root) else "")
     )
@@ -176,7 +177,7 @@ def _holds_pictures(folder: Path, recursive: bool = False) -> bool:
 def _sub_folder(parent: Path, name: str, lmdb: bool) -> Path | None:
     """The folder of a version; the case of its name does not matter (HGGT writes both `original` and `Original`)."""
     wanted = f"{name}{LMDB_SUFFIX}" if lmdb else name
-    if (parent / wanted).is_dir():
+    if _is_folder(parent / wanted):
         return parent / wanted
     return next((path for path in sorted(_sub_folders(parent)) if path.name.lower() == wanted.lower()), None)
 
