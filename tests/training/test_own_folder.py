@@ -110,8 +110,9 @@ def test_a_state_of_basicsr_itself_is_gone_on_from(there, capsys):
     assert "The state was written by another trainer" in shown and "Resumed at iteration 4." in shown
 
 
-def test_the_copy_of_its_options_resumes_the_run_itself(there, capsys):
+def test_the_copy_of_its_options_resumes_the_run_itself(whole, there, capsys):
     copied = str(RUN / "toy.yml")
+    Path(copied).write_text(Path(copied).read_text().replace(str(whole), str(there)))
     assert main(["-opt", copied, "--auto_resume", "--force_yml", "train:total_iter=5"]) == 0
     assert "Resumed at iteration 4." in capsys.readouterr().err
     assert sorted(path.name for path in Path("experiments").iterdir()) == ["toy"] and not (RUN / "toy").exists()
