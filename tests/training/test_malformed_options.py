@@ -221,6 +221,11 @@ BUILT = [
         True,
         "train:pixel_opt:loss_weight: expected a number like its default 1.0, got True",
     ),
+    (
+        "train:scheduler",
+        {"type": "CosineAnnealingRestartLR", "periods": [6], "eta_min": 1},
+        "train:scheduler: eta_min is 1, which is more than train:optim_g:lr 0.001",
+    ),
     ("train:pixel_opt:loss_weight", INF, "train:pixel_opt:loss_weight: expected a finite number, got inf"),
     ("train:pixel_opt:reduction", "maximum", "train:pixel_opt:reduction: L1Loss cannot be built"),
     ("train:pixel_opt:reduction", "none", "train:pixel_opt:reduction: expected mean or sum"),
