@@ -110,6 +110,9 @@ class Evaluator:
         manner: How.
         shard: `(rank, world size)`: this process takes each world-size-th picture, and writes its scores to a file of
             its own; `join_scores` puts these together when all are done.
+
+    Attributes:
+        missing: How many scores memory did not suffice for; a further call computes them.
     """
 
     def __init__(
@@ -123,6 +126,7 @@ class Evaluator:
         self.folder, self.sets, self.measures, self.manner, self.shard = Path(folder), sets, measures, manner, shard
         # Pictures that are computed at a time: as asked for, else two, or one where torch has one thread now.
         useful = _WORKERS if manner.device.type == "cuda" else min(_WORKERS, torch.get_num_threads())
+        self.missing = 0
         self._threads, self._scale = manner.workers or max(1, useful), sets[0].scale
         scores = self.folder / SCORES_FILE
         self._table = ScoreTable.open(shard_path(scores, shard), measures.facts())
@@ -195,8 +199,9 @@ class Evaluator:
             with bar, full_precision(self.manner.device):
                 pictures = overlapped(_read, jobs, _READERS, ahead=1)
                 computed = overlapped(partial(self._computed, make), pictures, self._threads, ahead=1)
-                for rows in overlapped(_written, computed, _WRITERS):
+                for job, rows in zip(jobs, overlapped(_written, computed, _WRITERS), strict=True):
                     self._table.append(rows)
+                    self.missing += len(job.wanted) - len(rows)
                     bar.update()
         finally:
             torch.set_num_threads(torch_threads)

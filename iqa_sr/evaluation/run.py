@@ -32,11 +32,13 @@ class Evaluation:
         plan: What was evaluated.
         table: All scores of the result folder; None but on the first process.
         done: How many pictures were computed or scored.
+        missing: How many scores memory did not suffice for; the same call computes them.
     """
 
     plan: EvaluationPlan
     table: ScoreTable | None
     done: int
+    missing: int = 0
 
 
 def run_evaluation(config: EvaluationConfig) -> Evaluation | None:
@@ -63,9 +65,9 @@ def run_evaluation(config: EvaluationConfig) -> Evaluation | None:
         done = evaluator.baselines(first) if config.baseline else 0
         for file in plan.files:
             done += evaluator.checkpoint(file.label, partial(_unchanged, plan, file), first)
-        done = sum(distributed.gather_objects(done))
+        done, missing = map(sum, zip(*distributed.gather_objects((done, evaluator.missing)), strict=True))
         table = distributed.on_rank_zero(lambda: join_scores(plan.folder))
-        return Evaluation(plan, table if first else None, done)
+        return Evaluation(plan, table if first else None, done, missing)
     except OtherProcessFailed:
         time.sleep(distributed.GRACE)
         return None
