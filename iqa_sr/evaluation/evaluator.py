@@ -19,7 +19,7 @@ from tqdm import tqdm
 from iqa_sr.checkpoint.loading import LoadedNetwork
 from iqa_sr.evaluation.datasets import EvaluationPicture, EvaluationSet
 from iqa_sr.evaluation.scores import Measures, Wanted
-from iqa_sr.inference.tiling import OVERLAP, Tile, upscale
+from iqa_sr.inference.tiling import OVERLAP, NonFiniteResult, Tile, upscale
 from iqa_sr.io.files import read_file
 from iqa_sr.io.image_tensors import to_array, to_levels, to_tensor
 from iqa_sr.io.images import read_image, write_image
@@ -220,7 +220,10 @@ class Evaluator:
             if result is None:
                 source = picture.gts[0] if job.label == ORIGINAL else picture.lq
                 assert make is not None and source is not None, "every picture was there a moment ago"
-                levels = make(source)
+                try:
+                    levels = make(source)
+                except NonFiniteResult as error:
+                    raise ValueError(f"{job.label} on {job.name}: {error}") from error
                 expected = job.dataset.result_size(record)
                 if tuple(levels.shape[-2:]) != expected:
                     came = f"{levels.shape[-2]}x{levels.shape[-1]}"

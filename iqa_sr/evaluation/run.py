@@ -12,7 +12,7 @@ from iqa_sr.errors import OtherProcessFailed
 from iqa_sr.evaluation.evaluator import Evaluator
 from iqa_sr.evaluation.inputs import LabelledFile
 from iqa_sr.evaluation.plan import EvaluationConfig, EvaluationPlan, plan_evaluation
-from iqa_sr.evaluation.result_files import Keys, ResultImages, read_scores, remove_results
+from iqa_sr.evaluation.result_files import Keys, ResultImages, read_scores, refuse_links, remove_results
 from iqa_sr.io.files import compute_hash
 from iqa_sr.runtime import distributed
 from iqa_sr.scores.result_folder import RUN_FILE, SCORES_FILE, RunFacts, read_results, read_run, write_run
@@ -118,6 +118,8 @@ def prepare_folder(
             if (folder / SCORES_FILE).exists():
                 read_results(folder)  # the scores are of what the run has
             _compare(folder, known, run, facts)
+        if overwrite:
+            refuse_links(folder)
         images = ResultImages.find(folder, known, read_scores(folder).rows, run, keys or {})
         images.check(overwrite)
         if overwrite:

@@ -468,6 +468,7 @@ def test_overwriting_is_refused_where_something_cannot_be_proved(here, capsys):
     (RUN / "images/net").rename("elsewhere")
     (RUN / "images/net").symlink_to(Path("elsewhere").absolute())
     assert "images/net is a link; nothing was changed" in error(capsys, *words)
+    assert main([*COMMAND, *METRICS]) == 0, "where nothing is removed, images may lie on another disk"
     (RUN / "images/net").unlink()
     Path("elsewhere").rename(RUN / "images/net")
     replaced.unlink()
@@ -624,6 +625,14 @@ def test_checkpoints_that_cannot_be_used(here, capsys):
         capsys, "evaluate", "net.pth", "four.pth", *more
     )
     assert not Path("results").exists()
+
+
+def test_a_network_that_gives_no_numbers_is_named_with_the_image(here, capsys):
+    state = {key: weight * 1e30 for key, weight in here.state_dict().items()}
+    torch.save({"params": state}, "wild.pth")
+    shown = error(capsys, "evaluate", "net.pth", "wild.pth", *COMMAND[2:], *METRICS)
+    assert "wild on set/p0: the network gives values that are not finite" in shown
+    assert not list(RUN.glob("images/wild/**/*.png")) and ("net", "set/p0", "", "rankiqa-lite") in scores()
 
 
 def test_a_checkpoint_that_changes_meanwhile(here, monkeypatch, capsys):
