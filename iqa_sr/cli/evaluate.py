@@ -75,7 +75,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Evaluate; several processes share the pictures, and the first one prints. 1 if another one has failed."""
+    """Evaluate; several processes share the pictures, and the first one prints.
+
+    Returns:
+        1 if another process has failed, or memory did not suffice for some scores; the others are there.
+    """
     from iqa_sr.evaluation.plan import EvaluationConfig
     from iqa_sr.evaluation.run import run_evaluation
 
@@ -103,9 +107,16 @@ def run(args: argparse.Namespace) -> int:
     evaluation = run_evaluation(config)
     if evaluation is None:
         return 1
-    if evaluation.table is not None:
-        _print_means(evaluation)
-    return 0
+    if evaluation.table is None:
+        return 0
+    _print_means(evaluation)
+    if evaluation.missing:
+        print(
+            f"{evaluation.missing} scores are missing, for which memory did not suffice; the same command computes "
+            "them, with --workers 1 in less memory",
+            file=sys.stderr,
+        )
+    return 1 if evaluation.missing else 0
 
 
 def _print_means(evaluation: "Evaluation") -> None:

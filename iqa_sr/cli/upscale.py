@@ -43,7 +43,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         dest="kind",
         choices=FORMATS,
         default="png",
-        help="of the results; keep: the source's (default png)",
+        help="of the results; keep: the source's, and png for what is only read, as GIF (default png)",
     )
     parser.add_argument(
         "--depth", choices=["auto", "8", "16"], default="auto", help="bits (default auto: the source's)"

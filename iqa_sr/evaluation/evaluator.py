@@ -19,7 +19,7 @@ from tqdm import tqdm
 from iqa_sr.checkpoint.loading import LoadedNetwork
 from iqa_sr.evaluation.datasets import EvaluationPicture, EvaluationSet
 from iqa_sr.evaluation.scores import Measures, Wanted
-from iqa_sr.inference.tiling import OVERLAP, Tile, upscale
+from iqa_sr.inference.tiling import OVERLAP, NonFiniteResult, Tile, upscale
 from iqa_sr.io.files import read_file
 from iqa_sr.io.image_tensors import to_array, to_levels, to_tensor
 from iqa_sr.io.images import read_image, write_image
@@ -110,6 +110,9 @@ class Evaluator:
         manner: How.
         shard: `(rank, world size)`: this process takes each world-size-th picture, and writes its scores to a file of
             its own; `join_scores` puts these together when all are done.
+
+    Attributes:
+        missing: How many scores memory did not suffice for; a further call computes them.
     """
 
     def __init__(
@@ -123,6 +126,7 @@ class Evaluator:
         self.folder, self.sets, self.measures, self.manner, self.shard = Path(folder), sets, measures, manner, shard
         # Pictures that are computed at a time: as asked for, else two, or one where torch has one thread now.
         useful = _WORKERS if manner.device.type == "cuda" else min(_WORKERS, torch.get_num_threads())
+        self.missing = 0
         self._threads, self._scale = manner.workers or max(1, useful), sets[0].scale
         scores = self.folder / SCORES_FILE
         self._table = ScoreTable.open(shard_path(scores, shard), measures.facts())
@@ -195,8 +199,9 @@ class Evaluator:
             with bar, full_precision(self.manner.device):
                 pictures = overlapped(_read, jobs, _READERS, ahead=1)
                 computed = overlapped(partial(self._computed, make), pictures, self._threads, ahead=1)
-                for rows in overlapped(_written, computed, _WRITERS):
+                for job, rows in zip(jobs, overlapped(_written, computed, _WRITERS), strict=True):
                     self._table.append(rows)
+                    self.missing += len(job.wanted) - len(rows)
                     bar.update()
         finally:
             torch.set_num_threads(torch_threads)
@@ -215,7 +220,10 @@ class Evaluator:
             if result is None:
                 source = picture.gts[0] if job.label == ORIGINAL else picture.lq
                 assert make is not None and source is not None, "every picture was there a moment ago"
-                levels = make(source)
+                try:
+                    levels = make(source)
+                except NonFiniteResult as error:
+                    raise ValueError(f"{job.label} on {job.name}: {error}") from error
                 expected = job.dataset.result_size(record)
                 if tuple(levels.shape[-2:]) != expected:
                     came = f"{levels.shape[-2]}x{levels.shape[-1]}"

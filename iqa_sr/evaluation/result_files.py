@@ -20,7 +20,7 @@ from iqa_sr.scores.result_folder import (
 )
 from iqa_sr.scores.score_table import ScoreRow, ScoreTable, unfinished_shards
 
-__all__ = ["Keys", "ResultImages", "read_scores", "remove_results"]
+__all__ = ["Keys", "ResultImages", "read_scores", "refuse_links", "remove_results"]
 
 NO_FILE = "no file"
 Keys = Mapping[str, Collection[str]]
@@ -54,9 +54,6 @@ class ResultImages:
             rows: Its scores.
             run: What is to be evaluated.
             keys: The images of that.
-
-        Raises:
-            FileExistsError: If a folder of images is a link: what is behind it may be somebody else's.
         """
         recorded: dict[Path, list[ScoreRow]] = {}
         own = {*known.checkpoints, *RESERVED} - {GOLD_STANDARD}
@@ -64,13 +61,6 @@ class ResultImages:
             dataset, key = split_picture(row.picture)
             if row.checkpoint in own and dataset in known.datasets:
                 recorded.setdefault(image_file(folder, row.checkpoint, dataset, key), []).append(row)
-        for path in (
-            folder / IMAGES_FOLDER,
-            *(folder / IMAGES_FOLDER).glob("*"),
-            *(folder / IMAGES_FOLDER).glob("*/*"),
-        ):
-            if path.is_symlink():
-                raise FileExistsError(f"{path} is a link; nothing was changed: choose another `output`, or replace it")
         placed = {
             image_file(folder, label, dataset, key): label in own and dataset in known.datasets
             for label in sorted({*own, *run.checkpoints})
@@ -100,6 +90,18 @@ class ResultImages:
                 f"nothing was changed: {foreign[0]} lies where a result belongs, and is not known to be that of an "
                 f"evaluation{more}\nMove it away, and it is made; or choose another `output`"
             )
+
+
+def refuse_links(folder: Path) -> None:
+    """See that no folder of images is a link, before some are removed: what is behind it may be somebody else's.
+
+    Raises:
+        FileExistsError: With the link.
+    """
+    images = folder / IMAGES_FOLDER
+    for path in (images, *images.glob("*"), *images.glob("*/*")):
+        if path.is_symlink():
+            raise FileExistsError(f"{path} is a link; nothing was changed: choose another `output`, or replace it")
 
 
 def _digests(files: Iterable[Path]) -> dict[Path, str]:

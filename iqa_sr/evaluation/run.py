@@ -12,7 +12,7 @@ from iqa_sr.errors import OtherProcessFailed
 from iqa_sr.evaluation.evaluator import Evaluator
 from iqa_sr.evaluation.inputs import LabelledFile
 from iqa_sr.evaluation.plan import EvaluationConfig, EvaluationPlan, plan_evaluation
-from iqa_sr.evaluation.result_files import Keys, ResultImages, read_scores, remove_results
+from iqa_sr.evaluation.result_files import Keys, ResultImages, read_scores, refuse_links, remove_results
 from iqa_sr.io.files import compute_hash
 from iqa_sr.runtime import distributed
 from iqa_sr.scores.result_folder import RUN_FILE, SCORES_FILE, RunFacts, read_results, read_run, write_run
@@ -32,11 +32,13 @@ class Evaluation:
         plan: What was evaluated.
         table: All scores of the result folder; None but on the first process.
         done: How many pictures were computed or scored.
+        missing: How many scores memory did not suffice for; the same call computes them.
     """
 
     plan: EvaluationPlan
     table: ScoreTable | None
     done: int
+    missing: int = 0
 
 
 def run_evaluation(config: EvaluationConfig) -> Evaluation | None:
@@ -63,9 +65,9 @@ def run_evaluation(config: EvaluationConfig) -> Evaluation | None:
         done = evaluator.baselines(first) if config.baseline else 0
         for file in plan.files:
             done += evaluator.checkpoint(file.label, partial(_unchanged, plan, file), first)
-        done = sum(distributed.gather_objects(done))
+        done, missing = map(sum, zip(*distributed.gather_objects((done, evaluator.missing)), strict=True))
         table = distributed.on_rank_zero(lambda: join_scores(plan.folder))
-        return Evaluation(plan, table if first else None, done)
+        return Evaluation(plan, table if first else None, done, missing)
     except OtherProcessFailed:
         time.sleep(distributed.GRACE)
         return None
@@ -116,6 +118,8 @@ def prepare_folder(
             if (folder / SCORES_FILE).exists():
                 read_results(folder)  # the scores are of what the run has
             _compare(folder, known, run, facts)
+        if overwrite:
+            refuse_links(folder)
         images = ResultImages.find(folder, known, read_scores(folder).rows, run, keys or {})
         images.check(overwrite)
         if overwrite:

@@ -3,9 +3,10 @@
 import math
 import threading
 from collections import defaultdict
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -17,6 +18,7 @@ from iqa_sr.errors import same_name
 from iqa_sr.io.image_tensors import as_8_bit
 from iqa_sr.metrics.pyiqa_adapter import PREFIX
 from iqa_sr.metrics.registry import metric_info, own_names
+from iqa_sr.runtime.memory import within_memory
 from iqa_sr.scores.image_scores import LR_CONSISTENCY, lr_consistency, metric_fits, metric_scores, score_spec
 from iqa_sr.scores.means import image_means, mean
 from iqa_sr.scores.protocols import Against, Protocol
@@ -107,17 +109,20 @@ class Measures:
             wanted: Which scores. Each reference is compared with alone: memory does not grow with their number.
 
         Returns:
-            They; NaN for those that are not defined on a picture of this size.
+            They; NaN for those that are not defined on a picture of this size. Without those that memory does not
+            suffice for.
         """
-        found = dict.fromkeys(wanted, math.nan)
+        found: dict[Wanted, float | None] = dict.fromkeys(wanted, math.nan)
         references = {record.ground_truths[place].path: gt.to(result.device) for place, gt in picture.gts.items()}
         for name, key in wanted:
             if name == LR_CONSISTENCY:
                 assert picture.lq is not None
                 found[name, key] = float(lr_consistency(result, picture.lq.to(result.device)))
             elif self.fits(name, result.shape[-2:]):
-                found[name, key] = float(self._scored(name, result, references[key] if key else None))
-        return found
+                work = partial(self._scored, name, result, references[key] if key else None)
+                score = within_memory(work, f"{record.name}, {name}")
+                found[name, key] = None if score is None else float(score)
+        return _known(found)
 
     def _scored(self, name: str, result: Tensor, reference: Tensor | None) -> Tensor:
         """One score, `(1,)`; ours keep nothing of a picture and serve several threads, of others nobody knows."""
@@ -127,13 +132,21 @@ class Measures:
     def gold_standard(
         self, picture: "EvaluationPicture", wanted: Collection[Wanted], device: torch.device
     ) -> dict[Wanted, float]:
-        """The best score of each no-reference metric among the ground truths; NaN where it is not defined."""
-        found = dict.fromkeys(wanted, math.nan)
+        """The best score of each no-reference metric among the ground truths; otherwise as `scores`."""
+        found: dict[Wanted, float | None] = dict.fromkeys(wanted, math.nan)
         versions = [as_8_bit(gt).to(device) for gt in picture.gts.values()]
-        for name, _ in [one for one in wanted if self.fits(one[0], versions[0].shape[-2:])]:
+
+        def best(name: str) -> float:
             scores = torch.cat([self._scored(name, version, None) for version in versions])
-            found[name, ""] = float(scores[metric_info(name).oriented(scores).argmax()])
-        return found
+            return float(scores[metric_info(name).oriented(scores).argmax()])
+
+        for name, _ in [one for one in wanted if self.fits(one[0], versions[0].shape[-2:])]:
+            found[name, ""] = within_memory(partial(best, name), f"{GOLD_STANDARD}, {name}")
+        return _known(found)
+
+
+def _known(scores: Mapping[Wanted, float | None]) -> dict[Wanted, float]:
+    return {wanted: score for wanted, score in scores.items() if score is not None}
 
 
 # --- Choosing ---------------------------------------------------------------------------------------------------------

@@ -18,7 +18,7 @@ from iqa_sr.inference.jobs import UpscaleJob
 from iqa_sr.inference.tile_size import is_out_of_memory
 from iqa_sr.inference.tiling import OVERLAP, Tile, upscale
 from iqa_sr.io.files import compute_hash
-from iqa_sr.io.image_metadata import NOTE_SUFFIXES, can_keep, read_extras, to_srgb
+from iqa_sr.io.image_metadata import NOTE_SUFFIXES, can_keep, is_srgb, read_extras, to_srgb
 from iqa_sr.io.image_tensors import to_array, to_tensor
 from iqa_sr.io.image_types import FORMATS, JpegOptions
 from iqa_sr.io.images import read_with_alpha, write_image
@@ -180,13 +180,13 @@ def _upscaled(
         levels = upscale(network, lq, tile=tile, overlap=overlap, half=half, dtype=dtype, progress=True, **sizes)
         return to_array(levels[0])
 
-    if config.profile == "srgb" and extras.profile and deep:
+    if config.profile == "srgb" and extras.profile and deep and not is_srgb(extras.profile):
         raise ValueError(f"{job.source}: 16 bits cannot be converted to sRGB; keep the profile, or write 8 bits")
     shown = picture if alpha is None else fill_invisible(picture, alpha)
     result = enlarged(network, shown, config.tile, config.overlap, config.half, **sizes)
     profile, dropped = extras.profile, list(extras.others)
     if profile and config.profile == "srgb":
-        result, profile = to_srgb(result, profile), b""
+        result, profile = result if deep else to_srgb(result, profile), b""
     elif profile and not (suffix in NOTE_SUFFIXES and can_keep(profile)):
         profile, dropped = b"", [*dropped, "color profile"]
     if alpha is None:

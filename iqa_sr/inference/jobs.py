@@ -30,12 +30,13 @@ def find_jobs(paths: Sequence[str], output: str | Path, suffix: str = "", kind: 
         output: A folder, in which results lie as their sources do below the folder, or below the part of the glob that
             has no wildcards; or a file, for a single picture.
         suffix: Goes behind the names.
-        kind: Ending of the results without its point; `keep` for that of each source.
+        kind: Ending of the results without its point; `keep` for that of each source, and png for what is found in
+            folders of types that are only read, as GIF.
 
     Raises:
         FileNotFoundError: If a path does not exist, or names no picture.
         ValueError: If two pictures would have the same result, a result would replace a source, the output is a file
-            for several pictures, or a source that cannot be written again is to keep its ending.
+            for several pictures, or a source is named whose ending is to be kept and cannot be written.
     """
     output = Path(output)
     if {"/", "\\"} & set(suffix):
@@ -49,9 +50,10 @@ def find_jobs(paths: Sequence[str], output: str | Path, suffix: str = "", kind: 
             raise ValueError(f"`output`: expected a folder for {len(found)} pictures, got {output}")
         jobs = [UpscaleJob(source, output) for source, _ in found.values()]
     else:
-        jobs = []
+        jobs, named = [], {Path(path) for path in paths}
         for source, name in found.values():
-            ending = name.suffix if kind == "keep" else f".{kind}"
+            kept = kind == "keep" and (name.suffix.lower() in FORMATS or source in named)
+            ending = name.suffix if kept else ".png" if kind == "keep" else f".{kind}"
             jobs.append(UpscaleJob(source, output / name.with_name(f"{name.stem}{suffix}{ending}")))
     results = {os.path.realpath(job.target) for job in jobs}
     sources = [(job, os.path.realpath(job.source)) for job in jobs]

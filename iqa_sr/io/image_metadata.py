@@ -18,7 +18,7 @@ from PIL import Image, ImageCms
 from iqa_sr.io.files import check_file
 from iqa_sr.io.image_types import pillow_formats
 
-__all__ = ["NOTE_SUFFIXES", "ImageExtras", "can_keep", "embed", "read_extras", "to_srgb"]
+__all__ = ["NOTE_SUFFIXES", "ImageExtras", "can_keep", "embed", "is_srgb", "read_extras", "to_srgb"]
 
 NOTE_SUFFIXES = frozenset((".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff"))
 """Formats that hold a profile and a note."""
@@ -94,6 +94,15 @@ def to_srgb(picture: np.ndarray, profile: bytes) -> np.ndarray:
         ) from None
     assert converted is not None
     return np.asarray(converted)
+
+
+def is_srgb(profile: bytes) -> bool:
+    """Whether the colors of a profile are those of sRGB: no level of 8 bits changes by more than one."""
+    levels = np.stack(np.meshgrid(*[np.arange(0, 256, 15, np.uint8)] * 3), -1).reshape(1, -1, 3)
+    try:
+        return bool(np.abs(to_srgb(levels, profile).astype(int) - levels).max() <= 1)
+    except ValueError:
+        return False
 
 
 # --- Writing ----------------------------------------------------------------------------------------------------------

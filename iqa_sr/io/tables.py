@@ -37,6 +37,9 @@ def read_columns(path: Path, wanted: Sequence[str], sheet: str | None = None) ->
     lines = read_lines(path, sheet)
     place = next((place for place, line in enumerate(lines) if set(wanted) <= set(line)), None)
     if place is None:
+        kind = describe_file(path) if lines and path.suffix.lower() != ".xlsx" else ""
+        if kind and not kind.startswith("text that"):
+            raise ValueError(f"{path}: expected a table with the columns {', '.join(wanted)}, but it is {kind}")
         found = ", ".join(lines[0])[:200] if lines else "nothing"
         hint = "; separate the columns by commas" if lines and len(lines[0]) == 1 and set(found) & {";", "\t"} else ""
         raise ValueError(f"{path}: expected the columns {', '.join(wanted)}, found {found}{hint}")

@@ -100,13 +100,7 @@ class QualityMetric(nn.Module, ABC):
             ValueError: If a shape is wrong, a reference is missing, an image is too small, or its values are those of
                 another range; with the numbers.
         """
-        given = {key: images.float() for key, images in self._given(image, reference).items()}
-        bounds = {key: images.detach().flatten(1).aminmax(dim=1) for key, images in given.items()}
-        if check_range or (check_range is None and not (image.requires_grad or torch.compiler.is_compiling())):
-            self._check_range(given, bounds)
-        finite = torch.stack([_are_finite(*pair) for pair in bounds.values()]).all(0)
-        # Formulas see nothing that is not finite: some would fail, some give a good score, and gradients would be NaN.
-        seen = [torch.where(finite[:, None, None, None], images, FILLING) for images in given.values()]
+        seen, finite = self.prepared(image, reference, check_range)
         with torch.autocast(image.device.type, enabled=False), full_precision(image.device):
             scores = self.score(seen[0], seen[1] if len(seen) == 2 else None).float()
         return torch.where(finite, scores, torch.nan)
@@ -114,6 +108,20 @@ class QualityMetric(nn.Module, ABC):
     @abstractmethod
     def score(self, image: Tensor, reference: Tensor | None) -> Tensor:
         """The formula: `(N, 3, H, W)` float32 RGB to `(N,)`; finite, input already checked."""
+
+    def prepared(
+        self, image: Tensor, reference: Tensor | None = None, check_range: bool | None = None
+    ) -> tuple[list[Tensor], Tensor]:
+        """The images in float32, with what is not finite filled, and `(N,)` which were finite; see `forward`.
+
+        Formulas see nothing that is not finite: some would fail, some give a good score, and gradients would be NaN.
+        """
+        given = {key: images.float() for key, images in self._given(image, reference).items()}
+        bounds = {key: images.detach().flatten(1).aminmax(dim=1) for key, images in given.items()}
+        if check_range or (check_range is None and not (image.requires_grad or torch.compiler.is_compiling())):
+            self._check_range(given, bounds)
+        finite = torch.stack([_are_finite(*pair) for pair in bounds.values()]).all(0)
+        return [torch.where(finite[:, None, None, None], images, FILLING) for images in given.values()], finite
 
     def _given(self, image: Tensor, reference: Tensor | None) -> dict[str, Tensor]:
         """The image and, where the metric compares, its reference, of the same shape and one that can be scored."""

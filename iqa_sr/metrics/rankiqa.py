@@ -8,6 +8,7 @@ Reference:
 import math
 from pathlib import Path
 
+import torch
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -84,9 +85,14 @@ class RankIQA(QualityMetric):
         return score
 
     def quality_map(self, image: Tensor) -> Tensor:
-        """The quality of every pixel: `(N, 3, H, W)` RGB in [0, 1] to `(N, H, W)`; its mean is about the score."""
-        small = self.network.quality_map(image)[:, None]
-        return F.interpolate(small, image.shape[-2:], mode="bilinear", align_corners=False)[:, 0]
+        """The quality of every pixel: `(N, 3, H, W)` RGB in [0, 1] to `(N, H, W)`; its mean is about the score.
+
+        Images are checked as by the metric itself, and have a map of NaN where it gives them NaN.
+        """
+        (seen,), finite = self.prepared(image)
+        small = self.network.quality_map(seen)[:, None]
+        large = F.interpolate(small, image.shape[-2:], mode="bilinear", align_corners=False)[:, 0]
+        return torch.where(finite[:, None, None], large, torch.nan)
 
 
 METRICS = tuple((info, RankIQA) for info in (RANKIQA_LITE_INFO, RANKIQA_OWN_INFO))

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
-from typing import Any, Protocol, TypeVar
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -20,7 +20,7 @@ from iqa_sr.io.images import write_image
 from iqa_sr.metrics.registry import metric_info, shared_metric
 from iqa_sr.models.metric_options import Against, CalculateIQAOptions, MetricConfig, ValSection
 from iqa_sr.models.validation_results import ValidationResults
-from iqa_sr.runtime.memory import is_out_of_memory
+from iqa_sr.runtime.memory import within_memory
 from iqa_sr.scores.experiment_folder import result_image
 from iqa_sr.scores.image_scores import bicubic_result, cut_border, metric_scores, score_spec
 from iqa_sr.scores.means import mean
@@ -28,8 +28,6 @@ from iqa_sr.scores.result_folder import picture_name
 from iqa_sr.scores.score_table import BASELINE, MetricFacts, ScoreRow
 
 __all__ = ["Validation", "calculate_iqa"]
-
-Made = TypeVar("Made")
 
 logger = logging.getLogger(__name__)
 
@@ -134,10 +132,10 @@ class Validation:
         found = loadable_pictures(dataloader, self.opt.get("scale"), model.device)
         title, total = f"val {dataset}", len(dataloader)
         for key, load in tqdm(found, desc=title, total=total, leave=False, disable=None, unit="picture"):
-            pictures = _within_memory(load, f"{title}, {key}")
+            pictures = within_memory(load, f"{title}, {key}")
             for made_by, make in makes.items():
                 what = f"{title}, {key} by {made_by}"
-                output = None if pictures is None else _within_memory(partial(make, pictures.lq), what)
+                output = None if pictures is None else within_memory(partial(make, pictures.lq), what)
                 if output is not None and not output.isfinite().all():
                     broken.append(key)
                     output = None
@@ -169,7 +167,7 @@ class Validation:
                 score = partial(_score, metric, output, pictures)
             else:
                 score = partial(_score_basicsr, metric, output, pictures)
-            found[name] = _within_memory(score, f"{what}, {name}")
+            found[name] = within_memory(score, f"{what}, {name}")
         return found
 
     def _rows(self, scores: Mapping[str, float | None], label: str, picture: str) -> list[ScoreRow]:
@@ -180,19 +178,6 @@ class Validation:
                 reference = metric.against if metric_info(metric.metric).reference == "full" else ""
             rows.append(ScoreRow(label, picture, reference, name, math.nan if score is None else score))
         return rows
-
-
-def _within_memory(work: Callable[[], Made], what: str) -> Made | None:
-    """What the work gives; None, and a warning, where memory does not suffice for it."""
-    try:
-        return work()
-    except (RuntimeError, MemoryError) as error:
-        if not is_out_of_memory(error):
-            raise
-    if torch.cuda.is_available():
-        torch.cuda.empty_cache()
-    logger.warning(f"{what}: memory does not suffice; there is no score, and the means are over the other images.")
-    return None
 
 
 def _score(metric: CalculateIQAOptions, output: Tensor, pictures: ValidationPicture) -> float:

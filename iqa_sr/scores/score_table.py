@@ -290,7 +290,9 @@ class ScoreTable:
         try:
             content.partition(b"\n")[0].decode("utf-8")
         except UnicodeDecodeError as error:
-            raise ValueError(f"{path}: not a score table, not even text ({error})") from None
+            kind = describe_content(content)
+            seems = f"; it is {kind}" if kind else f", not even text ({error})"
+            raise ValueError(f"{path}: not a score table{seems}") from None
         *lines, last = content.decode("utf-8", "surrogateescape").split("\n")
         table: ScoreTable = cls()
         columns: tuple[str, ...] = COLUMNS
@@ -298,6 +300,9 @@ class ScoreTable:
             try:
                 columns, _ = table._take(line, columns)
             except ValueError as error:
+                kind = describe_content(content) if number == 1 else ""
+                if kind and not kind.startswith("text that"):
+                    raise ValueError(f"{path}: not a score table; it is {kind}") from None
                 raise ValueError(f"{path}, line {number}: {error}") from None
         try:
             columns, row = table._take(last, columns) if last else (columns, None)

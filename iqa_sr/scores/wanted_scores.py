@@ -116,6 +116,7 @@ class WantedScores:
                     row = row._replace(score=score)
                     result.kept.append(row)
                     result.copied.extend([row] if row.origin not in [one.origin for one in same_names] else [])
+                    result.stale.update((one[:4], one.origin) for one in same_names if one.origin != row.origin)
                 else:
                     missing.append(metric)
                     result.stale.update((one[:4], one.origin) for one in same_names)

@@ -21,6 +21,7 @@ from iqa_sr.evaluation.scores import choose_measures, read_metrics
 from iqa_sr.io.image_tensors import to_tensor, to_uint8
 from iqa_sr.io.images import read_image
 from iqa_sr.metrics import create_metric, metric_info
+from iqa_sr.metrics.rankiqa import RankIQA
 from iqa_sr.ops.resize import resize_bicubic
 from iqa_sr.scores.result_folder import read_results
 from iqa_sr.scores.score_table import Origin, ScoreTable
@@ -203,6 +204,26 @@ def test_a_metric_that_is_not_defined_on_some_pictures(here, capsys):
         and f"{found['net', 'mixed/large', '', 'niqe']:.4f}" in shown
     )
     assert main(words) == 0 and "0 pictures computed or scored" in capsys.readouterr().out
+
+
+def test_memory_that_does_not_suffice_costs_a_score(here, monkeypatch, capsys):
+    """It is missing, not NaN: the next call computes it."""
+    words, own = [*COMMAND, *METRICS], RankIQA.score
+    assert main(words) == 0
+    every, large = scores(), result("net", "p1")
+
+    def scarce(self, image, reference):
+        if torch.equal(image, large):
+            raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB")
+        return own(self, image, reference)
+
+    shutil.rmtree(RUN)
+    monkeypatch.setattr(RankIQA, "score", scarce)
+    assert main(words) == 1
+    assert "1 scores are missing, for which memory did not suffice" in capsys.readouterr().err
+    assert every.keys() - scores().keys() == {("net", "set/p1", "", "rankiqa-lite")}
+    monkeypatch.setattr(RankIQA, "score", own)
+    assert main(words) == 0 and scores() == every
 
 
 def test_lmdb_folders(here):
@@ -447,6 +468,7 @@ def test_overwriting_is_refused_where_something_cannot_be_proved(here, capsys):
     (RUN / "images/net").rename("elsewhere")
     (RUN / "images/net").symlink_to(Path("elsewhere").absolute())
     assert "images/net is a link; nothing was changed" in error(capsys, *words)
+    assert main([*COMMAND, *METRICS]) == 0, "where nothing is removed, images may lie on another disk"
     (RUN / "images/net").unlink()
     Path("elsewhere").rename(RUN / "images/net")
     replaced.unlink()
@@ -603,6 +625,14 @@ def test_checkpoints_that_cannot_be_used(here, capsys):
         capsys, "evaluate", "net.pth", "four.pth", *more
     )
     assert not Path("results").exists()
+
+
+def test_a_network_that_gives_no_numbers_is_named_with_the_image(here, capsys):
+    state = {key: weight * 1e30 for key, weight in here.state_dict().items()}
+    torch.save({"params": state}, "wild.pth")
+    shown = error(capsys, "evaluate", "net.pth", "wild.pth", *COMMAND[2:], *METRICS)
+    assert "wild on set/p0: the network gives values that are not finite" in shown
+    assert not list(RUN.glob("images/wild/**/*.png")) and ("net", "set/p0", "", "rankiqa-lite") in scores()
 
 
 def test_a_checkpoint_that_changes_meanwhile(here, monkeypatch, capsys):

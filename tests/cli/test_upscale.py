@@ -89,6 +89,9 @@ def test_names_and_formats(here):
     assert names() == ["p0_x2.png", "p1_x2.png", "p2_x2.png", "photo_x2.jpg"]
     assert main([*COMMAND, "in", "--format", "jpg", "--output", "jpegs"]) == 0
     assert names("jpegs") == ["p0.jpg", "p1.jpg", "p2.jpg", "photo.jpg"]
+    Image.fromarray(picture(9, 8)).save("in/read_only.ppm")
+    assert main([*COMMAND, "in", "--format", "keep", "--output", "kept"]) == 0
+    assert names("kept") == ["p0.png", "p1.png", "p2.png", "photo.jpg", "read_only.png"]
 
 
 def test_results_among_their_sources_are_not_upscaled_again(here, capsys):
@@ -356,8 +359,13 @@ def test_colors_are_converted_to_srgb(here, network, capsys):
     write_image("colors/a.png", deep_picture(), profile=swapped_profile())
     assert main([*COMMAND, "colors/a.png", "--profile", "srgb", "--output", "deep"]) == 1
     assert "16 bits cannot be converted to sRGB; keep the profile, or write 8 bits" in capsys.readouterr().err
+    write_image(
+        "colors/a.png", deep_picture(), profile=ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    )
+    assert main([*COMMAND, "colors/a.png", "--profile", "srgb", "--output", "deep"]) == 0
+    assert read_image("deep/a.png").dtype == np.uint16 and "icc_profile" not in Image.open("deep/a.png").info
     save_with("colors/a.png", pixels, icc_profile=swapped_profile()[:300])
-    assert main([*COMMAND, "colors/a.png", "--profile", "srgb", "--output", "deep"]) == 1
+    assert main([*COMMAND, "colors/a.png", "--profile", "srgb", "--output", "damaged"]) == 1
     assert "its color profile cannot be used" in capsys.readouterr().err
 
 

@@ -163,8 +163,12 @@ def test_json_keeps_names_that_are_not_utf_8(tmp_path):
         (b'picture,score\n"a,1\nb,2\n', "not a CSV file"),
         (b"picture,score\n" + b"x" * 200_000 + b",1\n", "field larger than field limit"),
         ("picture,score\n".encode("utf-16"), "not a text file; .* it is text in UTF-16"),
+        (
+            b"version https://git-lfs.github.com/spec/v1\nsize 9\n",
+            "columns picture, score, but it is a Git LFS pointer",
+        ),
     ],
-    ids=range(6),
+    ids=range(7),
 )
 def test_tables_that_would_be_read_as_something_else(tmp_path, content, text):
     (tmp_path / "t.csv").write_bytes(content)

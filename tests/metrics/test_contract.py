@@ -261,6 +261,16 @@ def test_refuses_images_of_another_range(kind):
             metric(torch.cat([image, one]), torch.cat([image, other]))
 
 
+def test_maps_of_quality_are_of_the_same_images():
+    judge, image = create_metric("rankiqa-lite"), photo(height=64, width=72)[None]
+    with pytest.raises(ValueError, match=r"rankiqa-lite: image must have values in \[0, 1\]"):
+        judge.quality_map(image * 255)
+    spoilt = image.clone().index_fill_(3, torch.tensor([5]), torch.nan)
+    maps = judge.quality_map(torch.cat([image, spoilt]))
+    torch.testing.assert_close(maps[:1], judge.quality_map(image))
+    assert maps[1].isnan().all()
+
+
 def test_the_overshoot_of_networks_and_of_resizing_is_no_other_range():
     metric, image = create_metric("psnr"), photo(height=64, width=72)[None]
     sharp = image + 1.5 * (image - torch.nn.functional.avg_pool2d(image, 5, 1, 2, count_include_pad=False))

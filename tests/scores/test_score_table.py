@@ -139,8 +139,9 @@ def test_a_torn_last_line_is_dropped_and_repaired(path, torn, digest):
         (",a.png,,niqe,1_0\n", "line 2: the score must be a number, got '1_0'"),
         (",a.png,,niqe,1e999\n", "line 2: the score must be a number, got '1e999'"),
         ("<!doctype html><html></html>", "not a score table; it is an HTML page"),
+        ("version https://git-lfs.github.com/spec/v1\nsize 5\n", "not a score table; it is a Git LFS pointer"),
     ],
-    ids=range(5),
+    ids=range(6),
 )
 def test_what_is_no_table_is_one_error(tmp_path, content, text):
     facts = '# {"name": "niqe", "higher_is_better": false}\n' if content.startswith(",") else ""
