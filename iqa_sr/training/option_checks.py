@@ -7,12 +7,12 @@ import inspect
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from iqa_sr.basicsr_compat import ARCH_REGISTRY, side_multiple
+from iqa_sr.basicsr_compat import ARCH_REGISTRY, MODEL_REGISTRY, side_multiple
 from iqa_sr.config.sections import OptionProblems
 from iqa_sr.errors import OptionError, shown
 from iqa_sr.guard.options import check_guard
 from iqa_sr.losses.iqa_loss import too_small
-from iqa_sr.models.options import IQASRConfig, section_of
+from iqa_sr.models.options import IQASRConfig, QualityConfig, section_of
 from iqa_sr.objectives import OBJECTIVES, Objective
 
 __all__ = ["check_fits", "check_iqa_sr", "sampler_metrics", "without_effect"]
@@ -160,6 +160,8 @@ def without_effect(options: Mapping[str, Any], model: Any) -> list[str]:
     if isinstance(model, IQASRConfig):
         lines += _of_a_discriminator(options, model)
         lines += [f"val:{key}: not used" for key in ("pbar", "suffix") if section_of(options, "val").get(key)]
+    elif not isinstance(model, QualityConfig):
+        lines += _of_a_stock_model(options)
     for name, section in section_of(options, "datasets").items():
         lines += [f"datasets:{name}{line}" for line in _of_a_dataset(name, section)]
     return lines
@@ -173,6 +175,23 @@ def _of_a_discriminator(options: Mapping[str, Any], model: IQASRConfig) -> list[
     given += [f"path:{key}" for key in ("pretrain_network_d",) if path.get(key)]
     given += [f"train:{key}" for key in ("optim_d", "net_d_iters", "net_d_init_iters") if train.get(key)]
     return [f"{', '.join(given)}: not used without train:gan_opt"] if given else []
+
+
+_READ_BY_THE_LOOP = ("total_iter", "warmup_iter")
+
+
+def _of_a_stock_model(options: Mapping[str, Any]) -> list[str]:
+    """Networks and keys of `train` that occur nowhere in the source of a model of BasicSR, which passes over them."""
+    model = MODEL_REGISTRY.get(options["model_type"])
+    try:
+        source = "".join(inspect.getsource(one) for one in model.__mro__ if one is not object)
+    except (OSError, TypeError):  # installed without its source
+        return []
+    keys = {key: key for key, value in options.items() if str(key).startswith("network_") and value}
+    train = section_of(options, "train")
+    keys |= {f"train:{key}": key for key, value in train.items() if value and key not in _READ_BY_THE_LOOP}
+    unread = [path for path, key in keys.items() if f"'{key}'" not in source and f'"{key}"' not in source]
+    return [f"{', '.join(unread)}: not used; {options['model_type']} does not read it"] if unread else []
 
 
 def _of_a_dataset(name: str, section: Mapping[str, Any]) -> list[str]:

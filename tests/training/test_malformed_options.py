@@ -308,3 +308,15 @@ def test_what_has_no_effect_is_told_in_a_line_each(data):
     for file in ("options/swinir_amo.yml", "options/hggt/rrdb_amo.yml", "options/iqa/mos.yml"):
         config = RunConfig.from_yaml(ROOT / file)
         assert without_effect(config.options, config.model) == [], file
+
+
+def test_what_a_stock_model_passes_over_is_one_line(data):
+    options = copy.deepcopy(data) | {"model_type": "SRModel", "network_d": {"type": "UNetDiscriminatorSN", "num_in_ch": 3}}
+    options["train"] |= {"iqa_opt": {"type": "L1Loss"}, "grad_clip": 0.1, "warmup_iter": 4}
+    config = RunConfig.from_options(options)
+    assert without_effect(config.options, config.model) == [
+        "network_d, train:iqa_opt, train:grad_clip: not used; SRModel does not read it"
+    ]
+    for file in (TESTS / "stock_options").glob("*.yml"):
+        config = RunConfig.from_yaml(file)
+        assert [line for line in without_effect(config.options, config.model) if "does not read" in line] == [], file
