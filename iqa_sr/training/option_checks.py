@@ -15,7 +15,7 @@ from iqa_sr.losses.iqa_loss import too_small
 from iqa_sr.models.options import IQASRConfig, QualityConfig, section_of
 from iqa_sr.objectives import OBJECTIVES, Objective
 
-__all__ = ["check_fits", "check_iqa_sr", "sampler_metrics", "without_effect"]
+__all__ = ["check_fits", "check_iqa_sr", "model_names", "sampler_metrics", "without_effect"]
 
 
 def sampler_metrics(datasets: Mapping[str, Any]) -> list[str]:
@@ -181,17 +181,22 @@ _READ_BY_THE_LOOP = ("total_iter", "warmup_iter")
 
 
 def _of_a_stock_model(options: Mapping[str, Any]) -> list[str]:
-    """Networks and keys of `train` that occur nowhere in the source of a model of BasicSR, which passes over them."""
-    model = MODEL_REGISTRY.get(options["model_type"])
-    try:
-        source = "".join(inspect.getsource(one) for one in model.__mro__ if one is not object)
-    except (OSError, TypeError):  # installed without its source
-        return []
+    """Networks and keys of `train` that a model of BasicSR passes over."""
+    kind, train = options["model_type"], section_of(options, "train")
     keys = {key: key for key, value in options.items() if str(key).startswith("network_") and value}
-    train = section_of(options, "train")
     keys |= {f"train:{key}": key for key, value in train.items() if value and key not in _READ_BY_THE_LOOP}
-    unread = [path for path, key in keys.items() if f"'{key}'" not in source and f'"{key}"' not in source]
-    return [f"{', '.join(unread)}: not used; {options['model_type']} does not read it"] if unread else []
+    unread = [path for path, key in keys.items() if model_names(kind, key) is False]
+    return [f"{', '.join(unread)}: not used; {kind} does not read it"] if unread else []
+
+
+def model_names(kind: str, key: str) -> bool | None:
+    """Whether the source of a model of BasicSR, or what it is derived from, has a key; None where it has no source."""
+    classes = [one for one in MODEL_REGISTRY.get(kind).__mro__ if one is not object]
+    try:
+        source = "".join(map(inspect.getsource, classes))
+    except (OSError, TypeError):
+        return None
+    return f"'{key}'" in source or f'"{key}"' in source
 
 
 def _of_a_dataset(name: str, section: Mapping[str, Any]) -> list[str]:
