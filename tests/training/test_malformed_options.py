@@ -277,6 +277,7 @@ def test_a_stock_model_names_the_part_that_cannot_be_built():
 
 
 def test_a_stock_model_needs_its_discriminator_and_takes_what_basicsr_s_users_write():
+    plugin.register()
     options = read_option_file(TESTS / "stock_options/train_ESRGAN_x4.yml")
     options["train"] |= {"perceptual_opt": None, "optim_g": {"type": "Adam", "lr": "1e-4", "betas": [0, 0.99]}}
     model = _build_stock_model(RunConfig.from_options(options).basicsr_opt())
