@@ -5,11 +5,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any
 
-import torch
 from pydantic import ConfigDict, Field
 
 from iqa_sr.config.sections import Section, read_section
 from iqa_sr.errors import OptionError, TrainingStopped
+from iqa_sr.runtime.memory import is_out_of_memory
 
 __all__ = ["check_state", "errors_of_state"]
 
@@ -71,12 +71,14 @@ def errors_of_state(path: str | Path) -> Iterator[None]:
     """Inside, a run takes up a training state: what that raises becomes a ValueError that names the file."""
     try:
         yield
-    except (OptionError, TrainingStopped, torch.OutOfMemoryError):
+    except (OptionError, TrainingStopped):
         raise
     except ValueError as error:
         text = str(error)
         raise ValueError(text if text.startswith("cannot resume") else f"{path}: {text}") from error
     except (AssertionError, AttributeError, LookupError, RuntimeError, TypeError) as error:
+        if is_out_of_memory(error):  # also that of the CPU, which torch tells as any RuntimeError
+            raise
         reason = f"{type(error).__name__}: {(str(error).splitlines() or [''])[0][:200]}"
         raise ValueError(
             f"{path} does not fit this run, or is damaged ({reason})\n"

@@ -89,6 +89,7 @@ def test_errors_that_say_all_themselves_stay():
         (ValueError("cannot resume: x"), "^cannot resume: x$"),
         (TrainingStopped("x"), "^x$"),
         (torch.OutOfMemoryError("x"), "^x$"),
+        (RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate"), "^DefaultCPUAllocator"),
     ):
         with pytest.raises((ValueError, RuntimeError), match=text), errors_of_state("2.state"):
             raise error
