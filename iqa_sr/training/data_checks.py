@@ -43,11 +43,13 @@ def check_option_file(option_file: str, overrides: Sequence[str] = ()) -> Iterat
 
 def _groups(option_file: str, options: Mapping[str, Any]) -> Iterator[Finding]:
     scale = options.get("scale")
-    if not isinstance(scale, int):
+    if isinstance(scale, float) and scale.is_integer():  # as a run takes it
+        scale = int(scale)
+    if not isinstance(scale, int) or isinstance(scale, bool) or scale < 1:
         raise OptionError(f"scale: expected the upscaling factor as a whole number, got {scale!r}")
     sections = {
         key: section
-        for key, section in (options.get("datasets") or {}).items()
+        for key, section in section_of(options, "datasets").items()
         if isinstance(section, dict) and section.get("type") == "MultiGTDataset"
     }
     if not sections:
@@ -61,7 +63,7 @@ def _groups(option_file: str, options: Mapping[str, Any]) -> Iterator[Finding]:
     problems.raise_if_any()
     for key, section in sections.items():
         path = f"datasets:{key}"
-        phase = key.split("_")[0]
+        phase = str(key).split("_")[0]
         checked = read_section(MultiGTDatasetOptions, {**section, "phase": phase, "scale": scale}, path)
         training = phase == "train"
         sampler = build_sampler(checked.sampler, f"{path}:sampler") if training else None

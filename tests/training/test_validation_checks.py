@@ -93,7 +93,10 @@ def test_images_that_a_metric_is_not_defined_on_are_found_before_anything_is_wri
     assert told in capsys.readouterr().out
     changes["val__metrics"]["n"]["crop_border"] = 0
     save("val/a.png", picture(1, 192, 300))
-    assert cli(["check-data", "-opt", write_options("options.yml", training_options(**changes))]) == 0
+    assert cli(["check-data", "-opt", write_options("options.yml", training_options(**changes, scale=2.0))]) == 0
+    for wrong in ({"scale": True}, {"scale": 0}, {"datasets": [1]}):
+        assert cli(["check-data", "-opt", write_options("options.yml", {**training_options(), **wrong})]) == 1
+        assert "expected" in (said := capsys.readouterr().err) or "no data set" in said
 
 
 def test_a_ground_truth_that_is_too_small_is_found():
