@@ -2,6 +2,7 @@
 
 import logging
 import os
+import signal
 from contextlib import contextmanager
 
 import pytest
@@ -51,6 +52,14 @@ def _no_network(tmp_path_factory):
         for name in ("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY"):
             patch.setenv(name, "http://127.0.0.1:9")
         yield
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _signals():
+    """Signals mean what they mean in a terminal, also where a shell or `nohup` has started the tests to ignore some."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    if hasattr(signal, "SIGHUP"):
+        signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 
 @pytest.fixture

@@ -53,7 +53,10 @@ def get_optimizer(self: Any, optim_type: str, params: Any, lr: float, **kwargs: 
         raise ValueError(f"optimizer {optim_type!r} does not exist in torch.optim; Adam and AdamW are the usual ones")
     if optim_type in ("Adam", "AdamW") and not {"fused", "foreach", "capturable", "differentiable"} & set(kwargs):
         kwargs["fused"] = True
-    return cast(torch.optim.Optimizer, optimizer(params, lr=lr, **kwargs))  # type: ignore[call-arg]
+    if "betas" in kwargs:
+        kwargs["betas"] = [float(beta) for beta in kwargs["betas"]]  # torch refuses the whole 0 of `betas: [0, 0.99]`
+    # The text is BasicSR's reader's of `1e-4`.
+    return cast(torch.optim.Optimizer, optimizer(params, lr=float(lr), **kwargs))  # type: ignore[call-arg]
 
 
 def update_learning_rate(self: Any, current_iter: int, warmup_iter: int = -1) -> None:

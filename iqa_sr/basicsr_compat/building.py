@@ -75,6 +75,8 @@ def check_optimizer(section: Mapping[str, Any], path: str) -> None:
             raise OptionError(f"{path}:{key}: expected {like}, got {shown(value)}")
     # Which kernels compute the step depends on the device, which is not known here.
     plain = {key: value for key, value in section.items() if key not in ("type", *_KERNELS)}
+    if all(type(beta) in (int, float) for beta in plain.get("betas", [None])):
+        plain["betas"] = [float(beta) for beta in plain["betas"]]  # as BasicSR's `get_optimizer` does here
     weights = nn.Parameter(torch.zeros(2, 2))
     weights.grad = torch.ones_like(weights)
     with errors_of_options(section, path, optimizer, "takes no step with these options"):

@@ -22,6 +22,7 @@ __all__ = ["Place", "SampleOrder", "SeededDataset", "build_train_loader", "sampl
 # This import provides what BasicSR's data sets need; workers that are spawned import this module first.
 import iqa_sr.basicsr_compat  # noqa: F401
 
+WATCHED = hasattr(signal, "pthread_sigmask")  # not on Windows, where no signal tells of a process that has ended
 LONGEST = 10**8
 """Most samples of an epoch: the order of all of them is drawn at its beginning."""
 # By the signal that has killed a process of the loader.
@@ -132,7 +133,8 @@ class Place:
         while True:
             self.order.set_place(self.epoch, self.iteration * int(self.loader.batch_size or 1))
             with self._waiting():
-                batches = iter(self.loader) if self.workers or not self.loader.num_workers else self._started()
+                known = self.workers or not self.loader.num_workers or not WATCHED
+                batches = iter(self.loader) if known else self._started()
             while True:
                 with self._waiting():
                     batch = next(batches, end)
@@ -241,6 +243,7 @@ def _settle(worker: int) -> None:
 
     for number in STOPPING:
         signal.signal(number, signal.SIG_IGN)
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, STOPPING)
+    if WATCHED:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, STOPPING)
     _prctl_pr_set_pdeathsig(signal.SIGKILL)
     cv2.setNumThreads(0)

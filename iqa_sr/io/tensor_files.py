@@ -305,6 +305,7 @@ def check_numbers(own: Mapping[str, Tensor], state: Mapping[str, Tensor], name: 
     """See that a state dict has a network's kinds of numbers; how many bits they have does not matter.
 
     Integers in the place of weights, or weights in that of positions, fit by their shapes and give a broken network.
+    Whole numbers may be written as floating ones: networks that were converted as a whole have such counters.
 
     Args:
         own: Names and tensors of the network.
@@ -318,7 +319,9 @@ def check_numbers(own: Mapping[str, Tensor], state: Mapping[str, Tensor], name: 
     types = [
         f"{key} {state[key].dtype} instead of {value.dtype}"
         for key, value in own.items()
-        if key in state and _numbers(value) != _numbers(state[key])
+        if key in state
+        and _numbers(value) != _numbers(state[key])
+        and not (_numbers(value) == "whole" and _are_whole(state[key]))
     ]
     if types:
         raise ValueError(f"{path} does not fit {name}:\n  {len(types)} of another type: {few(types)}")
@@ -349,6 +352,10 @@ def _numbers(tensor: Tensor) -> str:
     if tensor.is_complex():
         return "complex"
     return "floating" if tensor.is_floating_point() else "truth" if tensor.dtype == torch.bool else "whole"
+
+
+def _are_whole(tensor: Tensor) -> bool:
+    return tensor.is_floating_point() and bool((tensor.isfinite() & (tensor == tensor.round())).all())
 
 
 def nonfinite_weights(network: nn.Module) -> list[str]:

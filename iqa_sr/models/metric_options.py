@@ -25,6 +25,11 @@ class ValSection(Section):
     baseline: Literal["bicubic"] | None = "bicubic"
     metrics: dict[FileName, dict[str, Any]] = {}  # the best checkpoint of each is a file with its name
 
+    @field_validator("metrics", mode="before")
+    @classmethod
+    def _none(cls, metrics: Any) -> Any:
+        return {} if metrics is None else metrics  # as in BasicSR: `metrics:` whose entries are comments
+
 
 class CalculateIQAOptions(Section):
     """A metric of ours under `val:metrics`.

@@ -59,7 +59,7 @@ class SchedulerOptions(Section):
     milestones: list[Annotated[int, Field(ge=0)]] | None = None
     gamma: float | None = Field(None, gt=0)
     restarts: list[Annotated[int, Field(ge=0)]] | None = None
-    restart_weights: list[Annotated[float, Field(ge=0)]] | None = None
+    restart_weights: list[Annotated[float, Field(ge=0, le=100)]] | None = None
     periods: list[Annotated[int, Field(ge=1)]] | None = None
     eta_min: float | None = Field(None, ge=0)
 
@@ -131,6 +131,9 @@ class _LoopOptions(Section):
         total = info.data.get("total_iter")
         if total is not None and (problem := scheduler.too_short(total)):
             raise ValueError(problem)
+        optimizer = info.data.get("optim_g")
+        if optimizer is not None and (scheduler.eta_min or 0) > optimizer.lr:
+            raise ValueError(f"eta_min is {scheduler.eta_min:g}, which is more than train:optim_g:lr {optimizer.lr:g}")
         return scheduler
 
 

@@ -1,7 +1,6 @@
 """One run for each folder: a lock that the kernel takes back when its process ends, however it ends."""
 
 import errno
-import fcntl
 import logging
 import os
 import socket
@@ -11,6 +10,11 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from iqa_sr.errors import TrainingStopped
+
+try:
+    import fcntl
+except ModuleNotFoundError:  # Windows
+    fcntl = None  # type: ignore[assignment]
 
 __all__ = ["locked"]
 
@@ -35,6 +39,10 @@ def locked(folder: Path, command: str) -> Iterator[None]:
         TrainingStopped: If another process has locked it; says which.
         OSError: If the folder above it cannot be written to.
     """
+    if fcntl is None:
+        logger.warning(f"This system has no locks: two runs in {folder} would not be noticed.")
+        yield
+        return
     folder = folder.resolve()
     file = folder.parent / f".{folder.name}.lock"
     missing = [parent for parent in file.parents if not parent.exists()]

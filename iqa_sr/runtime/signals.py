@@ -9,7 +9,7 @@ from types import FrameType
 
 __all__ = ["STOPPING", "Interrupted", "Interrupts"]
 
-STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+STOPPING = tuple(number for number in signal.Signals if number.name in ("SIGINT", "SIGTERM", "SIGHUP"))  # Windows: two
 # Seconds. One Ctrl-C, `timeout` or scancel comes twice, from the sender and from torchrun, which passes it on.
 ONE_REQUEST = 3.0
 

@@ -2,7 +2,6 @@
 
 import logging
 import math
-import resource
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -64,4 +63,8 @@ def _parameters(network: nn.Module) -> str:
 def _peak_memory(device: torch.device) -> str:
     if device.type == "cuda":
         return f"peak memory on the device {torch.cuda.max_memory_allocated(device) / 2**20:.0f} MiB"
+    try:
+        import resource
+    except ModuleNotFoundError:  # Windows
+        return "peak memory of the process not known on this system"
     return f"peak memory of the process {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**10:.0f} MiB"

@@ -35,6 +35,7 @@ from iqa_sr.runtime import distributed
 from iqa_sr.runtime.signals import Interrupted, Interrupts
 from iqa_sr.training.experiment import Experiment
 from iqa_sr.training.network_checks import check_networks
+from iqa_sr.training.option_checks import model_names
 from iqa_sr.training.progress_log import ProgressLog
 from iqa_sr.training.resume import attach_extras, restore_extras, restore_random, resume_model
 from iqa_sr.training.resume_options import recorded_options
@@ -121,6 +122,8 @@ def _build_stock_model(opt: dict[str, Any]) -> Any:
     except (OptionError, OSError, ImportError):
         raise
     except Exception as error:
+        if not opt.get("network_d") and model_names(opt["model_type"], "network_d"):
+            raise OptionError(f"network_d: expected the discriminator that {opt['model_type']} trains") from error
         for key in [key for key in opt if key.startswith("network_") and opt[key]]:
             build_network(opt[key], key)
         for key in [key for key, value in opt["train"].items() if key.endswith("_opt") and value]:

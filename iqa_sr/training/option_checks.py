@@ -7,15 +7,15 @@ import inspect
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from iqa_sr.basicsr_compat import ARCH_REGISTRY, side_multiple
+from iqa_sr.basicsr_compat import ARCH_REGISTRY, MODEL_REGISTRY, side_multiple
 from iqa_sr.config.sections import OptionProblems
 from iqa_sr.errors import OptionError, shown
 from iqa_sr.guard.options import check_guard
 from iqa_sr.losses.iqa_loss import too_small
-from iqa_sr.models.options import IQASRConfig, section_of
+from iqa_sr.models.options import IQASRConfig, QualityConfig, section_of
 from iqa_sr.objectives import OBJECTIVES, Objective
 
-__all__ = ["check_fits", "check_iqa_sr", "sampler_metrics", "without_effect"]
+__all__ = ["check_fits", "check_iqa_sr", "model_names", "sampler_metrics", "without_effect"]
 
 
 def sampler_metrics(datasets: Mapping[str, Any]) -> list[str]:
@@ -160,6 +160,8 @@ def without_effect(options: Mapping[str, Any], model: Any) -> list[str]:
     if isinstance(model, IQASRConfig):
         lines += _of_a_discriminator(options, model)
         lines += [f"val:{key}: not used" for key in ("pbar", "suffix") if section_of(options, "val").get(key)]
+    elif not isinstance(model, QualityConfig):
+        lines += _of_a_stock_model(options)
     for name, section in section_of(options, "datasets").items():
         lines += [f"datasets:{name}{line}" for line in _of_a_dataset(name, section)]
     return lines
@@ -173,6 +175,28 @@ def _of_a_discriminator(options: Mapping[str, Any], model: IQASRConfig) -> list[
     given += [f"path:{key}" for key in ("pretrain_network_d",) if path.get(key)]
     given += [f"train:{key}" for key in ("optim_d", "net_d_iters", "net_d_init_iters") if train.get(key)]
     return [f"{', '.join(given)}: not used without train:gan_opt"] if given else []
+
+
+_READ_BY_THE_LOOP = ("total_iter", "warmup_iter")
+
+
+def _of_a_stock_model(options: Mapping[str, Any]) -> list[str]:
+    """Networks and keys of `train` that a model of BasicSR passes over."""
+    kind, train = options["model_type"], section_of(options, "train")
+    keys = {key: key for key, value in options.items() if str(key).startswith("network_") and value}
+    keys |= {f"train:{key}": key for key, value in train.items() if value and key not in _READ_BY_THE_LOOP}
+    unread = [path for path, key in keys.items() if model_names(kind, key) is False]
+    return [f"{', '.join(unread)}: not used; {kind} does not read it"] if unread else []
+
+
+def model_names(kind: str, key: str) -> bool | None:
+    """Whether the source of a model of BasicSR, or what it is derived from, has a key; None where it has no source."""
+    classes = [one for one in MODEL_REGISTRY.get(kind).__mro__ if one is not object]
+    try:
+        source = "".join(map(inspect.getsource, classes))
+    except (OSError, TypeError):
+        return None
+    return f"'{key}'" in source or f'"{key}"' in source
 
 
 def _of_a_dataset(name: str, section: Mapping[str, Any]) -> list[str]:

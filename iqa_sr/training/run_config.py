@@ -339,6 +339,7 @@ def _read_dataset(
         if objective is not None:
             with problems.collected():
                 check_fits(section["type"], objective.dataset_types, f"{path}:type", objective, "learns from")
+            problems.raise_if_any()  # what the keys of a wrong type should be is of no use
         if section["type"] == "MultiGTDataset" and not _is_whole(scale):
             problems.texts.append(f"scale: expected the upscaling factor as a whole number, got {shown(scale)}")
         usable = _is_whole(scale) and scale > 0  # what else it is, `scale` itself says

@@ -98,7 +98,10 @@ def test_broken_yaml(run_folder, capsys):
             "val:metrics:x:better: psnr is better when higher, got 'lower'",
         ),
         ({"num_gpu": 64}, "num_gpu: 64 asked for"),
-        ({"name": "a/b"}, "name: expected a folder name, got 'a/b'"),
+        (
+            {"name": "a/b"},
+            "name: expected a folder name: no slash, control character or dot in front",
+        ),
         ({"path__iqa_weights": "x.pth"}, "path:iqa_weights: unknown key"),
         ({"train__scheduler": {"type": "CosineAnnealingRestartLR", "periods": [2]}}, "periods add up to 2"),
     ],

@@ -265,7 +265,7 @@ def test_signals_to_the_whole_group_and_a_worker_that_is_killed(here, capsys):
     assert states() == [2, 4] and not multiprocessing.active_children()
     assert "error: a process that loads the training data (number" in shown and "was killed by SIGKILL" in shown
     assert "  python train_sr.py -opt options.yml --auto_resume --force_yml manual_seed=7\n" in shown
-    end = here()
+    end = here(**workers)
     assert train(options(**workers), "--auto_resume") == 0
     assert list(differences(end, results(5))) == []
 

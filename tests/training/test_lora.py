@@ -283,7 +283,7 @@ def test_its_state_is_refused_by_a_run_without_it(base, whole, capsys):
             {"path__pretrain_network_g": None},
             "path:pretrain_network_g: expected the trained network that train:lora begins with, got nothing",
         ),
-        ({"path__pretrain_network_g": "none.pth"}, "none.pth does not exist"),
+        ({"path__pretrain_network_g": "none.pth"}, "path:pretrain_network_g: file of tensors none.pth does not exist"),
         ({"train__lora": {"preset": "rrdb"}}, "train:lora:preset: rrdb matches no Linear or Conv2d layer of SwinIR"),
         ({"train__lora": {"preset": "swinir", "rank": 0}}, "train:lora:rank: "),
     ],

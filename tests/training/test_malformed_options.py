@@ -159,9 +159,11 @@ def test_a_number_of_the_wrong_kind_is_named(data, path, value):
         ("train:total_iter", "6e0"),
         ("train:scheduler", {"type": "CosineAnnealingRestartLR", "periods": [6.0], "eta_min": "1e-7"}),
         ("train:grad_clip", None),
+        ("train:optim_g:betas", [0, 0.99]),
+        ("val:metrics", None),
     ],
 )
-def test_a_number_in_another_spelling_is_one(data, path, value):
+def test_what_is_spelled_otherwise_is_understood(data, path, value):
     config = RunConfig.from_options(with_value(data, path, value))
     run = build_run(config, config.basicsr_opt())
     for iteration in range(1, 4):
@@ -221,6 +223,11 @@ BUILT = [
         True,
         "train:pixel_opt:loss_weight: expected a number like its default 1.0, got True",
     ),
+    (
+        "train:scheduler",
+        {"type": "CosineAnnealingRestartLR", "periods": [6], "eta_min": 1},
+        "train:scheduler: eta_min is 1, which is more than train:optim_g:lr 0.001",
+    ),
     ("train:pixel_opt:loss_weight", INF, "train:pixel_opt:loss_weight: expected a finite number, got inf"),
     ("train:pixel_opt:reduction", "maximum", "train:pixel_opt:reduction: L1Loss cannot be built"),
     ("train:pixel_opt:reduction", "none", "train:pixel_opt:reduction: expected mean or sum"),
@@ -274,6 +281,17 @@ def test_a_stock_model_names_the_part_that_cannot_be_built():
             raise AssertionError(path)
 
 
+def test_a_stock_model_needs_its_discriminator_and_takes_what_basicsr_s_users_write():
+    plugin.register()
+    options = read_option_file(TESTS / "stock_options/train_ESRGAN_x4.yml")
+    options["train"] |= {"perceptual_opt": None, "optim_g": {"type": "Adam", "lr": "1e-4", "betas": [0, 0.99]}}
+    model = _build_stock_model(RunConfig.from_options(options).basicsr_opt())
+    group = model.optimizers[0].param_groups[0]
+    assert (group["lr"], list(group["betas"])) == (1e-4, [0.0, 0.99])
+    with pytest.raises(OptionError, match="^network_d: expected the discriminator that ESRGANModel trains$"):
+        _build_stock_model(RunConfig.from_options(options | {"network_d": None}).basicsr_opt())
+
+
 def test_a_loss_with_an_error_is_not_taken_for_none(data):
     options = with_value(data, "train:quality_opt", {"type": "IQALoss", "metric": "rankiqa-lite", "loss_weight": -1})
     options["train"]["guard"] = {"held_out": ["niqe"]}
@@ -308,3 +326,18 @@ def test_what_has_no_effect_is_told_in_a_line_each(data):
     for file in ("options/swinir_amo.yml", "options/hggt/rrdb_amo.yml", "options/iqa/mos.yml"):
         config = RunConfig.from_yaml(ROOT / file)
         assert without_effect(config.options, config.model) == [], file
+
+
+def test_what_a_stock_model_passes_over_is_one_line(data):
+    options = copy.deepcopy(data) | {
+        "model_type": "SRModel",
+        "network_d": {"type": "UNetDiscriminatorSN", "num_in_ch": 3},
+    }
+    options["train"] |= {"iqa_opt": {"type": "L1Loss"}, "grad_clip": 0.1, "warmup_iter": 4}
+    config = RunConfig.from_options(options)
+    assert without_effect(config.options, config.model) == [
+        "network_d, train:iqa_opt, train:grad_clip: not used; SRModel does not read it"
+    ]
+    for file in (TESTS / "stock_options").glob("*.yml"):
+        config = RunConfig.from_yaml(file)
+        assert [line for line in without_effect(config.options, config.model) if "does not read" in line] == [], file

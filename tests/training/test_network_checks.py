@@ -149,7 +149,7 @@ def test_all_of_them_are_tried():
             r"by scale 2: .* to have 1 channels, but got 3(.|\n)*network_g:num_in_ch: expected 3, got 1",
         ),
         (
-            {"network_g": {"type": "EDSR", **SMALL["EDSR"], "res_scale": 1e39}},
+            {"network_g": {"type": "EDSR", **SMALL["EDSR"], "rgb_mean": [1e39, 0, 0]}},
             "network_g: EDSR makes values that are not finite of a gray image of 16x16",
         ),
         ({"network_g__in_chans": 1}, r"network_g: SwinIR does not take(.|\n)*network_g:in_chans: expected 3, got 1"),

@@ -98,6 +98,8 @@ def test_images_that_a_metric_is_not_defined_on_are_found_before_anything_is_wri
 
 def test_a_ground_truth_that_is_too_small_is_found():
     sizes = [ImageSizes("a", (20, 20), (40, 41)), ImageSizes("b", (20, 20), (40, 38)), ImageSizes("c", (0, 0), (1, 1))]
+    blind = {"n": read_metric({"type": "calculate_niqe", "crop_border": 0}, "val:metrics:n")}
+    assert not size_problems(sizes, blind, 2), "nothing is compared with it"
     found = size_problems(sizes, {"p": read_metric(metric("psnr"), "val:metrics:p")}, 2)
     assert [problem.text for problem in found] == [
         "b: the ground truth is 40x38 px (HxW), expected at least 40x40: 2 times the LQ",
