@@ -3,6 +3,7 @@
 import logging
 import time
 from collections.abc import Sequence
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -15,6 +16,7 @@ from iqa_sr.evaluation.plan import EvaluationConfig, EvaluationPlan, plan_evalua
 from iqa_sr.evaluation.result_files import Keys, ResultImages, read_scores, refuse_links, remove_results
 from iqa_sr.io.files import compute_hash
 from iqa_sr.runtime import distributed
+from iqa_sr.runtime.folder_lock import locked
 from iqa_sr.scores.result_folder import RUN_FILE, SCORES_FILE, RunFacts, read_results, read_run, write_run
 from iqa_sr.scores.score_table import MetricFacts, ScoreRow, ScoreTable, merge_tables, unfinished_shards
 
@@ -53,13 +55,16 @@ def run_evaluation(config: EvaluationConfig) -> Evaluation | None:
         ValueError: If a metric, protocol or argument is wrong, data do not fit, a file is damaged, or it is not known
             what network a checkpoint holds.
         ConnectionError: If another process has ended before its pictures were done.
+        TrainingStopped: If another evaluation writes into this folder now.
     """
     rank, world = distributed.start_processes(backend="gloo")
-    first = rank == 0
+    first, held = rank == 0, ExitStack()
     try:
         plan = distributed.all_or_none(lambda: plan_evaluation(config, first))
         facts = plan.measures.facts()
         keys = {dataset.name: [record.name for record in dataset.records] for dataset in plan.sets}
+        # Two that add to one table would lose each other's scores.
+        distributed.on_rank_zero(lambda: _locked(held, plan.folder))
         distributed.on_rank_zero(lambda: prepare_folder(plan.folder, plan.run, facts, config.overwrite, keys))
         evaluator = Evaluator(plan.folder, plan.sets, plan.measures, plan.manner, (rank, world))
         done = evaluator.baselines(first) if config.baseline else 0
@@ -72,7 +77,13 @@ def run_evaluation(config: EvaluationConfig) -> Evaluation | None:
         time.sleep(distributed.GRACE)
         return None
     finally:
+        held.close()
         distributed.stop_processes()
+
+
+def _locked(held: ExitStack, folder: Path) -> None:
+    with suppress(OSError):  # the folder above this one cannot be written to, which need not be: no lock then
+        held.enter_context(locked(folder, "iqa-sr evaluate"))
 
 
 def _unchanged(plan: EvaluationPlan, file: LabelledFile) -> LoadedNetwork:

@@ -7,7 +7,7 @@
 The last four columns are an Origin: which files the score is of. A table of which no score has one does without them.
 
 With pandas: `pandas.read_csv(path, comment="#", keep_default_na=False, na_values={"score": "nan"})`, and
-`dtype={"sha256": str}` for the digests.
+`dtype={"sha256": str, "reference_sha256": str}` for the digests.
 
 Of several processes each writes a shard, a table of its own; the shards are merged into one.
 """

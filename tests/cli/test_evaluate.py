@@ -23,6 +23,7 @@ from iqa_sr.io.images import read_image
 from iqa_sr.metrics import create_metric, metric_info
 from iqa_sr.metrics.rankiqa import RankIQA
 from iqa_sr.ops.resize import resize_bicubic
+from iqa_sr.runtime.folder_lock import locked
 from iqa_sr.scores.result_folder import read_results
 from iqa_sr.scores.score_table import Origin, ScoreTable
 from tests.helpers.sr_datasets import picture, save, write_groups, write_labels
@@ -449,6 +450,14 @@ def test_overwriting_removes_what_is_known_to_be_of_an_evaluation_and_nothing_el
     assert all(file.read_bytes() == b"mine" for file in mine) and read_image(interrupted).shape == (32, 32, 3)
     assert not (RUN / "images/net/set/p0.png").exists() and {key[0] for key in scores()} >= {"two", "bicubic"}
     assert set(read_results(RUN).run.checkpoints) == {"two"}
+
+
+def test_two_evaluations_in_one_folder_are_refused(here, capsys):
+    with locked(RUN, "iqa-sr evaluate"):
+        assert f"in use by process {os.getpid()} on " in error(capsys, *COMMAND, *METRICS)
+        assert not RUN.exists()
+    assert main([*COMMAND, *METRICS]) == 0
+    assert [path.name for path in RUN.parent.iterdir()] == ["run"]
 
 
 def test_overwriting_is_refused_where_something_cannot_be_proved(here, capsys):
