@@ -98,7 +98,8 @@ def to_srgb(picture: np.ndarray, profile: bytes) -> np.ndarray:
 
 def is_srgb(profile: bytes) -> bool:
     """Whether the colors of a profile are those of sRGB: no level of 8 bits changes by more than one."""
-    levels = np.stack(np.meshgrid(*[np.arange(0, 256, 15)] * 3), -1).astype(np.uint8).reshape(1, -1, 3)
+    axis = np.arange(0, 256, 15, dtype=np.uint8)
+    levels = np.stack(np.meshgrid(axis, axis, axis), -1).reshape(1, -1, 3)
     try:
         return bool(np.abs(to_srgb(levels, profile).astype(int) - levels).max() <= 1)
     except ValueError:
