@@ -159,7 +159,7 @@ def test_a_folder_that_is_no_training_is_neither_moved_nor_written_to(there, cap
     Path("work/models").mkdir(parents=True)
     Path("work/thesis.tex").write_text("years of work")
     refused(quick(name="work", path__experiments_root="."))
-    assert "name: work is there already, and is no training (no models, training_states)" in capsys.readouterr().err
+    assert "name: work is there already, and is no training (it has no training_states)" in capsys.readouterr().err
     Path("file").write_text("")
     refused(quick(name="file", path__experiments_root="."))
     assert "name: file is there already" in capsys.readouterr().err
