@@ -141,18 +141,25 @@ def test_the_last_iteration_is_looked_at_once_whatever_the_interval(run):
 # --- Acting -----------------------------------------------------------------------------------------------------------
 
 
+def luma_alone(base, **changes):
+    """Options of a run that is rewarded for the luma and by nothing else."""
+    section = guarded(
+        base,
+        {"held_out": ["psnr"], "action": "stop"},
+        path__pretrain_network_g=str(base / "compact.pth"),
+        train__pixel_opt=None,
+        train__quality_opt={"type": "IQALoss", "metric": "psnry"},
+        train__optim_g={"type": "Adam", "lr": 2e-3},
+        train__ema_decay=0.0,
+        datasets__train__gt_size=64,
+        **changes,
+    )
+    return {**section, "network_g": COMPACT}
+
+
 def test_the_luma_gets_better_the_colours_get_worse_and_the_run_ends(base, capsys):
     """The judge sees the luma only, and Adam raises all colours alike: the paired tests alone find it."""
-    guard = {"held_out": ["psnr"], "action": "stop"}
-    changes = {
-        "path__pretrain_network_g": str(base / "compact.pth"),
-        "train__pixel_opt": None,
-        "train__quality_opt": {"type": "IQALoss", "metric": "psnry"},
-        "train__optim_g": {"type": "Adam", "lr": 2e-3},
-        "train__ema_decay": 0.0,
-        "datasets__train__gt_size": 64,
-    }
-    assert train({**guarded(base, guard, **changes), "network_g": COMPACT}) == 0
+    assert train(luma_alone(base)) == 0
     shown = capsys.readouterr().err
     assert ": ALARM, psnry better while held-out psnr worse\n" in shown
     assert "Guard: the run ends here (train:guard:action: stop)." in shown
@@ -164,17 +171,7 @@ def test_the_luma_gets_better_the_colours_get_worse_and_the_run_ends(base, capsy
 
 def test_what_windows_of_two_pictures_show_is_told_and_not_acted_on(base, tmp_path, capsys):
     write_groups(tmp_path / "two", count=2, size=128, versions=())
-    guard = {"held_out": ["psnr"], "action": "stop"}
-    changes = {
-        "path__pretrain_network_g": str(base / "compact.pth"),
-        "train__pixel_opt": None,
-        "train__quality_opt": {"type": "IQALoss", "metric": "psnry"},
-        "train__optim_g": {"type": "Adam", "lr": 2e-3},
-        "train__ema_decay": 0.0,
-        "datasets__train__gt_size": 64,
-        "datasets__val__dataroot_gt": str(tmp_path / "two"),
-    }
-    assert train({**guarded(base, guard, **changes), "network_g": COMPACT}) == 0
+    assert train(luma_alone(base, datasets__val__dataroot_gt=str(tmp_path / "two"))) == 0
     shown = capsys.readouterr().err
     assert ": ALARM, psnry better while held-out psnr worse\n" in shown
     assert "Guard: it does not stop on that, which was found on windows of 2 pictures; 6 are needed." in shown
