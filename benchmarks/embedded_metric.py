@@ -120,11 +120,11 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--each", type=int, default=2, help="jod: distorted versions of a crop of each kind")
     parser.add_argument("--networks", nargs="*", default=[], metavar="FILE", help="sr: checkpoints of SR networks")
     parser.add_argument("--starts", nargs="+", default=["bicubic x2"], metavar="NAME", help="attack: results of which")
-    parser.add_argument("--attacked", type=int, default=8, help="attack: how many images, the first of the crops")
+    parser.add_argument("--attacked", type=int, default=4, help="attack: how many images, the first of the crops")
     parser.add_argument("--attack", nargs="+", choices=ATTACKS, default=ATTACKS, dest="attacks")
     parser.add_argument("--steps", type=int, default=50, help="attack: gradients of a run")
     parser.add_argument("--restarts", type=int, default=2, help="attack: runs of APGD")
-    parser.add_argument("--queries", type=int, default=300, help="attack: scores that the random search asks for")
+    parser.add_argument("--queries", type=int, default=200, help="attack: scores that the random search asks for")
     parser.add_argument("--tid", type=Path, metavar="FOLDER", help="human: a folder in TID2013's layout")
     parser.add_argument("--quick", action="store_true", help="5 images, 2 attacked, one distorted version of each kind")
     parser.add_argument("--json", metavar="FILE", help="everything as JSON, written after each part")
@@ -173,7 +173,10 @@ def attack_options(args: argparse.Namespace) -> AttackOptions:
 def tell_duration(
     args: argparse.Namespace, metrics: Mapping[str, QualityMetric], jod: Jod | None, crops: Mapping[str, Tensor]
 ) -> None:
-    """Prints how long it will take: scores, gradients and JOD of a crop are timed and counted."""
+    """Prints how long it will take: scores, gradients and JOD of a crop are timed and counted.
+
+    Without making the images: distortions, and what the networks of `--networks` do.
+    """
     images, attacked_images = len(crops), (1 + len(args.starts)) * min(args.attacked, len(crops))
     pairs = images * args.each * (10 + sum(kind.group in MET_BY_SR for kind in KINDS.values()))
     climbs = {"fgsm": 3, "apgd-short": 0.6 * args.steps, "apgd": 3 * args.steps * args.restarts}
@@ -192,7 +195,7 @@ def tell_duration(
     counts = {part: count for part, count in counts.items() if part in args.part}
     seconds = expected_seconds(metrics, jod, next(iter(crops.values())), counts)
     parts = ", ".join(f"{part} {value / 60:.1f}" for part, value in seconds.items())
-    print(f"{images} crops of {args.crop} px; about {sum(seconds.values()) / 60:.0f} minutes ({parts})", flush=True)
+    print(f"{images} crops of {args.crop} px; about {sum(seconds.values()) / 60:.0f} minutes of a core ({parts})", flush=True)
 
 
 # --- Tables -----------------------------------------------------------------------------------------------------------

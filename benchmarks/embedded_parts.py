@@ -300,7 +300,7 @@ def expected_seconds(
     crop: Tensor,
     counts: Mapping[str, tuple[float, float, float]],
 ) -> dict[str, float]:
-    """Seconds of each part.
+    """Seconds of a core for each part; what else the machine does counts little.
 
     Args:
         metrics: Which are measured.
@@ -314,12 +314,12 @@ def expected_seconds(
         times = []
         for _ in range(2):
             image = batch.clone().requires_grad_(gradient)
-            began = time.perf_counter()
+            began = time.process_time()
             with torch.set_grad_enabled(gradient):
                 scores = call(image)
                 if gradient:
                     scores.sum().backward()
-            times.append((time.perf_counter() - began) / len(batch))
+            times.append((time.process_time() - began) / len(batch))
         return times[-1]
 
     plain = sum(timed(metric, False) for metric in metrics.values())
