@@ -13,6 +13,7 @@ __all__ = ["apgd"]
 
 _MOMENTUM = 0.25  # 1 - alpha of the paper
 _RISING = 0.75  # rho: the share of steps that must have risen, else they are too long
+_Point = tuple[Tensor, Tensor, Tensor]  # changes and gradients, (N, 3, H, W), and scores (N,)
 
 
 def apgd(quality: Quality, images: Tensor, bound: Bound, steps: int = 50, restarts: int = 1, seed: int = 0) -> Tensor:
@@ -79,10 +80,8 @@ def _periods(steps: int) -> Iterator[int]:
         last, share = share, share + growth
 
 
-def _where(
-    mask: Tensor, one: tuple[Tensor, Tensor, Tensor], other: tuple[Tensor, Tensor, Tensor]
-) -> tuple[Tensor, ...]:
-    """Change, gradient and scores of those images of the mask from one, of the others from another."""
+def _where(mask: Tensor, one: _Point, other: _Point) -> _Point:
+    """Of those images of the mask the one point, of the others the other one."""
     wide = _wide(mask)
     return torch.where(wide, one[0], other[0]), torch.where(wide, one[1], other[1]), torch.where(mask, one[2], other[2])
 

@@ -7,7 +7,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-__all__ = ["Bound", "rms"]
+__all__ = ["Bound", "dithered", "rms"]
 
 _HALVINGS = 20
 
@@ -63,13 +63,15 @@ class Bound:
     def whole(self, change: Tensor) -> Tensor:
         """The change in whole levels, within the ball.
 
-        Of `rms` the length is kept as far as whole levels allow: a change of which most values are below half a level
-        would be lost when it is rounded, so that its largest values are kept instead, as whoever attacks files would.
+        Rounded to the nearest level, all values whose change is below a half would be lost, and all would jump together
+        when it grows beyond: searches by small steps would see nothing of them. Of `linf` values are dithered instead,
+        see `dithered`. Of `rms` the length is kept as far as whole levels allow: the largest values are kept, as
+        whoever attacks files would.
         """
         levels = 255 * change
         if self.norm == "linf":
             most = math.floor(self.levels + 1e-6)
-            return levels.round().clamp(-most, most) / 255
+            return dithered(levels).clamp(-most, most) / 255
         largest = levels.abs().amax((1, 2, 3))
         wanted = rms(levels).clamp(max=self.levels) * (1 + 1e-6)
         low = torch.zeros_like(wanted)
@@ -84,3 +86,17 @@ class Bound:
 def rms(change: Tensor) -> Tensor:
     """Root of the mean square of each `(N, C, H, W)` change: `(N,)`."""
     return change.flatten(1).square().mean(1).sqrt()
+
+
+def dithered(levels: Tensor) -> Tensor:
+    """Changes in whole levels: of values that shall change by 0.3 levels three of ten change by one, the others not.
+
+    Args:
+        levels: `(N, C, H, W)`; whole ones (within 1e-4) stay what they are.
+
+    Returns:
+        The same shape. Which values are rounded away from 0 depends on their place in the image alone.
+    """
+    generator = torch.Generator().manual_seed(0)
+    threshold = torch.rand(levels.shape[1:], generator=generator).clamp(1e-4, 1 - 1e-4).to(levels)
+    return levels.sign() * (levels.abs() + threshold).floor()

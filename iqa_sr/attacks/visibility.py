@@ -5,7 +5,9 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
+from iqa_sr.attacks.bounds import dithered
 from iqa_sr.attacks.search import Quality
+from iqa_sr.io.image_tensors import as_8_bit
 
 __all__ = ["INVISIBLE", "Jod", "strongest_invisible"]
 
@@ -18,12 +20,11 @@ _SMALLEST = 1 / 512  # amplitude, from which on the middle of the bisection is t
 
 
 def strongest_invisible(
-    quality: Quality, starts: Tensor, attacked: Tensor, jod: Jod, at_least: float = INVISIBLE, seed: int = 0
+    quality: Quality, starts: Tensor, attacked: Tensor, jod: Jod, at_least: float = INVISIBLE
 ) -> tuple[Tensor, Tensor]:
     """Each attack shrunk until its change is invisible: the best of the amplitudes that a bisection tries.
 
-    Between whole levels an amplitude is held by dithering: of values that would change by 0.3 levels three of ten
-    change by one.
+    Between whole levels an amplitude is held by dithering, see `dithered`.
 
     Args:
         quality: What was raised.
@@ -31,21 +32,18 @@ def strongest_invisible(
         attacked: The same shape, likewise.
         jod: How visible a change is.
         at_least: Smallest JOD that counts as invisible.
-        seed: Of the dithering, which is the same for each image of the batch.
 
     Returns:
         The images `(N, 3, H, W)` in whole levels, and what they gain in quality over their starts, `(N,)`; at least 0,
         for an image may be left as it is.
     """
     levels = (255 * (attacked - starts)).round()
-    threshold = torch.rand(starts.shape[1:], generator=torch.Generator().manual_seed(seed)).to(starts)
     with torch.no_grad():
         first = quality(starts)
         best, images = first, starts
         low, high, amplitude = (starts.new_full((len(starts),), value) for value in (_SMALLEST, 1.0, 1.0))
         for _ in range(_HALVINGS + 1):
-            sizes = (levels.abs() * amplitude.view(-1, 1, 1, 1) + threshold).floor()
-            tried = (255 * starts + levels.sign() * sizes).round() / 255
+            tried = as_8_bit(starts + dithered(levels * amplitude.view(-1, 1, 1, 1)) / 255)
             unseen = jod(tried, starts) >= at_least
             scores = quality(tried)
             better = unseen & (scores > best)
