@@ -212,7 +212,7 @@ def test_the_loss_falls_in_a_few_steps(batch):
         optimizer.zero_grad()
         total.backward()
         optimizer.step()
-        totals.append(float(total))
+        totals.append(total.item())
     assert sum(totals[-3:]) < 0.5 * sum(totals[:3])
 
 
