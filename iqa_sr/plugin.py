@@ -9,6 +9,7 @@ import logging
 from typing import Any
 
 from iqa_sr.archs.augmentiq_arch import AugmentIQHeads
+from iqa_sr.archs.patch_transformer_arch import PatchTransformer
 from iqa_sr.archs.rankiqa_arch import RankIQALite
 from iqa_sr.basicsr_compat import (
     ARCH_REGISTRY,
@@ -37,7 +38,14 @@ __all__ = ["register"]
 TABLE: tuple[tuple[Any, Any], ...] = (
     *(
         (ARCH_REGISTRY, network)
-        for network in (ARNIQANetwork, AugmentIQHeads, RankIQALite, TrainableAFINE, TrainableQualiCLIP)
+        for network in (
+            ARNIQANetwork,
+            AugmentIQHeads,
+            PatchTransformer,
+            RankIQALite,
+            TrainableAFINE,
+            TrainableQualiCLIP,
+        )
     ),
     *(
         (DATASET_REGISTRY, dataset)

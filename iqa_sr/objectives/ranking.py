@@ -75,7 +75,7 @@ class RankingOptions(ObjectiveOptions):
 
 
 class RankingObjective(Objective[RankingOptions]):
-    """Teaches `RankIQALite` from pictures without labels.
+    """Teaches `RankIQALite`, or `PatchTransformer`, from images without labels.
 
     Reference:
         Liu, van de Weijer, Bagdanov: RankIQA, ICCV 2017, https://arxiv.org/abs/1707.08347 (synthetic levels);
@@ -85,7 +85,7 @@ class RankingObjective(Objective[RankingOptions]):
     """
 
     Options = RankingOptions
-    network_type = "RankIQALite"
+    network_types = ("RankIQALite", "PatchTransformer")
     dataset_types = ("RankingDataset",)
 
     def __init__(self, network: nn.Module, options: RankingOptions) -> None:
@@ -178,7 +178,7 @@ class RankingObjective(Objective[RankingOptions]):
 
 
 def write_judge(network: nn.Module, folder: Path) -> Path:
-    """A trained `RankIQALite` as the file of the metric `rankiqa-own`."""
+    """A trained network as the file of the metric `rankiqa-own`."""
     state = {key: value.detach().cpu().contiguous() for key, value in network.state_dict().items()}
     path = folder / OWN
     atomic_write(path, save(state))
