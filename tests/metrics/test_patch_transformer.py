@@ -51,8 +51,8 @@ def test_the_recipe_is_read_and_its_network_learns():
     network = build_network(config.basicsr_opt()["network_g"])
     assert type(network) is PatchTransformer
     assert 400_000 < sum(parameter.numel() for parameter in network.parameters()) < 700_000
-    assert isinstance(objective := config.model.objective(network, config.model.objective_options), RankingObjective)
-    assert objective.options.attack is None
+    objective = config.model.objective(network, config.model.objective_options)
+    assert isinstance(objective, RankingObjective) and objective.options.attack is None
     image = torch.stack(
         [photo(height=64, width=64), photo(height=64, width=64).mean((1, 2), keepdim=True) * torch.ones(64, 64)]
     )
