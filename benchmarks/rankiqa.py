@@ -22,13 +22,13 @@ import torch  # noqa: E402
 from torch import Tensor  # noqa: E402
 from tqdm import tqdm  # noqa: E402
 
+from iqa_sr.attacks.gradient_steps import sign_ascent  # noqa: E402
 from iqa_sr.distortions.registry import KINDS, LEVELS, distort  # noqa: E402
 from iqa_sr.io.image_stores import list_images  # noqa: E402
 from iqa_sr.io.image_tensors import as_8_bit, to_tensor  # noqa: E402
 from iqa_sr.io.images import read_image  # noqa: E402
 from iqa_sr.metrics import create_metric  # noqa: E402
 from iqa_sr.metrics.base import QualityMetric  # noqa: E402
-from iqa_sr.objectives.ranking import sign_ascent  # noqa: E402
 from iqa_sr.ops.resize import resize_bicubic  # noqa: E402
 
 REQUIRED = {

@@ -30,6 +30,7 @@ COMMANDS = {
     "agree": "measure how well metrics agree with people",
     "pick": "choose a checkpoint by several metrics, with limits, and say why",
     "metrics": "list the metrics",
+    "attack": "measure how easily metrics are bought by changes that nobody sees",
     "report": "make a page from evaluations and trainings: scores, plots, pictures",
     "weights": "list, download, check and import weight files",
 }

@@ -11,6 +11,7 @@ from safetensors.torch import save
 from torch import Tensor, nn
 
 from iqa_sr.archs.rankiqa_arch import UNTOUCHED
+from iqa_sr.attacks.gradient_steps import sign_ascent
 from iqa_sr.config.sections import Section
 from iqa_sr.io.files import atomic_write
 from iqa_sr.losses.ranking_loss import agreement_loss, anchor_loss, cross_ranking_loss, ranking_loss
@@ -19,7 +20,7 @@ from iqa_sr.objectives.base import Objective, ObjectiveOptions
 from iqa_sr.runtime import distributed
 from iqa_sr.stats.ordering import network_ordering
 
-__all__ = ["Attack", "RankingObjective", "RankingOptions", "sign_ascent", "write_judge"]
+__all__ = ["Attack", "RankingObjective", "RankingOptions", "write_judge"]
 
 
 class Attack(Section):
@@ -194,37 +195,3 @@ def _gradient(image: Tensor) -> Tensor:
 
 def _frozen(network: nn.Module) -> nn.Module:
     return cast(nn.Module, copy.deepcopy(network).eval().requires_grad_(False))
-
-
-def sign_ascent(
-    network: nn.Module,
-    image: Tensor,
-    bound: Tensor | float,
-    steps: int,
-    start: Tensor | None = None,
-    length: float = 1.0,
-) -> Tensor:
-    """Pictures changed so that a network scores them higher: steps along the sign of the gradient.
-
-    Args:
-        network: `(N, 3, H, W)` to `(N,)`, frozen.
-        image: `(N, 3, H, W)` in [0, 1]; never written to.
-        bound: Largest change of a pixel: a number, or one for each picture, `(N, 1, 1, 1)`.
-        steps: Number of steps; each is `2.5 / steps` of the bound, and at least a twentieth.
-        start: Where to begin, as a share of the bound, `(N, 3, H, W)` in [-1, 1]; None for the picture itself.
-        length: Factor of the steps' length.
-
-    Returns:
-        `(N, 3, H, W)` in [0, 1], no further than `bound` from `image`.
-
-    Reference:
-        Madry et al., ICLR 2018, https://arxiv.org/abs/1706.06083 (projected gradient descent).
-    """
-    step = length * max(2.5 / steps, 0.05)
-    change = torch.zeros_like(image) if start is None else start
-    with torch.enable_grad():
-        for _ in range(steps):
-            changed = (image + change * bound).clamp(0, 1).detach().requires_grad_()
-            (gradient,) = torch.autograd.grad(network(changed).sum(), changed)
-            change = (change + step * gradient.sign()).clamp(-1, 1)
-    return (image + change * bound).clamp(0, 1).detach()

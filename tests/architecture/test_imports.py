@@ -13,7 +13,7 @@ RANKS = [
     ["ops", "stats", "archs"],
     ["weights", "degradations", "distortions"],
     ["metrics", "lora", "basicsr_compat"],
-    ["scores", "data", "losses"],
+    ["scores", "data", "losses", "attacks"],
     ["samplers", "checkpoint", "inference"],
     ["datasets", "objectives"],
     ["guard"],

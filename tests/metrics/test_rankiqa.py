@@ -7,13 +7,13 @@ from itertools import combinations
 import pytest
 import torch
 
+from iqa_sr.attacks.gradient_steps import sign_ascent
 from iqa_sr.data.creation.unlabeled_images import PHOTOGRAPHS
 from iqa_sr.distortions.registry import distort
 from iqa_sr.io.image_tensors import to_tensor
 from iqa_sr.io.images import decode_image
 from iqa_sr.metrics import create_metric, metric_info
 from iqa_sr.metrics.rankiqa import SHIPPED
-from iqa_sr.objectives.ranking import sign_ascent
 from iqa_sr.ops.resize import resize_bicubic
 
 HELD_OUT = ("astronaut.png", "chelsea.png")

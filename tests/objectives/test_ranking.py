@@ -11,6 +11,7 @@ import pytest
 import torch
 
 from iqa_sr.archs.rankiqa_arch import RankIQALite
+from iqa_sr.attacks.gradient_steps import sign_ascent
 from iqa_sr.cli.train import main
 from iqa_sr.data.creation.unlabeled_images import PHOTOGRAPHS
 from iqa_sr.datasets.ranking_dataset import RankingDataset
@@ -19,7 +20,7 @@ from iqa_sr.errors import OptionError
 from iqa_sr.io.tensor_files import read_tensor_file
 from iqa_sr.losses.ranking_loss import agreement_loss, anchor_loss, cross_ranking_loss, ranking_loss
 from iqa_sr.metrics import create_metric
-from iqa_sr.objectives.ranking import RankingObjective, RankingOptions, sign_ascent
+from iqa_sr.objectives.ranking import RankingObjective, RankingOptions
 from iqa_sr.ops.seeded_random import ParameterDraw
 from iqa_sr.training.verify_resume import differences
 from tests import ROOT

@@ -1,0 +1,69 @@
+"""Several metrics under the same attacks, and each under the attacks that were made on the others."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+
+import torch
+
+from iqa_sr.attacks.measurement import AttackedImages, AttackOptions, Outcome, attack_count, attack_metric, scores_of
+from iqa_sr.attacks.summary import AttackSummary, Scale, Transfer, summarize
+from iqa_sr.attacks.visibility import Jod
+from iqa_sr.metrics.registry import create_metric, metric_info
+
+__all__ = ["Comparison"]
+
+
+class Comparison:
+    """Attacks on metrics; whatever has been measured so far can be summed up at any time.
+
+    Args:
+        metrics: Their names.
+        images: What is attacked, on the device where the metrics are to be.
+        jod: How visible a change is.
+        options: Which attacks.
+    """
+
+    def __init__(self, metrics: Sequence[str], images: AttackedImages, jod: Jod, options: AttackOptions) -> None:
+        self.metrics, self.images, self.jod, self.options = metrics, images, jod, options
+        self._scales: dict[str, Scale] = {}
+        self._outcomes: dict[str, list[Outcome]] = {}
+        self._transfers: dict[str, list[Transfer]] = {}
+
+    def __len__(self) -> int:
+        """How many outcomes `run` yields."""
+        return sum(attack_count(metric_info(name), self.options) for name in self.metrics)
+
+    def run(self) -> Iterator[Outcome]:
+        """Attack one metric after the other; last, what APGD made of the images is shown to the other metrics.
+
+        Yields:
+            Each outcome as soon as it is there.
+        """
+        for name in self.metrics:
+            metric = create_metric(name, self.images.starts.device)
+            self._scales[name] = Scale.of(metric, self.images)
+            for outcome in attack_metric(metric, self.images, self.jod, self.options):
+                # Images of other attacks are not needed again, and there are many.
+                kept = outcome if outcome.attack == "apgd" else replace(outcome, images=torch.empty(0))
+                self._outcomes.setdefault(name, []).append(kept)
+                yield outcome
+        for name in self.metrics if len(self.metrics) > 1 else ():
+            self._transfers[name] = self._transfers_to(name)
+
+    def _transfers_to(self, name: str) -> list[Transfer]:
+        metric = create_metric(name, self.images.starts.device)
+        found = []
+        for other, outcomes in self._outcomes.items():
+            for outcome in outcomes:
+                if other != name and outcome.attack == "apgd":
+                    scores = scores_of(metric, outcome.images, self.images.originals)
+                    gain = float((scores - self._scales[name].starts).mean())
+                    found.append(Transfer(other, outcome.bound, gain))
+        return found
+
+    def summaries(self) -> list[AttackSummary]:
+        """What has been measured so far, for each metric of which there is anything."""
+        return [
+            summarize(outcomes, self._scales[name], self._transfers.get(name, []))
+            for name, outcomes in self._outcomes.items()
+        ]

@@ -1,0 +1,64 @@
+"""Originals and what upscaling made of them, in windows of one size; the pairs that robustness is measured on."""
+
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from iqa_sr.data.creation.unlabeled_images import PictureSource, PictureSourceOptions
+from iqa_sr.errors import nearest
+from iqa_sr.io.image_stores import list_images
+from iqa_sr.io.image_tensors import as_8_bit, to_tensor
+from iqa_sr.io.images import read_image
+from iqa_sr.ops.resize import resize_bicubic
+
+__all__ = ["upscaled_images"]
+
+
+def upscaled_images(
+    folder: str | None, results: str | None, size: int, limit: int | None, scale: int = 2
+) -> tuple[list[str], Tensor, Tensor]:
+    """Windows of originals, and the same windows of what upscaling made of them.
+
+    Args:
+        folder: The originals; None for scikit-image's photographs.
+        results: Results of super-resolution under the originals' names, with any suffix; None: the windows reduced and
+            enlarged again, bicubic.
+        size: Height and width of the windows in px; they are cut from the middle.
+        limit: How many images at most, the first ones by name; None for all.
+        scale: Of the bicubic results.
+
+    Returns:
+        Names, results and originals, `(N, 3, size, size)` each, in whole levels of 255.
+
+    Raises:
+        FileNotFoundError: If a folder or a result is missing.
+        DataError: If an original is too small or cannot be read.
+        ValueError: If a result has another size than its original.
+    """
+    options = {"dataroot": folder, "photographs": folder is None}
+    source = PictureSource(PictureSourceOptions.model_validate(options), size, "`images`")
+    count = len(source) if limit is None else min(limit, len(source))
+    names = [Path(source.name(index)).name for index in range(count)]
+    wholes = [to_tensor(source.picture(index)) for index in range(count)]
+    originals = torch.stack([_middle(whole, size) for whole in wholes])
+    if results is None:
+        small = as_8_bit(resize_bicubic(originals, -(-size // scale), -(-size // scale)))
+        return names, as_8_bit(resize_bicubic(small, size, size)), originals
+    files = {path.stem: path for path in list_images(Path(results).expanduser())}
+    made = []
+    for name, whole in zip(names, wholes, strict=True):
+        stem = Path(name).stem
+        if stem not in files:
+            raise FileNotFoundError(f"`results`: {results} holds no result of {name}; {nearest(stem, files)}")
+        image = as_8_bit(to_tensor(read_image(files[stem])))
+        if image.shape != whole.shape:
+            sides = " and ".join("x".join(map(str, one.shape[1:])) for one in (image, whole))
+            raise ValueError(f"`results`: {files[stem]} and its original {name} differ in size: {sides} px (HxW)")
+        made.append(_middle(image, size))
+    return names, torch.stack(made), originals
+
+
+def _middle(image: Tensor, size: int) -> Tensor:
+    top, left = ((side - size) // 2 for side in image.shape[1:])
+    return image[:, top : top + size, left : left + size]
