@@ -13,15 +13,14 @@ import math
 
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
 from iqa_sr.metrics.base import MetricInfo, QualityMetric
 from iqa_sr.ops.color import yiq_luma
-from iqa_sr.ops.filters import correlate, mirrored, root, separable, weighted
+from iqa_sr.ops.filters import correlate, mirrored, root, separable
+from iqa_sr.ops.laplacian_pyramid import BINOMIAL, doubled
 
 __all__ = ["METRICS", "NLPD"]
 
-BINOMIAL = [0.05, 0.25, 0.4, 0.25, 0.05]
 # From the finest band to the residue: the constant, and the weights of the neighbour above, left, right, below.
 AMPLITUDES = (
     (0.0248, (0.1015, 0.1460, 0.1493, 0.1011)),
@@ -74,18 +73,9 @@ def _laplacian_pyramid(pictures: Tensor, levels: int) -> list[Tensor]:
     bands = []
     for _ in range(levels - 1):
         half = separable(mirrored(pictures, 2), BINOMIAL, step=2)
-        bands.append(pictures - _double(_double(half, 1, pictures.shape[1]), 2, pictures.shape[2]))
+        bands.append(pictures - doubled(half, pictures.shape[1], pictures.shape[2]))
         pictures = half
     return [*bands, pictures]
-
-
-def _double(pictures: Tensor, dim: int, size: int) -> Tensor:
-    """Twice as long along a dimension, cut to `size`: zeros in between, then the binomial; edges repeat."""
-    padding = (0, 0, 1, 1) if dim == 1 else (1, 1, 0, 0)
-    around = F.pad(pictures[:, None], padding, mode="replicate")[:, 0]
-    even = weighted(around, [2 * BINOMIAL[0], 2 * BINOMIAL[2], 2 * BINOMIAL[4]], dim)
-    odd = weighted(around.narrow(dim, 1, even.shape[dim] + 1), [2 * BINOMIAL[1], 2 * BINOMIAL[3]], dim)
-    return torch.stack((even, odd), dim + 1).flatten(dim, dim + 1).narrow(dim, 0, size)
 
 
 METRICS = ((NLPD_INFO, NLPD),)

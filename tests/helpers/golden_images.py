@@ -1,7 +1,7 @@
 """The pictures of the golden files, made from photographs that ship inside scikit-image.
 
 A golden file holds what somebody else's implementation computes for pictures that a few lines describe: a crop of a
-photograph, and operations on it (blur, noise) in float64, rounded to 8 bits again.
+photograph, and operations on it (blur, noise, the quantization of JPEG) in float64, rounded to 8 bits again.
 """
 
 import json
@@ -10,6 +10,7 @@ from functools import cache
 
 import numpy as np
 import torch
+from scipy.fft import dctn, idctn
 from skimage import data
 
 from tests import TESTS
@@ -75,4 +76,22 @@ def _noise(values, operation):
     return values + operation["std"] * drawn.double().permute(1, 2, 0).numpy()
 
 
-_OPERATIONS = {"blur": _blur, "noise": _noise}
+def _blocks(values, operation):
+    """What JPEG does: the DCT of squares of 8 px, with coefficients in whole steps; the rest at the borders stays."""
+    step, changed = operation["step"] / 255, values.copy()
+    whole = changed[: values.shape[0] // 8 * 8, : values.shape[1] // 8 * 8]
+    squares = whole.reshape(whole.shape[0] // 8, 8, whole.shape[1] // 8, 8, 3)
+    coefficients = np.rint(dctn(squares, axes=(1, 3), norm="ortho") / step) * step
+    whole[:] = idctn(coefficients, axes=(1, 3), norm="ortho").reshape(whole.shape)
+    return changed
+
+
+def _linear(values, operation):
+    return values * operation.get("times", 1) + operation.get("plus", 0) / 255
+
+
+def _gray(values, operation):
+    return np.broadcast_to(values.mean(2, keepdims=True), values.shape)
+
+
+_OPERATIONS = {"blocks": _blocks, "blur": _blur, "gray": _gray, "linear": _linear, "noise": _noise}

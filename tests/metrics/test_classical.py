@@ -6,14 +6,14 @@ import torch
 from skimage.metrics import structural_similarity
 from torch.nn import functional as F
 
-from iqa_sr.metrics import cw_ssim, fsim, gmsd, mad, nlpd, ssim, vif, vsi
+from iqa_sr.metrics import cvvdp, cw_ssim, fsim, gmsd, mad, nlpd, ssim, vif, vsi
 from iqa_sr.ops.color import whole_levels, yiq_luma
 from iqa_sr.ops.filters import correlate, gradient_magnitude, root, separable, weighted
 from iqa_sr.ops.steerable_pyramid import SteerablePyramid
 from tests.helpers.golden import check_gradient, check_outputs
 from tests.helpers.golden_images import golden, golden_input, photo
 
-MODULES = (ssim, gmsd, vif, fsim, vsi, nlpd, cw_ssim, mad)
+MODULES = (ssim, gmsd, vif, fsim, vsi, nlpd, cw_ssim, mad, cvvdp)
 METRICS = {info.name: build(info) for module in MODULES for info, build in module.METRICS}
 CASES = [(name, case) for name in METRICS for case in golden(f"classical_{name}")["cases"]]
 NAMES = pytest.mark.parametrize("name", list(METRICS))
@@ -49,7 +49,8 @@ def test_a_batch_equals_its_singles_at_odd_sizes(name, size):
 @NAMES
 def test_equal_pictures_have_the_best_score(name):
     image = photo(height=170, width=180)[None]
-    best = 1.0 if METRICS[name].info.higher_is_better else 0.0
+    info = METRICS[name].info
+    best = info.score_range[1] if info.higher_is_better else 0.0
     assert METRICS[name](image, image).item() == pytest.approx(best, abs=1e-6)
 
 
