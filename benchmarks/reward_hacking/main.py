@@ -57,7 +57,7 @@ QUICK = {
     "strengths": [1.0],
     "gains": [0.05],
     "rates_full": [3e-5],
-    "rates_lora": [1e-3],
+    "rates_lora": [3e-4, 1e-3],
 }
 
 
@@ -76,7 +76,8 @@ def main() -> None:
     print(expected_time(args, bench, {key_of(row) for row in rows}), flush=True)
     rows = do_runs(bench, tuning_keys(args), rows, output)
     tuning = [row for row in rows if row["phase"] == "tuning"]
-    rates, why = choose_rates(runs_of(tuning, bench.tuning_base, bench.unit), args.tuning_gain)
+    tuned, why = choose_rates(runs_of(tuning, bench.tuning_base, bench.unit), args.tuning_gain)
+    rates = {case: tuned.get(case, grid(args, case[1])[0]) for case in itertools.product(args.modes, args.arms)}
     rows = do_runs(bench, final_keys(args, rates), rows, output)
     wanted = set(final_keys(args, rates))
     runs = runs_of([row for row in rows if key_of(row) in wanted], bench.base_rows, bench.unit)
@@ -177,12 +178,19 @@ def check_same_setup(path: Path, setup: Setup) -> None:
 
 
 def tuning_keys(args: argparse.Namespace) -> list[Key]:
-    """Every arm and reward with every rate of its grid."""
+    """Every arm and reward with every rate of its grid, where that has several."""
     return [
         Key("tuning", arm, mode, rate, seed)
         for seed, mode, arm in itertools.product(TUNING_SEEDS[: args.tuning_seeds], args.modes, args.arms)
-        for rate in (args.rates_lora if arm.startswith("lora") else args.rates_full)
+        for rate in grid(args, arm)
+        if len(grid(args, arm)) > 1
     ]
+
+
+def grid(args: argparse.Namespace, arm: str) -> list[float]:
+    """The rates that an arm tries."""
+    rates: list[float] = args.rates_lora if arm.startswith("lora") else args.rates_full
+    return rates
 
 
 def final_keys(args: argparse.Namespace, rates: dict[tuple[str, str], float]) -> list[Key]:
@@ -210,9 +218,9 @@ def do_runs(bench: Bench, keys: list[Key], rows: list[Row], output: Path) -> lis
 
 def expected_time(args: argparse.Namespace, bench: Bench, done: set[Key]) -> str:
     """How long what is missing will take, from a few steps and the measuring of the base."""
-    first = tuning_keys(args)[0]
-    step = max(bench.seconds_of_a_step(Key("tuning", arm, args.modes[-1], 1e-9, first.seed)) for arm in args.arms[:2])
     tuning = [key for key in tuning_keys(args) if key not in done]
+    seed = tuning[0].seed if tuning else 1  # its batches are made now, and used by the first runs
+    step = max(bench.seconds_of_a_step(Key("tuning", arm, args.modes[-1], 1e-9, seed)) for arm in args.arms[:2])
     final = len(args.modes) * len(args.arms) * args.seeds - sum(key.phase == "final" for key in done)
     strengths = len(bench.setup.strengths)
     seconds = (len(tuning) + final) * bench.setup.steps * step

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
 from iqa_sr import plugin
@@ -230,9 +230,7 @@ class Bench:
         model = build_model(opt)
         network = model.get_bare_model(model.net_g)
         if ARMS[key.arm] and model.lora is None:
-            layers = target_names(network, LoRAOptions(preset=ARMS[key.arm]))
-            for name, parameter in network.named_parameters():
-                parameter.requires_grad_(name.removesuffix(".weight") in layers)  # what has no gradient is not stepped
+            train_only(network, ARMS[key.arm])
         for step, batch in enumerate(batches[:steps], start=1):
             # The rate rises first: Adam's first steps move every weight by all of it.
             model.update_learning_rate(step, warmup_iter=max(1, self.setup.steps // 12))
@@ -315,6 +313,13 @@ def scores(metric: QualityMetric, image: Tensor, reference: Tensor) -> Tensor:
     pairs = zip(as_8_bit(image).split(BATCH), as_8_bit(reference).split(BATCH), strict=True)
     with torch.no_grad():
         return torch.cat([metric(one, other) for one, other in pairs])
+
+
+def train_only(network: nn.Module, preset: str) -> None:
+    """Freeze all but the weights that LoRA of a preset would update; Adam does not step what has no gradient."""
+    layers = target_names(network, LoRAOptions(preset=preset))
+    for name, parameter in network.named_parameters():
+        parameter.requires_grad_(name.removesuffix(".weight") in layers)
 
 
 def with_degradation(content: dict[str, Any], scale: int, degradation: str) -> dict[str, Any]:

@@ -1,5 +1,6 @@
 """What the benchmark of reward hacking compares: runs at equal gain, effects with intervals, results of one setup."""
 
+import re
 import sys
 from types import SimpleNamespace
 
@@ -7,6 +8,7 @@ import numpy as np
 import pytest
 
 from iqa_sr import plugin
+from iqa_sr.basicsr_compat import build_network
 from iqa_sr.config.option_files import read_option_file
 from iqa_sr.training.run_config import RunConfig
 from tests import ROOT
@@ -98,3 +100,11 @@ def test_the_options_at_another_scale_and_degradation_are_valid(scripts):
     opt = RunConfig.from_options(content).basicsr_opt()
     assert opt["scale"] == opt["network_g"]["upscale"] == 4
     assert {section["degradation"]["type"] for section in opt["datasets"].values()} == {"hggt-one-stage"}
+
+
+def test_the_arm_at_full_rank_trains_the_weights_of_attention_and_mlps_alone(scripts):
+    network = build_network(read_option_file(ROOT / "options/swinir_amo.yml")["network_g"])
+    scripts.runs.train_only(network, "swinir")
+    trained = [name for name, parameter in network.named_parameters() if parameter.requires_grad]
+    assert len(trained) == 6 * 4  # blocks, layers
+    assert all(re.search(r"\.(attn\.(qkv|proj)|mlp\.fc[12])\.weight$", name) for name in trained)
