@@ -109,5 +109,5 @@ def test_the_shipped_measurements_are_shown(capsys):
     records = read_records()
     line = next(line for line in shown.splitlines() if line.startswith("rankiqa-lite"))
     summary = records["rankiqa-lite"].summary
-    assert f"{100 * summary.unseen / summary.gap:.0f} %" in line
+    assert summary.of_gap(summary.unseen) in line
     assert json.loads(SHIPPED.read_text(encoding="utf-8")).keys() == records.keys()
