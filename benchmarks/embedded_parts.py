@@ -201,7 +201,8 @@ def below_originals(metrics: Metrics, crops: Mapping[str, Tensor], versions: Map
 
 # --- (d) Attacks ------------------------------------------------------------------------------------------------------
 
-ATTACKS = ("fgsm", "apgd-short", "apgd", "apgd-l2", "tile", "square")
+ATTACKS = ("fgsm", "apgd-short", "apgd", "apgd-l2", "square")
+"""Attacks on single images; a tile serves many."""
 
 
 def attacked(
