@@ -91,6 +91,7 @@ def test_a_function_of_mine_in_the_whole_script(parts, crops, tmp_path, monkeypa
     assert "minutes of a core (sr 0.0, attack" in printed
     assert "mine:rough, attacks on bicubic x2: gap " in printed
     assert found["sr"]["mine:rough"]["bicubic x4"] == 1
+    assert 0 <= found["attack"]["best possible"]["bicubic x2"] < 1
     attacks, tiles = (found[part]["mine:rough"] for part in ("attack", "tile"))
     assert list(attacks) == list(tiles) == ["bicubic x2", "photographs"]
     assert attacks["photographs"]["gap"] == attacks["bicubic x2"]["gap"] > 0  # photographs have no gap of their own
