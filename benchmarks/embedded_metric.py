@@ -99,9 +99,7 @@ def main() -> None:
         starts = attack_starts(args.starts, args.attacked, crops, versions)
         possible = best_possible({start: starts[start] for start in args.starts}, jod)
         for start, share in possible.items():
-            print(
-                f"{start}: the invisible way to the ground truth is {share:.1%} of the gap in JOD, what no metric avoids"
-            )
+            print(f"{start}: the invisible way to the ground truth gains {share:.1%} of the gap in JOD itself")
         save("attack", print_attacks(attacked(metrics, starts, jod, options)) | {"best possible": possible})
     if "tile" in args.part:
         starts = attack_starts(args.starts, args.tiled, crops, versions)
