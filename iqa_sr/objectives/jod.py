@@ -24,6 +24,7 @@ from iqa_sr.stats.ordering import ordering
 
 __all__ = ["JODObjective"]
 
+_NEW = ("network.heads.", "network.detail.", "network.base")
 _STRIDE = 0.6  # of the steps of an ascent, which reach one and a half times the bound in all
 VALIDATION_STEPS, VALIDATION_BOUND = 10, 2.0  # of the fixed attack, in levels of 255
 VISIBLE = 9.9
@@ -53,6 +54,10 @@ class JODObjective(Objective[JODOptions]):
         self._bounds = [Bound("rms", levels) for _ in sides for levels in amplitudes]
         # No buffers: they are neither saved as weights nor averaged. Before its first use a tile is empty.
         self._tiles = [torch.zeros(1, 3, side, side) for side in sides for _ in amplitudes]
+
+    def rate_factor(self, parameter: str) -> float:
+        """`new_rate` for the maps and the layer of details."""
+        return self.options.new_rate if parameter.startswith(_NEW) else 1.0
 
     def before_step(self, iteration: int) -> None:
         """Take down the iteration, by which parts begin; every process goes on from the first one's tiles."""

@@ -115,6 +115,7 @@ class JODOptions(ObjectiveOptions):
         ascent: Per-image attacks.
         tiles: Universal tiles.
         flatness: The norm of the gradient.
+        new_rate: Factor of the learning rate of the layers that no published weights begin.
     """
 
     order: Order | None = Order()
@@ -122,6 +123,7 @@ class JODOptions(ObjectiveOptions):
     ascent: Ascent | None = None
     tiles: Tiles | None = None
     flatness: Flatness | None = None
+    new_rate: _Positive = 3.0
 
     @model_validator(mode="after")
     def _begins(self) -> "JODOptions":

@@ -231,6 +231,7 @@ def test_a_resumed_run_is_the_uninterrupted_one(trained, tmp_path, monkeypatch):
     """The tiles of iteration 4 are part of the state."""
     monkeypatch.chdir(tmp_path)
     state = read_tensor_file(trained[0] / "experiments/toy/training_states/4.state")
+    assert [group["lr"] for group in state["optimizers"][0]["param_groups"]] == pytest.approx([3e-2, 1e-2])
     assert state["iqa_sr"]["model"]["objective"]["tiles"][0].abs().max() > 0
     assert resume(trained[0], options(), stored=4) == []
 
