@@ -129,7 +129,7 @@ class JODObjective(Objective[JODOptions]):
             tile = tile.detach().requires_grad_()
             saved = tile + (bound.whole(tile) - tile).detach()  # the gradient passes the rounding
             (gradient,) = torch.autograd.grad(self.network(add_tile(source, saved, offset)).sum(), tile)
-        step = tiles.step * bound.radius * bound.direction(gradient)
+        step = tiles.step * bound.radius * bound.direction(gradient.nan_to_num(0, 0, 0))
         self._tiles[number] = bound.project(tile.detach() + step, middle)
         return taken, add_tile(source, bound.whole(self._tiles[number]), offset)
 
