@@ -9,6 +9,7 @@ import logging
 from typing import Any
 
 from iqa_sr.archs.augmentiq_arch import AugmentIQHeads
+from iqa_sr.archs.patch_transformer_arch import PatchTransformer
 from iqa_sr.archs.rankiqa_arch import RankIQALite
 from iqa_sr.basicsr_compat import (
     ARCH_REGISTRY,
@@ -42,6 +43,7 @@ TABLE: tuple[tuple[Any, Any], ...] = (
         for network in (
             ARNIQANetwork,
             AugmentIQHeads,
+            PatchTransformer,
             RankIQALite,
             TrainableAFINE,
             TrainableJODLite,

@@ -39,12 +39,12 @@ class Objective(nn.Module, ABC, Generic[OptionsType]):
 
     Attributes:
         Options: The class that reads `train:objective`.
-        network_type: Name of the network class under `network_g:type`.
+        network_types: Names of the network classes that `network_g:type` may name.
         dataset_types: Names of the data sets that can feed it.
     """
 
     Options: ClassVar[type[ObjectiveOptions]]
-    network_type: ClassVar[str]
+    network_types: ClassVar[tuple[str, ...]]
     dataset_types: ClassVar[tuple[str, ...]]
 
     def __init__(self, network: nn.Module, options: OptionsType) -> None:

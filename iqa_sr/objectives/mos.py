@@ -51,7 +51,7 @@ class MOSObjective(Objective[MOSOptions]):
     """
 
     Options = MOSOptions
-    network_type = "RankIQALite"
+    network_types = ("RankIQALite",)
     dataset_types = ("OpinionDataset",)
 
     def losses(self, batch: Mapping[str, Any]) -> dict[str, Tensor]:

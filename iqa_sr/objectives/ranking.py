@@ -74,7 +74,7 @@ class RankingOptions(ObjectiveOptions):
 
 
 class RankingObjective(Objective[RankingOptions]):
-    """Teaches `RankIQALite` from pictures without labels.
+    """Teaches `RankIQALite`, or `PatchTransformer`, from images without labels.
 
     Reference:
         Liu, van de Weijer, Bagdanov: RankIQA, ICCV 2017, https://arxiv.org/abs/1707.08347 (synthetic levels);
@@ -84,7 +84,7 @@ class RankingObjective(Objective[RankingOptions]):
     """
 
     Options = RankingOptions
-    network_type = "RankIQALite"
+    network_types = ("RankIQALite", "PatchTransformer")
     dataset_types = ("RankingDataset",)
 
     def __init__(self, network: nn.Module, options: RankingOptions) -> None:
