@@ -44,7 +44,7 @@ class JODObjective(Objective[JODOptions]):
     """
 
     Options = JODOptions
-    network_type = "TrainableJODLite"
+    network_types = ("TrainableJODLite",)
     dataset_types = ("JODDataset",)
 
     def __init__(self, network: nn.Module, options: JODOptions) -> None:
