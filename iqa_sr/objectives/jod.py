@@ -79,19 +79,22 @@ class JODObjective(Objective[JODOptions]):
         everything = torch.cat([image.flatten(0, 1), *(images for _, images in changed.values())])
         score, *scores = self.network(everything).float().split([jod.numel(), *[len(image)] * len(changed)])
         score = score.view_as(jod)
-        losses = {}
+        losses, versions, labels = {}, [score], [jod]
+        for (name, (taken, images)), after in zip(changed.items(), scores, strict=True):
+            part, before = getattr(options, name), score.gather(1, taken[:, None])[:, 0]
+            if isinstance(part, Flatness):
+                losses[name] = (after - before).abs().mean() * 255 / part.step
+                continue
+            label = self._jod(images, image[:, 0])
+            losses[name] = tracking_loss(after, before, label, jod.gather(1, taken[:, None])[:, 0], part.beta)
+            versions.append(after[:, None])  # an attacked image is one more version of its content
+            labels.append(label[:, None])
+        score, jod = torch.cat(versions, dim=1), torch.cat(labels, dim=1)
         if options.order and "order" in weights:
             losses["order"] = preference_loss(score, jod, options.order.scale, options.order.margin)
         if options.regression and "regression" in weights:
             losses["regression"] = F.smooth_l1_loss(score, jod, beta=options.regression.beta)
-        for (name, (taken, images)), after in zip(changed.items(), scores, strict=True):
-            part = getattr(options, name)
-            before, label = (values.gather(1, taken[:, None])[:, 0] for values in (score, jod))
-            if isinstance(part, Flatness):
-                losses[name] = (after - before).abs().mean() * 255 / part.step
-            else:
-                losses[name] = tracking_loss(after, before, self._jod(images, image[:, 0]), label, part.beta)
-        return {name: weights[name] * loss for name, loss in losses.items()}
+        return {name: weights[name] * losses[name] for name in weights}
 
     def _weights(self) -> dict[str, float]:
         """Of the parts that have begun."""
