@@ -114,7 +114,7 @@ class JODObjective(Objective[JODOptions]):
         taken, source = _take(image)
         drawn = torch.tensor(ascent.bounds)[torch.randint(len(ascent.bounds), (len(image),))]
         start = torch.rand(source.shape).to(source) - 0.5
-        bound = drawn.view(-1, 1, 1, 1).to(source) / 255
+        bound = drawn.view(-1, 1, 1, 1).to(source) / 255 * ascent.grown(self._iteration, ascent.growth)
         return taken, as_8_bit(sign_ascent(self.network, source, bound, ascent.steps, start, _STRIDE))
 
     def _tiled(self, image: Tensor) -> tuple[Tensor, Tensor]:

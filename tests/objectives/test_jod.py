@@ -131,6 +131,18 @@ def test_a_part_begins_and_grows():
 # --- Attacked images --------------------------------------------------------------------------------------------------
 
 
+def test_the_bounds_of_an_ascent_grow(batch):
+    objective = JODObjective(network_of(), JODOptions(type="jod", ascent={"bounds": [8], "growth": 4}))
+    reached = []
+    for iteration in (1, 2, 4, 9):
+        objective.before_step(iteration)
+        torch.manual_seed(4)
+        taken, climbed = objective._climbed(batch["image"])
+        source = batch["image"][torch.arange(2), taken]
+        reached.append(round(255 * (climbed - source).abs().max().item()))
+    assert reached == [2, 4, 8, 8]
+
+
 @pytest.fixture(scope="module")
 def batch():
     """Two contents of three versions, and their labels."""
