@@ -67,7 +67,8 @@ def judged(gain, jod, originals=None, checks=1, **given):
         base = replace(base, originals={JUDGE: noise + originals})
     jods = torch.full((COUNT,), jod, dtype=torch.float64)
     now = replace(base, scores={**base.scores, JUDGE: noise + gain}, base_jod=jods)
-    return verdict(options(**given), [JUDGE], base, now, 1, checks)
+    limits = {"unseen_gain": 0.1, "gain_per_jod": 5.0, **given}
+    return verdict(options(**limits), [JUDGE], base, now, 1, checks)
 
 
 @pytest.mark.parametrize(
