@@ -9,7 +9,7 @@ from typing import Any, cast
 import torch
 from torch import Tensor, nn
 
-from iqa_sr.basicsr_compat import build_loss, build_network
+from iqa_sr.basicsr_compat import build_loss, build_network, side_multiple
 from iqa_sr.config.sections import errors_of_options, read_section
 from iqa_sr.datasets.multi_gt_dataset import MultiGTDataset, MultiGTDatasetOptions
 from iqa_sr.degradations.pipelines import build_degradation
@@ -146,7 +146,8 @@ class IQASRModel(SRModelBase):
         upscale = partial(upscale_image, opt=self.opt)
         guarded = Guarded(networks, generators[-1], self.optimizers, self.scalers, quality, upscale, self._base)
         checks = options.checks(self.settings.total_iter)
-        return RewardGuard(options, judges, guarded, self.device, self.opt["rank"], checks)
+        grid = self.opt["scale"] * side_multiple(self.opt["network_g"])
+        return RewardGuard(options, judges, guarded, self.device, self.opt["rank"], checks, grid)
 
     def _base(self) -> nn.Module:
         """The frozen network that the run began with, also in a run that was resumed."""

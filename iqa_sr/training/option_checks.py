@@ -103,7 +103,7 @@ def _check_fine_tuning(
     if not watched:
         if len(model.losses) == len(_losses(options)):  # one with errors of its own may be the one
             problems.texts.append("train:guard: there is no judge to watch: no loss optimises a quality metric")
-    else:
+    elif guard.held_out is not None:  # else it has been told why
         partial = sampler_metrics({key: section for key, section in datasets.items() if key == "train"})
         partial += [name for loss in model.losses.values() for name in loss.distances]
         with problems.collected():
