@@ -228,10 +228,21 @@ class ModelConfig:
             scheduler = problems.read(SchedulerOptions, train["scheduler"], "train:scheduler")
             if section and scheduler and (problem := scheduler.too_short(section.total_iter)):
                 problems.texts.append(f"train:scheduler: {problem}")
+        losses = _read_losses(ours, problems)
+        problems.texts += [
+            f"train:{name}_opt{':loss' if loss.section['type'] == PerceptualSlot.__name__ else ''}:{key}: "
+            f"{options.get('model_type')} {why}; set model_type to IQASRModel"
+            for name, loss in losses.items()
+            for key, why in (
+                ("visible", "gives losses no results of a base"),
+                ("normalize", "keeps no units in its state"),
+            )
+            if getattr(loss.options, key, False)
+        ]
         return cls(
             section,
             problems.read(StockValSection, options.get("val"), "val", optional=True),
-            _read_losses(ours, problems),
+            losses,
             _read_metrics(options, problems),
         )
 

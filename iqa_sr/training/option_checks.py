@@ -58,8 +58,7 @@ def check_iqa_sr(
             problems.texts.append(
                 f"train:accumulate: expected a divisor of batch_size_per_gpu {batch}, got {model.train.accumulate}"
             )
-        if model.train.lora is not None or model.train.guard is not None:
-            _check_fine_tuning(options, model, datasets, problems)
+        _check_fine_tuning(options, model, datasets, problems)
     with problems.collected():
         _check_scale(options, crop)
 
@@ -73,17 +72,21 @@ def _losses(options: Mapping[str, Any]) -> dict[str, Any]:
 def _check_fine_tuning(
     options: Mapping[str, Any], model: IQASRConfig, datasets: Mapping[str, Any], problems: OptionProblems
 ) -> None:
-    """LoRA and the guard need a base; the guard needs metrics to watch, others to hold out, and images."""
+    """LoRA, the guard and visible gains need a base; the guard metrics to watch, others to hold out, and images."""
     path, guard = section_of(options, "path"), model.train.guard
-    for key in ("lora", "guard"):
-        if getattr(model.train, key) is None:
-            continue
+    needing = {f"train:{key}": "begins" for key in ("lora", "guard") if getattr(model.train, key) is not None}
+    needing |= {
+        f"train:{name}_opt:visible": "compares"
+        for name, loss in model.losses.items()
+        if getattr(loss.options, "visible", False)
+    }
+    for key, does in needing.items():
         if not path.get("pretrain_network_g"):
             problems.texts.append(
-                f"path:pretrain_network_g: expected the trained network that train:{key} begins with, got nothing"
+                f"path:pretrain_network_g: expected the trained network that {key} {does} with, got nothing"
             )
         if not path.get("strict_load_g", True):
-            problems.texts.append(f"path:strict_load_g: expected true with train:{key}, which needs all of its base")
+            problems.texts.append(f"path:strict_load_g: expected true with {key}, which needs all of its base")
     if guard is None:
         return
     watched = [name for loss in model.losses.values() for name in loss.metrics]
