@@ -1,4 +1,4 @@
-"""The pictures of main.py, drawn with Pillow: curves at equal judge gain, and zoomed crops."""
+"""The images of main.py, drawn with Pillow: endpoints against the gain of the reward, and zoomed crops."""
 
 import math
 from collections.abc import Callable, Sequence
@@ -7,62 +7,54 @@ from pathlib import Path
 
 import torch
 from PIL import Image, ImageDraw, ImageFont
-from runs import read_windows
-from tables import FULL, Group, Interval, Run, interval
+from runs import ARMS, read_windows
+from tables import Run, groups_of
 from torch import Tensor
 from torch.nn import functional as F
 
 from iqa_sr.io.image_tensors import to_uint8
 
-COLOURS = ((214, 39, 40), (31, 119, 180), (44, 160, 44), (148, 103, 189), (255, 127, 14), (23, 190, 207))
+COLORS = dict(zip(ARMS, ((214, 39, 40), (31, 119, 180), (44, 160, 44), (148, 103, 189)), strict=True))
 INK, FAINT, PAPER = (40, 40, 40), (225, 225, 225), (255, 255, 255)
 FINE = 2  # everything is drawn this many times larger and then reduced: Pillow's lines have hard edges
-PANEL = (640, 400)
+PANEL = (480, 320)
 MARGINS = (80, 46, 20, 52)  # left, top, right, bottom of a panel
-POINTS = 41
+COLUMNS = 3
+SHOWN = ("JOD to GT", "JOD to base", "LPIPS", "DISTS", "NIQE", "lattice")
 CROP, ZOOM = 48, 5  # px of a result, screen px of each
 
 
 @dataclass(frozen=True)
 class Curve:
-    """A method's mean over seeds at each gain, and the band of its interval."""
+    """A run's endpoint by strength."""
 
     name: str
-    colour: tuple[int, int, int]
+    color: tuple[int, int, int]
     gains: list[float]
-    points: list[Interval]
+    values: list[float]
 
 
 # --- Curves -----------------------------------------------------------------------------------------------------------
 
 
-def draw_plot(groups: Sequence[Group], path: Path) -> Image.Image:
-    """Judge gain against held-out loss and high-frequency noise at the largest lambda: a row each of panels."""
-    shown = _strongest(groups)
-    width, height = PANEL
-    sheet = Image.new("RGB", (2 * width * FINE, len(shown) * height * FINE), PAPER)
-    for row, group in enumerate(shown):
-        for column, (measure, unit) in enumerate((("held-out loss", "spreads"), ("high-frequency", "levels of 255"))):
-            panel = _panel(_curves(group, measure), f"{group.title}: {measure}", f"{measure} ({unit})")
-            sheet.paste(panel, (column * width * FINE, row * height * FINE))
-    sheet = sheet.resize((sheet.width // FINE, sheet.height // FINE), Image.Resampling.LANCZOS)
-    sheet.save(path)
-    return sheet
+def draw_plot(runs: Sequence[Run], path: Path) -> None:
+    """The gain against each endpoint, both as changes since the base: panels by mode and endpoint, a line by run."""
+    groups = groups_of(runs)
+    panels = [
+        _panel([_curve(run, name) for (of, _), own in groups.items() if of == mode for run in own], f"{mode}: {name}")
+        for mode in dict.fromkeys(mode for mode, _ in groups)
+        for name in SHOWN
+        if name in runs[0].changes
+    ]
+    width, height = panels[0].size
+    sheet = Image.new("RGB", (COLUMNS * width, -(-len(panels) // COLUMNS) * height), PAPER)
+    for number, panel in enumerate(panels):
+        sheet.paste(panel, (number % COLUMNS * width, number // COLUMNS * height))
+    sheet.resize((sheet.width // FINE, sheet.height // FINE), Image.Resampling.LANCZOS).save(path)
 
 
-def _strongest(groups: Sequence[Group]) -> list[Group]:
-    """With and without defences, each at the largest lambda."""
-    largest = {group.defended: group for group in sorted(groups, key=lambda group: group.weight)}
-    return [largest[defended] for defended in sorted(largest)]
-
-
-def _curves(group: Group, measure: str) -> list[Curve]:
-    curves = []
-    for (method, own), colour in zip(group.runs.items(), COLOURS * len(group.runs), strict=False):
-        reached = max(0.0, min(run.best for run in own.values()))
-        gains = [reached * (number / (POINTS - 1)) for number in range(POINTS)]
-        curves.append(Curve(method, colour, gains, [interval(group.values(method, measure, gain)) for gain in gains]))
-    return curves
+def _curve(run: Run, name: str) -> Curve:
+    return Curve(run.key.arm, COLORS[run.key.arm], run.gains.tolist(), run.changes[name].mean(axis=1).tolist())
 
 
 @dataclass
@@ -84,34 +76,28 @@ class _Axes:
         return left + along * (right - left), min(max(bottom - high * (bottom - top), top), bottom)
 
 
-def _panel(curves: Sequence[Curve], title: str, label: str) -> Image.Image:
-    means = [point.mean for curve in curves for point in curve.points]
-    low, high = min(0.0, *means), max(0.0, *means)
-    room = 0.2 * (high - low) or 1.0  # bands may be far wider than what they are about: they are cut off
-    axes = _Axes((0.0, max(curve.gains[-1] for curve in curves) or 1.0), (low - room * (low < 0), high + room))
-    panel = Image.new("RGBA", (FINE * PANEL[0], FINE * PANEL[1]), PAPER)
+def _panel(curves: Sequence[Curve], title: str) -> Image.Image:
+    ends = [
+        (min(0.0, *values), max(0.0, *values))
+        for values in (
+            [gain for curve in curves for gain in curve.gains],
+            [value for curve in curves for value in curve.values],
+        )
+    ]
+    across, up = ((low, high if high > low else low + 1.0) for low, high in ends)
+    room = 0.1 * (up[1] - up[0])
+    axes = _Axes(across, (up[0] - room, up[1] + room))
+    panel = Image.new("RGB", (FINE * PANEL[0], FINE * PANEL[1]), PAPER)
     draw = ImageDraw.Draw(panel)
-    _frame(draw, axes, title, label)
+    _frame(draw, axes, title)
     for curve in curves:
-        panel = Image.alpha_composite(panel, _band(panel.size, axes, curve))
-    draw = ImageDraw.Draw(panel)
-    for curve in curves:
-        line = [axes(x, point.mean) for x, point in zip(curve.gains, curve.points, strict=True)]
-        draw.line(line, fill=curve.colour, width=3 * FINE, joint="curve")
-    _legend(draw, axes, curves)
-    return panel.convert("RGB")
+        line = [axes(x, y) for x, y in zip(curve.gains, curve.values, strict=True)]
+        draw.line(line, fill=curve.color, width=2 * FINE, joint="curve")
+    _legend(draw, axes, {curve.name: curve.color for curve in curves})
+    return panel
 
 
-def _band(size: tuple[int, int], axes: _Axes, curve: Curve) -> Image.Image:
-    layer = Image.new("RGBA", size, (0, 0, 0, 0))
-    known = [(x, point) for x, point in zip(curve.gains, curve.points, strict=True) if not math.isnan(point.low)]
-    if len(known) > 1:
-        outline = [axes(x, point.high) for x, point in known] + [axes(x, point.low) for x, point in known[::-1]]
-        ImageDraw.Draw(layer).polygon(outline, fill=(*curve.colour, 38))
-    return layer
-
-
-def _frame(draw: ImageDraw.ImageDraw, axes: _Axes, title: str, label: str) -> None:
+def _frame(draw: ImageDraw.ImageDraw, axes: _Axes, title: str) -> None:
     left, top, right, bottom = axes.box
     font = _font(13 * FINE)
     for value in _ticks(*axes.up):
@@ -123,17 +109,16 @@ def _frame(draw: ImageDraw.ImageDraw, axes: _Axes, title: str, label: str) -> No
         draw.line([(x, top), (x, bottom)], fill=FAINT, width=FINE)
         draw.text((x, bottom + 6 * FINE), f"{value:g}", INK, font, anchor="mt")
     draw.rectangle(axes.box, outline=INK, width=FINE)
-    draw.text(((left + right) / 2, FINE * PANEL[1] - 8 * FINE), "judge gain", INK, font, anchor="mb")
+    draw.text(((left + right) / 2, FINE * PANEL[1] - 8 * FINE), "gain of the reward, gaps", INK, font, anchor="mb")
     draw.text((left, 8 * FINE), title, INK, _font(14 * FINE), anchor="lt")
-    draw.text((left, top - 4 * FINE), label, INK, _font(12 * FINE), anchor="lb")
 
 
-def _legend(draw: ImageDraw.ImageDraw, axes: _Axes, curves: Sequence[Curve]) -> None:
+def _legend(draw: ImageDraw.ImageDraw, axes: _Axes, colors: dict[str, tuple[int, int, int]]) -> None:
     left, top = axes.box[0] + 12 * FINE, axes.box[1] + 8 * FINE
-    for number, curve in enumerate(curves):
+    for number, (name, color) in enumerate(colors.items()):
         y = top + (8 + 18 * number) * FINE
-        draw.line([(left, y), (left + 26 * FINE, y)], fill=curve.colour, width=3 * FINE)
-        draw.text((left + 34 * FINE, y), curve.name, INK, _font(13 * FINE), anchor="lm")
+        draw.line([(left, y), (left + 26 * FINE, y)], fill=color, width=3 * FINE)
+        draw.text((left + 34 * FINE, y), name, INK, _font(13 * FINE), anchor="lm")
 
 
 def _ticks(low: float, high: float) -> list[float]:
@@ -152,69 +137,38 @@ def _font(size: int) -> ImageFont.ImageFont | ImageFont.FreeTypeFont:
 # --- Crops ------------------------------------------------------------------------------------------------------------
 
 
-def draw_strip(groups: Sequence[Group], looks: Sequence[int], folder: Path, path: Path) -> Image.Image | None:
-    """Original, base and each method where the judge's gain is nearest to the common one, and what they changed.
+def draw_strip(runs: Sequence[Run], folder: Path, path: Path) -> None:
+    """Ground truth, base, each arm where its gain is nearest to the one that all of its mode reach; what they changed.
 
-    The crop is where all methods together have changed the base most, so that no method's best or worst is picked.
+    The crop is where all arms together have changed the base most, so that no arm's best or worst is picked.
 
     Args:
-        groups: Of the final runs; the first seed's at the largest lambda are shown.
-        looks: Steps of the looks.
-        folder: Of the windows' pictures.
+        runs: The final ones; those of the first seed are shown.
+        folder: Of the windows' images.
         path: Of the strip.
-
-    Returns:
-        The strip; None where pictures are missing.
     """
-    if not (folder / "base.png").is_file():
-        return None
-    base = read_windows(folder / "base.png")
-    original = read_windows(folder / "original.png") if (folder / "original.png").is_file() else base
-    rows: list[tuple[Group, list[tuple[str, Tensor]]]] = []
-    for group in _strongest(groups):
-        shown = _at_equal_gain(group, looks, folder)
-        if shown is not None:
-            rows.append((group, shown))
-    if not rows:
-        return None
-    changes = [(picture - base).square().mean(1) for _, shown in rows for _, picture in shown]
-    cut = _most_changed(torch.stack(changes).mean(0))
-    largest = torch.stack([cut(p - base).abs() for _, shown in rows for _, p in shown]).quantile(0.99)
-    amplified = max(1.0, round(0.4 / max(float(largest), 1 / 255)))
-    pictures = [(group, [("original", cut(original)), ("base", cut(base))], shown) for group, shown in rows]
-    strips = [
-        strip
-        for group, references, shown in pictures
-        for strip in (
-            _row(f"{group.title}", references + [(text, cut(picture)) for text, picture in shown]),
-            _row(
-                f"difference to the base, times {amplified:g}",
-                [("", cut(original) * 0 + 0.5), ("", cut(original) * 0 + 0.5)]
-                + [("", 0.5 + amplified * cut(picture - base)) for _, picture in shown],
-            ),
-        )
-    ]
-    sheet = _stack(strips)
-    sheet.save(path)
-    return sheet
-
-
-def _at_equal_gain(group: Group, looks: Sequence[int], folder: Path) -> list[tuple[str, Tensor]] | None:
-    """Text and windows of each method of the first seed."""
-    first = min(next(iter(group.runs.values())))
-    runs: dict[str, Run] = {method: own[first] for method, own in group.runs.items()}
-    common = min(run.best for run in runs.values())
-    shown = []
-    for method, run in runs.items():
-        gains = run.gains[1:]
-        place = min(range(len(gains)), key=lambda number, gains=gains: abs(gains[number] - common))
-        file = folder / run.key.picture(looks[place])
-        if not file.is_file():
-            return None
-        loss = run.values["held-out loss"][place + 1]
-        name = "full fine-tuning" if method == FULL else method
-        shown.append((f"{name}\njudge {gains[place]:+.2f}, held-out {-loss:+.2f}", read_windows(file)))
-    return shown
+    first = min(run.key.seed for run in runs)
+    base, original = (read_windows(folder / f"{name}.png") for name in ("base", "original"))
+    shown: dict[str, list[tuple[str, Tensor]]] = {}
+    for (mode, arm), own in groups_of(run for run in runs if run.key.seed == first).items():
+        [run] = own
+        common = min(one.gains.max() for one in runs if one.key.seed == first and one.key.mode == mode)
+        place = min(range(1, len(run.strengths)), key=lambda number: abs(run.gains[number] - common))
+        reward, jod, base_jod = (run.changes[name][place].mean() for name in ("reward", "JOD to GT", "JOD to base"))
+        text = f"{arm}, strength {run.strengths[place]:g}, gain {reward:.2f}\nJOD {jod:+.3f}, to base {base_jod:+.3f}"
+        shown.setdefault(mode, []).append((text, read_windows(folder / run.key.image(run.strengths[place]))))
+    images = [image for row in shown.values() for _, image in row]
+    cut = _most_changed(torch.stack([(image - base).square().mean(1) for image in images]).mean(0))
+    largest = float(torch.stack([cut(image - base).abs() for image in images]).quantile(0.99))
+    factor = max(1.0, round(0.4 / max(largest, 1 / 255)))
+    nothing = cut(base) * 0 + 0.5
+    strips = []
+    for mode, row in shown.items():
+        results = [(text, cut(image)) for text, image in row]
+        strips.append(_row(f"{mode} reward", [("ground truth", cut(original)), ("base", cut(base)), *results]))
+        changes = [("", 0.5 + factor * cut(image - base)) for _, image in row]
+        strips.append(_row(f"difference to the base, times {factor:g}", [("", nothing), ("", nothing), *changes]))
+    _stack(strips).save(path)
 
 
 def _most_changed(change: Tensor) -> Callable[[Tensor], Tensor]:
@@ -225,33 +179,24 @@ def _most_changed(change: Tensor) -> Callable[[Tensor], Tensor]:
     return lambda windows: windows[number, :, 8 * row : 8 * row + crop, 8 * column : 8 * column + crop]
 
 
-def _row(title: str, pictures: Sequence[tuple[str, Tensor]]) -> Image.Image:
-    """A title, and pictures side by side with their texts above."""
-    zoomed = [(text, Image.fromarray(to_uint8(picture))) for text, picture in pictures]
+def _row(title: str, images: Sequence[tuple[str, Tensor]]) -> Image.Image:
+    """A title, and images side by side with their texts above."""
+    zoomed = [(text, Image.fromarray(to_uint8(image))) for text, image in images]
     side = zoomed[0][1].width * ZOOM
-    above = 24 + (36 if any(text for text, _ in pictures) else 0)
+    above = 24 + (36 if any(text for text, _ in images) else 0)
     sheet = Image.new("RGB", (len(zoomed) * (side + 4), above + side + 4), PAPER)
     draw = ImageDraw.Draw(sheet)
     draw.text((4, 4), title, INK, _font(15))
-    for number, (text, picture) in enumerate(zoomed):
+    for number, (text, image) in enumerate(zoomed):
         draw.text((number * (side + 4) + 4, 24), text, INK, _font(13))
-        sheet.paste(picture.resize((side, side), Image.Resampling.NEAREST), (number * (side + 4), above))
+        sheet.paste(image.resize((side, side), Image.Resampling.NEAREST), (number * (side + 4), above))
     return sheet
 
 
-def _stack(pictures: Sequence[Image.Image]) -> Image.Image:
-    sheet = Image.new("RGB", (max(one.width for one in pictures), sum(one.height for one in pictures)), PAPER)
+def _stack(images: Sequence[Image.Image]) -> Image.Image:
+    sheet = Image.new("RGB", (max(one.width for one in images), sum(one.height for one in images)), PAPER)
     top = 0
-    for picture in pictures:
-        sheet.paste(picture, (0, top))
-        top += picture.height
+    for image in images:
+        sheet.paste(image, (0, top))
+        top += image.height
     return sheet
-
-
-def draw_proof(plot: Image.Image, strip: Image.Image | None, path: Path) -> None:
-    """The curves above the crops, equally wide."""
-    parts = [plot]
-    if strip is not None:
-        plot = plot.resize((strip.width, round(plot.height * strip.width / plot.width)), Image.Resampling.LANCZOS)
-        parts = [plot, strip]
-    _stack(parts).save(path)

@@ -1,15 +1,16 @@
-"""The runs of main.py: one base, tuned by the real training step, measured on validation windows."""
+"""The runs of main.py: one base, fine-tuned by the real training step, measured on photographs at several strengths."""
 
 import copy
 import csv
 import logging
-from collections.abc import Callable, Iterator, Mapping
+import time
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
 from iqa_sr import plugin
@@ -18,19 +19,38 @@ from iqa_sr.config.option_files import read_option_file
 from iqa_sr.data.leakage import check_together
 from iqa_sr.datasets.sample_order import Place, build_train_loader
 from iqa_sr.datasets.validation_images import validation_pictures
-from iqa_sr.guard.measurements import check_sizes, cut_windows, measure_windows
+from iqa_sr.guard.measurements import Window, cut_windows
 from iqa_sr.io.image_tensors import as_8_bit, to_tensor, to_uint8
 from iqa_sr.io.images import read_image, write_image
-from iqa_sr.io.tensor_files import state_digest
-from iqa_sr.metrics import create_metric, metric_info, metric_names, shared_metric
+from iqa_sr.lora.injection import LoRAOptions, merged_state, target_names
+from iqa_sr.metrics import QualityMetric, create_metric, metric_info
 from iqa_sr.models.ground_truth_selection import GroundTruthFeed
-from iqa_sr.runtime import rng_state
+from iqa_sr.ops.residual_spectrum import lattice_share
 from iqa_sr.training.run_config import RunConfig
 from iqa_sr.weights.store import is_present
 
-SECOND = "second judge"
-DEFENCES = {"ceiling": True, "views": {"count": 1, "crop": 0.7, "resize": [0.8, 1.2], "flip": True}}
-LOOKS = 9  # looks at a run: after all its steps, 0.71 of them, half of them, ...
+ARMS = {
+    "full": "",
+    "lora-attention": "swinir",
+    "lora-conv": "swinir-conv",
+    "attention": "swinir",
+}
+"""What is trained, and the preset of its layers: everything; updates of low rank of the attention and MLPs, or of those
+and the convolutions; the weights of the attention and MLPs, at full rank."""
+ENDPOINTS = {
+    "JOD to GT": ("cvvdp", "original"),
+    "JOD to base": ("cvvdp", "base"),
+    "LPIPS": ("lpips", "original"),
+    "DISTS": ("dists", "original"),
+    "PSNR": ("psnr", "original"),
+    "NIQE": ("niqe", "nothing"),
+}
+"""Metric of each, and what it compares with."""
+TUNING_WINDOWS = 6
+BATCH = 5  # windows that are scored at a time
+
+State = dict[str, Tensor]
+Row = dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -39,41 +59,39 @@ class Setup:
 
     Attributes:
         option_file: Data, network and pixel loss are its own.
-        data: Folder with `train` and `val` in the layout of the sample.
+        scale: Of the super-resolution.
+        degradation: How the LQ is made: a type of `degradation` in an option file.
+        data: Folder with `train` and `val` in the layout of the sample; learning rates are tuned on `val`.
+        images: Folder of the photographs that all is measured on.
         base: Checkpoint that every run begins with.
         base_key: Its key.
-        judge: The metric that is optimised.
-        second_judge: Weights of another rankiqa network that is held out; empty for none.
-        sampler: Metric of the argmax-online sampler; empty for the option file's.
+        metric: The reward metric.
+        weights: File of its weights; empty for its own.
+        quality_weight: Of the reward, per gap between base and ground truth.
+        rank: Of LoRA.
         steps: Of each run.
-        windows: Number of validation windows.
+        batch: Images a step.
+        windows: Number of photographs, of each a window.
         window: Their side in px.
-        batch: Pictures a step.
-        preset: Layers that get an update, as in `train:lora:preset`.
+        strengths: Of what was learnt, at which it is measured.
     """
 
     option_file: str
+    scale: int
+    degradation: str
     data: str
+    images: str
     base: str
     base_key: str
-    judge: str
-    second_judge: str
-    sampler: str
+    metric: str
+    weights: str
+    quality_weight: float
+    rank: int
     steps: int
+    batch: int
     windows: int
     window: int
-    batch: int
-    preset: str
-
-    @property
-    def looks(self) -> list[int]:
-        """The steps after which a run is measured."""
-        return sorted({max(1, round(self.steps / 2 ** (number / 2))) for number in range(LOOKS)})
-
-    @property
-    def warmup(self) -> int:
-        """Steps in which the rate rises: Adam's first ones move every weight by all of it."""
-        return max(1, self.steps // 12)
+    strengths: tuple[float, ...]
 
 
 @dataclass(frozen=True)
@@ -81,50 +99,44 @@ class Key:
     """One run.
 
     Attributes:
-        phase: `tuning` of the learning rate, or `final`.
-        method: `full`, or `lora-<rank>`.
-        defended: Whether the judge sees jittered views and gives nothing above the ground truth's score.
-        weight: lambda_Q.
+        phase: `tuning` of the learning rate, or `final`; `base` for what all begin with.
+        arm: A name of `ARMS`.
+        mode: `plain` reward, or `visible` (`IQALoss: {visible: true}`).
         rate: Learning rate.
-        seed: Of the order of the data, the crops, the adapter's beginning and the views.
+        seed: Of the order of the data, the crops and the adapter's beginning.
     """
 
     phase: str
-    method: str
-    defended: bool
-    weight: float
+    arm: str
+    mode: str
     rate: float
     seed: int
 
-    def picture(self, step: int) -> str:
-        """Name of the file of its windows after some steps."""
-        return f"{self.method}-{'defended' if self.defended else 'plain'}-{self.weight:g}-{self.rate:g}-{step}.png"
+    def image(self, strength: float) -> str:
+        """Name of the file of its results."""
+        return f"{self.arm}-{self.mode}-{strength:g}.png"
 
     def __str__(self) -> str:
-        ending = ", defended" if self.defended else ""
-        return f"{self.phase} {self.method}{ending}, lambda {self.weight:g}, rate {self.rate:g}, seed {self.seed}"
+        return f"{self.phase} {self.arm}, {self.mode}, rate {self.rate:g}, seed {self.seed}"
 
 
 @dataclass(frozen=True)
-class Look:
-    """One run after some steps, as changes since the base.
+class Images:
+    """Windows of photographs, one of each where there are enough, and what is known of them.
 
     Attributes:
-        key: The run.
-        step: After how many steps.
-        values: `gain` of the judge in its own unit; `held-out loss` (mean of those of `averaged`; those of each judge
-            follow as `loss <name>`) in units of that judge's spread over the base's windows; `high-frequency` and
-            `periodic` noise and the RMS `change` in levels of 255, the `high-frequency share` of the change; `PSNR
-            loss` to the original in dB.
+        windows: With their LQ.
+        original: `(N, 3, S, S)`.
+        base: `(N, 3, S, S)`, the base's results, not rounded.
     """
 
-    key: Key
-    step: int
-    values: Mapping[str, float]
+    windows: list[Window]
+    original: Tensor
+    base: Tensor
 
 
 class Bench:
-    """Data, judges and base, built once; `run` trains and measures.
+    """Data, metrics and base, built once; `run` trains and measures.
 
     Args:
         setup: What all runs share.
@@ -136,56 +148,64 @@ class Bench:
     def __init__(self, setup: Setup) -> None:
         plugin.register()
         logging.getLogger("basicsr").setLevel(logging.WARNING)
-        self.setup = setup
-        self.content = read_option_file(setup.option_file)
-        opt = self.options(Key("", "full", False, 1.0, 1e-4, 0))
+        self.setup, self.unit = setup, 1.0
+        self.content = with_degradation(read_option_file(setup.option_file), setup.scale, setup.degradation)
+        self.period = self.content["network_g"].get("window_size", 8) * setup.scale
+        opt = self.options(Key("base", "full", "plain", 1e-4, 0))
         self.device = torch.device("cuda" if opt["num_gpu"] else "cpu")
+        self.reward = create_metric(setup.metric, self.device, **({"weights": setup.weights} if setup.weights else {}))
+        used = {
+            name: metric for name, (metric, _) in ENDPOINTS.items() if all(map(is_present, metric_info(metric).weights))
+        }
+        self.metrics = {name: create_metric(metric, self.device) for name, metric in used.items()}
+        self.model = build_model(opt)  # holds whatever network is measured
+        self.base = {
+            name: value.clone() for name, value in self.model.get_bare_model(self.model.net_g).state_dict().items()
+        }
         self.train_set = build_dataset(opt["datasets"]["train"])
-        val_set = build_dataset(opt["datasets"]["val"])
-        check_together({"train": self.train_set, "val": val_set})
-        self.second = None
-        if setup.second_judge:
-            self.second = create_metric("rankiqa-own", self.device, weights=setup.second_judge)
-            judge = shared_metric(setup.judge, self.device)
-            if state_digest(self.second.state_dict()) == state_digest(judge.state_dict()):
-                raise SystemExit(f"--second-judge: {setup.second_judge} holds the weights of {setup.judge} itself")
-        self.held_out = held_out_names(setup.judge)
-        self.averaged = averaged_names(setup)
-        base = build_model(opt)
-        pictures = validation_pictures(DataLoader(val_set, generator=torch.Generator()), opt["scale"], self.device)
-        pairs = ((one.lq, None if one.gts is None else one.gts[:1]) for one in pictures)
-        self.windows = cut_windows(pairs, base.upscale, setup.window, setup.windows)
-        check_sizes(self.windows, [setup.judge, *self.held_out])
-        self.base_outputs: list[Tensor] | None = None
-        self.base_scores: dict[str, Tensor] = {}
-        self.base_psnr = torch.zeros(())
-        self.batches_of: tuple[int, list[dict[str, Tensor]]] = (-1, [])
-        self._measure_base(base.upscale)
-
-    # --- Options ------------------------------------------------------------------------------------------------------
+        self.tuning = self._images(opt, f"{setup.data}/val", TUNING_WINDOWS)
+        self.tuning_base = self._rows(Key("tuning", "full", "plain", 0.0, 0), 0.0, self.tuning.base, self.tuning)
+        start = time.perf_counter()
+        self.images = self._images(opt, setup.images, setup.windows)
+        self.base_rows = self._rows(Key("base", "full", "plain", 0.0, 0), 0.0, self.images.base, self.images)
+        self.measuring = time.perf_counter() - start  # s for one network
+        results, originals = (
+            self.rewards(one, self.images.original).mean() for one in (self.images.base, self.images.original)
+        )
+        self.unit = float(originals - results)
+        if self.unit <= 0:
+            raise SystemExit(
+                f"{setup.metric} does not find the ground truths ({originals:.3f}) better than the base's results "
+                f"({results:.3f}), larger is better: gains have no unit here; take another metric or base."
+            )
+        self._batches: tuple[int, list[dict[str, Tensor]]] = (-1, [])
 
     def options(self, key: Key) -> dict[str, Any]:
         """The option file's, as a run of this benchmark: a constant rate, no average, no validation."""
         setup, opt = self.setup, copy.deepcopy(self.content)
         train_data, val_data = opt["datasets"]["train"], opt["datasets"]["val"]
-        for section, part in ((train_data, "train"), (val_data, "val")):
-            section["dataroot_gt"] = str(Path(setup.data) / part)
-        train_data |= {"num_worker_per_gpu": 0, "batch_size_per_gpu": setup.batch}
-        if setup.sampler:
-            train_data["sampler"]["metric"] = setup.sampler
-        path = {"pretrain_network_g": setup.base, "param_key_g": setup.base_key, "strict_load_g": True}
-        quality = {"type": "IQALoss", "metric": setup.judge, "loss_weight": key.weight}
+        train_data |= {"dataroot_gt": f"{setup.data}/train", "num_worker_per_gpu": 0, "batch_size_per_gpu": setup.batch}
+        val_data |= {"dataroot_gt": f"{setup.data}/val"}
+        quality = {"type": "IQALoss", "metric": setup.metric, "loss_weight": setup.quality_weight / self.unit}
+        quality |= {"metric_options": {"weights": setup.weights}} if setup.weights else {}
+        quality |= {"visible": True} if key.mode == "visible" else {}
         train = {
             "total_iter": setup.steps,
             "optim_g": {**opt["train"]["optim_g"], "lr": key.rate},
             "scheduler": {"type": "MultiStepLR", "milestones": [setup.steps + 1], "gamma": 1.0},
             "pixel_opt": opt["train"]["pixel_opt"],
-            "quality_opt": quality | (DEFENCES if key.defended else {}),
+            "quality_opt": quality,
         }
-        if key.method != "full":
-            train["lora"] = {"rank": int(key.method.removeprefix("lora-")), "preset": setup.preset}
-        one = {"name": "adversarial_noise", "num_gpu": min(1, torch.cuda.device_count()), "manual_seed": key.seed}
-        opt |= one | {"path": path, "train": train, "val": None}
+        if key.arm.startswith("lora"):
+            train["lora"] = {"rank": setup.rank, "preset": ARMS[key.arm]}
+        opt |= {
+            "name": "reward_hacking",
+            "num_gpu": min(1, torch.cuda.device_count()),
+            "manual_seed": key.seed,
+            "path": {"pretrain_network_g": setup.base, "param_key_g": setup.base_key, "strict_load_g": True},
+            "train": train,
+            "val": None,
+        }
         return RunConfig.from_options(opt).basicsr_opt(cuda_devices=torch.cuda.device_count())
 
     # --- Training -----------------------------------------------------------------------------------------------------
@@ -193,154 +213,158 @@ class Bench:
     def batches(self, opt: dict[str, Any]) -> list[dict[str, Tensor]]:
         """What every run of a seed learns from: the sampler looks at the ground truths only, so once is enough."""
         seed = opt["manual_seed"]
-        if self.batches_of[0] != seed:
-            self.batches_of = (-1, [])  # not two seeds in memory at once
-            feed = GroundTruthFeed(
-                self.train_set.sampler, self.train_set.degradation, opt["datasets"]["train"]["gt_size"], self.device
-            )
-            source = Place(*build_train_loader(self.train_set, opt)).batches()
+        if self._batches[0] != seed:
+            self._batches = (-1, [])  # not two seeds in memory at once
+            data, crop = self.train_set, opt["datasets"]["train"]["gt_size"]
+            feed = GroundTruthFeed(data.sampler, data.degradation, crop, self.device)
+            source = Place(*build_train_loader(data, opt)).batches()
             pairs = (feed(next(source)) for _ in range(self.setup.steps))
-            self.batches_of = (seed, [{"lq": lq, "gt": gt.clone()} for lq, gt in pairs])
-        return self.batches_of[1]
+            self._batches = (seed, [{"lq": lq, "gt": gt.clone()} for lq, gt in pairs])
+        return self._batches[1]
 
-    def train(self, key: Key, tick: Callable[[], Any]) -> Iterator[tuple[int, Any]]:
-        """The model after each of the steps at which it is to be looked at; looking must not draw random numbers."""
+    def train(self, key: Key, steps: int, tick: Callable[[], Any] = lambda: None) -> Callable[[float], State]:
+        """Fine-tune the base; the plain network's weights at any strength of what was learnt."""
         opt = self.options(key)
         batches = self.batches(opt)
         set_random_seed(key.seed)
         model = build_model(opt)
-        set_random_seed(key.seed)  # an adapter's beginning draws; the views are the same for all methods
-        for step, batch in enumerate(batches, start=1):
-            model.update_learning_rate(step, warmup_iter=self.setup.warmup)
+        network = model.get_bare_model(model.net_g)
+        if ARMS[key.arm] and model.lora is None:
+            train_only(network, ARMS[key.arm])
+        for step, batch in enumerate(batches[:steps], start=1):
+            # The rate rises first: Adam's first steps move every weight by all of it.
+            model.update_learning_rate(step, warmup_iter=max(1, self.setup.steps // 12))
             model.feed_data(batch)
             model.optimize_parameters(step)
             tick()
-            if step in self.setup.looks:
-                yield step, model
+        if model.lora is not None:
+            return lambda strength: merged_state(network, {"default": strength})  # as `iqa-sr merge --strength`
+        tuned = {name: value for name, value in network.state_dict().items() if value.is_floating_point()}
+        return lambda strength: (
+            self.base | {name: self.base[name].lerp(value, strength) for name, value in tuned.items()}
+        )
 
-    def run(self, key: Key, tick: Callable[[], Any], folder: Path | None) -> Iterator[Look]:
-        """Train and measure; results of the windows go to `folder` as pictures, one under the other."""
-        for step, model in self.train(key, tick):
-            with rng_state.preserved():
-                values, outputs = self.measure(model.upscale)
+    def run(self, key: Key, tick: Callable[[], Any], folder: Path | None) -> list[Row]:
+        """Train, and measure at every strength; results go to `folder` as images, one under the other."""
+        images = self.tuning if key.phase == "tuning" else self.images
+        at, rows = self.train(key, self.setup.steps, tick), []
+        for strength in self.setup.strengths:
+            self.model.get_bare_model(self.model.net_g).load_state_dict(at(strength))
+            outputs = self._results(images.windows)
             if folder is not None:
-                write_windows(folder / key.picture(step), outputs)
-            yield Look(key, step, values)
+                write_windows(folder / key.image(strength), outputs)
+            rows += self._rows(key, strength, outputs, images)
+        return rows
+
+    def seconds_of_a_step(self, key: Key) -> float:
+        """Measured, after a step that is not; the batches of the seed are made, too, and kept."""
+        self.train(key, 1)
+        start = time.perf_counter()
+        self.train(key, 4)
+        return (time.perf_counter() - start) / 4
 
     # --- Measuring ----------------------------------------------------------------------------------------------------
 
-    def _scores(self, upscale: Callable[[Tensor], Tensor]) -> tuple[Any, dict[str, Tensor], list[Tensor]]:
-        """`Measures`, the scores of all judges (larger is better), and the results of the windows."""
-        whole = [upscale(window.lq.to(self.device)).float() for window in self.windows]
-        inside = [window.inside(output).clone() for window, output in zip(self.windows, whole, strict=True)]
-        base = self.base_outputs or inside
-        metrics = {name: shared_metric(name, self.device) for name in (self.setup.judge, *self.held_out)}
-        measures = measure_windows(self.windows, whole, base, metrics, self.device)
-        scores = dict(measures.scores)
-        if self.second is not None:  # the machine's own rankiqa-own may be another one: not through its name
-            with torch.no_grad():
-                seen = [self.second(as_8_bit(one)) for one in inside]
-            scores[SECOND] = self.second.info.oriented(torch.cat(seen)).double().cpu()
-        return measures, scores, inside
-
-    def _measure_base(self, upscale: Callable[[Tensor], Tensor]) -> None:
-        measures, scores, self.base_outputs = self._scores(upscale)
-        self.base_scores, self.base_psnr = scores, measures.psnr
-
-    def measure(self, upscale: Callable[[Tensor], Tensor]) -> tuple[dict[str, float], list[Tensor]]:
-        """The values of a `Look` at a network, and its results for the windows."""
-        measures, scores, outputs = self._scores(upscale)
-        rises = {name: scores[name] - base for name, base in self.base_scores.items()}
-        losses = {
-            f"loss {name}": float(-rise.nanmean() / _spread(self.base_scores[name]))
-            for name, rise in rises.items()
-            if name != self.setup.judge
-        }
-        noise = float(measures.high_frequency.mean())
-        change = float((255 * 10 ** (-measures.base_psnr / 20)).mean())
-        values = {
-            "gain": float(rises[self.setup.judge].nanmean()),
-            "held-out loss": sum(losses[f"loss {name}"] for name in self.averaged) / len(self.averaged),
-            "high-frequency": noise,
-            "high-frequency share": noise / max(change, 1e-6),
-            "periodic": float(measures.periodic.mean()),
-            "PSNR loss": float((self.base_psnr - measures.psnr).nanmean()),
-            "change": change,
-        }
-        return values | losses, outputs
-
-    def describe(self) -> str:
-        """The base on the windows, in one line."""
-        means = ", ".join(
-            f"{name} {float(scores.nanmean()):.3f} (spread {_spread(scores):.3f})"
-            for name, scores in self.base_scores.items()
+    def _images(self, opt: dict[str, Any], folder: str, most: int) -> Images:
+        data = build_dataset(opt["datasets"]["val"] | {"dataroot_gt": folder})
+        check_together({"train": self.train_set, "images": data})
+        if folder == self.setup.images:  # windows of one photograph are alike, and no units of a test
+            most = min(most, len(data))
+        loader = DataLoader(data, generator=torch.Generator())
+        pairs = (
+            (one.lq, None if one.gts is None else one.gts[:1])
+            for one in validation_pictures(loader, self.setup.scale, self.device)
         )
-        return f"base on {len(self.windows)} windows, larger is better: {means}; PSNR {self.base_psnr.nanmean():.2f} dB"
+        windows = cut_windows(pairs, self.model.upscale, self.setup.window, most)
+        if small := [window for window in windows if window.shorter < self.setup.window]:
+            raise SystemExit(f"{folder}: {len(small)} images are smaller than a window of {self.setup.window} px")
+        original = torch.cat([window.original for window in windows if window.original is not None])
+        return Images(windows, original, self._results(windows))
 
-    def write_references(self, folder: Path) -> None:
-        """The windows of the originals and of the base, for the strip."""
-        originals = [window.original for window in self.windows]
-        assert self.base_outputs is not None
-        write_windows(folder / "base.png", self.base_outputs)
-        if all(original is not None for original in originals):
-            write_windows(folder / "original.png", originals)
+    def _results(self, windows: list[Window]) -> Tensor:
+        """What the network at hand makes of them: `(N, 3, S, S)`."""
+        return torch.cat([window.inside(self.model.upscale(window.lq)) for window in windows]).to(self.device)
+
+    def rewards(self, image: Tensor, original: Tensor) -> Tensor:
+        """`(N,)`, larger is better."""
+        return self.reward.info.oriented(scores(self.reward, image, original))
+
+    def _rows(self, key: Key, strength: float, outputs: Tensor, images: Images) -> list[Row]:
+        """The scores of each image: of what a saved file would hold, the lattice of what changed before rounding."""
+        columns = {"reward": self.rewards(outputs, images.original)}
+        columns["lattice"] = lattice_share(outputs - images.base, self.period)
+        for name in ("JOD to GT",) if key.phase == "tuning" else self.metrics:
+            reference = images.base if ENDPOINTS[name][1] == "base" else images.original
+            columns[name] = scores(self.metrics[name], outputs, reference)
+        values = {name: column.tolist() for name, column in columns.items()}
+        return [
+            {
+                **asdict(key),
+                "strength": strength,
+                "image": number,
+                **{name: column[number] for name, column in values.items()},
+            }
+            for number in range(len(outputs))
+        ]
 
 
-def held_out_names(judge: str) -> list[str]:
-    """NIQE, and every other no-reference metric whose weights are on this machine."""
-    usable = [
-        name
-        for name in metric_names()
-        if metric_info(name).reference == "none"
-        and metric_info(name).weights
-        and name.split("-")[0] != judge.split("-")[0]  # variants of the judge's own network are not impartial
-        and all(is_present(file) for file in metric_info(name).weights)
-    ]
-    return [name for name in dict.fromkeys(["niqe", *usable]) if name != judge]
+def scores(metric: QualityMetric, image: Tensor, reference: Tensor) -> Tensor:
+    """`(N,)` on the metric's own scale, of what files of 8 bit would hold."""
+    pairs = zip(as_8_bit(image).split(BATCH), as_8_bit(reference).split(BATCH), strict=True)
+    with torch.no_grad():
+        return torch.cat([metric(one, other) for one, other in pairs])
 
 
-def averaged_names(setup: Setup) -> list[str]:
-    """The held-out judges whose losses are averaged: they, and not the consistency with the LQ, which is no judge."""
-    return [*held_out_names(setup.judge), *([SECOND] if setup.second_judge else [])]
+def train_only(network: nn.Module, preset: str) -> None:
+    """Freeze all but the weights that LoRA of a preset would update; Adam does not step what has no gradient."""
+    layers = target_names(network, LoRAOptions(preset=preset))
+    for name, parameter in network.named_parameters():
+        parameter.requires_grad_(name.removesuffix(".weight") in layers)
 
 
-def _spread(scores: Tensor) -> float:
-    return float(scores[scores.isfinite()].std())
+def with_degradation(content: dict[str, Any], scale: int, degradation: str) -> dict[str, Any]:
+    """The content of an option file for another scale and another way to make the LQ."""
+    content["scale"] = content["network_g"]["upscale"] = scale
+    for section in content["datasets"].values():
+        section["degradation"] = {"type": degradation}
+    return content
 
 
 # --- Files ------------------------------------------------------------------------------------------------------------
 
 
-def write_windows(path: Path, windows: list[Any]) -> None:
-    """Write `(1, 3, H, W)` windows one under the other, all cut to a square of the smallest side."""
-    side = min(length for window in windows for length in window.shape[-2:])
-    write_image(path, to_uint8(torch.cat([window[0, :, :side, :side].float().cpu() for window in windows], dim=1)))
+def write_windows(path: Path, windows: Tensor) -> None:
+    """Write `(N, 3, S, S)` windows one under the other."""
+    write_image(path, to_uint8(torch.cat(list(windows.cpu()), dim=1)))
 
 
 def read_windows(path: Path) -> Tensor:
-    """`(windows, 3, side, side)` float RGB of a file of `write_windows`."""
-    picture = to_tensor(read_image(path))
-    return torch.stack(picture.split(picture.shape[-1], dim=1))
+    """`(N, 3, S, S)` float RGB of a file of `write_windows`."""
+    image = to_tensor(read_image(path))
+    return torch.stack(image.split(image.shape[-1], dim=1))
 
 
-def write_looks(path: Path, looks: list[Look]) -> None:
-    """Write the table of all looks, whole or not at all."""
-    rows = [{**asdict(look.key), "step": look.step, **look.values} for look in looks]
+def write_rows(path: Path, rows: list[Row]) -> None:
+    """Write the table of all runs, whole or not at all."""
     new = path.with_suffix(".new")
     with new.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, list(rows[0]))
+        writer = csv.DictWriter(file, list(max(rows, key=len)))
         writer.writeheader()
         writer.writerows(rows)
     new.replace(path)
 
 
-def read_looks(path: Path) -> list[Look]:
-    """What `write_looks` wrote; nothing where there is no file."""
-    looks: list[Look] = []
-    if path.exists():
-        with path.open(newline="", encoding="utf-8") as file:
-            for row in csv.DictReader(file):
-                words = (row.pop("phase"), row.pop("method"), row.pop("defended") == "True")
-                key = Key(*words, float(row.pop("weight")), float(row.pop("rate")), int(row.pop("seed")))
-                looks.append(Look(key, int(row.pop("step")), {name: float(value) for name, value in row.items()}))
-    return looks
+def read_rows(path: Path) -> list[Row]:
+    """What `write_rows` wrote; nothing where there is no file."""
+    if not path.exists():
+        return []
+    with path.open(newline="", encoding="utf-8") as file:
+        return [
+            {name: value if name in ("phase", "arm", "mode") else float(value or "nan") for name, value in row.items()}
+            for row in csv.DictReader(file)
+        ]
+
+
+def key_of(row: Row) -> Key:
+    """The run that a row is of."""
+    return Key(row["phase"], row["arm"], row["mode"], row["rate"], int(row["seed"]))

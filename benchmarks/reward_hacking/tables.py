@@ -1,278 +1,239 @@
-"""What adversarial_noise.py finds: runs brought to equal judge gain, means over seeds with intervals, table.md."""
+"""What main.py finds: curves over the strength, runs brought to equal gain, effects with intervals, table.md."""
 
+import itertools
 import math
 import statistics
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from runs import Key, Look
+import numpy as np
+from runs import ARMS, Key, Row, key_of
 from scipy import stats
 
-MEASURES = ("held-out loss", "high-frequency", "high-frequency share", "periodic", "PSNR loss", "change")
-SHARES = (0.25, 0.5, 1.0)
+from iqa_sr.stats.bootstrap import RESAMPLES, Interval, mean_interval
+from iqa_sr.stats.permutation_test import holm, rises
+
 FULL = "full"
-TUNED_AT = 0.9
+SIGNIFICANT = 0.05
+WAYS = 20_000
+"""Of the permutation test: its smallest p-value, two-sided, times the comparisons of a table stays below 0.05."""
+NO_ENDPOINTS = ("phase", "arm", "mode", "rate", "seed", "strength", "image")
 
 
 @dataclass(frozen=True)
 class Run:
-    """One run from the base on.
+    """One run by its strengths.
 
     Attributes:
         key: Which one.
-        gains: Of the judge after each look, 0 first.
-        values: By measure, at the same places.
+        strengths: Rising, 0 (the base) first.
+        changes: By endpoint `(strengths, images)`: the change since the base; of the reward in gaps between base and
+            ground truth.
     """
 
     key: Key
-    gains: list[float]
-    values: dict[str, list[float]]
+    strengths: list[float]
+    changes: dict[str, np.ndarray]
 
     @property
-    def best(self) -> float:
-        """The largest gain at any look."""
-        return max(self.gains)
+    def gains(self) -> np.ndarray:
+        """Mean change of the reward at each strength."""
+        return self.changes["reward"].mean(axis=1)
 
-    def at(self, gain: float) -> dict[str, float]:
-        """The measures where the judge's gain is first reached, linear between two looks; NaN where it never is."""
-        for number in range(1, len(self.gains)):
-            before, after = self.gains[number - 1 : number + 1]
+    def at(self, gain: float) -> dict[str, np.ndarray] | None:
+        """The changes of each image where the gain is first reached, linear between strengths; None if it never is."""
+        for number, (before, after) in enumerate(itertools.pairwise(self.gains)):
             if before < gain <= after:
                 share = (gain - before) / (after - before)
                 return {
-                    name: values[number - 1] + share * (values[number] - values[number - 1])
-                    for name, values in self.values.items()
+                    name: values[number] + share * (values[number + 1] - values[number])
+                    for name, values in self.changes.items()
                 }
-        return {name: 0.0 if gain <= 0 else math.nan for name in self.values}
+        return None
 
 
-@dataclass(frozen=True)
-class Interval:
-    """A mean over seeds, and the ends of its 95 % confidence interval by Student's t; NaN for a single seed."""
+def runs_of(rows: Iterable[Row], base: Sequence[Row], unit: float) -> list[Run]:
+    """The runs that rows belong to, as changes since the base.
 
-    mean: float
-    low: float
-    high: float
-
-    @property
-    def verdict(self) -> str:
-        """Of a difference: whether the interval leaves 0 out."""
-        return "less" if self.high < 0 else "more" if self.low > 0 else "undecided"
-
-
-def interval(values: Sequence[float]) -> Interval:
-    """The mean of independent values and its interval."""
-    mean = statistics.fmean(values)
-    if len(values) < 2:
-        return Interval(mean, math.nan, math.nan)
-    half = float(stats.t.ppf(0.975, len(values) - 1)) * statistics.stdev(values) / math.sqrt(len(values))
-    return Interval(mean, mean - half, mean + half)
-
-
-def paired_difference(ones: Sequence[float], others: Sequence[float]) -> Interval:
-    """Of values of the same seeds, in their order."""
-    return interval([one - other for one, other in zip(ones, others, strict=True)])
-
-
-def runs_of(looks: Iterable[Look]) -> list[Run]:
-    """The runs that looks belong to, each from the base on."""
-    by_key: dict[Key, list[Look]] = {}
-    for look in looks:
-        by_key.setdefault(look.key, []).append(look)
+    Args:
+        rows: Of some runs on the same images.
+        base: One row for each image.
+        unit: Of the reward.
+    """
+    by_key: dict[Key, dict[float, list[Row]]] = {}
+    for row in rows:
+        by_key.setdefault(key_of(row), {}).setdefault(row["strength"], []).append(row)
     runs = []
-    for key, own in by_key.items():
-        own = sorted(own, key=lambda look: look.step)
-        names = [name for name in own[0].values if name != "gain"]
-        values = {name: [0.0, *(look.values[name] for look in own)] for name in names}
-        runs.append(Run(key, [0.0, *(look.values["gain"] for look in own)], values))
+    for key, by_strength in by_key.items():
+        strengths = sorted(by_strength)
+        changes = {}
+        for name in [name for name in base[0] if name not in NO_ENDPOINTS and name in by_strength[strengths[0]][0]]:
+            start = np.array([row[name] for row in base])
+            curve = np.array([[row[name] for row in by_strength[strength]] for strength in strengths]) - start
+            curve = curve / (unit if name == "reward" else 1.0)
+            changes[name] = np.concatenate([np.zeros((1, len(start))), curve])
+        runs.append(Run(key, [0.0, *strengths], changes))
     return runs
 
 
-# --- Learning rates ---------------------------------------------------------------------------------------------------
+def choose_rates(runs: Sequence[Run], gain: float) -> tuple[dict[tuple[str, str], float], list[str]]:
+    """The learning rate of each mode and arm, and a table that says why.
 
-
-def choose_rates(
-    looks: Iterable[Look], methods: Sequence[str], reference: float | None
-) -> tuple[dict[str, float], str]:
-    """The learning rate of each method, and a table that says why.
-
-    Args:
-        looks: Of the tuning runs.
-        methods: Names, in order.
-        reference: Judge gain at which the held-out loss is compared; None for `TUNED_AT` of what every method reaches
-            with one rate or another. It lies high: where little was gained, all rates have done next to no harm.
+    Of the rates with which all tuning seeds reach the gain, the one with the highest JOD to GT there; where none does,
+    the one that gains most.
     """
-    runs = [run for run in runs_of(looks) if run.key.phase == "tuning"]
-    by_method: dict[str, dict[float, list[Run]]] = {method: {} for method in methods}
-    for run in sorted(runs, key=lambda run: run.key.rate):
-        by_method[run.key.method].setdefault(run.key.rate, []).append(run)
-    reached = {
-        method: {rate: min(run.best for run in own) for rate, own in rates.items()}
-        for method, rates in by_method.items()
-    }
-    if reference is None:
-        reference = TUNED_AT * min(max(gains.values()) for gains in reached.values())
-    chosen: dict[str, float] = {}
-    lines = [
-        f"Reference gain {reference:.4g}; of each rate: held-out loss there (largest gain), the loss as a mean over "
-        "the seeds, the gain of the seed with the smallest one. The smallest loss wins, or the largest gain where no "
-        "rate reaches the reference.",
-        "",
-        "| method | rates | chosen |",
-        "|---|---|---|",
-    ]
-    for method, own in by_method.items():
-        gains = reached[method]
-        losses = {
-            rate: statistics.fmean(run.at(reference)["held-out loss"] for run in of_rate)
-            for rate, of_rate in own.items()
-            if gains[rate] >= reference > 0
-        }
-        best = min(losses, key=losses.__getitem__) if losses else max(gains, key=gains.__getitem__)
-        chosen[method] = best
-        edge = len(own) > 1 and best in (min(own), max(own))
-        tried = ", ".join(f"{rate:g}: {losses.get(rate, math.nan):.3f} ({gains[rate]:.3f})" for rate in own)
-        lines.append(f"| {method} | {tried} | {best:g}{' (edge of its grid)' if edge else ''} |")
-    return chosen, "\n".join(lines)
+    cases: dict[tuple[str, str], dict[float, list[Run]]] = {}
+    for run in runs:
+        cases.setdefault((run.key.mode, run.key.arm), {}).setdefault(run.key.rate, []).append(run)
+    chosen = {}
+    lines = ["| reward | arm | JOD to GT at that gain (largest gain) by rate | chosen |", "|---|---|---|---|"]
+    for case, by_rate in cases.items():
+        jod, most = {}, {rate: min(float(run.gains.max()) for run in own) for rate, own in sorted(by_rate.items())}
+        for rate in most:
+            found = [run.at(gain) for run in by_rate[rate]]
+            if all(found):
+                jod[rate] = statistics.fmean(float(changes["JOD to GT"].mean()) for changes in found if changes)
+        chosen[case] = max(jod, key=jod.__getitem__) if jod else max(most, key=most.__getitem__)
+        edge = " (edge of its grid)" if len(most) > 1 and chosen[case] in (min(most), max(most)) else ""
+        tried = ", ".join(f"{rate:g}: {jod.get(rate, math.nan):+.4f} ({most[rate]:.2f})" for rate in most)
+        lines.append(f"| {case[0]} | {case[1]} | {tried} | {chosen[case]:g}{edge} |")
+    return chosen, lines
 
 
-# --- At equal gain ----------------------------------------------------------------------------------------------------
+# --- Effects ----------------------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
-class Group:
-    """Runs that are compared: one lambda, with or without defences, all methods and seeds.
+class Effect:
+    """A mean change and how sure it is.
 
     Attributes:
-        defended: Whether with defences.
-        weight: lambda_Q.
-        runs: By method, then by seed.
+        mean: Over images and seeds.
+        images: 95 % interval if other images had been drawn, by the bootstrap.
+        seeds: 95 % interval if the runs had had other seeds, by Student's t; NaN for a single seed.
+        p: That it is zero: two-sided permutation test over the images.
     """
 
-    defended: bool
-    weight: float
-    runs: dict[str, dict[int, Run]]
+    mean: float
+    images: Interval
+    seeds: Interval
+    p: float
 
-    @property
-    def title(self) -> str:
-        """What it is, for a heading."""
-        return f"{'With' if self.defended else 'Without'} defences, lambda_Q {self.weight:g}"
-
-    @property
-    def common(self) -> float:
-        """The gain that every run reaches."""
-        return min(run.best for own in self.runs.values() for run in own.values())
-
-    def values(self, method: str, measure: str, gain: float) -> list[float]:
-        """Of each seed, at a gain."""
-        return [self.runs[method][seed].at(gain)[measure] for seed in sorted(self.runs[method])]
-
-    def difference(self, method: str, measure: str, gain: float) -> Interval:
-        """A method minus full fine-tuning with the same seed."""
-        return paired_difference(self.values(method, measure, gain), self.values(FULL, measure, gain))
+    def cell(self, corrected: float) -> str:
+        """For a table; bold where both intervals and the corrected p-value leave zero out."""
+        sure = corrected <= SIGNIFICANT and all(low > 0 or high < 0 for low, high in (self.images, self.seeds))
+        seeds = "" if math.isnan(self.seeds[0]) else f", seeds [{self.seeds[0]:+.4f}, {self.seeds[1]:+.4f}]"
+        mark = "**" if sure else ""
+        return f"{mark}{self.mean:+.4f}{mark} [{self.images[0]:+.4f}, {self.images[1]:+.4f}]{seeds}"
 
 
-def groups_of(looks: Iterable[Look]) -> list[Group]:
-    """The final runs by lambda and defences; only seeds that every method has."""
-    found: dict[tuple[bool, float], dict[str, dict[int, Run]]] = {}
-    for run in runs_of(looks):
-        if run.key.phase == "final":
-            methods = found.setdefault((run.key.defended, run.key.weight), {})
-            methods.setdefault(run.key.method, {})[run.key.seed] = run
-    groups = []
-    for (defended, weight), methods in sorted(found.items()):
-        seeds = set.intersection(*(set(own) for own in methods.values()))
-        kept = {method: {seed: own[seed] for seed in sorted(seeds)} for method, own in methods.items()}
-        if seeds:
-            groups.append(Group(defended, weight, kept))
-    return groups
+def effect(values: np.ndarray) -> Effect:
+    """Of `(seeds, images)`: changes, or differences of runs with the same seed."""
+    seeds, images = values.shape
+    by_image, by_seed = values.mean(axis=0), values.mean(axis=1)
+    half = stats.t.ppf(0.975, seeds - 1) * by_seed.std(ddof=1) / math.sqrt(seeds) if seeds > 1 else math.nan
+    mean = float(values.mean())
+    over_images = mean_interval(by_image, np.arange(images), RESAMPLES)
+    p = 2 * min(rises(by_image.tolist(), WAYS), rises((-by_image).tolist(), WAYS))
+    return Effect(mean, over_images, (mean - half, mean + half), min(1.0, p))
 
 
-def report(groups: Sequence[Group], introduction: Sequence[str]) -> str:
+Cells = Mapping[tuple[str, ...], Mapping[str, np.ndarray]]
+"""By the first cells of a line: by endpoint `(seeds, images)`."""
+
+
+def effects_table(head: Sequence[str], lines: Cells) -> list[str]:
+    """A table of effects whose p-values are corrected for all of its cells."""
+    if not lines:
+        return ["None."]
+    endpoints = list(next(iter(lines.values())))
+    found = {(line, name): effect(values[name]) for line, values in lines.items() for name in endpoints}
+    corrected = dict(zip(found, holm([one.p for one in found.values()]), strict=True))
+    table = [f"| {' | '.join([*head, *endpoints])} |", "|---|" + "---|" * (len(head) + len(endpoints) - 1)]
+    for line in lines:
+        cells = [found[line, name].cell(corrected[line, name]) for name in endpoints]
+        table.append(f"| {' | '.join([*line, *cells])} |")
+    return table
+
+
+# --- Tables -----------------------------------------------------------------------------------------------------------
+
+
+def report(runs: Sequence[Run], gains: Sequence[float], introduction: Sequence[str]) -> str:
     """table.md."""
-    lines = ["# Adversarial noise of quality optimisation: LoRA against full fine-tuning", "", *introduction, ""]
+    lines = ["# Reward hacking: which layers, which rank, which reward", "", *introduction, ""]
     lines += [
-        "Held-out loss: by how many of its spreads over the base's windows a held-out judge falls, mean of the judges. "
-        "High-frequency and periodic noise and change: RMS of the difference to the base in levels of 255; the share "
-        "is that of high frequencies in the change. PSNR loss: in dB, to the original; below 0 the base still learns, "
-        "and a part of the change is no noise. Each mean is over the seeds, with its 95 % confidence interval by "
-        "Student's t: of the training's randomness alone, for windows, base and learning rates are the same, and the "
-        "gain compared at is the smallest that these runs reach. Differences are paired by seed; they are not "
-        "corrected for being many.",
+        "All values are changes since the base on the metrics' own scales; the reward in gaps (mean score of the "
+        "ground truths minus that of the base's results). Lattice: the share of the change's power at the period of "
+        "the network's window. JOD to base: below 10. The first interval (95 %, bootstrap) is over images, the second "
+        "(Student's t) over seeds. **Bold**: both leave zero out, and so does a permutation test over the images, "
+        f"corrected by Holm for all cells of the table (p at most {SIGNIFICANT}).",
         "",
-        *_summary(groups),
+        "## After all steps",
+        "",
+        *effects_table(["reward", "arm", "seeds"], _stacked(runs)),
+        "",
+        "## At equal gain",
+        "",
+        *effects_table(["reward", "gain", "arm", "seeds"], _at_gains(runs, gains)),
+        "",
+        "## At equal gain, minus full fine-tuning with the same seeds",
+        "",
+        *effects_table(["reward", "gain", "arm", "seeds"], _differences(runs, gains)),
+        "",
+        "## By strength, means",
+        "",
+        *_curves(runs),
     ]
-    for group in groups:
-        lines += ["", f"## {group.title}", "", *_group(group)]
-    return "\n".join([*lines, *_defences(groups)]) + "\n"
+    return "\n".join(lines) + "\n"
 
 
-def _defences(groups: Sequence[Group]) -> list[str]:
-    """What the defences change where a method has gained as much with them as without."""
-    plain = {group.weight: group for group in groups if not group.defended}
-    pairs = [(plain[group.weight], group) for group in groups if group.defended and group.weight in plain]
-    lines = ["", "## With defences minus without, each method at the gain that all its runs of both kinds reach", ""]
-    lines += [f"| lambda_Q | method | gain | {' | '.join(MEASURES)} |", "|---|---|---|" + "---|" * len(MEASURES)]
-    for without, defended in pairs:
-        for method in defended.runs:
-            runs = [*without.runs[method].values(), *defended.runs[method].values()]
-            gain = min(run.best for run in runs)
-            values = ([group.values(method, name, gain) for group in (defended, without)] for name in MEASURES)
-            cells = [_judged(paired_difference(*pair)) for pair in values] if gain > 0 else []
-            lines.append(
-                f"| {without.weight:g} | {method} | {gain:.3f} | {' | '.join(cells or ['-'] * len(MEASURES))} |"
-            )
-    return lines if pairs else []
+def groups_of(runs: Iterable[Run]) -> dict[tuple[str, str], list[Run]]:
+    """By mode and arm, in the order of the arms."""
+    found: dict[tuple[str, str], list[Run]] = {}
+    for run in runs:
+        found.setdefault((run.key.mode, run.key.arm), []).append(run)
+    return dict(sorted(found.items(), key=lambda item: (item[0][0], list(ARMS).index(item[0][1]))))
 
 
-def _summary(groups: Sequence[Group]) -> list[str]:
-    """How often each verdict comes, at the whole common gain."""
-    lines = ["## LoRA against full fine-tuning at the whole common gain: less / more / undecided", ""]
-    judged = [group for group in groups if FULL in group.runs and group.common > 0]
-    methods = list(dict.fromkeys(method for group in judged for method in group.runs if method != FULL))
-    lines += [f"| method | {' | '.join(MEASURES)} |", "|---|" + "---|" * len(MEASURES)]
-    for method in methods:
-        cells = []
-        for measure in MEASURES:
-            verdicts = [group.difference(method, measure, group.common).verdict for group in judged]
-            cells.append(" / ".join(str(verdicts.count(name)) for name in ("less", "more", "undecided")))
-        lines.append(f"| {method} | {' | '.join(cells)} |")
+def _stacked(runs: Sequence[Run]) -> Cells:
+    return {
+        (mode, arm, str(len(own))): {name: np.stack([run.changes[name][-1] for run in own]) for name in own[0].changes}
+        for (mode, arm), own in groups_of(runs).items()
+    }
+
+
+def _at_gains(runs: Sequence[Run], gains: Sequence[float]) -> Cells:
+    """Of the seeds that reach the gain."""
+    lines = {}
+    for gain, ((mode, arm), own) in itertools.product(gains, groups_of(runs).items()):
+        found = [changes for run in own if (changes := run.at(gain))]
+        if found:
+            seeds = f"{len(found)} of {len(own)}"
+            lines[mode, f"{gain:g}", arm, seeds] = {name: np.stack([one[name] for one in found]) for name in found[0]}
     return lines
 
 
-def _group(group: Group) -> list[str]:
-    finals = ", ".join(
-        f"{method} {statistics.fmean(run.best for run in own.values()):.4g}" for method, own in group.runs.items()
-    )
-    common = group.common
-    lines = [f"Largest judge gains, mean over {len(next(iter(group.runs.values())))} seeds: {finals}."]
-    if common <= 0:
-        return [*lines, "", "A run never gains anything by its judge: there is no common gain."]
-    some = next(iter(next(iter(group.runs.values())).values()))
-    measures = [*MEASURES, *(name for name in some.values if name.startswith("loss "))]
-    for share in SHARES:
-        gain = share * common
-        lines += ["", f"### At a gain of {gain:.4g}, {share:.0%} of what every run reaches", ""]
-        lines += _table(group.runs, measures, lambda method, name, gain=gain: _cell(group.values(method, name, gain)))
-        others = {method: None for method in group.runs if method != FULL}
-        if FULL in group.runs and others:
-            lines += ["", "Difference to full fine-tuning:", ""]
-            lines += _table(
-                others, measures, lambda method, name, gain=gain: _judged(group.difference(method, name, gain))
-            )
+def _differences(runs: Sequence[Run], gains: Sequence[float]) -> Cells:
+    """Of the seeds with which both reach the gain."""
+    lines, groups = {}, groups_of(runs)
+    for gain, ((mode, arm), own) in itertools.product(gains, groups.items()):
+        full = {run.key.seed: run.at(gain) for run in groups.get((mode, FULL), [])}
+        pairs = [(run.at(gain), full.get(run.key.seed)) for run in own if arm != FULL]
+        found = [(one, other) for one, other in pairs if one and other]
+        if found:
+            names = [name for name in found[0][0] if name != "reward"]
+            lines[mode, f"{gain:g}", arm, f"{len(found)} of {len(own)}"] = {
+                name: np.stack([one[name] - other[name] for one, other in found]) for name in names
+            }
     return lines
 
 
-def _table(methods: Mapping[str, object], measures: Sequence[str], cell: Callable[[str, str], str]) -> list[str]:
-    head = [f"| method | {' | '.join(measures)} |", "|---|" + "---|" * len(measures)]
-    return head + [f"| {method} | {' | '.join(cell(method, name) for name in measures)} |" for method in methods]
-
-
-def _cell(values: Sequence[float]) -> str:
-    found = interval(values)
-    return f"{found.mean:.3f}" + ("" if math.isnan(found.high) else f" ± {found.high - found.mean:.3f}")
-
-
-def _judged(found: Interval) -> str:
-    ends = "one seed" if math.isnan(found.high) else f"[{found.low:+.3f}, {found.high:+.3f}]"
-    return f"{found.mean:+.3f} {ends} {found.verdict}"
+def _curves(runs: Sequence[Run]) -> list[str]:
+    names = list(runs[0].changes)
+    lines = [f"| reward | arm | strength | {' | '.join(names)} |", "|---|---|---|" + "---|" * len(names)]
+    for (mode, arm), own in groups_of(runs).items():
+        for number, strength in enumerate(own[0].strengths[1:], start=1):
+            means = [statistics.fmean(float(run.changes[name][number].mean()) for run in own) for name in names]
+            lines.append(f"| {mode} | {arm} | {strength:g} | {' | '.join(f'{mean:+.4f}' for mean in means)} |")
+    return lines

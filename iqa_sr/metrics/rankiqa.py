@@ -6,10 +6,12 @@ Reference:
 """
 
 import math
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional as F
 
 from iqa_sr.io.tensor_files import load_state, read_tensor_file, select_state_dict
@@ -34,6 +36,7 @@ def _info(name: str, weights: tuple[str, ...], weights_license: str, spec: str) 
         weights=weights,
         code_license="Apache-2.0 (ours)",
         weights_license=weights_license,
+        period=8,
         paper=_PAPER,
         spec=f"RGB at its own size, {spec}",
     )
@@ -55,7 +58,8 @@ class RankIQA(QualityMetric):
 
     Args:
         info: `RANKIQA_LITE_INFO` for the weights of this package, `RANKIQA_OWN_INFO` for those of the weights store.
-        weights: A file of your own training to use instead.
+        weights: A file of your own training to use instead, of `RankIQALite` or `PatchTransformer`: the names of its
+            tensors tell which.
 
     Raises:
         FileNotFoundError: If the file is not there.
@@ -64,7 +68,6 @@ class RankIQA(QualityMetric):
 
     def __init__(self, info: MetricInfo = RANKIQA_LITE_INFO, weights: str | Path | None = None) -> None:
         super().__init__(info)
-        from iqa_sr.archs.rankiqa_arch import RankIQALite
         from iqa_sr.archs.resnet_arch import fold_batch_norms
 
         if weights is not None or not info.weights:
@@ -73,8 +76,7 @@ class RankIQA(QualityMetric):
         else:
             path, content = OWN, read_weights(OWN)
         state = select_state_dict(content, path, "params" if "params" in content else None)
-        first = state.get("body.0.0.weight")  # tells the width; the default one where it does not
-        self.network = RankIQALite(first.shape[0] if first is not None and first.ndim == 4 else 32)
+        self.network: Any = _network_of(state)
         load_state(self.network, state, path)
         self.freeze()
         fold_batch_norms(self.network)
@@ -93,6 +95,18 @@ class RankIQA(QualityMetric):
         small = self.network.quality_map(seen)[:, None]
         large = F.interpolate(small, image.shape[-2:], mode="bilinear", align_corners=False)[:, 0]
         return torch.where(finite[:, None, None], large, torch.nan)
+
+
+def _network_of(state: Mapping[str, Tensor]) -> nn.Module:
+    """The network of these weights; one of the usual size where they are of none, for the error to compare with."""
+    from iqa_sr.archs.patch_transformer_arch import PatchTransformer
+    from iqa_sr.archs.rankiqa_arch import RankIQALite
+
+    if "patches.weight" in state:
+        depth = len({name.split(".")[1] for name in state if name.startswith("blocks.")})
+        return PatchTransformer(len(state["patches.weight"]), depth)
+    first = state.get("body.0.0.weight")
+    return RankIQALite(first.shape[0] if first is not None and first.ndim == 4 else 32)
 
 
 METRICS = tuple((info, RankIQA) for info in (RANKIQA_LITE_INFO, RANKIQA_OWN_INFO))

@@ -217,6 +217,11 @@ class IQASRModel(SRModelBase):
             output: Tensor = network(lq)
         return output.float()
 
+    def upscale_base(self, lq: Tensor) -> Tensor:
+        """As in `SRModelBase`; where there is no LoRA, a copy is read at the first call, and kept."""
+        with self.base() as network:
+            return upscale_image(network, lq, self.opt)
+
     # --- One iteration ------------------------------------------------------------------------------------------------
 
     def optimize_parameters(self, current_iter: int) -> None:

@@ -47,7 +47,7 @@ class AFINEObjective(Objective[AFINEOptions]):
     """
 
     Options = AFINEOptions
-    network_type = "TrainableAFINE"
+    network_types = ("TrainableAFINE",)
     dataset_types = ("TripletDataset",)
 
     def __init__(self, network: nn.Module, options: AFINEOptions) -> None:

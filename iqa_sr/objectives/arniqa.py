@@ -83,7 +83,7 @@ class ARNIQAObjective(Objective[ARNIQAOptions]):
     """
 
     Options = ARNIQAOptions
-    network_type = "ARNIQANetwork"
+    network_types = ("ARNIQANetwork",)
     dataset_types = ("ChainDataset",)
 
     def __init__(self, network: nn.Module, options: ARNIQAOptions) -> None:

@@ -62,7 +62,7 @@ class AugmentIQObjective(Objective[AugmentIQOptions]):
     """
 
     Options = AugmentIQOptions
-    network_type = "AugmentIQHeads"
+    network_types = ("AugmentIQHeads",)
     dataset_types = ("AIGCDataset",)
 
     def __init__(self, network: nn.Module, options: AugmentIQOptions) -> None:

@@ -47,7 +47,7 @@ class QualiCLIPObjective(Objective[QualiCLIPOptions]):
     """
 
     Options = QualiCLIPOptions
-    network_type = "TrainableQualiCLIP"
+    network_types = ("TrainableQualiCLIP",)
     dataset_types = ("RankingDataset",)
 
     @classmethod

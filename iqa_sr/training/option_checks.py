@@ -72,14 +72,15 @@ def _losses(options: Mapping[str, Any]) -> dict[str, Any]:
 def _check_fine_tuning(
     options: Mapping[str, Any], model: IQASRConfig, datasets: Mapping[str, Any], problems: OptionProblems
 ) -> None:
-    """LoRA, the guard and visible gains need a base; the guard metrics to watch, others to hold out, and images."""
+    """LoRA, the guard and what compares with the base need it; the guard needs metrics to watch, others, and images."""
     path, guard = section_of(options, "path"), model.train.guard
     needing = {f"train:{key}": "begins" for key in ("lora", "guard") if getattr(model.train, key) is not None}
-    needing |= {
-        f"train:{name}_opt:visible": "compares"
-        for name, loss in model.losses.items()
-        if getattr(loss.options, "visible", False)
-    }
+    comparing = [
+        f"train:{name}_opt:visible" for name, loss in model.losses.items() if getattr(loss.options, "visible", False)
+    ]
+    against = {name: getattr(metric, "against", None) for name, metric in model.metrics.items()}
+    comparing += [f"val:metrics:{name}:against: base" for name, which in against.items() if which == "base"]
+    needing |= dict.fromkeys(comparing, "compares")
     for key, does in needing.items():
         if not path.get("pretrain_network_g"):
             problems.texts.append(

@@ -179,7 +179,7 @@ class RunConfig:
                 if unknown := _unknown(options[key].get("type"), ARCH_REGISTRY, "network"):
                     raise OptionError(f"{key}:type: {unknown}")
                 if objective is not None:
-                    check_fits(options[key]["type"], (objective.network_type,), f"{key}:type", objective, "trains")
+                    check_fits(options[key]["type"], objective.network_types, f"{key}:type", objective, "trains")
                 if own:
                     check_arguments(ARCH_REGISTRY.get(options[key]["type"]), options[key], key)
         datasets = _read_datasets(options, file, objective, problems)
