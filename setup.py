@@ -18,7 +18,12 @@ setup(
     python_requires=">=3.10",
     packages=[*find_packages(include=["iqa_sr", "iqa_sr.*"]), "iqa_sr.losses", "iqa_sr.samplers"],
     package_dir={"iqa_sr": "iqa_sr", "iqa_sr.losses": "losses", "iqa_sr.samplers": "samplers"},
-    package_data={"iqa_sr": ["py.typed"], "iqa_sr.metrics": ["data/*"], "iqa_sr.report": ["assets/*"]},
+    package_data={
+        "iqa_sr": ["py.typed"],
+        "iqa_sr.attacks": ["data/*"],
+        "iqa_sr.metrics": ["data/*"],
+        "iqa_sr.report": ["assets/*"],
+    },
     install_requires=[
         # BasicSR 1.4.2 cannot be built by Python 3.13 and later; its wheel runs there (README, other ways to install).
         'basicsr>=1.4.2; python_version < "3.13"',

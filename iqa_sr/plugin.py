@@ -21,6 +21,7 @@ from iqa_sr.basicsr_compat import (
 )
 from iqa_sr.datasets.aigc_dataset import AIGCDataset
 from iqa_sr.datasets.distortion_chain_dataset import ChainDataset
+from iqa_sr.datasets.jod_dataset import JODDataset
 from iqa_sr.datasets.mos_dataset import OpinionDataset
 from iqa_sr.datasets.multi_gt_dataset import MultiGTDataset
 from iqa_sr.datasets.ranking_dataset import RankingDataset
@@ -31,6 +32,7 @@ from iqa_sr.models.quality_model import QualityModel
 from iqa_sr.models.validation import calculate_iqa
 from iqa_sr.objectives.afine_network import TrainableAFINE
 from iqa_sr.objectives.arniqa_network import ARNIQANetwork
+from iqa_sr.objectives.jod_network import TrainableJODLite
 from iqa_sr.objectives.qualiclip_network import TrainableQualiCLIP
 
 __all__ = ["register"]
@@ -44,12 +46,21 @@ TABLE: tuple[tuple[Any, Any], ...] = (
             PatchTransformer,
             RankIQALite,
             TrainableAFINE,
+            TrainableJODLite,
             TrainableQualiCLIP,
         )
     ),
     *(
         (DATASET_REGISTRY, dataset)
-        for dataset in (AIGCDataset, ChainDataset, MultiGTDataset, OpinionDataset, RankingDataset, TripletDataset)
+        for dataset in (
+            AIGCDataset,
+            ChainDataset,
+            JODDataset,
+            MultiGTDataset,
+            OpinionDataset,
+            RankingDataset,
+            TripletDataset,
+        )
     ),
     *((LOSS_REGISTRY, loss) for loss in (*LOSSES.values(), PerceptualSlot)),
     *((MODEL_REGISTRY, model) for model in (IQASRModel, QualityModel)),

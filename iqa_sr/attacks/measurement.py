@@ -174,7 +174,7 @@ def _attacks(info: MetricInfo, options: AttackOptions) -> list[_Attack]:
         if name == "tile":
             bound = Bound("rms", options.tile_rms)
             for side in options.tile_sides:
-                make = partial(universal_tile, bound=bound, side=side, steps=steps, seed=seed)
+                make = partial(universal_tile, bound=bound, side=side, steps=steps)
                 found.append(_Attack(name, f"rms {options.tile_rms:g}, {side} px", make))
             continue
         for levels in options.epsilons:

@@ -11,7 +11,6 @@ from iqa_sr.io.text_table import aligned
 if TYPE_CHECKING:
     from iqa_sr.attacks.comparison import Comparison
     from iqa_sr.attacks.measurement import AttackOptions
-    from iqa_sr.attacks.summary import AttackSummary
 
 __all__ = ["add_arguments", "run"]
 
@@ -154,11 +153,11 @@ def _print(comparison: "Comparison", args: argparse.Namespace) -> None:
                 line.attack,
                 line.bound,
                 f"{line.gain:.4g}",
-                _share(summary, line.gain),
+                summary.of_gap(line.gain),
                 f"{line.jod:.3f}",
                 f"{line.rms:.2f}",
                 f"{line.unseen:.4g}",
-                _share(summary, line.unseen),
+                summary.of_gap(line.unseen),
                 f"{line.robustness:.2f}",
             )
             for line in summary.lines
@@ -175,7 +174,7 @@ def _print(comparison: "Comparison", args: argparse.Namespace) -> None:
                 one.metric,
                 f"{one.gap:.4g}",
                 f"{one.unseen:.4g}",
-                _share(one, one.unseen),
+                one.of_gap(one.unseen),
                 f"{one.robustness:.2f}",
                 f"{len(one.masking)} signs" if one.masking else "no sign",
             )
@@ -187,11 +186,6 @@ def _print(comparison: "Comparison", args: argparse.Namespace) -> None:
             f"{len(comparison.images.names)} images of {args.size} px; gap: {_attacked(args)} to originals; R-score: "
             "0 and 1 are the lowest and the highest score of all images that were not attacked, mean of all attacks"
         )
-
-
-def _share(summary: "AttackSummary", gain: float) -> str:
-    """In percent of the gap; nothing where the metric does not put the originals above the others."""
-    return f"{100 * gain / summary.gap:.0f} %" if summary.gap > 0 else "-"
 
 
 def _attacked(args: argparse.Namespace) -> str:

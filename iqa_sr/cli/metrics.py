@@ -1,27 +1,49 @@
 """`iqa-sr metrics`: what there is to score with."""
 
 import argparse
+from typing import TYPE_CHECKING
 
 from iqa_sr.io.text_table import aligned
 
-__all__ = ["add_arguments", "metrics_markdown", "run"]
+if TYPE_CHECKING:
+    from iqa_sr.attacks.records import Record
+
+__all__ = ["add_arguments", "metrics_markdown", "robustness_markdown", "run"]
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """How the list is written."""
     parser.add_argument("--markdown", action="store_true", help="the table of the README, with licences and papers")
+    parser.add_argument(
+        "--robustness", action="store_true", help="the table of docs/metrics.md: attacks on the metrics"
+    )
 
 
 def run(args: argparse.Namespace) -> int:
-    """One line for each metric: reference, direction, range, smallest picture, gradient, licence, weights."""
-    if args.markdown:
-        print(metrics_markdown())
+    """One line for each metric: reference, direction, range, smallest image, gradient, license, weights, robustness."""
+    if args.markdown or args.robustness:
+        print(metrics_markdown() if args.markdown else robustness_markdown())
         return 0
 
+    from iqa_sr.attacks.records import read_records
     from iqa_sr.metrics import metric_info, metric_names
     from iqa_sr.weights.store import is_present
 
-    rows = [("name", "compares with", "better", "range", "min px", "gradient", "weights", "use", "licence of weights")]
+    rows = [
+        (
+            "name",
+            "compares with",
+            "better",
+            "range",
+            "min px",
+            "gradient",
+            "weights",
+            "bought",
+            "use",
+            "licence of weights",
+        )
+    ]
+    records = read_records()
     for name in metric_names():
         info = metric_info(name)
         missing = [file for file in info.weights if not is_present(file)]
@@ -34,13 +56,23 @@ def run(args: argparse.Namespace) -> int:
                 str(info.min_size),
                 "yes" if info.differentiable else "no",
                 "none needed" if not info.weights else "missing" if missing else "present",
+                _bought(records.get(name), info.spec),
                 "non-commercial" if info.noncommercial else "free",
                 info.weights_license,
             )
         )
     print(aligned(rows))
     print("Missing weights are downloaded when they are needed; `iqa-sr weights list` names the files.")
+    print(
+        "bought: by how much of the distance between bicubic x2 results and originals the score can be raised while "
+        "nobody sees a change (JOD >= 9.99); -: not measured, by `iqa-sr attack`"
+    )
     return 0
+
+
+def _bought(record: "Record | None", spec: str) -> str:
+    """A measurement counts for the variant of the metric that it was made of."""
+    return "-" if record is None or record.spec != spec else record.summary.of_gap(record.summary.unseen)
 
 
 def metrics_markdown() -> str:
@@ -63,4 +95,43 @@ def metrics_markdown() -> str:
         ("---",) * 6,
     ]
     rows += [(", ".join(f"`{name}`" for name in names), *facts) for facts, names in lines.items()]
+    return "\n".join(f"| {' | '.join(row)} |" for row in rows)
+
+
+def robustness_markdown() -> str:
+    """The table of docs/metrics.md: what attacks gain by the measurements that come with this package."""
+    from iqa_sr.attacks.records import read_records
+
+    rows: list[tuple[str, ...]] = [
+        (
+            "metric",
+            "gap",
+            "gain of APGD",
+            "of the gap",
+            "its JOD",
+            "gain at JOD >= 9.99",
+            "of the gap",
+            "R-score",
+            "signs of masked gradients",
+            "measured",
+        ),
+        ("---",) * 10,
+    ]
+    for name, record in read_records().items():
+        summary = record.summary
+        strongest = max((line for line in summary.lines if line.attack == "apgd"), key=lambda line: line.gain)
+        rows.append(
+            (
+                f"`{name}`",
+                f"{summary.gap:.3g}",
+                f"{strongest.gain:.3g}",
+                summary.of_gap(strongest.gain),
+                f"{strongest.jod:.2f}",
+                f"{summary.unseen:.3g}",
+                f"**{summary.of_gap(summary.unseen)}**",
+                f"{summary.robustness:.2f}",
+                str(len(summary.masking)) if summary.masking else "none",
+                f"{record.date}, {record.version}",
+            )
+        )
     return "\n".join(f"| {' | '.join(row)} |" for row in rows)

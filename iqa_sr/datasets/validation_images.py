@@ -38,12 +38,14 @@ class ValidationPicture:
         lq: `(1, 3, h, w)` RGB in [0, 1]; `(1, 1, h, w)` of a data set of luma alone.
         gts: `(K, 3, H, W)`, the original first, luma repeated; None if there is none.
         positive: `(K,)`: which of them people found better than the original; None if nobody was asked.
+        base: `(1, 3, H, W)`: what the network that the run began with makes of it; None where nobody compares with it.
     """
 
     key: str
     lq: Tensor
     gts: Tensor | None
     positive: Tensor | None
+    base: Tensor | None = None
 
 
 def validation_pictures(dataloader: Any, scale: int | None, device: torch.device) -> Iterator[ValidationPicture]:

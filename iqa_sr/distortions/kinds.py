@@ -27,7 +27,7 @@ from iqa_sr.ops.jpeg import compress_jpeg
 from iqa_sr.ops.resize import resize_bicubic
 from iqa_sr.ops.seeded_random import ParameterDraw
 
-__all__ = ["FUNCTIONS"]
+__all__ = ["FUNCTIONS", "INTERPOLATIONS", "resized"]
 
 # --- Blur -------------------------------------------------------------------------------------------------------------
 
@@ -76,15 +76,17 @@ def webp(picture: Tensor, strength: float, draw: ParameterDraw) -> Tensor:
 
 # --- Resampling -------------------------------------------------------------------------------------------------------
 
-_FLAGS = {
+INTERPOLATIONS = {
     "bilinear": cv2.INTER_LINEAR,
     "bicubic": cv2.INTER_CUBIC,
     "lanczos": cv2.INTER_LANCZOS4,
     "nearest": cv2.INTER_NEAREST,
 }
+"""OpenCV's flags by name."""
 
 
-def _resized(picture: Tensor, size: tuple[int, int], flag: int) -> Tensor:
+def resized(picture: Tensor, size: tuple[int, int], flag: int) -> Tensor:
+    """`(3, H, W)` to `(3, *size)` by OpenCV, without a filter where it shrinks; `flag` is one of `INTERPOLATIONS`."""
     pixels = np.ascontiguousarray(picture.permute(1, 2, 0).numpy())
     return torch.from_numpy(cv2.resize(pixels, size[::-1], interpolation=flag)).permute(2, 0, 1)
 
@@ -96,14 +98,14 @@ def _small_size(picture: Tensor, factor: float) -> tuple[int, int]:
 def resampling(picture: Tensor, strength: float, draw: ParameterDraw, up: str) -> Tensor:
     """Made 1.2 to 5 times smaller (MATLAB's bicubic) and brought back with another kernel."""
     small = resize_bicubic(picture[None], *_small_size(picture, geometric(1.2, 5.0, strength)))[0]
-    return _resized(small, (picture.shape[1], picture.shape[2]), _FLAGS[up])
+    return resized(small, (picture.shape[1], picture.shape[2]), INTERPOLATIONS[up])
 
 
 def aliasing(picture: Tensor, strength: float, draw: ParameterDraw) -> Tensor:
     """Made 1.2 to 4 times smaller without a filter, brought back by bicubic or bilinear interpolation."""
-    flag = _FLAGS[draw.one_of(["bicubic", "bilinear"])]
-    small = _resized(picture, _small_size(picture, geometric(1.2, 4.0, strength)), cv2.INTER_NEAREST)
-    return _resized(small, (picture.shape[1], picture.shape[2]), flag)
+    flag = INTERPOLATIONS[draw.one_of(["bicubic", "bilinear"])]
+    small = resized(picture, _small_size(picture, geometric(1.2, 4.0, strength)), cv2.INTER_NEAREST)
+    return resized(small, (picture.shape[1], picture.shape[2]), flag)
 
 
 # --- Sharpness --------------------------------------------------------------------------------------------------------
@@ -149,7 +151,7 @@ FUNCTIONS = {
     "blur": {"gaussian-blur": gaussian_blur, "lens-blur": lens_blur, "motion-blur": motion_blur},
     "noise": NOISE,
     "compression": {"jpeg": jpeg, "webp": webp},
-    "resampling": {f"{up}-resampling": partial(resampling, up=up) for up in _FLAGS} | {"aliasing": aliasing},
+    "resampling": {f"{up}-resampling": partial(resampling, up=up) for up in INTERPOLATIONS} | {"aliasing": aliasing},
     "sharpness": {"ringing": ringing, "oversharpening": oversharpening, "halo": halo},
     "smoothing": {"edge-smoothing": edge_smoothing, "oil-painting": oil_painting},
     "colour": COLOUR,

@@ -42,6 +42,7 @@ def _info(name: str, reference: Literal["full", "none"], bounds: tuple[float, fl
         weights=(WEIGHTS,),
         code_license="Apache-2.0 (own implementation)",
         weights_license="no separate statement; distributed by the Apache-2.0 project (CLIP part MIT)",
+        period=32,
         paper="Chen, Wu, Ma, Zhang: Toward Generalized Image Quality Assessment: Relaxing the Perfect Reference "
         "Quality Assumption, CVPR 2025",
         spec=f"A-FINE {what}; {INPUT}",

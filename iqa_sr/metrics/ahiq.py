@@ -86,6 +86,7 @@ INFO = MetricInfo(
     ),
     code_license="Apache-2.0 (own implementation)",
     weights_license="no separate statement (AHIQ's repository MIT); timm's backbones Apache-2.0",
+    period=8,
     paper="Lao et al.: Attentions Help CNNs See Better: Attention-based Hybrid IQA Network, CVPRW 2022",
     spec="AHIQ trained on PIPAL, RGB, mean of the first 20 crops of 224 px of a 5x5 grid",
 )

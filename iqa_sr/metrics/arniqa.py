@@ -60,6 +60,7 @@ ARNIQA_INFOS = {
         weights=(ENCODER, data.regressor),
         code_license="Apache-2.0 (own implementation)",
         weights_license="no separate statement; released by the Apache-2.0 repository",
+        period=32,
         paper="Agnolucci, Galteri, Bertini, Del Bimbo: ARNIQA: Learning Distortion Manifold for Image Quality "
         "Assessment, WACV 2024",
         spec=f"ResNet-50, {data.regressor.removesuffix('.pth')}, whole picture and half scale (antialiased bilinear on "

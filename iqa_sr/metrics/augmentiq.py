@@ -62,6 +62,7 @@ AUGMENTIQ_INFO = MetricInfo(
     weights=(*ENCODERS.values(), HEADS),
     code_license="Apache-2.0 (own implementation)",
     weights_license="encoders: no separate statement (Re-IQA, MIT); the heads are your own",
+    period=32,
     paper="AugmentIQ; on Saha, Mishra, Bovik: Re-IQA: Unsupervised Learning for Image Quality Assessment in the Wild, "
     "CVPR 2023",
     spec="Re-IQA's encoders at whole and half scale, trained heads, RGB; quality branch alone unless there is a prompt",

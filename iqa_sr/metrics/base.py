@@ -37,6 +37,8 @@ class MetricInfo:
         weights_license: Licence of the weights or parameters.
         noncommercial: Why the metric may not be used commercially; empty where nothing published forbids it.
         paper: Authors, title, venue, year.
+        period: In px of the image, of the grid that its network lays over it: a transformer's patch, the product of a
+            convolutional network's strides; None where there is none or the image is resized first.
         spec: One line that pins down the variant (colour channel, crop, library), for reports.
     """
 
@@ -52,6 +54,7 @@ class MetricInfo:
     weights_license: str = ""
     noncommercial: str = ""
     paper: str = ""
+    period: int | None = None
     spec: str = ""
 
     def oriented(self, scores: Tensor) -> Tensor:

@@ -45,6 +45,7 @@ def _info(name: str, weights: tuple[str, ...], weights_license: str, noncommerci
         code_license="Apache-2.0 (own implementation)",
         weights_license=weights_license,
         noncommercial=noncommercial,
+        period=32,
         paper="Wang, Chan, Loy: Exploring CLIP for Assessing the Look and Feel of Images, AAAI 2023",
         spec=f"{SPEC}; {spec}",
     )

@@ -32,6 +32,7 @@ DISTS_INFO = MetricInfo(
     weights=(TRUNK,),
     code_license="Apache-2.0 (own implementation)",
     weights_license="alpha and beta MIT (shipped with this package); trunk of torchvision, no separate statement",
+    period=16,
     paper="Ding, Ma, Wang, Simoncelli: Image Quality Assessment: Unifying Structure and Texture Similarity, IEEE TPAMI "
     "2020",
     spec="VGG-16 with L2 pooling, the authors' alpha and beta, RGB, no resize (the authors' script: short side to 256)",

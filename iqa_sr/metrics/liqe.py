@@ -96,6 +96,7 @@ def _info(name: str, file: str, prompts: str) -> MetricInfo:
         weights=(file,),
         code_license="Apache-2.0 (own implementation)",
         weights_license="no separate statement; released by LIQE's author, whose repository is MIT",
+        period=32,
         paper="Zhang, Zhai, Wei, Yang, Ma: Blind Image Quality Assessment via Vision-Language Correspondence: A "
         "Multitask Learning Perspective, CVPR 2023",
         spec=f"LIQE, {prompts}; RGB [0, 1] at its own size; at most {WINDOWS} evenly chosen of the {WINDOW} px windows "

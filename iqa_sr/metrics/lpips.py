@@ -40,6 +40,7 @@ def _info(name: str, net: str) -> MetricInfo:
         weights=(TRUNKS[net],),
         code_license="Apache-2.0 (own implementation; networks of the lpips package, BSD-2-Clause)",
         weights_license="heads BSD-2-Clause (inside the lpips package); trunk of torchvision, no separate statement",
+        period=16,
         paper="Zhang, Isola, Efros, Shechtman, Wang: The Unreasonable Effectiveness of Deep Features as a Perceptual "
         "Metric, CVPR 2018",
         spec=f"{_CLASSES[net]} trunk, heads v0.1 of the lpips package, RGB, no resize",

@@ -72,6 +72,7 @@ def _info(name: str, file: str, data: str) -> MetricInfo:
         weights=(file,),
         code_license="Apache-2.0 (own implementation)",
         weights_license="no separate statement; released by MANIQA's authors (Apache-2.0 repository)",
+        period=8,
         paper="Yang et al.: MANIQA: Multi-dimension Attention Network for No-Reference IQA, CVPRW 2022",
         spec=f"MANIQA trained on {data}, RGB, first 20 crops of 224 px of a 5x5 grid, joint weighted mean",
     )

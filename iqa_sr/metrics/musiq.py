@@ -94,6 +94,7 @@ def _info(name: str, file: str, data: str, score_range: tuple[float, float]) -> 
         weights=(file,),
         code_license="Apache-2.0 (own implementation)",
         weights_license="converted from google-research's MUSIQ (Apache-2.0 repository); no separate statement",
+        period=32,
         paper="Ke, Wang, Wang, Milanfar, Yang: MUSIQ: Multi-Scale Image Quality Transformer, ICCV 2021",
         spec=f"MUSIQ trained on {data}, RGB, whole picture and its copies of 224 and 384 px (bicubic, not antialiased)",
     )

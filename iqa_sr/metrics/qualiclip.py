@@ -42,6 +42,7 @@ def _info(name: str, weights: tuple[str, ...], spec: str) -> MetricInfo:
         code_license="Apache-2.0 (own implementation)",
         weights_license="CC BY-NC 4.0",
         noncommercial="weights under CC BY-NC 4.0",
+        period=32,
         paper="Agnolucci, Galteri, Bertini: Quality-Aware Image-Text Alignment for Opinion-Unaware Image Quality "
         "Assessment, arXiv 2024",
         spec=f"CLIP RN50 without positional embedding, RGB at its own size; 7 pairs of prompts, {spec}",

@@ -36,6 +36,7 @@ def _info(name: str, weights: tuple[str, ...], weights_license: str, spec: str) 
         weights=weights,
         code_license="Apache-2.0 (ours)",
         weights_license=weights_license,
+        period=8,
         paper=_PAPER,
         spec=f"RGB at its own size, {spec}",
     )

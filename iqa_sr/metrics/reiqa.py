@@ -37,6 +37,7 @@ REIQA_INFO = MetricInfo(
     weights=(*ENCODERS.values(), REGRESSOR),
     code_license="Apache-2.0 (own implementation)",
     weights_license="no separate statement (Re-IQA, MIT); the regressor is your own",
+    period=32,
     paper="Saha, Mishra, Bovik: Re-IQA: Unsupervised Learning for Image Quality Assessment in the Wild, CVPR 2023",
     spec="two ResNet-50, whole picture and half scale (antialiased bicubic on float), RGB; regressor of the user",
 )

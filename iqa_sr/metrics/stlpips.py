@@ -28,6 +28,7 @@ def _info(name: str, net: str, min_size: int, trunk: str) -> MetricInfo:
         weights=(f"{net}_shift_tolerant.pth",),
         code_license="Apache-2.0 (own implementation)",
         weights_license="no separate statement; released by the authors' BSD-2-Clause repository",
+        period=16,
         paper="Ghildyal, Liu: Shift-tolerant Perceptual Similarity Metric, ECCV 2022",
         spec=f"{trunk} with blur pooling, the authors' trunk and heads, RGB, no resize",
     )

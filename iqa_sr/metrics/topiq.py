@@ -57,6 +57,7 @@ TOPIQ_INFOS = {
         code_license="Apache-2.0 (own implementation)",
         weights_license="CC BY-NC-SA 4.0 (IQA-PyTorch's collection); code PolyForm Noncommercial 1.0.0 / NTU S-Lab",
         noncommercial="weights trained and published by a non-commercial project",
+        period=32,
         paper="Chen, Mo, Hou, Wu, Liao, Sun, Yan, Lin: TOPIQ: A Top-Down Approach from Semantics to Distortions for "
         "Image Quality Assessment, IEEE TIP 2024",
         spec=f"CFANet on ResNet-50, trained on {variant.data}, RGB, whole picture, "

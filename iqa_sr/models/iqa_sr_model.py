@@ -3,7 +3,7 @@
 import logging
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, nullcontext
-from functools import partial
+from functools import cached_property, partial
 from typing import Any, cast
 
 import torch
@@ -153,6 +153,14 @@ class IQASRModel(SRModelBase):
         network, base = build_network(self.opt["network_g"]), base_network(self.opt)
         self.load_network(network, base["file"], True, base["param_key"])
         return cast(nn.Module, network.to(self.device).eval().requires_grad_(False))
+
+    @cached_property
+    def _kept_base(self) -> nn.Module:
+        return self._base()
+
+    def upscale_base(self, lq: Tensor) -> Tensor:
+        """As in `SRModelBase`; the network is read at the first call, and kept."""
+        return upscale_image(self._kept_base, lq, self.opt)
 
     def use_dataset(self, dataset: MultiGTDataset) -> None:
         """Choose by the sampler, and degrade by the degradation, of the data set that gives the batches."""

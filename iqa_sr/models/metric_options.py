@@ -12,7 +12,7 @@ from iqa_sr.metrics.registry import metric_info
 
 __all__ = ["Against", "CalculateIQAOptions", "MetricConfig", "ValSection", "read_metric"]
 
-Against = Literal["original", "nearest", "positives"]
+Against = Literal["original", "nearest", "positives", "base"]
 
 
 class ValSection(Section):
@@ -37,7 +37,8 @@ class CalculateIQAOptions(Section):
     Attributes:
         metric: Its name, for example `niqe`.
         against: What full-reference metrics compare with: the original, the ground truth of the group that gives the
-            best score, or every positive ground truth, averaged (HGGT's protocol).
+            best score, every positive ground truth, averaged (HGGT's protocol), or what the network that the run began
+            with makes of the same LQ.
         crop_border: Pixels cut from each side before scoring.
         better: BasicSR's `higher` or `lower`; not needed, and refused when the metric says otherwise.
     """

@@ -228,11 +228,17 @@ class ModelConfig:
             scheduler = problems.read(SchedulerOptions, train["scheduler"], "train:scheduler")
             if section and scheduler and (problem := scheduler.too_short(section.total_iter)):
                 problems.texts.append(f"train:scheduler: {problem}")
+        metrics = _read_metrics(options, problems)
+        problems.texts += [
+            f"val:metrics:{name}:against: {options.get('model_type')} keeps no base; set model_type to IQASRModel"
+            for name, metric in metrics.items()
+            if getattr(metric, "against", None) == "base"
+        ]
         return cls(
             section,
             problems.read(StockValSection, options.get("val"), "val", optional=True),
             _read_losses(ours, problems),
-            _read_metrics(options, problems),
+            metrics,
         )
 
     @classmethod

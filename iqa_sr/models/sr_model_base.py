@@ -1,5 +1,6 @@
 """SRModelBase: a BasicSR model whose network upscales images of any size, and whose results are all scored."""
 
+from abc import abstractmethod
 from typing import Any, cast
 
 from torch import Tensor, nn
@@ -40,6 +41,10 @@ class SRModelBase(ModelBase):
     def upscale(self, lq: Tensor) -> Tensor:
         """What the tested generator makes of an image; see `upscale_image`."""
         return upscale_image(self.tested, lq, self.opt)
+
+    @abstractmethod
+    def upscale_base(self, lq: Tensor) -> Tensor:
+        """What the network that the run began with makes of an image; see `upscale_image`."""
 
     def describe_weights(self) -> str:
         """Which weights of the tested generator are not finite, in a sentence."""

@@ -4,6 +4,7 @@ import logging
 import math
 from collections import Counter
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
@@ -72,6 +73,9 @@ class Upscaler(Protocol):
     def upscale(self, lq: Tensor) -> Tensor:
         """LQ to result of any size, on the CPU; all NaN where the network's result is not finite."""
 
+    def upscale_base(self, lq: Tensor) -> Tensor:
+        """The same by the network that the run began with; called where a metric is `against: base`."""
+
     def describe_weights(self) -> str:
         """Which weights of the network that upscales are not finite, in a sentence."""
 
@@ -132,7 +136,7 @@ class Validation:
         found = loadable_pictures(dataloader, self.opt.get("scale"), model.device)
         title, total = f"val {dataset}", len(dataloader)
         for key, load in tqdm(found, desc=title, total=total, leave=False, disable=None, unit="picture"):
-            pictures = within_memory(load, f"{title}, {key}")
+            pictures = within_memory(partial(self._with_base, load, model), f"{title}, {key}")
             for made_by, make in makes.items():
                 what = f"{title}, {key} by {made_by}"
                 output = None if pictures is None else within_memory(partial(make, pictures.lq), what)
@@ -156,6 +160,14 @@ class Validation:
             name: math.nan if broken else mean(row.score for row in own if row.metric == name) for name in self.metrics
         }
         return ValidationResults(dataset, means, rows, self.facts(), missing=missing)
+
+    def _with_base(self, load: Callable[[], ValidationPicture], model: Upscaler) -> ValidationPicture:
+        """An image and, where a metric compares with it, what the base makes of it, as a saved 8-bit file would be."""
+        pictures = load()
+        if not any(getattr(metric, "against", None) == "base" for metric in self.metrics.values()):
+            return pictures
+        base = model.upscale_base(pictures.lq).to(pictures.lq.device)
+        return replace(pictures, base=as_8_bit(as_rgb(base)))
 
     def _scores(self, output: Tensor | None, pictures: ValidationPicture | None, what: str) -> dict[str, float | None]:
         """The score by each metric: NaN where it is not defined, None where there is no result or memory."""
@@ -192,6 +204,8 @@ def _score(metric: CalculateIQAOptions, output: Tensor, pictures: ValidationPict
 
 def _references(against: Against, pictures: ValidationPicture) -> Tensor | None:
     """`(K, 3, H, W)` to compare with, or None where the picture has no such ground truth."""
+    if against == "base":
+        return pictures.base
     if pictures.gts is None or against == "nearest":
         return pictures.gts
     if against == "original":

@@ -11,6 +11,7 @@ from iqa_sr.objectives.afine import AFINEObjective
 from iqa_sr.objectives.arniqa import ARNIQAObjective
 from iqa_sr.objectives.augmentiq import AugmentIQObjective
 from iqa_sr.objectives.base import Objective, ObjectiveOptions
+from iqa_sr.objectives.jod import JODObjective
 from iqa_sr.objectives.mos import MOSObjective
 from iqa_sr.objectives.qualiclip import QualiCLIPObjective
 from iqa_sr.objectives.ranking import RankingObjective
@@ -21,6 +22,7 @@ OBJECTIVES: dict[str, type[Objective[Any]]] = {
     "afine": AFINEObjective,
     "arniqa": ARNIQAObjective,
     "augmentiq": AugmentIQObjective,
+    "jod": JODObjective,
     "mos": MOSObjective,
     "qualiclip": QualiCLIPObjective,
     "ranking": RankingObjective,

@@ -5,11 +5,13 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, ClassVar, Generic, TypeVar
 
+from safetensors.torch import save
 from torch import Tensor, nn
 
 from iqa_sr.config.sections import Section
+from iqa_sr.io.files import atomic_write
 
-__all__ = ["Objective", "ObjectiveOptions"]
+__all__ = ["Objective", "ObjectiveOptions", "write_network"]
 
 
 class ObjectiveOptions(Section):
@@ -123,3 +125,10 @@ class Objective(nn.Module, ABC, Generic[OptionsType]):
         (`write_tensor_file`); the folder exists and can be named as `IQA_SR_WEIGHTS`.
         """
         return []
+
+
+def write_network(network: nn.Module, path: Path) -> Path:
+    """A trained network as a safetensors file, written whole; returns its path."""
+    state = {key: value.detach().cpu().contiguous() for key, value in network.state_dict().items()}
+    atomic_write(path, save(state))
+    return path

@@ -10,8 +10,8 @@ from torch import Tensor
 
 from iqa_sr.archs.rankiqa_arch import UNTOUCHED
 from iqa_sr.losses.mos_loss import correlation_loss, pair_loss, squared_error
-from iqa_sr.objectives.base import Objective, ObjectiveOptions
-from iqa_sr.objectives.ranking import write_judge
+from iqa_sr.metrics.rankiqa import OWN
+from iqa_sr.objectives.base import Objective, ObjectiveOptions, write_network
 from iqa_sr.stats.correlation import kendall, pearson, spearman
 
 __all__ = ["MOSObjective", "MOSOptions"]
@@ -94,4 +94,4 @@ class MOSObjective(Objective[MOSOptions]):
 
     def publish(self, folder: Path) -> list[Path]:
         """`rankiqa_own.safetensors` for the metric `rankiqa-own`; its scores are five times the qualities."""
-        return [write_judge(self.network, folder)]
+        return [write_network(self.network, folder / OWN)]

@@ -7,20 +7,18 @@ from typing import Any, cast
 
 import torch
 from pydantic import Field
-from safetensors.torch import save
 from torch import Tensor, nn
 
 from iqa_sr.archs.rankiqa_arch import UNTOUCHED
 from iqa_sr.attacks.gradient_steps import sign_ascent
 from iqa_sr.config.sections import Section
-from iqa_sr.io.files import atomic_write
 from iqa_sr.losses.ranking_loss import agreement_loss, anchor_loss, cross_ranking_loss, ranking_loss
 from iqa_sr.metrics.rankiqa import OWN
-from iqa_sr.objectives.base import Objective, ObjectiveOptions
+from iqa_sr.objectives.base import Objective, ObjectiveOptions, write_network
 from iqa_sr.runtime import distributed
 from iqa_sr.stats.ordering import network_ordering
 
-__all__ = ["Attack", "RankingObjective", "RankingOptions", "write_judge"]
+__all__ = ["Attack", "RankingObjective", "RankingOptions"]
 
 
 class Attack(Section):
@@ -175,15 +173,7 @@ class RankingObjective(Objective[RankingOptions]):
 
     def publish(self, folder: Path) -> list[Path]:
         """`rankiqa_own.safetensors` for the metric `rankiqa-own`."""
-        return [write_judge(self.network, folder)]
-
-
-def write_judge(network: nn.Module, folder: Path) -> Path:
-    """A trained network as the file of the metric `rankiqa-own`."""
-    state = {key: value.detach().cpu().contiguous() for key, value in network.state_dict().items()}
-    path = folder / OWN
-    atomic_write(path, save(state))
-    return path
+        return [write_network(self.network, folder / OWN)]
 
 
 def _gradient(image: Tensor) -> Tensor:

@@ -1,8 +1,8 @@
 """How much noise of high frequency and how strong a repeating pattern a residual has: traces of adversarial noise.
 
-Both measures take the difference of two pictures in [0, 1] and give an RMS amplitude in levels of 255. Power is taken
-under a Hann window and divided by the window's own, so that white noise keeps its standard deviation and a sinusoid of
-amplitude a its RMS of a / sqrt(2).
+All take the difference of two images in [0, 1]. The two measures of noise give an RMS amplitude in levels of 255: power
+is taken under a Hann window and divided by the window's own, so that white noise keeps its standard deviation and a
+sinusoid of amplitude a its RMS of a / sqrt(2). The lattice of a known period is a share of the residual's power.
 
 Reference:
     Welch: The Use of Fast Fourier Transform for the Estimation of Power Spectra, IEEE Transactions on Audio and
@@ -12,12 +12,12 @@ Reference:
 import torch
 from torch import Tensor
 
-__all__ = ["SMALLEST", "high_frequency_noise", "periodic_noise"]
+__all__ = ["SMALLEST", "high_frequency_noise", "lattice_share", "longest_period", "periodic_noise"]
 
 SMALLEST = 16
 """Smallest height and width in pixels of a residual: below, the rings of a spectrum have too few bins."""
 
-_PATCH = 64  # px: lines 1/64 cycle/px wide, and 25 patches in a picture of 192 px
+_PATCH = 64  # px: lines 1/64 cycle/px wide, and 25 patches in an image of 192 px
 # Times the median of its ring: the bins of noise rarely reach it. Even of a single grey patch, whose bins follow an
 # exponential distribution, 1 in 250 does (2^-8); of 10 patches that are averaged, or of three channels, next to none.
 _STANDS_OUT = 8.0
@@ -30,13 +30,17 @@ _SLOWEST = 1 / 40
 # In cycles/px; all that lies above is one ring. Rings of the usual width would have a few bins only in the corners of
 # the spectrum, and the nine of a checkerboard would be their own median.
 _CORNER = 0.55
+# Periods in a patch of `lattice_share`, most first: the Hann window makes a line three bins wide, and the places half
+# way between the lines, which it is compared with, must lie clear of them. More would leave out patterns whose strength
+# changes with the content.
+_LATTICE_PERIODS = (8, 6)
 
 
 def high_frequency_noise(residual: Tensor, cut: float = 0.25) -> Tensor:
     """The RMS of what a residual has above a radial frequency.
 
     Args:
-        residual: `(N, C, H, W)` floating, difference of pictures in [0, 1], at least 16 px high and wide. The window
+        residual: `(N, C, H, W)` floating, difference of images in [0, 1], at least 16 px high and wide. The window
             weighs the middle more than the border.
         cut: In cycles per pixel, in [0, 0.7]; 0.25 is a period of 4 px, what upscaling by 2 cannot take from the LQ.
 
@@ -61,7 +65,7 @@ def periodic_noise(residual: Tensor) -> Tensor:
     periods above 16 px the patches have up to 192 px.
 
     Args:
-        residual: `(N, C, H, W)` floating, difference of pictures in [0, 1], at least 16 px high and wide. What is
+        residual: `(N, C, H, W)` floating, difference of images in [0, 1], at least 16 px high and wide. What is
             smaller than a patch is one patch as large as it is; a rest of less than half a patch is left out. Periods
             of more than a fifth of the smaller side cannot be told from the content, and are left out, too: all to 38
             px are seen from 192 px on.
@@ -78,6 +82,53 @@ def periodic_noise(residual: Tensor) -> Tensor:
     power = _lines(residual.float(), _PATCH, _STANDS_OUT, _LOWEST, _CORNER)
     power = power + _lines(residual.float(), _SLOW_PATCH, _SLOW_STANDS_OUT, max(_SLOWEST, 5 / shorter), _LOWEST)
     return 255 * power.sqrt()
+
+
+def lattice_share(residual: Tensor, period: int) -> Tensor:
+    """The share of a residual's power that repeats every so many px, beyond what any broadband change has there.
+
+    A pattern of period p has its power at multiples of 1/p cycles/px in both directions, all other changes have about
+    as much there as half way to the next multiple. The difference is the lattice; content whose edges lie along the
+    axes is compared along them. Divisors belong to a period: a grid of 4 px is one of 8 px, too.
+
+    Args:
+        residual: `(N, C, H, W)` floating, difference of images in [0, 1].
+        period: In px, at least 2, as of a network's window of attention or of a metric's patch.
+
+    Returns:
+        `(N,)` float32 in [0, 1], over all channels: 1 for a pure lattice, about 0 for noise, blur and sharpening. 0
+        where nothing differs; NaN where a side is shorter than six periods (`longest_period`).
+
+    Raises:
+        ValueError: If the residual is not floating, has another shape or is too small, or the period is.
+    """
+    _check("lattice_share", residual)
+    if period < 2:
+        raise ValueError(f"lattice_share: `period` expected at least 2 px, got {period}")
+    periods = next((count for count in _LATTICE_PERIODS if count * period <= min(residual.shape[-2:])), 0)
+    if not periods:
+        return residual.new_full((len(residual),), torch.nan, dtype=torch.float32)
+    side = periods * period
+    patches = residual.float().unfold(2, side, side // 2).unfold(3, side, side // 2)
+    power = _power(patches - patches.mean((-2, -1), keepdim=True)).mean((1, 2, 3))
+    # Sums of 3 x 3 bins: a line under the Hann window.
+    wide = sum(power.roll((down, across), (1, 2)) for down in (-1, 0, 1) for across in (-1, 0, 1))
+
+    def comb(down: int, across: int) -> Tensor:
+        """`(N, period, period)` at the multiples of 1 / period, moved by so many bins."""
+        return wide.roll((-down, -across), (1, 2))[:, ::periods, ::periods]
+
+    half = periods // 2
+    usual = torch.maximum((comb(half, 0) + comb(-half, 0)) / 2, (comb(0, half) + comb(0, -half)) / 2)
+    excess = comb(0, 0) - usual
+    excess[:, 0, 0] = 0  # a constant and what is slower than any pattern
+    total = power.sum((1, 2))
+    return torch.where(total == 0, 0, excess.sum((1, 2)) / total).clamp(0, 1)
+
+
+def longest_period(side: int) -> int:
+    """The longest period in px that `lattice_share` can measure in so many px."""
+    return side // _LATTICE_PERIODS[-1]
 
 
 def _lines(residual: Tensor, side: int, stands_out: float, low: float, high: float) -> Tensor:

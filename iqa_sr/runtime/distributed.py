@@ -3,14 +3,14 @@
 import gc
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
 from typing import Any, TypeVar
 
 import torch
 import torch.distributed as dist
-from torch import nn
+from torch import Tensor, nn
 
 from iqa_sr.errors import OtherProcessFailed
 
@@ -22,6 +22,7 @@ __all__ = [
     "notices_ends",
     "on_rank_zero",
     "share_buffers",
+    "share_tensors",
     "start_processes",
     "stop_processes",
     "told_as_lost",
@@ -184,11 +185,16 @@ def barrier() -> None:
 
 def share_buffers(network: nn.Module) -> None:
     """Give every process the first one's buffers; all processes must call it."""
+    share_tensors(network.buffers())
+
+
+def share_tensors(tensors: Iterable[Tensor]) -> None:
+    """Give every process the first one's content of these tensors; all processes must call it."""
     if dist.is_initialized():
-        for buffer in network.buffers():
-            content = buffer.contiguous()
+        for tensor in tensors:
+            content = tensor.contiguous()
             dist.broadcast(content, src=0)
-            buffer.copy_(content)
+            tensor.copy_(content)
 
 
 def gather_objects(mine: Any) -> list[Any]:

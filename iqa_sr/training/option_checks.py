@@ -60,8 +60,21 @@ def check_iqa_sr(
             )
         if model.train.lora is not None or model.train.guard is not None:
             _check_fine_tuning(options, model, datasets, problems)
+    problems.texts += _without_base(options, model)
     with problems.collected():
         _check_scale(options, crop)
+
+
+def _without_base(options: Mapping[str, Any], model: IQASRConfig) -> list[str]:
+    """What a metric that is `against: base` lacks: the network that the run begins with, whole."""
+    path = section_of(options, "path")
+    against = [name for name, metric in model.metrics.items() if getattr(metric, "against", None) == "base"]
+    if not against:
+        return []
+    where = f"val:metrics:{against[0]}:against: base"
+    if not path.get("pretrain_network_g"):
+        return [f"path:pretrain_network_g: expected the trained network that {where} compares with, got nothing"]
+    return [] if path.get("strict_load_g", True) else [f"path:strict_load_g: expected true with {where}"]
 
 
 def _losses(options: Mapping[str, Any]) -> dict[str, Any]:

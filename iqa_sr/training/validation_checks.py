@@ -149,5 +149,5 @@ def size_problems(sizes: Sequence[ImageSizes], metrics: Mapping[str, MetricConfi
 def _compares(metric: MetricConfig) -> bool:
     """Whether a metric compares the result with the ground truth."""
     if isinstance(metric, CalculateIQAOptions):
-        return metric_info(metric.metric).reference == "full"
+        return metric_info(metric.metric).reference == "full" and metric.against != "base"
     return bool(metric["type"] != "calculate_niqe")

@@ -14,6 +14,7 @@ from iqa_sr.data.creation.unlabeled_images import PictureSourceOptions
 from iqa_sr.data.mos.scores import OpinionSource
 from iqa_sr.datasets.aigc_dataset import AIGCDatasetOptions
 from iqa_sr.datasets.distortion_chain_dataset import ChainDatasetOptions
+from iqa_sr.datasets.jod_dataset import JODDatasetOptions
 from iqa_sr.datasets.loader_options import LoaderOptions
 from iqa_sr.datasets.mos_dataset import OpinionDatasetOptions
 from iqa_sr.datasets.multi_gt_dataset import MultiGTDatasetOptions
@@ -39,6 +40,7 @@ from iqa_sr.models.options import (
 from iqa_sr.objectives.afine import AFINEOptions
 from iqa_sr.objectives.arniqa import ARNIQAOptions, RegressorOptions
 from iqa_sr.objectives.augmentiq import AugmentIQOptions
+from iqa_sr.objectives.jod_options import Ascent, Flatness, JODOptions, Order, Regression, Tiles
 from iqa_sr.objectives.mos import MOSOptions
 from iqa_sr.objectives.qualiclip import QualiCLIPOptions
 from iqa_sr.objectives.ranking import Attack, RankingOptions
@@ -72,6 +74,7 @@ TABLES = (
     ("at least one of the three sources.", PictureSourceOptions, set()),
     ("### RankingDataset", RankingDatasetOptions, LOADER | SOURCES),
     ("### ChainDataset", ChainDatasetOptions, LOADER | SOURCES),
+    ("computes those of its samples.", JODDatasetOptions, LOADER | SOURCES),
     ("Of OpinionDataset, and of `regressor`.", OpinionSource, set()),
     ("### OpinionDataset", OpinionDatasetOptions, LOADER | SOURCES),
     ("### TripletDataset", TripletDatasetOptions, LOADER),
@@ -79,6 +82,12 @@ TABLES = (
     ("### AIGCDataset", AIGCDatasetOptions, LOADER),
     ("### `objective`: ranking", RankingOptions, GIVEN),
     ("`attack`, adversarial rounds:", Attack, set()),
+    ("begins with iteration 1.", JODOptions, GIVEN),
+    ("`order`:", Order, set()),
+    ("`regression`:", Regression, set()),
+    ("attacks on the network as it is:", Ascent, set()),
+    ("made better in every iteration:", Tiles, set()),
+    ("along the gradient's signs:", Flatness, set()),
     ("### `objective`: mos", MOSOptions, GIVEN),
     ("### `objective`: arniqa", ARNIQAOptions, GIVEN),
     ("besides the keys of a collection:", RegressorOptions, SOURCES),

@@ -7,7 +7,8 @@ from iqa_sr import plugin
 from iqa_sr.archs.patch_transformer_arch import PatchTransformer
 from iqa_sr.basicsr_compat import build_network
 from iqa_sr.metrics import create_metric
-from iqa_sr.objectives.ranking import RankingObjective, write_judge
+from iqa_sr.objectives.base import write_network
+from iqa_sr.objectives.ranking import RankingObjective
 from iqa_sr.training.run_config import RunConfig
 from tests import ROOT
 from tests.helpers.golden_images import photo
@@ -24,7 +25,7 @@ def network():
 
 
 def test_the_file_says_which_network_it_holds(network, tmp_path):
-    metric = create_metric("rankiqa-own", weights=write_judge(network, tmp_path))
+    metric = create_metric("rankiqa-own", weights=write_network(network, tmp_path / "own.safetensors"))
     image = photo(height=70, width=41)[None]  # no whole patches
     with torch.no_grad():
         torch.testing.assert_close(metric(image), network(image))

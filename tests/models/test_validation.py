@@ -12,6 +12,7 @@ from torch import nn
 
 from iqa_sr import plugin
 from iqa_sr.basicsr_compat import ARCH_REGISTRY
+from iqa_sr.errors import OptionError
 from iqa_sr.io.image_tensors import to_tensor
 from iqa_sr.io.images import read_image
 from iqa_sr.metrics import create_metric
@@ -145,6 +146,39 @@ def test_also_those_of_basicsrs_own_models(build, model_type):
         means = np.mean([as_files_say(dataset, key, 8) for key in ("p0", "p1")])
         assert validation.table.mean("8", "psnr") is not None
         assert validation.table.lookup("psnr", "8")[f"{dataset}/(mean)"] == pytest.approx(means, abs=1e-3)
+
+
+def test_against_the_base_is_against_what_the_run_began_with(build):
+    """The base is the network of `path:pretrain_network_g`, whatever was trained since."""
+    torch.save({"params": {"weight": torch.full((1,), 0.9)}}, "base.pth")
+    metrics = {"psnr_base": PSNR["psnr"] | {"against": "base"}}
+    made = build(options_of(val__metrics=metrics, path__pretrain_network_g="base.pth"))
+    validation, network = ValidationRun(Path("scores.csv"), save_img=True), made.model.net_g
+    for iteration, weight in ((0, 0.9), (5, 0.7)):
+        network.weight.data.fill_(weight)
+        validation.validate(made.model, made.val_loaders, iteration, None)
+    assert validation.table.mean("0", "psnr_base") == pytest.approx(100), "the same image"
+    assert validation.table.facts["psnr_base"].spec.endswith("against base, crop 0, 8 bit")
+    scores = validation.table.lookup("psnr_base", "5", "base")
+    results = [Path(f"experiments/tiny/visualization/val/p1/p1_{iteration}.png") for iteration in (0, 5)]
+    expected = create_metric("psnr")(*(to_tensor(read_image(file))[None] for file in results))
+    assert len(scores) == 4 and scores["val/p1"] == pytest.approx(float(expected), abs=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("options", "text"),
+    [
+        ({}, "path:pretrain_network_g: expected the trained network that val:metrics:to_base:against: base compares"),
+        (
+            {"path__pretrain_network_g": "base.pth", "path__strict_load_g": False},
+            "path:strict_load_g: expected true with val:metrics:to_base:against: base",
+        ),
+        ({"model_type": "SRModel"}, "val:metrics:to_base:against: SRModel keeps no base; set model_type to IQASRModel"),
+    ],
+)
+def test_a_run_without_a_base_cannot_compare_with_it(build, options, text):
+    with pytest.raises(OptionError, match=text):
+        build(options_of(val__metrics={"to_base": PSNR["psnr"] | {"against": "base"}}, **options))
 
 
 def test_memory_that_suffices_for_tiles_alone_changes_no_score(run, monkeypatch):

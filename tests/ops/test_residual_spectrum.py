@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from iqa_sr.ops.residual_spectrum import high_frequency_noise, periodic_noise
+from iqa_sr.ops.residual_spectrum import high_frequency_noise, lattice_share, longest_period, periodic_noise
 from tests.helpers.golden_images import photo
 
 SIDE = 192
@@ -124,6 +124,49 @@ def test_a_batch_equals_its_singles(measure):
     batch = measure(torch.cat(pictures))
     assert batch.shape == (3,) and batch.dtype == torch.float32
     assert batch.tolist() == pytest.approx([measure(picture).item() for picture in pictures], rel=1e-4, abs=1e-4)
+
+
+def natural_change():
+    """What a blur takes away: broadband, stronger at edges."""
+    return photo()[None] - torch.nn.functional.avg_pool2d(photo()[None], 3, 1, 1, count_include_pad=False)
+
+
+def lattice(period, share, carrier):
+    """A random tile that repeats, stronger where the image is bright, and so much of another change's power."""
+    tile = noise(1, period)
+    repeated = tile.repeat(1, 1, SIDE // period + 1, SIDE // period + 1)[..., :SIDE, :SIDE] * (0.5 + photo()[None])
+    repeated = repeated - repeated.mean()
+    return share**0.5 * repeated / repeated.std() + (1 - share) ** 0.5 * carrier / carrier.std()
+
+
+@pytest.mark.parametrize("period", [4, 8, 16, 32])
+def test_a_lattice_of_a_known_period_is_found_in_a_natural_change(period):
+    for share in (0.2, 0.5, 0.9):
+        assert lattice_share(lattice(period, share, noise(1, seed=1)), period).item() == pytest.approx(share, abs=0.12)
+        # The window weighs the middle more than the border, where this one is stronger.
+        assert lattice_share(lattice(period, share, natural_change()), period).item() > 0.7 * share
+    assert lattice_share(lattice(period, 1.0, noise(1)), period).item() > 0.9
+
+
+@pytest.mark.parametrize("period", [4, 8, 16, 32])
+def test_a_broadband_change_is_no_lattice(period):
+    structured = (places()[1] // 37 % 2 * 0.1)[None, None].expand(1, 3, -1, -1)  # edges along an axis
+    for residual in (noise(2), natural_change(), photo("coffee")[None], structured):
+        assert lattice_share(residual, period).item() < 0.05
+    other = lattice(11, 1.0, noise(1))
+    assert lattice_share(other, period).item() < 0.2
+
+
+def test_a_lattice_is_measured_where_six_periods_fit():
+    assert longest_period(SIDE) == 32
+    residual = torch.cat([lattice(16, 1.0, noise(1)), noise(1), torch.zeros(1, 3, SIDE, SIDE)])[..., :96, :]
+    found = lattice_share(residual, 16)
+    assert found.shape == (3,) and found[0] > 0.9 and found[1] < 0.3 and found[2] == 0
+    assert lattice_share(residual, 17).isnan().all()
+    residual[1, 0, 40, 40] = math.nan
+    assert lattice_share(residual, 16).isnan().tolist() == [False, True, False]
+    with pytest.raises(ValueError, match="lattice_share: `period` expected at least 2 px, got 1"):
+        lattice_share(residual, 1)
 
 
 @MEASURES

@@ -1,0 +1,74 @@
+"""JOD-lite: this project's own metric, which predicts without a reference how far an image lies below its original."""
+
+import math
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from iqa_sr.io.tensor_files import load_state, read_tensor_file, select_state_dict
+from iqa_sr.metrics.base import MetricInfo, QualityMetric
+from iqa_sr.weights.store import read_weights
+
+__all__ = ["JOD_OWN_INFO", "METRICS", "OWN", "JODLiteMetric"]
+
+OWN = "jod_own.safetensors"
+
+JOD_OWN_INFO = MetricInfo(
+    name="jod-own",
+    reference="none",
+    higher_is_better=True,
+    score_range=(-math.inf, math.inf),
+    min_size=32,
+    differentiable=True,
+    weights=(OWN,),
+    code_license="Apache-2.0 (ours)",
+    weights_license="your own",
+    paper="own network; labels of ColorVideoVDP: Mantiuk et al., ACM TOG 2024",
+    spec="RGB at its own size, a JOD-lite network of your own training",
+)
+
+
+class JODLiteMetric(QualityMetric):
+    """JOD that an image lies below the pristine original that nobody has shown; about 10 for a pristine one.
+
+    Args:
+        info: Of the metric.
+        weights: A file of your own training to use instead.
+
+    Raises:
+        FileNotFoundError: If the file is not there.
+        ValueError: If it holds another network.
+    """
+
+    def __init__(self, info: MetricInfo = JOD_OWN_INFO, weights: str | Path | None = None) -> None:
+        super().__init__(info)
+        from iqa_sr.archs.jod_lite_arch import BLOCKS, JODLite
+
+        if weights is not None:
+            path: str | Path = Path(weights).expanduser()
+            content = read_tensor_file(path)
+        else:
+            path, content = OWN, read_weights(OWN)
+        state = select_state_dict(content, path, "params" if "params" in content else None)
+        blocks = len({key.split(".")[1] for key in state if key.startswith("blocks.")})
+        head = state.get("heads.0.0.weight")  # tells the width; the default one where it does not
+        self.network = JODLite(min(blocks, len(BLOCKS)), 32 if head is None else head.shape[0])
+        load_state(self.network, {key: value.float() for key, value in state.items()}, path)
+        self.freeze()
+
+    def score(self, image: Tensor, reference: Tensor | None) -> Tensor:
+        """`(N, 3, H, W)` to `(N,)`."""
+        score: Tensor = self.network(image)
+        return score
+
+    def quality_map(self, image: Tensor) -> Tensor:
+        """The JOD of every pixel: `(N, 3, H, W)` RGB in [0, 1] to `(N, H, W)`; its mean is about the score.
+
+        Images are checked as by the metric itself, and have a map of NaN where it gives them NaN.
+        """
+        (seen,), finite = self.prepared(image)
+        return torch.where(finite[:, None, None], self.network.quality_map(seen), torch.nan)
+
+
+METRICS = ((JOD_OWN_INFO, JODLiteMetric),)

@@ -1,0 +1,17 @@
+"""JOD-lite with random weights: the file of one's own training."""
+
+import torch
+
+from iqa_sr.archs.jod_lite_arch import JODLite
+
+
+def network():
+    generator = torch.Generator().manual_seed(14)
+    state = JODLite(blocks=3, hidden=4).state_dict()
+    for key, value in state.items():
+        if value.ndim == 4:
+            state[key] = torch.randn(value.shape, generator=generator) / value[0].numel() ** 0.5
+    return state
+
+
+FILES = {"jod_own.safetensors": network}
