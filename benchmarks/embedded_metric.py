@@ -195,7 +195,10 @@ def tell_duration(
     counts = {part: count for part, count in counts.items() if part in args.part}
     seconds = expected_seconds(metrics, jod, next(iter(crops.values())), counts)
     parts = ", ".join(f"{part} {value / 60:.1f}" for part, value in seconds.items())
-    print(f"{images} crops of {args.crop} px; about {sum(seconds.values()) / 60:.0f} minutes of a core ({parts})", flush=True)
+    print(
+        f"{images} crops of {args.crop} px; about {sum(seconds.values()) / 60:.0f} minutes of a core ({parts})",
+        flush=True,
+    )
 
 
 # --- Tables -----------------------------------------------------------------------------------------------------------

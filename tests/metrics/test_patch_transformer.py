@@ -25,7 +25,7 @@ def network():
 
 
 def test_the_file_says_which_network_it_holds(network, tmp_path):
-    metric = create_metric("rankiqa-own", weights=write_network(network, tmp_path / "own.safetensors"))
+    metric = create_metric("rankiqa-own", weights=write_network(network, tmp_path / "rankiqa_own.safetensors"))
     image = photo(height=70, width=41)[None]  # no whole patches
     with torch.no_grad():
         torch.testing.assert_close(metric(image), network(image))
