@@ -38,7 +38,7 @@ from iqa_sr.runtime.threads import prepare_cpu_threads
 prepare_cpu_threads()
 
 from plots import draw_plot, draw_strip  # noqa: E402
-from runs import ARMS, TUNING_WINDOWS, Bench, Key, Row, Setup, key_of, read_rows, write_rows, write_windows  # noqa: E402
+from runs import ARMS, TUNING_WINDOWS, Bench, Key, Row, Setup, key_of, measurable, read_rows, write_rows, write_windows  # noqa: E402
 from tables import FULL, choose_rates, report, runs_of  # noqa: E402
 from tqdm import tqdm  # noqa: E402
 
@@ -165,7 +165,7 @@ def check_files(args: argparse.Namespace) -> None:
 def check_same_setup(path: Path, setup: Setup) -> None:
     """Results of another setup are not continued; files are compared by what they hold."""
     (path.parent / "windows").mkdir(parents=True, exist_ok=True)
-    now = json.loads(json.dumps(asdict(setup)))
+    now = json.loads(json.dumps({**asdict(setup), "endpoints": measurable()}))
     for name in ("base", "weights"):
         if now[name]:
             now[f"{name}_sha256"] = hashlib.sha256(Path(now[name]).read_bytes()).hexdigest()[:16]
