@@ -1,8 +1,10 @@
-"""The alarm for reward hacking: the optimised judges rise while judges that were held out fall.
+"""The alarms for reward hacking: held-out metrics fall while the reward rises, or nobody can see why it rises.
 
-A network that is trained to please a judge ends up exploiting it. What the judge still calls better, others then call
-worse; so the results for the validation pictures are compared with those of the frozen base by judges of both kinds,
-picture by picture, and the alarm is raised by the pair of both findings, not by the size of either.
+A network that is trained for a metric ends up exploiting it. What that metric still calls better, others then call
+worse; so the results for the validation images are compared with those of the frozen base by metrics of both kinds,
+image by image, and the first alarm is raised by the pair of both findings, not by the size of either. No metric sees
+all kinds of exploitation. The second alarm asks what the network has changed at all: a reward that rises by a
+worthwhile part of its distance to the ground truths while the results look as before was not earned.
 """
 
 import math
@@ -13,7 +15,7 @@ import torch
 from torch import Tensor
 
 from iqa_sr.guard.measurements import Measures, as_published, mean_of
-from iqa_sr.guard.options import GuardOptions, by_picture, fewest_units, smallest_p, units_of
+from iqa_sr.guard.options import GuardOptions, by_picture, fewest_units, held_out_of, smallest_p, units_of
 from iqa_sr.stats.permutation_test import holm, rises, ways_for
 
 __all__ = ["Verdict", "verdict"]
@@ -21,11 +23,11 @@ __all__ = ["Verdict", "verdict"]
 
 @dataclass(frozen=True)
 class Verdict:
-    """What one look at the network says.
+    """What one check of the network says.
 
     Attributes:
-        alarm: Whether the judges seem to be exploited, or a limit is crossed.
-        sure: Whether the alarm may be acted on: it is more than what tests have found on windows of too few pictures.
+        alarm: Whether the reward metrics seem to be exploited, or a limit is crossed.
+        sure: Whether the alarm may be acted on: it is more than what tests have found on windows of too few images.
         reasons: Why: each names a metric, its means before and after on the paper's own scale and the p-value, or a
             limit. Empty without an alarm.
         line: All of it in one line for the log.
@@ -49,8 +51,8 @@ class _Change:
         after: The second of them; NaN if no window has a score.
         gain: Mean difference, turned so that above 0 is better.
         spread: Standard deviation of the scores before.
-        p: Of a rise of a judge or a fall of a held-out metric.
-        units: How many pictures, or windows where there are few pictures, were compared.
+        p: Of a rise of a reward metric or a fall of a held-out metric.
+        units: How many images, or windows where there are few images, were compared.
     """
 
     name: str
@@ -67,14 +69,15 @@ def verdict(
 ) -> Verdict:
     """Compare the network with its base.
 
-    The alarm is raised if at least one judge has risen (paired sign-flip test over the pictures, or over their windows
-    where there are few) and at least one held-out metric has fallen (the same, and by `min_effect` spreads), both with
-    Holm's correction for several metrics and Bonferroni's for the checks of the run; or if a mean crosses a limit,
-    results are no numbers, or a metric has too few scores left for its test.
+    The alarm is raised if at least one reward metric has risen (paired sign-flip test over the images, or over their
+    windows where there are few) and at least one held-out metric has fallen (the same, and by `min_effect` spreads), or
+    if a reward metric has risen by more than what can be seen accounts for (the same test, see `_unseen`); all with
+    Holm's correction for several metrics and Bonferroni's for the checks of the run. Also if a mean crosses a limit,
+    results are not finite, or a metric has too few scores left for its test.
 
     Args:
         options: `train:guard`.
-        judges: Names of the metrics that the losses optimise.
+        judges: Names of the reward metrics, which the losses optimize.
         base: Measured of the frozen base.
         now: Measured of the network, on the same windows.
         iteration: For the log.
@@ -83,34 +86,43 @@ def verdict(
     fewest, ways = fewest_units(options, judges, checks), ways_for(smallest_p(options, judges, checks))
     units = units_of(base.pictures, fewest)
     up = _corrected([_change(name, base, now, units, 1, ways) for name in dict.fromkeys(judges)], checks)
-    down = _corrected([_change(name, base, now, units, -1, ways) for name in dict.fromkeys(options.held_out)], checks)
+    down = _corrected(
+        [_change(name, base, now, units, -1, ways) for name in dict.fromkeys(held_out_of(options))], checks
+    )
     risen, fallen = ([change for change in changes if change.p <= options.significance] for changes in (up, down))
     fallen = [change for change in fallen if -change.gain >= options.min_effect * change.spread]
-    reasons = _problems(options, now, [*up, *down], fewest)
-    sure = bool(reasons) or (bool(risen and fallen) and by_picture(base.pictures, fewest))
-    summary = "; ".join(reasons)
+    problems = _problems(options, now, [*up, *down], fewest)
+    unseen = _unseen(options, up, base, now, units, checks, ways)
+    found, reasons = [*unseen], [*unseen]
     if risen and fallen:
-        found = f"{_names(risen)} better while held-out {_names(fallen)} worse"
-        summary = "; ".join([found, *reasons])
+        found.insert(0, f"{_names(risen)} better while held-out {_names(fallen)} worse")
         reasons = [
             *(f"{change.name} gets better: {change.means} (p {change.p:.2g})" for change in risen),
             *(f"held-out {change.name} gets worse: {change.means} (p {change.p:.2g})" for change in fallen),
-            *reasons,
+            *unseen,
         ]
-    texts = [
-        *(f"{change.name} {change.means} (p {change.p:.2g})" for change in up),
-        "held out " + ", ".join(f"{change.name} {change.means} ({_direction(change)})" for change in down),
-        f"PSNR to the base {mean_of(now.base_psnr):.1f} dB",
-        f"consistency {mean_of(base.consistency):.1f} -> {mean_of(now.consistency):.1f} dB",
-        f"high-frequency noise {mean_of(now.high_frequency):.2f}, periodic {mean_of(now.periodic):.2f} of 255",
-    ]
+    sure = bool(problems) or (bool(found) and by_picture(base.pictures, fewest))
+    reasons, summary = [*reasons, *problems], "; ".join([*found, *problems])
     ending = f"ALARM, {summary}" if reasons else "no alarm"
-    line = f"Guard, iteration {iteration}: {', '.join(texts)}: {ending}"
-    names = ("base_psnr", "consistency", "high_frequency", "periodic", "psnr")
+    line = f"Guard, iteration {iteration}: {', '.join(_told(up, down, base, now))}: {ending}"
+    names = ("base_jod", "base_psnr", "consistency", "high_frequency", "periodic", "psnr")
     values = {name: mean_of(getattr(now, name)) for name in names}
+    values |= {f"lattice_{period}": mean_of(share) for period, share in now.lattices.items()}
     values |= {change.name: change.after for change in (*up, *down)} | {"alarm": float(bool(reasons))}
     known = {f"guard/{name}": value for name, value in values.items() if not math.isnan(value)}
     return Verdict(bool(reasons), sure, reasons, line, known)
+
+
+def _told(up: Iterable[_Change], down: Iterable[_Change], base: Measures, now: Measures) -> list[str]:
+    """All that was measured, for the log."""
+    return [
+        *(f"{change.name} {change.means} (p {change.p:.2g})" for change in up),
+        "held out " + ", ".join(f"{change.name} {change.means} ({_direction(change)})" for change in down),
+        f"{mean_of(now.base_jod):.3f} JOD and PSNR {mean_of(now.base_psnr):.1f} dB to the base",
+        f"consistency {mean_of(base.consistency):.1f} -> {mean_of(now.consistency):.1f} dB",
+        f"high-frequency noise {mean_of(now.high_frequency):.2f}, periodic {mean_of(now.periodic):.2f} of 255",
+        *(f"lattice of {period} px {mean_of(share):.0%} of the change" for period, share in now.lattices.items()),
+    ]
 
 
 def _change(name: str, base: Measures, now: Measures, units: Tensor, direction: int, ways: int) -> _Change:
@@ -122,11 +134,46 @@ def _change(name: str, base: Measures, now: Measures, units: Tensor, direction: 
     means = f"{papers[0]:#.4g} -> {papers[1]:#.4g}"
     if both.any() and not both.all():
         means += f" on {int(both.sum())} of {len(both)} windows"
-    gains, units = after - before, units[both]
-    by_unit = torch.stack([gains[units == unit].mean() for unit in units.unique()]) if len(gains) else gains
+    gains, by_unit = after - before, _by_unit(after - before, units[both])
     spread = float(before.std(correction=0)) if len(before) else math.nan
     p = rises(direction * by_unit, ways)
     return _Change(name, means, papers[1], float(gains.mean()), spread, p, len(by_unit))
+
+
+def _unseen(
+    options: GuardOptions, up: Sequence[_Change], base: Measures, now: Measures, units: Tensor, checks: int, ways: int
+) -> list[str]:
+    """Text for each reward metric of `up` whose gain is more than what can be seen accounts for.
+
+    The unit of a gain is the distance from the base to the ground truths, or the spread of the base's scores where that
+    is larger. `unseen_gain` units are accounted for in any case, and `gain_per_jod` more by each JOD between the
+    results of the base and of the network on a window; the test asks whether the gains exceed that.
+    """
+    if options.unseen_gain is None:
+        return []
+    accounted = options.unseen_gain + options.gain_per_jod * (10 - now.base_jod)
+    texts, p_values = [], []
+    for change in up:
+        before = base.scores[change.name]
+        distance = mean_of(base.originals.get(change.name, before) - before)
+        unit = max(change.spread, distance)
+        gains = (now.scores[change.name] - before) / unit
+        excess = _by_unit(gains - accounted, units)
+        p_values.append(rises(excess, ways) if excess.sum() > 0 else 1.0)  # else it is one half at least
+        texts.append(
+            f"gain of {change.name} that nobody can see: {change.means}, {mean_of(gains):.2f} of "
+            f"{'the distance to the ground truths' if unit == distance else 'its spread'}, at "
+            f"{mean_of(now.base_jod):.3f} JOD to the base, which accounts for {mean_of(accounted):.2f}"
+        )
+    corrected = [min(1.0, checks * p) for p in holm(p_values)]
+    return [f"{text} (p {p:.2g})" for text, p in zip(texts, corrected, strict=True) if p <= options.significance]
+
+
+def _by_unit(values: Tensor, units: Tensor) -> Tensor:
+    """The mean of each unit over its windows with a finite value: `(units,)`."""
+    known = values.isfinite()
+    values, units = values[known], units[known]
+    return torch.stack([values[units == unit].mean() for unit in units.unique()]) if len(values) else values
 
 
 def _corrected(changes: Sequence[_Change], checks: int) -> list[_Change]:
@@ -148,8 +195,8 @@ def _names(changes: Iterable[_Change]) -> str:
 def _problems(options: GuardOptions, now: Measures, changes: Iterable[_Change], fewest: int) -> list[str]:
     """Text for each reason for an alarm that needs no test.
 
-    Results that are no numbers; a metric that the base had enough scores by, and the network has not: nothing could be
-    found; a limit that is crossed, as it is by a mean that is no number.
+    Results that are not finite; a metric that the base had enough scores by, and the network has not: nothing could be
+    found; a limit that is crossed, as it is by a mean that is NaN.
     """
     broken = int((~now.high_frequency.isfinite()).sum())
     found = [f"the results on {broken} of {len(now.pictures)} windows are no numbers"] if broken else []
@@ -158,10 +205,12 @@ def _problems(options: GuardOptions, now: Measures, changes: Iterable[_Change], 
         for change in changes
         if change.units < fewest
     ]
-    upper = {"max_high_frequency": now.high_frequency, "max_periodic": now.periodic}
-    lower = {"min_consistency": now.consistency, "min_base_psnr": now.base_psnr}
-    for key, values in (upper | lower).items():
-        limit, mean = getattr(options, key), mean_of(values)
-        if limit is not None and not (mean <= limit if key in upper else mean >= limit):
-            found.append(f"{mean:.2f} crosses train:guard:{key} {limit:g}")
+    upper = {"max_high_frequency": [now.high_frequency], "max_periodic": [now.periodic]}
+    upper["max_lattice"] = [*now.lattices.values()]
+    lower = {"min_consistency": [now.consistency], "min_base_psnr": [now.base_psnr]}
+    for key, measured in (upper | lower).items():
+        limit = getattr(options, key)
+        for mean in map(mean_of, measured):
+            if limit is not None and not (mean <= limit if key in upper else mean >= limit):
+                found.append(f"{mean:.2f} crosses train:guard:{key} {limit:g}")
     return found

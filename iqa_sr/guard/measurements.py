@@ -1,18 +1,19 @@
-"""What the guard measures: windows of validation pictures, judged and compared with LQ, original and frozen base."""
+"""What the guard measures: windows of validation images, scored and compared with LQ, original and frozen base."""
 
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
 
 from iqa_sr.io.image_tensors import as_8_bit
 from iqa_sr.metrics.registry import QualityMetric, metric_info, shared_metric
-from iqa_sr.ops.residual_spectrum import SMALLEST, high_frequency_noise, periodic_noise
+from iqa_sr.ops.residual_spectrum import SMALLEST, high_frequency_noise, lattice_share, periodic_noise
 from iqa_sr.scores.image_scores import LR_CONSISTENCY, lr_consistency
 
 __all__ = [
+    "VISIBILITY",
     "Measures",
     "Picture",
     "Upscale",
@@ -22,6 +23,7 @@ __all__ = [
     "cut_windows",
     "mean_of",
     "measure_windows",
+    "score_originals",
 ]
 
 Picture = tuple[Tensor, Tensor | None]
@@ -31,6 +33,8 @@ Upscale = Callable[[Tensor], Tensor]
 
 # LQ px around a window that are upscaled with it: what a network does at a picture's border is not what it does inside.
 _CONTEXT = 8
+VISIBILITY = "cvvdp"
+"""The metric that says how far the network's result is seen to differ from the base's."""
 _PROBE = 32  # LQ px: the largest side that is upscaled to learn the scale
 _GOLDEN = (math.sqrt(5) - 1) / 2
 
@@ -40,23 +44,31 @@ class Measures:
     """What one network gives on the windows, in the same order each time; every tensor is `(windows,)` float64, CPU.
 
     Attributes:
-        scores: By metric, judges and held-out ones, and `lr-consistency`: the quality, turned so that larger is better.
-            NaN for full-reference metrics where there is no original, and for all where the result is no number.
+        scores: By metric, reward and held-out ones, and `lr-consistency`: the quality, turned so that larger is better.
+            NaN for full-reference metrics where there is no original, and for all where the result is not finite.
+        base_jod: `cvvdp` between the 8-bit results of the network and of the frozen base, in JOD: 10 where nobody can
+            see a difference.
         base_psnr: PSNR to the frozen base's result, neither clamped nor rounded, in dB; 100 where they are equal.
         consistency: PSNR between the LQ and the result downscaled to its size, in dB, at most 100.
         high_frequency: `high_frequency_noise` of what has changed since the base, in levels of 255.
         periodic: `periodic_noise` of the same.
         psnr: PSNR of the 8-bit result to the original in dB, at most 100; NaN where there is no original.
-        pictures: int64: the number of the picture that each window is of.
+        pictures: int64: the number of the image that each window is of.
+        lattices: `lattice_share` of what has changed since the base, by period in px of the result.
+        originals: As `scores`, of the originals by the reward metrics; of the base's measures only. NaN where there is
+            no original.
     """
 
     scores: Mapping[str, Tensor]
+    base_jod: Tensor
     base_psnr: Tensor
     consistency: Tensor
     high_frequency: Tensor
     periodic: Tensor
     psnr: Tensor
     pictures: Tensor
+    lattices: Mapping[int, Tensor] = field(default_factory=dict)
+    originals: Mapping[str, Tensor] = field(default_factory=dict)
 
 
 def as_published(name: str, qualities: Tensor) -> Tensor:
@@ -161,47 +173,66 @@ def measure_windows(
     base_outputs: Sequence[Tensor],
     metrics: Mapping[str, QualityMetric],
     device: torch.device,
+    periods: Sequence[int] = (),
 ) -> Measures:
-    """Judge every window.
+    """Score every window.
 
     Args:
         windows: From `cut_windows`.
         outputs: The result for the `lq` of each, `(1, 3, H, W)`.
         base_outputs: The frozen base's result for each, of the window's own part only.
-        metrics: The judges and the held-out metrics by name, on the device.
+        metrics: The reward metrics and the held-out ones by name, on the device.
         device: Where the metrics compute.
+        periods: In px of the result, of the lattices that are looked for.
     """
     networks = {"psnr": shared_metric("psnr", device), **metrics}
     rows = [
-        _measured(window, output.to(device), base.to(device), networks)
+        _measured(window, output.to(device), base.to(device), networks, periods)
         for window, output, base in zip(windows, outputs, base_outputs, strict=True)
     ]
     columns = {name: torch.tensor([row[name] for row in rows], dtype=torch.float64) for name in rows[0]}
     scores = {name: networks[name].info.oriented(columns[f"metric {name}"]) for name in metrics}
     scores[LR_CONSISTENCY] = columns["consistency"]
-    measures = ("base_psnr", "consistency", "high_frequency", "periodic")
+    lattices = {period: columns[f"lattice {period}"] for period in periods}
+    measures = ("base_jod", "base_psnr", "consistency", "high_frequency", "periodic")
     pictures = torch.tensor([window.picture for window in windows])
     return Measures(
-        scores, psnr=columns["metric psnr"], pictures=pictures, **{name: columns[name] for name in measures}
+        scores,
+        psnr=columns["metric psnr"],
+        pictures=pictures,
+        lattices=lattices,
+        **{name: columns[name] for name in measures},
     )
 
 
-def _measured(window: Window, output: Tensor, base: Tensor, networks: Mapping[str, QualityMetric]) -> dict[str, float]:
+def score_originals(windows: Sequence[Window], metric: QualityMetric, device: torch.device) -> Tensor:
+    """`(windows,)` float64 on the CPU: what a metric gives the original of each, larger is better; NaN without one."""
+    originals = [None if window.original is None else as_8_bit(window.original.to(device)) for window in windows]
+    scores = [math.nan if original is None else float(metric(original, original)) for original in originals]
+    return metric.info.oriented(torch.tensor(scores, dtype=torch.float64))
+
+
+def _measured(
+    window: Window, output: Tensor, base: Tensor, networks: Mapping[str, QualityMetric], periods: Iterable[int]
+) -> dict[str, float]:
     """The scores under `metric <name>`, on the paper's own scale, and the other measures by name."""
     psnr, inside = networks["psnr"], window.inside(output)
     lq = window.lq.to(output.device)
+    seen, seen_base = as_8_bit(inside), as_8_bit(base)  # what saved files would hold
+    visibility = shared_metric(VISIBILITY, output.device)
+    same = torch.equal(seen, seen_base)
     measured = {
+        "base_jod": 10.0 if same else float(visibility(seen, seen_base)),  # not computed for the base itself
         "base_psnr": float(psnr(inside, base, check_range=False)),
         # Downscaled with the context: the taps at the window's border reach beyond it.
         "consistency": float(lr_consistency(output, lq, window.rows, window.columns)),
         "high_frequency": float(high_frequency_noise(inside - base)),
         "periodic": float(periodic_noise(inside - base)),
+        **{f"lattice {period}": float(lattice_share(inside - base, period)) for period in periods},
     }
-    seen = as_8_bit(inside)  # what a saved file would hold
     original = None if window.original is None else window.original.to(output.device)
-    whole = bool(inside.isfinite().all())  # of what is no number some formulas make the best of all scores
     for name, network in networks.items():
-        known = whole and (original is not None or network.info.reference == "none")
+        known = original is not None or network.info.reference == "none"
         measured[f"metric {name}"] = float(network(seen, original)) if known else math.nan
     return measured
 

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from iqa_sr.datasets.validation_images import validation_pictures
 from iqa_sr.guard.decision import verdict
 from iqa_sr.guard.measurements import Measures, Upscale, Window, as_published, mean_of
-from iqa_sr.guard.options import GuardOptions
+from iqa_sr.guard.options import GuardOptions, held_out_of
 from iqa_sr.guard.probe import QualityGuard
 from iqa_sr.io.tensor_files import state_digest
 from iqa_sr.runtime import distributed, rng_state
@@ -63,7 +63,8 @@ class RewardGuard:
         guarded: The model's parts.
         device: Where they are.
         rank: Of this process; the first one looks, and all act on what it finds.
-        checks: How many looks there are in the run, for which the tests are corrected.
+        checks: How many there are in the run, for which the tests are corrected.
+        grid: Period of the network's own grid in px of the result; 1 where it has none.
     """
 
     def __init__(
@@ -74,10 +75,11 @@ class RewardGuard:
         device: torch.device,
         rank: int,
         checks: int,
+        grid: int = 1,
     ) -> None:
         self.options, self.guarded, self.device = options, guarded, device
         with rng_state.preserved():  # a metric's network begins with random weights
-            self.meter = QualityGuard(options, judges, device, checks) if rank == 0 else None
+            self.meter = QualityGuard(options, judges, device, checks, grid) if rank == 0 else None
         self.weights: list[Any] = [loss.loss_weight for loss in guarded.losses]
         self.factor = 1.0
         self.stopped = False
@@ -211,6 +213,7 @@ class RewardGuard:
         """What an exact resume needs."""
         return {
             "base": self.digest,
+            "held_out": held_out_of(self.options),
             "factor": self.factor,
             "stopped": self.stopped,
             "networks": self.good.networks,
@@ -246,7 +249,7 @@ class RewardGuard:
         if self.meter is None or self.base is None or self.latest is None:
             return None
         judges = ", ".join(self._change(name) for name in self.meter.judges)
-        held_out = ", ".join(self._change(name) for name in self.options.held_out)
+        held_out = ", ".join(self._change(name) for name in held_out_of(self.options))
         text = f"judge score {judges}, held-out judges {held_out}"
         if self.base.psnr.isnan().all():  # no picture has an original
             return text

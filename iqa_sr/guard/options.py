@@ -14,6 +14,7 @@ from iqa_sr.metrics.pyiqa_adapter import PREFIX
 from iqa_sr.metrics.registry import metric_info, metric_names
 from iqa_sr.scores.image_scores import LR_CONSISTENCY
 from iqa_sr.stats.permutation_test import fewest_pairs, ways_for
+from iqa_sr.weights.store import is_present
 
 __all__ = [
     "FEWEST",
@@ -21,12 +22,17 @@ __all__ = [
     "by_picture",
     "check_guard",
     "computed",
+    "default_held_out",
     "disjoint",
     "fewest_units",
     "smallest_p",
     "units_of",
 ]
 
+REFERENCE_BASED = ("cvvdp", "lpips", "dists")
+"""What is held out by default where the validation images have a GT, as far as the weights are on the machine."""
+NATURAL_SCENES = "niqe"
+"""What is held out by default beside these, and alone where there is no GT: noise on a smooth result improves it."""
 FEWEST = 6
 """Fewest units of a test: their smallest p-value is 1/64, which 0.05 still has room for when corrected for three."""
 
@@ -40,40 +46,88 @@ class GuardOptions(Section):
     """`train:guard` of an option file.
 
     Attributes:
-        held_out: Metrics that the network is not trained on and that must not fall; also `lr-consistency`.
-        every: Iterations between two looks.
+        held_out: Metrics that the network is not trained on and that must not fall; also `lr-consistency`. null: those
+            of `default_held_out`.
+        every: Iterations between two checks.
         action: What an alarm does: only `warn`; `lower` the weight of the quality losses; `stop` the run; or
             `roll-back` to the last state without an alarm, with a lower weight.
         factor: What `lower` and `roll-back` multiply the weight of the quality losses by.
-        significance: Chance that is accepted to find, at any check of the run, a judge risen, and the same for any
-            held-out metric fallen, although neither has changed. Both together make the alarm.
+        significance: Chance that is accepted to find, at any check of the run, a reward metric risen, and the same for
+            any held-out metric fallen, although neither has changed; both together make the alarm. Also the chance to
+            find a gain that nobody can see where there is none.
         min_effect: By how many of its spreads (standard deviations of the base's scores over the windows) a held-out
             metric must have fallen on average: with many images the tests find falls that nobody sees.
-        window: Side in px of the windows of the upscaled pictures that are judged, so that few large pictures give
-            enough of them for a paired test.
+        unseen_gain: What a reward metric may gain while nothing can be seen, as a share of the distance from the base
+            to the ground truths, or of the spread of the base's scores where that is larger; a larger gain needs a
+            change that can be seen, see `gain_per_jod`, else it is an alarm of its own. null: no such alarm.
+        gain_per_jod: What each JOD between the results of the base and of the network accounts for, as such a share.
+        window: Side in px of the windows of the upscaled images that are scored, so that few large images give enough
+            of them for a paired test.
         windows: Most windows in all.
         max_high_frequency: Limit of the mean high-frequency noise since the base, in levels of 255; null for none.
         max_periodic: The same of the periodic noise.
-        min_consistency: Limit of the mean PSNR between the downscaled results and their LQ pictures in dB.
+        max_lattice: Limit of the mean share of the change since the base that repeats with the period of the network's
+            window of attention or of a reward metric's patch, in [0, 1].
+        min_consistency: Limit of the mean PSNR between the downscaled results and their LQ images in dB.
         min_base_psnr: Limit of the mean PSNR to the results of the base in dB.
     """
 
-    held_out: list[Annotated[str, AfterValidator(_known)]] = Field(min_length=1)
+    held_out: list[Annotated[str, AfterValidator(_known)]] | None = Field(None, min_length=1)
     every: int = Field(100, ge=1)
     action: Literal["warn", "lower", "stop", "roll-back"] = "warn"
     factor: float = Field(0.5, gt=0, lt=1)
     significance: float = Field(0.05, gt=0, lt=0.5)
     min_effect: float = Field(0.0, ge=0, allow_inf_nan=False)
+    unseen_gain: float | None = Field(0.2, gt=0, allow_inf_nan=False)
+    gain_per_jod: float = Field(10.0, ge=0, allow_inf_nan=False)
     window: int = Field(192, ge=48)
     windows: int = Field(24, ge=FEWEST)
     max_high_frequency: float | None = Field(None, ge=0)
     max_periodic: float | None = Field(None, ge=0)
+    max_lattice: float | None = Field(None, ge=0, le=1)
     min_consistency: float | None = Field(None, allow_inf_nan=False)
     min_base_psnr: float | None = Field(None, allow_inf_nan=False)
 
     def checks(self, total_iter: int) -> int:
         """How often a run of so many iterations is looked at; its end always is."""
         return math.ceil(total_iter / self.every)
+
+
+def held_out_of(options: GuardOptions) -> list[str]:
+    """The names of the metrics that are held out; those by default must have taken the place of null."""
+    assert options.held_out is not None
+    return options.held_out
+
+
+def default_held_out(taken: Iterable[str], has_gt: bool, window: int) -> list[str]:
+    """What a guard holds out where the options name nothing.
+
+    Where there is a GT, metrics that compare with it: `cvvdp`, and `lpips` and `dists` where their weights are on this
+    machine; and `niqe`, which is all where there is none. Nothing is downloaded.
+
+    Args:
+        taken: The metrics that the training goes by, which are left out.
+        has_gt: Whether the validation images have a GT.
+        window: Side of the guard's windows in px; what needs more is left out.
+
+    Raises:
+        OptionError: If nothing is left.
+    """
+    going_by = {_network(name) for name in taken}
+    found = [
+        name
+        for name in (*(REFERENCE_BASED if has_gt else ()), NATURAL_SCENES)
+        if _network(name) not in going_by
+        and metric_info(name).min_size <= window
+        and all(is_present(file) for file in metric_info(name).weights)
+    ]
+    if not found:
+        raise OptionError(
+            f"train:guard:held_out: expected the names of metrics, for none of those by default can be held out here "
+            f"({'with' if has_gt else 'without'} ground truths, windows of {window} px, a training that goes by "
+            f"{', '.join(taken)}); name some that the training does not go by"
+        )
+    return found
 
 
 def check_guard(options: GuardOptions, judges: Sequence[str], advisers: Iterable[str] = (), checks: int = 1) -> None:
@@ -89,7 +143,7 @@ def check_guard(options: GuardOptions, judges: Sequence[str], advisers: Iterable
         OptionError: If one of both is also held out, a metric cannot score a window, or the tests could find nothing
             with so many windows or at that significance.
     """
-    disjoint([*judges, *advisers], options.held_out)
+    disjoint([*judges, *advisers], held_out_of(options))
     fewest = fewest_units(options, judges, checks)
     if options.windows < fewest:
         raise OptionError(
@@ -107,7 +161,7 @@ def check_guard(options: GuardOptions, judges: Sequence[str], advisers: Iterable
 
 def computed(judges: Iterable[str], options: GuardOptions) -> list[str]:
     """The metrics that are networks or formulas of a picture: all but the consistency with the LQ."""
-    return [name for name in dict.fromkeys((*judges, *options.held_out)) if name != LR_CONSISTENCY]
+    return [name for name in dict.fromkeys((*judges, *held_out_of(options))) if name != LR_CONSISTENCY]
 
 
 def disjoint(judges: Iterable[str], held_out: Iterable[str]) -> None:
@@ -138,7 +192,7 @@ def _network(name: str) -> Any:
 
 def smallest_p(options: GuardOptions, judges: Sequence[str], checks: int) -> float:
     """The p-value that a single test must reach at the least: the significance by the metrics and by the checks."""
-    return options.significance / max(len(set(judges)), len(set(options.held_out))) / checks
+    return options.significance / max(len(set(judges)), len(set(held_out_of(options)))) / checks
 
 
 def fewest_units(options: GuardOptions, judges: Sequence[str], checks: int) -> int:
@@ -150,7 +204,7 @@ def fewest_units(options: GuardOptions, judges: Sequence[str], checks: int) -> i
     p = smallest_p(options, judges, checks)
     needed = fewest_pairs(p, ways_for(p))
     if needed is None:
-        several = max(len(set(judges)), len(set(options.held_out)))
+        several = max(len(set(judges)), len(set(held_out_of(options))))
         raise OptionError(
             f"train:guard:significance: expected more than {options.significance:g}, which no p-value reaches where it "
             f"is corrected for {several} metrics and {checks} checks; a larger train:guard:every makes fewer checks"

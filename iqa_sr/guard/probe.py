@@ -1,27 +1,55 @@
 """What the guard measures a network and its frozen base with: windows and metrics that are enough for its tests."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from iqa_sr.errors import OptionError
-from iqa_sr.guard.measurements import Measures, Picture, Upscale, Window, check_sizes, cut_windows, measure_windows
-from iqa_sr.guard.options import GuardOptions, by_picture, check_guard, computed, fewest_units, units_of
+from iqa_sr.guard.measurements import (
+    Measures,
+    Picture,
+    Upscale,
+    Window,
+    check_sizes,
+    cut_windows,
+    measure_windows,
+    score_originals,
+)
+from iqa_sr.guard.options import (
+    GuardOptions,
+    by_picture,
+    check_guard,
+    computed,
+    fewest_units,
+    held_out_of,
+    units_of,
+)
 from iqa_sr.metrics.registry import metric_info, shared_metric
+from iqa_sr.ops.residual_spectrum import longest_period
+from iqa_sr.scores.image_scores import LR_CONSISTENCY
 
 __all__ = ["QualityGuard"]
 
+BLIND_SPOTS = {
+    "niqe": "finds noise on smooth results better",
+    "niqe-basicsr": "finds noise on smooth results better",
+    LR_CONSISTENCY: "does not see what the downscaling removes",
+}
+"""What held-out metrics do not find worse that people do, as docs/guard.md measures it."""
+
 
 class QualityGuard:
-    """Measures networks on the windows of the validation pictures.
+    """Measures networks on the windows of the validation images.
 
     Args:
         options: `train:guard`.
-        judges: The metrics that the losses optimise: names, and what `create_metric` takes for each.
+        judges: The reward metrics, which the losses optimize: names, and what `create_metric` takes for each.
         device: Where networks and metrics compute.
         checks: How many there are in the run, for which its tests are corrected.
+        grid: Period of the network's own grid in px of the result, as of its windows of attention; 1 where it has none.
 
     Raises:
         OptionError: See `check_guard`.
@@ -34,6 +62,7 @@ class QualityGuard:
         judges: Mapping[str, Mapping[str, Any]],
         device: str | torch.device,
         checks: int = 1,
+        grid: int = 1,
     ) -> None:
         check_guard(options, list(judges), checks=checks)
         self.options, self.judges, self.device, self.checks = options, list(judges), torch.device(device), checks
@@ -41,6 +70,8 @@ class QualityGuard:
         self.metrics = {
             name: shared_metric(name, self.device, **judges.get(name, {})) for name in computed(judges, options)
         }
+        named = {"the network": grid, **{name: self.metrics[name].info.period for name in self.judges}}
+        self.periods = {name: period for name, period in named.items() if period is not None and period > 1}
 
     @torch.no_grad()
     def windows(self, pictures: Iterable[Picture], upscale: Upscale) -> list[Window]:
@@ -81,22 +112,33 @@ class QualityGuard:
         # Copies, for whoever keeps or saves them: a view holds the context too.
         outputs = [window.inside(output).clone() for window, output in zip(windows, whole, strict=True)]
         base = outputs if base_outputs is None else base_outputs
-        measures = measure_windows(windows, whole, base, self.metrics, self.device)
+        longest = longest_period(min(window.shorter for window in windows))
+        periods = sorted({period for period in self.periods.values() if period <= longest})
+        measures = measure_windows(windows, whole, base, self.metrics, self.device, periods)
         if base_outputs is None:
             self._check_base(measures)
+            known = {name: score_originals(windows, self.metrics[name], self.device) for name in self.judges}
+            measures = replace(measures, originals=known)
         return measures, outputs
 
     def describe(self, base: Measures) -> str:
         """What is compared with the base, for the log."""
         count = len(base.pictures.unique())
-        text = f"Guard: compares {count} validation pictures by {len(base.pictures)} windows"
-        if by_picture(base.pictures, self.fewest):
-            return text + "."
-        return (
-            f"{text}, which are taken for independent and are not: p-values are smaller than they should be, and what "
-            "the tests find is told and not acted on. "
-            f"From {self.fewest} pictures on, the pictures are compared."
-        )
+        text = f"Guard: compares {count} validation images by {len(base.pictures)} windows"
+        if not by_picture(base.pictures, self.fewest):
+            text += (
+                ", which are taken for independent and are not: p-values are smaller than they should be, and what the "
+                f"tests find is told and not acted on. From {self.fewest} images on, the images are compared"
+            )
+        text += f". Held out: {', '.join(held_out_of(self.options))}."
+        if blind := [f"{name} {BLIND_SPOTS[name]}" for name in held_out_of(self.options) if name in BLIND_SPOTS]:
+            text += f" Blind spots: {'; '.join(blind)}."
+        if base.lattices:
+            of = [f"{period} px of {name}" for name, period in self.periods.items() if period in base.lattices]
+            text += f" Lattices: {', '.join(of)}."
+        if short := [f"{period} px of {name}" for name, period in self.periods.items() if period not in base.lattices]:
+            text += f" Lattices that the windows are too small for, of six periods: {', '.join(short)}."
+        return text
 
     def _here(self, upscale: Upscale) -> Upscale:
         return lambda lq: upscale(lq.to(self.device)).float().cpu()
@@ -104,15 +146,15 @@ class QualityGuard:
     def _check_windows(self, windows: Sequence[Window]) -> None:
         if len(windows) < self.fewest:
             raise ValueError(
-                f"the guard needs at least {self.fewest} windows for its tests, and the validation pictures give "
-                f"{len(windows)} of {self.options.window} px; add pictures, take larger ones, or set a smaller "
+                f"the guard needs at least {self.fewest} windows for its tests, and the validation images give "
+                f"{len(windows)} of {self.options.window} px; add images, take larger ones, or set a smaller "
                 "train:guard:window" + (" or a larger train:guard:every" if self.checks > 1 else "")
             )
         check_sizes(windows, self.metrics)
         if all(window.original is None for window in windows):
             full = [name for name in self.metrics if metric_info(name).reference == "full"]
             if full:
-                where = "train:guard:held_out" if set(full) & set(self.options.held_out) else "train:guard"
+                where = "train:guard:held_out" if set(full) & set(held_out_of(self.options)) else "train:guard"
                 raise OptionError(
                     f"{where}: {', '.join(full)} would compare with the originals, and no validation picture has one; "
                     "add them, or take metrics that judge the picture alone"

@@ -1,6 +1,6 @@
 """What our models read of an option file, typed: `train`, its losses, `val`."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal, TypeVar, get_args
 
@@ -10,10 +10,11 @@ from typing_extensions import Self
 
 from iqa_sr.basicsr_compat import LOSS_REGISTRY, check_optimizer, registered
 from iqa_sr.config.sections import Iterations, OptionProblems, Section, check_arguments, read_section
-from iqa_sr.errors import OptionError, nearest, shown
-from iqa_sr.guard.options import GuardOptions
+from iqa_sr.errors import OptionError, nearest, same_name, shown
+from iqa_sr.guard.options import GuardOptions, default_held_out
 from iqa_sr.lora.injection import LoRAOptions
 from iqa_sr.losses.perceptual_slot import LOSSES, PerceptualSlot
+from iqa_sr.metrics.registry import metric_names
 from iqa_sr.models.metric_options import MetricConfig, ValSection, read_metric
 from iqa_sr.objectives import Objective, ObjectiveOptions, read_objective
 
@@ -149,6 +150,12 @@ class TrainSection(_LoopOptions):
     lora: LoRAOptions | None = None
     guard: GuardOptions | None = None
 
+    def holding_out(self, metrics: Sequence[str]) -> Self:
+        """The same section, whose guard holds out these metrics."""
+        assert self.guard is not None
+        guard = self.guard.model_copy(update={"held_out": list(metrics)})
+        return self.model_copy(update={"guard": guard})
+
     @field_validator("compile", mode="before")
     @classmethod
     def _backend(cls, name: Any) -> Any:
@@ -228,7 +235,17 @@ class ModelConfig:
             scheduler = problems.read(SchedulerOptions, train["scheduler"], "train:scheduler")
             if section and scheduler and (problem := scheduler.too_short(section.total_iter)):
                 problems.texts.append(f"train:scheduler: {problem}")
-        metrics = _read_metrics(options, problems)
+        losses, metrics = _read_losses(ours, problems), _read_metrics(options, problems)
+        problems.texts += [
+            f"train:{name}_opt{':loss' if loss.section['type'] == PerceptualSlot.__name__ else ''}:{key}: "
+            f"{options.get('model_type')} {why}; set model_type to IQASRModel"
+            for name, loss in losses.items()
+            for key, why in (
+                ("visible", "gives losses no results of a base"),
+                ("normalize", "keeps no units in its state"),
+            )
+            if getattr(loss.options, key, False)
+        ]
         problems.texts += [
             f"val:metrics:{name}:against: {options.get('model_type')} keeps no base; set model_type to IQASRModel"
             for name, metric in metrics.items()
@@ -237,7 +254,7 @@ class ModelConfig:
         return cls(
             section,
             problems.read(StockValSection, options.get("val"), "val", optional=True),
-            _read_losses(ours, problems),
+            losses,
             metrics,
         )
 
@@ -271,7 +288,20 @@ class IQASRConfig(ModelConfig):
             _check_optimizer(getattr(settings, key, None), f"train:{key}", problems)
         val = problems.read(ValSection, options.get("val"), "val", optional=True)
         metrics = {} if options.get("val") is None else _read_metrics(options, problems)
-        return cls(settings, val, _read_losses(train, problems), metrics)
+        losses = _read_losses(train, problems)
+        if settings is not None and settings.guard is not None and settings.guard.held_out is None:
+            with problems.collected():
+                settings = settings.holding_out(_held_out(settings.guard, losses, section_of(options, "datasets")))
+        return cls(settings, val, losses, metrics)
+
+
+def _held_out(guard: GuardOptions, losses: Mapping[str, LossConfig], datasets: Mapping[str, Any]) -> list[str]:
+    """What the guard of a file holds out that names nothing; the images are those of the first validation set."""
+    taken = [name for loss in losses.values() for name in (*loss.metrics, *loss.distances)]
+    sampler = section_of(section_of(datasets, "train"), "sampler").get("metric")
+    taken += [same_name(sampler, metric_names())] if isinstance(sampler, str) else []
+    val = next((str(key) for key in datasets if str(key).split("_")[0] == "val"), "val")
+    return default_held_out(taken, bool(section_of(datasets, val).get("dataroot_gt")), guard.window)
 
 
 @dataclass(frozen=True)

@@ -43,6 +43,7 @@ class Chart:
 # Title and unit of each chart with the curves that belong to it: their tag in TensorBoard and their name.
 _GUARD_CHARTS = (
     ("Guard: PSNR to the original", "dB", {"guard/psnr": "PSNR"}),
+    ("Guard: what is seen of the change since the base", "JOD", {"guard/base_jod": "JOD to the base's results"}),
     ("Guard: PSNR to the base's results", "dB", {"guard/base_psnr": "PSNR"}),
     ("Guard: consistency with the LQ picture", "dB", {"guard/consistency": "PSNR of the downscaled result"}),
     (
@@ -58,6 +59,7 @@ _QUALITY_CURVES = {
     "sampler/quality_pool_mean": "mean of the pools",
 }
 _SHARE = "sampler/share_"
+_LATTICE = "guard/lattice_"
 
 
 def has_events(folder: Path) -> bool:
@@ -95,7 +97,8 @@ def charts(scalars: Mapping[str, Points], held_out: Sequence[str] = ()) -> list[
         _chart("Sampler: where the ground truths came from", "share", shares, scalars),
         _chart("Sampler: quality of the ground truths", "quality", _QUALITY_CURVES, scalars),
     ]
-    others = {"guard/alarm"} | {tag for _, _, names in _GUARD_CHARTS for tag in names}
+    lattices = {tag: f"{tag.removeprefix(_LATTICE)} px" for tag in scalars if tag.startswith(_LATTICE)}
+    others = {"guard/alarm"} | {tag for _, _, names in _GUARD_CHARTS for tag in names} | {*lattices}
     for tag in (tag for tag in scalars if tag.startswith("guard/") and tag not in others):
         name = tag.removeprefix("guard/")
         role = "" if not held_out else ", held out" if name in held_out else ", optimised"
@@ -105,6 +108,7 @@ def charts(scalars: Mapping[str, Points], held_out: Sequence[str] = ()) -> list[
             unit = ""
         found.append(_chart(f"Guard: {name}{role}", unit, {tag: name}, scalars, alarms))
     found += [_chart(title, unit, names, scalars, alarms) for title, unit, names in _GUARD_CHARTS]
+    found.append(_chart("Guard: lattices in the change since the base", "share", lattices, scalars, alarms))
     return [chart for chart in found if chart.curves]
 
 

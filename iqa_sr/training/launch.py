@@ -31,7 +31,7 @@ from iqa_sr.training.experiment import Experiment, check_folder
 from iqa_sr.training.loop import build_run, train
 from iqa_sr.training.option_checks import without_effect
 from iqa_sr.training.progress_log import start_logging
-from iqa_sr.training.resume import prepare_resume
+from iqa_sr.training.resume import prepare_resume, with_held_out_of
 from iqa_sr.training.run_config import RunConfig
 from iqa_sr.weights.store import find_all
 
@@ -96,6 +96,7 @@ def run_training(
         check_folder(opt, fresh=False)  # nothing is removed from one that is not the run's
         distributed.on_rank_zero(lambda: _take_folder(held, opt, shlex.join(command)), "the start")
         state = prepare_resume(config, opt)
+        config = with_held_out_of(config, state)
         check_folder(opt, fresh=state is None)
         if base and made_by and (needed or state is None):
             sampler = getattr(config.datasets["train"], "sampler", None)

@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +14,7 @@ from iqa_sr.errors import OptionError
 from iqa_sr.io.tensor_files import read_tensor_file
 from iqa_sr.lora.injection import LoRAOptions
 from iqa_sr.models.model_base import ModelBase
-from iqa_sr.models.options import base_network
+from iqa_sr.models.options import IQASRConfig, base_network, section_of
 from iqa_sr.runtime import rng_state
 from iqa_sr.scores.experiment_folder import ExperimentFolder, network_file
 from iqa_sr.training.resume_options import check_changes, log_changes, option_changes, resume_optimizers
@@ -22,7 +23,15 @@ from iqa_sr.training.state_checks import check_state
 if TYPE_CHECKING:
     from iqa_sr.training.run_config import RunConfig
 
-__all__ = ["POOL", "attach_extras", "prepare_resume", "restore_extras", "restore_random", "resume_model"]
+__all__ = [
+    "POOL",
+    "attach_extras",
+    "prepare_resume",
+    "restore_extras",
+    "restore_random",
+    "resume_model",
+    "with_held_out_of",
+]
 
 logger = logging.getLogger(__name__)
 
@@ -110,6 +119,23 @@ def prepare_resume(config: "RunConfig", opt: dict[str, Any]) -> dict[str, Any] |
     # The state's own folder holds its networks, also when it belongs to another experiment.
     point_at_networks(opt, state, ExperimentFolder(path.resolve().parent.parent))
     return state
+
+
+def with_held_out_of(config: "RunConfig", state: Mapping[str, Any] | None) -> "RunConfig":
+    """The option file whose guard, where it names no metrics to hold out, goes on with those of a state.
+
+    What is held out by default depends on the weights that are on the machine: those that have come since the run began
+    must not change its tests.
+    """
+    guard = section_of(section_of(config.options, "train"), "guard")
+    model = section_of(section_of(state or {}, "iqa_sr"), "model")
+    kept = section_of(model, "guard").get("held_out")
+    if not guard or guard.get("held_out") is not None or kept is None or not isinstance(config.model, IQASRConfig):
+        return config
+    train = config.model.train
+    if kept != train.guard.held_out:
+        logger.info(f"train:guard:held_out: {', '.join(kept)}, as when the run began; none are named.")
+    return replace(config, model=replace(config.model, train=train.holding_out(kept)))
 
 
 def resume_model(model: Any, state: Mapping[str, Any], config: "RunConfig", opt: Mapping[str, Any]) -> None:

@@ -200,7 +200,7 @@ class RunConfig:
         for loss in self.model.losses.values():
             found += [*loss.metrics, *loss.distances]
         guard = getattr(self.model.train, "guard", None) if isinstance(self.model, IQASRConfig) else None
-        found += guard.held_out if guard is not None else []
+        found += (guard.held_out or []) if guard is not None else []
         found += [metric.metric for metric in self.model.metrics.values() if isinstance(metric, CalculateIQAOptions)]
         return [name for name in dict.fromkeys(found) if name != LR_CONSISTENCY]  # which is no metric of its own
 

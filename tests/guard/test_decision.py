@@ -46,9 +46,16 @@ def pair(height=384, width=384, scale=2, name="astronaut", with_original=True):
 def measures(count=COUNT, psnr=math.nan, pictures=None, **scores):
     """Measures with the given scores, larger is better; `rankiqa_lite` stands for its name with a hyphen."""
     named = {name.replace("_", "-"): torch.as_tensor(values, dtype=torch.float64) for name, values in scores.items()}
-    level = {"base_psnr": 41.2, "consistency": 38.0, "high_frequency": 0.8, "periodic": 0.1, "psnr": psnr}
+    level = {
+        "base_jod": 9.5,
+        "base_psnr": 41.2,
+        "consistency": 38.0,
+        "high_frequency": 0.8,
+        "periodic": 0.1,
+        "psnr": psnr,
+    }
+    count = len(next(iter(named.values()), range(count)))
     full = {name: torch.full((count,), value, dtype=torch.float64) for name, value in level.items()}
-    count = len(next(iter(named.values()), full["psnr"]))
     return Measures(named, **full, pictures=torch.arange(count) if pictures is None else torch.tensor(pictures))
 
 
@@ -175,8 +182,8 @@ def test_the_line_holds_everything():
     now = measures(rankiqa_lite=torch.full((6,), 3.4), niqe=torch.full((6,), -4.85))
     assert verdict(options(), [JUDGE], base, now, 200).line == (
         "Guard, iteration 200: rankiqa-lite 2.890 -> 3.400 (p 0.016), held out niqe 4.310 -> 4.850 (worse, p 0.016), "
-        "PSNR to the base 41.2 dB, consistency 38.0 -> 38.0 dB, high-frequency noise 0.80, periodic 0.10 of 255: "
-        "ALARM, rankiqa-lite better while held-out niqe worse"
+        "9.500 JOD and PSNR 41.2 dB to the base, consistency 38.0 -> 38.0 dB, high-frequency noise 0.80, periodic "
+        "0.10 of 255: ALARM, rankiqa-lite better while held-out niqe worse"
     )
     assert "held out niqe 4.310 -> 4.310 (unchanged)" in verdict(options(), [JUDGE], base, base, 0).line
     assert "held out niqe 4.850 -> 4.310 (better)" in verdict(options(), [JUDGE], now, base, 0).line
@@ -185,7 +192,8 @@ def test_the_line_holds_everything():
 def test_values_for_the_curves_leave_out_what_is_unknown():
     found = judged(0.5, -0.5)
     assert set(found.values) == {
-        f"guard/{name}" for name in (JUDGE, HELD, "base_psnr", "consistency", "high_frequency", "periodic", "alarm")
+        f"guard/{name}"
+        for name in (JUDGE, HELD, "base_jod", "base_psnr", "consistency", "high_frequency", "periodic", "alarm")
     }
     assert found.values["guard/alarm"] == 1
     assert found.values["guard/niqe"] == pytest.approx(4.5 - float(normal(0, sigma=1.0).mean()))
@@ -197,7 +205,7 @@ def test_windows_without_a_score_are_left_out():
     found = judged(normal(1, 0.5), held)
     assert found.alarm
     assert "(p 0.0039)" in found.reasons[1]  # 2^-8
-    assert " on 8 of 12 windows (worse, p 0.0039), PSNR" in found.line and "windows" not in found.reasons[0]
+    assert " on 8 of 12 windows (worse, p 0.0039), 9.5" in found.line and "windows" not in found.reasons[0]
     nothing = judged(normal(1, 0.5), torch.full((COUNT,), math.nan))
     assert "held out niqe nan -> nan (no score)" in nothing.line
     assert "guard/niqe" not in nothing.values
@@ -380,6 +388,9 @@ def test_the_base_itself():
     assert base.scores[HELD][0].item() == pytest.approx(-create_metric(HELD)(rounded).item())
     assert 20 < base.psnr.min() < base.psnr.max() < 50
     assert not verdict(guard.options, guard.judges, base, base, 0).alarm
+    assert " Held out: niqe. Blind spots: niqe finds noise on smooth results better. Lattices: 8" in guard.describe(
+        base
+    )
 
 
 def test_windows_give_what_the_whole_picture_gives():
@@ -408,6 +419,31 @@ def test_noise_since_the_base_is_measured():
     assert now.consistency.tolist() == pytest.approx(base.consistency.tolist(), abs=0.5)  # the downscaling removes it
     assert (now.psnr < base.psnr).all()
     assert torch.equal(now.psnr, now.scores["psnr"])
+
+
+def test_the_lattices_of_network_and_metric_are_measured():
+    """A grid of the network's windows of 8 px at x2, told and limited; of a period that no window holds, told."""
+    guard = QualityGuard(options(window=96, windows=6, held_out=["psnr"]), {JUDGE: {}}, "cpu", grid=16)
+    images = [pair(288, 192)]
+    base, outputs = measured(guard, images, bicubic)
+    tile = torch.randn(3, 16, 16, generator=torch.Generator().manual_seed(0)) / 255
+
+    def with_lattice(lq):
+        height, width = (2 * side for side in lq.shape[-2:])
+        return bicubic(lq) + tile.repeat(1, height // 16 + 1, width // 16 + 1)[:, :height, :width]
+
+    now, _ = measured(guard, images, with_lattice, outputs)
+    assert now.lattices[16].min() > 0.95 and base.lattices[16].max() == 0
+    assert guard.describe(base).endswith(" Lattices: 16 px of the network, 8 px of rankiqa-lite.")
+    found = verdict(guard.options, guard.judges, base, now, 1)
+    assert "lattice of 16 px 100% of the change" in found.line and found.values["guard/lattice_16"] > 0.95
+    limited = verdict(options(held_out=["psnr"], max_lattice=0.5), guard.judges, base, now, 1)
+    assert "1.00 crosses train:guard:max_lattice 0.5" in limited.reasons
+    sharper, _ = measured(guard, images, lambda lq: bicubic(lq).lerp(bicubic(lq).mean(), -0.05), outputs)
+    assert sharper.lattices[16].max() < 0.1
+    small = QualityGuard(options(window=64, windows=6, held_out=["psnr"]), {JUDGE: {}}, "cpu", grid=16)
+    few, _ = measured(small, [pair(192, 128)], bicubic)
+    assert few.lattices.keys() == {8} and small.describe(few).endswith("of six periods: 16 px of the network.")
 
 
 def test_a_shift_of_brightness_is_inconsistent():
@@ -503,11 +539,16 @@ def test_the_base_must_have_enough_scores():
 def test_what_is_compared_is_told():
     guard = QualityGuard(options(held_out=["psnr"], window=64, windows=12), {JUDGE: {}}, "cpu")
     few, _ = measured(guard, [pair(192, 128)] * 3, bicubic)
-    text = "Guard: compares 3 validation pictures by 12 windows, which are taken for independent and are not: "
+    text = "Guard: compares 3 validation images by 12 windows, which are taken for independent and are not: "
     assert guard.describe(few).startswith(text)
-    assert guard.describe(few).endswith(" From 6 pictures on, the pictures are compared.")
+    assert guard.describe(few).endswith(
+        " From 6 images on, the images are compared. Held out: psnr. Lattices: 8 px of rankiqa-lite."
+    )
     many, _ = measured(guard, [pair(192, 128)] * 6, bicubic)
-    assert guard.describe(many) == "Guard: compares 6 validation pictures by 12 windows."
+    assert (
+        guard.describe(many)
+        == "Guard: compares 6 validation images by 12 windows. Held out: psnr. Lattices: 8 px of rankiqa-lite."
+    )
     assert many.pictures.tolist() == [0, 0, 1, 1, 2, 2, 3, 3, 4, 4, 5, 5]
 
 

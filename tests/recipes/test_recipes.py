@@ -37,15 +37,15 @@ def weights(synthetic):
 
 @pytest.fixture(scope="module")
 def hggt(tmp_path_factory):
-    """Two groups in HGGT's published layout with labels, and ten of the test set with its ready LQ files: the
+    """Two groups in HGGT's published layout with labels, and eleven of the test set with its ready LQ files: the
     guard of the recipes needs as many for its twenty checks."""
     root = tmp_path_factory.mktemp("hggt")
     versions = ("01", "02", "03", "04")
-    for data, part, count in (("Train", "images/0-20193", 2), ("Test/GT/Test-100", "images", 10)):
+    for data, part, count in (("Train", "images/0-20193", 2), ("Test/GT/Test-100", "images", 11)):
         write_groups(root / data / part, count=count, size=288, versions=versions)
         labels = {f"p{number}": {"01": "PPS", "02": "NNN", "03": "PSN", "04": "PPP"} for number in range(count)}
         write_labels(root / data / part.replace("images", "labels"), labels)
-    for number in range(10):
+    for number in range(11):
         lq = picture(number, 72)
         save(root / "Test/Blind_Degradation_Benchmark_LQ/Test-100/Blind_LR" / f"p{number}.png", lq)
     return root

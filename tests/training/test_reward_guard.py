@@ -119,7 +119,8 @@ def test_each_look_is_a_line_and_a_point_of_the_curves(run):
         assert "ALARM, " in line and line.endswith(" crosses train:guard:max_high_frequency 0")
     assert "judge score ssim 0." in log and ", held-out judges psnr " in log and " dB" in log.rsplit("PSNR ", 1)[1]
     found = curves(folder / "tb_logger" / "toy")
-    names = {"ssim", "psnr", "base_psnr", "consistency", "high_frequency", "periodic", "alarm", "factor"}
+    names = {"ssim", "psnr", "base_jod", "base_psnr", "consistency", "high_frequency", "periodic", "alarm"}
+    names |= {"factor", "lattice_8"}  # windows of attention of 4 px at x2
     assert {name for name in found if name.startswith("guard/")} == {f"guard/{name}" for name in names}
     assert all(len(found[f"guard/{name}"]) == 3 for name in names)
     assert found["guard/alarm"] == [1, 1, 1] and found["guard/factor"] == [1, 1, 1]
@@ -165,7 +166,8 @@ def test_the_luma_gets_better_the_colours_get_worse_and_the_run_ends(base, capsy
     assert "Guard: the run ends here (train:guard:action: stop)." in shown
     assert "End of training after 2 iterations." in shown
     assert (
-        "Guard: compares 8 validation pictures by 8 windows. P-values are corrected for 3 checks in the run." in shown
+        "Guard: compares 8 validation images by 8 windows. Held out: psnr. Lattices: 2 px of the network. P-values are "
+        "corrected for 3 checks in the run." in shown
     )
 
 
@@ -377,6 +379,17 @@ def test_another_base_is_refused_when_a_run_goes_on(run, base, capsys):
     assert {path.name for path in RUN.rglob("*") if path.is_file()} == {"net_g_3.pth", "3.state"}, "nothing was written"
 
 
+def test_what_is_held_out_by_default_stays_when_weights_come(run, base, synthetic, capsys):
+    options = guarded(base, {"held_out": None})
+    folder, log = run({"held_out": None})
+    assert "Held out: cvvdp." in log and log.count("held out cvvdp ") == 3
+    with synthetic("alexnet-owt-7be5be79.pth"):
+        assert resume(folder, options, stored=3) == []
+    shown = capsys.readouterr().err
+    assert "train:guard:held_out: cvvdp, as when the run began; none are named." in shown
+    assert "Held out: cvvdp." in shown and "lpips" not in shown
+
+
 def test_a_resumed_guard_still_compares_with_the_base_that_the_run_began_with(run, base, tmp_path):
     """And not with the checkpoint that it goes on from."""
     folder, _ = run({"action": "warn"})
@@ -476,7 +489,7 @@ def test_a_judge_without_a_gradient_is_refused(base, capsys, package):  # noqa: 
 def test_too_few_windows_are_named(base, tmp_path, capsys, more):
     write_groups(tmp_path / "few", count=2, size=64, versions=())
     assert train(guarded(base, {}, datasets__val__dataroot_gt=str(tmp_path / "few")), *more) == 1
-    text = "the guard needs at least 6 windows for its tests, and the validation pictures give 2 of 64 px"
+    text = "the guard needs at least 6 windows for its tests, and the validation images give 2 of 64 px"
     assert text in capsys.readouterr().err
 
 

@@ -98,8 +98,8 @@ def test_a_stock_model_keeps_what_else_stands_under_logger():
 
 def test_a_sampler_of_the_validation_is_not_used_and_holds_no_metric_back():
     options = read_option_file(ROOT / "options/swinir_amo_ft.yml")
-    held_out = options["train"]["guard"]["held_out"][0]
-    options["datasets"]["val"]["sampler"] = {"type": "argmax-online", "metric": held_out, "pool": "all"}
+    options["train"]["guard"] = {"held_out": ["niqe"], "window": 192}
+    options["datasets"]["val"]["sampler"] = {"type": "argmax-online", "metric": "niqe", "pool": "all"}
     RunConfig.from_options(options)
     options["datasets"]["train"]["sampler"] = options["datasets"]["val"]["sampler"]
     assert any("held_out" in line for line in problems(options))
