@@ -95,7 +95,8 @@ class IQASRModel(SRModelBase):
         self.gradient_log = GradientLog(settings.grad_log_freq, dict(losses))
         self.gan_loss = losses.pop("gan", None)
         self.losses = GeneratorLosses(losses, settings.accumulate)
-        if self.losses.need_base and self.lora is None:
+        compared = self.validator is not None and self.validator.needs_base
+        if self.lora is None and (compared or self.losses.need_base):
             self._frozen = self._load_base()
         self.net_d = self._network("d").train() if self.gan_loss is not None else None
         self.net_g.train()
@@ -395,8 +396,8 @@ class IQASRModel(SRModelBase):
         now = state_digest(self._frozen.state_dict())
         if now != digest:
             raise ValueError(
-                "cannot resume: a loss compares with the network that the run began with, and the weights in "
-                f"path:pretrain_network_g are others now (sha256 {digest[:12]} then, {now[:12]} now).\n"
+                "cannot resume: a loss or a metric compares with the network that the run began with, and the weights "
+                f"in path:pretrain_network_g are others now (sha256 {digest[:12]} then, {now[:12]} now).\n"
                 "Set path:pretrain_network_g and path:param_key_g to that network."
             )
 

@@ -99,6 +99,11 @@ class Validation:
             if isinstance(metric, CalculateIQAOptions):
                 shared_metric(metric.metric, device)
 
+    @property
+    def needs_base(self) -> bool:
+        """Whether a metric compares with what the network makes that the run began with."""
+        return any(getattr(metric, "against", None) == "base" for metric in self.metrics.values())
+
     def facts(self) -> list[MetricFacts]:
         """Name, direction and variant of each metric."""
         facts = []
@@ -164,7 +169,7 @@ class Validation:
     def _with_base(self, load: Callable[[], ValidationPicture], model: Upscaler) -> ValidationPicture:
         """An image and, where a metric compares with it, what the base makes of it, as a saved 8-bit file would be."""
         pictures = load()
-        if not any(getattr(metric, "against", None) == "base" for metric in self.metrics.values()):
+        if not self.needs_base:
             return pictures
         base = model.upscale_base(pictures.lq).to(pictures.lq.device)
         return replace(pictures, base=as_8_bit(as_rgb(base)))
