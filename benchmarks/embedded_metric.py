@@ -7,8 +7,9 @@ The images are photographs that no metric was trained on; centre crops of them a
     order   pairs of five levels of one distortion in the right order, in percent
     jod     rank correlation with ColorVideoVDP's JOD over the distortions that super-resolution meets
     sr      images whose original is better than what super-resolution makes of them, in percent (--networks FILE ...)
-    attack  what APGD, a universal tile, few steps and random search gain while nobody sees a change (10 - JOD <= 0.01),
-            as a share of the gap between results of super-resolution (--starts) and their ground truths
+    attack  what APGD, few steps and random search gain while nobody sees a change (10 - JOD <= 0.01), as a share of
+            the gap between results of super-resolution (--starts) and their ground truths; signs of masked gradients
+    tile    the same of a tile of half a level that serves all images, made on the other half of them
     cost    time as a ratio to the peer's in the same run, parameters, memory
     human   rank correlation with opinion scores, where --tid names a folder in TID2013's layout
 
@@ -35,6 +36,7 @@ from embedded_parts import (  # noqa: E402
     FunctionMetric,
     attacked,
     below_originals,
+    best_possible,
     costs,
     expected_seconds,
     human_agreement,
@@ -55,7 +57,7 @@ from iqa_sr.distortions.registry import KINDS, LEVELS  # noqa: E402
 from iqa_sr.metrics import create_metric  # noqa: E402
 from iqa_sr.metrics.base import QualityMetric  # noqa: E402
 
-PARTS = ("order", "jod", "sr", "attack", "cost", "human")
+PARTS = ("order", "jod", "sr", "attack", "tile", "cost", "human")
 METRICS = ("rankiqa-lite", "niqe")
 PEER = "rankiqa-lite"
 PHOTOGRAPHS = "photographs"
@@ -65,10 +67,10 @@ def main() -> None:
     args = arguments()
     crops = read_crops(args.images, args.crop, args.count)
     metrics = chosen_metrics(args)
-    jod = create_metric("cvvdp") if {"jod", "attack"} & set(args.part) else None
+    jod = create_metric("cvvdp") if {"jod", "attack", "tile"} & set(args.part) else None
     tell_duration(args, metrics, jod, crops)
     networks = {Path(file).stem: load_network(file) for file in args.networks}
-    versions = sr_versions(crops, networks) if {"sr", "attack"} & set(args.part) else {}
+    versions = sr_versions(crops, networks) if {"sr", "attack", "tile"} & set(args.part) else {}
     oriented = {name: as_quality(metric) for name, metric in metrics.items()}
     found: dict[str, object] = {"images": len(crops), "crop": args.crop, "metrics": list(metrics)}
     began = time.perf_counter()
@@ -93,11 +95,15 @@ def main() -> None:
         print_table("original better, % of images", below, "{:.0%}")
         save("sr", below)
     if "attack" in args.part:
-        summaries = attacked(metrics, attack_starts(args, crops, versions), jod, attack_options(args))
-        print_attacks(summaries)
-        save(
-            "attack", {name: {start: one._asdict() for start, one in each.items()} for name, each in summaries.items()}
-        )
+        options = AttackOptions(tuple(args.attacks), steps=args.steps, restarts=args.restarts, queries=args.queries)
+        starts = attack_starts(args.starts, args.attacked, crops, versions)
+        possible = best_possible({start: starts[start] for start in args.starts}, jod)
+        for start, share in possible.items():
+            print(f"{start}: the invisible way to the ground truth gains {share:.1%} of the gap in JOD itself")
+        save("attack", print_attacks(attacked(metrics, starts, jod, options)) | {"best possible": possible})
+    if "tile" in args.part:
+        starts = attack_starts(args.starts, args.tiled, crops, versions)
+        save("tile", print_attacks(attacked(metrics, starts, jod, AttackOptions(("tile",), steps=args.steps))))
     if "cost" in args.part:
         cost = costs(metrics, create_metric(PEER), crops)
         print_table(f"time over {PEER}'s, batch of 8", cost, "{:.3g}")
@@ -111,7 +117,7 @@ def main() -> None:
 def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--images", required=True, type=Path, metavar="FOLDER")
-    parser.add_argument("--metric", nargs="+", default=METRICS, metavar="NAME")
+    parser.add_argument("--metric", nargs="*", default=METRICS, metavar="NAME")
     parser.add_argument("--weights", nargs="*", default=[], metavar="FILE")
     parser.add_argument("--module", nargs="*", default=[], metavar="FILE:NAME")
     parser.add_argument("--part", nargs="+", choices=PARTS, default=PARTS)
@@ -121,16 +127,19 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--networks", nargs="*", default=[], metavar="FILE", help="sr: checkpoints of SR networks")
     parser.add_argument("--starts", nargs="+", default=["bicubic x2"], metavar="NAME", help="attack: results of which")
     parser.add_argument("--attacked", type=int, default=4, help="attack: how many images, the first of the crops")
+    parser.add_argument("--tiled", type=int, default=8, help="tile: how many images, half of which make the tile")
     parser.add_argument("--attack", nargs="+", choices=ATTACKS, default=ATTACKS, dest="attacks")
     parser.add_argument("--steps", type=int, default=50, help="attack: gradients of a run")
     parser.add_argument("--restarts", type=int, default=2, help="attack: runs of APGD")
     parser.add_argument("--queries", type=int, default=200, help="attack: scores that the random search asks for")
     parser.add_argument("--tid", type=Path, metavar="FOLDER", help="human: a folder in TID2013's layout")
-    parser.add_argument("--quick", action="store_true", help="5 images, 2 attacked, one distorted version of each kind")
+    parser.add_argument(
+        "--quick", action="store_true", help="5 images, 2 attacked, 4 tiled, one distorted version of each kind"
+    )
     parser.add_argument("--json", metavar="FILE", help="everything as JSON, written after each part")
     args = parser.parse_args()
     if args.quick:
-        args.count, args.attacked, args.each = 5, 2, 1
+        args.count, args.attacked, args.tiled, args.each = 5, 2, 4, 1
     made = {"bicubic x2", "bicubic x3", "bicubic x4", *(Path(file).stem for file in args.networks)}
     if not made >= set(args.starts):
         parser.error(f"--starts: expected some of {', '.join(sorted(made))}, got {', '.join(args.starts)}")
@@ -156,18 +165,13 @@ def as_quality(metric: QualityMetric) -> Callable[[Tensor], Tensor]:
 
 
 def attack_starts(
-    args: argparse.Namespace, crops: Mapping[str, Tensor], versions: Mapping[str, Sequence[Tensor]]
+    starts: Sequence[str], count: int, crops: Mapping[str, Tensor], versions: Mapping[str, Sequence[Tensor]]
 ) -> dict[str, AttackedImages]:
-    names = list(crops)[: args.attacked]
+    """The first crops' results of super-resolution by name, and the photographs themselves."""
+    names = list(crops)[:count]
     originals = torch.stack([crops[name] for name in names])
-    starts = {start: torch.stack(list(versions[start][: len(names)])) for start in args.starts}
-    return {
-        start: AttackedImages(names, images, originals) for start, images in (starts | {PHOTOGRAPHS: originals}).items()
-    }
-
-
-def attack_options(args: argparse.Namespace) -> AttackOptions:
-    return AttackOptions(tuple(args.attacks), steps=args.steps, restarts=args.restarts, queries=args.queries)
+    images = {start: torch.stack(list(versions[start][: len(names)])) for start in starts} | {PHOTOGRAPHS: originals}
+    return {start: AttackedImages(names, batch, originals) for start, batch in images.items()}
 
 
 def tell_duration(
@@ -177,10 +181,11 @@ def tell_duration(
 
     Without making the images: distortions, and what the networks of `--networks` do.
     """
-    images, attacked_images = len(crops), (1 + len(args.starts)) * min(args.attacked, len(crops))
+    images = len(crops)
+    attacked_images, tiled = ((1 + len(args.starts)) * min(count, images) for count in (args.attacked, args.tiled))
     pairs = images * args.each * (10 + sum(kind.group in MET_BY_SR for kind in KINDS.values()))
     climbs = {"fgsm": 3, "apgd-short": 0.6 * args.steps, "apgd": 3 * args.steps * args.restarts}
-    climbs |= {"apgd-l2": climbs["apgd"], "tile": 3 * args.steps, "square": 0}
+    climbs |= {"apgd-l2": climbs["apgd"], "square": 0}
     queries = 3 * args.queries if "square" in args.attacks else 0
     counts = {
         "order": (images * len(KINDS) * (LEVELS + 1), 0, 0),
@@ -191,6 +196,7 @@ def tell_duration(
             attacked_images * sum(climbs[name] for name in args.attacks),
             attacked_images * 27 * len(args.attacks) * len(metrics),
         ),
+        "tile": (0, tiled * 3 * args.steps, tiled * 27 * len(metrics)),
     }
     counts = {part: count for part, count in counts.items() if part in args.part}
     seconds = expected_seconds(metrics, jod, next(iter(crops.values())), counts)
@@ -225,25 +231,30 @@ def print_order(found: Mapping[str, Mapping[str, object]]) -> None:
     print_table("original better", columns, "{:.0%}")
 
 
-def print_attacks(found: Mapping[str, Mapping[str, AttackSummary]]) -> None:
-    """Gains in the metric's unit, and those that nobody sees as shares of the gap: on photographs the first one."""
+def print_attacks(found: Mapping[str, Mapping[str, AttackSummary]]) -> dict[str, dict[str, object]]:
+    """Gains in the metric's unit, and those that nobody sees as shares of the gap: on photographs the first one.
+
+    Returns:
+        What was printed, for the JSON file.
+    """
+    kept: dict[str, dict[str, object]] = {}
     for name, starts in found.items():
+        kept[name] = {}
         gap = next(iter(starts.values())).gap
         for start, summary in starts.items():
             own = gap if start == PHOTOGRAPHS else summary.gap
             share = summary.unseen / own if own > 0 else math.nan
+            kept[name][start] = {**summary._asdict(), "gap": own, "share": share}
             print(
                 f"{name}, attacks on {start}: gap {own:.3f}; invisible gain {summary.unseen:+.3f} = {share:.1%} of it"
             )
-            print(f"  {'attack':12}{'bound':>14}{'gain':>9}{'JOD':>8}{'invisible':>11}{'of the gap':>12}")
+            print(f"  {'attack':12}{'bound':>16}{'gain':>9}{'JOD':>8}{'invisible':>11}{'of the gap':>12}")
             for line in summary.lines:
                 part = f"{line.unseen / own:.1%}" if own > 0 else "-"
-                print(f"  {line.attack:12}{line.bound:>14}{line.gain:9.3f}{line.jod:8.3f}{line.unseen:11.3f}{part:>12}")
-            tiles = [line.gain for line in summary.lines if line.attack == "tile"]
-            if tiles:
-                print(f"  best universal tile: {max(tiles):+.3f}")
-            for sign in summary.masking or ("none",):
-                print(f"  sign of masking: {sign}", flush=True)
+                print(f"  {line.attack:12}{line.bound:>16}{line.gain:9.3f}{line.jod:8.3f}{line.unseen:11.3f}{part:>12}")
+            for sign in summary.masking:
+                print(f"  sign of masked gradients: {sign}")
+    return kept
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
 import statistics
 import time
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from itertools import combinations
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ from tqdm import tqdm
 from iqa_sr.attacks.measurement import AttackedImages, AttackOptions, Outcome, attack_metric, scores_of
 from iqa_sr.attacks.search import Quality
 from iqa_sr.attacks.summary import AttackSummary, Scale, Transfer, summarize
-from iqa_sr.attacks.visibility import Jod
+from iqa_sr.attacks.visibility import Jod, strongest_invisible
 from iqa_sr.checkpoint.loading import LoadedNetwork
 from iqa_sr.data.mos.scores import read_opinions
 from iqa_sr.distortions.registry import KINDS, LEVELS, apply_chain, distort, draw_chain
@@ -201,7 +202,8 @@ def below_originals(metrics: Metrics, crops: Mapping[str, Tensor], versions: Map
 
 # --- (d) Attacks ------------------------------------------------------------------------------------------------------
 
-ATTACKS = ("fgsm", "apgd-short", "apgd", "apgd-l2", "tile", "square")
+ATTACKS = ("fgsm", "apgd-short", "apgd", "apgd-l2", "square")
+"""Attacks on single images; a tile serves many."""
 
 
 def attacked(
@@ -233,6 +235,30 @@ def attacked(
             ]
             found[name][start] = summarize(outcomes[name], scale, transfers)
     return found
+
+
+def best_possible(starts: Mapping[str, AttackedImages], jod: Jod) -> dict[str, float]:
+    """By how much invisible changes *can* be better, of each kind of start, as a share of its gap.
+
+    The score is JOD to the ground truth itself, the change the straight way there, as far as nobody sees it: no metric
+    that is right gains less.
+    """
+    shares = {}
+    for start, (_, images, originals) in starts.items():
+        gains, gaps = [], []
+        for part in torch.arange(len(images)).split(_PART):
+            true_quality = partial(jod_to, originals[part], jod)
+            gains.append(strongest_invisible(true_quality, images[part], originals[part], jod)[1])
+            gaps.append(10 - true_quality(images[part]))
+        gap = float(torch.cat(gaps).mean())
+        shares[start] = float(torch.cat(gains).mean()) / gap if gap > 0 else 0.0
+    return shares
+
+
+@torch.no_grad()
+def jod_to(originals: Tensor, jod: Jod, images: Tensor) -> Tensor:
+    """`(N,)` JOD of images to their originals."""
+    return jod(images, originals)
 
 
 # --- (e) Time and size ------------------------------------------------------------------------------------------------

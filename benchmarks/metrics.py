@@ -1,10 +1,12 @@
-"""Pictures per second of the quality networks, against an installed pyiqa where there is one; ratios of one run.
+"""Images per second of metrics, against an installed pyiqa or ColorVideoVDP where there is one; ratios of one run.
 
     python benchmarks/metrics.py [--metric musiq arniqa topiq_nr] [--batch 1 8] [--crops 64] [--pyiqa DIR] [--loss]
+    python benchmarks/metrics.py --metric cvvdp --side 128 --batch 64 --cvvdp DIR [--gradient]
 
 All weights are synthetic, so nothing is downloaded: ours are written by the tests' makers, and the peer's networks are
-built with random ones. `--pyiqa DIR` is a folder that pyiqa was installed into (`pip install --target DIR pyiqa`). The
-two take turns, batch by batch; the ratio is the peer's time over ours: above 1 we are quicker.
+built with random ones. `--pyiqa DIR` is a folder that pyiqa was installed into (`pip install --target DIR pyiqa`), and
+`--cvvdp DIR` one with the package cvvdp and what it imports; `--gradient` times the backward pass with it. The two take
+turns, batch by batch; the ratio is the peer's time over ours: above 1 we are quicker.
 """
 
 import argparse
@@ -41,56 +43,85 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     parser.add_argument("--pyiqa", metavar="DIR")
+    parser.add_argument("--cvvdp", metavar="DIR")
+    parser.add_argument("--side", type=int, default=SIDE)
+    parser.add_argument("--gradient", action="store_true", help="forward and backward instead of forward")
     parser.add_argument("--loss", action="store_true", help="also forward and backward of IQALoss on 8 crops")
     chosen = parser.parse_args()
     torch.set_num_threads(chosen.threads)
-    if chosen.pyiqa:
-        sys.path.insert(0, chosen.pyiqa)
-    crops = torch.rand(chosen.crops, 3, SIDE, SIDE, generator=torch.Generator().manual_seed(0)).to(chosen.device)
+    sys.path[:0] = [folder for folder in (chosen.pyiqa,) if folder]
+    sys.path += [folder for folder in (chosen.cvvdp,) if folder]  # behind ours, of which it brings other versions
+    shape = (chosen.crops, 3, chosen.side, chosen.side)
+    crops = torch.rand(shape, generator=torch.Generator().manual_seed(0)).to(chosen.device)
     with tempfile.TemporaryDirectory() as folder:
         os.environ["IQA_SR_WEIGHTS"] = os.environ["IQA_SR_CACHE"] = folder
         for name in chosen.metric:
             for file in metric_info(name).weights:
                 write_synthetic(file, Path(folder))
-            compare(name, crops, chosen.batch, folder if chosen.pyiqa else None)
+            rivals: dict[str, Callable[[Tensor], Any]] = {}
+            if name == "cvvdp" and chosen.cvvdp:
+                rivals["the package"] = cvvdp_package(crops.device)
+            elif chosen.pyiqa and (call := pyiqa_call(name, crops.device, folder)):
+                rivals["pyiqa"] = call
+            compare(name, crops, chosen.batch, rivals, chosen.gradient)
             if chosen.loss:
                 for checkpoint in (False, True):
                     training_cost(name, crops[:8], checkpoint)
 
 
-def compare(name: str, crops: Tensor, batches: list[int], peer_folder: str | None) -> None:
+def compare(
+    name: str, crops: Tensor, batches: list[int], rivals: dict[str, Callable[[Tensor], Any]], gradient: bool
+) -> None:
     metric = create_metric(name, crops.device)
     full = metric.info.reference == "full"
-    calls: dict[str, Callable[[Tensor], Any]] = {"ours": lambda batch: metric(batch, batch.flip(0) if full else None)}
-    if peer_folder is not None:
-        network = peer(name, crops.device, Path(peer_folder))
-        if network is not None:
-            calls["pyiqa"] = lambda batch: network(batch.clone(), *([batch.flip(0)] if full else []))
+    calls = {"ours": lambda batch: metric(batch, reference_of(batch) if full else None), **rivals}
     for size in batches:
         seconds: dict[str, list[float]] = {who: [] for who in calls}
         for warm in (True, False):
             for batch in crops[:size].split(size) if warm else crops.split(size):
                 for who, call in calls.items():
-                    seconds[who].append(timed(lambda call=call, batch=batch: call(batch)))
+                    seconds[who].append(timed(call, batch, gradient))
             if warm:
                 seconds = {who: [] for who in calls}
         speeds = ", ".join(f"{who} {len(crops) / sum(times):.2f} pictures/s" for who, times in seconds.items())
         ratio = ""
-        if "pyiqa" in seconds:
-            pairs = [theirs / ours for ours, theirs in zip(seconds["ours"], seconds["pyiqa"], strict=True)]
+        for rival in rivals:
+            pairs = [theirs / ours for ours, theirs in zip(seconds["ours"], seconds[rival], strict=True)]
             ratio = f": ratio {statistics.median(pairs):.2f} (median of {len(pairs)} pairs)"
-        print(f"{name}, {len(crops)} crops of {SIDE} px, batches of {size}: {speeds}{ratio}", flush=True)
+        what = f"{len(crops)} crops of {crops.shape[-1]} px, batches of {size}{', with gradient' if gradient else ''}"
+        print(f"{name}, {what}: {speeds}{ratio}", flush=True)
 
 
-@torch.no_grad()
-def timed(call: Callable[[], Any]) -> float:
+def reference_of(batch: Tensor) -> Tensor:
+    """What an image of a batch is compared with: another one of it, alone its mirror image."""
+    return batch.detach().flip(0 if len(batch) > 1 else 3)
+
+
+def timed(call: Callable[[Tensor], Any], batch: Tensor, gradient: bool) -> float:
     if torch.cuda.is_available():
         torch.cuda.synchronize()
     began = time.perf_counter()
-    call()
+    with torch.set_grad_enabled(gradient):
+        scores = call(batch.clone().requires_grad_(gradient))
+        if gradient:
+            scores.sum().backward()
     if torch.cuda.is_available():
         torch.cuda.synchronize()
     return time.perf_counter() - began
+
+
+def cvvdp_package(device: torch.device) -> Callable[[Tensor], Any]:
+    """ColorVideoVDP as its authors publish it, on the display that ours takes by default."""
+    import pycvvdp
+
+    network = pycvvdp.cvvdp(display_name="standard_fhd", heatmap=None, quiet=True, device=device)
+    return lambda batch: network.predict(batch, reference_of(batch), dim_order="BCHW")[0]
+
+
+def pyiqa_call(name: str, device: torch.device, folder: str) -> Callable[[Tensor], Any] | None:
+    """IQA-PyTorch's metric of the same name; None where it cannot be built without a download."""
+    network, full = peer(name, device, Path(folder)), metric_info(name).reference == "full"
+    return network and (lambda batch: network(batch, *([reference_of(batch)] if full else [])))
 
 
 def peer(name: str, device: torch.device, folder: Path) -> Any:

@@ -1,9 +1,9 @@
 """Several differentiable quality metrics as one loss: a cautious committee."""
 
 import math
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import AfterValidator, Field, ValidationInfo, field_validator
 
 from iqa_sr.config.sections import Section, read_section
 from iqa_sr.losses.iqa_loss import Aggregation, Judge, JudgeName, QualityLoss, QualityLossOptions
@@ -27,14 +27,13 @@ class JudgeOptions(Section):
     std: float | None = Field(None, gt=0)
     metric_options: dict[str, Any] = {}
 
-    @model_validator(mode="after")
-    def _has_unit(self) -> "JudgeOptions":
-        _ = self.unit
-        return self
-
     @property
     def unit(self) -> tuple[float, float]:
-        """The scores that become a quality of 0 and 1."""
+        """The scores that become a quality of 0 and 1.
+
+        Raises:
+            ValueError: If there is one of `mean` and `std` alone, or none and no finite range.
+        """
         info = metric_info(self.metric)
         if (self.mean is None) != (self.std is None):
             raise ValueError(f"{self.metric}: mean and std go together, only one of them came")
@@ -44,15 +43,27 @@ class JudgeOptions(Section):
         if not (math.isfinite(low) and math.isfinite(high)):
             raise ValueError(
                 f"the scores of {self.metric} have no finite range; say what is usual:\n"
-                f"{{metric: {self.metric}, mean: ..., std: ...}}, for example over your ground truths (iqa-sr score)"
+                f"{{metric: {self.metric}, mean: ..., std: ...}}, for example over your ground truths (iqa-sr score); "
+                "or set normalize: true, and it is measured"
             )
         return (low, high) if info.higher_is_better else (high, low)
+
+
+def _has_unit(section: JudgeOptions, info: ValidationInfo) -> JudgeOptions:
+    """Of its own, unless units are measured."""
+    if not info.data.get("normalize"):
+        _ = section.unit
+    elif section.mean is not None or section.std is not None:
+        raise ValueError(
+            f"{section.metric}: mean and std are measured with normalize: true; leave out the one or the other"
+        )
+    return section
 
 
 class EnsembleIQALossOptions(QualityLossOptions):
     """The section of an `EnsembleIQALoss`; see there."""
 
-    metrics: list[JudgeOptions] = Field(min_length=2)
+    metrics: list[Annotated[JudgeOptions, AfterValidator(_has_unit)]] = Field(min_length=2)
     aggregation: Aggregation = "mean-std"
 
     @field_validator("metrics", mode="before")
@@ -70,15 +81,20 @@ class EnsembleIQALossOptions(QualityLossOptions):
 
 
 class EnsembleIQALoss(QualityLoss):
-    """`-loss_weight` times what several judges agree on: an artefact that fools one of them gains little.
+    """`-loss_weight` times what several metrics agree on: an artefact that fools one of them gains little.
 
-    Every score is turned so that larger is better and brought to one unit before the judges are joined.
+    Every score is turned so that larger is better and brought to one unit before the metrics are joined. Ranges say
+    little of how far the scores of similar images lie apart: with `normalize` no metric dominates.
 
     Args:
         metrics: Two or more names, or sections with `metric`, `mean`, `std`, `metric_options` (see `JudgeOptions`).
         loss_weight: Factor of the loss.
         ceiling: No reward beyond the ground truth's own quality.
-        views: Random views before the judges, see `ViewOptions`. Each judge and view is one member of the committee.
+        visible: No reward for a gain that cannot be seen; this and the next three as of `IQALoss`.
+        score_per_jod: What a change of one JOD may gain, in units of quality; None: what the ground truth's may.
+        rounded: Whether images are rounded to 8 bit before the metrics, as saving does.
+        normalize: Whether the unit of each metric is measured at the start; else `mean` and `std` or its range say it.
+        views: Random views before the metrics, see `ViewOptions`. Each metric and view is one member of the committee.
         aggregation: `mean-std`: the mean minus `k` standard deviations over the members; `soft-min`:
             `-t log mean exp(-q / t)`, near the harshest member; or the `mean`.
         k: Standard deviations that `mean-std` takes off.
@@ -96,6 +112,10 @@ class EnsembleIQALoss(QualityLoss):
         metrics: list[Any],
         loss_weight: float = 1.0,
         ceiling: bool = False,
+        visible: bool = False,
+        score_per_jod: float | None = None,
+        rounded: bool = False,
+        normalize: bool = False,
         views: dict[str, Any] | None = None,
         aggregation: Aggregation = "mean-std",
         k: float = 1.0,
@@ -105,10 +125,16 @@ class EnsembleIQALoss(QualityLoss):
             "metrics": metrics,
             "loss_weight": loss_weight,
             "ceiling": ceiling,
+            "visible": visible,
+            "score_per_jod": score_per_jod,
+            "rounded": rounded,
+            "normalize": normalize,
             "views": views,
             "aggregation": aggregation,
             "k": k,
             "temperature": temperature,
         }
         options = read_section(EnsembleIQALossOptions, given, "EnsembleIQALoss")
-        super().__init__(options, [Judge(one.metric, one.metric_options, one.unit) for one in options.metrics])
+        units = [None if options.normalize else one.unit for one in options.metrics]
+        judges = [Judge(one.metric, one.metric_options, unit) for one, unit in zip(options.metrics, units, strict=True)]
+        super().__init__(options, judges)

@@ -5,11 +5,16 @@ from collections.abc import Iterable
 from typing import Annotated, Any, Literal
 
 import torch
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, Field, model_validator
 from torch import Tensor, nn
+from torch.nn import functional as F
+from typing_extensions import Self
 
 from iqa_sr.config.sections import Section, read_section
+from iqa_sr.io.image_tensors import as_8_bit
+from iqa_sr.losses.score_units import ScoreUnits
 from iqa_sr.losses.views import View, ViewOptions, draw_views, smallest_view
+from iqa_sr.losses.visibility import IDENTICAL, lost_jod, visible_amount
 from iqa_sr.metrics.registry import metric_info, metric_names, shared_metric
 
 __all__ = [
@@ -24,6 +29,8 @@ __all__ = [
 ]
 
 Aggregation = Literal["mean", "mean-std", "soft-min"]
+
+LEAST_GAP = 0.1  # JOD: a ground truth that looks like the base's result has nothing to give
 
 
 def _differentiable(name: str) -> str:
@@ -42,10 +49,25 @@ class QualityLossOptions(Section):
 
     loss_weight: float = Field(1.0, gt=0, allow_inf_nan=False)
     ceiling: bool = False
+    visible: bool = False
+    score_per_jod: float | None = Field(None, gt=0)
+    rounded: bool = False
+    normalize: bool = False
     views: ViewOptions | None = None
     aggregation: Aggregation = "mean"
     k: float = Field(1.0, ge=0)
     temperature: float = Field(0.1, gt=0)
+
+    @model_validator(mode="after")
+    def _bound_is_set(self) -> Self:
+        if self.score_per_jod is not None and not self.visible:
+            raise ValueError("score_per_jod is read with visible: true only; set that, or leave score_per_jod out")
+        return self
+
+    @property
+    def needs_ground_truth(self) -> bool:
+        """Whether the ground truth's own score is needed."""
+        return self.ceiling or self.normalize or (self.visible and self.score_per_jod is None)
 
 
 class IQALossOptions(QualityLossOptions):
@@ -61,8 +83,10 @@ class IQALossOptions(QualityLossOptions):
 
 
 def too_small(judges: Iterable[str], views: ViewOptions | None, side: int) -> str | None:
-    """What is wrong with training pictures of so small a side; None if the judges can score every view of them."""
+    """What is wrong with training images of so small a side; None if the metrics can score every view of them."""
     smallest = smallest_view(views, side)
+    if views is not None and views.shift >= smallest:
+        return f"views of down to {smallest} px cannot be moved by {views.shift} px; take a smaller views:shift"
     for name in judges:
         needed = metric_info(name).min_size
         if smallest < needed:
@@ -99,7 +123,12 @@ class Judge:
 
 
 class QualityLoss(nn.Module):
-    """`-loss_weight * mean quality` of a batch, as the judges see it."""
+    """`-loss_weight * mean quality` of a batch, as the metrics see it.
+
+    Attributes:
+        figures: Of the last call, what the log tells beside the loss: with `visible`, `cut`, the share of images that
+            have gained more than is visible, and `jod`, the mean JOD between the results and those of the base.
+    """
 
     Options: type[QualityLossOptions]
 
@@ -108,45 +137,103 @@ class QualityLoss(nn.Module):
         self.options = options
         self.loss_weight = options.loss_weight
         self.judges = judges
+        self.units = ScoreUnits(len(judges)) if options.normalize else None
+        self.figures: dict[str, Tensor] = {}
+        if options.visible:  # built now, as the judges are
+            shared_metric("cvvdp", "cuda" if torch.cuda.is_available() else "cpu")
 
-    def forward(self, output: Tensor, gt: Tensor | None = None, weight: Tensor | None = None, **_: Any) -> Tensor:
+    @property
+    def needs_base(self) -> bool:
+        """Whether a call needs what the network made of the batch before it was trained with this loss."""
+        return self.options.visible
+
+    def forward(
+        self,
+        output: Tensor,
+        gt: Tensor | None = None,
+        weight: Tensor | None = None,
+        *,
+        base: Tensor | None = None,
+        **_: Any,
+    ) -> Tensor:
         """The loss of a batch.
 
         Args:
             output: `(N, 3, H, W)` float RGB in [0, 1]; values a little outside are fine.
-            gt: The same shape; needed by full-reference metrics and by the ceiling. No gradient reaches it.
+            gt: The same shape; needed by full-reference metrics, `ceiling`, `normalize`, and `visible` without
+                `score_per_jod`. No gradient reaches it.
             weight: Taken because BasicSR's losses take it; a quality has no weight per pixel.
+            base: The same shape, needed with `visible`: what the network made of the same batch before it was trained
+                with this loss. No gradient reaches it.
 
         Returns:
-            A scalar; falling means that the pictures get better. Not finite where an image that is looked at is not.
+            A scalar; falling means that the images get better. Not finite where an image that is looked at is not.
 
         Raises:
-            ValueError: If a ground truth is needed and missing, or a picture is too small for a judge.
+            ValueError: If a ground truth or a base is needed and missing, or an image is too small for a metric.
         """
-        name = type(self).__name__
-        if gt is None and (self.options.ceiling or any(judge.info.reference == "full" for judge in self.judges)):
-            raise ValueError(f"{name}: a ground truth is needed by the ceiling or a full-reference metric; none came")
-        problem = too_small((judge.info.name for judge in self.judges), self.options.views, min(output.shape[-2:]))
-        if problem is not None:  # a view that is too small may be drawn in any iteration
-            raise ValueError(f"{name}: {problem}")
-        gt = None if gt is None else gt.detach()
+        self._check(output, gt, base)
+        gt, base = (None if image is None else image.detach() for image in (gt, base))
+        if self.options.rounded:
+            output = _rounded(output)
+            gt, base = (None if image is None else _rounded(image) for image in (gt, base))
         views = draw_views(self.options.views, *output.shape[-2:])
+        of_gt = None
+        with torch.no_grad():
+            if gt is not None and self.units is not None and self.units.measuring:
+                start = output if base is None else base
+                self.units.add(*(self._scores(image, gt, views).mean(0) for image in (start, gt)))
+            if gt is not None and self.options.needs_ground_truth:
+                of_gt = self._quality(gt, gt, views)
         quality = self._quality(output, gt, views)
-        if self.options.ceiling:
-            assert gt is not None
-            with torch.no_grad():
-                limit = self._quality(gt, gt, views)
+        if base is not None and self.options.visible:
+            bound, lost = self._bound(output, gt, base, of_gt, views)
+            self.figures = {"cut": (quality > bound).float().mean(), "jod": IDENTICAL - lost.mean()}
+            # Above the bound a constant, without gradient: that of the bound would pay for any visible change. Of equal
+            # ones the gradient stays, else no run could leave its base.
+            quality = quality - F.relu(quality - bound)
+        if of_gt is not None and self.options.ceiling:
             # No minimum and no choice: of equal ones no gradient, and what is no number stays so, on either side.
-            quality = quality - (quality - limit).clamp(min=0)
+            quality = quality - (quality - of_gt).clamp(min=0)
         return -self.loss_weight * quality.mean()
 
+    def _check(self, output: Tensor, gt: Tensor | None, base: Tensor | None) -> None:
+        name, side = type(self).__name__, min(output.shape[-2:])
+        compares = any(judge.info.reference == "full" for judge in self.judges)
+        if gt is None and (self.options.needs_ground_truth or compares):
+            raise ValueError(
+                f"{name}: a ground truth is needed by ceiling, normalize, visible without score_per_jod, or a "
+                "full-reference metric; none came"
+            )
+        if base is None and self.needs_base:
+            raise ValueError(
+                f"{name}: visible compares with the base's result, and none came (`base`); IQASRModel gives it, models "
+                "of BasicSR do not"
+            )
+        problem = too_small((judge.info.name for judge in self.judges), self.options.views, side)
+        if problem is not None:  # a view that is too small may be drawn in any iteration
+            raise ValueError(f"{name}: {problem}")
+
+    @torch.no_grad()
+    def _bound(
+        self, output: Tensor, gt: Tensor | None, base: Tensor, of_gt: Tensor | None, views: list[View]
+    ) -> tuple[Tensor, Tensor]:
+        """`(N,)` the quality up to which a result is rewarded: its base's and what its visible change is worth.
+
+        And `(N,)` the JOD between the two that are lost.
+        """
+        of_base, lost = self._quality(base, gt, views), lost_jod(output, base)
+        rate: Any = self.options.score_per_jod
+        if rate is None:
+            assert gt is not None and of_gt is not None
+            gap = visible_amount(lost_jod(gt, base).clamp(min=LEAST_GAP))
+            rate = (of_gt - of_base).clamp(min=0) / gap
+        return of_base + rate * visible_amount(lost), lost
+
     def _quality(self, image: Tensor, gt: Tensor | None, views: list[View]) -> Tensor:
-        """`(N, 3, H, W)` to `(N,)`: what all judges and views agree on."""
-        options, scores = self.options, []
-        for view in views:
-            seen, reference = view(image), None if gt is None else view(gt)
-            scores += [judge.quality(seen, reference) for judge in self.judges]
-        members = torch.stack(scores)  # (judges * views, N)
+        """`(N, 3, H, W)` to `(N,)`: what all metrics and views agree on."""
+        options, scores = self.options, self._scores(image, gt, views)
+        members = (scores if self.units is None else self.units(scores)).flatten(0, 1)  # (views * metrics, N)
         mean = members.mean(0)
         if options.aggregation == "mean" or len(members) == 1:
             return mean
@@ -156,6 +243,21 @@ class QualityLoss(nn.Module):
         # The small number keeps the gradient finite where all members agree.
         return mean - options.k * ((members - mean).square().mean(0) + 1e-12).sqrt()
 
+    def _scores(self, image: Tensor, gt: Tensor | None, views: list[View]) -> Tensor:
+        """`(N, 3, H, W)` to `(views, metrics, N)`."""
+        scores = []
+        for view in views:
+            seen, reference = view(image), None if gt is None else view(gt)
+            scores.append(torch.stack([judge.quality(seen, reference) for judge in self.judges]))
+        return torch.stack(scores)
+
+
+def _rounded(image: Tensor) -> Tensor:
+    """What is saved of `(N, 3, H, W)`; the gradient goes straight through the rounding, and ends outside of [0, 1]."""
+    # Not by clamp, whose gradient at 0 and 1 depends on the version of torch.
+    inside = torch.where((image < 0) | (image > 1), image.detach(), image)
+    return inside + (as_8_bit(image) - inside).detach()
+
 
 class IQALoss(QualityLoss):
     """`-loss_weight * mean(score)`, or `+loss_weight * mean(score)` for a metric of which less is better.
@@ -163,9 +265,22 @@ class IQALoss(QualityLoss):
     Args:
         metric: A differentiable metric; a full-reference one compares with the ground truth.
         loss_weight: Factor of the loss, above 0; the log of the first iteration says what one unit of it means.
-        ceiling: No reward beyond the ground truth's own score: a picture that the judge likes better than its ground
+        ceiling: No reward beyond the ground truth's own score: an image that the metric likes better than its ground
             truth has a gradient of zero. Costs a second forward, without gradient.
-        views: Random views before the judge, see `ViewOptions`; null for the picture as it is.
+        visible: The gain over the base's own result counts only as far as it is visible: per image
+            `f(base) + min(f(output) - f(base), c * V(base, output))`, V the `visible_amount` of what `cvvdp` sees. An
+            image that has gained more has a gradient of zero: the change is neither paid nor undone, and no other
+            change is paid for being visible. Costs a forward of the metric and one or two of `cvvdp`, without gradient.
+        score_per_jod: The c of `visible`: what a change of one JOD may gain. None: the gap between the scores of each
+            image's ground truth and its base's result, by the visible amount of their difference. Whoever has gone half
+            of that amount may have gained half of the gap, and nothing where the ground truth does not score higher.
+            Of each image alone, so that nothing has to be estimated or resumed.
+        rounded: Whether result, base and ground truth are rounded to 8 bit before metric and `cvvdp`, as by saving:
+            what that removes does not count. The gradient passes as if nothing were rounded; outside of [0, 1] it ends.
+        normalize: Whether scores are brought to the unit of `ScoreUnits`, measured at the start of the run: 1 is the
+            mean distance between what it begins with and the ground truths. `loss_weight`, `score_per_jod` and
+            `temperature` are then in that unit, and several quality losses of one weight pull about equally.
+        views: Random views before the metric, see `ViewOptions`; null for the image as it is.
         aggregation: How several views are joined: `mean`, `mean-std` (minus `k` standard deviations) or `soft-min`.
         k: Standard deviations that `mean-std` takes off.
         temperature: Softness of `soft-min`, in the unit of the score.
@@ -177,7 +292,8 @@ class IQALoss(QualityLoss):
 
     Reference:
         Zhang, Rangrej, Aumentado-Armstrong, Fazly, Levinshtein: Augmenting Perceptual Super-Resolution via Image
-        Quality Predictors, CVPR 2025 (the term `-lambda Q`).
+        Quality Predictors, CVPR 2025 (the term `-lambda Q`). The straight-through gradient: Bengio, Leonard, Courville:
+        Estimating or Propagating Gradients Through Stochastic Neurons, 2013, https://arxiv.org/abs/1308.3432.
     """
 
     Options = IQALossOptions
@@ -187,6 +303,10 @@ class IQALoss(QualityLoss):
         metric: str,
         loss_weight: float = 1.0,
         ceiling: bool = False,
+        visible: bool = False,
+        score_per_jod: float | None = None,
+        rounded: bool = False,
+        normalize: bool = False,
         views: dict[str, Any] | None = None,
         aggregation: Aggregation = "mean",
         k: float = 1.0,
@@ -197,6 +317,10 @@ class IQALoss(QualityLoss):
             "metric": metric,
             "loss_weight": loss_weight,
             "ceiling": ceiling,
+            "visible": visible,
+            "score_per_jod": score_per_jod,
+            "rounded": rounded,
+            "normalize": normalize,
             "views": views,
             "aggregation": aggregation,
             "k": k,

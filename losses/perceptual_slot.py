@@ -44,11 +44,12 @@ class PerceptualSlot(nn.Module):
         """The factor of the loss inside."""
         return float(cast(Any, self.loss).loss_weight)
 
-    def forward(self, output: Tensor, gt: Tensor) -> tuple[Tensor, None]:
+    def forward(self, output: Tensor, gt: Tensor, base: Tensor | None = None) -> tuple[Tensor, None]:
         """The loss, and None for the style term.
 
         Args:
             output: `(N, 3, H, W)` float RGB in [0, 1].
             gt: The same shape.
+            base: The same shape, for a loss inside that wants it (`visible`); IQASRModel gives it.
         """
-        return self.loss(output, gt), None
+        return (self.loss(output, gt) if base is None else self.loss(output, gt, base=base)), None

@@ -38,7 +38,7 @@ from iqa_sr.runtime.threads import prepare_cpu_threads
 prepare_cpu_threads()
 
 from plots import draw_plot, draw_strip  # noqa: E402
-from runs import ARMS, TUNING_WINDOWS, Bench, Key, Row, Setup, key_of, read_rows, write_rows, write_windows  # noqa: E402
+from runs import ARMS, TUNING_WINDOWS, Bench, Key, Row, Setup, key_of, measurable, read_rows, write_rows, write_windows  # noqa: E402
 from tables import FULL, choose_rates, report, runs_of  # noqa: E402
 from tqdm import tqdm  # noqa: E402
 
@@ -104,19 +104,20 @@ def read_arguments() -> argparse.Namespace:
     add("--base-key", default="params_ema", help="of the weights in the file")
     add("--arms", nargs="+", choices=ARMS, default=list(ARMS))
     add("--modes", nargs="+", choices=MODES, default=list(MODES), help="kinds of reward")
-    add("--gains", nargs="+", type=float, default=[0.25, 0.5, 1.0], help="at which runs are compared, in gaps")
+    add("--gains", nargs="+", type=float, default=[0.2, 0.4, 0.6], help="at which runs are compared, in gaps")
     add("--tuning-gain", type=float, help="at which learning rates are compared, in gaps; else the largest of --gains")
     add("--quality-weight", type=float, default=0.003, help="of the reward in the loss, per gap")
     add("--rank", type=int, default=8, help="of LoRA, alpha is the same")
     add("--seeds", type=int, default=4)
     add("--tuning-seeds", type=int, default=1, choices=(1, 2))
-    add("--steps", type=int, default=60, help="of each run")
+    add("--steps", type=int, default=50, help="of each run")
     add("--batch", type=int, default=4)
     add("--windows", type=int, default=25, help="photographs that are measured")
     add("--window", type=int, default=192, help="side in px")
     add("--strengths", nargs="+", type=float, default=[0.33, 0.67, 1.0], help="of what was learnt, up to 1.5")
-    add("--rates-full", nargs="+", type=float, default=[1e-6, 5e-6, 2.5e-5])
-    add("--rates-lora", nargs="+", type=float, default=[1e-4, 5e-4, 2.5e-3])
+    add("--rates-full", nargs="+", type=float, default=[1.5e-6, 5e-6, 1.5e-5])
+    add("--rates-attention", nargs="+", type=float, default=[3e-5, 1e-4, 3e-4])
+    add("--rates-lora", nargs="+", type=float, default=[2e-4, 6e-4, 2e-3])
     add("--output", default="results/reward_hacking", metavar="DIR")
     add("--quick", action="store_true", help="a smoke run of a minute")
     if parser.parse_args().quick:
@@ -164,7 +165,7 @@ def check_files(args: argparse.Namespace) -> None:
 def check_same_setup(path: Path, setup: Setup) -> None:
     """Results of another setup are not continued; files are compared by what they hold."""
     (path.parent / "windows").mkdir(parents=True, exist_ok=True)
-    now = json.loads(json.dumps(asdict(setup)))
+    now = json.loads(json.dumps({**asdict(setup), "endpoints": measurable()}))
     for name in ("base", "weights"):
         if now[name]:
             now[f"{name}_sha256"] = hashlib.sha256(Path(now[name]).read_bytes()).hexdigest()[:16]
@@ -189,8 +190,7 @@ def tuning_keys(args: argparse.Namespace) -> list[Key]:
 
 def grid(args: argparse.Namespace, arm: str) -> list[float]:
     """The rates that an arm tries."""
-    rates: list[float] = args.rates_lora if arm.startswith("lora") else args.rates_full
-    return rates
+    return {"full": args.rates_full, "attention": args.rates_attention}.get(arm, args.rates_lora)
 
 
 def final_keys(args: argparse.Namespace, rates: dict[tuple[str, str], float]) -> list[Key]:

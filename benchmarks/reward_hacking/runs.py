@@ -154,10 +154,7 @@ class Bench:
         opt = self.options(Key("base", "full", "plain", 1e-4, 0))
         self.device = torch.device("cuda" if opt["num_gpu"] else "cpu")
         self.reward = create_metric(setup.metric, self.device, **({"weights": setup.weights} if setup.weights else {}))
-        used = {
-            name: metric for name, (metric, _) in ENDPOINTS.items() if all(map(is_present, metric_info(metric).weights))
-        }
-        self.metrics = {name: create_metric(metric, self.device) for name, metric in used.items()}
+        self.metrics = {name: create_metric(ENDPOINTS[name][0], self.device) for name in measurable()}
         self.model = build_model(opt)  # holds whatever network is measured
         self.base = {
             name: value.clone() for name, value in self.model.get_bare_model(self.model.net_g).state_dict().items()
@@ -306,6 +303,11 @@ class Bench:
             }
             for number in range(len(outputs))
         ]
+
+
+def measurable() -> list[str]:
+    """The endpoints whose metrics have their weights on this machine."""
+    return [name for name, (metric, _) in ENDPOINTS.items() if all(map(is_present, metric_info(metric).weights))]
 
 
 def scores(metric: QualityMetric, image: Tensor, reference: Tensor) -> Tensor:

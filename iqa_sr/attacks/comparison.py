@@ -9,6 +9,7 @@ from iqa_sr.attacks.measurement import AttackedImages, AttackOptions, Outcome, a
 from iqa_sr.attacks.summary import AttackSummary, Scale, Transfer, summarize
 from iqa_sr.attacks.visibility import Jod
 from iqa_sr.metrics.registry import create_metric, metric_info
+from iqa_sr.weights.store import find_all
 
 __all__ = ["Comparison"]
 
@@ -21,10 +22,15 @@ class Comparison:
         images: What is attacked, on the device where the metrics are to be.
         jod: How visible a change is.
         options: Which attacks.
+
+    Raises:
+        ValueError: If there is no such metric.
+        FileNotFoundError: If weights of a metric are missing and cannot be downloaded.
     """
 
     def __init__(self, metrics: Sequence[str], images: AttackedImages, jod: Jod, options: AttackOptions) -> None:
         self.metrics, self.images, self.jod, self.options = metrics, images, jod, options
+        find_all(file for name in metrics for file in metric_info(name).weights)
         self._scales: dict[str, Scale] = {}
         self._outcomes: dict[str, list[Outcome]] = {}
         self._transfers: dict[str, list[Transfer]] = {}
@@ -61,9 +67,14 @@ class Comparison:
                     found.append(Transfer(other, outcome.bound, gain))
         return found
 
-    def summaries(self) -> list[AttackSummary]:
-        """What has been measured so far, for each metric of which there is anything."""
+    def summaries(self, complete: bool = False) -> list[AttackSummary]:
+        """What has been measured so far.
+
+        Args:
+            complete: Leave out a metric of which attacks are missing, not only those that were made on other metrics.
+        """
         return [
             summarize(outcomes, self._scales[name], self._transfers.get(name, []))
             for name, outcomes in self._outcomes.items()
+            if not complete or len(outcomes) == attack_count(metric_info(name), self.options)
         ]

@@ -83,7 +83,7 @@ class AttackSummary(NamedTuple):
 
     def of_gap(self, gain: float) -> str:
         """A gain in percent of the gap; `-` where the metric does not put the originals above the attacked images."""
-        return f"{100 * gain / self.gap:.0f} %" if self.gap > 0 else "-"
+        return f"{round(100 * gain / self.gap)} %" if self.gap > 0 else "-"
 
 
 def summarize(outcomes: Sequence[Outcome], scale: Scale, transfers: Sequence[Transfer] = ()) -> AttackSummary:

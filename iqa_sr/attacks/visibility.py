@@ -49,5 +49,7 @@ def strongest_invisible(
             better = unseen & (scores > best)
             best, images = torch.where(better, scores, best), torch.where(better.view(-1, 1, 1, 1), tried, images)
             low, high = torch.where(unseen, amplitude, low), torch.where(unseen, high, amplitude)
+            if (low == high).all():  # nothing to shrink
+                break
             amplitude = (low * high).sqrt()
     return images, best - first

@@ -81,12 +81,10 @@ def run(args: argparse.Namespace) -> int:
                 write_rows(Path(args.csv), outcome, names)
             if args.save:
                 write_images(Path(args.save), outcome, images.starts, names)
-    except KeyboardInterrupt:
+    finally:  # also when interrupted, or when a metric fails: the others took their time
         _print(comparison, args)
-        raise
-    _print(comparison, args)
-    if args.record:
-        _record(comparison, args)
+        if args.record:
+            _record(comparison, args)
     return 0
 
 
@@ -203,7 +201,7 @@ def _record(comparison: "Comparison", args: argparse.Namespace) -> None:
     today = datetime.now(timezone.utc).date().isoformat()
     records = {
         one.metric: Record(one, metric_info(one.metric).spec, __version__, today, images)
-        for one in comparison.summaries()
+        for one in comparison.summaries(complete=True)
     }
     write_records(Path(args.record), records)
     print(f"{args.record}: {len(records)} metrics", file=sys.stderr)

@@ -1,7 +1,8 @@
 """LoRA on super-resolution networks, through peft: what is trained, its weights, and the plain network again."""
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import cast
 
@@ -21,6 +22,7 @@ __all__ = [
     "merged_state",
     "set_strengths",
     "target_names",
+    "without_updates",
 ]
 
 _ATTENTION = r"layers\.\d+\.residual_group\.blocks\.\d+\.(attn\.(qkv|proj)|mlp\.fc[12])"
@@ -155,6 +157,20 @@ def inject(network: nn.Module, options: LoRAOptions) -> None:
     inject_adapter_in_model(config, network)
     for _, layer in adapted_layers(network):
         compute_once(layer)
+
+
+@contextmanager
+def without_updates(network: nn.Module) -> Iterator[None]:
+    """Inside, a network computes as if it had no updates; what is trained stays so."""
+    layers = [layer for _, layer in adapted_layers(network)]
+    disabled = [layer._disable_adapters for layer in layers]  # peft's own setter freezes the updates as well
+    for layer in layers:
+        layer._disable_adapters = True
+    try:
+        yield
+    finally:
+        for layer, before in zip(layers, disabled, strict=True):
+            layer._disable_adapters = before
 
 
 # --- The weights of an adapter ----------------------------------------------------------------------------------------

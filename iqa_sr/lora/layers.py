@@ -74,8 +74,8 @@ class _WithUpdates:
 
     @property
     def weight(self: Any) -> Tensor:
-        used = [adapter for adapter in self.active_adapters if adapter in self.lora_A]
-        return cast(Tensor, sum((update_of(self, adapter) for adapter in used), self.get_base_layer().weight))
+        used = [one for one in self.active_adapters if one in self.lora_A and not self.disable_adapters]
+        return cast(Tensor, sum((update_of(self, one) for one in used), self.get_base_layer().weight))
 
 
 class _ComputedOnce(_WithUpdates):

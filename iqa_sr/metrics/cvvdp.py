@@ -5,6 +5,10 @@ pyramid. A difference counts in multiples of what is just visible at its frequen
 contrast both images have there (masking). It is pooled over pixels, bands and colors, and mapped to just-objectionable
 differences: 10 JOD is no visible difference; of two images 1 JOD apart, 75 % of people prefer the one with more.
 
+Computed here, not by the authors' package `cvvdp`: that requires twelve packages (62 MB, among them matplotlib and
+OpenEXR) which nothing else here needs, and `ffmpeg`, of which there is no wheel for any Python, and takes two to four
+times as long.
+
 Reference:
     Mantiuk, Hanji, Ashraf, Asano, Chapiro: ColorVideoVDP: a visual difference predictor for image, video and display
     distortions, ACM Transactions on Graphics 43(4), 2024, https://doi.org/10.1145/3658144; constants and the table of
@@ -161,10 +165,10 @@ class CVVDP(QualityMetric):
             mutual = separable(F.pad(mutual, (radius,) * 4, mode="reflect"), weights)
         exponents = contrast.new_tensor(fitted["mask_q"][:3]).view(3, 1, 1, 1)
         activity = _raised(mutual * 10 ** fitted["mask_c"] + FLOOR, exponents) - FLOOR**exponents
-        weights = [[2 ** fitted["xcm_weights"][4 * by + of] for by in range(3)] for of in range(3)]
+        masking = [[2 ** fitted["xcm_weights"][4 * by + of] for by in range(3)] for of in range(3)]
         power = fitted["mask_p"]
         visible = _raised((one - other).abs() + FLOOR, power) - FLOOR**power
-        visible = visible / (1 + _combined(activity, weights))
+        visible = visible / (1 + _combined(activity, masking))
         most = 10 ** fitted["d_max"]
         return most * visible / (most + visible)
 

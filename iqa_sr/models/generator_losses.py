@@ -29,14 +29,24 @@ class GeneratorLosses:
     losses: Mapping[str, nn.Module]
     parts: int = 1
 
-    def __call__(self, output: Tensor, gt: Tensor) -> dict[str, Tensor]:
-        """Each loss, its weight included, of `(N, 3, H, W)` twice: scalars by their names in the log.
+    @property
+    def need_base(self) -> bool:
+        """Whether one of them compares with what the network made of the batch before it was trained here."""
+        return any(map(_needs_base, self.losses.values()))
+
+    def __call__(self, output: Tensor, gt: Tensor, base: Tensor | None = None) -> dict[str, Tensor]:
+        """Each loss, its weight included, of `(N, 3, H, W)` images: scalars by their names in the log.
 
         Of a batch in parts the mean over the parts is the loss of the whole: a sum counts as often as there are parts.
+
+        Args:
+            output: What the network makes.
+            gt: The ground truths.
+            base: What its base makes; given to losses that declare `needs_base`, the others are called as BasicSR does.
         """
         found: dict[str, Tensor] = {}
         for name, criterion in self.losses.items():
-            value = criterion(output, gt)
+            value = criterion(output, gt, base=base) if _needs_base(criterion) else criterion(output, gt)
             if self.parts > 1 and _reduction(criterion) == "sum":
                 value = value * self.parts
             key = _log_name(name)
@@ -47,12 +57,30 @@ class GeneratorLosses:
                 found[key] = value
         return found
 
+    def figures(self) -> dict[str, Tensor]:
+        """What losses tell of their last call beside their value, as `<figure>_<name>`: scalars without gradient."""
+        told = {name: getattr(_inner(loss), "figures", {}) for name, loss in self.losses.items()}
+        return {f"{figure}_{name}": value for name, figures in told.items() for figure, value in figures.items()}
+
+    def units(self) -> dict[str, dict[str, Tensor]]:
+        """The units of scores that losses have measured (`normalize`), by the losses' names; on the CPU."""
+        found = {name: getattr(_inner(loss), "units", None) for name, loss in self.losses.items()}
+        states = {name: units.state_dict() for name, units in found.items() if units is not None}
+        return {name: {key: value.cpu() for key, value in state.items()} for name, state in states.items()}
+
+    def load_units(self, states: Mapping[str, Mapping[str, Tensor]]) -> None:
+        """Go on from `units()`; a loss that is not there, or has other metrics now, measures anew."""
+        for name, own in self.units().items():
+            state = states.get(name, {})
+            if {key: value.shape for key, value in state.items()} == {key: value.shape for key, value in own.items()}:
+                _inner(self.losses[name]).units.load_state_dict(state)
+
     def log_names(self) -> dict[str, str]:
         """The names in the options by those in the log."""
         return {_log_name(name): name for name in self.losses}
 
     def of_quality(self) -> list[Any]:
-        """Those by a judge, which a guard against reward hacking watches."""
+        """Those by a metric, which a guard against reward hacking watches."""
         losses = [_inner(loss) for loss in self.losses.values()]
         return [loss for loss in losses if hasattr(getattr(loss, "options", None), "judges")]
 
@@ -88,6 +116,10 @@ def check_loss(loss: nn.Module, section: Mapping[str, Any], path: str, side: int
 def _inner(loss: nn.Module) -> Any:
     """A loss itself, or ours inside BasicSR's slot."""
     return getattr(loss, "loss", loss)
+
+
+def _needs_base(loss: nn.Module) -> bool:
+    return bool(getattr(_inner(loss), "needs_base", False))
 
 
 def _reduction(loss: nn.Module) -> str:

@@ -2,8 +2,8 @@
 
 import logging
 from collections.abc import Iterator, Mapping
-from contextlib import AbstractContextManager, nullcontext
-from functools import cached_property, partial
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from functools import partial
 from typing import Any, cast
 
 import torch
@@ -16,7 +16,8 @@ from iqa_sr.degradations.pipelines import build_degradation
 from iqa_sr.errors import OptionError
 from iqa_sr.guard.monitor import Guarded, RewardGuard
 from iqa_sr.guard.options import GuardOptions
-from iqa_sr.lora.injection import inject
+from iqa_sr.io.tensor_files import state_digest
+from iqa_sr.lora.injection import inject, without_updates
 from iqa_sr.models.generator_losses import GeneratorLosses, check_loss
 from iqa_sr.models.gradient_norms import GradientLog
 from iqa_sr.models.ground_truth_selection import GroundTruthFeed
@@ -28,6 +29,7 @@ from iqa_sr.models.sampler_statistics import SamplerStatistics
 from iqa_sr.models.sr_model_base import SRModelBase
 from iqa_sr.models.upscaling import upscale_image
 from iqa_sr.models.validation import Validation
+from iqa_sr.runtime import rng_state
 from iqa_sr.samplers import build_sampler
 
 __all__ = ["IQASRModel"]
@@ -57,6 +59,7 @@ class IQASRModel(SRModelBase):
         self.settings = self.config.train
         self.lora: LoRARun | None = None
         self._forwarded: set[str] = set()  # networks that have taken images
+        self._frozen: nn.Module | None = None  # a copy of the base, where one is kept
         self.net_g = self._network("g")
         self.print_network(self.net_g)
         if self.config.val is not None:
@@ -92,6 +95,8 @@ class IQASRModel(SRModelBase):
         self.gradient_log = GradientLog(settings.grad_log_freq, dict(losses))
         self.gan_loss = losses.pop("gan", None)
         self.losses = GeneratorLosses(losses, settings.accumulate)
+        if self.losses.need_base and self.lora is None:
+            self._frozen = self._load_base()
         self.net_d = self._network("d").train() if self.gan_loss is not None else None
         self.net_g.train()
         backend = "inductor" if settings.compile is True else settings.compile
@@ -149,19 +154,15 @@ class IQASRModel(SRModelBase):
         grid = self.opt["scale"] * side_multiple(self.opt["network_g"])
         return RewardGuard(options, judges, guarded, self.device, self.opt["rank"], checks, grid)
 
-    def _base(self) -> nn.Module:
-        """The frozen network that the run began with, also in a run that was resumed."""
-        network, base = build_network(self.opt["network_g"]), base_network(self.opt)
+    def _load_base(self) -> nn.Module:
+        with rng_state.preserved():  # weights are drawn before those of the file take their place
+            network, base = build_network(self.opt["network_g"]), base_network(self.opt)
         self.load_network(network, base["file"], True, base["param_key"])
         return cast(nn.Module, network.to(self.device).eval().requires_grad_(False))
 
-    @cached_property
-    def _kept_base(self) -> nn.Module:
-        return self._base()
-
-    def upscale_base(self, lq: Tensor) -> Tensor:
-        """As in `SRModelBase`; the network is read at the first call, and kept."""
-        return upscale_image(self._kept_base, lq, self.opt)
+    def _base(self) -> nn.Module:
+        """A frozen copy of the network that the run began with, also in a run that was resumed."""
+        return self._load_base() if self._frozen is None else self._frozen
 
     def use_dataset(self, dataset: MultiGTDataset) -> None:
         """Choose by the sampler, and degrade by the degradation, of the data set that gives the batches."""
@@ -186,6 +187,41 @@ class IQASRModel(SRModelBase):
             self.lq, self.gt = self.feed(data)
         else:
             self.lq, self.gt = (data[key].to(self.device, non_blocking=True) for key in ("lq", "gt"))
+
+    # --- The base ---------------------------------------------------------------------------------------------------
+
+    @contextmanager
+    def base(self) -> Iterator[nn.Module]:
+        """Inside, the network that the run began with, in evaluation mode: that of LoRA without its updates, or a copy.
+
+        The copy is made of `path:pretrain_network_g` when it is first wanted, and kept.
+        """
+        if self.lora is None:
+            self._frozen = self._base()
+            yield self._frozen
+            return
+        network = self.get_bare_model(self.net_g)
+        was_training = network.training
+        network.eval()
+        try:
+            with without_updates(network):
+                yield network
+        finally:
+            network.train(was_training)
+
+    @torch.no_grad()
+    def base_output(self, lq: Tensor) -> Tensor:
+        """What the base makes of `(N, 3, h, w)` LQ: `(N, 3, H, W)` float32 without gradient, in the run's precision."""
+        if self.settings.channels_last:
+            lq = lq.contiguous(memory_format=torch.channels_last)
+        with self.base() as network, self._autocast():
+            output: Tensor = network(lq)
+        return output.float()
+
+    def upscale_base(self, lq: Tensor) -> Tensor:
+        """As in `SRModelBase`; where there is no LoRA, a copy is read at the first call, and kept."""
+        with self.base() as network:
+            return upscale_image(network, lq, self.opt)
 
     # --- One iteration ------------------------------------------------------------------------------------------------
 
@@ -247,9 +283,10 @@ class IQASRModel(SRModelBase):
         self.optimizers[0].zero_grad()
         outputs: list[Tensor] = []
         for lq, gt in self._chunks(self.lq, self.gt):
+            base = self.base_output(lq) if self.losses.need_base else None
             output = self._generate(lq)
-            losses = self._generator_losses(output, gt)
-            self._add_terms(terms, losses)
+            losses = self._generator_losses(output, gt, base)
+            self._add_terms(terms, losses | self.losses.figures())
             if self.finite_guard.stops_step(losses, iteration, self.files):
                 return False
             if not outputs and self.gradient_log.wanted(iteration):
@@ -259,8 +296,8 @@ class IQASRModel(SRModelBase):
         self.output = torch.cat(outputs)
         return self._step(0, iteration)
 
-    def _generator_losses(self, output: Tensor, gt: Tensor) -> dict[str, Tensor]:
-        losses = self.losses(output, gt)
+    def _generator_losses(self, output: Tensor, gt: Tensor, base: Tensor | None) -> dict[str, Tensor]:
+        losses = self.losses(output, gt, base)
         if self.gan_loss is not None:
             losses["l_g_gan"] = self.gan_loss(self._discriminate(output), True, is_disc=False)
         return losses
@@ -330,6 +367,7 @@ class IQASRModel(SRModelBase):
             **self.iteration_extras(),
             "scalers": [scaler.state_dict() for scaler in self.scalers],
             "lora": self.lora.state(self._generators()) if self.lora is not None else None,
+            "base": None if self._frozen is None else state_digest(self._frozen.state_dict()),
             "guard": self.reward_guard.state() if self.reward_guard is not None else None,
         }
 
@@ -340,6 +378,7 @@ class IQASRModel(SRModelBase):
             if scaler.is_enabled() and state:
                 scaler.load_state_dict(state)
         self.load_iteration_extras(extras)
+        self._check_base(extras.get("base"))
         if self.lora is not None:
             self.lora.load_state(extras["lora"], self._generators())
         if self.reward_guard is not None:
@@ -350,13 +389,27 @@ class IQASRModel(SRModelBase):
                 "start's; without train:guard it is the start's again."
             )
 
+    def _check_base(self, digest: str | None) -> None:
+        if digest is None or self._frozen is None:
+            return
+        now = state_digest(self._frozen.state_dict())
+        if now != digest:
+            raise ValueError(
+                "cannot resume: a loss compares with the network that the run began with, and the weights in "
+                f"path:pretrain_network_g are others now (sha256 {digest[:12]} then, {now[:12]} now).\n"
+                "Set path:pretrain_network_g and path:param_key_g to that network."
+            )
+
     def iteration_extras(self) -> dict[str, Any]:
-        """The skipped steps in a row, and what the sampler did since the last line of the log."""
+        """The skipped steps in a row, what the sampler did since the last line of the log, and what losses measured."""
         statistics = self.feed.statistics.state() if self.feed is not None else None
-        return {"nonfinite_in_a_row": self.finite_guard.in_a_row, "statistics": statistics}
+        extras = {"nonfinite_in_a_row": self.finite_guard.in_a_row, "statistics": statistics}
+        units = self.losses.units()
+        return extras | ({"units": units} if units else {})
 
     def load_iteration_extras(self, extras: Mapping[str, Any]) -> None:
         """Take an iteration back to `iteration_extras()`."""
         self.finite_guard.in_a_row = extras["nonfinite_in_a_row"]
         if self.feed is not None and extras["statistics"] is not None:
             self.feed.statistics.load(extras["statistics"])
+        self.losses.load_units(extras.get("units", {}))

@@ -24,6 +24,7 @@ from iqa_sr.stats.ordering import ordering
 
 __all__ = ["JODObjective"]
 
+_NEW = ("network.heads.", "network.detail.", "network.base")
 _STRIDE = 0.6  # of the steps of an ascent, which reach one and a half times the bound in all
 VALIDATION_STEPS, VALIDATION_BOUND = 10, 2.0  # of the fixed attack, in levels of 255
 VISIBLE = 9.9
@@ -43,7 +44,7 @@ class JODObjective(Objective[JODOptions]):
     """
 
     Options = JODOptions
-    network_type = "TrainableJODLite"
+    network_types = ("TrainableJODLite",)
     dataset_types = ("JODDataset",)
 
     def __init__(self, network: nn.Module, options: JODOptions) -> None:
@@ -53,6 +54,10 @@ class JODObjective(Objective[JODOptions]):
         self._bounds = [Bound("rms", levels) for _ in sides for levels in amplitudes]
         # No buffers: they are neither saved as weights nor averaged. Before its first use a tile is empty.
         self._tiles = [torch.zeros(1, 3, side, side) for side in sides for _ in amplitudes]
+
+    def rate_factor(self, parameter: str) -> float:
+        """`new_rate` for the maps and the layer of details."""
+        return self.options.new_rate if parameter.startswith(_NEW) else 1.0
 
     def before_step(self, iteration: int) -> None:
         """Take down the iteration, by which parts begin; every process goes on from the first one's tiles."""
@@ -74,19 +79,22 @@ class JODObjective(Objective[JODOptions]):
         everything = torch.cat([image.flatten(0, 1), *(images for _, images in changed.values())])
         score, *scores = self.network(everything).float().split([jod.numel(), *[len(image)] * len(changed)])
         score = score.view_as(jod)
-        losses = {}
+        losses, versions, labels = {}, [score], [jod]
+        for (name, (taken, images)), after in zip(changed.items(), scores, strict=True):
+            part, before = getattr(options, name), score.gather(1, taken[:, None])[:, 0]
+            if isinstance(part, Flatness):
+                losses[name] = (after - before).abs().mean() * 255 / part.step
+                continue
+            label = self._jod(images, image[:, 0])
+            losses[name] = tracking_loss(after, before, label, jod.gather(1, taken[:, None])[:, 0], part.beta)
+            versions.append(after[:, None])  # an attacked image is one more version of its content
+            labels.append(label[:, None])
+        score, jod = torch.cat(versions, dim=1), torch.cat(labels, dim=1)
         if options.order and "order" in weights:
             losses["order"] = preference_loss(score, jod, options.order.scale, options.order.margin)
         if options.regression and "regression" in weights:
             losses["regression"] = F.smooth_l1_loss(score, jod, beta=options.regression.beta)
-        for (name, (taken, images)), after in zip(changed.items(), scores, strict=True):
-            part = getattr(options, name)
-            before, label = (values.gather(1, taken[:, None])[:, 0] for values in (score, jod))
-            if isinstance(part, Flatness):
-                losses[name] = (after - before).abs().mean() * 255 / part.step
-            else:
-                losses[name] = tracking_loss(after, before, self._jod(images, image[:, 0]), label, part.beta)
-        return {name: weights[name] * loss for name, loss in losses.items()}
+        return {name: weights[name] * losses[name] for name in weights}
 
     def _weights(self) -> dict[str, float]:
         """Of the parts that have begun."""
@@ -106,7 +114,7 @@ class JODObjective(Objective[JODOptions]):
         taken, source = _take(image)
         drawn = torch.tensor(ascent.bounds)[torch.randint(len(ascent.bounds), (len(image),))]
         start = torch.rand(source.shape).to(source) - 0.5
-        bound = drawn.view(-1, 1, 1, 1).to(source) / 255
+        bound = drawn.view(-1, 1, 1, 1).to(source) / 255 * ascent.grown(self._iteration, ascent.growth)
         return taken, as_8_bit(sign_ascent(self.network, source, bound, ascent.steps, start, _STRIDE))
 
     def _tiled(self, image: Tensor) -> tuple[Tensor, Tensor]:
@@ -124,7 +132,7 @@ class JODObjective(Objective[JODOptions]):
             tile = tile.detach().requires_grad_()
             saved = tile + (bound.whole(tile) - tile).detach()  # the gradient passes the rounding
             (gradient,) = torch.autograd.grad(self.network(add_tile(source, saved, offset)).sum(), tile)
-        step = tiles.step * bound.radius * bound.direction(gradient)
+        step = tiles.step * bound.radius * bound.direction(gradient.nan_to_num(0, 0, 0))
         self._tiles[number] = bound.project(tile.detach() + step, middle)
         return taken, add_tile(source, bound.whole(self._tiles[number]), offset)
 

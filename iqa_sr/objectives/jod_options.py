@@ -29,7 +29,11 @@ class Part(Section):
 
     def weight_at(self, iteration: int) -> float:
         """Its weight in an iteration; 0 before its start."""
-        return self.weight * min(1.0, max(0, iteration + 1 - self.start) / self.ramp)
+        return self.weight * self.grown(iteration, self.ramp)
+
+    def grown(self, iteration: int, over: int) -> float:
+        """0 before the start, and from it on in so many equal steps to 1."""
+        return min(1.0, max(0, iteration + 1 - self.start) / over)
 
 
 class Order(Part):
@@ -64,11 +68,14 @@ class Ascent(Part):
     Attributes:
         steps: Steps of sign-gradient ascent, from a random start half of the bound away.
         bounds: Largest changes of a pixel, of 255, each equally likely.
+        growth: Iterations over which the bounds grow to the full ones: a network that the strongest attacks take
+            whole at once learns that a constant withstands them.
         beta: Error in JOD from which the loss grows linearly.
     """
 
     steps: Annotated[int, Field(ge=1, le=1000)] = 3
     bounds: Annotated[list[Levels], Field(min_length=1)] = [1.0, 2.0, 4.0, 8.0]
+    growth: _Count = 1
     beta: _Positive = 0.1
 
 
@@ -115,6 +122,7 @@ class JODOptions(ObjectiveOptions):
         ascent: Per-image attacks.
         tiles: Universal tiles.
         flatness: The norm of the gradient.
+        new_rate: Factor of the learning rate of the layers that no published weights begin.
     """
 
     order: Order | None = Order()
@@ -122,6 +130,7 @@ class JODOptions(ObjectiveOptions):
     ascent: Ascent | None = None
     tiles: Tiles | None = None
     flatness: Flatness | None = None
+    new_rate: _Positive = 3.0
 
     @model_validator(mode="after")
     def _begins(self) -> "JODOptions":

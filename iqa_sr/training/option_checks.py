@@ -58,23 +58,9 @@ def check_iqa_sr(
             problems.texts.append(
                 f"train:accumulate: expected a divisor of batch_size_per_gpu {batch}, got {model.train.accumulate}"
             )
-        if model.train.lora is not None or model.train.guard is not None:
-            _check_fine_tuning(options, model, datasets, problems)
-    problems.texts += _without_base(options, model)
+        _check_fine_tuning(options, model, datasets, problems)
     with problems.collected():
         _check_scale(options, crop)
-
-
-def _without_base(options: Mapping[str, Any], model: IQASRConfig) -> list[str]:
-    """What a metric that is `against: base` lacks: the network that the run begins with, whole."""
-    path = section_of(options, "path")
-    against = [name for name, metric in model.metrics.items() if getattr(metric, "against", None) == "base"]
-    if not against:
-        return []
-    where = f"val:metrics:{against[0]}:against: base"
-    if not path.get("pretrain_network_g"):
-        return [f"path:pretrain_network_g: expected the trained network that {where} compares with, got nothing"]
-    return [] if path.get("strict_load_g", True) else [f"path:strict_load_g: expected true with {where}"]
 
 
 def _losses(options: Mapping[str, Any]) -> dict[str, Any]:
@@ -86,17 +72,22 @@ def _losses(options: Mapping[str, Any]) -> dict[str, Any]:
 def _check_fine_tuning(
     options: Mapping[str, Any], model: IQASRConfig, datasets: Mapping[str, Any], problems: OptionProblems
 ) -> None:
-    """LoRA and the guard need a base; the guard needs metrics to watch, others to hold out, and images."""
+    """LoRA, the guard and what compares with the base need it; the guard needs metrics to watch, others, and images."""
     path, guard = section_of(options, "path"), model.train.guard
-    for key in ("lora", "guard"):
-        if getattr(model.train, key) is None:
-            continue
+    needing = {f"train:{key}": "begins" for key in ("lora", "guard") if getattr(model.train, key) is not None}
+    comparing = [
+        f"train:{name}_opt:visible" for name, loss in model.losses.items() if getattr(loss.options, "visible", False)
+    ]
+    against = {name: getattr(metric, "against", None) for name, metric in model.metrics.items()}
+    comparing += [f"val:metrics:{name}:against: base" for name, which in against.items() if which == "base"]
+    needing |= dict.fromkeys(comparing, "compares")
+    for key, does in needing.items():
         if not path.get("pretrain_network_g"):
             problems.texts.append(
-                f"path:pretrain_network_g: expected the trained network that train:{key} begins with, got nothing"
+                f"path:pretrain_network_g: expected the trained network that {key} {does} with, got nothing"
             )
         if not path.get("strict_load_g", True):
-            problems.texts.append(f"path:strict_load_g: expected true with train:{key}, which needs all of its base")
+            problems.texts.append(f"path:strict_load_g: expected true with {key}, which needs all of its base")
     if guard is None:
         return
     watched = [name for loss in model.losses.values() for name in loss.metrics]

@@ -1,15 +1,14 @@
 """What the benchmark of the embedded metric measures, on functions of which the answer is known."""
 
+import json
 import sys
 
 import numpy as np
 import pytest
 import torch
 
-from iqa_sr.attacks.measurement import AttackedImages, AttackOptions
-from iqa_sr.io.image_tensors import as_8_bit, to_tensor
+from iqa_sr.io.image_tensors import to_tensor, to_uint8
 from iqa_sr.metrics import create_metric
-from iqa_sr.ops.resize import resize_bicubic
 from tests import ROOT
 from tests.helpers.mos_datasets import spoilt, textured
 from tests.helpers.sr_datasets import save
@@ -66,17 +65,39 @@ def test_correlation_is_one_with_labels_that_the_metric_itself_gave(parts, crops
     assert all(value == pytest.approx(-1) for value in found["opposite"].values())
 
 
-def test_attacks_on_a_function_of_mine(parts, crops):
-    originals = torch.stack(list(crops.values()))
-    starts = as_8_bit(resize_bicubic(resize_bicubic(originals, 32, 32), 64, 64))
-    metrics = {name: parts.FunctionMetric(name, call) for name, call in {"rough": smoothness, "smooth": detail}.items()}
-    options = AttackOptions(("apgd", "tile"), epsilons=(2.0,), steps=4, restarts=1, tile_sides=(8,))
-    images = AttackedImages(list(crops), starts, originals)
-    found = parts.attacked(metrics, {"bicubic x2": images}, lambda image, start: 10 - 0 * detail(image), options)
-    rough = found["rough"]["bicubic x2"]
-    assert rough.gap > 0 > found["smooth"]["bicubic x2"].gap
-    assert [line.attack for line in rough.lines] == ["apgd", "tile"] and rough.lines[0].gain > 0
-    assert rough.unseen == pytest.approx(max(line.gain for line in rough.lines), rel=0.2)  # everything is invisible
+def test_a_function_of_mine_in_the_whole_script(parts, crops, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr("iqa_sr.runtime.threads.prepare_cpu_threads", lambda: None)
+    import embedded_metric
+
+    for name, crop in crops.items():
+        save(tmp_path / "images" / f"{name}.png", to_uint8(crop))
+    rough = "lambda image: (image[..., 1:] - image[..., :-1]).square().mean((1, 2, 3))"
+    (tmp_path / "mine.py").write_text(f"rough = {rough}\n")
+    command = [
+        "x",
+        "--images",
+        f"{tmp_path}/images",
+        "--crop",
+        "64",
+        "--metric",
+        "--module",
+        f"{tmp_path}/mine.py:rough",
+    ]
+    command += ["--part", "sr", "attack", "tile", "--attack", "apgd", "--steps", "2", "--restarts", "1"]
+    monkeypatch.setattr(sys, "argv", [*command, "--json", f"{tmp_path}/found.json"])
+    embedded_metric.main()
+    sys.modules.pop("embedded_metric")
+    printed, found = capsys.readouterr().out, json.loads((tmp_path / "found.json").read_text())
+    assert "minutes of a core (sr 0.0, attack" in printed
+    assert "mine:rough, attacks on bicubic x2: gap " in printed
+    assert found["sr"]["mine:rough"]["bicubic x4"] == 1
+    assert 0 <= found["attack"]["best possible"]["bicubic x2"] < 1
+    attacks, tiles = (found[part]["mine:rough"] for part in ("attack", "tile"))
+    assert list(attacks) == list(tiles) == ["bicubic x2", "photographs"]
+    assert attacks["photographs"]["gap"] == attacks["bicubic x2"]["gap"] > 0  # photographs have no gap of their own
+    gained = attacks["bicubic x2"]
+    assert gained["share"] == pytest.approx(gained["unseen"] / gained["gap"]) and gained["unseen"] > 0
+    assert [line[1] for line in tiles["photographs"]["lines"]] == [f"rms 0.5, {side} px" for side in (8, 16, 32)]
 
 
 def test_costs_and_opinions(parts, crops, tmp_path):

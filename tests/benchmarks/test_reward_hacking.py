@@ -1,5 +1,6 @@
 """What the benchmark of reward hacking compares: runs at equal gain, effects with intervals, results of one setup."""
 
+import json
 import re
 import sys
 from types import SimpleNamespace
@@ -88,6 +89,12 @@ def test_results_of_another_setup_are_not_continued(scripts, tmp_path):
     setup = scripts.runs.Setup(**{**SETUP, "base": str(base)})
     written = tmp_path / "results/setup.json"
     scripts.main.check_same_setup(written, setup)
+    scripts.main.check_same_setup(written, setup)
+    assert {"JOD to GT", "JOD to base", "NIQE"} <= set(json.loads(written.read_text())["endpoints"])
+    written.write_text(written.read_text().replace('"NIQE"', '"another"'))
+    with pytest.raises(SystemExit, match="holds another benchmark .*endpoints was .*'another'"):
+        scripts.main.check_same_setup(written, setup)
+    written.unlink()
     scripts.main.check_same_setup(written, setup)
     base.write_bytes(b"other weights")
     with pytest.raises(SystemExit, match="holds another benchmark .*base_sha256 was"):

@@ -12,6 +12,7 @@ ARCHITECTURE = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
 DOCUMENTS = ["CONTRIBUTING.md", "README.md", "THIRD_PARTY.md", "benchmarks/README.md", "docs/architecture.md"]
 DOCUMENTS += [
     "docs/options.md",
+    "docs/metrics.md",
     "docs/adversarial_noise.md",
     "iqa_sr/metrics/data/rankiqa_lite.md",
     "options/iqa/rankiqa_lite.yml",

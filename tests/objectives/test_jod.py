@@ -131,6 +131,18 @@ def test_a_part_begins_and_grows():
 # --- Attacked images --------------------------------------------------------------------------------------------------
 
 
+def test_the_bounds_of_an_ascent_grow(batch):
+    objective = JODObjective(network_of(), JODOptions(type="jod", ascent={"bounds": [8], "growth": 4}))
+    reached = []
+    for iteration in (1, 2, 4, 9):
+        objective.before_step(iteration)
+        torch.manual_seed(4)
+        taken, climbed = objective._climbed(batch["image"])
+        source = batch["image"][torch.arange(2), taken]
+        reached.append(round(255 * (climbed - source).abs().max().item()))
+    assert reached == [2, 4, 8, 8]
+
+
 @pytest.fixture(scope="module")
 def batch():
     """Two contents of three versions, and their labels."""
@@ -157,12 +169,12 @@ def test_the_parts_are_what_they_say(batch):
     images, scores = seen[-1]  # all at once, after the gradients of the attacks
     assert set(losses) == {"order", "regression", "ascent", "tiles", "flatness"} and len(images) == 6 + 3 * 2
     versions, score = batch["image"].flatten(0, 1), scores[:6].view(2, 3)
-    torch.testing.assert_close(losses["regression"], 0.5 * F.smooth_l1_loss(score, batch["jod"], beta=0.5))
     climbed, tiled, stepped = images[6:].split(2)
 
     def made_of(changed):
         return torch.tensor([int((versions - one).square().mean((1, 2, 3)).argmin()) for one in changed])
 
+    labels = [batch["jod"]]
     for name, changed, after in (("ascent", climbed, scores[6:8]), ("tiles", tiled, scores[8:10])):
         source = made_of(changed)
         torch.testing.assert_close(changed * 255, (changed * 255).round(), rtol=0, atol=1e-3)
@@ -171,6 +183,10 @@ def test_the_parts_are_what_they_say(batch):
         change = (after - scores[source]) - (label - batch["jod"].flatten()[source])
         expected = torch.where(change.abs() < 0.1, change.square() / 0.2, change.abs() - 0.05).mean()
         torch.testing.assert_close(losses[name], expected)
+        labels.append(label[:, None])
+    every = torch.cat([score, scores[6:8, None], scores[8:10, None]], dim=1)  # attacked images are versions, too
+    torch.testing.assert_close(losses["regression"], 0.5 * F.smooth_l1_loss(every, torch.cat(labels, 1), beta=0.5))
+    torch.testing.assert_close(losses["order"], preference_loss(every, torch.cat(labels, 1)))
     assert 255 * (climbed - versions[made_of(climbed)]).abs().max() <= 8.01
     source = made_of(stepped)
     assert float((stepped - versions[source]).abs().max()) == pytest.approx(1 / 255, rel=1e-3)
@@ -231,6 +247,7 @@ def test_a_resumed_run_is_the_uninterrupted_one(trained, tmp_path, monkeypatch):
     """The tiles of iteration 4 are part of the state."""
     monkeypatch.chdir(tmp_path)
     state = read_tensor_file(trained[0] / "experiments/toy/training_states/4.state")
+    assert [group["lr"] for group in state["optimizers"][0]["param_groups"]] == pytest.approx([3e-2, 1e-2])
     assert state["iqa_sr"]["model"]["objective"]["tiles"][0].abs().max() > 0
     assert resume(trained[0], options(), stored=4) == []
 

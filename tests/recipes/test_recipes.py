@@ -191,7 +191,7 @@ def test_the_sample_run_makes_its_data_and_trains_and_is_fine_tuned(tmp_path, mo
     assert len(list(Path("datasets/sample/train/04").glob("*.png"))) >= 50
     assert Path("experiments/swinir_amo/models/net_g_best_rankiqa-lite.pth").exists()
     shown = capsys.readouterr().err
-    for metric in ("rankiqa-lite", "niqe", "psnr", "psnr_nearest"):
+    for metric in ("rankiqa-lite", "niqe", "cvvdp", "psnr", "psnr_nearest"):
         assert f"  {metric}: bicubic" in shown
 
     forced += ["train:total_iter=2", "val:val_freq=2", "train:guard:every=2"]
