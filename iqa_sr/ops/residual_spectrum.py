@@ -112,7 +112,8 @@ def lattice_share(residual: Tensor, period: int) -> Tensor:
     patches = residual.float().unfold(2, side, side // 2).unfold(3, side, side // 2)
     power = _power(patches - patches.mean((-2, -1), keepdim=True)).mean((1, 2, 3))
     # Sums of 3 x 3 bins: a line under the Hann window.
-    wide = sum(power.roll((down, across), (1, 2)) for down in (-1, 0, 1) for across in (-1, 0, 1))
+    near = [power.roll((down, across), (1, 2)) for down in (-1, 0, 1) for across in (-1, 0, 1)]
+    wide = torch.stack(near).sum(0)
 
     def comb(down: int, across: int) -> Tensor:
         """`(N, period, period)` at the multiples of 1 / period, moved by so many bins."""
