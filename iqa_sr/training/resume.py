@@ -130,9 +130,9 @@ def with_held_out_of(config: "RunConfig", state: Mapping[str, Any] | None) -> "R
     guard = section_of(section_of(config.options, "train"), "guard")
     model = section_of(section_of(state or {}, "iqa_sr"), "model")
     kept = section_of(model, "guard").get("held_out")
-    if not guard or guard.get("held_out") is not None or kept is None or not isinstance(config.model, IQASRConfig):
+    train = config.model.train if isinstance(config.model, IQASRConfig) else None
+    if guard.get("held_out") is not None or kept is None or train is None or train.guard is None:
         return config
-    train = config.model.train
     if kept != train.guard.held_out:
         logger.info(f"train:guard:held_out: {', '.join(kept)}, as when the run began; none are named.")
     return replace(config, model=replace(config.model, train=train.holding_out(kept)))
