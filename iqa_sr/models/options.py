@@ -249,7 +249,7 @@ class ModelConfig:
         problems.texts += [
             f"val:metrics:{name}:against: {options.get('model_type')} keeps no base; set model_type to IQASRModel"
             for name, metric in metrics.items()
-            if getattr(metric, "against", None) == "base"
+            if getattr(metric, "needs_base", False)
         ]
         return cls(
             section,

@@ -78,8 +78,11 @@ def _check_fine_tuning(
     comparing = [
         f"train:{name}_opt:visible" for name, loss in model.losses.items() if getattr(loss.options, "visible", False)
     ]
-    against = {name: getattr(metric, "against", None) for name, metric in model.metrics.items()}
-    comparing += [f"val:metrics:{name}:against: base" for name, which in against.items() if which == "base"]
+    comparing += [
+        f"val:metrics:{name}:against: base"
+        for name, metric in model.metrics.items()
+        if getattr(metric, "needs_base", False)
+    ]
     needing |= dict.fromkeys(comparing, "compares")
     for key, does in needing.items():
         if not path.get("pretrain_network_g"):
