@@ -294,6 +294,18 @@ class IQASRConfig(ModelConfig):
                 settings = settings.holding_out(_held_out(settings.guard, losses, section_of(options, "datasets")))
         return cls(settings, val, losses, metrics)
 
+    @property
+    def needing_base(self) -> dict[str, str]:
+        """What needs the network that the run begins with, as the file says it, and what it does with that."""
+        found = {f"train:{key}": "begins" for key in ("lora", "guard") if getattr(self.train, key, None) is not None}
+        for name, loss in self.losses.items():
+            if getattr(loss.options, "visible", False):
+                found[f"train:{name}_opt:visible"] = "compares"
+        for name, metric in self.metrics.items():
+            if getattr(metric, "needs_base", False):
+                found[f"val:metrics:{name}:against: base"] = "compares"
+        return found
+
 
 def _held_out(guard: GuardOptions, losses: Mapping[str, LossConfig], datasets: Mapping[str, Any]) -> list[str]:
     """What the guard of a file holds out that names nothing; the images are those of the first validation set."""
