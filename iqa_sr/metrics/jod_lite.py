@@ -1,4 +1,4 @@
-"""JOD-lite: this project's own metric, which predicts without a reference how far an image lies below its original."""
+"""JOD-lite of one's own training: predicts without a reference how far an image lies below its original."""
 
 import math
 from pathlib import Path
