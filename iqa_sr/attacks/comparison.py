@@ -24,12 +24,18 @@ class Comparison:
         options: Which attacks.
 
     Raises:
-        ValueError: If there is no such metric.
+        ValueError: If there is no such metric, or none of the attacks can be made on one.
         FileNotFoundError: If weights of a metric are missing and cannot be downloaded.
     """
 
     def __init__(self, metrics: Sequence[str], images: AttackedImages, jod: Jod, options: AttackOptions) -> None:
         self.metrics, self.images, self.jod, self.options = metrics, images, jod, options
+        for name in metrics:
+            if not self._count(name):
+                raise ValueError(
+                    f"`attacks`: {', '.join(options.attacks)} cannot be made on {name}; without a gradient there is "
+                    "`square` alone, and a tile takes two images"
+                )
         find_all(file for name in metrics for file in metric_info(name).weights)
         self._scales: dict[str, Scale] = {}
         self._outcomes: dict[str, list[Outcome]] = {}
@@ -37,7 +43,10 @@ class Comparison:
 
     def __len__(self) -> int:
         """How many outcomes `run` yields."""
-        return sum(attack_count(metric_info(name), self.options) for name in self.metrics)
+        return sum(map(self._count, self.metrics))
+
+    def _count(self, name: str) -> int:
+        return attack_count(metric_info(name), self.options, len(self.images.starts))
 
     def run(self) -> Iterator[Outcome]:
         """Attack one metric after the other; last, what APGD made of the images is shown to the other metrics.
@@ -76,5 +85,5 @@ class Comparison:
         return [
             summarize(outcomes, self._scales[name], self._transfers.get(name, []))
             for name, outcomes in self._outcomes.items()
-            if not complete or len(outcomes) == attack_count(metric_info(name), self.options)
+            if not complete or len(outcomes) == self._count(name)
         ]

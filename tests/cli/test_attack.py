@@ -33,7 +33,9 @@ def test_the_table_and_everything_that_is_written(folder, capsys):
     images = ["--images", str(folder / "HR")]
     assert main(["attack", "PSNR", "ssim", *images, *QUICK, *files, "--attacks", "fgsm,apgd,apgd-l2,tile,square"]) == 0
     shown = capsys.readouterr().out
-    assert "psnr: originals better by" in shown and "than bicubic x2" in shown and "sign of masked gradients" in shown
+    assert (
+        "psnr: originals better by" in shown and "than bicubic x2" in shown and "signs of masked gradients: " in shown
+    )
     assert "JOD >= 9.99 to the start, mean of 2 images of 64 px" in shown
     with open(folder / "a.csv", newline="") as file:
         rows = list(csv.DictReader(file))
@@ -83,11 +85,20 @@ def test_given_results_are_attacked_and_an_interruption_leaves_what_was_measured
 def test_what_cannot_be_measured_is_refused(folder, capsys, tmp_path):
     images = ["--images", str(folder / "HR")]
     save(tmp_path / "p0.png", picture(0, 48))
+    empty = tmp_path / "empty"
+    empty.mkdir()
     for words, text in (
         (["niqe", "--size", "64"], "--size: niqe needs at least 192 px, got 64"),
         (["nique"], "there is no metric 'nique'; did you mean niqe"),
         (["psnr", "--attacks", "apgt"], "--attacks: there is no attack 'apgt'; did you mean apgd"),
-        (["psnr", "--epsilon", "0.5"], "--epsilon: a bound of linf 0.5: expected at least 1 level"),
+        (["psnr", "--epsilon", "0.5"], "within a bound of linf 0.5: expected at least 1 level"),
+        (
+            ["psnr", "--epsilon", "0", "--attacks", "apgd-l2"],
+            "--epsilon: apgd-l2 within a bound of rms 0.0: expected more",
+        ),
+        (["psnr", "--size", "64", "--limit", "1", "--attacks", "tile"], "tile cannot be made on psnr"),
+        (["psnr", "--images", str(tmp_path / "none")], "does not exist"),
+        (["psnr", "--images", str(empty)], "--images: "),
         (["psnr", "--jod", "10"], "--jod: expected a number between 0 and 10"),
         (["psnr", "--steps", "0"], "--steps: expected at least 1, got 0"),
         (["psnr", "--size", "128"], "2 of 2 pictures"),
@@ -111,3 +122,10 @@ def test_the_shipped_measurements_are_shown(capsys):
     summary = records["rankiqa-lite"].summary
     assert summary.of_gap(summary.unseen) in line
     assert json.loads(SHIPPED.read_text(encoding="utf-8")).keys() == records.keys()
+
+
+def test_one_image_has_no_tile_and_an_rms_may_be_below_a_level(folder, capsys):
+    words = ["--images", str(folder / "HR"), *QUICK, "--limit", "1", "--epsilon", "0.5", "--attacks", "apgd-l2,tile"]
+    assert main(["attack", "psnr", *words]) == 0
+    shown = capsys.readouterr().out
+    assert "rms 0.5" in shown and "tile" not in shown and "not looked for without apgd" in shown
