@@ -1,6 +1,6 @@
 """Several metrics under the same attacks, and each under the attacks that were made on the others."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
 import torch
@@ -8,10 +8,11 @@ import torch
 from iqa_sr.attacks.measurement import AttackedImages, AttackOptions, Outcome, attack_count, attack_metric, scores_of
 from iqa_sr.attacks.summary import AttackSummary, Scale, Transfer, summarize
 from iqa_sr.attacks.visibility import Jod
+from iqa_sr.metrics.base import QualityMetric
 from iqa_sr.metrics.registry import create_metric, metric_info
 from iqa_sr.weights.store import find_all
 
-__all__ = ["Comparison"]
+__all__ = ["Comparison", "transfers_to"]
 
 
 class Comparison:
@@ -63,18 +64,9 @@ class Comparison:
                 self._outcomes.setdefault(name, []).append(kept)
                 yield outcome
         for name in self.metrics if len(self.metrics) > 1 else ():
-            self._transfers[name] = self._transfers_to(name)
-
-    def _transfers_to(self, name: str) -> list[Transfer]:
-        metric = create_metric(name, self.images.starts.device)
-        found = []
-        for other, outcomes in self._outcomes.items():
-            for outcome in outcomes:
-                if other != name and outcome.attack == "apgd":
-                    scores = scores_of(metric, outcome.images, self.images.originals)
-                    gain = float((scores - self._scales[name].starts).mean())
-                    found.append(Transfer(other, outcome.bound, gain))
-        return found
+            others = {other: outcomes for other, outcomes in self._outcomes.items() if other != name}
+            metric = create_metric(name, self.images.starts.device)
+            self._transfers[name] = transfers_to(metric, self._scales[name], self.images, others)
 
     def summaries(self, complete: bool = False) -> list[AttackSummary]:
         """What has been measured so far.
@@ -87,3 +79,24 @@ class Comparison:
             for name, outcomes in self._outcomes.items()
             if not complete or len(outcomes) == self._count(name)
         ]
+
+
+def transfers_to(
+    metric: QualityMetric, scale: Scale, images: AttackedImages, others: Mapping[str, Sequence[Outcome]]
+) -> list[Transfer]:
+    """What a metric gains by what APGD made of the images for other metrics.
+
+    Args:
+        metric: The metric.
+        scale: Its scores of the images as they are.
+        images: What was attacked.
+        others: The outcomes of the other metrics by name.
+    """
+    return [
+        Transfer(
+            name, outcome.bound, float((scores_of(metric, outcome.images, images.originals) - scale.starts).mean())
+        )
+        for name, outcomes in others.items()
+        for outcome in outcomes
+        if outcome.attack == "apgd"
+    ]
