@@ -15,7 +15,7 @@ from iqa_sr.io.images import read_image
 from tests import ROOT
 from tests.helpers.sr_datasets import picture, save
 
-QUICK = ["--size", "64", "--steps", "3", "--restarts", "1", "--queries", "5", "--epsilon", "4"]
+QUICK = ["--size", "32", "--steps", "3", "--restarts", "1", "--queries", "5", "--epsilon", "4"]
 
 
 @pytest.fixture(scope="module")
@@ -36,7 +36,7 @@ def test_the_table_and_everything_that_is_written(folder, capsys):
     assert (
         "psnr: originals better by" in shown and "than bicubic x2" in shown and "signs of masked gradients: " in shown
     )
-    assert "JOD >= 9.99 to the start, mean of 2 images of 64 px" in shown
+    assert "JOD >= 9.99 to the start, mean of 2 images of 32 px" in shown
     with open(folder / "a.csv", newline="") as file:
         rows = list(csv.DictReader(file))
     bounds = {(row["attack"], row["bound"]) for row in rows}
@@ -51,9 +51,9 @@ def test_the_table_and_everything_that_is_written(folder, capsys):
     raised = [float(row["gain"]) for row in rows if row["metric"] == "psnr" and row["attack"].startswith("apgd")]
     assert min(raised) > 0
     sheet = read_image(folder / "seen" / "psnr" / "apgd 4" / "p1_png.png")
-    assert sheet.shape == (64, 192, 3) and abs(sheet[:, 64:128].astype(int) - sheet[:, :64]).max() == 4
+    assert sheet.shape == (32, 96, 3) and abs(sheet[:, 32:64].astype(int) - sheet[:, :32]).max() == 4
     records = read_records(folder / "record.json")
-    assert set(records) == {"psnr", "ssim"} and records["psnr"].images == "2 of 64 px, bicubic x2"
+    assert set(records) == {"psnr", "ssim"} and records["psnr"].images == "2 of 32 px, bicubic x2"
     assert f"{records['psnr'].summary.robustness:.2f}" in shown
     assert records["psnr"].summary.unseen == pytest.approx(_best_unseen(rows, "psnr"), rel=1e-4)
 
