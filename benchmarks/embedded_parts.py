@@ -13,9 +13,10 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
-from iqa_sr.attacks.measurement import AttackedImages, AttackOptions, Outcome, attack_metric, scores_of
+from iqa_sr.attacks.comparison import transfers_to
+from iqa_sr.attacks.measurement import AttackedImages, AttackOptions, Outcome, attack_metric
 from iqa_sr.attacks.search import Quality
-from iqa_sr.attacks.summary import AttackSummary, Scale, Transfer, summarize
+from iqa_sr.attacks.summary import AttackSummary, Scale, summarize
 from iqa_sr.attacks.visibility import Jod, strongest_invisible
 from iqa_sr.checkpoint.loading import LoadedNetwork
 from iqa_sr.data.mos.scores import read_opinions
@@ -224,16 +225,8 @@ def attacked(
                     progress.set_postfix_str(f"{outcome.attack} {outcome.bound}")
                     progress.update()
         for name, metric in metrics.items():
-            scale = Scale.of(metric, images)
-            transfers = [
-                Transfer(
-                    other, one.bound, float((scores_of(metric, one.images, images.originals) - scale.starts).mean())
-                )
-                for other, made in outcomes.items()
-                for one in made
-                if other != name and one.attack == "apgd"
-            ]
-            found[name][start] = summarize(outcomes[name], scale, transfers)
+            scale, others = Scale.of(metric, images), {other: made for other, made in outcomes.items() if other != name}
+            found[name][start] = summarize(outcomes[name], scale, transfers_to(metric, scale, images, others))
     return found
 
 

@@ -1,6 +1,6 @@
 """Several metrics under the same attacks, and each under the attacks that were made on the others."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
 import torch
@@ -8,10 +8,11 @@ import torch
 from iqa_sr.attacks.measurement import AttackedImages, AttackOptions, Outcome, attack_count, attack_metric, scores_of
 from iqa_sr.attacks.summary import AttackSummary, Scale, Transfer, summarize
 from iqa_sr.attacks.visibility import Jod
+from iqa_sr.metrics.base import QualityMetric
 from iqa_sr.metrics.registry import create_metric, metric_info
 from iqa_sr.weights.store import find_all
 
-__all__ = ["Comparison"]
+__all__ = ["Comparison", "transfers_to"]
 
 
 class Comparison:
@@ -24,12 +25,18 @@ class Comparison:
         options: Which attacks.
 
     Raises:
-        ValueError: If there is no such metric.
+        ValueError: If there is no such metric, or none of the attacks can be made on one.
         FileNotFoundError: If weights of a metric are missing and cannot be downloaded.
     """
 
     def __init__(self, metrics: Sequence[str], images: AttackedImages, jod: Jod, options: AttackOptions) -> None:
         self.metrics, self.images, self.jod, self.options = metrics, images, jod, options
+        for name in metrics:
+            if not self._count(name):
+                raise ValueError(
+                    f"`attacks`: {', '.join(options.attacks)} cannot be made on {name}; without a gradient there is "
+                    "`square` alone, and a tile takes two images"
+                )
         find_all(file for name in metrics for file in metric_info(name).weights)
         self._scales: dict[str, Scale] = {}
         self._outcomes: dict[str, list[Outcome]] = {}
@@ -37,7 +44,10 @@ class Comparison:
 
     def __len__(self) -> int:
         """How many outcomes `run` yields."""
-        return sum(attack_count(metric_info(name), self.options) for name in self.metrics)
+        return sum(map(self._count, self.metrics))
+
+    def _count(self, name: str) -> int:
+        return attack_count(metric_info(name), self.options, len(self.images.starts))
 
     def run(self) -> Iterator[Outcome]:
         """Attack one metric after the other; last, what APGD made of the images is shown to the other metrics.
@@ -54,18 +64,9 @@ class Comparison:
                 self._outcomes.setdefault(name, []).append(kept)
                 yield outcome
         for name in self.metrics if len(self.metrics) > 1 else ():
-            self._transfers[name] = self._transfers_to(name)
-
-    def _transfers_to(self, name: str) -> list[Transfer]:
-        metric = create_metric(name, self.images.starts.device)
-        found = []
-        for other, outcomes in self._outcomes.items():
-            for outcome in outcomes:
-                if other != name and outcome.attack == "apgd":
-                    scores = scores_of(metric, outcome.images, self.images.originals)
-                    gain = float((scores - self._scales[name].starts).mean())
-                    found.append(Transfer(other, outcome.bound, gain))
-        return found
+            others = {other: outcomes for other, outcomes in self._outcomes.items() if other != name}
+            metric = create_metric(name, self.images.starts.device)
+            self._transfers[name] = transfers_to(metric, self._scales[name], self.images, others)
 
     def summaries(self, complete: bool = False) -> list[AttackSummary]:
         """What has been measured so far.
@@ -76,5 +77,26 @@ class Comparison:
         return [
             summarize(outcomes, self._scales[name], self._transfers.get(name, []))
             for name, outcomes in self._outcomes.items()
-            if not complete or len(outcomes) == attack_count(metric_info(name), self.options)
+            if not complete or len(outcomes) == self._count(name)
         ]
+
+
+def transfers_to(
+    metric: QualityMetric, scale: Scale, images: AttackedImages, others: Mapping[str, Sequence[Outcome]]
+) -> list[Transfer]:
+    """What a metric gains by what APGD made of the images for other metrics.
+
+    Args:
+        metric: The metric.
+        scale: Its scores of the images as they are.
+        images: What was attacked.
+        others: The outcomes of the other metrics by name.
+    """
+    return [
+        Transfer(
+            name, outcome.bound, float((scores_of(metric, outcome.images, images.originals) - scale.starts).mean())
+        )
+        for name, outcomes in others.items()
+        for outcome in outcomes
+        if outcome.attack == "apgd"
+    ]

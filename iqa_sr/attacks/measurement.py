@@ -22,6 +22,7 @@ __all__ = ["ATTACKS", "AttackOptions", "AttackedImages", "Outcome", "attack_coun
 ATTACKS = ("fgsm", "i-fgsm", "mi-fgsm", "apgd-short", "apgd", "apgd-l2", "tile", "square")
 """Names of the attacks. `apgd-short` has a fifth of the steps and no restart; `square` alone needs no gradient."""
 _PART = 8  # images that are attacked at a time
+_TILED = 16  # images at most that a tile is made on, all at a time
 
 
 @dataclass(frozen=True)
@@ -113,7 +114,7 @@ def attack_metric(metric: QualityMetric, images: AttackedImages, jod: Jod, optio
 
     Args:
         metric: What is attacked; one that has no gradient meets `square` alone.
-        images: What is changed, and the references.
+        images: What is changed, and the references. Tiles are made on some and measured on others: of one alone, none.
         jod: How visible a change is.
         options: Which attacks.
 
@@ -123,7 +124,7 @@ def attack_metric(metric: QualityMetric, images: AttackedImages, jod: Jod, optio
     parts = torch.arange(len(images.starts)).split(_PART)
     qualities = [_quality(metric, images.originals[part]) for part in parts]
     before = scores_of(metric, images.starts, images.originals)
-    for attack in _attacks(metric.info, options):
+    for attack in _attacks(metric.info, options, len(images.starts)):
         if attack.name == "tile":
             attacked = _tiled(metric, images, attack)
         else:
@@ -139,9 +140,9 @@ def attack_metric(metric: QualityMetric, images: AttackedImages, jod: Jod, optio
         yield Outcome(metric.info.name, attack.name, attack.bound, before, after, seen, sizes, unseen, attacked)
 
 
-def attack_count(info: MetricInfo, options: AttackOptions) -> int:
-    """How many outcomes `attack_metric` yields for a metric with these facts."""
-    return len(_attacks(info, options))
+def attack_count(info: MetricInfo, options: AttackOptions, images: int) -> int:
+    """How many outcomes `attack_metric` yields for a metric with these facts and so many images."""
+    return len(_attacks(info, options, images))
 
 
 @torch.no_grad()
@@ -155,7 +156,7 @@ def _quality(metric: QualityMetric, references: Tensor) -> Quality:
     return lambda image: metric.info.oriented(metric(image, references))
 
 
-def _attacks(info: MetricInfo, options: AttackOptions) -> list[_Attack]:
+def _attacks(info: MetricInfo, options: AttackOptions, images: int) -> list[_Attack]:
     short = max(1, options.steps // 5)
     steps, runs, seed = options.steps, options.restarts, options.seed
     by_name: dict[str, Callable[..., Tensor]] = {
@@ -173,7 +174,7 @@ def _attacks(info: MetricInfo, options: AttackOptions) -> list[_Attack]:
             continue
         if name == "tile":
             bound = Bound("rms", options.tile_rms)
-            for side in options.tile_sides:
+            for side in options.tile_sides if images > 1 else ():
                 make = partial(universal_tile, bound=bound, side=side, steps=steps)
                 found.append(_Attack(name, f"rms {options.tile_rms:g}, {side} px", make))
             continue
@@ -186,11 +187,10 @@ def _attacks(info: MetricInfo, options: AttackOptions) -> list[_Attack]:
 
 def _tiled(metric: QualityMetric, images: AttackedImages, attack: _Attack) -> Tensor:
     """Every image with the tile that was made on the other half of the images, so that it has not seen this one."""
-    halves = torch.arange(len(images.starts)) % 2
+    numbers = torch.arange(len(images.starts))
     attacked = images.starts.clone()
     for half in (0, 1):
-        seen, unseen = halves == half, halves != half
-        if seen.any() and unseen.any():
-            tile = attack.make(_quality(metric, images.originals[seen]), images.starts[seen])
-            attacked[unseen] = add_tile(images.starts[unseen], tile)
+        seen, unseen = numbers[half::2][:_TILED], numbers[1 - half :: 2]
+        tile = attack.make(_quality(metric, images.originals[seen]), images.starts[seen])
+        attacked[unseen] = add_tile(images.starts[unseen], tile)
     return attacked

@@ -85,6 +85,13 @@ class AttackSummary(NamedTuple):
         """A gain in percent of the gap; `-` where the metric does not put the originals above the attacked images."""
         return f"{round(100 * gain / self.gap)} %" if self.gap > 0 else "-"
 
+    @property
+    def signs(self) -> str:
+        """Number of signs of masked gradients; `-` without APGD, which they are looked for by."""
+        if not any(line.attack == "apgd" for line in self.lines):
+            return "-"
+        return str(len(self.masking)) if self.masking else "none"
+
 
 def summarize(outcomes: Sequence[Outcome], scale: Scale, transfers: Sequence[Transfer] = ()) -> AttackSummary:
     """The outcomes of one metric, at least one.

@@ -54,7 +54,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--device", metavar="NAME", help="cpu, cuda or cuda:N (default: CUDA where there is one)")
     parser.add_argument("--csv", metavar="FILE", help="a line for each metric, attack and image; replaced")
     parser.add_argument("--save", metavar="DIR", help="start, attacked image and its change x 16 beside each other")
-    parser.add_argument("--record", metavar="FILE", help="what `iqa-sr metrics` shows; other metrics' records stay")
+    parser.add_argument(
+        "--record", metavar="FILE", help="JSON file that takes what came out; what it holds of other metrics stays"
+    )
 
 
 def run(args: argparse.Namespace) -> int:
@@ -104,11 +106,12 @@ def _options(args: argparse.Namespace) -> "AttackOptions":
     for name in attacks:
         if name not in ATTACKS:
             raise ValueError(f"`attacks`: there is no attack {name!r}; {nearest(name, ATTACKS)}")
-    for levels in args.epsilons:
-        try:
-            Bound("linf", levels)
-        except ValueError as error:
-            raise ValueError(f"`epsilons`: {error}") from None
+    for name in set(attacks) - {"tile"}:
+        for levels in args.epsilons:
+            try:
+                Bound("rms" if name == "apgd-l2" else "linf", levels)
+            except ValueError as error:
+                raise ValueError(f"`epsilons`: {name} within {error}") from None
     return AttackOptions(
         attacks=attacks,
         epsilons=tuple(sorted(set(args.epsilons))),
@@ -163,10 +166,10 @@ def _print(comparison: "Comparison", args: argparse.Namespace) -> None:
         print(aligned(rows, numbers=True))
         if not metric_info(summary.metric).differentiable:
             print("no gradient: random search only")
-        for sign in summary.masking or ("none",):
-            print(f"sign of masked gradients: {sign}")
+        for sign in summary.masking or ("none" if summary.signs == "none" else "not looked for without apgd",):
+            print(f"signs of masked gradients: {sign}")
     if summaries:
-        table = [("metric", "gap", "unseen gain", "of the gap", "R-score", "masking")]
+        table = [("metric", "gap", "unseen gain", "of the gap", "R-score", "signs of masking")]
         table += [
             (
                 one.metric,
@@ -174,7 +177,7 @@ def _print(comparison: "Comparison", args: argparse.Namespace) -> None:
                 f"{one.unseen:.4g}",
                 one.of_gap(one.unseen),
                 f"{one.robustness:.2f}",
-                f"{len(one.masking)} signs" if one.masking else "no sign",
+                one.signs,
             )
             for one in summaries
         ]
@@ -203,5 +206,6 @@ def _record(comparison: "Comparison", args: argparse.Namespace) -> None:
         one.metric: Record(one, metric_info(one.metric).spec, __version__, today, images)
         for one in comparison.summaries(complete=True)
     }
-    write_records(Path(args.record), records)
+    if records:
+        write_records(Path(args.record), records)
     print(f"{args.record}: {len(records)} metrics", file=sys.stderr)

@@ -133,7 +133,7 @@ def robustness_markdown() -> str:
                 f"{summary.unseen:.3g}",
                 f"**{summary.of_gap(summary.unseen)}**",
                 f"{summary.robustness:.2f}",
-                str(len(summary.masking)) if summary.masking else "none",
+                summary.signs,
                 f"{record.date}, {record.version}",
             )
         )

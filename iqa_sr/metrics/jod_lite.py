@@ -1,4 +1,4 @@
-"""JOD-lite: this project's own metric, which predicts without a reference how far an image lies below its original."""
+"""JOD-lite of one's own training: predicts without a reference how far an image lies below its original."""
 
 import math
 from pathlib import Path
@@ -24,6 +24,7 @@ JOD_OWN_INFO = MetricInfo(
     weights=(OWN,),
     code_license="Apache-2.0 (ours)",
     weights_license="your own",
+    period=16,
     paper="own network; labels of ColorVideoVDP: Mantiuk et al., ACM TOG 2024",
     spec="RGB at its own size, a JOD-lite network of your own training",
 )

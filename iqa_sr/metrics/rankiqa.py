@@ -7,6 +7,7 @@ Reference:
 
 import math
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -68,6 +69,7 @@ class RankIQA(QualityMetric):
 
     def __init__(self, info: MetricInfo = RANKIQA_LITE_INFO, weights: str | Path | None = None) -> None:
         super().__init__(info)
+        from iqa_sr.archs.patch_transformer_arch import PATCH, PatchTransformer
         from iqa_sr.archs.resnet_arch import fold_batch_norms
 
         if weights is not None or not info.weights:
@@ -78,6 +80,8 @@ class RankIQA(QualityMetric):
         state = select_state_dict(content, path, "params" if "params" in content else None)
         self.network: Any = _network_of(state)
         load_state(self.network, state, path)
+        if isinstance(self.network, PatchTransformer):
+            self.info = replace(info, period=PATCH)
         self.freeze()
         fold_batch_norms(self.network)
 

@@ -15,7 +15,7 @@ from iqa_sr.io.images import read_image
 from tests import ROOT
 from tests.helpers.sr_datasets import picture, save
 
-QUICK = ["--size", "64", "--steps", "3", "--restarts", "1", "--queries", "5", "--epsilon", "4"]
+QUICK = ["--size", "32", "--steps", "3", "--restarts", "1", "--queries", "5", "--epsilon", "4"]
 
 
 @pytest.fixture(scope="module")
@@ -33,8 +33,10 @@ def test_the_table_and_everything_that_is_written(folder, capsys):
     images = ["--images", str(folder / "HR")]
     assert main(["attack", "PSNR", "ssim", *images, *QUICK, *files, "--attacks", "fgsm,apgd,apgd-l2,tile,square"]) == 0
     shown = capsys.readouterr().out
-    assert "psnr: originals better by" in shown and "than bicubic x2" in shown and "sign of masked gradients" in shown
-    assert "JOD >= 9.99 to the start, mean of 2 images of 64 px" in shown
+    assert (
+        "psnr: originals better by" in shown and "than bicubic x2" in shown and "signs of masked gradients: " in shown
+    )
+    assert "JOD >= 9.99 to the start, mean of 2 images of 32 px" in shown
     with open(folder / "a.csv", newline="") as file:
         rows = list(csv.DictReader(file))
     bounds = {(row["attack"], row["bound"]) for row in rows}
@@ -49,9 +51,9 @@ def test_the_table_and_everything_that_is_written(folder, capsys):
     raised = [float(row["gain"]) for row in rows if row["metric"] == "psnr" and row["attack"].startswith("apgd")]
     assert min(raised) > 0
     sheet = read_image(folder / "seen" / "psnr" / "apgd 4" / "p1_png.png")
-    assert sheet.shape == (64, 192, 3) and abs(sheet[:, 64:128].astype(int) - sheet[:, :64]).max() == 4
+    assert sheet.shape == (32, 96, 3) and abs(sheet[:, 32:64].astype(int) - sheet[:, :32]).max() == 4
     records = read_records(folder / "record.json")
-    assert set(records) == {"psnr", "ssim"} and records["psnr"].images == "2 of 64 px, bicubic x2"
+    assert set(records) == {"psnr", "ssim"} and records["psnr"].images == "2 of 32 px, bicubic x2"
     assert f"{records['psnr'].summary.robustness:.2f}" in shown
     assert records["psnr"].summary.unseen == pytest.approx(_best_unseen(rows, "psnr"), rel=1e-4)
 
@@ -83,11 +85,20 @@ def test_given_results_are_attacked_and_an_interruption_leaves_what_was_measured
 def test_what_cannot_be_measured_is_refused(folder, capsys, tmp_path):
     images = ["--images", str(folder / "HR")]
     save(tmp_path / "p0.png", picture(0, 48))
+    empty = tmp_path / "empty"
+    empty.mkdir()
     for words, text in (
         (["niqe", "--size", "64"], "--size: niqe needs at least 192 px, got 64"),
         (["nique"], "there is no metric 'nique'; did you mean niqe"),
         (["psnr", "--attacks", "apgt"], "--attacks: there is no attack 'apgt'; did you mean apgd"),
-        (["psnr", "--epsilon", "0.5"], "--epsilon: a bound of linf 0.5: expected at least 1 level"),
+        (["psnr", "--epsilon", "0.5"], "within a bound of linf 0.5: expected at least 1 level"),
+        (
+            ["psnr", "--epsilon", "0", "--attacks", "apgd-l2"],
+            "--epsilon: apgd-l2 within a bound of rms 0.0: expected more",
+        ),
+        (["psnr", "--size", "64", "--limit", "1", "--attacks", "tile"], "tile cannot be made on psnr"),
+        (["psnr", "--images", str(tmp_path / "none")], "does not exist"),
+        (["psnr", "--images", str(empty)], "--images: "),
         (["psnr", "--jod", "10"], "--jod: expected a number between 0 and 10"),
         (["psnr", "--steps", "0"], "--steps: expected at least 1, got 0"),
         (["psnr", "--size", "128"], "2 of 2 pictures"),
@@ -111,3 +122,10 @@ def test_the_shipped_measurements_are_shown(capsys):
     summary = records["rankiqa-lite"].summary
     assert summary.of_gap(summary.unseen) in line
     assert json.loads(SHIPPED.read_text(encoding="utf-8")).keys() == records.keys()
+
+
+def test_one_image_has_no_tile_and_an_rms_may_be_below_a_level(folder, capsys):
+    words = ["--images", str(folder / "HR"), *QUICK, "--limit", "1", "--epsilon", "0.5", "--attacks", "apgd-l2,tile"]
+    assert main(["attack", "psnr", *words]) == 0
+    shown = capsys.readouterr().out
+    assert "rms 0.5" in shown and "tile" not in shown and "not looked for without apgd" in shown

@@ -1,4 +1,4 @@
-"""The photographs of the embedded metric: their table, their licenses, and how they come out of packages."""
+"""Photographs to train metrics on: their table, their licenses, and how they come out of packages."""
 
 import struct
 import zlib
@@ -67,15 +67,15 @@ def test_photographs_come_out_of_packages_in_their_size_and_part(tmp_path, monke
     assert small.shape == (40, 40, 3) and np.abs(small - means).mean() < 2  # the image itself, reduced
 
 
-def test_the_table_has_only_licenses_that_bind_no_weights_and_the_model_card_names_whom_they_ask_for():
+def test_the_table_has_only_licenses_that_bind_no_weights_and_the_text_beside_it_names_whom_they_ask_for():
     rows = listed_photographs()
     assert len({row.name for row in rows}) == len(rows) > 60 and all(0 < row.side <= 1600 for row in rows)
     assert all(row.author and row.source and row.package for row in rows)
-    card = (ROOT / "iqa_sr/metrics/data/jod_lite.md").read_text(encoding="utf-8")
+    card = (ROOT / "iqa_sr/metrics/data/photographs.md").read_text(encoding="utf-8")
     lines = {line.split(" | ")[0].strip("| "): line for line in card.splitlines() if line.startswith("| ")}
     assert {row.license for row in rows} == {"public domain", "CC0-1.0", "CC-BY-4.0", "CC-BY-3.0", "CC-BY-2.0"}
     for license_name in {row.license for row in rows}:
         of_it = [row for row in rows if row.license == license_name]
         assert f"| {len(of_it)} |" in lines[license_name]
         assert not license_name.startswith("CC-BY") or all(row.author in lines[license_name] for row in of_it)
-    assert f"on {sum(not row.validation for row in rows)} photographs" in card
+    assert f"{sum(not row.validation for row in rows)} photographs" in card and f"{len(rows)} photographs" in card

@@ -29,7 +29,7 @@ def test_the_file_says_which_network_it_holds(network, tmp_path):
     image = photo(height=70, width=41)[None]  # no whole patches
     with torch.no_grad():
         torch.testing.assert_close(metric(image), network(image))
-    assert metric.quality_map(image).shape == (1, 70, 41)
+    assert metric.quality_map(image).shape == (1, 70, 41) and metric.info.period == 16
     torch.save({"params": {**network.state_dict(), "head.weight": torch.zeros(1, 31)}}, tmp_path / "other.pth")
     with pytest.raises(ValueError, match=r"head\.weight"):
         create_metric("rankiqa-own", weights=tmp_path / "other.pth")

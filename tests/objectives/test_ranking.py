@@ -254,7 +254,7 @@ def test_two_processes_resume_bit_by_bit_within_a_round(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     for name in ("whole", "toy"):
         section = {**options(8, attack={"start": 3, "every": 4, "share": 0.5, "steps": 2}), "name": name, "val": None}
-        section["datasets"] = {"train": section["datasets"]["train"]}
+        section["datasets"] = {"train": {**section["datasets"]["train"], "procedural": 4}}
         write_options(f"{name}.yml", section)
     Path("worker.py").write_text(textwrap.dedent(WORKER))
     done = two_processes("worker.py")

@@ -1,9 +1,9 @@
-"""The photographs that the embedded metric is trained on, out of Debian packages.
+"""Photographs to train metrics on, out of Debian packages.
 
     python -m iqa_sr.data.creation.photographs PACKAGES FOLDER
 
-The packages hold data alone, so that any machine can unpack them. `iqa_sr/metrics/data/jod_lite_images.csv`, which goes
-where the weights go, has for each photograph its package, author, license and source.
+The packages hold data alone, so that any machine can unpack them. `iqa_sr/metrics/data/photographs.csv` has for each
+photograph its package, author, license and source, `photographs.md` beside it whom to name.
 """
 
 import argparse
@@ -36,7 +36,7 @@ class Photograph:
         author: Whom the source names.
         license: SPDX identifier or `public domain`.
         source: Where author and license are stated.
-        validation: `yes` for the photographs that no metric of the project is trained on, else empty.
+        validation: `yes` for the photographs that are kept for validation, else empty.
     """
 
     name: str
@@ -51,8 +51,8 @@ class Photograph:
 
 def listed_photographs() -> list[Photograph]:
     """All rows of the table."""
-    text = (resources.files("iqa_sr.metrics") / "data" / "jod_lite_images.csv").read_text(encoding="utf-8")
-    return [Photograph(**{**row, "side": int(row["side"])}) for row in csv.DictReader(text.splitlines())]
+    text = (resources.files("iqa_sr.metrics") / "data" / "photographs.csv").read_text(encoding="utf-8")
+    return [Photograph(side=int(row.pop("side")), **row) for row in csv.DictReader(text.splitlines())]
 
 
 def prepare_photographs(packages: Path, folder: Path) -> None:

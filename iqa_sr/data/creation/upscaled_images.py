@@ -36,6 +36,8 @@ def upscaled_images(
         DataError: If an original is too small or cannot be read.
         ValueError: If a result has another size than its original.
     """
+    if folder is not None and not list_images(Path(folder).expanduser()):
+        raise FileNotFoundError(f"`images`: {folder} holds no images")
     options = {"dataroot": folder, "photographs": folder is None}
     source = PictureSource(PictureSourceOptions.model_validate(options), size, "`images`")
     count = len(source) if limit is None else min(limit, len(source))
