@@ -215,7 +215,7 @@ class IQASRModel(SRModelBase):
         """What the base makes of `(N, 3, h, w)` LQ: `(N, 3, H, W)` float32 without gradient, in the run's precision."""
         if self.settings.channels_last:
             lq = lq.contiguous(memory_format=torch.channels_last)
-        with self.base() as network, self._autocast():
+        with self.base() as network, self._autocast(), self._first_forward("g", network):
             output: Tensor = network(lq)
         return output.float()
 
