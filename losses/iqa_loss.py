@@ -193,8 +193,10 @@ class QualityLoss(nn.Module):
             # ones the gradient stays, else no run could leave its base.
             quality = quality - F.relu(quality - bound)
         if of_gt is not None and self.options.ceiling:
-            # No minimum and no choice: of equal ones no gradient, and what is no number stays so, on either side.
-            quality = quality - (quality - of_gt).clamp(min=0)
+            # Of equal ones no gradient, and what is NaN stays so, on either side. Not by clamp, whose gradient at its
+            # limit depends on the version of torch.
+            above = quality - of_gt
+            quality = quality - torch.where(above < 0, 0, above)
         return -self.loss_weight * quality.mean()
 
     def _check(self, output: Tensor, gt: Tensor | None, base: Tensor | None) -> None:

@@ -50,9 +50,9 @@ class ScoreUnits(nn.Module):
         sums = torch.cat([finite.sum()[None].double(), start.sum(1), (gt - start).abs().sum(1)])
         total = torch.stack(distributed.gather_objects(sums.cpu())).sum(0)
         images, starts, distances = total.split([1, len(start), len(start)])
-        self.images = self.images + images[0].to(self.images)  # not in place: a state that was taken stays as it was
-        self.starts = self.starts + starts.to(self.starts)
-        self.distances = self.distances + distances.to(self.distances)
+        self.images += images[0].to(self.images)
+        self.starts += starts.to(self.starts)
+        self.distances += distances.to(self.distances)
 
     def forward(self, scores: Tensor) -> Tensor:
         """`(V, metrics, N)` scores as qualities."""

@@ -193,15 +193,16 @@ def measure_windows(
     columns = {name: torch.tensor([row[name] for row in rows], dtype=torch.float64) for name in rows[0]}
     scores = {name: networks[name].info.oriented(columns[f"metric {name}"]) for name in metrics}
     scores[LR_CONSISTENCY] = columns["consistency"]
-    lattices = {period: columns[f"lattice {period}"] for period in periods}
-    measures = ("base_jod", "base_psnr", "consistency", "high_frequency", "periodic")
-    pictures = torch.tensor([window.picture for window in windows])
     return Measures(
         scores,
+        base_jod=columns["base_jod"],
+        base_psnr=columns["base_psnr"],
+        consistency=columns["consistency"],
+        high_frequency=columns["high_frequency"],
+        periodic=columns["periodic"],
         psnr=columns["metric psnr"],
-        pictures=pictures,
-        lattices=lattices,
-        **{name: columns[name] for name in measures},
+        pictures=torch.tensor([window.picture for window in windows]),
+        lattices={period: columns[f"lattice {period}"] for period in periods},
     )
 
 

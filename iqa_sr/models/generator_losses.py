@@ -63,10 +63,10 @@ class GeneratorLosses:
         return {f"{figure}_{name}": value for name, figures in told.items() for figure, value in figures.items()}
 
     def units(self) -> dict[str, dict[str, Tensor]]:
-        """The units of scores that losses have measured (`normalize`), by the losses' names; on the CPU."""
+        """The units of scores that losses have measured (`normalize`), by the losses' names; copies on the CPU."""
         found = {name: getattr(_inner(loss), "units", None) for name, loss in self.losses.items()}
         states = {name: units.state_dict() for name, units in found.items() if units is not None}
-        return {name: {key: value.cpu() for key, value in state.items()} for name, state in states.items()}
+        return {name: {key: value.cpu().clone() for key, value in state.items()} for name, state in states.items()}
 
     def load_units(self, states: Mapping[str, Mapping[str, Tensor]]) -> None:
         """Go on from `units()`; a loss that is not there, or has other metrics now, measures anew."""

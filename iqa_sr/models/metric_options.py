@@ -49,6 +49,11 @@ class CalculateIQAOptions(Section):
     crop_border: int = Field(0, ge=0, le=1024)
     better: Literal["higher", "lower"] | None = None
 
+    @property
+    def needs_base(self) -> bool:
+        """Whether the network that the run began with has to upscale the images, too."""
+        return self.against == "base" and metric_info(self.metric).reference == "full"
+
     @field_validator("metric")
     @classmethod
     def _known(cls, name: str) -> str:

@@ -249,7 +249,7 @@ class ModelConfig:
         problems.texts += [
             f"val:metrics:{name}:against: {options.get('model_type')} keeps no base; set model_type to IQASRModel"
             for name, metric in metrics.items()
-            if getattr(metric, "against", None) == "base"
+            if getattr(metric, "needs_base", False)
         ]
         return cls(
             section,
@@ -293,6 +293,18 @@ class IQASRConfig(ModelConfig):
             with problems.collected():
                 settings = settings.holding_out(_held_out(settings.guard, losses, section_of(options, "datasets")))
         return cls(settings, val, losses, metrics)
+
+    @property
+    def needing_base(self) -> dict[str, str]:
+        """What needs the network that the run begins with, as the file says it, and what it does with that."""
+        found = {f"train:{key}": "begins" for key in ("lora", "guard") if getattr(self.train, key, None) is not None}
+        for name, loss in self.losses.items():
+            if getattr(loss.options, "visible", False):
+                found[f"train:{name}_opt:visible"] = "compares"
+        for name, metric in self.metrics.items():
+            if getattr(metric, "needs_base", False):
+                found[f"val:metrics:{name}:against: base"] = "compares"
+        return found
 
 
 def _held_out(guard: GuardOptions, losses: Mapping[str, LossConfig], datasets: Mapping[str, Any]) -> list[str]:

@@ -102,7 +102,7 @@ class Validation:
     @property
     def needs_base(self) -> bool:
         """Whether a metric compares with what the network makes that the run began with."""
-        return any(getattr(metric, "against", None) == "base" for metric in self.metrics.values())
+        return any(getattr(metric, "needs_base", False) for metric in self.metrics.values())
 
     def facts(self) -> list[MetricFacts]:
         """Name, direction and variant of each metric."""

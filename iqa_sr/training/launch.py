@@ -19,7 +19,7 @@ from iqa_sr.config.option_files import read_option_file
 from iqa_sr.data.creation.sample_dataset import make_sample
 from iqa_sr.errors import OptionError, TrainingStopped
 from iqa_sr.io.files import remove_temporaries
-from iqa_sr.models.options import QualityConfig, section_of
+from iqa_sr.models.options import IQASRConfig, QualityConfig, section_of
 from iqa_sr.runtime import distributed
 from iqa_sr.runtime.folder_lock import locked
 from iqa_sr.runtime.new_process import python_command
@@ -85,7 +85,7 @@ def run_training(
         for line in without_effect(config.options, config.model):
             logger.warning(line)
         base, made_by = opt["path"].get("pretrain_network_g"), opt["path"].get("pretrain_opt_g")
-        needed = any(getattr(config.model.train, key, None) for key in ("lora", "guard"))  # also by a run that resumes
+        needed = isinstance(config.model, IQASRConfig) and bool(config.model.needing_base)  # also by a run that resumes
         if dry:
             if base and made_by and not needed and not Path(base).is_file():
                 logger.info(

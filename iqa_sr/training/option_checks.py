@@ -74,14 +74,7 @@ def _check_fine_tuning(
 ) -> None:
     """LoRA, the guard and what compares with the base need it; the guard needs metrics to watch, others, and images."""
     path, guard = section_of(options, "path"), model.train.guard
-    needing = {f"train:{key}": "begins" for key in ("lora", "guard") if getattr(model.train, key) is not None}
-    comparing = [
-        f"train:{name}_opt:visible" for name, loss in model.losses.items() if getattr(loss.options, "visible", False)
-    ]
-    against = {name: getattr(metric, "against", None) for name, metric in model.metrics.items()}
-    comparing += [f"val:metrics:{name}:against: base" for name, which in against.items() if which == "base"]
-    needing |= dict.fromkeys(comparing, "compares")
-    for key, does in needing.items():
+    for key, does in model.needing_base.items():
         if not path.get("pretrain_network_g"):
             problems.texts.append(
                 f"path:pretrain_network_g: expected the trained network that {key} {does} with, got nothing"

@@ -11,12 +11,14 @@ import torch
 from iqa_sr.config.sections import read_section
 from iqa_sr.datasets.sample_order import Place
 from iqa_sr.errors import OptionError
+from iqa_sr.guard.options import disjoint
 from iqa_sr.io.tensor_files import read_tensor_file
 from iqa_sr.lora.injection import LoRAOptions
 from iqa_sr.models.model_base import ModelBase
 from iqa_sr.models.options import IQASRConfig, base_network, section_of
 from iqa_sr.runtime import rng_state
 from iqa_sr.scores.experiment_folder import ExperimentFolder, network_file
+from iqa_sr.training.option_checks import sampler_metrics
 from iqa_sr.training.resume_options import check_changes, log_changes, option_changes, resume_optimizers
 from iqa_sr.training.state_checks import check_state
 
@@ -126,13 +128,18 @@ def with_held_out_of(config: "RunConfig", state: Mapping[str, Any] | None) -> "R
 
     What is held out by default depends on the weights that are on the machine: those that have come since the run began
     must not change its tests.
+
+    Raises:
+        OptionError: If a loss or the sampler goes by one of these now.
     """
     guard = section_of(section_of(config.options, "train"), "guard")
     model = section_of(section_of(state or {}, "iqa_sr"), "model")
     kept = section_of(model, "guard").get("held_out")
-    if not guard or guard.get("held_out") is not None or kept is None or not isinstance(config.model, IQASRConfig):
+    train = config.model.train if isinstance(config.model, IQASRConfig) else None
+    if guard.get("held_out") is not None or kept is None or train is None or train.guard is None:
         return config
-    train = config.model.train
+    taken = [name for loss in config.model.losses.values() for name in (*loss.metrics, *loss.distances)]
+    disjoint([*taken, *sampler_metrics({"train": config.datasets["train"]})], kept)
     if kept != train.guard.held_out:
         logger.info(f"train:guard:held_out: {', '.join(kept)}, as when the run began; none are named.")
     return replace(config, model=replace(config.model, train=train.holding_out(kept)))

@@ -82,6 +82,12 @@ def test_no_reward_beyond_the_ground_truth():
     assert not output.grad[0].any() and output.grad[1].abs().sum() > 0
 
 
+def test_a_result_that_is_its_ground_truth_has_no_gradient_under_a_ceiling(pair):
+    output = pair[1].clone().requires_grad_()
+    IQALoss("rankiqa-lite", ceiling=True)(output, pair[1]).backward()
+    assert not output.grad.any(), "whatever this version of torch gives clamp at its limit"
+
+
 @pytest.mark.parametrize("broken", ["output", "gt"])
 def test_a_ceiling_hides_nothing_that_is_no_number(pair, broken):
     """Else a step on weights that are no numbers would look like any other."""

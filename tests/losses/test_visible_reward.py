@@ -234,7 +234,9 @@ def test_units_are_measured_over_the_first_images_that_are_finite():
     other.units.load_state_dict(units.state_dict())
     both = GeneratorLosses({"iqa": other})
     again = GeneratorLosses({"iqa": EnsembleIQALoss(["ssim", "gmsd"], normalize=True)})
+    before = again.units()
     again.load_units(both.units())
+    assert before["iqa"]["images"] == 0, "what was taken before stays"
     assert again.units()["iqa"]["images"] == units.images
     taken.load_units(both.units())
     assert taken.units()["iqa"]["images"] == 0, "those of other metrics are left alone"

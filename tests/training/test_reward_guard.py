@@ -385,7 +385,10 @@ def test_what_is_held_out_by_default_stays_when_weights_come(run, base, syntheti
     assert "Held out: cvvdp." in log and log.count("held out cvvdp ") == 3
     with synthetic("alexnet-owt-7be5be79.pth"):
         assert resume(folder, options, stored=3) == []
-    shown = capsys.readouterr().err
+        shown = capsys.readouterr().err
+        taken = {"type": "IQALoss", "metric": "cvvdp", "loss_weight": 0.1}
+        assert train(guarded(base, {"held_out": None}, train__more_opt=taken), "--auto_resume") == 1
+    assert "a loss nor the sampler goes by, got cvvdp" in capsys.readouterr().err
     assert "train:guard:held_out: cvvdp, as when the run began; none are named." in shown
     assert "Held out: cvvdp." in shown and "lpips" not in shown
 

@@ -151,3 +151,10 @@ def test_a_base_that_is_not_known_is_missed_when_the_file_is_read():
     for key in ("visible", "normalize"):
         assert f"train:perceptual_opt:loss:{key}: SRModel" in str(raised.value)
     assert str(raised.value).count("set model_type to IQASRModel") == 2
+
+
+def test_a_base_that_others_train_is_not_done_without(base, capsys):
+    """Not even in a dry run, which begins with random values where nothing compares with it."""
+    path = {"pretrain_network_g": "missing.pth", "pretrain_opt_g": "base.yml"}
+    assert train({**visible_options(base), "path": path}, "--dry-run") == 1
+    assert "path:pretrain_network_g: file of tensors missing.pth does not exist" in capsys.readouterr().err
