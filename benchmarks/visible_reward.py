@@ -18,6 +18,7 @@ import torch
 from torch import Tensor
 
 from iqa_sr import plugin
+from iqa_sr.attacks.gradient_steps import sign_ascent
 from iqa_sr.basicsr_compat import build_network
 from iqa_sr.config.option_files import read_option_file
 from iqa_sr.io.image_tensors import as_8_bit, to_tensor
@@ -71,16 +72,6 @@ def crops_of(folder: Path, count: int, side: int) -> Tensor:
     return torch.stack([image[:, top : top + side, left : left + side] for image, (top, left) in pairs])
 
 
-def ascended(image: Tensor, metric: str, steps: int, levels: float) -> Tensor:
-    """Steps of sign-gradient ascent on the score."""
-    reward = shared_metric(metric, "cpu")
-    for _ in range(steps):
-        image = image.detach().requires_grad_()
-        (slope,) = torch.autograd.grad(reward(image).sum(), image)
-        image = image + levels / 255 * slope.sign()
-    return image.detach()
-
-
 def print_gains(base: Tensor, gt: Tensor, metric: str) -> None:
     """Means over the images; gains in shares of the mean gap between the ground truths' scores and the base's."""
     with torch.no_grad():
@@ -90,7 +81,8 @@ def print_gains(base: Tensor, gt: Tensor, metric: str) -> None:
     print("way                      gain   JOD     its share, root's share   counted  cut")
     changes = {f"{share:.0%} to the original": base.lerp(gt, share) for share in (0.05, 0.1, 0.2, 0.4, 0.6, 0.8, 1.0)}
     for steps, levels in ((4, 0.2), (24, 0.2), (24, 0.5)):
-        changes[f"ascent {steps} x {levels} levels"] = ascended(base, metric, steps, levels)
+        climbed = sign_ascent(shared_metric(metric, "cpu"), base, steps * levels / 255, steps, length=0.4)
+        changes[f"ascent {steps} x {levels} levels"] = climbed
     loss = IQALoss(metric, visible=True, ceiling=True)
     for name, output in changes.items():
         with torch.no_grad():

@@ -39,6 +39,9 @@ class JODLite(nn.Module):
         blocks: Number of blocks; 11 is all.
         hidden: Channels between a stage and its map.
 
+    Raises:
+        ValueError: If there is no such number of blocks.
+
     Reference:
         Tan, Le: EfficientNet: Rethinking Model Scaling for Convolutional Neural Networks, ICML 2019,
         https://arxiv.org/abs/1905.11946; its Lite variant: Google, 2020 (no squeeze and excitation).
@@ -48,6 +51,8 @@ class JODLite(nn.Module):
 
     def __init__(self, blocks: int = len(BLOCKS), hidden: int = 32) -> None:
         super().__init__()
+        if not 1 <= blocks <= len(BLOCKS):
+            raise ValueError(f"blocks: expected 1 to {len(BLOCKS)}, got {blocks}")
         binomial = torch.tensor([1.0, 4.0, 6.0, 4.0, 1.0]) / 16
         kernel = (binomial[:, None] * binomial).expand(3, 1, 5, 5).contiguous()
         self.register_buffer("kernel", kernel, persistent=False)

@@ -54,7 +54,7 @@ class JODLiteMetric(QualityMetric):
         state = select_state_dict(content, path, "params" if "params" in content else None)
         blocks = len({key.split(".")[1] for key in state if key.startswith("blocks.")})
         head = state.get("heads.0.0.weight")  # tells the width; the default one where it does not
-        self.network = JODLite(min(blocks, len(BLOCKS)), 32 if head is None else head.shape[0])
+        self.network = JODLite(min(max(1, blocks), len(BLOCKS)), 32 if head is None else head.shape[0])
         load_state(self.network, {key: value.float() for key, value in state.items()}, path)
         self.freeze()
 

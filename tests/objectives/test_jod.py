@@ -336,3 +336,5 @@ def test_a_start_that_is_not_there_is_told_with_what_to_do(tmp_path, monkeypatch
     torch.save({"weight": torch.zeros(2)}, tmp_path / "other.pth")
     with pytest.raises(ValueError, match=r"other.pth is not EfficientNet-Lite0 of a-package"):
         TrainableJODLite(str(tmp_path / "other.pth"))
+    with pytest.raises(ValueError, match="blocks: expected 1 to 11, got 12"):
+        TrainableJODLite(blocks=12)

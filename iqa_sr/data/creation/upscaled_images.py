@@ -14,6 +14,8 @@ from iqa_sr.ops.resize import resize_bicubic
 
 __all__ = ["upscaled_images"]
 
+_CUT = 8  # the largest scale of super-resolution
+
 
 def upscaled_images(
     folder: str | None, results: str | None, size: int, limit: int | None, scale: int = 2
@@ -22,7 +24,8 @@ def upscaled_images(
 
     Args:
         folder: The originals; None for scikit-image's photographs.
-        results: Results of super-resolution under the originals' names, with any suffix; None: the windows reduced and
+        results: Results of super-resolution under the originals' names, with any suffix; up to 7 px may be missing
+            below and to the right, where originals were cut to a multiple of the scale. None: the windows reduced and
             enlarged again, bicubic.
         size: Height and width of the windows in px; they are cut from the middle.
         limit: How many images at most, the first ones by name; None for all.
@@ -43,22 +46,25 @@ def upscaled_images(
     count = len(source) if limit is None else min(limit, len(source))
     names = [Path(source.name(index)).name for index in range(count)]
     wholes = [to_tensor(source.picture(index)) for index in range(count)]
-    originals = torch.stack([_middle(whole, size) for whole in wholes])
     if results is None:
+        originals = torch.stack([_middle(whole, size) for whole in wholes])
         small = as_8_bit(resize_bicubic(originals, -(-size // scale), -(-size // scale)))
         return names, as_8_bit(resize_bicubic(small, size, size)), originals
     files = {path.stem: path for path in list_images(Path(results).expanduser())}
-    made = []
+    pairs = []
     for name, whole in zip(names, wholes, strict=True):
         stem = Path(name).stem
         if stem not in files:
             raise FileNotFoundError(f"`results`: {results} holds no result of {name}; {nearest(stem, files)}")
         image = as_8_bit(to_tensor(read_image(files[stem])))
-        if image.shape != whole.shape:
+        height, width = image.shape[1:]
+        missing = [there - here for there, here in zip(whole.shape[1:], (height, width), strict=True)]
+        if min(missing) < 0 or max(missing) >= _CUT or min(height, width) < size:
             sides = " and ".join("x".join(map(str, one.shape[1:])) for one in (image, whole))
             raise ValueError(f"`results`: {files[stem]} and its original {name} differ in size: {sides} px (HxW)")
-        made.append(_middle(image, size))
-    return names, torch.stack(made), originals
+        pairs.append((_middle(image, size), _middle(whole[:, :height, :width], size)))
+    made, originals = (torch.stack(images) for images in zip(*pairs, strict=True))
+    return names, made, originals
 
 
 def _middle(image: Tensor, size: int) -> Tensor:
