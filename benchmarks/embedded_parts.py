@@ -264,20 +264,15 @@ def costs(metrics: Mapping[str, QualityMetric], peer: QualityMetric, crops: Mapp
     """
     batch = torch.stack(list(crops.values())[:_PART])
 
-    def seconds(metric: QualityMetric, gradient: bool) -> float:
-        image = batch.clone().requires_grad_(gradient)
-        began = time.perf_counter()
-        with torch.set_grad_enabled(gradient):
-            scores = metric(image)
-            if gradient:
-                scores.sum().backward()
-        return time.perf_counter() - began
-
     found = {}
     for name, metric in metrics.items():
         ratios: dict[bool, list[float]] = {}
         for gradient in (False, True) if metric.info.differentiable else (False,):
-            pairs = [seconds(metric, gradient) / seconds(peer, gradient) for _ in range(7)]
+            pairs = [
+                _seconds(metric, batch, gradient, time.perf_counter)
+                / _seconds(peer, batch, gradient, time.perf_counter)
+                for _ in range(7)
+            ]
             ratios[gradient] = pairs[2:]
         tensors = [*metric.parameters(), *metric.buffers()]
         found[name] = {
@@ -287,6 +282,17 @@ def costs(metrics: Mapping[str, QualityMetric], peer: QualityMetric, crops: Mapp
             "MB": sum(tensor.numel() * tensor.element_size() for tensor in tensors) / 1e6,
         }
     return found
+
+
+def _seconds(call: Callable[[Tensor], Tensor], images: Tensor, gradient: bool, clock: Callable[[], float]) -> float:
+    """What one call takes by the clock, with the gradient for the images where it is asked for."""
+    images = images.clone().requires_grad_(gradient)
+    began = clock()
+    with torch.set_grad_enabled(gradient):
+        scores = call(images)
+        if gradient:
+            scores.sum().backward()
+    return clock() - began
 
 
 # --- (f) Human scores -------------------------------------------------------------------------------------------------
@@ -330,16 +336,8 @@ def expected_seconds(
     batch = crop[None].repeat(4, 1, 1, 1)
 
     def timed(call: Callable[[Tensor], Tensor], gradient: bool) -> float:
-        times = []
-        for _ in range(2):
-            image = batch.clone().requires_grad_(gradient)
-            began = time.process_time()
-            with torch.set_grad_enabled(gradient):
-                scores = call(image)
-                if gradient:
-                    scores.sum().backward()
-            times.append((time.process_time() - began) / len(batch))
-        return times[-1]
+        _seconds(call, batch, gradient, time.process_time)  # the first call is slower
+        return _seconds(call, batch, gradient, time.process_time) / len(batch)
 
     plain = sum(timed(metric, False) for metric in metrics.values())
     climb = sum(timed(metric, True) for metric in metrics.values() if metric.info.differentiable)
