@@ -31,7 +31,7 @@ from iqa_sr.ops.resize import resize_bicubic
 from iqa_sr.scores.image_scores import LR_CONSISTENCY, lr_consistency
 from iqa_sr.weights.store import is_present
 
-REWARD = "rankiqa-lite"
+REWARD = "jod-lite"
 METRICS = (REWARD, "niqe", "psnr", "ssim", LR_CONSISTENCY, "lpips", "dists", "cvvdp")
 IN_DB = ("psnr", LR_CONSISTENCY)
 SIDE = 192

@@ -3,7 +3,7 @@
 The loop is no straw man: its metrics are built once, and torch has all its threads. That both have the same scores is
 checked.
 
-python benchmarks/evaluation.py [--pictures 50] [--rounds 3] [--metric psnr,ssim,niqe,rankiqa-lite] [--checkpoint FILE]
+python benchmarks/evaluation.py [--pictures 50] [--rounds 3] [--metric psnr,ssim,niqe,jod-lite] [--checkpoint FILE]
 """
 
 import argparse
@@ -92,7 +92,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--pictures", type=int, default=50)
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--metric", default="psnr,ssim,niqe,rankiqa-lite")
+    parser.add_argument("--metric", default="psnr,ssim,niqe,jod-lite")
     parser.add_argument("--checkpoint", type=Path, help="default: the network of options/swinir_amo.yml, untrained")
     chosen = parser.parse_args()
     measures = Measures(tuple(chosen.metric.split(",")))

@@ -1,6 +1,6 @@
 """What LoRA costs: time and memory of a training step against full fine-tuning, speed of merged networks.
 
-    python benchmarks/lora.py [--network swinir rrdb] [--judge rankiqa-lite] [--steps 12] [--batch 2] [--side 48]
+    python benchmarks/lora.py [--network swinir rrdb] [--judge jod-lite] [--steps 12] [--batch 2] [--side 48]
 
 Each way to train has a process of its own, which takes one step of IQASRModel (L1 and the judge) when it is asked to;
 they are asked turn by turn, so that a machine that slows down slows all. Peak memory is what a process uses at most
@@ -63,7 +63,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--network", nargs="+", choices=NETWORKS, default=list(NETWORKS))
     parser.add_argument("--rank", nargs="+", type=int, default=[4, 16])
-    parser.add_argument("--judge", default="rankiqa-lite")
+    parser.add_argument("--judge", default="jod-lite")
     parser.add_argument("--steps", type=int, default=12, help="timed steps of each way, after two that are not")
     parser.add_argument("--pairs", type=int, default=20, help="of merged and base inference")
     parser.add_argument("--batch", type=int, default=2)

@@ -103,12 +103,12 @@ def trace_training() -> list[Call]:
 
 
 def trace_evaluation() -> list[Call]:
-    """One checkpoint on two images by PSNR and rankiqa-lite; another process trains it, so that nothing is cached."""
+    """One checkpoint on two images by PSNR and jod-lite; another process trains it, so that nothing is cached."""
     from iqa_sr.cli.main import main as command
 
     for arguments in (["-m", "iqa_sr.cli", "make-sample"], [str(ROOT / "train_sr.py"), *TRAIN]):
         subprocess.run([sys.executable, *arguments], check=True, env={**os.environ, "PYTHONPATH": str(ROOT)})
-    words = ["evaluate", "experiments/traced/models/net_g_latest.pth", "--metric", "psnr,rankiqa-lite"]
+    words = ["evaluate", "experiments/traced/models/net_g_latest.pth", "--metric", "psnr,jod-lite"]
     words += ["--output", "evaluated"]
     for module in ("cli.evaluate", "evaluation.run", "archs.rankiqa_arch", "archs.resnet_arch"):
         importlib.import_module(f"iqa_sr.{module}")

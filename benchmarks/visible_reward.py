@@ -100,7 +100,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--images", type=Path, required=True, help="folder of PNG files of at least 96 px")
     parser.add_argument("--checkpoint", type=Path, help="of the network of options/swinir_amo.yml")
-    parser.add_argument("--metric", default="rankiqa-lite")
+    parser.add_argument("--metric", default="jod-lite")
     parser.add_argument("--count", type=int, default=24)
     parser.add_argument("--repeats", type=int, default=5)
     args = parser.parse_args()

@@ -49,7 +49,7 @@ class JODLite(nn.Module):
         """The JOD of each image against the pristine original that nobody has shown.
 
         Args:
-            image: `(N, 3, H, W)` RGB in [0, 1], sides of at least 32 px.
+            image: `(N, 3, H, W)` RGB in [0, 1], sides of at least 16 px.
 
         Returns:
             `(N,)`, higher is better, about 10 for a pristine image.

@@ -45,7 +45,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--metric",
         dest="metrics",
         metavar="NAMES",
-        help="by commas, with --protocol on top of its own (default: psnr,ssim,cvvdp,niqe,rankiqa-lite)",
+        help="by commas, with --protocol on top of its own (default: psnr,ssim,cvvdp,niqe,jod-lite)",
     )
     parser.add_argument("--border", type=int, metavar="N", help="px cut from each side before scoring (default 0)")
     parser.add_argument(

@@ -40,7 +40,7 @@ __all__ = [
     "summary_rows",
 ]
 
-DEFAULT_METRICS = ("psnr", "ssim", "cvvdp", "niqe", "rankiqa-lite")
+DEFAULT_METRICS = ("psnr", "ssim", "cvvdp", "niqe", "jod-lite")
 """What needs no download. Those that compare with a reference are left out where there is none."""
 
 Wanted = tuple[str, str]

@@ -10,31 +10,43 @@ from iqa_sr.io.tensor_files import load_state, read_tensor_file, select_state_di
 from iqa_sr.metrics.base import MetricInfo, QualityMetric
 from iqa_sr.weights.store import read_weights
 
-__all__ = ["JOD_OWN_INFO", "METRICS", "OWN", "JODLiteMetric"]
+__all__ = ["JOD_LITE_INFO", "JOD_OWN_INFO", "METRICS", "OWN", "SHIPPED", "JODLiteMetric"]
 
+SHIPPED = Path(__file__).parent / "data" / "jod_lite.safetensors"
 OWN = "jod_own.safetensors"
 
-JOD_OWN_INFO = MetricInfo(
-    name="jod-own",
-    reference="none",
-    higher_is_better=True,
-    score_range=(-math.inf, math.inf),
-    min_size=32,
-    differentiable=True,
-    weights=(OWN,),
-    code_license="Apache-2.0 (ours)",
-    weights_license="your own",
-    period=16,
-    paper="own network; labels of ColorVideoVDP: Mantiuk et al., ACM TOG 2024",
-    spec="RGB at its own size, a JOD-lite network of your own training",
+
+def _info(name: str, weights: tuple[str, ...], weights_license: str, spec: str) -> MetricInfo:
+    return MetricInfo(
+        name=name,
+        reference="none",
+        higher_is_better=True,
+        score_range=(-math.inf, math.inf),
+        min_size=16,
+        differentiable=True,
+        weights=weights,
+        code_license="Apache-2.0 (ours)",
+        weights_license=weights_license,
+        period=8,
+        paper="own network; labels of ColorVideoVDP: Mantiuk et al., ACM TOG 2024",
+        spec=f"RGB at its own size, {spec}",
+    )
+
+
+JOD_LITE_INFO = _info(
+    "jod-lite",
+    (),
+    "Apache-2.0 (ours, shipped with this package)",
+    "trained by options/iqa/jod_lite.yml; 10: pristine, one less for each JOD; sha256 ebb73de78bbb",
 )
+JOD_OWN_INFO = _info("jod-own", (OWN,), "your own", "a JOD-lite network of your own training")
 
 
 class JODLiteMetric(QualityMetric):
     """JOD that an image lies below the pristine original that nobody has shown; about 10 for a pristine one.
 
     Args:
-        info: Of the metric.
+        info: `JOD_LITE_INFO` for the weights of this package, `JOD_OWN_INFO` for those of the weights store.
         weights: A file of your own training to use instead.
 
     Raises:
@@ -42,12 +54,12 @@ class JODLiteMetric(QualityMetric):
         ValueError: If it holds another network.
     """
 
-    def __init__(self, info: MetricInfo = JOD_OWN_INFO, weights: str | Path | None = None) -> None:
+    def __init__(self, info: MetricInfo = JOD_LITE_INFO, weights: str | Path | None = None) -> None:
         super().__init__(info)
         from iqa_sr.archs.jod_lite_arch import JODLite
 
-        if weights is not None:
-            path: str | Path = Path(weights).expanduser()
+        if weights is not None or not info.weights:
+            path: str | Path = Path(weights).expanduser() if weights is not None else SHIPPED
             content = read_tensor_file(path)
         else:
             path, content = OWN, read_weights(OWN)
@@ -72,4 +84,4 @@ class JODLiteMetric(QualityMetric):
         return torch.where(finite[:, None, None], self.network.quality_map(seen), torch.nan)
 
 
-METRICS = ((JOD_OWN_INFO, JODLiteMetric),)
+METRICS = tuple((info, JODLiteMetric) for info in (JOD_LITE_INFO, JOD_OWN_INFO))

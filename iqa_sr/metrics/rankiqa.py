@@ -1,4 +1,4 @@
-"""RankIQA-lite: this project's own judge, trained without labels; small, and its weights come with the package.
+"""RankIQA-lite: a small network that learns from the order of synthetic degradations.
 
 Reference:
     Liu, van de Weijer, Bagdanov: RankIQA: Learning from Rankings for No-reference Image Quality Assessment, ICCV 2017,
@@ -19,61 +19,48 @@ from iqa_sr.io.tensor_files import load_state, read_tensor_file, select_state_di
 from iqa_sr.metrics.base import MetricInfo, QualityMetric
 from iqa_sr.weights.store import read_weights
 
-__all__ = ["METRICS", "RANKIQA_LITE_INFO", "RANKIQA_OWN_INFO", "SHIPPED", "RankIQA"]
+__all__ = ["METRICS", "RANKIQA_OWN_INFO", "RankIQA"]
 
-SHIPPED = Path(__file__).parent / "data" / "rankiqa_lite.safetensors"
 OWN = "rankiqa_own.safetensors"
-_PAPER = "own network; after Liu, van de Weijer, Bagdanov: RankIQA: Learning from Rankings for NR-IQA, ICCV 2017"
 
-
-def _info(name: str, weights: tuple[str, ...], weights_license: str, spec: str) -> MetricInfo:
-    return MetricInfo(
-        name=name,
-        reference="none",
-        higher_is_better=True,
-        score_range=(-math.inf, math.inf),
-        min_size=16,
-        differentiable=True,
-        weights=weights,
-        code_license="Apache-2.0 (ours)",
-        weights_license=weights_license,
-        period=8,
-        paper=_PAPER,
-        spec=f"RGB at its own size, {spec}",
-    )
-
-
-RANKIQA_LITE_INFO = _info(
-    "rankiqa-lite",
-    (),
-    "Apache-2.0 (ours, shipped with this package)",
-    "trained by options/iqa/rankiqa_lite.yml; 5: untouched, one less for each level; sha256 0a7c216ecd96",
+RANKIQA_OWN_INFO = MetricInfo(
+    name="rankiqa-own",
+    reference="none",
+    higher_is_better=True,
+    score_range=(-math.inf, math.inf),
+    min_size=16,
+    differentiable=True,
+    weights=(OWN,),
+    code_license="Apache-2.0 (ours)",
+    weights_license="your own",
+    period=8,
+    paper="own network; after Liu, van de Weijer, Bagdanov: RankIQA: Learning from Rankings for NR-IQA, ICCV 2017",
+    spec="RGB at its own size, a RankIQA-lite network of your own training",
 )
-RANKIQA_OWN_INFO = _info("rankiqa-own", (OWN,), "your own", "a RankIQA-lite network of your own training")
 
 
 class RankIQA(QualityMetric):
-    """RankIQA-lite of each picture; higher is better, about 5 for a good photograph and 0 for a spoilt one.
+    """RankIQA-lite of each image; higher is better, about 5 for a good photograph and 0 for a badly degraded one.
 
     Made for 48 px and up: the score is the mean of a map to which every pixel contributes from about 50 px around.
 
     Args:
-        info: `RANKIQA_LITE_INFO` for the weights of this package, `RANKIQA_OWN_INFO` for those of the weights store.
-        weights: A file of your own training to use instead, of `RankIQALite` or `PatchTransformer`: the names of its
-            tensors tell which.
+        info: Of the metric.
+        weights: A file of your own training instead of the one in the weights store, of `RankIQALite` or
+            `PatchTransformer`: the names of its tensors tell which.
 
     Raises:
         FileNotFoundError: If the file is not there.
         ValueError: If it holds another network.
     """
 
-    def __init__(self, info: MetricInfo = RANKIQA_LITE_INFO, weights: str | Path | None = None) -> None:
+    def __init__(self, info: MetricInfo = RANKIQA_OWN_INFO, weights: str | Path | None = None) -> None:
         super().__init__(info)
         from iqa_sr.archs.patch_transformer_arch import PATCH, PatchTransformer
         from iqa_sr.archs.resnet_arch import fold_batch_norms
 
-        if weights is not None or not info.weights:
-            path: str | Path = Path(weights).expanduser() if weights is not None else SHIPPED
+        if weights is not None:
+            path: str | Path = Path(weights).expanduser()
             content = read_tensor_file(path)
         else:
             path, content = OWN, read_weights(OWN)
@@ -113,4 +100,4 @@ def _network_of(state: Mapping[str, Tensor]) -> nn.Module:
     return RankIQALite(first.shape[0] if first is not None and first.ndim == 4 else 32)
 
 
-METRICS = tuple((info, RankIQA) for info in (RANKIQA_LITE_INFO, RANKIQA_OWN_INFO))
+METRICS = ((RANKIQA_OWN_INFO, RankIQA),)

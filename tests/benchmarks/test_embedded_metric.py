@@ -101,7 +101,7 @@ def test_a_function_of_mine_in_the_whole_script(parts, crops, tmp_path, monkeypa
 
 
 def test_costs_and_opinions(parts, crops, tmp_path):
-    peer = create_metric("rankiqa-lite")
+    peer = create_metric("jod-lite")
     found = parts.costs(
         {"the same": peer, "mine": parts.FunctionMetric("mine", detail)}, peer, {"x": torch.rand(3, 48, 48)}
     )

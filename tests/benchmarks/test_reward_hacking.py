@@ -15,7 +15,7 @@ from iqa_sr.training.run_config import RunConfig
 from tests import ROOT
 
 SETUP = {"option_file": "", "scale": 2, "degradation": "bicubic", "data": "", "images": "", "base": "", "base_key": ""}
-SETUP |= {"metric": "rankiqa-lite", "weights": "", "quality_weight": 0.003, "rank": 8, "steps": 8, "batch": 4}
+SETUP |= {"metric": "jod-lite", "weights": "", "quality_weight": 0.003, "rank": 8, "steps": 8, "batch": 4}
 SETUP |= {"windows": 3, "window": 192, "strengths": (0.5, 1.0)}
 
 

@@ -479,11 +479,11 @@ def test_pictures_that_were_made_anew_are_not_judged_by_their_old_scores(capsys)
     assert ScoreTable.read("out/scores.csv").lookup("psnr", reference="e.png")["a.png"] == pytest.approx(
         expected.item()
     )
-    assert main(["score", "data", "--metric", "rankiqa-lite", "--output", "own.csv"]) == 0
+    assert main(["score", "data", "--metric", "jod-lite", "--output", "own.csv"]) == 0
     save("data/b.png", picture(78, 32))
     capsys.readouterr()
     assert agree("pairs-csv", "--scores", "own.csv") == 1  # of b.png as it was
-    assert "rankiqa-lite is left out: 3 of 4 scores are there" in capsys.readouterr().err
+    assert "jod-lite is left out: 3 of 4 scores are there" in capsys.readouterr().err
 
 
 def test_a_folder_of_an_older_version_is_gone_on_with(capsys):

@@ -118,8 +118,8 @@ def test_the_shipped_measurements_are_shown(capsys):
     assert main(["metrics"]) == 0
     shown = capsys.readouterr().out
     records = read_records()
-    line = next(line for line in shown.splitlines() if line.startswith("rankiqa-lite"))
-    summary = records["rankiqa-lite"].summary
+    line = next(line for line in shown.splitlines() if line.startswith("jod-lite"))
+    summary = records["jod-lite"].summary
     assert summary.of_gap(summary.unseen) in line
     assert json.loads(SHIPPED.read_text(encoding="utf-8")).keys() == records.keys()
 

@@ -21,7 +21,7 @@ from iqa_sr.evaluation.scores import choose_measures, read_metrics
 from iqa_sr.io.image_tensors import to_tensor, to_uint8
 from iqa_sr.io.images import read_image
 from iqa_sr.metrics import create_metric, metric_info
-from iqa_sr.metrics.rankiqa import RankIQA
+from iqa_sr.metrics.jod_lite import JODLiteMetric
 from iqa_sr.ops.resize import resize_bicubic
 from iqa_sr.runtime.folder_lock import locked
 from iqa_sr.scores.result_folder import read_results
@@ -32,7 +32,7 @@ from tests.helpers.two_processes import two_processes
 
 RUN = Path("results/run")
 COMMAND = ["evaluate", "net.pth", "--data", "set=data", "--output", str(RUN), "--device", "cpu"]
-METRICS = ["--metric", "psnr,rankiqa-lite"]
+METRICS = ["--metric", "psnr,jod-lite"]
 
 
 @pytest.fixture(scope="module")
@@ -87,7 +87,7 @@ def error(capsys, *words):
 
 def test_every_score_is_that_of_the_saved_picture(here, capsys):
     assert main([*COMMAND, *METRICS]) == 0
-    found, psnr, judge = scores(), create_metric("psnr"), create_metric("rankiqa-lite")
+    found, psnr, judge = scores(), create_metric("psnr"), create_metric("jod-lite")
     expected = {}
     for key in ("p0", "p1", "p2"):
         name, versions = f"set/{key}", [truth(version, key) for version in ("original", "01", "02")]
@@ -100,11 +100,11 @@ def test_every_score_is_that_of_the_saved_picture(here, capsys):
         for label in ("net", "bicubic"):
             again = resize_bicubic(result(label, key), 16, 16)
             expected[label, name, f"images/original/{key}.png", "psnr"] = psnr(result(label, key), versions[0]).item()
-            expected[label, name, "", "rankiqa-lite"] = judge(result(label, key)).item()
+            expected[label, name, "", "jod-lite"] = judge(result(label, key)).item()
             expected[label, name, "", "lr-consistency"] = psnr(again, lq(key)).item()
         qualities = [judge(version).item() for version in versions]
-        expected["original", name, "", "rankiqa-lite"] = qualities[0]
-        expected["gold-standard", name, "", "rankiqa-lite"] = max(qualities)
+        expected["original", name, "", "jod-lite"] = qualities[0]
+        expected["gold-standard", name, "", "jod-lite"] = max(qualities)
     assert found == pytest.approx(expected, rel=1e-5)
     shown = capsys.readouterr().out
     mean = np.mean([score for key, score in expected.items() if key[0] == "net" and key[3] == "psnr"])
@@ -187,7 +187,7 @@ def test_ready_lq_pictures_and_sets_without_ground_truths(here):
     for label, name, _, metric in found:
         if name.startswith("real/"):
             kinds[label].add(metric)
-    both = {"rankiqa-lite", "lr-consistency"}
+    both = {"jod-lite", "lr-consistency"}
     assert kinds == {"net": both, "bicubic": both, "original": set(), "gold-standard": set()}
     assert read_results(RUN).run.datasets["real"].references is None
 
@@ -209,7 +209,7 @@ def test_a_metric_that_is_not_defined_on_some_pictures(here, capsys):
 
 def test_memory_that_does_not_suffice_costs_a_score(here, monkeypatch, capsys):
     """It is missing, not NaN: the next call computes it."""
-    words, own = [*COMMAND, *METRICS], RankIQA.score
+    words, own = [*COMMAND, *METRICS], JODLiteMetric.score
     assert main(words) == 0
     every, large = scores(), result("net", "p1")
 
@@ -219,11 +219,11 @@ def test_memory_that_does_not_suffice_costs_a_score(here, monkeypatch, capsys):
         return own(self, image, reference)
 
     shutil.rmtree(RUN)
-    monkeypatch.setattr(RankIQA, "score", scarce)
+    monkeypatch.setattr(JODLiteMetric, "score", scarce)
     assert main(words) == 1
     assert "1 scores are missing, for which memory did not suffice" in capsys.readouterr().err
-    assert every.keys() - scores().keys() == {("net", "set/p1", "", "rankiqa-lite")}
-    monkeypatch.setattr(RankIQA, "score", own)
+    assert every.keys() - scores().keys() == {("net", "set/p1", "", "jod-lite")}
+    monkeypatch.setattr(JODLiteMetric, "score", own)
     assert main(words) == 0 and scores() == every
 
 
@@ -261,7 +261,7 @@ def test_few_pictures_are_in_memory_at_a_time(here, monkeypatch):
     monkeypatch.setattr(EvaluationSet, "read", counted)
     for number in range(16):
         save(f"many/{number}.png", picture(number, 16))
-    words = ["evaluate", "net.pth", "--lq", "many", "--output", str(RUN), "--metric", "rankiqa-lite", "--no-baseline"]
+    words = ["evaluate", "net.pth", "--lq", "many", "--output", str(RUN), "--metric", "jod-lite", "--no-baseline"]
     assert main([*words, "--workers", "2"]) == 0
     assert len(most) == 16 and max(most) <= 7, "three read, three computed or waiting, one on its way between"
 
@@ -272,9 +272,9 @@ def test_what_is_not_needed_is_not_read(here, monkeypatch):
     assert main([*COMMAND, *METRICS, "--no-baseline"]) == 0
     assert sorted(read) == ["p0.png", "p1.png", "p2.png"], "one for the LQ and for psnr; the enhanced ones for nothing"
     read.clear()
-    assert main([*COMMAND, "--metric", "rankiqa-lite", "--no-baseline"]) == 0
+    assert main([*COMMAND, "--metric", "jod-lite", "--no-baseline"]) == 0
     assert not read, "nothing was missing"
-    assert main([*COMMAND, "--metric", "psnr,rankiqa-lite,gmsd", "--no-baseline"]) == 0
+    assert main([*COMMAND, "--metric", "psnr,jod-lite,gmsd", "--no-baseline"]) == 0
     assert sorted(read) == ["p0.png", "p1.png", "p2.png"]
 
 
@@ -299,7 +299,7 @@ def test_goes_on_where_it_was_interrupted(here, monkeypatch, capsys):
     monkeypatch.setattr(ScoreTable, "append", real)
     assert 0 < len(scores()) < number
     with (RUN / "scores.csv").open("a") as file:
-        file.write("net,set/p1,,rankiqa-lite,0.1")  # torn by the crash
+        file.write("net,set/p1,,jod-lite,0.1")  # torn by the crash
     capsys.readouterr()
     assert main([*COMMAND[:-2], *METRICS]) == 0
     done = int(capsys.readouterr().out.split(" pictures computed or scored")[0].split()[-1])
@@ -315,7 +315,7 @@ def test_a_second_run_computes_nothing_and_loads_no_network_for_it(here, monkeyp
     assert "0 pictures computed or scored" in capsys.readouterr().out
     # One more metric: all scores are of the saved pictures, as they are now.
     save(RUN / "images" / "net" / "set" / "p0.png", picture(30, 32))
-    assert main([*COMMAND, "--metric", "psnr,rankiqa-lite,gmsd"]) == 0
+    assert main([*COMMAND, "--metric", "psnr,jod-lite,gmsd"]) == 0
     for name in ("gmsd", "psnr"):
         found = scores()["net", "set/p0", "images/original/p0.png", name]
         expected = create_metric(name)(to_tensor(picture(30, 32))[None], truth("original", "p0")).item()
@@ -371,9 +371,9 @@ def test_two_processes(here):
     )
     calls = (
         [*two, *METRICS],
-        ["evaluate", "net.pth", "--lq", "few", *few[4:], "--metric", "rankiqa-lite"],
+        ["evaluate", "net.pth", "--lq", "few", *few[4:], "--metric", "jod-lite"],
         [*two, "--metric", "psnrr"],
-        [*torn, "--metric", "psnr,rankiqa-lite,gmsd", "--no-baseline"],
+        [*torn, "--metric", "psnr,jod-lite,gmsd", "--no-baseline"],
     )
     whole, alone, wrong, failed = (two_processes("-m", "iqa_sr.cli", *words) for words in calls)
 
@@ -525,7 +525,7 @@ def test_scores_by_other_weights_are_refused(here, capsys):
     file = RUN / "scores.csv"
     file.write_text(file.read_text().replace("sha256 ", "sha256 0"))
     shown = error(capsys, *COMMAND, *METRICS)
-    assert "rankiqa-lite was computed otherwise or with other weights" in shown
+    assert "jod-lite was computed otherwise or with other weights" in shown
 
 
 def test_a_folder_that_is_no_result_folder_is_left_alone(here, capsys):
@@ -641,7 +641,7 @@ def test_a_network_that_gives_no_numbers_is_named_with_the_image(here, capsys):
     torch.save({"params": state}, "wild.pth")
     shown = error(capsys, "evaluate", "net.pth", "wild.pth", *COMMAND[2:], *METRICS)
     assert "wild on set/p0: the network gives values that are not finite" in shown
-    assert not list(RUN.glob("images/wild/**/*.png")) and ("net", "set/p0", "", "rankiqa-lite") in scores()
+    assert not list(RUN.glob("images/wild/**/*.png")) and ("net", "set/p0", "", "jod-lite") in scores()
 
 
 def test_a_checkpoint_that_changes_meanwhile(here, monkeypatch, capsys):
@@ -669,6 +669,6 @@ def test_a_row_is_not_lost_when_a_picture_is_removed(here):
     before = scores()
     (RUN / "images" / "net" / "set" / "p1.png").unlink()
     table = ScoreTable.open(RUN / "scores.csv")
-    assert table.drop(lambda row: row[:4] == ("net", "set/p2", "", "rankiqa-lite")) == 1
+    assert table.drop(lambda row: row[:4] == ("net", "set/p2", "", "jod-lite")) == 1
     assert main([*COMMAND, *METRICS]) == 0
     assert scores() == before and result("net", "p1").shape == (1, 3, 32, 32)

@@ -48,15 +48,15 @@ def test_names_that_are_no_text_or_commands_cost_no_score(tmp_path, monkeypatch,
             os.mkdir("pics"),
             os.rename("x.png", b"pics/" + name),
         )
-    assert main(["score", "pics", "--metric", "rankiqa-lite", "--output", "s.csv"]) == 1
+    assert main(["score", "pics", "--metric", "jod-lite", "--output", "s.csv"]) == 1
     shown = capsys.readouterr()
     assert "3 new scores" in shown.out and r"'a\nb.png' has a line break in its name; rename it" in shown.err
-    assert main(["score", "pics", "--metric", "rankiqa-lite", "--output", "s.csv"]) == 1
+    assert main(["score", "pics", "--metric", "jod-lite", "--output", "s.csv"]) == 1
     again = capsys.readouterr()
     assert "0 new scores, 3 were there already" in again.out
     for text in (shown.out, shown.err, again.out):
         assert "\x1b" not in text and text.isprintable() is False and text.encode("utf-8")
-    assert main(["score", "pics", "--metric", "rankiqa-lite"]) == 1
+    assert main(["score", "pics", "--metric", "jod-lite"]) == 1
     assert r"\udcff\udcfe.png" in capsys.readouterr().out
 
 

@@ -259,7 +259,7 @@ def test_offline_scores_of_other_files_are_refused(tmp_path, capsys):
     """Of ground truths that were made anew, or of another folder with the same names; a copy is as good."""
     write_coordinates(tmp_path / "data", count=2)
     shutil.copytree(tmp_path / "data", tmp_path / "copy")
-    words = ["--metric", "rankiqa-lite", "--output", str(tmp_path / "scores.csv")]
+    words = ["--metric", "jod-lite", "--output", str(tmp_path / "scores.csv")]
     assert cli(["score", str(tmp_path / "data"), *words]) == 0
     sampler = {"type": "softmax-all", "scores": str(tmp_path / "scores.csv"), "metric": "RankIQA-Lite"}
     assert draw(dataset(tmp_path / "copy", sampler=sampler), 0)["qualities"].isfinite().all()

@@ -11,7 +11,7 @@ from tests.helpers.sr_datasets import training_options
 from tests.helpers.tiny_runs import train
 
 PLAIN = {"type": "calculate_iqa", "metric": "psnr"}
-JUDGE = {"type": "calculate_iqa", "metric": "rankiqa-lite"}
+JUDGE = {"type": "calculate_iqa", "metric": "jod-lite"}
 
 
 def test_an_experiment_has_the_scores_of_its_training(run_folder, capsys):
@@ -21,7 +21,7 @@ def test_an_experiment_has_the_scores_of_its_training(run_folder, capsys):
     options["datasets"]["val"]["degradation"] = {"type": "hggt-one-stage"}
     assert train(options) == 0
     capsys.readouterr()
-    words = ["evaluate", "experiments/tiny", "--metric", "psnr,rankiqa-lite", "--device", "cpu"]
+    words = ["evaluate", "experiments/tiny", "--metric", "psnr,jod-lite", "--device", "cpu"]
     assert main(words) == 0
     found = read_results("results/tiny")
     assert found.run.experiment == "experiments/tiny" and found.run.datasets["val"].references == "data"
@@ -29,7 +29,7 @@ def test_an_experiment_has_the_scores_of_its_training(run_folder, capsys):
     trained = ScoreTable.read(Path("experiments/tiny/scores.csv"))
     for checkpoint in ("bicubic", "3", "6"):
         for number in range(4):
-            for name, metric, reference in (("psnr", "psnr", f"original/p{number}.png"), ("judge", "rankiqa-lite", "")):
+            for name, metric, reference in (("psnr", "psnr", f"original/p{number}.png"), ("judge", "jod-lite", "")):
                 expected = trained.lookup(name, checkpoint, "original" if reference else "")[f"val/p{number}"]
                 score = found.scores.lookup(metric, checkpoint, reference)[f"val/p{number}"]
                 assert score == pytest.approx(expected, rel=1e-6)

@@ -13,13 +13,13 @@ from iqa_sr.guard.measurements import Measures, cut_windows
 from iqa_sr.guard.options import FEWEST, GuardOptions, check_guard, disjoint
 from iqa_sr.guard.probe import QualityGuard
 from iqa_sr.metrics import create_metric
-from iqa_sr.metrics.rankiqa import SHIPPED
+from iqa_sr.metrics.jod_lite import SHIPPED
 from iqa_sr.ops.resize import resize_bicubic
 from iqa_sr.stats.permutation_test import rises
 from tests.helpers.golden_images import photo
 
 PATH = "train:guard"
-JUDGE = "rankiqa-lite"  # higher is better
+JUDGE = "jod-lite"  # higher is better
 HELD = "niqe"  # lower is better
 COUNT = 12
 
@@ -44,7 +44,7 @@ def pair(height=384, width=384, scale=2, name="astronaut", with_original=True):
 
 
 def measures(count=COUNT, psnr=math.nan, pictures=None, **scores):
-    """Measures with the given scores, larger is better; `rankiqa_lite` stands for its name with a hyphen."""
+    """Measures with the given scores, larger is better; `jod_lite` stands for its name with a hyphen."""
     named = {name.replace("_", "-"): torch.as_tensor(values, dtype=torch.float64) for name, values in scores.items()}
     level = {
         "base_jod": 9.5,
@@ -66,8 +66,8 @@ def normal(seed, mean=0.0, sigma=0.1, count=COUNT):
 
 def judged(judge_change, held_change, judges=(JUDGE,), **given):
     start = normal(0, sigma=1.0)
-    base = measures(rankiqa_lite=start + 3, niqe=start - 4)
-    now = measures(rankiqa_lite=start + 3 + judge_change, niqe=start - 4 + held_change)
+    base = measures(jod_lite=start + 3, niqe=start - 4)
+    now = measures(jod_lite=start + 3 + judge_change, niqe=start - 4 + held_change)
     return verdict(options(**given), judges, base, now, 200)
 
 
@@ -75,7 +75,7 @@ def test_judge_up_and_held_out_down_is_the_alarm():
     found = judged(normal(1, 0.5), normal(2, -0.5))
     assert found.alarm
     assert len(found.reasons) == 2
-    assert found.reasons[0].startswith("rankiqa-lite gets better: ") and "(p 0.00024)" in found.reasons[0]
+    assert found.reasons[0].startswith("jod-lite gets better: ") and "(p 0.00024)" in found.reasons[0]
     # On the paper's own scale, where a worse NIQE is a higher one.
     before, after = (float(text) for text in found.reasons[1].split()[4:7:2])
     assert found.reasons[1].startswith("held-out niqe gets worse: ")
@@ -107,9 +107,9 @@ def run_of(seed, checks, fall=0.0, pictures=8):
     The judge rises at each; the held-out metric differs by noise that a check shares in half with the one before."""
     noise = normal(seed, sigma=1.0, count=pictures)
     start, plain = torch.zeros(pictures), False
-    base = measures(pictures, rankiqa_lite=start, niqe=start)
+    base = measures(pictures, jod_lite=start, niqe=start)
     for check in range(checks):
-        now = measures(pictures, rankiqa_lite=start + 1, niqe=noise - fall)
+        now = measures(pictures, jod_lite=start + 1, niqe=noise - fall)
         plain = plain or rises(fall - noise) <= 0.05
         if verdict(options(), [JUDGE], base, now, check, checks).alarm:
             return True, True
@@ -126,8 +126,8 @@ def test_a_run_of_many_checks_has_false_alarms_as_rarely_as_one_check():
 
 def test_p_values_are_multiplied_by_the_number_of_checks():
     start = torch.zeros(7)
-    base = measures(7, rankiqa_lite=start, niqe=start)
-    now = measures(7, rankiqa_lite=start + 1, niqe=start - 1)
+    base = measures(7, jod_lite=start, niqe=start)
+    now = measures(7, jod_lite=start + 1, niqe=start - 1)
     found = verdict(options(), [JUDGE], base, now, 1, 6)
     assert found.alarm and "(p 0.047), held out niqe 0.000 -> 1.000 (worse, p 0.047)" in found.line  # 6 / 128
     assert not verdict(options(), [JUDGE], base, replace(now, scores={**now.scores, HELD: start}), 1, 6).alarm
@@ -138,7 +138,7 @@ def test_p_values_are_multiplied_by_the_number_of_checks():
     with pytest.raises(OptionError, match="for 1 metrics and 9999 checks; a larger train:guard:every makes fewer"):
         check_guard(options(), [JUDGE], checks=9999)
     many = torch.zeros(24)
-    base, now = measures(24, rankiqa_lite=many, niqe=many), measures(24, rankiqa_lite=many + 1, niqe=many - 1)
+    base, now = measures(24, jod_lite=many, niqe=many), measures(24, jod_lite=many + 1, niqe=many - 1)
     assert verdict(options(), [JUDGE], base, now, 1, 1000).alarm
 
 
@@ -151,8 +151,8 @@ def test_a_fall_counts_from_some_share_of_the_spread_on(fall, alarm):
 def test_what_is_found_on_windows_of_few_pictures_is_not_sure():
     start = torch.zeros(COUNT)
     few = [number % 2 for number in range(COUNT)]
-    base = measures(pictures=few, rankiqa_lite=start, niqe=start)
-    now = measures(pictures=few, rankiqa_lite=start + 1, niqe=start - 1)
+    base = measures(pictures=few, jod_lite=start, niqe=start)
+    now = measures(pictures=few, jod_lite=start + 1, niqe=start - 1)
     found = verdict(options(), [JUDGE], base, now, 1)
     assert found.alarm and not found.sure
     assert verdict(options(max_periodic=0), [JUDGE], base, now, 1).sure, "a limit needs no test"
@@ -161,29 +161,29 @@ def test_what_is_found_on_windows_of_few_pictures_is_not_sure():
 
 
 def test_several_held_out_metrics_are_corrected_for():
-    base = measures(rankiqa_lite=torch.zeros(6), niqe=torch.zeros(6), ssim=torch.zeros(6))
+    base = measures(jod_lite=torch.zeros(6), niqe=torch.zeros(6), ssim=torch.zeros(6))
     fallen = torch.tensor([-1.0, -1, -1, -1, -1, 0.5])  # p 2/64 alone
-    now = measures(rankiqa_lite=torch.ones(6), niqe=fallen, ssim=torch.ones(6))
+    now = measures(jod_lite=torch.ones(6), niqe=fallen, ssim=torch.ones(6))
     assert verdict(options(), [JUDGE], base, now, 1).alarm
     assert not verdict(options(held_out=[HELD, "ssim"]), [JUDGE], base, now, 1).alarm
 
 
 def test_one_of_several_judges_is_enough():
     start = torch.zeros(COUNT)
-    base = measures(rankiqa_lite=start, ssim=start, niqe=start)
-    now = measures(rankiqa_lite=start, ssim=start + 1, niqe=start - 1)
+    base = measures(jod_lite=start, ssim=start, niqe=start)
+    now = measures(jod_lite=start, ssim=start + 1, niqe=start - 1)
     found = verdict(options(), [JUDGE, "ssim"], base, now, 1)
     assert found.alarm
     assert [reason.split(":")[0] for reason in found.reasons] == ["ssim gets better", "held-out niqe gets worse"]
 
 
 def test_the_line_holds_everything():
-    base = measures(rankiqa_lite=torch.full((6,), 2.89), niqe=torch.full((6,), -4.31))
-    now = measures(rankiqa_lite=torch.full((6,), 3.4), niqe=torch.full((6,), -4.85))
+    base = measures(jod_lite=torch.full((6,), 2.89), niqe=torch.full((6,), -4.31))
+    now = measures(jod_lite=torch.full((6,), 3.4), niqe=torch.full((6,), -4.85))
     assert verdict(options(), [JUDGE], base, now, 200).line == (
-        "Guard, iteration 200: rankiqa-lite 2.890 -> 3.400 (p 0.016), held out niqe 4.310 -> 4.850 (worse, p 0.016), "
+        "Guard, iteration 200: jod-lite 2.890 -> 3.400 (p 0.016), held out niqe 4.310 -> 4.850 (worse, p 0.016), "
         "9.500 JOD and PSNR 41.2 dB to the base, consistency 38.0 -> 38.0 dB, high-frequency noise 0.80, periodic "
-        "0.10 of 255: ALARM, rankiqa-lite better while held-out niqe worse"
+        "0.10 of 255: ALARM, jod-lite better while held-out niqe worse"
     )
     assert "held out niqe 4.310 -> 4.310 (unchanged)" in verdict(options(), [JUDGE], base, base, 0).line
     assert "held out niqe 4.850 -> 4.310 (better)" in verdict(options(), [JUDGE], now, base, 0).line
@@ -232,7 +232,7 @@ def test_limits(limit, crossed, text):
 
 
 def test_noise_that_is_no_number_crosses_the_limit():
-    base = measures(rankiqa_lite=torch.zeros(6), niqe=torch.zeros(6))
+    base = measures(jod_lite=torch.zeros(6), niqe=torch.zeros(6))
     broken = replace(base, periodic=torch.full((6,), math.nan))
     assert not verdict(options(), [JUDGE], base, broken, 1).alarm
     assert verdict(options(max_periodic=1), [JUDGE], base, broken, 1).alarm
@@ -240,7 +240,7 @@ def test_noise_that_is_no_number_crosses_the_limit():
 
 def test_results_that_are_no_numbers_are_an_alarm():
     """Even if only some are: nothing but the other windows would be compared."""
-    base = measures(rankiqa_lite=torch.zeros(COUNT), niqe=torch.zeros(COUNT))
+    base = measures(jod_lite=torch.zeros(COUNT), niqe=torch.zeros(COUNT))
     now = replace(base, high_frequency=torch.tensor([0.1] * (COUNT - 2) + [math.nan, math.inf]))
     found = verdict(options(), [JUDGE], base, now, 1)
     assert found.alarm and found.reasons == ["the results on 2 of 12 windows are no numbers"]
@@ -250,8 +250,8 @@ def test_results_that_are_no_numbers_are_an_alarm():
 def test_a_metric_that_sees_nothing_any_more_is_an_alarm(metric, left):
     """What has no score is left out of a test: without this, the end of all scores would be the end of all alarms."""
     gone = torch.where(torch.arange(COUNT) < left, 1.0, math.nan)
-    now = measures(**{"rankiqa_lite": torch.ones(COUNT), "niqe": torch.ones(COUNT), metric.replace("-", "_"): gone})
-    base = measures(rankiqa_lite=torch.ones(COUNT), niqe=torch.ones(COUNT))
+    now = measures(**{"jod_lite": torch.ones(COUNT), "niqe": torch.ones(COUNT), metric.replace("-", "_"): gone})
+    base = measures(jod_lite=torch.ones(COUNT), niqe=torch.ones(COUNT))
     found = verdict(options(), [JUDGE], base, now, 1)
     assert found.alarm and found.reasons == [f"{metric} has a score left for {left} of the 6 that its test needs"]
 
@@ -261,21 +261,21 @@ def test_windows_of_one_picture_count_once():
     pictures = [number for number in range(6) for _ in range(3)]
     start = torch.zeros(18)
     held = torch.tensor([-1.0] * 12 + [1.5] * 3 + [-1.0] * 3)
-    base = measures(18, pictures=pictures, rankiqa_lite=start, niqe=start)
-    now = measures(18, pictures=pictures, rankiqa_lite=start + 1, niqe=held)
+    base = measures(18, pictures=pictures, jod_lite=start, niqe=start)
+    now = measures(18, pictures=pictures, jod_lite=start + 1, niqe=held)
     found = verdict(options(), [JUDGE], base, now, 1)
-    assert "rankiqa-lite 0.000 -> 1.000 (p 0.016)" in found.line  # 2^-6, not 2^-18
+    assert "jod-lite 0.000 -> 1.000 (p 0.016)" in found.line  # 2^-6, not 2^-18
     assert "(worse, p 0.11)" in found.line and not found.alarm  # 7 of 64 ways to set the signs fall by 3.5 or more
     few = [min(number, 4) for number in pictures]  # five pictures are too few: the windows are what is compared
     found = verdict(options(), [JUDGE], replace(base, pictures=torch.tensor(few)), now, 1)
-    assert "rankiqa-lite 0.000 -> 1.000 (p 0.0001)" in found.line and found.alarm
+    assert "jod-lite 0.000 -> 1.000 (p 0.0001)" in found.line and found.alarm
 
 
 def test_judges_are_not_held_out():
     disjoint([JUDGE, "musiq", "lpips-vgg"], [HELD, "musiq-spaq", "dists", "pyiqa:niqe"])
     text = (
         "train:guard:held_out: expected metrics that neither a loss nor the sampler goes by, got niqe, which is among "
-        "the judges niqe, rankiqa-lite; hold out others"
+        "the judges niqe, jod-lite; hold out others"
     )
     with pytest.raises(OptionError) as caught:
         disjoint([JUDGE, "niqe"], ["niqe", "ssim"])
@@ -434,7 +434,7 @@ def test_the_lattices_of_network_and_metric_are_measured():
 
     now, _ = measured(guard, images, with_lattice, outputs)
     assert now.lattices[16].min() > 0.95 and base.lattices[16].max() == 0
-    assert guard.describe(base).endswith(" Lattices: 16 px of the network, 8 px of rankiqa-lite.")
+    assert guard.describe(base).endswith(" Lattices: 16 px of the network, 8 px of jod-lite.")
     found = verdict(guard.options, guard.judges, base, now, 1)
     assert "lattice of 16 px 100% of the change" in found.line and found.values["guard/lattice_16"] > 0.95
     limited = verdict(options(held_out=["psnr"], max_lattice=0.5), guard.judges, base, now, 1)
@@ -542,20 +542,20 @@ def test_what_is_compared_is_told():
     text = "Guard: compares 3 validation images by 12 windows, which are taken for independent and are not: "
     assert guard.describe(few).startswith(text)
     assert guard.describe(few).endswith(
-        " From 6 images on, the images are compared. Held out: psnr. Lattices: 8 px of rankiqa-lite."
+        " From 6 images on, the images are compared. Held out: psnr. Lattices: 8 px of jod-lite."
     )
     many, _ = measured(guard, [pair(192, 128)] * 6, bicubic)
     assert (
         guard.describe(many)
-        == "Guard: compares 6 validation images by 12 windows. Held out: psnr. Lattices: 8 px of rankiqa-lite."
+        == "Guard: compares 6 validation images by 12 windows. Held out: psnr. Lattices: 8 px of jod-lite."
     )
     assert many.pictures.tolist() == [0, 0, 1, 1, 2, 2, 3, 3, 4, 4, 5, 5]
 
 
 def test_a_judge_is_built_as_its_loss_builds_it():
     """Without the option there would be no file of that name."""
-    guard = QualityGuard(options(), {"rankiqa-own": {"weights": str(SHIPPED)}}, "cpu")
-    assert guard.metrics["rankiqa-own"].info.name == "rankiqa-own"
+    guard = QualityGuard(options(), {"jod-own": {"weights": str(SHIPPED)}}, "cpu")
+    assert guard.metrics["jod-own"].info.name == "jod-own"
 
 
 def test_small_pictures_are_units_as_they_are():

@@ -9,7 +9,7 @@ from iqa_sr.guard.options import default_held_out
 from iqa_sr.training.run_config import RunConfig
 from tests import ROOT
 
-JUDGE = "rankiqa-lite"
+JUDGE = "jod-lite"
 TRUNKS = ("alexnet-owt-7be5be79.pth", "vgg16-397923af.pth")
 
 

@@ -62,7 +62,7 @@ def test_an_honest_change_raises_none(guard, windows, base_blurred, share):
 def judged(gain, jod, originals=None, checks=1, **given):
     """A gain of so much, on scores with a spread of 1, and ground truths with that distance."""
     noise = torch.linspace(-1, 1, COUNT, dtype=torch.float64) * math.sqrt(1 / 0.4285714)
-    base = measures(rankiqa_lite=noise, niqe=noise)
+    base = measures(jod_lite=noise, niqe=noise)
     if originals is not None:
         base = replace(base, originals={JUDGE: noise + originals})
     jods = torch.full((COUNT,), jod, dtype=torch.float64)

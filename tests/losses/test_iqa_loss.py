@@ -84,7 +84,7 @@ def test_no_reward_beyond_the_ground_truth():
 
 def test_a_result_that_is_its_ground_truth_has_no_gradient_under_a_ceiling(pair):
     output = pair[1].clone().requires_grad_()
-    IQALoss("rankiqa-lite", ceiling=True)(output, pair[1]).backward()
+    IQALoss("jod-lite", ceiling=True)(output, pair[1]).backward()
     assert not output.grad.any(), "whatever this version of torch gives clamp at its limit"
 
 
@@ -99,7 +99,7 @@ def test_a_ceiling_hides_nothing_that_is_no_number(pair, broken):
 @pytest.mark.parametrize(
     "loss",
     [
-        *(partial(IQALoss, metric) for metric in ("gmsd", "nlpd", "mad", "vif", "psnr", "rankiqa-lite")),
+        *(partial(IQALoss, metric) for metric in ("gmsd", "nlpd", "mad", "vif", "psnr", "jod-lite")),
         *(partial(EnsembleIQALoss, ["ssim", "gmsd"], aggregation=way) for way in ("mean", "mean-std", "soft-min")),
     ],
 )

@@ -17,7 +17,7 @@ from iqa_sr.metrics.registry import shared_metric
 from iqa_sr.models.generator_losses import GeneratorLosses
 from tests.helpers.golden_images import photo
 
-METRIC = "rankiqa-lite"
+METRIC = "jod-lite"
 
 
 @pytest.fixture(scope="module")

@@ -26,7 +26,7 @@ VARIANTS = {
     "nima-spaq": "nima-koniq",
     "topiq_nr-spaq": "topiq_nr",
     "topiq_fr-pipal": "topiq_fr",
-    "rankiqa-own": "rankiqa-lite",
+    "jod-own": "jod-lite",
     **{f"qualiclip+-{data}": "qualiclip+" for data in ("clive", "flive", "spaq")},
 }
 CLASSICAL = [name for name in metric_names() if not metric_info(name).weights]
@@ -262,8 +262,8 @@ def test_refuses_images_of_another_range(kind):
 
 
 def test_maps_of_quality_are_of_the_same_images():
-    judge, image = create_metric("rankiqa-lite"), photo(height=64, width=72)[None]
-    with pytest.raises(ValueError, match=r"rankiqa-lite: image must have values in \[0, 1\]"):
+    judge, image = create_metric("jod-lite"), photo(height=64, width=72)[None]
+    with pytest.raises(ValueError, match=r"jod-lite: image must have values in \[0, 1\]"):
         judge.quality_map(image * 255)
     spoilt = image.clone().index_fill_(3, torch.tensor([5]), torch.nan)
     maps = judge.quality_map(torch.cat([image, spoilt]))

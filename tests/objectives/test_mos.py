@@ -97,7 +97,7 @@ def test_the_published_file_is_the_metric(trained, monkeypatch):
     with torch.no_grad():
         expected = averaged_network(folder)(image)
     assert torch.allclose(create_metric("rankiqa-own")(image), expected, atol=1e-5)
-    by_path = create_metric("rankiqa-lite", weights=weights / "rankiqa_own.safetensors")
+    by_path = create_metric("rankiqa-own", weights=weights / "rankiqa_own.safetensors")
     assert torch.allclose(by_path(image), expected, atol=1e-5)
 
 

@@ -218,7 +218,7 @@ def test_the_checkpoint_is_the_metric_rankiqa_own(trained, monkeypatch):
         expected = network(image)
         for metric in (
             create_metric("rankiqa-own"),
-            create_metric("rankiqa-lite", weights=folder / "weights/rankiqa_own.safetensors"),
+            create_metric("rankiqa-own", weights=folder / "weights/rankiqa_own.safetensors"),
         ):
             torch.testing.assert_close(metric(image), expected, rtol=1e-4, atol=1e-4)
 

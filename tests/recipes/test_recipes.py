@@ -189,14 +189,14 @@ def test_the_sample_run_makes_its_data_and_trains_and_is_fine_tuned(tmp_path, mo
     forced.append("datasets:train:num_worker_per_gpu=0")
     assert main(["-opt", str(OPTIONS / "swinir_amo.yml"), "--force_yml", *forced]) == 0
     assert len(list(Path("datasets/sample/train/04").glob("*.png"))) >= 50
-    assert Path("experiments/swinir_amo/models/net_g_best_rankiqa-lite.pth").exists()
+    assert Path("experiments/swinir_amo/models/net_g_best_jod-lite.pth").exists()
     shown = capsys.readouterr().err
-    for metric in ("rankiqa-lite", "niqe", "cvvdp", "psnr", "psnr_nearest"):
+    for metric in ("jod-lite", "niqe", "cvvdp", "psnr", "psnr_nearest"):
         assert f"  {metric}: bicubic" in shown
 
     forced += ["train:total_iter=2", "val:val_freq=2", "train:guard:every=2"]
     assert main(["-opt", str(OPTIONS / "swinir_amo_ft.yml"), "--force_yml", *forced]) == 0
-    assert "Guard, iteration 2: rankiqa-lite " in capsys.readouterr().err
+    assert "Guard, iteration 2: jod-lite " in capsys.readouterr().err
     base, tuned = (torch.load(f"experiments/{run}/models/net_g_latest.pth") for run in ("swinir_amo", "swinir_amo_ft"))
     assert list(tuned["params_ema"]) == list(base["params_ema"])
     assert Path("experiments/swinir_amo_ft/models/adapter_g_latest/adapter_model.safetensors").exists()

@@ -72,12 +72,12 @@ def test_images_and_references_that_were_made_anew_are_scored_anew(capsys, made_
 
 
 def test_images_that_have_changed_places_have_one_score_each(capsys, monkeypatch):
-    assert score("a/sr", metric="rankiqa-lite") == 0
+    assert score("a/sr", metric="jod-lite") == 0
     before, _, _ = shown(capsys)
     Path("a/sr/p0.png").rename("a/sr/p.png")
     Path("a/sr/p1.png").rename("a/sr/p0.png")
     Path("a/sr/p.png").rename("a/sr/p1.png")
-    assert score("a/sr", metric="rankiqa-lite") == 0
+    assert score("a/sr", metric="jod-lite") == 0
     assert shown(capsys) == ({"p0.png": before["p1.png"], "p1.png": before["p0.png"]}, 0, 2)
     lines = [line for line in Path("t.csv").read_text().splitlines() if line.startswith(",p")]
     assert len(lines) == 2, "no score of the image that had this name before is left, for whoever reads the file"

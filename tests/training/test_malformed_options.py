@@ -249,7 +249,7 @@ BUILT = [
     ("val:metrics", {5: {"type": "calculate_iqa", "metric": "psnr"}}, "val:metrics:5: expected a text as key, got 5"),
     (
         "train:q_opt",
-        {"type": "IQALoss", "metric": "rankiqa-lite", "views": {"count": 10**9}},
+        {"type": "IQALoss", "metric": "jod-lite", "views": {"count": 10**9}},
         "train:q_opt:views:count: input should be less than or equal to 64, got 1000000000",
     ),
 ]
@@ -293,7 +293,7 @@ def test_a_stock_model_needs_its_discriminator_and_takes_what_basicsr_s_users_wr
 
 
 def test_a_loss_with_an_error_is_not_taken_for_none(data):
-    options = with_value(data, "train:quality_opt", {"type": "IQALoss", "metric": "rankiqa-lite", "loss_weight": -1})
+    options = with_value(data, "train:quality_opt", {"type": "IQALoss", "metric": "jod-lite", "loss_weight": -1})
     options["train"]["guard"] = {"held_out": ["niqe"]}
     options["path"] = {"pretrain_network_g": "base.pth"}
     assert said(options) == "train:quality_opt:loss_weight: input should be greater than 0, got -1"

@@ -331,7 +331,7 @@ def test_pictures_without_an_original_are_enough_for_judges_without_a_reference(
     write_groups(tmp_path / "lq", count=6, size=96, versions=())
     changes = {
         "train__total_iter": 2,
-        "train__quality_opt": {"type": "IQALoss", "metric": "rankiqa-lite"},
+        "train__quality_opt": {"type": "IQALoss", "metric": "jod-lite"},
         "datasets__val": {
             "name": "val",
             "type": "SingleImageDataset",
@@ -341,8 +341,8 @@ def test_pictures_without_an_original_are_enough_for_judges_without_a_reference(
     }
     assert train(guarded(base, {"held_out": ["niqe"], "window": 192}, **changes)) == 0
     shown = capsys.readouterr().err
-    assert "Guard, iteration 2: rankiqa-lite " in shown
-    assert re.search(r"judge score rankiqa-lite \S+ -> \S+, held-out judges niqe \S+ -> \S+\n", shown), "no PSNR of nan"
+    assert "Guard, iteration 2: jod-lite " in shown
+    assert re.search(r"judge score jod-lite \S+ -> \S+, held-out judges niqe \S+ -> \S+\n", shown), "no PSNR of nan"
 
 
 def test_the_base_of_an_average_is_what_the_average_begins_with(base, tmp_path):
