@@ -24,9 +24,10 @@ from iqa_sr.models.ground_truth_selection import GroundTruthFeed
 from iqa_sr.models.lora_training import LoRARun
 from iqa_sr.models.nonfinite_guard import NonFiniteGuard
 from iqa_sr.models.optimizer_step import OptimizerStep
-from iqa_sr.models.options import AMP_TYPES, IQASRConfig, base_network
+from iqa_sr.models.options import IQASRConfig, base_network
 from iqa_sr.models.sampler_statistics import SamplerStatistics
 from iqa_sr.models.sr_model_base import SRModelBase
+from iqa_sr.models.train_options import AMP_TYPES
 from iqa_sr.models.upscaling import upscale_image
 from iqa_sr.models.validation import Validation
 from iqa_sr.runtime import rng_state
