@@ -14,6 +14,7 @@ from iqa_sr.config.sections import errors_of_options, read_section
 from iqa_sr.datasets.multi_gt_dataset import MultiGTDataset, MultiGTDatasetOptions
 from iqa_sr.degradations.pipelines import build_degradation
 from iqa_sr.errors import OptionError
+from iqa_sr.guard.measurements import Upscale
 from iqa_sr.guard.monitor import Guarded, RewardGuard
 from iqa_sr.guard.options import GuardOptions
 from iqa_sr.io.tensor_files import state_digest
@@ -151,7 +152,7 @@ class IQASRModel(SRModelBase):
         generators = list(self._generators().values())
         networks = [*generators, *([] if self.net_d is None else [self.get_bare_model(self.net_d)])]
         upscale = partial(upscale_image, opt=self.opt)
-        guarded = Guarded(networks, generators[-1], self.optimizers, self.scalers, quality, upscale, self._base)
+        guarded = Guarded(networks, generators[-1], self.optimizers, self.scalers, quality, upscale, self._guards_base)
         checks = options.checks(self.settings.total_iter)
         grid = self.opt["scale"] * side_multiple(self.opt["network_g"])
         return RewardGuard(options, judges, guarded, self.device, self.opt["rank"], checks, grid)
@@ -165,6 +166,13 @@ class IQASRModel(SRModelBase):
     def _base(self) -> nn.Module:
         """A frozen copy of the network that the run began with, also in a run that was resumed."""
         return self._load_base() if self._frozen is None else self._frozen
+
+    def _guards_base(self) -> tuple[Upscale, str]:
+        """How the base upscales, and its digest: LoRA's network without updates, else a copy that nobody else has."""
+        if self.lora is not None:
+            return self.upscale_base, self.lora.base.digest
+        base = self._base()
+        return partial(upscale_image, base, opt=self.opt), state_digest(base.state_dict())
 
     def use_dataset(self, dataset: MultiGTDataset) -> None:
         """Choose by the sampler, and degrade by the degradation, of the data set that gives the batches."""
