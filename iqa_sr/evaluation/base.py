@@ -75,7 +75,7 @@ def base_checkpoint(words: Sequence[str], files: Sequence[LabelledFile]) -> Labe
 
 
 def _base_of_trainings(files: Sequence[LabelledFile]) -> LabelledFile:
-    found = {}
+    found: dict[tuple[str, Any], LabelledFile] = {}
     for file in files:
         base = _base_of_training(ExperimentFolder(file.experiment), file) if file.experiment else None
         if base is not None:
