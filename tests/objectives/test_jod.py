@@ -166,7 +166,8 @@ def test_the_parts_are_what_they_say(batch):
     torch.manual_seed(1)
     losses = objective(batch)
     images, scores = seen[-1]  # all at once, after the gradients of the attacks
-    assert set(losses) == {"order", "regression", "difference", "ascent", "tiles", "flatness"} and len(images) == 6 + 3 * 2
+    parts = {"order", "regression", "difference", "ascent", "tiles", "flatness"}
+    assert set(losses) == parts and len(images) == 6 + 3 * 2
     versions, score = batch["image"].flatten(0, 1), scores[:6].view(2, 3)
     climbed, tiled, stepped = images[6:].split(2)
 
@@ -272,9 +273,7 @@ def test_the_recipe_builds_and_attacks(tmp_path, monkeypatch, capsys):
     forced = ["datasets:train:photographs=false"]
     forced += [f"datasets:{phase}:crop=32" for phase in ("train", "val")]
     forced += ["datasets:train:procedural=1", "datasets:val:procedural=1", "datasets:train:batch_size_per_gpu=1"]
-    forced += [
-        f"train:objective:{part}:{key}=1" for part in ("ascent", "tiles") for key in ("start", "ramp")
-    ]
+    forced += [f"train:objective:{part}:{key}=1" for part in ("ascent", "tiles") for key in ("start", "ramp")]
     assert main(["-opt", str(RECIPE), "--dry-run", "--force_yml", *forced]) == 0
     shown = capsys.readouterr().err
     terms = set(re.findall(r"\bl_\w+", shown.split("losses of the second step:")[1].splitlines()[0]))
