@@ -28,15 +28,9 @@ from iqa_sr.losses.ensemble_iqa_loss import EnsembleIQALossOptions, JudgeOptions
 from iqa_sr.losses.iqa_loss import IQALossOptions, too_small
 from iqa_sr.losses.views import ViewOptions
 from iqa_sr.metrics.registry import _METRICS
-from iqa_sr.models.metric_options import CalculateIQAOptions
-from iqa_sr.models.options import (
-    IQASRConfig,
-    QualitySection,
-    QualityValSection,
-    SchedulerOptions,
-    TrainSection,
-    ValSection,
-)
+from iqa_sr.models.metric_options import CalculateIQAOptions, ValSection
+from iqa_sr.models.options import IQASRConfig
+from iqa_sr.models.train_options import QualitySection, QualityValSection, SchedulerOptions, TrainSection
 from iqa_sr.objectives.afine import AFINEOptions
 from iqa_sr.objectives.arniqa import ARNIQAOptions, RegressorOptions
 from iqa_sr.objectives.augmentiq import AugmentIQOptions
