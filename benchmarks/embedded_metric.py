@@ -58,8 +58,8 @@ from iqa_sr.metrics import create_metric  # noqa: E402
 from iqa_sr.metrics.base import QualityMetric  # noqa: E402
 
 PARTS = ("order", "jod", "sr", "attack", "tile", "cost", "human")
-METRICS = ("rankiqa-lite", "niqe")
-PEER = "rankiqa-lite"
+METRICS = ("jod-lite", "niqe")
+PEER = "niqe"
 PHOTOGRAPHS = "photographs"
 
 
