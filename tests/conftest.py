@@ -4,6 +4,7 @@ import logging
 import os
 import signal
 from contextlib import contextmanager
+from functools import cache
 
 import pytest
 import torch
@@ -14,6 +15,7 @@ prepare_cpu_threads()
 os.environ.pop("IQA_SR_WEIGHTS", None)  # the user's own files are no concern of the tests
 
 from iqa_sr import plugin  # noqa: E402
+from iqa_sr.data.creation import unlabeled_images  # noqa: E402
 from tests import TESTS  # noqa: E402
 from tests.helpers.sr_datasets import write_groups  # noqa: E402
 from tests.synthetic import write_synthetic  # noqa: E402
@@ -51,6 +53,14 @@ def _no_network(tmp_path_factory):
             patch.setenv(name, str(tmp_path_factory.getbasetemp() / "caches" / name))
         for name in ("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY"):
             patch.setenv(name, "http://127.0.0.1:9")
+        yield
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _generated_images_once():
+    """Data sets keep a generated image as it is, and it is the same every time: a process draws it once, in 0.1 s."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(unlabeled_images, "procedural_picture", cache(unlabeled_images.procedural_picture))
         yield
 
 

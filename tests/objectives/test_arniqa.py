@@ -34,7 +34,7 @@ from tests.helpers.tiny_runs import finished_run, losses_of, resume, train
 
 RECIPE = ROOT / "options" / "iqa" / "arniqa.yml"
 SMALL = {"layers": [1, 1, 1, 1], "bottleneck": False}
-BATCH = 12
+BATCH = 8
 CROP = 32
 """Side of the regressor's crops in px, of pictures of 64 px."""
 
