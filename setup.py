@@ -26,7 +26,7 @@ setup(
         "iqa_sr.training": ["data/*"],
     },
     install_requires=[
-        # BasicSR 1.4.2 cannot be built by Python 3.13 and later; its wheel runs there (README, other ways to install).
+        # BasicSR 1.4.2 cannot be built by Python 3.13 and later; its wheel runs there (docs/installation.md).
         'basicsr>=1.4.2; python_version < "3.13"',
         # The tensorboard command of basicsr's tb-nightly imports pkg_resources, which setuptools 82 no longer has.
         "setuptools<82",
