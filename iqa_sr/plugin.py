@@ -9,6 +9,7 @@ import logging
 from typing import Any
 
 from iqa_sr.archs.augmentiq_arch import AugmentIQHeads
+from iqa_sr.archs.jod_lite_arch import JODLite
 from iqa_sr.archs.patch_transformer_arch import PatchTransformer
 from iqa_sr.archs.rankiqa_arch import RankIQALite
 from iqa_sr.basicsr_compat import (
@@ -32,7 +33,6 @@ from iqa_sr.models.quality_model import QualityModel
 from iqa_sr.models.validation import calculate_iqa
 from iqa_sr.objectives.afine_network import TrainableAFINE
 from iqa_sr.objectives.arniqa_network import ARNIQANetwork
-from iqa_sr.objectives.jod_network import TrainableJODLite
 from iqa_sr.objectives.qualiclip_network import TrainableQualiCLIP
 
 __all__ = ["register"]
@@ -43,10 +43,10 @@ TABLE: tuple[tuple[Any, Any], ...] = (
         for network in (
             ARNIQANetwork,
             AugmentIQHeads,
+            JODLite,
             PatchTransformer,
             RankIQALite,
             TrainableAFINE,
-            TrainableJODLite,
             TrainableQualiCLIP,
         )
     ),

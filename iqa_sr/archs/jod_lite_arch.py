@@ -1,69 +1,49 @@
-"""JOD-lite: the first stages of EfficientNet-Lite0 behind a front end that leaves out what nobody can see."""
+"""JOD-lite: a small network on statistics of windows in which what nobody can see counts for little."""
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-__all__ = ["BLOCKS", "PRISTINE", "JODLite"]
+__all__ = ["PRISTINE", "JODLite", "WindowStatistics"]
 
 PRISTINE = 10.0
 """JOD of an image that cannot be told from its original."""
-BANDS = 3
-FLOOR = 2 / 255
-BLOCKS = (  # kernel, stride, expansion, channels in and out: EfficientNet-Lite0 down to a sixteenth of the size
-    (3, 1, 1, 32, 16),
-    (3, 2, 6, 16, 24),
-    (3, 1, 6, 24, 24),
-    (5, 2, 6, 24, 40),
-    (5, 1, 6, 40, 40),
-    (3, 2, 6, 40, 80),
-    (3, 1, 6, 80, 80),
-    (3, 1, 6, 80, 80),
-    (5, 1, 6, 80, 112),
-    (5, 1, 6, 112, 112),
-    (5, 1, 6, 112, 112),
+STRIDE = 8
+"""Distance of the windows in px."""
+_LUMA_FLOORS = (2.0, 1.2, 1.0, 1.0)  # of each octave, in levels of 255: about what the eye does not see on a photograph
+_CHROMA_FLOORS = (2.5, 2.0, 1.5)
+_PHASES = 8  # px: the block of JPEG
+# Mean and standard deviation of each kind of statistic over crops of photographs and what degrades them.
+_LUMA = (
+    *((2.5, 1.0), (2.3, 1.0), (2.4, 1.0), (0.8, 0.7), (2.4, 0.9)),  # logarithms of energies
+    *((0.0, 0.5), (0.0, 0.5), (0.55, 0.27)),  # orientation and its strength
+    *((0.75, 0.16), (0.65, 0.16), (0.0, 0.25)),  # evenness of edges and of curvature, skewness
 )
-_TAPS = (0, 2, 4, 7, 10)  # blocks after which the size is halved, or the network ends
-_SCALE, _SHIFT = 255 / 128, 127 / 128  # of the pixels that the published weights want
+_CHROMA = ((1.1, 0.8), (0.0, 0.37), (0.4, 0.26), (0.84, 0.15))
+_COLOR = ((0.45, 0.2), (0.0, 0.08), (0.0, 0.08), (0.0, 0.1), (0.0, 0.1))
+_GRID = ((0.3, 0.3), (0.2, 0.25), (-0.3, 0.28))
 
 
 class JODLite(nn.Module):
-    """A map of JOD as the sum of maps at five sizes, and its mean.
+    """A map of JOD at an eighth of the size, and its mean.
 
-    The body is EfficientNet-Lite0's, with smooth activations and without its batch norms, which are folded into the
-    convolutions: their statistics stay those of the published weights. Beside its first layer stands one that sees
-    three bands of detail, each divided by its local energy with a floor of two levels of 255: of detail below that
-    little is left. There is nothing global: the score of an image is the mean of those of its parts.
+    All that the network sees are `WindowStatistics`: smooth functions of local energies, each with a floor below which
+    changes count for nothing. That bounds what an invisible change can do to the score.
 
     Args:
-        blocks: Number of blocks; 11 is all.
-        hidden: Channels between a stage and its map.
-
-    Raises:
-        ValueError: If there is no such number of blocks.
-
-    Reference:
-        Tan, Le: EfficientNet: Rethinking Model Scaling for Convolutional Neural Networks, ICML 2019,
-        https://arxiv.org/abs/1905.11946; its Lite variant: Google, 2020 (no squeeze and excitation).
+        width: Channels.
+        depth: Residual blocks, each of which sees one more window around.
     """
 
-    kernel: Tensor
-
-    def __init__(self, blocks: int = len(BLOCKS), hidden: int = 32) -> None:
+    def __init__(self, width: int = 80, depth: int = 3) -> None:
         super().__init__()
-        if not 1 <= blocks <= len(BLOCKS):
-            raise ValueError(f"blocks: expected 1 to {len(BLOCKS)}, got {blocks}")
-        binomial = torch.tensor([1.0, 4.0, 6.0, 4.0, 1.0]) / 16
-        kernel = (binomial[:, None] * binomial).expand(3, 1, 5, 5).contiguous()
-        self.register_buffer("kernel", kernel, persistent=False)
-        self.detail = nn.Conv2d(BANDS * (4 * 3 + 1), 32, 3, padding=1)
-        self.stem = nn.Conv2d(3, 32, 3, 2, 1)
-        self.blocks = nn.ModuleList(_Block(*sizes) for sizes in BLOCKS[:blocks])
-        ends = [number for number in _TAPS if number < blocks]
-        self.heads = nn.ModuleDict({str(number): _head(BLOCKS[number][-1], hidden) for number in ends})
-        self.base = nn.Parameter(torch.tensor(8.5))  # the mean of what it learns from
-        nn.init.normal_(self.detail.weight, std=0.02)
-        nn.init.zeros_(self.detail.bias)  # type: ignore[arg-type]  # there is a bias
+        self.statistics = WindowStatistics()
+        self.first = nn.Conv2d(self.statistics.channels, width, 1)
+        self.blocks = nn.ModuleList(_Block(width) for _ in range(depth))
+        last = nn.Conv2d(width, 1, 1)
+        nn.init.zeros_(last.weight)
+        nn.init.constant_(last.bias, 8.5)  # type: ignore[arg-type]  # the mean of what it learns from
+        self.head = nn.Sequential(nn.Conv2d(width, width, 1), nn.SiLU(), last)
 
     def forward(self, image: Tensor) -> Tensor:
         """The JOD of each image against the pristine original that nobody has shown.
@@ -74,67 +54,189 @@ class JODLite(nn.Module):
         Returns:
             `(N,)`, higher is better, about 10 for a pristine image.
         """
-        return self.base + torch.stack([small.mean((1, 2)) for small in self.maps(image)]).sum(0)
+        return self._map(image).mean((1, 2, 3))
 
     def quality_map(self, image: Tensor) -> Tensor:
-        """`(N, 3, H, W)` to `(N, H, W)`, the maps enlarged and added; its mean is about the score."""
-        size = (image.shape[-2], image.shape[-1])
-        large = [
-            F.interpolate(small[:, None], size, mode="bilinear", align_corners=False) for small in self.maps(image)
-        ]
-        return self.base + torch.stack(large).sum(0)[:, 0]
+        """`(N, 3, H, W)` to `(N, H, W)`: the JOD of every pixel; its mean is about the score."""
+        height, width = image.shape[-2:]
+        large = F.interpolate(self._map(image), scale_factor=STRIDE, mode="bilinear", align_corners=False)
+        return large[:, 0, :height, :width]
 
-    def maps(self, image: Tensor) -> list[Tensor]:
-        """`(N, 3, H, W)` to `(N, ceil(H / s), ceil(W / s))` for s of 2, 4, 8, 16 and 16, as far as there are blocks."""
-        with torch.autocast(image.device.type, enabled=False):  # 16 bits would round faint structure away
-            image = image.to(self.kernel.dtype)
-            image = F.pad(image, (0, image.shape[-1] % 2, 0, image.shape[-2] % 2), mode="replicate")
-            details = self._details(image)
-        x = F.silu(self.stem(_SCALE * image - _SHIFT) + self.detail(details))  # (N, 32, H / 2, W / 2)
-        maps = []
-        for number, block in enumerate(self.blocks):
+    def _map(self, image: Tensor) -> Tensor:
+        """`(N, 3, H, W)` to `(N, 1, ceil(H / 8), ceil(W / 8))`."""
+        x = F.silu(self.first(self.statistics(image)))  # (N, width, ceil(H / 8), ceil(W / 8))
+        for block in self.blocks:
             x = block(x)
-            if str(number) in self.heads:
-                maps.append(self.heads[str(number)](x)[:, 0])
+        maps: Tensor = self.head(x)
         return maps
 
-    def _details(self, image: Tensor) -> Tensor:
-        """What three binomial filters take away one after the other, each twice as wide as the one before.
 
-        `(N, 3, H, W)` to `(N, 39, H / 2, W / 2)`: each band over the root of its local energy plus the floor, folded
-        2x2 into channels, and the logarithms of these roots.
-        """
-        details, energies = [], []
-        for band in range(BANDS):
-            padded = F.pad(image, (2 ** (band + 1),) * 4, mode="replicate")
-            smooth = F.conv2d(padded, self.kernel, groups=3, dilation=2**band)
-            detail, image = image - smooth, smooth
-            energy = F.pad(detail.square().mean(1, keepdim=True), (3, 3, 3, 3), mode="replicate")
-            root = (F.avg_pool2d(energy, 7, 1) + FLOOR**2).sqrt()
-            details.append(detail / root)
-            energies.append(F.avg_pool2d(0.5 * torch.log(root / FLOOR), 2))
-        return torch.cat([F.pixel_unshuffle(torch.cat(details, dim=1), 2), *energies], dim=1)
+class WindowStatistics(nn.Module):
+    """Statistics of windows of 16 px, a window every 8 px: natural scene statistics that have a floor everywhere.
+
+    Of four octaves of luma the energies of first and second derivatives, their orientation, how evenly they are spread
+    (noise) or gathered (edges), and the skewness of curvature (halos); of three octaves of chroma the energy, how it
+    goes with luma and how evenly it is spread; colors and clipped pixels; and how far one of the eight phases of rows
+    and columns stands out (the blocks of JPEG).
+
+    Attributes:
+        channels: Number of statistics of a window.
+
+    Reference:
+        Simoncelli, Freeman: The steerable pyramid, ICIP 1995 (octaves of oriented energies); Mittal, Moorthy, Bovik:
+        No-Reference Image Quality Assessment in the Spatial Domain, TIP 2012 (statistics of natural scenes).
+    """
+
+    binomial: Tensor
+    colors: Tensor
+    derivatives: Tensor
+    offset: Tensor
+    scale: Tensor
+
+    def __init__(self) -> None:
+        super().__init__()
+        line = torch.tensor([1.0, 4.0, 6.0, 4.0, 1.0]) / 16
+        self._constant("binomial", (line[:, None] * line)[None, None])
+        luma, blue, red = [0.299, 0.587, 0.114], [0.5, -0.419, -0.081], [-0.169, -0.331, 0.5]
+        self._constant("colors", 255 * torch.tensor([luma, blue, red])[:, :, None, None])
+        self._constant("derivatives", _derivatives())
+        octaves = [*_LUMA, *_CHROMA] * len(_CHROMA_FLOORS) + [*_LUMA] * (len(_LUMA_FLOORS) - len(_CHROMA_FLOORS))
+        usual = torch.tensor([*octaves, *_COLOR, *_GRID, *_GRID])[:, :, None, None]
+        self._constant("offset", usual[:, 0])
+        self._constant("scale", usual[:, 1])
+        self.channels = len(usual)
+
+    def _constant(self, name: str, value: Tensor) -> None:
+        self.register_buffer(name, value.contiguous(), persistent=False)
+
+    def forward(self, image: Tensor) -> Tensor:
+        """`(N, 3, H, W)` RGB in [0, 1] to `(N, channels, ceil(H / 8), ceil(W / 8))`, of about mean 0 and variance 1."""
+        with torch.autocast(image.device.type, enabled=False):  # 16 bits would round faint structure away
+            image = image.to(self.colors.dtype)
+            height, width = image.shape[-2:]
+            image = F.pad(image, (0, -width % STRIDE, 0, -height % STRIDE), mode="replicate")
+            seen = F.conv2d(image, self.colors)  # (N, 3, H, W) in levels
+            statistics = [*self._octaves(seen[:, :1], seen[:, 1:]), *_color(seen)]
+            statistics += [_grid(seen[:, :1]), _grid(seen[:, :1].transpose(-1, -2)).transpose(-1, -2)]
+            found: Tensor = (torch.cat(statistics, dim=1) - self.offset) / self.scale
+            return found
+
+    def _octaves(self, luma: Tensor, chroma: Tensor) -> list[Tensor]:
+        """Of `(N, 1, H, W)` and `(N, 2, H, W)`: each octave's statistics `(N, 11 or 4, H / 8, W / 8)`."""
+        statistics = []
+        for octave, floor in enumerate(_LUMA_FLOORS):
+            stride = STRIDE >> octave
+            dx, dy, dxx, dyy, dxy, checker = F.conv2d(_padded(luma, 1), self.derivatives).split(1, dim=1)
+            statistics.append(_luma(dx, dy, dxx, dyy, dxy, checker, floor, stride))
+            if octave < len(_CHROMA_FLOORS):
+                flat = _padded(chroma, 1).flatten(0, 1)[:, None]
+                gradient = F.conv2d(flat, self.derivatives[:2]).unflatten(0, (-1, 2))  # (N, 2 colors, 2, h, w)
+                statistics.append(_chroma(gradient, dx, dy, floor, _CHROMA_FLOORS[octave], stride))
+                luma, chroma = self._halved(luma), self._halved(chroma)
+        return statistics
+
+    def _halved(self, x: Tensor) -> Tensor:
+        channels = x.shape[1]
+        return F.conv2d(_padded(x, 2), self.binomial.expand(channels, 1, 5, 5), stride=2, groups=channels)
 
 
 class _Block(nn.Module):
-    """A mobile bottleneck: wider by a 1x1 convolution, filtered channel by channel, narrower again."""
-
-    def __init__(self, kernel: int, stride: int, expansion: int, inputs: int, outputs: int) -> None:
+    def __init__(self, width: int) -> None:
         super().__init__()
-        width = inputs * expansion
-        self.expand = nn.Conv2d(inputs, width, 1) if expansion > 1 else None
-        self.depth = nn.Conv2d(width, width, kernel, stride, kernel // 2, groups=width)
-        self.project = nn.Conv2d(width, outputs, 1)
-        self.shortcut = stride == 1 and inputs == outputs
+        self.around = nn.Conv2d(width, width, 3, padding=1)
+        self.within = nn.Conv2d(width, width, 1)
+        nn.init.zeros_(self.within.weight)
+        nn.init.zeros_(self.within.bias)  # type: ignore[arg-type]  # there is a bias
 
     def forward(self, x: Tensor) -> Tensor:
-        wide = x if self.expand is None else F.silu(self.expand(x))
-        narrow: Tensor = self.project(F.silu(self.depth(wide)))
-        return x + narrow if self.shortcut else narrow
+        changed: Tensor = self.within(F.silu(self.around(x)))
+        return x + changed
 
 
-def _head(inputs: int, hidden: int) -> nn.Sequential:
-    last = nn.Conv2d(hidden, 1, 1)
-    nn.init.zeros_(last.weight)
-    nn.init.zeros_(last.bias)  # type: ignore[arg-type]  # there is a bias
-    return nn.Sequential(nn.Conv2d(inputs, hidden, 1), nn.SiLU(), last)
+def _derivatives() -> Tensor:
+    """`(6, 1, 3, 3)`: d/dx, d/dy, d2/dx2, d2/dy2, d2/dxdy, and a checkerboard, of about the same gain."""
+    sobel = torch.tensor([[-1.0, 0, 1], [-2, 0, 2], [-1, 0, 1]]) / 8
+    second = torch.tensor([[0.0, 0, 0], [1, -2, 1], [0, 0, 0]]) / 2
+    mixed = torch.tensor([[1.0, 0, -1], [0, 0, 0], [-1, 0, 1]]) / 4
+    checker = torch.tensor([[1.0, -2, 1], [-2, 4, -2], [1, -2, 1]]) / 8
+    return torch.stack([sobel, sobel.T, second, second.T, mixed, checker])[:, None]
+
+
+def _luma(
+    dx: Tensor, dy: Tensor, dxx: Tensor, dyy: Tensor, dxy: Tensor, checker: Tensor, floor: float, stride: int
+) -> Tensor:
+    """The statistics of an octave, `(N, 11, h / stride, w / stride)`, of its derivatives `(N, 1, h, w)` in levels."""
+    gradient, laplacian = dx.square() + dy.square(), dxx + dyy
+    curvature = dxx.square() + dyy.square() + 2 * dxy.square()
+    square = laplacian.square()
+    soft = 0.25 * floor**2  # makes the root smooth at 0
+    skew = laplacian**3 / (square + 4 * floor**2)
+    each = [gradient, square, curvature, checker.square(), dx.square() - dy.square(), 2 * dx * dy, skew]
+    means = _windows(torch.cat([*each, (gradient + soft).sqrt(), (square + soft).sqrt()], dim=1), stride)
+    edges, curved, bent, checked, across, diagonal, skewed, edge, curve = means.split(1, dim=1)
+    half = floor / 2
+    energies = [_log(energy, half) for energy in (edges, curved, bent, checked, edge.square())]
+    weight = edges + floor**2
+    oriented = [across / weight, diagonal / weight, (across.square() + diagonal.square() + 1e-4).sqrt() / weight]
+    even = [edge.square() / (edges + soft), curve.square() / (curved + soft)]
+    return torch.cat([*energies, *oriented, *even, skewed / (curve + floor)], dim=1)
+
+
+def _chroma(gradient: Tensor, dx: Tensor, dy: Tensor, luma_floor: float, floor: float, stride: int) -> Tensor:
+    """The statistics of an octave, `(N, 4, h / stride, w / stride)`: energy, which color's, with luma's, evenness.
+
+    Args:
+        gradient: Of chroma, `(N, 2 colors, 2, h, w)` in levels.
+        dx: Of luma, `(N, 1, h, w)`.
+        dy: Likewise.
+        luma_floor: In levels.
+        floor: Of chroma.
+        stride: Distance of the windows in px.
+    """
+    energy = gradient.square().sum(2)  # (N, 2, h, w)
+    common = gradient[:, :, 0] * dx + gradient[:, :, 1] * dy
+    soft = 0.25 * floor**2
+    root = (energy.sum(1, keepdim=True) + soft).sqrt()
+    means = _windows(torch.cat([energy, common, root, dx.square() + dy.square()], dim=1), stride)
+    blue, red, common, root, edges = means.split([1, 1, 2, 1, 1], dim=1)
+    both = blue + red
+    together = (common.square().sum(1, keepdim=True) + 1e-4).sqrt()
+    together = together / ((both + floor**2).sqrt() * (edges + luma_floor**2).sqrt())
+    return torch.cat(
+        [_log(both, floor / 2), (blue - red) / (both + floor**2), together, root.square() / (both + soft)], dim=1
+    )
+
+
+def _color(seen: Tensor) -> list[Tensor]:
+    """Of `(N, 3, H, W)` in levels: mean luma and chroma in [0, 1], and the shares of white and of black pixels."""
+    luma = seen[:, :1]
+    clipped = torch.cat([torch.sigmoid((luma - 250) / 2), torch.sigmoid((5 - luma) / 2)], dim=1)
+    return [F.avg_pool2d(seen, STRIDE) / 255, _windows(clipped, STRIDE)]
+
+
+def _grid(luma: Tensor) -> Tensor:
+    """How far the strongest two and the weakest of the eight phases of columns stand out, in windows of 40 px.
+
+    `(N, 1, H, W)` in levels to `(N, 3, H / 8, W / 8)`, logarithms against the mean phase.
+    """
+    step = F.pad(luma[..., 1:] - luma[..., :-1], (0, 1)).square()
+    energy = F.avg_pool2d(step, (STRIDE, 1))[:, 0].unflatten(-1, (-1, _PHASES)).permute(0, 3, 1, 2)
+    phases = _log(F.avg_pool2d(_padded(energy, 2), 5, 1), 1.0)  # (N, 8, H / 8, W / 8)
+    ordered = phases.sort(dim=1, descending=True).values
+    return ordered[:, [0, 1, -1]] - phases.mean(1, keepdim=True)
+
+
+def _windows(x: Tensor, stride: int) -> Tensor:
+    """Means of overlapping windows of twice the stride (3 px where that is 1): `(N, C, h, w)` to a `stride`-th."""
+    if stride == 1:
+        return F.avg_pool2d(_padded(x, 1), 3, 1)
+    return F.avg_pool2d(_padded(x, stride // 2), 2 * stride, stride)
+
+
+def _log(energy: Tensor, floor: float) -> Tensor:
+    """The logarithm of an amplitude in units of its floor: 0 where there is nothing, flat below the floor."""
+    return 0.5 * torch.log1p(energy / floor**2)
+
+
+def _padded(x: Tensor, pixels: int) -> Tensor:
+    return F.pad(x, (pixels,) * 4, mode="replicate")

@@ -44,7 +44,7 @@ class JODLiteMetric(QualityMetric):
 
     def __init__(self, info: MetricInfo = JOD_OWN_INFO, weights: str | Path | None = None) -> None:
         super().__init__(info)
-        from iqa_sr.archs.jod_lite_arch import BLOCKS, JODLite
+        from iqa_sr.archs.jod_lite_arch import JODLite
 
         if weights is not None:
             path: str | Path = Path(weights).expanduser()
@@ -52,9 +52,9 @@ class JODLiteMetric(QualityMetric):
         else:
             path, content = OWN, read_weights(OWN)
         state = select_state_dict(content, path, "params" if "params" in content else None)
-        blocks = len({key.split(".")[1] for key in state if key.startswith("blocks.")})
-        head = state.get("heads.0.0.weight")  # tells the width; the default one where it does not
-        self.network = JODLite(min(max(1, blocks), len(BLOCKS)), 32 if head is None else head.shape[0])
+        depth = len({key.split(".")[1] for key in state if key.startswith("blocks.")})
+        first = state.get("first.bias")
+        self.network = JODLite(80 if first is None else len(first), depth)  # the usual width where it is not told
         load_state(self.network, {key: value.float() for key, value in state.items()}, path)
         self.freeze()
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, cast
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.utils.data import DataLoader
 
 from iqa_sr.basicsr_compat import build_network
@@ -69,7 +69,8 @@ class QualityModel(ModelBase):
             self.net_g_ema = copy.deepcopy(self.objective).eval().requires_grad_(False)
             if path.get("pretrain_network_g") and path.get("resume_state"):
                 self.load_network(self.net_g_ema.network, path["pretrain_network_g"], True, "params_ema")
-        self.add_optimizer(settings.optim_g, "train:optim_g", self._trained(settings.optim_g.lr))
+        trained = [parameter for parameter in self.net_g.parameters() if parameter.requires_grad]
+        self.add_optimizer(settings.optim_g, "train:optim_g", trained)
         self.setup_schedulers()
         self.finite_guard = NonFiniteGuard(settings.max_nonfinite)
         self.scaler = torch.amp.GradScaler(self.device.type, enabled=settings.amp == "fp16")
@@ -85,14 +86,6 @@ class QualityModel(ModelBase):
     def tested(self) -> Objective[Any]:
         """The objective that is validated and published: the averaged one where there is one."""
         return cast(Objective[Any], self.net_g_ema or self.objective)
-
-    def _trained(self, rate: float) -> list[dict[str, Any]]:
-        """The trained parameters as groups of one learning rate each."""
-        groups: dict[float, list[nn.Parameter]] = {}
-        for name, parameter in self.objective.named_parameters():
-            if parameter.requires_grad:
-                groups.setdefault(self.objective.rate_factor(name), []).append(parameter)
-        return [{"params": parameters, "lr": factor * rate} for factor, parameters in groups.items()]
 
     # --- One iteration ------------------------------------------------------------------------------------------------
 

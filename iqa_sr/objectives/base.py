@@ -105,10 +105,6 @@ class Objective(nn.Module, ABC, Generic[OptionsType]):
             Figures by name, each better when larger; the first one decides which checkpoint is the best.
         """
 
-    def rate_factor(self, parameter: str) -> float:
-        """Factor of `train:optim_g:lr` for a parameter, by its name in the objective: `network.head.0.weight`."""
-        return 1.0
-
     def before_step(self, iteration: int) -> None:
         """Called before each iteration, 1 the first; for what changes on the way. The same on every process."""
 

@@ -24,7 +24,7 @@ from iqa_sr.stats.ordering import ordering
 
 __all__ = ["JODObjective"]
 
-_NEW = ("network.heads.", "network.detail.", "network.base")
+_PARTS = ("order", "regression", "difference", "ascent", "tiles", "flatness")
 _STRIDE = 0.6  # of the steps of an ascent, which reach one and a half times the bound in all
 VALIDATION_STEPS, VALIDATION_BOUND = 10, 2.0  # of the fixed attack, in levels of 255
 VISIBLE = 9.9
@@ -44,7 +44,7 @@ class JODObjective(Objective[JODOptions]):
     """
 
     Options = JODOptions
-    network_types = ("TrainableJODLite",)
+    network_types = ("JODLite",)
     dataset_types = ("JODDataset",)
 
     def __init__(self, network: nn.Module, options: JODOptions) -> None:
@@ -54,10 +54,6 @@ class JODObjective(Objective[JODOptions]):
         self._bounds = [Bound("rms", levels) for _ in sides for levels in amplitudes]
         # No buffers: they are neither saved as weights nor averaged. Before its first use a tile is empty.
         self._tiles = [torch.zeros(1, 3, side, side) for side in sides for _ in amplitudes]
-
-    def rate_factor(self, parameter: str) -> float:
-        """`new_rate` for the maps and the layer of details."""
-        return self.options.new_rate if parameter.startswith(_NEW) else 1.0
 
     def before_step(self, iteration: int) -> None:
         """Take down the iteration, by which parts begin; every process goes on from the first one's tiles."""
@@ -94,11 +90,15 @@ class JODObjective(Objective[JODOptions]):
             losses["order"] = preference_loss(score, jod, options.order.scale, options.order.margin)
         if options.regression and "regression" in weights:
             losses["regression"] = F.smooth_l1_loss(score, jod, beta=options.regression.beta)
+        if options.difference and "difference" in weights:
+            losses["difference"] = tracking_loss(
+                score[:, 1:], score[:, :1], jod[:, 1:], jod[:, :1], options.difference.beta
+            )
         return {name: weights[name] * losses[name] for name in weights}
 
     def _weights(self) -> dict[str, float]:
         """Of the parts that have begun."""
-        parts = {name: getattr(self.options, name) for name in ("order", "regression", "ascent", "tiles", "flatness")}
+        parts = {name: getattr(self.options, name) for name in _PARTS}
         return {name: weight for name, part in parts.items() if part and (weight := part.weight_at(self._iteration))}
 
     def _jod(self, image: Tensor, pristine: Tensor) -> Tensor:

@@ -7,7 +7,7 @@ from pydantic import Field, model_validator
 from iqa_sr.config.sections import Iterations, Section
 from iqa_sr.objectives.base import ObjectiveOptions
 
-__all__ = ["Ascent", "Flatness", "JODOptions", "Order", "Part", "Regression", "Tiles"]
+__all__ = ["Ascent", "Difference", "Flatness", "JODOptions", "Order", "Part", "Regression", "Tiles"]
 
 Levels = Annotated[float, Field(gt=0, le=255)]
 _Positive = Annotated[float, Field(gt=0)]
@@ -58,6 +58,18 @@ class Regression(Part):
 
     weight: _Positive = 0.5
     beta: _Positive = 0.5
+
+
+class Difference(Part):
+    """How far each version lies below its pristine one: the Huber loss of the difference of their scores.
+
+    Attributes:
+        weight: As above.
+        beta: Error in JOD from which the loss grows linearly.
+    """
+
+    weight: _Positive = 0.5
+    beta: _Positive = 0.1
 
 
 class Ascent(Part):
@@ -119,18 +131,18 @@ class JODOptions(ObjectiveOptions):
     Attributes:
         order: The order of one content's versions.
         regression: Their JOD.
+        difference: Their distance from the pristine one.
         ascent: Per-image attacks.
         tiles: Universal tiles.
         flatness: The norm of the gradient.
-        new_rate: Factor of the learning rate of the layers that no published weights begin.
     """
 
     order: Order | None = Order()
     regression: Regression | None = Regression()
+    difference: Difference | None = Difference()
     ascent: Ascent | None = None
     tiles: Tiles | None = None
     flatness: Flatness | None = None
-    new_rate: _Positive = 3.0
 
     @model_validator(mode="after")
     def _begins(self) -> "JODOptions":

@@ -4,6 +4,7 @@ import argparse
 import importlib
 import re
 
+import jsonschema
 import pytest
 import torch
 
@@ -14,6 +15,7 @@ from iqa_sr.config.option_files import _parse, apply_overrides, read_option_file
 from iqa_sr.losses.iqa_loss import too_small
 from iqa_sr.metrics import metric_info
 from iqa_sr.models.options import IQASRConfig
+from iqa_sr.training.option_schema import option_schema
 from tests import ROOT
 from tests.docs.snippets import commands, snippets
 from tests.helpers.sr_datasets import picture, save
@@ -30,9 +32,6 @@ def of(language, run=None):
 
 @pytest.fixture(scope="module")
 def valid():
-    jsonschema = pytest.importorskip("jsonschema")
-    from iqa_sr.training.option_schema import option_schema
-
     return jsonschema.Draft7Validator(option_schema())
 
 
