@@ -38,7 +38,8 @@ from iqa_sr.runtime.threads import prepare_cpu_threads
 prepare_cpu_threads()
 
 from plots import draw_plot, draw_strip  # noqa: E402
-from runs import ARMS, TUNING_WINDOWS, Bench, Key, Row, Setup, key_of, measurable, read_rows, write_rows, write_windows  # noqa: E402
+from records import ARMS, Key, Row, key_of, read_rows, write_rows, write_windows  # noqa: E402
+from runs import TUNING_WINDOWS, Bench, Setup, measurable  # noqa: E402
 from tables import FULL, choose_rates, report, runs_of  # noqa: E402
 from tqdm import tqdm  # noqa: E402
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import torch
 from PIL import Image, ImageDraw, ImageFont
-from runs import ARMS, read_windows
+from records import ARMS, read_windows
 from tables import Run, groups_of
 from torch import Tensor
 from torch.nn import functional as F

@@ -1,7 +1,6 @@
 """The runs of main.py: one base, fine-tuned by the real training step, measured on photographs at several strengths."""
 
 import copy
-import csv
 import logging
 import time
 from collections.abc import Callable
@@ -10,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from records import ARMS, Key, Row, write_windows
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
@@ -20,8 +20,7 @@ from iqa_sr.data.leakage import check_together
 from iqa_sr.datasets.sample_order import Place, build_train_loader
 from iqa_sr.datasets.validation_images import validation_pictures
 from iqa_sr.guard.measurements import Window, cut_windows
-from iqa_sr.io.image_tensors import as_8_bit, to_tensor, to_uint8
-from iqa_sr.io.images import read_image, write_image
+from iqa_sr.io.image_tensors import as_8_bit
 from iqa_sr.lora.injection import LoRAOptions, merged_state, target_names
 from iqa_sr.metrics import QualityMetric, create_metric, metric_info
 from iqa_sr.models.ground_truth_selection import GroundTruthFeed
@@ -29,14 +28,6 @@ from iqa_sr.ops.residual_spectrum import lattice_share
 from iqa_sr.training.run_config import RunConfig
 from iqa_sr.weights.store import is_present
 
-ARMS = {
-    "full": "",
-    "lora-attention": "swinir",
-    "lora-conv": "swinir-conv",
-    "attention": "swinir",
-}
-"""What is trained, and the preset of its layers: everything; updates of low rank of the attention and MLPs, or of those
-and the convolutions; the weights of the attention and MLPs, at full rank."""
 ENDPOINTS = {
     "JOD to GT": ("cvvdp", "original"),
     "JOD to base": ("cvvdp", "base"),
@@ -50,7 +41,6 @@ TUNING_WINDOWS = 6
 BATCH = 5  # windows that are scored at a time
 
 State = dict[str, Tensor]
-Row = dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -92,32 +82,6 @@ class Setup:
     windows: int
     window: int
     strengths: tuple[float, ...]
-
-
-@dataclass(frozen=True)
-class Key:
-    """One run.
-
-    Attributes:
-        phase: `tuning` of the learning rate, or `final`; `base` for what all begin with.
-        arm: A name of `ARMS`.
-        mode: `plain` reward, or `visible` (`IQALoss: {visible: true}`).
-        rate: Learning rate.
-        seed: Of the order of the data, the crops and the adapter's beginning.
-    """
-
-    phase: str
-    arm: str
-    mode: str
-    rate: float
-    seed: int
-
-    def image(self, strength: float) -> str:
-        """Name of the file of its results."""
-        return f"{self.arm}-{self.mode}-{strength:g}.png"
-
-    def __str__(self) -> str:
-        return f"{self.phase} {self.arm}, {self.mode}, rate {self.rate:g}, seed {self.seed}"
 
 
 @dataclass(frozen=True)
@@ -330,43 +294,3 @@ def with_degradation(content: dict[str, Any], scale: int, degradation: str) -> d
     for section in content["datasets"].values():
         section["degradation"] = {"type": degradation}
     return content
-
-
-# --- Files ------------------------------------------------------------------------------------------------------------
-
-
-def write_windows(path: Path, windows: Tensor) -> None:
-    """Write `(N, 3, S, S)` windows one under the other."""
-    write_image(path, to_uint8(torch.cat(list(windows.cpu()), dim=1)))
-
-
-def read_windows(path: Path) -> Tensor:
-    """`(N, 3, S, S)` float RGB of a file of `write_windows`."""
-    image = to_tensor(read_image(path))
-    return torch.stack(image.split(image.shape[-1], dim=1))
-
-
-def write_rows(path: Path, rows: list[Row]) -> None:
-    """Write the table of all runs, whole or not at all."""
-    new = path.with_suffix(".new")
-    with new.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, list(max(rows, key=len)))
-        writer.writeheader()
-        writer.writerows(rows)
-    new.replace(path)
-
-
-def read_rows(path: Path) -> list[Row]:
-    """What `write_rows` wrote; nothing where there is no file."""
-    if not path.exists():
-        return []
-    with path.open(newline="", encoding="utf-8") as file:
-        return [
-            {name: value if name in ("phase", "arm", "mode") else float(value or "nan") for name, value in row.items()}
-            for row in csv.DictReader(file)
-        ]
-
-
-def key_of(row: Row) -> Key:
-    """The run that a row is of."""
-    return Key(row["phase"], row["arm"], row["mode"], row["rate"], int(row["seed"]))

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from runs import ARMS, Key, Row, key_of
+from records import ARMS, Key, Row, key_of
 from scipy import stats
 
 from iqa_sr.stats.bootstrap import RESAMPLES, Interval, mean_interval

@@ -1,6 +1,5 @@
 """One plain network out of a base and its adapters, at any strength, checked before it is written."""
 
-import io
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -8,7 +7,6 @@ from pathlib import Path
 from typing import Any, cast
 
 import torch
-from safetensors.torch import save
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -16,6 +14,7 @@ from iqa_sr.basicsr_compat import network_argument, patch_basicsr, side_multiple
 from iqa_sr.checkpoint.adapters import adapted_networks, check_strengths
 from iqa_sr.io.files import atomic_write
 from iqa_sr.io.image_tensors import to_tensor
+from iqa_sr.io.state_dicts import check_weights_file, weights_content
 from iqa_sr.lora.adapter_files import WEIGHTS, Adapter, read_adapter
 
 __all__ = ["MergedNetwork", "merge_adapters"]
@@ -95,10 +94,7 @@ def _output_path(output: Path | None, adapters: Sequence[Adapter], strength: flo
     if folder.name in ("", ".."):  # `.` has no name
         folder = folder.resolve()
     path = output or folder.with_name(f"{folder.name}_strength_{strength:.15g}.pth")
-    if path.suffix not in (".pth", ".safetensors"):
-        raise ValueError(f"`output`: expected a name that ends in .pth or .safetensors, got {path}")
-    if not path.parent.is_dir():
-        raise FileNotFoundError(f"`output`: the folder {path.parent} does not exist")
+    check_weights_file(path)
     return path
 
 
@@ -132,7 +128,7 @@ def _store(state: Mapping[str, Tensor], path: Path, look: Callable[[Path], str])
         nonlocal told
         named = temporary.with_name(temporary.name + path.suffix)  # spandrel and safetensors go by the ending
         try:
-            _write(state, named)
+            named.write_bytes(weights_content(state, path.suffix))
             told = look(named)
             named.replace(temporary)
         finally:
@@ -143,16 +139,6 @@ def _store(state: Mapping[str, Tensor], path: Path, look: Callable[[Path], str])
     except OSError as error:
         raise OSError(f"cannot write {path}: {error.strerror or error}") from error
     return told
-
-
-def _write(state: Mapping[str, Tensor], path: Path) -> None:
-    if path.suffix == ".pth":
-        content = io.BytesIO()  # torch's own writer turns a full device into a RuntimeError
-        torch.save({"params": dict(state)}, content)
-        path.write_bytes(content.getvalue())
-    else:  # safetensors takes no tensors that share their memory
-        copies = {name: tensor.clone(memory_format=torch.contiguous_format) for name, tensor in state.items()}
-        path.write_bytes(save(copies, metadata={"format": "pt"}))
 
 
 def _open_with_spandrel(path: Path, picture: Tensor, expected: Tensor, section: Mapping[str, Any]) -> str:

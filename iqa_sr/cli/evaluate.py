@@ -50,8 +50,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--border", type=int, metavar="N", help="px cut from each side before scoring (default 0)")
     parser.add_argument(
         "--against",
-        choices=["original", "positives"],
-        help="full-reference metrics: the original (default), or each positive ground truth, averaged",
+        choices=["original", "positives", "base"],
+        help="full-reference metrics: the original (default), each positive ground truth, averaged, or what the "
+        "fine-tuned network's base makes",
+    )
+    parser.add_argument(
+        "--base",
+        action="append",
+        default=[],
+        metavar="[NAME=]PATH",
+        help="with --against base: its checkpoint, or its results, a folder for each data set (default: what the "
+        "checkpoints' training began with)",
     )
     parser.add_argument("--output", metavar="DIR", help="default: results/ and the name of the experiment or file")
     parser.add_argument("--overwrite", action="store_true", help="remove what another evaluation has left there")
@@ -92,6 +101,7 @@ def run(args: argparse.Namespace) -> int:
         metrics=None if args.metrics is None else split_names(args.metrics),
         border=args.border,
         against=args.against,
+        base=args.base,
         output=args.output,
         overwrite=args.overwrite,
         baseline=not args.no_baseline,
@@ -141,6 +151,8 @@ def _print_means(evaluation: "Evaluation") -> None:
         if without and any(metric_info(name).reference == "full" for name in plan.measures.metrics):
             kind = "positive ground truth" if plan.measures.against == "positives" else "reference"
             print(f"{dataset.name}: {without} of {len(dataset.records)} pictures have no {kind}: scored without one")
+    if plan.base:
+        print(f"base: {plan.base.source}")
     if plan.assumed:
         print(f"assumed: {', '.join(plan.assumed)}; if trained otherwise, give the option file: -opt FILE")
     for file in plan.files:

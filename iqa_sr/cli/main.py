@@ -20,6 +20,7 @@ COMMANDS = {
     "schema": "write the JSON Schema of option files, for completion and checks in an editor",
     "verify-resume": "prove that an interrupted run goes on bit by bit",
     "merge": "merge adapters of LoRA into their base, at any strength",
+    "average": "average the weights of checkpoints that began with the same weights",
     "upscale": "make pictures larger with a trained network",
     "check-data": "check the data sets of an option file, list every problem",
     "make-sample": "make the sample data set from scikit-image's photographs",

@@ -60,10 +60,12 @@ class EvaluationPicture:
     Attributes:
         lq: `(1, 3, h, w)`; None if it was not asked for.
         gts: Ground truths by their position in the record, `(1, 3, h * scale, w * scale)` each; 0 is the original.
+        base: The base's result, of the same size.
     """
 
     lq: Tensor | None
     gts: dict[int, Tensor]
+    base: Tensor | None = None
 
 
 class EvaluationSet:

@@ -7,7 +7,7 @@ with their number.
 
 import copy
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from queue import SimpleQueue
@@ -17,8 +17,9 @@ from torch import Tensor, nn
 from tqdm import tqdm
 
 from iqa_sr.checkpoint.loading import LoadedNetwork
+from iqa_sr.evaluation.base import BaseResults
 from iqa_sr.evaluation.datasets import EvaluationPicture, EvaluationSet
-from iqa_sr.evaluation.scores import Measures, Wanted
+from iqa_sr.evaluation.scores import BASE, Measures, Wanted
 from iqa_sr.inference.tiling import OVERLAP, NonFiniteResult, Tile, upscale
 from iqa_sr.io.files import read_file
 from iqa_sr.io.image_tensors import to_array, to_levels, to_tensor
@@ -98,6 +99,7 @@ class _Job:
     wanted: tuple[Wanted, ...]
     gts: tuple[int, ...]
     file: Path | None
+    base: Path | None
 
 
 class Evaluator:
@@ -110,6 +112,7 @@ class Evaluator:
         manner: How.
         shard: `(rank, world size)`: this process takes each world-size-th picture, and writes its scores to a file of
             its own; `join_scores` puts these together when all are done.
+        base: What `against: base` compares with; its checkpoint, if one makes it, comes before all others.
 
     Attributes:
         missing: How many scores memory did not suffice for; a further call computes them.
@@ -122,8 +125,12 @@ class Evaluator:
         measures: Measures,
         manner: Manner,
         shard: tuple[int, int] = (0, 1),
+        base: BaseResults | None = None,
     ) -> None:
         self.folder, self.sets, self.measures, self.manner, self.shard = Path(folder), sets, measures, manner, shard
+        if measures.against == "base" and base is None:
+            raise ValueError("`base`: expected the results that `against` base compares with, got none")
+        self.base = base
         # Pictures that are computed at a time: as asked for, else two, or one where torch has one thread now.
         useful = _WORKERS if manner.device.type == "cuda" else min(_WORKERS, torch.get_num_threads())
         self.missing = 0
@@ -184,7 +191,10 @@ class Evaluator:
                     {gt.path for gt in record.ground_truths} if label == GOLD_STANDARD else {key for _, key in wanted}
                 )
                 gts = tuple(place for place, gt in enumerate(record.ground_truths) if gt.path in keys)
-                jobs.append(_Job(label, name, dataset, number, tuple(wanted), gts, file))
+                base = None
+                if self.base is not None and BASE in {key for _, key in wanted}:
+                    base = self.base.compared(label, dataset.name, record.name)
+                jobs.append(_Job(label, name, dataset, number, tuple(wanted), gts, file, base))
         return jobs
 
     def _run(self, label: str, sets: Sequence[EvaluationSet], make: Make | None, progress: bool) -> int:
@@ -241,18 +251,25 @@ def _read(job: _Job) -> tuple[_Job, EvaluationPicture, Tensor | None]:
     saved = None
     if job.file is not None and job.file.exists():
         try:
-            saved = to_tensor(read_image(job.file))[None]
+            saved = _saved(job.file, job)
         except ValueError as error:
             raise ValueError(f"{error}; remove the file, and it is made again") from None
-        expected = job.dataset.result_size(job.dataset.records[job.number])
-        if tuple(saved.shape[-2:]) != expected:
-            came = f"{saved.shape[-2]}x{saved.shape[-1]}"
-            raise ValueError(f"{job.file}: expected {expected[0]}x{expected[1]} px (HxW), got {came}; remove the file")
     if job.label == ORIGINAL:
         return job, job.dataset.read(job.number, lq=False, gts=(0,) if saved is None else ()), saved
     makes = saved is None and job.label != GOLD_STANDARD
     with_lq = makes or any(metric == LR_CONSISTENCY for metric, _ in job.wanted)
-    return job, job.dataset.read(job.number, with_lq, job.gts), saved
+    picture = job.dataset.read(job.number, with_lq, job.gts)
+    return job, picture if job.base is None else replace(picture, base=_saved(job.base, job)), saved
+
+
+def _saved(file: Path, job: _Job) -> Tensor:
+    """`(1, 3, H, W)` of a file that holds a result for the job's picture."""
+    saved = to_tensor(read_image(file))[None]
+    expected = job.dataset.result_size(job.dataset.records[job.number])
+    if tuple(saved.shape[-2:]) != expected:
+        came = f"{saved.shape[-2]}x{saved.shape[-1]}"
+        raise ValueError(f"{file}: expected {expected[0]}x{expected[1]} px (HxW), got {came}")
+    return saved
 
 
 def _written(computed: tuple[_Job, Tensor | None, list[ScoreRow]]) -> list[ScoreRow]:

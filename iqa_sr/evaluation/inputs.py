@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,15 @@ from iqa_sr.io.files import compute_hash
 from iqa_sr.scores.experiment_folder import ExperimentFolder, find_checkpoint_files, label_of
 from iqa_sr.scores.result_folder import RESERVED, is_folder_name
 
-__all__ = ["LabelledFile", "find_checkpoints", "given_places", "named_path", "places_of_experiment"]
+__all__ = [
+    "LabelledFile",
+    "check_labels",
+    "find_checkpoints",
+    "given_places",
+    "named_path",
+    "named_paths",
+    "places_of_experiment",
+]
 
 SUFFIXES = (".pth", ".safetensors", ".pt", ".ckpt")
 _TYPES = ("MultiGTDataset", "PairedImageDataset", "SingleImageDataset")
@@ -30,6 +38,7 @@ class LabelledFile:
         iteration: Where in its training it was written; None if its name does not say.
         experiment: Folder of the training that it comes from; None if it does not lie in one.
         also: Names of the files beside it with the same content, which are left out.
+        reading: What is known of how it is to be read, as arguments of `load_network`.
     """
 
     label: str
@@ -38,6 +47,7 @@ class LabelledFile:
     iteration: int | None = None
     experiment: Path | None = None
     also: tuple[str, ...] = ()
+    reading: Mapping[str, Any] = field(default_factory=dict)
 
 
 def find_checkpoints(arguments: Sequence[str]) -> list[LabelledFile]:
@@ -75,7 +85,7 @@ def find_checkpoints(arguments: Sequence[str]) -> list[LabelledFile]:
             else file
             for label, file in found
         ]
-    _check_labels(files)
+    check_labels(files)
     return files
 
 
@@ -108,7 +118,12 @@ def _folder(folder: Path) -> list[LabelledFile]:
     return list(kept.values())
 
 
-def _check_labels(files: Sequence[LabelledFile]) -> None:
+def check_labels(files: Sequence[LabelledFile]) -> None:
+    """See that every checkpoint has a label of its own.
+
+    Raises:
+        ValueError: If two have the same, or one cannot be used.
+    """
     for label, number in Counter(file.label for file in files).items():
         if number > 1:
             first, second, *_ = (file.path for file in files if file.label == label)
@@ -136,7 +151,7 @@ def given_places(data: Sequence[str], lq: Sequence[str], degradation: str | None
         ValueError: If two have the same name, a name cannot be used, it is not clear which data set LQ pictures belong
             to, or nobody is left to use the degradation.
     """
-    truths, ready = _named("data", data), _named("lq", lq)
+    truths, ready = named_paths("data", data), named_paths("lq", lq)
     nameless = [word for word in lq if not named_path(word)[0]]
     if nameless and len(data) == len(lq) == 1:
         ready = {next(iter(truths)): next(iter(ready.values()))}
@@ -152,7 +167,12 @@ def given_places(data: Sequence[str], lq: Sequence[str], degradation: str | None
     return places
 
 
-def _named(argument: str, words: Sequence[str]) -> dict[str, Path]:
+def named_paths(argument: str, words: Sequence[str]) -> dict[str, Path]:
+    """By data set the folders of the words `[NAME=]DIR` of an argument; without a name it has that of the folder.
+
+    Raises:
+        ValueError: If two have the same name, or a name cannot be used.
+    """
     found: dict[str, Path] = {}
     for word in words:
         name, path = named_path(word)

@@ -15,6 +15,7 @@ from tqdm import tqdm
 
 import iqa_sr
 from iqa_sr.checkpoint.loading import LoadedNetwork, load_network
+from iqa_sr.evaluation.base import BaseResults, base_checkpoint, base_first, made_results, ready_results
 from iqa_sr.evaluation.datasets import EvaluationSet, open_set
 from iqa_sr.evaluation.evaluator import Manner
 from iqa_sr.evaluation.inputs import LabelledFile, find_checkpoints, given_places, named_path, places_of_experiment
@@ -45,6 +46,8 @@ class EvaluationConfig:
         metrics: Names; with a protocol on top of its own. None for those of the protocol, or that need no download.
         border: Pixels cut from each side before scoring; None for 0, or what the protocol says.
         against: What full-reference metrics compare with; None for the original, or what the protocol says.
+        base: With `against` base: its checkpoint, `[LABEL=]FILE`, or folders of its results, `[NAME=]DIR` of each data
+            set; none: what the checkpoints' training began with.
         output: The result folder; None for `results/` and the name of the experiment or file.
         overwrite: Whether what another evaluation has left there is removed.
         baseline: Whether bicubic, original and gold standard are evaluated, too.
@@ -66,6 +69,7 @@ class EvaluationConfig:
     metrics: Sequence[str] | None = None
     border: int | None = None
     against: Against | None = None
+    base: Sequence[str] = ()
     output: str | Path | None = None
     overwrite: bool = False
     baseline: bool = True
@@ -80,7 +84,8 @@ class EvaluationConfig:
 
     def load(self, file: LabelledFile, device: torch.device | str = "cpu") -> LoadedNetwork:
         """The network of a checkpoint."""
-        return load_network(file.path, options=self.options, param_key=self.param_key, device=device)
+        reading = {"options": self.options, "param_key": self.param_key, **file.reading}
+        return load_network(file.path, device=device, **reading)
 
 
 @dataclass(frozen=True)
@@ -105,9 +110,10 @@ class EvaluationPlan:
     Attributes:
         config: What was asked for.
         folder: Where it goes.
-        files: The checkpoints.
+        files: The checkpoints; one that all are compared with is the first.
         sets: The data sets.
         measures: What is measured.
+        base: What results are compared with by `against` base.
         manner: How results are computed.
         run: The facts about it.
         protocol: That it follows, if any.
@@ -119,6 +125,7 @@ class EvaluationPlan:
     files: list[LabelledFile]
     sets: list[EvaluationSet]
     measures: Measures
+    base: BaseResults | None
     manner: Manner
     run: RunFacts
     protocol: Protocol | None
@@ -157,14 +164,30 @@ def plan_evaluation(config: EvaluationConfig, first: bool = True) -> EvaluationP
     else:
         places = places_of_experiment(experiment)
     folder = _output_folder(config, files, experiment)
+    maker = _maker_of_base(config, files)
+    if maker is not None:
+        files = base_first(files, maker, config.load)
     found = _inspect_networks(config, files, protocol, first)
     sets = [open_set(place, found.scale, first) for place in places]
+    base = None
+    if maker is not None:
+        base = made_results(folder, files[0], config.load(files[0]).digest, sets)
+    elif config.base:
+        base = ready_results(config.base, sets, first)
     measures = choose_measures(asked, protocol, config.border, config.against, sets)
     weights = dict.fromkeys(file for name in measures.metrics for file in metric_info(name).weights)
     if weights:
         find_all(weights)
-    run = _run_facts(config, experiment, found, sets, measures, first)
-    return EvaluationPlan(config, folder, files, sets, measures, manner, run, protocol, found.assumed)
+    run = _run_facts(config, experiment, found, sets, measures, base, first)
+    return EvaluationPlan(config, folder, files, sets, measures, base, manner, run, protocol, found.assumed)
+
+
+def _maker_of_base(config: EvaluationConfig, files: Sequence[LabelledFile]) -> LabelledFile | None:
+    if config.against == "base":
+        return base_checkpoint(config.base, files)
+    if config.base:
+        raise ValueError(f"`base` {config.base[0]}: expected with `against` base, got it alone")
+    return None
 
 
 def _output_folder(config: EvaluationConfig, files: Sequence[LabelledFile], experiment: Path | None) -> Path:
@@ -221,6 +244,7 @@ def _run_facts(
     found: _Inspection,
     sets: Sequence[EvaluationSet],
     measures: Measures,
+    base: BaseResults | None,
     first: bool,
 ) -> RunFacts:
     versions = {"iqa_sr": iqa_sr.__version__, "python": platform.python_version()}
@@ -238,6 +262,7 @@ def _run_facts(
     settings: dict[str, Any] = {  # what pictures and scores depend on, and the folder does not hold otherwise
         "border": measures.border,
         "against": measures.against,
+        "base": base.digest if base else None,
         "tile": config.tile,
         "overlap": None if config.tile is None else config.overlap,
         "half": config.half,

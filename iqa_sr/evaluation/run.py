@@ -66,10 +66,15 @@ def run_evaluation(config: EvaluationConfig) -> Evaluation | None:
         # Two that add to one table would lose each other's scores.
         distributed.on_rank_zero(lambda: _locked(held, plan.folder))
         distributed.on_rank_zero(lambda: prepare_folder(plan.folder, plan.run, facts, config.overwrite, keys))
-        evaluator = Evaluator(plan.folder, plan.sets, plan.measures, plan.manner, (rank, world))
-        done = evaluator.baselines(first) if config.baseline else 0
-        for file in plan.files:
-            done += evaluator.checkpoint(file.label, partial(_unchanged, plan, file), first)
+        evaluator = Evaluator(plan.folder, plan.sets, plan.measures, plan.manner, (rank, world), plan.base)
+
+        def evaluate(files: Sequence[LabelledFile]) -> int:
+            return sum(evaluator.checkpoint(file.label, partial(_unchanged, plan, file), first) for file in files)
+
+        before = 0 if plan.base is None or plan.base.label is None else 1  # all are compared with it, bicubic, too
+        done = evaluate(plan.files[:before])
+        done += evaluator.baselines(first) if config.baseline else 0
+        done += evaluate(plan.files[before:])
         done, missing = map(sum, zip(*distributed.gather_objects((done, evaluator.missing)), strict=True))
         table = distributed.on_rank_zero(lambda: join_scores(plan.folder))
         return Evaluation(plan, table if first else None, done, missing)

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from iqa_sr.evaluation.datasets import EvaluationPicture, EvaluationSet
 
 __all__ = [
+    "BASE",
     "DEFAULT_METRICS",
     "Measures",
     "Wanted",
@@ -45,6 +46,9 @@ DEFAULT_METRICS = ("psnr", "ssim", "cvvdp", "niqe", "rankiqa-lite")
 
 Wanted = tuple[str, str]
 """One score of a picture: the metric and the reference's key, empty where there is none."""
+
+BASE = "base"
+"""Key of the base's result as a reference."""
 
 _FOREIGN = threading.Lock()
 
@@ -72,9 +76,12 @@ class Measures:
         spec = "PSNR in dB of RGB between the LQ and the 8-bit result downscaled to its size by MATLAB's bicubic"
         return [*found, MetricFacts(LR_CONSISTENCY, True, f"{spec}; crop 0, at most 100 dB")]
 
-    def references(self, record: Record) -> tuple[int, ...]:
-        """Positions of the ground truths that full-reference metrics compare with."""
-        return record.positives if self.against == "positives" else tuple(range(len(record.ground_truths)))[:1]
+    def references(self, record: Record) -> tuple[str, ...]:
+        """Keys of what full-reference metrics compare with: ground truths, or the base's result."""
+        if self.against == "base":
+            return (BASE,)
+        places = record.positives if self.against == "positives" else range(len(record.ground_truths))[:1]
+        return tuple(record.ground_truths[place].path for place in places)
 
     def wanted(self, label: str, record: Record) -> Iterator[Wanted]:
         """The scores that a picture has under a label.
@@ -89,7 +96,7 @@ class Measures:
             if metric_info(name).reference == "none":
                 yield name, ""
             elif result:
-                yield from ((name, record.ground_truths[place].path) for place in self.references(record))
+                yield from ((name, key) for key in self.references(record))
         if result:
             yield LR_CONSISTENCY, ""
 
@@ -104,7 +111,8 @@ class Measures:
 
         Args:
             result: `(1, 3, H, W)` in [0, 1] as its 8-bit file holds it, on the device where the metrics are.
-            picture: What the scores need: the LQ picture, the references.
+            picture: What the scores need: the LQ picture, the references. Where a score needs the base's result and it
+                is not there, the result is that.
             record: Names of the latter.
             wanted: Which scores. Each reference is compared with alone: memory does not grow with their number.
 
@@ -114,6 +122,7 @@ class Measures:
         """
         found: dict[Wanted, float | None] = dict.fromkeys(wanted, math.nan)
         references = {record.ground_truths[place].path: gt.to(result.device) for place, gt in picture.gts.items()}
+        references[BASE] = result if picture.base is None else picture.base.to(result.device)
         for name, key in wanted:
             if name == LR_CONSISTENCY:
                 assert picture.lq is not None

@@ -14,7 +14,6 @@ from iqa_sr.guard.decision import verdict
 from iqa_sr.guard.measurements import Measures, Upscale, Window, as_published, mean_of
 from iqa_sr.guard.options import GuardOptions, held_out_of
 from iqa_sr.guard.probe import QualityGuard
-from iqa_sr.io.tensor_files import state_digest
 from iqa_sr.runtime import distributed, rng_state
 
 __all__ = ["Guarded", "RewardGuard"]
@@ -33,7 +32,7 @@ class Guarded:
         scalers: Of their gradients; they are switched off but for fp16.
         losses: The losses that optimise a judge.
         upscale: Upscales a picture with a network.
-        base: Makes the frozen base; asked once.
+        base: How the network that the run began with upscales, and the digest of its weights; asked once.
     """
 
     networks: Sequence[nn.Module]
@@ -42,7 +41,7 @@ class Guarded:
     scalers: Sequence[torch.amp.GradScaler]
     losses: Sequence[nn.Module]
     upscale: Callable[[nn.Module, Tensor], Tensor]
-    base: Callable[[], nn.Module]
+    base: Callable[[], tuple[Upscale, str]]
 
 
 @dataclass
@@ -94,11 +93,9 @@ class RewardGuard:
     # --- Looking ------------------------------------------------------------------------------------------------------
 
     def prepare(self, loader: Any, scale: int) -> None:
-        """Make the frozen base and cut the windows of a validation set, which must be enough of them."""
-        with rng_state.preserved():  # weights are drawn before those of the file take their place
-            base = self.guarded.base()
-        self.digest = state_digest(base.state_dict())
-        self.upscale_base = upscale = partial(self.guarded.upscale, base)
+        """Get the base and cut the windows of a validation set, which must be enough of them."""
+        upscale, self.digest = self.guarded.base()
+        self.upscale_base = upscale
 
         def cut(meter: QualityGuard) -> None:
             pictures = validation_pictures(loader, scale, self.device)

@@ -1,15 +1,18 @@
 """The weights in a checkpoint, whoever has written it: the key that they lie under, and the names that they have."""
 
+import io
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import torch
+from safetensors.torch import save
 from torch import Tensor, nn
 
 from iqa_sr.errors import nearest
 from iqa_sr.io.tensor_files import select_state_dict, unwrapped
 
-__all__ = ["WEIGHT_KEYS", "state_dicts", "weights_of"]
+__all__ = ["WEIGHT_KEYS", "check_weights_file", "state_dicts", "weights_content", "weights_of"]
 
 WEIGHT_KEYS = ("params_ema", "params-ema", "g_ema", "params", "model_state_dict", "state_dict", "model", "net")
 """Where checkpoints keep their weights, the averaged ones first; other keys that hold tensors come after these."""
@@ -68,3 +71,27 @@ def weights_of(
         if {name: value.shape for name, value in unwrapped(found[key], shapes).items()} == shapes:
             return key, found[key]
     return ordered[0], found[ordered[0]]
+
+
+def check_weights_file(path: Path) -> None:
+    """See that weights can be written to a file of this name.
+
+    Raises:
+        FileNotFoundError: If its folder does not exist.
+        ValueError: If it ends otherwise than in `.pth` or `.safetensors`.
+    """
+    if path.suffix not in (".pth", ".safetensors"):
+        raise ValueError(f"`output`: expected a name that ends in .pth or .safetensors, got {path}")
+    if not path.parent.is_dir():
+        raise FileNotFoundError(f"`output`: the folder {path.parent} does not exist")
+
+
+def weights_content(state: Mapping[str, Tensor], suffix: str) -> bytes:
+    """A file of weights: `.pth` as BasicSR writes it, under the key `params`, or `.safetensors`."""
+    if suffix == ".pth":
+        content = io.BytesIO()  # torch's own writer turns a full device into a RuntimeError
+        torch.save({"params": dict(state)}, content)
+        return content.getvalue()
+    # safetensors takes no tensors that share their memory
+    copies = {name: tensor.clone(memory_format=torch.contiguous_format) for name, tensor in state.items()}
+    return save(copies, metadata={"format": "pt"})

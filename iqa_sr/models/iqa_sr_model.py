@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from functools import partial
 from typing import Any, cast
 
@@ -17,19 +17,19 @@ from iqa_sr.errors import OptionError
 from iqa_sr.guard.monitor import Guarded, RewardGuard
 from iqa_sr.guard.options import GuardOptions
 from iqa_sr.io.tensor_files import state_digest
-from iqa_sr.lora.injection import inject, without_updates
+from iqa_sr.lora.injection import inject
+from iqa_sr.models.fine_tuned_model import FineTunedModel
 from iqa_sr.models.generator_losses import GeneratorLosses, check_loss
 from iqa_sr.models.gradient_norms import GradientLog
 from iqa_sr.models.ground_truth_selection import GroundTruthFeed
 from iqa_sr.models.lora_training import LoRARun
 from iqa_sr.models.nonfinite_guard import NonFiniteGuard
 from iqa_sr.models.optimizer_step import OptimizerStep
-from iqa_sr.models.options import AMP_TYPES, IQASRConfig, base_network
+from iqa_sr.models.options import IQASRConfig
 from iqa_sr.models.sampler_statistics import SamplerStatistics
-from iqa_sr.models.sr_model_base import SRModelBase
+from iqa_sr.models.train_options import AMP_TYPES
 from iqa_sr.models.upscaling import upscale_image
 from iqa_sr.models.validation import Validation
-from iqa_sr.runtime import rng_state
 from iqa_sr.samplers import build_sampler
 
 __all__ = ["IQASRModel"]
@@ -39,7 +39,7 @@ logger = logging.getLogger(__name__)
 CHECKED_SIDE = 128  # px of the images that a loss is tried on; fewer where the training crops are smaller
 
 
-class IQASRModel(SRModelBase):
+class IQASRModel(FineTunedModel):
     """Trains an SR network with every loss under `train` whose key ends in `_opt`, against chosen ground truths.
 
     A batch comes from `MultiGTDataset` (the ground truth is chosen by the data set's sampler, the LQ made from the
@@ -57,9 +57,7 @@ class IQASRModel(SRModelBase):
         super().__init__(opt)
         self.config = config or IQASRConfig.from_opt(opt)
         self.settings = self.config.train
-        self.lora: LoRARun | None = None
         self._forwarded: set[str] = set()  # networks that have taken images
-        self._frozen: nn.Module | None = None  # a copy of the base, where one is kept
         self.net_g = self._network("g")
         self.print_network(self.net_g)
         if self.config.val is not None:
@@ -150,20 +148,10 @@ class IQASRModel(SRModelBase):
         generators = list(self._generators().values())
         networks = [*generators, *([] if self.net_d is None else [self.get_bare_model(self.net_d)])]
         upscale = partial(upscale_image, opt=self.opt)
-        guarded = Guarded(networks, generators[-1], self.optimizers, self.scalers, quality, upscale, self._base)
+        guarded = Guarded(networks, generators[-1], self.optimizers, self.scalers, quality, upscale, self._guards_base)
         checks = options.checks(self.settings.total_iter)
         grid = self.opt["scale"] * side_multiple(self.opt["network_g"])
         return RewardGuard(options, judges, guarded, self.device, self.opt["rank"], checks, grid)
-
-    def _load_base(self) -> nn.Module:
-        with rng_state.preserved():  # weights are drawn before those of the file take their place
-            network, base = build_network(self.opt["network_g"]), base_network(self.opt)
-        self.load_network(network, base["file"], True, base["param_key"])
-        return cast(nn.Module, network.to(self.device).eval().requires_grad_(False))
-
-    def _base(self) -> nn.Module:
-        """A frozen copy of the network that the run began with, also in a run that was resumed."""
-        return self._load_base() if self._frozen is None else self._frozen
 
     def use_dataset(self, dataset: MultiGTDataset) -> None:
         """Choose by the sampler, and degrade by the degradation, of the data set that gives the batches."""
@@ -188,41 +176,6 @@ class IQASRModel(SRModelBase):
             self.lq, self.gt = self.feed(data)
         else:
             self.lq, self.gt = (data[key].to(self.device, non_blocking=True) for key in ("lq", "gt"))
-
-    # --- The base ---------------------------------------------------------------------------------------------------
-
-    @contextmanager
-    def base(self) -> Iterator[nn.Module]:
-        """Inside, the network that the run began with, in evaluation mode: that of LoRA without its updates, or a copy.
-
-        The copy is made of `path:pretrain_network_g` when it is first wanted, and kept.
-        """
-        if self.lora is None:
-            self._frozen = self._base()
-            yield self._frozen
-            return
-        network = self.get_bare_model(self.net_g)
-        was_training = network.training
-        network.eval()
-        try:
-            with without_updates(network):
-                yield network
-        finally:
-            network.train(was_training)
-
-    @torch.no_grad()
-    def base_output(self, lq: Tensor) -> Tensor:
-        """What the base makes of `(N, 3, h, w)` LQ: `(N, 3, H, W)` float32 without gradient, in the run's precision."""
-        if self.settings.channels_last:
-            lq = lq.contiguous(memory_format=torch.channels_last)
-        with self.base() as network, self._autocast(), self._first_forward("g", network):
-            output: Tensor = network(lq)
-        return output.float()
-
-    def upscale_base(self, lq: Tensor) -> Tensor:
-        """As in `SRModelBase`; where there is no LoRA, a copy is read at the first call, and kept."""
-        with self.base() as network:
-            return upscale_image(network, lq, self.opt)
 
     # --- One iteration ------------------------------------------------------------------------------------------------
 
@@ -252,6 +205,15 @@ class IQASRModel(SRModelBase):
     def _autocast(self) -> AbstractContextManager[Any]:
         kind = self.settings.amp
         return torch.autocast(self.device.type, dtype=AMP_TYPES[kind]) if kind else nullcontext()
+
+    @torch.no_grad()
+    def base_output(self, lq: Tensor) -> Tensor:
+        """What the base makes of `(N, 3, h, w)` LQ: `(N, 3, H, W)` float32 without gradient, in the run's precision."""
+        if self.settings.channels_last:
+            lq = lq.contiguous(memory_format=torch.channels_last)
+        with self.base() as network, self._autocast(), self._first_forward("g", network):
+            output: Tensor = network(lq)
+        return output.float()
 
     def _generate(self, lq: Tensor) -> Tensor:
         if self.settings.channels_last:
@@ -388,17 +350,6 @@ class IQASRModel(SRModelBase):
             logger.warning(
                 f"The guard had lowered the weight of the quality losses to {extras['guard']['factor']:.3g} of the "
                 "start's; without train:guard it is the start's again."
-            )
-
-    def _check_base(self, digest: str | None) -> None:
-        if digest is None or self._frozen is None:
-            return
-        now = state_digest(self._frozen.state_dict())
-        if now != digest:
-            raise ValueError(
-                "cannot resume: a loss or a metric compares with the network that the run began with, and the weights "
-                f"in path:pretrain_network_g are others now (sha256 {digest[:12]} then, {now[:12]} now).\n"
-                "Set path:pretrain_network_g and path:param_key_g to that network."
             )
 
     def iteration_extras(self) -> dict[str, Any]:

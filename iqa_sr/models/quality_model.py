@@ -17,7 +17,8 @@ from iqa_sr.io.tensor_files import few, nonfinite_weights
 from iqa_sr.models.model_base import ModelBase
 from iqa_sr.models.nonfinite_guard import NonFiniteGuard
 from iqa_sr.models.optimizer_step import OptimizerStep
-from iqa_sr.models.options import AMP_TYPES, QualityConfig
+from iqa_sr.models.options import QualityConfig
+from iqa_sr.models.train_options import AMP_TYPES
 from iqa_sr.models.validation_results import ValidationResults
 from iqa_sr.objectives import Objective
 from iqa_sr.scores.experiment_folder import ExperimentFolder

@@ -8,8 +8,9 @@ from iqa_sr.stats.score_formula import PUBLISHED
 
 __all__ = ["PROTOCOLS", "Against", "Protocol", "find_protocol"]
 
-Against = Literal["original", "positives"]
-"""What full-reference metrics compare with: the original, or each ground truth that people preferred to it."""
+Against = Literal["original", "positives", "base"]
+"""What full-reference metrics compare with: the original, each ground truth that people preferred to it, or what the
+network made of the LQ that was fine-tuned."""
 
 
 @dataclass(frozen=True)

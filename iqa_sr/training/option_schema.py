@@ -23,7 +23,7 @@ from iqa_sr.losses.ensemble_iqa_loss import EnsembleIQALossOptions
 from iqa_sr.losses.perceptual_slot import LOSSES, PerceptualSlot
 from iqa_sr.metrics.registry import metric_names
 from iqa_sr.models.metric_options import CalculateIQAOptions, ValSection
-from iqa_sr.models.options import QualitySection, QualityValSection, TrainSection
+from iqa_sr.models.train_options import QualitySection, QualityValSection, TrainSection
 from iqa_sr.objectives import OBJECTIVES
 from iqa_sr.training.run_config import FileOptions, LoggerOptions
 
@@ -96,10 +96,14 @@ def option_schema() -> Schema:
     and values out of range. What sections must be to each other is checked when a run begins, or by `--dry-run`.
     """
     plugin.register()
-    losses = {name: loss.Options for name, loss in LOSSES.items()}  # type: ignore[attr-defined]
+    losses: dict[str, Any] = {name: loss.Options for name, loss in LOSSES.items()}
     datasets = {name: getattr(DATASET_REGISTRY.get(name), "Options", None) for name in registered(DATASET_REGISTRY)}
-    objectives = {name: objective.Options for name, objective in OBJECTIVES.items()}
-    sections = [FileOptions, CalculateIQAOptions, *(section for pair in _OWN.values() for section in pair)]
+    objectives: dict[str, Any] = {name: objective.Options for name, objective in OBJECTIVES.items()}
+    sections: list[type[Section]] = [
+        FileOptions,
+        CalculateIQAOptions,
+        *(section for pair in _OWN.values() for section in pair),
+    ]
     inner = [section for section in (*losses.values(), *datasets.values(), *objectives.values()) if section]
     refs, definitions = schemas_of([*sections, *inner])
     for name, options in losses.items():  # their sections are read without `type`

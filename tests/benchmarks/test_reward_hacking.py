@@ -26,11 +26,12 @@ def scripts():
         patch.syspath_prepend(str(ROOT / "benchmarks/reward_hacking"))
         patch.setattr("iqa_sr.runtime.threads.prepare_cpu_threads", lambda: None)
         import main
+        import records
         import runs
         import tables
 
-        yield SimpleNamespace(main=main, runs=runs, tables=tables)
-    for name in ("main", "runs", "tables", "plots"):  # names that others may have, too
+        yield SimpleNamespace(main=main, records=records, runs=runs, tables=tables)
+    for name in ("main", "records", "runs", "tables", "plots"):  # names that others may have, too
         sys.modules.pop(name, None)
 
 
@@ -43,11 +44,11 @@ def rows_of(scripts, key, strength, rewards, jods):
 
 def run_of(scripts, tmp_path, half, whole, rate=1e-4, **key):
     """A run of two images with the given (rewards, JODs) at the strengths 0.5 and 1, by way of its file."""
-    key = scripts.runs.Key(**{"phase": "final", "arm": "full", "mode": "plain", "rate": rate, "seed": 1, **key})
-    base = rows_of(scripts, scripts.runs.Key("base", "full", "plain", 0.0, 0), 0.0, [1.0, 3.0], [9.0, 9.0])
+    key = scripts.records.Key(**{"phase": "final", "arm": "full", "mode": "plain", "rate": rate, "seed": 1, **key})
+    base = rows_of(scripts, scripts.records.Key("base", "full", "plain", 0.0, 0), 0.0, [1.0, 3.0], [9.0, 9.0])
     rows = [*rows_of(scripts, key, 1.0, *whole), *rows_of(scripts, key, 0.5, *half)]
-    scripts.runs.write_rows(tmp_path / "runs.csv", rows)
-    assert scripts.runs.read_rows(tmp_path / "runs.csv") == rows
+    scripts.records.write_rows(tmp_path / "runs.csv", rows)
+    assert scripts.records.read_rows(tmp_path / "runs.csv") == rows
     [run] = scripts.tables.runs_of(rows, base, unit=2.0)
     return run
 

@@ -12,7 +12,7 @@ from iqa_sr import plugin
 from iqa_sr.config.sections import Section
 from iqa_sr.errors import OptionError
 from iqa_sr.metrics.registry import _METRICS
-from iqa_sr.models.options import QualitySection, QualityValSection, TrainSection
+from iqa_sr.models.train_options import QualitySection, QualityValSection, TrainSection
 from iqa_sr.training import option_schema
 from tests import ROOT
 

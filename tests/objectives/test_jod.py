@@ -166,9 +166,8 @@ def test_the_parts_are_what_they_say(batch):
     torch.manual_seed(1)
     losses = objective(batch)
     images, scores = seen[-1]  # all at once, after the gradients of the attacks
-    assert (
-        set(losses) == {"order", "regression", "difference", "ascent", "tiles", "flatness"} and len(images) == 6 + 3 * 2
-    )
+    parts = {"order", "regression", "difference", "ascent", "tiles", "flatness"}
+    assert set(losses) == parts and len(images) == 6 + 3 * 2
     versions, score = batch["image"].flatten(0, 1), scores[:6].view(2, 3)
     climbed, tiled, stepped = images[6:].split(2)
 

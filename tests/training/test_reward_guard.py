@@ -249,6 +249,7 @@ def test_roll_back_returns_to_the_last_good_state(run, lora):
         {"action": "roll-back", **limit_between_the_first_two_looks(run, train__lora=lora)}, train__lora=lora
     )
     assert curve(folder, "alarm")[:2] == [0, 1]
+    assert log.count("Loaded SwinIR from ") == (1 if lora else 3), "network, average and base; LoRA's network is all"
     assert "Guard: back to the last state without an alarm, weight of the quality losses now 0.5 of the start's" in log
     assert list(models(folder, 4)) == ["params", "params_ema"]
     assert list(differences(models(folder, 2), models(folder, 4))) == []

@@ -8,6 +8,7 @@ import torch
 from iqa_sr import plugin
 from iqa_sr.basicsr_compat import build_network
 from iqa_sr.errors import OptionError
+from iqa_sr.io.tensor_files import state_digest
 from iqa_sr.lora.layers import adapted_layers
 from iqa_sr.models.iqa_sr_model import IQASRModel
 from iqa_sr.training.run_config import RunConfig
@@ -80,8 +81,10 @@ def test_the_base_s_result_is_that_of_the_network_that_the_run_began_with(base, 
     model, lq = built(options), torch.rand(2, 3, 16, 16)
     network = build_network(options["network_g"]).eval()
     network.load_state_dict(torch.load(base / "base.pth")["params"])
-    with torch.no_grad(), torch.autocast("cpu", torch.bfloat16, enabled="train__amp" in changes):
-        expected = network(lq).float()
+    with torch.no_grad():
+        exact = network(lq)
+        with torch.autocast("cpu", torch.bfloat16, enabled="train__amp" in changes):
+            expected = network(lq).float()
     moved(model.net_g)
     trained = [parameter.requires_grad for parameter in model.net_g.parameters()]
     modes = [module.training for module in model.net_g.modules()]
@@ -96,6 +99,10 @@ def test_the_base_s_result_is_that_of_the_network_that_the_run_began_with(base, 
     assert (model._frozen is None) == ("train__lora" in changes), "LoRA needs no second network"
     if model._frozen is not None:
         assert model._base() is model._frozen, "the guard takes the same"
+    upscale, digest = model._guards_base()  # not in 16 bit
+    layout = 1e-5 if "train__channels_last" in changes and model._frozen is None else 0
+    torch.testing.assert_close(upscale(lq), exact, rtol=0, atol=layout)
+    assert digest == state_digest(network.state_dict())
     assert not any(layer.disable_adapters for _, layer in adapted_layers(model.net_g))
 
 
