@@ -23,9 +23,10 @@ setup(
         "iqa_sr.attacks": ["data/*"],
         "iqa_sr.metrics": ["data/*"],
         "iqa_sr.report": ["assets/*"],
+        "iqa_sr.training": ["data/*"],
     },
     install_requires=[
-        # BasicSR 1.4.2 cannot be built by Python 3.13 and later; its wheel runs there (README, other ways to install).
+        # BasicSR 1.4.2 cannot be built by Python 3.13 and later; its wheel runs there (docs/installation.md).
         'basicsr>=1.4.2; python_version < "3.13"',
         # The tensorboard command of basicsr's tb-nightly imports pkg_resources, which setuptools 82 no longer has.
         "setuptools<82",
@@ -52,7 +53,17 @@ setup(
         "report": ["plotly"],
         "spandrel": ["spandrel"],
         # From pytest 9.2 on, pytest-xdist 3.8 forgets in silence which tests belong together.
-        "test": ["openpyxl", "plotly", "pytest<9.2", "pytest-xdist", "selenium", "spandrel", "transformers"],
+        "test": [
+            "jsonschema",
+            "openpyxl",
+            "plotly",
+            "pytest<9.2",
+            "pytest-xdist",
+            "selenium",
+            "spandrel",
+            "transformers",
+        ],
+        "docs": ["mkdocs-material>=9.5", "mkdocstrings[python]>=0.27"],
         "dev": ["mypy", "ruff", "types-PyYAML", "types-tqdm"],
     },
     entry_points={"console_scripts": ["iqa-sr=iqa_sr.cli.main:main"]},

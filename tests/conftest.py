@@ -1,22 +1,23 @@
-"""Small data sets and option files that the tests share."""
+"""Small data sets and option files that the tests share.
+
+Nothing is imported here that takes seconds: of the processes of `pytest -n`, the first one runs no test.
+"""
 
 import logging
 import os
 import signal
 from contextlib import contextmanager
+from functools import cache
 
 import pytest
-import torch
 
 from iqa_sr.runtime.threads import prepare_cpu_threads
 
 prepare_cpu_threads()
 os.environ.pop("IQA_SR_WEIGHTS", None)  # the user's own files are no concern of the tests
 
-from iqa_sr import plugin  # noqa: E402
 from tests import TESTS  # noqa: E402
 from tests.helpers.sr_datasets import write_groups  # noqa: E402
-from tests.synthetic import write_synthetic  # noqa: E402
 
 # Half a minute and more each: they go first, so that at the end no process waits for the other one's long file.
 LONG = ("training/test_loop", "training/test_lora", "recipes/test_recipes", "training/test_stock_models")
@@ -27,6 +28,11 @@ LONG += tuple(f"objectives/test_{name}" for name in ("afine", "arniqa", "augment
 def _file_of(item):
     """The test's file below `tests/` without its ending, as `metrics/test_afine`."""
     return item.path.relative_to(TESTS).with_suffix("").as_posix()
+
+
+def pytest_collectstart():
+    """Before a test's module is imported: what of BasicSR it imports needs what the plugin provides."""
+    import iqa_sr.plugin  # noqa: F401
 
 
 def pytest_collection_modifyitems(items):
@@ -55,6 +61,16 @@ def _no_network(tmp_path_factory):
 
 
 @pytest.fixture(autouse=True, scope="session")
+def _generated_images_once():
+    """Data sets keep a generated image as it is, and it is the same every time: a process draws it once, in 0.1 s."""
+    from iqa_sr.data.creation import unlabeled_images
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(unlabeled_images, "procedural_picture", cache(unlabeled_images.procedural_picture))
+        yield
+
+
+@pytest.fixture(autouse=True, scope="session")
 def _signals():
     """Signals mean what they mean in a terminal, also where a shell or `nohup` has started the tests to ignore some."""
     signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -65,6 +81,8 @@ def _signals():
 @pytest.fixture
 def empty_folder(tmp_path, monkeypatch):
     """An empty working folder, where networks and losses can be named."""
+    from iqa_sr import plugin
+
     plugin.register()
     monkeypatch.chdir(tmp_path)
     return tmp_path
@@ -81,12 +99,16 @@ def run_folder(tmp_path, monkeypatch):
 @pytest.fixture(autouse=True, scope="session")
 def _one_thread():
     """Deterministic, and quicker for pictures this small; also while fixtures of modules are made."""
+    import torch
+
     torch.set_num_threads(1)
 
 
 @pytest.fixture(autouse=True)
 def _threads(_one_thread):
     """What a test changes is put back."""
+    import torch
+
     yield
     torch.set_num_threads(1)
 
@@ -107,6 +129,8 @@ def synthetic(tmp_path_factory):
 
     The processes of a test run share the folder: what one has written the other finds.
     """
+    from tests.synthetic import write_synthetic
+
     base = tmp_path_factory.getbasetemp()
     folder = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "weights"
     folder.mkdir(exist_ok=True)

@@ -94,7 +94,7 @@ def read_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     add = parser.add_argument
     add("--images", metavar="FOLDER", help="photographs that all is measured on, none of them trained on")
-    add("--metric", default="rankiqa-lite", help="the reward metric")
+    add("--metric", default="jod-lite", help="the reward metric")
     add("--weights", default="", metavar="FILE", help="of the reward metric: rankiqa-own with a file of your training")
     add("--weights-dir", metavar="FOLDER", help="of the endpoints' weight files; else $IQA_SR_WEIGHTS and the cache")
     add("-opt", dest="option_file", default="options/swinir_amo.yml", help="data, network, pixel loss")

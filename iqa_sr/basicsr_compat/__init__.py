@@ -27,7 +27,7 @@ except ModuleNotFoundError as _error:
         raise
     raise ModuleNotFoundError(
         "BasicSR is not installed; install it with `pip install basicsr` (Python 3.12 or older), or see\n"
-        "'Other ways to install' in the README.",
+        "docs/installation.md.",
         name="basicsr",
     ) from None
 

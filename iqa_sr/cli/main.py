@@ -17,6 +17,7 @@ __all__ = ["COMMANDS", "main", "report_errors"]
 
 COMMANDS = {
     "train": "train a network, as train_sr.py does",
+    "schema": "write the JSON Schema of option files, for completion and checks in an editor",
     "verify-resume": "prove that an interrupted run goes on bit by bit",
     "merge": "merge adapters of LoRA into their base, at any strength",
     "average": "average the weights of checkpoints that began with the same weights",

@@ -13,7 +13,9 @@ __all__ = ["add_arguments", "metrics_markdown", "robustness_markdown", "run"]
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """How the list is written."""
-    parser.add_argument("--markdown", action="store_true", help="the table of the README, with licences and papers")
+    parser.add_argument(
+        "--markdown", action="store_true", help="the table of docs/metrics.md, with licences and papers"
+    )
     parser.add_argument(
         "--robustness", action="store_true", help="the table of docs/metrics.md: attacks on the metrics"
     )
@@ -76,7 +78,7 @@ def _bought(record: "Record | None", spec: str) -> str:
 
 
 def metrics_markdown() -> str:
-    """The README's table: metrics that differ in nothing but their weights share a line."""
+    """The table of docs/metrics.md: metrics that differ in nothing but their weights share a line."""
     from iqa_sr.metrics import metric_info, metric_names
 
     lines: dict[tuple[str, ...], list[str]] = {}

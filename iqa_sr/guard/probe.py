@@ -38,7 +38,7 @@ BLIND_SPOTS = {
     "niqe-basicsr": "finds noise on smooth results better",
     LR_CONSISTENCY: "does not see what the downscaling removes",
 }
-"""What held-out metrics do not find worse that people do, as docs/guard.md measures it."""
+"""What held-out metrics do not find worse that people do, as docs/lora_and_guard.md measures it."""
 
 
 class QualityGuard:

@@ -5,6 +5,7 @@ What needs the data (missing files, sizes, labels, scores) is checked by the dat
 
 import inspect
 from collections.abc import Mapping, Sequence
+from functools import cache
 from typing import Any
 
 from iqa_sr.basicsr_compat import ARCH_REGISTRY, MODEL_REGISTRY, side_multiple
@@ -188,12 +189,17 @@ def _of_a_stock_model(options: Mapping[str, Any]) -> list[str]:
 
 def model_names(kind: str, key: str) -> bool | None:
     """Whether the source of a model of BasicSR, or what it is derived from, has a key; None where it has no source."""
-    classes = [one for one in MODEL_REGISTRY.get(kind).__mro__ if one is not object]
+    source = _source(MODEL_REGISTRY.get(kind))
+    return None if source is None else f"'{key}'" in source or f'"{key}"' in source
+
+
+@cache
+def _source(kind: type) -> str | None:
+    """Of a class and what it is derived from. Python parses their files for it: 0.1 s, and there are many keys."""
     try:
-        source = "".join(map(inspect.getsource, classes))
+        return "".join(inspect.getsource(one) for one in kind.__mro__ if one is not object)
     except (OSError, TypeError):
         return None
-    return f"'{key}'" in source or f'"{key}"' in source
 
 
 def _of_a_dataset(name: str, section: Mapping[str, Any]) -> list[str]:

@@ -10,7 +10,6 @@ from pathlib import Path
 import pytest
 
 from iqa_sr.cli.main import COMMANDS, main, report_errors
-from iqa_sr.cli.metrics import metrics_markdown
 from iqa_sr.scores.score_table import ScoreTable
 from tests import ROOT
 from tests.helpers.sr_datasets import picture, save, training_options, write_options
@@ -145,12 +144,6 @@ def test_an_error_names_the_flags_of_the_command(capsys):
     assert capsys.readouterr().err == expected
     with pytest.raises(ValueError, match="`max_size`: got 3"):
         report_errors(refuse, debug=True, parser=parser)
-
-
-def test_the_readme_has_the_table_of_metrics():
-    """`iqa-sr metrics --markdown` writes it."""
-    readme = (ROOT / "README.md").read_text(encoding="utf-8")
-    assert metrics_markdown() in readme
 
 
 def test_score_writes_json_and_a_table_for_eyes(tmp_path, capsys):

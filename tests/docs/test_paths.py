@@ -9,14 +9,10 @@ from tests import ROOT
 from tests.architecture.test_imports import RANKS
 
 ARCHITECTURE = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
-DOCUMENTS = ["CONTRIBUTING.md", "README.md", "THIRD_PARTY.md", "benchmarks/README.md", "docs/architecture.md"]
-DOCUMENTS += [
-    "docs/options.md",
-    "docs/metrics.md",
-    "docs/adversarial_noise.md",
-    "iqa_sr/metrics/data/rankiqa_lite.md",
-    "options/iqa/rankiqa_lite.yml",
-]
+DOCUMENTS = ["CONTRIBUTING.md", "README.md", "THIRD_PARTY.md", "benchmarks/README.md"]
+DOCUMENTS += [f"docs/{name}.md" for name in ("architecture", "metrics", "options", "samplers", "training_iqa_models")]
+DOCUMENTS += [f"docs/{name}.md" for name in ("datasets", "evaluation", "lora_and_guard", "reward_hacking_study")]
+DOCUMENTS += ["iqa_sr/metrics/data/jod_lite.md", "options/iqa/rankiqa_lite.yml"]
 # `<name>` and `my_metric` stand for any name.
 PATH = re.compile(r"(?<!\w)(?<!\w/)(?:iqa_sr|tests|docs|losses|samplers|benchmarks|options)/[\w./<>*-]*[\w>*]")
 

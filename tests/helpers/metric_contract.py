@@ -48,23 +48,30 @@ def check_variant(metric):
     torch.testing.assert_close(scored(metric, image[:1], reference[:1]), scores[:1].detach(), **BATCH)
 
 
-def check_heavy(metric):
-    """The contract of a metric that takes seconds for a crop, in two passes of one crop: a batch with a flat
-    neighbour, and its first picture in another type and order of memory. Gradients are compared with golden values."""
-    info, metric.crops = metric.info, 1
+def check_heavy(metric, image, reference, score):
+    """The contract of a metric that takes seconds for a crop, in one pass of two: the first image of a batch has the
+    score that it has alone, beside a flat neighbour, in another type and order of memory, and inside autocast.
+
+    Gradients are compared with golden values.
+
+    Args:
+        metric: With one crop.
+        image: `(1, 3, H, W)`.
+        reference: As the image; of a metric without reference the image again.
+        score: `(1,)` float32, what the metric gives for them alone.
+    """
+    info = metric.info
     assert metric_spec(info.name).startswith(info.spec)
-    image = torch.stack([photo(height=224, width=231), torch.full((3, 224, 231), 0.3)])
-    reference = image.clone()
-    reference[0] = (reference[0] * 0.95 + 0.02).clamp(0, 1)
+    flat = torch.full_like(image, 0.3)
+    order = {"memory_format": torch.channels_last}
+    image, reference = (torch.cat([one, flat]).double().contiguous(**order) for one in (image, reference))
     before = image.clone(), reference.clone()
-    scores = scored(metric.train(), image, reference)
+    with torch.autocast("cpu", torch.bfloat16):
+        scores = scored(metric.train(), image, reference)
     assert torch.equal(image, before[0]) and torch.equal(reference, before[1])
-    assert scores.shape == (2,) and scores.dtype == torch.float32 and scores.isfinite().all()
+    assert scores.shape == (2,) and scores.dtype == score.dtype == torch.float32 and scores.isfinite().all()
     assert not any(module.training for module in metric.modules())
     assert not any(parameter.requires_grad for parameter in metric.parameters())
-    double = image[:1].double().contiguous(memory_format=torch.channels_last)
-    with torch.autocast("cpu", torch.bfloat16):
-        single = scored(metric, double, reference[:1].double())
-    torch.testing.assert_close(single, scores[:1], **BATCH)
+    torch.testing.assert_close(scores[:1], score, **BATCH)
     with pytest.raises(ValueError, match="differ in shape" if info.reference == "full" else r"shape \(N, 3, H, W\)"):
         metric(image[0] if info.reference == "none" else image, reference[..., 1:])

@@ -17,9 +17,9 @@ from iqa_sr.metrics.augmentiq import AUGMENTIQ_INFO, AugmentIQ
 from iqa_sr.models.quality_model import QualityModel
 from iqa_sr.objectives import build_objective, read_objective
 from iqa_sr.objectives.frozen_features import FrozenFeatures
-from iqa_sr.stats.correlation import spearman
 from tests import ROOT
 from tests.helpers.aigc_collections import write_agiqa
+from tests.helpers.chance import ranking_p
 from tests.helpers.tiny_blip import tiny_blip, write_text_encoder
 from tests.helpers.tiny_runs import resume, train
 from tests.synthetic.augmentiq import TEXT_WIDTH
@@ -114,13 +114,6 @@ def held_out():
     return torch.stack([to_tensor(read_image(sample["path"])) for sample in samples]), samples
 
 
-def chance(scores, opinions):
-    """p of a one-sided permutation test of Spearman's coefficient, with 9,999 permutations."""
-    found, generator = spearman(scores, opinions), np.random.default_rng(0)
-    drawn = [spearman(generator.permutation(scores), opinions) for _ in range(9999)]
-    return (1 + sum(value >= found for value in drawn)) / 10_000
-
-
 @pytest.mark.parametrize("loss", ["l_mse", "l_plcc", "l_alignment_mse", "l_alignment_plcc"])
 def test_the_losses_fall(trained, loss):
     losses = [entry[loss] for entry in trained[1]]
@@ -144,7 +137,7 @@ def test_unseen_prompts_are_ranked_as_people_do(published, text_encoder):
     _, alignment = averaged(published, text_encoder, samples)
     assert len(images) == 18
     for name, scores in (("quality", AugmentIQ()(images)), ("alignment", alignment)):
-        assert chance(scores.numpy(), np.array([float(sample[name]) for sample in samples])) < 0.01, name
+        assert ranking_p(scores.numpy(), np.array([float(sample[name]) for sample in samples])) < 0.01, name
 
 
 def test_the_published_file_is_the_metric(published, text_encoder):
