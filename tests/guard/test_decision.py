@@ -277,7 +277,7 @@ def test_judges_are_not_held_out():
     disjoint([JUDGE, "musiq", "lpips-vgg"], [HELD, "musiq-spaq", "dists", "pyiqa:niqe"])
     text = (
         "train:guard:held_out: expected metrics that neither a loss nor the sampler goes by, got niqe, which is among "
-        "the judges niqe, jod-lite; hold out others"
+        "the judges jod-lite, niqe; hold out others"
     )
     with pytest.raises(OptionError) as caught:
         disjoint([JUDGE, "niqe"], ["niqe", "ssim"])

@@ -12,13 +12,15 @@ from iqa_sr.guard.decision import verdict
 from iqa_sr.guard.probe import QualityGuard
 from iqa_sr.metrics import create_metric
 from tests.guard.test_decision import JUDGE, bicubic, measures, options, pair
+from tests.helpers.bought_metric import BOUGHT, bought_metric
 
 COUNT = 8
 
 
 @pytest.fixture(scope="module")
 def guard():
-    return QualityGuard(options(held_out=["cvvdp"], window=64, windows=6), {JUDGE: {}}, "cpu", checks=1)
+    with bought_metric():
+        yield QualityGuard(options(held_out=["cvvdp"], window=64, windows=6), {BOUGHT: {}}, "cpu", checks=1)
 
 
 @pytest.fixture(scope="module")
@@ -37,14 +39,16 @@ def blurred(lq):
 
 def test_an_invisible_attack_raises_it_at_the_first_check(guard, windows):
     """Four steps on the image, of at most 0.8 levels: they survive the rounding to 8 bits that the guard scores."""
-    metric = create_metric(JUDGE)
+    metric = create_metric(BOUGHT)
     base, outputs = guard.measure(windows, bicubic)
     now, _ = guard.measure(windows, lambda lq: sign_ascent(metric, bicubic(lq), 0.8 / 255, 4, length=0.4), outputs)
     found = verdict(guard.options, guard.judges, base, now, 1)
     assert now.base_jod.mean() > 9.99 and now.base_psnr.min() > 50
     assert found.alarm, found.line
     (reason,) = found.reasons
-    assert reason.startswith(f"gain of {JUDGE} that nobody can see: ") and " of the distance to the ground tr" in reason
+    assert (
+        reason.startswith(f"gain of {BOUGHT} that nobody can see: ") and " of the distance to the ground" in reason
+    )
     assert found.line.endswith(f"ALARM, {reason}")
     assert not verdict(options(held_out=["cvvdp"], unseen_gain=None), guard.judges, base, now, 1).alarm
 
@@ -55,7 +59,7 @@ def test_an_honest_change_raises_none(guard, windows, base_blurred, share):
     base, outputs = base_blurred
     now, _ = guard.measure(windows, lambda lq: blurred(lq).lerp(bicubic(lq), share), outputs)
     found = verdict(guard.options, guard.judges, base, now, 1)
-    assert now.scores[JUDGE].mean() > base.scores[JUDGE].mean() and (now.base_jod.mean() < 9.9) == (share > 0.5)
+    assert now.scores[BOUGHT].mean() > base.scores[BOUGHT].mean() and (now.base_jod.mean() < 9.9) == (share > 0.5)
     assert not found.alarm, found.line
 
 

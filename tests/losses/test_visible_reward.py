@@ -15,9 +15,16 @@ from iqa_sr.losses.visibility import lost_jod, visible_amount
 from iqa_sr.metrics import create_metric
 from iqa_sr.metrics.registry import shared_metric
 from iqa_sr.models.generator_losses import GeneratorLosses
+from tests.helpers.bought_metric import BOUGHT, bought_metric
 from tests.helpers.golden_images import photo
 
-METRIC = "jod-lite"
+METRIC = BOUGHT
+
+
+@pytest.fixture(scope="module", autouse=True)
+def bought():
+    with bought_metric():
+        yield
 
 
 @pytest.fixture(scope="module")
