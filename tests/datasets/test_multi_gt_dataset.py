@@ -261,7 +261,7 @@ def test_offline_scores_of_other_files_are_refused(tmp_path, capsys):
     shutil.copytree(tmp_path / "data", tmp_path / "copy")
     words = ["--metric", "jod-lite", "--output", str(tmp_path / "scores.csv")]
     assert cli(["score", str(tmp_path / "data"), *words]) == 0
-    sampler = {"type": "softmax-all", "scores": str(tmp_path / "scores.csv"), "metric": "RankIQA-Lite"}
+    sampler = {"type": "softmax-all", "scores": str(tmp_path / "scores.csv"), "metric": "JOD-Lite"}
     assert draw(dataset(tmp_path / "copy", sampler=sampler), 0)["qualities"].isfinite().all()
     save(tmp_path / "copy" / "01" / "p1_01.png", coordinates(220, 240, 99))
     with pytest.raises(
