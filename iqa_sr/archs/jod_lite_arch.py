@@ -10,7 +10,7 @@ PRISTINE = 10.0
 """JOD of an image that cannot be told from its original."""
 STRIDE = 8
 """Distance of the windows in px."""
-_LUMA_FLOORS = (2.0, 1.2, 1.0, 1.0)  # of each octave, in levels of 255: about what the eye does not see on a photograph
+_LUMA_FLOORS = (2.0, 1.2, 1.0, 1.0, 1.0, 1.0)  # of each octave, in levels of 255: about what the eye does not see on a photograph
 _CHROMA_FLOORS = (2.5, 2.0, 1.5)
 _PHASES = 8  # px: the block of JPEG
 # Mean and standard deviation of each kind of statistic over crops of photographs and what degrades them.
@@ -35,7 +35,7 @@ class JODLite(nn.Module):
         depth: Residual blocks, each of which sees one more window around.
     """
 
-    def __init__(self, width: int = 80, depth: int = 3) -> None:
+    def __init__(self, width: int = 96, depth: int = 3) -> None:
         super().__init__()
         self.statistics = WindowStatistics()
         self.first = nn.Conv2d(self.statistics.channels, width, 1)
@@ -74,7 +74,7 @@ class JODLite(nn.Module):
 class WindowStatistics(nn.Module):
     """Statistics of windows of 16 px, a window every 8 px: natural scene statistics that have a floor everywhere.
 
-    Of four octaves of luma the energies of first and second derivatives, their orientation, how evenly they are spread
+    Of six octaves of luma the energies of first and second derivatives, their orientation, how evenly they are spread
     (noise) or gathered (edges), and the skewness of curvature (halos); of three octaves of chroma the energy, how it
     goes with luma and how evenly it is spread; colors and clipped pixels; and how far one of the eight phases of rows
     and columns stands out (the blocks of JPEG).
@@ -123,16 +123,23 @@ class WindowStatistics(nn.Module):
 
     def _octaves(self, luma: Tensor, chroma: Tensor) -> list[Tensor]:
         """Of `(N, 1, H, W)` and `(N, 2, H, W)`: each octave's statistics `(N, 11 or 4, H / 8, W / 8)`."""
+        size = (luma.shape[-2] // STRIDE, luma.shape[-1] // STRIDE)
         statistics = []
         for octave, floor in enumerate(_LUMA_FLOORS):
-            stride = STRIDE >> octave
+            if octave:
+                luma = self._halved(luma)
+            stride = max(1, STRIDE >> octave)
             dx, dy, dxx, dyy, dxy, checker = F.conv2d(_padded(luma, 1), self.derivatives).split(1, dim=1)
-            statistics.append(_luma(dx, dy, dxx, dyy, dxy, checker, floor, stride))
+            found = _luma(dx, dy, dxx, dyy, dxy, checker, floor, stride)
+            if found.shape[-2:] != size:  # an octave that is coarser than the windows
+                found = F.interpolate(found, size, mode="bilinear", align_corners=False)
+            statistics.append(found)
             if octave < len(_CHROMA_FLOORS):
+                if octave:
+                    chroma = self._halved(chroma)
                 flat = _padded(chroma, 1).flatten(0, 1)[:, None]
                 gradient = F.conv2d(flat, self.derivatives[:2]).unflatten(0, (-1, 2))  # (N, 2 colors, 2, h, w)
                 statistics.append(_chroma(gradient, dx, dy, floor, _CHROMA_FLOORS[octave], stride))
-                luma, chroma = self._halved(luma), self._halved(chroma)
         return statistics
 
     def _halved(self, x: Tensor) -> Tensor:
