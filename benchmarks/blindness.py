@@ -22,7 +22,7 @@ from torch.nn import functional as F
 
 from iqa_sr.attacks.gradient_steps import sign_ascent
 from iqa_sr.checkpoint.loading import load_network
-from iqa_sr.guard.measurements import Picture, cut_windows
+from iqa_sr.guard.measurements import Image, cut_windows
 from iqa_sr.inference.tiling import upscale
 from iqa_sr.io.image_tensors import as_8_bit, to_tensor
 from iqa_sr.io.images import read_image
@@ -93,7 +93,7 @@ def windows_of(folder: Path, base: str) -> tuple[Tensor, Tensor, int]:
     loaded = load_network(base)
     scale = loaded.scale
 
-    def pairs() -> Iterator[Picture]:
+    def pairs() -> Iterator[Image]:
         for file in sorted(folder.iterdir()):
             gt = to_tensor(read_image(file))[None]
             gt = gt[..., : gt.shape[-2] // scale * scale, : gt.shape[-1] // scale * scale]

@@ -3,7 +3,7 @@
 The loop is no straw man: its metrics are built once, and torch has all its threads. That both have the same scores is
 checked.
 
-python benchmarks/evaluation.py [--pictures 50] [--rounds 3] [--metric psnr,ssim,niqe,jod-lite] [--checkpoint FILE]
+python benchmarks/evaluation.py [--images 50] [--rounds 3] [--metric psnr,ssim,niqe,jod-lite] [--checkpoint FILE]
 """
 
 import argparse
@@ -39,7 +39,7 @@ NETWORK = {"type": "SwinIR", "upscale": 2, "img_size": 48, "window_size": 8, "im
 NETWORK |= {"embed_dim": 24, "num_heads": [2, 2], "mlp_ratio": 2, "upsampler": "pixelshuffledirect"}
 
 
-def pictures(root: Path, count: int) -> Path:
+def make_images(root: Path, count: int) -> Path:
     make_sample(root / "sample", progress=False)
     for number, path in enumerate(list_images(root / "sample" / "train" / "original") * 50):
         if number == count:
@@ -60,11 +60,11 @@ def checkpoint(root: Path) -> Path:
 def plain_loop(folder: Path, data: EvaluationSet, measures: Measures, loaded: LoadedNetwork) -> ScoreTable:
     table = ScoreTable(measures.facts())
     for number, record in enumerate(data.records):
-        picture = data.read(number, gts=(0,))
-        levels = upscale(loaded.network, picture.lq, tile=None, dtype=torch.uint8, **loaded.sizes)
+        image = data.read(number, gts=(0,))
+        levels = upscale(loaded.network, image.lq, tile=None, dtype=torch.uint8, **loaded.sizes)
         write_image(folder / f"{record.name}.png", to_array(levels[0]))
         wanted = tuple(measures.wanted("net", record))
-        found = measures.scores(levels.float().div(255), picture, record, wanted)
+        found = measures.scores(levels.float().div(255), image, record, wanted)
         table.append(
             ScoreRow("net", f"set/{record.name}", key, metric, score) for (metric, key), score in found.items()
         )
@@ -74,7 +74,7 @@ def plain_loop(folder: Path, data: EvaluationSet, measures: Measures, loaded: Lo
 def evaluation(folder: Path, data: EvaluationSet, measures: Measures, loaded: LoadedNetwork) -> ScoreTable:
     facts = CheckpointFacts(path="net.pth", sha256="0" * 64, architecture=loaded.architecture)
     run = RunFacts(
-        scale=loaded.scale, datasets={"set": DataSetFacts(pictures=len(data.records))}, checkpoints={"net": facts}
+        scale=loaded.scale, datasets={"set": DataSetFacts(images=len(data.records))}, checkpoints={"net": facts}
     )
     prepare_folder(folder, run, measures.facts())
     evaluator = Evaluator(folder, [data], measures, Manner(torch.device("cpu")))
@@ -90,7 +90,7 @@ def seconds(work: partial[ScoreTable]) -> tuple[float, dict[tuple[str, ...], flo
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--pictures", type=int, default=50)
+    parser.add_argument("--images", type=int, default=50)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--metric", default="psnr,ssim,niqe,jod-lite")
     parser.add_argument("--checkpoint", type=Path, help="default: the network of options/swinir_amo.yml, untrained")
@@ -99,10 +99,8 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as temporary:
         root = Path(temporary)
         loaded = load_network(chosen.checkpoint or checkpoint(root))
-        data = open_set(SetPlace("set", pictures(root, chosen.pictures)), loaded.scale, progress=False)
-        print(
-            f"{len(data.records)} pictures, {torch.get_num_threads()} threads, {loaded.architecture}, {chosen.metric}"
-        )
+        data = open_set(SetPlace("set", make_images(root, chosen.images)), loaded.scale, progress=False)
+        print(f"{len(data.records)} images, {torch.get_num_threads()} threads, {loaded.architecture}, {chosen.metric}")
         ratios = []
         for number in range(chosen.rounds + 1):
             plain, expected = seconds(partial(plain_loop, root / f"plain{number}", data, measures, loaded))

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from iqa_sr.data.creation.sample_dataset import make_sample
 from iqa_sr.datasets.multi_gt_dataset import MultiGTDataset
-from iqa_sr.scores.scoring import score_pictures
+from iqa_sr.scores.scoring import score_images
 
 FILES: Counter[str] = Counter()
 
@@ -44,7 +44,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as temporary:
         make_sample(Path(temporary) / "sample")
         root, scores = Path(temporary) / "sample" / "train", Path(temporary) / "scores.csv"
-        score_pictures(root, ["niqe"], scores)
+        score_images(root, ["niqe"], scores)
         samplers = [
             {"type": "original"},
             {"type": "uniform"},

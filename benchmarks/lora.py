@@ -105,7 +105,7 @@ def training(name: str, file: Path, chosen: argparse.Namespace) -> None:
         for worker in workers.values():
             worker.kill()
             worker.wait()
-    print(f"{name}, {chosen.steps} steps of {chosen.batch} LQ pictures of {chosen.side} px, L1 and {chosen.judge}:")
+    print(f"{name}, {chosen.steps} steps of {chosen.batch} LQ images of {chosen.side} px, L1 and {chosen.judge}:")
     for method in methods:
         ratio = statistics.median(one / full for one, full in zip(seconds[method], seconds[FULL], strict=True))
         memory = peaks[method] / peaks[FULL]

@@ -83,7 +83,7 @@ def compare(
                     seconds[who].append(timed(call, batch, gradient))
             if warm:
                 seconds = {who: [] for who in calls}
-        speeds = ", ".join(f"{who} {len(crops) / sum(times):.2f} pictures/s" for who, times in seconds.items())
+        speeds = ", ".join(f"{who} {len(crops) / sum(times):.2f} images/s" for who, times in seconds.items())
         ratio = ""
         for rival in rivals:
             pairs = [theirs / ours for ours, theirs in zip(seconds["ours"], seconds[rival], strict=True)]

@@ -91,9 +91,9 @@ def make_pairs(folder: Path) -> None:
     from iqa_sr.ops.resize import resize_bicubic
 
     for name in ("astronaut", "coffee", "chelsea", "rocket"):
-        picture = getattr(data, name)()[:256, :384, :3].copy()
-        write_image(folder / "gt" / f"{name}.png", picture)
-        small = resize_bicubic(to_tensor(picture)[None], 128, picture.shape[1] // 2)[0]
+        image = getattr(data, name)()[:256, :384, :3].copy()
+        write_image(folder / "gt" / f"{name}.png", image)
+        small = resize_bicubic(to_tensor(image)[None], 128, image.shape[1] // 2)[0]
         write_image(folder / "lq" / f"{name}.png", to_uint8(small))
 
 

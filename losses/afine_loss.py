@@ -1,4 +1,4 @@
-"""A-FINE as a loss: it may reward a picture that is better than its ground truth."""
+"""A-FINE as a loss: it may reward an image that is better than its ground truth."""
 
 from typing import Any, Literal, cast
 
@@ -31,9 +31,9 @@ class AFINELossOptions(Section):
 
 
 class AFINELoss(nn.Module):
-    """`loss_weight * mean(score)` of a batch; A-FINE's scores fall as pictures get better, so this is minimised.
+    """`loss_weight * mean(score)` of a batch; A-FINE's scores fall as images get better, so this is minimised.
 
-    The network is shared with all that use A-FINE in this process, stays out of checkpoints, and follows the pictures'
+    The network is shared with all that use A-FINE in this process, stays out of checkpoints, and follows the images'
     device. The ground truth's features are computed once per batch, without gradient.
 
     The fidelity divides by the variances of CLIP's channels. Where one is nearly constant, single pixels can have a far
@@ -43,7 +43,7 @@ class AFINELoss(nn.Module):
         loss_weight: Factor of the loss.
         term: `all`: the D score, which has no lower bound; `fidelity`: its fidelity term in (-2, 2); `naturalness`: its
             naturalness term in (-2, 2), which needs no ground truth.
-        reduction: `mean` or `sum` over the pictures.
+        reduction: `mean` or `sum` over the images.
         checkpoint: Whether CLIP's blocks are computed again in the backward pass, to save memory.
 
     Raises:
@@ -80,7 +80,7 @@ class AFINELoss(nn.Module):
             weight: Taken because BasicSR's losses take it; a quality has no weight per pixel.
 
         Returns:
-            A scalar; falling means that the pictures get better. Not finite where an image that is looked at is not.
+            A scalar; falling means that the images get better. Not finite where an image that is looked at is not.
 
         Raises:
             ValueError: If the ground truth is needed and missing, or has another shape.

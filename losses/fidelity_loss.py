@@ -11,12 +11,12 @@ STABILITY = 1e-8
 
 
 def preference_probability(first: Tensor, second: Tensor) -> Tensor:
-    """The probability that people prefer the first picture: `Phi((u2 - u1) / sqrt(2))`.
+    """The probability that people prefer the first image: `Phi((u2 - u1) / sqrt(2))`.
 
-    Thurstone's model, case V: what a person sees of a picture is its score with an error of variance 1.
+    Thurstone's model, case V: what a person sees of an image is its score with an error of variance 1.
 
     Args:
-        first: Scores u1 of the first pictures, any shape; lower is better.
+        first: Scores u1 of the first images, any shape; lower is better.
         second: Scores u2 of the second ones, the same shape.
 
     Returns:
@@ -35,7 +35,7 @@ def fidelity_loss(probability: Tensor, target: Tensor) -> Tensor:
 
     Args:
         probability: p in [0, 1], any shape.
-        target: g in [0, 1], the same shape: the share of people who prefer the first picture.
+        target: g in [0, 1], the same shape: the share of people who prefer the first image.
 
     Returns:
         A scalar, 0 (but for the 1e-8) where both agree, at most 1.

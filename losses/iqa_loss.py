@@ -90,9 +90,7 @@ def too_small(judges: Iterable[str], views: ViewOptions | None, side: int) -> st
     for name in judges:
         needed = metric_info(name).min_size
         if smallest < needed:
-            seen = (
-                f"pictures of {side} px" if views is None else f"views of down to {smallest} px of pictures of {side}"
-            )
+            seen = f"images of {side} px" if views is None else f"views of down to {smallest} px of images of {side}"
             return f"{name} needs at least {needed} px and would see {seen}; train on larger ones or with another judge"
     return None
 

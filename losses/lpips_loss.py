@@ -24,7 +24,7 @@ class LPIPSLossOptions(Section):
 
 
 class LPIPSLoss(nn.Module):
-    """`loss_weight * mean LPIPS(output, ground truth)`; lower is better, 0 for equal pictures.
+    """`loss_weight * mean LPIPS(output, ground truth)`; lower is better, 0 for equal images.
 
     Always in float32, also under autocast.
 
@@ -66,7 +66,7 @@ class LPIPSLoss(nn.Module):
             A scalar.
 
         Raises:
-            ValueError: If a shape is wrong, or the pictures are too small for the trunk (31, 16, 17 px).
+            ValueError: If a shape is wrong, or the images are too small for the trunk (31, 16, 17 px).
         """
         distance: Tensor = self.metric(output, gt, check_range=False).mean()
         return self.loss_weight * distance

@@ -59,7 +59,7 @@ def cross_ranking_loss(quality: Tensor, level: Tensor, tolerance: float = 2.0, m
 
 
 def agreement_loss(quality: Tensor, other: Tensor, tolerance: float = 0.5) -> Tensor:
-    """How much more than `tolerance` the qualities of equally spoilt crops of one picture differ.
+    """How much more than `tolerance` the qualities of equally spoilt crops of one image differ.
 
     Args:
         quality: `(N,)`.
@@ -74,7 +74,7 @@ def anchor_loss(quality: Tensor, value: float, tolerance: float = 0.5) -> Tensor
 
     Args:
         quality: Any shape.
-        value: For example that of an untouched picture: differences alone would leave the scale without a zero.
+        value: For example that of an untouched image: differences alone would leave the scale without a zero.
         tolerance: Free difference.
     """
     return F.relu((quality - value).abs() - tolerance).square().mean() if quality.numel() else torch.zeros(())

@@ -17,7 +17,7 @@ __all__ = ["ArgmaxOnlineOptions", "ArgmaxOnlineSampler"]
 def _no_reference(name: str) -> str:
     info = metric_info(name)
     if info.reference == "full":
-        raise ValueError(f"{name} compares with a reference picture; the judge must do without")
+        raise ValueError(f"{name} compares with a reference image; the judge must do without")
     return info.name
 
 
@@ -41,7 +41,7 @@ class ArgmaxOnlineSampler(GroundTruthSampler):
     """Takes the ground truth whose crop the judge finds best: the paper's AMO.
 
     Of equally good ones the first counts, the original before the others. A window whose score is NaN is never taken,
-    unless all are so; then the first is. What is scored is the crop, or, where the judge needs a larger picture, the
+    unless all are so; then the first is. What is scored is the crop, or, where the judge needs a larger image, the
     smallest window around it that it can score.
 
     Args:

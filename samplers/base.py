@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from iqa_sr.data.multi_gt.records import Record
-from iqa_sr.io.image_stores import PictureStore
+from iqa_sr.io.image_stores import ImageStore
 
 __all__ = ["Candidates", "Choice", "GroundTruthSampler", "Shortlist", "crop_windows"]
 
@@ -61,7 +61,7 @@ class Choice:
 
 
 def crop_windows(windows: Tensor, offsets: Tensor, crop: int) -> Tensor:
-    """Cut each picture's crop: `(N, 3, H, W)` windows and `(N, 2)` offsets to `(N, 3, crop, crop)`."""
+    """Cut each image's crop: `(N, 3, H, W)` windows and `(N, 2)` offsets to `(N, 3, crop, crop)`."""
     if tuple(windows.shape[-2:]) == (crop, crop):
         return windows
     cuts = [
@@ -95,7 +95,7 @@ class GroundTruthSampler(ABC):
         """Side in pixels of the window around a crop that `choose` needs; at least `crop`."""
         return crop
 
-    def check_files(self, store: PictureStore, records: Sequence[Record]) -> None:  # noqa: B027 - nothing is the default
+    def check_files(self, store: ImageStore, records: Sequence[Record]) -> None:  # noqa: B027 - nothing is the default
         """Stop if what the sampler knows beforehand is of other files than these.
 
         Args:

@@ -14,7 +14,7 @@ from torch import Tensor
 from iqa_sr.config.sections import Section
 from iqa_sr.data.multi_gt.records import Record
 from iqa_sr.errors import OptionError
-from iqa_sr.io.image_stores import PictureStore
+from iqa_sr.io.image_stores import ImageStore
 from iqa_sr.samplers.base import GroundTruthSampler, Shortlist
 from iqa_sr.scores.image_batches import digest_of
 from iqa_sr.scores.score_table import ScoreTable
@@ -62,7 +62,7 @@ class SoftmaxSampler(GroundTruthSampler):
 
     Args:
         options: What the option file says.
-        qualities: The quality of each picture by its key; larger is better.
+        qualities: The quality of each image by its key; larger is better.
         digests: Of which file each is, where that is known.
 
     Attributes:
@@ -124,7 +124,7 @@ class SoftmaxSampler(GroundTruthSampler):
                 100 * statistics.fmean(1 / len(group) for group in groups),
             )
 
-    def check_files(self, store: PictureStore, records: Sequence[Record]) -> None:
+    def check_files(self, store: ImageStore, records: Sequence[Record]) -> None:
         """Look at a few files: scores of another folder, or of ground truths that were made anew, would be drawn by."""
         wanted = [record.ground_truths[i].path for record in records for i in self._pool(record)]
         known = [path for path in wanted if path in self.digests]

@@ -66,7 +66,7 @@ def _generated_images_once():
     from iqa_sr.data.creation import unlabeled_images
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(unlabeled_images, "procedural_picture", cache(unlabeled_images.procedural_picture))
+        patch.setattr(unlabeled_images, "procedural_image", cache(unlabeled_images.procedural_image))
         yield
 
 
@@ -90,7 +90,7 @@ def empty_folder(tmp_path, monkeypatch):
 
 @pytest.fixture
 def run_folder(tmp_path, monkeypatch):
-    """A working folder with a data set of four groups of 64 px pictures (one original, two enhanced)."""
+    """A working folder with a data set of four groups of 64 px images (one original, two enhanced)."""
     monkeypatch.chdir(tmp_path)
     write_groups(tmp_path / "data", count=4, size=64)
     return tmp_path
@@ -98,7 +98,7 @@ def run_folder(tmp_path, monkeypatch):
 
 @pytest.fixture(autouse=True, scope="session")
 def _one_thread():
-    """Deterministic, and quicker for pictures this small; also while fixtures of modules are made."""
+    """Deterministic, and quicker for images this small; also while fixtures of modules are made."""
     import torch
 
     torch.set_num_threads(1)

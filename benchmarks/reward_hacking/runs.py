@@ -18,7 +18,7 @@ from iqa_sr.basicsr_compat import build_dataset, build_model, set_random_seed
 from iqa_sr.config.option_files import read_option_file
 from iqa_sr.data.leakage import check_together
 from iqa_sr.datasets.sample_order import Place, build_train_loader
-from iqa_sr.datasets.validation_images import validation_pictures
+from iqa_sr.datasets.validation_images import validation_images
 from iqa_sr.guard.measurements import Window, cut_windows
 from iqa_sr.io.image_tensors import as_8_bit
 from iqa_sr.lora.injection import LoRAOptions, merged_state, target_names
@@ -234,7 +234,7 @@ class Bench:
         loader = DataLoader(data, generator=torch.Generator())
         pairs = (
             (one.lq, None if one.gts is None else one.gts[:1])
-            for one in validation_pictures(loader, self.setup.scale, self.device)
+            for one in validation_images(loader, self.setup.scale, self.device)
         )
         windows = cut_windows(pairs, self.model.upscale, self.setup.window, most)
         if small := [window for window in windows if window.shorter < self.setup.window]:

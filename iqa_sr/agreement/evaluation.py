@@ -24,7 +24,7 @@ from iqa_sr.stats.pairwise_accuracy import (
 __all__ = ["Agreement", "Group", "measure"]
 
 Qualities = Mapping[str, Mapping[str, float]]
-"""By judge, of each picture; larger is better."""
+"""By judge, of each image; larger is better."""
 
 
 @dataclass(frozen=True)
@@ -68,7 +68,7 @@ def measure(labelled: Labelled, qualities: Qualities, ties: Ties = "leave-out", 
 
     Args:
         labelled: What people said.
-        qualities: Of every picture of that.
+        qualities: Of every image of that.
         ties: What becomes of pairs of which people prefer neither.
         resamples: Of the bootstrap.
     """
@@ -96,7 +96,7 @@ def measure(labelled: Labelled, qualities: Qualities, ties: Ties = "leave-out", 
         contents = _numbered([one.content for one in labelled.rated])
         found: dict[str, Correlations | str] = {}
         for judge, of_judge in qualities.items() if labelled.rated else ():
-            quality = np.array([of_judge[one.picture] for one in labelled.rated], float)
+            quality = np.array([of_judge[one.image] for one in labelled.rated], float)
             try:
                 found[judge] = correlations(quality, scores, contents, resamples)
             except ValueError as error:
@@ -117,7 +117,7 @@ class _Pairs:
         self.contents = _numbered([pair.content for pair in self.pairs])
 
     def qualities(self, judge: Mapping[str, float]) -> tuple[np.ndarray, np.ndarray]:
-        """Of the first and the second pictures."""
+        """Of the first and the second images."""
         first = np.array([judge[pair.first] for pair in self.pairs], float)
         return first, np.array([judge[pair.second] for pair in self.pairs], float)
 

@@ -7,10 +7,10 @@ from pathlib import Path, PurePosixPath
 
 import torch
 
-from iqa_sr.data.image_checks import measure_pictures
+from iqa_sr.data.image_checks import measure_images
 from iqa_sr.data.preferences.records import Labelled
 from iqa_sr.data.problems import DataError, DataProblems
-from iqa_sr.io.image_stores import PictureStore
+from iqa_sr.io.image_stores import ImageStore
 from iqa_sr.io.json_files import read_json, write_json
 from iqa_sr.metrics.registry import MetricInfo, metric_info, own_names
 from iqa_sr.scores.image_batches import read_digests
@@ -29,11 +29,11 @@ class JudgeScores:
     """The judges' opinions of a data set.
 
     Attributes:
-        qualities: By judge, the quality of each picture, larger is better; those who have judged every picture.
-        incomplete: Number of pictures of the other ones.
+        qualities: By judge, the quality of each image, larger is better; those who have judged every image.
+        incomplete: Number of images of the other ones.
         scored: Number of new scores.
-        kept: Number of scores of these pictures that were there already.
-        stale: By judge: how many scores that were there are of pictures that have changed since; they were removed.
+        kept: Number of scores of these images that were there already.
+        stale: By judge: how many scores that were there are of images that have changed since; they were removed.
     """
 
     qualities: Mapping[str, Mapping[str, float]]
@@ -49,20 +49,20 @@ class JudgeScores:
         """What a table holds; full-reference scores are those against the data set's references.
 
         Args:
-            labelled: What people said, and of which pictures.
+            labelled: What people said, and of which images.
             table: The scores.
             before: The keys of the scores that were there already.
             stale: As in the attributes.
         """
-        wanted = set(labelled.pictures)
+        wanted = set(labelled.images)
         rows = [
             row
             for row in table.rows
             if row.checkpoint == _NO_CHECKPOINT
-            and row.picture in wanted
-            and row.reference in ("", labelled.references.get(row.picture))
+            and row.image in wanted
+            and row.reference in ("", labelled.references.get(row.image))
         ]
-        plain = ScoreTable(table.facts.values(), [ScoreRow("", row.picture, "", row.metric, row.score) for row in rows])
+        plain = ScoreTable(table.facts.values(), [ScoreRow("", row.image, "", row.metric, row.score) for row in rows])
         found = {name: plain.oriented(name) for name in dict.fromkeys(row.metric for row in rows)}
         complete = {name: qualities for name, qualities in found.items() if len(qualities) == len(wanted)}
         new = sum(row[:4] not in before for row in rows)
@@ -73,22 +73,22 @@ class JudgeScores:
 def collect_scores(
     labelled: Labelled, metrics: Sequence[str], tables: Sequence[Path], folder: Path, batch_size: int = 8
 ) -> JudgeScores:
-    """The scores of every picture that people judged: those in the folder's table, in other tables, and new ones.
+    """The scores of every image that people judged: those in the folder's table, in other tables, and new ones.
 
     Everything is kept in `folder/scores.csv`, so that a further call scores only what is missing.
 
     Args:
-        labelled: What people said, and of which pictures.
+        labelled: What people said, and of which images.
         metrics: Metrics that are to be complete.
         tables: Score tables made elsewhere, whose keys start at the data set's folder.
         folder: Of the results; made when it is not there.
-        batch_size: Largest number of pictures of one size that are scored at a time.
+        batch_size: Largest number of images of one size that are scored at a time.
 
     Raises:
         ValueError: If a metric does not exist, a table holds another kind of it than is known, names none of the
-            pictures, or the folder belongs to another data set or holds files of somebody else.
+            images, or the folder belongs to another data set or holds files of somebody else.
         FileNotFoundError: If a table or a metric's weights are missing.
-        DataError: If pictures are missing, unusable, too small or not of their reference's size, or have no reference
+        DataError: If images are missing, unusable, too small or not of their reference's size, or have no reference
             to compare with; with counts, before scoring begins.
     """
     metrics = own_names(metrics)
@@ -108,7 +108,7 @@ def collect_scores(
         full = any(metric_info(name).reference == "full" for name in metrics)
         result = score_listed(
             labelled.root,
-            labelled.pictures,
+            labelled.images,
             metrics,
             folder / SCORES,
             references=labelled.references if full else None,
@@ -118,7 +118,7 @@ def collect_scores(
         )
         problems = DataProblems()
         for key, text in result.problems.items():
-            problems.add("pictures that could not be scored", f"{key}: {text}")
+            problems.add("images that could not be scored", f"{key}: {text}")
         if len(problems):
             raise DataError(problems.summary(f"{labelled.root} ({folder / SCORES} keeps the other scores)"))
     return JudgeScores.of(labelled, ScoreTable.read(folder / SCORES), before, stale)
@@ -152,8 +152,8 @@ class _Files:
     """The data set's files as they are now, which tell what scores are of.
 
     Args:
-        labelled: What people said, and of which pictures.
-        digests: Of pictures and references by key; of those alone that can be read.
+        labelled: What people said, and of which images.
+        digests: Of images and references by key; of those alone that can be read.
     """
 
     def __init__(self, labelled: Labelled, digests: Mapping[str, str]) -> None:
@@ -162,12 +162,12 @@ class _Files:
     @classmethod
     def of(cls, labelled: Labelled) -> "_Files":
         """Read them."""
-        keys = [*labelled.pictures, *labelled.references.values()]
-        return cls(labelled, read_digests(PictureStore(labelled.root), keys))
+        keys = [*labelled.images, *labelled.references.values()]
+        return cls(labelled, read_digests(ImageStore(labelled.root), keys))
 
     def row(self, row: ScoreRow) -> ScoreRow | None:
         """A score that is said to be of this data set, as one of its files as they are now; None if it is of others."""
-        digest, reference_digest = (self.digests.get(key, "") for key in (row.picture, row.reference))
+        digest, reference_digest = (self.digests.get(key, "") for key in (row.image, row.reference))
         known = (row.origin.digest, digest), (row.origin.reference_digest, reference_digest)
         if any(then and now and then != now for then, now in known):
             return None
@@ -186,7 +186,7 @@ class _Files:
         return dict(Counter(row.metric for row, own in zip(rows, now, strict=True) if own is None))
 
     def _believed(self, row: ScoreRow, metrics: Sequence[str]) -> ScoreRow | None:
-        return None if row.metric in metrics and row.picture in self.digests else row
+        return None if row.metric in metrics and row.image in self.digests else row
 
 
 def _join(known: ScoreTable, path: Path, files: _Files) -> None:
@@ -196,10 +196,10 @@ def _join(known: ScoreTable, path: Path, files: _Files) -> None:
         table = ScoreTable.read(path)
     except (ValueError, FileNotFoundError) as error:
         raise type(error)(f"`tables`: {error}") from None
-    wanted, rows, others = set(labelled.pictures), [], 0
+    wanted, rows, others = set(labelled.images), [], 0
     for row in table.rows:
-        if row.checkpoint == _NO_CHECKPOINT and row.picture in wanted:
-            reference = labelled.references.get(row.picture, "")
+        if row.checkpoint == _NO_CHECKPOINT and row.image in wanted:
+            reference = labelled.references.get(row.image, "")
             if not row.reference or _file_name(row.reference) == _file_name(reference):
                 own = files.row(row._replace(reference=reference if row.reference else ""))
                 rows += [own] if own else []
@@ -207,10 +207,10 @@ def _join(known: ScoreTable, path: Path, files: _Files) -> None:
     if not rows:
         more = f"; {others} scores are of other files of these names" if others else ""
         raise ValueError(
-            f"`tables`: {path} has none of the {len(wanted)} pictures (without a checkpoint, against their references)"
+            f"`tables`: {path} has none of the {len(wanted)} images (without a checkpoint, against their references)"
             f"{more}"
-            f"\nIts pictures: {_some([row.picture for row in table.rows])}; those of the data set: "
-            f"{_some(labelled.pictures)}"
+            f"\nIts images: {_some([row.image for row in table.rows])}; those of the data set: "
+            f"{_some(labelled.images)}"
         )
     try:
         for name in dict.fromkeys(row.metric for row in rows):
@@ -241,16 +241,16 @@ def _check_missing(labelled: Labelled, metrics: Sequence[str], table: ScoreTable
     problems, sides = DataProblems(), dict[str, list[MetricInfo]]()
     for name in metrics:
         info = metric_info(name)
-        for key in labelled.pictures:
+        for key in labelled.images:
             if (_NO_CHECKPOINT, key, _reference(labelled, info, key), name) not in table:
                 sides.setdefault(key, []).append(info)
     for key, infos in sides.items():
         names = [info.name for info in infos if info.reference == "full"]
         if names and key not in labelled.references:
             text = f"{', '.join(names)} compares with a reference, and the labels name none for {key}"
-            problems.add("pictures without a reference", text)
+            problems.add("images without a reference", text)
     used = {_reference(labelled, info, key) or key for key, infos in sides.items() for info in infos} | sides.keys()
-    sizes = measure_pictures((labelled.root / key for key in used), problems)
+    sizes = measure_images((labelled.root / key for key in used), problems)
     for key, infos in sides.items():
         if (size := sizes.get(labelled.root / key)) is None:
             continue

@@ -81,14 +81,14 @@ def _accuracy_text(found: Agreement, ties: Ties) -> Iterator[str]:
 def _correlation_text(found: Agreement) -> Iterator[str]:
     yield "correlation with opinion scores, in brackets 95 % intervals over contents"
     usable = {judge: own for judge, own in found.correlations.items() if isinstance(own, Correlations)}
-    rows = [("", *_MEASURES.values(), "pictures")]
+    rows = [("", *_MEASURES.values(), "images")]
     for judge in sorted(usable, key=lambda name: -usable[name].srcc):
         row = [judge]
         for name in _MEASURES:
             value, interval = getattr(usable[judge], name), usable[judge].intervals.get(name)
             ends = _bracket([f"{end:.3f}" for end in interval]) if interval else ""
             row.append("-" if value is None else f"{value:.3f}{ends}")
-        rows.append((*row, str(usable[judge].pictures)))
+        rows.append((*row, str(usable[judge].images)))
     yield aligned(rows, numbers=True)
     for judge, own in found.correlations.items():
         if isinstance(own, str):
@@ -99,7 +99,7 @@ def _correlation_text(found: Agreement) -> Iterator[str]:
         elif own.plcc is not None and own.plcc < 0:
             yield f"{judge}: the fitted logistic function falls, the judge is the wrong way round; PLCC is negative"
         if own.left_out:
-            yield f"{judge}: {own.left_out} pictures without a finite score are left out"
+            yield f"{judge}: {own.left_out} images without a finite score are left out"
 
 
 def _percent(value: float, interval: Interval | None = None) -> str:
@@ -148,7 +148,7 @@ def _agreement_rows(found: Agreement, ties: Ties) -> Iterator[tuple[object, ...]
             value, interval = getattr(own, name), own.intervals.get(name, (math.nan, math.nan))
             note = own.problem if value is None else ""
             ends = (_plain(math.nan if value is None else value), *map(_plain, interval))
-            yield (judge, ALL, name, *ends, own.pictures, own.left_out, "", note)
+            yield (judge, ALL, name, *ends, own.images, own.left_out, "", note)
 
 
 def _plain(value: float) -> str:

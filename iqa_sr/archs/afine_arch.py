@@ -21,7 +21,7 @@ STABILITY = 1e-10
 
 @dataclass(frozen=True)
 class LevelStatistics:
-    """What the heads see of a picture: its levels, the pixels and the blocks of CLIP; 13 in the published network.
+    """What the heads see of an image: its levels, the pixels and the blocks of CLIP; 13 in the published network.
 
     Attributes:
         centred: For each level the values `(N, positions, channels)` minus their mean over the positions.
@@ -42,7 +42,7 @@ class LevelStatistics:
         return cls(tuple(centred), torch.cat(means, dim=2).flatten(1), torch.cat(variances, dim=1))
 
     def split(self, parts: int) -> "tuple[LevelStatistics, ...]":
-        """Those of equally many pictures each, in their order."""
+        """Those of equally many images each, in their order."""
         size = len(self.mean) // parts
         levels = zip(*(level.split(size) for level in self.centred), strict=True)
         rows = zip(levels, self.mean.split(size), self.variance.split(size), strict=True)
@@ -50,7 +50,7 @@ class LevelStatistics:
 
 
 class NaturalnessHead(nn.Module):
-    """Statistics of one picture to its raw naturalness `(N,)`; published as `natural`.
+    """Statistics of one image to its raw naturalness `(N,)`; published as `natural`.
 
     Args:
         width: Width of CLIP's tokens.
@@ -74,7 +74,7 @@ class NaturalnessHead(nn.Module):
 
 
 class FidelityHead(nn.Module):
-    """Statistics of two pictures to their raw fidelity `(N,)`, as in DISTS; published as `fidelity`.
+    """Statistics of two images to their raw fidelity `(N,)`, as in DISTS; published as `fidelity`.
 
     `1 - sum(a S1 + b S2)` over the channels, with `S1 = (2 mx my + c) / (mx^2 + my^2 + c)` and
     `S2 = (2 cov + c) / (vx + vy + c)`; `a` and `b` are positive and add up to 1.
@@ -137,7 +137,7 @@ class LogisticMap(nn.Module):
 class Adapter(nn.Module):
     """`D = exp(softplus(k) (N_reference - N_image)) N_image + F`.
 
-    The more natural the reference is beside the picture, the less the picture's own naturalness counts.
+    The more natural the reference is beside the image, the less the image's own naturalness counts.
     """
 
     def __init__(self) -> None:

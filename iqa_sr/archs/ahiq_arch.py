@@ -1,4 +1,4 @@
-"""AHIQ: a transformer's and a convolutional network's features of a picture and its reference, compared."""
+"""AHIQ: a transformer's and a convolutional network's features of an image and its reference, compared."""
 
 import torch
 import torch.nn.functional as F
@@ -71,7 +71,7 @@ class DeformNet(nn.Module):
 
 
 class PixelHead(nn.Module):
-    """Scores and weights of 28x28 places from both pictures' features."""
+    """Scores and weights of 28x28 places from both images' features."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -84,7 +84,7 @@ class PixelHead(nn.Module):
         self.conv = nn.Sequential(nn.Conv2d(256, 1, 1))
 
     def forward(self, features: Tensor) -> Tensor:
-        """`(2N, 4608, 28, 28)`, pictures first, then references, to `(N,)`."""
+        """`(2N, 4608, 28, 28)`, images first, then references, to `(N,)`."""
         image, reference = self.down_channel(features).chunk(2)
         features = self.conv1(self.feat_smoothing(torch.cat([image - reference, image, reference], dim=1)))
         weights = self.conv_attent(features)

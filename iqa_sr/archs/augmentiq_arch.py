@@ -85,7 +85,7 @@ class AugmentIQHeads(nn.Module):
 
 
 class TextImageEncoder(nn.Module):
-    """BLIP's text encoder looking at a picture, as ImageReward has it; built by the package transformers.
+    """BLIP's text encoder looking at an image, as ImageReward has it; built by the package transformers.
 
     The sizes are those of the given state dict: BLIP has heads of width 64 throughout.
 
@@ -93,7 +93,7 @@ class TextImageEncoder(nn.Module):
         state: ImageReward's state dict, `blip.visual_encoder.*` and `blip.text_encoder.*`.
 
     Attributes:
-        image_size: Side of the pictures that it takes, in px.
+        image_size: Side of the images that it takes, in px.
         features: Number of features that it gives.
 
     Raises:
@@ -134,7 +134,7 @@ class TextImageEncoder(nn.Module):
         self.text_encoder = BlipTextModel(text, add_pooling_layer=False)
 
     def forward(self, image: Tensor, tokens: Tensor) -> Tensor:
-        """The features of a text in the light of a picture, at the text's first token.
+        """The features of a text in the light of an image, at the text's first token.
 
         Args:
             image: `(N, 3, S, S)`, S = `image_size`, normalised as CLIP's.

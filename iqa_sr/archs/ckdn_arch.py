@@ -1,4 +1,4 @@
-"""CKDN: an encoder for the picture, one for a reference that may be degraded, and a head on their difference."""
+"""CKDN: an encoder for the image, one for a reference that may be degraded, and a head on their difference."""
 
 import torch
 from torch import Tensor, nn
@@ -10,7 +10,7 @@ __all__ = ["CKDNNet"]
 
 
 class CKDNNet(nn.Module):
-    """The quality of a picture from how its features differ from those of a reference.
+    """The quality of an image from how its features differ from those of a reference.
 
     Its state dict has the names of the published file without the prefix `net.` and the branches `aux_csp` and `fc1_`,
     which are used in training only.

@@ -17,19 +17,19 @@ HEAD = 64  # width of a head of the attention pool
 
 
 class CLIPResNet(nn.Module):
-    """CLIP's convolutional picture tower: normalised pictures to features; the defaults are those of RN50.
+    """CLIP's convolutional image tower: normalised images to features; the defaults are those of RN50.
 
     A ResNet with three convolutions in its stem, average pools where it halves the size, and an attention pool at its
-    end. The number of tokens in that pool follows the picture. Sides that are not multiples of 32 lose their remainder
+    end. The number of tokens in that pool follows the image. Sides that are not multiples of 32 lose their remainder
     in the pools, except that an odd side is rounded up once, by the stem; 31 px give the first token.
 
     Args:
         layers: Number of blocks in each of the four stages.
         embed_dim: Width of the features shared with the texts.
         width: Channels after the stem; the stages have 4, 8, 16 and 32 times as many.
-        grid: Tokens along each side of a training picture.
+        grid: Tokens along each side of a training image.
         positions: Whether the attention pool adds its positional embedding, resized bicubically along the token axis,
-            the mean token included. Quality metrics leave it out, which suits pictures of any size.
+            the mean token included. Quality metrics leave it out, which suits images of any size.
         checkpoint: Whether the blocks are computed again in the backward pass instead of keeping what is inside them.
 
     Reference:

@@ -89,7 +89,7 @@ class CLIPText(nn.Module):
     Its state dict is the part of OpenAI's file without `visual.` and `logit_scale`.
 
     Args:
-        embed_dim: Width of the features shared with the pictures: 512 for ViT-B/32, 1024 for RN50.
+        embed_dim: Width of the features shared with the images: 512 for ViT-B/32, 1024 for RN50.
 
     Reference:
         Radford et al., "Learning Transferable Visual Models From Natural Language Supervision", ICML 2021.

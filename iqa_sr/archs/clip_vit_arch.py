@@ -10,15 +10,15 @@ __all__ = ["CLIPVision"]
 
 
 class CLIPVision(nn.Module):
-    """CLIP's picture tower: normalised pictures to features; the defaults are those of ViT-B/32.
+    """CLIP's image tower: normalised images to features; the defaults are those of ViT-B/32.
 
-    The number of tokens follows the picture: the positional embedding is resized bicubically along the token axis, the
+    The number of tokens follows the image: the positional embedding is resized bicubically along the token axis, the
     class position included, as A-FINE and LIQE do. It is not a resize of the grid of patches. At 224x224 px it is the
     embedding itself.
 
     Args:
         patch: Side of a patch in pixels.
-        grid: Patches along each side of a training picture.
+        grid: Patches along each side of a training image.
         width: Width of a token.
         layers: Number of blocks.
         heads: Attention heads.

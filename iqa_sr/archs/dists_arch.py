@@ -11,7 +11,7 @@ from iqa_sr.archs.normalization import IMAGENET, Normalize
 
 __all__ = ["DISTS_CHANNELS", "L2PoolVGG", "texture_and_structure"]
 
-# The picture itself is the first stage.
+# The image itself is the first stage.
 DISTS_CHANNELS = (3, 64, 128, 256, 512, 512)
 STABLE = 1e-6
 
@@ -48,7 +48,7 @@ class L2PoolVGG(nn.Module):
         self.register_buffer("window", torch.outer(hann, hann)[None, None], persistent=False)
 
     def forward(self, image: Tensor) -> list[Tensor]:
-        """The picture and the five stages.
+        """The image and the five stages.
 
         Args:
             image: `(N, 3, H, W)` RGB in [0, 1]; any size.

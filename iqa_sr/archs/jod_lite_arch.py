@@ -10,7 +10,14 @@ PRISTINE = 10.0
 """JOD of an image that cannot be told from its original."""
 STRIDE = 8
 """Distance of the windows in px."""
-_LUMA_FLOORS = (2.0, 1.2, 1.0, 1.0, 1.0, 1.0)  # of each octave, in levels of 255: about what the eye does not see on a photograph
+_LUMA_FLOORS = (
+    2.0,
+    1.2,
+    1.0,
+    1.0,
+    1.0,
+    1.0,
+)  # of each octave, in levels of 255: about what the eye does not see on a photograph
 _CHROMA_FLOORS = (2.5, 2.0, 1.5)
 _PHASES = 8  # px: the block of JPEG
 # Mean and standard deviation of each kind of statistic over crops of photographs and what degrades them.

@@ -1,4 +1,4 @@
-"""The parts that perceptual distances share: scaling of the picture, and weighted distances of unit features."""
+"""The parts that perceptual distances share: scaling of the image, and weighted distances of unit features."""
 
 from collections.abc import Iterable, Sequence
 
@@ -9,7 +9,7 @@ __all__ = ["LinearHead", "ScalingLayer", "layer_distances"]
 
 
 class ScalingLayer(nn.Module):
-    """Pictures as the trunks want them: `(2 x - 1 - shift) / scale`, nearly ImageNet's mean and deviation."""
+    """Images as the trunks want them: `(2 x - 1 - shift) / scale`, nearly ImageNet's mean and deviation."""
 
     shift: Tensor
     scale: Tensor

@@ -1,4 +1,4 @@
-"""MUSIQ: a transformer over the patches of a picture at several scales."""
+"""MUSIQ: a transformer over the patches of an image at several scales."""
 
 from collections.abc import Callable, Iterable
 from typing import cast
@@ -105,7 +105,7 @@ class StandardizedConv2d(nn.Conv2d):
 
 
 class RootConv2d(StandardizedConv2d):
-    """7x7 filters at every other place, with 2 zeros before and 3 after the picture.
+    """7x7 filters at every other place, with 2 zeros before and 3 after the image.
 
     Squares of 2x2 px are laid into 12 channels, on which the filters are 4x4 ones at every place. The gradient of such
     a convolution takes a third of the time on a CPU.

@@ -18,7 +18,7 @@ class NIMANet(nn.Module):
 
     Args:
         backbone: Which network gives the features.
-        outputs: Numbers per picture: one for each step of a rating scale (logits), or 1 for a score.
+        outputs: Numbers per image: one for each step of a rating scale (logits), or 1 for a score.
         checkpoint: Keep only the borders between the backbone's blocks for the backward pass; compute the rest again.
 
     Reference:

@@ -1,4 +1,4 @@
-"""Bringing pictures to the mean and deviation that a network was trained with; the usual figures, declared once."""
+"""Bringing images to the mean and deviation that a network was trained with; the usual figures, declared once."""
 
 import torch
 from torch import Tensor, nn

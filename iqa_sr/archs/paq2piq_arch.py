@@ -1,4 +1,4 @@
-"""PaQ-2-PiQ: a ResNet-18, region-of-interest pooling of the whole picture, and a small head."""
+"""PaQ-2-PiQ: a ResNet-18, region-of-interest pooling of the whole image, and a small head."""
 
 import torch
 from torch import Tensor, nn
@@ -13,13 +13,13 @@ CELLS = 2
 
 
 class PaQ2PiQNet(nn.Module):
-    """A score of the whole picture; the patches' scores of the paper are left out.
+    """A score of the whole image; the patches' scores of the paper are left out.
 
     Its state dict has the names of the published file.
 
     Reference:
-        Ying, Niu, Gupta, Mahajan, Ghadiyaram, Bovik: From Patches to Pictures (PaQ-2-PiQ): Mapping the Perceptual
-        Space of Picture Quality, CVPR 2020, https://arxiv.org/abs/1912.10088
+        Ying, Niu, Gupta, Mahajan, Ghadiyaram, Bovik: From Patches to Images (PaQ-2-PiQ): Mapping the Perceptual
+        Space of Image Quality, CVPR 2020, https://arxiv.org/abs/1912.10088
     """
 
     def __init__(self) -> None:
@@ -52,15 +52,15 @@ class PaQ2PiQNet(nn.Module):
 
 
 def roi_pool_whole(features: Tensor, height: int, width: int) -> Tensor:
-    """Region-of-interest max-pooling of a whole picture to 2 x 2 cells.
+    """Region-of-interest max-pooling of a whole image to 2 x 2 cells.
 
-    The picture's size in features is rounded to the nearest, halves up, and both of its ends count, so that the cells
+    The image's size in features is rounded to the nearest, halves up, and both of its ends count, so that the cells
     overlap or leave the features; a cell without features, possible below 33 px, is 0.
 
     Args:
         features: `(N, C, ceil(height / 32), ceil(width / 32))`, not negative.
-        height: Of the picture, in pixels.
-        width: Of the picture, in pixels.
+        height: Of the image, in pixels.
+        width: Of the image, in pixels.
 
     Returns:
         `(N, C, 2, 2)`. The gradient goes to one of several equal maxima.

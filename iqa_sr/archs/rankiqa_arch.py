@@ -1,4 +1,4 @@
-"""RankIQA-lite: a small convolutional network that maps a picture to its quality, pixel by pixel."""
+"""RankIQA-lite: a small convolutional network that maps an image to its quality, pixel by pixel."""
 
 import torch
 from torch import Tensor, nn
@@ -7,14 +7,14 @@ from torch.nn import functional as F
 __all__ = ["UNTOUCHED", "RankIQALite"]
 
 UNTOUCHED = 5.0
-"""Quality of an untouched picture; one level of degradation costs 1."""
+"""Quality of an untouched image; one level of degradation costs 1."""
 FINE_BANDS, COARSE_BANDS = 2, 3
 GAIN = 20.0
 LEAST_ENERGY = 4e-6  # half a level of 255, squared
 
 
 class RankIQALite(nn.Module):
-    """A quality map at an eighth of the picture's size, and its mean.
+    """A quality map at an eighth of the image's size, and its mean.
 
     Own architecture. The network sees the pixels; what five binomial filters take away one after the other, each
     twice as wide as the one before (bands from fine to coarse structure), amplified and compressed by an inverse
@@ -22,7 +22,7 @@ class RankIQALite(nn.Module):
     degradations live there, at a few levels of 255: from pixels alone nothing was learnt in hundreds of iterations.
     Pixels and fine bands are folded 2x2 into channels, so that no fine structure is filtered away before the first
     layer; coarse bands are made at half the size. Residual blocks follow at a half, a quarter and an eighth of the
-    size. There is nothing global: the score of a picture is the mean of those of its parts. All activations are smooth.
+    size. There is nothing global: the score of an image is the mean of those of its parts. All activations are smooth.
 
     Args:
         width: Channels at half the size; twice and four times as many follow. 24 gives 0.5 million parameters.
@@ -56,7 +56,7 @@ class RankIQALite(nn.Module):
         self.head = nn.Sequential(nn.Conv2d(4 * width, 2 * width, 1), nn.SiLU(), last)
 
     def forward(self, image: Tensor) -> Tensor:
-        """The quality of each picture.
+        """The quality of each image.
 
         Args:
             image: `(N, 3, H, W)` RGB in [0, 1], sides of at least 16 px.
@@ -103,7 +103,7 @@ class RankIQALite(nn.Module):
 
 
 def _convolution(inputs: int, outputs: int, stride: int = 1, activation: bool = True) -> nn.Sequential:
-    # Beyond the border the picture goes on with its last values: zeros there would look like an edge.
+    # Beyond the border the image goes on with its last values: zeros there would look like an edge.
     layers = [
         nn.Conv2d(inputs, outputs, 3, stride, 1, padding_mode="replicate", bias=False),
         nn.BatchNorm2d(outputs),

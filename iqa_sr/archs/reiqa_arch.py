@@ -12,7 +12,7 @@ REIQA_FEATURES = 8192
 
 
 class ReIQAEncoders(nn.Module):
-    """The features of a picture and of its half scale from both encoders.
+    """The features of an image and of its half scale from both encoders.
 
     Args:
         checkpoint: Compute the encoders' blocks again in the backward pass instead of keeping their features.
@@ -33,7 +33,7 @@ class ReIQAEncoders(nn.Module):
 
         Args:
             image: `(N, 3, H, W)` RGB in [0, 1].
-            half: The same pictures at half scale, `(N, 3, H // 2, W // 2)`.
+            half: The same images at half scale, `(N, 3, H // 2, W // 2)`.
 
         Returns:
             `(N, 8192)`: quality of the full and the half scale, content of the full and the half scale, 2048 each.
@@ -41,10 +41,10 @@ class ReIQAEncoders(nn.Module):
         return torch.cat([self.quality_features(image, half), self.content_features(image, half)], dim=1)
 
     def quality_features(self, image: Tensor, half: Tensor) -> Tensor:
-        """`(N, 4096)`; this encoder takes pictures as they are."""
+        """`(N, 4096)`; this encoder takes images as they are."""
         return torch.cat([self.quality(scale).mean((2, 3)) for scale in (image, half)], dim=1)
 
     def content_features(self, image: Tensor, half: Tensor) -> Tensor:
-        """`(N, 4096)`; this encoder takes pictures normalised as ImageNet's."""
+        """`(N, 4096)`; this encoder takes images normalised as ImageNet's."""
         scales = [self.normalize(scale) for scale in (image, half)]
         return torch.cat([self.content(scale).mean((2, 3)) for scale in scales], dim=1)

@@ -43,7 +43,7 @@ def spandrel_network(state: Mapping[str, Tensor], path: str | Path) -> SpandrelN
 
     Raises:
         ModuleNotFoundError: If spandrel is not installed.
-        ValueError: If spandrel does not know the network, or it takes no RGB pictures.
+        ValueError: If spandrel does not know the network, or it takes no RGB images.
     """
     try:
         from spandrel import ImageModelDescriptor, ModelLoader, UnsupportedModelError, canonicalize_state_dict
@@ -61,5 +61,5 @@ def spandrel_network(state: Mapping[str, Tensor], path: str | Path) -> SpandrelN
     check_numbers(descriptor.model.state_dict(), state, descriptor.architecture.name, path)
     channels = descriptor.input_channels, descriptor.output_channels
     if not isinstance(descriptor, ImageModelDescriptor) or channels != (3, 3):
-        raise ValueError(f"spandrel takes {path} for {descriptor.architecture.name}, no network of RGB pictures")
+        raise ValueError(f"spandrel takes {path} for {descriptor.architecture.name}, no network of RGB images")
     return SpandrelNetwork(descriptor)

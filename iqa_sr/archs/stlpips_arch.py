@@ -31,7 +31,7 @@ class BlurPool(nn.Module):
 
 
 class ShiftTolerantLPIPS(nn.Module):
-    """The distance of two pictures in each of five layers; names of the published file.
+    """The distance of two images in each of five layers; names of the published file.
 
     Args:
         net: `alex`, or `vgg` for VGG-16.

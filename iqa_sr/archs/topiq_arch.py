@@ -1,4 +1,4 @@
-"""TOPIQ's coarse-to-fine attention network (CFANet) on a ResNet-50, without and with a reference picture."""
+"""TOPIQ's coarse-to-fine attention network (CFANet) on a ResNet-50, without and with a reference image."""
 
 import torch
 import torch.nn.functional as F
@@ -18,10 +18,10 @@ class CFANet(nn.Module):
     but never use.
 
     Args:
-        full_reference: Whether it compares with a reference picture; else it judges a picture alone.
+        full_reference: Whether it compares with a reference image; else it judges an image alone.
         width: Channels of a token.
         heads: Of every attention.
-        outputs: Numbers per picture.
+        outputs: Numbers per image.
         checkpoint: Keep only the borders between the residual blocks for the backward pass; compute the rest again.
 
     Reference:

@@ -20,7 +20,7 @@ _add_jpg_compression = degradations.add_jpg_compression
 
 
 def metric_or_nan(data: Mapping[str, Any], opt: Mapping[str, Any]) -> float:
-    """BasicSR's metric of one picture; NaN (never the best) and a warning where it cannot be computed."""
+    """BasicSR's metric of one image; NaN (never the best) and a warning where it cannot be computed."""
     if not _is_image(data["img"]):  # whoever upscaled it has said why
         return float("nan")
     try:

@@ -66,7 +66,7 @@ def _upsample_factor(shapes: Shapes) -> int:
 
 def _swinir(shapes: Shapes) -> NetworkReading:
     if "absolute_pos_embed" in shapes:
-        raise ValueError("a network for pictures of one size")
+        raise ValueError("a network for images of one size")
     block = "layers.{}.residual_group.blocks.{}."
     layers = _numbers(shapes, r"layers\.(\d+)\.")
     depths = [len(_numbers(shapes, rf"layers\.{layer}\.residual_group\.blocks\.(\d+)\.")) for layer in layers]

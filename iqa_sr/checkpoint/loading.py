@@ -27,7 +27,7 @@ _SHOWN = 3
 
 @dataclass(frozen=True)
 class LoadedNetwork:
-    """A network that makes pictures larger, and what is known of it.
+    """A network that makes images larger, and what is known of it.
 
     Attributes:
         network: `(N, 3, h, w)` RGB in [0, 1] to `(N, 3, h * scale, w * scale)`; evaluation mode, frozen.
@@ -99,7 +99,7 @@ def load_network(
     Raises:
         FileNotFoundError: If a file is missing.
         ValueError: If it is not known which network it is (the text lists what was looked at), it takes other than RGB
-            pictures, a file is damaged, its weights are not finite, or an adapter has another base.
+            images, a file is damaged, its weights are not finite, or an adapter has another base.
     """
     if Path(path).is_dir():
         raise ValueError(f"{path} is a folder; expected a checkpoint, as .../models/net_g_latest.pth")
@@ -241,19 +241,17 @@ def _described(found: _Found, path: str | Path, key: str | None, device: str | t
 
 
 def _measured_scale(network: nn.Module, side: int, architecture: str, path: str | Path) -> int:
-    """The factor by which a small picture grows: proof that it goes through."""
+    """The factor by which a small image grows: proof that it goes through."""
     device = next(iter(network.parameters()), torch.zeros(0)).device
     try:
         with torch.no_grad():
             result = network(torch.full((1, 3, side, side), 0.5, device=device))
-    except Exception as error:  # whatever a network raises that takes something else than a picture
+    except Exception as error:  # whatever a network raises that takes something else than an image
         raise ValueError(
-            f"{path}: {architecture} does not take a single RGB picture of {side}x{side} px: {_brief(error)}"
+            f"{path}: {architecture} does not take a single RGB image of {side}x{side} px: {_brief(error)}"
         ) from error
     shape = tuple(result.shape) if isinstance(result, Tensor) else (type(result).__name__,)
     scale = shape[-1] // side if len(shape) == 4 else 0
     if scale < 1 or shape != (1, 3, side * scale, side * scale):
-        raise ValueError(
-            f"{path}: {architecture} makes {shape} of an RGB picture of {side}x{side} px, no larger picture"
-        )
+        raise ValueError(f"{path}: {architecture} makes {shape} of an RGB image of {side}x{side} px, no larger image")
     return scale

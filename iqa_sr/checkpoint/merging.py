@@ -75,15 +75,15 @@ def merge_adapters(
         if path.exists() and path.samefile(source):
             raise ValueError(f"`output`: {path} is what is merged; choose another name")
     section = found[0].base.network
-    picture = _photograph(section)
-    result = _result(plain, picture, section)
-    difference = float((_result(network, picture, section) - result).abs().max())
+    image = _photograph(section)
+    result = _result(plain, image, section)
+    difference = float((_result(network, image, section) - result).abs().max())
     if not difference <= TOLERANCE * max(1.0, float(result.abs().max())):  # results are about 0 to 1
         hint = "\nDid its training diverge? An adapter or a result is not finite." if math.isnan(difference) else ""
         raise ValueError(
             f"the merged network differs by {difference:.2g} from the unmerged one; nothing was written{hint}"
         )
-    opened = _store(plain.state_dict(), path, lambda file: _open_with_spandrel(file, picture, result, section))
+    opened = _store(plain.state_dict(), path, lambda file: _open_with_spandrel(file, image, result, section))
     return MergedNetwork(path, tuple(weights), difference, opened)
 
 
@@ -104,19 +104,19 @@ def _photograph(section: Mapping[str, Any]) -> Tensor:
 
     multiple = side_multiple(section)
     side = max(multiple, _SIDE // multiple * multiple)
-    picture = F.avg_pool2d(to_tensor(data.astronaut())[None, :, 60:, 180:], 2)[..., :side, :side]
+    image = F.avg_pool2d(to_tensor(data.astronaut())[None, :, 60:, 180:], 2)[..., :side, :side]
     channels = next(filter(None, (network_argument(section, name) for name in _CHANNELS)), 3)
-    return picture[:, [channel % 3 for channel in range(channels)]]
+    return image[:, [channel % 3 for channel in range(channels)]]
 
 
-def _result(network: nn.Module, picture: Tensor, section: Mapping[str, Any]) -> Tensor:
+def _result(network: nn.Module, image: Tensor, section: Mapping[str, Any]) -> Tensor:
     try:
         with torch.no_grad():
-            return cast(Tensor, network(picture))
-    except Exception as error:  # whatever a network raises that takes something else than a picture
+            return cast(Tensor, network(image))
+    except Exception as error:  # whatever a network raises that takes something else than an image
         reason = (str(error).splitlines() or [type(error).__name__])[0][:200]
         raise ValueError(
-            f"{section['type']} does not take {tuple(picture.shape)}, a picture that merging is checked with: {reason}"
+            f"{section['type']} does not take {tuple(image.shape)}, an image that merging is checked with: {reason}"
         ) from error
 
 
@@ -141,7 +141,7 @@ def _store(state: Mapping[str, Tensor], path: Path, look: Callable[[Path], str])
     return told
 
 
-def _open_with_spandrel(path: Path, picture: Tensor, expected: Tensor, section: Mapping[str, Any]) -> str:
+def _open_with_spandrel(path: Path, image: Tensor, expected: Tensor, section: Mapping[str, Any]) -> str:
     """Open the file as upscaling programs do, and compare; what to tell about it."""
     try:
         from spandrel import ModelLoader
@@ -150,7 +150,7 @@ def _open_with_spandrel(path: Path, picture: Tensor, expected: Tensor, section: 
     try:
         model: Any = ModelLoader(device="cpu").load_from_file(path).eval()
         with torch.no_grad():
-            got = model(picture)
+            got = model(image)
     except Exception as error:  # spandrel passes on whatever building a network that it guessed wrongly raises
         reason = (str(error).splitlines() or [type(error).__name__])[0][:100]
         return f"spandrel, and programs that use it (chaiNNer, ComfyUI), cannot open the file: {reason}"

@@ -34,7 +34,7 @@ LAYOUT_NAMES = (
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Which labels, which scores, and how they are compared."""
-    parser.add_argument("dataset", metavar="DIR", help="folder of the data set; the pictures' paths start here")
+    parser.add_argument("dataset", metavar="DIR", help="folder of the data set; the images' paths start here")
     parser.add_argument(
         "--layout", required=True, metavar="NAME", help=f"how it is published: {', '.join(LAYOUT_NAMES)}"
     )
@@ -87,7 +87,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="the direction of the scores, for mos-csv",
     )
     parser.add_argument("--resamples", type=int, default=1000, metavar="N", help="of the bootstrap (default 1000)")
-    parser.add_argument("--batch", type=int, default=8, metavar="N", help="pictures of one size at a time (default 8)")
+    parser.add_argument("--batch", type=int, default=8, metavar="N", help="images of one size at a time (default 8)")
 
 
 def run(args: argparse.Namespace) -> int:
@@ -116,14 +116,14 @@ def run(args: argparse.Namespace) -> int:
     print(_labels_text(labelled, args.layout), file=sys.stderr)
     tables = [Path(file).expanduser() for file in args.tables]
     scores = collect_scores(labelled, metrics, tables, folder, args.batch)
-    total = len(labelled.pictures)
+    total = len(labelled.images)
     for name, count in scores.stale.items():
         print(f"{name}: {count} scores of older files, or not known to be of these, were removed", file=sys.stderr)
     for name, count in scores.incomplete.items():
         more = f"; --metric {name} scores the others" if name in metric_names() else ""
         print(f"{name} is left out: {count} of {total} scores are there{more}", file=sys.stderr)
     if not scores.qualities:
-        raise ValueError(f"no judge has scores of all {total} pictures")
+        raise ValueError(f"no judge has scores of all {total} images")
     found = measure(labelled, scores.qualities, args.ties, args.resamples)
     write_agreement(found, folder, args.ties)
     print(agreement_text(found, args.ties))
@@ -140,5 +140,5 @@ def _labels_text(labelled: "Labelled", layout: str) -> str:
         groups = ", ".join(f"{name} {count}" for name, count in labelled.groups.items())
         counts.append(f"pairs of {contents} contents: {groups}")
     if labelled.rated:
-        counts.append(f"{len(labelled.rated)} pictures with opinion scores")
-    return "\n".join([f"{layout}: {'; '.join(counts)}; {len(labelled.pictures)} pictures", *labelled.notes])
+        counts.append(f"{len(labelled.rated)} images with opinion scores")
+    return "\n".join([f"{layout}: {'; '.join(counts)}; {len(labelled.images)} images", *labelled.notes])

@@ -14,7 +14,7 @@ __all__ = ["add_arguments", "run"]
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """What is evaluated, on which pictures, by which metrics, and where it goes."""
+    """What is evaluated, on which images, by which metrics, and where it goes."""
     parser.add_argument(
         "checkpoints",
         nargs="+",
@@ -26,17 +26,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action="append",
         default=[],
         metavar="[NAME=]DIR",
-        help="ground truths: pictures, original/ with 01/ 02/ .., HGGT's layout, LMDB; may be repeated",
+        help="ground truths: images, original/ with 01/ 02/ .., HGGT's layout, LMDB; may be repeated",
     )
     parser.add_argument(
         "--lq",
         action="append",
         default=[],
         metavar="[NAME=]DIR",
-        help="ready LQ pictures of that data set (default: made from the originals), or of one without ground truths",
+        help="ready LQ images of that data set (default: made from the originals), or of one without ground truths",
     )
     parser.add_argument(
-        "--degradation", metavar="NAME", help="how LQ pictures are made: bicubic (default), hggt-one-stage, ..."
+        "--degradation", metavar="NAME", help="how LQ images are made: bicubic (default), hggt-one-stage, ..."
     )
     parser.add_argument(
         "--protocol", metavar="NAME", help="fixed metrics and rules: hggt-test100, sr-classic or ntire2025"
@@ -79,12 +79,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--workers",
         type=int,
         metavar="N",
-        help="pictures computed at a time (default 2; 1: less memory)",
+        help="images computed at a time (default 2; 1: less memory)",
     )
 
 
 def run(args: argparse.Namespace) -> int:
-    """Evaluate; several processes share the pictures, and the first one prints.
+    """Evaluate; several processes share the images, and the first one prints.
 
     Returns:
         1 if another process has failed, or memory did not suffice for some scores; the others are there.
@@ -145,12 +145,12 @@ def _print_means(evaluation: "Evaluation") -> None:
         if len(rows) > 1:
             print(aligned(rows, numbers=True), end="\n\n")
     for (name, metric), count in not_defined(table).items():
-        print(f"{metric}: not defined on {count} pictures of {name}, which are too small for it; left out of its means")
+        print(f"{metric}: not defined on {count} images of {name}, which are too small for it; left out of its means")
     for dataset in plan.sets:
         without = sum(not plan.measures.references(record) for record in dataset.records)
         if without and any(metric_info(name).reference == "full" for name in plan.measures.metrics):
             kind = "positive ground truth" if plan.measures.against == "positives" else "reference"
-            print(f"{dataset.name}: {without} of {len(dataset.records)} pictures have no {kind}: scored without one")
+            print(f"{dataset.name}: {without} of {len(dataset.records)} images have no {kind}: scored without one")
     if plan.base:
         print(f"base: {plan.base.source}")
     if plan.assumed:
@@ -158,6 +158,4 @@ def _print_means(evaluation: "Evaluation") -> None:
     for file in plan.files:
         if file.also:
             print(f"{', '.join(file.also)}: the same as {file.label}, evaluated once")
-    print(
-        f"{plan.folder}: {evaluation.done} pictures computed or scored; means over the pictures; up: higher is better"
-    )
+    print(f"{plan.folder}: {evaluation.done} images computed or scored; means over the images; up: higher is better")

@@ -21,19 +21,19 @@ COMMANDS = {
     "verify-resume": "prove that an interrupted run goes on bit by bit",
     "merge": "merge adapters of LoRA into their base, at any strength",
     "average": "average the weights of checkpoints that began with the same weights",
-    "upscale": "make pictures larger with a trained network",
+    "upscale": "make images larger with a trained network",
     "check-data": "check the data sets of an option file, list every problem",
     "make-sample": "make the sample data set from scikit-image's photographs",
-    "make-gts": "make enhanced ground truths from a folder of pictures",
-    "select-patches": "cut pictures into detailed patches (HGGT's rule)",
+    "make-gts": "make enhanced ground truths from a folder of images",
+    "select-patches": "cut images into detailed patches (HGGT's rule)",
     "make-triplets": "make lists of triplets for A-FINE's training",
-    "score": "score pictures, alone or against references",
+    "score": "score images, alone or against references",
     "evaluate": "evaluate checkpoints on data sets, into a result folder",
     "agree": "measure how well metrics agree with people",
     "pick": "choose a checkpoint by several metrics, with limits, and say why",
     "metrics": "list the metrics",
     "attack": "measure how easily metrics are bought by changes that nobody sees",
-    "report": "make a page from evaluations and trainings: scores, plots, pictures",
+    "report": "make a page from evaluations and trainings: scores, plots, images",
     "weights": "list, download, check and import weight files",
 }
 """Each command and its help; `verify-resume` lives in `iqa_sr.cli.verify_resume`, as `add_arguments` and `run`."""
@@ -131,7 +131,7 @@ def _text(error: BaseException) -> str:
     elif not isinstance(error, _EXPECTED) or isinstance(error, MemoryError):
         text = f"memory does not suffice{f': {text}' if text else ''}"
     elif isinstance(error, AssertionError):
-        text = f"BasicSR refused an option or a picture: {text or 'no reason given; --debug shows where'}"
+        text = f"BasicSR refused an option or an image: {text or 'no reason given; --debug shows where'}"
     lines = [line if len(line) <= _LONGEST else f"{line[:_LONGEST]}..." for line in f"error: {text}".split("\n")]
     return "\n".join(lines if isinstance(error, OptionError) else lines[:_LINES])  # all that is wrong with a file
 

@@ -1,4 +1,4 @@
-"""`iqa-sr make-gts`: enhanced ground truths from a folder of pictures."""
+"""`iqa-sr make-gts`: enhanced ground truths from a folder of images."""
 
 import argparse
 
@@ -6,8 +6,8 @@ __all__ = ["add_arguments", "run"]
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Which pictures, enhanced by what, and where they go."""
-    parser.add_argument("--input", dest="input_dir", required=True, metavar="DIR", help="folder of pictures")
+    """Which images, enhanced by what, and where they go."""
+    parser.add_argument("--input", dest="input_dir", required=True, metavar="DIR", help="folder of images")
     parser.add_argument(
         "--output",
         dest="output_dir",
@@ -27,7 +27,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Make them; 1 if some pictures could not be used."""
+    """Make them; 1 if some images could not be used."""
     from iqa_sr.data.creation.enhanced_gts import ENHANCERS, make_gts
 
     names = args.enhancers or list(ENHANCERS)

@@ -39,8 +39,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="METRIC=X",
         help="no worse than the best checkpoint by more than X in the metric's unit, e.g. psnr=0.3; may be repeated",
     )
-    parser.add_argument("--pictures", metavar="PATTERN", help="only those, by their names in the table, e.g. 'Set5/*'")
-    parser.add_argument("--common", action="store_true", help="use the pictures that all checkpoints have")
+    parser.add_argument("--images", metavar="PATTERN", help="only those, by their names in the table, e.g. 'Set5/*'")
+    parser.add_argument("--common", action="store_true", help="use the images that all checkpoints have")
     parser.add_argument(
         "--exclude", action="append", default=[], metavar="LABEL", help="a checkpoint that is not to be chosen"
     )
@@ -75,10 +75,10 @@ def run(args: argparse.Namespace) -> int:
     rows = choice_rows(choice, SHOWN)
     below = gold_row(gold, choice.scores.metrics, len(rows[0]))
     print(aligned([*rows, below] if below else rows, numbers=True))
-    count, pictures = len(choice.scores.checkpoints), len(choice.scores.pictures)
+    count, images = len(choice.scores.checkpoints), len(choice.scores.images)
     hidden = f"; the {count - SHOWN} behind are in best.json" if count > SHOWN else ""
-    kind = "data set" if choice.scores.of_data_sets else "picture"
-    print(f"means over {pictures} {kind}{'s' * (pictures > 1)}; *: best; up: higher is better, down: lower{hidden}")
+    kind = "data set" if choice.scores.of_data_sets else "image"
+    print(f"means over {images} {kind}{'s' * (images > 1)}; *: best; up: higher is better, down: lower{hidden}")
     reasons: dict[str, list[str]] = {}
     for label, reason in source.left_out.items():
         reasons.setdefault(reason, []).append(label)
@@ -114,8 +114,8 @@ def _read(args: argparse.Namespace) -> "Source":
     source = read_sources(args.sources)
     source.add_files(args.checkpoints)
     source.leave_out(args.exclude, "--exclude")
-    if args.pictures is not None:
-        source.keep_pictures(args.pictures)
+    if args.images is not None:
+        source.keep_images(args.images)
     if not source.files:
         found = ", ".join(f"{label} ({reason})" for label, reason in list(source.left_out.items())[:5])
         raise ValueError(f"{', '.join(args.sources)}: no checkpoint to choose from; found {found or 'no scores'}")

@@ -13,7 +13,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--output", default="report.html", metavar="FILE", help="the page (default report.html)")
     parser.add_argument("--title", default="Super-resolution report", metavar="TEXT", help="of the page")
     parser.add_argument(
-        "--pictures",
+        "--images",
         choices=["auto", "inside", "beside", "none"],
         default="auto",
         help="inside the page, in a folder beside it, or neither (default: inside up to 20 MB)",
@@ -27,7 +27,7 @@ def run(args: argparse.Namespace) -> int:
     from iqa_sr.io.files import atomic_write
     from iqa_sr.report.collect import read_report
     from iqa_sr.report.content import page_content
-    from iqa_sr.report.images import place_pictures
+    from iqa_sr.report.images import place_images
     from iqa_sr.report.page import make_page, plot_library
 
     page = Path(args.output)
@@ -39,16 +39,16 @@ def run(args: argparse.Namespace) -> int:
         raise FileNotFoundError(f"--output: the folder {page.parent} does not exist")
     plot_library()
     report = read_report(args.folders)
-    pictures = place_pictures(report, page, args.pictures)
+    images = place_images(report, page, args.images)
     made = f"{time.strftime('%Y-%m-%d %H:%M')}, iqa-sr {__version__}"
-    text = make_page(page_content(report, pictures, args.title, made))
+    text = make_page(page_content(report, images, args.title, made))
     atomic_write(page, text)
     checkpoints = sum(not entry.checkpoint.reserved for entry in report.entries)
-    where = f", which lie in {pictures.folder}" if pictures.folder else ""
+    where = f", which lie in {images.folder}" if images.folder else ""
     print(
         f"wrote {page} ({page.stat().st_size / 1e6:.1f} MB); checkpoints: {checkpoints}, "
-        f"metrics: {len(report.metrics)}, pictures: {len(report.pictures)}{where}"
+        f"metrics: {len(report.metrics)}, images: {len(report.images)}{where}"
     )
-    for note in (*report.notes, *pictures.notes):
+    for note in (*report.notes, *images.notes):
         print(f"  note: {note}")
     return 0

@@ -1,4 +1,4 @@
-"""`iqa-sr score`: a table of pictures and metrics."""
+"""`iqa-sr score`: a table of images and metrics."""
 
 import argparse
 import math
@@ -9,17 +9,15 @@ from iqa_sr.io.text_table import aligned
 
 __all__ = ["add_arguments", "run"]
 
-# More pictures than this are summed up: nobody reads a longer table on a terminal.
+# More images than this are summed up: nobody reads a longer table on a terminal.
 SHOWN = 40
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """What is scored, by which metrics, against what, and where it goes."""
-    parser.add_argument("path", metavar="PATH", help="picture, or folder that is searched with its sub-folders")
+    parser.add_argument("path", metavar="PATH", help="image, or folder that is searched with its sub-folders")
     parser.add_argument("--metric", dest="metrics", required=True, metavar="NAMES", help="metrics, separated by commas")
-    parser.add_argument(
-        "--reference", metavar="PATH", help="picture or folder that full-reference metrics compare with"
-    )
+    parser.add_argument("--reference", metavar="PATH", help="image or folder that full-reference metrics compare with")
     parser.add_argument(
         "--output",
         metavar="FILE",
@@ -30,12 +28,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=int,
         default=8,
         metavar="N",
-        help="most pictures of one size at a time (default 8; fewer of large ones)",
+        help="most images of one size at a time (default 8; fewer of large ones)",
     )
 
 
 def run(args: argparse.Namespace) -> int:
-    """Score and print a table; 1 if some pictures could not be scored."""
+    """Score and print a table; 1 if some images could not be scored."""
     from iqa_sr.metrics.registry import metric_info, own_names
     from iqa_sr.scores.means import mean
     from iqa_sr.scores.scoring_run import run_scoring
@@ -46,12 +44,10 @@ def run(args: argparse.Namespace) -> int:
         return 0  # the first one says what is wrong: torchrun would end it as soon as another one fails
     scores: dict[str, dict[str, float]] = {}
     for row in result.rows:
-        scores.setdefault(row.picture, {})[row.metric] = row.score
-    rows = [("picture", *(f"{name} {'up' if metric_info(name).higher_is_better else 'down'}" for name in metrics))]
+        scores.setdefault(row.image, {})[row.metric] = row.score
+    rows = [("image", *(f"{name} {'up' if metric_info(name).higher_is_better else 'down'}" for name in metrics))]
     if len(scores) <= SHOWN:
-        rows += [
-            (picture, *(_number(found.get(name)) for name in metrics)) for picture, found in sorted(scores.items())
-        ]
+        rows += [(image, *(_number(found.get(name)) for name in metrics)) for image, found in sorted(scores.items())]
     means = [[found[name] for found in scores.values() if math.isfinite(found.get(name, math.nan))] for name in metrics]
     rows.append((f"mean of {len(scores)}", *(_number(mean(one) if one else None) for one in means)))
     print(aligned(rows, numbers=True))
@@ -61,7 +57,7 @@ def run(args: argparse.Namespace) -> int:
         if result.stale:
             print(f"{len(result.stale)} scores of these names were there, but not known to be of these files: removed")
     elif len(scores) > SHOWN:
-        print("--output FILE.csv or FILE.json for every picture")
+        print("--output FILE.csv or FILE.json for every image")
     for key, text in sorted(result.problems.items()):
         print(f"  not scored: {key}: {text}", file=sys.stderr)
     return 1 if result.problems else 0

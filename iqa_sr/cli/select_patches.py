@@ -1,4 +1,4 @@
-"""`iqa-sr select-patches`: detailed patches of pictures."""
+"""`iqa-sr select-patches`: detailed patches of images."""
 
 import argparse
 
@@ -6,13 +6,13 @@ __all__ = ["add_arguments", "run"]
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Which pictures, which patches, and where they go."""
+    """Which images, which patches, and where they go."""
     parser.add_argument(
         "--input",
         dest="input_dir",
         required=True,
         metavar="DIR",
-        help="folder of pictures, or a data set with versions",
+        help="folder of images, or a data set with versions",
     )
     parser.add_argument("--output", dest="output_dir", required=True, metavar="DIR", help="where the patches go")
     for name, value, text in (

@@ -1,4 +1,4 @@
-"""`iqa-sr upscale`: pictures made larger by the network in a checkpoint, and what is printed about it."""
+"""`iqa-sr upscale`: images made larger by the network in a checkpoint, and what is printed about it."""
 
 import argparse
 import sys
@@ -29,7 +29,7 @@ _SHOWN = 20
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """What is upscaled, by which network, how, and where it goes."""
-    parser.add_argument("paths", nargs="+", metavar="PATH", help="picture, folder (with its sub-folders) or 'glob*'")
+    parser.add_argument("paths", nargs="+", metavar="PATH", help="image, folder (with its sub-folders) or 'glob*'")
     parser.add_argument("--checkpoint", required=True, metavar="FILE", help="the network: .pth, .safetensors, ...")
     parser.add_argument("-opt", metavar="FILE", help="option file that it was trained with, where it is not found")
     parser.add_argument(
@@ -66,7 +66,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Upscale what is missing; 1 if some pictures could not be upscaled, the others are."""
+    """Upscale what is missing; 1 if some images could not be upscaled, the others are."""
     from iqa_sr.checkpoint.loading import load_network
     from iqa_sr.inference.files import FileUpscaling, UpscaledFiles, check_depth, made_by, upscale_files
     from iqa_sr.inference.jobs import find_jobs
@@ -97,7 +97,7 @@ def run(args: argparse.Namespace) -> int:
         _print_network(loaded, args)
         done = upscale_files(missing, loaded.network, loaded.sizes, config, loaded.architecture)
     done.kept += len(jobs) - len(missing)
-    text = f"{done.written} picture{'' if done.written == 1 else 's'} written to {args.output}"
+    text = f"{done.written} image{'' if done.written == 1 else 's'} written to {args.output}"
     if done.kept:
         text += f", {done.kept} already there (--overwrite makes them again)"
     if done.failed:
@@ -105,12 +105,12 @@ def run(args: argparse.Namespace) -> int:
     print(text)
     kept = Counter(state for _, state in states)
     if kept["changed source"]:
-        print(f"{kept['changed source']} of them again: their pictures have changed")
+        print(f"{kept['changed source']} of them again: their images have changed")
     if kept["unknown"]:
-        print(f"{kept['unknown']} that were there do not say which picture and network they are of")
+        print(f"{kept['unknown']} that were there do not say which image and network they are of")
     if done.dropped:
         words = ", ".join(f"{what} ({count})" for what, count in sorted(done.dropped.items()))
-        print(f"not in the results, with the number of pictures that have it: {words}")
+        print(f"not in the results, with the number of images that have it: {words}")
     for source, reason in list(done.failed.items())[:_SHOWN]:
         print(f"  not upscaled: {reason if source in reason else f'{source}: {reason}'}", file=sys.stderr)
     if len(done.failed) > _SHOWN:
@@ -139,7 +139,7 @@ def _states(
     """What lies where each result belongs.
 
     Raises:
-        ValueError: If that is what another network has made, or was made with other settings or of other pictures.
+        ValueError: If that is what another network has made, or was made with other settings or of other images.
     """
     from iqa_sr.inference.files import TOOL
     from iqa_sr.io.result_notes import result_state
@@ -149,7 +149,7 @@ def _states(
     states = [(job, result_state(TOOL, job.source, config.made, job.target)) for job in jobs]
     for state, what in (
         ("made otherwise", "by another network or with other settings"),
-        ("other source", "of pictures of the same names in another place"),
+        ("other source", "of images of the same names in another place"),
     ):
         others = [job.target for job, found in states if found == state]
         if others:

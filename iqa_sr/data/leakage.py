@@ -14,7 +14,7 @@ def check_together(datasets: Mapping[str, Any]) -> None:
     Args:
         datasets: Data sets by their keys in the option file: `train`, `val`, `val_2`, ... Those that have a method
             `contents() -> set[str]` are compared. A content is named by the absolute path of its collection and what
-            is the same for all pictures that must stay together: the reference, the scene or the prompt.
+            is the same for all images that must stay together: the reference, the scene or the prompt.
 
     Raises:
         DataError: With the number of such contents for each pair of data sets.

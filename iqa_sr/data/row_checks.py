@@ -15,7 +15,7 @@ __all__ = ["RowReader", "check_levels", "errors_named"]
 
 
 class RowReader:
-    """Finds the pictures of a table's rows and reads their scores.
+    """Finds the images of a table's rows and reads their scores.
 
     Args:
         root: The collection's folder.
@@ -29,24 +29,24 @@ class RowReader:
         self._seen: set[str] = set()
 
     def read(
-        self, pictures: Sequence[str], published: Mapping[str, Any], wrong: Problem | None = None
+        self, images: Sequence[str], published: Mapping[str, Any], wrong: Problem | None = None
     ) -> tuple[Path, dict[str, float]] | None:
-        """The picture of a row and its scores as numbers; None where something is wrong with it.
+        """The image of a row and its scores as numbers; None where something is wrong with it.
 
         Args:
-            pictures: Where it may be below the root; the first of these that exists is meant.
+            images: Where it may be below the root; the first of these that exists is meant.
             published: Scores by aspect, as they stand in the table.
             wrong: What else is wrong with the row.
         """
-        path = next((found for name in pictures if (found := self._finder.find(self._root / name))), None)
+        path = next((found for name in images if (found := self._finder.find(self._root / name))), None)
         scores = {aspect: as_number(value) for aspect, value in published.items()}
-        named = os.path.normpath(path or self._root / pictures[0])
+        named = os.path.normpath(path or self._root / images[0])
         if named in self._seen:
-            problem: Problem | None = Problem("double pictures", f"{pictures[0]} is named more than once")
+            problem: Problem | None = Problem("double images", f"{images[0]} is named more than once")
         elif path is None:
-            problem = Problem("missing pictures", f"{pictures[0]} is not there")
+            problem = Problem("missing images", f"{images[0]} is not there")
         else:
-            problem = wrong or self._score_problem(pictures[0], scores, published)
+            problem = wrong or self._score_problem(images[0], scores, published)
         self._seen.add(named)
         if problem is not None:
             self._problems.add(problem.kind, problem.text)
@@ -67,13 +67,13 @@ def check_levels(scores: Mapping[str, Sequence[float]], problems: DataProblems, 
     """Find scores that are all the same.
 
     Args:
-        scores: Of several pictures, by aspect.
+        scores: Of several images, by aspect.
         problems: Takes each such aspect.
-        of: Which pictures these are, for example ` of this split`.
+        of: Which images these are, for example ` of this split`.
     """
     for aspect, values in scores.items():
         if len(values) > 1 and len(set(values)) == 1:
-            text = f"{aspect} is the same for all {len(values)} pictures{of}: nothing can be learnt from that"
+            text = f"{aspect} is the same for all {len(values)} images{of}: nothing can be learnt from that"
             problems.add("single rating level", text)
 
 

@@ -1,4 +1,4 @@
-"""The data set of AI-generated pictures with their prompts and opinion scores."""
+"""The data set of AI-generated images with their prompts and opinion scores."""
 
 import logging
 from collections.abc import Mapping
@@ -24,7 +24,7 @@ __all__ = ["AIGCDataset", "AIGCDatasetOptions"]
 logger = logging.getLogger(__name__)
 
 SMALLEST = 32
-"""Least height and width of a picture in px: both scales of it are judged."""
+"""Least height and width of an image in px: both scales of it are judged."""
 
 
 class AIGCDatasetOptions(LoaderOptions):
@@ -49,25 +49,25 @@ class AIGCDatasetOptions(LoaderOptions):
 
 
 class AIGCDataset(Dataset[dict[str, Any]]):
-    """Generated pictures of one part of a collection: where they are, their prompts and scores.
+    """Generated images of one part of a collection: where they are, their prompts and scores.
 
     A sample holds `path` and `prompt`, texts; `quality` `()` float32 in [0, 1] of the declared range, larger is better;
-    `alignment` with the prompt likewise, where the collection has it. It holds no picture: encoders that do not learn
+    `alignment` with the prompt likewise, where the collection has it. It holds no image: encoders that do not learn
     need to see each one only once, whole and as it is, so the objective reads it when it meets it for the first time
-    (see `FrozenFeatures`), and pictures of several sizes go into one batch. Nothing is random.
+    (see `FrozenFeatures`), and images of several sizes go into one batch. Nothing is random.
 
     Args:
         opt: The section of the option file.
 
     Attributes:
         opt: The section as given.
-        ratings: The pictures of this part.
+        ratings: The images of this part.
 
     Raises:
         OptionError: If the section is wrong, or the collection cannot be split or lacks the aspect.
         FileNotFoundError: If a file of the collection does not exist.
         ModuleNotFoundError: If a package that reads one of its files is not installed.
-        DataError: If pictures are missing, named twice, damaged or too small, prompts are empty, scores are no numbers,
+        DataError: If images are missing, named twice, damaged or too small, prompts are empty, scores are no numbers,
             outside the declared range or all the same; with counts.
     """
 
@@ -94,7 +94,7 @@ class AIGCDataset(Dataset[dict[str, Any]]):
         if options.quality not in self.ratings[0].scores:
             raise OptionError(f"{where}:quality: {options.dataroot} has no scores of {options.quality}")
         numbers = len(self.ratings), len(self.contents())
-        logger.info("%s: %d pictures of %d prompts (%s of %s)", where, *numbers, part, options.dataroot)
+        logger.info("%s: %d images of %d prompts (%s of %s)", where, *numbers, part, options.dataroot)
 
     def contents(self) -> set[str]:
         """What `check_together` compares: the collection with each of the prompts."""

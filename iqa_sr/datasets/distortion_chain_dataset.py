@@ -1,4 +1,4 @@
-"""The data set of ARNIQA's training: patches of two different pictures, spoilt by the same chain of distortions."""
+"""The data set of ARNIQA's training: patches of two different images, spoilt by the same chain of distortions."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -11,7 +11,7 @@ from torch.nn import functional as F
 from torch.utils.data import Dataset
 
 from iqa_sr.config.sections import read_section
-from iqa_sr.data.creation.unlabeled_images import PictureSource, PictureSourceOptions
+from iqa_sr.data.creation.unlabeled_images import ImageSource, ImageSourceOptions
 from iqa_sr.datasets.loader_options import LoaderOptions
 from iqa_sr.distortions.registry import LEVELS, Step, apply_chain, draw_chain, known_kinds
 from iqa_sr.errors import OptionError
@@ -22,7 +22,7 @@ from iqa_sr.ops.seeded_random import ParameterDraw
 __all__ = ["ChainDataset", "ChainDatasetOptions"]
 
 
-class ChainDatasetOptions(LoaderOptions, PictureSourceOptions):
+class ChainDatasetOptions(LoaderOptions, ImageSourceOptions):
     """A section `datasets:<phase>` of type ChainDataset.
 
     Attributes:
@@ -56,19 +56,19 @@ class ChainDatasetOptions(LoaderOptions, PictureSourceOptions):
 class ChainDataset(Dataset[dict[str, Any]]):
     """Pairs of patches `image` `(2, 3, crop, crop)` float32 RGB in [0, 1] with one chain of distortions; `path`.
 
-    The first patch is of the sample's own picture, the second of another one. They share kinds, levels and parameters;
+    The first patch is of the sample's own image, the second of another one. They share kinds, levels and parameters;
     noise, and where patterns and blocks begin, are drawn for each patch. Training samples have `half`, too: patches of
-    the same form and with the same chain, of the untouched pictures shrunk to half, distorted after that; black to the
-    right and below where a shrunk picture is smaller than a patch. Validation samples are the same every time, and all
+    the same form and with the same chain, of the untouched images shrunk to half, distorted after that; black to the
+    right and below where a shrunk image is smaller than a patch. Validation samples are the same every time, and all
     are distorted.
 
     Args:
         opt: The section of the option file.
 
     Raises:
-        OptionError: If the section is wrong or names fewer than two pictures.
-        FileNotFoundError: If a folder does not exist or holds no pictures.
-        DataError: If pictures are smaller than a patch.
+        OptionError: If the section is wrong or names fewer than two images.
+        FileNotFoundError: If a folder does not exist or holds no images.
+        DataError: If images are smaller than a patch.
     """
 
     Options = ChainDatasetOptions
@@ -78,9 +78,9 @@ class ChainDataset(Dataset[dict[str, Any]]):
         where = f"datasets:{self.opt.get('phase', 'train')}"
         self.options = options = read_section(ChainDatasetOptions, opt, where)
         self.training = options.phase == "train"
-        self.source = PictureSource(options, options.crop, where)
+        self.source = ImageSource(options, options.crop, where)
         if len(self.source) < 2:
-            raise OptionError(f"{where}: pairs of different pictures are needed, found {len(self.source)} picture")
+            raise OptionError(f"{where}: pairs of different images are needed, found {len(self.source)} image")
 
     def __len__(self) -> int:
         return len(self.source) if self.training else self.options.samples
@@ -99,21 +99,21 @@ class ChainDataset(Dataset[dict[str, Any]]):
         )
         if self.training and draw.chance(self.options.pristine):
             chain = ()
-        pictures = [to_tensor(self.source.picture(number)) for number in (first, second)]
+        images = [to_tensor(self.source.image(number)) for number in (first, second)]
         sample: dict[str, Any] = {"path": self.source.name(first)}
-        sample["image"] = torch.stack([self._patch(picture, chain, draw) for picture in pictures])
+        sample["image"] = torch.stack([self._patch(image, chain, draw) for image in images])
         if self.training:
-            shrunk = [as_8_bit(half_scale(picture[None])[0]) for picture in pictures]
-            sample["half"] = torch.stack([self._patch(picture, chain, draw) for picture in shrunk])
+            shrunk = [as_8_bit(half_scale(image[None])[0]) for image in images]
+            sample["half"] = torch.stack([self._patch(image, chain, draw) for image in shrunk])
         return sample
 
-    def _patch(self, picture: Tensor, chain: Sequence[Step], draw: ParameterDraw) -> Tensor:
-        """A distorted patch `(3, crop, crop)` of a picture `(3, H, W)`, at random and perhaps flipped."""
+    def _patch(self, image: Tensor, chain: Sequence[Step], draw: ParameterDraw) -> Tensor:
+        """A distorted patch `(3, crop, crop)` of an image `(3, H, W)`, at random and perhaps flipped."""
         side = self.options.crop
-        below, beside = (max(0, side - length) for length in picture.shape[1:])
-        picture = F.pad(picture, (0, beside, 0, below))
-        top, left = (int(draw.uniform(0, length - side + 1)) for length in picture.shape[1:])
-        patch = picture[:, top : top + side, left : left + side]
+        below, beside = (max(0, side - length) for length in image.shape[1:])
+        image = F.pad(image, (0, beside, 0, below))
+        top, left = (int(draw.uniform(0, length - side + 1)) for length in image.shape[1:])
+        patch = image[:, top : top + side, left : left + side]
         if self.options.use_hflip and draw.chance(0.5):
             patch = patch.flip(2)
         return apply_chain(patch, chain, draw.seed())

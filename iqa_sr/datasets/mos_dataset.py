@@ -1,4 +1,4 @@
-"""The data set of opinion scores: pictures and what people thought of them, in the layouts that collections have."""
+"""The data set of opinion scores: images and what people thought of them, in the layouts that collections have."""
 
 import logging
 from collections.abc import Mapping
@@ -25,7 +25,7 @@ __all__ = ["OpinionDataset", "OpinionDatasetOptions"]
 logger = logging.getLogger(__name__)
 
 SMALLEST = 48
-"""Least height and width of a picture that is judged whole, in px."""
+"""Least height and width of an image that is judged whole, in px."""
 
 
 class OpinionDatasetOptions(LoaderOptions, OpinionSource):
@@ -34,9 +34,9 @@ class OpinionDatasetOptions(LoaderOptions, OpinionSource):
     Attributes:
         split: Part of the collection; null for that of the phase.
         split_seed: The collection is split 7:1:2 by content with this seed; null for the file's own column of splits.
-        resize: The picture's shorter side is made this, in px; null leaves pictures as they are, which is how the
+        resize: The image's shorter side is made this, in px; null leaves images as they are, which is how the
             metric sees them.
-        crop: Side of the crop in px, at random for training, else the middle; null for the whole picture (validation).
+        crop: Side of the crop in px, at random for training, else the middle; null for the whole image (validation).
         use_hflip: Whether training crops are flipped at random.
     """
 
@@ -57,24 +57,24 @@ class OpinionDatasetOptions(LoaderOptions, OpinionSource):
 
 
 class OpinionDataset(Dataset[dict[str, Any]]):
-    """Pictures of one part of a collection, with their quality.
+    """Images of one part of a collection, with their quality.
 
     A sample holds `image` `(3, H, W)` float32 RGB in [0, 1]; `quality` `()` float32 in [0, 1] of the declared range,
     larger is better; `path`. Training samples are random crops, flipped at random, from torch's global generator;
-    validation samples are whole pictures or their middles, the same every time.
+    validation samples are whole images or their middles, the same every time.
 
     Args:
         opt: The section of the option file.
 
     Attributes:
         opt: The section as given.
-        opinions: The pictures of this part.
+        opinions: The images of this part.
 
     Raises:
         OptionError: If the section is wrong, or the collection cannot be split.
         FileNotFoundError: If the file of the scores does not exist.
         ModuleNotFoundError: If a package that reads that file is not installed.
-        DataError: If pictures are missing, named twice, damaged or smaller than the crop, scores are no numbers,
+        DataError: If images are missing, named twice, damaged or smaller than the crop, scores are no numbers,
             outside the declared range or all the same, or a content is in two splits; with counts.
     """
 
@@ -90,7 +90,7 @@ class OpinionDataset(Dataset[dict[str, Any]]):
         found = read_source(options, where, smallest, lambda opinions: {part: self._part(opinions, part, where)})
         self.opinions = found[part]
         numbers = len(self.opinions), len(self.contents())
-        logger.info("%s: %d pictures of %d contents (%s of %s)", where, *numbers, part, options.dataroot)
+        logger.info("%s: %d images of %d contents (%s of %s)", where, *numbers, part, options.dataroot)
 
     def contents(self) -> set[str]:
         """What `check_together` compares: the collection with each of the contents."""
@@ -106,7 +106,7 @@ class OpinionDataset(Dataset[dict[str, Any]]):
         except ValueError as error:
             raise OptionError(f"{where}:split_seed: {error}") from error
         if not splits[part]:
-            raise OptionError(f"{where}:split: no picture is in the split {part} of {self.options.dataroot}")
+            raise OptionError(f"{where}:split: no image is in the split {part} of {self.options.dataroot}")
         return splits[part]
 
     def __len__(self) -> int:
@@ -114,28 +114,28 @@ class OpinionDataset(Dataset[dict[str, Any]]):
 
     def __getitem__(self, index: int) -> dict[str, Any]:
         opinion = self.opinions[index]
-        picture = _resized(read_image(opinion.path), self.options.resize)
-        crop, size = self.options.crop, picture.shape[:2]
+        image = _resized(read_image(opinion.path), self.options.resize)
+        crop, size = self.options.crop, image.shape[:2]
         if crop is not None and self.training:
             generator = torch.Generator().manual_seed(int(torch.randint(2**63 - 1, ())))
             top, left = (draw_position(side, crop, 1, generator) for side in size)
             flip = self.options.use_hflip and bool(torch.rand((), generator=generator) < 0.5)
-            picture = Symmetry(columns=flip).picture(cut(picture, top, left, crop))
+            image = Symmetry(columns=flip).image(cut(image, top, left, crop))
         elif crop is not None:
-            picture = cut(picture, (size[0] - crop) // 2, (size[1] - crop) // 2, crop)
+            image = cut(image, (size[0] - crop) // 2, (size[1] - crop) // 2, crop)
         return {
-            "image": to_tensor(picture),
+            "image": to_tensor(image),
             "quality": torch.tensor(opinion.quality, dtype=torch.float32),
             "path": str(opinion.path),
         }
 
 
-def _resized(picture: np.ndarray, shorter: int | None) -> np.ndarray:
-    """The picture with its shorter side of this length, 8 bit; Pillow is quick enough for a telephone's pictures."""
-    height, width = picture.shape[:2]
+def _resized(image: np.ndarray, shorter: int | None) -> np.ndarray:
+    """The image with its shorter side of this length, 8 bit; Pillow is quick enough for a telephone's images."""
+    height, width = image.shape[:2]
     if shorter is None or min(height, width) == shorter:
-        return picture
+        return image
     factor = shorter / min(height, width)
     size = max(shorter, round(width * factor)), max(shorter, round(height * factor))
-    picture = picture if picture.dtype == np.uint8 else (picture // 257).astype(np.uint8)
-    return np.asarray(Image.fromarray(picture).resize(size, Image.Resampling.BICUBIC))
+    image = image if image.dtype == np.uint8 else (image // 257).astype(np.uint8)
+    return np.asarray(Image.fromarray(image).resize(size, Image.Resampling.BICUBIC))

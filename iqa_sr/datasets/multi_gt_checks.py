@@ -55,7 +55,7 @@ class CheckReport:
         """One line: what is there."""
         records = self.manifest.records
         pools = Counter(len(record.ground_truths) for record in records)
-        text = f"{self.where}: {len(self.records)} pictures, versions {', '.join(self.manifest.folders)}"
+        text = f"{self.where}: {len(self.records)} images, versions {', '.join(self.manifest.folders)}"
         if len(pools) > 1:
             text += ", groups of " + " and ".join(f"{size} ({number})" for size, number in sorted(pools.items()))
         labels = Counter(gt.label.value for record in records for gt in record.ground_truths if gt.label)
@@ -101,16 +101,16 @@ def check_data(
     """Read a data set and check it.
 
     Args:
-        options: Where the pictures are.
+        options: Where the images are.
         scale: Of the super-resolution, for the sizes of ready LQ files.
-        crop: Side of the training crops in pixels; None for validation, which uses whole pictures.
+        crop: Side of the training crops in pixels; None for validation, which uses whole images.
         sampler: The training's sampler; None for validation.
         where: Place of the options in the option file.
         progress: Whether a bar is shown for many files.
-        decode_all: Whether to decode every picture, which finds damage inside of files, too.
+        decode_all: Whether to decode every image, which finds damage inside of files, too.
 
     Raises:
-        FileNotFoundError: If a folder does not exist or holds no pictures.
+        FileNotFoundError: If a folder does not exist or holds no images.
         OptionError: If a folder named in the options does not exist.
     """
     return check_manifest(read_manifest(options, where, progress, decode_all), scale, crop, sampler, where)
@@ -163,8 +163,6 @@ def _check_sampler(report: CheckReport, sampler: GroundTruthSampler, crop: int |
 def _none_usable(sampler: GroundTruthSampler, records: Sequence[Record], where: str) -> ValueError:
     reason = "none has a ground truth that it may choose"
     if not any(gt.label for record in records for gt in record.ground_truths):
-        reason = (
-            f"there are no labels.\nPut HGGT's label files beside the pictures, or name their folder: {where}:labels"
-        )
+        reason = f"there are no labels.\nPut HGGT's label files beside the images, or name their folder: {where}:labels"
     count = len(records)
-    return ValueError(f"{where}: the sampler {sampler.name} can use none of the {count} groups of pictures: {reason}")
+    return ValueError(f"{where}: the sampler {sampler.name} can use none of the {count} groups of images: {reason}")

@@ -21,7 +21,7 @@ from iqa_sr.datasets.multi_gt_checks import check_manifest
 from iqa_sr.degradations.options import BicubicOptions
 from iqa_sr.degradations.pipelines import DegradationOptions, build_degradation, validation_seed
 from iqa_sr.errors import TrainingStopped
-from iqa_sr.io.image_stores import PictureStore
+from iqa_sr.io.image_stores import ImageStore
 from iqa_sr.io.image_tensors import to_tensor
 from iqa_sr.io.images import decode_image
 from iqa_sr.samplers.base import Shortlist
@@ -42,7 +42,7 @@ class MultiGTDatasetOptions(GroundTruthOptions):
     Attributes:
         name: Name of the data set in logs.
         type: `MultiGTDataset`.
-        phase: `train` cuts crops, anything else gives whole pictures; set by BasicSR from the section's name.
+        phase: `train` cuts crops, anything else gives whole images; set by BasicSR from the section's name.
         scale: Of the super-resolution; set by BasicSR from the top of the option file.
         gt_size: Side of the training crops in pixels, a multiple of the scale.
         use_hflip: Whether crops are flipped at random.
@@ -50,7 +50,7 @@ class MultiGTDatasetOptions(GroundTruthOptions):
         gt_usm: Whether the crop that is learnt from is sharpened (unsharp masking), on the device after the choice;
             `usm` of the degradation does it for the LQ. Training only.
         sampler: Which ground truth is learnt from, see `iqa_sr.samplers`; training only.
-        degradation: How LQ pictures are made where there are none, see `iqa_sr.degradations.pipelines`.
+        degradation: How LQ images are made where there are none, see `iqa_sr.degradations.pipelines`.
         max_bad_share: Share of samples with an unreadable file above which a run stops; each loader worker counts its
             own samples, and never stops before its third bad one. 0: every image is decoded before the run, too.
         batch_size_per_gpu: For the loader, as the keys that follow.
@@ -88,7 +88,7 @@ class MultiGTDatasetOptions(GroundTruthOptions):
 
 
 @dataclass(frozen=True)
-class _Pictures:
+class _Images:
     """What was read for one sample: the wanted ground truths by position, and what the LQ comes from."""
 
     ground_truths: dict[int, np.ndarray]
@@ -96,24 +96,24 @@ class _Pictures:
 
 
 class MultiGTDataset(Dataset[dict[str, Any]]):
-    """Groups of ground truths of one picture, read as far as the sampler wants them.
+    """Groups of ground truths of one image, read as far as the sampler wants them.
 
     A training sample holds, for one crop of `gt_size` px, one flip and one turn, the same for all versions:
 
-    * `original` `(3, S, S)`: window around the crop that its LQ is made from, mirrored beyond the picture's border,
+    * `original` `(3, S, S)`: window around the crop that its LQ is made from, mirrored beyond the image's border,
       `S = gt_size + 2 * margin + jitter` of the degradation; `original_offset` `(2,)` int64: the crop's place in it,
       multiples of the scale. With ready LQ files instead `lq` `(3, gt_size / scale, gt_size / scale)`.
     * `gts` `(K, 3, W, W)`: windows around the crop that the sampler can choose from, W being the crop's side where
-      one candidate is left, else `sampler.window(gt_size)`; inside the picture. K is the largest shortlist of the data
+      one candidate is left, else `sampler.window(gt_size)`; inside the image. K is the largest shortlist of the data
       set, zeros where a group is smaller. `gts_offset` `(2,)` int64, `gts_valid` `(K,)` bool.
     * `gts_index`, `gts_folder` `(K,)` int64: position in the record's pool and in `folders`; -1 where not valid.
     * `qualities` `(P,)` float32, if the sampler knows them: of the whole pool, NaN up to the largest pool P.
     * `seed` int64 for the degradation, `key` the record's name, `gt_path` the original's file.
 
-    A validation sample holds the whole pictures cut to a multiple of the scale: `original` or `lq`, `gts` (the whole
+    A validation sample holds the whole images cut to a multiple of the scale: `original` or `lq`, `gts` (the whole
     pool), `gts_valid`, `gts_positive` `(K,)` bool, `seed`, `key`, `gt_path`, `lq_path`.
 
-    Pictures are float32 RGB in [0, 1]. All random numbers of a training sample come from one draw of torch's global
+    Images are float32 RGB in [0, 1]. All random numbers of a training sample come from one draw of torch's global
     generator; those of a validation sample are the same every time.
 
     Args:
@@ -130,8 +130,8 @@ class MultiGTDataset(Dataset[dict[str, Any]]):
 
     Raises:
         OptionError: If the section is wrong.
-        FileNotFoundError: If a folder does not exist or holds no pictures.
-        DataError: If pictures do not fit together, cannot be read or are too small; `iqa-sr check-data` lists all.
+        FileNotFoundError: If a folder does not exist or holds no images.
+        DataError: If images do not fit together, cannot be read or are too small; `iqa-sr check-data` lists all.
         ValueError: If the sampler cannot work with these data.
     """
 
@@ -152,9 +152,9 @@ class MultiGTDataset(Dataset[dict[str, Any]]):
         report = check_manifest(manifest, options.scale, crop, self.sampler if self.training else None, where)
         report.raise_if_bad()
         self.records, self.dropped, self.folders = report.records, report.dropped, manifest.folders
-        self._store = PictureStore(manifest.root)
+        self._store = ImageStore(manifest.root)
         self.sampler.check_files(self._store, self.records)
-        self._lq_store = PictureStore(manifest.lq_root) if manifest.lq_root else None
+        self._lq_store = ImageStore(manifest.lq_root) if manifest.lq_root else None
         self._candidates, self._window = report.candidates, report.window
         self._pool = max(len(record.ground_truths) for record in self.records)
         self.samples_read = self.samples_bad = 0
@@ -174,31 +174,31 @@ class MultiGTDataset(Dataset[dict[str, Any]]):
             shortlist = self.sampler.shortlist(record, generator)
             self.samples_read += 1
             try:
-                pictures = self._read(record, shortlist.indices)
+                images = self._read(record, shortlist.indices)
             except (ValueError, OSError) as error:
                 self._count_bad(error)
                 index = int(torch.randint(len(self.records), (), generator=generator))
                 continue
-            return self._crops(record, shortlist, pictures, generator)
+            return self._crops(record, shortlist, images, generator)
 
     # --- Reading ------------------------------------------------------------------------------------------------------
 
-    def _read(self, record: Record, indices: tuple[int, ...]) -> _Pictures:
+    def _read(self, record: Record, indices: tuple[int, ...]) -> _Images:
         """The ground truths at these positions, each once, and what the LQ comes from."""
         lq = None
         if self._lq_store is not None and record.lq is not None:
             scale = self.options.scale
             lq = self._decode(self._lq_store, record.lq, (record.size[0] // scale, record.size[1] // scale))
         wanted = dict.fromkeys(indices if lq is not None else (0, *indices))
-        return _Pictures(
+        return _Images(
             {place: self._decode(self._store, record.ground_truths[place].path, record.size) for place in wanted}, lq
         )
 
-    def _decode(self, store: PictureStore, path: str, size: tuple[int, int]) -> np.ndarray:
-        picture = decode_image(store.read(path), store.location(path))
-        if picture.shape[:2] != size:
-            raise ValueError(f"{store.location(path)} was {size} px (H, W) when the run began, now {picture.shape[:2]}")
-        return picture
+    def _decode(self, store: ImageStore, path: str, size: tuple[int, int]) -> np.ndarray:
+        image = decode_image(store.read(path), store.location(path))
+        if image.shape[:2] != size:
+            raise ValueError(f"{store.location(path)} was {size} px (H, W) when the run began, now {image.shape[:2]}")
+        return image
 
     def _count_bad(self, error: Exception) -> None:
         """Name a file that became unreadable.
@@ -218,7 +218,7 @@ class MultiGTDataset(Dataset[dict[str, Any]]):
     # --- Training samples ---------------------------------------------------------------------------------------------
 
     def _crops(
-        self, record: Record, shortlist: Shortlist, pictures: _Pictures, generator: torch.Generator
+        self, record: Record, shortlist: Shortlist, images: _Images, generator: torch.Generator
     ) -> dict[str, Any]:
         crop, scale = self.options.gt_size, self.options.scale
         assert crop is not None
@@ -231,18 +231,18 @@ class MultiGTDataset(Dataset[dict[str, Any]]):
             "key": record.name,
             "gt_path": self._store.location(record.ground_truths[0].path),
         }
-        if pictures.lq is not None:
-            sample["lq"] = to_tensor(symmetry.picture(cut(pictures.lq, top // scale, left // scale, crop // scale)))
+        if images.lq is not None:
+            sample["lq"] = to_tensor(symmetry.image(cut(images.lq, top // scale, left // scale, crop // scale)))
         else:
             start = (top - margin - shift[0], left - margin - shift[1])
             side = crop + 2 * margin + jitter
-            sample["original"] = to_tensor(symmetry.picture(cut_padded(pictures.ground_truths[0], *start, side)))
+            sample["original"] = to_tensor(symmetry.image(cut_padded(images.ground_truths[0], *start, side)))
             offset = symmetry.offset((margin + shift[0], margin + shift[1]), crop, side)
             sample["original_offset"] = torch.tensor(offset)
-        return sample | self._candidates_of(record, shortlist, pictures, (top, left), symmetry)
+        return sample | self._candidates_of(record, shortlist, images, (top, left), symmetry)
 
     def _candidates_of(
-        self, record: Record, shortlist: Shortlist, pictures: _Pictures, place: tuple[int, int], symmetry: Symmetry
+        self, record: Record, shortlist: Shortlist, images: _Images, place: tuple[int, int], symmetry: Symmetry
     ) -> dict[str, Tensor]:
         """The windows of the shortlist, filled up to the data set's K."""
         crop, window, count = self.options.gt_size, self._window, self._candidates
@@ -251,7 +251,7 @@ class MultiGTDataset(Dataset[dict[str, Any]]):
         gts = torch.zeros(count, 3, window, window)
         index, folder = torch.full((count,), -1), torch.full((count,), -1)
         for position, pick in enumerate(shortlist.indices):
-            gts[position] = to_tensor(symmetry.picture(cut(pictures.ground_truths[pick], top, left, window)))
+            gts[position] = to_tensor(symmetry.image(cut(images.ground_truths[pick], top, left, window)))
             index[position] = pick
             folder[position] = self.folders.index(record.ground_truths[pick].folder)
         offset = symmetry.offset((place[0] - top, place[1] - left), crop, window)
@@ -270,10 +270,10 @@ class MultiGTDataset(Dataset[dict[str, Any]]):
     # --- Validation samples -------------------------------------------------------------------------------------------
 
     def _whole(self, record: Record, seed: Tensor) -> dict[str, Any]:
-        pictures = self._read(record, tuple(range(len(record.ground_truths))))
+        images = self._read(record, tuple(range(len(record.ground_truths))))
         scale = self.options.scale
         height, width = (side // scale * scale for side in record.size)
-        gts = torch.stack([to_tensor(picture[:height, :width]) for picture in pictures.ground_truths.values()])
+        gts = torch.stack([to_tensor(image[:height, :width]) for image in images.ground_truths.values()])
         gt_path = self._store.location(record.ground_truths[0].path)
         sample: dict[str, Any] = {
             "gts": gts,
@@ -284,6 +284,6 @@ class MultiGTDataset(Dataset[dict[str, Any]]):
             "gt_path": gt_path,
             "lq_path": gt_path,
         }
-        if pictures.lq is not None and self._lq_store is not None and record.lq is not None:
-            return sample | {"lq": to_tensor(pictures.lq), "lq_path": self._lq_store.location(record.lq)}
+        if images.lq is not None and self._lq_store is not None and record.lq is not None:
+            return sample | {"lq": to_tensor(images.lq), "lq_path": self._lq_store.location(record.lq)}
         return sample | {"original": gts[0].clone()}

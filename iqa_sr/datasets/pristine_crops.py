@@ -8,7 +8,7 @@ import torch
 from pydantic import AfterValidator, Field, field_validator
 from torch import Tensor
 
-from iqa_sr.data.creation.unlabeled_images import PictureSource, PictureSourceOptions
+from iqa_sr.data.creation.unlabeled_images import ImageSource, ImageSourceOptions
 from iqa_sr.datasets.loader_options import LoaderOptions
 from iqa_sr.distortions.registry import KINDS, known_kinds
 from iqa_sr.errors import OptionError, nearest
@@ -23,7 +23,7 @@ MARGIN = 16
 """Pixels around a crop that are distorted with it, so that no filter sees the crop's border."""
 
 
-class CropOptions(LoaderOptions, PictureSourceOptions):
+class CropOptions(LoaderOptions, ImageSourceOptions):
     """What data sets of distorted crops have in common.
 
     Attributes:
@@ -83,7 +83,7 @@ class PristineCrops:
         self._weights = [options.emphasis.get(group, 1.0) for group in self._by_group]
         if not any(self._weights):
             raise OptionError(f"{where}:emphasis leaves nothing to draw: every group of {self.kinds} has weight 0")
-        self.source = PictureSource(options, options.crop, where)
+        self.source = ImageSource(options, options.crop, where)
 
     def kind(self, draw: ParameterDraw) -> str:
         """A random kind of degradation: first the group, however many kinds it has."""
@@ -92,22 +92,22 @@ class PristineCrops:
 
     def image(self, index: int, draw: ParameterDraw) -> Tensor:
         """A pristine image `(3, H, W)` in [0, 1]: an image of the source smaller, a little softer, in other colors."""
-        picture, options = to_tensor(self.source.picture(index)), self._options
+        image, options = to_tensor(self.source.image(index)), self._options
         smallest = options.crop + 2 * MARGIN
-        least = max(options.smallest_scale, smallest / min(picture.shape[1:]))
+        least = max(options.smallest_scale, smallest / min(image.shape[1:]))
         if least < 1 and draw.chance(0.7):
             factor = draw.uniform(least, 1)
-            size = [max(smallest, round(side * factor)) for side in picture.shape[1:]]
-            picture = resize_bicubic(picture[None], *size)[0].clamp(0, 1)
+            size = [max(smallest, round(side * factor)) for side in image.shape[1:]]
+            image = resize_bicubic(image[None], *size)[0].clamp(0, 1)
         if options.softest and draw.chance(0.4):
             sigma = draw.uniform(0.25, max(0.25, options.softest))
-            picture = blur(picture[None], gaussian_kernel(2 * math.ceil(3 * sigma) + 1, sigma, sigma))[0]
+            image = blur(image[None], gaussian_kernel(2 * math.ceil(3 * sigma) + 1, sigma, sigma))[0]
         tint = options.tint
         if tint and draw.chance(0.7):
             order = torch.tensor(draw.one_of([(0, 1, 2), (0, 1, 2), (2, 1, 0), (1, 0, 2), (0, 2, 1), (1, 2, 0)]))
             gains = torch.tensor([draw.uniform(1 - tint, 1 + tint) for _ in range(3)]).view(3, 1, 1)
-            picture = (picture[order] * gains).clamp(0, 1) ** (2 ** draw.uniform(-2 * tint, 2 * tint))
-        return as_8_bit(picture)
+            image = (image[order] * gains).clamp(0, 1) ** (2 ** draw.uniform(-2 * tint, 2 * tint))
+        return as_8_bit(image)
 
     def window(
         self, image: Tensor, draw: ParameterDraw, near: tuple[int, int] | None = None, shift: int | None = None

@@ -1,4 +1,4 @@
-"""The data set of label-free ranking: crops of one picture at rising levels of one degradation or of several."""
+"""The data set of label-free ranking: crops of one image at rising levels of one degradation or of several."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -35,7 +35,7 @@ class RankingDatasetOptions(CropOptions):
 
 
 class RankingDataset(Dataset[dict[str, Any]]):
-    """Samples of `2 L` crops: two places of one picture, each at `L` rising levels of the same degradation.
+    """Samples of `2 L` crops: two places of one image, each at `L` rising levels of the same degradation.
 
     A sample holds `image` `(2, L, 3, crop, crop)` float32 RGB in [0, 1]; `level` `(L,)` float32, 0 first; `path`.
     The two places differ (`shift`: by how much), and so does the noise in them; within one only the level differs. A
@@ -45,9 +45,9 @@ class RankingDataset(Dataset[dict[str, Any]]):
         opt: The section of the option file.
 
     Raises:
-        OptionError: If the section is wrong or names no pictures.
-        FileNotFoundError: If a folder does not exist or holds no pictures.
-        DataError: If pictures are smaller than a crop.
+        OptionError: If the section is wrong or names no images.
+        FileNotFoundError: If a folder does not exist or holds no images.
+        DataError: If images are smaller than a crop.
     """
 
     Options = RankingDatasetOptions
@@ -65,8 +65,8 @@ class RankingDataset(Dataset[dict[str, Any]]):
     def __getitem__(self, index: int) -> dict[str, Any]:
         seed = int(torch.randint(2**63 - 1, ())) if self.training else index
         draw = ParameterDraw(seed)
-        picture = index % len(self.crops.source)
-        clean = self.crops.image(picture, draw)
+        image = index % len(self.crops.source)
+        clean = self.crops.image(image, draw)
         if self.training:
             levels = self._random_levels(draw)
             chain = self._random_chain(draw)
@@ -87,7 +87,7 @@ class RankingDataset(Dataset[dict[str, Any]]):
         return {
             "image": torch.stack(places),
             "level": torch.tensor(levels, dtype=torch.float32),
-            "path": self.crops.source.name(picture),
+            "path": self.crops.source.name(image),
         }
 
     def _random_levels(self, draw: ParameterDraw) -> list[float]:

@@ -61,7 +61,7 @@ class SeededDataset(Dataset[Any]):
             rng_state.seed_cpu(seed)
             try:
                 return self.dataset[index]
-            except AttributeError as error:  # BasicSR's data sets go on with None where a picture cannot be decoded
+            except AttributeError as error:  # BasicSR's data sets go on with None where an image cannot be decoded
                 paths = getattr(self.dataset, "paths", None)
                 name = paths[index] if isinstance(paths, list) and index < len(paths) else f"number {index}"
                 raise ValueError(f"a training sample cannot be read: {name} ({error})") from error

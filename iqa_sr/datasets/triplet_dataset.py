@@ -1,4 +1,4 @@
-"""The data set of A-FINE's training: two pictures and their reference, cut, flipped and turned alike."""
+"""The data set of A-FINE's training: two images and their reference, cut, flipped and turned alike."""
 
 import os
 from collections.abc import Mapping
@@ -10,7 +10,7 @@ from pydantic import Field
 from torch.utils.data import Dataset
 
 from iqa_sr.config.sections import Section, read_section
-from iqa_sr.data.image_checks import measure_pictures
+from iqa_sr.data.image_checks import measure_images
 from iqa_sr.data.preferences.triplets import TIE, Triplet, check_splits, read_triplets
 from iqa_sr.data.problems import DataError, DataProblems
 from iqa_sr.datasets.loader_options import LoaderOptions
@@ -42,8 +42,8 @@ class TripletDatasetOptions(LoaderOptions):
 
     Attributes:
         sources: Lists that are joined into one.
-        crop: Side in px of the window that is cut out of all three pictures, a multiple of 32: at random in training,
-            from the middle in validation; null for whole pictures.
+        crop: Side in px of the window that is cut out of all three images, a multiple of 32: at random in training,
+            from the middle in validation; null for whole images.
         use_hflip: Whether training samples are flipped at random.
         use_rot: Whether training samples are turned by 90 degrees at random.
     """
@@ -56,22 +56,22 @@ class TripletDatasetOptions(LoaderOptions):
 
 
 class TripletDataset(Dataset[dict[str, Any]]):
-    """Samples of two pictures and their reference.
+    """Samples of two images and their reference.
 
-    A sample holds `image` `(3, 3, H, W)` float32 RGB in [0, 1], the first and the second picture and the reference;
+    A sample holds `image` `(3, 3, H, W)` float32 RGB in [0, 1], the first and the second image and the reference;
     `target` `(3,)` float32, the share of people who prefer the first to the second, the first to the reference, and
-    the second to the reference; `kind`, see `Triplet.kind`; `source`, the list's name; `path` of the first picture.
+    the second to the reference; `kind`, see `Triplet.kind`; `source`, the list's name; `path` of the first image.
 
-    Differs from the original: A batch is one tensor, for which the pictures must be of one size; `crop` sees to that.
-    A-FINE's authors pad pictures to one size, cut the padding off again and compute one after the other.
+    Differs from the original: A batch is one tensor, for which the images must be of one size; `crop` sees to that.
+    A-FINE's authors pad images to one size, cut the padding off again and compute one after the other.
 
     Args:
         opt: The section of the option file.
 
     Raises:
-        OptionError: If the section is wrong, or pictures of several sizes are to be in one batch.
+        OptionError: If the section is wrong, or images of several sizes are to be in one batch.
         FileNotFoundError: If a list does not exist.
-        DataError: If lines or pictures cannot be used, a split has references of another, or no picture is better or
+        DataError: If lines or images cannot be used, a split has references of another, or no image is better or
             worse than the one it is compared with; one for everything, with counts.
     """
 
@@ -101,15 +101,15 @@ class TripletDataset(Dataset[dict[str, Any]]):
             _check_batch(options, sizes, where)
 
     def _take(self, number: int, path: Path, problems: DataProblems) -> set[tuple[int, int]]:
-        """Add the triplets of a list; returns the sizes of its pictures."""
+        """Add the triplets of a list; returns the sizes of its images."""
         triplets = read_triplets(path, problems)
         check_splits(path, triplets, problems)
         if triplets and all(triplet.targets[0] == TIE for triplet in triplets):
-            text = f"{path}: no first picture is better or worse than its second one: nothing can be learnt from that"
+            text = f"{path}: no first image is better or worse than its second one: nothing can be learnt from that"
             problems.add("single rating level", text)
-        names = dict.fromkeys(name for triplet in triplets for name in triplet.pictures)
+        names = dict.fromkeys(name for triplet in triplets for name in triplet.images)
         paths = {name: self._roots[number] / name for name in names}
-        measured = measure_pictures(paths.values(), problems)
+        measured = measure_images(paths.values(), problems)
         sizes = {name: measured[path] for name, path in paths.items() if path in measured}
         crop = self.options.crop
         for name, size in sizes.items():
@@ -119,7 +119,7 @@ class TripletDataset(Dataset[dict[str, Any]]):
             if crop is None and (size[0] % PATCH or size[1] % PATCH):
                 problems.add("unsuitable size", f"{where}, not a multiple of {PATCH}; set crop to one")
         for triplet in triplets:
-            found = {sizes[name] for name in triplet.pictures if name in sizes}
+            found = {sizes[name] for name in triplet.images if name in sizes}
             if len(found) > 1:
                 shown = " and ".join(map(_text, sorted(found)))
                 problems.add("sizes that differ", f"{triplet.first} and those compared with it are {shown} (HxW)")
@@ -137,8 +137,8 @@ class TripletDataset(Dataset[dict[str, Any]]):
     def __getitem__(self, index: int) -> dict[str, Any]:
         number, triplet = self._samples[index]
         root = self._roots[number]
-        read = {name: to_tensor(read_image(root / name)) for name in dict.fromkeys(triplet.pictures)}
-        image = torch.stack([read[name] for name in triplet.pictures])
+        read = {name: to_tensor(read_image(root / name)) for name in dict.fromkeys(triplet.images)}
+        image = torch.stack([read[name] for name in triplet.images])
         crop = self.options.crop
         if crop is not None:
             room = [side - crop for side in image.shape[2:]]
@@ -166,7 +166,7 @@ def _check_batch(options: TripletDatasetOptions, sizes: set[tuple[int, int]], wh
     largest = min(min(size) for size in sizes)
     why = f"{len(sizes)} sizes ({shown})" if len(sizes) > 1 else f"the size {shown}, which use_rot turns,"
     raise OptionError(
-        f"{where}:crop: the pictures have {why} and cannot be in one batch of {options.batch_size_per_gpu}; "
+        f"{where}:crop: the images have {why} and cannot be in one batch of {options.batch_size_per_gpu}; "
         f"set crop to {largest} or a smaller multiple of {PATCH}, or batch_size_per_gpu to 1"
     )
 

@@ -19,19 +19,19 @@ from iqa_sr.runtime.memory import is_out_of_memory
 
 __all__ = [
     "ImageSizes",
-    "ValidationPicture",
+    "ValidationImage",
     "as_rgb",
     "image_key",
     "image_sizes",
-    "loadable_pictures",
+    "loadable_images",
     "sizes_of_records",
-    "validation_pictures",
+    "validation_images",
 ]
 
 
 @dataclass(frozen=True)
-class ValidationPicture:
-    """One validation picture on the device.
+class ValidationImage:
+    """One validation image on the device.
 
     Attributes:
         key: Its name.
@@ -48,39 +48,39 @@ class ValidationPicture:
     base: Tensor | None = None
 
 
-def validation_pictures(dataloader: Any, scale: int | None, device: torch.device) -> Iterator[ValidationPicture]:
+def validation_images(dataloader: Any, scale: int | None, device: torch.device) -> Iterator[ValidationImage]:
     """Go through a validation set.
 
     Args:
-        dataloader: Batches of one picture, from MultiGTDataset or any BasicSR data set.
-        scale: The upscaling factor, where LQ pictures are to be made.
-        device: Where the pictures are wanted.
+        dataloader: Batches of one image, from MultiGTDataset or any BasicSR data set.
+        scale: The upscaling factor, where LQ images are to be made.
+        device: Where the images are wanted.
     """
-    return (load() for _, load in loadable_pictures(dataloader, scale, device))
+    return (load() for _, load in loadable_images(dataloader, scale, device))
 
 
-def loadable_pictures(
+def loadable_images(
     dataloader: Any, scale: int | None, device: torch.device
-) -> Iterator[tuple[str, Callable[[], ValidationPicture]]]:
-    """As `validation_pictures`, each with its key and what puts it on the device: memory may not suffice for one."""
+) -> Iterator[tuple[str, Callable[[], ValidationImage]]]:
+    """As `validation_images`, each with its key and what puts it on the device: memory may not suffice for one."""
     section = dataloader.dataset.opt
     degradation = None
     if section["type"] == "MultiGTDataset" and not section.get("dataroot_lq"):
         assert scale is not None
         degradation = build_degradation(section.get("degradation", {"type": "bicubic"}), scale)
 
-    def load(key: str, batch: Mapping[str, Any]) -> ValidationPicture:
+    def load(key: str, batch: Mapping[str, Any]) -> ValidationImage:
         if "lq" in batch:
             lq = batch["lq"].to(device)
         else:
             assert degradation is not None
             lq = degradation(batch["original"].to(device), batch["seed"])
         if "gts" not in batch:
-            return ValidationPicture(key, lq, as_rgb(batch["gt"].to(device)) if "gt" in batch else None, None)
+            return ValidationImage(key, lq, as_rgb(batch["gt"].to(device)) if "gt" in batch else None, None)
         valid = batch["gts_valid"][0]
-        return ValidationPicture(key, lq, batch["gts"][0][valid].to(device), batch["gts_positive"][0][valid])
+        return ValidationImage(key, lq, batch["gts"][0][valid].to(device), batch["gts_positive"][0][valid])
 
-    def fail(error: Exception) -> ValidationPicture:
+    def fail(error: Exception) -> ValidationImage:
         raise error
 
     batches = iter(dataloader)
@@ -93,7 +93,7 @@ def loadable_pictures(
             yield _name_of(dataloader.dataset, number), partial(fail, error)
             continue
         path = batch.get("lq_path", batch.get("gt_path"))
-        key = batch["key"][0] if "key" in batch else image_key(section, path[0]) if path else "picture"
+        key = batch["key"][0] if "key" in batch else image_key(section, path[0]) if path else "image"
         yield key, partial(load, key, batch)
 
 

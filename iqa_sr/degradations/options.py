@@ -138,7 +138,7 @@ class _RealESRGANSecond(StageOptions):
 class RealESRGANOptions(TwoStageOptions):
     """Stock Real-ESRGAN: the numbers of its `train_realesrgan_x4plus.yml`.
 
-    `usm` sharpens the picture that the LQ is made from, as there. Whether the losses compare with a sharpened ground
+    `usm` sharpens the image that the LQ is made from, as there. Whether the losses compare with a sharpened ground
     truth (there L1 and perceptual do) is `gt_usm` of the data set.
 
     Reference:

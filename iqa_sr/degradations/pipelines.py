@@ -50,13 +50,13 @@ _JPEG_BLOCK = 16  # px: a block of the chroma planes
 
 
 class Degradation(ABC):
-    """Makes the LQ of a picture, or of a window of it that holds a training crop.
+    """Makes the LQ of an image, or of a window of it that holds a training crop.
 
     Attributes:
         scale: How many pixels of a side become one.
         margin: GT pixels around a crop that its LQ is made from; a multiple of the scale.
         jitter: Further GT pixels of a window, a multiple of the scale: the crop's place is drawn from them, so that
-            crops lie anywhere on JPEG's grid, as in an LQ made from a full picture.
+            crops lie anywhere on JPEG's grid, as in an LQ made from a full image.
     """
 
     scale: int
@@ -64,7 +64,7 @@ class Degradation(ABC):
     jitter: int
 
     def __call__(self, image: Tensor, seeds: Tensor) -> Tensor:
-        """The LQ pictures, without gradient; bit for bit the same for the same picture and seed on one machine.
+        """The LQ images, without gradient; bit for bit the same for the same image and seed on one machine.
 
         Args:
             image: `(N, 3, H, W)`, floating RGB in `[0, 1]`, both sides multiples of the scale, any device.
@@ -72,7 +72,7 @@ class Degradation(ABC):
 
         Returns:
             `(N, 3, H / scale, W / scale)` float32 on the same device, whole multiples of 1/255 in `[0, 1]`.
-            Sample i depends on picture i and seed i only.
+            Sample i depends on image i and seed i only.
 
         Raises:
             ValueError: If a shape, the sides or the type do not fit.
@@ -87,7 +87,7 @@ class Degradation(ABC):
         height, width = image.shape[-2:]
         if min(height, width) < self.scale or height % self.scale or width % self.scale:
             raise ValueError(
-                f"degradation: {height}x{width} is no multiple of the scale {self.scale}; crop the picture to "
+                f"degradation: {height}x{width} is no multiple of the scale {self.scale}; crop the image to "
                 f"{height - height % self.scale}x{width - width % self.scale}"
             )
         with torch.no_grad(), torch.autocast(image.device.type, enabled=False):
@@ -101,7 +101,7 @@ class Degradation(ABC):
 class BicubicDegradation(Degradation):
     """MATLAB's bicubic, rounded to 8 bit; the seeds play no part.
 
-    With its margin a window's crop has exactly the LQ that the full picture has there; beyond the picture's border
+    With its margin a window's crop has exactly the LQ that the full image has there; beyond the image's border
     the window must go on as in a mirror (numpy's "symmetric").
     """
 
@@ -116,7 +116,7 @@ class RandomDegradation(Degradation):
     """Blur, resize, noise and JPEG with random parameters, once or twice, as Real-ESRGAN introduced it.
 
     The margin is what blur and interpolation reach at resize factor 1 with the largest kernels; a JPEG block that a
-    crop's border cuts may hold pixels from beyond it, mirrored ones near a picture's border.
+    crop's border cuts may hold pixels from beyond it, mirrored ones near an image's border.
 
     Reference:
         X. Wang et al., "Real-ESRGAN: Training Real-World Blind Super-Resolution with Pure Synthetic Data", ICCVW
@@ -128,9 +128,9 @@ class RandomDegradation(Degradation):
         * Every parameter is drawn per sample. There, the resize's factor and mode, the kind of noise, the second
           blur and the final order are drawn once per batch, and a pool of 144 to 180 pairs mixes the batches; no
           pool is needed here.
-        * The first resize maps the whole picture to its new size. There, the factor is applied from the upper left
+        * The first resize maps the whole image to its new size. There, the factor is applied from the upper left
           and the rest of a pixel is cut away, which shifts the LQ against the GT by up to one pixel of the shrunk
-          picture at the far end.
+          image at the far end.
         * JPEG: see `iqa_sr.ops.jpeg.compress_jpeg`.
     """
 
@@ -148,41 +148,41 @@ class RandomDegradation(Degradation):
         # no algorithm that a library chooses by the batch's size can make a sample depend on its neighbours.
         return torch.cat([self._degrade_one(image[i : i + 1], seed) for i, seed in enumerate(seeds)])
 
-    def _degrade_one(self, picture: Tensor, seed: int) -> Tensor:
+    def _degrade_one(self, image: Tensor, seed: int) -> Tensor:
         draw = ParameterDraw(seed)
-        noise = torch.Generator(picture.device).manual_seed(draw.seed())
-        size = (picture.shape[-2], picture.shape[-1])
+        noise = torch.Generator(image.device).manual_seed(draw.seed())
+        size = (image.shape[-2], image.shape[-1])
         lq_size = (size[0] // self.scale, size[1] // self.scale)
         options = self.options
         if options.usm:
-            picture = sharpen(picture)
-        picture, mode = _stage(picture, size, options.first, draw, noise)
-        picture = _jpeg(picture, options.first, draw)
+            image = sharpen(image)
+        image, mode = _stage(image, size, options.first, draw, noise)
+        image = _jpeg(image, options.first, draw)
         if not isinstance(options, TwoStageOptions):
-            return _resize(picture, lq_size, mode)
-        picture, _ = _stage(picture, lq_size, options.second, draw, noise)
+            return _resize(image, lq_size, mode)
+        image, _ = _stage(image, lq_size, options.second, draw, noise)
         if draw.chance(0.5):
-            picture = _finish(picture, lq_size, options, draw)
-            return _jpeg(picture, options.second, draw)
-        picture = _jpeg(picture, options.second, draw)
-        return _finish(picture, lq_size, options, draw)
+            image = _finish(image, lq_size, options, draw)
+            return _jpeg(image, options.second, draw)
+        image = _jpeg(image, options.second, draw)
+        return _finish(image, lq_size, options, draw)
 
 
 def _stage(
-    picture: Tensor, size: tuple[int, int], options: StageOptions, draw: ParameterDraw, noise: torch.Generator
+    image: Tensor, size: tuple[int, int], options: StageOptions, draw: ParameterDraw, noise: torch.Generator
 ) -> tuple[Tensor, str]:
     """Blur, resize by a random factor of `size`, add noise; also the interpolation mode that was drawn."""
     if draw.chance(options.blur_prob):
-        picture = blur(picture, _random_kernel(options, draw))
+        image = blur(image, _random_kernel(options, draw))
     low, high = options.resize_range
     limits = ((1.0, high), (low, 1.0), (1.0, 1.0))[draw.index(options.resize_prob)]
     factor = draw.uniform(*limits)
     mode = draw.one_of(_MODES)
-    picture = _resize(picture, (max(int(size[0] * factor), 1), max(int(size[1] * factor), 1)), mode)
+    image = _resize(image, (max(int(size[0] * factor), 1), max(int(size[1] * factor), 1)), mode)
     gaussian = draw.chance(options.gaussian_noise_prob)
     strength = draw.uniform(*(options.noise_range if gaussian else options.poisson_scale_range))
     add_noise = add_gaussian_noise if gaussian else add_poisson_noise
-    return add_noise(picture, strength, draw.chance(options.gray_noise_prob), noise), mode
+    return add_noise(image, strength, draw.chance(options.gray_noise_prob), noise), mode
 
 
 def _random_kernel(options: StageOptions, draw: ParameterDraw) -> Tensor:
@@ -203,21 +203,21 @@ def _random_kernel(options: StageOptions, draw: ParameterDraw) -> Tensor:
     return make(size, sigma_x, sigma_y, rotation, beta)
 
 
-def _resize(picture: Tensor, size: tuple[int, int], mode: str) -> Tensor:
-    return functional.interpolate(picture, size, mode=mode)
+def _resize(image: Tensor, size: tuple[int, int], mode: str) -> Tensor:
+    return functional.interpolate(image, size, mode=mode)
 
 
-def _jpeg(picture: Tensor, options: StageOptions, draw: ParameterDraw) -> Tensor:
-    quality = torch.tensor([draw.uniform(*options.jpeg_range)], device=picture.device)
-    return compress_jpeg(picture.clamp(0, 1), quality)
+def _jpeg(image: Tensor, options: StageOptions, draw: ParameterDraw) -> Tensor:
+    quality = torch.tensor([draw.uniform(*options.jpeg_range)], device=image.device)
+    return compress_jpeg(image.clamp(0, 1), quality)
 
 
-def _finish(picture: Tensor, size: tuple[int, int], options: TwoStageOptions, draw: ParameterDraw) -> Tensor:
-    picture = _resize(picture, size, draw.one_of(_MODES))
+def _finish(image: Tensor, size: tuple[int, int], options: TwoStageOptions, draw: ParameterDraw) -> Tensor:
+    image = _resize(image, size, draw.one_of(_MODES))
     if draw.chance(options.final.sinc_prob):
         kernel = sinc_kernel(draw.one_of(options.final.kernel_sizes), draw.uniform(math.pi / 3, math.pi))
-        picture = blur(picture, kernel)
-    return picture
+        image = blur(image, kernel)
+    return image
 
 
 _KINDS = (BicubicOptions, HGGTOneStageOptions, HGGTTwoStageOptions, RealESRGANOptions)
@@ -249,5 +249,5 @@ def build_degradation(
 
 
 def validation_seed(index: int) -> Tensor:
-    """The degradation's seed for a picture of a validation set, by its place among the records: int64, no dimension."""
+    """The degradation's seed for an image of a validation set, by its place among the records: int64, no dimension."""
     return torch.randint(2**63 - 1, (), generator=torch.Generator().manual_seed(index))

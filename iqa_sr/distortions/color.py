@@ -1,4 +1,4 @@
-"""Pictures in other colours and tones; the functions are described in `iqa_sr.distortions.kinds`."""
+"""Images in other colours and tones; the functions are described in `iqa_sr.distortions.kinds`."""
 
 import math
 
@@ -13,61 +13,61 @@ from iqa_sr.ops.seeded_random import ParameterDraw
 __all__ = ["COLOUR", "TONE"]
 
 
-def desaturation(picture: Tensor, strength: float, draw: ParameterDraw) -> Tensor:
+def desaturation(image: Tensor, strength: float, draw: ParameterDraw) -> Tensor:
     """Colours fade, at most to grey."""
-    return picture + strength * (luma(picture) - picture)
+    return image + strength * (luma(image) - image)
 
 
-def oversaturation(picture: Tensor, strength: float, draw: ParameterDraw) -> Tensor:
+def oversaturation(image: Tensor, strength: float, draw: ParameterDraw) -> Tensor:
     """Colours 1.15 to 4 times as strong."""
-    grey = luma(picture)
-    return grey + geometric(1.15, 4.0, strength) * (picture - grey)
+    grey = luma(image)
+    return grey + geometric(1.15, 4.0, strength) * (image - grey)
 
 
-def colour_cast(picture: Tensor, strength: float, draw: ParameterDraw) -> Tensor:
+def colour_cast(image: Tensor, strength: float, draw: ParameterDraw) -> Tensor:
     """A tint, its luma left alone, of 4 to 50 levels of 255."""
     angle = draw.uniform(0, 2 * math.pi)
     tint = torch.tensor([math.cos(angle + turn) for turn in (0, 2 * math.pi / 3, 4 * math.pi / 3)])
     tint = tint - (tint * torch.tensor(LUMA)).sum()
-    return picture + (tint / tint.norm() * geometric(4, 50, strength) / 255)[:, None, None]
+    return image + (tint / tint.norm() * geometric(4, 50, strength) / 255)[:, None, None]
 
 
-def colour_shift(picture: Tensor, strength: float, draw: ParameterDraw) -> Tensor:
+def colour_shift(image: Tensor, strength: float, draw: ParameterDraw) -> Tensor:
     """Red and blue moved against green, by 0.4 to 4 px, as by a bad lens."""
     angle, distance = draw.uniform(0, 2 * math.pi), geometric(0.4, 4.0, strength)
     planes = []
-    for plane, sign in zip(picture, (1, 0, -1), strict=True):
+    for plane, sign in zip(image, (1, 0, -1), strict=True):
         move = np.array([[1, 0, sign * distance * math.cos(angle)], [0, 1, sign * distance * math.sin(angle)]])
         moved = cv2.warpAffine(plane.numpy(), move, plane.shape[::-1], borderMode=cv2.BORDER_REFLECT_101)
         planes.append(torch.from_numpy(moved))
     return torch.stack(planes)
 
 
-def banding(picture: Tensor, strength: float, draw: ParameterDraw) -> Tensor:
+def banding(image: Tensor, strength: float, draw: ParameterDraw) -> Tensor:
     """Only 40 to 3 different values a channel."""
     steps = geometric(40, 3, strength) - 1
-    return torch.round(picture * steps) / steps
+    return torch.round(image * steps) / steps
 
 
-def brightening(picture: Tensor, strength: float, draw: ParameterDraw) -> Tensor:
+def brightening(image: Tensor, strength: float, draw: ParameterDraw) -> Tensor:
     """A gamma from 1 down to 0.35."""
-    return picture.clamp(0, 1) ** geometric(0.93, 0.35, strength)
+    return image.clamp(0, 1) ** geometric(0.93, 0.35, strength)
 
 
-def darkening(picture: Tensor, strength: float, draw: ParameterDraw) -> Tensor:
+def darkening(image: Tensor, strength: float, draw: ParameterDraw) -> Tensor:
     """A gamma from 1 up to 3.5."""
-    return picture.clamp(0, 1) ** geometric(1.08, 3.5, strength)
+    return image.clamp(0, 1) ** geometric(1.08, 3.5, strength)
 
 
-def low_contrast(picture: Tensor, strength: float, draw: ParameterDraw) -> Tensor:
+def low_contrast(image: Tensor, strength: float, draw: ParameterDraw) -> Tensor:
     """Everything nearer to the mean: 8 % to 80 %."""
-    return picture + geometric(0.08, 0.8, strength) * (picture.mean() - picture)
+    return image + geometric(0.08, 0.8, strength) * (image.mean() - image)
 
 
-def high_contrast(picture: Tensor, strength: float, draw: ParameterDraw) -> Tensor:
+def high_contrast(image: Tensor, strength: float, draw: ParameterDraw) -> Tensor:
     """Everything further from the mean, 1.15 to 4 times, cut at black and white."""
-    mean = picture.mean()
-    return mean + geometric(1.15, 4.0, strength) * (picture - mean)
+    mean = image.mean()
+    return mean + geometric(1.15, 4.0, strength) * (image - mean)
 
 
 COLOUR = {

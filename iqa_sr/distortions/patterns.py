@@ -1,4 +1,4 @@
-"""Regular patterns over a picture; the functions are described in `iqa_sr.distortions.kinds`."""
+"""Regular patterns over an image; the functions are described in `iqa_sr.distortions.kinds`."""
 
 import math
 
@@ -22,28 +22,28 @@ def _tint(draw: ParameterDraw) -> Tensor:
     return torch.tensor([draw.uniform(-1, 1) for _ in range(3)]).view(3, 1, 1).clamp_min(-1)
 
 
-def _places(picture: Tensor, draw: ParameterDraw) -> tuple[Tensor, Tensor]:
+def _places(image: Tensor, draw: ParameterDraw) -> tuple[Tensor, Tensor]:
     """Rows `(H, 1)` and columns `(1, W)`, from a random start."""
-    height, width = picture.shape[1:]
+    height, width = image.shape[1:]
     top, left = (int(draw.place(0, 64)) for _ in range(2))
     return torch.arange(top, top + height)[:, None], torch.arange(left, left + width)[None, :]
 
 
-def checkerboard(picture: Tensor, strength: float, draw: ParameterDraw) -> Tensor:
-    """A board of 1 to 4 px, 1.5 to 32 levels of 255, sometimes only where the picture has structure."""
-    rows, columns = _places(picture, draw)
+def checkerboard(image: Tensor, strength: float, draw: ParameterDraw) -> Tensor:
+    """A board of 1 to 4 px, 1.5 to 32 levels of 255, sometimes only where the image has structure."""
+    rows, columns = _places(image, draw)
     side = draw.one_of([1, 1, 1, 2, 2, 3, 4])
     board = ((rows // side + columns // side) % 2 * 2 - 1).float()
     tint = _tint(draw)
     if draw.chance(0.3):
-        detail = (picture - blurred(picture, 2.0)).abs().mean(0)
+        detail = (image - blurred(image, 2.0)).abs().mean(0)
         board = board * (0.3 + detail / (detail.mean() + 1e-3)).clamp(0, 2)
-    return picture + _amplitude(strength) * tint / tint.abs().max() * board
+    return image + _amplitude(strength) * tint / tint.abs().max() * board
 
 
-def grid(picture: Tensor, strength: float, draw: ParameterDraw) -> Tensor:
+def grid(image: Tensor, strength: float, draw: ParameterDraw) -> Tensor:
     """Lines of 1 px every 2 to 16 px in both directions, or the seams of such blocks."""
-    rows, columns = _places(picture, draw)
+    rows, columns = _places(image, draw)
     period = draw.one_of([2, 3, 4, 4, 8, 8, 16])
     lines = ((rows % period == 0) | (columns % period == 0)).float()
     if draw.chance(0.4):  # blocks of slightly different brightness, as where patches were put together
@@ -52,17 +52,17 @@ def grid(picture: Tensor, strength: float, draw: ParameterDraw) -> Tensor:
         lines = values[rows // period, columns // period]
     tint = _tint(draw)
     sign = 1.0 if draw.chance(0.5) else -1.0
-    return picture + 1.5 * sign * _amplitude(strength) * tint / tint.abs().max() * lines
+    return image + 1.5 * sign * _amplitude(strength) * tint / tint.abs().max() * lines
 
 
-def stripes(picture: Tensor, strength: float, draw: ParameterDraw) -> Tensor:
+def stripes(image: Tensor, strength: float, draw: ParameterDraw) -> Tensor:
     """Waves of 2 to 14 px in any direction, or every second row or column."""
-    rows, columns = _places(picture, draw)
+    rows, columns = _places(image, draw)
     angle = draw.uniform(0, math.pi) if draw.chance(0.6) else draw.one_of([0.0, math.pi / 2])
     frequency = 2 * math.pi / geometric(2, 14, draw.uniform(0, 1))
     wave = torch.sin(frequency * (columns * math.cos(angle) + rows * math.sin(angle)) + draw.place(0, 2 * math.pi))
     tint = _tint(draw)
-    return picture + _amplitude(strength) * tint / tint.abs().max() * wave
+    return image + _amplitude(strength) * tint / tint.abs().max() * wave
 
 
 PATTERNS = {"checkerboard": checkerboard, "grid": grid, "stripes": stripes}

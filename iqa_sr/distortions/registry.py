@@ -14,12 +14,12 @@ from iqa_sr.ops.seeded_random import ParameterDraw
 __all__ = ["KINDS", "LEVELS", "Kind", "Step", "apply_chain", "distort", "draw_chain", "known_kinds"]
 
 LEVELS = 5
-"""The strongest level; 0 is the untouched picture."""
+"""The strongest level; 0 is the untouched image."""
 
 
 @dataclass(frozen=True)
 class Kind:
-    """One way to spoil a picture.
+    """One way to spoil an image.
 
     Attributes:
         name: For example `gaussian-blur`.
@@ -51,15 +51,15 @@ def known_kinds(kinds: list[str] | None) -> list[str] | None:
     return kinds
 
 
-def distort(picture: Tensor, kind: str, level: float, seed: int, noise_seed: int | None = None) -> Tensor:
-    """A picture spoilt in one way.
+def distort(image: Tensor, kind: str, level: float, seed: int, noise_seed: int | None = None) -> Tensor:
+    """An image spoilt in one way.
 
     Args:
-        picture: `(3, H, W)` float32 RGB in [0, 1], on the CPU; never written to.
+        image: `(3, H, W)` float32 RGB in [0, 1], on the CPU; never written to.
         kind: A name of `KINDS`.
-        level: In [0, 5]; 0 leaves the picture as it is, 1 is just visible on a photograph, 5 unpleasant.
+        level: In [0, 5]; 0 leaves the image as it is, 1 is just visible on a photograph, 5 unpleasant.
         seed: Of everything else that is random: direction, phase, the noise itself. With the same seed a higher level
-            spoils a picture in the same way, only more.
+            spoils an image in the same way, only more.
         noise_seed: If given, the realisation comes from it: noise, and where a pattern or JPEG's grid of blocks
             begins. The parameters stay those of `seed`.
 
@@ -74,8 +74,8 @@ def distort(picture: Tensor, kind: str, level: float, seed: int, noise_seed: int
     if not 0 <= level <= LEVELS:
         raise ValueError(f"distortion {kind}: expected a level in [0, {LEVELS}], got {level}")
     if level == 0:
-        return picture
-    spoilt = KINDS[kind].function(picture, level / LEVELS, ParameterDraw(seed, noise_seed))
+        return image
+    spoilt = KINDS[kind].function(image, level / LEVELS, ParameterDraw(seed, noise_seed))
     return as_8_bit(spoilt)
 
 
@@ -121,13 +121,13 @@ def draw_chain(
     return tuple(steps)
 
 
-def apply_chain(picture: Tensor, chain: Sequence[Step], noise_seed: int | None = None) -> Tensor:
-    """A picture spoilt in several ways, one after the other.
+def apply_chain(image: Tensor, chain: Sequence[Step], noise_seed: int | None = None) -> Tensor:
+    """An image spoilt in several ways, one after the other.
 
     Args:
-        picture: `(3, H, W)` as for `distort`.
+        image: `(3, H, W)` as for `distort`.
         chain: The steps.
-        noise_seed: If given, the realisation of every step comes from it, as in `distort`: with other seeds pictures
+        noise_seed: If given, the realisation of every step comes from it, as in `distort`: with other seeds images
             are spoilt alike, each with noise of its own.
 
     Returns:
@@ -136,5 +136,5 @@ def apply_chain(picture: Tensor, chain: Sequence[Step], noise_seed: int | None =
     realisation = None if noise_seed is None else ParameterDraw(noise_seed)
     for step in chain:
         own = None if realisation is None else realisation.seed()
-        picture = distort(picture, step.kind, step.level, step.seed, own)
-    return picture
+        image = distort(image, step.kind, step.level, step.seed, own)
+    return image

@@ -17,12 +17,12 @@ def geometric(low: float, high: float, strength: float) -> float:
     return low * (high / low) ** strength
 
 
-def luma(picture: Tensor) -> Tensor:
+def luma(image: Tensor) -> Tensor:
     """`(3, H, W)` RGB to `(H, W)`."""
-    return torch.einsum("c,chw->hw", picture.new_tensor(LUMA), picture)
+    return torch.einsum("c,chw->hw", image.new_tensor(LUMA), image)
 
 
-def blurred(picture: Tensor, sigma: float) -> Tensor:
+def blurred(image: Tensor, sigma: float) -> Tensor:
     """`(C, H, W)` behind a Gaussian of `sigma` px."""
     size = 2 * math.ceil(3 * sigma) + 1
-    return blur(picture[None], gaussian_kernel(size, sigma, sigma))[0]
+    return blur(image[None], gaussian_kernel(size, sigma, sigma))[0]

@@ -1,4 +1,4 @@
-"""Data sets to evaluate on: LQ pictures, ready or made, and the ground truths that their results are compared with."""
+"""Data sets to evaluate on: LQ images, ready or made, and the ground truths that their results are compared with."""
 
 import hashlib
 import json
@@ -17,14 +17,14 @@ from iqa_sr.data.multi_gt.records import Record
 from iqa_sr.data.problems import DataError, DataProblems
 from iqa_sr.datasets.multi_gt_checks import check_manifest
 from iqa_sr.degradations.pipelines import build_degradation, validation_seed
-from iqa_sr.io.image_stores import LMDB_SUFFIX, PictureStore, name_problem, open_folder
+from iqa_sr.io.image_stores import LMDB_SUFFIX, ImageStore, name_problem, open_folder
 from iqa_sr.io.image_tensors import to_tensor
 from iqa_sr.io.images import decode_image
 from iqa_sr.scores.result_folder import is_folder_name
 
-__all__ = ["EvaluationPicture", "EvaluationSet", "SetPlace", "open_set"]
+__all__ = ["EvaluationImage", "EvaluationSet", "SetPlace", "open_set"]
 
-_MANY = 100  # pictures
+_MANY = 100  # images
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ class SetPlace:
     Attributes:
         name: What it is called.
         data: Root of its ground truths, in any layout that training takes; None where there are none.
-        lq: Folder of its LQ pictures; None: made from the originals.
+        lq: Folder of its LQ images; None: made from the originals.
         degradation: How they are made, as in an option file.
         options: Further options of the ground truths, as in an option file: `labels`, `gt_folders`, ...
 
@@ -54,8 +54,8 @@ class SetPlace:
 
 
 @dataclass(frozen=True)
-class EvaluationPicture:
-    """What was asked for of one picture, read: float32 RGB in [0, 1].
+class EvaluationImage:
+    """What was asked for of one image, read: float32 RGB in [0, 1].
 
     Attributes:
         lq: `(1, 3, h, w)`; None if it was not asked for.
@@ -74,27 +74,27 @@ class EvaluationSet:
     Args:
         place: Where it is.
         scale: Of the super-resolution.
-        records: Its pictures, sorted by name; without ground truths, `lq` alone is set.
+        records: Its images, sorted by name; without ground truths, `lq` alone is set.
     """
 
     def __init__(self, place: SetPlace, scale: int, records: Sequence[Record]) -> None:
         self.place, self.name, self.scale, self.records = place, place.name, scale, tuple(records)
-        self._store = PictureStore(place.data) if place.data else None
-        self._lq_store = PictureStore(place.lq) if place.lq else None
+        self._store = ImageStore(place.data) if place.data else None
+        self._lq_store = ImageStore(place.lq) if place.lq else None
         self._degradation = build_degradation(place.degradation, scale, f"data set {place.name}:degradation")
 
     def result_size(self, record: Record) -> tuple[int, int]:
-        """Height and width of a picture's result."""
+        """Height and width of an image's result."""
         factor = 1 if record.ground_truths else self.scale  # without ground truths, the LQ's size is what is known
         height, width = (side * factor // self.scale * self.scale for side in record.size)
         return height, width
 
-    def read(self, number: int, lq: bool = True, gts: Collection[int] = ()) -> EvaluationPicture:
-        """What is needed of a picture, cut to a multiple of the scale; a made LQ is that of training's validation.
+    def read(self, number: int, lq: bool = True, gts: Collection[int] = ()) -> EvaluationImage:
+        """What is needed of an image, cut to a multiple of the scale; a made LQ is that of training's validation.
 
         Args:
             number: Of the record.
-            lq: Whether the LQ picture is needed.
+            lq: Whether the LQ image is needed.
             gts: Positions of the ground truths that are needed.
 
         Raises:
@@ -108,27 +108,27 @@ class EvaluationSet:
         truths = {}
         for place in dict.fromkeys([*gts, *[0] * made]):
             assert self._store is not None
-            picture = _decoded(self._store, record.ground_truths[place].path, record.size)
-            truths[place] = picture[None, :, :height, :width].contiguous()
+            image = _decoded(self._store, record.ground_truths[place].path, record.size)
+            truths[place] = image[None, :, :height, :width].contiguous()
         wanted = {place: truths[place] for place in gts}
         if not lq:
-            return EvaluationPicture(None, wanted)
+            return EvaluationImage(None, wanted)
         if ready is not None and record.lq is not None:
             size = (height // self.scale, width // self.scale)
-            return EvaluationPicture(_decoded(ready, record.lq, size)[None], wanted)
+            return EvaluationImage(_decoded(ready, record.lq, size)[None], wanted)
         original = truths[0].clone() if 0 in wanted else truths[0]
-        return EvaluationPicture(self._degradation(original, validation_seed(number)[None]), wanted)
+        return EvaluationImage(self._degradation(original, validation_seed(number)[None]), wanted)
 
     def digest(self, progress: bool = False) -> str:
         """First 16 digits of the SHA-256 of names, labels, the files' contents and how the LQ are made.
 
-        Another one is another data set. All files are read: a picture that was edited may have as many bytes as before.
+        Another one is another data set. All files are read: an image that was edited may have as many bytes as before.
 
         Args:
             progress: Whether a bar is shown where there are many.
         """
         hidden = None if progress and len(self.records) > _MANY else True  # tqdm's None: on a terminal only
-        bar = tqdm(self.records, desc=f"reading {self.name}", unit="picture", leave=False, disable=hidden)
+        bar = tqdm(self.records, desc=f"reading {self.name}", unit="image", leave=False, disable=hidden)
         made = dict(self.place.degradation) if self.place.lq is None else None
         facts = []
         for record in bar:
@@ -142,14 +142,14 @@ class EvaluationSet:
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
-def _decoded(store: PictureStore, key: str, size: tuple[int, int]) -> Tensor:
-    picture = decode_image(store.read(key), store.location(key))
-    if picture.shape[:2] != size:
-        shape = f"{picture.shape[0]}x{picture.shape[1]}"
+def _decoded(store: ImageStore, key: str, size: tuple[int, int]) -> Tensor:
+    image = decode_image(store.read(key), store.location(key))
+    if image.shape[:2] != size:
+        shape = f"{image.shape[0]}x{image.shape[1]}"
         raise ValueError(
             f"{store.location(key)} was {size[0]}x{size[1]} px (HxW) when the evaluation began, now {shape}"
         )
-    return to_tensor(picture)
+    return to_tensor(image)
 
 
 # --- Finding ----------------------------------------------------------------------------------------------------------
@@ -164,7 +164,7 @@ def open_set(place: SetPlace, scale: int, progress: bool = True) -> EvaluationSe
         progress: Whether a bar is shown where there are many.
 
     Raises:
-        FileNotFoundError: If a folder does not exist or holds no pictures.
+        FileNotFoundError: If a folder does not exist or holds no images.
         DataError: If files are damaged, lack their partner, have the same name, or sizes that do not fit; with counts
             and the first of them.
         OptionError: If an option is wrong.
@@ -208,5 +208,5 @@ def _without_references(place: SetPlace) -> tuple[Sequence[Record], DataProblems
         except (ValueError, OSError) as error:
             problems.add("unreadable file", str(error))
     if not names:
-        raise FileNotFoundError(f"data set {place.name}: no pictures found in {place.lq}")
+        raise FileNotFoundError(f"data set {place.name}: no images found in {place.lq}")
     return sorted(records, key=lambda record: record.name), problems

@@ -1,7 +1,7 @@
-"""Evaluates checkpoints: every picture upscaled, kept as an 8-bit file, and scored as that file holds it.
+"""Evaluates checkpoints: every image upscaled, kept as an 8-bit file, and scored as that file holds it.
 
-Reading, computing and writing overlap, and two pictures are computed at a time; on a CPU each with half of the threads,
-which keeps the cores busy where one picture alone would not. What is in memory grows with the size of a picture, not
+Reading, computing and writing overlap, and two images are computed at a time; on a CPU each with half of the threads,
+which keeps the cores busy where one image alone would not. What is in memory grows with the size of an image, not
 with their number.
 """
 
@@ -18,7 +18,7 @@ from tqdm import tqdm
 
 from iqa_sr.checkpoint.loading import LoadedNetwork
 from iqa_sr.evaluation.base import BaseResults
-from iqa_sr.evaluation.datasets import EvaluationPicture, EvaluationSet
+from iqa_sr.evaluation.datasets import EvaluationImage, EvaluationSet
 from iqa_sr.evaluation.scores import BASE, Measures, Wanted
 from iqa_sr.inference.tiling import OVERLAP, NonFiniteResult, Tile, upscale
 from iqa_sr.io.files import read_file
@@ -29,7 +29,7 @@ from iqa_sr.metrics.registry import shared_metric
 from iqa_sr.runtime.threads import overlapped
 from iqa_sr.scores.image_batches import digest_of
 from iqa_sr.scores.image_scores import LR_CONSISTENCY, bicubic_result
-from iqa_sr.scores.result_folder import GOLD_STANDARD, ORIGINAL, SCORES_FILE, image_file, picture_name
+from iqa_sr.scores.result_folder import GOLD_STANDARD, ORIGINAL, SCORES_FILE, image_file, image_name
 from iqa_sr.scores.score_table import BASELINE, Origin, ScoreRow, ScoreTable, shard_path
 
 __all__ = ["Evaluator", "Manner"]
@@ -49,7 +49,7 @@ class Manner:
         tile: See `iqa_sr.inference.tiling.upscale`.
         overlap: Likewise.
         half: Likewise.
-        workers: Pictures that are computed at a time; 0 for as many as do good.
+        workers: Images that are computed at a time; 0 for as many as do good.
     """
 
     device: torch.device
@@ -61,8 +61,8 @@ class Manner:
     def upscaler(self, loaded: LoadedNetwork, threads: int) -> Make:
         """The network of a checkpoint, safe to be called from so many threads.
 
-        Networks may keep something of the picture that they work on: each thread gets a copy. A GPU computes one
-        picture after the other anyway: there, they take turns.
+        Networks may keep something of the image that they work on: each thread gets a copy. A GPU computes one
+        image after the other anyway: there, they take turns.
         """
         free: SimpleQueue[nn.Module] = SimpleQueue()
         free.put(loaded.network)
@@ -90,7 +90,7 @@ class Manner:
 
 @dataclass(frozen=True)
 class _Job:
-    """What is missing of one picture under one label."""
+    """What is missing of one image under one label."""
 
     label: str
     name: str
@@ -110,7 +110,7 @@ class Evaluator:
         sets: The data sets, of one scale.
         measures: What is measured.
         manner: How.
-        shard: `(rank, world size)`: this process takes each world-size-th picture, and writes its scores to a file of
+        shard: `(rank, world size)`: this process takes each world-size-th image, and writes its scores to a file of
             its own; `join_scores` puts these together when all are done.
         base: What `against: base` compares with; its checkpoint, if one makes it, comes before all others.
 
@@ -131,7 +131,7 @@ class Evaluator:
         if measures.against == "base" and base is None:
             raise ValueError("`base`: expected the results that `against` base compares with, got none")
         self.base = base
-        # Pictures that are computed at a time: as asked for, else two, or one where torch has one thread now.
+        # Images that are computed at a time: as asked for, else two, or one where torch has one thread now.
         useful = _WORKERS if manner.device.type == "cuda" else min(_WORKERS, torch.get_num_threads())
         self.missing = 0
         self._threads, self._scale = manner.workers or max(1, useful), sets[0].scale
@@ -139,10 +139,10 @@ class Evaluator:
         self._table = ScoreTable.open(shard_path(scores, shard), measures.facts())
         self._done = {row[:4] for row in ScoreTable.read(scores).rows} if shard[1] > 1 else set()
         for name in ("psnr", *measures.metrics):
-            shared_metric(name, manner.device)  # each once for all pictures and threads
+            shared_metric(name, manner.device)  # each once for all images and threads
 
     def baselines(self, progress: bool = True) -> int:
-        """What checkpoints are seen beside; returns how many pictures were computed or scored.
+        """What checkpoints are seen beside; returns how many images were computed or scored.
 
         The ground truths themselves, where there are any: kept, and scored where no reference is needed. The gold
         standard: the best no-reference scores in each group of several ground truths. Bicubic upscaling.
@@ -161,7 +161,7 @@ class Evaluator:
             progress: Whether a bar is shown.
 
         Returns:
-            How many pictures were computed or scored.
+            How many images were computed or scored.
 
         Raises:
             ValueError: If a file is damaged, or the network makes another size than expected.
@@ -178,7 +178,7 @@ class Evaluator:
         jobs = []
         for dataset, number in places[rank::world]:
             record = dataset.records[number]
-            name = picture_name(dataset.name, record.name)
+            name = image_name(dataset.name, record.name)
             file = None if label == GOLD_STANDARD else image_file(self.folder, label, dataset.name, record.name)
             new = file is not None and not file.exists()  # then its scores are, too: they are those of this very file
             wanted = [
@@ -198,17 +198,17 @@ class Evaluator:
         return jobs
 
     def _run(self, label: str, sets: Sequence[EvaluationSet], make: Make | None, progress: bool) -> int:
-        """Do what is missing under a label, and keep its scores; each picture's are on disk when it is done."""
+        """Do what is missing under a label, and keep its scores; each image's are on disk when it is done."""
         jobs = self._jobs(label, sets)
         # tqdm's None: a bar on a terminal only
-        bar = tqdm(total=len(jobs), desc=label, unit="picture", disable=None if progress and jobs else True)
+        bar = tqdm(total=len(jobs), desc=label, unit="image", disable=None if progress and jobs else True)
         torch_threads = torch.get_num_threads()
-        if self.manner.device.type == "cpu":  # each picture that is computed at a time has its share of them
+        if self.manner.device.type == "cpu":  # each image that is computed at a time has its share of them
             torch.set_num_threads(max(1, torch_threads // self._threads))
         try:
             with bar, full_precision(self.manner.device):
-                pictures = overlapped(_read, jobs, _READERS, ahead=1)
-                computed = overlapped(partial(self._computed, make), pictures, self._threads, ahead=1)
+                images = overlapped(_read, jobs, _READERS, ahead=1)
+                computed = overlapped(partial(self._computed, make), images, self._threads, ahead=1)
                 for job, rows in zip(jobs, overlapped(_written, computed, _WRITERS), strict=True):
                     self._table.append(rows)
                     self.missing += len(job.wanted) - len(rows)
@@ -219,17 +219,17 @@ class Evaluator:
 
     @torch.no_grad()
     def _computed(
-        self, make: Make | None, read: tuple[_Job, EvaluationPicture, Tensor | None]
+        self, make: Make | None, read: tuple[_Job, EvaluationImage, Tensor | None]
     ) -> tuple[_Job, Tensor | None, list[ScoreRow]]:
-        """A picture's levels, if they are to be written, and its scores."""
-        job, picture, result = read
+        """An image's levels, if they are to be written, and its scores."""
+        job, image, result = read
         record, levels = job.dataset.records[job.number], None
         if job.label == GOLD_STANDARD:
-            found = self.measures.gold_standard(picture, job.wanted, self.manner.device)
+            found = self.measures.gold_standard(image, job.wanted, self.manner.device)
         else:
             if result is None:
-                source = picture.gts[0] if job.label == ORIGINAL else picture.lq
-                assert make is not None and source is not None, "every picture was there a moment ago"
+                source = image.gts[0] if job.label == ORIGINAL else image.lq
+                assert make is not None and source is not None, "every image was there a moment ago"
                 try:
                     levels = make(source)
                 except NonFiniteResult as error:
@@ -241,13 +241,13 @@ class Evaluator:
                         f"{job.label} makes {came} px (HxW) of {job.name}, expected {expected[0]}x{expected[1]}"
                     )
                 result = levels.float().div(255)  # what the file will hold
-            found = self.measures.scores(result.to(self.manner.device), picture, record, job.wanted)
+            found = self.measures.scores(result.to(self.manner.device), image, record, job.wanted)
         rows = [ScoreRow(job.label, job.name, key, metric, score) for (metric, key), score in found.items()]
         return job, levels, rows
 
 
-def _read(job: _Job) -> tuple[_Job, EvaluationPicture, Tensor | None]:
-    """What the job needs of the picture, and `(1, 3, H, W)` of the result's file where it is there."""
+def _read(job: _Job) -> tuple[_Job, EvaluationImage, Tensor | None]:
+    """What the job needs of the image, and `(1, 3, H, W)` of the result's file where it is there."""
     saved = None
     if job.file is not None and job.file.exists():
         try:
@@ -258,12 +258,12 @@ def _read(job: _Job) -> tuple[_Job, EvaluationPicture, Tensor | None]:
         return job, job.dataset.read(job.number, lq=False, gts=(0,) if saved is None else ()), saved
     makes = saved is None and job.label != GOLD_STANDARD
     with_lq = makes or any(metric == LR_CONSISTENCY for metric, _ in job.wanted)
-    picture = job.dataset.read(job.number, with_lq, job.gts)
-    return job, picture if job.base is None else replace(picture, base=_saved(job.base, job)), saved
+    image = job.dataset.read(job.number, with_lq, job.gts)
+    return job, image if job.base is None else replace(image, base=_saved(job.base, job)), saved
 
 
 def _saved(file: Path, job: _Job) -> Tensor:
-    """`(1, 3, H, W)` of a file that holds a result for the job's picture."""
+    """`(1, 3, H, W)` of a file that holds a result for the job's image."""
     saved = to_tensor(read_image(file))[None]
     expected = job.dataset.result_size(job.dataset.records[job.number])
     if tuple(saved.shape[-2:]) != expected:
@@ -279,5 +279,5 @@ def _written(computed: tuple[_Job, Tensor | None, list[ScoreRow]]) -> list[Score
         return rows
     if levels is not None:
         write_image(job.file, to_array(levels[0]))
-    origin = Origin(digest=digest_of(read_file(job.file, "picture")))
+    origin = Origin(digest=digest_of(read_file(job.file, "image")))
     return [row._replace(origin=origin) for row in rows]

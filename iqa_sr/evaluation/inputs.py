@@ -32,7 +32,7 @@ class LabelledFile:
     """A checkpoint to evaluate.
 
     Attributes:
-        label: What its rows and pictures are called.
+        label: What its rows and images are called.
         path: The file.
         sha256: Of the file.
         iteration: Where in its training it was written; None if its name does not say.
@@ -148,7 +148,7 @@ def given_places(data: Sequence[str], lq: Sequence[str], degradation: str | None
     A name that is left out is that of the folder; one `lq` without a name belongs to the only `data`.
 
     Raises:
-        ValueError: If two have the same name, a name cannot be used, it is not clear which data set LQ pictures belong
+        ValueError: If two have the same name, a name cannot be used, it is not clear which data set LQ images belong
             to, or nobody is left to use the degradation.
     """
     truths, ready = named_paths("data", data), named_paths("lq", lq)
@@ -163,7 +163,7 @@ def given_places(data: Sequence[str], lq: Sequence[str], degradation: str | None
     section = {"type": degradation or "bicubic"}
     places = [SetPlace(name, truths.get(name), ready.get(name), section) for name in {**truths, **ready}]
     if degradation and not any(place.lq is None for place in places):
-        raise ValueError(f"`degradation` {degradation}: every data set has ready LQ pictures; leave it out")
+        raise ValueError(f"`degradation` {degradation}: every data set has ready LQ images; leave it out")
     return places
 
 

@@ -35,13 +35,13 @@ _MANY = 3  # checkpoints
 
 @dataclass(frozen=True)
 class EvaluationConfig:
-    """What is evaluated, on which pictures, by which metrics, and where it goes.
+    """What is evaluated, on which images, by which metrics, and where it goes.
 
     Attributes:
         checkpoints: Files, folders of checkpoints, experiments; each may be `LABEL=PATH`.
         data: Roots of ground truths, each may be `NAME=DIR`; none: the validation sets of the checkpoints' experiment.
-        lq: Folders of ready LQ pictures, likewise; where there are none, they are made.
-        degradation: How LQ pictures are made; None for bicubic.
+        lq: Folders of ready LQ images, likewise; where there are none, they are made.
+        degradation: How LQ images are made; None for bicubic.
         protocol: Name of one that fixes metrics and rules.
         metrics: Names; with a protocol on top of its own. None for those of the protocol, or that need no download.
         border: Pixels cut from each side before scoring; None for 0, or what the protocol says.
@@ -57,7 +57,7 @@ class EvaluationConfig:
         overlap: Likewise.
         device: Where networks and metrics compute.
         half: Whether networks compute in half precision.
-        workers: Pictures computed at a time; None for as many as do good.
+        workers: Images computed at a time; None for as many as do good.
         command: Words of the command line, for the record.
     """
 
@@ -160,7 +160,7 @@ def plan_evaluation(config: EvaluationConfig, first: bool = True) -> EvaluationP
     elif config.degradation:
         raise ValueError(f"`degradation` {config.degradation}: expected with `data` DIR, got it alone")
     elif experiment is None:
-        raise ValueError("`data`: expected the folder of the ground truths, or `lq` that of LQ pictures, got neither")
+        raise ValueError("`data`: expected the folder of the ground truths, or `lq` that of LQ images, got neither")
     else:
         places = places_of_experiment(experiment)
     folder = _output_folder(config, files, experiment)
@@ -255,11 +255,11 @@ def _run_facts(
     for dataset in sets:
         root = dataset.place.data
         datasets[dataset.name] = DataSetFacts(
-            pictures=len(dataset.records),
+            images=len(dataset.records),
             references=root.as_posix() if root is not None else None,
             digest=dataset.digest(progress=True) if first else None,
         )
-    settings: dict[str, Any] = {  # what pictures and scores depend on, and the folder does not hold otherwise
+    settings: dict[str, Any] = {  # what images and scores depend on, and the folder does not hold otherwise
         "border": measures.border,
         "against": measures.against,
         "base": base.digest if base else None,

@@ -16,7 +16,7 @@ from iqa_sr.scores.result_folder import (
     SCORES_FILE,
     RunFacts,
     image_file,
-    split_picture,
+    split_image,
 )
 from iqa_sr.scores.score_table import ScoreRow, ScoreTable, unfinished_shards
 
@@ -58,7 +58,7 @@ class ResultImages:
         recorded: dict[Path, list[ScoreRow]] = {}
         own = {*known.checkpoints, *RESERVED} - {GOLD_STANDARD}
         for row in rows:
-            dataset, key = split_picture(row.picture)
+            dataset, key = split_image(row.image)
             if row.checkpoint in own and dataset in known.datasets:
                 recorded.setdefault(image_file(folder, row.checkpoint, dataset, key), []).append(row)
         placed = {

@@ -1,4 +1,4 @@
-"""An evaluation from its configuration to its result folder; several processes share the pictures."""
+"""An evaluation from its configuration to its result folder; several processes share the images."""
 
 import logging
 import time
@@ -33,7 +33,7 @@ class Evaluation:
     Attributes:
         plan: What was evaluated.
         table: All scores of the result folder; None but on the first process.
-        done: How many pictures were computed or scored.
+        done: How many images were computed or scored.
         missing: How many scores memory did not suffice for; the same call computes them.
     """
 
@@ -54,7 +54,7 @@ def run_evaluation(config: EvaluationConfig) -> Evaluation | None:
         FileExistsError: If the result folder holds something else.
         ValueError: If a metric, protocol or argument is wrong, data do not fit, a file is damaged, or it is not known
             what network a checkpoint holds.
-        ConnectionError: If another process has ended before its pictures were done.
+        ConnectionError: If another process has ended before its images were done.
         TrainingStopped: If another evaluation writes into this folder now.
     """
     rank, world = distributed.start_processes(backend="gloo")
@@ -179,7 +179,7 @@ def _compare(folder: Path, known: RunFacts, run: RunFacts, facts: Sequence[Metri
     ]
     for name, dataset in run.datasets.items():
         if name in known.datasets and known.datasets[name].digest != dataset.digest:
-            differences.append(f"the data set {name} holds other files, or its LQ pictures are made otherwise")
+            differences.append(f"the data set {name} holds other files, or its LQ images are made otherwise")
     for label, checkpoint in run.checkpoints.items():
         before = known.checkpoints.get(label)
         if before is not None and before.sha256 != checkpoint.sha256:
@@ -194,7 +194,7 @@ def _compare(folder: Path, known: RunFacts, run: RunFacts, facts: Sequence[Metri
         shown = differences[:_SHOWN] + [f"and {len(differences) - _SHOWN} more"] * (len(differences) > _SHOWN)
         raise FileExistsError(
             f"{folder} holds another evaluation, nothing was changed: {'; '.join(shown)}\n"
-            "Choose another `output`, or `overwrite`, which removes the scores and pictures that are there."
+            "Choose another `output`, or `overwrite`, which removes the scores and images that are there."
         )
 
 

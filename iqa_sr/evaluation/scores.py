@@ -1,4 +1,4 @@
-"""What an evaluation measures: chosen out of what was asked for, computed for each picture, and averaged."""
+"""What an evaluation measures: chosen out of what was asked for, computed for each image, and averaged."""
 
 import math
 import threading
@@ -22,12 +22,12 @@ from iqa_sr.runtime.memory import within_memory
 from iqa_sr.scores.image_scores import LR_CONSISTENCY, lr_consistency, metric_fits, metric_scores, score_spec
 from iqa_sr.scores.means import image_means, mean
 from iqa_sr.scores.protocols import Against, Protocol
-from iqa_sr.scores.result_folder import GOLD_STANDARD, ORIGINAL, split_picture
+from iqa_sr.scores.result_folder import GOLD_STANDARD, ORIGINAL, split_image
 from iqa_sr.scores.score_table import MetricFacts, ScoreTable
 from iqa_sr.stats.score_formula import Formula
 
 if TYPE_CHECKING:
-    from iqa_sr.evaluation.datasets import EvaluationPicture, EvaluationSet
+    from iqa_sr.evaluation.datasets import EvaluationImage, EvaluationSet
 
 __all__ = [
     "BASE",
@@ -45,7 +45,7 @@ DEFAULT_METRICS = ("psnr", "ssim", "cvvdp", "niqe", "jod-lite")
 """What needs no download. Those that compare with a reference are left out where there is none."""
 
 Wanted = tuple[str, str]
-"""One score of a picture: the metric and the reference's key, empty where there is none."""
+"""One score of an image: the metric and the reference's key, empty where there is none."""
 
 BASE = "base"
 """Key of the base's result as a reference."""
@@ -84,7 +84,7 @@ class Measures:
         return tuple(record.ground_truths[place].path for place in places)
 
     def wanted(self, label: str, record: Record) -> Iterator[Wanted]:
-        """The scores that a picture has under a label.
+        """The scores that an image has under a label.
 
         Results have all; the original has those that need no reference; the gold standard has them where there are
         several ground truths.
@@ -105,28 +105,28 @@ class Measures:
         return metric_fits(name, size, self.border)
 
     def scores(
-        self, result: Tensor, picture: "EvaluationPicture", record: Record, wanted: Collection[Wanted]
+        self, result: Tensor, image: "EvaluationImage", record: Record, wanted: Collection[Wanted]
     ) -> dict[Wanted, float]:
         """Score a result.
 
         Args:
             result: `(1, 3, H, W)` in [0, 1] as its 8-bit file holds it, on the device where the metrics are.
-            picture: What the scores need: the LQ picture, the references. Where a score needs the base's result and it
+            image: What the scores need: the LQ image, the references. Where a score needs the base's result and it
                 is not there, the result is that.
             record: Names of the latter.
             wanted: Which scores. Each reference is compared with alone: memory does not grow with their number.
 
         Returns:
-            They; NaN for those that are not defined on a picture of this size. Without those that memory does not
+            They; NaN for those that are not defined on an image of this size. Without those that memory does not
             suffice for.
         """
         found: dict[Wanted, float | None] = dict.fromkeys(wanted, math.nan)
-        references = {record.ground_truths[place].path: gt.to(result.device) for place, gt in picture.gts.items()}
-        references[BASE] = result if picture.base is None else picture.base.to(result.device)
+        references = {record.ground_truths[place].path: gt.to(result.device) for place, gt in image.gts.items()}
+        references[BASE] = result if image.base is None else image.base.to(result.device)
         for name, key in wanted:
             if name == LR_CONSISTENCY:
-                assert picture.lq is not None
-                found[name, key] = float(lr_consistency(result, picture.lq.to(result.device)))
+                assert image.lq is not None
+                found[name, key] = float(lr_consistency(result, image.lq.to(result.device)))
             elif self.fits(name, result.shape[-2:]):
                 work = partial(self._scored, name, result, references[key] if key else None)
                 score = within_memory(work, f"{record.name}, {name}")
@@ -134,16 +134,16 @@ class Measures:
         return _known(found)
 
     def _scored(self, name: str, result: Tensor, reference: Tensor | None) -> Tensor:
-        """One score, `(1,)`; ours keep nothing of a picture and serve several threads, of others nobody knows."""
+        """One score, `(1,)`; ours keep nothing of an image and serve several threads, of others nobody knows."""
         with _FOREIGN if name.startswith(PREFIX) else nullcontext():
             return metric_scores(name, result, reference, self.border)
 
     def gold_standard(
-        self, picture: "EvaluationPicture", wanted: Collection[Wanted], device: torch.device
+        self, image: "EvaluationImage", wanted: Collection[Wanted], device: torch.device
     ) -> dict[Wanted, float]:
         """The best score of each no-reference metric among the ground truths; otherwise as `scores`."""
         found: dict[Wanted, float | None] = dict.fromkeys(wanted, math.nan)
-        versions = [as_8_bit(gt).to(device) for gt in picture.gts.values()]
+        versions = [as_8_bit(gt).to(device) for gt in image.gts.values()]
 
         def best(name: str) -> float:
             scores = torch.cat([self._scored(name, version, None) for version in versions])
@@ -195,7 +195,7 @@ def choose_measures(
         sets: At least one.
 
     Raises:
-        ValueError: If the protocol says otherwise, or something asked for is defined on no picture.
+        ValueError: If the protocol says otherwise, or something asked for is defined on no image.
     """
     for name, value in (("border", border), ("against", against)):
         if protocol is not None and value is not None:
@@ -230,12 +230,12 @@ def _problem(measures: Measures, name: str, sets: "Sequence[EvaluationSet]") -> 
         names = ", ".join(dataset.name for dataset in sets)
         if not pairs and measures.against == "positives" and any(dataset.place.data for dataset in sets):
             return (
-                f"{name} is to be compared with positive ground truths, and no picture of {names} has one.\n"
+                f"{name} is to be compared with positive ground truths, and no image of {names} has one.\n"
                 "HGGT's label files belong into labels/ beside images/; `against` original needs none."
             )
         if not pairs:
             return (
-                f"{name} compares with a reference picture, and there are none in {names}.\n"
+                f"{name} compares with a reference image, and there are none in {names}.\n"
                 "Name the folder of the ground truths, `data` NAME=DIR, or ask for no-reference metrics: `metrics` niqe"
             )
     sizes = [dataset.result_size(record) for dataset, record in pairs]
@@ -254,20 +254,20 @@ def _problem(measures: Measures, name: str, sets: "Sequence[EvaluationSet]") -> 
 
 
 def mean_scores(table: ScoreTable) -> dict[tuple[str, str, str], float]:
-    """The means of a table by label, data set and metric; pictures on which a metric is not defined are left out.
+    """The means of a table by label, data set and metric; images on which a metric is not defined are left out.
 
     NaN where it is defined on none.
     """
     scores: dict[tuple[str, str, str], list[float]] = defaultdict(list)
     for (checkpoint, metric), images in image_means(table.rows).items():
         for image, score in images.items():
-            scores[checkpoint, split_picture(image)[0], metric].append(score)
+            scores[checkpoint, split_image(image)[0], metric].append(score)
     return {key: mean(found) for key, found in scores.items()}
 
 
 def not_defined(table: ScoreTable) -> dict[tuple[str, str], int]:
-    """By data set and metric: on how many pictures the metric is not defined."""
-    found = {(split_picture(row.picture)[0], row.metric, row.picture) for row in table.rows if math.isnan(row.score)}
+    """By data set and metric: on how many images the metric is not defined."""
+    found = {(split_image(row.image)[0], row.metric, row.image) for row in table.rows if math.isnan(row.score)}
     counts: dict[tuple[str, str], int] = defaultdict(int)
     for dataset, metric, _ in sorted(found):
         counts[dataset, metric] += 1

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from iqa_sr.guard.measurements import Measures, as_published, mean_of
-from iqa_sr.guard.options import GuardOptions, by_picture, fewest_units, held_out_of, smallest_p, units_of
+from iqa_sr.guard.options import GuardOptions, by_image, fewest_units, held_out_of, smallest_p, units_of
 from iqa_sr.stats.permutation_test import holm, rises, ways_for
 
 __all__ = ["Verdict", "verdict"]
@@ -84,7 +84,7 @@ def verdict(
         checks: How many there are in the run.
     """
     fewest, ways = fewest_units(options, judges, checks), ways_for(smallest_p(options, judges, checks))
-    units = units_of(base.pictures, fewest)
+    units = units_of(base.images, fewest)
     up = _corrected([_change(name, base, now, units, 1, ways) for name in dict.fromkeys(judges)], checks)
     down = _corrected(
         [_change(name, base, now, units, -1, ways) for name in dict.fromkeys(held_out_of(options))], checks
@@ -101,7 +101,7 @@ def verdict(
             *(f"held-out {change.name} gets worse: {change.means} (p {change.p:.2g})" for change in fallen),
             *unseen,
         ]
-    sure = bool(problems) or (bool(found) and by_picture(base.pictures, fewest))
+    sure = bool(problems) or (bool(found) and by_image(base.images, fewest))
     reasons, summary = [*reasons, *problems], "; ".join([*found, *problems])
     ending = f"ALARM, {summary}" if reasons else "no alarm"
     line = f"Guard, iteration {iteration}: {', '.join(_told(up, down, base, now))}: {ending}"
@@ -199,7 +199,7 @@ def _problems(options: GuardOptions, now: Measures, changes: Iterable[_Change], 
     found; a limit that is crossed, as it is by a mean that is NaN.
     """
     broken = int((~now.high_frequency.isfinite()).sum())
-    found = [f"the results on {broken} of {len(now.pictures)} windows are no numbers"] if broken else []
+    found = [f"the results on {broken} of {len(now.images)} windows are no numbers"] if broken else []
     found += [
         f"{change.name} has a score left for {change.units} of the {fewest} that its test needs"
         for change in changes

@@ -14,8 +14,8 @@ from iqa_sr.scores.image_scores import LR_CONSISTENCY, lr_consistency
 
 __all__ = [
     "VISIBILITY",
+    "Image",
     "Measures",
-    "Picture",
     "Upscale",
     "Window",
     "as_published",
@@ -26,12 +26,12 @@ __all__ = [
     "score_originals",
 ]
 
-Picture = tuple[Tensor, Tensor | None]
+Image = tuple[Tensor, Tensor | None]
 """LQ `(1, 3, h, w)` and, where there is one, its original `(1, 3, h * scale, w * scale)`, in [0, 1]."""
 Upscale = Callable[[Tensor], Tensor]
 """LQ `(1, 3, h, w)` of any size to the result `(1, 3, h * scale, w * scale)`."""
 
-# LQ px around a window that are upscaled with it: what a network does at a picture's border is not what it does inside.
+# LQ px around a window that are upscaled with it: what a network does at an image's border is not what it does inside.
 _CONTEXT = 8
 VISIBILITY = "cvvdp"
 """The metric that says how far the network's result is seen to differ from the base's."""
@@ -53,7 +53,7 @@ class Measures:
         high_frequency: `high_frequency_noise` of what has changed since the base, in levels of 255.
         periodic: `periodic_noise` of the same.
         psnr: PSNR of the 8-bit result to the original in dB, at most 100; NaN where there is no original.
-        pictures: int64: the number of the image that each window is of.
+        images: int64: the number of the image that each window is of.
         lattices: `lattice_share` of what has changed since the base, by period in px of the result.
         originals: As `scores`, of the originals by the reward metrics; of the base's measures only. NaN where there is
             no original.
@@ -66,7 +66,7 @@ class Measures:
     high_frequency: Tensor
     periodic: Tensor
     psnr: Tensor
-    pictures: Tensor
+    images: Tensor
     lattices: Mapping[int, Tensor] = field(default_factory=dict)
     originals: Mapping[str, Tensor] = field(default_factory=dict)
 
@@ -91,7 +91,7 @@ class Window:
         columns: Which columns.
         original: `(1, 3, H, W)`: the original's pixels of the window, without context.
         scale: By how much the result is larger than the LQ.
-        picture: Number of the picture that it is of, from 0.
+        image: Number of the image that it is of, from 0.
     """
 
     lq: Tensor
@@ -99,7 +99,7 @@ class Window:
     columns: slice
     original: Tensor | None
     scale: int
-    picture: int
+    image: int
 
     @property
     def shorter(self) -> int:
@@ -112,16 +112,16 @@ class Window:
         return output[..., rows, columns]
 
 
-def cut_windows(pictures: Iterable[Picture], upscale: Upscale, side: int, most: int) -> list[Window]:
-    """Windows that do not overlap, evenly spread over the pictures and within each; the same ones at every call.
+def cut_windows(images: Iterable[Image], upscale: Upscale, side: int, most: int) -> list[Window]:
+    """Windows that do not overlap, evenly spread over the images and within each; the same ones at every call.
 
-    Goes through the pictures once and keeps no more of them than the windows.
+    Goes through the images once and keeps no more of them than the windows.
 
     Args:
-        pictures: In the same order each time.
+        images: In the same order each time.
         upscale: Asked once, for the scale.
-        side: Height and width of a window in px of the result; the next multiple of the scale is taken, and of a
-            picture with a smaller side all of that side.
+        side: Height and width of a window in px of the result; the next multiple of the scale is taken, and of an
+            image with a smaller side all of that side.
         most: Largest number of windows.
 
     Raises:
@@ -129,21 +129,21 @@ def cut_windows(pictures: Iterable[Picture], upscale: Upscale, side: int, most: 
     """
     kept: list[tuple[tuple[int, float], tuple[int, int], Window]] = []
     scale = 0
-    for number, (lq, original) in enumerate(pictures):
+    for number, (lq, original) in enumerate(images):
         if not scale:
             probe = lq[..., :_PROBE, :_PROBE]
             scale = upscale(probe).shape[-1] // probe.shape[-1]
         height, width = (length * scale for length in lq.shape[-2:])
         if original is not None and original.shape[-2:] != (height, width):
             raise ValueError(
-                f"validation picture {number + 1}: the guard expected an original of {height}x{width} px (HxW), "
+                f"validation image {number + 1}: the guard expected an original of {height}x{width} px (HxW), "
                 f"{scale} times its LQ, got {original.shape[-2]}x{original.shape[-1]}; "
                 "cut it to a multiple of the scale"
             )
         down, across = (_steps(length, math.ceil(side / scale)) for length in lq.shape[-2:])
         cells = [(rows, columns) for rows in down for columns in across]  # in LQ px, row by row
         places = sorted(range(len(cells)), key=_spread)[:most]
-        # First one window of each picture, then a second one of each: nobody knows how many pictures will follow.
+        # First one window of each image, then a second one of each: nobody knows how many images will follow.
         turns = [((turn, _spread(number)), (number, place)) for turn, place in enumerate(places)]
         last = kept[-1][0] if len(kept) == most else (math.inf, 0.0)
         kept += [(turn, at, _cut(number, lq, original, cells[at[1]], scale)) for turn, at in turns if turn < last]
@@ -155,15 +155,15 @@ def check_sizes(windows: Iterable[Window], metrics: Iterable[str]) -> None:
     """Check that everything can be measured on every window.
 
     Raises:
-        ValueError: If a picture is smaller than that; with the numbers.
+        ValueError: If an image is smaller than that; with the numbers.
     """
     smallest = min(window.shorter for window in windows)
     needs = {name: metric_info(name).min_size for name in metrics} | {"the measure of noise": SMALLEST}
     for name, needed in needs.items():
         if smallest < needed:
             raise ValueError(
-                f"the guard's window: {name} needs at least {needed}x{needed} px, and the smallest validation picture "
-                f"gives a window with a side of {smallest}; take larger pictures or another metric"
+                f"the guard's window: {name} needs at least {needed}x{needed} px, and the smallest validation image "
+                f"gives a window with a side of {smallest}; take larger images or another metric"
             )
 
 
@@ -201,7 +201,7 @@ def measure_windows(
         high_frequency=columns["high_frequency"],
         periodic=columns["periodic"],
         psnr=columns["metric psnr"],
-        pictures=torch.tensor([window.picture for window in windows]),
+        images=torch.tensor([window.image for window in windows]),
         lattices={period: columns[f"lattice {period}"] for period in periods},
     )
 
@@ -259,7 +259,7 @@ def _cut(number: int, lq: Tensor, original: Tensor | None, cell: tuple[slice, sl
     rows, columns = (
         slice(part.start - around.start, part.stop - around.start) for part, around in zip(cell, outer, strict=True)
     )
-    # Copies: a view would keep the whole picture in memory.
+    # Copies: a view would keep the whole image in memory.
     own = None if original is None else original[..., _upscaled(cell[0], scale), _upscaled(cell[1], scale)].clone()
     return Window(lq[..., outer[0], outer[1]].clone(), rows, columns, own, scale, number)
 

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from iqa_sr.datasets.validation_images import validation_pictures
+from iqa_sr.datasets.validation_images import validation_images
 from iqa_sr.guard.decision import verdict
 from iqa_sr.guard.measurements import Measures, Upscale, Window, as_published, mean_of
 from iqa_sr.guard.options import GuardOptions, held_out_of
@@ -31,7 +31,7 @@ class Guarded:
         optimizers: Of the generator and the discriminator.
         scalers: Of their gradients; they are switched off but for fp16.
         losses: The losses that optimise a judge.
-        upscale: Upscales a picture with a network.
+        upscale: Upscales an image with a network.
         base: How the network that the run began with upscales, and the digest of its weights; asked once.
     """
 
@@ -98,8 +98,8 @@ class RewardGuard:
         self.upscale_base = upscale
 
         def cut(meter: QualityGuard) -> None:
-            pictures = validation_pictures(loader, scale, self.device)
-            pairs = ((one.lq, None if one.gts is None else one.gts[:1]) for one in pictures)
+            images = validation_images(loader, scale, self.device)
+            pairs = ((one.lq, None if one.gts is None else one.gts[:1]) for one in images)
             self.windows = meter.windows(pairs, upscale)
 
         self._on_first(cut)
@@ -134,7 +134,7 @@ class RewardGuard:
             if found.alarm and not found.sure and self.options.action != "warn":
                 logger.warning(
                     f"Guard: it does not {self.options.action} on that, which was found on windows of "
-                    f"{len(self.base.pictures.unique())} pictures; {meter.fewest} are needed."
+                    f"{len(self.base.images.unique())} images; {meter.fewest} are needed."
                 )
             return found.sure
 
@@ -248,7 +248,7 @@ class RewardGuard:
         judges = ", ".join(self._change(name) for name in self.meter.judges)
         held_out = ", ".join(self._change(name) for name in held_out_of(self.options))
         text = f"judge score {judges}, held-out judges {held_out}"
-        if self.base.psnr.isnan().all():  # no picture has an original
+        if self.base.psnr.isnan().all():  # no image has an original
             return text
         return f"{text}, PSNR {mean_of(self.base.psnr):.2f} -> {mean_of(self.latest.psnr):.2f} dB"
 

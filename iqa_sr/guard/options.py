@@ -19,7 +19,7 @@ from iqa_sr.weights.store import is_present
 __all__ = [
     "FEWEST",
     "GuardOptions",
-    "by_picture",
+    "by_image",
     "check_guard",
     "computed",
     "default_held_out",
@@ -160,7 +160,7 @@ def check_guard(options: GuardOptions, judges: Sequence[str], advisers: Iterable
 
 
 def computed(judges: Iterable[str], options: GuardOptions) -> list[str]:
-    """The metrics that are networks or formulas of a picture: all but the consistency with the LQ."""
+    """The metrics that are networks or formulas of an image: all but the consistency with the LQ."""
     return [name for name in dict.fromkeys((*judges, *held_out_of(options))) if name != LR_CONSISTENCY]
 
 
@@ -196,7 +196,7 @@ def smallest_p(options: GuardOptions, judges: Sequence[str], checks: int) -> flo
 
 
 def fewest_units(options: GuardOptions, judges: Sequence[str], checks: int) -> int:
-    """How many pictures or windows the tests need to find anything, corrected for so many metrics and checks.
+    """How many images or windows the tests need to find anything, corrected for so many metrics and checks.
 
     Raises:
         OptionError: If no number is enough.
@@ -212,19 +212,19 @@ def fewest_units(options: GuardOptions, judges: Sequence[str], checks: int) -> i
     return max(FEWEST, needed)
 
 
-def by_picture(pictures: Tensor, fewest: int) -> bool:
-    """Whether there are as many pictures as the tests need; `(windows,)` are the numbers of those they are of."""
-    return len(pictures.unique()) >= fewest
+def by_image(images: Tensor, fewest: int) -> bool:
+    """Whether there are as many images as the tests need; `(windows,)` are the numbers of those they are of."""
+    return len(images.unique()) >= fewest
 
 
-def units_of(pictures: Tensor, fewest: int) -> Tensor:
-    """What the tests take for independent: the pictures where there are enough, else all windows.
+def units_of(images: Tensor, fewest: int) -> Tensor:
+    """What the tests take for independent: the images where there are enough, else all windows.
 
     Args:
-        pictures: `(windows,)`: the number of the picture that each window is of.
+        images: `(windows,)`: the number of the image that each window is of.
         fewest: From `fewest_units`.
 
     Returns:
         `(windows,)`: the number of the unit that each window counts with.
     """
-    return pictures if by_picture(pictures, fewest) else torch.arange(len(pictures))
+    return images if by_image(images, fewest) else torch.arange(len(images))

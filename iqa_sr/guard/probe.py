@@ -9,8 +9,8 @@ from torch import Tensor
 
 from iqa_sr.errors import OptionError
 from iqa_sr.guard.measurements import (
+    Image,
     Measures,
-    Picture,
     Upscale,
     Window,
     check_sizes,
@@ -20,7 +20,7 @@ from iqa_sr.guard.measurements import (
 )
 from iqa_sr.guard.options import (
     GuardOptions,
-    by_picture,
+    by_image,
     check_guard,
     computed,
     fewest_units,
@@ -74,20 +74,20 @@ class QualityGuard:
         self.periods = {name: period for name, period in named.items() if period is not None and period > 1}
 
     @torch.no_grad()
-    def windows(self, pictures: Iterable[Picture], upscale: Upscale) -> list[Window]:
+    def windows(self, images: Iterable[Image], upscale: Upscale) -> list[Window]:
         """The windows that networks are measured on.
 
         Args:
-            pictures: LQ `(1, 3, h, w)` and its original `(1, 3, H, W)` or None, float RGB in [0, 1], any device; gone
+            images: LQ `(1, 3, h, w)` and its original `(1, 3, H, W)` or None, float RGB in [0, 1], any device; gone
                 through once.
             upscale: `(1, 3, h, w)` to `(1, 3, h * scale, w * scale)`, on the device.
 
         Raises:
-            ValueError: If the pictures give too few windows for the tests, a picture is too small for a metric, or an
+            ValueError: If the images give too few windows for the tests, an image is too small for a metric, or an
                 original has not the size of the upscaled LQ.
-            OptionError: If a full-reference metric is asked for and no picture has an original.
+            OptionError: If a full-reference metric is asked for and no image has an original.
         """
-        windows = cut_windows(pictures, self._here(upscale), self.options.window, self.options.windows)
+        windows = cut_windows(images, self._here(upscale), self.options.window, self.options.windows)
         self._check_windows(windows)
         return windows
 
@@ -123,9 +123,9 @@ class QualityGuard:
 
     def describe(self, base: Measures) -> str:
         """What is compared with the base, for the log."""
-        count = len(base.pictures.unique())
-        text = f"Guard: compares {count} validation images by {len(base.pictures)} windows"
-        if not by_picture(base.pictures, self.fewest):
+        count = len(base.images.unique())
+        text = f"Guard: compares {count} validation images by {len(base.images)} windows"
+        if not by_image(base.images, self.fewest):
             text += (
                 ", which are taken for independent and are not: p-values are smaller than they should be, and what the "
                 f"tests find is told and not acted on. From {self.fewest} images on, the images are compared"
@@ -156,8 +156,8 @@ class QualityGuard:
             if full:
                 where = "train:guard:held_out" if set(full) & set(held_out_of(self.options)) else "train:guard"
                 raise OptionError(
-                    f"{where}: {', '.join(full)} would compare with the originals, and no validation picture has one; "
-                    "add them, or take metrics that judge the picture alone"
+                    f"{where}: {', '.join(full)} would compare with the originals, and no validation image has one; "
+                    "add them, or take metrics that judge the image alone"
                 )
 
     def _check_base(self, base: Measures) -> None:
@@ -165,16 +165,16 @@ class QualityGuard:
         broken = int((~base.high_frequency.isfinite()).sum())
         if broken:
             raise ValueError(
-                f"path:pretrain_network_g: on {broken} of the guard's {len(base.pictures)} windows its results are no "
+                f"path:pretrain_network_g: on {broken} of the guard's {len(base.images)} windows its results are no "
                 "numbers; take a checkpoint that is whole"
             )
-        units = units_of(base.pictures, self.fewest)
-        title = "pictures" if by_picture(base.pictures, self.fewest) else "windows"
+        units = units_of(base.images, self.fewest)
+        title = "images" if by_image(base.images, self.fewest) else "windows"
         for name, scores in base.scores.items():
             scored = len(units[scores.isfinite()].unique())
             if scored < self.fewest:
                 raise ValueError(
                     f"the guard's test of {name} needs {self.fewest} {title} with a score, and the base has one on "
-                    f"{scored}; add pictures (with an original where the metric compares with it), or take another "
+                    f"{scored}; add images (with an original where the metric compares with it), or take another "
                     "metric"
                 )

@@ -1,4 +1,4 @@
-"""Upscales picture files: as deep and as transparent as they were, what fails left out."""
+"""Upscales image files: as deep and as transparent as they were, what fails left out."""
 
 import hashlib
 import json
@@ -33,7 +33,7 @@ TOOL = "iqa-sr upscale"
 
 @dataclass(frozen=True)
 class FileUpscaling:
-    """How pictures are upscaled.
+    """How images are upscaled.
 
     Attributes:
         tile: See `iqa_sr.inference.tiling.upscale`.
@@ -58,12 +58,12 @@ class FileUpscaling:
 
 @dataclass
 class UpscaledFiles:
-    """What became of the pictures.
+    """What became of the images.
 
     Attributes:
         written: How many results were written.
         kept: How many were there already.
-        failed: Why there is none, by the picture's path.
+        failed: Why there is none, by the image's path.
         dropped: What sources have beside their pixels and results have not: of how many each.
     """
 
@@ -114,21 +114,21 @@ def made_by(
 def upscale_files(
     jobs: Sequence[UpscaleJob], network: nn.Module, sizes: Mapping[str, int], config: FileUpscaling, name: str
 ) -> UpscaledFiles:
-    """Upscale and write every picture whose result is missing, or that of another image, when its turn comes.
+    """Upscale and write every image whose result is missing, or that of another image, when its turn comes.
 
     Args:
-        jobs: The pictures.
+        jobs: The images.
         network: As `iqa_sr.inference.tiling.upscale` takes it.
         sizes: Its `scale`, and `multiple_of` and `minimum` where it has them.
         config: How.
         name: Of the network's architecture, for errors.
 
     Raises:
-        OSError: If a result cannot be written. A picture that cannot be read or upscaled goes into the result instead.
+        OSError: If a result cannot be written. An image that cannot be read or upscaled goes into the result instead.
     """
     done = UpscaledFiles()
     # tqdm's None: a bar on a terminal only
-    for job in tqdm(jobs, desc="upscale", unit="picture", disable=None if len(jobs) > 1 else True):
+    for job in tqdm(jobs, desc="upscale", unit="image", disable=None if len(jobs) > 1 else True):
         names = (TOOL, job.source, config.made, job.target)
         try:
             if not config.overwrite and result_state(*names) not in ("missing", "changed source"):
@@ -146,11 +146,11 @@ def upscale_files(
 
 
 def _reason(error: Exception, name: str) -> str:
-    """Why a picture could not be upscaled, in one line."""
+    """Why an image could not be upscaled, in one line."""
     if is_out_of_memory(error):
         return "memory does not suffice, not even for the smallest tiles"
     first = (str(error).splitlines() or [type(error).__name__])[0]
-    # Of networks that are not known well: sizes of pictures that they do not take.
+    # Of networks that are not known well: sizes of images that they do not take.
     return f"{name} does not take it: {first}" if isinstance(error, RuntimeError) else first
 
 
@@ -158,10 +158,10 @@ def _upscaled(
     job: UpscaleJob, network: nn.Module, sizes: Mapping[str, int], config: FileUpscaling
 ) -> tuple[np.ndarray, bytes, list[str]]:
     """`(H, W, 3)`, or with alpha `(H, W, 4)`, uint8 or uint16, as the file holds it; its profile; what is dropped."""
-    picture, alpha = read_with_alpha(job.source)
+    image, alpha = read_with_alpha(job.source)
     extras = read_extras(job.source)
     suffix = job.target.suffix.lower()
-    kind, side = FORMATS[suffix], max(picture.shape[:2]) * sizes["scale"]
+    kind, side = FORMATS[suffix], max(image.shape[:2]) * sizes["scale"]
     if side > kind.largest_side:
         raise ValueError(
             f"{job.source}: the result has a side of {side} px, {suffix} files hold {kind.largest_side}; choose tif"
@@ -170,7 +170,7 @@ def _upscaled(
         if alpha.min() < np.iinfo(alpha.dtype).max:
             raise ValueError(f"{job.source}: has transparent pixels, which {suffix} files cannot hold; choose png")
         alpha = None
-    deep = config.depth == "16" or (config.depth == "auto" and picture.dtype == np.uint16 and kind.deep)
+    deep = config.depth == "16" or (config.depth == "auto" and image.dtype == np.uint16 and kind.deep)
     dtype = torch.uint16 if deep else torch.uint8
 
     def enlarged(
@@ -182,7 +182,7 @@ def _upscaled(
 
     if config.profile == "srgb" and extras.profile and deep and not is_srgb(extras.profile):
         raise ValueError(f"{job.source}: 16 bits cannot be converted to sRGB; keep the profile, or write 8 bits")
-    shown = picture if alpha is None else fill_invisible(picture, alpha)
+    shown = image if alpha is None else fill_invisible(image, alpha)
     result = enlarged(network, shown, config.tile, config.overlap, config.half, **sizes)
     profile, dropped = extras.profile, list(extras.others)
     if profile and config.profile == "srgb":
@@ -196,21 +196,21 @@ def _upscaled(
     return np.concatenate([result, mask], axis=2), profile, dropped
 
 
-def fill_invisible(picture: np.ndarray, alpha: np.ndarray) -> np.ndarray:
+def fill_invisible(image: np.ndarray, alpha: np.ndarray) -> np.ndarray:
     """The image with the color of the nearest visible pixel where nothing is seen.
 
     Programs leave anything there, mostly black, which a network would mix into what is seen beside it.
 
     Args:
-        picture: `(H, W, 3)` uint8 or uint16.
+        image: `(H, W, 3)` uint8 or uint16.
         alpha: `(H, W, 1)`, 0 where nothing is seen.
     """
     invisible = (alpha[..., 0] == 0).astype(np.uint8)
     if not invisible.any() or invisible.all():
-        return picture
+        return image
     # The labels number the visible pixels; those of the others are of the visible one that is nearest.
     _, labels = cv2.distanceTransformWithLabels(invisible, cv2.DIST_L2, 5, labelType=cv2.DIST_LABEL_PIXEL)
-    colors = np.zeros((labels.max() + 1, 3), picture.dtype)
+    colors = np.zeros((labels.max() + 1, 3), image.dtype)
     visible = invisible == 0
-    colors[labels[visible]] = picture[visible]
+    colors[labels[visible]] = image[visible]
     return colors[labels]

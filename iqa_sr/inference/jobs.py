@@ -1,4 +1,4 @@
-"""Which pictures are upscaled, and what their results are called."""
+"""Which images are upscaled, and what their results are called."""
 
 import glob
 import os
@@ -15,39 +15,39 @@ __all__ = ["UpscaleJob", "find_jobs"]
 
 @dataclass(frozen=True)
 class UpscaleJob:
-    """A picture and where its result goes."""
+    """An image and where its result goes."""
 
     source: Path
     target: Path
 
 
 def find_jobs(paths: Sequence[str], output: str | Path, suffix: str = "", kind: str = "png") -> list[UpscaleJob]:
-    """The pictures that paths name, each once, in order; what would be the result of another one is left out.
+    """The images that paths name, each once, in order; what would be the result of another one is left out.
 
     Args:
-        paths: Pictures; folders, searched with their sub-folders but for hidden ones and the output; globs, `**` with
+        paths: Images; folders, searched with their sub-folders but for hidden ones and the output; globs, `**` with
             sub-folders.
         output: A folder, in which results lie as their sources do below the folder, or below the part of the glob that
-            has no wildcards; or a file, for a single picture.
+            has no wildcards; or a file, for a single image.
         suffix: Goes behind the names.
         kind: Ending of the results without its point; `keep` for that of each source, and png for what is found in
             folders of types that are only read, as GIF.
 
     Raises:
-        FileNotFoundError: If a path does not exist, or names no picture.
-        ValueError: If two pictures would have the same result, a result would replace a source, the output is a file
-            for several pictures, or a source is named whose ending is to be kept and cannot be written.
+        FileNotFoundError: If a path does not exist, or names no image.
+        ValueError: If two images would have the same result, a result would replace a source, the output is a file
+            for several images, or a source is named whose ending is to be kept and cannot be written.
     """
     output = Path(output)
     if {"/", "\\"} & set(suffix):
         raise ValueError(f"`suffix`: expected a part of a file's name, got {suffix!r}")
     found: dict[str, tuple[Path, Path]] = {}
     for path in paths:
-        for root, source in _pictures(path, output):
+        for root, source in _images(path, output):
             found.setdefault(os.path.abspath(source), (source, source.relative_to(root)))
     if output.suffix.lower() in FORMATS and not output.is_dir():
         if len(found) > 1:
-            raise ValueError(f"`output`: expected a folder for {len(found)} pictures, got {output}")
+            raise ValueError(f"`output`: expected a folder for {len(found)} images, got {output}")
         jobs = [UpscaleJob(source, output) for source, _ in found.values()]
     else:
         jobs, named = [], {Path(path) for path in paths}
@@ -57,36 +57,36 @@ def find_jobs(paths: Sequence[str], output: str | Path, suffix: str = "", kind: 
             jobs.append(UpscaleJob(source, output / name.with_name(f"{name.stem}{suffix}{ending}")))
     results = {os.path.realpath(job.target) for job in jobs}
     sources = [(job, os.path.realpath(job.source)) for job in jobs]
-    # What would replace itself stays: it is a picture of the user's.
+    # What would replace itself stays: it is an image of the user's.
     jobs = [job for job, source in sources if source not in results or source == os.path.realpath(job.target)]
     _check(jobs)
     return jobs
 
 
-def _pictures(path: str, output: Path) -> Iterator[tuple[Path, Path]]:
-    """Each picture with the folder that its name in the output is relative to."""
+def _images(path: str, output: Path) -> Iterator[tuple[Path, Path]]:
+    """Each image with the folder that its name in the output is relative to."""
     place = Path(path)
     if place.is_dir():
-        pictures = []
+        images = []
         for here, folders, names in os.walk(place):
             inside = [Path(here, one) for one in sorted(folders) if one[0] != "."]
             folders[:] = [one.name for one in inside if not (output.exists() and one.samefile(output))]
-            pictures += [Path(here, name) for name in sorted(image_names(here, names))]
-        if not pictures:
+            images += [Path(here, name) for name in sorted(image_names(here, names))]
+        if not images:
             looked = looked_for()
-            raise FileNotFoundError(f"no pictures in the folder {path}; looked for {looked}, in sub-folders, too")
-        yield from ((place, picture) for picture in pictures)
+            raise FileNotFoundError(f"no images in the folder {path}; looked for {looked}, in sub-folders, too")
+        yield from ((place, image) for image in images)
     elif os.path.lexists(path):
         yield place.parent, place
     elif glob.has_magic(path):
         matches = sorted(Path(name) for name in glob.glob(path, recursive=True))
-        pictures = [name for name in matches if is_image_name(name.name) and name.is_file()]
-        if not pictures:
-            raise FileNotFoundError(f"no picture matches {path}")
+        images = [name for name in matches if is_image_name(name.name) and name.is_file()]
+        if not images:
+            raise FileNotFoundError(f"no image matches {path}")
         fixed = Path(*takewhile(lambda part: not glob.has_magic(part), place.parts))
-        yield from ((fixed, picture) for picture in pictures)
+        yield from ((fixed, image) for image in images)
     else:
-        raise FileNotFoundError(f"{path} does not exist; expected a picture, a folder or a glob in quotes")
+        raise FileNotFoundError(f"{path} does not exist; expected an image, a folder or a glob in quotes")
 
 
 def _check(jobs: Sequence[UpscaleJob]) -> None:
@@ -98,7 +98,7 @@ def _check(jobs: Sequence[UpscaleJob]) -> None:
         place = os.path.realpath(job.target)
         if place in sources:
             raise ValueError(
-                f"the result of {job.source} would replace the picture {sources[place]}; nothing was written.\n"
+                f"the result of {job.source} would replace the image {sources[place]}; nothing was written.\n"
                 "Choose another folder with `output`, or other names with `suffix`"
             )
         if place in targets:

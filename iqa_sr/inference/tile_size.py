@@ -1,4 +1,4 @@
-"""How large a piece of a picture a network can take in the memory that is free."""
+"""How large a piece of an image a network can take in the memory that is free."""
 
 import math
 from pathlib import Path
@@ -35,7 +35,7 @@ def largest_tile(network: nn.Module, lq: Tensor, scale: int, multiple_of: int = 
         minimum: And at least this large.
 
     Returns:
-        The longer side of the picture where all of it is likely to fit; else at most `LARGEST`.
+        The longer side of the image where all of it is likely to fit; else at most `LARGEST`.
     """
     count, _, height, width = lq.shape
     if height * width <= _PROBE**2:
@@ -55,9 +55,9 @@ def largest_tile(network: nn.Module, lq: Tensor, scale: int, multiple_of: int = 
 def bytes_per_pixel(network: nn.Module, lq: Tensor, multiple_of: int = 1, minimum: int = 1) -> float:
     """Memory in bytes that a network needs for each pixel of the LQ: an estimate, measured once per network.
 
-    A small picture goes through it. The most that a single layer takes in and gives out, four times: what is kept
+    A small image goes through it. The most that a single layer takes in and gives out, four times: what is kept
     beside it for sums and concatenations, and what a library needs for itself, is not seen. Networks whose need grows
-    faster than the number of pixels (attention over the whole picture) need more.
+    faster than the number of pixels (attention over the whole image) need more.
 
     Args:
         network: On its device.
@@ -68,7 +68,7 @@ def bytes_per_pixel(network: nn.Module, lq: Tensor, multiple_of: int = 1, minimu
     if network not in _measured:
         side = max(-(-_PROBE // multiple_of), -(-minimum // multiple_of)) * multiple_of
         device = next(iter(network.parameters()), lq).device
-        picture = torch.zeros((1, lq.shape[1], side, side), device=device)
+        image = torch.zeros((1, lq.shape[1], side, side), device=device)
         seen = 0
 
         def look(_: nn.Module, given: Any, made: Any) -> None:
@@ -80,7 +80,7 @@ def bytes_per_pixel(network: nn.Module, lq: Tensor, multiple_of: int = 1, minimu
         handles = [layer.register_forward_hook(look) for layer in layers]
         try:
             with torch.no_grad():
-                look(network, (picture,), network(picture))
+                look(network, (image,), network(image))
         finally:
             for handle in handles:
                 handle.remove()

@@ -1,4 +1,4 @@
-"""Upscales pictures of any size: in tiles that overlap and are blended, the result put together on the CPU."""
+"""Upscales images of any size: in tiles that overlap and are blended, the result put together on the CPU."""
 
 import logging
 from itertools import pairwise
@@ -14,7 +14,7 @@ from iqa_sr.io.image_tensors import to_levels
 __all__ = ["OVERLAP", "NonFiniteResult", "Tile", "check_tile", "upscale"]
 
 Tile = int | Literal["auto"] | None
-"""Side of a tile in pixels of the LQ; `auto`: see `iqa_sr.inference.tile_size`; None: the picture as a whole."""
+"""Side of a tile in pixels of the LQ; `auto`: see `iqa_sr.inference.tile_size`; None: the image as a whole."""
 
 OVERLAP = 32
 """Pixels of the LQ that two neighbouring tiles share."""
@@ -40,19 +40,19 @@ def upscale(
     dtype: torch.dtype = torch.float32,
     progress: bool = False,
 ) -> Tensor:
-    """What a network makes of pictures, in as little memory as tiles allow.
+    """What a network makes of images, in as little memory as tiles allow.
 
     Neighbouring tiles share `overlap` pixels: of these, the outer quarters on both sides are dropped, and over the
     middle half one tile fades into the other. A network that looks no further than `overlap / 4` pixels around gives in
     tiles what it gives untiled, up to rounding. One that looks further (attention in shifted windows, many dense
     blocks) differs a little along the seams, the less the larger the tiles and the overlap; one that averages over all
     that it sees (RCAN's channel attention) differs everywhere. Tiles begin at multiples of `multiple_of`, so that
-    windows lie in every tile as they lie in the whole picture.
+    windows lie in every tile as they lie in the whole image.
 
     Args:
         network: `(N, C, h, w)` to `(N, C, h * scale, w * scale)`, in evaluation mode, on any device. Of what
             `iqa_sr.checkpoint.loading.load_network` gives: `upscale(loaded.network, lq, **loaded.sizes)`.
-        lq: `(N, C, h, w)`, float32, normally RGB in [0, 1], any size from 1x1. Pictures that the network cannot take
+        lq: `(N, C, h, w)`, float32, normally RGB in [0, 1], any size from 1x1. Images that the network cannot take
             as they are get a mirrored margin to the right and at the bottom, which is cut off again.
         scale: The network's factor.
         tile: See `Tile`; numbers are rounded down to what the network takes. With `auto` a network that looks far can
@@ -60,9 +60,9 @@ def upscale(
         overlap: Pixels of the LQ, at most half of the tile; rounded up to a multiple of `multiple_of`.
         multiple_of: Both sides of what the network gets are multiples of this number.
         minimum: And at least this large.
-        half: Compute in half precision (autocast to float16), for CUDA. Pictures for which its range does not suffice,
+        half: Compute in half precision (autocast to float16), for CUDA. Images for which its range does not suffice,
             so that results are not finite, are computed once more in full precision.
-        dtype: `torch.float32`, or `torch.uint8` or `torch.uint16` for the levels that a picture file holds (clamped,
+        dtype: `torch.float32`, or `torch.uint8` or `torch.uint16` for the levels that an image file holds (clamped,
             rounded), in a quarter or half of the memory.
         progress: Whether a bar of the tiles is shown on a terminal, where there are several.
 
@@ -94,14 +94,14 @@ def upscale(
             return _assembled(network, lq, padded, plan, dtype, progress)
         except _BeyondHalf:
             half = False
-            logger.warning("Half precision does not suffice for a picture: it is computed in full precision.")
+            logger.warning("Half precision does not suffice for an image: it is computed in full precision.")
             continue
         except (RuntimeError, MemoryError) as error:
             smaller = min(side, max(padded.shape[-2:])) // 2 // multiple_of * multiple_of
             if not is_out_of_memory(error) or smaller < max(smallest, _SMALLEST):
                 raise
             side = smaller
-        expect_more(network)  # so that the next picture does not run into it again
+        expect_more(network)  # so that the next image does not run into it again
         if torch.cuda.is_available():
             torch.cuda.empty_cache()
         logger.warning("Out of memory: going on with tiles of %d px.", side)
@@ -127,7 +127,7 @@ class _BeyondHalf(ArithmeticError):
 
 
 class _Plan(NamedTuple):
-    """How a picture is cut: lengths in pixels of the LQ."""
+    """How an image is cut: lengths in pixels of the LQ."""
 
     tile: int
     overlap: int
@@ -149,7 +149,7 @@ def _up(value: int, multiple: int) -> int:
 
 
 def _padded(lq: Tensor, multiple: int, minimum: int) -> Tensor:
-    """The picture with a mirrored margin to the right and at the bottom, of any width."""
+    """The image with a mirrored margin to the right and at the bottom, of any width."""
     for axis in (2, 3):
         length = lq.shape[axis]
         wanted = _up(max(length, minimum), multiple)

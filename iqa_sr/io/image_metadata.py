@@ -67,11 +67,11 @@ def can_keep(profile: bytes) -> bool:
     return whole and profile[16:20] == b"RGB "
 
 
-def to_srgb(picture: np.ndarray, profile: bytes) -> np.ndarray:
+def to_srgb(image: np.ndarray, profile: bytes) -> np.ndarray:
     """An image with other colors as sRGB: relative colorimetric, with compensation of the black point.
 
     Args:
-        picture: `(H, W, 3)` RGB uint8; of a profile of gray, the same in each channel.
+        image: `(H, W, 3)` RGB uint8; of a profile of gray, the same in each channel.
         profile: What its numbers mean.
 
     Returns:
@@ -81,13 +81,13 @@ def to_srgb(picture: np.ndarray, profile: bytes) -> np.ndarray:
         ValueError: If the profile is damaged or of another kind.
     """
     gray = profile[16:20] == b"GRAY"
-    image = Image.fromarray(picture).convert("L") if gray else Image.fromarray(picture)
+    pil_image = Image.fromarray(image).convert("L") if gray else Image.fromarray(image)
     intent, flags = ImageCms.Intent.RELATIVE_COLORIMETRIC, ImageCms.Flags.BLACKPOINTCOMPENSATION
     try:
         source = ImageCms.ImageCmsProfile(BytesIO(profile))
         target = ImageCms.createProfile("sRGB")
-        transform = ImageCms.buildTransform(source, target, image.mode, "RGB", intent, flags)
-        converted = ImageCms.applyTransform(image, transform)
+        transform = ImageCms.buildTransform(source, target, pil_image.mode, "RGB", intent, flags)
+        converted = ImageCms.applyTransform(pil_image, transform)
     except (ImageCms.PyCMSError, OSError, ValueError) as error:
         raise ValueError(
             f"its color profile cannot be used ({error}); keep it instead of converting the colors"

@@ -1,4 +1,4 @@
-"""Where the bytes of pictures come from: ordinary folders, or LMDB folders as BasicSR makes them."""
+"""Where the bytes of images come from: ordinary folders, or LMDB folders as BasicSR makes them."""
 
 import logging
 import os
@@ -18,10 +18,10 @@ from iqa_sr.io.images import inspect_image
 
 __all__ = [
     "DiskFolder",
+    "ImageFolder",
+    "ImageStore",
     "IoBackend",
     "LmdbFolder",
-    "PictureFolder",
-    "PictureStore",
     "check_whole_lmdb",
     "image_names",
     "list_images",
@@ -37,7 +37,7 @@ _COUNTED = 100_000
 
 
 class IoBackend(Section):
-    """The section `io_backend`: where pictures are read from."""
+    """The section `io_backend`: where images are read from."""
 
     type: Literal["disk", "lmdb"] = "disk"
 
@@ -83,8 +83,8 @@ def _say_once(text: str) -> None:
 
 
 @dataclass(frozen=True)
-class PictureFolder(ABC):
-    """A flat collection of pictures under one name each.
+class ImageFolder(ABC):
+    """A flat collection of images under one name each.
 
     Attributes:
         path: The folder on disk.
@@ -94,7 +94,7 @@ class PictureFolder(ABC):
 
     @abstractmethod
     def keys(self, recursive: bool = False) -> list[str]:
-        """The names of the pictures, sorted: file names on disk, names without suffix in an LMDB.
+        """The names of the images, sorted: file names on disk, names without suffix in an LMDB.
 
         Args:
             recursive: Whether those in sub-folders are meant, too: `a/b.png`. An LMDB has no sub-folders.
@@ -102,24 +102,24 @@ class PictureFolder(ABC):
 
     @abstractmethod
     def read(self, key: str) -> bytes:
-        """The whole picture file.
+        """The whole image file.
 
         Raises:
-            FileNotFoundError: If there is no such picture.
+            FileNotFoundError: If there is no such image.
             ValueError: If it is a folder, a pipe or a device.
             OSError: If it cannot be read.
         """
 
     def inspect(self, key: str) -> tuple[int, int]:
-        """`(height, width)` of a picture; see `iqa_sr.io.images.inspect_image`."""
+        """`(height, width)` of an image; see `iqa_sr.io.images.inspect_image`."""
         return inspect_image(self.read(key), str(self.path / key))
 
 
-class DiskFolder(PictureFolder):
-    """Picture files directly inside a folder."""
+class DiskFolder(ImageFolder):
+    """Image files directly inside a folder."""
 
     def keys(self, recursive: bool = False) -> list[str]:
-        """File names with a suffix of pictures that can be read here, sorted; hidden files are left out.
+        """File names with a suffix of images that can be read here, sorted; hidden files are left out.
 
         Raises:
             FileNotFoundError: If there is no such folder.
@@ -143,15 +143,15 @@ class DiskFolder(PictureFolder):
 
     def read(self, key: str) -> bytes:
         """The file's content; raises what `read_file` does."""
-        return read_file(self.path / key, "picture")
+        return read_file(self.path / key, "image")
 
     def inspect(self, key: str) -> tuple[int, int]:
         """Reads the header alone where that is enough."""
         return inspect_image(self.path / key)
 
 
-class LmdbFolder(PictureFolder):
-    """An LMDB folder in BasicSR's format: encoded pictures, listed in `meta_info.txt`."""
+class LmdbFolder(ImageFolder):
+    """An LMDB folder in BasicSR's format: encoded images, listed in `meta_info.txt`."""
 
     def keys(self, recursive: bool = False) -> list[str]:
         """The keys listed in `meta_info.txt`, whose lines read `NAME.png (H,W,C) LEVEL`; sorted.
@@ -168,7 +168,7 @@ class LmdbFolder(PictureFolder):
         return sorted(check_inside(key, str(listing)) for key in keys)
 
     def read(self, key: str) -> bytes:
-        """The encoded picture under this key."""
+        """The encoded image under this key."""
         import lmdb
 
         try:
@@ -218,15 +218,15 @@ def check_whole_lmdb(path: str, environment: Any) -> None:
         raise OSError(f"{file} is cut off: it has {size} bytes of {needed}; copy it again")
 
 
-def open_folder(path: str | Path) -> PictureFolder:
-    """The pictures at `path`: an LMDB folder if its name ends in `.lmdb`, else the files inside."""
+def open_folder(path: str | Path) -> ImageFolder:
+    """The images at `path`: an LMDB folder if its name ends in `.lmdb`, else the files inside."""
     path = Path(path)
     return LmdbFolder(path) if path.suffix == LMDB_SUFFIX else DiskFolder(path)
 
 
 @dataclass(frozen=True)
-class PictureStore:
-    """All pictures below a root, by their path relative to it with forward slashes.
+class ImageStore:
+    """All images below a root, by their path relative to it with forward slashes.
 
     Attributes:
         root: The root folder; may itself be an LMDB folder.
@@ -235,22 +235,22 @@ class PictureStore:
     root: Path
 
     def read(self, path: str) -> bytes:
-        """The whole picture file; raises what `PictureFolder.read` does."""
+        """The whole image file; raises what `ImageFolder.read` does."""
         relative = PurePosixPath(path)
         return open_folder(self.root / relative.parent).read(relative.name)
 
     def inspect(self, path: str) -> tuple[int, int]:
-        """`(height, width)` of a picture in pixels; raises what `PictureFolder.inspect` does."""
+        """`(height, width)` of an image in pixels; raises what `ImageFolder.inspect` does."""
         relative = PurePosixPath(path)
         return open_folder(self.root / relative.parent).inspect(relative.name)
 
     def location(self, path: str) -> str:
-        """Where a picture lies, for messages."""
+        """Where an image lies, for messages."""
         return str(self.root / path)
 
 
 def list_images(folder: str | Path) -> list[Path]:
-    """The picture files directly inside a folder, as `DiskFolder.keys` finds them.
+    """The image files directly inside a folder, as `DiskFolder.keys` finds them.
 
     Raises:
         FileNotFoundError: If there is no such folder.

@@ -7,16 +7,16 @@ from torch import Tensor
 __all__ = ["as_8_bit", "to_array", "to_levels", "to_tensor", "to_uint8"]
 
 
-def to_tensor(picture: np.ndarray) -> Tensor:
+def to_tensor(image: np.ndarray) -> Tensor:
     """`(H, W, 3)` or `(H, W, 1)` uint8 or uint16 to `(3, H, W)` or `(1, H, W)` float32 in [0, 1]."""
-    if picture.dtype not in (np.uint8, np.uint16) or picture.ndim != 3 or picture.shape[2] not in (1, 3):
-        raise ValueError(f"expected (H, W, 3) uint8 or uint16, got {picture.shape} {picture.dtype}")
-    planes = np.ascontiguousarray(picture.transpose(2, 0, 1)).astype(np.float32)
-    return torch.from_numpy(planes).div_(255.0 if picture.dtype == np.uint8 else 65535.0)
+    if image.dtype not in (np.uint8, np.uint16) or image.ndim != 3 or image.shape[2] not in (1, 3):
+        raise ValueError(f"expected (H, W, 3) uint8 or uint16, got {image.shape} {image.dtype}")
+    planes = np.ascontiguousarray(image.transpose(2, 0, 1)).astype(np.float32)
+    return torch.from_numpy(planes).div_(255.0 if image.dtype == np.uint8 else 65535.0)
 
 
 def to_levels(image: Tensor, depth: torch.dtype = torch.uint8) -> Tensor:
-    """A floating picture of any shape and range as `torch.uint8` or `torch.uint16`: the levels that a file holds.
+    """A floating image of any shape and range as `torch.uint8` or `torch.uint16`: the levels that a file holds.
 
     Clamped to [0, 1], rounded half to even; NaN becomes 0.
     """

@@ -13,8 +13,8 @@ __all__ = [
     "FORMATS",
     "LARGEST_IMAGE",
     "SUBSAMPLINGS",
+    "ImageFormat",
     "JpegOptions",
-    "PictureFormat",
     "is_image_name",
     "left_out_types",
     "looked_for",
@@ -24,7 +24,7 @@ __all__ = [
 
 
 @dataclass(frozen=True)
-class PictureFormat:
+class ImageFormat:
     """What files of one ending can hold beside 8-bit RGB.
 
     Attributes:
@@ -38,17 +38,17 @@ class PictureFormat:
     largest_side: int = 2**31 - 1
 
 
-_JPEG, _TIFF = PictureFormat(largest_side=65_500), PictureFormat(deep=True, alpha=True)
+_JPEG, _TIFF = ImageFormat(largest_side=65_500), ImageFormat(deep=True, alpha=True)
 FORMATS = {
-    ".png": PictureFormat(deep=True, alpha=True, largest_side=1_000_000),
+    ".png": ImageFormat(deep=True, alpha=True, largest_side=1_000_000),
     ".jpg": _JPEG,
     ".jpeg": _JPEG,
-    ".webp": PictureFormat(alpha=True, largest_side=16_383),
-    ".bmp": PictureFormat(),
+    ".webp": ImageFormat(alpha=True, largest_side=16_383),
+    ".bmp": ImageFormat(),
     ".tif": _TIFF,
     ".tiff": _TIFF,
 }
-"""The formats of pictures that are read and written, by ending."""
+"""The formats of images that are read and written, by ending."""
 
 SUBSAMPLINGS = {"4:4:4": 0x111111, "4:2:2": 0x211111, "4:2:0": 0x221111}
 """What `JpegOptions.subsampling` can be, and OpenCV's numbers for it."""

@@ -1,7 +1,7 @@
-"""Picture files to arrays and tensors, and back: the only place that knows files, 8 and 16 bit, BGR and HWC.
+"""Image files to arrays and tensors, and back: the only place that knows files, 8 and 16 bit, BGR and HWC.
 
 Pillow reads what has 8 bits: it notices truncated files in every format, which OpenCV before version 5 does not, and is
-within a fifth of its speed on PNG. OpenCV reads 16-bit pictures, which Pillow would cut down to 8 bits. Colour profiles
+within a fifth of its speed on PNG. OpenCV reads 16-bit images, which Pillow would cut down to 8 bits. Colour profiles
 are ignored where images are read, as everywhere in this field; `image_metadata` has them.
 """
 
@@ -36,56 +36,56 @@ _ORIENTATION_TAG = 0x0112
 
 
 def decode_image(content: bytes, name: str) -> np.ndarray:
-    """The picture that a file holds.
+    """The image that a file holds.
 
     Args:
         content: The whole file: PNG, JPEG, WebP, BMP or TIFF, or of another type of `readable_suffixes`.
         name: What to call it in errors, normally its path.
 
     Returns:
-        `(H, W, 3)` RGB, uint8 or (16-bit files) uint16, upright after EXIF orientation. Grey and palette pictures
+        `(H, W, 3)` RGB, uint8 or (16-bit files) uint16, upright after EXIF orientation. Grey and palette images
         become RGB; an alpha channel without any transparency is dropped.
 
     Raises:
         ValueError: If the file is damaged, or holds transparency, an animation, several pages, floating-point numbers,
             CMYK, another depth or more than `LARGEST_IMAGE` pixels; the text names the file.
     """
-    picture = _decode(content, name)
-    if picture.shape[2] == 3:
-        return picture
-    if picture[..., 3].min() != np.iinfo(picture.dtype).max:
+    image = _decode(content, name)
+    if image.shape[2] == 3:
+        return image
+    if image[..., 3].min() != np.iinfo(image.dtype).max:
         raise ValueError(f"{name}: has transparent pixels; flatten it onto a background first")
-    return np.ascontiguousarray(picture[..., :3])
+    return np.ascontiguousarray(image[..., :3])
 
 
 def _decode(content: bytes, name: str) -> np.ndarray:
     """`(H, W, 3)`, or with an alpha channel `(H, W, 4)`, uint8 or uint16, upright."""
-    with _open_picture(content, name) as image:
-        orientation, deep = _orientation_of(image), _is_deep(image)
+    with _open_image(content, name) as pil_image:
+        orientation, deep = _orientation_of(pil_image), _is_deep(pil_image)
         try:
-            image.load()
+            pil_image.load()
         except MemoryError:
             raise
         except Exception as error:  # whatever a decoder stumbles over
-            raise ValueError(f"{name}: damaged or truncated picture ({error})") from error
-        if image.format == "PNG" and _PNG_END not in content[-(2**16) :] and _PNG_END not in content:
+            raise ValueError(f"{name}: damaged or truncated image ({error})") from error
+        if pil_image.format == "PNG" and _PNG_END not in content[-(2**16) :] and _PNG_END not in content:
             raise ValueError(f"{name}: truncated, the end of the PNG file is missing")
         if deep:
-            picture = _decode_deep(content, image, name)
+            image = _decode_deep(content, pil_image, name)
         else:
-            mode = "RGBA" if _has_alpha(image) else "RGB"
-            picture = np.array(image if image.mode == mode else image.convert(mode))
+            mode = "RGBA" if _has_alpha(pil_image) else "RGB"
+            image = np.array(pil_image if pil_image.mode == mode else pil_image.convert(mode))
     if orientation >= 5:
-        picture = picture.transpose(1, 0, 2)
+        image = image.transpose(1, 0, 2)
     if orientation in (2, 3, 6, 7):
-        picture = picture[:, ::-1]
+        image = image[:, ::-1]
     if orientation in (3, 4, 7, 8):
-        picture = picture[::-1]
-    return np.ascontiguousarray(picture)
+        image = image[::-1]
+    return np.ascontiguousarray(image)
 
 
 def read_image(path: str | Path) -> np.ndarray:
-    """The picture in a file, as `decode_image` gives it.
+    """The image in a file, as `decode_image` gives it.
 
     Raises:
         FileNotFoundError: If there is no such file.
@@ -95,7 +95,7 @@ def read_image(path: str | Path) -> np.ndarray:
 
 
 def read_with_alpha(path: str | Path) -> tuple[np.ndarray, np.ndarray | None]:
-    """The picture in a file, transparent or not.
+    """The image in a file, transparent or not.
 
     Returns:
         `(H, W, 3)` as `decode_image` gives it, and the alpha channel `(H, W, 1)` of the same type; None for a file
@@ -105,13 +105,13 @@ def read_with_alpha(path: str | Path) -> tuple[np.ndarray, np.ndarray | None]:
         FileNotFoundError: If there is no such file.
         ValueError: If it cannot be used for another reason than transparency; see `decode_image`.
     """
-    picture = _decode(_content(path), str(path))
-    if picture.shape[2] == 3:
-        return picture, None
-    return np.ascontiguousarray(picture[..., :3]), np.ascontiguousarray(picture[..., 3:])
+    image = _decode(_content(path), str(path))
+    if image.shape[2] == 3:
+        return image, None
+    return np.ascontiguousarray(image[..., :3]), np.ascontiguousarray(image[..., 3:])
 
 
-def image_size(source: str | Path | bytes, name: str = "picture") -> tuple[int, int]:
+def image_size(source: str | Path | bytes, name: str = "image") -> tuple[int, int]:
     """`(height, width)` in pixels after EXIF orientation, from the file's header.
 
     Args:
@@ -119,14 +119,14 @@ def image_size(source: str | Path | bytes, name: str = "picture") -> tuple[int, 
 
     Raises:
         FileNotFoundError: If there is no such file.
-        ValueError: If the header cannot be read or names a kind of picture that `decode_image` refuses.
+        ValueError: If the header cannot be read or names a kind of image that `decode_image` refuses.
     """
-    with _open_picture(source, name) as image:
+    with _open_image(source, name) as image:
         return _upright_size(image)
 
 
-def inspect_image(source: str | Path | bytes, name: str = "picture") -> tuple[int, int]:
-    """`(height, width)` of a picture that can be used: `image_size` which also finds truncated and transparent files.
+def inspect_image(source: str | Path | bytes, name: str = "image") -> tuple[int, int]:
+    """`(height, width)` of an image that can be used: `image_size` which also finds truncated and transparent files.
 
     A file that ends as its format prescribes is believed; one that does not, or has an alpha channel, is decoded.
 
@@ -134,7 +134,7 @@ def inspect_image(source: str | Path | bytes, name: str = "picture") -> tuple[in
         FileNotFoundError: If there is no such file.
         ValueError: If `decode_image` would refuse it.
     """
-    with _open_picture(source, name) as image:
+    with _open_image(source, name) as image:
         size, doubtful = _upright_size(image), _has_alpha(image) or not _ends_well(source, image.format)
     if doubtful:
         decode_image(*((source, name) if isinstance(source, bytes) else (_content(source), str(source))))
@@ -143,23 +143,23 @@ def inspect_image(source: str | Path | bytes, name: str = "picture") -> tuple[in
 
 def write_image(
     path: str | Path,
-    picture: np.ndarray,
+    image: np.ndarray,
     *,
     jpeg: JpegOptions = JpegOptions(),  # noqa: B008 - frozen
     profile: bytes = b"",
     note: str = "",
 ) -> None:
-    """Write a picture, whole or not at all; the parent folder is made.
+    """Write an image, whole or not at all; the parent folder is made.
 
     Args:
         path: The suffix decides the format. WebP is written without loss.
-        picture: `(H, W, 3)` RGB, or with alpha `(H, W, 4)` for PNG, TIFF and WebP; uint8, or uint16 for PNG and TIFF.
+        image: `(H, W, 3)` RGB, or with alpha `(H, W, 4)` for PNG, TIFF and WebP; uint8, or uint16 for PNG and TIFF.
         jpeg: How JPEG is written.
         profile: The ICC profile of the colors, of RGB; not for BMP.
         note: What `iqa_sr.io.image_metadata.read_extras` finds again, ASCII; not for BMP.
 
     Raises:
-        ValueError: If the suffix or the array is of another kind, or the format holds no picture of this size.
+        ValueError: If the suffix or the array is of another kind, or the format holds no image of this size.
         OSError: If the file cannot be written.
     """
     path = Path(path)
@@ -169,28 +169,28 @@ def write_image(
     kind = FORMATS[suffix]
     depths = (np.uint8, np.uint16) if kind.deep else (np.uint8,)
     channels = (3, 4) if kind.alpha else (3,)
-    if picture.dtype not in depths or picture.ndim != 3 or picture.shape[2] not in channels:
+    if image.dtype not in depths or image.ndim != 3 or image.shape[2] not in channels:
         wanted = " or ".join(np.dtype(depth).name for depth in depths)
-        raise ValueError(f"{path}: expected (H, W, 3) {wanted}, got {picture.shape} {picture.dtype}")
-    if max(picture.shape[:2]) > kind.largest_side:
-        raise ValueError(f"{path}: {suffix} files hold sides of up to {kind.largest_side} px, got {picture.shape[:2]}")
-    swap = cv2.COLOR_RGB2BGR if picture.shape[2] == 3 else cv2.COLOR_RGBA2BGRA
+        raise ValueError(f"{path}: expected (H, W, 3) {wanted}, got {image.shape} {image.dtype}")
+    if max(image.shape[:2]) > kind.largest_side:
+        raise ValueError(f"{path}: {suffix} files hold sides of up to {kind.largest_side} px, got {image.shape[:2]}")
+    swap = cv2.COLOR_RGB2BGR if image.shape[2] == 3 else cv2.COLOR_RGBA2BGRA
     flags = (cv2.IMWRITE_JPEG_QUALITY, cv2.IMWRITE_JPEG_SAMPLING_FACTOR)
     values = (jpeg.quality, SUBSAMPLINGS[jpeg.subsampling]) if suffix in (".jpg", ".jpeg") else ()
     settings = [number for pair in zip(flags, values, strict=False) for number in pair]
-    done, content = cv2.imencode(suffix, cv2.cvtColor(picture, swap), settings)
+    done, content = cv2.imencode(suffix, cv2.cvtColor(image, swap), settings)
     if not done:
-        raise OSError(f"{path}: OpenCV could not encode a picture of shape {picture.shape}")
+        raise OSError(f"{path}: OpenCV could not encode an image of shape {image.shape}")
     path.parent.mkdir(parents=True, exist_ok=True)
     encoded = content.tobytes()
     atomic_write(path, embed(encoded, suffix, profile, note) if profile or note else encoded)
 
 
-def recompress(picture: np.ndarray, suffix: str, quality: int) -> np.ndarray:
-    """What a lossy file shows of a picture.
+def recompress(image: np.ndarray, suffix: str, quality: int) -> np.ndarray:
+    """What a lossy file shows of an image.
 
     Args:
-        picture: `(H, W, 3)` RGB uint8.
+        image: `(H, W, 3)` RGB uint8.
         suffix: `.jpg` or `.webp`.
         quality: 1 to 100.
 
@@ -198,36 +198,36 @@ def recompress(picture: np.ndarray, suffix: str, quality: int) -> np.ndarray:
         The same shape and type.
     """
     flag = {".jpg": cv2.IMWRITE_JPEG_QUALITY, ".webp": cv2.IMWRITE_WEBP_QUALITY}[suffix]
-    _, content = cv2.imencode(suffix, cv2.cvtColor(picture, cv2.COLOR_RGB2BGR), [flag, quality])
+    _, content = cv2.imencode(suffix, cv2.cvtColor(image, cv2.COLOR_RGB2BGR), [flag, quality])
     decoded = cv2.imdecode(content, cv2.IMREAD_COLOR)
     assert decoded is not None  # it was encoded a line above
     return cv2.cvtColor(decoded, cv2.COLOR_BGR2RGB)
 
 
 def _content(path: str | Path) -> bytes:
-    return read_file(path, "picture")
+    return read_file(path, "image")
 
 
-def _decode_deep(content: bytes, image: Image.Image, name: str) -> np.ndarray:
+def _decode_deep(content: bytes, pil_image: Image.Image, name: str) -> np.ndarray:
     try:
-        picture = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_UNCHANGED)
+        image = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_UNCHANGED)
     except cv2.error:
-        picture = None
-    if picture is None or picture.dtype != np.uint16 or picture.shape[:2] != (image.height, image.width):
-        raise ValueError(f"{name}: 16-bit picture of a kind that cannot be read; convert it to an RGB PNG")
-    if picture.ndim == 2:
-        return cv2.cvtColor(picture, cv2.COLOR_GRAY2RGB)
-    return cv2.cvtColor(picture, cv2.COLOR_BGRA2RGBA if picture.shape[2] == 4 else cv2.COLOR_BGR2RGB)
+        image = None
+    if image is None or image.dtype != np.uint16 or image.shape[:2] != (pil_image.height, pil_image.width):
+        raise ValueError(f"{name}: 16-bit image of a kind that cannot be read; convert it to an RGB PNG")
+    if image.ndim == 2:
+        return cv2.cvtColor(image, cv2.COLOR_GRAY2RGB)
+    return cv2.cvtColor(image, cv2.COLOR_BGRA2RGBA if image.shape[2] == 4 else cv2.COLOR_BGR2RGB)
 
 
 # --- Headers ----------------------------------------------------------------------------------------------------------
 
 
-def _open_picture(source: str | Path | bytes, name: str) -> Image.Image:
-    """The picture with its header read and its kind checked; its pixels are not decoded yet. Raises as `image_size`."""
+def _open_image(source: str | Path | bytes, name: str) -> Image.Image:
+    """The image with its header read and its kind checked; its pixels are not decoded yet. Raises as `image_size`."""
     name = name if isinstance(source, bytes) else str(source)
     if not isinstance(source, bytes):
-        check_file(source, "picture")
+        check_file(source, "image")
     try:
         image = Image.open(io.BytesIO(source) if isinstance(source, bytes) else source, formats=pillow_formats())
         frames = 1 if image.format == "MPO" else getattr(image, "n_frames", 1)  # MPO: a phone's JPEG with previews
@@ -238,7 +238,7 @@ def _open_picture(source: str | Path | bytes, name: str) -> Image.Image:
     except Exception as error:  # OSError mostly, but a damaged header can lead to anything
         kind = describe_content(source) if isinstance(source, bytes) else describe_file(source)
         seems = f"; it {'begins like' if kind.endswith('image') else 'is'} {kind}" if kind else ""
-        raise ValueError(f"{name}: not a picture that can be read, or damaged{seems}") from error
+        raise ValueError(f"{name}: not an image that can be read, or damaged{seems}") from error
     refusal = _refusal(image, frames)
     if refusal:
         image.close()
@@ -251,7 +251,7 @@ def _too_large(what: str) -> str:
 
 
 def _refusal(image: Image.Image, frames: int) -> str:
-    """Why a picture of this kind is not read; empty where it is."""
+    """Why an image of this kind is not read; empty where it is."""
     if image.width * image.height > LARGEST_IMAGE:
         return _too_large(
             f"{image.width}x{image.height} px (WxH) are {image.width * image.height / 1e6:.0f} megapixels"
@@ -270,7 +270,7 @@ def _refusal(image: Image.Image, frames: int) -> str:
         refusal = "has 16 bits and a transparent colour"
     elif _is_deep(image) and (rotated or tags.get(262, 1) not in (1, 2) or set(tags.get(339, (1,))) != {1}):
         refusal = "is a 16-bit TIFF with inverted, rotated or signed values"
-    return f"{refusal}; convert it to an 8-bit or 16-bit RGB picture" if refusal else ""
+    return f"{refusal}; convert it to an 8-bit or 16-bit RGB image" if refusal else ""
 
 
 def _largest_level(image: Image.Image) -> int:
@@ -297,7 +297,7 @@ def _jpeg2000_bits(image: Image.Image) -> int:
 
 
 def _is_deep(image: Image.Image) -> bool:
-    """Whether the file has 16 bits per channel. Of colour pictures only the tiles say so, and only before loading."""
+    """Whether the file has 16 bits per channel. Of colour images only the tiles say so, and only before loading."""
     if _largest_level(image) == 65535:
         return True
     return image.mode.startswith("I;16") or any(";16" in str(tile[3]) for tile in getattr(image, "tile", ()))

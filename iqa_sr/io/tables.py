@@ -141,7 +141,7 @@ def read_pairs(path: Path) -> list[tuple[str, str]]:
     for place, line in enumerate(split_lines(read_text(path, "list")), start=1):
         words = line.split()
         if words and len(words) != 2:
-            raise ValueError(f"{path}, line {place}: expected a picture and a score, got {line.strip()[:60]!r}")
+            raise ValueError(f"{path}, line {place}: expected an image and a score, got {line.strip()[:60]!r}")
         if words:
             found.append((words[0], words[1]))
     return found

@@ -1,7 +1,7 @@
-"""A-FINE: fidelity to a reference that need not be perfect, weighed against the naturalness of both pictures.
+"""A-FINE: fidelity to a reference that need not be perfect, weighed against the naturalness of both images.
 
 `D = exp(k (N_reference - N_image)) N_image + F` with naturalness N and fidelity F in (-2, 2); lower is better in all of
-them. A picture more natural than its reference is rewarded, which no distance to the reference does.
+them. An image more natural than its reference is rewarded, which no distance to the reference does.
 
 Reference:
     Chen, Wu, Ma, Zhang: Toward Generalized Image Quality Assessment: Relaxing the Perfect Reference Quality Assumption,
@@ -51,7 +51,7 @@ def _info(name: str, reference: Literal["full", "none"], bounds: tuple[float, fl
 
 @dataclass(frozen=True)
 class AFINEFeatures:
-    """What A-FINE takes from one batch of pictures, as far as it does not depend on the other one.
+    """What A-FINE takes from one batch of images, as far as it does not depend on the other one.
 
     Attributes:
         statistics: Of the levels, for the fidelity.
@@ -63,16 +63,16 @@ class AFINEFeatures:
 
 
 class AFINE(QualityMetric):
-    """The D score; mostly below 2, lower is better, and very low where the picture is far more natural.
+    """The D score; mostly below 2, lower is better, and very low where the image is far more natural.
 
     It is not symmetric. `features` and `compare` are its two halves, for callers that compare with one reference often
     or want no gradient through it.
 
     Differs from the original:
-        * The pictures are resized before CLIP's normalisation, not after it; the same up to float32 rounding.
+        * The images are resized before CLIP's normalisation, not after it; the same up to float32 rounding.
         * The covariance comes from centred values, which rounds less: the fidelity divides by variances, so that
           channels that are nearly constant amplify rounding.
-        * Batches, and gradients; the authors' code takes one picture at a time.
+        * Batches, and gradients; the authors' code takes one image at a time.
         * The sizes of CLIP are those of the file, so that small networks of one's own training load, too.
 
     Args:
@@ -99,7 +99,7 @@ class AFINE(QualityMetric):
         return self.compare(self.features(image), self.features(reference))
 
     def features(self, image: Tensor) -> AFINEFeatures:
-        """What can be said about pictures alone; computed in the type of the weights, also inside autocast.
+        """What can be said about images alone; computed in the type of the weights, also inside autocast.
 
         Args:
             image: `(N, 3, H, W)`, floating, RGB, `[0, 1]`; never written to.
@@ -118,7 +118,7 @@ class AFINE(QualityMetric):
             return AFINEFeatures(statistics, self.network.natural_scale(self.network.natural(statistics)))
 
     def compare(self, image: AFINEFeatures, reference: AFINEFeatures) -> Tensor:
-        """The D score `(N,)` of pictures against references of the same size."""
+        """The D score `(N,)` of images against references of the same size."""
         return self.network.adapter(image.naturalness, reference.naturalness, self.fidelity(image, reference))
 
     def fidelity(self, image: AFINEFeatures, reference: AFINEFeatures) -> Tensor:

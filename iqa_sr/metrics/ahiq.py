@@ -1,4 +1,4 @@
-"""AHIQ: a picture against its reference, by a transformer and a convolutional network."""
+"""AHIQ: an image against its reference, by a transformer and a convolutional network."""
 
 import torch
 from torch import Tensor
@@ -11,7 +11,7 @@ from iqa_sr.weights.store import read_weights
 
 __all__ = ["AHIQ", "METRICS"]
 
-# Pairs of crops that go through at a time: on a CPU the deformable convolution takes 90 MB for each picture.
+# Pairs of crops that go through at a time: on a CPU the deformable convolution takes 90 MB for each image.
 CHUNK = 4
 
 

@@ -63,7 +63,7 @@ ARNIQA_INFOS = {
         period=32,
         paper="Agnolucci, Galteri, Bertini, Del Bimbo: ARNIQA: Learning Distortion Manifold for Image Quality "
         "Assessment, WACV 2024",
-        spec=f"ResNet-50, {data.regressor.removesuffix('.pth')}, whole picture and half scale (antialiased bilinear on "
+        spec=f"ResNet-50, {data.regressor.removesuffix('.pth')}, whole image and half scale (antialiased bilinear on "
         "float), RGB, scores of the data set mapped to 0..1",
     )
     for name, data in DATA_SETS.items()
@@ -71,11 +71,11 @@ ARNIQA_INFOS = {
 
 
 class ARNIQA(QualityMetric):
-    """ARNIQA of each picture; higher is better, about 0 to 1 (the range of the data set's opinion scores).
+    """ARNIQA of each image; higher is better, about 0 to 1 (the range of the data set's opinion scores).
 
     Differs from the original:
-        The half scale is made of the float picture, with a gradient, where the authors' script lets Pillow make it of
-        8-bit pixels and round twice. Measured with random weights: the half pictures differ by up to 1/255, the
+        The half scale is made of the float image, with a gradient, where the authors' script lets Pillow make it of
+        8-bit pixels and round twice. Measured with random weights: the half images differ by up to 1/255, the
         scores by less than 1e-4. Without antialiasing (as in IQA-PyTorch) the scores differ by 6e-3.
         Always float32; the authors' script computes in half precision on a GPU.
 
@@ -85,7 +85,7 @@ class ARNIQA(QualityMetric):
         info: One of `ARNIQA_INFOS`; the name tells the data set of the regressor.
         antialias: Whether the half scale is antialiased; without it each of its pixels is the mean of four.
         crops: The protocol of the paper's tables: the mean over the centre and the corners (224 px) of both scales. A
-            crop that leaves the picture continues black.
+            crop that leaves the image continues black.
         checkpoint: Compute the encoder's blocks again in the backward pass instead of keeping their features.
 
     Raises:
@@ -121,7 +121,7 @@ class ARNIQA(QualityMetric):
         return self.score_of_scales(image, self.half_scale(image))
 
     def half_scale(self, image: Tensor) -> Tensor:
-        """The picture at half scale: `(N, 3, H, W)` to `(N, 3, H // 2, W // 2)`."""
+        """The image at half scale: `(N, 3, H, W)` to `(N, 3, H // 2, W // 2)`."""
         if self.antialias:
             return half_scale(image)
         return F.interpolate(image, scale_factor=0.5, mode="bilinear", align_corners=False)
@@ -150,7 +150,7 @@ class ARNIQA(QualityMetric):
 
 
 def half_scale(image: Tensor) -> Tensor:
-    """The picture at half scale, antialiased bilinear: `(N, 3, H, W)` to `(N, 3, H // 2, W // 2)`."""
+    """The image at half scale, antialiased bilinear: `(N, 3, H, W)` to `(N, 3, H // 2, W // 2)`."""
     size = (image.shape[2] // 2, image.shape[3] // 2)
     return F.interpolate(image, size, mode="bilinear", align_corners=False, antialias=True)
 
@@ -158,7 +158,7 @@ def half_scale(image: Tensor) -> Tensor:
 def five_crops(image: Tensor) -> Tensor:
     """Centre, top left, bottom left, top right, bottom right: `(N, 3, H, W)` to `(5 N, 3, 224, 224)`, crop by crop.
 
-    A crop may leave a smaller picture; it is black there.
+    A crop may leave a smaller image; it is black there.
     """
     height, width = image.shape[2:]
     bottom, right = height - CROP, width - CROP

@@ -70,7 +70,7 @@ AUGMENTIQ_INFO = MetricInfo(
 
 
 class AugmentIQ(QualityMetric):
-    """The prediction of the heads for each picture, on the scale of the opinion scores that they were trained on.
+    """The prediction of the heads for each image, on the scale of the opinion scores that they were trained on.
 
     The objective `augmentiq` of our trainer makes them from 0, the worst possible opinion, to 1, the best.
 
@@ -80,7 +80,7 @@ class AugmentIQ(QualityMetric):
 
     Args:
         info: `AUGMENTIQ_INFO`.
-        prompt: The text that every picture is to show; without one (as in super-resolution) the quality head decides.
+        prompt: The text that every image is to show; without one (as in super-resolution) the quality head decides.
         text_encoder: With a prompt: a folder with `ImageReward.pt` (of the project ImageReward, 1.8 GB) and `vocab.txt`
             (of bert-base-uncased). Needs the package transformers.
         checkpoint: Compute the blocks of Re-IQA's encoders again in the backward pass instead of keeping their output.
@@ -127,7 +127,7 @@ class AugmentIQ(QualityMetric):
         return score
 
     def text_features(self, image: Tensor) -> Tensor:
-        """The prompt's features in the light of each picture: `(N, 3, H, W)` RGB in [0, 1] to `(N, F)`."""
+        """The prompt's features in the light of each image: `(N, 3, H, W)` RGB in [0, 1] to `(N, F)`."""
         assert self.text_encoder is not None
         square = central_square(image, self.text_encoder.image_size)
         features: Tensor = self.text_encoder(self.normalize(square), self.tokens.expand(len(image), -1))

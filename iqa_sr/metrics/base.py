@@ -26,12 +26,12 @@ class MetricInfo:
 
     Attributes:
         name: The name under which users of the field know it, for example `niqe`.
-        reference: `full` compares with a reference picture, `none` judges the picture alone.
+        reference: `full` compares with a reference image, `none` judges the image alone.
         higher_is_better: Direction of the paper's own score.
         score_range: Lowest and highest possible score; infinities where there is no bound.
         min_size: Smallest height and width in pixels that can be scored.
         multiple_of: The height and width must be multiples of this many pixels.
-        differentiable: Whether the gradient of the score reaches the picture and is of use.
+        differentiable: Whether the gradient of the score reaches the image and is of use.
         weights: Names of the files in the weights store that it needs.
         code_license: Licence of the authors' code, or of ours where we wrote it from the paper.
         weights_license: Licence of the weights or parameters.
@@ -63,7 +63,7 @@ class MetricInfo:
 
 
 class QualityMetric(nn.Module, ABC):
-    """A frozen picture-quality metric.
+    """A frozen image-quality metric.
 
     A subclass sets `info` and implements `score(image, reference)`; this class checks the input, computes in float32
     outside autocast and keeps the network in evaluation mode without trainable parameters.
@@ -132,26 +132,26 @@ class QualityMetric(nn.Module, ABC):
         if self.info.reference == "none":
             return {"image": image}
         if reference is None:
-            raise ValueError(f"{self.info.name} compares with a reference picture, but none was given")
+            raise ValueError(f"{self.info.name} compares with a reference image, but none was given")
         self._check("reference", reference)
         if reference.shape != image.shape:
             shapes = f"image {tuple(image.shape)} and reference {tuple(reference.shape)}"
             raise ValueError(f"{self.info.name}: {shapes} differ in shape")
         return {"image": image, "reference": reference}
 
-    def _check(self, argument: str, picture: Tensor) -> None:
+    def _check(self, argument: str, image: Tensor) -> None:
         info = self.info
-        if not isinstance(picture, Tensor) or not picture.is_floating_point():
-            got = picture.dtype if isinstance(picture, Tensor) else type(picture).__name__
-            whole = isinstance(picture, Tensor) and not picture.is_complex()
+        if not isinstance(image, Tensor) or not image.is_floating_point():
+            got = image.dtype if isinstance(image, Tensor) else type(image).__name__
+            whole = isinstance(image, Tensor) and not image.is_complex()
             hint = "; divide levels by the largest one, 255 or 65535: `image.float() / 255`" if whole else ""
             raise TypeError(f"{info.name}: {argument} must be a floating tensor in [0, 1], got {got}{hint}")
-        if picture.ndim != 4 or picture.shape[1] != 3:
-            raise ValueError(f"{info.name}: {argument} must have shape (N, 3, H, W), got {tuple(picture.shape)}")
-        height, width = picture.shape[2:]
+        if image.ndim != 4 or image.shape[1] != 3:
+            raise ValueError(f"{info.name}: {argument} must have shape (N, 3, H, W), got {tuple(image.shape)}")
+        height, width = image.shape[2:]
         if min(height, width) < info.min_size:
             raise ValueError(
-                f"{info.name} needs pictures of at least {info.min_size}x{info.min_size} px, got {height}x{width} (HxW)"
+                f"{info.name} needs images of at least {info.min_size}x{info.min_size} px, got {height}x{width} (HxW)"
             )
         if height % info.multiple_of or width % info.multiple_of:
             raise ValueError(

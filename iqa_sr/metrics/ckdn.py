@@ -39,11 +39,11 @@ CKDN_INFO = MetricInfo(
 
 
 class CKDN(QualityMetric):
-    """CKDN of each picture, 0 to 1; higher is better.
+    """CKDN of each image, 0 to 1; higher is better.
 
-    Only the centred square of a picture, seven eighths of its short side, is seen, and has a gradient. Image and
-    reference go through different encoders, so that equal pictures do not get a special score. In the paper the
-    reference is the low-quality picture that was restored, at the same size; a pristine one may be given as well.
+    Only the centred square of an image, seven eighths of its short side, is seen, and has a gradient. Image and
+    reference go through different encoders, so that equal images do not get a special score. In the paper the
+    reference is the low-quality image that was restored, at the same size; a pristine one may be given as well.
 
     Args:
         info: `CKDN_INFO`.
@@ -72,11 +72,11 @@ class CKDN(QualityMetric):
         return self.network(*self.network_input(image, reference)).squeeze(1)
 
     def network_input(self, image: Tensor, reference: Tensor) -> list[Tensor]:
-        """The centres of the resized pictures, normalised: `(N, 3, H, W)` twice to `(N, 3, 288, 288)` twice."""
+        """The centres of the resized images, normalised: `(N, 3, H, W)` twice to `(N, 3, 288, 288)` twice."""
         resized = resize_short_side(image, SHORT_SIDE, "bicubic"), resize_short_side(reference, SHORT_SIDE, "nearest")
-        normalised = [self.normalize(centre_crop(picture, CROP)) for picture in resized]
+        normalised = [self.normalize(centre_crop(batch, CROP)) for batch in resized]
         # Channels last makes the convolutions quicker.
-        return [picture.contiguous(memory_format=torch.channels_last) for picture in normalised]
+        return [batch.contiguous(memory_format=torch.channels_last) for batch in normalised]
 
 
 METRICS = ((CKDN_INFO, CKDN),)

@@ -1,4 +1,4 @@
-"""What CLIP-IQA and QualiCLIP share: CLIP's RN50 compares a picture with pairs of prompts of opposite meaning.
+"""What CLIP-IQA and QualiCLIP share: CLIP's RN50 compares an image with pairs of prompts of opposite meaning.
 
 The token numbers here come from CLIP's published byte-pair tokenizer applied to the prompts that stand beside them; its
 start and end tokens are left out. They are written down, so that no tokenizer is needed.
@@ -52,18 +52,18 @@ QUALICLIP_PROMPTS = (
     (33495, 2867, 269),  # Noisy image.
     (1400, 268, 3027, 2867, 269),  # High-quality image.
     (1042, 268, 3027, 2867, 269),  # Low-quality image.
-    (886, 1674, 269),  # Good picture.
-    (2103, 1674, 269),  # Bad picture.
+    (886, 1674, 269),  # Good image.
+    (2103, 1674, 269),  # Bad image.
 )
 # QualiCLIP+: how many tokens each prompt has behind its placeholders. Good/Bad photo. Sharp/Blurry image. Sharp/Blurry
-# edges. High-/Low-resolution image. Noise-free/Noisy image. High-/Low-quality image. Good/Bad picture.
+# edges. High-/Low-resolution image. Noise-free/Noisy image. High-/Low-quality image. Good/Bad image.
 QUALICLIP_PLUS_LENGTHS = (3, 3, 3, 3, 3, 3, 5, 5, 5, 3, 5, 5, 3, 3)
 
 
 class PromptPairs(QualityMetric):
     """The mean probability of the better prompt over pairs of prompts; in (0, 1), higher is better.
 
-    The picture keeps its size and is not cropped; the attention pool of RN50 adds no positional embedding.
+    The image keeps its size and is not cropped; the attention pool of RN50 adds no positional embedding.
 
     Differs from the original:
         The batch norms are folded into the convolutions; scores move by about 1e-6.

@@ -1,4 +1,4 @@
-"""CLIP-IQA: how much closer a picture is to "Good image" than to "bad image", as CLIP sees it.
+"""CLIP-IQA: how much closer an image is to "Good image" than to "bad image", as CLIP sees it.
 
 Reference:
     Wang, Chan, Loy: Exploring CLIP for Assessing the Look and Feel of Images, AAAI 2023,

@@ -1,6 +1,6 @@
 """Complex wavelet structural similarity (CW-SSIM): insensitive to small shifts and turns.
 
-With the coefficients c of the picture and c' of the reference in a 7 x 7 window of a complex subband,
+With the coefficients c of the image and c' of the reference in a 7 x 7 window of a complex subband,
 CW-SSIM = 2 |sum c conj(c')| / (sum |c|^2 + sum |c'|^2), averaged with a Gaussian weight around the centre, over the
 eight orientations of the fourth level of a steerable pyramid.
 
@@ -41,7 +41,7 @@ CW_SSIM_INFO = MetricInfo(
 
 
 class CWSSIM(QualityMetric):
-    """CW-SSIM of each picture, in [0, 1]; higher is better. In the gradient the rounding counts as identity."""
+    """CW-SSIM of each image, in [0, 1]; higher is better. In the gradient the rounding counts as identity."""
 
     def __init__(self, info: MetricInfo = CW_SSIM_INFO) -> None:
         super().__init__(info)
@@ -70,15 +70,15 @@ def _window_means(maps: Tensor) -> Tensor:
     return weighted(weighted(maps, mean, maps.ndim - 2), mean, maps.ndim - 1)
 
 
-def _subbands(pictures: Tensor) -> Tensor:
+def _subbands(images: Tensor) -> Tensor:
     """Complex bands of the level, up to a factor: `(N, H, W)` to `(N, orientations, H / 8, W / 8)`, rounded up."""
-    device = pictures.device
-    down, across = (2 * torch.fft.fftfreq(side, dtype=torch.float64, device=device) for side in pictures.shape[1:])
-    spectrum = torch.fft.fft2(pictures)
+    device = images.device
+    down, across = (2 * torch.fft.fftfreq(side, dtype=torch.float64, device=device) for side in images.shape[1:])
+    spectrum = torch.fft.fft2(images)
     for _ in range(LEVEL - 1):
         spectrum, down, across = (_lower_half(values) for values in (_lower_half(spectrum.mT).mT, down, across))
     radius = (down[:, None].square() + across.square()).sqrt()
-    # As the authors have it: the mean of the picture is treated like its lowest frequency.
+    # As the authors have it: the mean of the image is treated like its lowest frequency.
     radius[0, 0] = radius[0, 1]
     # Half a cosine wave of the octaves, one on either side of 2^-level of the highest frequency.
     radial = torch.cos((radius.log2() + LEVEL).clamp(-1, 1) * math.pi / 2)

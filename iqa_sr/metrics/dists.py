@@ -1,4 +1,4 @@
-"""DISTS: texture and structure similarity of two pictures in the features of VGG-16.
+"""DISTS: texture and structure similarity of two images in the features of VGG-16.
 
 With l and s the similarities of means and covariances of 1475 channels and weights that add up to 1,
 DISTS = 1 - sum(alpha l + beta s)  = sum(alpha (1 - l) + beta (1 - s)).
@@ -40,12 +40,12 @@ DISTS_INFO = MetricInfo(
 
 
 class DISTS(QualityMetric):
-    """DISTS of each pair; lower is better, 0 for equal pictures.
+    """DISTS of each pair; lower is better, 0 for equal images.
 
     Differs from the original:
-        Computed in the second form and from centred features, where nothing cancels in float32: equal pictures have
+        Computed in the second form and from centred features, where nothing cancels in float32: equal images have
         exactly 0; other scores move by less than 1e-6.
-        Pictures are compared at their own size, as the authors' network does; their script shrinks large ones with
+        Images are compared at their own size, as the authors' network does; their script shrinks large ones with
         8-bit bilinear interpolation to a short side of 256 before.
 
     Args:

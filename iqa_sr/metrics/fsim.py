@@ -1,6 +1,6 @@
 """Feature similarity with colour (FSIMc).
 
-With the phase congruency p, the gradient magnitude g and the chroma I, Q of the picture and (primed) of the reference,
+With the phase congruency p, the gradient magnitude g and the chroma I, Q of the image and (primed) of the reference,
 and S(a) = (2 a a' + T) / (a^2 + a'^2 + T): FSIMc = mean of S(p) S(g) |S(I) S(Q)|^0.03, weighted with max(p, p').
 
 Reference:
@@ -24,7 +24,7 @@ YIQ = ((0.299, 0.587, 0.114), (0.5959, -0.2746, -0.3213), (0.2115, -0.5227, 0.31
 PHASE_STABILITY, GRADIENT_STABILITY, CHROMA_STABILITY = 0.85, 160.0, 200.0
 CHROMA_EXPONENT = 0.03
 SMALLEST_COLOUR = 1e-7
-# Of a weight that is of the order of the number of pixels; bounds the gradient where both pictures are flat.
+# Of a weight that is of the order of the number of pixels; bounds the gradient where both images are flat.
 SMALLEST_WEIGHT = 1e-3
 
 FSIM_INFO = MetricInfo(
@@ -42,7 +42,7 @@ FSIM_INFO = MetricInfo(
 
 
 class FSIM(QualityMetric):
-    """FSIMc of each picture, in [0, 1]; higher is better."""
+    """FSIMc of each image, in [0, 1]; higher is better."""
 
     def __init__(self, info: MetricInfo = FSIM_INFO) -> None:
         super().__init__(info)
@@ -51,9 +51,9 @@ class FSIM(QualityMetric):
     def score(self, image: Tensor, reference: Tensor | None) -> Tensor:
         """`(N, 3, H, W)` twice to `(N,)`."""
         assert reference is not None
-        pictures = torch.cat((image, reference)) * 255
-        pictures = F.avg_pool2d(pictures, max(1, round(min(image.shape[-2:]) / 256)))
-        luma, in_phase, quadrature = (weighted_channels(pictures, weights) for weights in YIQ)
+        images = torch.cat((image, reference)) * 255
+        images = F.avg_pool2d(images, max(1, round(min(image.shape[-2:]) / 256)))
+        luma, in_phase, quadrature = (weighted_channels(images, weights) for weights in YIQ)
         phase = phase_congruency(luma.double())
         gradient = gradient_magnitude(luma.double(), SCHARR)
         # Opposite colours cross zero, where the gradient of the power is infinite: nearer than the floor it is zero.

@@ -1,7 +1,7 @@
 """Gradient magnitude similarity deviation (GMSD).
 
-With g, g' the gradient magnitudes of picture and reference, GMS = (2 g g' + T) / (g^2 + g'^2 + T) and GMSD is the
-standard deviation of GMS over the picture.
+With g, g' the gradient magnitudes of image and reference, GMS = (2 g g' + T) / (g^2 + g'^2 + T) and GMSD is the
+standard deviation of GMS over the image.
 
 Reference:
     Xue, Zhang, Mou, Bovik: Gradient Magnitude Similarity Deviation: A Highly Efficient Perceptual Image Quality Index,
@@ -36,9 +36,9 @@ GMSD_INFO = MetricInfo(
 
 
 class GMSD(QualityMetric):
-    """GMSD of each picture; 0 is equal, lower is better. In the gradient the rounding counts as identity.
+    """GMSD of each image; 0 is equal, lower is better. In the gradient the rounding counts as identity.
 
-    The gradient of equal pictures is zero.
+    The gradient of equal images is zero.
 
     Differs from the original:
         The last row or column of an odd side is dropped, as in IQA-PyTorch, with which the score agrees; the authors'

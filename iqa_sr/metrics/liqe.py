@@ -1,4 +1,4 @@
-"""LIQE: how well CLIP finds that a picture fits "a photo with good quality", and bad, poor, fair and perfect.
+"""LIQE: how well CLIP finds that an image fits "a photo with good quality", and bad, poor, fair and perfect.
 
 Reference:
     Zhang, Zhai, Wei, Yang, Ma: Blind Image Quality Assessment via Vision-Language Correspondence: A Multitask Learning
@@ -105,7 +105,7 @@ def _info(name: str, file: str, prompts: str) -> MetricInfo:
 
 
 class LIQE(QualityMetric):
-    """Expected quality from 1 (bad) to 5 (perfect) of each picture; higher is better.
+    """Expected quality from 1 (bad) to 5 (perfect) of each image; higher is better.
 
     The logits, `logit_scale` times the cosine of window and prompt, are averaged over the windows, then a softmax goes
     over all prompts; the probability of a quality is the sum over scenes and distortions.

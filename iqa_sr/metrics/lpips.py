@@ -1,4 +1,4 @@
-"""LPIPS: distance of two pictures in the features of a classification network.
+"""LPIPS: distance of two images in the features of a classification network.
 
 Reference:
     Zhang, Isola, Efros, Shechtman, Wang: The Unreasonable Effectiveness of Deep Features as a Perceptual Metric, CVPR
@@ -56,7 +56,7 @@ _NETS = {info.name: net for net, info in LPIPS_INFOS.items()}
 
 
 class LPIPS(QualityMetric):
-    """LPIPS of each pair, version 0.1 of the linear heads; lower is better, 0 for equal pictures.
+    """LPIPS of each pair, version 0.1 of the linear heads; lower is better, 0 for equal images.
 
     Differs from the original:
         The gradient is finite where all features of a place are 0 (the package gives NaN there); scores are the same.

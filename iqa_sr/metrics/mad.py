@@ -43,14 +43,14 @@ MAD_INFO = MetricInfo(
     code_license="Apache-2.0 (own implementation)",
     weights_license="no weights",
     paper="Larson, Chandler: Most apparent distortion, Journal of Electronic Imaging 2010",
-    spec="RGB 0..255, not rounded; IQA-PyTorch's variant: by channel, windows shuffled; sound for square pictures only",
+    spec="RGB 0..255, not rounded; IQA-PyTorch's variant: by channel, windows shuffled; sound for square images only",
 )
 
 
 class MAD(QualityMetric):
-    """MAD of each picture, the mean over red, green and blue; 0 is equal, lower is better.
+    """MAD of each image, the mean over red, green and blue; 0 is equal, lower is better.
 
-    Equal pictures have gradient zero.
+    Equal images have gradient zero.
 
     Differs from the original:
         All as in IQA-PyTorch, with which the score agrees, and whose values are in use:
@@ -61,8 +61,8 @@ class MAD(QualityMetric):
         * The contrast of the reference is half the smallest of four overlapping windows, instead of the smallest of a
           window's quarters; no border is cut off.
         * The frequencies of the log-Gabor filters are half a step off where a side is odd, so that the mean counts.
-        * The table of contrast sensitivity is read in the wrong order unless the picture is square. At some ratios of
-          the sides it then removes the mean, nothing counts as visible, and the score is 0: compare square pictures.
+        * The table of contrast sensitivity is read in the wrong order unless the image is square. At some ratios of
+          the sides it then removes the mean, nothing counts as visible, and the score is 0: compare square images.
     """
 
     def __init__(self, info: MetricInfo = MAD_INFO) -> None:
@@ -112,7 +112,7 @@ def _moments(maps: Tensor) -> _Moments:
 
 
 def _shuffle(maps: Tensor) -> Tensor:
-    """The values of a picture's three channels, `(3 N, h, w)`, in the order of the implementation that we follow.
+    """The values of an image's three channels, `(3 N, h, w)`, in the order of the implementation that we follow.
 
     It lays them out by window and channel, and reads that as channel and window.
     """

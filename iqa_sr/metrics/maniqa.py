@@ -18,7 +18,7 @@ CHUNK = 8
 class MANIQA(QualityMetric):
     """The weighted mean of the scores of all places of 20 crops; higher is better.
 
-    A picture whose shorter side is at most 224 px is enlarged to 225 first.
+    An image whose shorter side is at most 224 px is enlarged to 225 first.
 
     Args:
         info: One of this module's.

@@ -1,4 +1,4 @@
-"""MUSIQ: quality of a picture of any size, from patches at three scales."""
+"""MUSIQ: quality of an image of any size, from patches at three scales."""
 
 from functools import cache
 
@@ -13,7 +13,7 @@ from iqa_sr.weights.store import read_weights
 __all__ = ["METRICS", "MUSIQ"]
 
 PATCH = 32
-# Longer sides of the two smaller scales; the third is the picture itself.
+# Longer sides of the two smaller scales; the third is the image itself.
 LONGER_SIDES = (224, 384)
 GRID = 10
 
@@ -21,7 +21,7 @@ GRID = 10
 class MUSIQ(QualityMetric):
     """The score of the authors' network; higher is better.
 
-    The picture and two copies whose longer sides are 224 and 384 px (also if that enlarges it) are cut into patches of
+    The image and two copies whose longer sides are 224 and 384 px (also if that enlarges it) are cut into patches of
     32 px. Tokens that only fill up a sequence are left out: masked as they are, they have no influence on the others.
 
     Args:
@@ -57,22 +57,22 @@ class MUSIQ(QualityMetric):
         ratios = [side / max(image.shape[-2:]) for side in LONGER_SIDES]
         # Halves are rounded to even.
         sizes = [[max(1, round(side * ratio)) for side in image.shape[-2:]] for ratio in ratios]
-        pictures = [F.interpolate(image, size, mode="bicubic") for size in sizes]
+        versions = [F.interpolate(image, size, mode="bicubic") for size in sizes]
         patches, places, scales = [], [], []
-        for number, picture in enumerate([*pictures, image]):
-            cut, rows, columns = _patches(picture)
+        for number, version in enumerate([*versions, image]):
+            cut, rows, columns = _patches(version)
             patches.append(cut)
             places.append(_places(rows, columns, image.device))
             scales.append(torch.full_like(places[-1], number))
         return torch.cat(patches, 1), torch.cat(places), torch.cat(scales)
 
 
-def _patches(picture: Tensor) -> tuple[Tensor, int, int]:
+def _patches(image: Tensor) -> tuple[Tensor, int, int]:
     """`(N, 3, H, W)` to `(N, rows * columns, 3, 32, 32)`, row by row; zeros around make the sides multiples of 32."""
-    count, channels, height, width = picture.shape
+    count, channels, height, width = image.shape
     rows, columns = -(-height // PATCH), -(-width // PATCH)
     down, right = rows * PATCH - height, columns * PATCH - width
-    padded = F.pad(picture, (right // 2, right - right // 2, down // 2, down - down // 2))
+    padded = F.pad(image, (right // 2, right - right // 2, down // 2, down - down // 2))
     cut = padded.view(count, channels, rows, PATCH, columns, PATCH).permute(0, 2, 4, 1, 3, 5)
     return cut.reshape(count, rows * columns, channels, PATCH, PATCH), rows, columns
 
@@ -96,7 +96,7 @@ def _info(name: str, file: str, data: str, score_range: tuple[float, float]) -> 
         weights_license="converted from google-research's MUSIQ (Apache-2.0 repository); no separate statement",
         period=32,
         paper="Ke, Wang, Wang, Milanfar, Yang: MUSIQ: Multi-Scale Image Quality Transformer, ICCV 2021",
-        spec=f"MUSIQ trained on {data}, RGB, whole picture and its copies of 224 and 384 px (bicubic, not antialiased)",
+        spec=f"MUSIQ trained on {data}, RGB, whole image and its copies of 224 and 384 px (bicubic, not antialiased)",
     )
 
 

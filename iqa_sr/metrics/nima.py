@@ -1,4 +1,4 @@
-"""NIMA: the mean of a predicted distribution of ratings, or a predicted score, of the centre of a picture.
+"""NIMA: the mean of a predicted distribution of ratings, or a predicted score, of the centre of an image.
 
 Reference:
     Talebi, Milanfar: NIMA: Neural Image Assessment, IEEE Transactions on Image Processing, 2018,
@@ -75,10 +75,10 @@ NIMA_INFOS = {name: _info(name, variant) for name, variant in _VARIANTS.items()}
 
 
 class NIMA(QualityMetric):
-    """NIMA of each picture; higher is better.
+    """NIMA of each image; higher is better.
 
     1 to 10 with weights trained on AVA (the mean of the predicted distribution); with the others the network's single
-    output, of which the training data set the range. Only the centred square of a picture is seen, and has a gradient.
+    output, of which the training data set the range. Only the centred square of an image is seen, and has a gradient.
 
     Args:
         info: One of `NIMA_INFOS`; the name tells backbone and weights.
@@ -117,7 +117,7 @@ class NIMA(QualityMetric):
         return self.network(self.network_input(image)).softmax(1)
 
     def network_input(self, image: Tensor) -> Tensor:
-        """The centre of the resized picture, normalised: `(N, 3, H, W)` to `(N, 3, 299, 299)` (VGG-16: 224)."""
+        """The centre of the resized image, normalised: `(N, 3, H, W)` to `(N, 3, 299, 299)` (VGG-16: 224)."""
         square = centre_crop(resize_short_side(image, self.side, "bilinear"), self.side)
         return self.normalize(square).contiguous(memory_format=self.layout)
 

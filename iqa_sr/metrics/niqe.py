@@ -1,6 +1,6 @@
-"""NIQE: distance of a picture's natural-scene statistics from those of pristine photographs.
+"""NIQE: distance of an image's natural-scene statistics from those of pristine photographs.
 
-With (mu, S) mean and covariance of the 36 features over the picture's blocks and (mu0, S0) those of the pristine
+With (mu, S) mean and covariance of the 36 features over the image's blocks and (mu0, S0) those of the pristine
 corpus, NIQE = sqrt((mu - mu0)^T ((S + S0) / 2)^-1 (mu - mu0))  (Eq. 10).
 
 Reference:
@@ -101,7 +101,7 @@ class _Variant:
         luma: From `(N, 3, H, W)` to grey levels.
         excess: By how much the weights of the 7 x 7 window, rounded to float32, add up to more than 1. It moves the
             score by 5e-4.
-        precision: Of the filtered pictures.
+        precision: Of the filtered images.
     """
 
     luma: Callable[[Tensor], Tensor]
@@ -116,14 +116,14 @@ VARIANTS = {
 
 
 class NIQE(QualityMetric):
-    """NIQE of each picture; lower is better, pristine photographs have about 3.
+    """NIQE of each image; lower is better, pristine photographs have about 3.
 
-    The picture is cut to multiples of 96 px from its top left. In the gradient the rounding of the luma counts as
+    The image is cut to multiples of 96 px from its top left. In the gradient the rounding of the luma counts as
     identity and the shape parameters, which come from a table, as constants.
 
     Differs from the original:
-        * Pictures of fewer than two by two blocks are refused: a covariance needs several.
-        * A feature that no block defines (a flat picture) has its limit for vanishing contrast, 0, so that the score
+        * Images of fewer than two by two blocks are refused: a covariance needs several.
+        * A feature that no block defines (a flat image) has its limit for vanishing contrast, 0, so that the score
           is finite, and bad. The authors' code gives NaN.
 
     Args:
@@ -157,14 +157,14 @@ class NIQE(QualityMetric):
         # small steps costs more than it helps.
         part = max(1, CACHED_PIXELS // (height * width))
         with _one_thread():
-            return torch.cat([self._score(pictures) for pictures in image.split(part)])
+            return torch.cat([self._score(images) for images in image.split(part)])
 
     def _score(self, image: Tensor) -> Tensor:
         luma = self.variant.luma(image)
         luma = (luma + (luma.round() - luma).detach()).double()
         full, half = (
-            _features(_normalise(picture, self.variant), block, self.shapes)
-            for picture, block in ((luma, BLOCK), (_halve(luma), BLOCK // 2))
+            _features(_normalise(plane, self.variant), block, self.shapes)
+            for plane, block in ((luma, BLOCK), (_halve(luma), BLOCK // 2))
         )
         return self._distance(torch.cat((full.values, half.values), 2), torch.cat((full.defined, half.defined), 2))
 
@@ -279,7 +279,7 @@ def _normalise(luma: Tensor, variant: _Variant) -> Tensor:
     across = [weight * (1 + variant.excess) for weight in down]
     around = F.pad(luma[:, None], (3, 3, 3, 3), mode="replicate")[:, 0]
     mean, mean_square = (
-        _weighted(_weighted(picture, down, 1), across, 2).to(variant.precision) for picture in (around, around.square())
+        _weighted(_weighted(image, down, 1), across, 2).to(variant.precision) for image in (around, around.square())
     )
     difference = (luma.to(variant.precision) - mean).float()
     variance = torch.addcmul(mean_square, mean, mean, value=-1).float().abs()

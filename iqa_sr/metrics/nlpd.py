@@ -47,7 +47,7 @@ NLPD_INFO = MetricInfo(
 
 
 class NLPD(QualityMetric):
-    """NLPD of each picture; 0 is equal, lower is better. The gradient of equal pictures is zero."""
+    """NLPD of each image; 0 is equal, lower is better. The gradient of equal images is zero."""
 
     neighbours: Tensor
 
@@ -68,14 +68,14 @@ class NLPD(QualityMetric):
         return torch.stack(distances).mean(0)
 
 
-def _laplacian_pyramid(pictures: Tensor, levels: int) -> list[Tensor]:
+def _laplacian_pyramid(images: Tensor, levels: int) -> list[Tensor]:
     """`levels - 1` differences and the residue of `(N, H, W)`, each of half the size, rounded up."""
     bands = []
     for _ in range(levels - 1):
-        half = separable(mirrored(pictures, 2), BINOMIAL, step=2)
-        bands.append(pictures - doubled(half, pictures.shape[1], pictures.shape[2]))
-        pictures = half
-    return [*bands, pictures]
+        half = separable(mirrored(images, 2), BINOMIAL, step=2)
+        bands.append(images - doubled(half, images.shape[1], images.shape[2]))
+        images = half
+    return [*bands, images]
 
 
 METRICS = ((NLPD_INFO, NLPD),)

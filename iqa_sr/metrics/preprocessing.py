@@ -14,7 +14,7 @@ CROP = 224
 
 
 def enlarged(image: Tensor) -> Tensor:
-    """A picture whose shorter side is at most 224 px, enlarged bilinearly to 225; others as they are."""
+    """An image whose shorter side is at most 224 px, enlarged bilinearly to 225; others as they are."""
     short = min(image.shape[-2:])
     if short > CROP:
         return image
@@ -24,10 +24,10 @@ def enlarged(image: Tensor) -> Tensor:
 def cut_crops(image: Tensor, count: int) -> Tensor:
     """The first crops, row by row, of a square grid from the top left: `(N, 3, H, W)` to `(N, crops, 3, 224, 224)`.
 
-    20 crops are the first of a 5x5 grid whose step is a fourth of what the picture is larger than a crop: its last row
+    20 crops are the first of a 5x5 grid whose step is a fourth of what the image is larger than a crop: its last row
     is never seen. 4 crops are a 2x2 grid with a step of half of it, 1 is the top left.
 
-    Crops at the same place, as in pictures of 224 to 227 px, are given once where each place has as many of them: means
+    Crops at the same place, as in images of 224 to 227 px, are given once where each place has as many of them: means
     over the crops stay what they are, for a fraction of the time.
     """
     parts = math.isqrt(count)
@@ -41,7 +41,7 @@ def cut_crops(image: Tensor, count: int) -> Tensor:
 
 
 def resize_short_side(image: Tensor, side: int, mode: Literal["nearest", "bilinear", "bicubic"]) -> Tensor:
-    """The picture with a short side of `side` px, as torchvision resizes tensors; not clamped.
+    """The image with a short side of `side` px, as torchvision resizes tensors; not clamped.
 
     Bilinear and bicubic are antialiased. The long side is the proportional one, rounded down.
 

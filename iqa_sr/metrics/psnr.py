@@ -7,7 +7,7 @@ from iqa_sr.metrics.base import MetricInfo, QualityMetric
 
 __all__ = ["METRICS", "PSNR", "PSNRY_BASICSR_INFO", "PSNRY_INFO", "PSNR_INFO"]
 
-# In squared units of [0, 1]: equal pictures have 100 dB, and any PSNR below 70 dB moves by less than 0.005 dB.
+# In squared units of [0, 1]: equal images have 100 dB, and any PSNR below 70 dB moves by less than 0.005 dB.
 EPSILON = 1e-10
 
 
@@ -39,10 +39,10 @@ LUMA_WEIGHTS = {
 class PSNR(QualityMetric):
     """Peak signal-to-noise ratio, `10 log10(1 / (MSE + 1e-10))` in dB, on RGB or on luma; higher is better.
 
-    The gradient of equal pictures is zero.
+    The gradient of equal images is zero.
 
     Differs from the original:
-        Equal pictures have 100 dB instead of infinity.
+        Equal images have 100 dB instead of infinity.
 
     Args:
         info: `PSNR_INFO`, `PSNRY_INFO` or `PSNRY_BASICSR_INFO`.

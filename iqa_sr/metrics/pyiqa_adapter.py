@@ -18,7 +18,7 @@ PROBE = 256
 
 
 class PyiqaMetric(QualityMetric):
-    """A metric of an installed pyiqa, called one picture at a time on a copy.
+    """A metric of an installed pyiqa, called one image at a time on a copy.
 
     Some metrics there take a batch of one only, and some write to their input.
 
@@ -39,7 +39,7 @@ class PyiqaMetric(QualityMetric):
         """`(N, 3, H, W)` to `(N,)`."""
         batches = (image,) if reference is None else (image, reference)
         singles = zip(*(batch.split(1) for batch in batches), strict=True)
-        return torch.cat([_scores(self.network(*(picture.clone() for picture in single))) for single in singles])
+        return torch.cat([_scores(self.network(*(part.clone() for part in single))) for single in singles])
 
 
 @cache
@@ -64,7 +64,7 @@ def pyiqa_info(name: str) -> MetricInfo:
         weights_license="see IQA-PyTorch",
         noncommercial="computed by IQA-PyTorch, whose licence is non-commercial",
         paper="see IQA-PyTorch",
-        spec=f"IQA-PyTorch {_package().__version__} {name.removeprefix(PREFIX)}, one picture at a time",
+        spec=f"IQA-PyTorch {_package().__version__} {name.removeprefix(PREFIX)}, one image at a time",
     )
 
 

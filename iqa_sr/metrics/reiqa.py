@@ -39,19 +39,19 @@ REIQA_INFO = MetricInfo(
     weights_license="no separate statement (Re-IQA, MIT); the regressor is your own",
     period=32,
     paper="Saha, Mishra, Bovik: Re-IQA: Unsupervised Learning for Image Quality Assessment in the Wild, CVPR 2023",
-    spec="two ResNet-50, whole picture and half scale (antialiased bicubic on float), RGB; regressor of the user",
+    spec="two ResNet-50, whole image and half scale (antialiased bicubic on float), RGB; regressor of the user",
 )
 
 
 class ReIQA(QualityMetric):
-    """The regressor's prediction for each picture, on the scale of the opinion scores that it was fitted to.
+    """The regressor's prediction for each image, on the scale of the opinion scores that it was fitted to.
 
     Re-IQA publishes encoders and no regressor. Fit one, for example scikit-learn's `Ridge`, to `features(image)` and
     mean opinion scores (larger is better), and save `{"weight": coef_, "bias": intercept_}`.
 
     Differs from the original:
-        The half scale is made of the float picture, with a gradient, where the authors' script lets Pillow make it of
-        8-bit pixels and round twice. Measured with random weights: the half pictures differ by up to 1/255, features
+        The half scale is made of the float image, with a gradient, where the authors' script lets Pillow make it of
+        8-bit pixels and round twice. Measured with random weights: the half images differ by up to 1/255, features
         by 1e-3 of their norm.
 
     Args:
@@ -98,7 +98,7 @@ def half_scale(image: Tensor) -> Tensor:
 
 
 def pillow_bicubic(image: Tensor, height: int, width: int) -> Tensor:
-    """Pillow's bicubic filter on floating pictures: across first, then down; values clipped to [0, 1] after each pass.
+    """Pillow's bicubic filter on floating images: across first, then down; values clipped to [0, 1] after each pass.
 
     Clipping between the passes matters at bright edges, by up to 3/255.
     """

@@ -1,6 +1,6 @@
 """Structural similarity (SSIM) and its multi-scale form (MS-SSIM).
 
-With means m, variances v and covariance c of picture and reference under an 11 x 11 Gaussian window, and K1, K2 small
+With means m, variances v and covariance c of image and reference under an 11 x 11 Gaussian window, and K1, K2 small
 constants: SSIM = mean of l * cs, l = (2 m m' + K1) / (m^2 + m'^2 + K1), cs = (2 c + K2) / (v + v' + K2).
 
 References:
@@ -52,7 +52,7 @@ MS_SSIM_INFO = _info("ms_ssim", f"{LUMA}; product of 5 scales of 2x2 means; {RUL
 
 
 def _maps(image: Tensor, reference: Tensor) -> tuple[Tensor, Tensor]:
-    """Luminance and clipped contrast-structure of `(N, H, W)` float64 pictures: `(N, H - 10, W - 10)` each."""
+    """Luminance and clipped contrast-structure of `(N, H, W)` float64 images: `(N, H - 10, W - 10)` each."""
     products = image, reference, image.square(), reference.square(), image * reference
     mean, other_mean, square, other_square, product = separable(torch.stack(products), WINDOW)
     variances = square - mean.square() + other_square - other_mean.square()
@@ -62,7 +62,7 @@ def _maps(image: Tensor, reference: Tensor) -> tuple[Tensor, Tensor]:
 
 
 class SSIM(QualityMetric):
-    """SSIM of each picture, in [0, 1]; higher is better. In the gradient the rounding counts as identity.
+    """SSIM of each image, in [0, 1]; higher is better. In the gradient the rounding counts as identity.
 
     Differs from the original:
         Not downsampled to a short side of 256 px (the authors' later script does that), and the contrast-structure map
@@ -80,15 +80,15 @@ class SSIM(QualityMetric):
         """`(N, 3, H, W)` twice to `(N,)`."""
         assert reference is not None
         if self.info.name == SSIMC_INFO.name:
-            pair = [picture.flatten(0, 1) * 255 for picture in (image, reference)]  # (3 N, H, W)
+            pair = [batch.flatten(0, 1) * 255 for batch in (image, reference)]  # (3 N, H, W)
         else:
-            pair = [yiq_luma(picture) for picture in (image, reference)]  # (N, H, W)
+            pair = [yiq_luma(batch) for batch in (image, reference)]  # (N, H, W)
         luminance, structure = _maps(*map(whole_levels, pair))
         return (luminance * structure).reshape(len(image), -1).mean(1)
 
 
 class MSSSIM(QualityMetric):
-    """MS-SSIM of each picture, in [0, 1]; higher is better. In the gradient the rounding counts as identity.
+    """MS-SSIM of each image, in [0, 1]; higher is better. In the gradient the rounding counts as identity.
 
     Differs from the original:
         Means of 2 x 2 pixels lead from scale to scale, at an odd side after one row or column of zeros in front. The
@@ -102,7 +102,7 @@ class MSSSIM(QualityMetric):
     def score(self, image: Tensor, reference: Tensor | None) -> Tensor:
         """`(N, 3, H, W)` twice to `(N,)`."""
         assert reference is not None
-        pair = torch.stack([whole_levels(yiq_luma(picture)) for picture in (image, reference)])
+        pair = torch.stack([whole_levels(yiq_luma(batch)) for batch in (image, reference)])
         levels = []
         for scale in range(len(SCALE_WEIGHTS)):
             luminance, structure = _maps(*pair)

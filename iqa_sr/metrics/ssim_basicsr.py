@@ -39,7 +39,7 @@ SSIMC_INFO = _info("ssimc-basicsr", "RGB 0..255, rounded; mean of the channels")
 
 
 class BasicSRSSIM(QualityMetric):
-    """SSIM of each picture, at most 1; higher is better. In the gradient the rounding to 8 bit counts as identity.
+    """SSIM of each image, at most 1; higher is better. In the gradient the rounding to 8 bit counts as identity.
 
     Args:
         info: `SSIMY_INFO` (BasicSR's `test_y_channel: true`) or `SSIMC_INFO` (the mean over red, green and blue).
@@ -60,9 +60,9 @@ class BasicSRSSIM(QualityMetric):
         similarity = similarity / ((means + K1) * (square + other_square - means + K2))
         return similarity.reshape(len(image), -1).mean(1)
 
-    def _planes(self, picture: Tensor) -> Tensor:
+    def _planes(self, image: Tensor) -> Tensor:
         """`(N, 3, H, W)` to Y `(N, H, W)`, or to all channels `(3 N, H, W)`; float64, 0..255."""
-        levels = whole_levels(picture * 255)
+        levels = whole_levels(image * 255)
         if self.info.name == SSIMC_INFO.name:
             return levels.flatten(0, 1)
         red, green, blue, offset = STUDIO_Y

@@ -39,7 +39,7 @@ _NETS: dict[str, Literal["alex", "vgg"]] = {STLPIPS_INFOS["alex"].name: "alex", 
 
 
 class STLPIPS(QualityMetric):
-    """ST-LPIPS of each pair; lower is better, 0 for equal pictures.
+    """ST-LPIPS of each pair; lower is better, 0 for equal images.
 
     Differs from the original:
         The gradient is finite where all features of a place are 0 (NaN in the original); scores are the same.

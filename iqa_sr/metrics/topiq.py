@@ -60,7 +60,7 @@ TOPIQ_INFOS = {
         period=32,
         paper="Chen, Mo, Hou, Wu, Liao, Sun, Yan, Lin: TOPIQ: A Top-Down Approach from Semantics to Distortions for "
         "Image Quality Assessment, IEEE TIP 2024",
-        spec=f"CFANet on ResNet-50, trained on {variant.data}, RGB, whole picture, "
+        spec=f"CFANet on ResNet-50, trained on {variant.data}, RGB, whole image, "
         + (f"short side {variant.short_side} px, antialiased bilinear" if variant.short_side else "no resize"),
     )
     for name, variant in _VARIANTS.items()
@@ -68,10 +68,10 @@ TOPIQ_INFOS = {
 
 
 class TOPIQ(QualityMetric):
-    """TOPIQ of each picture; higher is better.
+    """TOPIQ of each image; higher is better.
 
     About 0 to 1 with weights trained on mean opinions; 1 to 10, the mean of the predicted distribution of ratings, for
-    `topiq_iaa_res50`. A score of the whole picture: the map of positions is stretched over it.
+    `topiq_iaa_res50`. A score of the whole image: the map of positions is stretched over it.
 
     Args:
         info: One of `TOPIQ_INFOS`; the name tells the weights.

@@ -1,8 +1,8 @@
 """Visual information fidelity (VIF), in the domain of wavelets.
 
 Each 3 x 3 block of a subband of the reference is modelled as a Gaussian scale mixture with variances `s * lambda_j`
-along the eigenvectors of the subband's covariance; the picture's subband as `g * reference + noise of variance v`. Both
-are seen through noise of variance 0.4. VIF = information about the model in the picture / that in the reference
+along the eigenvectors of the subband's covariance; the image's subband as `g * reference + noise of variance v`. Both
+are seen through noise of variance 0.4. VIF = information about the model in the image / that in the reference
 = sum log2(1 + g^2 s lambda_j / (v + 0.4)) / sum log2(1 + s lambda_j / 0.4).
 
 Reference:
@@ -42,7 +42,7 @@ VIF_INFO = MetricInfo(
 
 
 class VIF(QualityMetric):
-    """VIF of each picture: 1 is equal, more means more contrast than the reference; higher is better.
+    """VIF of each image: 1 is equal, more means more contrast than the reference; higher is better.
 
     In the gradient the rounding counts as identity.
 
@@ -64,8 +64,8 @@ class VIF(QualityMetric):
         for level, bands in enumerate(levels):
             for band in bands:
                 side = [size // BLOCK * BLOCK for size in band.shape[1:]]
-                picture, original = band[:, : side[0], : side[1]].split(count)
-                information = _information(picture, original, window=2 ** (LEVELS - level) + 1)
+                distorted, original = band[:, : side[0], : side[1]].split(count)
+                information = _information(distorted, original, window=2 ** (LEVELS - level) + 1)
                 seen, known = seen + information[0], known + information[1]
         return (seen + TINY) / (known + TINY)
 
@@ -77,9 +77,9 @@ class _Distortion(NamedTuple):
     noise: Tensor
 
 
-def _information(picture: Tensor, reference: Tensor, window: int) -> tuple[Tensor, Tensor]:
-    """What picture and reference, `(N, 3 h, 3 w)`, tell about the model: `(N,)` bits each."""
-    distortion = _distortion(picture, reference, window)
+def _information(image: Tensor, reference: Tensor, window: int) -> tuple[Tensor, Tensor]:
+    """What image and reference, `(N, 3 h, 3 w)`, tell about the model: `(N,)` bits each."""
+    distortion = _distortion(image, reference, window)
     scale, eigenvalues = _scale_mixture(reference)
     # Blocks whose window reaches over the border do not count.
     border = math.ceil((window - 1) // 2 / BLOCK)
@@ -104,9 +104,9 @@ def _scale_mixture(reference: Tensor) -> tuple[Tensor, Tensor]:
     return scale.view(-1, height, width), values.clamp(min=0)
 
 
-def _distortion(picture: Tensor, reference: Tensor, window: int) -> _Distortion:
-    """Regression of the picture on the reference in a square window around the centre of each block."""
-    products = torch.stack((reference, picture, reference.square(), picture.square(), reference * picture))
+def _distortion(image: Tensor, reference: Tensor, window: int) -> _Distortion:
+    """Regression of the image on the reference in a square window around the centre of each block."""
+    products = torch.stack((reference, image, reference.square(), image.square(), reference * image))
     # (5, N, h, w): means around the centre of each 3 x 3 block.
     reach = window // 2 - 1
     if reach > 0:
@@ -117,7 +117,7 @@ def _distortion(picture: Tensor, reference: Tensor, window: int) -> _Distortion:
     covariance = product - mean * other_mean
     defined = variance > TINY
     gain = covariance / torch.where(defined, variance, 1.0)
-    # Without structure in the reference, or with the opposite one, everything in the picture is noise.
+    # Without structure in the reference, or with the opposite one, everything in the image is noise.
     related = defined & (gain > 0)
     noise = torch.where(related, other_variance - gain * covariance, other_variance)
     return _Distortion(torch.where(related, gain, 0.0), noise.clamp(min=TINY))

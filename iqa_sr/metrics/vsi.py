@@ -1,6 +1,6 @@
 """Visual saliency-induced index (VSI).
 
-With the saliency v, the gradient magnitude g and the chroma M, N of the picture and (primed) of the reference, and
+With the saliency v, the gradient magnitude g and the chroma M, N of the image and (primed) of the reference, and
 S(a) = (2 a a' + C) / (a^2 + a'^2 + C): VSI = mean of S(v) S(g)^0.4 (S(M) S(N))^0.02, weighted with max(v, v').
 
 Reference:
@@ -43,7 +43,7 @@ VSI_INFO = MetricInfo(
 
 
 class VSI(QualityMetric):
-    """VSI of each picture, in [0, 1]; higher is better."""
+    """VSI of each image, in [0, 1]; higher is better."""
 
     def __init__(self, info: MetricInfo = VSI_INFO) -> None:
         super().__init__(info)
@@ -52,8 +52,8 @@ class VSI(QualityMetric):
     def score(self, image: Tensor, reference: Tensor | None) -> Tensor:
         """`(N, 3, H, W)` twice to `(N,)`."""
         assert reference is not None
-        pictures = torch.cat((image, reference)).double()
-        planes = [saliency(pictures), *(weighted_channels(pictures * 255, weights) for weights in LMN)]
+        images = torch.cat((image, reference)).double()
+        planes = [saliency(images), *(weighted_channels(images * 255, weights) for weights in LMN)]
         salient, luma, m, n = _reduce(torch.stack(planes, 1)).unbind(1)
         gradient = gradient_magnitude(luma, SCHARR)
         similarity = dice(salient, SALIENCY_STABILITY) * dice(gradient, GRADIENT_STABILITY).pow(GRADIENT_EXPONENT)
@@ -67,7 +67,7 @@ class VSI(QualityMetric):
 
 
 def _reduce(planes: Tensor) -> Tensor:
-    """Means over squares, so that the short side has about 256 px; the edge repeats around the picture."""
+    """Means over squares, so that the short side has about 256 px; the edge repeats around the image."""
     side = max(1, round(min(planes.shape[-2:]) / 256))
     before, after = side // 2, (side - 1) // 2
     if before:

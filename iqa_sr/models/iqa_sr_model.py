@@ -1,4 +1,4 @@
-"""IQASRModel: any number of losses, several ground truths per picture, an optional discriminator."""
+"""IQASRModel: any number of losses, several ground truths per image, an optional discriminator."""
 
 import logging
 from collections.abc import Iterator, Mapping

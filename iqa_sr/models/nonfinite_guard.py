@@ -33,7 +33,7 @@ class NonFiniteGuard:
         Args:
             terms: Scalars by name, checked in this order.
             iteration: The current iteration.
-            files: Names of the pictures in the batch.
+            files: Names of the images in the batch.
 
         Raises:
             TrainingStopped: When the limit is reached.

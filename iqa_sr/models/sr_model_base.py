@@ -53,7 +53,7 @@ class SRModelBase(ModelBase):
     def get_current_visuals(self) -> dict[str, Tensor]:
         """LQ, result and ground truth, on the CPU."""
         visuals = {"lq": self.lq, "result": self.output, "gt": self.gt}
-        return {name: picture.detach().cpu() for name, picture in visuals.items()}
+        return {name: image.detach().cpu() for name, image in visuals.items()}
 
     # --- Validation ---------------------------------------------------------------------------------------------------
 

@@ -1,4 +1,4 @@
-"""Validation of an IQASRModel: every picture upscaled, rounded to 8 bits, scored on the device."""
+"""Validation of an IQASRModel: every image upscaled, rounded to 8 bits, scored on the device."""
 
 import logging
 import math
@@ -15,7 +15,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 from iqa_sr.basicsr_compat import metric_or_nan
-from iqa_sr.datasets.validation_images import ValidationPicture, as_rgb, loadable_pictures
+from iqa_sr.datasets.validation_images import ValidationImage, as_rgb, loadable_images
 from iqa_sr.io.image_tensors import as_8_bit, to_tensor, to_uint8
 from iqa_sr.io.images import write_image
 from iqa_sr.metrics.registry import metric_info, shared_metric
@@ -25,7 +25,7 @@ from iqa_sr.runtime.memory import within_memory
 from iqa_sr.scores.experiment_folder import result_image
 from iqa_sr.scores.image_scores import bicubic_result, cut_border, metric_scores, score_spec
 from iqa_sr.scores.means import mean
-from iqa_sr.scores.result_folder import picture_name
+from iqa_sr.scores.result_folder import image_name
 from iqa_sr.scores.score_table import BASELINE, MetricFacts, ScoreRow
 
 __all__ = ["Validation", "calculate_iqa"]
@@ -51,18 +51,18 @@ def calculate_iqa(
         better: Accepted because BasicSR hands it on; the metric knows its direction.
 
     Returns:
-        The score of the picture on the paper's own scale.
+        The score of the image on the paper's own scale.
     """
     device = "cuda" if torch.cuda.is_available() else "cpu"
-    pictures = [_from_bgr(picture, crop_border).to(device) for picture in (img, img2) if picture is not None]
+    images = [_from_bgr(image, crop_border).to(device) for image in (img, img2) if image is not None]
     with torch.no_grad():
-        return float(shared_metric(metric, device)(*pictures))
+        return float(shared_metric(metric, device)(*images))
 
 
-def _from_bgr(picture: np.ndarray, border: int) -> Tensor:
-    if picture.ndim == 2:
-        picture = np.repeat(picture[..., None], 3, axis=2)
-    return cut_border(to_tensor(np.ascontiguousarray(picture[..., ::-1]))[None], border)
+def _from_bgr(image: np.ndarray, border: int) -> Tensor:
+    if image.ndim == 2:
+        image = np.repeat(image[..., None], 3, axis=2)
+    return cut_border(to_tensor(np.ascontiguousarray(image[..., ::-1]))[None], border)
 
 
 class Upscaler(Protocol):
@@ -118,16 +118,16 @@ class Validation:
 
     @torch.no_grad()
     def run(self, model: Upscaler, dataloader: Any, iteration: int, save_img: bool) -> ValidationResults:
-        """Upscale and score every picture of the set; the first time also what bicubic upscaling gives.
+        """Upscale and score every image of the set; the first time also what bicubic upscaling gives.
 
-        A picture for which memory does not suffice costs its scores, not the run: they are NaN, and the means are over
+        An image for which memory does not suffice costs its scores, not the run: they are NaN, and the means are over
         the others. A result that is not finite is a failure of the network: all means are NaN then.
 
         Args:
             model: The model.
-            dataloader: Batches of one picture, from MultiGTDataset or any BasicSR data set.
-            iteration: Goes into the rows and into the names of saved pictures.
-            save_img: Whether results are written to the experiment's `visualization/<set>/<picture>/`.
+            dataloader: Batches of one image, from MultiGTDataset or any BasicSR data set.
+            iteration: Goes into the rows and into the names of saved images.
+            save_img: Whether results are written to the experiment's `visualization/<set>/<image>/`.
         """
         dataset, label = dataloader.dataset.opt["name"], str(iteration)
         makes: dict[str, Callable[[Tensor], Tensor]] = {}
@@ -138,21 +138,21 @@ class Validation:
         rows: list[ScoreRow] = []
         missing: Counter[str] = Counter()
         broken = []
-        found = loadable_pictures(dataloader, self.opt.get("scale"), model.device)
+        found = loadable_images(dataloader, self.opt.get("scale"), model.device)
         title, total = f"val {dataset}", len(dataloader)
-        for key, load in tqdm(found, desc=title, total=total, leave=False, disable=None, unit="picture"):
-            pictures = within_memory(partial(self._with_base, load, model), f"{title}, {key}")
+        for key, load in tqdm(found, desc=title, total=total, leave=False, disable=None, unit="image"):
+            images = within_memory(partial(self._with_base, load, model), f"{title}, {key}")
             for made_by, make in makes.items():
                 what = f"{title}, {key} by {made_by}"
-                output = None if pictures is None else within_memory(partial(make, pictures.lq), what)
+                output = None if images is None else within_memory(partial(make, images.lq), what)
                 if output is not None and not output.isfinite().all():
                     broken.append(key)
                     output = None
                 elif output is not None and save_img:
                     file = result_image(Path(self.opt["path"]["visualization"]), dataset, key, made_by)
                     write_image(file, to_uint8(output[0].cpu()))
-                scores = self._scores(output, pictures, what)
-                rows += self._rows(scores, made_by, picture_name(dataset, key))
+                scores = self._scores(output, images, what)
+                rows += self._rows(scores, made_by, image_name(dataset, key))
                 missing.update(name for name, score in scores.items() if score is None and made_by == label)
         if broken:
             shown = ", ".join(broken[:4]) + ", ..." * (len(broken) > 4)
@@ -166,39 +166,39 @@ class Validation:
         }
         return ValidationResults(dataset, means, rows, self.facts(), missing=missing)
 
-    def _with_base(self, load: Callable[[], ValidationPicture], model: Upscaler) -> ValidationPicture:
+    def _with_base(self, load: Callable[[], ValidationImage], model: Upscaler) -> ValidationImage:
         """An image and, where a metric compares with it, what the base makes of it, as a saved 8-bit file would be."""
-        pictures = load()
+        images = load()
         if not self.needs_base:
-            return pictures
-        base = model.upscale_base(pictures.lq).to(pictures.lq.device)
-        return replace(pictures, base=as_8_bit(as_rgb(base)))
+            return images
+        base = model.upscale_base(images.lq).to(images.lq.device)
+        return replace(images, base=as_8_bit(as_rgb(base)))
 
-    def _scores(self, output: Tensor | None, pictures: ValidationPicture | None, what: str) -> dict[str, float | None]:
+    def _scores(self, output: Tensor | None, images: ValidationImage | None, what: str) -> dict[str, float | None]:
         """The score by each metric: NaN where it is not defined, None where there is no result or memory."""
-        if output is None or pictures is None:
+        if output is None or images is None:
             return dict.fromkeys(self.metrics)
         found = {}
         for name, metric in self.metrics.items():
             if isinstance(metric, CalculateIQAOptions):
-                score = partial(_score, metric, output, pictures)
+                score = partial(_score, metric, output, images)
             else:
-                score = partial(_score_basicsr, metric, output, pictures)
+                score = partial(_score_basicsr, metric, output, images)
             found[name] = within_memory(score, f"{what}, {name}")
         return found
 
-    def _rows(self, scores: Mapping[str, float | None], label: str, picture: str) -> list[ScoreRow]:
+    def _rows(self, scores: Mapping[str, float | None], label: str, image: str) -> list[ScoreRow]:
         rows = []
         for name, score in scores.items():
             metric, reference = self.metrics[name], "original"
             if isinstance(metric, CalculateIQAOptions):
                 reference = metric.against if metric_info(metric.metric).reference == "full" else ""
-            rows.append(ScoreRow(label, picture, reference, name, math.nan if score is None else score))
+            rows.append(ScoreRow(label, image, reference, name, math.nan if score is None else score))
         return rows
 
 
-def _score(metric: CalculateIQAOptions, output: Tensor, pictures: ValidationPicture) -> float:
-    info, references = metric_info(metric.metric), _references(metric.against, pictures)
+def _score(metric: CalculateIQAOptions, output: Tensor, images: ValidationImage) -> float:
+    info, references = metric_info(metric.metric), _references(metric.against, images)
     if info.reference == "full" and references is None:
         return math.nan
     scores = metric_scores(metric.metric, output, references, metric.crop_border)
@@ -207,25 +207,25 @@ def _score(metric: CalculateIQAOptions, output: Tensor, pictures: ValidationPict
     return float(scores.mean())
 
 
-def _references(against: Against, pictures: ValidationPicture) -> Tensor | None:
-    """`(K, 3, H, W)` to compare with, or None where the picture has no such ground truth."""
+def _references(against: Against, images: ValidationImage) -> Tensor | None:
+    """`(K, 3, H, W)` to compare with, or None where the image has no such ground truth."""
     if against == "base":
-        return pictures.base
-    if pictures.gts is None or against == "nearest":
-        return pictures.gts
+        return images.base
+    if images.gts is None or against == "nearest":
+        return images.gts
     if against == "original":
-        return pictures.gts[:1]
-    if pictures.positive is None or not pictures.positive.any():
+        return images.gts[:1]
+    if images.positive is None or not images.positive.any():
         return None
-    return pictures.gts[pictures.positive.to(pictures.gts.device)]
+    return images.gts[images.positive.to(images.gts.device)]
 
 
-def _score_basicsr(section: Mapping[str, Any], output: Tensor, pictures: ValidationPicture) -> float:
+def _score_basicsr(section: Mapping[str, Any], output: Tensor, images: ValidationImage) -> float:
     data = {"img": _to_bgr(output)}
-    if pictures.gts is not None:
-        data["img2"] = _to_bgr(pictures.gts[:1])
+    if images.gts is not None:
+        data["img2"] = _to_bgr(images.gts[:1])
     return metric_or_nan(data, dict(section))
 
 
-def _to_bgr(picture: Tensor) -> np.ndarray:
-    return np.ascontiguousarray(to_uint8(picture[0].cpu())[..., ::-1])
+def _to_bgr(image: Tensor) -> np.ndarray:
+    return np.ascontiguousarray(to_uint8(image[0].cpu())[..., ::-1])

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from iqa_sr.scores.paired_scores import MEAN_KEY
-from iqa_sr.scores.result_folder import picture_name
+from iqa_sr.scores.result_folder import image_name
 from iqa_sr.scores.score_table import MetricFacts, ScoreRow
 
 __all__ = ["ValidationResults"]
@@ -35,6 +35,6 @@ class ValidationResults:
         cls, dataset: str, iteration: int, means: Mapping[str, float], facts: Sequence[MetricFacts]
     ) -> "ValidationResults":
         """Results of a model that gives means only: each stands in a row for the whole set."""
-        name = picture_name(dataset, MEAN_KEY)
+        name = image_name(dataset, MEAN_KEY)
         rows = [ScoreRow(str(iteration), name, "", metric, float(mean)) for metric, mean in means.items()]
         return cls(dataset, means, rows, facts)

@@ -30,9 +30,9 @@ class AFINEOptions(ObjectiveOptions):
 
 
 class AFINEObjective(Objective[AFINEOptions]):
-    """Teaches A-FINE's network from triplets: which of two pictures of one reference people prefer.
+    """Teaches A-FINE's network from triplets: which of two images of one reference people prefer.
 
-    The score u that is compared is lower for better pictures: the raw naturalness in stage 1, where both pictures are
+    The score u that is compared is lower for better images: the raw naturalness in stage 1, where both images are
     also compared with the reference; the raw fidelity to the reference in stage 2; the joined D in stage 3.
 
     Differs from the original:
@@ -71,7 +71,7 @@ class AFINEObjective(Objective[AFINEOptions]):
         """The fidelity loss of each kind of pair: `x1_x2`, and in stage 1 `x1_ref` and `x2_ref`.
 
         Args:
-            batch: `image` `(B, 3, 3, H, W)` of the first and second picture and the reference, sides multiples of 32;
+            batch: `image` `(B, 3, 3, H, W)` of the first and second image and the reference, sides multiples of 32;
                 `target` `(B, 3)`.
         """
         return {
@@ -104,7 +104,7 @@ class AFINEObjective(Objective[AFINEOptions]):
         """The share of pairs (x1, x2) in the order that people see (2AFC); ties need equal scores.
 
         Returns:
-            `accuracy` of all; `accuracy_better` of DiffIQA's pairs with a picture that is better than its reference,
+            `accuracy` of all; `accuracy_better` of DiffIQA's pairs with an image that is better than its reference,
             `accuracy_worse` of those with one that is worse and none that is better; `accuracy_KIND` of each kind of
             triplet (see `Triplet.kind`); `accuracy_SOURCE` of each list, where there are several.
         """
@@ -131,7 +131,7 @@ class AFINEObjective(Objective[AFINEOptions]):
 
 
 _GROUPS = {"better": ("PSY", "PNY", "PYY"), "worse": ("SNY", "NYY")}
-"""DiffIQA's test: pictures better than their reference, and worse."""
+"""DiffIQA's test: images better than their reference, and worse."""
 
 
 def _trained(network: AFINENetwork, stage: int) -> list[nn.Module | nn.Parameter]:

@@ -60,7 +60,7 @@ class ARNIQAOptions(ObjectiveOptions):
 
     Attributes:
         temperature: Of the contrast.
-        half_scale: Whether patches of the pictures at half their size join as further pairs: as hard negatives of the
+        half_scale: Whether patches of the images at half their size join as further pairs: as hard negatives of the
             full ones.
         regressor: Opinion scores for the regressor; null to publish the encoder alone.
     """
@@ -71,11 +71,11 @@ class ARNIQAOptions(ObjectiveOptions):
 
 
 class ARNIQAObjective(Objective[ARNIQAOptions]):
-    """Teaches ARNIQA's encoder from pictures without labels.
+    """Teaches ARNIQA's encoder from images without labels.
 
     Differs from the original:
         The degradations are those of `iqa_sr.distortions`. Under torchrun each process contrasts its own batch. The
-        pictures at half their size are made as the metric makes them. One split chooses the regressor's penalty, where
+        images at half their size are made as the metric makes them. One split chooses the regressor's penalty, where
         the authors take several.
 
     Reference:
@@ -165,8 +165,8 @@ class ARNIQAObjective(Objective[ARNIQAOptions]):
         """The regressor of all opinions, with the penalty that is best on the second part; what that has on the third.
 
         Returns:
-            The regressor of five crops of each picture; the SRCC on the third part of the one that was fitted to the
-            first alone, its predictions being averaged over a picture's crops.
+            The regressor of five crops of each image; the SRCC on the third part of the one that was fitted to the
+            first alone, its predictions being averaged over an image's crops.
         """
         options = self.options.regressor
         assert options is not None
@@ -183,7 +183,7 @@ class ARNIQAObjective(Objective[ARNIQAOptions]):
         return fit_ridge(*_rows(features, qualities), alphas[best]), figures["test"][best]
 
     def _features(self, opinions: list[Opinion], name: str) -> tuple[Tensor, Tensor]:
-        """The metric's features of five crops of each picture, on the CPU.
+        """The metric's features of five crops of each image, on the CPU.
 
         Returns:
             Features `(N, 5, 2 * width)` float32, of length one each scale, and qualities `(N,)` float64.
@@ -200,12 +200,12 @@ class ARNIQAObjective(Objective[ARNIQAOptions]):
 
 
 def _rows(features: Tensor, qualities: Tensor) -> tuple[Tensor, Tensor]:
-    """Each crop `(N, C, D)` a sample of its own with its picture's quality `(N,)`: `(N C, D)` and `(N C,)` float64."""
+    """Each crop `(N, C, D)` a sample of its own with its image's quality `(N,)`: `(N C, D)` and `(N C,)` float64."""
     return features.flatten(0, 1).double(), qualities.repeat_interleave(features.shape[1])
 
 
 def _read_opinions(options: RegressorOptions) -> dict[str, list[Opinion]]:
-    """The three parts, their pictures checked for the metric that is to score them."""
+    """The three parts, their images checked for the metric that is to score them."""
 
     def split(opinions: list[Opinion]) -> dict[str, list[Opinion]]:
         try:

@@ -1,4 +1,4 @@
-"""AugmentIQ's two heads on frozen encoders learn what people said of AI-generated pictures."""
+"""AugmentIQ's two heads on frozen encoders learn what people said of AI-generated images."""
 
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -29,7 +29,7 @@ class AugmentIQOptions(ObjectiveOptions):
         text_encoder: Folder with `ImageReward.pt` and `vocab.txt`, see the metric; null trains the quality head alone.
         mse_weight: Of the squared error; it alone gives scores a scale.
         plcc_weight: Of the linear correlation over a batch; a batch of one has nothing to teach it.
-        cache: Whether the features of a picture are kept in memory; else they are computed again in every epoch.
+        cache: Whether the features of an image are kept in memory; else they are computed again in every epoch.
     """
 
     text_encoder: str | None = None
@@ -110,8 +110,8 @@ class AugmentIQObjective(Objective[AugmentIQOptions]):
                 "augmentiq: the data set has no scores of the alignment with the prompt, which the text head learns; "
                 "set train:objective:text_encoder and network_g:text to null"
             )
-        pictures, texts = self.features(batch["path"], batch["prompt"])
-        judged = {"quality": (self._heads.quality_head(pictures), batch["quality"])}
+        images, texts = self.features(batch["path"], batch["prompt"])
+        judged = {"quality": (self._heads.quality_head(images), batch["quality"])}
         if text_head is not None:
             judged["alignment"] = (text_head(texts), batch["alignment"])
         return judged
@@ -146,5 +146,5 @@ def _check_fit(heads: AugmentIQHeads, options: AugmentIQOptions) -> None:
         without = "network_g:text" if heads.text_head is None else "train:objective:text_encoder"
         raise OptionError(
             f"{without}: missing; the text head (network_g:text, for ImageReward [768, 256]) and its encoder "
-            "(train:objective:text_encoder) are both set, or both null to learn from pictures alone"
+            "(train:objective:text_encoder) are both set, or both null to learn from images alone"
         )

@@ -1,4 +1,4 @@
-"""What frozen encoders say of picture files, computed once for each."""
+"""What frozen encoders say of image files, computed once for each."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -17,11 +17,11 @@ __all__ = ["FrozenFeatures"]
 
 
 class FrozenFeatures(nn.Module):
-    """The features that the metric `augmentiq` computes, of picture files and their prompts.
+    """The features that the metric `augmentiq` computes, of image files and their prompts.
 
-    Each picture is seen alone, whole and at its own size, in float32 also inside autocast: its features do not depend
+    Each image is seen alone, whole and at its own size, in float32 also inside autocast: its features do not depend
     on the batch that it is in, and a resumed run finds the same ones. They are kept in memory, on the device of the
-    encoders: 33 kB a picture, 3 kB more with its prompt.
+    encoders: 33 kB an image, 3 kB more with its prompt.
 
     Args:
         text_encoder: Folder of the text-image encoder, see `AugmentIQ`; None to do without prompts.
@@ -61,7 +61,7 @@ class FrozenFeatures(nn.Module):
 
     @torch.no_grad()
     def forward(self, paths: Sequence[str], prompts: Sequence[str]) -> tuple[Tensor, Tensor | None]:
-        """The features of N pictures.
+        """The features of N images.
 
         Args:
             paths: Their files.
@@ -71,7 +71,7 @@ class FrozenFeatures(nn.Module):
             `(N, 8192)` of Re-IQA, and `(N, F)` of the text-image encoder where there is one.
 
         Raises:
-            ValueError: If a file is no picture.
+            ValueError: If a file is no image.
         """
         found = [self._features(path, prompt) for path, prompt in zip(paths, prompts, strict=True)]
         texts = [text for _, text in found if text is not None]

@@ -20,7 +20,7 @@ __all__ = ["MOSObjective", "MOSOptions"]
 class MOSOptions(ObjectiveOptions):
     """Keys of `train:objective` of type `mos`.
 
-    The last two compare the pictures of a batch: a batch of one has nothing to teach them.
+    The last two compare the images of a batch: a batch of one has nothing to teach them.
 
     Attributes:
         mse_weight: Of the squared error; it alone gives scores a scale.
@@ -44,7 +44,7 @@ class MOSOptions(ObjectiveOptions):
 
 
 class MOSObjective(Objective[MOSOptions]):
-    """Teaches `RankIQALite` what people said of pictures.
+    """Teaches `RankIQALite` what people said of images.
 
     The network keeps its own scale, so that one that has learnt to rank is a good start: 0 for the worst possible
     score, `UNTOUCHED` (5) for the best. Losses and figures are those of a fifth of that.

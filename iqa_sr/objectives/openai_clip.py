@@ -9,7 +9,7 @@ from iqa_sr.weights.store import is_present, read_weights
 __all__ = ["VISUAL", "read_openai", "starts_from_openai", "text_tower"]
 
 VISUAL = "visual."
-"""What the names of the picture tower begin with."""
+"""What the names of the image tower begin with."""
 _CHOICES = ("openai", "none")
 _FACTS = ("input_resolution", "context_length", "vocab_size")
 """What OpenAI's files hold besides parameters."""
@@ -39,7 +39,7 @@ def read_openai(file: str) -> dict[str, Tensor]:
 
 
 def text_tower(file: str) -> dict[str, Tensor]:
-    """What the file has beside the picture tower, in float32; nothing where it is not on the machine."""
+    """What the file has beside the image tower, in float32; nothing where it is not on the machine."""
     if not is_present(file):
         return {}
     state = read_openai(file)

@@ -1,4 +1,4 @@
-"""QualiCLIP's training: the more a picture is spoilt, the less it is like the good prompts, the more like the bad."""
+"""QualiCLIP's training: the more an image is spoilt, the less it is like the good prompts, the more like the bad."""
 
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -20,10 +20,10 @@ class QualiCLIPOptions(ObjectiveOptions):
 
     Attributes:
         rank_margin: By how much the likeness to good prompts falls, and that to bad ones rises, with each level.
-        agreement_margin: By how much the likenesses of equally spoilt crops of one picture may differ.
+        agreement_margin: By how much the likenesses of equally spoilt crops of one image may differ.
         rank_weight: Of the order, for the good and for the bad prompts.
         agreement_weight: Of the agreement.
-        freeze_norms: Whether the batch norms keep CLIP's statistics: those of a batch that is mostly spoilt pictures
+        freeze_norms: Whether the batch norms keep CLIP's statistics: those of a batch that is mostly spoilt images
             would move all features.
     """
 
@@ -35,7 +35,7 @@ class QualiCLIPOptions(ObjectiveOptions):
 
 
 class QualiCLIPObjective(Objective[QualiCLIPOptions]):
-    """Teaches CLIP's picture tower from pictures without labels; the text tower stays as it is.
+    """Teaches CLIP's image tower from images without labels; the text tower stays as it is.
 
     Differs from the original:
         The authors published no training code. Ours: the degradations of `iqa_sr.distortions` at any levels, the mean
@@ -68,7 +68,7 @@ class QualiCLIPObjective(Objective[QualiCLIPOptions]):
         """Order and agreement.
 
         Args:
-            batch: `image` `(B, 2, L, 3, S, S)`, two places of a picture at `L` rising levels.
+            batch: `image` `(B, 2, L, 3, S, S)`, two places of an image at `L` rising levels.
         """
         options, image = self.options, batch["image"]
         network = cast(TrainableQualiCLIP, self.network)

@@ -20,7 +20,7 @@ OPENAI = "RN50.pt"
 
 
 class TrainableQualiCLIP(nn.Module):
-    """A picture tower that learns, and prompts' features that do not.
+    """An image tower that learns, and prompts' features that do not.
 
     Args:
         clip: `openai` for RN50 with its own features of the prompts, from the weights store; `none` (or None) for

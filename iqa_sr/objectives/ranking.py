@@ -1,4 +1,4 @@
-"""Ranking without labels: worse levels score lower, and so does what an attack made of a picture."""
+"""Ranking without labels: worse levels score lower, and so does what an attack made of an image."""
 
 import copy
 from collections.abc import Iterable, Mapping
@@ -22,7 +22,7 @@ __all__ = ["Attack", "RankingObjective", "RankingOptions"]
 
 
 class Attack(Section):
-    """Adversarial rounds: pictures that were changed so that an earlier version of the network likes them better.
+    """Adversarial rounds: images that were changed so that an earlier version of the network likes them better.
 
     Attributes:
         start: Iteration of the first round.
@@ -33,7 +33,7 @@ class Attack(Section):
         shortest_step: Steps are shortened at random, at most to this share. Long ones alone leave noise of a few
             values, which is easily told, and teach nothing about the many short ones that optimisation takes.
         bound: Largest change of a pixel, of 255.
-        margin: By how much an attacked picture with the full bound must score below the picture that it was made of.
+        margin: By how much an attacked image with the full bound must score below the image that it was made of.
         weight: Of this loss.
     """
 
@@ -55,9 +55,9 @@ class RankingOptions(ObjectiveOptions):
         rank_weight: Of the order of one content's levels.
         cross_weight: Of the order between contents.
         cross_tolerance: Levels by which contents may differ.
-        agreement_weight: Of the agreement between equally spoilt crops of one picture.
+        agreement_weight: Of the agreement between equally spoilt crops of one image.
         agreement_tolerance: By how much they may differ, in levels.
-        anchor_weight: Of the quality that untouched pictures are to have.
+        anchor_weight: Of the quality that untouched images are to have.
         smoothest: Untouched crops with a smaller RMS gradient, in levels of 255 per px, are compared with themselves
             only, neither with other contents nor with the anchor: a clear sky looks like a strongly blurred wood.
         attack: Adversarial rounds; null for none.
@@ -177,7 +177,7 @@ class RankingObjective(Objective[RankingOptions]):
 
 
 def _gradient(image: Tensor) -> Tensor:
-    """RMS gradient of `(..., 3, H, W)` pictures in levels of 255 per px: `(...)`."""
+    """RMS gradient of `(..., 3, H, W)` images in levels of 255 per px: `(...)`."""
     grey = image.mean(-3)
     down, right = grey[..., 1:, :-1] - grey[..., :-1, :-1], grey[..., :-1, 1:] - grey[..., :-1, :-1]
     return 255 * (down.square() + right.square()).mean((-2, -1)).sqrt()

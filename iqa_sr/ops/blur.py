@@ -69,10 +69,10 @@ def _normalised(kernel: Tensor) -> Tensor:
 
 
 def blur(image: Tensor, kernel: Tensor) -> Tensor:
-    """The pictures filtered with one kernel; beyond the border they are mirrored, the border pixel not repeated.
+    """The images filtered with one kernel; beyond the border they are mirrored, the border pixel not repeated.
 
     Through the Fourier transform: for a 21x21 kernel five times faster than a direct convolution on a CPU, no slower
-    for small ones, and no TensorFloat-32 on a GPU. Pictures smaller than the kernel are mirrored repeatedly.
+    for small ones, and no TensorFloat-32 on a GPU. Images smaller than the kernel are mirrored repeatedly.
 
     Args:
         image: `(N, C, H, W)`, float32.
@@ -106,7 +106,7 @@ def sharpen(image: Tensor, weight: float = 0.5, radius: int = 50, threshold: flo
 
     Args:
         image: `(N, 3, H, W)`, float32 in `[0, 1]`.
-        weight: How much of the difference from the blurred picture is added.
+        weight: How much of the difference from the blurred image is added.
         radius: Side of the Gaussian in pixels (made odd); its sigma is OpenCV's for that side, 8 px for 51.
         threshold: Only where the difference exceeds this many levels of 255, with a soft transition.
 

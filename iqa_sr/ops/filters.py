@@ -1,4 +1,4 @@
-"""Small linear filters over pictures, and roots whose gradient stays finite; what the classical metrics share."""
+"""Small linear filters over images, and roots whose gradient stays finite; what the classical metrics share."""
 
 import math
 from typing import Any
@@ -67,20 +67,20 @@ def separable(values: Tensor, weights: list[float], step: int = 1) -> Tensor:
     return weighted(weighted(values, weights, values.ndim - 2, step), weights, values.ndim - 1, step)
 
 
-def correlate(pictures: Tensor, kernel: Tensor, step: int = 1, mode: str = "reflect") -> Tensor:
+def correlate(images: Tensor, kernel: Tensor, step: int = 1, mode: str = "reflect") -> Tensor:
     """Correlate `(N, H, W)` with an odd-sized `(k, l)` kernel; borders mirrored, or as `mode` of `F.pad` says."""
     down, across = (side // 2 for side in kernel.shape)
-    padded = F.pad(pictures[:, None], (across, across, down, down), mode=mode)
-    return F.conv2d(padded, kernel.to(pictures)[None, None], stride=step)[:, 0]
+    padded = F.pad(images[:, None], (across, across, down, down), mode=mode)
+    return F.conv2d(padded, kernel.to(images)[None, None], stride=step)[:, 0]
 
 
-def mirrored(pictures: Tensor, width: int) -> Tensor:
+def mirrored(images: Tensor, width: int) -> Tensor:
     """`(N, H, W)` with a border in which the edge pixel comes twice."""
     for dim in (1, 2):
-        before = pictures.narrow(dim, 0, width).flip(dim)
-        after = pictures.narrow(dim, pictures.shape[dim] - width, width).flip(dim)
-        pictures = torch.cat((before, pictures, after), dim)
-    return pictures
+        before = images.narrow(dim, 0, width).flip(dim)
+        after = images.narrow(dim, images.shape[dim] - width, width).flip(dim)
+        images = torch.cat((before, images, after), dim)
+    return images
 
 
 def root(values: Tensor, floor: float = 1e-20) -> Tensor:
@@ -88,17 +88,17 @@ def root(values: Tensor, floor: float = 1e-20) -> Tensor:
     return torch.where(values > floor, values.clamp(min=floor).sqrt(), 0.0)
 
 
-def gradient_magnitude(pictures: Tensor, smoothing: tuple[float, float, float]) -> Tensor:
+def gradient_magnitude(images: Tensor, smoothing: tuple[float, float, float]) -> Tensor:
     """Length of the 3x3 gradient: `smoothing` along one axis, a difference along the other; outside is black.
 
     Args:
-        pictures: `(N, H, W)`.
+        images: `(N, H, W)`.
         smoothing: The three weights across the difference: Prewitt (1, 1, 1) / 3, Scharr (3, 10, 3) / 16.
 
     Returns:
-        `(N, H, W)`; zero, with zero gradient, where the picture is flat.
+        `(N, H, W)`; zero, with zero gradient, where the image is flat.
     """
-    padded, difference = F.pad(pictures, (1, 1, 1, 1)), [-1.0, 0.0, 1.0]
+    padded, difference = F.pad(images, (1, 1, 1, 1)), [-1.0, 0.0, 1.0]
     across = weighted(weighted(padded, difference, 2), list(smoothing), 1)
     down = weighted(weighted(padded, difference, 1), list(smoothing), 2)
     return root(across.square() + down.square())

@@ -33,9 +33,9 @@ _TO_RGB = ((1.0, 0.0, 1.402), (1.0, -0.344136, -0.714136), (1.0, 1.772, 0.0))
 
 
 def compress_jpeg(image: Tensor, quality: Tensor) -> Tensor:
-    """The pictures as a JPEG file of the given quality would show them (4:2:0 chroma, standard tables).
+    """The images as a JPEG file of the given quality would show them (4:2:0 chroma, standard tables).
 
-    Entropy coding is lossless and left out. Picture i depends on picture i and its quality only.
+    Entropy coding is lossless and left out. Image i depends on image i and its quality only.
 
     Args:
         image: `(N, 3, H, W)`, float32 RGB in `[0, 1]`, any size.
@@ -50,7 +50,7 @@ def compress_jpeg(image: Tensor, quality: Tensor) -> Tensor:
 
     Differs from the original (DiffJPEG, rounding switched on):
         * DiffJPEG transposes the luminance table; here it stands as in the standard. The table is nearly symmetric:
-          transposing the picture before and after gives DiffJPEG's result.
+          transposing the image before and after gives DiffJPEG's result.
         * Sides that are not a multiple of 16 are continued with their last pixel, as libjpeg does, not with black,
           which rings into the last blocks.
         * A step of the quantiser is at least 1, as in libjpeg; DiffJPEG divides by zero at quality 100.

@@ -1,4 +1,4 @@
-"""Log-Gabor filters in the frequency domain, for pictures of any size.
+"""Log-Gabor filters in the frequency domain, for images of any size.
 
 Reference:
     Field: Relations between the statistics of natural images and the response properties of cortical cells, Journal of
@@ -13,14 +13,14 @@ from torch import Tensor
 __all__ = ["angular_gaussian", "frequencies", "log_gaussian"]
 
 
-def frequencies(pictures: Tensor) -> tuple[Tensor, Tensor]:
+def frequencies(images: Tensor) -> tuple[Tensor, Tensor]:
     """Frequency in cycles per pixel along height and width, zero first: `(H, 1)` and `(1, W)` for `(..., H, W)`.
 
     An odd side runs from -1/2 to 1/2 inclusive, as in the authors' codes.
     """
     down, across = (
-        torch.arange(side, dtype=pictures.dtype, device=pictures.device).sub(side // 2).div(side - side % 2)
-        for side in pictures.shape[-2:]
+        torch.arange(side, dtype=images.dtype, device=images.device).sub(side // 2).div(side - side % 2)
+        for side in images.shape[-2:]
     )
     return torch.fft.ifftshift(down)[:, None], torch.fft.ifftshift(across)[None, :]
 

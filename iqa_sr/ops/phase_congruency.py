@@ -1,4 +1,4 @@
-"""Phase congruency: where the phases of a picture's frequencies agree, at edges and lines, whatever their contrast.
+"""Phase congruency: where the phases of an image's frequencies agree, at edges and lines, whatever their contrast.
 
 References:
     Kovesi: Image features from phase congruency, Videre 1(3), 1999.
@@ -30,18 +30,18 @@ TINY = 1e-6
 SMALLEST_SQUARE = 1e-4
 
 
-def phase_congruency(pictures: Tensor) -> Tensor:
+def phase_congruency(images: Tensor) -> Tensor:
     """Phase congruency of each pixel, in [0, 1]: `(N, H, W)` in 0..255 to `(N, H, W)`."""
-    filters = _filter_bank(pictures)
-    response = torch.fft.ifft2(torch.fft.fft2(pictures)[:, None, None] * filters)
+    filters = _filter_bank(images)
+    response = torch.fft.ifft2(torch.fft.fft2(images)[:, None, None] * filters)
     amplitude = response.abs()
     energy = _energy(response) - _noise_threshold(amplitude[:, :, 0], filters)
     return energy.clamp(min=0).sum(1) / (amplitude.sum((1, 2)) + TINY)
 
 
-def _filter_bank(pictures: Tensor) -> Tensor:
-    """Transfer functions for pictures of this size and type: `(orientations, scales, H, W)`."""
-    down, across = frequencies(pictures)
+def _filter_bank(images: Tensor) -> Tensor:
+    """Transfer functions for images of this size and type: `(orientations, scales, H, W)`."""
+    down, across = frequencies(images)
     radius = (down.square() + across.square()).sqrt()
     lowpass = 1 / (1 + (radius / LOWPASS_CUTOFF) ** (2 * LOWPASS_ORDER))
     waves = [SHORTEST_WAVE * WAVE_FACTOR**scale for scale in range(SCALES)]

@@ -161,12 +161,12 @@ def _lines(residual: Tensor, side: int, stands_out: float, low: float, high: flo
     return total
 
 
-def _power(pictures: Tensor) -> Tensor:
+def _power(images: Tensor) -> Tensor:
     """`(..., H, W)` to the same shape: the power of each frequency; their sum is the mean square of a noise."""
-    height, width = pictures.shape[-2:]
-    across, down = (torch.hann_window(side, device=pictures.device) for side in (width, height))
+    height, width = images.shape[-2:]
+    across, down = (torch.hann_window(side, device=images.device) for side in (width, height))
     window = down[:, None] * across
-    return torch.fft.fft2(pictures * window).abs().square() / (height * width * window.square().sum())
+    return torch.fft.fft2(images * window).abs().square() / (height * width * window.square().sum())
 
 
 def _radius(height: int, width: int, device: torch.device) -> Tensor:

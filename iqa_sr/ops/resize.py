@@ -10,11 +10,11 @@ __all__ = ["BicubicUpscaler", "resize_bicubic"]
 
 
 def resize_bicubic(image: Tensor, height: int, width: int) -> Tensor:
-    """The picture in another size, as MATLAB's `imresize(image, [height width], 'bicubic')` with antialiasing.
+    """The image in another size, as MATLAB's `imresize(image, [height width], 'bicubic')` with antialiasing.
 
-    A Keys cubic (a = -0.5) that is widened by the factor when a side shrinks; pictures continue as in a mirror beyond
+    A Keys cubic (a = -0.5) that is widened by the factor when a side shrinks; images continue as in a mirror beyond
     their border (the border pixel is repeated). Differentiable. The taps of an output pixel are always summed in the
-    same order, so that with a whole-numbered factor a window gives bit for bit what the full picture gives there.
+    same order, so that with a whole-numbered factor a window gives bit for bit what the full image gives there.
 
     Args:
         image: `(N, C, H, W)`, floating, any range, any size.
@@ -25,7 +25,7 @@ def resize_bicubic(image: Tensor, height: int, width: int) -> Tensor:
         `(N, C, height, width)`, same type; neither clamped nor rounded, the cubic overshoots at edges.
 
     Raises:
-        ValueError: If `image` is not a batch of floating pictures, or the new size is below 1.
+        ValueError: If `image` is not a batch of floating images, or the new size is below 1.
 
     Reference:
         R. Keys, "Cubic convolution interpolation for digital image processing", IEEE Trans. ASSP, 1981.
@@ -54,7 +54,7 @@ class BicubicUpscaler(nn.Module):
         self.scale = scale
 
     def forward(self, x: Tensor) -> Tensor:
-        """The picture enlarged; neither clamped nor rounded."""
+        """The image enlarged; neither clamped nor rounded."""
         return resize_bicubic(x, x.shape[-2] * self.scale, x.shape[-1] * self.scale)
 
 
@@ -63,7 +63,7 @@ def _resize_axis(image: Tensor, axis: int, size: int) -> Tensor:
     shape = (-1, 1) if axis == 2 else (-1,)
     result = None
     # Multiplied and added in two steps: a fused multiply-add may be used for some elements and not for others, and
-    # exact ties (usual at x2) would then round to 8 bit one way in a window and the other way in the full picture.
+    # exact ties (usual at x2) would then round to 8 bit one way in a window and the other way in the full image.
     for index, weight in zip(indices, weights, strict=True):
         term = image.index_select(axis, index) * weight.view(shape)
         result = term if result is None else result + term

@@ -31,9 +31,9 @@ WHITE = (0.9642119944211994, 1.0, 0.8251882845188288)  # D50
 TINY = 1e-9
 
 
-def saliency(pictures: Tensor) -> Tensor:
+def saliency(images: Tensor) -> Tensor:
     """Saliency of each pixel, in [0, 1] with both ends reached: `(N, 3, H, W)` sRGB in [0, 1] to `(N, H, W)`."""
-    small = F.interpolate(pictures, size=(SIDE, SIDE), mode="bilinear", align_corners=False)
+    small = F.interpolate(images, size=(SIDE, SIDE), mode="bilinear", align_corners=False)
     lab = _lab(small)
     down, across = frequencies(small)
     radius = (down.square() + across.square()).sqrt()
@@ -43,11 +43,11 @@ def saliency(pictures: Tensor) -> Tensor:
     warm = _stretch(lab[:, 1:]).square().sum(1)
     colour = 1 - torch.exp(-warm / COLOUR_SPREAD**2)
     # Pixels count from 1, as the authors have it.
-    place = torch.arange(SIDE, dtype=pictures.dtype, device=pictures.device) - SIDE // 2 + 1
+    place = torch.arange(SIDE, dtype=images.dtype, device=images.device) - SIDE // 2 + 1
     weight = torch.exp(-place.square() / CENTRE_SPREAD**2)
     centre = weight[:, None] * weight
     product = frequency * centre * colour
-    full = F.interpolate(product[:, None], pictures.shape[-2:], mode="bilinear", align_corners=True)
+    full = F.interpolate(product[:, None], images.shape[-2:], mode="bilinear", align_corners=True)
     return _stretch(full)[:, 0]
 
 

@@ -64,10 +64,10 @@ class SteerablePyramid(nn.Module):
         self.register_buffer("lowpass", 2 * _unfold(LOWPASS), persistent=False)
         self.register_buffer("bands", torch.stack((band, band.T)), persistent=False)
 
-    def forward(self, pictures: Tensor) -> list[tuple[Tensor, Tensor]]:
+    def forward(self, images: Tensor) -> list[tuple[Tensor, Tensor]]:
         """`(N, H, W)` to pairs of `(N, H', W')`, from the finest level to the coarsest; each has half the size."""
         pyramid = []
-        low = correlate(pictures, self.first_lowpass)
+        low = correlate(images, self.first_lowpass)
         for level in range(self.levels):
             pyramid.append((correlate(low, self.bands[0]), correlate(low, self.bands[1])))
             if level < self.levels - 1:

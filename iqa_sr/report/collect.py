@@ -35,9 +35,9 @@ class Entry:
     checkpoint: SourceCheckpoint
     sources: list[Source]
 
-    def image(self, picture: str) -> Path | None:
-        """The file with what it made of a picture."""
-        found = (source.image(self.checkpoint.label, picture) for source in self.sources)
+    def image(self, image: str) -> Path | None:
+        """The file with what it made of an image."""
+        found = (source.image(self.checkpoint.label, image) for source in self.sources)
         return next((path for path in found if path is not None), None)
 
 
@@ -48,7 +48,7 @@ class Report:
     Attributes:
         metrics: The columns; two variants of one metric are two of them, with names that tell them apart.
         entries: The rows: LQ first, then the checkpoints, then the references.
-        pictures: Names of the pictures, `<data set>/<key>`.
+        images: Names of the images, `<data set>/<key>`.
         scores: `(M, C, P)` float64; the mean over the references where there are several, NaN where there is no score.
         compared: For each column, whether its scores compare with a reference.
         sources: The folders.
@@ -58,7 +58,7 @@ class Report:
 
     metrics: list[MetricFacts]
     entries: list[Entry]
-    pictures: list[str]
+    images: list[str]
     scores: np.ndarray
     compared: list[bool]
     sources: list[Source]
@@ -67,8 +67,8 @@ class Report:
 
     @property
     def datasets(self) -> list[str]:
-        """Names of the data sets in the order of the pictures."""
-        return list(dict.fromkeys(picture.partition("/")[0] for picture in self.pictures))
+        """Names of the data sets in the order of the images."""
+        return list(dict.fromkeys(image.partition("/")[0] for image in self.images))
 
 
 def read_report(folders: Sequence[str | Path]) -> Report:
@@ -86,22 +86,22 @@ def read_report(folders: Sequence[str | Path]) -> Report:
     _name_sets_apart(sources)
     columns = _Columns(sources)
     entries = _entries(sources, columns)
-    pictures = sorted({picture for _, scores in entries for _, picture in scores})
-    entries = [row for row in entries if row[1] or any(row[0].image(picture) for picture in pictures)]
+    images = sorted({image for _, scores in entries for _, image in scores})
+    entries = [row for row in entries if row[1] or any(row[0].image(image) for image in images)]
     histories = _histories(sources)
-    if not pictures and not histories:
+    if not images and not histories:
         raise ValueError(f"nothing to report: {', '.join(str(source.path) for source in sources)} hold no scores yet")
     metrics = columns.facts
-    array = np.full((len(metrics), len(entries), len(pictures)), np.nan)
+    array = np.full((len(metrics), len(entries), len(images)), np.nan)
     numbers = {facts.name: number for number, facts in enumerate(metrics)}
-    places = {picture: number for number, picture in enumerate(pictures)}
+    places = {image: number for number, image in enumerate(images)}
     for row, (_, scores) in enumerate(entries):
-        for (column, picture), score in scores.items():
-            array[numbers[column], row, places[picture]] = score
+        for (column, image), score in scores.items():
+            array[numbers[column], row, places[image]] = score
     return Report(
         metrics=metrics,
         entries=[entry for entry, _ in entries],
-        pictures=pictures,
+        images=images,
         scores=array,
         compared=[facts in columns.compared for facts in columns.names],
         sources=sources,
@@ -151,7 +151,7 @@ def _name_sets_apart(sources: Sequence[Source]) -> None:
             source.rename_sets({name: f"{name} ({source.name.replace('/', ' ')})" for name in others})
             source.notes.append(
                 f"{', '.join(others)} of {source.name} holds other files than the data set of this name in the folders "
-                "before it, or its LQ pictures are made otherwise: it is a data set of its own here"
+                "before it, or its LQ images are made otherwise: it is a data set of its own here"
             )
 
 

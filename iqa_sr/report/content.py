@@ -1,4 +1,4 @@
-"""What a report's page holds, as plain lists and dictionaries: scores, statistics, pictures, histories."""
+"""What a report's page holds, as plain lists and dictionaries: scores, statistics, images, histories."""
 
 import math
 from collections.abc import Sequence
@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from iqa_sr.report.collect import Report
-from iqa_sr.report.images import Pictures
+from iqa_sr.report.images import Images
 from iqa_sr.stats.bootstrap import indistinguishable, intervals, means, resampled_counts
 from iqa_sr.stats.pareto import pareto_front
 
@@ -17,20 +17,20 @@ __all__ = ["ALL", "page_content"]
 
 ALL = "all data sets"
 ENOUGH = 0.9
-"""Share of the pictures that a row must have a score of, to be compared with the others by its mean."""
+"""Share of the images that a row must have a score of, to be compared with the others by its mean."""
 
 
-def page_content(report: Report, pictures: Pictures, title: str, made: str) -> dict[str, Any]:
+def page_content(report: Report, images: Images, title: str, made: str) -> dict[str, Any]:
     """Everything that the page shows; `null` stands for what is not known.
 
     Args:
         report: The scores.
-        pictures: Where the pictures are.
+        images: Where the images are.
         title: Of the page.
         made: When and by which version.
     """
     names = report.datasets
-    sets = np.array([picture.partition("/")[0] for picture in report.pictures], dtype=object)
+    sets = np.array([image.partition("/")[0] for image in report.images], dtype=object)
     scopes = [(ALL if len(names) > 1 else "".join(names), np.arange(len(sets)))]
     scopes += [(name, np.flatnonzero(sets == name)) for name in names if len(names) > 1]
     return {
@@ -51,13 +51,13 @@ def page_content(report: Report, pictures: Pictures, title: str, made: str) -> d
             }
             for entry in report.entries
         ],
-        "pictures": [
+        "images": [
             {
                 "name": name,
-                "size": pictures.sizes.get(column),
-                "images": [pictures.addresses.get((row, column)) for row in range(len(report.entries))],
+                "size": images.sizes.get(column),
+                "files": [images.addresses.get((row, column)) for row in range(len(report.entries))],
             }
-            for column, name in enumerate(report.pictures)
+            for column, name in enumerate(report.images)
         ],
         "scores": _numbers(report.scores),
         "scopes": [_scope(report, name, columns) for name, columns in scopes],
@@ -65,7 +65,7 @@ def page_content(report: Report, pictures: Pictures, title: str, made: str) -> d
             {"run": run, "charts": [asdict(chart) for chart in charts]} for run, charts in report.charts.items()
         ],
         "runs": [{"name": source.name, "details": source.details} for source in report.sources],
-        "notes": [*report.notes, *pictures.notes],
+        "notes": [*report.notes, *images.notes],
     }
 
 
@@ -73,10 +73,10 @@ def page_content(report: Report, pictures: Pictures, title: str, made: str) -> d
 
 
 def _scope(report: Report, name: str, columns: np.ndarray) -> dict[str, Any]:
-    """Statistics over some of the pictures.
+    """Statistics over some of the images.
 
-    Means are compared of rows over about the same pictures: the others have another data set's, or too few. Of each
-    metric's best checkpoint, those are named that the pictures do not suffice to tell from it.
+    Means are compared of rows over about the same images: the others have another data set's, or too few. Of each
+    metric's best checkpoint, those are named that the images do not suffice to tell from it.
     """
     scores = report.scores[:, :, columns]
     counts = resampled_counts(len(columns)) if len(columns) else np.zeros((1, 0))
@@ -97,7 +97,7 @@ def _scope(report: Report, name: str, columns: np.ndarray) -> dict[str, Any]:
         qualities.append(quality)
     return {
         "name": name,
-        "pictures": columns.tolist(),
+        "images": columns.tolist(),
         "summaries": [_summaries(one, counts) for one in scores],
         "compared": compared,
         "best": best,
@@ -106,11 +106,11 @@ def _scope(report: Report, name: str, columns: np.ndarray) -> dict[str, Any]:
 
 
 def _summaries(scores: np.ndarray, counts: np.ndarray) -> list[dict[str, Any] | None]:
-    """Of each row: mean, interval, number of pictures."""
+    """Of each row: mean, interval, number of images."""
     found: list[dict[str, Any] | None] = []
     for mean, ends, known in zip(means(scores), intervals(scores, counts), np.isfinite(scores), strict=True):
         interval = None if math.isnan(ends[0]) else _numbers(ends)
-        one = {"mean": _number(mean), "interval": interval, "pictures": int(known.sum())}
+        one = {"mean": _number(mean), "interval": interval, "images": int(known.sum())}
         found.append(None if math.isnan(mean) else one)
     return found
 

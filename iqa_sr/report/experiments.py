@@ -1,4 +1,4 @@
-"""The folder of a training as the source of a report: scores, pictures and history of `experiments/<name>/`."""
+"""The folder of a training as the source of a report: scores, images and history of `experiments/<name>/`."""
 
 import os
 from collections import Counter
@@ -12,7 +12,7 @@ from iqa_sr.io.files import check_inside
 from iqa_sr.report.sources import Source, SourceCheckpoint, find_image
 from iqa_sr.report.training_curves import Chart, charts, has_events, read_scalars
 from iqa_sr.scores.experiment_folder import ExperimentFolder, flat_result_image, result_image
-from iqa_sr.scores.result_folder import split_picture
+from iqa_sr.scores.result_folder import split_image
 from iqa_sr.scores.score_table import ScoreTable
 
 __all__ = ["experiment_source", "is_experiment", "training_charts"]
@@ -95,7 +95,7 @@ def _shared_keys(scores: ScoreTable, file: Path) -> set[str]:
         ValueError: If the name of an image leads out of the experiment.
     """
     try:
-        keys = Counter(split_picture(image)[1] for image in {row.picture for row in scores.rows})
+        keys = Counter(split_image(image)[1] for image in {row.image for row in scores.rows})
     except ValueError as error:
         raise ValueError(f"{file}: {error}") from None
     return {key for key, count in keys.items() if count > 1}
@@ -106,9 +106,9 @@ def _image(
     originals: Mapping[str, Sequence[Path]],
     shared: set[str],
     label: str,
-    picture: str,
+    image: str,
 ) -> Path | None:
-    dataset, _, key = picture.partition("/")
+    dataset, _, key = image.partition("/")
     if label == "original":
         return next((file for place in originals.get(dataset, ()) if (file := find_image(place / key))), None)
     file = find_image(result_image(experiment.visualization, dataset, key, label, suffix=""))

@@ -1,4 +1,4 @@
-"""The pictures of a report: inside the page while they are few, else as files in a folder beside it."""
+"""The images of a report: inside the page while they are few, else as files in a folder beside it."""
 
 import base64
 import io
@@ -17,10 +17,10 @@ from tqdm import tqdm
 from iqa_sr.io.images import inspect_image, read_image
 from iqa_sr.report.collect import Report
 
-__all__ = ["LARGEST_INSIDE", "Pictures", "Placement", "place_pictures"]
+__all__ = ["LARGEST_INSIDE", "Images", "Placement", "place_images"]
 
 LARGEST_INSIDE = 20 * 1024 * 1024
-"""Bytes of all the pictures together, as text in the page, up to which they go inside."""
+"""Bytes of all the images together, as text in the page, up to which they go inside."""
 Placement = Literal["auto", "inside", "beside", "none"]
 _KINDS = {".png": "image/png", ".webp": "image/webp", ".jpg": "image/jpeg", ".jpeg": "image/jpeg", ".bmp": "image/bmp"}
 _MARK = ".made-by-iqa-sr-report"
@@ -29,12 +29,12 @@ _Files = dict[tuple[int, int], Path]
 
 
 @dataclass(frozen=True)
-class Pictures:
+class Images:
     """What the page refers to.
 
     Attributes:
-        addresses: `data:` address or path relative to the page, by the numbers of row and picture.
-        sizes: `(width, height)` in px by the number of the picture.
+        addresses: `data:` address or path relative to the page, by the numbers of row and image.
+        sizes: `(width, height)` in px by the number of the image.
         folder: Where the files are, if they are not inside the page.
         notes: Files that are left out, and why.
     """
@@ -45,11 +45,11 @@ class Pictures:
     notes: tuple[str, ...] = ()
 
 
-def place_pictures(report: Report, page: Path, placement: Placement = "auto") -> Pictures:
-    """Put the pictures where the page will find them.
+def place_images(report: Report, page: Path, placement: Placement = "auto") -> Images:
+    """Put the images where the page will find them.
 
     Args:
-        report: The rows and pictures.
+        report: The rows and images.
         page: Where the page will be; files go to `<its stem>_files` beside it, which is replaced if a report made it.
         placement: Inside the page, beside it, neither, or what their size suggests.
 
@@ -58,9 +58,9 @@ def place_pictures(report: Report, page: Path, placement: Placement = "auto") ->
     """
     files: _Files = {}
     sizes, notes = {}, []
-    for column, picture in enumerate(report.pictures if placement != "none" else ()):
+    for column, image in enumerate(report.images if placement != "none" else ()):
         for row, entry in enumerate(report.entries):
-            if (path := entry.image(picture)) is None:
+            if (path := entry.image(image)) is None:
                 continue
             try:
                 height, width = inspect_image(path)
@@ -73,13 +73,13 @@ def place_pictures(report: Report, page: Path, placement: Placement = "auto") ->
         placement = "inside" if length <= LARGEST_INSIDE else "beside"
     folder = page.with_name(f"{page.stem}_files")
     if placement == "beside":
-        return Pictures(_write_beside(report, files, folder), sizes, folder, tuple(notes))
+        return Images(_write_beside(report, files, folder), sizes, folder, tuple(notes))
     _remove(folder)
     addresses = {}
     for place, path in files.items():
         kind, content = _shown(path)
         addresses[place] = f"data:{kind};base64,{base64.b64encode(content).decode('ascii')}"
-    return Pictures(addresses, sizes, None, tuple(notes))
+    return Images(addresses, sizes, None, tuple(notes))
 
 
 def _shown(path: Path) -> tuple[str, bytes]:
@@ -87,9 +87,9 @@ def _shown(path: Path) -> tuple[str, bytes]:
     kind = _KINDS.get(path.suffix.lower())
     if kind is not None:
         return kind, path.read_bytes()
-    picture = read_image(path)
+    image = read_image(path)
     content = io.BytesIO()
-    Image.fromarray((picture // 257).astype("uint8") if picture.dtype != "uint8" else picture).save(content, "PNG")
+    Image.fromarray((image // 257).astype("uint8") if image.dtype != "uint8" else image).save(content, "PNG")
     return "image/png", content.getvalue()
 
 
@@ -103,11 +103,11 @@ def _write_beside(report: Report, files: _Files, folder: Path) -> dict[tuple[int
     (temporary / _MARK).touch()
     addresses = {}
     try:
-        for (row, column), path in tqdm(files.items(), desc="pictures", unit="picture", disable=None):
+        for (row, column), path in tqdm(files.items(), desc="images", unit="image", disable=None):
             kind, content = _shown(path)
             suffix = path.suffix.lower() if path.suffix.lower() in _KINDS else f".{kind.partition('/')[2]}"
             inner = f"{row:03d}_{_plain(report.entries[row].name)}"
-            name = f"{column:05d}_{_plain(report.pictures[column])}{suffix}"
+            name = f"{column:05d}_{_plain(report.images[column])}{suffix}"
             (temporary / inner).mkdir(exist_ok=True)
             (temporary / inner / name).write_bytes(content)
             addresses[row, column] = f"{quote(os.fsencode(folder.name))}/{inner}/{name}"
@@ -124,6 +124,6 @@ def _plain(name: str) -> str:
 
 
 def _remove(folder: Path) -> None:
-    """Remove the pictures of an earlier report, and nothing else."""
+    """Remove the images of an earlier report, and nothing else."""
     if (folder / _MARK).exists():
         shutil.rmtree(folder)

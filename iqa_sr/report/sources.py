@@ -11,9 +11,9 @@ from iqa_sr.scores.result_folder import (
     RUN_FILE,
     ResultFolder,
     image_file,
-    picture_name,
+    image_name,
     read_results,
-    split_picture,
+    split_image,
 )
 from iqa_sr.scores.score_table import ScoreTable
 
@@ -54,7 +54,7 @@ class Source:
         scale: Upscaling factor; None if unknown.
         scores: Its scores.
         checkpoints: Its checkpoints by label, those that are reserved included.
-        image: The file with what a label made of a picture, by label and the picture's name; None where there is none.
+        image: The file with what a label made of an image, by label and the image's name; None where there is none.
         details: What is known of the run, by title.
         charts: The history of its training.
         notes: What a reader should know.
@@ -75,22 +75,20 @@ class Source:
     digests: dict[str, str] = field(default_factory=dict)
 
     def rename_sets(self, names: Mapping[str, str]) -> None:
-        """Call data sets otherwise, in the names of the pictures, too; `names` has the new name of each."""
-        old, image = {new: name for name, new in names.items()}, self.image
+        """Call data sets otherwise, in the names of the images, too; `names` has the new name of each."""
+        old, image = {new: old_name for old_name, new in names.items()}, self.image
 
-        def renamed(picture: str, names: Mapping[str, str]) -> str:
-            dataset, key = split_picture(picture)
-            return picture_name(names.get(dataset, dataset), key)
+        def renamed(name: str, names: Mapping[str, str]) -> str:
+            dataset, key = split_image(name)
+            return image_name(names.get(dataset, dataset), key)
 
-        rows = [row._replace(picture=renamed(row.picture, names)) for row in self.scores.rows]
+        rows = [row._replace(image=renamed(row.image, names)) for row in self.scores.rows]
         self.scores = ScoreTable(self.scores.facts.values(), rows)
-        self.image = lambda label, picture: (
-            None if split_picture(picture)[0] in names else image(label, renamed(picture, old))
-        )
+        self.image = lambda label, name: None if split_image(name)[0] in names else image(label, renamed(name, old))
 
 
 def find_image(path: Path) -> Path | None:
-    """The picture file of this name without its suffix, whichever format it has."""
+    """The image file of this name without its suffix, whichever format it has."""
     return next((file for suffix in _SUFFIXES if (file := path.with_name(path.name + suffix)).is_file()), None)
 
 
@@ -113,8 +111,8 @@ def evaluation_source(folder: Path) -> Source:
     }
     checkpoints |= {label: SourceCheckpoint(label) for label in RESERVED}
 
-    def image(label: str, picture: str) -> Path | None:
-        path = image_file(folder, label, *split_picture(picture))
+    def image(label: str, name: str) -> Path | None:
+        path = image_file(folder, label, *split_image(name))
         return path if path.is_file() else None
 
     return Source(
@@ -133,7 +131,7 @@ def evaluation_source(folder: Path) -> Source:
 def _details(found: ResultFolder) -> dict[str, str]:
     run = found.run
     sets = (
-        f"{name} ({facts.pictures} pictures{f', references in {facts.references}' if facts.references else ''})"
+        f"{name} ({facts.images} images{f', references in {facts.references}' if facts.references else ''})"
         for name, facts in run.datasets.items()
     )
     details = {

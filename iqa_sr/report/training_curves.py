@@ -45,7 +45,7 @@ _GUARD_CHARTS = (
     ("Guard: PSNR to the original", "dB", {"guard/psnr": "PSNR"}),
     ("Guard: what is seen of the change since the base", "JOD", {"guard/base_jod": "JOD to the base's results"}),
     ("Guard: PSNR to the base's results", "dB", {"guard/base_psnr": "PSNR"}),
-    ("Guard: consistency with the LQ picture", "dB", {"guard/consistency": "PSNR of the downscaled result"}),
+    ("Guard: consistency with the LQ image", "dB", {"guard/consistency": "PSNR of the downscaled result"}),
     (
         "Guard: noise since the base",
         "levels of 255",

@@ -51,7 +51,7 @@ def overlapped(
     try:
         for item in _until_error(items, errors):
             waiting.append(pool.submit(function, item))
-            del item  # a picture: its thread alone keeps it
+            del item  # an image: its thread alone keeps it
             if len(waiting) >= threads + ahead:
                 yield waiting.popleft().result()
         while waiting:

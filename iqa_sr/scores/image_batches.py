@@ -1,4 +1,4 @@
-"""Picture files, alone or in pairs with their references, read in threads in batches of one size."""
+"""Image files, alone or in pairs with their references, read in threads in batches of one size."""
 
 import hashlib
 import os
@@ -12,38 +12,38 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from iqa_sr.io.image_stores import PictureStore
+from iqa_sr.io.image_stores import ImageStore
 from iqa_sr.io.image_tensors import to_tensor
 from iqa_sr.io.images import decode_image
 
-__all__ = ["MEGAPIXELS", "Matches", "PictureBatches", "Pictures", "match_references", "read_digests"]
+__all__ = ["MEGAPIXELS", "ImageBatches", "Images", "Matches", "match_references", "read_digests"]
 
 MEGAPIXELS = 4.0
 """Of all images of a batch together, as long as it has several: what a metric keeps of each pixel may be kilobytes."""
 
-Pictures = dict[str, Tensor]
-"""By key: `(R, 3, H, W)` float RGB in [0, 1]: a picture and, with R = 2, its reference."""
+Images = dict[str, Tensor]
+"""By key: `(R, 3, H, W)` float RGB in [0, 1]: an image and, with R = 2, its reference."""
 
 
-class PictureBatches:
+class ImageBatches:
     """Reads one batch ahead of the one in use.
 
     Args:
-        store: Where the pictures are.
-        problems: Takes what is wrong with pictures that cannot be read, by key.
+        store: Where the images are.
+        problems: Takes what is wrong with images that cannot be read, by key.
         reference_store: Where the references are, if there are any.
-        references: The key of each picture's reference in that store.
+        references: The key of each image's reference in that store.
 
     Attributes:
-        digests: Of every picture that was read, by key: those of its file and of its reference's file, as `digest_of`
+        digests: Of every image that was read, by key: those of its file and of its reference's file, as `digest_of`
             gives them; the latter is empty where there is none.
     """
 
     def __init__(
         self,
-        store: PictureStore,
+        store: ImageStore,
         problems: dict[str, str],
-        reference_store: PictureStore | None = None,
+        reference_store: ImageStore | None = None,
         references: Mapping[str, str] | None = None,
     ) -> None:
         self.store, self.problems = store, problems
@@ -51,7 +51,7 @@ class PictureBatches:
         self.digests: dict[str, tuple[str, str]] = {}
         self.pool = ThreadPoolExecutor(_threads())
 
-    def __enter__(self) -> "PictureBatches":
+    def __enter__(self) -> "ImageBatches":
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -59,12 +59,12 @@ class PictureBatches:
 
     def batches(
         self, missing: Mapping[str, tuple[str, ...]], batch_size: int
-    ) -> Iterator[tuple[tuple[str, ...], Pictures]]:
-        """The pictures, each batch with the metrics that all of it misses.
+    ) -> Iterator[tuple[tuple[str, ...], Images]]:
+        """The images, each batch with the metrics that all of it misses.
 
         Args:
             missing: The metrics to compute for each key.
-            batch_size: Largest number of pictures in a batch; fewer where these would be more than `MEGAPIXELS`.
+            batch_size: Largest number of images in a batch; fewer where these would be more than `MEGAPIXELS`.
         """
         groups: dict[tuple[tuple[str, ...], bool, tuple[int, int]], list[str]] = defaultdict(list)
         sizes = {key: self.pool.submit(self.store.inspect, key) for key in missing}
@@ -85,32 +85,30 @@ class PictureBatches:
         for batch in waiting:
             yield self._received(*batch)
 
-    def _received(
-        self, names: tuple[str, ...], pictures: "dict[str, Future[Tensor]]"
-    ) -> tuple[tuple[str, ...], Pictures]:
+    def _received(self, names: tuple[str, ...], images: "dict[str, Future[Tensor]]") -> tuple[tuple[str, ...], Images]:
         received = {}
-        for key, picture in pictures.items():
+        for key, image in images.items():
             try:
-                received[key] = picture.result()
+                received[key] = image.result()
             except (ValueError, OSError, MemoryError) as error:
                 self.problems[key] = str(error) or "memory does not suffice to read it"
         return names, received
 
     def _read(self, key: str) -> Tensor:
-        picture, digest = _decoded(self.store, key)
+        image, digest = _decoded(self.store, key)
         if key not in self.references:
             self.digests[key] = digest, ""
-            return picture[None]
+            return image[None]
         assert self.reference_store is not None
         reference, reference_digest = _decoded(self.reference_store, self.references[key])
-        if reference.shape != picture.shape:
-            sizes = f"{tuple(picture.shape[1:])}, its reference {tuple(reference.shape[1:])} (HxW)"
+        if reference.shape != image.shape:
+            sizes = f"{tuple(image.shape[1:])}, its reference {tuple(reference.shape[1:])} (HxW)"
             raise ValueError(f"size {sizes}: {self.reference_store.location(self.references[key])}")
         self.digests[key] = digest, reference_digest
-        return torch.stack([picture, reference])
+        return torch.stack([image, reference])
 
 
-def _decoded(store: PictureStore, key: str) -> tuple[Tensor, str]:
+def _decoded(store: ImageStore, key: str) -> tuple[Tensor, str]:
     content = store.read(key)
     return to_tensor(decode_image(content, store.location(key))), digest_of(content)
 
@@ -127,7 +125,7 @@ def digest_of(content: bytes) -> str:
     return hashlib.sha256(content).hexdigest()[:16]
 
 
-def read_digests(store: PictureStore, keys: Iterable[str]) -> dict[str, str]:
+def read_digests(store: ImageStore, keys: Iterable[str]) -> dict[str, str]:
     """What `digest_of` says of the files of these keys; those that cannot be read are left out."""
     found: dict[str, str] = {}
 
@@ -144,10 +142,10 @@ def read_digests(store: PictureStore, keys: Iterable[str]) -> dict[str, str]:
 
 
 class Matches(NamedTuple):
-    """Which reference each picture has.
+    """Which reference each image has.
 
     Attributes:
-        found: The one reference of each picture that has one, by key.
+        found: The one reference of each image that has one, by key.
         ambiguous: Those among which nothing decides, by key.
     """
 
@@ -156,10 +154,10 @@ class Matches(NamedTuple):
 
 
 def match_references(keys: list[str], candidates: list[str]) -> Matches:
-    """For each picture the reference of the same path, or the only one of that path with another suffix.
+    """For each image the reference of the same path, or the only one of that path with another suffix.
 
     Args:
-        keys: Paths of the pictures relative to their root.
+        keys: Paths of the images relative to their root.
         candidates: Paths of the references relative to theirs.
     """
     exact = set(candidates)

@@ -1,4 +1,4 @@
-"""What one result is worth: a metric's scores of a picture, the same for validation in training and for evaluation."""
+"""What one result is worth: a metric's scores of an image, the same for validation in training and for evaluation."""
 
 from collections.abc import Sequence
 
@@ -35,7 +35,7 @@ def metric_fits(name: str, size: Sequence[int], border: int = 0) -> bool:
 
 
 def metric_scores(name: str, result: Tensor, references: Tensor | None, border: int = 0) -> Tensor:
-    """A metric of ours on one picture.
+    """A metric of ours on one image.
 
     Args:
         name: The metric.
@@ -47,19 +47,19 @@ def metric_scores(name: str, result: Tensor, references: Tensor | None, border: 
         `(K,)` scores on the metric's own scale, one against each reference; `(1,)` for no-reference metrics.
 
     Raises:
-        ValueError: If the picture is too small for the metric, has another size than its references, or lacks them.
+        ValueError: If the image is too small for the metric, has another size than its references, or lacks them.
     """
     network, image = shared_metric(name, result.device), cut_border(result, border)
     if metric_info(name).reference == "none":
         return network(image)
     if references is None:
-        raise ValueError(f"{name} compares with a reference picture, but none was given")
+        raise ValueError(f"{name} compares with a reference image, but none was given")
     return network(image.expand(len(references), -1, -1, -1), cut_border(references, border))
 
 
-def cut_border(picture: Tensor, border: int) -> Tensor:
-    """The picture without so many pixels at each side."""
-    return picture[..., border : picture.shape[-2] - border, border : picture.shape[-1] - border]
+def cut_border(image: Tensor, border: int) -> Tensor:
+    """The image without so many pixels at each side."""
+    return image[..., border : image.shape[-2] - border, border : image.shape[-1] - border]
 
 
 def bicubic_result(lq: Tensor, scale: int) -> Tensor:

@@ -1,4 +1,4 @@
-"""Scores of several checkpoints on the same pictures, taken from a ScoreTable and checked to be comparable."""
+"""Scores of several checkpoints on the same images, taken from a ScoreTable and checked to be comparable."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -16,13 +16,13 @@ __all__ = ["Means", "PairedScores", "metrics_of", "paired_scores"]
 MEAN_KEY = "(mean)"
 SHOWN = 2  # problems in an error
 
-# metric -> checkpoint -> picture -> reference -> score
+# metric -> checkpoint -> image -> reference -> score
 Scores = dict[str, dict[str, dict[str, dict[str, float]]]]
 
 
 @dataclass(frozen=True)
 class Means:
-    """Mean scores over pictures.
+    """Mean scores over images.
 
     Attributes:
         metrics: M names.
@@ -53,33 +53,33 @@ class Means:
 
 @dataclass(frozen=True)
 class PairedScores:
-    """Scores of every checkpoint on the same pictures, against the same references.
+    """Scores of every checkpoint on the same images, against the same references.
 
     Attributes:
         checkpoints: C labels.
-        pictures: P keys.
+        images: P keys.
         metrics: M names.
         higher: `(M,)` bool: whether higher is better.
-        scores: `(C, P, M)`, means over the references; NaN where a metric is not defined on a picture, which it then is
+        scores: `(C, P, M)`, means over the references; NaN where a metric is not defined on an image, which it then is
             for no checkpoint.
     """
 
     checkpoints: tuple[str, ...]
-    pictures: tuple[str, ...]
+    images: tuple[str, ...]
     metrics: tuple[str, ...]
     higher: np.ndarray
     scores: np.ndarray
 
     def means(self, times: np.ndarray | None = None) -> Means:
-        """Means over the pictures.
+        """Means over the images.
 
         Args:
-            times: `(P,)`, how often each picture counts; None: once.
+            times: `(P,)`, how often each image counts; None: once.
 
         Returns:
-            Means, NaN where no picture that counts has a score.
+            Means, NaN where no image that counts has a score.
         """
-        times = np.ones(len(self.pictures)) if times is None else times
+        times = np.ones(len(self.images)) if times is None else times
         known = np.isfinite(self.scores[0])
         sums = np.tensordot(times, np.where(known, self.scores, 0.0), axes=(0, 1))
         with np.errstate(invalid="ignore"):
@@ -87,8 +87,8 @@ class PairedScores:
 
     @property
     def of_data_sets(self) -> bool:
-        """Whether there are means of data sets among what counts as pictures."""
-        return any(key.rpartition("/")[2] == MEAN_KEY for key in self.pictures)
+        """Whether there are means of data sets among what counts as images."""
+        return any(key.rpartition("/")[2] == MEAN_KEY for key in self.images)
 
 
 def settled(values: np.ndarray) -> np.ndarray:
@@ -109,16 +109,16 @@ def metrics_of(table: ScoreTable, checkpoints: Sequence[str]) -> list[str]:
 def paired_scores(
     table: ScoreTable, checkpoints: Sequence[str], metrics: Sequence[str], common: bool = False
 ) -> PairedScores:
-    """The scores as arrays. Several references of a picture are averaged first.
+    """The scores as arrays. Several references of an image are averaged first.
 
     Args:
         table: The scores.
         checkpoints: Labels, at least one.
         metrics: Names, at least one.
-        common: Leave out, for all checkpoints and metrics, the pictures that some checkpoint lacks.
+        common: Leave out, for all checkpoints and metrics, the images that some checkpoint lacks.
 
     Raises:
-        ValueError: If the table does not have a metric, no picture is left, or without `common` a checkpoint lacks a
+        ValueError: If the table does not have a metric, no image is left, or without `common` a checkpoint lacks a
             score, or has one that is not finite, where another has one; with the counts.
     """
     for metric in metrics:
@@ -126,62 +126,60 @@ def paired_scores(
             raise ValueError(f"there are no scores of {metric!r}; {nearest(metric, table.facts)}")
     found = _finite_scores(table, checkpoints, metrics)
     lacking = {
-        (checkpoint, metric): pictures
+        (checkpoint, metric): images
         for metric in metrics
-        for checkpoint, pictures in _lacking(found[metric]).items()
-        if pictures
+        for checkpoint, images in _lacking(found[metric]).items()
+        if images
     }
     if lacking and not common:
         raise ValueError(_text(lacking, found))
-    left_out = {picture for pictures in lacking.values() for picture in pictures}
-    pictures = [picture for picture in _pictures(found) if picture not in left_out]
+    left_out = {image for images in lacking.values() for image in images}
+    images = [image for image in _images(found) if image not in left_out]
     for metric in metrics:
-        if not any(picture in found[metric][checkpoints[0]] for picture in pictures):
-            raise ValueError(
-                f"there is no picture that all {len(checkpoints)} checkpoints have a score of {metric} for"
-            )
+        if not any(image in found[metric][checkpoints[0]] for image in images):
+            raise ValueError(f"there is no image that all {len(checkpoints)} checkpoints have a score of {metric} for")
     higher = np.array([table.facts[metric].higher_is_better for metric in metrics])
     scores = [
-        [[mean(found[metric][checkpoint].get(picture, {}).values()) for metric in metrics] for picture in pictures]
+        [[mean(found[metric][checkpoint].get(image, {}).values()) for metric in metrics] for image in images]
         for checkpoint in checkpoints
     ]
-    return PairedScores(tuple(checkpoints), tuple(pictures), tuple(metrics), higher, np.array(scores))
+    return PairedScores(tuple(checkpoints), tuple(images), tuple(metrics), higher, np.array(scores))
 
 
 def _finite_scores(table: ScoreTable, checkpoints: Sequence[str], metrics: Sequence[str]) -> Scores:
     found: Scores = {metric: {checkpoint: {} for checkpoint in checkpoints} for metric in metrics}
     for row in table.rows:
         if row.metric in found and row.checkpoint in found[row.metric] and math.isfinite(row.score):
-            found[row.metric][row.checkpoint].setdefault(row.picture, {})[row.reference] = row.score
+            found[row.metric][row.checkpoint].setdefault(row.image, {})[row.reference] = row.score
     return found
 
 
-def _pictures(found: Scores) -> list[str]:
-    """All pictures in the order of the table."""
+def _images(found: Scores) -> list[str]:
+    """All images in the order of the table."""
     return list(dict.fromkeys(key for one in found.values() for scored in one.values() for key in scored))
 
 
 def _lacking(scored: Mapping[str, Mapping[str, Mapping[str, float]]]) -> dict[str, list[str]]:
-    """Of one metric: the pictures that each checkpoint lacks, or has not got against all the references."""
+    """Of one metric: the images that each checkpoint lacks, or has not got against all the references."""
     references: dict[str, set[str]] = {}
-    for pictures in scored.values():
-        for picture, scores in pictures.items():
-            references.setdefault(picture, set()).update(scores)
+    for images in scored.values():
+        for image, scores in images.items():
+            references.setdefault(image, set()).update(scores)
     return {
-        checkpoint: [picture for picture, wanted in references.items() if pictures.get(picture, {}).keys() != wanted]
-        for checkpoint, pictures in scored.items()
+        checkpoint: [image for image, wanted in references.items() if images.get(image, {}).keys() != wanted]
+        for checkpoint, images in scored.items()
     }
 
 
 def _text(lacking: Mapping[tuple[str, str], list[str]], found: Scores) -> str:
-    lines = ["the checkpoints were not scored on the same pictures:"]
-    for (checkpoint, metric), pictures in list(lacking.items())[:SHOWN]:
-        total = len(_pictures({metric: found[metric]}))
+    lines = ["the checkpoints were not scored on the same images:"]
+    for (checkpoint, metric), images in list(lacking.items())[:SHOWN]:
+        total = len(_images({metric: found[metric]}))
         lines.append(
-            f"  {checkpoint} lacks scores of {metric} on {len(pictures)} of {total} pictures ({pictures[0]}"
-            + (", ...)" if len(pictures) > 1 else ")")
+            f"  {checkpoint} lacks scores of {metric} on {len(images)} of {total} images ({images[0]}"
+            + (", ...)" if len(images) > 1 else ")")
         )
     if len(lacking) > SHOWN:
         lines[-1] += f"; and {len(lacking) - SHOWN} more of checkpoints and metrics"
-    lines.append("`common` takes the pictures that all have; `metrics` and `exclude` leave metrics or checkpoints out.")
+    lines.append("`common` takes the images that all have; `metrics` and `exclude` leave metrics or checkpoints out.")
     return "\n".join(lines)

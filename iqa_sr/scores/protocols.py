@@ -21,7 +21,7 @@ class Protocol:
         name: Of the protocol.
         metrics: Those that it reports.
         border: Pixels cut from each side before scoring; None for as many as the scale.
-        against: What full-reference metrics compare with; scores against several are averaged for each picture.
+        against: What full-reference metrics compare with; scores against several are averaged for each image.
         scale: The only scale that it is defined for; None for any.
         formula: Of its score, on the means over a data set, as `stats.score_formula` reads it; None if it has none.
         reference: Where it was published.
@@ -36,9 +36,9 @@ class Protocol:
     reference: str
 
 
-# HGGT: the scripts beside its code cut 4 px and average the scores against all positives of a picture; RGB is their
+# HGGT: the scripts beside its code cut 4 px and average the scores against all positives of an image; RGB is their
 # default. The classical tables: BasicSR's `test_y_channel: true` and `crop_border` equal to the scale. NTIRE: the
-# perceptual track; the organisers' script scores whole RGB pictures, the formula is of the means.
+# perceptual track; the organisers' script scores whole RGB images, the formula is of the means.
 _ALL = (
     Protocol(
         name="hggt-test100",

@@ -1,11 +1,11 @@
 """Result folders: what an evaluation writes, and what reports and choices are made from.
 
     run.json                                 what was evaluated, and with what: RunFacts
-    scores.csv                               a ScoreTable; picture: <data set>/<key>, reference: its key or empty
+    scores.csv                               a ScoreTable; image: <data set>/<key>, reference: its key or empty
     images/<label>/<data set>/<key>.png      what each checkpoint made
 
 A checkpoint has a label, the same in all three. Labels in `RESERVED` are no checkpoints: they stand for what the
-pictures are compared with, and have images and scores where they apply.
+images are compared with, and have images and scores where they apply.
 """
 
 import unicodedata
@@ -31,22 +31,22 @@ __all__ = [
     "ResultFolder",
     "RunFacts",
     "image_file",
+    "image_name",
     "is_folder_name",
-    "picture_name",
     "read_results",
     "read_run",
-    "split_picture",
+    "split_image",
     "write_run",
 ]
 
-FORMAT = 1
+FORMAT = 2
 RUN_FILE, SCORES_FILE, IMAGES_FOLDER = "run.json", "scores.csv", "images"
 ORIGINAL = "original"
 """Label of the references themselves."""
 GOLD_STANDARD = "gold-standard"
-"""Label of scores without pictures: the best no-reference score in each picture's group of ground truths."""
+"""Label of scores without images: the best no-reference score in each image's group of ground truths."""
 RESERVED = {
-    BASELINE: "the LQ picture, enlarged",
+    BASELINE: "the LQ image, enlarged",
     ORIGINAL: "the reference",
     GOLD_STANDARD: "the best score in each group of ground truths",
 }
@@ -66,12 +66,12 @@ class DataSetFacts(Section):
     """A data set of an evaluation.
 
     Attributes:
-        pictures: How many LQ pictures it has.
+        images: How many LQ images it has.
         references: Where the references are; null if there are none.
         digest: Of what was found there; another one is another data set. Null: not known.
     """
 
-    pictures: int = Field(ge=0)
+    images: int = Field(ge=0)
     references: str | None = None
     digest: str | None = None
 
@@ -106,10 +106,10 @@ class RunFacts(Section):
         command: The words of the command line.
         versions: Of the packages that the numbers depend on.
         experiment: Folder of the training experiment that the checkpoints come from, if there is one.
-        settings: Whatever else the pictures and scores depend on, for an evaluation that is to go on.
+        settings: Whatever else the images and scores depend on, for an evaluation that is to go on.
     """
 
-    format: Literal[1] = 1
+    format: Literal[2] = 2
     protocol: str | None = None
     scale: int = Field(ge=1)
     datasets: dict[str, DataSetFacts]
@@ -135,26 +135,26 @@ class ResultFolder:
     scores: ScoreTable
 
 
-def picture_name(dataset: str, key: str) -> str:
-    """The column `picture` of the scores: a data set's name has no slash, a key may have some."""
+def image_name(dataset: str, key: str) -> str:
+    """The column `image` of the scores: a data set's name has no slash, a key may have some."""
     return f"{dataset}/{key}"
 
 
-def split_picture(name: str) -> tuple[str, str]:
-    """Data set and key of a picture.
+def split_image(name: str) -> tuple[str, str]:
+    """Data set and key of an image.
 
     Raises:
         ValueError: If the name has no slash, or leads out of its folder.
     """
     dataset, slash, key = name.partition("/")
-    problem = f"picture: expected <data set>/<key>, got {name!r}"
+    problem = f"image: expected <data set>/<key>, got {name!r}"
     if not slash:
         raise ValueError(problem)
     return check_inside(dataset, problem), check_inside(key, problem)
 
 
 def image_file(folder: str | Path, label: str, dataset: str, key: str) -> Path:
-    """Where the picture that a checkpoint made of a LQ picture belongs.
+    """Where the image that a checkpoint made of a LQ image belongs.
 
     Raises:
         ValueError: If a name would lead out of the folder.
@@ -229,7 +229,7 @@ def read_results(folder: str | Path) -> ResultFolder:
     labels, datasets = [*run.checkpoints, *RESERVED], list(run.datasets)
     for row in scores.rows:
         try:
-            dataset, _ = split_picture(row.picture)
+            dataset, _ = split_image(row.image)
         except ValueError as error:
             raise ValueError(f"{path}: {error}") from None
         for kind, name, known in (("checkpoint", row.checkpoint, labels), ("data set", dataset, datasets)):

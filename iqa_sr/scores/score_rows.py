@@ -15,7 +15,7 @@ from iqa_sr.metrics.base import MetricInfo
 
 __all__ = ["COLUMNS", "ORIGIN_COLUMNS", "MetricFacts", "Origin", "ScoreRow", "facts_text", "read_line", "row_text"]
 
-COLUMNS = ("checkpoint", "picture", "reference", "metric", "score")
+COLUMNS = ("checkpoint", "image", "reference", "metric", "score")
 # The last column has 16 digits or none: a line that was torn while it was written cannot pass for a whole one.
 ORIGIN_COLUMNS = ("folder", "reference_folder", "reference_sha256", "sha256")
 NOT_FINITE = ("nan", "inf", "-inf")  # as they are written
@@ -42,8 +42,8 @@ class ScoreRow(NamedTuple):
     """One score.
 
     Attributes:
-        checkpoint: What made the picture, for example `bicubic` or `500`; empty for pictures that were just there.
-        picture: The picture's key: its path relative to the root that was scored, with forward slashes.
+        checkpoint: What made the image, for example `bicubic` or `500`; empty for images that were just there.
+        image: The image's key: its path relative to the root that was scored, with forward slashes.
         reference: What it was compared with; empty for no-reference metrics.
         metric: The metric's name.
         score: On the metric's own scale; NaN where the metric is not defined.
@@ -51,7 +51,7 @@ class ScoreRow(NamedTuple):
     """
 
     checkpoint: str
-    picture: str
+    image: str
     reference: str
     metric: str
     score: float
@@ -127,8 +127,8 @@ def read_line(line: str, columns: tuple[str, ...] = COLUMNS) -> MetricFacts | tu
     for digest in (origin.reference_digest, origin.digest):
         if digest and not DIGEST.fullmatch(digest):
             raise ValueError(f"expected 16 hexadecimal digits of a SHA-256, got {digest!r}")
-    checkpoint, picture, reference, metric = fields[:4]
-    return ScoreRow(checkpoint, picture, reference, metric, score, origin)
+    checkpoint, image, reference, metric = fields[:4]
+    return ScoreRow(checkpoint, image, reference, metric, score, origin)
 
 
 def _read_facts(line: str) -> MetricFacts:

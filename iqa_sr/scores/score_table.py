@@ -1,7 +1,7 @@
-"""ScoreTable: the one file format for scores of pictures, a CSV file with the facts of its metrics on top.
+"""ScoreTable: the one file format for scores of images, a CSV file with the facts of its metrics on top.
 
     # {"name": "niqe", "higher_is_better": false, "spec": "YIQ luma 0..255, rounded; ..."}
-    checkpoint,picture,reference,metric,score,folder,reference_folder,reference_sha256,sha256
+    checkpoint,image,reference,metric,score,folder,reference_folder,reference_sha256,sha256
     ,original/p0.png,,niqe,3.2104,/data/HGGT,,,91b6f0c7a51d40ae
 
 The last four columns are an Origin: which files the score is of. A table of which no score has one does without them.
@@ -62,7 +62,7 @@ Folders = tuple[str, str]
 
 
 class ScoreTable:
-    """Scores, at most one for each checkpoint, picture, reference, metric and their folders: a later row replaces an
+    """Scores, at most one for each checkpoint, image, reference, metric and their folders: a later row replaces an
     earlier one, and a row whose folder is known one whose folder is not.
 
     Args:
@@ -211,10 +211,10 @@ class ScoreTable:
     # --- Reading scores -----------------------------------------------------------------------------------------------
 
     def lookup(self, metric: str, checkpoint: str = "", reference: str = "") -> dict[str, float]:
-        """The score of each picture.
+        """The score of each image.
 
         Raises:
-            ValueError: If the table does not have the metric, or has different scores of a picture, of several folders.
+            ValueError: If the table does not have the metric, or has different scores of an image, of several folders.
         """
         metric, scores = self._known(metric).name, {}
         for names, found in self._rows.items():
@@ -223,7 +223,7 @@ class ScoreTable:
         return scores
 
     def digests(self, metric: str) -> dict[str, str]:
-        """Of which file the score of each picture is that compares with nothing, where that is known.
+        """Of which file the score of each image is that compares with nothing, where that is known.
 
         Raises:
             ValueError: As `lookup`.
@@ -231,7 +231,7 @@ class ScoreTable:
         metric = self._known(metric).name
         keys = [names for names, found in self._rows.items() if (names[0], *names[2:]) == ("", "", metric) and found]
         known = {names[1]: self._only(names).origin.digest for names in keys}
-        return {picture: digest for picture, digest in known.items() if digest}
+        return {image: digest for image, digest in known.items() if digest}
 
     def check_folders(self) -> None:
         """Make sure that there is one score for each checkpoint, image, reference and metric.
@@ -243,7 +243,7 @@ class ScoreTable:
             self._only(names)
 
     def oriented(self, metric: str, checkpoint: str = "", reference: str = "") -> dict[str, float]:
-        """The quality of each picture: its score, turned so that larger is better.
+        """The quality of each image: its score, turned so that larger is better.
 
         Raises:
             ValueError: If the table does not have the metric.
@@ -344,7 +344,7 @@ def unfinished_shards(output: str | Path) -> list[Path]:
 
 
 def merge_tables(paths: Iterable[str | Path], output: str | Path) -> ScoreTable:
-    """Join score tables into one file; rows are sorted by picture, so that the number of shards leaves no trace.
+    """Join score tables into one file; rows are sorted by image, so that the number of shards leaves no trace.
 
     Args:
         paths: The tables; of two scores for the same thing the later table's counts.

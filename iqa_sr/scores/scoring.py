@@ -1,4 +1,4 @@
-"""Scores picture files into a ScoreTable, alone or against references: resumable, in shards, batched by size."""
+"""Scores image files into a ScoreTable, alone or against references: resumable, in shards, batched by size."""
 
 import os
 from collections.abc import Iterable, Mapping, Sequence
@@ -8,16 +8,16 @@ from pathlib import Path
 import torch
 from tqdm import tqdm
 
-from iqa_sr.io.image_stores import LMDB_SUFFIX, PictureStore, image_names, name_problem, open_folder
+from iqa_sr.io.image_stores import LMDB_SUFFIX, ImageStore, image_names, name_problem, open_folder
 from iqa_sr.io.image_types import looked_for
 from iqa_sr.metrics.registry import QualityMetric, metric_info, metric_spec, shared_metric
 from iqa_sr.runtime.memory import is_out_of_memory
-from iqa_sr.scores.image_batches import Matches, PictureBatches, Pictures, match_references
+from iqa_sr.scores.image_batches import ImageBatches, Images, Matches, match_references
 from iqa_sr.scores.score_table import MetricFacts, Names, Origin, ScoreRow, ScoreTable, shard_path
 from iqa_sr.scores.wanted_scores import References, WantedScores
 from iqa_sr.weights.store import find_all
 
-__all__ = ["ScoringResult", "find_pictures", "score_listed", "score_pictures"]
+__all__ = ["ScoringResult", "find_images", "score_images", "score_listed"]
 
 
 @dataclass
@@ -30,8 +30,8 @@ class ScoringResult:
         stale: Scores that were in the table and are not of these files, or of a table that does not say of which files
             they are; they were removed.
         rows: Everything that was asked for and is there, old and new.
-        problems: What is wrong with each picture that could not be scored, by its key.
-        table: The scores, those of other pictures and metrics included.
+        problems: What is wrong with each image that could not be scored, by its key.
+        table: The scores, those of other images and metrics included.
     """
 
     scored: int = 0
@@ -42,14 +42,14 @@ class ScoringResult:
     table: ScoreTable = field(default_factory=ScoreTable)
 
 
-def find_pictures(root: str | Path) -> list[str]:
-    """The keys of all pictures below a root, LMDB folders included, sorted; hidden files and folders are left out.
+def find_images(root: str | Path) -> list[str]:
+    """The keys of all images below a root, LMDB folders included, sorted; hidden files and folders are left out.
 
     Returns:
         Paths relative to the root with forward slashes, as `GroundTruth.path` has them.
 
     Raises:
-        FileNotFoundError: If there is no such folder, or no picture in it.
+        FileNotFoundError: If there is no such folder, or no image in it.
     """
     root = Path(root)
     if not root.is_dir():
@@ -65,11 +65,11 @@ def find_pictures(root: str | Path) -> list[str]:
             folders[:] = [name for name in folders if not name.startswith(".")]
         keys += [(place / name).relative_to(root).as_posix() for name in names]
     if not keys:
-        raise FileNotFoundError(f"no pictures found in {root}; looked for {looked_for()}")
+        raise FileNotFoundError(f"no images found in {root}; looked for {looked_for()}")
     return sorted(keys)
 
 
-def score_pictures(
+def score_images(
     root: str | Path,
     metrics: Sequence[str],
     output: str | Path | None = None,
@@ -80,39 +80,39 @@ def score_pictures(
     shard: tuple[int, int] = (0, 1),
     progress: bool = True,
 ) -> ScoringResult:
-    """Score every picture below a root that has no score yet.
+    """Score every image below a root that has no score yet.
 
     Each batch is on disk before the next one begins; the same call goes on where an interrupted one stopped. A score
     that is there counts if it is of files with the same content, wherever they were; what is of other files is computed
     anew.
 
     Args:
-        root: A picture, or a folder that is searched as `find_pictures` does.
+        root: An image, or a folder that is searched as `find_images` does.
         metrics: Names of metrics.
         output: The score table; None to keep it in memory. With several shards each process writes to
             `shard_path(output, ...)`, and the caller joins them with `merge_tables`.
-        reference: A picture, or the folder of the references of full-reference metrics: the picture `a/b.png` is
+        reference: An image, or the folder of the references of full-reference metrics: the image `a/b.png` is
             compared with the reference's `a/b.png`, or with the only `a/b` of another suffix.
         device: Where the metrics run.
-        batch_size: Largest number of pictures, all of one size, that are scored at a time; fewer of large ones, and
+        batch_size: Largest number of images, all of one size, that are scored at a time; fewer of large ones, and
             where memory does not suffice.
-        shard: `(rank, world size)`: the pictures `rank, rank + world size, ...` are this process's.
+        shard: `(rank, world size)`: the images `rank, rank + world size, ...` are this process's.
         progress: Whether a bar is shown.
 
     Returns:
-        The counts, and the pictures that could not be scored; the others are.
+        The counts, and the images that could not be scored; the others are.
 
     Raises:
-        FileNotFoundError: If there are no pictures, or a metric's weights are missing.
+        FileNotFoundError: If there are no images, or a metric's weights are missing.
         ValueError: If a metric does not exist or needs a reference, or the table holds another kind of it.
     """
     metrics = list(dict.fromkeys(metric_info(name).name for name in metrics))
     full = [name for name in metrics if metric_info(name).reference == "full"]
     if full and reference is None:
         raise ValueError(
-            f"{', '.join(full)} compares with a reference picture; name the folder of the references (`reference` DIR)"
+            f"{', '.join(full)} compares with a reference image; name the folder of the references (`reference` DIR)"
         )
-    root, keys = _pictures_of(root)
+    root, keys = _images_of(root)
     references = References() if reference is None else _references_of(root, keys, reference)
     wanted = WantedScores(root, keys[shard[0] :: shard[1]], metrics, references)
     return _score_missing(wanted, output, device, batch_size, shard, progress)
@@ -120,7 +120,7 @@ def score_pictures(
 
 def score_listed(
     root: str | Path,
-    pictures: Sequence[str],
+    images: Sequence[str],
     metrics: Sequence[str],
     output: str | Path | None = None,
     *,
@@ -130,18 +130,18 @@ def score_listed(
     batch_size: int = 8,
     progress: bool = True,
 ) -> ScoringResult:
-    """As `score_pictures`, of a list of pictures whose references lie below the same root under names of their own.
+    """As `score_images`, of a list of images whose references lie below the same root under names of their own.
 
     Args:
         root: Where the keys start.
-        pictures: Keys of the pictures.
+        images: Keys of the images.
         metrics: Names of metrics.
         output: The score table; None to keep it in memory.
-        references: Key of each picture's reference; several pictures may have the same, and a picture may be its own.
+        references: Key of each image's reference; several images may have the same, and an image may be its own.
             The column `reference` has these keys.
         digests: Of the files by key, as `read_digests` gives them, where they were read already.
         device: Where the metrics run.
-        batch_size: As of `score_pictures`.
+        batch_size: As of `score_images`.
         progress: Whether a bar is shown.
 
     Raises:
@@ -149,28 +149,28 @@ def score_listed(
         ValueError: If a metric does not exist, or the table holds another kind of it.
     """
     own_names, named = list(dict.fromkeys(metric_info(name).name for name in metrics)), dict(references or {})
-    joined = References(PictureStore(Path(root)), named, named) if named else References()
-    wanted = WantedScores(Path(root), list(pictures), own_names, joined)
+    joined = References(ImageStore(Path(root)), named, named) if named else References()
+    wanted = WantedScores(Path(root), list(images), own_names, joined)
     return _score_missing(wanted, output, device, batch_size, progress=progress, digests=digests)
 
 
-def _pictures_of(root: str | Path) -> tuple[Path, list[str]]:
-    """The root folder and the keys in it; of a single picture its folder and its name."""
+def _images_of(root: str | Path) -> tuple[Path, list[str]]:
+    """The root folder and the keys in it; of a single image its folder and its name."""
     root = Path(root)
     if problem := name_problem(os.path.realpath(root)):
         raise ValueError(f"the path {problem}")
     # What is no folder and no file, a pipe for example, is refused by name when it is read.
-    return (root.parent, [root.name]) if root.exists() and not root.is_dir() else (root, find_pictures(root))
+    return (root.parent, [root.name]) if root.exists() and not root.is_dir() else (root, find_images(root))
 
 
 def _references_of(root: Path, keys: list[str], reference: str | Path) -> References:
-    """The references of these keys: the one picture for the one key, else those of the same names.
+    """The references of these keys: the one image for the one key, else those of the same names.
 
     Raises:
         FileNotFoundError: If there is none.
         ValueError: If there are several for each.
     """
-    folder, candidates = _pictures_of(reference)
+    folder, candidates = _images_of(reference)
     single = Path(reference).is_file() and len(keys) == 1
     matches = Matches({keys[0]: candidates[0]}, {}) if single else match_references(keys, candidates)
     problems = {
@@ -178,17 +178,15 @@ def _references_of(root: Path, keys: list[str], reference: str | Path) -> Refere
         for key, found in matches.ambiguous.items()
     }
     if not matches.found and problems:
-        raise ValueError(
-            f"`reference`: {next(iter(problems.values()))} Remove all but one (of {len(problems)} pictures)"
-        )
+        raise ValueError(f"`reference`: {next(iter(problems.values()))} Remove all but one (of {len(problems)} images)")
     if not matches.found:
         raise FileNotFoundError(
-            f"none of the {len(keys)} pictures of {root} has a reference of the same name in {folder}, which has "
+            f"none of the {len(keys)} images of {root} has a reference of the same name in {folder}, which has "
             f"{', '.join(candidates[:3])}, ..."
         )
     label = Path(reference).name
     names = {key: one if label == one else f"{label}/{one}" for key, one in matches.found.items()}
-    return References(PictureStore(folder), matches.found, names, problems)
+    return References(ImageStore(folder), matches.found, names, problems)
 
 
 def _score_missing(
@@ -212,53 +210,53 @@ def _score_missing(
     result = ScoringResult(0, len(there.kept), there.stale, there.kept, wanted.lacking(), table)
     needed = {name for names in there.missing.values() for name in names}
     networks = {name: shared_metric(name, device) for name in metrics if name in needed}
-    reader = PictureBatches(PictureStore(wanted.root), result.problems, references.store, references.keys)
+    reader = ImageBatches(ImageStore(wanted.root), result.problems, references.store, references.keys)
     # tqdm's None: a bar on a terminal only
-    with reader, tqdm(total=len(there.missing), unit="picture", disable=None if progress else True) as bar:
-        for names, pictures in reader.batches(there.missing, batch_size):
-            scored = _score(pictures, [networks[name] for name in names], device, result.problems)
+    with reader, tqdm(total=len(there.missing), unit="image", disable=None if progress else True) as bar:
+        for names, images in reader.batches(there.missing, batch_size):
+            scored = _score(images, [networks[name] for name in names], device, result.problems)
             rows_now = [wanted.row(key, name, score, reader.digests[key]) for name, key, score in scored]
             table.append(rows_now)
             result.rows += rows_now
             result.scored += len(rows_now)
-            bar.update(len(pictures))
+            bar.update(len(images))
     return result
 
 
 def _score(
-    pictures: Pictures, networks: Iterable[QualityMetric], device: str | torch.device, problems: dict[str, str]
+    images: Images, networks: Iterable[QualityMetric], device: str | torch.device, problems: dict[str, str]
 ) -> list[tuple[str, str, float]]:
-    """`(metric, key, score)` of every picture that each metric can score; memory may suffice for some of them only."""
-    if not pictures:
+    """`(metric, key, score)` of every image that each metric can score; memory may suffice for some of them only."""
+    if not images:
         return []
     found = []
     for network in networks:
         try:
-            batch = torch.stack(list(pictures.values()), dim=1)
+            batch = torch.stack(list(images.values()), dim=1)
             with torch.no_grad():
                 scores = network(*batch.to(device)).tolist()
         except (ValueError, RuntimeError, MemoryError) as error:
             memory = is_out_of_memory(error)
             if not memory and not isinstance(error, ValueError):
                 raise
-            if memory and len(pictures) > 1:
-                found += _score_halves(pictures, network, device, problems)
+            if memory and len(images) > 1:
+                found += _score_halves(images, network, device, problems)
                 continue
             # too small for this metric, or too large for the memory
-            text = f"{network.info.name}: memory does not suffice for this picture" if memory else str(error)
-            for key in pictures:
+            text = f"{network.info.name}: memory does not suffice for this image" if memory else str(error)
+            for key in images:
                 problems[key] = "; ".join([problems[key], text] if key in problems else [text])
             continue
-        found += [(network.info.name, key, score) for key, score in zip(pictures, scores, strict=True)]
+        found += [(network.info.name, key, score) for key, score in zip(images, scores, strict=True)]
     return found
 
 
 def _score_halves(
-    pictures: Pictures, network: QualityMetric, device: str | torch.device, problems: dict[str, str]
+    images: Images, network: QualityMetric, device: str | torch.device, problems: dict[str, str]
 ) -> list[tuple[str, str, float]]:
-    """As `_score`, each half of the pictures apart."""
+    """As `_score`, each half of the images apart."""
     if torch.cuda.is_available():
         torch.cuda.empty_cache()
-    names = list(pictures)
+    names = list(images)
     halves = names[: len(names) // 2], names[len(names) // 2 :]
-    return [one for half in halves for one in _score({key: pictures[key] for key in half}, [network], device, problems)]
+    return [one for half in halves for one in _score({key: images[key] for key in half}, [network], device, problems)]

@@ -1,4 +1,4 @@
-"""A scoring run: pictures shared out among the processes of torchrun, one table in the end."""
+"""A scoring run: images shared out among the processes of torchrun, one table in the end."""
 
 import math
 from collections.abc import Sequence
@@ -11,7 +11,7 @@ from iqa_sr.io.json_files import write_json
 from iqa_sr.metrics.registry import own_names
 from iqa_sr.runtime import distributed
 from iqa_sr.scores.score_table import ScoreTable, join_shards
-from iqa_sr.scores.scoring import ScoringResult, score_pictures
+from iqa_sr.scores.scoring import ScoringResult, score_images
 
 __all__ = ["run_scoring"]
 
@@ -19,21 +19,21 @@ __all__ = ["run_scoring"]
 def run_scoring(
     path: str, metrics: Sequence[str], reference: str | None = None, output: str | None = None, batch: int = 8
 ) -> tuple[ScoringResult, bool]:
-    """Score a picture or a folder and write a file. Several processes share the pictures.
+    """Score an image or a folder and write a file. Several processes share the images.
 
     Args:
-        path: A picture, or a folder that is searched with its sub-folders.
+        path: An image, or a folder that is searched with its sub-folders.
         metrics: Names of metrics.
-        reference: Picture or folder that full-reference metrics compare with.
+        reference: Image or folder that full-reference metrics compare with.
         output: A `.csv` (a score table; what is in it of other files is kept) or `.json` file; None for none.
-        batch: Largest number of pictures of one size that are scored at a time.
+        batch: Largest number of images of one size that are scored at a time.
 
     Returns:
         What all processes have found together, and whether this is the first of them, whose table is whole.
 
     Raises:
         ValueError: If a metric does not exist or needs a reference, or the file has another suffix.
-        FileNotFoundError: If there are no pictures, or weights are missing.
+        FileNotFoundError: If there are no images, or weights are missing.
     """
     metrics = own_names(metrics)
     if batch < 1:
@@ -63,7 +63,7 @@ def _scored(
     if table is not None:  # what the processes of an interrupted run have left
         distributed.on_rank_zero(lambda: join_shards(table))
     device = f"cuda:{torch.cuda.current_device()}" if torch.cuda.is_available() else "cpu"
-    result = score_pictures(
+    result = score_images(
         path, metrics, table, reference=reference, device=device, batch_size=batch, shard=shard, progress=rank == 0
     )
     everyone = distributed.gather_objects((result.problems, result.stale, result.rows, result.scored, result.kept))

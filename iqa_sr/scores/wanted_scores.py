@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
-from iqa_sr.io.image_stores import PictureStore, name_problem
+from iqa_sr.io.image_stores import ImageStore, name_problem
 from iqa_sr.metrics.registry import metric_info
 from iqa_sr.scores.image_batches import read_digests
 from iqa_sr.scores.score_table import Names, Origin, ScoreRow, ScoreTable
@@ -17,16 +17,16 @@ NO_REFERENCE = "no reference of the same name"
 
 @dataclass(frozen=True)
 class References:
-    """What pictures are compared with.
+    """What images are compared with.
 
     Attributes:
         store: Where the references are; None where there are none.
-        keys: In that store, by the picture's key.
-        names: What the column `reference` has, by the picture's key.
-        problems: By the picture's key: why it has none, where it is not simply missing.
+        keys: In that store, by the image's key.
+        names: What the column `reference` has, by the image's key.
+        problems: By the image's key: why it has none, where it is not simply missing.
     """
 
-    store: PictureStore | None = None
+    store: ImageStore | None = None
     keys: Mapping[str, str] = field(default_factory=dict)
     names: Mapping[str, str] = field(default_factory=dict)
     problems: Mapping[str, str] = field(default_factory=dict)
@@ -56,11 +56,11 @@ class SortedScores(NamedTuple):
 
 @dataclass(frozen=True)
 class WantedScores:
-    """Scores of pictures below one root.
+    """Scores of images below one root.
 
     Attributes:
         root: Where the keys start.
-        keys: Of the pictures.
+        keys: Of the images.
         metrics: Their own names, each once.
         references: What the full-reference ones among them compare with.
     """
@@ -71,7 +71,7 @@ class WantedScores:
     references: References
 
     def row(self, key: str, metric: str, score: float, digests: tuple[str, str]) -> ScoreRow:
-        """The row of a score: `digests` are those of the picture and of its reference."""
+        """The row of a score: `digests` are those of the image and of its reference."""
         folder, (digest, reference_digest) = _text(self.root), digests
         if metric_info(metric).reference == "none":
             return ScoreRow("", key, "", metric, score, Origin(folder, "", "", digest))
@@ -81,13 +81,13 @@ class WantedScores:
         return ScoreRow("", key, self.references.names[key], metric, score, origin)
 
     def usable(self, key: str) -> list[str]:
-        """The metrics that a picture can be scored by: with a reference, or without; none if its name has no line."""
+        """The metrics that an image can be scored by: with a reference, or without; none if its name has no line."""
         if name_problem(key):
             return []
         return [name for name in self.metrics if key in self.references.keys or metric_info(name).reference == "none"]
 
     def lacking(self) -> dict[str, str]:
-        """Why some of the metrics cannot be had, by the picture's key."""
+        """Why some of the metrics cannot be had, by the image's key."""
         keys = [key for key in self.keys if len(self.usable(key)) < len(self.metrics)]
         return {key: name_problem(key) or self.references.problems.get(key, NO_REFERENCE) for key in keys}
 
@@ -96,16 +96,16 @@ class WantedScores:
 
         Args:
             tables: Where scores may be; of two of the same files the later table's counts.
-            digests: Of pictures and references by key, where both have one root and were read already; None: they are
+            digests: Of images and references by key, where both have one root and were read already; None: they are
                 read, unless there is no score at all.
         """
         result = SortedScores([], [], set(), {})
         known = {(row.metric, row.origin[2:]): row.score for table in tables for row in table.rows if row.origin.digest}
-        pictures, references = self._digests(any(map(len, tables))) if digests is None else (digests, digests)
+        images, references = self._digests(any(map(len, tables))) if digests is None else (digests, digests)
         for key in self.keys:
             missing = []
             for metric in self.usable(key):
-                row = self.row(key, metric, 0.0, (pictures.get(key, ""), self._reference(references, key)))
+                row = self.row(key, metric, 0.0, (images.get(key, ""), self._reference(references, key)))
                 found = {folders: one for table in tables for folders, one in table.found(row[:4]).items()}
                 same_names = [found[folders] for folders in (row.origin[:2], ("", "")) if folders in found]
                 if not row.origin.digest or (row.reference and not row.origin.reference_digest):
@@ -125,12 +125,12 @@ class WantedScores:
         return result
 
     def _digests(self, needed: bool) -> tuple[dict[str, str], dict[str, str]]:
-        """Those of the pictures and of their references, by the keys of each."""
+        """Those of the images and of their references, by the keys of each."""
         if not needed:
             return {}, {}
         store, wanted = self.references.store, self.references.keys
         keys = [wanted[key] for key in self.keys if key in wanted]
-        return read_digests(PictureStore(self.root), self.keys), read_digests(store, keys) if store else {}
+        return read_digests(ImageStore(self.root), self.keys), read_digests(store, keys) if store else {}
 
     def _reference(self, digests: Mapping[str, str], key: str) -> str:
         return digests.get(self.references.keys.get(key, ""), "")

@@ -9,7 +9,7 @@ from iqa_sr.selection.selection import Choice, ranked
 
 __all__ = ["choice_rows", "choice_words", "rule_value", "unmet_limits"]
 
-FEW_PICTURES = 10
+FEW_IMAGES = 10
 NAMED = 5  # checkpoints in a sentence
 
 
@@ -152,22 +152,22 @@ def _front(choice: Choice, best: int) -> str:
 
 
 def _sureness(choice: Choice, best: int) -> str:
-    pictures, drawn = len(choice.scores.pictures), choice.resampling
+    images, drawn = len(choice.scores.images), choice.resampling
     if len(choice.order.kept) == 1:
         return ""
     if choice.scores.of_data_sets:
-        return "How sure that is cannot be told: the table holds means of data sets, no single pictures."
-    if pictures == 1:
-        return "How sure that is cannot be told: there is one picture."
+        return "How sure that is cannot be told: the table holds means of data sets, no single images."
+    if images == 1:
+        return "How sure that is cannot be told: there is one image."
     if drawn is None:
         return ""
     shares = drawn.shares.copy()
     shares[best] = 0
     rival = int(shares.argmax())
-    words = f"{_percent(drawn.shares[best])} of {drawn.count} draws of the {pictures} pictures choose it"
+    words = f"{_percent(drawn.shares[best])} of {drawn.count} draws of the {images} images choose it"
     words += f", {_percent(shares[rival])} choose {choice.scores.checkpoints[rival]}" if shares[rival] > 0 else ""
     words += f"; in {_percent(drawn.none)} none keeps the limits" if drawn.none > 0 else ""
-    return words + ("; so few pictures say little." if pictures < FEW_PICTURES else ".")
+    return words + ("; so few images say little." if images < FEW_IMAGES else ".")
 
 
 def _distances(choice: Choice, best: int) -> str:

@@ -1,4 +1,4 @@
-"""How far a chosen checkpoint is from the gold standard: the best score in each picture's group of ground truths."""
+"""How far a chosen checkpoint is from the gold standard: the best score in each image's group of ground truths."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -13,28 +13,28 @@ __all__ = ["GoldMean", "gold_means", "gold_row", "gold_words"]
 
 @dataclass(frozen=True)
 class GoldMean:
-    """The gold standard by one metric, on the pictures that have one.
+    """The gold standard by one metric, on the images that have one.
 
     Attributes:
         metric: The metric's name.
         gold: Mean score of the gold standard.
-        scores: `(C,)`, mean score of each checkpoint on the same pictures.
+        scores: `(C,)`, mean score of each checkpoint on the same images.
         higher: Whether higher is better.
-        pictures: Number of these pictures.
-        of: Number of all the pictures on which the checkpoints have a score.
+        images: Number of these images.
+        of: Number of all the images on which the checkpoints have a score.
     """
 
     metric: str
     gold: float
     scores: np.ndarray
     higher: bool
-    pictures: int
+    images: int
     of: int
 
     @property
     def complete(self) -> bool:
         """Whether its mean can stand beside those of the checkpoints."""
-        return self.pictures == self.of
+        return self.images == self.of
 
     def worse(self, place: int) -> float:
         """How much worse a checkpoint is, in the metric's unit; below 0 where it is better."""
@@ -47,22 +47,22 @@ def gold_means(scores: PairedScores, gold: Mapping[str, Mapping[str, float]]) ->
 
     Args:
         scores: Of the checkpoints.
-        gold: Finite scores of the gold standard, by metric and picture.
+        gold: Finite scores of the gold standard, by metric and image.
     """
     found = []
     for column, (metric, higher) in enumerate(zip(scores.metrics, scores.higher.tolist(), strict=True)):
         own = gold.get(metric, {})
         known = np.isfinite(scores.scores[0, :, column])
-        shared = known & np.array([picture in own for picture in scores.pictures])
+        shared = known & np.array([image in own for image in scores.images])
         if shared.any():
-            mean = np.mean([own[scores.pictures[place]] for place in np.flatnonzero(shared)])
+            mean = np.mean([own[scores.images[place]] for place in np.flatnonzero(shared)])
             means = scores.scores[:, shared, column].mean(axis=1)
             found.append(GoldMean(metric, float(mean), means, higher, int(shared.sum()), int(known.sum())))
     return found
 
 
 def gold_row(found: Sequence[GoldMean], metrics: Sequence[str], columns: int) -> tuple[str, ...] | None:
-    """A line below the checkpoints: the means that are over the same pictures as theirs; None where there are none.
+    """A line below the checkpoints: the means that are over the same images as theirs; None where there are none.
 
     Args:
         found: The gold standard.
@@ -83,7 +83,7 @@ def gold_words(found: Sequence[GoldMean], place: int) -> str:
         worse = one.worse(place)
         distance = f"{abs(worse):.4g} {'worse' if worse > 0 else 'better'}" if worse else "equal"
         texts.append(f"{one.metric} {distance}")
-    counts = sorted({one.pictures for one in found})
+    counts = sorted({one.images for one in found})
     least = f"{counts[0]} to " if len(counts) > 1 else ""
-    where = f" (on {least}{counts[-1]} of {max(one.of for one in found)} pictures)"
+    where = f" (on {least}{counts[-1]} of {max(one.of for one in found)} images)"
     return f"Compared with the gold standard: {', '.join(texts)}{'' if all(one.complete for one in found) else where}."

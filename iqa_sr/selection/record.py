@@ -44,7 +44,7 @@ def choice_record(
         "counted": list(choice.counted),
         "within": {limit.metric: limit.distance for limit in choice.limits},
         "sources": [Path(path).as_posix() for path in paths],
-        "pictures": len(choice.scores.pictures),
+        "images": len(choice.scores.images),
         "resamplings": drawn.count if drawn else 0,
         "seed": seed,
         "metrics": [asdict(source.table.facts[metric]) for metric in choice.scores.metrics],
@@ -59,6 +59,6 @@ def choice_record(
             }
             for place, label in enumerate(choice.scores.checkpoints)
         },
-        "gold_standard": {one.metric: {"mean": one.gold, "pictures": one.pictures} for one in gold},
+        "gold_standard": {one.metric: {"mean": one.gold, "images": one.images} for one in gold},
         "left_out": source.left_out,
     }

@@ -52,7 +52,7 @@ class Order:
 
 @dataclass(frozen=True)
 class Resampling:
-    """What the same choice gives on other draws of the pictures.
+    """What the same choice gives on other draws of the images.
 
     Attributes:
         shares: `(C,)`, the share of the draws in which each checkpoint is chosen; they add up to 1 less `none`.
@@ -104,7 +104,7 @@ def choose(
     """Choose a checkpoint: those that keep all limits are ordered by the rule, among themselves.
 
     Args:
-        scores: Of every checkpoint on the same pictures.
+        scores: Of every checkpoint on the same images.
         rule: What orders them.
         limits: What they have to keep; each compares with the best of all the checkpoints.
         counted: Metrics of the Pareto front; None: the rule's.
@@ -120,7 +120,7 @@ def choose(
     wrong = [scores.checkpoints[place] for place in np.flatnonzero(order.kept & ~np.isfinite(order.values))]
     if wrong:
         raise ValueError(f"{rule.title} gives no finite value for {', '.join(wrong[:3])}; is something divided by 0?")
-    can_be_told = len(scores.pictures) > 1 and not scores.of_data_sets
+    can_be_told = len(scores.images) > 1 and not scores.of_data_sets
     drawn = _resample(scores, rule, limits, resamplings, seed) if resamplings and can_be_told else None
     return Choice(scores, rule, tuple(limits), counted, order, pareto_front(means.quality(counted)), drawn)
 
@@ -150,12 +150,12 @@ def ranked(columns: np.ndarray) -> np.ndarray:
 
 
 def _resample(scores: PairedScores, rule: Rule, limits: Sequence[Limit], times: int, seed: int) -> Resampling | None:
-    """As many pictures are drawn with replacement, the same for all checkpoints, and the whole choice is made again.
+    """As many images are drawn with replacement, the same for all checkpoints, and the whole choice is made again.
 
-    A draw that leaves a metric without a picture that it is defined on is left out.
+    A draw that leaves a metric without an image that it is defined on is left out.
     """
     chosen: list[int | None] = []
-    for counts in chain.from_iterable(draws(len(scores.pictures), times, seed)):
+    for counts in chain.from_iterable(draws(len(scores.images), times, seed)):
         means = scores.means(counts)
         if np.isfinite(means.scores).all():
             chosen.append(_order(means, rule, limits).best)

@@ -98,25 +98,25 @@ class Source:
             self.left_out[label] = reason
 
     def gold_standard(self) -> dict[str, dict[str, float]]:
-        """Its scores by metric and picture, where the table has some; of several folders those of the first."""
+        """Its scores by metric and image, where the table has some; of several folders those of the first."""
         labels = {label for label in self.left_out if _own_label(label) == GOLD_STANDARD}
         found: dict[str, dict[str, float]] = {}
         for row in self.table.rows:
             if row.checkpoint in labels and math.isfinite(row.score):
-                found.setdefault(row.metric, {}).setdefault(row.picture, row.score)
+                found.setdefault(row.metric, {}).setdefault(row.image, row.score)
         return found
 
-    def keep_pictures(self, pattern: str) -> None:
-        """Forget the scores of pictures whose names do not match a pattern as of a shell.
+    def keep_images(self, pattern: str) -> None:
+        """Forget the scores of images whose names do not match a pattern as of a shell.
 
         Raises:
             ValueError: If none matches.
         """
-        names = list(dict.fromkeys(row.picture for row in self.table.rows))
-        self.table.drop(lambda row: not fnmatch.fnmatchcase(row.picture, pattern))
+        names = list(dict.fromkeys(row.image for row in self.table.rows))
+        self.table.drop(lambda row: not fnmatch.fnmatchcase(row.image, pattern))
         if not len(self.table):
             raise ValueError(
-                f"`pictures` {pattern}: none of the {len(names)} pictures matches; {nearest(pattern, names[:9])}"
+                f"`images` {pattern}: none of the {len(names)} images matches; {nearest(pattern, names[:9])}"
             )
 
 
@@ -149,7 +149,7 @@ def _join(joined: Source, source: Source, path: Path, prefix: str) -> None:
         if joined.digests.setdefault(name, digest) != digest:
             raise ValueError(
                 f"{path} holds scores of another data set {name} than the folders before it: other files, or other LQ "
-                "pictures.\nThey cannot be compared; evaluate all checkpoints on one."
+                "images.\nThey cannot be compared; evaluate all checkpoints on one."
             )
     for facts in source.table.facts.values():
         known = joined.table.facts.get(facts.name, facts)
@@ -163,7 +163,7 @@ def _join(joined: Source, source: Source, path: Path, prefix: str) -> None:
         row = row._replace(checkpoint=prefix + row.checkpoint)
         if row[:4] in joined.table:
             raise ValueError(
-                f"{path} holds a score of {row.metric} for {row.picture!r} by the checkpoint {row.checkpoint} that "
+                f"{path} holds a score of {row.metric} for {row.image!r} by the checkpoint {row.checkpoint} that "
                 "another table has, too.\nTables of different runs: give their folders, or rename the checkpoints."
             )
         joined.table.append([row])

@@ -1,7 +1,7 @@
 """How sure a number is, and which of several results nothing else beats: bootstrap and Pareto front, numpy alone.
 
-The bootstrap draws with replacement, as many as there are, what does not depend on each other: pictures where each has
-scores of its own (reports and choices of checkpoints), contents where several pairs or pictures show the same
+The bootstrap draws with replacement, as many as there are, what does not depend on each other: images where each has
+scores of its own (reports and choices of checkpoints), contents where several pairs or images show the same
 (agreement with people). What is compared shares the draws.
 
 An interval is that of 95 % of the draws, expanded for few units as Student's t expands the normal distribution's. How
@@ -49,7 +49,7 @@ def draws(units: int, resamples: int, seed: int) -> Iterator[np.ndarray]:
     """How often each unit is drawn, when as many are drawn as there are, with replacement.
 
     Args:
-        units: Number of pictures or contents, at least 1.
+        units: Number of images or contents, at least 1.
         resamples: Number of draws.
         seed: The same seed gives the same draws.
 
@@ -64,9 +64,9 @@ def draws(units: int, resamples: int, seed: int) -> Iterator[np.ndarray]:
         yield np.bincount(drawn.ravel(), minlength=count * units).reshape(count, units).astype(np.float64)
 
 
-def resampled_counts(pictures: int, resamples: int = RESAMPLES, seed: int = 0) -> np.ndarray:
-    """All draws at once, `(resamples, pictures)` float64, for many results on the same pictures."""
-    return np.concatenate(list(draws(pictures, resamples, seed)))
+def resampled_counts(images: int, resamples: int = RESAMPLES, seed: int = 0) -> np.ndarray:
+    """All draws at once, `(resamples, images)` float64, for many results on the same images."""
+    return np.concatenate(list(draws(images, resamples, seed)))
 
 
 def _drawn_means(sums: np.ndarray, sizes: np.ndarray, counts: np.ndarray) -> np.ndarray:
@@ -90,14 +90,14 @@ def _ends(drawn: np.ndarray, units: int) -> np.ndarray:
     return np.asarray(np.nanpercentile(drawn, [100 * stats.norm.cdf(-z), 100 * stats.norm.cdf(z)], axis=0).T)
 
 
-# --- Pictures are drawn -----------------------------------------------------------------------------------------------
+# --- Images are drawn -----------------------------------------------------------------------------------------------
 
 
 def means(scores: np.ndarray) -> np.ndarray:
     """Mean of each row over what is known of it.
 
     Args:
-        scores: `(C, P)` float64, one row for each result and one column for each picture; NaN where there is no score.
+        scores: `(C, P)` float64, one row for each result and one column for each image; NaN where there is no score.
 
     Returns:
         `(C,)`; NaN where a row knows nothing.
@@ -129,7 +129,7 @@ def indistinguishable(scores: np.ndarray, row: int, counts: np.ndarray) -> list[
 
     Args:
         scores: `(C, P)`, NaN where there is no score.
-        row: The one to compare with; pictures that only one of both knows are left out.
+        row: The one to compare with; images that only one of both knows are left out.
         counts: `(R, P)` of `resampled_counts`.
     """
     differences = intervals(scores - scores[row], counts)
@@ -168,7 +168,7 @@ def statistic_interval(
 ) -> list[Interval]:
     """Of several numbers that are computed together and are no means, such as correlations.
 
-    What is drawn holds some contents more than once, and pictures compared with copies of themselves move a rank
+    What is drawn holds some contents more than once, and images compared with copies of themselves move a rank
     correlation, much so with few contents. The percentiles are therefore moved by what the median of the draws is away
     from the number itself.
 

@@ -91,8 +91,8 @@ class Correlations:
         plcc_linear: Without it.
         intervals: By the name of each number its 95 % interval, contents drawn with replacement; the function is fitted
             once, to everything.
-        pictures: Number of pictures.
-        left_out: Number of pictures without a finite quality, which are not among them.
+        images: Number of images.
+        left_out: Number of images without a finite quality, which are not among them.
         problem: Why there is no `plcc`; empty where there is one.
     """
 
@@ -101,7 +101,7 @@ class Correlations:
     plcc: float | None
     plcc_linear: float
     intervals: dict[str, Interval]
-    pictures: int
+    images: int
     left_out: int
     problem: str = ""
 
@@ -115,7 +115,7 @@ def correlations(quality: np.ndarray, score: np.ndarray, contents: np.ndarray, r
     Args:
         quality: `(N,)`, larger is better.
         score: `(N,)`, larger is better.
-        contents: `(N,)`, names or numbers; pictures of one content depend on each other.
+        contents: `(N,)`, names or numbers; images of one content depend on each other.
         resamples: Of the bootstrap.
 
     Raises:
@@ -124,7 +124,7 @@ def correlations(quality: np.ndarray, score: np.ndarray, contents: np.ndarray, r
     usable = np.isfinite(quality)
     quality, score, left_out = quality[usable], score[usable], int((~usable).sum())
     if len(quality) < 2:
-        raise ValueError(f"{len(quality)} pictures have a finite quality; a correlation needs at least 2")
+        raise ValueError(f"{len(quality)} images have a finite quality; a correlation needs at least 2")
     fitted = fit_logistic(quality, score)
     sign = -1 if isinstance(fitted, Logistic) and not fitted.rises else 1
     mapped = fitted(quality) if isinstance(fitted, Logistic) else quality
@@ -158,14 +158,14 @@ def fit_logistic(quality: np.ndarray, score: np.ndarray) -> Logistic | str:
 
     Differs from the original: for a judge that is the wrong way round it begins with a function that falls, and it also
     begins with wider functions; the best of what comes of them is taken. From one start alone it often stops on the way
-    where there are few pictures.
+    where there are few images.
 
     Args:
         quality: `(N,)`, finite.
         score: `(N,)`, finite.
     """
     if len(quality) <= _PARAMETERS:
-        return f"a logistic function of {_PARAMETERS} parameters needs more than {len(quality)} pictures"
+        return f"a logistic function of {_PARAMETERS} parameters needs more than {len(quality)} images"
     center, scale, middle, spread = quality.mean(), quality.std(), score.mean(), score.std()
     if not (scale > 0 and spread > 0):
         return f"all {'qualities' if spread > 0 else 'scores'} are the same"

@@ -28,7 +28,7 @@ __all__ = [
 ]
 
 Ties = Literal["leave-out", "count"]
-"""What becomes of pairs of which people prefer neither picture: left out, or right where a judge's qualities are the
+"""What becomes of pairs of which people prefer neither image: left out, or right where a judge's qualities are the
 same, which is A-FINE's rule and for most judges means wrong."""
 
 
@@ -40,7 +40,7 @@ class Accuracy:
         value: Share of the pairs, 0 to 1; NaN where there are none.
         interval: 95 % interval, contents drawn with replacement.
         pairs: Number of the pairs.
-        undecided: In how many of them the judge has the same quality for both pictures, or none for one of them
+        undecided: In how many of them the judge has the same quality for both images, or none for one of them
             (NaN). Unless people prefer neither and `ties` is `count`, that is wrong.
     """
 
@@ -54,19 +54,19 @@ def decided(preferred: np.ndarray, ties: Ties) -> np.ndarray:
     """`(N,)` of bool: which pairs are counted.
 
     Args:
-        preferred: `(N,)`: 1 where people prefer the first picture, 0 the second, 0.5 neither.
+        preferred: `(N,)`: 1 where people prefer the first image, 0 the second, 0.5 neither.
         ties: What becomes of the last.
     """
     return np.ones(len(preferred), bool) if ties == "count" else preferred != 0.5
 
 
 def right_pairs(first: np.ndarray, second: np.ndarray, preferred: np.ndarray) -> np.ndarray:
-    """`(N,)` of bool: where a judge has the larger quality for the picture that people prefer.
+    """`(N,)` of bool: where a judge has the larger quality for the image that people prefer.
 
     Where they prefer neither it is right with equal qualities. NaN is never right.
 
     Args:
-        first: `(N,)`, the judge's qualities of the first pictures; larger is better.
+        first: `(N,)`, the judge's qualities of the first images; larger is better.
         second: Of the second ones.
         preferred: As for `decided`.
     """
@@ -103,7 +103,7 @@ def one_vote(shares: Sequence[float | None], preferred: np.ndarray) -> float:
     with.
 
     Args:
-        shares: `(N,)`, of the votes for the first picture of each pair.
+        shares: `(N,)`, of the votes for the first image of each pair.
         preferred: As for `decided`; ties are left out.
 
     Returns:

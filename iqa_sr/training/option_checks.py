@@ -94,9 +94,7 @@ def _check_fine_tuning(
         with problems.collected():
             check_guard(guard, watched, partial, guard.checks(model.train.total_iter))
     if not any(key.split("_")[0] == "val" for key in section_of(options, "datasets")):
-        problems.texts.append(
-            "train:guard: expected validation pictures to look at: the section datasets:val is missing"
-        )
+        problems.texts.append("train:guard: expected validation images to look at: the section datasets:val is missing")
 
 
 def _check_scale(options: Mapping[str, Any], crop: Any) -> None:

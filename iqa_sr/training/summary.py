@@ -42,7 +42,7 @@ def summary_lines(
     if validation is not None and validation.table.rows:
         lines.append(f"  scores        {_shown(folder.scores_file)}")
         if validation.save_img:
-            lines.append(f"  pictures      {_shown(folder.visualization)}")
+            lines.append(f"  images      {_shown(folder.visualization)}")
         lines += _gains(validation.table, str(iteration))
     guard = model.reward_guard.summary() if isinstance(model, ModelBase) and model.reward_guard else None
     return [*lines, f"  {guard}"] if guard else lines

@@ -78,8 +78,8 @@ class ValidationRun:
         """Put the scores into the table; those of an earlier validation of the same checkpoint go."""
         for facts in results.facts:
             self.table.add_facts(facts)
-        keys = {(row.checkpoint, row.picture, row.metric) for row in results.rows}
-        self.table.drop(lambda row: (row.checkpoint, row.picture, row.metric) in keys)
+        keys = {(row.checkpoint, row.image, row.metric) for row in results.rows}
+        self.table.drop(lambda row: (row.checkpoint, row.image, row.metric) in keys)
         self.table.append([row for row in results.rows if math.isfinite(row.score)])
 
     def _save_best(self, model: Any, results: ValidationResults, leading: bool) -> None:

@@ -5,7 +5,7 @@ import pytest
 from PIL import Image
 
 from tests import ROOT
-from tests.helpers.sr_datasets import picture, save
+from tests.helpers.sr_datasets import make_image, save
 from tests.helpers.tiny_networks import save_network
 
 
@@ -21,7 +21,7 @@ def script(monkeypatch):
 def test_a_strip_and_a_table(script, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     for number in range(2):
-        save(tmp_path / "val" / f"p{number}.png", picture(number, 128))
+        save(tmp_path / "val" / f"p{number}.png", make_image(number, 128))
         save_network(tmp_path / f"net{number}.pth", seed=number)
     readme = tmp_path / "README.md"
     readme.write_text("a\n<!-- sample: strip -->\nold\n<!-- end -->\n<!-- sample: table -->\n<!-- end -->\nb\n")

@@ -295,19 +295,19 @@ def test_weights_that_are_almost_those_of_a_known_network(tmp_path):
 
 def test_a_network_that_takes_no_rgb(tmp_path):
     save(tmp_path / "net.pth", {**RRDB, "num_in_ch": 1, "num_out_ch": 1})
-    with pytest.raises(ValueError, match=r"net\.pth: RRDBNet does not take a single RGB picture of 16x16 px"):
+    with pytest.raises(ValueError, match=r"net\.pth: RRDBNet does not take a single RGB image of 16x16 px"):
         load_network(tmp_path / "net.pth")
     section = {"type": "VGGStyleDiscriminator", "num_in_ch": 3, "num_feat": 2, "input_size": 128}
     save(tmp_path / "net.pth", section)
-    with pytest.raises(ValueError, match=r"VGGStyleDiscriminator does not take a single RGB picture"):
+    with pytest.raises(ValueError, match=r"VGGStyleDiscriminator does not take a single RGB image"):
         load_network(tmp_path / "net.pth", options=section)
-    section = {"type": "SpyNet"}  # takes two pictures
+    section = {"type": "SpyNet"}  # takes two images
     save(tmp_path / "net.pth", section)
-    with pytest.raises(ValueError, match=r"SpyNet does not take a single RGB picture of 16x16 px: .*missing"):
+    with pytest.raises(ValueError, match=r"SpyNet does not take a single RGB image of 16x16 px: .*missing"):
         load_network(tmp_path / "net.pth", options=section)
     section = {"type": "UNetDiscriminatorSN", "num_in_ch": 3, "num_feat": 2}
     save(tmp_path / "net.pth", section)
-    with pytest.raises(ValueError, match=r"makes \(1, 1, 16, 16\) of an RGB picture of 16x16 px, no larger picture"):
+    with pytest.raises(ValueError, match=r"makes \(1, 1, 16, 16\) of an RGB image of 16x16 px, no larger image"):
         load_network(tmp_path / "net.pth", options=section)
 
 

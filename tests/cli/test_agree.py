@@ -25,7 +25,7 @@ from tests.helpers.preference_datasets import (
     write_sriqa_votes,
     write_table,
 )
-from tests.helpers.sr_datasets import picture, save, write_groups, write_labels
+from tests.helpers.sr_datasets import make_image, save, write_groups, write_labels
 from tests.helpers.triplet_datasets import write_diffiqa, write_kadid, write_pipal, write_tid2013
 
 
@@ -41,7 +41,7 @@ def numbers(measure="2afc", output="out"):
 
 
 def pairs_of(labelled, *groups):
-    """What people prefer, by the names of the two pictures."""
+    """What people prefer, by the names of the two images."""
     return {
         (Path(pair.first).name, Path(pair.second).name): pair.preferred
         for pair in labelled.pairs
@@ -73,7 +73,7 @@ def test_sriqa_bench_has_the_published_numbers_of_pairs_and_accuracies(capsys):
     )
     assert agree("sriqa-bench", "--scores", write_table("judges.csv", *judges)) == 0
     shown = capsys.readouterr()
-    assert "pairs of 100 contents: Reg 300, Gen 3600, All 5500; 1100 pictures with opinion scores" in shown.err
+    assert "pairs of 100 contents: Reg 300, Gen 3600, All 5500; 1100 images with opinion scores" in shown.err
     lines = [line.split() for line in shown.out.splitlines()]
     assert ["Reg", "(300)", "Gen", "(3600)", "All", "(5500)"] in [line[:6] for line in lines]
     best, second = (next(line for line in lines if line[:1] == [name]) for name in ("q-insight", "afine"))
@@ -87,7 +87,7 @@ def test_sriqa_bench_has_the_published_numbers_of_pairs_and_accuracies(capsys):
 
 
 def test_sriqa_bench_takes_reg_and_gen_from_their_own_scores():
-    """The scores of a group are made of other votes, so that they may say something else of the same two pictures."""
+    """The scores of a group are made of other votes, so that they may say something else of the same two images."""
     write_sriqa("data", ["online1"])
     Path("data/MOS_Reg/online1.txt").write_text(
         "online1_SwinIRx4.png,100\nonline1_Original.png 40\nonline1_RealESRNetx4.png,40\n"
@@ -121,8 +121,8 @@ def test_sriqa_bench_of_which_a_part_is_missing_is_refused():
 
 def test_sriqa_bench_finds_both_spellings_of_its_folders():
     write_sriqa("data", ["online1"])
-    save(Path("data") / sriqa_key("online1", "SeeSR").replace("/SeeSR/", "/SeeSRx4/"), picture(1, 8))
-    keys = read_labelled("sriqa-bench", Path("data")).pictures
+    save(Path("data") / sriqa_key("online1", "SeeSR").replace("/SeeSR/", "/SeeSRx4/"), make_image(1, 8))
+    keys = read_labelled("sriqa-bench", Path("data")).images
     assert "images/SeeSRx4/online1_SeeSRx4.png" in keys and "images/HGGT/online1_HGGTx4.png" in keys
 
 
@@ -142,8 +142,8 @@ def test_sriqa_bench_by_votes(capsys):
     assert agree("sriqa-bench-votes", "--scores", write_table("t.csv", table_of("mine", scores))) == 0
     assert numbers()["mine", "All"] == (0.5, 2, "1") and numbers()["one person's vote", "All"][0] == round(5 / 6, 6)
     assert "left out, because people prefer neither: 1 of Gen, 1 of All" in capsys.readouterr().out
-    Path("data/labels/B/online1/online1_Original_HGGT.json").write_text('{"Picture_01": {"Name": "online1_A.png"}}')
-    with pytest.raises(DataError, match="1 unreadable label\n.*expected Picture_01 and Picture_02 with Name and Label"):
+    Path("data/labels/B/online1/online1_Original_HGGT.json").write_text('{"Image_01": {"Name": "online1_A.png"}}')
+    with pytest.raises(DataError, match="1 unreadable label\n.*expected Image_01 and Image_02 with Name and Label"):
         read_labelled("sriqa-bench-votes", Path("data"))
 
 
@@ -152,8 +152,8 @@ def test_sriqa_bench_by_votes(capsys):
     [
         ("online1_Originalx4.png,101", "1 labels out of range\n.*line 12: expected a score from 0 to 100, got '101'"),
         ("online1_Otherx4.png,good", "1 labels out of range"),
-        ("online1_HGGTx4.png,5", "1 double pictures\n.*online1_HGGTx4.png has a score already"),
-        ("online2_HGGTx4.png,5", "1 pictures of another content\n.*expected online1_METHODx4.png, got 'online2_HGGT"),
+        ("online1_HGGTx4.png,5", "1 double images\n.*online1_HGGTx4.png has a score already"),
+        ("online2_HGGTx4.png,5", "1 images of another content\n.*expected online1_METHODx4.png, got 'online2_HGGT"),
     ],
 )
 def test_spoilt_scores_of_sriqa_bench_are_refused(line, message):
@@ -191,7 +191,7 @@ def test_hggt_labels_make_the_types_of_diffiqa(capsys):
 def test_hggt_without_labels_is_refused(capsys):
     write_groups("data", count=2)
     assert agree("hggt", "--metric", "psnr") == 1
-    assert "the pictures have no labels; expected labels/ with A/, B/, C/" in capsys.readouterr().err
+    assert "the images have no labels; expected labels/ with A/, B/, C/" in capsys.readouterr().err
 
 
 def test_diffiqa_by_types_of_pairs():
@@ -255,7 +255,7 @@ def test_sets_with_scores_have_correlations_and_triplets(layout):
     assert len(labelled.rated) == 3 * per_reference and list(labelled.groups) == ["All"]
     references = set(labelled.references.values())
     assert len(references) == 3 and all(Path("data", name).is_file() for name in references)
-    scores = {one.picture: one.quality for one in labelled.rated} | dict.fromkeys(references, 1e4)
+    scores = {one.image: one.quality for one in labelled.rated} | dict.fromkeys(references, 1e4)
     judges = table_of("knows", scores), table_of("turned", scores, higher_is_better=False)
     assert agree(layout, "--scores", write_table("t.csv", *judges)) == 0
     right, count, ties = numbers()["knows", "All"]
@@ -288,24 +288,24 @@ def test_errors_of_the_readers_name_what_can_be_typed(capsys):
     assert "2 contents cannot be split 7:1:2, at least 3 are needed; use --part all" in capsys.readouterr().err
 
 
-def test_csiq_whose_scores_are_lower_for_better_pictures():
+def test_csiq_whose_scores_are_lower_for_better_images():
     for name in ("dst_imgs/awgn/1600.AWGN.1.png", "dst_imgs/awgn/1600.AWGN.5.png", "src_imgs/1600.png"):
-        save(f"data/{name}", picture(1, 16))
+        save(f"data/{name}", make_image(1, 16))
     Path("data/csiq_label.txt").write_text("1600.AWGN.1.png 0.061\n1600.AWGN.5.png 0.8\n")
     labelled = read_labelled("csiq", Path("data"))
     good, bad = labelled.rated
-    assert (good.picture, good.content) == ("dst_imgs/awgn/1600.AWGN.1.png", "1600") and good.quality > bad.quality
+    assert (good.image, good.content) == ("dst_imgs/awgn/1600.AWGN.1.png", "1600") and good.quality > bad.quality
     assert set(labelled.references.values()) == {"src_imgs/1600.png"}
-    names = "1600.png", "1600.AWGN.1.png", "1600.AWGN.5.png"  # best first; with three pictures all are partners
+    names = "1600.png", "1600.AWGN.1.png", "1600.AWGN.5.png"  # best first; with three images all are partners
     assert pairs_of(labelled) == {
         (names[one], names[other]): float(one < other) for one in range(3) for other in range(3) if one != other
     }
-    save("data/src_imgs/1600.bmp", picture(0, 8))
+    save("data/src_imgs/1600.bmp", make_image(0, 8))
     with pytest.raises(DataError, match="1 ambiguous reference\n.*1600 in data: src_imgs/1600.bmp, src_imgs/1600.png"):
         read_labelled("csiq", Path("data"))
     Path("data/src_imgs/1600.bmp").unlink()
     Path("data/src_imgs/1600.png").unlink()
-    with pytest.raises(DataError, match="1 missing reference\n.*there is no picture 1600 in"):
+    with pytest.raises(DataError, match="1 missing reference\n.*there is no image 1600 in"):
         read_labelled("csiq", Path("data"))
 
 
@@ -317,13 +317,13 @@ def test_kadid_scored_against_its_references(capsys):
     assert "PLCC (logistic)" in shown and "where the judge of the row is wrong (All)" in shown
     table = ScoreTable.read("out/scores.csv")
     assert len(table) == 2 * (3 * 6 + 3)
-    assert {row.reference for row in table.rows if "I02" in row.picture} == {"images/I02.png"}
-    value, pictures, _ = numbers("srcc")["psnr", "All"]
-    assert pictures == 18 and 0.5 < value < 1 and 0.7 < numbers()["psnr", "All"][0] <= 1
+    assert {row.reference for row in table.rows if "I02" in row.image} == {"images/I02.png"}
+    value, images, _ = numbers("srcc")["psnr", "All"]
+    assert images == 18 and 0.5 < value < 1 and 0.7 < numbers()["psnr", "All"][0] <= 1
 
 
 def test_opinion_scores_alone(capsys):
-    """Five of six in order: SRCC 1 - 6 * 2 / (6 * 35); pictures have no references."""
+    """Five of six in order: SRCC 1 - 6 * 2 / (6 * 35); images have no references."""
     names = "abcdef"
     write_csv("data", [f"{name}.png,{number}" for number, name in enumerate(names, start=1)], size=16)
     scores = {f"{name}.png": score for name, score in zip(names, (10, 20, 30, 40, 60, 50), strict=True)}
@@ -334,7 +334,7 @@ def test_opinion_scores_alone(capsys):
     assert agree("mos-csv", "--scores", table, *ranged) == 0
     shown = capsys.readouterr()
     assert numbers("srcc")["mine", "All"][:2] == (round(1 - 12 / 210, 6), 6)
-    assert "mos-csv: 6 pictures with opinion scores" in shown.err
+    assert "mos-csv: 6 images with opinion scores" in shown.err
     assert "flat: no PLCC with the logistic function: all qualities are the same" in shown.out
     assert "2AFC" not in shown.out and not Path("out/complementarity.csv").exists()
     assert agree("mos-csv", *ranged, "--lower-is-better") == 0
@@ -343,7 +343,7 @@ def test_opinion_scores_alone(capsys):
     assert "1 scores outside the declared range" in capsys.readouterr().err
     assert agree("mos-csv", *ranged, "--metric", "psnr") == 1
     shown = capsys.readouterr().err
-    assert "6 pictures without a reference" in shown and "psnr compares with a reference, and the labels name" in shown
+    assert "6 images without a reference" in shown and "psnr compares with a reference, and the labels name" in shown
 
 
 # --- A table of pairs -------------------------------------------------------------------------------------------------
@@ -358,12 +358,12 @@ f.png,g.png,0,1,2,dark,test
 
 def write_pairs(text, names="abcdefg"):
     for number, name in enumerate(names):
-        save(f"data/{name}.png", picture(number, 32))
+        save(f"data/{name}.png", make_image(number, 32))
     Path("data/pairs.csv").write_text(text)
 
 
 def test_pairs_by_votes(capsys):
-    """Two pairs share a picture and are one content; the judge is right, wrong, and has equal scores for the last."""
+    """Two pairs share an image and are one content; the judge is right, wrong, and has equal scores for the last."""
     write_pairs(VOTES)
     labelled = read_labelled("pairs-csv", Path("data"))
     assert [pair.preferred for pair in labelled.pairs] == [1, 0, 0.5, 0]
@@ -396,7 +396,7 @@ def test_pairs_by_preference_with_references():
     assert labelled.references == {"a.png": "c.png", "b.png": "c.png"}
 
 
-def test_pairs_that_share_a_picture_are_one_content():
+def test_pairs_that_share_an_image_are_one_content():
     found = joined_contents([("a", "b"), ("c", "d"), ("e", "f"), ("d", "b"), ("g", "h"), ("h", "e")])
     assert found[0] == found[1] == found[3] and found[2] == found[4] == found[5] != found[0]
 
@@ -412,12 +412,12 @@ def test_pairs_that_share_a_picture_are_one_content():
             "first,second,preference\na.png,b.png,1\nb.png,a.png,0\n",
             "1 double pairs\n.*pair 2: b.png and a.png are pair 1",
         ),
-        ("first,second,preference\na.png,a.png,1\n,b.png,0\n", "2 pairs without two pictures"),
+        ("first,second,preference\na.png,a.png,1\n,b.png,0\n", "2 pairs without two images"),
         ("first,second,votes_first,votes_second\na.png,b.png,0,0\nc.png,d.png,-1,3\n", "2 labels out of range"),
         ("first,second,preference,split\na.png,b.png,1,testing\n", "1 unknown splits"),
         (
             "first,second,preference,reference\na.png,b.png,1,f.png\nb.png,c.png,1,g.png\n",
-            "1 pictures with two references\n.*b.png is compared with g.png here and with f.png above",
+            "1 images with two references\n.*b.png is compared with g.png here and with f.png above",
         ),
         ("first,second,preference\n", "1 empty file"),
         ("first,second,winner\na.png,b.png,1\n", "unknown column 'winner'; valid: "),
@@ -462,12 +462,12 @@ def test_adding_a_metric_scores_only_that_metric(capsys, monkeypatch):
         assert Counter(row["metric"] for row in csv.DictReader(file)) == {"psnr": 2, "gmsd": 2}
 
 
-def test_pictures_that_were_made_anew_are_not_judged_by_their_old_scores(capsys):
+def test_images_that_were_made_anew_are_not_judged_by_their_old_scores(capsys):
     """What can be scored is scored anew where that is asked for, and left out where it is not."""
     write_pairs(PAIRS)
     mine = write_table("t.csv", table_of("mine", {"a.png": 2, "b.png": 1, "c.png": 1, "d.png": 2}))
     assert agree("pairs-csv", "--metric", "psnr", "--scores", mine) == 0
-    save("data/a.png", picture(77, 32))
+    save("data/a.png", make_image(77, 32))
     capsys.readouterr()
     assert agree("pairs-csv") == 1
     shown = capsys.readouterr().err
@@ -480,7 +480,7 @@ def test_pictures_that_were_made_anew_are_not_judged_by_their_old_scores(capsys)
         expected.item()
     )
     assert main(["score", "data", "--metric", "jod-lite", "--output", "own.csv"]) == 0
-    save("data/b.png", picture(78, 32))
+    save("data/b.png", make_image(78, 32))
     capsys.readouterr()
     assert agree("pairs-csv", "--scores", "own.csv") == 1  # of b.png as it was
     assert "jod-lite is left out: 3 of 4 scores are there" in capsys.readouterr().err
@@ -503,11 +503,11 @@ def test_tables_made_elsewhere_are_taken_over(capsys):
     """`iqa-sr score` calls the reference by another folder; its table and one of a judge of somebody else's."""
     write_pairs(PAIRS)
     for name in "abcd":
-        save(f"references/{name}.png", picture(4, 32))
+        save(f"references/{name}.png", make_image(4, 32))
     assert main(["score", "data", "--metric", "gmsd", "--reference", "references", "--output", "elsewhere.csv"]) == 1
     capsys.readouterr()
     assert agree("pairs-csv", "--scores", "elsewhere.csv") == 1
-    assert "elsewhere.csv has none of the 4 pictures (without a checkpoint" in capsys.readouterr().err
+    assert "elsewhere.csv has none of the 4 images (without a checkpoint" in capsys.readouterr().err
     own = table_of("psnr", dict.fromkeys(("a.png", "b.png", "c.png"), 20.0), reference="GT/e.png", spec="other")
     mine = table_of("mine", {"a.png": 2, "b.png": 1, "c.png": 1, "d.png": 2, "unknown.png": 5})
     assert agree("pairs-csv", "--scores", write_table("t.csv", own, mine)) == 0
@@ -527,7 +527,7 @@ def test_scores_against_another_reference_do_not_count(capsys):
     assert agree("pairs-csv", "--metric", "psnr") == 0
     Path("data/pairs.csv").write_text(PAIRS.replace("e.png", "f.png"))
     assert agree("pairs-csv") == 1
-    assert "no judge has scores of all 4 pictures" in capsys.readouterr().err
+    assert "no judge has scores of all 4 images" in capsys.readouterr().err
     assert agree("pairs-csv", "--metric", "psnr") == 0
     assert "4 new scores, 0 were there already" in capsys.readouterr().out
 
@@ -555,26 +555,26 @@ def test_a_folder_belongs_to_one_data_set(capsys):
 
 
 def test_a_table_of_an_earlier_call_does_not_stay_beside_another(capsys):
-    """Two judges have all the pairs' pictures; of the one that is rated alone, only one has a score."""
+    """Two judges have all the pairs' images; of the one that is rated alone, only one has a score."""
     write_pairs(PAIRS)
     assert agree("pairs-csv", "--metric", "psnr,gmsd") == 0
     assert Path("out/complementarity.csv").is_file()
-    Path("data/scores.csv").write_text("picture,score\ne.png,1\nf.png,2\n")
+    Path("data/scores.csv").write_text("image,score\ne.png,1\nf.png,2\n")
     table = write_table("t.csv", table_of("mine", {"e.png": 2, "f.png": 1}))
     assert agree("mos-csv", "--score-range", "1", "5", "--scores", table) == 0
     assert "complementarity" not in capsys.readouterr().out.splitlines()[-1]
     assert not Path("out/complementarity.csv").exists()
 
 
-def test_pictures_are_checked_before_scoring_begins(capsys):
+def test_images_are_checked_before_scoring_begins(capsys):
     write_pairs(PAIRS)
     Path("data/b.png").unlink()
     Path("data/c.png").write_bytes(b"nothing")
-    save("data/d.png", picture(1, 32, 40))
+    save("data/d.png", make_image(1, 32, 40))
     assert agree("pairs-csv", "--metric", "psnr,niqe") == 1
     shown = capsys.readouterr().err
     assert "data, nothing was scored: 5 problems" in shown and not Path("out").exists()
-    for count in ("1 missing pictures", "1 unusable pictures", "2 unsuitable sizes", "1 sizes that differ"):
+    for count in ("1 missing images", "1 unusable images", "2 unsuitable sizes", "1 sizes that differ"):
         assert count in shown
 
 

@@ -13,7 +13,7 @@ from iqa_sr.cli.main import main
 from iqa_sr.cli.metrics import robustness_markdown
 from iqa_sr.io.images import read_image
 from tests import ROOT
-from tests.helpers.sr_datasets import picture, save
+from tests.helpers.sr_datasets import make_image, save
 
 QUICK = ["--size", "32", "--steps", "3", "--restarts", "1", "--queries", "5", "--epsilon", "4"]
 
@@ -22,7 +22,7 @@ QUICK = ["--size", "32", "--steps", "3", "--restarts", "1", "--queries", "5", "-
 def folder(tmp_path_factory):
     root = tmp_path_factory.mktemp("attack")
     for number in range(2):
-        whole = picture(number, 72)
+        whole = make_image(number, 72)
         save(root / "HR" / f"p{number}.png", whole)
         save(root / "SR" / f"p{number}.png", np.roll(whole // 4 * 4, 1, 0)[: 72 - 3 * number])
     return root
@@ -84,7 +84,7 @@ def test_given_results_are_attacked_and_an_interruption_leaves_what_was_measured
 
 def test_what_cannot_be_measured_is_refused(folder, capsys, tmp_path):
     images = ["--images", str(folder / "HR")]
-    save(tmp_path / "p0.png", picture(0, 48))
+    save(tmp_path / "p0.png", make_image(0, 48))
     empty = tmp_path / "empty"
     empty.mkdir()
     for words, text in (
@@ -101,7 +101,7 @@ def test_what_cannot_be_measured_is_refused(folder, capsys, tmp_path):
         (["psnr", "--images", str(empty)], "--images: "),
         (["psnr", "--jod", "10"], "--jod: expected a number between 0 and 10"),
         (["psnr", "--steps", "0"], "--steps: expected at least 1, got 0"),
-        (["psnr", "--size", "128"], "2 of 2 pictures"),
+        (["psnr", "--size", "128"], "2 of 2 images"),
         (["psnr", "--size", "48", "--results", str(tmp_path)], "and its original p0.png differ in size"),
         (["psnr", "--size", "48", "--results", str(ROOT / "docs")], "holds no result of p0.png"),
     ):

@@ -9,7 +9,7 @@ import torch
 
 from iqa_sr.cli.train import main
 from tests import ROOT
-from tests.helpers.sr_datasets import picture, save, training_options, write_groups, write_options
+from tests.helpers.sr_datasets import make_image, save, training_options, write_groups, write_options
 from tests.helpers.two_processes import one_process
 
 
@@ -61,12 +61,12 @@ def test_broken_yaml(run_folder, capsys):
         ({"train__gan_opt": {"type": "GANLoss", "gan_type": "vanilla"}}, "a discriminator is needed"),
         (
             {"train__iqa_opt": {"type": "IQALoss", "metric": "niqe"}},
-            "train:iqa_opt: niqe needs at least 192 px and would see pictures of 32 px; train on larger ones or with "
+            "train:iqa_opt: niqe needs at least 192 px and would see images of 32 px; train on larger ones or with "
             "another judge (datasets:train:gt_size)",
         ),
         (
             {"train__iqa_opt": {"type": "IQALoss", "metric": "ssim", "views": {"crop": 0.4, "resize": [0.8, 1.0]}}},
-            "train:iqa_opt: ssim needs at least 11 px and would see views of down to 10 px of pictures of 32; train on",
+            "train:iqa_opt: ssim needs at least 11 px and would see views of down to 10 px of images of 32; train on",
         ),
         ({"train__amp": "bf32"}, "train:amp: input should be 'bf16' or 'fp16', got 'bf32'"),
         ({"train__accumulate": 3}, "train:accumulate: expected a divisor of batch_size_per_gpu 2, got 3"),
@@ -117,22 +117,22 @@ def test_a_missing_folder(run_folder, capsys):
 def test_an_empty_folder(run_folder, capsys):
     Path("empty").mkdir()
     text = refuse(capsys, training_options(datasets__train__dataroot_gt="empty"))
-    assert "datasets:train:dataroot_gt" in text and "no pictures" in text
+    assert "datasets:train:dataroot_gt" in text and "no images" in text
 
 
 def test_lq_and_gt_that_do_not_fit(run_folder, capsys):
     for number in range(4):
-        save(f"lq/p{number}.png", picture(number, 30 if number == 1 else 32))
+        save(f"lq/p{number}.png", make_image(number, 30 if number == 1 else 32))
     text = refuse(capsys, training_options(datasets__train__dataroot_lq="lq"))
     assert "p1" in text and "30" in text and "32" in text
 
 
-def test_a_crop_larger_than_the_pictures(run_folder, capsys):
+def test_a_crop_larger_than_the_images(run_folder, capsys):
     text = refuse(capsys, training_options(datasets__train__gt_size=128))
     assert "64" in text and "128" in text
 
 
-def test_a_judge_that_needs_larger_pictures(run_folder, capsys):
+def test_a_judge_that_needs_larger_images(run_folder, capsys):
     text = refuse(capsys, training_options(datasets__train__sampler={"type": "argmax-online", "metric": "niqe"}))
     assert "64" in text and "192" in text
 
@@ -186,7 +186,7 @@ def test_no_space_on_the_device(run_folder, capsys):
     assert not list(Path("experiments/tiny/models").iterdir()), "no half-written checkpoint"
 
 
-def test_a_picture_that_breaks_in_a_worker_is_named(run_folder, capsys):
+def test_an_image_that_breaks_in_a_worker_is_named(run_folder, capsys):
     """Every file of the training is damaged after the check: the run stops, and says which."""
     write_groups("fragile", count=4)
     options = training_options(datasets__train__dataroot_gt="fragile", datasets__train__num_worker_per_gpu=1)

@@ -26,7 +26,7 @@ from iqa_sr.ops.resize import resize_bicubic
 from iqa_sr.runtime.folder_lock import locked
 from iqa_sr.scores.result_folder import read_results
 from iqa_sr.scores.score_table import Origin, ScoreTable
-from tests.helpers.sr_datasets import picture, save, write_groups, write_labels
+from tests.helpers.sr_datasets import make_image, save, write_groups, write_labels
 from tests.helpers.tiny_networks import save_network
 from tests.helpers.two_processes import two_processes
 
@@ -56,7 +56,7 @@ def here(made, tmp_path, monkeypatch):
 
 
 def result(label, key, folder=RUN):
-    """A picture that was written: `(1, 3, H, W)`."""
+    """An image that was written: `(1, 3, H, W)`."""
     return to_tensor(read_image(folder / "images" / label / "set" / f"{key}.png"))[None]
 
 
@@ -85,7 +85,7 @@ def error(capsys, *words):
 # --- What is scored ---------------------------------------------------------------------------------------------------
 
 
-def test_every_score_is_that_of_the_saved_picture(here, capsys):
+def test_every_score_is_that_of_the_saved_image(here, capsys):
     assert main([*COMMAND, *METRICS]) == 0
     found, psnr, judge = scores(), create_metric("psnr"), create_metric("jod-lite")
     expected = {}
@@ -115,7 +115,7 @@ def test_the_folder_says_what_was_evaluated(here):
     assert main([*COMMAND, *METRICS]) == 0
     found = read_results(RUN)
     assert (found.run.scale, found.run.protocol, found.run.experiment) == (2, None, None)
-    assert found.run.datasets["set"].pictures == 3 and found.run.datasets["set"].references == "data"
+    assert found.run.datasets["set"].images == 3 and found.run.datasets["set"].references == "data"
     facts = found.run.checkpoints["net"]
     assert (facts.path, facts.architecture, facts.iteration) == ("net.pth", "MSRResNet", None)
     assert found.scores.facts["psnr"].spec.endswith("against original, crop 0, 8 bit")
@@ -128,15 +128,15 @@ def test_against_every_positive_averaged(here, capsys):
     expected = {}
     for key, versions in (("p0", ("01", "02")), ("p1", ("02",))):
         for version in versions:
-            pair = (picture[..., cut, cut] for picture in (result("net", key), truth(version, key)))
+            pair = (image[..., cut, cut] for image in (result("net", key), truth(version, key)))
             expected[f"set/{key}", f"images/{version}/{key}_{version}.png"] = psnr(*pair).item()
     found = {key[1:3]: score for key, score in scores().items() if key[3] == "psnr"}
     assert found == pytest.approx(expected, rel=1e-6)
     assert {key[0] for key in scores()} == {"net"}, "nothing but the checkpoint"
     first, second, third = expected.values()
     shown = capsys.readouterr().out
-    assert f"{(first + second) / 4 + third / 2:.4f}" in shown, "the mean of a picture's references comes first"
-    assert "set: 1 of 3 pictures have no positive ground truth" in shown
+    assert f"{(first + second) / 4 + third / 2:.4f}" in shown, "the mean of an image's references comes first"
+    assert "set: 1 of 3 images have no positive ground truth" in shown
 
 
 def test_sr_classic_is_what_basicsr_computes(here):
@@ -173,13 +173,13 @@ def test_hggt_test100_is_the_mean_over_the_positives_without_4_px(here, syntheti
     assert len(found) == 9 and ("four", "set/p0", "", "lr-consistency") in found
 
 
-def test_ready_lq_pictures_and_sets_without_ground_truths(here):
+def test_ready_lq_images_and_sets_without_ground_truths(here):
     for number in range(3):
-        save(f"LR/p{number}x2.png", picture(number + 20, 16))
+        save(f"LR/p{number}x2.png", make_image(number + 20, 16))
     words = ["evaluate", "net.pth", "--data", "set=data", "--lq", "set=LR", "--lq", "real=LR", "--output", str(RUN)]
     assert main([*words, *METRICS]) == 0
     with torch.no_grad():
-        levels = to_uint8(here(to_tensor(picture(21, 16))[None])[0])
+        levels = to_uint8(here(to_tensor(make_image(21, 16))[None])[0])
     assert np.array_equal(to_uint8(result("net", "p1")[0]), levels)
     found = scores()
     assert ("net", "set/p1", "images/original/p1.png", "psnr") in found
@@ -192,19 +192,18 @@ def test_ready_lq_pictures_and_sets_without_ground_truths(here):
     assert read_results(RUN).run.datasets["real"].references is None
 
 
-def test_a_metric_that_is_not_defined_on_some_pictures(here, capsys):
-    save("mixed/large.png", picture(1, 192))
-    save("mixed/small.png", picture(2, 64))
+def test_a_metric_that_is_not_defined_on_some_images(here, capsys):
+    save("mixed/large.png", make_image(1, 192))
+    save("mixed/small.png", make_image(2, 64))
     words = ["evaluate", "net.pth", "--data", "mixed", "--output", str(RUN), "--metric", "niqe", "--no-baseline"]
     assert main(words) == 0
     found = scores()
     assert np.isnan(found["net", "mixed/small", "", "niqe"]) and found["net", "mixed/large", "", "niqe"] > 0
     shown = capsys.readouterr().out
     assert (
-        "niqe: not defined on 1 pictures of mixed" in shown
-        and f"{found['net', 'mixed/large', '', 'niqe']:.4f}" in shown
+        "niqe: not defined on 1 images of mixed" in shown and f"{found['net', 'mixed/large', '', 'niqe']:.4f}" in shown
     )
-    assert main(words) == 0 and "0 pictures computed or scored" in capsys.readouterr().out
+    assert main(words) == 0 and "0 images computed or scored" in capsys.readouterr().out
 
 
 def test_memory_that_does_not_suffice_costs_a_score(here, monkeypatch, capsys):
@@ -249,18 +248,18 @@ def test_lmdb_folders(here):
         assert found == plain["net", f"set/p{number}", f"images/original/p{number}.png", "psnr"]
 
 
-def test_few_pictures_are_in_memory_at_a_time(here, monkeypatch):
+def test_few_images_are_in_memory_at_a_time(here, monkeypatch):
     real, alive, most = EvaluationSet.read, weakref.WeakSet(), []
 
     def counted(self, *arguments):
-        picture = real(self, *arguments)
-        alive.add(picture.lq)
+        image = real(self, *arguments)
+        alive.add(image.lq)
         most.append(len(alive))
-        return picture
+        return image
 
     monkeypatch.setattr(EvaluationSet, "read", counted)
     for number in range(16):
-        save(f"many/{number}.png", picture(number, 16))
+        save(f"many/{number}.png", make_image(number, 16))
     words = ["evaluate", "net.pth", "--lq", "many", "--output", str(RUN), "--metric", "jod-lite", "--no-baseline"]
     assert main([*words, "--workers", "2"]) == 0
     assert len(most) == 16 and max(most) <= 7, "three read, three computed or waiting, one on its way between"
@@ -302,23 +301,23 @@ def test_goes_on_where_it_was_interrupted(here, monkeypatch, capsys):
         file.write("net,set/p1,,jod-lite,0.1")  # torn by the crash
     capsys.readouterr()
     assert main([*COMMAND[:-2], *METRICS]) == 0
-    done = int(capsys.readouterr().out.split(" pictures computed or scored")[0].split()[-1])
-    assert 0 < done < 12, "of the four labels' three pictures each"
+    done = int(capsys.readouterr().out.split(" images computed or scored")[0].split()[-1])
+    assert 0 < done < 12, "of the four labels' three images each"
     assert (RUN / "scores.csv").read_bytes() == whole[RUN / "scores.csv"]
     assert {path for path in RUN.rglob("*") if path.is_file()} == set(whole)
 
 
 def test_a_second_run_computes_nothing_and_loads_no_network_for_it(here, monkeypatch, capsys):
     assert main([*COMMAND, *METRICS]) == 0
-    monkeypatch.setattr(evaluation_evaluator.Manner, "upscaler", lambda *_: pytest.fail("the pictures are there"))
+    monkeypatch.setattr(evaluation_evaluator.Manner, "upscaler", lambda *_: pytest.fail("the images are there"))
     assert main([*COMMAND, *METRICS]) == 0
-    assert "0 pictures computed or scored" in capsys.readouterr().out
-    # One more metric: all scores are of the saved pictures, as they are now.
-    save(RUN / "images" / "net" / "set" / "p0.png", picture(30, 32))
+    assert "0 images computed or scored" in capsys.readouterr().out
+    # One more metric: all scores are of the saved images, as they are now.
+    save(RUN / "images" / "net" / "set" / "p0.png", make_image(30, 32))
     assert main([*COMMAND, "--metric", "psnr,jod-lite,gmsd"]) == 0
     for name in ("gmsd", "psnr"):
         found = scores()["net", "set/p0", "images/original/p0.png", name]
-        expected = create_metric(name)(to_tensor(picture(30, 32))[None], truth("original", "p0")).item()
+        expected = create_metric(name)(to_tensor(make_image(30, 32))[None], truth("original", "p0")).item()
         assert found == pytest.approx(expected)
 
 
@@ -333,7 +332,7 @@ def test_further_checkpoints_and_sets_are_added(here, capsys):
     assert set(read_results(RUN).run.checkpoints) == {"net", "other"}
 
 
-def test_two_pictures_at_a_time_change_nothing(here):
+def test_two_images_at_a_time_change_nothing(here):
     assert main([*COMMAND, *METRICS, "--workers", "1"]) == 0
     words = [word.replace(str(RUN), "results/two") for word in [*COMMAND, *METRICS]]
     assert main([*words, "--workers", "2"]) == 0
@@ -342,7 +341,7 @@ def test_two_pictures_at_a_time_change_nothing(here):
         assert path.read_bytes() == (Path("results/two") / path.relative_to(RUN)).read_bytes()
 
 
-def test_two_pictures_share_the_threads(here, monkeypatch):
+def test_two_images_share_the_threads(here, monkeypatch):
     real, running, seen = evaluation_evaluator.upscale, [], set()
 
     def watched(network, *arguments, **options):
@@ -356,16 +355,16 @@ def test_two_pictures_share_the_threads(here, monkeypatch):
     monkeypatch.setattr(evaluation_evaluator, "upscale", watched)
     torch.set_num_threads(2)
     assert main([*COMMAND, "--metric", "psnr", "--no-baseline"]) == 0
-    assert (2, 2, 1) in seen, "two pictures, each with a network and a thread of its own"
+    assert (2, 2, 1) in seen, "two images, each with a network and a thread of its own"
     assert torch.get_num_threads() == 2
 
 
 def test_two_processes(here):
-    """The same as one process; fewer pictures than processes; a wrong word; one process that fails."""
+    """The same as one process; fewer images than processes; a wrong word; one process that fails."""
     assert main([*COMMAND, *METRICS]) == 0
     shutil.copytree(RUN, "results/torn")
-    Path("results/torn/images/net/set/p1.png").write_bytes(b"torn")  # the second picture is the second process's
-    save("few/p0.png", picture(0, 16))
+    Path("results/torn/images/net/set/p1.png").write_bytes(b"torn")  # the second image is the second process's
+    save("few/p0.png", make_image(0, 16))
     two, few, torn = (
         [word.replace(str(RUN), f"results/{name}") for word in COMMAND] for name in ("two", "few", "torn")
     )
@@ -378,19 +377,19 @@ def test_two_processes(here):
     whole, alone, wrong, failed = (two_processes("-m", "iqa_sr.cli", *words) for words in calls)
 
     assert whole.codes == [0, 0], whole.errors
-    assert "12 pictures computed or scored" in whole.out[0] and not whole.out[1]
+    assert "12 images computed or scored" in whole.out[0] and not whole.out[1]
     assert Path("results/two/scores.csv").read_bytes() == (RUN / "scores.csv").read_bytes()
     files = {path.relative_to(RUN): path.read_bytes() for path in RUN.rglob("*.png")}
     assert files == {path.relative_to("results/two"): path.read_bytes() for path in Path("results/two").rglob("*.png")}
     assert {path.name for path in Path("results/two").iterdir()} == {"images", "run.json", "scores.csv"}
 
-    assert alone.codes == [0, 0] and "2 pictures computed or scored" in alone.out[0], alone.errors
+    assert alone.codes == [0, 0] and "2 images computed or scored" in alone.out[0], alone.errors
     assert {key[:2] for key in scores(Path("results/few"))} == {("net", "few/p0"), ("bicubic", "few/p0")}
 
     assert 0 not in wrong.codes and "".join(wrong.errors).count("error: ") == 1, "what both find wrong, one says"
     assert "there is no metric 'psnrr'" in "".join(wrong.errors)
 
-    assert 0 not in failed.codes and "p1.png: not a picture that can be read" in failed.errors[1]
+    assert 0 not in failed.codes and "p1.png: not an image that can be read" in failed.errors[1]
     assert "Traceback" not in "".join(failed.errors), "the other process may be ended, or say that it was left alone"
 
 
@@ -402,7 +401,7 @@ def test_scores_of_processes_that_were_interrupted_are_kept(here, capsys):
     ScoreTable(table.facts.values(), table.rows[1::2]).write(RUN / "scores.csv.shard-1-of-4")
     capsys.readouterr()
     assert main([*COMMAND, *METRICS]) == 0
-    assert "0 pictures computed or scored" in capsys.readouterr().out
+    assert "0 images computed or scored" in capsys.readouterr().out
     assert file.read_bytes() == whole and not list(RUN.glob("*.shard-*"))
 
 
@@ -419,7 +418,7 @@ def test_another_evaluation_in_the_same_place_is_refused(here, capsys):
     save_network(Path("other.pth"), seed=1)
     shown = error(capsys, "evaluate", "net=other.pth", *COMMAND[2:], *METRICS)
     assert "the checkpoint net had other weights: sha256 " in shown and "other.pth" in shown
-    save("set2/p0.png", picture(0, 33))
+    save("set2/p0.png", make_image(0, 33))
     shown = error(capsys, "evaluate", "net.pth", "--data", "set=set2", *COMMAND[4:], *METRICS)
     assert "the data set set holds other files" in shown
     assert {path: path.read_bytes() for path in RUN.rglob("*") if path.is_file()} == before
@@ -470,7 +469,7 @@ def test_overwriting_is_refused_where_something_cannot_be_proved(here, capsys):
     assert f"nothing was changed: {replaced} lies where a result belongs" in error(capsys, *words)
     replaced.write_bytes(before)
     foreign = RUN / "images/two/set/p0.png"
-    save(foreign, picture(1, 32))
+    save(foreign, make_image(1, 32))
     for more in ([], ["--overwrite"]):
         assert f"nothing was changed: {foreign} lies where a result" in error(capsys, *words[:-1], *more)
     shutil.rmtree(RUN / "images/two")
@@ -496,12 +495,12 @@ def test_overwriting_is_refused_where_something_cannot_be_proved(here, capsys):
     assert main(words) == 0
 
 
-def test_a_picture_that_was_edited_is_another_one(here, capsys):
+def test_an_image_that_was_edited_is_another_one(here, capsys):
     words = ["evaluate", "net.pth", "--data", "set=edited", *COMMAND[4:], *METRICS]
-    save("edited/p0.bmp", picture(0, 16))
+    save("edited/p0.bmp", make_image(0, 16))
     assert main(words) == 0
     size = Path("edited/p0.bmp").stat().st_size
-    save("edited/p0.bmp", picture(1, 16))
+    save("edited/p0.bmp", make_image(1, 16))
     assert Path("edited/p0.bmp").stat().st_size == size
     assert "the data set set holds other files" in error(capsys, *words)
 
@@ -529,7 +528,7 @@ def test_scores_by_other_weights_are_refused(here, capsys):
 
 
 def test_a_folder_that_is_no_result_folder_is_left_alone(here, capsys):
-    save("results/run/mine.png", picture(0, 8))
+    save("results/run/mine.png", make_image(0, 8))
     for more in ([], ["--overwrite"]):
         assert "holds something, but no run.json: no result folder" in error(capsys, *COMMAND, *METRICS, *more)
     assert [path.name for path in RUN.iterdir()] == ["mine.png"]
@@ -572,7 +571,7 @@ def test_lr_consistency_alone_brings_no_other_metric():
         (["--data", "elsewhere"], "data set elsewhere:dataroot_gt: the folder elsewhere does not exist"),
         (["--lq", "set=data/images/01"], "p0_01.png: there is no ground truth of this name"),
         (["--degradation", "bicubicc"], "data set set:degradation"),
-        (["--lq", "set=LR", "--degradation", "bicubic"], "--degradation bicubic: every data set has ready LQ pictures"),
+        (["--lq", "set=LR", "--degradation", "bicubic"], "--degradation bicubic: every data set has ready LQ images"),
         (["--data", "more=data/images/01", "--lq", "LR"], "--lq LR: which data set is it of? Say it: --lq NAME=LR"),
         (["--workers", "0"], "--workers: expected at least 1, got 0"),
         (["--data", "a\tb=data"], "expected a name that can be a folder's, got 'a\\tb'"),
@@ -590,30 +589,30 @@ def test_what_cannot_be_done_is_said_before_anything_is_written(here, capsys, wo
 
 
 def test_bad_data_are_named_with_both_sizes(here, capsys):
-    save("LR/p0.png", picture(0, 15))
+    save("LR/p0.png", make_image(0, 15))
     for number in (1, 2):
-        save(f"LR/p{number}.png", picture(number, 16))
+        save(f"LR/p{number}.png", make_image(number, 16))
     shown = error(capsys, *COMMAND, "--lq", "LR")
     assert "data set set: 1 problems: 1 wrong LQ scale" in shown
     assert "p0.png is 15x15 (HxW), expected 16x16: the original 33x33 by scale 2" in shown
     Path("LR/p0.png").unlink()
     assert "there is no LQ file for p0" in error(capsys, *COMMAND, "--lq", "LR")
-    save("LR/p0.png", picture(0, 16))
+    save("LR/p0.png", make_image(0, 16))
     Path("LR/p0.png").write_bytes(Path("LR/p0.png").read_bytes()[:300])
-    assert "p0.png: damaged or truncated picture" in error(capsys, *COMMAND, "--lq", "LR")
+    assert "p0.png: damaged or truncated image" in error(capsys, *COMMAND, "--lq", "LR")
     Path("empty").mkdir()
-    assert "no pictures found in empty" in error(capsys, "evaluate", "net.pth", "--lq", "empty")
+    assert "no images found in empty" in error(capsys, "evaluate", "net.pth", "--lq", "empty")
     for name in ("a.png", "a.jpg"):
-        save(f"twice/{name}", picture(0, 16))
+        save(f"twice/{name}", make_image(0, 16))
     assert "a.jpg and a.png have the same stem" in error(capsys, "evaluate", "net.pth", "--lq", "twice")
 
 
 def test_references_that_are_missing(here, capsys):
-    save("plain/p0.png", picture(0, 32))
+    save("plain/p0.png", make_image(0, 32))
     shown = error(capsys, "evaluate", "net.pth", "--lq", "plain", "--metric", "psnr")
-    assert "psnr compares with a reference picture, and there are none in plain" in shown and "--data NAME=DIR" in shown
+    assert "psnr compares with a reference image, and there are none in plain" in shown and "--data NAME=DIR" in shown
     words = ["evaluate", "net.pth", "--data", "plain", "--metric", "psnr", "--against", "positives"]
-    assert "no picture of plain has one" in error(capsys, *words)
+    assert "no image of plain has one" in error(capsys, *words)
     assert "--data: expected the folder of the ground truths" in error(capsys, "evaluate", "net.pth")
     shown = error(capsys, "evaluate", "net.pth", "--degradation", "bicubic")
     assert "--degradation bicubic: expected with --data DIR, got it alone" in shown
@@ -660,11 +659,11 @@ def test_a_checkpoint_that_changes_meanwhile(here, monkeypatch, capsys):
 
 def test_a_damaged_run_file_is_named(here, capsys):
     assert main([*COMMAND, *METRICS]) == 0
-    (RUN / "run.json").write_text(json.dumps({"format": 1, "scale": "two"}))
+    (RUN / "run.json").write_text(json.dumps({"format": 2, "scale": "two"}))
     assert "run.json:scale" in error(capsys, *COMMAND, *METRICS)
 
 
-def test_a_row_is_not_lost_when_a_picture_is_removed(here):
+def test_a_row_is_not_lost_when_an_image_is_removed(here):
     assert main([*COMMAND, *METRICS]) == 0
     before = scores()
     (RUN / "images" / "net" / "set" / "p1.png").unlink()

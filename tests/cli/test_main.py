@@ -12,7 +12,7 @@ import pytest
 from iqa_sr.cli.main import COMMANDS, main, report_errors
 from iqa_sr.scores.score_table import ScoreTable
 from tests import ROOT
-from tests.helpers.sr_datasets import picture, save, training_options, write_options
+from tests.helpers.sr_datasets import make_image, save, training_options, write_options
 from tests.helpers.two_processes import two_processes
 
 
@@ -29,7 +29,7 @@ def test_check_data_lists_every_problem(run_folder, capsys):
     assert main(["check-data", "-opt", file]) == 0
     assert "no problems" in capsys.readouterr().out
     Path("data/01/p1_01.png").unlink()
-    save("data/02/p2_02.png", picture(1, 48))
+    save("data/02/p2_02.png", make_image(1, 48))
     Path("data/original/p3.png").write_bytes(b"nothing")
     assert main(["check-data", "-opt", file]) == 1
     shown = capsys.readouterr().out
@@ -38,7 +38,7 @@ def test_check_data_lists_every_problem(run_folder, capsys):
 
 def test_make_gts_and_select_patches(tmp_path, capsys):
     for number in range(2):
-        save(tmp_path / "in" / f"{number}.png", picture(number, 160))
+        save(tmp_path / "in" / f"{number}.png", make_image(number, 160))
     patches, made = tmp_path / "patches", tmp_path / "made"
     numbers = ["--size", "96", "--stride", "64", "--jitter", "0", "--min-laplacian", "1", "--min-std", "1"]
     assert main(["select-patches", "--input", str(tmp_path / "in"), "--output", str(patches), *numbers]) == 0
@@ -46,7 +46,7 @@ def test_make_gts_and_select_patches(tmp_path, capsys):
     assert main(["make-gts", "--input", str(patches), "--output", str(made)]) == 0
     assert {path.name for path in made.iterdir() if path.is_dir()} == {"original", "01", "02", "03", "04"}
     assert main(["make-gts", "--input", str(patches), "--output", str(made)]) == 0
-    assert "0 pictures written, 40 already there" in capsys.readouterr().out
+    assert "0 images written, 40 already there" in capsys.readouterr().out
 
 
 def test_make_sample_refuses_to_write_over_something(tmp_path, capsys):
@@ -56,7 +56,7 @@ def test_make_sample_refuses_to_write_over_something(tmp_path, capsys):
 
 def test_score_names_what_it_cannot_score(tmp_path, capsys):
     for number in range(3):
-        save(tmp_path / "in" / f"{number}.png", picture(number, 192))
+        save(tmp_path / "in" / f"{number}.png", make_image(number, 192))
     (tmp_path / "in" / "broken.png").write_bytes(b"nothing")
     command = ["score", str(tmp_path / "in"), "--metric", "niqe", "--output", str(tmp_path / "scores.csv")]
     assert main(command) == 1
@@ -71,14 +71,14 @@ def test_score_names_what_it_cannot_score(tmp_path, capsys):
 
 def test_score_by_two_processes_is_the_table_of_one_process(tmp_path):
     for number in range(4):
-        save(tmp_path / "in" / f"{number}.png", picture(number, 192))
+        save(tmp_path / "in" / f"{number}.png", make_image(number, 192))
     assert main(["score", str(tmp_path / "in"), "--metric", "niqe", "--output", str(tmp_path / "one.csv")]) == 0
-    save(tmp_path / "in" / "first.png", picture(9, 192))
+    save(tmp_path / "in" / "first.png", make_image(9, 192))
     assert main(["score", str(tmp_path / "in"), "--metric", "niqe", "--output", str(tmp_path / "one.csv")]) == 0
     (tmp_path / "two.csv").write_text((tmp_path / "one.csv").read_text())
     for number in range(4, 6):
-        save(tmp_path / "in" / f"{number}.png", picture(number, 192))
-    save(tmp_path / "in" / "0.png", picture(50, 192))  # made anew
+        save(tmp_path / "in" / f"{number}.png", make_image(number, 192))
+    save(tmp_path / "in" / "0.png", make_image(50, 192))  # made anew
     (tmp_path / "in" / "1.png").write_bytes(b"spoilt")
     assert main(["score", str(tmp_path / "in"), "--metric", "niqe", "--output", str(tmp_path / "one.csv")]) == 1
     words = ["score", str(tmp_path / "in"), "--metric", "niqe", "--output", str(tmp_path / "two.csv")]
@@ -149,7 +149,7 @@ def test_an_error_names_the_flags_of_the_command(capsys):
 def test_score_writes_json_and_a_table_for_eyes(tmp_path, capsys):
     for folder, factor in (("HR", 1.0), ("SR", 0.9)):
         for number in range(2):
-            save(tmp_path / folder / f"p{number}.png", (picture(number, 64) * factor).astype("uint8"))
+            save(tmp_path / folder / f"p{number}.png", (make_image(number, 64) * factor).astype("uint8"))
     output = tmp_path / "scores.json"
     command = ["score", str(tmp_path / "SR"), "--reference", str(tmp_path / "HR"), "--metric", "psnr,gmsd"]
     assert main([*command, "--output", str(output)]) == 0

@@ -17,8 +17,7 @@ from iqa_sr.io.tensor_files import state_digest
 from iqa_sr.lora.adapter_files import BaseNetwork, save_adapter
 from iqa_sr.lora.injection import LoRAOptions, adapter_state, inject, merged_state
 from tests.helpers.full_disk import full_device
-from tests.helpers.sr_datasets import picture as make_picture
-from tests.helpers.sr_datasets import training_options
+from tests.helpers.sr_datasets import make_image, training_options
 
 SWINIR = training_options()["network_g"]
 RRDB = {"type": "RRDBNet", "num_in_ch": 3, "num_out_ch": 3, "scale": 2, "num_feat": 4, "num_block": 1}
@@ -83,7 +82,7 @@ def listing():
 
 
 def lq(side=24):
-    return torch.from_numpy(make_picture(3, side)).permute(2, 0, 1)[None].float() / 255
+    return torch.from_numpy(make_image(3, side)).permute(2, 0, 1)[None].float() / 255
 
 
 def result_of(path):
@@ -213,7 +212,7 @@ def test_a_network_that_spandrel_takes_for_another_is_merged_nevertheless(tmp_pa
         {"in_chans": 1},
     ],
 )
-def test_a_network_that_takes_other_pictures(tmp_path, changes):
+def test_a_network_that_takes_other_images(tmp_path, changes):
     section = {key: value for key, value in {**SWINIR, **changes}.items() if value is not None}
     make_files(tmp_path, section, {"adapter": {"preset": "swinir"}})
     assert merge(tmp_path / "base.pth", [tmp_path / "adapter"]).is_file()
@@ -247,9 +246,9 @@ def test_weights_that_are_one_are_written_twice(tied, tmp_path):
     assert all(torch.equal(found[name], value) for name, value in merged_state(network).items())
 
 
-def test_a_network_that_takes_no_pictures_is_named(tied, tmp_path):
+def test_a_network_that_takes_no_images_is_named(tied, tmp_path):
     make_files(tmp_path, {"type": "Tied", "num_in_ch": 5}, {"adapter": {"target_modules": ["last"]}})
-    text = r"^Tied does not take \(1, 5, 64, 64\), a picture that merging is checked with: too many channels$"
+    text = r"^Tied does not take \(1, 5, 64, 64\), an image that merging is checked with: too many channels$"
     with pytest.raises(ValueError, match=text):
         merge(tmp_path / "base.pth", [tmp_path / "adapter"])
 

@@ -14,14 +14,14 @@ from iqa_sr.scores.score_table import MetricFacts, Origin, ScoreRow, ScoreTable
 FACTS = {"psnr": True, "niqe": False, "musiq": True, "lpips-vgg": False}
 # psnr, niqe, musiq, lpips-vgg: by Borda 2000 is first; by psnr 1000, by niqe 3000.
 MEANS = {"1000": (30.0, 5.0, 50.0, 0.30), "2000": (29.8, 4.0, 60.0, 0.10), "3000": (29.0, 3.5, 55.0, 0.20)}
-PICTURES = 12
+IMAGES = 12
 
 
-def scores(means=MEANS, pictures=PICTURES, facts=FACTS):
-    """A table in which the pictures differ, by the same for every checkpoint."""
+def scores(means=MEANS, images=IMAGES, facts=FACTS):
+    """A table in which the images differ, by the same for every checkpoint."""
     table = ScoreTable(MetricFacts(name, higher) for name, higher in facts.items())
     for label, values in means.items():
-        for number in range(pictures):
+        for number in range(images):
             for name, value in zip(facts, values, strict=True):
                 reference = "original" if name in ("psnr", "lpips-vgg") else ""
                 table.append([ScoreRow(label, f"set/p{number}", reference, name, value * (1 + number / 50))])
@@ -66,7 +66,7 @@ def test_an_experiment(experiment, capsys):
     assert f"left out: 3500 (not saved in {experiment}/models)" in shown
     assert "Checkpoint 2000: first of 3 checkpoints by the Borda count over 4 metrics" in shown
     assert "On the Pareto front with 1000 and 3000." in shown
-    assert "100 % of 1000 draws of the 12 pictures choose it." in shown
+    assert "100 % of 1000 draws of the 12 images choose it." in shown
     after = files(experiment)
     content = before["models/net_g_2000.pth"]
     assert after.pop("best.pth") == content
@@ -150,7 +150,7 @@ def test_formulas(experiment, capsys):
 def test_the_perceptual_score_of_ntire_2025(empty_folder, capsys):
     facts = {"lpips": False, "dists": False, "clipiqa": True, "maniqa": True, "musiq": True, "niqe": False}
     means = {"a": (0.25, 0.125, 0.5, 0.375, 62.5, 4.0), "b": (0.25, 0.125, 0.5, 0.375, 65.0, 4.5)}
-    scores(means, pictures=1, facts=facts).write("scores.csv")
+    scores(means, images=1, facts=facts).write("scores.csv")
     assert main(["pick", "scores.csv", "--by", "ntire2025"]) == 0
     shown = capsys.readouterr().out
     assert (
@@ -170,28 +170,28 @@ def test_metrics_and_checkpoints_can_be_left_out(experiment, capsys):
     assert "Checkpoint 2000: the only one that can be chosen." in capsys.readouterr().out
 
 
-def test_a_checkpoint_that_was_scored_on_fewer_pictures(experiment, capsys):
+def test_a_checkpoint_that_was_scored_on_fewer_images(experiment, capsys):
     table = ScoreTable.read(experiment / "scores.csv")
-    table.drop(lambda row: row.checkpoint == "3000" and row.metric == "psnr" and row.picture in ("set/p1", "set/p2"))
+    table.drop(lambda row: row.checkpoint == "3000" and row.metric == "psnr" and row.image in ("set/p1", "set/p2"))
     table.write(experiment / "scores.csv")
     assert main(["pick", str(experiment)]) == 1
     shown = capsys.readouterr().err
-    assert "3000 lacks scores of psnr on 2 of 12 pictures (set/p1, ...)" in shown and "--common takes" in shown
+    assert "3000 lacks scores of psnr on 2 of 12 images (set/p1, ...)" in shown and "--common takes" in shown
     assert main(["pick", str(experiment), "--common"]) == 0
-    assert "means over 10 pictures" in capsys.readouterr().out
+    assert "means over 10 images" in capsys.readouterr().out
 
 
-def test_the_pictures_of_one_data_set(empty_folder, capsys):
+def test_the_images_of_one_data_set(empty_folder, capsys):
     first, second = scores({"a": MEANS["1000"], "b": MEANS["2000"]}), scores({"a": MEANS["2000"], "b": MEANS["1000"]})
-    rows = [row._replace(picture=row.picture.replace("set/", "Set14/")) for row in second.rows]
+    rows = [row._replace(image=row.image.replace("set/", "Set14/")) for row in second.rows]
     first.append(rows)
     first.write("scores.csv")
     for pattern, best in (("set/*", "b"), ("Set14/*", "a")):
-        assert main(["pick", "scores.csv", "--pictures", pattern]) == 0
+        assert main(["pick", "scores.csv", "--images", pattern]) == 0
         shown = capsys.readouterr().out
-        assert f"Checkpoint {best}" in shown and "means over 12 pictures" in shown
-    assert main(["pick", "scores.csv", "--pictures", "Set5/*"]) == 1
-    assert "--pictures Set5/*: none of the 24 pictures matches" in capsys.readouterr().err
+        assert f"Checkpoint {best}" in shown and "means over 12 images" in shown
+    assert main(["pick", "scores.csv", "--images", "Set5/*"]) == 1
+    assert "--images Set5/*: none of the 24 images matches" in capsys.readouterr().err
 
 
 def test_many_checkpoints_fill_no_screen(empty_folder, capsys):
@@ -208,18 +208,18 @@ def test_many_checkpoints_fill_no_screen(empty_folder, capsys):
 def result(empty_folder):
     """`results/run`, as an evaluation leaves it, with rows that are no checkpoints."""
     table = scores({"bicubic": (40.0, 1.0, 90.0, 0.0), "a": MEANS["1000"], "b": MEANS["2000"]})
-    table.append(gold_rows(range(PICTURES)))
+    table.append(gold_rows(range(IMAGES)))
     table.write("results/run/scores.csv")
     listed = {}
     for label, path in (("a", Path("a.pth")), ("b", Path("b.safetensors").absolute())):
         digest = hashlib.sha256(save(path, label).read_bytes()).hexdigest()
         listed[label] = CheckpointFacts(path=str(path), sha256=digest, architecture="SwinIR")
-    write_run("results/run", RunFacts(scale=4, datasets={"set": DataSetFacts(pictures=PICTURES)}, checkpoints=listed))
+    write_run("results/run", RunFacts(scale=4, datasets={"set": DataSetFacts(images=IMAGES)}, checkpoints=listed))
     return Path("results/run")
 
 
 def gold_rows(numbers):
-    """The gold standard: NIQE 3 and MUSIQ 58 on all pictures, and nothing for metrics that need a reference."""
+    """The gold standard: NIQE 3 and MUSIQ 58 on all images, and nothing for metrics that need a reference."""
     values = {"niqe": 3.0, "musiq": 58.0}
     return [
         ScoreRow("gold-standard", f"set/p{number}", "", name, value * (1 + number / 50))
@@ -240,7 +240,7 @@ def test_data_sets_of_one_name_that_hold_other_files_are_not_compared(result, ca
     facts = read_run(result)
     for name, digest in (("run", "1" * 16), ("other", "2" * 16)):
         write_run(
-            f"results/{name}", facts.model_copy(update={"datasets": {"set": DataSetFacts(pictures=9, digest=digest)}})
+            f"results/{name}", facts.model_copy(update={"datasets": {"set": DataSetFacts(images=9, digest=digest)}})
         )
         Path(f"results/{name}/scores.csv").write_bytes((result / "scores.csv").read_bytes())
     assert main(["pick", "results/run", "results/other", "--no-copy"]) == 1
@@ -271,7 +271,7 @@ def test_a_copy_with_another_ending_does_not_stay_beside_the_reason(result, caps
 
 
 def test_the_gold_standard_is_no_candidate_and_says_how_far_it_is(result, capsys):
-    """The pictures' means are 1.11 of the first one's: NIQE 4 and 3, MUSIQ 60 and 58."""
+    """The images' means are 1.11 of the first one's: NIQE 4 and 3, MUSIQ 60 and 58."""
     assert main(["pick", str(result)]) == 0
     shown = capsys.readouterr().out
     last = next(line for line in shown.splitlines() if line.startswith("gold-standard"))
@@ -279,19 +279,19 @@ def test_the_gold_standard_is_no_candidate_and_says_how_far_it_is(result, capsys
     sentence = "Compared with the gold standard: niqe 1.11 worse, musiq 2.22 better."
     assert "Checkpoint b: first of 2 checkpoints" in shown and sentence in shown
     reason = json.loads((result / "best.json").read_text())
-    assert reason["gold_standard"]["niqe"] == {"mean": pytest.approx(3.33), "pictures": PICTURES}
+    assert reason["gold_standard"]["niqe"] == {"mean": pytest.approx(3.33), "images": IMAGES}
     assert sentence in reason["reason"] and "gold-standard" not in reason["checkpoints"]
     assert main(["pick", str(result), "--checkpoints", "gold-standard=a.pth"]) == 1
     assert "gold-standard is no checkpoint, it stands for the best score in each group" in capsys.readouterr().err
 
 
-def test_a_gold_standard_of_some_pictures_is_compared_on_these(result, capsys):
+def test_a_gold_standard_of_some_images_is_compared_on_these(result, capsys):
     table = ScoreTable.read(result / "scores.csv")
-    table.drop(lambda row: row.checkpoint == "gold-standard" and row.picture != "set/p0")
+    table.drop(lambda row: row.checkpoint == "gold-standard" and row.image != "set/p0")
     table.write(result / "scores.csv")
     assert main(["pick", str(result), "--no-copy"]) == 0
     shown = capsys.readouterr().out
-    assert "gold standard: niqe 1 worse, musiq 2 better (on 1 of 12 pictures)." in shown
+    assert "gold standard: niqe 1 worse, musiq 2 better (on 1 of 12 images)." in shown
     assert not any(line.startswith("gold-standard") for line in shown.splitlines())
     table.drop(lambda row: row.checkpoint == "gold-standard")
     table.write(result / "scores.csv")
@@ -329,7 +329,7 @@ def test_an_unfinished_evaluation(result, capsys):
     run["checkpoints"]["c"] = run["checkpoints"]["b"]
     (result / "run.json").write_text(json.dumps(run))
     assert main(["pick", str(result)]) == 1
-    assert "c lacks scores of psnr on 12 of 12 pictures" in capsys.readouterr().err
+    assert "c lacks scores of psnr on 12 of 12 images" in capsys.readouterr().err
     (result / "run.json").write_text("{}")
     assert main(["pick", str(result)]) == 1
     assert "run.json:checkpoints: this key is required and missing" in capsys.readouterr().err
@@ -351,7 +351,7 @@ def test_a_bare_table_names_no_files(experiment, capsys):
     assert "best.pth is the chosen checkpoint itself" in capsys.readouterr().err
 
 
-def test_tables_of_pictures_that_were_just_there(empty_folder, capsys):
+def test_tables_of_images_that_were_just_there(empty_folder, capsys):
     """What `iqa-sr score` writes for a folder names no checkpoint."""
     for label, values in (("first", MEANS["1000"]), ("second", MEANS["2000"])):
         scores({"": values}).write(f"{label}.csv")

@@ -8,7 +8,7 @@ import pytest
 
 from iqa_sr.cli.main import main
 from iqa_sr.cli.terminal import escaped, safe_output
-from tests.helpers.sr_datasets import picture, save
+from tests.helpers.sr_datasets import make_image, save
 
 
 @pytest.mark.parametrize(
@@ -43,7 +43,7 @@ def test_names_that_are_no_text_or_commands_cost_no_score(tmp_path, monkeypatch,
     """A name that is not UTF-8 is scored; one with a line break is named and left out; both are shown as escapes."""
     monkeypatch.chdir(tmp_path)
     for name in (b"\xff\xfe.png", b"a\nb.png", b"\x1b[2J.png", b"p.png"):
-        save("x.png", picture(1, 32))
+        save("x.png", make_image(1, 32))
         os.rename("x.png", b"pics/" + name) if os.path.isdir("pics") else (
             os.mkdir("pics"),
             os.rename("x.png", b"pics/" + name),

@@ -18,7 +18,7 @@ from iqa_sr.io.tensor_files import state_digest
 from iqa_sr.lora.adapter_files import BaseNetwork, save_adapter
 from iqa_sr.lora.injection import LoRAOptions, inject
 from iqa_sr.ops.resize import resize_bicubic
-from tests.helpers.sr_datasets import picture, save, training_options
+from tests.helpers.sr_datasets import make_image, save, training_options
 from tests.helpers.tiny_networks import SECTION, save_network, tiny_network
 
 COMMAND = ["upscale", "--checkpoint", "net.pth"]
@@ -31,11 +31,11 @@ def network():
 
 @pytest.fixture
 def here(network, tmp_path, monkeypatch):
-    """A working folder with `net.pth` and three pictures in `in`."""
+    """A working folder with `net.pth` and three images in `in`."""
     monkeypatch.chdir(tmp_path)
     save_network(tmp_path / "net.pth")
     for number in range(3):
-        save(f"in/p{number}.png", picture(number, 20 + number, 30))
+        save(f"in/p{number}.png", make_image(number, 20 + number, 30))
     return tmp_path
 
 
@@ -48,28 +48,28 @@ def names(folder="upscaled"):
     return sorted(path.relative_to(folder).as_posix() for path in Path(folder).rglob("*") if path.is_file())
 
 
-# --- Which pictures, and where they go --------------------------------------------------------------------------------
+# --- Which images, and where they go --------------------------------------------------------------------------------
 
 
 def test_a_folder(here, network, capsys):
     assert main([*COMMAND, "in"]) == 0
     shown = capsys.readouterr().out
     assert "MSRResNet x2, as the shape of its weights says: " in shown and "params of net.pth (sha256 of the" in shown
-    assert "3 pictures written to upscaled\n" in shown
+    assert "3 images written to upscaled\n" in shown
     assert names() == ["p0.png", "p1.png", "p2.png"]
     for name in names():
         np.testing.assert_array_equal(read_image(f"upscaled/{name}"), expected(network, read_image(f"in/{name}")))
 
 
-def test_a_picture_into_a_file(here, network):
+def test_an_image_into_a_file(here, network):
     assert main([*COMMAND, "in/p1.png", "--output", "new/large.webp"]) == 0
     np.testing.assert_array_equal(read_image("new/large.webp"), expected(network, read_image("in/p1.png")))
     assert not Path("upscaled").exists()
 
 
 def test_sub_folders_globs_and_several_paths(here):
-    save("in/deep/er/q.png", picture(5, 8))
-    save("in/.hidden/h.png", picture(5, 8))
+    save("in/deep/er/q.png", make_image(5, 8))
+    save("in/.hidden/h.png", make_image(5, 8))
     assert main([*COMMAND, "in"]) == 0
     assert names() == ["deep/er/q.png", "p0.png", "p1.png", "p2.png"]
     assert main([*COMMAND, "in/**/[pq]*.png", "--output", "glob"]) == 0
@@ -78,18 +78,18 @@ def test_sub_folders_globs_and_several_paths(here):
     assert names("several") == ["p0.png", "p2.png", "q.png"]
 
 
-def test_a_picture_that_is_named_twice_is_upscaled_once(here):
+def test_an_image_that_is_named_twice_is_upscaled_once(here):
     assert main([*COMMAND, "in/p0.png", str(here / "in/p0.png"), "in/../in/p0.png", "in/*0.png"]) == 0
     assert names() == ["p0.png"]
 
 
 def test_names_and_formats(here):
-    save("in/photo.jpg", picture(4, 16))
+    save("in/photo.jpg", make_image(4, 16))
     assert main([*COMMAND, "in", "--suffix", "_x2", "--format", "keep"]) == 0
     assert names() == ["p0_x2.png", "p1_x2.png", "p2_x2.png", "photo_x2.jpg"]
     assert main([*COMMAND, "in", "--format", "jpg", "--output", "jpegs"]) == 0
     assert names("jpegs") == ["p0.jpg", "p1.jpg", "p2.jpg", "photo.jpg"]
-    Image.fromarray(picture(9, 8)).save("in/read_only.ppm")
+    Image.fromarray(make_image(9, 8)).save("in/read_only.ppm")
     assert main([*COMMAND, "in", "--format", "keep", "--output", "kept"]) == 0
     assert names("kept") == ["p0.png", "p1.png", "p2.png", "photo.jpg", "read_only.png"]
 
@@ -97,7 +97,7 @@ def test_names_and_formats(here):
 def test_results_among_their_sources_are_not_upscaled_again(here, capsys):
     for count in (3, 0):
         assert main([*COMMAND, "in", "--output", "in", "--suffix", "_x2"]) == 0
-        assert f"{count} pictures written to in" in capsys.readouterr().out
+        assert f"{count} images written to in" in capsys.readouterr().out
     assert main([*COMMAND, "in", "--output", "in/results"]) == 0
     assert main([*COMMAND, "in", "--output", "in/results", "--overwrite"]) == 0
     assert len(names("in/results")) == 6 and len(names("in")) == 12
@@ -112,27 +112,27 @@ def test_a_second_run_makes_what_is_missing(here, capsys, monkeypatch):
     Path("upscaled/p2.png").write_bytes(b"mine")
     capsys.readouterr()
     assert main([*COMMAND, "in"]) == 0
-    assert "1 picture written to upscaled, 2 already there (--overwrite makes them again)" in capsys.readouterr().out
+    assert "1 image written to upscaled, 2 already there (--overwrite makes them again)" in capsys.readouterr().out
     assert Path("upscaled/p2.png").read_bytes() == b"mine"
     monkeypatch.setattr("iqa_sr.checkpoint.loading.load_network", None)  # not needed where there is nothing to do
     assert main([*COMMAND, "in"]) == 0
-    assert "0 pictures written to upscaled, 3 already there" in capsys.readouterr().out
+    assert "0 images written to upscaled, 3 already there" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("kind", ["png", "jpg", "webp", "tif"])
-def test_results_are_kept_for_the_picture_and_the_network_that_they_are_of(here, network, capsys, kind):
+def test_results_are_kept_for_the_image_and_the_network_that_they_are_of(here, network, capsys, kind):
     words = ["in", "--format", kind, "--suffix", "_x2"]
     assert main([*COMMAND, *words]) == 0
     before = {name: Path("upscaled", name).read_bytes() for name in names()}
-    save("in/p1.png", picture(55, 21, 30))
+    save("in/p1.png", make_image(55, 21, 30))
     capsys.readouterr()
     assert main([*COMMAND, *words]) == 0
     shown = capsys.readouterr().out
-    assert "1 picture written to upscaled, 2 already there" in shown and "1 of them again: their pictures" in shown
+    assert "1 image written to upscaled, 2 already there" in shown and "1 of them again: their images" in shown
     changed = [name for name, content in before.items() if Path("upscaled", name).read_bytes() != content]
     assert changed == [f"p1_x2.{kind}"]
     if kind != "jpg":
-        np.testing.assert_array_equal(read_image(f"upscaled/p1_x2.{kind}"), expected(network, picture(55, 21, 30)))
+        np.testing.assert_array_equal(read_image(f"upscaled/p1_x2.{kind}"), expected(network, make_image(55, 21, 30)))
     save_network(here / "other.pth", seed=1)
     for more in (["--depth", "8"], ["--checkpoint", "other.pth"]):
         assert main([*COMMAND, *words, *more]) == 1
@@ -143,17 +143,17 @@ def test_results_are_kept_for_the_picture_and_the_network_that_they_are_of(here,
     assert "3 already there" in capsys.readouterr().out
 
 
-def test_pictures_of_one_name_in_two_folders_do_not_replace_each_other(here, capsys):
-    save("other/p0.png", picture(66, 20, 30))
+def test_images_of_one_name_in_two_folders_do_not_replace_each_other(here, capsys):
+    save("other/p0.png", make_image(66, 20, 30))
     Path("moved").mkdir()
     assert main([*COMMAND, "in"]) == 0
     before = Path("upscaled/p0.png").read_bytes()
     assert main([*COMMAND, "other"]) == 1
-    text = "upscaled/p0.png were made of pictures of the same names in another place; nothing was written"
+    text = "upscaled/p0.png were made of images of the same names in another place; nothing was written"
     assert text in capsys.readouterr().err and Path("upscaled/p0.png").read_bytes() == before
     Path("in").rename("moved/in")
     assert main([*COMMAND, "moved/in"]) == 0
-    assert "3 already there" in capsys.readouterr().out, "the same pictures, wherever they are"
+    assert "3 already there" in capsys.readouterr().out, "the same images, wherever they are"
 
 
 def test_what_is_missing_is_named_where_all_results_are_there(here, capsys):
@@ -167,14 +167,14 @@ def test_what_is_missing_is_named_where_all_results_are_there(here, capsys):
         assert text in capsys.readouterr().err
 
 
-def test_pipes_are_no_pictures(here, capsys):
+def test_pipes_are_no_images(here, capsys):
     """In the place of a source, or of a result: they are named or left, and nothing waits for them."""
     os.mkfifo("in/p3.png")
     Path("upscaled").mkdir()
     os.mkfifo("upscaled/p0.png")
     assert main([*COMMAND, "in"]) == 1
     shown = capsys.readouterr()
-    assert "2 pictures written to upscaled, 1 already there" in shown.out
+    assert "2 images written to upscaled, 1 already there" in shown.out
     assert "in/p3.png: expected a file, but this is a pipe (FIFO)" in shown.err
 
 
@@ -188,7 +188,7 @@ def test_two_runs_at_a_time_share_the_work(here, capsys, monkeypatch):
 
     monkeypatch.setattr(upscaled_files, "upscale", beside)
     assert main([*COMMAND, "in"]) == 0
-    assert "2 pictures written to upscaled, 1 already there" in capsys.readouterr().out
+    assert "2 images written to upscaled, 1 already there" in capsys.readouterr().out
     assert Path("upscaled/p1.png").read_bytes() == b"of the other run"
 
 
@@ -199,20 +199,20 @@ def test_overwrite(here, network):
     np.testing.assert_array_equal(read_image("upscaled/p2.png"), expected(network, read_image("in/p2.png")))
 
 
-def test_a_broken_picture_stops_nothing_and_is_named(here, capsys):
+def test_a_broken_image_stops_nothing_and_is_named(here, capsys):
     whole = Path("in/p1.png").read_bytes()
     Path("in/p1.png").write_bytes(whole[: len(whole) // 2])
-    Path("in/a.png").write_bytes(b"no picture")
+    Path("in/a.png").write_bytes(b"no image")
     assert main([*COMMAND, "in"]) == 1
     shown = capsys.readouterr()
-    assert "2 pictures written to upscaled, 2 failed" in shown.out
-    assert "  not upscaled: in/p1.png: damaged or truncated picture" in shown.err
-    assert "  not upscaled: in/a.png: not a picture that can be read" in shown.err and "Traceback" not in shown.err
+    assert "2 images written to upscaled, 2 failed" in shown.out
+    assert "  not upscaled: in/p1.png: damaged or truncated image" in shown.err
+    assert "  not upscaled: in/a.png: not an image that can be read" in shown.err and "Traceback" not in shown.err
     assert names() == ["p0.png", "p2.png"]
     Path("in/p1.png").write_bytes(whole)
     Path("in/a.png").unlink()
     assert main([*COMMAND, "in"]) == 0
-    assert "1 picture written to upscaled, 2 already there" in capsys.readouterr().out
+    assert "1 image written to upscaled, 2 already there" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(
@@ -222,7 +222,7 @@ def test_a_broken_picture_stops_nothing_and_is_named(here, capsys):
         (RuntimeError("sizes must match\nat a place"), "MSRResNet does not take it: sizes must match"),
     ],
 )
-def test_a_picture_that_the_network_cannot_compute_stops_nothing(here, capsys, monkeypatch, error, text):
+def test_an_image_that_the_network_cannot_compute_stops_nothing(here, capsys, monkeypatch, error, text):
     plain = upscaled_files.upscale
 
     def limited(network, lq, **arguments):
@@ -237,32 +237,32 @@ def test_a_picture_that_the_network_cannot_compute_stops_nothing(here, capsys, m
 
 
 def test_a_result_too_large_for_its_format_is_found_before_it_is_computed(here, capsys, monkeypatch):
-    save("in/long.png", picture(1, 1, 8192))
+    save("in/long.png", make_image(1, 1, 8192))
     monkeypatch.setattr(upscaled_files, "upscale", None)
     assert main([*COMMAND, "in/long.png", "--format", "webp"]) == 1
     text = "not upscaled: in/long.png: the result has a side of 16384 px, .webp files hold 16383; choose tif"
     assert text in capsys.readouterr().err
 
 
-# --- Kinds of pictures ------------------------------------------------------------------------------------------------
+# --- Kinds of images ------------------------------------------------------------------------------------------------
 
 
-def deep_picture():
-    return (picture(1, 12, 17).astype(np.uint16) * 257) + np.arange(17, dtype=np.uint16)[None, :, None]
+def deep_image():
+    return (make_image(1, 12, 17).astype(np.uint16) * 257) + np.arange(17, dtype=np.uint16)[None, :, None]
 
 
 @pytest.mark.parametrize("suffix", [".png", ".tif"])
 def test_16_bits_stay_16(here, network, suffix):
-    write_image(f"deep/a{suffix}", deep_picture())
+    write_image(f"deep/a{suffix}", deep_image())
     assert main([*COMMAND, "deep", "--format", "keep"]) == 0
     result = read_image(f"upscaled/a{suffix}")
     with torch.no_grad():
-        exact = network(to_tensor(deep_picture())[None])[0].clamp(0, 1).permute(1, 2, 0).numpy() * 65535
+        exact = network(to_tensor(deep_image())[None])[0].clamp(0, 1).permute(1, 2, 0).numpy() * 65535
     assert result.dtype == np.uint16 and np.abs(result - exact).max() <= 1
 
 
 def test_depths(here):
-    write_image("deep/a.png", deep_picture())
+    write_image("deep/a.png", deep_image())
     for depth, dtype in (("8", np.uint8), ("16", np.uint16)):
         assert main([*COMMAND, "deep", "in", "--depth", depth, "--output", depth]) == 0
         assert {read_image(f"{depth}/{name}").dtype for name in ("a.png", "p0.png")} == {np.dtype(dtype)}
@@ -273,7 +273,7 @@ def test_depths(here):
 @pytest.mark.parametrize(("suffix", "dtype"), [("png", np.uint8), ("webp", np.uint8), ("png", np.uint16)])
 def test_alpha_is_kept_and_resized_bicubically(here, network, suffix, dtype):
     largest = np.iinfo(dtype).max
-    colours = picture(2, 14, 19).astype(dtype) * (largest // 255)
+    colours = make_image(2, 14, 19).astype(dtype) * (largest // 255)
     mask = np.zeros((14, 19, 1), dtype)
     mask[3:9, 5:] = largest
     mask[9:, :] = largest // 3
@@ -306,7 +306,7 @@ def test_what_is_not_seen_does_not_color_what_is(here, network):
 
 
 def test_alpha_that_a_format_cannot_hold(here, capsys):
-    colours = picture(2, 14, 19)
+    colours = make_image(2, 14, 19)
     for name, value in (("clear", 100), ("opaque", 255)):
         write_image(f"alpha/{name}.png", np.concatenate([colours, np.full((14, 19, 1), value, np.uint8)], axis=2))
     assert main([*COMMAND, "alpha", "--format", "jpg"]) == 1
@@ -329,7 +329,7 @@ def save_with(path, pixels, **more):
 
 @pytest.mark.parametrize("suffix", ["png", "jpg", "webp", "tif"])
 def test_color_profiles_are_copied(here, network, suffix, capsys):
-    pixels = picture(1, 12, 16)
+    pixels = make_image(1, 12, 16)
     save_with("colors/a.png", pixels, icc_profile=swapped_profile())
     assert main([*COMMAND, "colors", "--format", suffix, "--depth", "8"]) == 0
     result = Image.open(f"upscaled/a.{suffix}")
@@ -339,7 +339,7 @@ def test_color_profiles_are_copied(here, network, suffix, capsys):
 
 
 def test_color_profiles_of_16_bits_and_alpha_are_copied(here):
-    content = np.concatenate([deep_picture(), np.full((12, 17, 1), 40_000, np.uint16)], axis=2)
+    content = np.concatenate([deep_image(), np.full((12, 17, 1), 40_000, np.uint16)], axis=2)
     write_image("colors/deep.png", content, profile=swapped_profile())
     for suffix in ("png", "tif"):
         assert main([*COMMAND, "colors", "--format", suffix]) == 0
@@ -348,7 +348,7 @@ def test_color_profiles_of_16_bits_and_alpha_are_copied(here):
 
 
 def test_colors_are_converted_to_srgb(here, network, capsys):
-    pixels = picture(1, 12, 16)
+    pixels = make_image(1, 12, 16)
     save_with("colors/a.png", pixels, icc_profile=swapped_profile())
     save_with("colors/plain.png", pixels)
     assert main([*COMMAND, "colors", "--profile", "srgb"]) == 0
@@ -356,11 +356,11 @@ def test_colors_are_converted_to_srgb(here, network, capsys):
     assert "icc_profile" not in result.info
     assert np.abs(np.asarray(result) - plain[..., [1, 0, 2]]).max() <= 2
     np.testing.assert_array_equal(read_image("upscaled/plain.png"), plain)
-    write_image("colors/a.png", deep_picture(), profile=swapped_profile())
+    write_image("colors/a.png", deep_image(), profile=swapped_profile())
     assert main([*COMMAND, "colors/a.png", "--profile", "srgb", "--output", "deep"]) == 1
     assert "16 bits cannot be converted to sRGB; keep the profile, or write 8 bits" in capsys.readouterr().err
     write_image(
-        "colors/a.png", deep_picture(), profile=ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+        "colors/a.png", deep_image(), profile=ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
     )
     assert main([*COMMAND, "colors/a.png", "--profile", "srgb", "--output", "deep"]) == 0
     assert read_image("deep/a.png").dtype == np.uint16 and "icc_profile" not in Image.open("deep/a.png").info
@@ -373,11 +373,11 @@ def test_what_is_dropped_is_said_once(here, capsys):
     exif = Image.Exif()
     exif[0x010F], exif[0x0112] = "a camera", 1
     for number in range(2):
-        save_with(f"in/p{number}.png", picture(number, 12), exif=exif, icc_profile=swapped_profile())
-    save_with("in/p2.png", picture(2, 12), icc_profile=swapped_profile().replace(b"RGB ", b"GRAY", 1))
+        save_with(f"in/p{number}.png", make_image(number, 12), exif=exif, icc_profile=swapped_profile())
+    save_with("in/p2.png", make_image(2, 12), icc_profile=swapped_profile().replace(b"RGB ", b"GRAY", 1))
     assert main([*COMMAND, "in", "--format", "bmp"]) == 0
     shown = capsys.readouterr().out
-    assert shown.count("not in the results, with the number of pictures that have it: EXIF (2), color profile (3)") == 1
+    assert shown.count("not in the results, with the number of images that have it: EXIF (2), color profile (3)") == 1
     assert main([*COMMAND, "in"]) == 0
     assert "that have it: EXIF (2), color profile (1)\n" in capsys.readouterr().out
     assert main([*COMMAND, "upscaled/p0.png", "--output", "twice"]) == 0
@@ -407,25 +407,25 @@ def test_orientation_is_respected(here, network, orientation):
     exif = Image.Exif()
     exif[0x0112] = orientation
     stream = io.BytesIO()
-    Image.fromarray(picture(3, 16, 24)).save(stream, "PNG", exif=exif)
+    Image.fromarray(make_image(3, 16, 24)).save(stream, "PNG", exif=exif)
     Path("turned.png").write_bytes(stream.getvalue())
     assert main([*COMMAND, "turned.png"]) == 0
-    turned = np.rot90(picture(3, 16, 24), {3: 2, 6: -1}[orientation])
+    turned = np.rot90(make_image(3, 16, 24), {3: 2, 6: -1}[orientation])
     result = Image.open("upscaled/turned.png")
     assert not result.getexif().get(0x0112)
     np.testing.assert_array_equal(np.asarray(result), expected(network, np.ascontiguousarray(turned)))
 
 
 @pytest.mark.parametrize("size", [(1, 1), (1, 9), (7, 3)])
-def test_tiny_and_grey_pictures(here, size):
-    Image.fromarray(picture(1, *size)).convert("L").save("grey.png")
+def test_tiny_and_grey_images(here, size):
+    Image.fromarray(make_image(1, *size)).convert("L").save("grey.png")
     assert main([*COMMAND, "grey.png"]) == 0
     assert read_image("upscaled/grey.png").shape == (2 * size[0], 2 * size[1], 3)
 
 
-def test_tiles_give_the_same_picture(here, network):
+def test_tiles_give_the_same_image(here, network):
     """MSRResNet with one block looks less than 8 pixels around."""
-    save("large.png", picture(7, 150, 101))
+    save("large.png", make_image(7, 150, 101))
     assert main([*COMMAND, "large.png", "--tile", "64"]) == 0
     difference = read_image("upscaled/large.png").astype(int) - expected(network, read_image("large.png"))
     assert np.abs(difference).max() <= 1
@@ -465,7 +465,7 @@ def test_what_was_assumed_is_said(here, capsys):
     )
 
 
-def test_a_network_that_gives_no_numbers_fails_on_every_picture(here, network, capsys):
+def test_a_network_that_gives_no_numbers_fails_on_every_image(here, network, capsys):
     state = {name: torch.full_like(value, 1e30) for name, value in network.state_dict().items()}
     torch.save({"params": state}, "net.pth")
     assert main([*COMMAND, "in"]) == 1
@@ -487,12 +487,12 @@ def test_weights_that_are_not_finite_are_named(here, network, capsys):
 
 @pytest.mark.parametrize("kind", ["jpg", "tif"])
 def test_a_source_is_not_taken_for_the_result_of_another_one(here, capsys, kind):
-    """a.png is a picture of its own: `--overwrite` is about results."""
-    save("both/a.png", picture(5, 8))
-    save(f"both/a.{kind}", picture(6, 8))
+    """a.png is an image of its own: `--overwrite` is about results."""
+    save("both/a.png", make_image(5, 8))
+    save(f"both/a.{kind}", make_image(6, 8))
     before = Path("both/a.png").read_bytes()
     assert main([*COMMAND, "both", "--output", "both", "--overwrite"]) == 1
-    assert "would replace the picture both/a.png; nothing was written" in capsys.readouterr().err
+    assert "would replace the image both/a.png; nothing was written" in capsys.readouterr().err
     assert Path("both/a.png").read_bytes() == before
 
 
@@ -509,11 +509,11 @@ def test_a_tile_that_the_network_cannot_take_is_said_once(here, capsys):
 @pytest.mark.parametrize(
     ("words", "text"),
     [
-        (["no.png"], "no.png does not exist; expected a picture, a folder or a glob in quotes"),
-        (["in/*.tif"], "no picture matches in/*.tif"),
-        (["empty"], "no pictures in the folder empty; looked for .bmp"),
-        (["in", "--output", "one.png"], "--output: expected a folder for 4 pictures, got one.png"),
-        (["in", "--output", "in"], "the result of in/p0.png would replace the picture in/p0.png; nothing was written"),
+        (["no.png"], "no.png does not exist; expected an image, a folder or a glob in quotes"),
+        (["in/*.tif"], "no image matches in/*.tif"),
+        (["empty"], "no images in the folder empty; looked for .bmp"),
+        (["in", "--output", "one.png"], "--output: expected a folder for 4 images, got one.png"),
+        (["in", "--output", "in"], "the result of in/p0.png would replace the image in/p0.png; nothing was written"),
         (["in", "other"], "in/p0.png and other/p0.png would both be written to upscaled/p0.png; nothing was written"),
         (["in", "--suffix", "a/b"], "--suffix: expected a part of a file's name, got 'a/b'"),
         (["in", "--tile", "large"], "--tile: expected auto, none or at least 64 px (twice --overlap 32), got large"),
@@ -534,8 +534,8 @@ def test_a_tile_that_the_network_cannot_take_is_said_once(here, capsys):
     ],
 )
 def test_what_cannot_be_is_named_and_nothing_is_written(here, capsys, words, text):
-    save("other/p0.png", picture(9, 8))
-    Image.fromarray(picture(9, 8)).save("in/x.gif")
+    save("other/p0.png", make_image(9, 8))
+    Image.fromarray(make_image(9, 8)).save("in/x.gif")
     Path("empty").mkdir()
     before = names(".")
     assert main([*COMMAND, *words]) == 1

@@ -1,4 +1,4 @@
-"""Generated pictures and their scores: the two collections' layouts, splits by prompt, and what can be wrong."""
+"""Generated images and their scores: the two collections' layouts, splits by prompt, and what can be wrong."""
 
 import sys
 
@@ -12,7 +12,7 @@ from iqa_sr.data.splits import split_by_content
 from iqa_sr.datasets.aigc_dataset import AIGCDataset
 from iqa_sr.errors import OptionError
 from tests.helpers.aigc_collections import write_agiqa, write_agiqa_lines, write_aigciqa
-from tests.helpers.sr_datasets import picture, save
+from tests.helpers.sr_datasets import make_image, save
 
 GOOD = ["a.jpg,a cat,,,,1.0,0.1,2.0,0.1", "b.jpg,a dog,,,,2.5,0.1,5.0,0.1", "c.jpg,a cat,,,,5.0,0.1,0.0,0.1"]
 
@@ -36,7 +36,7 @@ def test_agiqa3k_as_it_is_published(tmp_path):
 
 
 @pytest.mark.parametrize("folder", ["images", ""])
-def test_other_places_for_agiqa3ks_pictures_are_found(tmp_path, folder):
+def test_other_places_for_agiqa3ks_images_are_found(tmp_path, folder):
     ratings = read_ratings("agiqa3k", write_agiqa_lines(tmp_path, GOOD, folder=folder))
     assert ratings[1].path == tmp_path / folder / "b.jpg"
 
@@ -62,9 +62,9 @@ def test_aigciqa2023_with_matlab_and_excel_or_with_csv_files(tmp_path, files):
 
 
 def test_aigciqa2023_arranged_in_another_way(tmp_path):
-    """Scores with a header in the root, no authenticity, JPEG pictures, one prompt for each picture."""
+    """Scores with a header in the root, no authenticity, JPEG images, one prompt for each image."""
     for number in range(3):
-        save(tmp_path / "allimg" / f"{number}.jpg", picture(number, 8))
+        save(tmp_path / "allimg" / f"{number}.jpg", make_image(number, 8))
     (tmp_path / "mosz1.csv").write_text("MOSz\n30\n40\n50\n")
     (tmp_path / "mosz3.csv").write_text("60\n50\n40\n")
     (tmp_path / "prompts.csv").write_text("no,text\n1,one thing\n2,another thing\n3,a third thing\n")
@@ -90,12 +90,12 @@ def test_what_the_readers_need_is_said(tmp_path, monkeypatch):
 
 
 def test_files_of_another_form_are_named(tmp_path):
-    (tmp_path / "data.csv").write_text("picture,score\na.png,1\n")
-    with pytest.raises(ValueError, match="expected the columns name, prompt, mos_quality, found picture, score"):
+    (tmp_path / "data.csv").write_text("image,score\na.png,1\n")
+    with pytest.raises(ValueError, match="expected the columns name, prompt, mos_quality, found image, score"):
         read_ratings("agiqa3k", tmp_path)
     write_aigciqa(tmp_path, files="csv")
     (tmp_path / "prompts.csv").write_text("prompt\n" + "text\n" * 7)
-    with pytest.raises(ValueError, match="7 prompts do not fit 40 pictures; expected one prompt for each picture, or"):
+    with pytest.raises(ValueError, match="7 prompts do not fit 40 images; expected one prompt for each image, or"):
         read_ratings("aigciqa2023", tmp_path)
     (tmp_path / "DATA/MOS/mosz3.csv").write_text("50\n60\n")
     with pytest.raises(ValueError, match="mosz3.csv has 2 scores, mosz1.csv has 40"):
@@ -133,7 +133,7 @@ def test_everything_is_said_at_once_with_counts(tmp_path):
         read_ratings("agiqa3k", tmp_path)
     text = str(error.value)
     assert "6 problems: 2 scores that are no numbers" in text and len(text.splitlines()) <= 5
-    for kind in ("1 scores outside the declared range", "1 double pictures", "1 missing pictures", "1 empty prompts"):
+    for kind in ("1 scores outside the declared range", "1 double images", "1 missing images", "1 empty prompts"):
         assert kind in text
 
 
@@ -143,9 +143,9 @@ def test_everything_is_said_at_once_with_counts(tmp_path):
         ([*GOOD, "d.jpg,x,,,,5.1,0,2,0"], "d.jpg: quality is 5.1, declared range 0 to 5 \\(score_range\\)"),
         ([*GOOD, "d.jpg,x,,,,1,0,-2,0"], "d.jpg: alignment is -2, declared range 0 to 5"),
         ([*GOOD, "d.jpg,x,,,,1,0"], "d.jpg: alignment is ''"),
-        ([*GOOD, GOOD[1]], "1 double pictures\n.*b.jpg is named more than once"),
+        ([*GOOD, GOOD[1]], "1 double images\n.*b.jpg is named more than once"),
         ([*GOOD, "d.jpg,,,,,1,0,2,0"], "d.jpg has no prompt"),
-        (["a.jpg,x,,,,3,0,2,0", "b.jpg,y,,,,3,0,4,0"], "quality is the same for all 2 pictures: nothing can be learnt"),
+        (["a.jpg,x,,,,3,0,2,0", "b.jpg,y,,,,3,0,4,0"], "quality is the same for all 2 images: nothing can be learnt"),
         ([], "1 empty file"),
     ],
 )
@@ -159,9 +159,9 @@ def test_a_declared_range_replaces_the_published_one(tmp_path):
     assert read_ratings("agiqa3k", tmp_path, (0.0, 10.0))[3].scores["quality"] == 0.9
 
 
-def test_the_data_set_finds_small_and_damaged_pictures(tmp_path):
+def test_the_data_set_finds_small_and_damaged_images(tmp_path):
     root = write_agiqa(tmp_path, prompts=2)
-    save(root / "image/sd_000_1.jpg", picture(0, 31, 64))
+    save(root / "image/sd_000_1.jpg", make_image(0, 31, 64))
     (root / "image/sd_001_2.jpg").write_bytes(b"nothing")
     with pytest.raises(DataError) as error:
         dataset(root, split="all")
@@ -179,11 +179,11 @@ def test_the_data_set_wants_a_split_that_can_be_learnt_from(tmp_path):
 
 
 def test_one_single_rating_level_in_a_split(tmp_path):
-    """Two prompts with one picture each, which differ, and one with ten that do not."""
+    """Two prompts with one image each, which differ, and one with ten that do not."""
     rows = [f"{n}.jpg,prompt {min(n, 2)},,,,{2 if n < 1 else 3},0" for n in range(12)]
     write_agiqa_lines(tmp_path, rows, "name,prompt,adj1,adj2,style,mos_quality,std_quality")
     for number in range(12):
-        save(tmp_path / "image" / f"{number}.jpg", picture(number, 32))
+        save(tmp_path / "image" / f"{number}.jpg", make_image(number, 32))
     assert sorted(_refused(tmp_path, part) for part in ("train", "val", "test")) == [False, False, True]
 
 
@@ -192,7 +192,7 @@ def _refused(root, part):
         dataset(root, split=part)
     except DataError as error:
         assert "1 single rating level" in str(error)
-        assert f"quality is the same for all 10 pictures of the part {part}" in str(error)
+        assert f"quality is the same for all 10 images of the part {part}" in str(error)
         return True
     return False
 
@@ -247,6 +247,6 @@ def test_prompts_of_training_in_validation_are_refused(tmp_path):
 
 
 def test_the_quality_head_can_learn_authenticity(tmp_path):
-    scores = write_aigciqa(tmp_path, pixels=picture(0, 32))
+    scores = write_aigciqa(tmp_path, pixels=make_image(0, 32))
     found = dataset(tmp_path, "aigciqa2023", split="all", quality="authenticity")
     assert [float(found[i]["quality"]) for i in range(40)] == pytest.approx(scores[1] / 100)

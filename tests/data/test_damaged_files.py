@@ -19,7 +19,7 @@ from iqa_sr.io.image_stores import DiskFolder, open_folder
 from iqa_sr.io.image_types import left_out_types
 from iqa_sr.report.experiments import training_charts
 from tests.helpers.result_folders import write_experiment
-from tests.helpers.sr_datasets import picture, save, write_groups, write_labels
+from tests.helpers.sr_datasets import make_image, save, write_groups, write_labels
 
 
 def damage(path):
@@ -36,9 +36,9 @@ def problems_of(root, **options):
 @pytest.mark.parametrize(
     ("make", "text"),
     [
-        (os.mkfifo, "p9.png: expected a picture, but this is a pipe"),
-        (lambda path: path.symlink_to("/dev/zero"), "p9.png: expected a picture, but this is a device"),
-        (lambda path: path.mkdir(), "p9.png: expected a picture, but this is a folder"),
+        (os.mkfifo, "p9.png: expected an image, but this is a pipe"),
+        (lambda path: path.symlink_to("/dev/zero"), "p9.png: expected an image, but this is a device"),
+        (lambda path: path.mkdir(), "p9.png: expected an image, but this is a folder"),
         (lambda path: path.symlink_to("nowhere"), "p9.png does not exist .a link that leads nowhere"),
         (lambda path: path.write_text("version https://git-lfs.github.com/spec/v1\n"), "p9.png: .*a Git LFS pointer"),
     ],
@@ -53,7 +53,7 @@ def test_an_entry_that_is_no_image_is_a_problem_and_blocks_nothing(tmp_path, mak
 
 
 def test_a_line_break_in_a_name_is_a_problem_of_its_own(tmp_path):
-    save(tmp_path / "original" / "a\nb.png", picture(1, 16))
+    save(tmp_path / "original" / "a\nb.png", make_image(1, 16))
     assert r"'a\nb.png' has a line break in its name; rename it" in problems_of(tmp_path).report()
     with pytest.raises(DataError, match="has a line break in its name"):
         open_set(SetPlace("x", lq=tmp_path / "original"), 2)
@@ -65,7 +65,7 @@ def test_damaged_pixels_are_found_before_a_validation_and_where_none_is_allowed(
     training = {"phase": "train", "name": "x", "scale": 2, "gt_size": 16, "dataroot_gt": tmp_path}
     assert len(MultiGTDataset(training)) == 2  # a run passes over it
     for options in ({"max_bad_share": 0}, {"phase": "val"}):
-        with pytest.raises(DataError, match=r"1 unreadable file\n.*p1\.png: damaged or truncated picture"):
+        with pytest.raises(DataError, match=r"1 unreadable file\n.*p1\.png: damaged or truncated image"):
             MultiGTDataset({**training, **options})
     with pytest.raises(DataError, match=r"data set x: .*\n.*p1\.png: damaged or truncated"):
         open_set(SetPlace("x", tmp_path), 2)
@@ -85,8 +85,8 @@ def test_labels_of_any_form_are_named(tmp_path):
     write_groups(tmp_path, count=1, size=16, versions=("01",))
     write_labels(tmp_path / "labels", {"p0": {"01": "PPP"}})
     for content in (
-        *("", "{", "[" * 100_000, '{"a":' * 50_000, "[]", "5", "null", "9" * 5000, '{"Picture_2": 5}'),
-        *('{"Picture_2": {"File": [1], "Label": "Positive"}}', '{"Picture_2": {"File": "01"}}', '{"a": 1, "a": 2}'),
+        *("", "{", "[" * 100_000, '{"a":' * 50_000, "[]", "5", "null", "9" * 5000, '{"Image_2": 5}'),
+        *('{"Image_2": {"File": [1], "Label": "Positive"}}', '{"Image_2": {"File": "01"}}', '{"a": 1, "a": 2}'),
     ):
         (tmp_path / "labels" / "A" / "p0.json").write_text(content)
         report = problems_of(tmp_path).report()
@@ -118,7 +118,7 @@ def test_types_of_images_in_a_folder(tmp_path, caplog):
 
 
 def test_one_image_that_cannot_be_read_costs_no_other_its_ground_truths(tmp_path):
-    save(tmp_path / "in" / "a.png", picture(1, 32))
+    save(tmp_path / "in" / "a.png", make_image(1, 32))
     (tmp_path / "in" / "b.png").mkdir()
     os.mkfifo(tmp_path / "in" / "c.png")
     made = make_gts(tmp_path / "in", tmp_path / "out", ("unsharp",), progress=False)
@@ -140,10 +140,10 @@ def test_thresholds_of_patches_are_numbers(tmp_path, name):
 def test_tables_of_opinions_and_pairs_say_what_a_spreadsheet_did(tmp_path):
     table = tmp_path / "scores.csv"
     for content, text in (
-        ("picture,score,score\na.png,1,2\n", "more than one column is called score"),
-        ("picture,score\na.png,1,25\n", "row 1 below the names has 3 cells for 2 columns"),
-        ("picture;score\na.png;1\n", "separate the columns by commas"),
-        ("picture,score\na.png,1_0\n", r"1 scores that are no numbers(.|\n)*score is '1_0'"),
+        ("image,score,score\na.png,1,2\n", "more than one column is called score"),
+        ("image,score\na.png,1,25\n", "row 1 below the names has 3 cells for 2 columns"),
+        ("image;score\na.png;1\n", "separate the columns by commas"),
+        ("image,score\na.png,1_0\n", r"1 scores that are no numbers(.|\n)*score is '1_0'"),
     ):
         table.write_text(content)
         save(tmp_path / "a.png", np.zeros((8, 8, 3), np.uint8))

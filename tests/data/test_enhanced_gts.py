@@ -13,7 +13,7 @@ from iqa_sr.data.creation.sample_dataset import PHOTOGRAPHS, make_sample
 from iqa_sr.data.multi_gt.manifest import GroundTruthOptions, read_manifest
 from iqa_sr.io.files import compute_hash
 from iqa_sr.io.images import image_size, read_image
-from tests.helpers.sr_datasets import picture, save
+from tests.helpers.sr_datasets import make_image, save
 
 NAMES = sorted(ENHANCERS)
 
@@ -28,7 +28,7 @@ def sharpness(pixels):
 
 @pytest.mark.parametrize("name", NAMES)
 def test_tone_and_colour_stay(name):
-    pixels = picture(1, 120, 150) // 2 + 60  # away from black and white, where clipping would change the colour
+    pixels = make_image(1, 120, 150) // 2 + 60  # away from black and white, where clipping would change the colour
     before = pixels.copy()
     enhanced = ENHANCERS[name](pixels)
     assert enhanced.shape == pixels.shape and enhanced.dtype == np.uint8
@@ -43,7 +43,7 @@ def test_tone_and_colour_stay(name):
 
 @pytest.mark.parametrize("name", NAMES)
 def test_fine_structure_is_enhanced_but_mildly(name):
-    pixels = cv2.GaussianBlur(picture(2, 128), (0, 0), 1.0)
+    pixels = cv2.GaussianBlur(make_image(2, 128), (0, 0), 1.0)
     enhanced = ENHANCERS[name](pixels)
     assert sharpness(enhanced) > 1.02 * sharpness(pixels)
     error = np.mean((enhanced.astype(float) - pixels) ** 2)
@@ -51,13 +51,13 @@ def test_fine_structure_is_enhanced_but_mildly(name):
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_flat_picture_stays(name):
+def test_flat_image_stays(name):
     flat = np.full((64, 64, 3), (90, 120, 30), np.uint8)
     assert np.abs(ENHANCERS[name](flat).astype(int) - flat).max() <= 1
 
 
 def test_unsharp_against_its_formula():
-    pixels = picture(3, 40)
+    pixels = make_image(3, 40)
     gauss = np.exp(-(np.arange(-10, 11) ** 2) / 2)
     gauss /= gauss.sum()
     padded = np.pad(luma(pixels), 10, mode="reflect")
@@ -74,7 +74,7 @@ def test_nlm_takes_noise_out_of_flat_parts():
 
 def test_make_gts_writes_the_published_layout(tmp_path):
     for number, suffix in enumerate((".png", ".jpg", ".png")):
-        save(tmp_path / "in" / f"a{number}{suffix}", picture(number, 48, 64))
+        save(tmp_path / "in" / f"a{number}{suffix}", make_image(number, 48, 64))
     done = make_gts(tmp_path / "in", tmp_path / "out", progress=False)
     assert (done.written, done.kept, done.failed) == (15, 0, ())
     manifest = read_manifest(GroundTruthOptions(dataroot_gt=tmp_path / "out"))
@@ -96,7 +96,7 @@ def test_make_gts_writes_the_published_layout(tmp_path):
 
 def test_make_gts_goes_on_where_it_was_interrupted(tmp_path):
     for number in range(2):
-        save(tmp_path / "in" / f"a{number}.png", picture(number, 32))
+        save(tmp_path / "in" / f"a{number}.png", make_image(number, 32))
     make_gts(tmp_path / "in", tmp_path / "out", ["unsharp", "detail"], progress=False)
     lost, kept = tmp_path / "out" / "01" / "a1_01.png", tmp_path / "out" / "02" / "a0_02.png"
     lost.unlink()
@@ -110,50 +110,51 @@ def test_make_gts_goes_on_where_it_was_interrupted(tmp_path):
     assert (again.written, again.kept) == (6, 0) and kept.read_bytes() != b"mine"
 
 
-def test_ground_truths_are_kept_for_the_picture_that_they_are_of(tmp_path):
+def test_ground_truths_are_kept_for_the_image_that_they_are_of(tmp_path):
     """Not for its name: one that has changed is enhanced anew, one from elsewhere does not replace the first."""
-    save(tmp_path / "in" / "a.png", picture(0, 32))
-    save(tmp_path / "in" / "b.png", picture(1, 32))
+    save(tmp_path / "in" / "a.png", make_image(0, 32))
+    save(tmp_path / "in" / "b.png", make_image(1, 32))
     out, names = tmp_path / "out", ["unsharp", "detail"]
     make_gts(tmp_path / "in", out, names, progress=False)
-    save(tmp_path / "in" / "a.png", picture(2, 32))
+    save(tmp_path / "in" / "a.png", make_image(2, 32))
     done = make_gts(tmp_path / "in", out, names, progress=False)
     assert (done.written, done.kept, done.failed) == (3, 3, ())
-    np.testing.assert_array_equal(read_image(out / "original/a.png"), picture(2, 32))
-    np.testing.assert_array_equal(read_image(out / "01/a_01.png"), ENHANCERS["unsharp"](picture(2, 32)))
+    np.testing.assert_array_equal(read_image(out / "original/a.png"), make_image(2, 32))
+    np.testing.assert_array_equal(read_image(out / "01/a_01.png"), ENHANCERS["unsharp"](make_image(2, 32)))
     assert make_gts(out / "original", out, names, progress=False).kept == 4, "the originals as they were written"
-    save(tmp_path / "other" / "a.png", picture(3, 32))
+    save(tmp_path / "other" / "a.png", make_image(3, 32))
     done = make_gts(tmp_path / "other", out, names, progress=False)
-    assert (done.written, done.kept) == (0, 0) and "was made of another picture of this name" in done.summary()
-    save(out / "original" / "b.png", picture(4, 32))
+    assert (done.written, done.kept) == (0, 0) and "was made of another image of this name" in done.summary()
+    save(out / "original" / "b.png", make_image(4, 32))
     done = make_gts(out / "original", out, names, progress=False)
     assert (done.written, done.kept) == (2, 2)
-    np.testing.assert_array_equal(read_image(out / "02/b_02.png"), ENHANCERS["detail"](picture(4, 32)))
+    np.testing.assert_array_equal(read_image(out / "02/b_02.png"), ENHANCERS["detail"](make_image(4, 32)))
 
 
 def test_make_gts_from_the_originals_in_place(tmp_path):
-    save(tmp_path / "original" / "a.jpg", picture(0, 32))
+    save(tmp_path / "original" / "a.jpg", make_image(0, 32))
     done = make_gts(tmp_path / "original", tmp_path, ["unsharp"], progress=False)
     assert done.written == 1
     assert [path.name for path in (tmp_path / "original").iterdir()] == ["a.jpg"]
 
 
-def test_bad_pictures_are_named_at_the_end(tmp_path):
-    save(tmp_path / "in" / "good.png", picture(0, 32))
-    save(tmp_path / "in" / "twice.png", picture(1, 32))
-    save(tmp_path / "in" / "twice.webp", picture(1, 32))
+def test_bad_images_are_named_at_the_end(tmp_path):
+    save(tmp_path / "in" / "good.png", make_image(0, 32))
+    save(tmp_path / "in" / "twice.png", make_image(1, 32))
+    save(tmp_path / "in" / "twice.webp", make_image(1, 32))
     (tmp_path / "in" / "broken.png").write_bytes(b"nothing")
     done = make_gts(tmp_path / "in", tmp_path / "out", ["unsharp"], progress=False)
     assert done.written == 4
-    assert "4 pictures written, 0 already there, 2 sources failed" in done.summary()
-    assert "broken.png: not a picture" in done.summary() and "twice.webp: same name as twice.png" in done.summary()
+    assert "4 images written, 0 already there, 2 sources failed" in done.summary()
+    assert "broken.png: not an image" in done.summary() and "twice.webp: same name as twice.png" in done.summary()
 
 
-def test_16_bit_pictures_are_rounded(tmp_path):
-    deep = np.minimum(picture(0, 32), 250).astype(np.uint16) * 257 + 100
+def test_16_bit_images_are_rounded(tmp_path):
+    deep = np.minimum(make_image(0, 32), 250).astype(np.uint16) * 257 + 100
     save(tmp_path / "in" / "a.png", deep)
     make_gts(tmp_path / "in", tmp_path / "out", ["unsharp"], progress=False)
-    np.testing.assert_array_equal(read_image(tmp_path / "out" / "original" / "a.png"), np.minimum(picture(0, 32), 250))
+    written = read_image(tmp_path / "out" / "original" / "a.png")
+    np.testing.assert_array_equal(written, np.minimum(make_image(0, 32), 250))
 
 
 def test_wrong_arguments(tmp_path):
@@ -161,7 +162,7 @@ def test_wrong_arguments(tmp_path):
         find_enhancer("unsharpen")
     with pytest.raises(FileNotFoundError, match="gone.pth: this file does not exist"):
         find_enhancer(str(tmp_path / "gone.pth"))
-    with pytest.raises(FileNotFoundError, match="no pictures in this folder"):
+    with pytest.raises(FileNotFoundError, match="no images in this folder"):
         make_gts(tmp_path, tmp_path / "out")
 
 
@@ -177,7 +178,7 @@ def restoration_network(path, upscale):
 def test_restoration_network_as_an_enhancer(tmp_path):
     network = restoration_network(tmp_path / "net.pth", upscale=1)
     enhancer = find_enhancer(str(tmp_path / "net.pth"))
-    pixels = picture(5, 600, 40)  # higher than one tile
+    pixels = make_image(5, 600, 40)  # higher than one tile
     with torch.no_grad():
         expected = network(torch.from_numpy(pixels).permute(2, 0, 1)[None].float() / 255)[0].clamp(0, 1) * 255
     assert np.abs(enhancer(pixels) - expected.permute(1, 2, 0).numpy()).max() < 0.51
@@ -188,7 +189,7 @@ def test_restoration_network_as_an_enhancer(tmp_path):
 def test_another_network_of_the_same_name_is_another_enhancer(tmp_path):
     def listed(digest):
         parameters = {"file": "net.pth", **({"sha256": digest} if digest else {}), "architecture": "RealESRGAN Compact"}
-        write_enhancer_list(tmp_path, {"01": Enhancer("net", "a network", lambda picture: picture, parameters)})
+        write_enhancer_list(tmp_path, {"01": Enhancer("net", "a network", lambda image: image, parameters)})
 
     listed("1" * 16)
     with pytest.raises(ValueError, match="made with other enhancers"):
@@ -272,7 +273,7 @@ def test_a_network_of_any_kind_of_file_is_an_enhancer(tmp_path):
     torch.save({"params_ema": network.state_dict()}, tmp_path / "below.ckpt")
     torch.jit.trace(network, torch.zeros(1, 3, 8, 8)).save(tmp_path / "script.pt")
     save_file(network.state_dict(), tmp_path / "net.safetensors")
-    pixels = picture(5, 40, 40)
+    pixels = make_image(5, 40, 40)
     expected = find_enhancer(str(tmp_path / "net.pth"))(pixels)
     for name in ("below.ckpt", "script.pt", "net.safetensors"):
         assert np.array_equal(find_enhancer(str(tmp_path / name))(pixels), expected), name

@@ -18,7 +18,7 @@ from iqa_sr.data.splits import split_by_content
 from iqa_sr.datasets.mos_dataset import OpinionDataset
 from iqa_sr.errors import OptionError
 from tests.helpers.mos_datasets import write_blanks, write_csv, write_kadid
-from tests.helpers.sr_datasets import picture, save
+from tests.helpers.sr_datasets import make_image, save
 
 RANGE = (0.0, 10.0)
 
@@ -140,7 +140,7 @@ def test_csiq_where_lower_is_better(tmp_path, form):
 
 
 def write_live(root, scores, copies=(0,), file="dmos.mat", array="dmos"):
-    """LIVE's arrays, 982 long, with 0 at the copies, and empty files for its pictures."""
+    """LIVE's arrays, 982 long, with 0 at the copies, and empty files for its images."""
     orgs = np.zeros((1, 982), np.uint8)
     orgs[0, list(copies)] = 1
     names = np.empty((1, 982), object)
@@ -197,14 +197,14 @@ def test_flive(tmp_path):
 
 def test_a_csv_file_of_ones_own(tmp_path):
     file = write_csv(
-        tmp_path, ["a.png,2,x,train", "b.png , 7.5,x, training", "c.png,1,y,test"], "picture,score,content,split"
+        tmp_path, ["a.png,2,x,train", "b.png , 7.5,x, training", "c.png,1,y,test"], "image,score,content,split"
     )
     opinions = read_opinions("csv", tmp_path, file, score_range=RANGE, higher_is_better=False)
     assert rows(opinions, tmp_path) == [("a.png", 2.0, "x", 0.8), ("b.png", 7.5, "x", 0.25), ("c.png", 1.0, "y", 0.9)]
     assert [opinion.split for opinion in opinions] == ["train", "train", "test"]
 
 
-def test_without_contents_every_picture_is_one(tmp_path):
+def test_without_contents_every_image_is_one(tmp_path):
     write_csv(tmp_path, ["a.png,2", "b.png,7"])
     assert [opinion.content for opinion in read_opinions("csv", tmp_path, score_range=RANGE)] == ["a.png", "b.png"]
 
@@ -215,21 +215,21 @@ def test_without_contents_every_picture_is_one(tmp_path):
 @pytest.mark.parametrize(
     ("header", "lines", "expected"),
     [
-        ("picture,score", ["a.png,1", "b.png,2", "a.png,3"], ["1 double pictures", "a.png is named more than once"]),
+        ("image,score", ["a.png,1", "b.png,2", "a.png,3"], ["1 double images", "a.png is named more than once"]),
         (
-            "picture,score",
+            "image,score",
             ["a.png,1", "b.png,11", "c.png,-2"],
             ["2 scores outside the declared range", "b.png: score is 11, declared range 0 to 10"],
         ),
-        ("picture,score", ["a.png,1", "b.png,good", "c.png,nan"], ["2 scores that are no numbers", "'good'"]),
-        ("picture,score", ["a.png,4", "b.png,4"], ["1 single rating level", "score is the same for all 2 pictures"]),
+        ("image,score", ["a.png,1", "b.png,good", "c.png,nan"], ["2 scores that are no numbers", "'good'"]),
+        ("image,score", ["a.png,4", "b.png,4"], ["1 single rating level", "score is the same for all 2 images"]),
         (
-            "picture,score,split",
+            "image,score,split",
             ["a.png,1,train", "b.png,2,holdout"],
             ["1 unknown splits", "'holdout', expected train, val, test"],
         ),
         (
-            "picture,score,content,split",
+            "image,score,content,split",
             ["a.png,1,x,train", "b.png,2,x,test", "c.png,3,y,val"],
             ["1 contents in several splits", "the content x is in train and test"],
         ),
@@ -243,11 +243,11 @@ def test_a_bad_list_is_named_with_counts(tmp_path, header, lines, expected):
     assert all(part in text for part in [*expected, "scores.csv"]) and len(text.splitlines()) <= 5
 
 
-def test_missing_pictures_are_counted(tmp_path):
+def test_missing_images_are_counted(tmp_path):
     write_kadid(tmp_path, contents=3)
     for path in (tmp_path / "images").glob("I02_*.png"):
         path.unlink()
-    with pytest.raises(DataError, match="10 problems: 10 missing pictures\n  images/I02_01_01.png is not there"):
+    with pytest.raises(DataError, match="10 problems: 10 missing images\n  images/I02_01_01.png is not there"):
         read_opinions("kadid10k", tmp_path)
 
 
@@ -257,17 +257,17 @@ def test_several_faults_are_one_error(tmp_path):
     with pytest.raises(DataError) as caught:
         read_opinions("csv", tmp_path, score_range=RANGE)
     text = str(caught.value)
-    assert "4 problems" in text and "1 missing pictures" in text and "1 double pictures" in text
+    assert "4 problems" in text and "1 missing images" in text and "1 double images" in text
     assert len(text.splitlines()) <= 5
 
 
 @pytest.mark.parametrize(
     ("content", "expected"),
     [
-        ("image,mos\na.png,1\n", "expected the columns picture, score, found image, mos"),
-        ("a.png,1\n", "expected the columns picture, score, found a.png, 1"),
+        ("image,mos\na.png,1\n", "expected the columns image, score, found image, mos"),
+        ("a.png,1\n", "expected the columns image, score, found a.png, 1"),
         ("", "found nothing"),
-        ("picture,score,contents\na.png,1,x\n", "unknown column 'contents'; did you mean content"),
+        ("image,score,contents\na.png,1,x\n", "unknown column 'contents'; did you mean content"),
     ],
 )
 def test_a_csv_file_with_other_columns(tmp_path, content, expected):
@@ -331,7 +331,7 @@ def test_a_split_depends_on_the_seed_and_the_contents_only():
     turned = split_by_content(opinions[::-1], seed=5)
     assert all({o.path for o in parts[name]} == {o.path for o in turned[name]} for name in parts)
     assert parts["test"] != split_by_content(opinions, seed=6)["test"]
-    # By hand: the last two lines of `printf 0:c$i | sha256sum`, sorted. No version may move pictures between parts.
+    # By hand: the last two lines of `printf 0:c$i | sha256sum`, sorted. No version may move images between parts.
     assert sorted({o.content for o in split_by_content(opinions_of(10), seed=0)["test"]}) == ["c1", "c8"]
 
 
@@ -369,24 +369,24 @@ def test_training_crops_are_random_and_validation_is_not(tmp_path):
     assert whole["quality"] == 0.25 and whole["path"].endswith("_01_04.png")
 
 
-def test_pictures_are_resized_by_their_shorter_side(tmp_path):
-    save(tmp_path / "a.png", picture(0, 120, 180))
-    save(tmp_path / "b.png", picture(1, 30, 40))
+def test_images_are_resized_by_their_shorter_side(tmp_path):
+    save(tmp_path / "a.png", make_image(0, 120, 180))
+    save(tmp_path / "b.png", make_image(1, 30, 40))
     write_csv(tmp_path, ["a.png,1", "b.png,2"])
     options = {"layout": "csv", "score_range": RANGE, "split": "all", "phase": "val", "crop": None, "resize": 60}
     shapes = [tuple(sample["image"].shape) for sample in dataset(tmp_path, **options)]
     assert shapes == [(3, 60, 90), (3, 60, 80)]
 
 
-def test_small_and_damaged_pictures_are_found_before_training(tmp_path):
+def test_small_and_damaged_images_are_found_before_training(tmp_path):
     write_csv(tmp_path, ["a.png,1", "b.png,2", "c.png,3", "d.png,4"])
-    save(tmp_path / "b.png", picture(1, 40, 64))
+    save(tmp_path / "b.png", make_image(1, 40, 64))
     (tmp_path / "c.png").write_bytes((tmp_path / "c.png").read_bytes()[:200])
     with pytest.raises(DataError) as caught:
         dataset(tmp_path, layout="csv", score_range=RANGE, split="all")
     text = str(caught.value)
-    assert "1 pictures that are too small" in text and "b.png is 40x64 (HxW), smaller than 48 px" in text
-    assert "1 unusable pictures" in text and text.startswith("datasets:train: ") and len(text.splitlines()) <= 5
+    assert "1 images that are too small" in text and "b.png is 40x64 (HxW), smaller than 48 px" in text
+    assert "1 unusable images" in text and text.startswith("datasets:train: ") and len(text.splitlines()) <= 5
 
 
 @pytest.mark.parametrize(
@@ -408,16 +408,16 @@ def test_wrong_options(tmp_path, changes, expected):
 
 
 def test_a_column_of_splits_is_followed(tmp_path):
-    write_csv(tmp_path, ["a.png,1,train", "b.png,2,train", "c.png,3,test"], "picture,score,split")
+    write_csv(tmp_path, ["a.png,1,train", "b.png,2,train", "c.png,3,test"], "image,score,split")
     options = {"layout": "csv", "score_range": RANGE, "split_seed": None}
     assert [opinion.path.name for opinion in dataset(tmp_path, **options).opinions] == ["a.png", "b.png"]
-    with pytest.raises(OptionError, match="no picture is in the split val"):
+    with pytest.raises(OptionError, match="no image is in the split val"):
         dataset(tmp_path, phase="val", **options)
 
 
 def test_a_part_with_a_single_rating_level(tmp_path):
-    write_csv(tmp_path, ["a.png,1,train", "b.png,1,train", "c.png,3,test"], "picture,score,split")
-    with pytest.raises(DataError, match="score is the same for all 2 pictures of the part train"):
+    write_csv(tmp_path, ["a.png,1,train", "b.png,1,train", "c.png,3,test"], "image,score,split")
+    with pytest.raises(DataError, match="score is the same for all 2 images of the part train"):
         dataset(tmp_path, layout="csv", score_range=RANGE, split_seed=None)
 
 

@@ -16,10 +16,10 @@ from iqa_sr.data.multi_gt.records import Label
 from iqa_sr.data.problems import DataError, DataProblems
 from iqa_sr.datasets.multi_gt_checks import check_data
 from iqa_sr.errors import OptionError
-from iqa_sr.io.image_stores import PictureStore, open_folder
+from iqa_sr.io.image_stores import ImageStore, open_folder
 from iqa_sr.io.images import decode_image
 from iqa_sr.samplers.base import GroundTruthSampler, Shortlist
-from tests.helpers.sr_datasets import picture, save, write_groups, write_labels
+from tests.helpers.sr_datasets import make_image, save, write_groups, write_labels
 
 P, S, N = Label.POSITIVE, Label.SIMILAR, Label.NEGATIVE
 
@@ -87,7 +87,7 @@ def test_hggt_test_layout_with_ready_lq_files(tmp_path):
     os.rename(tmp_path / "images" / "original", tmp_path / "images" / "Original")
     write_labels(tmp_path / "labels", {name: {"01": "PPP", "02": "PPN"} for name in ("p0", "p1")})
     for name in ("p0", "p1"):
-        save(tmp_path / "LQ" / f"{name}.png", picture(0, 8))
+        save(tmp_path / "LQ" / f"{name}.png", make_image(0, 8))
     manifest = manifest_of(tmp_path, dataroot_lq=tmp_path / "LQ")
     assert not manifest.problems
     assert [record.lq for record in manifest.records] == ["p0.png", "p1.png"]
@@ -98,9 +98,9 @@ def test_hggt_test_layout_with_ready_lq_files(tmp_path):
 
 def test_any_folders_with_same_or_suffixed_names(tmp_path):
     for name in ("a", "a_x"):
-        save(tmp_path / "hr" / f"{name}.png", picture(0, 16))
-        save(tmp_path / "x" / f"{name}.jpg", picture(1, 16))
-        save(tmp_path / "y" / f"{name}_y.webp", picture(2, 16))
+        save(tmp_path / "hr" / f"{name}.png", make_image(0, 16))
+        save(tmp_path / "x" / f"{name}.jpg", make_image(1, 16))
+        save(tmp_path / "y" / f"{name}_y.webp", make_image(2, 16))
     (tmp_path / "notes").mkdir()
     manifest = manifest_of(tmp_path, original_folder="hr")
     assert not manifest.problems and manifest.folders == ("hr", "x", "y")
@@ -112,46 +112,46 @@ def test_any_folders_with_same_or_suffixed_names(tmp_path):
 
 def test_one_folder_alone(tmp_path):
     for name in ("b", "a"):
-        save(tmp_path / f"{name}.png", picture(0, 16))
+        save(tmp_path / f"{name}.png", make_image(0, 16))
     manifest = manifest_of(tmp_path)
     assert [paths(record) for record in manifest.records] == [["a.png"], ["b.png"]]
     assert manifest.folders == ("original",)
 
 
-def write_lmdb(path, pictures):
+def write_lmdb(path, images):
     """An LMDB folder as BasicSR's create_lmdb makes it."""
     environment = lmdb.open(str(path), map_size=1 << 24)
     with environment.begin(write=True) as transaction:
-        for key, pixels in pictures.items():
+        for key, pixels in images.items():
             done, content = cv2.imencode(".png", np.ascontiguousarray(pixels[..., ::-1]))
             assert done and transaction.put(key.encode(), content.tobytes())
     environment.close()
-    lines = [f"{key}.png ({','.join(map(str, pixels.shape))}) 1" for key, pixels in pictures.items()]
+    lines = [f"{key}.png ({','.join(map(str, pixels.shape))}) 1" for key, pixels in images.items()]
     (path / "meta_info.txt").write_text("\n".join(lines) + "\n")
 
 
 def test_lmdb_folders(tmp_path):
-    pictures = {name: picture(seed, 16, 20) for seed, name in enumerate(("a", "b-0-8"))}
+    images = {name: make_image(seed, 16, 20) for seed, name in enumerate(("a", "b-0-8"))}
     (tmp_path / "data").mkdir()
-    write_lmdb(tmp_path / "data" / "original.lmdb", pictures)
-    write_lmdb(tmp_path / "data" / "01.lmdb", {f"{name}_01": pixels // 2 for name, pixels in pictures.items()})
-    write_lmdb(tmp_path / "lq.lmdb", {name: pixels[:8, :10] for name, pixels in pictures.items()})
+    write_lmdb(tmp_path / "data" / "original.lmdb", images)
+    write_lmdb(tmp_path / "data" / "01.lmdb", {f"{name}_01": pixels // 2 for name, pixels in images.items()})
+    write_lmdb(tmp_path / "lq.lmdb", {name: pixels[:8, :10] for name, pixels in images.items()})
     backend = {"type": "lmdb"}
     manifest = manifest_of(tmp_path / "data", io_backend=backend, dataroot_lq=tmp_path / "lq.lmdb")
     assert not manifest.problems and manifest.folders == ("original", "01")
     assert paths(manifest.records[1]) == ["original.lmdb/b-0-8", "01.lmdb/b-0-8_01"]
     assert manifest.records[1].size == (16, 20) and manifest.lq_sizes == {"a": (8, 10), "b-0-8": (8, 10)}
-    store = PictureStore(manifest.root)
-    np.testing.assert_array_equal(decode_image(store.read("01.lmdb/b-0-8_01"), "x"), pictures["b-0-8"] // 2)
+    store = ImageStore(manifest.root)
+    np.testing.assert_array_equal(decode_image(store.read("01.lmdb/b-0-8_01"), "x"), images["b-0-8"] // 2)
     alone = manifest_of(tmp_path / "data" / "original.lmdb", io_backend=backend)
     assert [paths(record) for record in alone.records] == [["a"], ["b-0-8"]]
-    np.testing.assert_array_equal(decode_image(PictureStore(alone.root).read("a"), "x"), pictures["a"])
+    np.testing.assert_array_equal(decode_image(ImageStore(alone.root).read("a"), "x"), images["a"])
     with pytest.raises(FileNotFoundError, match="set io_backend:type to lmdb"):
         manifest_of(tmp_path / "data")
 
 
 def test_lmdb_survives_a_fork(tmp_path):
-    write_lmdb(tmp_path / "a.lmdb", {"x": picture(0, 8)})
+    write_lmdb(tmp_path / "a.lmdb", {"x": make_image(0, 8)})
     expected = open_folder(tmp_path / "a.lmdb").read("x")
     reader, writer = os.pipe()
     child = os.fork()
@@ -164,7 +164,7 @@ def test_lmdb_survives_a_fork(tmp_path):
 
 
 def test_lmdb_that_lacks_a_listed_key(tmp_path):
-    write_lmdb(tmp_path / "original.lmdb", {"x": picture(0, 8)})
+    write_lmdb(tmp_path / "original.lmdb", {"x": make_image(0, 8)})
     with (tmp_path / "original.lmdb" / "meta_info.txt").open("a") as file:
         file.write("gone.png (8,8,3) 1\n")
     manifest = manifest_of(tmp_path, io_backend={"type": "lmdb"})
@@ -201,7 +201,7 @@ def test_missing_annotator_leaves_the_others_deciding(tmp_path):
     manifest = manifest_of(tmp_path)
     assert not manifest.problems
     assert [gt.label for gt in manifest.records[1].ground_truths] == [None, S, P]
-    assert manifest.notes == ("1 pictures lack an annotator's votes; those present decide",)
+    assert manifest.notes == ("1 images lack an annotator's votes; those present decide",)
 
 
 def test_labels_from_another_place(tmp_path):
@@ -221,14 +221,14 @@ def test_labels_that_do_not_fit(tmp_path):
     write_labels(tmp_path / "labels", {"p0": votes, "p1": {"01": "PPP", "07": "PPP"}, "unknown": votes})
     (tmp_path / "labels" / "A" / "p0.json").write_text("{")
     bad = json.loads((tmp_path / "labels" / "B" / "p0.json").read_text())
-    bad["Picture_2"]["Label"] = "Great"
+    bad["Image_2"]["Label"] = "Great"
     (tmp_path / "labels" / "B" / "p0.json").write_text(json.dumps(bad))
     problems = manifest_of(tmp_path).problems
-    assert problems.counts() == {"unreadable label": 2, "label for an unknown picture": 2, "missing label": 2}
+    assert problems.counts() == {"unreadable label": 2, "label for an unknown image": 2, "missing label": 2}
     report = problems.report()
     assert "labels/A/p0.json: not a label file of HGGT's format" in report and "'Great' is not a valid Label" in report
     assert "*/unknown.json: there is no original unknown" in report
-    assert "*/p1.json: labels version 07, but there is no such picture" in report
+    assert "*/p1.json: labels version 07, but there is no such image" in report
     assert "no label of p1 for 02" in report and "no label of p2 for 01, 02" in report
 
 
@@ -240,7 +240,7 @@ def test_labels_of_versions_that_are_left_out(tmp_path):
     (tmp_path / "02" / "p1_02.png").unlink()
     assert not manifest_of(tmp_path, allow_incomplete_groups=True).problems
     counts = manifest_of(tmp_path).problems.counts()
-    assert counts == {"missing partner": 1, "label for an unknown picture": 1}
+    assert counts == {"missing partner": 1, "label for an unknown image": 1}
 
 
 # --- Problems ---------------------------------------------------------------------------------------------------------
@@ -250,13 +250,13 @@ def broken_data(root):
     """A data set with one problem of every kind."""
     write_groups(root, count=6, size=64)
     (root / "01" / "p0_01.png").unlink()
-    save(root / "02" / "stray_02.png", picture(0, 64))
-    save(root / "02" / "p1_02.png", picture(0, 64, 60))
+    save(root / "02" / "stray_02.png", make_image(0, 64))
+    save(root / "02" / "p1_02.png", make_image(0, 64, 60))
     whole = (root / "original" / "p2.png").read_bytes()
     (root / "original" / "p2.png").write_bytes(whole[: len(whole) // 2])
-    save(root / "original" / "p3.jpg", picture(3, 64))
+    save(root / "original" / "p3.jpg", make_image(3, 64))
     for number in range(6):
-        save(root / "LQ" / f"p{number}x2.png", picture(number, 16 if number == 4 else 32))
+        save(root / "LQ" / f"p{number}x2.png", make_image(number, 16 if number == 4 else 32))
     (root / "LQ" / "p5x2.png").rename(root / "LQ" / "q5x2.png")
     return GroundTruthOptions(dataroot_gt=root, dataroot_lq=root / "LQ")
 
@@ -279,7 +279,7 @@ def test_every_problem_is_listed_with_counts(tmp_path):
         f"{tmp_path}/LQ/q5x2.png: there is no ground truth of this name",
         f"{tmp_path}/LQ: there is no LQ file for p5",
         f"{tmp_path}/original: p3.jpg and p3.png have the same stem",
-        f"{tmp_path}/original/p2.png: damaged or truncated picture",
+        f"{tmp_path}/original/p2.png: damaged or truncated image",
         f"{tmp_path}/02/p1_02.png is 64x60 (HxW), its original is 64x64 (HxW)",
         "LQ/p4x2.png is 16x16 (HxW), expected 32x32: the original 64x64 by scale 2",
     ):
@@ -303,13 +303,13 @@ def test_good_data_are_described(tmp_path):
     report.raise_if_bad()
     assert report.ok and report.candidates == 3
     assert report.summary() == (
-        f"datasets:train:dataroot_gt {tmp_path}: 3 pictures, versions original, 01, 02, labels Positive 3, Similar 3"
+        f"datasets:train:dataroot_gt {tmp_path}: 3 images, versions original, 01, 02, labels Positive 3, Similar 3"
     )
     assert report.report().endswith("no problems")
 
 
 def test_damage_inside_a_file_is_found_when_everything_is_decoded(tmp_path):
-    save(tmp_path / "a.png", picture(0, 64))
+    save(tmp_path / "a.png", make_image(0, 64))
     content = bytearray((tmp_path / "a.png").read_bytes())
     content[len(content) // 2] ^= 0xFF
     (tmp_path / "a.png").write_bytes(content)
@@ -319,7 +319,7 @@ def test_damage_inside_a_file_is_found_when_everything_is_decoded(tmp_path):
     assert thorough.problems.counts() == {"unreadable file": 1}
 
 
-def test_pictures_smaller_than_crop_or_window(tmp_path):
+def test_images_smaller_than_crop_or_window(tmp_path):
     write_groups(tmp_path / "data", count=1, size=40)
     options = GroundTruthOptions(dataroot_gt=tmp_path / "data")
     too_small = check_data(options, scale=2, crop=64, sampler=Whole())
@@ -371,15 +371,15 @@ def test_nothing_to_read(tmp_path):
     with pytest.raises(FileNotFoundError, match="datasets:train:dataroot_gt: the folder .*gone does not exist"):
         manifest_of(tmp_path / "gone")
     (tmp_path / "empty").mkdir()
-    with pytest.raises(FileNotFoundError, match="no pictures found in .*empty; looked for original/, images/original/"):
+    with pytest.raises(FileNotFoundError, match="no images found in .*empty; looked for original/, images/original/"):
         manifest_of(tmp_path / "empty")
     (tmp_path / "hollow" / "original").mkdir(parents=True)
-    with pytest.raises(FileNotFoundError, match="datasets:train:dataroot_gt: no pictures found in .*hollow/original"):
+    with pytest.raises(FileNotFoundError, match="datasets:train:dataroot_gt: no images found in .*hollow/original"):
         manifest_of(tmp_path / "hollow")
-    save(tmp_path / "one" / "a.png", picture(0, 16))
+    save(tmp_path / "one" / "a.png", make_image(0, 16))
     with pytest.raises(FileNotFoundError, match="datasets:train:dataroot_lq: the folder .*gone does not exist"):
         manifest_of(tmp_path / "one", dataroot_lq=tmp_path / "gone")
-    with pytest.raises(FileNotFoundError, match="datasets:train:dataroot_lq: no pictures found in .*empty"):
+    with pytest.raises(FileNotFoundError, match="datasets:train:dataroot_lq: no images found in .*empty"):
         manifest_of(tmp_path / "one", dataroot_lq=tmp_path / "empty")
 
 
@@ -395,7 +395,7 @@ def test_folders_named_in_the_options(tmp_path):
 def test_a_root_with_train_and_val_is_not_one_data_set(tmp_path):
     for split in ("train", "val"):
         write_groups(tmp_path / split, count=1, size=16)
-    with pytest.raises(FileNotFoundError, match="no pictures found"):
+    with pytest.raises(FileNotFoundError, match="no images found"):
         manifest_of(tmp_path)
 
 
@@ -432,8 +432,8 @@ def manifest_of_roots(roots, **options):
 def test_a_list_of_images_says_which_are_used(tmp_path):
     """BasicSR's `meta_info_file`: a name up to the first space, with folders in front; the rest is left out."""
     for name in ("x/a.png", "y/a.png", "y/b.png", "c.png"):
-        save(tmp_path / "gt" / name, picture(1, 32))
-        save(tmp_path / "lq" / name, picture(1, 16))
+        save(tmp_path / "gt" / name, make_image(1, 32))
+        save(tmp_path / "lq" / name, make_image(1, 16))
     (tmp_path / "list.txt").write_text("x/a.png (32,32,3)\ny/b.png (32,32,3)\nc.png\n\n")
     manifest = manifest_of_roots([tmp_path / "gt"], meta_info_file=str(tmp_path / "list.txt"))
     assert not manifest.problems
@@ -455,8 +455,8 @@ def test_a_list_of_images_says_which_are_used(tmp_path):
 
 def test_sub_folders_are_read_where_it_is_asked_for_and_counted_otherwise(tmp_path, caplog):
     for name in ("x/a.png", "x/y/a.png", "c.png"):
-        save(tmp_path / "gt" / "original" / name, picture(1, 32))
-        save(tmp_path / "gt" / "01" / name.replace(".png", "_01.png"), picture(2, 32))
+        save(tmp_path / "gt" / "original" / name, make_image(1, 32))
+        save(tmp_path / "gt" / "01" / name.replace(".png", "_01.png"), make_image(2, 32))
     (tmp_path / "gt/original/x/circle").symlink_to(tmp_path / "gt/original")
     manifest = manifest_of_roots([tmp_path / "gt"], recursive=True)
     assert not manifest.problems
@@ -469,7 +469,7 @@ def test_sub_folders_are_read_where_it_is_asked_for_and_counted_otherwise(tmp_pa
         assert [record.name for record in manifest_of_roots([tmp_path / "gt"]).records] == ["c"]
     assert "gt/original: left out 2 images in sub-folders (x); only those beside them are read" in caplog.text
     (tmp_path / "gt/original/c.png").rename(tmp_path / "gt/original/x/c.png")
-    with pytest.raises(FileNotFoundError, match="no pictures found in"):
+    with pytest.raises(FileNotFoundError, match="no images found in"):
         manifest_of_roots([tmp_path / "gt" / "original" / "x" / "y" / ".."], original_folder="nope", io_backend=LMDB)
     with pytest.raises(FileNotFoundError, match="for those in sub-folders set recursive: true"):
         manifest_of_roots([tmp_path / "gt"], original_folder="nope")
@@ -480,8 +480,8 @@ LMDB = {"type": "lmdb"}
 
 def test_names_that_differ_in_their_unicode_form_are_shown_as_escapes(tmp_path):
     composed, decomposed = "caf\u00e9", "cafe\u0301"
-    save(tmp_path / "original" / f"{composed}.png", picture(1, 32))
-    save(tmp_path / "01" / f"{decomposed}_01.png", picture(1, 32))
+    save(tmp_path / "original" / f"{composed}.png", make_image(1, 32))
+    save(tmp_path / "01" / f"{decomposed}_01.png", make_image(1, 32))
     told = "\n".join(texts(manifest_of(tmp_path).problems))
     assert f"for the original {composed}" in told and "cafe\\u0301_01.png: there is no original of this name" in told
     assert decomposed not in told

@@ -8,7 +8,7 @@ from iqa_sr.data.creation.patches import is_detailed, select_patches
 from iqa_sr.data.problems import DataError
 from iqa_sr.io.image_stores import list_images
 from iqa_sr.io.images import read_image
-from tests.helpers.sr_datasets import picture, save
+from tests.helpers.sr_datasets import make_image, save
 
 
 def noise(seed, height, width, spread):
@@ -30,7 +30,7 @@ def test_rule_needs_contrast_and_detail():
 
 def test_rule_against_independent_numbers():
     for seed in range(6):
-        pixels = picture(seed, 48)
+        pixels = make_image(seed, 48)
         grey = np.rint(pixels @ [0.299, 0.587, 0.114])
         kernel = np.array([[0, 1, 0], [1, -4, 1], [0, 1, 0]])
         laplacian = ndimage.convolve(grey, kernel, mode="mirror").var()
@@ -45,7 +45,7 @@ def test_rule_means_the_same_for_16_bits():
         assert is_detailed(pixels.astype(np.uint16) * 257) == is_detailed(pixels)
 
 
-def test_patches_of_plain_pictures(tmp_path):
+def test_patches_of_plain_images(tmp_path):
     pixels = noise(2, 150, 200, 50)
     save(tmp_path / "in" / "a.png", pixels)
     done = select_patches(tmp_path / "in", tmp_path / "out", size=64, stride=48, jitter=0, progress=False)
@@ -71,7 +71,7 @@ def test_all_versions_are_cut_at_the_same_places(tmp_path):
     np.testing.assert_array_equal(read_image(tmp_path / "out" / "01" / "b-60-0_01.png"), lively[:40, 60:])
 
 
-def test_jitter_moves_places_inside_the_picture_and_repeats(tmp_path):
+def test_jitter_moves_places_inside_the_image_and_repeats(tmp_path):
     pixels = noise(7, 200, 300, 50)
     save(tmp_path / "in" / "a.png", pixels)
     names = []
@@ -86,12 +86,12 @@ def test_jitter_moves_places_inside_the_picture_and_repeats(tmp_path):
     assert names[0] == names[1] != names[2]
 
 
-def test_small_pictures_are_named(tmp_path):
+def test_small_images_are_named(tmp_path):
     save(tmp_path / "in" / "small.png", noise(8, 30, 90, 50))
     save(tmp_path / "in" / "large.png", noise(8, 90, 90, 50))
     done = select_patches(tmp_path / "in", tmp_path / "out", size=64, progress=False)
     assert done.too_small == ("small",) and done.written == 1
-    assert "1 pictures are smaller than a patch: small" in done.summary()
+    assert "1 images are smaller than a patch: small" in done.summary()
 
 
 def test_wrong_input(tmp_path):

@@ -10,7 +10,7 @@ from iqa_sr.data.creation import photographs
 from iqa_sr.data.creation.photographs import Photograph, listed_photographs, prepare_photographs, qt_resource
 from iqa_sr.io.images import read_image
 from tests import ROOT
-from tests.helpers.sr_datasets import picture, save
+from tests.helpers.sr_datasets import make_image, save
 
 
 def resource_file(files, version):
@@ -56,8 +56,8 @@ def test_photographs_come_out_of_packages_in_their_size_and_part(tmp_path, monke
     ):
         prepare_photographs(tmp_path, tmp_path / "out")
     folder = tmp_path / "wallpapers/usr"
-    save(folder / "one.png", picture(1, 128)[:96])
-    save(folder / "two.png", picture(2, 80))
+    save(folder / "one.png", make_image(1, 128)[:96])
+    save(folder / "two.png", make_image(2, 80))
     content = {"other.png": b"", "two.png": (folder / "two.png").read_bytes()}
     (folder / "all.rcc").write_bytes(resource_file(content, 2))
     prepare_photographs(tmp_path, tmp_path / "out")

@@ -16,7 +16,7 @@ from iqa_sr.data.problems import DataError, DataProblems
 from iqa_sr.datasets.triplet_dataset import TripletDataset
 from iqa_sr.io.image_tensors import to_tensor
 from iqa_sr.io.images import read_image
-from tests.helpers.sr_datasets import picture, save
+from tests.helpers.sr_datasets import make_image, save
 from tests.helpers.triplet_datasets import write_diffiqa, write_kadid, write_pipal, write_tid2013
 
 
@@ -54,9 +54,9 @@ def test_diffiqa_by_majority_with_the_published_pairs(tmp_path, capsys):
     assert Triplet(s3, n5, reference, (1, 0.5, 0)) in made["val"]
     assert Triplet(n5, reference, reference, (0, 0, 0.5)) in made["val"]
     assert Triplet(p1, reference, reference, (1, 1, 0.5)) in made["val"]
-    assert not any("_06" in name for t in made["train"] for name in t.pictures)
+    assert not any("_06" in name for t in made["train"] for name in t.images)
     shown = capsys.readouterr().out
-    assert "train.txt: 28 triplets of 2 references (8 PSY" in shown and "4 pictures of" in shown
+    assert "train.txt: 28 triplets of 2 references (8 PSY" in shown and "4 images of" in shown
     assert "images/" in (tmp_path / "lists/train.txt").read_text().splitlines()[0]
     before = (tmp_path / "lists/train.txt").read_bytes()
     assert main(command) == 1
@@ -77,9 +77,9 @@ def test_diffiqa_keeps_its_published_split(tmp_path):
     ("spoil", "message"),
     [
         (lambda root: (root / "images/Original/p1.png").unlink(), "6 missing reference"),
-        (lambda root: (root / "images/01/p1_01.png").unlink(), r"1 missing picture\n.*p1_01\.png is not there"),
-        (lambda root: (root / "labels/B/02/p0_02.json").write_text("{}"), "1 unreadable label\n.*expected Picture_AI"),
-        (lambda root: (root / "labels/B/02/p0_02.json").write_text('{"Picture_AI": {"Label": "Good"}}'), "unreadable"),
+        (lambda root: (root / "images/01/p1_01.png").unlink(), r"1 missing image\n.*p1_01\.png is not there"),
+        (lambda root: (root / "labels/B/02/p0_02.json").write_text("{}"), "1 unreadable label\n.*expected Image_AI"),
+        (lambda root: (root / "labels/B/02/p0_02.json").write_text('{"Image_AI": {"Label": "Good"}}'), "unreadable"),
     ],
 )
 def test_incomplete_diffiqa_is_refused(tmp_path, spoil, message):
@@ -110,11 +110,11 @@ def test_sets_with_scores_get_partners_and_the_reference_wins(tmp_path, layout):
     by_first = Counter((t.first, t.reference) for t in everything)
     assert set(by_first.values()) == {partners} and len(by_first) == references * group
     for triplet in everything:
-        assert all((root / name).is_file() for name in triplet.pictures)
-        for path, target in zip(triplet.pictures[:2], triplet.targets[1:], strict=True):
+        assert all((root / name).is_file() for name in triplet.images)
+        for path, target in zip(triplet.images[:2], triplet.targets[1:], strict=True):
             assert target == (0.5 if path == triplet.reference else 0)
-        if triplet.reference not in triplet.pictures[:2]:  # the fixtures' levels end the names: less is better
-            levels = [Path(name).stem.rsplit("_", 1)[1] for name in triplet.pictures[:2]]
+        if triplet.reference not in triplet.images[:2]:  # the fixtures' levels end the names: less is better
+            levels = [Path(name).stem.rsplit("_", 1)[1] for name in triplet.images[:2]]
             assert levels[0] == levels[1] or triplet.targets[0] == float(levels[0] < levels[1])
 
 
@@ -130,10 +130,10 @@ def test_lists_depend_on_the_seed_alone(tmp_path):
 @pytest.mark.parametrize(
     ("layout", "spoil", "message"),
     [
-        ("kadid", lambda root: (root / "images/I02_01_03.png").unlink(), "1 missing pictures"),
-        ("kadid", lambda root: (root / "images/I02.png").unlink(), "missing reference.*\n.*no picture I02"),
+        ("kadid", lambda root: (root / "images/I02_01_03.png").unlink(), "1 missing images"),
+        ("kadid", lambda root: (root / "images/I02.png").unlink(), "missing reference.*\n.*no image I02"),
         ("tid2013", lambda root: (root / "reference_images/I02.BMP").unlink(), "missing reference"),
-        ("pipal", lambda root: (root / "Distortion_1/A0002_00_02.bmp").unlink(), "missing picture\n.*A0002_00_02.bmp"),
+        ("pipal", lambda root: (root / "Distortion_1/A0002_00_02.bmp").unlink(), "missing image\n.*A0002_00_02.bmp"),
         ("pipal", lambda root: (root / "Train_Label/A0002.txt").write_text("A0002_00_00.bmp,much"), "is no number"),
     ],
 )
@@ -161,11 +161,11 @@ def test_wrong_places_and_names_are_refused(tmp_path):
 
 @pytest.fixture
 def data(tmp_path, monkeypatch):
-    """Three references of 64x96 px with two changed pictures each; `write(*lines)` writes train.txt."""
+    """Three references of 64x96 px with two changed images each; `write(*lines)` writes train.txt."""
     monkeypatch.chdir(tmp_path)
     for number in range(3):
         for name in "abr":
-            save(f"pictures/{name}{number}.png", picture(10 * number + ord(name), 64, 96))
+            save(f"images/{name}{number}.png", make_image(10 * number + ord(name), 64, 96))
     Path("lists").mkdir()
 
     def write(*lines, name="train"):
@@ -176,16 +176,16 @@ def data(tmp_path, monkeypatch):
 
 
 def dataset(**changes):
-    source = {"triplets": "lists/train.txt", "dataroot": "pictures"}
+    source = {"triplets": "lists/train.txt", "dataroot": "images"}
     return TripletDataset({"type": "TripletDataset", "phase": "train", "sources": [source], **changes})
 
 
-def test_whole_pictures_come_as_they_are_in_validation(data):
+def test_whole_images_come_as_they_are_in_validation(data):
     sample = dataset(phase="val")[1]
-    expected = [to_tensor(read_image(f"pictures/{name}1.png")) for name in "abr"]
+    expected = [to_tensor(read_image(f"images/{name}1.png")) for name in "abr"]
     assert torch.equal(sample["image"], torch.stack(expected)) and sample["image"].dtype == torch.float32
     assert sample["target"].tolist() == [1, 1, 0.5]
-    assert (sample["kind"], sample["source"], sample["path"]) == ("PSY", "lists", "pictures/a1.png")
+    assert (sample["kind"], sample["source"], sample["path"]) == ("PSY", "lists", "images/a1.png")
     middle = dataset(phase="val", crop=32)[1]["image"]
     assert torch.equal(middle, torch.stack(expected)[:, :, 16:48, 32:64])
 
@@ -193,7 +193,7 @@ def test_whole_pictures_come_as_they_are_in_validation(data):
 def test_training_cuts_flips_and_turns_all_three_alike(data):
     data("a0.png,r0.png,r0.png,1,1,0.5")
     samples = dataset(crop=64)
-    whole = to_tensor(read_image("pictures/r0.png"))
+    whole = to_tensor(read_image("images/r0.png"))
     views = {}
     for left in range(33):
         window = whole[:, :, left : left + 64]
@@ -216,17 +216,17 @@ def test_training_cuts_flips_and_turns_all_three_alike(data):
     assert all(views[plain[0]["image"][2].numpy().tobytes()][1:] == (False, 0) for _ in range(20))
 
 
-def test_pictures_of_several_sizes_are_one_batch_by_their_crops(data):
+def test_images_of_several_sizes_are_one_batch_by_their_crops(data):
     for name in "abr":
-        save(f"pictures/{name}2.png", picture(ord(name), 96, 64))
+        save(f"images/{name}2.png", make_image(ord(name), 96, 64))
     batch = next(iter(DataLoader(dataset(crop=64, batch_size_per_gpu=3), batch_size=3)))
     assert batch["image"].shape == (3, 3, 3, 64, 64) and batch["target"].shape == (3, 3)
-    with pytest.raises(ValueError, match=r"train:crop: the pictures have 2 sizes \(64x96, 96x64\).*set crop to 64"):
+    with pytest.raises(ValueError, match=r"train:crop: the images have 2 sizes \(64x96, 96x64\).*set crop to 64"):
         dataset(batch_size_per_gpu=3)
     assert len(dataset(batch_size_per_gpu=1)) == len(dataset(phase="val")) == 3
 
 
-def test_turned_pictures_that_are_not_square_are_no_batch_without_a_crop(data):
+def test_turned_images_that_are_not_square_are_no_batch_without_a_crop(data):
     with pytest.raises(ValueError, match="the size 64x96, which use_rot turns, and cannot be in one batch of 2"):
         dataset(batch_size_per_gpu=2)
     assert len(dataset(batch_size_per_gpu=2, use_rot=False)) == 3
@@ -236,8 +236,8 @@ def test_several_lists_are_joined(data):
     Path("more").mkdir()
     write_triplets(Path("more/list.txt"), [Triplet("a1.png", "r1.png", "r1.png", (0.0, 0.0, 0.5))])
     sources = [
-        {"triplets": "lists/train.txt", "dataroot": "pictures"},
-        {"triplets": "more/list.txt", "dataroot": "pictures", "name": "other"},
+        {"triplets": "lists/train.txt", "dataroot": "images"},
+        {"triplets": "more/list.txt", "dataroot": "images", "name": "other"},
     ]
     joined = dataset(sources=sources, phase="val")
     assert [joined[i]["source"] for i in range(4)] == ["lists"] * 3 + ["other"] and joined[3]["kind"] == "NYY"
@@ -252,12 +252,12 @@ def test_several_lists_are_joined(data):
         (["a0.png,b0.png,r0.png,1,2,0"], "expected preferences of 0, 0.5 or 1, got 1, 2, 0"),
         (["a0.png,b0.png,r0.png,nan,1,0"], "expected preferences of 0, 0.5 or 1"),
         (["a0.png,a0.png,r0.png,1,1,0"], "compares a0.png with itself"),
-        (["a0.png,r0.png,r0.png,1,1,1"], "the second picture is the reference, so its preference is 0.5, got 1"),
+        (["a0.png,r0.png,r0.png,1,1,1"], "the second image is the reference, so its preference is 0.5, got 1"),
         (["a0.png,r0.png,r0.png,1,0,0.5"], "contradicts itself"),
         (["a0.png,b0.png,r0.png,1,1,0"] * 2, "1 double line\n.*line 2"),
         (["a0.png,b0.png,r0.png,0.5,0.5,0.5"], "1 single rating level"),
         (["a0.png,b0.png,r0.png,0.5,0,0", "a1.png,b1.png,r1.png,0.5,1,1"], "1 single rating level"),
-        (["a7.png,b8.png,r0.png,1,1,0"], "2 missing pictures\n.*a7.png does not exist"),
+        (["a7.png,b8.png,r0.png,1,1,0"], "2 missing images\n.*a7.png does not exist"),
         ([""], "1 empty list"),
     ],
 )
@@ -268,16 +268,16 @@ def test_bad_lists_are_refused_with_counts(data, lines, message):
     assert len(str(error.value).splitlines()) <= 5
 
 
-def test_pictures_that_cannot_be_cut_are_refused(data):
+def test_images_that_cannot_be_cut_are_refused(data):
     with pytest.raises(DataError, match=r"9 smaller than the crop\n.* is 64x96 \(HxW\), smaller than the crop of 96"):
         dataset(crop=96)
-    save("pictures/b1.png", picture(3, 64, 65))
-    save("pictures/a2.png", picture(3, 64, 128))
+    save("images/b1.png", make_image(3, 64, 65))
+    save("images/a2.png", make_image(3, 64, 128))
     with pytest.raises(DataError, match="1 unsuitable size") as error:
         dataset()
     assert "2 sizes that differ" in str(error.value) and "not a multiple of 32; set crop to one" in str(error.value)
-    Path("pictures/a0.png").write_bytes(b"nothing")
-    with pytest.raises(DataError, match="1 unusable pictures"):
+    Path("images/a0.png").write_bytes(b"nothing")
+    with pytest.raises(DataError, match="1 unusable images"):
         dataset(crop=32)
 
 
@@ -288,17 +288,15 @@ def test_a_reference_in_two_splits_is_refused(data):
 
 
 def test_references_of_training_in_validation_are_refused(data):
-    """The lists lie in different folders, and the folder of the pictures has two names."""
+    """The lists lie in different folders, and the folder of the images has two names."""
     Path("more").mkdir()
-    Path("linked").symlink_to("pictures")
+    Path("linked").symlink_to("images")
     write_triplets(Path("more/list.txt"), [Triplet("b1.png", "r1.png", "r1.png", (0.0, 0.0, 0.5))])
     source = {"triplets": "more/list.txt", "dataroot": "linked"}
     own, other = dataset(crop=32), dataset(sources=[source], phase="val")
-    with pytest.raises(
-        DataError, match=r"1 of the 1 contents of datasets:val are in datasets:train\n .*pictures/r1.png"
-    ):
+    with pytest.raises(DataError, match=r"1 of the 1 contents of datasets:val are in datasets:train\n .*images/r1.png"):
         check_together({"train": own, "val": other})
-    save("elsewhere/b1.png", picture(1, 64)), save("elsewhere/r1.png", picture(2, 64))
+    save("elsewhere/b1.png", make_image(1, 64)), save("elsewhere/r1.png", make_image(2, 64))
     check_together({"train": own, "val": dataset(sources=[{**source, "dataroot": "elsewhere"}], phase="val")})
 
 
@@ -308,4 +306,4 @@ def test_wrong_options_are_refused(data):
     with pytest.raises(ValueError, match="train:sources: "):
         dataset(sources=[])
     with pytest.raises(FileNotFoundError, match="the list of triplets gone.txt does not exist; `iqa-sr make-triplets`"):
-        dataset(sources=[{"triplets": "gone.txt", "dataroot": "pictures"}])
+        dataset(sources=[{"triplets": "gone.txt", "dataroot": "images"}])

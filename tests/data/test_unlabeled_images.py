@@ -1,19 +1,19 @@
-"""Pictures without labels: what is wrong with them is said before training, all of it at once."""
+"""Images without labels: what is wrong with them is said before training, all of it at once."""
 
 from collections import Counter
 
 import pytest
 import torch
 
-from iqa_sr.data.creation.unlabeled_images import PictureSource, PictureSourceOptions
+from iqa_sr.data.creation.unlabeled_images import ImageSource, ImageSourceOptions
 from iqa_sr.data.problems import DataError
 from iqa_sr.datasets.distortion_chain_dataset import ChainDataset
 from iqa_sr.datasets.ranking_dataset import RankingDataset
-from tests.helpers.sr_datasets import picture, save
+from tests.helpers.sr_datasets import make_image, save
 
 
 def source(smallest=32, **options):
-    return PictureSource(PictureSourceOptions(**options), smallest, "datasets:train")
+    return ImageSource(ImageSourceOptions(**options), smallest, "datasets:train")
 
 
 @pytest.mark.parametrize(
@@ -21,28 +21,28 @@ def source(smallest=32, **options):
     [
         (
             {"procedural": 3},
-            r"3 of 3 pictures in procedural 3 .*\n  generated-0 is 256x256 \(HxW\), smaller than 320 px",
+            r"3 of 3 images in procedural 3 .*\n  generated-0 is 256x256 \(HxW\), smaller than 320 px",
         ),
         (
             {"photographs": True},
-            r"1 of 10 pictures in photographs .*\n  coins.png is 303x384 \(HxW\), smaller than 320",
+            r"1 of 10 images in photographs .*\n  coins.png is 303x384 \(HxW\), smaller than 320",
         ),
     ],
 )
-def test_generated_pictures_and_photographs_are_as_large_as_the_crop(options, expected):
+def test_generated_images_and_photographs_are_as_large_as_the_crop(options, expected):
     with pytest.raises(DataError, match=f"datasets:train: {expected}"):
         RankingDataset({"name": "x", "type": "RankingDataset", "phase": "train", "crop": 320, **options})
 
 
 def test_photographs_may_come_several_times():
-    pictures = source(photographs=True, photograph_repeats=3, procedural=4)
-    names = [pictures.name(number) for number in range(len(pictures))]
+    images = source(photographs=True, photograph_repeats=3, procedural=4)
+    names = [images.name(number) for number in range(len(images))]
     assert Counter(Counter(names).values()) == {3: 10, 1: 4}
-    coffee = [pictures.picture(number) for number, name in enumerate(names) if name == "coffee.png"]
+    coffee = [images.image(number) for number, name in enumerate(names) if name == "coffee.png"]
     assert all((again == coffee[0]).all() for again in coffee)
 
 
-def test_two_pictures_of_a_chain_are_never_the_same_photograph(monkeypatch):
+def test_two_images_of_a_chain_are_never_the_same_photograph(monkeypatch):
     data = ChainDataset(
         {
             "name": "x",
@@ -54,8 +54,8 @@ def test_two_pictures_of_a_chain_are_never_the_same_photograph(monkeypatch):
         }
     )
     asked: list[int] = []
-    read = data.source.picture
-    monkeypatch.setattr(data.source, "picture", lambda index: asked.append(index) or read(index))
+    read = data.source.image
+    monkeypatch.setattr(data.source, "image", lambda index: asked.append(index) or read(index))
     torch.manual_seed(0)
     for number in range(0, len(data), 4):
         asked.clear()
@@ -65,17 +65,17 @@ def test_two_pictures_of_a_chain_are_never_the_same_photograph(monkeypatch):
 
 def test_files_are_checked_to_their_end_and_counted_by_kind(tmp_path):
     for number, side in enumerate((31, 40, 40, 40)):
-        save(tmp_path / f"p{number}.png", picture(number, side))
+        save(tmp_path / f"p{number}.png", make_image(number, side))
     (tmp_path / "p1.png").write_bytes((tmp_path / "p1.png").read_bytes()[:-40])
     (tmp_path / "p2.png").write_bytes(b"nothing")
     with pytest.raises(DataError) as caught:
         source(dataroot=str(tmp_path))
     text = str(caught.value)
-    assert "3 of 4 pictures in" in text and "2 unusable pictures, 1 pictures that are too small" in text
+    assert "3 of 4 images in" in text and "2 unusable images, 1 images that are too small" in text
     assert "p0.png is 31x31 (HxW), smaller than 32 px" in text and len(text.splitlines()) <= 5
 
 
 def test_a_folder_may_be_below_the_home_folder(tmp_path, monkeypatch):
-    save(tmp_path / "mine/a.png", picture(0, 40))
+    save(tmp_path / "mine/a.png", make_image(0, 40))
     monkeypatch.setenv("HOME", str(tmp_path))
-    assert source(dataroot="~/mine").picture(0).shape == (40, 40, 3)
+    assert source(dataroot="~/mine").image(0).shape == (40, 40, 3)

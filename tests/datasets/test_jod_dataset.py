@@ -6,7 +6,7 @@ import torch
 from iqa_sr.datasets.jod_dataset import JODDataset
 from iqa_sr.errors import OptionError
 from iqa_sr.metrics import create_metric
-from tests.helpers.sr_datasets import picture, save
+from tests.helpers.sr_datasets import make_image, save
 from tests.helpers.tiny_networks import save_network, tiny_network
 
 CROP = 32
@@ -24,7 +24,7 @@ def sample_of(data, seed, index=0):
 
 
 def test_a_sample_holds_versions_and_what_the_metric_says_of_them(tmp_path):
-    save(tmp_path / "a.png", picture(1, 80, 90))
+    save(tmp_path / "a.png", make_image(1, 80, 90))
     data = dataset(procedural=0, dataroot=str(tmp_path), pairs=2, chains=1, results=2)
     sample = sample_of(data, 1)
     image, jod = sample["image"], sample["jod"]

@@ -20,13 +20,13 @@ from iqa_sr.errors import OptionError, TrainingStopped
 from iqa_sr.io.image_tensors import to_tensor
 from iqa_sr.scores.score_table import MetricFacts, ScoreRow, ScoreTable
 from tests.data.test_multi_gt_manifest import write_lmdb
-from tests.helpers.sr_datasets import picture, save, write_groups, write_labels
+from tests.helpers.sr_datasets import make_image, save, write_groups, write_labels
 
 ARGMAX = {"type": "argmax-online", "metric": "niqe"}
 
 
 def coordinates(height, width, blue):
-    """A picture whose red is the row, whose green is the column, and whose blue says which version it is."""
+    """An image whose red is the row, whose green is the column, and whose blue says which version it is."""
     rows, columns = np.mgrid[:height, :width]
     return np.stack([rows, columns, np.full_like(rows, blue)], axis=2).astype(np.uint8)
 
@@ -73,7 +73,7 @@ def crop_at(window, offset, side):
 # --- Geometry ---------------------------------------------------------------------------------------------------------
 
 
-def test_window_start_keeps_the_crop_and_the_picture():
+def test_window_start_keeps_the_crop_and_the_image():
     for length in (7, 12):
         for window in range(3, length + 1):
             for start in range(length - 2):
@@ -82,7 +82,7 @@ def test_window_start_keeps_the_crop_and_the_picture():
                 centred = [place for place in range(length - window + 1) if abs((start - place) * 2 + 3 - window) <= 1]
                 assert not centred or first in centred
     for window in (2, 8):
-        with pytest.raises(ValueError, match="expected crop <= window <= picture, got 3"):
+        with pytest.raises(ValueError, match="expected crop <= window <= image, got 3"):
             window_start(0, 3, window, 7)
 
 
@@ -93,7 +93,7 @@ def test_positions_are_all_multiples_of_the_scale():
 
 
 def test_padded_cut_is_numpys_symmetric_padding():
-    pixels = picture(0, 10, 14)
+    pixels = make_image(0, 10, 14)
     padded = np.pad(pixels, ((40, 40), (40, 40), (0, 0)), mode="symmetric")
     for top, left, side in ((0, 0, 5), (-3, 2, 8), (6, 9, 9), (-30, -20, 60), (2, -1, 10)):
         expected = padded[top + 40 : top + 40 + side, left + 40 : left + 40 + side]
@@ -105,10 +105,10 @@ def test_eight_symmetries_and_where_they_take_a_crop():
     seen = set()
     for bits in range(8):
         symmetry = Symmetry(bool(bits & 1), bool(bits & 2), bool(bits & 4))
-        turned = symmetry.picture(square)
+        turned = symmetry.image(square)
         seen.add(turned.tobytes())
         top, left = symmetry.offset((1, 4), 3, 9)
-        expected = symmetry.picture(square[1:4, 4:7])
+        expected = symmetry.image(square[1:4, 4:7])
         np.testing.assert_array_equal(turned[top : top + 3, left : left + 3], expected)
     assert len(seen) == 8
 
@@ -171,9 +171,9 @@ def test_one_candidate_is_cut_to_the_crop(tmp_path):
 
 
 @pytest.mark.parametrize("scale", [2, 3, 4])
-def test_lq_from_the_window_is_the_lq_of_the_whole_picture(tmp_path, scale):
+def test_lq_from_the_window_is_the_lq_of_the_whole_image(tmp_path, scale):
     height, width, crop = 20 * scale, 16 * scale, 8 * scale
-    pixels = picture(1, height, width)
+    pixels = make_image(1, height, width)
     save(tmp_path / "p.png", pixels)
     data = dataset(tmp_path, scale=scale, gt_size=crop, use_hflip=False, use_rot=False)
     degradation = build_degradation({"type": "bicubic"}, scale)
@@ -249,7 +249,7 @@ def test_groups_of_different_sizes(tmp_path):
 
 
 def softmax(root, paths):
-    """A softmax sampler for which only these pictures have a score, which is their number."""
+    """A softmax sampler for which only these images have a score, which is their number."""
     rows = [ScoreRow("", path, "", "judge", float(number)) for number, path in enumerate(paths)]
     ScoreTable([MetricFacts("judge", higher_is_better=False)], rows).write(root / "scores.csv")
     return {"type": "softmax-all", "scores": str(root / "scores.csv"), "metric": "judge"}
@@ -365,11 +365,11 @@ def test_an_unreadable_file_is_named_and_replaced(tmp_path, messages):
     (tmp_path / "original" / "p1.png").write_bytes(b"rubbish")
     replacement = draw(data, 1, 3)
     assert replacement["key"] != "p1" and replacement["key"] == draw(data, 1, 3)["key"]
-    assert any("original/p1.png: not a picture" in text and "another sample" in text for text in messages)
+    assert any("original/p1.png: not an image" in text and "another sample" in text for text in messages)
     assert (data.samples_bad, data.samples_read) == (2, 4)
 
 
-def test_a_picture_that_changed_its_size_is_bad(tmp_path, messages):
+def test_an_image_that_changed_its_size_is_bad(tmp_path, messages):
     data = dataset(write_coordinates(tmp_path, count=4))
     save(tmp_path / "original" / "p2.png", coordinates(64, 64, 0))
     assert draw(data, 2)["key"] != "p2"
@@ -406,7 +406,7 @@ def test_stop_reaches_the_main_process(tmp_path):
 # --- Validation -------------------------------------------------------------------------------------------------------
 
 
-def test_validation_gives_whole_pictures(tmp_path):
+def test_validation_gives_whole_images(tmp_path):
     write_coordinates(tmp_path, count=2, height=65, width=67)
     write_labels(tmp_path / "labels", {f"p{number}": {"01": "NNN", "02": "PPN"} for number in range(2)})
     data = dataset(tmp_path, phase="val", gt_size=None, sampler={"type": "positives"})

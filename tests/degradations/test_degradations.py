@@ -44,9 +44,9 @@ STILL = {
 
 def photographs(height: int, width: int) -> Tensor:
     """Three windows of a photograph, 8-bit values, `(3, 3, height, width)`."""
-    picture = torch.from_numpy(skimage.data.astronaut()).permute(2, 0, 1)
+    image = torch.from_numpy(skimage.data.astronaut()).permute(2, 0, 1)
     corners = ((0, 100), (30, 180), (150, 60))
-    return torch.stack([picture[:, y : y + height, x : x + width] for y, x in corners]).float() / 255
+    return torch.stack([image[:, y : y + height, x : x + width] for y, x in corners]).float() / 255
 
 
 def psnr(image: Tensor, reference: Tensor) -> float:
@@ -63,10 +63,10 @@ def psnr(image: Tensor, reference: Tensor) -> float:
 def test_bicubic_agrees_with_basicsr(height: int, width: int, scale: float) -> None:
     from basicsr.utils.matlab_functions import imresize
 
-    image = photographs(height, width)
-    for picture in image:
-        expected = imresize(picture, scale)
-        found = resize_bicubic(picture[None], expected.shape[1], expected.shape[2])[0]
+    batch = photographs(height, width)
+    for image in batch:
+        expected = imresize(image, scale)
+        found = resize_bicubic(image[None], expected.shape[1], expected.shape[2])[0]
         torch.testing.assert_close(found, expected, atol=1e-5, rtol=0)
 
 
@@ -78,13 +78,13 @@ def test_bicubic_has_the_right_gradient_also_after_inference_mode() -> None:
     assert torch.autograd.gradcheck(lambda x: resize_bicubic(x, 3, 13), (image,))
 
 
-def test_bicubic_keeps_a_picture_of_the_same_size_and_copes_with_one_pixel() -> None:
+def test_bicubic_keeps_an_image_of_the_same_size_and_copes_with_one_pixel() -> None:
     image = photographs(24, 20)
     assert torch.equal(resize_bicubic(image, 24, 20), image)
     torch.testing.assert_close(resize_bicubic(image[..., :1, :1], 4, 3), image[..., :1, :1].expand(3, 3, 4, 3))
 
 
-def test_bicubic_refuses_what_is_no_picture() -> None:
+def test_bicubic_refuses_what_is_no_image() -> None:
     with pytest.raises(ValueError, match=r"expected floating \(N, C, H, W\), got torch.uint8 \(1, 3, 4, 4\)"):
         resize_bicubic(torch.zeros(1, 3, 4, 4, dtype=torch.uint8), 2, 2)
     with pytest.raises(ValueError, match="at least 1x1, got 0x2"):
@@ -92,7 +92,7 @@ def test_bicubic_refuses_what_is_no_picture() -> None:
 
 
 @pytest.mark.parametrize("scale", [2, 3, 4])
-def test_bicubic_window_equals_the_full_picture(scale: int) -> None:
+def test_bicubic_window_equals_the_full_image(scale: int) -> None:
     degradation = build_degradation({"type": "bicubic"}, scale)
     # Few levels make exact ties at the rounding to 8 bit, where the order of a sum decides.
     levels = torch.randint(0, 4, (1, 3, 48, 60), generator=torch.Generator().manual_seed(scale))
@@ -164,9 +164,9 @@ def test_sharpening_agrees_with_basicsr() -> None:
 
 
 def test_gaussian_noise_has_the_level_asked_for() -> None:
-    picture = torch.full((1, 3, 200, 200), 0.5)
+    image = torch.full((1, 3, 200, 200), 0.5)
     for gray in (False, True):
-        noise = add_gaussian_noise(picture, 12.0, gray, torch.Generator().manual_seed(2)) - picture
+        noise = add_gaussian_noise(image, 12.0, gray, torch.Generator().manual_seed(2)) - image
         assert float(noise.std() * 255) == pytest.approx(12, rel=0.02)
         assert abs(float(noise.mean() * 255)) < 0.2
         between = float(torch.corrcoef(noise[0].flatten(1))[0, 1])
@@ -175,13 +175,13 @@ def test_gaussian_noise_has_the_level_asked_for() -> None:
 
 def test_poisson_noise_is_that_of_counted_photons() -> None:
     # Five levels are rounded up to eight photons at white: the variance at value v is v / 8.
-    picture = (torch.tensor([50, 80, 100, 130, 150]).repeat_interleave(40) / 255).expand(1, 3, 200, 200)
+    image = (torch.tensor([50, 80, 100, 130, 150]).repeat_interleave(40) / 255).expand(1, 3, 200, 200)
     for gray in (False, True):
-        noise = add_poisson_noise(picture, 0.1, gray, torch.Generator().manual_seed(3)) - picture
+        noise = add_poisson_noise(image, 0.1, gray, torch.Generator().manual_seed(3)) - image
         assert torch.equal(noise[:, 0], noise[:, 2]) == gray
         for column in range(0, 200, 40):
             part = noise[..., column : column + 40]
-            value = float(picture[0, 0, 0, column])
+            value = float(image[0, 0, 0, column])
             assert float(part.var()) == pytest.approx(0.1**2 * value / 8, rel=0.06)
             assert abs(float(part.mean())) < 0.001
 
@@ -190,20 +190,20 @@ def test_poisson_noise_spreads_as_basicsr_does() -> None:
     from basicsr.data.degradations import generate_poisson_noise_pt
 
     torch.manual_seed(0)
-    picture = photographs(160, 160)[:1] * 0.6 + 0.2
+    image = photographs(160, 160)[:1] * 0.6 + 0.2
     for gray in (0, 1):
-        expected = generate_poisson_noise_pt(picture, 0.8, gray)
-        found = add_poisson_noise(picture, 0.8, bool(gray), torch.Generator().manual_seed(4)) - picture
+        expected = generate_poisson_noise_pt(image, 0.8, gray)
+        found = add_poisson_noise(image, 0.8, bool(gray), torch.Generator().manual_seed(4)) - image
         assert float(found.std()) == pytest.approx(float(expected.std()), rel=0.03)
 
 
 def test_noise_of_a_degradation_lies_in_its_range() -> None:
     first = {**STILL, "blur_prob": 0, "jpeg_range": [100, 100], "gray_noise_prob": 0, "noise_range": [4, 9]}
     degradation = build_degradation({"type": "hggt-one-stage", "first": first}, 1)
-    picture = torch.full((40, 3, 48, 48), 0.5)
+    image = torch.full((40, 3, 48, 48), 0.5)
     # Halved chroma resolution takes some noise off; the luma's noise is in the range.
     weights = torch.tensor([0.299, 0.587, 0.114])
-    luma = torch.einsum("c,nchw->nhw", weights, degradation(picture, torch.arange(40)) - picture)
+    luma = torch.einsum("c,nchw->nhw", weights, degradation(image, torch.arange(40)) - image)
     sigma = luma.std(dim=(1, 2)) * 255 / weights.norm()
     assert 3.7 < float(sigma.min()) < 5 and 8 < float(sigma.max()) < 9.4
 
@@ -228,16 +228,16 @@ def test_jpeg_agrees_with_basicsr(quality: float) -> None:
 
 @pytest.mark.parametrize(("quality", "near"), [(30, 38), (75, 39), (92, 39)])
 def test_jpeg_resembles_that_of_libjpeg(quality: int, near: float) -> None:
-    for picture in photographs(149, 131):
+    for image in photographs(149, 131):
         file = io.BytesIO()
-        pixels = (picture.permute(1, 2, 0).numpy() * 255).round().astype(np.uint8)
+        pixels = (image.permute(1, 2, 0).numpy() * 255).round().astype(np.uint8)
         Image.fromarray(pixels).save(file, "JPEG", quality=quality, subsampling=2)
         real = torch.from_numpy(np.array(Image.open(file))).permute(2, 0, 1).float() / 255
-        ours = compress_jpeg(picture[None], torch.tensor([float(quality)]))[0]
-        assert psnr(ours, real) > max(near, psnr(picture, real) + 2)
+        ours = compress_jpeg(image[None], torch.tensor([float(quality)]))[0]
+        assert psnr(ours, real) > max(near, psnr(image, real) + 2)
 
 
-def test_jpeg_of_quality_100_is_almost_the_picture() -> None:
+def test_jpeg_of_quality_100_is_almost_the_image() -> None:
     grey = photographs(40, 40).mean(dim=1, keepdim=True).expand(3, 3, 40, 40)
     assert float((compress_jpeg(grey, torch.full((3,), 100.0)) - grey).abs().max()) < 3 / 255
 
@@ -245,8 +245,8 @@ def test_jpeg_of_quality_100_is_almost_the_picture() -> None:
 # Whole degradations
 
 
-def interpolations(picture: Tensor, size: tuple[int, int]) -> list[Tensor]:
-    return [functional.interpolate(picture, size, mode=mode) for mode in ("area", "bilinear", "bicubic")]
+def interpolations(image: Tensor, size: tuple[int, int]) -> list[Tensor]:
+    return [functional.interpolate(image, size, mode=mode) for mode in ("area", "bilinear", "bicubic")]
 
 
 def test_one_stage_is_the_published_chain() -> None:
@@ -280,13 +280,13 @@ def test_two_stages_are_the_published_chain() -> None:
     degradation = build_degradation({**section, "final": {"sinc_prob": 0}}, 2)
     kernel = torch.from_numpy(bivariate_Gaussian(7, 0.8, 0.8, 0)).float()[None]
 
-    def jpeg(picture: Tensor) -> Tensor:
+    def jpeg(sample: Tensor) -> Tensor:
         with torch.no_grad():
-            transposed = picture.clamp(0, 1).transpose(2, 3)
+            transposed = sample.clamp(0, 1).transpose(2, 3)
             return DiffJPEG(differentiable=False)(transposed, torch.full((1,), 80.0)).transpose(2, 3)
 
-    picture = filter2D(jpeg(filter2D(image, kernel)).contiguous(), kernel)
-    candidates = [jpeg(small) for small in interpolations(picture, (48, 32))]
+    sample = filter2D(jpeg(filter2D(image, kernel)).contiguous(), kernel)
+    candidates = [jpeg(small) for small in interpolations(sample, (48, 32))]
     for seed in range(6):
         lq = degradation(image, torch.tensor([seed]))
         assert max(psnr(lq, candidate) for candidate in candidates) > 50
@@ -294,7 +294,7 @@ def test_two_stages_are_the_published_chain() -> None:
 
 @pytest.mark.parametrize("scale", [1, 2, 3, 4])
 @pytest.mark.parametrize("name", TYPES)
-def test_result_is_an_8_bit_picture_of_the_right_size(name: str, scale: int) -> None:
+def test_result_is_an_8_bit_image_of_the_right_size(name: str, scale: int) -> None:
     degradation = build_degradation({"type": name}, scale)
     assert degradation.margin % scale == 0 and degradation.margin > 0
     assert degradation.jitter % scale == 0 and (degradation.jitter == 0) == (name == "bicubic")
@@ -306,7 +306,7 @@ def test_result_is_an_8_bit_picture_of_the_right_size(name: str, scale: int) -> 
 
 
 @pytest.mark.parametrize("name", TYPES)
-def test_sample_depends_on_its_picture_and_seed_only(name: str) -> None:
+def test_sample_depends_on_its_image_and_seed_only(name: str) -> None:
     degradation = build_degradation({"type": name}, 4)
     image = photographs(64, 96)
     before = image.clone()
@@ -327,7 +327,7 @@ def test_every_sample_of_a_batch_draws_its_own_parameters() -> None:
     image = photographs(64, 64)[:1].expand(6, 3, 64, 64)
     for name in RANDOM_TYPES:
         lq = build_degradation({"type": name}, 2)(image, torch.arange(6))
-        assert len({picture.numpy().tobytes() for picture in lq}) == 6
+        assert len({sample.numpy().tobytes() for sample in lq}) == 6
 
 
 def test_weaker_degradations_stay_nearer() -> None:
@@ -337,7 +337,7 @@ def test_weaker_degradations_stay_nearer() -> None:
     assert found[0] > 24 and found[1] > 22 and found[2] < 22 < min(found[:2])
 
 
-def test_pictures_smaller_than_the_kernels_work() -> None:
+def test_images_smaller_than_the_kernels_work() -> None:
     image = photographs(4, 8)[:1].expand(30, 3, 4, 8)
     assert build_degradation({"type": "real-esrgan"}, 4)(image, torch.arange(30)).shape == (30, 3, 1, 2)
 

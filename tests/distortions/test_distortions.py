@@ -1,4 +1,4 @@
-"""The ways in which pictures are spoilt: every kind at every level, chains, and what they promise."""
+"""The ways in which images are spoilt: every kind at every level, chains, and what they promise."""
 
 import numpy as np
 import pytest
@@ -10,7 +10,7 @@ from iqa_sr.distortions.registry import KINDS, LEVELS, Step, apply_chain, distor
 from iqa_sr.io.image_tensors import to_tensor
 from iqa_sr.ops.jpeg import compress_jpeg
 from iqa_sr.ops.seeded_random import ParameterDraw
-from tests.helpers.sr_datasets import picture, save
+from tests.helpers.sr_datasets import make_image, save
 
 NOISE = [name for name, kind in KINDS.items() if kind.group == "noise"]
 PLACED = ["jpeg", *(name for name, kind in KINDS.items() if kind.group == "pattern")]
@@ -18,15 +18,15 @@ PLACED = ["jpeg", *(name for name, kind in KINDS.items() if kind.group == "patte
 
 @pytest.fixture(scope="module")
 def image():
-    """A picture with structure at all scales, sharp edges and noise of its own."""
-    clean = to_tensor(picture(3, 72, 96))
+    """An image with structure at all scales, sharp edges and noise of its own."""
+    clean = to_tensor(make_image(3, 72, 96))
     clean[:, 20:50, 30:60] = 1 - clean[:, 20:50, 30:60]
     clean = clean + 0.02 * torch.randn(clean.shape, generator=torch.Generator().manual_seed(0))
     return torch.round(clean.clamp(0, 1) * 255) / 255
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_higher_level_is_further_from_the_picture(kind, image):
+def test_a_higher_level_is_further_from_the_image(kind, image):
     before = image.clone()
     versions = [distort(image, kind, level, seed=5) for level in (0, 1, 3, 5)]
     assert torch.equal(image, before) and torch.equal(versions[0], image)
@@ -55,7 +55,7 @@ def test_random_kinds_differ_by_seed(image):
         assert any(not torch.equal(versions[0], version) for version in versions[1:]), kind
 
 
-def test_jpeg_is_that_of_the_lq_pictures(image):
+def test_jpeg_is_that_of_the_lq_images(image):
     """Where the grid of blocks begins at the corner, it is the compression of the degradations."""
     quality = 85 * (5 / 85) ** (3 / 5)
     expected = torch.round(compress_jpeg(image[None], torch.tensor([quality]))[0] * 255) / 255
@@ -64,8 +64,8 @@ def test_jpeg_is_that_of_the_lq_pictures(image):
 
 @pytest.mark.parametrize("size", [(16, 16), (17, 33)])
 @pytest.mark.parametrize("kind", KINDS)
-def test_small_and_odd_pictures(kind, size):
-    image = to_tensor(picture(1, *size))
+def test_small_and_odd_images(kind, size):
+    image = to_tensor(make_image(1, *size))
     assert distort(image, kind, 5, seed=1).shape == image.shape
 
 
@@ -103,7 +103,7 @@ def test_chains_of_few_kinds_and_any_level():
 
 
 def likeness(first, second):
-    """The correlation of two pictures' values."""
+    """The correlation of two images' values."""
     return float(torch.corrcoef(torch.stack([first.flatten(), second.flatten()]))[0, 1])
 
 
@@ -175,9 +175,9 @@ def test_patches_of_a_pair_share_the_level_but_not_the_noise(kind, tmp_path):
     assert max(map(float, torch.cat(spreads))) > 2 * min(map(float, torch.cat(spreads)))  # levels vary between pairs
 
 
-def test_pictures_smaller_than_a_patch_are_counted(tmp_path):
-    save(tmp_path / "small.png", picture(1, 90))
+def test_images_smaller_than_a_patch_are_counted(tmp_path):
+    save(tmp_path / "small.png", make_image(1, 90))
     section = {"name": "x", "type": "ChainDataset", "phase": "train", "crop": 300, "dataroot": str(tmp_path)}
-    with pytest.raises(DataError, match=r"datasets:train: 3 of 3 pictures") as error:
+    with pytest.raises(DataError, match=r"datasets:train: 3 of 3 images") as error:
         ChainDataset({**section, "procedural": 2})
     assert "small.png is 90x" in str(error.value) and "generated-0 is 256x256" in str(error.value)

@@ -18,7 +18,7 @@ from iqa_sr.models.options import IQASRConfig
 from iqa_sr.training.option_schema import option_schema
 from tests import ROOT
 from tests.docs.snippets import commands, snippets
-from tests.helpers.sr_datasets import picture, save
+from tests.helpers.sr_datasets import make_image, save
 from tests.helpers.tiny_networks import save_network
 
 PLACEHOLDERS = {"METRIC", "my-metric"}  # in the place of a metric's name
@@ -113,8 +113,8 @@ def folder(tmp_path_factory):
     """Where the blocks that are run find what they name."""
     folder = tmp_path_factory.mktemp("snippets")
     for number in range(2):
-        save(folder / "HR" / f"p{number}.png", picture(number, 96))
-        save(folder / "SR" / f"p{number}.png", (picture(number, 96) * 0.9).astype("uint8"))
+        save(folder / "HR" / f"p{number}.png", make_image(number, 96))
+        save(folder / "SR" / f"p{number}.png", (make_image(number, 96) * 0.9).astype("uint8"))
     save_network(folder / "net_g_latest.pth")
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)

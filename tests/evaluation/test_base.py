@@ -16,7 +16,7 @@ from iqa_sr.metrics import create_metric
 from iqa_sr.ops.resize import resize_bicubic
 from iqa_sr.scores.result_folder import read_results
 from iqa_sr.scores.score_table import ScoreTable
-from tests.helpers.sr_datasets import picture, save, write_groups
+from tests.helpers.sr_datasets import make_image, save, write_groups
 from tests.helpers.tiny_networks import SECTION, save_network, tiny_network
 
 RUN = Path("results/run")
@@ -84,7 +84,7 @@ def test_a_checkpoint_is_evaluated_first_and_its_results_are_kept(here, capsys):
     assert "base: base.pth, called base" in capsys.readouterr().out
     assert list(read_results(RUN).run.checkpoints) == ["base", "net"]
     assert main(["evaluate", "net.pth", *DATA, "--base", "base.pth"]) == 0
-    assert "0 pictures computed or scored" in capsys.readouterr().out
+    assert "0 images computed or scored" in capsys.readouterr().out
     assert main(["evaluate", "net.pth", *DATA, "--base", "own=net.pth"]) == 1, "another base"
     assert "nothing was changed: base was " in capsys.readouterr().err
 
@@ -95,7 +95,7 @@ def test_one_of_the_checkpoints_keeps_its_label(here):
 
 
 def test_images_without_ground_truths_have_the_base(here):
-    save("real/photo.png", picture(5, 16))
+    save("real/photo.png", make_image(5, 16))
     assert main(["evaluate", "net.pth", "--lq", "real", *MORE, "--base", "base.pth"]) == 0
     score = ScoreTable.read(RUN / "scores.csv").lookup("psnr", "net", "base")["real/photo"]
     pair = (levels(label, "photo", "real") for label in ("net", "base"))
@@ -161,12 +161,12 @@ def test_where_nothing_says_what_the_base_is_it_has_to_be_named(capsys):
 def test_results_that_are_there(capsys):
     """Of any program, in any format, by the names of the images."""
     for number in range(2):
-        save(f"ready/p{number}.bmp", picture(number + 7, 32))
-    save("ready/another.png", picture(0, 8))
+        save(f"ready/p{number}.bmp", make_image(number + 7, 32))
+    save("ready/another.png", make_image(0, 8))
     assert main(["evaluate", "net.pth", *DATA, "--base", "ready"]) == 0
     assert psnr_to(lambda key: to_tensor(read_image(Path(f"ready/{key}.bmp")))[None]) == {"net", "bicubic"}
     assert "base: ready" in capsys.readouterr().out
-    save("ready/p1.bmp", picture(9, 32))
+    save("ready/p1.bmp", make_image(9, 32))
     assert main(["evaluate", "net.pth", *DATA, "--base", "set=ready"]) == 1
     assert "nothing was changed: base was " in capsys.readouterr().err
 
@@ -199,7 +199,7 @@ def test_results_that_are_there(capsys):
 )
 def test_what_cannot_be_compared_is_said_before_anything_is_written(capsys, words, text):
     for name, side in (("few/p0.png", 32), ("small/p0.png", 32), ("small/p1.png", 30)):
-        save(name, picture(0, side))
+        save(name, make_image(0, side))
     for name in ("twice/p0.bmp", "twice/p0.png"):
-        save(name, picture(0, 32))
+        save(name, make_image(0, 32))
     assert text in error(capsys, "net.pth", *DATA, *words)

@@ -24,9 +24,9 @@ HELD = "niqe"  # lower is better
 COUNT = 12
 
 
-def measured(guard, pictures, upscale, base_outputs=None):
+def measured(guard, images, upscale, base_outputs=None):
     """Windows cut and measured."""
-    return guard.measure(guard.windows(pictures, upscale), upscale, base_outputs)
+    return guard.measure(guard.windows(images, upscale), upscale, base_outputs)
 
 
 def options(**given):
@@ -43,7 +43,7 @@ def pair(height=384, width=384, scale=2, name="astronaut", with_original=True):
     return lq, original if with_original else None
 
 
-def measures(count=COUNT, psnr=math.nan, pictures=None, **scores):
+def measures(count=COUNT, psnr=math.nan, images=None, **scores):
     """Measures with the given scores, larger is better; `jod_lite` stands for its name with a hyphen."""
     named = {name.replace("_", "-"): torch.as_tensor(values, dtype=torch.float64) for name, values in scores.items()}
     level = {
@@ -56,7 +56,7 @@ def measures(count=COUNT, psnr=math.nan, pictures=None, **scores):
     }
     count = len(next(iter(named.values()), range(count)))
     full = {name: torch.full((count,), value, dtype=torch.float64) for name, value in level.items()}
-    return Measures(named, **full, pictures=torch.arange(count) if pictures is None else torch.tensor(pictures))
+    return Measures(named, **full, images=torch.arange(count) if images is None else torch.tensor(images))
 
 
 def normal(seed, mean=0.0, sigma=0.1, count=COUNT):
@@ -103,19 +103,19 @@ def test_no_effect_hardly_ever_alarms():
     assert sum(alarms) <= 3  # both findings by chance: 0.05 * 0.05 of 200 is half a time
 
 
-def run_of(seed, checks, fall=0.0, pictures=8):
+def run_of(seed, checks, fall=0.0, images=8):
     """Whether any check of a run alarms, and whether any would without the correction for their number.
 
     The judge rises at each; the held-out metric differs by noise that a check shares in half with the one before."""
-    noise = normal(seed, sigma=1.0, count=pictures)
-    start, plain = torch.zeros(pictures), False
-    base = measures(pictures, jod_lite=start, niqe=start)
+    noise = normal(seed, sigma=1.0, count=images)
+    start, plain = torch.zeros(images), False
+    base = measures(images, jod_lite=start, niqe=start)
     for check in range(checks):
-        now = measures(pictures, jod_lite=start + 1, niqe=noise - fall)
+        now = measures(images, jod_lite=start + 1, niqe=noise - fall)
         plain = plain or rises(fall - noise) <= 0.05
         if verdict(options(), [JUDGE], base, now, check, checks).alarm:
             return True, True
-        noise = 0.5 * noise + 0.75**0.5 * normal(1000 * check + seed + 500, sigma=1.0, count=pictures)
+        noise = 0.5 * noise + 0.75**0.5 * normal(1000 * check + seed + 500, sigma=1.0, count=images)
     return False, plain
 
 
@@ -150,15 +150,15 @@ def test_a_fall_counts_from_some_share_of_the_spread_on(fall, alarm):
     assert found.alarm is alarm and "(worse, p 0.00024)" in found.line
 
 
-def test_what_is_found_on_windows_of_few_pictures_is_not_sure():
+def test_what_is_found_on_windows_of_few_images_is_not_sure():
     start = torch.zeros(COUNT)
     few = [number % 2 for number in range(COUNT)]
-    base = measures(pictures=few, jod_lite=start, niqe=start)
-    now = measures(pictures=few, jod_lite=start + 1, niqe=start - 1)
+    base = measures(images=few, jod_lite=start, niqe=start)
+    now = measures(images=few, jod_lite=start + 1, niqe=start - 1)
     found = verdict(options(), [JUDGE], base, now, 1)
     assert found.alarm and not found.sure
     assert verdict(options(max_periodic=0), [JUDGE], base, now, 1).sure, "a limit needs no test"
-    assert verdict(options(), [JUDGE], replace(base, pictures=torch.arange(COUNT)), now, 1).sure
+    assert verdict(options(), [JUDGE], replace(base, images=torch.arange(COUNT)), now, 1).sure
     assert not verdict(options(), [JUDGE], base, base, 1).sure
 
 
@@ -258,18 +258,18 @@ def test_a_metric_that_sees_nothing_any_more_is_an_alarm(metric, left):
     assert found.alarm and found.reasons == [f"{metric} has a score left for {left} of the 6 that its test needs"]
 
 
-def test_windows_of_one_picture_count_once():
-    """Three windows of each of six pictures: they are six findings and not eighteen."""
-    pictures = [number for number in range(6) for _ in range(3)]
+def test_windows_of_one_image_count_once():
+    """Three windows of each of six images: they are six findings and not eighteen."""
+    images = [number for number in range(6) for _ in range(3)]
     start = torch.zeros(18)
     held = torch.tensor([-1.0] * 12 + [1.5] * 3 + [-1.0] * 3)
-    base = measures(18, pictures=pictures, jod_lite=start, niqe=start)
-    now = measures(18, pictures=pictures, jod_lite=start + 1, niqe=held)
+    base = measures(18, images=images, jod_lite=start, niqe=start)
+    now = measures(18, images=images, jod_lite=start + 1, niqe=held)
     found = verdict(options(), [JUDGE], base, now, 1)
     assert "jod-lite 0.000 -> 1.000 (p 0.016)" in found.line  # 2^-6, not 2^-18
     assert "(worse, p 0.11)" in found.line and not found.alarm  # 7 of 64 ways to set the signs fall by 3.5 or more
-    few = [min(number, 4) for number in pictures]  # five pictures are too few: the windows are what is compared
-    found = verdict(options(), [JUDGE], replace(base, pictures=torch.tensor(few)), now, 1)
+    few = [min(number, 4) for number in images]  # five images are too few: the windows are what is compared
+    found = verdict(options(), [JUDGE], replace(base, images=torch.tensor(few)), now, 1)
     assert "jod-lite 0.000 -> 1.000 (p 0.0001)" in found.line and found.alarm
 
 
@@ -326,7 +326,7 @@ def test_a_window_is_large_enough_for_every_metric():
 
 
 def coordinates(height, width):
-    """An LQ picture whose pixels say where they are."""
+    """An LQ image whose pixels say where they are."""
     down, across = torch.meshgrid(torch.arange(height), torch.arange(width), indexing="ij")
     return torch.stack([down, across, down * 0]).float()[None]
 
@@ -336,7 +336,7 @@ def coordinates(height, width):
 def test_windows_do_not_overlap_and_know_their_context(height, width, side, scale):
     lq = coordinates(height, width)
     original = lq.repeat_interleave(scale, 2).repeat_interleave(scale, 3)
-    windows = cut_windows([(lq, original)], lambda picture: bicubic(picture, scale), side, 1000)
+    windows = cut_windows([(lq, original)], lambda image: bicubic(image, scale), side, 1000)
     step = math.ceil(side / scale)
     assert len(windows) == max(1, height // step) * max(1, width // step)
     seen = torch.zeros(height, width)
@@ -353,25 +353,25 @@ def test_windows_do_not_overlap_and_know_their_context(height, width, side, scal
     assert seen.max() == 1
 
 
-def test_windows_are_spread_over_all_pictures():
-    pictures = [(coordinates(200, 200) + 1000 * number, None) for number in range(5)]
-    windows = cut_windows(iter(pictures), bicubic, 80, 12)
+def test_windows_are_spread_over_all_images():
+    images = [(coordinates(200, 200) + 1000 * number, None) for number in range(5)]
+    windows = cut_windows(iter(images), bicubic, 80, 12)
     of_each = [int(window.lq.min()) // 1000 if window.lq[0, 2].max() else 0 for window in windows]
     assert of_each == sorted(of_each)
     assert sorted(of_each.count(number) for number in range(5)) == [2, 2, 2, 3, 3]
-    again = cut_windows(pictures, bicubic, 80, 12)
+    again = cut_windows(images, bicubic, 80, 12)
     assert all(torch.equal(first.lq, second.lq) for first, second in zip(windows, again, strict=True))
 
 
-def test_few_windows_of_many_pictures_come_from_all_over():
-    pictures = ((coordinates(40, 40) + number, None) for number in range(100))
-    taken = [int(window.lq[0, 2, 0, 0]) for window in cut_windows(pictures, bicubic, 80, 10)]
+def test_few_windows_of_many_images_come_from_all_over():
+    images = ((coordinates(40, 40) + number, None) for number in range(100))
+    taken = [int(window.lq[0, 2, 0, 0]) for window in cut_windows(images, bicubic, 80, 10)]
     gaps = [after - before for before, after in zip([0, *taken], [*taken, 100], strict=True)]
     assert len(taken) == 10
     assert max(gaps) <= 20
 
 
-def test_windows_within_a_picture_come_from_all_over():
+def test_windows_within_an_image_come_from_all_over():
     windows = cut_windows([(coordinates(400, 400), None)], bicubic, 80, 12)
     quarters = {(bool(window.lq[0, 0].mean() > 200), bool(window.lq[0, 1].mean() > 200)) for window in windows}
     assert len(quarters) == 4
@@ -379,8 +379,8 @@ def test_windows_within_a_picture_come_from_all_over():
 
 def test_the_base_itself():
     guard = QualityGuard(options(windows=6), {JUDGE: {}}, "cpu")
-    pictures = [pair(), pair(name="coffee")]
-    base, outputs = measured(guard, iter(pictures), bicubic)
+    images = [pair(), pair(name="coffee")]
+    base, outputs = measured(guard, iter(images), bicubic)
     assert len(outputs) == 6
     assert all(output.shape == (1, 3, 192, 192) and output.dtype == torch.float32 for output in outputs)
     assert base.base_psnr.tolist() == pytest.approx([100] * 6)
@@ -395,7 +395,7 @@ def test_the_base_itself():
     )
 
 
-def test_windows_give_what_the_whole_picture_gives():
+def test_windows_give_what_the_whole_image_gives():
     guard = QualityGuard(options(windows=6, window=96, held_out=["psnr"]), {JUDGE: {}}, "cpu")
     lq, original = pair(288, 192)
     _, outputs = measured(guard, [(lq, original)], bicubic)
@@ -406,15 +406,15 @@ def test_windows_give_what_the_whole_picture_gives():
 
 def test_noise_since_the_base_is_measured():
     guard = QualityGuard(options(window=96, windows=6, held_out=["psnr"]), {JUDGE: {}}, "cpu")
-    pictures = [pair(288, 192)]
-    base, outputs = measured(guard, pictures, bicubic)
+    images = [pair(288, 192)]
+    base, outputs = measured(guard, images, bicubic)
 
     def with_checkerboard(lq):
         output = bicubic(lq)
         down, across = (torch.arange(side) for side in output.shape[-2:])
         return output + ((down[:, None] + across) % 2 * 2 - 1) * 4 / 255
 
-    now, _ = measured(guard, pictures, with_checkerboard, outputs)
+    now, _ = measured(guard, images, with_checkerboard, outputs)
     assert now.high_frequency.tolist() == pytest.approx([4] * 6, rel=0.01)
     assert now.periodic.tolist() == pytest.approx([4] * 6, rel=0.01)
     assert now.base_psnr.tolist() == pytest.approx([20 * math.log10(255 / 4)] * 6, abs=0.01)
@@ -450,9 +450,9 @@ def test_the_lattices_of_network_and_metric_are_measured():
 
 def test_a_shift_of_brightness_is_inconsistent():
     guard = QualityGuard(options(window=96, windows=6, held_out=["psnr"]), {JUDGE: {}}, "cpu")
-    pictures = [pair(288, 192)]
-    _, outputs = measured(guard, pictures, bicubic)
-    now, _ = measured(guard, pictures, lambda lq: bicubic(lq) + 0.1, outputs)
+    images = [pair(288, 192)]
+    _, outputs = measured(guard, images, bicubic)
+    now, _ = measured(guard, images, lambda lq: bicubic(lq) + 0.1, outputs)
     assert now.consistency.tolist() == pytest.approx([20] * 6, abs=0.5)
     assert max(now.high_frequency) < 0.01
 
@@ -472,9 +472,9 @@ def attacked(lq):
 
 def test_an_attack_on_the_judge_raises_the_alarm():
     guard = QualityGuard(options(windows=8, held_out=["psnr"]), {"niqe": {}}, "cpu")
-    pictures = [pair(), pair(name="coffee")]
-    base, outputs = measured(guard, pictures, bicubic)
-    now, _ = measured(guard, pictures, attacked, outputs)
+    images = [pair(), pair(name="coffee")]
+    base, outputs = measured(guard, images, bicubic)
+    now, _ = measured(guard, images, attacked, outputs)
     found = verdict(guard.options, guard.judges, base, now, 100)
     assert found.alarm, found.line
     assert found.line.endswith("ALARM, niqe better while held-out psnr worse")
@@ -483,9 +483,9 @@ def test_an_attack_on_the_judge_raises_the_alarm():
 
 def test_the_consistency_may_be_held_out_like_a_metric():
     guard = QualityGuard(options(windows=8, window=192, held_out=["lr-consistency"]), {"niqe": {}}, "cpu")
-    pictures = [pair(), pair(name="coffee")]
-    base, outputs = measured(guard, pictures, bicubic)
-    now, _ = measured(guard, pictures, lambda lq: attacked(lq) + 0.02, outputs)
+    images = [pair(), pair(name="coffee")]
+    base, outputs = measured(guard, images, bicubic)
+    now, _ = measured(guard, images, lambda lq: attacked(lq) + 0.02, outputs)
     found = verdict(guard.options, guard.judges, base, now, 100)
     assert found.line.endswith("ALARM, niqe better while held-out lr-consistency worse"), found.line
     means = f"{base.consistency.mean():#.4g} -> {now.consistency.mean():#.4g}"
@@ -496,9 +496,9 @@ def test_the_consistency_may_be_held_out_like_a_metric():
 def test_a_network_that_has_broken_down_is_measured_and_found():
     """No metric is asked about results that are no numbers: NLPD makes 0 of them, which is its best."""
     guard = QualityGuard(options(windows=8, held_out=["nlpd"]), {JUDGE: {}}, "cpu")
-    pictures = [pair(), pair(name="coffee")]
-    base, outputs = measured(guard, pictures, bicubic)
-    now, _ = measured(guard, pictures, lambda lq: bicubic(lq) * math.nan, outputs)
+    images = [pair(), pair(name="coffee")]
+    base, outputs = measured(guard, images, bicubic)
+    now, _ = measured(guard, images, lambda lq: bicubic(lq) * math.nan, outputs)
     found = verdict(guard.options, guard.judges, base, now, 100)
     assert found.alarm and "the results on 8 of 8 windows are no numbers" in found.reasons
     assert now.scores["nlpd"].isnan().all()
@@ -529,11 +529,11 @@ def test_a_guard_that_could_never_alarm_is_refused():
 
 
 def test_the_base_must_have_enough_scores():
-    """Six pictures, three with an original: a metric that compares with it could never be found worse."""
-    pictures = [pair(64, 64, with_original=number < 3) for number in range(FEWEST)]
+    """Six images, three with an original: a metric that compares with it could never be found worse."""
+    images = [pair(64, 64, with_original=number < 3) for number in range(FEWEST)]
     guard = QualityGuard(options(held_out=["psnr"], window=64), {JUDGE: {}}, "cpu")
-    with pytest.raises(ValueError, match="test of psnr needs 6 pictures with a score, and the base has one on 3; add"):
-        measured(guard, pictures, bicubic)
+    with pytest.raises(ValueError, match="test of psnr needs 6 images with a score, and the base has one on 3; add"):
+        measured(guard, images, bicubic)
     with pytest.raises(ValueError, match="path:pretrain_network_g: on 6 of the guard's 6 windows .* are no numbers"):
         measured(guard, [pair(64, 64)] * 6, lambda lq: bicubic(lq) * math.nan)
 
@@ -551,7 +551,7 @@ def test_what_is_compared_is_told():
         guard.describe(many)
         == "Guard: compares 6 validation images by 12 windows. Held out: psnr. Lattices: 8 px of jod-lite."
     )
-    assert many.pictures.tolist() == [0, 0, 1, 1, 2, 2, 3, 3, 4, 4, 5, 5]
+    assert many.images.tolist() == [0, 0, 1, 1, 2, 2, 3, 3, 4, 4, 5, 5]
 
 
 def test_a_judge_is_built_as_its_loss_builds_it():
@@ -560,12 +560,12 @@ def test_a_judge_is_built_as_its_loss_builds_it():
     assert guard.metrics["jod-own"].info.name == "jod-own"
 
 
-def test_small_pictures_are_units_as_they_are():
+def test_small_images_are_units_as_they_are():
     small = [pair(64, 80 + 2 * number) for number in range(FEWEST)]
     guard = QualityGuard(options(held_out=["psnr"]), {JUDGE: {}}, "cpu")
     _, outputs = measured(guard, small, bicubic)
     assert [tuple(output.shape) for output in outputs] == [(1, 3, 64, 80 + 2 * number) for number in range(FEWEST)]
-    with pytest.raises(ValueError, match="niqe needs at least 192x192 px, .* a side of 64; take larger pictures"):
+    with pytest.raises(ValueError, match="niqe needs at least 192x192 px, .* a side of 64; take larger images"):
         measured(QualityGuard(options(), {JUDGE: {}}, "cpu"), small, bicubic)
 
 
@@ -585,7 +585,7 @@ def test_full_reference_metrics_need_an_original_somewhere():
 def test_an_original_of_another_size():
     lq, original = pair(192, 192)
     with pytest.raises(
-        ValueError, match=r"picture 2: the guard expected an original of 192x192 px \(HxW\), 2 times .* 191x192"
+        ValueError, match=r"image 2: the guard expected an original of 192x192 px \(HxW\), 2 times .* 191x192"
     ):
         cut_windows([(lq, original), (lq, original[..., 1:, :])], bicubic, 96, 24)
 

@@ -46,9 +46,7 @@ def test_an_invisible_attack_raises_it_at_the_first_check(guard, windows):
     assert now.base_jod.mean() > 9.99 and now.base_psnr.min() > 50
     assert found.alarm, found.line
     (reason,) = found.reasons
-    assert (
-        reason.startswith(f"gain of {BOUGHT} that nobody can see: ") and " of the distance to the ground" in reason
-    )
+    assert reason.startswith(f"gain of {BOUGHT} that nobody can see: ") and " of the distance to the ground" in reason
     assert found.line.endswith(f"ALARM, {reason}")
     assert not verdict(options(held_out=["cvvdp"], unseen_gain=None), guard.judges, base, now, 1).alarm
 

@@ -1,4 +1,4 @@
-"""Writes small collections of generated pictures in their published layouts."""
+"""Writes small collections of generated images in their published layouts."""
 
 from pathlib import Path
 
@@ -11,7 +11,7 @@ HEADER = "name,prompt,adj1,adj2,style,mos_quality,std_quality,mos_align,std_alig
 
 
 def write_agiqa(root, prompts=14, size=48):
-    """AGIQA-3K's layout, six pictures of each prompt: quality falls with noise, alignment with darkness."""
+    """AGIQA-3K's layout, six images of each prompt: quality falls with noise, alignment with darkness."""
     lines = [HEADER]
     for prompt in range(prompts):
         pixels = textured(prompt, size)
@@ -27,7 +27,7 @@ def write_agiqa(root, prompts=14, size=48):
 
 
 def write_agiqa_lines(root, lines, header=HEADER, folder="image"):
-    """`data.csv` with these lines and a blank picture for each name in them."""
+    """`data.csv` with these lines and a blank image for each name in them."""
     for line in lines:
         save(Path(root) / folder / line.split(",")[0], BLANK)
     (Path(root) / "data.csv").write_text("\n".join([header, *lines]) + "\n")

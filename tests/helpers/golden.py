@@ -24,7 +24,7 @@ def check_tensor(got, summary, relative, label=""):
 
 
 def check_gradient(gradient, case, tolerance, key="grad_norm"):
-    """The gradient with respect to the picture: its norm for each picture, and its largest entry."""
+    """The gradient with respect to the image: its norm for each image, and its largest entry."""
     relative = tolerance["grad_norm_rel"]
     norms = gradient.flatten(1).double().norm(dim=1).tolist()
     assert norms == pytest.approx(case[key], rel=relative), f"{case['name']} {key}"

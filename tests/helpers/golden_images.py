@@ -1,6 +1,6 @@
-"""The pictures of the golden files, made from photographs that ship inside scikit-image.
+"""The images of the golden files, made from photographs that ship inside scikit-image.
 
-A golden file holds what somebody else's implementation computes for pictures that a few lines describe: a crop of a
+A golden file holds what somebody else's implementation computes for images that a few lines describe: a crop of a
 photograph, and operations on it (blur, noise, the quantization of JPEG) in float64, rounded to 8 bits again.
 """
 
@@ -24,12 +24,12 @@ def golden(name):
 
 def golden_input(case, which="dist"):
     """One input of a case: `(N, 3, H, W)` float32 in [0, 1]; its checksum is checked."""
-    pictures = [_picture(spec) for spec in case["inputs"][which]]
+    images = [_image(spec) for spec in case["inputs"][which]]
     checksum = 0
-    for pixels in pictures:
+    for pixels in images:
         checksum = zlib.crc32(pixels.tobytes(), checksum)
-    assert checksum == case["inputs_crc32"][which], f"{case['name']}: the picture made here is another one"
-    return torch.from_numpy(np.stack(pictures)).permute(0, 3, 1, 2).contiguous().float() / 255
+    assert checksum == case["inputs_crc32"][which], f"{case['name']}: the image made here is another one"
+    return torch.from_numpy(np.stack(images)).permute(0, 3, 1, 2).contiguous().float() / 255
 
 
 def photo(name="astronaut", top=0, left=0, height=192, width=192):
@@ -43,7 +43,7 @@ def _photo(name):
     return getattr(data, name)()[..., :3]
 
 
-def _picture(spec):
+def _image(spec):
     """`(H, W, 3)` uint8 RGB."""
     top, left, height, width = spec["crop"]
     pixels = np.ascontiguousarray(_photo(spec["photo"])[top : top + height, left : left + width])

@@ -1,4 +1,4 @@
-"""The pictures of the metrics' contract, and its short form: for networks that are built once, in their own files."""
+"""The images of the metrics' contract, and its short form: for networks that are built once, in their own files."""
 
 import pytest
 import torch
@@ -14,7 +14,7 @@ def side_of(info):
     return -(-max(info.min_size, 64) // info.multiple_of) * info.multiple_of
 
 
-def pictures(info, count=2):
+def make_images(info, count=2):
     """Photographs of the smallest convenient size, a little wider than high, and noisy ones: `(count, 3, H, W)`."""
     side = side_of(info)
     width = side + max(8, info.multiple_of) // info.multiple_of * info.multiple_of
@@ -37,7 +37,7 @@ def check_variant_facts(info, first):
 
 def check_variant(metric):
     """What could depend on the weights: scores, their gradient, and that training leaves the metric alone."""
-    image, reference = pictures(metric.info)
+    image, reference = make_images(metric.info)
     leaf = image.clone().requires_grad_()
     scores = metric.train()(leaf, reference)
     scores.sum().backward()

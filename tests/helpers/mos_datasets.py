@@ -5,13 +5,13 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from tests.helpers.sr_datasets import picture, save
+from tests.helpers.sr_datasets import make_image, save
 
 BLANK = np.zeros((2, 2, 3), np.uint8)
 
 
 def spoilt(pixels, kind, level):
-    """A picture blurred or with noise; level 0 is the picture itself."""
+    """An image blurred or with noise; level 0 is the image itself."""
     if level == 0:
         return pixels
     if kind == "blur":
@@ -21,10 +21,10 @@ def spoilt(pixels, kind, level):
 
 
 def textured(seed, size):
-    """A picture with structure down to single pixels."""
+    """An image with structure down to single pixels."""
     fine = np.random.default_rng(seed).random((size // 2, size // 2, 3)).astype(np.float32)
     detail = cv2.resize(fine, (size, size), interpolation=cv2.INTER_LINEAR) * 60
-    return np.clip(0.8 * picture(seed, size) + detail, 0, 255).astype(np.uint8)
+    return np.clip(0.8 * make_image(seed, size) + detail, 0, 255).astype(np.uint8)
 
 
 def write_kadid(root, contents=10, size=64, levels=5):
@@ -42,18 +42,18 @@ def write_kadid(root, contents=10, size=64, levels=5):
     return Path(root)
 
 
-def write_csv(root, lines, header="picture,score", size=64):
-    """`scores.csv` with these lines, and a picture for each name in them; returns the file."""
+def write_csv(root, lines, header="image,score", size=64):
+    """`scores.csv` with these lines, and an image for each name in them; returns the file."""
     for number, line in enumerate(lines):
         name = line.split(",")[0].strip()
         if name and not (Path(root) / name).exists():
-            save(Path(root) / name, picture(number, size))
+            save(Path(root) / name, make_image(number, size))
     file = Path(root) / "scores.csv"
     file.write_text("\n".join([header, *lines]) + "\n")
     return file
 
 
 def write_blanks(root, names):
-    """Pictures of 2x2 px, quickly."""
+    """Images of 2x2 px, quickly."""
     for name in names:
         save(Path(root) / name, BLANK)

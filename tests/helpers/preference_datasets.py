@@ -81,7 +81,7 @@ def write_table(path, *judges):
 
 
 def table_of(name, scores, higher_is_better=True, spec="made for a test", reference=""):
-    """Facts and rows of a judge from the scores of pictures."""
+    """Facts and rows of a judge from the scores of images."""
     rows = [ScoreRow("", key, reference, name, score) for key, score in scores.items()]
     return MetricFacts(name, higher_is_better, spec), rows
 
@@ -92,7 +92,7 @@ def write_sriqa_votes(root, content, votes):
     for (first, second), given in votes.items():
         for person, vote in zip("ABCDEFGHIJ", given, strict=False):
             names = [sriqa_name(content, method) for method in (first, second)]
-            pictures = [{"Name": name, "Label": label} for name, label in zip(names, words[vote], strict=True)]
+            images = [{"Name": name, "Label": label} for name, label in zip(names, words[vote], strict=True)]
             path = Path(root) / "labels" / person / content / f"{content}_{first}_{second}.json"
             path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(json.dumps({"Picture_01": pictures[0], "Picture_02": pictures[1]}))
+            path.write_text(json.dumps({"Image_01": images[0], "Image_02": images[1]}))

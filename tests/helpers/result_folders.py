@@ -3,16 +3,16 @@
 import numpy as np
 import yaml
 
-from iqa_sr.scores.result_folder import CheckpointFacts, DataSetFacts, RunFacts, image_file, picture_name, write_run
+from iqa_sr.scores.result_folder import CheckpointFacts, DataSetFacts, RunFacts, image_file, image_name, write_run
 from iqa_sr.scores.score_table import MetricFacts, ScoreRow, ScoreTable
-from tests.helpers.sr_datasets import picture, save
+from tests.helpers.sr_datasets import make_image, save
 
 FACTS = [MetricFacts("psnr", True, "RGB"), MetricFacts("niqe", False, "luma")]
 # A name that would end a script element, be read as markup, or break an attribute.
 EVIL = """</script><b>'"&Größe ½"""
 
 
-def run_facts(labels, datasets=("set",), pictures=3, **changes):
+def run_facts(labels, datasets=("set",), images=3, **changes):
     """Facts of a run: the checkpoints are iterations 100, 200, ... of one training."""
     checkpoints = {
         label: CheckpointFacts(
@@ -20,7 +20,7 @@ def run_facts(labels, datasets=("set",), pictures=3, **changes):
         )
         for n, label in enumerate(labels, start=1)
     }
-    sets = {name: DataSetFacts(pictures=pictures) for name in datasets}
+    sets = {name: DataSetFacts(images=images) for name in datasets}
     return RunFacts(**{"scale": 2, "datasets": sets, "checkpoints": checkpoints, "command": ["evaluate"], **changes})
 
 
@@ -33,18 +33,18 @@ def write_results(folder, labels=("a", "b"), keys=("p0", "p1", "p2"), datasets=(
         for key in keys:
             base = generator.normal(30, 2)
             for rank, label in enumerate(["bicubic", *labels, "original"]):
-                name = picture_name(dataset, key)
+                name = image_name(dataset, key)
                 if label != "original":
                     table.append([ScoreRow(label, name, "gt", "psnr", base + rank + generator.normal(0, 0.1))])
                 table.append([ScoreRow(label, name, "", "niqe", 4 + 0.5 * rank + generator.normal(0, 0.1))])
                 if images:
-                    save(image_file(folder, label, dataset, key), picture(rank, 32, 48))
+                    save(image_file(folder, label, dataset, key), make_image(rank, 32, 48))
     table.write(folder / "scores.csv")
     return folder
 
 
 def write_experiment(root, name="run", held_out=("niqe",), alarm_at=200):
-    """`experiments/<name>/` as a training leaves it, with scores, pictures, originals and TensorBoard's curves."""
+    """`experiments/<name>/` as a training leaves it, with scores, images, originals and TensorBoard's curves."""
     from torch.utils.tensorboard import SummaryWriter
 
     folder = root / "experiments" / name
@@ -57,8 +57,8 @@ def write_experiment(root, name="run", held_out=("niqe",), alarm_at=200):
                     ScoreRow(label, f"val/{key}", "", "niqe", 5.0),
                 ]
             )
-            save(folder / "visualization" / key / f"{key}_{label}.png", picture(len(label), 32))
-            save(root / "data" / "original" / f"{key}.png", picture(9, 32))
+            save(folder / "visualization" / key / f"{key}_{label}.png", make_image(len(label), 32))
+            save(root / "data" / "original" / f"{key}.png", make_image(9, 32))
     table.write(folder / "scores.csv")
     options = {
         "name": name,

@@ -1,4 +1,4 @@
-"""Makes small pictures, data sets and option files."""
+"""Makes small images, data sets and option files."""
 
 import json
 from pathlib import Path
@@ -8,8 +8,8 @@ import numpy as np
 import yaml
 
 
-def picture(seed, height=64, width=None):
-    """A picture with structure at several scales: `(H, W, 3)` uint8."""
+def make_image(seed, height=64, width=None):
+    """An image with structure at several scales: `(H, W, 3)` uint8."""
     generator = np.random.default_rng(seed)
     width = width or height
     total = np.zeros((height, width, 3))
@@ -20,7 +20,7 @@ def picture(seed, height=64, width=None):
 
 
 def save(path, pixels):
-    """Write an RGB picture."""
+    """Write an RGB image."""
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     assert cv2.imwrite(str(path), np.ascontiguousarray(pixels[..., ::-1]))
@@ -28,9 +28,9 @@ def save(path, pixels):
 
 
 def write_groups(root, count=4, size=64, versions=("01", "02"), first_seed=0):
-    """`original/` and enhanced versions of `count` pictures; returns the root."""
+    """`original/` and enhanced versions of `count` images; returns the root."""
     for number in range(count):
-        pixels = picture(first_seed + number, size)
+        pixels = make_image(first_seed + number, size)
         save(Path(root) / "original" / f"p{number}.png", pixels)
         for strength, version in enumerate(versions, start=1):
             blurred = cv2.GaussianBlur(pixels, (0, 0), 1.5).astype(np.float64)
@@ -40,13 +40,13 @@ def write_groups(root, count=4, size=64, versions=("01", "02"), first_seed=0):
 
 
 def write_labels(root, labels):
-    """HGGT's label files: `labels` maps a picture's name to the votes of each version, e.g. {"p0": {"01": "PPS"}}."""
+    """HGGT's label files: `labels` maps an image's name to the votes of each version, e.g. {"p0": {"01": "PPS"}}."""
     words = {"P": "Positive", "S": "Similar", "N": "Negative"}
     for name, versions in labels.items():
         for annotator in range(3):
-            content = {"Picture_1": {"Name": f"{name}.png", "File": "original", "Label": None}}
+            content = {"Image_1": {"Name": f"{name}.png", "File": "original", "Label": None}}
             for number, (version, votes) in enumerate(versions.items(), start=2):
-                content[f"Picture_{number}"] = {
+                content[f"Image_{number}"] = {
                     "Name": f"{name}_{version}.png",
                     "File": version,
                     "Label": words[votes[annotator]],

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from tests.helpers.sr_datasets import picture, save
+from tests.helpers.sr_datasets import make_image, save
 
 WORDS = {"P": "Positive", "S": "Similar", "N": "Negative"}
 VOTES = {"01": "PPP", "02": "PNP", "03": "SSS", "04": "NSS", "05": "NNN", "06": "PSN"}
@@ -29,7 +29,7 @@ def write_diffiqa(root, count=3, first_seed=0, size=64, votes=VOTES):
     """`images/` and `labels/` of `count` references; returns the root."""
     root = Path(root)
     for number in range(first_seed, first_seed + count):
-        pixels = picture(number, size)
+        pixels = make_image(number, size)
         save(root / "images" / "Original" / f"p{number}.png", pixels)
         for version, labels in votes.items():
             majority = max("SNP", key=labels.count)
@@ -38,7 +38,7 @@ def write_diffiqa(root, count=3, first_seed=0, size=64, votes=VOTES):
             for annotator, letter in zip("ABC", labels, strict=True):
                 path = root / "labels" / annotator / version / f"{stem}.json"
                 path.parent.mkdir(parents=True, exist_ok=True)
-                path.write_text(json.dumps({"Picture_AI": {"Name": f"{stem}.png", "Label": WORDS[letter]}}))
+                path.write_text(json.dumps({"Image_AI": {"Name": f"{stem}.png", "Label": WORDS[letter]}}))
     return root
 
 
@@ -46,7 +46,7 @@ def write_kadid(root, references=10, levels=5, size=(64, 96)):
     """`images/` and `dmos.csv`: two distortions, less contrast and noise, whose levels lower the score."""
     root, lines = Path(root), ["dist_img,ref_img,dmos,var"]
     for number in range(1, references + 1):
-        pixels = picture(100 + number, *size)
+        pixels = make_image(100 + number, *size)
         save(root / "images" / f"I{number:02}.png", pixels)
         for level in range(1, levels + 1):
             noise = np.random.default_rng(number * 10 + level).normal(size=pixels.shape)
@@ -61,28 +61,28 @@ def write_kadid(root, references=10, levels=5, size=(64, 96)):
 
 
 def write_tid2013(root, references=3, levels=2):
-    """Names in the list, of the pictures and of the references differ in case, as published."""
+    """Names in the list, of the images and of the references differ in case, as published."""
     root, lines = Path(root), []
     for number in range(1, references + 1):
-        save(root / "reference_images" / f"I{number:02}.BMP", picture(number, 32))
+        save(root / "reference_images" / f"I{number:02}.BMP", make_image(number, 32))
         for kind in (1, 2):
             for level in range(1, levels + 1):
-                save(root / "distorted_images" / f"i{number:02}_{kind:02}_{level}.bmp", picture(number, 32))
+                save(root / "distorted_images" / f"i{number:02}_{kind:02}_{level}.bmp", make_image(number, 32))
                 lines.append(f"{6 - level - 0.1 * kind:.5f} I{number:02}_{kind:02}_{level}.bmp")
     (root / "mos_with_names.txt").write_text("\n".join(lines) + "\n")
     return root
 
 
 def write_pipal(root, references=3, levels=4):
-    """`Train_Ref/`, the distorted pictures in two folders, `Train_Label/`."""
+    """`Train_Ref/`, the distorted images in two folders, `Train_Label/`."""
     root = Path(root)
     (root / "Train_Label").mkdir(parents=True)
     for number in range(1, references + 1):
-        save(root / "Train_Ref" / f"A{number:04}.bmp", picture(number, 32))
+        save(root / "Train_Ref" / f"A{number:04}.bmp", make_image(number, 32))
         lines = []
         for level in range(levels):
             name = f"A{number:04}_00_{level:02}.bmp"
-            save(root / f"Distortion_{1 + level % 2}" / name, picture(number, 32))
+            save(root / f"Distortion_{1 + level % 2}" / name, make_image(number, 32))
             lines.append(f"{name},{1500.5 - 10 * level}")
         (root / "Train_Label" / f"A{number:04}.txt").write_text("\n".join(lines) + "\n")
     return root

@@ -12,14 +12,14 @@ from iqa_sr.inference import tiling as inference
 from iqa_sr.inference.tile_size import bytes_per_pixel, free_memory, is_out_of_memory, largest_tile
 from iqa_sr.inference.tiling import upscale
 from iqa_sr.ops.resize import BicubicUpscaler, resize_bicubic
-from tests.helpers.sr_datasets import picture, training_options
+from tests.helpers.sr_datasets import make_image, training_options
 
 GREY_LEVEL = 1 / 255
 
 
 def lq(height, width, count=1):
-    pictures = [torch.from_numpy(picture(seed, height, width)).permute(2, 0, 1) for seed in range(count)]
-    return torch.stack(pictures).float() / 255
+    images = [torch.from_numpy(make_image(seed, height, width)).permute(2, 0, 1) for seed in range(count)]
+    return torch.stack(images).float() / 255
 
 
 def convolutions(scale=2):
@@ -40,9 +40,9 @@ def trained(section):
     return build_network(dict(section)).eval()
 
 
-def untiled(network, pictures):
+def untiled(network, images):
     with torch.no_grad():
-        return network(pictures)
+        return network(images)
 
 
 # --- Tiles ------------------------------------------------------------------------------------------------------------
@@ -51,33 +51,33 @@ def untiled(network, pictures):
 @pytest.mark.parametrize("size", [(70, 111), (33, 200), (131, 65), (64, 64), (65, 3)])
 @pytest.mark.parametrize(("tile", "overlap"), [(64, 16), (33, 16), (40, 20)])
 def test_a_network_that_looks_no_further_than_a_quarter_of_the_overlap(size, tile, overlap):
-    network, pictures = convolutions(), lq(*size, count=2)
-    result = upscale(network, pictures, scale=2, tile=tile, overlap=overlap)
-    assert torch.allclose(result, untiled(network, pictures), rtol=0, atol=1e-6)
+    network, images = convolutions(), lq(*size, count=2)
+    result = upscale(network, images, scale=2, tile=tile, overlap=overlap)
+    assert torch.allclose(result, untiled(network, images), rtol=0, atol=1e-6)
 
 
 def test_a_network_of_dense_blocks():
     """RRDBNet looks further than half of the overlap, its blocks 15 convolutions deep, but weakly."""
     section = {"type": "RRDBNet", "num_in_ch": 3, "num_out_ch": 3, "scale": 2, "num_feat": 8, "num_block": 1}
-    network, pictures = trained(section), lq(90, 78)
-    result = upscale(network, pictures, scale=2, tile=64, multiple_of=2)
-    assert (result - untiled(network, pictures)).abs().max() < GREY_LEVEL
+    network, images = trained(section), lq(90, 78)
+    result = upscale(network, images, scale=2, tile=64, multiple_of=2)
+    assert (result - untiled(network, images)).abs().max() < GREY_LEVEL
 
 
 def test_windows_of_attention_lie_in_tiles_as_in_the_whole():
     """SwinIR looks further with every shifted window: with two blocks, 1.5 windows; all of them must be aligned."""
-    network, pictures = trained(training_options()["network_g"]), lq(72, 100)
-    result = upscale(network, pictures, scale=2, tile=40, overlap=16, multiple_of=4)
-    assert (result - untiled(network, pictures)).abs().max() < GREY_LEVEL
+    network, images = trained(training_options()["network_g"]), lq(72, 100)
+    result = upscale(network, images, scale=2, tile=40, overlap=16, multiple_of=4)
+    assert (result - untiled(network, images)).abs().max() < GREY_LEVEL
     with torch.no_grad():  # what misaligned windows would do
-        moved = network(pictures[..., 2:-2, 2:-2])[..., 40:80, 40:80] - network(pictures)[..., 44:84, 44:84]
+        moved = network(images[..., 2:-2, 2:-2])[..., 40:80, 40:80] - network(images)[..., 44:84, 44:84]
     assert moved.abs().max() > 1e-5
 
 
 def test_without_overlap_tiles_lie_side_by_side():
-    network, pictures = convolutions(), lq(40, 40)
-    result = upscale(network, pictures, scale=2, tile=20, overlap=0)
-    assert torch.equal(result[..., 40:, :40], untiled(network, pictures[..., 20:, :20]))
+    network, images = convolutions(), lq(40, 40)
+    result = upscale(network, images, scale=2, tile=20, overlap=0)
+    assert torch.equal(result[..., 40:, :40], untiled(network, images[..., 20:, :20]))
 
 
 def test_what_tiles_differ_in_is_blended():
@@ -96,7 +96,7 @@ def test_what_tiles_differ_in_is_blended():
     assert torch.allclose(steps, torch.full_like(steps, 1 / 16), atol=1e-6)
 
 
-def test_tiles_see_the_whole_picture_once_it_is_small():
+def test_tiles_see_the_whole_image_once_it_is_small():
     sizes = []
     network = convolutions()
     network.register_forward_pre_hook(lambda _, given: sizes.append(tuple(given[0].shape[2:])))
@@ -111,9 +111,9 @@ def test_tiles_see_the_whole_picture_once_it_is_small():
 
 
 @pytest.mark.parametrize("size", [(1, 1), (1, 7), (5, 3), (9, 2), (13, 16)])
-def test_pictures_smaller_than_a_window(size):
-    network, pictures = trained(training_options()["network_g"]), lq(*size)
-    result = upscale(network, pictures, scale=2, multiple_of=4, minimum=16)
+def test_images_smaller_than_a_window(size):
+    network, images = trained(training_options()["network_g"]), lq(*size)
+    result = upscale(network, images, scale=2, multiple_of=4, minimum=16)
     assert result.shape == (1, 3, 2 * size[0], 2 * size[1]) and result.isfinite().all()
 
 
@@ -121,37 +121,37 @@ def test_the_margin_is_a_mirror_image():
     seen = []
     network = convolutions()
     network.register_forward_pre_hook(lambda _, given: seen.append(given[0]))
-    pictures = lq(5, 11)
-    upscale(network, pictures, scale=2, multiple_of=8)
-    assert torch.equal(seen[0], nn.functional.pad(pictures, (0, 5, 0, 3), "reflect"))
-    upscale(network, pictures[..., :3], scale=2, multiple_of=8)  # three pixels: mirrored twice
-    assert torch.equal(seen[1][..., :5, :], pictures[..., [0, 1, 2, 1, 0, 1, 2, 1]])
+    images = lq(5, 11)
+    upscale(network, images, scale=2, multiple_of=8)
+    assert torch.equal(seen[0], nn.functional.pad(images, (0, 5, 0, 3), "reflect"))
+    upscale(network, images[..., :3], scale=2, multiple_of=8)  # three pixels: mirrored twice
+    assert torch.equal(seen[1][..., :5, :], images[..., [0, 1, 2, 1, 0, 1, 2, 1]])
 
 
 def test_bicubic_is_a_network_too():
-    pictures = lq(40, 61)
-    result = upscale(BicubicUpscaler(3), pictures, scale=3, tile=24, overlap=8)
-    assert torch.allclose(result, resize_bicubic(pictures, 120, 183), rtol=0, atol=1e-6)
+    images = lq(40, 61)
+    result = upscale(BicubicUpscaler(3), images, scale=3, tile=24, overlap=8)
+    assert torch.allclose(result, resize_bicubic(images, 120, 183), rtol=0, atol=1e-6)
 
 
 # --- What comes out ---------------------------------------------------------------------------------------------------
 
 
 def test_levels_of_files():
-    network, pictures = convolutions(), lq(50, 40)
-    exact = upscale(network, pictures, scale=2, tile=40, overlap=16)
+    network, images = convolutions(), lq(50, 40)
+    exact = upscale(network, images, scale=2, tile=40, overlap=16)
     for dtype, largest in ((torch.uint8, 255), (torch.uint16, 65535)):
-        levels = upscale(network, pictures, scale=2, tile=40, overlap=16, dtype=dtype)
+        levels = upscale(network, images, scale=2, tile=40, overlap=16, dtype=dtype)
         assert levels.dtype == dtype
         assert torch.equal(levels.float(), exact.clamp(0, 1).mul(largest).round())
     assert exact.min() < 0  # float32 is as the network made it
 
 
-def test_neither_the_picture_nor_the_network_is_changed():
-    network, pictures = convolutions(), lq(50, 40)
-    before = pictures.clone(), [parameter.clone() for parameter in network.parameters()]
-    upscale(network, pictures, scale=2, tile=40, overlap=16, multiple_of=4)
-    assert torch.equal(pictures, before[0])
+def test_neither_the_image_nor_the_network_is_changed():
+    network, images = convolutions(), lq(50, 40)
+    before = images.clone(), [parameter.clone() for parameter in network.parameters()]
+    upscale(network, images, scale=2, tile=40, overlap=16, multiple_of=4)
+    assert torch.equal(images, before[0])
     assert all(torch.equal(one, two) for one, two in zip(network.parameters(), before[1], strict=True))
 
 
@@ -171,10 +171,10 @@ def test_arguments_that_cannot_be(arguments, text):
         upscale(convolutions(), lq(16, 16), **{"scale": 2, **arguments})
 
 
-@pytest.mark.parametrize("pictures", [torch.zeros(3, 8, 8), torch.zeros(1, 3, 8, 8).half(), torch.zeros(1, 3, 0, 8)])
-def test_what_is_no_batch_of_pictures(pictures):
+@pytest.mark.parametrize("images", [torch.zeros(3, 8, 8), torch.zeros(1, 3, 8, 8).half(), torch.zeros(1, 3, 0, 8)])
+def test_what_is_no_batch_of_images(images):
     with pytest.raises(ValueError, match=r"upscale: expected float32 \(N, C, h, w\), got"):
-        upscale(convolutions(), pictures, scale=2)
+        upscale(convolutions(), images, scale=2)
 
 
 # --- Memory -----------------------------------------------------------------------------------------------------------
@@ -196,23 +196,23 @@ class Limited(nn.Module):
 
 @pytest.mark.parametrize("error", [torch.OutOfMemoryError, RuntimeError, MemoryError])
 def test_when_memory_runs_out_tiles_are_halved(error, caplog):
-    network, pictures = Limited(50 * 50, error), lq(100, 130)
+    network, images = Limited(50 * 50, error), lq(100, 130)
     with caplog.at_level(logging.WARNING):
-        result = upscale(network, pictures, scale=2, tile=None, overlap=16)
+        result = upscale(network, images, scale=2, tile=None, overlap=16)
     assert "Out of memory: going on with tiles of 32 px." in caplog.text
     assert network.sides[:3] == [130, 65, 32]
-    assert torch.allclose(result, untiled(network.inner, pictures), rtol=0, atol=1e-6)
+    assert torch.allclose(result, untiled(network.inner, images), rtol=0, atol=1e-6)
 
 
-def test_a_shortage_is_remembered_for_the_next_picture(monkeypatch):
-    network, pictures = Limited(50 * 50), lq(100, 130)
-    enough = pictures.numel() * 4 * 4 + 2 * 130 * 100 * bytes_per_pixel(network, pictures)
+def test_a_shortage_is_remembered_for_the_next_image(monkeypatch):
+    network, images = Limited(50 * 50), lq(100, 130)
+    enough = images.numel() * 4 * 4 + 2 * 130 * 100 * bytes_per_pixel(network, images)
     monkeypatch.setattr(tile_size, "free_memory", lambda _: enough + 1)
     network.sides.clear()
-    first = upscale(network, pictures, scale=2, overlap=16)
+    first = upscale(network, images, scale=2, overlap=16)
     assert network.sides[:3] == [130, 65, 32]
     network.sides.clear()
-    assert torch.equal(upscale(network, pictures, scale=2, overlap=16), first)
+    assert torch.equal(upscale(network, images, scale=2, overlap=16), first)
     assert set(network.sides) == {32}
 
 
@@ -230,14 +230,14 @@ class _Failing(nn.Module):
 
 
 def test_the_tile_follows_the_free_memory(monkeypatch):
-    network, pictures = convolutions(), torch.zeros(1, 3, 400, 600)
-    need = bytes_per_pixel(network, pictures)
+    network, images = convolutions(), torch.zeros(1, 3, 400, 600)
+    need = bytes_per_pixel(network, images)
     assert need == 4 * 4 * (12 + 12)  # the pixel shuffle: 12 numbers in, 12 out, float32; and as much three times more
-    result = pictures.numel() * 4 * 4
+    result = images.numel() * 4 * 4
 
     def tile(pixels, **more):
         monkeypatch.setattr(tile_size, "free_memory", lambda _: result + 2 * need * pixels + 1)
-        return largest_tile(network, pictures, 2, **more)
+        return largest_tile(network, images, 2, **more)
 
     assert tile(400 * 600) == 600
     assert tile(400 * 600 - 1) == 489 and tile(400 * 600 - 1, multiple_of=8) == 488
@@ -260,16 +260,16 @@ def test_no_layer_gets_more_numbers_than_32_bits_can_count(monkeypatch):
     assert tile(height, 4000) == height and tile(height + 1, 4000) == tile_size.LARGEST
 
 
-def test_auto_cuts_a_picture_for_which_memory_is_short(monkeypatch):
-    network, pictures = convolutions(), lq(100, 130)
-    expected = untiled(network, pictures)
+def test_auto_cuts_an_image_for_which_memory_is_short(monkeypatch):
+    network, images = convolutions(), lq(100, 130)
+    expected = untiled(network, images)
     sizes = []
     network.register_forward_pre_hook(lambda _, given: sizes.append(tuple(given[0].shape[2:])))
-    assert torch.equal(upscale(network, pictures, scale=2), expected)
+    assert torch.equal(upscale(network, images, scale=2), expected)
     assert sizes[-1] == (100, 130)
     sizes.clear()
     monkeypatch.setattr(tile_size, "free_memory", lambda _: 0)
-    assert torch.allclose(upscale(network, pictures, scale=2), expected, rtol=0, atol=1e-6)
+    assert torch.allclose(upscale(network, images, scale=2), expected, rtol=0, atol=1e-6)
     assert set(sizes) == {(64, 64)}
 
 
@@ -307,21 +307,21 @@ def test_only_a_strip_of_the_result_is_kept_as_floats(monkeypatch):
 
 
 def test_half_precision_is_within_a_grey_level():
-    network, pictures = convolutions(), lq(40, 40)
-    result = upscale(network, pictures, scale=2, half=True)
-    difference = (result - upscale(network, pictures, scale=2)).abs().max()
+    network, images = convolutions(), lq(40, 40)
+    result = upscale(network, images, scale=2, half=True)
+    difference = (result - upscale(network, images, scale=2)).abs().max()
     assert result.dtype == torch.float32 and 0 < difference < GREY_LEVEL
 
 
 def test_what_half_precision_cannot_hold_is_computed_in_full(caplog):
-    network, pictures = convolutions(), lq(40, 40)
+    network, images = convolutions(), lq(40, 40)
     with torch.no_grad():
         network[0].weight.mul_(1e6)
         network[1] = nn.Identity()
         network[2].weight.mul_(1e-6)
     calls = []
     network.register_forward_pre_hook(lambda *_: calls.append(torch.is_autocast_enabled("cpu")))
-    result = upscale(network, pictures, scale=2, half=True, tile=32, overlap=16)
-    assert torch.allclose(result, untiled(network, pictures), rtol=0, atol=1e-5)
+    result = upscale(network, images, scale=2, half=True, tile=32, overlap=16)
+    assert torch.allclose(result, untiled(network, images), rtol=0, atol=1e-5)
     assert caplog.text.count("Half precision does not suffice") == 1
     assert calls[:2] == [True, False] and not any(calls[1:])  # one tile was enough to see it

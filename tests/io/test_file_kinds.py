@@ -112,7 +112,7 @@ def test_a_whole_file_of_another_kind_is_called_what_it_is(tmp_path, kind):
     (tmp_path / "net.pth").write_bytes(content)
     with pytest.raises(ValueError, match=rf"net\.pth is damaged or not a file of tensors; it is {KINDS[content]}"):
         read_tensor_file(tmp_path / "net.pth")
-    with pytest.raises(ValueError, match=rf"not a picture that can be read, or damaged; it is {KINDS[content]}"):
+    with pytest.raises(ValueError, match=rf"not an image that can be read, or damaged; it is {KINDS[content]}"):
         inspect_image(tmp_path / "net.pth")
     (tmp_path / "t.xlsx").write_bytes(content)
     with pytest.raises(ValueError, match=rf"t\.xlsx: damaged, or not an Excel file .*; it is {KINDS[content]}"):
@@ -157,15 +157,15 @@ def test_json_keeps_names_that_are_not_utf_8(tmp_path):
 @pytest.mark.parametrize(
     ("content", "text"),
     [
-        (b"picture,score,score\na,1,2\n", "more than one column is called score"),
-        (b"picture,score\na,3,25\n", "row 1 below the names has 3 cells for 2 columns: a, 3, 25\nWrite numbers with a"),
-        (b"picture;score\na;1\n", "expected the columns picture, score, found picture;score; separate .* by commas"),
-        (b'picture,score\n"a,1\nb,2\n', "not a CSV file"),
-        (b"picture,score\n" + b"x" * 200_000 + b",1\n", "field larger than field limit"),
-        ("picture,score\n".encode("utf-16"), "not a text file; .* it is text in UTF-16"),
+        (b"image,score,score\na,1,2\n", "more than one column is called score"),
+        (b"image,score\na,3,25\n", "row 1 below the names has 3 cells for 2 columns: a, 3, 25\nWrite numbers with a"),
+        (b"image;score\na;1\n", "expected the columns image, score, found image;score; separate .* by commas"),
+        (b'image,score\n"a,1\nb,2\n', "not a CSV file"),
+        (b"image,score\n" + b"x" * 200_000 + b",1\n", "field larger than field limit"),
+        ("image,score\n".encode("utf-16"), "not a text file; .* it is text in UTF-16"),
         (
             b"version https://git-lfs.github.com/spec/v1\nsize 9\n",
-            "columns picture, score, but it is a Git LFS pointer",
+            "columns image, score, but it is a Git LFS pointer",
         ),
     ],
     ids=range(7),
@@ -173,14 +173,14 @@ def test_json_keeps_names_that_are_not_utf_8(tmp_path):
 def test_tables_that_would_be_read_as_something_else(tmp_path, content, text):
     (tmp_path / "t.csv").write_bytes(content)
     with pytest.raises(ValueError, match=rf"t\.csv: .*{text}"):
-        read_columns(tmp_path / "t.csv", ("picture", "score"))
+        read_columns(tmp_path / "t.csv", ("image", "score"))
 
 
 @pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
 def test_tables_of_every_system(tmp_path, end):
-    text = end.join(["picture,score", "a\u2028b,1", "", '"c,d", 2 ', "e,"])
+    text = end.join(["image,score", "a\u2028b,1", "", '"c,d", 2 ', "e,"])
     (tmp_path / "t.csv").write_bytes(b"\xef\xbb\xbf" + text.encode())
-    _, rows = read_columns(tmp_path / "t.csv", ("picture", "score"))
+    _, rows = read_columns(tmp_path / "t.csv", ("image", "score"))
     assert [list(row.values()) for row in rows] == [["a\u2028b", "1"], ["c,d", "2"], ["e", ""]]
 
 
@@ -273,7 +273,7 @@ def test_whatever_a_decoder_stumbles_over_is_damage(tmp_path, kind):
 @pytest.mark.parametrize("kind", ["ICO", "TGA", "PCX", "EPS", "PDF"])
 def test_other_types_of_pillow_are_no_images_of_ours(tmp_path, kind):
     (tmp_path / "x.png").write_bytes(encoded(kind))
-    with pytest.raises(ValueError, match=r"x\.png: not a picture that can be read, or damaged"):
+    with pytest.raises(ValueError, match=r"x\.png: not an image that can be read, or damaged"):
         inspect_image(tmp_path / "x.png")
 
 

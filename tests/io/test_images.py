@@ -1,4 +1,4 @@
-"""Reading and writing picture files: exact values, every kind that is refused, damage, whole files only."""
+"""Reading and writing image files: exact values, every kind that is refused, damage, whole files only."""
 
 import io
 import os
@@ -26,11 +26,11 @@ RNG = np.random.default_rng(3)
 PIXELS = RNG.integers(0, 256, (24, 40, 3), dtype=np.uint8)
 
 
-def encoded(picture, kind="PNG", **options):
+def encoded(image, kind="PNG", **options):
     """A file's content, written by Pillow."""
-    image = picture if isinstance(picture, Image.Image) else Image.fromarray(picture)
+    pil_image = image if isinstance(image, Image.Image) else Image.fromarray(image)
     stream = io.BytesIO()
-    image.save(stream, kind, **options)
+    pil_image.save(stream, kind, **options)
     return stream.getvalue()
 
 
@@ -53,9 +53,9 @@ def deep_rows(values):
 @pytest.mark.parametrize("kind", ["PNG", "BMP", "TIFF", "WEBP"])
 def test_lossless_formats_give_the_same_values(kind):
     content = encoded(PIXELS, kind, **({"lossless": True} if kind == "WEBP" else {}))
-    picture = decode_image(content, "x")
-    assert picture.dtype == np.uint8
-    np.testing.assert_array_equal(picture, PIXELS)
+    image = decode_image(content, "x")
+    assert image.dtype == np.uint8
+    np.testing.assert_array_equal(image, PIXELS)
     assert image_size(content) == inspect_image(content) == (24, 40)
 
 
@@ -89,14 +89,14 @@ def test_16_bits_are_kept():
         np.testing.assert_array_equal(decode_image(content, "x"), np.repeat(grey[..., None], 3, axis=2))
     colour = RNG.integers(0, 65536, (5, 7, 3), dtype=np.uint16)
     for content in (png(deep_rows(colour), 16, 2), png(deep_rows(with_alpha(colour)), 16, 6)):
-        picture = decode_image(content, "x")
-        assert picture.dtype == np.uint16
-        np.testing.assert_array_equal(picture, colour)
+        image = decode_image(content, "x")
+        assert image.dtype == np.uint16
+        np.testing.assert_array_equal(image, colour)
         assert inspect_image(content) == (5, 7)
 
 
-def with_alpha(picture):
-    return np.concatenate([picture, np.full_like(picture[..., :1], 65535)], axis=2)
+def with_alpha(image):
+    return np.concatenate([image, np.full_like(image[..., :1], 65535)], axis=2)
 
 
 def test_opaque_alpha_is_dropped():
@@ -136,15 +136,15 @@ REFUSED = {
     "floating": (lambda: as_mode("F"), "colour mode F"),
     "32 bit": (lambda: as_mode("I"), "colour mode I"),
     "CMYK": (lambda: encoded(Image.fromarray(PIXELS).convert("CMYK"), "JPEG"), "colour mode CMYK"),
-    "text": (lambda: b"this is no picture", "not a picture"),
-    "empty": (lambda: b"", "not a picture"),
+    "text": (lambda: b"this is no image", "not an image"),
+    "empty": (lambda: b"", "not an image"),
 }
 
 
 @pytest.mark.parametrize("name", REFUSED)
 def test_what_cannot_be_used_is_refused_by_name(name, tmp_path):
     content, text = REFUSED[name][0](), REFUSED[name][1]
-    path = tmp_path / "some picture.png"
+    path = tmp_path / "some image.png"
     path.write_bytes(content)
     for call in (lambda: decode_image(content, str(path)), lambda: read_image(path), lambda: inspect_image(path)):
         with pytest.raises(ValueError, match=text) as error:
@@ -240,7 +240,7 @@ def test_alpha_reads_back(suffix, dtype, tmp_path):
         read_image(tmp_path / f"a{suffix}")
 
 
-def test_alpha_of_pictures_that_have_none_or_one_colour_for_it(tmp_path):
+def test_alpha_of_images_that_have_none_or_one_colour_for_it(tmp_path):
     write_image(tmp_path / "a.png", PIXELS)
     colours, alpha = read_with_alpha(tmp_path / "a.png")
     np.testing.assert_array_equal(colours, PIXELS)
@@ -272,7 +272,7 @@ def test_levels_of_16_bits():
     assert levels.dtype == torch.uint16 and to_array(levels)[0, :, 0].tolist() == [0, 16384, 1, 65535, 0]
 
 
-def test_a_picture_too_large_for_pillow_is_no_damaged_one(monkeypatch, tmp_path):
+def test_an_image_too_large_for_pillow_is_no_damaged_one(monkeypatch, tmp_path):
     write_image(tmp_path / "a.png", PIXELS)
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 100)
     with pytest.raises(ValueError, match=r"a\.png: too large \(Image size \(960 pixels\) exceeds limit of 200"):

@@ -83,7 +83,7 @@ def randomised(network, size=0.2):
     return network
 
 
-def picture(seed=1):
+def make_image(seed=1):
     return torch.rand(1, 3, 16, 16, generator=torch.Generator().manual_seed(seed))
 
 
@@ -114,9 +114,9 @@ def saved(tmp_path):
 def test_it_changes_nothing_before_it_learns_and_then_only_itself(adaptation):
     kind, given, layers = EXPECTED[adaptation]
     network = network_of(NETWORKS[kind])
-    before, plain = network(picture()), copy.deepcopy(network.state_dict())
+    before, plain = network(make_image()), copy.deepcopy(network.state_dict())
     inject(network, options(**given))
-    assert torch.equal(network(picture()), before)
+    assert torch.equal(network(make_image()), before)
 
     trained = {name for name, parameter in network.named_parameters() if parameter.requires_grad}
     assert trained == {f"{layer}.lora_{part}.default.weight" for layer in layers for part in "AB"}
@@ -126,7 +126,7 @@ def test_it_changes_nothing_before_it_learns_and_then_only_itself(adaptation):
     optimizer = torch.optim.Adam([p for p in network.parameters() if p.requires_grad], lr=0.1)
     for _ in range(2):  # A has no gradient as long as B is zero
         optimizer.zero_grad()
-        network(picture()).square().mean().backward()
+        network(make_image()).square().mean().backward()
         optimizer.step()
     assert {name for name, p in network.named_parameters() if not torch.equal(p, start[name])} == trained
     changed = [name for name, value in merged_state(network).items() if not torch.equal(value, plain[name])]
@@ -140,18 +140,18 @@ def test_merged_it_is_the_plain_network_again(adaptation):
     merged = merged_state(network)
     assert list(merged) == list(plain.state_dict())
     assert not any(value.requires_grad for value in merged.values())
-    before = plain(picture())
+    before = plain(make_image())
     plain.load_state_dict(merged, strict=True)
     with torch.no_grad():
-        assert torch.allclose(plain(picture()), network(picture()), rtol=0, atol=1e-5)
-        assert not torch.allclose(plain(picture()), before, rtol=0, atol=1e-4), "no update at all"
+        assert torch.allclose(plain(make_image()), network(make_image()), rtol=0, atol=1e-5)
+        assert not torch.allclose(plain(make_image()), before, rtol=0, atol=1e-4), "no update at all"
 
 
 def test_dropout_is_on_in_training_only():
     plain, network = adapted(rank=2, preset="swinir", dropout=0.5)
     plain.load_state_dict(merged_state(network.train()))
-    assert not torch.equal(network(picture()), network(picture()))
-    assert torch.allclose(plain(picture()), network.eval()(picture()), rtol=0, atol=1e-5)
+    assert not torch.equal(network(make_image()), network(make_image()))
+    assert torch.allclose(plain(make_image()), network.eval()(make_image()), rtol=0, atol=1e-5)
 
 
 def test_alpha_scales_the_update():
@@ -266,9 +266,9 @@ def test_saved_and_read_it_is_the_same_also_for_peft(tmp_path, adaptation):
     again = copy.deepcopy(plain)
     inject_saved(again, read)
     peft = PeftModel.from_pretrained(copy.deepcopy(plain), str(tmp_path / "adapter")).eval()
-    assert torch.equal(again(picture()), peft(picture()))
+    assert torch.equal(again(make_image()), peft(make_image()))
     # In training the weights are added, in peft's the results: the same but for the order of roundings.
-    torch.testing.assert_close(peft(picture()), network(picture()), rtol=1e-5, atol=1e-5)
+    torch.testing.assert_close(peft(make_image()), network(make_image()), rtol=1e-5, atol=1e-5)
 
 
 @pytest.mark.parametrize("adaptation", ["preset swinir-conv", "preset rrdb"])
@@ -276,7 +276,7 @@ def test_what_is_trained_is_bit_by_bit_what_merging_gives(adaptation):
     kind, given, _ = EXPECTED[adaptation]
     plain, network = adapted(NETWORKS[kind], **given)
     plain.load_state_dict(merged_state(network))
-    assert torch.equal(plain(picture()), network(picture()))
+    assert torch.equal(plain(make_image()), network(make_image()))
 
 
 def test_a_second_save_replaces_the_folder_and_is_the_same_file(saved):

@@ -63,7 +63,7 @@ def merged(plain, network):
     return plain
 
 
-def picture():
+def make_image():
     return torch.rand(1, 3, 12, 12, generator=torch.Generator().manual_seed(1))
 
 
@@ -82,13 +82,13 @@ def test_every_layer_of_other_networks(tmp_path, kind, dropout):
     expected = merged(plain, network)
     with torch.no_grad():
         for training in (True, False):
-            result = expected.train(training)(picture())
-            assert not torch.allclose(result, plain.train(training)(picture()), rtol=0, atol=1e-5), "no update"
+            result = expected.train(training)(make_image())
+            assert not torch.allclose(result, plain.train(training)(make_image()), rtol=0, atol=1e-5), "no update"
             if not (training and dropout):
-                assert torch.equal(network.train(training)(picture()), result)
-                assert torch.allclose(read.train(training)(picture()), result, rtol=0, atol=1e-5)
+                assert torch.equal(network.train(training)(make_image()), result)
+                assert torch.allclose(read.train(training)(make_image()), result, rtol=0, atol=1e-5)
             else:
-                assert not torch.equal(network.train()(picture()), network(picture()))
+                assert not torch.equal(network.train()(make_image()), network(make_image()))
 
 
 class Strange(nn.Module):
@@ -109,18 +109,18 @@ def test_names_and_statistics_of_the_base_stay(tmp_path):
     plain.norm.running_mean.uniform_(0.1, 0.2)
     network = adapted(plain)
     network.train()
-    found = network(picture())
+    found = network(make_image())
     state = merged_state(network)
     assert list(state) == list(plain.state_dict())
     assert all(torch.equal(state[f"norm.{name}"], value) for name, value in plain.norm.state_dict().items())
-    assert torch.equal(found, merged(plain, network).eval()(picture()))
+    assert torch.equal(found, merged(plain, network).eval()(make_image()))
     layers = ("conv", "default.base_layer", "default.lora_1")
     assert list(adapter_state(network)) == [f"{layer}.lora_{part}.weight" for layer in layers for part in "AB"]
 
     save_adapter(network, tmp_path / "adapter", BaseNetwork(network={}, file="base.pth", digest=""))
     read = copy.deepcopy(plain).eval()
     inject_saved(read, read_adapter(tmp_path / "adapter"))
-    assert torch.allclose(read(picture()), found, rtol=0, atol=1e-5)
+    assert torch.allclose(read(make_image()), found, rtol=0, atol=1e-5)
 
 
 def test_an_update_is_peft_s():
@@ -211,4 +211,4 @@ def test_it_changes_nothing_before_it_learns_also_in_training(dropout):
     network = copy.deepcopy(plain)
     inject(network, LoRAOptions(target_modules=".*", dropout=dropout))
     for training in (True, False):
-        assert torch.equal(network.train(training)(picture()), plain.train(training)(picture()))
+        assert torch.equal(network.train(training)(make_image()), plain.train(training)(make_image()))

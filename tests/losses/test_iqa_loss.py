@@ -26,7 +26,7 @@ from tests.helpers.sr_datasets import training_options, write_groups, write_opti
 
 @pytest.fixture
 def pair():
-    """Two noisy pictures and their ground truths."""
+    """Two noisy images and their ground truths."""
     gt = torch.stack([photo(height=96, width=128), photo("coffee", height=96, width=128)])
     noise = torch.randn(gt.shape, generator=torch.Generator().manual_seed(3))
     scale = torch.tensor([0.02, 0.1]).view(2, 1, 1, 1)
@@ -48,14 +48,14 @@ def test_the_loss_is_the_mean_score_in_the_right_direction(pair, metric, sign):
 
 
 def test_the_gradient_reaches_the_output_alone(pair):
-    output, gt = (picture.requires_grad_() for picture in pair)
+    output, gt = (image.requires_grad_() for image in pair)
     loss = IQALoss("ssim")
     loss(output, gt).backward()
     assert output.grad.abs().sum() > 0 and gt.grad is None
     assert list(loss.parameters()) == [] and loss.state_dict() == {}
 
 
-def test_a_step_along_the_gradient_makes_the_picture_better(pair):
+def test_a_step_along_the_gradient_makes_the_image_better(pair):
     output, gt = pair
     output.requires_grad_()
     IQALoss("ssim")(output, gt).backward()
@@ -65,8 +65,8 @@ def test_a_step_along_the_gradient_makes_the_picture_better(pair):
 
 
 def test_a_judge_without_reference_needs_no_ground_truth():
-    picture = photo(height=192, width=192)[None]
-    assert IQALoss("niqe")(picture).item() == pytest.approx(create_metric("niqe")(picture).item())
+    image = photo(height=192, width=192)[None]
+    assert IQALoss("niqe")(image).item() == pytest.approx(create_metric("niqe")(image).item())
 
 
 def test_no_reward_beyond_the_ground_truth():
@@ -170,28 +170,28 @@ def test_views_vary_and_follow_the_generator():
     views = draw_views(options, 60, 80)
     torch.manual_seed(4)
     assert draw_views(options, 60, 80) == views
-    picture = torch.rand(2, 3, 60, 80)
+    image = torch.rand(2, 3, 60, 80)
     for view in views:
         assert 30 <= view.height <= 60 and view.top + view.height <= 60 and view.left + view.width <= 80
         assert 0.79 < view.size[1] / view.width < 1.27
-        assert view(picture).shape == (2, 3, *view.size)
+        assert view(image).shape == (2, 3, *view.size)
     assert {view.flipped for view in views} == {True, False}
     assert len({view.top for view in views}) > 5
 
 
 def test_a_view_is_cut_and_mirrored_as_it_says():
-    picture = torch.rand(1, 3, 20, 30)
+    image = torch.rand(1, 3, 20, 30)
     (view,) = draw_views(ViewOptions(crop=0.5, flip=False), 20, 30)
-    seen = view(picture)
-    assert torch.equal(seen, picture[..., view.top : view.top + view.height, view.left : view.left + view.width])
-    assert draw_views(None, 20, 30)[0](picture) is not None
-    assert torch.equal(draw_views(None, 20, 30)[0](picture), picture)
+    seen = view(image)
+    assert torch.equal(seen, image[..., view.top : view.top + view.height, view.left : view.left + view.width])
+    assert draw_views(None, 20, 30)[0](image) is not None
+    assert torch.equal(draw_views(None, 20, 30)[0](image), image)
 
 
 def test_views_that_may_be_too_small_are_refused_at_once(pair):
     """Not in the iteration in which one is drawn: nearly all of these would do for ssim's 11 px."""
     loss = IQALoss("ssim", views={"crop": 0.1, "resize": [0.9, 1.2]})
-    text = "IQALoss: ssim needs at least 11 px and would see views of down to 9 px of pictures of 96; train on larger"
+    text = "IQALoss: ssim needs at least 11 px and would see views of down to 9 px of images of 96; train on larger"
     for _ in range(5):
         with pytest.raises(ValueError, match=text):
             loss(*pair)

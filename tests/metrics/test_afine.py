@@ -57,7 +57,7 @@ def gradient_of(score, image):
     return torch.autograd.grad(score.sum(), image, retain_graph=True)[0]
 
 
-def pictures(height=40, width=56, count=3):
+def make_images(height=40, width=56, count=3):
     """Photographs and noisy ones to compare them with."""
     image = torch.stack([photo(left=60 * i, height=height, width=width) for i in range(count)])
     noise = torch.randn(image.shape, generator=torch.Generator().manual_seed(5))
@@ -128,14 +128,14 @@ def test_each_metric_gives_its_golden_output_and_the_tower_its_features(metrics,
     [("afine", (64, 96)), ("afine", (33, 20)), ("afine-fidelity", (77, 140)), ("afine-naturalness", (50, 40))],
 )
 def test_a_batch_equals_its_singles(metrics, name, size):
-    metric, (image, reference) = metrics[name], pictures(*size)
+    metric, (image, reference) = metrics[name], make_images(*size)
     singles = torch.cat([metric(image[i : i + 1], reference[i : i + 1]) for i in range(3)])
     torch.testing.assert_close(metric(image, reference), singles, rtol=1e-5, atol=1e-6)
 
 
 @pytest.mark.parametrize("kind", ["photo", "flat", "black", "half flat", "identical", "outside", "one pixel"])
 def test_score_and_gradient_are_finite(metric, kind):
-    image, reference = pictures(1, 1) if kind == "one pixel" else pictures()
+    image, reference = make_images(1, 1) if kind == "one pixel" else make_images()
     half = torch.where(torch.arange(image.shape[3]) < 30, image, 0.3)
     changed = {
         "flat": torch.full_like(image, 0.3),
@@ -154,7 +154,7 @@ def test_score_and_gradient_are_finite(metric, kind):
 
 
 def test_the_joined_score_is_that_of_its_terms(metrics):
-    image, reference = pictures()
+    image, reference = make_images()
     of = {name: metric(image, reference) for name, metric in metrics.items()}
     natural = metrics["afine-naturalness"](reference)
     slope = torch.nn.functional.softplus(torch.tensor(5.0))
@@ -163,8 +163,8 @@ def test_the_joined_score_is_that_of_its_terms(metrics):
     torch.testing.assert_close(of["afine-scaled"], 100 / (1 + torch.exp(-(of["afine"] + 1.9710) / 2.3734)))
 
 
-def test_fidelity_is_best_for_equal_pictures(metrics):
-    image, reference = pictures()
+def test_fidelity_is_best_for_equal_images(metrics):
+    image, reference = make_images()
     best = 4 / (1 + math.exp(0.5 / 0.15)) - 2
     assert metrics["afine-fidelity"](image, image).tolist() == pytest.approx([best] * 3, abs=1e-5)
     assert (metrics["afine-fidelity"](image, reference) > best + 1e-3).all()
@@ -178,7 +178,7 @@ def test_the_learned_constants_of_the_fidelity_are_held_in_their_bounds():
 
 
 def test_recomputing_the_blocks_changes_nothing(metric, monkeypatch):
-    image, reference = pictures()
+    image, reference = make_images()
     results = []
     for checkpoint in (False, True):
         monkeypatch.setattr(metric.network.finetuned_clip, "checkpoint", checkpoint)
@@ -210,7 +210,7 @@ def test_facts(metrics):
         assert metric.info.name == name and not metric.info.higher_is_better and metric.info.weights == ("afine.pth",)
         assert metric.info.reference == ("none" if name == "afine-naturalness" else "full")
         assert not any(p.requires_grad for p in metric.parameters()) and not metric.train().training
-    with pytest.raises(ValueError, match="compares with a reference picture"):
+    with pytest.raises(ValueError, match="compares with a reference image"):
         metrics["afine"](torch.rand(1, 3, 32, 32))
 
 
@@ -231,7 +231,7 @@ def loss_of(synthetic):
 )
 def test_loss_is_the_weighted_mean_of_its_term(loss_of, metrics, term, name):
     loss = loss_of(loss_weight=0.3, term=term)
-    image, gt = pictures(45, 70)
+    image, gt = make_images(45, 70)
     scores = metrics[name](image, gt)
     torch.testing.assert_close(loss(image, gt), 0.3 * scores.mean())
     summed = loss_of(term=term, reduction="sum")
@@ -253,7 +253,7 @@ def test_loss_is_the_weighted_mean_of_its_term(loss_of, metrics, term, name):
 
 def test_gradient_of_the_loss_reaches_the_output_alone(loss_of, metric, monkeypatch):
     loss = loss_of().train()
-    image, gt = (picture.requires_grad_() for picture in pictures())
+    image, gt = (batch.requires_grad_() for batch in make_images())
     shared, calls = shared_metric("afine", "cpu"), []
     features = shared.features
     monkeypatch.setattr(shared, "features", lambda p: (calls.append(torch.is_grad_enabled()), features(p))[1])
@@ -267,7 +267,7 @@ def test_gradient_of_the_loss_reaches_the_output_alone(loss_of, metric, monkeypa
 
 def test_loss_is_computed_in_float32_inside_autocast(loss_of):
     loss = loss_of()
-    image, gt = pictures()
+    image, gt = make_images()
     expected = loss(image, gt)
     with torch.autocast("cpu", torch.bfloat16):
         assert torch.equal(loss(image, gt), expected)
@@ -278,7 +278,7 @@ def test_loss_is_computed_in_float32_inside_autocast(loss_of):
 @pytest.mark.parametrize(("term", "steps", "gain"), [("all", 6, 0.1), ("fidelity", 6, 0.01)])
 def test_steps_along_the_gradient_lower_the_loss(loss_of, term, steps, gain):
     loss = loss_of(term=term)
-    gt, image = pictures(64, 64, count=1)
+    gt, image = make_images(64, 64, count=1)
     image.requires_grad_()
     optimizer = torch.optim.Adam([image], lr=2e-3)
     values = []

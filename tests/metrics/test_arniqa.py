@@ -94,7 +94,7 @@ def test_a_batch_of_crops_equals_its_singles(metric, monkeypatch):
     torch.testing.assert_close(metric(image), singles, rtol=1e-5, atol=1e-6)
 
 
-def test_crops_of_a_small_picture_are_black_outside():
+def test_crops_of_a_small_image_are_black_outside():
     crops = five_crops(torch.ones(1, 3, 100, 300))
     assert crops.shape == (5, 3, 224, 224)
     rows = [crop[0, :, 0].nonzero().flatten() for crop in crops]
@@ -125,7 +125,7 @@ def test_a_regressor_of_another_size_is_refused(folder):
 
 
 @pytest.mark.parametrize("size", [(2, 2), (3, 70), (65, 33)])
-def test_takes_small_and_odd_pictures(metric, size):
+def test_takes_small_and_odd_images(metric, size):
     image = photo(height=size[0], width=size[1])[None].requires_grad_()
     metric(image).sum().backward()
     assert image.grad.isfinite().all() and image.grad.norm() > 0

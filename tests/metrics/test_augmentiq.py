@@ -75,7 +75,7 @@ def test_with_a_prompt_it_is_the_mean_of_quality_and_alignment(metric, prompted,
     torch.testing.assert_close(prompted(images), expected, rtol=1e-5, atol=1e-6)
 
 
-def test_the_prompt_counts_for_each_picture_alone_and_has_a_gradient(prompted, images):
+def test_the_prompt_counts_for_each_image_alone_and_has_a_gradient(prompted, images):
     singles = torch.cat([prompted(image[None]) for image in images])
     torch.testing.assert_close(prompted(images), singles, rtol=1e-5, atol=1e-6)
     images.requires_grad_()

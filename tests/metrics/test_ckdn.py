@@ -57,24 +57,24 @@ def test_a_batch_equals_its_singles(metric, size):
 
 
 @pytest.mark.parametrize("size", [(1, 1), (3, 2), (64, 41)])
-def test_takes_pictures_of_any_size(metric, size):
+def test_takes_images_of_any_size(metric, size):
     image = photo(height=size[0], width=size[1])[None]
     found = gradient(metric, image, image * 0.9)
     assert found.isfinite().all() and found.norm() > 0
 
 
-def test_equal_and_flat_pictures_have_a_finite_gradient(metric):
+def test_equal_and_flat_images_have_a_finite_gradient(metric):
     half_flat = photo(height=50, width=60)[None]
     half_flat[..., 30:] = 0.5
     for image in (half_flat, torch.full_like(half_flat, 0.3), torch.zeros_like(half_flat), half_flat * 1.2 - 0.1):
         assert gradient(metric, image, image).isfinite().all()
 
 
-def test_the_resized_picture_is_not_clamped(metric):
+def test_the_resized_image_is_not_clamped(metric):
     edge = torch.zeros(1, 3, 60, 60)
     edge[..., 30:] = 1
     seen, known = (
-        picture * metric.normalize.deviation + metric.normalize.mean for picture in metric.network_input(edge, edge)
+        image * metric.normalize.deviation + metric.normalize.mean for image in metric.network_input(edge, edge)
     )
     assert seen.min() < -0.01 and seen.max() > 1.01
     assert set(known.mul(1e4).round().unique().tolist()) == {0, 1e4}

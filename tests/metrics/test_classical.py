@@ -1,4 +1,4 @@
-"""The classical full-reference metrics against values of somebody else, other libraries, and hard pictures."""
+"""The classical full-reference metrics against values of somebody else, other libraries, and hard images."""
 
 import numpy as np
 import pytest
@@ -19,9 +19,9 @@ CASES = [(name, case) for name in METRICS for case in golden(f"classical_{name}"
 NAMES = pytest.mark.parametrize("name", list(METRICS))
 
 
-def noisy(picture, deviation=0.03, seed=5):
-    noise = torch.randn(picture.shape, generator=torch.Generator().manual_seed(seed))
-    return (picture + deviation * noise).clamp(0, 1)
+def noisy(image, deviation=0.03, seed=5):
+    noise = torch.randn(image.shape, generator=torch.Generator().manual_seed(seed))
+    return (image + deviation * noise).clamp(0, 1)
 
 
 @pytest.mark.parametrize(("name", "case"), CASES, ids=[f"{name}-{case['name']}" for name, case in CASES])
@@ -47,14 +47,14 @@ def test_a_batch_equals_its_singles_at_odd_sizes(name, size):
 
 
 @NAMES
-def test_equal_pictures_have_the_best_score(name):
+def test_equal_images_have_the_best_score(name):
     image = photo(height=170, width=180)[None]
     best = {"cvvdp": 10.0}.get(name, 1.0 if METRICS[name].info.higher_is_better else 0.0)
     assert METRICS[name](image, image).item() == pytest.approx(best, abs=1e-6)
 
 
 def degenerate(side):
-    """Pairs of pictures that have hardly anything to compare: `(K, 3, side, side + 9)` twice."""
+    """Pairs of images that have hardly anything to compare: `(K, 3, side, side + 9)` twice."""
     texture = photo(left=100, height=side, width=side + 9)
     flat, black, half = torch.full_like(texture, 0.3), torch.zeros_like(texture), texture.clone()
     half[..., side // 2 :] = 0.3
@@ -76,11 +76,11 @@ def degenerate(side):
         (texture * 3 - 1, texture),
         (texture + 1e-4, texture),
     )
-    return tuple(torch.stack(pictures) for pictures in zip(*pairs, strict=True))
+    return tuple(torch.stack(images) for images in zip(*pairs, strict=True))
 
 
 @NAMES
-def test_scores_and_gradients_of_hard_pictures_are_finite_and_in_range(name):
+def test_scores_and_gradients_of_hard_images_are_finite_and_in_range(name):
     metric = METRICS[name]
     image, reference = degenerate(max(metric.info.min_size, 64))
     scores = metric(image.requires_grad_(), reference)
@@ -92,7 +92,7 @@ def test_scores_and_gradients_of_hard_pictures_are_finite_and_in_range(name):
 
 
 @NAMES
-def test_scores_the_smallest_picture_that_it_declares(name):
+def test_scores_the_smallest_image_that_it_declares(name):
     side = METRICS[name].info.min_size
     image = photo(left=100, height=side, width=side)[None].requires_grad_()
     score = METRICS[name](image, noisy(image.detach()))
@@ -130,8 +130,8 @@ def test_ms_ssim_is_zero_without_common_structure():
 
 
 @pytest.mark.parametrize(("name", "shift"), [("fsim", 0), ("vsi", 1)])
-def test_pictures_of_384_pixels_are_averaged_over_2_by_2(name, shift):
-    """Noise without a mean in each square vanishes; the squares of VSI begin one pixel before the picture."""
+def test_images_of_384_pixels_are_averaged_over_2_by_2(name, shift):
+    """Noise without a mean in each square vanishes; the squares of VSI begin one pixel before the image."""
     signs = torch.randn(193, 193, generator=torch.Generator().manual_seed(3)).sign()
     noise = torch.kron(signs, torch.tensor([[0.05, -0.05], [-0.05, 0.05]]))[shift:, shift:]
     scores = []
@@ -141,10 +141,10 @@ def test_pictures_of_384_pixels_are_averaged_over_2_by_2(name, shift):
     assert scores[0] > 0.998 > 0.98 > scores[1]
 
 
-def test_fsim_of_doubled_pictures_is_that_of_the_pictures():
+def test_fsim_of_doubled_images_is_that_of_the_images():
     image = photo(left=100, height=224, width=240)[None]
     pair = image, noisy(image)
-    doubled = (F.interpolate(picture, scale_factor=2, mode="nearest") for picture in pair)
+    doubled = (F.interpolate(batch, scale_factor=2, mode="nearest") for batch in pair)
     torch.testing.assert_close(METRICS["fsim"](*doubled), METRICS["fsim"](*pair))
 
 
@@ -160,7 +160,7 @@ def test_vif_exceeds_one_with_more_contrast():
     assert METRICS["vif"]((reference - 0.5) * 1.3 + 0.5, reference) > 1.05
 
 
-def test_pyramid_bands_turn_with_the_picture_and_ignore_its_mean():
+def test_pyramid_bands_turn_with_the_image_and_ignore_its_mean():
     pyramid, luma = SteerablePyramid(), yiq_luma(photo(height=81, width=70)[None]).double()
     turned = pyramid(luma.mT)
     sizes = []

@@ -90,7 +90,7 @@ def test_the_prompts_are_those_of_the_reference():
     assert [[49406, *[343] * 16, *prompt, 49407] for prompt in CLIPIQA_PLUS_PROMPTS] == PLUS["prompt_tokens"]
 
 
-def test_the_archive_is_read_in_half_precision_and_only_the_picture_tower_is_kept(metric, synthetic):
+def test_the_archive_is_read_in_half_precision_and_only_the_image_tower_is_kept(metric, synthetic):
     with synthetic(CLIP) as folder:
         state = read_tensor_file(folder / CLIP)
     assert state["visual.layer2.0.conv2.weight"].dtype == torch.float16 and state["input_resolution"] == 224
@@ -110,12 +110,12 @@ def test_small_and_odd_sizes_in_a_batch_score_as_alone(metric, size):
     torch.testing.assert_close(scores.detach(), alone, rtol=1e-5, atol=0)
 
 
-def test_a_picture_without_a_token_is_refused(metric):
-    with pytest.raises(ValueError, match="clipiqa needs pictures of at least 31x31 px, got 30x64"):
+def test_an_image_without_a_token_is_refused(metric):
+    with pytest.raises(ValueError, match="clipiqa needs images of at least 31x31 px, got 30x64"):
         metric(torch.rand(1, 3, 30, 64))
 
 
-def test_more_pictures_than_fit_at_once_score_as_alone(metric, monkeypatch):
+def test_more_images_than_fit_at_once_score_as_alone(metric, monkeypatch):
     images = torch.stack([photo(top=top, height=40, width=52) for top in (0, 50, 100, 150, 200)])
     expected = metric(images)
     monkeypatch.setattr("iqa_sr.metrics.clip_prompts.AT_ONCE", 2 * 40 * 52)

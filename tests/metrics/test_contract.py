@@ -14,7 +14,7 @@ from torch import Tensor, nn
 import iqa_sr.basicsr_compat  # noqa: F401 - lets basicsr be imported
 from iqa_sr.metrics import QualityMetric, create_metric, metric_info, metric_names, metric_spec, shared_metric
 from tests.helpers.golden_images import golden, golden_input, photo
-from tests.helpers.metric_contract import BATCH, check_variant, check_variant_facts, pictures, scored, side_of
+from tests.helpers.metric_contract import BATCH, check_variant, check_variant_facts, make_images, scored, side_of
 
 # Slow to build or to compute: the files of these build each once, and test the short contract with it.
 ELSEWHERE = ("ahiq", "liqe_mix", "maniqa", "maniqa-kadid", "maniqa-pipal")
@@ -30,7 +30,7 @@ VARIANTS = {
     **{f"qualiclip+-{data}": "qualiclip+" for data in ("clive", "flive", "spaq")},
 }
 CLASSICAL = [name for name in metric_names() if not metric_info(name).weights]
-# These bring every picture to a size of their own, at which the golden values test them: here to a smaller one.
+# These bring every image to a size of their own, at which the golden values test them: here to a smaller one.
 SMALLER = {
     "ckdn": {"iqa_sr.metrics.ckdn.SHORT_SIDE": 110, "iqa_sr.metrics.ckdn.CROP": 96},
     "musiq": {"iqa_sr.metrics.musiq.LONGER_SIDES": (64, 96)},
@@ -59,13 +59,13 @@ def case(request, synthetic):
         metric = create_metric(request.param)
         for place, value in SMALLER.get(request.param, {}).items():
             patch.setattr(*((place, value) if "." in place else (metric, place, value)))
-        image, reference = pictures(metric.info)
+        image, reference = make_images(metric.info)
         with torch.no_grad():
             scores = metric(image.clone(), reference.clone())
         yield Case(metric, image, reference, scores)
 
 
-def test_gives_one_float32_score_per_picture_and_leaves_its_input_alone(case):
+def test_gives_one_float32_score_per_image_and_leaves_its_input_alone(case):
     image, reference = case.image.clone(), case.reference.clone()
     again = scored(case.metric, image, reference)
     assert torch.equal(image, case.image) and torch.equal(reference, case.reference)
@@ -131,13 +131,13 @@ def test_refuses_what_it_cannot_score(case):
         with pytest.raises(ValueError, match=f"at least {info.min_size}x{info.min_size} px, got {side}x"):
             metric(small, small)
     if info.reference == "full":
-        with pytest.raises(ValueError, match="compares with a reference picture, but none was given"):
+        with pytest.raises(ValueError, match="compares with a reference image, but none was given"):
             metric(image)
         with pytest.raises(ValueError, match="differ in shape"):
             metric(torch.rand(1, 3, side, side + info.multiple_of), image)
 
 
-def test_scores_the_smallest_picture_that_it_declares(case):
+def test_scores_the_smallest_image_that_it_declares(case):
     info = case.metric.info
     side = -(-info.min_size // info.multiple_of) * info.multiple_of
     small = case.image[:1, :, :side, :side]
@@ -166,19 +166,19 @@ def test_computes_in_float32_inside_autocast_and_from_other_types(case):
     assert torch.equal(half, scored(case.metric, image.bfloat16().float(), reference.bfloat16().float()))
 
 
-def test_takes_pictures_in_channels_last_order(case):
-    turned = [picture.contiguous(memory_format=torch.channels_last) for picture in (case.image, case.reference)]
+def test_takes_images_in_channels_last_order(case):
+    turned = [image.contiguous(memory_format=torch.channels_last) for image in (case.image, case.reference)]
     torch.testing.assert_close(scored(case.metric, *turned), case.scores, **BATCH)
 
 
-def test_gradient_is_finite_and_reaches_the_picture(case):
+def test_gradient_is_finite_and_reaches_the_image(case):
     """Photograph, flat, black, half flat, a little out of range, equal to the reference if any: in one batch."""
     if not case.metric.info.differentiable:
         scores = case.metric(case.image.clone().requires_grad_(), case.reference)
         assert scores.grad_fn is None or case.metric.info.name.endswith("-basicsr")
         return
     kinds = 6 if case.metric.info.reference == "full" else 5
-    image, reference = (picture[:1].repeat(kinds, 1, 1, 1) for picture in (case.image, case.reference))
+    image, reference = (batch[:1].repeat(kinds, 1, 1, 1) for batch in (case.image, case.reference))
     image[1], image[2] = 0.3, 0
     image[3, ..., image.shape[-1] // 2 :] = 0.3
     image[4] = image[4] * 1.2 - 0.1
@@ -283,16 +283,16 @@ def test_the_overshoot_of_networks_and_of_resizing_is_no_other_range():
 
 @pytest.mark.parametrize("name", CLASSICAL)
 @pytest.mark.parametrize("kind", ["blur", "noise"])
-def test_a_damaged_picture_is_worse(name, kind):
+def test_a_damaged_image_is_worse(name, kind):
     metric = create_metric(name)
-    image, _ = pictures(metric.info, count=1)
+    image, _ = make_images(metric.info, count=1)
     if kind == "blur":
         damaged = torch.nn.functional.avg_pool2d(image, 7, 1, 3, count_include_pad=False)
     else:
         noise = torch.randn(image.shape, generator=torch.Generator().manual_seed(6))
         damaged = (image + 0.15 * noise).clamp(0, 1)
     slight = (image + 1 / 255).clamp(0, 1)
-    good, bad = (metric.info.oriented(metric(picture, image)) for picture in (slight, damaged))
+    good, bad = (metric.info.oriented(metric(batch, image)) for batch in (slight, damaged))
     assert good > bad
 
 
@@ -341,13 +341,13 @@ def test_psnr_agrees_with_the_golden_values(name):
 def test_psnr_agrees_with_basicsr(name, on_luma):
     from basicsr.metrics.psnr_ssim import calculate_psnr
 
-    image, reference = (picture.mul(255).round() for picture in pictures(metric_info(name), count=1))
+    image, reference = (batch.mul(255).round() for batch in make_images(metric_info(name), count=1))
     arrays = [np.ascontiguousarray(p[0].byte().permute(1, 2, 0).numpy()[..., ::-1]) for p in (image, reference)]
     expected = calculate_psnr(*arrays, crop_border=0, test_y_channel=on_luma)
     assert create_metric(name)(image / 255, reference / 255).item() == pytest.approx(expected, rel=1e-5)
 
 
-def test_psnr_of_equal_pictures_is_100_db_and_its_gradient_zero():
+def test_psnr_of_equal_images_is_100_db_and_its_gradient_zero():
     image = photo()[None].requires_grad_()
     score = create_metric("psnr")(image, image.detach())
     score.sum().backward()

@@ -27,9 +27,9 @@ def metric(tmp_path_factory):
         return DISTS()
 
 
-def short_side_256(pictures):
+def short_side_256(images):
     """The authors' loader: 8-bit bilinear interpolation with antialiasing, in Pillow."""
-    pixels = (pictures[0].permute(1, 2, 0) * 255).round().byte().numpy()
+    pixels = (images[0].permute(1, 2, 0) * 255).round().byte().numpy()
     height, width = pixels.shape[:2]
     scale = 256 / min(height, width)
     small = Image.fromarray(pixels).resize((int(width * scale), int(height * scale)), Image.Resampling.BILINEAR)
@@ -77,7 +77,7 @@ def test_recomputing_in_the_backward_pass_changes_nothing(metric):
 
 
 @pytest.mark.parametrize("size", [(1, 1), (2, 5), (15, 16)])
-def test_takes_pictures_of_any_size(metric, size):
+def test_takes_images_of_any_size(metric, size):
     image = photo(height=16, width=16)[None, :, : size[0], : size[1]].clone().requires_grad_()
     score = metric(image, 1 - image.detach())
     score.sum().backward()

@@ -31,7 +31,7 @@ def metric(metrics):
     return metrics["liqe"]
 
 
-def pictures(height=224, width=256, count=3):
+def make_images(height=224, width=256, count=3):
     return torch.stack([photo(left=60 * i, height=height, width=width) for i in range(count)])
 
 
@@ -62,14 +62,14 @@ def test_the_contract_of_the_same_network_with_other_prompts(metrics, synthetic)
 
 @pytest.mark.parametrize("name", ["liqe", "liqe_mix"])
 def test_a_batch_equals_its_singles(metrics, name):
-    image = pictures(230, 270)
+    image = make_images(230, 270)
     with torch.no_grad():
         singles = torch.cat([metrics[name](image[i : i + 1]) for i in range(3)])
         torch.testing.assert_close(metrics[name](image), singles, rtol=1e-5, atol=1e-6)
 
 
 def test_is_independent_of_how_the_windows_are_divided(metric, monkeypatch):
-    image = pictures(count=2)
+    image = make_images(count=2)
     with torch.no_grad():
         expected = metric(image)
         monkeypatch.setattr("iqa_sr.metrics.liqe.AT_ONCE", 3)
@@ -78,7 +78,7 @@ def test_is_independent_of_how_the_windows_are_divided(metric, monkeypatch):
 
 @pytest.mark.parametrize("kind", ["flat", "black", "half flat", "outside"])
 def test_score_and_gradient_are_finite(metric, kind):
-    image = pictures(224, 224, count=1)
+    image = make_images(224, 224, count=1)
     changed = {
         "flat": torch.full_like(image, 0.3),
         "black": torch.zeros_like(image),
@@ -103,13 +103,13 @@ def test_windows_are_chosen_evenly_and_the_last_may_never_be():
 
 
 def test_what_lies_beside_the_windows_is_not_seen(metric):
-    image = pictures(250, 280, count=1)
+    image = make_images(250, 280, count=1)
     with torch.no_grad():
         assert metric(image).item() == metric(image[..., :224, :256]).item()
 
 
 def test_recomputing_the_blocks_changes_nothing(metric, monkeypatch):
-    image = pictures(count=1).requires_grad_()
+    image = make_images(count=1).requires_grad_()
     results = []
     for checkpoint in (False, True):
         monkeypatch.setattr(metric.network, "checkpoint", checkpoint)
@@ -140,8 +140,8 @@ def test_the_text_tower_is_not_kept_and_nothing_can_be_trained(metrics):
         assert not any(p.requires_grad for p in metric.parameters()) and not metric.train().training
 
 
-def test_small_pictures_are_refused(metric):
-    with pytest.raises(ValueError, match="liqe needs pictures of at least 224x224 px, got 300x223"):
+def test_small_images_are_refused(metric):
+    with pytest.raises(ValueError, match="liqe needs images of at least 224x224 px, got 300x223"):
         metric(torch.rand(1, 3, 300, 223))
 
 

@@ -36,7 +36,7 @@ def test_agrees_with_the_golden_values(metrics, net, name):
 
 @pytest.mark.filterwarnings("ignore::UserWarning")  # an argument of torchvision from before 0.13
 @pytest.mark.parametrize("net", TRUNKS)
-def test_is_the_packages_distance_on_other_pictures(metrics, net):
+def test_is_the_packages_distance_on_other_images(metrics, net):
     package = lpips.LPIPS(net=net, pnet_rand=True, verbose=False)
     package.net.load_state_dict(metrics[net].trunk.state_dict())
     image = torch.stack([photo("coffee", 30, 40 * i, 77, 64) for i in range(3)])

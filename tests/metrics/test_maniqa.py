@@ -121,7 +121,7 @@ def test_twenty_crops_are_the_first_of_a_grid():
 @pytest.mark.parametrize(
     ("size", "larger"), [((100, 150), (225, 337)), ((224, 300), (225, 301)), ((230, 225), (230, 225))]
 )
-def test_small_pictures_are_enlarged(size, larger):
+def test_small_images_are_enlarged(size, larger):
     assert enlarged(torch.rand(1, 3, *size)).shape[-2:] == larger
 
 

@@ -84,6 +84,6 @@ def test_a_prefix_of_parallel_training_is_dropped(metrics, synthetic, tmp_path, 
         content = read_tensor_file(folder / file)
     write_tensor_file({f"module.{key}": value for key, value in content.items()}, tmp_path / file)
     monkeypatch.setenv("IQA_SR_WEIGHTS", str(tmp_path))
-    picture = golden_input(CASES[1][1])
+    image = golden_input(CASES[1][1])
     with torch.no_grad():
-        assert torch.equal(MUSIQ(INFOS["musiq"])(picture), metrics["musiq"](picture))
+        assert torch.equal(MUSIQ(INFOS["musiq"])(image), metrics["musiq"](image))

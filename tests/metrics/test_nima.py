@@ -1,4 +1,4 @@
-"""NIMA against golden values computed with synthetic weights, and the framing of pictures against torchvision."""
+"""NIMA against golden values computed with synthetic weights, and the framing of images against torchvision."""
 
 import pytest
 import torch
@@ -70,7 +70,7 @@ def test_the_score_is_the_mean_of_the_distribution(metric):
 
 @of("nima")
 @pytest.mark.parametrize("size", [(1, 1), (3, 2), (40, 41)])
-def test_takes_pictures_of_any_size(metric, size):
+def test_takes_images_of_any_size(metric, size):
     image = photo(height=size[0], width=size[1])[None].requires_grad_()
     metric(image).sum().backward()
     assert image.grad.isfinite().all() and image.grad.norm() > 0

@@ -1,4 +1,4 @@
-"""NIQE against values of the two implementations in use, and on pictures that have hardly any statistics."""
+"""NIQE against values of the two implementations in use, and on images that have hardly any statistics."""
 
 import sys
 from pathlib import Path
@@ -25,11 +25,11 @@ def test_agrees_with_the_golden_scores(case, name, key):
 
 @CASES
 def test_agrees_with_the_golden_gradient(case):
-    picture = golden_input(case).requires_grad_()
-    create_metric("niqe")(picture).sum().backward()
+    image = golden_input(case).requires_grad_()
+    create_metric("niqe")(image).sum().backward()
     tolerance = GOLDEN["tolerance"]["grad_norm_rel"]
-    assert picture.grad.norm().item() == pytest.approx(case["grad_norm"][0], rel=tolerance)
-    assert picture.grad.abs().max().item() == pytest.approx(case["grad_absmax"][0], rel=3 * tolerance)
+    assert image.grad.norm().item() == pytest.approx(case["grad_norm"][0], rel=tolerance)
+    assert image.grad.abs().max().item() == pytest.approx(case["grad_absmax"][0], rel=3 * tolerance)
 
 
 @CASES
@@ -48,10 +48,10 @@ def test_luma_agrees_to_the_last_level(case):
 def test_agrees_with_basicsr_itself(photograph, top, left, height, width):
     from basicsr.metrics.niqe import calculate_niqe
 
-    picture = photo(photograph, top, left, height, width)
-    pixels = np.ascontiguousarray((picture * 255).round().byte().permute(1, 2, 0).numpy()[..., ::-1])
+    image = photo(photograph, top, left, height, width)
+    pixels = np.ascontiguousarray((image * 255).round().byte().permute(1, 2, 0).numpy()[..., ::-1])
     expected = calculate_niqe(pixels, crop_border=0, input_order="HWC", convert_to="y")
-    assert create_metric("niqe-basicsr")(picture[None]).item() == pytest.approx(float(expected), rel=1e-4)
+    assert create_metric("niqe-basicsr")(image[None]).item() == pytest.approx(float(expected), rel=1e-4)
 
 
 def test_half_size_agrees_with_basicsrs_imresize():
@@ -75,16 +75,16 @@ def test_table_search_is_the_brute_force_one():
 
 def test_only_whole_blocks_count():
     metric = create_metric("niqe")
-    picture = photo(height=230, width=250)[None]
-    assert metric(picture).item() == metric(picture[..., :192, :192]).item()
+    image = photo(height=230, width=250)[None]
+    assert metric(image).item() == metric(image[..., :192, :192]).item()
 
 
 def test_rises_with_blur_and_noise():
     metric = create_metric("niqe")
-    picture = photo("astronaut", 0, 100, 192, 288)[None]
-    noise = torch.randn(picture.shape, generator=torch.Generator().manual_seed(1))
-    blurred = torch.nn.functional.avg_pool2d(picture, 5, 1, 2)
-    scores = [metric(p).item() for p in (picture, (picture + 0.1 * noise).clamp(0, 1), blurred)]
+    image = photo("astronaut", 0, 100, 192, 288)[None]
+    noise = torch.randn(image.shape, generator=torch.Generator().manual_seed(1))
+    blurred = torch.nn.functional.avg_pool2d(image, 5, 1, 2)
+    scores = [metric(p).item() for p in (image, (image + 0.1 * noise).clamp(0, 1), blurred)]
     assert scores[0] < min(scores[1:])
 
 
@@ -108,21 +108,21 @@ def _degenerate():
 
 @pytest.mark.parametrize("name", ["niqe", "niqe-basicsr"])
 @pytest.mark.parametrize("kind", list(_degenerate()))
-def test_score_and_gradient_are_finite_on_degenerate_pictures(name, kind):
-    picture = _degenerate()[kind][None].requires_grad_()
-    score = create_metric(name)(picture)
+def test_score_and_gradient_are_finite_on_degenerate_images(name, kind):
+    image = _degenerate()[kind][None].requires_grad_()
+    score = create_metric(name)(image)
     score.sum().backward()
     assert score.isfinite().all()
-    assert picture.grad.isfinite().all()
+    assert image.grad.isfinite().all()
 
 
-def test_flat_pictures_are_bad():
+def test_flat_images_are_bad():
     metric = create_metric("niqe")
     good = metric(photo("coffee")[None])
     assert all(metric(_degenerate()[kind][None]) > 2 * good for kind in ("flat", "black", "white"))
 
 
-def test_pixels_that_are_not_finite_spoil_their_own_picture_only():
+def test_pixels_that_are_not_finite_spoil_their_own_image_only():
     metric = create_metric("niqe")
     batch = torch.stack([photo(), photo(left=100), photo(left=200)])
     expected = metric(batch)

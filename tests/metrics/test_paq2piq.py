@@ -55,14 +55,14 @@ def test_pooling_is_torchvisions_at_every_size():
 
 @pytest.mark.parametrize("size", [(96, 96), (101, 70), (40, 131)])
 def test_a_batch_equals_its_singles(metric, size):
-    image = torch.stack([photo(left=60 * i, height=size[0], width=size[1]) for i in range(4)])
+    batch = torch.stack([photo(left=60 * i, height=size[0], width=size[1]) for i in range(4)])
     with torch.no_grad():
-        singles = torch.cat([metric(picture[None]) for picture in image])
-        torch.testing.assert_close(metric(image), singles, rtol=1e-5, atol=1e-6)
+        singles = torch.cat([metric(image[None]) for image in batch])
+        torch.testing.assert_close(metric(batch), singles, rtol=1e-5, atol=1e-6)
 
 
 @pytest.mark.parametrize("size", [(1, 1), (2, 40), (16, 31), (33, 33)])
-def test_takes_pictures_of_any_size(metric, size):
+def test_takes_images_of_any_size(metric, size):
     for image in (photo(height=size[0], width=size[1])[None], torch.full((1, 3, *size), 0.3)):
         image.requires_grad_()
         metric(image).sum().backward()

@@ -132,9 +132,9 @@ def test_a_batch_scores_as_its_singles(name, request):
     torch.testing.assert_close(scores.detach(), alone, rtol=1e-5, atol=0)
 
 
-def test_the_smallest_picture_is_scored_and_a_smaller_one_refused(metric):
+def test_the_smallest_image_is_scored_and_a_smaller_one_refused(metric):
     assert 0 < metric(torch.rand(1, 3, 31, 31)).item() < 1
-    with pytest.raises(ValueError, match="qualiclip needs pictures of at least 31x31 px, got 40x30"):
+    with pytest.raises(ValueError, match="qualiclip needs images of at least 31x31 px, got 40x30"):
         metric(torch.rand(1, 3, 40, 30))
 
 

@@ -60,7 +60,7 @@ def test_is_as_near_to_the_authors_script_as_documented(metric, name):
 
 
 @pytest.mark.parametrize("size", [(2, 2), (3, 70), (65, 33)])
-def test_takes_small_and_odd_pictures(metric, size):
+def test_takes_small_and_odd_images(metric, size):
     image = photo(height=size[0], width=size[1])[None].requires_grad_()
     metric(image).sum().backward()
     assert image.grad.isfinite().all() and image.grad.norm() > 0

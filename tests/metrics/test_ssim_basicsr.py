@@ -9,9 +9,9 @@ from iqa_sr.metrics import create_metric
 from tests.helpers.golden_images import photo
 
 
-def levels(picture):
+def levels(image):
     """`(3, H, W)` to BasicSR's BGR array."""
-    return np.ascontiguousarray(picture.mul(255).round().byte().permute(1, 2, 0).numpy()[..., ::-1])
+    return np.ascontiguousarray(image.mul(255).round().byte().permute(1, 2, 0).numpy()[..., ::-1])
 
 
 def pairs():
@@ -20,12 +20,12 @@ def pairs():
     noise = torch.randn(reference.shape, generator=torch.Generator().manual_seed(3))
     blurred = torch.nn.functional.avg_pool2d(reference[None], 3, 1, 1)[0]
     for image in (blurred, (reference + 0.1 * noise).clamp(0, 1), 1 - reference):
-        yield tuple(picture.mul(255).round().div(255) for picture in (image, reference))
+        yield tuple(batch.mul(255).round().div(255) for batch in (image, reference))
 
 
 @pytest.mark.parametrize(("name", "on_luma"), [("ssimy-basicsr", True), ("ssimc-basicsr", False)])
 def test_agrees_with_basicsr(name, on_luma):
-    images, references = (torch.stack(pictures) for pictures in zip(*pairs(), strict=True))
+    images, references = (torch.stack(batch) for batch in zip(*pairs(), strict=True))
     scores = create_metric(name)(images, references).tolist()
     expected = [calculate_ssim(levels(a), levels(b), crop_border=0, test_y_channel=on_luma) for a, b in pairs()]
     assert scores == pytest.approx(expected, abs=2e-6)

@@ -86,7 +86,7 @@ def test_a_batch_equals_its_singles(metric, monkeypatch):
 
 
 @of("topiq_nr", "topiq_fr")
-def test_takes_small_pictures_down_to_the_declared_size(metric):
+def test_takes_small_images_down_to_the_declared_size(metric):
     for height, width in ((MIN_SIZE, MIN_SIZE), (MIN_SIZE, 70), (33, MIN_SIZE)):
         image = photo(height=height, width=width)[None]
         found = gradient(metric, image, damaged(image))
@@ -96,7 +96,7 @@ def test_takes_small_pictures_down_to_the_declared_size(metric):
 
 
 @of("topiq_iaa_res50")
-def test_takes_pictures_of_one_pixel_where_it_resizes(metric):
+def test_takes_images_of_one_pixel_where_it_resizes(metric):
     image = torch.full((1, 3, 1, 2), 0.3)
     metric.short_side, before = 64, metric.short_side
     assert gradient(metric, image).isfinite().all()
@@ -106,7 +106,7 @@ def test_takes_pictures_of_one_pixel_where_it_resizes(metric):
 
 
 @of("topiq_fr")
-def test_equal_pictures_have_a_finite_gradient(metric):
+def test_equal_images_have_a_finite_gradient(metric):
     half_flat = photo(height=64, width=80)
     half_flat[..., 40:] = 0.5
     for image in (half_flat, torch.full_like(half_flat, 0.3), torch.zeros_like(half_flat)):

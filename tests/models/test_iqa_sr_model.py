@@ -26,7 +26,7 @@ from iqa_sr.ops.blur import sharpen
 from iqa_sr.scores.score_table import ScoreTable
 from iqa_sr.training.run_config import RunConfig
 from tests import ROOT
-from tests.helpers.sr_datasets import picture, save, training_options, write_groups, write_labels, write_options
+from tests.helpers.sr_datasets import make_image, save, training_options, write_groups, write_labels, write_options
 
 
 @pytest.fixture(autouse=True)
@@ -178,7 +178,7 @@ def test_full_reference_metrics_against_original_nearest_and_positives(tmp_path,
     metrics = {against: {**psnr, "against": against} for against in ("original", "nearest", "positives")}
     assert train(training_options(val__metrics=metrics)) == 0
     table = ScoreTable.read(Path("experiments/tiny/scores.csv"))
-    scores = {(row.picture, row.metric): row.score for row in table.rows if row.checkpoint == "bicubic"}
+    scores = {(row.image, row.metric): row.score for row in table.rows if row.checkpoint == "bicubic"}
     assert scores["val/p0", "nearest"] >= scores["val/p0", "original"]
     assert scores["val/p0", "nearest"] == pytest.approx(
         max(scores["val/p0", "original"], scores["val/p0", "nearest"]), abs=1e-9
@@ -186,7 +186,7 @@ def test_full_reference_metrics_against_original_nearest_and_positives(tmp_path,
     assert ("val/p0", "positives") in scores and ("val/p1", "positives") not in scores, "no positive, no score"
 
 
-def test_scores_are_those_of_the_saved_pictures(run_folder):
+def test_scores_are_those_of_the_saved_images(run_folder):
     from iqa_sr.io.image_tensors import to_tensor
     from iqa_sr.io.images import read_image
     from iqa_sr.metrics import create_metric
@@ -200,15 +200,15 @@ def test_scores_are_those_of_the_saved_pictures(run_folder):
         assert score == pytest.approx(float(create_metric("psnr")(saved, original)), abs=1e-4)
 
 
-def test_pictures_of_any_size_are_validated(run_folder):
-    save("odd/a.png", picture(1, 54, 38))
+def test_images_of_any_size_are_validated(run_folder):
+    save("odd/a.png", make_image(1, 54, 38))
     options = training_options(datasets__val__dataroot_gt="odd")
     assert train(options) == 0
-    assert {row.picture for row in ScoreTable.read(Path("experiments/tiny/scores.csv")).rows} == {"val/a"}
+    assert {row.image for row in ScoreTable.read(Path("experiments/tiny/scores.csv")).rows} == {"val/a"}
 
 
-def test_every_validation_degrades_a_picture_alike(run_folder):
-    """A generator that does not learn gives the same pictures each time, although the degradation is random."""
+def test_every_validation_degrades_an_image_alike(run_folder):
+    """A generator that does not learn gives the same images each time, although the degradation is random."""
     options = training_options(datasets__val__degradation={"type": "hggt-one-stage"}, val__save_img=True)
     options["train"]["optim_g"]["lr"], options["train"]["ema_decay"] = 1e-30, 0.0
     assert train(options) == 0
@@ -217,17 +217,17 @@ def test_every_validation_degrades_a_picture_alike(run_folder):
 
 
 def test_ready_lq_files_are_used(run_folder):
-    """LQ files that are black: the result of any network is then the same for every picture."""
+    """LQ files that are black: the result of any network is then the same for every image."""
     for number in range(4):
         save(f"lq/p{number}.png", np.zeros((32, 32, 3), np.uint8))
     options = training_options(datasets__train__dataroot_lq="lq", datasets__val__dataroot_lq="lq", val__save_img=True)
     assert train(options) == 0
-    pictures = [Path(f"experiments/tiny/visualization/val/p{n}/p{n}_6.png").read_bytes() for n in range(4)]
-    assert len(set(pictures)) == 1
+    images = [Path(f"experiments/tiny/visualization/val/p{n}/p{n}_6.png").read_bytes() for n in range(4)]
+    assert len(set(images)) == 1
 
 
 def test_calculate_iqa_takes_what_basicsr_hands_on():
-    one, other = picture(1, 200), picture(2, 200)
+    one, other = make_image(1, 200), make_image(2, 200)
     expected = 10 * math.log10(255**2 / np.mean((one[4:-4, 4:-4].astype(float) - other[4:-4, 4:-4]) ** 2))
     score = calculate_iqa(one[..., ::-1], other[..., ::-1], metric="psnr", crop_border=4, better="higher", extra=1)
     assert score == pytest.approx(expected, abs=1e-4)

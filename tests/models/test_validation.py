@@ -22,7 +22,7 @@ from iqa_sr.training.loop import build_run
 from iqa_sr.training.run_config import RunConfig
 from iqa_sr.training.summary import summary_lines
 from iqa_sr.training.validation_run import ValidationRun
-from tests.helpers.sr_datasets import picture, save, training_options, write_groups
+from tests.helpers.sr_datasets import make_image, save, training_options, write_groups
 
 PSNR = {"psnr": {"type": "calculate_iqa", "metric": "psnr"}}
 
@@ -81,7 +81,7 @@ def data(tmp_path_factory):
     for seed, name in enumerate(("one", "two")):
         for number, size in enumerate((64, 192)):
             noise = np.random.default_rng(seed).integers(-30, 31, (size, size, 3)) * number  # p1 is the harder one
-            pixels = np.clip(picture(10 * seed + number, size) + noise, 0, 255).astype(np.uint8)
+            pixels = np.clip(make_image(10 * seed + number, size) + noise, 0, 255).astype(np.uint8)
             save(folder / name / f"p{number}.png", pixels)
             save(folder / f"{name}_lq" / f"p{number}.png", pixels[::2, ::2])
     return folder
@@ -200,7 +200,7 @@ def test_memory_that_does_not_suffice_costs_the_image_its_score(run, monkeypatch
     with caplog.at_level(logging.INFO, logger="iqa_sr"):
         caplog.clear()
         less = model.nondist_validation(loader, 2, None, False)
-    scores = {row.picture: row.score for row in less.rows}
+    scores = {row.image: row.score for row in less.rows}
     assert math.isnan(scores["val/p1"]) and less.means["psnr"] == pytest.approx(scores["val/p0"])
     assert less.means["psnr"] > whole.means["psnr"] and not less.best and dict(less.missing) == {"psnr": 1}
     assert "val val, p1 by 2: memory does not suffice" in caplog.text and "(without 1 of the images)" in caplog.text
@@ -223,7 +223,7 @@ def test_an_image_that_memory_does_not_suffice_to_read_costs_its_score(run, monk
 
     monkeypatch.setattr(loader.dataset, "_whole", read)
     results = run.model.nondist_validation(loader, 1, None, False)
-    scores = {row.picture: row.score for row in results.rows if row.checkpoint == "1"}
+    scores = {row.image: row.score for row in results.rows if row.checkpoint == "1"}
     assert math.isnan(scores["val/p0"]) and math.isfinite(scores["val/p1"]) and dict(results.missing) == {"psnr": 1}
     assert "val val, p0: memory does not suffice" in caplog.text
 

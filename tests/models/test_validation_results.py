@@ -85,7 +85,7 @@ def test_a_model_of_basicsr_gives_the_same_form():
     assert results.dataset == "Set5" and results.means == {"psnr": 24.0, "niqe": 6.0} and results.best == ["psnr"]
     assert [(facts.name, facts.higher_is_better) for facts in results.facts] == [("psnr", True), ("niqe", False)]
     assert results.facts[0].spec == "BasicSR calculate_psnr, mean over the set"
-    assert {(row.checkpoint, row.picture, row.score) for row in results.rows} == {
+    assert {(row.checkpoint, row.image, row.score) for row in results.rows} == {
         ("200", "Set5/(mean)", 24.0),
         ("200", "Set5/(mean)", 6.0),
     }

@@ -166,7 +166,7 @@ def test_a_stage_lowers_its_loss_and_moves_its_own_parameters_only(trained, stag
 
 
 @pytest.mark.parametrize("stage", STAGES)
-def test_a_stage_orders_unseen_pictures_better_than_chance(trained, stage):
+def test_a_stage_orders_unseen_images_better_than_chance(trained, stage):
     """Sign test over references, which are independent: each counts once, whether more than half of its pairs are
     right. With P(right) = 1/2 that many references would come out so with p < 0.01."""
     learner = objective(stage, checkpoint(trained, stage))
@@ -304,7 +304,7 @@ def test_fidelity_loss_by_its_formula():
 
 
 def test_accuracy_follows_the_protocol():
-    """The better picture has the lower score; a tie counts only for equal scores."""
+    """The better image has the lower score; a tie counts only for equal scores."""
     learner = objective(1)
     scores = iter([([1.0, 1.0], [2.0, 2.0]), ([2.0, 1.0], [1.0, 1.0])])
     learner._compared = lambda batch: [tuple(torch.tensor(part) for part in next(scores))]
@@ -316,7 +316,7 @@ def test_accuracy_follows_the_protocol():
     assert learner.validate(batches) == {f"accuracy{name}": value for name, value in expected.items()}
 
 
-def test_losses_are_those_of_the_pictures_alone():
+def test_losses_are_those_of_the_images_alone():
     """A batch equals its singles, and each stage compares what it says."""
     generator = torch.Generator().manual_seed(0)
     image = torch.rand(3, 3, 3, 64, 96, generator=generator)

@@ -29,16 +29,16 @@ from iqa_sr.objectives.arniqa_network import IMAGENET_WEIGHTS, ARNIQANetwork
 from iqa_sr.stats.ridge import fit_ridge, fit_ridges
 from tests import ROOT
 from tests.helpers.mos_datasets import write_csv, write_kadid
-from tests.helpers.sr_datasets import picture, save, write_options
+from tests.helpers.sr_datasets import make_image, save, write_options
 from tests.helpers.tiny_runs import finished_run, losses_of, resume, train
 
 RECIPE = ROOT / "options" / "iqa" / "arniqa.yml"
 SMALL = {"layers": [1, 1, 1, 1], "bottleneck": False}
 BATCH = 8
 LEVELS = 3
-"""Of KADID-10k's two distortions: 60 pictures of ten contents."""
+"""Of KADID-10k's two distortions: 60 images of ten contents."""
 CROP = 32
-"""Side of the regressor's crops in px, of pictures of 64 px."""
+"""Side of the regressor's crops in px, of images of 64 px."""
 
 
 def options(iterations=80):
@@ -123,7 +123,7 @@ def test_ridge_is_the_minimum(samples):
     torch.testing.assert_close(exact(features), target, rtol=1e-5, atol=1e-5)
 
 
-def test_a_sample_holds_two_pictures_with_one_chain(tmp_path):
+def test_a_sample_holds_two_images_with_one_chain(tmp_path):
     for number in range(3):
         save(tmp_path / f"p{number}.png", np.full((40, 40, 3), 60 * number + 60, np.uint8))
     section = {"name": "x", "type": "ChainDataset", "phase": "train", "crop": 32, "dataroot": str(tmp_path)}
@@ -139,7 +139,7 @@ def test_a_sample_holds_two_pictures_with_one_chain(tmp_path):
 
 
 def flat_pairs(folder, side=80, **options):
-    """Training samples of two pictures, one gray, one with vertical lines of one px that the half scale makes gray."""
+    """Training samples of two images, one gray, one with vertical lines of one px that the half scale makes gray."""
     lines = np.tile(np.array([0, 240], np.uint8)[None, :, None], (side, side // 2, 3))
     for number, pixels in enumerate((np.full((side, side, 3), 120, np.uint8), lines)):
         save(folder / f"p{number}.png", pixels)
@@ -147,7 +147,7 @@ def flat_pairs(folder, side=80, **options):
     return ChainDataset({**section, "crop": 32, **options})
 
 
-def test_half_scale_patches_are_crops_of_the_shrunk_picture_distorted_after_that(tmp_path):
+def test_half_scale_patches_are_crops_of_the_shrunk_image_distorted_after_that(tmp_path):
     torch.manual_seed(0)
     untouched = flat_pairs(tmp_path, pristine=0.999)
     sample = untouched[1]
@@ -247,7 +247,7 @@ def test_the_loss_falls(trained):
 
 
 def test_partners_are_found_beyond_chance(trained):
-    """60 patches of unseen pictures. Under chance the share of less alike patches is uniform in [0, 1], with deviation
+    """60 patches of unseen images. Under chance the share of less alike patches is uniform in [0, 1], with deviation
     0.29: the mean of 60 has 0.037 and lies above 0.5 + 2.33 * 0.037 with a probability of 0.01. Patches of a pair share
     their chain, traces of which an untrained network may see, too: it is to be beaten by as much."""
     section = options()
@@ -322,10 +322,10 @@ def test_a_resumed_run_is_the_uninterrupted_one(trained, tmp_path, monkeypatch):
 def test_what_is_wrong_is_said_before_training(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     write_kadid(tmp_path / "kadid", contents=3)
-    save(tmp_path / "one/a.png", picture(1, 64))
+    save(tmp_path / "one/a.png", make_image(1, 64))
     for place, value, text in (
-        (("datasets", "train"), {"dataroot": "one", "procedural": 0}, "pairs of different pictures"),
-        (("datasets", "train"), {"crop": 300}, "12 of 12 pictures in procedural 12 cannot be used"),
+        (("datasets", "train"), {"dataroot": "one", "procedural": 0}, "pairs of different images"),
+        (("datasets", "train"), {"crop": 300}, "12 of 12 images in procedural 12 cannot be used"),
         (("datasets", "train"), {"kinds": ["gausian-noise"]}, "did you mean gaussian-noise"),
         (("train", "objective", "regressor"), {"name": "arniqa-kadit"}, "did you mean arniqa-kadid"),
         (("train", "objective", "regressor"), {"dataroot": "nowhere"}, "nowhere"),
@@ -359,12 +359,12 @@ def test_a_regressor_for_scores_where_lower_is_better(tmp_path):
         assert np.argsort(order).tolist() == np.argsort([o.score for part in parts.values() for o in part]).tolist()
 
 
-def test_the_regressors_pictures_and_scores_are_checked_before_training(tmp_path, monkeypatch, capsys):
+def test_the_regressors_images_and_scores_are_checked_before_training(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     lines = [f"{number}.png,{3 if number else 4}" for number in range(12)]
     write_csv(tmp_path, lines)
     (tmp_path / "5.png").write_bytes((tmp_path / "5.png").read_bytes()[:100])
-    with pytest.raises(DataError, match="train:objective:regressor: .*: 2 problems: 1 single .*1 unusable pictures"):
+    with pytest.raises(DataError, match="train:objective:regressor: .*: 2 problems: 1 single .*1 unusable images"):
         regressor(tmp_path)
     write_kadid(tmp_path / "kadid", levels=LEVELS)
     command = ["check-data", "-opt", write_options("options.yml", options())]
@@ -373,15 +373,15 @@ def test_the_regressors_pictures_and_scores_are_checked_before_training(tmp_path
     (tmp_path / "kadid/images/I03_01_02.png").write_bytes(b"nothing")
     assert cli(command) == 1
     shown = capsys.readouterr().out
-    assert "train:objective:regressor: kadid/dmos.csv: 1 problems: 1 unusable pictures" in shown
+    assert "train:objective:regressor: kadid/dmos.csv: 1 problems: 1 unusable images" in shown
 
 
 def test_the_recipe_builds(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     for number in range(2):
-        save(tmp_path / f"pictures/p{number}.png", picture(number, 64))
+        save(tmp_path / f"images/p{number}.png", make_image(number, 64))
     write_kadid(tmp_path / "kadid", contents=10, levels=2)
-    small = ["datasets:train:dataroot=pictures", "datasets:train:crop=32", "datasets:train:batch_size_per_gpu=2"]
+    small = ["datasets:train:dataroot=images", "datasets:train:crop=32", "datasets:train:batch_size_per_gpu=2"]
     small += ["datasets:val:procedural=2", "datasets:train:num_worker_per_gpu=0", "train:amp=none"]
     small += ["train:objective:regressor:dataroot=kadid", "network_g:imagenet=false"]
     assert main(["-opt", str(RECIPE), "--dry-run", "--force_yml", *small]) == 0

@@ -75,7 +75,7 @@ def weights(synthetic):
 
 @pytest.fixture(scope="module")
 def trained(weights, text_encoder, tmp_path_factory):
-    """A finished run: its folder, the losses of its iterations, and how often a picture was encoded."""
+    """A finished run: its folder, the losses of its iterations, and how often an image was encoded."""
     folder = tmp_path_factory.mktemp("augmentiq")
     write_agiqa(folder / "agiqa")
     losses, encoded = [], []
@@ -108,7 +108,7 @@ def published(trained, monkeypatch):
 
 
 def held_out():
-    """Pictures of prompts that training has not seen: `(N, 3, H, W)`, and their samples."""
+    """Images of prompts that training has not seen: `(N, 3, H, W)`, and their samples."""
     dataset = AIGCDataset({**options()["datasets"]["val_2"], "phase": "val"})
     samples = [dataset[index] for index in range(len(dataset))]
     return torch.stack([to_tensor(read_image(sample["path"])) for sample in samples]), samples
@@ -125,13 +125,13 @@ def averaged(folder, text_encoder, samples):
     heads = AugmentIQHeads((8192, 16), (TEXT_WIDTH, 16))
     heads.load_state_dict(read_tensor_file(folder / "experiments/toy/models/net_g_latest.pth")["params_ema"])
     features = FrozenFeatures(text_encoder)
-    pictures, texts = features([sample["path"] for sample in samples], [sample["prompt"] for sample in samples])
+    images, texts = features([sample["path"] for sample in samples], [sample["prompt"] for sample in samples])
     with torch.no_grad():
-        return heads.quality_head(pictures), heads.text_head(texts)
+        return heads.quality_head(images), heads.text_head(texts)
 
 
 def test_unseen_prompts_are_ranked_as_people_do(published, text_encoder):
-    """18 pictures of three held-out prompts. Under chance every order of the scores is as likely as any other, so the
+    """18 images of three held-out prompts. Under chance every order of the scores is as likely as any other, so the
     share of permutations whose coefficient is at least the found one is the p of an exact test."""
     images, samples = held_out()
     _, alignment = averaged(published, text_encoder, samples)
@@ -144,15 +144,15 @@ def test_the_published_file_is_the_metric(published, text_encoder):
     images, samples = held_out()
     quality, alignment = averaged(published, text_encoder, samples)
     torch.testing.assert_close(AugmentIQ()(images), quality, rtol=1e-4, atol=1e-5)
-    for place in (0, 6, 12):  # a picture of each prompt
+    for place in (0, 6, 12):  # an image of each prompt
         metric = AugmentIQ(prompt=samples[place]["prompt"], text_encoder=text_encoder)
         expected = (quality[place] + alignment[place]) / 2
         torch.testing.assert_close(metric(images[place : place + 1])[0], expected, rtol=1e-4, atol=1e-5)
 
 
-def test_encoders_stay_as_they_are_and_see_each_picture_once(trained):
+def test_encoders_stay_as_they_are_and_see_each_image_once(trained):
     folder, _, encoded = trained
-    assert len(encoded) == len(set(encoded)) == 84, "60 training, 6 validation and 18 test pictures, whoever asks"
+    assert len(encoded) == len(set(encoded)) == 84, "60 training, 6 validation and 18 test images, whoever asks"
     assert {state[1:] for state in encoded} == {(False, False)}
     names = read_tensor_file(folder / "experiments/toy/models/net_g_latest.pth")["params"]
     assert {name.split(".")[0] for name in names} == {"quality_head", "text_head"}
@@ -262,5 +262,5 @@ def test_bad_data_stop_the_run_before_it_begins(weights, tmp_path, monkeypatch, 
         file.write("sd_000_0.jpg,again,,,,1,0,1,0\nsd_000_1.jpg,again,,,,7,0,1,0\n")
     assert train(options()) != 0
     shown = capsys.readouterr().err
-    assert "3 problems: 2 double pictures, 1 missing pictures" in shown and "datasets:train" in shown
+    assert "3 problems: 2 double images, 1 missing images" in shown and "datasets:train" in shown
     assert not Path("experiments/toy/models").exists()

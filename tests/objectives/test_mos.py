@@ -53,7 +53,7 @@ def options(iterations=80, **objective):
 
 
 def held_out():
-    """Pictures and qualities of the test part: contents that training has not seen."""
+    """Images and qualities of the test part: contents that training has not seen."""
     dataset = OpinionDataset({**options()["datasets"]["val_2"], "phase": "val"})
     samples = [dataset[index] for index in range(len(dataset))]
     return torch.stack([s["image"] for s in samples]), torch.stack([s["quality"] for s in samples])
@@ -74,7 +74,7 @@ def test_the_loss_falls(trained):
 
 
 def test_unseen_contents_are_ranked_as_people_do(trained, monkeypatch):
-    """20 pictures of two held-out contents. Under chance every order is as likely: an exact one-sided permutation test
+    """20 images of two held-out contents. Under chance every order is as likely: an exact one-sided permutation test
     of Spearman's coefficient has p < 0.01 above 0.52 for n = 20."""
     folder, _ = trained
     monkeypatch.chdir(folder)
@@ -147,7 +147,7 @@ def test_bad_data_stop_the_run_before_it_begins(tmp_path, monkeypatch, capsys):
         file.write("I01_01_01.png,I01.png,3.0,0\nI01_01_02.png,I01.png,7.0,0\n")
     assert train(options()) != 0
     shown = capsys.readouterr().err
-    assert "3 problems: 2 double pictures, 1 missing pictures" in shown and "datasets:train" in shown
+    assert "3 problems: 2 double images, 1 missing images" in shown and "datasets:train" in shown
     assert not Path("experiments/toy/models/net_g_80.pth").exists()
 
 
@@ -186,9 +186,9 @@ def test_values_of_the_losses():
 
 
 @pytest.mark.parametrize("loss", LOSSES)
-@pytest.mark.parametrize("case", ["constant prediction", "constant quality", "both", "one picture", "almost constant"])
+@pytest.mark.parametrize("case", ["constant prediction", "constant quality", "both", "one image", "almost constant"])
 def test_losses_and_their_gradients_are_finite(loss, case):
-    count = 1 if case == "one picture" else 6
+    count = 1 if case == "one image" else 6
     prediction, quality = torch.rand(count), torch.rand(count)
     if case in ("constant prediction", "both"):
         prediction = torch.full((count,), 0.3)

@@ -22,7 +22,7 @@ from iqa_sr.objectives.qualiclip_network import TrainableQualiCLIP, write_qualic
 from iqa_sr.weights.store import read_weights
 from tests import ROOT
 from tests.helpers.golden_images import golden
-from tests.helpers.sr_datasets import picture, save
+from tests.helpers.sr_datasets import make_image, save
 from tests.helpers.tiny_runs import finished_run, losses_of, resume, train
 
 RECIPE = ROOT / "options" / "iqa" / "qualiclip.yml"
@@ -126,7 +126,7 @@ def test_openais_clip_and_its_features_of_the_prompts(synthetic, tmp_path, monke
 
 @pytest.mark.parametrize("shift", [0, 9, None])
 def test_the_two_crops_lie_no_farther_apart_than_the_shift(tmp_path, shift):
-    """The picture says in red and green where a pixel is, so that the mean of a crop says where it was cut."""
+    """The image says in red and green where a pixel is, so that the mean of a crop says where it was cut."""
     down, across = np.mgrid[:200, :220].astype(np.uint8)
     save(tmp_path / "p.png", np.stack([down, across, np.zeros_like(down)], axis=2))
     section = {"name": "x", "type": "RankingDataset", "phase": "train", "crop": 32, "dataroot": str(tmp_path)}
@@ -152,7 +152,7 @@ def test_the_losses_fall(trained):
     assert len(losses) == 80 and losses[-16:].mean() < 0.7 * losses[:8].mean()
 
 
-def test_unseen_pictures_are_ranked_beyond_chance(trained):
+def test_unseen_images_are_ranked_beyond_chance(trained):
     """Under chance each place's order of 15 pairs is right in half; by Hoeffding the mean over 40 places exceeds
     0.5 + sqrt(ln(1 / p) / 80) with probability p."""
     ordered = losses_of(trained[1], "# ordered")[-1]
@@ -188,7 +188,7 @@ def test_a_missing_clip_is_said_before_training(tmp_path, monkeypatch, capsys):
 
 
 def test_the_recipe_makes_steps_in_bf16(tmp_path, monkeypatch, capsys):
-    """The option file as it is but for its pictures, its size, and CLIP."""
+    """The option file as it is but for its images, its size, and CLIP."""
     types = []
     forward = CLIPResNet.forward
 
@@ -199,8 +199,8 @@ def test_the_recipe_makes_steps_in_bf16(tmp_path, monkeypatch, capsys):
 
     monkeypatch.setattr(CLIPResNet, "forward", watched)
     monkeypatch.chdir(tmp_path)
-    save(tmp_path / "pictures/p.png", picture(1, 80))
-    small = ["datasets:train:dataroot=pictures", "datasets:train:crop=32", "datasets:train:batch_size_per_gpu=1"]
+    save(tmp_path / "images/p.png", make_image(1, 80))
+    small = ["datasets:train:dataroot=images", "datasets:train:crop=32", "datasets:train:batch_size_per_gpu=1"]
     small += ["datasets:val:procedural=1", "datasets:train:num_worker_per_gpu=0"]
     small += ["network_g:clip=none", "network_g:width=8", "network_g:embed_dim=8"]
     assert main(["-opt", str(RECIPE), "--dry-run", "--force_yml", *small]) == 0

@@ -24,7 +24,7 @@ from iqa_sr.objectives.ranking import RankingObjective, RankingOptions
 from iqa_sr.ops.seeded_random import ParameterDraw
 from iqa_sr.training.verify_resume import differences
 from tests import ROOT
-from tests.helpers.sr_datasets import picture, save, write_options
+from tests.helpers.sr_datasets import make_image, save, write_options
 from tests.helpers.tiny_runs import finished_run, losses_of, resume, train
 from tests.helpers.two_processes import two_processes
 
@@ -201,7 +201,7 @@ def test_attacks_begin_with_the_first_round(trained):
     assert (losses[:20] == 0).all() and losses[20] > 0
 
 
-def test_unseen_pictures_are_ranked_beyond_chance(trained):
+def test_unseen_images_are_ranked_beyond_chance(trained):
     """Under chance each place's order of 15 pairs is right in half: its share has deviation below 1/2, so by Hoeffding
     the mean over 36 places exceeds 0.5 + sqrt(ln(1 / p) / 72) with probability p."""
     ordered = losses_of(trained[1], "# ordered")[-1]
@@ -273,7 +273,7 @@ def dataset(**changes):
 
 
 def test_a_sample_holds_rising_levels_of_two_places(tmp_path):
-    save(tmp_path / "a.png", picture(1, 80, 90))
+    save(tmp_path / "a.png", make_image(1, 80, 90))
     data = dataset(dataroot=str(tmp_path), kinds=["gaussian-noise"], levels=4, mixture=0.0)
     torch.manual_seed(1)
     sample = data[0]
@@ -334,15 +334,15 @@ def test_emphasis_chooses_the_group():
 def test_bad_data_and_options_stop_before_training(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     for number, side in enumerate((20, 24, 64)):
-        save(tmp_path / f"data/p{number}.png", picture(number, side))
+        save(tmp_path / f"data/p{number}.png", make_image(number, side))
     section = options()
     section["datasets"]["train"] |= {"procedural": 0, "dataroot": "data"}
     assert train(section) == 1
     error = capsys.readouterr().err
-    assert "2 of 3 pictures in data cannot be used" in error and "p0.png is 20x20" in error
+    assert "2 of 3 images in data cannot be used" in error and "p0.png is 20x20" in error
     for place, value, text in (
         (("datasets", "train", "kinds"), ["blurr"], "there is no degradation 'blurr'"),
-        (("datasets", "train", "procedural"), 0, "no pictures"),
+        (("datasets", "train", "procedural"), 0, "no images"),
         (("datasets", "train", "type"), "MultiGTDataset", "the objective ranking learns from RankingDataset"),
         (("network_g", "type"), "SwinIR", "the objective ranking trains RankIQALite"),
         (("train", "objective", "type"), "rankin", "there is no objective 'rankin'; did you mean ranking"),

@@ -104,9 +104,9 @@ def test_a_smooth_gradient_and_a_constant_are_neither(measure):
     assert measure(torch.zeros(1, 3, SIDE, SIDE)).item() == 0
 
 
-def test_a_sharper_picture_is_no_pattern():
-    picture = photo()[None]
-    residual = 0.2 * (picture - torch.nn.functional.avg_pool2d(picture, 3, 1, 1, count_include_pad=False))
+def test_a_sharper_image_is_no_pattern():
+    image = photo()[None]
+    residual = 0.2 * (image - torch.nn.functional.avg_pool2d(image, 3, 1, 1, count_include_pad=False))
     assert periodic_noise(residual).item() < 0.3 * 255 * residual.std().item()
 
 
@@ -120,10 +120,10 @@ def test_one_channel_counts_a_third_of_the_power(measure):
 
 @MEASURES
 def test_a_batch_equals_its_singles(measure):
-    pictures = [noise(2), checkerboard(1) + noise(1, seed=1), wave(3, 0.2, 0.1)]
-    batch = measure(torch.cat(pictures))
+    images = [noise(2), checkerboard(1) + noise(1, seed=1), wave(3, 0.2, 0.1)]
+    batch = measure(torch.cat(images))
     assert batch.shape == (3,) and batch.dtype == torch.float32
-    assert batch.tolist() == pytest.approx([measure(picture).item() for picture in pictures], rel=1e-4, abs=1e-4)
+    assert batch.tolist() == pytest.approx([measure(image).item() for image in images], rel=1e-4, abs=1e-4)
 
 
 def natural_change():

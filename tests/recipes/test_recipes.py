@@ -13,7 +13,7 @@ from iqa_sr.cli.train import main
 from iqa_sr.config.option_files import read_option_file
 from iqa_sr.metrics import metric_info
 from tests import ROOT
-from tests.helpers.sr_datasets import picture, save, write_groups, write_labels
+from tests.helpers.sr_datasets import make_image, save, write_groups, write_labels
 
 OPTIONS = ROOT / "options"
 HGGT = sorted(path for path in (OPTIONS / "hggt").glob("*.yml") if path.name.split("_")[0] in ("swinir", "rrdb"))
@@ -46,7 +46,7 @@ def hggt(tmp_path_factory):
         labels = {f"p{number}": {"01": "PPS", "02": "NNN", "03": "PSN", "04": "PPP"} for number in range(count)}
         write_labels(root / data / part.replace("images", "labels"), labels)
     for number in range(11):
-        lq = picture(number, 56)
+        lq = make_image(number, 56)
         save(root / "Test/Blind_Degradation_Benchmark_LQ/Test-100/Blind_LR" / f"p{number}.png", lq)
     return root
 

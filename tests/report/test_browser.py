@@ -147,7 +147,7 @@ def test_the_slider_moves_by_mouse_and_keys(opened):
     assert "left of it" in divider.get_attribute("aria-valuetext")
 
 
-def test_all_pictures_are_zoomed_together(opened):
+def test_all_images_are_zoomed_together(opened):
     def matrices():
         return opened.execute_script(
             "return [...document.querySelectorAll('#browser .layer')].map((one) => {"
@@ -174,7 +174,7 @@ def test_all_pictures_are_zoomed_together(opened):
     assert all(one == [1, 0, 0] for one in matrices())
 
 
-def test_pictures_are_chosen_from_the_extremes_and_one_by_one(opened):
+def test_images_are_chosen_from_the_extremes_and_one_by_one(opened):
     choose(opened, "scope", "x")
     assert "no scores" not in find(opened, "#extremes-list").text
     choose(opened, "extremes-metric", "niqe ↓")
@@ -187,11 +187,11 @@ def test_pictures_are_chosen_from_the_extremes_and_one_by_one(opened):
     first = find(opened, "#extremes-list .card")
     name = first.get_attribute("title")
     opened.execute_script("arguments[0].click()", first)
-    shown = Select(find(opened, "#picture"))
+    shown = Select(find(opened, "#image"))
     assert shown.first_selected_option.text == name
     assert texts(opened, ".stage .tag") == ["a", "b"]
     assert find(opened, "#right-image").get_attribute("alt") == f"b: {name}"
-    scores = {text.split()[0]: text.split()[-1] for text in texts(opened, "#picture-scores tbody tr")}
+    scores = {text.split()[0]: text.split()[-1] for text in texts(opened, "#image-scores tbody tr")}
     assert float(scores["b"]) - float(scores["a"]) == pytest.approx(values[0], abs=2e-3)
     find(opened, "#next").click()
     assert shown.first_selected_option.text != name
@@ -209,8 +209,8 @@ def test_data_sets_and_planes_are_chosen(opened):
     choose(opened, "scope", "y")
     assert texts(opened, "#table tbody") != whole
     shown = opened.execute_script("return [...document.querySelectorAll('#stage img')].map((one) => one.naturalWidth)")
-    assert shown == [48, 48] and "(no picture)" not in "".join(texts(opened, ".stage .tag"))
-    assert {option.text.split("/")[0] for option in Select(find(opened, "#picture")).options} == {"y"}
+    assert shown == [48, 48] and "(no image)" not in "".join(texts(opened, ".stage .tag"))
+    assert {option.text.split("/")[0] for option in Select(find(opened, "#image")).options} == {"y"}
     assert find(opened, "#plane-front").text == "On the front: c, b, a."  # PSNR rises and NIQE gets worse
     choose(opened, "plane-y", "psnr ↑")
     assert find(opened, "#plane-front").text == "On the front: c."
@@ -230,8 +230,8 @@ def test_where_there_is_nothing_to_show_it_is_said(browser, tmp_path):
     assert shown("#curves .plot") == [True, True, False] and shown("#browsing, #stage") == [True, True]  # not psnr (2)
     assert shown("#curves-none, #browsing-none") == [False, False]
     choose(browser, "plane-y", "psnr (2) ↑")
-    assert find(browser, "#plane-front").text == "No checkpoint was scored by both metrics on the same pictures."
-    choose(browser, "scope", "y")  # one checkpoint, without pictures
+    assert find(browser, "#plane-front").text == "No checkpoint was scored by both metrics on the same images."
+    choose(browser, "scope", "y")  # one checkpoint, without images
     assert shown("#curves .plot") == [False] * 3 and shown("#browsing") == [False]
     assert shown("#curves-none, #browsing-none") == [True, True]
     choose(browser, "extremes-metric", "niqe ↓")
@@ -332,10 +332,10 @@ def test_a_finger_that_scrolls_does_not_move_the_slider(browser, page):
         browser.execute_cdp_cmd("Emulation.setTouchEmulationEnabled", {"enabled": False})
 
 
-def test_pictures_beside_the_page_are_found(browser, page):
+def test_images_beside_the_page_are_found(browser, page):
     other = page.with_name("beside page.html")
     results = page.parent / "results"
-    assert cli(["report", str(results), "--output", str(other), "--pictures", "beside"]) == 0
+    assert cli(["report", str(results), "--output", str(other), "--images", "beside"]) == 0
     browser.get(other.as_uri())
     browser.execute_script("document.querySelector('#tiles').scrollIntoView()")  # they wait until they are near
     waited = WebDriverWait(browser, 20).until(

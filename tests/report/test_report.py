@@ -1,4 +1,4 @@
-"""`iqa-sr report`: folders joined, statistics of them, the page and where its pictures go."""
+"""`iqa-sr report`: folders joined, statistics of them, the page and where its images go."""
 
 import json
 import re
@@ -11,18 +11,18 @@ import pytest
 from iqa_sr.cli.main import main as cli
 from iqa_sr.report.collect import read_report
 from iqa_sr.report.content import page_content
-from iqa_sr.report.images import Pictures
+from iqa_sr.report.images import Images
 from iqa_sr.report.page import as_script_text
 from iqa_sr.scores.result_folder import DataSetFacts, read_run, write_run
 from iqa_sr.scores.score_table import MetricFacts, ScoreRow, ScoreTable
 from tests.helpers.result_folders import EVIL, write_experiment, write_results
-from tests.helpers.sr_datasets import picture, save
+from tests.helpers.sr_datasets import make_image, save
 
-NO_PICTURES = Pictures({}, {})
+NO_IMAGES = Images({}, {})
 
 
 def content_of(folders):
-    return page_content(read_report(folders), NO_PICTURES, "title", "now")
+    return page_content(read_report(folders), NO_IMAGES, "title", "now")
 
 
 def data_of(page):
@@ -42,7 +42,7 @@ def test_one_folder_gives_means_intervals_best_and_front(tmp_path):
     psnr, niqe = scope["summaries"]
     table = ScoreTable.read(tmp_path / "run" / "scores.csv")
     assert psnr[1]["mean"] == pytest.approx(table.mean("a", "psnr"), rel=1e-5)
-    assert psnr[1]["interval"][0] < psnr[1]["mean"] < psnr[1]["interval"][1] and psnr[1]["pictures"] == 30
+    assert psnr[1]["interval"][0] < psnr[1]["mean"] < psnr[1]["interval"][1] and psnr[1]["images"] == 30
     assert psnr[3] is None and niqe[3]["mean"] == pytest.approx(5.5, abs=0.1)
     assert scope["best"] == [
         {"row": 2, "near": []},
@@ -58,12 +58,12 @@ def test_several_references_are_averaged_and_what_is_no_number_left_out(tmp_path
     table.append([ScoreRow("a", "set/p0", "", "niqe", np.nan)])
     table.write(folder / "scores.csv")
     psnr, niqe = content_of([folder])["scopes"][0]["summaries"]
-    assert psnr[1] == {"mean": 25.0, "interval": None, "pictures": 1} and niqe[1] is None
+    assert psnr[1] == {"mean": 25.0, "interval": None, "images": 1} and niqe[1] is None
 
 
 def test_each_data_set_has_statistics_of_its_own(tmp_path):
     content = content_of([write_results(tmp_path / "run", datasets=["x", "y"], images=False)])
-    assert [(scope["name"], scope["pictures"]) for scope in content["scopes"]] == [
+    assert [(scope["name"], scope["images"]) for scope in content["scopes"]] == [
         ("all data sets", [0, 1, 2, 3, 4, 5]),
         ("x", [0, 1, 2]),
         ("y", [3, 4, 5]),
@@ -72,7 +72,7 @@ def test_each_data_set_has_statistics_of_its_own(tmp_path):
     assert whole == pytest.approx((x + y) / 2, rel=1e-5) and x != y
 
 
-def test_checkpoints_of_other_pictures_are_not_compared(tmp_path):
+def test_checkpoints_of_other_images_are_not_compared(tmp_path):
     one = write_results(tmp_path / "one", labels=["a", "b"], datasets=["x"], images=False)
     two = write_results(tmp_path / "two", labels=["c"], datasets=["x", "y"], images=False)
     content = content_of([one, two])
@@ -98,10 +98,10 @@ def test_data_sets_of_one_name_that_hold_other_files_are_two(tmp_path):
         write_results(tmp_path / name, labels=(f"net_{name}",))
         facts = read_run(tmp_path / name)
         write_run(
-            tmp_path / name, facts.model_copy(update={"datasets": {"set": DataSetFacts(pictures=3, digest=digest)}})
+            tmp_path / name, facts.model_copy(update={"datasets": {"set": DataSetFacts(images=3, digest=digest)}})
         )
     report = read_report([tmp_path / name for name in ("one", "two", "three")])
-    assert report.datasets == ["set (two)", "set"] and len(report.pictures) == 6
+    assert report.datasets == ["set (two)", "set"] and len(report.images) == 6
     rows = {entry.name: ~np.isnan(scores) for entry, scores in zip(report.entries, report.scores[0], strict=True)}
     assert [list(rows[f"net_{name}"]) for name in ("one", "two", "three")] == [
         [False] * 3 + [True] * 3,
@@ -148,10 +148,10 @@ def test_each_image_of_an_experiment_is_that_of_its_data_set(tmp_path):
     table.write(folder / "scores.csv")
     here = folder / "visualization"
     for name in ("val/p0/p0_200", "other/p1/p1_100"):
-        save(here / f"{name}.png", picture(1, 32))
+        save(here / f"{name}.png", make_image(1, 32))
     report = read_report([folder])
     at = {entry.name: entry for entry in report.entries}
-    found = {(label, name): at[label].image(name) for label in ("100", "200") for name in report.pictures}
+    found = {(label, name): at[label].image(name) for label in ("100", "200") for name in report.images}
     assert {key: path.relative_to(here).as_posix() for key, path in found.items() if path is not None} == {
         ("100", "val/p0"): "p0/p0_100.png",
         ("200", "val/p0"): "val/p0/p0_200.png",
@@ -160,14 +160,14 @@ def test_each_image_of_an_experiment_is_that_of_its_data_set(tmp_path):
     assert "run: results of images that have the same name in two data sets are not shown" in report.notes[0]
     table.append([ScoreRow("100", "val/../p1", "original", "psnr", 20.0)])
     table.write(folder / "scores.csv")
-    with pytest.raises(ValueError, match=r"scores\.csv: picture: expected <data set>/<key>, got 'val/../p1'"):
+    with pytest.raises(ValueError, match=r"scores\.csv: image: expected <data set>/<key>, got 'val/../p1'"):
         read_report([folder])
     (folder / "scores.csv").write_text((folder / "scores.csv").read_text().replace("100,val/../p1", "../100,val/p1"))
     with pytest.raises(ValueError, match=r"scores\.csv: checkpoint: expected a name below its folder.* got '\.\./100'"):
         read_report([folder])
 
 
-def test_an_experiment_brings_scores_pictures_originals_and_history(tmp_path):
+def test_an_experiment_brings_scores_images_originals_and_history(tmp_path):
     report = read_report([write_experiment(tmp_path)])
     assert [(entry.name, entry.checkpoint.iteration) for entry in report.entries] == [
         ("bicubic", None),
@@ -244,12 +244,12 @@ def test_the_page_needs_nothing_but_itself(tmp_path, capsys):
     write_results(tmp_path / "run")
     page = tmp_path / "page.html"
     assert cli(["report", str(tmp_path / "run"), "--output", str(page), "--title", "Mine & <yours>"]) == 0
-    assert "; checkpoints: 2, metrics: 2, pictures: 3\n" in capsys.readouterr().out
+    assert "; checkpoints: 2, metrics: 2, images: 3\n" in capsys.readouterr().out
     text = page.read_text(encoding="utf-8")
     own = text[: text.index("<script>")]  # without plotly's library, which names its website
     assert "<title>Mine &amp; &lt;yours&gt;</title>" in own
     assert not re.search(r"(src|href)=.?(https?:)?//", own) and "@import" not in own and "url(" not in own
-    images = data_of(page)["pictures"][0]["images"]
+    images = data_of(page)["images"][0]["files"]
     assert len(images) == 4 and all(image.startswith("data:image/png;base64,") for image in images)
     assert not (tmp_path / "page_files").exists()
     assert sorted(path.name for path in tmp_path.iterdir()) == ["page.html", "run"]
@@ -260,24 +260,24 @@ def test_names_cannot_leave_the_data(tmp_path):
     page = tmp_path / "page.html"
     assert cli(["report", str(folder), "--output", str(page)]) == 0
     data = data_of(page)
-    assert data["pictures"][0]["name"] == "set/" + EVIL.replace("/", "")
+    assert data["images"][0]["name"] == "set/" + EVIL.replace("/", "")
     assert EVIL.replace("/", "") in [entry["name"] for entry in data["entries"]]
     assert "<" not in as_script_text({"name": EVIL}) and json.loads(as_script_text({"name": EVIL})) == {"name": EVIL}
     assert json.loads(as_script_text(["\ud800"])) == ["?"]  # half a character, as in file names that are not UTF-8
 
 
-def test_many_pictures_lie_beside_the_page(tmp_path, monkeypatch, capsys):
+def test_many_images_lie_beside_the_page(tmp_path, monkeypatch, capsys):
     folder = write_results(tmp_path / "run", labels=["a b"], keys=["p0", "ü 1"])
     monkeypatch.setattr("iqa_sr.report.images.LARGEST_INSIDE", 1000)
     page = tmp_path / "my page.html"
     command = ["report", str(folder), "--output", str(page)]
     assert cli(command) == 0
     assert "which lie in" in capsys.readouterr().out
-    images = [image for one in data_of(page)["pictures"] for image in one["images"]]
+    images = [image for one in data_of(page)["images"] for image in one["files"]]
     assert len(images) == 6 and all(image.startswith("my%20page_files/") for image in images)
     assert all((tmp_path / image.replace("%20", " ")).is_file() for image in images)
     assert cli(command) == 1 and "exists; --overwrite replaces it" in capsys.readouterr().err
-    assert cli([*command, "--overwrite", "--pictures", "inside"]) == 0
+    assert cli([*command, "--overwrite", "--images", "inside"]) == 0
     assert not (tmp_path / "my page_files").exists()  # made by the first report
     (tmp_path / "my page_files").mkdir()
     assert cli([*command, "--overwrite"]) == 1
@@ -289,10 +289,10 @@ def test_formats_that_browsers_do_not_know_become_png(tmp_path):
 
     folder = write_experiment(tmp_path)
     (tmp_path / "data" / "original" / "p0.png").unlink()
-    write_image(tmp_path / "data" / "original" / "p0.tif", picture(1, 32).astype("uint16") * 257)
+    write_image(tmp_path / "data" / "original" / "p0.tif", make_image(1, 32).astype("uint16") * 257)
     page = tmp_path / "page.html"
     assert cli(["report", str(folder), "--output", str(page)]) == 0
-    assert data_of(page)["pictures"][0]["images"][3].startswith("data:image/png;base64,iVBOR")
+    assert data_of(page)["images"][0]["files"][3].startswith("data:image/png;base64,iVBOR")
 
 
 def test_without_plotly_the_extra_is_named(tmp_path, monkeypatch, capsys):
@@ -328,7 +328,7 @@ def test_what_cannot_be_reported_is_said(tmp_path, capsys):
     assert not page.exists()
 
 
-def test_a_damaged_picture_is_left_out_and_named(tmp_path, capsys):
+def test_a_damaged_image_is_left_out_and_named(tmp_path, capsys):
     images = write_results(tmp_path / "run", labels=["a"]) / "images"
     (images / "a" / "set" / "p0.png").write_bytes(b"nothing")
     torn = images / "a" / "set" / "p1.png"
@@ -336,14 +336,14 @@ def test_a_damaged_picture_is_left_out_and_named(tmp_path, capsys):
     page = tmp_path / "page.html"
     assert cli(["report", str(tmp_path / "run"), "--output", str(page)]) == 0
     shown = capsys.readouterr().out
-    assert "p0.png: not a picture that can be read, or damaged" in shown and "p1.png: damaged or truncated" in shown
+    assert "p0.png: not an image that can be read, or damaged" in shown and "p1.png: damaged or truncated" in shown
     data = data_of(page)
-    assert [[bool(image) for image in one["images"]] for one in data["pictures"]] == [
+    assert [[bool(image) for image in one["files"]] for one in data["images"]] == [
         [True, False, True],
         [True, False, True],
         [True, True, True],
     ]
-    assert len(data["notes"]) == 2 and data["pictures"][0]["size"] == [48, 32]
+    assert len(data["notes"]) == 2 and data["images"][0]["size"] == [48, 32]
 
 
 def test_an_evaluation_that_has_only_begun_says_so(tmp_path, capsys):

@@ -217,7 +217,7 @@ def test_extreme_qualities_do_not_overflow(scores):
     assert chisquare(counts(softmax(scores, temperature=1e9), record())).pvalue > 1e-3
 
 
-def test_pictures_without_a_defined_score_are_drawn_only_among_themselves(scores):
+def test_images_without_a_defined_score_are_drawn_only_among_themselves(scores):
     table = ScoreTable.read(scores)
     paths = [gt.path for gt in record().ground_truths]
     table.append([ScoreRow("", path, "", "niqe", math.nan) for path in paths[1:]])
@@ -371,7 +371,7 @@ def test_cutting_the_crop_out_of_windows():
         ),
         (
             {"type": "argmax-online", "metric": "psnr"},
-            "datasets:train:sampler:metric: psnr compares with a reference picture; the judge must do without",
+            "datasets:train:sampler:metric: psnr compares with a reference image; the judge must do without",
         ),
         (
             {"type": "argmax-online", "metric": "niqe", "pool": "best"},

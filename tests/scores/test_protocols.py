@@ -47,7 +47,7 @@ def test_the_score_of_ntire_2025_is_that_of_the_means():
     assert b == ("b", "0.1000", "-", "-", "-", "-", "-", "-")
 
 
-def test_references_are_averaged_before_pictures():
+def test_references_are_averaged_before_images():
     rows = [("a", "set/0", reference, "psnr", score) for reference, score in (("01", 20.0), ("02", 30.0))]
     rows += [
         ("a", "set/1", "01", "psnr", 40.0),

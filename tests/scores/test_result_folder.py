@@ -6,7 +6,7 @@ import os
 import pytest
 
 from iqa_sr.evaluation.run import prepare_folder
-from iqa_sr.scores.result_folder import CheckpointFacts, image_file, read_results, read_run, split_picture, write_run
+from iqa_sr.scores.result_folder import CheckpointFacts, image_file, read_results, read_run, split_image, write_run
 from iqa_sr.scores.score_table import ScoreRow, ScoreTable
 from tests.helpers.result_folders import FACTS, run_facts, write_results
 
@@ -17,14 +17,14 @@ def test_what_was_written_is_read(tmp_path):
     assert read_run(tmp_path / "results" / "one") == facts
     write_results(tmp_path / "two", keys=["deep/p0"])
     found = read_results(tmp_path / "two")
-    assert found.run.datasets["set"].pictures == 1 and len(found.scores) == 7
+    assert found.run.datasets["set"].images == 1 and len(found.scores) == 7
     assert image_file(tmp_path / "two", "a", "set", "deep/p0").is_file()
 
 
 @pytest.mark.parametrize(
     ("change", "text"),
     [
-        ({"format": 2}, "run.json: expected format 1, got 2; it was written by another version"),
+        ({"format": 1}, "run.json: expected format 2, got 1; it was written by another version"),
         ({"experiment": "a\0b"}, r"run.json:experiment: expected the path of a file or a folder, got 'a\\x00b'"),
         ({"experiment": "x" * 10_000}, "run.json:experiment: expected the path of a file or a folder"),
         (
@@ -34,11 +34,11 @@ def test_what_was_written_is_read(tmp_path):
         ({"scale": 0}, "run.json:scale: input should be greater than or equal to 1, got 0"),
         ({"protokoll": "x"}, "run.json:protokoll: unknown key; did you mean protocol?"),
         (
-            {"datasets": {"a/b": {"pictures": 1}}},
+            {"datasets": {"a/b": {"images": 1}}},
             "run.json:datasets: expected a name that can be a folder's, got 'a/b'",
         ),
-        ({"datasets": {"..": {"pictures": 1}}}, "expected a name that can be a folder's, got '..'"),
-        ({"datasets": {"set": {}}}, "run.json:datasets:set:pictures: this key is required and missing"),
+        ({"datasets": {"..": {"images": 1}}}, "expected a name that can be a folder's, got '..'"),
+        ({"datasets": {"set": {}}}, "run.json:datasets:set:images: this key is required and missing"),
         (
             {"checkpoints": {"a": {"path": "x", "sha256": "12", "architecture": "y"}}},
             "checkpoints:a:sha256: .*, got '12'",
@@ -54,7 +54,7 @@ def test_damaged_facts_are_named(tmp_path, change, text):
 
 
 def test_a_torn_file_says_what_to_do(tmp_path):
-    (tmp_path / "run.json").write_text('{"format": 1,')
+    (tmp_path / "run.json").write_text('{"format": 2,')
     with pytest.raises(ValueError, match=r"run.json: not valid JSON .* Run it again"):
         read_run(tmp_path)
     with pytest.raises(FileNotFoundError, match="is .*nowhere the folder of an evaluation"):
@@ -89,7 +89,7 @@ def test_names_that_are_not_utf_8_are_kept(tmp_path):
     name = os.fsdecode(b"\xff\xe9")
     write_results(tmp_path, keys=[name], images=False)
     write_run(tmp_path, run_facts(["a", "b"], command=["evaluate", name]))
-    assert read_results(tmp_path).scores.rows[0].picture == f"set/{name}" and read_run(tmp_path).command[1] == name
+    assert read_results(tmp_path).scores.rows[0].image == f"set/{name}" and read_run(tmp_path).command[1] == name
 
 
 @pytest.mark.parametrize(
@@ -100,7 +100,7 @@ def test_names_that_are_not_utf_8_are_kept(tmp_path):
             ScoreRow("a", "sett/p0", "", "niqe", 1.0),
             "the data set 'sett' is not in run.json beside it; did you mean set?",
         ),
-        (ScoreRow("a", "p0", "", "niqe", 1.0), "scores.csv: picture: expected <data set>/<key>, got 'p0'"),
+        (ScoreRow("a", "p0", "", "niqe", 1.0), "scores.csv: image: expected <data set>/<key>, got 'p0'"),
     ],
 )
 def test_scores_of_something_else_are_refused(tmp_path, row, text):
@@ -114,17 +114,17 @@ def test_scores_of_something_else_are_refused(tmp_path, row, text):
 
 def test_reserved_labels_are_no_checkpoints(tmp_path):
     with pytest.raises(
-        ValueError, match="'bicubic' stands for the LQ picture, enlarged; give the checkpoint another name"
+        ValueError, match="'bicubic' stands for the LQ image, enlarged; give the checkpoint another name"
     ):
         write_run(tmp_path, run_facts(["bicubic"]))
     assert not (tmp_path / "run.json").exists()
 
 
 def test_a_key_stays_in_its_folder():
-    assert split_picture("set/deep/p0") == ("set", "deep/p0")
+    assert split_image("set/deep/p0") == ("set", "deep/p0")
     for name in ("set/../../etc", "set/", "/p0", "set//etc/passwd"):
         with pytest.raises(ValueError, match="expected <data set>/<key>"):
-            split_picture(name)
+            split_image(name)
 
 
 def test_an_iteration_may_be_unknown():

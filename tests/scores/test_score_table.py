@@ -49,7 +49,7 @@ def test_the_file_is_csv_with_facts_as_comments(path):
         "higher_is_better": False,
         "spec": "luma, rounded",
     }
-    assert lines[2:4] == ["checkpoint,picture,reference,metric,score", ",original/a.png,,niqe,3.1"]
+    assert lines[2:4] == ["checkpoint,image,reference,metric,score", ",original/a.png,,niqe,3.1"]
     rows = list(csv.DictReader(line for line in lines if not line.startswith("#")))
     assert float(rows[1]["score"]) == 1 / 3
     assert rows[-1]["score"] == "nan"
@@ -201,7 +201,7 @@ def test_a_failed_write_leaves_the_old_file(path, monkeypatch):
     assert len(list(path.parent.iterdir())) == 1
 
 
-TOP = '# {"name": "niqe", "higher_is_better": false, "spec": ""}\ncheckpoint,picture,reference,metric,score\n'
+TOP = '# {"name": "niqe", "higher_is_better": false, "spec": ""}\ncheckpoint,image,reference,metric,score\n'
 
 
 @pytest.mark.parametrize(
@@ -211,7 +211,7 @@ TOP = '# {"name": "niqe", "higher_is_better": false, "spec": ""}\ncheckpoint,pic
         (TOP + ",b,,niqe,\n", "line 3: the score must be a number, got ''"),
         (
             TOP + ",b,niqe,1\n",
-            "line 3: expected the columns checkpoint,picture,reference,metric,score, got ',b,niqe,1'",
+            "line 3: expected the columns checkpoint,image,reference,metric,score, got ',b,niqe,1'",
         ),
         (TOP + ',"b,,niqe,1\n', "line 3: expected the columns"),
         (TOP + "\n", "line 3: expected the columns"),
@@ -237,10 +237,10 @@ def test_wrong_lines_are_named(path, content, text):
 def test_other_files_are_refused(path, tmp_path):
     with pytest.raises(FileNotFoundError, match=r"score table .*scores\.csv does not exist"):
         ScoreTable.read(path)
-    picture = tmp_path / "a.png"
-    picture.write_bytes(b"\x89PNG\r\n\xff\xfe\n")
+    image = tmp_path / "a.png"
+    image.write_bytes(b"\x89PNG\r\n\xff\xfe\n")
     with pytest.raises(ValueError, match=r"a\.png: not a score table, not even text"):
-        ScoreTable.read(picture)
+        ScoreTable.read(image)
 
 
 def test_rows_need_facts_and_facts_must_agree(path):

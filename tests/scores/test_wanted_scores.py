@@ -13,7 +13,7 @@ from iqa_sr.metrics import create_metric
 from iqa_sr.metrics.psnr import PSNR
 from iqa_sr.scores import image_batches
 from iqa_sr.scores.score_table import ScoreTable
-from tests.helpers.sr_datasets import picture, save
+from tests.helpers.sr_datasets import make_image, save
 
 NAMES = ("p0.png", "p1.png")
 
@@ -24,7 +24,7 @@ def here(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     for place, folder in enumerate(("a/sr", "b/sr", "a/HR", "b/HR")):
         for number, name in enumerate(NAMES):
-            save(f"{folder}/{name}", picture(10 * place + number, 16))
+            save(f"{folder}/{name}", make_image(10 * place + number, 16))
 
 
 def score(folder, reference=None, metric="psnr", output="t.csv"):
@@ -64,7 +64,7 @@ def test_the_same_names_in_other_folders_are_other_images(capsys):
 @pytest.mark.parametrize("made_anew", ["a/sr/p1.png", "a/HR/p1.png"])
 def test_images_and_references_that_were_made_anew_are_scored_anew(capsys, made_anew):
     assert score("a/sr", "a/HR") == 0
-    save(made_anew, picture(99, 16))
+    save(made_anew, make_image(99, 16))
     capsys.readouterr()
     assert score("a/sr", "a/HR") == 0
     assert shown(capsys) == (near(psnr("a/sr", "a/HR")), 1, 1)
@@ -87,7 +87,7 @@ def test_an_image_that_was_spoilt_has_no_score_any_longer(capsys):
     assert score("a/sr", "a/HR") == 0
     Path("a/sr/p1.png").write_bytes(b"nothing")
     assert score("a/sr", "a/HR") == 1
-    assert [row.picture for row in ScoreTable.read("t.csv").rows] == ["p0.png"]
+    assert [row.image for row in ScoreTable.read("t.csv").rows] == ["p0.png"]
 
 
 def test_what_was_only_moved_is_not_computed_again(capsys, monkeypatch):
@@ -102,13 +102,13 @@ def test_what_was_only_moved_is_not_computed_again(capsys, monkeypatch):
 
 def test_a_table_of_an_older_version_is_read_and_its_scores_of_unknown_files_are_computed_anew(capsys):
     top = '# {"name": "psnr", "higher_is_better": true, "spec": "RGB, not rounded, no border cut, at most 100 dB"}\n'
-    old = f"{top}checkpoint,picture,reference,metric,score\n,p0.png,HR/p0.png,psnr,1.5\n,other.png,HR/o.png,psnr,2.5\n"
+    old = f"{top}checkpoint,image,reference,metric,score\n,p0.png,HR/p0.png,psnr,1.5\n,other.png,HR/o.png,psnr,2.5\n"
     Path("t.csv").write_text(old)
     assert ScoreTable.read("t.csv").lookup("psnr", reference="HR/p0.png") == {"p0.png": 1.5}
     assert score("a/sr", "a/HR") == 0
     text = capsys.readouterr().out
     assert "2 new scores, 0 were there already" in text and "1 scores of these names were there, but not known" in text
-    found = {row.picture: row.score for row in ScoreTable.read("t.csv").rows}
+    found = {row.image: row.score for row in ScoreTable.read("t.csv").rows}
     assert found == near({"other.png": 2.5, **psnr("a/sr", "a/HR")}), "what was not asked for stays"
 
 
@@ -121,7 +121,7 @@ def test_metrics_have_names_in_any_case(capsys):
 def test_references_of_one_name_are_named_as_such(capsys):
     for name in NAMES:
         shutil.move(f"a/HR/{name}", f"a/HR/{Path(name).stem}.bmp")
-        save(f"a/HR/{Path(name).stem}.tif", picture(5, 16))
+        save(f"a/HR/{Path(name).stem}.tif", make_image(5, 16))
     assert score("a/sr", "a/HR") == 1
     text = capsys.readouterr().err
     assert "2 references of this name in a/HR: p0.bmp, p0.tif; which one is meant?" in text
@@ -157,14 +157,14 @@ class Small:
 )
 def test_batches_are_halved_where_memory_runs_short(capsys, monkeypatch, error):
     for number in range(5):
-        save(f"many/{number}.png", picture(number, 16))
-        save(f"many_HR/{number}.png", picture(number, 16))
+        save(f"many/{number}.png", make_image(number, 16))
+        save(f"many_HR/{number}.png", make_image(number, 16))
     small = Small(1, error)
     monkeypatch.setattr(PSNR, "score", lambda self, *pair: small(*pair))
     assert score("many", "many_HR", metric="psnr,gmsd") == 0
     assert small.sizes == [5, 2, 1, 1, 3, 1, 2, 1, 1]
-    scores = {row.picture: row.score for row in ScoreTable.read("t.csv").rows if row.metric == "psnr"}
-    expected = {f"{number}.png": picture(number, 16).mean() / 255 for number in range(5)}
+    scores = {row.image: row.score for row in ScoreTable.read("t.csv").rows if row.metric == "psnr"}
+    expected = {f"{number}.png": make_image(number, 16).mean() / 255 for number in range(5)}
     assert scores == pytest.approx(expected, rel=1e-5) and len(ScoreTable.read("t.csv")) == 10
 
 
@@ -172,7 +172,7 @@ def test_an_image_that_memory_never_suffices_for_costs_only_its_score(capsys, mo
     small = Small(0, torch.OutOfMemoryError("CUDA out of memory"))
     monkeypatch.setattr(PSNR, "score", lambda self, *pair: small(*pair))
     assert score("a/sr", "a/HR", metric="psnr,gmsd") == 1
-    assert "p0.png: psnr: memory does not suffice for this picture" in capsys.readouterr().err
+    assert "p0.png: psnr: memory does not suffice for this image" in capsys.readouterr().err
     assert {row.metric for row in ScoreTable.read("t.csv").rows} == {"gmsd"}
 
 
@@ -180,7 +180,7 @@ def test_large_images_come_in_smaller_batches(monkeypatch):
     assert image_batches.MEGAPIXELS == 4
     monkeypatch.setattr(image_batches, "MEGAPIXELS", 0.0006)
     for number in range(3):
-        save(f"large/{number}.png", picture(number, 16))
+        save(f"large/{number}.png", make_image(number, 16))
     sizes = []
     monkeypatch.setattr(PSNR, "score", lambda self, image, _: sizes.append(len(image)) or torch.zeros(len(image)))
     assert score("large", "large") == 0

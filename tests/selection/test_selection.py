@@ -13,14 +13,14 @@ from iqa_sr.stats.score_formula import Formula
 FACTS = [MetricFacts("psnr", True), MetricFacts("niqe", False), MetricFacts("musiq", True)]
 
 
-def paired(scores, metrics=("psnr", "niqe", "musiq"), pictures=None):
-    """`scores`: `(C, P, M)`, or `(C, M)` that all of four pictures have."""
+def paired(scores, metrics=("psnr", "niqe", "musiq"), images=None):
+    """`scores`: `(C, P, M)`, or `(C, M)` that all of four images have."""
     scores = np.asarray(scores, dtype=float)
     if scores.ndim == 2:
         scores = np.repeat(scores[:, None], 4, axis=1)
     labels = tuple("abcdefgh"[: len(scores)])
     higher = np.array([metric != "niqe" for metric in metrics])
-    keys = pictures or tuple(f"p{number}" for number in range(scores.shape[1]))
+    keys = images or tuple(f"p{number}" for number in range(scores.shape[1]))
     return PairedScores(labels, tuple(keys), tuple(metrics), higher, scores)
 
 
@@ -31,13 +31,13 @@ def table(*rows):
 # --- Pairing ----------------------------------------------------------------------------------------------------------
 
 
-def test_references_are_averaged_before_pictures():
+def test_references_are_averaged_before_images():
     scores = table(
         ("a", "p", "01", "psnr", 20), ("a", "p", "02", "psnr", 30), ("a", "q", "01", "psnr", 35),
         ("b", "q", "01", "psnr", 10), ("b", "p", "02", "psnr", 12), ("b", "p", "01", "psnr", 14),
     )  # fmt: skip
     found = paired_scores(scores, ["a", "b"], ["psnr"])
-    assert found.pictures == ("p", "q")
+    assert found.images == ("p", "q")
     assert found.scores[..., 0].tolist() == [[25, 35], [13, 10]]
     assert found.means().scores[:, 0].tolist() == [30, 11.5]
 
@@ -45,37 +45,37 @@ def test_references_are_averaged_before_pictures():
 @pytest.mark.parametrize(
     ("wrong", "counts"),
     [
-        (None, "b lacks scores of psnr on 1 of 2 pictures (q)"),
-        (("b", "q", "", "psnr", float("nan")), "b lacks scores of psnr on 1 of 2 pictures (q)"),
-        (("b", "q", "", "psnr", float("inf")), "b lacks scores of psnr on 1 of 2 pictures (q)"),
-        (("b", "q", "other", "psnr", 1.0), "a lacks scores of psnr on 1 of 2 pictures (q)"),
-        (("b", "r", "", "psnr", 1.0), "a lacks scores of psnr on 1 of 3 pictures (r)"),
+        (None, "b lacks scores of psnr on 1 of 2 images (q)"),
+        (("b", "q", "", "psnr", float("nan")), "b lacks scores of psnr on 1 of 2 images (q)"),
+        (("b", "q", "", "psnr", float("inf")), "b lacks scores of psnr on 1 of 2 images (q)"),
+        (("b", "q", "other", "psnr", 1.0), "a lacks scores of psnr on 1 of 2 images (q)"),
+        (("b", "r", "", "psnr", 1.0), "a lacks scores of psnr on 1 of 3 images (r)"),
     ],
 )
-def test_other_pictures_are_refused_or_left_out(wrong, counts):
+def test_other_images_are_refused_or_left_out(wrong, counts):
     rows = [("a", "p", "", "psnr", 1.0), ("a", "q", "", "psnr", 2.0), ("b", "p", "", "psnr", 3.0)]
     scores = table(*rows, *([wrong] if wrong else []))
-    with pytest.raises(ValueError, match="not scored on the same pictures") as caught:
+    with pytest.raises(ValueError, match="not scored on the same images") as caught:
         paired_scores(scores, ["a", "b"], ["psnr"])
     assert counts in str(caught.value) and "`common`" in str(caught.value)
-    assert paired_scores(scores, ["a", "b"], ["psnr"], common=True).pictures == ("p",)
+    assert paired_scores(scores, ["a", "b"], ["psnr"], common=True).images == ("p",)
 
 
-def test_a_picture_that_one_lacks_is_left_out_everywhere():
+def test_an_image_that_one_lacks_is_left_out_everywhere():
     rows = [(label, key, "", metric, 1.0) for label in "ab" for key in "pqr" for metric in ("psnr", "niqe")]
     rows.remove(("b", "q", "", "niqe", 1.0))
     assert paired_scores(table(*rows), ["a", "b"], ["psnr", "niqe"], common=True).scores.shape == (2, 2, 2)
     only = table(("a", "p", "", "psnr", 1.0), ("b", "q", "", "psnr", 1.0))
-    with pytest.raises(ValueError, match="no picture that all 2 checkpoints have a score of psnr for"):
+    with pytest.raises(ValueError, match="no image that all 2 checkpoints have a score of psnr for"):
         paired_scores(only, ["a", "b"], ["psnr"], common=True)
 
 
-def test_a_metric_that_is_undefined_on_a_picture_for_all_takes_its_mean_over_the_others():
+def test_a_metric_that_is_undefined_on_an_image_for_all_takes_its_mean_over_the_others():
     rows = [(label, key, "", "niqe", 5.0) for label in "ab" for key in "pq"]
     rows += [("a", "p", "", "psnr", 30.0), ("b", "p", "", "psnr", 20.0), ("a", "q", "", "psnr", float("nan"))]
     found = paired_scores(table(*rows), ["a", "b"], ["psnr", "niqe"])
     assert found.means().scores.tolist() == [[30, 5], [20, 5]]
-    # The second picture alone leaves psnr without a mean.
+    # The second image alone leaves psnr without a mean.
     assert np.isnan(found.means(np.array([0.0, 2.0])).of("psnr")).all()
 
 
@@ -121,8 +121,8 @@ def test_equal_points_are_ordered_by_z_score_and_equal_checkpoints_by_place():
 
 
 def test_equality_survives_the_order_in_which_scores_are_added():
-    pictures = np.array([0.1, 0.7, 0.2, 1e-3, 0.3, 0.6])
-    scores = np.stack([pictures, pictures[::-1]])[..., None]
+    images = np.array([0.1, 0.7, 0.2, 1e-3, 0.3, 0.6])
+    scores = np.stack([images, images[::-1]])[..., None]
     found = choose(paired(scores, ["psnr"]), Borda(["psnr"]))
     assert found.order.ranks.tolist() == [1, 1]
 
@@ -189,18 +189,18 @@ def test_limits_that_nobody_keeps_name_the_nearest():
 # --- How sure ---------------------------------------------------------------------------------------------------------
 
 
-def test_a_lead_on_every_picture_is_sure_and_a_coin_is_not():
+def test_a_lead_on_every_image_is_sure_and_a_coin_is_not():
     generator = np.random.default_rng(1)
     easy = generator.normal(30, 5, size=(1, 40, 1)) + np.array([0.0, 0.01])[:, None, None]
     found = choose(paired(easy, ["psnr"]), OneMetric("psnr"))
-    assert found.best == 1 and found.resampling.shares.tolist() == [0, 1]  # paired: hard pictures are hard for both
+    assert found.best == 1 and found.resampling.shares.tolist() == [0, 1]  # paired: hard images are hard for both
     even = np.zeros((2, 40, 1))
     even[0, ::2] = even[1, 1::2] = 1
     assert choose(paired(even, ["psnr"]), OneMetric("psnr")).resampling.shares == pytest.approx([0.5, 0.5], abs=0.1)
 
 
 def test_the_share_of_a_choice_is_the_probability_of_its_mean_staying_above():
-    """One picture of ten speaks for b, by more than the nine others together: it is missing in 0.9^10 of the draws."""
+    """One image of ten speaks for b, by more than the nine others together: it is missing in 0.9^10 of the draws."""
     scores = np.zeros((2, 10, 1))
     scores[0, :9], scores[1, 9] = 1, 100
     found = choose(paired(scores, ["psnr"]), OneMetric("psnr"), resamplings=4000)
@@ -230,20 +230,20 @@ def test_draws_in_which_nobody_keeps_the_limits_are_counted():
     assert found.resampling.shares.sum() + found.resampling.none == pytest.approx(1)
 
 
-def test_without_pictures_nothing_is_drawn():
-    means = "the table holds means of data sets, no single pictures."
-    for pictures, why in (
+def test_without_images_nothing_is_drawn():
+    means = "the table holds means of data sets, no single images."
+    for images, why in (
         (("set/(mean)", "other/(mean)"), means),
         (("set/(mean)",), means),
-        (("p",), "there is one picture."),
+        (("p",), "there is one image."),
     ):
-        scores = np.random.default_rng(0).random((2, len(pictures), 3))
-        found = choose(paired(scores, pictures=pictures), Borda(["psnr", "niqe"]))
+        scores = np.random.default_rng(0).random((2, len(images), 3))
+        found = choose(paired(scores, images=images), Borda(["psnr", "niqe"]))
         assert found.resampling is None
         assert f"How sure that is cannot be told: {why}" in choice_words(found)
 
 
-def test_a_metric_on_few_pictures_leaves_out_the_draws_without_them():
+def test_a_metric_on_few_images_leaves_out_the_draws_without_them():
     scores = np.random.default_rng(0).random((2, 4, 2))
     scores[:, 1:, 0] = np.nan
     found = choose(paired(scores, ["psnr", "musiq"]), Borda(["psnr", "musiq"]), resamplings=1000)
@@ -259,7 +259,7 @@ def test_words():
     assert "Checkpoint b: first of the 2 checkpoints that keep the limits (psnr within 1 of the best)" in words
     assert "by the Borda count over 3 metrics (psnr, niqe, musiq), 2 of 3 points; next is a with 1." in words
     assert "Not within the limits: c." in words and "On the Pareto front with a." in words
-    assert "100 % of 1000 draws of the 4 pictures choose it; so few pictures say little." in words
+    assert "100 % of 1000 draws of the 4 images choose it; so few images say little." in words
     assert "Best of all by niqe and musiq; psnr is 0.12 below the best (a)." in words
 
 

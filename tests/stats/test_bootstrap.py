@@ -15,7 +15,7 @@ def test_means_leave_out_what_is_not_known():
     )
 
 
-def test_an_interval_is_that_of_the_normal_distribution_where_there_are_many_pictures():
+def test_an_interval_is_that_of_the_normal_distribution_where_there_are_many_images():
     scores = np.random.default_rng(1).normal(30, 4, (1, 400))
     half = 1.96 * scores.std() / 20
     ((low, high),) = intervals(scores, resampled_counts(400))
@@ -30,8 +30,8 @@ def test_intervals_hold_the_true_mean_nineteen_times_in_twenty():
 
 
 @pytest.mark.parametrize(("units", "least"), [(8, 0.93), (20, 0.935)])
-def test_intervals_of_few_pictures_hold_the_true_mean_as_often(units, least):
-    """The plain percentiles would hold it in 88 and 92 %. Gaps make the pictures fewer, not the interval narrower."""
+def test_intervals_of_few_images_hold_the_true_mean_as_often(units, least):
+    """The plain percentiles would hold it in 88 and 92 %. Gaps make the images fewer, not the interval narrower."""
     drawn = np.random.default_rng(5).normal(0, 1, (2000, units))
     gaps = np.concatenate([drawn, np.full((2000, 5), NAN)], axis=1)
     for scores in (drawn, gaps):
@@ -39,7 +39,7 @@ def test_intervals_of_few_pictures_hold_the_true_mean_as_often(units, least):
         assert least <= np.mean((ends[:, 0] <= 0) & (ends[:, 1] >= 0)) <= 0.97
 
 
-def test_one_picture_has_no_interval_and_gaps_do_no_harm():
+def test_one_image_has_no_interval_and_gaps_do_no_harm():
     scores = np.array([[1.0, NAN, NAN], [1.0, 3.0, NAN], [2.0, 2.0, 2.0]])
     found = intervals(scores, resampled_counts(3))
     assert np.isnan(found[0]).all()

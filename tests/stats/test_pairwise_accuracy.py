@@ -130,7 +130,7 @@ def test_rank_correlations_by_hand():
     found = correlations(array(1, 2, 4, 3), array(10, 20, 30, 40), np.arange(4), 20)
     assert found.srcc == pytest.approx(0.8) and found.krcc == pytest.approx(4 / 6)
     assert found.plcc_linear == pytest.approx(0.8)
-    assert found.plcc is None and "needs more than 4 pictures" in found.problem and "plcc" not in found.intervals
+    assert found.plcc is None and "needs more than 4 images" in found.problem and "plcc" not in found.intervals
 
 
 def test_correlations_are_those_of_the_project():
@@ -174,8 +174,8 @@ def test_the_fit_of_a_judge_that_falls_does_not_stop_on_the_way(seed, judge):
     assert found.problem == "" and found.plcc < found.plcc_linear + 1e-3 < 0
 
 
-def test_one_picture_far_away_does_not_turn_the_function_around():
-    """A PSNR of 100 among those about 30, of a picture of no high score, makes the straight line fall."""
+def test_one_image_far_away_does_not_turn_the_function_around():
+    """A PSNR of 100 among those about 30, of an image of no high score, makes the straight line fall."""
     generator = np.random.default_rng(2)
     level = generator.normal(size=30)
     quality = np.append(3 * level[:-1] + 30, 100)
@@ -194,9 +194,9 @@ def test_what_cannot_be_fitted_says_why(monkeypatch):
     assert stopped.plcc_linear > 0.9 and "plcc_linear" in stopped.intervals
 
 
-def test_pictures_without_a_finite_quality_are_left_out_and_counted():
+def test_images_without_a_finite_quality_are_left_out_and_counted():
     quality, score = array(1, NAN, 2, 3, INF, 4, 5, 6), array(1, 9, 2, 3, 0, 4, 5, 6)
     found = correlations(quality, score, np.arange(8), 20)
-    assert (found.srcc, found.pictures, found.left_out) == (pytest.approx(1), 6, 2)
-    with pytest.raises(ValueError, match="1 pictures have a finite quality; a correlation needs at least 2"):
+    assert (found.srcc, found.images, found.left_out) == (pytest.approx(1), 6, 2)
+    with pytest.raises(ValueError, match="1 images have a finite quality; a correlation needs at least 2"):
         correlations(array(1, NAN), array(1, 2), np.arange(2), 20)

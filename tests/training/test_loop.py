@@ -176,17 +176,17 @@ def test_the_results_are_where_basicsr_puts_them(run_folder, capsys):
     assert names == {"net_g_3.pth", "net_g_6.pth", "net_g_latest.pth", "net_g_best_psnr.pth"}
     assert {path.name for path in (root / "training_states").iterdir()} == {"3.state", "6.state"}
     assert list(read_tensor_file(root / "models" / "net_g_6.pth")) == ["params", "params_ema"]
-    pictures = {path.name for path in (root / "visualization" / "val" / "p0").iterdir()}
-    assert pictures == {"p0_bicubic.png", "p0_3.png", "p0_6.png"}
+    images = {path.name for path in (root / "visualization" / "val" / "p0").iterdir()}
+    assert images == {"p0_bicubic.png", "p0_3.png", "p0_6.png"}
     assert list(Path("tb_logger/tiny").glob("events*"))
     shown = capsys.readouterr().err
     assert "End of training after 6 iterations" in shown and "psnr: bicubic" in shown and "higher is better" in shown
 
 
-def test_scores_are_kept_by_checkpoint_and_picture(run_folder):
+def test_scores_are_kept_by_checkpoint_and_image(run_folder):
     assert train(training_options()) == 0
     table = ScoreTable.read(Path("experiments/tiny/scores.csv"))
-    assert {(row.checkpoint, row.picture) for row in table.rows} == {
+    assert {(row.checkpoint, row.image) for row in table.rows} == {
         (checkpoint, f"val/p{number}") for checkpoint in ("bicubic", "3", "6") for number in range(4)
     }
     assert table.facts["psnr"].higher_is_better and "against original" in table.facts["psnr"].spec
@@ -202,7 +202,7 @@ def test_scores_after_a_resume_are_those_of_one_run(run_folder):
 
 
 def test_the_number_of_iterations_is_the_one_asked_for(run_folder):
-    """Four pictures in batches of three: BasicSR's own arithmetic would end early."""
+    """Four images in batches of three: BasicSR's own arithmetic would end early."""
     options = training_options(
         datasets__train__batch_size_per_gpu=3, datasets__train__dataset_enlarge_ratio=1, train__total_iter=5
     )
@@ -291,7 +291,7 @@ FAILING = """
     from iqa_sr.cli.train import main
 
     def fail(model, *_):
-        raise OSError("no space left for the pictures")
+        raise OSError("no space left for the images")
 
     def save(model, *arguments):
         torch.save(model.net_d.module.state_dict(), f"net_d_of_{model.opt['rank']}.pth")
@@ -328,7 +328,7 @@ def test_a_validation_that_fails_ends_all_processes_and_loses_no_training(failed
     folder, status, shown = failed
     monkeypatch.chdir(folder)
     assert status == 1
-    assert "error: no space left for the pictures" in shown
+    assert "error: no space left for the images" in shown
     assert "error: the validation failed on the first process" in shown
     assert len(results(3)["3.state"]["iqa_sr"]["random"]) == 2
 

@@ -29,7 +29,7 @@ pytestmark = pytest.mark.usefixtures("empty_folder")
 
 @pytest.fixture(scope="module")
 def base(tmp_path_factory):
-    """A folder with pictures and the checkpoint of a network as if it had been trained, `base.pth`."""
+    """A folder with images and the checkpoint of a network as if it had been trained, `base.pth`."""
     plugin.register()
     folder = tmp_path_factory.mktemp("base")
     write_groups(folder / "data", count=8, size=64)
@@ -148,7 +148,7 @@ RRDB = {"type": "RRDBNet", "num_in_ch": 3, "num_out_ch": 3, "scale": 2, "num_fea
 
 
 def test_a_network_that_takes_even_sides_only(base, tmp_path):
-    """RRDBNet x2 unshuffles pairs of pixels, and LQ pictures of validation have 35 x 35."""
+    """RRDBNet x2 unshuffles pairs of pixels, and LQ images of validation have 35 x 35."""
     write_groups(tmp_path / "odd", count=2, size=70)
     torch.manual_seed(0)
     start = build_network(RRDB).state_dict()

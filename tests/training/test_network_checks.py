@@ -16,7 +16,7 @@ from iqa_sr.scores.score_table import ScoreTable
 from iqa_sr.training import loop
 from iqa_sr.training.loop import build_run
 from iqa_sr.training.run_config import RunConfig
-from tests.helpers.sr_datasets import picture, save, training_options, write_groups, write_options
+from tests.helpers.sr_datasets import make_image, save, training_options, write_groups, write_options
 
 GAN = {
     "train__gan_opt": {"type": "GANLoss", "gan_type": "vanilla", "loss_weight": 0.1},
@@ -75,7 +75,7 @@ def data(tmp_path_factory):
     folder = tmp_path_factory.mktemp("networks")
     write_groups(folder / "data", count=2, size=64)
     for number in range(2):
-        pixels = picture(number, 70)
+        pixels = make_image(number, 70)
         save(folder / "hr" / f"p{number}.png", pixels)
         save(folder / "lr" / f"p{number}.png", pixels[::2, ::2])
     return folder

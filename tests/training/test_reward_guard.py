@@ -26,7 +26,7 @@ pytestmark = pytest.mark.usefixtures("empty_folder")
 
 @pytest.fixture(scope="module")
 def base(tmp_path_factory):
-    """A folder with eight pictures, and checkpoints of two networks as if they had been trained."""
+    """A folder with eight images, and checkpoints of two networks as if they had been trained."""
     plugin.register()
     folder = tmp_path_factory.mktemp("base")
     write_groups(folder / "data", count=8, size=64, versions=())
@@ -171,12 +171,12 @@ def test_the_luma_gets_better_the_colours_get_worse_and_the_run_ends(base, capsy
     )
 
 
-def test_what_windows_of_two_pictures_show_is_told_and_not_acted_on(base, tmp_path, capsys):
+def test_what_windows_of_two_images_show_is_told_and_not_acted_on(base, tmp_path, capsys):
     write_groups(tmp_path / "two", count=2, size=128, versions=())
     assert train(luma_alone(base, datasets__val__dataroot_gt=str(tmp_path / "two"))) == 0
     shown = capsys.readouterr().err
     assert ": ALARM, psnry better while held-out psnr worse\n" in shown
-    assert "Guard: it does not stop on that, which was found on windows of 2 pictures; 6 are needed." in shown
+    assert "Guard: it does not stop on that, which was found on windows of 2 images; 6 are needed." in shown
     assert "End of training after 6 iterations." in shown
 
 
@@ -328,7 +328,7 @@ def test_the_summary_is_of_what_the_run_ends_with(run):
     assert before == after, "each look sent the network back to its base"
 
 
-def test_pictures_without_an_original_are_enough_for_judges_without_a_reference(base, tmp_path, capsys):
+def test_images_without_an_original_are_enough_for_judges_without_a_reference(base, tmp_path, capsys):
     write_groups(tmp_path / "lq", count=6, size=96, versions=())
     changes = {
         "train__total_iter": 2,
@@ -440,10 +440,10 @@ WRONG = {
     "weight 0": ({}, {QUALITY: {**SSIM, "loss_weight": 0}}, "train:quality_opt:loss_weight: input should be greater"),
     "weight -1": ({}, {QUALITY: {**SSIM, "loss_weight": -1}}, "train:quality_opt:loss_weight: input should be greater"),
     "no judge": ({}, {QUALITY: None}, "train:guard: there is no judge to watch: no loss optimises a quality metric"),
-    "no pictures": (
+    "no images": (
         {},
         {"datasets__val": None},
-        "train:guard: expected validation pictures to look at: the section datasets:val is missing",
+        "train:guard: expected validation images to look at: the section datasets:val is missing",
     ),
     "no base": (
         {},

@@ -16,7 +16,7 @@ from iqa_sr.io.tensor_files import read_tensor_file
 from iqa_sr.scores.score_table import ScoreTable
 from iqa_sr.training.verify_resume import differences
 from tests import ROOT, TESTS
-from tests.helpers.sr_datasets import picture, save, training_options, write_groups, write_options
+from tests.helpers.sr_datasets import make_image, save, training_options, write_groups, write_options
 
 OPTIONS = TESTS / "stock_options"
 FILES = sorted(path.name for path in OPTIONS.glob("*.yml"))
@@ -25,11 +25,11 @@ SWINIR = ["-opt", str(OPTIONS / "train_SwinIR_SRx4_scratch.yml"), "--force_yml",
 
 @pytest.fixture
 def df2k(tmp_path, monkeypatch):
-    """The folders that BasicSR's option files name; five pictures, which no batch of two divides."""
+    """The folders that BasicSR's option files name; five images, which no batch of two divides."""
     monkeypatch.chdir(tmp_path)
     names = []
     for number in range(5):
-        pixels = picture(number, 208 if number < 2 else 144)
+        pixels = make_image(number, 208 if number < 2 else 144)
         small = cv2.resize(pixels, None, fx=0.25, fy=0.25, interpolation=cv2.INTER_AREA)
         for high, low in (("DF2K/DF2K_HR_sub", "DF2K/DF2K_bicx4_sub"), ("Set5/GTmod12", "Set5/LRbicx4")):
             if "Set5" not in high or number < 2:
@@ -61,9 +61,9 @@ def test_it_runs_to_its_end_and_resumes_exactly(df2k, file):
 
 
 def test_a_metric_that_fails_does_not_kill_the_run(df2k, capsys):
-    """NIQE of a picture with a single block: an error in numpy, a warning here."""
+    """NIQE of an image with a single block: an error in numpy, a warning here."""
     shutil.rmtree("datasets/Set5")
-    pixels = picture(3, 120)
+    pixels = make_image(3, 120)
     save("datasets/Set5/GTmod12/a.png", pixels)
     save("datasets/Set5/LRbicx4/a.png", cv2.resize(pixels, (30, 30), interpolation=cv2.INTER_AREA))
     assert main(["-opt", str(OPTIONS / "train_MSRResNet_x4.yml")]) == 0
@@ -82,7 +82,7 @@ def test_several_validation_sets_each_have_their_scores_and_best(df2k):
         "net_g_best_Set14_niqe.pth",
     }
     rows = ScoreTable.read(root / "scores.csv").rows
-    assert {(row.picture, row.checkpoint) for row in rows} == {
+    assert {(row.image, row.checkpoint) for row in rows} == {
         (f"{name}/(mean)", checkpoint) for name in ("Set5", "Set14") for checkpoint in ("3", "6")
     }
 
@@ -113,7 +113,7 @@ def test_a_validation_set_without_ground_truth_is_not_compared_with_a_training_b
     assert not (root / "scores.csv").exists() or not ScoreTable.read(root / "scores.csv").rows
 
 
-def test_an_unreadable_picture_of_a_stock_data_set_is_named(df2k, capsys):
+def test_an_unreadable_image_of_a_stock_data_set_is_named(df2k, capsys):
     path = Path("datasets/DF2K/DF2K_HR_sub/3.png")
     path.write_bytes(path.read_bytes()[:40])
     assert main(["-opt", str(OPTIONS / "train_SwinIR_SRx4_scratch.yml")]) == 1

@@ -15,7 +15,7 @@ from iqa_sr.errors import OptionError
 from iqa_sr.models.metric_options import read_metric
 from iqa_sr.training.run_config import RunConfig
 from iqa_sr.training.validation_checks import check_images, size_problems, validation_notes
-from tests.helpers.sr_datasets import picture, save, training_options, write_groups, write_options
+from tests.helpers.sr_datasets import make_image, save, training_options, write_groups, write_options
 
 
 def metric(name, **changes):
@@ -79,8 +79,8 @@ def test_a_section_without_its_partner_is_named(options, notes):
 
 
 def test_images_that_a_metric_is_not_defined_on_are_found_before_anything_is_written(run_folder, capsys):
-    save("val/a.png", picture(1, 190, 300))
-    save("val/b.png", picture(1, 200))
+    save("val/a.png", make_image(1, 190, 300))
+    save("val/b.png", make_image(1, 200))
     changes = {"datasets__val__dataroot_gt": "val", "val__metrics": {"n": metric("niqe", crop_border=4)}}
     options = write_options("options.yml", training_options(**changes))
     assert main(["-opt", options]) == 1
@@ -92,7 +92,7 @@ def test_images_that_a_metric_is_not_defined_on_are_found_before_anything_is_wri
     assert cli(["check-data", "-opt", options]) == 1
     assert told in capsys.readouterr().out
     changes["val__metrics"]["n"]["crop_border"] = 0
-    save("val/a.png", picture(1, 192, 300))
+    save("val/a.png", make_image(1, 192, 300))
     assert cli(["check-data", "-opt", write_options("options.yml", training_options(**changes, scale=2.0))]) == 0
     for wrong in ({"scale": True}, {"scale": 0}, {"datasets": [1]}):
         assert cli(["check-data", "-opt", write_options("options.yml", {**training_options(), **wrong})]) == 1
@@ -128,8 +128,8 @@ def basicsr_set(kind="PairedImageDataset", **changes):
 def pairs(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     for name, height in (("a", 40), ("sub/a", 60)):
-        save(f"hr/{name}.png", picture(1, height, 41))
-        save(f"lr/{name}.png", picture(1, height // 2, 20))
+        save(f"hr/{name}.png", make_image(1, height, 41))
+        save(f"lr/{name}.png", make_image(1, height // 2, 20))
 
 
 def test_sizes_of_basicsrs_data_sets(pairs):
@@ -144,12 +144,12 @@ def test_sizes_of_basicsrs_data_sets(pairs):
     with pytest.raises(DataError, match="2 images are called a: their results would replace each other"):
         check_images({"val": listed}, {}, 2, flat=True)
     Path("lr/sub/a.png").unlink()
-    with pytest.raises(DataError, match=r"datasets:val: picture lr/sub/a.png does not exist"):
+    with pytest.raises(DataError, match=r"datasets:val: image lr/sub/a.png does not exist"):
         check_images({"val": listed}, {}, 2)
     Path("lr/sub/a.png").write_bytes(b"no image")
     with pytest.raises(DataError, match=r"datasets:val: lr/sub/a.png, or its ground truth, cannot be read"):
         check_images({"val": listed}, {}, 2)
-    assert cv2.imwrite("a.ppm", picture(1, 30, 20))  # which our own reader may not take
+    assert cv2.imwrite("a.ppm", make_image(1, 30, 20))  # which our own reader may not take
     os.rename("a.ppm", "lr/sub/a.png")
     assert image_sizes(listed, 2)[1].lq == (30, 20)
 

@@ -1,4 +1,4 @@
-"""Enhanced ground truths: documented single-picture enhancers, and the command that fills a data set with them.
+"""Enhanced ground truths: documented single-image enhancers, and the command that fills a data set with them.
 
 Each enhancer of the table changes the luma alone, by adding one difference to red, green and blue, so that colours
 stay, and only its fine structure, so that the tone stays. Their strengths are mild on purpose: on photographs the
@@ -40,7 +40,7 @@ class Enhancer:
         description: One line for users.
         function: `(H, W, 3)` RGB uint8, and the parameters by name, to the same shape.
         parameters: What `function` is called with; written into the data set's `gts.json`.
-        parallel: Whether several pictures can be worked on at the same time.
+        parallel: Whether several images can be worked on at the same time.
     """
 
     name: str
@@ -49,9 +49,9 @@ class Enhancer:
     parameters: Mapping[str, float | int | str] = field(default_factory=dict)
     parallel: bool = True
 
-    def __call__(self, picture: np.ndarray) -> np.ndarray:
-        """The enhanced version of an `(H, W, 3)` RGB uint8 picture, which is not written to."""
-        return self.function(picture, **self.parameters)
+    def __call__(self, image: np.ndarray) -> np.ndarray:
+        """The enhanced version of an `(H, W, 3)` RGB uint8 image, which is not written to."""
+        return self.function(image, **self.parameters)
 
 
 TOOL = "iqa-sr make-gts"
@@ -98,7 +98,7 @@ def find_enhancer(name: str, device: str = "cpu") -> Enhancer:
         digest = compute_hash(Path(name))[:16]
         parameters = {"file": Path(name).name, "sha256": digest, "architecture": network.architecture}
         return Enhancer(
-            Path(name).stem, f"{network.architecture} network", lambda picture, **_: network(picture), parameters, False
+            Path(name).stem, f"{network.architecture} network", lambda image, **_: network(image), parameters, False
         )
     raise ValueError(f"`enhancers` {name}: no such enhancer and not a network file; {nearest(name, ENHANCERS)}")
 
@@ -110,7 +110,7 @@ class GroundTruthsMade:
     Attributes:
         written: Number of files written.
         kept: Number of files that were there already.
-        failed: `(path, reason)` of each picture that could not be used.
+        failed: `(path, reason)` of each image that could not be used.
     """
 
     written: int
@@ -118,8 +118,8 @@ class GroundTruthsMade:
     failed: tuple[tuple[str, str], ...]
 
     def summary(self) -> str:
-        """One line, and one for each of the first pictures that failed."""
-        lines = [f"{self.written} pictures written, {self.kept} already there, {len(self.failed)} sources failed"]
+        """One line, and one for each of the first images that failed."""
+        lines = [f"{self.written} images written, {self.kept} already there, {len(self.failed)} sources failed"]
         lines += [f"  {reason}" if path in reason else f"  {path}: {reason}" for path, reason in self.failed[:20]]
         return "\n".join(lines + ([f"  ... and {len(self.failed) - 20} more"] if len(self.failed) > 20 else []))
 
@@ -132,14 +132,14 @@ def make_gts(
     overwrite: bool = False,
     device: str = "cpu",
 ) -> GroundTruthsMade:
-    """Make a multi-ground-truth data set in HGGT's layout from a folder of pictures.
+    """Make a multi-ground-truth data set in HGGT's layout from a folder of images.
 
     Writes `original/NAME.png`, `01/NAME_01.png`, `02/NAME_02.png`, ... and `gts.json`: what made each folder. 16-bit
-    pictures are rounded to 8 bits. Files that are there already are kept, so that an interrupted call goes on; those of
-    a picture that has changed since are made again.
+    images are rounded to 8 bits. Files that are there already are kept, so that an interrupted call goes on; those of
+    an image that has changed since are made again.
 
     Args:
-        input_dir: Folder of pictures; may be `OUTPUT/original` itself.
+        input_dir: Folder of images; may be `OUTPUT/original` itself.
         output_dir: Root of the data set.
         enhancers: Names or network files (see `find_enhancer`), one for each folder, in order.
         progress: Whether to show a progress bar.
@@ -147,13 +147,13 @@ def make_gts(
         device: Where networks run.
 
     Raises:
-        FileNotFoundError: If the folder does not exist or holds no pictures.
+        FileNotFoundError: If the folder does not exist or holds no images.
         ValueError: If an enhancer is unknown, or the output was made with other enhancers.
-        OSError: If a file cannot be written; a picture that cannot be read goes into the result instead.
+        OSError: If a file cannot be written; an image that cannot be read goes into the result instead.
     """
     sources, root = list_images(input_dir), Path(output_dir)
     if not sources:
-        raise FileNotFoundError(f"`input_dir` {input_dir}: no pictures in this folder (looked for {looked_for()})")
+        raise FileNotFoundError(f"`input_dir` {input_dir}: no images in this folder (looked for {looked_for()})")
     chosen = {f"{number:02d}": find_enhancer(name, device) for number, name in enumerate(enhancers, start=1)}
     write_enhancer_list(root, chosen, overwrite)
     in_place = (root / "original").exists() and (root / "original").samefile(input_dir)
@@ -169,7 +169,7 @@ def make_gts(
             pool.map(work, ordered),
             total=len(ordered),
             desc="ground truths",
-            unit="picture",
+            unit="image",
             disable=None if progress else True,
         )
         try:
@@ -178,7 +178,7 @@ def make_gts(
                     failed.append((str(source), result))
                 else:
                     counts = [old + new for old, new in zip(counts, result, strict=True)]
-        except BaseException:  # a full device, an interruption: do not go on with the pictures that wait
+        except BaseException:  # a full device, an interruption: do not go on with the images that wait
             pool.shutdown(wait=False, cancel_futures=True)
             raise
     return GroundTruthsMade(counts[0], counts[1], tuple(failed))
@@ -187,29 +187,29 @@ def make_gts(
 def _make_versions(
     source: Path, root: Path, enhancers: Mapping[str, Enhancer], overwrite: bool, with_original: bool
 ) -> tuple[int, int] | str:
-    """Numbers of files written and kept for one picture, or why it cannot be used."""
+    """Numbers of files written and kept for one image, or why it cannot be used."""
     name = source.stem
     wanted: dict[Path, Enhancer | None] = {root / "original" / f"{name}.png": None} if with_original else {}
     wanted |= {root / folder / f"{name}_{folder}.png": enhancer for folder, enhancer in enhancers.items()}
     states = {path: "missing" if overwrite else _state(source, path, in_place=not with_original) for path in wanted}
     other = next((path for path, state in states.items() if state == "other source"), None)
     if other is not None:
-        return f"{other} was made of another picture of this name; choose another output, or overwrite"
+        return f"{other} was made of another image of this name; choose another output, or overwrite"
     missing = {path: one for path, one in wanted.items() if states[path] in ("missing", "changed source")}
     if not missing:
         return 0, len(wanted)
     try:
-        picture = read_image(source)
+        image = read_image(source)
     except (ValueError, OSError) as error:
         return str(error)
     try:
-        if picture.dtype == np.uint16:
-            picture = np.rint(picture / 257.0).astype(np.uint8)
+        if image.dtype == np.uint16:
+            image = np.rint(image / 257.0).astype(np.uint8)
         for path, enhancer in missing.items():
-            result = picture if enhancer is None else enhancer(picture)
+            result = image if enhancer is None else enhancer(image)
             write_image(path, result, note=result_note(TOOL, source, _MADE, path))
     except MemoryError:
-        return f"memory does not suffice for {picture.shape[1]}x{picture.shape[0]} px (WxH); cut it into pieces"
+        return f"memory does not suffice for {image.shape[1]}x{image.shape[0]} px (WxH); cut it into pieces"
     return len(missing), len(wanted) - len(missing)
 
 

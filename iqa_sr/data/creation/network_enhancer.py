@@ -19,7 +19,7 @@ OVERLAP = 32
 
 
 class NetworkEnhancer:
-    """A restoration network applied to whole pictures, in overlapping tiles.
+    """A restoration network applied to whole images, in overlapping tiles.
 
     Args:
         network: Of scale 1: `(1, 3, H, W)` RGB in [0, 1] to the same shape.
@@ -31,16 +31,16 @@ class NetworkEnhancer:
         self.device = torch.device(device)
         self.architecture = network.architecture
 
-    def __call__(self, picture: np.ndarray) -> np.ndarray:
+    def __call__(self, image: np.ndarray) -> np.ndarray:
         """`(H, W, 3)` RGB uint8 to the same shape."""
-        height, width = picture.shape[:2]
-        result = np.empty_like(picture)
+        height, width = image.shape[:2]
+        result = np.empty_like(image)
         for top in range(0, height, TILE):
             for left in range(0, width, TILE):
                 rows, columns = slice(top, min(top + TILE, height)), slice(left, min(left + TILE, width))
                 around_rows, around_columns = _widened(rows, height), _widened(columns, width)
                 with torch.inference_mode():
-                    tile = to_tensor(picture[around_rows, around_columns])[None].to(self.device)
+                    tile = to_tensor(image[around_rows, around_columns])[None].to(self.device)
                     enhanced = to_uint8(self.network(tile)[0])
                 offset_row, offset_column = top - around_rows.start, left - around_columns.start
                 result[rows, columns] = enhanced[offset_row:, offset_column:][: rows.stop - top, : columns.stop - left]

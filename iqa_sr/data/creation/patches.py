@@ -1,4 +1,4 @@
-"""Cutting large pictures into training patches by HGGT's rule: enough contrast and enough detail."""
+"""Cutting large images into training patches by HGGT's rule: enough contrast and enough detail."""
 
 import math
 import zlib
@@ -12,7 +12,7 @@ from tqdm import tqdm
 from iqa_sr.data.multi_gt.manifest import GroundTruthOptions, read_manifest
 from iqa_sr.data.multi_gt.records import Record
 from iqa_sr.data.problems import DataError
-from iqa_sr.io.image_stores import PictureStore
+from iqa_sr.io.image_stores import ImageStore
 from iqa_sr.io.images import decode_image, write_image
 
 __all__ = ["PatchReport", "is_detailed", "select_patches"]
@@ -25,7 +25,7 @@ class PatchReport:
     Attributes:
         written: Number of places cut out (each in all versions).
         flat: Number of places that had too little contrast or detail.
-        too_small: Names of pictures that are smaller than a patch.
+        too_small: Names of images that are smaller than a patch.
     """
 
     written: int
@@ -38,7 +38,7 @@ class PatchReport:
         if not self.too_small:
             return text
         names = ", ".join(self.too_small[:5]) + (", ..." if len(self.too_small) > 5 else "")
-        return f"{text}\n{len(self.too_small)} pictures are smaller than a patch: {names}"
+        return f"{text}\n{len(self.too_small)} images are smaller than a patch: {names}"
 
 
 def is_detailed(patch: np.ndarray, min_std: float = 30, min_laplacian: float = 30) -> bool:
@@ -66,26 +66,26 @@ def select_patches(
     seed: int = 0,
     progress: bool = True,
 ) -> PatchReport:
-    """Cut pictures, in all their versions at the same places, into detailed patches.
+    """Cut images, in all their versions at the same places, into detailed patches.
 
     The places are those of a grid, each moved at random; one is kept if at least one version there is detailed. The
     result has the layout of the input: `original/NAME-X-Y.png` and `01/NAME-X-Y_01.png`, or `NAME-X-Y.png` where the
-    input holds pictures directly; X and Y are the column and row of the top left corner.
+    input holds images directly; X and Y are the column and row of the top left corner.
 
     Args:
-        input_dir: A data set as `MultiGTDataset` reads it, or a folder of pictures. Labels are not carried over.
+        input_dir: A data set as `MultiGTDataset` reads it, or a folder of images. Labels are not carried over.
         output_dir: Where the patches go.
         size: Side of a patch in pixels.
         stride: Distance of the places in pixels.
         jitter: Largest random move of a place in pixels, along each axis.
         min_std: See `is_detailed`.
         min_laplacian: See `is_detailed`.
-        seed: Of the random moves; they depend on it and on the picture's name alone.
+        seed: Of the random moves; they depend on it and on the image's name alone.
         progress: Whether to show a progress bar.
 
     Raises:
-        FileNotFoundError: If the input does not exist or holds no pictures.
-        DataError: If pictures do not fit together or cannot be read; names them.
+        FileNotFoundError: If the input does not exist or holds no images.
+        DataError: If images do not fit together or cannot be read; names them.
         ValueError: If a number is too small or not finite.
         OSError: If a patch cannot be written.
 
@@ -106,14 +106,14 @@ def select_patches(
     if manifest.problems:
         raise DataError(manifest.problems.summary(f"`input_dir` {input_dir}"))
     flat_layout = all("/" not in gt.path for record in manifest.records for gt in record.ground_truths)
-    store, root = PictureStore(manifest.root), Path(output_dir)
+    store, root = ImageStore(manifest.root), Path(output_dir)
     written = flat = 0
-    for record in tqdm(manifest.records, desc="patches", unit="picture", disable=None if progress else True):
+    for record in tqdm(manifest.records, desc="patches", unit="image", disable=None if progress else True):
         versions = {
             gt.folder: decode_image(store.read(gt.path), store.location(gt.path)) for gt in record.ground_truths
         }
         for top, left in _places(record, size, stride, jitter, seed):
-            patches = {name: picture[top : top + size, left : left + size] for name, picture in versions.items()}
+            patches = {name: image[top : top + size, left : left + size] for name, image in versions.items()}
             if not any(is_detailed(patch, min_std, min_laplacian) for patch in patches.values()):
                 flat += 1
                 continue
@@ -127,7 +127,7 @@ def select_patches(
 
 
 def _places(record: Record, size: int, stride: int, jitter: int, seed: int) -> list[tuple[int, int]]:
-    """Top left corners, inside the picture, each once."""
+    """Top left corners, inside the image, each once."""
     generator = np.random.default_rng([seed, zlib.crc32(record.name.encode())])
     height, width = record.size
     places: dict[tuple[int, int], None] = {}

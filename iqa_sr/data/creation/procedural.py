@@ -1,4 +1,4 @@
-"""Generated pictures with the statistics of natural ones: dead leaves, textures, writing, shaded shapes.
+"""Generated images with the statistics of natural ones: dead leaves, textures, writing, shaded shapes.
 
 Reference:
     Lee, Mumford, Huang: Occlusion models for natural images, IJCV 2001 (dead leaves with radii falling as r^-3).
@@ -9,7 +9,7 @@ Reference:
 import cv2
 import numpy as np
 
-__all__ = ["procedural_picture"]
+__all__ = ["procedural_image"]
 
 _OVERSAMPLING = 2
 _FONTS = (
@@ -22,15 +22,15 @@ _FONTS = (
 _LETTERS = np.array(list("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789 .,-"))
 
 
-def procedural_picture(seed: int, side: int = 256) -> np.ndarray:
-    """A generated picture, the same for the same seed: `(side, side, 3)` RGB uint8.
+def procedural_image(seed: int, side: int = 256) -> np.ndarray:
+    """A generated image, the same for the same seed: `(side, side, 3)` RGB uint8.
 
     Drawn at twice the size and averaged, so that edges are as sharp as those of a good photograph, not sharper.
     """
     generator = np.random.default_rng(seed)
     large = side * _OVERSAMPLING
-    picture = _DRAWN[generator.integers(len(_DRAWN))](generator, large)
-    small = cv2.resize(picture, (side, side), interpolation=cv2.INTER_AREA)
+    image = _DRAWN[generator.integers(len(_DRAWN))](generator, large)
+    small = cv2.resize(image, (side, side), interpolation=cv2.INTER_AREA)
     return np.clip(np.rint(small * 255), 0, 255).astype(np.uint8)
 
 
@@ -78,8 +78,8 @@ def _dead_leaves(generator: np.random.Generator, side: int) -> np.ndarray:
     """Shapes of all sizes laid over each other, each with a colour, a shade and a texture."""
     palette = [_colour(generator) for _ in range(generator.integers(3, 12))]
     textures = _textures(generator, side, 4)
-    picture = np.broadcast_to(_colour(generator), (side, side, 3)).copy()
-    picture += 0.1 * textures[0]
+    image = np.broadcast_to(_colour(generator), (side, side, 3)).copy()
+    image += 0.1 * textures[0]
     smallest, largest = generator.uniform(3, 12), side * generator.uniform(0.1, 0.5)
     shading = generator.uniform(0, 0.25)
     roughness = generator.choice([0.0, 0.03, 0.08, 0.15])
@@ -99,9 +99,9 @@ def _dead_leaves(generator: np.random.Generator, side: int) -> np.ndarray:
         texture = textures[generator.integers(len(textures))][top:bottom, left:right]
         colour = palette[generator.integers(len(palette))] + generator.normal(0, 0.04, 3)
         fill = colour + tilt[0] * rows + tilt[1] * columns + roughness * texture
-        window = picture[top:bottom, left:right]
+        window = image[top:bottom, left:right]
         window[mask] = fill.astype(np.float32)[mask]
-    return np.clip(picture, 0, 1)
+    return np.clip(image, 0, 1)
 
 
 def _shape(generator: np.random.Generator, centre: np.ndarray, radius: float, size: tuple[int, int]) -> np.ndarray:
@@ -126,26 +126,26 @@ def _texture(generator: np.random.Generator, side: int) -> np.ndarray:
     first, second = _textures(generator, side, 2)
     share = 1 / (1 + np.exp(-generator.uniform(1, 3) * first))
     colours = [_colour(generator) for _ in range(3)]
-    picture = colours[0] + share * (colours[1] - colours[0])
+    image = colours[0] + share * (colours[1] - colours[0])
     if generator.uniform() < 0.6:
         where = 1 / (1 + np.exp(-generator.uniform(2, 20) * _spectral_noise(generator, side, 2.0)))
         other = colours[2] + generator.uniform(0.03, 0.25) * second
-        picture = picture + where * (other - picture)
-    return np.clip(picture, 0, 1).astype(np.float32)
+        image = image + where * (other - image)
+    return np.clip(image, 0, 1).astype(np.float32)
 
 
 def _shaded(generator: np.random.Generator, side: int) -> np.ndarray:
     """Smooth light over a few large shapes, little texture: skies, walls, skin."""
-    picture = 0.5 + 0.15 * _spectral_noise(generator, side, generator.uniform(1.8, 2.5), 3)
-    picture = 0.6 * picture + 0.4 * _colour(generator)
+    image = 0.5 + 0.15 * _spectral_noise(generator, side, generator.uniform(1.8, 2.5), 3)
+    image = 0.6 * image + 0.4 * _colour(generator)
     for _ in range(generator.integers(2, 12)):
         radius = side * generator.uniform(0.05, 0.4)
         shape = _shape(generator, generator.uniform(0, side, 2), radius, (side, side)).astype(np.float32)
         mask = cv2.GaussianBlur(shape, (0, 0), generator.uniform(0.8, 2.5))[..., None]
         light = 0.08 * _spectral_noise(generator, side, 2.2)
-        picture = picture + mask * (_colour(generator) + light - picture)
+        image = image + mask * (_colour(generator) + light - image)
     grain = generator.uniform(0, 0.03) * _textures(generator, side, 1)[0]
-    return np.clip(picture + grain, 0, 1).astype(np.float32)
+    return np.clip(image + grain, 0, 1).astype(np.float32)
 
 
 def _writing(generator: np.random.Generator, side: int) -> np.ndarray:
@@ -153,8 +153,8 @@ def _writing(generator: np.random.Generator, side: int) -> np.ndarray:
     ground, ink = _colour(generator), _colour(generator)
     if np.abs(ground - ink).mean() < 0.25:
         ink = np.where(ground > 0.5, ground * 0.1, 0.9 + 0.1 * ground).astype(np.float32)
-    picture = ground + generator.choice([0.0, 0.02, 0.08]) * _textures(generator, side, 1)[0]
-    picture = np.clip(picture, 0, 1).astype(np.float32)
+    image = ground + generator.choice([0.0, 0.02, 0.08]) * _textures(generator, side, 1)[0]
+    image = np.clip(image, 0, 1).astype(np.float32)
     scale = generator.uniform(0.5, 2.5)
     line = int(34 * scale)
     mask = np.zeros((side, side), np.uint8)
@@ -163,7 +163,7 @@ def _writing(generator: np.random.Generator, side: int) -> np.ndarray:
         text = "".join(generator.choice(_LETTERS, 60))
         start = int(generator.integers(-40, 10)), bottom
         cv2.putText(mask, text, start, font, scale, 255, thickness, cv2.LINE_AA)
-    return picture + (mask / 255.0).astype(np.float32)[..., None] * (ink - picture)
+    return image + (mask / 255.0).astype(np.float32)[..., None] * (ink - image)
 
 
 # Each as often as it stands here.

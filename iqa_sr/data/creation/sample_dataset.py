@@ -20,17 +20,17 @@ __all__ = ["PHOTOGRAPHS", "Photograph", "make_sample"]
 logger = logging.getLogger(__name__)
 
 CROP = 256
-"""Side of the training pictures in pixels: quick to decode, and large enough for NIQE, which needs 192."""
+"""Side of the training images in pixels: quick to decode, and large enough for NIQE, which needs 192."""
 STRIDE = 192
-"""Largest distance of training pictures in pixels."""
+"""Largest distance of training images in pixels."""
 MULTIPLE = 4
-"""The sides of validation pictures are cut to multiples of this, for scales 2 and 4."""
+"""The sides of validation images are cut to multiples of this, for scales 2 and 4."""
 
 _PUBLIC_DOMAIN = "released into the public domain"
 
 
 class Photograph(NamedTuple):
-    """One source picture: its file in `skimage/data`, what becomes of it, and what scikit-image says of its rights."""
+    """One source image: its file in `skimage/data`, what becomes of it, and what scikit-image says of its rights."""
 
     file: str
     split: str
@@ -59,7 +59,7 @@ PHOTOGRAPHS = (
 def make_sample(root: str | Path, progress: bool = True) -> None:
     """Make the sample data set, `root/train/{original,01,..,04}` and `root/val/{...}`, unless `root` exists.
 
-    Training pictures are 256 px crops named `PHOTO-x-y.png`; validation pictures are two whole photographs, for NIQE is
+    Training images are 256 px crops named `PHOTO-x-y.png`; validation images are two whole photographs, for NIQE is
     reliable on many blocks only. No photograph is in both parts. Everything is made in a temporary folder beside
     `root`, which is renamed at the end: there is never half a data set.
 
@@ -68,7 +68,7 @@ def make_sample(root: str | Path, progress: bool = True) -> None:
         progress: Whether to show a progress bar.
 
     Raises:
-        FileNotFoundError: If scikit-image is installed without its pictures.
+        FileNotFoundError: If scikit-image is installed without its images.
         OSError: If the folder cannot be written.
     """
     root = Path(root)
@@ -102,24 +102,24 @@ def _add_photograph(photograph: Photograph, folder: Path, enhancers: dict[str, E
             f"{photograph.file} is not there.\n"
             "Install it with `pip install --force-reinstall scikit-image`, or name your own data in the option file."
         ) from error
-    picture = decode_image(content, photograph.file)
-    versions = {"original": picture} | {name: enhancer(picture) for name, enhancer in enhancers.items()}
+    image = decode_image(content, photograph.file)
+    versions = {"original": image} | {name: enhancer(image) for name, enhancer in enhancers.items()}
     stem = Path(photograph.file).stem
     if photograph.split == "val":
-        height, width = (side - side % MULTIPLE for side in picture.shape[:2])
+        height, width = (side - side % MULTIPLE for side in image.shape[:2])
         _write(folder, stem, {name: version[:height, :width] for name, version in versions.items()})
         return
-    for top in _places(picture.shape[0]):
-        for left in _places(picture.shape[1]):
+    for top in _places(image.shape[0]):
+        for left in _places(image.shape[1]):
             crops = {name: version[top : top + CROP, left : left + CROP] for name, version in versions.items()}
             if any(is_detailed(crop) for crop in crops.values()):
                 _write(folder, f"{stem}-{left}-{top}", crops)
 
 
 def _write(folder: Path, stem: str, versions: dict[str, np.ndarray]) -> None:
-    for name, picture in versions.items():
+    for name, image in versions.items():
         suffix = "" if name == "original" else f"_{name}"
-        write_image(folder / name / f"{stem}{suffix}.png", picture)
+        write_image(folder / name / f"{stem}{suffix}.png", image)
 
 
 def _places(length: int) -> list[int]:
@@ -134,7 +134,7 @@ def _readme(enhancers: dict[str, Enhancer]) -> str:
         "Sample data for trying out multi-ground-truth training, cut from photographs that ship with scikit-image.",
         "Made by iqa_sr; delete this folder to have it made again.",
         "",
-        "Versions of every picture:",
+        "Versions of every image:",
         "  original  the photograph (grey ones as RGB)",
     ]
     for folder, enhancer in enhancers.items():

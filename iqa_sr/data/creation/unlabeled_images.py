@@ -1,4 +1,4 @@
-"""Pictures that need no labels: a folder, scikit-image's photographs, generated ones; all in memory, as 8 bit."""
+"""Images that need no labels: a folder, scikit-image's photographs, generated ones; all in memory, as 8 bit."""
 
 from importlib import resources
 from pathlib import Path
@@ -8,14 +8,14 @@ from pydantic import Field
 from tqdm import tqdm
 
 from iqa_sr.config.sections import Section
-from iqa_sr.data.creation.procedural import procedural_picture
-from iqa_sr.data.image_checks import check_pictures, check_size
+from iqa_sr.data.creation.procedural import procedural_image
+from iqa_sr.data.image_checks import check_images, check_size
 from iqa_sr.data.problems import DataError, DataProblems
 from iqa_sr.errors import OptionError
 from iqa_sr.io.image_stores import list_images
 from iqa_sr.io.images import decode_image, read_image
 
-__all__ = ["PHOTOGRAPHS", "PictureSource", "PictureSourceOptions"]
+__all__ = ["PHOTOGRAPHS", "ImageSource", "ImageSourceOptions"]
 
 PHOTOGRAPHS = {
     "brick.png": "CC0",
@@ -32,19 +32,19 @@ PHOTOGRAPHS = {
 """Photographs in scikit-image's wheel whose rights are beyond doubt, with what its documentation says of them. Those of
 the sample's validation (astronaut, chelsea) are left out, and so is the stereo pair, for which no licence is stated."""
 _SIDE = 256
-"""Height and width of generated pictures in px."""
+"""Height and width of generated images in px."""
 
 
-class PictureSourceOptions(Section):
-    """Where pictures without labels come from; at least one of the three.
+class ImageSourceOptions(Section):
+    """Where images without labels come from; at least one of the three.
 
     Attributes:
-        dataroot: A folder of pictures, or null.
+        dataroot: A folder of images, or null.
         photographs: Whether to use scikit-image's photographs.
-        photograph_repeats: How often each of them comes where a generated picture comes once: they are larger, and
+        photograph_repeats: How often each of them comes where a generated image comes once: they are larger, and
             there are few.
-        procedural: Number of generated pictures of 256 px.
-        first: Number of the first generated picture; sets with other numbers share none.
+        procedural: Number of generated images of 256 px.
+        first: Number of the first generated image; sets with other numbers share none.
     """
 
     dataroot: str | None = None
@@ -54,8 +54,8 @@ class PictureSourceOptions(Section):
     first: int = Field(0, ge=0, le=2**31)
 
 
-class PictureSource:
-    """The pictures of a data set; those of a folder are read when asked for, the others are kept in memory.
+class ImageSource:
+    """The images of a data set; those of a folder are read when asked for, the others are kept in memory.
 
     Args:
         options: Where they come from.
@@ -63,15 +63,15 @@ class PictureSource:
         where: The data set's place in the option file, for errors.
 
     Raises:
-        OptionError: If the options name no picture.
-        FileNotFoundError: If the folder does not exist or scikit-image lacks its pictures.
-        DataError: If pictures are too small or cannot be read; with counts.
+        OptionError: If the options name no image.
+        FileNotFoundError: If the folder does not exist or scikit-image lacks its images.
+        DataError: If images are too small or cannot be read; with counts.
     """
 
-    def __init__(self, options: PictureSourceOptions, smallest: int, where: str) -> None:
+    def __init__(self, options: ImageSourceOptions, smallest: int, where: str) -> None:
         problems = DataProblems()
         self._files = _files(options.dataroot, where) if options.dataroot else []
-        check_pictures(self._files, smallest, problems)
+        check_images(self._files, smallest, problems)
         self._names: list[str] = [str(file) for file in self._files]
         self._kept: list[np.ndarray] = []
         if options.photographs:
@@ -84,41 +84,41 @@ class PictureSource:
         if len(problems):
             generated = f"procedural {options.procedural}" if options.procedural else None
             sources = (options.dataroot, "photographs" if options.photographs else None, generated)
-            found = f"{len(self._names) + len(numbers)} pictures in {', '.join(filter(None, sources))}"
+            found = f"{len(self._names) + len(numbers)} images in {', '.join(filter(None, sources))}"
             raise DataError(problems.summary(f"{where}: {len(problems)} of {found} cannot be used"))
-        for number in tqdm(numbers, desc="generated pictures", disable=None if options.procedural > 100 else True):
-            self._keep(f"generated-{number}", procedural_picture(number, _SIDE))
+        for number in tqdm(numbers, desc="generated images", disable=None if options.procedural > 100 else True):
+            self._keep(f"generated-{number}", procedural_image(number, _SIDE))
         if not self._names:
-            raise OptionError(f"{where}: no pictures; set dataroot to a folder, photographs to true, or procedural")
+            raise OptionError(f"{where}: no images; set dataroot to a folder, photographs to true, or procedural")
         first = len(self._files)
         photographs = range(first, first + len(PHOTOGRAPHS) if options.photographs else first)
         again = [number for _ in range(options.photograph_repeats - 1) for number in photographs]
         self._order = [*range(len(self._names)), *again]
 
-    def _keep(self, name: str, picture: np.ndarray) -> None:
+    def _keep(self, name: str, image: np.ndarray) -> None:
         self._names.append(name)
-        self._kept.append(picture)
+        self._kept.append(image)
 
     def __len__(self) -> int:
         return len(self._order)
 
     def name(self, index: int) -> str:
-        """Path or name of a picture."""
+        """Path or name of an image."""
         return self._names[self._order[index]]
 
-    def picture(self, index: int) -> np.ndarray:
+    def image(self, index: int) -> np.ndarray:
         """`(H, W, 3)` RGB uint8."""
         index = self._order[index]
         if index >= len(self._files):
             return self._kept[index - len(self._files)]
-        picture = read_image(self._files[index])
-        return picture if picture.dtype == np.uint8 else (picture // 257).astype(np.uint8)
+        image = read_image(self._files[index])
+        return image if image.dtype == np.uint8 else (image // 257).astype(np.uint8)
 
 
 def _files(dataroot: str, where: str) -> list[Path]:
     files = list_images(Path(dataroot).expanduser())
     if not files:
-        raise FileNotFoundError(f"{where}:dataroot: {dataroot} holds no pictures")
+        raise FileNotFoundError(f"{where}:dataroot: {dataroot} holds no images")
     return files
 
 

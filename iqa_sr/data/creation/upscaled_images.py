@@ -5,7 +5,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from iqa_sr.data.creation.unlabeled_images import PictureSource, PictureSourceOptions
+from iqa_sr.data.creation.unlabeled_images import ImageSource, ImageSourceOptions
 from iqa_sr.errors import nearest
 from iqa_sr.io.image_stores import list_images
 from iqa_sr.io.image_tensors import as_8_bit, to_tensor
@@ -42,10 +42,10 @@ def upscaled_images(
     if folder is not None and not list_images(Path(folder).expanduser()):
         raise FileNotFoundError(f"`images`: {folder} holds no images")
     options = {"dataroot": folder, "photographs": folder is None}
-    source = PictureSource(PictureSourceOptions.model_validate(options), size, "`images`")
+    source = ImageSource(ImageSourceOptions.model_validate(options), size, "`images`")
     count = len(source) if limit is None else min(limit, len(source))
     names = [Path(source.name(index)).name for index in range(count)]
-    wholes = [to_tensor(source.picture(index)) for index in range(count)]
+    wholes = [to_tensor(source.image(index)) for index in range(count)]
     if results is None:
         originals = torch.stack([_middle(whole, size) for whole in wholes])
         small = as_8_bit(resize_bicubic(originals, -(-size // scale), -(-size // scale)))

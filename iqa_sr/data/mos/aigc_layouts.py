@@ -1,4 +1,4 @@
-"""How AI-generated pictures and their scores are published: AGIQA-3K and AIGCIQA2023."""
+"""How AI-generated images and their scores are published: AGIQA-3K and AIGCIQA2023."""
 
 import math
 import os
@@ -15,15 +15,15 @@ __all__ = ["AIGC_LAYOUTS", "AIGCLayout", "Row", "Table"]
 
 @dataclass(frozen=True)
 class Row:
-    """A picture as its collection lists it.
+    """An image as its collection lists it.
 
     Attributes:
-        pictures: Where it may be below the collection's folder; the first of these that exists is meant.
+        images: Where it may be below the collection's folder; the first of these that exists is meant.
         prompt: The text that it was made from.
         scores: By aspect: numbers, or the texts that should have been some.
     """
 
-    pictures: tuple[str, ...]
+    images: tuple[str, ...]
     prompt: str
     scores: Mapping[str, Any]
 
@@ -34,7 +34,7 @@ class Table:
 
     Attributes:
         file: Where those of the quality were read from.
-        rows: One for each picture.
+        rows: One for each image.
     """
 
     file: Path
@@ -62,8 +62,8 @@ _AGIQA_FOLDERS = ("image", "images", "")
 def _read_agiqa3k(root: Path) -> Table:
     """Li et al.: AGIQA-3K, TCSVT 2023, https://arxiv.org/abs/2306.04717.
 
-    `data.csv` with the columns `name`, `prompt`, `mos_quality` and `mos_align` among others; pictures in `image/`. Also
-    taken: `images/`, pictures beside the file, and a file without `mos_align`.
+    `data.csv` with the columns `name`, `prompt`, `mos_quality` and `mos_align` among others; images in `image/`. Also
+    taken: `images/`, images beside the file, and a file without `mos_align`.
     """
     file = _first(root, ("data.csv",), "AGIQA-3K")
     wanted = ("name", "prompt", "mos_quality")
@@ -72,8 +72,8 @@ def _read_agiqa3k(root: Path) -> Table:
     rows = []
     for line in lines:
         scores = {aspect: line[column] for aspect, column in columns.items() if column in names}
-        picture = line["name"] or "(no name)"
-        rows.append(Row(tuple(os.path.join(f, picture) for f in _AGIQA_FOLDERS), line["prompt"], scores))
+        image = line["name"] or "(no name)"
+        rows.append(Row(tuple(os.path.join(f, image) for f in _AGIQA_FOLDERS), line["prompt"], scores))
     return Table(file, rows)
 
 
@@ -84,19 +84,19 @@ _AIGC_TABLES = ("DATA/MOS/", "MOS/", "")
 _AIGC_SUFFIXES = (".png", ".jpg", ".jpeg")
 _AIGC_SCORES = {"quality": "mosz1", "authenticity": "mosz2", "alignment": "mosz3"}
 _AIGC_PROMPTS = ("prompts.csv", "prompts.xlsx", "AIGCIQA2023_Prompts.csv", "AIGCIQA2023_Prompts.xlsx")
-_PICTURES_OF_A_PROMPT = 4  # of each generator
+_IMAGES_OF_A_PROMPT = 4  # of each generator
 
 
 def _read_aigciqa2023(root: Path) -> Table:
     """Wang et al.: AIGCIQA2023, CICAI 2023, https://arxiv.org/abs/2307.00211.
 
-    Scores by the number of the picture in `DATA/MOS/mosz1.mat` (quality), `mosz2.mat` (authenticity) and `mosz3.mat`
-    (correspondence with the prompt); pictures `Image/allimg/0.png` and on: of the first generator four for each prompt,
+    Scores by the number of the image in `DATA/MOS/mosz1.mat` (quality), `mosz2.mat` (authenticity) and `mosz3.mat`
+    (correspondence with the prompt); images `Image/allimg/0.png` and on: of the first generator four for each prompt,
     then those of the next one; prompts in `prompts.xlsx`.
 
     Ours, for copies that are arranged in another way: `mosz1.csv` with one number in a line; these files in `MOS/` or
-    in the root; `mosz2` and `mosz3` may be missing; pictures in `Image/` or `allimg/`, JPEG too; `prompts.csv`; a list
-    of prompts with one for each picture. The prompts are the column `prompt`, else the one with the longest texts.
+    in the root; `mosz2` and `mosz3` may be missing; images in `Image/` or `allimg/`, JPEG too; `prompts.csv`; a list
+    of prompts with one for each image. The prompts are the column `prompt`, else the one with the longest texts.
     """
     scores: dict[str, list[Any]] = {}
     files = {}
@@ -134,12 +134,12 @@ def _numbers(file: Path) -> list[Any]:
         lines = lines[1:]  # a header
     wide = next((line for line in lines if len(line) != 1), None)
     if wide is not None:
-        raise ValueError(f"{file}: expected one score in a line, in the order of the pictures, got {','.join(wide)!r}")
+        raise ValueError(f"{file}: expected one score in a line, in the order of the images, got {','.join(wide)!r}")
     return [line[0] for line in lines]
 
 
-def _prompts_of(file: Path, pictures: int) -> list[str]:
-    """The prompt of each picture."""
+def _prompts_of(file: Path, images: int) -> list[str]:
+    """The prompt of each image."""
     lines = read_lines(file)
     header = [cell.casefold() for cell in lines[0]] if lines else []
     named = [place for place, cell in enumerate(header) if cell in ("prompt", "prompts")]
@@ -149,13 +149,13 @@ def _prompts_of(file: Path, pictures: int) -> list[str]:
     texts = [line[column] if column < len(line) else "" for line in lines]
     # Published without a header; one of any other wording shows by the number of lines.
     for prompts in (texts[1:],) if named else (texts, texts[1:]):
-        if len(prompts) == pictures:
+        if len(prompts) == images:
             return prompts
-        if prompts and pictures % (_PICTURES_OF_A_PROMPT * len(prompts)) == 0:
-            return [prompts[place // _PICTURES_OF_A_PROMPT % len(prompts)] for place in range(pictures)]
+        if prompts and images % (_IMAGES_OF_A_PROMPT * len(prompts)) == 0:
+            return [prompts[place // _IMAGES_OF_A_PROMPT % len(prompts)] for place in range(images)]
     raise ValueError(
-        f"{file}: {len(texts) - bool(named)} prompts do not fit {pictures} pictures; expected one prompt for each "
-        f"picture, or for {_PICTURES_OF_A_PROMPT} pictures of each generator"
+        f"{file}: {len(texts) - bool(named)} prompts do not fit {images} images; expected one prompt for each "
+        f"image, or for {_IMAGES_OF_A_PROMPT} images of each generator"
     )
 
 

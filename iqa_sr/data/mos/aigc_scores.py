@@ -1,10 +1,10 @@
-"""AI-generated pictures, their prompts and what people thought of them, as AGIQA-3K and AIGCIQA2023 publish it."""
+"""AI-generated images, their prompts and what people thought of them, as AGIQA-3K and AIGCIQA2023 publish it."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from iqa_sr.data.image_checks import check_pictures
+from iqa_sr.data.image_checks import check_images
 from iqa_sr.data.mos.aigc_layouts import AIGC_LAYOUTS
 from iqa_sr.data.problems import DataError, DataProblems, Problem
 from iqa_sr.data.row_checks import RowReader, check_levels
@@ -15,10 +15,10 @@ __all__ = ["Rating", "check_ratings", "collect_ratings", "read_ratings"]
 
 @dataclass(frozen=True)
 class Rating:
-    """A generated picture, its prompt, and what people thought of it.
+    """A generated image, its prompt, and what people thought of it.
 
     Attributes:
-        path: The picture's file.
+        path: The image's file.
         prompt: The text that it was made from.
         scores: In [0, 1] of the declared range, larger is better: `quality`, and as far as the collection has them
             `authenticity` and `alignment` with the prompt.
@@ -30,12 +30,12 @@ class Rating:
 
     @property
     def content(self) -> str:
-        """The prompt without what upper case and spaces add: pictures of the same belong together."""
+        """The prompt without what upper case and spaces add: images of the same belong together."""
         return " ".join(self.prompt.casefold().split())
 
 
 def read_ratings(layout: str, root: Path, score_range: tuple[float, float] | None = None) -> list[Rating]:
-    """The pictures of a collection, their prompts and scores, in its own order.
+    """The images of a collection, their prompts and scores, in its own order.
 
     Args:
         layout: A key of `AIGC_LAYOUTS`.
@@ -46,7 +46,7 @@ def read_ratings(layout: str, root: Path, score_range: tuple[float, float] | Non
         ValueError: If there is no such layout or a file has another form.
         FileNotFoundError: If a file of the collection does not exist.
         ModuleNotFoundError: If a package that reads one of its files is not installed.
-        DataError: If pictures are missing or named twice, prompts are empty, scores are no numbers, outside the
+        DataError: If images are missing or named twice, prompts are empty, scores are no numbers, outside the
             declared range or all the same; with counts.
     """
     ratings, problems, file = collect_ratings(layout, root, score_range)
@@ -60,7 +60,7 @@ def collect_ratings(
 ) -> tuple[list[Rating], DataProblems, Path]:
     """As `read_ratings`, with what is wrong instead of a DataError: usable rows, problems, the file of the scores."""
     if layout not in AIGC_LAYOUTS:
-        raise ValueError(f"there is no layout {layout!r} of generated pictures; {nearest(layout, AIGC_LAYOUTS)}")
+        raise ValueError(f"there is no layout {layout!r} of generated images; {nearest(layout, AIGC_LAYOUTS)}")
     published = AIGC_LAYOUTS[layout]
     table = published.read(root)
     low, high = score_range or published.score_range
@@ -68,19 +68,19 @@ def collect_ratings(
     reader = RowReader(root, (low, high), problems)
     ratings: list[Rating] = []
     for row in table.rows:
-        wrong = None if row.prompt.strip() else Problem("empty prompts", f"{row.pictures[0]} has no prompt")
-        found = reader.read(row.pictures, row.scores, wrong)
+        wrong = None if row.prompt.strip() else Problem("empty prompts", f"{row.images[0]} has no prompt")
+        found = reader.read(row.images, row.scores, wrong)
         if found is not None:
             scores = {aspect: (score - low) / (high - low) for aspect, score in found[1].items()}
             ratings.append(Rating(found[0], row.prompt, scores))
     if not table.rows:
-        problems.add("empty file", f"{table.file} names no picture")
+        problems.add("empty file", f"{table.file} names no image")
     check_levels(_by_aspect(ratings), problems)
     return ratings, problems, table.file
 
 
 def check_ratings(ratings: Sequence[Rating], smallest: int, problems: DataProblems, of: str) -> None:
-    """Find what is wrong with a part of a collection: one single rating level, unusable pictures, small ones.
+    """Find what is wrong with a part of a collection: one single rating level, unusable images, small ones.
 
     Args:
         ratings: The part.
@@ -90,7 +90,7 @@ def check_ratings(ratings: Sequence[Rating], smallest: int, problems: DataProble
     """
     if not len(problems):
         check_levels(_by_aspect(ratings), problems, of)
-    check_pictures((rating.path for rating in ratings), smallest, problems)
+    check_images((rating.path for rating in ratings), smallest, problems)
 
 
 def _by_aspect(ratings: Sequence[Rating]) -> dict[str, list[float]]:

@@ -1,4 +1,4 @@
-"""How collections of opinion scores are published: which picture has which score, in each one's own files."""
+"""How collections of opinion scores are published: which image has which score, in each one's own files."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -19,13 +19,13 @@ class Row:
     """One line of a table of scores, as it was published.
 
     Attributes:
-        picture: Path below the collection's folder; upper and lower case may differ from the file's.
+        image: Path below the collection's folder; upper and lower case may differ from the file's.
         score: A number, or the text that should have been one.
-        content: What the picture shows: the same for all pictures that were made of one reference.
+        content: What the image shows: the same for all images that were made of one reference.
         split: Part that the table itself puts it into; None where it does not say.
     """
 
-    picture: str
+    image: str
     score: Any
     content: str
     split: str | None = None
@@ -37,7 +37,7 @@ class Table:
 
     Attributes:
         file: The file that they were read from.
-        rows: One for each picture.
+        rows: One for each image.
         score_range: Lowest and highest score possible, not those that occur; None where the format does not say.
         higher_is_better: The scores' direction.
     """
@@ -62,7 +62,7 @@ class Layout:
 
 
 def read_table(layout: str, root: Path, scores_file: Path | None = None) -> Table:
-    """The scores of a collection; pictures are not looked for.
+    """The scores of a collection; images are not looked for.
 
     Args:
         layout: A key of `LAYOUTS`.
@@ -94,13 +94,13 @@ def read_table(layout: str, root: Path, scores_file: Path | None = None) -> Tabl
 
 
 def _read_csv(path: Path, root: Path) -> Table:
-    """Our own form: `picture,score[,content][,split]`; without contents every picture is one of its own."""
-    columns = ("picture", "score", "content", "split")
-    names, rows = read_columns(path, ("picture", "score"))
+    """Our own form: `image,score[,content][,split]`; without contents every image is one of its own."""
+    columns = ("image", "score", "content", "split")
+    names, rows = read_columns(path, ("image", "score"))
     for name in names:
         if name not in columns:
             raise ValueError(f"{path}: unknown column {name!r}; {nearest(name, columns)}")
-    found = [Row(row["picture"], row["score"], row.get("content") or row["picture"], row.get("split")) for row in rows]
+    found = [Row(row["image"], row["score"], row.get("content") or row["image"], row.get("split")) for row in rows]
     return Table(path, found, None)
 
 
@@ -132,14 +132,14 @@ def _read_koniq10k(path: Path, root: Path) -> Table:
     return Table(path, found, (1.0, 5.0) if column == "MOS" and "set" not in names else (1.0, 100.0))
 
 
-def _read_list(path: Path, root: Path, folder: str, picture: str, score: str) -> Table:
-    """A list of pictures in one folder, each a content of its own, with scores from 0 to 100 in a column."""
-    _, rows = read_columns(path, (picture, score))
-    return Table(path, [Row(f"{folder}/{row[picture]}", row[score], row[picture]) for row in rows], (0.0, 100.0))
+def _read_list(path: Path, root: Path, folder: str, image: str, score: str) -> Table:
+    """A list of images in one folder, each a content of its own, with scores from 0 to 100 in a column."""
+    _, rows = read_columns(path, (image, score))
+    return Table(path, [Row(f"{folder}/{row[image]}", row[score], row[image]) for row in rows], (0.0, 100.0))
 
 
 _LIVE = (("jp2k", 227), ("jpeg", 233), ("wn", 174), ("gblur", 174), ("fastfading", 174))
-"""Folders of LIVE in the order of its arrays, with the number of their pictures."""
+"""Folders of LIVE in the order of its arrays, with the number of their images."""
 _LIVE_RANGES = {"dmos_new": (-20.0, 120.0), "dmos": (0.0, 100.0)}
 
 
@@ -158,12 +158,12 @@ def _read_live(path: Path, root: Path) -> Table:
         if array is None or array.size != expected:
             there = "is missing" if array is None else f"has {array.size} entries"
             raise ValueError(f"{path.parent}: expected LIVE release 2 with {expected} entries; the array {key} {there}")
-    pictures = [f"{folder}/img{number}.bmp" for folder, count in _LIVE for number in range(1, count + 1)]
+    images = [f"{folder}/img{number}.bmp" for folder, count in _LIVE for number in range(1, count + 1)]
     contents = [Path(str(name)).stem for name in references["refnames_all"].ravel()]
     copies, scores = arrays["orgs"].ravel().astype(bool), arrays[name].ravel()
     rows = [
-        Row(picture, float(score), content)
-        for picture, score, content, copy in zip(pictures, scores, contents, copies, strict=True)
+        Row(image, float(score), content)
+        for image, score, content, copy in zip(images, scores, contents, copies, strict=True)
         if not copy
     ]
     return Table(path, rows, _LIVE_RANGES[name], higher_is_better=False)
@@ -196,16 +196,16 @@ def _read_csiq(path: Path, root: Path) -> Table:
         if row["dst_type"] not in _CSIQ:
             raise ValueError(f"{path}: unknown dst_type {row['dst_type']!r}; {nearest(row['dst_type'], _CSIQ)}")
         folder, word = _CSIQ[row["dst_type"]]
-        picture = f"dst_imgs/{folder}/{row['image']}.{word}.{row['dst_lev']}.png"
-        rows.append(Row(picture, row["dmos"], row["image"]))
+        image = f"dst_imgs/{folder}/{row['image']}.{word}.{row['dst_lev']}.png"
+        rows.append(Row(image, row["dmos"], row["image"]))
     return Table(path, rows, (0.0, 1.0), higher_is_better=False)
 
 
 LAYOUTS: Mapping[str, Layout] = {
     "csv": Layout(("scores.csv",), _read_csv),
     "csiq": Layout(("csiq.DMOS.xlsx", "csiq.DMOS.csv", "csiq_label.txt"), _read_csiq),
-    # Ying et al.: From Patches to Pictures (PaQ-2-PiQ), CVPR 2020, https://arxiv.org/abs/1912.10088.
-    "flive": Layout(("labels_image.csv",), partial(_read_list, folder="database", picture="name", score="mos")),
+    # Ying et al.: From Patches to Images (PaQ-2-PiQ), CVPR 2020, https://arxiv.org/abs/1912.10088.
+    "flive": Layout(("labels_image.csv",), partial(_read_list, folder="database", image="name", score="mos")),
     "kadid10k": Layout(("dmos.csv",), _read_kadid10k),
     "koniq10k": Layout(("koniq10k_distributions_sets.csv", "koniq10k_scores_and_distributions.csv"), _read_koniq10k),
     "live": Layout(("dmos_realigned.mat", "dmos.mat"), _read_live),
@@ -215,7 +215,7 @@ LAYOUTS: Mapping[str, Layout] = {
             "Annotations/MOS and Image attribute scores.xlsx",
             "Annotations/MOS and Image attribute scores.csv",
         ),
-        partial(_read_list, folder="TestImage", picture="Image name", score="MOS"),
+        partial(_read_list, folder="TestImage", image="Image name", score="MOS"),
     ),
     "tid2013": Layout(("mos_with_names.txt",), _read_tid2013),
 }

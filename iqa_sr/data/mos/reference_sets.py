@@ -1,4 +1,4 @@
-"""Data sets of distorted pictures with opinion scores and their references: TID2013, KADID-10k, PIPAL, LIVE, CSIQ."""
+"""Data sets of distorted images with opinion scores and their references: TID2013, KADID-10k, PIPAL, LIVE, CSIQ."""
 
 import math
 import zlib
@@ -31,7 +31,7 @@ REFERENCE_FOLDERS: Mapping[str, str] = {
 
 @dataclass(frozen=True)
 class ScoredSet:
-    """Pictures, their scores and their references.
+    """Images, their scores and their references.
 
     Attributes:
         root: The data set's folder.
@@ -44,7 +44,7 @@ class ScoredSet:
     references: Mapping[str, Path]
 
     def key(self, path: Path) -> str:
-        """A picture's path below the root, with forward slashes."""
+        """An image's path below the root, with forward slashes."""
         return path.relative_to(self.root).as_posix()
 
 
@@ -59,14 +59,14 @@ def read_scored_set(name: str, root: Path) -> ScoredSet:
         FileNotFoundError: If a part of it is not there.
         ValueError: If the file of its scores has another form.
         ModuleNotFoundError: If a package that reads such files is not installed.
-        DataError: If pictures, references or scores are missing or cannot be understood; with counts.
+        DataError: If images, references or scores are missing or cannot be understood; with counts.
     """
     if name == "pipal":
         opinions, folders = _read_pipal(root)
     else:
         opinions = read_opinions(name, root)
         folders = [folder] if (folder := find_folder(root, REFERENCE_FOLDERS[name])) else []
-    # The reference of a content is the picture of its stem, whatever its case, in one of the folders.
+    # The reference of a content is the image of its stem, whatever its case, in one of the folders.
     known: dict[str, list[Path]] = {}
     for path in (path for folder in dict.fromkeys(folders) for path in list_images(folder)):
         known.setdefault(path.stem.lower(), []).append(path)
@@ -79,19 +79,19 @@ def read_scored_set(name: str, root: Path) -> ScoredSet:
         elif found:
             references[content] = found[0]
         else:
-            problems.add("missing reference", f"there is no picture {content} in {root}")
+            problems.add("missing reference", f"there is no image {content} in {root}")
     if len(problems):
         raise DataError(problems.summary(str(root)))
     return ScoredSet(root, opinions, references)
 
 
 def _read_pipal(root: Path) -> tuple[list[Opinion], list[Path]]:
-    """The training part: `Train_Label/A0001.txt`, and the pictures in whichever folders they were unpacked into."""
+    """The training part: `Train_Label/A0001.txt`, and the images in whichever folders they were unpacked into."""
     labels = find_folder(root, "Train_Label")
     if labels is None:
         raise FileNotFoundError(f"{root} is not in PIPAL's layout: expected the folder Train_Label")
     folders = [path for path in sorted(root.rglob("*")) if path.is_dir() and path != labels]
-    pictures = {path.name.lower(): path for folder in folders for path in list_images(folder)}
+    images = {path.name.lower(): path for folder in folders for path in list_images(folder)}
     problems, opinions = DataProblems(), []
     for file in sorted(labels.glob("*.txt")):
         lines = split_lines(read_text(file, "list of scores"))
@@ -101,34 +101,34 @@ def _read_pipal(root: Path) -> tuple[list[Opinion], list[Path]]:
             name, _, score = (part.strip() for part in line.partition(","))
             if not name:
                 continue
-            path, value = pictures.get(name.lower()), as_number(score)
+            path, value = images.get(name.lower()), as_number(score)
             if path is None:
-                problems.add("missing picture", f"{name} of {file.name} is in no folder of {root}")
+                problems.add("missing image", f"{name} of {file.name} is in no folder of {root}")
             elif not math.isfinite(value):
                 problems.add("score that is no number", f"{file}, line {number}: {line.strip()[:60]!r}")
             else:
                 opinions.append(Opinion(path, value, file.stem, value))
     doubles = [path for path, count in Counter(opinion.path for opinion in opinions).items() if count > 1]
     for path in doubles:
-        problems.add("double picture", f"{path.name} has more than one score")
+        problems.add("double image", f"{path.name} has more than one score")
     if not opinions and not len(problems):
         problems.add("empty list", f"{labels} holds no scores")
     check_levels({"score": [opinion.score for opinion in opinions]}, problems)
     if len(problems):
         raise DataError(problems.summary(str(root)))
-    return opinions, [path.parent for path in pictures.values()]
+    return opinions, [path.parent for path in images.values()]
 
 
 # --- Pairs ------------------------------------------------------------------------------------------------------------
 
 
 def partner_triplets(scored: ScoredSet, opinions: Iterable[Opinion], seed: int) -> list[Triplet]:
-    """Each picture of a reference, and the reference, with round(log2(n)) random others of the n; it always wins.
+    """Each image of a reference, and the reference, with round(log2(n)) random others of the n; it always wins.
 
     Args:
         scored: The data set.
         opinions: Those of it that are wanted: all of a content or none.
-        seed: Of the partners; which ones a picture gets depends on it and on the pictures of its reference alone.
+        seed: Of the partners; which ones an image gets depends on it and on the images of its reference alone.
     """
     groups: dict[str, dict[str, float]] = {}
     for opinion in opinions:

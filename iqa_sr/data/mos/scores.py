@@ -1,4 +1,4 @@
-"""Pictures and what people thought of them: scores checked against their pictures, and the splits of collections."""
+"""Images and what people thought of them: scores checked against their images, and the splits of collections."""
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ from typing import Annotated
 from pydantic import model_validator
 
 from iqa_sr.config.sections import Section
-from iqa_sr.data.image_checks import check_pictures
+from iqa_sr.data.image_checks import check_images
 from iqa_sr.data.mos.layouts import LAYOUTS, Table, read_table
 from iqa_sr.data.problems import DataError, DataProblems, Problem
 from iqa_sr.data.row_checks import RowReader, check_levels, errors_named
@@ -29,12 +29,12 @@ _SPLIT_WORDS = {"train": "train", "training": "train", "val": "val", "validation
 
 @dataclass(frozen=True)
 class Opinion:
-    """A picture and its score.
+    """An image and its score.
 
     Attributes:
-        path: The picture's file.
+        path: The image's file.
         score: As published.
-        content: Pictures of one reference have the same.
+        content: Images of one reference have the same.
         quality: The score in [0, 1] of its declared range, larger is better.
         split: Part that the table itself puts it into, one of `SPLITS`; None where it does not say.
     """
@@ -51,7 +51,7 @@ class OpinionSource(Section):
 
     Attributes:
         layout: How the collection is published, see `iqa_sr.data.mos.layouts`; `csv` for a file of your own with
-            the columns `picture,score` and, if you have them, `content` and `split`.
+            the columns `image,score` and, if you have them, `content` and `split`.
         dataroot: Its folder.
         scores_file: The file of the scores; null for the published place.
         score_range: Lowest and highest possible score; null for the published one. `csv` has none.
@@ -79,7 +79,7 @@ def read_opinions(
     score_range: tuple[float, float] | None = None,
     higher_is_better: bool | None = None,
 ) -> list[Opinion]:
-    """The pictures of a collection and their scores, in the order of its file.
+    """The images of a collection and their scores, in the order of its file.
 
     Args:
         layout: A key of `iqa_sr.data.mos.layouts.LAYOUTS`.
@@ -92,7 +92,7 @@ def read_opinions(
         ValueError: If there is no such layout, the file has another form, or the range is unknown.
         FileNotFoundError: If the file does not exist.
         ModuleNotFoundError: If a package that reads this kind of file is not installed.
-        DataError: If pictures are missing or named twice, scores are no numbers, outside their range or all the same,
+        DataError: If images are missing or named twice, scores are no numbers, outside their range or all the same,
             or a content is in two splits; with counts.
     """
     opinions, problems, file = _collect(
@@ -121,9 +121,9 @@ def _collect(
     for row in table.rows:
         split, wrong = _SPLIT_WORDS.get((row.split or "").lower()), None
         if row.split is not None and split is None:
-            text = f"{row.picture} is in the split {row.split!r}, expected {', '.join(SPLITS)}"
+            text = f"{row.image} is in the split {row.split!r}, expected {', '.join(SPLITS)}"
             wrong = Problem("unknown splits", text)
-        found = reader.read([row.picture], {"score": row.score}, wrong)
+        found = reader.read([row.image], {"score": row.score}, wrong)
         if found is not None:
             path, score = found[0], found[1]["score"]
             quality = (score - low) / (high - low)
@@ -140,12 +140,12 @@ def read_source(
     Args:
         source: The section.
         where: Its place, for errors.
-        smallest: Least height and width of the pictures in px.
+        smallest: Least height and width of the images in px.
         split: Gives the wanted parts of the whole collection by name.
 
     Raises:
         FileNotFoundError, ModuleNotFoundError: As `read_opinions`.
-        DataError: As `read_opinions`; or if the file has another form, or in a wanted part pictures cannot be used or
+        DataError: As `read_opinions`; or if the file has another form, or in a wanted part images cannot be used or
             are too small, or all scores are the same.
     """
     with errors_named(where):
@@ -165,7 +165,7 @@ def read_source(
             raise OptionError(f"{error} (the scores are those of {file})") from None
         for name, part in parts.items():
             check_levels({"score": [opinion.score for opinion in part]}, problems, f" of the part {name}")
-    check_pictures((opinion.path for part in parts.values() for opinion in part), smallest, problems)
+    check_images((opinion.path for part in parts.values() for opinion in part), smallest, problems)
     if len(problems):
         raise DataError(problems.summary(f"{where}: {file}"))
     return parts
@@ -174,7 +174,7 @@ def read_source(
 def _check_whole(table: Table, opinions: Sequence[Opinion], problems: DataProblems) -> None:
     """What no single row shows."""
     if not table.rows:
-        problems.add("empty file", f"{table.file} names no picture")
+        problems.add("empty file", f"{table.file} names no image")
     check_levels({"score": [opinion.score for opinion in opinions]}, problems)
     parts: dict[str, set[str]] = {}
     for opinion in opinions:

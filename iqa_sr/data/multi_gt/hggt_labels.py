@@ -1,4 +1,4 @@
-"""HGGT's labels: one JSON file per picture and annotator, joined by majority."""
+"""HGGT's labels: one JSON file per image and annotator, joined by majority."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,7 +11,7 @@ from iqa_sr.data.problems import DataProblems
 __all__ = ["Votes", "majority", "read_votes"]
 
 Votes = dict[str, dict[str, list[Label]]]
-"""For each picture's stem and each version's folder: one label per annotator who gave one."""
+"""For each image's stem and each version's folder: one label per annotator who gave one."""
 
 
 def majority(votes: Sequence[Label]) -> Label:
@@ -27,7 +27,7 @@ def read_votes(folder: Path, problems: DataProblems) -> Votes:
     """All annotators' labels below a folder.
 
     Args:
-        folder: Holds a folder for each annotator (`A/`, `B/`, `C/`), which hold `STEM.json`: `Picture_2: {File: "01",
+        folder: Holds a folder for each annotator (`A/`, `B/`, `C/`), which hold `STEM.json`: `Image_2: {File: "01",
             Label: "Positive"}` and so on. Entries without a label (the original) are passed over.
         problems: Takes files and labels that cannot be understood.
     """
@@ -42,7 +42,7 @@ def read_votes(folder: Path, problems: DataProblems) -> Votes:
 def _labels(_: Path, content: Any) -> dict[str, Label]:
     labels = {}
     for key, entry in content.items():
-        if key.startswith("Picture") and entry["Label"] not in (None, "", "None"):
+        if key.startswith("Image") and entry["Label"] not in (None, "", "None"):
             if not isinstance(entry["File"], (str, int)):
                 raise TypeError(f"{key}: expected the name of a folder, got {entry['File']!r}")
             labels[str(entry["File"])] = Label.of(entry["Label"])

@@ -1,4 +1,4 @@
-"""Where the pictures and labels of a data set lie: HGGT's published layouts, plain folders, LMDB folders."""
+"""Where the images and labels of a data set lie: HGGT's published layouts, plain folders, LMDB folders."""
 
 import os
 from collections.abc import Iterable
@@ -35,16 +35,16 @@ Folders = Annotated[tuple[Folder, ...], BeforeValidator(_several), Field(min_len
 
 
 class GroundTruthOptions(Section):
-    """Which pictures make up a data set; the part of the dataset options that the manifest reads.
+    """Which images make up a data set; the part of the dataset options that the manifest reads.
 
     Attributes:
         dataroot_gt: The root. It holds `original/` and a folder per enhanced version; or `images/original/, ...` and
-            `labels/`; or `images/RANGE/original/, ...` and `labels/RANGE/`; or pictures directly (ordinary training).
+            `labels/`; or `images/RANGE/original/, ...` and `labels/RANGE/`; or images directly (ordinary training).
             A list of such is one data set.
         dataroot_lq: Folder of ready low-quality files; null: made on the fly from the original.
         meta_info_file: BasicSR's list of the originals that are used, a line each: the name below `dataroot_gt`, maybe
             with folders, and what follows after a space is ignored; null: all.
-        recursive: Whether pictures in sub-folders of the versions' folders are meant, too.
+        recursive: Whether images in sub-folders of the versions' folders are meant, too.
         gt_folders: Names of the enhanced versions' folders; null: all that are found.
         original_folder: Name of the originals' folder.
         labels: Folder of the annotators' folders (or of ranges of such); null: HGGT's place if there is one.
@@ -64,7 +64,7 @@ class GroundTruthOptions(Section):
 
     @property
     def root(self) -> Path:
-        """The folder that all pictures lie below: the root, or what several roots have in common."""
+        """The folder that all images lie below: the root, or what several roots have in common."""
         if len(self.dataroot_gt) == 1:
             return self.dataroot_gt[0]
         return Path(os.path.commonpath([root.absolute() for root in self.dataroot_gt]))
@@ -130,7 +130,7 @@ def _parts_of(root: Path, options: GroundTruthOptions, where: str) -> list[Part]
         raise FileNotFoundError(f"{where}:labels: no folders with .json files (A/, B/, C/) in {options.labels}")
     if parts:
         return parts
-    if root.suffix == LMDB_SUFFIX if lmdb else (options.meta_info_file or _holds_pictures(root, options.recursive)):
+    if root.suffix == LMDB_SUFFIX if lmdb else (options.meta_info_file or _holds_images(root, options.recursive)):
         if options.gt_folders:
             raise _missing_version(options.gt_folders[0], [], root, where)
         return [Part({original: root})]
@@ -140,10 +140,10 @@ def _parts_of(root: Path, options: GroundTruthOptions, where: str) -> list[Part]
 def _nothing_found(root: Path, original: str, lmdb: bool, where: str) -> FileNotFoundError:
     kind = f"{original}.lmdb" if lmdb else original
     return FileNotFoundError(
-        f"{where}:dataroot_gt: no pictures found in {root}; looked for {kind}/, images/{kind}/, images/*/{kind}/ "
-        f"{'and meta_info.txt' if lmdb else 'and pictures directly inside'}"
+        f"{where}:dataroot_gt: no images found in {root}; looked for {kind}/, images/{kind}/, images/*/{kind}/ "
+        f"{'and meta_info.txt' if lmdb else 'and images directly inside'}"
         + ("" if original == "original" else f" (original_folder: {shown(original, quotes=False)})")
-        + ("; for those in sub-folders set recursive: true" if not lmdb and _pictures_below(root) else "")
+        + ("; for those in sub-folders set recursive: true" if not lmdb and _images_below(root) else "")
         + ("; it holds LMDB folders: set io_backend:type to lmdb" if not lmdb and _lmdb_folders(root) else "")
     )
 
@@ -163,12 +163,12 @@ def _is_folder(path: Path) -> bool:
         return False
 
 
-def _pictures_below(folder: Path) -> bool:
-    """Whether the next folders hold pictures; deeper ones may be a whole disk."""
-    return any(os.access(one, os.R_OK | os.X_OK) and _holds_pictures(one) for one in _sub_folders(folder)[:50])
+def _images_below(folder: Path) -> bool:
+    """Whether the next folders hold images; deeper ones may be a whole disk."""
+    return any(os.access(one, os.R_OK | os.X_OK) and _holds_images(one) for one in _sub_folders(folder)[:50])
 
 
-def _holds_pictures(folder: Path, recursive: bool = False) -> bool:
+def _holds_images(folder: Path, recursive: bool = False) -> bool:
     if not recursive:
         return any(is_image_name(name) for name in os.listdir(folder))
     return any(is_image_name(name) for _, _, names in os.walk(folder, followlinks=False) for name in names)
@@ -189,7 +189,7 @@ def _versions(base: Path, options: GroundTruthOptions, where: str) -> dict[str, 
     assert original is not None
     found = {options.original_folder: original}
     recursive = options.recursive
-    beside = _lmdb_folders(base) if lmdb else [one for one in _sub_folders(base) if _holds_pictures(one, recursive)]
+    beside = _lmdb_folders(base) if lmdb else [one for one in _sub_folders(base) if _holds_images(one, recursive)]
     folders = sorted(beside)
     lq = options.dataroot_lq if options.dataroot_lq and options.dataroot_lq.is_dir() else None
     others = [one for one in folders if one != original and not (lq and one.samefile(lq))]
@@ -208,7 +208,7 @@ def _missing_version(name: str, others: Iterable[str], base: Path, where: str) -
 
 
 def _labels(base: Path, given: Path | None) -> Path | None:
-    """The folder that holds the annotators' folders for the pictures in `base`."""
+    """The folder that holds the annotators' folders for the images in `base`."""
     if given:
         places = [given / base.name, given]
     elif base.name == "images":

@@ -1,4 +1,4 @@
-"""The manifest of a data set: which pictures belong together, their labels and sizes, and everything that is wrong."""
+"""The manifest of a data set: which images belong together, their labels and sizes, and everything that is wrong."""
 
 import os
 import re
@@ -15,7 +15,7 @@ from iqa_sr.data.multi_gt.records import GroundTruth, Label, Record
 from iqa_sr.data.problems import DataProblems
 from iqa_sr.errors import OptionError, shown
 from iqa_sr.io.files import read_text
-from iqa_sr.io.image_stores import PictureFolder, name_problem, open_folder
+from iqa_sr.io.image_stores import ImageFolder, name_problem, open_folder
 from iqa_sr.io.images import decode_image
 
 __all__ = ["GroundTruthOptions", "Manifest", "read_manifest"]
@@ -32,7 +32,7 @@ class Manifest:
 
     Attributes:
         root: Where the ground truths' paths start.
-        records: The groups of pictures that belong together, sorted by name; without those of which a file cannot be
+        records: The groups of images that belong together, sorted by name; without those of which a file cannot be
             read or has another size.
         folders: Names of all versions, the original's first.
         problems: Everything that is wrong; training must not start if there is anything.
@@ -66,7 +66,7 @@ class _Group:
         self.stem = self.name
 
 
-_File = tuple[PictureFolder, str]
+_File = tuple[ImageFolder, str]
 _Sizes = dict[tuple[Path, str], tuple[int, int]]
 
 
@@ -76,13 +76,13 @@ def read_manifest(
     """Find, match and look into all files of a data set.
 
     Args:
-        options: Where the pictures are; see there for the layouts.
+        options: Where the images are; see there for the layouts.
         where: Place of the options in the option file, for errors.
         progress: Whether a bar is shown for many files.
-        decode_all: Whether every picture is decoded; otherwise its header and its end are looked at, which is quick.
+        decode_all: Whether every image is decoded; otherwise its header and its end are looked at, which is quick.
 
     Raises:
-        FileNotFoundError: If a root folder does not exist or holds no pictures.
+        FileNotFoundError: If a root folder does not exist or holds no images.
         OptionError: If a folder named in the options does not exist.
     """
     problems = DataProblems()
@@ -98,7 +98,7 @@ def read_manifest(
                 problems.add("duplicate name", f"{group.name} is in {other.part.path} and in {group.part.path}")
     groups = list(found.values())
     if not groups:
-        raise FileNotFoundError(f"{where}:dataroot_gt: no pictures found in {parts[0].path}")
+        raise FileNotFoundError(f"{where}:dataroot_gt: no images found in {parts[0].path}")
     lq = _match_lq(options.dataroot_lq, found.keys(), options, where, problems) if options.dataroot_lq else {}
     files = [(open_folder(group.part.folders[folder]), key) for group in groups for folder, key in group.keys.items()]
     if options.dataroot_lq:
@@ -197,7 +197,7 @@ def _match_lq(
     # The names in a list may have folders in front of them, which the LQ files lie in as well.
     files = _stems(root, problems, options.recursive or options.meta_info_file is not None)
     if not files:
-        raise FileNotFoundError(f"{where}:dataroot_lq: no pictures found in {root}")
+        raise FileNotFoundError(f"{where}:dataroot_lq: no images found in {root}")
     found = {stem: key for stem, key in files.items() if stem in names}
     for stem, key in files.items():
         name = stem if stem in names else _LQ_ENDING.sub("", stem)
@@ -227,7 +227,7 @@ def _inspect_all(files: list[_File], problems: DataProblems, progress: bool, dec
         bar = tqdm(
             pool.map(inspect, files),
             total=len(files),
-            desc="looking into pictures",
+            desc="looking into images",
             unit="file",
             disable=None if progress and len(files) >= _BAR_FROM else True,  # None: on a terminal only
         )
@@ -258,24 +258,24 @@ def _read_labels(
             given = votes[name]
             incomplete += any(len(one) < annotators for one in given.values())
             labels |= {(members[name].name, version): majority(one) for version, one in given.items()}
-    notes = [f"{incomplete} pictures lack an annotator's votes; those present decide"] if incomplete else []
+    notes = [f"{incomplete} images lack an annotator's votes; those present decide"] if incomplete else []
     return labels, notes
 
 
 def _compare_labels(
     part: Part, votes: Votes, members: Mapping[str, _Group], options: GroundTruthOptions, problems: DataProblems
 ) -> None:
-    """Labels without a picture and pictures without a label; versions that are left out on purpose are neither."""
+    """Labels without an image and images without a label; versions that are left out on purpose are neither."""
     for name in sorted(votes.keys() - members.keys()):
-        problems.add("label for an unknown picture", f"{part.labels}/*/{name}.json: there is no original {name}")
+        problems.add("label for an unknown image", f"{part.labels}/*/{name}.json: there is no original {name}")
     for name, group in members.items():
         labelled, present = votes.get(name, {}).keys(), group.keys.keys()
         unknown = labelled - (part.folders.keys() if options.allow_incomplete_groups else present)
         if options.gt_folders is not None:
             unknown &= part.folders.keys()
         for version in sorted(unknown):
-            text = f"{part.labels}/*/{name}.json: labels version {version}, but there is no such picture"
-            problems.add("label for an unknown picture", text)
+            text = f"{part.labels}/*/{name}.json: labels version {version}, but there is no such image"
+            problems.add("label for an unknown image", text)
         unlabelled = sorted(present - labelled - {options.original_folder})
         if unlabelled:
             problems.add("missing label", f"{part.labels}: no label of {name} for {', '.join(unlabelled)}")

@@ -1,4 +1,4 @@
-"""The units of multi-ground-truth data: one picture's ground truths and what is known of each."""
+"""The units of multi-ground-truth data: one image's ground truths and what is known of each."""
 
 from dataclasses import dataclass
 from enum import Enum
@@ -25,11 +25,11 @@ class Label(Enum):
 
 @dataclass(frozen=True)
 class GroundTruth:
-    """One ground-truth picture.
+    """One ground-truth image.
 
     Attributes:
         folder: Name of the version's folder, for example `original` or `03`.
-        path: Key of the picture inside the data set: a path relative to its root, with forward slashes.
+        path: Key of the image inside the data set: a path relative to its root, with forward slashes.
         label: The majority label; None for the original and for data without labels.
     """
 
@@ -40,7 +40,7 @@ class GroundTruth:
 
 @dataclass(frozen=True)
 class Record:
-    """One training sample: the original picture, its enhanced versions, and the ready LQ file if there is one.
+    """One training sample: the original image, its enhanced versions, and the ready LQ file if there is one.
 
     Attributes:
         name: Stem of the original's file, unique in the data set.

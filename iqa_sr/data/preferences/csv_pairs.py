@@ -35,16 +35,16 @@ Row = Mapping[str, str]
 def read_pair_table(root: Path, file: Path, part: str) -> Labelled:
     """Pairs of a CSV file with a heading.
 
-    Columns `first` and `second` hold the pictures' paths below the folder. What people said is `preference`, the share
+    Columns `first` and `second` hold the images' paths below the folder. What people said is `preference`, the share
     of them who prefer the first, from 0 to 1, or `votes_first` and `votes_second`, numbers of votes, and if need be
     `votes_tie`. A preference that is 0, 0.5 or 1 everywhere says who won, and not by how many votes. May be there:
-    `reference`, for full-reference metrics; `content`, without which pairs that share a picture or a reference are one
+    `reference`, for full-reference metrics; `content`, without which pairs that share an image or a reference are one
     content; `kind`, the group that a pair is counted in besides all; `split`, `train`, `val` or `test`.
 
     The columns of SBS180K's own list could not be looked at; with these names, or those of `_SPELLINGS`, it is read.
 
     Args:
-        root: The folder of the pictures, which are not looked for.
+        root: The folder of the images, which are not looked for.
         file: The table.
         part: One of `SPLITS`, or `all`.
 
@@ -61,7 +61,7 @@ def read_pair_table(root: Path, file: Path, part: str) -> Labelled:
         first, second, where = row["first"], row["second"], f"{file.name}, pair {number}"
         share, names = _share(row, where, problems), frozenset((first, second))
         if not first or not second or first == second:
-            problems.add("pairs without two pictures", f"{where}: expected two pictures, got {first!r} and {second!r}")
+            problems.add("pairs without two images", f"{where}: expected two images, got {first!r} and {second!r}")
         elif names in seen:
             text = f"{where}: {first} and {second} are pair {seen[names]} already; add up their votes"
             problems.add("double pairs", text)
@@ -116,7 +116,7 @@ def _rows(file: Path) -> Sequence[Row]:
 
 
 def _share(row: Row, where: str, problems: DataProblems) -> float | None:
-    """The share of the votes for the first picture."""
+    """The share of the votes for the first image."""
     if "preference" in row:
         share = as_number(row["preference"])
         if not 0 <= share <= 1:
@@ -149,11 +149,11 @@ def _add_reference(row: Row, references: dict[str, str], where: str, problems: D
             known = references.setdefault(key, row["reference"])
             if known != row["reference"]:
                 text = f"{where}: {key} is compared with {row['reference']} here and with {known} above"
-                problems.add("pictures with two references", text)
+                problems.add("images with two references", text)
 
 
 def _contents(rows: Sequence[Row]) -> list[str]:
-    """The column `content`; where it is empty, what pictures and references have in common."""
+    """The column `content`; where it is empty, what images and references have in common."""
     links = [(row["first"], row["second"]) for row in rows]
     links += [(row["first"], row.get("reference") or row["first"]) for row in rows]
     joined = joined_contents(links)[: len(rows)]

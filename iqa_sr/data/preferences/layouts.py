@@ -11,7 +11,7 @@ from iqa_sr.data.mos.reference_sets import REFERENCE_FOLDERS, partner_triplets, 
 from iqa_sr.data.mos.scores import Opinion, own_splits, read_opinions
 from iqa_sr.data.multi_gt.manifest import GroundTruthOptions, read_manifest
 from iqa_sr.data.preferences.csv_pairs import FILE, read_pair_table
-from iqa_sr.data.preferences.records import ALL, Labelled, LabelledPair, RatedPicture
+from iqa_sr.data.preferences.records import ALL, Labelled, LabelledPair, RatedImage
 from iqa_sr.data.preferences.sriqa_bench import read_sriqa_scores, read_sriqa_votes
 from iqa_sr.data.preferences.triplet_creation import DIFFIQA_TEST_KINDS, label_pairs, read_diffiqa
 from iqa_sr.data.preferences.triplets import Triplet, read_triplets
@@ -69,7 +69,7 @@ def read_labelled(layout: str, root: Path, options: LabelOptions | None = None) 
         ValueError: If there is no such layout, an option has no meaning for it, or a file has another form.
         FileNotFoundError: If a part of the data set is not there.
         ModuleNotFoundError: If a package that reads its files is not installed.
-        DataError: If labels or pictures are missing, double, out of range or cannot be understood; with counts.
+        DataError: If labels or images are missing, double, out of range or cannot be understood; with counts.
     """
     options = options or LabelOptions()
     if layout not in LAYOUTS:
@@ -151,23 +151,23 @@ def _hggt(root: Path, options: LabelOptions) -> Labelled:
         )
     ]
     if not triplets:
-        raise DataError(f"{root}: the pictures have no labels; expected labels/ with A/, B/, C/ as HGGT publishes them")
+        raise DataError(f"{root}: the images have no labels; expected labels/ with A/, B/, C/ as HGGT publishes them")
     return _of_triplets(root, triplets, True, manifest.notes)
 
 
 def _of_triplets(root: Path, triplets: Iterable[Triplet], by_kind: bool, notes: Iterable[str] = ()) -> Labelled:
-    """Their first two pictures each; the third is what full-reference metrics compare with."""
+    """Their first two images each; the third is what full-reference metrics compare with."""
     pairs, references = list[LabelledPair](), dict[str, str]()
     problems = DataProblems()
     for triplet in triplets:
-        # DiffIQA's type does not depend on the order of the two pictures.
+        # DiffIQA's type does not depend on the order of the two images.
         kind = "".join(sorted(triplet.kind[:2], key="PSNY".index)) + triplet.kind[2:]
         groups = (kind, _SIDES[kind], ALL) if by_kind and kind in DIFFIQA_TEST_KINDS else (ALL,)
         pairs.append(LabelledPair(triplet.reference, triplet.first, triplet.second, triplet.targets[0], groups))
         for key in (triplet.first, triplet.second):
             if references.setdefault(key, triplet.reference) != triplet.reference:
                 text = f"{key} is compared with {triplet.reference} and with {references[key]}"
-                problems.add("pictures with two references", text)
+                problems.add("images with two references", text)
     if len(problems):
         raise DataError(problems.summary(str(root)))
     return Labelled(root, pairs, references=references, notes=tuple(notes))
@@ -186,7 +186,7 @@ def _scored_set(name: str, root: Path, options: LabelOptions) -> Labelled:
 
 
 def _opinions(name: str, root: Path, options: LabelOptions) -> Labelled:
-    """Scores alone, of pictures that have no references."""
+    """Scores alone, of images that have no references."""
     if name == "csv" and options.score_range is None:
         raise ValueError("the layout mos-csv needs the lowest and highest possible score, such as `score_range` 1 5")
     opinions = read_opinions(
@@ -195,8 +195,8 @@ def _opinions(name: str, root: Path, options: LabelOptions) -> Labelled:
     return Labelled(root, rated=_rated(root, _part(opinions, options)))
 
 
-def _rated(root: Path, opinions: Sequence[Opinion]) -> list[RatedPicture]:
-    return [RatedPicture(one.path.relative_to(root).as_posix(), one.content, one.quality) for one in opinions]
+def _rated(root: Path, opinions: Sequence[Opinion]) -> list[RatedImage]:
+    return [RatedImage(one.path.relative_to(root).as_posix(), one.content, one.quality) for one in opinions]
 
 
 def _part(opinions: Sequence[Opinion], options: LabelOptions) -> list[Opinion]:
@@ -206,7 +206,7 @@ def _part(opinions: Sequence[Opinion], options: LabelOptions) -> list[Opinion]:
     own = any(opinion.split is not None for opinion in opinions)
     found = (own_splits(opinions) if own else split_by_content(opinions, options.seed))[options.part]
     if not found:
-        raise DataError(f"the part {options.part} holds no pictures")
+        raise DataError(f"the part {options.part} holds no images")
     return found
 
 

@@ -1,4 +1,4 @@
-"""What people said of pictures: pairs of which they preferred one, and opinion scores; the form that judges are
+"""What people said of images: pairs of which they preferred one, and opinion scores; the form that judges are
 measured in."""
 
 from collections import Counter
@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from iqa_sr.data.preferences.triplets import TIE
 
-__all__ = ["ALL", "Labelled", "LabelledPair", "RatedPicture", "joined_contents", "preferred_of"]
+__all__ = ["ALL", "Labelled", "LabelledPair", "RatedImage", "joined_contents", "preferred_of"]
 
 ALL = "All"
 """The group of all pairs."""
@@ -18,15 +18,15 @@ _ORDER = ("PSY", "PNY", "PYY", "SNY", "NYY", "ref<test", "ref>test", "Reg", "Gen
 
 
 class LabelledPair(NamedTuple):
-    """Two pictures and which of them people prefer.
+    """Two images and which of them people prefer.
 
     Attributes:
         content: What they show. Pairs of one content depend on each other, those of different contents do not.
-        first: Key of a picture: its path below the data set's folder, with forward slashes.
+        first: Key of an image: its path below the data set's folder, with forward slashes.
         second: Key of the other one.
         preferred: 1 where people prefer the first, 0 the second, 0.5 where neither.
         groups: What the pair is counted in, for example `("PSY", "ref<test", "All")`.
-        share: Share of the votes that the first picture got, ties by half; None where nobody compared these two.
+        share: Share of the votes that the first image got, ties by half; None where nobody compared these two.
     """
 
     content: str
@@ -37,16 +37,16 @@ class LabelledPair(NamedTuple):
     share: float | None = None
 
 
-class RatedPicture(NamedTuple):
-    """A picture and its opinion score.
+class RatedImage(NamedTuple):
+    """An image and its opinion score.
 
     Attributes:
-        picture: Its key.
+        image: Its key.
         content: What it shows.
         quality: The score, turned so that larger is better.
     """
 
-    picture: str
+    image: str
     content: str
     quality: float
 
@@ -58,22 +58,22 @@ class Labelled:
     Attributes:
         root: Its folder, where the keys start.
         pairs: Pairs, if there are any.
-        rated: Pictures with scores, if there are any.
-        references: Key of the picture that full-reference metrics compare a picture with.
+        rated: Images with scores, if there are any.
+        references: Key of the image that full-reference metrics compare an image with.
         notes: What is worth knowing, a line each.
     """
 
     root: Path
     pairs: Sequence[LabelledPair] = ()
-    rated: Sequence[RatedPicture] = ()
+    rated: Sequence[RatedImage] = ()
     references: Mapping[str, str] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
 
     @property
-    def pictures(self) -> list[str]:
-        """The keys of all pictures that people judged, each once."""
+    def images(self) -> list[str]:
+        """The keys of all images that people judged, each once."""
         pairs = (key for pair in self.pairs for key in (pair.first, pair.second))
-        return list(dict.fromkeys([*pairs, *(one.picture for one in self.rated)]))
+        return list(dict.fromkeys([*pairs, *(one.image for one in self.rated)]))
 
     @property
     def groups(self) -> dict[str, int]:
@@ -84,15 +84,15 @@ class Labelled:
 
 
 def preferred_of(share: float) -> float:
-    """1, 0 or, where just half of the votes are for the first picture, 0.5."""
+    """1, 0 or, where just half of the votes are for the first image, 0.5."""
     return TIE if share == 0.5 else float(share > 0.5)
 
 
 def joined_contents(pairs: Iterable[tuple[str, str]]) -> list[str]:
-    """A content for each pair of a list that names none: pairs that share a picture, also by way of others, are one.
+    """A content for each pair of a list that names none: pairs that share an image, also by way of others, are one.
 
     Returns:
-        For each pair the name of one picture of its content, the same for all pairs of it.
+        For each pair the name of one image of its content, the same for all pairs of it.
     """
     pairs, parent = list(pairs), dict[str, str]()
 

@@ -12,7 +12,7 @@ from typing import Any
 
 from iqa_sr.data.label_files import read_label_files
 from iqa_sr.data.multi_gt.records import Label
-from iqa_sr.data.preferences.records import ALL, Labelled, LabelledPair, RatedPicture, preferred_of
+from iqa_sr.data.preferences.records import ALL, Labelled, LabelledPair, RatedImage, preferred_of
 from iqa_sr.data.problems import DataError, DataProblems
 from iqa_sr.io.files import read_text
 from iqa_sr.io.tables import as_number, split_lines
@@ -33,9 +33,9 @@ def read_sriqa_scores(root: Path) -> Labelled:
     """Pairs as in the paper: all inside a content, of which people prefer the one with the higher score.
 
     Read are `MOS/NAME.txt`, `MOS_Reg/NAME.txt` and `MOS_Gen/NAME.txt` with lines `NAME_METHODx4.png,score` and
-    `NAME_Original.png,score`, from 0 to 100; each of the three was made from the votes on its own pictures, so that
+    `NAME_Original.png,score`, from 0 to 100; each of the three was made from the votes on its own images, so that
     their orders may differ. Without the last two, the groups Reg and Gen are those pairs of `MOS` (a note says so).
-    Pictures are `images/METHOD/NAME_METHODx4.png` (or `images/METHODx4/...`) and `images/Original/NAME_Original.png`,
+    Images are `images/METHOD/NAME_METHODx4.png` (or `images/METHODx4/...`) and `images/Original/NAME_Original.png`,
     which are the references; they are not looked for.
 
     Args:
@@ -43,7 +43,7 @@ def read_sriqa_scores(root: Path) -> Labelled:
 
     Raises:
         FileNotFoundError: If there are no scores.
-        DataError: If a file cannot be understood, names a picture twice or one of another content, or a folder lacks a
+        DataError: If a file cannot be understood, names an image twice or one of another content, or a folder lacks a
             content that another one has; with counts.
     """
     problems, notes = DataProblems(), []
@@ -65,7 +65,7 @@ def read_sriqa_scores(root: Path) -> Labelled:
     folders = _folders(root)
     pairs = [pair for group, contents in scores.items() for pair in _score_pairs(group, contents, folders)]
     rated = [
-        RatedPicture(_key(folders, content, method), content, score)
+        RatedImage(_key(folders, content, method), content, score)
         for content, own in scores[ALL].items()
         for method, score in own.items()
     ]
@@ -73,18 +73,18 @@ def read_sriqa_scores(root: Path) -> Labelled:
 
 
 def _folders(root: Path) -> set[str]:
-    """The names of the folders of pictures, if they are there."""
+    """The names of the folders of images, if they are there."""
     images = root / "images"
     return {path.name for path in images.iterdir()} if images.is_dir() else set()
 
 
 def _key(folders: set[str], content: str, method: str) -> str:
-    """Of a picture; `method` as its name has it, `SwinIRx4`."""
+    """Of an image; `method` as its name has it, `SwinIRx4`."""
     return f"images/{method if method in folders else _plain(method)}/{content}_{method}.png"
 
 
 def _references(pairs: Iterable[LabelledPair]) -> dict[str, str]:
-    """The original of each picture."""
+    """The original of each image."""
     return {
         key: f"images/{ORIGINAL}/{pair.content}_{ORIGINAL}.png" for pair in pairs for key in (pair.first, pair.second)
     }
@@ -117,15 +117,15 @@ def _read_folder(folder: Path, problems: DataProblems) -> Scores:
             own, _, method = Path(name).stem.rpartition("_")
             score = as_number(text)
             if own != file.stem or not method:
-                problems.add("pictures of another content", f"{where}: expected {file.stem}_METHODx4.png, got {name!r}")
+                problems.add("images of another content", f"{where}: expected {file.stem}_METHODx4.png, got {name!r}")
             elif method in scores:
-                problems.add("double pictures", f"{where}: {name} has a score already")
+                problems.add("double images", f"{where}: {name} has a score already")
             elif not -_ROUNDING <= score <= 100 + _ROUNDING:
                 problems.add("labels out of range", f"{where}: expected a score from 0 to 100, got {text.strip()!r}")
             else:
                 scores[method] = score
         if len(scores) < 2:
-            problems.add("contents without pairs", f"{file} has {len(scores)} pictures")
+            problems.add("contents without pairs", f"{file} has {len(scores)} images")
     return found
 
 
@@ -155,7 +155,7 @@ _POINTS = {Label.POSITIVE: 1, Label.SIMILAR: 0, Label.NEGATIVE: -1}
 def read_sriqa_votes(root: Path) -> Labelled:
     """Pairs by the majority of the people who compared these two, `labels/A/NAME/NAME_M1_M2.json` to `labels/J`.
 
-    A file has `Picture_01` and `Picture_02`, each with a `Name` and a `Label`, `Positive`, `Similar` or `Negative`; the
+    A file has `Image_01` and `Image_02`, each with a `Name` and a `Label`, `Positive`, `Similar` or `Negative`; the
     better label has the vote, equal ones are a tie. Not the paper's protocol, which goes by the scores made of all
     votes on a content; these votes also say how far people agree with each other.
 
@@ -170,7 +170,7 @@ def read_sriqa_votes(root: Path) -> Labelled:
     if not files:
         raise FileNotFoundError(f"{root} has no labels/A/NAME/NAME_M1_M2.json; the layout sriqa-bench reads MOS/")
     problems, shares = DataProblems(), dict[tuple[str, str, str], list[float]]()
-    expected = "expected Picture_01 and Picture_02 with Name and Label"
+    expected = "expected Image_01 and Image_02 with Name and Label"
     for file, vote in read_label_files(files, _parse_vote, expected, problems):
         if isinstance(vote, str):
             problems.add("unreadable label", f"{file}: {vote}")
@@ -194,12 +194,12 @@ def read_sriqa_votes(root: Path) -> Labelled:
 def _parse_vote(file: Path, content: Any) -> tuple[str, str, float] | str:
     """The two methods in the order of their names and the share of this vote for the first, or what is wrong."""
     points = {}
-    for key in ("Picture_01", "Picture_02"):
+    for key in ("Image_01", "Image_02"):
         own, _, method = Path(str(content[key]["Name"])).stem.rpartition("_")
         if own != file.parent.name:
-            return f"expected pictures of {file.parent.name}, got {content[key]['Name']!r}"
+            return f"expected images of {file.parent.name}, got {content[key]['Name']!r}"
         points[method] = _POINTS[Label.of(content[key]["Label"])]
     if len(points) < 2:
-        return "compares a picture with itself"
+        return "compares an image with itself"
     (first, one), (second, other) = sorted(points.items())
     return first, second, preferred_of(0.5 + (one - other) / 4)

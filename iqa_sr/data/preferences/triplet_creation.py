@@ -68,7 +68,7 @@ def make_triplets(layout: str, source: str | Path, output: str | Path, seed: int
         ValueError: If there is no such layout, or there are too few references to split them.
         FileNotFoundError: If a part of the data set is not there.
         FileExistsError: If the folder has one of the lists already.
-        DataError: If pictures or labels are missing or cannot be understood; with counts.
+        DataError: If images or labels are missing or cannot be understood; with counts.
     """
     if layout not in LAYOUTS:
         raise ValueError(f"`layout`: there is no layout {layout!r} of triplets; {nearest(layout, LAYOUTS)}")
@@ -79,7 +79,7 @@ def make_triplets(layout: str, source: str | Path, output: str | Path, seed: int
     if there:
         raise FileExistsError(f"`output`: {output} has {there[0]}.txt already; nothing was written")
     made = LAYOUTS[layout](source, seed)
-    commas = [picture for triplets in made.lists.values() for t in triplets for picture in t.pictures if "," in picture]
+    commas = [image for triplets in made.lists.values() for t in triplets for image in t.images if "," in image]
     if commas:
         raise DataError(f"{source}: {len(set(commas))} names hold a comma, which separates the fields: {commas[0]}")
     output.mkdir(parents=True, exist_ok=True)
@@ -93,7 +93,7 @@ def make_triplets(layout: str, source: str | Path, output: str | Path, seed: int
 
 @dataclass
 class Rated:
-    """A reference and the majority labels of its enhanced pictures, by their paths."""
+    """A reference and the majority labels of its enhanced images, by their paths."""
 
     reference: str
     labels: dict[str, Label] = field(default_factory=dict)
@@ -127,7 +127,7 @@ def read_diffiqa(root: Path, notes: list[str]) -> Mapping[str, Sequence[Rated]]:
 
     Raises:
         FileNotFoundError: If a part of the data set is not there.
-        DataError: If pictures or labels are missing or cannot be understood; with counts.
+        DataError: If images or labels are missing or cannot be understood; with counts.
     """
     parts = {name: folder for name in SPLITS if (folder := find_folder(root, name)) is not None}
     problems = DataProblems()
@@ -138,7 +138,7 @@ def read_diffiqa(root: Path, notes: list[str]) -> Mapping[str, Sequence[Rated]]:
 
 
 def _diffiqa_part(folder: Path, root: Path, notes: list[str], problems: DataProblems) -> list[Rated]:
-    """References of a folder with the labels of those pictures on which most people agree."""
+    """References of a folder with the labels of those images on which most people agree."""
     images, labels = find_folder(folder, "images"), find_folder(folder, "labels")
     originals = find_folder(images, "Original") if images else None
     if images is None or labels is None or originals is None:
@@ -154,7 +154,7 @@ def _diffiqa_part(folder: Path, root: Path, notes: list[str], problems: DataProb
             given = votes.pop((version.name, path.stem), [])
             label = decided(given)
             if name not in rated:
-                problems.add("missing reference", f"{path} has no picture {name} in {originals}")
+                problems.add("missing reference", f"{path} has no image {name} in {originals}")
             elif not given:
                 unlabelled += 1
             elif label is None:
@@ -162,11 +162,11 @@ def _diffiqa_part(folder: Path, root: Path, notes: list[str], problems: DataProb
             else:
                 rated[name].labels[path.relative_to(root).as_posix()] = label
     for version_name, stem in votes:
-        problems.add("missing picture", f"{images / version_name / stem}.png is not there, but has labels")
+        problems.add("missing image", f"{images / version_name / stem}.png is not there, but has labels")
     if undecided:
-        notes.append(f"{undecided} pictures of {folder} left out: no label has most of the votes")
+        notes.append(f"{undecided} images of {folder} left out: no label has most of the votes")
     if unlabelled:
-        notes.append(f"{unlabelled} pictures of {folder} left out: nobody labelled them")
+        notes.append(f"{unlabelled} images of {folder} left out: nobody labelled them")
     return [one for one in rated.values() if one.labels]
 
 
@@ -176,22 +176,22 @@ def _read_votes(folder: Path, problems: DataProblems) -> dict[tuple[str, str], l
     if not files:
         raise FileNotFoundError(f"{folder} holds no labels; expected A/01/NAME_01.json and so on")
     votes: dict[tuple[str, str], list[Label]] = {}
-    expected = "expected Picture_AI with a Label"
+    expected = "expected Image_AI with a Label"
     for path, label in read_label_files(
-        files, lambda _, content: Label.of(content["Picture_AI"]["Label"]), expected, problems
+        files, lambda _, content: Label.of(content["Image_AI"]["Label"]), expected, problems
     ):
         votes.setdefault((path.parent.name, path.stem), []).append(label)
     return votes
 
 
 def label_pairs(reference: str, labels: Mapping[str, Label]) -> list[Triplet]:
-    """Pairs of different labels, the better one first, pairs of similar ones, and each picture with its reference.
+    """Pairs of different labels, the better one first, pairs of similar ones, and each image with its reference.
 
-    Two pictures that are both better than the reference, or both worse, were not compared with each other.
+    Two images that are both better than the reference, or both worse, were not compared with each other.
 
     Args:
         reference: Path of the reference.
-        labels: By the path of each enhanced picture, what people said of it compared with the reference.
+        labels: By the path of each enhanced image, what people said of it compared with the reference.
     """
     ordered = [path for label in _BEST_FIRST for path, own in labels.items() if own is label]
     against = {path: _AGAINST_REFERENCE[label] for path, label in labels.items()}

@@ -1,4 +1,4 @@
-"""Lists of triplets, two pictures and their reference: reading, writing, and everything that is wrong with them."""
+"""Lists of triplets, two images and their reference: reading, writing, and everything that is wrong with them."""
 
 import sys
 from collections.abc import Iterable, Sequence
@@ -18,10 +18,10 @@ _LETTERS = {1.0: "P", TIE: "S", 0.0: "N"}
 
 @dataclass(frozen=True, slots=True)  # there are hundreds of thousands
 class Triplet:
-    """Two pictures of one reference, and which of them people prefer; a line of a list.
+    """Two images of one reference, and which of them people prefer; a line of a list.
 
     Attributes:
-        first: Path of the first picture below the list's pictures, with forward slashes.
+        first: Path of the first image below the list's images, with forward slashes.
         second: Of the second.
         reference: Of the reference, which may be one of the two.
         targets: Share of people who prefer the first to the second, the first to the reference, and the second to the
@@ -34,13 +34,13 @@ class Triplet:
     targets: tuple[float, float, float]
 
     @property
-    def pictures(self) -> tuple[str, str, str]:
+    def images(self) -> tuple[str, str, str]:
         """The three paths."""
         return self.first, self.second, self.reference
 
     @property
     def kind(self) -> str:
-        """Three letters such as PSY, for each picture: better than its reference (P), similar (S), worse (N), or the
+        """Three letters such as PSY, for each image: better than its reference (P), similar (S), worse (N), or the
         reference itself (Y)."""
         pairs = zip((self.first, self.second), self.targets[1:], strict=True)
         return "".join("Y" if path == self.reference else _LETTERS[target] for path, target in pairs) + "Y"
@@ -48,7 +48,7 @@ class Triplet:
     @property
     def line(self) -> str:
         """As it stands in a list: `first,second,reference,g12,g1r,g2r`."""
-        return ",".join([*self.pictures, *(f"{target:g}" for target in self.targets)])
+        return ",".join([*self.images, *(f"{target:g}" for target in self.targets)])
 
 
 def read_triplets(path: Path, problems: DataProblems) -> list[Triplet]:
@@ -94,10 +94,10 @@ def _parse(line: str) -> Triplet:
         raise ValueError(f"compares {first} with itself")
     for name, path, target in (("first", first, g1r), ("second", second, g2r)):
         if path == reference and target != TIE:
-            raise ValueError(f"the {name} picture is the reference, so its preference is 0.5, got {target:g}")
-    # One preference is named twice where a picture is the reference.
+            raise ValueError(f"the {name} image is the reference, so its preference is 0.5, got {target:g}")
+    # One preference is named twice where an image is the reference.
     if (second == reference and g12 != g1r) or (first == reference and g12 != 1 - g2r):
-        raise ValueError(f"contradicts itself: {', '.join(fields[3:])} where one picture is the reference")
+        raise ValueError(f"contradicts itself: {', '.join(fields[3:])} where one image is the reference")
     return Triplet(first, second, reference, (g12, g1r, g2r))
 
 

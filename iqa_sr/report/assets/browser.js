@@ -1,7 +1,7 @@
-// One picture at a time: two versions with a boundary to move, and all versions below, under one zoom.
+// One image at a time: two versions with a boundary to move, and all versions below, under one zoom.
 
-const browsed = { picture: 0, left: 0, right: 0, split: 50 };
-const withImages = () => pictures.map((_, p) => p).filter((p) => pictures[p].images.some(Boolean));
+const browsed = { image: 0, left: 0, right: 0, split: 50 };
+const withFiles = () => images.map((_, p) => p).filter((p) => images[p].files.some(Boolean));
 
 function startBrowser() {
   const shown = rows((_, row) => isShown(row));
@@ -15,7 +15,7 @@ function startBrowser() {
   fill(byId("tile-metric"), metrics.map((metric) => `${metric.name} ${arrow(metric)}`));
   for (const side of ["left", "right"]) byId(side).addEventListener("change", () => choose(side, Number(byId(side).value)));
   byId("tile-metric").addEventListener("change", drawTiles);
-  byId("picture").addEventListener("change", () => showPicture(Number(byId("picture").value)));
+  byId("image").addEventListener("change", () => showImage(Number(byId("image").value)));
   byId("previous").addEventListener("click", () => step(-1));
   byId("next").addEventListener("click", () => step(1));
   byId("swap").addEventListener("click", () => { const { left, right: other } = browsed; choose("left", other); choose("right", left); });
@@ -26,40 +26,40 @@ function startBrowser() {
   Object.assign(browsed, { left: start, right });
 }
 
-/** The choice of pictures follows the data set. */
-function listPictures() {
-  const found = withImages().filter((p) => scope().pictures.includes(p));
+/** The choice of images follows the data set. */
+function listImages() {
+  const found = withFiles().filter((p) => scope().images.includes(p));
   byId("browsing").hidden = !found.length;
   byId("browsing-none").hidden = found.length > 0;
   if (!found.length) return;
-  fill(byId("picture"), found.map(shortName), browsed.picture, found);
-  showPicture(found.includes(browsed.picture) ? browsed.picture : found[0]);
+  fill(byId("image"), found.map(shortName), browsed.image, found);
+  showImage(found.includes(browsed.image) ? browsed.image : found[0]);
 }
 
 function step(by) {
-  const options = [...byId("picture").options].map((option) => Number(option.value));
-  const at = options.indexOf(browsed.picture);
-  showPicture(options[(at + by + options.length) % options.length]);
+  const options = [...byId("image").options].map((option) => Number(option.value));
+  const at = options.indexOf(browsed.image);
+  showImage(options[(at + by + options.length) % options.length]);
 }
 
-function showPicture(picture) {
-  const changed = browsed.picture !== picture;
-  browsed.picture = picture;
-  byId("picture").value = picture;
-  const [width, height] = pictures[picture]?.size ?? [3, 2];
+function showImage(image) {
+  const changed = browsed.image !== image;
+  browsed.image = image;
+  byId("image").value = image;
+  const [width, height] = images[image]?.size ?? [3, 2];
   byId("browser").style.setProperty("--ratio", width / height);
   haveBoth();
   showSide("left");
   showSide("right");
   drawTiles();
-  drawPictureScores();
+  drawImageScores();
   if (changed) setZoom(1, 0.5, 0.5);
   else showZoom();
 }
 
-/** Where a version was not made of this picture, another one takes its side. */
+/** Where a version was not made of this image, another one takes its side. */
 function haveBoth() {
-  const shown = rows((_, row) => pictures[browsed.picture]?.images[row]);
+  const shown = rows((_, row) => images[browsed.image]?.files[row]);
   const checkpoints = shown.filter((row) => !entries[row].reserved);
   if (!shown.includes(browsed.right)) browsed.right = checkpoints.at(-1) ?? shown.at(-1) ?? browsed.right;
   if (!shown.includes(browsed.left)) browsed.left = shown.find((row) => row !== browsed.right) ?? browsed.right;
@@ -75,14 +75,14 @@ function showSide(side) {
   const row = browsed[side];
   byId(side).value = row;
   setImage(byId(`${side}-image`), row);
-  byId(`${side}-name`).textContent = entries[row].name + (pictures[browsed.picture]?.images[row] ? "" : " (no picture)");
+  byId(`${side}-name`).textContent = entries[row].name + (images[browsed.image]?.files[row] ? "" : " (no image)");
   sayDivider();
 }
 
 function setImage(image, row) {
-  const address = pictures[browsed.picture]?.images[row];
+  const address = images[browsed.image]?.files[row];
   image.hidden = !address;
-  image.alt = `${entries[row].name}: ${pictures[browsed.picture]?.name}`;
+  image.alt = `${entries[row].name}: ${images[browsed.image]?.name}`;
   if (address) image.src = address;
   else image.removeAttribute("src");
 }
@@ -131,7 +131,7 @@ function sayDivider() {
 
 function drawTiles() {
   const m = Number(byId("tile-metric").value);
-  byId("tiles").replaceChildren(...rows((_, row) => pictures[browsed.picture]?.images[row]).map((row) => tile(row, m)));
+  byId("tiles").replaceChildren(...rows((_, row) => images[browsed.image]?.files[row]).map((row) => tile(row, m)));
   markTiles();
 }
 
@@ -143,7 +143,7 @@ function tile(row, m) {
   const button = (side) => element("button", {
     type: "button", "data-side": side, "data-row": row, "aria-label": `${entries[row].name} to the ${side}`, onclick: () => choose(side, row),
   }, side);
-  const score = metrics.length ? number(m, content.scores[m][row][browsed.picture]) : "";
+  const score = metrics.length ? number(m, content.scores[m][row][browsed.image]) : "";
   return element("div", { class: "tile" }, view,
     element("div", { class: "row" }, element("strong", { title: entries[row].name }, entries[row].name), element("span", { class: "value" }, score)),
     element("div", { class: "row" }, button("left"), button("right")));
@@ -155,11 +155,11 @@ function markTiles() {
   }
 }
 
-function drawPictureScores() {
-  const p = browsed.picture;
+function drawImageScores() {
+  const p = browsed.image;
   const known = rows((_, row) => metrics.some((_, m) => content.scores[m][row][p] !== null));
   const heads = ["checkpoint", ...metrics.map((metric) => `${metric.name} ${arrow(metric)}`)].map((text) => element("th", { scope: "col" }, text));
   const line = (row) => element("tr", { class: entries[row].reserved ? "reserved" : null }, element("th", { scope: "row" }, entries[row].name),
     ...metrics.map((_, m) => element("td", {}, number(m, content.scores[m][row][p]))));
-  byId("picture-scores").replaceChildren(element("table", {}, element("thead", {}, element("tr", {}, ...heads)), element("tbody", {}, ...known.map(line))));
+  byId("image-scores").replaceChildren(element("table", {}, element("thead", {}, element("tr", {}, ...heads)), element("tbody", {}, ...known.map(line))));
 }

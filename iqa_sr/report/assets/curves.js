@@ -13,7 +13,7 @@ function drawCurves() {
   byId("curves-none").hidden = [...place.children].some((target) => !target.hidden);
 }
 
-/** The checkpoints of a metric's curves, and the levels beside them: means over the same pictures. */
+/** The checkpoints of a metric's curves, and the levels beside them: means over the same images. */
 const pointsOf = (m) => withIteration().filter((row) => scope().compared[m].includes(row));
 const levelsOf = (m) => scope().compared[m].filter((row) => entries[row].reserved);
 

@@ -1,4 +1,4 @@
-// The pictures on which a checkpoint does best and worst, alone or against another.
+// The images on which a checkpoint does best and worst, alone or against another.
 
 const MOST_EXTREMES = 6;
 
@@ -23,7 +23,7 @@ function drawExtremes() {
   const [m, row, other] = ["metric", "entry", "other"].map((name) => Number(byId(`extremes-${name}`).value));
   const scores = content.scores[m];
   const value = (p) => (other < 0 ? scores[row][p] : scores[row][p] - scores[other][p]);
-  const known = scope().pictures.filter((p) => scores[row][p] !== null && (other < 0 || scores[other][p] !== null));
+  const known = scope().images.filter((p) => scores[row][p] !== null && (other < 0 || scores[other][p] !== null));
   const sign = metrics[m].higher ? -1 : 1;
   const order = known.sort((a, b) => sign * (value(a) - value(b)));
   const count = Math.min(MOST_EXTREMES, Math.ceil(order.length / 2));
@@ -34,18 +34,18 @@ function drawExtremes() {
 }
 
 function card(p, m, row, other, value) {
-  const address = pictures[p].images[row];
+  const address = images[p].files[row];
   const image = address
-    ? element("img", { src: address, alt: `${entries[row].name}: ${pictures[p].name}`, loading: "lazy", decoding: "async" })
+    ? element("img", { src: address, alt: `${entries[row].name}: ${images[p].name}`, loading: "lazy", decoding: "async" })
     : null;
   const text = other < 0 ? number(m, value) : `${number(m, content.scores[m][row][p])} (${signed(m, value)})`;
-  return element("button", { type: "button", class: "card", disabled: !address, title: pictures[p].name, onclick: () => openPicture(p, row, other) },
+  return element("button", { type: "button", class: "card", disabled: !address, title: images[p].name, onclick: () => openImage(p, row, other) },
     image, element("span", {}, shortName(p)), element("span", { class: "value" }, text));
 }
 
-function openPicture(p, row, other) {
+function openImage(p, row, other) {
   if (other >= 0) choose("left", other);
   choose("right", row);
-  showPicture(p);
+  showImage(p);
   byId("browser").scrollIntoView();
 }

@@ -6,7 +6,7 @@ function hide(id, unless) {
 
 function drawSummary() {
   const checkpoints = entries.filter((entry) => !entry.reserved).length;
-  byId("summary").textContent = `${count(checkpoints, "checkpoint")}, ${count(pictures.length, "picture")}, ${count(metrics.length, "metric")}; made ${content.made}`;
+  byId("summary").textContent = `${count(checkpoints, "checkpoint")}, ${count(images.length, "image")}, ${count(metrics.length, "metric")}; made ${content.made}`;
   if (content.notes.length) {
     byId("notes").append(element("div", { class: "note" }, element("ul", {}, ...content.notes.map((note) => element("li", {}, note)))));
   }
@@ -48,7 +48,7 @@ function startTheme() {
 
 // --- Start -----------------------------------------------------------------------------------------------------------
 
-const haveScores = metrics.length > 0 && pictures.length > 0;
+const haveScores = metrics.length > 0 && images.length > 0;
 startTheme();
 drawSummary();
 drawKeys();
@@ -56,8 +56,8 @@ hide("scope-label", content.scopes.length > 1);
 hide("scores", haveScores);
 hide("plane", haveScores && metrics.length > 1);
 hide("curves", haveScores && withIteration().length > 1);
-hide("extremes", haveScores && pictures.length > 1);
-hide("browser", withImages().length > 0);
+hide("extremes", haveScores && images.length > 1);
+hide("browser", withFiles().length > 0);
 hide("history", content.histories.length > 0);
 // Where the checkpoints have different data sets, all together say little: begin with one.
 const mixed = metrics.some((_, m) => rows((entry, row) => !entry.reserved && content.scopes[0].summaries[m][row]).some((row) => !content.scopes[0].compared[m].includes(row)));
@@ -79,7 +79,7 @@ if (!byId("extremes").hidden) {
 }
 if (!byId("browser").hidden) {
   startBrowser();
-  onScope(listPictures);
+  onScope(listImages);
   addEventListener("resize", showZoom);
 }
 drawHistory();

@@ -1,7 +1,7 @@
 // What the page holds, and the little that every part of it needs.
 
 const content = JSON.parse(document.getElementById("content").textContent);
-const { metrics, entries, pictures } = content;
+const { metrics, entries, images } = content;
 const state = { scope: 0 };
 const listeners = [];
 
@@ -21,7 +21,7 @@ function setScope(number) {
 
 const byId = (id) => document.getElementById(id);
 
-/** An element; texts become text, never markup, whatever names of pictures hold. */
+/** An element; texts become text, never markup, whatever names of images hold. */
 function element(tag, attributes = {}, ...children) {
   const made = document.createElement(tag);
   for (const [name, value] of Object.entries(attributes)) {
@@ -69,7 +69,7 @@ const seriesColor = (entry) => `--c${allSeries.indexOf(seriesKey(entry)) % 8}`;
 
 /** The rows for which a condition holds. */
 const rows = (condition) => entries.map((_, row) => row).filter((row) => condition(entries[row], row));
-const isShown = (row) => pictures.some((picture) => picture.images[row]);
-/** A picture's name, without the data set where there is only one. */
-const shortName = (p) => (content.scopes.length > 1 ? pictures[p].name : pictures[p].name.replace(/^[^/]*[/]/, ""));
+const isShown = (row) => images.some((image) => image.files[row]);
+/** An image's name, without the data set where there is only one. */
+const shortName = (p) => (content.scopes.length > 1 ? images[p].name : images[p].name.replace(/^[^/]*[/]/, ""));
 const reservedRow = (label) => entries.findIndex((entry) => entry.reserved === label);

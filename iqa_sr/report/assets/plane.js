@@ -7,7 +7,7 @@ function drawPlane() {
   const front = frontOf(x, y);
   byId("plane-front").textContent = front.length
     ? `On the front: ${front.map((row) => entries[row].name).join(", ")}.`
-    : "No checkpoint was scored by both metrics on the same pictures.";
+    : "No checkpoint was scored by both metrics on the same images.";
   plot(target, () => ({ traces: planeTraces(x, y, front, target), layout: planeLayout(x, y) }));
 }
 
@@ -89,7 +89,7 @@ function planeLayout(x, y) {
   return { xaxis: one(x), yaxis: one(y), margin: { l: 60, r: 28, t: 24, b: 52 } };
 }
 
-/** At first a metric that looks at the picture alone against one that compares. */
+/** At first a metric that looks at the image alone against one that compares. */
 function startPlane() {
   const names = metrics.map((metric) => `${metric.name} ${arrow(metric)}`);
   const distortion = Math.max(0, metrics.findIndex((metric) => metric.compared));

@@ -1,6 +1,6 @@
 // The table of means.
 
-const FEW_PICTURES = 10;
+const FEW_IMAGES = 10;
 const sorting = { column: null, descending: false };
 
 function drawTable() {
@@ -21,10 +21,10 @@ function drawTable() {
 
 function drawCautions() {
   const apart = rows((_, row) => metrics.some((_, m) => scope().summaries[m][row] && !scope().compared[m].includes(row)));
-  const { length } = scope().pictures;
+  const { length } = scope().images;
   const cautions = [
-    length < FEW_PICTURES ? `${count(length, "picture")} ${length === 1 ? "is" : "are"} few: intervals and ≈ are rough here.` : null,
-    apart.length ? `Not scored on the same pictures as the others, and not compared with them: ${apart.map((row) => entries[row].name).join(", ")}.` : null,
+    length < FEW_IMAGES ? `${count(length, "image")} ${length === 1 ? "is" : "are"} few: intervals and ≈ are rough here.` : null,
+    apart.length ? `Not scored on the same images as the others, and not compared with them: ${apart.map((row) => entries[row].name).join(", ")}.` : null,
     apart.length && content.scopes.length > 1 ? "Compare within one data set." : null,
   ].filter(Boolean);
   byId("few").hidden = !cautions.length;
@@ -73,7 +73,7 @@ function cell(m, row) {
   const isBest = best?.row === row;
   const near = best?.near.includes(row) ? element("span", { class: "near", title: `cannot be told from ${entries[best.row].name}` }, "≈ ") : null;
   const ends = found.interval ? element("small", {}, found.interval.map((end) => number(m, end)).join(" … ")) : null;
-  const fewer = found.pictures < scope().pictures.length ? element("small", {}, `${found.pictures} of ${scope().pictures.length} pictures`) : null;
+  const fewer = found.images < scope().images.length ? element("small", {}, `${found.images} of ${scope().images.length} images`) : null;
   return element("td", { class: isBest ? "best" : null }, near, number(m, found.mean), ends, fewer);
 }
 

@@ -1,5 +1,5 @@
-// One zoom for all pictures: each shows the same part of its own. factor: enlargement against the whole picture;
-// x, y: the place of the whole picture, 0 to 1, that is in the middle.
+// One zoom for all images: each shows the same part of its own. factor: enlargement against the whole image;
+// x, y: the place of the whole image, 0 to 1, that is in the middle.
 
 const zoom = { factor: 1, x: 0.5, y: 0.5 };
 const LARGEST_ZOOM = 64;
@@ -19,7 +19,7 @@ function setZoom(factor, x, y) {
 
 /** The number, and pixels as squares where they are large enough to be seen. */
 function showZoom() {
-  const width = pictures[browsed.picture]?.size?.[0] ?? 1;
+  const width = images[browsed.image]?.size?.[0] ?? 1;
   const scale = (byId("stage").clientWidth * zoom.factor) / width;
   byId("zoom-value").textContent = `${Math.round(scale * 100)} %`;
   byId("browser").classList.toggle("zoomed", zoom.factor > 1);
