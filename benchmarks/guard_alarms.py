@@ -2,7 +2,7 @@
 
     python benchmarks/guard_alarms.py [--runs 2000]
 
-The judge is taken to rise at every check, as it does in a training for it: an alarm is then that of the held-out metric
+The reward metric rises at every check, as it does in a training for it: an alarm is then that of the held-out metric
 alone. Its scores differ from the base's by normal noise of one unit, with a correlation of 0.5 from one check to the
 next, as of a network that goes on learning, and of 0.5 between the windows of one image where there are several. For
 the power every image falls by so many units from the first check on.

@@ -1,8 +1,8 @@
 """What LoRA costs: time and memory of a training step against full fine-tuning, speed of merged networks.
 
-    python benchmarks/lora.py [--network swinir rrdb] [--judge jod-lite] [--steps 12] [--batch 2] [--side 48]
+    python benchmarks/lora.py [--network swinir rrdb] [--metric jod-lite] [--steps 12] [--batch 2] [--side 48]
 
-Each way to train has a process of its own, which takes one step of IQASRModel (L1 and the judge) when it is asked to;
+Each way to train has a process of its own, which takes one step of IQASRModel (L1 and the metric) when it is asked to;
 they are asked turn by turn, so that a machine that slows down slows all. Peak memory is what a process uses at most
 above what was resident before its first step; on a GPU, what torch allocates at most above what the networks take.
 """
@@ -63,7 +63,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--network", nargs="+", choices=NETWORKS, default=list(NETWORKS))
     parser.add_argument("--rank", nargs="+", type=int, default=[4, 16])
-    parser.add_argument("--judge", default="jod-lite")
+    parser.add_argument("--metric", default="jod-lite")
     parser.add_argument("--steps", type=int, default=12, help="timed steps of each way, after two that are not")
     parser.add_argument("--pairs", type=int, default=20, help="of merged and base inference")
     parser.add_argument("--batch", type=int, default=2)
@@ -105,7 +105,7 @@ def training(name: str, file: Path, chosen: argparse.Namespace) -> None:
         for worker in workers.values():
             worker.kill()
             worker.wait()
-    print(f"{name}, {chosen.steps} steps of {chosen.batch} LQ images of {chosen.side} px, L1 and {chosen.judge}:")
+    print(f"{name}, {chosen.steps} steps of {chosen.batch} LQ images of {chosen.side} px, L1 and {chosen.metric}:")
     for method in methods:
         ratio = statistics.median(one / full for one, full in zip(seconds[method], seconds[FULL], strict=True))
         memory = peaks[method] / peaks[FULL]
@@ -117,7 +117,7 @@ def training(name: str, file: Path, chosen: argparse.Namespace) -> None:
 
 
 def start(name: str, method: str, file: Path, chosen: argparse.Namespace) -> subprocess.Popen[str]:
-    shared = ["--judge", chosen.judge, "--batch", str(chosen.batch), "--side", str(chosen.side)]
+    shared = ["--metric", chosen.metric, "--batch", str(chosen.batch), "--side", str(chosen.side)]
     command = [sys.executable, __file__, "--work", name, method, str(file), *shared]
     return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
 
@@ -135,7 +135,7 @@ def ask(worker: subprocess.Popen[str], question: str, method: str) -> float:
 
 def work(chosen: argparse.Namespace, name: str, method: str, file: str) -> None:
     """A process: one way to train, a step at a time."""
-    model = build(name, method, file, chosen.judge)
+    model = build(name, method, file, chosen.metric)
     lq = torch.rand(chosen.batch, 3, chosen.side, chosen.side, generator=torch.Generator().manual_seed(0))
     gt = nn.functional.interpolate(lq, scale_factor=SCALE, mode="bicubic").clamp(0, 1)
     before = fresh_peak()
@@ -152,14 +152,14 @@ def work(chosen: argparse.Namespace, name: str, method: str, file: str) -> None:
         print(answer, flush=True)
 
 
-def build(name: str, method: str, file: str, judge: str) -> Any:
+def build(name: str, method: str, file: str, metric: str) -> Any:
     section, preset = NETWORKS[name]
     train: dict[str, Any] = {
         "total_iter": 10**6,
         "optim_g": {"type": "Adam", "lr": 1e-5},
         "scheduler": {"type": "MultiStepLR", "milestones": [10**6], "gamma": 1.0},
         "pixel_opt": {"type": "L1Loss", "loss_weight": 1.0, "reduction": "mean"},
-        "quality_opt": {"type": "IQALoss", "metric": judge, "loss_weight": 0.01},
+        "quality_opt": {"type": "IQALoss", "metric": metric, "loss_weight": 0.01},
     }
     if method != FULL:
         train["lora"] = {"rank": int(method.removeprefix("lora-")), "preset": preset}

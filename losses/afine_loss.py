@@ -24,7 +24,7 @@ class AFINELossOptions(Section):
     checkpoint: bool = False
 
     @property
-    def judges(self) -> dict[str, dict[str, Any]]:
+    def reward_metrics(self) -> dict[str, dict[str, Any]]:
         """The metric that is optimised, and its options."""
         name = "afine" if self.term == "all" else f"afine-{self.term}"
         return {name: {"checkpoint": True} if self.checkpoint else {}}

@@ -6,13 +6,13 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, Field, ValidationInfo, field_validator
 
 from iqa_sr.config.sections import Section, read_section
-from iqa_sr.losses.iqa_loss import Aggregation, Judge, JudgeName, QualityLoss, QualityLossOptions
+from iqa_sr.losses.iqa_loss import Aggregation, QualityLoss, QualityLossOptions, RewardMetric, RewardMetricName
 from iqa_sr.metrics.registry import metric_info
 
-__all__ = ["EnsembleIQALoss", "EnsembleIQALossOptions", "JudgeOptions"]
+__all__ = ["EnsembleIQALoss", "EnsembleIQALossOptions", "EnsembleMember"]
 
 
-class JudgeOptions(Section):
+class EnsembleMember(Section):
     """One metric of a committee.
 
     Attributes:
@@ -22,7 +22,7 @@ class JudgeOptions(Section):
         metric_options: What `create_metric` takes for this metric, for example `checkpoint`.
     """
 
-    metric: JudgeName
+    metric: RewardMetricName
     mean: float | None = None
     std: float | None = Field(None, gt=0)
     metric_options: dict[str, Any] = {}
@@ -49,7 +49,7 @@ class JudgeOptions(Section):
         return (low, high) if info.higher_is_better else (high, low)
 
 
-def _has_unit(section: JudgeOptions, info: ValidationInfo) -> JudgeOptions:
+def _has_unit(section: EnsembleMember, info: ValidationInfo) -> EnsembleMember:
     """Of its own, unless units are measured."""
     if not info.data.get("normalize"):
         _ = section.unit
@@ -63,7 +63,7 @@ def _has_unit(section: JudgeOptions, info: ValidationInfo) -> JudgeOptions:
 class EnsembleIQALossOptions(QualityLossOptions):
     """The section of an `EnsembleIQALoss`; see there."""
 
-    metrics: list[Annotated[JudgeOptions, AfterValidator(_has_unit)]] = Field(min_length=2)
+    metrics: list[Annotated[EnsembleMember, AfterValidator(_has_unit)]] = Field(min_length=2)
     aggregation: Aggregation = "mean-std"
 
     @field_validator("metrics", mode="before")
@@ -75,7 +75,7 @@ class EnsembleIQALossOptions(QualityLossOptions):
         return [{"metric": one} if isinstance(one, str) else one for one in metrics]
 
     @property
-    def judges(self) -> dict[str, dict[str, Any]]:
+    def reward_metrics(self) -> dict[str, dict[str, Any]]:
         """The metrics that are optimised, and their options."""
         return {section.metric: section.metric_options for section in self.metrics}
 
@@ -87,7 +87,7 @@ class EnsembleIQALoss(QualityLoss):
     little of how far the scores of similar images lie apart: with `normalize` no metric dominates.
 
     Args:
-        metrics: Two or more names, or sections with `metric`, `mean`, `std`, `metric_options` (see `JudgeOptions`).
+        metrics: Two or more names, or sections with `metric`, `mean`, `std`, `metric_options` (see `EnsembleMember`).
         loss_weight: Factor of the loss.
         ceiling: No reward beyond the ground truth's own quality.
         visible: No reward for a gain that cannot be seen; this and the next three as of `IQALoss`.
@@ -136,5 +136,7 @@ class EnsembleIQALoss(QualityLoss):
         }
         options = read_section(EnsembleIQALossOptions, given, "EnsembleIQALoss")
         units = [None if options.normalize else one.unit for one in options.metrics]
-        judges = [Judge(one.metric, one.metric_options, unit) for one, unit in zip(options.metrics, units, strict=True)]
-        super().__init__(options, judges)
+        reward_metrics = [
+            RewardMetric(one.metric, one.metric_options, unit) for one, unit in zip(options.metrics, units, strict=True)
+        ]
+        super().__init__(options, reward_metrics)

@@ -21,10 +21,10 @@ __all__ = [
     "Aggregation",
     "IQALoss",
     "IQALossOptions",
-    "Judge",
-    "JudgeName",
     "QualityLoss",
     "QualityLossOptions",
+    "RewardMetric",
+    "RewardMetricName",
     "too_small",
 ]
 
@@ -41,7 +41,7 @@ def _differentiable(name: str) -> str:
     return info.name
 
 
-JudgeName = Annotated[str, AfterValidator(_differentiable)]
+RewardMetricName = Annotated[str, AfterValidator(_differentiable)]
 
 
 class QualityLossOptions(Section):
@@ -73,29 +73,31 @@ class QualityLossOptions(Section):
 class IQALossOptions(QualityLossOptions):
     """The section of an `IQALoss`; see there."""
 
-    metric: JudgeName
+    metric: RewardMetricName
     metric_options: dict[str, Any] = {}
 
     @property
-    def judges(self) -> dict[str, dict[str, Any]]:
+    def reward_metrics(self) -> dict[str, dict[str, Any]]:
         """The metric that is optimised, and its options."""
         return {self.metric: self.metric_options}
 
 
-def too_small(judges: Iterable[str], views: ViewOptions | None, side: int) -> str | None:
+def too_small(reward_metrics: Iterable[str], views: ViewOptions | None, side: int) -> str | None:
     """What is wrong with training images of so small a side; None if the metrics can score every view of them."""
     smallest = smallest_view(views, side)
     if views is not None and views.shift >= smallest:
         return f"views of down to {smallest} px cannot be moved by {views.shift} px; take a smaller views:shift"
-    for name in judges:
+    for name in reward_metrics:
         needed = metric_info(name).min_size
         if smallest < needed:
             seen = f"images of {side} px" if views is None else f"views of down to {smallest} px of images of {side}"
-            return f"{name} needs at least {needed} px and would see {seen}; train on larger ones or with another judge"
+            return (
+                f"{name} needs at least {needed} px and would see {seen}; train on larger ones or with another metric"
+            )
     return None
 
 
-class Judge:
+class RewardMetric:
     """A metric, shared with all that use it in this process, and the unit of its scores.
 
     Args:
@@ -130,14 +132,14 @@ class QualityLoss(nn.Module):
 
     Options: type[QualityLossOptions]
 
-    def __init__(self, options: QualityLossOptions, judges: list[Judge]) -> None:
+    def __init__(self, options: QualityLossOptions, reward_metrics: list[RewardMetric]) -> None:
         super().__init__()
         self.options = options
         self.loss_weight = options.loss_weight
-        self.judges = judges
-        self.units = ScoreUnits(len(judges)) if options.normalize else None
+        self.reward_metrics = reward_metrics
+        self.units = ScoreUnits(len(reward_metrics)) if options.normalize else None
         self.figures: dict[str, Tensor] = {}
-        if options.visible:  # built now, as the judges are
+        if options.visible:  # built now, as the reward metrics are
             shared_metric("cvvdp", "cuda" if torch.cuda.is_available() else "cpu")
 
     @property
@@ -199,7 +201,7 @@ class QualityLoss(nn.Module):
 
     def _check(self, output: Tensor, gt: Tensor | None, base: Tensor | None) -> None:
         name, side = type(self).__name__, min(output.shape[-2:])
-        compares = any(judge.info.reference == "full" for judge in self.judges)
+        compares = any(metric.info.reference == "full" for metric in self.reward_metrics)
         if gt is None and (self.options.needs_ground_truth or compares):
             raise ValueError(
                 f"{name}: a ground truth is needed by ceiling, normalize, visible without score_per_jod, or a "
@@ -210,7 +212,7 @@ class QualityLoss(nn.Module):
                 f"{name}: visible compares with the base's result, and none came (`base`); IQASRModel gives it, models "
                 "of BasicSR do not"
             )
-        problem = too_small((judge.info.name for judge in self.judges), self.options.views, side)
+        problem = too_small((metric.info.name for metric in self.reward_metrics), self.options.views, side)
         if problem is not None:  # a view that is too small may be drawn in any iteration
             raise ValueError(f"{name}: {problem}")
 
@@ -248,7 +250,7 @@ class QualityLoss(nn.Module):
         scores = []
         for view in views:
             seen, reference = view(image), None if gt is None else view(gt)
-            scores.append(torch.stack([judge.quality(seen, reference) for judge in self.judges]))
+            scores.append(torch.stack([metric.quality(seen, reference) for metric in self.reward_metrics]))
         return torch.stack(scores)
 
 
@@ -328,4 +330,4 @@ class IQALoss(QualityLoss):
             "metric_options": metric_options or {},
         }
         options = read_section(IQALossOptions, given, "IQALoss")
-        super().__init__(options, [Judge(options.metric, options.metric_options)])
+        super().__init__(options, [RewardMetric(options.metric, options.metric_options)])

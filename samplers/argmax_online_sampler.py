@@ -17,7 +17,7 @@ __all__ = ["ArgmaxOnlineOptions", "ArgmaxOnlineSampler"]
 def _no_reference(name: str) -> str:
     info = metric_info(name)
     if info.reference == "full":
-        raise ValueError(f"{name} compares with a reference image; the judge must do without")
+        raise ValueError(f"{name} compares with a reference image; the metric must do without")
     return info.name
 
 
@@ -26,9 +26,9 @@ class ArgmaxOnlineOptions(Section):
 
     Attributes:
         type: `argmax-online`.
-        metric: A no-reference metric, the judge.
+        metric: Name of a no-reference metric.
         pool: `all` ground truths (the paper's), or the `positives` that people preferred to the original.
-        max_batch: Largest number of windows in one forward of the judge, where memory is short; null for all at once.
+        max_batch: Largest number of windows in one forward of the metric, where memory is short; null for all at once.
     """
 
     type: Literal["argmax-online"] = "argmax-online"
@@ -38,10 +38,10 @@ class ArgmaxOnlineOptions(Section):
 
 
 class ArgmaxOnlineSampler(GroundTruthSampler):
-    """Takes the ground truth whose crop the judge finds best: the paper's AMO.
+    """Takes the ground truth whose crop the metric finds best: the paper's AMO.
 
     Of equally good ones the first counts, the original before the others. A window whose score is NaN is never taken,
-    unless all are so; then the first is. What is scored is the crop, or, where the judge needs a larger image, the
+    unless all are so; then the first is. What is scored is the crop, or, where the metric needs a larger image, the
     smallest window around it that it can score.
 
     Args:
@@ -63,7 +63,7 @@ class ArgmaxOnlineSampler(GroundTruthSampler):
         return self.options.pool == "all" or bool(record.positives)
 
     def window(self, crop: int) -> int:
-        """The crop's side, or the judge's smallest size, rounded up to its multiple."""
+        """The crop's side, or the metric's smallest size, rounded up to its multiple."""
         unit = self.info.multiple_of
         return -(-max(crop, self.info.min_size) // unit) * unit
 

@@ -9,7 +9,7 @@ def promises(table):
     """Each promise with its figures: text, bicubic, final checkpoint, margin that the final one must have."""
     final = str(max(int(row.checkpoint) for row in table.rows if row.checkpoint.isdigit()))
     for text, metric, margin in (
-        ("the judge finds the results better than bicubic upscaling", "jod-lite", 0.0),
+        ("the metric finds the results better than bicubic upscaling", "jod-lite", 0.0),
         ("PSNR against the nearest ground truth is 0.3 dB above bicubic's", "psnr_nearest", 0.3),
         ("PSNR against the original is not below bicubic's", "psnr", 0.0),
     ):

@@ -1,4 +1,4 @@
-"""Judges measured against people: every number of a data set, from labels and qualities that are there."""
+"""Metrics measured against people: every number of a data set, from labels and qualities that are there."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -24,7 +24,7 @@ from iqa_sr.stats.pairwise_accuracy import (
 __all__ = ["Agreement", "Group", "measure"]
 
 Qualities = Mapping[str, Mapping[str, float]]
-"""By judge, of each image; larger is better."""
+"""By metric, of each image; larger is better."""
 
 
 @dataclass(frozen=True)
@@ -35,14 +35,14 @@ class Group:
         name: As in `LabelledPair.groups`.
         pairs: Number of pairs that are counted.
         ties: Number of those of which people prefer neither, whether they are counted or not.
-        judges: By judge.
+        metrics: By metric.
         one_vote: How often a single vote is that of the majority; NaN where the votes are not known.
     """
 
     name: str
     pairs: int
     ties: int
-    judges: Mapping[str, Accuracy]
+    metrics: Mapping[str, Accuracy]
     one_vote: float
 
 
@@ -52,9 +52,9 @@ class Agreement:
 
     Attributes:
         groups: The group of all pairs last; empty where people compared no pairs.
-        behind: Of all pairs, how far each other judge is behind the best.
+        behind: Of all pairs, how far each other metric is behind the best.
         complements: Of all pairs.
-        correlations: By judge; a text says why there are none. Empty where there are no opinion scores.
+        correlations: By metric; a text says why there are none. Empty where there are no opinion scores.
     """
 
     groups: tuple[Group, ...]
@@ -64,7 +64,7 @@ class Agreement:
 
 
 def measure(labelled: Labelled, qualities: Qualities, ties: Ties = "leave-out", resamples: int = 1000) -> Agreement:
-    """Measure every judge.
+    """Measure every metric.
 
     Args:
         labelled: What people said.
@@ -81,26 +81,26 @@ def measure(labelled: Labelled, qualities: Qualities, ties: Ties = "leave-out", 
         groups = []
         for name, pairs in by_group.items():
             own, accuracies = _Pairs(pairs, ties), {}
-            for judge, of_judge in qualities.items():
-                accuracies[judge] = accuracy(*own.qualities(of_judge), own.preferred, own.contents, resamples)
+            for metric, of_metric in qualities.items():
+                accuracies[metric] = accuracy(*own.qualities(of_metric), own.preferred, own.contents, resamples)
                 bar.update()
             people = one_vote([pair.share for pair in own.pairs], own.preferred)
             groups.append(Group(name, len(own.pairs), own.ties, accuracies, people))
         own = _Pairs(by_group.get(ALL, []), ties)
         right = {
-            judge: right_pairs(*own.qualities(one), own.preferred) for judge, one in qualities.items() if own.pairs
+            metric: right_pairs(*own.qualities(one), own.preferred) for metric, one in qualities.items() if own.pairs
         }
         behind = behind_best(right, own.contents, resamples)
         helped = tuple(complements(right, own.contents, resamples))
         scores = np.array([one.quality for one in labelled.rated], float)
         contents = _numbered([one.content for one in labelled.rated])
         found: dict[str, Correlations | str] = {}
-        for judge, of_judge in qualities.items() if labelled.rated else ():
-            quality = np.array([of_judge[one.image] for one in labelled.rated], float)
+        for metric, of_metric in qualities.items() if labelled.rated else ():
+            quality = np.array([of_metric[one.image] for one in labelled.rated], float)
             try:
-                found[judge] = correlations(quality, scores, contents, resamples)
+                found[metric] = correlations(quality, scores, contents, resamples)
             except ValueError as error:
-                found[judge] = str(error)
+                found[metric] = str(error)
             bar.update()
     return Agreement(tuple(groups), behind, helped, found)
 
@@ -116,10 +116,10 @@ class _Pairs:
         self.preferred = preferred[counted]
         self.contents = _numbered([pair.content for pair in self.pairs])
 
-    def qualities(self, judge: Mapping[str, float]) -> tuple[np.ndarray, np.ndarray]:
+    def qualities(self, metric: Mapping[str, float]) -> tuple[np.ndarray, np.ndarray]:
         """Of the first and the second images."""
-        first = np.array([judge[pair.first] for pair in self.pairs], float)
-        return first, np.array([judge[pair.second] for pair in self.pairs], float)
+        first = np.array([metric[pair.first] for pair in self.pairs], float)
+        return first, np.array([metric[pair.second] for pair in self.pairs], float)
 
 
 def _numbered(contents: list[str]) -> np.ndarray:

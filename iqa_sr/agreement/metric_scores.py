@@ -1,4 +1,4 @@
-"""Where the judges' scores come from when they are measured against people: tables that are there, and scoring."""
+"""Where the metrics' scores come from when they are measured against people: tables that are there, and scoring."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -17,7 +17,7 @@ from iqa_sr.scores.image_batches import read_digests
 from iqa_sr.scores.score_table import Origin, ScoreRow, ScoreTable
 from iqa_sr.scores.scoring import score_listed
 
-__all__ = ["AGREEMENT", "COMPLEMENTARITY", "SCORES", "JudgeScores", "collect_scores"]
+__all__ = ["AGREEMENT", "COMPLEMENTARITY", "SCORES", "MetricScores", "collect_scores"]
 
 SCORES, AGREEMENT, COMPLEMENTARITY = "scores.csv", "agreement.csv", "complementarity.csv"
 _OWNER = "dataset.json"
@@ -25,15 +25,15 @@ _NO_CHECKPOINT = ""
 
 
 @dataclass(frozen=True)
-class JudgeScores:
-    """The judges' opinions of a data set.
+class MetricScores:
+    """The metrics' opinions of a data set.
 
     Attributes:
-        qualities: By judge, the quality of each image, larger is better; those who have judged every image.
+        qualities: By metric, the quality of each image, larger is better; those who have scored every image.
         incomplete: Number of images of the other ones.
         scored: Number of new scores.
         kept: Number of scores of these images that were there already.
-        stale: By judge: how many scores that were there are of images that have changed since; they were removed.
+        stale: By metric: how many scores that were there are of images that have changed since; they were removed.
     """
 
     qualities: Mapping[str, Mapping[str, float]]
@@ -45,7 +45,7 @@ class JudgeScores:
     @classmethod
     def of(
         cls, labelled: Labelled, table: ScoreTable, before: set[tuple[str, str, str, str]], stale: Mapping[str, int]
-    ) -> "JudgeScores":
+    ) -> "MetricScores":
         """What a table holds; full-reference scores are those against the data set's references.
 
         Args:
@@ -72,8 +72,8 @@ class JudgeScores:
 
 def collect_scores(
     labelled: Labelled, metrics: Sequence[str], tables: Sequence[Path], folder: Path, batch_size: int = 8
-) -> JudgeScores:
-    """The scores of every image that people judged: those in the folder's table, in other tables, and new ones.
+) -> MetricScores:
+    """The scores of every image that people rated: those in the folder's table, in other tables, and new ones.
 
     Everything is kept in `folder/scores.csv`, so that a further call scores only what is missing.
 
@@ -121,7 +121,7 @@ def collect_scores(
             problems.add("images that could not be scored", f"{key}: {text}")
         if len(problems):
             raise DataError(problems.summary(f"{labelled.root} ({folder / SCORES} keeps the other scores)"))
-    return JudgeScores.of(labelled, ScoreTable.read(folder / SCORES), before, stale)
+    return MetricScores.of(labelled, ScoreTable.read(folder / SCORES), before, stale)
 
 
 # --- The folder -------------------------------------------------------------------------------------------------------
@@ -175,7 +175,7 @@ class _Files:
         return row._replace(origin=origin)
 
     def take_up(self, table: ScoreTable, metrics: Sequence[str]) -> dict[str, int]:
-        """Remove what an earlier call has left of files that have changed; how many scores, by judge.
+        """Remove what an earlier call has left of files that have changed; how many scores, by metric.
 
         Of tables that older versions wrote nobody knows what they are of: what is not to be scored now is believed.
         """

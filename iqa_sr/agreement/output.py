@@ -1,4 +1,4 @@
-"""What `iqa-sr agree` prints and writes: accuracies, correlations, and which judge helps which."""
+"""What `iqa-sr agree` prints and writes: accuracies, correlations, and which metric helps which."""
 
 import csv
 import io
@@ -26,18 +26,18 @@ _MEASURES = {"srcc": "SRCC", "krcc": "KRCC", "plcc": "PLCC (logistic)", "plcc_li
 
 
 def agreement_text(found: Agreement, ties: Ties) -> str:
-    """The tables, the best judge first, with what has to be known to read them."""
+    """The tables, the best metric first, with what has to be known to read them."""
     parts: list[str] = []
     if found.groups:
         parts += _accuracy_text(found, ties)
     if found.complements:
-        judges = _best_first(found.groups[-1])
-        table = {(one.judge, one.other): one for one in found.complements}
-        rows = [("", "wrong", *judges, "any other")]
-        for judge in judges:
-            cells = ["-" if other == judge else _percent(table[judge, other].share) for other in (*judges, "")]
-            rows.append((judge, str(table[judge, ""].wrong), *cells))
-        head = f"where the judge of the row is wrong ({ALL}), how often in % the one of the column is right"
+        metrics = _best_first(found.groups[-1])
+        table = {(one.metric, one.other): one for one in found.complements}
+        rows = [("", "wrong", *metrics, "any other")]
+        for metric in metrics:
+            cells = ["-" if other == metric else _percent(table[metric, other].share) for other in (*metrics, "")]
+            rows.append((metric, str(table[metric, ""].wrong), *cells))
+        head = f"where the metric of the row is wrong ({ALL}), how often in % the one of the column is right"
         parts += ["", head, aligned(rows, numbers=True)]
     if found.correlations:
         parts += [""] * bool(parts) + [*_correlation_text(found)]
@@ -45,7 +45,7 @@ def agreement_text(found: Agreement, ties: Ties) -> str:
 
 
 def _best_first(group: Group) -> list[str]:
-    return sorted(group.judges, key=lambda name: -group.judges[name].value if group.pairs else 0)
+    return sorted(group.metrics, key=lambda name: -group.metrics[name].value if group.pairs else 0)
 
 
 def _accuracy_text(found: Agreement, ties: Ties) -> Iterator[str]:
@@ -55,9 +55,9 @@ def _accuracy_text(found: Agreement, ties: Ties) -> Iterator[str]:
     for start in range(0, len(groups), _COLUMNS):
         shown = groups[start : start + _COLUMNS]
         rows = [["", *(f"{group.name} ({group.pairs})" for group in shown)]]
-        for judge in best_first:
-            own = [group.judges[judge] for group in shown]
-            rows.append([judge, *(_percent(one.value, one.interval) for one in own)])
+        for metric in best_first:
+            own = [group.metrics[metric] for group in shown]
+            rows.append([metric, *(_percent(one.value, one.interval) for one in own)])
         if found.behind and shown[-1] is groups[-1]:
             rows[0].append("behind the best")
             for row in rows[1:]:
@@ -72,34 +72,34 @@ def _accuracy_text(found: Agreement, ties: Ties) -> Iterator[str]:
         yield f"pairs of which people prefer neither count as right where the scores are equal: {', '.join(tied)}"
     elif tied:
         yield f"left out, because people prefer neither: {', '.join(tied)}"
-    for judge in best_first:
-        undecided = groups[-1].judges[judge].undecided
+    for metric in best_first:
+        undecided = groups[-1].metrics[metric].undecided
         if undecided:
-            yield f"{judge} has equal scores or none for {undecided} pairs of {groups[-1].name}, which is no choice"
+            yield f"{metric} has equal scores or none for {undecided} pairs of {groups[-1].name}, which is no choice"
 
 
 def _correlation_text(found: Agreement) -> Iterator[str]:
     yield "correlation with opinion scores, in brackets 95 % intervals over contents"
-    usable = {judge: own for judge, own in found.correlations.items() if isinstance(own, Correlations)}
+    usable = {metric: own for metric, own in found.correlations.items() if isinstance(own, Correlations)}
     rows = [("", *_MEASURES.values(), "images")]
-    for judge in sorted(usable, key=lambda name: -usable[name].srcc):
-        row = [judge]
+    for metric in sorted(usable, key=lambda name: -usable[name].srcc):
+        row = [metric]
         for name in _MEASURES:
-            value, interval = getattr(usable[judge], name), usable[judge].intervals.get(name)
+            value, interval = getattr(usable[metric], name), usable[metric].intervals.get(name)
             ends = _bracket([f"{end:.3f}" for end in interval]) if interval else ""
             row.append("-" if value is None else f"{value:.3f}{ends}")
-        rows.append((*row, str(usable[judge].images)))
+        rows.append((*row, str(usable[metric].images)))
     yield aligned(rows, numbers=True)
-    for judge, own in found.correlations.items():
+    for metric, own in found.correlations.items():
         if isinstance(own, str):
-            yield f"{judge}: no correlation: {own}"
+            yield f"{metric}: no correlation: {own}"
             continue
         if own.problem:
-            yield f"{judge}: no PLCC with the logistic function: {own.problem}"
+            yield f"{metric}: no PLCC with the logistic function: {own.problem}"
         elif own.plcc is not None and own.plcc < 0:
-            yield f"{judge}: the fitted logistic function falls, the judge is the wrong way round; PLCC is negative"
+            yield f"{metric}: the fitted logistic function falls, the metric is the wrong way round; PLCC is negative"
         if own.left_out:
-            yield f"{judge}: {own.left_out} images without a finite score are left out"
+            yield f"{metric}: {own.left_out} images without a finite score are left out"
 
 
 def _percent(value: float, interval: Interval | None = None) -> str:
@@ -123,7 +123,7 @@ def write_agreement(found: Agreement, folder: Path, ties: Ties) -> None:
     (folder / COMPLEMENTARITY).unlink(missing_ok=True)
     if found.complements:
         rows = [
-            (one.judge, one.other or "any other", one.wrong, one.right, _plain(one.share), *map(_plain, one.interval))
+            (one.metric, one.other or "any other", one.wrong, one.right, _plain(one.share), *map(_plain, one.interval))
             for one in found.complements
         ]
         _write(folder / COMPLEMENTARITY, ("metric", "other", "wrong", "other_right", "share", "low", "high"), rows)
@@ -131,24 +131,24 @@ def write_agreement(found: Agreement, folder: Path, ties: Ties) -> None:
 
 def _agreement_rows(found: Agreement, ties: Ties) -> Iterator[tuple[object, ...]]:
     for group in found.groups:
-        for judge, one in group.judges.items():
+        for metric, one in group.metrics.items():
             numbers = (_plain(one.value), *map(_plain, one.interval), one.pairs, one.undecided, group.ties)
-            yield (judge, group.name, "2afc", *numbers, f"ties: {ties}" if group.ties else "")
+            yield (metric, group.name, "2afc", *numbers, f"ties: {ties}" if group.ties else "")
         if not math.isnan(group.one_vote):
             count = group.pairs - (group.ties if ties == "count" else 0)  # a tie has no majority
             yield (PEOPLE, group.name, "2afc", _plain(group.one_vote), "", "", count, "", group.ties, "")
-    for judge, behind in found.behind.items():
+    for metric, behind in found.behind.items():
         numbers = (_plain(behind.value), *map(_plain, behind.interval), found.groups[-1].pairs)
-        yield (judge, ALL, "2afc_behind_best", *numbers, "", "", f"best: {behind.best}")
-    for judge, own in found.correlations.items():
+        yield (metric, ALL, "2afc_behind_best", *numbers, "", "", f"best: {behind.best}")
+    for metric, own in found.correlations.items():
         if isinstance(own, str):
-            yield (judge, ALL, "srcc", *[""] * 6, own)
+            yield (metric, ALL, "srcc", *[""] * 6, own)
             continue
         for name in _MEASURES:
             value, interval = getattr(own, name), own.intervals.get(name, (math.nan, math.nan))
             note = own.problem if value is None else ""
             ends = (_plain(math.nan if value is None else value), *map(_plain, interval))
-            yield (judge, ALL, name, *ends, own.images, own.left_out, "", note)
+            yield (metric, ALL, name, *ends, own.images, own.left_out, "", note)
 
 
 def _plain(value: float) -> str:

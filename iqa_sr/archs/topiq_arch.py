@@ -18,7 +18,7 @@ class CFANet(nn.Module):
     but never use.
 
     Args:
-        full_reference: Whether it compares with a reference image; else it judges an image alone.
+        full_reference: Whether it compares with a reference image; else it scores an image alone.
         width: Channels of a token.
         heads: Of every attention.
         outputs: Numbers per image.

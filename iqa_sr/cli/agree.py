@@ -1,4 +1,4 @@
-"""`iqa-sr agree`: how well judges agree with people."""
+"""`iqa-sr agree`: how well metrics agree with people."""
 
 import argparse
 import sys
@@ -50,7 +50,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         nargs="+",
         default=[],
         metavar="FILE",
-        help="score tables made elsewhere, of any judge",
+        help="score tables made elsewhere, of any metric",
     )
     parser.add_argument(
         "--output",
@@ -123,7 +123,7 @@ def run(args: argparse.Namespace) -> int:
         more = f"; --metric {name} scores the others" if name in metric_names() else ""
         print(f"{name} is left out: {count} of {total} scores are there{more}", file=sys.stderr)
     if not scores.qualities:
-        raise ValueError(f"no judge has scores of all {total} images")
+        raise ValueError(f"no metric has scores of all {total} images")
     found = measure(labelled, scores.qualities, args.ties, args.resamples)
     write_agreement(found, folder, args.ties)
     print(agreement_text(found, args.ties))

@@ -24,7 +24,7 @@ __all__ = ["AIGCDataset", "AIGCDatasetOptions"]
 logger = logging.getLogger(__name__)
 
 SMALLEST = 32
-"""Least height and width of an image in px: both scales of it are judged."""
+"""Least height and width of an image in px: both scales of it are scored."""
 
 
 class AIGCDatasetOptions(LoaderOptions):

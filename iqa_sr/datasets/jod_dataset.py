@@ -18,7 +18,7 @@ from iqa_sr.ops.seeded_random import ParameterDraw
 __all__ = ["JODDataset", "JODDatasetOptions"]
 
 _WEAKEST = 0.15  # level: mostly below what is visible
-_BLIND = ("colour", "tone")  # groups that nobody can judge without the original
+_BLIND = ("colour", "tone")  # groups that nobody can rate without the original
 _LONGEST = 3  # steps of a chain
 
 

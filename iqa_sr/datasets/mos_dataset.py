@@ -25,7 +25,7 @@ __all__ = ["OpinionDataset", "OpinionDatasetOptions"]
 logger = logging.getLogger(__name__)
 
 SMALLEST = 48
-"""Least height and width of an image that is judged whole, in px."""
+"""Least height and width of an image that is scored whole, in px."""
 
 
 class OpinionDatasetOptions(LoaderOptions, OpinionSource):

@@ -65,7 +65,7 @@ class _Change:
 
 
 def verdict(
-    options: GuardOptions, judges: Sequence[str], base: Measures, now: Measures, iteration: int, checks: int = 1
+    options: GuardOptions, reward_metrics: Sequence[str], base: Measures, now: Measures, iteration: int, checks: int = 1
 ) -> Verdict:
     """Compare the network with its base.
 
@@ -77,15 +77,15 @@ def verdict(
 
     Args:
         options: `train:guard`.
-        judges: Names of the reward metrics, which the losses optimize.
+        reward_metrics: Names of the reward metrics, which the losses optimize.
         base: Measured of the frozen base.
         now: Measured of the network, on the same windows.
         iteration: For the log.
         checks: How many there are in the run.
     """
-    fewest, ways = fewest_units(options, judges, checks), ways_for(smallest_p(options, judges, checks))
+    fewest, ways = fewest_units(options, reward_metrics, checks), ways_for(smallest_p(options, reward_metrics, checks))
     units = units_of(base.images, fewest)
-    up = _corrected([_change(name, base, now, units, 1, ways) for name in dict.fromkeys(judges)], checks)
+    up = _corrected([_change(name, base, now, units, 1, ways) for name in dict.fromkeys(reward_metrics)], checks)
     down = _corrected(
         [_change(name, base, now, units, -1, ways) for name in dict.fromkeys(held_out_of(options))], checks
     )

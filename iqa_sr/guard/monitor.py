@@ -30,7 +30,7 @@ class Guarded:
         tested: The one of them that is looked at.
         optimizers: Of the generator and the discriminator.
         scalers: Of their gradients; they are switched off but for fp16.
-        losses: The losses that optimise a judge.
+        losses: The losses that optimize a reward metric.
         upscale: Upscales an image with a network.
         base: How the network that the run began with upscales, and the digest of its weights; asked once.
     """
@@ -58,7 +58,7 @@ class RewardGuard:
 
     Args:
         options: `train:guard`.
-        judges: The metrics that the losses optimise, and their options.
+        reward_metrics: The metrics that the losses optimise, and their options.
         guarded: The model's parts.
         device: Where they are.
         rank: Of this process; the first one looks, and all act on what it finds.
@@ -69,7 +69,7 @@ class RewardGuard:
     def __init__(
         self,
         options: GuardOptions,
-        judges: Mapping[str, Mapping[str, Any]],
+        reward_metrics: Mapping[str, Mapping[str, Any]],
         guarded: Guarded,
         device: torch.device,
         rank: int,
@@ -78,7 +78,7 @@ class RewardGuard:
     ) -> None:
         self.options, self.guarded, self.device = options, guarded, device
         with rng_state.preserved():  # a metric's network begins with random weights
-            self.meter = QualityGuard(options, judges, device, checks, grid) if rank == 0 else None
+            self.meter = QualityGuard(options, reward_metrics, device, checks, grid) if rank == 0 else None
         self.weights: list[Any] = [loss.loss_weight for loss in guarded.losses]
         self.factor = 1.0
         self.stopped = False
@@ -123,10 +123,10 @@ class RewardGuard:
             What measuring finds wrong, on the first process.
         """
 
-        def judge(meter: QualityGuard) -> bool:
+        def compare(meter: QualityGuard) -> bool:
             assert self.base is not None
             now = self._measure(meter)
-            found = verdict(self.options, meter.judges, self.base, now, iteration, meter.checks)
+            found = verdict(self.options, meter.reward_metrics, self.base, now, iteration, meter.checks)
             logger.log(logging.WARNING if found.alarm else logging.INFO, found.line)
             if tensorboard:
                 for name, value in {**found.values, "guard/factor": self.factor}.items():
@@ -138,7 +138,7 @@ class RewardGuard:
                 )
             return found.sure
 
-        alarm, action = self._on_first(judge), self.options.action
+        alarm, action = self._on_first(compare), self.options.action
         if not alarm and action == "roll-back":
             self.good = self._snapshot()
         elif alarm and action == "stop":
@@ -245,9 +245,9 @@ class RewardGuard:
         """What was gained and what it cost, from the base to the last look; None where there was none."""
         if self.meter is None or self.base is None or self.latest is None:
             return None
-        judges = ", ".join(self._change(name) for name in self.meter.judges)
+        reward_metrics = ", ".join(self._change(name) for name in self.meter.reward_metrics)
         held_out = ", ".join(self._change(name) for name in held_out_of(self.options))
-        text = f"judge score {judges}, held-out judges {held_out}"
+        text = f"reward metric {reward_metrics}, held-out metrics {held_out}"
         if self.base.psnr.isnan().all():  # no image has an original
             return text
         return f"{text}, PSNR {mean_of(self.base.psnr):.2f} -> {mean_of(self.latest.psnr):.2f} dB"

@@ -130,12 +130,14 @@ def default_held_out(taken: Iterable[str], has_gt: bool, window: int) -> list[st
     return found
 
 
-def check_guard(options: GuardOptions, judges: Sequence[str], advisers: Iterable[str] = (), checks: int = 1) -> None:
+def check_guard(
+    options: GuardOptions, reward_metrics: Sequence[str], advisers: Iterable[str] = (), checks: int = 1
+) -> None:
     """Check what can be known before anything is built.
 
     Args:
         options: `train:guard`.
-        judges: The metrics that the losses optimise.
+        reward_metrics: The metrics that the losses optimise.
         advisers: Other metrics that the training goes by.
         checks: How many there are in the run.
 
@@ -143,15 +145,15 @@ def check_guard(options: GuardOptions, judges: Sequence[str], advisers: Iterable
         OptionError: If one of both is also held out, a metric cannot score a window, or the tests could find nothing
             with so many windows or at that significance.
     """
-    disjoint([*judges, *advisers], held_out_of(options))
-    fewest = fewest_units(options, judges, checks)
+    disjoint([*reward_metrics, *advisers], held_out_of(options))
+    fewest = fewest_units(options, reward_metrics, checks)
     if options.windows < fewest:
         raise OptionError(
             f"train:guard:windows: expected at least {fewest}, with fewer of which the tests could find nothing at a "
             f"significance of {options.significance:g} and with so many metrics and checks ({checks}), "
             f"got {options.windows}"
         )
-    for name in computed(judges, options):
+    for name in computed(reward_metrics, options):
         smallest = metric_info(name).min_size
         if smallest > options.window:
             raise OptionError(
@@ -159,26 +161,26 @@ def check_guard(options: GuardOptions, judges: Sequence[str], advisers: Iterable
             )
 
 
-def computed(judges: Iterable[str], options: GuardOptions) -> list[str]:
+def computed(reward_metrics: Iterable[str], options: GuardOptions) -> list[str]:
     """The metrics that are networks or formulas of an image: all but the consistency with the LQ."""
-    return [name for name in dict.fromkeys((*judges, *held_out_of(options))) if name != LR_CONSISTENCY]
+    return [name for name in dict.fromkeys((*reward_metrics, *held_out_of(options))) if name != LR_CONSISTENCY]
 
 
-def disjoint(judges: Iterable[str], held_out: Iterable[str]) -> None:
+def disjoint(reward_metrics: Iterable[str], held_out: Iterable[str]) -> None:
     """Check that the training goes by nothing that is held out, under whichever name.
 
     Raises:
         OptionError: With the metrics by which it does.
     """
-    known = {_network(judge): judge for judge in judges}
+    known = {_network(metric): metric for metric in reward_metrics}
     both = [name for name in dict.fromkeys(held_out) if _network(name) in known]
     if both:
         alike = [known[_network(name)] for name in both]
         pairs = zip(both, alike, strict=True)
-        texts = [name if name == judge else f"{name} (the same as {judge})" for name, judge in pairs]
+        texts = [name if name == metric else f"{name} (the same as {metric})" for name, metric in pairs]
         raise OptionError(
             f"train:guard:held_out: expected metrics that neither a loss nor the sampler goes by, got "
-            f"{', '.join(texts)}, which {'is' if len(both) == 1 else 'are'} among the judges "
+            f"{', '.join(texts)}, which {'is' if len(both) == 1 else 'are'} among the reward metrics "
             f"{', '.join(sorted(known.values()))}; hold out others"
         )
 
@@ -190,21 +192,21 @@ def _network(name: str) -> Any:
     return (info.weights, info.paper) if info is not None and info.weights else name
 
 
-def smallest_p(options: GuardOptions, judges: Sequence[str], checks: int) -> float:
+def smallest_p(options: GuardOptions, reward_metrics: Sequence[str], checks: int) -> float:
     """The p-value that a single test must reach at the least: the significance by the metrics and by the checks."""
-    return options.significance / max(len(set(judges)), len(set(held_out_of(options)))) / checks
+    return options.significance / max(len(set(reward_metrics)), len(set(held_out_of(options)))) / checks
 
 
-def fewest_units(options: GuardOptions, judges: Sequence[str], checks: int) -> int:
+def fewest_units(options: GuardOptions, reward_metrics: Sequence[str], checks: int) -> int:
     """How many images or windows the tests need to find anything, corrected for so many metrics and checks.
 
     Raises:
         OptionError: If no number is enough.
     """
-    p = smallest_p(options, judges, checks)
+    p = smallest_p(options, reward_metrics, checks)
     needed = fewest_pairs(p, ways_for(p))
     if needed is None:
-        several = max(len(set(judges)), len(set(held_out_of(options))))
+        several = max(len(set(reward_metrics)), len(set(held_out_of(options))))
         raise OptionError(
             f"train:guard:significance: expected more than {options.significance:g}, which no p-value reaches where it "
             f"is corrected for {several} metrics and {checks} checks; a larger train:guard:every makes fewer checks"

@@ -46,7 +46,7 @@ class QualityGuard:
 
     Args:
         options: `train:guard`.
-        judges: The reward metrics, which the losses optimize: names, and what `create_metric` takes for each.
+        reward_metrics: The reward metrics, which the losses optimize: names, and what `create_metric` takes for each.
         device: Where networks and metrics compute.
         checks: How many there are in the run, for which its tests are corrected.
         grid: Period of the network's own grid in px of the result, as of its windows of attention; 1 where it has none.
@@ -59,18 +59,24 @@ class QualityGuard:
     def __init__(
         self,
         options: GuardOptions,
-        judges: Mapping[str, Mapping[str, Any]],
+        reward_metrics: Mapping[str, Mapping[str, Any]],
         device: str | torch.device,
         checks: int = 1,
         grid: int = 1,
     ) -> None:
-        check_guard(options, list(judges), checks=checks)
-        self.options, self.judges, self.device, self.checks = options, list(judges), torch.device(device), checks
-        self.fewest = fewest_units(options, self.judges, checks)
+        check_guard(options, list(reward_metrics), checks=checks)
+        self.options, self.reward_metrics, self.device, self.checks = (
+            options,
+            list(reward_metrics),
+            torch.device(device),
+            checks,
+        )
+        self.fewest = fewest_units(options, self.reward_metrics, checks)
         self.metrics = {
-            name: shared_metric(name, self.device, **judges.get(name, {})) for name in computed(judges, options)
+            name: shared_metric(name, self.device, **reward_metrics.get(name, {}))
+            for name in computed(reward_metrics, options)
         }
-        named = {"the network": grid, **{name: self.metrics[name].info.period for name in self.judges}}
+        named = {"the network": grid, **{name: self.metrics[name].info.period for name in self.reward_metrics}}
         self.periods = {name: period for name, period in named.items() if period is not None and period > 1}
 
     @torch.no_grad()
@@ -117,7 +123,7 @@ class QualityGuard:
         measures = measure_windows(windows, whole, base, self.metrics, self.device, periods)
         if base_outputs is None:
             self._check_base(measures)
-            known = {name: score_originals(windows, self.metrics[name], self.device) for name in self.judges}
+            known = {name: score_originals(windows, self.metrics[name], self.device) for name in self.reward_metrics}
             measures = replace(measures, originals=known)
         return measures, outputs
 
@@ -157,7 +163,7 @@ class QualityGuard:
                 where = "train:guard:held_out" if set(full) & set(held_out_of(self.options)) else "train:guard"
                 raise OptionError(
                     f"{where}: {', '.join(full)} would compare with the originals, and no validation image has one; "
-                    "add them, or take metrics that judge the image alone"
+                    "add them, or take metrics that score the image alone"
                 )
 
     def _check_base(self, base: Measures) -> None:

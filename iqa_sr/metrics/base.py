@@ -26,7 +26,7 @@ class MetricInfo:
 
     Attributes:
         name: The name under which users of the field know it, for example `niqe`.
-        reference: `full` compares with a reference image, `none` judges the image alone.
+        reference: `full` compares with a reference image, `none` scores the image alone.
         higher_is_better: Direction of the paper's own score.
         score_range: Lowest and highest possible score; infinities where there is no bound.
         min_size: Smallest height and width in pixels that can be scored.

@@ -82,11 +82,11 @@ class GeneratorLosses:
     def of_quality(self) -> list[Any]:
         """Those by a metric, which a guard against reward hacking watches."""
         losses = [_inner(loss) for loss in self.losses.values()]
-        return [loss for loss in losses if hasattr(getattr(loss, "options", None), "judges")]
+        return [loss for loss in losses if hasattr(getattr(loss, "options", None), "reward_metrics")]
 
 
 def check_loss(loss: nn.Module, section: Mapping[str, Any], path: str, side: int, device: torch.device) -> None:
-    """Let a loss that is not ours compare two small images, or judge a discriminator's output, before the run begins.
+    """Let a loss that is not ours compare two small images, or rate a discriminator's output, before the run begins.
 
     Args:
         loss: On the device.

@@ -144,14 +144,14 @@ class IQASRModel(FineTunedModel):
 
     def _make_guard(self, options: GuardOptions) -> RewardGuard:
         quality = self.losses.of_quality()
-        judges = {name: options for loss in quality for name, options in loss.options.judges.items()}
+        reward_metrics = {name: options for loss in quality for name, options in loss.options.reward_metrics.items()}
         generators = list(self._generators().values())
         networks = [*generators, *([] if self.net_d is None else [self.get_bare_model(self.net_d)])]
         upscale = partial(upscale_image, opt=self.opt)
         guarded = Guarded(networks, generators[-1], self.optimizers, self.scalers, quality, upscale, self._guards_base)
         checks = options.checks(self.settings.total_iter)
         grid = self.opt["scale"] * side_multiple(self.opt["network_g"])
-        return RewardGuard(options, judges, guarded, self.device, self.opt["rank"], checks, grid)
+        return RewardGuard(options, reward_metrics, guarded, self.device, self.opt["rank"], checks, grid)
 
     def use_dataset(self, dataset: MultiGTDataset) -> None:
         """Choose by the sampler, and degrade by the degradation, of the data set that gives the batches."""

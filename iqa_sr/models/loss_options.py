@@ -68,4 +68,4 @@ def _read_loss(section: Any, path: str, known: Iterable[str]) -> LossConfig:
         options = _read_loss(inner, f"{path}:loss", LOSSES).options
     elif hasattr(loss, "Options"):
         options = read_section(loss.Options, {key: value for key, value in section.items() if key != "type"}, path)
-    return LossConfig(section, options, getattr(options, "judges", {}), getattr(options, "distances", ()))
+    return LossConfig(section, options, getattr(options, "reward_metrics", {}), getattr(options, "distances", ()))

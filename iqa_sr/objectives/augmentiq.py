@@ -94,7 +94,7 @@ class AugmentIQObjective(Objective[AugmentIQOptions]):
         """
         options = self.options
         losses = {}
-        for name, (prediction, score) in self._judged(batch).items():
+        for name, (prediction, score) in self._predicted(batch).items():
             prefix = "" if name == "quality" else f"{name}_"
             if options.mse_weight:
                 losses[f"{prefix}mse"] = options.mse_weight * squared_error(prediction, score)
@@ -102,7 +102,7 @@ class AugmentIQObjective(Objective[AugmentIQOptions]):
                 losses[f"{prefix}plcc"] = options.plcc_weight * correlation_loss(prediction, score)
         return losses
 
-    def _judged(self, batch: Mapping[str, Any]) -> dict[str, tuple[Tensor, Tensor]]:
+    def _predicted(self, batch: Mapping[str, Any]) -> dict[str, tuple[Tensor, Tensor]]:
         """What the heads say and what people said, `(N,)` each, by name."""
         text_head = self._heads.text_head
         if text_head is not None and "alignment" not in batch:
@@ -111,17 +111,17 @@ class AugmentIQObjective(Objective[AugmentIQOptions]):
                 "set train:objective:text_encoder and network_g:text to null"
             )
         images, texts = self.features(batch["path"], batch["prompt"])
-        judged = {"quality": (self._heads.quality_head(images), batch["quality"])}
+        predicted = {"quality": (self._heads.quality_head(images), batch["quality"])}
         if text_head is not None:
-            judged["alignment"] = (text_head(texts), batch["alignment"])
-        return judged
+            predicted["alignment"] = (text_head(texts), batch["alignment"])
+        return predicted
 
     def validate(self, batches: Iterable[Mapping[str, Any]]) -> dict[str, float]:
         """Over the whole set: `plcc` and `srcc` of the quality; where texts are read `alignment_plcc`, `_srcc`."""
         pairs: dict[str, list[np.ndarray]] = {}
         for batch in batches:
-            for name, judged in self._judged(batch).items():
-                pairs.setdefault(name, []).append(np.stack([values.float().cpu().numpy() for values in judged]))
+            for name, predicted in self._predicted(batch).items():
+                pairs.setdefault(name, []).append(np.stack([values.float().cpu().numpy() for values in predicted]))
         figures: dict[str, float] = {}
         for name, parts in pairs.items():
             prediction, score = np.concatenate(parts, axis=1).astype(np.float64)

@@ -89,7 +89,7 @@ def charts(scalars: Mapping[str, Points], held_out: Sequence[str] = ()) -> list[
 
     Args:
         scalars: Iterations and values by tag.
-        held_out: Metrics that the guard held out; the others it shows are the judges that were optimised.
+        held_out: Metrics that the guard held out; the others it shows are the reward metrics.
     """
     shares = {tag: tag.removeprefix(_SHARE) for tag in scalars if tag.startswith(_SHARE)}
     alarms = [step for step, value in scalars.get("guard/alarm", ()) if value > 0]

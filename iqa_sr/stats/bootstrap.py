@@ -148,7 +148,7 @@ def _sums_and_sizes(scores: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 def mean_interval(values: np.ndarray, contents: np.ndarray, resamples: int) -> Interval:
     """Of the mean.
 
-    The same contents give the same draws, so that numbers of several judges on the same items can be compared.
+    The same contents give the same draws, so that numbers of several metrics on the same items can be compared.
 
     Args:
         values: `(N,)`.

@@ -72,7 +72,7 @@ class Logistic:
 
     @property
     def rises(self) -> bool:
-        """Whether a larger quality means a larger score; the fit may also turn a judge around."""
+        """Whether a larger quality means a larger score; the fit may also turn a metric around."""
         return self.parameters[0] >= self.parameters[1]
 
     def __call__(self, quality: np.ndarray) -> np.ndarray:
@@ -82,7 +82,7 @@ class Logistic:
 
 @dataclass(frozen=True)
 class Correlations:
-    """How well a judge follows the scores; everything is in [-1, 1], and larger is better.
+    """How well a metric follows the scores; everything is in [-1, 1], and larger is better.
 
     Attributes:
         srcc: Spearman's rank correlation.
@@ -107,10 +107,10 @@ class Correlations:
 
 
 def correlations(quality: np.ndarray, score: np.ndarray, contents: np.ndarray, resamples: int) -> Correlations:
-    """Of a judge's qualities with opinion scores.
+    """Of a metric's qualities with opinion scores.
 
-    Differs from the original: where the fitted function falls, which hides that a judge is the wrong way round, PLCC is
-    negative.
+    Differs from the original: where the fitted function falls, which hides that a metric is the wrong way round, PLCC
+    is negative.
 
     Args:
         quality: `(N,)`, larger is better.
@@ -156,7 +156,7 @@ def fit_logistic(quality: np.ndarray, score: np.ndarray) -> Logistic | str:
     Both are brought to mean 0 and standard deviation 1 for the fit, which begins with the highest and lowest score, the
     mean quality and a quarter of its standard deviation.
 
-    Differs from the original: for a judge that is the wrong way round it begins with a function that falls, and it also
+    Differs from the original: for a metric that is the wrong way round it begins with a function that falls, and also
     begins with wider functions; the best of what comes of them is taken. From one start alone it often stops on the way
     where there are few images.
 

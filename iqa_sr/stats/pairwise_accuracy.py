@@ -1,4 +1,4 @@
-"""How often judges prefer what people prefer: two-alternative forced choice on labelled pairs, and who helps whom.
+"""How often metrics prefer what people prefer: two-alternative forced choice on labelled pairs, and who helps whom.
 
 Reference:
     Chen, Wu, Ma, Zhang: Toward Generalized Image Quality Assessment: Relaxing the Perfect Reference Quality
@@ -28,19 +28,19 @@ __all__ = [
 ]
 
 Ties = Literal["leave-out", "count"]
-"""What becomes of pairs of which people prefer neither image: left out, or right where a judge's qualities are the
-same, which is A-FINE's rule and for most judges means wrong."""
+"""What becomes of pairs of which people prefer neither image: left out, or right where a metric's qualities are the
+same, which is A-FINE's rule and for most metrics means wrong."""
 
 
 @dataclass(frozen=True)
 class Accuracy:
-    """How often a judge is right.
+    """How often a metric is right.
 
     Attributes:
         value: Share of the pairs, 0 to 1; NaN where there are none.
         interval: 95 % interval, contents drawn with replacement.
         pairs: Number of the pairs.
-        undecided: In how many of them the judge has the same quality for both images, or none for one of them
+        undecided: In how many of them the metric has the same quality for both images, or none for one of them
             (NaN). Unless people prefer neither and `ties` is `count`, that is wrong.
     """
 
@@ -61,12 +61,12 @@ def decided(preferred: np.ndarray, ties: Ties) -> np.ndarray:
 
 
 def right_pairs(first: np.ndarray, second: np.ndarray, preferred: np.ndarray) -> np.ndarray:
-    """`(N,)` of bool: where a judge has the larger quality for the image that people prefer.
+    """`(N,)` of bool: where a metric has the larger quality for the image that people prefer.
 
     Where they prefer neither it is right with equal qualities. NaN is never right.
 
     Args:
-        first: `(N,)`, the judge's qualities of the first images; larger is better.
+        first: `(N,)`, the metric's qualities of the first images; larger is better.
         second: Of the second ones.
         preferred: As for `decided`.
     """
@@ -79,7 +79,7 @@ def right_pairs(first: np.ndarray, second: np.ndarray, preferred: np.ndarray) ->
 def accuracy(
     first: np.ndarray, second: np.ndarray, preferred: np.ndarray, contents: np.ndarray, resamples: int
 ) -> Accuracy:
-    """The 2AFC accuracy of a judge on the pairs that are counted.
+    """The 2AFC accuracy of a metric on the pairs that are counted.
 
     Args:
         first: As for `right_pairs`.
@@ -115,16 +115,16 @@ def one_vote(shares: Sequence[float | None], preferred: np.ndarray) -> float:
     return float(np.mean([max(share, 1 - share) for share in own if share is not None]))
 
 
-# --- Several judges ---------------------------------------------------------------------------------------------------
+# --- Several metrics --------------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
 class Difference:
-    """How far a judge is behind the best one on the same pairs.
+    """How far a metric is behind the best one on the same pairs.
 
     Attributes:
-        best: The judge with the highest accuracy, the first of several.
-        value: Its accuracy minus that of this judge.
+        best: The metric with the highest accuracy, the first of several.
+        value: Its accuracy minus that of this metric.
         interval: 95 % interval; where it holds 0, the two cannot be told apart.
     """
 
@@ -134,12 +134,12 @@ class Difference:
 
 
 def behind_best(right: Mapping[str, np.ndarray], contents: np.ndarray, resamples: int) -> dict[str, Difference]:
-    """Each judge but the best.
+    """Each metric but the best.
 
     Args:
-        right: By judge, `(N,)` of bool as `right_pairs` gives it, on the same pairs.
+        right: By metric, `(N,)` of bool as `right_pairs` gives it, on the same pairs.
         contents: `(N,)`.
-        resamples: Of the bootstrap; both judges have the same draws.
+        resamples: Of the bootstrap; both metrics have the same draws.
     """
     best = max(right, key=lambda name: right[name].mean(), default="")
     found = {}
@@ -152,17 +152,17 @@ def behind_best(right: Mapping[str, np.ndarray], contents: np.ndarray, resamples
 
 @dataclass(frozen=True)
 class Complement:
-    """What a second judge does where a first one is wrong.
+    """What a second metric does where a first one is wrong.
 
     Attributes:
-        judge: The first one.
+        metric: The first one.
         other: The second one; empty for "any of the others".
         wrong: Number of pairs that the first gets wrong.
         right: On how many of them the second is right.
         interval: 95 % interval of the share.
     """
 
-    judge: str
+    metric: str
     other: str
     wrong: int
     right: int
@@ -175,20 +175,20 @@ class Complement:
 
 
 def complements(right: Mapping[str, np.ndarray], contents: np.ndarray, resamples: int) -> list[Complement]:
-    """Each judge with each other one, and with all others together, of which one at least is right.
+    """Each metric with each other one, and with all others together, of which one at least is right.
 
     Args:
-        right: By judge, `(N,)` of bool as `right_pairs` gives it, on the same pairs.
+        right: By metric, `(N,)` of bool as `right_pairs` gives it, on the same pairs.
         contents: `(N,)`.
         resamples: Of the bootstrap.
     """
     found = []
-    for judge, own in right.items():
-        others = {name: values for name, values in right.items() if name != judge}
+    for metric, own in right.items():
+        others = {name: values for name, values in right.items() if name != metric}
         if others:
             others[""] = np.any(list(others.values()), axis=0)
         for other, values in others.items():
             helped = values[~own]
             interval = mean_interval(helped.astype(float), contents[~own], resamples)
-            found.append(Complement(judge, other, len(helped), int(helped.sum()), interval))
+            found.append(Complement(metric, other, len(helped), int(helped.sum()), interval))
     return found

@@ -17,8 +17,8 @@ from iqa_sr.metrics import shared_metric
 from iqa_sr.scores.score_table import Origin, ScoreTable
 from tests.helpers.mos_datasets import write_csv
 from tests.helpers.preference_datasets import (
-    sriqa_judge,
     sriqa_key,
+    sriqa_metric,
     sriqa_name,
     table_of,
     write_sriqa,
@@ -34,7 +34,7 @@ def agree(layout, *words, data="data", output="out"):
 
 
 def numbers(measure="2afc", output="out"):
-    """By judge and group: value, count and ties of `agreement.csv`."""
+    """By metric and group: value, count and ties of `agreement.csv`."""
     with open(Path(output) / "agreement.csv", encoding="utf-8") as file:
         rows = [row for row in csv.DictReader(file) if row["measure"] == measure and row["value"]]
     return {(row["metric"], row["group"]): (float(row["value"]), int(row["count"]), row["ties"]) for row in rows}
@@ -67,11 +67,11 @@ def test_sriqa_bench_has_the_published_numbers_of_pairs_and_accuracies(capsys):
     Each of these is a whole number of pairs: 257, 2800, 4554 and 250, 2840, 4532. Of A-FINE's score, lower is better.
     """
     write_sriqa("data")
-    judges = (
-        sriqa_judge("afine", False, (300 - 250, 3600 - 2840, 5500 - 4532)),
-        sriqa_judge("q-insight", True, (300 - 257, 3600 - 2800, 5500 - 4554)),
+    metrics = (
+        sriqa_metric("afine", False, (300 - 250, 3600 - 2840, 5500 - 4532)),
+        sriqa_metric("q-insight", True, (300 - 257, 3600 - 2800, 5500 - 4554)),
     )
-    assert agree("sriqa-bench", "--scores", write_table("judges.csv", *judges)) == 0
+    assert agree("sriqa-bench", "--scores", write_table("metrics.csv", *metrics)) == 0
     shown = capsys.readouterr()
     assert "pairs of 100 contents: Reg 300, Gen 3600, All 5500; 1100 images with opinion scores" in shown.err
     lines = [line.split() for line in shown.out.splitlines()]
@@ -179,9 +179,9 @@ def test_hggt_labels_make_the_types_of_diffiqa(capsys):
     shown = capsys.readouterr().out
     found = numbers()
     # What resembles the reference most is the reference; of the two enhanced ones 02 was changed more.
-    for judge in ("psnr", "ssim"):
-        assert [found[judge, group][0] for group in ("PYY", "NYY", "PNY")] == [0, 1, 1]
-        assert found[judge, "All"] == (round(2 / 3, 6), 3, "3")
+    for metric in ("psnr", "ssim"):
+        assert [found[metric, group][0] for group in ("PYY", "NYY", "PNY")] == [0, 1, 1]
+        assert found[metric, "All"] == (round(2 / 3, 6), 3, "3")
     assert "left out, because people prefer neither: 3 of All" in shown and "[" not in shown.split("All (3)")[1][:40]
     assert agree("hggt", "--ties", "count") == 0
     assert numbers()["psnr", "All"] == (round(2 / 6, 6), 6, "3")
@@ -248,7 +248,7 @@ SCORED = {"kadid10k": (write_kadid, 10), "tid2013": (write_tid2013, 4), "pipal":
 
 @pytest.mark.parametrize("layout", SCORED)
 def test_sets_with_scores_have_correlations_and_triplets(layout):
-    """A judge that knows the scores is right wherever the reference does not take part, and there with them."""
+    """A metric that knows the scores is right wherever the reference does not take part, and there with them."""
     write, per_reference = SCORED[layout]
     write("data", references=3)
     labelled = read_labelled(layout, Path("data"))
@@ -256,8 +256,8 @@ def test_sets_with_scores_have_correlations_and_triplets(layout):
     references = set(labelled.references.values())
     assert len(references) == 3 and all(Path("data", name).is_file() for name in references)
     scores = {one.image: one.quality for one in labelled.rated} | dict.fromkeys(references, 1e4)
-    judges = table_of("knows", scores), table_of("turned", scores, higher_is_better=False)
-    assert agree(layout, "--scores", write_table("t.csv", *judges)) == 0
+    metrics = table_of("knows", scores), table_of("turned", scores, higher_is_better=False)
+    assert agree(layout, "--scores", write_table("t.csv", *metrics)) == 0
     right, count, ties = numbers()["knows", "All"]
     assert right == 1 and count + int(ties) == len(labelled.pairs)
     assert numbers()["turned", "All"][0] == 0
@@ -314,7 +314,7 @@ def test_kadid_scored_against_its_references(capsys):
     write_kadid("data", references=3, levels=3, size=(32, 32))
     assert agree("kadid10k", "--metric", "psnr,gmsd") == 0
     shown = capsys.readouterr().out
-    assert "PLCC (logistic)" in shown and "where the judge of the row is wrong (All)" in shown
+    assert "PLCC (logistic)" in shown and "where the metric of the row is wrong (All)" in shown
     table = ScoreTable.read("out/scores.csv")
     assert len(table) == 2 * (3 * 6 + 3)
     assert {row.reference for row in table.rows if "I02" in row.image} == {"images/I02.png"}
@@ -363,7 +363,7 @@ def write_pairs(text, names="abcdefg"):
 
 
 def test_pairs_by_votes(capsys):
-    """Two pairs share an image and are one content; the judge is right, wrong, and has equal scores for the last."""
+    """Two pairs share an image and are one content; the metric is right, wrong, and has equal scores for the last."""
     write_pairs(VOTES)
     labelled = read_labelled("pairs-csv", Path("data"))
     assert [pair.preferred for pair in labelled.pairs] == [1, 0, 0.5, 0]
@@ -457,12 +457,12 @@ def test_adding_a_metric_scores_only_that_metric(capsys, monkeypatch):
     Path("data/a.png").unlink()  # what is scored need not be there
     assert agree("pairs-csv") == 0
     assert "0 new scores, 8 were there already" in capsys.readouterr().out
-    assert {judge for judge, _ in numbers()} == {"psnr", "gmsd"}  # who won is known, and not by how many votes
+    assert {metric for metric, _ in numbers()} == {"psnr", "gmsd"}  # who won is known, and not by how many votes
     with open("out/complementarity.csv", encoding="utf-8") as file:
         assert Counter(row["metric"] for row in csv.DictReader(file)) == {"psnr": 2, "gmsd": 2}
 
 
-def test_images_that_were_made_anew_are_not_judged_by_their_old_scores(capsys):
+def test_images_that_were_made_anew_are_not_rated_by_their_old_scores(capsys):
     """What can be scored is scored anew where that is asked for, and left out where it is not."""
     write_pairs(PAIRS)
     mine = write_table("t.csv", table_of("mine", {"a.png": 2, "b.png": 1, "c.png": 1, "d.png": 2}))
@@ -500,7 +500,7 @@ def test_a_folder_of_an_older_version_is_gone_on_with(capsys):
 
 
 def test_tables_made_elsewhere_are_taken_over(capsys):
-    """`iqa-sr score` calls the reference by another folder; its table and one of a judge of somebody else's."""
+    """`iqa-sr score` calls the reference by another folder; its table and one of a metric of somebody else's."""
     write_pairs(PAIRS)
     for name in "abcd":
         save(f"references/{name}.png", make_image(4, 32))
@@ -527,7 +527,7 @@ def test_scores_against_another_reference_do_not_count(capsys):
     assert agree("pairs-csv", "--metric", "psnr") == 0
     Path("data/pairs.csv").write_text(PAIRS.replace("e.png", "f.png"))
     assert agree("pairs-csv") == 1
-    assert "no judge has scores of all 4 images" in capsys.readouterr().err
+    assert "no metric has scores of all 4 images" in capsys.readouterr().err
     assert agree("pairs-csv", "--metric", "psnr") == 0
     assert "4 new scores, 0 were there already" in capsys.readouterr().out
 
@@ -555,7 +555,7 @@ def test_a_folder_belongs_to_one_data_set(capsys):
 
 
 def test_a_table_of_an_earlier_call_does_not_stay_beside_another(capsys):
-    """Two judges have all the pairs' images; of the one that is rated alone, only one has a score."""
+    """Two metrics have all the pairs' images; of the one that is rated alone, only one has a score."""
     write_pairs(PAIRS)
     assert agree("pairs-csv", "--metric", "psnr,gmsd") == 0
     assert Path("out/complementarity.csv").is_file()

@@ -62,7 +62,7 @@ def test_broken_yaml(run_folder, capsys):
         (
             {"train__iqa_opt": {"type": "IQALoss", "metric": "niqe"}},
             "train:iqa_opt: niqe needs at least 192 px and would see images of 32 px; train on larger ones or with "
-            "another judge (datasets:train:gt_size)",
+            "another metric (datasets:train:gt_size)",
         ),
         (
             {"train__iqa_opt": {"type": "IQALoss", "metric": "ssim", "views": {"crop": 0.4, "resize": [0.8, 1.0]}}},
@@ -132,7 +132,7 @@ def test_a_crop_larger_than_the_images(run_folder, capsys):
     assert "64" in text and "128" in text
 
 
-def test_a_judge_that_needs_larger_images(run_folder, capsys):
+def test_a_metric_that_needs_larger_images(run_folder, capsys):
     text = refuse(capsys, training_options(datasets__train__sampler={"type": "argmax-online", "metric": "niqe"}))
     assert "64" in text and "192" in text
 

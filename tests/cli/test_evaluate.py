@@ -87,7 +87,7 @@ def error(capsys, *words):
 
 def test_every_score_is_that_of_the_saved_image(here, capsys):
     assert main([*COMMAND, *METRICS]) == 0
-    found, psnr, judge = scores(), create_metric("psnr"), create_metric("jod-lite")
+    found, psnr, metric = scores(), create_metric("psnr"), create_metric("jod-lite")
     expected = {}
     for key in ("p0", "p1", "p2"):
         name, versions = f"set/{key}", [truth(version, key) for version in ("original", "01", "02")]
@@ -100,9 +100,9 @@ def test_every_score_is_that_of_the_saved_image(here, capsys):
         for label in ("net", "bicubic"):
             again = resize_bicubic(result(label, key), 16, 16)
             expected[label, name, f"images/original/{key}.png", "psnr"] = psnr(result(label, key), versions[0]).item()
-            expected[label, name, "", "jod-lite"] = judge(result(label, key)).item()
+            expected[label, name, "", "jod-lite"] = metric(result(label, key)).item()
             expected[label, name, "", "lr-consistency"] = psnr(again, lq(key)).item()
-        qualities = [judge(version).item() for version in versions]
+        qualities = [metric(version).item() for version in versions]
         expected["original", name, "", "jod-lite"] = qualities[0]
         expected["gold-standard", name, "", "jod-lite"] = max(qualities)
     assert found == pytest.approx(expected, rel=1e-5)

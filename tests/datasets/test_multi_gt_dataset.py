@@ -250,9 +250,9 @@ def test_groups_of_different_sizes(tmp_path):
 
 def softmax(root, paths):
     """A softmax sampler for which only these images have a score, which is their number."""
-    rows = [ScoreRow("", path, "", "judge", float(number)) for number, path in enumerate(paths)]
-    ScoreTable([MetricFacts("judge", higher_is_better=False)], rows).write(root / "scores.csv")
-    return {"type": "softmax-all", "scores": str(root / "scores.csv"), "metric": "judge"}
+    rows = [ScoreRow("", path, "", "metric", float(number)) for number, path in enumerate(paths)]
+    ScoreTable([MetricFacts("metric", higher_is_better=False)], rows).write(root / "scores.csv")
+    return {"type": "softmax-all", "scores": str(root / "scores.csv"), "metric": "metric"}
 
 
 def test_offline_scores_of_other_files_are_refused(tmp_path, capsys):
@@ -278,7 +278,7 @@ def test_offline_qualities_come_along(tmp_path):
     full, small = draw(data, 0)["qualities"], draw(data, 1)["qualities"]
     assert full.dtype == torch.float32 and full.tolist() == [0, -1, -2]
     assert small[:2].tolist() == [-3, -4] and small[2].isnan()
-    with pytest.raises(ValueError, match=r"1 of 5 ground truths have no judge score .*\n.*iqa-sr score"):
+    with pytest.raises(ValueError, match=r"1 of 5 ground truths have no reward metric .*\n.*iqa-sr score"):
         dataset(tmp_path, sampler=softmax(tmp_path, paths[:4]), allow_incomplete_groups=True)
 
 

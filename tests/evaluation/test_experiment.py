@@ -11,13 +11,13 @@ from tests.helpers.sr_datasets import training_options
 from tests.helpers.tiny_runs import train
 
 PLAIN = {"type": "calculate_iqa", "metric": "psnr"}
-JUDGE = {"type": "calculate_iqa", "metric": "jod-lite"}
+REWARD = {"type": "calculate_iqa", "metric": "jod-lite"}
 
 
 def test_an_experiment_has_the_scores_of_its_training(run_folder, capsys):
     """Also with a random degradation: its seeds are those of the validation."""
     changes = {"network_g": {"type": "MSRResNet", "num_feat": 4, "num_block": 1, "upscale": 2}}
-    options = training_options(val__metrics={"psnr": PLAIN, "judge": JUDGE}, **changes)
+    options = training_options(val__metrics={"psnr": PLAIN, "reward": REWARD}, **changes)
     options["datasets"]["val"]["degradation"] = {"type": "hggt-one-stage"}
     assert train(options) == 0
     capsys.readouterr()
@@ -29,7 +29,7 @@ def test_an_experiment_has_the_scores_of_its_training(run_folder, capsys):
     trained = ScoreTable.read(Path("experiments/tiny/scores.csv"))
     for checkpoint in ("bicubic", "3", "6"):
         for number in range(4):
-            for name, metric, reference in (("psnr", "psnr", f"original/p{number}.png"), ("judge", "jod-lite", "")):
+            for name, metric, reference in (("psnr", "psnr", f"original/p{number}.png"), ("reward", "jod-lite", "")):
                 expected = trained.lookup(name, checkpoint, "original" if reference else "")[f"val/p{number}"]
                 score = found.scores.lookup(metric, checkpoint, reference)[f"val/p{number}"]
                 assert score == pytest.approx(expected, rel=1e-6)

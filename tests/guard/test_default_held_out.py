@@ -9,16 +9,16 @@ from iqa_sr.guard.options import default_held_out
 from iqa_sr.training.run_config import RunConfig
 from tests import ROOT
 
-JUDGE = "jod-lite"
+REWARD = "jod-lite"
 TRUNKS = ("alexnet-owt-7be5be79.pth", "vgg16-397923af.pth")
 
 
 @pytest.mark.parametrize(
     ("taken", "has_gt", "window", "bare", "with_weights"),
     [
-        ([JUDGE], True, 192, "cvvdp niqe", "cvvdp lpips dists niqe"),
-        ([JUDGE], True, 128, "cvvdp", "cvvdp lpips dists"),
-        ([JUDGE], False, 192, "niqe", "niqe"),
+        ([REWARD], True, 192, "cvvdp niqe", "cvvdp lpips dists niqe"),
+        ([REWARD], True, 128, "cvvdp", "cvvdp lpips dists"),
+        ([REWARD], False, 192, "niqe", "niqe"),
         (["cvvdp", "lpips"], True, 192, "niqe", "dists niqe"),
         (["niqe"], True, 192, "cvvdp", "cvvdp lpips dists"),
     ],
@@ -29,7 +29,7 @@ def test_what_is_held_out_by_default(synthetic, taken, has_gt, window, bare, wit
         assert " ".join(default_held_out(taken, has_gt, window)) == with_weights
 
 
-@pytest.mark.parametrize(("taken", "window"), [(["niqe"], 192), ([JUDGE], 128)])
+@pytest.mark.parametrize(("taken", "window"), [(["niqe"], 192), ([REWARD], 128)])
 def test_without_a_metric_left_names_are_asked_for(taken, window):
     with pytest.raises(
         OptionError, match="train:guard:held_out: expected the names of metrics, .*without ground truth"

@@ -11,7 +11,7 @@ from iqa_sr.attacks.gradient_steps import sign_ascent
 from iqa_sr.guard.decision import verdict
 from iqa_sr.guard.probe import QualityGuard
 from iqa_sr.metrics import create_metric
-from tests.guard.test_decision import JUDGE, bicubic, measures, options, pair
+from tests.guard.test_decision import REWARD, bicubic, measures, options, pair
 from tests.helpers.bought_metric import BOUGHT, bought_metric
 
 COUNT = 8
@@ -42,13 +42,13 @@ def test_an_invisible_attack_raises_it_at_the_first_check(guard, windows):
     metric = create_metric(BOUGHT)
     base, outputs = guard.measure(windows, bicubic)
     now, _ = guard.measure(windows, lambda lq: sign_ascent(metric, bicubic(lq), 0.8 / 255, 4, length=0.4), outputs)
-    found = verdict(guard.options, guard.judges, base, now, 1)
+    found = verdict(guard.options, guard.reward_metrics, base, now, 1)
     assert now.base_jod.mean() > 9.99 and now.base_psnr.min() > 50
     assert found.alarm, found.line
     (reason,) = found.reasons
     assert reason.startswith(f"gain of {BOUGHT} that nobody can see: ") and " of the distance to the ground" in reason
     assert found.line.endswith(f"ALARM, {reason}")
-    assert not verdict(options(held_out=["cvvdp"], unseen_gain=None), guard.judges, base, now, 1).alarm
+    assert not verdict(options(held_out=["cvvdp"], unseen_gain=None), guard.reward_metrics, base, now, 1).alarm
 
 
 @pytest.mark.parametrize("share", [0.02, 0.1, 0.3, 1.0])
@@ -56,21 +56,21 @@ def test_an_honest_change_raises_none(guard, windows, base_blurred, share):
     """From a blurred base towards a sharp one, by steps that are invisible at first: the reward rises all the way."""
     base, outputs = base_blurred
     now, _ = guard.measure(windows, lambda lq: blurred(lq).lerp(bicubic(lq), share), outputs)
-    found = verdict(guard.options, guard.judges, base, now, 1)
+    found = verdict(guard.options, guard.reward_metrics, base, now, 1)
     assert now.scores[BOUGHT].mean() > base.scores[BOUGHT].mean() and (now.base_jod.mean() < 9.9) == (share > 0.5)
     assert not found.alarm, found.line
 
 
-def judged(gain, jod, originals=None, checks=1, **given):
+def decided(gain, jod, originals=None, checks=1, **given):
     """A gain of so much, on scores with a spread of 1, and ground truths with that distance."""
     noise = torch.linspace(-1, 1, COUNT, dtype=torch.float64) * math.sqrt(1 / 0.4285714)
     base = measures(jod_lite=noise, niqe=noise)
     if originals is not None:
-        base = replace(base, originals={JUDGE: noise + originals})
+        base = replace(base, originals={REWARD: noise + originals})
     jods = torch.full((COUNT,), jod, dtype=torch.float64)
-    now = replace(base, scores={**base.scores, JUDGE: noise + gain}, base_jod=jods)
+    now = replace(base, scores={**base.scores, REWARD: noise + gain}, base_jod=jods)
     limits = {"unseen_gain": 0.1, "gain_per_jod": 5.0, **given}
-    return verdict(options(**limits), [JUDGE], base, now, 1, checks)
+    return verdict(options(**limits), [REWARD], base, now, 1, checks)
 
 
 @pytest.mark.parametrize(
@@ -91,15 +91,15 @@ def judged(gain, jod, originals=None, checks=1, **given):
     ],
 )
 def test_a_gain_is_compared_with_what_can_be_seen(gain, jod, originals, alarm):
-    found = judged(gain, jod, originals)
+    found = decided(gain, jod, originals)
     assert found.alarm is alarm, found.line
 
 
 def test_it_is_a_test_of_its_own_and_corrected_for_the_checks():
-    assert "(p 0.023)" in judged(0.5, 10.0, checks=6).line.split("ALARM, ")[1]  # 6 of 256
-    assert judged(0.5, 10.0).sure, "eight images"
-    assert not judged(0.12, 10.0, unseen_gain=0.2).alarm
-    assert judged(0.5, 9.9, gain_per_jod=1.0).alarm
+    assert "(p 0.023)" in decided(0.5, 10.0, checks=6).line.split("ALARM, ")[1]  # 6 of 256
+    assert decided(0.5, 10.0).sure, "eight images"
+    assert not decided(0.12, 10.0, unseen_gain=0.2).alarm
+    assert decided(0.5, 9.9, gain_per_jod=1.0).alarm
     one = torch.zeros(COUNT, dtype=torch.float64)
     one[0] = 50.0
-    assert not judged(one, 10.0).alarm, "one window alone"
+    assert not decided(one, 10.0).alarm, "one window alone"

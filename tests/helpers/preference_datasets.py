@@ -1,4 +1,4 @@
-"""Writes labels of pairs in the published layouts, and tables of judges that are right as often as wanted."""
+"""Writes labels of pairs in the published layouts, and tables of metrics that are right as often as wanted."""
 
 import json
 from pathlib import Path
@@ -61,8 +61,8 @@ def spread(total, parts):
     return [total // parts + (place < total % parts) for place in range(parts)]
 
 
-def sriqa_judge(name, higher_is_better, wrong):
-    """Facts and rows of a judge that is wrong in `(Reg, Gen, All)` of the pairs of `write_sriqa`."""
+def sriqa_metric(name, higher_is_better, wrong):
+    """Facts and rows of a metric that is wrong in `(Reg, Gen, All)` of the pairs of `write_sriqa`."""
     reg, gen, every = wrong
     counts = zip(*(spread(count, len(CONTENTS)) for count in (reg, gen, every - reg - gen)), strict=True)
     rows = []
@@ -75,13 +75,13 @@ def sriqa_judge(name, higher_is_better, wrong):
     return MetricFacts(name, higher_is_better, "made for a test"), rows
 
 
-def write_table(path, *judges):
-    ScoreTable((facts for facts, _ in judges), (row for _, rows in judges for row in rows)).write(path)
+def write_table(path, *metrics):
+    ScoreTable((facts for facts, _ in metrics), (row for _, rows in metrics for row in rows)).write(path)
     return str(path)
 
 
 def table_of(name, scores, higher_is_better=True, spec="made for a test", reference=""):
-    """Facts and rows of a judge from the scores of images."""
+    """Facts and rows of a metric from the scores of images."""
     rows = [ScoreRow("", key, reference, name, score) for key, score in scores.items()]
     return MetricFacts(name, higher_is_better, spec), rows
 

@@ -37,7 +37,7 @@ def train(options, *more):
     return main(["-opt", write_options("options.yml", options), *more])
 
 
-# --- One judge --------------------------------------------------------------------------------------------------------
+# --- One metric -------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(("metric", "sign"), [("psnr", -1), ("gmsd", 1)])
@@ -64,7 +64,7 @@ def test_a_step_along_the_gradient_makes_the_image_better(pair):
     assert (ssim(stepped, gt) > ssim(output.detach(), gt)).all()
 
 
-def test_a_judge_without_reference_needs_no_ground_truth():
+def test_a_metric_without_reference_needs_no_ground_truth():
     image = photo(height=192, width=192)[None]
     assert IQALoss("niqe")(image).item() == pytest.approx(create_metric("niqe")(image).item())
 
@@ -245,8 +245,8 @@ def test_committee_by_its_harshest_members(pair):
 def test_members_that_agree_have_a_finite_gradient():
     gt = photo(height=96, width=96)[None]
     output = gt.clone().requires_grad_()
-    judges = [{"metric": "psnr", "mean": 100.0, "std": 1.0}, {"metric": "ssim", "mean": 1.0, "std": 1.0}]
-    EnsembleIQALoss(judges)(output, gt).backward()
+    reward_metrics = [{"metric": "psnr", "mean": 100.0, "std": 1.0}, {"metric": "ssim", "mean": 1.0, "std": 1.0}]
+    EnsembleIQALoss(reward_metrics)(output, gt).backward()
     assert output.grad.isfinite().all()
 
 
@@ -266,10 +266,10 @@ def test_a_committee_needs_units_and_members():
 @pytest.mark.parametrize(
     ("term", "name"), [("all", "afine"), ("fidelity", "afine-fidelity"), ("naturalness", "afine-naturalness")]
 )
-def test_the_judge_of_a_term_of_afine_is_that_term(term, name):
+def test_the_metric_of_a_term_of_afine_is_that_term(term, name):
     """A guard that watched all of it would miss that one term is exploited at the other's cost."""
-    assert AFINELossOptions(term=term).judges == {name: {}}
-    assert AFINELossOptions(term=term, checkpoint=True).judges == {name: {"checkpoint": True}}
+    assert AFINELossOptions(term=term).reward_metrics == {name: {}}
+    assert AFINELossOptions(term=term, checkpoint=True).reward_metrics == {name: {"checkpoint": True}}
 
 
 # --- BasicSR's slot ---------------------------------------------------------------------------------------------------
@@ -318,7 +318,7 @@ def test_basicsr_models_train_with_it(run_folder):
 VIEWS = {"count": 2, "crop": 0.7, "resize": [0.9, 1.1]}
 
 
-def test_a_run_with_judges_resumes_exactly(run_folder):
+def test_a_run_with_metrics_resumes_exactly(run_folder):
     options = training_options(
         train__iqa_opt={"type": "IQALoss", "metric": "ssim", "loss_weight": 0.1, "views": VIEWS, "ceiling": True},
         train__grad_log_freq=2,
@@ -406,7 +406,7 @@ def test_all_missing_weights_are_named_before_anything_is_written(run_folder, ca
     assert not Path("experiments").exists()
 
 
-def test_a_license_policy_refuses_noncommercial_judges(run_folder, capsys):
+def test_a_license_policy_refuses_noncommercial_metrics(run_folder, capsys):
     options = training_options(
         train__iqa_opt={"type": "IQALoss", "metric": "qualiclip", "loss_weight": 0.01}, license_policy="permissive"
     )

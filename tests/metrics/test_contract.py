@@ -262,12 +262,12 @@ def test_refuses_images_of_another_range(kind):
 
 
 def test_maps_of_quality_are_of_the_same_images():
-    judge, image = create_metric("jod-lite"), photo(height=64, width=72)[None]
+    metric, image = create_metric("jod-lite"), photo(height=64, width=72)[None]
     with pytest.raises(ValueError, match=r"jod-lite: image must have values in \[0, 1\]"):
-        judge.quality_map(image * 255)
+        metric.quality_map(image * 255)
     spoilt = image.clone().index_fill_(3, torch.tensor([5]), torch.nan)
-    maps = judge.quality_map(torch.cat([image, spoilt]))
-    torch.testing.assert_close(maps[:1], judge.quality_map(image))
+    maps = metric.quality_map(torch.cat([image, spoilt]))
+    torch.testing.assert_close(maps[:1], metric.quality_map(image))
     assert maps[1].isnan().all()
 
 

@@ -33,7 +33,7 @@ def test_a_metric_by_another_name_is_the_same_one():
     ("section", "content", "found"),
     [
         (CalculateIQAOptions, {"metric": "PSNR", "better": "higher"}, lambda read: read.metric == "psnr"),
-        (IQALossOptions, {"metric": "JOD-Lite"}, lambda read: list(read.judges) == ["jod-lite"]),
+        (IQALossOptions, {"metric": "JOD-Lite"}, lambda read: list(read.reward_metrics) == ["jod-lite"]),
         (
             EnsembleIQALossOptions,
             {"metrics": [{"metric": "MUSIQ", "mean": 50, "std": 9}, {"metric": "CLIP-IQA"}]},

@@ -1,4 +1,4 @@
-"""Ranking without labels, end to end at toy size: losses, attacks, rounds, resume, and the judge that comes of it."""
+"""Ranking without labels, end to end at toy size: losses, attacks, rounds, resume, and the metric that comes of it."""
 
 import copy
 import math

@@ -23,7 +23,7 @@ ONE_OF_EACH = ("swinir_psnr", "swinir_rand", "swinir_sma", "swinir_amo_ft", "swi
 ONE_OF_EACH += ("rrdb_origs", "rrdb_smp", "rrdb_amo", "rrdb_upos_ft")
 SIZES = {"swinir": 11_900_199, "rrdb": 16_697_987}
 ADAPTERS = {"swinir": 622_080, "rrdb": 3_285_504}
-# What the recipes' losses, judges, guards and validation metrics are made of.
+# What the recipes' losses, metrics, guards and validation metrics are made of.
 METRICS = ("lpips", "stlpips", "dists", "musiq", "nima", "topiq_nr")
 
 

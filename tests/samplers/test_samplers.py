@@ -371,7 +371,7 @@ def test_cutting_the_crop_out_of_windows():
         ),
         (
             {"type": "argmax-online", "metric": "psnr"},
-            "datasets:train:sampler:metric: psnr compares with a reference image; the judge must do without",
+            "datasets:train:sampler:metric: psnr compares with a reference image; the metric must do without",
         ),
         (
             {"type": "argmax-online", "metric": "niqe", "pool": "best"},

@@ -55,14 +55,14 @@ def test_complements_by_hand():
         "second": np.array([1, 0, 1, 1, 0], bool),
         "third": np.array([0, 0, 1, 0, 0], bool),
     }
-    found = {(one.judge, one.other): one for one in complements(right, np.arange(5), 100)}
+    found = {(one.metric, one.other): one for one in complements(right, np.arange(5), 100)}
     assert len(found) == 9 and [found["first", name].wrong for name in ("second", "third", "")] == [3, 3, 3]
     assert [found["first", name].right for name in ("second", "third", "")] == [2, 1, 2]
     assert found["first", "second"].share == 2 / 3
     assert [found["third", name].right for name in ("first", "second", "")] == [2, 2, 3]
     assert complements({"alone": right["first"]}, np.arange(5), 100) == []
     always = {"always": np.ones(2, bool), "never": np.zeros(2, bool)}
-    found = {(one.judge, one.other): one.share for one in complements(always, np.arange(2), 100)}
+    found = {(one.metric, one.other): one.share for one in complements(always, np.arange(2), 100)}
     assert math.isnan(found["always", "never"]) and found["never", "always"] == 1
 
 
@@ -145,7 +145,7 @@ def test_correlations_are_those_of_the_project():
 
 
 def test_the_logistic_function_is_found_again():
-    """Scores of the VQEG's function itself have PLCC 1, whatever the units of the judge."""
+    """Scores of the VQEG's function itself have PLCC 1, whatever the units of the metric."""
     true = Logistic((90.0, 15.0, 0.3, 0.2))
     quality = np.linspace(-0.5, 1.2, 60)
     assert true(array(0.3))[0] == pytest.approx(52.5)
@@ -158,19 +158,19 @@ def test_the_logistic_function_is_found_again():
         assert of_scaled.problem == ""
 
 
-def test_a_judge_that_is_the_wrong_way_round_has_a_negative_plcc():
+def test_a_metric_that_is_the_wrong_way_round_has_a_negative_plcc():
     quality = np.linspace(0, 1, 40)
     found = correlations(quality, 1 / (1 + np.exp(8 * (quality - 0.4))), np.arange(40), 50)
     assert found.srcc == pytest.approx(-1) and found.plcc == pytest.approx(-1, abs=1e-6)
     assert -1 <= found.intervals["plcc"][0] <= found.intervals["plcc"][1] < -0.99
 
 
-@pytest.mark.parametrize(("seed", "judge"), [(2, lambda level: -level), (7, lambda level: np.exp(-3 * level))])
-def test_the_fit_of_a_judge_that_falls_does_not_stop_on_the_way(seed, judge):
+@pytest.mark.parametrize(("seed", "metric"), [(2, lambda level: -level), (7, lambda level: np.exp(-3 * level))])
+def test_the_fit_of_a_metric_that_falls_does_not_stop_on_the_way(seed, metric):
     """From the usual start, a function that rises, it ends below a straight line."""
     generator = np.random.default_rng(seed)
     level = generator.normal(size=12)
-    found = correlations(judge(level), level + 0.5 * generator.normal(size=12), np.arange(12), 2)
+    found = correlations(metric(level), level + 0.5 * generator.normal(size=12), np.arange(12), 2)
     assert found.problem == "" and found.plcc < found.plcc_linear + 1e-3 < 0
 
 

@@ -5,7 +5,7 @@ import torch
 from iqa_sr.archs.rankiqa_arch import RankIQALite
 
 
-def judge():
+def metric():
     generator = torch.Generator().manual_seed(12)
     network = RankIQALite(8)
     state = network.state_dict()
@@ -15,4 +15,4 @@ def judge():
     return state
 
 
-FILES = {"rankiqa_own.safetensors": judge}
+FILES = {"rankiqa_own.safetensors": metric}

@@ -117,7 +117,7 @@ def test_each_look_is_a_line_and_a_point_of_the_curves(run):
     for line in lines:
         assert " WARNING: " in line and ": ssim 0." in line and ", held out psnr " in line
         assert "ALARM, " in line and line.endswith(" crosses train:guard:max_high_frequency 0")
-    assert "judge score ssim 0." in log and ", held-out judges psnr " in log and " dB" in log.rsplit("PSNR ", 1)[1]
+    assert "reward metric ssim 0." in log and ", held-out metrics psnr " in log and " dB" in log.rsplit("PSNR ", 1)[1]
     found = curves(folder / "tb_logger" / "toy")
     names = {"ssim", "psnr", "base_jod", "base_psnr", "consistency", "high_frequency", "periodic", "alarm"}
     names |= {"factor", "lattice_8"}  # windows of attention of 4 px at x2
@@ -159,7 +159,7 @@ def luma_alone(base, **changes):
 
 
 def test_the_luma_gets_better_the_colours_get_worse_and_the_run_ends(base, capsys):
-    """The judge sees the luma only, and Adam raises all colours alike: the paired tests alone find it."""
+    """The reward metric sees the luma only, and Adam raises all colours alike: the paired tests alone find it."""
     assert train(luma_alone(base)) == 0
     shown = capsys.readouterr().err
     assert ": ALARM, psnry better while held-out psnr worse\n" in shown
@@ -189,7 +189,7 @@ def test_stop_ends_the_run_with_all_that_a_run_leaves(run):
     assert names == {"net_g_2.pth", "net_g_latest.pth", "net_g_best_psnr.pth"}
     assert {path.name for path in (folder / RUN / "training_states").iterdir()} == {"2.state"}
     assert list(differences(models(folder, 2), models(folder, "latest"))) == []
-    assert log.count("judge score ssim ") == 1
+    assert log.count("reward metric ssim ") == 1
 
 
 @pytest.mark.parametrize(("action", "ends"), [("stop", 2), ("warn", 6)])
@@ -324,11 +324,11 @@ def test_a_run_that_goes_on_without_its_guard_says_what_that_undoes(run, base, c
 
 def test_the_summary_is_of_what_the_run_ends_with(run):
     _, log = run({"action": "roll-back", **ALWAYS}, train__lora=None)
-    before, after = re.search(r"judge score ssim (\S+) -> (\S+), held-out", log).groups()
+    before, after = re.search(r"reward metric ssim (\S+) -> (\S+), held-out", log).groups()
     assert before == after, "each look sent the network back to its base"
 
 
-def test_images_without_an_original_are_enough_for_judges_without_a_reference(base, tmp_path, capsys):
+def test_images_without_an_original_are_enough_for_reward_metrics_without_a_reference(base, tmp_path, capsys):
     write_groups(tmp_path / "lq", count=6, size=96, versions=())
     changes = {
         "train__total_iter": 2,
@@ -343,7 +343,7 @@ def test_images_without_an_original_are_enough_for_judges_without_a_reference(ba
     assert train(guarded(base, {"held_out": ["niqe"], "window": 192}, **changes)) == 0
     shown = capsys.readouterr().err
     assert "Guard, iteration 2: jod-lite " in shown
-    assert re.search(r"judge score jod-lite \S+ -> \S+, held-out judges niqe \S+ -> \S+\n", shown), "no PSNR of nan"
+    assert re.search(r"reward metric jod-lite \S+ -> \S+, held-out metrics niqe \S+ -> \S+\n", shown), "no PSNR of nan"
 
 
 def test_the_base_of_an_average_is_what_the_average_begins_with(base, tmp_path):
@@ -407,12 +407,12 @@ def test_a_resumed_guard_still_compares_with_the_base_that_the_run_began_with(ru
 QUALITY = "train__quality_opt"
 SSIM = {"type": "IQALoss", "metric": "ssim"}
 WRONG = {
-    "judge held out": (
+    "reward metric held out": (
         {"held_out": ["psnr", "ssim"]},
         {},
         "train:guard:held_out: expected metrics that neither a loss nor the sampler goes by, got ssim, which is among",
     ),
-    "judge of a slot held out": (
+    "reward metric of a slot held out": (
         {"held_out": ["ssim"]},
         {QUALITY: {"type": "PerceptualSlot", "loss": SSIM}},
         "train:guard:held_out: expected metrics that neither a loss nor the sampler goes by, got ssim",
@@ -420,12 +420,12 @@ WRONG = {
     "member of a committee held out": (
         {"held_out": ["gmsd", "psnr"]},
         {QUALITY: {"type": "EnsembleIQALoss", "metrics": ["ssim", {"metric": "gmsd"}]}},
-        "got gmsd, which is among the judges gmsd, ssim",
+        "got gmsd, which is among the reward metrics gmsd, ssim",
     ),
     "metric of the sampler held out": (
         {"held_out": ["niqe", "psnr"], "window": 192},
         {"datasets__train__sampler": {"type": "argmax-online", "metric": "niqe"}},
-        "got niqe, which is among the judges niqe, ssim",
+        "got niqe, which is among the reward metrics niqe, ssim",
     ),
     "a slot without a section": (
         {},
@@ -439,7 +439,11 @@ WRONG = {
     ),
     "weight 0": ({}, {QUALITY: {**SSIM, "loss_weight": 0}}, "train:quality_opt:loss_weight: input should be greater"),
     "weight -1": ({}, {QUALITY: {**SSIM, "loss_weight": -1}}, "train:quality_opt:loss_weight: input should be greater"),
-    "no judge": ({}, {QUALITY: None}, "train:guard: there is no judge to watch: no loss optimises a quality metric"),
+    "no reward metric": (
+        {},
+        {QUALITY: None},
+        "train:guard: there is no reward metric to watch: no loss optimises a quality metric",
+    ),
     "no images": (
         {},
         {"datasets__val": None},
@@ -479,7 +483,7 @@ def test_lpips_is_not_held_out_where_it_is_a_loss(base, capsys):
     )
 
 
-def test_a_judge_without_a_gradient_is_refused(base, capsys, package):  # noqa: F811
+def test_a_reward_metric_without_a_gradient_is_refused(base, capsys, package):  # noqa: F811
     options = guarded(base, {}, train__quality_opt={"type": "IQALoss", "metric": "pyiqa:numb"})
     missing = {"pretrain_network_g": "missing.pth", "pretrain_opt_g": "base.yml"}
     for chosen in (options, {**options, "path": missing}):  # also before a base is trained

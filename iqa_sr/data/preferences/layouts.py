@@ -1,4 +1,4 @@
-"""Data sets that judges are measured on, in their published layouts: pairs that people compared, and opinion scores."""
+"""Data sets with human labels, in their published layouts: pairs that observers compared, and opinion scores."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass

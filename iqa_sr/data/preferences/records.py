@@ -1,4 +1,4 @@
-"""What people said of images: pairs of which they preferred one, and opinion scores; the form that judges are
+"""What people said of images: pairs of which they preferred one, and opinion scores; the form that metrics are
 measured in."""
 
 from collections import Counter
@@ -71,7 +71,7 @@ class Labelled:
 
     @property
     def images(self) -> list[str]:
-        """The keys of all images that people judged, each once."""
+        """The keys of all images that people rated, each once."""
         pairs = (key for pair in self.pairs for key in (pair.first, pair.second))
         return list(dict.fromkeys([*pairs, *(one.image for one in self.rated)]))
 
