@@ -27,7 +27,7 @@ class Steps:
         plugin.register()
         config = RunConfig.from_yaml(option_file, (f"datasets:train:sampler={sampler}",))
         self.run = build_run(config, config.basicsr_opt(cuda_devices=torch.cuda.device_count()))
-        self.batches = self.run.place.batches()
+        self.batches = self.run.cursor.batches()
         self.iteration = 0
 
     def seconds(self) -> float:

@@ -27,7 +27,7 @@ from iqa_sr.io.image_tensors import as_8_bit, to_tensor
 from iqa_sr.io.images import read_image
 from iqa_sr.metrics.base import MetricInfo, QualityMetric
 from iqa_sr.ops.resize import resize_bicubic
-from iqa_sr.ops.seeded_random import ParameterDraw
+from iqa_sr.ops.seeded_random import SeededRandom
 from iqa_sr.stats.correlation import spearman
 
 GROUPS: dict[str, tuple[str, ...]] = {
@@ -124,7 +124,7 @@ def jod_versions(crops: Mapping[str, Tensor], each: int, seed: int = 0) -> list[
 
     Levels are drawn from 0.5 to 5; the same for every metric and call.
     """
-    draw, kinds = ParameterDraw(seed), [name for name, kind in KINDS.items() if kind.group in MET_BY_SR]
+    draw, kinds = SeededRandom(seed), [name for name, kind in KINDS.items() if kind.group in MET_BY_SR]
     found = []
     for crop in tqdm(crops.values(), desc="distorted crops", disable=None):
         for kind in (kind for kind in kinds for _ in range(each)):

@@ -23,10 +23,10 @@ import torch  # noqa: E402
 from iqa_sr.basicsr_compat import build_network, patch_basicsr  # noqa: E402
 from iqa_sr.checkpoint.loading import LoadedNetwork, load_network  # noqa: E402
 from iqa_sr.data.creation.sample_dataset import make_sample  # noqa: E402
-from iqa_sr.evaluation.datasets import EvaluationSet, SetPlace, open_set  # noqa: E402
-from iqa_sr.evaluation.evaluator import Evaluator, Manner  # noqa: E402
+from iqa_sr.evaluation.datasets import DatasetSpec, EvaluationSet, open_set  # noqa: E402
+from iqa_sr.evaluation.evaluator import Evaluator, InferenceConfig  # noqa: E402
 from iqa_sr.evaluation.run import join_scores, prepare_folder  # noqa: E402
-from iqa_sr.evaluation.scores import Measures  # noqa: E402
+from iqa_sr.evaluation.scores import ImageScorer  # noqa: E402
 from iqa_sr.inference.tiling import upscale  # noqa: E402
 from iqa_sr.io.image_stores import list_images  # noqa: E402
 from iqa_sr.io.image_tensors import to_array  # noqa: E402
@@ -57,27 +57,27 @@ def checkpoint(root: Path) -> Path:
 
 
 @torch.no_grad()
-def plain_loop(folder: Path, data: EvaluationSet, measures: Measures, loaded: LoadedNetwork) -> ScoreTable:
-    table = ScoreTable(measures.facts())
+def plain_loop(folder: Path, data: EvaluationSet, scorer: ImageScorer, loaded: LoadedNetwork) -> ScoreTable:
+    table = ScoreTable(scorer.facts())
     for number, record in enumerate(data.records):
         image = data.read(number, gts=(0,))
         levels = upscale(loaded.network, image.lq, tile=None, dtype=torch.uint8, **loaded.sizes)
         write_image(folder / f"{record.name}.png", to_array(levels[0]))
-        wanted = tuple(measures.wanted("net", record))
-        found = measures.scores(levels.float().div(255), image, record, wanted)
+        wanted = tuple(scorer.wanted("net", record))
+        found = scorer.scores(levels.float().div(255), image, record, wanted)
         table.append(
             ScoreRow("net", f"set/{record.name}", key, metric, score) for (metric, key), score in found.items()
         )
     return table
 
 
-def evaluation(folder: Path, data: EvaluationSet, measures: Measures, loaded: LoadedNetwork) -> ScoreTable:
+def evaluation(folder: Path, data: EvaluationSet, scorer: ImageScorer, loaded: LoadedNetwork) -> ScoreTable:
     facts = CheckpointFacts(path="net.pth", sha256="0" * 64, architecture=loaded.architecture)
     run = RunFacts(
         scale=loaded.scale, datasets={"set": DataSetFacts(images=len(data.records))}, checkpoints={"net": facts}
     )
-    prepare_folder(folder, run, measures.facts())
-    evaluator = Evaluator(folder, [data], measures, Manner(torch.device("cpu")))
+    prepare_folder(folder, run, scorer.facts())
+    evaluator = Evaluator(folder, [data], scorer, InferenceConfig(torch.device("cpu")))
     evaluator.checkpoint("net", lambda: loaded, progress=False)
     return join_scores(folder)
 
@@ -95,16 +95,16 @@ def main() -> None:
     parser.add_argument("--metric", default="psnr,ssim,niqe,jod-lite")
     parser.add_argument("--checkpoint", type=Path, help="default: the network of options/swinir_amo.yml, untrained")
     chosen = parser.parse_args()
-    measures = Measures(tuple(chosen.metric.split(",")))
+    scorer = ImageScorer(tuple(chosen.metric.split(",")))
     with tempfile.TemporaryDirectory() as temporary:
         root = Path(temporary)
         loaded = load_network(chosen.checkpoint or checkpoint(root))
-        data = open_set(SetPlace("set", make_images(root, chosen.images)), loaded.scale, progress=False)
+        data = open_set(DatasetSpec("set", make_images(root, chosen.images)), loaded.scale, progress=False)
         print(f"{len(data.records)} images, {torch.get_num_threads()} threads, {loaded.architecture}, {chosen.metric}")
         ratios = []
         for number in range(chosen.rounds + 1):
-            plain, expected = seconds(partial(plain_loop, root / f"plain{number}", data, measures, loaded))
-            ours, found = seconds(partial(evaluation, root / f"ours{number}", data, measures, loaded))
+            plain, expected = seconds(partial(plain_loop, root / f"plain{number}", data, scorer, loaded))
+            ours, found = seconds(partial(evaluation, root / f"ours{number}", data, scorer, loaded))
             worst = max(abs(found[key] - score) / max(abs(score), 1e-6) for key, score in expected.items())
             assert found.keys() == expected.keys() and worst < 1e-4, worst
             if number:  # the first round warms up

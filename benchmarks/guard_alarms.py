@@ -19,7 +19,7 @@ import torch
 from torch import Tensor
 
 from iqa_sr.guard.options import GuardOptions
-from iqa_sr.stats.permutation_test import WAYS, rises
+from iqa_sr.stats.permutation_test import WAYS, sign_flip_p_value
 
 OPTIONS = GuardOptions(held_out=["niqe"])
 SIGNIFICANCE = OPTIONS.significance
@@ -30,7 +30,7 @@ GAINS = ((0.09, 0), (0.17, 0.006), (0.32, 0.03), (0.75, 0.168), (0.2, 0), (0.4, 
 
 
 def p_values(differences: Tensor) -> Tensor:
-    """`rises` of each row of `(runs, units)` at once: `(runs,)`."""
+    """`sign_flip_p_value` of each row of `(runs, units)` at once: `(runs,)`."""
     units = differences.shape[1]
     if 2**units <= WAYS:
         bits = torch.arange(2**units)[:, None] >> torch.arange(units) & 1
@@ -81,7 +81,7 @@ def main() -> None:
     parser.add_argument("--runs", type=int, default=2000)
     runs = parser.parse_args().runs
     sample = torch.randn(3, 12, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
-    assert p_values(sample).tolist() == [rises(row) for row in sample]
+    assert p_values(sample).tolist() == [sign_flip_p_value(row) for row in sample]
     print("| images | checks | false alarms, not corrected | corrected | fall of 0.5 found | of 1 | of 1.5 |")
     print("|---|---|---|---|---|---|---|")
     for images, checks in ((8, 6), (12, 6), (24, 6), (100, 6), (12, 20), (24, 20), (100, 20)):

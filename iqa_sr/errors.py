@@ -6,7 +6,7 @@ import unicodedata
 from collections.abc import Iterable
 from typing import Any
 
-__all__ = ["OptionError", "OtherProcessFailed", "TrainingStopped", "nearest", "same_name", "shown", "visible"]
+__all__ = ["OptionError", "OtherProcessFailed", "TrainingStopped", "did_you_mean", "same_name", "shown", "visible"]
 
 
 class TrainingStopped(RuntimeError):
@@ -25,7 +25,7 @@ _LISTED = 100
 """Most names that an error lists."""
 
 
-def nearest(name: str, valid: Iterable[str]) -> str:
+def did_you_mean(name: str, valid: Iterable[str]) -> str:
     """Text naming the valid names nearest to `name`, whatever its case, or all of them when none is near."""
     valid = sorted(valid)
     by_case = {visible(one.lower()): one for one in valid}

@@ -5,7 +5,7 @@ from typing import Any, cast
 
 from torch import Tensor, nn
 
-from iqa_sr.errors import nearest
+from iqa_sr.errors import did_you_mean
 from iqa_sr.losses.afine_loss import AFINELoss
 from iqa_sr.losses.ensemble_iqa_loss import EnsembleIQALoss
 from iqa_sr.losses.iqa_loss import IQALoss
@@ -35,7 +35,7 @@ class PerceptualSlot(nn.Module):
         if not isinstance(loss, Mapping) or loss.get("type") not in LOSSES:
             kind = loss.get("type") if isinstance(loss, Mapping) else loss
             raise ValueError(
-                f"PerceptualSlot: loss: expected a section with a type, got {kind!r}; {nearest(str(kind), LOSSES)}"
+                f"PerceptualSlot: loss: expected a section with a type, got {kind!r}; {did_you_mean(str(kind), LOSSES)}"
             )
         self.loss = LOSSES[loss["type"]](**{key: value for key, value in loss.items() if key != "type"})
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import torch
 from PIL import Image, ImageDraw, ImageFont
 from records import ARMS, read_windows
-from tables import Run, groups_of
+from tables import SweepRun, groups_of
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -25,7 +25,7 @@ CROP, ZOOM = 48, 5  # px of a result, screen px of each
 
 
 @dataclass(frozen=True)
-class Curve:
+class SweepCurve:
     """A run's endpoint by strength."""
 
     name: str
@@ -37,7 +37,7 @@ class Curve:
 # --- Curves -----------------------------------------------------------------------------------------------------------
 
 
-def draw_plot(runs: Sequence[Run], path: Path) -> None:
+def draw_plot(runs: Sequence[SweepRun], path: Path) -> None:
     """The gain against each endpoint, both as changes since the base: panels by mode and endpoint, a line by run."""
     groups = groups_of(runs)
     panels = [
@@ -53,8 +53,8 @@ def draw_plot(runs: Sequence[Run], path: Path) -> None:
     sheet.resize((sheet.width // FINE, sheet.height // FINE), Image.Resampling.LANCZOS).save(path)
 
 
-def _curve(run: Run, name: str) -> Curve:
-    return Curve(run.key.arm, COLORS[run.key.arm], run.gains.tolist(), run.changes[name].mean(axis=1).tolist())
+def _curve(run: SweepRun, name: str) -> SweepCurve:
+    return SweepCurve(run.key.arm, COLORS[run.key.arm], run.gains.tolist(), run.changes[name].mean(axis=1).tolist())
 
 
 @dataclass
@@ -76,7 +76,7 @@ class _Axes:
         return left + along * (right - left), min(max(bottom - high * (bottom - top), top), bottom)
 
 
-def _panel(curves: Sequence[Curve], title: str) -> Image.Image:
+def _panel(curves: Sequence[SweepCurve], title: str) -> Image.Image:
     ends = [
         (min(0.0, *values), max(0.0, *values))
         for values in (
@@ -137,7 +137,7 @@ def _font(size: int) -> ImageFont.ImageFont | ImageFont.FreeTypeFont:
 # --- Crops ------------------------------------------------------------------------------------------------------------
 
 
-def draw_strip(runs: Sequence[Run], folder: Path, path: Path) -> None:
+def draw_strip(runs: Sequence[SweepRun], folder: Path, path: Path) -> None:
     """Ground truth, base, each arm where its gain is nearest to the one that all of its mode reach; what they changed.
 
     The crop is where all arms together have changed the base most, so that no arm's best or worst is picked.

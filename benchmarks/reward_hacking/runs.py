@@ -17,13 +17,13 @@ from iqa_sr import plugin
 from iqa_sr.basicsr_compat import build_dataset, build_model, set_random_seed
 from iqa_sr.config.option_files import read_option_file
 from iqa_sr.data.leakage import check_together
-from iqa_sr.datasets.sample_order import Place, build_train_loader
+from iqa_sr.datasets.sample_order import DataCursor, build_train_loader
 from iqa_sr.datasets.validation_images import validation_images
 from iqa_sr.guard.measurements import Window, cut_windows
 from iqa_sr.io.image_tensors import as_8_bit
 from iqa_sr.lora.injection import LoRAOptions, merged_state, target_names
 from iqa_sr.metrics import QualityMetric, create_metric, metric_info
-from iqa_sr.models.ground_truth_selection import GroundTruthFeed
+from iqa_sr.models.ground_truth_selection import GroundTruthSelector
 from iqa_sr.ops.residual_spectrum import lattice_share
 from iqa_sr.training.run_config import RunConfig
 from iqa_sr.weights.store import is_present
@@ -177,8 +177,8 @@ class Bench:
         if self._batches[0] != seed:
             self._batches = (-1, [])  # not two seeds in memory at once
             data, crop = self.train_set, opt["datasets"]["train"]["gt_size"]
-            feed = GroundTruthFeed(data.sampler, data.degradation, crop, self.device)
-            source = Place(*build_train_loader(data, opt)).batches()
+            feed = GroundTruthSelector(data.sampler, data.degradation, crop, self.device)
+            source = DataCursor(*build_train_loader(data, opt)).batches()
             pairs = (feed(next(source)) for _ in range(self.setup.steps))
             self._batches = (seed, [{"lq": lq, "gt": gt.clone()} for lq, gt in pairs])
         return self._batches[1]

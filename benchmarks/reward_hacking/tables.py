@@ -11,7 +11,7 @@ from records import ARMS, Key, Row, key_of
 from scipy import stats
 
 from iqa_sr.stats.bootstrap import RESAMPLES, Interval, mean_interval
-from iqa_sr.stats.permutation_test import holm, rises
+from iqa_sr.stats.permutation_test import holm_correction, sign_flip_p_value
 
 FULL = "full"
 SIGNIFICANT = 0.05
@@ -21,7 +21,7 @@ NO_ENDPOINTS = ("phase", "arm", "mode", "rate", "seed", "strength", "image")
 
 
 @dataclass(frozen=True)
-class Run:
+class SweepRun:
     """One run by its strengths.
 
     Attributes:
@@ -52,7 +52,7 @@ class Run:
         return None
 
 
-def runs_of(rows: Iterable[Row], base: Sequence[Row], unit: float) -> list[Run]:
+def runs_of(rows: Iterable[Row], base: Sequence[Row], unit: float) -> list[SweepRun]:
     """The runs that rows belong to, as changes since the base.
 
     Args:
@@ -72,17 +72,17 @@ def runs_of(rows: Iterable[Row], base: Sequence[Row], unit: float) -> list[Run]:
             curve = np.array([[row[name] for row in by_strength[strength]] for strength in strengths]) - start
             curve = curve / (unit if name == "reward" else 1.0)
             changes[name] = np.concatenate([np.zeros((1, len(start))), curve])
-        runs.append(Run(key, [0.0, *strengths], changes))
+        runs.append(SweepRun(key, [0.0, *strengths], changes))
     return runs
 
 
-def choose_rates(runs: Sequence[Run], gain: float) -> tuple[dict[tuple[str, str], float], list[str]]:
+def choose_rates(runs: Sequence[SweepRun], gain: float) -> tuple[dict[tuple[str, str], float], list[str]]:
     """The learning rate of each mode and arm, and a table that says why.
 
     Of the rates with which all tuning seeds reach the gain, the one with the highest JOD to GT there; where none does,
     the one that gains most.
     """
-    cases: dict[tuple[str, str], dict[float, list[Run]]] = {}
+    cases: dict[tuple[str, str], dict[float, list[SweepRun]]] = {}
     for run in runs:
         cases.setdefault((run.key.mode, run.key.arm), {}).setdefault(run.key.rate, []).append(run)
     chosen = {}
@@ -134,7 +134,7 @@ def effect(values: np.ndarray) -> Effect:
     half = stats.t.ppf(0.975, seeds - 1) * by_seed.std(ddof=1) / math.sqrt(seeds) if seeds > 1 else math.nan
     mean = float(values.mean())
     over_images = mean_interval(by_image, np.arange(images), RESAMPLES)
-    p = 2 * min(rises(by_image.tolist(), WAYS), rises((-by_image).tolist(), WAYS))
+    p = 2 * min(sign_flip_p_value(by_image.tolist(), WAYS), sign_flip_p_value((-by_image).tolist(), WAYS))
     return Effect(mean, over_images, (mean - half, mean + half), min(1.0, p))
 
 
@@ -148,7 +148,7 @@ def effects_table(head: Sequence[str], lines: Cells) -> list[str]:
         return ["None."]
     endpoints = list(next(iter(lines.values())))
     found = {(line, name): effect(values[name]) for line, values in lines.items() for name in endpoints}
-    corrected = dict(zip(found, holm([one.p for one in found.values()]), strict=True))
+    corrected = dict(zip(found, holm_correction([one.p for one in found.values()]), strict=True))
     table = [f"| {' | '.join([*head, *endpoints])} |", "|---|" + "---|" * (len(head) + len(endpoints) - 1)]
     for line in lines:
         cells = [found[line, name].cell(corrected[line, name]) for name in endpoints]
@@ -159,7 +159,7 @@ def effects_table(head: Sequence[str], lines: Cells) -> list[str]:
 # --- Tables -----------------------------------------------------------------------------------------------------------
 
 
-def report(runs: Sequence[Run], gains: Sequence[float], introduction: Sequence[str]) -> str:
+def report(runs: Sequence[SweepRun], gains: Sequence[float], introduction: Sequence[str]) -> str:
     """table.md."""
     lines = ["# Reward hacking: which layers, which rank, which reward", "", *introduction, ""]
     lines += [
@@ -188,22 +188,22 @@ def report(runs: Sequence[Run], gains: Sequence[float], introduction: Sequence[s
     return "\n".join(lines) + "\n"
 
 
-def groups_of(runs: Iterable[Run]) -> dict[tuple[str, str], list[Run]]:
+def groups_of(runs: Iterable[SweepRun]) -> dict[tuple[str, str], list[SweepRun]]:
     """By mode and arm, in the order of the arms."""
-    found: dict[tuple[str, str], list[Run]] = {}
+    found: dict[tuple[str, str], list[SweepRun]] = {}
     for run in runs:
         found.setdefault((run.key.mode, run.key.arm), []).append(run)
     return dict(sorted(found.items(), key=lambda item: (item[0][0], list(ARMS).index(item[0][1]))))
 
 
-def _stacked(runs: Sequence[Run]) -> Cells:
+def _stacked(runs: Sequence[SweepRun]) -> Cells:
     return {
         (mode, arm, str(len(own))): {name: np.stack([run.changes[name][-1] for run in own]) for name in own[0].changes}
         for (mode, arm), own in groups_of(runs).items()
     }
 
 
-def _at_gains(runs: Sequence[Run], gains: Sequence[float]) -> Cells:
+def _at_gains(runs: Sequence[SweepRun], gains: Sequence[float]) -> Cells:
     """Of the seeds that reach the gain."""
     lines = {}
     for gain, ((mode, arm), own) in itertools.product(gains, groups_of(runs).items()):
@@ -214,7 +214,7 @@ def _at_gains(runs: Sequence[Run], gains: Sequence[float]) -> Cells:
     return lines
 
 
-def _differences(runs: Sequence[Run], gains: Sequence[float]) -> Cells:
+def _differences(runs: Sequence[SweepRun], gains: Sequence[float]) -> Cells:
     """Of the seeds with which both reach the gain."""
     lines, groups = {}, groups_of(runs)
     for gain, ((mode, arm), own) in itertools.product(gains, groups.items()):
@@ -229,7 +229,7 @@ def _differences(runs: Sequence[Run], gains: Sequence[float]) -> Cells:
     return lines
 
 
-def _curves(runs: Sequence[Run]) -> list[str]:
+def _curves(runs: Sequence[SweepRun]) -> list[str]:
     names = list(runs[0].changes)
     lines = [f"| reward | arm | strength | {' | '.join(names)} |", "|---|---|---|" + "---|" * len(names)]
     for (mode, arm), own in groups_of(runs).items():

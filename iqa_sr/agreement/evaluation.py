@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from tqdm import tqdm
 
-from iqa_sr.data.preferences.records import ALL, Labelled, LabelledPair
+from iqa_sr.data.preferences.records import ALL, HumanLabels, PreferencePair
 from iqa_sr.stats.correlation import Correlations, correlations
 from iqa_sr.stats.pairwise_accuracy import (
     Accuracy,
@@ -14,11 +14,11 @@ from iqa_sr.stats.pairwise_accuracy import (
     Difference,
     Ties,
     accuracy,
-    behind_best,
-    complements,
+    complementarity,
+    correct_pairs,
     decided,
-    one_vote,
-    right_pairs,
+    gap_to_best,
+    observer_accuracy,
 )
 
 __all__ = ["Agreement", "Group", "measure"]
@@ -32,18 +32,18 @@ class Group:
     """What comes of the pairs of one group.
 
     Attributes:
-        name: As in `LabelledPair.groups`.
+        name: As in `PreferencePair.groups`.
         pairs: Number of pairs that are counted.
         ties: Number of those of which people prefer neither, whether they are counted or not.
         metrics: By metric.
-        one_vote: How often a single vote is that of the majority; NaN where the votes are not known.
+        observer_accuracy: How often a single vote is that of the majority; NaN where the votes are not known.
     """
 
     name: str
     pairs: int
     ties: int
     metrics: Mapping[str, Accuracy]
-    one_vote: float
+    observer_accuracy: float
 
 
 @dataclass(frozen=True)
@@ -63,7 +63,7 @@ class Agreement:
     correlations: Mapping[str, Correlations | str]
 
 
-def measure(labelled: Labelled, qualities: Qualities, ties: Ties = "leave-out", resamples: int = 1000) -> Agreement:
+def measure(labelled: HumanLabels, qualities: Qualities, ties: Ties = "leave-out", resamples: int = 1000) -> Agreement:
     """Measure every metric.
 
     Args:
@@ -72,7 +72,7 @@ def measure(labelled: Labelled, qualities: Qualities, ties: Ties = "leave-out", 
         ties: What becomes of pairs of which people prefer neither.
         resamples: Of the bootstrap.
     """
-    by_group: dict[str, list[LabelledPair]] = {name: [] for name in labelled.groups}
+    by_group: dict[str, list[PreferencePair]] = {name: [] for name in labelled.groups}
     for pair in labelled.pairs:
         for name in pair.groups:
             by_group[name].append(pair)
@@ -84,14 +84,14 @@ def measure(labelled: Labelled, qualities: Qualities, ties: Ties = "leave-out", 
             for metric, of_metric in qualities.items():
                 accuracies[metric] = accuracy(*own.qualities(of_metric), own.preferred, own.contents, resamples)
                 bar.update()
-            people = one_vote([pair.share for pair in own.pairs], own.preferred)
+            people = observer_accuracy([pair.share for pair in own.pairs], own.preferred)
             groups.append(Group(name, len(own.pairs), own.ties, accuracies, people))
         own = _Pairs(by_group.get(ALL, []), ties)
         right = {
-            metric: right_pairs(*own.qualities(one), own.preferred) for metric, one in qualities.items() if own.pairs
+            metric: correct_pairs(*own.qualities(one), own.preferred) for metric, one in qualities.items() if own.pairs
         }
-        behind = behind_best(right, own.contents, resamples)
-        helped = tuple(complements(right, own.contents, resamples))
+        behind = gap_to_best(right, own.contents, resamples)
+        helped = tuple(complementarity(right, own.contents, resamples))
         scores = np.array([one.quality for one in labelled.rated], float)
         contents = _numbered([one.content for one in labelled.rated])
         found: dict[str, Correlations | str] = {}
@@ -108,7 +108,7 @@ def measure(labelled: Labelled, qualities: Qualities, ties: Ties = "leave-out", 
 class _Pairs:
     """The pairs of a group that are counted, as arrays."""
 
-    def __init__(self, pairs: list[LabelledPair], ties: Ties) -> None:
+    def __init__(self, pairs: list[PreferencePair], ties: Ties) -> None:
         preferred = np.array([pair.preferred for pair in pairs])
         self.ties = int((preferred == 0.5).sum())
         counted = decided(preferred, ties)

@@ -8,7 +8,7 @@ from pathlib import Path, PurePosixPath
 import torch
 
 from iqa_sr.data.image_checks import measure_images
-from iqa_sr.data.preferences.records import Labelled
+from iqa_sr.data.preferences.records import HumanLabels
 from iqa_sr.data.problems import DataError, DataProblems
 from iqa_sr.io.image_stores import ImageStore
 from iqa_sr.io.json_files import read_json, write_json
@@ -44,7 +44,7 @@ class MetricScores:
 
     @classmethod
     def of(
-        cls, labelled: Labelled, table: ScoreTable, before: set[tuple[str, str, str, str]], stale: Mapping[str, int]
+        cls, labelled: HumanLabels, table: ScoreTable, before: set[tuple[str, str, str, str]], stale: Mapping[str, int]
     ) -> "MetricScores":
         """What a table holds; full-reference scores are those against the data set's references.
 
@@ -71,7 +71,7 @@ class MetricScores:
 
 
 def collect_scores(
-    labelled: Labelled, metrics: Sequence[str], tables: Sequence[Path], folder: Path, batch_size: int = 8
+    labelled: HumanLabels, metrics: Sequence[str], tables: Sequence[Path], folder: Path, batch_size: int = 8
 ) -> MetricScores:
     """The scores of every image that people rated: those in the folder's table, in other tables, and new ones.
 
@@ -156,11 +156,11 @@ class _Files:
         digests: Of images and references by key; of those alone that can be read.
     """
 
-    def __init__(self, labelled: Labelled, digests: Mapping[str, str]) -> None:
+    def __init__(self, labelled: HumanLabels, digests: Mapping[str, str]) -> None:
         self.labelled, self.digests, self.folder = labelled, digests, str(labelled.root.resolve())
 
     @classmethod
-    def of(cls, labelled: Labelled) -> "_Files":
+    def of(cls, labelled: HumanLabels) -> "_Files":
         """Read them."""
         keys = [*labelled.images, *labelled.references.values()]
         return cls(labelled, read_digests(ImageStore(labelled.root), keys))
@@ -232,11 +232,11 @@ def _some(names: Sequence[str]) -> str:
 # --- Scoring ----------------------------------------------------------------------------------------------------------
 
 
-def _reference(labelled: Labelled, info: MetricInfo, key: str) -> str:
+def _reference(labelled: HumanLabels, info: MetricInfo, key: str) -> str:
     return labelled.references.get(key, "") if info.reference == "full" else ""
 
 
-def _check_missing(labelled: Labelled, metrics: Sequence[str], table: ScoreTable) -> None:
+def _check_missing(labelled: HumanLabels, metrics: Sequence[str], table: ScoreTable) -> None:
     """Whether everything that is not in the table yet can be scored."""
     problems, sides = DataProblems(), dict[str, list[MetricInfo]]()
     for name in metrics:

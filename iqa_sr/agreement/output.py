@@ -63,8 +63,8 @@ def _accuracy_text(found: Agreement, ties: Ties) -> Iterator[str]:
             for row in rows[1:]:
                 behind = found.behind.get(row[0])
                 row.append(_percent(behind.value, behind.interval) if behind else "")
-        if any(not math.isnan(group.one_vote) for group in shown):
-            votes = [PEOPLE, *(_percent(group.one_vote) for group in shown)]
+        if any(not math.isnan(group.observer_accuracy) for group in shown):
+            votes = [PEOPLE, *(_percent(group.observer_accuracy) for group in shown)]
             rows.append(votes + [""] * (len(rows[0]) - len(votes)))
         yield aligned(rows, numbers=True)
     tied = [f"{group.ties} of {group.name}" for group in groups if group.ties]
@@ -134,9 +134,9 @@ def _agreement_rows(found: Agreement, ties: Ties) -> Iterator[tuple[object, ...]
         for metric, one in group.metrics.items():
             numbers = (_plain(one.value), *map(_plain, one.interval), one.pairs, one.undecided, group.ties)
             yield (metric, group.name, "2afc", *numbers, f"ties: {ties}" if group.ties else "")
-        if not math.isnan(group.one_vote):
+        if not math.isnan(group.observer_accuracy):
             count = group.pairs - (group.ties if ties == "count" else 0)  # a tie has no majority
-            yield (PEOPLE, group.name, "2afc", _plain(group.one_vote), "", "", count, "", group.ties, "")
+            yield (PEOPLE, group.name, "2afc", _plain(group.observer_accuracy), "", "", count, "", group.ties, "")
     for metric, behind in found.behind.items():
         numbers = (_plain(behind.value), *map(_plain, behind.interval), found.groups[-1].pairs)
         yield (metric, ALL, "2afc_behind_best", *numbers, "", "", f"best: {behind.best}")

@@ -134,7 +134,7 @@ class LogisticMap(nn.Module):
         return 4 * torch.sigmoid((raw - centre) / (spread.abs() + STABILITY)) - 2
 
 
-class Adapter(nn.Module):
+class ScoreAdapter(nn.Module):
     """`D = exp(softplus(k) (N_reference - N_image)) N_image + F`.
 
     The more natural the reference is beside the image, the less the image's own naturalness counts.
@@ -179,7 +179,7 @@ class AFINENetwork(nn.Module):
         self.fidelity = FidelityHead(width, layers)
         self.natural_scale = LogisticMap(4.9592, 21.5968)
         self.fidelity_scale = LogisticMap(0.5, 0.15, (0.05, 0.95), (0.01, 0.70))
-        self.adapter = Adapter()
+        self.adapter = ScoreAdapter()
 
     def statistics(self, image: Tensor) -> LevelStatistics:
         """`(N, 3, H, W)` RGB in [0, 1], sides multiples of 32, to the statistics that the heads see."""

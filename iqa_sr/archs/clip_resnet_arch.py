@@ -57,9 +57,9 @@ class CLIPResNet(nn.Module):
         channels = width
         for stage, count in enumerate(layers):
             planes = width * 2**stage
-            blocks = [_Bottleneck(channels, planes, 2 if stage else 1)]
+            blocks = [_CLIPBottleneck(channels, planes, 2 if stage else 1)]
             channels = 4 * planes
-            blocks += [_Bottleneck(channels, planes, 1) for _ in range(count - 1)]
+            blocks += [_CLIPBottleneck(channels, planes, 1) for _ in range(count - 1)]
             self.add_module(f"layer{stage + 1}", nn.Sequential(*blocks))
         self.attnpool = AttentionPool(channels, channels // HEAD, embed_dim, grid, positions)
 
@@ -91,7 +91,7 @@ class CLIPResNet(nn.Module):
         return x
 
 
-class _Bottleneck(nn.Module):
+class _CLIPBottleneck(nn.Module):
     """1x1, 3x3 and 1x1 convolutions and a shortcut; an average pool instead of a stride."""
 
     def __init__(self, width: int, planes: int, stride: int) -> None:

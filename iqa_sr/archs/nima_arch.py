@@ -160,7 +160,7 @@ class _Mixed(nn.Module):
         return torch.cat([self.get_submodule(f"branch{number}")(x) for number in range(self.count)], 1)
 
 
-class _Residual(_Mixed):
+class _InceptionResidual(_Mixed):
     """`x` and a scaled projection of the branches' outputs, which have `joined` channels together."""
 
     def __init__(self, branches: list[nn.Module], joined: int, width: int, scale: float, relu: bool = True) -> None:
@@ -174,24 +174,24 @@ class _Residual(_Mixed):
         return y.relu_() if self.relu else y
 
 
-def _block35() -> _Residual:
+def _block35() -> _InceptionResidual:
     branches = [
         _Unit(320, 32, 1),
         nn.Sequential(_Unit(320, 32, 1), _Unit(32, 32, 3, padding=1)),
         nn.Sequential(_Unit(320, 32, 1), _Unit(32, 48, 3, padding=1), _Unit(48, 64, 3, padding=1)),
     ]
-    return _Residual(branches, 128, 320, scale=0.17)
+    return _InceptionResidual(branches, 128, 320, scale=0.17)
 
 
-def _block17() -> _Residual:
+def _block17() -> _InceptionResidual:
     long = nn.Sequential(
         _Unit(1088, 128, 1), _Unit(128, 160, (1, 7), padding=(0, 3)), _Unit(160, 192, (7, 1), padding=(3, 0))
     )
-    return _Residual([_Unit(1088, 192, 1), long], 384, 1088, scale=0.1)
+    return _InceptionResidual([_Unit(1088, 192, 1), long], 384, 1088, scale=0.1)
 
 
-def _block8(scale: float, relu: bool = True) -> _Residual:
+def _block8(scale: float, relu: bool = True) -> _InceptionResidual:
     long = nn.Sequential(
         _Unit(2080, 192, 1), _Unit(192, 224, (1, 3), padding=(0, 1)), _Unit(224, 256, (3, 1), padding=(1, 0))
     )
-    return _Residual([_Unit(2080, 192, 1), long], 448, 2080, scale, relu)
+    return _InceptionResidual([_Unit(2080, 192, 1), long], 448, 2080, scale, relu)

@@ -6,13 +6,13 @@ from typing import NamedTuple
 from iqa_sr.attacks.summary import AttackSummary, Line
 from iqa_sr.io.json_files import read_json, write_json
 
-__all__ = ["SHIPPED", "Record", "read_records", "write_records"]
+__all__ = ["SHIPPED", "AttackRecord", "read_records", "write_records"]
 
 SHIPPED = Path(__file__).parent / "data" / "robustness.json"
 """The measurements that come with this package."""
 
 
-class Record(NamedTuple):
+class AttackRecord(NamedTuple):
     """One metric's measurement.
 
     Attributes:
@@ -30,7 +30,7 @@ class Record(NamedTuple):
     images: str
 
 
-def read_records(path: Path = SHIPPED) -> dict[str, Record]:
+def read_records(path: Path = SHIPPED) -> dict[str, AttackRecord]:
     """The measurements in a file by the metrics' names.
 
     Raises:
@@ -46,7 +46,7 @@ def read_records(path: Path = SHIPPED) -> dict[str, Record]:
         ) from error
 
 
-def write_records(path: Path, records: dict[str, Record]) -> None:
+def write_records(path: Path, records: dict[str, AttackRecord]) -> None:
     """Write measurements into a file; those of other metrics that it holds stay.
 
     Raises:
@@ -63,8 +63,8 @@ def write_records(path: Path, records: dict[str, Record]) -> None:
     write_json(path, content, indent=1)
 
 
-def _record(name: str, entry: dict[str, object]) -> Record:
+def _record(name: str, entry: dict[str, object]) -> AttackRecord:
     summary = dict(entry.pop("summary"))  # type: ignore[call-overload]
     lines = tuple(Line(**line) for line in summary.pop("lines"))
     masking = tuple(summary.pop("masking"))
-    return Record(summary=AttackSummary(**summary, lines=lines, masking=masking), **entry)  # type: ignore[arg-type]
+    return AttackRecord(summary=AttackSummary(**summary, lines=lines, masking=masking), **entry)  # type: ignore[arg-type]

@@ -5,7 +5,7 @@ from torch import Tensor
 
 from iqa_sr.attacks.bounds import Bound
 from iqa_sr.attacks.search import Quality, Search
-from iqa_sr.ops.seeded_random import ParameterDraw
+from iqa_sr.ops.seeded_random import SeededRandom
 
 __all__ = ["square_attack"]
 
@@ -41,11 +41,11 @@ def square_attack(
     """
     if bound.norm != "linf":
         raise ValueError(f"square_attack: expected a bound of linf, got {bound.norm}")
-    search, draw = Search(quality, images, bound), ParameterDraw(seed)
+    search, draw = Search(quality, images, bound), SeededRandom(seed)
     height, width = images.shape[-2:]
 
     def signs(*shape: int) -> Tensor:
-        return (torch.randint(2, shape, generator=draw.noise()).to(search.start) * 2 - 1) * bound.radius
+        return (torch.randint(2, shape, generator=draw.noise_generator()).to(search.start) * 2 - 1) * bound.radius
 
     change = torch.zeros_like(search.start)
     best = search.scores

@@ -12,7 +12,7 @@ from basicsr.utils.registry import ARCH_REGISTRY, DATASET_REGISTRY, LOSS_REGISTR
 from torch import nn
 
 from iqa_sr.config.sections import check_arguments, errors_of_options
-from iqa_sr.errors import OptionError, nearest, shown
+from iqa_sr.errors import OptionError, did_you_mean, shown
 
 __all__ = ["build_dataset", "build_loss", "build_network", "check_optimizer"]
 
@@ -63,7 +63,7 @@ def check_optimizer(section: Mapping[str, Any], path: str) -> None:
     optimizer = getattr(torch.optim, kind, None)
     known = {name for name, one in vars(torch.optim).items() if _is_optimizer(one)}
     if kind not in known or optimizer is None:
-        raise OptionError(f"{path}:type: there is no optimizer {kind!r} in torch.optim; {nearest(kind, known)}")
+        raise OptionError(f"{path}:type: there is no optimizer {kind!r} in torch.optim; {did_you_mean(kind, known)}")
     check_arguments(optimizer, section, path, given=("params",))
     parameters = inspect.signature(optimizer).parameters
     for key, value in section.items():

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from iqa_sr.basicsr_compat import ARCH_REGISTRY, build_network, registered
 from iqa_sr.config.option_files import read_option_file
-from iqa_sr.errors import OptionError, nearest
+from iqa_sr.errors import OptionError, did_you_mean
 from iqa_sr.io.tensor_files import load_state
 
 __all__ = ["filled_network", "network_section"]
@@ -50,7 +50,7 @@ def filled_network(section: Mapping[str, Any], state: Mapping[str, Tensor], path
     if not isinstance(kind, str):
         raise OptionError(f"network_g:type: expected the name of a network, got {kind!r}")
     if kind not in ARCH_REGISTRY and f"{kind}_basicsr" not in ARCH_REGISTRY:
-        raise OptionError(f"network_g:type: no network {kind!r}; {nearest(str(kind), registered(ARCH_REGISTRY))}")
+        raise OptionError(f"network_g:type: no network {kind!r}; {did_you_mean(str(kind), registered(ARCH_REGISTRY))}")
     with redirect_stdout(io.StringIO()):  # the registry prints which of two names it has taken
         network = build_network(dict(section))
     load_state(network, state, path)

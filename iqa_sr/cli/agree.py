@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from iqa_sr.cli.arguments import split_names
 
 if TYPE_CHECKING:
-    from iqa_sr.data.preferences.records import Labelled
+    from iqa_sr.data.preferences.records import HumanLabels
 
 __all__ = ["LAYOUT_NAMES", "add_arguments", "run"]
 
@@ -95,7 +95,7 @@ def run(args: argparse.Namespace) -> int:
     from iqa_sr.agreement.evaluation import measure
     from iqa_sr.agreement.metric_scores import AGREEMENT, COMPLEMENTARITY, SCORES, collect_scores
     from iqa_sr.agreement.output import agreement_text, write_agreement
-    from iqa_sr.data.preferences.layouts import LabelOptions, read_labelled
+    from iqa_sr.data.preferences.layouts import LabelOptions, read_human_labels
     from iqa_sr.metrics import metric_names
 
     for name, value in (("--resamples", args.resamples), ("--batch", args.batch)):
@@ -112,7 +112,7 @@ def run(args: argparse.Namespace) -> int:
         tuple(args.score_range) if args.score_range else None,
         args.higher_is_better,
     )
-    labelled = read_labelled(args.layout, root, options)
+    labelled = read_human_labels(args.layout, root, options)
     print(_labels_text(labelled, args.layout), file=sys.stderr)
     tables = [Path(file).expanduser() for file in args.tables]
     scores = collect_scores(labelled, metrics, tables, folder, args.batch)
@@ -132,7 +132,7 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def _labels_text(labelled: "Labelled", layout: str) -> str:
+def _labels_text(labelled: "HumanLabels", layout: str) -> str:
     """What was read, before the long work begins."""
     counts = []
     if labelled.pairs:

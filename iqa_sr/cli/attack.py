@@ -93,7 +93,7 @@ def run(args: argparse.Namespace) -> int:
 def _options(args: argparse.Namespace) -> "AttackOptions":
     from iqa_sr.attacks.bounds import Bound
     from iqa_sr.attacks.measurement import ATTACKS, AttackOptions
-    from iqa_sr.errors import nearest
+    from iqa_sr.errors import did_you_mean
 
     least = {"scale": 2, "size": 16, "limit": 1, "steps": 1, "restarts": 1, "queries": 1, "seed": 0}
     for name, smallest in least.items():
@@ -105,7 +105,7 @@ def _options(args: argparse.Namespace) -> "AttackOptions":
     attacks = split_names(args.attacks) if args.attacks else ATTACKS
     for name in attacks:
         if name not in ATTACKS:
-            raise ValueError(f"`attacks`: there is no attack {name!r}; {nearest(name, ATTACKS)}")
+            raise ValueError(f"`attacks`: there is no attack {name!r}; {did_you_mean(name, ATTACKS)}")
     for name in set(attacks) - {"tile"}:
         for levels in args.epsilons:
             try:
@@ -197,13 +197,13 @@ def _record(comparison: "Comparison", args: argparse.Namespace) -> None:
     from datetime import datetime, timezone
 
     from iqa_sr import __version__
-    from iqa_sr.attacks.records import Record, write_records
+    from iqa_sr.attacks.records import AttackRecord, write_records
     from iqa_sr.metrics.registry import metric_info
 
     images = f"{len(comparison.images.names)} of {args.size} px, {_attacked(args)}"
     today = datetime.now(timezone.utc).date().isoformat()
     records = {
-        one.metric: Record(one, metric_info(one.metric).spec, __version__, today, images)
+        one.metric: AttackRecord(one, metric_info(one.metric).spec, __version__, today, images)
         for one in comparison.summaries(complete=True)
     }
     if records:

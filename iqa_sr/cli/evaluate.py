@@ -147,9 +147,9 @@ def _print_means(evaluation: "Evaluation") -> None:
     for (name, metric), count in not_defined(table).items():
         print(f"{metric}: not defined on {count} images of {name}, which are too small for it; left out of its means")
     for dataset in plan.sets:
-        without = sum(not plan.measures.references(record) for record in dataset.records)
-        if without and any(metric_info(name).reference == "full" for name in plan.measures.metrics):
-            kind = "positive ground truth" if plan.measures.against == "positives" else "reference"
+        without = sum(not plan.scorer.references(record) for record in dataset.records)
+        if without and any(metric_info(name).reference == "full" for name in plan.scorer.metrics):
+            kind = "positive ground truth" if plan.scorer.against == "positives" else "reference"
             print(f"{dataset.name}: {without} of {len(dataset.records)} images have no {kind}: scored without one")
     if plan.base:
         print(f"base: {plan.base.source}")

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 from iqa_sr.io.text_table import aligned
 
 if TYPE_CHECKING:
-    from iqa_sr.attacks.records import Record
+    from iqa_sr.attacks.records import AttackRecord
 
 __all__ = ["add_arguments", "metrics_markdown", "robustness_markdown", "run"]
 
@@ -72,7 +72,7 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def _bought(record: "Record | None", spec: str) -> str:
+def _bought(record: "AttackRecord | None", spec: str) -> str:
     """A measurement counts for the variant of the metric that it was made of."""
     return "-" if record is None or record.spec != spec else record.summary.of_gap(record.summary.unseen)
 

@@ -7,12 +7,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from iqa_sr.cli.arguments import split_names
-from iqa_sr.errors import nearest, same_name
+from iqa_sr.errors import did_you_mean, same_name
 from iqa_sr.io.text_table import aligned
 
 if TYPE_CHECKING:
-    from iqa_sr.selection.selection import Choice
-    from iqa_sr.selection.sources import Source
+    from iqa_sr.selection.selection import Selection
+    from iqa_sr.selection.sources import CandidateCheckpoints
 
 __all__ = ["add_arguments", "run"]
 
@@ -65,8 +65,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Choose a checkpoint, print why, copy it."""
     from iqa_sr.selection.best_checkpoint import write_best
-    from iqa_sr.selection.explanation import choice_rows, choice_words, unmet_limits
-    from iqa_sr.selection.gold_standard import gold_means, gold_row, gold_words
+    from iqa_sr.selection.explanation import choice_rows, explain, unmet_limits
+    from iqa_sr.selection.gold_standard import compare_with_gold_standard, gold_means, gold_row
     from iqa_sr.selection.record import choice_record
 
     source = _read(args)
@@ -87,7 +87,7 @@ def run(args: argparse.Namespace) -> int:
         print(f"left out: {', '.join(labels[:5])}{more} ({reason})")
     if choice.best is None:
         raise ValueError(unmet_limits(choice))
-    words = [words for words in (*choice_words(choice), gold_words(gold, choice.best)) if words]
+    words = [words for words in (*explain(choice), compare_with_gold_standard(gold, choice.best)) if words]
     print("\n" + "\n".join(words))
     label = choice.scores.checkpoints[choice.best]
     file = source.files[label]
@@ -102,7 +102,7 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def _read(args: argparse.Namespace) -> "Source":
+def _read(args: argparse.Namespace) -> "CandidateCheckpoints":
     from iqa_sr.selection.sources import read_sources
 
     if args.resamples < 0:
@@ -122,7 +122,7 @@ def _read(args: argparse.Namespace) -> "Source":
     return source
 
 
-def _choose(source: "Source", args: argparse.Namespace) -> "Choice":
+def _choose(source: "CandidateCheckpoints", args: argparse.Namespace) -> "Selection":
     from iqa_sr.scores.paired_scores import metrics_of, paired_scores
     from iqa_sr.selection.rules import ByFormula, build_rule
     from iqa_sr.selection.selection import Limit, choose
@@ -134,7 +134,7 @@ def _choose(source: "Source", args: argparse.Namespace) -> "Choice":
     counted = list(known) if args.metrics is None else [same_name(one, known) for one in split_names(args.metrics)]
     for name in counted:
         if name not in known:
-            raise ValueError(f"--metric: there are no scores of {name!r}; {nearest(name, known)}")
+            raise ValueError(f"--metric: there are no scores of {name!r}; {did_you_mean(name, known)}")
     rule = build_rule(args.by or "borda", args.formula, counted, known)
     limits: dict[str, Limit] = {}
     for text in args.within:
@@ -147,7 +147,7 @@ def _choose(source: "Source", args: argparse.Namespace) -> "Choice":
         if not 0 <= distance < math.inf:
             raise ValueError(f"--within {text}: expected METRIC=X with a number of at least 0, for example psnr=0.3")
         if metric not in known:
-            raise ValueError(f"--within {text}: there are no scores of {metric!r}; {nearest(metric, known)}")
+            raise ValueError(f"--within {text}: there are no scores of {metric!r}; {did_you_mean(metric, known)}")
         if metric in limits:
             raise ValueError(f"--within: {metric} has two limits, {limits[metric].distance:g} and {distance:g}")
         limits[metric] = Limit(metric, distance)

@@ -78,14 +78,16 @@ def _pull(args: argparse.Namespace) -> int:
     from iqa_sr.metrics import metric_info, metric_names
     from iqa_sr.weights.locations import find_local
     from iqa_sr.weights.registry import WEIGHT_FILES
-    from iqa_sr.weights.store import find_all, near_names
+    from iqa_sr.weights.store import did_you_mean_weights, find_all
 
     if args.all == bool(args.names):
         raise ValueError("weights pull: expected names of files or metrics, or --all")
     wanted = [file.name for file in WEIGHT_FILES.values() if file.sources] if args.all else []
     for name in [same_name(one, metric_names()) for one in args.names]:
         if name not in WEIGHT_FILES and name not in metric_names():
-            raise ValueError(f"no weights file and no metric is called {name!r}; {near_names(name, metric_names())}")
+            raise ValueError(
+                f"no weights file and no metric is called {name!r}; {did_you_mean_weights(name, metric_names())}"
+            )
         wanted += [name] if name in WEIGHT_FILES else metric_info(name).weights
     before = {name for name in wanted if find_local(WEIGHT_FILES[name])}
     for name, path in find_all(wanted).items():

@@ -8,7 +8,7 @@ from typing import Any
 
 import yaml
 
-from iqa_sr.errors import OptionError, nearest, shown
+from iqa_sr.errors import OptionError, did_you_mean, shown
 
 __all__ = ["apply_overrides", "read_option_file", "unusable_texts"]
 
@@ -130,7 +130,7 @@ def _load_yaml(path: Path, asked_by: str) -> dict[str, Any]:
         if not path.exists():
             folder = path.parent
             beside = [str(file) for file in folder.glob("*.yml")] if folder.is_dir() else []
-            hint = nearest(name, beside) if beside else "the folder holds no .yml file"
+            hint = did_you_mean(name, beside) if beside else "the folder holds no .yml file"
             raise FileNotFoundError(f"{asked_by}option file {name} does not exist; {hint}")
         if not path.is_file():  # a named pipe would be waited for
             kind = "a folder" if path.is_dir() else "a device or a pipe"
@@ -221,7 +221,7 @@ def apply_overrides(options: dict[str, Any], overrides: Iterable[str]) -> dict[s
             if not isinstance(section.get(key), dict):
                 where = ":".join(path[: depth + 1])
                 known = [str(name) for name, value in section.items() if isinstance(value, Mapping)]
-                raise OptionError(f"`overrides` {entry}: there is no section {where}; {nearest(key, known)}")
+                raise OptionError(f"`overrides` {entry}: there is no section {where}; {did_you_mean(key, known)}")
             section[key] = dict(section[key])
             section = section[key]
         # BasicSR's `none` is accepted for null.

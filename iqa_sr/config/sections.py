@@ -11,7 +11,7 @@ from typing import Annotated, Any, TypeVar, get_args
 import pydantic
 from pydantic_core import core_schema
 
-from iqa_sr.errors import OptionError, nearest, shown
+from iqa_sr.errors import OptionError, did_you_mean, shown
 
 __all__ = [
     "FileName",
@@ -220,7 +220,7 @@ def type_names(section: type[Section]) -> tuple[str, ...]:
 
 def _unknown_type(sections: Iterable[type[Section]], values: Mapping[str, Any], path: str) -> str:
     names, name = [known for section in sections for known in type_names(section)], values.get("type")
-    return f"{path}:type: there is no {path.rpartition(':')[2]} {shown(name)}; {nearest(str(name), names)}"
+    return f"{path}:type: there is no {path.rpartition(':')[2]} {shown(name)}; {did_you_mean(str(name), names)}"
 
 
 # What pydantic says of Python's types, as it reads in an option file.
@@ -245,7 +245,7 @@ def _problem(section: type[Section], problem: Any, path: str) -> str:
     if kind == "extra_forbidden":
         (described, *_) = _follow(section, problem["loc"][:-1])[1]
         known = [field.alias or name for name, field in described.model_fields.items()]
-        return f"{where}: unknown key; {nearest(keys[-1], known)}"
+        return f"{where}: unknown key; {did_you_mean(keys[-1], known)}"
     if kind == "missing":
         return f"{where}: this key is required and missing"
     if kind == "invalid_key" or (keys[-1:] == ["[key]"] and not isinstance(given, str)):
@@ -322,7 +322,7 @@ def check_arguments(
     names = [p.name for p in plain if p.name not in given]
     open_ended = not names and len(plain) < len(parameters)
     problems = [
-        f"{path}:{key}: unknown key for {values['type']}; {nearest(str(key), names)}"
+        f"{path}:{key}: unknown key for {values['type']}; {did_you_mean(str(key), names)}"
         for key in values
         if key != "type" and key not in names and not open_ended
     ]

@@ -6,7 +6,7 @@ from typing import Annotated
 
 from pydantic import AfterValidator
 
-from iqa_sr.errors import nearest
+from iqa_sr.errors import did_you_mean
 
 __all__ = ["ScoreRange", "known", "rising"]
 
@@ -17,7 +17,7 @@ def known(names: Iterable[str], what: str = "layout") -> AfterValidator:
 
     def check(name: str) -> str:
         if name not in names:
-            raise ValueError(f"there is no such {what}; {nearest(name, names)}")
+            raise ValueError(f"there is no such {what}; {did_you_mean(name, names)}")
         return name
 
     return AfterValidator(check)

@@ -13,11 +13,11 @@ from torch.utils.data import Dataset
 from iqa_sr.config.sections import read_section
 from iqa_sr.data.creation.unlabeled_images import ImageSource, ImageSourceOptions
 from iqa_sr.datasets.loader_options import LoaderOptions
-from iqa_sr.distortions.registry import LEVELS, Step, apply_chain, draw_chain, known_kinds
+from iqa_sr.distortions.registry import LEVELS, Step, apply_chain, check_names, draw_chain
 from iqa_sr.errors import OptionError
 from iqa_sr.io.image_tensors import as_8_bit, to_tensor
 from iqa_sr.metrics.arniqa import half_scale
-from iqa_sr.ops.seeded_random import ParameterDraw
+from iqa_sr.ops.seeded_random import SeededRandom
 
 __all__ = ["ChainDataset", "ChainDatasetOptions"]
 
@@ -39,7 +39,7 @@ class ChainDatasetOptions(LoaderOptions, ImageSourceOptions):
     type: Literal["ChainDataset"] = "ChainDataset"
     crop: int = Field(224, ge=32)
     longest: int = Field(4, ge=1)
-    kinds: Annotated[list[str] | None, AfterValidator(known_kinds)] = None
+    kinds: Annotated[list[str] | None, AfterValidator(check_names)] = None
     level_weights: list[float] = [0.29, 0.27, 0.21, 0.14, 0.08]
     pristine: float = Field(0.05, ge=0, lt=1)
     use_hflip: bool = True
@@ -86,7 +86,7 @@ class ChainDataset(Dataset[dict[str, Any]]):
         return len(self.source) if self.training else self.options.samples
 
     def __getitem__(self, index: int) -> dict[str, Any]:
-        draw = ParameterDraw(int(torch.randint(2**63 - 1, ())) if self.training else index)
+        draw = SeededRandom(int(torch.randint(2**63 - 1, ())) if self.training else index)
         first = index % len(self.source)
         second = (first + 1 + int(draw.uniform(0, len(self.source) - 1))) % len(self.source)
         while self.source.name(second) == self.source.name(first):  # photographs may come several times
@@ -107,7 +107,7 @@ class ChainDataset(Dataset[dict[str, Any]]):
             sample["half"] = torch.stack([self._patch(image, chain, draw) for image in shrunk])
         return sample
 
-    def _patch(self, image: Tensor, chain: Sequence[Step], draw: ParameterDraw) -> Tensor:
+    def _patch(self, image: Tensor, chain: Sequence[Step], draw: SeededRandom) -> Tensor:
         """A distorted patch `(3, crop, crop)` of an image `(3, H, W)`, at random and perhaps flipped."""
         side = self.options.crop
         below, beside = (max(0, side - length) for length in image.shape[1:])

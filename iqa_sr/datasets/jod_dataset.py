@@ -13,7 +13,7 @@ from iqa_sr.datasets.pristine_crops import CropOptions, PristineCrops
 from iqa_sr.datasets.upscaled_results import UpscaledResults
 from iqa_sr.distortions.registry import KINDS, LEVELS, Step, apply_chain, distort, draw_chain
 from iqa_sr.metrics import create_metric
-from iqa_sr.ops.seeded_random import ParameterDraw
+from iqa_sr.ops.seeded_random import SeededRandom
 
 __all__ = ["JODDataset", "JODDatasetOptions"]
 
@@ -85,7 +85,7 @@ class JODDataset(Dataset[dict[str, Any]]):
         return len(self.crops.source) if self.training else self.options.samples
 
     def __getitem__(self, index: int) -> dict[str, Any]:
-        draw = ParameterDraw(int(torch.randint(2**63 - 1, ())) if self.training else index)
+        draw = SeededRandom(int(torch.randint(2**63 - 1, ())) if self.training else index)
         number = index % len(self.crops.source)
         window, _ = self.crops.window(self.crops.image(number, draw), draw)
         sample: dict[str, Any] = {"path": self.crops.source.name(number)}
@@ -106,23 +106,23 @@ class JODDataset(Dataset[dict[str, Any]]):
         with torch.no_grad():
             return self._jod(image, image[:1].expand_as(image).contiguous())
 
-    def _pairs(self, window: Tensor, draw: ParameterDraw) -> Iterator[Tensor]:
+    def _pairs(self, window: Tensor, draw: SeededRandom) -> Iterator[Tensor]:
         for _ in range(self.options.pairs):
             kind, seed, noise_seed = self.crops.kind(draw), draw.seed(), draw.seed()
             strong = draw.uniform(2 * _WEAKEST, LEVELS)
             for level in (draw.uniform(_WEAKEST, strong), strong):
                 yield distort(window, kind, level, seed, noise_seed)
 
-    def _chains(self, window: Tensor, draw: ParameterDraw) -> Iterator[Tensor]:
+    def _chains(self, window: Tensor, draw: SeededRandom) -> Iterator[Tensor]:
         for _ in range(self.options.chains):
             yield _weakened(window, self._chain(draw), draw.uniform(0.3, 1), draw.seed())
 
-    def _chain(self, draw: ParameterDraw) -> tuple[Step, ...]:
+    def _chain(self, draw: SeededRandom) -> tuple[Step, ...]:
         seen = [kind for kind in self.crops.kinds if KINDS[kind].group not in _BLIND] or self.crops.kinds
         kinds = self.crops.kinds if draw.chance(0.1) else seen
         return draw_chain(torch.Generator().manual_seed(draw.seed()), _LONGEST, levels=None, kinds=kinds)
 
-    def _graded(self, window: Tensor, index: int, draw: ParameterDraw) -> tuple[list[Tensor], bool]:
+    def _graded(self, window: Tensor, index: int, draw: SeededRandom) -> tuple[list[Tensor], bool]:
         """Five versions of a validation sample, and whether each is worse than the one before."""
         turn = index % (len(self.crops.kinds) + 2)
         if turn == len(self.crops.kinds) + 1:

@@ -10,12 +10,12 @@ from torch import Tensor
 
 from iqa_sr.data.creation.unlabeled_images import ImageSource, ImageSourceOptions
 from iqa_sr.datasets.loader_options import LoaderOptions
-from iqa_sr.distortions.registry import KINDS, known_kinds
-from iqa_sr.errors import OptionError, nearest
+from iqa_sr.distortions.registry import KINDS, check_names
+from iqa_sr.errors import OptionError, did_you_mean
 from iqa_sr.io.image_tensors import as_8_bit, to_tensor
 from iqa_sr.ops.blur import blur, gaussian_kernel
 from iqa_sr.ops.resize import resize_bicubic
-from iqa_sr.ops.seeded_random import ParameterDraw
+from iqa_sr.ops.seeded_random import SeededRandom
 
 __all__ = ["MARGIN", "CropOptions", "PristineCrops"]
 
@@ -39,7 +39,7 @@ class CropOptions(LoaderOptions, ImageSourceOptions):
     """
 
     crop: int = Field(64, ge=16)
-    kinds: Annotated[list[str] | None, AfterValidator(known_kinds)] = None
+    kinds: Annotated[list[str] | None, AfterValidator(check_names)] = None
     emphasis: dict[str, float] = Field(default_factory=dict)
     smallest_scale: float = Field(0.4, gt=0, le=1)
     softest: float = Field(0.8, ge=0)
@@ -51,7 +51,7 @@ class CropOptions(LoaderOptions, ImageSourceOptions):
         groups = {kind.group for kind in KINDS.values()}
         for group, weight in emphasis.items():
             if group not in groups:
-                raise ValueError(f"there is no group of degradations {group!r}; {nearest(group, groups)}")
+                raise ValueError(f"there is no group of degradations {group!r}; {did_you_mean(group, groups)}")
             if not (weight >= 0 and math.isfinite(weight)):
                 raise ValueError(f"{group} must be 0 or more, not {weight}")
         return emphasis
@@ -85,12 +85,12 @@ class PristineCrops:
             raise OptionError(f"{where}:emphasis leaves nothing to draw: every group of {self.kinds} has weight 0")
         self.source = ImageSource(options, options.crop, where)
 
-    def kind(self, draw: ParameterDraw) -> str:
+    def kind(self, draw: SeededRandom) -> str:
         """A random kind of degradation: first the group, however many kinds it has."""
         group = list(self._by_group)[draw.index(self._weights)]
         return draw.one_of(self._by_group[group])
 
-    def image(self, index: int, draw: ParameterDraw) -> Tensor:
+    def image(self, index: int, draw: SeededRandom) -> Tensor:
         """A pristine image `(3, H, W)` in [0, 1]: an image of the source smaller, a little softer, in other colors."""
         image, options = to_tensor(self.source.image(index)), self._options
         smallest = options.crop + 2 * MARGIN
@@ -110,7 +110,7 @@ class PristineCrops:
         return as_8_bit(image)
 
     def window(
-        self, image: Tensor, draw: ParameterDraw, near: tuple[int, int] | None = None, shift: int | None = None
+        self, image: Tensor, draw: SeededRandom, near: tuple[int, int] | None = None, shift: int | None = None
     ) -> tuple[Tensor, tuple[int, int]]:
         """A crop with its margin, flipped and turned: of two the one with more contrast, for flat ones teach little.
 

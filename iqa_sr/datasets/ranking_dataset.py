@@ -11,7 +11,7 @@ from torch.utils.data import Dataset
 from iqa_sr.config.sections import read_section
 from iqa_sr.datasets.pristine_crops import CropOptions, PristineCrops
 from iqa_sr.distortions.registry import LEVELS, Step, apply_chain, draw_chain
-from iqa_sr.ops.seeded_random import ParameterDraw
+from iqa_sr.ops.seeded_random import SeededRandom
 
 __all__ = ["RankingDataset", "RankingDatasetOptions"]
 
@@ -64,7 +64,7 @@ class RankingDataset(Dataset[dict[str, Any]]):
 
     def __getitem__(self, index: int) -> dict[str, Any]:
         seed = int(torch.randint(2**63 - 1, ())) if self.training else index
-        draw = ParameterDraw(seed)
+        draw = SeededRandom(seed)
         image = index % len(self.crops.source)
         clean = self.crops.image(image, draw)
         if self.training:
@@ -90,7 +90,7 @@ class RankingDataset(Dataset[dict[str, Any]]):
             "path": self.crops.source.name(image),
         }
 
-    def _random_levels(self, draw: ParameterDraw) -> list[float]:
+    def _random_levels(self, draw: SeededRandom) -> list[float]:
         """0, and rising levels with at least half a level in between, up to 5; near both ends more often than between.
 
         What is hard is there: the least that can be seen, and what is spoilt beyond recognition.
@@ -100,7 +100,7 @@ class RankingDataset(Dataset[dict[str, Any]]):
         places = sorted((1 - math.cos(math.pi * draw.uniform(0, 1))) / 2 for _ in range(count))
         return [0.0] + [0.5 * (number + 1) + room * place for number, place in enumerate(places)]
 
-    def _random_chain(self, draw: ParameterDraw) -> Sequence[Step]:
+    def _random_chain(self, draw: SeededRandom) -> Sequence[Step]:
         if not draw.chance(self.options.mixture):
             return (Step(self.crops.kind(draw), LEVELS, draw.seed()),)
         generator = torch.Generator().manual_seed(draw.seed())

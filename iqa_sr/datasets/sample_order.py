@@ -17,7 +17,7 @@ from iqa_sr.errors import OptionError, TrainingStopped
 from iqa_sr.runtime import rng_state
 from iqa_sr.runtime.signals import STOPPING
 
-__all__ = ["Place", "SampleOrder", "SeededDataset", "build_train_loader", "sample_seed"]
+__all__ = ["DataCursor", "SeededDataset", "SeededSampler", "build_train_loader", "sample_seed"]
 
 # This import provides what BasicSR's data sets need; workers that are spawned import this module first.
 import iqa_sr.basicsr_compat  # noqa: F401
@@ -53,8 +53,8 @@ class SeededDataset(Dataset[Any]):
     def __len__(self) -> int:
         return len(self.dataset)  # type: ignore[arg-type]
 
-    def __getitem__(self, place: tuple[int, int]) -> Any:
-        index, seed = place
+    def __getitem__(self, sample: tuple[int, int]) -> Any:
+        index, seed = sample
         # A worker's generators are used for nothing else.
         in_worker = torch.utils.data.get_worker_info() is not None
         with nullcontext() if in_worker else rng_state.preserved():
@@ -68,7 +68,7 @@ class SeededDataset(Dataset[Any]):
 
 
 @dataclass(eq=False)
-class SampleOrder(Sampler[tuple[int, int]]):
+class SeededSampler(Sampler[tuple[int, int]]):
     """Yields `(index, seed)` of this process's samples of one epoch.
 
     Args:
@@ -90,7 +90,7 @@ class SampleOrder(Sampler[tuple[int, int]]):
     def __len__(self) -> int:
         return math.ceil(self.size * self.ratio / self.world_size)
 
-    def set_place(self, epoch: int, skip: int = 0) -> None:
+    def set_position(self, epoch: int, skip: int = 0) -> None:
         """Start the next pass in this epoch, after `skip` samples of this process."""
         self.epoch, self.skip = epoch, skip
 
@@ -103,7 +103,7 @@ class SampleOrder(Sampler[tuple[int, int]]):
 
 
 @dataclass(eq=False)
-class Place:
+class DataCursor:
     """Where a run stands in its data, and the batches from there on, without end.
 
     The loader's processes do not hear the signals that ask a run to stop, and end with it.
@@ -117,7 +117,7 @@ class Place:
     """
 
     loader: DataLoader[Any]
-    order: SampleOrder
+    order: SeededSampler
     epoch: int = 0
     iteration: int = 0
     workers: list[Any] = field(default_factory=list, init=False)
@@ -131,7 +131,7 @@ class Place:
         """
         end = object()
         while True:
-            self.order.set_place(self.epoch, self.iteration * int(self.loader.batch_size or 1))
+            self.order.set_position(self.epoch, self.iteration * int(self.loader.batch_size or 1))
             with self._waiting():
                 known = self.workers or not self.loader.num_workers or not WATCHED
                 batches = iter(self.loader) if known else self._started()
@@ -193,7 +193,7 @@ class Place:
             worker.kill()
 
 
-def build_train_loader(dataset: Dataset[Any], opt: dict[str, Any]) -> tuple[DataLoader[Any], SampleOrder]:
+def build_train_loader(dataset: Dataset[Any], opt: dict[str, Any]) -> tuple[DataLoader[Any], SeededSampler]:
     """The training loader and the order that drives it.
 
     Args:
@@ -214,7 +214,7 @@ def build_train_loader(dataset: Dataset[Any], opt: dict[str, Any]) -> tuple[Data
             f"datasets:train:dataset_enlarge_ratio: expected at most {LONGEST / size:g} with {size} samples "
             f"(an epoch of {LONGEST:,}), got {ratio}"
         )
-    order = SampleOrder(size, opt["manual_seed"], opt["rank"], opt["world_size"], ratio)
+    order = SeededSampler(size, opt["manual_seed"], opt["rank"], opt["world_size"], ratio)
     if len(order) < batch:
         needed = math.ceil(batch * opt["world_size"] / max(1, size))
         raise ValueError(

@@ -13,7 +13,7 @@ from iqa_sr.errors import OptionError
 from iqa_sr.inference.tiling import upscale
 from iqa_sr.io.image_tensors import as_8_bit
 from iqa_sr.ops.resize import resize_bicubic
-from iqa_sr.ops.seeded_random import ParameterDraw
+from iqa_sr.ops.seeded_random import SeededRandom
 
 __all__ = ["UpscaledResults"]
 
@@ -54,7 +54,7 @@ class UpscaledResults:
             for scale in scales
         }
 
-    def __call__(self, window: Tensor, count: int, draw: ParameterDraw) -> list[Tensor]:
+    def __call__(self, window: Tensor, count: int, draw: SeededRandom) -> list[Tensor]:
         """Results of one LQ.
 
         Args:
@@ -71,7 +71,7 @@ class UpscaledResults:
         lq = degradation(window[None, :, :height, :width], torch.tensor([draw.seed()]))
         return [self._result(lq, scale, draw) for _ in range(count)]
 
-    def _result(self, lq: Tensor, scale: int, draw: ParameterDraw) -> Tensor:
+    def _result(self, lq: Tensor, scale: int, draw: SeededRandom) -> Tensor:
         size = (lq.shape[-2] * scale, lq.shape[-1] * scale)
         networks = self._networks[scale]
         if networks and draw.chance(_BY_NETWORK):

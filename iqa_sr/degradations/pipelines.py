@@ -33,7 +33,7 @@ from iqa_sr.ops.blur import (
 from iqa_sr.ops.jpeg import compress_jpeg
 from iqa_sr.ops.noise import add_gaussian_noise, add_poisson_noise
 from iqa_sr.ops.resize import resize_bicubic
-from iqa_sr.ops.seeded_random import ParameterDraw
+from iqa_sr.ops.seeded_random import SeededRandom
 
 __all__ = [
     "BicubicDegradation",
@@ -149,7 +149,7 @@ class RandomDegradation(Degradation):
         return torch.cat([self._degrade_one(image[i : i + 1], seed) for i, seed in enumerate(seeds)])
 
     def _degrade_one(self, image: Tensor, seed: int) -> Tensor:
-        draw = ParameterDraw(seed)
+        draw = SeededRandom(seed)
         noise = torch.Generator(image.device).manual_seed(draw.seed())
         size = (image.shape[-2], image.shape[-1])
         lq_size = (size[0] // self.scale, size[1] // self.scale)
@@ -169,7 +169,7 @@ class RandomDegradation(Degradation):
 
 
 def _stage(
-    image: Tensor, size: tuple[int, int], options: StageOptions, draw: ParameterDraw, noise: torch.Generator
+    image: Tensor, size: tuple[int, int], options: StageOptions, draw: SeededRandom, noise: torch.Generator
 ) -> tuple[Tensor, str]:
     """Blur, resize by a random factor of `size`, add noise; also the interpolation mode that was drawn."""
     if draw.chance(options.blur_prob):
@@ -185,7 +185,7 @@ def _stage(
     return add_noise(image, strength, draw.chance(options.gray_noise_prob), noise), mode
 
 
-def _random_kernel(options: StageOptions, draw: ParameterDraw) -> Tensor:
+def _random_kernel(options: StageOptions, draw: SeededRandom) -> Tensor:
     size = draw.one_of(options.kernel_sizes)
     if draw.chance(options.sinc_prob):
         return sinc_kernel(size, draw.uniform(math.pi / (3 if size < 13 else 5), math.pi))
@@ -207,12 +207,12 @@ def _resize(image: Tensor, size: tuple[int, int], mode: str) -> Tensor:
     return functional.interpolate(image, size, mode=mode)
 
 
-def _jpeg(image: Tensor, options: StageOptions, draw: ParameterDraw) -> Tensor:
+def _jpeg(image: Tensor, options: StageOptions, draw: SeededRandom) -> Tensor:
     quality = torch.tensor([draw.uniform(*options.jpeg_range)], device=image.device)
     return compress_jpeg(image.clamp(0, 1), quality)
 
 
-def _finish(image: Tensor, size: tuple[int, int], options: TwoStageOptions, draw: ParameterDraw) -> Tensor:
+def _finish(image: Tensor, size: tuple[int, int], options: TwoStageOptions, draw: SeededRandom) -> Tensor:
     image = _resize(image, size, draw.one_of(_MODES))
     if draw.chance(options.final.sinc_prob):
         kernel = sinc_kernel(draw.one_of(options.final.kernel_sizes), draw.uniform(math.pi / 3, math.pi))

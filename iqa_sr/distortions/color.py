@@ -8,23 +8,23 @@ import torch
 from torch import Tensor
 
 from iqa_sr.distortions.strength import LUMA, geometric, luma
-from iqa_sr.ops.seeded_random import ParameterDraw
+from iqa_sr.ops.seeded_random import SeededRandom
 
 __all__ = ["COLOUR", "TONE"]
 
 
-def desaturation(image: Tensor, strength: float, draw: ParameterDraw) -> Tensor:
+def desaturation(image: Tensor, strength: float, draw: SeededRandom) -> Tensor:
     """Colours fade, at most to grey."""
     return image + strength * (luma(image) - image)
 
 
-def oversaturation(image: Tensor, strength: float, draw: ParameterDraw) -> Tensor:
+def oversaturation(image: Tensor, strength: float, draw: SeededRandom) -> Tensor:
     """Colours 1.15 to 4 times as strong."""
     grey = luma(image)
     return grey + geometric(1.15, 4.0, strength) * (image - grey)
 
 
-def colour_cast(image: Tensor, strength: float, draw: ParameterDraw) -> Tensor:
+def colour_cast(image: Tensor, strength: float, draw: SeededRandom) -> Tensor:
     """A tint, its luma left alone, of 4 to 50 levels of 255."""
     angle = draw.uniform(0, 2 * math.pi)
     tint = torch.tensor([math.cos(angle + turn) for turn in (0, 2 * math.pi / 3, 4 * math.pi / 3)])
@@ -32,7 +32,7 @@ def colour_cast(image: Tensor, strength: float, draw: ParameterDraw) -> Tensor:
     return image + (tint / tint.norm() * geometric(4, 50, strength) / 255)[:, None, None]
 
 
-def colour_shift(image: Tensor, strength: float, draw: ParameterDraw) -> Tensor:
+def colour_shift(image: Tensor, strength: float, draw: SeededRandom) -> Tensor:
     """Red and blue moved against green, by 0.4 to 4 px, as by a bad lens."""
     angle, distance = draw.uniform(0, 2 * math.pi), geometric(0.4, 4.0, strength)
     planes = []
@@ -43,28 +43,28 @@ def colour_shift(image: Tensor, strength: float, draw: ParameterDraw) -> Tensor:
     return torch.stack(planes)
 
 
-def banding(image: Tensor, strength: float, draw: ParameterDraw) -> Tensor:
+def banding(image: Tensor, strength: float, draw: SeededRandom) -> Tensor:
     """Only 40 to 3 different values a channel."""
     steps = geometric(40, 3, strength) - 1
     return torch.round(image * steps) / steps
 
 
-def brightening(image: Tensor, strength: float, draw: ParameterDraw) -> Tensor:
+def brightening(image: Tensor, strength: float, draw: SeededRandom) -> Tensor:
     """A gamma from 1 down to 0.35."""
     return image.clamp(0, 1) ** geometric(0.93, 0.35, strength)
 
 
-def darkening(image: Tensor, strength: float, draw: ParameterDraw) -> Tensor:
+def darkening(image: Tensor, strength: float, draw: SeededRandom) -> Tensor:
     """A gamma from 1 up to 3.5."""
     return image.clamp(0, 1) ** geometric(1.08, 3.5, strength)
 
 
-def low_contrast(image: Tensor, strength: float, draw: ParameterDraw) -> Tensor:
+def low_contrast(image: Tensor, strength: float, draw: SeededRandom) -> Tensor:
     """Everything nearer to the mean: 8 % to 80 %."""
     return image + geometric(0.08, 0.8, strength) * (image.mean() - image)
 
 
-def high_contrast(image: Tensor, strength: float, draw: ParameterDraw) -> Tensor:
+def high_contrast(image: Tensor, strength: float, draw: SeededRandom) -> Tensor:
     """Everything further from the mean, 1.15 to 4 times, cut at black and white."""
     mean = image.mean()
     return mean + geometric(1.15, 4.0, strength) * (image - mean)

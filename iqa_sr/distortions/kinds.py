@@ -1,10 +1,10 @@
 """`FUNCTIONS`: the graded distortions of all groups by name, each from barely visible to strong.
 
-Every function takes an image `(3, H, W)` float32 RGB in [0, 1], a strength in (0, 1], and a `ParameterDraw` for
-whatever else is random. Noise comes from its `noise`, positions and phases from its `place`: they may differ where the
-parameters (directions, colours, periods) are shared. With the same draw a larger strength spoils the same image in
-the same way, only more. Results need not be clamped or rounded. Strengths are ours, chosen so that a fifth is just
-visible on a photograph and 1 is unpleasant.
+Every function takes an image `(3, H, W)` float32 RGB in [0, 1], a strength in (0, 1], and a `SeededRandom` for
+whatever else is random. Noise comes from its `noise_generator`, positions and phases from its `position`: they may
+differ where the parameters (directions, colours, periods) are shared. With the same draw a larger strength spoils the
+same image in the same way, only more. Results need not be clamped or rounded. Strengths are ours, chosen so that a
+fifth is just visible on a photograph and 1 is unpleasant.
 """
 
 import math
@@ -25,35 +25,35 @@ from iqa_sr.io.images import recompress
 from iqa_sr.ops.blur import blur, gaussian_kernel, sinc_kernel
 from iqa_sr.ops.jpeg import compress_jpeg
 from iqa_sr.ops.resize import resize_bicubic
-from iqa_sr.ops.seeded_random import ParameterDraw
+from iqa_sr.ops.seeded_random import SeededRandom
 
 __all__ = ["FUNCTIONS", "INTERPOLATIONS", "resized"]
 
 # --- Blur -------------------------------------------------------------------------------------------------------------
 
 
-def gaussian_blur(image: Tensor, strength: float, draw: ParameterDraw) -> Tensor:
+def gaussian_blur(image: Tensor, strength: float, draw: SeededRandom) -> Tensor:
     """Sigma 0.4 to 4 px; up to twice as wide in one direction."""
     sigma, ratio = geometric(0.4, 4.0, strength), draw.uniform(0.6, 1.0)
     size = 2 * math.ceil(3 * sigma) + 1
     return blur(image[None], gaussian_kernel(size, sigma, sigma * ratio, draw.uniform(-math.pi, math.pi)))[0]
 
 
-def lens_blur(image: Tensor, strength: float, draw: ParameterDraw) -> Tensor:
+def lens_blur(image: Tensor, strength: float, draw: SeededRandom) -> Tensor:
     """A disk of radius 0.8 to 7 px, its border antialiased."""
     radius = geometric(0.8, 7.0, strength)
-    place = torch.arange(-math.ceil(radius), math.ceil(radius) + 1, dtype=torch.float64)
-    distance = torch.hypot(place[:, None], place[None, :])
+    position = torch.arange(-math.ceil(radius), math.ceil(radius) + 1, dtype=torch.float64)
+    distance = torch.hypot(position[:, None], position[None, :])
     kernel = (radius + 0.5 - distance).clamp(0, 1)
     return blur(image[None], kernel / kernel.sum())[0]
 
 
-def motion_blur(image: Tensor, strength: float, draw: ParameterDraw) -> Tensor:
+def motion_blur(image: Tensor, strength: float, draw: SeededRandom) -> Tensor:
     """A straight movement of 1.5 to 16 px in any direction."""
     half, angle = geometric(1.5, 16.0, strength) / 2, draw.uniform(0, math.pi)
-    place = torch.arange(-math.ceil(half), math.ceil(half) + 1, dtype=torch.float64)
-    along = place[None, :] * math.cos(angle) + place[:, None] * math.sin(angle)
-    across = place[:, None] * math.cos(angle) - place[None, :] * math.sin(angle)
+    position = torch.arange(-math.ceil(half), math.ceil(half) + 1, dtype=torch.float64)
+    along = position[None, :] * math.cos(angle) + position[:, None] * math.sin(angle)
+    across = position[:, None] * math.cos(angle) - position[None, :] * math.sin(angle)
     kernel = (half + 0.5 - along.abs()).clamp(0, 1) * (1 - across.abs()).clamp(0, 1)
     return blur(image[None], kernel / kernel.sum())[0]
 
@@ -61,15 +61,15 @@ def motion_blur(image: Tensor, strength: float, draw: ParameterDraw) -> Tensor:
 # --- Compression ------------------------------------------------------------------------------------------------------
 
 
-def jpeg(image: Tensor, strength: float, draw: ParameterDraw) -> Tensor:
+def jpeg(image: Tensor, strength: float, draw: SeededRandom) -> Tensor:
     """Quality 85 to 5, the grid of blocks anywhere."""
     quality = geometric(85, 5, strength)
-    top, left = (int(draw.place(0, 16)) for _ in range(2))
+    top, left = (int(draw.position(0, 16)) for _ in range(2))
     padded = F.pad(image[None], (left, 0, top, 0), mode="replicate")
     return compress_jpeg(padded.clamp(0, 1), torch.tensor([quality]))[0, :, top:, left:]
 
 
-def webp(image: Tensor, strength: float, draw: ParameterDraw) -> Tensor:
+def webp(image: Tensor, strength: float, draw: SeededRandom) -> Tensor:
     """Quality 80 to 1."""
     return to_tensor(recompress(to_uint8(image), ".webp", round(geometric(80, 1, strength))))
 
@@ -95,13 +95,13 @@ def _small_size(image: Tensor, factor: float) -> tuple[int, int]:
     return max(2, round(image.shape[1] / factor)), max(2, round(image.shape[2] / factor))
 
 
-def resampling(image: Tensor, strength: float, draw: ParameterDraw, up: str) -> Tensor:
+def resampling(image: Tensor, strength: float, draw: SeededRandom, up: str) -> Tensor:
     """Made 1.2 to 5 times smaller (MATLAB's bicubic) and brought back with another kernel."""
     small = resize_bicubic(image[None], *_small_size(image, geometric(1.2, 5.0, strength)))[0]
     return resized(small, (image.shape[1], image.shape[2]), INTERPOLATIONS[up])
 
 
-def aliasing(image: Tensor, strength: float, draw: ParameterDraw) -> Tensor:
+def aliasing(image: Tensor, strength: float, draw: SeededRandom) -> Tensor:
     """Made 1.2 to 4 times smaller without a filter, brought back by bicubic or bilinear interpolation."""
     flag = INTERPOLATIONS[draw.one_of(["bicubic", "bilinear"])]
     small = resized(image, _small_size(image, geometric(1.2, 4.0, strength)), cv2.INTER_NEAREST)
@@ -111,17 +111,17 @@ def aliasing(image: Tensor, strength: float, draw: ParameterDraw) -> Tensor:
 # --- Sharpness --------------------------------------------------------------------------------------------------------
 
 
-def ringing(image: Tensor, strength: float, draw: ParameterDraw) -> Tensor:
+def ringing(image: Tensor, strength: float, draw: SeededRandom) -> Tensor:
     """An ideal low-pass filter with cutoff 2.6 to 0.6 radians per pixel."""
     return blur(image[None], sinc_kernel(21, geometric(2.6, 0.6, strength)))[0]
 
 
-def oversharpening(image: Tensor, strength: float, draw: ParameterDraw) -> Tensor:
+def oversharpening(image: Tensor, strength: float, draw: SeededRandom) -> Tensor:
     """Unsharp masking, 0.35 to 6 times what a Gaussian of 0.7 to 1.5 px takes away."""
     return image + geometric(0.35, 6.0, strength) * (image - blurred(image, draw.uniform(0.7, 1.5)))
 
 
-def halo(image: Tensor, strength: float, draw: ParameterDraw) -> Tensor:
+def halo(image: Tensor, strength: float, draw: SeededRandom) -> Tensor:
     """Wide bright and dark seams along edges: 0.2 to 3 times what a Gaussian of 2 to 5 px takes away."""
     return image + geometric(0.2, 3.0, strength) * (image - blurred(image, draw.uniform(2.0, 5.0)))
 
@@ -129,7 +129,7 @@ def halo(image: Tensor, strength: float, draw: ParameterDraw) -> Tensor:
 # --- Smoothing --------------------------------------------------------------------------------------------------------
 
 
-def edge_smoothing(image: Tensor, strength: float, draw: ParameterDraw) -> Tensor:
+def edge_smoothing(image: Tensor, strength: float, draw: SeededRandom) -> Tensor:
     """Texture flattened, edges kept (bilateral filter over up to 9 px), 6 to 90 levels of 255 apart."""
     pixels = np.ascontiguousarray(image.permute(1, 2, 0).numpy())
     spread = geometric(6, 90, strength)
@@ -137,7 +137,7 @@ def edge_smoothing(image: Tensor, strength: float, draw: ParameterDraw) -> Tenso
     return torch.from_numpy(smooth).permute(2, 0, 1)
 
 
-def oil_painting(image: Tensor, strength: float, draw: ParameterDraw) -> Tensor:
+def oil_painting(image: Tensor, strength: float, draw: SeededRandom) -> Tensor:
     """Medians over 3 to 11 px, in between mixed: patches with hard borders, as of an oil painting."""
     size = 1 + 10 * strength
     low = 1 + 2 * int((size - 1) // 2)

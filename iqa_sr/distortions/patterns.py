@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from iqa_sr.distortions.strength import blurred, geometric
-from iqa_sr.ops.seeded_random import ParameterDraw
+from iqa_sr.ops.seeded_random import SeededRandom
 
 __all__ = ["PATTERNS"]
 
@@ -15,21 +15,21 @@ def _amplitude(strength: float) -> float:
     return geometric(1.5, 32, strength) / 255
 
 
-def _tint(draw: ParameterDraw) -> Tensor:
+def _tint(draw: SeededRandom) -> Tensor:
     """How much of a pattern each channel gets: grey mostly, else a colour."""
     if draw.chance(0.6):
         return torch.ones(3, 1, 1)
     return torch.tensor([draw.uniform(-1, 1) for _ in range(3)]).view(3, 1, 1).clamp_min(-1)
 
 
-def _places(image: Tensor, draw: ParameterDraw) -> tuple[Tensor, Tensor]:
+def _places(image: Tensor, draw: SeededRandom) -> tuple[Tensor, Tensor]:
     """Rows `(H, 1)` and columns `(1, W)`, from a random start."""
     height, width = image.shape[1:]
-    top, left = (int(draw.place(0, 64)) for _ in range(2))
+    top, left = (int(draw.position(0, 64)) for _ in range(2))
     return torch.arange(top, top + height)[:, None], torch.arange(left, left + width)[None, :]
 
 
-def checkerboard(image: Tensor, strength: float, draw: ParameterDraw) -> Tensor:
+def checkerboard(image: Tensor, strength: float, draw: SeededRandom) -> Tensor:
     """A board of 1 to 4 px, 1.5 to 32 levels of 255, sometimes only where the image has structure."""
     rows, columns = _places(image, draw)
     side = draw.one_of([1, 1, 1, 2, 2, 3, 4])
@@ -41,26 +41,26 @@ def checkerboard(image: Tensor, strength: float, draw: ParameterDraw) -> Tensor:
     return image + _amplitude(strength) * tint / tint.abs().max() * board
 
 
-def grid(image: Tensor, strength: float, draw: ParameterDraw) -> Tensor:
+def grid(image: Tensor, strength: float, draw: SeededRandom) -> Tensor:
     """Lines of 1 px every 2 to 16 px in both directions, or the seams of such blocks."""
     rows, columns = _places(image, draw)
     period = draw.one_of([2, 3, 4, 4, 8, 8, 16])
     lines = ((rows % period == 0) | (columns % period == 0)).float()
     if draw.chance(0.4):  # blocks of slightly different brightness, as where patches were put together
         height, width = int(rows[-1, 0]) // period + 1, int(columns[0, -1]) // period + 1
-        values = torch.rand(height, width, generator=draw.noise()) * 2 - 1
+        values = torch.rand(height, width, generator=draw.noise_generator()) * 2 - 1
         lines = values[rows // period, columns // period]
     tint = _tint(draw)
     sign = 1.0 if draw.chance(0.5) else -1.0
     return image + 1.5 * sign * _amplitude(strength) * tint / tint.abs().max() * lines
 
 
-def stripes(image: Tensor, strength: float, draw: ParameterDraw) -> Tensor:
+def stripes(image: Tensor, strength: float, draw: SeededRandom) -> Tensor:
     """Waves of 2 to 14 px in any direction, or every second row or column."""
     rows, columns = _places(image, draw)
     angle = draw.uniform(0, math.pi) if draw.chance(0.6) else draw.one_of([0.0, math.pi / 2])
     frequency = 2 * math.pi / geometric(2, 14, draw.uniform(0, 1))
-    wave = torch.sin(frequency * (columns * math.cos(angle) + rows * math.sin(angle)) + draw.place(0, 2 * math.pi))
+    wave = torch.sin(frequency * (columns * math.cos(angle) + rows * math.sin(angle)) + draw.position(0, 2 * math.pi))
     tint = _tint(draw)
     return image + _amplitude(strength) * tint / tint.abs().max() * wave
 

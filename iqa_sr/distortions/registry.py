@@ -7,18 +7,18 @@ import torch
 from torch import Tensor
 
 from iqa_sr.distortions.kinds import FUNCTIONS
-from iqa_sr.errors import nearest
+from iqa_sr.errors import did_you_mean
 from iqa_sr.io.image_tensors import as_8_bit
-from iqa_sr.ops.seeded_random import ParameterDraw
+from iqa_sr.ops.seeded_random import SeededRandom
 
-__all__ = ["KINDS", "LEVELS", "Kind", "Step", "apply_chain", "distort", "draw_chain", "known_kinds"]
+__all__ = ["KINDS", "LEVELS", "Distortion", "Step", "apply_chain", "check_names", "distort", "draw_chain"]
 
 LEVELS = 5
 """The strongest level; 0 is the untouched image."""
 
 
 @dataclass(frozen=True)
-class Kind:
+class Distortion:
     """One way to spoil an image.
 
     Attributes:
@@ -29,15 +29,15 @@ class Kind:
 
     name: str
     group: str
-    function: Callable[[Tensor, float, ParameterDraw], Tensor]
+    function: Callable[[Tensor, float, SeededRandom], Tensor]
 
 
-KINDS: dict[str, Kind] = {
-    name: Kind(name, group, function) for group, kinds in FUNCTIONS.items() for name, function in kinds.items()
+KINDS: dict[str, Distortion] = {
+    name: Distortion(name, group, function) for group, kinds in FUNCTIONS.items() for name, function in kinds.items()
 }
 
 
-def known_kinds(kinds: list[str] | None) -> list[str] | None:
+def check_names(kinds: list[str] | None) -> list[str] | None:
     """Checked names of an option file, or None for all kinds.
 
     Raises:
@@ -47,7 +47,7 @@ def known_kinds(kinds: list[str] | None) -> list[str] | None:
         raise ValueError("expected at least one name, or null for all")
     for kind in kinds or []:
         if kind not in KINDS:
-            raise ValueError(f"there is no degradation {kind!r}; {nearest(kind, KINDS)}")
+            raise ValueError(f"there is no degradation {kind!r}; {did_you_mean(kind, KINDS)}")
     return kinds
 
 
@@ -70,12 +70,12 @@ def distort(image: Tensor, kind: str, level: float, seed: int, noise_seed: int |
         ValueError: If there is no such kind, or the level is out of range.
     """
     if kind not in KINDS:
-        raise ValueError(f"there is no distortion {kind!r}; {nearest(kind, KINDS)}")
+        raise ValueError(f"there is no distortion {kind!r}; {did_you_mean(kind, KINDS)}")
     if not 0 <= level <= LEVELS:
         raise ValueError(f"distortion {kind}: expected a level in [0, {LEVELS}], got {level}")
     if level == 0:
         return image
-    spoilt = KINDS[kind].function(image, level / LEVELS, ParameterDraw(seed, noise_seed))
+    spoilt = KINDS[kind].function(image, level / LEVELS, SeededRandom(seed, noise_seed))
     return as_8_bit(spoilt)
 
 
@@ -106,7 +106,7 @@ def draw_chain(
     Reference:
         Agnolucci, Galteri, Bertini, Del Bimbo: ARNIQA, WACV 2024, https://arxiv.org/abs/2310.14918, section 3.1.
     """
-    draw = ParameterDraw(int(torch.randint(2**63 - 1, (1,), generator=generator)))
+    draw = SeededRandom(int(torch.randint(2**63 - 1, (1,), generator=generator)))
     groups: dict[str, list[str]] = {}
     for name in KINDS if kinds is None else kinds:
         groups.setdefault(KINDS[name].group, []).append(name)
@@ -133,7 +133,7 @@ def apply_chain(image: Tensor, chain: Sequence[Step], noise_seed: int | None = N
     Returns:
         The same shape.
     """
-    realisation = None if noise_seed is None else ParameterDraw(noise_seed)
+    realisation = None if noise_seed is None else SeededRandom(noise_seed)
     for step in chain:
         own = None if realisation is None else realisation.seed()
         image = distort(image, step.kind, step.level, step.seed, own)

@@ -9,7 +9,7 @@ from typing import Any
 
 from iqa_sr.checkpoint.loading import LoadedNetwork
 from iqa_sr.evaluation.datasets import EvaluationSet
-from iqa_sr.evaluation.inputs import LabelledFile, check_labels, find_checkpoints, named_path, named_paths
+from iqa_sr.evaluation.inputs import LabeledCheckpoint, check_labels, find_checkpoints, named_path, named_paths
 from iqa_sr.io.files import compute_hash
 from iqa_sr.io.image_stores import DiskFolder
 from iqa_sr.io.images import inspect_image
@@ -48,7 +48,7 @@ class BaseResults:
 # --- A checkpoint -----------------------------------------------------------------------------------------------------
 
 
-def base_checkpoint(words: Sequence[str], files: Sequence[LabelledFile]) -> LabelledFile | None:
+def base_checkpoint(words: Sequence[str], files: Sequence[LabeledCheckpoint]) -> LabeledCheckpoint | None:
     """The checkpoint of the base, called `base` where it has no label; None where folders of its results are named.
 
     Args:
@@ -74,8 +74,8 @@ def base_checkpoint(words: Sequence[str], files: Sequence[LabelledFile]) -> Labe
     return replace(file, label=label or _LABEL)
 
 
-def _base_of_trainings(files: Sequence[LabelledFile]) -> LabelledFile:
-    found: dict[tuple[str, Any], LabelledFile] = {}
+def _base_of_trainings(files: Sequence[LabeledCheckpoint]) -> LabeledCheckpoint:
+    found: dict[tuple[str, Any], LabeledCheckpoint] = {}
     for file in files:
         base = _base_of_training(ExperimentFolder(file.experiment), file) if file.experiment else None
         if base is not None:
@@ -95,7 +95,7 @@ def _base_of_trainings(files: Sequence[LabelledFile]) -> LabelledFile:
     return next(iter(found.values()))
 
 
-def _base_of_training(experiment: ExperimentFolder, file: LabelledFile) -> LabelledFile | None:
+def _base_of_training(experiment: ExperimentFolder, file: LabeledCheckpoint) -> LabeledCheckpoint | None:
     """What a training began with, by its own copy of its options; None where it says nothing.
 
     The adapter that LoRA has left beside a checkpoint knows the weights, and refuses others.
@@ -122,12 +122,12 @@ def _base_of_training(experiment: ExperimentFolder, file: LabelledFile) -> Label
         keys = state_dicts(read_tensor_file(path), path)
         key = next((key for key in (named["param_key"], named["named"]) if key in keys), None)
         reading = {"options": options, "param_key": key}
-    return LabelledFile(_LABEL, path, compute_hash(path), reading=reading)
+    return LabeledCheckpoint(_LABEL, path, compute_hash(path), reading=reading)
 
 
 def base_first(
-    files: Sequence[LabelledFile], base: LabelledFile, load: Callable[[LabelledFile], LoadedNetwork]
-) -> list[LabelledFile]:
+    files: Sequence[LabeledCheckpoint], base: LabeledCheckpoint, load: Callable[[LabeledCheckpoint], LoadedNetwork]
+) -> list[LabeledCheckpoint]:
     """All checkpoints, the base before the others; under its own label where it is one of them.
 
     Raises:
@@ -140,7 +140,7 @@ def base_first(
     return ordered
 
 
-def made_results(folder: Path, file: LabelledFile, digest: str, sets: Sequence[EvaluationSet]) -> BaseResults:
+def made_results(folder: Path, file: LabeledCheckpoint, digest: str, sets: Sequence[EvaluationSet]) -> BaseResults:
     """The results that a checkpoint is to make.
 
     Args:

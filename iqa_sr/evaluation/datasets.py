@@ -22,13 +22,13 @@ from iqa_sr.io.image_tensors import to_tensor
 from iqa_sr.io.images import decode_image
 from iqa_sr.scores.result_folder import is_folder_name
 
-__all__ = ["EvaluationImage", "EvaluationSet", "SetPlace", "open_set"]
+__all__ = ["DatasetSpec", "EvaluationImage", "EvaluationSet", "open_set"]
 
 _MANY = 100  # images
 
 
 @dataclass(frozen=True)
-class SetPlace:
+class DatasetSpec:
     """Where a data set is.
 
     Attributes:
@@ -77,7 +77,7 @@ class EvaluationSet:
         records: Its images, sorted by name; without ground truths, `lq` alone is set.
     """
 
-    def __init__(self, place: SetPlace, scale: int, records: Sequence[Record]) -> None:
+    def __init__(self, place: DatasetSpec, scale: int, records: Sequence[Record]) -> None:
         self.place, self.name, self.scale, self.records = place, place.name, scale, tuple(records)
         self._store = ImageStore(place.data) if place.data else None
         self._lq_store = ImageStore(place.lq) if place.lq else None
@@ -155,7 +155,7 @@ def _decoded(store: ImageStore, key: str, size: tuple[int, int]) -> Tensor:
 # --- Finding ----------------------------------------------------------------------------------------------------------
 
 
-def open_set(place: SetPlace, scale: int, progress: bool = True) -> EvaluationSet:
+def open_set(place: DatasetSpec, scale: int, progress: bool = True) -> EvaluationSet:
     """Find a data set's files, look into all of them, and match them.
 
     Args:
@@ -188,7 +188,7 @@ def open_set(place: SetPlace, scale: int, progress: bool = True) -> EvaluationSe
     return EvaluationSet(place, scale, records)
 
 
-def _without_references(place: SetPlace) -> tuple[Sequence[Record], DataProblems]:
+def _without_references(place: DatasetSpec) -> tuple[Sequence[Record], DataProblems]:
     assert place.lq is not None
     if not place.lq.is_dir():
         raise FileNotFoundError(f"data set {place.name}: the folder {place.lq} does not exist")

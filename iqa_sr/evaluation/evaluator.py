@@ -19,20 +19,20 @@ from tqdm import tqdm
 from iqa_sr.checkpoint.loading import LoadedNetwork
 from iqa_sr.evaluation.base import BaseResults
 from iqa_sr.evaluation.datasets import EvaluationImage, EvaluationSet
-from iqa_sr.evaluation.scores import BASE, Measures, Wanted
+from iqa_sr.evaluation.scores import BASE, ImageScorer, Wanted
 from iqa_sr.inference.tiling import OVERLAP, NonFiniteResult, Tile, upscale
 from iqa_sr.io.files import read_file
 from iqa_sr.io.image_tensors import to_array, to_levels, to_tensor
 from iqa_sr.io.images import read_image, write_image
 from iqa_sr.metrics.base import full_precision
 from iqa_sr.metrics.registry import shared_metric
-from iqa_sr.runtime.threads import overlapped
+from iqa_sr.runtime.threads import prefetch_map
 from iqa_sr.scores.image_batches import digest_of
 from iqa_sr.scores.image_scores import LR_CONSISTENCY, bicubic_result
 from iqa_sr.scores.result_folder import GOLD_STANDARD, ORIGINAL, SCORES_FILE, image_file, image_name
 from iqa_sr.scores.score_table import BASELINE, Origin, ScoreRow, ScoreTable, shard_path
 
-__all__ = ["Evaluator", "Manner"]
+__all__ = ["Evaluator", "InferenceConfig"]
 
 _READERS, _WORKERS, _WRITERS = 2, 2, 2
 
@@ -41,7 +41,7 @@ Make = Callable[[Tensor], Tensor]
 
 
 @dataclass(frozen=True)
-class Manner:
+class InferenceConfig:
     """How results are computed.
 
     Attributes:
@@ -108,8 +108,8 @@ class Evaluator:
     Args:
         folder: The result folder.
         sets: The data sets, of one scale.
-        measures: What is measured.
-        manner: How.
+        scorer: What is measured.
+        inference: How.
         shard: `(rank, world size)`: this process takes each world-size-th image, and writes its scores to a file of
             its own; `join_scores` puts these together when all are done.
         base: What `against: base` compares with; its checkpoint, if one makes it, comes before all others.
@@ -122,24 +122,24 @@ class Evaluator:
         self,
         folder: str | Path,
         sets: Sequence[EvaluationSet],
-        measures: Measures,
-        manner: Manner,
+        scorer: ImageScorer,
+        inference: InferenceConfig,
         shard: tuple[int, int] = (0, 1),
         base: BaseResults | None = None,
     ) -> None:
-        self.folder, self.sets, self.measures, self.manner, self.shard = Path(folder), sets, measures, manner, shard
-        if measures.against == "base" and base is None:
+        self.folder, self.sets, self.scorer, self.inference, self.shard = Path(folder), sets, scorer, inference, shard
+        if scorer.against == "base" and base is None:
             raise ValueError("`base`: expected the results that `against` base compares with, got none")
         self.base = base
         # Images that are computed at a time: as asked for, else two, or one where torch has one thread now.
-        useful = _WORKERS if manner.device.type == "cuda" else min(_WORKERS, torch.get_num_threads())
+        useful = _WORKERS if inference.device.type == "cuda" else min(_WORKERS, torch.get_num_threads())
         self.missing = 0
-        self._threads, self._scale = manner.workers or max(1, useful), sets[0].scale
+        self._threads, self._scale = inference.workers or max(1, useful), sets[0].scale
         scores = self.folder / SCORES_FILE
-        self._table = ScoreTable.open(shard_path(scores, shard), measures.facts())
+        self._table = ScoreTable.open(shard_path(scores, shard), scorer.facts())
         self._done = {row[:4] for row in ScoreTable.read(scores).rows} if shard[1] > 1 else set()
-        for name in ("psnr", *measures.metrics):
-            shared_metric(name, manner.device)  # each once for all images and threads
+        for name in ("psnr", *scorer.metrics):
+            shared_metric(name, inference.device)  # each once for all images and threads
 
     def baselines(self, progress: bool = True) -> int:
         """What checkpoints are seen beside; returns how many images were computed or scored.
@@ -168,7 +168,7 @@ class Evaluator:
         """
         make = None
         if any(job.file is not None and not job.file.exists() for job in self._jobs(label, self.sets)):
-            make = self.manner.upscaler(load(), self._threads)
+            make = self.inference.upscaler(load(), self._threads)
         return self._run(label, self.sets, make, progress)
 
     def _jobs(self, label: str, sets: Sequence[EvaluationSet]) -> list[_Job]:
@@ -183,7 +183,7 @@ class Evaluator:
             new = file is not None and not file.exists()  # then its scores are, too: they are those of this very file
             wanted = [
                 (metric, reference)
-                for metric, reference in self.measures.wanted(label, record)
+                for metric, reference in self.scorer.wanted(label, record)
                 if new or ((key := (label, name, reference, metric)) not in self._table and key not in self._done)
             ]
             if wanted or new:
@@ -203,13 +203,13 @@ class Evaluator:
         # tqdm's None: a bar on a terminal only
         bar = tqdm(total=len(jobs), desc=label, unit="image", disable=None if progress and jobs else True)
         torch_threads = torch.get_num_threads()
-        if self.manner.device.type == "cpu":  # each image that is computed at a time has its share of them
+        if self.inference.device.type == "cpu":  # each image that is computed at a time has its share of them
             torch.set_num_threads(max(1, torch_threads // self._threads))
         try:
-            with bar, full_precision(self.manner.device):
-                images = overlapped(_read, jobs, _READERS, ahead=1)
-                computed = overlapped(partial(self._computed, make), images, self._threads, ahead=1)
-                for job, rows in zip(jobs, overlapped(_written, computed, _WRITERS), strict=True):
+            with bar, full_precision(self.inference.device):
+                images = prefetch_map(_read, jobs, _READERS, ahead=1)
+                computed = prefetch_map(partial(self._computed, make), images, self._threads, ahead=1)
+                for job, rows in zip(jobs, prefetch_map(_written, computed, _WRITERS), strict=True):
                     self._table.append(rows)
                     self.missing += len(job.wanted) - len(rows)
                     bar.update()
@@ -225,7 +225,7 @@ class Evaluator:
         job, image, result = read
         record, levels = job.dataset.records[job.number], None
         if job.label == GOLD_STANDARD:
-            found = self.measures.gold_standard(image, job.wanted, self.manner.device)
+            found = self.scorer.gold_standard(image, job.wanted, self.inference.device)
         else:
             if result is None:
                 source = image.gts[0] if job.label == ORIGINAL else image.lq
@@ -241,7 +241,7 @@ class Evaluator:
                         f"{job.label} makes {came} px (HxW) of {job.name}, expected {expected[0]}x{expected[1]}"
                     )
                 result = levels.float().div(255)  # what the file will hold
-            found = self.measures.scores(result.to(self.manner.device), image, record, job.wanted)
+            found = self.scorer.scores(result.to(self.inference.device), image, record, job.wanted)
         rows = [ScoreRow(job.label, job.name, key, metric, score) for (metric, key), score in found.items()]
         return job, levels, rows
 

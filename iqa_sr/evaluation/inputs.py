@@ -7,20 +7,20 @@ from pathlib import Path
 from typing import Any
 
 from iqa_sr.data.multi_gt.layouts import GroundTruthOptions
-from iqa_sr.errors import nearest
-from iqa_sr.evaluation.datasets import SetPlace
+from iqa_sr.errors import did_you_mean
+from iqa_sr.evaluation.datasets import DatasetSpec
 from iqa_sr.io.files import compute_hash
 from iqa_sr.scores.experiment_folder import ExperimentFolder, find_checkpoint_files, label_of
 from iqa_sr.scores.result_folder import RESERVED, is_folder_name
 
 __all__ = [
-    "LabelledFile",
+    "LabeledCheckpoint",
     "check_labels",
+    "datasets_from_args",
+    "datasets_of_experiment",
     "find_checkpoints",
-    "given_places",
     "named_path",
     "named_paths",
-    "places_of_experiment",
 ]
 
 SUFFIXES = (".pth", ".safetensors", ".pt", ".ckpt")
@@ -28,7 +28,7 @@ _TYPES = ("MultiGTDataset", "PairedImageDataset", "SingleImageDataset")
 
 
 @dataclass(frozen=True)
-class LabelledFile:
+class LabeledCheckpoint:
     """A checkpoint to evaluate.
 
     Attributes:
@@ -50,7 +50,7 @@ class LabelledFile:
     reading: Mapping[str, Any] = field(default_factory=dict)
 
 
-def find_checkpoints(arguments: Sequence[str]) -> list[LabelledFile]:
+def find_checkpoints(arguments: Sequence[str]) -> list[LabeledCheckpoint]:
     """The checkpoints that are named, in order; those of a folder by iteration.
 
     A label is the file's name; for BasicSR's names in an experiment what stands behind `net_g_`, with the experiment's
@@ -65,7 +65,7 @@ def find_checkpoints(arguments: Sequence[str]) -> list[LabelledFile]:
         FileNotFoundError: If something does not exist, or a folder holds no checkpoint.
         ValueError: If two checkpoints have the same label, or a label cannot be used.
     """
-    found: list[tuple[str, LabelledFile]] = []  # each with the label that was given
+    found: list[tuple[str, LabeledCheckpoint]] = []  # each with the label that was given
     for argument in arguments:
         label, path = named_path(argument)
         if path.is_dir():
@@ -95,9 +95,9 @@ def named_path(argument: str) -> tuple[str, Path]:
     return (label, Path(path)) if equals and not Path(argument).exists() else ("", Path(argument))
 
 
-def _file(path: Path) -> LabelledFile:
+def _file(path: Path) -> LabeledCheckpoint:
     experiment, label = ExperimentFolder.of_checkpoint(path), label_of(path)
-    return LabelledFile(
+    return LabeledCheckpoint(
         label=label if experiment and label else path.stem,
         path=path,
         sha256=compute_hash(path),
@@ -106,11 +106,11 @@ def _file(path: Path) -> LabelledFile:
     )
 
 
-def _folder(folder: Path) -> list[LabelledFile]:
+def _folder(folder: Path) -> list[LabeledCheckpoint]:
     """Its checkpoints, or those of the experiment that it is; a content once."""
     files = [_file(path) for path in find_checkpoint_files(folder, SUFFIXES)]
     files.sort(key=lambda file: (file.iteration is None, file.iteration or 0, file.path.name))
-    kept: dict[str, LabelledFile] = {}
+    kept: dict[str, LabeledCheckpoint] = {}
     for file in files:
         first = kept.setdefault(file.sha256, file)
         if first is not file:
@@ -118,7 +118,7 @@ def _folder(folder: Path) -> list[LabelledFile]:
     return list(kept.values())
 
 
-def check_labels(files: Sequence[LabelledFile]) -> None:
+def check_labels(files: Sequence[LabeledCheckpoint]) -> None:
     """See that every checkpoint has a label of its own.
 
     Raises:
@@ -142,7 +142,7 @@ def check_labels(files: Sequence[LabelledFile]) -> None:
 # --- Data sets --------------------------------------------------------------------------------------------------------
 
 
-def given_places(data: Sequence[str], lq: Sequence[str], degradation: str | None) -> list[SetPlace]:
+def datasets_from_args(data: Sequence[str], lq: Sequence[str], degradation: str | None) -> list[DatasetSpec]:
     """The data sets of the words `[NAME=]DIR` of `data` and `lq`.
 
     A name that is left out is that of the folder; one `lq` without a name belongs to the only `data`.
@@ -161,7 +161,7 @@ def given_places(data: Sequence[str], lq: Sequence[str], degradation: str | None
             f"{', '.join(truths)}, and another name makes a data set without ground truths"
         )
     section = {"type": degradation or "bicubic"}
-    places = [SetPlace(name, truths.get(name), ready.get(name), section) for name in {**truths, **ready}]
+    places = [DatasetSpec(name, truths.get(name), ready.get(name), section) for name in {**truths, **ready}]
     if degradation and not any(place.lq is None for place in places):
         raise ValueError(f"`degradation` {degradation}: every data set has ready LQ images; leave it out")
     return places
@@ -188,7 +188,7 @@ def named_paths(argument: str, words: Sequence[str]) -> dict[str, Path]:
     return found
 
 
-def places_of_experiment(folder: Path) -> list[SetPlace]:
+def datasets_of_experiment(folder: Path) -> list[DatasetSpec]:
     """The validation sets of a training, from the option file in its folder.
 
     Raises:
@@ -202,7 +202,7 @@ def places_of_experiment(folder: Path) -> list[SetPlace]:
     sections = {key: section for key, section in (experiment.options.get("datasets") or {}).items()}
     wanted = [section for key, section in sections.items() if key.split("_")[0] in ("val", "test")]
     try:
-        places = [_place(section, file) for section in wanted if section.get("type") in _TYPES]
+        places = [_spec(section, file) for section in wanted if section.get("type") in _TYPES]
     except ValueError as error:
         raise ValueError(f"{file}: {error}") from None
     if not places:
@@ -216,15 +216,15 @@ def places_of_experiment(folder: Path) -> list[SetPlace]:
     return places
 
 
-def _place(section: Mapping[str, Any], file: Path) -> SetPlace:
+def _spec(section: Mapping[str, Any], file: Path) -> DatasetSpec:
     name = str(section.get("name") or "val")
     roots = [section.get(key) for key in ("dataroot_gt", "dataroot_lq")]
     data, lq = (Path(root).expanduser() if root else None for root in roots)
     if section["type"] != "MultiGTDataset":
-        return SetPlace(name, data, lq)
+        return DatasetSpec(name, data, lq)
     if data is None:
-        raise ValueError(f"{name}:dataroot_gt is missing; {nearest('dataroot_gt', section)}")
+        raise ValueError(f"{name}:dataroot_gt is missing; {did_you_mean('dataroot_gt', section)}")
     keys = GroundTruthOptions.model_fields.keys() - {"dataroot_gt", "dataroot_lq"}
     options = {key: value for key, value in section.items() if key in keys and value is not None}
     degradation = section.get("degradation") or {"type": "bicubic"}
-    return SetPlace(name, data, lq, degradation, options)
+    return DatasetSpec(name, data, lq, degradation, options)

@@ -17,9 +17,15 @@ import iqa_sr
 from iqa_sr.checkpoint.loading import LoadedNetwork, load_network
 from iqa_sr.evaluation.base import BaseResults, base_checkpoint, base_first, made_results, ready_results
 from iqa_sr.evaluation.datasets import EvaluationSet, open_set
-from iqa_sr.evaluation.evaluator import Manner
-from iqa_sr.evaluation.inputs import LabelledFile, find_checkpoints, given_places, named_path, places_of_experiment
-from iqa_sr.evaluation.scores import Measures, choose_measures, read_metrics
+from iqa_sr.evaluation.evaluator import InferenceConfig
+from iqa_sr.evaluation.inputs import (
+    LabeledCheckpoint,
+    datasets_from_args,
+    datasets_of_experiment,
+    find_checkpoints,
+    named_path,
+)
+from iqa_sr.evaluation.scores import ImageScorer, choose_scorer, read_metrics
 from iqa_sr.inference.tiling import OVERLAP, Tile
 from iqa_sr.io.files import compute_hash
 from iqa_sr.metrics.registry import metric_info
@@ -82,7 +88,7 @@ class EvaluationConfig:
     workers: int | None = None
     command: Sequence[str] = ()
 
-    def load(self, file: LabelledFile, device: torch.device | str = "cpu") -> LoadedNetwork:
+    def load(self, file: LabeledCheckpoint, device: torch.device | str = "cpu") -> LoadedNetwork:
         """The network of a checkpoint."""
         reading = {"options": self.options, "param_key": self.param_key, **file.reading}
         return load_network(file.path, device=device, **reading)
@@ -112,9 +118,9 @@ class EvaluationPlan:
         folder: Where it goes.
         files: The checkpoints; one that all are compared with is the first.
         sets: The data sets.
-        measures: What is measured.
+        scorer: What is measured.
         base: What results are compared with by `against` base.
-        manner: How results are computed.
+        inference: How results are computed.
         run: The facts about it.
         protocol: That it follows, if any.
         assumed: What nothing told of some networks.
@@ -122,11 +128,11 @@ class EvaluationPlan:
 
     config: EvaluationConfig
     folder: Path
-    files: list[LabelledFile]
+    files: list[LabeledCheckpoint]
     sets: list[EvaluationSet]
-    measures: Measures
+    scorer: ImageScorer
     base: BaseResults | None
-    manner: Manner
+    inference: InferenceConfig
     run: RunFacts
     protocol: Protocol | None
     assumed: tuple[str, ...]
@@ -151,18 +157,18 @@ def plan_evaluation(config: EvaluationConfig, first: bool = True) -> EvaluationP
     device = config.device
     if device.type == "cuda" and device.index is None:
         device = torch.device("cuda", torch.cuda.current_device())
-    manner = Manner(device, config.tile, config.overlap, config.half, config.workers or 0)
+    inference = InferenceConfig(device, config.tile, config.overlap, config.half, config.workers or 0)
     files = find_checkpoints(config.checkpoints)
     origins = {file.experiment for file in files}
     experiment = origins.pop() if len(origins) == 1 else None  # the only one that all checkpoints come from
     if config.data or config.lq:
-        places = given_places(config.data, config.lq, config.degradation)
+        places = datasets_from_args(config.data, config.lq, config.degradation)
     elif config.degradation:
         raise ValueError(f"`degradation` {config.degradation}: expected with `data` DIR, got it alone")
     elif experiment is None:
         raise ValueError("`data`: expected the folder of the ground truths, or `lq` that of LQ images, got neither")
     else:
-        places = places_of_experiment(experiment)
+        places = datasets_of_experiment(experiment)
     folder = _output_folder(config, files, experiment)
     maker = _maker_of_base(config, files)
     if maker is not None:
@@ -174,15 +180,15 @@ def plan_evaluation(config: EvaluationConfig, first: bool = True) -> EvaluationP
         base = made_results(folder, files[0], config.load(files[0]).digest, sets)
     elif config.base:
         base = ready_results(config.base, sets, first)
-    measures = choose_measures(asked, protocol, config.border, config.against, sets)
-    weights = dict.fromkeys(file for name in measures.metrics for file in metric_info(name).weights)
+    scorer = choose_scorer(asked, protocol, config.border, config.against, sets)
+    weights = dict.fromkeys(file for name in scorer.metrics for file in metric_info(name).weights)
     if weights:
         find_all(weights)
-    run = _run_facts(config, experiment, found, sets, measures, base, first)
-    return EvaluationPlan(config, folder, files, sets, measures, base, manner, run, protocol, found.assumed)
+    run = _run_facts(config, experiment, found, sets, scorer, base, first)
+    return EvaluationPlan(config, folder, files, sets, scorer, base, inference, run, protocol, found.assumed)
 
 
-def _maker_of_base(config: EvaluationConfig, files: Sequence[LabelledFile]) -> LabelledFile | None:
+def _maker_of_base(config: EvaluationConfig, files: Sequence[LabeledCheckpoint]) -> LabeledCheckpoint | None:
     if config.against == "base":
         return base_checkpoint(config.base, files)
     if config.base:
@@ -190,7 +196,7 @@ def _maker_of_base(config: EvaluationConfig, files: Sequence[LabelledFile]) -> L
     return None
 
 
-def _output_folder(config: EvaluationConfig, files: Sequence[LabelledFile], experiment: Path | None) -> Path:
+def _output_folder(config: EvaluationConfig, files: Sequence[LabeledCheckpoint], experiment: Path | None) -> Path:
     if config.output:
         folder = Path(config.output)
         if folder.name in ("", ".."):
@@ -209,7 +215,7 @@ def _output_folder(config: EvaluationConfig, files: Sequence[LabelledFile], expe
 
 
 def _inspect_networks(
-    config: EvaluationConfig, files: Sequence[LabelledFile], protocol: Protocol | None, progress: bool
+    config: EvaluationConfig, files: Sequence[LabeledCheckpoint], protocol: Protocol | None, progress: bool
 ) -> _Inspection:
     """Load every network once: a file that cannot be used is found before hours were spent on the others.
 
@@ -217,7 +223,7 @@ def _inspect_networks(
         ValueError: If it is not known what network a file holds, the scales differ, or the protocol has another one.
     """
     facts: dict[str, CheckpointFacts] = {}
-    scales: dict[int, LabelledFile] = {}
+    scales: dict[int, LabeledCheckpoint] = {}
     assumed: set[str] = set()
     hidden = None if progress and len(files) > _MANY else True  # tqdm's None: on a terminal only
     for file in tqdm(files, desc="looking into checkpoints", unit="file", leave=False, disable=hidden):
@@ -243,7 +249,7 @@ def _run_facts(
     experiment: Path | None,
     found: _Inspection,
     sets: Sequence[EvaluationSet],
-    measures: Measures,
+    scorer: ImageScorer,
     base: BaseResults | None,
     first: bool,
 ) -> RunFacts:
@@ -260,8 +266,8 @@ def _run_facts(
             digest=dataset.digest(progress=True) if first else None,
         )
     settings: dict[str, Any] = {  # what images and scores depend on, and the folder does not hold otherwise
-        "border": measures.border,
-        "against": measures.against,
+        "border": scorer.border,
+        "against": scorer.against,
         "base": base.digest if base else None,
         "tile": config.tile,
         "overlap": None if config.tile is None else config.overlap,

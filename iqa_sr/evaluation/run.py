@@ -11,7 +11,7 @@ from pathlib import Path
 from iqa_sr.checkpoint.loading import LoadedNetwork
 from iqa_sr.errors import OtherProcessFailed
 from iqa_sr.evaluation.evaluator import Evaluator
-from iqa_sr.evaluation.inputs import LabelledFile
+from iqa_sr.evaluation.inputs import LabeledCheckpoint
 from iqa_sr.evaluation.plan import EvaluationConfig, EvaluationPlan, plan_evaluation
 from iqa_sr.evaluation.result_files import Keys, ResultImages, read_scores, refuse_links, remove_results
 from iqa_sr.io.files import compute_hash
@@ -61,14 +61,14 @@ def run_evaluation(config: EvaluationConfig) -> Evaluation | None:
     first, held = rank == 0, ExitStack()
     try:
         plan = distributed.all_or_none(lambda: plan_evaluation(config, first))
-        facts = plan.measures.facts()
+        facts = plan.scorer.facts()
         keys = {dataset.name: [record.name for record in dataset.records] for dataset in plan.sets}
         # Two that add to one table would lose each other's scores.
         distributed.on_rank_zero(lambda: _locked(held, plan.folder))
         distributed.on_rank_zero(lambda: prepare_folder(plan.folder, plan.run, facts, config.overwrite, keys))
-        evaluator = Evaluator(plan.folder, plan.sets, plan.measures, plan.manner, (rank, world), plan.base)
+        evaluator = Evaluator(plan.folder, plan.sets, plan.scorer, plan.inference, (rank, world), plan.base)
 
-        def evaluate(files: Sequence[LabelledFile]) -> int:
+        def evaluate(files: Sequence[LabeledCheckpoint]) -> int:
             return sum(evaluator.checkpoint(file.label, partial(_unchanged, plan, file), first) for file in files)
 
         before = 0 if plan.base is None or plan.base.label is None else 1  # all are compared with it, bicubic, too
@@ -91,11 +91,11 @@ def _locked(held: ExitStack, folder: Path) -> None:
         held.enter_context(locked(folder, "iqa-sr evaluate"))
 
 
-def _unchanged(plan: EvaluationPlan, file: LabelledFile) -> LoadedNetwork:
+def _unchanged(plan: EvaluationPlan, file: LabeledCheckpoint) -> LoadedNetwork:
     """The network of a file, as long as it is the one that was found: a training may have written a new `latest`."""
     if compute_hash(file.path) != file.sha256:
         raise ValueError(f"{file.path} has changed since the evaluation began; copy it, and evaluate the copy")
-    return plan.config.load(file, plan.manner.device)
+    return plan.config.load(file, plan.inference.device)
 
 
 # --- The result folder ------------------------------------------------------------------------------------------------

@@ -32,9 +32,9 @@ if TYPE_CHECKING:
 __all__ = [
     "BASE",
     "DEFAULT_METRICS",
-    "Measures",
+    "ImageScorer",
     "Wanted",
-    "choose_measures",
+    "choose_scorer",
     "mean_scores",
     "not_defined",
     "read_metrics",
@@ -54,7 +54,7 @@ _FOREIGN = threading.Lock()
 
 
 @dataclass(frozen=True)
-class Measures:
+class ImageScorer:
     """What is measured.
 
     Attributes:
@@ -178,13 +178,13 @@ def read_metrics(names: Sequence[str] | None, protocol: Protocol | None) -> tupl
     return tuple(dict.fromkeys([*(protocol.metrics if protocol else ()), *asked]))
 
 
-def choose_measures(
+def choose_scorer(
     asked: tuple[str, ...] | None,
     protocol: Protocol | None,
     border: int | None,
     against: Against | None,
     sets: "Sequence[EvaluationSet]",
-) -> Measures:
+) -> ImageScorer:
     """What is measured on these data sets.
 
     Args:
@@ -211,24 +211,24 @@ def choose_measures(
         raise ValueError(
             f"`border`: {border} px cut from each side leave nothing; the largest result is {height}x{width} (HxW)"
         )
-    measures = Measures(DEFAULT_METRICS if asked is None else asked, border or 0, against or "original")
+    scorer = ImageScorer(DEFAULT_METRICS if asked is None else asked, border or 0, against or "original")
     if asked is None:
-        usable = tuple(name for name in DEFAULT_METRICS if _problem(measures, name, sets) is None)
-        return Measures(usable, measures.border, measures.against)
+        usable = tuple(name for name in DEFAULT_METRICS if _problem(scorer, name, sets) is None)
+        return ImageScorer(usable, scorer.border, scorer.against)
     for name in asked:
-        problem = _problem(measures, name, sets)
+        problem = _problem(scorer, name, sets)
         if problem is not None:
             raise ValueError(problem)
-    return measures
+    return scorer
 
 
-def _problem(measures: Measures, name: str, sets: "Sequence[EvaluationSet]") -> str | None:
+def _problem(scorer: ImageScorer, name: str, sets: "Sequence[EvaluationSet]") -> str | None:
     """Why a metric has not a single score."""
     pairs = [(dataset, record) for dataset in sets for record in dataset.records]
     if metric_info(name).reference == "full":
-        pairs = [(dataset, record) for dataset, record in pairs if measures.references(record)]
+        pairs = [(dataset, record) for dataset, record in pairs if scorer.references(record)]
         names = ", ".join(dataset.name for dataset in sets)
-        if not pairs and measures.against == "positives" and any(dataset.place.data for dataset in sets):
+        if not pairs and scorer.against == "positives" and any(dataset.place.data for dataset in sets):
             return (
                 f"{name} is to be compared with positive ground truths, and no image of {names} has one.\n"
                 "HGGT's label files belong into labels/ beside images/; `against` original needs none."
@@ -239,10 +239,10 @@ def _problem(measures: Measures, name: str, sets: "Sequence[EvaluationSet]") -> 
                 "Name the folder of the ground truths, `data` NAME=DIR, or ask for no-reference metrics: `metrics` niqe"
             )
     sizes = [dataset.result_size(record) for dataset, record in pairs]
-    if any(measures.fits(name, size) for size in sizes):
+    if any(scorer.fits(name, size) for size in sizes):
         return None
     height, width = max(sizes, key=min)
-    cut = f" after {measures.border} px are cut from each side" * bool(measures.border)
+    cut = f" after {scorer.border} px are cut from each side" * bool(scorer.border)
     needed = metric_info(name).min_size
     return (
         f"{name} needs at least {needed}x{needed} px{cut}, and no result is that large; the largest is "

@@ -14,15 +14,15 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from iqa_sr.guard.measurements import Measures, as_published, mean_of
+from iqa_sr.guard.measurements import GuardMeasurements, as_published, mean_of
 from iqa_sr.guard.options import GuardOptions, by_image, fewest_units, held_out_of, smallest_p, units_of
-from iqa_sr.stats.permutation_test import holm, rises, ways_for
+from iqa_sr.stats.permutation_test import holm_correction, sign_flip_p_value, ways_for
 
-__all__ = ["Verdict", "verdict"]
+__all__ = ["GuardDecision", "decide"]
 
 
 @dataclass(frozen=True)
-class Verdict:
+class GuardDecision:
     """What one check of the network says.
 
     Attributes:
@@ -64,9 +64,14 @@ class _Change:
     units: int
 
 
-def verdict(
-    options: GuardOptions, reward_metrics: Sequence[str], base: Measures, now: Measures, iteration: int, checks: int = 1
-) -> Verdict:
+def decide(
+    options: GuardOptions,
+    reward_metrics: Sequence[str],
+    base: GuardMeasurements,
+    now: GuardMeasurements,
+    iteration: int,
+    checks: int = 1,
+) -> GuardDecision:
     """Compare the network with its base.
 
     The alarm is raised if at least one reward metric has risen (paired sign-flip test over the images, or over their
@@ -110,10 +115,10 @@ def verdict(
     values |= {f"lattice_{period}": mean_of(share) for period, share in now.lattices.items()}
     values |= {change.name: change.after for change in (*up, *down)} | {"alarm": float(bool(reasons))}
     known = {f"guard/{name}": value for name, value in values.items() if not math.isnan(value)}
-    return Verdict(bool(reasons), sure, reasons, line, known)
+    return GuardDecision(bool(reasons), sure, reasons, line, known)
 
 
-def _told(up: Iterable[_Change], down: Iterable[_Change], base: Measures, now: Measures) -> list[str]:
+def _told(up: Iterable[_Change], down: Iterable[_Change], base: GuardMeasurements, now: GuardMeasurements) -> list[str]:
     """All that was measured, for the log."""
     return [
         *(f"{change.name} {change.means} (p {change.p:.2g})" for change in up),
@@ -125,7 +130,9 @@ def _told(up: Iterable[_Change], down: Iterable[_Change], base: Measures, now: M
     ]
 
 
-def _change(name: str, base: Measures, now: Measures, units: Tensor, direction: int, ways: int) -> _Change:
+def _change(
+    name: str, base: GuardMeasurements, now: GuardMeasurements, units: Tensor, direction: int, ways: int
+) -> _Change:
     """The change of one metric; `direction` is 1 for the p-value of a rise and -1 for that of a fall."""
     before, after = base.scores[name], now.scores[name]
     both = before.isfinite() & after.isfinite()
@@ -136,12 +143,18 @@ def _change(name: str, base: Measures, now: Measures, units: Tensor, direction: 
         means += f" on {int(both.sum())} of {len(both)} windows"
     gains, by_unit = after - before, _by_unit(after - before, units[both])
     spread = float(before.std(correction=0)) if len(before) else math.nan
-    p = rises(direction * by_unit, ways)
+    p = sign_flip_p_value(direction * by_unit, ways)
     return _Change(name, means, papers[1], float(gains.mean()), spread, p, len(by_unit))
 
 
 def _unseen(
-    options: GuardOptions, up: Sequence[_Change], base: Measures, now: Measures, units: Tensor, checks: int, ways: int
+    options: GuardOptions,
+    up: Sequence[_Change],
+    base: GuardMeasurements,
+    now: GuardMeasurements,
+    units: Tensor,
+    checks: int,
+    ways: int,
 ) -> list[str]:
     """Text for each reward metric of `up` whose gain is more than what can be seen accounts for.
 
@@ -159,13 +172,13 @@ def _unseen(
         unit = max(change.spread, distance)
         gains = (now.scores[change.name] - before) / unit
         excess = _by_unit(gains - accounted, units)
-        p_values.append(rises(excess, ways) if excess.sum() > 0 else 1.0)  # else it is one half at least
+        p_values.append(sign_flip_p_value(excess, ways) if excess.sum() > 0 else 1.0)  # else it is one half at least
         texts.append(
             f"gain of {change.name} that nobody can see: {change.means}, {mean_of(gains):.2f} of "
             f"{'the distance to the ground truths' if unit == distance else 'its spread'}, at "
             f"{mean_of(now.base_jod):.3f} JOD to the base, which accounts for {mean_of(accounted):.2f}"
         )
-    corrected = [min(1.0, checks * p) for p in holm(p_values)]
+    corrected = [min(1.0, checks * p) for p in holm_correction(p_values)]
     return [f"{text} (p {p:.2g})" for text, p in zip(texts, corrected, strict=True) if p <= options.significance]
 
 
@@ -178,7 +191,7 @@ def _by_unit(values: Tensor, units: Tensor) -> Tensor:
 
 def _corrected(changes: Sequence[_Change], checks: int) -> list[_Change]:
     """With Holm's correction for being several metrics, and Bonferroni's for the checks."""
-    p_values = holm([change.p for change in changes])
+    p_values = holm_correction([change.p for change in changes])
     return [replace(change, p=min(1.0, checks * p)) for change, p in zip(changes, p_values, strict=True)]
 
 
@@ -192,7 +205,7 @@ def _names(changes: Iterable[_Change]) -> str:
     return " and ".join(change.name for change in changes)
 
 
-def _problems(options: GuardOptions, now: Measures, changes: Iterable[_Change], fewest: int) -> list[str]:
+def _problems(options: GuardOptions, now: GuardMeasurements, changes: Iterable[_Change], fewest: int) -> list[str]:
     """Text for each reason for an alarm that needs no test.
 
     Results that are not finite; a metric that the base had enough scores by, and the network has not: nothing could be

@@ -14,8 +14,8 @@ from iqa_sr.scores.image_scores import LR_CONSISTENCY, lr_consistency
 
 __all__ = [
     "VISIBILITY",
+    "GuardMeasurements",
     "Image",
-    "Measures",
     "Upscale",
     "Window",
     "as_published",
@@ -40,7 +40,7 @@ _GOLDEN = (math.sqrt(5) - 1) / 2
 
 
 @dataclass(frozen=True)
-class Measures:
+class GuardMeasurements:
     """What one network gives on the windows, in the same order each time; every tensor is `(windows,)` float64, CPU.
 
     Attributes:
@@ -55,7 +55,7 @@ class Measures:
         psnr: PSNR of the 8-bit result to the original in dB, at most 100; NaN where there is no original.
         images: int64: the number of the image that each window is of.
         lattices: `lattice_share` of what has changed since the base, by period in px of the result.
-        originals: As `scores`, of the originals by the reward metrics; of the base's measures only. NaN where there is
+        originals: As `scores`, of the originals by the reward metrics, for the base only. NaN where there is
             no original.
     """
 
@@ -72,7 +72,7 @@ class Measures:
 
 
 def as_published(name: str, qualities: Tensor) -> Tensor:
-    """The scores of a `Measures` on the metric's own scale."""
+    """The scores of a `GuardMeasurements` on the metric's own scale."""
     return qualities if name == LR_CONSISTENCY else metric_info(name).oriented(qualities)
 
 
@@ -174,7 +174,7 @@ def measure_windows(
     metrics: Mapping[str, QualityMetric],
     device: torch.device,
     periods: Sequence[int] = (),
-) -> Measures:
+) -> GuardMeasurements:
     """Score every window.
 
     Args:
@@ -193,7 +193,7 @@ def measure_windows(
     columns = {name: torch.tensor([row[name] for row in rows], dtype=torch.float64) for name in rows[0]}
     scores = {name: networks[name].info.oriented(columns[f"metric {name}"]) for name in metrics}
     scores[LR_CONSISTENCY] = columns["consistency"]
-    return Measures(
+    return GuardMeasurements(
         scores,
         base_jod=columns["base_jod"],
         base_psnr=columns["base_psnr"],

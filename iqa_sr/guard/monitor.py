@@ -10,19 +10,19 @@ import torch
 from torch import Tensor, nn
 
 from iqa_sr.datasets.validation_images import validation_images
-from iqa_sr.guard.decision import verdict
-from iqa_sr.guard.measurements import Measures, Upscale, Window, as_published, mean_of
+from iqa_sr.guard.decision import decide
+from iqa_sr.guard.measurements import GuardMeasurements, Upscale, Window, as_published, mean_of
 from iqa_sr.guard.options import GuardOptions, held_out_of
-from iqa_sr.guard.probe import QualityGuard
+from iqa_sr.guard.probe import GuardProbe
 from iqa_sr.runtime import distributed, rng_state
 
-__all__ = ["Guarded", "RewardGuard"]
+__all__ = ["GuardedModel", "RewardGuard"]
 
 logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class Guarded:
+class GuardedModel:
     """What of a model the guard may look at and change.
 
     Attributes:
@@ -45,7 +45,7 @@ class Guarded:
 
 
 @dataclass
-class _Good:
+class _Snapshot:
     """The last state without an alarm, on the CPU."""
 
     networks: list[dict[str, Tensor]] = field(default_factory=list)
@@ -54,7 +54,7 @@ class _Good:
 
 
 class RewardGuard:
-    """Watches a run: the log has a line for each look, TensorBoard the curves under `guard/`.
+    """Watches a run: the log has a line for each check, TensorBoard the curves under `guard/`.
 
     Args:
         options: `train:guard`.
@@ -70,7 +70,7 @@ class RewardGuard:
         self,
         options: GuardOptions,
         reward_metrics: Mapping[str, Mapping[str, Any]],
-        guarded: Guarded,
+        guarded: GuardedModel,
         device: torch.device,
         rank: int,
         checks: int,
@@ -78,14 +78,14 @@ class RewardGuard:
     ) -> None:
         self.options, self.guarded, self.device = options, guarded, device
         with rng_state.preserved():  # a metric's network begins with random weights
-            self.meter = QualityGuard(options, reward_metrics, device, checks, grid) if rank == 0 else None
+            self.meter = GuardProbe(options, reward_metrics, device, checks, grid) if rank == 0 else None
         self.weights: list[Any] = [loss.loss_weight for loss in guarded.losses]
         self.factor = 1.0
         self.stopped = False
-        self.good = self._snapshot() if options.action == "roll-back" else _Good()
+        self.snapshot = self._snapshot() if options.action == "roll-back" else _Snapshot()
         self.upscale_base: Upscale | None = None
-        self.base: Measures | None = None
-        self.latest: Measures | None = None
+        self.base: GuardMeasurements | None = None
+        self.latest: GuardMeasurements | None = None
         self.windows: list[Window] = []
         self.base_outputs: list[Tensor] | None = None
         self.digest = ""
@@ -97,7 +97,7 @@ class RewardGuard:
         upscale, self.digest = self.guarded.base()
         self.upscale_base = upscale
 
-        def cut(meter: QualityGuard) -> None:
+        def cut(meter: GuardProbe) -> None:
             images = validation_images(loader, scale, self.device)
             pairs = ((one.lq, None if one.gts is None else one.gts[:1]) for one in images)
             self.windows = meter.windows(pairs, upscale)
@@ -109,13 +109,13 @@ class RewardGuard:
         upscale, self.upscale_base = self.upscale_base, None
         assert upscale is not None
 
-        def measure(meter: QualityGuard) -> None:
+        def measure(meter: GuardProbe) -> None:
             self.base, self.base_outputs = meter.measure(self.windows, upscale)
             logger.info(f"{meter.describe(self.base)} P-values are corrected for {meter.checks} checks in the run.")
 
         self._on_first(measure)
 
-    def look(self, iteration: int, tensorboard: Any) -> None:
+    def check(self, iteration: int, tensorboard: Any) -> None:
         """Measure the network as it is now, tell what is found, and do what the options say; all processes call it.
 
         Raises:
@@ -123,10 +123,10 @@ class RewardGuard:
             What measuring finds wrong, on the first process.
         """
 
-        def compare(meter: QualityGuard) -> bool:
+        def compare(meter: GuardProbe) -> bool:
             assert self.base is not None
             now = self._measure(meter)
-            found = verdict(self.options, meter.reward_metrics, self.base, now, iteration, meter.checks)
+            found = decide(self.options, meter.reward_metrics, self.base, now, iteration, meter.checks)
             logger.log(logging.WARNING if found.alarm else logging.INFO, found.line)
             if tensorboard:
                 for name, value in {**found.values, "guard/factor": self.factor}.items():
@@ -140,7 +140,7 @@ class RewardGuard:
 
         alarm, action = self._on_first(compare), self.options.action
         if not alarm and action == "roll-back":
-            self.good = self._snapshot()
+            self.snapshot = self._snapshot()
         elif alarm and action == "stop":
             self.stopped = True
             logger.warning("Guard: the run ends here (train:guard:action: stop).")
@@ -153,7 +153,7 @@ class RewardGuard:
             if action == "roll-back":
                 self._on_first(self._measure)  # what the run goes on with
 
-    def _on_first(self, work: Callable[[QualityGuard], object]) -> bool:
+    def _on_first(self, work: Callable[[GuardProbe], object]) -> bool:
         """What the first process finds, its random generators left as they were; all hear of it, also when it fails."""
 
         @rng_state.preserved()
@@ -163,7 +163,7 @@ class RewardGuard:
 
         return distributed.on_rank_zero(measured, "the guard")
 
-    def _measure(self, meter: QualityGuard) -> Measures:
+    def _measure(self, meter: GuardProbe) -> GuardMeasurements:
         upscale = partial(self.guarded.upscale, self.guarded.tested)
         self.latest, _ = meter.measure(self.windows, upscale, self.base_outputs)
         return self.latest
@@ -175,7 +175,7 @@ class RewardGuard:
         for loss, weight in zip(self.guarded.losses, self.weights, strict=True):
             loss.loss_weight = weight * factor
 
-    def _snapshot(self) -> _Good:
+    def _snapshot(self) -> _Snapshot:
         networks = []
         for network in self.guarded.networks:
             # What training changes of it, or of the average of one, whose parameters are all frozen.
@@ -186,21 +186,21 @@ class RewardGuard:
         optimizers, scalers = (
             [_cloned(part.state_dict()) for part in parts] for parts in (self.guarded.optimizers, self.guarded.scalers)
         )
-        return _Good(networks, optimizers, scalers)
+        return _Snapshot(networks, optimizers, scalers)
 
     def _go_back(self) -> None:
         """Weights, moments and fp16's scales; the optimizers' rates stay the schedule's, the rest what options say."""
-        for network, state in zip(self.guarded.networks, self.good.networks, strict=True):
+        for network, state in zip(self.guarded.networks, self.snapshot.networks, strict=True):
             own = dict(network.named_parameters()) | dict(network.named_buffers())
             with torch.no_grad():
                 for name, value in state.items():
                     own[name].copy_(value)
-        for optimizer, moments in zip(self.guarded.optimizers, self.good.optimizers, strict=True):
+        for optimizer, moments in zip(self.guarded.optimizers, self.snapshot.optimizers, strict=True):
             told = [{key: group[key] for key in group if key != "params"} for group in optimizer.param_groups]
             optimizer.load_state_dict(_cloned(moments))
             for group, values in zip(optimizer.param_groups, told, strict=True):
                 group.update(values)
-        for scaler, scale in zip(self.guarded.scalers, self.good.scalers, strict=True):
+        for scaler, scale in zip(self.guarded.scalers, self.snapshot.scalers, strict=True):
             if scaler.is_enabled() and scale:  # the run may have been in another precision then
                 scaler.load_state_dict(scale)
 
@@ -213,9 +213,9 @@ class RewardGuard:
             "held_out": held_out_of(self.options),
             "factor": self.factor,
             "stopped": self.stopped,
-            "networks": self.good.networks,
-            "optimizers": self.good.optimizers,
-            "scalers": self.good.scalers,
+            "networks": self.snapshot.networks,
+            "optimizers": self.snapshot.optimizers,
+            "scalers": self.snapshot.scalers,
         }
 
     def load_state(self, state: Mapping[str, Any] | None) -> None:
@@ -225,7 +225,7 @@ class RewardGuard:
             ValueError: If the base is another one than then.
         """
         if state is None:
-            self.good = self._snapshot() if self.options.action == "roll-back" else _Good()
+            self.snapshot = self._snapshot() if self.options.action == "roll-back" else _Snapshot()
             return
         if state["base"] != self.digest:
             raise ValueError(
@@ -238,11 +238,11 @@ class RewardGuard:
             logger.warning("Guard: it has ended this run; with another train:guard:action it would go on.")
         if self.options.action == "roll-back":
             known = len(state["networks"]) == len(self.guarded.networks)
-            kept = (state["networks"], state["optimizers"], state.get("scalers", self.good.scalers))
-            self.good = _Good(*kept) if known else self._snapshot()
+            kept = (state["networks"], state["optimizers"], state.get("scalers", self.snapshot.scalers))
+            self.snapshot = _Snapshot(*kept) if known else self._snapshot()
 
     def summary(self) -> str | None:
-        """What was gained and what it cost, from the base to the last look; None where there was none."""
+        """What was gained and what it cost, from the base to the last check; None where there was none."""
         if self.meter is None or self.base is None or self.latest is None:
             return None
         reward_metrics = ", ".join(self._change(name) for name in self.meter.reward_metrics)
@@ -254,7 +254,7 @@ class RewardGuard:
 
     def _change(self, name: str) -> str:
         assert self.base is not None and self.latest is not None
-        means = (mean_of(as_published(name, measures.scores[name])) for measures in (self.base, self.latest))
+        means = (mean_of(as_published(name, measurements.scores[name])) for measurements in (self.base, self.latest))
         return f"{name} " + " -> ".join(f"{mean:.4g}" for mean in means)
 
 

@@ -13,7 +13,7 @@ from iqa_sr.errors import OptionError, same_name
 from iqa_sr.metrics.pyiqa_adapter import PREFIX
 from iqa_sr.metrics.registry import metric_info, metric_names
 from iqa_sr.scores.image_scores import LR_CONSISTENCY
-from iqa_sr.stats.permutation_test import fewest_pairs, ways_for
+from iqa_sr.stats.permutation_test import min_pairs, ways_for
 from iqa_sr.weights.store import is_present
 
 __all__ = [
@@ -204,7 +204,7 @@ def fewest_units(options: GuardOptions, reward_metrics: Sequence[str], checks: i
         OptionError: If no number is enough.
     """
     p = smallest_p(options, reward_metrics, checks)
-    needed = fewest_pairs(p, ways_for(p))
+    needed = min_pairs(p, ways_for(p))
     if needed is None:
         several = max(len(set(reward_metrics)), len(set(held_out_of(options))))
         raise OptionError(

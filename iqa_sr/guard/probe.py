@@ -9,8 +9,8 @@ from torch import Tensor
 
 from iqa_sr.errors import OptionError
 from iqa_sr.guard.measurements import (
+    GuardMeasurements,
     Image,
-    Measures,
     Upscale,
     Window,
     check_sizes,
@@ -31,7 +31,7 @@ from iqa_sr.metrics.registry import metric_info, shared_metric
 from iqa_sr.ops.residual_spectrum import longest_period
 from iqa_sr.scores.image_scores import LR_CONSISTENCY
 
-__all__ = ["QualityGuard"]
+__all__ = ["GuardProbe"]
 
 BLIND_SPOTS = {
     "niqe": "finds noise on smooth results better",
@@ -41,7 +41,7 @@ BLIND_SPOTS = {
 """What held-out metrics do not find worse that people do, as docs/lora_and_guard.md measures it."""
 
 
-class QualityGuard:
+class GuardProbe:
     """Measures networks on the windows of the validation images.
 
     Args:
@@ -100,7 +100,7 @@ class QualityGuard:
     @torch.no_grad()
     def measure(
         self, windows: Sequence[Window], upscale: Upscale, base_outputs: Sequence[Tensor] | None = None
-    ) -> tuple[Measures, list[Tensor]]:
+    ) -> tuple[GuardMeasurements, list[Tensor]]:
         """Upscale the windows and measure the results.
 
         Args:
@@ -120,14 +120,14 @@ class QualityGuard:
         base = outputs if base_outputs is None else base_outputs
         longest = longest_period(min(window.shorter for window in windows))
         periods = sorted({period for period in self.periods.values() if period <= longest})
-        measures = measure_windows(windows, whole, base, self.metrics, self.device, periods)
+        measurements = measure_windows(windows, whole, base, self.metrics, self.device, periods)
         if base_outputs is None:
-            self._check_base(measures)
+            self._check_base(measurements)
             known = {name: score_originals(windows, self.metrics[name], self.device) for name in self.reward_metrics}
-            measures = replace(measures, originals=known)
-        return measures, outputs
+            measurements = replace(measurements, originals=known)
+        return measurements, outputs
 
-    def describe(self, base: Measures) -> str:
+    def describe(self, base: GuardMeasurements) -> str:
         """What is compared with the base, for the log."""
         count = len(base.images.unique())
         text = f"Guard: compares {count} validation images by {len(base.images)} windows"
@@ -166,7 +166,7 @@ class QualityGuard:
                     "add them, or take metrics that score the image alone"
                 )
 
-    def _check_base(self, base: Measures) -> None:
+    def _check_base(self, base: GuardMeasurements) -> None:
         """That the tests can find something: what the base has no score for is never compared."""
         broken = int((~base.high_frequency.isfinite()).sum())
         if broken:

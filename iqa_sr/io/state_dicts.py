@@ -9,7 +9,7 @@ import torch
 from safetensors.torch import save
 from torch import Tensor, nn
 
-from iqa_sr.errors import nearest
+from iqa_sr.errors import did_you_mean
 from iqa_sr.io.tensor_files import select_state_dict, unwrapped
 
 __all__ = ["WEIGHT_KEYS", "check_weights_file", "state_dicts", "weights_content", "weights_of"]
@@ -36,7 +36,7 @@ def state_dicts(content: Any, path: str | Path, param_key: str | None = None) ->
     if param_key is not None:
         keys = [str(key) for key in mappings]
         if param_key not in keys:
-            valid = nearest(param_key, keys) if keys else "the weights are the file itself: name no key"
+            valid = did_you_mean(param_key, keys) if keys else "the weights are the file itself: name no key"
             there = f" It has {', '.join(keys)}." if valid.startswith("did") else ""
             raise ValueError(f"{path} has no weights {param_key!r}; {valid}{there}")
         return {param_key: select_state_dict(content, path, param_key)}

@@ -9,7 +9,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-from iqa_sr.errors import nearest
+from iqa_sr.errors import did_you_mean
 from iqa_sr.io.file_kinds import describe_file
 from iqa_sr.io.files import check_file, read_text
 
@@ -105,7 +105,7 @@ def _excel_lines(path: Path, sheet: str | None) -> list[list[str]]:
         seems = "" if not kind or "Office" in kind else f"; it is {kind}"
         reason = (str(error).splitlines() or [type(error).__name__])[0][:200]
         raise ValueError(f"{path}: damaged, or not an Excel file ({reason}){seems}") from error
-    raise ValueError(f"{path}: there is no sheet {sheet!r}; {nearest(sheet, names)}")
+    raise ValueError(f"{path}: there is no sheet {sheet!r}; {did_you_mean(sheet, names)}")
 
 
 def _cell_text(cell: Any) -> str:

@@ -10,7 +10,7 @@ from pydantic import Field, field_validator, model_validator
 from torch import Tensor, nn
 
 from iqa_sr.config.sections import Section
-from iqa_sr.errors import OptionError, nearest
+from iqa_sr.errors import OptionError, did_you_mean
 from iqa_sr.lora.layers import adapted_layers, compute_once, hold_statistics, obstacles, plain_layers, update_of
 
 __all__ = [
@@ -59,7 +59,7 @@ class LoRAOptions(Section):
     @classmethod
     def _known(cls, preset: str | None) -> str | None:
         if preset is not None and preset not in PRESETS:
-            raise ValueError(f"there is no preset {preset!r}; {nearest(preset, PRESETS)}")
+            raise ValueError(f"there is no preset {preset!r}; {did_you_mean(preset, PRESETS)}")
         return preset
 
     @field_validator("target_modules")
@@ -109,7 +109,7 @@ def _matching(network: nn.Module, options: LoRAOptions, where: str) -> list[str]
         found = [_named(layers, one) for one in wanted]
         for one, names in zip(wanted, found, strict=True):
             if not names:
-                near = nearest(one, {layer.split(".")[-1] for layer in layers})
+                near = did_you_mean(one, {layer.split(".")[-1] for layer in layers})
                 raise OptionError(_no_match(f"{where}:target_modules: {one!r}", network, layers, near))
         return [name for name in layers if any(name in names for names in found)]
     matching = [name for name in layers if re.fullmatch(wanted or PRESETS[str(options.preset)], name)]

@@ -25,10 +25,10 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from iqa_sr.errors import nearest, shown
+from iqa_sr.errors import did_you_mean, shown
 from iqa_sr.io.json_files import read_json
 from iqa_sr.metrics.base import MetricInfo, QualityMetric
-from iqa_sr.ops.filters import gaussian_weights, mirrored, separable
+from iqa_sr.ops.filters import gaussian_weights, separable, symmetric_pad
 from iqa_sr.ops.laplacian_pyramid import BINOMIAL, doubled
 
 __all__ = ["CVVDP", "METRICS", "display_names"]
@@ -91,7 +91,7 @@ class CVVDP(QualityMetric):
         if display not in data["displays"]:
             raise ValueError(
                 f"{info.name}: `display` must be one of ColorVideoVDP's for sRGB, got {shown(display)}; "
-                f"{nearest(display, data['displays'])}"
+                f"{did_you_mean(display, data['displays'])}"
             )
         screen = data["displays"][display]
         density = screen["pixels_per_degree"] if pixels_per_degree is None else pixels_per_degree
@@ -217,7 +217,7 @@ def _halved(planes: Tensor) -> Tensor:
     1.25 or 0.75.
     """
     height, width = planes.shape[-2:]
-    framed = mirrored(planes.flatten(0, -3), 2)
+    framed = symmetric_pad(planes.flatten(0, -3), 2)
     if (height + width) % 2:
         before, last = framed[..., width : width + 1], framed[..., width + 1 : width + 2]
         end = (torch.zeros_like(last), last) if width % 2 else (5 * last + before, last)

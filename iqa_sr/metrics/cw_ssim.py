@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from iqa_sr.metrics.base import MetricInfo, QualityMetric
-from iqa_sr.ops.color import whole_levels, yiq_luma
+from iqa_sr.ops.color import round_ste, yiq_luma
 from iqa_sr.ops.filters import gaussian_weights, weighted
 
 __all__ = ["CWSSIM", "METRICS"]
@@ -50,7 +50,7 @@ class CWSSIM(QualityMetric):
     def score(self, image: Tensor, reference: Tensor | None) -> Tensor:
         """`(N, 3, H, W)` twice to `(N,)`."""
         assert reference is not None
-        luma = whole_levels(yiq_luma(torch.cat((image, reference)).double()))
+        luma = round_ste(yiq_luma(torch.cat((image, reference)).double()))
         one, other = _subbands(luma).chunk(2)
         shared = _window_means(torch.view_as_real(one * other.conj()).movedim(-1, 0))
         energy = _window_means(_squared(one) + _squared(other))

@@ -13,8 +13,8 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from iqa_sr.metrics.base import MetricInfo, QualityMetric
-from iqa_sr.ops.color import whole_levels, yiq_luma
-from iqa_sr.ops.filters import dice, gradient_magnitude, root
+from iqa_sr.ops.color import round_ste, yiq_luma
+from iqa_sr.ops.filters import dice, gradient_magnitude, safe_sqrt
 
 __all__ = ["GMSD", "METRICS"]
 
@@ -52,9 +52,9 @@ class GMSD(QualityMetric):
     def score(self, image: Tensor, reference: Tensor | None) -> Tensor:
         """`(N, 3, H, W)` twice to `(N,)`."""
         assert reference is not None
-        half = F.avg_pool2d(whole_levels(yiq_luma(torch.cat((image, reference)))), 2)
+        half = F.avg_pool2d(round_ste(yiq_luma(torch.cat((image, reference)))), 2)
         gradients = gradient_magnitude(half, PREWITT)
-        return root(dice(gradients, STABILITY).flatten(1).var(1))
+        return safe_sqrt(dice(gradients, STABILITY).flatten(1).var(1))
 
 
 METRICS = ((GMSD_INFO, GMSD),)

@@ -16,7 +16,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from iqa_sr.metrics.base import MetricInfo, QualityMetric
-from iqa_sr.ops.filters import root
+from iqa_sr.ops.filters import safe_sqrt
 from iqa_sr.ops.log_gabor import angular_gaussian, log_gaussian
 
 __all__ = ["MAD", "METRICS"]
@@ -125,7 +125,7 @@ def _windows(cells: Tensor) -> Tensor:
 
 
 def _root_mean_square(maps: Tensor) -> Tensor:
-    return root(maps.square().mean((1, 2)))
+    return safe_sqrt(maps.square().mean((1, 2)))
 
 
 def _detection_distance(planes: Tensor) -> Tensor:

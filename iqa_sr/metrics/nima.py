@@ -36,7 +36,7 @@ _BACKBONES = {
 }
 
 
-class _Variant(NamedTuple):
+class _NIMAVariant(NamedTuple):
     """A published file; `ratings` is how many steps its scale of opinions has, 1 for a score without distribution."""
 
     file: str
@@ -46,14 +46,14 @@ class _Variant(NamedTuple):
 
 
 _VARIANTS = {
-    "nima": _Variant("NIMA_InceptionV2_ava-b0c77c00.pth", "AVA", 10),
-    "nima-koniq": _Variant("NIMA_koniq-250367ae.pth", "KonIQ-10k", 1),
-    "nima-spaq": _Variant("NIMA-spaq-46a7fcb7.pth", "SPAQ", 1),
-    "nima-vgg16-ava": _Variant("NIMA_VGG16_ava-dc4e8265.pth", "AVA", 10, "vgg16"),
+    "nima": _NIMAVariant("NIMA_InceptionV2_ava-b0c77c00.pth", "AVA", 10),
+    "nima-koniq": _NIMAVariant("NIMA_koniq-250367ae.pth", "KonIQ-10k", 1),
+    "nima-spaq": _NIMAVariant("NIMA-spaq-46a7fcb7.pth", "SPAQ", 1),
+    "nima-vgg16-ava": _NIMAVariant("NIMA_VGG16_ava-dc4e8265.pth", "AVA", 10, "vgg16"),
 }
 
 
-def _info(name: str, variant: _Variant) -> MetricInfo:
+def _info(name: str, variant: _NIMAVariant) -> MetricInfo:
     side = _BACKBONES[variant.backbone].side
     return MetricInfo(
         name=name,

@@ -91,7 +91,7 @@ def _studio_luma(image: Tensor) -> Tensor:
 
 
 @dataclass(frozen=True)
-class _Variant:
+class _NIQEVariant:
     """What the two implementations in use do differently.
 
     The last two matter by where they put a flat pixel, whose difference from its mean is a matter of rounding: among
@@ -110,8 +110,8 @@ class _Variant:
 
 
 VARIANTS = {
-    NIQE_INFO.name: _Variant(_yiq_luma, excess=1.135e-8, precision=torch.float64),
-    NIQE_BASICSR_INFO.name: _Variant(_studio_luma, excess=0.0, precision=torch.float32),
+    NIQE_INFO.name: _NIQEVariant(_yiq_luma, excess=1.135e-8, precision=torch.float64),
+    NIQE_BASICSR_INFO.name: _NIQEVariant(_studio_luma, excess=0.0, precision=torch.float32),
 }
 
 
@@ -270,7 +270,7 @@ def _nearest(increasing: Tensor, values: Tensor) -> Tensor:
     return after - (values - increasing[after - 1] <= increasing[after] - values).long()
 
 
-def _normalise(luma: Tensor, variant: _Variant) -> Tensor:
+def _normalise(luma: Tensor, variant: _NIQEVariant) -> Tensor:
     """Mean-subtracted, contrast-normalised luma (Eq. 1-3), `(N, H, W)` float64 to float32; borders repeat the edge.
 
     Filtered in float64, because the variance is a small difference of large numbers.

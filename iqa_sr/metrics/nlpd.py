@@ -16,7 +16,7 @@ from torch import Tensor
 
 from iqa_sr.metrics.base import MetricInfo, QualityMetric
 from iqa_sr.ops.color import yiq_luma
-from iqa_sr.ops.filters import correlate, mirrored, root, separable
+from iqa_sr.ops.filters import correlate, safe_sqrt, separable, symmetric_pad
 from iqa_sr.ops.laplacian_pyramid import BINOMIAL, doubled
 
 __all__ = ["METRICS", "NLPD"]
@@ -64,7 +64,7 @@ class NLPD(QualityMetric):
         distances = []
         for band, (constant, _), kernel in zip(bands, AMPLITUDES, self.neighbours, strict=True):
             one, other = (band / (constant + correlate(band.abs(), kernel, mode="constant"))).chunk(2)
-            distances.append(root((one - other).square().mean((1, 2))))
+            distances.append(safe_sqrt((one - other).square().mean((1, 2))))
         return torch.stack(distances).mean(0)
 
 
@@ -72,7 +72,7 @@ def _laplacian_pyramid(images: Tensor, levels: int) -> list[Tensor]:
     """`levels - 1` differences and the residue of `(N, H, W)`, each of half the size, rounded up."""
     bands = []
     for _ in range(levels - 1):
-        half = separable(mirrored(images, 2), BINOMIAL, step=2)
+        half = separable(symmetric_pad(images, 2), BINOMIAL, step=2)
         bands.append(images - doubled(half, images.shape[1], images.shape[2]))
         images = half
     return [*bands, images]

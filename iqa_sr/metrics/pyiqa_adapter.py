@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from iqa_sr.errors import nearest
+from iqa_sr.errors import did_you_mean
 from iqa_sr.metrics.base import MetricInfo, QualityMetric
 
 __all__ = ["PREFIX", "PyiqaMetric", "pyiqa_info"]
@@ -72,7 +72,9 @@ def _network(name: str) -> Any:
     pyiqa = _package()
     short = name.removeprefix(PREFIX)
     if short not in pyiqa.list_models():
-        raise ValueError(f"pyiqa {pyiqa.__version__} has no metric {short!r}; {nearest(short, pyiqa.list_models())}")
+        raise ValueError(
+            f"pyiqa {pyiqa.__version__} has no metric {short!r}; {did_you_mean(short, pyiqa.list_models())}"
+        )
     network = pyiqa.create_metric(short, as_loss=True, loss_reduction="none", check_input_range=False, device="cpu")
     return network.requires_grad_(False).eval()
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 
-from iqa_sr.errors import nearest, same_name, shown
+from iqa_sr.errors import did_you_mean, same_name, shown
 from iqa_sr.metrics import (
     afine,
     ahiq,
@@ -114,7 +114,7 @@ def metric_info(name: str) -> MetricInfo:
         return pyiqa_info(PREFIX + name[len(PREFIX) :])
     own = same_name(name, _METRICS)
     if own not in _METRICS:
-        raise ValueError(f"there is no metric {shown(name)}; {nearest(name, _METRICS)}")
+        raise ValueError(f"there is no metric {shown(name)}; {did_you_mean(name, _METRICS)}")
     return _METRICS[own][0]
 
 
@@ -163,7 +163,7 @@ def create_metric(name: str, device: str | torch.device = "cpu", **options: Any)
     known = list(inspect.signature(build).parameters)
     for option in options:
         if option not in known:
-            raise ValueError(f"{name} takes no option {option!r}; {nearest(option, known)}")
+            raise ValueError(f"{name} takes no option {option!r}; {did_you_mean(option, known)}")
     try:
         return build(**options).to(device)
     except torch.OutOfMemoryError:

@@ -15,7 +15,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from iqa_sr.metrics.base import MetricInfo, QualityMetric
-from iqa_sr.ops.color import whole_levels, yiq_luma
+from iqa_sr.ops.color import round_ste, yiq_luma
 from iqa_sr.ops.filters import gaussian_weights, separable
 
 __all__ = ["METRICS", "MSSSIM", "SSIM"]
@@ -83,7 +83,7 @@ class SSIM(QualityMetric):
             pair = [batch.flatten(0, 1) * 255 for batch in (image, reference)]  # (3 N, H, W)
         else:
             pair = [yiq_luma(batch) for batch in (image, reference)]  # (N, H, W)
-        luminance, structure = _maps(*map(whole_levels, pair))
+        luminance, structure = _maps(*map(round_ste, pair))
         return (luminance * structure).reshape(len(image), -1).mean(1)
 
 
@@ -102,7 +102,7 @@ class MSSSIM(QualityMetric):
     def score(self, image: Tensor, reference: Tensor | None) -> Tensor:
         """`(N, 3, H, W)` twice to `(N,)`."""
         assert reference is not None
-        pair = torch.stack([whole_levels(yiq_luma(batch)) for batch in (image, reference)])
+        pair = torch.stack([round_ste(yiq_luma(batch)) for batch in (image, reference)])
         levels = []
         for scale in range(len(SCALE_WEIGHTS)):
             luminance, structure = _maps(*pair)

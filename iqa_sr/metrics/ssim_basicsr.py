@@ -10,7 +10,7 @@ from torch import Tensor
 
 from iqa_sr.metrics.base import MetricInfo, QualityMetric
 from iqa_sr.metrics.ssim import K1, K2, SSIM_PAPER, WINDOW
-from iqa_sr.ops.color import whole_levels
+from iqa_sr.ops.color import round_ste
 from iqa_sr.ops.filters import separable
 
 __all__ = ["METRICS", "BasicSRSSIM"]
@@ -62,7 +62,7 @@ class BasicSRSSIM(QualityMetric):
 
     def _planes(self, image: Tensor) -> Tensor:
         """`(N, 3, H, W)` to Y `(N, H, W)`, or to all channels `(3 N, H, W)`; float64, 0..255."""
-        levels = whole_levels(image * 255)
+        levels = round_ste(image * 255)
         if self.info.name == SSIMC_INFO.name:
             return levels.flatten(0, 1)
         red, green, blue, offset = STUDIO_Y

@@ -26,7 +26,7 @@ MIN_SIZE = 17
 _UNUSED = re.compile(r"attn_blks\.\d+\.layers\.\d+\.self_attn\.")
 
 
-class _Variant(NamedTuple):
+class _TOPIQVariant(NamedTuple):
     """A published file; `ratings` is how many steps its scale of opinions has, 1 for a score without distribution."""
 
     file: str
@@ -37,11 +37,11 @@ class _Variant(NamedTuple):
 
 
 _VARIANTS = {
-    "topiq_nr": _Variant("cfanet_nr_koniq_res50-9a73138b.pth", "KonIQ-10k"),
-    "topiq_nr-spaq": _Variant("cfanet_nr_spaq_res50-a7f799ac.pth", "SPAQ"),
-    "topiq_fr": _Variant("cfanet_fr_kadid_res50-2c4cc61d.pth", "KADID-10k", full_reference=True),
-    "topiq_fr-pipal": _Variant("cfanet_fr_pipal_res50-69bbe5ba.pth", "PIPAL", full_reference=True),
-    "topiq_iaa_res50": _Variant("cfanet_iaa_ava_res50-3cd62bb3.pth", "AVA", ratings=10, short_side=384),
+    "topiq_nr": _TOPIQVariant("cfanet_nr_koniq_res50-9a73138b.pth", "KonIQ-10k"),
+    "topiq_nr-spaq": _TOPIQVariant("cfanet_nr_spaq_res50-a7f799ac.pth", "SPAQ"),
+    "topiq_fr": _TOPIQVariant("cfanet_fr_kadid_res50-2c4cc61d.pth", "KADID-10k", full_reference=True),
+    "topiq_fr-pipal": _TOPIQVariant("cfanet_fr_pipal_res50-69bbe5ba.pth", "PIPAL", full_reference=True),
+    "topiq_iaa_res50": _TOPIQVariant("cfanet_iaa_ava_res50-3cd62bb3.pth", "AVA", ratings=10, short_side=384),
 }
 
 

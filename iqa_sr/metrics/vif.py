@@ -17,7 +17,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from iqa_sr.metrics.base import MetricInfo, QualityMetric
-from iqa_sr.ops.color import whole_levels, yiq_luma
+from iqa_sr.ops.color import round_ste, yiq_luma
 from iqa_sr.ops.steerable_pyramid import SteerablePyramid
 
 __all__ = ["METRICS", "VIF"]
@@ -59,7 +59,7 @@ class VIF(QualityMetric):
         """`(N, 3, H, W)` twice to `(N,)`."""
         assert reference is not None
         count = len(image)
-        levels = self.pyramid(whole_levels(yiq_luma(torch.cat((image, reference)))))
+        levels = self.pyramid(round_ste(yiq_luma(torch.cat((image, reference)))))
         seen, known = image.new_zeros(count).double(), image.new_zeros(count).double()
         for level, bands in enumerate(levels):
             for band in bands:

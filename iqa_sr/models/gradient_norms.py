@@ -6,11 +6,11 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor, nn
 
-__all__ = ["GradientLog"]
+__all__ = ["GradientNormLogger"]
 
 
 @dataclass
-class GradientLog:
+class GradientNormLogger:
     """Measures the pull of each term in the first iteration and every `frequency` iterations.
 
     The norm is that of the gradient of one term, its weight included, with respect to the output `(N, 3, H, W)` of the
@@ -37,7 +37,7 @@ class GradientLog:
             terms: The losses by the names under which they are logged.
             output: What they were computed from.
         """
-        self.latest = {name: _pull(value, output) for name, value in terms.items()}
+        self.latest = {name: _grad_norm(value, output) for name, value in terms.items()}
 
     def take(self) -> dict[str, float]:
         """The latest norms as `grad_<term>`, for the log; empty when nothing was measured since the last call."""
@@ -59,7 +59,7 @@ class GradientLog:
         return "Gradient norm of each loss at the output: " + "; ".join(parts)
 
 
-def _pull(value: Tensor, output: Tensor) -> float:
+def _grad_norm(value: Tensor, output: Tensor) -> float:
     if not value.requires_grad:
         return 0.0
     (gradient,) = torch.autograd.grad(value, output, retain_graph=True, allow_unused=True)

@@ -12,11 +12,11 @@ from iqa_sr.models.sampler_statistics import SamplerStatistics
 from iqa_sr.ops.blur import sharpen
 from iqa_sr.samplers.base import Candidates, Choice, GroundTruthSampler, crop_windows
 
-__all__ = ["GroundTruthFeed"]
+__all__ = ["GroundTruthSelector"]
 
 
 @dataclass
-class GroundTruthFeed:
+class GroundTruthSelector:
     """Makes the LQ where there is no ready one, and lets the sampler choose.
 
     Attributes:

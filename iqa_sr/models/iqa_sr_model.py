@@ -14,16 +14,16 @@ from iqa_sr.config.sections import errors_of_options, read_section
 from iqa_sr.datasets.multi_gt_dataset import MultiGTDataset, MultiGTDatasetOptions
 from iqa_sr.degradations.pipelines import build_degradation
 from iqa_sr.errors import OptionError
-from iqa_sr.guard.monitor import Guarded, RewardGuard
+from iqa_sr.guard.monitor import GuardedModel, RewardGuard
 from iqa_sr.guard.options import GuardOptions
 from iqa_sr.io.tensor_files import state_digest
 from iqa_sr.lora.injection import inject
 from iqa_sr.models.fine_tuned_model import FineTunedModel
 from iqa_sr.models.generator_losses import GeneratorLosses, check_loss
-from iqa_sr.models.gradient_norms import GradientLog
-from iqa_sr.models.ground_truth_selection import GroundTruthFeed
+from iqa_sr.models.gradient_norms import GradientNormLogger
+from iqa_sr.models.ground_truth_selection import GroundTruthSelector
 from iqa_sr.models.lora_training import LoRARun
-from iqa_sr.models.nonfinite_guard import NonFiniteGuard
+from iqa_sr.models.nonfinite_guard import NonFiniteSkipper
 from iqa_sr.models.optimizer_step import OptimizerStep
 from iqa_sr.models.options import IQASRConfig
 from iqa_sr.models.sampler_statistics import SamplerStatistics
@@ -90,7 +90,7 @@ class IQASRModel(FineTunedModel):
         if self.ema_decay > 0:
             self._make_average()
         losses = {name: self._loss(name) for name in self.config.losses}
-        self.gradient_log = GradientLog(settings.grad_log_freq, dict(losses))
+        self.gradient_log = GradientNormLogger(settings.grad_log_freq, dict(losses))
         self.gan_loss = losses.pop("gan", None)
         self.losses = GeneratorLosses(losses, settings.accumulate)
         compared = self.validator is not None and self.validator.needs_base
@@ -100,11 +100,11 @@ class IQASRModel(FineTunedModel):
         self.net_g.train()
         backend = "inductor" if settings.compile is True else settings.compile
         self._forward_g = torch.compile(self.net_g, backend=backend) if backend else self.net_g
-        self.finite_guard = NonFiniteGuard(settings.max_nonfinite)
+        self.finite_guard = NonFiniteSkipper(settings.max_nonfinite)
         self._prepare_optimizers()
         if settings.guard is not None:
             self.reward_guard = self._make_guard(settings.guard)
-        self.feed: GroundTruthFeed | None = None
+        self.feed: GroundTruthSelector | None = None
 
     def _loss(self, name: str) -> nn.Module:
         config, path = self.config.losses[name], f"train:{name}_opt"
@@ -148,7 +148,9 @@ class IQASRModel(FineTunedModel):
         generators = list(self._generators().values())
         networks = [*generators, *([] if self.net_d is None else [self.get_bare_model(self.net_d)])]
         upscale = partial(upscale_image, opt=self.opt)
-        guarded = Guarded(networks, generators[-1], self.optimizers, self.scalers, quality, upscale, self._guards_base)
+        guarded = GuardedModel(
+            networks, generators[-1], self.optimizers, self.scalers, quality, upscale, self._guards_base
+        )
         checks = options.checks(self.settings.total_iter)
         grid = self.opt["scale"] * side_multiple(self.opt["network_g"])
         return RewardGuard(options, reward_metrics, guarded, self.device, self.opt["rank"], checks, grid)
@@ -158,7 +160,7 @@ class IQASRModel(FineTunedModel):
         assert dataset.options.gt_size is not None
         statistics = SamplerStatistics(dataset.folders)
         crop, gt_usm = dataset.options.gt_size, dataset.options.gt_usm
-        self.feed = GroundTruthFeed(dataset.sampler, dataset.degradation, crop, self.device, statistics, gt_usm)
+        self.feed = GroundTruthSelector(dataset.sampler, dataset.degradation, crop, self.device, statistics, gt_usm)
 
     # --- Data ---------------------------------------------------------------------------------------------------------
 
@@ -172,7 +174,7 @@ class IQASRModel(FineTunedModel):
                 sampler = build_sampler(options.sampler)
                 degradation = build_degradation(options.degradation, options.scale)
                 crop, gt_usm = options.gt_size, options.gt_usm
-                self.feed = GroundTruthFeed(sampler, degradation, crop, self.device, gt_usm=gt_usm)
+                self.feed = GroundTruthSelector(sampler, degradation, crop, self.device, gt_usm=gt_usm)
             self.lq, self.gt = self.feed(data)
         else:
             self.lq, self.gt = (data[key].to(self.device, non_blocking=True) for key in ("lq", "gt"))
@@ -225,8 +227,8 @@ class IQASRModel(FineTunedModel):
     def _discriminate(self, image: Tensor) -> Tensor:
         assert self.net_d is not None
         with self._autocast(), self._first_forward("d", self.net_d):
-            verdict = self.net_d(image)
-        return cast(Tensor, verdict.float())
+            decide = self.net_d(image)
+        return cast(Tensor, decide.float())
 
     def _first_forward(self, letter: str, network: nn.Module) -> AbstractContextManager[None]:
         """Around the forward of a network, whose first errors are those of its options."""
@@ -276,9 +278,9 @@ class IQASRModel(FineTunedModel):
         self.optimizers[1].zero_grad()
         for gt, output in self._chunks(self.gt, self.output):
             for name, image, real in (("real", gt, True), ("fake", output, False)):
-                verdict = self._discriminate(image)
-                loss = self.gan_loss(verdict, real, is_disc=True)
-                self._add_terms(terms, {f"l_d_{name}": loss, f"out_d_{name}": verdict.mean()})
+                decide = self._discriminate(image)
+                loss = self.gan_loss(decide, real, is_disc=True)
+                self._add_terms(terms, {f"l_d_{name}": loss, f"out_d_{name}": decide.mean()})
                 if self.finite_guard.stops_step({f"l_d_{name}": loss}, iteration, self.files):
                     return False
                 self._backward(loss, 1)

@@ -6,7 +6,7 @@ from typing import Any
 
 from iqa_sr.basicsr_compat import LOSS_REGISTRY, registered
 from iqa_sr.config.sections import OptionProblems, check_arguments, read_section
-from iqa_sr.errors import OptionError, nearest, shown
+from iqa_sr.errors import OptionError, did_you_mean, shown
 from iqa_sr.losses.perceptual_slot import LOSSES, PerceptualSlot
 
 __all__ = ["OWN", "LossConfig", "read_losses"]
@@ -53,7 +53,7 @@ def _read_loss(section: Any, path: str, known: Iterable[str]) -> LossConfig:
         raise OptionError(f"{path}: expected a loss section with a `type`, got {shown(section)}")
     kind = section["type"]
     if not isinstance(kind, str) or kind not in known:
-        raise OptionError(f"{path}:type: there is no loss {shown(kind)}; {nearest(str(kind), known)}")
+        raise OptionError(f"{path}:type: there is no loss {shown(kind)}; {did_you_mean(str(kind), known)}")
     loss = LOSS_REGISTRY.get(section["type"])
     check_arguments(loss, section, path)
     if section.get("reduction") == "none":
@@ -63,7 +63,7 @@ def _read_loss(section: Any, path: str, known: Iterable[str]) -> LossConfig:
         inner = section["loss"]
         kind = inner.get("type") if isinstance(inner, Mapping) else inner
         if not isinstance(inner, Mapping) or str(kind) not in LOSSES:
-            near = nearest(str(kind), LOSSES)
+            near = did_you_mean(str(kind), LOSSES)
             raise OptionError(f"{path}:loss: expected a section with a type, got {kind!r}; {near}")
         options = _read_loss(inner, f"{path}:loss", LOSSES).options
     elif hasattr(loss, "Options"):

@@ -7,7 +7,7 @@ from pydantic import Field, ValidationInfo, field_validator
 
 from iqa_sr.basicsr_compat import METRIC_REGISTRY, registered
 from iqa_sr.config.sections import FileName, Iterations, Section, check_arguments, read_section
-from iqa_sr.errors import OptionError, nearest, shown
+from iqa_sr.errors import OptionError, did_you_mean, shown
 from iqa_sr.metrics.registry import metric_info
 
 __all__ = ["Against", "CalculateIQAOptions", "MetricConfig", "ValSection", "read_metric"]
@@ -100,7 +100,9 @@ def read_metric(section: Any, path: str) -> MetricConfig:
     if kind == "calculate_iqa":
         return read_section(CalculateIQAOptions, section, path)
     if not isinstance(kind, str) or kind not in registered(METRIC_REGISTRY):
-        raise OptionError(f"{path}:type: no metric {shown(kind)}; {nearest(str(kind), registered(METRIC_REGISTRY))}")
+        raise OptionError(
+            f"{path}:type: no metric {shown(kind)}; {did_you_mean(str(kind), registered(METRIC_REGISTRY))}"
+        )
     plain = {key: value for key, value in section.items() if key != "better"}
     check_arguments(METRIC_REGISTRY.get(kind), plain, path, given=("img", "img2"))
     return read_section(_BasicSRMetric, section, path).model_dump(exclude_unset=True)

@@ -10,13 +10,13 @@ from torch import Tensor
 from iqa_sr.errors import TrainingStopped
 from iqa_sr.runtime import distributed
 
-__all__ = ["NonFiniteGuard"]
+__all__ = ["NonFiniteSkipper"]
 
 logger = logging.getLogger(__name__)
 
 
 @dataclass
-class NonFiniteGuard:
+class NonFiniteSkipper:
     """Counts skipped steps in a row.
 
     Attributes:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import torch
 from torch import nn
 
-from iqa_sr.models.nonfinite_guard import NonFiniteGuard
+from iqa_sr.models.nonfinite_guard import NonFiniteSkipper
 
 __all__ = ["OptimizerStep"]
 
@@ -29,7 +29,7 @@ class OptimizerStep:
     name: str
     scaler: torch.amp.GradScaler
     grad_clip: float | None
-    guard: NonFiniteGuard
+    guard: NonFiniteSkipper
 
     def __call__(self, iteration: int, files: Sequence[str]) -> bool:
         """Step with the gradients that are there; False if the step was skipped.

@@ -15,7 +15,7 @@ from iqa_sr.basicsr_compat import build_network
 from iqa_sr.config.sections import errors_of_options
 from iqa_sr.io.tensor_files import few, nonfinite_weights
 from iqa_sr.models.model_base import ModelBase
-from iqa_sr.models.nonfinite_guard import NonFiniteGuard
+from iqa_sr.models.nonfinite_guard import NonFiniteSkipper
 from iqa_sr.models.optimizer_step import OptimizerStep
 from iqa_sr.models.options import QualityConfig
 from iqa_sr.models.train_options import AMP_TYPES
@@ -73,7 +73,7 @@ class QualityModel(ModelBase):
         trained = [parameter for parameter in self.net_g.parameters() if parameter.requires_grad]
         self.add_optimizer(settings.optim_g, "train:optim_g", trained)
         self.setup_schedulers()
-        self.finite_guard = NonFiniteGuard(settings.max_nonfinite)
+        self.finite_guard = NonFiniteSkipper(settings.max_nonfinite)
         self.scaler = torch.amp.GradScaler(self.device.type, enabled=settings.amp == "fp16")
         guard, clip = self.finite_guard, settings.grad_clip
         self.step = OptimizerStep(self.optimizers[0], self.net_g, "net_g", self.scaler, clip, guard)

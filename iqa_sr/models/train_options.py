@@ -9,7 +9,7 @@ from typing_extensions import Self
 
 from iqa_sr.basicsr_compat import check_optimizer
 from iqa_sr.config.sections import Iterations, OptionProblems, Section
-from iqa_sr.errors import nearest
+from iqa_sr.errors import did_you_mean
 from iqa_sr.guard.options import GuardOptions
 from iqa_sr.lora.injection import LoRAOptions
 
@@ -152,7 +152,7 @@ class TrainSection(_LoopOptions):
             return name
         known = torch._dynamo.list_backends(exclude_tags=()) if isinstance(name, str) else ["inductor"]
         if name not in known:
-            raise ValueError(f"expected true, false or a backend of torch.compile; {nearest(str(name), known)}")
+            raise ValueError(f"expected true, false or a backend of torch.compile; {did_you_mean(str(name), known)}")
         return name
 
 

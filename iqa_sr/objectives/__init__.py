@@ -6,7 +6,7 @@ from typing import Any
 from torch import nn
 
 from iqa_sr.config.sections import read_section
-from iqa_sr.errors import OptionError, nearest
+from iqa_sr.errors import OptionError, did_you_mean
 from iqa_sr.objectives.afine import AFINEObjective
 from iqa_sr.objectives.arniqa import ARNIQAObjective
 from iqa_sr.objectives.augmentiq import AugmentIQObjective
@@ -39,7 +39,7 @@ def read_objective(section: Any) -> tuple[type[Objective[Any]], ObjectiveOptions
     """
     name = section.get("type") if isinstance(section, Mapping) else section
     if not isinstance(section, Mapping) or not isinstance(name, str) or name not in OBJECTIVES:
-        raise OptionError(f"{PATH}:type: there is no objective {name!r}; {nearest(str(name), OBJECTIVES)}")
+        raise OptionError(f"{PATH}:type: there is no objective {name!r}; {did_you_mean(str(name), OBJECTIVES)}")
     objective = OBJECTIVES[name]
     return objective, read_section(objective.Options, section, PATH)
 

@@ -2,7 +2,7 @@
 
 from torch import Tensor
 
-from iqa_sr.errors import OptionError, nearest
+from iqa_sr.errors import OptionError, did_you_mean
 from iqa_sr.io.tensor_files import select_state_dict
 from iqa_sr.weights.store import is_present, read_weights
 
@@ -25,7 +25,9 @@ def starts_from_openai(clip: str | None) -> bool:
         OptionError: If it is something else.
     """
     if clip not in (*_CHOICES, None):
-        raise OptionError(f"network_g:clip: expected {' or '.join(_CHOICES)}, got {clip!r}; {nearest(clip, _CHOICES)}")
+        raise OptionError(
+            f"network_g:clip: expected {' or '.join(_CHOICES)}, got {clip!r}; {did_you_mean(clip, _CHOICES)}"
+        )
     return clip == "openai"
 
 

@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-__all__ = ["weighted_channels", "whole_levels", "yiq_luma"]
+__all__ = ["round_ste", "weighted_channels", "yiq_luma"]
 
 YIQ_LUMA = (0.299, 0.587, 0.114)
 
@@ -29,6 +29,6 @@ def yiq_luma(image: Tensor) -> Tensor:
     return weighted_channels(image, YIQ_LUMA) * 255
 
 
-def whole_levels(levels: Tensor) -> Tensor:
+def round_ste(levels: Tensor) -> Tensor:
     """Rounded to whole levels, in float64; in the gradient the rounding counts as identity."""
     return (levels + (levels.round() - levels).detach()).double()

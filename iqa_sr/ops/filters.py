@@ -12,9 +12,9 @@ __all__ = [
     "dice",
     "gaussian_weights",
     "gradient_magnitude",
-    "mirrored",
-    "root",
+    "safe_sqrt",
     "separable",
+    "symmetric_pad",
     "weighted",
 ]
 
@@ -74,7 +74,7 @@ def correlate(images: Tensor, kernel: Tensor, step: int = 1, mode: str = "reflec
     return F.conv2d(padded, kernel.to(images)[None, None], stride=step)[:, 0]
 
 
-def mirrored(images: Tensor, width: int) -> Tensor:
+def symmetric_pad(images: Tensor, width: int) -> Tensor:
     """`(N, H, W)` with a border in which the edge pixel comes twice."""
     for dim in (1, 2):
         before = images.narrow(dim, 0, width).flip(dim)
@@ -83,7 +83,7 @@ def mirrored(images: Tensor, width: int) -> Tensor:
     return images
 
 
-def root(values: Tensor, floor: float = 1e-20) -> Tensor:
+def safe_sqrt(values: Tensor, floor: float = 1e-20) -> Tensor:
     """Square root; below `floor` zero, with zero gradient, where the true one would be infinite."""
     return torch.where(values > floor, values.clamp(min=floor).sqrt(), 0.0)
 
@@ -101,7 +101,7 @@ def gradient_magnitude(images: Tensor, smoothing: tuple[float, float, float]) ->
     padded, difference = F.pad(images, (1, 1, 1, 1)), [-1.0, 0.0, 1.0]
     across = weighted(weighted(padded, difference, 2), list(smoothing), 1)
     down = weighted(weighted(padded, difference, 1), list(smoothing), 2)
-    return root(across.square() + down.square())
+    return safe_sqrt(across.square() + down.square())
 
 
 def dice(both: Tensor, constant: float) -> Tensor:

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from iqa_sr.ops.filters import root
+from iqa_sr.ops.filters import safe_sqrt
 from iqa_sr.ops.log_gabor import frequencies, log_gaussian
 
 __all__ = ["saliency"]
@@ -39,7 +39,7 @@ def saliency(images: Tensor) -> Tensor:
     radius = (down.square() + across.square()).sqrt()
     passed = torch.where(radius <= 0.5, log_gaussian(radius, CENTRE_FREQUENCY, BANDWIDTH), 0.0)
     spectrum = torch.fft.rfft2(lab) * passed[:, : SIDE // 2 + 1]
-    frequency = root(torch.fft.irfft2(spectrum, (SIDE, SIDE)).square().sum(1))
+    frequency = safe_sqrt(torch.fft.irfft2(spectrum, (SIDE, SIDE)).square().sum(1))
     warm = _stretch(lab[:, 1:]).square().sum(1)
     colour = 1 - torch.exp(-warm / COLOUR_SPREAD**2)
     # Pixels count from 1, as the authors have it.

@@ -5,22 +5,22 @@ from typing import TypeVar
 
 import torch
 
-__all__ = ["ParameterDraw"]
+__all__ = ["SeededRandom"]
 
 Choice = TypeVar("Choice")
 
 
-class ParameterDraw:
+class SeededRandom:
     """Draws numbers from a generator of its own, on the CPU.
 
     Args:
         seed: Everything that is drawn comes from it.
-        noise_seed: If given, what `noise` and `place` draw comes from it. The rest is drawn as it would be without it.
+        noise_seed: Seed of what `noise_generator` and `position` draw; None: `seed`. Nothing else depends on it.
     """
 
     def __init__(self, seed: int, noise_seed: int | None = None) -> None:
         self._generator = torch.Generator().manual_seed(seed)
-        self._realisation = None if noise_seed is None else ParameterDraw(noise_seed)
+        self._realisation = None if noise_seed is None else SeededRandom(noise_seed)
 
     def seed(self) -> int:
         """A seed for another generator, in `[0, 2^63 - 1)`."""
@@ -42,12 +42,12 @@ class ParameterDraw:
         """One of several, each equally likely."""
         return choices[self.index([1.0] * len(choices))]
 
-    def noise(self) -> torch.Generator:
+    def noise_generator(self) -> torch.Generator:
         """A generator for a field of noise."""
         own = self.seed()
         return torch.Generator().manual_seed(own if self._realisation is None else self._realisation.seed())
 
-    def place(self, low: float, high: float) -> float:
+    def position(self, low: float, high: float) -> float:
         """Where something lies or begins, or its phase: a number between two."""
         own = self.uniform(low, high)
         return own if self._realisation is None else self._realisation.uniform(low, high)

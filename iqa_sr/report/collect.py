@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from iqa_sr.report.experiments import experiment_source, is_experiment, training_charts
-from iqa_sr.report.sources import Source, SourceCheckpoint, evaluation_source
+from iqa_sr.report.sources import ReportSource, SourceCheckpoint, evaluation_source
 from iqa_sr.report.training_curves import Chart
 from iqa_sr.scores.experiment_folder import ExperimentFolder
 from iqa_sr.scores.means import image_means
@@ -33,7 +33,7 @@ class Entry:
 
     name: str
     checkpoint: SourceCheckpoint
-    sources: list[Source]
+    sources: list[ReportSource]
 
     def image(self, image: str) -> Path | None:
         """The file with what it made of an image."""
@@ -61,7 +61,7 @@ class Report:
     images: list[str]
     scores: np.ndarray
     compared: list[bool]
-    sources: list[Source]
+    sources: list[ReportSource]
     charts: dict[str, list[Chart]] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
 
@@ -113,7 +113,7 @@ def read_report(folders: Sequence[str | Path]) -> Report:
 # --- Folders ----------------------------------------------------------------------------------------------------------
 
 
-def _source(path: Path) -> Source:
+def _source(path: Path) -> ReportSource:
     if not path.is_dir():
         raise FileNotFoundError(f"{path}: expected a folder that `iqa-sr evaluate` or a training has written, got none")
     if os.path.lexists(path / RUN_FILE):
@@ -131,7 +131,7 @@ def _source(path: Path) -> Source:
     )
 
 
-def _name_apart(sources: Sequence[Source]) -> None:
+def _name_apart(sources: Sequence[ReportSource]) -> None:
     """Folders of one name get their parent's in front."""
     names = [source.name for source in sources]
     for source in sources:
@@ -142,7 +142,7 @@ def _name_apart(sources: Sequence[Source]) -> None:
             source.name = f"{source.name} ({number})"
 
 
-def _name_sets_apart(sources: Sequence[Source]) -> None:
+def _name_sets_apart(sources: Sequence[ReportSource]) -> None:
     """Another data set of the same name, as its digest tells, gets the folder's name behind its own."""
     first: dict[str, str] = {}
     for source in sources:
@@ -155,7 +155,7 @@ def _name_sets_apart(sources: Sequence[Source]) -> None:
             )
 
 
-def _histories(sources: Sequence[Source]) -> dict[str, list[Chart]]:
+def _histories(sources: Sequence[ReportSource]) -> dict[str, list[Chart]]:
     """The charts of each training, once: under its own folder's name, or that of the first evaluation of it."""
     found: dict[str, list[Chart]] = {}
     known: set[Path] = set()
@@ -182,7 +182,7 @@ class _Columns:
         sources: The folders.
     """
 
-    def __init__(self, sources: Sequence[Source]) -> None:
+    def __init__(self, sources: Sequence[ReportSource]) -> None:
         self.names: dict[MetricFacts, str] = {}
         self.compared: set[MetricFacts] = set()
         self.notes: list[str] = []
@@ -204,7 +204,7 @@ class _Columns:
         """The facts of each column, under the column's name."""
         return [MetricFacts(name, facts.higher_is_better, facts.spec) for facts, name in self.names.items()]
 
-    def scores(self, source: Source, label: str) -> _Scores:
+    def scores(self, source: ReportSource, label: str) -> _Scores:
         """The score of each column and image, without those that are not finite."""
         rows = (row for row in source.scores.rows if row.checkpoint == label and math.isfinite(row.score))
         return {
@@ -217,7 +217,7 @@ class _Columns:
 # --- Rows -------------------------------------------------------------------------------------------------------------
 
 
-def _entries(sources: Sequence[Source], columns: _Columns) -> list[tuple[Entry, _Scores]]:
+def _entries(sources: Sequence[ReportSource], columns: _Columns) -> list[tuple[Entry, _Scores]]:
     """LQ, then the checkpoints by folder, training and iteration, then what else they are compared with."""
     rows: list[tuple[tuple[int, int, str, float], Entry, _Scores]] = []
     for number, source in enumerate(sources):
@@ -237,7 +237,7 @@ def _entries(sources: Sequence[Source], columns: _Columns) -> list[tuple[Entry, 
     return [(entry, scores) for _, entry, scores in sorted(rows, key=lambda row: row[0])]
 
 
-def _join(rows: Sequence[tuple[object, Entry, _Scores]], source: Source, label: str, scores: _Scores) -> bool:
+def _join(rows: Sequence[tuple[object, Entry, _Scores]], source: ReportSource, label: str, scores: _Scores) -> bool:
     """Bicubic upscaling of one folder is that of another, if nothing contradicts it."""
     for _, entry, known in rows:
         if entry.checkpoint.label != label or entry.sources[0].scale != source.scale:

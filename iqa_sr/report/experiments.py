@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from iqa_sr.io.files import check_inside
-from iqa_sr.report.sources import Source, SourceCheckpoint, find_image
+from iqa_sr.report.sources import ReportSource, SourceCheckpoint, find_image
 from iqa_sr.report.training_curves import Chart, charts, has_events, read_scalars
 from iqa_sr.scores.experiment_folder import ExperimentFolder, flat_result_image, result_image
 from iqa_sr.scores.result_folder import split_image
@@ -24,7 +24,7 @@ def is_experiment(folder: Path) -> bool:
     return os.path.lexists(experiment.scores_file) or any(map(has_events, experiment.curves_folders()))
 
 
-def experiment_source(folder: Path) -> Source:
+def experiment_source(folder: Path) -> ReportSource:
     """The folder of a training.
 
     Raises:
@@ -52,7 +52,7 @@ def experiment_source(folder: Path) -> Source:
             f"{folder.name}: results of images that have the same name in two data sets are not shown: "
             "they were written over each other"
         )
-    return Source(
+    return ReportSource(
         name=folder.name,
         path=folder,
         scale=experiment.options.get("scale"),

@@ -17,7 +17,7 @@ from iqa_sr.scores.result_folder import (
 )
 from iqa_sr.scores.score_table import ScoreTable
 
-__all__ = ["Source", "SourceCheckpoint", "evaluation_source", "find_image"]
+__all__ = ["ReportSource", "SourceCheckpoint", "evaluation_source", "find_image"]
 
 _SUFFIXES = (".png", ".webp", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff")
 
@@ -45,7 +45,7 @@ class SourceCheckpoint:
 
 
 @dataclass
-class Source:
+class ReportSource:
     """One folder.
 
     Attributes:
@@ -92,7 +92,7 @@ def find_image(path: Path) -> Path | None:
     return next((file for suffix in _SUFFIXES if (file := path.with_name(path.name + suffix)).is_file()), None)
 
 
-def evaluation_source(folder: Path) -> Source:
+def evaluation_source(folder: Path) -> ReportSource:
     """The folder of an evaluation.
 
     Raises:
@@ -115,7 +115,7 @@ def evaluation_source(folder: Path) -> Source:
         path = image_file(folder, label, *split_image(name))
         return path if path.is_file() else None
 
-    return Source(
+    return ReportSource(
         name=folder.name,
         path=folder,
         scale=run.scale,

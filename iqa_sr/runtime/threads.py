@@ -10,7 +10,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import TypeVar
 
-__all__ = ["overlapped", "prepare_cpu_threads"]
+__all__ = ["prefetch_map", "prepare_cpu_threads"]
 
 Given = TypeVar("Given")
 Made = TypeVar("Made")
@@ -28,7 +28,7 @@ def prepare_cpu_threads() -> None:
         os.environ.setdefault("GOMP_SPINCOUNT", "1000")
 
 
-def overlapped(
+def prefetch_map(
     function: Callable[[Given], Made], items: Iterable[Given], threads: int, ahead: int = 0
 ) -> Iterator[Made]:
     """`map` in threads: results in the order of the items, of which no more than a few are there at a time.

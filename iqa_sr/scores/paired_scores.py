@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from iqa_sr.errors import nearest
+from iqa_sr.errors import did_you_mean
 from iqa_sr.scores.means import mean
 from iqa_sr.scores.score_table import ScoreTable
 
@@ -123,7 +123,7 @@ def paired_scores(
     """
     for metric in metrics:
         if metric not in table.facts:
-            raise ValueError(f"there are no scores of {metric!r}; {nearest(metric, table.facts)}")
+            raise ValueError(f"there are no scores of {metric!r}; {did_you_mean(metric, table.facts)}")
     found = _finite_scores(table, checkpoints, metrics)
     lacking = {
         (checkpoint, metric): images

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal
 
-from iqa_sr.errors import nearest
+from iqa_sr.errors import did_you_mean
 from iqa_sr.stats.score_formula import PUBLISHED
 
 __all__ = ["PROTOCOLS", "Against", "Protocol", "find_protocol"]
@@ -78,5 +78,5 @@ def find_protocol(name: str) -> Protocol:
         ValueError: If there is none; the text has the nearest names.
     """
     if name not in PROTOCOLS:
-        raise ValueError(f"`protocol`: there is no protocol {name!r}; {nearest(name, PROTOCOLS)}")
+        raise ValueError(f"`protocol`: there is no protocol {name!r}; {did_you_mean(name, PROTOCOLS)}")
     return PROTOCOLS[name]

@@ -16,7 +16,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, Field
 
 from iqa_sr.config.sections import Section, read_section
-from iqa_sr.errors import nearest
+from iqa_sr.errors import did_you_mean
 from iqa_sr.io.files import check_inside
 from iqa_sr.io.json_files import read_json, write_json
 from iqa_sr.scores.score_table import BASELINE, ScoreTable
@@ -234,7 +234,9 @@ def read_results(folder: str | Path) -> ResultFolder:
             raise ValueError(f"{path}: {error}") from None
         for kind, name, known in (("checkpoint", row.checkpoint, labels), ("data set", dataset, datasets)):
             if name not in known:
-                raise ValueError(f"{path}: the {kind} {name!r} is not in {RUN_FILE} beside it; {nearest(name, known)}")
+                raise ValueError(
+                    f"{path}: the {kind} {name!r} is not in {RUN_FILE} beside it; {did_you_mean(name, known)}"
+                )
     return ResultFolder(Path(folder), run, scores)
 
 

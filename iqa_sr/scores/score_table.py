@@ -22,7 +22,7 @@ from pathlib import Path
 
 import torch
 
-from iqa_sr.errors import nearest, same_name
+from iqa_sr.errors import did_you_mean, same_name
 from iqa_sr.io.file_kinds import describe_content
 from iqa_sr.io.files import atomic_write, read_file
 from iqa_sr.metrics.base import MetricInfo
@@ -269,7 +269,7 @@ class ScoreTable:
     def _known(self, metric: str) -> MetricFacts:
         own = same_name(metric, self.facts)
         if own not in self.facts:
-            raise ValueError(f"the score table has no metric {metric!r}; {nearest(metric, self.facts)}")
+            raise ValueError(f"the score table has no metric {metric!r}; {did_you_mean(metric, self.facts)}")
         return self.facts[own]
 
     def _only(self, names: Names) -> ScoreRow:

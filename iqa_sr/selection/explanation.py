@@ -5,9 +5,9 @@ from collections.abc import Sequence
 import numpy as np
 
 from iqa_sr.selection.rules import Borda, MeanZScore, OneMetric, Rule
-from iqa_sr.selection.selection import Choice, ranked
+from iqa_sr.selection.selection import Selection, ranked
 
-__all__ = ["choice_rows", "choice_words", "rule_value", "unmet_limits"]
+__all__ = ["choice_rows", "explain", "rule_value", "unmet_limits"]
 
 FEW_IMAGES = 10
 NAMED = 5  # checkpoints in a sentence
@@ -16,7 +16,7 @@ NAMED = 5  # checkpoints in a sentence
 # --- The table --------------------------------------------------------------------------------------------------------
 
 
-def choice_rows(choice: Choice, shown: int) -> list[tuple[str, ...]]:
+def choice_rows(choice: Selection, shown: int) -> list[tuple[str, ...]]:
     """The checkpoints in order, best first, those that do not keep the limits at the end.
 
     Args:
@@ -48,7 +48,7 @@ def choice_rows(choice: Choice, shown: int) -> list[tuple[str, ...]]:
     return [tuple(heading for heading, _ in columns), *(tuple(cells[i] for _, cells in columns) for i in places)]
 
 
-def _aggregations(choice: Choice) -> list[Rule]:
+def _aggregations(choice: Selection) -> list[Rule]:
     """Those of several metrics, whichever rule decides."""
     return [Borda(choice.counted), MeanZScore(choice.counted)] if len(choice.counted) > 1 else []
 
@@ -56,7 +56,7 @@ def _aggregations(choice: Choice) -> list[Rule]:
 # --- The sentences ----------------------------------------------------------------------------------------------------
 
 
-def choice_words(choice: Choice) -> list[str]:
+def explain(choice: Selection) -> list[str]:
     """Why this checkpoint: sentences.
 
     Args:
@@ -71,7 +71,7 @@ def choice_words(choice: Choice) -> list[str]:
     return [sentence for sentence in sentences if sentence]
 
 
-def unmet_limits(choice: Choice) -> str:
+def unmet_limits(choice: Selection) -> str:
     """Which checkpoints keep which of the first three limits, where none keeps all, and which is nearest to all."""
     means, lines = choice.scores.means(), ["no checkpoint keeps all limits:"]
     for limit in choice.limits[:3]:
@@ -86,7 +86,7 @@ def unmet_limits(choice: Choice) -> str:
     return "\n".join([*lines, f"Nearest is {choice.scores.checkpoints[nearest]}, worse than the best by {found}."])
 
 
-def _first(choice: Choice, best: int) -> str:
+def _first(choice: Selection, best: int) -> str:
     scores, order, rule = choice.scores, choice.order, choice.rule
     count, label = int(order.kept.sum()), scores.checkpoints[best]
     if count == 1:
@@ -103,19 +103,19 @@ def _first(choice: Choice, best: int) -> str:
     )
 
 
-def rule_value(choice: Choice, place: int) -> float:
+def rule_value(choice: Selection, place: int) -> float:
     """What the rule gives a checkpoint: a metric's own score, whatever its direction; NaN outside the limits."""
     value = float(choice.order.values[place])
     own_scale = isinstance(choice.rule, OneMetric) and not np.isnan(value)
     return float(choice.scores.means().of(choice.rule.name)[place]) if own_scale else value
 
 
-def _limits(choice: Choice) -> str:
+def _limits(choice: Selection) -> str:
     texts = [f"{limit.metric} within {limit.distance:g} of the best" for limit in choice.limits]
     return f" ({', '.join(texts)})" if texts else ""
 
 
-def _tie(choice: Choice, best: int) -> str:
+def _tie(choice: Selection, best: int) -> str:
     order = choice.order
     equal = order.ranks == 1
     equal[best] = False
@@ -127,7 +127,7 @@ def _tie(choice: Choice, best: int) -> str:
     return f"{_names(choice, as_many)} {verb} as many; the mean z-score decides." if as_many.any() else ""
 
 
-def _other_rules(choice: Choice, best: int) -> str:
+def _other_rules(choice: Selection, best: int) -> str:
     """Aggregations that put another checkpoint first."""
     kept = np.flatnonzero(choice.order.kept)
     means, found = choice.scores.means().rows(choice.order.kept), []
@@ -138,7 +138,7 @@ def _other_rules(choice: Choice, best: int) -> str:
     return f"By other rules: {', '.join(found)}." if found else ""
 
 
-def _front(choice: Choice, best: int) -> str:
+def _front(choice: Selection, best: int) -> str:
     others = choice.front.copy()
     others[best] = False
     if len(choice.front) == 1 or len(choice.counted) == 1:
@@ -151,7 +151,7 @@ def _front(choice: Choice, best: int) -> str:
     return f"Not on the Pareto front: {_names(choice, above)} {verb} nowhere worse and somewhere better."
 
 
-def _sureness(choice: Choice, best: int) -> str:
+def _sureness(choice: Selection, best: int) -> str:
     images, drawn = len(choice.scores.images), choice.resampling
     if len(choice.order.kept) == 1:
         return ""
@@ -170,7 +170,7 @@ def _sureness(choice: Choice, best: int) -> str:
     return words + ("; so few images say little." if images < FEW_IMAGES else ".")
 
 
-def _distances(choice: Choice, best: int) -> str:
+def _distances(choice: Selection, best: int) -> str:
     """By which metrics it is the best, and how far it is from the best by the others."""
     means = choice.scores.means()
     distances = _distances_to_best(choice, means.metrics)[best]
@@ -184,13 +184,13 @@ def _distances(choice: Choice, best: int) -> str:
     return "; ".join([*words, *others]) + "." if words or others else ""
 
 
-def _distances_to_best(choice: Choice, metrics: Sequence[str]) -> np.ndarray:
+def _distances_to_best(choice: Selection, metrics: Sequence[str]) -> np.ndarray:
     """`(C, K)`, at least 0: how much worse than the best of all the checkpoints, in the metrics' units."""
     quality = choice.scores.means().quality(metrics)
     return np.asarray(quality.max(axis=0) - quality)
 
 
-def _names(choice: Choice, which: np.ndarray) -> str:
+def _names(choice: Selection, which: np.ndarray) -> str:
     names = [choice.scores.checkpoints[place] for place in np.flatnonzero(which)]
     if len(names) > NAMED + 1:
         names = [*names[:NAMED], f"{len(names) - NAMED} more"]

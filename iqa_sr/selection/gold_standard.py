@@ -8,7 +8,7 @@ import numpy as np
 from iqa_sr.scores.paired_scores import PairedScores
 from iqa_sr.scores.result_folder import GOLD_STANDARD
 
-__all__ = ["GoldMean", "gold_means", "gold_row", "gold_words"]
+__all__ = ["GoldMean", "compare_with_gold_standard", "gold_means", "gold_row"]
 
 
 @dataclass(frozen=True)
@@ -74,7 +74,7 @@ def gold_row(found: Sequence[GoldMean], metrics: Sequence[str], columns: int) ->
     return (*row, *["-"] * (columns - len(row))) if cells else None
 
 
-def gold_words(found: Sequence[GoldMean], place: int) -> str:
+def compare_with_gold_standard(found: Sequence[GoldMean], place: int) -> str:
     """How far a checkpoint is from the gold standard, in a sentence; empty where there is none."""
     if not found:
         return ""

@@ -8,15 +8,15 @@ from typing import Any
 from iqa_sr.selection.explanation import rule_value
 from iqa_sr.selection.gold_standard import GoldMean
 from iqa_sr.selection.rules import ByFormula
-from iqa_sr.selection.selection import Choice
-from iqa_sr.selection.sources import Source
+from iqa_sr.selection.selection import Selection
+from iqa_sr.selection.sources import CandidateCheckpoints
 
 __all__ = ["choice_record"]
 
 
 def choice_record(
-    choice: Choice,
-    source: Source,
+    choice: Selection,
+    source: CandidateCheckpoints,
     gold: Sequence[GoldMean],
     words: Sequence[str],
     paths: Sequence[str | Path],

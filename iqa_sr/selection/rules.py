@@ -10,7 +10,7 @@ from collections.abc import Collection, Sequence
 
 import numpy as np
 
-from iqa_sr.errors import nearest, same_name
+from iqa_sr.errors import did_you_mean, same_name
 from iqa_sr.scores.paired_scores import Means, settled
 from iqa_sr.stats.score_formula import PUBLISHED, Formula
 
@@ -140,7 +140,7 @@ def build_rule(by: str, formula: str | None, counted: Sequence[str], known: Coll
     if (metric := same_name(by, known)) in known and by not in rules:
         return OneMetric(metric)
     if by not in rules:
-        raise ValueError(f"`by`: there is no rule or metric {by!r}; {nearest(by, [*rules, *PUBLISHED, *known])}")
+        raise ValueError(f"`by`: there is no rule or metric {by!r}; {did_you_mean(by, [*rules, *PUBLISHED, *known])}")
     return rules[by](counted)
 
 

@@ -8,10 +8,10 @@ import numpy as np
 
 from iqa_sr.scores.paired_scores import Means, PairedScores
 from iqa_sr.selection.rules import Rule
-from iqa_sr.stats.bootstrap import draws
+from iqa_sr.stats.bootstrap import bootstrap_counts
 from iqa_sr.stats.pareto import pareto_front
 
-__all__ = ["Choice", "Limit", "Order", "Resampling", "choose", "ranked"]
+__all__ = ["Limit", "RankOrder", "Resampling", "Selection", "choose", "ranked"]
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ class Limit:
 
 
 @dataclass(frozen=True)
-class Order:
+class RankOrder:
     """The checkpoints in order.
 
     Attributes:
@@ -66,7 +66,7 @@ class Resampling:
 
 
 @dataclass(frozen=True)
-class Choice:
+class Selection:
     """A choice and what speaks for it.
 
     Attributes:
@@ -83,7 +83,7 @@ class Choice:
     rule: Rule
     limits: tuple[Limit, ...]
     counted: tuple[str, ...]
-    order: Order
+    order: RankOrder
     front: np.ndarray
     resampling: Resampling | None
 
@@ -100,7 +100,7 @@ def choose(
     counted: Sequence[str] | None = None,
     resamplings: int = 1000,
     seed: int = 0,
-) -> Choice:
+) -> Selection:
     """Choose a checkpoint: those that keep all limits are ordered by the rule, among themselves.
 
     Args:
@@ -122,21 +122,21 @@ def choose(
         raise ValueError(f"{rule.title} gives no finite value for {', '.join(wrong[:3])}; is something divided by 0?")
     can_be_told = len(scores.images) > 1 and not scores.of_data_sets
     drawn = _resample(scores, rule, limits, resamplings, seed) if resamplings and can_be_told else None
-    return Choice(scores, rule, tuple(limits), counted, order, pareto_front(means.quality(counted)), drawn)
+    return Selection(scores, rule, tuple(limits), counted, order, pareto_front(means.quality(counted)), drawn)
 
 
-def _order(means: Means, rule: Rule, limits: Sequence[Limit]) -> Order:
+def _order(means: Means, rule: Rule, limits: Sequence[Limit]) -> RankOrder:
     count = len(means.scores)
     kept = np.ones(count, dtype=bool)
     for limit in limits:
         kept &= limit.met(means)
     values, ranks = np.full(count, np.nan), np.zeros(count, dtype=int)
     if not kept.any():
-        return Order(kept, values, ranks, None)
+        return RankOrder(kept, values, ranks, None)
     columns = rule.values(means.rows(kept))
     values[kept] = columns[:, 0]
     ranks[kept] = ranked(np.where(np.isfinite(columns), columns, -np.inf))
-    return Order(kept, values, ranks, int(np.flatnonzero(ranks == 1)[0]))
+    return RankOrder(kept, values, ranks, int(np.flatnonzero(ranks == 1)[0]))
 
 
 def ranked(columns: np.ndarray) -> np.ndarray:
@@ -155,7 +155,7 @@ def _resample(scores: PairedScores, rule: Rule, limits: Sequence[Limit], times: 
     A draw that leaves a metric without an image that it is defined on is left out.
     """
     chosen: list[int | None] = []
-    for counts in chain.from_iterable(draws(len(scores.images), times, seed)):
+    for counts in chain.from_iterable(bootstrap_counts(len(scores.images), times, seed)):
         means = scores.means(counts)
         if np.isfinite(means.scores).all():
             chosen.append(_order(means, rule, limits).best)

@@ -7,12 +7,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from iqa_sr.errors import nearest
+from iqa_sr.errors import did_you_mean
 from iqa_sr.scores.experiment_folder import ExperimentFolder, checkpoint_folder, network_file
 from iqa_sr.scores.result_folder import GOLD_STANDARD, RESERVED, RUN_FILE, SCORES_FILE, read_results
 from iqa_sr.scores.score_table import ScoreTable
 
-__all__ = ["CheckpointFile", "Source", "read_sources"]
+__all__ = ["CandidateCheckpoints", "CheckpointFile", "read_sources"]
 
 NO_CHECKPOINT = "no checkpoint"
 
@@ -31,7 +31,7 @@ class CheckpointFile:
 
 
 @dataclass
-class Source:
+class CandidateCheckpoints:
     """Scores and the checkpoints that they are of.
 
     Attributes:
@@ -67,7 +67,9 @@ class Source:
                 raise ValueError(f"`checkpoints` {text}: expected LABEL=FILE or a folder with files net_g_LABEL.pth")
             known = {*self.files, *self.left_out}
             if label not in known:
-                raise ValueError(f"`checkpoints` {text}: there are no scores of {label!r}; {nearest(label, known)}")
+                raise ValueError(
+                    f"`checkpoints` {text}: there are no scores of {label!r}; {did_you_mean(label, known)}"
+                )
             if label in self.left_out and (reserved := RESERVED.get(_own_label(label))):
                 raise ValueError(f"`checkpoints` {text}: {label} is no checkpoint, it stands for {reserved}")
             if not Path(file).is_file():
@@ -93,7 +95,7 @@ class Source:
         """
         for label in (label for label in labels if label not in self.left_out):
             if label not in self.files:
-                raise ValueError(f"{reason}: there is no checkpoint {label!r}; {nearest(label, self.files)}")
+                raise ValueError(f"{reason}: there is no checkpoint {label!r}; {did_you_mean(label, self.files)}")
             del self.files[label]
             self.left_out[label] = reason
 
@@ -116,11 +118,11 @@ class Source:
         self.table.drop(lambda row: not fnmatch.fnmatchcase(row.image, pattern))
         if not len(self.table):
             raise ValueError(
-                f"`images` {pattern}: none of the {len(names)} images matches; {nearest(pattern, names[:9])}"
+                f"`images` {pattern}: none of the {len(names)} images matches; {did_you_mean(pattern, names[:9])}"
             )
 
 
-def read_sources(paths: Sequence[str | Path]) -> Source:
+def read_sources(paths: Sequence[str | Path]) -> CandidateCheckpoints:
     """Everything that is given, as one.
 
     Bare tables are put together. The labels of several folders get the folder's name in front: `swinir_amo/1000`.
@@ -136,7 +138,7 @@ def read_sources(paths: Sequence[str | Path]) -> Source:
     if len(found) == 1:
         return found[0][1]
     names = [path.resolve().name if path.is_dir() else "" for path, _ in found]
-    joined = Source(found[0][1].folder, ScoreTable(), {})
+    joined = CandidateCheckpoints(found[0][1].folder, ScoreTable(), {})
     for (path, source), name in zip(found, names, strict=True):
         if name and names.count(name) > 1:
             name = path.as_posix()
@@ -144,7 +146,7 @@ def read_sources(paths: Sequence[str | Path]) -> Source:
     return joined
 
 
-def _join(joined: Source, source: Source, path: Path, prefix: str) -> None:
+def _join(joined: CandidateCheckpoints, source: CandidateCheckpoints, path: Path, prefix: str) -> None:
     for name, digest in source.digests.items():
         if joined.digests.setdefault(name, digest) != digest:
             raise ValueError(
@@ -171,7 +173,7 @@ def _join(joined: Source, source: Source, path: Path, prefix: str) -> None:
     joined.left_out |= {prefix + label: reason for label, reason in source.left_out.items()}
 
 
-def _read_source(path: Path) -> Source:
+def _read_source(path: Path) -> CandidateCheckpoints:
     if path.exists() and not path.is_dir():  # a pipe is refused by the table's reader
         return _bare_table(path)
     if not path.is_dir():
@@ -189,18 +191,18 @@ def _read_source(path: Path) -> Source:
             file, inside = Path(facts.path), path / facts.path
             files[label] = CheckpointFile(inside if not file.exists() and inside.exists() else file, facts.sha256)
         digests = {name: facts.digest for name, facts in found.run.datasets.items() if facts.digest}
-        return Source(path, found.scores, files, reserved, digests)
+        return CandidateCheckpoints(path, found.scores, files, reserved, digests)
     models = ExperimentFolder(path).models
     if models.is_dir():  # the iterations that were validated and saved
         table = ScoreTable.read(path / SCORES_FILE)
-        source = Source(path, table, dict.fromkeys(_labels(table)))
+        source = CandidateCheckpoints(path, table, dict.fromkeys(_labels(table)))
         source.leave_out([label for label in source.files if not label.isdigit()], "no iteration")
         source.add_folder(models)
         return source
     return _bare_table(path / SCORES_FILE)
 
 
-def _bare_table(path: Path) -> Source:
+def _bare_table(path: Path) -> CandidateCheckpoints:
     """A table alone; where `iqa-sr score` left the column checkpoint empty, the file's name stands for it."""
     written = ScoreTable.read(path)
     try:
@@ -209,7 +211,7 @@ def _bare_table(path: Path) -> Source:
         raise ValueError(f"{path}: {error}") from None
     rows = (row._replace(checkpoint=row.checkpoint or path.stem) for row in written.rows)
     table = ScoreTable(written.facts.values(), rows)
-    source = Source(path.parent, table, dict.fromkeys(_labels(table)))
+    source = CandidateCheckpoints(path.parent, table, dict.fromkeys(_labels(table)))
     source.leave_out([label for label in _labels(written) if label in RESERVED], NO_CHECKPOINT)
     return source
 

@@ -24,7 +24,7 @@ from scipy import stats
 
 __all__ = [
     "Interval",
-    "draws",
+    "bootstrap_counts",
     "indistinguishable",
     "intervals",
     "mean_interval",
@@ -45,7 +45,7 @@ _DRAWN_AT_ONCE = 2**22
 # --- Draws ------------------------------------------------------------------------------------------------------------
 
 
-def draws(units: int, resamples: int, seed: int) -> Iterator[np.ndarray]:
+def bootstrap_counts(units: int, resamples: int, seed: int) -> Iterator[np.ndarray]:
     """How often each unit is drawn, when as many are drawn as there are, with replacement.
 
     Args:
@@ -66,7 +66,7 @@ def draws(units: int, resamples: int, seed: int) -> Iterator[np.ndarray]:
 
 def resampled_counts(images: int, resamples: int = RESAMPLES, seed: int = 0) -> np.ndarray:
     """All draws at once, `(resamples, images)` float64, for many results on the same images."""
-    return np.concatenate(list(draws(images, resamples, seed)))
+    return np.concatenate(list(bootstrap_counts(images, resamples, seed)))
 
 
 def _drawn_means(sums: np.ndarray, sizes: np.ndarray, counts: np.ndarray) -> np.ndarray:
@@ -159,7 +159,7 @@ def mean_interval(values: np.ndarray, contents: np.ndarray, resamples: int) -> I
     if len(names) < 2:
         return UNKNOWN
     sums, sizes = np.bincount(place, weights=values)[:, None], np.bincount(place)[:, None]
-    found = [_drawn_means(sums, sizes, counts) for counts in draws(len(names), resamples, _SEED_OF_CONTENTS)]
+    found = [_drawn_means(sums, sizes, counts) for counts in bootstrap_counts(len(names), resamples, _SEED_OF_CONTENTS)]
     return _pairs(_ends(np.concatenate(found), len(names)))[0]
 
 
@@ -184,7 +184,7 @@ def statistic_interval(
         return [UNKNOWN for _ in numbers]
     found = [
         statistic(np.repeat(everything, times[place]))
-        for counts in draws(len(names), resamples, _SEED_OF_CONTENTS)
+        for counts in bootstrap_counts(len(names), resamples, _SEED_OF_CONTENTS)
         for times in counts.astype(int)
     ]
     drawn = np.asarray(found) - np.median(found, axis=0) + np.asarray(numbers)

@@ -20,11 +20,11 @@ __all__ = [
     "Difference",
     "Ties",
     "accuracy",
-    "behind_best",
-    "complements",
+    "complementarity",
+    "correct_pairs",
     "decided",
-    "one_vote",
-    "right_pairs",
+    "gap_to_best",
+    "observer_accuracy",
 ]
 
 Ties = Literal["leave-out", "count"]
@@ -60,7 +60,7 @@ def decided(preferred: np.ndarray, ties: Ties) -> np.ndarray:
     return np.ones(len(preferred), bool) if ties == "count" else preferred != 0.5
 
 
-def right_pairs(first: np.ndarray, second: np.ndarray, preferred: np.ndarray) -> np.ndarray:
+def correct_pairs(first: np.ndarray, second: np.ndarray, preferred: np.ndarray) -> np.ndarray:
     """`(N,)` of bool: where a metric has the larger quality for the image that people prefer.
 
     Where they prefer neither it is right with equal qualities. NaN is never right.
@@ -82,21 +82,21 @@ def accuracy(
     """The 2AFC accuracy of a metric on the pairs that are counted.
 
     Args:
-        first: As for `right_pairs`.
-        second: As for `right_pairs`.
+        first: As for `correct_pairs`.
+        second: As for `correct_pairs`.
         preferred: As for `decided`.
         contents: `(N,)`, names or numbers; pairs of one content depend on each other.
         resamples: Of the bootstrap.
     """
     if not len(preferred):
         return Accuracy(math.nan, (math.nan, math.nan), 0, 0)
-    right = right_pairs(first, second, preferred)
+    right = correct_pairs(first, second, preferred)
     undecided = (first == second) | np.isnan(first) | np.isnan(second)
     interval = mean_interval(right.astype(float), contents, resamples)
     return Accuracy(float(right.mean()), interval, len(right), int(undecided.sum()))
 
 
-def one_vote(shares: Sequence[float | None], preferred: np.ndarray) -> float:
+def observer_accuracy(shares: Sequence[float | None], preferred: np.ndarray) -> float:
     """How often a single vote is that of the majority, 0 to 1; a tie vote counts half.
 
     A little more than a further person would reach, because each vote helped to make the majority that it is compared
@@ -133,11 +133,11 @@ class Difference:
     interval: Interval
 
 
-def behind_best(right: Mapping[str, np.ndarray], contents: np.ndarray, resamples: int) -> dict[str, Difference]:
+def gap_to_best(right: Mapping[str, np.ndarray], contents: np.ndarray, resamples: int) -> dict[str, Difference]:
     """Each metric but the best.
 
     Args:
-        right: By metric, `(N,)` of bool as `right_pairs` gives it, on the same pairs.
+        right: By metric, `(N,)` of bool as `correct_pairs` gives it, on the same pairs.
         contents: `(N,)`.
         resamples: Of the bootstrap; both metrics have the same draws.
     """
@@ -174,11 +174,11 @@ class Complement:
         return self.right / self.wrong if self.wrong else math.nan
 
 
-def complements(right: Mapping[str, np.ndarray], contents: np.ndarray, resamples: int) -> list[Complement]:
+def complementarity(right: Mapping[str, np.ndarray], contents: np.ndarray, resamples: int) -> list[Complement]:
     """Each metric with each other one, and with all others together, of which one at least is right.
 
     Args:
-        right: By metric, `(N,)` of bool as `right_pairs` gives it, on the same pairs.
+        right: By metric, `(N,)` of bool as `correct_pairs` gives it, on the same pairs.
         contents: `(N,)`.
         resamples: Of the bootstrap.
     """

@@ -16,7 +16,7 @@ import torch
 from scipy import stats
 from torch import Tensor
 
-__all__ = ["WAYS", "fewest_pairs", "holm", "rises", "ways_for"]
+__all__ = ["WAYS", "holm_correction", "min_pairs", "sign_flip_p_value", "ways_for"]
 
 WAYS = 10_000
 """How many ways to set the signs are tried at most, where nothing else is said: all of 13 pairs."""
@@ -25,7 +25,7 @@ _MOST_THAT_HELP = 24  # none of the drawn ways leaves all signs of so many pairs
 _SEED = 20100
 
 
-def rises(differences: Sequence[float] | Tensor, ways: int = WAYS) -> float:
+def sign_flip_p_value(differences: Sequence[float] | Tensor, ways: int = WAYS) -> float:
     """The one-sided p-value against "the mean of the paired differences is not above zero".
 
     Without an effect, a difference is as likely to have either sign; p is the share of all ways to set the signs whose
@@ -58,17 +58,17 @@ def rises(differences: Sequence[float] | Tensor, ways: int = WAYS) -> float:
 
 
 @lru_cache(maxsize=64)
-def fewest_pairs(p: float, ways: int = WAYS) -> int | None:
-    """The fewest pairs for which `rises` can give a p-value of at most `p`; None if it never can."""
-    return next((count for count in range(1, _MOST_THAT_HELP + 1) if rises([1.0] * count, ways) <= p), None)
+def min_pairs(p: float, ways: int = WAYS) -> int | None:
+    """The fewest pairs for which `sign_flip_p_value` can give a p-value of at most `p`; None if it never can."""
+    return next((count for count in range(1, _MOST_THAT_HELP + 1) if sign_flip_p_value([1.0] * count, ways) <= p), None)
 
 
 def ways_for(p: float) -> int:
-    """How many ways `rises` should try for a p-value that is to be compared with `p`: at least 4 / p, up to 65,536."""
+    """Number of ways for `sign_flip_p_value` where its result is compared with `p`: at least 4 / p, up to 65,536."""
     return min(_MOST_WAYS, max(WAYS, math.ceil(4 / p)))
 
 
-def holm(p_values: Sequence[float]) -> list[float]:
+def holm_correction(p_values: Sequence[float]) -> list[float]:
     """The p-values corrected for being several, in the given order.
 
     With the smallest of m multiplied by m, the next by m - 1 and so on, none below one before it: the chance that any

@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection, Mapping
 
 import numpy as np
 
-from iqa_sr.errors import nearest, same_name
+from iqa_sr.errors import did_you_mean, same_name
 
 __all__ = ["PUBLISHED", "Formula"]
 
@@ -86,7 +86,7 @@ class Formula:
             raise ValueError(f"the formula {self.text!r}: {dashed[0]} needs quotes around it: '{dashed[0]}'")
         raise ValueError(
             f"the formula {self.text!r} needs {', '.join(missing)}, of which there are no scores; "
-            f"{nearest(missing[0], known)}"
+            f"{did_you_mean(missing[0], known)}"
         )
 
 

@@ -11,20 +11,20 @@ from torch import nn
 from iqa_sr.errors import OptionError
 
 if TYPE_CHECKING:
-    from iqa_sr.training.loop import Run
+    from iqa_sr.training.loop import TrainingRun
 
 __all__ = ["dry_run"]
 
 logger = logging.getLogger(__name__)
 
 
-def dry_run(run: "Run", opt: dict[str, Any]) -> int:
+def dry_run(run: "TrainingRun", opt: dict[str, Any]) -> int:
     """Do two iterations on one batch of a run that was built (the second one is timed) and report; returns 0.
 
     Raises:
         OptionError: If a loss is not finite; and what the first step finds wrong.
     """
-    batches = run.place.batches()
+    batches = run.cursor.batches()
     began = time.perf_counter()
     batch = next(batches)
     data_seconds = time.perf_counter() - began

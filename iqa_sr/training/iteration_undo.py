@@ -5,7 +5,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from iqa_sr.datasets.sample_order import Place
+from iqa_sr.datasets.sample_order import DataCursor
 from iqa_sr.models.model_base import ModelBase
 from iqa_sr.runtime import rng_state
 from iqa_sr.training.resume import POOL
@@ -24,15 +24,15 @@ class IterationUndo:
 
     Args:
         model: Of ours or of BasicSR.
-        place: Where the run stands in its data.
+        cursor: Where the run stands in its data.
 
     Attributes:
         begun: Steps of optimizers that have begun in this iteration.
         done: Those of them that are done.
     """
 
-    def __init__(self, model: Any, place: Place) -> None:
-        self.model, self.place = model, place
+    def __init__(self, model: Any, cursor: DataCursor) -> None:
+        self.model, self.cursor = model, cursor
         self.begun = self.done = 0
         for optimizer in model.optimizers:
             optimizer.register_step_pre_hook(self._count_begun)
@@ -51,7 +51,7 @@ class IterationUndo:
     def remember(self) -> None:
         """An iteration begins."""
         self.begun = self.done = 0
-        self.at = self.place.epoch, self.place.iteration
+        self.at = self.cursor.epoch, self.cursor.iteration
         self.random = rng_state.capture()
         self.schedules = [dict(scheduler.state_dict()) for scheduler in self.model.schedulers]
         self.rates = [[group["lr"] for group in optimizer.param_groups] for optimizer in self.model.optimizers]
@@ -63,7 +63,7 @@ class IterationUndo:
 
     def take_back(self) -> None:
         """Make everything as it was when the iteration began; no optimizer may have stepped."""
-        self.place.epoch, self.place.iteration = self.at
+        self.cursor.epoch, self.cursor.iteration = self.at
         for scheduler, state in zip(self.model.schedulers, self.schedules, strict=True):
             scheduler.load_state_dict(state)
         for optimizer, rates in zip(self.model.optimizers, self.rates, strict=True):

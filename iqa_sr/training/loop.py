@@ -24,7 +24,7 @@ from iqa_sr.basicsr_compat import (
 from iqa_sr.config.sections import Section, errors_of_options
 from iqa_sr.data.leakage import check_together
 from iqa_sr.datasets.multi_gt_dataset import MultiGTDataset
-from iqa_sr.datasets.sample_order import Place, build_train_loader
+from iqa_sr.datasets.sample_order import DataCursor, build_train_loader
 from iqa_sr.errors import OptionError
 from iqa_sr.guard.monitor import RewardGuard
 from iqa_sr.models.iqa_sr_model import IQASRModel
@@ -52,23 +52,23 @@ logger = logging.getLogger(__name__)
 
 
 @dataclass
-class Run:
+class TrainingRun:
     """Everything that a training run consists of.
 
     Attributes:
         model: Of ours or of BasicSR.
-        place: Where it stands in its data.
+        cursor: Where it stands in its data.
         val_loaders: The validation sets.
         reward_guard: The model's guard against reward hacking, or None.
     """
 
     model: Any
-    place: Place
+    cursor: DataCursor
     val_loaders: list[Any]
     reward_guard: RewardGuard | None = None
 
 
-def build_run(config: "RunConfig", opt: dict[str, Any]) -> Run:
+def build_run(config: "RunConfig", opt: dict[str, Any]) -> TrainingRun:
     """Data sets, loaders and model, seeded; a guard has its windows.
 
     Args:
@@ -101,7 +101,7 @@ def build_run(config: "RunConfig", opt: dict[str, Any]) -> Run:
     check_networks(model, opt, sides)
     if isinstance(model, IQASRModel) and isinstance(train_set, MultiGTDataset):
         model.use_dataset(train_set)
-    place = Place(loader, order)
+    cursor = DataCursor(loader, order)
     epochs = math.ceil(opt["train"]["total_iter"] / len(loader))
     logger.info(
         f"{len(train_set)} training samples, {len(loader)} iterations an epoch, "
@@ -112,7 +112,7 @@ def build_run(config: "RunConfig", opt: dict[str, Any]) -> Run:
     guard = model.reward_guard if isinstance(model, ModelBase) else None
     if guard is not None:
         guard.prepare(val_loaders[0], opt["scale"])
-    return Run(model, place, val_loaders, guard)
+    return TrainingRun(model, cursor, val_loaders, guard)
 
 
 def _build_stock_model(opt: dict[str, Any]) -> Any:
@@ -156,13 +156,13 @@ def train(config: "RunConfig", opt: dict[str, Any], experiment: Experiment, stat
     run = build_run(config, opt)
     iteration = 0 if state is None else state["iter"]
     interrupts = Interrupts()
-    saver = RunSaver(opt, run.model, run.place, iteration, interrupts)
-    attach_extras(run.model, run.place, opt["manual_seed"], recorded_options(config), lambda: saver.random_states)
+    saver = RunSaver(opt, run.model, run.cursor, iteration, interrupts)
+    attach_extras(run.model, run.cursor, opt["manual_seed"], recorded_options(config), lambda: saver.random_states)
     if state is not None:
         with errors_of_state(opt["path"].get("resume_state", "the training state")):
             resume_model(run.model, state, config, opt)
         extras = state.get("iqa_sr", {"epoch": state.get("epoch", 0), "iteration_in_epoch": 0})
-        run.place.epoch, run.place.iteration = extras["epoch"], extras["iteration_in_epoch"]
+        run.cursor.epoch, run.cursor.iteration = extras["epoch"], extras["iteration_in_epoch"]
         logger.info(f"Resumed at iteration {iteration}.")
     if run.reward_guard is not None:
         run.reward_guard.begin()
@@ -172,7 +172,7 @@ def train(config: "RunConfig", opt: dict[str, Any], experiment: Experiment, stat
     experiment.begin(iteration, fresh=state is None)
     progress = ProgressLog(opt, iteration, experiment.tensorboard, enabled=opt["rank"] == 0)
     with ExitStack() as closed:
-        for part in (experiment, progress, run.place):
+        for part in (experiment, progress, run.cursor):
             closed.callback(_close, part)
         closed.enter_context(interrupts.watched())
         try:
@@ -208,10 +208,12 @@ def _rescue(saver: RunSaver, experiment: Experiment, error: BaseException) -> No
             logger.error(f"The run has failed: {type(error).__name__}: {reason}\n{told}")
 
 
-def _iterate(opt: dict[str, Any], run: Run, experiment: Experiment, progress: ProgressLog, saver: RunSaver) -> None:
+def _iterate(
+    opt: dict[str, Any], run: TrainingRun, experiment: Experiment, progress: ProgressLog, saver: RunSaver
+) -> None:
     """The iterations from here to the end or to a signal."""
     model, total, interrupts = run.model, opt["train"]["total_iter"], saver.interrupts
-    batches = run.place.batches()
+    batches = run.cursor.batches()
     stop = ended = saver.iteration >= total or (run.reward_guard is not None and run.reward_guard.stopped)
     unscored: bool = saver.iteration >= total and distributed.on_rank_zero(experiment.lacks_scores)
     if unscored and run.val_loaders:
@@ -232,7 +234,7 @@ def _iterate(opt: dict[str, Any], run: Run, experiment: Experiment, progress: Pr
         if iteration % opt["logger"]["print_freq"] == 0:
             values = model.get_current_log()
             rates = model.get_current_learning_rate()
-            distributed.all_or_none(partial(progress.report, iteration, run.place.epoch, rates, values))
+            distributed.all_or_none(partial(progress.report, iteration, run.cursor.epoch, rates, values))
         stop = distributed.any_process(interrupts.received is not None)
         with progress.paused():
             ended, stop = _keep(opt, run, experiment, saver, stop)
@@ -242,14 +244,16 @@ def _iterate(opt: dict[str, Any], run: Run, experiment: Experiment, progress: Pr
         experiment.tell_how_to_resume(saver.iteration)
 
 
-def _keep(opt: dict[str, Any], run: Run, experiment: Experiment, saver: RunSaver, stop: bool) -> tuple[bool, bool]:
+def _keep(
+    opt: dict[str, Any], run: TrainingRun, experiment: Experiment, saver: RunSaver, stop: bool
+) -> tuple[bool, bool]:
     """Look, validate and save where it is due, the state last, so that it holds what the others found.
 
     Returns:
         Whether the run is at its end, or the guard ends it; and whether it stops here, for that or another reason.
     """
     iteration = saver.iteration
-    last = _look(opt, run, experiment, iteration) or iteration >= opt["train"]["total_iter"]
+    last = _run_guard(opt, run, experiment, iteration) or iteration >= opt["train"]["total_iter"]
     due_save = last or iteration % opt["logger"]["save_checkpoint_freq"] == 0
     wanted = experiment.validation is not None and run.val_loaders and not stop
     if wanted and (due_save or iteration % opt["val"]["val_freq"] == 0):
@@ -259,7 +263,7 @@ def _keep(opt: dict[str, Any], run: Run, experiment: Experiment, saver: RunSaver
     return last, last or stop
 
 
-def _validate(run: Run, experiment: Experiment, saver: RunSaver) -> bool:
+def _validate(run: TrainingRun, experiment: Experiment, saver: RunSaver) -> bool:
     """Validate; a signal gives it up: it changes nothing in the run, and may take longer than there is time.
 
     Returns:
@@ -279,11 +283,11 @@ def _validate(run: Run, experiment: Experiment, saver: RunSaver) -> bool:
     return False
 
 
-def _look(opt: dict[str, Any], run: Run, experiment: Experiment, iteration: int) -> bool:
+def _run_guard(opt: dict[str, Any], run: TrainingRun, experiment: Experiment, iteration: int) -> bool:
     """Let the guard look where it is due; returns whether it ends the run."""
     guard = run.reward_guard
     if guard is None:
         return False
     if iteration % guard.options.every == 0 or iteration >= opt["train"]["total_iter"]:
-        guard.look(iteration, experiment.tensorboard)
+        guard.check(iteration, experiment.tensorboard)
     return bool(guard.stopped)

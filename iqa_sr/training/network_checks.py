@@ -73,10 +73,10 @@ def _check_patch(networks: Mapping[str, nn.Module], device: torch.device, opt: M
     output = _output(networks["net_g"], image, opt["network_g"], f"a training patch of gt_size {crop} by scale {scale}")
     _check_output(output, image, opt)
     if "net_d" in networks:
-        verdict = _output(networks["net_d"], output, opt["network_d"], f"a ground truth of gt_size {crop}", "network_d")
-        if not isinstance(verdict, Tensor):
+        decide = _output(networks["net_d"], output, opt["network_d"], f"a ground truth of gt_size {crop}", "network_d")
+        if not isinstance(decide, Tensor):
             kind = opt["network_d"]["type"]
-            raise OptionError(f"network_d: {kind}: expected one tensor from a discriminator, got {_shape(verdict)}")
+            raise OptionError(f"network_d: {kind}: expected one tensor from a discriminator, got {_shape(decide)}")
 
 
 def _check_validation(model: Any, opt: Mapping[str, Any], sides: Iterable[int]) -> None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from iqa_sr.config.sections import read_section
-from iqa_sr.datasets.sample_order import Place
+from iqa_sr.datasets.sample_order import DataCursor
 from iqa_sr.errors import OptionError
 from iqa_sr.guard.options import disjoint
 from iqa_sr.io.tensor_files import read_tensor_file
@@ -43,7 +43,7 @@ POOL = ("queue_lr", "queue_gt", "queue_ptr")
 
 def attach_extras(
     model: Any,
-    place: Place,
+    cursor: DataCursor,
     order_seed: int,
     options: Mapping[str, Any],
     random_states: Callable[[], list[dict[str, Any]]],
@@ -59,8 +59,8 @@ def attach_extras(
         state = vars(model)  # what only some models of BasicSR have
         return {
             "iqa_sr": {
-                "epoch": place.epoch,
-                "iteration_in_epoch": place.iteration,
+                "epoch": cursor.epoch,
+                "iteration_in_epoch": cursor.iteration,
                 "seed": order_seed,
                 "random": random_states(),
                 "best": state.get("best_metric_results", {}),

@@ -14,7 +14,7 @@ from iqa_sr.basicsr_compat import ARCH_REGISTRY, DATASET_REGISTRY, MODEL_REGISTR
 from iqa_sr.config.option_files import apply_overrides, read_option_file, unusable_texts
 from iqa_sr.config.sections import Iterations, OptionProblems, Section, check_arguments
 from iqa_sr.datasets.loader_options import LoaderOptions
-from iqa_sr.errors import OptionError, nearest, shown
+from iqa_sr.errors import OptionError, did_you_mean, shown
 from iqa_sr.metrics.license_policy import LicensePolicy, check_licenses
 from iqa_sr.metrics.registry import metric_info
 from iqa_sr.models.metric_options import CalculateIQAOptions, direction
@@ -165,7 +165,7 @@ class RunConfig:
         ignored = section_of(options, "path").get("ignore_resume_networks")
         networks = ["network_g", "network_d", *(key for key in map(str, options) if key.startswith("network_"))]
         problems.texts += [
-            f"path:ignore_resume_networks: there is no network {shown(one)}; {nearest(str(one), networks)}"
+            f"path:ignore_resume_networks: there is no network {shown(one)}; {did_you_mean(str(one), networks)}"
             for one in (ignored if isinstance(ignored, list) else ())
             if one not in networks
         ]
@@ -285,7 +285,7 @@ def _unknown(name: Any, registry: Any, kind: str) -> str | None:
     known = registered(registry)
     if isinstance(name, str) and (name in known or name in registry):
         return None
-    return f"there is no {kind} {shown(name)}; {nearest(str(name), known)}"
+    return f"there is no {kind} {shown(name)}; {did_you_mean(str(name), known)}"
 
 
 class _StockDatasetOptions(LoaderOptions):

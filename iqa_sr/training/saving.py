@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from iqa_sr.basicsr_compat import BaseModel
-from iqa_sr.datasets.sample_order import Place
+from iqa_sr.datasets.sample_order import DataCursor
 from iqa_sr.errors import TrainingStopped
 from iqa_sr.io.tensor_files import nonfinite_weights
 from iqa_sr.runtime import distributed, rng_state
@@ -26,7 +26,7 @@ class RunSaver:
     Args:
         opt: The run's options.
         model: Of ours or of BasicSR.
-        place: Where it stands in its data.
+        cursor: Where it stands in its data.
         iteration: Iterations done before.
         interrupts: Held back while files are written.
 
@@ -37,12 +37,12 @@ class RunSaver:
     """
 
     def __init__(
-        self, opt: Mapping[str, Any], model: BaseModel, place: Place, iteration: int, interrupts: Interrupts
+        self, opt: Mapping[str, Any], model: BaseModel, cursor: DataCursor, iteration: int, interrupts: Interrupts
     ) -> None:
-        self.opt, self.model, self.place, self.interrupts = opt, model, place, interrupts
+        self.opt, self.model, self.cursor, self.interrupts = opt, model, cursor, interrupts
         self.folder = ExperimentFolder(Path(opt["path"]["experiments_root"]))
         self.start = self.iteration = self.stored = iteration
-        self.undo = IterationUndo(model, place)
+        self.undo = IterationUndo(model, cursor)
         self.within = self.stepping = False
         self.random_states: list[dict[str, Any]] = []
 
@@ -83,7 +83,7 @@ class RunSaver:
                 f"after iteration {self.iteration} the weights of {found} are not finite; they are not saved.\n"
                 "Go on from the newest checkpoint with a lower learning rate, or with train:grad_clip."
             )
-        self.model.save(self.place.epoch, self.iteration)
+        self.model.save(self.cursor.epoch, self.iteration)
         self.stored = self.iteration
         if self.opt["rank"] == 0:
             self._prune()

@@ -66,8 +66,8 @@ def _gains(table: ScoreTable, final: str) -> list[str]:
             lines.append(f"  {metric}: {now:.4f} ({arrow})")
             continue
         better = (now > before) == facts.higher_is_better and now != before
-        verdict = "better" if better else "equal" if now == before else "worse"
-        lines.append(f"  {metric}: bicubic {before:.4f} -> {now:.4f} ({now - before:+.4f}, {verdict}; {arrow})")
+        decide = "better" if better else "equal" if now == before else "worse"
+        lines.append(f"  {metric}: bicubic {before:.4f} -> {now:.4f} ({now - before:+.4f}, {decide}; {arrow})")
     return lines
 
 

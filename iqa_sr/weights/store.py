@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from iqa_sr.errors import nearest
+from iqa_sr.errors import did_you_mean
 from iqa_sr.io.tensor_files import foreign_kind, read_tensor_file
 from iqa_sr.weights.checksums import first_hash, known_hash, remember_first
 from iqa_sr.weights.download import download
@@ -16,10 +16,10 @@ __all__ = [
     "FOLDER_VARIABLE",
     "WEIGHT_FILES",
     "WeightFile",
+    "did_you_mean_weights",
     "find_all",
     "find_weights",
     "is_present",
-    "near_names",
     "read_weights",
     "size_text",
     "weight_file",
@@ -40,13 +40,13 @@ def weight_file(name: str) -> WeightFile:
         ValueError: If there is no file of that name in the table; the text has the nearest names.
     """
     if name not in WEIGHT_FILES:
-        raise ValueError(f"no weights file is called {name!r}; {near_names(name)}")
+        raise ValueError(f"no weights file is called {name!r}; {did_you_mean_weights(name)}")
     return WEIGHT_FILES[name]
 
 
-def near_names(name: str, more: Iterable[str] = ()) -> str:
+def did_you_mean_weights(name: str, more: Iterable[str] = ()) -> str:
     """Text naming the files (or others) nearest to a wrong name, or where all are listed."""
-    text = nearest(name, [*WEIGHT_FILES, *more])
+    text = did_you_mean(name, [*WEIGHT_FILES, *more])
     return text if text.startswith("did you mean") else "`iqa-sr weights list` shows all"
 
 

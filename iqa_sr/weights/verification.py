@@ -8,7 +8,7 @@ from iqa_sr.io.tensor_files import foreign_kind, read_tensor_file
 from iqa_sr.weights.checksums import first_hash, remember_first, remember_hash
 from iqa_sr.weights.locations import cache_path, find_local
 from iqa_sr.weights.registry import WEIGHT_FILES, WeightFile
-from iqa_sr.weights.store import near_names, weight_file
+from iqa_sr.weights.store import did_you_mean_weights, weight_file
 
 __all__ = ["import_file", "verify_file"]
 
@@ -77,6 +77,6 @@ def _recognise(path: Path, sha256: str) -> WeightFile:
         if file.sha256 and sha256.startswith(file.sha256):
             return file
     raise ValueError(
-        f"{path}: neither its name nor its hash is that of a published file; {near_names(path.name)}\n"
+        f"{path}: neither its name nor its hash is that of a published file; {did_you_mean_weights(path.name)}\n"
         "Give its published name: `name`."
     )

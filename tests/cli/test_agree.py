@@ -8,7 +8,7 @@ import pytest
 
 from iqa_sr.cli.agree import LAYOUT_NAMES
 from iqa_sr.cli.main import main
-from iqa_sr.data.preferences.layouts import LAYOUTS, LabelOptions, read_labelled
+from iqa_sr.data.preferences.layouts import LAYOUTS, LabelOptions, read_human_labels
 from iqa_sr.data.preferences.records import joined_contents
 from iqa_sr.data.problems import DataError
 from iqa_sr.io.image_tensors import to_tensor
@@ -92,7 +92,7 @@ def test_sriqa_bench_takes_reg_and_gen_from_their_own_scores():
     Path("data/MOS_Reg/online1.txt").write_text(
         "online1_SwinIRx4.png,100\nonline1_Original.png 40\nonline1_RealESRNetx4.png,40\n"
     )
-    labelled = read_labelled("sriqa-bench", Path("data"))
+    labelled = read_human_labels("sriqa-bench", Path("data"))
     swinir, other, original = (sriqa_name("online1", name) for name in ("SwinIR", "RealESRNet", "Original"))
     assert pairs_of(labelled, "Reg") == {(swinir, original): 1, (swinir, other): 1, (original, other): 0.5}
     assert pairs_of(labelled, "All")[original, swinir] == 1
@@ -100,7 +100,7 @@ def test_sriqa_bench_takes_reg_and_gen_from_their_own_scores():
     assert set(labelled.references.values()) == {"images/Original/online1_Original.png"}
     for name in ("MOS_Reg", "MOS_Gen"):
         Path(f"data/{name}/online1.txt").unlink()
-    derived = read_labelled("sriqa-bench", Path("data"))
+    derived = read_human_labels("sriqa-bench", Path("data"))
     assert derived.groups == labelled.groups and len(derived.notes) == 2
     assert pairs_of(derived, "Reg")[original, swinir] == 1
 
@@ -109,20 +109,20 @@ def test_sriqa_bench_of_which_a_part_is_missing_is_refused():
     write_sriqa("data", ["online1", "online2", "srtest1"])
     lines = Path("data/MOS/online2.txt").read_text().splitlines(keepends=True)
     Path("data/MOS/online2.txt").write_text("".join(lines[:-1]))
-    assert read_labelled("sriqa-bench", Path("data")).notes == (
+    assert read_human_labels("sriqa-bench", Path("data")).notes == (
         "1 of 3 contents have fewer than 11 scores in MOS: online2",
     )
     Path("data/MOS_Reg/online2.txt").unlink()
     Path("data/MOS/srtest1.txt").unlink()
     message = "2 contents without scores\n.*data/MOS_Reg/online2.txt is missing, .*\n.*data/MOS/srtest1.txt is missing"
     with pytest.raises(DataError, match=message):
-        read_labelled("sriqa-bench", Path("data"))
+        read_human_labels("sriqa-bench", Path("data"))
 
 
 def test_sriqa_bench_finds_both_spellings_of_its_folders():
     write_sriqa("data", ["online1"])
     save(Path("data") / sriqa_key("online1", "SeeSR").replace("/SeeSR/", "/SeeSRx4/"), make_image(1, 8))
-    keys = read_labelled("sriqa-bench", Path("data")).images
+    keys = read_human_labels("sriqa-bench", Path("data")).images
     assert "images/SeeSRx4/online1_SeeSRx4.png" in keys and "images/HGGT/online1_HGGTx4.png" in keys
 
 
@@ -130,7 +130,7 @@ def test_sriqa_bench_by_votes(capsys):
     """Three people on three pairs: 2:1, 1:1 with a tie, 0:3."""
     votes = {("Original", "SwinIR"): "121", ("Original", "HGGT"): "1=2", ("SwinIR", "HGGT"): "222"}
     write_sriqa_votes("data", "online1", votes)
-    labelled = read_labelled("sriqa-bench-votes", Path("data"))
+    labelled = read_human_labels("sriqa-bench-votes", Path("data"))
     names = {method: sriqa_name("online1", method) for method in ("Original", "SwinIR", "HGGT")}
     assert pairs_of(labelled) == {
         (names["Original"], names["SwinIR"]): 1,
@@ -144,7 +144,7 @@ def test_sriqa_bench_by_votes(capsys):
     assert "left out, because people prefer neither: 1 of Gen, 1 of All" in capsys.readouterr().out
     Path("data/labels/B/online1/online1_Original_HGGT.json").write_text('{"Image_01": {"Name": "online1_A.png"}}')
     with pytest.raises(DataError, match="1 unreadable label\n.*expected Image_01 and Image_02 with Name and Label"):
-        read_labelled("sriqa-bench-votes", Path("data"))
+        read_human_labels("sriqa-bench-votes", Path("data"))
 
 
 @pytest.mark.parametrize(
@@ -161,7 +161,7 @@ def test_spoilt_scores_of_sriqa_bench_are_refused(line, message):
     with open("data/MOS/online1.txt", "a", encoding="utf-8") as file:
         file.write(line + "\n")
     with pytest.raises(DataError, match=message):
-        read_labelled("sriqa-bench", Path("data"))
+        read_human_labels("sriqa-bench", Path("data"))
 
 
 # --- Labels against a reference ---------------------------------------------------------------------------------------
@@ -171,7 +171,7 @@ def test_hggt_labels_make_the_types_of_diffiqa(capsys):
     """p0: one Positive and one Negative; p1: two Similar, of which one because nobody agrees."""
     write_groups("data/images/0-2", count=2, versions=("01", "02"))
     write_labels("data/labels/0-2", {"p0": {"01": "PPS", "02": "NNN"}, "p1": {"01": "SSP", "02": "PSN"}})
-    labelled = read_labelled("hggt", Path("data"))
+    labelled = read_human_labels("hggt", Path("data"))
     assert labelled.groups == {"PNY": 1, "PYY": 1, "NYY": 1, "ref<test": 2, "ref>test": 1, "All": 6}
     assert pairs_of(labelled, "ref<test") == {("p0_01.png", "p0_02.png"): 1, ("p0_01.png", "p0.png"): 1}
     assert pairs_of(labelled, "ref>test") == {("p0_02.png", "p0.png"): 0}
@@ -198,9 +198,9 @@ def test_diffiqa_by_types_of_pairs():
     """Of each reference two Positive, two Similar, one Negative; similarity to the reference always prefers it."""
     write_diffiqa("data", count=4, size=32)
     expected = {"PSY": 4, "PNY": 2, "PYY": 2, "SNY": 2, "NYY": 1, "ref<test": 8, "ref>test": 3}
-    test = read_labelled("diffiqa", Path("data"), LabelOptions(part="test"))
+    test = read_human_labels("diffiqa", Path("data"), LabelOptions(part="test"))
     assert test.groups == {**expected, "All": 11}
-    whole = read_labelled("diffiqa", Path("data"))
+    whole = read_human_labels("diffiqa", Path("data"))
     assert {name: count for name, count in whole.groups.items() if name != "All"} == {
         name: 4 * count for name, count in expected.items()
     }
@@ -216,23 +216,23 @@ def test_diffiqa_by_types_of_pairs():
 
 def test_diffiqa_as_a_whole_needs_no_split_and_has_the_same_types_in_every_part():
     write_diffiqa("data", count=2, size=32)
-    whole = read_labelled("diffiqa", Path("data"))
+    whole = read_human_labels("diffiqa", Path("data"))
     assert whole.groups["All"] == 2 * 11 and all(pair.preferred != 0.5 for pair in whole.pairs)
     with pytest.raises(ValueError, match="2 contents cannot be split 7:1:2.*; use `part` all"):
-        read_labelled("diffiqa", Path("data"), LabelOptions(part="test"))
+        read_human_labels("diffiqa", Path("data"), LabelOptions(part="test"))
     write_diffiqa("more", count=4, size=32)
-    train = read_labelled("diffiqa", Path("more"), LabelOptions(part="train"))
+    train = read_human_labels("diffiqa", Path("more"), LabelOptions(part="train"))
     assert {pair.groups[0] for pair in train.pairs} == {"PSY", "PNY", "PYY", "SNY", "NYY"}
 
 
 def test_a_list_of_triplets_is_read_as_make_triplets_writes_it(capsys):
     write_diffiqa("data", count=4, size=32)
     assert main(["make-triplets", "--layout", "diffiqa", "--input", "data", "--output", "lists"]) == 0
-    of_list = read_labelled("triplets", Path("data"), LabelOptions(file=Path("lists/test.txt")))
-    of_folder = read_labelled("diffiqa", Path("data"), LabelOptions(part="test"))
+    of_list = read_human_labels("triplets", Path("data"), LabelOptions(file=Path("lists/test.txt")))
+    of_folder = read_human_labels("diffiqa", Path("data"), LabelOptions(part="test"))
     assert of_list.pairs == of_folder.pairs and of_list.references == of_folder.references
     Path("turned.txt").write_text("r.png,b.png,r.png,1,0.5,0\na.png,b.png,r.png,0,0.5,1\n")
-    turned = read_labelled("triplets", Path("data"), LabelOptions(file=Path("turned.txt")))
+    turned = read_human_labels("triplets", Path("data"), LabelOptions(file=Path("turned.txt")))
     assert [pair.groups for pair in turned.pairs] == [("NYY", "ref>test", "All"), ("PSY", "ref<test", "All")]
     Path("lists/test.txt").write_text("a.png,b.png,r.png,2,1,1\n")
     assert agree("triplets", "--labels", "lists/test.txt", "--metric", "psnr") == 1
@@ -251,7 +251,7 @@ def test_sets_with_scores_have_correlations_and_triplets(layout):
     """A metric that knows the scores is right wherever the reference does not take part, and there with them."""
     write, per_reference = SCORED[layout]
     write("data", references=3)
-    labelled = read_labelled(layout, Path("data"))
+    labelled = read_human_labels(layout, Path("data"))
     assert len(labelled.rated) == 3 * per_reference and list(labelled.groups) == ["All"]
     references = set(labelled.references.values())
     assert len(references) == 3 and all(Path("data", name).is_file() for name in references)
@@ -263,7 +263,7 @@ def test_sets_with_scores_have_correlations_and_triplets(layout):
     assert numbers()["turned", "All"][0] == 0
     assert [numbers(name)["knows", "All"][0] for name in ("srcc", "krcc")] == [1, 1]
     assert numbers("srcc")["turned", "All"][0] == -1
-    part = read_labelled(layout, Path("data"), LabelOptions(part="test"))
+    part = read_human_labels(layout, Path("data"), LabelOptions(part="test"))
     assert len(part.rated) == per_reference and {pair.content for pair in part.pairs} < references
 
 
@@ -292,7 +292,7 @@ def test_csiq_whose_scores_are_lower_for_better_images():
     for name in ("dst_imgs/awgn/1600.AWGN.1.png", "dst_imgs/awgn/1600.AWGN.5.png", "src_imgs/1600.png"):
         save(f"data/{name}", make_image(1, 16))
     Path("data/csiq_label.txt").write_text("1600.AWGN.1.png 0.061\n1600.AWGN.5.png 0.8\n")
-    labelled = read_labelled("csiq", Path("data"))
+    labelled = read_human_labels("csiq", Path("data"))
     good, bad = labelled.rated
     assert (good.image, good.content) == ("dst_imgs/awgn/1600.AWGN.1.png", "1600") and good.quality > bad.quality
     assert set(labelled.references.values()) == {"src_imgs/1600.png"}
@@ -302,11 +302,11 @@ def test_csiq_whose_scores_are_lower_for_better_images():
     }
     save("data/src_imgs/1600.bmp", make_image(0, 8))
     with pytest.raises(DataError, match="1 ambiguous reference\n.*1600 in data: src_imgs/1600.bmp, src_imgs/1600.png"):
-        read_labelled("csiq", Path("data"))
+        read_human_labels("csiq", Path("data"))
     Path("data/src_imgs/1600.bmp").unlink()
     Path("data/src_imgs/1600.png").unlink()
     with pytest.raises(DataError, match="1 missing reference\n.*there is no image 1600 in"):
-        read_labelled("csiq", Path("data"))
+        read_human_labels("csiq", Path("data"))
 
 
 def test_kadid_scored_against_its_references(capsys):
@@ -365,7 +365,7 @@ def write_pairs(text, names="abcdefg"):
 def test_pairs_by_votes(capsys):
     """Two pairs share an image and are one content; the metric is right, wrong, and has equal scores for the last."""
     write_pairs(VOTES)
-    labelled = read_labelled("pairs-csv", Path("data"))
+    labelled = read_human_labels("pairs-csv", Path("data"))
     assert [pair.preferred for pair in labelled.pairs] == [1, 0, 0.5, 0]
     assert [pair.share for pair in labelled.pairs] == [0.75, 0.375, 0.5, 1 / 3]
     assert [pair.content for pair in labelled.pairs] == ["a.png", "a.png", "d.png", "f.png"]
@@ -381,14 +381,14 @@ def test_pairs_by_votes(capsys):
     }
     shown = capsys.readouterr().out
     assert "less has equal scores or none for 1 pairs of All, which is no choice" in shown
-    assert len(read_labelled("pairs-csv", Path("data"), LabelOptions(part="test")).pairs) == 3
+    assert len(read_human_labels("pairs-csv", Path("data"), LabelOptions(part="test")).pairs) == 3
     assert agree("pairs-csv", "--ties", "count") == 0
     assert numbers()["less", "All"][1] == 4 and numbers()["one person's vote", "All"][1] == 3  # a tie has no majority
 
 
 def test_pairs_by_preference_with_references():
     write_pairs(",first,second,preference,reference,content\n0,./a.png,b.png,0.5,c.png,one\n1,d.png,e.png,0.51,,\n")
-    labelled = read_labelled("pairs-csv", Path("data"))
+    labelled = read_human_labels("pairs-csv", Path("data"))
     assert [(pair.first, pair.preferred, pair.content) for pair in labelled.pairs] == [
         ("a.png", 0.5, "one"),
         ("d.png", 1, "d.png"),
@@ -432,7 +432,7 @@ def test_pairs_that_share_an_image_are_one_content():
 def test_spoilt_tables_of_pairs_are_refused_with_counts(text, message):
     write_pairs(text)
     with pytest.raises(ValueError, match=message) as error:
-        read_labelled("pairs-csv", Path("data"))
+        read_human_labels("pairs-csv", Path("data"))
     assert len(str(error.value).splitlines()) <= 5
 
 

@@ -17,7 +17,7 @@ from iqa_sr.evaluation import datasets as evaluation_data
 from iqa_sr.evaluation import evaluator as evaluation_evaluator
 from iqa_sr.evaluation import run as evaluation_run
 from iqa_sr.evaluation.datasets import EvaluationSet
-from iqa_sr.evaluation.scores import choose_measures, read_metrics
+from iqa_sr.evaluation.scores import choose_scorer, read_metrics
 from iqa_sr.io.image_tensors import to_tensor, to_uint8
 from iqa_sr.io.images import read_image
 from iqa_sr.metrics import create_metric, metric_info
@@ -309,7 +309,9 @@ def test_goes_on_where_it_was_interrupted(here, monkeypatch, capsys):
 
 def test_a_second_run_computes_nothing_and_loads_no_network_for_it(here, monkeypatch, capsys):
     assert main([*COMMAND, *METRICS]) == 0
-    monkeypatch.setattr(evaluation_evaluator.Manner, "upscaler", lambda *_: pytest.fail("the images are there"))
+    monkeypatch.setattr(
+        evaluation_evaluator.InferenceConfig, "upscaler", lambda *_: pytest.fail("the images are there")
+    )
     assert main([*COMMAND, *METRICS]) == 0
     assert "0 images computed or scored" in capsys.readouterr().out
     # One more metric: all scores are of the saved images, as they are now.
@@ -548,7 +550,7 @@ def test_results_of_a_folder_with_a_label_have_its_name(here):
 
 
 def test_lr_consistency_alone_brings_no_other_metric():
-    assert choose_measures(read_metrics(["lr-consistency"], None), None, None, None, []).metrics == ()
+    assert choose_scorer(read_metrics(["lr-consistency"], None), None, None, None, []).metrics == ()
 
 
 # --- Bad input --------------------------------------------------------------------------------------------------------

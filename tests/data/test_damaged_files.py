@@ -13,8 +13,8 @@ from iqa_sr.data.multi_gt.manifest import GroundTruthOptions, read_manifest
 from iqa_sr.data.preferences.csv_pairs import read_pair_table
 from iqa_sr.data.problems import DataError, DataProblems
 from iqa_sr.datasets.multi_gt_dataset import MultiGTDataset
-from iqa_sr.evaluation.datasets import SetPlace, open_set
-from iqa_sr.evaluation.scores import choose_measures
+from iqa_sr.evaluation.datasets import DatasetSpec, open_set
+from iqa_sr.evaluation.scores import choose_scorer
 from iqa_sr.io.image_stores import DiskFolder, open_folder
 from iqa_sr.io.image_types import left_out_types
 from iqa_sr.report.experiments import training_charts
@@ -56,7 +56,7 @@ def test_a_line_break_in_a_name_is_a_problem_of_its_own(tmp_path):
     save(tmp_path / "original" / "a\nb.png", make_image(1, 16))
     assert r"'a\nb.png' has a line break in its name; rename it" in problems_of(tmp_path).report()
     with pytest.raises(DataError, match="has a line break in its name"):
-        open_set(SetPlace("x", lq=tmp_path / "original"), 2)
+        open_set(DatasetSpec("x", lq=tmp_path / "original"), 2)
 
 
 def test_damaged_pixels_are_found_before_a_validation_and_where_none_is_allowed(tmp_path):
@@ -68,17 +68,17 @@ def test_damaged_pixels_are_found_before_a_validation_and_where_none_is_allowed(
         with pytest.raises(DataError, match=r"1 unreadable file\n.*p1\.png: damaged or truncated image"):
             MultiGTDataset({**training, **options})
     with pytest.raises(DataError, match=r"data set x: .*\n.*p1\.png: damaged or truncated"):
-        open_set(SetPlace("x", tmp_path), 2)
+        open_set(DatasetSpec("x", tmp_path), 2)
 
 
 def test_a_border_that_leaves_nothing_is_refused(tmp_path):
     write_groups(tmp_path, count=2, size=32, versions=())
-    sets = [open_set(SetPlace("x", tmp_path), 2)]
-    assert choose_measures(None, None, 15, None, sets).border == 15
+    sets = [open_set(DatasetSpec("x", tmp_path), 2)]
+    assert choose_scorer(None, None, 15, None, sets).border == 15
     with pytest.raises(
         ValueError, match=r"`border`: 16 px cut from each side leave nothing; the largest .* 32x32 .HxW"
     ):
-        choose_measures(None, None, 16, None, sets)
+        choose_scorer(None, None, 16, None, sets)
 
 
 def test_labels_of_any_form_are_named(tmp_path):

@@ -8,7 +8,7 @@ import torch
 from torch.utils.data import Dataset
 
 from iqa_sr.basicsr_compat import set_random_seed
-from iqa_sr.datasets.sample_order import Place, SampleOrder, build_train_loader
+from iqa_sr.datasets.sample_order import DataCursor, SeededSampler, build_train_loader
 from iqa_sr.runtime import rng_state
 
 
@@ -38,7 +38,7 @@ def options(workers=0, batch=4, ratio=1, seed=3, rank=0, world_size=1):
 def batches(count, place=(0, 0), **kwargs):
     loader, order = build_train_loader(Drawing(), options(**kwargs))
     found = []
-    where = Place(loader, order, *place)
+    where = DataCursor(loader, order, *place)
     for batch in where.batches():
         found.append(batch)
         if len(found) == count:
@@ -86,7 +86,7 @@ def test_a_set_that_does_not_fill_a_batch_is_refused_with_the_cure():
         ValueError, match=r"10 samples, which do not fill a batch of 16.*\n.*dataset_enlarge_ratio to 2"
     ):
         build_train_loader(Drawing(), options(batch=16))
-    assert len(SampleOrder(10, 0, ratio=2)) == 20
+    assert len(SeededSampler(10, 0, ratio=2)) == 20
 
 
 def test_random_state_is_put_back_exactly(tmp_path):

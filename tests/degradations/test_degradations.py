@@ -25,7 +25,7 @@ from iqa_sr.ops.blur import (
 )
 from iqa_sr.ops.jpeg import compress_jpeg
 from iqa_sr.ops.noise import add_gaussian_noise, add_poisson_noise
-from iqa_sr.ops.seeded_random import ParameterDraw
+from iqa_sr.ops.seeded_random import SeededRandom
 
 RANDOM_TYPES = ("hggt-one-stage", "hggt-two-stage", "real-esrgan")
 TYPES = ("bicubic", *RANDOM_TYPES)
@@ -99,10 +99,10 @@ def test_bicubic_window_equals_the_full_image(scale: int) -> None:
     for image in (photographs(48, 60)[:1], levels / 255):
         full = degradation(image, torch.zeros(1, dtype=torch.int64))
         margin, crop = degradation.margin, 12
-        mirrored = np.pad(image.numpy(), ((0, 0), (0, 0), (margin, margin), (margin, margin)), mode="symmetric")
+        symmetric_pad = np.pad(image.numpy(), ((0, 0), (0, 0), (margin, margin), (margin, margin)), mode="symmetric")
         for top in range(0, 48 - crop + 1, scale):
             left = (top * 5) // 4 // scale * scale
-            window = mirrored[:, :, top : top + crop + 2 * margin, left : left + crop + 2 * margin]
+            window = symmetric_pad[:, :, top : top + crop + 2 * margin, left : left + crop + 2 * margin]
             lq = degradation(torch.from_numpy(window.copy()), torch.ones(1, dtype=torch.int64))
             inner = slice(margin // scale, (margin + crop) // scale)
             rows = slice(top // scale, (top + crop) // scale)
@@ -361,17 +361,17 @@ def test_what_does_not_fit_is_refused(image: Tensor, seeds: Tensor, text: str) -
 
 
 def test_draws_follow_their_weights_and_ranges() -> None:
-    draw = ParameterDraw(0)
+    draw = SeededRandom(0)
     counts = np.bincount([draw.index((0.2, 0.7, 0.1)) for _ in range(3000)], minlength=3)
     np.testing.assert_allclose(counts / 3000, (0.2, 0.7, 0.1), atol=0.025)
     values = np.array([draw.uniform(3, 5) for _ in range(2000)])
     assert 3 <= values.min() < 3.02 and 4.98 < values.max() <= 5 and abs(values.mean() - 4) < 0.05
     assert abs(np.mean([draw.chance(0.3) for _ in range(2000)]) - 0.3) < 0.035
-    assert ParameterDraw(1).uniform(0, 1) == ParameterDraw(1).uniform(0, 1) != ParameterDraw(2).uniform(0, 1)
+    assert SeededRandom(1).uniform(0, 1) == SeededRandom(1).uniform(0, 1) != SeededRandom(2).uniform(0, 1)
 
 
 def test_kernels_are_drawn_as_asked() -> None:
-    draw = ParameterDraw(0)
+    draw = SeededRandom(0)
     stage = StageOptions(kernel_sizes=(5, 9), sinc_prob=0.25, kernel_prob={"iso": 1})
     kernels = [_random_kernel(stage, draw) for _ in range(800)]
     assert {kernel.shape for kernel in kernels} == {(5, 5), (9, 9)}

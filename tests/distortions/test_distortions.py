@@ -9,7 +9,7 @@ from iqa_sr.datasets.distortion_chain_dataset import ChainDataset
 from iqa_sr.distortions.registry import KINDS, LEVELS, Step, apply_chain, distort, draw_chain
 from iqa_sr.io.image_tensors import to_tensor
 from iqa_sr.ops.jpeg import compress_jpeg
-from iqa_sr.ops.seeded_random import ParameterDraw
+from iqa_sr.ops.seeded_random import SeededRandom
 from tests.helpers.sr_datasets import make_image, save
 
 NOISE = [name for name, kind in KINDS.items() if kind.group == "noise"]
@@ -112,10 +112,12 @@ def flat(side=128):
 
 
 def test_the_other_seed_leaves_the_parameters_alone():
-    one, other = ParameterDraw(3), ParameterDraw(3, noise_seed=8)
+    one, other = SeededRandom(3), SeededRandom(3, noise_seed=8)
     for _ in range(3):
-        assert not torch.equal(torch.rand(4, generator=one.noise()), torch.rand(4, generator=other.noise()))
-        assert one.place(0, 1) != other.place(0, 1)
+        assert not torch.equal(
+            torch.rand(4, generator=one.noise_generator()), torch.rand(4, generator=other.noise_generator())
+        )
+        assert one.position(0, 1) != other.position(0, 1)
         assert (one.uniform(0, 1), one.seed(), one.index([1, 2])) == (
             other.uniform(0, 1),
             other.seed(),

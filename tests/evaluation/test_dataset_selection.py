@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from iqa_sr.evaluation.inputs import given_places, places_of_experiment
+from iqa_sr.evaluation.inputs import datasets_from_args, datasets_of_experiment
 
 
 def experiment(tmp_path, **datasets):
@@ -19,7 +19,7 @@ def experiment(tmp_path, **datasets):
 
 
 def test_names_are_those_of_the_folders_unless_given():
-    places = given_places(["sets/Set5", "b=sets/Set14"], ["b=lq/14", "real=photos"], None)
+    places = datasets_from_args(["sets/Set5", "b=sets/Set14"], ["b=lq/14", "real=photos"], None)
     found = {place.name: (place.data, place.lq) for place in places}
     assert found == {
         "Set5": (Path("sets/Set5"), None),
@@ -27,12 +27,12 @@ def test_names_are_those_of_the_folders_unless_given():
         "real": (None, Path("photos")),
     }
     assert dict(places[0].degradation) == {"type": "bicubic"}
-    (place,) = given_places(["set=HR"], ["LR"], None)
+    (place,) = datasets_from_args(["set=HR"], ["LR"], None)
     assert (place.name, place.data, place.lq) == ("set", Path("HR"), Path("LR"))
-    (place,) = given_places(["HR"], [], "hggt-one-stage")
+    (place,) = datasets_from_args(["HR"], [], "hggt-one-stage")
     assert dict(place.degradation) == {"type": "hggt-one-stage"}
     with pytest.raises(ValueError, match=r"`data` \.hidden=HR: expected a name that can be a folder's, got '.hidden'"):
-        given_places([".hidden=HR"], [], None)
+        datasets_from_args([".hidden=HR"], [], None)
 
 
 def test_the_validation_sets_of_an_experiment(tmp_path):
@@ -46,7 +46,7 @@ def test_the_validation_sets_of_an_experiment(tmp_path):
         "filename_tmpl": "{}",
     }
     single = {"name": "single", "type": "SingleImageDataset", "dataroot_lq": "e"}
-    first, second, third = places_of_experiment(experiment(tmp_path, val=ours, val_2=pairs, test_1=single))
+    first, second, third = datasets_of_experiment(experiment(tmp_path, val=ours, val_2=pairs, test_1=single))
     assert (first.name, first.data, first.lq, first.degradation) == (
         "ours",
         Path("a"),
@@ -62,12 +62,12 @@ def test_experiments_without_data_sets_that_can_be_used(tmp_path):
     with pytest.raises(
         ValueError, match=r"run.yml: expected validation sets of .*, got REDSDataset; name some: `data`"
     ):
-        places_of_experiment(experiment(tmp_path, val={"name": "v", "type": "REDSDataset"}))
+        datasets_of_experiment(experiment(tmp_path, val={"name": "v", "type": "REDSDataset"}))
     with pytest.raises(ValueError, match="got no validation set"):
-        places_of_experiment(experiment(tmp_path))
+        datasets_of_experiment(experiment(tmp_path))
     twice = {"name": "v", "type": "SingleImageDataset", "dataroot_lq": "e"}
     with pytest.raises(ValueError, match="two validation sets have the same name: v, v"):
-        places_of_experiment(experiment(tmp_path, val=twice, val_2=twice))
+        datasets_of_experiment(experiment(tmp_path, val=twice, val_2=twice))
     (tmp_path / "bare").mkdir()
     with pytest.raises(FileNotFoundError, match="there is no option file that names data sets; name them: `data` DIR"):
-        places_of_experiment(tmp_path / "bare")
+        datasets_of_experiment(tmp_path / "bare")

@@ -8,14 +8,14 @@ import torch
 
 from iqa_sr.config.sections import read_section
 from iqa_sr.errors import OptionError
-from iqa_sr.guard.decision import verdict
-from iqa_sr.guard.measurements import Measures, cut_windows
+from iqa_sr.guard.decision import decide
+from iqa_sr.guard.measurements import GuardMeasurements, cut_windows
 from iqa_sr.guard.options import FEWEST, GuardOptions, check_guard, disjoint
-from iqa_sr.guard.probe import QualityGuard
+from iqa_sr.guard.probe import GuardProbe
 from iqa_sr.metrics import create_metric
 from iqa_sr.metrics.jod_lite import SHIPPED
 from iqa_sr.ops.resize import resize_bicubic
-from iqa_sr.stats.permutation_test import rises
+from iqa_sr.stats.permutation_test import sign_flip_p_value
 from tests.helpers.golden_images import photo
 
 PATH = "train:guard"
@@ -43,7 +43,7 @@ def pair(height=384, width=384, scale=2, name="astronaut", with_original=True):
     return lq, original if with_original else None
 
 
-def measures(count=COUNT, psnr=math.nan, images=None, **scores):
+def measurements(count=COUNT, psnr=math.nan, images=None, **scores):
     """Measures with the given scores, larger is better; `jod_lite` stands for its name with a hyphen."""
     named = {name.replace("_", "-"): torch.as_tensor(values, dtype=torch.float64) for name, values in scores.items()}
     level = {
@@ -56,7 +56,7 @@ def measures(count=COUNT, psnr=math.nan, images=None, **scores):
     }
     count = len(next(iter(named.values()), range(count)))
     full = {name: torch.full((count,), value, dtype=torch.float64) for name, value in level.items()}
-    return Measures(named, **full, images=torch.arange(count) if images is None else torch.tensor(images))
+    return GuardMeasurements(named, **full, images=torch.arange(count) if images is None else torch.tensor(images))
 
 
 def normal(seed, mean=0.0, sigma=0.1, count=COUNT):
@@ -66,9 +66,9 @@ def normal(seed, mean=0.0, sigma=0.1, count=COUNT):
 
 def decided(reward_change, held_change, reward_metrics=(REWARD,), count=COUNT, **given):
     start = normal(0, sigma=1.0, count=count)
-    base = measures(jod_lite=start + 3, niqe=start - 4)
-    now = measures(jod_lite=start + 3 + reward_change, niqe=start - 4 + held_change)
-    return verdict(options(**given), reward_metrics, base, now, 200)
+    base = measurements(jod_lite=start + 3, niqe=start - 4)
+    now = measurements(jod_lite=start + 3 + reward_change, niqe=start - 4 + held_change)
+    return decide(options(**given), reward_metrics, base, now, 200)
 
 
 def test_reward_metric_up_and_held_out_down_is_the_alarm():
@@ -109,11 +109,11 @@ def run_of(seed, checks, fall=0.0, images=8):
     The reward rises at each; the held-out one differs by noise that a check shares in half with the one before."""
     noise = normal(seed, sigma=1.0, count=images)
     start, plain = torch.zeros(images), False
-    base = measures(images, jod_lite=start, niqe=start)
+    base = measurements(images, jod_lite=start, niqe=start)
     for check in range(checks):
-        now = measures(images, jod_lite=start + 1, niqe=noise - fall)
-        plain = plain or rises(fall - noise) <= 0.05
-        if verdict(options(), [REWARD], base, now, check, checks).alarm:
+        now = measurements(images, jod_lite=start + 1, niqe=noise - fall)
+        plain = plain or sign_flip_p_value(fall - noise) <= 0.05
+        if decide(options(), [REWARD], base, now, check, checks).alarm:
             return True, True
         noise = 0.5 * noise + 0.75**0.5 * normal(1000 * check + seed + 500, sigma=1.0, count=images)
     return False, plain
@@ -128,11 +128,11 @@ def test_a_run_of_many_checks_has_false_alarms_as_rarely_as_one_check():
 
 def test_p_values_are_multiplied_by_the_number_of_checks():
     start = torch.zeros(7)
-    base = measures(7, jod_lite=start, niqe=start)
-    now = measures(7, jod_lite=start + 1, niqe=start - 1)
-    found = verdict(options(), [REWARD], base, now, 1, 6)
+    base = measurements(7, jod_lite=start, niqe=start)
+    now = measurements(7, jod_lite=start + 1, niqe=start - 1)
+    found = decide(options(), [REWARD], base, now, 1, 6)
     assert found.alarm and "(p 0.047), held out niqe 0.000 -> 1.000 (worse, p 0.047)" in found.line  # 6 / 128
-    assert not verdict(options(), [REWARD], base, replace(now, scores={**now.scores, HELD: start}), 1, 6).alarm
+    assert not decide(options(), [REWARD], base, replace(now, scores={**now.scores, HELD: start}), 1, 6).alarm
     assert [options(every=50).checks(total) for total in (50, 300, 301)] == [1, 6, 7]
     with pytest.raises(OptionError, match=r"windows: expected at least 7, .* so many metrics and checks \(6\), got 6"):
         check_guard(options(windows=6), [REWARD], checks=6)
@@ -140,8 +140,8 @@ def test_p_values_are_multiplied_by_the_number_of_checks():
     with pytest.raises(OptionError, match="for 1 metrics and 9999 checks; a larger train:guard:every makes fewer"):
         check_guard(options(), [REWARD], checks=9999)
     many = torch.zeros(24)
-    base, now = measures(24, jod_lite=many, niqe=many), measures(24, jod_lite=many + 1, niqe=many - 1)
-    assert verdict(options(), [REWARD], base, now, 1, 1000).alarm
+    base, now = measurements(24, jod_lite=many, niqe=many), measurements(24, jod_lite=many + 1, niqe=many - 1)
+    assert decide(options(), [REWARD], base, now, 1, 1000).alarm
 
 
 @pytest.mark.parametrize(("fall", "alarm"), [(0.05, False), (0.15, True)])
@@ -153,42 +153,42 @@ def test_a_fall_counts_from_some_share_of_the_spread_on(fall, alarm):
 def test_what_is_found_on_windows_of_few_images_is_not_sure():
     start = torch.zeros(COUNT)
     few = [number % 2 for number in range(COUNT)]
-    base = measures(images=few, jod_lite=start, niqe=start)
-    now = measures(images=few, jod_lite=start + 1, niqe=start - 1)
-    found = verdict(options(), [REWARD], base, now, 1)
+    base = measurements(images=few, jod_lite=start, niqe=start)
+    now = measurements(images=few, jod_lite=start + 1, niqe=start - 1)
+    found = decide(options(), [REWARD], base, now, 1)
     assert found.alarm and not found.sure
-    assert verdict(options(max_periodic=0), [REWARD], base, now, 1).sure, "a limit needs no test"
-    assert verdict(options(), [REWARD], replace(base, images=torch.arange(COUNT)), now, 1).sure
-    assert not verdict(options(), [REWARD], base, base, 1).sure
+    assert decide(options(max_periodic=0), [REWARD], base, now, 1).sure, "a limit needs no test"
+    assert decide(options(), [REWARD], replace(base, images=torch.arange(COUNT)), now, 1).sure
+    assert not decide(options(), [REWARD], base, base, 1).sure
 
 
 def test_several_held_out_metrics_are_corrected_for():
-    base = measures(jod_lite=torch.zeros(6), niqe=torch.zeros(6), ssim=torch.zeros(6))
+    base = measurements(jod_lite=torch.zeros(6), niqe=torch.zeros(6), ssim=torch.zeros(6))
     fallen = torch.tensor([-1.0, -1, -1, -1, -1, 0.5])  # p 2/64 alone
-    now = measures(jod_lite=torch.ones(6), niqe=fallen, ssim=torch.ones(6))
-    assert verdict(options(), [REWARD], base, now, 1).alarm
-    assert not verdict(options(held_out=[HELD, "ssim"]), [REWARD], base, now, 1).alarm
+    now = measurements(jod_lite=torch.ones(6), niqe=fallen, ssim=torch.ones(6))
+    assert decide(options(), [REWARD], base, now, 1).alarm
+    assert not decide(options(held_out=[HELD, "ssim"]), [REWARD], base, now, 1).alarm
 
 
 def test_one_of_several_reward_metrics_is_enough():
     start = torch.zeros(COUNT)
-    base = measures(jod_lite=start, ssim=start, niqe=start)
-    now = measures(jod_lite=start, ssim=start + 1, niqe=start - 1)
-    found = verdict(options(), [REWARD, "ssim"], base, now, 1)
+    base = measurements(jod_lite=start, ssim=start, niqe=start)
+    now = measurements(jod_lite=start, ssim=start + 1, niqe=start - 1)
+    found = decide(options(), [REWARD, "ssim"], base, now, 1)
     assert found.alarm
     assert [reason.split(":")[0] for reason in found.reasons] == ["ssim gets better", "held-out niqe gets worse"]
 
 
 def test_the_line_holds_everything():
-    base = measures(jod_lite=torch.full((6,), 2.89), niqe=torch.full((6,), -4.31))
-    now = measures(jod_lite=torch.full((6,), 3.4), niqe=torch.full((6,), -4.85))
-    assert verdict(options(), [REWARD], base, now, 200).line == (
+    base = measurements(jod_lite=torch.full((6,), 2.89), niqe=torch.full((6,), -4.31))
+    now = measurements(jod_lite=torch.full((6,), 3.4), niqe=torch.full((6,), -4.85))
+    assert decide(options(), [REWARD], base, now, 200).line == (
         "Guard, iteration 200: jod-lite 2.890 -> 3.400 (p 0.016), held out niqe 4.310 -> 4.850 (worse, p 0.016), "
         "9.500 JOD and PSNR 41.2 dB to the base, consistency 38.0 -> 38.0 dB, high-frequency noise 0.80, periodic "
         "0.10 of 255: ALARM, jod-lite better while held-out niqe worse"
     )
-    assert "held out niqe 4.310 -> 4.310 (unchanged)" in verdict(options(), [REWARD], base, base, 0).line
-    assert "held out niqe 4.850 -> 4.310 (better)" in verdict(options(), [REWARD], now, base, 0).line
+    assert "held out niqe 4.310 -> 4.310 (unchanged)" in decide(options(), [REWARD], base, base, 0).line
+    assert "held out niqe 4.850 -> 4.310 (better)" in decide(options(), [REWARD], now, base, 0).line
 
 
 def test_values_for_the_curves_leave_out_what_is_unknown():
@@ -234,17 +234,17 @@ def test_limits(limit, crossed, text):
 
 
 def test_noise_that_is_no_number_crosses_the_limit():
-    base = measures(jod_lite=torch.zeros(6), niqe=torch.zeros(6))
+    base = measurements(jod_lite=torch.zeros(6), niqe=torch.zeros(6))
     broken = replace(base, periodic=torch.full((6,), math.nan))
-    assert not verdict(options(), [REWARD], base, broken, 1).alarm
-    assert verdict(options(max_periodic=1), [REWARD], base, broken, 1).alarm
+    assert not decide(options(), [REWARD], base, broken, 1).alarm
+    assert decide(options(max_periodic=1), [REWARD], base, broken, 1).alarm
 
 
 def test_results_that_are_no_numbers_are_an_alarm():
     """Even if only some are: nothing but the other windows would be compared."""
-    base = measures(jod_lite=torch.zeros(COUNT), niqe=torch.zeros(COUNT))
+    base = measurements(jod_lite=torch.zeros(COUNT), niqe=torch.zeros(COUNT))
     now = replace(base, high_frequency=torch.tensor([0.1] * (COUNT - 2) + [math.nan, math.inf]))
-    found = verdict(options(), [REWARD], base, now, 1)
+    found = decide(options(), [REWARD], base, now, 1)
     assert found.alarm and found.reasons == ["the results on 2 of 12 windows are no numbers"]
 
 
@@ -252,9 +252,9 @@ def test_results_that_are_no_numbers_are_an_alarm():
 def test_a_metric_that_sees_nothing_any_more_is_an_alarm(metric, left):
     """What has no score is left out of a test: without this, the end of all scores would be the end of all alarms."""
     gone = torch.where(torch.arange(COUNT) < left, 1.0, math.nan)
-    now = measures(**{"jod_lite": torch.ones(COUNT), "niqe": torch.ones(COUNT), metric.replace("-", "_"): gone})
-    base = measures(jod_lite=torch.ones(COUNT), niqe=torch.ones(COUNT))
-    found = verdict(options(), [REWARD], base, now, 1)
+    now = measurements(**{"jod_lite": torch.ones(COUNT), "niqe": torch.ones(COUNT), metric.replace("-", "_"): gone})
+    base = measurements(jod_lite=torch.ones(COUNT), niqe=torch.ones(COUNT))
+    found = decide(options(), [REWARD], base, now, 1)
     assert found.alarm and found.reasons == [f"{metric} has a score left for {left} of the 6 that its test needs"]
 
 
@@ -263,13 +263,13 @@ def test_windows_of_one_image_count_once():
     images = [number for number in range(6) for _ in range(3)]
     start = torch.zeros(18)
     held = torch.tensor([-1.0] * 12 + [1.5] * 3 + [-1.0] * 3)
-    base = measures(18, images=images, jod_lite=start, niqe=start)
-    now = measures(18, images=images, jod_lite=start + 1, niqe=held)
-    found = verdict(options(), [REWARD], base, now, 1)
+    base = measurements(18, images=images, jod_lite=start, niqe=start)
+    now = measurements(18, images=images, jod_lite=start + 1, niqe=held)
+    found = decide(options(), [REWARD], base, now, 1)
     assert "jod-lite 0.000 -> 1.000 (p 0.016)" in found.line  # 2^-6, not 2^-18
     assert "(worse, p 0.11)" in found.line and not found.alarm  # 7 of 64 ways to set the signs fall by 3.5 or more
     few = [min(number, 4) for number in images]  # five images are too few: the windows are what is compared
-    found = verdict(options(), [REWARD], replace(base, images=torch.tensor(few)), now, 1)
+    found = decide(options(), [REWARD], replace(base, images=torch.tensor(few)), now, 1)
     assert "jod-lite 0.000 -> 1.000 (p 0.0001)" in found.line and found.alarm
 
 
@@ -283,7 +283,7 @@ def test_reward_metrics_are_not_held_out():
         disjoint([REWARD, "niqe"], ["niqe", "ssim"])
     assert str(caught.value) == text
     with pytest.raises(OptionError, match="got niqe, which is among the reward metrics niqe"):
-        QualityGuard(options(), {"niqe": {}}, "cpu")
+        GuardProbe(options(), {"niqe": {}}, "cpu")
 
 
 @pytest.mark.parametrize(
@@ -321,8 +321,8 @@ def test_options_are_checked(given, text):
 
 def test_a_window_is_large_enough_for_every_metric():
     with pytest.raises(OptionError, match="train:guard:window: expected at least 192, which niqe needs, got 64"):
-        QualityGuard(options(window=64), {REWARD: {}}, "cpu")
-    QualityGuard(options(window=64, held_out=["ssim"]), {REWARD: {}}, "cpu")
+        GuardProbe(options(window=64), {REWARD: {}}, "cpu")
+    GuardProbe(options(window=64, held_out=["ssim"]), {REWARD: {}}, "cpu")
 
 
 def coordinates(height, width):
@@ -378,7 +378,7 @@ def test_windows_within_an_image_come_from_all_over():
 
 
 def test_the_base_itself():
-    guard = QualityGuard(options(windows=6), {REWARD: {}}, "cpu")
+    guard = GuardProbe(options(windows=6), {REWARD: {}}, "cpu")
     images = [pair(), pair(name="coffee")]
     base, outputs = measured(guard, iter(images), bicubic)
     assert len(outputs) == 6
@@ -389,14 +389,14 @@ def test_the_base_itself():
     assert base.scores[REWARD][0].item() == pytest.approx(create_metric(REWARD)(rounded).item())
     assert base.scores[HELD][0].item() == pytest.approx(-create_metric(HELD)(rounded).item())
     assert 20 < base.psnr.min() < base.psnr.max() < 50
-    assert not verdict(guard.options, guard.reward_metrics, base, base, 0).alarm
+    assert not decide(guard.options, guard.reward_metrics, base, base, 0).alarm
     assert " Held out: niqe. Blind spots: niqe finds noise on smooth results better. Lattices: 8" in guard.describe(
         base
     )
 
 
 def test_windows_give_what_the_whole_image_gives():
-    guard = QualityGuard(options(windows=6, window=96, held_out=["psnr"]), {REWARD: {}}, "cpu")
+    guard = GuardProbe(options(windows=6, window=96, held_out=["psnr"]), {REWARD: {}}, "cpu")
     lq, original = pair(288, 192)
     _, outputs = measured(guard, [(lq, original)], bicubic)
     whole = bicubic(lq)
@@ -405,7 +405,7 @@ def test_windows_give_what_the_whole_image_gives():
 
 
 def test_noise_since_the_base_is_measured():
-    guard = QualityGuard(options(window=96, windows=6, held_out=["psnr"]), {REWARD: {}}, "cpu")
+    guard = GuardProbe(options(window=96, windows=6, held_out=["psnr"]), {REWARD: {}}, "cpu")
     images = [pair(288, 192)]
     base, outputs = measured(guard, images, bicubic)
 
@@ -425,7 +425,7 @@ def test_noise_since_the_base_is_measured():
 
 def test_the_lattices_of_network_and_metric_are_measured():
     """A grid of the network's windows of 8 px at x2, told and limited; of a period that no window holds, told."""
-    guard = QualityGuard(options(window=96, windows=6, held_out=["psnr"]), {REWARD: {}}, "cpu", grid=16)
+    guard = GuardProbe(options(window=96, windows=6, held_out=["psnr"]), {REWARD: {}}, "cpu", grid=16)
     images = [pair(288, 192)]
     base, outputs = measured(guard, images, bicubic)
     tile = torch.randn(3, 16, 16, generator=torch.Generator().manual_seed(0)) / 255
@@ -437,19 +437,19 @@ def test_the_lattices_of_network_and_metric_are_measured():
     now, _ = measured(guard, images, with_lattice, outputs)
     assert now.lattices[16].min() > 0.95 and base.lattices[16].max() == 0
     assert guard.describe(base).endswith(" Lattices: 16 px of the network, 8 px of jod-lite.")
-    found = verdict(guard.options, guard.reward_metrics, base, now, 1)
+    found = decide(guard.options, guard.reward_metrics, base, now, 1)
     assert "lattice of 16 px 100% of the change" in found.line and found.values["guard/lattice_16"] > 0.95
-    limited = verdict(options(held_out=["psnr"], max_lattice=0.5), guard.reward_metrics, base, now, 1)
+    limited = decide(options(held_out=["psnr"], max_lattice=0.5), guard.reward_metrics, base, now, 1)
     assert "1.00 crosses train:guard:max_lattice 0.5" in limited.reasons
     sharper, _ = measured(guard, images, lambda lq: bicubic(lq).lerp(bicubic(lq).mean(), -0.05), outputs)
     assert sharper.lattices[16].max() < 0.1
-    small = QualityGuard(options(window=64, windows=6, held_out=["psnr"]), {REWARD: {}}, "cpu", grid=16)
+    small = GuardProbe(options(window=64, windows=6, held_out=["psnr"]), {REWARD: {}}, "cpu", grid=16)
     few, _ = measured(small, [pair(192, 128)], bicubic)
     assert few.lattices.keys() == {8} and small.describe(few).endswith("of six periods: 16 px of the network.")
 
 
 def test_a_shift_of_brightness_is_inconsistent():
-    guard = QualityGuard(options(window=96, windows=6, held_out=["psnr"]), {REWARD: {}}, "cpu")
+    guard = GuardProbe(options(window=96, windows=6, held_out=["psnr"]), {REWARD: {}}, "cpu")
     images = [pair(288, 192)]
     _, outputs = measured(guard, images, bicubic)
     now, _ = measured(guard, images, lambda lq: bicubic(lq) + 0.1, outputs)
@@ -471,22 +471,22 @@ def attacked(lq):
 
 
 def test_an_attack_on_the_reward_metric_raises_the_alarm():
-    guard = QualityGuard(options(windows=8, held_out=["psnr"]), {"niqe": {}}, "cpu")
+    guard = GuardProbe(options(windows=8, held_out=["psnr"]), {"niqe": {}}, "cpu")
     images = [pair(), pair(name="coffee")]
     base, outputs = measured(guard, images, bicubic)
     now, _ = measured(guard, images, attacked, outputs)
-    found = verdict(guard.options, guard.reward_metrics, base, now, 100)
+    found = decide(guard.options, guard.reward_metrics, base, now, 100)
     assert found.alarm, found.line
     assert found.line.endswith("ALARM, niqe better while held-out psnr worse")
     assert found.values["guard/psnr"] == pytest.approx(now.psnr.mean().item())
 
 
 def test_the_consistency_may_be_held_out_like_a_metric():
-    guard = QualityGuard(options(windows=8, window=192, held_out=["lr-consistency"]), {"niqe": {}}, "cpu")
+    guard = GuardProbe(options(windows=8, window=192, held_out=["lr-consistency"]), {"niqe": {}}, "cpu")
     images = [pair(), pair(name="coffee")]
     base, outputs = measured(guard, images, bicubic)
     now, _ = measured(guard, images, lambda lq: attacked(lq) + 0.02, outputs)
-    found = verdict(guard.options, guard.reward_metrics, base, now, 100)
+    found = decide(guard.options, guard.reward_metrics, base, now, 100)
     assert found.line.endswith("ALARM, niqe better while held-out lr-consistency worse"), found.line
     means = f"{base.consistency.mean():#.4g} -> {now.consistency.mean():#.4g}"
     assert f"held-out lr-consistency gets worse: {means} (p 0.0039)" in found.reasons
@@ -495,18 +495,18 @@ def test_the_consistency_may_be_held_out_like_a_metric():
 
 def test_a_network_that_has_broken_down_is_measured_and_found():
     """No metric is asked about results that are no numbers: NLPD makes 0 of them, which is its best."""
-    guard = QualityGuard(options(windows=8, held_out=["nlpd"]), {REWARD: {}}, "cpu")
+    guard = GuardProbe(options(windows=8, held_out=["nlpd"]), {REWARD: {}}, "cpu")
     images = [pair(), pair(name="coffee")]
     base, outputs = measured(guard, images, bicubic)
     now, _ = measured(guard, images, lambda lq: bicubic(lq) * math.nan, outputs)
-    found = verdict(guard.options, guard.reward_metrics, base, now, 100)
+    found = decide(guard.options, guard.reward_metrics, base, now, 100)
     assert found.alarm and "the results on 8 of 8 windows are no numbers" in found.reasons
     assert now.scores["nlpd"].isnan().all()
     assert set(found.values) == {"guard/alarm"}
 
 
 def test_too_few_windows():
-    guard = QualityGuard(options(), {REWARD: {}}, "cpu")
+    guard = GuardProbe(options(), {REWARD: {}}, "cpu")
     with pytest.raises(
         ValueError, match="needs at least 6 windows .* give 4 of 192 px; .* a smaller train:guard:window"
     ):
@@ -518,20 +518,20 @@ def test_too_few_windows():
 def test_a_guard_that_could_never_alarm_is_refused():
     small = [pair(64, 64) for _ in range(FEWEST)]
     for change in ({"significance": 0.01}, {"held_out": ["psnr", "psnry", "gmsd", "nlpd"]}):
-        guard = QualityGuard(options(**{"held_out": ["psnr"], "window": 64, **change}), {"ssim": {}}, "cpu")
+        guard = GuardProbe(options(**{"held_out": ["psnr"], "window": 64, **change}), {"ssim": {}}, "cpu")
         with pytest.raises(ValueError, match="needs at least 7 windows for its tests, and .* give 6 of 64 px"):
             measured(guard, small, bicubic)
     with pytest.raises(OptionError, match="train:guard:windows: expected at least 7, .* significance of 0.01 .* got 6"):
-        QualityGuard(options(significance=0.01, windows=6), {REWARD: {}}, "cpu")
+        GuardProbe(options(significance=0.01, windows=6), {REWARD: {}}, "cpu")
     text = "train:guard:significance: expected more than 1e-05, which no p-value reaches .* for 1 metrics"
     with pytest.raises(OptionError, match=text):
-        QualityGuard(options(significance=1e-5), {REWARD: {}}, "cpu")
+        GuardProbe(options(significance=1e-5), {REWARD: {}}, "cpu")
 
 
 def test_the_base_must_have_enough_scores():
     """Six images, three with an original: a metric that compares with it could never be found worse."""
     images = [pair(64, 64, with_original=number < 3) for number in range(FEWEST)]
-    guard = QualityGuard(options(held_out=["psnr"], window=64), {REWARD: {}}, "cpu")
+    guard = GuardProbe(options(held_out=["psnr"], window=64), {REWARD: {}}, "cpu")
     with pytest.raises(ValueError, match="test of psnr needs 6 images with a score, and the base has one on 3; add"):
         measured(guard, images, bicubic)
     with pytest.raises(ValueError, match="path:pretrain_network_g: on 6 of the guard's 6 windows .* are no numbers"):
@@ -539,7 +539,7 @@ def test_the_base_must_have_enough_scores():
 
 
 def test_what_is_compared_is_told():
-    guard = QualityGuard(options(held_out=["psnr"], window=64, windows=12), {REWARD: {}}, "cpu")
+    guard = GuardProbe(options(held_out=["psnr"], window=64, windows=12), {REWARD: {}}, "cpu")
     few, _ = measured(guard, [pair(192, 128)] * 3, bicubic)
     text = "Guard: compares 3 validation images by 12 windows, which are taken for independent and are not: "
     assert guard.describe(few).startswith(text)
@@ -556,21 +556,21 @@ def test_what_is_compared_is_told():
 
 def test_a_reward_metric_is_built_as_its_loss_builds_it():
     """Without the option there would be no file of that name."""
-    guard = QualityGuard(options(), {"jod-own": {"weights": str(SHIPPED)}}, "cpu")
+    guard = GuardProbe(options(), {"jod-own": {"weights": str(SHIPPED)}}, "cpu")
     assert guard.metrics["jod-own"].info.name == "jod-own"
 
 
 def test_small_images_are_units_as_they_are():
     small = [pair(64, 80 + 2 * number) for number in range(FEWEST)]
-    guard = QualityGuard(options(held_out=["psnr"]), {REWARD: {}}, "cpu")
+    guard = GuardProbe(options(held_out=["psnr"]), {REWARD: {}}, "cpu")
     _, outputs = measured(guard, small, bicubic)
     assert [tuple(output.shape) for output in outputs] == [(1, 3, 64, 80 + 2 * number) for number in range(FEWEST)]
     with pytest.raises(ValueError, match="niqe needs at least 192x192 px, .* a side of 64; take larger images"):
-        measured(QualityGuard(options(), {REWARD: {}}, "cpu"), small, bicubic)
+        measured(GuardProbe(options(), {REWARD: {}}, "cpu"), small, bicubic)
 
 
 def test_full_reference_metrics_need_an_original_somewhere():
-    guard = QualityGuard(options(held_out=["psnr"], window=48), {REWARD: {}}, "cpu")
+    guard = GuardProbe(options(held_out=["psnr"], window=48), {REWARD: {}}, "cpu")
     bare, full = pair(192, 192, with_original=False), pair(192, 192)
     with pytest.raises(OptionError, match="train:guard:held_out: psnr would compare with the originals, and no .* has"):
         measured(guard, [bare], bicubic)
@@ -579,7 +579,7 @@ def test_full_reference_metrics_need_an_original_somewhere():
     assert mixed.scores["psnr"].isnan().tolist() == [True] * 12 + [False] * 12
     assert not mixed.scores[REWARD].isnan().any()
     with pytest.raises(OptionError, match="train:guard: ssim would compare"):
-        measured(QualityGuard(options(held_out=[REWARD]), {"ssim": {}}, "cpu"), [(bicubic(bare[0], 6), None)], bicubic)
+        measured(GuardProbe(options(held_out=[REWARD]), {"ssim": {}}, "cpu"), [(bicubic(bare[0], 6), None)], bicubic)
 
 
 def test_an_original_of_another_size():
@@ -591,7 +591,7 @@ def test_an_original_of_another_size():
 
 
 def test_measuring_leaves_no_graph():
-    guard = QualityGuard(options(held_out=["psnr"], window=48, windows=6), {REWARD: {}}, "cpu")
+    guard = GuardProbe(options(held_out=["psnr"], window=48, windows=6), {REWARD: {}}, "cpu")
     gain = torch.nn.Parameter(torch.ones(()))
     base, outputs = measured(guard, [pair(192, 192)], lambda lq: bicubic(lq) * gain)
     assert not outputs[0].requires_grad and not base.scores[REWARD].requires_grad

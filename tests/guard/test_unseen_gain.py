@@ -8,10 +8,10 @@ import torch
 from torch.nn import functional as F
 
 from iqa_sr.attacks.gradient_steps import sign_ascent
-from iqa_sr.guard.decision import verdict
-from iqa_sr.guard.probe import QualityGuard
+from iqa_sr.guard.decision import decide
+from iqa_sr.guard.probe import GuardProbe
 from iqa_sr.metrics import create_metric
-from tests.guard.test_decision import REWARD, bicubic, measures, options, pair
+from tests.guard.test_decision import REWARD, bicubic, measurements, options, pair
 from tests.helpers.bought_metric import BOUGHT, bought_metric
 
 COUNT = 8
@@ -20,7 +20,7 @@ COUNT = 8
 @pytest.fixture(scope="module")
 def guard():
     with bought_metric():
-        yield QualityGuard(options(held_out=["cvvdp"], window=64, windows=6), {BOUGHT: {}}, "cpu", checks=1)
+        yield GuardProbe(options(held_out=["cvvdp"], window=64, windows=6), {BOUGHT: {}}, "cpu", checks=1)
 
 
 @pytest.fixture(scope="module")
@@ -42,13 +42,13 @@ def test_an_invisible_attack_raises_it_at_the_first_check(guard, windows):
     metric = create_metric(BOUGHT)
     base, outputs = guard.measure(windows, bicubic)
     now, _ = guard.measure(windows, lambda lq: sign_ascent(metric, bicubic(lq), 0.8 / 255, 4, length=0.4), outputs)
-    found = verdict(guard.options, guard.reward_metrics, base, now, 1)
+    found = decide(guard.options, guard.reward_metrics, base, now, 1)
     assert now.base_jod.mean() > 9.99 and now.base_psnr.min() > 50
     assert found.alarm, found.line
     (reason,) = found.reasons
     assert reason.startswith(f"gain of {BOUGHT} that nobody can see: ") and " of the distance to the ground" in reason
     assert found.line.endswith(f"ALARM, {reason}")
-    assert not verdict(options(held_out=["cvvdp"], unseen_gain=None), guard.reward_metrics, base, now, 1).alarm
+    assert not decide(options(held_out=["cvvdp"], unseen_gain=None), guard.reward_metrics, base, now, 1).alarm
 
 
 @pytest.mark.parametrize("share", [0.02, 0.1, 0.3, 1.0])
@@ -56,7 +56,7 @@ def test_an_honest_change_raises_none(guard, windows, base_blurred, share):
     """From a blurred base towards a sharp one, by steps that are invisible at first: the reward rises all the way."""
     base, outputs = base_blurred
     now, _ = guard.measure(windows, lambda lq: blurred(lq).lerp(bicubic(lq), share), outputs)
-    found = verdict(guard.options, guard.reward_metrics, base, now, 1)
+    found = decide(guard.options, guard.reward_metrics, base, now, 1)
     assert now.scores[BOUGHT].mean() > base.scores[BOUGHT].mean() and (now.base_jod.mean() < 9.9) == (share > 0.5)
     assert not found.alarm, found.line
 
@@ -64,13 +64,13 @@ def test_an_honest_change_raises_none(guard, windows, base_blurred, share):
 def decided(gain, jod, originals=None, checks=1, **given):
     """A gain of so much, on scores with a spread of 1, and ground truths with that distance."""
     noise = torch.linspace(-1, 1, COUNT, dtype=torch.float64) * math.sqrt(1 / 0.4285714)
-    base = measures(jod_lite=noise, niqe=noise)
+    base = measurements(jod_lite=noise, niqe=noise)
     if originals is not None:
         base = replace(base, originals={REWARD: noise + originals})
     jods = torch.full((COUNT,), jod, dtype=torch.float64)
     now = replace(base, scores={**base.scores, REWARD: noise + gain}, base_jod=jods)
     limits = {"unseen_gain": 0.1, "gain_per_jod": 5.0, **given}
-    return verdict(options(**limits), [REWARD], base, now, 1, checks)
+    return decide(options(**limits), [REWARD], base, now, 1, checks)
 
 
 @pytest.mark.parametrize(

@@ -18,7 +18,7 @@ from iqa_sr.losses.perceptual_slot import PerceptualSlot
 from iqa_sr.losses.views import ViewOptions, draw_views, smallest_view
 from iqa_sr.metrics import create_metric, metric_info
 from iqa_sr.models.generator_losses import GeneratorLosses
-from iqa_sr.models.gradient_norms import GradientLog
+from iqa_sr.models.gradient_norms import GradientNormLogger
 from iqa_sr.training.verify_resume import differences
 from tests.helpers.golden_images import photo
 from tests.helpers.sr_datasets import training_options, write_groups, write_options
@@ -362,7 +362,7 @@ def test_logging_gradients_changes_nothing(run_folder):
 
 def test_gradient_norms_by_hand():
     output = torch.rand(2, 3, 4, 4, requires_grad=True)
-    log = GradientLog(0, {})
+    log = GradientNormLogger(0, {})
     log.measure({"l_a": 3 * output.sum(), "l_b": output.detach().sum()}, output)
     assert log.take() == {"grad_a": pytest.approx(3 * math.sqrt(96)), "grad_b": 0.0}
     assert log.take() == {}

@@ -7,8 +7,8 @@ from skimage.metrics import structural_similarity
 from torch.nn import functional as F
 
 from iqa_sr.metrics import cvvdp, cw_ssim, fsim, gmsd, mad, nlpd, ssim, vif, vsi
-from iqa_sr.ops.color import whole_levels, yiq_luma
-from iqa_sr.ops.filters import correlate, gradient_magnitude, root, separable, weighted
+from iqa_sr.ops.color import round_ste, yiq_luma
+from iqa_sr.ops.filters import correlate, gradient_magnitude, safe_sqrt, separable, weighted
 from iqa_sr.ops.steerable_pyramid import SteerablePyramid
 from tests.helpers.golden import check_gradient, check_outputs
 from tests.helpers.golden_images import golden, golden_input, photo
@@ -111,7 +111,7 @@ def test_more_noise_is_worse(name):
 def test_ssim_agrees_with_scikit_image(name, planes):
     reference = photo(left=90, height=97, width=124)[None]
     image = F.avg_pool2d(reference * 0.8, 3, 1, 1) + 0.1
-    levels = [whole_levels(yiq_luma(p)[0] if planes == 1 else p[0] * 255).numpy() for p in (image, reference)]
+    levels = [round_ste(yiq_luma(p)[0] if planes == 1 else p[0] * 255).numpy() for p in (image, reference)]
     options = {"gaussian_weights": True, "sigma": 1.5, "use_sample_covariance": False, "data_range": 255}
     pairs = zip(
         *(np.atleast_3d(p.transpose(1, 2, 0) if p.ndim == 3 else p).transpose(2, 0, 1) for p in levels), strict=True
@@ -176,7 +176,7 @@ def test_pyramid_bands_turn_with_the_image_and_ignore_its_mean():
 
 def test_rounding_lets_the_gradient_pass():
     image = torch.rand(2, 3, 5, 6, requires_grad=True)
-    levels = whole_levels(yiq_luma(image))
+    levels = round_ste(yiq_luma(image))
     assert torch.equal(levels, levels.round())
     levels.sum().backward()
     torch.testing.assert_close(image.grad[0, :, 0, 0] / 255, torch.tensor((0.299, 0.587, 0.114)))
@@ -198,5 +198,5 @@ def test_gradient_of_a_correlation(dim, step):
 
 def test_root_of_zero_has_no_gradient():
     values = torch.tensor([0.0, 4.0], requires_grad=True)
-    root(values).sum().backward()
+    safe_sqrt(values).sum().backward()
     assert values.grad.tolist() == [0.0, 0.25]

@@ -4,7 +4,7 @@ import pytest
 
 from iqa_sr.cli.main import main
 from iqa_sr.config.sections import read_section
-from iqa_sr.errors import nearest, same_name
+from iqa_sr.errors import did_you_mean, same_name
 from iqa_sr.evaluation.scores import read_metrics
 from iqa_sr.guard.options import GuardOptions, check_guard
 from iqa_sr.losses.ensemble_iqa_loss import EnsembleIQALossOptions
@@ -69,4 +69,4 @@ def test_tables_and_commands(tmp_path, monkeypatch, capsys):
 
 def test_names_that_several_could_be_are_not_guessed():
     assert same_name("A-B", ["a_b", "ab"]) == "A-B" and same_name("ab", ["a_b", "ab"]) == "ab"
-    assert nearest("SWINIRR", ["SwinIR", "EDSR"]) == "did you mean SwinIR?"
+    assert did_you_mean("SWINIRR", ["SwinIR", "EDSR"]) == "did you mean SwinIR?"

@@ -18,7 +18,7 @@ from iqa_sr.datasets.multi_gt_dataset import MultiGTDataset
 from iqa_sr.errors import OptionError, TrainingStopped
 from iqa_sr.io.tensor_files import read_tensor_file
 from iqa_sr.models.iqa_sr_model import IQASRModel
-from iqa_sr.models.nonfinite_guard import NonFiniteGuard
+from iqa_sr.models.nonfinite_guard import NonFiniteSkipper
 from iqa_sr.models.optimizer_step import OptimizerStep
 from iqa_sr.models.sampler_statistics import SamplerStatistics
 from iqa_sr.models.validation import calculate_iqa
@@ -146,7 +146,7 @@ def test_fp16_skips_while_it_looks_for_a_scale_and_then_counts():
     """Gradients that are infinite at every scale end the run; those of a scale that is too large do not."""
     network = nn.Linear(1, 1, bias=False)
     scaler = torch.amp.GradScaler("cpu", init_scale=4.0)
-    guard = NonFiniteGuard(limit=2)
+    guard = NonFiniteSkipper(limit=2)
     optimizer = torch.optim.SGD(network.parameters(), lr=0.1)
     step = OptimizerStep(optimizer, network, "net_g", scaler, None, guard)
 

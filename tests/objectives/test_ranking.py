@@ -21,7 +21,7 @@ from iqa_sr.io.tensor_files import read_tensor_file
 from iqa_sr.losses.ranking_loss import agreement_loss, anchor_loss, cross_ranking_loss, ranking_loss
 from iqa_sr.metrics import create_metric
 from iqa_sr.objectives.ranking import RankingObjective, RankingOptions
-from iqa_sr.ops.seeded_random import ParameterDraw
+from iqa_sr.ops.seeded_random import SeededRandom
 from iqa_sr.training.verify_resume import differences
 from tests import ROOT
 from tests.helpers.sr_datasets import make_image, save, write_options
@@ -300,7 +300,7 @@ def test_the_two_places_have_noise_of_their_own(tmp_path):
 
 def test_levels_near_both_ends_come_more_often():
     data = dataset(procedural=1, levels=2)  # one spoilt level between 0.5 and 5
-    levels = np.array([data._random_levels(ParameterDraw(seed))[1] for seed in range(400)])
+    levels = np.array([data._random_levels(SeededRandom(seed))[1] for seed in range(400)])
     assert levels.min() >= 0.5 and levels.max() <= 5
     shares = [np.mean((low <= levels) & (levels < low + 0.9)) for low in (0.5, 1.4, 2.3, 3.2, 4.1)]
     assert min(shares[0], shares[4]) > 1.3 * max(shares[1:4])
@@ -323,7 +323,7 @@ def test_validation_samples_are_the_same_every_time():
 def test_emphasis_chooses_the_group():
     groups = {kind.group for kind in ALL_KINDS.values()}
     alone = dataset(procedural=1, mixture=0.0, emphasis={group: float(group == "noise") for group in groups})
-    drawn = {ALL_KINDS[step.kind].group for seed in range(40) for step in alone._random_chain(ParameterDraw(seed))}
+    drawn = {ALL_KINDS[step.kind].group for seed in range(40) for step in alone._random_chain(SeededRandom(seed))}
     assert drawn == {"noise"}
     with pytest.raises(OptionError, match="there is no group of degradations 'nois'; did you mean noise"):
         dataset(procedural=1, emphasis={"nois": 2.0})

@@ -5,18 +5,18 @@ import time
 
 import pytest
 
-from iqa_sr.runtime.threads import overlapped
+from iqa_sr.runtime.threads import prefetch_map
 
 
 def test_results_come_in_order():
     delays = [0.02, 0.0, 0.01, 0.0, 0.0]
-    assert list(overlapped(lambda delay: time.sleep(delay) or delay, delays, threads=3)) == delays
-    assert list(overlapped(str, [], threads=2)) == []
+    assert list(prefetch_map(lambda delay: time.sleep(delay) or delay, delays, threads=3)) == delays
+    assert list(prefetch_map(str, [], threads=2)) == []
 
 
 def test_two_items_are_worked_on_at_a_time():
     meeting = threading.Barrier(2, timeout=20)
-    assert list(overlapped(lambda item: (meeting.wait(), item)[1], range(4), threads=2)) == [0, 1, 2, 3]
+    assert list(prefetch_map(lambda item: (meeting.wait(), item)[1], range(4), threads=2)) == [0, 1, 2, 3]
 
 
 def test_no_more_items_are_taken_than_asked_for():
@@ -27,14 +27,14 @@ def test_no_more_items_are_taken_than_asked_for():
             taken.append(number)
             yield number
 
-    for done, _ in enumerate(overlapped(lambda number: number, items(), threads=2, ahead=1)):
+    for done, _ in enumerate(prefetch_map(lambda number: number, items(), threads=2, ahead=1)):
         most = max(most, len(taken) - done)
     assert most == 3
 
 
 def test_stages_are_chained():
-    doubled = overlapped(lambda number: 2 * number, range(50), threads=2, ahead=1)
-    assert list(overlapped(str, doubled, threads=2)) == [str(2 * number) for number in range(50)]
+    doubled = prefetch_map(lambda number: 2 * number, range(50), threads=2, ahead=1)
+    assert list(prefetch_map(str, doubled, threads=2)) == [str(2 * number) for number in range(50)]
 
 
 def test_an_error_comes_at_its_turn_and_nothing_is_begun_behind_it():
@@ -48,7 +48,7 @@ def test_an_error_comes_at_its_turn_and_nothing_is_begun_behind_it():
 
     found = []
     with pytest.raises(ValueError, match="three"):
-        for number in overlapped(work, range(100), threads=1, ahead=2):
+        for number in prefetch_map(work, range(100), threads=1, ahead=2):
             found.append(number)
     assert found == [0, 1, 2]
     assert max(begun) <= 5
@@ -62,6 +62,6 @@ def test_what_was_done_before_an_error_of_an_earlier_stage_is_not_lost():
 
     found = []
     with pytest.raises(ValueError, match="three"):
-        for half in overlapped(str, overlapped(halved, range(9), threads=2, ahead=1), threads=2, ahead=1):
+        for half in prefetch_map(str, prefetch_map(halved, range(9), threads=2, ahead=1), threads=2, ahead=1):
             found.append(half)
     assert found == ["0.0", "0.5", "1.0"]

@@ -5,7 +5,7 @@ import pytest
 
 from iqa_sr.scores.paired_scores import Means, PairedScores, paired_scores
 from iqa_sr.scores.score_table import MetricFacts, ScoreRow, ScoreTable
-from iqa_sr.selection.explanation import choice_words, unmet_limits
+from iqa_sr.selection.explanation import explain, unmet_limits
 from iqa_sr.selection.rules import Borda, ByFormula, MeanZScore, OneMetric, build_rule
 from iqa_sr.selection.selection import Limit, choose
 from iqa_sr.stats.score_formula import Formula
@@ -240,7 +240,7 @@ def test_without_images_nothing_is_drawn():
         scores = np.random.default_rng(0).random((2, len(images), 3))
         found = choose(paired(scores, images=images), Borda(["psnr", "niqe"]))
         assert found.resampling is None
-        assert f"How sure that is cannot be told: {why}" in choice_words(found)
+        assert f"How sure that is cannot be told: {why}" in explain(found)
 
 
 def test_a_metric_on_few_images_leaves_out_the_draws_without_them():
@@ -255,7 +255,7 @@ def test_a_metric_on_few_images_leaves_out_the_draws_without_them():
 
 def test_words():
     scores = paired([[30.12, 5, 50], [30.0, 4, 60], [28, 6, 40]])
-    words = " ".join(choice_words(choose(scores, Borda(["psnr", "niqe", "musiq"]), [Limit("psnr", 1)])))
+    words = " ".join(explain(choose(scores, Borda(["psnr", "niqe", "musiq"]), [Limit("psnr", 1)])))
     assert "Checkpoint b: first of the 2 checkpoints that keep the limits (psnr within 1 of the best)" in words
     assert "by the Borda count over 3 metrics (psnr, niqe, musiq), 2 of 3 points; next is a with 1." in words
     assert "Not within the limits: c." in words and "On the Pareto front with a." in words
@@ -266,28 +266,28 @@ def test_words():
 def test_words_for_a_metric_that_falls_and_a_choice_off_the_front():
     scores = paired([[30, 4.5, 50], [31, 4, 60], [29, 6, 40]])
     found = choose(scores, ByFormula(Formula("0 - psnr")), counted=["psnr", "niqe"], resamplings=0)
-    words = " ".join(choice_words(found))
+    words = " ".join(explain(found))
     assert "by the formula 0 - psnr, -29.0000; next is a with -30.0000." in words
     assert "Not on the Pareto front: a and b are nowhere worse and somewhere better." in words
     assert "psnr is 2 below the best (b); niqe is 2 above the best (b)" in words
-    words = " ".join(choice_words(choose(scores, OneMetric("niqe"))))
+    words = " ".join(explain(choose(scores, OneMetric("niqe"))))
     assert "by niqe, 4.0000; next is a with 4.5000." in words
 
 
 def test_words_for_ties():
     found = choose(paired([[30, 5, 1], [30, 5, 1]]), Borda(["psnr", "niqe"]))
-    assert any(sentence == "Equal with b: the first in the table is taken." for sentence in choice_words(found))
+    assert any(sentence == "Equal with b: the first in the table is taken." for sentence in explain(found))
     found = choose(paired([[30, 5, 1], [29.99, 1, 1], [20, 9, 1]]), Borda(["psnr", "niqe"]))
-    text = " ".join(choice_words(found))
+    text = " ".join(explain(found))
     assert text.startswith("Checkpoint b") and "a has as many; the mean z-score decides." in text
 
 
 def test_words_name_what_other_rules_would_choose():
     # a is a little better by two metrics and much worse by the third.
     scores = paired([[30.1, 4.9, 10], [30.0, 5, 90], [20, 9, 91]])
-    words = " ".join(choice_words(choose(scores, Borda(["psnr", "niqe", "musiq"]))))
+    words = " ".join(explain(choose(scores, Borda(["psnr", "niqe", "musiq"]))))
     assert words.startswith("Checkpoint a") and "By other rules: z-score would choose b." in words
-    words = " ".join(choice_words(choose(scores, OneMetric("psnr"), counted=["psnr", "niqe", "musiq"])))
+    words = " ".join(explain(choose(scores, OneMetric("psnr"), counted=["psnr", "niqe", "musiq"])))
     assert words.startswith("Checkpoint a") and "z-score would choose b" in words
 
 

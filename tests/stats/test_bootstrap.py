@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from iqa_sr.stats.bootstrap import draws, indistinguishable, intervals, means, resampled_counts
+from iqa_sr.stats.bootstrap import bootstrap_counts, indistinguishable, intervals, means, resampled_counts
 from iqa_sr.stats.pareto import pareto_front
 
 NAN = np.nan
@@ -73,7 +73,7 @@ def test_blocks_of_draws_are_the_draws_in_one_piece(monkeypatch):
     expected = [np.bincount(generator.integers(5, size=5), minlength=5).tolist() for _ in range(9)]
     assert resampled_counts(5, 9, 3).tolist() == expected
     monkeypatch.setattr("iqa_sr.stats.bootstrap._DRAWN_AT_ONCE", 11)
-    assert [len(block) for block in draws(5, 9, 3)] == [2, 2, 2, 2, 1]
+    assert [len(block) for block in bootstrap_counts(5, 9, 3)] == [2, 2, 2, 2, 1]
     assert resampled_counts(5, 9, 3).tolist() == expected
 
 

@@ -7,7 +7,14 @@ import pytest
 
 from iqa_sr.stats.bootstrap import mean_interval, statistic_interval
 from iqa_sr.stats.correlation import Logistic, correlations, fit_logistic, kendall, pearson, spearman
-from iqa_sr.stats.pairwise_accuracy import accuracy, behind_best, complements, decided, one_vote, right_pairs
+from iqa_sr.stats.pairwise_accuracy import (
+    accuracy,
+    complementarity,
+    correct_pairs,
+    decided,
+    gap_to_best,
+    observer_accuracy,
+)
 
 NAN, INF = math.nan, math.inf
 
@@ -23,7 +30,7 @@ def test_right_pairs_by_hand():
     first = array(2, 1, 1, 2, 3, 3, NAN, 1, INF, -INF)
     second = array(1, 2, 2, 1, 3, 3, 1, NAN, INF, INF)
     preferred = array(1, 1, 0, 0.5, 0.5, 1, 1, 0.5, 0.5, 0)
-    assert right_pairs(first, second, preferred).tolist() == [1, 0, 1, 0, 1, 0, 0, 0, 1, 1]
+    assert correct_pairs(first, second, preferred).tolist() == [1, 0, 1, 0, 1, 0, 0, 0, 1, 1]
 
 
 def test_accuracy_with_ties_left_out_and_counted_as_a_fine_does():
@@ -44,8 +51,8 @@ def test_accuracy_with_ties_left_out_and_counted_as_a_fine_does():
 
 
 def test_one_vote_of_the_people_by_hand():
-    assert one_vote([1.0, 0.75, 0.4, 0.5], array(1, 1, 0, 0.5)) == pytest.approx((1 + 0.75 + 0.6) / 3)
-    assert math.isnan(one_vote([1.0, None], array(1, 1))) and math.isnan(one_vote([0.5], array(0.5)))
+    assert observer_accuracy([1.0, 0.75, 0.4, 0.5], array(1, 1, 0, 0.5)) == pytest.approx((1 + 0.75 + 0.6) / 3)
+    assert math.isnan(observer_accuracy([1.0, None], array(1, 1))) and math.isnan(observer_accuracy([0.5], array(0.5)))
 
 
 def test_complements_by_hand():
@@ -55,14 +62,14 @@ def test_complements_by_hand():
         "second": np.array([1, 0, 1, 1, 0], bool),
         "third": np.array([0, 0, 1, 0, 0], bool),
     }
-    found = {(one.metric, one.other): one for one in complements(right, np.arange(5), 100)}
+    found = {(one.metric, one.other): one for one in complementarity(right, np.arange(5), 100)}
     assert len(found) == 9 and [found["first", name].wrong for name in ("second", "third", "")] == [3, 3, 3]
     assert [found["first", name].right for name in ("second", "third", "")] == [2, 1, 2]
     assert found["first", "second"].share == 2 / 3
     assert [found["third", name].right for name in ("first", "second", "")] == [2, 2, 3]
-    assert complements({"alone": right["first"]}, np.arange(5), 100) == []
+    assert complementarity({"alone": right["first"]}, np.arange(5), 100) == []
     always = {"always": np.ones(2, bool), "never": np.zeros(2, bool)}
-    found = {(one.metric, one.other): one.share for one in complements(always, np.arange(2), 100)}
+    found = {(one.metric, one.other): one.share for one in complementarity(always, np.arange(2), 100)}
     assert math.isnan(found["always", "never"]) and found["never", "always"] == 1
 
 
@@ -70,7 +77,7 @@ def test_what_is_behind_the_best_is_told_apart_by_the_same_draws():
     """Right on 60 of 100, and on 55 of these alone: the accuracies' intervals overlap, the difference is certain."""
     right = {"less": np.arange(100) < 55, "best": np.arange(100) < 60, "other": np.arange(100) >= 41}
     contents = np.arange(100)
-    found = behind_best(right, contents, 1000)
+    found = gap_to_best(right, contents, 1000)
     assert set(found) == {"less", "other"} and found["less"].best == "best"
     assert (
         found["less"].value == pytest.approx(0.05) and 0 < found["less"].interval[0] < found["less"].interval[1] < 0.11
@@ -78,7 +85,7 @@ def test_what_is_behind_the_best_is_told_apart_by_the_same_draws():
     assert found["other"].value == pytest.approx(0.01) and found["other"].interval[0] < -0.1
     own = [mean_interval(right[name].astype(float), contents, 1000) for name in ("less", "best")]
     assert own[0][1] > own[1][0] + 0.1
-    assert behind_best({}, contents, 10) == behind_best({"alone": right["less"]}, contents, 10) == {}
+    assert gap_to_best({}, contents, 10) == gap_to_best({"alone": right["less"]}, contents, 10) == {}
 
 
 # --- Intervals --------------------------------------------------------------------------------------------------------

@@ -10,7 +10,7 @@ import yaml
 
 from iqa_sr import plugin
 from iqa_sr.basicsr_compat import MODEL_REGISTRY
-from iqa_sr.guard.monitor import Guarded, RewardGuard, _Good
+from iqa_sr.guard.monitor import GuardedModel, RewardGuard, _Snapshot
 from iqa_sr.io.tensor_files import read_tensor_file
 from iqa_sr.training.resume import load_state_file
 from iqa_sr.training.resume_options import recorded_options, resume_optimizers
@@ -156,8 +156,8 @@ def test_a_roll_back_of_the_guard_leaves_what_was_changed():
     resumed, _ = model_of(options(train__optim_g={"type": "Adam", "lr": 5e-4, "weight_decay": 0.1}))
     resume_optimizers(resumed, state_of(first, config, 3), [])
     guard = object.__new__(RewardGuard)
-    guard.guarded = Guarded([], resumed.net_g, resumed.optimizers, [], [], resumed.upscale, resumed.upscale)
-    guard.good = _Good([], [snapshot], [])
+    guard.guarded = GuardedModel([], resumed.net_g, resumed.optimizers, [], [], resumed.upscale, resumed.upscale)
+    guard.snapshot = _Snapshot([], [snapshot], [])
     guard._go_back()
     group = resumed.optimizers[0].param_groups[0]
     assert (group["weight_decay"], group["initial_lr"], group["lr"]) == (0.1, 5e-4, 5e-4)

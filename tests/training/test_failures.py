@@ -44,8 +44,8 @@ class EventfulLoss(nn.Module):
 class EventfulGANLoss(EventfulLoss):
     """The same, in the place of an adversarial loss: once for the generator, twice for the discriminator."""
 
-    def forward(self, verdict, real, is_disc=False):
-        return super().forward(verdict, torch.full_like(verdict, float(real)))
+    def forward(self, decide, real, is_disc=False):
+        return super().forward(decide, torch.full_like(decide, float(real)))
 
 
 def eventful_metric(img, img2, **_):

@@ -374,10 +374,10 @@ def test_two_processes_have_one_adapter_and_it_is_that_of_one_process(base):
         "logger__use_tb_logger": True,
     }
     assert train({**lora_options(base, **shared, datasets__train__batch_size_per_gpu=4), "name": "warned"}) == 0
-    first_look, second_look, _ = curves("tb_logger/warned")["guard/high_frequency"]
-    assert second_look > 1.01 * first_look
-    # The first process looks, and from the second look on both lower the weight and go back to the first one.
-    guard |= {"action": "roll-back", "max_high_frequency": (first_look + second_look) / 2}
+    first_check, second_check, _ = curves("tb_logger/warned")["guard/high_frequency"]
+    assert second_check > 1.01 * first_check
+    # The first process looks, and from the second check on both lower the weight and go back to the first one.
+    guard |= {"action": "roll-back", "max_high_frequency": (first_check + second_check) / 2}
     assert train(lora_options(base, **shared, datasets__train__batch_size_per_gpu=4)) == 0
     write_options("two.yml", {**lora_options(base, **shared), "name": "two"})
     Path("worker.py").write_text(textwrap.dedent(WORKER))

@@ -110,7 +110,7 @@ def test_a_metric_that_is_a_network_changes_nothing_either(run, base, synthetic)
     assert list(differences(models(run(None)[0], 6), models(folder, 6))) == []
 
 
-def test_each_look_is_a_line_and_a_point_of_the_curves(run):
+def test_each_check_is_a_line_and_a_point_of_the_curves(run):
     folder, log = run({"action": "warn", **ALWAYS})
     lines = [line for line in log.splitlines() if "Guard, iteration" in line]
     assert [line.split("Guard, iteration ")[1].split(":")[0] for line in lines] == ["2", "4", "6"]
@@ -133,9 +133,9 @@ def test_without_an_alarm_it_is_only_told(run):
     assert curve(folder, "alarm") == [0, 0, 0]
 
 
-def test_the_last_iteration_is_looked_at_once_whatever_the_interval(run):
+def test_the_last_iteration_is_checked_once_whatever_the_interval(run):
     _, log = run({"every": 4, "held_out": ["psnr", "lr-consistency"]})
-    assert log.count(", lr-consistency ") == 3, "two looks and the end"
+    assert log.count(", lr-consistency ") == 3, "two checks and the end"
     assert [part.split(":")[0] for part in log.split("Guard, iteration ")[1:]] == ["4", "6"]
 
 
@@ -218,7 +218,7 @@ def test_lower_multiplies_the_weight_of_the_quality_losses_only(run, kind):
     changes = {"train__quality_opt": LOSSES[kind]}
     _, plain = run(None, **changes)
     folder, log = run({"action": "lower", "factor": 0.25, **ALWAYS}, **changes)
-    assert curve(folder, "factor") == [1, 0.25, 0.0625], "before each look's own action"
+    assert curve(folder, "factor") == [1, 0.25, 0.0625], "before each check's own action"
     assert "Guard: weight of the quality losses now 0.0156 of the start's." in log
     expected, found = (losses_of(text, "l_quality")[:3] for text in (plain, log))
     assert found[:2].tolist() == expected[:2].tolist()
@@ -229,15 +229,15 @@ def test_lower_multiplies_the_weight_of_the_quality_losses_only(run, kind):
 @pytest.mark.parametrize("lora", [None, LORA])
 @pytest.mark.parametrize(("action", "stored"), [("lower", 5), ("roll-back", 3), ("roll-back", 4), ("roll-back", 5)])
 def test_a_resumed_run_is_the_uninterrupted_one_bit_by_bit(run, base, action, stored, lora):
-    guard = {"action": action, **limit_between_the_first_two_looks(run, train__lora=lora)}
+    guard = {"action": action, **limit_between_the_first_two_checks(run, train__lora=lora)}
     folder, log = run(guard, train__lora=lora)
     assert log.count("ALARM") >= 1
     torch.manual_seed(1234)
     assert resume(folder, guarded(base, guard, train__lora=lora), stored=stored) == []
 
 
-def limit_between_the_first_two_looks(run, **changes):
-    """So that the first look finds nothing, the second one an alarm; the same run up to there."""
+def limit_between_the_first_two_checks(run, **changes):
+    """So that the first check finds nothing, the second one an alarm; the same run up to there."""
     first, second, _ = curve(run({"action": "warn"}, **changes)[0], "high_frequency")
     assert second > 1.01 * first
     return {"max_high_frequency": (first + second) / 2}
@@ -246,7 +246,7 @@ def limit_between_the_first_two_looks(run, **changes):
 @pytest.mark.parametrize("lora", [None, LORA])
 def test_roll_back_returns_to_the_last_good_state(run, lora):
     folder, log = run(
-        {"action": "roll-back", **limit_between_the_first_two_looks(run, train__lora=lora)}, train__lora=lora
+        {"action": "roll-back", **limit_between_the_first_two_checks(run, train__lora=lora)}, train__lora=lora
     )
     assert curve(folder, "alarm")[:2] == [0, 1]
     assert log.count("Loaded SwinIR from ") == (1 if lora else 3), "network, average and base; LoRA's network is all"
@@ -269,7 +269,7 @@ ADVERSARIAL = {
 
 
 def test_the_discriminator_goes_back_too(run):
-    limit = limit_between_the_first_two_looks(run, **ADVERSARIAL)
+    limit = limit_between_the_first_two_checks(run, **ADVERSARIAL)
     folder, log = run({"action": "roll-back", **limit}, **ADVERSARIAL)
     assert "Guard: back to the last state without an alarm" in log
     two, three, four = (read_tensor_file(folder / RUN / "models" / f"net_d_{iteration}.pth") for iteration in (2, 3, 4))
@@ -292,7 +292,7 @@ def test_the_scales_of_fp16_go_back_too(run, base):
 
 
 @pytest.mark.parametrize("lora", [None, LORA])
-def test_roll_back_before_any_good_look_returns_to_the_base(run, base, lora):
+def test_roll_back_before_any_good_check_returns_to_the_base(run, base, lora):
     folder, log = run({"action": "roll-back", **ALWAYS}, train__lora=lora)
     start = dict(torch.load(base / "base.pth")["params"])
     for iteration in (2, 4, 6):
@@ -325,7 +325,7 @@ def test_a_run_that_goes_on_without_its_guard_says_what_that_undoes(run, base, c
 def test_the_summary_is_of_what_the_run_ends_with(run):
     _, log = run({"action": "roll-back", **ALWAYS}, train__lora=None)
     before, after = re.search(r"reward metric ssim (\S+) -> (\S+), held-out", log).groups()
-    assert before == after, "each look sent the network back to its base"
+    assert before == after, "each check sent the network back to its base"
 
 
 def test_images_without_an_original_are_enough_for_reward_metrics_without_a_reference(base, tmp_path, capsys):
@@ -357,11 +357,11 @@ def test_the_base_of_an_average_is_what_the_average_begins_with(base, tmp_path):
     assert min(curve(tmp_path, "base_psnr")) > 80
 
 
-def test_a_look_that_fails_loses_no_training(base, monkeypatch, capsys):
+def test_a_check_that_fails_loses_no_training(base, monkeypatch, capsys):
     def full(*_):
         raise OSError("no space left")
 
-    monkeypatch.setattr(reward_guard, "verdict", full)
+    monkeypatch.setattr(reward_guard, "decide", full)
     assert train(guarded(base, {})) == 1
     assert "error: no space left" in capsys.readouterr().err
     assert list(state(".", 2)) and list(models(".", 2))

@@ -20,7 +20,7 @@ from tqdm import tqdm
 
 from iqa_sr.data.creation.luma_filters import clahe, detail, nlm_sharp, unsharp
 from iqa_sr.data.creation.network_enhancer import load_network_enhancer
-from iqa_sr.errors import nearest
+from iqa_sr.errors import did_you_mean
 from iqa_sr.io.files import atomic_write, compute_hash, read_text
 from iqa_sr.io.image_metadata import read_extras
 from iqa_sr.io.image_stores import list_images
@@ -100,7 +100,7 @@ def find_enhancer(name: str, device: str = "cpu") -> Enhancer:
         return Enhancer(
             Path(name).stem, f"{network.architecture} network", lambda image, **_: network(image), parameters, False
         )
-    raise ValueError(f"`enhancers` {name}: no such enhancer and not a network file; {nearest(name, ENHANCERS)}")
+    raise ValueError(f"`enhancers` {name}: no such enhancer and not a network file; {did_you_mean(name, ENHANCERS)}")
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from iqa_sr.data.creation.enhanced_gts import ENHANCERS, Enhancer, write_enhance
 from iqa_sr.data.creation.patches import is_detailed
 from iqa_sr.io.images import decode_image, write_image
 
-__all__ = ["PHOTOGRAPHS", "Photograph", "make_sample"]
+__all__ = ["PHOTOGRAPHS", "SamplePhotograph", "make_sample"]
 
 logger = logging.getLogger(__name__)
 
@@ -29,7 +29,7 @@ MULTIPLE = 4
 _PUBLIC_DOMAIN = "released into the public domain"
 
 
-class Photograph(NamedTuple):
+class SamplePhotograph(NamedTuple):
     """One source image: its file in `skimage/data`, what becomes of it, and what scikit-image says of its rights."""
 
     file: str
@@ -38,21 +38,21 @@ class Photograph(NamedTuple):
 
 
 PHOTOGRAPHS = (
-    Photograph("astronaut.png", "val", f"Eileen Collins, NASA Great Images database; {_PUBLIC_DOMAIN}"),
-    Photograph("rocket.jpg", "train", f"DSCOVR launch, SpaceX photos; {_PUBLIC_DOMAIN}"),
-    Photograph(
+    SamplePhotograph("astronaut.png", "val", f"Eileen Collins, NASA Great Images database; {_PUBLIC_DOMAIN}"),
+    SamplePhotograph("rocket.jpg", "train", f"DSCOVR launch, SpaceX photos; {_PUBLIC_DOMAIN}"),
+    SamplePhotograph(
         "motorcycle_left.png", "train", "Middlebury 2014 stereo data (Scharstein et al., GCPR 2014); no licence stated"
     ),
-    Photograph(
+    SamplePhotograph(
         "motorcycle_right.png", "train", "Middlebury 2014 stereo data (Scharstein et al., GCPR 2014); no licence stated"
     ),
-    Photograph("camera.png", "train", "CC0 by the photographer, Lav Varshney"),
-    Photograph("coins.png", "train", "Greek coins, Brooklyn Museum Collection; no known copyright restrictions"),
-    Photograph("brick.png", "train", "Bricks25 of CC0Textures; CC0"),
-    Photograph("grass.png", "train", "Grass-01 by linolafett, DeviantArt; CC0"),
-    Photograph("gravel.png", "train", "Gravel04 of CC0Textures; CC0"),
-    Photograph("chelsea.png", "val", "CC0 by the photographer, Stefan van der Walt"),
-    Photograph("coffee.png", "train", "Pikolo Espresso Bar; CC0 by the photographer, Rachel Michetti"),
+    SamplePhotograph("camera.png", "train", "CC0 by the photographer, Lav Varshney"),
+    SamplePhotograph("coins.png", "train", "Greek coins, Brooklyn Museum Collection; no known copyright restrictions"),
+    SamplePhotograph("brick.png", "train", "Bricks25 of CC0Textures; CC0"),
+    SamplePhotograph("grass.png", "train", "Grass-01 by linolafett, DeviantArt; CC0"),
+    SamplePhotograph("gravel.png", "train", "Gravel04 of CC0Textures; CC0"),
+    SamplePhotograph("chelsea.png", "val", "CC0 by the photographer, Stefan van der Walt"),
+    SamplePhotograph("coffee.png", "train", "Pikolo Espresso Bar; CC0 by the photographer, Rachel Michetti"),
 )
 
 
@@ -92,7 +92,7 @@ def make_sample(root: str | Path, progress: bool = True) -> None:
     logger.info("made the sample data set %s", root)
 
 
-def _add_photograph(photograph: Photograph, folder: Path, enhancers: dict[str, Enhancer]) -> None:
+def _add_photograph(photograph: SamplePhotograph, folder: Path, enhancers: dict[str, Enhancer]) -> None:
     """Enhance the whole photograph, then cut all versions at the same places."""
     try:
         content = (resources.files("skimage") / "data" / photograph.file).read_bytes()

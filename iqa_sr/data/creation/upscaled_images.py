@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from iqa_sr.data.creation.unlabeled_images import ImageSource, ImageSourceOptions
-from iqa_sr.errors import nearest
+from iqa_sr.errors import did_you_mean
 from iqa_sr.io.image_stores import list_images
 from iqa_sr.io.image_tensors import as_8_bit, to_tensor
 from iqa_sr.io.images import read_image
@@ -55,7 +55,7 @@ def upscaled_images(
     for name, whole in zip(names, wholes, strict=True):
         stem = Path(name).stem
         if stem not in files:
-            raise FileNotFoundError(f"`results`: {results} holds no result of {name}; {nearest(stem, files)}")
+            raise FileNotFoundError(f"`results`: {results} holds no result of {name}; {did_you_mean(stem, files)}")
         image = as_8_bit(to_tensor(read_image(files[stem])))
         height, width = image.shape[1:]
         missing = [there - here for there, here in zip(whole.shape[1:], (height, width), strict=True)]

@@ -10,11 +10,11 @@ from typing import Any
 from iqa_sr.data.mos.matlab_files import read_matlab
 from iqa_sr.io.tables import as_number, read_columns, read_lines
 
-__all__ = ["AIGC_LAYOUTS", "AIGCLayout", "Row", "Table"]
+__all__ = ["AIGC_LAYOUTS", "AIGCLayout", "AIGCRow", "AIGCTable"]
 
 
 @dataclass(frozen=True)
-class Row:
+class AIGCRow:
     """An image as its collection lists it.
 
     Attributes:
@@ -29,7 +29,7 @@ class Row:
 
 
 @dataclass(frozen=True)
-class Table:
+class AIGCTable:
     """The scores of a collection.
 
     Attributes:
@@ -38,7 +38,7 @@ class Table:
     """
 
     file: Path
-    rows: list[Row]
+    rows: list[AIGCRow]
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,7 @@ class AIGCLayout:
         score_range: Lowest and highest score possible, not those that occur.
     """
 
-    read: Callable[[Path], Table]
+    read: Callable[[Path], AIGCTable]
     score_range: tuple[float, float]
 
 
@@ -59,7 +59,7 @@ class AIGCLayout:
 _AGIQA_FOLDERS = ("image", "images", "")
 
 
-def _read_agiqa3k(root: Path) -> Table:
+def _read_agiqa3k(root: Path) -> AIGCTable:
     """Li et al.: AGIQA-3K, TCSVT 2023, https://arxiv.org/abs/2306.04717.
 
     `data.csv` with the columns `name`, `prompt`, `mos_quality` and `mos_align` among others; images in `image/`. Also
@@ -73,8 +73,8 @@ def _read_agiqa3k(root: Path) -> Table:
     for line in lines:
         scores = {aspect: line[column] for aspect, column in columns.items() if column in names}
         image = line["name"] or "(no name)"
-        rows.append(Row(tuple(os.path.join(f, image) for f in _AGIQA_FOLDERS), line["prompt"], scores))
-    return Table(file, rows)
+        rows.append(AIGCRow(tuple(os.path.join(f, image) for f in _AGIQA_FOLDERS), line["prompt"], scores))
+    return AIGCTable(file, rows)
 
 
 # --- AIGCIQA2023 ------------------------------------------------------------------------------------------------------
@@ -87,7 +87,7 @@ _AIGC_PROMPTS = ("prompts.csv", "prompts.xlsx", "AIGCIQA2023_Prompts.csv", "AIGC
 _IMAGES_OF_A_PROMPT = 4  # of each generator
 
 
-def _read_aigciqa2023(root: Path) -> Table:
+def _read_aigciqa2023(root: Path) -> AIGCTable:
     """Wang et al.: AIGCIQA2023, CICAI 2023, https://arxiv.org/abs/2307.00211.
 
     Scores by the number of the image in `DATA/MOS/mosz1.mat` (quality), `mosz2.mat` (authenticity) and `mosz3.mat`
@@ -111,14 +111,14 @@ def _read_aigciqa2023(root: Path) -> Table:
             raise ValueError(f"{files[aspect]} has {len(values)} scores, {files['quality'].name} has {count}")
     prompts = _prompts_of(_first(root, _AIGC_PROMPTS + tuple(f"DATA/{name}" for name in _AIGC_PROMPTS)), count)
     rows = [
-        Row(
+        AIGCRow(
             tuple(f"{folder}/{place}{suffix}" for folder in _AIGC_FOLDERS for suffix in _AIGC_SUFFIXES),
             prompts[place],
             {aspect: values[place] for aspect, values in scores.items()},
         )
         for place in range(count)
     ]
-    return Table(files["quality"], rows)
+    return AIGCTable(files["quality"], rows)
 
 
 def _numbers(file: Path) -> list[Any]:

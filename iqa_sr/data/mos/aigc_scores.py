@@ -8,7 +8,7 @@ from iqa_sr.data.image_checks import check_images
 from iqa_sr.data.mos.aigc_layouts import AIGC_LAYOUTS
 from iqa_sr.data.problems import DataError, DataProblems, Problem
 from iqa_sr.data.row_checks import RowReader, check_levels
-from iqa_sr.errors import nearest
+from iqa_sr.errors import did_you_mean
 
 __all__ = ["Rating", "check_ratings", "collect_ratings", "read_ratings"]
 
@@ -60,7 +60,7 @@ def collect_ratings(
 ) -> tuple[list[Rating], DataProblems, Path]:
     """As `read_ratings`, with what is wrong instead of a DataError: usable rows, problems, the file of the scores."""
     if layout not in AIGC_LAYOUTS:
-        raise ValueError(f"there is no layout {layout!r} of generated images; {nearest(layout, AIGC_LAYOUTS)}")
+        raise ValueError(f"there is no layout {layout!r} of generated images; {did_you_mean(layout, AIGC_LAYOUTS)}")
     published = AIGC_LAYOUTS[layout]
     table = published.read(root)
     low, high = score_range or published.score_range

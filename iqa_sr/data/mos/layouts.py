@@ -7,15 +7,15 @@ from pathlib import Path
 from typing import Any
 
 from iqa_sr.data.mos.matlab_files import read_matlab
-from iqa_sr.errors import nearest
+from iqa_sr.errors import did_you_mean
 from iqa_sr.io.files import check_file
 from iqa_sr.io.tables import read_columns, read_pairs
 
-__all__ = ["LAYOUTS", "Layout", "Row", "Table", "read_table"]
+__all__ = ["LAYOUTS", "Layout", "MOSRow", "MOSTable", "read_table"]
 
 
 @dataclass(frozen=True)
-class Row:
+class MOSRow:
     """One line of a table of scores, as it was published.
 
     Attributes:
@@ -32,7 +32,7 @@ class Row:
 
 
 @dataclass(frozen=True)
-class Table:
+class MOSTable:
     """The scores of a collection.
 
     Attributes:
@@ -43,7 +43,7 @@ class Table:
     """
 
     file: Path
-    rows: list[Row]
+    rows: list[MOSRow]
     score_range: tuple[float, float] | None
     higher_is_better: bool = True
 
@@ -58,10 +58,10 @@ class Layout:
     """
 
     files: tuple[str, ...]
-    read: Callable[[Path, Path], Table]
+    read: Callable[[Path, Path], MOSTable]
 
 
-def read_table(layout: str, root: Path, scores_file: Path | None = None) -> Table:
+def read_table(layout: str, root: Path, scores_file: Path | None = None) -> MOSTable:
     """The scores of a collection; images are not looked for.
 
     Args:
@@ -75,7 +75,7 @@ def read_table(layout: str, root: Path, scores_file: Path | None = None) -> Tabl
         ModuleNotFoundError: If a package that reads this kind of file is not installed.
     """
     if layout not in LAYOUTS:
-        raise ValueError(f"there is no layout {layout!r} of opinion scores; {nearest(layout, LAYOUTS)}")
+        raise ValueError(f"there is no layout {layout!r} of opinion scores; {did_you_mean(layout, LAYOUTS)}")
     published = LAYOUTS[layout]
     if scores_file is None:
         scores_file = next((root / name for name in published.files if (root / name).exists()), None)
@@ -93,33 +93,33 @@ def read_table(layout: str, root: Path, scores_file: Path | None = None) -> Tabl
 # --- Readers ----------------------------------------------------------------------------------------------------------
 
 
-def _read_csv(path: Path, root: Path) -> Table:
+def _read_csv(path: Path, root: Path) -> MOSTable:
     """Our own form: `image,score[,content][,split]`; without contents every image is one of its own."""
     columns = ("image", "score", "content", "split")
     names, rows = read_columns(path, ("image", "score"))
     for name in names:
         if name not in columns:
-            raise ValueError(f"{path}: unknown column {name!r}; {nearest(name, columns)}")
-    found = [Row(row["image"], row["score"], row.get("content") or row["image"], row.get("split")) for row in rows]
-    return Table(path, found, None)
+            raise ValueError(f"{path}: unknown column {name!r}; {did_you_mean(name, columns)}")
+    found = [MOSRow(row["image"], row["score"], row.get("content") or row["image"], row.get("split")) for row in rows]
+    return MOSTable(path, found, None)
 
 
-def _read_tid2013(path: Path, root: Path) -> Table:
+def _read_tid2013(path: Path, root: Path) -> MOSTable:
     """Ponomarenko et al.: Image database TID2013, 2015, https://doi.org/10.1016/j.image.2014.10.009."""
     rows = []
     for score, name in read_pairs(path):
-        rows.append(Row(f"distorted_images/{name.lower()}", score, name[:3].upper()))
-    return Table(path, rows, (0.0, 9.0))
+        rows.append(MOSRow(f"distorted_images/{name.lower()}", score, name[:3].upper()))
+    return MOSTable(path, rows, (0.0, 9.0))
 
 
-def _read_kadid10k(path: Path, root: Path) -> Table:
+def _read_kadid10k(path: Path, root: Path) -> MOSTable:
     """Lin, Hosu, Saupe: KADID-10k, QoMEX 2019; its `dmos` is a degree of agreement, 5 for no visible difference."""
     _, rows = read_columns(path, ("dist_img", "ref_img", "dmos"))
-    found = [Row(f"images/{row['dist_img']}", row["dmos"], Path(row["ref_img"]).stem) for row in rows]
-    return Table(path, found, (1.0, 5.0))
+    found = [MOSRow(f"images/{row['dist_img']}", row["dmos"], Path(row["ref_img"]).stem) for row in rows]
+    return MOSTable(path, found, (1.0, 5.0))
 
 
-def _read_koniq10k(path: Path, root: Path) -> Table:
+def _read_koniq10k(path: Path, root: Path) -> MOSTable:
     """Hosu et al.: KonIQ-10k, TIP 2020, https://arxiv.org/abs/1910.06180.
 
     The list with the official sets goes before the one without. Its scores are in [1, 100]; the other one has these as
@@ -128,14 +128,14 @@ def _read_koniq10k(path: Path, root: Path) -> Table:
     names, rows = read_columns(path, ("image_name", "MOS"))
     column = "MOS_zscore" if "MOS_zscore" in names else "MOS"
     folder = next((name for name in ("1024x768", "512x384") if (root / name).is_dir()), "1024x768")
-    found = [Row(f"{folder}/{row['image_name']}", row[column], row["image_name"], row.get("set")) for row in rows]
-    return Table(path, found, (1.0, 5.0) if column == "MOS" and "set" not in names else (1.0, 100.0))
+    found = [MOSRow(f"{folder}/{row['image_name']}", row[column], row["image_name"], row.get("set")) for row in rows]
+    return MOSTable(path, found, (1.0, 5.0) if column == "MOS" and "set" not in names else (1.0, 100.0))
 
 
-def _read_list(path: Path, root: Path, folder: str, image: str, score: str) -> Table:
+def _read_list(path: Path, root: Path, folder: str, image: str, score: str) -> MOSTable:
     """A list of images in one folder, each a content of its own, with scores from 0 to 100 in a column."""
     _, rows = read_columns(path, (image, score))
-    return Table(path, [Row(f"{folder}/{row[image]}", row[score], row[image]) for row in rows], (0.0, 100.0))
+    return MOSTable(path, [MOSRow(f"{folder}/{row[image]}", row[score], row[image]) for row in rows], (0.0, 100.0))
 
 
 _LIVE = (("jp2k", 227), ("jpeg", 233), ("wn", 174), ("gblur", 174), ("fastfading", 174))
@@ -143,7 +143,7 @@ _LIVE = (("jp2k", 227), ("jpeg", 233), ("wn", 174), ("gblur", 174), ("fastfading
 _LIVE_RANGES = {"dmos_new": (-20.0, 120.0), "dmos": (0.0, 100.0)}
 
 
-def _read_live(path: Path, root: Path) -> Table:
+def _read_live(path: Path, root: Path) -> MOSTable:
     """Sheikh et al.: LIVE Image Quality Assessment Database Release 2; copies of the references are left out.
 
     `dmos_realigned.mat` (`dmos_new`), whose scores are on one scale for all distortions, goes before `dmos.mat`
@@ -162,11 +162,11 @@ def _read_live(path: Path, root: Path) -> Table:
     contents = [Path(str(name)).stem for name in references["refnames_all"].ravel()]
     copies, scores = arrays["orgs"].ravel().astype(bool), arrays[name].ravel()
     rows = [
-        Row(image, float(score), content)
+        MOSRow(image, float(score), content)
         for image, score, content, copy in zip(images, scores, contents, copies, strict=True)
         if not copy
     ]
-    return Table(path, rows, _LIVE_RANGES[name], higher_is_better=False)
+    return MOSTable(path, rows, _LIVE_RANGES[name], higher_is_better=False)
 
 
 _CSIQ = {
@@ -180,7 +180,7 @@ _CSIQ = {
 """What CSIQ's sheet calls a distortion, its folder, and how its file names call it."""
 
 
-def _read_csiq(path: Path, root: Path) -> Table:
+def _read_csiq(path: Path, root: Path) -> MOSTable:
     """Larson, Chandler: Most apparent distortion, JEI 2010, https://doi.org/10.1117/1.3267105.
 
     The published sheet, the same as CSV, or a text file with lines `1600.AWGN.1.png 0.061`.
@@ -190,15 +190,15 @@ def _read_csiq(path: Path, root: Path) -> Table:
         for name, score in read_pairs(path):
             content, word, _ = name.split(".", 2) if name.count(".") >= 3 else (name, "", "")
             folder = next((folder for folder, own in _CSIQ.values() if own.lower() == word.lower()), word)
-            rows.append(Row(f"dst_imgs/{folder}/{name}", score, content))
-        return Table(path, rows, (0.0, 1.0), higher_is_better=False)
+            rows.append(MOSRow(f"dst_imgs/{folder}/{name}", score, content))
+        return MOSTable(path, rows, (0.0, 1.0), higher_is_better=False)
     for row in read_columns(path, ("image", "dst_type", "dst_lev", "dmos"), "all_by_image")[1]:
         if row["dst_type"] not in _CSIQ:
-            raise ValueError(f"{path}: unknown dst_type {row['dst_type']!r}; {nearest(row['dst_type'], _CSIQ)}")
+            raise ValueError(f"{path}: unknown dst_type {row['dst_type']!r}; {did_you_mean(row['dst_type'], _CSIQ)}")
         folder, word = _CSIQ[row["dst_type"]]
         image = f"dst_imgs/{folder}/{row['image']}.{word}.{row['dst_lev']}.png"
-        rows.append(Row(image, row["dmos"], row["image"]))
-    return Table(path, rows, (0.0, 1.0), higher_is_better=False)
+        rows.append(MOSRow(image, row["dmos"], row["image"]))
+    return MOSTable(path, rows, (0.0, 1.0), higher_is_better=False)
 
 
 LAYOUTS: Mapping[str, Layout] = {

@@ -9,7 +9,7 @@ from pydantic import model_validator
 
 from iqa_sr.config.sections import Section
 from iqa_sr.data.image_checks import check_images
-from iqa_sr.data.mos.layouts import LAYOUTS, Table, read_table
+from iqa_sr.data.mos.layouts import LAYOUTS, MOSTable, read_table
 from iqa_sr.data.problems import DataError, DataProblems, Problem
 from iqa_sr.data.row_checks import RowReader, check_levels, errors_named
 from iqa_sr.data.score_options import ScoreRange, known, rising
@@ -171,7 +171,7 @@ def read_source(
     return parts
 
 
-def _check_whole(table: Table, opinions: Sequence[Opinion], problems: DataProblems) -> None:
+def _check_whole(table: MOSTable, opinions: Sequence[Opinion], problems: DataProblems) -> None:
     """What no single row shows."""
     if not table.rows:
         problems.add("empty file", f"{table.file} names no image")
@@ -186,7 +186,7 @@ def _check_whole(table: Table, opinions: Sequence[Opinion], problems: DataProble
             problems.add("contents in several splits", f"the content {content} is in {names}")
 
 
-def _range(table: Table, score_range: tuple[float, float] | None) -> tuple[float, float]:
+def _range(table: MOSTable, score_range: tuple[float, float] | None) -> tuple[float, float]:
     found = score_range or table.score_range
     if found is None:
         raise ValueError(

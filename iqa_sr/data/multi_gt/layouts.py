@@ -9,11 +9,11 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, BeforeValidator, Field, field_validator
 
 from iqa_sr.config.sections import Section
-from iqa_sr.errors import OptionError, nearest, shown
+from iqa_sr.errors import OptionError, did_you_mean, shown
 from iqa_sr.io.image_stores import LMDB_SUFFIX, IoBackend
 from iqa_sr.io.image_types import is_image_name
 
-__all__ = ["GroundTruthOptions", "Part", "find_parts"]
+__all__ = ["DatasetPart", "GroundTruthOptions", "find_parts"]
 
 
 def _expanded(path: Path) -> Path:
@@ -78,7 +78,7 @@ class GroundTruthOptions(Section):
 
 
 @dataclass(frozen=True)
-class Part:
+class DatasetPart:
     """One folder of originals with the folders of their versions and their labels.
 
     Attributes:
@@ -95,7 +95,7 @@ class Part:
         return next(iter(self.folders.values()))
 
 
-def find_parts(options: GroundTruthOptions, where: str) -> list[Part]:
+def find_parts(options: GroundTruthOptions, where: str) -> list[DatasetPart]:
     """The parts of a data set: one, or one for each root and each range of HGGT's layout.
 
     Args:
@@ -111,7 +111,7 @@ def find_parts(options: GroundTruthOptions, where: str) -> list[Part]:
     return [part for root in options.dataroot_gt for part in _parts_of(root.absolute(), options, where)]
 
 
-def _parts_of(root: Path, options: GroundTruthOptions, where: str) -> list[Part]:
+def _parts_of(root: Path, options: GroundTruthOptions, where: str) -> list[DatasetPart]:
     original = options.original_folder
     if not _is_folder(root):
         beside = f" (relative to {Path.cwd()})" if not root.is_absolute() else ""
@@ -125,7 +125,7 @@ def _parts_of(root: Path, options: GroundTruthOptions, where: str) -> list[Part]
     bases: list[Path] = []  # the folders that hold an `original/`
     for places in ([root], [images], ranges):
         bases = bases or [place for place in places if _sub_folder(place, original, lmdb)]
-    parts = [Part(_versions(base, options, where), _labels(base, options.labels)) for base in bases]
+    parts = [DatasetPart(_versions(base, options, where), _labels(base, options.labels)) for base in bases]
     if parts and options.labels and not any(part.labels for part in parts):
         raise FileNotFoundError(f"{where}:labels: no folders with .json files (A/, B/, C/) in {options.labels}")
     if parts:
@@ -133,7 +133,7 @@ def _parts_of(root: Path, options: GroundTruthOptions, where: str) -> list[Part]
     if root.suffix == LMDB_SUFFIX if lmdb else (options.meta_info_file or _holds_images(root, options.recursive)):
         if options.gt_folders:
             raise _missing_version(options.gt_folders[0], [], root, where)
-        return [Part({original: root})]
+        return [DatasetPart({original: root})]
     raise _nothing_found(root, original, lmdb, where)
 
 
@@ -204,7 +204,7 @@ def _versions(base: Path, options: GroundTruthOptions, where: str) -> dict[str, 
 
 
 def _missing_version(name: str, others: Iterable[str], base: Path, where: str) -> OptionError:
-    return OptionError(f"{where}:gt_folders: there is no folder {name!r} in {base}; {nearest(name, others)}")
+    return OptionError(f"{where}:gt_folders: there is no folder {name!r} in {base}; {did_you_mean(name, others)}")
 
 
 def _labels(base: Path, given: Path | None) -> Path | None:

@@ -10,7 +10,7 @@ from pathlib import Path, PurePosixPath
 from tqdm import tqdm
 
 from iqa_sr.data.multi_gt.hggt_labels import Votes, majority, read_votes
-from iqa_sr.data.multi_gt.layouts import GroundTruthOptions, Part, find_parts
+from iqa_sr.data.multi_gt.layouts import DatasetPart, GroundTruthOptions, find_parts
 from iqa_sr.data.multi_gt.records import GroundTruth, Label, Record
 from iqa_sr.data.problems import DataProblems
 from iqa_sr.errors import OptionError, shown
@@ -58,7 +58,7 @@ class _Group:
     """
 
     name: str
-    part: Part
+    part: DatasetPart
     keys: dict[str, str]
     stem: str = field(init=False)
 
@@ -162,7 +162,9 @@ def _stems(
     return found
 
 
-def _match(part: Part, options: GroundTruthOptions, listed: list[str] | None, problems: DataProblems) -> list[_Group]:
+def _match(
+    part: DatasetPart, options: GroundTruthOptions, listed: list[str] | None, problems: DataProblems
+) -> list[_Group]:
     """The groups of one part: each original with its version, `STEM_VERSION` or `STEM`, in every other folder."""
     original, *versions = part.folders
     stems = _stems(part.folders[original], problems, options.recursive, listed)
@@ -241,7 +243,7 @@ def _inspect_all(files: list[_File], problems: DataProblems, progress: bool, dec
 
 
 def _read_labels(
-    parts: list[Part], groups: list[_Group], options: GroundTruthOptions, problems: DataProblems
+    parts: list[DatasetPart], groups: list[_Group], options: GroundTruthOptions, problems: DataProblems
 ) -> tuple[dict[tuple[str, str], Label], list[str]]:
     """The label of each `(record, version)`, and notes."""
     labels: dict[tuple[str, str], Label] = {}
@@ -263,7 +265,7 @@ def _read_labels(
 
 
 def _compare_labels(
-    part: Part, votes: Votes, members: Mapping[str, _Group], options: GroundTruthOptions, problems: DataProblems
+    part: DatasetPart, votes: Votes, members: Mapping[str, _Group], options: GroundTruthOptions, problems: DataProblems
 ) -> None:
     """Labels without an image and images without a label; versions that are left out on purpose are neither."""
     for name in sorted(votes.keys() - members.keys()):

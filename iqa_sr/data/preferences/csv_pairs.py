@@ -3,10 +3,10 @@
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from iqa_sr.data.preferences.records import ALL, Labelled, LabelledPair, joined_contents, preferred_of
+from iqa_sr.data.preferences.records import ALL, HumanLabels, PreferencePair, joined_contents, preferred_of
 from iqa_sr.data.problems import DataError, DataProblems
 from iqa_sr.data.splits import SPLITS
-from iqa_sr.errors import nearest
+from iqa_sr.errors import did_you_mean
 from iqa_sr.io.tables import as_number, read_lines
 
 __all__ = ["FILE", "read_pair_table"]
@@ -32,7 +32,7 @@ _OWN_NAMES = {spelling: own for own, others in _SPELLINGS.items() for spelling i
 Row = Mapping[str, str]
 
 
-def read_pair_table(root: Path, file: Path, part: str) -> Labelled:
+def read_pair_table(root: Path, file: Path, part: str) -> HumanLabels:
     """Pairs of a CSV file with a heading.
 
     Columns `first` and `second` hold the images' paths below the folder. What people said is `preference`, the share
@@ -54,7 +54,7 @@ def read_pair_table(root: Path, file: Path, part: str) -> Labelled:
         DataError: If a line cannot be understood or a pair stands there twice; with counts.
     """
     rows = _rows(file)
-    problems, pairs, references = DataProblems(), list[LabelledPair](), dict[str, str]()
+    problems, pairs, references = DataProblems(), list[PreferencePair](), dict[str, str]()
     seen: dict[frozenset[str], int] = {}
     contents = _contents(rows)
     for number, (row, content) in enumerate(zip(rows, contents, strict=True), start=1):
@@ -67,7 +67,7 @@ def read_pair_table(root: Path, file: Path, part: str) -> Labelled:
             problems.add("double pairs", text)
         elif _wanted(row, part, where, problems) and share is not None:
             groups = (row["kind"], ALL) if row.get("kind") else (ALL,)
-            pairs.append(LabelledPair(content, first, second, preferred_of(share), groups, share))
+            pairs.append(PreferencePair(content, first, second, preferred_of(share), groups, share))
             _add_reference(row, references, where, problems)
         seen.setdefault(names, number)
     if not rows:
@@ -78,7 +78,7 @@ def read_pair_table(root: Path, file: Path, part: str) -> Labelled:
         raise DataError(f"{file}: none of the {len(rows)} pairs is in the part {part}")
     if all(pair.share in (0, 0.5, 1) for pair in pairs) and "preference" in rows[0]:
         pairs = [pair._replace(share=None) for pair in pairs]  # who won, and not how many said so
-    return Labelled(root, pairs, references=references)
+    return HumanLabels(root, pairs, references=references)
 
 
 def _rows(file: Path) -> Sequence[Row]:
@@ -91,7 +91,7 @@ def _rows(file: Path) -> Sequence[Row]:
         raise ValueError(f"{file}: separate the columns by commas; the first line is {names[0][:80]!r}")
     for name in names:
         if name and name.lower() not in _OWN_NAMES:
-            raise ValueError(f"{file}: unknown column {name!r}; {nearest(name, _OWN_NAMES)}; rename or remove it")
+            raise ValueError(f"{file}: unknown column {name!r}; {did_you_mean(name, _OWN_NAMES)}; rename or remove it")
     heading = [_OWN_NAMES.get(name.lower(), "") for name in names]  # one without a name has row numbers, mostly
     doubles = sorted({name for name in heading if name and heading.count(name) > 1})
     if doubles:

@@ -11,15 +11,15 @@ from iqa_sr.data.mos.reference_sets import REFERENCE_FOLDERS, partner_triplets, 
 from iqa_sr.data.mos.scores import Opinion, own_splits, read_opinions
 from iqa_sr.data.multi_gt.manifest import GroundTruthOptions, read_manifest
 from iqa_sr.data.preferences.csv_pairs import FILE, read_pair_table
-from iqa_sr.data.preferences.records import ALL, Labelled, LabelledPair, RatedImage
+from iqa_sr.data.preferences.records import ALL, HumanLabels, PreferencePair, RatedImage
 from iqa_sr.data.preferences.sriqa_bench import read_sriqa_scores, read_sriqa_votes
 from iqa_sr.data.preferences.triplet_creation import DIFFIQA_TEST_KINDS, label_pairs, read_diffiqa
 from iqa_sr.data.preferences.triplets import Triplet, read_triplets
 from iqa_sr.data.problems import DataError, DataProblems
 from iqa_sr.data.splits import split_by_content
-from iqa_sr.errors import nearest
+from iqa_sr.errors import did_you_mean
 
-__all__ = ["LAYOUTS", "LabelOptions", "PairLayout", "read_labelled"]
+__all__ = ["LAYOUTS", "LabelOptions", "PairLayout", "read_human_labels"]
 
 _SIDES = {"PSY": "ref<test", "PNY": "ref<test", "PYY": "ref<test", "SNY": "ref>test", "NYY": "ref>test"}
 """A-FINE's two groups of DiffIQA's types of pairs."""
@@ -53,11 +53,11 @@ class PairLayout:
         options: Which of `LabelOptions` have a meaning.
     """
 
-    read: Callable[[Path, LabelOptions], Labelled]
+    read: Callable[[Path, LabelOptions], HumanLabels]
     options: tuple[str, ...] = ()
 
 
-def read_labelled(layout: str, root: Path, options: LabelOptions | None = None) -> Labelled:
+def read_human_labels(layout: str, root: Path, options: LabelOptions | None = None) -> HumanLabels:
     """What people said of a data set.
 
     Args:
@@ -73,7 +73,7 @@ def read_labelled(layout: str, root: Path, options: LabelOptions | None = None) 
     """
     options = options or LabelOptions()
     if layout not in LAYOUTS:
-        raise ValueError(f"`layout`: there is no layout {layout!r} of labels; {nearest(layout, LAYOUTS)}")
+        raise ValueError(f"`layout`: there is no layout {layout!r} of labels; {did_you_mean(layout, LAYOUTS)}")
     for name, default in LabelOptions._field_defaults.items():
         if name not in LAYOUTS[layout].options and getattr(options, name) != default:
             able = ", ".join(key for key, one in LAYOUTS.items() if name in one.options)
@@ -107,7 +107,7 @@ def _as_typed(text: str, layout: str) -> str:
 # --- Pairs ------------------------------------------------------------------------------------------------------------
 
 
-def _triplet_list(root: Path, options: LabelOptions) -> Labelled:
+def _triplet_list(root: Path, options: LabelOptions) -> HumanLabels:
     """A list as `iqa-sr make-triplets` and A-FINE's authors write it, paths below the root."""
     if options.file is None:
         raise ValueError("the layout triplets needs its list; name it with `file` FILE")
@@ -119,7 +119,7 @@ def _triplet_list(root: Path, options: LabelOptions) -> Labelled:
     return _of_triplets(root, triplets, by_kind)
 
 
-def _diffiqa(root: Path, options: LabelOptions) -> Labelled:
+def _diffiqa(root: Path, options: LabelOptions) -> HumanLabels:
     """The five types of pairs that people could tell apart; parts as published, or split by the seed."""
     notes: list[str] = []
     parts = read_diffiqa(root, notes)
@@ -134,7 +134,7 @@ def _diffiqa(root: Path, options: LabelOptions) -> Labelled:
     return _of_triplets(root, kept, True, notes)
 
 
-def _hggt(root: Path, options: LabelOptions) -> Labelled:
+def _hggt(root: Path, options: LabelOptions) -> HumanLabels:
     """HGGT's labels are given against the original, as DiffIQA's are, and make the same types of pairs.
 
     Two enhanced versions with different labels are a pair although nobody saw them side by side. The original is the
@@ -155,44 +155,44 @@ def _hggt(root: Path, options: LabelOptions) -> Labelled:
     return _of_triplets(root, triplets, True, manifest.notes)
 
 
-def _of_triplets(root: Path, triplets: Iterable[Triplet], by_kind: bool, notes: Iterable[str] = ()) -> Labelled:
+def _of_triplets(root: Path, triplets: Iterable[Triplet], by_kind: bool, notes: Iterable[str] = ()) -> HumanLabels:
     """Their first two images each; the third is what full-reference metrics compare with."""
-    pairs, references = list[LabelledPair](), dict[str, str]()
+    pairs, references = list[PreferencePair](), dict[str, str]()
     problems = DataProblems()
     for triplet in triplets:
         # DiffIQA's type does not depend on the order of the two images.
         kind = "".join(sorted(triplet.kind[:2], key="PSNY".index)) + triplet.kind[2:]
         groups = (kind, _SIDES[kind], ALL) if by_kind and kind in DIFFIQA_TEST_KINDS else (ALL,)
-        pairs.append(LabelledPair(triplet.reference, triplet.first, triplet.second, triplet.targets[0], groups))
+        pairs.append(PreferencePair(triplet.reference, triplet.first, triplet.second, triplet.targets[0], groups))
         for key in (triplet.first, triplet.second):
             if references.setdefault(key, triplet.reference) != triplet.reference:
                 text = f"{key} is compared with {triplet.reference} and with {references[key]}"
                 problems.add("images with two references", text)
     if len(problems):
         raise DataError(problems.summary(str(root)))
-    return Labelled(root, pairs, references=references, notes=tuple(notes))
+    return HumanLabels(root, pairs, references=references, notes=tuple(notes))
 
 
 # --- Scores -----------------------------------------------------------------------------------------------------------
 
 
-def _scored_set(name: str, root: Path, options: LabelOptions) -> Labelled:
+def _scored_set(name: str, root: Path, options: LabelOptions) -> HumanLabels:
     """Scores, and pairs of partners as A-FINE's authors draw them (theirs are of a random fifth of the references)."""
     scored = read_scored_set(name, root)
     opinions = _part(scored.opinions, options)
     references = {scored.key(one.path): scored.key(scored.references[one.content]) for one in opinions}
     pairs = _of_triplets(root, partner_triplets(scored, opinions, options.seed), False)
-    return Labelled(root, pairs.pairs, _rated(root, opinions), {**pairs.references, **references})
+    return HumanLabels(root, pairs.pairs, _rated(root, opinions), {**pairs.references, **references})
 
 
-def _opinions(name: str, root: Path, options: LabelOptions) -> Labelled:
+def _opinions(name: str, root: Path, options: LabelOptions) -> HumanLabels:
     """Scores alone, of images that have no references."""
     if name == "csv" and options.score_range is None:
         raise ValueError("the layout mos-csv needs the lowest and highest possible score, such as `score_range` 1 5")
     opinions = read_opinions(
         name, root, options.file, score_range=options.score_range, higher_is_better=options.higher_is_better
     )
-    return Labelled(root, rated=_rated(root, _part(opinions, options)))
+    return HumanLabels(root, rated=_rated(root, _part(opinions, options)))
 
 
 def _rated(root: Path, opinions: Sequence[Opinion]) -> list[RatedImage]:

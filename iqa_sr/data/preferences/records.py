@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from iqa_sr.data.preferences.triplets import TIE
 
-__all__ = ["ALL", "Labelled", "LabelledPair", "RatedImage", "joined_contents", "preferred_of"]
+__all__ = ["ALL", "HumanLabels", "PreferencePair", "RatedImage", "joined_contents", "preferred_of"]
 
 ALL = "All"
 """The group of all pairs."""
@@ -17,7 +17,7 @@ _ORDER = ("PSY", "PNY", "PYY", "SNY", "NYY", "ref<test", "ref>test", "Reg", "Gen
 """In which order the published groups are shown; others come before them, all pairs come last."""
 
 
-class LabelledPair(NamedTuple):
+class PreferencePair(NamedTuple):
     """Two images and which of them people prefer.
 
     Attributes:
@@ -52,7 +52,7 @@ class RatedImage(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Labelled:
+class HumanLabels:
     """What people said of a data set.
 
     Attributes:
@@ -64,7 +64,7 @@ class Labelled:
     """
 
     root: Path
-    pairs: Sequence[LabelledPair] = ()
+    pairs: Sequence[PreferencePair] = ()
     rated: Sequence[RatedImage] = ()
     references: Mapping[str, str] = field(default_factory=dict)
     notes: tuple[str, ...] = ()

@@ -12,7 +12,7 @@ from typing import Any
 
 from iqa_sr.data.label_files import read_label_files
 from iqa_sr.data.multi_gt.records import Label
-from iqa_sr.data.preferences.records import ALL, Labelled, LabelledPair, RatedImage, preferred_of
+from iqa_sr.data.preferences.records import ALL, HumanLabels, PreferencePair, RatedImage, preferred_of
 from iqa_sr.data.problems import DataError, DataProblems
 from iqa_sr.io.files import read_text
 from iqa_sr.io.tables import as_number, split_lines
@@ -29,7 +29,7 @@ Scores = dict[str, dict[str, float]]
 """By content: the scores by method."""
 
 
-def read_sriqa_scores(root: Path) -> Labelled:
+def read_sriqa_scores(root: Path) -> HumanLabels:
     """Pairs as in the paper: all inside a content, of which people prefer the one with the higher score.
 
     Read are `MOS/NAME.txt`, `MOS_Reg/NAME.txt` and `MOS_Gen/NAME.txt` with lines `NAME_METHODx4.png,score` and
@@ -69,7 +69,7 @@ def read_sriqa_scores(root: Path) -> Labelled:
         for content, own in scores[ALL].items()
         for method, score in own.items()
     ]
-    return Labelled(root, pairs, rated, _references(pairs), tuple(notes))
+    return HumanLabels(root, pairs, rated, _references(pairs), tuple(notes))
 
 
 def _folders(root: Path) -> set[str]:
@@ -83,7 +83,7 @@ def _key(folders: set[str], content: str, method: str) -> str:
     return f"images/{method if method in folders else _plain(method)}/{content}_{method}.png"
 
 
-def _references(pairs: Iterable[LabelledPair]) -> dict[str, str]:
+def _references(pairs: Iterable[PreferencePair]) -> dict[str, str]:
     """The original of each image."""
     return {
         key: f"images/{ORIGINAL}/{pair.content}_{ORIGINAL}.png" for pair in pairs for key in (pair.first, pair.second)
@@ -139,12 +139,12 @@ def _check_contents(scores: Mapping[str, Scores], root: Path, problems: DataProb
                 problems.add("contents without scores", f"{file} is missing, other folders have this content")
 
 
-def _score_pairs(group: str, contents: Scores, folders: set[str]) -> Iterator[LabelledPair]:
+def _score_pairs(group: str, contents: Scores, folders: set[str]) -> Iterator[PreferencePair]:
     for content, scores in contents.items():
         for (first, one), (second, other) in combinations(scores.items(), 2):
             preferred = 0.5 if one == other else float(one > other)
             keys = _key(folders, content, first), _key(folders, content, second)
-            yield LabelledPair(content, *keys, preferred, (group,))
+            yield PreferencePair(content, *keys, preferred, (group,))
 
 
 # --- Votes ------------------------------------------------------------------------------------------------------------
@@ -152,7 +152,7 @@ def _score_pairs(group: str, contents: Scores, folders: set[str]) -> Iterator[La
 _POINTS = {Label.POSITIVE: 1, Label.SIMILAR: 0, Label.NEGATIVE: -1}
 
 
-def read_sriqa_votes(root: Path) -> Labelled:
+def read_sriqa_votes(root: Path) -> HumanLabels:
     """Pairs by the majority of the people who compared these two, `labels/A/NAME/NAME_M1_M2.json` to `labels/J`.
 
     A file has `Image_01` and `Image_02`, each with a `Name` and a `Label`, `Positive`, `Similar` or `Negative`; the
@@ -185,10 +185,10 @@ def read_sriqa_votes(root: Path) -> Labelled:
         share, both = sum(own) / len(own), {first: 0.0, second: 0.0}
         groups = tuple(group for group in ("Reg", "Gen") if len(_of_group(group, both)) == 2)
         keys = _key(folders, content, first), _key(folders, content, second)
-        pairs.append(LabelledPair(content, *keys, preferred_of(share), (*groups, ALL), share))
+        pairs.append(PreferencePair(content, *keys, preferred_of(share), (*groups, ALL), share))
     people = sorted({len(own) for own in shares.values()})
     notes = (f"{' or '.join(map(str, people))} votes on each pair",)
-    return Labelled(root, pairs, references=_references(pairs), notes=notes)
+    return HumanLabels(root, pairs, references=_references(pairs), notes=notes)
 
 
 def _parse_vote(file: Path, content: Any) -> tuple[str, str, float] | str:

@@ -19,7 +19,7 @@ from iqa_sr.data.multi_gt.records import Label
 from iqa_sr.data.preferences.triplets import TIE, Triplet, write_triplets
 from iqa_sr.data.problems import DataError, DataProblems
 from iqa_sr.data.splits import SPLITS, split_by_content
-from iqa_sr.errors import nearest
+from iqa_sr.errors import did_you_mean
 from iqa_sr.io.image_stores import list_images
 
 __all__ = ["DIFFIQA_TEST_KINDS", "LAYOUTS", "Made", "Rated", "label_pairs", "make_triplets", "read_diffiqa"]
@@ -71,7 +71,7 @@ def make_triplets(layout: str, source: str | Path, output: str | Path, seed: int
         DataError: If images or labels are missing or cannot be understood; with counts.
     """
     if layout not in LAYOUTS:
-        raise ValueError(f"`layout`: there is no layout {layout!r} of triplets; {nearest(layout, LAYOUTS)}")
+        raise ValueError(f"`layout`: there is no layout {layout!r} of triplets; {did_you_mean(layout, LAYOUTS)}")
     source, output = Path(source).expanduser(), Path(output).expanduser()
     if not source.is_dir():
         raise FileNotFoundError(f"`source`: folder {source} does not exist")
