@@ -44,13 +44,13 @@ def main() -> None:
     parser.add_argument("-opt", default="options/swinir_amo.yml")
     parser.add_argument("--metric", default="niqe")
     parser.add_argument("--steps", type=int, default=60)
-    chosen = parser.parse_args()
-    argmax = Steps(chosen.opt, f"{{type: argmax-online, metric: {chosen.metric}}}")
-    uniform = Steps(chosen.opt, "{type: uniform}")
+    args = parser.parse_args()
+    argmax = Steps(args.opt, f"{{type: argmax-online, metric: {args.metric}}}")
+    uniform = Steps(args.opt, "{type: uniform}")
     for steps in (argmax, uniform):
         for _ in range(5):
             steps.seconds()
-    pairs = [(argmax.seconds(), uniform.seconds()) for _ in range(chosen.steps)]
+    pairs = [(argmax.seconds(), uniform.seconds()) for _ in range(args.steps)]
     medians = [statistics.median(values) for values in zip(*pairs, strict=True)]
     ratio = statistics.median(one / other for one, other in pairs)
     print(f"argmax-online {medians[0]:.3f} s, uniform {medians[1]:.3f} s a step: ratio {ratio:.2f} (median of pairs)")

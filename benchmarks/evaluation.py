@@ -94,15 +94,15 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--metric", default="psnr,ssim,niqe,jod-lite")
     parser.add_argument("--checkpoint", type=Path, help="default: the network of options/swinir_amo.yml, untrained")
-    chosen = parser.parse_args()
-    scorer = ImageScorer(tuple(chosen.metric.split(",")))
+    args = parser.parse_args()
+    scorer = ImageScorer(tuple(args.metric.split(",")))
     with tempfile.TemporaryDirectory() as temporary:
         root = Path(temporary)
-        loaded = load_network(chosen.checkpoint or checkpoint(root))
-        data = open_set(DatasetSpec("set", make_images(root, chosen.images)), loaded.scale, progress=False)
-        print(f"{len(data.records)} images, {torch.get_num_threads()} threads, {loaded.architecture}, {chosen.metric}")
+        loaded = load_network(args.checkpoint or checkpoint(root))
+        data = open_set(DatasetSpec("set", make_images(root, args.images)), loaded.scale, progress=False)
+        print(f"{len(data.records)} images, {torch.get_num_threads()} threads, {loaded.architecture}, {args.metric}")
         ratios = []
-        for number in range(chosen.rounds + 1):
+        for number in range(args.rounds + 1):
             plain, expected = seconds(partial(plain_loop, root / f"plain{number}", data, scorer, loaded))
             ours, found = seconds(partial(evaluation, root / f"ours{number}", data, scorer, loaded))
             worst = max(abs(found[key] - score) / max(abs(score), 1e-6) for key, score in expected.items())

@@ -80,12 +80,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--pairs", type=int, default=5)
     parser.add_argument("--chains", type=int, metavar="N", help="print the N longest chains of imports instead")
-    chosen = parser.parse_args()
-    if chosen.chains:
-        for chain in longest_chains(chosen.chains):
+    args = parser.parse_args()
+    if args.chains:
+        for chain in longest_chains(args.chains):
             print(f"{len(chain)} modules: {' > '.join(name.removeprefix('iqa_sr.') for name in chain)}")
         return
-    rounds = [{name: seconds(text) for name, text in STATEMENTS.items()} for _ in range(chosen.pairs + 1)][1:]
+    rounds = [{name: seconds(text) for name, text in STATEMENTS.items()} for _ in range(args.pairs + 1)][1:]
     for name in STATEMENTS:
         ratio = statistics.median(one[name] / one["torch"] for one in rounds)
         print(f"{name}: {statistics.median(one[name] for one in rounds):.2f} s, {ratio:.2f} times import torch")

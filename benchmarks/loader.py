@@ -39,7 +39,7 @@ def dataset(root: Path, sampler: dict) -> MultiGTDataset:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--samples", type=int, default=2000)
-    chosen = parser.parse_args()
+    args = parser.parse_args()
     sys.addaudithook(_count)
     with tempfile.TemporaryDirectory() as temporary:
         make_sample(Path(temporary) / "sample")
@@ -58,11 +58,11 @@ def main() -> None:
                 data[index % len(data)]
             few = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
             opened = FILES["opened"] / 200
-            for index in range(chosen.samples):
+            for index in range(args.samples):
                 data[index % len(data)]
             many = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
             print(
-                f"{sampler['type']:14} {opened:.2f} files a sample; peak memory after {200 + chosen.samples} samples / "
+                f"{sampler['type']:14} {opened:.2f} files a sample; peak memory after {200 + args.samples} samples / "
                 f"after 200: {many / few:.3f}",
                 flush=True,
             )

@@ -69,32 +69,32 @@ def main() -> None:
     parser.add_argument("--batch", type=int, default=2)
     parser.add_argument("--side", type=int, default=48, help="of the LQ in px")
     parser.add_argument("--work", nargs=3, metavar=("NETWORK", "METHOD", "FILE"), help=argparse.SUPPRESS)
-    chosen = parser.parse_args()
+    args = parser.parse_args()
     plugin.register()
     logging.getLogger("basicsr").setLevel(logging.WARNING)
-    if chosen.work:
-        work(chosen, *chosen.work)
+    if args.work:
+        work(args, *args.work)
         return
     with tempfile.TemporaryDirectory() as folder:
-        for name in chosen.network:
+        for name in args.network:
             set_random_seed(0)
             network = build_network(dict(NETWORKS[name][0]))
             file = Path(folder) / f"{name}.pth"
             torch.save({"params": network.state_dict()}, file)
-            training(name, file, chosen)
-            inference(name, network, chosen)
+            training(name, file, args)
+            inference(name, network, args)
 
 
 # --- Training ---------------------------------------------------------------------------------------------------------
 
 
-def training(name: str, file: Path, chosen: argparse.Namespace) -> None:
+def training(name: str, file: Path, args: argparse.Namespace) -> None:
     """Time and memory of a step of each way to train, turn by turn."""
-    methods = [FULL, *(f"lora-{rank}" for rank in chosen.rank)]
-    workers = {method: start(name, method, file, chosen) for method in methods}
+    methods = [FULL, *(f"lora-{rank}" for rank in args.rank)]
+    workers = {method: start(name, method, file, args) for method in methods}
     seconds: dict[str, list[float]] = {method: [] for method in methods}
     try:
-        for number in range(chosen.steps + 2):
+        for number in range(args.steps + 2):
             for method in methods[:: 1 if number % 2 == 0 else -1]:
                 took = ask(workers[method], "step", method)
                 if number >= 2:
@@ -105,7 +105,7 @@ def training(name: str, file: Path, chosen: argparse.Namespace) -> None:
         for worker in workers.values():
             worker.kill()
             worker.wait()
-    print(f"{name}, {chosen.steps} steps of {chosen.batch} LQ images of {chosen.side} px, L1 and {chosen.metric}:")
+    print(f"{name}, {args.steps} steps of {args.batch} LQ images of {args.side} px, L1 and {args.metric}:")
     for method in methods:
         ratio = statistics.median(one / full for one, full in zip(seconds[method], seconds[FULL], strict=True))
         memory = peaks[method] / peaks[FULL]
@@ -116,8 +116,8 @@ def training(name: str, file: Path, chosen: argparse.Namespace) -> None:
         )
 
 
-def start(name: str, method: str, file: Path, chosen: argparse.Namespace) -> subprocess.Popen[str]:
-    shared = ["--metric", chosen.metric, "--batch", str(chosen.batch), "--side", str(chosen.side)]
+def start(name: str, method: str, file: Path, args: argparse.Namespace) -> subprocess.Popen[str]:
+    shared = ["--metric", args.metric, "--batch", str(args.batch), "--side", str(args.side)]
     command = [sys.executable, __file__, "--work", name, method, str(file), *shared]
     return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
 
@@ -133,10 +133,10 @@ def ask(worker: subprocess.Popen[str], question: str, method: str) -> float:
     return float(answer)
 
 
-def work(chosen: argparse.Namespace, name: str, method: str, file: str) -> None:
+def work(args: argparse.Namespace, name: str, method: str, file: str) -> None:
     """A process: one way to train, a step at a time."""
-    model = build(name, method, file, chosen.metric)
-    lq = torch.rand(chosen.batch, 3, chosen.side, chosen.side, generator=torch.Generator().manual_seed(0))
+    model = build(name, method, file, args.metric)
+    lq = torch.rand(args.batch, 3, args.side, args.side, generator=torch.Generator().manual_seed(0))
     gt = nn.functional.interpolate(lq, scale_factor=SCALE, mode="bicubic").clamp(0, 1)
     before = fresh_peak()
     for iteration in itertools.count(1):
@@ -201,23 +201,23 @@ def step(model: Any, lq: Tensor, gt: Tensor, iteration: int) -> float:
 
 
 @torch.no_grad()
-def inference(name: str, network: nn.Module, chosen: argparse.Namespace) -> None:
+def inference(name: str, network: nn.Module, args: argparse.Namespace) -> None:
     """A network with its adapter merged, and one with it beside, against the base, in turn."""
     section, preset = NETWORKS[name]
     device = "cuda" if torch.cuda.is_available() else "cpu"
     adapted, merged = build_network(dict(section)), build_network(dict(section))
     adapted.load_state_dict(network.state_dict())
-    inject(adapted, LoRAOptions(rank=chosen.rank[-1], preset=preset))
+    inject(adapted, LoRAOptions(rank=args.rank[-1], preset=preset))
     for parameter_name, parameter in adapted.named_parameters():
         if ".lora_B." in parameter_name:  # zero at the beginning: merging would add nothing
             parameter.normal_(std=1e-3)
     merged.load_state_dict(merged_state(adapted))
     networks = {"base": network, "merged": merged, "adapter": adapted}
     networks = {which: one.to(device).eval() for which, one in networks.items()}
-    lq = torch.rand(chosen.batch, 3, chosen.side, chosen.side, generator=torch.Generator().manual_seed(0)).to(device)
+    lq = torch.rand(args.batch, 3, args.side, args.side, generator=torch.Generator().manual_seed(0)).to(device)
     difference = float((networks["merged"](lq) - networks["adapter"](lq)).abs().max())
     seconds: dict[str, list[float]] = {which: [] for which in networks}
-    for number in range(chosen.pairs + 2):
+    for number in range(args.pairs + 2):
         for which in list(networks)[:: 1 if number % 2 == 0 else -1]:
             wait()
             began = time.perf_counter()
@@ -233,8 +233,8 @@ def inference(name: str, network: nn.Module, chosen: argparse.Namespace) -> None
     decide = "as wanted" if WANTED[0] <= ratios["merged"] <= WANTED[1] else "NOT as wanted"
     print(
         f"{name}, inference: base {middle['base']:.4f} s, merged {middle['merged']:.4f} s: speed "
-        f"{ratios['merged']:.3f} of the base's, median of {chosen.pairs} pairs ({WANTED[0]}..{WANTED[1]} wanted: "
-        f"{decide}); adapter of rank {chosen.rank[-1]} not merged {ratios['adapter']:.3f}; merged and not differ by "
+        f"{ratios['merged']:.3f} of the base's, median of {args.pairs} pairs ({WANTED[0]}..{WANTED[1]} wanted: "
+        f"{decide}); adapter of rank {args.rank[-1]} not merged {ratios['adapter']:.3f}; merged and not differ by "
         f"{difference:.1e}",
         flush=True,
     )

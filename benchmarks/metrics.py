@@ -47,24 +47,24 @@ def main() -> None:
     parser.add_argument("--side", type=int, default=SIDE)
     parser.add_argument("--gradient", action="store_true", help="forward and backward instead of forward")
     parser.add_argument("--loss", action="store_true", help="also forward and backward of IQALoss on 8 crops")
-    chosen = parser.parse_args()
-    torch.set_num_threads(chosen.threads)
-    sys.path[:0] = [folder for folder in (chosen.pyiqa,) if folder]
-    sys.path += [folder for folder in (chosen.cvvdp,) if folder]  # behind ours, of which it brings other versions
-    shape = (chosen.crops, 3, chosen.side, chosen.side)
-    crops = torch.rand(shape, generator=torch.Generator().manual_seed(0)).to(chosen.device)
+    args = parser.parse_args()
+    torch.set_num_threads(args.threads)
+    sys.path[:0] = [folder for folder in (args.pyiqa,) if folder]
+    sys.path += [folder for folder in (args.cvvdp,) if folder]  # behind ours, of which it brings other versions
+    shape = (args.crops, 3, args.side, args.side)
+    crops = torch.rand(shape, generator=torch.Generator().manual_seed(0)).to(args.device)
     with tempfile.TemporaryDirectory() as folder:
         os.environ["IQA_SR_WEIGHTS"] = os.environ["IQA_SR_CACHE"] = folder
-        for name in chosen.metric:
+        for name in args.metric:
             for file in metric_info(name).weights:
                 write_synthetic(file, Path(folder))
             rivals: dict[str, Callable[[Tensor], Any]] = {}
-            if name == "cvvdp" and chosen.cvvdp:
+            if name == "cvvdp" and args.cvvdp:
                 rivals["the package"] = cvvdp_package(crops.device)
-            elif chosen.pyiqa and (call := pyiqa_call(name, crops.device, folder)):
+            elif args.pyiqa and (call := pyiqa_call(name, crops.device, folder)):
                 rivals["pyiqa"] = call
-            compare(name, crops, chosen.batch, rivals, chosen.gradient)
-            if chosen.loss:
+            compare(name, crops, args.batch, rivals, args.gradient)
+            if args.loss:
                 for checkpoint in (False, True):
                     training_cost(name, crops[:8], checkpoint)
 
@@ -134,10 +134,10 @@ def peer(name: str, device: torch.device, folder: Path) -> Any:
     timm.create_model = lambda *args, **options: create_model(*args, **{**options, "pretrained": False})
     api.load_state_dict_from_url = lambda *args, **options: torchvision.models.resnet50().state_dict()
     os.environ.update(HF_HUB_OFFLINE="1", TORCH_HOME=str(folder))
-    for place in (folder / "hub" / "pyiqa", folder / "hub" / "checkpoints"):  # where it looks for its files
-        place.mkdir(parents=True, exist_ok=True)
+    for position in (folder / "hub" / "pyiqa", folder / "hub" / "checkpoints"):  # where it looks for its files
+        position.mkdir(parents=True, exist_ok=True)
         for file in metric_info(name).weights:
-            write_synthetic(file, place)
+            write_synthetic(file, position)
     if "clip" in name:
         write_synthetic("RN50.pt", folder)
         write_synthetic("QualiCLIP.pth", folder / "hub" / "pyiqa")

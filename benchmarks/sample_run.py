@@ -69,7 +69,7 @@ def strip(folder: Path, labels: list[str]) -> Image.Image:
         ImageDraw.Draw(page).text((column * (edge + 4), 1), title, fill="black")
     for row, key in enumerate(keys):
         read = {one: np.asarray(Image.open(image_file(folder, one, dataset, key))) for one in ("bicubic", "original")}
-        top, left = (place // scale * scale for place in crop_of(read["bicubic"], read["original"]))
+        top, left = (position // scale * scale for position in crop_of(read["bicubic"], read["original"]))
         box = (left, top, left + SIDE, top + SIDE)
         for column, title in enumerate(titles):
             label = "original" if title in ("LQ", "GT") else title

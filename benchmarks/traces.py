@@ -108,11 +108,11 @@ def trace_evaluation() -> list[Call]:
 
     for arguments in (["-m", "iqa_sr.cli", "make-sample"], [str(ROOT / "train_sr.py"), *TRAIN]):
         subprocess.run([sys.executable, *arguments], check=True, env={**os.environ, "PYTHONPATH": str(ROOT)})
-    words = ["evaluate", "experiments/traced/models/net_g_latest.pth", "--metric", "psnr,jod-lite"]
-    words += ["--output", "evaluated"]
+    args = ["evaluate", "experiments/traced/models/net_g_latest.pth", "--metric", "psnr,jod-lite"]
+    args += ["--output", "evaluated"]
     for module in ("cli.evaluate", "evaluation.run", "archs.rankiqa_arch", "archs.resnet_arch"):
         importlib.import_module(f"iqa_sr.{module}")
-    return traced(lambda: command(words))
+    return traced(lambda: command(args))
 
 
 if __name__ == "__main__":

@@ -113,10 +113,10 @@ def main() -> None:
     parser.add_argument("--pairs", type=int, default=5)
     parser.add_argument("--iterations", type=int, default=60)
     parser.add_argument("--own-waiting", action="store_true", help="each with its own way of waiting for threads")
-    chosen = parser.parse_args()
+    args = parser.parse_args()
     # How OpenMP's threads wait changes a small network's speed by a fifth: the same for both, unless asked otherwise.
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    if not chosen.own_waiting:
+    if not args.own_waiting:
         environment |= {"OMP_WAIT_POLICY": "PASSIVE", "GOMP_SPINCOUNT": "1000"}
     loops = {"iqa_sr": [sys.executable, str(ROOT / "train_sr.py")], "BasicSR": [sys.executable, "-c", BASICSR_LOOP]}
     ratios = []
@@ -124,12 +124,12 @@ def main() -> None:
         folder = Path(temporary)
         make_pairs(folder)
         content = options(folder)
-        for number in range(chosen.pairs):
+        for number in range(args.pairs):
             each = {}
             for name, command in list(loops.items())[:: 1 if number % 2 == 0 else -1]:  # whoever comes first, by turns
                 short = seconds(command, folder, 10, content, environment)
-                long = seconds(command, folder, 10 + chosen.iterations, content, environment)
-                each[name] = (long - short) / chosen.iterations
+                long = seconds(command, folder, 10 + args.iterations, content, environment)
+                each[name] = (long - short) / args.iterations
             ratios.append(each["BasicSR"] / each["iqa_sr"])
             print(
                 f"pair {number + 1}: iqa_sr {each['iqa_sr']:.3f} s, BasicSR {each['BasicSR']:.3f} s an iteration",

@@ -153,10 +153,12 @@ def draw_strip(runs: Sequence[SweepRun], folder: Path, path: Path) -> None:
     for (mode, arm), own in groups_of(run for run in runs if run.key.seed == first).items():
         [run] = own
         common = min(one.gains.max() for one in runs if one.key.seed == first and one.key.mode == mode)
-        place = min(range(1, len(run.strengths)), key=lambda number: abs(run.gains[number] - common))
-        reward, jod, base_jod = (run.changes[name][place].mean() for name in ("reward", "JOD to GT", "JOD to base"))
-        text = f"{arm}, strength {run.strengths[place]:g}, gain {reward:.2f}\nJOD {jod:+.3f}, to base {base_jod:+.3f}"
-        shown.setdefault(mode, []).append((text, read_windows(folder / run.key.image(run.strengths[place]))))
+        position = min(range(1, len(run.strengths)), key=lambda number: abs(run.gains[number] - common))
+        reward, jod, base_jod = (run.changes[name][position].mean() for name in ("reward", "JOD to GT", "JOD to base"))
+        text = (
+            f"{arm}, strength {run.strengths[position]:g}, gain {reward:.2f}\nJOD {jod:+.3f}, to base {base_jod:+.3f}"
+        )
+        shown.setdefault(mode, []).append((text, read_windows(folder / run.key.image(run.strengths[position]))))
     images = [image for row in shown.values() for _, image in row]
     cut = _most_changed(torch.stack([(image - base).square().mean(1) for image in images]).mean(0))
     largest = float(torch.stack([cut(image - base).abs() for image in images]).quantile(0.99))
@@ -175,7 +177,7 @@ def _most_changed(change: Tensor) -> Callable[[Tensor], Tensor]:
     """`(windows, side, side)` to what cuts the crop of the largest mean from `(windows, 3, side, side)`."""
     crop = min(CROP, change.shape[-1])
     means = F.avg_pool2d(change[:, None], crop, stride=8)[:, 0]
-    number, row, column = (int(place) for place in torch.unravel_index(means.argmax(), means.shape))
+    number, row, column = (int(position) for position in torch.unravel_index(means.argmax(), means.shape))
     return lambda windows: windows[number, :, 8 * row : 8 * row + crop, 8 * column : 8 * column + crop]
 
 

@@ -51,7 +51,7 @@ class AHIQNet(nn.Module):
 
 
 class DeformNet(nn.Module):
-    """Convolution at places that the reference's features name, then two plain ones."""
+    """Convolution at positions that the reference's features name, then two plain ones."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -71,7 +71,7 @@ class DeformNet(nn.Module):
 
 
 class PixelHead(nn.Module):
-    """Scores and weights of 28x28 places from both images' features."""
+    """Scores and weights of 28x28 positions from both images' features."""
 
     def __init__(self) -> None:
         super().__init__()

@@ -35,14 +35,14 @@ class L2PoolVGG(nn.Module):
         super().__init__()
         self.checkpoint = checkpoint
         self.features = nn.ModuleDict()
-        place, width = 0, 3
+        position, width = 0, 3
         self.stages: list[list[str]] = []
         for channels, depth in zip(DISTS_CHANNELS[1:], (2, 2, 3, 3, 3), strict=True):
-            self.stages.append([str(place + 2 * i) for i in range(depth)])
+            self.stages.append([str(position + 2 * i) for i in range(depth)])
             for key in self.stages[-1]:
                 self.features[key] = nn.Conv2d(width, channels, 3, padding=1)
                 width = channels
-            place += 2 * depth + 1  # convolution and ReLU in turn, then a pooling
+            position += 2 * depth + 1  # convolution and ReLU in turn, then a pooling
         self.normalize = Normalize(IMAGENET)
         hann = torch.tensor([0.25, 0.5, 0.25])
         self.register_buffer("window", torch.outer(hann, hann)[None, None], persistent=False)
@@ -67,7 +67,7 @@ class L2PoolVGG(nn.Module):
 
     def _stage(self, x: Tensor, stage: int) -> Tensor:
         if stage:
-            # Root of the weighted mean square under a 3x3 Hann window, every second place.
+            # Root of the weighted mean square under a 3x3 Hann window, every second position.
             weight = self.window.expand(x.shape[1], 1, 3, 3)
             x = (F.conv2d(x.square(), weight, stride=2, padding=1, groups=x.shape[1]) + 1e-12).sqrt()
         for key in self.stages[stage]:

@@ -37,7 +37,7 @@ class LinearHead(nn.Module):
 
 
 def layer_distances(images: Sequence[Tensor], references: Sequence[Tensor], heads: Iterable[nn.Module]) -> Tensor:
-    """The weighted squared distance of the features of each layer, averaged over the places (Eq. 1).
+    """The weighted squared distance of the features of each layer, averaged over the positions (Eq. 1).
 
     Args:
         images: One `(N, C, H, W)` for each layer, not normalised.
@@ -53,7 +53,7 @@ def layer_distances(images: Sequence[Tensor], references: Sequence[Tensor], head
 
 
 def _unit(features: Tensor) -> Tensor:
-    """Features of length one at each place; none stay none.
+    """Features of length one at each position; none stay none.
 
     The gradient of the norm is 0 where all features are 0 (a root of a sum of squares would give NaN there).
     """

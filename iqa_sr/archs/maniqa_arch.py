@@ -12,7 +12,7 @@ SIDE = 28  # patches along a side of a crop
 
 
 class MANIQANet(nn.Module):
-    """Crops of 224x224 px to a score and a weight for each of their 784 places.
+    """Crops of 224x224 px to a score and a weight for each of their 784 positions.
 
     Args:
         scale: Factor of a window stage's output before it is added to its input: 0.8, or 0.13 in the PIPAL model.
@@ -41,18 +41,18 @@ class MANIQANet(nn.Module):
         features = self.swintransformer1(self.conv1(features.unflatten(2, (SIDE, SIDE))))
         features = self.tablock2(features.flatten(2))
         features = self.swintransformer2(self.conv2(features.unflatten(2, (SIDE, SIDE))))
-        places = features.flatten(2).transpose(1, 2)
-        return self.fc_score(places)[..., 0], self.fc_weight(places)[..., 0]
+        positions = features.flatten(2).transpose(1, 2)
+        return self.fc_score(positions)[..., 0], self.fc_weight(positions)[..., 0]
 
 
 class TransposedAttention(nn.Module):
     """Attention between channels; the `(C, N)` result is read as `(N, C)` without being turned back, as published."""
 
-    def __init__(self, places: int = SIDE * SIDE) -> None:
+    def __init__(self, positions: int = SIDE * SIDE) -> None:
         super().__init__()
-        self.c_q = nn.Linear(places, places)
-        self.c_k = nn.Linear(places, places)
-        self.c_v = nn.Linear(places, places)
+        self.c_q = nn.Linear(positions, positions)
+        self.c_k = nn.Linear(positions, positions)
+        self.c_v = nn.Linear(positions, positions)
 
     def forward(self, features: Tensor) -> Tensor:
         """`(B, C, N)` to `(B, C, N)`."""
@@ -95,7 +95,7 @@ WINDOW = 4
 
 
 class WindowBlock(nn.Module):
-    """Swin's block: attention in windows of 4x4 places with a bias for each relative position, and a perceptron."""
+    """Swin's block: attention in windows of 4x4 positions with a bias for each relative position, and a perceptron."""
 
     attn_mask: Tensor | None
 
@@ -154,14 +154,14 @@ def _whole(windows: Tensor, batch: int) -> Tensor:
 
 
 def _relative_positions() -> Tensor:
-    """`(16, 16)` int64: for each pair of places in a window the row of the bias table."""
-    place = torch.stack(torch.meshgrid(torch.arange(WINDOW), torch.arange(WINDOW), indexing="ij")).flatten(1)
-    down, right = place[:, :, None] - place[:, None, :] + WINDOW - 1
+    """`(16, 16)` int64: for each pair of positions in a window the row of the bias table."""
+    position = torch.stack(torch.meshgrid(torch.arange(WINDOW), torch.arange(WINDOW), indexing="ij")).flatten(1)
+    down, right = position[:, :, None] - position[:, None, :] + WINDOW - 1
     return down * (2 * WINDOW - 1) + right
 
 
 def _shift_mask(shift: int) -> Tensor:
-    """`(49, 16, 16)`: -100 between places that only the shift brought into one window, else 0."""
+    """`(49, 16, 16)`: -100 between positions that only the shift brought into one window, else 0."""
     edges = torch.zeros(SIDE, dtype=torch.long)
     edges[-WINDOW:-shift], edges[-shift:] = 1, 2
     regions = (3 * edges[:, None] + edges)[None, :, :, None]

@@ -12,7 +12,7 @@ __all__ = ["MUSIQNet", "fold_standardization"]
 
 
 class MUSIQNet(nn.Module):
-    """Patches of 32x32 px with their places and scales to the output of the head.
+    """Patches of 32x32 px with their positions and scales to the output of the head.
 
     Args:
         outputs: 1 for a score, 10 for the logits of the ratings 1 to 10.
@@ -33,18 +33,18 @@ class MUSIQNet(nn.Module):
         head = nn.Linear(384, outputs)
         self.head = head if outputs == 1 else nn.Sequential(head, nn.Softmax(dim=-1))
 
-    def forward(self, patches: Tensor, places: Tensor, scales: Tensor) -> Tensor:
+    def forward(self, patches: Tensor, positions: Tensor, scales: Tensor) -> Tensor:
         """The output of the head.
 
         Args:
             patches: `(N, T, 3, 32, 32)` in [-1, 1].
-            places: `(T,)` int64, place on the 10x10 grid, row-major.
+            positions: `(T,)` int64, position on the 10x10 grid, row-major.
             scales: `(T,)` int64, number of the scale.
 
         Returns:
             `(N, 1)` scores, or `(N, 10)` probabilities of the ratings.
         """
-        return self.head(self.class_token(self.embed(patches), places, scales))
+        return self.head(self.class_token(self.embed(patches), positions, scales))
 
     def embed(self, patches: Tensor) -> Tensor:
         """`(N, T, 3, 32, 32)` to tokens `(N, T, 384)`."""
@@ -63,11 +63,13 @@ class MUSIQNet(nn.Module):
         features = F.max_pool2d(features, 3, 2, ceil_mode=True).relu_()
         return self.embedding(self.block1(features).permute(0, 2, 3, 1).flatten(1))
 
-    def class_token(self, tokens: Tensor, places: Tensor, scales: Tensor) -> Tensor:
-        """Tokens `(N, T, 384)` with places and scales `(T,)` to the class token `(N, 384)`."""
+    def class_token(self, tokens: Tensor, positions: Tensor, scales: Tensor) -> Tensor:
+        """Tokens `(N, T, 384)` with positions and scales `(T,)` to the class token `(N, 384)`."""
         encoder = self.transformer_encoder
         tokens = (
-            tokens + encoder.posembed_input["position_emb"][0, places] + encoder.scaleembed_input["scale_emb"][scales]
+            tokens
+            + encoder.posembed_input["position_emb"][0, positions]
+            + encoder.scaleembed_input["scale_emb"][scales]
         )
         tokens = torch.cat([encoder.cls.expand(len(tokens), -1, -1), tokens], dim=1)
         *blocks, last = cast(Iterable[EncoderBlock], encoder.transformer.values())
@@ -105,10 +107,10 @@ class StandardizedConv2d(nn.Conv2d):
 
 
 class RootConv2d(StandardizedConv2d):
-    """7x7 filters at every other place, with 2 zeros before and 3 after the image.
+    """7x7 filters at every other position, with 2 zeros before and 3 after the image.
 
-    Squares of 2x2 px are laid into 12 channels, on which the filters are 4x4 ones at every place. The gradient of such
-    a convolution takes a third of the time on a CPU.
+    Squares of 2x2 px are laid into 12 channels, on which the filters are 4x4 ones at every position. The gradient of
+    such a convolution takes a third of the time on a CPU.
     """
 
     def __init__(self) -> None:
@@ -154,7 +156,7 @@ class Bottleneck(nn.Module):
 
 
 class TransformerEncoder(nn.Module):
-    """14 blocks, the embeddings of place and scale, and the class token; parameters only, used by `MUSIQNet`."""
+    """14 blocks, the embeddings of position and scale, and the class token; parameters only, used by `MUSIQNet`."""
 
     def __init__(self, width: int = 384, depth: int = 14) -> None:
         super().__init__()

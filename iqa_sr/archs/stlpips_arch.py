@@ -12,7 +12,7 @@ __all__ = ["ShiftTolerantLPIPS"]
 
 
 class BlurPool(nn.Module):
-    """Every second place of the features under a [1, 2, 1] x [1, 2, 1] / 16 window; borders mirrored by two places.
+    """Every second place of the features under a [1, 2, 1] x [1, 2, 1] / 16 window; borders mirrored by two positions.
 
     Reference:
         Zhang: Making Convolutional Networks Shift-Invariant Again, ICML 2019, https://arxiv.org/abs/1904.11486
@@ -45,11 +45,11 @@ class ShiftTolerantLPIPS(nn.Module):
         slices = _alexnet() if net == "alex" else _vgg16()
         self.scaling_layer = ScalingLayer()
         self.net = nn.Module()
-        place = 0
+        position = 0
         for number, layers in enumerate(slices, 1):
             # Layers are numbered through all slices, as in torchvision's `features`.
-            named = {str(place + i): layer for i, layer in enumerate(layers)}
-            place += len(layers)
+            named = {str(position + i): layer for i, layer in enumerate(layers)}
+            position += len(layers)
             self.net.add_module(f"slice{number}", nn.Sequential())
             for name, layer in named.items():
                 self.net.get_submodule(f"slice{number}").add_module(name, layer)

@@ -38,7 +38,7 @@ class AttackOptions:
         tile_sides: Of the universal tiles in px.
         tile_rms: Of the universal tiles, in levels.
         at_least: Smallest JOD of a change that counts as invisible.
-        seed: Of random starts, places and signs.
+        seed: Of random starts, positions and signs.
     """
 
     attacks: tuple[str, ...] = ATTACKS

@@ -16,7 +16,7 @@ _SHRINKING = (0.001, 0.005, 0.02, 0.05, 0.1, 0.2, 0.4, 0.6, 0.8)
 def square_attack(
     quality: Quality, images: Tensor, bound: Bound, queries: int = 500, share: float = 0.05, seed: int = 0
 ) -> Tensor:
-    """Raise the quality of each image by squares of the full bound at random places, kept where they help.
+    """Raise the quality of each image by squares of the full bound at random positions, kept where they help.
 
     Args:
         quality: What is raised; never differentiated.
@@ -24,7 +24,7 @@ def square_attack(
         bound: How far they may be changed; `linf`.
         queries: Number of scores asked for, besides that of the images.
         share: Of the image's area, that of the first squares.
-        seed: Of places and signs, which are the same for each image of the batch.
+        seed: Of positions and signs, which are the same for each image of the batch.
 
     Returns:
         `(N, 3, H, W)` in whole levels of 255: the best version of each image, at worst the image itself.

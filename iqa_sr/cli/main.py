@@ -53,17 +53,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
         The exit code: 0 when all went well, 1 after an error, 128 + a signal's number.
     """
     prepare_cpu_threads()
-    words = sys.argv[1:] if arguments is None else list(arguments)
+    argv = sys.argv[1:] if arguments is None else list(arguments)
     parser = argparse.ArgumentParser(prog="iqa-sr", description="Super-resolution training guided by image quality.")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     parsers = {name: commands.add_parser(name, help=text, description=text) for name, text in COMMANDS.items()}
-    name = next((word for word in words if not word.startswith("-")), None)
+    name = next((word for word in argv if not word.startswith("-")), None)
     if name in parsers:
         command = importlib.import_module(f"iqa_sr.cli.{name.replace('-', '_')}")
         command.add_arguments(parsers[name])
         parsers[name].add_argument("--debug", action="store_true", help="show the stack trace of an error")
     # Ends here where no command is named.
-    args = parser.parse_args(words, argparse.Namespace(words=words))
+    args = parser.parse_args(argv, argparse.Namespace(argv=argv))
     return report_errors(lambda: command.run(args), args.debug, parsers[args.command])
 
 

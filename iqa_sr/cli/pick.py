@@ -87,8 +87,8 @@ def run(args: argparse.Namespace) -> int:
         print(f"left out: {', '.join(labels[:5])}{more} ({reason})")
     if choice.best is None:
         raise ValueError(unmet_limits(choice))
-    words = [words for words in (*explain(choice), compare_with_gold_standard(gold, choice.best)) if words]
-    print("\n" + "\n".join(words))
+    explanation = [text for text in (*explain(choice), compare_with_gold_standard(gold, choice.best)) if text]
+    print("\n" + "\n".join(explanation))
     label = choice.scores.checkpoints[choice.best]
     file = source.files[label]
     if args.no_copy:
@@ -96,7 +96,7 @@ def run(args: argparse.Namespace) -> int:
     if file is None:
         print(f"\nNothing was written: the file of {label} is not known. --checkpoints {label}=FILE names it.")
         return 0
-    record = choice_record(choice, source, gold, words, args.sources, args.seed)
+    record = choice_record(choice, source, gold, explanation, args.sources, args.seed)
     path = write_best(file, record, args.folder or source.folder, args.overwrite)
     print(f"\nwrote {path}, a copy of {file.path}, and best.json")
     return 0

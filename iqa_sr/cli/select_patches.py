@@ -17,8 +17,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--output", dest="output_dir", required=True, metavar="DIR", help="where the patches go")
     for name, value, text in (
         ("--size", 512, "side of a patch in pixels"),
-        ("--stride", 288, "distance of the places in pixels"),
-        ("--jitter", 16, "largest random move of a place in pixels"),
+        ("--stride", 288, "distance of the positions in pixels"),
+        ("--jitter", 16, "largest random move of a position in pixels"),
         ("--seed", 0, "of the random moves"),
     ):
         parser.add_argument(name, type=int, default=value, metavar="N", help=f"{text} (default {value})")

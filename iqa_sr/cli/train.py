@@ -24,7 +24,7 @@ def run(args: argparse.Namespace) -> int:
     from iqa_sr.runtime.command_line import own_command
     from iqa_sr.training.launch import run_training
 
-    command = own_command(args.words)
+    command = own_command(args.argv)
     return run_training(args.opt, args.overrides, args.auto_resume, args.dry_run, args.launcher, command)
 
 
@@ -44,6 +44,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     add_arguments(parser)
     parser.add_argument("--debug", action="store_true", help="show the stack trace of an error")
-    words = sys.argv[1:] if arguments is None else list(arguments)
-    args = parser.parse_args(words, argparse.Namespace(words=words))
+    argv = sys.argv[1:] if arguments is None else list(arguments)
+    args = parser.parse_args(argv, argparse.Namespace(argv=argv))
     return report_errors(lambda: run(args), args.debug, parser)

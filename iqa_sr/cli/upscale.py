@@ -109,8 +109,8 @@ def run(args: argparse.Namespace) -> int:
     if kept["unknown"]:
         print(f"{kept['unknown']} that were there do not say which image and network they are of")
     if done.dropped:
-        words = ", ".join(f"{what} ({count})" for what, count in sorted(done.dropped.items()))
-        print(f"not in the results, with the number of images that have it: {words}")
+        dropped = ", ".join(f"{what} ({count})" for what, count in sorted(done.dropped.items()))
+        print(f"not in the results, with the number of images that have it: {dropped}")
     for source, reason in list(done.failed.items())[:_SHOWN]:
         print(f"  not upscaled: {reason if source in reason else f'{source}: {reason}'}", file=sys.stderr)
     if len(done.failed) > _SHOWN:

@@ -172,12 +172,12 @@ def _read_with_bases(path: Path, above: tuple[Path, ...], known: dict[Path, dict
         known: What was read before, by place: many files may build upon the same one.
     """
     asked_by = f"{above[-1].name}: base: " if above else ""
-    place = Path(os.path.realpath(path))
-    if place in above:
+    real_path = Path(os.path.realpath(path))
+    if real_path in above:
         raise OptionError(f"{path}: its base leads back to itself")
     if len(above) > _DEEPEST:
         raise OptionError(f"{asked_by}expected at most {_DEEPEST} files that build upon each other, {path} is one more")
-    if place not in known:
+    if real_path not in known:
         content = _load_yaml(path, asked_by)
         bases = content.pop("base", None)
         listed = [] if bases is None else bases if isinstance(bases, list) else [bases]
@@ -187,9 +187,9 @@ def _read_with_bases(path: Path, above: tuple[Path, ...], known: dict[Path, dict
                 raise OptionError(
                     f"{path}: base: expected the path of an option file or a list of them, got {shown(bases)}"
                 )
-            merged = _merge(merged, _read_with_bases(path.parent / base, (*above, place), known))
-        known[place] = _merge(merged, content)
-    return known[place]
+            merged = _merge(merged, _read_with_bases(path.parent / base, (*above, real_path), known))
+        known[real_path] = _merge(merged, content)
+    return known[real_path]
 
 
 def _merge(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:

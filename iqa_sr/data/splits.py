@@ -56,8 +56,8 @@ def _counts(total: int, shares: Sequence[int]) -> list[int]:
         )
     exact = [total * share / sum(shares) for share in shares]
     counts = [math.floor(count) for count in exact]
-    for place in sorted(range(len(shares)), key=lambda i: (counts[i] - exact[i], i))[: total - sum(counts)]:
-        counts[place] += 1
+    for index in sorted(range(len(shares)), key=lambda i: (counts[i] - exact[i], i))[: total - sum(counts)]:
+        counts[index] += 1
     while min(counts) == 0:
         counts[counts.index(max(counts))] -= 1
         counts[counts.index(0)] += 1

@@ -191,7 +191,7 @@ class MultiGTDataset(Dataset[dict[str, Any]]):
             lq = self._decode(self._lq_store, record.lq, (record.size[0] // scale, record.size[1] // scale))
         wanted = dict.fromkeys(indices if lq is not None else (0, *indices))
         return _Images(
-            {place: self._decode(self._store, record.ground_truths[place].path, record.size) for place in wanted}, lq
+            {index: self._decode(self._store, record.ground_truths[index].path, record.size) for index in wanted}, lq
         )
 
     def _decode(self, store: ImageStore, path: str, size: tuple[int, int]) -> np.ndarray:
@@ -242,19 +242,19 @@ class MultiGTDataset(Dataset[dict[str, Any]]):
         return sample | self._candidates_of(record, shortlist, images, (top, left), symmetry)
 
     def _candidates_of(
-        self, record: Record, shortlist: Shortlist, images: _Images, place: tuple[int, int], symmetry: Symmetry
+        self, record: Record, shortlist: Shortlist, images: _Images, corner: tuple[int, int], symmetry: Symmetry
     ) -> dict[str, Tensor]:
         """The windows of the shortlist, filled up to the data set's K."""
         crop, window, count = self.options.gt_size, self._window, self._candidates
         assert crop is not None
-        top, left = (window_start(at, crop, window, side) for at, side in zip(place, record.size, strict=True))
+        top, left = (window_start(at, crop, window, side) for at, side in zip(corner, record.size, strict=True))
         gts = torch.zeros(count, 3, window, window)
         index, folder = torch.full((count,), -1), torch.full((count,), -1)
         for position, pick in enumerate(shortlist.indices):
             gts[position] = to_tensor(symmetry.image(cut(images.ground_truths[pick], top, left, window)))
             index[position] = pick
             folder[position] = self.folders.index(record.ground_truths[pick].folder)
-        offset = symmetry.offset((place[0] - top, place[1] - left), crop, window)
+        offset = symmetry.offset((corner[0] - top, corner[1] - left), crop, window)
         candidates = {
             "gts": gts,
             "gts_offset": torch.tensor(offset),

@@ -137,10 +137,10 @@ class PristineCrops:
         for _ in range(2):
             top, left = (int(draw.uniform(least, most + 1)) for least, most in rooms)
             windows.append((image[:, top : top + side, left : left + side], (top, left)))
-        window, place = max(windows, key=lambda one: float(one[0].std((1, 2)).sum()))
+        window, position = max(windows, key=lambda one: float(one[0].std((1, 2)).sum()))
         if draw.chance(0.5):
             window = window.flip(2)
-        return torch.rot90(window, int(draw.uniform(0, 4)), (1, 2)).contiguous(), place
+        return torch.rot90(window, int(draw.uniform(0, 4)), (1, 2)).contiguous(), position
 
     def inside(self, window: Tensor) -> Tensor:
         """The crop `(..., crop, crop)` of a window whose margin is at least `MARGIN` above and to the left."""

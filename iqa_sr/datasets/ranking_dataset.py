@@ -74,7 +74,7 @@ class RankingDataset(Dataset[dict[str, Any]]):
             levels = list(range(LEVELS + 1))
             kinds = self.crops.kinds
             chain = (Step(kinds[index % len(kinds)], LEVELS, draw.seed()),)
-        places = []
+        positions = []
         at: tuple[int, int] | None = None
         for _ in range(2):
             window, at = self.crops.window(clean, draw, at, self.options.shift)
@@ -83,9 +83,9 @@ class RankingDataset(Dataset[dict[str, Any]]):
             for level in levels:  # all steps of the chain in proportion
                 steps = [Step(step.kind, step.level * level / LEVELS, step.seed) for step in chain]
                 rows.append(self.crops.inside(apply_chain(window, steps, noise_seed)))
-            places.append(torch.stack(rows))
+            positions.append(torch.stack(rows))
         return {
-            "image": torch.stack(places),
+            "image": torch.stack(positions),
             "level": torch.tensor(levels, dtype=torch.float32),
             "path": self.crops.source.name(image),
         }
@@ -97,8 +97,8 @@ class RankingDataset(Dataset[dict[str, Any]]):
         """
         count = self.options.levels - 1
         room = LEVELS - 0.5 * count
-        places = sorted((1 - math.cos(math.pi * draw.uniform(0, 1))) / 2 for _ in range(count))
-        return [0.0] + [0.5 * (number + 1) + room * place for number, place in enumerate(places)]
+        positions = sorted((1 - math.cos(math.pi * draw.uniform(0, 1))) / 2 for _ in range(count))
+        return [0.0] + [0.5 * (number + 1) + room * position for number, position in enumerate(positions)]
 
     def _random_chain(self, draw: SeededRandom) -> Sequence[Step]:
         if not draw.chance(self.options.mixture):

@@ -97,9 +97,9 @@ class SeededSampler(Sampler[tuple[int, int]]):
     def __iter__(self) -> Iterator[tuple[int, int]]:
         generator = torch.Generator().manual_seed(sample_seed(self.seed, self.epoch, 0))
         order = torch.randperm(len(self) * self.world_size, generator=generator).tolist()
-        places = range(self.rank, len(order), self.world_size)
-        for place in list(places)[self.skip :]:
-            yield order[place] % self.size, sample_seed(self.seed, self.epoch, place + 1)
+        positions = range(self.rank, len(order), self.world_size)
+        for position in list(positions)[self.skip :]:
+            yield order[position] % self.size, sample_seed(self.seed, self.epoch, position + 1)
 
 
 @dataclass(eq=False)

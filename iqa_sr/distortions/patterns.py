@@ -22,7 +22,7 @@ def _tint(draw: SeededRandom) -> Tensor:
     return torch.tensor([draw.uniform(-1, 1) for _ in range(3)]).view(3, 1, 1).clamp_min(-1)
 
 
-def _places(image: Tensor, draw: SeededRandom) -> tuple[Tensor, Tensor]:
+def _positions(image: Tensor, draw: SeededRandom) -> tuple[Tensor, Tensor]:
     """Rows `(H, 1)` and columns `(1, W)`, from a random start."""
     height, width = image.shape[1:]
     top, left = (int(draw.position(0, 64)) for _ in range(2))
@@ -31,7 +31,7 @@ def _places(image: Tensor, draw: SeededRandom) -> tuple[Tensor, Tensor]:
 
 def checkerboard(image: Tensor, strength: float, draw: SeededRandom) -> Tensor:
     """A board of 1 to 4 px, 1.5 to 32 levels of 255, sometimes only where the image has structure."""
-    rows, columns = _places(image, draw)
+    rows, columns = _positions(image, draw)
     side = draw.one_of([1, 1, 1, 2, 2, 3, 4])
     board = ((rows // side + columns // side) % 2 * 2 - 1).float()
     tint = _tint(draw)
@@ -43,7 +43,7 @@ def checkerboard(image: Tensor, strength: float, draw: SeededRandom) -> Tensor:
 
 def grid(image: Tensor, strength: float, draw: SeededRandom) -> Tensor:
     """Lines of 1 px every 2 to 16 px in both directions, or the seams of such blocks."""
-    rows, columns = _places(image, draw)
+    rows, columns = _positions(image, draw)
     period = draw.one_of([2, 3, 4, 4, 8, 8, 16])
     lines = ((rows % period == 0) | (columns % period == 0)).float()
     if draw.chance(0.4):  # blocks of slightly different brightness, as where patches were put together
@@ -57,7 +57,7 @@ def grid(image: Tensor, strength: float, draw: SeededRandom) -> Tensor:
 
 def stripes(image: Tensor, strength: float, draw: SeededRandom) -> Tensor:
     """Waves of 2 to 14 px in any direction, or every second row or column."""
-    rows, columns = _places(image, draw)
+    rows, columns = _positions(image, draw)
     angle = draw.uniform(0, math.pi) if draw.chance(0.6) else draw.one_of([0.0, math.pi / 2])
     frequency = 2 * math.pi / geometric(2, 14, draw.uniform(0, 1))
     wave = torch.sin(frequency * (columns * math.cos(angle) + rows * math.sin(angle)) + draw.position(0, 2 * math.pi))

@@ -107,8 +107,8 @@ def _base_of_training(experiment: ExperimentFolder, file: LabeledCheckpoint) -> 
     named = base_network(sections)
     if not named["file"]:
         return None
-    places = [root / str(named["file"]) for root in (Path(), *experiment.started_in())]
-    path = next((place for place in places if place.is_file()), None)
+    positions = [root / str(named["file"]) for root in (Path(), *experiment.started_in())]
+    path = next((position for position in positions if position.is_file()), None)
     if path is None:
         raise FileNotFoundError(
             f"{experiment.find_option_file()}: path:pretrain_network_g: {named['file']} is not there any more; name "

@@ -72,16 +72,16 @@ class EvaluationSet:
     """A data set whose files were found and looked into. Reading may be done in several threads.
 
     Args:
-        place: Where it is.
+        spec: Where it is.
         scale: Of the super-resolution.
         records: Its images, sorted by name; without ground truths, `lq` alone is set.
     """
 
-    def __init__(self, place: DatasetSpec, scale: int, records: Sequence[Record]) -> None:
-        self.place, self.name, self.scale, self.records = place, place.name, scale, tuple(records)
-        self._store = ImageStore(place.data) if place.data else None
-        self._lq_store = ImageStore(place.lq) if place.lq else None
-        self._degradation = build_degradation(place.degradation, scale, f"data set {place.name}:degradation")
+    def __init__(self, spec: DatasetSpec, scale: int, records: Sequence[Record]) -> None:
+        self.spec, self.name, self.scale, self.records = spec, spec.name, scale, tuple(records)
+        self._store = ImageStore(spec.data) if spec.data else None
+        self._lq_store = ImageStore(spec.lq) if spec.lq else None
+        self._degradation = build_degradation(spec.degradation, scale, f"data set {spec.name}:degradation")
 
     def result_size(self, record: Record) -> tuple[int, int]:
         """Height and width of an image's result."""
@@ -106,11 +106,11 @@ class EvaluationSet:
         ready = self._lq_store if record.lq is not None else None
         made = lq and ready is None
         truths = {}
-        for place in dict.fromkeys([*gts, *[0] * made]):
+        for index in dict.fromkeys([*gts, *[0] * made]):
             assert self._store is not None
-            image = _decoded(self._store, record.ground_truths[place].path, record.size)
-            truths[place] = image[None, :, :height, :width].contiguous()
-        wanted = {place: truths[place] for place in gts}
+            image = _decoded(self._store, record.ground_truths[index].path, record.size)
+            truths[index] = image[None, :, :height, :width].contiguous()
+        wanted = {index: truths[index] for index in gts}
         if not lq:
             return EvaluationImage(None, wanted)
         if ready is not None and record.lq is not None:
@@ -129,7 +129,7 @@ class EvaluationSet:
         """
         hidden = None if progress and len(self.records) > _MANY else True  # tqdm's None: on a terminal only
         bar = tqdm(self.records, desc=f"reading {self.name}", unit="image", leave=False, disable=hidden)
-        made = dict(self.place.degradation) if self.place.lq is None else None
+        made = dict(self.spec.degradation) if self.spec.lq is None else None
         facts = []
         for record in bar:
             files = [(self._lq_store, record.lq, "")] if record.lq else []
@@ -155,11 +155,11 @@ def _decoded(store: ImageStore, key: str, size: tuple[int, int]) -> Tensor:
 # --- Finding ----------------------------------------------------------------------------------------------------------
 
 
-def open_set(place: DatasetSpec, scale: int, progress: bool = True) -> EvaluationSet:
+def open_set(spec: DatasetSpec, scale: int, progress: bool = True) -> EvaluationSet:
     """Find a data set's files, look into all of them, and match them.
 
     Args:
-        place: Where they are.
+        spec: Where they are.
         scale: Of the super-resolution.
         progress: Whether a bar is shown where there are many.
 
@@ -169,12 +169,12 @@ def open_set(place: DatasetSpec, scale: int, progress: bool = True) -> Evaluatio
             and the first of them.
         OptionError: If an option is wrong.
     """
-    where = f"data set {place.name}"
-    if place.data is None:
-        records, problems = _without_references(place)
+    where = f"data set {spec.name}"
+    if spec.data is None:
+        records, problems = _without_references(spec)
     else:
-        section: dict[str, Any] = {"dataroot_gt": place.data, "dataroot_lq": place.lq, **place.options}
-        folders = [place.data, *place.data.glob("*")] if place.data.is_dir() else []
+        section: dict[str, Any] = {"dataroot_gt": spec.data, "dataroot_lq": spec.lq, **spec.options}
+        folders = [spec.data, *spec.data.glob("*")] if spec.data.is_dir() else []
         if "io_backend" not in section and any(folder.suffix == LMDB_SUFFIX for folder in folders):
             section["io_backend"] = {"type": "lmdb"}
         manifest = read_manifest(read_section(GroundTruthOptions, section, where), where, progress, decode_all=True)
@@ -185,28 +185,28 @@ def open_set(place: DatasetSpec, scale: int, progress: bool = True) -> Evaluatio
                 problems.add("too small", f"{record.name} is {height}x{width} px (HxW), smaller than the scale {scale}")
     if problems:
         raise DataError(problems.summary(where))
-    return EvaluationSet(place, scale, records)
+    return EvaluationSet(spec, scale, records)
 
 
-def _without_references(place: DatasetSpec) -> tuple[Sequence[Record], DataProblems]:
-    assert place.lq is not None
-    if not place.lq.is_dir():
-        raise FileNotFoundError(f"data set {place.name}: the folder {place.lq} does not exist")
-    folder, problems = open_folder(place.lq), DataProblems()
+def _without_references(spec: DatasetSpec) -> tuple[Sequence[Record], DataProblems]:
+    assert spec.lq is not None
+    if not spec.lq.is_dir():
+        raise FileNotFoundError(f"data set {spec.name}: the folder {spec.lq} does not exist")
+    folder, problems = open_folder(spec.lq), DataProblems()
     names: dict[str, str] = {}
     records = []
     for key in folder.keys():  # noqa: SIM118 - not a dict
-        name = key if place.lq.suffix == LMDB_SUFFIX else Path(key).stem
+        name = key if spec.lq.suffix == LMDB_SUFFIX else Path(key).stem
         if names.setdefault(name, key) != key:
-            problems.add("duplicate name", f"{place.lq}: {names[name]} and {key} have the same stem")
+            problems.add("duplicate name", f"{spec.lq}: {names[name]} and {key} have the same stem")
             continue
         if problem := name_problem(key):
-            problems.add("unusable name", f"{place.lq}: {problem}")
+            problems.add("unusable name", f"{spec.lq}: {problem}")
             continue
         try:
             records.append(Record(name, (), folder.inspect(key), key))
         except (ValueError, OSError) as error:
             problems.add("unreadable file", str(error))
     if not names:
-        raise FileNotFoundError(f"data set {place.name}: no images found in {place.lq}")
+        raise FileNotFoundError(f"data set {spec.name}: no images found in {spec.lq}")
     return sorted(records, key=lambda record: record.name), problems

@@ -147,7 +147,7 @@ class Evaluator:
         The ground truths themselves, where there are any: kept, and scored where no reference is needed. The gold
         standard: the best no-reference scores in each group of several ground truths. Bicubic upscaling.
         """
-        with_truths = [dataset for dataset in self.sets if dataset.place.data is not None]
+        with_truths = [dataset for dataset in self.sets if dataset.spec.data is not None]
         done = self._run(ORIGINAL, with_truths, to_levels, progress)
         done += self._run(GOLD_STANDARD, self.sets, None, progress)
         return done + self._run(BASELINE, self.sets, lambda lq: to_levels(bicubic_result(lq, self._scale)), progress)
@@ -174,9 +174,9 @@ class Evaluator:
     def _jobs(self, label: str, sets: Sequence[EvaluationSet]) -> list[_Job]:
         """What this process has to do under a label."""
         rank, world = self.shard
-        places = [(dataset, number) for dataset in sets for number in range(len(dataset.records))]
+        indices = [(dataset, number) for dataset in sets for number in range(len(dataset.records))]
         jobs = []
-        for dataset, number in places[rank::world]:
+        for dataset, number in indices[rank::world]:
             record = dataset.records[number]
             name = image_name(dataset.name, record.name)
             file = None if label == GOLD_STANDARD else image_file(self.folder, label, dataset.name, record.name)
@@ -190,7 +190,7 @@ class Evaluator:
                 keys = (
                     {gt.path for gt in record.ground_truths} if label == GOLD_STANDARD else {key for _, key in wanted}
                 )
-                gts = tuple(place for place, gt in enumerate(record.ground_truths) if gt.path in keys)
+                gts = tuple(index for index, gt in enumerate(record.ground_truths) if gt.path in keys)
                 base = None
                 if self.base is not None and BASE in {key for _, key in wanted}:
                     base = self.base.compared(label, dataset.name, record.name)

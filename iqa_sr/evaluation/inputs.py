@@ -90,7 +90,7 @@ def find_checkpoints(arguments: Sequence[str]) -> list[LabeledCheckpoint]:
 
 
 def named_path(argument: str) -> tuple[str, Path]:
-    """Name, or nothing, and path of a word `[NAME=]PATH`; a file whose own name holds a `=` is taken as it is."""
+    """Name, or nothing, and path of an argument `[NAME=]PATH`; a file whose own name holds a `=` is taken as it is."""
     label, equals, path = argument.partition("=")
     return (label, Path(path)) if equals and not Path(argument).exists() else ("", Path(argument))
 
@@ -143,7 +143,7 @@ def check_labels(files: Sequence[LabeledCheckpoint]) -> None:
 
 
 def datasets_from_args(data: Sequence[str], lq: Sequence[str], degradation: str | None) -> list[DatasetSpec]:
-    """The data sets of the words `[NAME=]DIR` of `data` and `lq`.
+    """The data sets of the arguments `[NAME=]DIR` of `data` and `lq`.
 
     A name that is left out is that of the folder; one `lq` without a name belongs to the only `data`.
 
@@ -152,7 +152,7 @@ def datasets_from_args(data: Sequence[str], lq: Sequence[str], degradation: str 
             to, or nobody is left to use the degradation.
     """
     truths, ready = named_paths("data", data), named_paths("lq", lq)
-    nameless = [word for word in lq if not named_path(word)[0]]
+    nameless = [value for value in lq if not named_path(value)[0]]
     if nameless and len(data) == len(lq) == 1:
         ready = {next(iter(truths)): next(iter(ready.values()))}
     elif nameless and data and not ready.keys() <= truths.keys():
@@ -161,21 +161,21 @@ def datasets_from_args(data: Sequence[str], lq: Sequence[str], degradation: str 
             f"{', '.join(truths)}, and another name makes a data set without ground truths"
         )
     section = {"type": degradation or "bicubic"}
-    places = [DatasetSpec(name, truths.get(name), ready.get(name), section) for name in {**truths, **ready}]
-    if degradation and not any(place.lq is None for place in places):
+    specs = [DatasetSpec(name, truths.get(name), ready.get(name), section) for name in {**truths, **ready}]
+    if degradation and not any(spec.lq is None for spec in specs):
         raise ValueError(f"`degradation` {degradation}: every data set has ready LQ images; leave it out")
-    return places
+    return specs
 
 
-def named_paths(argument: str, words: Sequence[str]) -> dict[str, Path]:
+def named_paths(argument: str, values: Sequence[str]) -> dict[str, Path]:
     """By data set the folders of the words `[NAME=]DIR` of an argument; without a name it has that of the folder.
 
     Raises:
         ValueError: If two have the same name, or a name cannot be used.
     """
     found: dict[str, Path] = {}
-    for word in words:
-        name, path = named_path(word)
+    for value in values:
+        name, path = named_path(value)
         name = name or path.resolve().name
         if name in found:
             raise ValueError(
@@ -183,7 +183,7 @@ def named_paths(argument: str, words: Sequence[str]) -> dict[str, Path]:
                 f"Give one another: `{argument}` NAME={path}"
             )
         if not is_folder_name(name):
-            raise ValueError(f"`{argument}` {word}: expected a name that can be a folder's, got {name!r}")
+            raise ValueError(f"`{argument}` {value}: expected a name that can be a folder's, got {name!r}")
         found[name] = path.expanduser()
     return found
 
@@ -202,18 +202,18 @@ def datasets_of_experiment(folder: Path) -> list[DatasetSpec]:
     sections = {key: section for key, section in (experiment.options.get("datasets") or {}).items()}
     wanted = [section for key, section in sections.items() if key.split("_")[0] in ("val", "test")]
     try:
-        places = [_spec(section, file) for section in wanted if section.get("type") in _TYPES]
+        specs = [_spec(section, file) for section in wanted if section.get("type") in _TYPES]
     except ValueError as error:
         raise ValueError(f"{file}: {error}") from None
-    if not places:
+    if not specs:
         kinds = ", ".join(str(section.get("type")) for section in wanted) or "no validation set"
         raise ValueError(f"{file}: expected validation sets of {', '.join(_TYPES)}, got {kinds}; name some: `data` DIR")
-    names = [place.name for place in places]
+    names = [spec.name for spec in specs]
     if len(set(names)) < len(names):
         raise ValueError(
             f"{file}: two validation sets have the same name: {', '.join(names)}; name them: `data` NAME=DIR"
         )
-    return places
+    return specs
 
 
 def _spec(section: Mapping[str, Any], file: Path) -> DatasetSpec:

@@ -162,19 +162,19 @@ def plan_evaluation(config: EvaluationConfig, first: bool = True) -> EvaluationP
     origins = {file.experiment for file in files}
     experiment = origins.pop() if len(origins) == 1 else None  # the only one that all checkpoints come from
     if config.data or config.lq:
-        places = datasets_from_args(config.data, config.lq, config.degradation)
+        specs = datasets_from_args(config.data, config.lq, config.degradation)
     elif config.degradation:
         raise ValueError(f"`degradation` {config.degradation}: expected with `data` DIR, got it alone")
     elif experiment is None:
         raise ValueError("`data`: expected the folder of the ground truths, or `lq` that of LQ images, got neither")
     else:
-        places = datasets_of_experiment(experiment)
+        specs = datasets_of_experiment(experiment)
     folder = _output_folder(config, files, experiment)
     maker = _maker_of_base(config, files)
     if maker is not None:
         files = base_first(files, maker, config.load)
     found = _inspect_networks(config, files, protocol, first)
-    sets = [open_set(place, found.scale, first) for place in places]
+    sets = [open_set(spec, found.scale, first) for spec in specs]
     base = None
     if maker is not None:
         base = made_results(folder, files[0], config.load(files[0]).digest, sets)
@@ -259,7 +259,7 @@ def _run_facts(
             versions[name] = version(name)
     datasets = {}
     for dataset in sets:
-        root = dataset.place.data
+        root = dataset.spec.data
         datasets[dataset.name] = DataSetFacts(
             images=len(dataset.records),
             references=root.as_posix() if root is not None else None,

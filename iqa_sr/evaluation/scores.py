@@ -80,8 +80,8 @@ class ImageScorer:
         """Keys of what full-reference metrics compare with: ground truths, or the base's result."""
         if self.against == "base":
             return (BASE,)
-        places = record.positives if self.against == "positives" else range(len(record.ground_truths))[:1]
-        return tuple(record.ground_truths[place].path for place in places)
+        specs = record.positives if self.against == "positives" else range(len(record.ground_truths))[:1]
+        return tuple(record.ground_truths[spec].path for spec in specs)
 
     def wanted(self, label: str, record: Record) -> Iterator[Wanted]:
         """The scores that an image has under a label.
@@ -121,7 +121,7 @@ class ImageScorer:
             suffice for.
         """
         found: dict[Wanted, float | None] = dict.fromkeys(wanted, math.nan)
-        references = {record.ground_truths[place].path: gt.to(result.device) for place, gt in image.gts.items()}
+        references = {record.ground_truths[index].path: gt.to(result.device) for index, gt in image.gts.items()}
         references[BASE] = result if image.base is None else image.base.to(result.device)
         for name, key in wanted:
             if name == LR_CONSISTENCY:
@@ -228,7 +228,7 @@ def _problem(scorer: ImageScorer, name: str, sets: "Sequence[EvaluationSet]") ->
     if metric_info(name).reference == "full":
         pairs = [(dataset, record) for dataset, record in pairs if scorer.references(record)]
         names = ", ".join(dataset.name for dataset in sets)
-        if not pairs and scorer.against == "positives" and any(dataset.place.data for dataset in sets):
+        if not pairs and scorer.against == "positives" and any(dataset.spec.data for dataset in sets):
             return (
                 f"{name} is to be compared with positive ground truths, and no image of {names} has one.\n"
                 "HGGT's label files belong into labels/ beside images/; `against` original needs none."

@@ -142,9 +142,9 @@ def cut_windows(images: Iterable[Image], upscale: Upscale, side: int, most: int)
             )
         down, across = (_steps(length, math.ceil(side / scale)) for length in lq.shape[-2:])
         cells = [(rows, columns) for rows in down for columns in across]  # in LQ px, row by row
-        places = sorted(range(len(cells)), key=_spread)[:most]
+        positions = sorted(range(len(cells)), key=_spread)[:most]
         # First one window of each image, then a second one of each: nobody knows how many images will follow.
-        turns = [((turn, _spread(number)), (number, place)) for turn, place in enumerate(places)]
+        turns = [((turn, _spread(number)), (number, position)) for turn, position in enumerate(positions)]
         last = kept[-1][0] if len(kept) == most else (math.inf, 0.0)
         kept += [(turn, at, _cut(number, lq, original, cells[at[1]], scale)) for turn, at in turns if turn < last]
         kept = sorted(kept, key=lambda entry: entry[:2])[:most]

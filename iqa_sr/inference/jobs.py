@@ -65,25 +65,25 @@ def find_jobs(paths: Sequence[str], output: str | Path, suffix: str = "", kind: 
 
 def _images(path: str, output: Path) -> Iterator[tuple[Path, Path]]:
     """Each image with the folder that its name in the output is relative to."""
-    place = Path(path)
-    if place.is_dir():
+    location = Path(path)
+    if location.is_dir():
         images = []
-        for here, folders, names in os.walk(place):
+        for here, folders, names in os.walk(location):
             inside = [Path(here, one) for one in sorted(folders) if one[0] != "."]
             folders[:] = [one.name for one in inside if not (output.exists() and one.samefile(output))]
             images += [Path(here, name) for name in sorted(image_names(here, names))]
         if not images:
             looked = looked_for()
             raise FileNotFoundError(f"no images in the folder {path}; looked for {looked}, in sub-folders, too")
-        yield from ((place, image) for image in images)
+        yield from ((location, image) for image in images)
     elif os.path.lexists(path):
-        yield place.parent, place
+        yield location.parent, location
     elif glob.has_magic(path):
         matches = sorted(Path(name) for name in glob.glob(path, recursive=True))
         images = [name for name in matches if is_image_name(name.name) and name.is_file()]
         if not images:
             raise FileNotFoundError(f"no image matches {path}")
-        fixed = Path(*takewhile(lambda part: not glob.has_magic(part), place.parts))
+        fixed = Path(*takewhile(lambda part: not glob.has_magic(part), location.parts))
         yield from ((fixed, image) for image in images)
     else:
         raise FileNotFoundError(f"{path} does not exist; expected an image, a folder or a glob in quotes")
@@ -95,15 +95,15 @@ def _check(jobs: Sequence[UpscaleJob]) -> None:
     for job in jobs:
         if job.target.suffix.lower() not in FORMATS:
             raise ValueError(f"`kind`: keep cannot be had for {job.source}; name a format, as `kind` png")
-        place = os.path.realpath(job.target)
-        if place in sources:
+        location = os.path.realpath(job.target)
+        if location in sources:
             raise ValueError(
-                f"the result of {job.source} would replace the image {sources[place]}; nothing was written.\n"
+                f"the result of {job.source} would replace the image {sources[location]}; nothing was written.\n"
                 "Choose another folder with `output`, or other names with `suffix`"
             )
-        if place in targets:
+        if location in targets:
             raise ValueError(
-                f"{targets[place]} and {job.source} would both be written to {job.target}; nothing was written.\n"
+                f"{targets[location]} and {job.source} would both be written to {job.target}; nothing was written.\n"
                 "Name their common folder, keep their endings with `kind` keep, or upscale them one by one."
             )
-        targets[place] = job.source
+        targets[location] = job.source

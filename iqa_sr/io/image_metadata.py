@@ -149,9 +149,9 @@ def _in_jpeg(content: bytes, profile: bytes, exif: bytes) -> bytes:
     segments += [
         (0xE2, b"ICC_PROFILE\0" + bytes((number, len(parts))) + part) for number, part in enumerate(parts, start=1)
     ]
-    place = 4 + int.from_bytes(content[4:6], "big") if content[2:4] == b"\xff\xe0" else 2
+    position = 4 + int.from_bytes(content[4:6], "big") if content[2:4] == b"\xff\xe0" else 2
     texts = (struct.pack(">BBH", 0xFF, kind, len(data) + 2) + data for kind, data in segments)
-    return content[:place] + b"".join(texts) + content[place:]
+    return content[:position] + b"".join(texts) + content[position:]
 
 
 def _in_webp(content: bytes, profile: bytes, exif: bytes) -> bytes:
@@ -170,10 +170,10 @@ def _in_webp(content: bytes, profile: bytes, exif: bytes) -> bytes:
 def _in_tiff(content: bytes, profile: bytes, note: str) -> bytes:
     """A new directory at the end, with the entries of the old one and ours."""
     order = "<" if content[:2] == b"II" else ">"
-    (place,) = struct.unpack(order + "I", content[4:8])
-    (count,) = struct.unpack(order + "H", content[place : place + 2])
+    (position,) = struct.unpack(order + "I", content[4:8])
+    (count,) = struct.unpack(order + "H", content[position : position + 2])
     entries = {}
-    for start in range(place + 2, place + 2 + 12 * count, 12):
+    for start in range(position + 2, position + 2 + 12 * count, 12):
         entries[struct.unpack(order + "H", content[start : start + 2])[0]] = content[start : start + 12]
     body = content + b"\0" * (len(content) % 2)
     for tag, kind, data in _tiff_tags(profile, note):

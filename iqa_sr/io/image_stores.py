@@ -69,7 +69,7 @@ def _images_below(folder: str | Path, names: Iterable[str]) -> dict[str, int]:
     """
     found: dict[str, int] = {}
     folders = {name: os.path.join(folder, name) for name in sorted(names) if not name.startswith(".")}
-    walks = ((name, os.walk(place)) for name, place in folders.items() if os.path.isdir(place))
+    walks = ((name, os.walk(parent)) for name, parent in folders.items() if os.path.isdir(parent))
     files = ((name, file) for name, walk in walks for _, _, inside in walk for file in inside)
     for name, file in islice(files, _COUNTED):
         if is_image_name(file):
@@ -131,14 +131,14 @@ class DiskFolder(ImageFolder):
             return sorted(image_names(self.path, os.listdir(self.path)))
         found: list[str] = []
         seen: set[str] = set()  # links may lead in a circle
-        for place, folders, names in os.walk(self.path, followlinks=True):
-            seen.add(os.path.realpath(place))
+        for parent, folders, names in os.walk(self.path, followlinks=True):
+            seen.add(os.path.realpath(parent))
             folders[:] = [
                 one
                 for one in folders
-                if not one.startswith(".") and os.path.realpath(os.path.join(place, one)) not in seen
+                if not one.startswith(".") and os.path.realpath(os.path.join(parent, one)) not in seen
             ]
-            found += [Path(place, name).relative_to(self.path).as_posix() for name in image_names(place, names)]
+            found += [Path(parent, name).relative_to(self.path).as_posix() for name in image_names(parent, names)]
         return sorted(found)
 
     def read(self, key: str) -> bytes:

@@ -288,10 +288,10 @@ def _jpeg2000_bits(image: Image.Image) -> int:
     file = getattr(image, "fp", None)
     if image.format != "JPEG2000" or file is None:
         return 8
-    place = file.tell()
+    position = file.tell()
     file.seek(0)
     head = file.read(4096)
-    file.seek(place)
+    file.seek(position)
     start = head.find(b"\xff\x51")  # the marker SIZ; behind 38 bytes the bits of the first channel, less one
     return (head[start + 40] & 127) + 1 if 0 <= start < len(head) - 40 else 8
 

@@ -35,21 +35,21 @@ def read_columns(path: Path, wanted: Sequence[str], sheet: str | None = None) ->
         ModuleNotFoundError: As `read_lines`.
     """
     lines = read_lines(path, sheet)
-    place = next((place for place, line in enumerate(lines) if set(wanted) <= set(line)), None)
-    if place is None:
+    position = next((position for position, line in enumerate(lines) if set(wanted) <= set(line)), None)
+    if position is None:
         kind = describe_file(path) if lines and path.suffix.lower() != ".xlsx" else ""
         if kind and not kind.startswith("text that"):
             raise ValueError(f"{path}: expected a table with the columns {', '.join(wanted)}, but it is {kind}")
         found = ", ".join(lines[0])[:200] if lines else "nothing"
         hint = "; separate the columns by commas" if lines and len(lines[0]) == 1 and set(found) & {";", "\t"} else ""
         raise ValueError(f"{path}: expected the columns {', '.join(wanted)}, found {found}{hint}")
-    names = lines[place]
+    names = lines[position]
     doubles = sorted({name for name in names if name and names.count(name) > 1})
     if doubles:
         raise ValueError(f"{path}: more than one column is called {', '.join(doubles)}; rename or remove all but one")
     missing = [""] * len(names)
     rows = []
-    for number, line in enumerate(lines[place + 1 :], start=1):
+    for number, line in enumerate(lines[position + 1 :], start=1):
         if any(line[len(names) :]):
             raise ValueError(
                 f"{path}: row {number} below the names has {len(line)} cells for {len(names)} columns: "
@@ -138,10 +138,10 @@ def read_pairs(path: Path) -> list[tuple[str, str]]:
         ValueError: If it is another kind of file.
     """
     found = []
-    for place, line in enumerate(split_lines(read_text(path, "list")), start=1):
+    for position, line in enumerate(split_lines(read_text(path, "list")), start=1):
         words = line.split()
         if words and len(words) != 2:
-            raise ValueError(f"{path}, line {place}: expected an image and a score, got {line.strip()[:60]!r}")
+            raise ValueError(f"{path}, line {position}: expected an image and a score, got {line.strip()[:60]!r}")
         if words:
             found.append((words[0], words[1]))
     return found

@@ -24,7 +24,7 @@ ENCODER = "ARNIQA.pth"
 CROP = 224
 # The encoder's layers are numbered as the children of torchvision's ResNet.
 _LAYERS = {"0": "conv1", "1": "bn1", "4": "layer1", "5": "layer2", "6": "layer3", "7": "layer4"}
-_PLACES = {name: place for place, name in _LAYERS.items()}
+_POSITIONS = {name: position for position, name in _LAYERS.items()}
 
 
 class _DataSet(NamedTuple):
@@ -162,9 +162,9 @@ def five_crops(image: Tensor) -> Tensor:
     """
     height, width = image.shape[2:]
     bottom, right = height - CROP, width - CROP
-    places = ((height // 2 - CROP // 2, width // 2 - CROP // 2), (0, 0), (bottom, 0), (0, right), (bottom, right))
+    positions = ((height // 2 - CROP // 2, width // 2 - CROP // 2), (0, 0), (bottom, 0), (0, right), (bottom, right))
     # Negative padding cuts off.
-    return torch.cat([F.pad(image, (-left, left - right, -top, top - bottom)) for top, left in places])
+    return torch.cat([F.pad(image, (-left, left - right, -top, top - bottom)) for top, left in positions])
 
 
 def _named_as_resnet(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
@@ -172,8 +172,8 @@ def _named_as_resnet(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
     renamed = {}
     for key, value in state.items():
         if not key.startswith("projector."):
-            place, _, rest = key.removeprefix("model.").partition(".")
-            renamed[f"{_LAYERS[place]}.{rest}" if place in _LAYERS else key] = value
+            position, _, rest = key.removeprefix("model.").partition(".")
+            renamed[f"{_LAYERS[position]}.{rest}" if position in _LAYERS else key] = value
     return renamed
 
 
@@ -182,8 +182,8 @@ def published_names(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
     renamed = {}
     for key, value in state.items():
         part, _, rest = key.partition(".")
-        place, _, name = rest.partition(".")
-        renamed[f"model.{_PLACES[place]}.{name}" if part == "encoder" else key] = value
+        position, _, name = rest.partition(".")
+        renamed[f"model.{_POSITIONS[position]}.{name}" if part == "encoder" else key] = value
     return renamed
 
 

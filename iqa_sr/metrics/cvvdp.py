@@ -146,13 +146,13 @@ class CVVDP(QualityMetric):
         """
         low, high = _calibration()["csf"]["log10_luminance"]
         last = self.sensitivity.shape[-1] - 1
-        place = ((light.chunk(2)[1].log10() - low) * (last / (high - low))).clamp(0, last)
-        index = place.long()
+        position = ((light.chunk(2)[1].log10() - low) * (last / (high - low))).clamp(0, last)
+        index = position.long()
         below, step = (
             table[band].index_select(1, index.flatten()).unflatten(1, index.shape)
             for table in (self.sensitivity, self.sensitivity_step)
         )
-        return (below + step * (place - index)).exp()
+        return (below + step * (position - index)).exp()
 
     def _masked(self, contrast: Tensor) -> Tensor:
         """The visible difference of images and references `(3, 2N, h, w)`, after masking: `(3, N, h, w)`."""
@@ -203,9 +203,9 @@ def _log_sensitivity(frequencies: Tensor) -> Tensor:
     csf = _calibration()["csf"]
     table = torch.tensor(csf["log10_sensitivity"], dtype=torch.double)  # (3, L, F)
     low, high = csf["log10_frequency"]
-    place = (frequencies.log10() - low) / (high - low) * (table.shape[2] - 1)
-    index = place.long().clamp(0, table.shape[2] - 2)
-    levels = table[..., index].lerp(table[..., index + 1], place - index)
+    position = (frequencies.log10() - low) / (high - low) * (table.shape[2] - 1)
+    index = position.long().clamp(0, table.shape[2] - 2)
+    levels = table[..., index].lerp(table[..., index + 1], position - index)
     correction = _calibration()["parameters"]["sensitivity_correction"] / 20  # from dB
     return (levels + correction).permute(2, 0, 1) * math.log(10)
 

@@ -155,13 +155,13 @@ class LIQE(QualityMetric):
     def window_features(self, image: Tensor) -> Tensor:
         """`(N, windows, 512)`, not of unit length."""
         image = self.normalize(image)
-        places = _places(*image.shape[2:])
-        windows = torch.stack([image[..., top : top + WINDOW, left : left + WINDOW] for top, left in places], dim=1)
+        positions = _positions(*image.shape[2:])
+        windows = torch.stack([image[..., top : top + WINDOW, left : left + WINDOW] for top, left in positions], dim=1)
         parts = [self.network(part) for part in windows.flatten(0, 1).split(AT_ONCE)]
         return torch.cat(parts).unflatten(0, windows.shape[:2])
 
 
-def _places(height: int, width: int) -> list[tuple[int, int]]:
+def _positions(height: int, width: int) -> list[tuple[int, int]]:
     """Top and left of the windows that are looked at."""
     tops, lefts = (range(0, side - WINDOW + 1, STRIDE) for side in (height, width))
     every = list(itertools.product(tops, lefts))

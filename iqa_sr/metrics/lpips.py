@@ -59,7 +59,8 @@ class LPIPS(QualityMetric):
     """LPIPS of each pair, version 0.1 of the linear heads; lower is better, 0 for equal images.
 
     Differs from the original:
-        The gradient is finite where all features of a place are 0 (the package gives NaN there); scores are the same.
+        The gradient is finite where all features of a position are 0 (the package gives NaN there); scores are the
+        same.
 
     Args:
         info: One of `LPIPS_INFOS`.
@@ -106,8 +107,8 @@ def _trunk(net: str) -> nn.Module:
         warnings.simplefilter("ignore", UserWarning)  # the package calls torchvision by an argument of before 0.13
         trunk: nn.Module = getattr(pretrained_networks, _CLASSES[net])(pretrained=False)
     # The package's slices keep torchvision's numbers: `slice2.3.weight` is `features.3.weight`.
-    places = {"features." + key.split(".", 1)[1]: key for key in trunk.state_dict()}
-    state = {places.get(key, key): value for key, value in read_weights(TRUNKS[net]).items()}
+    positions = {"features." + key.split(".", 1)[1]: key for key in trunk.state_dict()}
+    state = {positions.get(key, key): value for key, value in read_weights(TRUNKS[net]).items()}
     trunk.to_empty(device="cpu")
     load_state(trunk, {key: value for key, value in state.items() if not key.startswith("classifier.")}, TRUNKS[net])
     return trunk if net == "vgg" else trunk.to(memory_format=torch.channels_last)  # twice as fast; VGG hardly gains

@@ -16,7 +16,7 @@ CHUNK = 8
 
 
 class MANIQA(QualityMetric):
-    """The weighted mean of the scores of all places of 20 crops; higher is better.
+    """The weighted mean of the scores of all positions of 20 crops; higher is better.
 
     An image whose shorter side is at most 224 px is enlarged to 225 first.
 

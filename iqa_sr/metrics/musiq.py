@@ -47,24 +47,24 @@ class MUSIQ(QualityMetric):
 
     def score(self, image: Tensor, reference: Tensor | None) -> Tensor:
         """`(N, 3, H, W)` to `(N,)`."""
-        patches, places, scales = self.tokens(image)
-        output = self.network(patches, places, scales)
+        patches, positions, scales = self.tokens(image)
+        output = self.network(patches, positions, scales)
         return (output * self.ratings).sum(1) if self.rated else output[:, 0]
 
     def tokens(self, image: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """What the network sees: patches `(N, T, 3, 32, 32)` in [-1, 1], their places `(T,)` and scales `(T,)`."""
+        """What the network sees: patches `(N, T, 3, 32, 32)` in [-1, 1], their positions `(T,)` and scales `(T,)`."""
         image = (image - 0.5) * 2
         ratios = [side / max(image.shape[-2:]) for side in LONGER_SIDES]
         # Halves are rounded to even.
         sizes = [[max(1, round(side * ratio)) for side in image.shape[-2:]] for ratio in ratios]
         versions = [F.interpolate(image, size, mode="bicubic") for size in sizes]
-        patches, places, scales = [], [], []
+        patches, positions, scales = [], [], []
         for number, version in enumerate([*versions, image]):
             cut, rows, columns = _patches(version)
             patches.append(cut)
-            places.append(_places(rows, columns, image.device))
-            scales.append(torch.full_like(places[-1], number))
-        return torch.cat(patches, 1), torch.cat(places), torch.cat(scales)
+            positions.append(_positions(rows, columns, image.device))
+            scales.append(torch.full_like(positions[-1], number))
+        return torch.cat(patches, 1), torch.cat(positions), torch.cat(scales)
 
 
 def _patches(image: Tensor) -> tuple[Tensor, int, int]:
@@ -78,7 +78,7 @@ def _patches(image: Tensor) -> tuple[Tensor, int, int]:
 
 
 @cache
-def _places(rows: int, columns: int, device: torch.device) -> Tensor:
+def _positions(rows: int, columns: int, device: torch.device) -> Tensor:
     """`(rows * columns,)`: each patch's place on the 10x10 grid of position embeddings."""
     down, right = (torch.arange(count, device=device) * GRID // count for count in (rows, columns))
     return (down[:, None] * GRID + right).flatten()

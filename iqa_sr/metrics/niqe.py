@@ -59,13 +59,13 @@ def pristine_file() -> Path:
         FileNotFoundError: If neither is there; the text says what to do.
     """
     package = importlib.util.find_spec("basicsr")  # looks it up without importing it
-    places = [Path(folder) / "metrics" for folder in (package.submodule_search_locations or [])] if package else []
+    candidates = [Path(folder) / "metrics" for folder in (package.submodule_search_locations or [])] if package else []
     if os.environ.get(FOLDER_VARIABLE):
-        places.append(Path(os.environ[FOLDER_VARIABLE]))
-    for place in places:
-        if (place / PARAMETER_FILE).is_file():
-            return place / PARAMETER_FILE
-    looked = f"it is not in {' or '.join(map(str, places))}" if places else "which is not installed"
+        candidates.append(Path(os.environ[FOLDER_VARIABLE]))
+    for candidate in candidates:
+        if (candidate / PARAMETER_FILE).is_file():
+            return candidate / PARAMETER_FILE
+    looked = f"it is not in {' or '.join(map(str, candidates))}" if candidates else "which is not installed"
     raise FileNotFoundError(
         f"NIQE needs {PARAMETER_FILE} from inside the package basicsr; {looked}.\n"
         f"Install it with `pip install basicsr`, or set {FOLDER_VARIABLE} to a folder that holds the file."

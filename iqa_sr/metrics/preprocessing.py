@@ -27,17 +27,17 @@ def cut_crops(image: Tensor, count: int) -> Tensor:
     20 crops are the first of a 5x5 grid whose step is a fourth of what the image is larger than a crop: its last row
     is never seen. 4 crops are a 2x2 grid with a step of half of it, 1 is the top left.
 
-    Crops at the same place, as in images of 224 to 227 px, are given once where each place has as many of them: means
-    over the crops stay what they are, for a fraction of the time.
+    Crops at the same place, as in images of 224 to 227 px, are given once where each position has as many of them:
+    means over the crops stay what they are, for a fraction of the time.
     """
     parts = math.isqrt(count)
     side = parts if parts**2 == count else parts + 1
     down, right = ((length - CROP) // parts for length in image.shape[-2:])
-    places = [(row * down, column * right) for row in range(side) for column in range(side)][:count]
-    times = Counter(places)
+    positions = [(row * down, column * right) for row in range(side) for column in range(side)][:count]
+    times = Counter(positions)
     if len(set(times.values())) == 1:
-        places = list(times)
-    return torch.stack([image[..., top : top + CROP, left : left + CROP] for top, left in places], dim=1)
+        positions = list(times)
+    return torch.stack([image[..., top : top + CROP, left : left + CROP] for top, left in positions], dim=1)
 
 
 def resize_short_side(image: Tensor, side: int, mode: Literal["nearest", "bilinear", "bicubic"]) -> Tensor:
@@ -59,7 +59,8 @@ def resize_short_side(image: Tensor, side: int, mode: Literal["nearest", "biline
 
 
 def centre_crop(image: Tensor, side: int) -> Tensor:
-    """The middle `side` x `side` px of `(N, C, H, W)`; where two places are equally central, the one at an even offset.
+    """The middle `side` x `side` px of `(N, C, H, W)`; where two positions are equally central, the one at an even
+    offset.
 
     The offset is rounded half to even, as in torchvision.
     """

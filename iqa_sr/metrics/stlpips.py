@@ -42,7 +42,7 @@ class STLPIPS(QualityMetric):
     """ST-LPIPS of each pair; lower is better, 0 for equal images.
 
     Differs from the original:
-        The gradient is finite where all features of a place are 0 (NaN in the original); scores are the same.
+        The gradient is finite where all features of a position are 0 (NaN in the original); scores are the same.
 
     Args:
         info: One of `STLPIPS_INFOS`.

@@ -57,8 +57,8 @@ def sinc_kernel(size: int, cutoff: float) -> Tensor:
 
 
 def _squared_distance(size: int, sigma_x: float, sigma_y: float, rotation: float) -> Tensor:
-    place = torch.arange(size, dtype=torch.float64) - size // 2
-    x, y = place[None, :], place[:, None]
+    index = torch.arange(size, dtype=torch.float64) - size // 2
+    x, y = index[None, :], index[:, None]
     along = x * math.cos(rotation) + y * math.sin(rotation)
     across = y * math.cos(rotation) - x * math.sin(rotation)
     return (along / sigma_x) ** 2 + (across / sigma_y) ** 2

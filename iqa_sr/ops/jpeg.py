@@ -91,7 +91,7 @@ def _constant(rows: tuple[tuple[float, ...], ...], device: torch.device) -> Tens
 def _cosine(device: torch.device) -> Tensor:
     """The orthonormal cosine transform of an 8x8 block as a `(64, 64)` matrix over its rows laid end to end."""
     with torch.inference_mode(False):
-        place = torch.arange(8, dtype=torch.float64)
-        line = torch.cos((2 * place + 1) * place[:, None] * math.pi / 16) / 2
+        position = torch.arange(8, dtype=torch.float64)
+        line = torch.cos((2 * position + 1) * position[:, None] * math.pi / 16) / 2
         line[0] /= math.sqrt(2)
         return torch.kron(line, line).float().to(device)

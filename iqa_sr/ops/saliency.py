@@ -43,8 +43,8 @@ def saliency(images: Tensor) -> Tensor:
     warm = _stretch(lab[:, 1:]).square().sum(1)
     colour = 1 - torch.exp(-warm / COLOUR_SPREAD**2)
     # Pixels count from 1, as the authors have it.
-    place = torch.arange(SIDE, dtype=images.dtype, device=images.device) - SIDE // 2 + 1
-    weight = torch.exp(-place.square() / CENTRE_SPREAD**2)
+    position = torch.arange(SIDE, dtype=images.dtype, device=images.device) - SIDE // 2 + 1
+    weight = torch.exp(-position.square() / CENTRE_SPREAD**2)
     centre = weight[:, None] * weight
     product = frequency * centre * colour
     full = F.interpolate(product[:, None], images.shape[-2:], mode="bilinear", align_corners=True)

@@ -94,10 +94,10 @@ def read_report(folders: Sequence[str | Path]) -> Report:
     metrics = columns.facts
     array = np.full((len(metrics), len(entries), len(images)), np.nan)
     numbers = {facts.name: number for number, facts in enumerate(metrics)}
-    places = {image: number for number, image in enumerate(images)}
+    indices = {image: number for number, image in enumerate(images)}
     for row, (_, scores) in enumerate(entries):
         for (column, image), score in scores.items():
-            array[numbers[column], row, places[image]] = score
+            array[numbers[column], row, indices[image]] = score
     return Report(
         metrics=metrics,
         entries=[entry for entry, _ in entries],
@@ -232,8 +232,8 @@ def _entries(sources: Sequence[ReportSource], columns: _Columns) -> list[tuple[E
                 unclear = len(sources) > 1 and (len(holders) > 1 or label.isdigit())
             name = f"{source.name} {label}" if unclear else label or source.name
             group = 1 if not one.reserved else 0 if label == "bicubic" else 2
-            place = (group, number, one.series, math.inf if one.iteration is None else one.iteration)
-            rows.append((place, Entry(name, one, [source]), scores))
+            position = (group, number, one.series, math.inf if one.iteration is None else one.iteration)
+            rows.append((position, Entry(name, one, [source]), scores))
     return [(entry, scores) for _, entry, scores in sorted(rows, key=lambda row: row[0])]
 
 

@@ -91,7 +91,7 @@ def _scope(report: Report, name: str, columns: np.ndarray) -> dict[str, Any]:
         own = [row for row in rows if not report.entries[row].checkpoint.reserved]
         first = int(np.argmax(means(quality)[own])) if own else None
         near = [] if first is None else indistinguishable(quality[own], first, counts)
-        best.append(None if first is None else {"row": own[first], "near": [own[place] for place in near]})
+        best.append(None if first is None else {"row": own[first], "near": [own[index] for index in near]})
         compared.append(rows)
         checkpoints.append(own)
         qualities.append(quality)
@@ -123,7 +123,7 @@ def _fronts(qualities: Sequence[np.ndarray], checkpoints: Sequence[Sequence[int]
         rows = [row for row in checkpoints[first] if row in checkpoints[second]]
         quality = np.stack([averages[first][rows], averages[second][rows]], axis=1)
         on_front, order = pareto_front(quality), np.lexsort((quality[:, 1], -quality[:, 0]))
-        fronts[f"{first},{second}"] = [rows[place] for place in order if on_front[place]]
+        fronts[f"{first},{second}"] = [rows[index] for index in order if on_front[index]]
     return fronts
 
 

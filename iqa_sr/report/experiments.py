@@ -43,8 +43,8 @@ def experiment_source(folder: Path) -> ReportSource:
     originals: dict[str, list[Path]] = {}  # where they may be, by validation set
     for section in _section(experiment.options, "datasets").values():
         if isinstance(section, Mapping) and section.get("phase") == "val" and section.get("dataroot_gt"):
-            places = [root / str(section["dataroot_gt"]) for root in (Path(), *experiment.started_in())]
-            originals[str(section.get("name"))] = [inner for place in places for inner in (place / "original", place)]
+            bases = [root / str(section["dataroot_gt"]) for root in (Path(), *experiment.started_in())]
+            originals[str(section.get("name"))] = [inner for base in bases for inner in (base / "original", base)]
     history, notes = training_charts(folder)
     shared = _shared_keys(scores, experiment.scores_file)
     if any(experiment.visualization.glob(f"{escape(key)}/{escape(key)}_*") for key in shared):
@@ -110,7 +110,7 @@ def _image(
 ) -> Path | None:
     dataset, _, key = image.partition("/")
     if label == "original":
-        return next((file for place in originals.get(dataset, ()) if (file := find_image(place / key))), None)
+        return next((file for folder in originals.get(dataset, ()) if (file := find_image(folder / key))), None)
     file = find_image(result_image(experiment.visualization, dataset, key, label, suffix=""))
     if file is None and key not in shared:
         file = find_image(flat_result_image(experiment.visualization, key, label, suffix=""))

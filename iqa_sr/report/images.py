@@ -76,9 +76,9 @@ def place_images(report: Report, page: Path, placement: Placement = "auto") -> I
         return Images(_write_beside(report, files, folder), sizes, folder, tuple(notes))
     _remove(folder)
     addresses = {}
-    for place, path in files.items():
+    for position, path in files.items():
         kind, content = _shown(path)
-        addresses[place] = f"data:{kind};base64,{base64.b64encode(content).decode('ascii')}"
+        addresses[position] = f"data:{kind};base64,{base64.b64encode(content).decode('ascii')}"
     return Images(addresses, sizes, None, tuple(notes))
 
 

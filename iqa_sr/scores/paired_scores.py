@@ -95,7 +95,7 @@ def settled(values: np.ndarray) -> np.ndarray:
     """`(C, K)` rounded to 12 digits of each column's largest value; NaN and infinity stay."""
     finite = np.where(np.isfinite(values), np.abs(values), 0.0).max(axis=0, initial=0.0)
     digits = [min(12 - math.ceil(math.log10(largest)), 250) if largest > 0 else 0 for largest in finite]
-    columns = [np.round(column, places) for column, places in zip(values.T, digits, strict=True)]
+    columns = [np.round(column, positions) for column, positions in zip(values.T, digits, strict=True)]
     return np.stack(columns, axis=1) if columns else values
 
 

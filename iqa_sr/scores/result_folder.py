@@ -103,7 +103,7 @@ class RunFacts(Section):
         scale: Upscaling factor.
         datasets: The data sets by name.
         checkpoints: The checkpoints by label.
-        command: The words of the command line.
+        command: The arguments of the command line.
         versions: Of the packages that the numbers depend on.
         experiment: Folder of the training experiment that the checkpoints come from, if there is one.
         settings: Whatever else the images and scores depend on, for an evaluation that is to go on.

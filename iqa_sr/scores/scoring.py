@@ -56,14 +56,14 @@ def find_images(root: str | Path) -> list[str]:
         raise FileNotFoundError(f"the folder {root} does not exist")
     keys = []
     for folder, folders, files in os.walk(root):
-        place = Path(folder)
-        if place.suffix == LMDB_SUFFIX:
-            names = open_folder(place).keys()
+        source = Path(folder)
+        if source.suffix == LMDB_SUFFIX:
+            names = open_folder(source).keys()
             folders.clear()
         else:
-            names = image_names(place, files)
+            names = image_names(source, files)
             folders[:] = [name for name in folders if not name.startswith(".")]
-        keys += [(place / name).relative_to(root).as_posix() for name in names]
+        keys += [(source / name).relative_to(root).as_posix() for name in names]
     if not keys:
         raise FileNotFoundError(f"no images found in {root}; looked for {looked_for()}")
     return sorted(keys)

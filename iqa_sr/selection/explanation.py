@@ -44,8 +44,8 @@ def choice_rows(choice: Selection, shown: int) -> list[tuple[str, ...]]:
     columns.append(("front", ["yes" if on else "-" for on in choice.front]))
     if choice.resampling:
         columns.append(("chosen", [_percent(share) for share in choice.resampling.shares]))
-    places = np.argsort(np.where(order.ranks > 0, order.ranks, len(order.ranks) + 1), kind="stable")[:shown]
-    return [tuple(heading for heading, _ in columns), *(tuple(cells[i] for _, cells in columns) for i in places)]
+    indices = np.argsort(np.where(order.ranks > 0, order.ranks, len(order.ranks) + 1), kind="stable")[:shown]
+    return [tuple(heading for heading, _ in columns), *(tuple(cells[i] for _, cells in columns) for i in indices)]
 
 
 def _aggregations(choice: Selection) -> list[Rule]:
@@ -94,20 +94,20 @@ def _first(choice: Selection, best: int) -> str:
         return f"Checkpoint {label}: the only one that {which}{_limits(choice)}."
     among = f"the {count} checkpoints that keep the limits" if choice.limits else f"{count} checkpoints"
     most = f" of {(count - 1) * len(rule.metrics)} points" if isinstance(rule, Borda) else ""
-    places = np.argsort(np.where(order.kept, order.ranks, len(order.ranks) + 1), kind="stable")
-    second = next(int(place) for place in places if place != best)
-    own, next_one = (_value(rule, rule_value(choice, place)) for place in (best, second))
+    indices = np.argsort(np.where(order.kept, order.ranks, len(order.ranks) + 1), kind="stable")
+    second = next(int(index) for index in indices if index != best)
+    own, next_one = (_value(rule, rule_value(choice, index)) for index in (best, second))
     return (
         f"Checkpoint {label}: first of {among}{_limits(choice)} by {rule.title}, {own}{most}; "
         f"next is {scores.checkpoints[second]} with {next_one}."
     )
 
 
-def rule_value(choice: Selection, place: int) -> float:
+def rule_value(choice: Selection, index: int) -> float:
     """What the rule gives a checkpoint: a metric's own score, whatever its direction; NaN outside the limits."""
-    value = float(choice.order.values[place])
+    value = float(choice.order.values[index])
     own_scale = isinstance(choice.rule, OneMetric) and not np.isnan(value)
-    return float(choice.scores.means().of(choice.rule.name)[place]) if own_scale else value
+    return float(choice.scores.means().of(choice.rule.name)[index]) if own_scale else value
 
 
 def _limits(choice: Selection) -> str:
@@ -164,10 +164,10 @@ def _sureness(choice: Selection, best: int) -> str:
     shares = drawn.shares.copy()
     shares[best] = 0
     rival = int(shares.argmax())
-    words = f"{_percent(drawn.shares[best])} of {drawn.count} draws of the {images} images choose it"
-    words += f", {_percent(shares[rival])} choose {choice.scores.checkpoints[rival]}" if shares[rival] > 0 else ""
-    words += f"; in {_percent(drawn.none)} none keeps the limits" if drawn.none > 0 else ""
-    return words + ("; so few images say little." if images < FEW_IMAGES else ".")
+    text = f"{_percent(drawn.shares[best])} of {drawn.count} draws of the {images} images choose it"
+    text += f", {_percent(shares[rival])} choose {choice.scores.checkpoints[rival]}" if shares[rival] > 0 else ""
+    text += f"; in {_percent(drawn.none)} none keeps the limits" if drawn.none > 0 else ""
+    return text + ("; so few images say little." if images < FEW_IMAGES else ".")
 
 
 def _distances(choice: Selection, best: int) -> str:
@@ -180,8 +180,8 @@ def _distances(choice: Selection, best: int) -> str:
         if distance > 0:
             leader = choice.scores.checkpoints[int(means.quality([metric])[:, 0].argmax())]
             others.append(f"{metric} is {distance:.4g} {'below' if higher else 'above'} the best ({leader})")
-    words = [f"Best of all by {_and(first)}"] if first and len(choice.front) > 1 else []
-    return "; ".join([*words, *others]) + "." if words or others else ""
+    text = [f"Best of all by {_and(first)}"] if first and len(choice.front) > 1 else []
+    return "; ".join([*text, *others]) + "." if text or others else ""
 
 
 def _distances_to_best(choice: Selection, metrics: Sequence[str]) -> np.ndarray:
@@ -191,7 +191,7 @@ def _distances_to_best(choice: Selection, metrics: Sequence[str]) -> np.ndarray:
 
 
 def _names(choice: Selection, which: np.ndarray) -> str:
-    names = [choice.scores.checkpoints[place] for place in np.flatnonzero(which)]
+    names = [choice.scores.checkpoints[index] for index in np.flatnonzero(which)]
     if len(names) > NAMED + 1:
         names = [*names[:NAMED], f"{len(names) - NAMED} more"]
     return _and(names) or "none"

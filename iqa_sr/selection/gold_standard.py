@@ -36,9 +36,9 @@ class GoldMean:
         """Whether its mean can stand beside those of the checkpoints."""
         return self.images == self.of
 
-    def worse(self, place: int) -> float:
+    def worse(self, index: int) -> float:
         """How much worse a checkpoint is, in the metric's unit; below 0 where it is better."""
-        difference = self.gold - float(self.scores[place])
+        difference = self.gold - float(self.scores[index])
         return difference if self.higher else -difference
 
 
@@ -55,7 +55,7 @@ def gold_means(scores: PairedScores, gold: Mapping[str, Mapping[str, float]]) ->
         known = np.isfinite(scores.scores[0, :, column])
         shared = known & np.array([image in own for image in scores.images])
         if shared.any():
-            mean = np.mean([own[scores.images[place]] for place in np.flatnonzero(shared)])
+            mean = np.mean([own[scores.images[index]] for index in np.flatnonzero(shared)])
             means = scores.scores[:, shared, column].mean(axis=1)
             found.append(GoldMean(metric, float(mean), means, higher, int(shared.sum()), int(known.sum())))
     return found
@@ -74,13 +74,13 @@ def gold_row(found: Sequence[GoldMean], metrics: Sequence[str], columns: int) ->
     return (*row, *["-"] * (columns - len(row))) if cells else None
 
 
-def compare_with_gold_standard(found: Sequence[GoldMean], place: int) -> str:
+def compare_with_gold_standard(found: Sequence[GoldMean], index: int) -> str:
     """How far a checkpoint is from the gold standard, in a sentence; empty where there is none."""
     if not found:
         return ""
     texts = []
     for one in found:
-        worse = one.worse(place)
+        worse = one.worse(index)
         distance = f"{abs(worse):.4g} {'worse' if worse > 0 else 'better'}" if worse else "equal"
         texts.append(f"{one.metric} {distance}")
     counts = sorted({one.images for one in found})

@@ -18,7 +18,7 @@ def choice_record(
     choice: Selection,
     source: CandidateCheckpoints,
     gold: Sequence[GoldMean],
-    words: Sequence[str],
+    explanation: Sequence[str],
     paths: Sequence[str | Path],
     seed: int,
 ) -> dict[str, Any]:
@@ -28,7 +28,7 @@ def choice_record(
         choice: One that has a best checkpoint.
         source: What was chosen from.
         gold: Means of the gold standard.
-        words: Why, in sentences.
+        explanation: Why, in sentences.
         paths: Where the source was read.
         seed: Of the bootstrap.
     """
@@ -38,7 +38,7 @@ def choice_record(
     return {
         "checkpoint": label,
         "copy_of": str(file.path) if file else "",
-        "reason": " ".join(words),
+        "reason": " ".join(explanation),
         "rule": choice.rule.name,
         "formula": choice.rule.formula.text if isinstance(choice.rule, ByFormula) else None,
         "counted": list(choice.counted),
@@ -50,14 +50,14 @@ def choice_record(
         "metrics": [asdict(source.table.facts[metric]) for metric in choice.scores.metrics],
         "checkpoints": {
             label: {
-                "rank": int(order.ranks[place]) or None,
-                "value": rule_value(choice, place) if order.kept[place] else None,
-                "within_limits": bool(order.kept[place]),
-                "pareto_front": bool(choice.front[place]),
-                "chosen_share": float(drawn.shares[place]) if drawn else None,
-                "means": {metric: float(means.of(metric)[place]) for metric in means.metrics},
+                "rank": int(order.ranks[index]) or None,
+                "value": rule_value(choice, index) if order.kept[index] else None,
+                "within_limits": bool(order.kept[index]),
+                "pareto_front": bool(choice.front[index]),
+                "chosen_share": float(drawn.shares[index]) if drawn else None,
+                "means": {metric: float(means.of(metric)[index]) for metric in means.metrics},
             }
-            for place, label in enumerate(choice.scores.checkpoints)
+            for index, label in enumerate(choice.scores.checkpoints)
         },
         "gold_standard": {one.metric: {"mean": one.gold, "images": one.images} for one in gold},
         "left_out": source.left_out,

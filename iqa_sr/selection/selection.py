@@ -117,7 +117,7 @@ def choose(
     means = scores.means()
     counted = tuple(counted or rule.metrics)
     order = _order(means, rule, limits)
-    wrong = [scores.checkpoints[place] for place in np.flatnonzero(order.kept & ~np.isfinite(order.values))]
+    wrong = [scores.checkpoints[index] for index in np.flatnonzero(order.kept & ~np.isfinite(order.values))]
     if wrong:
         raise ValueError(f"{rule.title} gives no finite value for {', '.join(wrong[:3])}; is something divided by 0?")
     can_be_told = len(scores.images) > 1 and not scores.of_data_sets
@@ -143,9 +143,9 @@ def ranked(columns: np.ndarray) -> np.ndarray:
     """`(C,)` from 1: by the first column, larger first, then by the next; equal rows have the same."""
     order = np.lexsort(-columns.T[::-1])
     ranks = np.empty(len(columns), dtype=int)
-    for place, row in enumerate(order):
-        same = place > 0 and bool((columns[row] == columns[order[place - 1]]).all())
-        ranks[row] = ranks[order[place - 1]] if same else place + 1
+    for index, row in enumerate(order):
+        same = index > 0 and bool((columns[row] == columns[order[index - 1]]).all())
+        ranks[row] = ranks[order[index - 1]] if same else index + 1
     return ranks
 
 
@@ -161,5 +161,5 @@ def _resample(scores: PairedScores, rule: Rule, limits: Sequence[Limit], times: 
             chosen.append(_order(means, rule, limits).best)
     if not chosen:
         return None
-    counts = np.bincount([place for place in chosen if place is not None], minlength=len(scores.checkpoints))
+    counts = np.bincount([index for index in chosen if index is not None], minlength=len(scores.checkpoints))
     return Resampling(counts / len(chosen), chosen.count(None) / len(chosen), len(chosen))

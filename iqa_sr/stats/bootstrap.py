@@ -155,10 +155,10 @@ def mean_interval(values: np.ndarray, contents: np.ndarray, resamples: int) -> I
         contents: `(N,)`, names or numbers of what each value belongs to.
         resamples: How often as many contents as there are get drawn with replacement.
     """
-    names, place = np.unique(contents, return_inverse=True)
+    names, index = np.unique(contents, return_inverse=True)
     if len(names) < 2:
         return UNKNOWN
-    sums, sizes = np.bincount(place, weights=values)[:, None], np.bincount(place)[:, None]
+    sums, sizes = np.bincount(index, weights=values)[:, None], np.bincount(index)[:, None]
     found = [_drawn_means(sums, sizes, counts) for counts in bootstrap_counts(len(names), resamples, _SEED_OF_CONTENTS)]
     return _pairs(_ends(np.concatenate(found), len(names)))[0]
 
@@ -177,13 +177,13 @@ def statistic_interval(
         contents: `(N,)`, names or numbers of what each item belongs to.
         resamples: As for `mean_interval`.
     """
-    names, place = np.unique(contents, return_inverse=True)
-    everything = np.arange(len(place))
+    names, index = np.unique(contents, return_inverse=True)
+    everything = np.arange(len(index))
     numbers = statistic(everything)
     if len(names) < 2:
         return [UNKNOWN for _ in numbers]
     found = [
-        statistic(np.repeat(everything, times[place]))
+        statistic(np.repeat(everything, times[index]))
         for counts in bootstrap_counts(len(names), resamples, _SEED_OF_CONTENTS)
         for times in counts.astype(int)
     ]

@@ -175,9 +175,9 @@ def fit_logistic(quality: np.ndarray, score: np.ndarray) -> Logistic | str:
     if not fits:
         return f"the fit of the logistic function did not converge in {_EVALUATIONS} evaluations"
     squares = [float(((_logistic(own, *fit) - theirs) ** 2).sum()) for fit in fits]
-    high, low, place, width = fits[int(np.argmin(squares))]
+    high, low, position, width = fits[int(np.argmin(squares))]
     return Logistic(
-        (high * spread + middle, low * spread + middle, place * scale + center, abs(width) * scale),
+        (high * spread + middle, low * spread + middle, position * scale + center, abs(width) * scale),
     )
 
 
@@ -189,11 +189,11 @@ def _fit(quality: np.ndarray, score: np.ndarray, start: Sequence[float]) -> tupl
             found, _ = curve_fit(_logistic, quality, score, start, maxfev=_EVALUATIONS)
     except RuntimeError:
         return None
-    high, low, place, width = (float(value) for value in found)
-    return (high, low, place, width) if np.isfinite(found).all() and width != 0 else None
+    high, low, position, width = (float(value) for value in found)
+    return (high, low, position, width) if np.isfinite(found).all() and width != 0 else None
 
 
-def _logistic(quality: np.ndarray, high: float, low: float, place: float, width: float) -> np.ndarray:
+def _logistic(quality: np.ndarray, high: float, low: float, position: float, width: float) -> np.ndarray:
     width = max(abs(width), math.ulp(1.0))
-    values: np.ndarray = (high - low) * expit((quality - place) / width) + low
+    values: np.ndarray = (high - low) * expit((quality - position) / width) + low
     return values

@@ -58,7 +58,8 @@ def run_training(
         auto_resume: Whether to resume from the newest complete training state.
         dry: Whether to build everything, run two steps, report and stop.
         launcher: `pytorch` where torchrun has started this process; it is found by itself.
-        command: The words of the command line, for the messages on how to resume; made of the other arguments if None.
+        command: The arguments of the command line, for the messages on how to resume; made of the other arguments if
+            None.
 
     Returns:
         0 at the end, 128 + the signal's number after a signal.

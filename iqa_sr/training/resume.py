@@ -50,7 +50,7 @@ def attach_extras(
 ) -> None:
     """Make every training state that the model writes from now on a complete one.
 
-    Added to BasicSR's content, under `iqa_sr`: the place in the data, every random generator of every process (what
+    Added to BasicSR's content, under `iqa_sr`: the cursor in the data, every random generator of every process (what
     `random_states` gives), the best values so far, the pool of a stock Real-ESRGAN model, the options, and what the
     model itself wants kept.
     """
@@ -294,8 +294,10 @@ def point_at_networks(opt: dict[str, Any], state: Mapping[str, Any], experiment:
 def _check_adapter(section: Any, saved: Mapping[str, Any] | None) -> None:
     """The options and what was saved must agree on LoRA."""
     if bool(section) != (saved is not None):
-        words = ("with", "without") if section else ("without", "with")
-        raise ValueError(f"cannot resume {words[0]} train:lora: the training state is of a run {words[1]} it")
+        prepositions = ("with", "without") if section else ("without", "with")
+        raise ValueError(
+            f"cannot resume {prepositions[0]} train:lora: the training state is of a run {prepositions[1]} it"
+        )
     if saved is not None:
         options = read_section(LoRAOptions, section, "train:lora").model_dump()
         for key, then in saved["options"].items():

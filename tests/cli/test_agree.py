@@ -29,8 +29,8 @@ from tests.helpers.sr_datasets import make_image, save, write_groups, write_labe
 from tests.helpers.triplet_datasets import write_diffiqa, write_kadid, write_pipal, write_tid2013
 
 
-def agree(layout, *words, data="data", output="out"):
-    return main(["agree", str(data), "--layout", layout, "--output", str(output), "--resamples", "20", *words])
+def agree(layout, *args, data="data", output="out"):
+    return main(["agree", str(data), "--layout", layout, "--output", str(output), "--resamples", "20", *args])
 
 
 def numbers(measure="2afc", output="out"):
@@ -77,8 +77,8 @@ def test_sriqa_bench_has_the_published_numbers_of_pairs_and_accuracies(capsys):
     lines = [line.split() for line in shown.out.splitlines()]
     assert ["Reg", "(300)", "Gen", "(3600)", "All", "(5500)"] in [line[:6] for line in lines]
     best, second = (next(line for line in lines if line[:1] == [name]) for name in ("q-insight", "afine"))
-    assert [best[place] for place in (1, 4, 7)] == ["85.67", "77.78", "82.80"]
-    assert [second[place] for place in (1, 4, 7)] == ["83.33", "78.89", "82.40"]
+    assert [best[position] for position in (1, 4, 7)] == ["85.67", "77.78", "82.80"]
+    assert [second[position] for position in (1, 4, 7)] == ["83.33", "78.89", "82.40"]
     assert lines.index(best) < lines.index(second) and second[10] == "0.40" and "behind the best" in shown.out
     assert numbers("2afc_behind_best") == {("afine", "All"): (0.004, 5500, "")}
     found = numbers()
@@ -578,9 +578,9 @@ def test_images_are_checked_before_scoring_begins(capsys):
         assert count in shown
 
 
-def test_wrong_words_are_refused(capsys):
+def test_wrong_arguments_are_refused(capsys):
     write_pairs(PAIRS)
-    for words, message in (
+    for args, message in (
         (("pairs", "--metric", "psnr"), "--layout: there is no layout 'pairs' of labels; did you mean pairs-csv"),
         (("pairs-csv",), "nothing to measure: name metrics with --metric, or tables of scores with --scores"),
         (("pairs-csv", "--metric", "pnsr"), "--metric: there is no metric 'pnsr'; did you mean psnr"),
@@ -597,7 +597,7 @@ def test_wrong_words_are_refused(capsys):
         (("pairs-csv", "--scores", "gone.csv"), "--scores: score table gone.csv does not exist"),
         (("sriqa-bench", "--metric", "psnr"), "data is not in SRIQA-Bench's layout: expected MOS/NAME.txt"),
     ):
-        assert agree(*words) == 1
+        assert agree(*args) == 1
         assert message in capsys.readouterr().err
     assert agree("pairs-csv", "--metric", "psnr", data="nowhere") == 1
     assert "the folder of the data set nowhere does not exist" in capsys.readouterr().err

@@ -87,7 +87,7 @@ def test_what_cannot_be_measured_is_refused(folder, capsys, tmp_path):
     save(tmp_path / "p0.png", make_image(0, 48))
     empty = tmp_path / "empty"
     empty.mkdir()
-    for words, text in (
+    for args, text in (
         (["niqe", "--size", "64"], "--size: niqe needs at least 192 px, got 64"),
         (["nique"], "there is no metric 'nique'; did you mean niqe"),
         (["psnr", "--attacks", "apgt"], "--attacks: there is no attack 'apgt'; did you mean apgd"),
@@ -105,8 +105,8 @@ def test_what_cannot_be_measured_is_refused(folder, capsys, tmp_path):
         (["psnr", "--size", "48", "--results", str(tmp_path)], "and its original p0.png differ in size"),
         (["psnr", "--size", "48", "--results", str(ROOT / "docs")], "holds no result of p0.png"),
     ):
-        assert main(["attack", *images, *words]) == 1
-        assert text in capsys.readouterr().err, words
+        assert main(["attack", *images, *args]) == 1
+        assert text in capsys.readouterr().err, args
     (tmp_path / "list.json").write_text("[]")
     with pytest.raises(ValueError, match="expected a file that `iqa-sr attack --record` writes"):
         read_records(tmp_path / "list.json")
@@ -125,7 +125,7 @@ def test_the_shipped_measurements_are_shown(capsys):
 
 
 def test_one_image_has_no_tile_and_an_rms_may_be_below_a_level(folder, capsys):
-    words = ["--images", str(folder / "HR"), *QUICK, "--limit", "1", "--epsilon", "0.5", "--attacks", "apgd-l2,tile"]
-    assert main(["attack", "psnr", *words]) == 0
+    args = ["--images", str(folder / "HR"), *QUICK, "--limit", "1", "--epsilon", "0.5", "--attacks", "apgd-l2,tile"]
+    assert main(["attack", "psnr", *args]) == 0
     shown = capsys.readouterr().out
     assert "rms 0.5" in shown and "tile" not in shown and "not looked for without apgd" in shown

@@ -74,9 +74,9 @@ def scores(folder=RUN):
     return {row[:4]: row.score for row in ScoreTable.read(folder / "scores.csv").rows}
 
 
-def error(capsys, *words):
+def error(capsys, *args):
     """The one clear error that a command ends with."""
-    assert main(list(words)) == 1
+    assert main(list(args)) == 1
     logged, _, shown = capsys.readouterr().err.partition("error: ")
     assert shown and "Traceback" not in logged + shown and len(shown.splitlines()) <= 5
     return shown
@@ -157,8 +157,8 @@ def test_hggt_test100_is_the_mean_over_the_positives_without_4_px(here, syntheti
         save_network(Path("four.pth"), upscale=4)
         write_groups("large/images", count=1, size=64)
         write_labels("large/labels", {"p0": {"01": "PPS", "02": "PPP"}})
-        words = ["evaluate", "four.pth", "--data", "set=large", "--protocol", "hggt-test100", "--no-baseline"]
-        assert main([*words, "--device", "cpu"]) == 0
+        args = ["evaluate", "four.pth", "--data", "set=large", "--protocol", "hggt-test100", "--no-baseline"]
+        assert main([*args, "--device", "cpu"]) == 0
         run, cut = Path("results/four_hggt-test100"), slice(4, -4)
         found, shown, means = scores(run), capsys.readouterr().out, []
         for name in names:
@@ -176,8 +176,8 @@ def test_hggt_test100_is_the_mean_over_the_positives_without_4_px(here, syntheti
 def test_ready_lq_images_and_sets_without_ground_truths(here):
     for number in range(3):
         save(f"LR/p{number}x2.png", make_image(number + 20, 16))
-    words = ["evaluate", "net.pth", "--data", "set=data", "--lq", "set=LR", "--lq", "real=LR", "--output", str(RUN)]
-    assert main([*words, *METRICS]) == 0
+    args = ["evaluate", "net.pth", "--data", "set=data", "--lq", "set=LR", "--lq", "real=LR", "--output", str(RUN)]
+    assert main([*args, *METRICS]) == 0
     with torch.no_grad():
         levels = to_uint8(here(to_tensor(make_image(21, 16))[None])[0])
     assert np.array_equal(to_uint8(result("net", "p1")[0]), levels)
@@ -195,21 +195,21 @@ def test_ready_lq_images_and_sets_without_ground_truths(here):
 def test_a_metric_that_is_not_defined_on_some_images(here, capsys):
     save("mixed/large.png", make_image(1, 192))
     save("mixed/small.png", make_image(2, 64))
-    words = ["evaluate", "net.pth", "--data", "mixed", "--output", str(RUN), "--metric", "niqe", "--no-baseline"]
-    assert main(words) == 0
+    args = ["evaluate", "net.pth", "--data", "mixed", "--output", str(RUN), "--metric", "niqe", "--no-baseline"]
+    assert main(args) == 0
     found = scores()
     assert np.isnan(found["net", "mixed/small", "", "niqe"]) and found["net", "mixed/large", "", "niqe"] > 0
     shown = capsys.readouterr().out
     assert (
         "niqe: not defined on 1 images of mixed" in shown and f"{found['net', 'mixed/large', '', 'niqe']:.4f}" in shown
     )
-    assert main(words) == 0 and "0 images computed or scored" in capsys.readouterr().out
+    assert main(args) == 0 and "0 images computed or scored" in capsys.readouterr().out
 
 
 def test_memory_that_does_not_suffice_costs_a_score(here, monkeypatch, capsys):
     """It is missing, not NaN: the next call computes it."""
-    words, own = [*COMMAND, *METRICS], JODLiteMetric.score
-    assert main(words) == 0
+    args, own = [*COMMAND, *METRICS], JODLiteMetric.score
+    assert main(args) == 0
     every, large = scores(), result("net", "p1")
 
     def scarce(self, image, reference):
@@ -219,11 +219,11 @@ def test_memory_that_does_not_suffice_costs_a_score(here, monkeypatch, capsys):
 
     shutil.rmtree(RUN)
     monkeypatch.setattr(JODLiteMetric, "score", scarce)
-    assert main(words) == 1
+    assert main(args) == 1
     assert "1 scores are missing, for which memory did not suffice" in capsys.readouterr().err
     assert every.keys() - scores().keys() == {("net", "set/p1", "", "jod-lite")}
     monkeypatch.setattr(JODLiteMetric, "score", own)
-    assert main(words) == 0 and scores() == every
+    assert main(args) == 0 and scores() == every
 
 
 def test_lmdb_folders(here):
@@ -260,8 +260,8 @@ def test_few_images_are_in_memory_at_a_time(here, monkeypatch):
     monkeypatch.setattr(EvaluationSet, "read", counted)
     for number in range(16):
         save(f"many/{number}.png", make_image(number, 16))
-    words = ["evaluate", "net.pth", "--lq", "many", "--output", str(RUN), "--metric", "jod-lite", "--no-baseline"]
-    assert main([*words, "--workers", "2"]) == 0
+    args = ["evaluate", "net.pth", "--lq", "many", "--output", str(RUN), "--metric", "jod-lite", "--no-baseline"]
+    assert main([*args, "--workers", "2"]) == 0
     assert len(most) == 16 and max(most) <= 7, "three read, three computed or waiting, one on its way between"
 
 
@@ -336,8 +336,8 @@ def test_further_checkpoints_and_sets_are_added(here, capsys):
 
 def test_two_images_at_a_time_change_nothing(here):
     assert main([*COMMAND, *METRICS, "--workers", "1"]) == 0
-    words = [word.replace(str(RUN), "results/two") for word in [*COMMAND, *METRICS]]
-    assert main([*words, "--workers", "2"]) == 0
+    args = [word.replace(str(RUN), "results/two") for word in [*COMMAND, *METRICS]]
+    assert main([*args, "--workers", "2"]) == 0
     assert Path("results/two/scores.csv").read_bytes() == (RUN / "scores.csv").read_bytes()
     for path in (RUN / "images").rglob("*.png"):
         assert path.read_bytes() == (Path("results/two") / path.relative_to(RUN)).read_bytes()
@@ -376,7 +376,7 @@ def test_two_processes(here):
         [*two, "--metric", "psnrr"],
         [*torn, "--metric", "psnr,jod-lite,gmsd", "--no-baseline"],
     )
-    whole, alone, wrong, failed = (two_processes("-m", "iqa_sr.cli", *words) for words in calls)
+    whole, alone, wrong, failed = (two_processes("-m", "iqa_sr.cli", *args) for args in calls)
 
     assert whole.codes == [0, 0], whole.errors
     assert "12 images computed or scored" in whole.out[0] and not whole.out[1]
@@ -446,8 +446,8 @@ def test_overwriting_removes_what_is_known_to_be_of_an_evaluation_and_nothing_el
     table = ScoreTable.open(RUN / "scores.csv")
     table.drop(lambda row: row[:2] == ("bicubic", "set/p0"))  # written, and not scored yet when the run was ended
     interrupted.write_bytes(b"torn")
-    words = ["evaluate", "two=net.pth", *COMMAND[2:], "--metric", "psnr", "--overwrite"]
-    assert main(words) == 0
+    args = ["evaluate", "two=net.pth", *COMMAND[2:], "--metric", "psnr", "--overwrite"]
+    assert main(args) == 0
     assert all(file.read_bytes() == b"mine" for file in mine) and read_image(interrupted).shape == (32, 32, 3)
     assert not (RUN / "images/net/set/p0.png").exists() and {key[0] for key in scores()} >= {"two", "bicubic"}
     assert set(read_results(RUN).run.checkpoints) == {"two"}
@@ -464,61 +464,61 @@ def test_two_evaluations_in_one_folder_are_refused(here, capsys):
 def test_overwriting_is_refused_where_something_cannot_be_proved(here, capsys):
     """All is looked at before anything is removed: images that were replaced, links, facts of another program."""
     assert main([*COMMAND, *METRICS]) == 0
-    words = ["evaluate", "two=net.pth", *COMMAND[2:], "--metric", "psnr", "--overwrite"]
+    args = ["evaluate", "two=net.pth", *COMMAND[2:], "--metric", "psnr", "--overwrite"]
     replaced, before = RUN / "images/net/set/p1.png", (RUN / "images/net/set/p1.png").read_bytes()
     everything = {path for path in RUN.rglob("*") if path.is_file()}
     replaced.write_bytes(b"mine")
-    assert f"nothing was changed: {replaced} lies where a result belongs" in error(capsys, *words)
+    assert f"nothing was changed: {replaced} lies where a result belongs" in error(capsys, *args)
     replaced.write_bytes(before)
     foreign = RUN / "images/two/set/p0.png"
     save(foreign, make_image(1, 32))
     for more in ([], ["--overwrite"]):
-        assert f"nothing was changed: {foreign} lies where a result" in error(capsys, *words[:-1], *more)
+        assert f"nothing was changed: {foreign} lies where a result" in error(capsys, *args[:-1], *more)
     shutil.rmtree(RUN / "images/two")
     (RUN / "images/net").rename("elsewhere")
     (RUN / "images/net").symlink_to(Path("elsewhere").absolute())
-    assert "images/net is a link; nothing was changed" in error(capsys, *words)
+    assert "images/net is a link; nothing was changed" in error(capsys, *args)
     assert main([*COMMAND, *METRICS]) == 0, "where nothing is removed, images may lie on another disk"
     (RUN / "images/net").unlink()
     Path("elsewhere").rename(RUN / "images/net")
     replaced.unlink()
     os.mkfifo(replaced)
-    assert f"nothing was changed: {replaced} lies where a result belongs" in error(capsys, *words)
+    assert f"nothing was changed: {replaced} lies where a result belongs" in error(capsys, *args)
     replaced.unlink()
     replaced.symlink_to(Path("data/images/original/p0.png").absolute())
-    assert f"nothing was changed: {replaced} lies where a result belongs" in error(capsys, *words)
+    assert f"nothing was changed: {replaced} lies where a result belongs" in error(capsys, *args)
     replaced.unlink()
     replaced.write_bytes(before)
     facts = (RUN / "run.json").read_text()
     (RUN / "run.json").write_text('{"id": "of another program"}')
-    assert "run.json" in error(capsys, *words)
+    assert "run.json" in error(capsys, *args)
     (RUN / "run.json").write_text(facts)
     assert {path for path in RUN.rglob("*") if path.is_file()} == everything
-    assert main(words) == 0
+    assert main(args) == 0
 
 
 def test_an_image_that_was_edited_is_another_one(here, capsys):
-    words = ["evaluate", "net.pth", "--data", "set=edited", *COMMAND[4:], *METRICS]
+    args = ["evaluate", "net.pth", "--data", "set=edited", *COMMAND[4:], *METRICS]
     save("edited/p0.bmp", make_image(0, 16))
-    assert main(words) == 0
+    assert main(args) == 0
     size = Path("edited/p0.bmp").stat().st_size
     save("edited/p0.bmp", make_image(1, 16))
     assert Path("edited/p0.bmp").stat().st_size == size
-    assert "the data set set holds other files" in error(capsys, *words)
+    assert "the data set set holds other files" in error(capsys, *args)
 
 
 def test_a_checkpoint_that_is_built_otherwise_is_another_one(here, capsys):
     """Its file is the same; an option file beside it says what had to be assumed before."""
     section = {"type": "EDSR", "num_in_ch": 3, "num_out_ch": 3, "num_feat": 4, "num_block": 1, "upscale": 2}
     save_network(Path("nets/edsr.pth"), **section)
-    words = ["evaluate", "nets/edsr.pth", *COMMAND[2:], "--metric", "psnr", "--no-baseline"]
-    assert main(words) == 0
+    args = ["evaluate", "nets/edsr.pth", *COMMAND[2:], "--metric", "psnr", "--no-baseline"]
+    assert main(args) == 0
     Path("nets/edsr.yml").write_text(f"network_g: {json.dumps({**section, 'res_scale': 0.5})}\n")
-    assert "the checkpoint edsr was built with other options (network_g)" in error(capsys, *words)
+    assert "the checkpoint edsr was built with other options (network_g)" in error(capsys, *args)
     facts = json.loads((RUN / "run.json").read_text())
     del facts["checkpoints"]["edsr"]["built"]  # as an older version wrote it
     (RUN / "run.json").write_text(json.dumps(facts))
-    assert main(words) == 0
+    assert main(args) == 0
 
 
 def test_scores_by_other_weights_are_refused(here, capsys):
@@ -557,7 +557,7 @@ def test_lr_consistency_alone_brings_no_other_metric():
 
 
 @pytest.mark.parametrize(
-    ("words", "text"),
+    ("args", "text"),
     [
         (["--metric", "psnrr"], "--metric: there is no metric 'psnrr'; did you mean psnr"),
         (["--metric", ","], "--metric: expected names separated by commas, got none"),
@@ -585,8 +585,8 @@ def test_lr_consistency_alone_brings_no_other_metric():
         (["--tile", "8"], "--tile: expected auto, none or at least 64 px"),
     ],
 )
-def test_what_cannot_be_done_is_said_before_anything_is_written(here, capsys, words, text):
-    assert text in error(capsys, *COMMAND, *words)
+def test_what_cannot_be_done_is_said_before_anything_is_written(here, capsys, args, text):
+    assert text in error(capsys, *COMMAND, *args)
     assert not Path("results").exists()
 
 
@@ -613,8 +613,8 @@ def test_references_that_are_missing(here, capsys):
     save("plain/p0.png", make_image(0, 32))
     shown = error(capsys, "evaluate", "net.pth", "--lq", "plain", "--metric", "psnr")
     assert "psnr compares with a reference image, and there are none in plain" in shown and "--data NAME=DIR" in shown
-    words = ["evaluate", "net.pth", "--data", "plain", "--metric", "psnr", "--against", "positives"]
-    assert "no image of plain has one" in error(capsys, *words)
+    args = ["evaluate", "net.pth", "--data", "plain", "--metric", "psnr", "--against", "positives"]
+    assert "no image of plain has one" in error(capsys, *args)
     assert "--data: expected the folder of the ground truths" in error(capsys, "evaluate", "net.pth")
     shown = error(capsys, "evaluate", "net.pth", "--degradation", "bicubic")
     assert "--degradation bicubic: expected with --data DIR, got it alone" in shown

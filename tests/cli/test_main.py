@@ -81,8 +81,8 @@ def test_score_by_two_processes_is_the_table_of_one_process(tmp_path):
     save(tmp_path / "in" / "0.png", make_image(50, 192))  # made anew
     (tmp_path / "in" / "1.png").write_bytes(b"spoilt")
     assert main(["score", str(tmp_path / "in"), "--metric", "niqe", "--output", str(tmp_path / "one.csv")]) == 1
-    words = ["score", str(tmp_path / "in"), "--metric", "niqe", "--output", str(tmp_path / "two.csv")]
-    done = two_processes("-m", "iqa_sr.cli", *words)
+    args = ["score", str(tmp_path / "in"), "--metric", "niqe", "--output", str(tmp_path / "two.csv")]
+    done = two_processes("-m", "iqa_sr.cli", *args)
     assert done.codes[0] == 1, done.errors
     assert "3 new scores, 3 were there already" in done.out[0] and "2 scores of these names were there" in done.out[0]
     assert "not scored: 1.png" in done.errors[0] and "mean of 6" in done.out[0]

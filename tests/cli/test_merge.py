@@ -315,7 +315,7 @@ CLEAN = [*BASE, "--adapter", "clean"]
 
 
 @pytest.mark.parametrize(
-    ("words", "text"),
+    ("args", "text"),
     [
         ([*BASE, "--adapter", "foreign"], "foreign was made for another base: expected the weights of other.pth "),
         (
@@ -341,9 +341,9 @@ CLEAN = [*BASE, "--adapter", "clean"]
         ),
     ],
 )
-def test_what_is_wrong_is_named_and_nothing_is_written(here, capsys, words, text):
+def test_what_is_wrong_is_named_and_nothing_is_written(here, capsys, args, text):
     before = listing()
-    assert cli(["merge", *words]) == 1
+    assert cli(["merge", *args]) == 1
     shown = capsys.readouterr()
     assert text in shown.err and shown.err.count("error:") == 1
     assert "wrote" not in shown.out

@@ -255,8 +255,8 @@ def test_a_table_of_several_folders_is_not_mixed(empty_folder, capsys):
 
 
 def test_metrics_are_named_in_any_case(result, capsys):
-    for words in (["--by", "PSNR"], ["--formula", "PSNR - 'NIQE'"], ["--metric", "Psnr,NIQE", "--within", "NIQE=100"]):
-        assert main(["pick", str(result), "--no-copy", "--resamples", "0", *words]) == 0
+    for args in (["--by", "PSNR"], ["--formula", "PSNR - 'NIQE'"], ["--metric", "Psnr,NIQE", "--within", "NIQE=100"]):
+        assert main(["pick", str(result), "--no-copy", "--resamples", "0", *args]) == 0
         assert "best" in capsys.readouterr().out
 
 

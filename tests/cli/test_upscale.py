@@ -121,12 +121,12 @@ def test_a_second_run_makes_what_is_missing(here, capsys, monkeypatch):
 
 @pytest.mark.parametrize("kind", ["png", "jpg", "webp", "tif"])
 def test_results_are_kept_for_the_image_and_the_network_that_they_are_of(here, network, capsys, kind):
-    words = ["in", "--format", kind, "--suffix", "_x2"]
-    assert main([*COMMAND, *words]) == 0
+    args = ["in", "--format", kind, "--suffix", "_x2"]
+    assert main([*COMMAND, *args]) == 0
     before = {name: Path("upscaled", name).read_bytes() for name in names()}
     save("in/p1.png", make_image(55, 21, 30))
     capsys.readouterr()
-    assert main([*COMMAND, *words]) == 0
+    assert main([*COMMAND, *args]) == 0
     shown = capsys.readouterr().out
     assert "1 image written to upscaled, 2 already there" in shown and "1 of them again: their images" in shown
     changed = [name for name, content in before.items() if Path("upscaled", name).read_bytes() != content]
@@ -135,11 +135,11 @@ def test_results_are_kept_for_the_image_and_the_network_that_they_are_of(here, n
         np.testing.assert_array_equal(read_image(f"upscaled/p1_x2.{kind}"), expected(network, make_image(55, 21, 30)))
     save_network(here / "other.pth", seed=1)
     for more in (["--depth", "8"], ["--checkpoint", "other.pth"]):
-        assert main([*COMMAND, *words, *more]) == 1
+        assert main([*COMMAND, *args, *more]) == 1
         text = f"upscaled/p0_x2.{kind} and 2 more were made by another network or with other settings; nothing was"
         assert text in capsys.readouterr().err
-    assert main([*COMMAND, *words, *more, "--overwrite"]) == 0
-    assert main([*COMMAND, *words, *more]) == 0
+    assert main([*COMMAND, *args, *more, "--overwrite"]) == 0
+    assert main([*COMMAND, *args, *more]) == 0
     assert "3 already there" in capsys.readouterr().out
 
 
@@ -158,12 +158,12 @@ def test_images_of_one_name_in_two_folders_do_not_replace_each_other(here, capsy
 
 def test_what_is_missing_is_named_where_all_results_are_there(here, capsys):
     assert main([*COMMAND, "in"]) == 0
-    for words, text in (
+    for args, text in (
         (["--checkpoint", "typo.pth"], "typo.pth does not exist"),
         (["-opt", "typo.yml"], "option file typo.yml does not exist"),
         (["--adapter", "typo"], "typo does not exist; expected the folder of an adapter"),
     ):
-        assert main([*COMMAND, "in", *words]) == 1
+        assert main([*COMMAND, "in", *args]) == 1
         assert text in capsys.readouterr().err
 
 
@@ -385,20 +385,20 @@ def test_what_is_dropped_is_said_once(here, capsys):
 
 
 def test_jpeg_has_the_quality_and_chroma_that_are_asked_for(here, capsys):
-    def written(*words):
-        assert main([*COMMAND, "in/p0.png", "--format", "jpg", "--overwrite", *words]) == 0
+    def written(*args):
+        assert main([*COMMAND, "in/p0.png", "--format", "jpg", "--overwrite", *args]) == 0
         image = Image.open("upscaled/p0.jpg")
         return JpegImagePlugin.get_sampling(image), image.quantization[0][0], Path("upscaled/p0.jpg").stat().st_size
 
     usual, full, small = written(), written("--subsampling", "4:4:4"), written("--quality", "40")
     assert written("--quality", "95", "--subsampling", "4:2:0") == usual and usual[0] == 2
     assert full[0] == 0 and full[1:2] == usual[1:2] and small[1] > usual[1] and small[2] < usual[2] < full[2]
-    for words, text in (
+    for args, text in (
         (["--format", "jpg", "--quality", "0"], "--quality: expected 1 to 100, got 0"),
         (["--quality", "80"], "--quality: expected with JPEG results (--format jpg), got 80 without any"),
         (["--format", "webp", "--subsampling", "4:4:4"], "--subsampling: expected with JPEG results"),
     ):
-        assert main([*COMMAND, "in", *words]) == 1
+        assert main([*COMMAND, "in", *args]) == 1
         assert text in capsys.readouterr().err
 
 
@@ -507,7 +507,7 @@ def test_a_tile_that_the_network_cannot_take_is_said_once(here, capsys):
 
 
 @pytest.mark.parametrize(
-    ("words", "text"),
+    ("args", "text"),
     [
         (["no.png"], "no.png does not exist; expected an image, a folder or a glob in quotes"),
         (["in/*.tif"], "no image matches in/*.tif"),
@@ -533,12 +533,12 @@ def test_a_tile_that_the_network_cannot_take_is_said_once(here, capsys):
         (["in", "--param-key", "ema"], "net.pth has no weights 'ema'; valid: params"),
     ],
 )
-def test_what_cannot_be_is_named_and_nothing_is_written(here, capsys, words, text):
+def test_what_cannot_be_is_named_and_nothing_is_written(here, capsys, args, text):
     save("other/p0.png", make_image(9, 8))
     Image.fromarray(make_image(9, 8)).save("in/x.gif")
     Path("empty").mkdir()
     before = names(".")
-    assert main([*COMMAND, *words]) == 1
+    assert main([*COMMAND, *args]) == 1
     shown = capsys.readouterr().err
     assert text in shown and shown.count("error:") == 1 and len(shown.splitlines()) <= 5
     assert names(".") == before

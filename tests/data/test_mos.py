@@ -455,9 +455,9 @@ def test_a_damaged_matlab_file_is_an_error_where_it_ends_the_process_that_reads_
     path = tmp_path / "dmos.mat"
     savemat(path, {"names": np.array(["a.bmp", "bb.bmp"] * 9, dtype=object), "dmos": np.arange(20.0)[None]})
     whole = bytearray(path.read_bytes())
-    for place, value in ((144, 4), (144, 0), (163, 4)):
+    for position, value in ((144, 4), (144, 0), (163, 4)):
         damaged = whole.copy()
-        damaged[place] = value
+        damaged[position] = value
         path.write_bytes(damaged)
         with pytest.raises(ValueError, match="dmos.mat: damaged, or not a MATLAB file that scipy reads"):
             read_matlab(path)

@@ -61,9 +61,9 @@ def test_hggt_training_layout_with_ranges(tmp_path):
     write_groups(tmp_path / "images" / "0-1", count=2, size=24, versions=("01", "02"))
     write_groups(tmp_path / "images" / "2-2", count=1, size=32, versions=("01", "02"), first_seed=5)
     for folder in ("original", "01", "02"):
-        place = tmp_path / "images" / "2-2" / folder
-        for path in list(place.iterdir()):
-            path.rename(place / path.name.replace("p0", "q-16-32"))
+        base = tmp_path / "images" / "2-2" / folder
+        for path in list(base.iterdir()):
+            path.rename(base / path.name.replace("p0", "q-16-32"))
     write_labels(tmp_path / "labels" / "0-1", {"p0": {"01": "PPS", "02": "PSN"}, "p1": {"01": "NNP", "02": "PPP"}})
     write_labels(tmp_path / "labels" / "2-2", {"q-16-32": {"01": "SSS", "02": "NNN"}})
     for root in (tmp_path, tmp_path / "images"):

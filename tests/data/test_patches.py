@@ -1,4 +1,4 @@
-"""HGGT's patch rule, and the same places in all versions."""
+"""HGGT's patch rule, and the same positions in all versions."""
 
 import numpy as np
 import pytest
@@ -71,7 +71,7 @@ def test_all_versions_are_cut_at_the_same_places(tmp_path):
     np.testing.assert_array_equal(read_image(tmp_path / "out" / "01" / "b-60-0_01.png"), lively[:40, 60:])
 
 
-def test_jitter_moves_places_inside_the_image_and_repeats(tmp_path):
+def test_jitter_moves_positions_inside_the_image_and_repeats(tmp_path):
     pixels = noise(7, 200, 300, 50)
     save(tmp_path / "in" / "a.png", pixels)
     names = []

@@ -79,7 +79,7 @@ def test_window_start_keeps_the_crop_and_the_image():
             for start in range(length - 2):
                 first = window_start(start, 3, window, length)
                 assert 0 <= first <= start and start + 3 <= first + window <= length
-                centred = [place for place in range(length - window + 1) if abs((start - place) * 2 + 3 - window) <= 1]
+                centred = [index for index in range(length - window + 1) if abs((start - index) * 2 + 3 - window) <= 1]
                 assert not centred or first in centred
     for window in (2, 8):
         with pytest.raises(ValueError, match="expected crop <= window <= image, got 3"):
@@ -179,13 +179,13 @@ def test_lq_from_the_window_is_the_lq_of_the_whole_image(tmp_path, scale):
     degradation = build_degradation({"type": "bicubic"}, scale)
     seeds = torch.zeros(1, dtype=torch.int64)
     whole = degradation(to_tensor(pixels)[None], seeds)[0]
-    places = {}
+    positions = {}
     for top in range(0, height - crop + 1, scale):
         for left in range(0, width - crop + 1, scale):
-            places[to_tensor(pixels[top : top + crop, left : left + crop]).numpy().tobytes()] = top, left
+            positions[to_tensor(pixels[top : top + crop, left : left + crop]).numpy().tobytes()] = top, left
     for seed in range(25):
         sample = draw(data, 0, seed)
-        top, left = places[sample["gts"][0].numpy().tobytes()]
+        top, left = positions[sample["gts"][0].numpy().tobytes()]
         lq = degradation(sample["original"][None], seeds)[0]
         mine = crop_at(lq, sample["original_offset"] // scale, crop // scale)
         theirs = crop_at(whole, torch.tensor([top, left]) // scale, crop // scale)
@@ -259,8 +259,8 @@ def test_offline_scores_of_other_files_are_refused(tmp_path, capsys):
     """Of ground truths that were made anew, or of another folder with the same names; a copy is as good."""
     write_coordinates(tmp_path / "data", count=2)
     shutil.copytree(tmp_path / "data", tmp_path / "copy")
-    words = ["--metric", "jod-lite", "--output", str(tmp_path / "scores.csv")]
-    assert cli(["score", str(tmp_path / "data"), *words]) == 0
+    args = ["--metric", "jod-lite", "--output", str(tmp_path / "scores.csv")]
+    assert cli(["score", str(tmp_path / "data"), *args]) == 0
     sampler = {"type": "softmax-all", "scores": str(tmp_path / "scores.csv"), "metric": "JOD-Lite"}
     assert draw(dataset(tmp_path / "copy", sampler=sampler), 0)["qualities"].isfinite().all()
     save(tmp_path / "copy" / "01" / "p1_01.png", coordinates(220, 240, 99))

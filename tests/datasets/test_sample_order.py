@@ -35,10 +35,10 @@ def options(workers=0, batch=4, ratio=1, seed=3, rank=0, world_size=1):
     }
 
 
-def batches(count, place=(0, 0), **kwargs):
+def batches(count, position=(0, 0), **kwargs):
     loader, order = build_train_loader(Drawing(), options(**kwargs))
     found = []
-    where = DataCursor(loader, order, *place)
+    where = DataCursor(loader, order, *position)
     for batch in where.batches():
         found.append(batch)
         if len(found) == count:
@@ -57,10 +57,10 @@ def test_every_epoch_and_every_seed_draws_anew():
 
 
 @pytest.mark.parametrize("stop", [1, 2, 3, 4])
-def test_going_on_from_a_place_gives_what_would_have_come(stop):
+def test_resuming_from_a_cursor_gives_what_would_have_come(stop):
     whole, _ = batches(7)
-    _, place = batches(stop)
-    rest, _ = batches(7 - stop, place=place)
+    _, position = batches(stop)
+    rest, _ = batches(7 - stop, position=position)
     assert torch.equal(whole[stop:], rest)
 
 

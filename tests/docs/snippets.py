@@ -13,7 +13,7 @@ FENCE = re.compile(r"(<!-- run -->\n)?^```(\w*)\n(.*?)^```$", re.DOTALL | re.MUL
 class Snippet(NamedTuple):
     """One block: where it begins, its language, its text, and whether it is marked with `<!-- run -->`."""
 
-    place: str
+    position: str
     language: str
     text: str
     run: bool

@@ -27,7 +27,7 @@ OTHER_PROGRAMS = {"pip", "uv", "mkdocs", "python3.11", "python3.13", "python3", 
 
 def of(language, run=None):
     found = [one for one in snippets(language) if run in (None, one.run)]
-    return pytest.mark.parametrize("snippet", found, ids=lambda one: one.place)
+    return pytest.mark.parametrize("snippet", found, ids=lambda one: one.position)
 
 
 @pytest.fixture(scope="module")
@@ -91,7 +91,7 @@ def plain(options):
 
 @of("yaml")
 def test_the_options_are_valid(snippet, valid):
-    options = _parse(snippet.text, snippet.place)
+    options = _parse(snippet.text, snippet.position)
     assert isinstance(options, dict)
     assert not [error.message for error in valid.iter_errors(options)]
     if options.get("model_type", "IQASRModel") == "IQASRModel":
@@ -105,7 +105,7 @@ def test_the_options_are_valid(snippet, valid):
 
 @of("python")
 def test_the_code_compiles(snippet):
-    compile(snippet.text, snippet.place, "exec")
+    compile(snippet.text, snippet.position, "exec")
 
 
 @pytest.fixture(scope="module")
@@ -128,7 +128,7 @@ def test_the_code_that_is_marked_runs(snippet, folder, monkeypatch):
     torch.manual_seed(0)
     gt = torch.rand(1, 3, 64, 64)
     lq = torch.rand(1, 3, 16, 16)
-    exec(compile(snippet.text, snippet.place, "exec"), {"gt": gt, "sr": gt * 0.9, "lq": lq})
+    exec(compile(snippet.text, snippet.position, "exec"), {"gt": gt, "sr": gt * 0.9, "lq": lq})
 
 
 @of("bash", run=True)

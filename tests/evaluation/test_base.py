@@ -68,8 +68,8 @@ def of_network(network):
     return result
 
 
-def error(capsys, *words):
-    assert main(["evaluate", *words]) == 1
+def error(capsys, *args):
+    assert main(["evaluate", *args]) == 1
     shown = capsys.readouterr().err.partition("error: ")[2]
     assert shown and len(shown.splitlines()) <= 5 and not RUN.exists()
     return shown
@@ -136,11 +136,11 @@ def test_an_adapter_knows_its_base_and_refuses_others(here, capsys):
     digest = state_digest(adapted.state_dict())
     inject(adapted, LoRAOptions(rank=1, target_modules=["conv_hr"]))
     save_adapter(adapted, MODELS / "adapter_g_5", BaseNetwork(network=SECTION, file="base.pth", digest=digest))
-    words = ["evaluate", str(MODELS / "net_g_5.pth"), *DATA, "--no-baseline"]
-    assert main(words) == 0
+    args = ["evaluate", str(MODELS / "net_g_5.pth"), *DATA, "--no-baseline"]
+    assert main(args) == 0
     assert psnr_to(of_network(here)) == {"5", "base"}
     save_network(Path("base.pth"), seed=3)
-    assert main(words) == 1
+    assert main(args) == 1
     assert "adapter_g_5 was made for another base: expected the weights of base.pth" in capsys.readouterr().err
 
 
@@ -172,7 +172,7 @@ def test_results_that_are_there(capsys):
 
 
 @pytest.mark.parametrize(
-    ("words", "text"),
+    ("args", "text"),
     [
         (
             ["--base", "absent.pth"],
@@ -197,9 +197,9 @@ def test_results_that_are_there(capsys):
         ),
     ],
 )
-def test_what_cannot_be_compared_is_said_before_anything_is_written(capsys, words, text):
+def test_what_cannot_be_compared_is_said_before_anything_is_written(capsys, args, text):
     for name, side in (("few/p0.png", 32), ("small/p0.png", 32), ("small/p1.png", 30)):
         save(name, make_image(0, side))
     for name in ("twice/p0.bmp", "twice/p0.png"):
         save(name, make_image(0, 32))
-    assert text in error(capsys, "net.pth", *DATA, *words)
+    assert text in error(capsys, "net.pth", *DATA, *args)

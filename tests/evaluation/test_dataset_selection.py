@@ -1,4 +1,4 @@
-"""Which data sets are meant: by the words of the command line, and by the option file of an experiment."""
+"""Which data sets are meant: by the arguments of the command line, and by the option file of an experiment."""
 
 from pathlib import Path
 
@@ -19,18 +19,18 @@ def experiment(tmp_path, **datasets):
 
 
 def test_names_are_those_of_the_folders_unless_given():
-    places = datasets_from_args(["sets/Set5", "b=sets/Set14"], ["b=lq/14", "real=photos"], None)
-    found = {place.name: (place.data, place.lq) for place in places}
+    specs = datasets_from_args(["sets/Set5", "b=sets/Set14"], ["b=lq/14", "real=photos"], None)
+    found = {spec.name: (spec.data, spec.lq) for spec in specs}
     assert found == {
         "Set5": (Path("sets/Set5"), None),
         "b": (Path("sets/Set14"), Path("lq/14")),
         "real": (None, Path("photos")),
     }
-    assert dict(places[0].degradation) == {"type": "bicubic"}
-    (place,) = datasets_from_args(["set=HR"], ["LR"], None)
-    assert (place.name, place.data, place.lq) == ("set", Path("HR"), Path("LR"))
-    (place,) = datasets_from_args(["HR"], [], "hggt-one-stage")
-    assert dict(place.degradation) == {"type": "hggt-one-stage"}
+    assert dict(specs[0].degradation) == {"type": "bicubic"}
+    (spec,) = datasets_from_args(["set=HR"], ["LR"], None)
+    assert (spec.name, spec.data, spec.lq) == ("set", Path("HR"), Path("LR"))
+    (spec,) = datasets_from_args(["HR"], [], "hggt-one-stage")
+    assert dict(spec.degradation) == {"type": "hggt-one-stage"}
     with pytest.raises(ValueError, match=r"`data` \.hidden=HR: expected a name that can be a folder's, got '.hidden'"):
         datasets_from_args([".hidden=HR"], [], None)
 

@@ -21,8 +21,8 @@ def test_an_experiment_has_the_scores_of_its_training(run_folder, capsys):
     options["datasets"]["val"]["degradation"] = {"type": "hggt-one-stage"}
     assert train(options) == 0
     capsys.readouterr()
-    words = ["evaluate", "experiments/tiny", "--metric", "psnr,jod-lite", "--device", "cpu"]
-    assert main(words) == 0
+    args = ["evaluate", "experiments/tiny", "--metric", "psnr,jod-lite", "--device", "cpu"]
+    assert main(args) == 0
     found = read_results("results/tiny")
     assert found.run.experiment == "experiments/tiny" and found.run.datasets["val"].references == "data"
     assert {label: facts.iteration for label, facts in found.run.checkpoints.items()} == {"3": 3, "6": 6}
@@ -36,8 +36,8 @@ def test_an_experiment_has_the_scores_of_its_training(run_folder, capsys):
     section = "datasets: {val: {type: MultiGTDataset, dataroot_gt: data, name: %s}}\n"
     for name in ("..", "a/b"):
         Path("experiments/tiny/tiny.yml").write_text(section % name)
-        assert main([*words, "-opt", "options.yml"]) == 1
+        assert main([*args, "-opt", "options.yml"]) == 1
         assert f"tiny.yml: data set: expected a name that can be a folder's, got '{name}'" in capsys.readouterr().err
     Path("experiments/tiny/tiny.yml").write_text("datasets: {val: {type: Other}}\n")
-    assert main([*words, "-opt", "options.yml"]) == 1
+    assert main([*args, "-opt", "options.yml"]) == 1
     assert "expected validation sets of MultiGTDataset, " in capsys.readouterr().err

@@ -31,7 +31,7 @@ def write_sriqa(root, contents=CONTENTS, parts=("MOS", "MOS_Reg", "MOS_Gen")):
             if part != "MOS":
                 others = REGRESSION if part == "MOS_Reg" else GENERATIVE
                 order = [method for method in order if method in ("Original", *others)]
-            scores = [100.0 * (1 - place / (len(order) - 1)) for place in range(len(order))]
+            scores = [100.0 * (1 - position / (len(order) - 1)) for position in range(len(order))]
             scores[0] += 2e-14  # as published: the normalisation is not exact
             lines = [f"{sriqa_name(content, one)},{score!r}" for one, score in zip(order, scores, strict=True)]
             path.write_text("\n".join(lines) + "\n")
@@ -49,16 +49,16 @@ def disordered(items, inversions):
     """The items in an order in which exactly so many pairs stand the wrong way round."""
     left, found = list(items), []
     while left:
-        place = min(inversions, len(left) - 1)
-        inversions -= place
-        found.append(left.pop(place))
+        position = min(inversions, len(left) - 1)
+        inversions -= position
+        found.append(left.pop(position))
     assert inversions == 0
     return found
 
 
 def spread(total, parts):
     """A whole number as a sum of so many that differ by one at most."""
-    return [total // parts + (place < total % parts) for place in range(parts)]
+    return [total // parts + (position < total % parts) for position in range(parts)]
 
 
 def sriqa_metric(name, higher_is_better, wrong):
@@ -70,8 +70,8 @@ def sriqa_metric(name, higher_is_better, wrong):
         order = sriqa_order(number)
         networks, last = disordered(order[1:9], in_gen), disordered(order[9:], in_reg)
         networks.insert(len(networks) - across, last.pop(0))  # passes so many networks, and no other pair changes
-        for place, method in enumerate(["Original", *networks, *last]):
-            rows.append(ScoreRow("", sriqa_key(content, method), "", name, -place if higher_is_better else place))
+        for position, method in enumerate(["Original", *networks, *last]):
+            rows.append(ScoreRow("", sriqa_key(content, method), "", name, -position if higher_is_better else position))
     return MetricFacts(name, higher_is_better, "made for a test"), rows
 
 

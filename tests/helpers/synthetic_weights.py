@@ -64,8 +64,8 @@ def nested(tensors):
     root = {}
     for key, tensor in tensors.items():
         *parts, last = key.split("/")
-        place = root
+        position = root
         for part in parts:
-            place = place.setdefault(part, {})
-        place[last] = tensor
+            position = position.setdefault(part, {})
+        position[last] = tensor
     return root

@@ -23,28 +23,28 @@ class Ended(NamedTuple):
     errors: list[str]
 
 
-def two_processes(*words, limit=300):
+def two_processes(*args, limit=300):
     """Run `python <words>`, a file or `-m` and a module with its arguments, by two processes in the working folder.
 
     When one of them fails, or neither is done after `limit` seconds, what still runs is ended.
     """
     group = {"WORLD_SIZE": "2", "LOCAL_WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(_free_port())}
-    return _ended(words, os.getcwd(), [group | {"RANK": rank, "LOCAL_RANK": rank} for rank in ("0", "1")], limit)
+    return _ended(args, os.getcwd(), [group | {"RANK": rank, "LOCAL_RANK": rank} for rank in ("0", "1")], limit)
 
 
-def one_process(*words, folder, limit=300):
+def one_process(*args, folder, limit=300):
     """Run `python <words>` in a folder by a process of its own, as `two_processes` does; lists of one."""
-    return _ended(words, str(folder), [{}], limit)
+    return _ended(args, str(folder), [{}], limit)
 
 
-def _ended(words, folder, environments, limit):
+def _ended(args, folder, environments, limit):
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(PRELOADED)
     with tempfile.TemporaryDirectory() as outputs:
         processes = []
         for number, own in enumerate(environments):
             environment = {**os.environ, "OMP_NUM_THREADS": "1", **own}
-            processes.append(context.Process(target=_run, args=(words, folder, environment, f"{outputs}/{number}")))
+            processes.append(context.Process(target=_run, args=(args, folder, environment, f"{outputs}/{number}")))
         for process in processes:
             process.start()
         _wait(processes, limit)
@@ -71,7 +71,7 @@ def _wait(processes, limit):
         process.join()
 
 
-def _run(words, folder, environment, output):
+def _run(args, folder, environment, output):
     import torch
 
     os.chdir(folder)
@@ -80,8 +80,8 @@ def _run(words, folder, environment, output):
     for number, end in ((1, "out"), (2, "err")):
         os.dup2(os.open(f"{output}.{end}", os.O_WRONLY | os.O_CREAT), number)
     torch.set_num_threads(1)
-    sys.argv = list(words[1:] if words[0] == "-m" else words)
-    if words[0] == "-m":
-        runpy.run_module(words[1], run_name="__main__", alter_sys=True)
+    sys.argv = list(args[1:] if args[0] == "-m" else args)
+    if args[0] == "-m":
+        runpy.run_module(args[1], run_name="__main__", alter_sys=True)
     else:
-        runpy.run_path(words[0], run_name="__main__")
+        runpy.run_path(args[0], run_name="__main__")

@@ -107,8 +107,8 @@ def test_a_file_that_cannot_be_read_is_nothing(tmp_path):
 
 @pytest.mark.parametrize("kind", ["lfs", "html", "onnx", "ncnn", "gguf", "zip"])
 def test_a_whole_file_of_another_kind_is_called_what_it_is(tmp_path, kind):
-    places = {"lfs": 2, "html": 3, "onnx": 9, "ncnn": 6, "gguf": 8, "zip": 16}
-    content = list(KINDS)[places[kind]]
+    positions = {"lfs": 2, "html": 3, "onnx": 9, "ncnn": 6, "gguf": 8, "zip": 16}
+    content = list(KINDS)[positions[kind]]
     (tmp_path / "net.pth").write_bytes(content)
     with pytest.raises(ValueError, match=rf"net\.pth is damaged or not a file of tensors; it is {KINDS[content]}"):
         read_tensor_file(tmp_path / "net.pth")
@@ -261,8 +261,8 @@ def test_whatever_a_decoder_stumbles_over_is_damage(tmp_path, kind):
     whole, random, refused = encoded(kind), np.random.default_rng(1), 0
     for _ in range(40):
         content = bytearray(whole)
-        for place in random.integers(0, min(len(whole), 300), 3):
-            content[place] = random.integers(0, 256)
+        for position in random.integers(0, min(len(whole), 300), 3):
+            content[position] = random.integers(0, 256)
         try:
             decode_image(bytes(content), "x")
         except ValueError as error:

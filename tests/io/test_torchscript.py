@@ -283,8 +283,8 @@ def test_flipped_bits_and_missing_parts_are_errors(tmp_path):
     torch.jit.script(nn.Linear(100, 100)).save(tmp_path / "x.pt")
     content = bytearray((tmp_path / "x.pt").read_bytes())
     with zipfile.ZipFile(tmp_path / "x.pt") as zipped:
-        place = zipped.getinfo("x/data/0").header_offset + 1000
-    content[place] ^= 1
+        position = zipped.getinfo("x/data/0").header_offset + 1000
+    content[position] ^= 1
     (tmp_path / "flipped.pt").write_bytes(content)
     with pytest.raises(ValueError, match=r"flipped\.pt is a damaged TorchScript archive.*CRC"):
         read_tensor_file(tmp_path / "flipped.pt")

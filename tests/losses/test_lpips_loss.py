@@ -13,9 +13,9 @@ def alexnet(tmp_path, monkeypatch):
     generator = torch.Generator().manual_seed(3)
     shapes = {0: (64, 3, 11, 11), 3: (192, 64, 5, 5), 6: (384, 192, 3, 3), 8: (256, 384, 3, 3), 10: (256, 256, 3, 3)}
     state = {}
-    for place, shape in shapes.items():
-        state[f"features.{place}.weight"] = torch.randn(shape, generator=generator) * 0.05
-        state[f"features.{place}.bias"] = torch.randn(shape[0], generator=generator) * 0.05
+    for position, shape in shapes.items():
+        state[f"features.{position}.weight"] = torch.randn(shape, generator=generator) * 0.05
+        state[f"features.{position}.bias"] = torch.randn(shape[0], generator=generator) * 0.05
     state["classifier.1.bias"] = torch.zeros(3)
     torch.save(state, tmp_path / "alexnet-owt-7be5be79.pth")
     monkeypatch.setenv("IQA_SR_WEIGHTS", str(tmp_path))
@@ -25,8 +25,8 @@ def alexnet(tmp_path, monkeypatch):
 def test_it_is_the_distance_of_the_package(alexnet):
     loss = LPIPSLoss(net="alex", loss_weight=0.5)
     reference = lpips.LPIPS(net="alex", pnet_rand=True, verbose=False)
-    place = {key: key.split(".", 1)[1] for key in reference.net.state_dict()}
-    reference.net.load_state_dict({key: alexnet[f"features.{name}"] for key, name in place.items()})
+    position = {key: key.split(".", 1)[1] for key in reference.net.state_dict()}
+    reference.net.load_state_dict({key: alexnet[f"features.{name}"] for key, name in position.items()})
     output, gt = torch.rand(2, 3, 64, 64), torch.rand(2, 3, 64, 64)
     expected = 0.5 * reference(output * 2 - 1, gt * 2 - 1).mean()
     assert torch.allclose(loss(output, gt), expected, rtol=1e-5)

@@ -57,8 +57,8 @@ def case(request, synthetic):
     """Every metric in turn, built once for all tests."""
     with synthetic(*metric_info(request.param).weights), pytest.MonkeyPatch.context() as patch:
         metric = create_metric(request.param)
-        for place, value in SMALLER.get(request.param, {}).items():
-            patch.setattr(*((place, value) if "." in place else (metric, place, value)))
+        for position, value in SMALLER.get(request.param, {}).items():
+            patch.setattr(*((position, value) if "." in position else (metric, position, value)))
         image, reference = make_images(metric.info)
         with torch.no_grad():
             scores = metric(image.clone(), reference.clone())

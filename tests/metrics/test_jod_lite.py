@@ -34,11 +34,11 @@ def metric():
 def windows():
     """Six detailed windows of 128 px of photographs that the metric has not seen."""
     assert not set(HELD_OUT) & set(PHOTOGRAPHS)
-    places = {"astronaut.png": ((40, 180), (300, 60), (150, 330)), "chelsea.png": ((60, 90), (100, 230), (20, 160))}
+    positions = {"astronaut.png": ((40, 180), (300, 60), (150, 330)), "chelsea.png": ((60, 90), (100, 230), (20, 160))}
     return [
         photograph(name)[:, top : top + 128, left : left + 128].contiguous()
         for name in HELD_OUT
-        for top, left in places[name]
+        for top, left in positions[name]
     ]
 
 

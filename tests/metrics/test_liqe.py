@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from iqa_sr.metrics.liqe import DISTORTIONS, METRICS, PROMPTS, SCENES, WORDS, _places
+from iqa_sr.metrics.liqe import DISTORTIONS, METRICS, PROMPTS, SCENES, WORDS, _positions
 from tests.helpers.golden import check_gradient, check_outputs, check_tensor
 from tests.helpers.golden_images import golden, golden_input, photo
 from tests.helpers.metric_contract import check_variant, check_variant_facts
@@ -93,12 +93,12 @@ def test_score_and_gradient_are_finite(metric, kind):
 
 
 def test_windows_are_chosen_evenly_and_the_last_may_never_be():
-    assert _places(224, 224) == [(0, 0)]
-    assert _places(255, 257) == [(0, 0), (0, 32)]
-    fifteen = _places(288, 352)  # 3 x 5: all of them, row by row
+    assert _positions(224, 224) == [(0, 0)]
+    assert _positions(255, 257) == [(0, 0), (0, 32)]
+    fifteen = _positions(288, 352)  # 3 x 5: all of them, row by row
     assert fifteen == [(top, left) for top in (0, 32, 64) for left in (0, 32, 64, 96, 128)]
-    assert _places(320, 320) == [(top, left) for top in (0, 32, 64, 96) for left in (0, 32, 64, 96)][:15]
-    many = _places(416, 480)  # 7 x 9 = 63: every fourth, 0 to 56
+    assert _positions(320, 320) == [(top, left) for top in (0, 32, 64, 96) for left in (0, 32, 64, 96)][:15]
+    many = _positions(416, 480)  # 7 x 9 = 63: every fourth, 0 to 56
     assert many == [(32 * (number // 9), 32 * (number % 9)) for number in range(0, 57, 4)]
 
 

@@ -66,7 +66,7 @@ def test_agrees_with_the_golden_values(first_crop, name, example):
 
 
 def test_several_crops_agree_with_the_golden_value(metrics):
-    """Two places, each of which has two of the four crops."""
+    """Two positions, each of which has two of the four crops."""
     (example,) = [case for case in golden("maniqa")["cases"] if case["name"] == "enlarged"]
     check_crops(metrics["maniqa"], example, 4)
 

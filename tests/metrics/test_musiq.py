@@ -42,14 +42,14 @@ def test_agrees_with_the_golden_values(metrics, name, example):
     scores.sum().backward()
     check_gradient(image.grad, example, tolerance)
     with torch.no_grad():
-        patches, places, scales = metric.tokens(image)
+        patches, positions, scales = metric.tokens(image)
         network = metric.network
         embedding = network.embed(filled_up(patches, scales))
         seen = {
             "patch_tokens": filled_up(patches, scales).flatten(2),
-            "position_index": filled_up(places[None], scales).float(),
+            "position_index": filled_up(positions[None], scales).float(),
             "embedding": embedding,
-            "class_token": network.class_token(network.embed(patches), places, scales),
+            "class_token": network.class_token(network.embed(patches), positions, scales),
         }
     assert patches.shape[1] == example["outputs"].get("tokens_valid", patches.shape[1])
     assert embedding.shape[1] == example["outputs"].get("tokens_total", embedding.shape[1])

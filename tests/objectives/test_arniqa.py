@@ -323,7 +323,7 @@ def test_what_is_wrong_is_said_before_training(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     write_kadid(tmp_path / "kadid", contents=3)
     save(tmp_path / "one/a.png", make_image(1, 64))
-    for place, value, text in (
+    for position, value, text in (
         (("datasets", "train"), {"dataroot": "one", "procedural": 0}, "pairs of different images"),
         (("datasets", "train"), {"crop": 300}, "12 of 12 images in procedural 12 cannot be used"),
         (("datasets", "train"), {"kinds": ["gausian-noise"]}, "did you mean gaussian-noise"),
@@ -335,7 +335,7 @@ def test_what_is_wrong_is_said_before_training(tmp_path, monkeypatch, capsys):
     ):
         section = options()
         inner = section
-        for key in place:
+        for key in position:
             inner = inner[key]
         inner |= value
         assert train(section) == 1

@@ -144,10 +144,10 @@ def test_the_published_file_is_the_metric(published, text_encoder):
     images, samples = held_out()
     quality, alignment = averaged(published, text_encoder, samples)
     torch.testing.assert_close(AugmentIQ()(images), quality, rtol=1e-4, atol=1e-5)
-    for place in (0, 6, 12):  # an image of each prompt
-        metric = AugmentIQ(prompt=samples[place]["prompt"], text_encoder=text_encoder)
-        expected = (quality[place] + alignment[place]) / 2
-        torch.testing.assert_close(metric(images[place : place + 1])[0], expected, rtol=1e-4, atol=1e-5)
+    for position in (0, 6, 12):  # an image of each prompt
+        metric = AugmentIQ(prompt=samples[position]["prompt"], text_encoder=text_encoder)
+        expected = (quality[position] + alignment[position]) / 2
+        torch.testing.assert_close(metric(images[position : position + 1])[0], expected, rtol=1e-4, atol=1e-5)
 
 
 def test_encoders_stay_as_they_are_and_see_each_image_once(trained):

@@ -155,10 +155,10 @@ def test_smooth_crops_are_compared_with_themselves_only():
     level = torch.tensor([[0.0, 4.0]])
 
     def losses(clean, smoothest):
-        place = torch.stack([clean, clean * 0.9])
+        position = torch.stack([clean, clean * 0.9])
         objective = RankingObjective(network, RankingOptions(type="ranking", smoothest=smoothest))
         with torch.no_grad():
-            return objective.losses({"image": torch.stack([place, place])[None], "level": level})
+            return objective.losses({"image": torch.stack([position, position])[None], "level": level})
 
     left_out, counted = losses(smooth, 6.0), losses(smooth, 0.0)
     assert float(left_out["cross"]) == float(left_out["anchor"]) == 0
@@ -280,8 +280,8 @@ def test_a_sample_holds_rising_levels_of_two_places(tmp_path):
     image, level = sample["image"], sample["level"].tolist()
     assert image.shape == (2, 4, 3, 32, 32) and sample["path"].endswith("a.png")
     assert level[0] == 0 and level[-1] <= 5 and min(np.diff(level)) >= 0.5 - 1e-6
-    for place in image:
-        errors = [float((version - place[0]).square().mean()) for version in place]
+    for position in image:
+        errors = [float((version - position[0]).square().mean()) for version in position]
         assert errors == sorted(errors)
     torch.manual_seed(1)
     assert torch.equal(data[0]["image"], image)
@@ -340,7 +340,7 @@ def test_bad_data_and_options_stop_before_training(tmp_path, monkeypatch, capsys
     assert train(section) == 1
     error = capsys.readouterr().err
     assert "2 of 3 images in data cannot be used" in error and "p0.png is 20x20" in error
-    for place, value, text in (
+    for position, value, text in (
         (("datasets", "train", "kinds"), ["blurr"], "there is no degradation 'blurr'"),
         (("datasets", "train", "procedural"), 0, "no images"),
         (("datasets", "train", "type"), "MultiGTDataset", "the objective ranking learns from RankingDataset"),
@@ -351,9 +351,9 @@ def test_bad_data_and_options_stop_before_training(tmp_path, monkeypatch, capsys
     ):
         section = options()
         inner = section
-        for key in place[:-1]:
+        for key in position[:-1]:
             inner = inner[key]
-        inner[place[-1]] = value
+        inner[position[-1]] = value
         assert train(section) == 1
         error = capsys.readouterr().err
         assert text in error and len(error.strip().splitlines()) <= 5, error

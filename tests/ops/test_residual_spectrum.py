@@ -12,18 +12,18 @@ SIDE = 192
 MEASURES = pytest.mark.parametrize("measure", [high_frequency_noise, periodic_noise])
 
 
-def places(side=SIDE):
+def positions(side=SIDE):
     return torch.meshgrid(torch.arange(side), torch.arange(side), indexing="ij")
 
 
 def checkerboard(amplitude, side=SIDE):
     """`(1, 3, side, side)`, +-amplitude levels of 255."""
-    down, across = places(side)
+    down, across = positions(side)
     return (((down + across) % 2 * 2 - 1) * amplitude / 255)[None, None].expand(1, 3, -1, -1)
 
 
 def wave(amplitude, down_frequency, across_frequency, side=SIDE):
-    down, across = places(side)
+    down, across = positions(side)
     phase = 2 * math.pi * (down_frequency * down + across_frequency * across)
     return (phase.sin() * amplitude / 255)[None, None].expand(1, 3, -1, -1)
 
@@ -91,14 +91,14 @@ def test_a_pattern_is_found_in_noise_stronger_than_itself():
 
 @pytest.mark.parametrize("period", [2, 4, 8])
 def test_a_grid_of_the_network_stands_out(period):
-    down, across = places()
+    down, across = positions()
     grid = ((down % period == 0) | (across % period == 0)).float() * 2 / 255
     assert periodic_noise(grid[None, None] + noise(0.1)).item() > 0.8 * 255 * grid.std().item()
 
 
 @MEASURES
 def test_a_smooth_gradient_and_a_constant_are_neither(measure):
-    gradient = (places()[1] * 20 / SIDE / 255)[None, None].expand(1, 3, -1, -1)
+    gradient = (positions()[1] * 20 / SIDE / 255)[None, None].expand(1, 3, -1, -1)
     assert measure(gradient).item() < 0.05
     assert measure(torch.full((1, 3, SIDE, SIDE), 0.1)).item() < 0.001
     assert measure(torch.zeros(1, 3, SIDE, SIDE)).item() == 0
@@ -150,7 +150,7 @@ def test_a_lattice_of_a_known_period_is_found_in_a_natural_change(period):
 
 @pytest.mark.parametrize("period", [4, 8, 16, 32])
 def test_a_broadband_change_is_no_lattice(period):
-    structured = (places()[1] // 37 % 2 * 0.1)[None, None].expand(1, 3, -1, -1)  # edges along an axis
+    structured = (positions()[1] // 37 % 2 * 0.1)[None, None].expand(1, 3, -1, -1)  # edges along an axis
     for residual in (noise(2), natural_change(), photo("coffee")[None], structured):
         assert lattice_share(residual, period).item() < 0.05
     other = lattice(11, 1.0, noise(1))

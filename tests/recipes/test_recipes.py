@@ -133,7 +133,9 @@ def changes(kind, file):
 def flat(section, path=""):
     if not isinstance(section, dict):
         return {path: section}
-    return {place: value for key, inner in section.items() for place, value in flat(inner, f"{path}/{key}").items()}
+    return {
+        position: value for key, inner in section.items() for position, value in flat(inner, f"{path}/{key}").items()
+    }
 
 
 @pytest.mark.parametrize("file", TUNED, ids=lambda path: path.stem)

@@ -105,8 +105,8 @@ def test_nothing_is_asked_of_a_network(opened):
 
 
 def test_sorting_sorts(opened):
-    def column(place):
-        cells = texts(opened, f"#table tbody tr > :nth-child({place})")
+    def column(position):
+        cells = texts(opened, f"#table tbody tr > :nth-child({position})")
         return [cell.splitlines()[0].lstrip("≈ ") for cell in cells]
 
     choose(opened, "scope", "y")
@@ -115,12 +115,12 @@ def test_sorting_sorts(opened):
     for title, first in (("psnr", "descending"), ("niqe", "ascending")):
         button = find(opened, f"#table thead button[aria-label^='{title}']")
         button.click()
-        place = [text.split()[0] for text in texts(opened, "#table thead th")].index(title) + 1
-        values = [float(text) for text in column(place) if text[-1].isdigit()]
+        position = [text.split()[0] for text in texts(opened, "#table thead th")].index(title) + 1
+        values = [float(text) for text in column(position) if text[-1].isdigit()]
         assert values == sorted(values, reverse=first == "descending") and len(set(values)) > 3
-        assert find(opened, f"#table thead th:nth-child({place})").get_attribute("aria-sort") == first
+        assert find(opened, f"#table thead th:nth-child({position})").get_attribute("aria-sort") == first
         find(opened, f"#table thead button[aria-label^='{title}']").click()
-        assert [float(text) for text in column(place) if text[-1].isdigit()] == values[::-1]
+        assert [float(text) for text in column(position) if text[-1].isdigit()] == values[::-1]
     assert sorted(column(1)) == sorted(unsorted) and column(1) != unsorted
 
 
@@ -281,8 +281,8 @@ def test_dark_light_and_a_phone(browser, page):
 
 
 def test_two_fingers_zoom(browser, page):
-    def touch(kind, *places):
-        points = [{"x": x, "y": y, "id": number} for number, (x, y) in enumerate(places)]
+    def touch(kind, *positions):
+        points = [{"x": x, "y": y, "id": number} for number, (x, y) in enumerate(positions)]
         browser.execute_cdp_cmd("Input.dispatchTouchEvent", {"type": kind, "touchPoints": points})
 
     browser.get(page.as_uri())
@@ -306,8 +306,8 @@ def test_two_fingers_zoom(browser, page):
 
 
 def test_a_finger_that_scrolls_does_not_move_the_slider(browser, page):
-    def touch(kind, *places):
-        points = [{"x": x, "y": y} for x, y in places]
+    def touch(kind, *positions):
+        points = [{"x": x, "y": y} for x, y in positions]
         browser.execute_cdp_cmd("Input.dispatchTouchEvent", {"type": kind, "touchPoints": points})
 
     def boundary():

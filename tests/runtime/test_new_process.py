@@ -21,9 +21,9 @@ def hostile(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize("way", ["ours", "module"])
 def test_a_file_in_the_working_folder_is_no_module(hostile, way):
-    words = ["metrics", "--help"]
+    args = ["metrics", "--help"]
     own = way == "ours"
-    command = python_command("iqa_sr.cli.main:main", *words) if own else [sys.executable, "-m", "iqa_sr.cli", *words]
+    command = python_command("iqa_sr.cli.main:main", *args) if own else [sys.executable, "-m", "iqa_sr.cli", *args]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0 and "usage: iqa-sr metrics" in done.stdout, done.stderr
 

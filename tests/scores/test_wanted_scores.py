@@ -22,18 +22,18 @@ NAMES = ("p0.png", "p1.png")
 def here(tmp_path, monkeypatch):
     """`a/sr` and `b/sr`, with references in `a/HR` and `b/HR`: the same names everywhere, other images."""
     monkeypatch.chdir(tmp_path)
-    for place, folder in enumerate(("a/sr", "b/sr", "a/HR", "b/HR")):
+    for index, folder in enumerate(("a/sr", "b/sr", "a/HR", "b/HR")):
         for number, name in enumerate(NAMES):
-            save(f"{folder}/{name}", make_image(10 * place + number, 16))
+            save(f"{folder}/{name}", make_image(10 * index + number, 16))
 
 
 def score(folder, reference=None, metric="psnr", output="t.csv"):
-    words = ["--reference", reference] if reference else []
-    return main(["score", folder, "--metric", metric, *words, "--output", output])
+    args = ["--reference", reference] if reference else []
+    return main(["score", folder, "--metric", metric, *args, "--output", output])
 
 
 def psnr(folder, reference):
-    pairs = [[to_tensor(read_image(Path(place, name)))[None] for place in (folder, reference)] for name in NAMES]
+    pairs = [[to_tensor(read_image(Path(index, name)))[None] for index in (folder, reference)] for name in NAMES]
     return {name: create_metric("psnr")(*pair).item() for name, pair in zip(NAMES, pairs, strict=True)}
 
 
@@ -41,8 +41,8 @@ def shown(capsys):
     """What a call printed: the scores by image, and how many are new and were there."""
     lines = capsys.readouterr().out.splitlines()
     found = {line.split()[0]: float(line.split()[1]) for line in lines if line.startswith("p") and ".png" in line}
-    words = next(line for line in lines if "new scores" in line).split()
-    return found, int(words[1]), int(words[4])
+    args = next(line for line in lines if "new scores" in line).split()
+    return found, int(args[1]), int(args[4])
 
 
 def near(scores):

@@ -253,28 +253,28 @@ def test_a_metric_on_few_images_leaves_out_the_draws_without_them():
 # --- Words ------------------------------------------------------------------------------------------------------------
 
 
-def test_words():
+def test_explanation():
     scores = paired([[30.12, 5, 50], [30.0, 4, 60], [28, 6, 40]])
-    words = " ".join(explain(choose(scores, Borda(["psnr", "niqe", "musiq"]), [Limit("psnr", 1)])))
-    assert "Checkpoint b: first of the 2 checkpoints that keep the limits (psnr within 1 of the best)" in words
-    assert "by the Borda count over 3 metrics (psnr, niqe, musiq), 2 of 3 points; next is a with 1." in words
-    assert "Not within the limits: c." in words and "On the Pareto front with a." in words
-    assert "100 % of 1000 draws of the 4 images choose it; so few images say little." in words
-    assert "Best of all by niqe and musiq; psnr is 0.12 below the best (a)." in words
+    text = " ".join(explain(choose(scores, Borda(["psnr", "niqe", "musiq"]), [Limit("psnr", 1)])))
+    assert "Checkpoint b: first of the 2 checkpoints that keep the limits (psnr within 1 of the best)" in text
+    assert "by the Borda count over 3 metrics (psnr, niqe, musiq), 2 of 3 points; next is a with 1." in text
+    assert "Not within the limits: c." in text and "On the Pareto front with a." in text
+    assert "100 % of 1000 draws of the 4 images choose it; so few images say little." in text
+    assert "Best of all by niqe and musiq; psnr is 0.12 below the best (a)." in text
 
 
-def test_words_for_a_metric_that_falls_and_a_choice_off_the_front():
+def test_explanation_for_a_metric_that_falls_and_a_choice_off_the_front():
     scores = paired([[30, 4.5, 50], [31, 4, 60], [29, 6, 40]])
     found = choose(scores, ByFormula(Formula("0 - psnr")), counted=["psnr", "niqe"], resamplings=0)
-    words = " ".join(explain(found))
-    assert "by the formula 0 - psnr, -29.0000; next is a with -30.0000." in words
-    assert "Not on the Pareto front: a and b are nowhere worse and somewhere better." in words
-    assert "psnr is 2 below the best (b); niqe is 2 above the best (b)" in words
-    words = " ".join(explain(choose(scores, OneMetric("niqe"))))
-    assert "by niqe, 4.0000; next is a with 4.5000." in words
+    text = " ".join(explain(found))
+    assert "by the formula 0 - psnr, -29.0000; next is a with -30.0000." in text
+    assert "Not on the Pareto front: a and b are nowhere worse and somewhere better." in text
+    assert "psnr is 2 below the best (b); niqe is 2 above the best (b)" in text
+    text = " ".join(explain(choose(scores, OneMetric("niqe"))))
+    assert "by niqe, 4.0000; next is a with 4.5000." in text
 
 
-def test_words_for_ties():
+def test_explanation_for_ties():
     found = choose(paired([[30, 5, 1], [30, 5, 1]]), Borda(["psnr", "niqe"]))
     assert any(sentence == "Equal with b: the first in the table is taken." for sentence in explain(found))
     found = choose(paired([[30, 5, 1], [29.99, 1, 1], [20, 9, 1]]), Borda(["psnr", "niqe"]))
@@ -282,13 +282,13 @@ def test_words_for_ties():
     assert text.startswith("Checkpoint b") and "a has as many; the mean z-score decides." in text
 
 
-def test_words_name_what_other_rules_would_choose():
+def test_explanation_name_what_other_rules_would_choose():
     # a is a little better by two metrics and much worse by the third.
     scores = paired([[30.1, 4.9, 10], [30.0, 5, 90], [20, 9, 91]])
-    words = " ".join(explain(choose(scores, Borda(["psnr", "niqe", "musiq"]))))
-    assert words.startswith("Checkpoint a") and "By other rules: z-score would choose b." in words
-    words = " ".join(explain(choose(scores, OneMetric("psnr"), counted=["psnr", "niqe", "musiq"])))
-    assert words.startswith("Checkpoint a") and "z-score would choose b" in words
+    text = " ".join(explain(choose(scores, Borda(["psnr", "niqe", "musiq"]))))
+    assert text.startswith("Checkpoint a") and "By other rules: z-score would choose b." in text
+    text = " ".join(explain(choose(scores, OneMetric("psnr"), counted=["psnr", "niqe", "musiq"])))
+    assert text.startswith("Checkpoint a") and "z-score would choose b" in text
 
 
 def test_quality_columns_are_those_asked_for():

@@ -107,14 +107,14 @@ def test_intervals_of_known_cases():
     assert low == pytest.approx(0.5 - 1.96 * 0.025, abs=0.006) and high == pytest.approx(0.5 + 1.96 * 0.025, abs=0.006)
     assert mean_interval(array(0, 1), np.array(["a", "b"]), 500) == (0, 1)
     assert all(math.isnan(end) for end in mean_interval(array(0, 1), np.array(["a", "a"]), 500))
-    assert all(math.isnan(end) for end in statistic_interval(lambda places: [1.0], np.zeros(3), 9)[0])
+    assert all(math.isnan(end) for end in statistic_interval(lambda positions: [1.0], np.zeros(3), 9)[0])
 
 
 def test_both_kinds_of_interval_draw_the_same():
     generator = np.random.default_rng(0)
     values, contents = generator.random(60), generator.integers(0, 12, 60)
     of_mean = mean_interval(values, contents, 300)
-    (general,) = statistic_interval(lambda places: [values[places].mean()], contents, 300)
+    (general,) = statistic_interval(lambda positions: [values[positions].mean()], contents, 300)
     assert general[1] - general[0] == pytest.approx(of_mean[1] - of_mean[0], abs=1e-12)
     assert general == pytest.approx(of_mean, abs=0.02)
 

@@ -16,15 +16,15 @@ def scripted(tensors):
     root = nn.Module()
     for name, tensor in tensors.items():
         *path, last = name.split(".")
-        place = root
+        position = root
         for part in path:
-            if not hasattr(place, part):
-                place.add_module(part, nn.Module())
-            place = getattr(place, part)
+            if not hasattr(position, part):
+                position.add_module(part, nn.Module())
+            position = getattr(position, part)
         if tensor.is_floating_point() and "running_" not in last:
-            place.register_parameter(last, nn.Parameter(tensor, requires_grad=False))
+            position.register_parameter(last, nn.Parameter(tensor, requires_grad=False))
         else:
-            place.register_buffer(last, tensor)
+            position.register_buffer(last, tensor)
     with warnings.catch_warnings():  # deprecated, but the published file is written so
         warnings.simplefilter("ignore", FutureWarning)
         return torch.jit.script(root.eval())

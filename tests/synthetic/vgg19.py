@@ -7,15 +7,15 @@ LAYERS = (64, 64, 0, 128, 128, 0, *[256] * 4, 0, *[512] * 4, 0, *[512] * 4)
 
 
 def vgg19():
-    state, last, place = {}, 3, 0
+    state, last, position = {}, 3, 0
     generator = torch.Generator().manual_seed(0)
     for channels in LAYERS:
         if channels:
             scale = (2 / (9 * last)) ** 0.5
-            state[f"features.{place}.weight"] = torch.randn(channels, last, 3, 3, generator=generator) * scale
-            state[f"features.{place}.bias"] = torch.zeros(channels)
+            state[f"features.{position}.weight"] = torch.randn(channels, last, 3, 3, generator=generator) * scale
+            state[f"features.{position}.bias"] = torch.zeros(channels)
             last = channels
-        place += 2 if channels else 1
+        position += 2 if channels else 1
     return state
 
 

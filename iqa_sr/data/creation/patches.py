@@ -23,8 +23,8 @@ class PatchReport:
     """What `select_patches` did.
 
     Attributes:
-        written: Number of places cut out (each in all versions).
-        flat: Number of places that had too little contrast or detail.
+        written: Number of positions cut out (each in all versions).
+        flat: Number of positions that had too little contrast or detail.
         too_small: Names of images that are smaller than a patch.
     """
 
@@ -66,9 +66,9 @@ def select_patches(
     seed: int = 0,
     progress: bool = True,
 ) -> PatchReport:
-    """Cut images, in all their versions at the same places, into detailed patches.
+    """Cut images, in all their versions at the same positions, into detailed patches.
 
-    The places are those of a grid, each moved at random; one is kept if at least one version there is detailed. The
+    The positions are those of a grid, each moved at random; one is kept if at least one version there is detailed. The
     result has the layout of the input: `original/NAME-X-Y.png` and `01/NAME-X-Y_01.png`, or `NAME-X-Y.png` where the
     input holds images directly; X and Y are the column and row of the top left corner.
 
@@ -76,8 +76,8 @@ def select_patches(
         input_dir: A data set as `MultiGTDataset` reads it, or a folder of images. Labels are not carried over.
         output_dir: Where the patches go.
         size: Side of a patch in pixels.
-        stride: Distance of the places in pixels.
-        jitter: Largest random move of a place in pixels, along each axis.
+        stride: Distance of the positions in pixels.
+        jitter: Largest random move of a position in pixels, along each axis.
         min_std: See `is_detailed`.
         min_laplacian: See `is_detailed`.
         seed: Of the random moves; they depend on it and on the image's name alone.
@@ -112,7 +112,7 @@ def select_patches(
         versions = {
             gt.folder: decode_image(store.read(gt.path), store.location(gt.path)) for gt in record.ground_truths
         }
-        for top, left in _places(record, size, stride, jitter, seed):
+        for top, left in _positions(record, size, stride, jitter, seed):
             patches = {name: image[top : top + size, left : left + size] for name, image in versions.items()}
             if not any(is_detailed(patch, min_std, min_laplacian) for patch in patches.values()):
                 flat += 1
@@ -126,14 +126,14 @@ def select_patches(
     return PatchReport(written, flat, too_small)
 
 
-def _places(record: Record, size: int, stride: int, jitter: int, seed: int) -> list[tuple[int, int]]:
+def _positions(record: Record, size: int, stride: int, jitter: int, seed: int) -> list[tuple[int, int]]:
     """Top left corners, inside the image, each once."""
     generator = np.random.default_rng([seed, zlib.crc32(record.name.encode())])
     height, width = record.size
-    places: dict[tuple[int, int], None] = {}
+    positions: dict[tuple[int, int], None] = {}
     for top in range(0, height - size + 1, stride):
         for left in range(0, width - size + 1, stride):
             moves = generator.integers(-jitter, jitter + 1, 2)
-            place = np.clip(np.array([top, left]) + moves, 0, [height - size, width - size])
-            places[int(place[0]), int(place[1])] = None
-    return list(places)
+            position = np.clip(np.array([top, left]) + moves, 0, [height - size, width - size])
+            positions[int(position[0]), int(position[1])] = None
+    return list(positions)

@@ -93,7 +93,7 @@ def make_sample(root: str | Path, progress: bool = True) -> None:
 
 
 def _add_photograph(photograph: SamplePhotograph, folder: Path, enhancers: dict[str, Enhancer]) -> None:
-    """Enhance the whole photograph, then cut all versions at the same places."""
+    """Enhance the whole photograph, then cut all versions at the same positions."""
     try:
         content = (resources.files("skimage") / "data" / photograph.file).read_bytes()
     except (FileNotFoundError, ModuleNotFoundError) as error:
@@ -109,8 +109,8 @@ def _add_photograph(photograph: SamplePhotograph, folder: Path, enhancers: dict[
         height, width = (side - side % MULTIPLE for side in image.shape[:2])
         _write(folder, stem, {name: version[:height, :width] for name, version in versions.items()})
         return
-    for top in _places(image.shape[0]):
-        for left in _places(image.shape[1]):
+    for top in _positions(image.shape[0]):
+        for left in _positions(image.shape[1]):
             crops = {name: version[top : top + CROP, left : left + CROP] for name, version in versions.items()}
             if any(is_detailed(crop) for crop in crops.values()):
                 _write(folder, f"{stem}-{left}-{top}", crops)
@@ -122,7 +122,7 @@ def _write(folder: Path, stem: str, versions: dict[str, np.ndarray]) -> None:
         write_image(folder / name / f"{stem}{suffix}.png", image)
 
 
-def _places(length: int) -> list[int]:
+def _positions(length: int) -> list[int]:
     """Evenly spaced positions of crops, no further apart than the stride, from border to border."""
     room = length - CROP
     steps = math.ceil(room / STRIDE)

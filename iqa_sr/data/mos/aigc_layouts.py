@@ -101,9 +101,9 @@ def _read_aigciqa2023(root: Path) -> AIGCTable:
     scores: dict[str, list[Any]] = {}
     files = {}
     for aspect, stem in _AIGC_SCORES.items():
-        places = [f"{folder}{stem}{suffix}" for folder in _AIGC_TABLES for suffix in (".csv", ".mat")]
-        if aspect == "quality" or any((root / place).exists() for place in places):
-            files[aspect] = _first(root, places)
+        paths = [f"{folder}{stem}{suffix}" for folder in _AIGC_TABLES for suffix in (".csv", ".mat")]
+        if aspect == "quality" or any((root / path).exists() for path in paths):
+            files[aspect] = _first(root, paths)
             scores[aspect] = _numbers(files[aspect])
     count = len(scores["quality"])
     for aspect, values in scores.items():
@@ -112,11 +112,11 @@ def _read_aigciqa2023(root: Path) -> AIGCTable:
     prompts = _prompts_of(_first(root, _AIGC_PROMPTS + tuple(f"DATA/{name}" for name in _AIGC_PROMPTS)), count)
     rows = [
         AIGCRow(
-            tuple(f"{folder}/{place}{suffix}" for folder in _AIGC_FOLDERS for suffix in _AIGC_SUFFIXES),
-            prompts[place],
-            {aspect: values[place] for aspect, values in scores.items()},
+            tuple(f"{folder}/{index}{suffix}" for folder in _AIGC_FOLDERS for suffix in _AIGC_SUFFIXES),
+            prompts[index],
+            {aspect: values[index] for aspect, values in scores.items()},
         )
-        for place in range(count)
+        for index in range(count)
     ]
     return AIGCTable(files["quality"], rows)
 
@@ -142,9 +142,9 @@ def _prompts_of(file: Path, images: int) -> list[str]:
     """The prompt of each image."""
     lines = read_lines(file)
     header = [cell.casefold() for cell in lines[0]] if lines else []
-    named = [place for place, cell in enumerate(header) if cell in ("prompt", "prompts")]
+    named = [index for index, cell in enumerate(header) if cell in ("prompt", "prompts")]
     width = max((len(line) for line in lines), default=0)
-    lengths = [sum(len(line[place]) for line in lines if place < len(line)) for place in range(width)]
+    lengths = [sum(len(line[index]) for line in lines if index < len(line)) for index in range(width)]
     column = named[0] if named else max(range(width), key=lengths.__getitem__, default=0)
     texts = [line[column] if column < len(line) else "" for line in lines]
     # Published without a header; one of any other wording shows by the number of lines.
@@ -152,7 +152,7 @@ def _prompts_of(file: Path, images: int) -> list[str]:
         if len(prompts) == images:
             return prompts
         if prompts and images % (_IMAGES_OF_A_PROMPT * len(prompts)) == 0:
-            return [prompts[place // _IMAGES_OF_A_PROMPT % len(prompts)] for place in range(images)]
+            return [prompts[index // _IMAGES_OF_A_PROMPT % len(prompts)] for index in range(images)]
     raise ValueError(
         f"{file}: {len(texts) - bool(named)} prompts do not fit {images} images; expected one prompt for each "
         f"image, or for {_IMAGES_OF_A_PROMPT} images of each generator"

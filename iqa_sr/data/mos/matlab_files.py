@@ -54,11 +54,11 @@ def _is_whole(data: bytes) -> bool:
     """Whether the parts that a file of version 5 announces are there; of other versions, whether there is a header."""
     if len(data) < HEADER or data[HEADER - 2 : HEADER] not in (b"IM", b"MI"):
         return len(data) >= HEADER
-    order, place = "<" if data[HEADER - 2 : HEADER] == b"IM" else ">", HEADER
-    while place + 8 <= len(data):
-        _, size = struct.unpack(f"{order}II", data[place : place + 8])
-        place += 8 + size
-    return place == len(data)
+    order, offset = "<" if data[HEADER - 2 : HEADER] == b"IM" else ">", HEADER
+    while offset + 8 <= len(data):
+        _, size = struct.unpack(f"{order}II", data[offset : offset + 8])
+        offset += 8 + size
+    return offset == len(data)
 
 
 def convert() -> int:

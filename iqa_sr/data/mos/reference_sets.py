@@ -140,9 +140,9 @@ def partner_triplets(scored: ScoredSet, opinions: Iterable[Opinion], seed: int) 
         names = sorted(rated)
         generator = torch.Generator().manual_seed(zlib.crc32(f"{seed}:{reference}".encode()))
         count = min(round(math.log2(len(names))), len(names) - 1)
-        for place, name in enumerate(names):
+        for index, name in enumerate(names):
             for drawn in torch.randperm(len(names) - 1, generator=generator)[:count].tolist():
-                other = names[drawn + (drawn >= place)]
+                other = names[drawn + (drawn >= index)]
                 pairs = (name, other), (name, reference), (other, reference)
                 g12, g1r, g2r = (TIE if rated[a] == rated[b] else float(rated[a] > rated[b]) for a, b in pairs)
                 triplets.append(Triplet(name, other, reference, (g12, g1r, g2r)))

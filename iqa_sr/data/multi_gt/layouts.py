@@ -123,8 +123,8 @@ def _parts_of(root: Path, options: GroundTruthOptions, where: str) -> list[Datas
     images = root / "images" if (root / "images").is_dir() else root
     ranges = sorted(_sub_folders(images)) if images.name == "images" else []
     bases: list[Path] = []  # the folders that hold an `original/`
-    for places in ([root], [images], ranges):
-        bases = bases or [place for place in places if _sub_folder(place, original, lmdb)]
+    for folders in ([root], [images], ranges):
+        bases = bases or [folder for folder in folders if _sub_folder(folder, original, lmdb)]
     parts = [DatasetPart(_versions(base, options, where), _labels(base, options.labels)) for base in bases]
     if parts and options.labels and not any(part.labels for part in parts):
         raise FileNotFoundError(f"{where}:labels: no folders with .json files (A/, B/, C/) in {options.labels}")
@@ -210,11 +210,11 @@ def _missing_version(name: str, others: Iterable[str], base: Path, where: str) -
 def _labels(base: Path, given: Path | None) -> Path | None:
     """The folder that holds the annotators' folders for the images in `base`."""
     if given:
-        places = [given / base.name, given]
+        folders = [given / base.name, given]
     elif base.name == "images":
-        places = [base.parent / "labels"]
+        folders = [base.parent / "labels"]
     elif base.parent.name == "images":
-        places = [base.parent.parent / "labels" / base.name]
+        folders = [base.parent.parent / "labels" / base.name]
     else:
-        places = [base / "labels"]
-    return next((place for place in places if place.is_dir() and any(place.glob("*/*.json"))), None)
+        folders = [base / "labels"]
+    return next((folder for folder in folders if folder.is_dir() and any(folder.glob("*/*.json"))), None)

@@ -90,17 +90,17 @@ def read_human_labels(layout: str, root: Path, options: LabelOptions | None = No
 
 
 def _as_typed(text: str, layout: str) -> str:
-    """An error of the readers, which speak of the keys of option files, in the words of the command line."""
+    """An error of the readers, which speak of the keys of option files, in the terms of the command line."""
     typed = LAYOUTS[layout].options
-    for key, words in (
+    for key, term in (
         ("set dataroot to the folder of", "expected the folder of"),
         (", or scores_file to that file", ", or `file` and that file" if "file" in typed else ""),
         (" (score_range)", " (`score_range`)" if "score_range" in typed else ""),
         ("use split: all", "use `part` all"),
     ):
-        text = text.replace(key, words)
-    for key, words in (("scores_file ", "`file`: "), ("score_range: ", "`score_range`: ")):
-        text = words + text.removeprefix(key) if text.startswith(key) else text
+        text = text.replace(key, term)
+    for key, term in (("scores_file ", "`file`: "), ("score_range: ", "`score_range`: ")):
+        text = term + text.removeprefix(key) if text.startswith(key) else text
     return text
 
 

@@ -79,8 +79,8 @@ class HumanLabels:
     def groups(self) -> dict[str, int]:
         """Number of pairs of each group, in the order in which they are shown."""
         counts = Counter(group for pair in self.pairs for group in pair.groups)
-        places = {name: place for place, name in enumerate((*_ORDER, ALL), start=1)}
-        return {name: counts[name] for name in sorted(counts, key=lambda name: places.get(name, 0))}
+        positions = {name: position for position, name in enumerate((*_ORDER, ALL), start=1)}
+        return {name: counts[name] for name in sorted(counts, key=lambda name: positions.get(name, 0))}
 
 
 def preferred_of(share: float) -> float:
