@@ -2,7 +2,7 @@
 
     python benchmarks/embedded_metric.py --images FOLDER [--metric NAME ...] [--weights FILE ...] [--part order jod ...]
 
-The images are photographs that no metric was trained on; centre crops of them are used. Parts:
+The images are photographs that no metric was trained on; center crops of them are used. Parts:
 
     order   pairs of five levels of one distortion in the right order, in percent
     jod     rank correlation with ColorVideoVDP's JOD over the distortions that super-resolution meets

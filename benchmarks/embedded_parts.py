@@ -64,7 +64,7 @@ class FunctionMetric(QualityMetric):
 
 
 def read_crops(folder: Path, side: int, most: int) -> dict[str, Tensor]:
-    """Centre crops `(3, side, side)` of a folder's images by their names, evenly spread over the list; 0: all of them.
+    """Center crops `(3, side, side)` of a folder's images by their names, evenly spread over the list; 0: all of them.
 
     Images with a smaller side are left out: their crops could not be put into one batch.
     """

@@ -25,13 +25,13 @@ class AFINELossOptions(Section):
 
     @property
     def reward_metrics(self) -> dict[str, dict[str, Any]]:
-        """The metric that is optimised, and its options."""
+        """The metric that is optimized, and its options."""
         name = "afine" if self.term == "all" else f"afine-{self.term}"
         return {name: {"checkpoint": True} if self.checkpoint else {}}
 
 
 class AFINELoss(nn.Module):
-    """`loss_weight * mean(score)` of a batch; A-FINE's scores fall as images get better, so this is minimised.
+    """`loss_weight * mean(score)` of a batch; A-FINE's scores fall as images get better, so this is minimized.
 
     The network is shared with all that use A-FINE in this process, stays out of checkpoints, and follows the images'
     device. The ground truth's features are computed once per batch, without gradient.

@@ -76,12 +76,12 @@ class EnsembleIQALossOptions(QualityLossOptions):
 
     @property
     def reward_metrics(self) -> dict[str, dict[str, Any]]:
-        """The metrics that are optimised, and their options."""
+        """The metrics that are optimized, and their options."""
         return {section.metric: section.metric_options for section in self.metrics}
 
 
 class EnsembleIQALoss(QualityLoss):
-    """`-loss_weight` times what several metrics agree on: an artefact that fools one of them gains little.
+    """`-loss_weight` times what several metrics agree on: an artifact that fools one of them gains little.
 
     Every score is turned so that larger is better and brought to one unit before the metrics are joined. Ranges say
     little of how far the scores of similar images lie apart: with `normalize` no metric dominates.

@@ -78,7 +78,7 @@ class IQALossOptions(QualityLossOptions):
 
     @property
     def reward_metrics(self) -> dict[str, dict[str, Any]]:
-        """The metric that is optimised, and its options."""
+        """The metric that is optimized, and its options."""
         return {self.metric: self.metric_options}
 
 

@@ -29,7 +29,7 @@ class LPIPSLoss(nn.Module):
     Always in float32, also under autocast.
 
     Args:
-        net: Trunk: `alex`, `vgg` (the authors' advice for optimisation) or `squeeze`.
+        net: Trunk: `alex`, `vgg` (the authors' advice for optimization) or `squeeze`.
         loss_weight: Factor of the loss.
 
     Raises:

@@ -12,7 +12,7 @@ From one base, four arms go the same number of steps with `L1 - weight * reward`
     attention       the weights of the attention and MLPs, at full rank
 
 each with the plain reward and with `IQALoss: {visible: true}`. All runs of a seed see the same crops and ground truths
-in the same order. Each is measured at several strengths of what it learnt (for LoRA as `iqa-sr merge --strength` does,
+in the same order. Each is measured at several strengths of what it learned (for LoRA as `iqa-sr merge --strength` does,
 else between the weights), on one window of each photograph of --images: the reward; JOD (cvvdp) to the ground truth and
 to the base's result; LPIPS and DISTS where their weights are in --weights-dir or the weights store; PSNR, NIQE, and the
 share of the change that is a lattice. Runs are compared at gains that are set before (--gains), in gaps: the mean score
@@ -115,7 +115,7 @@ def read_arguments() -> argparse.Namespace:
     add("--batch", type=int, default=4)
     add("--windows", type=int, default=25, help="photographs that are measured")
     add("--window", type=int, default=192, help="side in px")
-    add("--strengths", nargs="+", type=float, default=[0.33, 0.67, 1.0], help="of what was learnt, up to 1.5")
+    add("--strengths", nargs="+", type=float, default=[0.33, 0.67, 1.0], help="of what was learned, up to 1.5")
     add("--rates-full", nargs="+", type=float, default=[1.5e-6, 5e-6, 1.5e-5])
     add("--rates-attention", nargs="+", type=float, default=[3e-5, 1e-4, 3e-4])
     add("--rates-lora", nargs="+", type=float, default=[2e-4, 6e-4, 2e-3])

@@ -63,7 +63,7 @@ class Setup:
         batch: Images a step.
         windows: Number of photographs, of each a window.
         window: Their side in px.
-        strengths: Of what was learnt, at which it is measured.
+        strengths: Of what was learned, at which it is measured.
     """
 
     option_file: str
@@ -184,7 +184,7 @@ class Bench:
         return self._batches[1]
 
     def train(self, key: Key, steps: int, tick: Callable[[], Any] = lambda: None) -> Callable[[float], State]:
-        """Fine-tune the base; the plain network's weights at any strength of what was learnt."""
+        """Fine-tune the base; the plain network's weights at any strength of what was learned."""
         opt = self.options(key)
         batches = self.batches(opt)
         set_random_seed(key.seed)

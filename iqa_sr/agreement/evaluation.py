@@ -63,20 +63,20 @@ class Agreement:
     correlations: Mapping[str, Correlations | str]
 
 
-def measure(labelled: HumanLabels, qualities: Qualities, ties: Ties = "leave-out", resamples: int = 1000) -> Agreement:
+def measure(labeled: HumanLabels, qualities: Qualities, ties: Ties = "leave-out", resamples: int = 1000) -> Agreement:
     """Measure every metric.
 
     Args:
-        labelled: What people said.
+        labeled: What people said.
         qualities: Of every image of that.
         ties: What becomes of pairs of which people prefer neither.
         resamples: Of the bootstrap.
     """
-    by_group: dict[str, list[PreferencePair]] = {name: [] for name in labelled.groups}
-    for pair in labelled.pairs:
+    by_group: dict[str, list[PreferencePair]] = {name: [] for name in labeled.groups}
+    for pair in labeled.pairs:
         for name in pair.groups:
             by_group[name].append(pair)
-    steps = len(qualities) * (len(by_group) + bool(labelled.rated))
+    steps = len(qualities) * (len(by_group) + bool(labeled.rated))
     with tqdm(total=steps, desc="intervals", unit="number", disable=None) as bar:
         groups = []
         for name, pairs in by_group.items():
@@ -92,11 +92,11 @@ def measure(labelled: HumanLabels, qualities: Qualities, ties: Ties = "leave-out
         }
         behind = gap_to_best(right, own.contents, resamples)
         helped = tuple(complementarity(right, own.contents, resamples))
-        scores = np.array([one.quality for one in labelled.rated], float)
-        contents = _numbered([one.content for one in labelled.rated])
+        scores = np.array([one.quality for one in labeled.rated], float)
+        contents = _numbered([one.content for one in labeled.rated])
         found: dict[str, Correlations | str] = {}
-        for metric, of_metric in qualities.items() if labelled.rated else ():
-            quality = np.array([of_metric[one.image] for one in labelled.rated], float)
+        for metric, of_metric in qualities.items() if labeled.rated else ():
+            quality = np.array([of_metric[one.image] for one in labeled.rated], float)
             try:
                 found[metric] = correlations(quality, scores, contents, resamples)
             except ValueError as error:

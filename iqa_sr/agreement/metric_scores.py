@@ -44,23 +44,23 @@ class MetricScores:
 
     @classmethod
     def of(
-        cls, labelled: HumanLabels, table: ScoreTable, before: set[tuple[str, str, str, str]], stale: Mapping[str, int]
+        cls, labeled: HumanLabels, table: ScoreTable, before: set[tuple[str, str, str, str]], stale: Mapping[str, int]
     ) -> "MetricScores":
         """What a table holds; full-reference scores are those against the data set's references.
 
         Args:
-            labelled: What people said, and of which images.
+            labeled: What people said, and of which images.
             table: The scores.
             before: The keys of the scores that were there already.
             stale: As in the attributes.
         """
-        wanted = set(labelled.images)
+        wanted = set(labeled.images)
         rows = [
             row
             for row in table.rows
             if row.checkpoint == _NO_CHECKPOINT
             and row.image in wanted
-            and row.reference in ("", labelled.references.get(row.image))
+            and row.reference in ("", labeled.references.get(row.image))
         ]
         plain = ScoreTable(table.facts.values(), [ScoreRow("", row.image, "", row.metric, row.score) for row in rows])
         found = {name: plain.oriented(name) for name in dict.fromkeys(row.metric for row in rows)}
@@ -71,14 +71,14 @@ class MetricScores:
 
 
 def collect_scores(
-    labelled: HumanLabels, metrics: Sequence[str], tables: Sequence[Path], folder: Path, batch_size: int = 8
+    labeled: HumanLabels, metrics: Sequence[str], tables: Sequence[Path], folder: Path, batch_size: int = 8
 ) -> MetricScores:
     """The scores of every image that people rated: those in the folder's table, in other tables, and new ones.
 
     Everything is kept in `folder/scores.csv`, so that a further call scores only what is missing.
 
     Args:
-        labelled: What people said, and of which images.
+        labeled: What people said, and of which images.
         metrics: Metrics that are to be complete.
         tables: Score tables made elsewhere, whose keys start at the data set's folder.
         folder: Of the results; made when it is not there.
@@ -92,26 +92,26 @@ def collect_scores(
             to compare with; with counts, before scoring begins.
     """
     metrics = own_names(metrics)
-    _check_owner(folder, labelled.root)
+    _check_owner(folder, labeled.root)
     cached = ScoreTable.read(folder / SCORES) if (folder / SCORES).exists() else ScoreTable()
-    files = _Files.of(labelled) if tables or len(cached) else _Files(labelled, {})
+    files = _Files.of(labeled) if tables or len(cached) else _Files(labeled, {})
     stale = files.take_up(cached, metrics)
     before = {row[:4] for row in cached.rows}
     for path in tables:
         _join(cached, path, files)
-    _check_missing(labelled, metrics, cached)
+    _check_missing(labeled, metrics, cached)
     folder.mkdir(parents=True, exist_ok=True)
     if not (folder / _OWNER).exists():
-        write_json(folder / _OWNER, {"dataset": str(labelled.root.resolve())})
+        write_json(folder / _OWNER, {"dataset": str(labeled.root.resolve())})
     cached.write(folder / SCORES)
     if metrics:
         full = any(metric_info(name).reference == "full" for name in metrics)
         result = score_listed(
-            labelled.root,
-            labelled.images,
+            labeled.root,
+            labeled.images,
             metrics,
             folder / SCORES,
-            references=labelled.references if full else None,
+            references=labeled.references if full else None,
             digests=files.digests,
             device=f"cuda:{torch.cuda.current_device()}" if torch.cuda.is_available() else "cpu",
             batch_size=batch_size,
@@ -120,8 +120,8 @@ def collect_scores(
         for key, text in result.problems.items():
             problems.add("images that could not be scored", f"{key}: {text}")
         if len(problems):
-            raise DataError(problems.summary(f"{labelled.root} ({folder / SCORES} keeps the other scores)"))
-    return MetricScores.of(labelled, ScoreTable.read(folder / SCORES), before, stale)
+            raise DataError(problems.summary(f"{labeled.root} ({folder / SCORES} keeps the other scores)"))
+    return MetricScores.of(labeled, ScoreTable.read(folder / SCORES), before, stale)
 
 
 # --- The folder -------------------------------------------------------------------------------------------------------
@@ -152,18 +152,18 @@ class _Files:
     """The data set's files as they are now, which tell what scores are of.
 
     Args:
-        labelled: What people said, and of which images.
+        labeled: What people said, and of which images.
         digests: Of images and references by key; of those alone that can be read.
     """
 
-    def __init__(self, labelled: HumanLabels, digests: Mapping[str, str]) -> None:
-        self.labelled, self.digests, self.folder = labelled, digests, str(labelled.root.resolve())
+    def __init__(self, labeled: HumanLabels, digests: Mapping[str, str]) -> None:
+        self.labeled, self.digests, self.folder = labeled, digests, str(labeled.root.resolve())
 
     @classmethod
-    def of(cls, labelled: HumanLabels) -> "_Files":
+    def of(cls, labeled: HumanLabels) -> "_Files":
         """Read them."""
-        keys = [*labelled.images, *labelled.references.values()]
-        return cls(labelled, read_digests(ImageStore(labelled.root), keys))
+        keys = [*labeled.images, *labeled.references.values()]
+        return cls(labeled, read_digests(ImageStore(labeled.root), keys))
 
     def row(self, row: ScoreRow) -> ScoreRow | None:
         """A score that is said to be of this data set, as one of its files as they are now; None if it is of others."""
@@ -191,15 +191,15 @@ class _Files:
 
 def _join(known: ScoreTable, path: Path, files: _Files) -> None:
     """Add the rows of a table that are of use, under the data set's own names of the references."""
-    labelled = files.labelled
+    labeled = files.labeled
     try:
         table = ScoreTable.read(path)
     except (ValueError, FileNotFoundError) as error:
         raise type(error)(f"`tables`: {error}") from None
-    wanted, rows, others = set(labelled.images), [], 0
+    wanted, rows, others = set(labeled.images), [], 0
     for row in table.rows:
         if row.checkpoint == _NO_CHECKPOINT and row.image in wanted:
-            reference = labelled.references.get(row.image, "")
+            reference = labeled.references.get(row.image, "")
             if not row.reference or _file_name(row.reference) == _file_name(reference):
                 own = files.row(row._replace(reference=reference if row.reference else ""))
                 rows += [own] if own else []
@@ -210,7 +210,7 @@ def _join(known: ScoreTable, path: Path, files: _Files) -> None:
             f"`tables`: {path} has none of the {len(wanted)} images (without a checkpoint, against their references)"
             f"{more}"
             f"\nIts images: {_some([row.image for row in table.rows])}; those of the data set: "
-            f"{_some(labelled.images)}"
+            f"{_some(labeled.images)}"
         )
     try:
         for name in dict.fromkeys(row.metric for row in rows):
@@ -232,27 +232,27 @@ def _some(names: Sequence[str]) -> str:
 # --- Scoring ----------------------------------------------------------------------------------------------------------
 
 
-def _reference(labelled: HumanLabels, info: MetricInfo, key: str) -> str:
-    return labelled.references.get(key, "") if info.reference == "full" else ""
+def _reference(labeled: HumanLabels, info: MetricInfo, key: str) -> str:
+    return labeled.references.get(key, "") if info.reference == "full" else ""
 
 
-def _check_missing(labelled: HumanLabels, metrics: Sequence[str], table: ScoreTable) -> None:
+def _check_missing(labeled: HumanLabels, metrics: Sequence[str], table: ScoreTable) -> None:
     """Whether everything that is not in the table yet can be scored."""
     problems, sides = DataProblems(), dict[str, list[MetricInfo]]()
     for name in metrics:
         info = metric_info(name)
-        for key in labelled.images:
-            if (_NO_CHECKPOINT, key, _reference(labelled, info, key), name) not in table:
+        for key in labeled.images:
+            if (_NO_CHECKPOINT, key, _reference(labeled, info, key), name) not in table:
                 sides.setdefault(key, []).append(info)
     for key, infos in sides.items():
         names = [info.name for info in infos if info.reference == "full"]
-        if names and key not in labelled.references:
+        if names and key not in labeled.references:
             text = f"{', '.join(names)} compares with a reference, and the labels name none for {key}"
             problems.add("images without a reference", text)
-    used = {_reference(labelled, info, key) or key for key, infos in sides.items() for info in infos} | sides.keys()
-    sizes = measure_images((labelled.root / key for key in used), problems)
+    used = {_reference(labeled, info, key) or key for key, infos in sides.items() for info in infos} | sides.keys()
+    sizes = measure_images((labeled.root / key for key in used), problems)
     for key, infos in sides.items():
-        if (size := sizes.get(labelled.root / key)) is None:
+        if (size := sizes.get(labeled.root / key)) is None:
             continue
         shown = f"{key} is {size[0]}x{size[1]} (HxW)"
         for info in infos:
@@ -260,9 +260,9 @@ def _check_missing(labelled: HumanLabels, metrics: Sequence[str], table: ScoreTa
                 multiple = f" and multiples of {info.multiple_of}" if info.multiple_of > 1 else ""
                 text = f"{info.name} needs sides of at least {info.min_size} px{multiple}, {shown}"
                 problems.add("unsuitable sizes", text)
-        reference = labelled.references.get(key)
-        other = sizes.get(labelled.root / reference) if reference else None
+        reference = labeled.references.get(key)
+        other = sizes.get(labeled.root / reference) if reference else None
         if other and other != size and any(info.reference == "full" for info in infos):
             problems.add("sizes that differ", f"{shown}, its reference {reference} {other[0]}x{other[1]}")
     if len(problems):
-        raise DataError(problems.summary(f"{labelled.root}, nothing was scored"))
+        raise DataError(problems.summary(f"{labeled.root}, nothing was scored"))

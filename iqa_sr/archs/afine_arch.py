@@ -24,12 +24,12 @@ class LevelStatistics:
     """What the heads see of an image: its levels, the pixels and the blocks of CLIP; 13 in the published network.
 
     Attributes:
-        centred: For each level the values `(N, positions, channels)` minus their mean over the positions.
+        centerd: For each level the values `(N, positions, channels)` minus their mean over the positions.
         mean: `(N, 9219)`: 3 channels of the pixels, then 768 of each block.
         variance: `(N, 9219)`: biased.
     """
 
-    centred: tuple[Tensor, ...]
+    centerd: tuple[Tensor, ...]
     mean: Tensor
     variance: Tensor
 
@@ -37,14 +37,14 @@ class LevelStatistics:
     def of(cls, levels: Sequence[Tensor]) -> "LevelStatistics":
         """Statistics of levels `(N, positions, channels)`."""
         means = [level.mean(1, keepdim=True) for level in levels]
-        centred = [level - mean for level, mean in zip(levels, means, strict=True)]
-        variances = [level.square().mean(1) for level in centred]
-        return cls(tuple(centred), torch.cat(means, dim=2).flatten(1), torch.cat(variances, dim=1))
+        centerd = [level - mean for level, mean in zip(levels, means, strict=True)]
+        variances = [level.square().mean(1) for level in centerd]
+        return cls(tuple(centerd), torch.cat(means, dim=2).flatten(1), torch.cat(variances, dim=1))
 
     def split(self, parts: int) -> "tuple[LevelStatistics, ...]":
         """Those of equally many images each, in their order."""
         size = len(self.mean) // parts
-        levels = zip(*(level.split(size) for level in self.centred), strict=True)
+        levels = zip(*(level.split(size) for level in self.centerd), strict=True)
         rows = zip(levels, self.mean.split(size), self.variance.split(size), strict=True)
         return tuple(LevelStatistics(*row) for row in rows)
 
@@ -92,7 +92,7 @@ class FidelityHead(nn.Module):
 
     def forward(self, image: LevelStatistics, reference: LevelStatistics) -> Tensor:
         """`(N,)` from 0 for equal statistics to at most 2, lower is better."""
-        pairs = zip(image.centred, reference.centred, strict=True)
+        pairs = zip(image.centerd, reference.centerd, strict=True)
         covariance = torch.cat([(ours * theirs).mean(1) for ours, theirs in pairs], dim=1)
         luminance = (2 * image.mean * reference.mean + STABILITY) / (
             image.mean.square() + reference.mean.square() + STABILITY
@@ -106,32 +106,32 @@ class LogisticMap(nn.Module):
     """`4 sigmoid((x - yita3) / (|yita4| + 1e-10)) - 2`, to (-2, 2).
 
     Args:
-        centre: `yita3` before training.
+        center: `yita3` before training.
         spread: `yita4` before training.
-        centre_bounds: What `yita3` is held in when it is used.
+        center_bounds: What `yita3` is held in when it is used.
         spread_bounds: What `yita4` is held in when it is used.
     """
 
     def __init__(
         self,
-        centre: float,
+        center: float,
         spread: float,
-        centre_bounds: tuple[float, float] | None = None,
+        center_bounds: tuple[float, float] | None = None,
         spread_bounds: tuple[float, float] | None = None,
     ) -> None:
         super().__init__()
-        self.yita3 = nn.Parameter(torch.tensor(centre))
+        self.yita3 = nn.Parameter(torch.tensor(center))
         self.yita4 = nn.Parameter(torch.tensor(spread))
-        self.bounds = centre_bounds, spread_bounds
+        self.bounds = center_bounds, spread_bounds
 
     def forward(self, raw: Tensor) -> Tensor:
         """Any shape."""
         learned = self.yita3, self.yita4
-        centre, spread = (
+        center, spread = (
             value if bounds is None else value.clamp(*bounds)
             for value, bounds in zip(learned, self.bounds, strict=True)
         )
-        return 4 * torch.sigmoid((raw - centre) / (spread.abs() + STABILITY)) - 2
+        return 4 * torch.sigmoid((raw - center) / (spread.abs() + STABILITY)) - 2
 
 
 class ScoreAdapter(nn.Module):

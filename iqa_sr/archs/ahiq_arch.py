@@ -32,7 +32,7 @@ class AHIQNet(nn.Module):
         self.regressor = PixelHead()
 
     def forward(self, image: Tensor, reference: Tensor) -> Tensor:
-        """Normalised `(N, 3, 224, 224)` twice to `(N,)`."""
+        """Normalized `(N, 3, 224, 224)` twice to `(N,)`."""
         pair = torch.cat([image, reference])
         seen = self.vit(pair).transpose(1, 2).unflatten(2, (28, 28))
         offset = self.deform_net.offset(seen[len(image) :])

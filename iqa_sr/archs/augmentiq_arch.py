@@ -13,7 +13,7 @@ WIDTH_OF_HEAD = 64
 
 
 class RegressionHead(nn.Module):
-    """Normalised features, one hidden layer, one number.
+    """Normalized features, one hidden layer, one number.
 
     Args:
         features: Number of features.
@@ -137,7 +137,7 @@ class TextImageEncoder(nn.Module):
         """The features of a text in the light of an image, at the text's first token.
 
         Args:
-            image: `(N, 3, S, S)`, S = `image_size`, normalised as CLIP's.
+            image: `(N, 3, S, S)`, S = `image_size`, normalized as CLIP's.
             tokens: `(N, T)` integers.
 
         Returns:

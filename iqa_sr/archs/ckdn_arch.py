@@ -38,7 +38,7 @@ class CKDNNet(nn.Module):
         )
 
     def forward(self, image: Tensor, reference: Tensor) -> Tensor:
-        """`(N, 3, H, W)` twice, ImageNet-normalised, to `(N, 1)` in (0, 1), higher is better."""
+        """`(N, 3, H, W)` twice, ImageNet-normalized, to `(N, 1)` in (0, 1), higher is better."""
         # Nothing stands between the first convolutions and the max-pools, neither a norm nor an activation.
         seen = self.qse_2(F.max_pool2d(self.qse_1(image), 3, 2, 1))
         known = self.dte_2(F.max_pool2d(self.dte_1(reference), 3, 2, 1))

@@ -17,7 +17,7 @@ HEAD = 64  # width of a head of the attention pool
 
 
 class CLIPResNet(nn.Module):
-    """CLIP's convolutional image tower: normalised images to features; the defaults are those of RN50.
+    """CLIP's convolutional image tower: normalized images to features; the defaults are those of RN50.
 
     A ResNet with three convolutions in its stem, average pools where it halves the size, and an attention pool at its
     end. The number of tokens in that pool follows the image. Sides that are not multiples of 32 lose their remainder
@@ -75,7 +75,7 @@ class CLIPResNet(nn.Module):
         return cls(**sizes, positions=positions, checkpoint=checkpoint)
 
     def forward(self, image: Tensor) -> Tensor:
-        """`(N, 3, H, W)` in CLIP's normalisation, 31 px or more, to `(N, embed_dim)` features, not of unit length."""
+        """`(N, 3, H, W)` in CLIP's normalization, 31 px or more, to `(N, embed_dim)` features, not of unit length."""
         return self.attnpool(self.grid(image))
 
     def grid(self, image: Tensor) -> Tensor:

@@ -112,7 +112,7 @@ class CLIPText(nn.Module):
         self.text_projection = nn.Parameter(torch.zeros(width, embed_dim))
 
     def forward(self, tokens: Tensor) -> Tensor:
-        """`(P, 77)` int64 token numbers, padded with zeros, to `(P, embed_dim)` features, not normalised."""
+        """`(P, 77)` int64 token numbers, padded with zeros, to `(P, embed_dim)` features, not normalized."""
         return self.encode(self.token_embedding(tokens), tokens.argmax(dim=-1))
 
     def encode(self, embeddings: Tensor, end: Tensor) -> Tensor:

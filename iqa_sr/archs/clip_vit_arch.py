@@ -10,7 +10,7 @@ __all__ = ["CLIPVision"]
 
 
 class CLIPVision(nn.Module):
-    """CLIP's image tower: normalised images to features; the defaults are those of ViT-B/32.
+    """CLIP's image tower: normalized images to features; the defaults are those of ViT-B/32.
 
     The number of tokens follows the image: the positional embedding is resized bicubically along the token axis, the
     class position included, as A-FINE and LIQE do. It is not a resize of the grid of patches. At 224x224 px it is the
@@ -50,7 +50,7 @@ class CLIPVision(nn.Module):
         self.proj = nn.Parameter(torch.zeros(width, embed_dim))
 
     def forward(self, image: Tensor) -> Tensor:
-        """`(N, 3, H, W)` in CLIP's normalisation to `(N, embed_dim)` features, not of unit length.
+        """`(N, 3, H, W)` in CLIP's normalization to `(N, embed_dim)` features, not of unit length.
 
         Rows and columns beyond a multiple of the patch are not seen.
         """

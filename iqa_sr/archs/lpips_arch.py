@@ -40,7 +40,7 @@ def layer_distances(images: Sequence[Tensor], references: Sequence[Tensor], head
     """The weighted squared distance of the features of each layer, averaged over the positions (Eq. 1).
 
     Args:
-        images: One `(N, C, H, W)` for each layer, not normalised.
+        images: One `(N, C, H, W)` for each layer, not normalized.
         references: The same shapes.
         heads: A `LinearHead` for each layer.
 

@@ -36,7 +36,7 @@ class MANIQANet(nn.Module):
         self.fc_weight = nn.Sequential(nn.Linear(384, 384), nn.ReLU(), nn.Identity(), nn.Linear(384, 1), nn.Sigmoid())
 
     def forward(self, crops: Tensor) -> tuple[Tensor, Tensor]:
-        """Normalised `(N, 3, 224, 224)` to scores `(N, 784)` and weights `(N, 784)`."""
+        """Normalized `(N, 3, 224, 224)` to scores `(N, 784)` and weights `(N, 784)`."""
         features = self.tablock1(self.vit(crops).transpose(1, 2))
         features = self.swintransformer1(self.conv1(features.unflatten(2, (SIDE, SIDE))))
         features = self.tablock2(features.flatten(2))

@@ -55,7 +55,7 @@ class MUSIQNet(nn.Module):
         return torch.cat([self._call(self._embed_part, part) for part in parts]).view(count, length, -1)
 
     def _embed_part(self, patches: Tensor) -> Tensor:
-        # On a CPU group normalisation of few channels is quick with channels first, convolution and pooling with
+        # On a CPU group normalization of few channels is quick with channels first, convolution and pooling with
         # channels last; changing the order costs less than either in the wrong one.
         features = self.gn_root(self.conv_root(patches))
         features = features.contiguous(memory_format=torch.channels_last)
@@ -126,14 +126,14 @@ class RootConv2d(StandardizedConv2d):
 
 
 def fold_standardization(network: nn.Module) -> None:
-    """Standardise the filters of all convolutions for good; load the weights before."""
+    """Standardize the filters of all convolutions for good; load the weights before."""
     for module in network.modules():
         if isinstance(module, StandardizedConv2d):
             module.folded = module.filters().detach()
 
 
 class Bottleneck(nn.Module):
-    """A residual block of three convolutions with group normalisation, and a projection beside them."""
+    """A residual block of three convolutions with group normalization, and a projection beside them."""
 
     def __init__(self, inputs: int, middle: int, outputs: int) -> None:
         super().__init__()

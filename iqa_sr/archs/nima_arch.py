@@ -38,7 +38,7 @@ class NIMANet(nn.Module):
         self.classifier = nn.Sequential(nn.Flatten(), nn.Dropout(0.75), nn.Linear(self.base_model.channels, outputs))
 
     def forward(self, image: Tensor) -> Tensor:
-        """`(N, 3, H, W)`, normalised, of the backbone's size or near it, to `(N, outputs)`."""
+        """`(N, 3, H, W)`, normalized, of the backbone's size or near it, to `(N, outputs)`."""
         features = image
         for block in self.base_model.blocks():
             if self.checkpoint and torch.is_grad_enabled():

@@ -47,7 +47,7 @@ class PaQ2PiQNet(nn.Module):
         )
 
     def forward(self, image: Tensor) -> Tensor:
-        """`(N, 3, H, W)` RGB in [0, 1], not normalised, any size, to `(N, 1)`."""
+        """`(N, 3, H, W)` RGB in [0, 1], not normalized, any size, to `(N, 1)`."""
         return self.head(roi_pool_whole(self.body(image), *image.shape[2:]))
 
 

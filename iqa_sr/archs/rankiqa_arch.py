@@ -19,7 +19,7 @@ class RankIQALite(nn.Module):
     Own architecture. The network sees the pixels; what five binomial filters take away one after the other, each
     twice as wide as the one before (bands from fine to coarse structure), amplified and compressed by an inverse
     hyperbolic sine; and the logarithm of the bands' local energies, whose ratios tell blur from content. Most
-    degradations live there, at a few levels of 255: from pixels alone nothing was learnt in hundreds of iterations.
+    degradations live there, at a few levels of 255: from pixels alone nothing was learned in hundreds of iterations.
     Pixels and fine bands are folded 2x2 into channels, so that no fine structure is filtered away before the first
     layer; coarse bands are made at half the size. Residual blocks follow at a half, a quarter and an eighth of the
     size. There is nothing global: the score of an image is the mean of those of its parts. All activations are smooth.

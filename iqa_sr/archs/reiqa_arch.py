@@ -45,6 +45,6 @@ class ReIQAEncoders(nn.Module):
         return torch.cat([self.quality(scale).mean((2, 3)) for scale in (image, half)], dim=1)
 
     def content_features(self, image: Tensor, half: Tensor) -> Tensor:
-        """`(N, 4096)`; this encoder takes images normalised as ImageNet's."""
+        """`(N, 4096)`; this encoder takes images normalized as ImageNet's."""
         scales = [self.normalize(scale) for scale in (image, half)]
         return torch.cat([self.content(scale).mean((2, 3)) for scale in scales], dim=1)

@@ -49,7 +49,7 @@ class ResNet(nn.Module):
         """The output of each stage.
 
         Args:
-            image: `(N, 3, H, W)`, normalised as the weights want it; any size from 1 px on.
+            image: `(N, 3, H, W)`, normalized as the weights want it; any size from 1 px on.
 
         Returns:
             Five tensors: the stem after its ReLU and before the max-pool `(N, 64, ceil(H/2), ceil(W/2))`, then `layer1`

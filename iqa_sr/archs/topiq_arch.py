@@ -61,7 +61,7 @@ class CFANet(nn.Module):
         )
 
     def forward(self, image: Tensor, reference: Tensor | None = None) -> Tensor:
-        """`(N, 3, H, W)`, ImageNet-normalised, sides of at least 17 px, to `(N, outputs)`.
+        """`(N, 3, H, W)`, ImageNet-normalized, sides of at least 17 px, to `(N, outputs)`.
 
         The reference, of the same shape, is given exactly when the network was built for one.
         """

@@ -32,7 +32,7 @@ class ViTFeatures(nn.Module):
         self.blocks = nn.ModuleList([Block(width) for _ in range(max(taps) + 1)])
 
     def forward(self, image: Tensor) -> Tensor:
-        """Normalised `(N, 3, 224, 224)` to `(N, 784, 768 * len(taps))`, without the class token."""
+        """Normalized `(N, 3, 224, 224)` to `(N, 784, 768 * len(taps))`, without the class token."""
         tokens = self.patch_embed["proj"](image).flatten(2).transpose(1, 2)
         tokens = torch.cat([self.cls_token.expand(len(tokens), -1, -1), tokens], dim=1) + self.pos_embed
         found = []

@@ -47,7 +47,7 @@ def model_to_device(self: Any, net: nn.Module) -> nn.Module:
 
 
 def get_optimizer(self: Any, optim_type: str, params: Any, lr: float, **kwargs: Any) -> torch.optim.Optimizer:
-    """Any optimiser of `torch.optim` by its name; Adam and AdamW as one fused kernel unless the options say how."""
+    """Any optimizer of `torch.optim` by its name; Adam and AdamW as one fused kernel unless the options say how."""
     optimizer = getattr(torch.optim, str(optim_type), None)
     if not (isinstance(optimizer, type) and issubclass(optimizer, torch.optim.Optimizer)):
         raise ValueError(f"optimizer {optim_type!r} does not exist in torch.optim; Adam and AdamW are the usual ones")
@@ -63,7 +63,7 @@ def update_learning_rate(self: Any, current_iter: int, warmup_iter: int = -1) ->
     """The scheduled rate, scaled linearly from 0 during the first `warmup_iter` iterations."""
     for scheduler in self.schedulers:
         if current_iter > 1:
-            # MultiStepRestartLR multiplies the rate that it finds in the optimiser: give it the unscaled one.
+            # MultiStepRestartLR multiplies the rate that it finds in the optimizer: give it the unscaled one.
             _set_rates(scheduler, scheduler.get_last_lr(), 1.0)
             with warnings.catch_warnings():  # torch counts steps; one that is skipped as not finite is no wrong order
                 warnings.filterwarnings("ignore", "Detected call of `lr_scheduler.step", UserWarning)

@@ -112,11 +112,11 @@ def run(args: argparse.Namespace) -> int:
         tuple(args.score_range) if args.score_range else None,
         args.higher_is_better,
     )
-    labelled = read_human_labels(args.layout, root, options)
-    print(_labels_text(labelled, args.layout), file=sys.stderr)
+    labeled = read_human_labels(args.layout, root, options)
+    print(_labels_text(labeled, args.layout), file=sys.stderr)
     tables = [Path(file).expanduser() for file in args.tables]
-    scores = collect_scores(labelled, metrics, tables, folder, args.batch)
-    total = len(labelled.images)
+    scores = collect_scores(labeled, metrics, tables, folder, args.batch)
+    total = len(labeled.images)
     for name, count in scores.stale.items():
         print(f"{name}: {count} scores of older files, or not known to be of these, were removed", file=sys.stderr)
     for name, count in scores.incomplete.items():
@@ -124,7 +124,7 @@ def run(args: argparse.Namespace) -> int:
         print(f"{name} is left out: {count} of {total} scores are there{more}", file=sys.stderr)
     if not scores.qualities:
         raise ValueError(f"no metric has scores of all {total} images")
-    found = measure(labelled, scores.qualities, args.ties, args.resamples)
+    found = measure(labeled, scores.qualities, args.ties, args.resamples)
     write_agreement(found, folder, args.ties)
     print(agreement_text(found, args.ties))
     written = [AGREEMENT, *[COMPLEMENTARITY] * bool(found.complements)]
@@ -132,13 +132,13 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def _labels_text(labelled: "HumanLabels", layout: str) -> str:
+def _labels_text(labeled: "HumanLabels", layout: str) -> str:
     """What was read, before the long work begins."""
     counts = []
-    if labelled.pairs:
-        contents = len({pair.content for pair in labelled.pairs})
-        groups = ", ".join(f"{name} {count}" for name, count in labelled.groups.items())
+    if labeled.pairs:
+        contents = len({pair.content for pair in labeled.pairs})
+        groups = ", ".join(f"{name} {count}" for name, count in labeled.groups.items())
         counts.append(f"pairs of {contents} contents: {groups}")
-    if labelled.rated:
-        counts.append(f"{len(labelled.rated)} images with opinion scores")
-    return "\n".join([f"{layout}: {'; '.join(counts)}; {len(labelled.images)} images", *labelled.notes])
+    if labeled.rated:
+        counts.append(f"{len(labeled.rated)} images with opinion scores")
+    return "\n".join([f"{layout}: {'; '.join(counts)}; {len(labeled.images)} images", *labeled.notes])

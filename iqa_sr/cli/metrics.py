@@ -14,7 +14,7 @@ __all__ = ["add_arguments", "metrics_markdown", "robustness_markdown", "run"]
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """How the list is written."""
     parser.add_argument(
-        "--markdown", action="store_true", help="the table of docs/metrics.md, with licences and papers"
+        "--markdown", action="store_true", help="the table of docs/metrics.md, with licenses and papers"
     )
     parser.add_argument(
         "--robustness", action="store_true", help="the table of docs/metrics.md: attacks on the metrics"
@@ -42,7 +42,7 @@ def run(args: argparse.Namespace) -> int:
             "weights",
             "bought",
             "use",
-            "licence of weights",
+            "license of weights",
         )
     ]
     records = read_records()
@@ -93,7 +93,7 @@ def metrics_markdown() -> str:
         )
         lines.setdefault(facts, []).append(name)
     rows: list[tuple[str, ...]] = [
-        ("metric", "compares with", "better", "from", "licence of the weights", "paper"),
+        ("metric", "compares with", "better", "from", "license of the weights", "paper"),
         ("---",) * 6,
     ]
     rows += [(", ".join(f"`{name}`" for name in names), *facts) for facts, names in lines.items()]

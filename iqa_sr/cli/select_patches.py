@@ -22,7 +22,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         ("--seed", 0, "of the random moves"),
     ):
         parser.add_argument(name, type=int, default=value, metavar="N", help=f"{text} (default {value})")
-    parser.add_argument("--min-std", type=float, default=30, metavar="X", help="least grey deviation (default 30)")
+    parser.add_argument("--min-std", type=float, default=30, metavar="X", help="least gray deviation (default 30)")
     parser.add_argument(
         "--min-laplacian", type=float, default=30, metavar="X", help="least Laplacian variance (default 30)"
     )

@@ -11,7 +11,7 @@ from iqa_sr.io.text_table import aligned
 __all__ = ["add_arguments", "run"]
 
 ACTIONS = {
-    "list": "list the weight files: size, licence, where they are, what uses them",
+    "list": "list the weight files: size, license, where they are, what uses them",
     "pull": "download weight files",
     "verify": "compare the hashes of the weight files on this machine",
     "where": "show the folders that are searched, or where a file is",
@@ -41,7 +41,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _list(args: argparse.Namespace) -> int:
-    """Every file: size, licence, where it lies, the metrics that use it."""
+    """Every file: size, license, where it lies, the metrics that use it."""
     from iqa_sr.metrics import metric_info, metric_names
     from iqa_sr.weights.checksums import first_hash
     from iqa_sr.weights.locations import cache_path, find_local
@@ -53,7 +53,7 @@ def _list(args: argparse.Namespace) -> int:
         for name in metric_info(metric).weights:
             users.setdefault(name, []).append(metric)
     facts = []
-    rows = [("file", "about", "licence of the weights", "on this machine", "used by")]
+    rows = [("file", "about", "license of the weights", "on this machine", "used by")]
     for file in WEIGHT_FILES.values():
         local = find_local(file)
         where = str(local.path.parent) if local else "no"

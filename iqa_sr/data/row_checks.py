@@ -73,7 +73,7 @@ def check_levels(scores: Mapping[str, Sequence[float]], problems: DataProblems, 
     """
     for aspect, values in scores.items():
         if len(values) > 1 and len(set(values)) == 1:
-            text = f"{aspect} is the same for all {len(values)} images{of}: nothing can be learnt from that"
+            text = f"{aspect} is the same for all {len(values)} images{of}: nothing can be learned from that"
             problems.add("single rating level", text)
 
 

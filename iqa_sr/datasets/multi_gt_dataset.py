@@ -47,9 +47,9 @@ class MultiGTDatasetOptions(GroundTruthOptions):
         gt_size: Side of the training crops in pixels, a multiple of the scale.
         use_hflip: Whether crops are flipped at random.
         use_rot: Whether crops are turned at random.
-        gt_usm: Whether the crop that is learnt from is sharpened (unsharp masking), on the device after the choice;
+        gt_usm: Whether the crop that is learned from is sharpened (unsharp masking), on the device after the choice;
             `usm` of the degradation does it for the LQ. Training only.
-        sampler: Which ground truth is learnt from, see `iqa_sr.samplers`; training only.
+        sampler: Which ground truth is learned from, see `iqa_sr.samplers`; training only.
         degradation: How LQ images are made where there are none, see `iqa_sr.degradations.pipelines`.
         max_bad_share: Share of samples with an unreadable file above which a run stops; each loader worker counts its
             own samples, and never stops before its third bad one. 0: every image is decoded before the run, too.

@@ -105,7 +105,7 @@ class TripletDataset(Dataset[dict[str, Any]]):
         triplets = read_triplets(path, problems)
         check_splits(path, triplets, problems)
         if triplets and all(triplet.targets[0] == TIE for triplet in triplets):
-            text = f"{path}: no first image is better or worse than its second one: nothing can be learnt from that"
+            text = f"{path}: no first image is better or worse than its second one: nothing can be learned from that"
             problems.add("single rating level", text)
         names = dict.fromkeys(name for triplet in triplets for name in triplet.images)
         paths = {name: self._roots[number] / name for name in names}

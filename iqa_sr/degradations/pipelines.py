@@ -25,7 +25,7 @@ from iqa_sr.io.image_tensors import as_8_bit
 from iqa_sr.ops.blur import (
     blur,
     gaussian_kernel,
-    generalised_gaussian_kernel,
+    generalized_gaussian_kernel,
     plateau_kernel,
     sharpen,
     sinc_kernel,
@@ -145,7 +145,7 @@ class RandomDegradation(Degradation):
 
     def _degrade(self, image: Tensor, seeds: list[int]) -> Tensor:
         # One by one: after the first resize every sample has a size of its own, kernels are as small as drawn, and
-        # no algorithm that a library chooses by the batch's size can make a sample depend on its neighbours.
+        # no algorithm that a library chooses by the batch's size can make a sample depend on its neighbors.
         return torch.cat([self._degrade_one(image[i : i + 1], seed) for i, seed in enumerate(seeds)])
 
     def _degrade_one(self, image: Tensor, seed: int) -> Tensor:
@@ -196,7 +196,7 @@ def _random_kernel(options: StageOptions, draw: SeededRandom) -> Tensor:
         sigma_y, rotation = draw.uniform(*options.blur_sigma), draw.uniform(-math.pi, math.pi)
     if not name.startswith(("generalized", "plateau")):
         return gaussian_kernel(size, sigma_x, sigma_y, rotation)
-    make, limits = generalised_gaussian_kernel, options.betag_range
+    make, limits = generalized_gaussian_kernel, options.betag_range
     if name.startswith("plateau"):
         make, limits = plateau_kernel, options.betap_range
     beta = draw.uniform(limits[0], 1) if draw.chance(0.5) else draw.uniform(1, limits[1])

@@ -1,4 +1,4 @@
-"""Images in other colours and tones; the functions are described in `iqa_sr.distortions.kinds`."""
+"""Images in other colors and tones; the functions are described in `iqa_sr.distortions.kinds`."""
 
 import math
 
@@ -10,21 +10,21 @@ from torch import Tensor
 from iqa_sr.distortions.strength import LUMA, geometric, luma
 from iqa_sr.ops.seeded_random import SeededRandom
 
-__all__ = ["COLOUR", "TONE"]
+__all__ = ["COLOR", "TONE"]
 
 
 def desaturation(image: Tensor, strength: float, draw: SeededRandom) -> Tensor:
-    """Colours fade, at most to grey."""
+    """Colors fade, at most to gray."""
     return image + strength * (luma(image) - image)
 
 
 def oversaturation(image: Tensor, strength: float, draw: SeededRandom) -> Tensor:
-    """Colours 1.15 to 4 times as strong."""
-    grey = luma(image)
-    return grey + geometric(1.15, 4.0, strength) * (image - grey)
+    """Colors 1.15 to 4 times as strong."""
+    gray = luma(image)
+    return gray + geometric(1.15, 4.0, strength) * (image - gray)
 
 
-def colour_cast(image: Tensor, strength: float, draw: SeededRandom) -> Tensor:
+def color_cast(image: Tensor, strength: float, draw: SeededRandom) -> Tensor:
     """A tint, its luma left alone, of 4 to 50 levels of 255."""
     angle = draw.uniform(0, 2 * math.pi)
     tint = torch.tensor([math.cos(angle + turn) for turn in (0, 2 * math.pi / 3, 4 * math.pi / 3)])
@@ -32,7 +32,7 @@ def colour_cast(image: Tensor, strength: float, draw: SeededRandom) -> Tensor:
     return image + (tint / tint.norm() * geometric(4, 50, strength) / 255)[:, None, None]
 
 
-def colour_shift(image: Tensor, strength: float, draw: SeededRandom) -> Tensor:
+def color_shift(image: Tensor, strength: float, draw: SeededRandom) -> Tensor:
     """Red and blue moved against green, by 0.4 to 4 px, as by a bad lens."""
     angle, distance = draw.uniform(0, 2 * math.pi), geometric(0.4, 4.0, strength)
     planes = []
@@ -70,11 +70,11 @@ def high_contrast(image: Tensor, strength: float, draw: SeededRandom) -> Tensor:
     return mean + geometric(1.15, 4.0, strength) * (image - mean)
 
 
-COLOUR = {
+COLOR = {
     "desaturation": desaturation,
     "oversaturation": oversaturation,
-    "colour-cast": colour_cast,
-    "colour-shift": colour_shift,
+    "color-cast": color_cast,
+    "color-shift": color_shift,
 }
 TONE = {
     "banding": banding,

@@ -2,7 +2,7 @@
 
 Every function takes an image `(3, H, W)` float32 RGB in [0, 1], a strength in (0, 1], and a `SeededRandom` for
 whatever else is random. Noise comes from its `noise_generator`, positions and phases from its `position`: they may
-differ where the parameters (directions, colours, periods) are shared. With the same draw a larger strength spoils the
+differ where the parameters (directions, colors, periods) are shared. With the same draw a larger strength spoils the
 same image in the same way, only more. Results need not be clamped or rounded. Strengths are ours, chosen so that a
 fifth is just visible on a photograph and 1 is unpleasant.
 """
@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from iqa_sr.distortions.color import COLOUR, TONE
+from iqa_sr.distortions.color import COLOR, TONE
 from iqa_sr.distortions.noise import NOISE
 from iqa_sr.distortions.patterns import PATTERNS
 from iqa_sr.distortions.strength import blurred, geometric
@@ -154,7 +154,7 @@ FUNCTIONS = {
     "resampling": {f"{up}-resampling": partial(resampling, up=up) for up in INTERPOLATIONS} | {"aliasing": aliasing},
     "sharpness": {"ringing": ringing, "oversharpening": oversharpening, "halo": halo},
     "smoothing": {"edge-smoothing": edge_smoothing, "oil-painting": oil_painting},
-    "colour": COLOUR,
+    "colour": COLOR,
     "tone": TONE,
     "pattern": PATTERNS,
 }

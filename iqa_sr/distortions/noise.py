@@ -41,7 +41,7 @@ def speckle_noise(image: Tensor, strength: float, draw: SeededRandom) -> Tensor:
 
 
 def chroma_noise(image: Tensor, strength: float, draw: SeededRandom) -> Tensor:
-    """Coloured blotches of 1 to 3 px without a change of luma: standard deviation 4 to 50 levels of 255."""
+    """Colored blotches of 1 to 3 px without a change of luma: standard deviation 4 to 50 levels of 255."""
     noise = torch.randn(image.shape, generator=draw.noise_generator())
     noise = blurred(noise, draw.uniform(0.5, 1.5))
     noise = noise - luma(noise)

@@ -60,7 +60,7 @@ def distort(image: Tensor, kind: str, level: float, seed: int, noise_seed: int |
         level: In [0, 5]; 0 leaves the image as it is, 1 is just visible on a photograph, 5 unpleasant.
         seed: Of everything else that is random: direction, phase, the noise itself. With the same seed a higher level
             spoils an image in the same way, only more.
-        noise_seed: If given, the realisation comes from it: noise, and where a pattern or JPEG's grid of blocks
+        noise_seed: If given, the realization comes from it: noise, and where a pattern or JPEG's grid of blocks
             begins. The parameters stay those of `seed`.
 
     Returns:
@@ -127,14 +127,14 @@ def apply_chain(image: Tensor, chain: Sequence[Step], noise_seed: int | None = N
     Args:
         image: `(3, H, W)` as for `distort`.
         chain: The steps.
-        noise_seed: If given, the realisation of every step comes from it, as in `distort`: with other seeds images
+        noise_seed: If given, the realization of every step comes from it, as in `distort`: with other seeds images
             are spoilt alike, each with noise of its own.
 
     Returns:
         The same shape.
     """
-    realisation = None if noise_seed is None else SeededRandom(noise_seed)
+    realization = None if noise_seed is None else SeededRandom(noise_seed)
     for step in chain:
-        own = None if realisation is None else realisation.seed()
+        own = None if realization is None else realization.seed()
         image = distort(image, step.kind, step.level, step.seed, own)
     return image

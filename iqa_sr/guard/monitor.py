@@ -58,7 +58,7 @@ class RewardGuard:
 
     Args:
         options: `train:guard`.
-        reward_metrics: The metrics that the losses optimise, and their options.
+        reward_metrics: The metrics that the losses optimize, and their options.
         guarded: The model's parts.
         device: Where they are.
         rank: Of this process; the first one looks, and all act on what it finds.
@@ -219,7 +219,7 @@ class RewardGuard:
         }
 
     def load_state(self, state: Mapping[str, Any] | None) -> None:
-        """Go on from `state()`, or begin here where the run had no guard; networks and optimiser must be there.
+        """Go on from `state()`, or begin here where the run had no guard; networks and optimizer must be there.
 
         Raises:
             ValueError: If the base is another one than then.

@@ -137,7 +137,7 @@ def check_guard(
 
     Args:
         options: `train:guard`.
-        reward_metrics: The metrics that the losses optimise.
+        reward_metrics: The metrics that the losses optimize.
         advisers: Other metrics that the training goes by.
         checks: How many there are in the run.
 

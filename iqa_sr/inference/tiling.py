@@ -17,7 +17,7 @@ Tile = int | Literal["auto"] | None
 """Side of a tile in pixels of the LQ; `auto`: see `iqa_sr.inference.tile_size`; None: the image as a whole."""
 
 OVERLAP = 32
-"""Pixels of the LQ that two neighbouring tiles share."""
+"""Pixels of the LQ that two neighboring tiles share."""
 
 _SMALLEST = 32
 logger = logging.getLogger(__name__)
@@ -42,7 +42,7 @@ def upscale(
 ) -> Tensor:
     """What a network makes of images, in as little memory as tiles allow.
 
-    Neighbouring tiles share `overlap` pixels: of these, the outer quarters on both sides are dropped, and over the
+    Neighboring tiles share `overlap` pixels: of these, the outer quarters on both sides are dropped, and over the
     middle half one tile fades into the other. A network that looks no further than `overlap / 4` pixels around gives in
     tiles what it gives untiled, up to rounding. One that looks further (attention in shifted windows, many dense
     blocks) differs a little along the seams, the less the larger the tiles and the overlap; one that averages over all

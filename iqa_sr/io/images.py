@@ -1,7 +1,7 @@
 """Image files to arrays and tensors, and back: the only place that knows files, 8 and 16 bit, BGR and HWC.
 
 Pillow reads what has 8 bits: it notices truncated files in every format, which OpenCV before version 5 does not, and is
-within a fifth of its speed on PNG. OpenCV reads 16-bit images, which Pillow would cut down to 8 bits. Colour profiles
+within a fifth of its speed on PNG. OpenCV reads 16-bit images, which Pillow would cut down to 8 bits. Color profiles
 are ignored where images are read, as everywhere in this field; `image_metadata` has them.
 """
 
@@ -43,7 +43,7 @@ def decode_image(content: bytes, name: str) -> np.ndarray:
         name: What to call it in errors, normally its path.
 
     Returns:
-        `(H, W, 3)` RGB, uint8 or (16-bit files) uint16, upright after EXIF orientation. Grey and palette images
+        `(H, W, 3)` RGB, uint8 or (16-bit files) uint16, upright after EXIF orientation. Gray and palette images
         become RGB; an alpha channel without any transparency is dropped.
 
     Raises:
@@ -99,7 +99,7 @@ def read_with_alpha(path: str | Path) -> tuple[np.ndarray, np.ndarray | None]:
 
     Returns:
         `(H, W, 3)` as `decode_image` gives it, and the alpha channel `(H, W, 1)` of the same type; None for a file
-        that has none. The colours are not multiplied by it.
+        that has none. The colors are not multiplied by it.
 
     Raises:
         FileNotFoundError: If there is no such file.
@@ -265,9 +265,9 @@ def _refusal(image: Image.Image, frames: int) -> str:
     elif maximum not in (255, 65535) or bits > 8:
         refusal = f"is a JPEG 2000 file of {bits} bits a channel" if bits > 8 else f"has levels up to {maximum}"
     elif image.mode not in _MODES and maximum != 65535:
-        refusal = f"has the colour mode {image.mode}"
+        refusal = f"has the color mode {image.mode}"
     elif _is_deep(image) and "transparency" in image.info:
-        refusal = "has 16 bits and a transparent colour"
+        refusal = "has 16 bits and a transparent color"
     elif _is_deep(image) and (rotated or tags.get(262, 1) not in (1, 2) or set(tags.get(339, (1,))) != {1}):
         refusal = "is a 16-bit TIFF with inverted, rotated or signed values"
     return f"{refusal}; convert it to an 8-bit or 16-bit RGB image" if refusal else ""
@@ -297,14 +297,14 @@ def _jpeg2000_bits(image: Image.Image) -> int:
 
 
 def _is_deep(image: Image.Image) -> bool:
-    """Whether the file has 16 bits per channel. Of colour images only the tiles say so, and only before loading."""
+    """Whether the file has 16 bits per channel. Of color images only the tiles say so, and only before loading."""
     if _largest_level(image) == 65535:
         return True
     return image.mode.startswith("I;16") or any(";16" in str(tile[3]) for tile in getattr(image, "tile", ()))
 
 
 def _has_alpha(image: Image.Image) -> bool:
-    """Whether there is an alpha channel, or a colour that is transparent."""
+    """Whether there is an alpha channel, or a color that is transparent."""
     return image.mode in _ALPHA_MODES or "transparency" in image.info
 
 

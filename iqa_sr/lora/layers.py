@@ -116,13 +116,13 @@ def hold_statistics(network: nn.Module) -> None:
             module.eval()
 
 
-def _derive(module: nn.Module, behaviour: type) -> None:
+def _derive(module: nn.Module, behavior: type) -> None:
     """Change the class and not the instance: a method bound to it would not go along to DataParallel's copies."""
     kind: Any = type(module)
-    if not issubclass(kind, behaviour):
-        module.__class__ = _derived(behaviour, kind)
+    if not issubclass(kind, behavior):
+        module.__class__ = _derived(behavior, kind)
 
 
 @functools.cache
-def _derived(behaviour: type, kind: type) -> type:
-    return type(kind.__name__, (behaviour, kind), {})
+def _derived(behavior: type, kind: type) -> type:
+    return type(kind.__name__, (behavior, kind), {})

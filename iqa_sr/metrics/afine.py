@@ -69,8 +69,8 @@ class AFINE(QualityMetric):
     or want no gradient through it.
 
     Differs from the original:
-        * The images are resized before CLIP's normalisation, not after it; the same up to float32 rounding.
-        * The covariance comes from centred values, which rounds less: the fidelity divides by variances, so that
+        * The images are resized before CLIP's normalization, not after it; the same up to float32 rounding.
+        * The covariance comes from centerd values, which rounds less: the fidelity divides by variances, so that
           channels that are nearly constant amplify rounding.
         * Batches, and gradients; the authors' code takes one image at a time.
         * The sizes of CLIP are those of the file, so that small networks of one's own training load, too.
@@ -168,7 +168,7 @@ def _load(network: torch.nn.Module, content: Any) -> None:
         if name == "finetuned_clip":
             visual = [key for key in state if key.startswith("visual.")]
             state = {key.removeprefix("visual."): state[key] for key in visual}
-        # The authors' heads carry CLIP's normalisation to undo it on the pixels; ours get these as they are.
+        # The authors' heads carry CLIP's normalization to undo it on the pixels; ours get these as they are.
         state = {key: value for key, value in state.items() if key not in ("mean", "std")}
         load_state(part, state, f"{WEIGHTS} ({name})")
 

@@ -68,7 +68,7 @@ class AHIQ(QualityMetric):
         return scores.view(len(image), -1).mean(1)
 
     def crop_scores(self, image: Tensor, reference: Tensor) -> Tensor:
-        """Normalised crops `(M, 3, 224, 224)` twice to `(M,)`."""
+        """Normalized crops `(M, 3, 224, 224)` twice to `(M,)`."""
         parts = zip(image.split(CHUNK), reference.split(CHUNK), strict=True)
         return torch.cat([self.network(*pair) for pair in parts])
 

@@ -84,7 +84,7 @@ class ARNIQA(QualityMetric):
     Args:
         info: One of `ARNIQA_INFOS`; the name tells the data set of the regressor.
         antialias: Whether the half scale is antialiased; without it each of its pixels is the mean of four.
-        crops: The protocol of the paper's tables: the mean over the centre and the corners (224 px) of both scales. A
+        crops: The protocol of the paper's tables: the mean over the center and the corners (224 px) of both scales. A
             crop that leaves the image continues black.
         checkpoint: Compute the encoder's blocks again in the backward pass instead of keeping their features.
 
@@ -156,7 +156,7 @@ def half_scale(image: Tensor) -> Tensor:
 
 
 def five_crops(image: Tensor) -> Tensor:
-    """Centre, top left, bottom left, top right, bottom right: `(N, 3, H, W)` to `(5 N, 3, 224, 224)`, crop by crop.
+    """Center, top left, bottom left, top right, bottom right: `(N, 3, H, W)` to `(5 N, 3, 224, 224)`, crop by crop.
 
     A crop may leave a smaller image; it is black there.
     """

@@ -33,13 +33,13 @@ class MetricInfo:
         multiple_of: The height and width must be multiples of this many pixels.
         differentiable: Whether the gradient of the score reaches the image and is of use.
         weights: Names of the files in the weights store that it needs.
-        code_license: Licence of the authors' code, or of ours where we wrote it from the paper.
-        weights_license: Licence of the weights or parameters.
+        code_license: License of the authors' code, or of ours where we wrote it from the paper.
+        weights_license: License of the weights or parameters.
         noncommercial: Why the metric may not be used commercially; empty where nothing published forbids it.
         paper: Authors, title, venue, year.
         period: In px of the image, of the grid that its network lays over it: a transformer's patch, the product of a
             convolutional network's strides; None where there is none or the image is resized first.
-        spec: One line that pins down the variant (colour channel, crop, library), for reports.
+        spec: One line that pins down the variant (color channel, crop, library), for reports.
     """
 
     name: str

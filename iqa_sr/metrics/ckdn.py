@@ -11,7 +11,7 @@ from torch import Tensor
 from iqa_sr.archs.normalization import IMAGENET, Normalize
 from iqa_sr.io.tensor_files import load_state
 from iqa_sr.metrics.base import MetricInfo, QualityMetric
-from iqa_sr.metrics.preprocessing import centre_crop, resize_short_side
+from iqa_sr.metrics.preprocessing import center_crop, resize_short_side
 from iqa_sr.weights.store import read_weights
 
 __all__ = ["CKDN", "CKDN_INFO", "METRICS"]
@@ -30,18 +30,18 @@ CKDN_INFO = MetricInfo(
     weights=(FILE,),
     code_license="Apache-2.0 (own implementation)",
     weights_license="none stated by the authors",
-    noncommercial="the authors' repository states no licence for code or weights",
+    noncommercial="the authors' repository states no license for code or weights",
     paper="Zheng, Yang, Fu, Zha, Luo: Learning Conditional Knowledge Distillation for Degraded-Reference Image Quality "
     "Assessment, ICCV 2021",
     spec=f"trained on PIPAL, RGB, short side {SHORT_SIDE} px (image antialiased bicubic on float, not clamped; "
-    f"reference nearest), centre {CROP}x{CROP}",
+    f"reference nearest), center {CROP}x{CROP}",
 )
 
 
 class CKDN(QualityMetric):
     """CKDN of each image, 0 to 1; higher is better.
 
-    Only the centred square of an image, seven eighths of its short side, is seen, and has a gradient. Image and
+    Only the centerd square of an image, seven eighths of its short side, is seen, and has a gradient. Image and
     reference go through different encoders, so that equal images do not get a special score. In the paper the
     reference is the low-quality image that was restored, at the same size; a pristine one may be given as well.
 
@@ -72,11 +72,11 @@ class CKDN(QualityMetric):
         return self.network(*self.network_input(image, reference)).squeeze(1)
 
     def network_input(self, image: Tensor, reference: Tensor) -> list[Tensor]:
-        """The centres of the resized images, normalised: `(N, 3, H, W)` twice to `(N, 3, 288, 288)` twice."""
+        """The centers of the resized images, normalized: `(N, 3, H, W)` twice to `(N, 3, 288, 288)` twice."""
         resized = resize_short_side(image, SHORT_SIDE, "bicubic"), resize_short_side(reference, SHORT_SIDE, "nearest")
-        normalised = [self.normalize(centre_crop(batch, CROP)) for batch in resized]
+        normalized = [self.normalize(center_crop(batch, CROP)) for batch in resized]
         # Channels last makes the convolutions quicker.
-        return [batch.contiguous(memory_format=torch.channels_last) for batch in normalised]
+        return [batch.contiguous(memory_format=torch.channels_last) for batch in normalized]
 
 
 METRICS = ((CKDN_INFO, CKDN),)

@@ -109,10 +109,10 @@ class PromptPairs(QualityMetric):
 
     def image_features(self, image: Tensor) -> Tensor:
         """`(N, 3, H, W)` RGB in `[0, 1]` to `(N, 1024)`, not of unit length."""
-        normalised = self.normalize(image)
+        normalized = self.normalize(image)
         if image.device.type != "cpu":
-            return self.network(normalised)
-        parts = normalised.split(max(1, AT_ONCE // (image.shape[2] * image.shape[3])))
+            return self.network(normalized)
+        parts = normalized.split(max(1, AT_ONCE // (image.shape[2] * image.shape[3])))
         return torch.cat([self.network(part) for part in parts])
 
 

@@ -1,7 +1,7 @@
 """Complex wavelet structural similarity (CW-SSIM): insensitive to small shifts and turns.
 
 With the coefficients c of the image and c' of the reference in a 7 x 7 window of a complex subband,
-CW-SSIM = 2 |sum c conj(c')| / (sum |c|^2 + sum |c'|^2), averaged with a Gaussian weight around the centre, over the
+CW-SSIM = 2 |sum c conj(c')| / (sum |c|^2 + sum |c'|^2), averaged with a Gaussian weight around the center, over the
 eight orientations of the fourth level of a steerable pyramid.
 
 References:

@@ -1,4 +1,4 @@
-"""Feature similarity with colour (FSIMc).
+"""Feature similarity with color (FSIMc).
 
 With the phase congruency p, the gradient magnitude g and the chroma I, Q of the image and (primed) of the reference,
 and S(a) = (2 a a' + T) / (a^2 + a'^2 + T): FSIMc = mean of S(p) S(g) |S(I) S(Q)|^0.03, weighted with max(p, p').
@@ -23,7 +23,7 @@ SCHARR = (3 / 16, 10 / 16, 3 / 16)
 YIQ = ((0.299, 0.587, 0.114), (0.5959, -0.2746, -0.3213), (0.2115, -0.5227, 0.3112))
 PHASE_STABILITY, GRADIENT_STABILITY, CHROMA_STABILITY = 0.85, 160.0, 200.0
 CHROMA_EXPONENT = 0.03
-SMALLEST_COLOUR = 1e-7
+SMALLEST_COLOR = 1e-7
 # Of a weight that is of the order of the number of pixels; bounds the gradient where both images are flat.
 SMALLEST_WEIGHT = 1e-3
 
@@ -56,8 +56,8 @@ class FSIM(QualityMetric):
         luma, in_phase, quadrature = (weighted_channels(images, weights) for weights in YIQ)
         phase = phase_congruency(luma.double())
         gradient = gradient_magnitude(luma.double(), SCHARR)
-        # Opposite colours cross zero, where the gradient of the power is infinite: nearer than the floor it is zero.
-        color = (dice(in_phase, CHROMA_STABILITY) * dice(quadrature, CHROMA_STABILITY)).abs().clamp(min=SMALLEST_COLOUR)
+        # Opposite colors cross zero, where the gradient of the power is infinite: nearer than the floor it is zero.
+        color = (dice(in_phase, CHROMA_STABILITY) * dice(quadrature, CHROMA_STABILITY)).abs().clamp(min=SMALLEST_COLOR)
         similarity = dice(phase, PHASE_STABILITY) * dice(gradient, GRADIENT_STABILITY) * color.pow(CHROMA_EXPONENT)
         one, other = phase.chunk(2)
         weight = torch.where(one > other, one, other)

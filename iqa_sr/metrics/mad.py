@@ -54,7 +54,7 @@ class MAD(QualityMetric):
 
     Differs from the original:
         All as in IQA-PyTorch, with which the score agrees, and whose values are in use:
-        * Red, green and blue are compared; the authors compare grey levels.
+        * Red, green and blue are compared; the authors compare gray levels.
         * The statistics of the windows are shuffled among places and channels. This changes which errors count as
           visible, and what the three numbers are whose mean is taken.
         * The five weights of the scales go with the four orientations instead.
@@ -101,9 +101,9 @@ def _moments(maps: Tensor) -> _Moments:
     means = cells.mean(3)
     inner = cells - means[..., None]
     second, third, fourth = (_windows((inner**k).mean(3)) for k in (2, 3, 4))
-    centres = _windows(means)
-    mean = centres.mean(3)
-    offset = centres - mean[..., None]
+    centers = _windows(means)
+    mean = centers.mean(3)
+    offset = centers - mean[..., None]
     variance = (second + offset**2).mean(3)
     skew = (third + 3 * second * offset + offset**3).mean(3)
     kurtosis = (fourth + 4 * third * offset + 6 * second * offset**2 + offset**4).mean(3)

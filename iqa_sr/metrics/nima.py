@@ -1,4 +1,4 @@
-"""NIMA: the mean of a predicted distribution of ratings, or a predicted score, of the centre of an image.
+"""NIMA: the mean of a predicted distribution of ratings, or a predicted score, of the center of an image.
 
 Reference:
     Talebi, Milanfar: NIMA: Neural Image Assessment, IEEE Transactions on Image Processing, 2018,
@@ -14,14 +14,14 @@ from torch import Tensor
 from iqa_sr.archs.normalization import HALVES, IMAGENET, Normalize, Statistics
 from iqa_sr.io.tensor_files import load_state
 from iqa_sr.metrics.base import MetricInfo, QualityMetric
-from iqa_sr.metrics.preprocessing import centre_crop, resize_short_side
+from iqa_sr.metrics.preprocessing import center_crop, resize_short_side
 from iqa_sr.weights.store import read_weights
 
 __all__ = ["METRICS", "NIMA", "NIMA_INFOS"]
 
 
 class _Backbone(NamedTuple):
-    """What a backbone sees: a square of `side` px, normalised, in a layout in memory."""
+    """What a backbone sees: a square of `side` px, normalized, in a layout in memory."""
 
     side: int
     statistics: Statistics
@@ -67,7 +67,7 @@ def _info(name: str, variant: _NIMAVariant) -> MetricInfo:
         noncommercial="weights trained and published by a non-commercial project",
         paper="Talebi, Milanfar: NIMA: Neural Image Assessment, IEEE TIP 2018",
         spec=f"{variant.backbone}, trained on {variant.data}, RGB, short side {side} px (antialiased bilinear on "
-        f"float), centre {side}x{side}",
+        f"float), center {side}x{side}",
     )
 
 
@@ -78,7 +78,7 @@ class NIMA(QualityMetric):
     """NIMA of each image; higher is better.
 
     1 to 10 with weights trained on AVA (the mean of the predicted distribution); with the others the network's single
-    output, of which the training data set the range. Only the centred square of an image is seen, and has a gradient.
+    output, of which the training data set the range. Only the centerd square of an image is seen, and has a gradient.
 
     Args:
         info: One of `NIMA_INFOS`; the name tells backbone and weights.
@@ -117,8 +117,8 @@ class NIMA(QualityMetric):
         return self.network(self.network_input(image)).softmax(1)
 
     def network_input(self, image: Tensor) -> Tensor:
-        """The centre of the resized image, normalised: `(N, 3, H, W)` to `(N, 3, 299, 299)` (VGG-16: 224)."""
-        square = centre_crop(resize_short_side(image, self.side, "bilinear"), self.side)
+        """The center of the resized image, normalized: `(N, 3, H, W)` to `(N, 3, 299, 299)` (VGG-16: 224)."""
+        square = center_crop(resize_short_side(image, self.side, "bilinear"), self.side)
         return self.normalize(square).contiguous(memory_format=self.layout)
 
 

@@ -73,7 +73,7 @@ def pristine_file() -> Path:
 
 
 def _yiq_luma(image: Tensor) -> Tensor:
-    """Grey levels in float32, not rounded to whole ones.
+    """Gray levels in float32, not rounded to whole ones.
 
     The weights have three decimals, so that many pixels lie half way between two levels; which way they go moves the
     score by 1e-3. The reference rounds once per term, as fused multiply-add does; float64 gives that on any device.
@@ -98,7 +98,7 @@ class _NIQEVariant:
     the negative ones or among neither.
 
     Attributes:
-        luma: From `(N, 3, H, W)` to grey levels.
+        luma: From `(N, 3, H, W)` to gray levels.
         excess: By how much the weights of the 7 x 7 window, rounded to float32, add up to more than 1. It moves the
             score by 5e-4.
         precision: Of the filtered images.
@@ -163,7 +163,7 @@ class NIQE(QualityMetric):
         luma = self.variant.luma(image)
         luma = (luma + (luma.round() - luma).detach()).double()
         full, half = (
-            _features(_normalise(plane, self.variant), block, self.shapes)
+            _features(_normalize(plane, self.variant), block, self.shapes)
             for plane, block in ((luma, BLOCK), (_halve(luma), BLOCK // 2))
         )
         return self._distance(torch.cat((full.values, half.values), 2), torch.cat((full.defined, half.defined), 2))
@@ -173,8 +173,8 @@ class NIQE(QualityMetric):
         mean = (features * defined).sum(1) / defined.sum(1).clamp(min=1)
         complete = defined.all(2, keepdim=True)
         count = complete.sum(1, keepdim=True)
-        centred = (features - (features * complete).sum(1, keepdim=True) / count.clamp(min=1)) * complete
-        covariance = centred.mT @ centred / (count - 1).clamp(min=1)
+        centerd = (features - (features * complete).sum(1, keepdim=True) / count.clamp(min=1)) * complete
+        covariance = centerd.mT @ centerd / (count - 1).clamp(min=1)
         # The authors' pseudo-inverse is an inverse: the pristine covariance is positive definite, and so is the sum.
         factor, _ = torch.linalg.cholesky_ex((covariance + self.pristine_covariance) / 2)
         difference = (mean - self.pristine_mean)[..., None]
@@ -189,7 +189,7 @@ class _Features(NamedTuple):
 
 
 class _Fit(NamedTuple):
-    """Asymmetric generalised Gaussians fitted to M blocks (Eq. 4-8); `(M,)` each.
+    """Asymmetric generalized Gaussians fitted to M blocks (Eq. 4-8); `(M,)` each.
 
     Attributes:
         shape: The shape parameter alpha.
@@ -218,18 +218,18 @@ def _one_thread() -> Iterator[None]:
         torch.set_num_threads(threads)
 
 
-def _features(normalised: Tensor, block: int, shapes: Tensor) -> _Features:
-    batch, height, width = normalised.shape
-    tiles = normalised.view(batch, height // block, block, width // block, block).transpose(2, 3)
+def _features(normalized: Tensor, block: int, shapes: Tensor) -> _Features:
+    batch, height, width = normalized.shape
+    tiles = normalized.view(batch, height // block, block, width // block, block).transpose(2, 3)
     blocks = tiles.reshape(-1, block, block)
     fit = _fit(blocks, shapes)
     always, both = torch.ones_like(fit.has_left), fit.has_left & fit.has_right
     values, defined = [fit.shape, (fit.left + fit.right) / 2], [always, both]
-    # Products with the neighbour to the left, above, above left and above right, going round at the block's edges.
+    # Products with the neighbor to the left, above, above left and above right, going round at the block's edges.
     around = F.pad(blocks[:, None], (1, 1, 1, 0), mode="circular")[:, 0]
     for down, across in ((0, 1), (1, 0), (1, 1), (1, -1)):
-        neighbours = around[:, 1 - down :, 1 - across :][:, :block, :block]
-        fit = _fit(blocks * neighbours, shapes)
+        neighbors = around[:, 1 - down :, 1 - across :][:, :block, :block]
+        fit = _fit(blocks * neighbors, shapes)
         values += [fit.shape, fit.mean, fit.left, fit.right]
         defined += [always, fit.has_left & fit.has_right, fit.has_left, fit.has_right]
     return _Features(torch.stack(values, 1).view(batch, -1, 18), torch.stack(defined, 1).view(batch, -1, 18))
@@ -270,8 +270,8 @@ def _nearest(increasing: Tensor, values: Tensor) -> Tensor:
     return after - (values - increasing[after - 1] <= increasing[after] - values).long()
 
 
-def _normalise(luma: Tensor, variant: _NIQEVariant) -> Tensor:
-    """Mean-subtracted, contrast-normalised luma (Eq. 1-3), `(N, H, W)` float64 to float32; borders repeat the edge.
+def _normalize(luma: Tensor, variant: _NIQEVariant) -> Tensor:
+    """Mean-subtracted, contrast-normalized luma (Eq. 1-3), `(N, H, W)` float64 to float32; borders repeat the edge.
 
     Filtered in float64, because the variance is a small difference of large numbers.
     """

@@ -1,6 +1,6 @@
-"""Normalised Laplacian pyramid distance (NLPD).
+"""Normalized Laplacian pyramid distance (NLPD).
 
-Each band of a Laplacian pyramid is divided by a local amplitude, a constant plus a weighted sum of its neighbours'
+Each band of a Laplacian pyramid is divided by a local amplitude, a constant plus a weighted sum of its neighbors'
 magnitudes, as the early visual system does. NLPD = mean over the six bands of the root mean square difference.
 
 Reference:
@@ -21,7 +21,7 @@ from iqa_sr.ops.laplacian_pyramid import BINOMIAL, doubled
 
 __all__ = ["METRICS", "NLPD"]
 
-# From the finest band to the residue: the constant, and the weights of the neighbour above, left, right, below.
+# From the finest band to the residue: the constant, and the weights of the neighbor above, left, right, below.
 AMPLITUDES = (
     (0.0248, (0.1015, 0.1460, 0.1493, 0.1011)),
     (0.0185, (0.0837, 0.1846, 0.1986, 0.0757)),
@@ -49,12 +49,12 @@ NLPD_INFO = MetricInfo(
 class NLPD(QualityMetric):
     """NLPD of each image; 0 is equal, lower is better. The gradient of equal images is zero."""
 
-    neighbours: Tensor
+    neighbors: Tensor
 
     def __init__(self, info: MetricInfo = NLPD_INFO) -> None:
         super().__init__(info)
         kernels = [((0.0, up, 0.0), (left, 0.0, right), (0.0, down, 0.0)) for _, (up, left, right, down) in AMPLITUDES]
-        self.register_buffer("neighbours", torch.tensor(kernels, dtype=torch.float64), persistent=False)
+        self.register_buffer("neighbors", torch.tensor(kernels, dtype=torch.float64), persistent=False)
         self.freeze()
 
     def score(self, image: Tensor, reference: Tensor | None) -> Tensor:
@@ -62,7 +62,7 @@ class NLPD(QualityMetric):
         assert reference is not None
         bands = _laplacian_pyramid(yiq_luma(torch.cat((image, reference))).double() / 255, len(AMPLITUDES))
         distances = []
-        for band, (constant, _), kernel in zip(bands, AMPLITUDES, self.neighbours, strict=True):
+        for band, (constant, _), kernel in zip(bands, AMPLITUDES, self.neighbors, strict=True):
             one, other = (band / (constant + correlate(band.abs(), kernel, mode="constant"))).chunk(2)
             distances.append(safe_sqrt((one - other).square().mean((1, 2))))
         return torch.stack(distances).mean(0)

@@ -30,7 +30,7 @@ PAQ2PIQ_INFO = MetricInfo(
     noncommercial="the repository that publishes the weights is under CC BY-NC-SA 4.0",
     paper="Ying, Niu, Gupta, Mahajan, Ghadiyaram, Bovik: From Patches to Images (PaQ-2-PiQ): Mapping the Perceptual "
     "Space of Image Quality, CVPR 2020",
-    spec="ResNet-18 with RoI pooling of the whole image, RGB not normalised, no resize, output not scaled",
+    spec="ResNet-18 with RoI pooling of the whole image, RGB not normalized, no resize, output not scaled",
 )
 
 

@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-__all__ = ["CROP", "centre_crop", "cut_crops", "enlarged", "resize_short_side"]
+__all__ = ["CROP", "center_crop", "cut_crops", "enlarged", "resize_short_side"]
 
 CROP = 224
 
@@ -58,7 +58,7 @@ def resize_short_side(image: Tensor, side: int, mode: Literal["nearest", "biline
     return F.interpolate(image, size, mode=mode, align_corners=False, antialias=True)
 
 
-def centre_crop(image: Tensor, side: int) -> Tensor:
+def center_crop(image: Tensor, side: int) -> Tensor:
     """The middle `side` x `side` px of `(N, C, H, W)`; where two positions are equally central, the one at an even
     offset.
 

@@ -62,7 +62,7 @@ def pyiqa_info(name: str) -> MetricInfo:
         differentiable=score.requires_grad,
         code_license="PolyForm Noncommercial 1.0.0 and NTU S-Lab 1.0 (IQA-PyTorch)",
         weights_license="see IQA-PyTorch",
-        noncommercial="computed by IQA-PyTorch, whose licence is non-commercial",
+        noncommercial="computed by IQA-PyTorch, whose license is non-commercial",
         paper="see IQA-PyTorch",
         spec=f"IQA-PyTorch {_package().__version__} {name.removeprefix(PREFIX)}, one image at a time",
     )
@@ -87,7 +87,7 @@ def _package() -> Any:
             raise
         raise ModuleNotFoundError(
             "metrics named pyiqa:... need the package pyiqa, which is not installed: pip install pyiqa\n"
-            "(its licence is non-commercial; `iqa-sr metrics` lists the metrics that need no other package)"
+            "(its license is non-commercial; `iqa-sr metrics` lists the metrics that need no other package)"
         ) from None
 
 

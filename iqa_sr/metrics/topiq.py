@@ -106,7 +106,7 @@ class TOPIQ(QualityMetric):
         return outputs.squeeze(1) if len(self.ratings) == 1 else outputs.softmax(1) @ self.ratings
 
     def _prepared(self, image: Tensor) -> Tensor:
-        """Resized where the variant wants it, normalised; channels last, which makes the convolutions quicker."""
+        """Resized where the variant wants it, normalized; channels last, which makes the convolutions quicker."""
         if self.short_side is not None:
             image = resize_short_side(image, self.short_side, "bilinear")
         return self.normalize(image).contiguous(memory_format=torch.channels_last)

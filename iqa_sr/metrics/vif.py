@@ -1,6 +1,6 @@
 """Visual information fidelity (VIF), in the domain of wavelets.
 
-Each 3 x 3 block of a subband of the reference is modelled as a Gaussian scale mixture with variances `s * lambda_j`
+Each 3 x 3 block of a subband of the reference is modeled as a Gaussian scale mixture with variances `s * lambda_j`
 along the eigenvectors of the subband's covariance; the image's subband as `g * reference + noise of variance v`. Both
 are seen through noise of variance 0.4. VIF = information about the model in the image / that in the reference
 = sum log2(1 + g^2 s lambda_j / (v + 0.4)) / sum log2(1 + s lambda_j / 0.4).
@@ -94,8 +94,8 @@ def _information(image: Tensor, reference: Tensor, window: int) -> tuple[Tensor,
 def _scale_mixture(reference: Tensor) -> tuple[Tensor, Tensor]:
     """The field `s` of each block, `(N, h, w)`, and the eigenvalues of the covariance of all blocks, `(N, 9)`."""
     overlapping = F.unfold(reference[:, None], BLOCK)
-    centred = overlapping - overlapping.mean(2, keepdim=True)
-    values, vectors = torch.linalg.eigh(centred @ centred.mT / overlapping.shape[2])
+    centerd = overlapping - overlapping.mean(2, keepdim=True)
+    values, vectors = torch.linalg.eigh(centerd @ centerd.mT / overlapping.shape[2])
     blocks = F.unfold(reference[:, None], BLOCK, stride=BLOCK)
     # A direction in which the subband does not vary has no say.
     weights = torch.where(values > TINY, 1 / values.clamp(min=TINY), 0.0)
@@ -105,9 +105,9 @@ def _scale_mixture(reference: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def _distortion(image: Tensor, reference: Tensor, window: int) -> _Distortion:
-    """Regression of the image on the reference in a square window around the centre of each block."""
+    """Regression of the image on the reference in a square window around the center of each block."""
     products = torch.stack((reference, image, reference.square(), image.square(), reference * image))
-    # (5, N, h, w): means around the centre of each 3 x 3 block.
+    # (5, N, h, w): means around the center of each 3 x 3 block.
     reach = window // 2 - 1
     if reach > 0:
         products = F.pad(products, (reach, reach, reach, reach), mode="reflect")

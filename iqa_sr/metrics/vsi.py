@@ -25,7 +25,7 @@ SCHARR = (3 / 16, 10 / 16, 3 / 16)
 LMN = ((0.06, 0.63, 0.27), (0.30, 0.04, -0.35), (0.34, -0.6, 0.17))
 SALIENCY_STABILITY, GRADIENT_STABILITY, CHROMA_STABILITY = 1.27, 386.0, 130.0
 GRADIENT_EXPONENT, CHROMA_EXPONENT = 0.4, 0.02
-SMALLEST_COLOUR = 1e-7
+SMALLEST_COLOR = 1e-7
 SMALLEST_WEIGHT = 1e-12
 
 VSI_INFO = MetricInfo(
@@ -38,7 +38,7 @@ VSI_INFO = MetricInfo(
     code_license="Apache-2.0 (own implementation)",
     weights_license="no weights",
     paper="Zhang, Shen, Li: VSI: a visual saliency-induced index for perceptual quality assessment, IEEE TIP 2014",
-    spec="RGB 0..255, not rounded; SDSP saliency at 256x256; means over round(short side / 256) px; LMN colours",
+    spec="RGB 0..255, not rounded; SDSP saliency at 256x256; means over round(short side / 256) px; LMN colors",
 )
 
 
@@ -57,11 +57,11 @@ class VSI(QualityMetric):
         salient, luma, m, n = _reduce(torch.stack(planes, 1)).unbind(1)
         gradient = gradient_magnitude(luma, SCHARR)
         similarity = dice(salient, SALIENCY_STABILITY) * dice(gradient, GRADIENT_STABILITY).pow(GRADIENT_EXPONENT)
-        # The real part of (S(M) S(N))^0.02. Opposite colours cross zero, where the gradient of the power is infinite:
+        # The real part of (S(M) S(N))^0.02. Opposite colors cross zero, where the gradient of the power is infinite:
         # nearer than the floor it is zero.
         color = dice(m, CHROMA_STABILITY) * dice(n, CHROMA_STABILITY)
         turn = torch.where(color < 0, math.cos(math.pi * CHROMA_EXPONENT), 1.0)
-        similarity = similarity * (color.abs().clamp(min=SMALLEST_COLOUR).pow(CHROMA_EXPONENT) * turn)
+        similarity = similarity * (color.abs().clamp(min=SMALLEST_COLOR).pow(CHROMA_EXPONENT) * turn)
         weight = torch.maximum(*salient.chunk(2))
         return ((similarity * weight).sum((1, 2)) + SMALLEST_WEIGHT) / (weight.sum((1, 2)) + SMALLEST_WEIGHT)
 

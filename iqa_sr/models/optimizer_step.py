@@ -1,4 +1,4 @@
-"""One step of an optimiser: gradients unscaled, measured, clipped, and the step skipped where they are not finite."""
+"""One step of an optimizer: gradients unscaled, measured, clipped, and the step skipped where they are not finite."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -31,7 +31,7 @@ class Objective(nn.Module, ABC, Generic[OptionsType]):
     """How a quality network learns.
 
     Its `forward` gives the losses of a batch, so that the wrapper for several processes, which hooks into `forward`,
-    synchronises every trained parameter, whatever the objective calls.
+    synchronizes every trained parameter, whatever the objective calls.
 
     Args:
         network: The network that learns, on the CPU; its `requires_grad` flags say which parts do.
@@ -87,7 +87,7 @@ class Objective(nn.Module, ABC, Generic[OptionsType]):
         return {}
 
     def forward(self, batch: Mapping[str, Any]) -> dict[str, Tensor]:
-        """The losses of a batch on the device, by name, weighted; their sum is minimised."""
+        """The losses of a batch on the device, by name, weighted; their sum is minimized."""
         return self.losses(batch)
 
     @abstractmethod
@@ -96,7 +96,7 @@ class Objective(nn.Module, ABC, Generic[OptionsType]):
 
     @abstractmethod
     def validate(self, batches: Iterable[Mapping[str, Any]]) -> dict[str, float]:
-        """How well it has learnt, in evaluation mode and without gradient.
+        """How well it has learned, in evaluation mode and without gradient.
 
         Args:
             batches: All samples of a validation set, on the device.

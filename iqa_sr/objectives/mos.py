@@ -46,7 +46,7 @@ class MOSOptions(ObjectiveOptions):
 class MOSObjective(Objective[MOSOptions]):
     """Teaches `RankIQALite` what people said of images.
 
-    The network keeps its own scale, so that one that has learnt to rank is a good start: 0 for the worst possible
+    The network keeps its own scale, so that one that has learned to rank is a good start: 0 for the worst possible
     score, `UNTOUCHED` (5) for the best. Losses and figures are those of a fifth of that.
     """
 

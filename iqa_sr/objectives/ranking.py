@@ -31,7 +31,7 @@ class Attack(Section):
         share: Share of a batch's crops that are attacked.
         steps: Largest number of steps of sign-gradient ascent.
         shortest_step: Steps are shortened at random, at most to this share. Long ones alone leave noise of a few
-            values, which is easily told, and teach nothing about the many short ones that optimisation takes.
+            values, which is easily told, and teach nothing about the many short ones that optimization takes.
         bound: Largest change of a pixel, of 255.
         margin: By how much an attacked image with the full bound must score below the image that it was made of.
         weight: Of this loss.
@@ -178,8 +178,8 @@ class RankingObjective(Objective[RankingOptions]):
 
 def _gradient(image: Tensor) -> Tensor:
     """RMS gradient of `(..., 3, H, W)` images in levels of 255 per px: `(...)`."""
-    grey = image.mean(-3)
-    down, right = grey[..., 1:, :-1] - grey[..., :-1, :-1], grey[..., :-1, 1:] - grey[..., :-1, :-1]
+    gray = image.mean(-3)
+    down, right = gray[..., 1:, :-1] - gray[..., :-1, :-1], gray[..., :-1, 1:] - gray[..., :-1, :-1]
     return 255 * (down.square() + right.square()).mean((-2, -1)).sqrt()
 
 

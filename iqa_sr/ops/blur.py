@@ -6,7 +6,7 @@ from functools import lru_cache
 import torch
 from torch import Tensor
 
-__all__ = ["blur", "gaussian_kernel", "generalised_gaussian_kernel", "plateau_kernel", "sharpen", "sinc_kernel"]
+__all__ = ["blur", "gaussian_kernel", "generalized_gaussian_kernel", "plateau_kernel", "sharpen", "sinc_kernel"]
 
 
 def gaussian_kernel(size: int, sigma_x: float, sigma_y: float, rotation: float = 0.0) -> Tensor:
@@ -18,22 +18,22 @@ def gaussian_kernel(size: int, sigma_x: float, sigma_y: float, rotation: float =
         sigma_y: The same along the second axis.
         rotation: Angle of the first axis, radians, from the columns' direction towards the rows'.
     """
-    return _normalised(torch.exp(-0.5 * _squared_distance(size, sigma_x, sigma_y, rotation)))
+    return _normalized(torch.exp(-0.5 * _squared_distance(size, sigma_x, sigma_y, rotation)))
 
 
-def generalised_gaussian_kernel(size: int, sigma_x: float, sigma_y: float, rotation: float, beta: float) -> Tensor:
+def generalized_gaussian_kernel(size: int, sigma_x: float, sigma_y: float, rotation: float, beta: float) -> Tensor:
     """`exp(-d^(2 beta) / 2)` with d the elliptic distance: flatter than a Gaussian for beta above 1, peaked below.
 
     Reference:
         F. Pascal et al., "Parameter estimation for multivariate generalized Gaussian distributions", IEEE Trans.
         Signal Processing, 2013, https://arxiv.org/abs/1302.6498
     """
-    return _normalised(torch.exp(-0.5 * _squared_distance(size, sigma_x, sigma_y, rotation) ** beta))
+    return _normalized(torch.exp(-0.5 * _squared_distance(size, sigma_x, sigma_y, rotation) ** beta))
 
 
 def plateau_kernel(size: int, sigma_x: float, sigma_y: float, rotation: float, beta: float) -> Tensor:
     """`1 / (1 + d^(2 beta))` with d the elliptic distance: a flat top with slowly falling sides."""
-    return _normalised(1 / (1 + _squared_distance(size, sigma_x, sigma_y, rotation) ** beta))
+    return _normalized(1 / (1 + _squared_distance(size, sigma_x, sigma_y, rotation) ** beta))
 
 
 def sinc_kernel(size: int, cutoff: float) -> Tensor:
@@ -49,11 +49,11 @@ def sinc_kernel(size: int, cutoff: float) -> Tensor:
         X. Wang et al., "Real-ESRGAN", ICCVW 2021, https://arxiv.org/abs/2107.10833, equation 6.
     """
     radius = _squared_distance(size, 1.0, 1.0, 0.0).sqrt()
-    centre = size // 2
-    radius[centre, centre] = 1.0
+    center = size // 2
+    radius[center, center] = 1.0
     kernel = cutoff * torch.special.bessel_j1(cutoff * radius) / (2 * math.pi * radius)
-    kernel[centre, centre] = cutoff**2 / (4 * math.pi)
-    return _normalised(kernel)
+    kernel[center, center] = cutoff**2 / (4 * math.pi)
+    return _normalized(kernel)
 
 
 def _squared_distance(size: int, sigma_x: float, sigma_y: float, rotation: float) -> Tensor:
@@ -64,7 +64,7 @@ def _squared_distance(size: int, sigma_x: float, sigma_y: float, rotation: float
     return (along / sigma_x) ** 2 + (across / sigma_y) ** 2
 
 
-def _normalised(kernel: Tensor) -> Tensor:
+def _normalized(kernel: Tensor) -> Tensor:
     return kernel / kernel.sum()
 
 

@@ -1,4 +1,4 @@
-"""Grey levels and other weighted sums of red, green and blue, and rounding that lets gradients pass."""
+"""Gray levels and other weighted sums of red, green and blue, and rounding that lets gradients pass."""
 
 import torch
 from torch import Tensor

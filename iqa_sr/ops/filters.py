@@ -20,7 +20,7 @@ __all__ = [
 
 
 def gaussian_weights(size: int, sigma: float) -> list[float]:
-    """`size` samples of a Gaussian around its centre, normalised to sum 1."""
+    """`size` samples of a Gaussian around its center, normalized to sum 1."""
     weights = [math.exp(-((k - (size - 1) / 2) ** 2) / (2 * sigma**2)) for k in range(size)]
     return [weight / sum(weights) for weight in weights]
 

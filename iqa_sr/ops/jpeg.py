@@ -53,24 +53,24 @@ def compress_jpeg(image: Tensor, quality: Tensor) -> Tensor:
           transposing the image before and after gives DiffJPEG's result.
         * Sides that are not a multiple of 16 are continued with their last pixel, as libjpeg does, not with black,
           which rings into the last blocks.
-        * A step of the quantiser is at least 1, as in libjpeg; DiffJPEG divides by zero at quality 100.
+        * A step of the quantizer is at least 1, as in libjpeg; DiffJPEG divides by zero at quality 100.
 
-        Like DiffJPEG, and unlike libjpeg, tables and colours are not rounded to whole numbers, and chroma is
+        Like DiffJPEG, and unlike libjpeg, tables and colors are not rounded to whole numbers, and chroma is
         enlarged by repetition.
     """
     height, width = image.shape[-2:]
     padded = functional.pad(image, (0, -width % 16, 0, -height % 16), mode="replicate")
     ycbcr = torch.einsum("dc,nchw->ndhw", _constant(_TO_YCBCR, image.device), padded * 255)
     factor = torch.where(quality < 50, 5000 / quality, 200 - 2 * quality).to(image) / 100
-    luma = _quantise(ycbcr[:, :1] - 128, _LUMINANCE, factor) + 128
-    chroma = _quantise(functional.avg_pool2d(ycbcr[:, 1:], 2), _CHROMINANCE, factor)
+    luma = _quantize(ycbcr[:, :1] - 128, _LUMINANCE, factor) + 128
+    chroma = _quantize(functional.avg_pool2d(ycbcr[:, 1:], 2), _CHROMINANCE, factor)
     chroma = chroma.repeat_interleave(2, dim=2).repeat_interleave(2, dim=3)
     rgb = torch.einsum("dc,nchw->ndhw", _constant(_TO_RGB, image.device), torch.cat([luma, chroma], dim=1))
     return (rgb[..., :height, :width] / 255).clamp(0, 1)
 
 
-def _quantise(planes: Tensor, table: tuple[tuple[int, ...], ...], factor: Tensor) -> Tensor:
-    """Each 8x8 block rounded to the steps of `table * factor` in the cosine domain; planes are centred at 0."""
+def _quantize(planes: Tensor, table: tuple[tuple[int, ...], ...], factor: Tensor) -> Tensor:
+    """Each 8x8 block rounded to the steps of `table * factor` in the cosine domain; planes are centerd at 0."""
     number, channels, height, width = planes.shape
     blocks = planes.reshape(number, channels, height // 8, 8, width // 8, 8).transpose(3, 4)
     cosine = _cosine(planes.device)

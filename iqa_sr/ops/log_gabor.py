@@ -25,10 +25,10 @@ def frequencies(images: Tensor) -> tuple[Tensor, Tensor]:
     return torch.fft.ifftshift(down)[:, None], torch.fft.ifftshift(across)[None, :]
 
 
-def log_gaussian(radius: Tensor, centre: float, spread: float) -> Tensor:
-    """`exp(-log(radius / centre)^2 / (2 log(spread)^2))`, zero at frequency zero."""
+def log_gaussian(radius: Tensor, center: float, spread: float) -> Tensor:
+    """`exp(-log(radius / center)^2 / (2 log(spread)^2))`, zero at frequency zero."""
     positive = radius > 0
-    ratio = torch.where(positive, radius, centre) / centre
+    ratio = torch.where(positive, radius, center) / center
     return torch.where(positive, torch.exp(-ratio.log().square() / (2 * math.log(spread) ** 2)), 0.0)
 
 

@@ -30,7 +30,7 @@ def add_poisson_noise(image: Tensor, scale: float, gray: bool, generator: torch.
     Args:
         image: `(1, 3, H, W)` in `[0, 1]`.
         scale: Factor of the noise.
-        gray: Whether the noise is that of the grey image, the same in all three channels.
+        gray: Whether the noise is that of the gray image, the same in all three channels.
         generator: On the image's device.
     """
     source = image

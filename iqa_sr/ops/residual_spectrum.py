@@ -18,7 +18,7 @@ SMALLEST = 16
 """Smallest height and width in pixels of a residual: below, the rings of a spectrum have too few bins."""
 
 _PATCH = 64  # px: lines 1/64 cycle/px wide, and 25 patches in an image of 192 px
-# Times the median of its ring: the bins of noise rarely reach it. Even of a single grey patch, whose bins follow an
+# Times the median of its ring: the bins of noise rarely reach it. Even of a single gray patch, whose bins follow an
 # exponential distribution, 1 in 250 does (2^-8); of 10 patches that are averaged, or of three channels, next to none.
 _STANDS_OUT = 8.0
 _LOWEST = 1 / 16  # cycles/px: lower ones are within two lines of a constant in a patch of 64 px

@@ -78,10 +78,10 @@ def _taps(old: int, new: int, dtype: torch.dtype, device: torch.device) -> tuple
     with torch.inference_mode(False), torch.no_grad():
         shrink = min(new / old, 1.0)
         reach = 2 / shrink
-        centre = (torch.arange(new, dtype=torch.float64) + 0.5) * old / new - 0.5
+        center = (torch.arange(new, dtype=torch.float64) + 0.5) * old / new - 0.5
         steps = torch.arange(math.ceil(2 * reach) + 2)
-        index = torch.floor(centre - reach).long() + steps[:, None]
-        weight = _cubic((centre - index) * shrink)
+        index = torch.floor(center - reach).long() + steps[:, None]
+        weight = _cubic((center - index) * shrink)
         weight = weight / weight.sum(dim=0)
         used = weight.abs().sum(dim=1) > 0
         # Beyond the border folded back, numpy's mode "symmetric", as often as needed.

@@ -1,4 +1,4 @@
-"""Visual saliency by simple priors (SDSP): what stands out in frequency, warm colours, and the centre.
+"""Visual saliency by simple priors (SDSP): what stands out in frequency, warm colors, and the center.
 
 Reference:
     Zhang, Gu, Li: SDSP: a novel saliency detection method by combining simple priors, ICIP 2013,
@@ -17,11 +17,11 @@ from iqa_sr.ops.log_gabor import frequencies, log_gaussian
 __all__ = ["saliency"]
 
 SIDE = 256
-CENTRE_FREQUENCY = 0.021
+CENTER_FREQUENCY = 0.021
 # The papers give the deviation of the log-Gaussian itself, the other log-Gabor filters the base of its logarithm.
 BANDWIDTH = math.exp(1.34)
-CENTRE_SPREAD = 145.0
-COLOUR_SPREAD = 0.001
+CENTER_SPREAD = 145.0
+COLOR_SPREAD = 0.001
 SRGB_TO_XYZ = (
     (0.4124564, 0.3575761, 0.1804375),
     (0.2126729, 0.7151522, 0.0721750),
@@ -37,16 +37,16 @@ def saliency(images: Tensor) -> Tensor:
     lab = _lab(small)
     down, across = frequencies(small)
     radius = (down.square() + across.square()).sqrt()
-    passed = torch.where(radius <= 0.5, log_gaussian(radius, CENTRE_FREQUENCY, BANDWIDTH), 0.0)
+    passed = torch.where(radius <= 0.5, log_gaussian(radius, CENTER_FREQUENCY, BANDWIDTH), 0.0)
     spectrum = torch.fft.rfft2(lab) * passed[:, : SIDE // 2 + 1]
     frequency = safe_sqrt(torch.fft.irfft2(spectrum, (SIDE, SIDE)).square().sum(1))
     warm = _stretch(lab[:, 1:]).square().sum(1)
-    colour = 1 - torch.exp(-warm / COLOUR_SPREAD**2)
+    colour = 1 - torch.exp(-warm / COLOR_SPREAD**2)
     # Pixels count from 1, as the authors have it.
     position = torch.arange(SIDE, dtype=images.dtype, device=images.device) - SIDE // 2 + 1
-    weight = torch.exp(-position.square() / CENTRE_SPREAD**2)
-    centre = weight[:, None] * weight
-    product = frequency * centre * colour
+    weight = torch.exp(-position.square() / CENTER_SPREAD**2)
+    center = weight[:, None] * weight
+    product = frequency * center * colour
     full = F.interpolate(product[:, None], images.shape[-2:], mode="bilinear", align_corners=True)
     return _stretch(full)[:, 0]
 

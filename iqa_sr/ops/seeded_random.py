@@ -20,7 +20,7 @@ class SeededRandom:
 
     def __init__(self, seed: int, noise_seed: int | None = None) -> None:
         self._generator = torch.Generator().manual_seed(seed)
-        self._realisation = None if noise_seed is None else SeededRandom(noise_seed)
+        self._realization = None if noise_seed is None else SeededRandom(noise_seed)
 
     def seed(self) -> int:
         """A seed for another generator, in `[0, 2^63 - 1)`."""
@@ -45,9 +45,9 @@ class SeededRandom:
     def noise_generator(self) -> torch.Generator:
         """A generator for a field of noise."""
         own = self.seed()
-        return torch.Generator().manual_seed(own if self._realisation is None else self._realisation.seed())
+        return torch.Generator().manual_seed(own if self._realization is None else self._realization.seed())
 
     def position(self, low: float, high: float) -> float:
         """Where something lies or begins, or its phase: a number between two."""
         own = self.uniform(low, high)
-        return own if self._realisation is None else self._realisation.uniform(low, high)
+        return own if self._realization is None else self._realization.uniform(low, high)

@@ -1,7 +1,7 @@
 """The horizontal and the vertical band of a steerable pyramid of six orientations, by short filters in space.
 
 The filters are figures of the authors ("sp5"), found by a numerical search: they come with matlabPyrTools and pyrtools
-(MIT licence, Laboratory for Computational Vision). Only what their symmetries do not repeat is written down here.
+(MIT license, Laboratory for Computational Vision). Only what their symmetries do not repeat is written down here.
 
 References:
     Simoncelli, Freeman: The steerable pyramid: a flexible architecture for multi-scale derivative computation,

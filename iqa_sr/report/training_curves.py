@@ -101,7 +101,7 @@ def charts(scalars: Mapping[str, Points], held_out: Sequence[str] = ()) -> list[
     others = {"guard/alarm"} | {tag for _, _, names in _GUARD_CHARTS for tag in names} | {*lattices}
     for tag in (tag for tag in scalars if tag.startswith("guard/") and tag not in others):
         name = tag.removeprefix("guard/")
-        role = "" if not held_out else ", held out" if name in held_out else ", optimised"
+        role = "" if not held_out else ", held out" if name in held_out else ", optimized"
         try:
             unit = "higher is better" if metric_info(name).higher_is_better else "lower is better"
         except (ValueError, ModuleNotFoundError):  # a metric of another version or another package

@@ -38,7 +38,7 @@ class Protocol:
 
 # HGGT: the scripts beside its code cut 4 px and average the scores against all positives of an image; RGB is their
 # default. The classical tables: BasicSR's `test_y_channel: true` and `crop_border` equal to the scale. NTIRE: the
-# perceptual track; the organisers' script scores whole RGB images, the formula is of the means.
+# perceptual track; the organizers' script scores whole RGB images, the formula is of the means.
 _ALL = (
     Protocol(
         name="hggt-test100",

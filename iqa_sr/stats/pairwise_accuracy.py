@@ -1,4 +1,4 @@
-"""How often metrics prefer what people prefer: two-alternative forced choice on labelled pairs, and who helps whom.
+"""How often metrics prefer what people prefer: two-alternative forced choice on labeled pairs, and who helps whom.
 
 Reference:
     Chen, Wu, Ma, Zhang: Toward Generalized Image Quality Assessment: Relaxing the Perfect Reference Quality

@@ -27,7 +27,7 @@ class Ridge:
 
 
 def fit_ridge(features: Tensor, target: Tensor, alpha: float) -> Ridge:
-    """The weights that minimise `|target - prediction|^2 + alpha |weight|^2`; the bias is free.
+    """The weights that minimize `|target - prediction|^2 + alpha |weight|^2`; the bias is free.
 
     Args:
         features: `(N, D)` float64.
@@ -39,13 +39,13 @@ def fit_ridge(features: Tensor, target: Tensor, alpha: float) -> Ridge:
 
 def fit_ridges(features: Tensor, target: Tensor, alphas: Sequence[float]) -> list[Ridge]:
     """As `fit_ridge` for each of several penalties, which share one decomposition."""
-    mean, centre = features.mean(0), target.mean()
-    centred, wanted = features - mean, target - centre
+    mean, center = features.mean(0), target.mean()
+    centerd, wanted = features - mean, target - center
     if len(features) < features.shape[1]:  # the smaller of the two equal systems
-        values, vectors = torch.linalg.eigh(centred @ centred.T)
-        right, out = vectors.T @ wanted, centred.T @ vectors
+        values, vectors = torch.linalg.eigh(centerd @ centerd.T)
+        right, out = vectors.T @ wanted, centerd.T @ vectors
     else:
-        values, vectors = torch.linalg.eigh(centred.T @ centred)
-        right, out = vectors.T @ (centred.T @ wanted), vectors
+        values, vectors = torch.linalg.eigh(centerd.T @ centerd)
+        right, out = vectors.T @ (centerd.T @ wanted), vectors
     weights = [out @ (right / (values + alpha)) for alpha in alphas]
-    return [Ridge(weight, centre - mean @ weight) for weight in weights]
+    return [Ridge(weight, center - mean @ weight) for weight in weights]

@@ -87,7 +87,7 @@ def _check_fine_tuning(
     watched = [name for loss in model.losses.values() for name in loss.metrics]
     if not watched:
         if len(model.losses) == len(_losses(options)):  # one with errors of its own may be the one
-            problems.texts.append("train:guard: there is no reward metric to watch: no loss optimises a quality metric")
+            problems.texts.append("train:guard: there is no reward metric to watch: no loss optimizes a quality metric")
     elif guard.held_out is not None:  # else it has been told why
         partial = sampler_metrics({key: section for key, section in datasets.items() if key == "train"})
         partial += [name for loss in model.losses.values() for name in loss.distances]

@@ -123,7 +123,7 @@ class ProgressLog:
         Args:
             iteration: Its number, from 1.
             epoch: The epoch.
-            rates: Learning rates of the first optimiser.
+            rates: Learning rates of the first optimizer.
             values: Losses (`l_...`) and what else the model logs.
         """
         if not self.enabled:

@@ -1,4 +1,4 @@
-"""The table of published weight files: size, hash, licences, and where each can be had."""
+"""The table of published weight files: size, hash, licenses, and where each can be had."""
 
 import re
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ __all__ = ["WEIGHT_FILES", "HubFile", "WeightFile", "hub_file"]
 
 COLLECTION = "https://huggingface.co/chaofengc/IQA-PyTorch-Weights/resolve/main/"
 COLLECTION_RELEASE = "https://github.com/chaofengc/IQA-PyTorch/releases/download/v0.1-weights/"
-COLLECTION_LICENSE = "CC BY-NC-SA 4.0"  # what its page declares; it also asks to respect the originals' licences
+COLLECTION_LICENSE = "CC BY-NC-SA 4.0"  # what its page declares; it also asks to respect the originals' licenses
 
 
 @dataclass(frozen=True)
@@ -18,8 +18,8 @@ class WeightFile:
     Attributes:
         name: The published file name; one name, one file.
         megabytes: Its size in 10^6 bytes, rounded (for most files counted from the shapes inside).
-        license: Licence of the weights.
-        code_license: Licence of the project that published them.
+        license: License of the weights.
+        code_license: License of the project that published them.
         sources: Addresses that give the file itself, in the order in which they are tried; empty: no download.
         sha256: Its SHA-256, or the start of it as the publishers put it into the name; empty: not known.
         page: Where a person finds the file when no source gives it.

@@ -39,7 +39,7 @@ def import_file(path: Path, name: str | None = None) -> tuple[str, Path]:
 
     Args:
         path: The file.
-        name: Its published name; None: recognised by its own name, else by its hash.
+        name: Its published name; None: recognized by its own name, else by its hash.
 
     Returns:
         The published name and the copy.
@@ -51,7 +51,7 @@ def import_file(path: Path, name: str | None = None) -> tuple[str, Path]:
     """
     check_file(path, "weights file")
     sha256 = compute_hash(path)
-    file = weight_file(name) if name else _recognise(path, sha256)
+    file = weight_file(name) if name else _recognize(path, sha256)
     if not sha256.startswith(file.sha256):
         kind = foreign_kind(path)
         seems = f"; it is {kind}" if kind else ""
@@ -69,7 +69,7 @@ def import_file(path: Path, name: str | None = None) -> tuple[str, Path]:
     return file.name, target
 
 
-def _recognise(path: Path, sha256: str) -> WeightFile:
+def _recognize(path: Path, sha256: str) -> WeightFile:
     """By name, else by hash."""
     if path.name in WEIGHT_FILES:
         return WEIGHT_FILES[path.name]

@@ -40,11 +40,11 @@ def numbers(measure="2afc", output="out"):
     return {(row["metric"], row["group"]): (float(row["value"]), int(row["count"]), row["ties"]) for row in rows}
 
 
-def pairs_of(labelled, *groups):
+def pairs_of(labeled, *groups):
     """What people prefer, by the names of the two images."""
     return {
         (Path(pair.first).name, Path(pair.second).name): pair.preferred
-        for pair in labelled.pairs
+        for pair in labeled.pairs
         if not groups or set(groups) & set(pair.groups)
     }
 
@@ -92,16 +92,16 @@ def test_sriqa_bench_takes_reg_and_gen_from_their_own_scores():
     Path("data/MOS_Reg/online1.txt").write_text(
         "online1_SwinIRx4.png,100\nonline1_Original.png 40\nonline1_RealESRNetx4.png,40\n"
     )
-    labelled = read_human_labels("sriqa-bench", Path("data"))
+    labeled = read_human_labels("sriqa-bench", Path("data"))
     swinir, other, original = (sriqa_name("online1", name) for name in ("SwinIR", "RealESRNet", "Original"))
-    assert pairs_of(labelled, "Reg") == {(swinir, original): 1, (swinir, other): 1, (original, other): 0.5}
-    assert pairs_of(labelled, "All")[original, swinir] == 1
-    assert labelled.groups == {"Reg": 3, "Gen": 36, "All": 55}
-    assert set(labelled.references.values()) == {"images/Original/online1_Original.png"}
+    assert pairs_of(labeled, "Reg") == {(swinir, original): 1, (swinir, other): 1, (original, other): 0.5}
+    assert pairs_of(labeled, "All")[original, swinir] == 1
+    assert labeled.groups == {"Reg": 3, "Gen": 36, "All": 55}
+    assert set(labeled.references.values()) == {"images/Original/online1_Original.png"}
     for name in ("MOS_Reg", "MOS_Gen"):
         Path(f"data/{name}/online1.txt").unlink()
     derived = read_human_labels("sriqa-bench", Path("data"))
-    assert derived.groups == labelled.groups and len(derived.notes) == 2
+    assert derived.groups == labeled.groups and len(derived.notes) == 2
     assert pairs_of(derived, "Reg")[original, swinir] == 1
 
 
@@ -130,14 +130,14 @@ def test_sriqa_bench_by_votes(capsys):
     """Three people on three pairs: 2:1, 1:1 with a tie, 0:3."""
     votes = {("Original", "SwinIR"): "121", ("Original", "HGGT"): "1=2", ("SwinIR", "HGGT"): "222"}
     write_sriqa_votes("data", "online1", votes)
-    labelled = read_human_labels("sriqa-bench-votes", Path("data"))
+    labeled = read_human_labels("sriqa-bench-votes", Path("data"))
     names = {method: sriqa_name("online1", method) for method in ("Original", "SwinIR", "HGGT")}
-    assert pairs_of(labelled) == {
+    assert pairs_of(labeled) == {
         (names["Original"], names["SwinIR"]): 1,
         (names["HGGT"], names["Original"]): 0.5,
         (names["HGGT"], names["SwinIR"]): 1,
     }
-    assert labelled.groups == {"Reg": 1, "Gen": 1, "All": 3} and labelled.notes == ("3 votes on each pair",)
+    assert labeled.groups == {"Reg": 1, "Gen": 1, "All": 3} and labeled.notes == ("3 votes on each pair",)
     scores = {sriqa_key("online1", method): score for method, score in (("Original", 3), ("SwinIR", 2), ("HGGT", 1))}
     assert agree("sriqa-bench-votes", "--scores", write_table("t.csv", table_of("mine", scores))) == 0
     assert numbers()["mine", "All"] == (0.5, 2, "1") and numbers()["one person's vote", "All"][0] == round(5 / 6, 6)
@@ -171,10 +171,10 @@ def test_hggt_labels_make_the_types_of_diffiqa(capsys):
     """p0: one Positive and one Negative; p1: two Similar, of which one because nobody agrees."""
     write_groups("data/images/0-2", count=2, versions=("01", "02"))
     write_labels("data/labels/0-2", {"p0": {"01": "PPS", "02": "NNN"}, "p1": {"01": "SSP", "02": "PSN"}})
-    labelled = read_human_labels("hggt", Path("data"))
-    assert labelled.groups == {"PNY": 1, "PYY": 1, "NYY": 1, "ref<test": 2, "ref>test": 1, "All": 6}
-    assert pairs_of(labelled, "ref<test") == {("p0_01.png", "p0_02.png"): 1, ("p0_01.png", "p0.png"): 1}
-    assert pairs_of(labelled, "ref>test") == {("p0_02.png", "p0.png"): 0}
+    labeled = read_human_labels("hggt", Path("data"))
+    assert labeled.groups == {"PNY": 1, "PYY": 1, "NYY": 1, "ref<test": 2, "ref>test": 1, "All": 6}
+    assert pairs_of(labeled, "ref<test") == {("p0_01.png", "p0_02.png"): 1, ("p0_01.png", "p0.png"): 1}
+    assert pairs_of(labeled, "ref>test") == {("p0_02.png", "p0.png"): 0}
     assert agree("hggt", "--metric", "psnr,ssim") == 0
     shown = capsys.readouterr().out
     found = numbers()
@@ -251,15 +251,15 @@ def test_sets_with_scores_have_correlations_and_triplets(layout):
     """A metric that knows the scores is right wherever the reference does not take part, and there with them."""
     write, per_reference = SCORED[layout]
     write("data", references=3)
-    labelled = read_human_labels(layout, Path("data"))
-    assert len(labelled.rated) == 3 * per_reference and list(labelled.groups) == ["All"]
-    references = set(labelled.references.values())
+    labeled = read_human_labels(layout, Path("data"))
+    assert len(labeled.rated) == 3 * per_reference and list(labeled.groups) == ["All"]
+    references = set(labeled.references.values())
     assert len(references) == 3 and all(Path("data", name).is_file() for name in references)
-    scores = {one.image: one.quality for one in labelled.rated} | dict.fromkeys(references, 1e4)
+    scores = {one.image: one.quality for one in labeled.rated} | dict.fromkeys(references, 1e4)
     metrics = table_of("knows", scores), table_of("turned", scores, higher_is_better=False)
     assert agree(layout, "--scores", write_table("t.csv", *metrics)) == 0
     right, count, ties = numbers()["knows", "All"]
-    assert right == 1 and count + int(ties) == len(labelled.pairs)
+    assert right == 1 and count + int(ties) == len(labeled.pairs)
     assert numbers()["turned", "All"][0] == 0
     assert [numbers(name)["knows", "All"][0] for name in ("srcc", "krcc")] == [1, 1]
     assert numbers("srcc")["turned", "All"][0] == -1
@@ -292,12 +292,12 @@ def test_csiq_whose_scores_are_lower_for_better_images():
     for name in ("dst_imgs/awgn/1600.AWGN.1.png", "dst_imgs/awgn/1600.AWGN.5.png", "src_imgs/1600.png"):
         save(f"data/{name}", make_image(1, 16))
     Path("data/csiq_label.txt").write_text("1600.AWGN.1.png 0.061\n1600.AWGN.5.png 0.8\n")
-    labelled = read_human_labels("csiq", Path("data"))
-    good, bad = labelled.rated
+    labeled = read_human_labels("csiq", Path("data"))
+    good, bad = labeled.rated
     assert (good.image, good.content) == ("dst_imgs/awgn/1600.AWGN.1.png", "1600") and good.quality > bad.quality
-    assert set(labelled.references.values()) == {"src_imgs/1600.png"}
+    assert set(labeled.references.values()) == {"src_imgs/1600.png"}
     names = "1600.png", "1600.AWGN.1.png", "1600.AWGN.5.png"  # best first; with three images all are partners
-    assert pairs_of(labelled) == {
+    assert pairs_of(labeled) == {
         (names[one], names[other]): float(one < other) for one in range(3) for other in range(3) if one != other
     }
     save("data/src_imgs/1600.bmp", make_image(0, 8))
@@ -365,10 +365,10 @@ def write_pairs(text, names="abcdefg"):
 def test_pairs_by_votes(capsys):
     """Two pairs share an image and are one content; the metric is right, wrong, and has equal scores for the last."""
     write_pairs(VOTES)
-    labelled = read_human_labels("pairs-csv", Path("data"))
-    assert [pair.preferred for pair in labelled.pairs] == [1, 0, 0.5, 0]
-    assert [pair.share for pair in labelled.pairs] == [0.75, 0.375, 0.5, 1 / 3]
-    assert [pair.content for pair in labelled.pairs] == ["a.png", "a.png", "d.png", "f.png"]
+    labeled = read_human_labels("pairs-csv", Path("data"))
+    assert [pair.preferred for pair in labeled.pairs] == [1, 0, 0.5, 0]
+    assert [pair.share for pair in labeled.pairs] == [0.75, 0.375, 0.5, 1 / 3]
+    assert [pair.content for pair in labeled.pairs] == ["a.png", "a.png", "d.png", "f.png"]
     scores = dict(zip([f"{name}.png" for name in "abcdefg"], (1, 2, 3, 4, 5, 6, 6), strict=True))
     assert agree("pairs-csv", "--scores", write_table("t.csv", table_of("less", scores, higher_is_better=False))) == 0
     assert numbers() == {
@@ -388,12 +388,12 @@ def test_pairs_by_votes(capsys):
 
 def test_pairs_by_preference_with_references():
     write_pairs(",first,second,preference,reference,content\n0,./a.png,b.png,0.5,c.png,one\n1,d.png,e.png,0.51,,\n")
-    labelled = read_human_labels("pairs-csv", Path("data"))
-    assert [(pair.first, pair.preferred, pair.content) for pair in labelled.pairs] == [
+    labeled = read_human_labels("pairs-csv", Path("data"))
+    assert [(pair.first, pair.preferred, pair.content) for pair in labeled.pairs] == [
         ("a.png", 0.5, "one"),
         ("d.png", 1, "d.png"),
     ]
-    assert labelled.references == {"a.png": "c.png", "b.png": "c.png"}
+    assert labeled.references == {"a.png": "c.png", "b.png": "c.png"}
 
 
 def test_pairs_that_share_an_image_are_one_content():

@@ -37,7 +37,7 @@ METRICS = ["--metric", "psnr,jod-lite"]
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory):
-    """A folder with `net.pth` (x2), and `data`: three groups of 33 x 33 px, labelled, the last without a positive."""
+    """A folder with `net.pth` (x2), and `data`: three groups of 33 x 33 px, labeled, the last without a positive."""
     folder = tmp_path_factory.mktemp("evaluate")
     network = save_network(folder / "net.pth")
     write_groups(folder / "data" / "images", count=3, size=33)

@@ -273,20 +273,20 @@ def test_depths(here):
 @pytest.mark.parametrize(("suffix", "dtype"), [("png", np.uint8), ("webp", np.uint8), ("png", np.uint16)])
 def test_alpha_is_kept_and_resized_bicubically(here, network, suffix, dtype):
     largest = np.iinfo(dtype).max
-    colours = make_image(2, 14, 19).astype(dtype) * (largest // 255)
+    colors = make_image(2, 14, 19).astype(dtype) * (largest // 255)
     mask = np.zeros((14, 19, 1), dtype)
     mask[3:9, 5:] = largest
     mask[9:, :] = largest // 3
-    write_image(f"alpha/a.{suffix}", np.concatenate([colours, mask], axis=2))
-    colours, _ = read_with_alpha(f"alpha/a.{suffix}")  # WebP keeps no colours where nothing is seen
+    write_image(f"alpha/a.{suffix}", np.concatenate([colors, mask], axis=2))
+    colors, _ = read_with_alpha(f"alpha/a.{suffix}")  # WebP keeps no colors where nothing is seen
     assert main([*COMMAND, "alpha", "--format", "keep"]) == 0
     result, alpha = read_with_alpha(f"upscaled/a.{suffix}")
     wanted = resize_bicubic(to_tensor(mask)[None], 28, 38)[0, 0].clamp(0, 1).mul(largest).round().numpy()
     assert alpha.dtype == dtype and np.abs(alpha[..., 0] - wanted).max() <= 1
     if dtype == np.uint8:
         seen = alpha[..., 0] > 0
-        shown = upscaled_files.fill_invisible(colours, mask)
-        assert (shown[mask[..., 0] > 0] == colours[mask[..., 0] > 0]).all(), "what is seen stays as it is"
+        shown = upscaled_files.fill_invisible(colors, mask)
+        assert (shown[mask[..., 0] > 0] == colors[mask[..., 0] > 0]).all(), "what is seen stays as it is"
         np.testing.assert_array_equal(result[seen], expected(network, shown)[seen])
 
 
@@ -306,9 +306,9 @@ def test_what_is_not_seen_does_not_color_what_is(here, network):
 
 
 def test_alpha_that_a_format_cannot_hold(here, capsys):
-    colours = make_image(2, 14, 19)
+    colors = make_image(2, 14, 19)
     for name, value in (("clear", 100), ("opaque", 255)):
-        write_image(f"alpha/{name}.png", np.concatenate([colours, np.full((14, 19, 1), value, np.uint8)], axis=2))
+        write_image(f"alpha/{name}.png", np.concatenate([colors, np.full((14, 19, 1), value, np.uint8)], axis=2))
     assert main([*COMMAND, "alpha", "--format", "jpg"]) == 1
     text = "not upscaled: alpha/clear.png: has transparent pixels, which .jpg files cannot hold; choose png"
     assert text in capsys.readouterr().err
@@ -417,10 +417,10 @@ def test_orientation_is_respected(here, network, orientation):
 
 
 @pytest.mark.parametrize("size", [(1, 1), (1, 9), (7, 3)])
-def test_tiny_and_grey_images(here, size):
-    Image.fromarray(make_image(1, *size)).convert("L").save("grey.png")
-    assert main([*COMMAND, "grey.png"]) == 0
-    assert read_image("upscaled/grey.png").shape == (2 * size[0], 2 * size[1], 3)
+def test_tiny_and_gray_images(here, size):
+    Image.fromarray(make_image(1, *size)).convert("L").save("gray.png")
+    assert main([*COMMAND, "gray.png"]) == 0
+    assert read_image("upscaled/gray.png").shape == (2 * size[0], 2 * size[1], 3)
 
 
 def test_tiles_give_the_same_image(here, network):

@@ -145,7 +145,7 @@ def test_everything_is_said_at_once_with_counts(tmp_path):
         ([*GOOD, "d.jpg,x,,,,1,0"], "d.jpg: alignment is ''"),
         ([*GOOD, GOOD[1]], "1 double images\n.*b.jpg is named more than once"),
         ([*GOOD, "d.jpg,,,,,1,0,2,0"], "d.jpg has no prompt"),
-        (["a.jpg,x,,,,3,0,2,0", "b.jpg,y,,,,3,0,4,0"], "quality is the same for all 2 images: nothing can be learnt"),
+        (["a.jpg,x,,,,3,0,2,0", "b.jpg,y,,,,3,0,4,0"], "quality is the same for all 2 images: nothing can be learned"),
         ([], "1 empty file"),
     ],
 )
@@ -170,7 +170,7 @@ def test_the_data_set_finds_small_and_damaged_images(tmp_path):
     assert "sd_000_1.jpg is 31x64 (HxW), smaller than 32 px" in text and "sd_001_2.jpg" in text
 
 
-def test_the_data_set_wants_a_split_that_can_be_learnt_from(tmp_path):
+def test_the_data_set_wants_a_split_that_can_be_learned_from(tmp_path):
     root = write_agiqa(tmp_path, prompts=2)
     with pytest.raises(OptionError, match="train:split: train, val, test are parts 7:1:2 of the prompts: 2 contents"):
         dataset(root)

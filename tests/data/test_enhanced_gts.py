@@ -1,4 +1,4 @@
-"""Enhancers keep tone, colour and shape; make_gts writes HGGT's layout; the sample data set is whole."""
+"""Enhancers keep tone, color and shape; make_gts writes HGGT's layout; the sample data set is whole."""
 
 import json
 
@@ -27,16 +27,16 @@ def sharpness(pixels):
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_tone_and_colour_stay(name):
-    pixels = make_image(1, 120, 150) // 2 + 60  # away from black and white, where clipping would change the colour
+def test_tone_and_color_stay(name):
+    pixels = make_image(1, 120, 150) // 2 + 60  # away from black and white, where clipping would change the color
     before = pixels.copy()
     enhanced = ENHANCERS[name](pixels)
     assert enhanced.shape == pixels.shape and enhanced.dtype == np.uint8
     np.testing.assert_array_equal(pixels, before)
     np.testing.assert_array_equal(enhanced, ENHANCERS[name](pixels))
     assert abs(enhanced.mean() - pixels.mean()) < 0.5
-    colours = [one.astype(int) - one[..., 1:2] for one in (pixels, enhanced)]
-    assert np.abs(colours[0] - colours[1]).max() <= 1
+    colors = [one.astype(int) - one[..., 1:2] for one in (pixels, enhanced)]
+    assert np.abs(colors[0] - colors[1]).max() <= 1
     blurred = [cv2.GaussianBlur(luma(one), (0, 0), 16) for one in (pixels, enhanced)]
     assert np.abs(blurred[0] - blurred[1]).max() < 3
 

@@ -31,11 +31,11 @@ def test_rule_needs_contrast_and_detail():
 def test_rule_against_independent_numbers():
     for seed in range(6):
         pixels = make_image(seed, 48)
-        grey = np.rint(pixels @ [0.299, 0.587, 0.114])
+        gray = np.rint(pixels @ [0.299, 0.587, 0.114])
         kernel = np.array([[0, 1, 0], [1, -4, 1], [0, 1, 0]])
-        laplacian = ndimage.convolve(grey, kernel, mode="mirror").var()
-        assert is_detailed(pixels, grey.std() * 0.99, laplacian * 0.97)
-        assert not is_detailed(pixels, grey.std() * 1.01, 0)
+        laplacian = ndimage.convolve(gray, kernel, mode="mirror").var()
+        assert is_detailed(pixels, gray.std() * 0.99, laplacian * 0.97)
+        assert not is_detailed(pixels, gray.std() * 1.01, 0)
         assert not is_detailed(pixels, 0, laplacian * 1.03)
 
 

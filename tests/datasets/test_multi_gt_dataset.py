@@ -79,8 +79,8 @@ def test_window_start_keeps_the_crop_and_the_image():
             for start in range(length - 2):
                 first = window_start(start, 3, window, length)
                 assert 0 <= first <= start and start + 3 <= first + window <= length
-                centred = [index for index in range(length - window + 1) if abs((start - index) * 2 + 3 - window) <= 1]
-                assert not centred or first in centred
+                centerd = [index for index in range(length - window + 1) if abs((start - index) * 2 + 3 - window) <= 1]
+                assert not centerd or first in centerd
     for window in (2, 8):
         with pytest.raises(ValueError, match="expected crop <= window <= image, got 3"):
             window_start(0, 3, window, 7)
@@ -282,7 +282,7 @@ def test_offline_qualities_come_along(tmp_path):
         dataset(tmp_path, sampler=softmax(tmp_path, paths[:4]), allow_incomplete_groups=True)
 
 
-def test_16_bit_and_grey_versions_mix(tmp_path):
+def test_16_bit_and_gray_versions_mix(tmp_path):
     pixels = coordinates(64, 64, 7)
     save(tmp_path / "original" / "p.png", pixels)
     save(tmp_path / "01" / "p.png", pixels.astype(np.uint16) * 257)

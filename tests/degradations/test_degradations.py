@@ -18,7 +18,7 @@ from iqa_sr.errors import OptionError
 from iqa_sr.ops.blur import (
     blur,
     gaussian_kernel,
-    generalised_gaussian_kernel,
+    generalized_gaussian_kernel,
     plateau_kernel,
     sharpen,
     sinc_kernel,
@@ -124,7 +124,7 @@ def test_kernels_agree_with_basicsr(size: int) -> None:
         for beta in (0.5, 1.0, 3.7):
             shape = (size, x, y, angle, beta)
             made = published.bivariate_generalized_Gaussian(*shape, isotropic=isotropic)
-            pairs.append((generalised_gaussian_kernel(*shape), made))
+            pairs.append((generalized_gaussian_kernel(*shape), made))
             pairs.append((plateau_kernel(*shape), published.bivariate_plateau(*shape, isotropic=isotropic)))
         for found, expected in pairs:
             np.testing.assert_allclose(found.numpy(), expected, atol=1e-12)
@@ -238,8 +238,8 @@ def test_jpeg_resembles_that_of_libjpeg(quality: int, near: float) -> None:
 
 
 def test_jpeg_of_quality_100_is_almost_the_image() -> None:
-    grey = photographs(40, 40).mean(dim=1, keepdim=True).expand(3, 3, 40, 40)
-    assert float((compress_jpeg(grey, torch.full((3,), 100.0)) - grey).abs().max()) < 3 / 255
+    gray = photographs(40, 40).mean(dim=1, keepdim=True).expand(3, 3, 40, 40)
+    assert float((compress_jpeg(gray, torch.full((3,), 100.0)) - gray).abs().max()) < 3 / 255
 
 
 # Whole degradations

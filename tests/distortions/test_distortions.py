@@ -99,7 +99,7 @@ def test_chains_of_few_kinds_and_any_level():
     assert all(0.5 <= step.level <= LEVELS for step in steps) and any(step.level % 1 for step in steps)
 
 
-# --- Realisations -----------------------------------------------------------------------------------------------------
+# --- Realizations -----------------------------------------------------------------------------------------------------
 
 
 def likeness(first, second):
@@ -152,7 +152,7 @@ def test_patterns_begin_elsewhere_and_are_the_same(kind):
         assert likeness(*spectra) > 0.9
 
 
-def test_steps_of_a_chain_have_realisations_of_their_own(image):
+def test_steps_of_a_chain_have_realizations_of_their_own(image):
     chain = (Step("gaussian-noise", 3, 1), Step("gaussian-noise", 3, 2))
     one = apply_chain(flat(), chain[:1], 7) - flat()
     both = apply_chain(flat(), chain, 7) - flat()

@@ -50,7 +50,7 @@ def check_variant(metric):
 
 def check_heavy(metric, image, reference, score):
     """The contract of a metric that takes seconds for a crop, in one pass of two: the first image of a batch has the
-    score that it has alone, beside a flat neighbour, in another type and order of memory, and inside autocast.
+    score that it has alone, beside a flat neighbor, in another type and order of memory, and inside autocast.
 
     Gradients are compared with golden values.
 

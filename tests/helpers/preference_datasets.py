@@ -32,7 +32,7 @@ def write_sriqa(root, contents=CONTENTS, parts=("MOS", "MOS_Reg", "MOS_Gen")):
                 others = REGRESSION if part == "MOS_Reg" else GENERATIVE
                 order = [method for method in order if method in ("Original", *others)]
             scores = [100.0 * (1 - position / (len(order) - 1)) for position in range(len(order))]
-            scores[0] += 2e-14  # as published: the normalisation is not exact
+            scores[0] += 2e-14  # as published: the normalization is not exact
             lines = [f"{sriqa_name(content, one)},{score!r}" for one, score in zip(order, scores, strict=True)]
             path.write_text("\n".join(lines) + "\n")
     return Path(root)

@@ -14,7 +14,7 @@ from iqa_sr.inference.tiling import upscale
 from iqa_sr.ops.resize import BicubicUpscaler, resize_bicubic
 from tests.helpers.sr_datasets import make_image, training_options
 
-GREY_LEVEL = 1 / 255
+GRAY_LEVEL = 1 / 255
 
 
 def lq(height, width, count=1):
@@ -61,14 +61,14 @@ def test_a_network_of_dense_blocks():
     section = {"type": "RRDBNet", "num_in_ch": 3, "num_out_ch": 3, "scale": 2, "num_feat": 8, "num_block": 1}
     network, images = trained(section), lq(90, 78)
     result = upscale(network, images, scale=2, tile=64, multiple_of=2)
-    assert (result - untiled(network, images)).abs().max() < GREY_LEVEL
+    assert (result - untiled(network, images)).abs().max() < GRAY_LEVEL
 
 
 def test_windows_of_attention_lie_in_tiles_as_in_the_whole():
     """SwinIR looks further with every shifted window: with two blocks, 1.5 windows; all of them must be aligned."""
     network, images = trained(training_options()["network_g"]), lq(72, 100)
     result = upscale(network, images, scale=2, tile=40, overlap=16, multiple_of=4)
-    assert (result - untiled(network, images)).abs().max() < GREY_LEVEL
+    assert (result - untiled(network, images)).abs().max() < GRAY_LEVEL
     with torch.no_grad():  # what misaligned windows would do
         moved = network(images[..., 2:-2, 2:-2])[..., 40:80, 40:80] - network(images)[..., 44:84, 44:84]
     assert moved.abs().max() > 1e-5
@@ -81,7 +81,7 @@ def test_without_overlap_tiles_lie_side_by_side():
 
 
 def test_what_tiles_differ_in_is_blended():
-    """Each tile gets a grey of its own: from one to the next there is a ramp."""
+    """Each tile gets a gray of its own: from one to the next there is a ramp."""
 
     class Counting(nn.Module):
         calls = 0
@@ -306,11 +306,11 @@ def test_only_a_strip_of_the_result_is_kept_as_floats(monkeypatch):
 # --- Half precision ---------------------------------------------------------------------------------------------------
 
 
-def test_half_precision_is_within_a_grey_level():
+def test_half_precision_is_within_a_gray_level():
     network, images = convolutions(), lq(40, 40)
     result = upscale(network, images, scale=2, half=True)
     difference = (result - upscale(network, images, scale=2)).abs().max()
-    assert result.dtype == torch.float32 and 0 < difference < GREY_LEVEL
+    assert result.dtype == torch.float32 and 0 < difference < GRAY_LEVEL
 
 
 def test_what_half_precision_cannot_hold_is_computed_in_full(caplog):

@@ -38,10 +38,10 @@ def chunk(name, data):
     return struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
 
 
-def png(rows, depth, colour_type, extra=b""):
+def png(rows, depth, color_type, extra=b""):
     """A PNG built by hand: `rows` are the packed bytes of each line."""
-    width = {0: 1, 2: 3, 4: 2, 6: 4}[colour_type]
-    header = struct.pack(">IIBBBBB", len(rows[0]) * 8 // depth // width, len(rows), depth, colour_type, 0, 0, 0)
+    width = {0: 1, 2: 3, 4: 2, 6: 4}[color_type]
+    header = struct.pack(">IIBBBBB", len(rows[0]) * 8 // depth // width, len(rows), depth, color_type, 0, 0, 0)
     data = zlib.compress(b"".join(b"\0" + row for row in rows))
     return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + extra + chunk(b"IDAT", data) + chunk(b"IEND", b"")
 
@@ -66,27 +66,27 @@ def test_jpeg_agrees_with_opencv():
     assert np.abs(decode_image(content, "x").astype(int) - theirs).max() <= 2
 
 
-def test_grey_and_palette_become_rgb():
-    grey = PIXELS[..., 0]
-    np.testing.assert_array_equal(decode_image(encoded(grey), "x"), np.repeat(grey[..., None], 3, axis=2))
-    colours = RNG.integers(0, 256, (16, 3), dtype=np.uint8)
+def test_gray_and_palette_become_rgb():
+    gray = PIXELS[..., 0]
+    np.testing.assert_array_equal(decode_image(encoded(gray), "x"), np.repeat(gray[..., None], 3, axis=2))
+    colors = RNG.integers(0, 256, (16, 3), dtype=np.uint8)
     indices = RNG.integers(0, 16, (9, 11), dtype=np.uint8)
     image = Image.frombytes("P", (11, 9), indices.tobytes())
-    image.putpalette(colours.tobytes())
-    np.testing.assert_array_equal(decode_image(encoded(image), "x"), colours[indices])
+    image.putpalette(colors.tobytes())
+    np.testing.assert_array_equal(decode_image(encoded(image), "x"), colors[indices])
 
 
 @pytest.mark.parametrize("depth", [1, 2, 4])
-def test_shallow_grey_uses_the_full_range(depth):
+def test_shallow_gray_uses_the_full_range(depth):
     values = RNG.integers(0, 2**depth, (5, 16))
     rows = [int("".join(format(value, f"0{depth}b") for value in row), 2).to_bytes(2 * depth, "big") for row in values]
     np.testing.assert_array_equal(decode_image(png(rows, depth, 0), "x")[..., 0], values * 255 // (2**depth - 1))
 
 
 def test_16_bits_are_kept():
-    grey = RNG.integers(0, 65536, (5, 7), dtype=np.uint16)
-    for content in (png(deep_rows(grey), 16, 0), png(deep_rows(with_alpha(grey[..., None])), 16, 4)):
-        np.testing.assert_array_equal(decode_image(content, "x"), np.repeat(grey[..., None], 3, axis=2))
+    gray = RNG.integers(0, 65536, (5, 7), dtype=np.uint16)
+    for content in (png(deep_rows(gray), 16, 0), png(deep_rows(with_alpha(gray[..., None])), 16, 4)):
+        np.testing.assert_array_equal(decode_image(content, "x"), np.repeat(gray[..., None], 3, axis=2))
     colour = RNG.integers(0, 65536, (5, 7, 3), dtype=np.uint16)
     for content in (png(deep_rows(colour), 16, 2), png(deep_rows(with_alpha(colour)), 16, 6)):
         image = decode_image(content, "x")
@@ -125,17 +125,17 @@ REFUSED = {
         lambda: png(deep_rows(RNG.integers(0, 65536, (5, 7, 4))), 16, 6),
         "transparent pixels",
     ),
-    "transparent colour": (lambda: encoded(PIXELS, transparency=tuple(PIXELS[0, 0].tolist())), "transparent pixels"),
-    "transparent deep colour": (
+    "transparent color": (lambda: encoded(PIXELS, transparency=tuple(PIXELS[0, 0].tolist())), "transparent pixels"),
+    "transparent deep color": (
         lambda: png(deep_rows(RNG.integers(0, 65536, (5, 7))), 16, 0, chunk(b"tRNS", b"\1\1")),
-        "transparent colour",
+        "transparent color",
     ),
     "animated PNG": (lambda: frames("PNG"), "2 frames"),
     "animated WebP": (lambda: frames("WEBP"), "2 frames"),
     "TIFF pages": (lambda: frames("TIFF"), "2 frames or pages"),
-    "floating": (lambda: as_mode("F"), "colour mode F"),
-    "32 bit": (lambda: as_mode("I"), "colour mode I"),
-    "CMYK": (lambda: encoded(Image.fromarray(PIXELS).convert("CMYK"), "JPEG"), "colour mode CMYK"),
+    "floating": (lambda: as_mode("F"), "color mode F"),
+    "32 bit": (lambda: as_mode("I"), "color mode I"),
+    "CMYK": (lambda: encoded(Image.fromarray(PIXELS).convert("CMYK"), "JPEG"), "color mode CMYK"),
     "text": (lambda: b"this is no image", "not an image"),
     "empty": (lambda: b"", "not an image"),
 }
@@ -233,21 +233,21 @@ def test_16_bit_files_read_back(tmp_path):
 def test_alpha_reads_back(suffix, dtype, tmp_path):
     pixels = RNG.integers(1, np.iinfo(dtype).max, (6, 7, 4)).astype(dtype)
     write_image(tmp_path / f"a{suffix}", pixels)
-    colours, alpha = read_with_alpha(tmp_path / f"a{suffix}")
+    colors, alpha = read_with_alpha(tmp_path / f"a{suffix}")
     assert alpha is not None and alpha.shape == (6, 7, 1)
-    np.testing.assert_array_equal(np.concatenate([colours, alpha], axis=2), pixels)
+    np.testing.assert_array_equal(np.concatenate([colors, alpha], axis=2), pixels)
     with pytest.raises(ValueError, match="has transparent pixels"):
         read_image(tmp_path / f"a{suffix}")
 
 
-def test_alpha_of_images_that_have_none_or_one_colour_for_it(tmp_path):
+def test_alpha_of_images_that_have_none_or_one_color_for_it(tmp_path):
     write_image(tmp_path / "a.png", PIXELS)
-    colours, alpha = read_with_alpha(tmp_path / "a.png")
-    np.testing.assert_array_equal(colours, PIXELS)
+    colors, alpha = read_with_alpha(tmp_path / "a.png")
+    np.testing.assert_array_equal(colors, PIXELS)
     assert alpha is None
     clear = tuple(PIXELS[0, 0].tolist())
     (tmp_path / "b.png").write_bytes(encoded(PIXELS, transparency=clear))
-    colours, alpha = read_with_alpha(tmp_path / "b.png")
+    colors, alpha = read_with_alpha(tmp_path / "b.png")
     np.testing.assert_array_equal(alpha[..., 0] == 0, np.all(clear == PIXELS, axis=2))
 
 
@@ -256,8 +256,8 @@ def test_alpha_is_upright_too(tmp_path):
     exif[0x0112] = 6
     image = transparent()
     (tmp_path / "a.png").write_bytes(encoded(image, exif=exif))
-    colours, alpha = read_with_alpha(tmp_path / "a.png")
-    np.testing.assert_array_equal(np.dstack([colours, alpha]), np.rot90(np.asarray(image), -1))
+    colors, alpha = read_with_alpha(tmp_path / "a.png")
+    np.testing.assert_array_equal(np.dstack([colors, alpha]), np.rot90(np.asarray(image), -1))
 
 
 @pytest.mark.parametrize("suffix", [".jpg", ".bmp"])

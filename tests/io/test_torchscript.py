@@ -12,7 +12,7 @@ from torch import nn
 
 from iqa_sr.io.tensor_files import file_kind, read_tensor_file
 
-# torch.jit is deprecated in favour of torch.export, but files that it wrote are published.
+# torch.jit is deprecated in favor of torch.export, but files that it wrote are published.
 pytestmark = pytest.mark.filterwarnings("ignore")
 
 

@@ -74,7 +74,7 @@ def options(**given):
     return read_section(LoRAOptions, given, "train:lora")
 
 
-def randomised(network, size=0.2):
+def randomized(network, size=0.2):
     """Adapters as if they had been trained."""
     with torch.no_grad():
         for name, parameter in network.named_parameters():
@@ -92,7 +92,7 @@ def adapted(section=SWINIR, **given):
     plain = network_of(section)
     network = copy.deepcopy(plain)
     inject(network, options(**(given or {"preset": "swinir"})))
-    return plain, randomised(network)
+    return plain, randomized(network)
 
 
 def base_of(network, section=SWINIR):
@@ -294,7 +294,7 @@ def test_a_save_that_fails_leaves_the_old_folder(tmp_path):
     save_adapter(network, folder, base_of(plain))
     first = {path.name: path.read_bytes() for path in folder.iterdir()}
     with full_device(4000), pytest.raises(OSError, match="File too large"):
-        save_adapter(randomised(network), folder, base_of(plain))
+        save_adapter(randomized(network), folder, base_of(plain))
     assert {path.name: path.read_bytes() for path in folder.iterdir()} == first
     assert [path.name for path in tmp_path.iterdir()] == ["adapter"]
 

@@ -73,7 +73,7 @@ def test_gives_one_float32_score_per_image_and_leaves_its_input_alone(case):
     assert torch.equal(again, case.scores), "the same input gives the same score"
 
 
-def test_a_batch_equals_its_singles_whatever_the_neighbours(case):
+def test_a_batch_equals_its_singles_whatever_the_neighbors(case):
     single = scored(case.metric, case.image[:1], case.reference[:1])
     torch.testing.assert_close(single, case.scores[:1], **BATCH)
     image, reference = case.image.flip(0).clone(), case.reference.flip(0).clone()

@@ -35,7 +35,7 @@ def test_equal_images_have_exactly_10_and_no_gradient():
 
 
 def test_what_is_not_seen_costs_nothing_and_the_rest_by_its_visibility():
-    """A grey level more; the same noise fine and coarse, in luminance and in color, near and far."""
+    """A gray level more; the same noise fine and coarse, in luminance and in color, near and far."""
     image = photo(left=100, height=128, width=128)[None] * 0.6 + 0.2
     noise = 0.02 * torch.randn(1, 1, 128, 128, generator=torch.Generator().manual_seed(1)).repeat(1, 3, 1, 1)
     coarse = torch.nn.functional.interpolate(noise[..., ::4, ::4], scale_factor=4)

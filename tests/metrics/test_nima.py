@@ -7,7 +7,7 @@ from torchvision.transforms import functional as torchvision
 
 from iqa_sr.archs.nima_arch import NIMANet
 from iqa_sr.metrics.nima import NIMA, NIMA_INFOS
-from iqa_sr.metrics.preprocessing import centre_crop, resize_short_side
+from iqa_sr.metrics.preprocessing import center_crop, resize_short_side
 from tests.helpers.golden import check_gradient, check_outputs, check_tensor
 from tests.helpers.golden_images import golden, golden_input, photo
 
@@ -77,7 +77,7 @@ def test_takes_images_of_any_size(metric, size):
 
 
 @of("nima")
-def test_only_the_centre_is_seen(metric):
+def test_only_the_center_is_seen(metric):
     image = photo(height=60, width=180)[None].requires_grad_()
     metric(image).sum().backward()
     seen = image.grad.abs().sum((0, 1, 2)) > 0
@@ -109,4 +109,4 @@ def test_framing_is_that_of_torchvision(size, mode):
         expected = torchvision.resize(image, [side], InterpolationMode(mode), antialias=mode != "nearest")
         assert torch.equal(resized, expected)
         for crop in (side, side - 41, side - 2):
-            assert torch.equal(centre_crop(resized, crop), torchvision.center_crop(expected, [crop]))
+            assert torch.equal(center_crop(resized, crop), torchvision.center_crop(expected, [crop]))

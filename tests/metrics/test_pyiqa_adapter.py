@@ -1,4 +1,4 @@
-"""Metrics of an installed pyiqa: here a stand-in with its documented calls, since its licence keeps it out of tests."""
+"""Metrics of an installed pyiqa: here a stand-in with its documented calls, since its license keeps it out of tests."""
 
 import sys
 from types import ModuleType

@@ -289,7 +289,7 @@ def test_registering_twice_changes_nothing():
     assert "IQASRModel" in registered(MODEL_REGISTRY)
 
 
-def test_any_optimiser_of_torch_can_be_named(run_folder):
+def test_any_optimizer_of_torch_can_be_named(run_folder):
     assert train(training_options(train__optim_g={"type": "AdamW", "lr": 1e-3, "weight_decay": 0.01})) == 0
 
 

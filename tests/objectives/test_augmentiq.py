@@ -246,7 +246,7 @@ def test_sizes_of_heads_that_an_option_file_cannot_give(sizes):
         AugmentIQHeads(quality=sizes)
 
 
-def test_batches_that_cannot_be_learnt_from(weights, text_encoder):
+def test_batches_that_cannot_be_learned_from(weights, text_encoder):
     section = {"type": "augmentiq", "text_encoder": str(text_encoder)}
     objective = build_objective(section, AugmentIQHeads(text=(TEXT_WIDTH, 8)))
     batch = {"path": ["a.png", "b.png"], "prompt": ["a", "b"], "quality": torch.rand(2)}

@@ -112,10 +112,10 @@ def test_a_sharper_image_is_no_pattern():
 
 @MEASURES
 def test_one_channel_counts_a_third_of_the_power(measure):
-    grey = checkerboard(3)
-    colour = grey * torch.tensor([0.0, 1.0, 0.0]).view(3, 1, 1)
-    assert measure(colour).item() == pytest.approx(measure(grey).item() / math.sqrt(3), rel=1e-3)
-    assert measure(grey[:, :1]).item() == pytest.approx(measure(grey).item(), rel=1e-5)
+    gray = checkerboard(3)
+    colour = gray * torch.tensor([0.0, 1.0, 0.0]).view(3, 1, 1)
+    assert measure(colour).item() == pytest.approx(measure(gray).item() / math.sqrt(3), rel=1e-3)
+    assert measure(gray[:, :1]).item() == pytest.approx(measure(gray).item(), rel=1e-5)
 
 
 @MEASURES

@@ -182,7 +182,7 @@ def test_an_experiment_brings_scores_images_originals_and_history(tmp_path):
         "Sampler: where the ground truths came from",
         "Sampler: quality of the ground truths",
         "Guard: niqe, held out",
-        "Guard: musiq, optimised",
+        "Guard: musiq, optimized",
         "Guard: PSNR to the original",
     ]
     assert [curve.name for curve in charts["Sampler: where the ground truths came from"].curves] == ["original", "01"]
@@ -192,7 +192,7 @@ def test_an_experiment_brings_scores_images_originals_and_history(tmp_path):
         [200],
         [100, 200, 300],
     )
-    assert charts["Guard: musiq, optimised"].unit == "higher is better"
+    assert charts["Guard: musiq, optimized"].unit == "higher is better"
 
 
 def test_an_evaluation_shows_the_history_of_its_training(tmp_path):

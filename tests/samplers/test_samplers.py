@@ -152,7 +152,7 @@ def test_the_chi_square_test_notices_another_temperature(scores):
     assert chisquare(found, (4000 * weights.double() / weights.double().sum()).tolist()).pvalue < 1e-3
 
 
-def test_normalised_qualities_do_not_depend_on_the_scale_of_the_metric(scores):
+def test_normalized_qualities_do_not_depend_on_the_scale_of_the_metric(scores):
     spread = torch.tensor([-3.0, -2.0, -2.5, -1.5, -4.0]).std(unbiased=False).item()
     found = counts(softmax(scores, normalize=True, temperature=0.5), record())
     weights = (torch.tensor([-3.0, -2.0, -2.5, -1.5, -4.0], dtype=torch.float64) / spread / 0.5).softmax(0)

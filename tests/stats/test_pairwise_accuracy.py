@@ -133,7 +133,7 @@ def test_intervals_of_rank_correlations_hold_the_correlation():
 
 
 def test_rank_correlations_by_hand():
-    """One neighbouring swap of four: SRCC 1 - 6 * 2 / (4 * 15), KRCC (5 - 1) / 6."""
+    """One neighboring swap of four: SRCC 1 - 6 * 2 / (4 * 15), KRCC (5 - 1) / 6."""
     found = correlations(array(1, 2, 4, 3), array(10, 20, 30, 40), np.arange(4), 20)
     assert found.srcc == pytest.approx(0.8) and found.krcc == pytest.approx(4 / 6)
     assert found.plcc_linear == pytest.approx(0.8)

@@ -12,7 +12,7 @@ FACTS = {"input_resolution": 224, "context_length": 77, "vocab_size": 49408}
 
 
 def scripted(tensors):
-    """A module without behaviour that holds tensors by their dotted names."""
+    """A module without behavior that holds tensors by their dotted names."""
     root = nn.Module()
     for name, tensor in tensors.items():
         *path, last = name.split(".")

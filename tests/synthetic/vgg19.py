@@ -1,4 +1,4 @@
-"""The features of VGG19, which BasicSR's perceptual loss uses; He's initialisation."""
+"""The features of VGG19, which BasicSR's perceptual loss uses; He's initialization."""
 
 import torch
 

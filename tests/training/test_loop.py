@@ -24,7 +24,7 @@ from tests.helpers.sr_datasets import training_options, write_groups, write_opti
 from tests.helpers.two_processes import two_processes
 
 
-class SignallingLoss(nn.Module):
+class SignalingLoss(nn.Module):
     """A real loss that sends this process a signal at its nth call, as an impatient user would."""
 
     calls = 0
@@ -58,11 +58,11 @@ def _losses():
 def register_losses():
     """They have names in option files, and nothing has happened to them yet."""
     plugin.register()
-    for loss in (SignallingLoss, PoisonedLoss):
+    for loss in (SignalingLoss, PoisonedLoss):
         loss.calls = 0
         if loss.__name__ not in LOSS_REGISTRY:
             LOSS_REGISTRY.register(loss)
-    SignallingLoss.at, PoisonedLoss.bad = None, frozenset()
+    SignalingLoss.at, PoisonedLoss.bad = None, frozenset()
 
 
 def train(options, *more):
@@ -99,7 +99,7 @@ def uninterrupted(request, tmp_path_factory):
     """Options, the folder of their data, and what the run ends with when nothing interrupts it."""
     folder = write_groups(tmp_path_factory.mktemp("whole") / "data", size=200 if "argmax" in request.param else 64)
     options = training_options(
-        **RESUMED[request.param], train__signal_opt={"type": "SignallingLoss"}, logger__save_checkpoint_freq=6
+        **RESUMED[request.param], train__signal_opt={"type": "SignalingLoss"}, logger__save_checkpoint_freq=6
     )
     register_losses()
     with pytest.MonkeyPatch.context() as patch:
@@ -113,11 +113,11 @@ def test_an_interrupted_run_goes_on_bit_by_bit(uninterrupted, tmp_path, monkeypa
     options, data, whole = uninterrupted
     monkeypatch.chdir(tmp_path)
     shutil.copytree(data, "data")
-    SignallingLoss.at = stop
+    SignalingLoss.at = stop
     assert train(options) == 128 + signal.SIGTERM
     assert Path(f"experiments/tiny/training_states/{stop}.state").exists()
     assert not Path("experiments/tiny/training_states/6.state").exists()
-    SignallingLoss.at = None
+    SignalingLoss.at = None
     torch.manual_seed(1234)  # a new process would not have the old one's generators either
     assert train(options, "--auto_resume") == 0
     assert list(differences(whole, results(6))) == []
@@ -133,9 +133,9 @@ def test_validation_changes_nothing_in_the_training(run_folder):
 
 
 def test_ctrl_c_says_how_to_go_on(run_folder, capsys):
-    SignallingLoss.at, SignallingLoss.number = 2, signal.SIGINT
-    assert train(training_options(train__signal_opt={"type": "SignallingLoss"})) == 130
-    SignallingLoss.number = signal.SIGTERM
+    SignalingLoss.at, SignalingLoss.number = 2, signal.SIGINT
+    assert train(training_options(train__signal_opt={"type": "SignalingLoss"})) == 130
+    SignalingLoss.number = signal.SIGTERM
     shown = capsys.readouterr().err
     assert "Stopped after iteration 2, saved. Go on with:\n  python train_sr.py -opt options.yml --auto_resume" in shown
 

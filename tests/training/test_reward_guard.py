@@ -99,7 +99,7 @@ def test_a_guard_that_only_warns_changes_nothing_in_the_training(run, limit):
     assert ("ALARM" in log) == bool(limit)
     assert list(differences(models(without, 6), models(warned, 6))) == []
     states = [without_guard(state(folder, 6)) for folder in (without, warned)]
-    assert list(differences(*states)) == [], "optimiser, schedule, random generators"
+    assert list(differences(*states)) == [], "optimizer, schedule, random generators"
 
 
 def test_a_metric_that_is_a_network_changes_nothing_either(run, base, synthetic):
@@ -158,8 +158,8 @@ def luma_alone(base, **changes):
     return {**section, "network_g": COMPACT}
 
 
-def test_the_luma_gets_better_the_colours_get_worse_and_the_run_ends(base, capsys):
-    """The reward metric sees the luma only, and Adam raises all colours alike: the paired tests alone find it."""
+def test_the_luma_gets_better_the_colors_get_worse_and_the_run_ends(base, capsys):
+    """The reward metric sees the luma only, and Adam raises all colors alike: the paired tests alone find it."""
     assert train(luma_alone(base)) == 0
     shown = capsys.readouterr().err
     assert ": ALARM, psnry better while held-out psnr worse\n" in shown
@@ -442,7 +442,7 @@ WRONG = {
     "no reward metric": (
         {},
         {QUALITY: None},
-        "train:guard: there is no reward metric to watch: no loss optimises a quality metric",
+        "train:guard: there is no reward metric to watch: no loss optimizes a quality metric",
     ),
     "no images": (
         {},

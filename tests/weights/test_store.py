@@ -715,7 +715,7 @@ def test_where_shows_folders_and_files(capsys, machine, publish, monkeypatch):
     assert capsys.readouterr().out.strip() == str(machine / "x.pth")
 
 
-def test_import_recognises_a_file_by_name_or_hash(machine, publish):
+def test_import_recognizes_a_file_by_name_or_hash(machine, publish):
     content = saved(1)
     publish("x.pth", sha256=sha(content), sources=["absent"])
     publish("y.pth", sources=["absent"])

@@ -1,6 +1,6 @@
 """Enhanced ground truths: documented single-image enhancers, and the command that fills a data set with them.
 
-Each enhancer of the table changes the luma alone, by adding one difference to red, green and blue, so that colours
+Each enhancer of the table changes the luma alone, by adding one difference to red, green and blue, so that colors
 stay, and only its fine structure, so that the tone stays. Their strengths are mild on purpose: on photographs the
 result lies 33 to 43 dB PSNR from the original (29 to 36 dB on grass and gravel), at least 1 dB and mostly 6 to 8 dB
 closer than bicubic upscaling by 2 does, so that a network trained against them keeps its fidelity to the original.
@@ -71,7 +71,7 @@ ENHANCERS: dict[str, Enhancer] = {
         ),
         Enhancer(
             "clahe",
-            "contrast-limited equalisation of fine structure",
+            "contrast-limited equalization of fine structure",
             clahe,
             {"clip": 2.0, "tiles": 8, "blend": 0.3, "keep": 8.0},
         ),

@@ -1,4 +1,4 @@
-"""Filters that enhance an image's luma and leave its colours: each takes and gives `(H, W, 3)` RGB uint8."""
+"""Filters that enhance an image's luma and leave its colors: each takes and gives `(H, W, 3)` RGB uint8."""
 
 import cv2
 import numpy as np
@@ -14,7 +14,7 @@ def _luma(image: np.ndarray) -> np.ndarray:
 
 
 def _add_to_luma(image: np.ndarray, difference: np.ndarray) -> np.ndarray:
-    """The same difference on all three channels: luma changes by it, both colour differences stay."""
+    """The same difference on all three channels: luma changes by it, both color differences stay."""
     return np.clip(np.rint(image + difference[..., None]), 0, 255).astype(np.uint8)
 
 
@@ -38,7 +38,7 @@ def detail(image: np.ndarray, radius: int, edge: float, boost: float) -> np.ndar
     Args:
         image: `(H, W, 3)` RGB uint8.
         radius: Of the guided filter's box, in pixels.
-        edge: Contrast in grey levels above which a structure belongs to the base and is left alone (the filter's
+        edge: Contrast in gray levels above which a structure belongs to the base and is left alone (the filter's
             epsilon is its square).
         boost: Added share of the detail layer.
 
@@ -62,7 +62,7 @@ def nlm_sharp(image: np.ndarray, strength: float, sigma: float, amount: float) -
 
     Args:
         image: `(H, W, 3)` RGB uint8.
-        strength: Of the denoising (`h` of the paper), in grey levels.
+        strength: Of the denoising (`h` of the paper), in gray levels.
         sigma: Of the unsharp mask, in pixels.
         amount: Of the unsharp mask.
 
@@ -75,7 +75,7 @@ def nlm_sharp(image: np.ndarray, strength: float, sigma: float, amount: float) -
 
 
 def clahe(image: np.ndarray, clip: float, tiles: int, blend: float, keep: float) -> np.ndarray:
-    """Contrast-limited adaptive equalisation of the luma, its fine part blended in.
+    """Contrast-limited adaptive equalization of the luma, its fine part blended in.
 
     Args:
         image: `(H, W, 3)` RGB uint8.
@@ -89,6 +89,6 @@ def clahe(image: np.ndarray, clip: float, tiles: int, blend: float, keep: float)
         Zuiderveld: Contrast limited adaptive histogram equalization, Graphics Gems IV, 1994.
     """
     luma = _luma(image)
-    equalised = cv2.createCLAHE(clip, (tiles, tiles)).apply(_levels(luma)).astype(np.float32)
-    change = equalised - luma
+    equalized = cv2.createCLAHE(clip, (tiles, tiles)).apply(_levels(luma)).astype(np.float32)
+    change = equalized - luma
     return _add_to_luma(image, blend * (change - _gaussian(change, keep)))

@@ -46,13 +46,13 @@ def is_detailed(patch: np.ndarray, min_std: float = 30, min_laplacian: float = 3
 
     Args:
         patch: `(H, W, 3)` RGB, uint8 or uint16.
-        min_std: Least standard deviation of the grey levels (of 255).
-        min_laplacian: Least variance of their Laplacian (4-neighbour, grey levels of 255).
+        min_std: Least standard deviation of the gray levels (of 255).
+        min_laplacian: Least variance of their Laplacian (4-neighbor, gray levels of 255).
     """
-    grey = cv2.cvtColor(patch, cv2.COLOR_RGB2GRAY).astype(np.float64)
+    gray = cv2.cvtColor(patch, cv2.COLOR_RGB2GRAY).astype(np.float64)
     if patch.dtype == np.uint16:
-        grey /= 257.0
-    return bool(grey.std() >= min_std and cv2.Laplacian(grey, cv2.CV_64F).var() >= min_laplacian)
+        gray /= 257.0
+    return bool(gray.std() >= min_std and cv2.Laplacian(gray, cv2.CV_64F).var() >= min_laplacian)
 
 
 def select_patches(

@@ -50,8 +50,8 @@ def _spectral_noise(generator: np.random.Generator, side: int, slope: float, cha
     return np.stack(planes, axis=2).astype(np.float32)
 
 
-def _colour(generator: np.random.Generator) -> np.ndarray:
-    """A colour as they are found outdoors: mostly weak, seldom strong."""
+def _color(generator: np.random.Generator) -> np.ndarray:
+    """A color as they are found outdoors: mostly weak, seldom strong."""
     value, saturation = generator.uniform(0.05, 0.95), generator.beta(1.0, 3.0)
     tint = generator.uniform(-1, 1, 3)
     tint -= tint.mean()
@@ -75,10 +75,10 @@ def _textures(generator: np.random.Generator, side: int, count: int) -> list[np.
 
 
 def _dead_leaves(generator: np.random.Generator, side: int) -> np.ndarray:
-    """Shapes of all sizes laid over each other, each with a colour, a shade and a texture."""
-    palette = [_colour(generator) for _ in range(generator.integers(3, 12))]
+    """Shapes of all sizes laid over each other, each with a color, a shade and a texture."""
+    palette = [_color(generator) for _ in range(generator.integers(3, 12))]
     textures = _textures(generator, side, 4)
-    image = np.broadcast_to(_colour(generator), (side, side, 3)).copy()
+    image = np.broadcast_to(_color(generator), (side, side, 3)).copy()
     image += 0.1 * textures[0]
     smallest, largest = generator.uniform(3, 12), side * generator.uniform(0.1, 0.5)
     shading = generator.uniform(0, 0.25)
@@ -87,12 +87,12 @@ def _dead_leaves(generator: np.random.Generator, side: int) -> np.ndarray:
         # Inverse of the distribution function of radii with density r^-3 between the two.
         share = generator.uniform()
         radius = 1 / np.sqrt((1 - share) / smallest**2 + share / largest**2)
-        centre = generator.uniform(0, side, 2)
-        top, left = np.maximum(centre - radius, 0).astype(int)
-        bottom, right = np.minimum(centre + radius + 1, side).astype(int)
+        center = generator.uniform(0, side, 2)
+        top, left = np.maximum(center - radius, 0).astype(int)
+        bottom, right = np.minimum(center + radius + 1, side).astype(int)
         if bottom - top < 1 or right - left < 1:
             continue
-        mask = _shape(generator, centre[::-1] - (left, top), radius, (bottom - top, right - left))
+        mask = _shape(generator, center[::-1] - (left, top), radius, (bottom - top, right - left))
         rows = np.linspace(-1, 1, bottom - top, dtype=np.float32)[:, None, None]
         columns = np.linspace(-1, 1, right - left, dtype=np.float32)[None, :, None]
         tilt = generator.uniform(-shading, shading, 2)
@@ -104,11 +104,11 @@ def _dead_leaves(generator: np.random.Generator, side: int) -> np.ndarray:
     return np.clip(image, 0, 1)
 
 
-def _shape(generator: np.random.Generator, centre: np.ndarray, radius: float, size: tuple[int, int]) -> np.ndarray:
+def _shape(generator: np.random.Generator, center: np.ndarray, radius: float, size: tuple[int, int]) -> np.ndarray:
     """A disk, an ellipse or a polygon as a mask `(H, W)`."""
     mask = np.zeros(size, np.uint8)
     kind = generator.integers(3)
-    middle = tuple(round(value) for value in centre)
+    middle = tuple(round(value) for value in center)
     if kind == 0:
         cv2.circle(mask, middle, max(1, int(radius)), 1, -1)
     elif kind == 1:
@@ -116,20 +116,20 @@ def _shape(generator: np.random.Generator, centre: np.ndarray, radius: float, si
         cv2.ellipse(mask, middle, axes, generator.uniform(0, 180), 0, 360, 1, -1)
     else:
         angles = np.sort(generator.uniform(0, 2 * np.pi, generator.integers(3, 8)))
-        points = centre + radius * np.stack([np.cos(angles), np.sin(angles)], axis=1)
+        points = center + radius * np.stack([np.cos(angles), np.sin(angles)], axis=1)
         cv2.fillPoly(mask, [np.rint(points).astype(np.int32)], 1)
     return mask.astype(bool)
 
 
 def _texture(generator: np.random.Generator, side: int) -> np.ndarray:
-    """One or two textures between colours."""
+    """One or two textures between colors."""
     first, second = _textures(generator, side, 2)
     share = 1 / (1 + np.exp(-generator.uniform(1, 3) * first))
-    colours = [_colour(generator) for _ in range(3)]
-    image = colours[0] + share * (colours[1] - colours[0])
+    colors = [_color(generator) for _ in range(3)]
+    image = colors[0] + share * (colors[1] - colors[0])
     if generator.uniform() < 0.6:
         where = 1 / (1 + np.exp(-generator.uniform(2, 20) * _spectral_noise(generator, side, 2.0)))
-        other = colours[2] + generator.uniform(0.03, 0.25) * second
+        other = colors[2] + generator.uniform(0.03, 0.25) * second
         image = image + where * (other - image)
     return np.clip(image, 0, 1).astype(np.float32)
 
@@ -137,20 +137,20 @@ def _texture(generator: np.random.Generator, side: int) -> np.ndarray:
 def _shaded(generator: np.random.Generator, side: int) -> np.ndarray:
     """Smooth light over a few large shapes, little texture: skies, walls, skin."""
     image = 0.5 + 0.15 * _spectral_noise(generator, side, generator.uniform(1.8, 2.5), 3)
-    image = 0.6 * image + 0.4 * _colour(generator)
+    image = 0.6 * image + 0.4 * _color(generator)
     for _ in range(generator.integers(2, 12)):
         radius = side * generator.uniform(0.05, 0.4)
         shape = _shape(generator, generator.uniform(0, side, 2), radius, (side, side)).astype(np.float32)
         mask = cv2.GaussianBlur(shape, (0, 0), generator.uniform(0.8, 2.5))[..., None]
         light = 0.08 * _spectral_noise(generator, side, 2.2)
-        image = image + mask * (_colour(generator) + light - image)
+        image = image + mask * (_color(generator) + light - image)
     grain = generator.uniform(0, 0.03) * _textures(generator, side, 1)[0]
     return np.clip(image + grain, 0, 1).astype(np.float32)
 
 
 def _writing(generator: np.random.Generator, side: int) -> np.ndarray:
     """Lines of text on a shaded or textured ground."""
-    ground, ink = _colour(generator), _colour(generator)
+    ground, ink = _color(generator), _color(generator)
     if np.abs(ground - ink).mean() < 0.25:
         ink = np.where(ground > 0.5, ground * 0.1, 0.9 + 0.1 * ground).astype(np.float32)
     image = ground + generator.choice([0.0, 0.02, 0.08]) * _textures(generator, side, 1)[0]

@@ -41,10 +41,10 @@ PHOTOGRAPHS = (
     SamplePhotograph("astronaut.png", "val", f"Eileen Collins, NASA Great Images database; {_PUBLIC_DOMAIN}"),
     SamplePhotograph("rocket.jpg", "train", f"DSCOVR launch, SpaceX photos; {_PUBLIC_DOMAIN}"),
     SamplePhotograph(
-        "motorcycle_left.png", "train", "Middlebury 2014 stereo data (Scharstein et al., GCPR 2014); no licence stated"
+        "motorcycle_left.png", "train", "Middlebury 2014 stereo data (Scharstein et al., GCPR 2014); no license stated"
     ),
     SamplePhotograph(
-        "motorcycle_right.png", "train", "Middlebury 2014 stereo data (Scharstein et al., GCPR 2014); no licence stated"
+        "motorcycle_right.png", "train", "Middlebury 2014 stereo data (Scharstein et al., GCPR 2014); no license stated"
     ),
     SamplePhotograph("camera.png", "train", "CC0 by the photographer, Lav Varshney"),
     SamplePhotograph("coins.png", "train", "Greek coins, Brooklyn Museum Collection; no known copyright restrictions"),
@@ -135,7 +135,7 @@ def _readme(enhancers: dict[str, Enhancer]) -> str:
         "Made by iqa_sr; delete this folder to have it made again.",
         "",
         "Versions of every image:",
-        "  original  the photograph (grey ones as RGB)",
+        "  original  the photograph (gray ones as RGB)",
     ]
     for folder, enhancer in enhancers.items():
         settings = ", ".join(f"{key} {value}" for key, value in enhancer.parameters.items())

@@ -30,7 +30,7 @@ PHOTOGRAPHS = {
     "rocket.jpg": "public domain (SpaceX)",
 }
 """Photographs in scikit-image's wheel whose rights are beyond doubt, with what its documentation says of them. Those of
-the sample's validation (astronaut, chelsea) are left out, and so is the stereo pair, for which no licence is stated."""
+the sample's validation (astronaut, chelsea) are left out, and so is the stereo pair, for which no license is stated."""
 _SIDE = 256
 """Height and width of generated images in px."""
 

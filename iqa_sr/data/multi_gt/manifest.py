@@ -271,16 +271,16 @@ def _compare_labels(
     for name in sorted(votes.keys() - members.keys()):
         problems.add("label for an unknown image", f"{part.labels}/*/{name}.json: there is no original {name}")
     for name, group in members.items():
-        labelled, present = votes.get(name, {}).keys(), group.keys.keys()
-        unknown = labelled - (part.folders.keys() if options.allow_incomplete_groups else present)
+        labeled, present = votes.get(name, {}).keys(), group.keys.keys()
+        unknown = labeled - (part.folders.keys() if options.allow_incomplete_groups else present)
         if options.gt_folders is not None:
             unknown &= part.folders.keys()
         for version in sorted(unknown):
             text = f"{part.labels}/*/{name}.json: labels version {version}, but there is no such image"
             problems.add("label for an unknown image", text)
-        unlabelled = sorted(present - labelled - {options.original_folder})
-        if unlabelled:
-            problems.add("missing label", f"{part.labels}: no label of {name} for {', '.join(unlabelled)}")
+        unlabeled = sorted(present - labeled - {options.original_folder})
+        if unlabeled:
+            problems.add("missing label", f"{part.labels}: no label of {name} for {', '.join(unlabeled)}")
 
 
 def _record(

@@ -23,7 +23,7 @@ REGRESSION = ("SwinIR", "RealESRNet")
 """The networks without a generative loss; with the originals they are the group Reg, all others with them Gen."""
 ORIGINAL = "Original"
 _FOLDERS = {"Reg": "MOS_Reg", "Gen": "MOS_Gen", ALL: "MOS"}
-_ROUNDING = 1e-6  # the published scores leave 0 to 100 by that of their normalisation
+_ROUNDING = 1e-6  # the published scores leave 0 to 100 by that of their normalization
 
 Scores = dict[str, dict[str, float]]
 """By content: the scores by method."""

@@ -147,7 +147,7 @@ def _diffiqa_part(folder: Path, root: Path, notes: list[str], problems: DataProb
         )
     votes = _read_votes(labels, problems)
     rated = {path.stem: Rated(path.relative_to(root).as_posix()) for path in list_images(originals)}
-    undecided = unlabelled = 0
+    undecided = unlabeled = 0
     for version in sorted(path for path in images.iterdir() if path.is_dir() and path != originals):
         for path in list_images(version):
             name = path.stem.removesuffix(f"_{version.name}")
@@ -156,7 +156,7 @@ def _diffiqa_part(folder: Path, root: Path, notes: list[str], problems: DataProb
             if name not in rated:
                 problems.add("missing reference", f"{path} has no image {name} in {originals}")
             elif not given:
-                unlabelled += 1
+                unlabeled += 1
             elif label is None:
                 undecided += 1
             else:
@@ -165,8 +165,8 @@ def _diffiqa_part(folder: Path, root: Path, notes: list[str], problems: DataProb
         problems.add("missing image", f"{images / version_name / stem}.png is not there, but has labels")
     if undecided:
         notes.append(f"{undecided} images of {folder} left out: no label has most of the votes")
-    if unlabelled:
-        notes.append(f"{unlabelled} images of {folder} left out: nobody labelled them")
+    if unlabeled:
+        notes.append(f"{unlabeled} images of {folder} left out: nobody labeled them")
     return [one for one in rated.values() if one.labels]
 
 
