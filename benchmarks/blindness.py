@@ -1,4 +1,5 @@
-"""What each metric is blind to: how its scores of SR results move under changes that people see, and that nobody sees.
+"""What each metric is blind to: how its scores of SR results move under changes that observers see, and that nobody
+sees.
 
     python train_sr.py -opt options/swinir_amo.yml        # the base and the sample, where they are missing
     python benchmarks/blindness.py [--base FILE] [--images DIR] [--metrics NAME ...]
@@ -6,7 +7,7 @@
 The base's results on windows of 192 px of the images are changed, rounded to 8 bits and scored. A figure is the change
 of the mean score; above 0 the metric finds the change better. Its unit is the distance from the results to their ground
 truths, or the scores' spread over the windows where that is larger: 1 is all that the results lack; PSNR and the
-consistency with the LQ, whose best values say nothing, are in dB. `JOD` is what people see of the change: `cvvdp`
+consistency with the LQ, whose best values say nothing, are in dB. `JOD` is what observers see of the change: `cvvdp`
 between the results before and after, 10 where nobody sees it. Metrics whose weights are not on the machine are left
 out.
 """

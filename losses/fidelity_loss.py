@@ -11,7 +11,7 @@ STABILITY = 1e-8
 
 
 def preference_probability(first: Tensor, second: Tensor) -> Tensor:
-    """The probability that people prefer the first image: `Phi((u2 - u1) / sqrt(2))`.
+    """The probability that observers prefer the first image: `Phi((u2 - u1) / sqrt(2))`.
 
     Thurstone's model, case V: what a person sees of an image is its score with an error of variance 1.
 
@@ -29,13 +29,13 @@ def preference_probability(first: Tensor, second: Tensor) -> Tensor:
 
 
 def fidelity_loss(probability: Tensor, target: Tensor) -> Tensor:
-    """Thurstone fidelity loss: how far probabilities of preference are from the shares of people.
+    """Thurstone fidelity loss: how far probabilities of preference are from the shares of observers.
 
     Mean of `1 - sqrt(p g + 1e-8) - sqrt((1 - p)(1 - g) + 1e-8)`.
 
     Args:
         probability: p in [0, 1], any shape.
-        target: g in [0, 1], the same shape: the share of people who prefer the first image.
+        target: g in [0, 1], the same shape: the share of observers who prefer the first image.
 
     Returns:
         A scalar, 0 (but for the 1e-8) where both agree, at most 1.

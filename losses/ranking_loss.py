@@ -1,4 +1,4 @@
-"""Losses of label-free ranking: the order of levels with a margin, agreement of equally spoilt crops, a fixed zero."""
+"""Losses of label-free ranking: order of levels with a margin, agreement of equally distorted crops, a fixed zero."""
 
 import torch
 from torch import Tensor
@@ -59,7 +59,7 @@ def cross_ranking_loss(quality: Tensor, level: Tensor, tolerance: float = 2.0, m
 
 
 def agreement_loss(quality: Tensor, other: Tensor, tolerance: float = 0.5) -> Tensor:
-    """How much more than `tolerance` the qualities of equally spoilt crops of one image differ.
+    """How much more than `tolerance` the qualities of equally distorted crops of one image differ.
 
     Args:
         quality: `(N,)`.

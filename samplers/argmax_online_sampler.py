@@ -27,7 +27,7 @@ class ArgmaxOnlineOptions(Section):
     Attributes:
         type: `argmax-online`.
         metric: Name of a no-reference metric.
-        pool: `all` ground truths (the paper's), or the `positives` that people preferred to the original.
+        pool: `all` ground truths (the paper's), or the `positives` that observers preferred to the original.
         max_batch: Largest number of windows in one forward of the metric, where memory is short; null for all at once.
     """
 

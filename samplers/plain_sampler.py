@@ -1,4 +1,4 @@
-"""Samplers that need no scores: the original, any ground truth, any that people preferred."""
+"""Samplers that need no scores: the original, any ground truth, any that observers preferred."""
 
 import torch
 
@@ -29,7 +29,7 @@ class UniformSampler(GroundTruthSampler):
 
 
 class PositivesSampler(GroundTruthSampler):
-    """Every ground truth that people preferred to the original with the same probability: HGGT, the paper's UPos.
+    """Every ground truth that observers preferred to the original with the same probability: HGGT, the paper's UPos.
 
     Reference:
         Chen, Liang, Zhang, Liu, Zeng, Zhang: Human Guided Ground-truth Generation for Realistic Image

@@ -31,7 +31,8 @@ class SoftmaxOptions(Section):
     """The section of a softmax sampler.
 
     Attributes:
-        type: `softmax-all` draws from the whole pool, `softmax-positives` from what people preferred to the original.
+        type: `softmax-all` draws from the whole pool, `softmax-positives` from what observers preferred to the
+            original.
         scores: The ScoreTable that `iqa-sr score` made of the data set's root.
         metric: Which of its metrics.
         temperature: In units of the metric, or with `normalize` in standard deviations within a group. The paper's

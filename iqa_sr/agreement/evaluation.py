@@ -1,4 +1,4 @@
-"""Metrics measured against people: every number of a data set, from labels and qualities that are there."""
+"""Metrics measured against human ratings: every number of a data set, from labels and qualities that are there."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -34,7 +34,7 @@ class Group:
     Attributes:
         name: As in `PreferencePair.groups`.
         pairs: Number of pairs that are counted.
-        ties: Number of those of which people prefer neither, whether they are counted or not.
+        ties: Number of those of which observers prefer neither, whether they are counted or not.
         metrics: By metric.
         observer_accuracy: How often a single vote is that of the majority; NaN where the votes are not known.
     """
@@ -51,7 +51,7 @@ class Agreement:
     """All numbers.
 
     Attributes:
-        groups: The group of all pairs last; empty where people compared no pairs.
+        groups: The group of all pairs last; empty where observers compared no pairs.
         behind: Of all pairs, how far each other metric is behind the best.
         complements: Of all pairs.
         correlations: By metric; a text says why there are none. Empty where there are no opinion scores.
@@ -67,9 +67,9 @@ def measure(labeled: HumanLabels, qualities: Qualities, ties: Ties = "leave-out"
     """Measure every metric.
 
     Args:
-        labeled: What people said.
+        labeled: Human labels.
         qualities: Of every image of that.
-        ties: What becomes of pairs of which people prefer neither.
+        ties: What becomes of pairs of which observers prefer neither.
         resamples: Of the bootstrap.
     """
     by_group: dict[str, list[PreferencePair]] = {name: [] for name in labeled.groups}
@@ -84,8 +84,8 @@ def measure(labeled: HumanLabels, qualities: Qualities, ties: Ties = "leave-out"
             for metric, of_metric in qualities.items():
                 accuracies[metric] = accuracy(*own.qualities(of_metric), own.preferred, own.contents, resamples)
                 bar.update()
-            people = observer_accuracy([pair.share for pair in own.pairs], own.preferred)
-            groups.append(Group(name, len(own.pairs), own.ties, accuracies, people))
+            observers = observer_accuracy([pair.share for pair in own.pairs], own.preferred)
+            groups.append(Group(name, len(own.pairs), own.ties, accuracies, observers))
         own = _Pairs(by_group.get(ALL, []), ties)
         right = {
             metric: correct_pairs(*own.qualities(one), own.preferred) for metric, one in qualities.items() if own.pairs

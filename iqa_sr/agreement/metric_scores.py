@@ -1,4 +1,4 @@
-"""Where the metrics' scores come from when they are measured against people: tables that are there, and scoring."""
+"""Where the metrics' scores come from when they are measured against human ratings: tables that are there, and scoring."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -49,7 +49,7 @@ class MetricScores:
         """What a table holds; full-reference scores are those against the data set's references.
 
         Args:
-            labeled: What people said, and of which images.
+            labeled: Human labels, and the images they are of.
             table: The scores.
             before: The keys of the scores that were there already.
             stale: As in the attributes.
@@ -73,12 +73,12 @@ class MetricScores:
 def collect_scores(
     labeled: HumanLabels, metrics: Sequence[str], tables: Sequence[Path], folder: Path, batch_size: int = 8
 ) -> MetricScores:
-    """The scores of every image that people rated: those in the folder's table, in other tables, and new ones.
+    """The scores of every image that observers rated: those in the folder's table, in other tables, and new ones.
 
     Everything is kept in `folder/scores.csv`, so that a further call scores only what is missing.
 
     Args:
-        labeled: What people said, and of which images.
+        labeled: Human labels, and the images they are of.
         metrics: Metrics that are to be complete.
         tables: Score tables made elsewhere, whose keys start at the data set's folder.
         folder: Of the results; made when it is not there.
@@ -132,7 +132,7 @@ def _check_owner(folder: Path, root: Path) -> None:
     foreign = [folder / name for name in (SCORES, AGREEMENT, COMPLEMENTARITY) if (folder / name).exists()]
     if foreign and not (folder / _OWNER).exists():
         use = ", and name it in `tables`" if foreign[0].name == SCORES else ""
-        raise ValueError(f"`folder`: {foreign[0]} is not of this command; choose another folder{use}")
+        raise ValueError(f"`folder`: {foreign[0]} was not written by iqa-sr agree; choose another folder{use}")
     if (folder / _OWNER).exists():
         try:
             owner = read_json(folder / _OWNER)["dataset"]
@@ -152,7 +152,7 @@ class _Files:
     """The data set's files as they are now, which tell what scores are of.
 
     Args:
-        labeled: What people said, and of which images.
+        labeled: Human labels, and the images they are of.
         digests: Of images and references by key; of those alone that can be read.
     """
 

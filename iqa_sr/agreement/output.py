@@ -17,7 +17,7 @@ from iqa_sr.stats.pairwise_accuracy import Ties
 
 __all__ = ["agreement_text", "write_agreement"]
 
-PEOPLE = "one person's vote"
+OBSERVER = "one person's vote"
 _COLUMNS = 4  # with intervals, on a terminal
 _MEASURES = {"srcc": "SRCC", "krcc": "KRCC", "plcc": "PLCC (logistic)", "plcc_linear": "PLCC (linear)"}
 
@@ -64,14 +64,14 @@ def _accuracy_text(found: Agreement, ties: Ties) -> Iterator[str]:
                 behind = found.behind.get(row[0])
                 row.append(_percent(behind.value, behind.interval) if behind else "")
         if any(not math.isnan(group.observer_accuracy) for group in shown):
-            votes = [PEOPLE, *(_percent(group.observer_accuracy) for group in shown)]
+            votes = [OBSERVER, *(_percent(group.observer_accuracy) for group in shown)]
             rows.append(votes + [""] * (len(rows[0]) - len(votes)))
         yield aligned(rows, numbers=True)
     tied = [f"{group.ties} of {group.name}" for group in groups if group.ties]
     if tied and ties == "count":
-        yield f"pairs of which people prefer neither count as right where the scores are equal: {', '.join(tied)}"
+        yield f"pairs of which observers prefer neither count as right where the scores are equal: {', '.join(tied)}"
     elif tied:
-        yield f"left out, because people prefer neither: {', '.join(tied)}"
+        yield f"left out, because observers prefer neither: {', '.join(tied)}"
     for metric in best_first:
         undecided = groups[-1].metrics[metric].undecided
         if undecided:
@@ -136,7 +136,7 @@ def _agreement_rows(found: Agreement, ties: Ties) -> Iterator[tuple[object, ...]
             yield (metric, group.name, "2afc", *numbers, f"ties: {ties}" if group.ties else "")
         if not math.isnan(group.observer_accuracy):
             count = group.pairs - (group.ties if ties == "count" else 0)  # a tie has no majority
-            yield (PEOPLE, group.name, "2afc", _plain(group.observer_accuracy), "", "", count, "", group.ties, "")
+            yield (OBSERVER, group.name, "2afc", _plain(group.observer_accuracy), "", "", count, "", group.ties, "")
     for metric, behind in found.behind.items():
         numbers = (_plain(behind.value), *map(_plain, behind.interval), found.groups[-1].pairs)
         yield (metric, ALL, "2afc_behind_best", *numbers, "", "", f"best: {behind.best}")

@@ -158,7 +158,7 @@ def load_network(
     if names := nonfinite_weights(network):
         raise ValueError(
             f"{load_path}: {len(names)} weights are not finite: {few(names)}; it was saved by a run that has diverged\n"
-            "Begin with another checkpoint, or go on from an older training state: path:resume_state."
+            "Begin with another checkpoint, or resume from an older training state: path:resume_state."
         )
     logger.info(f"Loaded {type(network).__name__} from {load_path} ({param_key or 'the file is the state dict'}).")
     if left_out:

@@ -1,4 +1,4 @@
-"""`iqa-sr agree`: how well metrics agree with people."""
+"""`iqa-sr agree`: how well metrics agree with human ratings."""
 
 import argparse
 import sys
@@ -70,7 +70,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--ties",
         choices=["leave-out", "count"],
         default="leave-out",
-        help="pairs of which people prefer neither: left out (default), or right where the scores are equal (A-FINE)",
+        help="pairs without a preference: left out (default), or right where the scores are equal (A-FINE)",
     )
     parser.add_argument(
         "--score-range",

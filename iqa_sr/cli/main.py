@@ -18,7 +18,7 @@ __all__ = ["COMMANDS", "main", "report_errors"]
 COMMANDS = {
     "train": "train a network, as train_sr.py does",
     "schema": "write the JSON Schema of option files, for completion and checks in an editor",
-    "verify-resume": "prove that an interrupted run goes on bit by bit",
+    "verify-resume": "prove that an interrupted run resumes bit by bit",
     "merge": "merge adapters of LoRA into their base, at any strength",
     "average": "average the weights of checkpoints that began with the same weights",
     "upscale": "make images larger with a trained network",
@@ -29,7 +29,7 @@ COMMANDS = {
     "make-triplets": "make lists of triplets for A-FINE's training",
     "score": "score images, alone or against references",
     "evaluate": "evaluate checkpoints on data sets, into a result folder",
-    "agree": "measure how well metrics agree with people",
+    "agree": "measure how well metrics agree with human ratings",
     "pick": "choose a checkpoint by several metrics, with limits, and say why",
     "metrics": "list the metrics",
     "attack": "measure how easily metrics are bought by changes that nobody sees",

@@ -11,7 +11,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """BasicSR's arguments, and ours."""
     parser.add_argument("-opt", required=True, metavar="FILE", help="option file (YAML)")
     parser.add_argument("--launcher", choices=["none", "pytorch"], default="none", help="torchrun is found by itself")
-    parser.add_argument("--auto_resume", action="store_true", help="go on from the newest complete training state")
+    parser.add_argument("--auto_resume", action="store_true", help="resume from the newest complete training state")
     parser.add_argument(
         "--force_yml", dest="overrides", nargs="+", default=[], metavar="KEY=VALUE", help="e.g. train:total_iter=500"
     )

@@ -56,7 +56,7 @@ class RowReader:
         low, high = self._range
         for aspect, score in scores.items():
             if not math.isfinite(score):
-                return Problem("scores that are no numbers", f"{name}: {aspect} is {published[aspect]!r}")
+                return Problem("scores that are not numbers", f"{name}: {aspect} is {published[aspect]!r}")
             if not low <= score <= high:
                 text = f"{name}: {aspect} is {score:g}, declared range {low:g} to {high:g} (score_range)"
                 return Problem("scores outside the declared range", text)

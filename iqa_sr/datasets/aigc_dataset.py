@@ -67,7 +67,7 @@ class AIGCDataset(Dataset[dict[str, Any]]):
         OptionError: If the section is wrong, or the collection cannot be split or lacks the aspect.
         FileNotFoundError: If a file of the collection does not exist.
         ModuleNotFoundError: If a package that reads one of its files is not installed.
-        DataError: If images are missing, named twice, damaged or too small, prompts are empty, scores are no numbers,
+        DataError: If images are missing, named twice, damaged or too small, prompts are empty, scores are not numbers,
             outside the declared range or all the same; with counts.
     """
 

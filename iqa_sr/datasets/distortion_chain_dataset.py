@@ -1,4 +1,4 @@
-"""The data set of ARNIQA's training: patches of two different images, spoilt by the same chain of distortions."""
+"""The data set of ARNIQA's training: patches of two different images, distorted by the same chain of distortions."""
 
 import math
 from collections.abc import Mapping, Sequence

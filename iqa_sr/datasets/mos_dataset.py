@@ -1,4 +1,4 @@
-"""The data set of opinion scores: images and what people thought of them, in the layouts that collections have."""
+"""The data set of opinion scores: images and human ratings, in the layouts that collections have."""
 
 import logging
 from collections.abc import Mapping
@@ -74,7 +74,7 @@ class OpinionDataset(Dataset[dict[str, Any]]):
         OptionError: If the section is wrong, or the collection cannot be split.
         FileNotFoundError: If the file of the scores does not exist.
         ModuleNotFoundError: If a package that reads that file is not installed.
-        DataError: If images are missing, named twice, damaged or smaller than the crop, scores are no numbers,
+        DataError: If images are missing, named twice, damaged or smaller than the crop, scores are not numbers,
             outside the declared range or all the same, or a content is in two splits; with counts.
     """
 

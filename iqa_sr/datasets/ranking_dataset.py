@@ -93,7 +93,7 @@ class RankingDataset(Dataset[dict[str, Any]]):
     def _random_levels(self, draw: SeededRandom) -> list[float]:
         """0, and rising levels with at least half a level in between, up to 5; near both ends more often than between.
 
-        What is hard is there: the least that can be seen, and what is spoilt beyond recognition.
+        What is hard is there: the least that can be seen, and what is distorted beyond recognition.
         """
         count = self.options.levels - 1
         room = LEVELS - 0.5 * count

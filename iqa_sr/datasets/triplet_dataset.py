@@ -59,7 +59,7 @@ class TripletDataset(Dataset[dict[str, Any]]):
     """Samples of two images and their reference.
 
     A sample holds `image` `(3, 3, H, W)` float32 RGB in [0, 1], the first and the second image and the reference;
-    `target` `(3,)` float32, the share of people who prefer the first to the second, the first to the reference, and
+    `target` `(3,)` float32, the share of observers who prefer the first to the second, the first to the reference, and
     the second to the reference; `kind`, see `Triplet.kind`; `source`, the list's name; `path` of the first image.
 
     Differs from the original: A batch is one tensor, for which the images must be of one size; `crop` sees to that.

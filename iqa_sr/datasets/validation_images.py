@@ -37,7 +37,7 @@ class ValidationImage:
         key: Its name.
         lq: `(1, 3, h, w)` RGB in [0, 1]; `(1, 1, h, w)` of a data set of luma alone.
         gts: `(K, 3, H, W)`, the original first, luma repeated; None if there is none.
-        positive: `(K,)`: which of them people found better than the original; None if nobody was asked.
+        positive: `(K,)`: which of them observers found better than the original; None if nobody was asked.
         base: `(1, 3, H, W)`: what the network that the run began with makes of it; None where nobody compares with it.
     """
 

@@ -2,7 +2,7 @@
 
 Every function takes an image `(3, H, W)` float32 RGB in [0, 1], a strength in (0, 1], and a `SeededRandom` for
 whatever else is random. Noise comes from its `noise_generator`, positions and phases from its `position`: they may
-differ where the parameters (directions, colors, periods) are shared. With the same draw a larger strength spoils the
+differ where the parameters (directions, colors, periods) are shared. With the same draw a larger strength distorts the
 same image in the same way, only more. Results need not be clamped or rounded. Strengths are ours, chosen so that a
 fifth is just visible on a photograph and 1 is unpleasant.
 """

@@ -1,4 +1,4 @@
-"""Images spoilt by noise; the functions are described in `iqa_sr.distortions.kinds`."""
+"""Images distorted by noise; the functions are described in `iqa_sr.distortions.kinds`."""
 
 import torch
 from torch import Tensor

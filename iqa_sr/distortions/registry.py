@@ -19,7 +19,7 @@ LEVELS = 5
 
 @dataclass(frozen=True)
 class Distortion:
-    """One way to spoil an image.
+    """One way to distort an image.
 
     Attributes:
         name: For example `gaussian-blur`.
@@ -52,14 +52,14 @@ def check_names(kinds: list[str] | None) -> list[str] | None:
 
 
 def distort(image: Tensor, kind: str, level: float, seed: int, noise_seed: int | None = None) -> Tensor:
-    """An image spoilt in one way.
+    """An image distorted in one way.
 
     Args:
         image: `(3, H, W)` float32 RGB in [0, 1], on the CPU; never written to.
         kind: A name of `KINDS`.
         level: In [0, 5]; 0 leaves the image as it is, 1 is just visible on a photograph, 5 unpleasant.
         seed: Of everything else that is random: direction, phase, the noise itself. With the same seed a higher level
-            spoils an image in the same way, only more.
+            distorts an image in the same way, only more.
         noise_seed: If given, the realization comes from it: noise, and where a pattern or JPEG's grid of blocks
             begins. The parameters stay those of `seed`.
 
@@ -75,8 +75,8 @@ def distort(image: Tensor, kind: str, level: float, seed: int, noise_seed: int |
         raise ValueError(f"distortion {kind}: expected a level in [0, {LEVELS}], got {level}")
     if level == 0:
         return image
-    spoilt = KINDS[kind].function(image, level / LEVELS, SeededRandom(seed, noise_seed))
-    return as_8_bit(spoilt)
+    distorted = KINDS[kind].function(image, level / LEVELS, SeededRandom(seed, noise_seed))
+    return as_8_bit(distorted)
 
 
 @dataclass(frozen=True)
@@ -122,13 +122,13 @@ def draw_chain(
 
 
 def apply_chain(image: Tensor, chain: Sequence[Step], noise_seed: int | None = None) -> Tensor:
-    """An image spoilt in several ways, one after the other.
+    """An image distorted in several ways, one after the other.
 
     Args:
         image: `(3, H, W)` as for `distort`.
         chain: The steps.
         noise_seed: If given, the realization of every step comes from it, as in `distort`: with other seeds images
-            are spoilt alike, each with noise of its own.
+            are distorted alike, each with noise of its own.
 
     Returns:
         The same shape.

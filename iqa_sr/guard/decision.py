@@ -212,7 +212,7 @@ def _problems(options: GuardOptions, now: GuardMeasurements, changes: Iterable[_
     found; a limit that is crossed, as it is by a mean that is NaN.
     """
     broken = int((~now.high_frequency.isfinite()).sum())
-    found = [f"the results on {broken} of {len(now.images)} windows are no numbers"] if broken else []
+    found = [f"non-finite results on {broken} of {len(now.images)} windows"] if broken else []
     found += [
         f"{change.name} has a score left for {change.units} of the {fewest} that its test needs"
         for change in changes

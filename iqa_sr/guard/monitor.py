@@ -149,7 +149,7 @@ class RewardGuard:
             if action == "roll-back":
                 self._go_back()
             done = "back to the last state without an alarm, " if action == "roll-back" else ""
-            logger.warning(f"Guard: {done}weight of the quality losses now {self.factor:.3g} of the start's.")
+            logger.warning(f"Guard: {done}IQA loss weights scaled to {self.factor:.3g}x of their initial value.")
             if action == "roll-back":
                 self._on_first(self._measure)  # what the run goes on with
 
@@ -219,7 +219,7 @@ class RewardGuard:
         }
 
     def load_state(self, state: Mapping[str, Any] | None) -> None:
-        """Go on from `state()`, or begin here where the run had no guard; networks and optimizer must be there.
+        """Resume from `state()`, or begin here where the run had no guard; networks and optimizer must be there.
 
         Raises:
             ValueError: If the base is another one than then.

@@ -38,7 +38,7 @@ BLIND_SPOTS = {
     "niqe-basicsr": "finds noise on smooth results better",
     LR_CONSISTENCY: "does not see what the downscaling removes",
 }
-"""What held-out metrics do not find worse that people do, as docs/lora_and_guard.md measures it."""
+"""What held-out metrics do not find worse that observers do, as docs/lora_and_guard.md measures it."""
 
 
 class GuardProbe:
@@ -112,7 +112,7 @@ class GuardProbe:
             The measures, and the result of each window as the network gave it: `(1, 3, H, W)` float32 on the CPU.
 
         Raises:
-            ValueError: If the base gives no numbers, or too few of its results have a score for a test.
+            ValueError: If the base gives non-finite results, or too few of its results have a score for a test.
         """
         whole = [self._here(upscale)(window.lq) for window in windows]
         # Copies, for whoever keeps or saves them: a view holds the context too.
@@ -171,8 +171,8 @@ class GuardProbe:
         broken = int((~base.high_frequency.isfinite()).sum())
         if broken:
             raise ValueError(
-                f"path:pretrain_network_g: on {broken} of the guard's {len(base.images)} windows its results are no "
-                "numbers; take a checkpoint that is whole"
+                f"path:pretrain_network_g: on {broken} of the guard's {len(base.images)} windows its results are not "
+                "finite; take a checkpoint that is whole"
             )
         units = units_of(base.images, self.fewest)
         title = "images" if by_image(base.images, self.fewest) else "windows"

@@ -55,7 +55,7 @@ def write_tensor_file(content: Any, path: str | Path) -> None:
         atomic_write(path, save)
     except (OSError, RuntimeError) as error:
         raise OSError(
-            f"cannot write {path}: {_reason(error)}\nFree space or choose another place, then go on with --auto_resume."
+            f"cannot write {path}: {_reason(error)}\nFree space or choose another path, then resume with --auto_resume."
         ) from error
 
 

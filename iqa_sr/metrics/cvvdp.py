@@ -3,7 +3,7 @@
 Both images become light on a display, then contrasts in three opponent colors and up to nine bands of a Laplacian
 pyramid. A difference counts in multiples of what is just visible at its frequency and luminance, the less the more
 contrast both images have there (masking). It is pooled over pixels, bands and colors, and mapped to just-objectionable
-differences: 10 JOD is no visible difference; of two images 1 JOD apart, 75 % of people prefer the one with more.
+differences: 10 JOD is no visible difference; of two images 1 JOD apart, 75 % of observers prefer the one with more.
 
 Computed here, not by the authors' package `cvvdp`: that requires twelve packages (62 MB, among them matplotlib and
 OpenEXR) which nothing else here needs, and `ffmpeg`, of which there is no wheel for any Python, and takes two to four

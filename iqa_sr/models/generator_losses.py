@@ -69,7 +69,7 @@ class GeneratorLosses:
         return {name: {key: value.cpu().clone() for key, value in state.items()} for name, state in states.items()}
 
     def load_units(self, states: Mapping[str, Mapping[str, Tensor]]) -> None:
-        """Go on from `units()`; a loss that is not there, or has other metrics now, measures anew."""
+        """Resume from `units()`; a loss that is not there, or has other metrics now, measures anew."""
         for name, own in self.units().items():
             state = states.get(name, {})
             if {key: value.shape for key, value in state.items()} == {key: value.shape for key, value in own.items()}:

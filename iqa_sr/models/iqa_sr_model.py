@@ -337,7 +337,7 @@ class IQASRModel(FineTunedModel):
         }
 
     def load_training_extras(self, extras: Mapping[str, Any]) -> None:
-        """Go on from `training_extras()`."""
+        """Resume from `training_extras()`."""
         # A discriminator may have come or gone.
         for scaler, state in zip(self.scalers, extras["scalers"], strict=False):
             if scaler.is_enabled() and state:

@@ -1,4 +1,4 @@
-"""LoRA inside a training run: what is trained, what is saved, what a resumed run goes on from."""
+"""LoRA inside a training run: what is trained, what is saved, what a resumed run continues from."""
 
 import logging
 from collections.abc import Mapping
@@ -56,7 +56,7 @@ class LoRARun:
         return {"base": self.base.digest, "options": self.options.model_dump(), "adapters": adapters}
 
     def load_state(self, state: Mapping[str, Any], networks: Mapping[str, nn.Module]) -> None:
-        """Go on from `state()`.
+        """Resume from `state()`.
 
         Raises:
             ValueError: If the base is another one than then, or the adapter does not fit.

@@ -53,7 +53,7 @@ class ModelBase(BaseModel, ABC):
 
     @abstractmethod
     def load_training_extras(self, extras: Mapping[str, Any]) -> None:
-        """Go on from `training_extras()`."""
+        """Resume from `training_extras()`."""
 
     def iteration_extras(self) -> dict[str, Any]:
         """Of `training_extras()`, what an iteration changes before its optimizers step; called in every one."""

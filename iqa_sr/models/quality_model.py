@@ -179,7 +179,7 @@ class QualityModel(ModelBase):
         return {**self.iteration_extras(), "scaler": self.scaler.state_dict()}
 
     def load_training_extras(self, extras: Mapping[str, Any]) -> None:
-        """Go on from `training_extras()`."""
+        """Resume from `training_extras()`."""
         if self.scaler.is_enabled() and extras["scaler"]:
             self.scaler.load_state_dict(extras["scaler"])
         self.load_iteration_extras(extras)

@@ -65,14 +65,14 @@ class SamplerStatistics:
         return shares | {f"sampler/{name}": value / n for name, (value, n) in self.sums.items() if n}
 
     def state(self) -> dict[str, Any]:
-        """What is needed to go on after a resume."""
+        """What is needed to resume."""
         return {
             "chosen": [self.chosen[i] for i in range(len(self.folders))],
             "sums": {name: list(pair) for name, pair in self.sums.items()},
         }
 
     def load(self, state: dict[str, Any]) -> None:
-        """Go on from `state()`, unless it is of other folders."""
+        """Resume from `state()`, unless it is of other folders."""
         if len(state["chosen"]) == len(self.folders):
             self.chosen = Counter(dict(enumerate(state["chosen"])))
             self.sums = {name: list(pair) for name, pair in state["sums"].items()}

@@ -30,7 +30,7 @@ class AFINEOptions(ObjectiveOptions):
 
 
 class AFINEObjective(Objective[AFINEOptions]):
-    """Teaches A-FINE's network from triplets: which of two images of one reference people prefer.
+    """Teaches A-FINE's network from triplets: which of two images of one reference observers prefer.
 
     The score u that is compared is lower for better images: the raw naturalness in stage 1, where both images are
     also compared with the reference; the raw fidelity to the reference in stage 2; the joined D in stage 3.
@@ -101,7 +101,7 @@ class AFINEObjective(Objective[AFINEOptions]):
             return [(d1, d2)]
 
     def validate(self, batches: Iterable[Mapping[str, Any]]) -> dict[str, float]:
-        """The share of pairs (x1, x2) in the order that people see (2AFC); ties need equal scores.
+        """The share of pairs (x1, x2) in the order that observers see (2AFC); ties need equal scores.
 
         Returns:
             `accuracy` of all; `accuracy_better` of DiffIQA's pairs with an image that is better than its reference,

@@ -1,4 +1,4 @@
-"""ARNIQA's training: equally spoilt patches attract, whatever they show; opinions are regressed on the features."""
+"""ARNIQA's training: equally distorted patches attract, whatever they show; opinions are regressed on the features."""
 
 import logging
 import math

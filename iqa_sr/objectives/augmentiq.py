@@ -1,4 +1,4 @@
-"""AugmentIQ's two heads on frozen encoders learn what people said of AI-generated images."""
+"""AugmentIQ's two heads on frozen encoders learn human ratings of AI-generated images."""
 
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -103,7 +103,7 @@ class AugmentIQObjective(Objective[AugmentIQOptions]):
         return losses
 
     def _predicted(self, batch: Mapping[str, Any]) -> dict[str, tuple[Tensor, Tensor]]:
-        """What the heads say and what people said, `(N,)` each, by name."""
+        """Predictions of the heads and human labels, `(N,)` each, by name."""
         text_head = self._heads.text_head
         if text_head is not None and "alignment" not in batch:
             raise ValueError(

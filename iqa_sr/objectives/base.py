@@ -116,7 +116,7 @@ class Objective(nn.Module, ABC, Generic[OptionsType]):
         return {}
 
     def load_state(self, state: Mapping[str, Any]) -> None:
-        """Go on from `state()`."""
+        """Resume from `state()`."""
 
     def publish(self, folder: Path) -> list[Path]:
         """Write the files from which the metric of this network is built, in the published layout.

@@ -56,7 +56,7 @@ class JODObjective(Objective[JODOptions]):
         self._tiles = [torch.zeros(1, 3, side, side) for side in sides for _ in amplitudes]
 
     def before_step(self, iteration: int) -> None:
-        """Take down the iteration, by which parts begin; every process goes on from the first one's tiles."""
+        """Take down the iteration, by which parts begin; every process resumes from the first one's tiles."""
         self._iteration = iteration
         device = next(self.network.parameters()).device
         self._tiles = [tile.to(device) for tile in self._tiles]
@@ -181,7 +181,7 @@ class JODObjective(Objective[JODOptions]):
         return {"tiles": list(self._tiles)}
 
     def load_state(self, state: Mapping[str, Any]) -> None:
-        """Go on from `state()`.
+        """Resume from `state()`.
 
         Raises:
             ValueError: If the options have other tiles.

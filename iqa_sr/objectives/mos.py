@@ -44,7 +44,7 @@ class MOSOptions(ObjectiveOptions):
 
 
 class MOSObjective(Objective[MOSOptions]):
-    """Teaches `RankIQALite` what people said of images.
+    """Trains RankIQA-lite on mean opinion scores (MOS).
 
     The network keeps its own scale, so that one that has learned to rank is a good start: 0 for the worst possible
     score, `UNTOUCHED` (5) for the best. Losses and figures are those of a fifth of that.

@@ -1,4 +1,4 @@
-"""QualiCLIP's training: the more an image is spoilt, the less it is like the good prompts, the more like the bad."""
+"""QualiCLIP's training: the more an image is distorted, the less it is like the good prompts, the more like the bad."""
 
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -20,10 +20,10 @@ class QualiCLIPOptions(ObjectiveOptions):
 
     Attributes:
         rank_margin: By how much the likeness to good prompts falls, and that to bad ones rises, with each level.
-        agreement_margin: By how much the likenesses of equally spoilt crops of one image may differ.
+        agreement_margin: By how much the likenesses of equally distorted crops of one image may differ.
         rank_weight: Of the order, for the good and for the bad prompts.
         agreement_weight: Of the agreement.
-        freeze_norms: Whether the batch norms keep CLIP's statistics: those of a batch that is mostly spoilt images
+        freeze_norms: Whether the batch norms keep CLIP's statistics: those of a batch that is mostly distorted images
             would move all features.
     """
 

@@ -55,7 +55,7 @@ class RankingOptions(ObjectiveOptions):
         rank_weight: Of the order of one content's levels.
         cross_weight: Of the order between contents.
         cross_tolerance: Levels by which contents may differ.
-        agreement_weight: Of the agreement between equally spoilt crops of one image.
+        agreement_weight: Of the agreement between equally distorted crops of one image.
         agreement_tolerance: By how much they may differ, in levels.
         anchor_weight: Of the quality that untouched images are to have.
         smoothest: Untouched crops with a smaller RMS gradient, in levels of 255 per px, are compared with themselves
@@ -165,7 +165,7 @@ class RankingObjective(Objective[RankingOptions]):
         return {"copies": [copy.state_dict() for copy in self._copies]}
 
     def load_state(self, state: Mapping[str, Any]) -> None:
-        """Go on from `state()`."""
+        """Resume from `state()`."""
         self._copies = []
         for content in state["copies"]:
             self._copies.append(_frozen(self.network))

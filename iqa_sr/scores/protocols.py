@@ -9,7 +9,7 @@ from iqa_sr.stats.score_formula import PUBLISHED
 __all__ = ["PROTOCOLS", "Against", "Protocol", "find_protocol"]
 
 Against = Literal["original", "positives", "base"]
-"""What full-reference metrics compare with: the original, each ground truth that people preferred to it, or what the
+"""What full-reference metrics compare with: the original, each ground truth that observers preferred to it, or what the
 network made of the LQ that was fine-tuned."""
 
 

@@ -82,7 +82,7 @@ def score_images(
 ) -> ScoringResult:
     """Score every image below a root that has no score yet.
 
-    Each batch is on disk before the next one begins; the same call goes on where an interrupted one stopped. A score
+    Each batch is on disk before the next one begins; the same call resumes where an interrupted one stopped. A score
     that is there counts if it is of files with the same content, wherever they were; what is of other files is computed
     anew.
 

@@ -2,7 +2,7 @@
 
 The bootstrap draws with replacement, as many as there are, what does not depend on each other: images where each has
 scores of its own (reports and choices of checkpoints), contents where several pairs or images show the same
-(agreement with people). What is compared shares the draws.
+(agreement with human ratings). What is compared shares the draws.
 
 An interval is that of 95 % of the draws, expanded for few units as Student's t expands the normal distribution's. How
 often it holds the mean was simulated (1,500 times, 1,000 draws), of 10 and of 20 units: of a normal distribution in 95

@@ -26,7 +26,7 @@ def ordering(qualities: Iterable[Tensor]) -> dict[str, float]:
         qualities: `(G, L)` each: contents at rising levels, the untouched one first; larger is better.
 
     Returns:
-        `ordered`: of pairs of levels of one content; `cross`: of untouched contents and most spoilt ones, all pairs.
+        `ordered`: of pairs of levels of one content; `cross`: of untouched contents and most distorted ones, all pairs.
     """
     right = pairs = 0
     first: list[Tensor] = []

@@ -1,4 +1,4 @@
-"""How often metrics prefer what people prefer: two-alternative forced choice on labeled pairs, and who helps whom.
+"""How often metrics prefer what observers prefer: two-alternative forced choice on labeled pairs, and who helps whom.
 
 Reference:
     Chen, Wu, Ma, Zhang: Toward Generalized Image Quality Assessment: Relaxing the Perfect Reference Quality
@@ -28,7 +28,7 @@ __all__ = [
 ]
 
 Ties = Literal["leave-out", "count"]
-"""What becomes of pairs of which people prefer neither image: left out, or right where a metric's qualities are the
+"""What becomes of pairs of which observers prefer neither image: left out, or right where a metric's qualities are the
 same, which is A-FINE's rule and for most metrics means wrong."""
 
 
@@ -41,7 +41,7 @@ class Accuracy:
         interval: 95 % interval, contents drawn with replacement.
         pairs: Number of the pairs.
         undecided: In how many of them the metric has the same quality for both images, or none for one of them
-            (NaN). Unless people prefer neither and `ties` is `count`, that is wrong.
+            (NaN). Unless observers prefer neither and `ties` is `count`, that is wrong.
     """
 
     value: float
@@ -54,14 +54,14 @@ def decided(preferred: np.ndarray, ties: Ties) -> np.ndarray:
     """`(N,)` of bool: which pairs are counted.
 
     Args:
-        preferred: `(N,)`: 1 where people prefer the first image, 0 the second, 0.5 neither.
+        preferred: `(N,)`: 1 where observers prefer the first image, 0 the second, 0.5 neither.
         ties: What becomes of the last.
     """
     return np.ones(len(preferred), bool) if ties == "count" else preferred != 0.5
 
 
 def correct_pairs(first: np.ndarray, second: np.ndarray, preferred: np.ndarray) -> np.ndarray:
-    """`(N,)` of bool: where a metric has the larger quality for the image that people prefer.
+    """`(N,)` of bool: where a metric has the larger quality for the image that observers prefer.
 
     Where they prefer neither it is right with equal qualities. NaN is never right.
 

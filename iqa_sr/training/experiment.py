@@ -125,7 +125,7 @@ class Experiment:
                 while archived.exists():  # two starts in one second
                     archived = archived.with_name(f"{archived.name}_")
                 folder.rename(archived)
-                logger.info(f"{folder} exists; renamed to {archived.name}. (--auto_resume would go on there.)")
+                logger.info(f"{folder} exists; renamed to {archived.name}. (--auto_resume would continue it.)")
 
     def validate(
         self,
@@ -158,5 +158,5 @@ class Experiment:
                 logger.info("\n".join(lines[start : start + 12]))
 
     def tell_how_to_resume(self, iteration: int) -> None:
-        """After a signal: what was saved, and the command that goes on."""
-        logger.info(f"Stopped after iteration {iteration}, saved. Go on with:\n  {self.resume_command}")
+        """After a signal: what was saved, and the command that resumes."""
+        logger.info(f"Stopped after iteration {iteration}, saved. Resume with:\n  {self.resume_command}")

@@ -104,7 +104,7 @@ def run_training(
             if isinstance(sampler, SoftmaxOptions):
                 build_softmax(sampler, "datasets:train:sampler")  # missing scores are told before hours of training
             if code := _train_base_where_missing(base, made_by, overrides, getattr(sampler, "type", None)):
-                logger.info(f"The run itself has not begun. Go on with:\n  {resume}")
+                logger.info(f"The run itself has not begun. Resume with:\n  {resume}")
                 return code
         content = yaml.safe_dump(opt, sort_keys=False, allow_unicode=True, width=120)
         logger.info(f"BasicSR {BASICSR_VERSION}, torch {torch.__version__}, options:\n{textwrap.indent(content, '  ')}")

@@ -148,7 +148,7 @@ def train(config: "RunConfig", opt: dict[str, Any], experiment: Experiment, stat
         config: The option file.
         opt: What BasicSR reads, derived from it.
         experiment: Where its results go.
-        state: A training state to go on from, its networks already named in `opt['path']`.
+        state: A training state to resume from, its networks already named in `opt['path']`.
 
     Returns:
         0 at the end, 128 + the signal's number after a signal.
@@ -198,7 +198,7 @@ def _close(part: Any) -> None:
 
 
 def _rescue(saver: RunSaver, experiment: Experiment, error: BaseException) -> None:
-    """Save what the error would lose, and tell what was saved and how to go on."""
+    """Save what the error would lose, and tell what was saved and how to resume."""
     with saver.interrupts.held_back():
         told = saver.rescue(error)
         if told is not None:

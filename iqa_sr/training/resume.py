@@ -74,7 +74,7 @@ def attach_extras(
 
 
 def prepare_resume(config: "RunConfig", opt: dict[str, Any]) -> dict[str, Any] | None:
-    """The training state that a run goes on from, its networks put into `opt['path']`; None where it begins anew.
+    """The training state that a run resumes from, its networks put into `opt['path']`; None where it begins anew.
 
     With `auto_resume` the newest that is whole, else `path:resume_state`. Nothing is written.
 
@@ -93,7 +93,7 @@ def prepare_resume(config: "RunConfig", opt: dict[str, Any]) -> dict[str, Any] |
     if opt["auto_resume"] and found is None:
         logger.info(
             "--auto_resume: no complete training state; "
-            + (f"going on from path:resume_state {given}." if given else "starting from the beginning.")
+            + (f"resuming from path:resume_state {given}." if given else "starting from the beginning.")
         )
     if found is None and not given:
         return None
@@ -109,7 +109,7 @@ def prepare_resume(config: "RunConfig", opt: dict[str, Any]) -> dict[str, Any] |
     own = ExperimentFolder(Path(opt["path"]["experiments_root"]))
     if later := [number for number in own.states() if number > state["iter"] and found is None]:
         logger.warning(
-            f"{own.training_states} holds states of up to iteration {max(later)}, which this run does not go on from; "
+            f"{own.training_states} holds states of up to iteration {max(later)}, which this run does not resume from; "
             "--auto_resume would. Move them away, or give this run another name."
         )
     check_changes(option_changes(config, state), config, state, _ignored(opt))
@@ -217,7 +217,7 @@ def find_state(experiment: ExperimentFolder, opt: Mapping[str, Any]) -> tuple[Pa
             logger.warning(f"--auto_resume skips {newer}: {reason}")
         if skipped:
             lost = max(states) - iteration
-            logger.warning(f"--auto_resume goes on from {path}, which is older: {lost} iterations are done again.")
+            logger.warning(f"--auto_resume resumes from {path}, which is older: {lost} iterations are done again.")
         return path, state
     if not skipped:
         return None

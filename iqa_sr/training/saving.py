@@ -81,7 +81,7 @@ class RunSaver:
         if found := not_finite(self.model):
             raise TrainingStopped(
                 f"after iteration {self.iteration} the weights of {found} are not finite; they are not saved.\n"
-                "Go on from the newest checkpoint with a lower learning rate, or with train:grad_clip."
+                "Resume from the newest checkpoint with a lower learning rate, or with train:grad_clip."
             )
         self.model.save(self.cursor.epoch, self.iteration)
         self.stored = self.iteration

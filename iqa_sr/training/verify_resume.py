@@ -43,7 +43,7 @@ def verify_resume(
 ) -> ResumeCheck:
     """Train twice as far as `interrupt_at`, once without and once with an interruption there, and compare everything.
 
-    The second run is a new process that goes on from the training state of the first. Validation and TensorBoard are
+    The second run is a new process that resumes from the training state of the first. Validation and TensorBoard are
     switched off; nothing is written outside a temporary folder, but for a base that is missing (`path:pretrain_opt_g`),
     which is trained first.
 
@@ -71,7 +71,7 @@ def verify_resume(
         shutil.copytree(whole.training_states, resumed.training_states)
         for path in resumed.files_of(total):
             path.unlink()
-        progress(f"2/2: going on from iteration {interrupt_at} in a new process")
+        progress(f"2/2: resuming from iteration {interrupt_at} in a new process")
         _train(option_file, root / "resumed", interrupt_at, overrides, ["--auto_resume"])
         files = [path.relative_to(whole.path) for path in whole.files_of(total)]
         found = [line for file in files for line in _compare(whole.path / file, resumed.path / file)]

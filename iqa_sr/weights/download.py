@@ -50,7 +50,7 @@ def download(file: WeightFile, target: Path, dead_hosts: set[str]) -> None:
         dead_hosts: Hosts that did not answer; they are not asked again, and new ones are added.
 
     Raises:
-        OSError: If no source gave it, with the reason for each; what arrived is kept and the next call goes on there.
+        OSError: If no source gave it, with the reason for each; what arrived is kept and the next call resumes there.
             A source must be asked by https, also where it redirects to, and give no more than the file's size.
     """
     if not file.sources:

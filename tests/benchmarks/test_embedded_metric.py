@@ -10,7 +10,7 @@ import torch
 from iqa_sr.io.image_tensors import to_tensor, to_uint8
 from iqa_sr.metrics import create_metric
 from tests import ROOT
-from tests.helpers.mos_datasets import spoilt, textured
+from tests.helpers.mos_datasets import distorted, textured
 from tests.helpers.sr_datasets import save
 
 
@@ -113,7 +113,7 @@ def test_costs_and_opinions(parts, crops, tmp_path):
         for kind in (1, 15):  # white noise, and one that is not among the classic four
             for level in (1, 3, 5):
                 name = f"i{content:02d}_{kind:02d}_{level}.bmp"
-                save(tmp_path / "distorted_images" / name, spoilt(textured(1, 64), "noise", level))
+                save(tmp_path / "distorted_images" / name, distorted(textured(1, 64), "noise", level))
                 lines.append(f"{6 - level} {name}" if kind == 1 else f"{level} {name}")
     (tmp_path / "mos_with_names.txt").write_text("\n".join(lines) + "\n")
     agreement = parts.human_agreement({"smooth": detail}, tmp_path)["smooth"]

@@ -41,7 +41,7 @@ def numbers(measure="2afc", output="out"):
 
 
 def pairs_of(labeled, *groups):
-    """What people prefer, by the names of the two images."""
+    """What observers prefer, by the names of the two images."""
     return {
         (Path(pair.first).name, Path(pair.second).name): pair.preferred
         for pair in labeled.pairs
@@ -127,7 +127,7 @@ def test_sriqa_bench_finds_both_spellings_of_its_folders():
 
 
 def test_sriqa_bench_by_votes(capsys):
-    """Three people on three pairs: 2:1, 1:1 with a tie, 0:3."""
+    """Three observers on three pairs: 2:1, 1:1 with a tie, 0:3."""
     votes = {("Original", "SwinIR"): "121", ("Original", "HGGT"): "1=2", ("SwinIR", "HGGT"): "222"}
     write_sriqa_votes("data", "online1", votes)
     labeled = read_human_labels("sriqa-bench-votes", Path("data"))
@@ -141,7 +141,7 @@ def test_sriqa_bench_by_votes(capsys):
     scores = {sriqa_key("online1", method): score for method, score in (("Original", 3), ("SwinIR", 2), ("HGGT", 1))}
     assert agree("sriqa-bench-votes", "--scores", write_table("t.csv", table_of("mine", scores))) == 0
     assert numbers()["mine", "All"] == (0.5, 2, "1") and numbers()["one person's vote", "All"][0] == round(5 / 6, 6)
-    assert "left out, because people prefer neither: 1 of Gen, 1 of All" in capsys.readouterr().out
+    assert "left out, because observers prefer neither: 1 of Gen, 1 of All" in capsys.readouterr().out
     Path("data/labels/B/online1/online1_Original_HGGT.json").write_text('{"Image_01": {"Name": "online1_A.png"}}')
     with pytest.raises(DataError, match="1 unreadable label\n.*expected Image_01 and Image_02 with Name and Label"):
         read_human_labels("sriqa-bench-votes", Path("data"))
@@ -156,7 +156,7 @@ def test_sriqa_bench_by_votes(capsys):
         ("online2_HGGTx4.png,5", "1 images of another content\n.*expected online1_METHODx4.png, got 'online2_HGGT"),
     ],
 )
-def test_spoilt_scores_of_sriqa_bench_are_refused(line, message):
+def test_damaged_scores_of_sriqa_bench_are_refused(line, message):
     write_sriqa("data", ["online1"])
     with open("data/MOS/online1.txt", "a", encoding="utf-8") as file:
         file.write(line + "\n")
@@ -182,7 +182,7 @@ def test_hggt_labels_make_the_types_of_diffiqa(capsys):
     for metric in ("psnr", "ssim"):
         assert [found[metric, group][0] for group in ("PYY", "NYY", "PNY")] == [0, 1, 1]
         assert found[metric, "All"] == (round(2 / 3, 6), 3, "3")
-    assert "left out, because people prefer neither: 3 of All" in shown and "[" not in shown.split("All (3)")[1][:40]
+    assert "left out, because observers prefer neither: 3 of All" in shown and "[" not in shown.split("All (3)")[1][:40]
     assert agree("hggt", "--ties", "count") == 0
     assert numbers()["psnr", "All"] == (round(2 / 6, 6), 6, "3")
     assert "count as right where the scores are equal: 3 of All" in capsys.readouterr().out
@@ -406,7 +406,7 @@ def test_pairs_that_share_an_image_are_one_content():
     [
         (
             "first,second,preference\na.png,b.png,1.2\nc.png,d.png,\n",
-            "2 labels out of range\n.*from 0 to 1, the share of people who prefer the first, got '1.2'",
+            "2 labels out of range\n.*from 0 to 1, the share of observers who prefer the first, got '1.2'",
         ),
         (
             "first,second,preference\na.png,b.png,1\nb.png,a.png,0\n",
@@ -429,7 +429,7 @@ def test_pairs_that_share_an_image_are_one_content():
         ),
     ],
 )
-def test_spoilt_tables_of_pairs_are_refused_with_counts(text, message):
+def test_damaged_tables_of_pairs_are_refused_with_counts(text, message):
     write_pairs(text)
     with pytest.raises(ValueError, match=message) as error:
         read_human_labels("pairs-csv", Path("data"))
@@ -544,13 +544,13 @@ def test_a_folder_belongs_to_one_data_set(capsys):
     Path("plain/scores.csv").write_bytes(Path("out/scores.csv").read_bytes())
     assert agree("pairs-csv", data="moved", output="plain") == 1
     assert (
-        "plain/scores.csv is not of this command; choose another folder, and name it in --scores"
+        "plain/scores.csv was not written by iqa-sr agree; choose another folder, and name it in --scores"
         in capsys.readouterr().err
     )
     Path("plain/scores.csv").rename("plain/agreement.csv")
     before = Path("plain/agreement.csv").read_bytes()
     assert agree("pairs-csv", "--metric", "psnr", data="moved", output="plain") == 1
-    assert "plain/agreement.csv is not of this command; choose another folder\n" in capsys.readouterr().err
+    assert "plain/agreement.csv was not written by iqa-sr agree; choose another folder\n" in capsys.readouterr().err
     assert Path("plain/agreement.csv").read_bytes() == before and len(list(Path("plain").iterdir())) == 1
 
 

@@ -1,4 +1,4 @@
-"""`iqa-sr evaluate` as a user runs it: what is scored, what is written, what is said, and going on."""
+"""`iqa-sr evaluate` as a user runs it: what is scored, what is written, what is said, and resuming."""
 
 import json
 import os
@@ -277,7 +277,7 @@ def test_what_is_not_needed_is_not_read(here, monkeypatch):
     assert sorted(read) == ["p0.png", "p1.png", "p2.png"]
 
 
-# --- Going on ---------------------------------------------------------------------------------------------------------
+# --- Resuming ---------------------------------------------------------------------------------------------------------
 
 
 def test_goes_on_where_it_was_interrupted(here, monkeypatch, capsys):
@@ -637,7 +637,7 @@ def test_checkpoints_that_cannot_be_used(here, capsys):
     assert not Path("results").exists()
 
 
-def test_a_network_that_gives_no_numbers_is_named_with_the_image(here, capsys):
+def test_a_network_that_gives_nan_is_named_with_the_image(here, capsys):
     state = {key: weight * 1e30 for key, weight in here.state_dict().items()}
     torch.save({"params": state}, "wild.pth")
     shown = error(capsys, "evaluate", "net.pth", "wild.pth", *COMMAND[2:], *METRICS)

@@ -79,7 +79,7 @@ def test_score_by_two_processes_is_the_table_of_one_process(tmp_path):
     for number in range(4, 6):
         save(tmp_path / "in" / f"{number}.png", make_image(number, 192))
     save(tmp_path / "in" / "0.png", make_image(50, 192))  # made anew
-    (tmp_path / "in" / "1.png").write_bytes(b"spoilt")
+    (tmp_path / "in" / "1.png").write_bytes(b"distorted")
     assert main(["score", str(tmp_path / "in"), "--metric", "niqe", "--output", str(tmp_path / "one.csv")]) == 1
     args = ["score", str(tmp_path / "in"), "--metric", "niqe", "--output", str(tmp_path / "two.csv")]
     done = two_processes("-m", "iqa_sr.cli", *args)

@@ -394,7 +394,7 @@ def test_no_adapter_is_refused():
         merge("base.pth", [])
 
 
-def test_an_adapter_that_gives_no_number_is_refused_and_nothing_is_written(here, capsys):
+def test_an_adapter_that_gives_nan_is_refused_and_nothing_is_written(here, capsys):
     """The last check, behind which the file is written: merged and unmerged results must agree."""
     broken = copy.deepcopy(here["clean"])
     with torch.no_grad():

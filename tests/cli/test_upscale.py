@@ -465,7 +465,7 @@ def test_what_was_assumed_is_said(here, capsys):
     )
 
 
-def test_a_network_that_gives_no_numbers_fails_on_every_image(here, network, capsys):
+def test_a_network_that_gives_nan_fails_on_every_image(here, network, capsys):
     state = {name: torch.full_like(value, 1e30) for name, value in network.state_dict().items()}
     torch.save({"params": state}, "net.pth")
     assert main([*COMMAND, "in"]) == 1

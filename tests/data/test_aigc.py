@@ -132,7 +132,7 @@ def test_everything_is_said_at_once_with_counts(tmp_path):
     with pytest.raises(DataError) as error:
         read_ratings("agiqa3k", tmp_path)
     text = str(error.value)
-    assert "6 problems: 2 scores that are no numbers" in text and len(text.splitlines()) <= 5
+    assert "6 problems: 2 scores that are not numbers" in text and len(text.splitlines()) <= 5
     for kind in ("1 scores outside the declared range", "1 double images", "1 missing images", "1 empty prompts"):
         assert kind in text
 

@@ -143,7 +143,7 @@ def test_tables_of_opinions_and_pairs_say_what_a_spreadsheet_did(tmp_path):
         ("image,score,score\na.png,1,2\n", "more than one column is called score"),
         ("image,score\na.png,1,25\n", "row 1 below the names has 3 cells for 2 columns"),
         ("image;score\na.png;1\n", "separate the columns by commas"),
-        ("image,score\na.png,1_0\n", r"1 scores that are no numbers(.|\n)*score is '1_0'"),
+        ("image,score\na.png,1_0\n", r"1 scores that are not numbers(.|\n)*score is '1_0'"),
     ):
         table.write_text(content)
         save(tmp_path / "a.png", np.zeros((8, 8, 3), np.uint8))

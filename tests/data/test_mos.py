@@ -221,7 +221,7 @@ def test_without_contents_every_image_is_one(tmp_path):
             ["a.png,1", "b.png,11", "c.png,-2"],
             ["2 scores outside the declared range", "b.png: score is 11, declared range 0 to 10"],
         ),
-        ("image,score", ["a.png,1", "b.png,good", "c.png,nan"], ["2 scores that are no numbers", "'good'"]),
+        ("image,score", ["a.png,1", "b.png,good", "c.png,nan"], ["2 scores that are not numbers", "'good'"]),
         ("image,score", ["a.png,4", "b.png,4"], ["1 single rating level", "score is the same for all 2 images"]),
         (
             "image,score,split",

@@ -74,7 +74,7 @@ def test_diffiqa_keeps_its_published_split(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("spoil", "message"),
+    ("damage", "message"),
     [
         (lambda root: (root / "images/Original/p1.png").unlink(), "6 missing reference"),
         (lambda root: (root / "images/01/p1_01.png").unlink(), r"1 missing image\n.*p1_01\.png is not there"),
@@ -82,9 +82,9 @@ def test_diffiqa_keeps_its_published_split(tmp_path):
         (lambda root: (root / "labels/B/02/p0_02.json").write_text('{"Image_AI": {"Label": "Good"}}'), "unreadable"),
     ],
 )
-def test_incomplete_diffiqa_is_refused(tmp_path, spoil, message):
+def test_incomplete_diffiqa_is_refused(tmp_path, damage, message):
     root = write_diffiqa(tmp_path / "DiffIQA")
-    spoil(root)
+    damage(root)
     with pytest.raises(DataError, match=message) as error:
         make_triplets("diffiqa", root, tmp_path / "lists")
     assert len(str(error.value).splitlines()) <= 5
@@ -128,18 +128,18 @@ def test_lists_depend_on_the_seed_alone(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("layout", "spoil", "message"),
+    ("layout", "damage", "message"),
     [
         ("kadid", lambda root: (root / "images/I02_01_03.png").unlink(), "1 missing images"),
         ("kadid", lambda root: (root / "images/I02.png").unlink(), "missing reference.*\n.*no image I02"),
         ("tid2013", lambda root: (root / "reference_images/I02.BMP").unlink(), "missing reference"),
         ("pipal", lambda root: (root / "Distortion_1/A0002_00_02.bmp").unlink(), "missing image\n.*A0002_00_02.bmp"),
-        ("pipal", lambda root: (root / "Train_Label/A0002.txt").write_text("A0002_00_00.bmp,much"), "is no number"),
+        ("pipal", lambda root: (root / "Train_Label/A0002.txt").write_text("A0002_00_00.bmp,much"), "is not a number"),
     ],
 )
-def test_incomplete_sets_with_scores_are_refused(tmp_path, layout, spoil, message):
+def test_incomplete_sets_with_scores_are_refused(tmp_path, layout, damage, message):
     root = SCORED[layout][0](tmp_path / layout, references=3)
-    spoil(root)
+    damage(root)
     with pytest.raises(DataError, match=message):
         make_triplets(layout, root, tmp_path / "lists")
 

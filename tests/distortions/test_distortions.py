@@ -1,4 +1,4 @@
-"""The ways in which images are spoilt: every kind at every level, chains, and what they promise."""
+"""The ways in which images are distorted: every kind at every level, chains, and what they promise."""
 
 import numpy as np
 import pytest

@@ -233,19 +233,19 @@ def test_limits(limit, crossed, text):
     assert found.line.endswith(f": ALARM, {text}" if crossed else ": no alarm")
 
 
-def test_noise_that_is_no_number_crosses_the_limit():
+def test_noise_that_is_nan_crosses_the_limit():
     base = measurements(jod_lite=torch.zeros(6), niqe=torch.zeros(6))
     broken = replace(base, periodic=torch.full((6,), math.nan))
     assert not decide(options(), [REWARD], base, broken, 1).alarm
     assert decide(options(max_periodic=1), [REWARD], base, broken, 1).alarm
 
 
-def test_results_that_are_no_numbers_are_an_alarm():
+def test_results_that_are_nan_are_an_alarm():
     """Even if only some are: nothing but the other windows would be compared."""
     base = measurements(jod_lite=torch.zeros(COUNT), niqe=torch.zeros(COUNT))
     now = replace(base, high_frequency=torch.tensor([0.1] * (COUNT - 2) + [math.nan, math.inf]))
     found = decide(options(), [REWARD], base, now, 1)
-    assert found.alarm and found.reasons == ["the results on 2 of 12 windows are no numbers"]
+    assert found.alarm and found.reasons == ["non-finite results on 2 of 12 windows"]
 
 
 @pytest.mark.parametrize(("metric", "left"), [(HELD, 0), (HELD, 5), (REWARD, 5)])
@@ -494,13 +494,13 @@ def test_the_consistency_may_be_held_out_like_a_metric():
 
 
 def test_a_network_that_has_broken_down_is_measured_and_found():
-    """No metric is asked about results that are no numbers: NLPD makes 0 of them, which is its best."""
+    """No metric is asked about non-finite results: NLPD makes 0 of them, which is its best."""
     guard = GuardProbe(options(windows=8, held_out=["nlpd"]), {REWARD: {}}, "cpu")
     images = [pair(), pair(name="coffee")]
     base, outputs = measured(guard, images, bicubic)
     now, _ = measured(guard, images, lambda lq: bicubic(lq) * math.nan, outputs)
     found = decide(guard.options, guard.reward_metrics, base, now, 100)
-    assert found.alarm and "the results on 8 of 8 windows are no numbers" in found.reasons
+    assert found.alarm and "non-finite results on 8 of 8 windows" in found.reasons
     assert now.scores["nlpd"].isnan().all()
     assert set(found.values) == {"guard/alarm"}
 
@@ -534,7 +534,7 @@ def test_the_base_must_have_enough_scores():
     guard = GuardProbe(options(held_out=["psnr"], window=64), {REWARD: {}}, "cpu")
     with pytest.raises(ValueError, match="test of psnr needs 6 images with a score, and the base has one on 3; add"):
         measured(guard, images, bicubic)
-    with pytest.raises(ValueError, match="path:pretrain_network_g: on 6 of the guard's 6 windows .* are no numbers"):
+    with pytest.raises(ValueError, match="path:pretrain_network_g: on 6 of the guard's 6 windows .* are not finite"):
         measured(guard, [pair(64, 64)] * 6, lambda lq: bicubic(lq) * math.nan)
 
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 
-from tests.helpers.mos_datasets import BLANK, spoilt, textured
+from tests.helpers.mos_datasets import BLANK, distorted, textured
 from tests.helpers.sr_datasets import save
 
 HEADER = "name,prompt,adj1,adj2,style,mos_quality,std_quality,mos_align,std_align"
@@ -18,8 +18,8 @@ def write_agiqa(root, prompts=14, size=48):
         for level in range(6):
             darkness = (level * 5 + prompt) % 6  # not in step with the level
             name = f"sd_{prompt:03d}_{level}.jpg"
-            spoiled = spoilt(pixels, "noise", 2 * level) * (1 - 0.07 * darkness)
-            save(Path(root) / "image" / name, spoiled.astype(np.uint8))
+            degraded = distorted(pixels, "noise", 2 * level) * (1 - 0.07 * darkness)
+            save(Path(root) / "image" / name, degraded.astype(np.uint8))
             scores = f"{4.6 - 0.8 * level:.3f},0.3,{4.4 - 0.7 * darkness:.3f},0.4"
             lines.append(f'{name},"a photo of cats, {prompt}",,,,{scores}')
     (Path(root) / "data.csv").write_text("\n".join(lines) + "\n")

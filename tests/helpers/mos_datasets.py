@@ -10,7 +10,7 @@ from tests.helpers.sr_datasets import make_image, save
 BLANK = np.zeros((2, 2, 3), np.uint8)
 
 
-def spoilt(pixels, kind, level):
+def distorted(pixels, kind, level):
     """An image blurred or with noise; level 0 is the image itself."""
     if level == 0:
         return pixels
@@ -36,7 +36,7 @@ def write_kadid(root, contents=10, size=64, levels=5):
         for number, kind in enumerate(("blur", "noise"), start=1):
             for level in range(1, levels + 1):
                 name = f"I{content:02d}_{number:02d}_{level:02d}.png"
-                save(Path(root) / "images" / name, spoilt(pixels, kind, level))
+                save(Path(root) / "images" / name, distorted(pixels, kind, level))
                 lines.append(f"{name},I{content:02d}.png,{5 - 4 * (level - 1) / (levels - 1):.2f},0.5")
     (Path(root) / "dmos.csv").write_text("\n".join(lines) + "\n")
     return Path(root)

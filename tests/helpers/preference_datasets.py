@@ -39,7 +39,7 @@ def write_sriqa(root, contents=CONTENTS, parts=("MOS", "MOS_Reg", "MOS_Gen")):
 
 
 def sriqa_order(number):
-    """The methods of the content of this number, what people like best first."""
+    """The methods of the content of this number, what observers like best first."""
     turn = number % len(GENERATIVE)
     networks = GENERATIVE[turn:] + GENERATIVE[:turn]
     return ["Original", *networks, *(REGRESSION if number % 2 else REGRESSION[::-1])]

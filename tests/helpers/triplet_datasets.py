@@ -52,9 +52,9 @@ def write_kadid(root, references=10, levels=5, size=(64, 96)):
             noise = np.random.default_rng(number * 10 + level).normal(size=pixels.shape)
             noisy = np.clip(pixels + 6 * level * noise, 0, 255).astype(np.uint8)
             dull = np.clip(np.rint(pixels.mean() + (1 - 0.15 * level) * (pixels - pixels.mean())), 0, 255)
-            for kind, spoilt in enumerate((dull.astype(np.uint8), noisy), start=1):
+            for kind, distorted in enumerate((dull.astype(np.uint8), noisy), start=1):
                 name = f"I{number:02}_{kind:02}_{level:02}.png"
-                save(root / "images" / name, spoilt)
+                save(root / "images" / name, distorted)
                 lines.append(f"{name},I{number:02}.png,{5 - 0.7 * level + 0.01 * kind},0.5")
     (root / "dmos.csv").write_text("\n".join(lines) + "\n")
     return root

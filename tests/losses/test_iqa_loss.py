@@ -89,8 +89,8 @@ def test_a_result_that_is_its_ground_truth_has_no_gradient_under_a_ceiling(pair)
 
 
 @pytest.mark.parametrize("broken", ["output", "gt"])
-def test_a_ceiling_hides_nothing_that_is_no_number(pair, broken):
-    """Else a step on weights that are no numbers would look like any other."""
+def test_a_ceiling_hides_no_nan(pair, broken):
+    """Else a step on non-finite weights would look like any other."""
     given = dict(zip(("output", "gt"), pair, strict=True))
     given[broken] = given[broken] * math.nan
     assert IQALoss("ssim", ceiling=True)(**given).isnan()

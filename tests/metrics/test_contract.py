@@ -265,8 +265,8 @@ def test_maps_of_quality_are_of_the_same_images():
     metric, image = create_metric("jod-lite"), photo(height=64, width=72)[None]
     with pytest.raises(ValueError, match=r"jod-lite: image must have values in \[0, 1\]"):
         metric.quality_map(image * 255)
-    spoilt = image.clone().index_fill_(3, torch.tensor([5]), torch.nan)
-    maps = metric.quality_map(torch.cat([image, spoilt]))
+    distorted = image.clone().index_fill_(3, torch.tensor([5]), torch.nan)
+    maps = metric.quality_map(torch.cat([image, distorted]))
     torch.testing.assert_close(maps[:1], metric.quality_map(image))
     assert maps[1].isnan().all()
 

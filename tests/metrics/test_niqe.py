@@ -122,7 +122,7 @@ def test_flat_images_are_bad():
     assert all(metric(_degenerate()[kind][None]) > 2 * good for kind in ("flat", "black", "white"))
 
 
-def test_pixels_that_are_not_finite_spoil_their_own_image_only():
+def test_pixels_that_are_not_finite_affect_their_own_image_only():
     metric = create_metric("niqe")
     batch = torch.stack([photo(), photo(left=100), photo(left=200)])
     expected = metric(batch)

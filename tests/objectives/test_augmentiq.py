@@ -130,7 +130,7 @@ def averaged(folder, text_encoder, samples):
         return heads.quality_head(images), heads.text_head(texts)
 
 
-def test_unseen_prompts_are_ranked_as_people_do(published, text_encoder):
+def test_unseen_prompts_are_ranked_as_observers_do(published, text_encoder):
     """18 images of three held-out prompts. Under chance every order of the scores is as likely as any other, so the
     share of permutations whose coefficient is at least the found one is the p of an exact test."""
     images, samples = held_out()

@@ -73,7 +73,7 @@ def test_the_loss_falls(trained):
     assert len(losses) == 80 and np.mean(losses[-10:]) < 0.5 * np.mean(losses[:5])
 
 
-def test_unseen_contents_are_ranked_as_people_do(trained, monkeypatch):
+def test_unseen_contents_are_ranked_as_observers_do(trained, monkeypatch):
     """20 images of two held-out contents. Under chance every order is as likely: an exact one-sided permutation test
     of Spearman's coefficient has p < 0.01 above 0.52 for n = 20."""
     folder, _ = trained

@@ -299,7 +299,7 @@ def test_the_two_places_have_noise_of_their_own(tmp_path):
 
 
 def test_levels_near_both_ends_come_more_often():
-    data = dataset(procedural=1, levels=2)  # one spoilt level between 0.5 and 5
+    data = dataset(procedural=1, levels=2)  # one distorted level between 0.5 and 5
     levels = np.array([data._random_levels(SeededRandom(seed))[1] for seed in range(400)])
     assert levels.min() >= 0.5 and levels.max() <= 5
     shares = [np.mean((low <= levels) & (levels < low + 0.9)) for low in (0.5, 1.4, 2.3, 3.2, 4.1)]

@@ -185,7 +185,7 @@ def test_the_variants_of_fine_tuning_differ_in_one_term(net):
 
 @pytest.mark.large
 def test_the_sample_run_makes_its_data_and_trains_and_is_fine_tuned(tmp_path, monkeypatch, capsys):
-    """options/swinir_amo.yml in an empty folder, four iterations; options/swinir_amo_ft.yml goes on from there."""
+    """options/swinir_amo.yml in an empty folder, four iterations; options/swinir_amo_ft.yml resumes from there."""
     monkeypatch.chdir(tmp_path)
     forced = ["train:total_iter=4", "val:val_freq=4", "logger:save_checkpoint_freq=4", "logger:print_freq=2"]
     forced.append("datasets:train:num_worker_per_gpu=0")

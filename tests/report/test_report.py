@@ -51,7 +51,7 @@ def test_one_folder_gives_means_intervals_best_and_front(tmp_path):
     assert scope["fronts"] == {"0,1": [2, 1]}
 
 
-def test_several_references_are_averaged_and_what_is_no_number_left_out(tmp_path):
+def test_several_references_are_averaged_and_nan_left_out(tmp_path):
     folder = write_results(tmp_path / "run", labels=["a"], keys=["p0"], images=False)
     table = ScoreTable.read(folder / "scores.csv")
     table.append([ScoreRow("a", "set/p0", reference, "psnr", score) for reference, score in (("gt", 30), ("gt2", 20))])

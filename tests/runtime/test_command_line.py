@@ -1,4 +1,4 @@
-"""The command that goes on: the one that was given, as the shell takes it."""
+"""The command that resumes: the one that was given, as the shell takes it."""
 
 import os
 import sys

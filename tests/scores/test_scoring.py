@@ -79,7 +79,7 @@ def test_does_not_score_again_what_is_there(root, tmp_path, monkeypatch):
     assert sum(calls) == 6 + 1 + 7
 
 
-def test_goes_on_after_an_interruption(root, tmp_path, monkeypatch):
+def test_resumes_after_an_interruption(root, tmp_path, monkeypatch):
     output = tmp_path / "scores.csv"
     real, calls = ScoreTable.append, []
 

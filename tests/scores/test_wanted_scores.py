@@ -83,7 +83,7 @@ def test_images_that_have_changed_places_have_one_score_each(capsys, monkeypatch
     assert len(lines) == 2, "no score of the image that had this name before is left, for whoever reads the file"
 
 
-def test_an_image_that_was_spoilt_has_no_score_any_longer(capsys):
+def test_an_image_that_was_damaged_has_no_score_any_longer(capsys):
     assert score("a/sr", "a/HR") == 0
     Path("a/sr/p1.png").write_bytes(b"nothing")
     assert score("a/sr", "a/HR") == 1

@@ -1,4 +1,4 @@
-"""Arithmetic of agreement with people, checked by hand: accuracies, ties, intervals, complementarity, correlations."""
+"""Agreement with human ratings, checked by hand: accuracies, ties, intervals, complementarity, correlations."""
 
 import math
 
@@ -50,7 +50,7 @@ def test_accuracy_with_ties_left_out_and_counted_as_a_fine_does():
     assert math.isnan(empty.value) and empty.pairs == 0
 
 
-def test_one_vote_of_the_people_by_hand():
+def test_one_vote_of_an_observer_by_hand():
     assert observer_accuracy([1.0, 0.75, 0.4, 0.5], array(1, 1, 0, 0.5)) == pytest.approx((1 + 0.75 + 0.6) / 3)
     assert math.isnan(observer_accuracy([1.0, None], array(1, 1))) and math.isnan(observer_accuracy([0.5], array(0.5)))
 

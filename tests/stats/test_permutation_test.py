@@ -53,7 +53,7 @@ def test_nothing_to_compare_is_no_evidence(nothing):
     assert sign_flip_p_value(nothing) == 1
 
 
-def test_leaves_out_what_is_no_number():
+def test_leaves_out_nan():
     known = [1.0, 2.0, 3.0, -1.0]
     assert (
         sign_flip_p_value([math.nan, *known, math.inf, -math.inf]) == sign_flip_p_value(torch.tensor(known)) == 3 / 16

@@ -33,7 +33,7 @@ def test_names_its_metrics_once_each_in_order():
     assert Formula("niqe + 2 * 'lpips-vgg' / max(psnr, niqe)").names == ("niqe", "lpips-vgg", "psnr")
 
 
-def test_division_by_nothing_is_no_number_and_no_warning():
+def test_division_by_nothing_is_nan_and_gives_no_warning():
     assert not np.isfinite(Formula("1 / (psnr - psnr)")(SCORES)).any()
 
 

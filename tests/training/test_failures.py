@@ -1,4 +1,4 @@
-"""A run that fails, is stopped or is killed loses no training: what it leaves, and what goes on from there."""
+"""A run that fails, is stopped or is killed loses no training: what it leaves, and what resumes from there."""
 
 import multiprocessing
 import os
@@ -170,7 +170,7 @@ def test_a_failure_saves_what_was_trained_and_is_resumed_bit_by_bit(here, capsys
     assert list(differences(end, results(5))) == []
 
 
-def test_raising_total_iter_goes_on_from_the_last_iteration(here):
+def test_raising_total_iter_resumes_from_the_last_iteration(here):
     end = here()
     assert train(options(train__total_iter=2)) == 0
     assert states() == [2]

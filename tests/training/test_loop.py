@@ -109,7 +109,7 @@ def uninterrupted(request, tmp_path_factory):
 
 
 @pytest.mark.parametrize("stop", [1, 4])
-def test_an_interrupted_run_goes_on_bit_by_bit(uninterrupted, tmp_path, monkeypatch, stop):
+def test_an_interrupted_run_resumes_bit_by_bit(uninterrupted, tmp_path, monkeypatch, stop):
     options, data, whole = uninterrupted
     monkeypatch.chdir(tmp_path)
     shutil.copytree(data, "data")
@@ -132,12 +132,14 @@ def test_validation_changes_nothing_in_the_training(run_folder):
     assert list(differences(often["6.state"]["optimizers"], never["6.state"]["optimizers"])) == []
 
 
-def test_ctrl_c_says_how_to_go_on(run_folder, capsys):
+def test_ctrl_c_says_how_to_resume(run_folder, capsys):
     SignalingLoss.at, SignalingLoss.number = 2, signal.SIGINT
     assert train(training_options(train__signal_opt={"type": "SignalingLoss"})) == 130
     SignalingLoss.number = signal.SIGTERM
     shown = capsys.readouterr().err
-    assert "Stopped after iteration 2, saved. Go on with:\n  python train_sr.py -opt options.yml --auto_resume" in shown
+    assert (
+        "Stopped after iteration 2, saved. Resume with:\n  python train_sr.py -opt options.yml --auto_resume" in shown
+    )
 
 
 def test_a_broken_state_is_skipped_and_named(run_folder, capsys):
@@ -151,7 +153,7 @@ def test_a_broken_state_is_skipped_and_named(run_folder, capsys):
     assert "Resumed at iteration 3." in shown
 
 
-def test_a_run_without_a_seed_goes_on_with_the_one_it_drew(run_folder, capsys):
+def test_a_run_without_a_seed_resumes_with_the_one_it_drew(run_folder, capsys):
     options = training_options(manual_seed=None, network_g__drop_path_rate=0.2)
     assert train(options) == 0
     whole = results(6)

@@ -197,7 +197,7 @@ def test_ways_to_compute_stay_close_to_the_plain_one(base, tmp_path, change):
     assert changed(states[1], start) == TARGETS | {"layers.0.conv.weight", "conv_after_body.weight"}
 
 
-# --- Going on ---------------------------------------------------------------------------------------------------------
+# --- Resuming ---------------------------------------------------------------------------------------------------------
 
 RESUMED = {
     "random, with EMA": RANDOM,

@@ -71,7 +71,7 @@ def test_with_states_that_cannot_be_used_no_run_begins_anew(there, capsys, damag
     assert "begin anew, without --auto_resume" in shown
 
 
-def test_an_older_state_that_is_whole_is_gone_on_from_and_that_is_said(there, capsys):
+def test_an_older_state_that_is_whole_is_resumed_from_and_that_is_said(there, capsys):
     (RUN / "models/net_g_4.pth").write_bytes(b"")
     assert train(quick(), "--auto_resume") == 0
     shown = capsys.readouterr().err
@@ -95,13 +95,13 @@ def test_a_discriminator_of_the_file_that_is_not_trained_stops_no_resume(there, 
     assert "Resumed at iteration 4." in capsys.readouterr().err
 
 
-def test_without_a_state_of_its_own_a_run_goes_on_from_the_one_that_is_named(there, capsys):
+def test_without_a_state_of_its_own_a_run_resumes_from_the_one_that_is_named(there, capsys):
     state = str(RUN / "training_states/2.state")
     assert train(quick(name="other", path__resume_state=state), "--auto_resume") == 0
     assert "Resumed at iteration 2." in capsys.readouterr().err
 
 
-def test_a_state_of_basicsr_itself_is_gone_on_from(there, capsys):
+def test_a_state_of_basicsr_itself_is_resumed_from(there, capsys):
     content = read_tensor_file(RUN / "training_states/4.state")
     del content["iqa_sr"]
     torch.save(content, RUN / "training_states/4.state")

@@ -219,7 +219,7 @@ def test_lower_multiplies_the_weight_of_the_quality_losses_only(run, kind):
     _, plain = run(None, **changes)
     folder, log = run({"action": "lower", "factor": 0.25, **ALWAYS}, **changes)
     assert curve(folder, "factor") == [1, 0.25, 0.0625], "before each check's own action"
-    assert "Guard: weight of the quality losses now 0.0156 of the start's." in log
+    assert "Guard: IQA loss weights scaled to 0.0156x of their initial value." in log
     expected, found = (losses_of(text, "l_quality")[:3] for text in (plain, log))
     assert found[:2].tolist() == expected[:2].tolist()
     assert found[2] == pytest.approx(0.25 * expected[2], rel=1e-3)
@@ -250,7 +250,9 @@ def test_roll_back_returns_to_the_last_good_state(run, lora):
     )
     assert curve(folder, "alarm")[:2] == [0, 1]
     assert log.count("Loaded SwinIR from ") == (1 if lora else 3), "network, average and base; LoRA's network is all"
-    assert "Guard: back to the last state without an alarm, weight of the quality losses now 0.5 of the start's" in log
+    assert (
+        "Guard: back to the last state without an alarm, IQA loss weights scaled to 0.5x of their initial value" in log
+    )
     assert list(models(folder, 4)) == ["params", "params_ema"]
     assert list(differences(models(folder, 2), models(folder, 4))) == []
     assert list(differences(models(folder, 2), models(folder, 3))) != []
@@ -300,7 +302,7 @@ def test_roll_back_before_any_good_check_returns_to_the_base(run, base, lora):
             assert list(differences(start, found)) == []
         assert state(folder, iteration)["optimizers"][0]["state"] == {}
     assert list(differences({"params": start, "params_ema": start}, models(folder, 5))) != []
-    assert "now 0.125 of the start's" in log
+    assert "scaled to 0.125x of their initial value" in log
 
 
 @pytest.mark.parametrize("lora", [None, LORA])
@@ -395,7 +397,7 @@ def test_what_is_held_out_by_default_stays_when_weights_come(run, base, syntheti
 
 
 def test_a_resumed_guard_still_compares_with_the_base_that_the_run_began_with(run, base, tmp_path):
-    """And not with the checkpoint that it goes on from."""
+    """And not with the checkpoint that it resumes from."""
     folder, _ = run({"action": "warn"})
     assert resume(folder, guarded(base, {"action": "warn"}), stored=3) == []
     assert curve(tmp_path, "high_frequency") == curve(folder, "high_frequency")[1:]

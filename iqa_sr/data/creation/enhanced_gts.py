@@ -135,7 +135,7 @@ def make_gts(
     """Make a multi-ground-truth data set in HGGT's layout from a folder of images.
 
     Writes `original/NAME.png`, `01/NAME_01.png`, `02/NAME_02.png`, ... and `gts.json`: what made each folder. 16-bit
-    images are rounded to 8 bits. Files that are there already are kept, so that an interrupted call goes on; those of
+    images are rounded to 8 bits. Files that are there already are kept, so that an interrupted call resumes; those of
     an image that has changed since are made again.
 
     Args:

@@ -122,7 +122,7 @@ def _read_aigciqa2023(root: Path) -> AIGCTable:
 
 
 def _numbers(file: Path) -> list[Any]:
-    """The scores in a MATLAB or CSV file, in order; what is no number stays a text."""
+    """The scores in a MATLAB or CSV file, in order; what is not a number stays a text."""
     if file.suffix == ".mat":
         content = {name: array for name, array in read_matlab(file).items() if not name.startswith("_")}
         arrays = [content["MOSz"]] if "MOSz" in content else list(content.values())

@@ -1,4 +1,4 @@
-"""AI-generated images, their prompts and what people thought of them, as AGIQA-3K and AIGCIQA2023 publish it."""
+"""AI-generated images, their prompts and human ratings, as AGIQA-3K and AIGCIQA2023 publish it."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ __all__ = ["Rating", "check_ratings", "collect_ratings", "read_ratings"]
 
 @dataclass(frozen=True)
 class Rating:
-    """A generated image, its prompt, and what people thought of it.
+    """A generated image, its prompt, and human ratings.
 
     Attributes:
         path: The image's file.
@@ -46,7 +46,7 @@ def read_ratings(layout: str, root: Path, score_range: tuple[float, float] | Non
         ValueError: If there is no such layout or a file has another form.
         FileNotFoundError: If a file of the collection does not exist.
         ModuleNotFoundError: If a package that reads one of its files is not installed.
-        DataError: If images are missing or named twice, prompts are empty, scores are no numbers, outside the
+        DataError: If images are missing or named twice, prompts are empty, scores are not numbers, outside the
             declared range or all the same; with counts.
     """
     ratings, problems, file = collect_ratings(layout, root, score_range)

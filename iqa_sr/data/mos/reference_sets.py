@@ -105,7 +105,7 @@ def _read_pipal(root: Path) -> tuple[list[Opinion], list[Path]]:
             if path is None:
                 problems.add("missing image", f"{name} of {file.name} is in no folder of {root}")
             elif not math.isfinite(value):
-                problems.add("score that is no number", f"{file}, line {number}: {line.strip()[:60]!r}")
+                problems.add("score that is not a number", f"{file}, line {number}: {line.strip()[:60]!r}")
             else:
                 opinions.append(Opinion(path, value, file.stem, value))
     doubles = [path for path, count in Counter(opinion.path for opinion in opinions).items() if count > 1]

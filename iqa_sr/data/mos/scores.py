@@ -1,4 +1,4 @@
-"""Images and what people thought of them: scores checked against their images, and the splits of collections."""
+"""Images and human ratings: scores checked against their images, and the splits of collections."""
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -92,7 +92,7 @@ def read_opinions(
         ValueError: If there is no such layout, the file has another form, or the range is unknown.
         FileNotFoundError: If the file does not exist.
         ModuleNotFoundError: If a package that reads this kind of file is not installed.
-        DataError: If images are missing or named twice, scores are no numbers, outside their range or all the same,
+        DataError: If images are missing or named twice, scores are not numbers, outside their range or all the same,
             or a content is in two splits; with counts.
     """
     opinions, problems, file = _collect(

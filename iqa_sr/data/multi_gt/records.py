@@ -7,7 +7,7 @@ __all__ = ["GroundTruth", "Label", "Record"]
 
 
 class Label(Enum):
-    """What people said of an enhanced ground truth compared with the original (HGGT's three labels)."""
+    """Human labels of an enhanced ground truth compared with the original (HGGT's three labels)."""
 
     POSITIVE = "Positive"
     SIMILAR = "Similar"
@@ -56,5 +56,5 @@ class Record:
 
     @property
     def positives(self) -> tuple[int, ...]:
-        """Positions in `ground_truths` that people preferred to the original."""
+        """Positions in `ground_truths` that observers preferred to the original."""
         return tuple(i for i, gt in enumerate(self.ground_truths) if gt.label is Label.POSITIVE)

@@ -35,7 +35,7 @@ Row = Mapping[str, str]
 def read_pair_table(root: Path, file: Path, part: str) -> HumanLabels:
     """Pairs of a CSV file with a heading.
 
-    Columns `first` and `second` hold the images' paths below the folder. What people said is `preference`, the share
+    Columns `first` and `second` hold the images' paths below the folder. The label is `preference`, the share
     of them who prefer the first, from 0 to 1, or `votes_first` and `votes_second`, numbers of votes, and if need be
     `votes_tie`. A preference that is 0, 0.5 or 1 everywhere says who won, and not by how many votes. May be there:
     `reference`, for full-reference metrics; `content`, without which pairs that share an image or a reference are one
@@ -121,7 +121,7 @@ def _share(row: Row, where: str, problems: DataProblems) -> float | None:
         share = as_number(row["preference"])
         if not 0 <= share <= 1:
             got = repr(row["preference"])
-            text = f"{where}: expected a preference from 0 to 1, the share of people who prefer the first, got {got}"
+            text = f"{where}: expected a preference from 0 to 1, the share of observers who prefer the first, got {got}"
             problems.add("labels out of range", text)
             return None
         return share

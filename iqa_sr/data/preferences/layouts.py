@@ -46,7 +46,7 @@ class LabelOptions(NamedTuple):
 
 @dataclass(frozen=True)
 class PairLayout:
-    """One way of publishing what people said.
+    """One way of publishing human labels.
 
     Attributes:
         read: From the folder and the options, the labels.
@@ -58,7 +58,7 @@ class PairLayout:
 
 
 def read_human_labels(layout: str, root: Path, options: LabelOptions | None = None) -> HumanLabels:
-    """What people said of a data set.
+    """Human labels of a data set.
 
     Args:
         layout: A key of `LAYOUTS`.
@@ -120,7 +120,7 @@ def _triplet_list(root: Path, options: LabelOptions) -> HumanLabels:
 
 
 def _diffiqa(root: Path, options: LabelOptions) -> HumanLabels:
-    """The five types of pairs that people could tell apart; parts as published, or split by the seed."""
+    """The five types of pairs that observers could tell apart; parts as published, or split by the seed."""
     notes: list[str] = []
     parts = read_diffiqa(root, notes)
     if options.part != "all":
@@ -130,7 +130,7 @@ def _diffiqa(root: Path, options: LabelOptions) -> HumanLabels:
     triplets = [triplet for one in rated for triplet in label_pairs(one.reference, one.labels)]
     kept = [triplet for triplet in triplets if triplet.kind in DIFFIQA_TEST_KINDS]
     if not kept:
-        raise DataError(f"{root}: the part {options.part} holds no pairs that people could tell apart")
+        raise DataError(f"{root}: the part {options.part} holds no pairs that observers could tell apart")
     return _of_triplets(root, kept, True, notes)
 
 

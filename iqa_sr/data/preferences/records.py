@@ -1,4 +1,4 @@
-"""What people said of images: pairs of which they preferred one, and opinion scores; the form that metrics are
+"""Human labels of images: pairs of which they preferred one, and opinion scores; the form that metrics are
 measured in."""
 
 from collections import Counter
@@ -18,13 +18,13 @@ _ORDER = ("PSY", "PNY", "PYY", "SNY", "NYY", "ref<test", "ref>test", "Reg", "Gen
 
 
 class PreferencePair(NamedTuple):
-    """Two images and which of them people prefer.
+    """Two images and which of them observers prefer.
 
     Attributes:
         content: What they show. Pairs of one content depend on each other, those of different contents do not.
         first: Key of an image: its path below the data set's folder, with forward slashes.
         second: Key of the other one.
-        preferred: 1 where people prefer the first, 0 the second, 0.5 where neither.
+        preferred: 1 where observers prefer the first, 0 the second, 0.5 where neither.
         groups: What the pair is counted in, for example `("PSY", "ref<test", "All")`.
         share: Share of the votes that the first image got, ties by half; None where nobody compared these two.
     """
@@ -53,7 +53,7 @@ class RatedImage(NamedTuple):
 
 @dataclass(frozen=True)
 class HumanLabels:
-    """What people said of a data set.
+    """Human labels of a data set.
 
     Attributes:
         root: Its folder, where the keys start.
@@ -71,7 +71,7 @@ class HumanLabels:
 
     @property
     def images(self) -> list[str]:
-        """The keys of all images that people rated, each once."""
+        """The keys of all images that observers rated, each once."""
         pairs = (key for pair in self.pairs for key in (pair.first, pair.second))
         return list(dict.fromkeys([*pairs, *(one.image for one in self.rated)]))
 

@@ -1,4 +1,4 @@
-"""SRIQA-Bench: ten super-resolution networks and the original, each compared with each by ten people.
+"""SRIQA-Bench: ten super-resolution networks and the original, each compared with each by ten observers.
 
 Reference:
     Chen, Wu, Ma, Zhang: Toward Generalized Image Quality Assessment: Relaxing the Perfect Reference Quality
@@ -30,7 +30,7 @@ Scores = dict[str, dict[str, float]]
 
 
 def read_sriqa_scores(root: Path) -> HumanLabels:
-    """Pairs as in the paper: all inside a content, of which people prefer the one with the higher score.
+    """Pairs as in the paper: all inside a content, of which observers prefer the one with the higher score.
 
     Read are `MOS/NAME.txt`, `MOS_Reg/NAME.txt` and `MOS_Gen/NAME.txt` with lines `NAME_METHODx4.png,score` and
     `NAME_Original.png,score`, from 0 to 100; each of the three was made from the votes on its own images, so that
@@ -153,11 +153,11 @@ _POINTS = {Label.POSITIVE: 1, Label.SIMILAR: 0, Label.NEGATIVE: -1}
 
 
 def read_sriqa_votes(root: Path) -> HumanLabels:
-    """Pairs by the majority of the people who compared these two, `labels/A/NAME/NAME_M1_M2.json` to `labels/J`.
+    """Pairs by the majority of the observers who compared these two, `labels/A/NAME/NAME_M1_M2.json` to `labels/J`.
 
     A file has `Image_01` and `Image_02`, each with a `Name` and a `Label`, `Positive`, `Similar` or `Negative`; the
     better label has the vote, equal ones are a tie. Not the paper's protocol, which goes by the scores made of all
-    votes on a content; these votes also say how far people agree with each other.
+    votes on a content; these votes also say how far observers agree with each other.
 
     Args:
         root: The folder of the data set.
@@ -186,8 +186,8 @@ def read_sriqa_votes(root: Path) -> HumanLabels:
         groups = tuple(group for group in ("Reg", "Gen") if len(_of_group(group, both)) == 2)
         keys = _key(folders, content, first), _key(folders, content, second)
         pairs.append(PreferencePair(content, *keys, preferred_of(share), (*groups, ALL), share))
-    people = sorted({len(own) for own in shares.values()})
-    notes = (f"{' or '.join(map(str, people))} votes on each pair",)
+    observers = sorted({len(own) for own in shares.values()})
+    notes = (f"{' or '.join(map(str, observers))} votes on each pair",)
     return HumanLabels(root, pairs, references=_references(pairs), notes=notes)
 
 

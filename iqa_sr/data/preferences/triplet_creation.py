@@ -25,7 +25,7 @@ from iqa_sr.io.image_stores import list_images
 __all__ = ["DIFFIQA_TEST_KINDS", "LAYOUTS", "Made", "Rated", "label_pairs", "make_triplets", "read_diffiqa"]
 
 DIFFIQA_TEST_KINDS = ("PSY", "PNY", "PYY", "SNY", "NYY")
-"""What DiffIQA's validation and test lists hold: the pairs that people could tell apart."""
+"""What DiffIQA's validation and test lists hold: the pairs that observers could tell apart."""
 
 _AGAINST_REFERENCE = {Label.POSITIVE: 1.0, Label.SIMILAR: TIE, Label.NEGATIVE: 0.0}
 _BEST_FIRST = (Label.POSITIVE, Label.SIMILAR, Label.NEGATIVE)
@@ -116,7 +116,7 @@ def _diffiqa(root: Path, seed: int) -> Made:
 
 
 def read_diffiqa(root: Path, notes: list[str]) -> Mapping[str, Sequence[Rated]]:
-    """`images/01/NAME_01.png` to `06`, `images/Original/NAME.png`, `labels/A/01/NAME_01.json` of three people.
+    """`images/01/NAME_01.png` to `06`, `images/Original/NAME.png`, `labels/A/01/NAME_01.json` of three observers.
 
     Args:
         root: The data set as published.
@@ -138,7 +138,7 @@ def read_diffiqa(root: Path, notes: list[str]) -> Mapping[str, Sequence[Rated]]:
 
 
 def _diffiqa_part(folder: Path, root: Path, notes: list[str], problems: DataProblems) -> list[Rated]:
-    """References of a folder with the labels of those images on which most people agree."""
+    """References of a folder with the labels of those images on which most observers agree."""
     images, labels = find_folder(folder, "images"), find_folder(folder, "labels")
     originals = find_folder(images, "Original") if images else None
     if images is None or labels is None or originals is None:
@@ -191,7 +191,7 @@ def label_pairs(reference: str, labels: Mapping[str, Label]) -> list[Triplet]:
 
     Args:
         reference: Path of the reference.
-        labels: By the path of each enhanced image, what people said of it compared with the reference.
+        labels: By the path of each enhanced image, human labels of it compared with the reference.
     """
     ordered = [path for label in _BEST_FIRST for path, own in labels.items() if own is label]
     against = {path: _AGAINST_REFERENCE[label] for path, label in labels.items()}

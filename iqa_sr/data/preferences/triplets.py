@@ -18,13 +18,14 @@ _LETTERS = {1.0: "P", TIE: "S", 0.0: "N"}
 
 @dataclass(frozen=True, slots=True)  # there are hundreds of thousands
 class Triplet:
-    """Two images of one reference, and which of them people prefer; a line of a list.
+    """Two images of one reference, and which of them observers prefer; a line of a list.
 
     Attributes:
         first: Path of the first image below the list's images, with forward slashes.
         second: Of the second.
         reference: Of the reference, which may be one of the two.
-        targets: Share of people who prefer the first to the second, the first to the reference, and the second to the
+        targets: Share of observers who prefer the first to the second, the first to the reference, and the second to
+            the
             reference: 1, 0.5 or 0 each.
     """
 
