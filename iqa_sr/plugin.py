@@ -1,4 +1,4 @@
-"""What an option file may name from us: one table, put into BasicSR's registries by `register()`.
+"""Our classes that an option file may name: one table, put into BasicSR's registries by `register()`.
 
 And where our messages go. Every module has `logging.getLogger(__name__)`, below the logger `iqa_sr`, and is configured
 as any library: without configuration, warnings go to stderr. Where BasicSR trains, `iqa_sr` speaks through the logger

@@ -45,7 +45,7 @@ RewardMetricName = Annotated[str, AfterValidator(_differentiable)]
 
 
 class QualityLossOptions(Section):
-    """What the sections of all quality losses have."""
+    """Options of all quality losses."""
 
     loss_weight: float = Field(1.0, gt=0, allow_inf_nan=False)
     ceiling: bool = False
@@ -66,7 +66,7 @@ class QualityLossOptions(Section):
 
     @property
     def needs_ground_truth(self) -> bool:
-        """Whether the ground truth's own score is needed."""
+        """Check whether the ground truth's own score is needed."""
         return self.ceiling or self.normalize or (self.visible and self.score_per_jod is None)
 
 
@@ -83,7 +83,7 @@ class IQALossOptions(QualityLossOptions):
 
 
 def too_small(reward_metrics: Iterable[str], views: ViewOptions | None, side: int) -> str | None:
-    """What is wrong with training images of so small a side; None if the metrics can score every view of them."""
+    """Problem of training images of so small a side; None if the metrics can score every view of them."""
     smallest = smallest_view(views, side)
     if views is not None and views.shift >= smallest:
         return f"views of down to {smallest} px cannot be moved by {views.shift} px; take a smaller views:shift"
@@ -126,8 +126,9 @@ class QualityLoss(nn.Module):
     """`-loss_weight * mean quality` of a batch, as the metrics see it.
 
     Attributes:
-        figures: Of the last call, what the log tells beside the loss: with `visible`, `cut`, the share of images that
-            have gained more than is visible, and `jod`, the mean JOD between the results and those of the base.
+        figures: Figures of the last call, what the log tells beside the loss: with `visible`, `cut`, the share of
+            images that have gained more than is visible, and `jod`, the mean JOD between the results and those of the
+            base.
     """
 
     Options: type[QualityLossOptions]
@@ -144,7 +145,7 @@ class QualityLoss(nn.Module):
 
     @property
     def needs_base(self) -> bool:
-        """Whether a call needs what the network made of the batch before it was trained with this loss."""
+        """Check whether a call needs what the network made of the batch before it was trained with this loss."""
         return self.options.visible
 
     def forward(
@@ -255,7 +256,7 @@ class QualityLoss(nn.Module):
 
 
 def _rounded(image: Tensor) -> Tensor:
-    """What is saved of `(N, 3, H, W)`; the gradient goes straight through the rounding, and ends outside of [0, 1]."""
+    """Saved values of `(N, 3, H, W)`; the gradient goes straight through the rounding, and ends outside of [0, 1]."""
     # Not by clamp, whose gradient at 0 and 1 depends on the version of torch.
     inside = torch.where((image < 0) | (image > 1), image.detach(), image)
     return inside + (as_8_bit(image) - inside).detach()

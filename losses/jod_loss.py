@@ -8,7 +8,7 @@ __all__ = ["preference_loss", "tracking_loss"]
 
 
 def preference_loss(score: Tensor, jod: Tensor, scale: float = 0.3, margin: float = 0.0) -> Tensor:
-    """How far the scores' preferences are from those of JOD: the Kullback-Leibler divergence, 0 where all agree.
+    """Distance of the scores' preferences from those of JOD: the Kullback-Leibler divergence, 0 where all agree.
 
     With `P(d) = 1 / (1 + exp(-d / scale))`, the share that prefers one of two versions that are `d` apart, it is the
     mean of `KL(P(j_i - j_k), P(s_i - s_k))` over all pairs of one content whose JOD differ by more than `margin`. A
@@ -33,7 +33,7 @@ def preference_loss(score: Tensor, jod: Tensor, scale: float = 0.3, margin: floa
 
 
 def tracking_loss(score: Tensor, before: Tensor, jod: Tensor, jod_before: Tensor, beta: float = 0.1) -> Tensor:
-    """How far the change of a score is from that of JOD: the mean Huber loss of `(s' - s) - (j' - j)`.
+    """Distance of the change of a score from that of JOD: the mean Huber loss of `(s' - s) - (j' - j)`.
 
     What nobody sees must not move the score, up or down; what one sees moves it as far as JOD says.
 

@@ -38,7 +38,7 @@ def correlation_loss(prediction: Tensor, quality: Tensor) -> Tensor:
 
 
 def pair_loss(prediction: Tensor, quality: Tensor, tolerance: float = 0.0, margin: float = 1.0) -> Tensor:
-    """How far pairs are from their order: mean of `max(0, margin * (q_i - q_j) - (p_i - p_j))`.
+    """Distance of pairs from their order: mean of `max(0, margin * (q_i - q_j) - (p_i - p_j))`.
 
     Over all pairs with `q_i - q_j > tolerance`; 0 where there is none.
 

@@ -8,7 +8,7 @@ __all__ = ["agreement_loss", "anchor_loss", "cross_ranking_loss", "order_loss", 
 
 
 def ranking_loss(quality: Tensor, level: Tensor, margin: float = 1.0) -> Tensor:
-    """How far the qualities of one content are from falling by `margin` for every level.
+    """Distance of the qualities of one content from falling by `margin` for every level.
 
     Mean of `max(0, margin * (l_j - l_i) - (q_i - q_j))` over all pairs with `l_i < l_j`.
 
@@ -28,7 +28,7 @@ def ranking_loss(quality: Tensor, level: Tensor, margin: float = 1.0) -> Tensor:
 
 
 def order_loss(score: Tensor, margin: float) -> Tensor:
-    """How far scores are from falling by `margin` from each level to every later one.
+    """Distance of scores from falling by `margin` from each level to every later one.
 
     Mean of `max(0, margin - (s_i - s_j))` over all `i < j`.
 
@@ -59,7 +59,7 @@ def cross_ranking_loss(quality: Tensor, level: Tensor, tolerance: float = 2.0, m
 
 
 def agreement_loss(quality: Tensor, other: Tensor, tolerance: float = 0.5) -> Tensor:
-    """How much more than `tolerance` the qualities of equally distorted crops of one image differ.
+    """Excess over `tolerance` of the differences between the qualities of equally distorted crops of one image.
 
     Args:
         quality: `(N,)`.
@@ -70,7 +70,7 @@ def agreement_loss(quality: Tensor, other: Tensor, tolerance: float = 0.5) -> Te
 
 
 def anchor_loss(quality: Tensor, value: float, tolerance: float = 0.5) -> Tensor:
-    """How much more than `tolerance` qualities differ from the value that they are to have, squared.
+    """Squared excess over `tolerance` of the distance of qualities from the value that they are to have.
 
     Args:
         quality: Any shape.

@@ -35,7 +35,7 @@ class ScoreUnits(nn.Module):
 
     @property
     def measuring(self) -> bool:
-        """Whether more images are wanted; the same in all processes."""
+        """Check whether more images are wanted; the same in all processes."""
         return float(self.images) < IMAGES
 
     def add(self, start: Tensor, gt: Tensor) -> None:

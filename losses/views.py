@@ -13,7 +13,7 @@ __all__ = ["View", "ViewOptions", "draw_views", "smallest_view"]
 
 
 class ViewOptions(Section):
-    """How images are varied before a metric sees them, so that no artifact can rely on one place of its pixels.
+    """Random views of images before a metric sees them, so that no artifact can rely on one place of its pixels.
 
     Attributes:
         count: Views per step; the metric scores each of them.

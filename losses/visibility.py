@@ -1,4 +1,4 @@
-"""How visible the difference between two images is, in a unit that grows as the difference does."""
+"""Visibility of the difference between two images, in a unit that grows as the difference does."""
 
 import torch
 from torch import Tensor

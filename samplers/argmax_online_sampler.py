@@ -59,7 +59,7 @@ class ArgmaxOnlineSampler(GroundTruthSampler):
         self.info = metric_info(options.metric)
 
     def usable(self, record: Record) -> bool:
-        """Whether there is something to choose from."""
+        """Check whether there is something to choose from."""
         return self.options.pool == "all" or bool(record.positives)
 
     def window(self, crop: int) -> int:

@@ -1,4 +1,4 @@
-"""What every ground-truth sampler is: two small steps, one in the loader's worker, one on the device."""
+"""Base class of every ground-truth sampler: two small steps, one in the loader's worker, one on the device."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
@@ -46,7 +46,7 @@ class Candidates:
 
 @dataclass(frozen=True)
 class Choice:
-    """What a sampler chose.
+    """Choice of a sampler.
 
     Attributes:
         gt: `(N, 3, crop, crop)` float32 RGB, the crop to train against.
@@ -78,7 +78,7 @@ class GroundTruthSampler(ABC):
     """The name in option files, for example `argmax-online`."""
 
     def usable(self, record: Record) -> bool:
-        """Whether the sampler can choose for this record; records where it cannot are left out, and counted."""
+        """Check whether the sampler can choose for this record; records where it cannot are left out, and counted."""
         return True
 
     def check(self, records: Sequence[Record]) -> None:  # noqa: B027 - most samplers need nothing

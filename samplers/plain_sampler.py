@@ -39,7 +39,7 @@ class PositivesSampler(GroundTruthSampler):
     name = "positives"
 
     def usable(self, record: Record) -> bool:
-        """Whether the record has a positive."""
+        """Check whether the record has a positive."""
         return bool(record.positives)
 
     def shortlist(self, record: Record, generator: torch.Generator) -> Shortlist:

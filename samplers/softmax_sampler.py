@@ -64,7 +64,7 @@ class SoftmaxSampler(GroundTruthSampler):
     Args:
         options: What the option file says.
         qualities: The quality of each image by its key; larger is better.
-        digests: Of which file each is, where that is known.
+        digests: Digest of the file that each is, where that is known.
 
     Attributes:
         unit: What qualities are divided by besides the temperature: with `normalize` their standard deviation within
@@ -84,7 +84,7 @@ class SoftmaxSampler(GroundTruthSampler):
         self.unit = _spread_within([list(self.qualities.values())]) if options.normalize else 1.0
 
     def usable(self, record: Record) -> bool:
-        """Whether there is something to draw from."""
+        """Check whether there is something to draw from."""
         return bool(self._pool(record))
 
     def check(self, records: Sequence[Record]) -> None:

@@ -29,7 +29,7 @@ Qualities = Mapping[str, Mapping[str, float]]
 
 @dataclass(frozen=True)
 class Group:
-    """What comes of the pairs of one group.
+    """Result for the pairs of one group.
 
     Attributes:
         name: As in `PreferencePair.groups`.
@@ -52,8 +52,8 @@ class Agreement:
 
     Attributes:
         groups: The group of all pairs last; empty where observers compared no pairs.
-        behind: Of all pairs, how far each other metric is behind the best.
-        complements: Of all pairs.
+        behind: Gap of each other metric to the best, over all pairs.
+        complements: Complementarity over all pairs.
         correlations: By metric; a text says why there are none. Empty where there are no opinion scores.
     """
 
@@ -68,9 +68,9 @@ def measure(labeled: HumanLabels, qualities: Qualities, ties: Ties = "leave-out"
 
     Args:
         labeled: Human labels.
-        qualities: Of every image of that.
+        qualities: Qualities of every image of that.
         ties: What becomes of pairs of which observers prefer neither.
-        resamples: Of the bootstrap.
+        resamples: Number of resamples of the bootstrap.
     """
     by_group: dict[str, list[PreferencePair]] = {name: [] for name in labeled.groups}
     for pair in labeled.pairs:

@@ -1,4 +1,4 @@
-"""Where the metrics' scores come from when they are measured against human ratings: tables that are there, and scoring."""
+"""Scores of metrics that are measured against human ratings: tables that are there, and scoring."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -46,7 +46,7 @@ class MetricScores:
     def of(
         cls, labeled: HumanLabels, table: ScoreTable, before: set[tuple[str, str, str, str]], stale: Mapping[str, int]
     ) -> "MetricScores":
-        """What a table holds; full-reference scores are those against the data set's references.
+        """Content of a table; full-reference scores are those against the data set's references.
 
         Args:
             labeled: Human labels, and the images they are of.
@@ -81,7 +81,7 @@ def collect_scores(
         labeled: Human labels, and the images they are of.
         metrics: Metrics that are to be complete.
         tables: Score tables made elsewhere, whose keys start at the data set's folder.
-        folder: Of the results; made when it is not there.
+        folder: Folder of the results; made when it is not there.
         batch_size: Largest number of images of one size that are scored at a time.
 
     Raises:
@@ -153,7 +153,7 @@ class _Files:
 
     Args:
         labeled: Human labels, and the images they are of.
-        digests: Of images and references by key; of those alone that can be read.
+        digests: Digests of images and references by key; of those alone that can be read.
     """
 
     def __init__(self, labeled: HumanLabels, digests: Mapping[str, str]) -> None:
@@ -237,7 +237,7 @@ def _reference(labeled: HumanLabels, info: MetricInfo, key: str) -> str:
 
 
 def _check_missing(labeled: HumanLabels, metrics: Sequence[str], table: ScoreTable) -> None:
-    """Whether everything that is not in the table yet can be scored."""
+    """Check whether everything that is not in the table yet can be scored."""
     problems, sides = DataProblems(), dict[str, list[MetricInfo]]()
     for name in metrics:
         info = metric_info(name)

@@ -1,4 +1,4 @@
-"""What `iqa-sr agree` prints and writes: accuracies, correlations, and which metric helps which."""
+"""Output of `iqa-sr agree`: accuracies, correlations, and which metric helps which."""
 
 import csv
 import io

@@ -21,7 +21,7 @@ STABILITY = 1e-10
 
 @dataclass(frozen=True)
 class LevelStatistics:
-    """What the heads see of an image: its levels, the pixels and the blocks of CLIP; 13 in the published network.
+    """Input of the heads: its levels, the pixels and the blocks of CLIP; 13 in the published network.
 
     Attributes:
         centerd: For each level the values `(N, positions, channels)` minus their mean over the positions.

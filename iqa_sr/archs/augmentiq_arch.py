@@ -155,10 +155,10 @@ class TextImageEncoder(nn.Module):
 
 
 def _are_sizes(sizes: object) -> bool:
-    """Whether these are two whole numbers above 0."""
+    """Check whether these are two whole numbers above 0."""
     return isinstance(sizes, list | tuple) and len(sizes) == 2 and all(type(n) is int and n > 0 for n in sizes)
 
 
 def _count(state: Mapping[str, Tensor], prefix: str) -> int:
-    """How many layers are numbered behind a prefix."""
+    """Number of layers that are numbered behind a prefix."""
     return len({key.removeprefix(prefix).split(".")[0] for key in state if key.startswith(prefix)})

@@ -76,7 +76,7 @@ class L2PoolVGG(nn.Module):
 
 
 def texture_and_structure(images: Sequence[Tensor], references: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
-    """What is missing to equality of texture (global means) and structure (global covariances).
+    """Distance to equality of texture (global means) and structure (global covariances).
 
     With the similarity of means l = (2 m n + c) / (m^2 + n^2 + c), 1 - l = (m - n)^2 / (m^2 + n^2 + c); likewise
     with covariance and variances, where the numerator is the variance of the difference. Written so, nothing cancels:

@@ -200,11 +200,11 @@ def _chroma(gradient: Tensor, dx: Tensor, dy: Tensor, luma_floor: float, floor: 
     """The statistics of an octave, `(N, 4, h / stride, w / stride)`: energy, which color's, with luma's, evenness.
 
     Args:
-        gradient: Of chroma, `(N, 2 colors, 2, h, w)` in levels.
-        dx: Of luma, `(N, 1, h, w)`.
+        gradient: Gradient of chroma, `(N, 2 colors, 2, h, w)` in levels.
+        dx: Dx of luma, `(N, 1, h, w)`.
         dy: Likewise.
         luma_floor: In levels.
-        floor: Of chroma.
+        floor: Floor of chroma.
         stride: Distance of the windows in px.
     """
     energy = gradient.square().sum(2)  # (N, 2, h, w)

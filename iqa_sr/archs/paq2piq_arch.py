@@ -59,8 +59,8 @@ def roi_pool_whole(features: Tensor, height: int, width: int) -> Tensor:
 
     Args:
         features: `(N, C, ceil(height / 32), ceil(width / 32))`, not negative.
-        height: Of the image, in pixels.
-        width: Of the image, in pixels.
+        height: Height of the image, in pixels.
+        width: Width of the image, in pixels.
 
     Returns:
         `(N, C, 2, 2)`. The gradient goes to one of several equal maxima.

@@ -78,7 +78,7 @@ class RankIQALite(nn.Module):
         return features
 
     def _front(self, image: Tensor) -> Tensor:
-        """What the first layer sees, at half the size."""
+        """Input of the first layer, at half the size."""
         image = F.pad(image, (0, image.shape[-1] % 2, 0, image.shape[-2] % 2), mode="replicate")
         full, half, energies, smooth = [image - 0.5], [], [], image
         for band in range(FINE_BANDS):
@@ -96,7 +96,7 @@ class RankIQALite(nn.Module):
         return torch.cat([F.pixel_unshuffle(torch.cat(full, dim=1), 2), *half, logarithms], dim=1)
 
     def _split(self, image: Tensor, dilation: int) -> tuple[Tensor, Tensor]:
-        """What a binomial filter takes away, and what it leaves."""
+        """The band that a binomial filter takes away, and what it leaves."""
         padded = F.pad(image, (2 * dilation,) * 4, mode="replicate")
         smooth = F.conv2d(padded, self.kernel, groups=3, dilation=dilation)
         return image - smooth, smooth

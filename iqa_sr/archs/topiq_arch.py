@@ -20,7 +20,7 @@ class CFANet(nn.Module):
     Args:
         full_reference: Whether it compares with a reference image; else it scores an image alone.
         width: Channels of a token.
-        heads: Of every attention.
+        heads: Number of heads of every attention.
         outputs: Numbers per image.
         checkpoint: Keep only the borders between the residual blocks for the backward pass; compute the rest again.
 

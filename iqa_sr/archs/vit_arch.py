@@ -47,7 +47,7 @@ class ViTFeatures(nn.Module):
 
 
 def unused_key(key: str, blocks: int) -> bool:
-    """Whether a tensor of the whole network, named without prefix, is not needed for its first blocks."""
+    """Check whether a tensor of the whole network, named without prefix, is not needed for its first blocks."""
     kind, _, rest = key.partition(".")
     return kind in ("norm", "head") or (kind == "blocks" and int(rest.split(".")[0]) >= blocks)
 

@@ -28,7 +28,7 @@ def apgd(quality: Quality, images: Tensor, bound: Bound, steps: int = 50, restar
         bound: How far they may be changed.
         steps: Number of gradients of each run, besides its first one.
         restarts: Number of runs: the first starts at the images, the others at random on the border of the bound.
-        seed: Of the random starts, which are the same for each image of the batch.
+        seed: Seed of the random starts, which are the same for each image of the batch.
 
     Returns:
         `(N, 3, H, W)` in whole levels of 255: the best version of each image on the way, at worst the image itself.

@@ -1,4 +1,4 @@
-"""How far an attacked image may lie from the one that it was made of, in levels that an 8-bit file can hold."""
+"""Largest distance of an attacked image from the one that it was made of, in levels that an 8-bit file can hold."""
 
 import math
 from dataclasses import dataclass

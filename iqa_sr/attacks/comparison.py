@@ -43,7 +43,7 @@ class Comparison:
         self._transfers: dict[str, list[Transfer]] = {}
 
     def __len__(self) -> int:
-        """How many outcomes `run` yields."""
+        """Number of outcomes that `run` yields."""
         return sum(map(self._count, self.metrics))
 
     def _count(self, name: str) -> int:
@@ -69,7 +69,7 @@ class Comparison:
             self._transfers[name] = transfers_to(metric, self._scales[name], self.images, others)
 
     def summaries(self, complete: bool = False) -> list[AttackSummary]:
-        """What has been measured so far.
+        """The measurements so far.
 
         Args:
             complete: Leave out a metric of which attacks are missing, not only those that were made on other metrics.
@@ -84,7 +84,7 @@ class Comparison:
 def transfers_to(
     metric: QualityMetric, scale: Scale, images: AttackedImages, others: Mapping[str, Sequence[Outcome]]
 ) -> list[Transfer]:
-    """What a metric gains by what APGD made of the images for other metrics.
+    """Gain of a metric by what APGD made of the images for other metrics.
 
     Args:
         metric: The metric.

@@ -1,4 +1,4 @@
-"""How easily a metric is bought: every attack on a set of images, and what of it stays invisible."""
+"""Robustness of a metric: every attack on a set of images, and what of it stays invisible."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -27,18 +27,18 @@ _TILED = 16  # images at most that a tile is made on, all at a time
 
 @dataclass(frozen=True)
 class AttackOptions:
-    """Which attacks, and how strong.
+    """Attacks and their strengths.
 
     Attributes:
-        attacks: Of `ATTACKS`.
+        attacks: Names, each one of `ATTACKS`.
         epsilons: Bounds of 255 levels: of the largest change, for `apgd-l2` of the RMS.
         steps: Gradients of an attack.
         restarts: Runs of APGD.
         queries: Scores that `square` asks for.
-        tile_sides: Of the universal tiles in px.
-        tile_rms: Of the universal tiles, in levels.
+        tile_sides: Sides of the universal tiles in px.
+        tile_rms: RMS of the universal tiles, in levels.
         at_least: Smallest JOD of a change that counts as invisible.
-        seed: Of random starts, positions and signs.
+        seed: Seed of random starts, positions and signs.
     """
 
     attacks: tuple[str, ...] = ATTACKS
@@ -53,7 +53,7 @@ class AttackOptions:
 
 
 class AttackedImages(NamedTuple):
-    """What is attacked.
+    """The target of an attack.
 
     Attributes:
         names: One for each image.
@@ -72,7 +72,7 @@ class Outcome:
 
     Attributes:
         metric: Its name.
-        attack: Of `ATTACKS`.
+        attack: Name, one of `ATTACKS`.
         bound: How far it went at most: `4`, `rms 4`, or of a tile `rms 0.5, 16 px`.
         before: `(N,)` quality of the starts.
         after: `(N,)` quality of the attacked images, as 8-bit files hold them.
@@ -141,7 +141,7 @@ def attack_metric(metric: QualityMetric, images: AttackedImages, jod: Jod, optio
 
 
 def attack_count(info: MetricInfo, options: AttackOptions, images: int) -> int:
-    """How many outcomes `attack_metric` yields for a metric with these facts and so many images."""
+    """Number of outcomes that `attack_metric` yields for a metric with these facts and so many images."""
     return len(_attacks(info, options, images))
 
 

@@ -1,4 +1,4 @@
-"""What attacks leave behind: a line of a CSV file for each image, and images to look at."""
+"""Output of attacks: a line of a CSV file for each image, and images to look at."""
 
 import csv
 from pathlib import Path
@@ -13,7 +13,7 @@ from iqa_sr.io.images import write_image
 __all__ = ["AMPLIFIED", "side_by_side", "start_table", "write_images", "write_rows"]
 
 AMPLIFIED = 16
-"""How many times the change is shown: 8 levels are black or white."""
+"""Factor by which the change is enlarged: 8 levels are black or white."""
 _COLUMNS = ("metric", "attack", "bound", "image", "before", "after", "gain", "jod", "rms_levels", "unseen_gain")
 
 

@@ -1,4 +1,4 @@
-"""What attacks on metrics were measured to gain: written by `iqa-sr attack --record`, read by lists and documents."""
+"""Measured gains of attacks on metrics: written by `iqa-sr attack --record`, read by lists and documents."""
 
 from pathlib import Path
 from typing import NamedTuple
@@ -18,7 +18,7 @@ class AttackRecord(NamedTuple):
     Attributes:
         summary: What came out.
         spec: The metric's variant that was measured, as its facts had it.
-        version: Of this package.
+        version: Version of this package.
         date: As 2026-01-31.
         images: Which images were attacked.
     """

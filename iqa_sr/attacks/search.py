@@ -1,4 +1,4 @@
-"""What all attacks on single images share: the function that is raised, its gradient, and the best image found."""
+"""Common parts of the attacks on single images: the function that is raised, its gradient, and the best image found."""
 
 from collections.abc import Callable
 

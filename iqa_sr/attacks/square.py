@@ -23,8 +23,8 @@ def square_attack(
         images: `(N, 3, H, W)` in [0, 1]; never written to.
         bound: How far they may be changed; `linf`.
         queries: Number of scores asked for, besides that of the images.
-        share: Of the image's area, that of the first squares.
-        seed: Of positions and signs, which are the same for each image of the batch.
+        share: Share of the image's area that the first squares have.
+        seed: Seed of positions and signs, which are the same for each image of the batch.
 
     Returns:
         `(N, 3, H, W)` in whole levels of 255: the best version of each image, at worst the image itself.

@@ -121,7 +121,7 @@ def summarize(outcomes: Sequence[Outcome], scale: Scale, transfers: Sequence[Tra
 
 
 def masking_signs(lines: Sequence[Line], transfers: Sequence[Transfer] = ()) -> tuple[str, ...]:
-    """What says that a metric's gradients hide its weaknesses, so that it seems more robust than it is.
+    """Signs that a metric's gradients hide its weaknesses, so that it seems more robust than it is.
 
     Where gradients lead, APGD gains at least what fewer steps, random search and other metrics' attacks do within the
     same bound, and a wider bound allows no less; a twentieth less counts as equal.

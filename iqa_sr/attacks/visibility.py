@@ -1,4 +1,4 @@
-"""What is left of an attack when nobody may see a change."""
+"""The invisible part of an attack."""
 
 from collections.abc import Callable
 

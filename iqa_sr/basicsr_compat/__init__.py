@@ -90,7 +90,7 @@ def network_argument(section: Mapping[str, Any], name: str, default: Any = None)
 
     Args:
         section: `network_g`; its type is registered.
-        name: Of the option.
+        name: Name of the option.
         default: For networks that have no such option.
     """
     if name in section:
@@ -101,7 +101,7 @@ def network_argument(section: Mapping[str, Any], name: str, default: Any = None)
 
 
 def side_multiple(section: Mapping[str, Any]) -> int:
-    """What the sides of images must be multiples of: the window of attention, the pixels that are unshuffled.
+    """Divisors of the sides of images: the window of attention, the pixels that are unshuffled.
 
     Args:
         section: `network_g`; its type is registered.

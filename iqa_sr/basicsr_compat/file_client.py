@@ -1,4 +1,4 @@
-"""How BasicSR's data sets read LMDB folders."""
+"""BasicSR's reader of LMDB folders."""
 
 from typing import Any
 

@@ -25,7 +25,7 @@ _swinir_forward = SwinIR.forward
 
 
 def upscales_images(model: Any) -> bool:
-    """Whether a model of BasicSR gives its generator batches of images, `(N, C, h, w)`, and nothing else."""
+    """Check whether a model of BasicSR gives its generator batches of images, `(N, C, h, w)`, and nothing else."""
     return isinstance(model, SRModel) and not isinstance(model, VideoBaseModel | HiFaceGANModel)
 
 

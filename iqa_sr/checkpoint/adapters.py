@@ -43,7 +43,7 @@ def adapted_networks(
     Args:
         checkpoint: The base of the adapters, under whichever key the file has it.
         adapters: One or several of the same base.
-        strengths: Of each of them.
+        strengths: Strengths of each of them.
         section: `network_g`; None for what the first adapter says that it was trained on.
 
     Returns:

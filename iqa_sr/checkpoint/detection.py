@@ -17,7 +17,7 @@ Shapes = Mapping[str, tuple[int, ...]]
 
 @dataclass(frozen=True)
 class NetworkReading:
-    """What weights tell of their network.
+    """Facts of a network that its weights tell.
 
     Attributes:
         section: As `network_g` of an option file.

@@ -58,7 +58,7 @@ class LoadedNetwork:
 
     @property
     def sizes(self) -> dict[str, int]:
-        """What `iqa_sr.inference.tiling.upscale` has to know: `upscale(loaded.network, lq, **loaded.sizes)`."""
+        """Arguments of `iqa_sr.inference.tiling.upscale`: `upscale(loaded.network, lq, **loaded.sizes)`."""
         return {"scale": self.scale, "multiple_of": self.multiple_of, "minimum": self.minimum}
 
 
@@ -92,7 +92,7 @@ def load_network(
             dict, safetensors, TorchScript. Only tensors are read.
         options: An option file, its content or its section `network_g`.
         adapters: Folders of adapters that this checkpoint is the base of; they are merged.
-        strengths: Of each of them; 1 where none is given.
+        strengths: Strengths of each of them; 1 where none is given.
         param_key: Which of the file's weights; not with adapters, which know theirs.
         device: Where the network is to be.
 
@@ -124,7 +124,7 @@ def load_network(
 
 
 class _NotIdentified(Exception):
-    """What was looked at in vain, in one line."""
+    """Sources that named no network, in one line."""
 
 
 def _first_known(

@@ -27,11 +27,11 @@ _CHANNELS = ("num_in_ch", "in_chans", "in_channels")
 
 @dataclass(frozen=True)
 class MergedNetwork:
-    """What was written.
+    """The written files.
 
     Attributes:
         path: The file.
-        strengths: Of each adapter.
+        strengths: Strengths of each adapter.
         difference: Largest difference between the results of the merged and the unmerged network on a photograph.
         spandrel: What spandrel makes of the file; begins with `warning:` where its result is another one.
     """
@@ -53,7 +53,7 @@ def merge_adapters(
     Args:
         checkpoint: The base, `.pth` or `.safetensors`.
         adapters: Folders that training wrote, one or several of the same base.
-        strengths: Of each adapter, from 0 (the base) to 1.5 (beyond what was trained); 1 where none is given.
+        strengths: Strengths of each adapter, from 0 (the base) to 1.5 (beyond what was trained); 1 where none is given.
         output: `.pth` (as BasicSR writes it, key `params`) or `.safetensors`; None for a name beside a single adapter.
 
     Returns:

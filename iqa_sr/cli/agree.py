@@ -33,7 +33,7 @@ LAYOUT_NAMES = (
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Which labels, which scores, and how they are compared."""
+    """Labels, scores, and how they are compared."""
     parser.add_argument("dataset", metavar="DIR", help="folder of the data set; the images' paths start here")
     parser.add_argument(
         "--layout", required=True, metavar="NAME", help=f"how it is published: {', '.join(LAYOUT_NAMES)}"
@@ -133,7 +133,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _labels_text(labeled: "HumanLabels", layout: str) -> str:
-    """What was read, before the long work begins."""
+    """Print what was read, before the long work begins."""
     counts = []
     if labeled.pairs:
         contents = len({pair.content for pair in labeled.pairs})

@@ -1,4 +1,4 @@
-"""What several commands ask for, and how it is read."""
+"""Arguments that several commands share."""
 
 import argparse
 from typing import TYPE_CHECKING
@@ -40,7 +40,7 @@ def split_names(text: str) -> tuple[str, ...]:
 
 
 def read_device(name: str | None, half: bool) -> "torch.device":
-    """What `--device` and `--half` ask for; CUDA where there is one and nothing is asked for.
+    """Device and precision of `--device` and `--half`; CUDA where there is one and nothing is asked for.
 
     Raises:
         ValueError: If there is no such device, or it cannot compute in half precision.
@@ -63,7 +63,7 @@ def read_device(name: str | None, half: bool) -> "torch.device":
 
 
 def read_tile(text: str, overlap: int) -> "Tile":
-    """What `--tile` and `--overlap` ask for.
+    """Tiles of `--tile` and `--overlap`.
 
     Raises:
         ValueError: If a number is too small.

@@ -16,7 +16,7 @@ __all__ = ["add_arguments", "run"]
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Which metrics and images, which attacks, and what is written."""
+    """Metrics, images, attacks and output."""
     parser.add_argument(
         "metrics",
         nargs="*",

@@ -6,7 +6,7 @@ __all__ = ["add_arguments", "run"]
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Which option file."""
+    """The option file."""
     parser.add_argument("-opt", required=True, metavar="FILE", help="option file (YAML)")
     parser.add_argument(
         "--force_yml", dest="overrides", nargs="+", default=[], metavar="KEY=VALUE", help="as for training"

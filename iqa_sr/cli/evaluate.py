@@ -14,7 +14,7 @@ __all__ = ["add_arguments", "run"]
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """What is evaluated, on which images, by which metrics, and where it goes."""
+    """Checkpoints, images, metrics and output of an evaluation."""
     parser.add_argument(
         "checkpoints",
         nargs="+",

@@ -73,7 +73,7 @@ def report_errors(command: Callable[[], int], debug: bool, parser: argparse.Argu
     Args:
         command: Returns the exit code.
         debug: Let every error through with its stack trace.
-        parser: Of the command. Where a text names one of its arguments in backticks, as the library's errors do
+        parser: Parser of the command. Where a text names one of its arguments in backticks, as the library's errors do
             (`overwrite`), the flag is printed (--overwrite).
 
     Returns:

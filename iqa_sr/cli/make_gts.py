@@ -6,7 +6,7 @@ __all__ = ["add_arguments", "run"]
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Which images, enhanced by what, and where they go."""
+    """Images, enhancers and output."""
     parser.add_argument("--input", dest="input_dir", required=True, metavar="DIR", help="folder of images")
     parser.add_argument(
         "--output",

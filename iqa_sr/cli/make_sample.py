@@ -7,7 +7,7 @@ __all__ = ["add_arguments", "run"]
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Where it goes."""
+    """The output."""
     parser.add_argument("--output", default="datasets/sample", metavar="DIR", help="default: datasets/sample")
 
 

@@ -20,7 +20,7 @@ SHOWN = 30  # checkpoints on the terminal; best.json has all
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """What is chosen from, by what, and where the choice goes."""
+    """Candidates, rule and output."""
     parser.add_argument("sources", nargs="+", metavar="SOURCE", help="experiments/NAME, results/RUN or a score table")
     parser.add_argument(
         "--metric", dest="metrics", metavar="NAMES", help="those that count, separated by commas (default: all)"

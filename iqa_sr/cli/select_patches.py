@@ -6,7 +6,7 @@ __all__ = ["add_arguments", "run"]
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Which images, which patches, and where they go."""
+    """Images, patches and output."""
     parser.add_argument(
         "--input",
         dest="input_dir",

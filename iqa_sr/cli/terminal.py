@@ -1,4 +1,4 @@
-"""What commands print, made safe for the terminal: texts hold names of files, which may hold anything."""
+"""Output of commands, made safe for the terminal: texts hold names of files, which may hold anything."""
 
 import re
 import sys
@@ -19,7 +19,7 @@ def escaped(text: str, encoding: str | None = None) -> str:
 
     Args:
         text: Lines stay lines.
-        encoding: Of the terminal; None: whatever it is given.
+        encoding: Encoding of the terminal; None: whatever it is given.
     """
     text = _UNSAFE.sub(lambda match: ascii(match[0])[1:-1], text)
     return text.encode(encoding, "backslashreplace").decode(encoding) if encoding else text

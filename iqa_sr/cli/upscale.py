@@ -19,16 +19,16 @@ if TYPE_CHECKING:
 __all__ = ["FORMATS", "add_arguments", "run"]
 
 FORMATS = ("png", "jpg", "webp", "tif", "bmp", "keep")
-"""What `--format` can be."""
+"""Values of `--format`."""
 
 SUBSAMPLINGS = ("4:4:4", "4:2:2", "4:2:0")
-"""What `--subsampling` can be."""
+"""Values of `--subsampling`."""
 
 _SHOWN = 20
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """What is upscaled, by which network, how, and where it goes."""
+    """Images, network, settings and output."""
     parser.add_argument("paths", nargs="+", metavar="PATH", help="image, folder (with its sub-folders) or 'glob*'")
     parser.add_argument("--checkpoint", required=True, metavar="FILE", help="the network: .pth, .safetensors, ...")
     parser.add_argument("-opt", metavar="FILE", help="option file that it was trained with, where it is not found")
@@ -119,7 +119,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _jpeg_options(args: argparse.Namespace, jobs: "Sequence[UpscaleJob]") -> "JpegOptions":
-    """How JPEG results are written.
+    """Settings of JPEG results.
 
     Raises:
         ValueError: If a number is out of range, or there are no such results.
@@ -136,7 +136,7 @@ def _jpeg_options(args: argparse.Namespace, jobs: "Sequence[UpscaleJob]") -> "Jp
 def _states(
     args: argparse.Namespace, jobs: "Sequence[UpscaleJob]", config: "FileUpscaling"
 ) -> "list[tuple[UpscaleJob, ResultState]]":
-    """What lies where each result belongs.
+    """State of the files where results belong.
 
     Raises:
         ValueError: If that is what another network has made, or was made with other settings or of other images.
@@ -162,7 +162,7 @@ def _states(
 
 
 def _print_network(loaded: "LoadedNetwork", args: argparse.Namespace) -> None:
-    """What is known of the network, and what was assumed."""
+    """Print what is known of the network, and what was assumed."""
     weights = f"{loaded.param_key} of {args.checkpoint}" if loaded.param_key else args.checkpoint
     if args.adapters:
         strengths = args.strengths or [1.0] * len(args.adapters)

@@ -6,7 +6,7 @@ __all__ = ["add_arguments", "run"]
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Which run, and where it is interrupted."""
+    """The run, and where it is interrupted."""
     parser.add_argument("-opt", required=True, metavar="FILE", help="option file (YAML)")
     parser.add_argument("--at", type=int, default=5, metavar="N", help="interrupt after N iterations of 2N (default 5)")
     parser.add_argument(

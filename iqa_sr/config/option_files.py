@@ -64,7 +64,7 @@ _Loader.add_implicit_resolver(
 
 
 def _values_in(node: yaml.Node, counted: dict[int, int]) -> int:
-    """How many values a node stands for; one inside of itself, which the constructor refuses, counts once."""
+    """Number of values that a node stands for; one inside of itself, which the constructor refuses, counts once."""
     if id(node) not in counted:
         counted[id(node)] = 1
         parts = node.value if isinstance(node, yaml.CollectionNode) else []
@@ -102,7 +102,7 @@ def _parse(text: str, name: str) -> Any:
     """The value of a YAML text.
 
     Args:
-        text: Of a whole file, or of one value.
+        text: Text of a whole file, or of one value.
         name: What it is called in errors.
 
     Raises:
@@ -236,7 +236,7 @@ def unusable_texts(options: Any, path: str = "") -> Iterator[tuple[str, str]]:
 
     Args:
         options: What an option file holds, or a part of it.
-        path: Of that part.
+        path: Path of that part.
     """
     if isinstance(options, Mapping):
         for key, value in options.items():

@@ -31,14 +31,14 @@ _EXPONENT = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)[eE][-+]?\d+")
 
 
 def _number(value: Any) -> Any:
-    """What pydantic is to make a number of."""
+    """Value that pydantic parses as a number."""
     if isinstance(value, bool) or (isinstance(value, str) and not _EXPONENT.fullmatch(value)):
         raise ValueError("expected a number" + (" without quotes" if _is_number(value) else ""))
     return float(value) if isinstance(value, str) else value
 
 
 def _whole(value: Any) -> Any:
-    """What pydantic is to make a whole number of."""
+    """Value that pydantic parses as a whole number."""
     if isinstance(value, bool) or (isinstance(value, str) and not _EXPONENT.fullmatch(value)):
         raise ValueError("expected a whole number" + (" without quotes" if _is_number(value) else ""))
     value = float(value) if isinstance(value, str) else value
@@ -56,7 +56,7 @@ def _is_number(value: Any) -> bool:
 
 
 def _truth(value: Any) -> Any:
-    """What pydantic is to make a boolean of; BasicSR would take the text `false` for true."""
+    """Value that pydantic parses as a boolean; BasicSR would take the text `false` for true."""
     if isinstance(value, str):
         quotes = " without quotes" if value.lower() in ("true", "false") else ""
         raise ValueError(f"input should be a valid boolean, true or false{quotes}")
@@ -195,7 +195,7 @@ def read_kind(sections: tuple[type[SectionType], ...], values: Any, path: str) -
 
     Args:
         sections: The classes; the field `type` of each lists the names that it stands for.
-        values: As for `read_section`.
+        values: Same as in `read_section`.
         path: As for `read_section`; its last key is what such a section is called in errors.
 
     Raises:
@@ -213,7 +213,7 @@ def read_kind(sections: tuple[type[SectionType], ...], values: Any, path: str) -
 
 
 def type_names(section: type[Section]) -> tuple[str, ...]:
-    """What `type` may be in a section that is one of several."""
+    """Values of `type` in a section that is one of several."""
     field = section.model_fields.get("type")
     return get_args(field.annotation) if field else ()
 
@@ -338,7 +338,7 @@ def check_arguments(
 
 
 def _never_valid(key: str, value: Any, default: Any) -> str | None:
-    """What was expected, where an argument of this name and default cannot be this value."""
+    """Text of what was expected where an argument of this name and default has a wrong value."""
     if not all(math.isfinite(number) for number in _numbers_in(value)):
         return "finite numbers" if isinstance(value, list | dict) else "a finite number"
     if isinstance(default, bool):  # a text is true, also `false`
@@ -447,7 +447,7 @@ def odd_values(values: Mapping[str, Any], target: Any) -> dict[str, Any]:
 
 
 def _is_odd(value: Any, default: Any) -> bool:
-    """Whether a value is of another kind than the default of its argument."""
+    """Check whether a value is of another kind than the default of its argument."""
     if isinstance(default, bool | str):
         return not isinstance(value, type(default))
     if isinstance(default, int | float) and isinstance(value, int | float) and not isinstance(value, bool):

@@ -1,4 +1,4 @@
-"""What annotators said, one small JSON file each: reading many of them, and the label that most of them gave."""
+"""Labels of annotators, one small JSON file each: reading many of them, and the label that most of them gave."""
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence

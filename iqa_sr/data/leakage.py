@@ -1,4 +1,4 @@
-"""What training and validation have in common, which they must not."""
+"""Images that training and validation share, which they must not."""
 
 from collections.abc import Mapping
 from typing import Any

@@ -1,4 +1,4 @@
-"""What is wrong with a data set, collected so that everything can be said at once."""
+"""Problems of a data set, collected so that everything can be said at once."""
 
 from collections import Counter
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""What can be wrong with tables of scores, the same for every kind of collection."""
+"""Checks of tables of scores, the same for every kind of collection."""
 
 import math
 import os
@@ -67,7 +67,7 @@ def check_levels(scores: Mapping[str, Sequence[float]], problems: DataProblems, 
     """Find scores that are all the same.
 
     Args:
-        scores: Of several images, by aspect.
+        scores: Scores of several images, by aspect.
         problems: Takes each such aspect.
         of: Which images these are, for example ` of this split`.
     """

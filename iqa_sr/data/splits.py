@@ -10,7 +10,7 @@ __all__ = ["SPLITS", "Part", "split_by_content"]
 SPLITS = ("train", "val", "test")
 """Names of the parts of a collection."""
 Part = Literal["train", "val", "test", "all"]
-"""What an option file can ask for."""
+"""Options of an option file."""
 
 
 class _HasContent(Protocol):
@@ -31,8 +31,8 @@ def split_by_content(
 
     Args:
         items: The collection; its order does not matter, and is kept within a part.
-        seed: Of the split.
-        shares: Of the contents, in the order of `SPLITS`.
+        seed: Seed of the split.
+        shares: Shares of the contents, in the order of `SPLITS`.
 
     Raises:
         ValueError: If there are fewer contents than parts.

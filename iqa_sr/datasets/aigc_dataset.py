@@ -97,7 +97,7 @@ class AIGCDataset(Dataset[dict[str, Any]]):
         logger.info("%s: %d images of %d prompts (%s of %s)", where, *numbers, part, options.dataroot)
 
     def contents(self) -> set[str]:
-        """What `check_together` compares: the collection with each of the prompts."""
+        """Keys that `check_together` compares: the collection with each of the prompts."""
         root = Path(self.options.dataroot).expanduser().resolve()
         return {f"{root}: {rating.content}" for rating in self.ratings}
 

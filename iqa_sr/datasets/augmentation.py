@@ -1,4 +1,4 @@
-"""Where a training crop and the windows around it lie, and the eight symmetries of a square."""
+"""Positions of a training crop and the windows around it, and the eight symmetries of a square."""
 
 from dataclasses import dataclass
 
@@ -76,7 +76,7 @@ class Symmetry:
         return image.transpose(1, 0, 2) if self.transpose else image
 
     def offset(self, offset: tuple[int, int], crop: int, side: int) -> tuple[int, int]:
-        """Where a crop at `(top, left)` of a square window of this side lies after `image`."""
+        """Position of a crop at `(top, left)` of a square window of this side after `image`."""
         top = side - crop - offset[0] if self.rows else offset[0]
         left = side - crop - offset[1] if self.columns else offset[1]
         return (left, top) if self.transpose else (top, left)

@@ -1,4 +1,4 @@
-"""What every data set of ours reads besides its own keys: BasicSR's keys for the loader."""
+"""Options that all our data sets share: BasicSR's keys for the loader."""
 
 from typing import Literal
 

@@ -93,7 +93,7 @@ class OpinionDataset(Dataset[dict[str, Any]]):
         logger.info("%s: %d images of %d contents (%s of %s)", where, *numbers, part, options.dataroot)
 
     def contents(self) -> set[str]:
-        """What `check_together` compares: the collection with each of the contents."""
+        """Keys that `check_together` compares: the collection with each of the contents."""
         root = Path(self.options.dataroot).expanduser().resolve()
         return {f"{root}: {opinion.content}" for opinion in self.opinions}
 

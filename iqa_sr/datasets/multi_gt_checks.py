@@ -16,7 +16,7 @@ __all__ = ["CheckReport", "check_data", "check_manifest"]
 
 @dataclass(frozen=True)
 class CheckReport:
-    """What a check found.
+    """Result of a check.
 
     Attributes:
         where: The option and the folder that were checked.
@@ -41,7 +41,7 @@ class CheckReport:
 
     @property
     def ok(self) -> bool:
-        """Whether training can start."""
+        """Check whether training can start."""
         return not self.problems and self.refusal is None
 
     def summary(self) -> str:
@@ -102,7 +102,7 @@ def check_data(
 
     Args:
         options: Where the images are.
-        scale: Of the super-resolution, for the sizes of ready LQ files.
+        scale: Scale of the super-resolution, for the sizes of ready LQ files.
         crop: Side of the training crops in pixels; None for validation, which uses whole images.
         sampler: The training's sampler; None for validation.
         where: Place of the options in the option file.

@@ -43,7 +43,7 @@ class MultiGTDatasetOptions(GroundTruthOptions):
         name: Name of the data set in logs.
         type: `MultiGTDataset`.
         phase: `train` cuts crops, anything else gives whole images; set by BasicSR from the section's name.
-        scale: Of the super-resolution; set by BasicSR from the top of the option file.
+        scale: Scale of the super-resolution; set by BasicSR from the top of the option file.
         gt_size: Side of the training crops in pixels, a multiple of the scale.
         use_hflip: Whether crops are flipped at random.
         use_rot: Whether crops are turned at random.
@@ -89,7 +89,7 @@ class MultiGTDatasetOptions(GroundTruthOptions):
 
 @dataclass(frozen=True)
 class _Images:
-    """What was read for one sample: the wanted ground truths by position, and what the LQ comes from."""
+    """Images read for one sample: the wanted ground truths by position, and what the LQ comes from."""
 
     ground_truths: dict[int, np.ndarray]
     lq: np.ndarray | None

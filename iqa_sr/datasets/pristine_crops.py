@@ -24,7 +24,7 @@ MARGIN = 16
 
 
 class CropOptions(LoaderOptions, ImageSourceOptions):
-    """What data sets of distorted crops have in common.
+    """Common parts of data sets of distorted crops.
 
     Attributes:
         crop: Side of the crops in px.
@@ -33,8 +33,8 @@ class CropOptions(LoaderOptions, ImageSourceOptions):
             Chains draw from all groups alike.
         smallest_scale: Images are made smaller by a random factor between this and 1 before the crop, which makes
             them sharper than any camera's and their content more varied.
-        softest: Of 40 % of the pristine images the sharpness is lowered by a Gaussian of up to this sigma in px, to
-            that of photographs at full resolution: what counts as too sharp must not depend on it.
+        softest: Share: of 40 % of the pristine images the sharpness is lowered by a Gaussian of up to this sigma in px,
+            to that of photographs at full resolution: what counts as too sharp must not depend on it.
         tint: How far the pristine image's colors, brightness and contrast vary.
     """
 
@@ -61,7 +61,7 @@ class PristineCrops:
     """The images of a data set, crops of them, and the kinds of degradation that are drawn.
 
     Args:
-        options: Of the data set.
+        options: Options of the data set.
         where: Its place in the option file, for errors.
 
     Attributes:

@@ -1,4 +1,4 @@
-"""Which sample comes when: a pure function of the seed, the epoch and the position, whatever loads it."""
+"""Order of the samples: a pure function of the seed, the epoch and the position, whatever loads it."""
 
 import math
 import multiprocessing
@@ -104,7 +104,7 @@ class SeededSampler(Sampler[tuple[int, int]]):
 
 @dataclass(eq=False)
 class DataCursor:
-    """Where a run stands in its data, and the batches from there on, without end.
+    """Resumable, infinite iterator over training batches.
 
     The loader's processes do not hear the signals that ask a run to stop, and end with it.
 

@@ -127,7 +127,7 @@ class TripletDataset(Dataset[dict[str, Any]]):
         return set(sizes.values())
 
     def contents(self) -> set[str]:
-        """What `check_together` compares: the absolute paths of the references."""
+        """Keys that `check_together` compares: the absolute paths of the references."""
         roots = [root.resolve() for root in self._roots]
         return {os.path.normpath(roots[number] / triplet.reference) for number, triplet in self._samples}
 

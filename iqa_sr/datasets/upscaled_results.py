@@ -26,7 +26,7 @@ _AFTERWARDS = (  # kinds, share of the results, strongest level
 
 
 class UpscaledResults:
-    """What super-resolution makes of the LQ of a pristine image; some results are then sharpened, textured or smoothed.
+    """Super-resolved versions of the LQ of a pristine image; some results are then sharpened, textured or smoothed.
 
     Args:
         networks: Files of networks, each with a factor of `scales`; without any, filters alone.

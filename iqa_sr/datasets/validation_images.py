@@ -116,12 +116,12 @@ def as_rgb(image: Tensor) -> Tensor:
 
 @dataclass(frozen=True)
 class ImageSizes:
-    """What is known of a validation image without its pixels.
+    """Facts of a validation image without its pixels.
 
     Attributes:
         key: Its name.
         lq: Height and width of the LQ in pixels.
-        gt: Of the ground truth as it is on disk; None if there is none.
+        gt: Path of the ground truth on disk; None if there is none.
     """
 
     key: str
@@ -164,7 +164,7 @@ def sizes_of_records(records: Iterable[Record], scale: int) -> list[ImageSizes]:
 
 
 def _listed_sizes(root: Any) -> dict[str, tuple[int, int]] | None:
-    """What BasicSR's list in an LMDB folder says; the database cannot be opened twice. None for ordinary folders."""
+    """BasicSR's list in an LMDB folder; the database cannot be opened twice. None for ordinary folders."""
     if Path(str(root)).suffix != LMDB_SUFFIX:
         return None
     lines = (Path(str(root)) / "meta_info.txt").read_text(encoding="utf-8").splitlines()
@@ -189,11 +189,11 @@ def _decoded_sizes(dataset: Any, number: int, path: str) -> tuple[tuple[int, int
 
 
 def image_key(section: Mapping[str, Any], path: str) -> str:
-    """What an image of one of BasicSR's data sets is called: its path without suffix below the set's folder.
+    """Key of an image of one of BasicSR's data sets: its path without suffix below the set's folder.
 
     Args:
         section: `datasets:val`.
-        path: Of the image; in an LMDB its key.
+        path: Path of the image; in an LMDB its key.
     """
     name = Path(path).with_suffix("")
     for root in (section.get("dataroot_lq"), section.get("dataroot_gt")):

@@ -16,7 +16,7 @@ def _amplitude(strength: float) -> float:
 
 
 def _tint(draw: SeededRandom) -> Tensor:
-    """How much of a pattern each channel gets: gray mostly, else a color."""
+    """Amount of a pattern in each channel: gray mostly, else a color."""
     if draw.chance(0.6):
         return torch.ones(3, 1, 1)
     return torch.tensor([draw.uniform(-1, 1) for _ in range(3)]).view(3, 1, 1).clamp_min(-1)

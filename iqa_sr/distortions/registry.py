@@ -58,8 +58,8 @@ def distort(image: Tensor, kind: str, level: float, seed: int, noise_seed: int |
         image: `(3, H, W)` float32 RGB in [0, 1], on the CPU; never written to.
         kind: A name of `KINDS`.
         level: In [0, 5]; 0 leaves the image as it is, 1 is just visible on a photograph, 5 unpleasant.
-        seed: Of everything else that is random: direction, phase, the noise itself. With the same seed a higher level
-            distorts an image in the same way, only more.
+        seed: Seed of everything else that is random: direction, phase, the noise itself. With the same seed a higher
+            level distorts an image in the same way, only more.
         noise_seed: If given, the realization comes from it: noise, and where a pattern or JPEG's grid of blocks
             begins. The parameters stay those of `seed`.
 

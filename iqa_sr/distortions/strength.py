@@ -1,4 +1,4 @@
-"""What several distortions share: a geometric scale of strengths, the luma, a Gaussian blur."""
+"""Common parts of several distortions: a geometric scale of strengths, the luma, a Gaussian blur."""
 
 import math
 

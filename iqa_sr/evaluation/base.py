@@ -30,7 +30,7 @@ class BaseResults:
 
     Attributes:
         files: The base's result, by data set and name of the image.
-        label: Of the checkpoint that makes them; None where they are there already.
+        label: Label of the checkpoint that makes them; None where they are there already.
         digest: What tells those of another base; None where nobody has asked.
         source: Where they come from, in words.
     """
@@ -146,7 +146,7 @@ def made_results(folder: Path, file: LabeledCheckpoint, digest: str, sets: Seque
     Args:
         folder: The result folder.
         file: The checkpoint.
-        digest: Of its weights.
+        digest: Digest of its weights.
         sets: The data sets.
     """
     files = {

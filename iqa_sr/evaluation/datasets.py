@@ -29,7 +29,7 @@ _MANY = 100  # images
 
 @dataclass(frozen=True)
 class DatasetSpec:
-    """Where a data set is.
+    """Paths of a data set.
 
     Attributes:
         name: What it is called.
@@ -55,7 +55,7 @@ class DatasetSpec:
 
 @dataclass(frozen=True)
 class EvaluationImage:
-    """What was asked for of one image, read: float32 RGB in [0, 1].
+    """The tensors of one image: float32 RGB in [0, 1].
 
     Attributes:
         lq: `(1, 3, h, w)`; None if it was not asked for.
@@ -73,7 +73,7 @@ class EvaluationSet:
 
     Args:
         spec: Where it is.
-        scale: Of the super-resolution.
+        scale: Scale of the super-resolution.
         records: Its images, sorted by name; without ground truths, `lq` alone is set.
     """
 
@@ -93,7 +93,7 @@ class EvaluationSet:
         """What is needed of an image, cut to a multiple of the scale; a made LQ is that of training's validation.
 
         Args:
-            number: Of the record.
+            number: Index of the record.
             lq: Whether the LQ image is needed.
             gts: Positions of the ground truths that are needed.
 
@@ -160,7 +160,7 @@ def open_set(spec: DatasetSpec, scale: int, progress: bool = True) -> Evaluation
 
     Args:
         spec: Where they are.
-        scale: Of the super-resolution.
+        scale: Scale of the super-resolution.
         progress: Whether a bar is shown where there are many.
 
     Raises:

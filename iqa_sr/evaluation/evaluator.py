@@ -42,7 +42,7 @@ Make = Callable[[Tensor], Tensor]
 
 @dataclass(frozen=True)
 class InferenceConfig:
-    """How results are computed.
+    """Settings with which results are computed.
 
     Attributes:
         device: Where networks and metrics compute.
@@ -90,7 +90,7 @@ class InferenceConfig:
 
 @dataclass(frozen=True)
 class _Job:
-    """What is missing of one image under one label."""
+    """Missing work of one image under one label."""
 
     label: str
     name: str
@@ -172,7 +172,7 @@ class Evaluator:
         return self._run(label, self.sets, make, progress)
 
     def _jobs(self, label: str, sets: Sequence[EvaluationSet]) -> list[_Job]:
-        """What this process has to do under a label."""
+        """Jobs of this process under a label."""
         rank, world = self.shard
         indices = [(dataset, number) for dataset in sets for number in range(len(dataset.records))]
         jobs = []
@@ -247,7 +247,7 @@ class Evaluator:
 
 
 def _read(job: _Job) -> tuple[_Job, EvaluationImage, Tensor | None]:
-    """What the job needs of the image, and `(1, 3, H, W)` of the result's file where it is there."""
+    """Tensors that the job needs of the image, and `(1, 3, H, W)` of the result's file where it is there."""
     saved = None
     if job.file is not None and job.file.exists():
         try:

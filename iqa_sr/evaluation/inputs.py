@@ -1,4 +1,4 @@
-"""What is evaluated, as a user names it: checkpoints, each under a label of its own, and data sets."""
+"""Inputs of an evaluation, as a user names them: checkpoints, each under a label of its own, and data sets."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -34,7 +34,7 @@ class LabeledCheckpoint:
     Attributes:
         label: What its rows and images are called.
         path: The file.
-        sha256: Of the file.
+        sha256: SHA-256 of the file.
         iteration: Where in its training it was written; None if its name does not say.
         experiment: Folder of the training that it comes from; None if it does not lie in one.
         also: Names of the files beside it with the same content, which are left out.

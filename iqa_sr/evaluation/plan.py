@@ -1,4 +1,4 @@
-"""What an evaluation is to do. Everything that can be found wrong is found here, before anything is written."""
+"""Plan of an evaluation. Everything that can be found wrong is found here, before anything is written."""
 
 import hashlib
 import json
@@ -41,7 +41,7 @@ _MANY = 3  # checkpoints
 
 @dataclass(frozen=True)
 class EvaluationConfig:
-    """What is evaluated, on which images, by which metrics, and where it goes.
+    """Checkpoints, images, metrics and output of an evaluation.
 
     Attributes:
         checkpoints: Files, folders of checkpoints, experiments; each may be `LABEL=PATH`.
@@ -96,11 +96,11 @@ class EvaluationConfig:
 
 @dataclass(frozen=True)
 class _Inspection:
-    """What was found in checkpoints of one scale.
+    """Facts found in checkpoints of one scale.
 
     Attributes:
-        scale: Of all of them.
-        facts: Of each, by its label.
+        scale: Scale of all of them.
+        facts: Facts of each, by its label.
         assumed: What nothing told of some, as `SwinIR with img_range 1.0`.
     """
 

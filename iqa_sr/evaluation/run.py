@@ -28,7 +28,7 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Evaluation:
-    """What was done.
+    """Summary of an evaluation.
 
     Attributes:
         plan: What was evaluated.
@@ -112,9 +112,9 @@ def prepare_folder(
     Args:
         folder: The result folder.
         run: What is about to be evaluated.
-        facts: Of its metrics.
+        facts: Facts of its metrics.
         overwrite: Whether the results of another evaluation are removed: what is known to be of it, nothing else.
-        keys: Of each data set, the names of its images.
+        keys: Keys of each data set, the names of its images.
 
     Raises:
         FileExistsError: If something else lies there, also in the place of an image, or an evaluation of another kind

@@ -1,4 +1,4 @@
-"""What an evaluation measures: chosen out of what was asked for, computed for each image, and averaged."""
+"""Scores of an evaluation: resolve the metrics, compute them for each image, average them."""
 
 import math
 import threading
@@ -42,7 +42,7 @@ __all__ = [
 ]
 
 DEFAULT_METRICS = ("psnr", "ssim", "cvvdp", "niqe", "jod-lite")
-"""What needs no download. Those that compare with a reference are left out where there is none."""
+"""Metrics that need no download. Those that compare with a reference are left out where there is none."""
 
 Wanted = tuple[str, str]
 """One score of an image: the metric and the reference's key, empty where there is none."""
@@ -55,7 +55,7 @@ _FOREIGN = threading.Lock()
 
 @dataclass(frozen=True)
 class ImageScorer:
-    """What is measured.
+    """The metrics that are measured.
 
     Attributes:
         metrics: Names; `lr-consistency` comes on top by itself.
@@ -101,7 +101,7 @@ class ImageScorer:
             yield LR_CONSISTENCY, ""
 
     def fits(self, name: str, size: Sequence[int]) -> bool:
-        """Whether a metric is defined on results of this height and width."""
+        """Check whether a metric is defined on results of this height and width."""
         return metric_fits(name, size, self.border)
 
     def scores(
@@ -185,7 +185,7 @@ def choose_scorer(
     against: Against | None,
     sets: "Sequence[EvaluationSet]",
 ) -> ImageScorer:
-    """What is measured on these data sets.
+    """Facts of the metrics that are measured on these data sets.
 
     Args:
         asked: From `read_metrics`.
@@ -223,7 +223,7 @@ def choose_scorer(
 
 
 def _problem(scorer: ImageScorer, name: str, sets: "Sequence[EvaluationSet]") -> str | None:
-    """Why a metric has not a single score."""
+    """Reason why a metric has not a single score."""
     pairs = [(dataset, record) for dataset in sets for record in dataset.records]
     if metric_info(name).reference == "full":
         pairs = [(dataset, record) for dataset, record in pairs if scorer.references(record)]

@@ -23,7 +23,7 @@ __all__ = ["GuardDecision", "decide"]
 
 @dataclass(frozen=True)
 class GuardDecision:
-    """What one check of the network says.
+    """Result of one guard check.
 
     Attributes:
         alarm: Whether the reward metrics seem to be exploited, or a limit is crossed.
@@ -43,15 +43,15 @@ class GuardDecision:
 
 @dataclass(frozen=True)
 class _Change:
-    """How one metric has moved, on the windows that have a score both times.
+    """Change of one metric on the windows that have a score both times.
 
     Attributes:
-        name: Of the metric.
+        name: Name of the metric.
         means: Text with the means before and after on the paper's own scale.
         after: The second of them; NaN if no window has a score.
         gain: Mean difference, turned so that above 0 is better.
         spread: Standard deviation of the scores before.
-        p: Of a rise of a reward metric or a fall of a held-out metric.
+        p: p-value of a rise of a reward metric or a fall of a held-out metric.
         units: How many images, or windows where there are few images, were compared.
     """
 

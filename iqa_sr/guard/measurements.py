@@ -1,4 +1,4 @@
-"""What the guard measures: windows of validation images, scored and compared with LQ, original and frozen base."""
+"""Measurements of the guard: windows of validation images, scored and compared with LQ, original and frozen base."""
 
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -41,7 +41,8 @@ _GOLDEN = (math.sqrt(5) - 1) / 2
 
 @dataclass(frozen=True)
 class GuardMeasurements:
-    """What one network gives on the windows, in the same order each time; every tensor is `(windows,)` float64, CPU.
+    """Measurements of one network on the windows, in the same order each time; every tensor is `(windows,)` float64,
+    CPU.
 
     Attributes:
         scores: By metric, reward and held-out ones, and `lr-consistency`: the quality, turned so that larger is better.

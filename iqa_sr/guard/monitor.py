@@ -23,13 +23,13 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class GuardedModel:
-    """What of a model the guard may look at and change.
+    """Parts of a model that the guard may look at and change.
 
     Attributes:
         networks: All that training changes, not wrapped: the generator, its average, the discriminator.
         tested: The one of them that is looked at.
-        optimizers: Of the generator and the discriminator.
-        scalers: Of their gradients; they are switched off but for fp16.
+        optimizers: Optimizers of the generator and the discriminator.
+        scalers: Scalers of their gradients; they are switched off but for fp16.
         losses: The losses that optimize a reward metric.
         upscale: Upscales an image with a network.
         base: How the network that the run began with upscales, and the digest of its weights; asked once.
@@ -61,7 +61,7 @@ class RewardGuard:
         reward_metrics: The metrics that the losses optimize, and their options.
         guarded: The model's parts.
         device: Where they are.
-        rank: Of this process; the first one looks, and all act on what it finds.
+        rank: Rank of this process; the first one looks, and all act on what it finds.
         checks: How many there are in the run, for which the tests are corrected.
         grid: Period of the network's own grid in px of the result; 1 where it has none.
     """
@@ -154,7 +154,7 @@ class RewardGuard:
                 self._on_first(self._measure)  # what the run goes on with
 
     def _on_first(self, work: Callable[[GuardProbe], object]) -> bool:
-        """What the first process finds, its random generators left as they were; all hear of it, also when it fails."""
+        """Run a check on the first process, its random generators preserved; all get the result or the failure."""
 
         @rng_state.preserved()
         def measured() -> bool:
@@ -207,7 +207,7 @@ class RewardGuard:
     # --- State --------------------------------------------------------------------------------------------------------
 
     def state(self) -> dict[str, Any]:
-        """What an exact resume needs."""
+        """State that an exact resume needs."""
         return {
             "base": self.digest,
             "held_out": held_out_of(self.options),
@@ -242,7 +242,7 @@ class RewardGuard:
             self.snapshot = _Snapshot(*kept) if known else self._snapshot()
 
     def summary(self) -> str | None:
-        """What was gained and what it cost, from the base to the last check; None where there was none."""
+        """Gain and cost, from the base to the last check; None where there was none."""
         if self.meter is None or self.base is None or self.latest is None:
             return None
         reward_metrics = ", ".join(self._change(name) for name in self.meter.reward_metrics)

@@ -30,9 +30,9 @@ __all__ = [
 ]
 
 REFERENCE_BASED = ("cvvdp", "lpips", "dists")
-"""What is held out by default where the validation images have a GT, as far as the weights are on the machine."""
+"""Metrics held out by default where the validation images have a GT, as far as the weights are on the machine."""
 NATURAL_SCENES = "niqe"
-"""What is held out by default beside these, and alone where there is no GT: noise on a smooth result improves it."""
+"""Metrics held out by default beside these, and alone where there is no GT: noise on a smooth result improves it."""
 FEWEST = 6
 """Fewest units of a test: their smallest p-value is 1/64, which 0.05 still has room for when corrected for three."""
 
@@ -89,7 +89,7 @@ class GuardOptions(Section):
     min_base_psnr: float | None = Field(None, allow_inf_nan=False)
 
     def checks(self, total_iter: int) -> int:
-        """How often a run of so many iterations is looked at; its end always is."""
+        """Number of checks in a run of so many iterations; its end is always checked."""
         return math.ceil(total_iter / self.every)
 
 
@@ -100,7 +100,7 @@ def held_out_of(options: GuardOptions) -> list[str]:
 
 
 def default_held_out(taken: Iterable[str], has_gt: bool, window: int) -> list[str]:
-    """What a guard holds out where the options name nothing.
+    """Metrics that a guard holds out where the options name none.
 
     Where there is a GT, metrics that compare with it: `cvvdp`, and `lpips` and `dists` where their weights are on this
     machine; and `niqe`, which is all where there is none. Nothing is downloaded.
@@ -186,7 +186,7 @@ def disjoint(reward_metrics: Iterable[str], held_out: Iterable[str]) -> None:
 
 
 def _network(name: str) -> Any:
-    """What the names of one network have in common: pyiqa's and ours, an alias, the terms of one score."""
+    """Key that the names of one network share: pyiqa's and ours, an alias, the terms of one score."""
     name = name.removeprefix(PREFIX)
     info = metric_info(name) if name in metric_names() else None
     return (info.weights, info.paper) if info is not None and info.weights else name
@@ -198,7 +198,7 @@ def smallest_p(options: GuardOptions, reward_metrics: Sequence[str], checks: int
 
 
 def fewest_units(options: GuardOptions, reward_metrics: Sequence[str], checks: int) -> int:
-    """How many images or windows the tests need to find anything, corrected for so many metrics and checks.
+    """Number of images or windows that the tests need to find anything, corrected for so many metrics and checks.
 
     Raises:
         OptionError: If no number is enough.
@@ -215,12 +215,12 @@ def fewest_units(options: GuardOptions, reward_metrics: Sequence[str], checks: i
 
 
 def by_image(images: Tensor, fewest: int) -> bool:
-    """Whether there are as many images as the tests need; `(windows,)` are the numbers of those they are of."""
+    """Check whether there are as many images as the tests need; `(windows,)` are the numbers of those they are of."""
     return len(images.unique()) >= fewest
 
 
 def units_of(images: Tensor, fewest: int) -> Tensor:
-    """What the tests take for independent: the images where there are enough, else all windows.
+    """Independent units of the tests: the images where there are enough, else all windows.
 
     Args:
         images: `(windows,)`: the number of the image that each window is of.

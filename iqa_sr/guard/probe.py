@@ -1,4 +1,4 @@
-"""What the guard measures a network and its frozen base with: windows and metrics that are enough for its tests."""
+"""Probe that measures a network and its frozen base: windows and metrics that are enough for its tests."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
@@ -38,7 +38,7 @@ BLIND_SPOTS = {
     "niqe-basicsr": "finds noise on smooth results better",
     LR_CONSISTENCY: "does not see what the downscaling removes",
 }
-"""What held-out metrics do not find worse that observers do, as docs/lora_and_guard.md measures it."""
+"""Distortions that observers find worse and held-out metrics do not, as docs/lora_and_guard.md measures it."""
 
 
 class GuardProbe:
@@ -128,7 +128,7 @@ class GuardProbe:
         return measurements, outputs
 
     def describe(self, base: GuardMeasurements) -> str:
-        """What is compared with the base, for the log."""
+        """Text for the log of what is compared with the base."""
         count = len(base.images.unique())
         text = f"Guard: compares {count} validation images by {len(base.images)} windows"
         if not by_image(base.images, self.fewest):

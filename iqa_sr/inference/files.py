@@ -28,12 +28,12 @@ from iqa_sr.ops.resize import BicubicUpscaler
 __all__ = ["TOOL", "FileUpscaling", "UpscaledFiles", "check_depth", "made_by", "upscale_files"]
 
 TOOL = "iqa-sr upscale"
-"""What a result says that it was made by."""
+"""The note of a result on what it was made by."""
 
 
 @dataclass(frozen=True)
 class FileUpscaling:
-    """How images are upscaled.
+    """Settings with which images are upscaled.
 
     Attributes:
         tile: See `iqa_sr.inference.tiling.upscale`.
@@ -58,7 +58,7 @@ class FileUpscaling:
 
 @dataclass
 class UpscaledFiles:
-    """What became of the images.
+    """Outcome for the images.
 
     Attributes:
         written: How many results were written.
@@ -74,7 +74,7 @@ class UpscaledFiles:
 
 
 def check_depth(jobs: Sequence[UpscaleJob], depth: str) -> None:
-    """Whether the results can have this many bits.
+    """Check whether the results can have this many bits.
 
     Raises:
         ValueError: If 16 bits are asked for in a format that has 8.
@@ -121,7 +121,7 @@ def upscale_files(
         network: As `iqa_sr.inference.tiling.upscale` takes it.
         sizes: Its `scale`, and `multiple_of` and `minimum` where it has them.
         config: How.
-        name: Of the network's architecture, for errors.
+        name: Name of the network's architecture, for errors.
 
     Raises:
         OSError: If a result cannot be written. An image that cannot be read or upscaled goes into the result instead.
@@ -146,7 +146,7 @@ def upscale_files(
 
 
 def _reason(error: Exception, name: str) -> str:
-    """Why an image could not be upscaled, in one line."""
+    """Reason why an image could not be upscaled, in one line."""
     if is_out_of_memory(error):
         return "memory does not suffice, not even for the smallest tiles"
     first = (str(error).splitlines() or [type(error).__name__])[0]

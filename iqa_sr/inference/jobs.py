@@ -1,4 +1,4 @@
-"""Which images are upscaled, and what their results are called."""
+"""Images to upscale, and the names of their results."""
 
 import glob
 import os

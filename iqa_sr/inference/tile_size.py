@@ -1,4 +1,4 @@
-"""How large a piece of an image a network can take in the memory that is free."""
+"""Size of the tiles that a network can compute in the memory that is free."""
 
 import math
 from pathlib import Path
@@ -62,7 +62,7 @@ def bytes_per_pixel(network: nn.Module, lq: Tensor, multiple_of: int = 1, minimu
     Args:
         network: On its device.
         lq: `(N, C, h, w)` as the network takes it; only its size and channels count.
-        multiple_of: Of the sides of what the network takes.
+        multiple_of: Divisor of the sides of what the network takes.
         minimum: Smallest side.
     """
     if network not in _measured:
@@ -110,7 +110,7 @@ def free_memory(device: torch.device) -> int:
 
 
 def _left_in_group() -> int | None:
-    """What the limit of a container leaves. Cached files that were not read lately make room where it is needed.
+    """Memory that the limit of a container leaves. Cached files that were not read lately make room where it is needed.
 
     Files that were read lately count as used, which errs on the safe side.
     """

@@ -40,7 +40,7 @@ def upscale(
     dtype: torch.dtype = torch.float32,
     progress: bool = False,
 ) -> Tensor:
-    """What a network makes of images, in as little memory as tiles allow.
+    """Upscale images, in as little memory as tiles allow.
 
     Neighboring tiles share `overlap` pixels: of these, the outer quarters on both sides are dropped, and over the
     middle half one tile fades into the other. A network that looks no further than `overlap / 4` pixels around gives in
@@ -108,7 +108,7 @@ def upscale(
 
 
 def check_tile(tile: Tile, overlap: int, multiple_of: int = 1, minimum: int = 1) -> None:
-    """Whether a network can be used with such tiles; the arguments are those of `upscale`.
+    """Check whether a network can be used with such tiles; the arguments are those of `upscale`.
 
     Raises:
         ValueError: If the tile is too small for the network or the overlap, or the overlap is negative.
@@ -127,7 +127,7 @@ class _BeyondHalf(ArithmeticError):
 
 
 class _Plan(NamedTuple):
-    """How an image is cut: lengths in pixels of the LQ."""
+    """Tiling of an image: lengths in pixels of the LQ."""
 
     tile: int
     overlap: int

@@ -1,4 +1,4 @@
-"""What a file is, by its first bytes: for the errors about files that are something else than they are called."""
+"""Kind of a file, by its first bytes: for the errors about files that are something else than they are called."""
 
 import re
 from pathlib import Path
@@ -6,7 +6,7 @@ from pathlib import Path
 __all__ = ["describe_content", "describe_file"]
 
 _HEAD = 512
-"""How many bytes are looked at."""
+"""Number of bytes that are read."""
 
 _STARTS = (
     (b"version https://git-lfs.github.com/spec/", "a Git LFS pointer, not the file itself (`git lfs pull` fetches it)"),
@@ -63,7 +63,7 @@ _HEIF = {b"avif": "an AVIF image", b"avis": "an AVIF image"}
 
 
 def describe_file(path: str | Path) -> str:
-    """What a file is, as `describe_content` says it of its first bytes; nothing where it cannot be read."""
+    """Kind of a file, as `describe_content` gives it of its first bytes; nothing where it cannot be read."""
     try:
         with open(path, "rb") as file:
             return describe_content(file.read(_HEAD))
@@ -72,7 +72,7 @@ def describe_file(path: str | Path) -> str:
 
 
 def describe_content(head: bytes) -> str:
-    """What a file is.
+    """Kind of a file.
 
     Args:
         head: Its first bytes, at least 64 of them where there are so many.
@@ -94,7 +94,7 @@ def describe_content(head: bytes) -> str:
 
 
 def _describe_container(head: bytes) -> str:
-    """What begins with a size or a version instead of a mark of its own."""
+    """Formats that begin with a size or a version instead of a mark of its own."""
     if head.startswith(b"PK\x03\x04"):
         name = head[30 : 30 + int.from_bytes(head[26:28], "little")].decode("utf-8", "replace")
         return next(kind for end, kind in _ZIPPED if name.endswith(end))

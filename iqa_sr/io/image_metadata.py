@@ -1,4 +1,4 @@
-"""What image files hold beside their pixels: the color profile, and a note of ours on how the image was made.
+"""Metadata of image files: the color profile, and a note of ours on how the image was made.
 
 Pillow reads them. It cannot write what has 16 bits, and OpenCV before 4.12 writes pixels alone: they are put into the
 file that OpenCV has encoded.
@@ -30,7 +30,7 @@ _SEGMENT = 65_519  # bytes of a profile in one segment of a JPEG
 
 @dataclass(frozen=True)
 class ImageExtras:
-    """What a file holds beside its pixels.
+    """Metadata of an image file.
 
     Attributes:
         profile: The ICC profile; empty if there is none.
@@ -44,7 +44,7 @@ class ImageExtras:
 
 
 def read_extras(path: str | Path) -> ImageExtras:
-    """What a file holds beside its pixels, from its header; nothing where that cannot be read."""
+    """Metadata of an image file, from its header; nothing where that cannot be read."""
     try:
         check_file(path)
         with Image.open(path, formats=pillow_formats()) as image:
@@ -62,7 +62,7 @@ def read_extras(path: str | Path) -> ImageExtras:
 
 
 def can_keep(profile: bytes) -> bool:
-    """Whether a profile may go into a file of RGB pixels: it is whole, and of RGB."""
+    """Check whether a profile may go into a file of RGB pixels: it is whole, and of RGB."""
     whole = profile[36:40] == b"acsp" and int.from_bytes(profile[:4], "big") == len(profile)
     return whole and profile[16:20] == b"RGB "
 
@@ -97,7 +97,7 @@ def to_srgb(image: np.ndarray, profile: bytes) -> np.ndarray:
 
 
 def is_srgb(profile: bytes) -> bool:
-    """Whether the colors of a profile are those of sRGB: no level of 8 bits changes by more than one."""
+    """Check whether the colors of a profile are those of sRGB: no level of 8 bits changes by more than one."""
     axis = np.arange(0, 256, 15, dtype=np.uint8)
     levels = np.stack(np.meshgrid(axis, axis, axis), -1).reshape(1, -1, 3)
     try:

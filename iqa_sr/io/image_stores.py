@@ -1,4 +1,4 @@
-"""Where the bytes of images come from: ordinary folders, or LMDB folders as BasicSR makes them."""
+"""Stores of images: ordinary folders, or LMDB folders as BasicSR makes them."""
 
 import logging
 import os
@@ -43,7 +43,7 @@ class IoBackend(Section):
 
 
 def name_problem(key: str) -> str:
-    """Why an image of this name cannot be scored; empty where it can: tables and lists have a line for each name."""
+    """Reason not to score an image of this name; empty where it can: tables and lists have a line for each name."""
     return f"{key!r} has a line break in its name; rename it" if "\n" in key or "\r" in key else ""
 
 
@@ -63,7 +63,7 @@ def image_names(folder: str | Path, names: Sequence[str]) -> list[str]:
 
 
 def _images_below(folder: str | Path, names: Iterable[str]) -> dict[str, int]:
-    """How many images lie in those of the names that are folders, at any depth; hidden folders are left out.
+    """Number of images in those of the names that are folders, at any depth; hidden folders are left out.
 
     After `_COUNTED` files it stops looking.
     """
@@ -206,7 +206,7 @@ def _environment(path: str) -> Any:
 
 
 def check_whole_lmdb(path: str, environment: Any) -> None:
-    """Whether the file of an open database is as long as it says: reading beyond its end would kill the process.
+    """Check whether the file of an open database is as long as it says: reading beyond its end would kill the process.
 
     Raises:
         OSError: If it is shorter.
@@ -245,7 +245,7 @@ class ImageStore:
         return open_folder(self.root / relative.parent).inspect(relative.name)
 
     def location(self, path: str) -> str:
-        """Where an image lies, for messages."""
+        """Path of an image, for messages."""
         return str(self.root / path)
 
 

@@ -30,7 +30,7 @@ def to_array(levels: Tensor) -> np.ndarray:
 
 
 def as_8_bit(image: Tensor) -> Tensor:
-    """What a saved 8-bit file would hold: clamped to [0, 1] and rounded to 255ths, of the same shape and type.
+    """Values of a saved 8-bit file: clamped to [0, 1] and rounded to 255ths, of the same shape and type.
 
     What is not finite becomes NaN: clamped, infinity would look like white.
     """

@@ -25,7 +25,7 @@ __all__ = [
 
 @dataclass(frozen=True)
 class ImageFormat:
-    """What files of one ending can hold beside 8-bit RGB.
+    """Capabilities of files of one ending beside 8-bit RGB.
 
     Attributes:
         deep: 16 bits per channel.
@@ -51,16 +51,17 @@ FORMATS = {
 """The formats of images that are read and written, by ending."""
 
 SUBSAMPLINGS = {"4:4:4": 0x111111, "4:2:2": 0x211111, "4:2:0": 0x221111}
-"""What `JpegOptions.subsampling` can be, and OpenCV's numbers for it."""
+"""Values of `JpegOptions.subsampling`, and OpenCV's numbers for it."""
 
 
 @dataclass(frozen=True)
 class JpegOptions:
-    """How JPEG files are written.
+    """Settings of JPEG files.
 
     Attributes:
         quality: 1 to 100.
-        subsampling: Of the chroma: `4:4:4` keeps all of it, `4:2:2` half, `4:2:0` a quarter, as most cameras.
+        subsampling: Subsampling of the chroma: `4:4:4` keeps all of it, `4:2:2` half, `4:2:0` a quarter, as most
+            cameras.
     """
 
     quality: int = 95
@@ -89,7 +90,7 @@ _READ_ONLY = {
 }
 """Endings of what is read and never written, by Pillow's format."""
 _NEEDED = {"AVIF": "avif", "JPEG2000": "jpg_2000", "WEBP": "webp"}
-"""What Pillow must have been built with, by its name of the format."""
+"""Features that Pillow must have been built with, by its name of the format."""
 _UNREAD = frozenset(
     (".jxl", ".tga", ".exr", ".hdr", ".psd", ".svg", ".eps", ".ico", ".pfm", ".dds")
     + (".dng", ".cr2", ".cr3", ".nef", ".arw", ".raf", ".orf", ".rw2")
@@ -126,12 +127,12 @@ def looked_for() -> str:
 
 
 def is_image_name(name: str) -> bool:
-    """Whether a file's name is that of an image that can be read here; those of hidden files are not."""
+    """Check whether a file's name is that of an image that can be read here; those of hidden files are not."""
     return not name.startswith(".") and os.path.splitext(name)[1].lower() in readable_suffixes()
 
 
 def left_out_types(names: Iterable[str]) -> str:
-    """Which images among these names of files are of types that cannot be read here, with counts; empty without any."""
+    """Images among these names of files are of types that cannot be read here, with counts; empty without any."""
     unread = _UNREAD.union(*_READ_ONLY.values()) - readable_suffixes()
     endings = (os.path.splitext(name)[1].lower() for name in names if not name.startswith("."))
     counts = Counter(ending for ending in endings if ending in unread)

@@ -187,7 +187,7 @@ def write_image(
 
 
 def recompress(image: np.ndarray, suffix: str, quality: int) -> np.ndarray:
-    """What a lossy file shows of an image.
+    """An image as a lossy file shows it.
 
     Args:
         image: `(H, W, 3)` RGB uint8.
@@ -251,7 +251,7 @@ def _too_large(what: str) -> str:
 
 
 def _refusal(image: Image.Image, frames: int) -> str:
-    """Why an image of this kind is not read; empty where it is."""
+    """Reason why an image of this kind is not read; empty where it is."""
     if image.width * image.height > LARGEST_IMAGE:
         return _too_large(
             f"{image.width}x{image.height} px (WxH) are {image.width * image.height / 1e6:.0f} megapixels"
@@ -304,7 +304,7 @@ def _is_deep(image: Image.Image) -> bool:
 
 
 def _has_alpha(image: Image.Image) -> bool:
-    """Whether there is an alpha channel, or a color that is transparent."""
+    """Check whether there is an alpha channel, or a color that is transparent."""
     return image.mode in _ALPHA_MODES or "transparency" in image.info
 
 

@@ -1,4 +1,4 @@
-"""What a written image says of itself: which file it was made of, and by what; so that no other one is taken for it."""
+"""Notes in written images: which file it was made of, and by what; so that no other one is taken for it."""
 
 import hashlib
 import os
@@ -16,7 +16,7 @@ is of another file with such a name; it is of another network, or was made with 
 
 
 def result_note(tool: str, source: Path, made: str, target: Path) -> str:
-    """What a result says of itself, for `write_image`; nothing where its format cannot hold it.
+    """Note of a result, for `write_image`; nothing where its format cannot hold it.
 
     Args:
         tool: The command that makes it.
@@ -28,13 +28,13 @@ def result_note(tool: str, source: Path, made: str, target: Path) -> str:
 
 
 def _source_of(source: Path) -> str:
-    """What is in a file, and where it lies; not its name, which an image that is passed on need not give away."""
+    """Digests of a file's content and path; not its name, which an image that is passed on need not give away."""
     place = hashlib.sha256(os.fsencode(os.path.abspath(source))).hexdigest()
     return f"source={compute_hash(source)[:16]} place={place[:16]}"
 
 
 def result_state(tool: str, source: Path, made: str, target: Path) -> ResultState:
-    """What lies where a result belongs; arguments as of `result_note`."""
+    """State of the file where a result belongs; arguments as of `result_note`."""
     if not target.exists():
         return "missing"
     words = read_extras(target).note.removeprefix(f"{tool} ").split()

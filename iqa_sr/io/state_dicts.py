@@ -15,7 +15,7 @@ from iqa_sr.io.tensor_files import select_state_dict, unwrapped
 __all__ = ["WEIGHT_KEYS", "check_weights_file", "state_dicts", "weights_content", "weights_of"]
 
 WEIGHT_KEYS = ("params_ema", "params-ema", "g_ema", "params", "model_state_dict", "state_dict", "model", "net")
-"""Where checkpoints keep their weights, the averaged ones first; other keys that hold tensors come after these."""
+"""Keys of the weights in checkpoints, the averaged ones first; other keys that hold tensors come after these."""
 
 
 def state_dicts(content: Any, path: str | Path, param_key: str | None = None) -> dict[str | None, dict[str, Tensor]]:

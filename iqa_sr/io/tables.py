@@ -121,7 +121,7 @@ def split_lines(text: str) -> list[str]:
 
 
 def as_number(value: Any) -> float:
-    """What a cell is as a number; NaN where it is none, or not written as one in a table: `1_000`, `0x10`, `inf`."""
+    """Value of a cell as a number; NaN where it is none, or not written as one in a table: `1_000`, `0x10`, `inf`."""
     if isinstance(value, str) and not _NUMBER.fullmatch(value.strip()):
         return math.nan
     try:

@@ -21,7 +21,7 @@ _PICKLED = ("a zip archive of PyTorch", "a Python pickle")
 _LARGEST_UNPACKED = 2**30
 """In bytes: torch compresses nothing, and weights, which are noise, cannot be compressed far."""
 _TENSOR_KINDS = (*_PICKLED, "a safetensors file")
-"""What `describe_file` says of files of tensors."""
+"""Descriptions of files of tensors by `describe_file`."""
 
 __all__ = [
     "check_numbers",
@@ -106,7 +106,7 @@ def read_tensor_file(path: str | Path, device: torch.device | str = "cpu", *, mm
 
 
 def _unreadable(path: Path, error: Exception) -> str:
-    """Why a file cannot be read: what it is instead, the code in it, or how it is damaged."""
+    """Reason why a file cannot be read: what it is instead, the code in it, or how it is damaged."""
     if isinstance(error, MemoryError) or "can't allocate memory" in str(error):
         return f"{path}: memory does not suffice for the tensors in it ({_size(path)})"
     if type(error) is ValueError and str(path) in str(error):  # of this module
@@ -127,7 +127,7 @@ def _unreadable(path: Path, error: Exception) -> str:
 
 
 def foreign_kind(path: Path) -> str:
-    """What a file is that is none of tensors, as `describe_file` says it; empty where it may be one."""
+    """Kind of a file that is none of tensors, as `describe_file` says it; empty where it may be one."""
     kind = describe_file(path)
     cut_off = kind == "empty" or (kind == "a zip archive" and not _is_zip(path))
     return "" if cut_off or kind in _TENSOR_KINDS else kind
@@ -179,14 +179,14 @@ def _check_sums(path: Path) -> None:
 
 
 def looks_like_tensors(path: str | Path) -> bool:
-    """Whether a file starts as a zip, a pickle or a safetensors file does; the rest is not read."""
+    """Check whether a file starts as a zip, a pickle or a safetensors file does; the rest is not read."""
     with Path(path).open("rb") as file:
         start = file.read(9)
     return start[:2] == b"PK" or start[:1] == b"\x80" or start[8:] == b"{"
 
 
 def file_kind(path: Path) -> Literal["safetensors", "torchscript", "torch"]:
-    """What a file of tensors is, by its content.
+    """Kind of a file of tensors, by its content.
 
     Raises:
         zipfile.BadZipFile: If it is a damaged archive.

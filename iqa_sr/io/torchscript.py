@@ -42,7 +42,7 @@ NAMES = re.compile(r"^  __(parameters|buffers)__ = (\[[^\n]*\])$", re.MULTILINE)
 
 
 def read_torchscript(path: str | Path) -> dict[str, Tensor]:
-    """What `torch.jit.load(path).state_dict()` holds, on the CPU.
+    """Read what `torch.jit.load(path).state_dict()` gives, on the CPU.
 
     The archive's pickle may build tensors, lists and modules only; a module is a stand-in without behavior. The
     archive's code is searched for the names of parameters and buffers, and not run.

@@ -25,7 +25,7 @@ _PREFIX = "base_model.model."  # what peft's PeftModel puts before every name in
 
 
 class BaseNetwork(Section):
-    """What an adapter was trained on, kept beside it.
+    """Base network of an adapter, kept beside it.
 
     Attributes:
         network: The option section `network_g`.

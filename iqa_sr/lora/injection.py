@@ -41,7 +41,7 @@ class LoRAOptions(Section):
     """`train:lora`: the network stays as it is, and low-rank updates of some of its layers are trained.
 
     Attributes:
-        rank: Of the updates.
+        rank: Rank of the updates.
         alpha: They are scaled by `alpha / rank`; null for the rank itself.
         dropout: Share of a layer's inputs that the updates do not see.
         preset: A name of `PRESETS`.

@@ -56,7 +56,7 @@ def adapted_layers(network: nn.Module) -> Iterator[tuple[str, Any]]:
 
 
 def update_of(layer: Any, adapter: str) -> Tensor:
-    """What an adapter adds to a layer's weight, in the weight's shape.
+    """Update of a layer's weight by an adapter, in the weight's shape.
 
     Differs from peft's `get_delta_weight`: a convolution's update is a matrix product, too. cuDNN would round to TF32.
     """

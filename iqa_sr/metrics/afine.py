@@ -51,10 +51,10 @@ def _info(name: str, reference: Literal["full", "none"], bounds: tuple[float, fl
 
 @dataclass(frozen=True)
 class AFINEFeatures:
-    """What A-FINE takes from one batch of images, as far as it does not depend on the other one.
+    """Statistics that A-FINE takes from one batch of images, as far as it does not depend on the other one.
 
     Attributes:
-        statistics: Of the levels, for the fidelity.
+        statistics: Statistics of the levels, for the fidelity.
         naturalness: `(N,)` in (-2, 2), lower is better.
     """
 
@@ -99,7 +99,7 @@ class AFINE(QualityMetric):
         return self.compare(self.features(image), self.features(reference))
 
     def features(self, image: Tensor) -> AFINEFeatures:
-        """What can be said about images alone; computed in the type of the weights, also inside autocast.
+        """Statistics of images alone; computed in the type of the weights, also inside autocast.
 
         Args:
             image: `(N, 3, H, W)`, floating, RGB, `[0, 1]`; never written to.

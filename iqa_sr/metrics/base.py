@@ -1,4 +1,4 @@
-"""What every quality metric is: a frozen network (or formula) with one call, and its facts attached."""
+"""Base class of every quality metric: a frozen network (or formula) with one call, and its facts attached."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
@@ -12,11 +12,12 @@ from torch import Tensor, nn
 __all__ = ["MEAN_OVERSHOOT", "OVERSHOOT", "MetricInfo", "QualityMetric", "full_precision"]
 
 OVERSHOOT = 0.5
-"""How far beyond [0, 1] single values may lie: torch's bicubic resizing of an image in [0, 1]
+"""Largest distance from [0, 1] at which single values may lie: torch's bicubic resizing of an image in [0, 1]
 stays within 0.45, whatever the image."""
 MEAN_OVERSHOOT = 0.03
-"""How far beyond [0, 1] the values of an image may lie on average, about eight of 255 levels: photographs stretched to
-[-0.1, 1.1] have up to 0.02, those of a network that sharpens far too much 0.01, most of those in [-0.5, 0.5] 0.1."""
+"""Largest distance from [0, 1] at which the values of an image may lie on average, about eight of 255 levels:
+photographs stretched to [-0.1, 1.1] have up to 0.02, those of a network that sharpens far too much 0.01, most of those
+in [-0.5, 0.5] 0.1."""
 FILLING = 0.5  # a flat image, of which every metric has a finite score and gradient
 
 
@@ -177,12 +178,12 @@ class QualityMetric(nn.Module, ABC):
 
 
 def _are_finite(low: Tensor, high: Tensor) -> Tensor:
-    """Whether all values are finite that have these bounds; NaN is the bound of values that have one."""
+    """Check whether all values are finite that have these bounds; NaN is the bound of values that have one."""
     return (low > -torch.inf) & (high < torch.inf)
 
 
 def _range_hint(low: float, high: float) -> str:
-    """What brings values of this range to [0, 1]."""
+    """Mapping of values of this range to [0, 1]."""
     if low >= -OVERSHOOT and high > 2:
         largest = next((largest for largest in (255, 1023, 4095, 65535) if high <= largest * 1.1), None)
         return f"Divide them by {largest}." if largest else "Divide them by the largest possible one."

@@ -1,4 +1,4 @@
-"""What CLIP-IQA and QualiCLIP share: CLIP's RN50 compares an image with pairs of prompts of opposite meaning.
+"""Common parts of CLIP-IQA and QualiCLIP: CLIP's RN50 compares an image with pairs of prompts of opposite meaning.
 
 The token numbers here come from CLIP's published byte-pair tokenizer applied to the prompts that stand beside them; its
 start and end tokens are left out. They are written down, so that no tokenizer is needed.

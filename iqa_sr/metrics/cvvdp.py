@@ -140,7 +140,7 @@ class CVVDP(QualityMetric):
         return _combined(linear.transpose(0, 1) * self.range + self.offset, _calibration()["rgb_to_dkl"])
 
     def _sensitivity_at(self, light: Tensor, band: int) -> Tensor:
-        """What a contrast is multiplied with to be 1 where it is just visible: `(2N, h, w)` to `(3, N, h, w)`.
+        """Factor of a contrast that makes it 1 where it is just visible: `(2N, h, w)` to `(3, N, h, w)`.
 
         The luminance is that of the references, the second half.
         """

@@ -52,7 +52,7 @@ class MUSIQ(QualityMetric):
         return (output * self.ratings).sum(1) if self.rated else output[:, 0]
 
     def tokens(self, image: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """What the network sees: patches `(N, T, 3, 32, 32)` in [-1, 1], their positions `(T,)` and scales `(T,)`."""
+        """Input of the network: patches `(N, T, 3, 32, 32)` in [-1, 1], their positions `(T,)` and scales `(T,)`."""
         image = (image - 0.5) * 2
         ratios = [side / max(image.shape[-2:]) for side in LONGER_SIDES]
         # Halves are rounded to even.

@@ -21,7 +21,7 @@ __all__ = ["METRICS", "NIMA", "NIMA_INFOS"]
 
 
 class _Backbone(NamedTuple):
-    """What a backbone sees: a square of `side` px, normalized, in a layout in memory."""
+    """Input of a backbone: a square of `side` px, normalized, in a layout in memory."""
 
     side: int
     statistics: Statistics

@@ -92,7 +92,7 @@ def _studio_luma(image: Tensor) -> Tensor:
 
 @dataclass(frozen=True)
 class _NIQEVariant:
-    """What the two implementations in use do differently.
+    """Differences of the two implementations in use.
 
     The last two matter by where they put a flat pixel, whose difference from its mean is a matter of rounding: among
     the negative ones or among neither.
@@ -101,7 +101,7 @@ class _NIQEVariant:
         luma: From `(N, 3, H, W)` to gray levels.
         excess: By how much the weights of the 7 x 7 window, rounded to float32, add up to more than 1. It moves the
             score by 5e-4.
-        precision: Of the filtered images.
+        precision: Precision of the filtered images.
     """
 
     luma: Callable[[Tensor], Tensor]

@@ -92,6 +92,6 @@ def _package() -> Any:
 
 
 def _scores(found: Any) -> Tensor:
-    """What a metric there returns, as `(1,)`."""
+    """Result of a metric there, as `(1,)`."""
     scores = found[0] if isinstance(found, (tuple, list)) else found
     return torch.as_tensor(scores).reshape(1).float()

@@ -45,7 +45,7 @@ class RankIQA(QualityMetric):
     Made for 48 px and up: the score is the mean of a map to which every pixel contributes from about 50 px around.
 
     Args:
-        info: Of the metric.
+        info: Info of the metric.
         weights: A file of your own training instead of the one in the weights store, of `RankIQALite` or
             `PatchTransformer`: the names of its tensors tell which.
 

@@ -87,7 +87,7 @@ class ReIQA(QualityMetric):
         return prediction.squeeze(1)
 
     def features(self, image: Tensor) -> Tensor:
-        """What a regressor is fitted to: `(N, 3, H, W)` RGB in [0, 1] to `(N, 8192)`."""
+        """Features that a regressor is fitted to: `(N, 3, H, W)` RGB in [0, 1] to `(N, 8192)`."""
         features: Tensor = self.encoders(image, half_scale(image))
         return features
 

@@ -78,7 +78,7 @@ class _Distortion(NamedTuple):
 
 
 def _information(image: Tensor, reference: Tensor, window: int) -> tuple[Tensor, Tensor]:
-    """What image and reference, `(N, 3 h, 3 w)`, tell about the model: `(N,)` bits each."""
+    """Information of image and reference, `(N, 3 h, 3 w)`, about the model: `(N,)` bits each."""
     distortion = _distortion(image, reference, window)
     scale, eigenvalues = _scale_mixture(reference)
     # Blocks whose window reaches over the border do not count.

@@ -31,7 +31,7 @@ class GeneratorLosses:
 
     @property
     def need_base(self) -> bool:
-        """Whether one of them compares with what the network made of the batch before it was trained here."""
+        """Check whether one of them compares with what the network made of the batch before it was trained here."""
         return any(map(_needs_base, self.losses.values()))
 
     def __call__(self, output: Tensor, gt: Tensor, base: Tensor | None = None) -> dict[str, Tensor]:
@@ -58,7 +58,7 @@ class GeneratorLosses:
         return found
 
     def figures(self) -> dict[str, Tensor]:
-        """What losses tell of their last call beside their value, as `<figure>_<name>`: scalars without gradient."""
+        """Figures of the last call of losses beside their value, as `<figure>_<name>`: scalars without gradient."""
         told = {name: getattr(_inner(loss), "figures", {}) for name, loss in self.losses.items()}
         return {f"{figure}_{name}": value for name, figures in told.items() for figure, value in figures.items()}
 
@@ -92,7 +92,7 @@ def check_loss(loss: nn.Module, section: Mapping[str, Any], path: str, side: int
         loss: On the device.
         section: What it was built from.
         path: Where that is, `train:gan_opt` for the loss of the discriminator.
-        side: Of the images, in px.
+        side: Side of the images, in px.
         device: Where the loss is.
 
     Raises:
@@ -123,7 +123,7 @@ def _needs_base(loss: nn.Module) -> bool:
 
 
 def _reduction(loss: nn.Module) -> str:
-    """How a loss joins the images of a batch: `mean`, as all do that do not say otherwise, or `sum`."""
+    """Reduction of a loss over the images of a batch: `mean`, as all do that do not say otherwise, or `sum`."""
     inner = _inner(loss)
     return str(getattr(getattr(inner, "options", inner), "reduction", "mean"))
 

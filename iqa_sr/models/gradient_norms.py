@@ -1,4 +1,4 @@
-"""How hard each loss pulls: the norm of its gradient at the network's output."""
+"""Gradient norm of each loss term at the network's output."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -27,7 +27,7 @@ class GradientNormLogger:
     latest: dict[str, float] = field(default_factory=dict)
 
     def wanted(self, iteration: int) -> bool:
-        """Whether this iteration, counted from 1, is measured."""
+        """Check whether this iteration, counted from 1, is measured."""
         return iteration == 1 or (self.frequency > 0 and iteration % self.frequency == 0)
 
     def measure(self, terms: Mapping[str, Tensor], output: Tensor) -> None:
@@ -46,7 +46,7 @@ class GradientNormLogger:
         return found
 
     def describe(self, log_names: Mapping[str, str]) -> str:
-        """What one unit of each weight means, for the start of a run.
+        """Meaning of one unit of each weight, for the start of a run.
 
         Args:
             log_names: The losses' names by the names under which they are logged.

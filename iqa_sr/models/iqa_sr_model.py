@@ -210,7 +210,7 @@ class IQASRModel(FineTunedModel):
 
     @torch.no_grad()
     def base_output(self, lq: Tensor) -> Tensor:
-        """What the base makes of `(N, 3, h, w)` LQ: `(N, 3, H, W)` float32 without gradient, in the run's precision."""
+        """Result of the base for `(N, 3, h, w)` LQ: `(N, 3, H, W)` float32 without gradient, in the run's precision."""
         if self.settings.channels_last:
             lq = lq.contiguous(memory_format=torch.channels_last)
         with self.base() as network, self._autocast(), self._first_forward("g", network):
@@ -327,7 +327,7 @@ class IQASRModel(FineTunedModel):
         return networks | ({"params_ema": self.net_g_ema} if self.ema_decay > 0 else {})
 
     def training_extras(self) -> dict[str, Any]:
-        """What an exact resume needs beyond BasicSR's training state."""
+        """State that an exact resume needs beyond BasicSR's training state."""
         return {
             **self.iteration_extras(),
             "scalers": [scaler.state_dict() for scaler in self.scalers],

@@ -51,7 +51,7 @@ class LoRARun:
         save_adapter(list(networks.values())[-1], adapter_folder(Path(models), label), self.base)
 
     def state(self, networks: Mapping[str, nn.Module]) -> dict[str, Any]:
-        """What an exact resume needs: the adapters as they are trained and averaged."""
+        """State that an exact resume needs: the adapters as they are trained and averaged."""
         adapters = {key: adapter_state(network) for key, network in networks.items()}
         return {"base": self.base.digest, "options": self.options.model_dump(), "adapters": adapters}
 

@@ -51,7 +51,7 @@ class CalculateIQAOptions(Section):
 
     @property
     def needs_base(self) -> bool:
-        """Whether the network that the run began with has to upscale the images, too."""
+        """Check whether the network that the run began with has to upscale the images, too."""
         return self.against == "base" and metric_info(self.metric).reference == "full"
 
     @field_validator("metric")
@@ -69,7 +69,7 @@ class CalculateIQAOptions(Section):
 
 
 class _BasicSRMetric(Section):
-    """What BasicSR's metrics have in common; the rest are their own arguments."""
+    """Options that BasicSR's metrics share; the rest are their own arguments."""
 
     model_config = {**Section.model_config, "extra": "allow"}
     type: str

@@ -49,7 +49,7 @@ class ModelBase(BaseModel, ABC):
 
     @abstractmethod
     def training_extras(self) -> dict[str, Any]:
-        """What an exact resume needs beyond BasicSR's training state."""
+        """State that an exact resume needs beyond BasicSR's training state."""
 
     @abstractmethod
     def load_training_extras(self, extras: Mapping[str, Any]) -> None:

@@ -1,4 +1,4 @@
-"""What happens when a loss is not a finite number: the step is skipped, named, and after too many the run stops."""
+"""Skip steps whose loss is not finite: each is named, and after too many the run stops."""
 
 import logging
 import math
@@ -28,7 +28,7 @@ class NonFiniteSkipper:
     in_a_row: int = 0
 
     def stops_step(self, terms: Mapping[str, Tensor], iteration: int, files: Sequence[str]) -> bool:
-        """Whether this step must be skipped, on any process; says which term and which files.
+        """Check whether this step must be skipped, on any process; says which term and which files.
 
         Args:
             terms: Scalars by name, checked in this order.

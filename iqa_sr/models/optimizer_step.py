@@ -19,7 +19,7 @@ class OptimizerStep:
         optimizer: That of torch.
         network: Whose parameters it trains; the name is for messages.
         name: For example `net_g`.
-        scaler: Of fp16 training, switched off otherwise.
+        scaler: Scaler of fp16 training, switched off otherwise.
         grad_clip: Largest norm of the gradient, or None.
         guard: Decides about steps that are not finite.
     """

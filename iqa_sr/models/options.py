@@ -1,4 +1,4 @@
-"""What our models read of an option file, typed: `train`, its losses, `val`."""
+"""Typed options of our models: `train`, its losses, `val`."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -31,7 +31,7 @@ __all__ = ["IQASRConfig", "ModelConfig", "QualityConfig", "base_network", "secti
 
 @dataclass(frozen=True)
 class ModelConfig:
-    """What is known of the sections `train` and `val` of any model; of our own models see the classes below.
+    """Options of the sections `train` and `val` of any model; of our own models see the classes below.
 
     Attributes:
         train: `train`, without the losses.
@@ -106,7 +106,7 @@ class ModelConfig:
 
 @dataclass(frozen=True)
 class IQASRConfig(ModelConfig):
-    """What an IQASRModel reads under `train` and `val`."""
+    """Options of an IQASRModel under `train` and `val`."""
 
     train: TrainSection
     val: ValSection | None
@@ -129,7 +129,7 @@ class IQASRConfig(ModelConfig):
 
     @property
     def needing_base(self) -> dict[str, str]:
-        """What needs the network that the run begins with, as the file says it, and what it does with that."""
+        """Losses that need the network that the run begins with, as the file says it, and what it does with that."""
         found = {f"train:{key}": "begins" for key in ("lora", "guard") if getattr(self.train, key, None) is not None}
         for name, loss in self.losses.items():
             if getattr(loss.options, "visible", False):
@@ -141,7 +141,7 @@ class IQASRConfig(ModelConfig):
 
 
 def _held_out(guard: GuardOptions, losses: Mapping[str, LossConfig], datasets: Mapping[str, Any]) -> list[str]:
-    """What the guard of a file holds out that names nothing; the images are those of the first validation set."""
+    """Metrics that the guard holds out of a file that names none; the images are those of the first validation set."""
     taken = [name for loss in losses.values() for name in (*loss.metrics, *loss.distances)]
     sampler = section_of(section_of(datasets, "train"), "sampler").get("metric")
     taken += [same_name(sampler, metric_names())] if isinstance(sampler, str) else []
@@ -151,7 +151,7 @@ def _held_out(guard: GuardOptions, losses: Mapping[str, LossConfig], datasets: M
 
 @dataclass(frozen=True)
 class QualityConfig(ModelConfig):
-    """What a QualityModel reads under `train` and `val`.
+    """Options of a QualityModel under `train` and `val`.
 
     Attributes:
         objective: The class of `train:objective`.

@@ -127,7 +127,7 @@ class QualityModel(ModelBase):
     # --- Validation ---------------------------------------------------------------------------------------------------
 
     def validate(self, dataloader: DataLoader[Any], current_iter: int, save_img: bool) -> ValidationResults:
-        """What the objective finds on a validation set; figures are better when larger."""
+        """Results of the objective on a validation set; figures are better when larger."""
         objective, dataset = self.tested, dataloader.dataset.opt["name"]  # type: ignore[attr-defined]
         if names := nonfinite_weights(objective):
             logger.warning(f"{dataset} is not validated: the network's weights are not finite: {few(names)}.")
@@ -175,7 +175,7 @@ class QualityModel(ModelBase):
             logger.info(f"For the metric: {names} in {folder} (set IQA_SR_WEIGHTS to that folder).")
 
     def training_extras(self) -> dict[str, Any]:
-        """What an exact resume needs beyond BasicSR's training state."""
+        """State that an exact resume needs beyond BasicSR's training state."""
         return {**self.iteration_extras(), "scaler": self.scaler.state_dict()}
 
     def load_training_extras(self, extras: Mapping[str, Any]) -> None:

@@ -1,4 +1,4 @@
-"""What a ground-truth sampler does in a run: which folders it chooses, and what that gains in quality."""
+"""Statistics of a ground-truth sampler in a run: which folders it chooses, and what that gains in quality."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -65,7 +65,7 @@ class SamplerStatistics:
         return shares | {f"sampler/{name}": value / n for name, (value, n) in self.sums.items() if n}
 
     def state(self) -> dict[str, Any]:
-        """What is needed to resume."""
+        """State that a resume needs."""
         return {
             "chosen": [self.chosen[i] for i in range(len(self.folders))],
             "sums": {name: list(pair) for name, pair in self.sums.items()},

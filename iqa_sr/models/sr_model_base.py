@@ -14,7 +14,7 @@ __all__ = ["SRModelBase"]
 
 
 class SRModelBase(ModelBase):
-    """What a model needs to be tested: `net_g`, with `net_g_ema` where there is an average, and the batch.
+    """Protocol of a model that is tested: `net_g`, with `net_g_ema` where there is an average, and the batch.
 
     Args:
         opt: BasicSR's options; read are `val`, `network_g`, `scale` and `rank`.
@@ -39,15 +39,15 @@ class SRModelBase(ModelBase):
         return cast(nn.Module, self.net_g_ema or self.get_bare_model(self.net_g))
 
     def upscale(self, lq: Tensor) -> Tensor:
-        """What the tested generator makes of an image; see `upscale_image`."""
+        """Result of the tested generator for an image; see `upscale_image`."""
         return upscale_image(self.tested, lq, self.opt)
 
     @abstractmethod
     def upscale_base(self, lq: Tensor) -> Tensor:
-        """What the network that the run began with makes of an image; see `upscale_image`."""
+        """Result for an image of the network that the run began with; see `upscale_image`."""
 
     def describe_weights(self) -> str:
-        """Which weights of the tested generator are not finite, in a sentence."""
+        """Name the weights of the tested generator that are not finite, in a sentence."""
         return describe_weights(self.tested)
 
     def get_current_visuals(self) -> dict[str, Tensor]:

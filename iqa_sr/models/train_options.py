@@ -27,7 +27,7 @@ __all__ = [
 ]
 
 AMP_TYPES = {"bf16": torch.bfloat16, "fp16": torch.float16}
-"""What `train:amp` can be."""
+"""Values of `train:amp`."""
 
 
 class OptimizerOptions(Section):
@@ -78,11 +78,11 @@ class SchedulerOptions(Section):
         return self
 
     def arguments(self) -> dict[str, Any]:
-        """What BasicSR builds the schedule from: `type`, and the arguments that were given, as numbers."""
+        """Arguments of BasicSR's schedule: `type`, and the arguments that were given, as numbers."""
         return self.model_dump(exclude_unset=True)
 
     def too_short(self, total_iter: int) -> str | None:
-        """What is wrong with a schedule that ends before the run; None where it does not."""
+        """Problem of a schedule that ends before the run; None where it does not."""
         if self.periods is None or sum(self.periods) >= total_iter:
             return None
         return f"periods add up to {sum(self.periods)}, which is less than total_iter {total_iter}"
@@ -103,7 +103,7 @@ class StockValSection(Section):
 
 
 class _LoopOptions(Section):
-    """What every model of ours reads under `train`."""
+    """Options that all our models share under `train`."""
 
     total_iter: Iterations = Field(gt=0, le=10**9)
     warmup_iter: int = Field(-1, ge=-1)
@@ -170,7 +170,7 @@ class QualityValSection(Section):
 
 
 def check_optimizer_options(options: OptimizerOptions | None, path: str, problems: OptionProblems) -> None:
-    """Whether torch builds the optimizer and it takes a step; None has been told before."""
+    """Check whether torch builds the optimizer and it takes a step; None has been told before."""
     if options is not None:
         with problems.collected():
             check_optimizer(options.model_dump(), path)

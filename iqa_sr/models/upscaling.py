@@ -1,4 +1,4 @@
-"""How models of this package and of BasicSR upscale an image in validation: as `iqa-sr evaluate` does."""
+"""Upscaling of images in validation, by models of this package and of BasicSR: as `iqa-sr evaluate` does."""
 
 import math
 from collections.abc import Mapping
@@ -14,7 +14,7 @@ __all__ = ["describe_weights", "no_result", "upscale_image"]
 
 
 def upscale_image(network: nn.Module, lq: Tensor, opt: Mapping[str, Any]) -> Tensor:
-    """What a network makes of an image: as a whole, or in tiles where memory asks for them.
+    """Upscale an image: as a whole, or in tiles where memory asks for them.
 
     Args:
         network: The generator, not wrapped; is put into evaluation mode and back.
@@ -44,6 +44,6 @@ def no_result(lq: Tensor, opt: Mapping[str, Any]) -> Tensor:
 
 
 def describe_weights(network: nn.Module) -> str:
-    """Which weights of a network are not finite, in a sentence."""
+    """Name the weights of a network that are not finite, in a sentence."""
     names = nonfinite_weights(network)
     return f"Its own weights are not finite: {few(names)}." if names else "Its own weights are finite."

@@ -66,7 +66,7 @@ def _from_bgr(image: np.ndarray, border: int) -> Tensor:
 
 
 class Upscaler(Protocol):
-    """What validation needs of a model."""
+    """Protocol of a model that is validated."""
 
     device: torch.device
 
@@ -77,7 +77,7 @@ class Upscaler(Protocol):
         """The same by the network that the run began with; called where a metric is `against: base`."""
 
     def describe_weights(self) -> str:
-        """Which weights of the network that upscales are not finite, in a sentence."""
+        """Name the weights of the network that upscales that are not finite, in a sentence."""
 
 
 class Validation:
@@ -101,7 +101,7 @@ class Validation:
 
     @property
     def needs_base(self) -> bool:
-        """Whether a metric compares with what the network makes that the run began with."""
+        """Check whether a metric compares with what the network makes that the run began with."""
         return any(getattr(metric, "needs_base", False) for metric in self.metrics.values())
 
     def facts(self) -> list[MetricFacts]:

@@ -1,4 +1,4 @@
-"""What one validation has found: handed from the model to the training loop, which keeps it."""
+"""Results of one validation: handed from the model to the training loop, which keeps it."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field

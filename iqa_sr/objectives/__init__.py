@@ -1,4 +1,4 @@
-"""How quality networks learn: the objectives that an option file can name under `train:objective`."""
+"""Training of quality networks: the objectives that an option file can name under `train:objective`."""
 
 from collections.abc import Mapping
 from typing import Any

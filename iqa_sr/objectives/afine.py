@@ -135,7 +135,7 @@ _GROUPS = {"better": ("PSY", "PNY", "PYY"), "worse": ("SNY", "NYY")}
 
 
 def _trained(network: AFINENetwork, stage: int) -> list[nn.Module | nn.Parameter]:
-    """What a stage trains."""
+    """Trained parts of a stage."""
     if stage == 2:
         return [network.fidelity]
     if stage == 3:

@@ -59,7 +59,7 @@ class ARNIQAOptions(ObjectiveOptions):
     """Keys of `train:objective` of type `arniqa`.
 
     Attributes:
-        temperature: Of the contrast.
+        temperature: Temperature of the contrast.
         half_scale: Whether patches of the images at half their size join as further pairs: as hard negatives of the
             full ones.
         regressor: Opinion scores for the regressor; null to publish the encoder alone.
@@ -123,7 +123,7 @@ class ARNIQAObjective(Objective[ARNIQAOptions]):
         return {"contrast": contrastive_loss(torch.cat(first), torch.cat(second), self.options.temperature)}
 
     def validate(self, batches: Iterable[Mapping[str, Any]]) -> dict[str, float]:
-        """How well the second patch with the same chain is found among all second patches of the set.
+        """Accuracy with which the second patch with the same chain is found among all second patches of the set.
 
         Returns:
             `rank`: share of the others that are less alike, 0.5 by chance; `retrieval`: share that are found at once.

@@ -27,8 +27,8 @@ class AugmentIQOptions(ObjectiveOptions):
 
     Attributes:
         text_encoder: Folder with `ImageReward.pt` and `vocab.txt`, see the metric; null trains the quality head alone.
-        mse_weight: Of the squared error; it alone gives scores a scale.
-        plcc_weight: Of the linear correlation over a batch; a batch of one has nothing to teach it.
+        mse_weight: Weight of the squared error; it alone gives scores a scale.
+        plcc_weight: Weight of the linear correlation over a batch; a batch of one has nothing to teach it.
         cache: Whether the features of an image are kept in memory; else they are computed again in every epoch.
     """
 
@@ -138,7 +138,7 @@ class AugmentIQObjective(Objective[AugmentIQOptions]):
 
 
 def _check_fit(heads: AugmentIQHeads, options: AugmentIQOptions) -> None:
-    """What can be said before the encoders are read."""
+    """Check what can be checked before the encoders are read."""
     width = heads.quality_head.norm.normalized_shape[0]
     if width != REIQA_FEATURES:
         raise OptionError(f"network_g:quality: Re-IQA's encoders give {REIQA_FEATURES} features, got {width}")

@@ -1,4 +1,4 @@
-"""What every objective is: how one kind of quality network learns, what shows that it did, what files come of it."""
+"""Base class of objectives: how one kind of quality network learns, what shows that it did, what files come of it."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping
@@ -28,7 +28,7 @@ OptionsType = TypeVar("OptionsType", bound=ObjectiveOptions)
 
 
 class Objective(nn.Module, ABC, Generic[OptionsType]):
-    """How a quality network learns.
+    """Training of a quality network.
 
     Its `forward` gives the losses of a batch, so that the wrapper for several processes, which hooks into `forward`,
     synchronizes every trained parameter, whatever the objective calls.
@@ -64,7 +64,8 @@ class Objective(nn.Module, ABC, Generic[OptionsType]):
 
     @classmethod
     def needed_start(cls, options: ObjectiveOptions) -> str | None:
-        """What `path:pretrain_network_g` has to name in words; None where a run may begin with an untrained network.
+        """Description of what `path:pretrain_network_g` has to name; None where a run may begin with an untrained
+        network.
 
         Args:
             options: Those of `train:objective`.
@@ -96,7 +97,7 @@ class Objective(nn.Module, ABC, Generic[OptionsType]):
 
     @abstractmethod
     def validate(self, batches: Iterable[Mapping[str, Any]]) -> dict[str, float]:
-        """How well it has learned, in evaluation mode and without gradient.
+        """Measure how well it has learned, in evaluation mode and without gradient.
 
         Args:
             batches: All samples of a validation set, on the device.
@@ -109,7 +110,7 @@ class Objective(nn.Module, ABC, Generic[OptionsType]):
         """Called before each iteration, 1 the first; for what changes on the way. The same on every process."""
 
     def state(self) -> dict[str, Any]:
-        """What an exact resume needs beyond the network: tensors, numbers, lists and dicts of them.
+        """State that an exact resume needs beyond the network: tensors, numbers, lists and dicts of them.
 
         The first process stores its own for all: what differs between processes must not matter later.
         """

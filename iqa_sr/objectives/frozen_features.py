@@ -1,4 +1,4 @@
-"""What frozen encoders say of image files, computed once for each."""
+"""Features of frozen encoders for image files, computed once for each."""
 
 from collections.abc import Sequence
 from pathlib import Path

@@ -148,7 +148,7 @@ class JODObjective(Objective[JODOptions]):
     # --- Validation ---------------------------------------------------------------------------------------------------
 
     def validate(self, batches: Iterable[Mapping[str, Any]]) -> dict[str, float]:
-        """How well it follows JOD.
+        """Measure how well it follows JOD.
 
         Returns:
             `srcc` with JOD over all versions; `ordered`, see `ordering`; `below`, the share of visibly changed versions

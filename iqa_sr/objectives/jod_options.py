@@ -18,7 +18,7 @@ class Part(Section):
     """A part of the loss.
 
     Attributes:
-        weight: Of this part.
+        weight: Weight of this part.
         start: First iteration with it.
         ramp: Iterations over which its weight grows to the full one.
     """

@@ -23,9 +23,9 @@ class MOSOptions(ObjectiveOptions):
     The last two compare the images of a batch: a batch of one has nothing to teach them.
 
     Attributes:
-        mse_weight: Of the squared error; it alone gives scores a scale.
-        plcc_weight: Of the linear correlation over a batch.
-        rank_weight: Of the order of pairs.
+        mse_weight: Weight of the squared error; it alone gives scores a scale.
+        plcc_weight: Weight of the linear correlation over a batch.
+        rank_weight: Weight of the order of pairs.
         rank_tolerance: Pairs whose qualities differ by no more are not compared, of a range of 1.
         rank_margin: Difference of predictions that is asked for one of qualities.
     """
@@ -74,7 +74,7 @@ class MOSObjective(Objective[MOSOptions]):
         return losses
 
     def _quality(self, batch: Mapping[str, Any]) -> Tensor:
-        """What the network says, in [0, 1] where it says something possible."""
+        """Output of the network, in [0, 1] where it says something possible."""
         scores: Tensor = self.network(batch["image"])
         return scores.float() / UNTOUCHED
 

@@ -9,14 +9,14 @@ from iqa_sr.weights.store import is_present, read_weights
 __all__ = ["VISUAL", "read_openai", "starts_from_openai", "text_tower"]
 
 VISUAL = "visual."
-"""What the names of the image tower begin with."""
+"""Prefix of the names of the image tower."""
 _CHOICES = ("openai", "none")
 _FACTS = ("input_resolution", "context_length", "vocab_size")
-"""What OpenAI's files hold besides parameters."""
+"""Entries of OpenAI's files besides parameters."""
 
 
 def starts_from_openai(clip: str | None) -> bool:
-    """Whether a network starts from OpenAI's CLIP, and not from random values.
+    """Check whether a network starts from OpenAI's CLIP, and not from random values.
 
     Args:
         clip: `network_g:clip`: `openai`, or `none` (or None).
@@ -41,7 +41,7 @@ def read_openai(file: str) -> dict[str, Tensor]:
 
 
 def text_tower(file: str) -> dict[str, Tensor]:
-    """What the file has beside the image tower, in float32; nothing where it is not on the machine."""
+    """Weights beside the image tower, in float32; nothing where it is not on the machine."""
     if not is_present(file):
         return {}
     state = read_openai(file)

@@ -21,8 +21,8 @@ class QualiCLIPOptions(ObjectiveOptions):
     Attributes:
         rank_margin: By how much the likeness to good prompts falls, and that to bad ones rises, with each level.
         agreement_margin: By how much the likenesses of equally distorted crops of one image may differ.
-        rank_weight: Of the order, for the good and for the bad prompts.
-        agreement_weight: Of the agreement.
+        rank_weight: Weight of the order, for the good and for the bad prompts.
+        agreement_weight: Weight of the agreement.
         freeze_norms: Whether the batch norms keep CLIP's statistics: those of a batch that is mostly distorted images
             would move all features.
     """

@@ -34,7 +34,7 @@ class Attack(Section):
             values, which is easily told, and teach nothing about the many short ones that optimization takes.
         bound: Largest change of a pixel, of 255.
         margin: By how much an attacked image with the full bound must score below the image that it was made of.
-        weight: Of this loss.
+        weight: Weight of this loss.
     """
 
     start: int = Field(1, ge=1)
@@ -52,12 +52,12 @@ class RankingOptions(ObjectiveOptions):
     """Keys of `train:objective` of type `ranking`.
 
     Attributes:
-        rank_weight: Of the order of one content's levels.
-        cross_weight: Of the order between contents.
+        rank_weight: Weight of the order of one content's levels.
+        cross_weight: Weight of the order between contents.
         cross_tolerance: Levels by which contents may differ.
-        agreement_weight: Of the agreement between equally distorted crops of one image.
+        agreement_weight: Weight of the agreement between equally distorted crops of one image.
         agreement_tolerance: By how much they may differ, in levels.
-        anchor_weight: Of the quality that untouched images are to have.
+        anchor_weight: Weight of the quality that untouched images are to have.
         smoothest: Untouched crops with a smaller RMS gradient, in levels of 255 per px, are compared with themselves
             only, neither with other contents nor with the anchor: a clear sky looks like a strongly blurred wood.
         attack: Adversarial rounds; null for none.

@@ -1,4 +1,4 @@
-"""How much noise of high frequency and how strong a repeating pattern a residual has: traces of adversarial noise.
+"""Noise of high frequency and repeating patterns in a residual: traces of adversarial noise.
 
 All take the difference of two images in [0, 1]. The two measures of noise give an RMS amplitude in levels of 255: power
 is taken under a Hann window and divided by the window's own, so that white noise keeps its standard deviation and a
@@ -137,7 +137,7 @@ def _lines(residual: Tensor, side: int, stands_out: float, low: float, high: flo
 
     Args:
         residual: `(N, C, H, W)` float32.
-        side: Of the patches in px.
+        side: Side of the patches in px.
         stands_out: From how many medians of its ring a bin is a line.
         low: Lowest radial frequency in cycles per px.
         high: The first that is left out; of `_CORNER`, all that lies above is one ring and belongs to it.

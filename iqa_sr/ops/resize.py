@@ -73,7 +73,7 @@ def _resize_axis(image: Tensor, axis: int, size: int) -> Tensor:
 
 @lru_cache(maxsize=32)
 def _taps(old: int, new: int, dtype: torch.dtype, device: torch.device) -> tuple[Tensor, Tensor]:
-    """Which old pixels make each new one: indices and weights, both `(taps, new)`."""
+    """Old pixels of each new one: indices and weights, both `(taps, new)`."""
     # A cache filled inside inference mode would hold tensors that autograd refuses later.
     with torch.inference_mode(False), torch.no_grad():
         shrink = min(new / old, 1.0)

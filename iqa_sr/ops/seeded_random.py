@@ -48,6 +48,6 @@ class SeededRandom:
         return torch.Generator().manual_seed(own if self._realization is None else self._realization.seed())
 
     def position(self, low: float, high: float) -> float:
-        """Where something lies or begins, or its phase: a number between two."""
+        """Position or phase of something: a number between two."""
         own = self.uniform(low, high)
         return own if self._realization is None else self._realization.uniform(low, high)

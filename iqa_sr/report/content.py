@@ -1,4 +1,4 @@
-"""What a report's page holds, as plain lists and dictionaries: scores, statistics, images, histories."""
+"""Content of a report's page, as plain lists and dictionaries: scores, statistics, images, histories."""
 
 import math
 from collections.abc import Sequence
@@ -26,7 +26,7 @@ def page_content(report: Report, images: Images, title: str, made: str) -> dict[
     Args:
         report: The scores.
         images: Where the images are.
-        title: Of the page.
+        title: Title of the page.
         made: When and by which version.
     """
     names = report.datasets

@@ -19,7 +19,7 @@ __all__ = ["experiment_source", "is_experiment", "training_charts"]
 
 
 def is_experiment(folder: Path) -> bool:
-    """Whether a training has left something to show: scores or curves."""
+    """Check whether a training has left something to show: scores or curves."""
     experiment = ExperimentFolder(folder)
     return os.path.lexists(experiment.scores_file) or any(map(has_events, experiment.curves_folders()))
 

@@ -30,7 +30,7 @@ _Files = dict[tuple[int, int], Path]
 
 @dataclass(frozen=True)
 class Images:
-    """What the page refers to.
+    """Data that the page refers to.
 
     Attributes:
         addresses: `data:` address or path relative to the page, by the numbers of row and image.

@@ -1,4 +1,4 @@
-"""What a report is made from: one folder each, of an evaluation or of a training, in one form."""
+"""Sources of a report: one folder each, of an evaluation or of a training, in one form."""
 
 import shlex
 from collections.abc import Callable, Mapping
@@ -40,7 +40,7 @@ class SourceCheckpoint:
 
     @property
     def reserved(self) -> bool:
-        """Whether it is no checkpoint but what checkpoints are compared with."""
+        """Check whether it is no checkpoint but what checkpoints are compared with."""
         return self.label in RESERVED
 
 
@@ -49,7 +49,7 @@ class ReportSource:
     """One folder.
 
     Attributes:
-        name: Of the folder.
+        name: Name of the folder.
         path: Where it is.
         scale: Upscaling factor; None if unknown.
         scores: Its scores.
@@ -58,8 +58,9 @@ class ReportSource:
         details: What is known of the run, by title.
         charts: The history of its training.
         notes: What a reader should know.
-        experiment: Of an evaluation: folder of the training that its checkpoints come from, if it is known.
-        digests: Of data sets by name: what tells another one of the same name; of those alone where it is known.
+        experiment: Where it is an evaluation, folder of the training that its checkpoints come from, if it is known.
+        digests: Digests of data sets by name: what tells another one of the same name; of those alone where it is
+            known.
     """
 
     name: str

@@ -1,4 +1,4 @@
-"""What a training has told TensorBoard of its sampler and its guard, as charts."""
+"""Charts of what TensorBoard holds of a training's sampler and guard."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -29,7 +29,7 @@ class Chart:
 
     Attributes:
         title: What is shown.
-        unit: Of the values.
+        unit: Unit of the values.
         curves: The lines.
         alarms: Iterations at which the guard gave the alarm.
     """
@@ -63,7 +63,7 @@ _LATTICE = "guard/lattice_"
 
 
 def has_events(folder: Path) -> bool:
-    """Whether TensorBoard's files are in a folder."""
+    """Check whether TensorBoard's files are in a folder."""
     return folder.is_dir() and any(folder.glob("events.out.tfevents.*"))
 
 

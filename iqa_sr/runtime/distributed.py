@@ -148,7 +148,7 @@ def world_size() -> int:
 
 
 def notices_ends() -> bool:
-    """Whether a process that waits for others notices when one has ended: gloo does, NCCL waits on."""
+    """Check whether a process that waits for others notices when one has ended: gloo does, NCCL waits on."""
     return dist.get_backend() == "gloo"
 
 
@@ -159,7 +159,7 @@ def told_as_lost(error: BaseException) -> BaseException:
 
 
 def any_process(fact: bool) -> bool:
-    """Whether the fact holds on any process; all processes must ask.
+    """Check whether the fact holds on any process; all processes must ask.
 
     Raises:
         ConnectionError: If a process has ended.

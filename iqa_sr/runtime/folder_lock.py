@@ -89,7 +89,7 @@ def _open_locked(file: Path, folder: Path) -> int:
 
 
 def _is(handle: int, file: Path) -> bool:
-    """Whether an open file is still what lies under its name."""
+    """Check whether an open file is still what lies under its name."""
     try:
         return os.path.samestat(os.fstat(handle), file.stat())
     except FileNotFoundError:

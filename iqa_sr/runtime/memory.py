@@ -22,14 +22,14 @@ _TEXTS = (
 
 
 def is_out_of_memory(error: BaseException) -> bool:
-    """Whether an error says that memory does not suffice, on whatever device."""
+    """Check whether an error says that memory does not suffice, on whatever device."""
     if isinstance(error, (torch.OutOfMemoryError, MemoryError)):
         return True
     return isinstance(error, RuntimeError) and any(text in str(error) for text in _TEXTS)
 
 
 def within_memory(work: Callable[[], Made], what: str) -> Made | None:
-    """What the work for a score gives; None, and a warning, where memory does not suffice for it.
+    """Result of the work for a score; None, and a warning, where memory does not suffice for it.
 
     Args:
         work: Computes a result or a score.

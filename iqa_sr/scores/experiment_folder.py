@@ -89,7 +89,7 @@ class ExperimentFolder:
     # --- What is there ------------------------------------------------------------------------------------------------
 
     def is_training(self) -> bool:
-        """Whether what lies in the folder, which is there, is a training, and nothing else that has its name."""
+        """Check whether what lies in the folder, which is there, is a training, and nothing else that has its name."""
         found = {path.name for path in self.path.iterdir() if not path.name.startswith(".")}
         own = {self.models.name, self.training_states.name, self.visualization.name, self.weights.name}
         # Other programs have a folder `models`, too.
@@ -129,11 +129,11 @@ class ExperimentFolder:
         return read_option_file(file) if file else {}
 
     def started_in(self) -> list[Path]:
-        """Where the run may have been started, for what its options name: above `experiments/`, or where they say."""
+        """Folders where the run may have begun, for paths of its options: above `experiments/`, or where they say."""
         return [self.path.absolute().parent.parent, Path(str(self.options.get("root_path", "")))]
 
     def curves_folders(self) -> list[Path]:
-        """Where TensorBoard's files of the run may be.
+        """Folders of TensorBoard's files of the run.
 
         Raises:
             ValueError: If the name in its options leads elsewhere.
@@ -174,12 +174,12 @@ def adapter_folder(models: Path, label: int | str) -> Path:
 
 
 def label_of(file: Path) -> str | None:
-    """What stands behind `net_g_` in the name of a checkpoint; None for other names."""
+    """Part behind `net_g_` of the name of a checkpoint; None for other names."""
     return file.stem.removeprefix(_GENERATOR) if file.stem.startswith(_GENERATOR) else None
 
 
 def checkpoint_folder(folder: Path) -> Path:
-    """Where the checkpoints are: in `models` of an experiment, or in the folder itself."""
+    """Folder of the checkpoints: in `models` of an experiment, or in the folder itself."""
     return folder / MODELS if (folder / MODELS).is_dir() else folder
 
 
@@ -216,7 +216,7 @@ def result_image(visualization: Path, dataset: str, key: str, label: str, suffix
         dataset: The validation set's name.
         key: The image's key, without its data set; may have slashes.
         label: The checkpoint's: an iteration, or `bicubic`.
-        suffix: Of the file.
+        suffix: Suffix of the file.
 
     Raises:
         ValueError: If key or label lead out of that folder: an LMDB, or a table that came with a folder, may say so.
@@ -227,7 +227,7 @@ def result_image(visualization: Path, dataset: str, key: str, label: str, suffix
 
 
 def flat_result_image(visualization: Path, key: str, label: str, suffix: str = ".png") -> Path:
-    """Where BasicSR and earlier versions put it, whatever its data set: equal names were written over each other."""
+    """Path by BasicSR and earlier versions, whatever its data set: equal names were written over each other."""
     check_inside(key, "key of an image")
     return visualization / key / f"{key}_{_label(label)}{suffix}"
 

@@ -35,8 +35,8 @@ class ImageBatches:
         references: The key of each image's reference in that store.
 
     Attributes:
-        digests: Of every image that was read, by key: those of its file and of its reference's file, as `digest_of`
-            gives them; the latter is empty where there is none.
+        digests: Digests of every image that was read, by key: those of its file and of its reference's file, as
+            `digest_of` gives them; the latter is empty where there is none.
     """
 
     def __init__(
@@ -126,7 +126,7 @@ def digest_of(content: bytes) -> str:
 
 
 def read_digests(store: ImageStore, keys: Iterable[str]) -> dict[str, str]:
-    """What `digest_of` says of the files of these keys; those that cannot be read are left out."""
+    """Digests of the files of these keys; those that cannot be read are left out."""
     found: dict[str, str] = {}
 
     def read(key: str) -> None:
@@ -142,7 +142,7 @@ def read_digests(store: ImageStore, keys: Iterable[str]) -> dict[str, str]:
 
 
 class Matches(NamedTuple):
-    """Which reference each image has.
+    """Reference of each image.
 
     Attributes:
         found: The one reference of each image that has one, by key.

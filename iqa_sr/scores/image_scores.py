@@ -1,4 +1,4 @@
-"""What one result is worth: a metric's scores of an image, the same for validation in training and for evaluation."""
+"""Quality of one result: a metric's scores of an image, the same for validation in training and for evaluation."""
 
 from collections.abc import Sequence
 
@@ -19,7 +19,7 @@ __all__ = [
 ]
 
 LR_CONSISTENCY = "lr-consistency"
-"""What scores of `lr_consistency` are called."""
+"""Name of scores of `lr_consistency`."""
 
 
 def score_spec(name: str, against: str, border: int = 0) -> str:
@@ -29,7 +29,7 @@ def score_spec(name: str, against: str, border: int = 0) -> str:
 
 
 def metric_fits(name: str, size: Sequence[int], border: int = 0) -> bool:
-    """Whether a metric is defined on results of this height and width, cut by so many pixels at each side."""
+    """Check whether a metric is defined on results of this height and width, cut by so many pixels at each side."""
     info, cut = metric_info(name), [side - 2 * border for side in size]
     return all(side >= max(1, info.min_size) and side % info.multiple_of == 0 for side in cut)
 
@@ -68,7 +68,7 @@ def bicubic_result(lq: Tensor, scale: int) -> Tensor:
 
 
 def lr_consistency(result: Tensor, lq: Tensor, rows: slice = slice(None), columns: slice = slice(None)) -> Tensor:
-    """How well a result explains its LQ: PSNR between the LQ and the result downscaled to its size.
+    """Consistency of a result with its LQ: PSNR between the LQ and the result downscaled to its size.
 
     Args:
         result: `(N, 3, H, W)`.

@@ -18,7 +18,7 @@ def image_means(rows: Iterable[ScoreRow]) -> dict[tuple[str, str], dict[str, flo
     """Score of each image: the mean over its references, NaN where the metric is defined against none of them.
 
     Args:
-        rows: Of a table that was checked to have one score for each reference.
+        rows: Rows of a table that was checked to have one score for each reference.
 
     Returns:
         By checkpoint and metric: the scores by image, in the order of the rows.

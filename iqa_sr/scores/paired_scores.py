@@ -87,7 +87,7 @@ class PairedScores:
 
     @property
     def of_data_sets(self) -> bool:
-        """Whether there are means of data sets among what counts as images."""
+        """Check whether there are means of data sets among what counts as images."""
         return any(key.rpartition("/")[2] == MEAN_KEY for key in self.images)
 
 

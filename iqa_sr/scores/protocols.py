@@ -9,21 +9,22 @@ from iqa_sr.stats.score_formula import PUBLISHED
 __all__ = ["PROTOCOLS", "Against", "Protocol", "find_protocol"]
 
 Against = Literal["original", "positives", "base"]
-"""What full-reference metrics compare with: the original, each ground truth that observers preferred to it, or what the
+"""References of full-reference metrics: the original, each ground truth that observers preferred to it, or what the
 network made of the LQ that was fine-tuned."""
 
 
 @dataclass(frozen=True)
 class Protocol:
-    """What is measured, and how.
+    """Metrics and their settings.
 
     Attributes:
-        name: Of the protocol.
+        name: Name of the protocol.
         metrics: Those that it reports.
         border: Pixels cut from each side before scoring; None for as many as the scale.
         against: What full-reference metrics compare with; scores against several are averaged for each image.
         scale: The only scale that it is defined for; None for any.
-        formula: Of its score, on the means over a data set, as `stats.score_formula` reads it; None if it has none.
+        formula: Formula of its score, on the means over a data set, as `stats.score_formula` reads it; None if it has
+            none.
         reference: Where it was published.
     """
 

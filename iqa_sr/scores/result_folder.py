@@ -68,7 +68,7 @@ class DataSetFacts(Section):
     Attributes:
         images: How many LQ images it has.
         references: Where the references are; null if there are none.
-        digest: Of what was found there; another one is another data set. Null: not known.
+        digest: Digest of what was found there; another one is another data set. Null: not known.
     """
 
     images: int = Field(ge=0)
@@ -81,7 +81,7 @@ class CheckpointFacts(Section):
 
     Attributes:
         path: Its file.
-        sha256: Of the file.
+        sha256: SHA-256 of the file.
         architecture: The network's class.
         iteration: Where in its training it was written; null if unknown.
         built: First 16 digits of the SHA-256 of the options that the network is built with; null if unknown.
@@ -98,13 +98,13 @@ class RunFacts(Section):
     """`run.json`.
 
     Attributes:
-        format: Of the folder.
+        format: Format of the folder.
         protocol: Name of the fixed protocol, if it was one.
         scale: Upscaling factor.
         datasets: The data sets by name.
         checkpoints: The checkpoints by label.
         command: The arguments of the command line.
-        versions: Of the packages that the numbers depend on.
+        versions: Versions of the packages that the numbers depend on.
         experiment: Folder of the training experiment that the checkpoints come from, if there is one.
         settings: Whatever else the images and scores depend on, for an evaluation that is to go on.
     """
@@ -154,7 +154,7 @@ def split_image(name: str) -> tuple[str, str]:
 
 
 def image_file(folder: str | Path, label: str, dataset: str, key: str) -> Path:
-    """Where the image that a checkpoint made of a LQ image belongs.
+    """Path of the image that a checkpoint made of a LQ image.
 
     Raises:
         ValueError: If a name would lead out of the folder.
@@ -168,7 +168,7 @@ def image_file(folder: str | Path, label: str, dataset: str, key: str) -> Path:
 
 
 def is_folder_name(name: str) -> bool:
-    """Whether the name of a run, a label or the name of a data set can be that of a folder.
+    """Check whether the name of a run, a label or the name of a data set can be that of a folder.
 
     It has no slash of either kind, no control character and no half of a surrogate pair, does not begin with a dot, and
     leaves room for what is put before and behind it: 200 of the 255 bytes that file systems take.

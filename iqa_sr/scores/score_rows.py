@@ -60,7 +60,7 @@ class ScoreRow(NamedTuple):
 
 @dataclass(frozen=True)
 class MetricFacts:
-    """What has to be known of a metric to read its scores.
+    """Facts of a metric that its scores are read with.
 
     Attributes:
         name: As in the column `metric`.
@@ -101,7 +101,7 @@ def _quoted(name: str) -> str:
 
 
 def read_line(line: str, columns: tuple[str, ...] = COLUMNS) -> MetricFacts | tuple[str, ...] | ScoreRow:
-    """What a line says: the facts of a metric, the columns of the lines below it, or a score.
+    """Content of a line: the facts of a metric, the columns of the lines below it, or a score.
 
     Args:
         line: Without its end.

@@ -332,7 +332,7 @@ class ScoreTable:
 
 
 def shard_path(output: str | Path, shard: tuple[int, int]) -> Path:
-    """Where a process writes: the output itself, or with several processes `OUTPUT.shard-RANK-of-WORLD`."""
+    """Path that a process writes to: the output itself, or with several processes `OUTPUT.shard-RANK-of-WORLD`."""
     output, (rank, world) = Path(output), shard
     return output if world == 1 else output.with_name(f"{output.name}.shard-{rank}-of-{world}")
 

@@ -22,7 +22,7 @@ __all__ = ["ScoringResult", "find_images", "score_images", "score_listed"]
 
 @dataclass
 class ScoringResult:
-    """What a scoring run did.
+    """Summary of a scoring run.
 
     Attributes:
         scored: Number of new scores.
@@ -139,7 +139,7 @@ def score_listed(
         output: The score table; None to keep it in memory.
         references: Key of each image's reference; several images may have the same, and an image may be its own.
             The column `reference` has these keys.
-        digests: Of the files by key, as `read_digests` gives them, where they were read already.
+        digests: Digests of the files by key, as `read_digests` gives them, where they were read already.
         device: Where the metrics run.
         batch_size: As of `score_images`.
         progress: Whether a bar is shown.

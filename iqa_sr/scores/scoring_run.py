@@ -55,7 +55,7 @@ def _scored(
     batch: int,
     shard: tuple[int, int],
 ) -> ScoringResult:
-    """What all processes found together; the files are written."""
+    """Joined results of all processes; the files are written."""
     rank, world = shard
     table = output if output is not None and output.endswith(".csv") else None
     if world > 1 and table is None:

@@ -1,4 +1,4 @@
-"""Which scores of image files are wanted, and which of them a table has: by content, not by name."""
+"""Scores of image files that are wanted, and those that a table has: by content, not by name."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -17,7 +17,7 @@ NO_REFERENCE = "no reference of the same name"
 
 @dataclass(frozen=True)
 class References:
-    """What images are compared with.
+    """References of images.
 
     Attributes:
         store: Where the references are; None where there are none.
@@ -39,11 +39,11 @@ def _text(folder: Path) -> str:
 
 
 class SortedScores(NamedTuple):
-    """What becomes of the scores that are wanted.
+    """Sources of the scores that are wanted.
 
     Attributes:
         kept: Those that are there, as rows of the files as they are now.
-        copied: Of these, the ones that were there under another name or folder only.
+        copied: The ones of these that were there under another name or folder only.
         stale: Rows that are there under the names wanted, and are of other files or do not say of which.
         missing: By key, the metrics that have to be computed.
     """
@@ -60,7 +60,7 @@ class WantedScores:
 
     Attributes:
         root: Where the keys start.
-        keys: Of the images.
+        keys: Keys of the images.
         metrics: Their own names, each once.
         references: What the full-reference ones among them compare with.
     """
@@ -87,7 +87,7 @@ class WantedScores:
         return [name for name in self.metrics if key in self.references.keys or metric_info(name).reference == "none"]
 
     def lacking(self) -> dict[str, str]:
-        """Why some of the metrics cannot be had, by the image's key."""
+        """Reasons why some of the metrics cannot be had, by the image's key."""
         keys = [key for key in self.keys if len(self.usable(key)) < len(self.metrics)]
         return {key: name_problem(key) or self.references.problems.get(key, NO_REFERENCE) for key in keys}
 
@@ -96,8 +96,8 @@ class WantedScores:
 
         Args:
             tables: Where scores may be; of two of the same files the later table's counts.
-            digests: Of images and references by key, where both have one root and were read already; None: they are
-                read, unless there is no score at all.
+            digests: Digests of images and references by key, where both have one root and were read already; None: they
+                are read, unless there is no score at all.
         """
         result = SortedScores([], [], set(), {})
         known = {(row.metric, row.origin[2:]): row.score for table in tables for row in table.rows if row.origin.digest}

@@ -57,7 +57,7 @@ def _aggregations(choice: Selection) -> list[Rule]:
 
 
 def explain(choice: Selection) -> list[str]:
-    """Why this checkpoint: sentences.
+    """Explain the selection in sentences.
 
     Args:
         choice: A choice in which some checkpoint keeps all limits.
@@ -72,7 +72,7 @@ def explain(choice: Selection) -> list[str]:
 
 
 def unmet_limits(choice: Selection) -> str:
-    """Which checkpoints keep which of the first three limits, where none keeps all, and which is nearest to all."""
+    """Checkpoints that keep each of the first three limits, where none keeps all, and which is nearest to all."""
     means, lines = choice.scores.means(), ["no checkpoint keeps all limits:"]
     for limit in choice.limits[:3]:
         lines.append(f"  {limit.metric} within {limit.distance:g}: {_names(choice, limit.met(means))}")
@@ -104,7 +104,7 @@ def _first(choice: Selection, best: int) -> str:
 
 
 def rule_value(choice: Selection, index: int) -> float:
-    """What the rule gives a checkpoint: a metric's own score, whatever its direction; NaN outside the limits."""
+    """Value of a checkpoint by the rule: a metric's own score, whatever its direction; NaN outside the limits."""
     value = float(choice.order.values[index])
     own_scale = isinstance(choice.rule, OneMetric) and not np.isnan(value)
     return float(choice.scores.means().of(choice.rule.name)[index]) if own_scale else value

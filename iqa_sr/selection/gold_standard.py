@@ -1,4 +1,4 @@
-"""How far a chosen checkpoint is from the gold standard: the best score in each image's group of ground truths."""
+"""Distance of a chosen checkpoint from the gold standard: the best score in each image's group of ground truths."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -33,11 +33,11 @@ class GoldMean:
 
     @property
     def complete(self) -> bool:
-        """Whether its mean can stand beside those of the checkpoints."""
+        """Check whether its mean can stand beside those of the checkpoints."""
         return self.images == self.of
 
     def worse(self, index: int) -> float:
-        """How much worse a checkpoint is, in the metric's unit; below 0 where it is better."""
+        """Distance of a checkpoint below the gold standard, in the metric's unit; below 0 where it is better."""
         difference = self.gold - float(self.scores[index])
         return difference if self.higher else -difference
 
@@ -46,7 +46,7 @@ def gold_means(scores: PairedScores, gold: Mapping[str, Mapping[str, float]]) ->
     """The gold standard by each metric that has one.
 
     Args:
-        scores: Of the checkpoints.
+        scores: Scores of the checkpoints.
         gold: Finite scores of the gold standard, by metric and image.
     """
     found = []
@@ -75,7 +75,7 @@ def gold_row(found: Sequence[GoldMean], metrics: Sequence[str], columns: int) ->
 
 
 def compare_with_gold_standard(found: Sequence[GoldMean], index: int) -> str:
-    """How far a checkpoint is from the gold standard, in a sentence; empty where there is none."""
+    """Distance of a checkpoint from the gold standard, in a sentence; empty where there is none."""
     if not found:
         return ""
     texts = []

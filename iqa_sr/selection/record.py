@@ -22,7 +22,7 @@ def choice_record(
     paths: Sequence[str | Path],
     seed: int,
 ) -> dict[str, Any]:
-    """What `best.json` says: everything that the choice can be made from again.
+    """Content of `best.json`: everything that the choice can be made from again.
 
     Args:
         choice: One that has a best checkpoint.
@@ -30,7 +30,7 @@ def choice_record(
         gold: Means of the gold standard.
         explanation: Why, in sentences.
         paths: Where the source was read.
-        seed: Of the bootstrap.
+        seed: Seed of the bootstrap.
     """
     assert choice.best is not None
     label, file = choice.scores.checkpoints[choice.best], source.files[choice.scores.checkpoints[choice.best]]

@@ -87,7 +87,7 @@ class ByFormula(Rule):
 
     Args:
         formula: The formula.
-        name: Of a published one; empty for the user's own.
+        name: Name of a published one; empty for the user's own.
     """
 
     def __init__(self, formula: Formula, name: str = "") -> None:

@@ -1,4 +1,4 @@
-"""Which checkpoint to take where metrics disagree: limits, a rule, the Pareto front, and how sure the choice is."""
+"""Selection of a checkpoint where metrics disagree: limits, a rule, the Pareto front, and how sure the choice is."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -52,7 +52,7 @@ class RankOrder:
 
 @dataclass(frozen=True)
 class Resampling:
-    """What the same choice gives on other draws of the images.
+    """Results of the same selection on other draws of the images.
 
     Attributes:
         shares: `(C,)`, the share of the draws in which each checkpoint is chosen; they add up to 1 less `none`.
@@ -104,12 +104,12 @@ def choose(
     """Choose a checkpoint: those that keep all limits are ordered by the rule, among themselves.
 
     Args:
-        scores: Of every checkpoint on the same images.
+        scores: Scores of every checkpoint on the same images.
         rule: What orders them.
         limits: What they have to keep; each compares with the best of all the checkpoints.
         counted: Metrics of the Pareto front; None: the rule's.
         resamplings: Number of draws of the bootstrap; 0: none.
-        seed: Of the draws.
+        seed: Seed of the draws.
 
     Raises:
         ValueError: If the rule's value of a checkpoint that keeps the limits is not finite.

@@ -23,7 +23,7 @@ class CheckpointFile:
 
     Attributes:
         path: The file.
-        sha256: Of the file when it was evaluated; empty: not known.
+        sha256: SHA-256 of the file when it was evaluated; empty: not known.
     """
 
     path: Path
@@ -39,7 +39,8 @@ class CandidateCheckpoints:
         table: The scores.
         files: By the label of each checkpoint that can be chosen: its file, or None if that is not known.
         left_out: By label: why a checkpoint of the table cannot be chosen.
-        digests: Of data sets by name: what tells another one of the same name; of those alone where it is known.
+        digests: Digests of data sets by name: what tells another one of the same name; of those alone where it is
+            known.
     """
 
     folder: Path

@@ -1,4 +1,4 @@
-"""How sure a number is, and which of several results nothing else beats: bootstrap and Pareto front, numpy alone.
+"""Bootstrap confidence intervals and Pareto front, numpy alone.
 
 The bootstrap draws with replacement, as many as there are, what does not depend on each other: images where each has
 scores of its own (reports and choices of checkpoints), contents where several pairs or images show the same
@@ -46,7 +46,7 @@ _DRAWN_AT_ONCE = 2**22
 
 
 def bootstrap_counts(units: int, resamples: int, seed: int) -> Iterator[np.ndarray]:
-    """How often each unit is drawn, when as many are drawn as there are, with replacement.
+    """Counts of how often each unit is drawn, when as many are drawn as there are, with replacement.
 
     Args:
         units: Number of images or contents, at least 1.
@@ -175,7 +175,7 @@ def statistic_interval(
     Args:
         statistic: From places of items, `(M,)` whole numbers with repetitions, to the numbers.
         contents: `(N,)`, names or numbers of what each item belongs to.
-        resamples: As for `mean_interval`.
+        resamples: Same as in `mean_interval`.
     """
     names, index = np.unique(contents, return_inverse=True)
     everything = np.arange(len(index))

@@ -1,4 +1,4 @@
-"""How well qualities follow opinion scores: PLCC, SRCC, KRCC, and PLCC after the usual logistic function.
+"""Agreement of qualities with opinion scores: PLCC, SRCC, KRCC, and PLCC after the usual logistic function.
 
 Reference:
     Video Quality Experts Group: Final report on the validation of objective models of video quality assessment, phase
@@ -72,7 +72,7 @@ class Logistic:
 
     @property
     def rises(self) -> bool:
-        """Whether a larger quality means a larger score; the fit may also turn a metric around."""
+        """Check whether a larger quality means a larger score; the fit may also turn a metric around."""
         return self.parameters[0] >= self.parameters[1]
 
     def __call__(self, quality: np.ndarray) -> np.ndarray:
@@ -82,7 +82,7 @@ class Logistic:
 
 @dataclass(frozen=True)
 class Correlations:
-    """How well a metric follows the scores; everything is in [-1, 1], and larger is better.
+    """Correlations of a metric with the scores; everything is in [-1, 1], and larger is better.
 
     Attributes:
         srcc: Spearman's rank correlation.
@@ -116,7 +116,7 @@ def correlations(quality: np.ndarray, score: np.ndarray, contents: np.ndarray, r
         quality: `(N,)`, larger is better.
         score: `(N,)`, larger is better.
         contents: `(N,)`, names or numbers; images of one content depend on each other.
-        resamples: Of the bootstrap.
+        resamples: Number of resamples of the bootstrap.
 
     Raises:
         ValueError: If fewer than two qualities are finite.

@@ -1,4 +1,4 @@
-"""How well qualities follow the levels of degradation that they should tell apart."""
+"""Agreement of qualities with the levels of degradation that they should tell apart."""
 
 from collections.abc import Iterable, Mapping
 from typing import Any

@@ -1,4 +1,4 @@
-"""How often metrics prefer what observers prefer: two-alternative forced choice on labeled pairs, and who helps whom.
+"""2AFC accuracy against human preferences on labeled pairs, and complementarity of metrics.
 
 Reference:
     Chen, Wu, Ma, Zhang: Toward Generalized Image Quality Assessment: Relaxing the Perfect Reference Quality
@@ -28,13 +28,13 @@ __all__ = [
 ]
 
 Ties = Literal["leave-out", "count"]
-"""What becomes of pairs of which observers prefer neither image: left out, or right where a metric's qualities are the
+"""Treatment of pairs of which observers prefer neither image: left out, or right where a metric's qualities are the
 same, which is A-FINE's rule and for most metrics means wrong."""
 
 
 @dataclass(frozen=True)
 class Accuracy:
-    """How often a metric is right.
+    """2AFC accuracy of a metric.
 
     Attributes:
         value: Share of the pairs, 0 to 1; NaN where there are none.
@@ -67,8 +67,8 @@ def correct_pairs(first: np.ndarray, second: np.ndarray, preferred: np.ndarray) 
 
     Args:
         first: `(N,)`, the metric's qualities of the first images; larger is better.
-        second: Of the second ones.
-        preferred: As for `decided`.
+        second: `(N,)`, its qualities of the second images.
+        preferred: Same as in `decided`.
     """
     with np.errstate(invalid="ignore"):  # of inf - inf; infinite qualities that are equal are caught by ==
         choice = np.where(first == second, 0.0, np.sign(first - second))
@@ -82,11 +82,11 @@ def accuracy(
     """The 2AFC accuracy of a metric on the pairs that are counted.
 
     Args:
-        first: As for `correct_pairs`.
-        second: As for `correct_pairs`.
-        preferred: As for `decided`.
+        first: Same as in `correct_pairs`.
+        second: Same as in `correct_pairs`.
+        preferred: Same as in `decided`.
         contents: `(N,)`, names or numbers; pairs of one content depend on each other.
-        resamples: Of the bootstrap.
+        resamples: Number of resamples of the bootstrap.
     """
     if not len(preferred):
         return Accuracy(math.nan, (math.nan, math.nan), 0, 0)
@@ -97,7 +97,7 @@ def accuracy(
 
 
 def observer_accuracy(shares: Sequence[float | None], preferred: np.ndarray) -> float:
-    """How often a single vote is that of the majority, 0 to 1; a tie vote counts half.
+    """Share of single votes that agree with the majority, 0 to 1; a tie vote counts half.
 
     A little more than a further person would reach, because each vote helped to make the majority that it is compared
     with.
@@ -120,7 +120,7 @@ def observer_accuracy(shares: Sequence[float | None], preferred: np.ndarray) -> 
 
 @dataclass(frozen=True)
 class Difference:
-    """How far a metric is behind the best one on the same pairs.
+    """Gap of a metric to the best one on the same pairs.
 
     Attributes:
         best: The metric with the highest accuracy, the first of several.
@@ -139,7 +139,7 @@ def gap_to_best(right: Mapping[str, np.ndarray], contents: np.ndarray, resamples
     Args:
         right: By metric, `(N,)` of bool as `correct_pairs` gives it, on the same pairs.
         contents: `(N,)`.
-        resamples: Of the bootstrap; both metrics have the same draws.
+        resamples: Number of resamples of the bootstrap; both metrics have the same draws.
     """
     best = max(right, key=lambda name: right[name].mean(), default="")
     found = {}
@@ -152,7 +152,7 @@ def gap_to_best(right: Mapping[str, np.ndarray], contents: np.ndarray, resamples
 
 @dataclass(frozen=True)
 class Complement:
-    """What a second metric does where a first one is wrong.
+    """Accuracy of a second metric where a first one is wrong.
 
     Attributes:
         metric: The first one.
@@ -180,7 +180,7 @@ def complementarity(right: Mapping[str, np.ndarray], contents: np.ndarray, resam
     Args:
         right: By metric, `(N,)` of bool as `correct_pairs` gives it, on the same pairs.
         contents: `(N,)`.
-        resamples: Of the bootstrap.
+        resamples: Number of resamples of the bootstrap.
     """
     found = []
     for metric, own in right.items():

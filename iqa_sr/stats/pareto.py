@@ -6,7 +6,7 @@ __all__ = ["pareto_front"]
 
 
 def pareto_front(quality: np.ndarray) -> np.ndarray:
-    """Which rows no other row surpasses.
+    """Rows that no other row surpasses.
 
     Args:
         quality: `(C, M)`, larger is better; rows with NaN take no part.

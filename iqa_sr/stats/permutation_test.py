@@ -19,7 +19,7 @@ from torch import Tensor
 __all__ = ["WAYS", "holm_correction", "min_pairs", "sign_flip_p_value", "ways_for"]
 
 WAYS = 10_000
-"""How many ways to set the signs are tried at most, where nothing else is said: all of 13 pairs."""
+"""Number of ways to set the signs that are tried at most, where nothing else is said: all of 13 pairs."""
 _MOST_WAYS = 2**16
 _MOST_THAT_HELP = 24  # none of the drawn ways leaves all signs of so many pairs as they are
 _SEED = 20100

@@ -25,7 +25,7 @@ logger = logging.getLogger(__name__)
 
 
 def check_folder(opt: Mapping[str, Any], fresh: bool) -> None:
-    """Whether a run may write to the folder of its name, and move away what lies there; nothing is changed.
+    """Check whether a run may write to the folder of its name, and move away what lies there; nothing is changed.
 
     Args:
         opt: The options.
@@ -139,7 +139,7 @@ class Experiment:
         self.validation.validate(model, loaders, iteration, self.tensorboard, interruptible)
 
     def lacks_scores(self) -> bool:
-        """Whether the last iteration was not validated."""
+        """Check whether the last iteration was not validated."""
         table = None if self.validation is None else self.validation.table
         last = str(self.opt["train"]["total_iter"])
         return table is not None and all(row.checkpoint != last for row in table.rows)

@@ -1,4 +1,4 @@
-"""What an iteration changes before its optimizers step, so that one that fails can be taken back."""
+"""State that an iteration changes before its optimizers step, so that one that fails can be taken back."""
 
 from typing import Any
 
@@ -23,7 +23,7 @@ class IterationUndo:
     """Remembers how an iteration began, but for the weights: those only optimizers change, whose steps are counted.
 
     Args:
-        model: Of ours or of BasicSR.
+        model: A model, ours or BasicSR's.
         cursor: Where the run stands in its data.
 
     Attributes:

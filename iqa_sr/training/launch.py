@@ -1,4 +1,4 @@
-"""What `train_sr.py` and `iqa-sr train` do: options read, processes started, the run trained."""
+"""Entry point of `train_sr.py` and `iqa-sr train`: options read, processes started, the run trained."""
 
 import logging
 import shlex
@@ -147,8 +147,8 @@ def _train_base_where_missing(checkpoint: str, option_file: str, overrides: Sequ
     Args:
         checkpoint: The file.
         option_file: How it is made.
-        overrides: Of this run; what they say about data sets holds for the base as well, and about the sampler where
-            it has the same one.
+        overrides: Overrides of this run; what they say about data sets holds for the base as well, and about the
+            sampler where it has the same one.
         sampler: The type of this run's sampler.
 
     Returns:

@@ -56,7 +56,7 @@ class TrainingRun:
     """Everything that a training run consists of.
 
     Attributes:
-        model: Of ours or of BasicSR.
+        model: A model, ours or BasicSR's.
         cursor: Where it stands in its data.
         val_loaders: The validation sets.
         reward_guard: The model's guard against reward hacking, or None.

@@ -30,7 +30,7 @@ def check_networks(model: Any, opt: Mapping[str, Any], sides: Iterable[int] = ()
     Models whose input is no batch of images (videos, styles) are left to themselves.
 
     Args:
-        model: Of ours or of BasicSR, built.
+        model: A built model, ours or BasicSR's.
         opt: Its options.
         sides: Heights and widths in pixels of the validation's LQ images.
 
@@ -105,7 +105,7 @@ def _check_validation(model: Any, opt: Mapping[str, Any], sides: Iterable[int]) 
 
 
 def _tested(model: Any, lq: Tensor) -> Tensor:
-    """What a model of BasicSR makes of an image in its validation."""
+    """Result of a model of BasicSR for an image in its validation."""
     model.lq = lq
     try:
         model.test()
@@ -127,7 +127,7 @@ def _channels(section: Mapping[str, Any]) -> int:
 def _output(
     network: Callable[[Tensor], Any], image: Tensor, section: Mapping[str, Any], what: str, key: str = "network_g"
 ) -> Any:
-    """What the network makes of an image; whatever it raises becomes an OptionError in one line."""
+    """Run the network on an image; whatever it raises becomes an OptionError in one line."""
     try:
         return network(image)
     except Exception as error:
@@ -161,7 +161,7 @@ def _shape(output: Any) -> str:
 
 
 def _hint(section: Mapping[str, Any], channels: int, reason: str, key: str) -> str:
-    """What is likely to be wrong, where that can be told."""
+    """Likely cause, where that can be told."""
     given = {name: network_argument(section, name) for name in _CHANNELS}
     other = [
         f"{key}:{name}: expected {channels}, got {value}"

@@ -1,4 +1,4 @@
-"""What the sections of an option file must be to each other; everything here is known before anything is built.
+"""Checks between the sections of an option file; everything here is known before anything is built.
 
 What needs the data (missing files, sizes, labels, scores) is checked by the data sets, see `datasets.multi_gt_checks`.
 """
@@ -28,7 +28,7 @@ def sampler_metrics(datasets: Mapping[str, Any]) -> list[str]:
 def check_iqa_sr(
     options: Mapping[str, Any], model: IQASRConfig, datasets: Mapping[str, Any], problems: OptionProblems
 ) -> None:
-    """What an IQASRModel needs of its losses, networks and data together; what is wrong goes to `problems`.
+    """Check what an IQASRModel needs of its losses, networks and data together; faults go to `problems`.
 
     Args:
         options: The whole file.
@@ -119,7 +119,7 @@ def _check_scale(options: Mapping[str, Any], crop: Any) -> None:
 
 
 def check_fits(given: str, known: Sequence[str], path: str, objective: type[Objective[Any]], does: str) -> None:
-    """Whether the objective of a QualityModel works with a network or a data set of this type.
+    """Check whether the objective of a QualityModel works with a network or a data set of this type.
 
     Args:
         given: The type that the option file names.
@@ -141,7 +141,7 @@ _PREFETCHING = ("prefetch_mode", "num_prefetch_queue", "persistent_workers")
 
 
 def without_effect(options: Mapping[str, Any], model: Any) -> list[str]:
-    """What an option file says in vain, a line each: where and why.
+    """Settings of an option file that have no effect, a line each: where and why.
 
     Args:
         options: The whole file.

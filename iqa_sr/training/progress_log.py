@@ -1,4 +1,4 @@
-"""What a run tells: a bar on a terminal, plain lines in a log, curves in TensorBoard."""
+"""Progress of a run: a bar on a terminal, plain lines in a log, curves in TensorBoard."""
 
 import datetime
 import logging
@@ -34,7 +34,7 @@ def start_logging(rank: int = 0) -> None:
     """Set up BasicSR's logger, which ours speaks through: the console, and a memory until there is a file.
 
     Args:
-        rank: Of this process; only errors are told by others than the first.
+        rank: Rank of this process; only errors are told by others than the first.
     """
     logger = logging.getLogger("basicsr")
     for handler in list(logger.handlers):
@@ -153,7 +153,7 @@ class ProgressLog:
 
     @contextmanager
     def paused(self) -> Iterator[None]:
-        """What happens inside (validation, saving) does not count as the iterations' time."""
+        """Work inside (validation, saving) that does not count as the iterations' time."""
         began = time.monotonic()
         try:
             yield

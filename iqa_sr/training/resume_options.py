@@ -95,7 +95,7 @@ def flat_options(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:
 
 
 def option_changes(config: "RunConfig", state: Mapping[str, Any]) -> list[Change]:
-    """What the option file says otherwise than when the state was made; empty where the state does not say it.
+    """Differences between the option file and that of the state; empty where the state does not say it.
 
     Optimizers' and schedules' numbers are left out: of those the state itself tells, see `resume_optimizers`.
     """
@@ -152,7 +152,7 @@ def check_changes(changes: Sequence[Change], config: "RunConfig", state: Mapping
 
 
 def _same_weights(before: Mapping[str, Any], now: Mapping[str, Any]) -> bool:
-    """Whether two sections `network_*` describe networks with weights of the same names and shapes."""
+    """Check whether two sections `network_*` describe networks with weights of the same names and shapes."""
     if before.get("type") != now.get("type"):
         return False
     shapes = []
@@ -280,7 +280,7 @@ def _equal(one: Any, other: Any) -> bool:
 def _check_moments(
     optimizer: torch.optim.Optimizer, saved: Mapping[str, Any], changes: Sequence[Change], section: str
 ) -> None:
-    """Whether the saved moments are those that the optimizer keeps, which a step of a small one like it shows."""
+    """Check whether the saved moments are those that the optimizer keeps, which a step of a small one like it shows."""
     group = _groups(optimizer)[0]
     refused = [one for one in changes if one.option.rpartition(":")[2] in _OF_TYPE]
     unknown = sorted(set(saved["param_groups"][0]) - set(group) - {"params", "initial_lr"})
@@ -295,7 +295,7 @@ def _check_moments(
 
 
 def _moments(optimizer: torch.optim.Optimizer, group: Mapping[str, Any]) -> set[str]:
-    """What an optimizer keeps of each parameter; nothing of one that steps in another way, as LBFGS."""
+    """State that an optimizer keeps of each parameter; nothing of one that steps in another way, as LBFGS."""
     parameter = torch.nn.Parameter(torch.zeros(1, 1))
     parameter.grad = torch.zeros(1, 1)
     try:

@@ -281,7 +281,7 @@ class RunConfig:
 
 
 def _unknown(name: Any, registry: Any, kind: str) -> str | None:
-    """What is wrong with the name of a class, with the nearest valid names; None where it is registered."""
+    """Problem of the name of a class, with the nearest valid names; None where it is registered."""
     known = registered(registry)
     if isinstance(name, str) and (name in known or name in registry):
         return None

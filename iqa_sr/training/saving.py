@@ -25,7 +25,7 @@ class RunSaver:
 
     Args:
         opt: The run's options.
-        model: Of ours or of BasicSR.
+        model: A model, ours or BasicSR's.
         cursor: Where it stands in its data.
         iteration: Iterations done before.
         interrupts: Held back while files are written.
@@ -33,7 +33,7 @@ class RunSaver:
     Attributes:
         iteration: The last iteration that is whole.
         stored: The last one whose networks and state were written; 0 for none.
-        random_states: Of every process, for the state that is being written.
+        random_states: Random states of every process, for the state that is being written.
     """
 
     def __init__(
@@ -139,7 +139,7 @@ class RunSaver:
         return f"Networks and training state of iteration {self.iteration}{missing} are saved."
 
     def resumable(self) -> bool:
-        """Whether `--auto_resume` finds a state."""
+        """Check whether `--auto_resume` finds a state."""
         return bool(self.folder.states())
 
     # --- Old checkpoints ----------------------------------------------------------------------------------------------

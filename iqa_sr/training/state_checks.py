@@ -1,4 +1,4 @@
-"""What a training state holds, checked when it is read: a damaged one is an error that names file and key."""
+"""Content of a training state, checked when it is read: a damaged one is an error that names file and key."""
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -27,7 +27,7 @@ class _Random(Section):
 
 
 class _Extras(Section):
-    """What this package adds to BasicSR's state."""
+    """Entries that this package adds to BasicSR's state."""
 
     model_config = ConfigDict(extra="allow", strict=True)
     epoch: Count

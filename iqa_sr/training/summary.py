@@ -1,4 +1,4 @@
-"""What is said at the end of a run: where everything is, and what was gained."""
+"""Summary at the end of a run: where everything is, and what was gained."""
 
 import math
 import os
@@ -27,8 +27,8 @@ def summary_lines(
     Args:
         model: The trained model; its guard has a line of its own.
         iteration: The last one.
-        folder: Of the run.
-        log_file: Of the run.
+        folder: Folder of the run.
+        log_file: Path of the run.
         curves: The folder of TensorBoard's files; None without.
         validation: The validations of the run; None where it has none.
     """

@@ -1,4 +1,4 @@
-"""What validation needs, found before a run begins: names that stay apart, images that every metric is defined on."""
+"""Checks of validation before a run begins: names that stay apart, images that every metric is defined on."""
 
 import unicodedata
 from collections import Counter
@@ -52,7 +52,7 @@ def _best_labels(sets: Mapping[str, str], metrics: Sequence[str]) -> dict[str, s
 
 
 def _alike(names: Mapping[str, str], what: str) -> Iterator[str]:
-    """What would be one file or folder, here or on a file system that knows no case."""
+    """Key of names that would be one file or folder, here or on a file system that knows no case."""
     first: dict[str, str] = {}
     for where, name in names.items():
         known = first.setdefault(unicodedata.normalize("NFC", name).casefold().rstrip(". "), where)
@@ -62,7 +62,7 @@ def _alike(names: Mapping[str, str], what: str) -> Iterator[str]:
 
 
 def validation_notes(opt: Mapping[str, Any]) -> list[str]:
-    """What of validation is declared and has no effect, a line each."""
+    """Settings of validation that have no effect, a line each."""
     sets = [f"datasets:{key}" for key, section in opt["datasets"].items() if section.get("phase") == "val"]
     val = opt.get("val")
     if sets and val is None:
@@ -112,10 +112,10 @@ def check_images(
 
 
 def size_problems(sizes: Sequence[ImageSizes], metrics: Mapping[str, MetricConfig], scale: int) -> DataProblems:
-    """What is wrong with the sizes of a validation set.
+    """Problems of the sizes of a validation set.
 
     Args:
-        sizes: Of its images.
+        sizes: Sizes of its images.
         metrics: `val:metrics` by name; which sizes those of BasicSR need is not known.
         scale: The upscaling factor.
     """
@@ -147,7 +147,7 @@ def size_problems(sizes: Sequence[ImageSizes], metrics: Mapping[str, MetricConfi
 
 
 def _compares(metric: MetricConfig) -> bool:
-    """Whether a metric compares the result with the ground truth."""
+    """Check whether a metric compares the result with the ground truth."""
     if isinstance(metric, CalculateIQAOptions):
         return metric_info(metric.metric).reference == "full" and metric.against != "base"
     return bool(metric["type"] != "calculate_niqe")

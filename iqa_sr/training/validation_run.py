@@ -48,7 +48,7 @@ class ValidationRun:
         The generators of the run are left as they were: a validation changes nothing in the training.
 
         Args:
-            model: Of ours or of BasicSR.
+            model: A model, ours or BasicSR's.
             loaders: The validation sets; only of the first one the best checkpoints are called `best_<metric>`.
             iteration: Iterations done.
             tensorboard: The writer of the curves, or None.

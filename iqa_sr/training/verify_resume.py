@@ -23,7 +23,7 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class ResumeCheck:
-    """What was compared.
+    """Result of a comparison.
 
     Attributes:
         files: Networks and training state, relative to the run's folder.
@@ -101,7 +101,7 @@ def _compare(one: Path, other: Path) -> list[str]:
 
 
 def differences(one: Any, other: Any, path: str = "") -> Iterator[str]:
-    """Where two contents of tensor files differ, bit by bit; yields nothing when they are identical."""
+    """Differences of two contents of tensor files, bit by bit; yields nothing when they are identical."""
     if type(one) is not type(other):
         yield f"{path}: {type(one).__name__} and {type(other).__name__}"
     elif isinstance(one, torch.Tensor):

@@ -15,5 +15,5 @@ def cache_folder() -> Path:
 
 
 def user_cache() -> Path:
-    """Where programs of this user keep such things."""
+    """Cache folder of this user."""
     return Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser()

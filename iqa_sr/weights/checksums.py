@@ -55,7 +55,7 @@ def _record() -> Path:
 
 
 def _read() -> dict[str, dict[str, Any]]:
-    """What was remembered; nothing where the record is missing, damaged or not readable."""
+    """The remembered record; nothing where the record is missing, damaged or not readable."""
     content: Any = None
     with suppress(OSError, ValueError):
         content = read_json(_record())

@@ -1,4 +1,4 @@
-"""Where weight files may lie on this machine, in the order in which they are looked for."""
+"""Folders where weight files may lie on this machine, in the order in which they are looked for."""
 
 import os
 from dataclasses import dataclass
@@ -34,12 +34,12 @@ class LocalFile:
 
 
 def cache_path(name: str) -> Path:
-    """Where a downloaded or imported file is kept."""
+    """Path of a downloaded or imported file."""
     return cache_folder() / "weights" / name
 
 
 def search_folders() -> list[tuple[str, Path]]:
-    """What each folder is, and its path; they need not exist."""
+    """Label of each folder, and its path; they need not exist."""
     hub, hugging_face = Path(torch.hub.get_dir()), user_cache() / "huggingface" / "hub"
     if os.environ.get("HF_HUB_CACHE"):
         hugging_face = Path(os.environ["HF_HUB_CACHE"]).expanduser()

@@ -50,7 +50,7 @@ class HubFile:
 
 
 def hub_file(source: str) -> HubFile | None:
-    """What a source `https://huggingface.co/<owner>/<name>/resolve/<revision>/<file>` names; None for another one."""
+    """Parts of `https://huggingface.co/<owner>/<name>/resolve/<revision>/<file>` names; None for another one."""
     parts = urlsplit(source)
     if parts.netloc != "huggingface.co":
         return None

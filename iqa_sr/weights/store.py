@@ -92,7 +92,7 @@ def find_all(names: Iterable[str]) -> dict[str, Path]:
 
 
 def is_present(name: str) -> bool:
-    """Whether a published file is on this machine; nothing is read or downloaded.
+    """Check whether a published file is on this machine; nothing is read or downloaded.
 
     Raises:
         ValueError: If there is no file of that name in the table.
@@ -101,7 +101,7 @@ def is_present(name: str) -> bool:
 
 
 def read_weights(name: str) -> Any:
-    """What a published file holds: tensors in dicts, read without running code; on the CPU, not to be written to.
+    """Read a published file: tensors in dicts, read without running code; on the CPU, not to be written to.
 
     Raises:
         ValueError: As `find_weights`; or if the file is damaged.

@@ -55,7 +55,7 @@ class Enhancer:
 
 
 TOOL = "iqa-sr make-gts"
-"""What a ground truth says that it was made by."""
+"""The note of a ground truth on what it was made by."""
 _MADE = "gts.json"  # says by which enhancer, and is compared before anything is made
 
 ENHANCERS: dict[str, Enhancer] = {
@@ -105,7 +105,7 @@ def find_enhancer(name: str, device: str = "cpu") -> Enhancer:
 
 @dataclass(frozen=True)
 class GroundTruthsMade:
-    """What `make_gts` did.
+    """Result of `make_gts`.
 
     Attributes:
         written: Number of files written.
@@ -214,7 +214,7 @@ def _make_versions(
 
 
 def _state(source: Path, path: Path, in_place: bool) -> ResultState:
-    """What lies where a ground truth belongs."""
+    """State of the file where a ground truth belongs."""
     state = result_state(TOOL, source, _MADE, path)
     if in_place and state == "other source":  # of a call that made the original, too, or the original was replaced
         return "ours" if read_extras(path).note == read_extras(source).note else "changed source"

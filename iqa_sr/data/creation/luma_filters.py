@@ -37,7 +37,7 @@ def detail(image: np.ndarray, radius: int, edge: float, boost: float) -> np.ndar
 
     Args:
         image: `(H, W, 3)` RGB uint8.
-        radius: Of the guided filter's box, in pixels.
+        radius: Radius of the guided filter's box, in pixels.
         edge: Contrast in gray levels above which a structure belongs to the base and is left alone (the filter's
             epsilon is its square).
         boost: Added share of the detail layer.
@@ -62,9 +62,9 @@ def nlm_sharp(image: np.ndarray, strength: float, sigma: float, amount: float) -
 
     Args:
         image: `(H, W, 3)` RGB uint8.
-        strength: Of the denoising (`h` of the paper), in gray levels.
-        sigma: Of the unsharp mask, in pixels.
-        amount: Of the unsharp mask.
+        strength: Strength of the denoising (`h` of the paper), in gray levels.
+        sigma: Sigma of the unsharp mask, in pixels.
+        amount: Amount of the unsharp mask.
 
     Reference:
         Buades, Coll, Morel: A non-local algorithm for image denoising, CVPR 2005.

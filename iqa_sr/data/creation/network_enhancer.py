@@ -22,7 +22,7 @@ class NetworkEnhancer:
     """A restoration network applied to whole images, in overlapping tiles.
 
     Args:
-        network: Of scale 1: `(1, 3, H, W)` RGB in [0, 1] to the same shape.
+        network: Network of scale 1: `(1, 3, H, W)` RGB in [0, 1] to the same shape.
         device: Where it runs.
     """
 

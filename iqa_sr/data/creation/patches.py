@@ -20,7 +20,7 @@ __all__ = ["PatchReport", "is_detailed", "select_patches"]
 
 @dataclass(frozen=True)
 class PatchReport:
-    """What `select_patches` did.
+    """Result of `select_patches`.
 
     Attributes:
         written: Number of positions cut out (each in all versions).
@@ -42,7 +42,7 @@ class PatchReport:
 
 
 def is_detailed(patch: np.ndarray, min_std: float = 30, min_laplacian: float = 30) -> bool:
-    """Whether a patch has enough contrast and detail to learn from.
+    """Check whether a patch has enough contrast and detail to learn from.
 
     Args:
         patch: `(H, W, 3)` RGB, uint8 or uint16.
@@ -80,7 +80,7 @@ def select_patches(
         jitter: Largest random move of a position in pixels, along each axis.
         min_std: See `is_detailed`.
         min_laplacian: See `is_detailed`.
-        seed: Of the random moves; they depend on it and on the image's name alone.
+        seed: Seed of the random moves; they depend on it and on the image's name alone.
         progress: Whether to show a progress bar.
 
     Raises:

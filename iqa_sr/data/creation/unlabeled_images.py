@@ -36,7 +36,7 @@ _SIDE = 256
 
 
 class ImageSourceOptions(Section):
-    """Where images without labels come from; at least one of the three.
+    """Sources of images without labels; at least one of the three.
 
     Attributes:
         dataroot: A folder of images, or null.

@@ -29,7 +29,7 @@ def upscaled_images(
             enlarged again, bicubic.
         size: Height and width of the windows in px; they are cut from the middle.
         limit: How many images at most, the first ones by name; None for all.
-        scale: Of the bicubic results.
+        scale: Scale of the bicubic results.
 
     Returns:
         Names, results and originals, `(N, 3, size, size)` each, in whole levels of 255.

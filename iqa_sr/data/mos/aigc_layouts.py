@@ -1,4 +1,4 @@
-"""How AI-generated images and their scores are published: AGIQA-3K and AIGCIQA2023."""
+"""Published layouts of AI-generated images and their scores: AGIQA-3K and AIGCIQA2023."""
 
 import math
 import os
@@ -172,4 +172,4 @@ AIGC_LAYOUTS: Mapping[str, AIGCLayout] = {
     "agiqa3k": AIGCLayout(_read_agiqa3k, (0.0, 5.0)),
     "aigciqa2023": AIGCLayout(_read_aigciqa2023, (0.0, 100.0)),
 }
-"""What `layout` can be."""
+"""Values of `layout`."""

@@ -1,4 +1,4 @@
-"""How collections of opinion scores are published: which image has which score, in each one's own files."""
+"""Published layouts of opinion scores: which image has which score, in each one's own files."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -219,4 +219,4 @@ LAYOUTS: Mapping[str, Layout] = {
     ),
     "tid2013": Layout(("mos_with_names.txt",), _read_tid2013),
 }
-"""What `layout` can be."""
+"""Values of `layout`."""

@@ -87,7 +87,7 @@ def convert() -> int:
 
 
 def _is_text(array: np.ndarray) -> bool:
-    """Whether a cell has one text in each place."""
+    """Check whether a cell has one text in each place."""
     return array.dtype.kind == "O" and all(
         isinstance(one, np.ndarray) and one.dtype.kind == "U" and one.size == 1 for one in array.ravel()
     )

@@ -26,7 +26,7 @@ REFERENCE_FOLDERS: Mapping[str, str] = {
     "live": "refimgs",
     "tid2013": "reference_images",
 }
-"""Where a layout of opinion scores keeps its references, which are called as the contents."""
+"""Folders in which a layout of opinion scores keeps its references, which are called as the contents."""
 
 
 @dataclass(frozen=True)
@@ -128,7 +128,7 @@ def partner_triplets(scored: ScoredSet, opinions: Iterable[Opinion], seed: int) 
     Args:
         scored: The data set.
         opinions: Those of it that are wanted: all of a content or none.
-        seed: Of the partners; which ones an image gets depends on it and on the images of its reference alone.
+        seed: Seed of the partners; which ones an image gets depends on it and on the images of its reference alone.
     """
     groups: dict[str, dict[str, float]] = {}
     for opinion in opinions:

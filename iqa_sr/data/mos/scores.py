@@ -172,7 +172,7 @@ def read_source(
 
 
 def _check_whole(table: MOSTable, opinions: Sequence[Opinion], problems: DataProblems) -> None:
-    """What no single row shows."""
+    """Problems that no single row shows."""
     if not table.rows:
         problems.add("empty file", f"{table.file} names no image")
     check_levels({"score": [opinion.score for opinion in opinions]}, problems)

@@ -1,4 +1,4 @@
-"""Where the images and labels of a data set lie: HGGT's published layouts, plain folders, LMDB folders."""
+"""Layouts of the images and labels of a data set: HGGT's published layouts, plain folders, LMDB folders."""
 
 import os
 from collections.abc import Iterable
@@ -35,7 +35,7 @@ Folders = Annotated[tuple[Folder, ...], BeforeValidator(_several), Field(min_len
 
 
 class GroundTruthOptions(Section):
-    """Which images make up a data set; the part of the dataset options that the manifest reads.
+    """The images of a data set; the part of the dataset options that the manifest reads.
 
     Attributes:
         dataroot_gt: The root. It holds `original/` and a folder per enhanced version; or `images/original/, ...` and
@@ -164,7 +164,7 @@ def _is_folder(path: Path) -> bool:
 
 
 def _images_below(folder: Path) -> bool:
-    """Whether the next folders hold images; deeper ones may be a whole disk."""
+    """Check whether the next folders hold images; deeper ones may be a whole disk."""
     return any(os.access(one, os.R_OK | os.X_OK) and _holds_images(one) for one in _sub_folders(folder)[:50])
 
 

@@ -28,7 +28,7 @@ _BAR_FROM = 2000
 
 @dataclass(frozen=True)
 class Manifest:
-    """What a data set holds.
+    """Content of a data set.
 
     Attributes:
         root: Where the ground truths' paths start.

@@ -12,7 +12,7 @@ from iqa_sr.io.tables import as_number, read_lines
 __all__ = ["FILE", "read_pair_table"]
 
 FILE = "pairs.csv"
-"""Where the pairs are, below the data set's folder, unless another file is named."""
+"""File of the pairs below the data set's folder, unless another file is named."""
 
 _SPELLINGS: Mapping[str, tuple[str, ...]] = {
     "first": ("left", "image1", "im1", "image_a"),
@@ -136,7 +136,7 @@ def _share(row: Row, where: str, problems: DataProblems) -> float | None:
 
 
 def _wanted(row: Row, part: str, where: str, problems: DataProblems) -> bool:
-    """Whether the pair is in the part."""
+    """Check whether the pair is in the part."""
     split = row.get("split", "")
     if split not in ("", *SPLITS):
         problems.add("unknown splits", f"{where}: expected {', '.join(SPLITS)}, got {split!r}")

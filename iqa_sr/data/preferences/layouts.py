@@ -26,13 +26,13 @@ _SIDES = {"PSY": "ref<test", "PNY": "ref<test", "PYY": "ref<test", "SNY": "ref>t
 
 
 class LabelOptions(NamedTuple):
-    """How a data set is read.
+    """Settings for reading a data set.
 
     Attributes:
         file: The file of the labels, for the layouts `pairs-csv`, `triplets` and `mos-csv` and for opinion scores that
             lie in another place; None for the published one.
         part: `train`, `val`, `test` or `all`.
-        seed: Of the partners and, where the data set names no parts, of its split by content, 7:1:2.
+        seed: Seed of the partners and, where the data set names no parts, of its split by content, 7:1:2.
         score_range: Lowest and highest possible score, for `mos-csv`.
         higher_is_better: The scores' direction, for `mos-csv`.
     """
@@ -77,7 +77,7 @@ def read_human_labels(layout: str, root: Path, options: LabelOptions | None = No
     for name, default in LabelOptions._field_defaults.items():
         if name not in LAYOUTS[layout].options and getattr(options, name) != default:
             able = ", ".join(key for key, one in LAYOUTS.items() if name in one.options)
-            raise ValueError(f"`{name}` has no meaning for the layout {layout}; it has for {able}")
+            raise ValueError(f"`{name}` does not apply to layout {layout}; it has for {able}")
     if not root.is_dir():
         raise FileNotFoundError(f"the folder of the data set {root} does not exist")
     try:
@@ -228,4 +228,4 @@ LAYOUTS: Mapping[str, PairLayout] = {
     },
     "mos-csv": PairLayout(partial(_opinions, "csv"), LabelOptions._fields),
 }
-"""What a layout can be."""
+"""Names of layouts."""

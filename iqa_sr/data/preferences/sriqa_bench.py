@@ -130,7 +130,7 @@ def _read_folder(folder: Path, problems: DataProblems) -> Scores:
 
 
 def _check_contents(scores: Mapping[str, Scores], root: Path, problems: DataProblems) -> None:
-    """Whether those of the three folders that are there hold the same contents."""
+    """Check whether those of the three folders that are there hold the same contents."""
     there = {group: own for group, own in scores.items() if own}
     for content in sorted({content for own in there.values() for content in own}):
         for group in there:

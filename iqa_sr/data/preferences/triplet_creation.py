@@ -25,7 +25,7 @@ from iqa_sr.io.image_stores import list_images
 __all__ = ["DIFFIQA_TEST_KINDS", "LAYOUTS", "Made", "Rated", "label_pairs", "make_triplets", "read_diffiqa"]
 
 DIFFIQA_TEST_KINDS = ("PSY", "PNY", "PYY", "SNY", "NYY")
-"""What DiffIQA's validation and test lists hold: the pairs that observers could tell apart."""
+"""Content of DiffIQA's validation and test lists: the pairs that observers could tell apart."""
 
 _AGAINST_REFERENCE = {Label.POSITIVE: 1.0, Label.SIMILAR: TIE, Label.NEGATIVE: 0.0}
 _BEST_FIRST = (Label.POSITIVE, Label.SIMILAR, Label.NEGATIVE)
@@ -33,7 +33,7 @@ _BEST_FIRST = (Label.POSITIVE, Label.SIMILAR, Label.NEGATIVE)
 
 @dataclass
 class Made:
-    """What was made of a data set.
+    """Summary of what was made of a data set.
 
     Attributes:
         lists: Triplets by split.
@@ -62,7 +62,7 @@ def make_triplets(layout: str, source: str | Path, output: str | Path, seed: int
         layout: A key of `LAYOUTS`.
         source: The data set as published; the paths in the lists start here.
         output: Folder of the lists; made when it is not there.
-        seed: Of the split, where none is published, and of the partners.
+        seed: Seed of the split, where none is published, and of the partners.
 
     Raises:
         ValueError: If there is no such layout, or there are too few references to split them.
@@ -100,7 +100,7 @@ class Rated:
 
     @property
     def content(self) -> str:
-        """What no two parts share."""
+        """Names that no two parts share."""
         return self.reference
 
 
@@ -222,4 +222,4 @@ LAYOUTS: Mapping[str, Callable[[Path, int], Made]] = {
     "pipal": partial(_scored, "pipal"),
     "tid2013": partial(_scored, "tid2013"),
 }
-"""What a layout can be."""
+"""Names of layouts."""

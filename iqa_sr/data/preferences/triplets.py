@@ -22,8 +22,8 @@ class Triplet:
 
     Attributes:
         first: Path of the first image below the list's images, with forward slashes.
-        second: Of the second.
-        reference: Of the reference, which may be one of the two.
+        second: Path of the second one.
+        reference: Path of the reference, which may be one of the two.
         targets: Share of observers who prefer the first to the second, the first to the reference, and the second to
             the
             reference: 1, 0.5 or 0 each.
