@@ -85,7 +85,7 @@ class Setup:
 
 
 @dataclass(frozen=True)
-class Images:
+class SweepImages:
     """Windows of photographs, one of each where there are enough, and what is known of them.
 
     Attributes:
@@ -226,7 +226,7 @@ class Bench:
 
     # --- Measuring ----------------------------------------------------------------------------------------------------
 
-    def _images(self, opt: dict[str, Any], folder: str, most: int) -> Images:
+    def _images(self, opt: dict[str, Any], folder: str, most: int) -> SweepImages:
         data = build_dataset(opt["datasets"]["val"] | {"dataroot_gt": folder})
         check_together({"train": self.train_set, "images": data})
         if folder == self.setup.images:  # windows of one photograph are alike, and no units of a test
@@ -240,7 +240,7 @@ class Bench:
         if small := [window for window in windows if window.shorter < self.setup.window]:
             raise SystemExit(f"{folder}: {len(small)} images are smaller than a window of {self.setup.window} px")
         original = torch.cat([window.original for window in windows if window.original is not None])
-        return Images(windows, original, self._results(windows))
+        return SweepImages(windows, original, self._results(windows))
 
     def _results(self, windows: list[Window]) -> Tensor:
         """What the network at hand makes of them: `(N, 3, S, S)`."""
@@ -250,7 +250,7 @@ class Bench:
         """`(N,)`, larger is better."""
         return self.reward.info.oriented(scores(self.reward, image, original))
 
-    def _rows(self, key: Key, strength: float, outputs: Tensor, images: Images) -> list[Row]:
+    def _rows(self, key: Key, strength: float, outputs: Tensor, images: SweepImages) -> list[Row]:
         """The scores of each image: of what a saved file would hold, the lattice of what changed before rounding."""
         columns = {"reward": self.rewards(outputs, images.original)}
         columns["lattice"] = lattice_share(outputs - images.base, self.period)

@@ -11,7 +11,7 @@ from iqa_sr.stats.correlation import Correlations, correlations
 from iqa_sr.stats.pairwise_accuracy import (
     Accuracy,
     Complement,
-    Difference,
+    Gap,
     Ties,
     accuracy,
     complementarity,
@@ -58,7 +58,7 @@ class Agreement:
     """
 
     groups: tuple[Group, ...]
-    behind: Mapping[str, Difference]
+    behind: Mapping[str, Gap]
     complements: tuple[Complement, ...]
     correlations: Mapping[str, Correlations | str]
 

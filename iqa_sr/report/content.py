@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from iqa_sr.report.collect import Report
-from iqa_sr.report.images import Images
+from iqa_sr.report.images import ReportImages
 from iqa_sr.stats.bootstrap import indistinguishable, intervals, means, resampled_counts
 from iqa_sr.stats.pareto import pareto_front
 
@@ -20,7 +20,7 @@ ENOUGH = 0.9
 """Share of the images that a row must have a score of, to be compared with the others by its mean."""
 
 
-def page_content(report: Report, images: Images, title: str, made: str) -> dict[str, Any]:
+def page_content(report: Report, images: ReportImages, title: str, made: str) -> dict[str, Any]:
     """Everything that the page shows; `null` stands for what is not known.
 
     Args:

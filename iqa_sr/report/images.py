@@ -17,7 +17,7 @@ from tqdm import tqdm
 from iqa_sr.io.images import inspect_image, read_image
 from iqa_sr.report.collect import Report
 
-__all__ = ["LARGEST_INSIDE", "Images", "Placement", "place_images"]
+__all__ = ["LARGEST_INSIDE", "Placement", "ReportImages", "place_images"]
 
 LARGEST_INSIDE = 20 * 1024 * 1024
 """Bytes of all the images together, as text in the page, up to which they go inside."""
@@ -29,7 +29,7 @@ _Files = dict[tuple[int, int], Path]
 
 
 @dataclass(frozen=True)
-class Images:
+class ReportImages:
     """Data that the page refers to.
 
     Attributes:
@@ -45,7 +45,7 @@ class Images:
     notes: tuple[str, ...] = ()
 
 
-def place_images(report: Report, page: Path, placement: Placement = "auto") -> Images:
+def place_images(report: Report, page: Path, placement: Placement = "auto") -> ReportImages:
     """Put the images where the page will find them.
 
     Args:
@@ -73,13 +73,13 @@ def place_images(report: Report, page: Path, placement: Placement = "auto") -> I
         placement = "inside" if length <= LARGEST_INSIDE else "beside"
     folder = page.with_name(f"{page.stem}_files")
     if placement == "beside":
-        return Images(_write_beside(report, files, folder), sizes, folder, tuple(notes))
+        return ReportImages(_write_beside(report, files, folder), sizes, folder, tuple(notes))
     _remove(folder)
     addresses = {}
     for position, path in files.items():
         kind, content = _shown(path)
         addresses[position] = f"data:{kind};base64,{base64.b64encode(content).decode('ascii')}"
-    return Images(addresses, sizes, None, tuple(notes))
+    return ReportImages(addresses, sizes, None, tuple(notes))
 
 
 def _shown(path: Path) -> tuple[str, bytes]:

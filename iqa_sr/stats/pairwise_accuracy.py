@@ -17,7 +17,7 @@ from iqa_sr.stats.bootstrap import Interval, mean_interval
 __all__ = [
     "Accuracy",
     "Complement",
-    "Difference",
+    "Gap",
     "Ties",
     "accuracy",
     "complementarity",
@@ -119,7 +119,7 @@ def observer_accuracy(shares: Sequence[float | None], preferred: np.ndarray) -> 
 
 
 @dataclass(frozen=True)
-class Difference:
+class Gap:
     """Gap of a metric to the best one on the same pairs.
 
     Attributes:
@@ -133,7 +133,7 @@ class Difference:
     interval: Interval
 
 
-def gap_to_best(right: Mapping[str, np.ndarray], contents: np.ndarray, resamples: int) -> dict[str, Difference]:
+def gap_to_best(right: Mapping[str, np.ndarray], contents: np.ndarray, resamples: int) -> dict[str, Gap]:
     """Each metric but the best.
 
     Args:
@@ -146,7 +146,7 @@ def gap_to_best(right: Mapping[str, np.ndarray], contents: np.ndarray, resamples
     for name, own in right.items():
         if name != best:
             lead = right[best].astype(float) - own
-            found[name] = Difference(best, float(lead.mean()), mean_interval(lead, contents, resamples))
+            found[name] = Gap(best, float(lead.mean()), mean_interval(lead, contents, resamples))
     return found
 
 

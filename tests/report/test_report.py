@@ -11,14 +11,14 @@ import pytest
 from iqa_sr.cli.main import main as cli
 from iqa_sr.report.collect import read_report
 from iqa_sr.report.content import page_content
-from iqa_sr.report.images import Images
+from iqa_sr.report.images import ReportImages
 from iqa_sr.report.page import as_script_text
 from iqa_sr.scores.result_folder import DataSetFacts, read_run, write_run
 from iqa_sr.scores.score_table import MetricFacts, ScoreRow, ScoreTable
 from tests.helpers.result_folders import EVIL, write_experiment, write_results
 from tests.helpers.sr_datasets import make_image, save
 
-NO_IMAGES = Images({}, {})
+NO_IMAGES = ReportImages({}, {})
 
 
 def content_of(folders):
