@@ -18,8 +18,8 @@ class PaQ2PiQNet(nn.Module):
     Its state dict has the names of the published file.
 
     Reference:
-        Ying, Niu, Gupta, Mahajan, Ghadiyaram, Bovik: From Patches to Images (PaQ-2-PiQ): Mapping the Perceptual
-        Space of Image Quality, CVPR 2020, https://arxiv.org/abs/1912.10088
+        Ying, Niu, Gupta, Mahajan, Ghadiyaram, Bovik: From Patches to Pictures (PaQ-2-PiQ): Mapping the Perceptual
+        Space of Picture Quality, CVPR 2020, https://arxiv.org/abs/1912.10088
     """
 
     def __init__(self) -> None:

@@ -47,7 +47,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Entry point of `iqa-sr`.
 
     Args:
-        arguments: Words of the command line; None for the process's own.
+        arguments: Arguments of the command line; None for the process's own.
 
     Returns:
         The exit code: 0 when all went well, 1 after an error, 128 + a signal's number.
@@ -63,7 +63,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         command.add_arguments(parsers[name])
         parsers[name].add_argument("--debug", action="store_true", help="show the stack trace of an error")
     # Ends here where no command is named.
-    args = parser.parse_args(argv, argparse.Namespace(argv=argv))
+    with safe_output():  # of an error about an argument, too
+        args = parser.parse_args(argv, argparse.Namespace(argv=argv))
     return report_errors(lambda: command.run(args), args.debug, parsers[args.command])
 
 

@@ -32,12 +32,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Entry point of train_sr.py.
 
     Args:
-        arguments: Words of the command line; None for the process's own.
+        arguments: Arguments of the command line; None for the process's own.
 
     Returns:
         0 at the end, 1 after an error, 128 + the signal's number after a signal.
     """
     from iqa_sr.cli.main import report_errors
+    from iqa_sr.cli.terminal import safe_output
 
     parser = argparse.ArgumentParser(
         prog="train_sr.py", description="Train a super-resolution network guided by image quality assessment."
@@ -45,5 +46,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     add_arguments(parser)
     parser.add_argument("--debug", action="store_true", help="show the stack trace of an error")
     argv = sys.argv[1:] if arguments is None else list(arguments)
-    args = parser.parse_args(argv, argparse.Namespace(argv=argv))
+    with safe_output():
+        args = parser.parse_args(argv, argparse.Namespace(argv=argv))
     return report_errors(lambda: run(args), args.debug, parser)

@@ -50,6 +50,10 @@ def check_inside(name: str, what: str) -> str:
     return name
 
 
+def _with_article(noun: str) -> str:
+    return f"{'an' if noun[0] in 'aeiou' else 'a'} {noun}"
+
+
 def check_file(path: str | Path, what: str = "file") -> None:
     """See that there is an ordinary file: a pipe or a device would block, or never end.
 
@@ -70,10 +74,10 @@ def check_file(path: str | Path, what: str = "file") -> None:
     except NotADirectoryError:
         raise FileNotFoundError(f"{what} {path} does not exist: a part of the path is a file") from None
     except ValueError:  # a zero byte
-        raise ValueError(f"expected the path of a {what}, got {str(path)!r}") from None
+        raise ValueError(f"expected the path of {_with_article(what)}, got {str(path)!r}") from None
     kind = next((text for test, text in _KINDS if test(mode)), None)
     if kind:
-        raise ValueError(f"{path}: expected a {what}, but this is {kind}")
+        raise ValueError(f"{path}: expected {_with_article(what)}, but this is {kind}")
 
 
 def read_file(path: str | Path, what: str = "file") -> bytes:
@@ -97,7 +101,7 @@ def read_text(path: str | Path, what: str = "file", errors: str = "strict") -> s
     """
     check_file(path, what)
     if os.path.getsize(path) > _LARGEST_TEXT:
-        raise ValueError(f"{path}: too large for a {what} ({os.path.getsize(path) / 2**30:.1f} GiB)")
+        raise ValueError(f"{path}: too large for {_with_article(what)} ({os.path.getsize(path) / 2**30:.1f} GiB)")
     content = Path(path).read_bytes()
     try:
         return content.decode("utf-8-sig", errors)
@@ -108,7 +112,7 @@ def read_text(path: str | Path, what: str = "file", errors: str = "strict") -> s
             if kind and not kind.startswith("text that")
             else f"it has the byte {content[error.start]:#04x} at position {error.start}"
         )
-        raise ValueError(f"{path}: not a text file; expected a {what} in UTF-8, but {got}") from None
+        raise ValueError(f"{path}: not a text file; expected {_with_article(what)} in UTF-8, but {got}") from None
 
 
 _TEMPORARY = re.compile(r"\..{1,32}\.[0-9a-f]{32}\.tmp", re.DOTALL)

@@ -1,8 +1,8 @@
 """PaQ-2-PiQ: a ResNet-18 trained on opinions about images and patches of them.
 
 Reference:
-    Ying, Niu, Gupta, Mahajan, Ghadiyaram, Bovik: From Patches to Images (PaQ-2-PiQ): Mapping the Perceptual Space of
-    Image Quality, CVPR 2020, https://arxiv.org/abs/1912.10088
+    Ying, Niu, Gupta, Mahajan, Ghadiyaram, Bovik: From Patches to Pictures (PaQ-2-PiQ): Mapping the Perceptual Space of
+    Picture Quality, CVPR 2020, https://arxiv.org/abs/1912.10088
 """
 
 import math
@@ -28,8 +28,8 @@ PAQ2PIQ_INFO = MetricInfo(
     code_license="Apache-2.0 (own implementation)",
     weights_license="no separate statement; published in a repository under CC BY-NC-SA 4.0 (a later one: MIT)",
     noncommercial="the repository that publishes the weights is under CC BY-NC-SA 4.0",
-    paper="Ying, Niu, Gupta, Mahajan, Ghadiyaram, Bovik: From Patches to Images (PaQ-2-PiQ): Mapping the Perceptual "
-    "Space of Image Quality, CVPR 2020",
+    paper="Ying, Niu, Gupta, Mahajan, Ghadiyaram, Bovik: From Patches to Pictures (PaQ-2-PiQ): Mapping the Perceptual "
+    "Space of Picture Quality, CVPR 2020",
     spec="ResNet-18 with RoI pooling of the whole image, RGB not normalized, no resize, output not scaled",
 )
 

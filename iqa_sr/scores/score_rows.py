@@ -118,6 +118,8 @@ def read_line(line: str, columns: tuple[str, ...] = COLUMNS) -> MetricFacts | tu
         fields = ()
     if fields in (COLUMNS, COLUMNS + ORIGIN_COLUMNS):
         return fields
+    if fields[1:2] + fields[3:5] == ("picture", "metric", "score"):
+        raise ValueError("a table of an earlier version; score again, or rename its column 'picture' to 'image'")
     if len(fields) != len(columns):
         raise ValueError(f"expected the columns {','.join(columns)}, got {line[:80]!r}")
     score = float(fields[4]) if fields[4] in NOT_FINITE else as_number(fields[4])

@@ -39,6 +39,31 @@ def test_an_ascii_console_shows_escapes(monkeypatch):
     assert content.getvalue() == b"gr\\xf6\\xdfe \\udcff \\x1b[2J\n\r 50% \\xfc\x1b[A\x1b[A\r    \r\na\\x1bb"
 
 
+@pytest.mark.parametrize("encoding", ["ascii", "cp1252"])
+@pytest.mark.parametrize(
+    ("arguments", "code", "shown"),
+    [
+        (["metrics"], 0, b"jod-lite"),
+        (["weights", "list"], 0, b"afine"),
+        (["score", "größe-Ω-\x1b[2J", "--metric", "niqe"], 1, b"-\\u03a9-\\x1b[2J"),
+        (["score", "x", "--metric", "niqe", "--ünknown-Ω\x1b[2J"], 2, b"nknown-\\u03a9\\x1b[2J"),
+        (["score", "--help"], 0, b"usage: iqa-sr score"),
+    ],
+)
+def test_a_console_of_another_encoding_stops_no_command(encoding, arguments, code, shown, monkeypatch):
+    """Nor does a wish for no color; what the console cannot show is escaped, also in what argparse prints."""
+    monkeypatch.setenv("NO_COLOR", "1")
+    content = io.BytesIO()
+    console = io.TextIOWrapper(content, encoding, errors="strict", write_through=True)
+    monkeypatch.setattr(sys, "stdout", console)
+    monkeypatch.setattr(sys, "stderr", console)
+    try:
+        assert main(arguments) == code
+    except SystemExit as ended:  # argparse
+        assert ended.code == code
+    assert shown in content.getvalue() and b"\x1b" not in content.getvalue()
+
+
 def test_names_that_are_no_text_or_commands_cost_no_score(tmp_path, monkeypatch, capsys):
     """A name that is not UTF-8 is scored; one with a line break is named and left out; both are shown as escapes."""
     monkeypatch.chdir(tmp_path)

@@ -8,6 +8,7 @@ import os
 import pytest
 
 from iqa_sr.metrics import metric_info
+from iqa_sr.scores.score_rows import COLUMNS, ORIGIN_COLUMNS
 from iqa_sr.scores.score_table import MetricFacts, Origin, ScoreRow, ScoreTable
 
 NIQE = MetricFacts("niqe", False, "luma, rounded")
@@ -178,6 +179,16 @@ def test_a_last_line_of_an_older_version_may_be_torn_and_is_not_gone_on_with(pat
     ScoreTable([NIQE], ROWS[:2]).write(path)
     path.write_bytes(path.read_bytes()[:-3])
     assert len(ScoreTable.read(path)) == 2 and ScoreTable.open(path).rows == ROWS[:1]
+
+
+def test_a_table_with_the_column_of_before_says_what_to_do(path):
+    path.parent.mkdir()
+    for columns in (COLUMNS, COLUMNS + ORIGIN_COLUMNS):
+        path.write_text(f"{','.join(columns).replace('image', 'picture')}\n,a,,niqe,1.5\n")
+        with pytest.raises(
+            ValueError, match="line 1: a table of an earlier version; score again, or rename its column"
+        ):
+            ScoreTable.read(path)
 
 
 def test_folders_are_told_apart_and_rows_of_nobody_knows_what_give_way(path):

@@ -204,7 +204,7 @@ def _read_csiq(path: Path, root: Path) -> MOSTable:
 LAYOUTS: Mapping[str, Layout] = {
     "csv": Layout(("scores.csv",), _read_csv),
     "csiq": Layout(("csiq.DMOS.xlsx", "csiq.DMOS.csv", "csiq_label.txt"), _read_csiq),
-    # Ying et al.: From Patches to Images (PaQ-2-PiQ), CVPR 2020, https://arxiv.org/abs/1912.10088.
+    # Ying et al.: From Patches to Pictures (PaQ-2-PiQ), CVPR 2020, https://arxiv.org/abs/1912.10088.
     "flive": Layout(("labels_image.csv",), partial(_read_list, folder="database", image="name", score="mos")),
     "kadid10k": Layout(("dmos.csv",), _read_kadid10k),
     "koniq10k": Layout(("koniq10k_distributions_sets.csv", "koniq10k_scores_and_distributions.csv"), _read_koniq10k),
