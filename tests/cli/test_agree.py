@@ -586,11 +586,11 @@ def test_wrong_arguments_are_refused(capsys):
         (("pairs-csv", "--metric", "pnsr"), "--metric: there is no metric 'pnsr'; did you mean psnr"),
         (
             ("pairs-csv", "--metric", "psnr", "--seed", "1"),
-            "--seed has no meaning for the layout pairs-csv; it has for",
+            "--seed does not apply to layout pairs-csv; it applies to",
         ),
         (
             ("hggt", "--metric", "psnr", "--labels", "x"),
-            "--labels has no meaning for the layout hggt; it has for pairs-csv",
+            "--labels does not apply to layout hggt; it applies to pairs-csv",
         ),
         (("pairs-csv", "--metric", "psnr", "--resamples", "0"), "--resamples: expected at least 1, got 0"),
         (("pairs-csv", "--metric", "psnr", "--labels", "gone.csv"), "the table of pairs gone.csv does not exist"),

@@ -278,7 +278,7 @@ def test_offline_qualities_come_along(tmp_path):
     full, small = draw(data, 0)["qualities"], draw(data, 1)["qualities"]
     assert full.dtype == torch.float32 and full.tolist() == [0, -1, -2]
     assert small[:2].tolist() == [-3, -4] and small[2].isnan()
-    with pytest.raises(ValueError, match=r"1 of 5 ground truths have no reward metric .*\n.*iqa-sr score"):
+    with pytest.raises(ValueError, match=r"1 of 5 ground truths have no metric score .*\n.*iqa-sr score"):
         dataset(tmp_path, sampler=softmax(tmp_path, paths[:4]), allow_incomplete_groups=True)
 
 

@@ -66,7 +66,7 @@ def read_human_labels(layout: str, root: Path, options: LabelOptions | None = No
         options: How it is read; None for the defaults.
 
     Raises:
-        ValueError: If there is no such layout, an option has no meaning for it, or a file has another form.
+        ValueError: If there is no such layout, an option does not apply to it, or a file has another form.
         FileNotFoundError: If a part of the data set is not there.
         ModuleNotFoundError: If a package that reads its files is not installed.
         DataError: If labels or images are missing, double, out of range or cannot be understood; with counts.
@@ -77,7 +77,7 @@ def read_human_labels(layout: str, root: Path, options: LabelOptions | None = No
     for name, default in LabelOptions._field_defaults.items():
         if name not in LAYOUTS[layout].options and getattr(options, name) != default:
             able = ", ".join(key for key, one in LAYOUTS.items() if name in one.options)
-            raise ValueError(f"`{name}` does not apply to layout {layout}; it has for {able}")
+            raise ValueError(f"`{name}` does not apply to layout {layout}; it applies to {able}")
     if not root.is_dir():
         raise FileNotFoundError(f"the folder of the data set {root} does not exist")
     try:
