@@ -201,10 +201,10 @@ def _chroma(gradient: Tensor, dx: Tensor, dy: Tensor, luma_floor: float, floor: 
 
     Args:
         gradient: Gradient of chroma, `(N, 2 colors, 2, h, w)` in levels.
-        dx: Dx of luma, `(N, 1, h, w)`.
-        dy: Likewise.
-        luma_floor: In levels.
-        floor: Floor of chroma.
+        dx: Horizontal derivative of luma, `(N, 1, h, w)`.
+        dy: Vertical derivative of luma, `(N, 1, h, w)`.
+        luma_floor: Floor of luma in levels.
+        floor: Floor of chroma in levels.
         stride: Distance of the windows in px.
     """
     energy = gradient.square().sum(2)  # (N, 2, h, w)
@@ -229,7 +229,7 @@ def _color(seen: Tensor) -> list[Tensor]:
 
 
 def _grid(luma: Tensor) -> Tensor:
-    """How far the strongest two and the weakest of the eight phases of columns stand out, in windows of 40 px.
+    """Deviation of the strongest two and the weakest of the eight phases of columns, in windows of 40 px.
 
     `(N, 1, H, W)` in levels to `(N, 3, H / 8, W / 8)`, logarithms against the mean phase.
     """

@@ -79,7 +79,7 @@ def roi_pool_whole(features: Tensor, height: int, width: int) -> Tensor:
 
 
 def _cells(size: int, count: int) -> list[slice | None]:
-    """Which of `count` features along one side of `size` px each cell covers; None where there are none."""
+    """The ones of `count` features along one side of `size` px that each cell covers; None where there are none."""
     extent = (size + STRIDE // 2) // STRIDE + 1
     bounds = [(extent * cell // CELLS, min(-(-extent * (cell + 1) // CELLS), count)) for cell in range(CELLS)]
     return [slice(start, end) if start < end else None for start, end in bounds]

@@ -1,4 +1,4 @@
-"""What BasicSR and torch build of a section of an option file: their errors are errors of that section."""
+"""Build what a section of an option file names by BasicSR and torch: their errors are errors of that section."""
 
 import inspect
 from collections.abc import Mapping

@@ -6,7 +6,7 @@ __all__ = ["add_arguments", "run"]
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Which checkpoints, and where their mean goes."""
+    """Add the arguments: checkpoints, and where their mean goes."""
     parser.add_argument(
         "files", nargs="+", metavar="CHECKPOINT", help="of runs that began with the same weights, as under other seeds"
     )

@@ -1,4 +1,4 @@
-"""Whether the images of a data set can be read and are large enough, said of all of them at once."""
+"""Check that the images of a data set can be read and are large enough; all problems are reported at once."""
 
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor

@@ -26,13 +26,13 @@ _SHOWN = 3
 
 @dataclass(frozen=True)
 class BaseResults:
-    """What results are compared with.
+    """Results that others are compared with.
 
     Attributes:
         files: The base's result, by data set and name of the image.
         label: Label of the checkpoint that makes them; None where they are there already.
-        digest: What tells those of another base; None where nobody has asked.
-        source: Where they come from, in words.
+        digest: Digest that differs for another base; None where nobody has asked.
+        source: Origin of the results, as a text.
     """
 
     files: Mapping[tuple[str, str], Path]
@@ -96,7 +96,7 @@ def _base_of_trainings(files: Sequence[LabeledCheckpoint]) -> LabeledCheckpoint:
 
 
 def _base_of_training(experiment: ExperimentFolder, file: LabeledCheckpoint) -> LabeledCheckpoint | None:
-    """What a training began with, by its own copy of its options; None where it says nothing.
+    """Checkpoint that a training began with, by its own copy of its options; None where it names none.
 
     The adapter that LoRA has left beside a checkpoint knows the weights, and refuses others.
     """

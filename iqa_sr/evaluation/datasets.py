@@ -90,7 +90,7 @@ class EvaluationSet:
         return height, width
 
     def read(self, number: int, lq: bool = True, gts: Collection[int] = ()) -> EvaluationImage:
-        """What is needed of an image, cut to a multiple of the scale; a made LQ is that of training's validation.
+        """Read what is needed of an image, cut to a multiple of the scale; a made LQ is that of training's validation.
 
         Args:
             number: Index of the record.

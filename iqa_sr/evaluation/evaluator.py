@@ -142,7 +142,7 @@ class Evaluator:
             shared_metric(name, inference.device)  # each once for all images and threads
 
     def baselines(self, progress: bool = True) -> int:
-        """What checkpoints are seen beside; returns how many images were computed or scored.
+        """Compute what checkpoints are compared with; returns the number of images that were computed or scored.
 
         The ground truths themselves, where there are any: kept, and scored where no reference is needed. The gold
         standard: the best no-reference scores in each group of several ground truths. Bicubic upscaling.

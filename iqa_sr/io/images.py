@@ -297,7 +297,7 @@ def _jpeg2000_bits(image: Image.Image) -> int:
 
 
 def _is_deep(image: Image.Image) -> bool:
-    """Whether the file has 16 bits per channel. Of color images only the tiles say so, and only before loading."""
+    """Check whether the file has 16 bits per channel. Of color images only the tiles say so, and only before loading."""
     if _largest_level(image) == 65535:
         return True
     return image.mode.startswith("I;16") or any(";16" in str(tile[3]) for tile in getattr(image, "tile", ()))
@@ -326,7 +326,7 @@ def _upright_size(image: Image.Image) -> tuple[int, int]:
 
 
 def _ends_well(source: str | Path | bytes, kind: str | None) -> bool:
-    """Whether the file's last bytes are those of a whole file of Pillow's `kind`; False where it does not tell."""
+    """Check that the last bytes are those of a whole file of Pillow's `kind`; False where it does not tell."""
     if isinstance(source, bytes):
         head, tail, length = source[:12], source[-12:], len(source)
     else:

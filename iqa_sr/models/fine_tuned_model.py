@@ -21,7 +21,7 @@ __all__ = ["FineTunedModel"]
 
 
 class FineTunedModel(SRModelBase):
-    """What a model needs to be compared with its base, of which LoRA needs no second network.
+    """Base class of models that are compared with their base, of which LoRA needs no second network.
 
     Attributes:
         lora: The adapter of the generator, where it has one.
@@ -55,7 +55,7 @@ class FineTunedModel(SRModelBase):
             return upscale_image(network, lq, self.opt)
 
     def _guards_base(self) -> tuple[Upscale, str]:
-        """How the base upscales, and its digest: LoRA's network without updates, else a copy that nobody else has."""
+        """Upscaling by the base, and its digest: LoRA's network without updates, else a copy that nobody else has."""
         if self.lora is not None:
             return self.upscale_base, self.lora.base.digest
         base = self._base()

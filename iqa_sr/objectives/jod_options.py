@@ -61,7 +61,7 @@ class Regression(Part):
 
 
 class Difference(Part):
-    """How far each version lies below its pristine one: the Huber loss of the difference of their scores.
+    """Distance of each version below its pristine one: the Huber loss of the difference of their scores.
 
     Attributes:
         weight: As above.

@@ -1,4 +1,4 @@
-"""Whether paired differences have a positive mean: a sign-flip permutation test, and Holm's correction for several.
+"""Test for a positive mean of paired differences: a sign-flip permutation test, and Holm's correction for several.
 
 Reference:
     Fisher: The Design of Experiments, 1935, section 21 (the test);

@@ -1,4 +1,4 @@
-"""Whether the data sets of an option file can be trained on: everything that is wrong with them."""
+"""Check that the data sets of an option file can be trained on: everything that is wrong with them."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
@@ -22,7 +22,7 @@ from iqa_sr.training.validation_checks import check_names, size_problems
 __all__ = ["check_option_file"]
 
 Finding = tuple[bool, str]
-"""Whether nothing is wrong, and the text."""
+"""True where nothing is wrong, and the text."""
 
 
 def check_option_file(option_file: str, overrides: Sequence[str] = ()) -> Iterator[Finding]:

@@ -1,4 +1,4 @@
-"""Whether the networks of a run are what its option file says: small images through each, before the run begins."""
+"""Check that the networks of a run are what its option file says: small images through each, before the run begins."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager

@@ -186,7 +186,7 @@ def _of_a_stock_model(options: Mapping[str, Any]) -> list[str]:
 
 
 def model_names(kind: str, key: str) -> bool | None:
-    """Whether the source of a model of BasicSR, or what it is derived from, has a key; None where it has no source."""
+    """True if the source of a model of BasicSR, or of a base class, has the key; None where it has no source."""
     source = _source(MODEL_REGISTRY.get(kind))
     return None if source is None else f"'{key}'" in source or f'"{key}"' in source
 

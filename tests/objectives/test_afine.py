@@ -249,7 +249,7 @@ WORKER = """
     config = RunConfig.from_yaml(sys.argv[1])
     opt = config.basicsr_opt(rank, size)
     run = build_run(config, opt)
-    batches = run.place.batches()
+    batches = run.cursor.batches()
     for iteration in range(1, 5):
         run.model.feed_data(next(batches))
         run.model.optimize_parameters(iteration)

@@ -177,7 +177,7 @@ _CSIQ = {
     "jpeg": ("jpeg", "JPEG"),
     "jpeg 2000": ("jpeg2000", "jpeg2000"),
 }
-"""What CSIQ's sheet calls a distortion, its folder, and how its file names call it."""
+"""Name of a distortion in CSIQ's sheet: its folder, and its name in file names."""
 
 
 def _read_csiq(path: Path, root: Path) -> MOSTable:

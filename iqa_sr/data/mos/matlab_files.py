@@ -51,7 +51,7 @@ def read_matlab(path: Path) -> dict[str, np.ndarray]:
 
 
 def _is_whole(data: bytes) -> bool:
-    """Whether the parts that a file of version 5 announces are there; of other versions, whether there is a header."""
+    """Check that the parts that a file of version 5 announces are there; of other versions, that there is a header."""
     if len(data) < HEADER or data[HEADER - 2 : HEADER] not in (b"IM", b"MI"):
         return len(data) >= HEADER
     order, offset = "<" if data[HEADER - 2 : HEADER] == b"IM" else ">", HEADER
