@@ -48,7 +48,7 @@ class Bound:
         return (start + change).clamp(0, 1) - start
 
     def direction(self, gradient: Tensor) -> Tensor:
-        """Direction in which a linear function of this gradient rises fastest: `(N, 3, H, W)` on the ball of radius 1."""
+        """Direction where a linear function of this gradient rises fastest, on the ball of radius 1: `(N, 3, H, W)`."""
         if self.norm == "linf":
             return gradient.sign()
         gradient = gradient / gradient.abs().amax((1, 2, 3), keepdim=True).clamp(min=1e-30)  # squares would underflow

@@ -297,7 +297,7 @@ def _jpeg2000_bits(image: Image.Image) -> int:
 
 
 def _is_deep(image: Image.Image) -> bool:
-    """Check whether the file has 16 bits per channel. Of color images only the tiles say so, and only before loading."""
+    """Check for 16 bits per channel. Of color images only the tiles say so, and only before loading."""
     if _largest_level(image) == 65535:
         return True
     return image.mode.startswith("I;16") or any(";16" in str(tile[3]) for tile in getattr(image, "tile", ()))
