@@ -37,7 +37,7 @@ JOD_LITE_INFO = _info(
     "jod-lite",
     (),
     "Apache-2.0 (ours, shipped with this package)",
-    "trained by options/iqa/jod_lite.yml; 10: pristine, one less for each JOD; sha256 bcc61bbaa0db",
+    "trained by options/iqa/jod_lite.yml; 10: pristine, one less for each JOD; sha256 17112181a47d",
 )
 JOD_OWN_INFO = _info("jod-own", (OWN,), "your own", "a JOD-lite network of your own training")
 
