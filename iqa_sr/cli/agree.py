@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from iqa_sr.cli.arguments import split_names
+from iqa_sr.cli.arguments import add_quiet_argument, split_names
 
 if TYPE_CHECKING:
     from iqa_sr.data.preferences.records import HumanLabels
@@ -88,6 +88,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--resamples", type=int, default=1000, metavar="N", help="of the bootstrap (default 1000)")
     parser.add_argument("--batch", type=int, default=8, metavar="N", help="images of one size at a time (default 8)")
+    add_quiet_argument(parser)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -113,7 +114,10 @@ def run(args: argparse.Namespace) -> int:
         args.higher_is_better,
     )
     labeled = read_human_labels(args.layout, root, options)
-    print(_labels_text(labeled, args.layout), file=sys.stderr)
+    if not args.quiet:
+        print(_labels_text(labeled, args.layout), file=sys.stderr)
+    for note in labeled.notes:
+        print(note, file=sys.stderr)
     tables = [Path(file).expanduser() for file in args.tables]
     scores = collect_scores(labeled, metrics, tables, folder, args.batch)
     total = len(labeled.images)
@@ -133,7 +137,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _labels_text(labeled: "HumanLabels", layout: str) -> str:
-    """Print what was read, before the long work begins."""
+    """A line about what was read, printed before the long work begins."""
     counts = []
     if labeled.pairs:
         contents = len({pair.content for pair in labeled.pairs})
@@ -141,4 +145,4 @@ def _labels_text(labeled: "HumanLabels", layout: str) -> str:
         counts.append(f"pairs of {contents} contents: {groups}")
     if labeled.rated:
         counts.append(f"{len(labeled.rated)} images with opinion scores")
-    return "\n".join([f"{layout}: {'; '.join(counts)}; {len(labeled.images)} images", *labeled.notes])
+    return f"{layout}: {'; '.join(counts)}; {len(labeled.images)} images"

@@ -8,7 +8,7 @@ if TYPE_CHECKING:
 
     from iqa_sr.inference.tiling import Tile
 
-__all__ = ["add_adapter_arguments", "read_device", "read_tile", "split_names"]
+__all__ = ["add_adapter_arguments", "add_quiet_argument", "read_device", "read_tile", "split_names"]
 
 
 def add_adapter_arguments(parser: argparse.ArgumentParser, text: str, required: bool = False) -> None:
@@ -24,6 +24,13 @@ def add_adapter_arguments(parser: argparse.ArgumentParser, text: str, required: 
         default=[],
         metavar="S",
         help="of each adapter in order: 0 is the base, 1 what was trained, at most 1.5 (default 1)",
+    )
+
+
+def add_quiet_argument(parser: argparse.ArgumentParser) -> None:
+    """`--quiet`, of commands that show progress; `iqa_sr.cli.main` hides the bars, the command its status lines."""
+    parser.add_argument(
+        "--quiet", action="store_true", help="no progress bars and no status lines; results, warnings and errors stay"
     )
 
 

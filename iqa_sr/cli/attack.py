@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from iqa_sr.cli.arguments import read_device, split_names
+from iqa_sr.cli.arguments import add_quiet_argument, read_device, split_names
 from iqa_sr.io.text_table import aligned
 
 if TYPE_CHECKING:
@@ -57,6 +57,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--record", metavar="FILE", help="JSON file that takes what came out; what it holds of other metrics stays"
     )
+    add_quiet_argument(parser)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -208,4 +209,5 @@ def _record(comparison: "Comparison", args: argparse.Namespace) -> None:
     }
     if records:
         write_records(Path(args.record), records)
-    print(f"{args.record}: {len(records)} metrics", file=sys.stderr)
+    if not args.quiet:
+        print(f"{args.record}: {len(records)} metrics", file=sys.stderr)

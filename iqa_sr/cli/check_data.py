@@ -2,6 +2,8 @@
 
 import argparse
 
+from iqa_sr.cli.arguments import add_quiet_argument
+
 __all__ = ["add_arguments", "run"]
 
 
@@ -11,6 +13,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--force_yml", dest="overrides", nargs="+", default=[], metavar="KEY=VALUE", help="as for training"
     )
+    add_quiet_argument(parser)
 
 
 def run(args: argparse.Namespace) -> int:

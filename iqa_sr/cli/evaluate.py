@@ -4,7 +4,7 @@ import argparse
 import sys
 from typing import TYPE_CHECKING
 
-from iqa_sr.cli.arguments import read_device, read_tile, split_names
+from iqa_sr.cli.arguments import add_quiet_argument, read_device, read_tile, split_names
 from iqa_sr.io.text_table import aligned
 
 if TYPE_CHECKING:
@@ -81,6 +81,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         help="images computed at a time (default 2; 1: less memory)",
     )
+    add_quiet_argument(parser)
 
 
 def run(args: argparse.Namespace) -> int:

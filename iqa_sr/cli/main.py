@@ -65,10 +65,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     # Ends here where no command is named.
     with safe_output():  # of an error about an argument, too
         args = parser.parse_args(argv, argparse.Namespace(argv=argv))
-    return report_errors(lambda: command.run(args), args.debug, parsers[args.command])
+    return report_errors(lambda: command.run(args), args.debug, parsers[args.command], getattr(args, "quiet", False))
 
 
-def report_errors(command: Callable[[], int], debug: bool, parser: argparse.ArgumentParser) -> int:
+def report_errors(command: Callable[[], int], debug: bool, parser: argparse.ArgumentParser, quiet: bool = False) -> int:
     """Run a command; errors that a user can mend are printed without their stack trace.
 
     Args:
@@ -76,11 +76,12 @@ def report_errors(command: Callable[[], int], debug: bool, parser: argparse.Argu
         debug: Let every error through with its stack trace.
         parser: Parser of the command. Where a text names one of its arguments in backticks, as the library's errors do
             (`overwrite`), the flag is printed (--overwrite).
+        quiet: Draw no progress bars.
 
     Returns:
         The command's exit code, 1 after an error, 130 after a keyboard interrupt.
     """
-    with safe_output():
+    with safe_output(quiet):
         return _reported(command, debug, parser)
 
 

@@ -2,6 +2,8 @@
 
 import argparse
 
+from iqa_sr.cli.arguments import add_quiet_argument
+
 __all__ = ["add_arguments", "run"]
 
 
@@ -24,6 +26,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--device", default="cpu", metavar="NAME", help="where networks run (default cpu)")
     parser.add_argument("--overwrite", action="store_true", help="make again what is there already")
+    add_quiet_argument(parser)
 
 
 def run(args: argparse.Namespace) -> int:

@@ -3,12 +3,15 @@
 import argparse
 from pathlib import Path
 
+from iqa_sr.cli.arguments import add_quiet_argument
+
 __all__ = ["add_arguments", "run"]
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The output."""
     parser.add_argument("--output", default="datasets/sample", metavar="DIR", help="default: datasets/sample")
+    add_quiet_argument(parser)
 
 
 def run(args: argparse.Namespace) -> int:

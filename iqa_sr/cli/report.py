@@ -4,6 +4,8 @@ import argparse
 import time
 from pathlib import Path
 
+from iqa_sr.cli.arguments import add_quiet_argument
+
 __all__ = ["add_arguments", "run"]
 
 
@@ -19,6 +21,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="inside the page, in a folder beside it, or neither (default: inside up to 20 MB)",
     )
     parser.add_argument("--overwrite", action="store_true", help="replace the page if it exists")
+    add_quiet_argument(parser)
 
 
 def run(args: argparse.Namespace) -> int:

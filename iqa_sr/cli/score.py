@@ -4,7 +4,7 @@ import argparse
 import math
 import sys
 
-from iqa_sr.cli.arguments import split_names
+from iqa_sr.cli.arguments import add_quiet_argument, split_names
 from iqa_sr.io.text_table import aligned
 
 __all__ = ["add_arguments", "run"]
@@ -30,6 +30,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         help="most images of one size at a time (default 8; fewer of large ones)",
     )
+    add_quiet_argument(parser)
 
 
 def run(args: argparse.Namespace) -> int:

@@ -2,6 +2,8 @@
 
 import argparse
 
+from iqa_sr.cli.arguments import add_quiet_argument
+
 __all__ = ["add_arguments", "run"]
 
 
@@ -26,6 +28,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--min-laplacian", type=float, default=30, metavar="X", help="least Laplacian variance (default 30)"
     )
+    add_quiet_argument(parser)
 
 
 def run(args: argparse.Namespace) -> int:

@@ -26,10 +26,19 @@ def escaped(text: str, encoding: str | None = None) -> str:
 
 
 class _Escaping:
-    """A stream that writes `escaped` texts, and is the stream it was given in all else."""
+    """A stream that writes `escaped` texts, and is the stream it was given in all else.
 
-    def __init__(self, stream: TextIO) -> None:
-        self._stream = stream
+    Args:
+        stream: Where the texts go.
+        quiet: Deny being a terminal: tqdm draws its bars on terminals only.
+    """
+
+    def __init__(self, stream: TextIO, quiet: bool) -> None:
+        self._stream, self._quiet = stream, quiet
+
+    def isatty(self) -> bool:
+        """Whether progress bars may be drawn here."""
+        return not self._quiet and self._stream.isatty()
 
     def write(self, text: str) -> int:
         """Write a text; a progress bar keeps its own control characters."""
@@ -50,10 +59,10 @@ class _Escaping:
 
 
 @contextmanager
-def safe_output() -> Iterator[None]:
-    """Inside, standard output and error are safe to print any text to."""
+def safe_output(quiet: bool = False) -> Iterator[None]:
+    """Inside, standard output and error are safe to print any text to, and with `quiet` show no progress bar."""
     before = sys.stdout, sys.stderr
-    sys.stdout, sys.stderr = (cast(TextIO, _Escaping(stream)) for stream in before)
+    sys.stdout, sys.stderr = (cast(TextIO, _Escaping(stream, quiet)) for stream in before)
     try:
         yield
     finally:

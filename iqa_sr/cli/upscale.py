@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
-from iqa_sr.cli.arguments import add_adapter_arguments, read_device, read_tile
+from iqa_sr.cli.arguments import add_adapter_arguments, add_quiet_argument, read_device, read_tile
 
 if TYPE_CHECKING:
     from iqa_sr.checkpoint.loading import LoadedNetwork
@@ -63,6 +63,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--device", metavar="NAME", help="cpu, cuda or cuda:N (default: CUDA where there is one)")
     parser.add_argument("--half", action="store_true", help="half precision, on CUDA: quicker, less memory")
     parser.add_argument("--overwrite", action="store_true", help="make results again that are there already")
+    add_quiet_argument(parser)
 
 
 def run(args: argparse.Namespace) -> int:

@@ -6,6 +6,7 @@ import sys
 from dataclasses import asdict
 from pathlib import Path
 
+from iqa_sr.cli.arguments import add_quiet_argument
 from iqa_sr.io.text_table import aligned
 
 __all__ = ["add_arguments", "run"]
@@ -28,6 +29,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parts["list"].add_argument("--json", action="store_true", help="all facts, for programs")
     parts["pull"].add_argument("names", nargs="*", metavar="NAME", help="a file or a metric")
     parts["pull"].add_argument("--all", action="store_true", help="every file that can be downloaded (several GB)")
+    add_quiet_argument(parts["pull"])
     parts["verify"].add_argument("names", nargs="*", metavar="NAME", help="a file (default: all on this machine)")
     parts["where"].add_argument("name", nargs="?", metavar="NAME", help="a file (default: the folders)")
     parts["import"].add_argument("files", nargs="+", metavar="FILE", help="a file that you have")

@@ -337,7 +337,8 @@ def test_opinion_scores_alone(capsys):
     assert "mos-csv: 6 images with opinion scores" in shown.err
     assert "flat: no PLCC with the logistic function: all qualities are the same" in shown.out
     assert "2AFC" not in shown.out and not Path("out/complementarity.csv").exists()
-    assert agree("mos-csv", *ranged, "--lower-is-better") == 0
+    assert agree("mos-csv", *ranged, "--lower-is-better", "--quiet") == 0
+    assert capsys.readouterr().err == ""
     assert numbers("srcc")["mine", "All"][0] == round(12 / 210 - 1, 6)
     assert agree("mos-csv", "--score-range", "1", "5") == 1
     assert "1 scores outside the declared range" in capsys.readouterr().err

@@ -2,6 +2,7 @@
 
 import argparse
 import importlib
+import io
 import json
 import subprocess
 import sys
@@ -89,6 +90,36 @@ def test_score_by_two_processes_is_the_table_of_one_process(tmp_path):
     one, two = (ScoreTable.read(tmp_path / name) for name in ("one.csv", "two.csv"))
     assert one.lookup("niqe") == pytest.approx(two.lookup("niqe"), rel=1e-6)
     assert {path.name for path in tmp_path.iterdir()} == {"in", "one.csv", "two.csv"}
+
+
+class _Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+def test_quiet_hides_bars_and_neither_results_nor_errors(tmp_path, monkeypatch, capsys):
+    for number in range(2):
+        save(tmp_path / "in" / f"{number}.png", make_image(number, 192))
+    (tmp_path / "in" / "broken.png").write_bytes(b"nothing")
+    shown = []
+    for flags in ([], ["--quiet"]):
+        terminal = _Terminal()
+        monkeypatch.setattr(sys, "stderr", terminal)
+        assert main(["score", str(tmp_path / "in"), "--metric", "niqe", *flags]) == 1
+        shown.append(capsys.readouterr().out)
+        assert "not scored: broken.png" in terminal.getvalue()
+        assert ("\r" in terminal.getvalue()) is (not flags)  # tqdm begins its line anew
+    assert shown[0] == shown[1] and "mean of 2" in shown[1]
+
+
+@pytest.mark.parametrize("name", sorted(COMMANDS))
+def test_quiet_is_an_option_of_the_commands_that_show_progress(name, capsys):
+    """Of `weights` it is one of the action `pull`; a training writes its log."""
+    actions = ["pull"] if name == "weights" else []
+    with pytest.raises(SystemExit):
+        main([name, *actions, "--help"])
+    without = {"average", "make-triplets", "merge", "metrics", "pick", "schema", "train", "verify-resume"}
+    assert ("--quiet" in capsys.readouterr().out) is (name not in without)
 
 
 def test_metrics_are_listed(capsys):
