@@ -230,11 +230,11 @@ def inference(name: str, network: nn.Module, args: argparse.Namespace) -> None:
         which: statistics.median(base / one for base, one in zip(seconds["base"], values, strict=True))
         for which, values in seconds.items()
     }
-    decide = "as wanted" if WANTED[0] <= ratios["merged"] <= WANTED[1] else "NOT as wanted"
+    decision = "as wanted" if WANTED[0] <= ratios["merged"] <= WANTED[1] else "NOT as wanted"
     print(
         f"{name}, inference: base {middle['base']:.4f} s, merged {middle['merged']:.4f} s: speed "
         f"{ratios['merged']:.3f} of the base's, median of {args.pairs} pairs ({WANTED[0]}..{WANTED[1]} wanted: "
-        f"{decide}); adapter of rank {args.rank[-1]} not merged {ratios['adapter']:.3f}; merged and not differ by "
+        f"{decision}); adapter of rank {args.rank[-1]} not merged {ratios['adapter']:.3f}; merged and not differ by "
         f"{difference:.1e}",
         flush=True,
     )

@@ -134,10 +134,10 @@ def peer(name: str, device: torch.device, folder: Path) -> Any:
     timm.create_model = lambda *args, **options: create_model(*args, **{**options, "pretrained": False})
     api.load_state_dict_from_url = lambda *args, **options: torchvision.models.resnet50().state_dict()
     os.environ.update(HF_HUB_OFFLINE="1", TORCH_HOME=str(folder))
-    for position in (folder / "hub" / "pyiqa", folder / "hub" / "checkpoints"):  # where it looks for its files
-        position.mkdir(parents=True, exist_ok=True)
+    for target in (folder / "hub" / "pyiqa", folder / "hub" / "checkpoints"):  # where it looks for its files
+        target.mkdir(parents=True, exist_ok=True)
         for file in metric_info(name).weights:
-            write_synthetic(file, position)
+            write_synthetic(file, target)
     if "clip" in name:
         write_synthetic("RN50.pt", folder)
         write_synthetic("QualiCLIP.pth", folder / "hub" / "pyiqa")

@@ -35,9 +35,9 @@ SIDE, FACTOR, LABEL = 96, 2, 16  # px: of a crop, its enlargement, the line of t
 
 def trained() -> dict[str, str]:
     """The networks of the three runs by label; what is missing is trained."""
-    for name, words in RUNS.values():
+    for name, arguments in RUNS.values():
         if not Path(f"experiments/{name}/models/net_g_latest.pth").is_file():
-            subprocess.run([sys.executable, "train_sr.py", *words], check=True)
+            subprocess.run([sys.executable, "train_sr.py", *arguments], check=True)
     return {label: f"experiments/{name}/models/net_g_latest.pth" for label, (name, _) in RUNS.items()}
 
 
@@ -108,9 +108,9 @@ def main() -> int:
     parser.add_argument("--readme", type=Path, default=Path("README.md"), metavar="FILE")
     args = parser.parse_args()
     networks = dict(one.split("=", 1) for one in args.networks) if args.networks else trained()
-    words = [f"{label}={file}" for label, file in networks.items()]
+    checkpoints = [f"{label}={file}" for label, file in networks.items()]
     metrics = ["--metric", ",".join(METRICS), "--output", str(args.output)]
-    if iqa_sr(["evaluate", *words, "--data", f"sample={args.data}", *metrics]):
+    if iqa_sr(["evaluate", *checkpoints, "--data", f"sample={args.data}", *metrics]):
         return 1
     labels = list(networks)
     args.strip.parent.mkdir(parents=True, exist_ok=True)

@@ -48,11 +48,11 @@ class BaseResults:
 # --- A checkpoint -----------------------------------------------------------------------------------------------------
 
 
-def base_checkpoint(words: Sequence[str], files: Sequence[LabeledCheckpoint]) -> LabeledCheckpoint | None:
+def base_checkpoint(arguments: Sequence[str], files: Sequence[LabeledCheckpoint]) -> LabeledCheckpoint | None:
     """The checkpoint of the base, called `base` where it has no label; None where folders of its results are named.
 
     Args:
-        words: `[LABEL=]FILE`, or `[NAME=]DIR` of its results on each data set. Without any, the base is what the
+        arguments: `[LABEL=]FILE`, or `[NAME=]DIR` of its results on each data set. Without any, the base is what the
             trainings of the checkpoints began with.
         files: What is compared with it.
 
@@ -60,13 +60,13 @@ def base_checkpoint(words: Sequence[str], files: Sequence[LabeledCheckpoint]) ->
         FileNotFoundError: If the checkpoint is not there.
         ValueError: If several are named, or it is not known which one it is.
     """
-    if not words:
+    if not arguments:
         return _base_of_trainings(files)
-    named = [named_path(word) for word in words]
+    named = [named_path(argument) for argument in arguments]
     if all(path.is_dir() for _, path in named):
         return None
     if len(named) > 1:
-        raise ValueError(f"`base`: expected one checkpoint, or folders of its results, got {', '.join(words)}")
+        raise ValueError(f"`base`: expected one checkpoint, or folders of its results, got {', '.join(arguments)}")
     label, path = named[0]
     if not path.exists():
         raise FileNotFoundError(f"`base`: {path} does not exist; expected a checkpoint, or a folder of its results")
@@ -107,8 +107,8 @@ def _base_of_training(experiment: ExperimentFolder, file: LabeledCheckpoint) -> 
     named = base_network(sections)
     if not named["file"]:
         return None
-    positions = [root / str(named["file"]) for root in (Path(), *experiment.started_in())]
-    path = next((position for position in positions if position.is_file()), None)
+    candidates = [root / str(named["file"]) for root in (Path(), *experiment.started_in())]
+    path = next((candidate for candidate in candidates if candidate.is_file()), None)
     if path is None:
         raise FileNotFoundError(
             f"{experiment.find_option_file()}: path:pretrain_network_g: {named['file']} is not there any more; name "
@@ -160,11 +160,11 @@ def made_results(folder: Path, file: LabeledCheckpoint, digest: str, sets: Seque
 # --- Results that are there -------------------------------------------------------------------------------------------
 
 
-def ready_results(words: Sequence[str], sets: Sequence[EvaluationSet], digest: bool = True) -> BaseResults:
+def ready_results(arguments: Sequence[str], sets: Sequence[EvaluationSet], digest: bool = True) -> BaseResults:
     """The base's results in folders: image files of the same names, whatever their suffix.
 
     Args:
-        words: `[NAME=]DIR` of each data set; of a single one the name may be left out.
+        arguments: `[NAME=]DIR` of each data set; of a single one the name may be left out.
         sets: The data sets.
         digest: Whether all files are read for it.
 
@@ -172,8 +172,8 @@ def ready_results(words: Sequence[str], sets: Sequence[EvaluationSet], digest: b
         FileNotFoundError: If there is no result of an image.
         ValueError: If a data set has no folder, or an image has another size than a result.
     """
-    folders = named_paths("base", words)
-    if len(words) == len(sets) == 1 and not named_path(words[0])[0]:
+    folders = named_paths("base", arguments)
+    if len(arguments) == len(sets) == 1 and not named_path(arguments[0])[0]:
         folders = {sets[0].name: next(iter(folders.values()))}
     names = [dataset.name for dataset in sets]
     if set(folders) != set(names):

@@ -168,7 +168,7 @@ def datasets_from_args(data: Sequence[str], lq: Sequence[str], degradation: str 
 
 
 def named_paths(argument: str, values: Sequence[str]) -> dict[str, Path]:
-    """By data set the folders of the words `[NAME=]DIR` of an argument; without a name it has that of the folder.
+    """By data set the folders of an argument's values `[NAME=]DIR`; without a name it has that of the folder.
 
     Raises:
         ValueError: If two have the same name, or a name cannot be used.

@@ -64,7 +64,7 @@ class EvaluationConfig:
         device: Where networks and metrics compute.
         half: Whether networks compute in half precision.
         workers: Images computed at a time; None for as many as do good.
-        command: Words of the command line, for the record.
+        command: Arguments of the command line, for the record.
     """
 
     checkpoints: Sequence[str]

@@ -55,7 +55,7 @@ _FOREIGN = threading.Lock()
 
 @dataclass(frozen=True)
 class ImageScorer:
-    """The metrics that are measured.
+    """Scores of an image by the metrics of an evaluation.
 
     Attributes:
         metrics: Names; `lr-consistency` comes on top by itself.
@@ -80,8 +80,8 @@ class ImageScorer:
         """Keys of what full-reference metrics compare with: ground truths, or the base's result."""
         if self.against == "base":
             return (BASE,)
-        specs = record.positives if self.against == "positives" else range(len(record.ground_truths))[:1]
-        return tuple(record.ground_truths[spec].path for spec in specs)
+        indices = record.positives if self.against == "positives" else range(len(record.ground_truths))[:1]
+        return tuple(record.ground_truths[index].path for index in indices)
 
     def wanted(self, label: str, record: Record) -> Iterator[Wanted]:
         """The scores that an image has under a label.
@@ -185,7 +185,7 @@ def choose_scorer(
     against: Against | None,
     sets: "Sequence[EvaluationSet]",
 ) -> ImageScorer:
-    """Facts of the metrics that are measured on these data sets.
+    """Choose the metrics that these data sets are scored by, and how.
 
     Args:
         asked: From `read_metrics`.

@@ -26,7 +26,7 @@ function drawRuns() {
   }
 }
 
-// --- Colours ---------------------------------------------------------------------------------------------------------
+// --- Colors ----------------------------------------------------------------------------------------------------------
 
 const prefersDark = matchMedia("(prefers-color-scheme: dark)");
 
@@ -35,7 +35,7 @@ function startTheme() {
   const isDark = () => (root.dataset.theme ? root.dataset.theme === "dark" : prefersDark.matches);
   const show = () => {
     byId("theme").textContent = isDark() ? "☀ Light" : "☾ Dark";
-    byId("theme").setAttribute("aria-label", `Switch to ${isDark() ? "light" : "dark"} colours`);
+    byId("theme").setAttribute("aria-label", `Switch to ${isDark() ? "light" : "dark"} colors`);
     redrawAll();
   };
   byId("theme").addEventListener("click", () => {

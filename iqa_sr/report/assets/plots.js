@@ -1,4 +1,4 @@
-// Plots in the page's colours, drawn when they come near the window.
+// Plots in the page's colors, drawn when they come near the window.
 
 const drawn = new Map(); // element -> what draws it
 const near = new IntersectionObserver((seen) => {
@@ -11,7 +11,7 @@ const near = new IntersectionObserver((seen) => {
   }
 }, { rootMargin: "400px" });
 
-/** Let `make` give traces and layout of a plot, now and whenever colours or data change. */
+/** Let `make` give traces and layout of a plot, now and whenever colors or data change. */
 function plot(target, make) {
   const known = drawn.get(target);
   drawn.set(target, { make, visible: known?.visible ?? false });
@@ -32,7 +32,7 @@ function redrawAll() {
   for (const [target, one] of drawn) if (one.visible && target.isConnected && !target.hidden) redraw(target);
 }
 
-/** A colour of the page, as it is now. */
+/** A color of the page, as it is now. */
 const color = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
 
 function faint(name, share) {
@@ -61,7 +61,7 @@ const axis = (more = {}) => ({
 
 const heading2 = (text) => ({ text: plain(text), x: 0, xanchor: "left", font: { size: 14, color: color("--text") } });
 
-/** The colours of the trainings, once above the plots, if there is more than one. */
+/** The colors of the trainings, once above the plots, if there is more than one. */
 function drawKeys() {
   for (const place of document.querySelectorAll("[data-keys]")) {
     if (allSeries.length < 2) continue;
