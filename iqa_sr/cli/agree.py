@@ -127,7 +127,7 @@ def run(args: argparse.Namespace) -> int:
         more = f"; --metric {name} scores the others" if name in metric_names() else ""
         print(f"{name} is left out: {count} of {total} scores are there{more}", file=sys.stderr)
     if not scores.qualities:
-        raise ValueError(f"no metric has scores of all {total} images")
+        raise ValueError(f"no metric has scores of all {total} images; --metric NAMES computes them")
     found = measure(labeled, scores.qualities, args.ties, args.resamples)
     write_agreement(found, folder, args.ties)
     print(agreement_text(found, args.ties))

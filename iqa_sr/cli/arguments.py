@@ -34,15 +34,20 @@ def add_quiet_argument(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def split_names(text: str) -> tuple[str, ...]:
-    """The metrics that `--metric` names, separated by commas, each once.
+def split_names(text: str, flag: str = "--metric", known: str = "`iqa-sr metrics` lists them") -> tuple[str, ...]:
+    """The names, separated by commas, that an argument has, each once.
+
+    Args:
+        text: The argument.
+        flag: What it was given as.
+        known: Where valid names are found, for the error.
 
     Raises:
         ValueError: If there is none.
     """
     names = tuple(dict.fromkeys(name.strip() for name in text.split(",") if name.strip()))
     if not names:
-        raise ValueError("--metric: expected names separated by commas, got none; `iqa-sr metrics` lists them")
+        raise ValueError(f"{flag}: expected names separated by commas, got none; {known}")
     return names
 
 

@@ -1,4 +1,4 @@
-"""`iqa-sr attack`: how easily metrics are bought."""
+"""`iqa-sr attack`: how far invisible changes raise the scores of metrics."""
 
 import argparse
 import sys
@@ -50,7 +50,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--jod", type=float, default=9.99, metavar="JOD", help="from which on a change is invisible (default 9.99)"
     )
-    parser.add_argument("--seed", type=int, default=0, metavar="N", help="of starts, places and signs (default 0)")
+    parser.add_argument("--seed", type=int, default=0, metavar="N", help="of starts, positions and signs (default 0)")
     parser.add_argument("--device", metavar="NAME", help="cpu, cuda or cuda:N (default: CUDA where there is one)")
     parser.add_argument("--csv", metavar="FILE", help="a line for each metric, attack and image; replaced")
     parser.add_argument("--save", metavar="DIR", help="start, attacked image and its change x 16 beside each other")
@@ -103,7 +103,7 @@ def _options(args: argparse.Namespace) -> "AttackOptions":
             raise ValueError(f"`{name}`: expected at least {smallest}, got {value}")
     if not 0 < args.jod < 10:
         raise ValueError(f"`jod`: expected a number between 0 and 10, where nobody sees a change, got {args.jod}")
-    attacks = split_names(args.attacks) if args.attacks else ATTACKS
+    attacks = split_names(args.attacks, "--attacks", f"they are {', '.join(ATTACKS)}") if args.attacks else ATTACKS
     for name in attacks:
         if name not in ATTACKS:
             raise ValueError(f"`attacks`: there is no attack {name!r}; {did_you_mean(name, ATTACKS)}")

@@ -32,7 +32,7 @@ COMMANDS = {
     "agree": "measure how well metrics agree with human ratings",
     "pick": "choose a checkpoint by several metrics, with limits, and say why",
     "metrics": "list the metrics",
-    "attack": "measure how easily metrics are bought by changes that nobody sees",
+    "attack": "measure how far invisible changes raise the scores of metrics",
     "report": "make a page from evaluations and trainings: scores, plots, images",
     "weights": "list, download, check and import weight files",
 }
@@ -69,7 +69,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def report_errors(command: Callable[[], int], debug: bool, parser: argparse.ArgumentParser, quiet: bool = False) -> int:
-    """Run a command; errors that a user can mend are printed without their stack trace.
+    """Run a command; errors that a user can fix are printed without their stack trace.
 
     Args:
         command: Returns the exit code.

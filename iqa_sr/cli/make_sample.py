@@ -17,7 +17,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Make it where nothing is yet."""
     if Path(args.output).exists():
-        raise FileExistsError(f"--output {args.output} exists already; nothing was written")
+        raise FileExistsError(f"--output {args.output} exists already; nothing was written. Choose another folder")
 
     from iqa_sr.data.creation.sample_dataset import make_sample
 

@@ -40,7 +40,7 @@ def run(args: argparse.Namespace) -> int:
             "min px",
             "gradient",
             "weights",
-            "bought",
+            "unseen gain",
             "use",
             "license of weights",
         )
@@ -58,7 +58,7 @@ def run(args: argparse.Namespace) -> int:
                 str(info.min_size),
                 "yes" if info.differentiable else "no",
                 "none needed" if not info.weights else "missing" if missing else "present",
-                _bought(records.get(name), info.spec),
+                _unseen_gain(records.get(name), info.spec),
                 "non-commercial" if info.noncommercial else "free",
                 info.weights_license,
             )
@@ -66,13 +66,13 @@ def run(args: argparse.Namespace) -> int:
     print(aligned(rows))
     print("Missing weights are downloaded when they are needed; `iqa-sr weights list` names the files.")
     print(
-        "bought: by how much of the distance between bicubic x2 results and originals the score can be raised while "
+        "unseen gain: by how much of the distance between bicubic x2 results and originals a score rises by attacks while "
         "nobody sees a change (JOD >= 9.99); -: not measured, by `iqa-sr attack`"
     )
     return 0
 
 
-def _bought(record: "AttackRecord | None", spec: str) -> str:
+def _unseen_gain(record: "AttackRecord | None", spec: str) -> str:
     """A measurement counts for the variant of the metric that it was made of."""
     return "-" if record is None or record.spec != spec else record.summary.of_gap(record.summary.unseen)
 

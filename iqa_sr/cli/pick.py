@@ -130,7 +130,7 @@ def _choose(source: "CandidateCheckpoints", args: argparse.Namespace) -> "Select
     labels = list(source.files)
     known = metrics_of(source.table, labels)
     if not known:
-        raise ValueError("there are no scores of the checkpoints that can be chosen")
+        raise ValueError(f"{', '.join(args.sources)}: there are no scores of the checkpoints that can be chosen")
     counted = list(known) if args.metrics is None else [same_name(one, known) for one in split_names(args.metrics)]
     for name in counted:
         if name not in known:

@@ -83,7 +83,8 @@ def _pull(args: argparse.Namespace) -> int:
     from iqa_sr.weights.store import did_you_mean_weights, find_all
 
     if args.all == bool(args.names):
-        raise ValueError("weights pull: expected names of files or metrics, or --all")
+        given = "both" if args.all else "neither"
+        raise ValueError(f"weights pull: expected names of files or metrics, or --all, got {given}")
     wanted = [file.name for file in WEIGHT_FILES.values() if file.sources] if args.all else []
     for name in [same_name(one, metric_names()) for one in args.names]:
         if name not in WEIGHT_FILES and name not in metric_names():
