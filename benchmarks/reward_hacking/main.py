@@ -20,7 +20,7 @@ of the ground truths minus that of the base's results. Learning rates are tuned 
 and photographs that are not used again.
 
 One reward metric a call. Writes runs.csv (every run, strength and image), table.md, plot.png and strip.png. Stopped and
-started again, it goes on after the last whole run.
+started again, it resumes after the last whole run.
 """
 
 import argparse
