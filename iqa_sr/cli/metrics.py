@@ -66,8 +66,8 @@ def run(args: argparse.Namespace) -> int:
     print(aligned(rows))
     print("Missing weights are downloaded when they are needed; `iqa-sr weights list` names the files.")
     print(
-        "unseen gain: by how much of the distance between bicubic x2 results and originals a score rises by attacks while "
-        "nobody sees a change (JOD >= 9.99); -: not measured, by `iqa-sr attack`"
+        "unseen gain: by how much of the distance between bicubic x2 results and originals attacks raise a score "
+        "while nobody sees a change (JOD >= 9.99); -: not measured, by `iqa-sr attack`"
     )
     return 0
 

@@ -91,6 +91,7 @@ def test_what_cannot_be_measured_is_refused(folder, capsys, tmp_path):
         (["niqe", "--size", "64"], "--size: niqe needs at least 192 px, got 64"),
         (["nique"], "there is no metric 'nique'; did you mean niqe"),
         (["psnr", "--attacks", "apgt"], "--attacks: there is no attack 'apgt'; did you mean apgd"),
+        (["psnr", "--attacks", ","], "--attacks: expected names separated by commas, got none; they are fgsm, i-fgsm"),
         (["psnr", "--epsilon", "0.5"], "within a bound of linf 0.5: expected at least 1 level"),
         (
             ["psnr", "--epsilon", "0", "--attacks", "apgd-l2"],
