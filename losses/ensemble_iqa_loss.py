@@ -50,7 +50,7 @@ class EnsembleMember(Section):
 
 
 def _has_unit(section: EnsembleMember, info: ValidationInfo) -> EnsembleMember:
-    """Of its own, unless units are measured."""
+    """Unit of its own, unless units are measured."""
     if not info.data.get("normalize"):
         _ = section.unit
     elif section.mean is not None or section.std is not None:

@@ -17,7 +17,7 @@ __all__ = ["ArgmaxOnlineOptions", "ArgmaxOnlineSampler"]
 def _no_reference(name: str) -> str:
     info = metric_info(name)
     if info.reference == "full":
-        raise ValueError(f"{name} compares with a reference image; the metric must do without")
+        raise ValueError(f"expected a no-reference metric, and {name} compares with a reference image")
     return info.name
 
 

@@ -117,7 +117,7 @@ class _Pairs:
         self.contents = _numbered([pair.content for pair in self.pairs])
 
     def qualities(self, metric: Mapping[str, float]) -> tuple[np.ndarray, np.ndarray]:
-        """Of the first and the second images."""
+        """Qualities of the first and of the second images, `(N,)` each."""
         first = np.array([metric[pair.first] for pair in self.pairs], float)
         return first, np.array([metric[pair.second] for pair in self.pairs], float)
 

@@ -26,10 +26,10 @@ _NO_CHECKPOINT = ""
 
 @dataclass(frozen=True)
 class MetricScores:
-    """The metrics' opinions of a data set.
+    """Qualities that metrics give the images of a data set.
 
     Attributes:
-        qualities: By metric, the quality of each image, larger is better; those who have scored every image.
+        qualities: By metric, the quality of each image, larger is better; only metrics that have scored every image.
         incomplete: Number of images of the other ones.
         scored: Number of new scores.
         kept: Number of scores of these images that were there already.
@@ -86,7 +86,7 @@ def collect_scores(
 
     Raises:
         ValueError: If a metric does not exist, a table holds another kind of it than is known, names none of the
-            images, or the folder belongs to another data set or holds files of somebody else.
+            images, or the folder belongs to another data set or holds files that something else wrote.
         FileNotFoundError: If a table or a metric's weights are missing.
         DataError: If images are missing, unusable, too small or not of their reference's size, or have no reference
             to compare with; with counts, before scoring begins.
@@ -128,7 +128,7 @@ def collect_scores(
 
 
 def _check_owner(folder: Path, root: Path) -> None:
-    """Scores are found by their keys, which two data sets may share; files of somebody else are not replaced."""
+    """Scores are found by their keys, which two data sets may share; foreign files are not replaced."""
     foreign = [folder / name for name in (SCORES, AGREEMENT, COMPLEMENTARITY) if (folder / name).exists()]
     if foreign and not (folder / _OWNER).exists():
         use = ", and name it in `tables`" if foreign[0].name == SCORES else ""
@@ -177,7 +177,7 @@ class _Files:
     def take_up(self, table: ScoreTable, metrics: Sequence[str]) -> dict[str, int]:
         """Remove what an earlier call has left of files that have changed; how many scores, by metric.
 
-        Of tables that older versions wrote nobody knows what they are of: what is not to be scored now is believed.
+        Tables of older versions do not say which files they are of: scores not computed now are kept.
         """
         rows = table.rows
         now = [self.row(row) if row.origin.folder else self._believed(row, metrics) for row in rows]

@@ -17,7 +17,7 @@ from iqa_sr.stats.pairwise_accuracy import Ties
 
 __all__ = ["agreement_text", "write_agreement"]
 
-OBSERVER = "one person's vote"
+OBSERVER = "one observer's vote"
 _COLUMNS = 4  # with intervals, on a terminal
 _MEASURES = {"srcc": "SRCC", "krcc": "KRCC", "plcc": "PLCC (logistic)", "plcc_linear": "PLCC (linear)"}
 

@@ -24,12 +24,12 @@ class LevelStatistics:
     """Input of the heads: its levels, the pixels and the blocks of CLIP; 13 in the published network.
 
     Attributes:
-        centerd: For each level the values `(N, positions, channels)` minus their mean over the positions.
+        centered: For each level the values `(N, positions, channels)` minus their mean over the positions.
         mean: `(N, 9219)`: 3 channels of the pixels, then 768 of each block.
         variance: `(N, 9219)`: biased.
     """
 
-    centerd: tuple[Tensor, ...]
+    centered: tuple[Tensor, ...]
     mean: Tensor
     variance: Tensor
 
@@ -37,14 +37,14 @@ class LevelStatistics:
     def of(cls, levels: Sequence[Tensor]) -> "LevelStatistics":
         """Statistics of levels `(N, positions, channels)`."""
         means = [level.mean(1, keepdim=True) for level in levels]
-        centerd = [level - mean for level, mean in zip(levels, means, strict=True)]
-        variances = [level.square().mean(1) for level in centerd]
-        return cls(tuple(centerd), torch.cat(means, dim=2).flatten(1), torch.cat(variances, dim=1))
+        centered = [level - mean for level, mean in zip(levels, means, strict=True)]
+        variances = [level.square().mean(1) for level in centered]
+        return cls(tuple(centered), torch.cat(means, dim=2).flatten(1), torch.cat(variances, dim=1))
 
     def split(self, parts: int) -> "tuple[LevelStatistics, ...]":
-        """Those of equally many images each, in their order."""
+        """Statistics of `parts` groups of equally many images each, in their order."""
         size = len(self.mean) // parts
-        levels = zip(*(level.split(size) for level in self.centerd), strict=True)
+        levels = zip(*(level.split(size) for level in self.centered), strict=True)
         rows = zip(levels, self.mean.split(size), self.variance.split(size), strict=True)
         return tuple(LevelStatistics(*row) for row in rows)
 
@@ -92,7 +92,7 @@ class FidelityHead(nn.Module):
 
     def forward(self, image: LevelStatistics, reference: LevelStatistics) -> Tensor:
         """`(N,)` from 0 for equal statistics to at most 2, lower is better."""
-        pairs = zip(image.centerd, reference.centerd, strict=True)
+        pairs = zip(image.centered, reference.centered, strict=True)
         covariance = torch.cat([(ours * theirs).mean(1) for ours, theirs in pairs], dim=1)
         luminance = (2 * image.mean * reference.mean + STABILITY) / (
             image.mean.square() + reference.mean.square() + STABILITY

@@ -85,7 +85,7 @@ class AugmentIQHeads(nn.Module):
 
 
 class TextImageEncoder(nn.Module):
-    """BLIP's text encoder looking at an image, as ImageReward has it; built by the package transformers.
+    """BLIP's text encoder with attention to an image, as ImageReward has it; built by the package transformers.
 
     The sizes are those of the given state dict: BLIP has heads of width 64 throughout.
 

@@ -109,6 +109,7 @@ class _CLIPBottleneck(nn.Module):
             self.downsample = nn.Sequential(OrderedDict([("0", projection), ("1", nn.BatchNorm2d(4 * planes))]))
 
     def forward(self, x: Tensor) -> Tensor:
+        """`(N, width, h, w)` to `(N, 4 planes, h // stride, w // stride)`."""
         y = self.bn1(self.conv1(x)).relu_()
         y = self.bn2(self.conv2(y)).relu_()
         if self.stride > 1:

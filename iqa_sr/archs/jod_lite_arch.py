@@ -10,14 +10,8 @@ PRISTINE = 10.0
 """JOD of an image that cannot be told from its original."""
 STRIDE = 8
 """Distance of the windows in px."""
-_LUMA_FLOORS = (
-    2.0,
-    1.2,
-    1.0,
-    1.0,
-    1.0,
-    1.0,
-)  # of each octave, in levels of 255: about what the eye does not see on a photograph
+# Of each octave, in levels of 255: about what the eye does not see on a photograph.
+_LUMA_FLOORS = (2.0, 1.2, 1.0, 1.0, 1.0, 1.0)
 _CHROMA_FLOORS = (2.5, 2.0, 1.5)
 _PHASES = 8  # px: the block of JPEG
 # Mean and standard deviation of each kind of statistic over crops of photographs and what degrades them.
@@ -129,7 +123,7 @@ class WindowStatistics(nn.Module):
             return found
 
     def _octaves(self, luma: Tensor, chroma: Tensor) -> list[Tensor]:
-        """Of `(N, 1, H, W)` and `(N, 2, H, W)`: each octave's statistics `(N, 11 or 4, H / 8, W / 8)`."""
+        """Statistics of each octave of luma `(N, 1, H, W)` and chroma `(N, 2, H, W)`: `(N, 11 or 4, H / 8, W / 8)`."""
         size = (luma.shape[-2] // STRIDE, luma.shape[-1] // STRIDE)
         statistics = []
         for octave, floor in enumerate(_LUMA_FLOORS):
@@ -155,6 +149,8 @@ class WindowStatistics(nn.Module):
 
 
 class _Block(nn.Module):
+    """A 3x3 and a 1x1 convolution beside a shortcut: `(N, width, h, w)` to the same shape."""
+
     def __init__(self, width: int) -> None:
         super().__init__()
         self.around = nn.Conv2d(width, width, 3, padding=1)
@@ -222,7 +218,7 @@ def _chroma(gradient: Tensor, dx: Tensor, dy: Tensor, luma_floor: float, floor: 
 
 
 def _color(seen: Tensor) -> list[Tensor]:
-    """Of `(N, 3, H, W)` in levels: mean luma and chroma in [0, 1], and the shares of white and of black pixels."""
+    """Means of `(N, 3, H, W)` levels in windows: luma and chroma in [0, 1], the shares of white and of black pixels."""
     luma = seen[:, :1]
     clipped = torch.cat([torch.sigmoid((luma - 250) / 2), torch.sigmoid((5 - luma) / 2)], dim=1)
     return [F.avg_pool2d(seen, STRIDE) / 255, _windows(clipped, STRIDE)]

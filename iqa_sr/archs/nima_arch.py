@@ -129,7 +129,7 @@ class InceptionResNetV2(nn.Sequential):
 
 
 class _Unit(nn.Module):
-    """Convolution, batch norm, ReLU."""
+    """Convolution, batch norm, ReLU: `(N, width, h, w)` to `(N, planes, h', w')`."""
 
     def __init__(
         self,
@@ -148,7 +148,7 @@ class _Unit(nn.Module):
 
 
 class _Mixed(nn.Module):
-    """Branches side by side, their outputs concatenated."""
+    """Branches side by side, their outputs `(N, C_i, h, w)` concatenated to `(N, sum of C_i, h, w)`."""
 
     def __init__(self, *branches: nn.Module) -> None:
         super().__init__()
@@ -161,7 +161,7 @@ class _Mixed(nn.Module):
 
 
 class _InceptionResidual(_Mixed):
-    """`x` and a scaled projection of the branches' outputs, which have `joined` channels together."""
+    """`x` `(N, width, h, w)` and a scaled projection of the branches' outputs, of `joined` channels; the same shape."""
 
     def __init__(self, branches: list[nn.Module], joined: int, width: int, scale: float, relu: bool = True) -> None:
         super().__init__(*branches)

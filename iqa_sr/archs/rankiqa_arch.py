@@ -112,7 +112,7 @@ def _convolution(inputs: int, outputs: int, stride: int = 1, activation: bool = 
 
 
 class _Residual(nn.Module):
-    """Two convolutions beside a shortcut."""
+    """Two convolutions beside a shortcut: `(N, width, h, w)` to the same shape."""
 
     def __init__(self, width: int) -> None:
         super().__init__()

@@ -103,7 +103,7 @@ def fold_batch_norms(network: nn.Module) -> None:
 
 
 class _BasicBlock(nn.Module):
-    """Two 3x3 convolutions and a shortcut."""
+    """Two 3x3 convolutions and a shortcut: `(N, width, h, w)` to `(N, planes, ceil(h / stride), ceil(w / stride))`."""
 
     def __init__(self, width: int, planes: int, stride: int) -> None:
         super().__init__()
@@ -120,7 +120,10 @@ class _BasicBlock(nn.Module):
 
 
 class _Bottleneck(nn.Module):
-    """1x1, 3x3 and 1x1 convolutions and a shortcut; the last one widens by four."""
+    """1x1, 3x3 and 1x1 convolutions and a shortcut; the last one widens by four.
+
+    `(N, width, h, w)` to `(N, 4 planes, ceil(h / stride), ceil(w / stride))`.
+    """
 
     def __init__(self, width: int, planes: int, stride: int) -> None:
         super().__init__()

@@ -12,7 +12,7 @@ __all__ = ["ShiftTolerantLPIPS"]
 
 
 class BlurPool(nn.Module):
-    """Every second place of the features under a [1, 2, 1] x [1, 2, 1] / 16 window; borders mirrored by two positions.
+    """Every second position of features `(N, C, h, w)` under a [1, 2, 1] x [1, 2, 1] / 16 window; borders are mirrored.
 
     Reference:
         Zhang: Making Convolutional Networks Shift-Invariant Again, ICML 2019, https://arxiv.org/abs/1904.11486

@@ -103,7 +103,7 @@ def _pooled(gate: nn.Module, features: Tensor, reference: Tensor | None, grid: t
 
 
 def _gate(channels: int) -> nn.Sequential:
-    """From features to one weight in (0, 1) per place."""
+    """Features `(N, C, h, w)` to one weight in (0, 1) for each position: `(N, 1, h, w)`."""
     return nn.Sequential(
         nn.Conv2d(channels, 64, 1),
         nn.GELU(),

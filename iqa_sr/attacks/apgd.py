@@ -81,7 +81,7 @@ def _periods(steps: int) -> Iterator[int]:
 
 
 def _where(mask: Tensor, one: _Point, other: _Point) -> _Point:
-    """Of those images of the mask the one point, of the others the other one."""
+    """Points of the images in the mask from `one`, those of the others from `other`."""
     wide = _wide(mask)
     return torch.where(wide, one[0], other[0]), torch.where(wide, one[1], other[1]), torch.where(mask, one[2], other[2])
 

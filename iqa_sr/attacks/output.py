@@ -1,4 +1,4 @@
-"""Output of attacks: a line of a CSV file for each image, and images to look at."""
+"""Output of attacks: a line of a CSV file for each image, and images to view."""
 
 import csv
 from pathlib import Path

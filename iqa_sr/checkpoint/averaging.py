@@ -59,6 +59,6 @@ def average_checkpoints(files: Sequence[str | Path], output: str | Path, half: b
 
 
 def _mean(values: Sequence[Tensor], kind: torch.dtype) -> Tensor:
-    """Of the same tensor in each file; what counts or indexes is rounded and keeps its type."""
+    """Mean of the same tensor in each file; what counts or indexes is rounded and keeps its type."""
     mean = torch.stack([value.double() for value in values]).mean(0)
     return mean.to(kind) if values[0].is_floating_point() else mean.round().to(values[0].dtype)

@@ -50,7 +50,9 @@ def filled_network(section: Mapping[str, Any], state: Mapping[str, Tensor], path
     if not isinstance(kind, str):
         raise OptionError(f"network_g:type: expected the name of a network, got {kind!r}")
     if kind not in ARCH_REGISTRY and f"{kind}_basicsr" not in ARCH_REGISTRY:
-        raise OptionError(f"network_g:type: no network {kind!r}; {did_you_mean(str(kind), registered(ARCH_REGISTRY))}")
+        raise OptionError(
+            f"network_g:type: there is no network {kind!r}; {did_you_mean(str(kind), registered(ARCH_REGISTRY))}"
+        )
     with redirect_stdout(io.StringIO()):  # the registry prints which of two names it has taken
         network = build_network(dict(section))
     load_state(network, state, path)

@@ -56,7 +56,7 @@ def _root(number: int) -> int:
 
 
 def _upsample_factor(shapes: Shapes) -> int:
-    """Of `upsample`, pairs of a convolution and a pixel shuffle: x3, or x2 several times."""
+    """Factor of `upsample`, pairs of a convolution and a pixel shuffle: x3, or x2 several times."""
     weights = [shapes[f"upsample.{number}.weight"] for number in _numbers(shapes, r"upsample\.(\d+)\.weight")]
     return math.prod(_root(outputs // inputs) for outputs, inputs, *_ in weights)
 

@@ -40,7 +40,7 @@ class LoadedNetwork:
             another file.
         param_key: Where in the file they lie; None for the file itself. With adapters: None.
         section: `network_g`, with which BasicSR builds it; None for networks of spandrel.
-        source: What told which network it is, in words.
+        source: What told which network it is, as text for messages.
         assumed: What nothing told, as `img_range 1.0`: the values of the published networks.
     """
 

@@ -120,8 +120,8 @@ def _result(network: nn.Module, image: Tensor, section: Mapping[str, Any]) -> Te
         ) from error
 
 
-def _store(state: Mapping[str, Tensor], path: Path, look: Callable[[Path], str]) -> str:
-    """Write a file, whole or not at all; what `look` tells of it before it has its name."""
+def _store(state: Mapping[str, Tensor], path: Path, check: Callable[[Path], str]) -> str:
+    """Write a file, whole or not at all; what `check` tells of it before it has its name."""
     told = ""
 
     def write(temporary: Path) -> None:
@@ -129,7 +129,7 @@ def _store(state: Mapping[str, Tensor], path: Path, look: Callable[[Path], str])
         named = temporary.with_name(temporary.name + path.suffix)  # spandrel and safetensors go by the ending
         try:
             named.write_bytes(weights_content(state, path.suffix))
-            told = look(named)
+            told = check(named)
             named.replace(temporary)
         finally:
             named.unlink(missing_ok=True)

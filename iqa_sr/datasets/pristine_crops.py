@@ -29,7 +29,7 @@ class CropOptions(LoaderOptions, ImageSourceOptions):
     Attributes:
         crop: Side of the crops in px.
         kinds: Names of the degradations; null for all.
-        emphasis: How often a group of degradations is drawn against the others, by name; 1 where nothing is said.
+        emphasis: How often a group of distortions is drawn against the others, by name; 1 where nothing is said.
             Chains draw from all groups alike.
         smallest_scale: Images are made smaller by a random factor between this and 1 before the crop, which makes
             them sharper than any camera's and their content more varied.
@@ -51,7 +51,7 @@ class CropOptions(LoaderOptions, ImageSourceOptions):
         groups = {kind.group for kind in KINDS.values()}
         for group, weight in emphasis.items():
             if group not in groups:
-                raise ValueError(f"there is no group of degradations {group!r}; {did_you_mean(group, groups)}")
+                raise ValueError(f"there is no group of distortions {group!r}; {did_you_mean(group, groups)}")
             if not (weight >= 0 and math.isfinite(weight)):
                 raise ValueError(f"{group} must be 0 or more, not {weight}")
         return emphasis

@@ -123,7 +123,7 @@ class DataCursor:
     workers: list[Any] = field(default_factory=list, init=False)
 
     def batches(self) -> Iterator[Any]:
-        """The batches that follow; the place moves on with each.
+        """The batches that follow; the cursor moves on with each.
 
         Raises:
             TrainingStopped: If a process of the loader has died.

@@ -47,7 +47,7 @@ def check_names(kinds: list[str] | None) -> list[str] | None:
         raise ValueError("expected at least one name, or null for all")
     for kind in kinds or []:
         if kind not in KINDS:
-            raise ValueError(f"there is no degradation {kind!r}; {did_you_mean(kind, KINDS)}")
+            raise ValueError(f"there is no distortion {kind!r}; {did_you_mean(kind, KINDS)}")
     return kinds
 
 

@@ -190,7 +190,7 @@ def _by_unit(values: Tensor, units: Tensor) -> Tensor:
 
 
 def _corrected(changes: Sequence[_Change], checks: int) -> list[_Change]:
-    """With Holm's correction for being several metrics, and Bonferroni's for the checks."""
+    """Changes whose p-values have Holm's correction for several metrics, and Bonferroni's for the checks."""
     p_values = holm_correction([change.p for change in changes])
     return [replace(change, p=min(1.0, checks * p)) for change, p in zip(changes, p_values, strict=True)]
 

@@ -1,4 +1,4 @@
-"""The guard inside a training run: looks at the network every so often and acts when it gives the alarm."""
+"""The guard inside a training run: checks the network every so often and acts when it gives the alarm."""
 
 import logging
 from collections.abc import Callable, Mapping, Sequence
@@ -23,11 +23,11 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class GuardedModel:
-    """Parts of a model that the guard may look at and change.
+    """Parts of a model that the guard may read and change.
 
     Attributes:
         networks: All that training changes, not wrapped: the generator, its average, the discriminator.
-        tested: The one of them that is looked at.
+        tested: The one of them that is measured.
         optimizers: Optimizers of the generator and the discriminator.
         scalers: Scalers of their gradients; they are switched off but for fp16.
         losses: The losses that optimize a reward metric.
@@ -61,7 +61,7 @@ class RewardGuard:
         reward_metrics: The metrics that the losses optimize, and their options.
         guarded: The model's parts.
         device: Where they are.
-        rank: Rank of this process; the first one looks, and all act on what it finds.
+        rank: Rank of this process; the first one measures, and all act on what it finds.
         checks: How many there are in the run, for which the tests are corrected.
         grid: Period of the network's own grid in px of the result; 1 where it has none.
     """
@@ -133,8 +133,8 @@ class RewardGuard:
                     tensorboard.add_scalar(name, value, iteration)
             if found.alarm and not found.sure and self.options.action != "warn":
                 logger.warning(
-                    f"Guard: it does not {self.options.action} on that, which was found on windows of "
-                    f"{len(self.base.images.unique())} images; {meter.fewest} are needed."
+                    f"Guard: train:guard:action {self.options.action} needs an alarm on {meter.fewest} images or more, "
+                    f"this one was found on windows of {len(self.base.images.unique())} images: nothing is changed."
                 )
             return found.sure
 
@@ -235,7 +235,7 @@ class RewardGuard:
         self._scale(state["factor"])
         self.stopped = state["stopped"] and self.options.action == "stop"
         if self.stopped:
-            logger.warning("Guard: it has ended this run; with another train:guard:action it would go on.")
+            logger.warning("Guard: it has stopped this run; to resume it, choose another train:guard:action.")
         if self.options.action == "roll-back":
             known = len(state["networks"]) == len(self.guarded.networks)
             kept = (state["networks"], state["optimizers"], state.get("scalers", self.snapshot.scalers))

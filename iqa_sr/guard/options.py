@@ -49,9 +49,9 @@ class GuardOptions(Section):
         held_out: Metrics that the network is not trained on and that must not fall; also `lr-consistency`. null: those
             of `default_held_out`.
         every: Iterations between two checks.
-        action: What an alarm does: only `warn`; `lower` the weight of the quality losses; `stop` the run; or
-            `roll-back` to the last state without an alarm, with a lower weight.
-        factor: What `lower` and `roll-back` multiply the weight of the quality losses by.
+        action: What an alarm does: only `warn`; `lower` the IQA loss weights; `stop` the run; or `roll-back` to
+            the last state without an alarm, with lower weights.
+        factor: What `lower` and `roll-back` multiply the IQA loss weights by.
         significance: Chance that is accepted to find, at any check of the run, a reward metric risen, and the same for
             any held-out metric fallen, although neither has changed; both together make the alarm. Also the chance to
             find a gain that nobody can see where there is none.

@@ -167,7 +167,7 @@ class GuardProbe:
                 )
 
     def _check_base(self, base: GuardMeasurements) -> None:
-        """That the tests can find something: what the base has no score for is never compared."""
+        """Check that the tests can find something: what the base has no score for is never compared."""
         broken = int((~base.high_frequency.isfinite()).sum())
         if broken:
             raise ValueError(

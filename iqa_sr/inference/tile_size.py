@@ -71,16 +71,16 @@ def bytes_per_pixel(network: nn.Module, lq: Tensor, multiple_of: int = 1, minimu
         image = torch.zeros((1, lq.shape[1], side, side), device=device)
         seen = 0
 
-        def look(_: nn.Module, given: Any, made: Any) -> None:
+        def measure(_: nn.Module, given: Any, made: Any) -> None:
             nonlocal seen
             tensors = (one for one in (*given, made) if isinstance(one, Tensor))
             seen = max(seen, sum(one.numel() * one.element_size() for one in tensors))
 
         layers = [layer for layer in network.modules() if not list(layer.children())]
-        handles = [layer.register_forward_hook(look) for layer in layers]
+        handles = [layer.register_forward_hook(measure) for layer in layers]
         try:
             with torch.no_grad():
-                look(network, (image,), network(image))
+                measure(network, (image,), network(image))
         finally:
             for handle in handles:
                 handle.remove()

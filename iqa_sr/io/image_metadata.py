@@ -35,7 +35,7 @@ class ImageExtras:
     Attributes:
         profile: The ICC profile; empty if there is none.
         note: What `embed` has put there; empty if it has not.
-        others: What else there is, in words: `EXIF`, `XMP`, `gamma`. The orientation is none of it: readers apply it.
+        others: What else there is, by name: `EXIF`, `XMP`, `gamma`. The orientation is none of it: readers apply it.
     """
 
     profile: bytes = b""

@@ -48,7 +48,7 @@ def name_problem(key: str) -> str:
 
 
 def image_names(folder: str | Path, names: Sequence[str]) -> list[str]:
-    """Those of the names in a folder that are images which can be read here; the log says once what is left out."""
+    """Names in a folder that are images which can be read here; the log says once what is left out."""
     text = left_out_types(names)
     if text:
         _say_once(f"{folder}: {text}")

@@ -29,23 +29,23 @@ def result_note(tool: str, source: Path, made: str, target: Path) -> str:
 
 def _source_of(source: Path) -> str:
     """Digests of a file's content and path; not its name, which an image that is passed on need not give away."""
-    place = hashlib.sha256(os.fsencode(os.path.abspath(source))).hexdigest()
-    return f"source={compute_hash(source)[:16]} place={place[:16]}"
+    path_digest = hashlib.sha256(os.fsencode(os.path.abspath(source))).hexdigest()
+    return f"source={compute_hash(source)[:16]} place={path_digest[:16]}"
 
 
 def result_state(tool: str, source: Path, made: str, target: Path) -> ResultState:
     """State of the file where a result belongs; arguments as of `result_note`."""
     if not target.exists():
         return "missing"
-    words = read_extras(target).note.removeprefix(f"{tool} ").split()
-    if [word.partition("=")[0] for word in words] != ["source", "place", "made"]:
+    fields = read_extras(target).note.removeprefix(f"{tool} ").split()
+    if [field.partition("=")[0] for field in fields] != ["source", "place", "made"]:
         return "unknown"
-    if words[2] != f"made={made}":
+    if fields[2] != f"made={made}":
         return "made otherwise"
     try:
-        content, place = _source_of(source).split()
+        content, path = _source_of(source).split()
     except (OSError, ValueError):  # whoever makes the result says what is wrong with its source
         return "changed source"
-    if words[0] == content:
+    if fields[0] == content:
         return "ours"
-    return "changed source" if words[1] == place else "other source"
+    return "changed source" if fields[1] == path else "other source"

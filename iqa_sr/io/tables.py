@@ -131,7 +131,7 @@ def as_number(value: Any) -> float:
 
 
 def read_pairs(path: Path) -> list[tuple[str, str]]:
-    """The lines of a text file that has two words in each.
+    """The lines of a text file that has two fields in each, separated by spaces.
 
     Raises:
         FileNotFoundError: If there is no such file.
@@ -139,9 +139,9 @@ def read_pairs(path: Path) -> list[tuple[str, str]]:
     """
     found = []
     for position, line in enumerate(split_lines(read_text(path, "list")), start=1):
-        words = line.split()
-        if words and len(words) != 2:
+        fields = line.split()
+        if fields and len(fields) != 2:
             raise ValueError(f"{path}, line {position}: expected an image and a score, got {line.strip()[:60]!r}")
-        if words:
-            found.append((words[0], words[1]))
+        if fields:
+            found.append((fields[0], fields[1]))
     return found

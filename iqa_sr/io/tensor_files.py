@@ -141,7 +141,7 @@ def _is_zip(path: Path) -> bool:
 
 
 def _size(path: Path) -> str:
-    """Of the file, and of what a zip holds where that is more."""
+    """Size of the file, and of what a zip holds where that is more."""
     packed = unpacked = path.stat().st_size
     with suppress(zipfile.BadZipFile), zipfile.ZipFile(path) as archive:
         unpacked = sum(part.file_size for part in archive.infolist())

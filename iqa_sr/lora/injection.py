@@ -127,7 +127,7 @@ def _named(layers: Iterable[str], name: str) -> set[str]:
 
 
 def _no_match(what: str, network: nn.Module, layers: Iterable[str], hint: str | None = None) -> str:
-    """That nothing matches, with the kinds of layers that there are, their numbers left out."""
+    """Message that nothing matches, with the kinds of layers that there are, their numbers left out."""
     kinds = list(dict.fromkeys(re.sub(r"\d+(?=\.)", "N", layer) for layer in layers))
     more = f", and {len(kinds) - _LISTED} more" if len(kinds) > _LISTED else ""
     listed = ", ".join(kinds[:_LISTED]) + more or "it has none that peft could adapt"

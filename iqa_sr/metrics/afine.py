@@ -70,7 +70,7 @@ class AFINE(QualityMetric):
 
     Differs from the original:
         * The images are resized before CLIP's normalization, not after it; the same up to float32 rounding.
-        * The covariance comes from centerd values, which rounds less: the fidelity divides by variances, so that
+        * The covariance comes from centered values, which rounds less: the fidelity divides by variances, so that
           channels that are nearly constant amplify rounding.
         * Batches, and gradients; the authors' code takes one image at a time.
         * The sizes of CLIP are those of the file, so that small networks of one's own training load, too.

@@ -133,7 +133,9 @@ class QualityMetric(nn.Module, ABC):
         if self.info.reference == "none":
             return {"image": image}
         if reference is None:
-            raise ValueError(f"{self.info.name} compares with a reference image, but none was given")
+            raise ValueError(
+                f"{self.info.name} compares with a reference image, but none was given; pass it as `reference`"
+            )
         self._check("reference", reference)
         if reference.shape != image.shape:
             shapes = f"image {tuple(image.shape)} and reference {tuple(reference.shape)}"

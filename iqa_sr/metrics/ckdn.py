@@ -41,7 +41,7 @@ CKDN_INFO = MetricInfo(
 class CKDN(QualityMetric):
     """CKDN of each image, 0 to 1; higher is better.
 
-    Only the centerd square of an image, seven eighths of its short side, is seen, and has a gradient. Image and
+    Only the centered square of an image, seven eighths of its short side, is seen, and has a gradient. Image and
     reference go through different encoders, so that equal images do not get a special score. In the paper the
     reference is the low-quality image that was restored, at the same size; a pristine one may be given as well.
 

@@ -237,7 +237,7 @@ def _raised(values: Tensor, power: float | Tensor) -> Tensor:
 
 
 def _root_mean_square(differences: Tensor) -> Tensor:
-    """Of the pixels of `(3, N, h, w)`, both powers with the floor: `(3, N)`, float64."""
+    """Root mean square over the pixels of `(3, N, h, w)`, both powers with the floor: `(3, N)`, float64."""
     return _power((differences * (differences + 2 * FLOOR)).mean((2, 3), dtype=torch.double), 0.5)
 
 

@@ -43,7 +43,7 @@ class DISTS(QualityMetric):
     """DISTS of each pair; lower is better, 0 for equal images.
 
     Differs from the original:
-        Computed in the second form and from centerd features, where nothing cancels in float32: equal images have
+        Computed in the second form and from centered features, where nothing cancels in float32: equal images have
         exactly 0; other scores move by less than 1e-6.
         Images are compared at their own size, as the authors' network does; their script shrinks large ones with
         8-bit bilinear interpolation to a short side of 256 before.

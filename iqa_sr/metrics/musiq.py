@@ -79,7 +79,7 @@ def _patches(image: Tensor) -> tuple[Tensor, int, int]:
 
 @cache
 def _positions(rows: int, columns: int, device: torch.device) -> Tensor:
-    """`(rows * columns,)`: each patch's place on the 10x10 grid of position embeddings."""
+    """`(rows * columns,)`: each patch's position on the 10x10 grid of position embeddings."""
     down, right = (torch.arange(count, device=device) * GRID // count for count in (rows, columns))
     return (down[:, None] * GRID + right).flatten()
 

@@ -78,7 +78,7 @@ class NIMA(QualityMetric):
     """NIMA of each image; higher is better.
 
     1 to 10 with weights trained on AVA (the mean of the predicted distribution); with the others the network's single
-    output, of which the training data set the range. Only the centerd square of an image is seen, and has a gradient.
+    output, of which the training data set the range. Only the centered square of an image is seen, and has a gradient.
 
     Args:
         info: One of `NIMA_INFOS`; the name tells backbone and weights.

@@ -160,6 +160,7 @@ class NIQE(QualityMetric):
             return torch.cat([self._score(images) for images in image.split(part)])
 
     def _score(self, image: Tensor) -> Tensor:
+        """Images `(N, 3, H, W)` in [0, 1], sides multiples of 96, to NIQE `(N,)`."""
         luma = self.variant.luma(image)
         luma = (luma + (luma.round() - luma).detach()).double()
         full, half = (
@@ -173,8 +174,8 @@ class NIQE(QualityMetric):
         mean = (features * defined).sum(1) / defined.sum(1).clamp(min=1)
         complete = defined.all(2, keepdim=True)
         count = complete.sum(1, keepdim=True)
-        centerd = (features - (features * complete).sum(1, keepdim=True) / count.clamp(min=1)) * complete
-        covariance = centerd.mT @ centerd / (count - 1).clamp(min=1)
+        centered = (features - (features * complete).sum(1, keepdim=True) / count.clamp(min=1)) * complete
+        covariance = centered.mT @ centered / (count - 1).clamp(min=1)
         # The authors' pseudo-inverse is an inverse: the pristine covariance is positive definite, and so is the sum.
         factor, _ = torch.linalg.cholesky_ex((covariance + self.pristine_covariance) / 2)
         difference = (mean - self.pristine_mean)[..., None]

@@ -94,8 +94,8 @@ def _information(image: Tensor, reference: Tensor, window: int) -> tuple[Tensor,
 def _scale_mixture(reference: Tensor) -> tuple[Tensor, Tensor]:
     """The field `s` of each block, `(N, h, w)`, and the eigenvalues of the covariance of all blocks, `(N, 9)`."""
     overlapping = F.unfold(reference[:, None], BLOCK)
-    centerd = overlapping - overlapping.mean(2, keepdim=True)
-    values, vectors = torch.linalg.eigh(centerd @ centerd.mT / overlapping.shape[2])
+    centered = overlapping - overlapping.mean(2, keepdim=True)
+    values, vectors = torch.linalg.eigh(centered @ centered.mT / overlapping.shape[2])
     blocks = F.unfold(reference[:, None], BLOCK, stride=BLOCK)
     # A direction in which the subband does not vary has no say.
     weights = torch.where(values > TINY, 1 / values.clamp(min=TINY), 0.0)

@@ -80,7 +80,7 @@ class GeneratorLosses:
         return {_log_name(name): name for name in self.losses}
 
     def of_quality(self) -> list[Any]:
-        """Those by a metric, which a guard against reward hacking watches."""
+        """Losses by a metric, which a guard against reward hacking watches."""
         losses = [_inner(loss) for loss in self.losses.values()]
         return [loss for loss in losses if hasattr(getattr(loss, "options", None), "reward_metrics")]
 

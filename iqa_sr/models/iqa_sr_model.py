@@ -227,8 +227,8 @@ class IQASRModel(FineTunedModel):
     def _discriminate(self, image: Tensor) -> Tensor:
         assert self.net_d is not None
         with self._autocast(), self._first_forward("d", self.net_d):
-            decide = self.net_d(image)
-        return cast(Tensor, decide.float())
+            logits = self.net_d(image)
+        return cast(Tensor, logits.float())
 
     def _first_forward(self, letter: str, network: nn.Module) -> AbstractContextManager[None]:
         """Around the forward of a network, whose first errors are those of its options."""
@@ -278,9 +278,9 @@ class IQASRModel(FineTunedModel):
         self.optimizers[1].zero_grad()
         for gt, output in self._chunks(self.gt, self.output):
             for name, image, real in (("real", gt, True), ("fake", output, False)):
-                decide = self._discriminate(image)
-                loss = self.gan_loss(decide, real, is_disc=True)
-                self._add_terms(terms, {f"l_d_{name}": loss, f"out_d_{name}": decide.mean()})
+                logits = self._discriminate(image)
+                loss = self.gan_loss(logits, real, is_disc=True)
+                self._add_terms(terms, {f"l_d_{name}": loss, f"out_d_{name}": logits.mean()})
                 if self.finite_guard.stops_step({f"l_d_{name}": loss}, iteration, self.files):
                     return False
                 self._backward(loss, 1)
@@ -350,8 +350,8 @@ class IQASRModel(FineTunedModel):
             self.reward_guard.load_state(extras.get("guard"))
         elif extras.get("guard") and extras["guard"]["factor"] < 1:
             logger.warning(
-                f"The guard had lowered the weight of the quality losses to {extras['guard']['factor']:.3g} of the "
-                "start's; without train:guard it is the start's again."
+                f"Guard: had scaled the IQA loss weights to {extras['guard']['factor']:.3g}x of their initial value; "
+                "without train:guard they have their initial value again."
             )
 
     def iteration_extras(self) -> dict[str, Any]:

@@ -101,7 +101,7 @@ def read_metric(section: Any, path: str) -> MetricConfig:
         return read_section(CalculateIQAOptions, section, path)
     if not isinstance(kind, str) or kind not in registered(METRIC_REGISTRY):
         raise OptionError(
-            f"{path}:type: no metric {shown(kind)}; {did_you_mean(str(kind), registered(METRIC_REGISTRY))}"
+            f"{path}:type: there is no metric {shown(kind)}; {did_you_mean(str(kind), registered(METRIC_REGISTRY))}"
         )
     plain = {key: value for key, value in section.items() if key != "better"}
     check_arguments(METRIC_REGISTRY.get(kind), plain, path, given=("img", "img2"))

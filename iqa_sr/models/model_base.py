@@ -56,7 +56,7 @@ class ModelBase(BaseModel, ABC):
         """Resume from `training_extras()`."""
 
     def iteration_extras(self) -> dict[str, Any]:
-        """Of `training_extras()`, what an iteration changes before its optimizers step; called in every one."""
+        """Part of `training_extras()`: what an iteration changes before its optimizers step; called in every one."""
         return {}
 
     def load_iteration_extras(self, extras: Mapping[str, Any]) -> None:

@@ -97,7 +97,7 @@ class JODObjective(Objective[JODOptions]):
         return {name: weights[name] * losses[name] for name in weights}
 
     def _weights(self) -> dict[str, float]:
-        """Of the parts that have begun."""
+        """Weights of the parts that have begun."""
         parts = {name: getattr(self.options, name) for name in _PARTS}
         return {name: weight for name, part in parts.items() if part and (weight := part.weight_at(self._iteration))}
 

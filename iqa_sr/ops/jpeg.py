@@ -70,7 +70,7 @@ def compress_jpeg(image: Tensor, quality: Tensor) -> Tensor:
 
 
 def _quantize(planes: Tensor, table: tuple[tuple[int, ...], ...], factor: Tensor) -> Tensor:
-    """Each 8x8 block rounded to the steps of `table * factor` in the cosine domain; planes are centerd at 0."""
+    """Each 8x8 block rounded to the steps of `table * factor` in the cosine domain; planes are centered at 0."""
     number, channels, height, width = planes.shape
     blocks = planes.reshape(number, channels, height // 8, 8, width // 8, 8).transpose(3, 4)
     cosine = _cosine(planes.device)

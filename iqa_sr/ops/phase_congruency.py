@@ -72,8 +72,8 @@ def _noise_threshold(finest: Tensor, filters: Tensor) -> Tensor:
     # What the sum of all scales' impulse responses makes of it: the energy of its real part, which is the even part
     # of the sum of the filters.
     total = filters.sum(1)
-    symmetric_pad = total.flip(1, 2).roll((1, 1), (1, 2))
-    gain = ((total + symmetric_pad) / 2).square().sum((1, 2))
+    mirrored = total.flip(1, 2).roll((1, 1), (1, 2))
+    gain = ((total + mirrored) / 2).square().sum((1, 2))
     rayleigh = safe_sqrt(power * gain)
     threshold = rayleigh * (math.sqrt(math.pi / 2) + NOISE_DEVIATIONS * math.sqrt(2 - math.pi / 2))
     return threshold[..., None, None] / NOISE_FACTOR

@@ -104,7 +104,7 @@ def lattice_share(residual: Tensor, period: int) -> Tensor:
     """
     _check("lattice_share", residual)
     if period < 2:
-        raise ValueError(f"lattice_share: `period` expected at least 2 px, got {period}")
+        raise ValueError(f"lattice_share: period: expected at least 2 px, got {period}")
     periods = next((count for count in _LATTICE_PERIODS if count * period <= min(residual.shape[-2:])), 0)
     if not periods:
         return residual.new_full((len(residual),), torch.nan, dtype=torch.float32)

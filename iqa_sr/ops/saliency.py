@@ -41,12 +41,12 @@ def saliency(images: Tensor) -> Tensor:
     spectrum = torch.fft.rfft2(lab) * passed[:, : SIDE // 2 + 1]
     frequency = safe_sqrt(torch.fft.irfft2(spectrum, (SIDE, SIDE)).square().sum(1))
     warm = _stretch(lab[:, 1:]).square().sum(1)
-    colour = 1 - torch.exp(-warm / COLOR_SPREAD**2)
+    warmth = 1 - torch.exp(-warm / COLOR_SPREAD**2)
     # Pixels count from 1, as the authors have it.
     position = torch.arange(SIDE, dtype=images.dtype, device=images.device) - SIDE // 2 + 1
     weight = torch.exp(-position.square() / CENTER_SPREAD**2)
     center = weight[:, None] * weight
-    product = frequency * center * colour
+    product = frequency * center * warmth
     full = F.interpolate(product[:, None], images.shape[-2:], mode="bilinear", align_corners=True)
     return _stretch(full)[:, 0]
 

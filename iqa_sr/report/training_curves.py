@@ -51,7 +51,7 @@ _GUARD_CHARTS = (
         "levels of 255",
         {"guard/high_frequency": "high-frequency", "guard/periodic": "periodic"},
     ),
-    ("Guard: weight of the quality losses", "of the start's", {"guard/factor": "weight"}),
+    ("Guard: scale of the IQA loss weights", "x of their initial value", {"guard/factor": "scale"}),
 )
 _QUALITY_CURVES = {
     "sampler/quality_chosen": "chosen",

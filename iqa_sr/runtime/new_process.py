@@ -22,13 +22,13 @@ def import_folders() -> list[str]:
     return [folder for folder in ([] if os.path.realpath(first) == here else [first]) + others if folder]
 
 
-def python_command(function: str, *words: str) -> list[str]:
+def python_command(function: str, *args: str) -> list[str]:
     """The command line of a new process that calls a function without arguments; its exit code is what that returns.
 
     Args:
         function: Where it is, as `iqa_sr.cli.main:main`.
-        words: What follows in its `sys.argv`, behind `iqa-sr`.
+        args: What follows in its `sys.argv`, behind `iqa-sr`.
     """
     module, _, name = function.partition(":")
     code = f"import sys; sys.path[:] = {import_folders()!r}; sys.argv[0] = 'iqa-sr'"
-    return [sys.executable, "-c", f"{code}; from {module} import {name}; sys.exit({name}())", *words]
+    return [sys.executable, "-c", f"{code}; from {module} import {name}; sys.exit({name}())", *args]

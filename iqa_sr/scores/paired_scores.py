@@ -160,7 +160,7 @@ def _images(found: Scores) -> list[str]:
 
 
 def _lacking(scored: Mapping[str, Mapping[str, Mapping[str, float]]]) -> dict[str, list[str]]:
-    """Of one metric: the images that each checkpoint lacks, or has not got against all the references."""
+    """Images that each checkpoint lacks scores of one metric for, or has not got against all the references."""
     references: dict[str, set[str]] = {}
     for images in scored.values():
         for image, scores in images.items():

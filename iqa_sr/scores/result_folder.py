@@ -106,7 +106,7 @@ class RunFacts(Section):
         command: The arguments of the command line.
         versions: Versions of the packages that the numbers depend on.
         experiment: Folder of the training experiment that the checkpoints come from, if there is one.
-        settings: Whatever else the images and scores depend on, for an evaluation that is to go on.
+        settings: Whatever else the images and scores depend on, for an evaluation that is resumed.
     """
 
     format: Literal[2] = 2

@@ -223,7 +223,7 @@ class ScoreTable:
         return scores
 
     def digests(self, metric: str) -> dict[str, str]:
-        """Of which file the score of each image is that compares with nothing, where that is known.
+        """Digest of the file that the score of each image without reference is of, where that is known.
 
         Raises:
             ValueError: As `lookup`.

@@ -59,7 +59,7 @@ def _scored(
     rank, world = shard
     table = output if output is not None and output.endswith(".csv") else None
     if world > 1 and table is None:
-        raise ValueError("several processes need a place where they put their shares: `output` FILE.csv")
+        raise ValueError("`output`: expected FILE.csv with several processes, which write their shares beside it")
     if table is not None:  # what the processes of an interrupted run have left
         distributed.on_rank_zero(lambda: join_shards(table))
     device = f"cuda:{torch.cuda.current_device()}" if torch.cuda.is_available() else "cpu"

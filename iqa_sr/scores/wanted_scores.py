@@ -125,7 +125,7 @@ class WantedScores:
         return result
 
     def _digests(self, needed: bool) -> tuple[dict[str, str], dict[str, str]]:
-        """Those of the images and of their references, by the keys of each."""
+        """Digests of the images and of their references, by the keys of each."""
         if not needed:
             return {}, {}
         store, wanted = self.references.store, self.references.keys

@@ -1,4 +1,4 @@
-"""A choice of a checkpoint as a table and in words."""
+"""The selection of a checkpoint as a table and in sentences."""
 
 from collections.abc import Sequence
 

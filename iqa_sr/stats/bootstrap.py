@@ -146,7 +146,7 @@ def _sums_and_sizes(scores: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def mean_interval(values: np.ndarray, contents: np.ndarray, resamples: int) -> Interval:
-    """Of the mean.
+    """Confidence interval of a mean.
 
     The same contents give the same draws, so that numbers of several metrics on the same items can be compared.
 
@@ -166,14 +166,14 @@ def mean_interval(values: np.ndarray, contents: np.ndarray, resamples: int) -> I
 def statistic_interval(
     statistic: Callable[[np.ndarray], Sequence[float]], contents: np.ndarray, resamples: int
 ) -> list[Interval]:
-    """Of several numbers that are computed together and are no means, such as correlations.
+    """Confidence intervals of several numbers that are computed together and are no means, such as correlations.
 
     What is drawn holds some contents more than once, and images compared with copies of themselves move a rank
     correlation, much so with few contents. The percentiles are therefore moved by what the median of the draws is away
     from the number itself.
 
     Args:
-        statistic: From places of items, `(M,)` whole numbers with repetitions, to the numbers.
+        statistic: From indices of items, `(M,)` whole numbers with repetitions, to the numbers.
         contents: `(N,)`, names or numbers of what each item belongs to.
         resamples: Same as in `mean_interval`.
     """

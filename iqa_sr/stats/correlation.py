@@ -107,7 +107,7 @@ class Correlations:
 
 
 def correlations(quality: np.ndarray, score: np.ndarray, contents: np.ndarray, resamples: int) -> Correlations:
-    """Of a metric's qualities with opinion scores.
+    """Correlations of a metric's qualities with opinion scores.
 
     Differs from the original: where the fitted function falls, which hides that a metric is the wrong way round, PLCC
     is negative.

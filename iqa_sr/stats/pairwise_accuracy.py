@@ -134,7 +134,7 @@ class Gap:
 
 
 def gap_to_best(right: Mapping[str, np.ndarray], contents: np.ndarray, resamples: int) -> dict[str, Gap]:
-    """Each metric but the best.
+    """Gap of each metric but the best.
 
     Args:
         right: By metric, `(N,)` of bool as `correct_pairs` gives it, on the same pairs.
@@ -175,7 +175,7 @@ class Complement:
 
 
 def complementarity(right: Mapping[str, np.ndarray], contents: np.ndarray, resamples: int) -> list[Complement]:
-    """Each metric with each other one, and with all others together, of which one at least is right.
+    """Complementarity of each metric with each other one, and with all others together, of which one at least is right.
 
     Args:
         right: By metric, `(N,)` of bool as `correct_pairs` gives it, on the same pairs.

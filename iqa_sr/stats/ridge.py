@@ -40,12 +40,12 @@ def fit_ridge(features: Tensor, target: Tensor, alpha: float) -> Ridge:
 def fit_ridges(features: Tensor, target: Tensor, alphas: Sequence[float]) -> list[Ridge]:
     """As `fit_ridge` for each of several penalties, which share one decomposition."""
     mean, center = features.mean(0), target.mean()
-    centerd, wanted = features - mean, target - center
+    centered, wanted = features - mean, target - center
     if len(features) < features.shape[1]:  # the smaller of the two equal systems
-        values, vectors = torch.linalg.eigh(centerd @ centerd.T)
-        right, out = vectors.T @ wanted, centerd.T @ vectors
+        values, vectors = torch.linalg.eigh(centered @ centered.T)
+        right, out = vectors.T @ wanted, centered.T @ vectors
     else:
-        values, vectors = torch.linalg.eigh(centerd.T @ centerd)
-        right, out = vectors.T @ (centerd.T @ wanted), vectors
+        values, vectors = torch.linalg.eigh(centered.T @ centered)
+        right, out = vectors.T @ (centered.T @ wanted), vectors
     weights = [out @ (right / (values + alpha)) for alpha in alphas]
     return [Ridge(weight, center - mean @ weight) for weight in weights]

@@ -204,7 +204,7 @@ def _rescue(saver: RunSaver, experiment: Experiment, error: BaseException) -> No
         if told is not None:
             reason = (str(error).splitlines() or [""])[0]
             if saver.resumable():
-                told += f"\nGo on with:\n  {experiment.resume_command}"
+                told += f"\nResume with:\n  {experiment.resume_command}"
             logger.error(f"The run has failed: {type(error).__name__}: {reason}\n{told}")
 
 

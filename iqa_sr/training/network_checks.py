@@ -73,10 +73,12 @@ def _check_patch(networks: Mapping[str, nn.Module], device: torch.device, opt: M
     output = _output(networks["net_g"], image, opt["network_g"], f"a training patch of gt_size {crop} by scale {scale}")
     _check_output(output, image, opt)
     if "net_d" in networks:
-        decide = _output(networks["net_d"], output, opt["network_d"], f"a ground truth of gt_size {crop}", "network_d")
-        if not isinstance(decide, Tensor):
+        output_d = _output(
+            networks["net_d"], output, opt["network_d"], f"a ground truth of gt_size {crop}", "network_d"
+        )
+        if not isinstance(output_d, Tensor):
             kind = opt["network_d"]["type"]
-            raise OptionError(f"network_d: {kind}: expected one tensor from a discriminator, got {_shape(decide)}")
+            raise OptionError(f"network_d: {kind}: expected one tensor from a discriminator, got {_shape(output_d)}")
 
 
 def _check_validation(model: Any, opt: Mapping[str, Any], sides: Iterable[int]) -> None:
@@ -117,7 +119,7 @@ def _tested(model: Any, lq: Tensor) -> Tensor:
 
 
 def _channels(section: Mapping[str, Any]) -> int:
-    """Of the images of a data set: BasicSR's paired ones can be of luma alone."""
+    """Number of channels of a data set's images: BasicSR's paired ones can be of luma alone."""
     return 1 if section.get("color") == "y" else 3
 
 

@@ -94,7 +94,7 @@ def _check_fine_tuning(
         with problems.collected():
             check_guard(guard, watched, partial, guard.checks(model.train.total_iter))
     if not any(key.split("_")[0] == "val" for key in section_of(options, "datasets")):
-        problems.texts.append("train:guard: expected validation images to look at: the section datasets:val is missing")
+        problems.texts.append("train:guard: expected validation images to measure: the section datasets:val is missing")
 
 
 def _check_scale(options: Mapping[str, Any], crop: Any) -> None:
@@ -186,14 +186,14 @@ def _of_a_stock_model(options: Mapping[str, Any]) -> list[str]:
 
 
 def model_names(kind: str, key: str) -> bool | None:
-    """True if the source of a model of BasicSR, or of a base class, has the key; None where it has no source."""
+    """Check whether the source of a model of BasicSR, or of a base class, has the key; None where it has no source."""
     source = _source(MODEL_REGISTRY.get(kind))
     return None if source is None else f"'{key}'" in source or f'"{key}"' in source
 
 
 @cache
 def _source(kind: type) -> str | None:
-    """Of a class and what it is derived from. Python parses their files for it: 0.1 s, and there are many keys."""
+    """Source of a class and its bases. Python parses their files for it: 0.1 s, and there are many keys."""
     try:
         return "".join(inspect.getsource(one) for one in kind.__mro__ if one is not object)
     except (OSError, TypeError):

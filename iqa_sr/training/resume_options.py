@@ -264,7 +264,7 @@ def _resume_one(
 
 
 def _groups(optimizer: torch.optim.Optimizer) -> list[dict[str, Any]]:
-    """Of each group of parameters what the options say of it."""
+    """Options of each group of parameters."""
     return [{key: value for key, value in group.items() if key != "params"} for group in optimizer.param_groups]
 
 

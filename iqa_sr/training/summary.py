@@ -42,7 +42,7 @@ def summary_lines(
     if validation is not None and validation.table.rows:
         lines.append(f"  scores        {_shown(folder.scores_file)}")
         if validation.save_img:
-            lines.append(f"  images      {_shown(folder.visualization)}")
+            lines.append(f"  images        {_shown(folder.visualization)}")
         lines += _gains(validation.table, str(iteration))
     guard = model.reward_guard.summary() if isinstance(model, ModelBase) and model.reward_guard else None
     return [*lines, f"  {guard}"] if guard else lines
@@ -66,8 +66,8 @@ def _gains(table: ScoreTable, final: str) -> list[str]:
             lines.append(f"  {metric}: {now:.4f} ({arrow})")
             continue
         better = (now > before) == facts.higher_is_better and now != before
-        decide = "better" if better else "equal" if now == before else "worse"
-        lines.append(f"  {metric}: bicubic {before:.4f} -> {now:.4f} ({now - before:+.4f}, {decide}; {arrow})")
+        comparison = "better" if better else "equal" if now == before else "worse"
+        lines.append(f"  {metric}: bicubic {before:.4f} -> {now:.4f} ({now - before:+.4f}, {comparison}; {arrow})")
     return lines
 
 

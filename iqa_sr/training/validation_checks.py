@@ -57,7 +57,7 @@ def _alike(names: Mapping[str, str], what: str) -> Iterator[str]:
     for where, name in names.items():
         known = first.setdefault(unicodedata.normalize("NFC", name).casefold().rstrip(". "), where)
         if known != where:
-            same = "has that name, too" if name == names[known] else f"is {names[known]!a}, which may be the same place"
+            same = "has that name, too" if name == names[known] else f"is {names[known]!a}, which may be the same path"
             yield f"{where}: expected a name that no other {what} has, got {name!a}; {known} {same}"
 
 
@@ -66,8 +66,8 @@ def validation_notes(opt: Mapping[str, Any]) -> list[str]:
     sets = [f"datasets:{key}" for key, section in opt["datasets"].items() if section.get("phase") == "val"]
     val = opt.get("val")
     if sets and val is None:
-        looks = ", but for the guard's looks" if opt["train"].get("guard") else ""
-        return [f"{', '.join(sets)}: there is no section val, so there is no validation{looks}."]
+        checks = ", but for the guard's checks" if opt["train"].get("guard") else ""
+        return [f"{', '.join(sets)}: there is no section val, so there is no validation{checks}."]
     if val is not None and not sets:
         return ["val: there is no section datasets:val, so there is no validation."]
     return []

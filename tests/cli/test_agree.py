@@ -140,7 +140,7 @@ def test_sriqa_bench_by_votes(capsys):
     assert labeled.groups == {"Reg": 1, "Gen": 1, "All": 3} and labeled.notes == ("3 votes on each pair",)
     scores = {sriqa_key("online1", method): score for method, score in (("Original", 3), ("SwinIR", 2), ("HGGT", 1))}
     assert agree("sriqa-bench-votes", "--scores", write_table("t.csv", table_of("mine", scores))) == 0
-    assert numbers()["mine", "All"] == (0.5, 2, "1") and numbers()["one person's vote", "All"][0] == round(5 / 6, 6)
+    assert numbers()["mine", "All"] == (0.5, 2, "1") and numbers()["one observer's vote", "All"][0] == round(5 / 6, 6)
     assert "left out, because observers prefer neither: 1 of Gen, 1 of All" in capsys.readouterr().out
     Path("data/labels/B/online1/online1_Original_HGGT.json").write_text('{"Image_01": {"Name": "online1_A.png"}}')
     with pytest.raises(DataError, match="1 unreadable label\n.*expected Image_01 and Image_02 with Name and Label"):
@@ -376,15 +376,15 @@ def test_pairs_by_votes(capsys):
         ("less", "bright"): (0.5, 2, "0"),
         ("less", "dark"): (0, 1, "1"),
         ("less", "All"): (round(1 / 3, 6), 3, "1"),
-        ("one person's vote", "bright"): (round((0.75 + 0.625) / 2, 6), 2, "0"),
-        ("one person's vote", "dark"): (round(2 / 3, 6), 1, "1"),
-        ("one person's vote", "All"): (round((0.75 + 0.625 + 2 / 3) / 3, 6), 3, "1"),
+        ("one observer's vote", "bright"): (round((0.75 + 0.625) / 2, 6), 2, "0"),
+        ("one observer's vote", "dark"): (round(2 / 3, 6), 1, "1"),
+        ("one observer's vote", "All"): (round((0.75 + 0.625 + 2 / 3) / 3, 6), 3, "1"),
     }
     shown = capsys.readouterr().out
     assert "less has equal scores or none for 1 pairs of All, which is no choice" in shown
     assert len(read_human_labels("pairs-csv", Path("data"), LabelOptions(part="test")).pairs) == 3
     assert agree("pairs-csv", "--ties", "count") == 0
-    assert numbers()["less", "All"][1] == 4 and numbers()["one person's vote", "All"][1] == 3  # a tie has no majority
+    assert numbers()["less", "All"][1] == 4 and numbers()["one observer's vote", "All"][1] == 3  # a tie has no majority
 
 
 def test_pairs_by_preference_with_references():

@@ -99,7 +99,7 @@ def test_wrong_input(tmp_path):
     save(tmp_path / "in" / "01" / "a_01.png", noise(0, 60, 64, 50))
     with pytest.raises(DataError, match=r"1 size mismatch\n.*a_01.png is 60x64 \(HxW\), its original is 64x64"):
         select_patches(tmp_path / "in", tmp_path / "out", progress=False)
-    with pytest.raises(ValueError, match="expected a positive size"):
+    with pytest.raises(ValueError, match="`stride` and `jitter`: expected at least 1, 1 and 0 px"):
         select_patches(tmp_path / "in", tmp_path / "out", size=0)
     with pytest.raises(FileNotFoundError, match="`input_dir`: the folder .*nothing does not exist"):
         select_patches(tmp_path / "nothing", tmp_path / "out")

@@ -79,8 +79,8 @@ def test_window_start_keeps_the_crop_and_the_image():
             for start in range(length - 2):
                 first = window_start(start, 3, window, length)
                 assert 0 <= first <= start and start + 3 <= first + window <= length
-                centerd = [index for index in range(length - window + 1) if abs((start - index) * 2 + 3 - window) <= 1]
-                assert not centerd or first in centerd
+                centered = [index for index in range(length - window + 1) if abs((start - index) * 2 + 3 - window) <= 1]
+                assert not centered or first in centered
     for window in (2, 8):
         with pytest.raises(ValueError, match="expected crop <= window <= image, got 3"):
             window_start(0, 3, window, 7)

@@ -325,7 +325,7 @@ def test_emphasis_chooses_the_group():
     alone = dataset(procedural=1, mixture=0.0, emphasis={group: float(group == "noise") for group in groups})
     drawn = {ALL_KINDS[step.kind].group for seed in range(40) for step in alone._random_chain(SeededRandom(seed))}
     assert drawn == {"noise"}
-    with pytest.raises(OptionError, match="there is no group of degradations 'nois'; did you mean noise"):
+    with pytest.raises(OptionError, match="there is no group of distortions 'nois'; did you mean noise"):
         dataset(procedural=1, emphasis={"nois": 2.0})
     with pytest.raises(OptionError, match="datasets:train:emphasis leaves nothing to draw"):
         dataset(procedural=1, emphasis=dict.fromkeys(groups, 0.0))
@@ -341,7 +341,7 @@ def test_bad_data_and_options_stop_before_training(tmp_path, monkeypatch, capsys
     error = capsys.readouterr().err
     assert "2 of 3 images in data cannot be used" in error and "p0.png is 20x20" in error
     for position, value, text in (
-        (("datasets", "train", "kinds"), ["blurr"], "there is no degradation 'blurr'"),
+        (("datasets", "train", "kinds"), ["blurr"], "there is no distortion 'blurr'"),
         (("datasets", "train", "procedural"), 0, "no images"),
         (("datasets", "train", "type"), "MultiGTDataset", "the objective ranking learns from RankingDataset"),
         (("network_g", "type"), "SwinIR", "the objective ranking trains RankIQALite"),

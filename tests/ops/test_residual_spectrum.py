@@ -165,7 +165,7 @@ def test_a_lattice_is_measured_where_six_periods_fit():
     assert lattice_share(residual, 17).isnan().all()
     residual[1, 0, 40, 40] = math.nan
     assert lattice_share(residual, 16).isnan().tolist() == [False, True, False]
-    with pytest.raises(ValueError, match="lattice_share: `period` expected at least 2 px, got 1"):
+    with pytest.raises(ValueError, match="lattice_share: period: expected at least 2 px, got 1"):
         lattice_share(residual, 1)
 
 

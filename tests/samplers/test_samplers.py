@@ -371,7 +371,7 @@ def test_cutting_the_crop_out_of_windows():
         ),
         (
             {"type": "argmax-online", "metric": "psnr"},
-            "datasets:train:sampler:metric: psnr compares with a reference image; the metric must do without",
+            "datasets:train:sampler:metric: expected a no-reference metric, and psnr compares with a reference image",
         ),
         (
             {"type": "argmax-online", "metric": "niqe", "pool": "best"},

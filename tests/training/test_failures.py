@@ -162,7 +162,7 @@ def test_a_failure_saves_what_was_trained_and_is_resumed_bit_by_bit(here, capsys
     EventfulLoss.when = {call: fail}
     assert train(options(**changes)) == 1
     shown = capsys.readouterr().err
-    assert f"Networks and training state of iteration {saved} are saved.\nGo on with:" in shown
+    assert f"Networks and training state of iteration {saved} are saved.\nResume with:" in shown
     assert "python train_sr.py -opt options.yml --auto_resume" in shown and "\nerror: something broke" in shown
     assert states() == [saved] and (RUN / "models/net_g_latest.pth").exists() == (saved == 5)
     EventfulLoss.when = {}
@@ -194,7 +194,7 @@ def test_half_changed_weights_are_not_saved(here, capsys, monkeypatch):
     EventfulLoss.when = {4: lambda: monkeypatch.setattr(sys.modules["torch.optim.sgd"], "sgd", broken)}
     assert train(options(train__optim_g={"type": "SGD", "lr": 0.1}, logger__save_checkpoint_freq=2)) == 1
     shown = capsys.readouterr().err
-    assert "Iteration 4 failed while it was changing the weights, which are not saved.\nGo on with:" in shown
+    assert "Iteration 4 failed while it was changing the weights, which are not saved.\nResume with:" in shown
     assert states() == [2] and not (RUN / "models/net_g_3.pth").exists()
 
 
@@ -209,7 +209,7 @@ def test_weights_that_are_not_finite_are_not_saved(here, capsys):
     assert train(options(logger__save_checkpoint_freq=2)) == 1
     shown = capsys.readouterr().err
     assert re.search(r"error: after iteration 4 the weights of net_g \(\S+\) are not finite; they are not saved", shown)
-    assert "The weights of iteration 4 are not finite, and are not saved.\nGo on with:" in shown
+    assert "The weights of iteration 4 are not finite, and are not saved.\nResume with:" in shown
     assert states() == [2] and not (RUN / "models/net_g_4.pth").exists()
 
 
@@ -316,5 +316,5 @@ def test_one_process_of_two_fails(here):
     done = two_processes("worker.py")
     assert all(done.codes) and "error: something broke" in done.errors[1]
     assert "error: another process has ended before its work was done; its own error says why" in done.errors[0]
-    assert "Networks and training state of iteration 3 are saved.\nGo on with:" in done.errors[0]
+    assert "Networks and training state of iteration 3 are saved.\nResume with:" in done.errors[0]
     assert states() == [3] and len(results(3)["3.state"]["iqa_sr"]["random"]) == 1

@@ -176,7 +176,9 @@ def test_what_windows_of_two_images_show_is_told_and_not_acted_on(base, tmp_path
     assert train(luma_alone(base, datasets__val__dataroot_gt=str(tmp_path / "two"))) == 0
     shown = capsys.readouterr().err
     assert ": ALARM, psnry better while held-out psnr worse\n" in shown
-    assert "Guard: it does not stop on that, which was found on windows of 2 images; 6 are needed." in shown
+    assert (
+        "action stop needs an alarm on 6 images or more, this one was found on windows of 2 images: nothing." in shown
+    )
     assert "End of training after 6 iterations." in shown
 
 
@@ -201,7 +203,7 @@ def test_a_run_that_its_guard_has_ended_goes_on_with_another_action_only(run, ba
         (RUN / file).write_bytes((folder / RUN / file).read_bytes())
     assert train(guarded(base, {"action": action, **ALWAYS}), "--auto_resume") == 0
     shown = capsys.readouterr().err
-    assert ("it has ended this run; with another train:guard:action it would go on" in shown) == (action == "stop")
+    assert ("it has stopped this run; to resume it, choose another train:guard:action" in shown) == (action == "stop")
     assert f"End of training after {ends} iterations." in shown
 
 
@@ -320,7 +322,7 @@ def test_a_guard_that_joins_a_resumed_run_rolls_back_to_where_it_joined(run, bas
 def test_a_run_that_goes_on_without_its_guard_says_what_that_undoes(run, base, capsys):
     folder, _ = run({"action": "lower", "factor": 0.25, **ALWAYS}, train__quality_opt=LOSSES["alone"])
     resume(folder, guarded(base, None, train__quality_opt=LOSSES["alone"]), stored=3)
-    text = "The guard had lowered the weight of the quality losses to 0.25 of the start's; without train:guard it is"
+    text = "Guard: had scaled the IQA loss weights to 0.25x of their initial value; without train:guard they have"
     assert text in capsys.readouterr().err
 
 
@@ -449,7 +451,7 @@ WRONG = {
     "no images": (
         {},
         {"datasets__val": None},
-        "train:guard: expected validation images to look at: the section datasets:val is missing",
+        "train:guard: expected validation images to measure: the section datasets:val is missing",
     ),
     "no base": (
         {},

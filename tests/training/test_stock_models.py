@@ -132,7 +132,10 @@ def test_a_loss_that_is_not_finite_stops_before_its_step(df2k, capsys):
 def test_a_metric_that_does_not_exist_stops_before_the_training(df2k, capsys):
     forced = ["val:metrics={psnr: {type: calculate_psn}}"]
     assert main(["-opt", str(OPTIONS / "train_MSRResNet_x4.yml"), "--force_yml", *forced]) == 1
-    assert "val:metrics:psnr:type: no metric 'calculate_psn'; did you mean calculate_psnr" in capsys.readouterr().err
+    assert (
+        "val:metrics:psnr:type: there is no metric 'calculate_psn'; did you mean calculate_psnr"
+        in capsys.readouterr().err
+    )
     assert not Path("experiments").exists()
 
 

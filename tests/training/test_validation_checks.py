@@ -35,11 +35,11 @@ def _registered():
     ("changes", "told"),
     [
         ({"datasets__val_2": more("val")}, "datasets:val_2:name: expected a name that no other validation set has"),
-        ({"datasets__val_2": more("VAL")}, "got 'VAL'; datasets:val:name is 'val', which may be the same place"),
-        ({"datasets__val_2": more("val.")}, "got 'val.'; datasets:val:name is 'val', which may be the same place"),
+        ({"datasets__val_2": more("VAL")}, "got 'VAL'; datasets:val:name is 'val', which may be the same path"),
+        ({"datasets__val_2": more("val.")}, "got 'val.'; datasets:val:name is 'val', which may be the same path"),
         (
             {"datasets__val__name": "\xe4", "datasets__val_2": more("a\u0308")},
-            r"got 'a\u0308'; datasets:val:name is '\xe4', which may be the same place",
+            r"got 'a\u0308'; datasets:val:name is '\xe4', which may be the same path",
         ),
         *[
             ({"datasets__val_2": more(name)}, r"datasets:val_2:name: expected a text that can be the name of a folder")

@@ -94,7 +94,7 @@ def select_patches(
     """
     if size < 1 or stride < 1 or jitter < 0:
         raise ValueError(
-            f"expected a positive size and stride and a jitter of at least 0, got {size}, {stride}, {jitter}"
+            f"`size`, `stride` and `jitter`: expected at least 1, 1 and 0 px, got {size}, {stride} and {jitter}"
         )
     for name, value in {"min_std": min_std, "min_laplacian": min_laplacian, "seed": seed}.items():
         if not 0 <= value < math.inf:

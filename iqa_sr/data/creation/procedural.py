@@ -97,8 +97,8 @@ def _dead_leaves(generator: np.random.Generator, side: int) -> np.ndarray:
         columns = np.linspace(-1, 1, right - left, dtype=np.float32)[None, :, None]
         tilt = generator.uniform(-shading, shading, 2)
         texture = textures[generator.integers(len(textures))][top:bottom, left:right]
-        colour = palette[generator.integers(len(palette))] + generator.normal(0, 0.04, 3)
-        fill = colour + tilt[0] * rows + tilt[1] * columns + roughness * texture
+        color = palette[generator.integers(len(palette))] + generator.normal(0, 0.04, 3)
+        fill = color + tilt[0] * rows + tilt[1] * columns + roughness * texture
         window = image[top:bottom, left:right]
         window[mask] = fill.astype(np.float32)[mask]
     return np.clip(image, 0, 1)

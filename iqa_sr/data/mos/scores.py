@@ -135,7 +135,7 @@ def _collect(
 def read_source(
     source: OpinionSource, where: str, smallest: int, split: Callable[[list[Opinion]], dict[str, list[Opinion]]]
 ) -> dict[str, list[Opinion]]:
-    """Those parts of a collection named in an option file that are wanted, with everything checked.
+    """Wanted parts of a collection named in an option file, with everything checked.
 
     Args:
         source: The section.

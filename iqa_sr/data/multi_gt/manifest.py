@@ -73,7 +73,7 @@ _Sizes = dict[tuple[Path, str], tuple[int, int]]
 def read_manifest(
     options: GroundTruthOptions, where: str = "datasets:train", progress: bool = True, decode_all: bool = False
 ) -> Manifest:
-    """Find, match and look into all files of a data set.
+    """Find, match and check all files of a data set.
 
     Args:
         options: Where the images are; see there for the layouts.
@@ -229,7 +229,7 @@ def _inspect_all(files: list[_File], problems: DataProblems, progress: bool, dec
         bar = tqdm(
             pool.map(inspect, files),
             total=len(files),
-            desc="looking into images",
+            desc="checking images",
             unit="file",
             disable=None if progress and len(files) >= _BAR_FROM else True,  # None: on a terminal only
         )

@@ -156,7 +156,7 @@ def _hggt(root: Path, options: LabelOptions) -> HumanLabels:
 
 
 def _of_triplets(root: Path, triplets: Iterable[Triplet], by_kind: bool, notes: Iterable[str] = ()) -> HumanLabels:
-    """Their first two images each; the third is what full-reference metrics compare with."""
+    """Labels of the first two images of each triplet; the third is what full-reference metrics compare with."""
     pairs, references = list[PreferencePair](), dict[str, str]()
     problems = DataProblems()
     for triplet in triplets:

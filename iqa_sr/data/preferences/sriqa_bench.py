@@ -79,7 +79,7 @@ def _folders(root: Path) -> set[str]:
 
 
 def _key(folders: set[str], content: str, method: str) -> str:
-    """Of an image; `method` as its name has it, `SwinIRx4`."""
+    """Key of an image; `method` as its name has it, `SwinIRx4`."""
     return f"images/{method if method in folders else _plain(method)}/{content}_{method}.png"
 
 

@@ -171,7 +171,7 @@ def _diffiqa_part(folder: Path, root: Path, notes: list[str], problems: DataProb
 
 
 def _read_votes(folder: Path, problems: DataProblems) -> dict[tuple[str, str], list[Label]]:
-    """By version and stem, the label that each person gave."""
+    """By version and stem, the label that each observer gave."""
     files = sorted(folder.glob("*/*/*.json"))
     if not files:
         raise FileNotFoundError(f"{folder} holds no labels; expected A/01/NAME_01.json and so on")

@@ -25,8 +25,7 @@ class Triplet:
         second: Path of the second one.
         reference: Path of the reference, which may be one of the two.
         targets: Share of observers who prefer the first to the second, the first to the reference, and the second to
-            the
-            reference: 1, 0.5 or 0 each.
+            the reference: 1, 0.5 or 0 each.
     """
 
     first: str
