@@ -154,7 +154,7 @@ def split_image(name: str) -> tuple[str, str]:
 
 
 def image_file(folder: str | Path, label: str, dataset: str, key: str) -> Path:
-    """Path of the image that a checkpoint made of a LQ image.
+    """Path of the image that a checkpoint made of an LQ image.
 
     Raises:
         ValueError: If a name would lead out of the folder.
