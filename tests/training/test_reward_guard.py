@@ -177,7 +177,8 @@ def test_what_windows_of_two_images_show_is_told_and_not_acted_on(base, tmp_path
     shown = capsys.readouterr().err
     assert ": ALARM, psnry better while held-out psnr worse\n" in shown
     assert (
-        "action stop needs an alarm on 6 images or more, this one was found on windows of 2 images: nothing." in shown
+        "action stop needs an alarm on 6 images or more, this one was found on windows of 2 images: nothing is changed."
+        in shown
     )
     assert "End of training after 6 iterations." in shown
 
