@@ -69,7 +69,7 @@ def read_device(name: str | None, half: bool) -> "torch.device":
         raise ValueError(f"--half: expected a CUDA device, got {device}; leave --half out")
     try:
         torch.empty(1, device=device)
-    except (RuntimeError, NotImplementedError, AssertionError):  # each kind of device has words of its own
+    except (RuntimeError, NotImplementedError, AssertionError):  # which of them depends on the kind of device
         raise ValueError(f"--device: {device} asked for, which torch cannot use here; try cpu or cuda") from None
     return device
 
