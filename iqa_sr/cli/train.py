@@ -4,6 +4,8 @@ import argparse
 import sys
 from collections.abc import Sequence
 
+from iqa_sr.cli.arguments import add_quiet_argument
+
 __all__ = ["add_arguments", "main", "run"]
 
 
@@ -16,6 +18,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--force_yml", dest="overrides", nargs="+", default=[], metavar="KEY=VALUE", help="e.g. train:total_iter=500"
     )
     parser.add_argument("--dry-run", action="store_true", help="build everything, run two steps, report, stop")
+    add_quiet_argument(parser)
     parser.add_argument("--local_rank", "--local-rank", type=int, default=0, help=argparse.SUPPRESS)
 
 
@@ -25,7 +28,7 @@ def run(args: argparse.Namespace) -> int:
     from iqa_sr.training.launch import run_training
 
     command = own_command(args.argv)
-    return run_training(args.opt, args.overrides, args.auto_resume, args.dry_run, args.launcher, command)
+    return run_training(args.opt, args.overrides, args.auto_resume, args.dry_run, args.launcher, command, args.quiet)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -48,4 +51,4 @@ def main(arguments: Sequence[str] | None = None) -> int:
     argv = sys.argv[1:] if arguments is None else list(arguments)
     with safe_output():
         args = parser.parse_args(argv, argparse.Namespace(argv=argv))
-    return report_errors(lambda: run(args), args.debug, parser)
+    return report_errors(lambda: run(args), args.debug, parser, args.quiet)

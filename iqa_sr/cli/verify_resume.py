@@ -2,6 +2,8 @@
 
 import argparse
 
+from iqa_sr.cli.arguments import add_quiet_argument
+
 __all__ = ["add_arguments", "run"]
 
 
@@ -12,6 +14,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--force_yml", dest="overrides", nargs="+", default=[], metavar="KEY=VALUE", help="as for training"
     )
+    add_quiet_argument(parser)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -21,7 +24,11 @@ def run(args: argparse.Namespace) -> int:
 
     from iqa_sr.training.verify_resume import verify_resume
 
-    checked = verify_resume(args.opt, args.at, args.overrides, progress=lambda line: print(line, flush=True))
+    def progress(line: str) -> None:
+        if not args.quiet:
+            print(line, flush=True)
+
+    checked = verify_resume(args.opt, args.at, args.overrides, progress=progress)
     total, compared = 2 * args.at, ", ".join(str(file) for file in checked.files)
     if checked.differences:
         print(f"NOT identical after {total} iterations ({compared}):", *checked.differences[:10], sep="\n  ")

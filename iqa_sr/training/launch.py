@@ -49,6 +49,7 @@ def run_training(
     dry: bool = False,
     launcher: Literal["none", "pytorch"] = "none",
     command: Sequence[str] | None = None,
+    quiet: bool = False,
 ) -> int:
     """Train as an option file says.
 
@@ -60,6 +61,7 @@ def run_training(
         launcher: `pytorch` where torchrun has started this process; it is found by itself.
         command: The arguments of the command line, for the messages on how to resume; made of the other arguments if
             None.
+        quiet: Warnings and errors alone on the console, but for the report of a dry run; the log file gets everything.
 
     Returns:
         0 at the end, 128 + the signal's number after a signal.
@@ -81,8 +83,8 @@ def run_training(
         opt = config.basicsr_opt(rank, world_size, torch.cuda.device_count(), auto_resume)
         if isinstance(config.model, QualityConfig):
             _check_start(config.model, opt)
-        distributed.on_rank_zero(lambda: _provide(config, opt), "what the run needs")
-        start_logging(rank)
+        distributed.on_rank_zero(lambda: _provide(config, opt, quiet), "what the run needs")
+        start_logging(rank, quiet and not dry)
         for line in without_effect(config.options, config.model):
             logger.warning(line)
         base, made_by = opt["path"].get("pretrain_network_g"), opt["path"].get("pretrain_opt_g")
@@ -103,7 +105,8 @@ def run_training(
             sampler = getattr(config.datasets["train"], "sampler", None)
             if isinstance(sampler, SoftmaxOptions):
                 build_softmax(sampler, "datasets:train:sampler")  # missing scores are told before hours of training
-            if code := _train_base_where_missing(base, made_by, overrides, getattr(sampler, "type", None)):
+            theirs = getattr(sampler, "type", None)
+            if code := _train_base_where_missing(base, made_by, overrides, theirs, quiet):
                 logger.info(f"The run itself has not begun. Resume with:\n  {resume}")
                 return code
         content = yaml.safe_dump(opt, sort_keys=False, allow_unicode=True, width=120)
@@ -131,17 +134,20 @@ def _take_folder(held: ExitStack, opt: Mapping[str, Any], command: str) -> None:
         logger.info(f"{folder}: {count} temporary files of a run that was killed are removed.")
 
 
-def _provide(config: RunConfig, opt: Mapping[str, Any]) -> None:
+def _provide(config: RunConfig, opt: Mapping[str, Any], quiet: bool) -> None:
     """Make the sample data set where the options name it, and download weights: nothing is fetched during a run."""
     roots = [Path(str(section.get("dataroot_gt"))) for section in opt["datasets"].values()]
     if any(SAMPLE in (root, *root.parents) for root in roots) and not SAMPLE.exists():
-        print(f"{SAMPLE} does not exist: making it from the photographs that come with scikit-image.", flush=True)
+        if not quiet:
+            print(f"{SAMPLE} does not exist: making it from the photographs that come with scikit-image.", flush=True)
         make_sample(SAMPLE)
     if files := config.weight_files():
         find_all(files)
 
 
-def _train_base_where_missing(checkpoint: str, option_file: str, overrides: Sequence[str], sampler: str | None) -> int:
+def _train_base_where_missing(
+    checkpoint: str, option_file: str, overrides: Sequence[str], sampler: str | None, quiet: bool
+) -> int:
     """Train the network that this run begins with, where its file is missing.
 
     Args:
@@ -149,7 +155,8 @@ def _train_base_where_missing(checkpoint: str, option_file: str, overrides: Sequ
         option_file: How it is made.
         overrides: Overrides of this run; what they say about data sets holds for the base as well, and about the
             sampler where it has the same one.
-        sampler: The type of this run's sampler.
+        sampler: Type of this run's sampler.
+        quiet: As for this run.
 
     Returns:
         0 if it is there, 128 + a signal's number if its training was stopped; it goes on when this run is begun again.
@@ -165,6 +172,7 @@ def _train_base_where_missing(checkpoint: str, option_file: str, overrides: Sequ
     if theirs.get("type") != sampler:
         data = [override for override in data if not override.startswith("datasets:train:sampler")]
     command = python_command("iqa_sr.cli.main:main", "train", "-opt", option_file, "--auto_resume")
+    command += ["--quiet"] if quiet else []
     code = _run_to_its_end([*command, *(["--force_yml", *data] if data else [])])
     if code < 128 and (code or not Path(checkpoint).is_file()):
         told = f"ended with code {code}" if code else f"did not write {checkpoint}"

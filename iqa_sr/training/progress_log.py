@@ -30,11 +30,12 @@ class _Console(logging.Handler):
                 tqdm.write(text, file=sys.stderr)
 
 
-def start_logging(rank: int = 0) -> None:
+def start_logging(rank: int = 0, quiet: bool = False) -> None:
     """Set up BasicSR's logger, which ours speaks through: the console, and a memory until there is a file.
 
     Args:
         rank: Rank of this process; only errors are told by others than the first.
+        quiet: Warnings and errors alone on the console; the log file gets everything.
     """
     logger = logging.getLogger("basicsr")
     for handler in list(logger.handlers):
@@ -42,6 +43,7 @@ def start_logging(rank: int = 0) -> None:
         handler.close()
     console = _Console()
     console.setFormatter(logging.Formatter(FORMAT))
+    console.setLevel(logging.WARNING if quiet else logging.NOTSET)
     logger.addHandler(console)
     logger.addHandler(logging.handlers.MemoryHandler(100_000, flushLevel=logging.CRITICAL + 1, flushOnClose=False))
     logger.propagate = False
@@ -148,7 +150,7 @@ class ProgressLog:
         """To the console in a log; on a terminal the bar says it, and the line goes to the file only."""
         record = self.logger.makeRecord(self.logger.name, logging.INFO, __file__, 0, message, (), None)
         for handler in self.logger.handlers:
-            if not (self.on_terminal and isinstance(handler, _Console)):
+            if record.levelno >= handler.level and not (self.on_terminal and isinstance(handler, _Console)):
                 handler.handle(record)
 
     @contextmanager

@@ -114,11 +114,11 @@ def test_quiet_hides_bars_and_neither_results_nor_errors(tmp_path, monkeypatch, 
 
 @pytest.mark.parametrize("name", sorted(COMMANDS))
 def test_quiet_is_an_option_of_the_commands_that_show_progress(name, capsys):
-    """Of `weights` it is one of the action `pull`; a training writes its log."""
+    """Of `weights` it is one of the action `pull`."""
     actions = ["pull"] if name == "weights" else []
     with pytest.raises(SystemExit):
         main([name, *actions, "--help"])
-    without = {"average", "make-triplets", "merge", "metrics", "pick", "schema", "train", "verify-resume"}
+    without = {"average", "make-triplets", "merge", "metrics", "pick", "schema"}
     assert ("--quiet" in capsys.readouterr().out) is (name not in without)
 
 

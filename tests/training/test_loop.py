@@ -354,8 +354,22 @@ def test_verify_resume_proves_it_in_new_processes(run_folder, capfd):
     for name in ("argparse", "torch"):
         (run_folder / f"{name}.py").write_text("raise SystemExit('imported from the working folder')")
     file = write_options("options.yml", training_options(network_g__drop_path_rate=0.2))
-    assert cli(["verify-resume", "-opt", file, "--at", "2"]) == 0
-    assert "identical, bit by bit, after 4 iterations with an interruption at 2" in capfd.readouterr().out
+    assert cli(["verify-resume", "-opt", file, "--at", "2", "--quiet"]) == 0
+    shown = capfd.readouterr().out
+    assert shown.startswith("identical, bit by bit, after 4 iterations with an interruption at 2")
+    assert shown.count("\n") == 1
+
+
+def test_quiet_leaves_the_log_file_and_the_warnings(run_folder, capfd):
+    from iqa_sr.cli.main import main as cli
+
+    file = write_options("options.yml", training_options(train__total_iter=2, logger__print_freq=1))
+    assert cli(["train", "-opt", file, "--quiet"]) == 0
+    assert capfd.readouterr() == ("", "")
+    log = next(Path("experiments").glob("*/*.log")).read_text()
+    assert log.count("l_pix: ") == 2 and "options:" in log
+    assert cli(["train", "-opt", file, "--quiet", "--dry-run"]) == 0
+    assert "parameters" in capfd.readouterr().err, "the report of a dry run is its result"
 
 
 def test_differences_finds_a_single_bit():
