@@ -32,11 +32,12 @@ class Group:
     """Result for the pairs of one group.
 
     Attributes:
-        name: As in `PreferencePair.groups`.
+        name: Name of the group, as in `PreferencePair.groups`.
         pairs: Number of pairs that are counted.
         ties: Number of those of which observers prefer neither, whether they are counted or not.
-        metrics: By metric.
-        observer_accuracy: How often a single vote is that of the majority; NaN where the votes are not known.
+        metrics: Accuracy of each metric, by its name.
+        observer_accuracy: Share of single votes that agree with the majority, 0 to 1; NaN where the votes are not
+            known.
     """
 
     name: str
@@ -68,8 +69,8 @@ def measure(labeled: HumanLabels, qualities: Qualities, ties: Ties = "leave-out"
 
     Args:
         labeled: Human labels.
-        qualities: Qualities of every image of that.
-        ties: What becomes of pairs of which observers prefer neither.
+        qualities: Quality of every image by each metric; larger is better.
+        ties: Treatment of pairs of which observers prefer neither image, see `Ties`.
         resamples: Number of resamples of the bootstrap.
     """
     by_group: dict[str, list[PreferencePair]] = {name: [] for name in labeled.groups}

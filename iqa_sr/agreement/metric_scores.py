@@ -29,11 +29,11 @@ class MetricScores:
     """Qualities that metrics give the images of a data set.
 
     Attributes:
-        qualities: By metric, the quality of each image, larger is better; only metrics that have scored every image.
-        incomplete: Number of images of the other ones.
+        qualities: Quality of each image by metric, larger is better; only metrics that have scored every image.
+        incomplete: Number of images that each other metric has scored.
         scored: Number of new scores.
         kept: Number of scores of these images that were there already.
-        stale: By metric: how many scores that were there are of images that have changed since; they were removed.
+        stale: Number of scores by metric that were removed, because their images have changed since.
     """
 
     qualities: Mapping[str, Mapping[str, float]]
@@ -50,9 +50,9 @@ class MetricScores:
 
         Args:
             labeled: Human labels, and the images they are of.
-            table: The scores.
-            before: The keys of the scores that were there already.
-            stale: As in the attributes.
+            table: Score table of the images.
+            before: Keys of the scores that were there already: the first four columns of their rows.
+            stale: Number of removed scores by metric, see the attribute.
         """
         wanted = set(labeled.images)
         rows = [

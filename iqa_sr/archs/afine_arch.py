@@ -106,10 +106,10 @@ class LogisticMap(nn.Module):
     """`4 sigmoid((x - yita3) / (|yita4| + 1e-10)) - 2`, to (-2, 2).
 
     Args:
-        center: `yita3` before training.
-        spread: `yita4` before training.
-        center_bounds: What `yita3` is held in when it is used.
-        spread_bounds: What `yita4` is held in when it is used.
+        center: Initial value of `yita3`.
+        spread: Initial value of `yita4`.
+        center_bounds: Lower and upper bound to which the forward pass clamps `yita3`; None for no clamping.
+        spread_bounds: Lower and upper bound to which the forward pass clamps `yita4`; None for no clamping.
     """
 
     def __init__(

@@ -83,8 +83,8 @@ def texture_and_structure(images: Sequence[Tensor], references: Sequence[Tensor]
     equal features have exactly 0.
 
     Args:
-        images: Stages `(N, C, H, W)`.
-        references: The same shapes.
+        images: Features of the images, one tensor `(N, C, H, W)` for each stage.
+        references: Features of the references, of the same shapes.
 
     Returns:
         Two tensors `(N, sum of C)`, texture first: 1 - l in [0, 1] where features are not negative, 1 - s in [0, 2].

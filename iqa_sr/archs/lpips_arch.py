@@ -40,8 +40,8 @@ def layer_distances(images: Sequence[Tensor], references: Sequence[Tensor], head
     """The weighted squared distance of the features of each layer, averaged over the positions (Eq. 1).
 
     Args:
-        images: One `(N, C, H, W)` for each layer, not normalized.
-        references: The same shapes.
+        images: Features of the images, one tensor `(N, C, H, W)` for each layer, not normalized.
+        references: Features of the references, of the same shapes.
         heads: A `LinearHead` for each layer.
 
     Returns:

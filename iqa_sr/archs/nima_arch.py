@@ -17,8 +17,8 @@ class NIMANet(nn.Module):
     Its state dict has the names of the published files (backbones as timm's feature extractors name them).
 
     Args:
-        backbone: Which network gives the features.
-        outputs: Numbers per image: one for each step of a rating scale (logits), or 1 for a score.
+        backbone: Backbone network that gives the features.
+        outputs: Number of outputs per image: one for each step of a rating scale (logits), or 1 for a score.
         checkpoint: Keep only the borders between the backbone's blocks for the backward pass; compute the rest again.
 
     Reference:

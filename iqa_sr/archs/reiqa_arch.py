@@ -32,8 +32,8 @@ class ReIQAEncoders(nn.Module):
         """All features.
 
         Args:
-            image: `(N, 3, H, W)` RGB in [0, 1].
-            half: The same images at half scale, `(N, 3, H // 2, W // 2)`.
+            image: Images, `(N, 3, H, W)` RGB in [0, 1].
+            half: Images at half scale, `(N, 3, H // 2, W // 2)` RGB in [0, 1].
 
         Returns:
             `(N, 8192)`: quality of the full and the half scale, content of the full and the half scale, 2048 each.

@@ -38,8 +38,8 @@ def spandrel_network(state: Mapping[str, Tensor], path: str | Path) -> SpandrelN
     Files are never opened by spandrel, which runs the code of a TorchScript archive: give what `read_tensor_file` gave.
 
     Args:
-        state: Names and tensors; may be the whole content of a file, with the weights below one of the usual keys.
-        path: Where they come from, for errors.
+        state: State dict; may be the whole content of a file, with the weights below one of the usual keys.
+        path: Path of the checkpoint file, named in error messages.
 
     Raises:
         ModuleNotFoundError: If spandrel is not installed.

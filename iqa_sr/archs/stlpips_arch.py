@@ -68,8 +68,8 @@ class ShiftTolerantLPIPS(nn.Module):
         """The distance in each layer, which add up to the score.
 
         Args:
-            image: `(N, 3, H, W)` RGB in [0, 1].
-            reference: The same shape.
+            image: Images, `(N, 3, H, W)` RGB in [0, 1].
+            reference: Reference images, `(N, 3, H, W)` RGB in [0, 1].
 
         Returns:
             `(N, 5)`, lower is closer.

@@ -23,9 +23,9 @@ def apgd(quality: Quality, images: Tensor, bound: Bound, steps: int = 50, restar
     x' = P(x + 0.75 (z - x) + 0.25 (x - x_before)); where eta is halved, x starts anew at the best image so far.
 
     Args:
-        quality: What is raised.
-        images: `(N, 3, H, W)` in [0, 1]; never written to.
-        bound: How far they may be changed.
+        quality: Score to maximize: `(N, 3, H, W)` in [0, 1] to `(N,)`, larger is better.
+        images: Images to attack, `(N, 3, H, W)` in [0, 1]; never written to.
+        bound: Largest change that is allowed: norm and radius in levels of 255.
         steps: Number of gradients of each run, besides its first one.
         restarts: Number of runs: the first starts at the images, the others at random on the border of the bound.
         seed: Seed of the random starts, which are the same for each image of the batch.

@@ -19,10 +19,10 @@ class Comparison:
     """Attacks on metrics; whatever has been measured so far can be summed up at any time.
 
     Args:
-        metrics: Their names.
-        images: What is attacked, on the device where the metrics are to be.
-        jod: How visible a change is.
-        options: Which attacks.
+        metrics: Names of the metrics.
+        images: Images to attack and their ground truths, on the device where the metrics are to be.
+        jod: Visibility of a change in JOD, see `Jod`.
+        options: Attacks and their strengths.
 
     Raises:
         ValueError: If there is no such metric, or none of the attacks can be made on one.
@@ -87,9 +87,9 @@ def transfers_to(
     """Gain of a metric by what APGD made of the images for other metrics.
 
     Args:
-        metric: The metric.
-        scale: Its scores of the images as they are.
-        images: What was attacked.
+        metric: Metric whose gain is measured.
+        scale: Scores that the metric gives the images before the attacks.
+        images: Images that were attacked, and their ground truths.
         others: The outcomes of the other metrics by name.
     """
     return [

@@ -21,9 +21,9 @@ def fgsm(quality: Quality, images: Tensor, bound: Bound) -> Tensor:
     """FGSM: one step to the border of the bound, along the gradient's sign (`linf`) or the gradient (`rms`).
 
     Args:
-        quality: What is raised.
-        images: `(N, 3, H, W)` in [0, 1]; never written to.
-        bound: How far they may be changed.
+        quality: Score to maximize: `(N, 3, H, W)` in [0, 1] to `(N,)`, larger is better.
+        images: Images to attack, `(N, 3, H, W)` in [0, 1]; never written to.
+        bound: Largest change that is allowed: norm and radius in levels of 255.
 
     Returns:
         `(N, 3, H, W)` in whole levels of 255. Its quality may be lower than that of the images: a step may be too long.
@@ -37,9 +37,9 @@ def i_fgsm(quality: Quality, images: Tensor, bound: Bound, steps: int = 50) -> T
     """I-FGSM: steps of 2.5 radii in all, each at least a twentieth, kept within the bound.
 
     Args:
-        quality: What is raised.
-        images: `(N, 3, H, W)` in [0, 1]; never written to.
-        bound: How far they may be changed.
+        quality: Score to maximize: `(N, 3, H, W)` in [0, 1] to `(N,)`, larger is better.
+        images: Images to attack, `(N, 3, H, W)` in [0, 1]; never written to.
+        bound: Largest change that is allowed: norm and radius in levels of 255.
         steps: Number of gradients.
 
     Returns:
@@ -55,9 +55,9 @@ def mi_fgsm(quality: Quality, images: Tensor, bound: Bound, steps: int = 50, mom
     """MI-FGSM: steps of one radius in all along the sum of all gradients so far, each divided by its mean size.
 
     Args:
-        quality: What is raised.
-        images: `(N, 3, H, W)` in [0, 1]; never written to.
-        bound: How far they may be changed.
+        quality: Score to maximize: `(N, 3, H, W)` in [0, 1] to `(N,)`, larger is better.
+        images: Images to attack, `(N, 3, H, W)` in [0, 1]; never written to.
+        bound: Largest change that is allowed: norm and radius in levels of 255.
         steps: Number of gradients.
         momentum: Factor of the sum before a gradient is added.
 
@@ -89,11 +89,11 @@ def sign_ascent(
     """Images changed so that a network scores them higher, not rounded: the steps of training against attacks.
 
     Args:
-        network: `(N, 3, H, W)` to `(N,)`, frozen.
-        image: `(N, 3, H, W)` in [0, 1]; never written to.
+        network: Quality network, frozen: `(N, 3, H, W)` to scores `(N,)`.
+        image: Images to change, `(N, 3, H, W)` in [0, 1]; never written to.
         bound: Largest change of a pixel: a number, or one for each image, `(N, 1, 1, 1)`.
         steps: Number of steps; each is `2.5 / steps` of the bound, and at least a twentieth.
-        start: Where to begin, as a share of the bound, `(N, 3, H, W)` in [-1, 1]; None for the image itself.
+        start: Initial change as a share of the bound, `(N, 3, H, W)` in [-1, 1]; None for the image itself.
         length: Factor of the steps' length.
 
     Returns:

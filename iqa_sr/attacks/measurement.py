@@ -71,12 +71,12 @@ class Outcome:
     """One attack on a metric, image by image; the scores are oriented: larger is better.
 
     Attributes:
-        metric: Its name.
-        attack: Name, one of `ATTACKS`.
-        bound: How far it went at most: `4`, `rms 4`, or of a tile `rms 0.5, 16 px`.
+        metric: Name of the metric.
+        attack: Name of the attack, one of `ATTACKS`.
+        bound: Largest change that was allowed, in levels of 255: `4`, `rms 4`, or of a tile `rms 0.5, 16 px`.
         before: `(N,)` quality of the starts.
         after: `(N,)` quality of the attacked images, as 8-bit files hold them.
-        jod: `(N,)` how visible the change is.
+        jod: `(N,)` visibility of the change in JOD; 10 where nobody sees a difference.
         rms: `(N,)` RMS of the change in levels.
         unseen: `(N,)` gain of what is left of the attack where no change may be seen.
         images: `(N, 3, H, W)` the attacked images.
@@ -113,10 +113,11 @@ def attack_metric(metric: QualityMetric, images: AttackedImages, jod: Jod, optio
     score without a better image.
 
     Args:
-        metric: What is attacked; one that has no gradient meets `square` alone.
-        images: What is changed, and the references. Tiles are made on some and measured on others: of one alone, none.
-        jod: How visible a change is.
-        options: Which attacks.
+        metric: Metric to attack; one that has no gradient meets `square` alone.
+        images: Images to attack and their ground truths. Tiles are made on one half of them and measured on the other:
+            of a single image, there are none.
+        jod: Visibility of a change in JOD, see `Jod`.
+        options: Attacks and their strengths.
 
     Yields:
         An outcome for each attack and bound, as soon as it is there.

@@ -16,11 +16,11 @@ class AttackRecord(NamedTuple):
     """One metric's measurement.
 
     Attributes:
-        summary: What came out.
+        summary: Results of the attacks on the metric.
         spec: The metric's variant that was measured, as its facts had it.
         version: Version of this package.
-        date: As 2026-01-31.
-        images: Which images were attacked.
+        date: Date of the measurement (UTC), for example 2026-01-31.
+        images: Description of the attacked images, for example `4 of 192 px, bicubic x2`.
     """
 
     summary: AttackSummary

@@ -27,9 +27,9 @@ class Search:
         scores: Their quality, `(N,)`.
 
     Args:
-        quality: What is raised.
-        images: `(N, 3, H, W)` in [0, 1]; never written to.
-        bound: How far they may be changed.
+        quality: Score to maximize: `(N, 3, H, W)` in [0, 1] to `(N,)`, larger is better.
+        images: Images to attack, `(N, 3, H, W)` in [0, 1]; never written to.
+        bound: Largest change that is allowed: norm and radius in levels of 255.
     """
 
     def __init__(self, quality: Quality, images: Tensor, bound: Bound) -> None:
@@ -49,7 +49,7 @@ class Search:
             return self._keep(seen, self.quality(seen))
 
     def climb(self, change: Tensor) -> tuple[Tensor, Tensor]:
-        """As `score`, and the gradient, which passes the rounding as if there were none."""
+        """Return the scores, as `score`, and the gradient, which passes the rounding as if there were none."""
         seen = self.saved(change).requires_grad_()
         with torch.enable_grad():
             scores = self.quality(seen)

@@ -19,9 +19,9 @@ def square_attack(
     """Raise the quality of each image by squares of the full bound at random positions, kept where they help.
 
     Args:
-        quality: What is raised; never differentiated.
-        images: `(N, 3, H, W)` in [0, 1]; never written to.
-        bound: How far they may be changed; `linf`.
+        quality: Score to maximize: `(N, 3, H, W)` in [0, 1] to `(N,)`, larger is better; never differentiated.
+        images: Images to attack, `(N, 3, H, W)` in [0, 1]; never written to.
+        bound: Largest change that is allowed, of the norm `linf`: radius in levels of 255.
         queries: Number of scores asked for, besides that of the images.
         share: Share of the image's area that the first squares have.
         seed: Seed of positions and signs, which are the same for each image of the batch.

@@ -33,7 +33,7 @@ class Scale(NamedTuple):
 
     @property
     def gap(self) -> float:
-        """By how much the originals are better on average; negative where the metric prefers the others."""
+        """Mean score of the originals minus that of the starts; negative where the metric prefers the starts."""
         return float((self.originals - self.starts).mean())
 
     def robustness(self, outcome: Outcome) -> float:
@@ -66,12 +66,12 @@ class AttackSummary(NamedTuple):
     """A metric under all attacks.
 
     Attributes:
-        metric: Its name.
-        gap: See `Scale`.
-        lines: One for each attack.
+        metric: Name of the metric.
+        gap: Mean score of the originals minus that of the starts, see `Scale.gap`.
+        lines: Results of the attacks, one for each attack and bound.
         unseen: Mean over the images of the largest gain at a change that nobody sees, by whichever attack.
         robustness: Mean of the R-scores of all attacks.
-        masking: See `masking_signs`.
+        masking: Signs of masked gradients, see `masking_signs`.
     """
 
     metric: str
@@ -97,9 +97,9 @@ def summarize(outcomes: Sequence[Outcome], scale: Scale, transfers: Sequence[Tra
     """The outcomes of one metric, at least one.
 
     Args:
-        outcomes: All of one metric.
-        scale: Its scores of the images as they are.
-        transfers: What it gains by attacks that were made on other metrics.
+        outcomes: Outcomes of attacks, all on the same metric.
+        scale: Scores that the metric gives the images before the attacks.
+        transfers: Gains of the metric by attacks that were made on other metrics.
     """
     lines = tuple(
         Line(
@@ -127,8 +127,8 @@ def masking_signs(lines: Sequence[Line], transfers: Sequence[Transfer] = ()) -> 
     same bound, and a wider bound allows no less; a twentieth less counts as equal.
 
     Args:
-        lines: Attacks of one metric.
-        transfers: What it gains by attacks that were made on other metrics.
+        lines: Results of the attacks on one metric.
+        transfers: Gains of the metric by attacks that were made on other metrics.
 
     Returns:
         A text for each sign; none where there is none, or nothing to compare.

@@ -22,8 +22,8 @@ def universal_tile(quality: Quality, images: Tensor, bound: Bound, side: int = 1
     a super-resolution network learns has a phase, too.
 
     Args:
-        quality: What is raised.
-        images: `(N, 3, H, W)` in [0, 1], several and different; never written to.
+        quality: Score to maximize: `(N, 3, H, W)` in [0, 1] to `(N,)`, larger is better.
+        images: Images to attack, `(N, 3, H, W)` in [0, 1], several and different; never written to.
         bound: Bound of the tile: its largest value, or the root of its mean square.
         side: Height and width of the tile in px; 8 to 32 are the strides and windows of usual networks.
         steps: Number of gradients.

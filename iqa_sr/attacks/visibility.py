@@ -27,10 +27,10 @@ def strongest_invisible(
     Between whole levels an amplitude is held by dithering, see `dithered`.
 
     Args:
-        quality: What was raised.
-        starts: `(N, 3, H, W)` in whole levels of 255.
-        attacked: The same shape, likewise.
-        jod: How visible a change is.
+        quality: Score that was maximized: `(N, 3, H, W)` in [0, 1] to `(N,)`, larger is better.
+        starts: Images before the attack, `(N, 3, H, W)` in whole levels of 255.
+        attacked: Images after the attack, `(N, 3, H, W)` in whole levels of 255.
+        jod: Visibility of a change in JOD, see `Jod`.
         at_least: Smallest JOD that counts as invisible.
 
     Returns:

@@ -78,7 +78,7 @@ def _set_rates(scheduler: Any, rates: list[float], factor: float) -> None:
 
 
 def update_best_metric_result(self: Any, dataset_name: str, metric: str, val: float, current_iter: int) -> None:
-    """As BasicSR's, but only a finite mean can be the best."""
+    """Keep the best validation result as BasicSR does, but only a finite mean can be the best."""
     if math.isfinite(val):
         _update_best_metric_result(self, dataset_name, metric, val, current_iter)
 
@@ -101,7 +101,7 @@ def model_ema(self: Any, decay: float = 0.999) -> None:
 
 
 def save_network(self: Any, net: Any, net_label: str, current_iter: int | str, param_key: Any = "params") -> None:
-    """As BasicSR's, but the file is written whole or not at all, and a failure is an error."""
+    """Save a network as BasicSR does, but the file is written whole or not at all, and a failure is an error."""
     if self.opt["rank"] != 0:
         return
     nets = net if isinstance(net, list) else [net]
@@ -117,7 +117,10 @@ def save_network(self: Any, net: Any, net_label: str, current_iter: int | str, p
 
 
 def save_training_state(self: Any, epoch: int, current_iter: int) -> None:
-    """As BasicSR's, with what `extra_training_state` gives (set by our loop, for an exact resume), written whole."""
+    """Save the training state as BasicSR does, but written whole or not at all, and with `extra_training_state`.
+
+    The training loop sets that function; its result makes an exact resume possible.
+    """
     if current_iter == -1:
         return
     extra = getattr(self, "extra_training_state", None)
@@ -135,7 +138,7 @@ def save_training_state(self: Any, epoch: int, current_iter: int) -> None:
 def load_network(
     self: Any, net: nn.Module, load_path: str, strict: bool = True, param_key: str | None = "params"
 ) -> None:
-    """As BasicSR's, reading tensors only, of any usual form, with an error that lists a few keys.
+    """Load a network as BasicSR does, but read tensors only, in any usual form; the error lists a few keys.
 
     A key that the option file names is the one that is read, but by BasicSR's average, which prefers `params_ema`.
     Where it names none, the key is found: BasicSR's own, else that whose weights fit.

@@ -53,8 +53,8 @@ def check_optimizer(section: Mapping[str, Any], path: str) -> None:
     """Take a step of an optimizer on a parameter of four numbers, so that what it does not take is told at once.
 
     Args:
-        section: `type`, a class of `torch.optim`, and its arguments.
-        path: Where the section is.
+        section: Options of the optimizer: `type`, a class of `torch.optim`, and its arguments.
+        path: Path of the section in the option file, for example `train:optim_g`.
 
     Raises:
         OptionError: If there is no such class, it cannot be built so, or it takes no step of itself.

@@ -12,7 +12,7 @@ _init = LmdbBackend.__init__
 
 
 def open_databases(self: Any, *args: Any, **kwargs: Any) -> None:
-    """As BasicSR's; a database that is cut off is an error."""
+    """Open LMDB databases as BasicSR does; a database that is cut off is an error."""
     _init(self, *args, **kwargs)
     for path, environment in zip(self.db_paths, self._client.values(), strict=True):
         check_whole_lmdb(path, environment)

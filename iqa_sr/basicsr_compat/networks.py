@@ -31,7 +31,7 @@ def upscales_images(model: Any) -> bool:
 
 @wraps(_swinir_forward)
 def contiguous_forward(self: Any, x: Tensor) -> Tensor:
-    """As SwinIR's, but not with channels-last strides."""
+    """SwinIR's forward pass, but with a contiguous output instead of one with channels-last strides."""
     return cast(Tensor, _swinir_forward(self, x).contiguous())
 
 

@@ -17,7 +17,7 @@ _filter2d = img_process_util.filter2D
 
 
 def contiguous_filter2d(img: Tensor, kernel: Tensor) -> Tensor:
-    """As BasicSR's, for any strides."""
+    """BasicSR's `filter2D`, for images of any strides."""
     return cast(Tensor, _filter2d(img.contiguous(), kernel))
 
 

@@ -32,7 +32,7 @@ def metric_or_nan(data: Mapping[str, Any], opt: Mapping[str, Any]) -> float:
 
 
 def copying_tensor2img(tensor: Any, *args: Any, **kwargs: Any) -> Any:
-    """As BasicSR's, but its argument stays as it is, and what is not finite becomes NaN, no image."""
+    """BasicSR's `tensor2img`, but its argument stays as it is, and a result that is not finite becomes all NaN."""
     copies = [one.clone() for one in tensor] if isinstance(tensor, list) else tensor.clone()
     image = _tensor2img(copies, *args, **kwargs)
     whole = all(bool(one.isfinite().all()) for one in (copies if isinstance(copies, list) else [copies]))
@@ -40,7 +40,7 @@ def copying_tensor2img(tensor: Any, *args: Any, **kwargs: Any) -> Any:
 
 
 def imwrite_of_images(img: np.ndarray, *args: Any, **kwargs: Any) -> Any:
-    """As BasicSR's, but nothing is written where there is no image."""
+    """BasicSR's `imwrite`, but nothing is written where there is no image."""
     return _imwrite(img, *args, **kwargs) if _is_image(img) else None
 
 
@@ -49,7 +49,7 @@ def _is_image(img: np.ndarray) -> bool:
 
 
 def add_jpg_compression(img: Any, quality: float = 90) -> Any:
-    """As BasicSR's, for any quality."""
+    """BasicSR's `add_jpg_compression`, for a quality that is no whole number, too: it is rounded down."""
     return _add_jpg_compression(img, int(quality))
 
 

@@ -38,9 +38,9 @@ def filled_network(section: Mapping[str, Any], state: Mapping[str, Tensor], path
     """The network of `network_g` with weights: on the CPU, in evaluation mode, frozen.
 
     Args:
-        section: `network_g`.
-        state: The weights; all of them must fit.
-        path: Where these come from, for errors.
+        section: Section `network_g` of an option file.
+        state: State dict of the weights; all of them must fit.
+        path: Path of the checkpoint, named in error messages.
 
     Raises:
         OptionError: If there is no such network, or it cannot be built with these options.

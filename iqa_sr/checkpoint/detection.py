@@ -20,7 +20,7 @@ class NetworkReading:
     """Facts of a network that its weights tell.
 
     Attributes:
-        section: As `network_g` of an option file.
+        section: Options of the network, as in `network_g` of an option file.
         assumed: Keys of it that no weight tells: they have the values of the published networks.
     """
 

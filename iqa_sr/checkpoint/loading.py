@@ -32,16 +32,17 @@ class LoadedNetwork:
     Attributes:
         network: `(N, 3, h, w)` RGB in [0, 1] to `(N, 3, h * scale, w * scale)`; evaluation mode, frozen.
         scale: Factor of both sides.
-        architecture: Its name: BasicSR's class, or spandrel's name.
+        architecture: Name of the architecture: BasicSR's class, or spandrel's name.
         parameters: Number of its parameters.
         minimum: Smallest side in pixels that it takes.
         multiple_of: Both sides must be multiples of this number of pixels.
         digest: First 12 characters of the SHA-256 of its weights, adapters merged; the same for the same weights in
             another file.
-        param_key: Where in the file they lie; None for the file itself. With adapters: None.
-        section: `network_g`, with which BasicSR builds it; None for networks of spandrel.
-        source: What told which network it is, as text for messages.
-        assumed: What nothing told, as `img_range 1.0`: the values of the published networks.
+        param_key: Key of the weights in the file, for example `params_ema`; None where the file itself is the state
+            dict, and with adapters.
+        section: Section `network_g`, with which BasicSR builds it; None for networks of spandrel.
+        source: Source that told which network it is, as text for messages: an option file, for example.
+        assumed: Options that no source told, for example `img_range 1.0`: the values of the published networks.
     """
 
     network: nn.Module
@@ -88,13 +89,13 @@ def load_network(
     and shapes of the weights (`iqa_sr.checkpoint.detection`); spandrel, where it is installed.
 
     Args:
-        path: What BasicSR or this package has trained (averaged weights, `params_ema`, are preferred), a bare state
-            dict, safetensors, TorchScript. Only tensors are read.
+        path: Path of a checkpoint of BasicSR or of this package (averaged weights, `params_ema`, are preferred), a bare
+            state dict, safetensors, TorchScript. Only tensors are read.
         options: An option file, its content or its section `network_g`.
         adapters: Folders of adapters that this checkpoint is the base of; they are merged.
         strengths: Strengths of each of them; 1 where none is given.
-        param_key: Which of the file's weights; not with adapters, which know theirs.
-        device: Where the network is to be.
+        param_key: Key of the weights in the file; None for the preferred ones. Not with adapters, which know theirs.
+        device: Device that the network is moved to.
 
     Raises:
         FileNotFoundError: If a file is missing.
@@ -160,7 +161,7 @@ def _identified(path: Path, state: Mapping[str, Tensor]) -> _Found:
 
 
 def _by_option_files(path: Path, state: Mapping[str, Tensor]) -> _Found:
-    """By an option file beside the checkpoint, or in the experiment whose `models` it lies in."""
+    """The network of an option file beside the checkpoint, or in the experiment whose `models` it lies in."""
     parent = path.parent if path.parent.name else path.absolute().parent
     folders = [parent, parent.parent] if parent.name == MODELS else [path.parent]
     fitting, problems = [], []

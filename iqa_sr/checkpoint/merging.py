@@ -30,10 +30,10 @@ class MergedNetwork:
     """The written files.
 
     Attributes:
-        path: The file.
-        strengths: Strengths of each adapter.
+        path: Path of the file.
+        strengths: Strength of each adapter.
         difference: Largest difference between the results of the merged and the unmerged network on a photograph.
-        spandrel: What spandrel makes of the file; begins with `warning:` where its result is another one.
+        spandrel: Message on whether spandrel opens the file; begins with `warning:` where its result is another one.
     """
 
     path: Path

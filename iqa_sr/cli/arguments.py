@@ -38,9 +38,9 @@ def split_names(text: str, flag: str = "--metric", known: str = "`iqa-sr metrics
     """The names, separated by commas, that an argument has, each once.
 
     Args:
-        text: The argument.
-        flag: What it was given as.
-        known: Where valid names are found, for the error.
+        text: Value of the argument.
+        flag: Flag of the argument, named in the error message.
+        known: Text on where valid names are found, for the error message.
 
     Raises:
         ValueError: If there is none.

@@ -103,7 +103,7 @@ def _reported(command: Callable[[], int], debug: bool, parser: argparse.Argument
 
 
 def _flags(parser: argparse.ArgumentParser) -> dict[str, str]:
-    """By the name of each argument, also of actions below the command."""
+    """The flag of each argument by its name, subcommands included."""
     found: dict[str, str] = {}
     for action in parser._actions:
         if isinstance(action, argparse._SubParsersAction):

@@ -29,7 +29,7 @@ class _Escaping:
     """A stream that writes `escaped` texts, and is the stream it was given in all else.
 
     Args:
-        stream: Where the texts go.
+        stream: Stream that the texts are written to.
         quiet: Deny being a terminal: tqdm draws its bars on terminals only.
     """
 
@@ -37,7 +37,7 @@ class _Escaping:
         self._stream, self._quiet = stream, quiet
 
     def isatty(self) -> bool:
-        """Whether progress bars may be drawn here."""
+        """Terminal capability check: whether progress bars may be drawn here."""
         return not self._quiet and self._stream.isatty()
 
     def write(self, text: str) -> int:

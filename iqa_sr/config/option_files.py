@@ -103,7 +103,7 @@ def _parse(text: str, name: str) -> Any:
 
     Args:
         text: Text of a whole file, or of one value.
-        name: What it is called in errors.
+        name: Name of the text in error messages, for example the path of the file.
 
     Raises:
         OptionError: If it is not valid YAML; with its place.
@@ -167,9 +167,9 @@ def _read_with_bases(path: Path, above: tuple[Path, ...], known: dict[Path, dict
     """The content of a file and its bases.
 
     Args:
-        path: The file.
-        above: The files that have led to it.
-        known: What was read before, by place: many files may build upon the same one.
+        path: Path of the option file.
+        above: Files whose `base` has led to it, the outermost first.
+        known: Contents of the files read before, by real path: many files may build upon the same one.
     """
     asked_by = f"{above[-1].name}: base: " if above else ""
     real_path = Path(os.path.realpath(path))
@@ -235,8 +235,8 @@ def unusable_texts(options: Any, path: str = "") -> Iterator[tuple[str, str]]:
     """The path of every text that nothing can be called by, and what is wrong with it.
 
     Args:
-        options: What an option file holds, or a part of it.
-        path: Path of that part.
+        options: Content of an option file, or a part of it.
+        path: Path of that part in the option file, for example `train:optim_g`.
     """
     if isinstance(options, Mapping):
         for key, value in options.items():

@@ -48,7 +48,7 @@ def check_images(paths: Iterable[Path], smallest: int, problems: DataProblems) -
 
 
 def check_size(name: str, size: tuple[int, int], smallest: int, problems: DataProblems) -> None:
-    """As `check_images`, of an image whose `(height, width)` in px is known."""
+    """Add a problem if an image of `(height, width)` in px is smaller than `smallest` px in height or width."""
     if min(size) < smallest:
         text = f"{name} is {size[0]}x{size[1]} (HxW), smaller than {smallest} px"
         problems.add("images that are too small", text)

@@ -22,10 +22,11 @@ def read_label_files(
     """Each file that can be understood, in order, with what it says; they are read in threads.
 
     Args:
-        files: JSON files.
-        parse: From a file's path and content, what it says; may raise what wrong content makes it raise.
-        expected: What a file should be, for errors.
-        problems: Takes each of the others.
+        files: Paths of the JSON files.
+        parse: Function of a file's path and content that returns what it says; may raise a ValueError, KeyError,
+            TypeError or AttributeError on wrong content.
+        expected: Text on what a file should be, for error messages.
+        problems: Collected problems; each of the other files is added.
     """
 
     def read(file: Path) -> Said | Exception:

@@ -17,7 +17,7 @@ class Problem:
     """One thing that is wrong.
 
     Attributes:
-        kind: What it is counted as, for example `size mismatch`.
+        kind: Category that it is counted in, for example `size mismatch`.
         text: One line naming the file, what was expected and what is there.
     """
 

@@ -34,9 +34,9 @@ class RowReader:
         """The image of a row and its scores as numbers; None where something is wrong with it.
 
         Args:
-            images: Where it may be below the root; the first of these that exists is meant.
+            images: Possible paths of the image below the root; the first of these that exists is meant.
             published: Scores by aspect, as they stand in the table.
-            wrong: What else is wrong with the row.
+            wrong: Problem that the caller has found in the row; None for none.
         """
         path = next((found for name in images if (found := self._finder.find(self._root / name))), None)
         scores = {aspect: as_number(value) for aspect, value in published.items()}
@@ -68,8 +68,8 @@ def check_levels(scores: Mapping[str, Sequence[float]], problems: DataProblems, 
 
     Args:
         scores: Scores of several images, by aspect.
-        problems: Takes each such aspect.
-        of: Which images these are, for example ` of this split`.
+        problems: Collected problems; each such aspect is added.
+        of: Set of the images as text for messages, for example ` of this split`.
     """
     for aspect, values in scores.items():
         if len(values) > 1 and len(set(values)) == 1:

@@ -34,9 +34,9 @@ class AIGCDatasetOptions(LoaderOptions):
         layout: `agiqa3k` or `aigciqa2023`, as published; see `iqa_sr.data.mos.aigc_layouts`.
         dataroot: The collection's folder.
         score_range: Lowest and highest possible score; null for the published ones.
-        quality: What the quality head learns: `quality`, or in AIGCIQA2023 `authenticity`.
+        quality: Aspect that the quality head learns: `quality`, or in AIGCIQA2023 `authenticity`.
         split: Part of the collection; null for that of the phase.
-        split_seed: The collection is split 7:1:2 by prompt with this seed; the same number in all sections.
+        split_seed: Seed of the split by prompt, 7:1:2; the same number in all sections.
     """
 
     type: Literal["AIGCDataset"] = "AIGCDataset"

@@ -43,7 +43,7 @@ def cut(image: np.ndarray, top: int, left: int, side: int) -> np.ndarray:
 
 
 def cut_padded(image: np.ndarray, top: int, left: int, side: int) -> np.ndarray:
-    """As `cut`, but the square may stick out: the image goes on mirrored, the border pixels repeated."""
+    """Cut a square as `cut` does, but it may stick out: the image goes on mirrored, the border pixels repeated."""
     height, width = image.shape[:2]
     if top >= 0 and left >= 0 and top + side <= height and left + side <= width:
         return cut(image, top, left, side)

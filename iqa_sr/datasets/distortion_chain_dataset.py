@@ -29,8 +29,8 @@ class ChainDatasetOptions(LoaderOptions, ImageSourceOptions):
         crop: Side of the patches in px.
         longest: Largest number of distortions in a chain.
         kinds: Names of the distortions; null for all.
-        level_weights: How often the levels 1 to 5 come, in proportion: the authors' figures, which are rounded and add
-            up to 0.99.
+        level_weights: Relative frequencies of the levels 1 to 5: the authors' figures, which are rounded and add up to
+            0.99.
         pristine: Share of training samples that are not distorted, the authors' 5 %.
         use_hflip: Whether patches are flipped at random.
         samples: Validation: number of samples.

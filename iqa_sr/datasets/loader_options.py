@@ -17,9 +17,9 @@ class LoaderOptions(Section):
         type: Name of its class; each data set says its own.
         phase: `train` or `val`; set by BasicSR from the section's name.
         scale: Not used; BasicSR copies it from the top of the option file.
-        batch_size_per_gpu: Samples in a batch of one process.
-        num_worker_per_gpu: Processes that load.
-        dataset_enlarge_ratio: How many times an epoch goes through the data.
+        batch_size_per_gpu: Batch size per GPU.
+        num_worker_per_gpu: Number of loader processes per GPU.
+        dataset_enlarge_ratio: Number of passes through the data in one epoch.
     """
 
     name: str = ""

@@ -20,7 +20,7 @@ class CheckReport:
 
     Attributes:
         where: The option and the folder that were checked.
-        manifest: What the data set holds.
+        manifest: Manifest of the data set: its records, versions and labels.
         problems: Everything that is wrong, the manifest's problems included.
         records: The records that the sampler can use.
         dropped: The records that it cannot use, for example those without positives.
@@ -101,7 +101,7 @@ def check_data(
     """Read a data set and check it.
 
     Args:
-        options: Where the images are.
+        options: Options of the data set: roots, folders, labels.
         scale: Scale of the super-resolution, for the sizes of ready LQ files.
         crop: Side of the training crops in pixels; None for validation, which uses whole images.
         sampler: The training's sampler; None for validation.

@@ -49,11 +49,11 @@ class MultiGTDatasetOptions(GroundTruthOptions):
         use_rot: Whether crops are turned at random.
         gt_usm: Whether the crop that is learned from is sharpened (unsharp masking), on the device after the choice;
             `usm` of the degradation does it for the LQ. Training only.
-        sampler: Which ground truth is learned from, see `iqa_sr.samplers`; training only.
-        degradation: How LQ images are made where there are none, see `iqa_sr.degradations.pipelines`.
+        sampler: Sampler that chooses the ground truth to learn from, see `iqa_sr.samplers`; training only.
+        degradation: Degradation that makes LQ images where there are none, see `iqa_sr.degradations.pipelines`.
         max_bad_share: Share of samples with an unreadable file above which a run stops; each loader worker counts its
             own samples, and never stops before its third bad one. 0: every image is decoded before the run, too.
-        batch_size_per_gpu: For the loader, as the keys that follow.
+        batch_size_per_gpu: Batch size per GPU; the keys that follow are for the loader, too.
     """
 
     name: str = ""

@@ -29,13 +29,13 @@ class CropOptions(LoaderOptions, ImageSourceOptions):
     Attributes:
         crop: Side of the crops in px.
         kinds: Names of the degradations; null for all.
-        emphasis: How often a group of distortions is drawn against the others, by name; 1 where nothing is said.
-            Chains draw from all groups alike.
-        smallest_scale: Images are made smaller by a random factor between this and 1 before the crop, which makes
-            them sharper than any camera's and their content more varied.
-        softest: Share: of 40 % of the pristine images the sharpness is lowered by a Gaussian of up to this sigma in px,
-            to that of photographs at full resolution: what counts as too sharp must not depend on it.
-        tint: How far the pristine image's colors, brightness and contrast vary.
+        emphasis: Weight of each group of distortions when one is drawn, by name; 1 where nothing is said. Chains draw
+            from all groups alike.
+        smallest_scale: Smallest of the random factors, up to 1, by which images are made smaller before the crop, which
+            makes them sharper than any camera's and their content more varied.
+        softest: Largest sigma in px of the Gaussian that lowers the sharpness of 40 % of the pristine images to that of
+            photographs at full resolution: what counts as too sharp must not depend on it.
+        tint: Strength of the random changes of the pristine image's colors, brightness and contrast, from 0 to 1.
     """
 
     crop: int = Field(64, ge=16)
@@ -62,7 +62,7 @@ class PristineCrops:
 
     Args:
         options: Options of the data set.
-        where: Its place in the option file, for errors.
+        where: Location of the data set in the option file, for error messages.
 
     Attributes:
         kinds: Names of the degradations.
@@ -117,8 +117,8 @@ class PristineCrops:
         Images that are too small for the margin are mirrored.
 
         Args:
-            image: `(3, H, W)`.
-            draw: What is random.
+            image: Image to cut from, `(3, H, W)`.
+            draw: Source of random numbers.
             near: Row and column of another window, from which this one lies no farther than `shift`.
             shift: Farthest distance in px down and across; None for anywhere.
 

@@ -74,9 +74,9 @@ class SeededSampler(Sampler[tuple[int, int]]):
     Args:
         size: Number of samples in the data set.
         seed: The run's `manual_seed`; other seeds give other orders.
-        rank: This process.
+        rank: Rank of this process.
         world_size: Number of processes; they take turns, so that together they see what one process would.
-        ratio: How many times an epoch goes through the data (`dataset_enlarge_ratio`).
+        ratio: Number of passes through the data in one epoch (`dataset_enlarge_ratio`).
     """
 
     size: int
@@ -109,8 +109,8 @@ class DataCursor:
     The loader's processes do not hear the signals that ask a run to stop, and end with it.
 
     Attributes:
-        loader: Gives the batches of one epoch.
-        order: What it follows.
+        loader: Loader that gives the batches of one epoch.
+        order: Sampler that sets the order of the samples.
         epoch: The epoch of the last batch given.
         iteration: Number of batches of that epoch given so far.
         workers: The loader's processes, once they are there.

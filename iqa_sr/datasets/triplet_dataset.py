@@ -27,9 +27,9 @@ class TripletSource(Section):
     """One list of triplets.
 
     Attributes:
-        triplets: The list, as `iqa-sr make-triplets` writes it.
-        dataroot: Folder where its paths start.
-        name: What to call it in figures; null for the name of the list's folder.
+        triplets: Path of the list, as `iqa-sr make-triplets` writes it.
+        dataroot: Folder that the paths in the list are relative to.
+        name: Name of the list in validation results; null for that of the list's folder.
     """
 
     triplets: str

@@ -58,9 +58,9 @@ class UpscaledResults:
         """Results of one LQ.
 
         Args:
-            window: `(3, H, W)` in [0, 1], on the CPU.
-            count: How many.
-            draw: What is random.
+            window: Pristine image, `(3, H, W)` in [0, 1], on the CPU.
+            count: Number of results.
+            draw: Source of random numbers.
 
         Returns:
             As many `(3, h, w)` in whole levels; up to `scale - 1` px are cut away below and to the right.

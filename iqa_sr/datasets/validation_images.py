@@ -34,11 +34,12 @@ class ValidationImage:
     """One validation image on the device.
 
     Attributes:
-        key: Its name.
+        key: Name of the image.
         lq: `(1, 3, h, w)` RGB in [0, 1]; `(1, 1, h, w)` of a data set of luma alone.
         gts: `(K, 3, H, W)`, the original first, luma repeated; None if there is none.
-        positive: `(K,)`: which of them observers found better than the original; None if nobody was asked.
-        base: `(1, 3, H, W)`: what the network that the run began with makes of it; None where nobody compares with it.
+        positive: `(K,)` bool, true where observers found the ground truth better than the original; None if nobody was
+            asked.
+        base: `(1, 3, H, W)`, the result of the network that the run began with; None where nobody compares with it.
     """
 
     key: str
@@ -54,7 +55,7 @@ def validation_images(dataloader: Any, scale: int | None, device: torch.device) 
     Args:
         dataloader: Batches of one image, from MultiGTDataset or any BasicSR data set.
         scale: The upscaling factor, where LQ images are to be made.
-        device: Where the images are wanted.
+        device: Device that the images are moved to.
     """
     return (load() for _, load in loadable_images(dataloader, scale, device))
 
@@ -62,7 +63,10 @@ def validation_images(dataloader: Any, scale: int | None, device: torch.device) 
 def loadable_images(
     dataloader: Any, scale: int | None, device: torch.device
 ) -> Iterator[tuple[str, Callable[[], ValidationImage]]]:
-    """As `validation_images`, each with its key and what puts it on the device: memory may not suffice for one."""
+    """The images of `validation_images`, each as its key and a function that loads it onto the device.
+
+    The function raises where memory does not suffice for its image.
+    """
     section = dataloader.dataset.opt
     degradation = None
     if section["type"] == "MultiGTDataset" and not section.get("dataroot_lq"):
@@ -119,9 +123,9 @@ class ImageSizes:
     """Facts of a validation image without its pixels.
 
     Attributes:
-        key: Its name.
+        key: Name of the image.
         lq: Height and width of the LQ in pixels.
-        gt: Path of the ground truth on disk; None if there is none.
+        gt: Height and width of the ground truth in pixels; None if there is none.
     """
 
     key: str
@@ -179,7 +183,7 @@ def _size(path: str | None, listed: Mapping[str, tuple[int, int]] | None) -> tup
 
 
 def _decoded_sizes(dataset: Any, number: int, path: str) -> tuple[tuple[int, int], tuple[int, int] | None]:
-    """By reading the image as the validation will."""
+    """Heights and widths of LQ and ground truth, found by reading the image as the validation will."""
     try:
         sample = dataset[number]
     except Exception as error:  # whatever BasicSR and OpenCV stumble over in such a file

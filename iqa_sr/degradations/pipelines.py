@@ -53,7 +53,7 @@ class Degradation(ABC):
     """Makes the LQ of an image, or of a window of it that holds a training crop.
 
     Attributes:
-        scale: How many pixels of a side become one.
+        scale: Downscaling factor of both sides.
         margin: GT pixels around a crop that its LQ is made from; a multiple of the scale.
         jitter: Further GT pixels of a window, a multiple of the scale: the crop's place is drawn from them, so that
             crops lie anywhere on JPEG's grid, as in an LQ made from a full image.
@@ -236,8 +236,8 @@ def build_degradation(
     Args:
         section: `type` (bicubic, hggt-one-stage, hggt-two-stage, real-esrgan) and any key of the options class of
             that type in `iqa_sr.degradations.options`; what is left out has the published value. Or that class.
-        scale: How many pixels of a side become one, at least 1.
-        path: Where the section stands in the option file, for error texts.
+        scale: Downscaling factor of both sides, at least 1.
+        path: Path of the section in the option file, for error messages.
 
     Raises:
         OptionError: If the type, a key or a value is wrong.

@@ -22,9 +22,10 @@ class Distortion:
     """One way to distort an image.
 
     Attributes:
-        name: For example `gaussian-blur`.
-        group: For example `blur`; a chain takes at most one kind of a group.
-        function: See `iqa_sr.distortions.kinds`.
+        name: Name of the distortion, for example `gaussian-blur`.
+        group: Name of its group, for example `blur`; a chain takes at most one kind of a group.
+        function: Function of an image `(3, H, W)` in [0, 1], a strength in (0, 1] and a source of random numbers that
+            returns the distorted image, see `iqa_sr.distortions.kinds`.
     """
 
     name: str

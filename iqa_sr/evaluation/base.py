@@ -54,7 +54,7 @@ def base_checkpoint(arguments: Sequence[str], files: Sequence[LabeledCheckpoint]
     Args:
         arguments: `[LABEL=]FILE`, or `[NAME=]DIR` of its results on each data set. Without any, the base is what the
             trainings of the checkpoints began with.
-        files: What is compared with it.
+        files: Checkpoints whose results are compared with it.
 
     Raises:
         FileNotFoundError: If the checkpoint is not there.
@@ -191,7 +191,7 @@ def ready_results(arguments: Sequence[str], sets: Sequence[EvaluationSet], diges
 
 
 def _results_in(folder: Path, dataset: EvaluationSet) -> dict[str, Path]:
-    """By the name of each image of a data set, its file in a folder."""
+    """The result files in a folder, by the names of the images of a data set."""
     found: dict[str, Path] = {}
     for key in DiskFolder(folder).keys(recursive=True):
         name, path = str(PurePosixPath(key).with_suffix("")), folder / key

@@ -32,10 +32,10 @@ class DatasetSpec:
     """Paths of a data set.
 
     Attributes:
-        name: What it is called.
+        name: Name of the data set; must be usable as the name of a folder.
         data: Root of its ground truths, in any layout that training takes; None where there are none.
         lq: Folder of its LQ images; None: made from the originals.
-        degradation: How they are made, as in an option file.
+        degradation: Degradation that makes LQ images, as in an option file.
         options: Further options of the ground truths, as in an option file: `labels`, `gt_folders`, ...
 
     Raises:
@@ -72,9 +72,9 @@ class EvaluationSet:
     """A data set whose files were found and looked into. Reading may be done in several threads.
 
     Args:
-        spec: Where it is.
+        spec: Paths and options of the data set.
         scale: Scale of the super-resolution.
-        records: Its images, sorted by name; without ground truths, `lq` alone is set.
+        records: Records of its images, sorted by name; without ground truths, `lq` alone is set.
     """
 
     def __init__(self, spec: DatasetSpec, scale: int, records: Sequence[Record]) -> None:
@@ -159,7 +159,7 @@ def open_set(spec: DatasetSpec, scale: int, progress: bool = True) -> Evaluation
     """Find a data set's files, look into all of them, and match them.
 
     Args:
-        spec: Where they are.
+        spec: Paths and options of the data set.
         scale: Scale of the super-resolution.
         progress: Whether a bar is shown where there are many.
 

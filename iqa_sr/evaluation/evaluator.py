@@ -45,11 +45,12 @@ class InferenceConfig:
     """Settings with which results are computed.
 
     Attributes:
-        device: Where networks and metrics compute.
-        tile: See `iqa_sr.inference.tiling.upscale`.
-        overlap: Likewise.
-        half: Likewise.
-        workers: Images that are computed at a time; 0 for as many as do good.
+        device: Device of networks and metrics.
+        tile: Side of a tile in pixels of the LQ, `auto`, or None for the whole image; see
+            `iqa_sr.inference.tiling.upscale`.
+        overlap: Overlap of neighboring tiles in pixels of the LQ.
+        half: Whether networks compute in half precision.
+        workers: Number of images that are computed at a time; 0 for as many as do good.
     """
 
     device: torch.device
@@ -108,14 +109,14 @@ class Evaluator:
     Args:
         folder: The result folder.
         sets: The data sets, of one scale.
-        scorer: What is measured.
-        inference: How.
+        scorer: Scorer with the metrics of the evaluation.
+        inference: Settings of the inference: device, tiles, precision, images at a time.
         shard: `(rank, world size)`: this process takes each world-size-th image, and writes its scores to a file of
             its own; `join_scores` puts these together when all are done.
-        base: What `against: base` compares with; its checkpoint, if one makes it, comes before all others.
+        base: Results that `against: base` compares with; their checkpoint, if one makes them, comes before all others.
 
     Attributes:
-        missing: How many scores memory did not suffice for; a further call computes them.
+        missing: Number of scores that memory did not suffice for; a further call computes them.
     """
 
     def __init__(
@@ -156,12 +157,12 @@ class Evaluator:
         """The results of a network.
 
         Args:
-            label: What they are called.
-            load: Gives the network on the device; called only if some result is missing.
+            label: Label of the results.
+            load: Function that returns the network on the device; called only if some result is missing.
             progress: Whether a bar is shown.
 
         Returns:
-            How many images were computed or scored.
+            Number of images that were computed or scored.
 
         Raises:
             ValueError: If a file is damaged, or the network makes another size than expected.

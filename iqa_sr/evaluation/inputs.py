@@ -32,13 +32,13 @@ class LabeledCheckpoint:
     """A checkpoint to evaluate.
 
     Attributes:
-        label: What its rows and images are called.
-        path: The file.
+        label: Label of its rows and images.
+        path: Path of the file.
         sha256: SHA-256 of the file.
-        iteration: Where in its training it was written; None if its name does not say.
+        iteration: Training iteration at which it was written; None if its name does not say.
         experiment: Folder of the training that it comes from; None if it does not lie in one.
         also: Names of the files beside it with the same content, which are left out.
-        reading: What is known of how it is to be read, as arguments of `load_network`.
+        reading: Arguments of `load_network` that are known for it, for example `param_key`.
     """
 
     label: str
@@ -168,7 +168,7 @@ def datasets_from_args(data: Sequence[str], lq: Sequence[str], degradation: str 
 
 
 def named_paths(argument: str, values: Sequence[str]) -> dict[str, Path]:
-    """By data set the folders of an argument's values `[NAME=]DIR`; without a name it has that of the folder.
+    """The folders of an argument's values `[NAME=]DIR` by data set; without a name it has that of the folder.
 
     Raises:
         ValueError: If two have the same name, or a name cannot be used.

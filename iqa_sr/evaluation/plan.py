@@ -47,23 +47,25 @@ class EvaluationConfig:
         checkpoints: Files, folders of checkpoints, experiments; each may be `LABEL=PATH`.
         data: Roots of ground truths, each may be `NAME=DIR`; none: the validation sets of the checkpoints' experiment.
         lq: Folders of ready LQ images, likewise; where there are none, they are made.
-        degradation: How LQ images are made; None for bicubic.
-        protocol: Name of one that fixes metrics and rules.
-        metrics: Names; with a protocol on top of its own. None for those of the protocol, or that need no download.
+        degradation: Type of the degradation that makes LQ images; None for bicubic.
+        protocol: Name of the protocol that fixes metrics and rules, if any.
+        metrics: Names of metrics; with a protocol on top of its own. None for those of the protocol, or that need no
+            download.
         border: Pixels cut from each side before scoring; None for 0, or what the protocol says.
-        against: What full-reference metrics compare with; None for the original, or what the protocol says.
+        against: References of full-reference metrics, see `Against`; None for the original, or what the protocol says.
         base: With `against` base: its checkpoint, `[LABEL=]FILE`, or folders of its results, `[NAME=]DIR` of each data
             set; none: what the checkpoints' training began with.
         output: The result folder; None for `results/` and the name of the experiment or file.
         overwrite: Whether what another evaluation has left there is removed.
         baseline: Whether bicubic, original and gold standard are evaluated, too.
         options: Option file of the networks, where it is not found.
-        param_key: Which weights of the files; None for params_ema, else params.
-        tile: See `iqa_sr.inference.tiling.upscale`.
-        overlap: Likewise.
-        device: Where networks and metrics compute.
+        param_key: Key of the weights in the files; None for `params_ema`, else `params`.
+        tile: Side of a tile in pixels of the LQ, `auto`, or None for the whole image; see
+            `iqa_sr.inference.tiling.upscale`.
+        overlap: Overlap of neighboring tiles in pixels of the LQ.
+        device: Device of networks and metrics.
         half: Whether networks compute in half precision.
-        workers: Images computed at a time; None for as many as do good.
+        workers: Number of images computed at a time; None for as many as do good.
         command: Arguments of the command line, for the record.
     """
 
@@ -101,7 +103,7 @@ class _Inspection:
     Attributes:
         scale: Scale of all of them.
         facts: Facts of each, by its label.
-        assumed: What nothing told of some, as `SwinIR with img_range 1.0`.
+        assumed: Options of some networks that no source told, for example `SwinIR with img_range 1.0`.
     """
 
     scale: int
@@ -114,16 +116,16 @@ class EvaluationPlan:
     """An evaluation that was found possible.
 
     Attributes:
-        config: What was asked for.
-        folder: Where it goes.
+        config: Configuration of the evaluation.
+        folder: Result folder.
         files: The checkpoints; one that all are compared with is the first.
         sets: The data sets.
-        scorer: What is measured.
-        base: What results are compared with by `against` base.
-        inference: How results are computed.
-        run: The facts about it.
-        protocol: That it follows, if any.
-        assumed: What nothing told of some networks.
+        scorer: Scorer with the metrics of the evaluation.
+        base: Results that `against` base compares with; None if there are none.
+        inference: Settings of the inference: device, tiles, precision, images at a time.
+        run: Facts of the run, as `run.json` keeps them.
+        protocol: Protocol that it follows, if any.
+        assumed: Options of some networks that no source told, for example `SwinIR with img_range 1.0`.
     """
 
     config: EvaluationConfig
@@ -142,7 +144,7 @@ def plan_evaluation(config: EvaluationConfig, first: bool = True) -> EvaluationP
     """Find and look into everything that an evaluation needs; weights that are missing are downloaded.
 
     Args:
-        config: What is asked for.
+        config: Configuration of the evaluation.
         first: Whether this is the first of several processes: it alone reads all files for the facts.
 
     Raises:

@@ -50,10 +50,10 @@ class ResultImages:
 
         Args:
             folder: The result folder.
-            known: What was evaluated into it.
-            rows: Its scores.
-            run: What is to be evaluated.
-            keys: The images of that.
+            known: Facts of the evaluations that the folder holds.
+            rows: Rows of its score table.
+            run: Facts of the run that is to be evaluated.
+            keys: Names of the images of that run, by data set.
         """
         recorded: dict[Path, list[ScoreRow]] = {}
         own = {*known.checkpoints, *RESERVED} - {GOLD_STANDARD}

@@ -31,10 +31,10 @@ class Evaluation:
     """Summary of an evaluation.
 
     Attributes:
-        plan: What was evaluated.
+        plan: Plan of the evaluation.
         table: All scores of the result folder; None but on the first process.
-        done: How many images were computed or scored.
-        missing: How many scores memory did not suffice for; the same call computes them.
+        done: Number of images that were computed or scored.
+        missing: Number of scores that memory did not suffice for; the same call computes them.
     """
 
     plan: EvaluationPlan
@@ -111,7 +111,7 @@ def prepare_folder(
 
     Args:
         folder: The result folder.
-        run: What is about to be evaluated.
+        run: Facts of the run that is about to be evaluated.
         facts: Facts of its metrics.
         overwrite: Whether the results of another evaluation are removed: what is known to be of it, nothing else.
         keys: Keys of each data set, the names of its images.

@@ -58,9 +58,9 @@ class ImageScorer:
     """Scores of an image by the metrics of an evaluation.
 
     Attributes:
-        metrics: Names; `lr-consistency` comes on top by itself.
+        metrics: Names of the metrics; `lr-consistency` comes on top by itself.
         border: Pixels cut from each side of a result before its metrics.
-        against: What full-reference metrics compare with.
+        against: References of full-reference metrics, see `Against`.
     """
 
     metrics: tuple[str, ...]
@@ -111,13 +111,14 @@ class ImageScorer:
 
         Args:
             result: `(1, 3, H, W)` in [0, 1] as its 8-bit file holds it, on the device where the metrics are.
-            image: What the scores need: the LQ image, the references. Where a score needs the base's result and it
-                is not there, the result is that.
-            record: Names of the latter.
-            wanted: Which scores. Each reference is compared with alone: memory does not grow with their number.
+            image: Tensors that the scores need: the LQ image, the references. Where a score needs the base's result and
+                it is not there, the result is that.
+            record: Record of the image, which names the references.
+            wanted: Scores to compute, as metric and key of the reference. Each reference is compared with alone: memory
+                does not grow with their number.
 
         Returns:
-            They; NaN for those that are not defined on an image of this size. Without those that memory does not
+            Scores; NaN where the metric is not defined on an image of this size. Without those that memory does not
             suffice for.
         """
         found: dict[Wanted, float | None] = dict.fromkeys(wanted, math.nan)
@@ -165,8 +166,8 @@ def read_metrics(names: Sequence[str] | None, protocol: Protocol | None) -> tupl
     """The metrics of a protocol and those asked for, each once; None where neither says anything.
 
     Args:
-        names: What is asked for.
-        protocol: If there is one.
+        names: Names of the metrics asked for.
+        protocol: Protocol of the evaluation, if there is one.
 
     Raises:
         ValueError: If there is no such metric; the text has the nearest names.
@@ -266,7 +267,7 @@ def mean_scores(table: ScoreTable) -> dict[tuple[str, str, str], float]:
 
 
 def not_defined(table: ScoreTable) -> dict[tuple[str, str], int]:
-    """By data set and metric: on how many images the metric is not defined."""
+    """Number of images on which a metric is not defined, by data set and metric."""
     found = {(split_image(row.image)[0], row.metric, row.image) for row in table.rows if math.isnan(row.score)}
     counts: dict[tuple[str, str], int] = defaultdict(int)
     for dataset, metric, _ in sorted(found):
@@ -280,9 +281,9 @@ def summary_rows(
     """The cells of a table of one data set: the heading, then a line for each label that has scores.
 
     Args:
-        table: The scores.
-        dataset: Its name.
-        labels: In the order wanted.
+        table: Table of the scores.
+        dataset: Name of the data set.
+        labels: Labels of the lines, in the order wanted.
         formula: Name and text of a score to be computed from the means, where there are all that it needs.
     """
     means = mean_scores(table)

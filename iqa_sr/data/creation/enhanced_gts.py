@@ -38,8 +38,9 @@ class Enhancer:
     Attributes:
         name: The name on the command line.
         description: One line for users.
-        function: `(H, W, 3)` RGB uint8, and the parameters by name, to the same shape.
-        parameters: What `function` is called with; written into the data set's `gts.json`.
+        function: Function of an image, `(H, W, 3)` RGB uint8, and the parameters by name; returns an image of the same
+            shape.
+        parameters: Keyword arguments of `function`; written into the data set's `gts.json`.
         parallel: Whether several images can be worked on at the same time.
     """
 
@@ -84,7 +85,7 @@ def find_enhancer(name: str, device: str = "cpu") -> Enhancer:
 
     Args:
         name: A name of `ENHANCERS`, or the path of a 1x restoration network (`.pth`, `.pt`, `.ckpt`, `.safetensors`).
-        device: Where a network runs.
+        device: Device that a network runs on, for example `cuda`.
 
     Raises:
         ValueError: If there is no enhancer of this name, or the network is not a 1x restoration network.
@@ -144,7 +145,7 @@ def make_gts(
         enhancers: Names or network files (see `find_enhancer`), one for each folder, in order.
         progress: Whether to show a progress bar.
         overwrite: Whether to make again what is there already.
-        device: Where networks run.
+        device: Device that networks run on, for example `cuda`.
 
     Raises:
         FileNotFoundError: If the folder does not exist or holds no images.

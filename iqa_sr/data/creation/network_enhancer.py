@@ -23,7 +23,7 @@ class NetworkEnhancer:
 
     Args:
         network: Network of scale 1: `(1, 3, H, W)` RGB in [0, 1] to the same shape.
-        device: Where it runs.
+        device: Device that it runs on, for example `cuda`.
     """
 
     def __init__(self, network: SpandrelNetwork, device: str) -> None:

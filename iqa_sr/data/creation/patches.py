@@ -74,12 +74,12 @@ def select_patches(
 
     Args:
         input_dir: A data set as `MultiGTDataset` reads it, or a folder of images. Labels are not carried over.
-        output_dir: Where the patches go.
+        output_dir: Folder that the patches are written to.
         size: Side of a patch in pixels.
         stride: Distance of the positions in pixels.
         jitter: Largest random move of a position in pixels, along each axis.
-        min_std: See `is_detailed`.
-        min_laplacian: See `is_detailed`.
+        min_std: Least standard deviation of a detailed patch's gray levels (of 255), see `is_detailed`.
+        min_laplacian: Least variance of the Laplacian of a detailed patch's gray levels (of 255), see `is_detailed`.
         seed: Seed of the random moves; they depend on it and on the image's name alone.
         progress: Whether to show a progress bar.
 

@@ -29,13 +29,13 @@ class Photograph:
 
     Attributes:
         name: Name of the prepared file without suffix.
-        package: The Debian package.
+        package: Name of the Debian package.
         path: Path in the package; for an image inside a Qt resource file its path there after a colon.
         side: Longer side of the prepared image in px, at most 1600 and 5/8 of the original's, so that no trace of the
             original's compression is left.
-        author: Whom the source names.
+        author: Author as named by the source.
         license: SPDX identifier or `public domain`.
-        source: Where author and license are stated.
+        source: Web page or file that states author and license.
         validation: `yes` for the photographs that are kept for validation, else empty.
     """
 
@@ -60,7 +60,7 @@ def prepare_photographs(packages: Path, folder: Path) -> None:
 
     Args:
         packages: Folder with one folder for each unpacked package, of the package's name.
-        folder: Where to write; files of the same names are replaced.
+        folder: Folder to write to; files of the same names are replaced.
 
     Raises:
         FileNotFoundError: If a package is missing; with the commands to get it.

@@ -41,8 +41,8 @@ class ImageSourceOptions(Section):
     Attributes:
         dataroot: A folder of images, or null.
         photographs: Whether to use scikit-image's photographs.
-        photograph_repeats: How often each of them comes where a generated image comes once: they are larger, and
-            there are few.
+        photograph_repeats: Number of times that each photograph comes where a generated image comes once: they are
+            larger, and there are few.
         procedural: Number of generated images of 256 px.
         first: Number of the first generated image; sets with other numbers share none.
     """
@@ -58,9 +58,9 @@ class ImageSource:
     """The images of a data set; those of a folder are read when asked for, the others are kept in memory.
 
     Args:
-        options: Where they come from.
+        options: Sources of the images.
         smallest: Smallest height and width in px.
-        where: The data set's place in the option file, for errors.
+        where: Location of the data set in the option file, for error messages.
 
     Raises:
         OptionError: If the options name no image.

@@ -23,12 +23,12 @@ def upscaled_images(
     """Windows of originals, and the same windows of what upscaling made of them.
 
     Args:
-        folder: The originals; None for scikit-image's photographs.
-        results: Results of super-resolution under the originals' names, with any suffix; up to 7 px may be missing
-            below and to the right, where originals were cut to a multiple of the scale. None: the windows reduced and
-            enlarged again, bicubic.
+        folder: Folder of the originals; None for scikit-image's photographs.
+        results: Folder of super-resolution results under the originals' names, with any suffix; up to 7 px may be
+            missing below and to the right, where originals were cut to a multiple of the scale. None: the windows
+            reduced and enlarged again, bicubic.
         size: Height and width of the windows in px; they are cut from the middle.
-        limit: How many images at most, the first ones by name; None for all.
+        limit: Largest number of images, the first ones by name; None for all.
         scale: Scale of the bicubic results.
 
     Returns:

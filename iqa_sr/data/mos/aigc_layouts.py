@@ -18,9 +18,9 @@ class AIGCRow:
     """An image as its collection lists it.
 
     Attributes:
-        images: Where it may be below the collection's folder; the first of these that exists is meant.
-        prompt: The text that it was made from.
-        scores: By aspect: numbers, or the texts that should have been some.
+        images: Possible paths of the image below the collection's folder; the first of these that exists is meant.
+        prompt: Text prompt that the image was generated from.
+        scores: Published scores by aspect: numbers, or the texts that stand in their place.
     """
 
     images: tuple[str, ...]
@@ -33,8 +33,8 @@ class AIGCTable:
     """The scores of a collection.
 
     Attributes:
-        file: Where those of the quality were read from.
-        rows: One for each image.
+        file: File that the quality scores were read from.
+        rows: Rows of the table, one for each image.
     """
 
     file: Path

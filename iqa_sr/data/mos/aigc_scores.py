@@ -58,7 +58,11 @@ def read_ratings(layout: str, root: Path, score_range: tuple[float, float] | Non
 def collect_ratings(
     layout: str, root: Path, score_range: tuple[float, float] | None = None
 ) -> tuple[list[Rating], DataProblems, Path]:
-    """As `read_ratings`, with what is wrong instead of a DataError: usable rows, problems, the file of the scores."""
+    """Read ratings as `read_ratings` does, but return what is wrong instead of raising a DataError.
+
+    Returns:
+        Usable ratings, problems, and the file of the scores.
+    """
     if layout not in AIGC_LAYOUTS:
         raise ValueError(f"there is no layout {layout!r} of generated images; {did_you_mean(layout, AIGC_LAYOUTS)}")
     published = AIGC_LAYOUTS[layout]
@@ -83,10 +87,11 @@ def check_ratings(ratings: Sequence[Rating], smallest: int, problems: DataProble
     """Find what is wrong with a part of a collection: one single rating level, unusable images, small ones.
 
     Args:
-        ratings: The part.
+        ratings: Ratings of the part.
         smallest: Least height and width in px.
-        problems: Takes what is found; the levels of scores are looked at only where there is nothing yet.
-        of: Which part it is, for example ` of the part val`.
+        problems: Collected problems, to which new ones are added; rating levels are looked at only where there is none
+            yet.
+        of: Part of the collection as text for messages, for example ` of the part val`.
     """
     if not len(problems):
         check_levels(_by_aspect(ratings), problems, of)

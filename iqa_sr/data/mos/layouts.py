@@ -20,8 +20,8 @@ class MOSRow:
 
     Attributes:
         image: Path below the collection's folder; upper and lower case may differ from the file's.
-        score: A number, or the text that should have been one.
-        content: What the image shows: the same for all images that were made of one reference.
+        score: Published score: a number, or the text that stands in its place.
+        content: Name of the content: the same for all images that were made of one reference.
         split: Part that the table itself puts it into; None where it does not say.
     """
 
@@ -37,7 +37,7 @@ class MOSTable:
 
     Attributes:
         file: The file that they were read from.
-        rows: One for each image.
+        rows: Rows of the table, one for each image.
         score_range: Lowest and highest score possible, not those that occur; None where the format does not say.
         higher_is_better: The scores' direction.
     """
@@ -53,8 +53,8 @@ class Layout:
     """One collection's way of publishing.
 
     Attributes:
-        files: Where its scores are, below its folder; the first that exists is read.
-        read: From that file and the folder, its table.
+        files: Possible paths of the score file below the collection's folder; the first that exists is read.
+        read: Function of that file and the folder that returns the table.
     """
 
     files: tuple[str, ...]

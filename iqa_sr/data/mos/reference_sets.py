@@ -52,8 +52,8 @@ def read_scored_set(name: str, root: Path) -> ScoredSet:
     """A data set as published.
 
     Args:
-        name: `pipal`, or a key of `REFERENCE_FOLDERS`.
-        root: Its folder.
+        name: Name of the data set: `pipal`, or a key of `REFERENCE_FOLDERS`.
+        root: Folder of the data set.
 
     Raises:
         FileNotFoundError: If a part of it is not there.

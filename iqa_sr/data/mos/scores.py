@@ -32,9 +32,9 @@ class Opinion:
     """An image and its score.
 
     Attributes:
-        path: The image's file.
-        score: As published.
-        content: Images of one reference have the same.
+        path: Path of the image file.
+        score: Opinion score as published.
+        content: Name of the content: the same for all images of one reference.
         quality: The score in [0, 1] of its declared range, larger is better.
         split: Part that the table itself puts it into, one of `SPLITS`; None where it does not say.
     """
@@ -50,9 +50,9 @@ class OpinionSource(Section):
     """Keys of an option file that name a collection.
 
     Attributes:
-        layout: How the collection is published, see `iqa_sr.data.mos.layouts`; `csv` for a file of your own with
-            the columns `image,score` and, if you have them, `content` and `split`.
-        dataroot: Its folder.
+        layout: Name of the published layout, see `iqa_sr.data.mos.layouts`; `csv` for a file of your own with the
+            columns `image,score` and, if you have them, `content` and `split`.
+        dataroot: Folder of the collection.
         scores_file: The file of the scores; null for the published place.
         score_range: Lowest and highest possible score; null for the published one. `csv` has none.
         higher_is_better: The scores' direction; null for the published one, which is true for `csv`.
@@ -111,7 +111,11 @@ def _collect(
     score_range: tuple[float, float] | None,
     higher_is_better: bool | None,
 ) -> tuple[list[Opinion], DataProblems, Path]:
-    """As `read_opinions`, with what is wrong instead of a DataError: usable rows, problems, the file of the scores."""
+    """Read opinions as `read_opinions` does, but return what is wrong instead of raising a DataError.
+
+    Returns:
+        Usable opinions, problems, and the file of the scores.
+    """
     table = read_table(layout, root, scores_file)
     low, high = _range(table, score_range)
     better = table.higher_is_better if higher_is_better is None else higher_is_better
@@ -138,10 +142,10 @@ def read_source(
     """Wanted parts of a collection named in an option file, with everything checked.
 
     Args:
-        source: The section.
-        where: Its place, for errors.
+        source: Section of the option file that names the collection.
+        where: Location of the section in the option file, for error messages.
         smallest: Least height and width of the images in px.
-        split: Gives the wanted parts of the whole collection by name.
+        split: Function of the whole collection that returns its wanted parts by name.
 
     Raises:
         FileNotFoundError, ModuleNotFoundError: As `read_opinions`.

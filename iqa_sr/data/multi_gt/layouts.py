@@ -99,7 +99,7 @@ def find_parts(options: GroundTruthOptions, where: str) -> list[DatasetPart]:
     """The parts of a data set: one, or one for each root and each range of HGGT's layout.
 
     Args:
-        options: What the user said.
+        options: Options of the data set: roots, folders, labels.
         where: Place of these options in the option file, for errors.
 
     Raises:

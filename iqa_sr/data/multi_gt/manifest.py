@@ -31,14 +31,14 @@ class Manifest:
     """Content of a data set.
 
     Attributes:
-        root: Where the ground truths' paths start.
+        root: Folder that the ground truths' paths are relative to.
         records: The groups of images that belong together, sorted by name; without those of which a file cannot be
             read or has another size.
         folders: Names of all versions, the original's first.
         problems: Everything that is wrong; training must not start if there is anything.
-        lq_root: Where the ready LQ files' paths start, or None.
+        lq_root: Folder that the ready LQ files' paths are relative to; None without such files.
         lq_sizes: `(height, width)` of each record's ready LQ file, by the record's name.
-        notes: What is worth knowing but not wrong.
+        notes: Remarks on what is worth knowing but not wrong, one line each.
     """
 
     root: Path
@@ -76,7 +76,7 @@ def read_manifest(
     """Find, match and check all files of a data set.
 
     Args:
-        options: Where the images are; see there for the layouts.
+        options: Options of the data set; see `GroundTruthOptions` for the layouts.
         where: Place of the options in the option file, for errors.
         progress: Whether a bar is shown for many files.
         decode_all: Whether every image is decoded; otherwise its header and its end are looked at, which is quick.

@@ -49,8 +49,8 @@ class PairLayout:
     """One way of publishing human labels.
 
     Attributes:
-        read: From the folder and the options, the labels.
-        options: Which of `LabelOptions` have a meaning.
+        read: Function of the folder and the options that returns the labels.
+        options: Names of those `LabelOptions` that apply to the layout.
     """
 
     read: Callable[[Path, LabelOptions], HumanLabels]
@@ -61,9 +61,9 @@ def read_human_labels(layout: str, root: Path, options: LabelOptions | None = No
     """Human labels of a data set.
 
     Args:
-        layout: A key of `LAYOUTS`.
+        layout: Name of the layout, a key of `LAYOUTS`.
         root: The data set's folder.
-        options: How it is read; None for the defaults.
+        options: Settings for reading it; None for the defaults.
 
     Raises:
         ValueError: If there is no such layout, an option does not apply to it, or a file has another form.

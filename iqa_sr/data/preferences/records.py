@@ -21,11 +21,12 @@ class PreferencePair(NamedTuple):
     """Two images and which of them observers prefer.
 
     Attributes:
-        content: What they show. Pairs of one content depend on each other, those of different contents do not.
-        first: Key of an image: its path below the data set's folder, with forward slashes.
-        second: Key of the other one.
-        preferred: 1 where observers prefer the first, 0 the second, 0.5 where neither.
-        groups: What the pair is counted in, for example `("PSY", "ref<test", "All")`.
+        content: Name of the content that both images show. Pairs of one content depend on each other, those of
+            different contents do not.
+        first: Key of the first image: its path below the data set's folder, with forward slashes.
+        second: Key of the second image.
+        preferred: Preference of the observers: 1 for the first image, 0 for the second, 0.5 for neither.
+        groups: Names of the groups that the pair is counted in, for example `("PSY", "ref<test", "All")`.
         share: Share of the votes that the first image got, ties by half; None where nobody compared these two.
     """
 
@@ -41,9 +42,9 @@ class RatedImage(NamedTuple):
     """An image and its opinion score.
 
     Attributes:
-        image: Its key.
-        content: What it shows.
-        quality: The score, turned so that larger is better.
+        image: Key of the image: its path below the data set's folder, with forward slashes.
+        content: Name of the content that the image shows.
+        quality: Opinion score, turned so that larger is better.
     """
 
     image: str
@@ -56,11 +57,11 @@ class HumanLabels:
     """Human labels of a data set.
 
     Attributes:
-        root: Its folder, where the keys start.
-        pairs: Pairs, if there are any.
-        rated: Images with scores, if there are any.
-        references: Key of the image that full-reference metrics compare an image with.
-        notes: What is worth knowing, a line each.
+        root: Folder of the data set, which the keys are relative to.
+        pairs: Pairs that observers compared, if there are any.
+        rated: Images with opinion scores, if there are any.
+        references: Key of the reference that full-reference metrics compare an image with, by the key of the image.
+        notes: Remarks on what is worth knowing, one line each.
     """
 
     root: Path

@@ -37,7 +37,7 @@ class Made:
 
     Attributes:
         lists: Triplets by split.
-        notes: What was left out, and why.
+        notes: Remarks on what was left out and why, one line each.
     """
 
     lists: dict[str, list[Triplet]] = field(default_factory=dict)
@@ -171,7 +171,7 @@ def _diffiqa_part(folder: Path, root: Path, notes: list[str], problems: DataProb
 
 
 def _read_votes(folder: Path, problems: DataProblems) -> dict[tuple[str, str], list[Label]]:
-    """By version and stem, the label that each observer gave."""
+    """The labels that the observers gave each image, by version and stem."""
     files = sorted(folder.glob("*/*/*.json"))
     if not files:
         raise FileNotFoundError(f"{folder} holds no labels; expected A/01/NAME_01.json and so on")

@@ -47,7 +47,7 @@ class Triplet:
 
     @property
     def line(self) -> str:
-        """As it stands in a list: `first,second,reference,g12,g1r,g2r`."""
+        """The triplet as a line of a list: `first,second,reference,g12,g1r,g2r`."""
         return ",".join([*self.images, *(f"{target:g}" for target in self.targets)])
 
 
@@ -110,9 +110,9 @@ def check_splits(path: Path, triplets: Sequence[Triplet], problems: DataProblems
     """Find references that stand in another list beside this one, too: `train.txt`, `val.txt` and `test.txt`.
 
     Args:
-        path: The list; one of another name is not compared.
-        triplets: What is in it.
-        problems: Takes each reference once for each other list.
+        path: Path of the list; one of another name is not compared.
+        triplets: Triplets of the list.
+        problems: Collected problems; each such reference is added once for each other list.
     """
     if path.stem.lower() not in SPLITS:
         return
