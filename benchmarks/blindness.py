@@ -1,5 +1,5 @@
-"""What each metric is blind to: how its scores of SR results move under changes that observers see, and that nobody
-sees.
+"""Blind spots of each metric: how its scores of SR results move under changes that observers see, and under changes
+that nobody sees.
 
     python train_sr.py -opt options/swinir_amo.yml        # the base and the sample, where they are missing
     python benchmarks/blindness.py [--base FILE] [--images DIR] [--metrics NAME ...]
@@ -47,7 +47,7 @@ def blur(images: Tensor) -> Tensor:
 
 
 def in_null_space(change: Tensor, scale: int) -> Tensor:
-    """What of a change the downscaling does not see, but for the rounding of the resampling; at the same RMS."""
+    """The part of a change in the null space of bicubic downscaling, up to resampling error, scaled to the same RMS."""
     rms = change.square().mean().sqrt()
     for _ in range(20):
         height, width = change.shape[-2:]

@@ -1,4 +1,4 @@
-"""Whether a metric without a reference is worth being rewarded: everything that the embedded one has to reach.
+"""Acceptance tests of a no-reference metric as a reward: everything that the embedded metric has to reach.
 
     python benchmarks/embedded_metric.py --images FOLDER [--metric NAME ...] [--weights FILE ...] [--part order jod ...]
 

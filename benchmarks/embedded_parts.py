@@ -1,4 +1,4 @@
-"""What `embedded_metric.py` measures: numbers of metrics, which are functions of which larger is better."""
+"""Measurements of `embedded_metric.py`; a metric is a function here, of which larger is better."""
 
 import statistics
 import time
@@ -167,9 +167,9 @@ def jod_correlation(
 
 @torch.no_grad()
 def sr_versions(crops: Mapping[str, Tensor], networks: Mapping[str, LoadedNetwork]) -> dict[str, list[Tensor]]:
-    """What bicubic upscaling and each network make of the crops' LQ, by name: 8 bit, cut or filled to the crops' size.
+    """SR results for the crops' LQ by name, of bicubic upscaling and of each network: 8 bit, at the crops' size.
 
-    The LQ is MATLAB's bicubic one. Where the factor does not divide the side, it is one of the nearest smaller size.
+    The LQ is MATLAB's bicubic one, its sides rounded up where the factor does not divide those of the crop.
     """
 
     def lq(crop: Tensor, scale: int) -> Tensor:
@@ -231,7 +231,7 @@ def attacked(
 
 
 def best_possible(starts: Mapping[str, AttackedImages], jod: Jod) -> dict[str, float]:
-    """By how much invisible changes *can* be better, of each kind of start, as a share of its gap.
+    """Gain that invisible changes *can* bring, of each kind of start, as a share of its gap to the ground truth.
 
     The score is JOD to the ground truth itself, the change the straight way there, as far as nobody sees it: no metric
     that is right gains less.
@@ -285,7 +285,7 @@ def costs(metrics: Mapping[str, QualityMetric], peer: QualityMetric, crops: Mapp
 
 
 def _seconds(call: Callable[[Tensor], Tensor], images: Tensor, gradient: bool, clock: Callable[[], float]) -> float:
-    """What one call takes by the clock, with the gradient for the images where it is asked for."""
+    """Seconds of one call by the given clock, with the gradient for the images where it is asked for."""
     images = images.clone().requires_grad_(gradient)
     began = clock()
     with torch.set_grad_enabled(gradient):
@@ -328,10 +328,11 @@ def expected_seconds(
     """Seconds of a core for each part; what else the machine does counts little.
 
     Args:
-        metrics: Which are measured.
-        jod: How visible a change is; None if no part asks.
-        crop: One of the crops.
-        counts: For each part how often a metric scores a crop, how often with a gradient, and the number of JOD.
+        metrics: Metrics to be measured, by name.
+        jod: JOD between two batches of images, `(N,)`; None if no part needs it.
+        crop: One of the crops, `(3, H, W)`.
+        counts: Numbers for each part: crops that each metric scores, crops that it scores with a gradient, and JOD
+            computed.
     """
     batch = crop[None].repeat(4, 1, 1, 1)
 

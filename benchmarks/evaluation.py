@@ -1,4 +1,4 @@
-"""How much sooner the evaluation of a checkpoint is done than by a plain loop: read, upscale, write, score, next.
+"""Speed of the evaluation of a checkpoint against that of a plain loop: read, upscale, write, score, next.
 
 The loop is no straw man: its metrics are built once, and torch has all its threads. That both have the same scores is
 checked.

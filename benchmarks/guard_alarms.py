@@ -1,4 +1,4 @@
-"""How often the guard gives a false alarm in a whole run, and what it still finds: a simulation of its tests.
+"""False-alarm rate of the guard over a whole run, and its power: a simulation of its tests.
 
     python benchmarks/guard_alarms.py [--runs 2000]
 

@@ -1,4 +1,4 @@
-"""What importing costs: `import iqa_sr` against `import torch`, `iqa-sr --help`; and how deep our imports go.
+"""Cost of imports: `import iqa_sr` against `import torch`, `iqa-sr --help`; and how deep our imports go.
 
 python benchmarks/imports.py [--pairs 5]
 python benchmarks/imports.py --chains 3
@@ -44,7 +44,7 @@ def our_modules() -> dict[str, Path]:
 
 
 def run_at_import(node: ast.AST) -> Iterator[ast.AST]:
-    """What is below a node and runs when its module is imported."""
+    """The nodes below a node that run when its module is imported."""
     for below in ast.iter_child_nodes(node):
         for_annotations = isinstance(below, ast.If) and ast.unparse(below.test) == "TYPE_CHECKING"
         if not (for_annotations or isinstance(below, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda)):

@@ -1,4 +1,4 @@
-"""What the loader reads and keeps: files opened by sampler, and memory after many samples against after few.
+"""Files that the loader opens by sampler, and its memory after many samples against after few.
 
 python benchmarks/loader.py [--samples 2000]
 """

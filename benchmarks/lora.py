@@ -1,4 +1,4 @@
-"""What LoRA costs: time and memory of a training step against full fine-tuning, speed of merged networks.
+"""Cost of LoRA: time and memory of a training step against full fine-tuning, speed of merged networks.
 
     python benchmarks/lora.py [--network swinir rrdb] [--metric jod-lite] [--steps 12] [--batch 2] [--side 48]
 
@@ -123,7 +123,7 @@ def start(name: str, method: str, file: Path, args: argparse.Namespace) -> subpr
 
 
 def ask(worker: subprocess.Popen[str], question: str, method: str) -> float:
-    """What a process answers; it may take long to start."""
+    """Return the number that a worker process answers; it may take long to start."""
     assert worker.stdin is not None and worker.stdout is not None
     worker.stdin.write(question + "\n")
     worker.stdin.flush()

@@ -1,4 +1,4 @@
-"""How much memory a part of a benchmark takes: on the GPU where there is one, else of the process."""
+"""Memory that a part of a benchmark takes: on the GPU where there is one, else of the process."""
 
 import ctypes
 from pathlib import Path

@@ -93,7 +93,7 @@ def compare(
 
 
 def reference_of(batch: Tensor) -> Tensor:
-    """What an image of a batch is compared with: another one of it, alone its mirror image."""
+    """References for a batch: its images in reverse order, or the mirror image of a single one."""
     return batch.detach().flip(0 if len(batch) > 1 else 3)
 
 

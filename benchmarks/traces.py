@@ -1,4 +1,4 @@
-"""How many of our functions a command runs through: `python benchmarks/traces.py train` or `... evaluate`.
+"""Number of our functions that a command runs through: `python benchmarks/traces.py train` or `... evaluate`.
 
 Counted are calls of functions and methods that are defined in this repository, by `sys.setprofile`, after the modules
 of the command have been imported; class bodies, comprehensions, lambdas and what imports call are left out. `--list`

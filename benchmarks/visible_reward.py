@@ -1,4 +1,4 @@
-"""What `visible: true` costs and what it stops: seconds of cvvdp against metric and network, gain against visibility.
+"""Cost and effect of `visible: true`: seconds of cvvdp against metric and network, gain against visibility.
 
     python benchmarks/visible_reward.py --images FOLDER --checkpoint experiments/swinir_amo/models/net_g_latest.pth
 

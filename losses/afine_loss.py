@@ -75,9 +75,9 @@ class AFINELoss(nn.Module):
         """The loss of a batch.
 
         Args:
-            output: `(N, 3, H, W)` float RGB in [0, 1]; values a little outside are fine.
-            gt: The same shape; not needed for the naturalness. No gradient reaches it.
-            weight: Taken because BasicSR's losses take it; a quality has no weight per pixel.
+            output: Results of the network, `(N, 3, H, W)` float RGB in [0, 1]; values a little outside are fine.
+            gt: Ground truths of the same shape; not needed for the naturalness. No gradient reaches them.
+            weight: Weight per pixel, not used: taken because BasicSR's losses take it.
 
         Returns:
             A scalar; falling means that the images get better. Not finite where an image that is looked at is not.

@@ -13,9 +13,9 @@ def contrastive_loss(first: Tensor, second: Tensor, temperature: float = 0.1) ->
     In float32 also inside autocast: 16 bits are too coarse for cosines that are divided by a small temperature.
 
     Args:
-        first: `(N, D)` of length one.
-        second: `(N, D)`, the partners in the same order.
-        temperature: What the cosines are divided by.
+        first: Embeddings `(N, D)` of length one.
+        second: Partners of the embeddings, `(N, D)`, in the same order.
+        temperature: Divisor of the cosines.
 
     Returns:
         A scalar; `log(2 N - 1)` where all embeddings are equal.

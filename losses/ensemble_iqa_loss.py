@@ -16,10 +16,11 @@ class EnsembleMember(Section):
     """One metric of a committee.
 
     Attributes:
-        metric: Its name.
-        mean: With `std`, the usual score and its spread, for example over the ground truths: a quality of 0 is usual.
-        std: See `mean`; both may be left out for a metric whose range is finite, which then becomes 0 to 1.
-        metric_options: What `create_metric` takes for this metric, for example `checkpoint`.
+        metric: Name of the metric.
+        mean: Usual score, for example the mean over the ground truths, which becomes a quality of 0; given with `std`.
+        std: Spread of the scores, given with `mean`: a score better by it becomes a quality of 1. Both may be left out
+            for a metric whose range is finite, which then becomes 0 to 1.
+        metric_options: Options that `create_metric` takes for this metric, for example `checkpoint`.
     """
 
     metric: RewardMetricName
@@ -91,7 +92,7 @@ class EnsembleIQALoss(QualityLoss):
         loss_weight: Factor of the loss.
         ceiling: No reward beyond the ground truth's own quality.
         visible: No reward for a gain that cannot be seen; this and the next three as of `IQALoss`.
-        score_per_jod: What a change of one JOD may gain, in units of quality; None: what the ground truth's may.
+        score_per_jod: Gain that a change of one JOD may bring, in units of quality; None: what the ground truth's may.
         rounded: Whether images are rounded to 8 bit before the metrics, as saving does.
         normalize: Whether the unit of each metric is measured at the start; else `mean` and `std` or its range say it.
         views: Random views before the metrics, see `ViewOptions`. Each metric and view is one member of the committee.

@@ -101,9 +101,9 @@ class RewardMetric:
     """A metric, shared with all that use it in this process, and the unit of its scores.
 
     Args:
-        name: The metric's name.
-        options: What `create_metric` takes for it.
-        unit: `(zero, one)`: the scores that become a quality of 0 and 1; None for the score itself.
+        name: Name of the metric.
+        options: Options that `create_metric` takes for it.
+        unit: Scores `(zero, one)` that become a quality of 0 and 1; None for the score itself.
     """
 
     def __init__(self, name: str, options: dict[str, Any], unit: tuple[float, float] | None = None) -> None:
@@ -160,12 +160,12 @@ class QualityLoss(nn.Module):
         """The loss of a batch.
 
         Args:
-            output: `(N, 3, H, W)` float RGB in [0, 1]; values a little outside are fine.
-            gt: The same shape; needed by full-reference metrics, `ceiling`, `normalize`, and `visible` without
-                `score_per_jod`. No gradient reaches it.
-            weight: Taken because BasicSR's losses take it; a quality has no weight per pixel.
-            base: The same shape, needed with `visible`: what the network made of the same batch before it was trained
-                with this loss. No gradient reaches it.
+            output: Results of the network, `(N, 3, H, W)` float RGB in [0, 1]; values a little outside are fine.
+            gt: Ground truths of the same shape; needed by full-reference metrics, `ceiling`, `normalize`, and `visible`
+                without `score_per_jod`. No gradient reaches them.
+            weight: Weight per pixel, not used: taken because BasicSR's losses take it.
+            base: Results of the network for the same batch before it was trained with this loss, of the same shape;
+                needed with `visible`. No gradient reaches them.
 
         Returns:
             A scalar; falling means that the images get better. Not finite where an image that is looked at is not.
@@ -266,7 +266,7 @@ class IQALoss(QualityLoss):
     """`-loss_weight * mean(score)`, or `+loss_weight * mean(score)` for a metric of which less is better.
 
     Args:
-        metric: A differentiable metric; a full-reference one compares with the ground truth.
+        metric: Name of a differentiable metric; a full-reference one compares with the ground truth.
         loss_weight: Factor of the loss, above 0; the log of the first iteration says what one unit of it means.
         ceiling: No reward beyond the ground truth's own score: an image that the metric likes better than its ground
             truth has a gradient of zero. Costs a second forward, without gradient.
@@ -284,10 +284,10 @@ class IQALoss(QualityLoss):
             mean distance between what it begins with and the ground truths. `loss_weight`, `score_per_jod` and
             `temperature` are then in that unit, and several quality losses of one weight pull about equally.
         views: Random views before the metric, see `ViewOptions`; null for the image as it is.
-        aggregation: How several views are joined: `mean`, `mean-std` (minus `k` standard deviations) or `soft-min`.
+        aggregation: Way to join several views: `mean`, `mean-std` (minus `k` standard deviations) or `soft-min`.
         k: Standard deviations that `mean-std` takes off.
         temperature: Softness of `soft-min`, in the unit of the score.
-        metric_options: What `create_metric` takes for this metric, for example `checkpoint: true`.
+        metric_options: Options that `create_metric` takes for this metric, for example `checkpoint: true`.
 
     Raises:
         ValueError: If there is no such metric or it is not differentiable; lists those that are.

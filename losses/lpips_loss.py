@@ -59,8 +59,8 @@ class LPIPSLoss(nn.Module):
         """The loss of a batch.
 
         Args:
-            output: `(N, 3, H, W)` float RGB in [0, 1].
-            gt: The same shape.
+            output: Results of the network, `(N, 3, H, W)` float RGB in [0, 1].
+            gt: Ground truths of the same shape.
 
         Returns:
             A scalar.

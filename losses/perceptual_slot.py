@@ -48,8 +48,9 @@ class PerceptualSlot(nn.Module):
         """The loss, and None for the style term.
 
         Args:
-            output: `(N, 3, H, W)` float RGB in [0, 1].
-            gt: The same shape.
-            base: The same shape, for a loss inside that wants it (`visible`); IQASRModel gives it.
+            output: Results of the network, `(N, 3, H, W)` float RGB in [0, 1].
+            gt: Ground truths of the same shape.
+            base: Results of the base network, of the same shape, for a loss inside that wants them (`visible`);
+                IQASRModel gives them.
         """
         return (self.loss(output, gt) if base is None else self.loss(output, gt, base=base)), None

@@ -20,7 +20,7 @@ class ScoreUnits(nn.Module):
     more, then fixed. Its buffers are part of a training state of IQASRModel.
 
     Args:
-        metrics: How many there are.
+        metrics: Number of metrics.
     """
 
     images: Tensor
@@ -42,8 +42,8 @@ class ScoreUnits(nn.Module):
         """Take the scores of a batch, of all processes; images with one that is not finite are left out.
 
         Args:
-            start: `(metrics, N)`, larger is better.
-            gt: The same shape.
+            start: Scores of what the run begins with, `(metrics, N)`, larger is better.
+            gt: Scores of the ground truths, of the same shape.
         """
         finite = (start.isfinite() & gt.isfinite()).all(0)
         start, gt = start[:, finite].double(), gt[:, finite].double()

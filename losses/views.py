@@ -54,7 +54,7 @@ class View:
         flipped: Whether it is mirrored left to right.
         shift: Rows and columns by which it is moved down and right.
         noise: Standard deviation of its noise, in levels of 255.
-        seed: What the noise is drawn from.
+        seed: Seed of the noise.
     """
 
     top: int
@@ -89,7 +89,7 @@ def draw_views(options: ViewOptions | None, height: int, width: int) -> list[Vie
     """The views of one step, drawn from torch's generator of the CPU, which an exact resume restores.
 
     Args:
-        options: What may vary; None for the image as it is.
+        options: Options that say what may vary; None for the image as it is.
         height: Rows of the images.
         width: Columns of the images.
     """

@@ -21,8 +21,8 @@ def lost_jod(image: Tensor, reference: Tensor) -> Tensor:
     Without gradient, which would be a reward for looking different.
 
     Args:
-        image: `(N, 3, H, W)` float RGB in [0, 1]; values outside are what a display makes of them.
-        reference: The same shape.
+        image: Images `(N, 3, H, W)`, float RGB in [0, 1]; values outside are what a display makes of them.
+        reference: Reference images of the same shape.
     """
     return IDENTICAL - shared_metric("cvvdp", image.device)(image, reference, check_range=False)
 

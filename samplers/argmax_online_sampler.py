@@ -45,7 +45,7 @@ class ArgmaxOnlineSampler(GroundTruthSampler):
     smallest window around it that it can score.
 
     Args:
-        options: What the option file says.
+        options: Options of the sampler in the option file.
 
     Reference:
         Zhang, Rangrej, Aumentado-Armstrong, Fazly, Levinshtein: Augmenting Perceptual Super-Resolution via Image

@@ -19,8 +19,8 @@ class Shortlist:
 
     Attributes:
         indices: Positions in `record.ground_truths`, at least one.
-        qualities: Where offline scores are known: the quality (larger is better) of every ground truth of the
-            record, in order; else None. Only for the statistics of what the sampler does.
+        qualities: Quality (larger is better) of every ground truth of the record, in order, where offline scores are
+            known; else None. Only for the statistics of what the sampler does.
     """
 
     indices: tuple[int, ...]
@@ -99,8 +99,8 @@ class GroundTruthSampler(ABC):
         """Stop if what the sampler knows beforehand is of other files than these.
 
         Args:
-            store: Where the ground truths are.
-            records: The data set.
+            store: Store of the ground truths.
+            records: Records of the data set.
 
         Raises:
             ValueError: With the first file, and what to do.

@@ -36,8 +36,8 @@ def build_sampler(section: Section | Mapping[str, Any], path: str = "datasets:tr
     """The sampler that a section of an option file describes.
 
     Args:
-        section: `type` and the sampler's options, as they stand in the file or read before.
-        path: Where the section is in the option file, for errors.
+        section: Section with `type` and the sampler's options, as they stand in the file or read before.
+        path: Place of the section in the option file, for errors.
 
     Raises:
         OptionError: If there is no such sampler, an option is wrong, or the scores that it needs cannot be read.

@@ -33,15 +33,15 @@ class SoftmaxOptions(Section):
     Attributes:
         type: `softmax-all` draws from the whole pool, `softmax-positives` from what observers preferred to the
             original.
-        scores: The ScoreTable that `iqa-sr score` made of the data set's root.
-        metric: Which of its metrics.
-        temperature: In units of the metric, or with `normalize` in standard deviations within a group. The paper's
-            value is not published, 1.0 is our choice: without `normalize` it nearly always takes the best with MUSIQ
-            (0 to 100) and is nearly uniform with TOPIQ (0 to 1).
-        normalize: Divide the qualities by their standard deviation within a group of ground truths, the root of the
-            mean variance over the groups, which makes a temperature comparable between metrics. How images differ
-            from each other has no part in it: the softmax of a group does not see it. The published formula does not
-            divide; that is the default.
+        scores: Path of the ScoreTable that `iqa-sr score` made of the data set's root.
+        metric: Name of one of the metrics in that table.
+        temperature: Temperature of the softmax in units of the metric, or with `normalize` in standard deviations
+            within a group. The paper's value is not published, 1.0 is our choice: without `normalize` it nearly always
+            takes the best with MUSIQ (0 to 100) and is nearly uniform with TOPIQ (0 to 1).
+        normalize: Whether to divide the qualities by their standard deviation within a group of ground truths, the root
+            of the mean variance over the groups, which makes a temperature comparable between metrics. How images
+            differ from each other has no part in it: the softmax of a group does not see it. The published formula does
+            not divide; that is the default.
     """
 
     type: Literal["softmax-all", "softmax-positives"]
@@ -62,13 +62,13 @@ class SoftmaxSampler(GroundTruthSampler):
     A ground truth whose quality is NaN or infinite is never drawn, unless all are so; then each is as likely.
 
     Args:
-        options: What the option file says.
-        qualities: The quality of each image by its key; larger is better.
-        digests: Digest of the file that each is, where that is known.
+        options: Options of the sampler in the option file.
+        qualities: Quality of each image by its key; larger is better.
+        digests: Digest of each image's file by its key, where that is known.
 
     Attributes:
-        unit: What qualities are divided by besides the temperature: with `normalize` their standard deviation within
-            a group, else 1. Which images are a group is known after `check`; until then all are one.
+        unit: Divisor of the qualities besides the temperature: with `normalize` their standard deviation within a
+            group, else 1. Which images are a group is known after `check`; until then all are one.
 
     Reference:
         Zhang, Rangrej, Aumentado-Armstrong, Fazly, Levinshtein: Augmenting Perceptual Super-Resolution via Image
@@ -166,8 +166,8 @@ def build_softmax(options: SoftmaxOptions, path: str) -> SoftmaxSampler:
     """The sampler with its scores read.
 
     Args:
-        options: Its section.
-        path: Where that is in the option file.
+        options: Section of the sampler.
+        path: Place of the section in the option file.
 
     Raises:
         OptionError: If the table is missing, damaged or without the metric; the text has the command that makes it.

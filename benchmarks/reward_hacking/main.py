@@ -1,4 +1,4 @@
-"""Whether layers, rank or a visible reward keep fine-tuning for a metric honest, at equal gain of the reward.
+"""Comparison of layers, rank and a visible reward as remedies for reward hacking, at equal gain of the reward.
 
     python train_sr.py -opt options/swinir_amo.yml                     # makes the base
     python benchmarks/reward_hacking/main.py --images FOLDER [--metric NAME [--weights FILE]] [--quick]
@@ -218,7 +218,7 @@ def do_runs(bench: Bench, keys: list[Key], rows: list[Row], output: Path) -> lis
 
 
 def expected_time(args: argparse.Namespace, bench: Bench, done: set[Key]) -> str:
-    """How long what is missing will take, from a few steps and the measuring of the base."""
+    """Estimated time of the runs that are missing, from a few steps and the time to measure the base."""
     tuning = [key for key in tuning_keys(args) if key not in done]
     seed = tuning[0].seed if tuning else 1  # its batches are made now, and used by the first runs
     step = max(bench.seconds_of_a_step(Key("tuning", arm, args.modes[-1], 1e-9, seed)) for arm in args.arms[:2])
@@ -233,7 +233,7 @@ def expected_time(args: argparse.Namespace, bench: Bench, done: set[Key]) -> str
 
 
 def introduction(args: argparse.Namespace, bench: Bench) -> list[str]:
-    """What is done, for the table."""
+    """Introduction to the table: reward, base, images, steps, seeds and gains."""
     setup = bench.setup
     names = ("reward", *bench.metrics)
     means = (f"{name} {statistics.fmean(row[name] for row in bench.base_rows):.4f}" for name in names)

@@ -59,7 +59,7 @@ def _curve(run: SweepRun, name: str) -> SweepCurve:
 
 @dataclass
 class _Axes:
-    """Where values are on a panel."""
+    """Mapping from values to pixel positions on a panel."""
 
     across: tuple[float, float]
     up: tuple[float, float]
@@ -143,9 +143,9 @@ def draw_strip(runs: Sequence[SweepRun], folder: Path, path: Path) -> None:
     The crop is where all arms together have changed the base most, so that no arm's best or worst is picked.
 
     Args:
-        runs: The final ones; those of the first seed are shown.
-        folder: Of the windows' images.
-        path: Of the strip.
+        runs: Final runs; those of the first seed are shown.
+        folder: Folder of the windows' images.
+        path: Path of the image file that is written.
     """
     first = min(run.key.seed for run in runs)
     base, original = (read_windows(folder / f"{name}.png") for name in ("base", "original"))

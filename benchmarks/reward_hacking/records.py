@@ -1,4 +1,4 @@
-"""What runs of main.py leave: rows of a table, which say what they are of, and windows of images."""
+"""Results of the runs of main.py: rows of a table, each with the key of its run, and windows of images."""
 
 import csv
 from dataclasses import dataclass
@@ -28,11 +28,12 @@ class Key:
     """One run.
 
     Attributes:
-        phase: `tuning` of the learning rate, or `final`; `base` for what all begin with.
-        arm: A name of `ARMS`.
-        mode: `plain` reward, or `visible` (`IQALoss: {visible: true}`).
+        phase: Phase of the benchmark: `tuning` of the learning rate, or `final`; `base` for the network that all runs
+            begin with.
+        arm: Name of the arm, one of `ARMS`.
+        mode: Kind of reward: `plain`, or `visible` (`IQALoss: {visible: true}`).
         rate: Learning rate.
-        seed: Of the order of the data, the crops and the adapter's beginning.
+        seed: Seed of the order of the data, the crops and the adapter's initial weights.
     """
 
     phase: str
@@ -76,7 +77,7 @@ def write_rows(path: Path, rows: list[Row]) -> None:
 
 
 def read_rows(path: Path) -> list[Row]:
-    """What `write_rows` wrote; nothing where there is no file."""
+    """Rows that `write_rows` wrote; none where there is no file."""
     if not path.exists():
         return []
     with path.open(newline="", encoding="utf-8") as file:

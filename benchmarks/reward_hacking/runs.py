@@ -45,25 +45,25 @@ State = dict[str, Tensor]
 
 @dataclass(frozen=True)
 class Setup:
-    """What all runs share; a folder of results belongs to one setup.
+    """Settings that all runs share; a folder of results belongs to one setup.
 
     Attributes:
-        option_file: Data, network and pixel loss are its own.
-        scale: Of the super-resolution.
-        degradation: How the LQ is made: a type of `degradation` in an option file.
+        option_file: Option file with the data sets, the network and the pixel loss.
+        scale: Factor of the super-resolution.
+        degradation: Type of degradation that makes the LQ, as `degradation` of an option file has it.
         data: Folder with `train` and `val` in the layout of the sample; learning rates are tuned on `val`.
-        images: Folder of the photographs that all is measured on.
+        images: Folder of the photographs that everything is measured on.
         base: Checkpoint that every run begins with.
-        base_key: Its key.
-        metric: The reward metric.
-        weights: File of its weights; empty for its own.
-        quality_weight: Of the reward, per gap between base and ground truth.
-        rank: Of LoRA.
-        steps: Of each run.
-        batch: Images a step.
-        windows: Number of photographs, of each a window.
-        window: Their side in px.
-        strengths: Of what was learned, at which it is measured.
+        base_key: Key of the base's weights in its checkpoint, for example `params_ema`.
+        metric: Name of the reward metric.
+        weights: File of the reward metric's weights; empty for its default ones.
+        quality_weight: Weight of the reward in the loss, per gap between base and ground truth.
+        rank: Rank of LoRA.
+        steps: Training steps of each run.
+        batch: Images per training step.
+        windows: Largest number of photographs that are measured, one window of each.
+        window: Side of the windows in px.
+        strengths: Strengths of the learned change at which each run is measured; 1 is the trained network.
     """
 
     option_file: str
@@ -103,7 +103,7 @@ class Bench:
     """Data, metrics and base, built once; `run` trains and measures.
 
     Args:
-        setup: What all runs share.
+        setup: Settings that all runs share.
 
     Raises:
         FileNotFoundError, OptionError, ValueError: What the parts find wrong with options, data or weights.
@@ -172,7 +172,7 @@ class Bench:
     # --- Training -----------------------------------------------------------------------------------------------------
 
     def batches(self, opt: dict[str, Any]) -> list[dict[str, Tensor]]:
-        """What every run of a seed learns from: the sampler looks at the ground truths only, so once is enough."""
+        """Training batches of all runs of a seed: the sampler looks at the ground truths only, so once is enough."""
         seed = opt["manual_seed"]
         if self._batches[0] != seed:
             self._batches = (-1, [])  # not two seeds in memory at once
@@ -243,7 +243,7 @@ class Bench:
         return SweepImages(windows, original, self._results(windows))
 
     def _results(self, windows: list[Window]) -> Tensor:
-        """What the network at hand makes of them: `(N, 3, S, S)`."""
+        """Results of the current network for the windows: `(N, 3, S, S)`."""
         return torch.cat([window.inside(self.model.upscale(window.lq)) for window in windows]).to(self.device)
 
     def rewards(self, image: Tensor, original: Tensor) -> Tensor:

@@ -1,4 +1,4 @@
-"""What main.py finds: curves over the strength, runs brought to equal gain, effects with intervals, table.md."""
+"""Tables of the results of main.py: curves over the strength, runs at equal gain, effects with intervals, table.md."""
 
 import itertools
 import math
@@ -25,10 +25,10 @@ class SweepRun:
     """One run by its strengths.
 
     Attributes:
-        key: Which one.
-        strengths: Rising, 0 (the base) first.
-        changes: By endpoint `(strengths, images)`: the change since the base; of the reward in gaps between base and
-            ground truth.
+        key: Key of the run.
+        strengths: Strengths in rising order, 0 (the base) first.
+        changes: Change since the base by endpoint, `(strengths, images)`; of the reward in gaps between base and ground
+            truth.
     """
 
     key: Key
@@ -56,9 +56,9 @@ def runs_of(rows: Iterable[Row], base: Sequence[Row], unit: float) -> list[Sweep
     """The runs that rows belong to, as changes since the base.
 
     Args:
-        rows: Of some runs on the same images.
-        base: One row for each image.
-        unit: Of the reward.
+        rows: Rows of runs, all on the same images.
+        base: Rows of the base, one for each image.
+        unit: Gap of the reward between base and ground truth, the unit of its changes.
     """
     by_key: dict[Key, dict[float, list[Row]]] = {}
     for row in rows:
@@ -189,7 +189,7 @@ def report(runs: Sequence[SweepRun], gains: Sequence[float], introduction: Seque
 
 
 def groups_of(runs: Iterable[SweepRun]) -> dict[tuple[str, str], list[SweepRun]]:
-    """By mode and arm, in the order of the arms."""
+    """Runs by mode and arm, in the order of the arms."""
     found: dict[tuple[str, str], list[SweepRun]] = {}
     for run in runs:
         found.setdefault((run.key.mode, run.key.arm), []).append(run)

@@ -48,11 +48,11 @@ class _Change:
     Attributes:
         name: Name of the metric.
         means: Text with the means before and after on the paper's own scale.
-        after: The second of them; NaN if no window has a score.
+        after: Mean of the scores after, on the paper's own scale; NaN if no window has a score.
         gain: Mean difference, turned so that above 0 is better.
         spread: Standard deviation of the scores before.
         p: p-value of a rise of a reward metric or a fall of a held-out metric.
-        units: How many images, or windows where there are few images, were compared.
+        units: Number of images that were compared, or of windows where there are few images.
     """
 
     name: str
@@ -81,12 +81,12 @@ def decide(
     results are not finite, or a metric has too few scores left for its test.
 
     Args:
-        options: `train:guard`.
+        options: Section `train:guard` of the option file.
         reward_metrics: Names of the reward metrics, which the losses optimize.
-        base: Measured of the frozen base.
-        now: Measured of the network, on the same windows.
-        iteration: For the log.
-        checks: How many there are in the run.
+        base: Measurements of the frozen base.
+        now: Measurements of the network, on the same windows.
+        iteration: Number of the iteration, for the log.
+        checks: Number of checks in the run.
     """
     fewest, ways = fewest_units(options, reward_metrics, checks), ways_for(smallest_p(options, reward_metrics, checks))
     units = units_of(base.images, fewest)

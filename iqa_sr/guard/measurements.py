@@ -45,19 +45,19 @@ class GuardMeasurements:
     CPU.
 
     Attributes:
-        scores: By metric, reward and held-out ones, and `lr-consistency`: the quality, turned so that larger is better.
+        scores: Quality by metric, turned so that larger is better: of reward and held-out ones, and `lr-consistency`.
             NaN for full-reference metrics where there is no original, and for all where the result is not finite.
         base_jod: `cvvdp` between the 8-bit results of the network and of the frozen base, in JOD: 10 where nobody can
             see a difference.
         base_psnr: PSNR to the frozen base's result, neither clamped nor rounded, in dB; 100 where they are equal.
         consistency: PSNR between the LQ and the result downscaled to its size, in dB, at most 100.
         high_frequency: `high_frequency_noise` of what has changed since the base, in levels of 255.
-        periodic: `periodic_noise` of the same.
+        periodic: `periodic_noise` of what has changed since the base, in levels of 255.
         psnr: PSNR of the 8-bit result to the original in dB, at most 100; NaN where there is no original.
-        images: int64: the number of the image that each window is of.
+        images: Number of the image that each window is of, int64.
         lattices: `lattice_share` of what has changed since the base, by period in px of the result.
-        originals: As `scores`, of the originals by the reward metrics, for the base only. NaN where there is
-            no original.
+        originals: Quality of the originals by reward metric, turned as in `scores`, for the base only. NaN where there
+            is no original.
     """
 
     scores: Mapping[str, Tensor]
@@ -87,11 +87,11 @@ class Window:
     """One unit of the comparison.
 
     Attributes:
-        lq: `(1, 3, h, w)`: the LQ pixels of the window with up to 8 px of context around them.
-        rows: Which rows of `lq` are the window's own.
-        columns: Which columns.
-        original: `(1, 3, H, W)`: the original's pixels of the window, without context.
-        scale: By how much the result is larger than the LQ.
+        lq: LQ pixels of the window with up to 8 px of context around them, `(1, 3, h, w)`.
+        rows: Rows of `lq` that are the window's own.
+        columns: Columns of `lq` that are the window's own.
+        original: The original's pixels of the window, without context, `(1, 3, H, W)`; None where there is no original.
+        scale: Upscaling factor from the LQ to the result.
         image: Number of the image that it is of, from 0.
     """
 
@@ -179,12 +179,12 @@ def measure_windows(
     """Score every window.
 
     Args:
-        windows: From `cut_windows`.
+        windows: Windows from `cut_windows`.
         outputs: The result for the `lq` of each, `(1, 3, H, W)`.
         base_outputs: The frozen base's result for each, of the window's own part only.
         metrics: The reward metrics and the held-out ones by name, on the device.
-        device: Where the metrics compute.
-        periods: In px of the result, of the lattices that are looked for.
+        device: Device on which the metrics compute.
+        periods: Periods of the lattices that are looked for, in px of the result.
     """
     networks = {"psnr": shared_metric("psnr", device), **metrics}
     rows = [
@@ -240,7 +240,7 @@ def _measured(
 
 
 def _steps(length: int, side: int) -> list[slice]:
-    """As many as fit into the length, evenly spread; all of the length where none fits."""
+    """Slices of a length, as many of this side as fit, evenly spread; one of the whole length where none fits."""
     count, side = max(1, length // side), min(side, length)
     gap = (length - count * side) / count  # half of it before the first and behind the last
     starts = [round(number * (side + gap) + gap / 2) for number in range(count)]

@@ -26,13 +26,14 @@ class GuardedModel:
     """Parts of a model that the guard may read and change.
 
     Attributes:
-        networks: All that training changes, not wrapped: the generator, its average, the discriminator.
-        tested: The one of them that is measured.
+        networks: Networks that training changes, not wrapped: the generator, its average, the discriminator.
+        tested: The one of `networks` that is measured.
         optimizers: Optimizers of the generator and the discriminator.
-        scalers: Scalers of their gradients; they are switched off but for fp16.
+        scalers: Gradient scalers of the optimizers; they are switched off but for fp16.
         losses: The losses that optimize a reward metric.
-        upscale: Upscales an image with a network.
-        base: How the network that the run began with upscales, and the digest of its weights; asked once.
+        upscale: Function that upscales an image with a network.
+        base: Function that gives the upscaling by the network that the run began with, and the digest of its weights;
+            called once.
     """
 
     networks: Sequence[nn.Module]
@@ -57,12 +58,12 @@ class RewardGuard:
     """Watches a run: the log has a line for each check, TensorBoard the curves under `guard/`.
 
     Args:
-        options: `train:guard`.
+        options: Section `train:guard` of the option file.
         reward_metrics: The metrics that the losses optimize, and their options.
-        guarded: The model's parts.
-        device: Where they are.
+        guarded: Parts of the model that the guard may read and change.
+        device: Device of the networks and metrics.
         rank: Rank of this process; the first one measures, and all act on what it finds.
-        checks: How many there are in the run, for which the tests are corrected.
+        checks: Number of checks in the run, for which the tests are corrected.
         grid: Period of the network's own grid in px of the result; 1 where it has none.
     """
 

@@ -49,23 +49,24 @@ class GuardOptions(Section):
         held_out: Metrics that the network is not trained on and that must not fall; also `lr-consistency`. null: those
             of `default_held_out`.
         every: Iterations between two checks.
-        action: What an alarm does: only `warn`; `lower` the IQA loss weights; `stop` the run; or `roll-back` to
-            the last state without an alarm, with lower weights.
-        factor: What `lower` and `roll-back` multiply the IQA loss weights by.
+        action: Response to an alarm: only `warn`; `lower` the IQA loss weights; `stop` the run; or `roll-back` to the
+            last state without an alarm, with lower weights.
+        factor: Factor that `lower` and `roll-back` multiply the IQA loss weights by.
         significance: Chance that is accepted to find, at any check of the run, a reward metric risen, and the same for
             any held-out metric fallen, although neither has changed; both together make the alarm. Also the chance to
             find a gain that nobody can see where there is none.
-        min_effect: By how many of its spreads (standard deviations of the base's scores over the windows) a held-out
-            metric must have fallen on average: with many images the tests find falls that nobody sees.
-        unseen_gain: What a reward metric may gain while nothing can be seen, as a share of the distance from the base
+        min_effect: Smallest mean fall of a held-out metric that counts, in its spreads (standard deviations of the
+            base's scores over the windows): with many images the tests find falls that nobody sees.
+        unseen_gain: Largest gain of a reward metric while nothing can be seen, as a share of the distance from the base
             to the ground truths, or of the spread of the base's scores where that is larger; a larger gain needs a
             change that can be seen, see `gain_per_jod`, else it is an alarm of its own. null: no such alarm.
-        gain_per_jod: What each JOD between the results of the base and of the network accounts for, as such a share.
+        gain_per_jod: Gain that each JOD between the results of the base and of the network accounts for, as such a
+            share.
         window: Side in px of the windows of the upscaled images that are scored, so that few large images give enough
             of them for a paired test.
-        windows: Most windows in all.
+        windows: Largest number of windows in all.
         max_high_frequency: Limit of the mean high-frequency noise since the base, in levels of 255; null for none.
-        max_periodic: The same of the periodic noise.
+        max_periodic: Limit of the mean periodic noise since the base, in levels of 255; null for none.
         max_lattice: Limit of the mean share of the change since the base that repeats with the period of the network's
             window of attention or of a reward metric's patch, in [0, 1].
         min_consistency: Limit of the mean PSNR between the downscaled results and their LQ images in dB.
@@ -136,10 +137,10 @@ def check_guard(
     """Check what can be known before anything is built.
 
     Args:
-        options: `train:guard`.
+        options: Section `train:guard` of the option file.
         reward_metrics: The metrics that the losses optimize.
         advisers: Other metrics that the training goes by.
-        checks: How many there are in the run.
+        checks: Number of checks in the run.
 
     Raises:
         OptionError: If one of both is also held out, a metric cannot score a window, or the tests could find nothing

@@ -45,10 +45,10 @@ class GuardProbe:
     """Measures networks on the windows of the validation images.
 
     Args:
-        options: `train:guard`.
+        options: Section `train:guard` of the option file.
         reward_metrics: The reward metrics, which the losses optimize: names, and what `create_metric` takes for each.
-        device: Where networks and metrics compute.
-        checks: How many there are in the run, for which its tests are corrected.
+        device: Device of the networks and metrics.
+        checks: Number of checks in the run, for which its tests are corrected.
         grid: Period of the network's own grid in px of the result, as of its windows of attention; 1 where it has none.
 
     Raises:
@@ -104,9 +104,9 @@ class GuardProbe:
         """Upscale the windows and measure the results.
 
         Args:
-            windows: The same ones each time.
-            upscale: `(1, 3, h, w)` to `(1, 3, h * scale, w * scale)`, on the device; in evaluation mode.
-            base_outputs: What this gave for the frozen base; None for the base itself.
+            windows: Windows of the validation images, the same ones each time.
+            upscale: Function from `(1, 3, h, w)` to `(1, 3, h * scale, w * scale)`, on the device; in evaluation mode.
+            base_outputs: Results that this gave for the frozen base; None for the base itself.
 
         Returns:
             The measures, and the result of each window as the network gave it: `(1, 3, H, W)` float32 on the CPU.

@@ -36,13 +36,13 @@ class FileUpscaling:
     """Settings with which images are upscaled.
 
     Attributes:
-        tile: See `iqa_sr.inference.tiling.upscale`.
-        overlap: Likewise.
-        half: Likewise.
-        depth: `8` or `16` bits of the results; `auto` for the source's, where the format has them.
+        tile: Side of the tiles, see `iqa_sr.inference.tiling.upscale`.
+        overlap: Overlap of the tiles in LQ pixels, see the same function.
+        half: Whether to compute in half precision, see the same function.
+        depth: Bits of the results, `8` or `16`; `auto` for the source's, where the format has them.
         profile: Whether ICC profiles are copied to the results, or their colors converted to `srgb`.
-        jpeg: How JPEG files are written.
-        made: From `made_by`; results say so of themselves.
+        jpeg: Settings of JPEG files.
+        made: Digest from `made_by`, kept in the results as a note.
         overwrite: Whether results that are there are made again.
     """
 
@@ -61,10 +61,11 @@ class UpscaledFiles:
     """Outcome for the images.
 
     Attributes:
-        written: How many results were written.
-        kept: How many were there already.
-        failed: Why there is none, by the image's path.
-        dropped: What sources have beside their pixels and results have not: of how many each.
+        written: Number of results that were written.
+        kept: Number of results that were there already.
+        failed: Reason why an image has no result, by its path.
+        dropped: Number of sources that have something beside their pixels that their results lack, by its name, for
+            example `EXIF`.
     """
 
     written: int = 0
@@ -92,10 +93,10 @@ def made_by(
     """16 digits that pin down what results are made by.
 
     Args:
-        checkpoint: The network's file.
-        options: Its option file, if one is given.
-        adapters: Folders of adapters.
-        settings: What else changes the results; JSON can hold it.
+        checkpoint: Checkpoint file of the network.
+        options: Option file of the network, if one is given.
+        adapters: Folders of LoRA adapters.
+        settings: Other settings that change the results; JSON can hold them.
 
     Raises:
         FileNotFoundError: If one of them does not exist.
@@ -117,10 +118,10 @@ def upscale_files(
     """Upscale and write every image whose result is missing, or that of another image, when its turn comes.
 
     Args:
-        jobs: The images.
-        network: As `iqa_sr.inference.tiling.upscale` takes it.
-        sizes: Its `scale`, and `multiple_of` and `minimum` where it has them.
-        config: How.
+        jobs: Images to upscale, and where their results go.
+        network: Network that `iqa_sr.inference.tiling.upscale` takes.
+        sizes: Sizes of the network: its `scale`, and `multiple_of` and `minimum` where it has them.
+        config: Settings of the upscaling.
         name: Name of the network's architecture, for errors.
 
     Raises:

@@ -50,20 +50,20 @@ def upscale(
     windows lie in every tile as they lie in the whole image.
 
     Args:
-        network: `(N, C, h, w)` to `(N, C, h * scale, w * scale)`, in evaluation mode, on any device. Of what
-            `iqa_sr.checkpoint.loading.load_network` gives: `upscale(loaded.network, lq, **loaded.sizes)`.
-        lq: `(N, C, h, w)`, float32, normally RGB in [0, 1], any size from 1x1. Images that the network cannot take
-            as they are get a mirrored margin to the right and at the bottom, which is cut off again.
-        scale: The network's factor.
-        tile: See `Tile`; numbers are rounded down to what the network takes. With `auto` a network that looks far can
-            give another result on another machine: name a number where results are to be repeated.
-        overlap: Pixels of the LQ, at most half of the tile; rounded up to a multiple of `multiple_of`.
-        multiple_of: Both sides of what the network gets are multiples of this number.
-        minimum: And at least this large.
-        half: Compute in half precision (autocast to float16), for CUDA. Images for which its range does not suffice,
-            so that results are not finite, are computed once more in full precision.
-        dtype: `torch.float32`, or `torch.uint8` or `torch.uint16` for the levels that an image file holds (clamped,
-            rounded), in a quarter or half of the memory.
+        network: Network from `(N, C, h, w)` to `(N, C, h * scale, w * scale)`, in evaluation mode, on any device. Of
+            what `iqa_sr.checkpoint.loading.load_network` gives: `upscale(loaded.network, lq, **loaded.sizes)`.
+        lq: LQ images `(N, C, h, w)`, float32, normally RGB in [0, 1], any size from 1x1. Images that the network cannot
+            take as they are get a mirrored margin to the right and at the bottom, which is cut off again.
+        scale: Upscaling factor of the network.
+        tile: Side of the tiles, see `Tile`; numbers are rounded down to what the network takes. With `auto` a network
+            that looks far can give another result on another machine: name a number where results are to be repeated.
+        overlap: Overlap of the tiles in LQ pixels, at most half of the tile; rounded up to a multiple of `multiple_of`.
+        multiple_of: Number of which both sides of the network's input are multiples.
+        minimum: Smallest side of the network's input in pixels.
+        half: Whether to compute in half precision (autocast to float16), for CUDA. Images for which its range does not
+            suffice, so that results are not finite, are computed once more in full precision.
+        dtype: Type of the result: `torch.float32`, or `torch.uint8` or `torch.uint16` for the levels that an image file
+            holds (clamped, rounded), in a quarter or half of the memory.
         progress: Whether a bar of the tiles is shown on a terminal, where there are several.
 
     Returns:

@@ -75,7 +75,7 @@ def describe_content(head: bytes) -> str:
     """Kind of a file.
 
     Args:
-        head: Its first bytes, at least 64 of them where there are so many.
+        head: First bytes of the file, at least 64 of them where there are so many.
 
     Returns:
         A few words with their article, to follow "it is"; empty where the bytes do not tell.

@@ -38,8 +38,8 @@ def check_inside(name: str, what: str) -> str:
     """A name below a folder, as it is; slashes may part it.
 
     Args:
-        name: What a list, a table or a database calls an image or a folder.
-        what: What it names and where it stands, for the error.
+        name: Name of an image or a folder in a list, a table or a database.
+        what: Description of the name and of where it stands, for the error.
 
     Raises:
         ValueError: If a path made of it would lie elsewhere: it is absolute, has `..`, or no name at all.
@@ -58,8 +58,8 @@ def check_file(path: str | Path, what: str = "file") -> None:
     """See that there is an ordinary file: a pipe or a device would block, or never end.
 
     Args:
-        path: The file; links are followed.
-        what: What to call it in errors.
+        path: Path of the file; links are followed.
+        what: Kind of the file in error messages, for example `checkpoint`.
 
     Raises:
         FileNotFoundError: If there is nothing of this name.
@@ -90,9 +90,9 @@ def read_text(path: str | Path, what: str = "file", errors: str = "strict") -> s
     """The text in a file, which is UTF-8, with or without a byte order mark; line ends stay as they are.
 
     Args:
-        path: The file.
-        what: What to call it in errors.
-        errors: As of `bytes.decode`.
+        path: Path of the file.
+        what: Kind of the file in error messages, for example `checkpoint`.
+        errors: Treatment of bytes that are not UTF-8, as of `bytes.decode`.
 
     Raises:
         FileNotFoundError: If there is none.

@@ -34,8 +34,8 @@ class ImageExtras:
 
     Attributes:
         profile: The ICC profile; empty if there is none.
-        note: What `embed` has put there; empty if it has not.
-        others: What else there is, by name: `EXIF`, `XMP`, `gamma`. The orientation is none of it: readers apply it.
+        note: Note that `embed` wrote; empty if there is none.
+        others: Names of other metadata: `EXIF`, `XMP`, `gamma`. The orientation is none of them: readers apply it.
     """
 
     profile: bytes = b""
@@ -71,8 +71,8 @@ def to_srgb(image: np.ndarray, profile: bytes) -> np.ndarray:
     """An image with other colors as sRGB: relative colorimetric, with compensation of the black point.
 
     Args:
-        image: `(H, W, 3)` RGB uint8; of a profile of gray, the same in each channel.
-        profile: What its numbers mean.
+        image: Image `(H, W, 3)` RGB uint8; of a profile of gray, the same in each channel.
+        profile: ICC profile of the image's colors.
 
     Returns:
         The same shape and type.

@@ -39,8 +39,8 @@ def decode_image(content: bytes, name: str) -> np.ndarray:
     """The image that a file holds.
 
     Args:
-        content: The whole file: PNG, JPEG, WebP, BMP or TIFF, or of another type of `readable_suffixes`.
-        name: What to call it in errors, normally its path.
+        content: Content of the whole file: PNG, JPEG, WebP, BMP or TIFF, or of another type of `readable_suffixes`.
+        name: Name of the image in error messages, normally its path.
 
     Returns:
         `(H, W, 3)` RGB, uint8 or (16-bit files) uint16, upright after EXIF orientation. Gray and palette images
@@ -152,11 +152,12 @@ def write_image(
     """Write an image, whole or not at all; the parent folder is made.
 
     Args:
-        path: The suffix decides the format. WebP is written without loss.
-        image: `(H, W, 3)` RGB, or with alpha `(H, W, 4)` for PNG, TIFF and WebP; uint8, or uint16 for PNG and TIFF.
-        jpeg: How JPEG is written.
-        profile: The ICC profile of the colors, of RGB; not for BMP.
-        note: What `iqa_sr.io.image_metadata.read_extras` finds again, ASCII; not for BMP.
+        path: Path of the image file; its suffix decides the format. WebP is written without loss.
+        image: Image `(H, W, 3)` RGB, or with alpha `(H, W, 4)` for PNG, TIFF and WebP; uint8, or uint16 for PNG and
+            TIFF.
+        jpeg: Settings of JPEG files.
+        profile: ICC profile of the colors, of RGB; not for BMP.
+        note: Text in ASCII that `iqa_sr.io.image_metadata.read_extras` finds again; not for BMP.
 
     Raises:
         ValueError: If the suffix or the array is of another kind, or the format holds no image of this size.

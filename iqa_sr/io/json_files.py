@@ -15,8 +15,8 @@ def read_json(path: str | Path, what: str = "JSON file") -> Any:
     """The content of a JSON file.
 
     Args:
-        path: The file.
-        what: What to call it in errors.
+        path: Path of the file.
+        what: Kind of the file in error messages.
 
     Raises:
         FileNotFoundError: If there is none.

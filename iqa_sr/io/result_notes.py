@@ -19,10 +19,10 @@ def result_note(tool: str, source: Path, made: str, target: Path) -> str:
     """Note of a result, for `write_image`; nothing where its format cannot hold it.
 
     Args:
-        tool: The command that makes it.
-        source: The file that it is made of.
-        made: What pins down how: a digest.
-        target: The result.
+        tool: Command that makes the result.
+        source: Path of the file that the result is made of.
+        made: Digest of the network and the settings that make the result.
+        target: Path of the result.
     """
     return f"{tool} {_source_of(source)} made={made}" if target.suffix.lower() in NOTE_SUFFIXES else ""
 

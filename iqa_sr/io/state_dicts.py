@@ -22,9 +22,9 @@ def state_dicts(content: Any, path: str | Path, param_key: str | None = None) ->
     """The state dicts of a checkpoint by their key, the preferred one first; None is the file itself.
 
     Args:
-        content: What `read_tensor_file` gave.
-        path: The file's name, for errors.
-        param_key: Only this one.
+        content: Content of the checkpoint, as `read_tensor_file` gives it.
+        path: Path of the file, for errors.
+        param_key: Key of the only state dict that is wanted; None for all.
 
     Raises:
         ValueError: If there is none, or not this one; names those that there are.
@@ -53,10 +53,10 @@ def weights_of(
     """The weights of a checkpoint that fit a network, and their key: the preferred one, else as `WEIGHT_KEYS` orders.
 
     Args:
-        network: Not wrapped.
-        content: What `read_tensor_file` gave.
-        path: The file's name, for errors.
-        preferred: The key that comes before all others.
+        network: Network that the weights have to fit, not wrapped.
+        content: Content of the checkpoint, as `read_tensor_file` gives it.
+        path: Path of the file, for errors.
+        preferred: Key that comes before all others.
 
     Returns:
         None for the key where the file is the state dict itself. Where nothing fits, what comes first.

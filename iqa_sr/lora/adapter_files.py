@@ -43,10 +43,10 @@ class Adapter:
     """A saved adapter.
 
     Attributes:
-        folder: Where it lies.
+        folder: Folder of the adapter.
         config: peft's `LoraConfig`.
-        state: Names (`<layer>.lora_A.weight`) and tensors.
-        base: What it was trained on.
+        state: Weights of the adapter by name (`<layer>.lora_A.weight`).
+        base: Base network that it was trained on.
     """
 
     folder: Path

@@ -42,11 +42,11 @@ class LoRAOptions(Section):
 
     Attributes:
         rank: Rank of the updates.
-        alpha: They are scaled by `alpha / rank`; null for the rank itself.
+        alpha: Scale of the updates, which are multiplied by `alpha / rank`; null for the rank itself.
         dropout: Share of a layer's inputs that the updates do not see.
-        preset: A name of `PRESETS`.
-        target_modules: Instead of a preset, as in peft: names of Linear and Conv2d layers or their last parts, or one
-            regular expression for the whole name.
+        preset: Name of the preset of layers, one of `PRESETS`.
+        target_modules: Layers instead of a preset, as in peft: names of Linear and Conv2d layers or their last parts,
+            or one regular expression for the whole name.
     """
 
     rank: int = Field(8, ge=1, le=4096)

@@ -89,8 +89,9 @@ class QualityMetric(nn.Module, ABC):
         """Score each image of a batch.
 
         Args:
-            image: `(N, 3, H, W)`, floating, RGB, `[0, 1]`; never written to.
-            reference: The same shape; required by full-reference metrics, ignored by no-reference ones.
+            image: Images `(N, 3, H, W)`, floating, RGB, `[0, 1]`; never written to.
+            reference: Reference images of the same shape; required by full-reference metrics, ignored by no-reference
+                ones.
             check_range: Whether values clearly outside [0, 1] are refused, see `OVERSHOOT` and `MEAN_OVERSHOOT`. None:
                 unless the image needs a gradient, as a network's output in a loss does, or torch compiles. The check
                 waits for the device once.

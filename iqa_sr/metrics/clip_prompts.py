@@ -69,10 +69,11 @@ class PromptPairs(QualityMetric):
         The batch norms are folded into the convolutions; scores move by about 1e-6.
 
     Args:
-        info: The facts.
+        info: Facts of the metric.
         visual: OpenAI's tensors of RN50 below `visual.`, of any floating type; copied.
-        text_features: `(2 P, 1024)`, better and worse prompts in turn; already as long as the cosine needs it.
-        scale: What the cosines are multiplied by before the softmax over each pair.
+        text_features: Text features `(2 P, 1024)` of better and worse prompts in turn; already as long as the cosine
+            needs it.
+        scale: Factor of the cosines before the softmax over each pair.
         checkpoint: Whether the network's blocks are computed again in the backward pass, to save memory.
 
     Raises:
@@ -144,9 +145,9 @@ def encode(state: Mapping[str, Tensor], file: str, embeddings: Tensor, end: Tens
 
     Args:
         state: OpenAI's tensors, those of the text tower among them, of any floating type.
-        file: Where they come from, for errors.
-        embeddings: `(P, 77, 512)` embeddings of the tokens, without the positional one.
-        end: `(P,)` int64 position of the end token.
+        file: Name of the file that the tensors come from, for errors.
+        embeddings: Embeddings of the tokens, `(P, 77, 512)`, without the positional one.
+        end: Position of the end token, `(P,)` int64.
 
     Returns:
         `(P, 1024)` float32, not of unit length.
@@ -172,9 +173,9 @@ def embed_tokens(state: Mapping[str, Tensor], file: str, prompts: Sequence[Seque
     """Embeddings of prompts between the start and the end token, padded with token 0.
 
     Args:
-        state: OpenAI's tensors.
-        file: Where they come from, for errors.
-        prompts: Token numbers.
+        state: OpenAI's tensors of RN50, with `token_embedding.weight`.
+        file: Name of the file that the tensors come from, for errors.
+        prompts: Token numbers of each prompt, without the start and the end token.
 
     Returns:
         `(P, 77, 512)` float32 embeddings, and the `(P,)` positions of the end tokens.
@@ -188,10 +189,10 @@ def embed_learned(context: Tensor, prefix: Tensor, suffix: Tensor, lengths: Sequ
     """Embeddings of prompts with learned vectors, half of them in front of the words and half behind.
 
     Args:
-        context: `(P, V, 512)` learned vectors, or `(V, 512)` for all prompts.
-        prefix: `(P, 1, 512)` the start token.
-        suffix: `(P, 76 - V, 512)` words, end token and padding.
-        lengths: How many tokens the words of each prompt have.
+        context: Learned vectors `(P, V, 512)`, or `(V, 512)` for all prompts.
+        prefix: Embedding of the start token, `(P, 1, 512)`.
+        suffix: Embeddings of words, end token and padding, `(P, 76 - V, 512)`.
+        lengths: Number of tokens of the words of each prompt.
 
     Returns:
         `(P, 77, 512)` float32 embeddings, and the `(P,)` positions of the end tokens.

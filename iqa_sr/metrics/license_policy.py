@@ -17,8 +17,8 @@ def check_licenses(names: Iterable[str], policy: LicensePolicy, path: str) -> No
 
     Args:
         names: Names of metrics.
-        policy: `any` allows all; `permissive` those for which `MetricInfo.noncommercial` is empty.
-        path: Where the policy stands in the option file, for the error.
+        policy: License policy: `any` allows all; `permissive` those for which `MetricInfo.noncommercial` is empty.
+        path: Place of the policy in the option file, for the error.
 
     Raises:
         OptionError: With each refused metric and its reason, and the permissive metrics of the same reference kind.

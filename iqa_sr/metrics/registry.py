@@ -122,8 +122,8 @@ def own_names(names: Sequence[str], argument: str = "metrics") -> tuple[str, ...
     """The own names of metrics, as their facts have them, each once.
 
     Args:
-        names: As `metric_info` takes them.
-        argument: What named them, for the error.
+        names: Names of metrics, as `metric_info` takes them.
+        argument: Name of the argument that gave them, for the error.
 
     Raises:
         ValueError: If there is no such metric; the text has the argument and the nearest names.
@@ -149,9 +149,9 @@ def create_metric(name: str, device: str | torch.device = "cpu", **options: Any)
     """A new metric on a device, frozen and in evaluation mode.
 
     Args:
-        name: As `metric_info` takes it.
-        device: Where its weights are to be.
-        **options: What this metric takes besides, for example `regressor` of `reiqa`.
+        name: Name of the metric, as `metric_info` takes it.
+        device: Device of the metric's weights.
+        **options: Options of this metric, for example `regressor` of `reiqa`.
 
     Raises:
         ValueError: If there is no such metric; the text has the nearest names. Or if it takes no such option, or its

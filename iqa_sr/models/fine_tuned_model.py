@@ -50,7 +50,7 @@ class FineTunedModel(SRModelBase):
             network.train(was_training)
 
     def upscale_base(self, lq: Tensor) -> Tensor:
-        """As in `SRModelBase`; where there is no LoRA, a copy is read at the first call, and kept."""
+        """Upscale with the base, as in `SRModelBase`; without LoRA a copy of it is read at the first call, and kept."""
         with self.base() as network:
             return upscale_image(network, lq, self.opt)
 

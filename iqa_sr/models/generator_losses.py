@@ -23,7 +23,7 @@ class GeneratorLosses:
 
     Attributes:
         losses: BasicSR's or ours, by their keys without `_opt`; the adversarial loss is none of them.
-        parts: In how many equal parts the batch comes (`train:accumulate`).
+        parts: Number of equal parts in which the batch comes (`train:accumulate`).
     """
 
     losses: Mapping[str, nn.Module]
@@ -40,9 +40,10 @@ class GeneratorLosses:
         Of a batch in parts the mean over the parts is the loss of the whole: a sum counts as often as there are parts.
 
         Args:
-            output: What the network makes.
-            gt: The ground truths.
-            base: What its base makes; given to losses that declare `needs_base`, the others are called as BasicSR does.
+            output: Results of the network, `(N, 3, H, W)`.
+            gt: Ground truths of the same shape.
+            base: Results of the network that the run began with, of the same shape; given to losses that declare
+                `needs_base`, the others are called as BasicSR does.
         """
         found: dict[str, Tensor] = {}
         for name, criterion in self.losses.items():
@@ -89,11 +90,11 @@ def check_loss(loss: nn.Module, section: Mapping[str, Any], path: str, side: int
     """Let a loss that is not ours compare two small images, or rate a discriminator's output, before the run begins.
 
     Args:
-        loss: On the device.
-        section: What it was built from.
-        path: Where that is, `train:gan_opt` for the loss of the discriminator.
+        loss: Loss, on the device.
+        section: Section of the option file that the loss was built from.
+        path: Place of the section in the option file; `train:gan_opt` for a loss that rates a discriminator's output.
         side: Side of the images, in px.
-        device: Where the loss is.
+        device: Device of the loss.
 
     Raises:
         OptionError: If it cannot, or gives no finite number.

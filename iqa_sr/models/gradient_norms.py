@@ -35,7 +35,7 @@ class GradientNormLogger:
 
         Args:
             terms: The losses by the names under which they are logged.
-            output: What they were computed from.
+            output: Results of the network that the losses were computed from.
         """
         self.latest = {name: _grad_norm(value, output) for name, value in terms.items()}
 

@@ -20,11 +20,11 @@ class GroundTruthSelector:
     """Makes the LQ where there is no ready one, and lets the sampler choose.
 
     Attributes:
-        sampler: That of the data set.
-        degradation: That of the data set.
+        sampler: Sampler of the data set.
+        degradation: Degradation of the data set.
         crop: Side of the training crops in px of the ground truth.
-        device: Where the batches are worked on.
-        statistics: Counts what was chosen.
+        device: Device on which batches are degraded and ground truths chosen.
+        statistics: Statistics of what was chosen.
         gt_usm: Whether the chosen crops are sharpened.
     """
 

@@ -20,8 +20,8 @@ class LossConfig:
     """A section `train:<name>_opt`.
 
     Attributes:
-        section: What builds the loss: `type` and its arguments, as in the file.
-        options: The same typed, of a loss of ours; what is inside of a `PerceptualSlot`.
+        section: Section as in the file: `type` and the arguments that the loss is built with.
+        options: Typed options of a loss of ours, of a `PerceptualSlot` those of the loss inside; None for other losses.
         metrics: The quality metrics that the loss optimizes, and what `create_metric` takes for each.
         distances: Metrics that it uses as a distance to the ground truth; they are no longer impartial.
     """
@@ -36,8 +36,8 @@ def read_losses(train: Mapping[str, Any], problems: OptionProblems) -> dict[str,
     """The losses of a section `train` by name, without those that are null.
 
     Args:
-        train: The section.
-        problems: Where what is wrong goes; a loss with an error is left out.
+        train: Section `train` of the option file.
+        problems: Collection that errors are added to; a loss with an error is left out.
     """
     losses = {}
     known = registered(LOSS_REGISTRY)

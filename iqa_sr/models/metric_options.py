@@ -35,12 +35,13 @@ class CalculateIQAOptions(Section):
     """A metric of ours under `val:metrics`.
 
     Attributes:
-        metric: Its name, for example `niqe`.
-        against: What full-reference metrics compare with: the original, the ground truth of the group that gives the
-            best score, every positive ground truth, averaged (HGGT's protocol), or what the network that the run began
-            with makes of the same LQ.
+        metric: Name of the metric, for example `niqe`.
+        against: Reference of full-reference metrics: the original, the ground truth of the group that gives the best
+            score, every positive ground truth, averaged (HGGT's protocol), or what the network that the run began with
+            makes of the same LQ.
         crop_border: Pixels cut from each side before scoring.
-        better: BasicSR's `higher` or `lower`; not needed, and refused when the metric says otherwise.
+        better: Direction of the metric, BasicSR's `higher` or `lower`; not needed, and refused when the metric says
+            otherwise.
     """
 
     type: Literal["calculate_iqa"] = "calculate_iqa"

@@ -66,9 +66,9 @@ class ModelBase(BaseModel, ABC):
         """Build an optimizer from its typed section.
 
         Args:
-            options: The section.
-            path: Where it is.
-            parameters: What it trains.
+            options: Typed section of the optimizer.
+            path: Place of the section in the option file, for errors.
+            parameters: Parameters that the optimizer trains.
 
         Raises:
             OptionError: If torch does not build it for these parameters.
@@ -78,7 +78,7 @@ class ModelBase(BaseModel, ABC):
             self.optimizers.append(self.get_optimizer(options.type, parameters, **arguments))
 
     def setup_schedulers(self) -> None:
-        """As BasicSR's, from the numbers that were understood: its own reader leaves `1e-7` as a text."""
+        """Set up BasicSR's schedulers from the numbers that were understood: its own reader leaves `1e-7` as a text."""
         self.opt["train"]["scheduler"] = self.settings.scheduler.arguments()
         super().setup_schedulers()
 

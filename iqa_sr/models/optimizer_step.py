@@ -16,9 +16,9 @@ class OptimizerStep:
     """Takes the steps of one optimizer.
 
     Attributes:
-        optimizer: That of torch.
-        network: Whose parameters it trains; the name is for messages.
-        name: For example `net_g`.
+        optimizer: Optimizer of torch.
+        network: Network whose parameters the optimizer trains.
+        name: Name of the network in messages, for example `net_g`.
         scaler: Scaler of fp16 training, switched off otherwise.
         grad_clip: Largest norm of the gradient, or None.
         guard: Decides about steps that are not finite.

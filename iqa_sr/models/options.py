@@ -50,8 +50,8 @@ class ModelConfig:
         """Read the sections of an option file.
 
         Args:
-            options: The whole file.
-            problems: Where what is wrong goes; a section with an error is None or left out of the result.
+            options: Content of the whole option file.
+            problems: Collection that errors are added to; a section with an error is None or left out of the result.
         """
         train = section_of(options, "train")
         problems.texts += [
@@ -113,7 +113,7 @@ class IQASRConfig(ModelConfig):
 
     @classmethod
     def read(cls, options: Mapping[str, Any], problems: OptionProblems) -> Self:
-        """As of `ModelConfig`."""
+        """Read the sections of an option file, as `ModelConfig` does."""
         train = section_of(options, "train")
         plain = {key: value for key, value in train.items() if not str(key).endswith("_opt")}
         settings: Any = problems.read(TrainSection, plain, "train") if train else None
@@ -155,7 +155,7 @@ class QualityConfig(ModelConfig):
 
     Attributes:
         objective: The class of `train:objective`.
-        objective_options: Its options.
+        objective_options: Options of the objective.
     """
 
     train: QualitySection
@@ -165,7 +165,7 @@ class QualityConfig(ModelConfig):
 
     @classmethod
     def read(cls, options: Mapping[str, Any], problems: OptionProblems) -> Self:
-        """As of `ModelConfig`."""
+        """Read the sections of an option file, as `ModelConfig` does."""
         train = section_of(options, "train")
         settings: Any = problems.read(QualitySection, options.get("train"), "train", optional=True)
         check_optimizer_options(getattr(settings, "optim_g", None), "train:optim_g", problems)

@@ -36,8 +36,8 @@ class QualityModel(ModelBase):
     of the network is built are written to `experiments/<name>/weights`.
 
     Args:
-        opt: BasicSR's options.
-        config: Its sections `train` and `val`; None where nobody has read them before.
+        opt: Options as BasicSR's models take them.
+        config: Parsed sections `train` and `val` of the option file; None where nobody has read them before.
 
     Raises:
         OptionError: If something is wrong with them.

@@ -44,8 +44,8 @@ def calculate_iqa(
     """Any metric of ours in BasicSR's `val:metrics`, for stock models.
 
     Args:
-        img: `(H, W, 3)` uint8, BGR: the result.
-        img2: The same of the ground truth; needed by full-reference metrics.
+        img: Result `(H, W, 3)` uint8, BGR.
+        img2: Ground truth of the same shape and type; needed by full-reference metrics.
         metric: Name of the metric.
         crop_border: Pixels cut from each side.
         better: Accepted because BasicSR hands it on; the metric knows its direction.
@@ -84,9 +84,9 @@ class Validation:
     """The metrics of a run and how a validation set is gone through.
 
     Args:
-        opt: The whole options; read are `scale` and `path:visualization`.
-        settings: `val`.
-        metrics: Its metrics by name.
+        opt: Content of the whole option file; read are `scale` and `path:visualization`.
+        settings: Section `val` of the option file.
+        metrics: Metrics of the section by name.
     """
 
     def __init__(self, opt: Mapping[str, Any], settings: ValSection, metrics: Mapping[str, MetricConfig]) -> None:

@@ -18,7 +18,7 @@ class ValidationResults:
         dataset: Name of the set.
         means: Mean over the images by metric; NaN where the metric is defined on none.
         rows: One row per image and metric, the baseline's included the first time.
-        facts: What has to be known of each metric.
+        facts: Facts of each metric: name, direction and variant.
         best: Metrics by which this checkpoint is the best so far and is to be kept; filled in by the model.
         missing: Number of images that memory did not suffice for, by metric; the means are over the others.
     """

@@ -38,8 +38,8 @@ class RegressorOptions(OpinionSource):
 
     Attributes:
         name: Name of the metric that the regressor is for, for example `arniqa-kadid`.
-        split_seed: They are split 7:1:2 by content: of regressors of the first part the second chooses the penalty,
-            and the third tells the result; what is published is then fitted to all.
+        split_seed: Seed of the split of the opinion scores, 7:1:2 by content: of regressors of the first part the
+            second chooses the penalty, and the third tells the result; what is published is then fitted to all.
         alphas: Penalties to choose from; null for the authors' 100 from 0.001 to 1000, evenly in their logarithm.
     """
 

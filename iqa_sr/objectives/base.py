@@ -93,7 +93,7 @@ class Objective(nn.Module, ABC, Generic[OptionsType]):
 
     @abstractmethod
     def losses(self, batch: Mapping[str, Any]) -> dict[str, Tensor]:
-        """As `forward`; scalars."""
+        """Losses of a batch as `forward` returns them: weighted scalars by name."""
 
     @abstractmethod
     def validate(self, batches: Iterable[Mapping[str, Any]]) -> dict[str, float]:

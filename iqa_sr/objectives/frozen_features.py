@@ -64,8 +64,8 @@ class FrozenFeatures(nn.Module):
         """The features of N images.
 
         Args:
-            paths: Their files.
-            prompts: What they are to show.
+            paths: Paths of the image files.
+            prompts: Text prompts that say what the images are to show, one each.
 
         Returns:
             `(N, 8192)` of Re-IQA, and `(N, F)` of the text-image encoder where there is one.

@@ -52,7 +52,7 @@ class Regression(Part):
     """The JOD itself: the Huber loss.
 
     Attributes:
-        weight: As above.
+        weight: Weight of this part.
         beta: Error in JOD from which the loss grows linearly.
     """
 
@@ -64,7 +64,7 @@ class Difference(Part):
     """Distance of each version below its pristine one: the Huber loss of the difference of their scores.
 
     Attributes:
-        weight: As above.
+        weight: Weight of this part.
         beta: Error in JOD from which the loss grows linearly.
     """
 
@@ -113,7 +113,7 @@ class Flatness(Part):
     """The norm of the gradient, by the finite difference of a step along its signs.
 
     Attributes:
-        weight: As above.
+        weight: Weight of this part.
         step: Length of the step in levels of 255.
 
     Reference:

@@ -56,7 +56,7 @@ class QualiCLIPObjective(Objective[QualiCLIPOptions]):
         return (OPENAI,) if network.get("clip", "openai") == "openai" else ()
 
     def train(self, mode: bool = True) -> "QualiCLIPObjective":
-        """As any module, but for frozen batch norms."""
+        """Set the training mode of all modules; batch norms that are frozen stay in evaluation mode."""
         super().train(mode)
         if self.options.freeze_norms:
             for module in self.modules():

@@ -15,7 +15,7 @@ def gaussian_kernel(size: int, sigma_x: float, sigma_y: float, rotation: float =
     Args:
         size: Side in pixels, odd.
         sigma_x: Standard deviation along the first axis of the ellipse, pixels.
-        sigma_y: The same along the second axis.
+        sigma_y: Standard deviation along the second axis of the ellipse, pixels.
         rotation: Angle of the first axis, radians, from the columns' direction towards the rows'.
     """
     return _normalized(torch.exp(-0.5 * _squared_distance(size, sigma_x, sigma_y, rotation)))
@@ -105,10 +105,10 @@ def sharpen(image: Tensor, weight: float = 0.5, radius: int = 50, threshold: flo
     """Unsharp masking that leaves smooth regions alone, as Real-ESRGAN sharpens its ground truths.
 
     Args:
-        image: `(N, 3, H, W)`, float32 in `[0, 1]`.
-        weight: How much of the difference from the blurred image is added.
+        image: Images `(N, 3, H, W)`, float32 in `[0, 1]`.
+        weight: Factor of the difference from the blurred image that is added.
         radius: Side of the Gaussian in pixels (made odd); its sigma is OpenCV's for that side, 8 px for 51.
-        threshold: Only where the difference exceeds this many levels of 255, with a soft transition.
+        threshold: Difference in levels of 255 above which pixels are sharpened, with a soft transition.
 
     Returns:
         `(N, 3, H, W)` in `[0, 1]`.

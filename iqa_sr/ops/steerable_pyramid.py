@@ -49,7 +49,7 @@ class SteerablePyramid(nn.Module):
     """Horizontal and vertical band at each level; borders mirrored without the edge pixel.
 
     Args:
-        levels: How many.
+        levels: Number of pyramid levels.
     """
 
     first_lowpass: Tensor

@@ -26,9 +26,9 @@ class Entry:
     """A row of the report: a checkpoint, or what checkpoints are compared with.
 
     Attributes:
-        name: What it is called, unique in the report.
-        checkpoint: What its folder knows of it.
-        sources: The folders it comes from: one, or several for bicubic upscaling and references.
+        name: Name of the row, unique in the report.
+        checkpoint: Checkpoint of the row, as its folder describes it.
+        sources: Folders that it comes from: one, or several for bicubic upscaling and references.
     """
 
     name: str
@@ -46,14 +46,16 @@ class Report:
     """All that a page shows, before statistics.
 
     Attributes:
-        metrics: The columns; two variants of one metric are two of them, with names that tell them apart.
-        entries: The rows: LQ first, then the checkpoints, then the references.
+        metrics: Metrics, one for each column; two variants of one metric are two of them, with names that tell them
+            apart.
+        entries: Rows: LQ first, then the checkpoints, then the references.
         images: Names of the images, `<data set>/<key>`.
-        scores: `(M, C, P)` float64; the mean over the references where there are several, NaN where there is no score.
-        compared: For each column, whether its scores compare with a reference.
-        sources: The folders.
-        charts: The history of trainings, by the folder's name.
-        notes: What a reader should know.
+        scores: Scores `(M, C, P)` float64 of M metrics, C rows and P images; the mean over the references where there
+            are several, NaN where there is no score.
+        compared: Whether the scores of each metric compare with a reference.
+        sources: Folders of the report.
+        charts: Charts of the history of trainings, by the folder's name.
+        notes: Notes for the reader.
     """
 
     metrics: list[MetricFacts]

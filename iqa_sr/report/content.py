@@ -24,10 +24,10 @@ def page_content(report: Report, images: ReportImages, title: str, made: str) ->
     """Everything that the page shows; `null` stands for what is not known.
 
     Args:
-        report: The scores.
-        images: Where the images are.
+        report: Report with the scores.
+        images: Addresses and sizes of the images.
         title: Title of the page.
-        made: When and by which version.
+        made: Text that says when and by which version the page is made.
     """
     names = report.datasets
     sets = np.array([image.partition("/")[0] for image in report.images], dtype=object)

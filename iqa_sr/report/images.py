@@ -33,9 +33,9 @@ class ReportImages:
     """Data that the page refers to.
 
     Attributes:
-        addresses: `data:` address or path relative to the page, by the numbers of row and image.
-        sizes: `(width, height)` in px by the number of the image.
-        folder: Where the files are, if they are not inside the page.
+        addresses: Address of the image, `data:` or path relative to the page, by the numbers of row and image.
+        sizes: Size `(width, height)` in px by the number of the image.
+        folder: Folder of the files, if they are not inside the page.
         notes: Files that are left out, and why.
     """
 
@@ -49,9 +49,9 @@ def place_images(report: Report, page: Path, placement: Placement = "auto") -> R
     """Put the images where the page will find them.
 
     Args:
-        report: The rows and images.
-        page: Where the page will be; files go to `<its stem>_files` beside it, which is replaced if a report made it.
-        placement: Inside the page, beside it, neither, or what their size suggests.
+        report: Report with the rows and images.
+        page: Path of the page; files go to `<its stem>_files` beside it, which is replaced if a report made it.
+        placement: Place of the images: inside the page, beside it, neither, or what their size suggests.
 
     Raises:
         FileExistsError: If there is such a folder that no report has made.

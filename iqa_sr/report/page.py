@@ -28,7 +28,7 @@ def make_page(content: Mapping[str, Any]) -> str:
     """The page.
 
     Args:
-        content: What `content.page_content` gives.
+        content: Content of the page, as `content.page_content` gives it.
 
     Raises:
         ModuleNotFoundError: If plotly is not installed.

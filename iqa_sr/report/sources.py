@@ -27,10 +27,10 @@ class SourceCheckpoint:
     """One label of a folder.
 
     Attributes:
-        label: As in the scores.
-        iteration: Where in its training it was written; None if unknown.
-        series: What it is a point of, when scores are drawn over the iterations.
-        details: What else is known of it, by title.
+        label: Label of the checkpoint, as in the scores.
+        iteration: Iteration of its training at which it was written; None if unknown.
+        series: Name of the curve that it is a point of, when scores are drawn over the iterations.
+        details: Other facts of it, by title.
     """
 
     label: str
@@ -50,17 +50,17 @@ class ReportSource:
 
     Attributes:
         name: Name of the folder.
-        path: Where it is.
+        path: Path of the folder.
         scale: Upscaling factor; None if unknown.
-        scores: Its scores.
-        checkpoints: Its checkpoints by label, those that are reserved included.
-        image: The file with what a label made of an image, by label and the image's name; None where there is none.
-        details: What is known of the run, by title.
-        charts: The history of its training.
-        notes: What a reader should know.
-        experiment: Where it is an evaluation, folder of the training that its checkpoints come from, if it is known.
-        digests: Digests of data sets by name: what tells another one of the same name; of those alone where it is
-            known.
+        scores: Scores in the folder.
+        checkpoints: Checkpoints by label, reserved labels included.
+        image: Function that gives the file with what a label made of an image, by label and the image's name; None
+            where there is none.
+        details: Facts of the run, by title.
+        charts: Charts of the history of its training.
+        notes: Notes for the reader.
+        experiment: Folder of the training that the checkpoints of an evaluation come from; None if it is not known.
+        digests: Digests of data sets by name, where they are known, to tell apart different data sets of one name.
     """
 
     name: str

@@ -28,9 +28,9 @@ class Chart:
     """Lines that share an axis.
 
     Attributes:
-        title: What is shown.
+        title: Title of the chart.
         unit: Unit of the values.
-        curves: The lines.
+        curves: Lines of the chart.
         alarms: Iterations at which the guard gave the alarm.
     """
 

@@ -13,7 +13,7 @@ def own_command(arguments: Sequence[str]) -> list[str]:
     """The arguments of the command line, from the program (`python`, `torchrun`, `iqa-sr`) to the last argument.
 
     Args:
-        arguments: What follows the program, as it was parsed.
+        arguments: Arguments behind the program, as they were parsed.
 
     Returns:
         The arguments of torchrun's own command line where it has started this process, else those of this process;

@@ -41,7 +41,7 @@ def start_processes(launcher: str = "none", backend: str | None = None) -> tuple
     The time limit is a day: the other processes wait while the first one validates.
 
     Args:
-        launcher: What the user said.
+        launcher: Launcher that the user named, `none` or `pytorch`.
         backend: `gloo` for processes that exchange no tensors of a GPU, and may share one; None for gloo without CUDA,
             nccl with it.
 
@@ -82,8 +82,8 @@ def on_rank_zero(work: Callable[[], Made], name: str = "the work") -> Made:
     """Let the first process work while the others wait; one fails, all hear of it. All processes must call it.
 
     Args:
-        work: Called on the first process only; what it makes can be pickled.
-        name: What it is, for the error of the others.
+        work: Function that is called on the first process only; its result can be pickled.
+        name: Description of the work, for the error of the other processes.
 
     Returns:
         What the first process has made, on every process.

@@ -32,8 +32,8 @@ def locked(folder: Path, command: str) -> Iterator[None]:
     the file stays, and locks nothing.
 
     Args:
-        folder: However it is spelled; links are followed.
-        command: What this process does there, for the error of another one.
+        folder: Folder to lock, however it is spelled; links are followed.
+        command: Command that this process runs there, for the error of another one.
 
     Raises:
         TrainingStopped: If another process has locked it; says which.

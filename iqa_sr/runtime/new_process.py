@@ -26,8 +26,8 @@ def python_command(function: str, *args: str) -> list[str]:
     """The command line of a new process that calls a function without arguments; its exit code is what that returns.
 
     Args:
-        function: Where it is, as `iqa_sr.cli.main:main`.
-        args: What follows in its `sys.argv`, behind `iqa-sr`.
+        function: Name of the function, as `iqa_sr.cli.main:main`.
+        args: Arguments in its `sys.argv`, behind `iqa-sr`.
     """
     module, _, name = function.partition(":")
     code = f"import sys; sys.path[:] = {import_folders()!r}; sys.argv[0] = 'iqa-sr'"

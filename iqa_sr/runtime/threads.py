@@ -36,10 +36,10 @@ def prefetch_map(
     Stages are chained by giving the results of one as the items of the next.
 
     Args:
-        function: One stage.
-        items: Taken one by one, in the thread that asks for results.
-        threads: How many are worked on at a time.
-        ahead: How many more may wait for a thread, or to be asked for.
+        function: Function of one stage.
+        items: Items, taken one by one in the thread that asks for results.
+        threads: Number of threads, each of which works on one item at a time.
+        ahead: Number of further items that may wait for a thread, or to be asked for.
 
     Raises:
         What the function raises, at its item's turn; later items are not begun then. And what the items raise, after

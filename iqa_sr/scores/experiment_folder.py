@@ -44,17 +44,17 @@ class ExperimentFolder:
     """The folder of one training, which need not be there.
 
     Args:
-        path: `experiments/<name>`.
+        path: Path of the folder, `experiments/<name>`.
 
     Attributes:
-        path: As given.
-        name: The run's name; a link has its own.
-        option_file: Where the run writes its options.
-        models: The folder of the checkpoints.
-        training_states: The folder of the states that a run is resumed from.
-        visualization: The folder of the results of the validation; see `result_image`.
-        scores_file: Every score of every validation.
-        weights: The folder of the files from which the metric of a quality network is built.
+        path: Path of the folder, as given.
+        name: Name of the run; a link has its own.
+        option_file: Path of the option file that the run writes.
+        models: Folder of the checkpoints.
+        training_states: Folder of the states that a run is resumed from.
+        visualization: Folder of the results of the validation; see `result_image`.
+        scores_file: Path of the table with every score of every validation.
+        weights: Folder of the files from which the metric of a quality network is built.
     """
 
     path: Path
@@ -106,7 +106,7 @@ class ExperimentFolder:
         return [*sorted(self.models.glob(f"net_*_{iteration}.pth")), *([state] if state else [])]
 
     def saved_iterations(self) -> dict[int, list[Path]]:
-        """By iteration: its state, then its networks and the adapter, those that are there."""
+        """Files by iteration: its state, then its networks and the adapter, those that are there."""
         found: dict[int, list[Path]] = {iteration: [file] for iteration, file in self.states().items()}
         for path in sorted(self.models.glob("*")):
             if match := re.fullmatch(r"(?:net_[^.]*_(\d+)\.pth|adapter_g_(\d+))", path.name):
@@ -158,9 +158,9 @@ def network_file(models: Path, letter: str, label: int | str) -> Path:
     """The file of a checkpoint.
 
     Args:
-        models: The folder of the checkpoints.
-        letter: Which network: `g` or `d`.
-        label: Iteration or name; -1 for `latest`, as in BasicSR.
+        models: Folder of the checkpoints.
+        letter: Letter of the network: `g` for the generator, `d` for the discriminator.
+        label: Iteration or name of the checkpoint; -1 for `latest`, as in BasicSR.
 
     Raises:
         ValueError: If the label leads out of the folder.
@@ -187,8 +187,8 @@ def find_checkpoint_files(folder: Path, suffixes: Sequence[str]) -> list[Path]:
     """The checkpoints of an experiment, or of any other folder, by name; discriminators are left out.
 
     Args:
-        folder: The experiment, its `models`, or another folder, of which every name is taken.
-        suffixes: What the names may end in.
+        folder: Folder of the experiment, its `models`, or another folder, of which every name is taken.
+        suffixes: Suffixes that the names may have.
 
     Raises:
         FileNotFoundError: If there is none.

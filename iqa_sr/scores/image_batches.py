@@ -29,10 +29,10 @@ class ImageBatches:
     """Reads one batch ahead of the one in use.
 
     Args:
-        store: Where the images are.
-        problems: Takes what is wrong with images that cannot be read, by key.
-        reference_store: Where the references are, if there are any.
-        references: The key of each image's reference in that store.
+        store: Store of the images.
+        problems: Errors by image key, to which those of images that cannot be read are added.
+        reference_store: Store of the references, if there are any.
+        references: Key of each image's reference in that store.
 
     Attributes:
         digests: Digests of every image that was read, by key: those of its file and of its reference's file, as

@@ -19,13 +19,13 @@ class Protocol:
 
     Attributes:
         name: Name of the protocol.
-        metrics: Those that it reports.
+        metrics: Names of the metrics that it reports.
         border: Pixels cut from each side before scoring; None for as many as the scale.
-        against: What full-reference metrics compare with; scores against several are averaged for each image.
-        scale: The only scale that it is defined for; None for any.
+        against: Reference of full-reference metrics; scores against several are averaged for each image.
+        scale: Upscaling factor, the only one that it is defined for; None for any.
         formula: Formula of its score, on the means over a data set, as `stats.score_formula` reads it; None if it has
             none.
-        reference: Where it was published.
+        reference: Publication that it comes from.
     """
 
     name: str

@@ -66,8 +66,8 @@ class DataSetFacts(Section):
     """A data set of an evaluation.
 
     Attributes:
-        images: How many LQ images it has.
-        references: Where the references are; null if there are none.
+        images: Number of LQ images.
+        references: Path of the references; null if there are none.
         digest: Digest of what was found there; another one is another data set. Null: not known.
     """
 
@@ -80,10 +80,10 @@ class CheckpointFacts(Section):
     """A checkpoint of an evaluation.
 
     Attributes:
-        path: Its file.
+        path: Path of the checkpoint file.
         sha256: SHA-256 of the file.
-        architecture: The network's class.
-        iteration: Where in its training it was written; null if unknown.
+        architecture: Class of the network.
+        iteration: Iteration of its training at which it was written; null if unknown.
         built: First 16 digits of the SHA-256 of the options that the network is built with; null if unknown.
     """
 
@@ -125,9 +125,9 @@ class ResultFolder:
     """A result folder that was read and found to agree with itself.
 
     Attributes:
-        path: Where it is.
-        run: What was evaluated.
-        scores: The scores.
+        path: Path of the folder.
+        run: Content of `run.json`, what was evaluated.
+        scores: Table of the scores.
     """
 
     path: Path

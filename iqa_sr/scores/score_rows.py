@@ -42,12 +42,14 @@ class ScoreRow(NamedTuple):
     """One score.
 
     Attributes:
-        checkpoint: What made the image, for example `bicubic` or `500`; empty for images that were just there.
-        image: The image's key: its path relative to the root that was scored, with forward slashes.
-        reference: What it was compared with; empty for no-reference metrics.
-        metric: The metric's name.
-        score: On the metric's own scale; NaN where the metric is not defined.
-        origin: The files; unknown in tables of evaluations and trainings, and in those that older versions wrote.
+        checkpoint: Label of the checkpoint or method that made the image, for example `500` or `bicubic`; empty for
+            images that were scored as they are.
+        image: Key of the image: its path relative to the root that was scored, with forward slashes.
+        reference: Name of the reference that the image was compared with; empty for no-reference metrics.
+        metric: Name of the metric.
+        score: Score on the metric's own scale; NaN where the metric is not defined.
+        origin: Folders and digests of the files; unknown in tables of evaluations and trainings, and in those that
+            older versions wrote.
     """
 
     checkpoint: str
@@ -63,9 +65,9 @@ class MetricFacts:
     """Facts of a metric that its scores are read with.
 
     Attributes:
-        name: As in the column `metric`.
-        higher_is_better: Its direction.
-        spec: One line that pins down the variant.
+        name: Name of the metric, as in the column `metric`.
+        higher_is_better: Direction of the metric: True where a higher score is better.
+        spec: Text of one line that pins down the variant.
     """
 
     name: str

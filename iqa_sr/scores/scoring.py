@@ -29,9 +29,9 @@ class ScoringResult:
         kept: Number of scores that were in the table already, of files with this very content.
         stale: Scores that were in the table and are not of these files, or of a table that does not say of which files
             they are; they were removed.
-        rows: Everything that was asked for and is there, old and new.
-        problems: What is wrong with each image that could not be scored, by its key.
-        table: The scores, those of other images and metrics included.
+        rows: Rows of everything that was asked for and is there, old and new.
+        problems: Reason why an image could not be scored, by its key.
+        table: Table of the scores, those of other images and metrics included.
     """
 
     scored: int = 0
@@ -87,13 +87,13 @@ def score_images(
     anew.
 
     Args:
-        root: An image, or a folder that is searched as `find_images` does.
+        root: Path of an image, or of a folder that is searched as `find_images` does.
         metrics: Names of metrics.
-        output: The score table; None to keep it in memory. With several shards each process writes to
+        output: Path of the score table; None to keep it in memory. With several shards each process writes to
             `shard_path(output, ...)`, and the caller joins them with `merge_tables`.
-        reference: An image, or the folder of the references of full-reference metrics: the image `a/b.png` is
-            compared with the reference's `a/b.png`, or with the only `a/b` of another suffix.
-        device: Where the metrics run.
+        reference: Path of an image, or of the folder of the references of full-reference metrics: the image `a/b.png`
+            is compared with the reference's `a/b.png`, or with the only `a/b` of another suffix.
+        device: Device of the metrics.
         batch_size: Largest number of images, all of one size, that are scored at a time; fewer of large ones, and
             where memory does not suffice.
         shard: `(rank, world size)`: the images `rank, rank + world size, ...` are this process's.
@@ -130,18 +130,18 @@ def score_listed(
     batch_size: int = 8,
     progress: bool = True,
 ) -> ScoringResult:
-    """As `score_images`, of a list of images whose references lie below the same root under names of their own.
+    """Score a list of images as `score_images` does; their references lie below the same root under names of their own.
 
     Args:
-        root: Where the keys start.
+        root: Folder that the keys are relative to.
         images: Keys of the images.
         metrics: Names of metrics.
-        output: The score table; None to keep it in memory.
+        output: Path of the score table; None to keep it in memory.
         references: Key of each image's reference; several images may have the same, and an image may be its own.
             The column `reference` has these keys.
         digests: Digests of the files by key, as `read_digests` gives them, where they were read already.
-        device: Where the metrics run.
-        batch_size: As of `score_images`.
+        device: Device of the metrics.
+        batch_size: Largest number of images that are scored at a time, as of `score_images`.
         progress: Whether a bar is shown.
 
     Raises:
@@ -254,7 +254,7 @@ def _score(
 def _score_halves(
     images: Images, network: QualityMetric, device: str | torch.device, problems: dict[str, str]
 ) -> list[tuple[str, str, float]]:
-    """As `_score`, each half of the images apart."""
+    """Scores of the images as `_score` gives them, computed for each half of the images apart."""
     if torch.cuda.is_available():
         torch.cuda.empty_cache()
     names = list(images)

@@ -20,10 +20,10 @@ class References:
     """References of images.
 
     Attributes:
-        store: Where the references are; None where there are none.
-        keys: In that store, by the image's key.
-        names: What the column `reference` has, by the image's key.
-        problems: By the image's key: why it has none, where it is not simply missing.
+        store: Store of the references; None where there are none.
+        keys: Key of the reference in that store, by the image's key.
+        names: Text of the column `reference`, by the image's key.
+        problems: Reason why an image has no reference, where it is not simply missing, by the image's key.
     """
 
     store: ImageStore | None = None
@@ -59,10 +59,10 @@ class WantedScores:
     """Scores of images below one root.
 
     Attributes:
-        root: Where the keys start.
+        root: Folder that the keys are relative to.
         keys: Keys of the images.
-        metrics: Their own names, each once.
-        references: What the full-reference ones among them compare with.
+        metrics: Own names of the metrics, each once.
+        references: References that the full-reference metrics compare with.
     """
 
     root: Path
@@ -95,7 +95,7 @@ class WantedScores:
         """Find out what is there.
 
         Args:
-            tables: Where scores may be; of two of the same files the later table's counts.
+            tables: Tables that may hold the scores; of two of the same files the later table's counts.
             digests: Digests of images and references by key, where both have one root and were read already; None: they
                 are read, unless there is no score at all.
         """

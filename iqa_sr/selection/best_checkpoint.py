@@ -21,9 +21,9 @@ def write_best(checkpoint: CheckpointFile, reason: Mapping[str, Any], folder: st
     A copy with another ending that the `best.json` before was about is removed.
 
     Args:
-        checkpoint: The file. Where the hash of what was evaluated is known, the copy must have it.
-        reason: What `best.json` says, beside the file's hash.
-        folder: Where both go; made if need be.
+        checkpoint: Checkpoint to copy. Where the hash of what was evaluated is known, the copy must have it.
+        reason: Content of `best.json`, beside the file's hash.
+        folder: Folder of both files; made if need be.
         overwrite: Whether to replace what is there.
 
     Returns:

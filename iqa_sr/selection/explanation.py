@@ -171,7 +171,7 @@ def _sureness(choice: Selection, best: int) -> str:
 
 
 def _distances(choice: Selection, best: int) -> str:
-    """By which metrics it is the best, and how far it is from the best by the others."""
+    """Metrics by which the checkpoint is the best, and its distance to the best by the others, as text."""
     means = choice.scores.means()
     distances = _distances_to_best(choice, means.metrics)[best]
     first = [metric for metric, distance in zip(means.metrics, distances, strict=True) if distance == 0]

@@ -25,11 +25,11 @@ def choice_record(
     """Content of `best.json`: everything that the choice can be made from again.
 
     Args:
-        choice: One that has a best checkpoint.
-        source: What was chosen from.
+        choice: Choice that has a best checkpoint.
+        source: Checkpoints and scores that it was chosen from.
         gold: Means of the gold standard.
-        explanation: Why, in sentences.
-        paths: Where the source was read.
+        explanation: Sentences that say why.
+        paths: Paths that the source was read from.
         seed: Seed of the bootstrap.
     """
     assert choice.best is not None

@@ -23,9 +23,9 @@ class Rule(ABC):
     """Orders checkpoints.
 
     Attributes:
-        name: Short, for the heading of a column.
-        title: What stands behind `by` in a sentence.
-        metrics: The metrics that it looks at.
+        name: Short name, for the heading of a column.
+        title: Description of the rule, to follow `by` in a sentence.
+        metrics: Names of the metrics that it looks at.
     """
 
     def __init__(self, name: str, title: str, metrics: Sequence[str]) -> None:

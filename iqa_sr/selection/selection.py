@@ -19,8 +19,8 @@ class Limit:
     """A metric's mean may not be worse than the best checkpoint's by more than this.
 
     Attributes:
-        metric: Its name.
-        distance: At least 0, in the metric's own unit.
+        metric: Name of the metric.
+        distance: Largest distance to the best checkpoint's mean, at least 0, in the metric's own unit.
     """
 
     metric: str
@@ -70,13 +70,14 @@ class Selection:
     """A choice and what speaks for it.
 
     Attributes:
-        scores: What it was made from.
-        rule: By which it was made.
-        limits: What was demanded beside it.
-        counted: The metrics of the Pareto front.
-        order: The checkpoints in order.
-        front: `(C,)` bool: the Pareto front of all the checkpoints.
-        resampling: How sure the choice is; None where that cannot be told.
+        scores: Scores that the choice was made from.
+        rule: Rule by which it was made.
+        limits: Limits that were demanded beside it.
+        counted: Names of the metrics of the Pareto front.
+        order: Order of the checkpoints.
+        front: Pareto front of all the checkpoints, `(C,)` bool.
+        resampling: Results on other draws of the images, which say how sure the choice is; None where that cannot be
+            told.
     """
 
     scores: PairedScores
@@ -105,8 +106,8 @@ def choose(
 
     Args:
         scores: Scores of every checkpoint on the same images.
-        rule: What orders them.
-        limits: What they have to keep; each compares with the best of all the checkpoints.
+        rule: Rule that orders the checkpoints.
+        limits: Limits that checkpoints have to keep; each compares with the best of all the checkpoints.
         counted: Metrics of the Pareto front; None: the rule's.
         resamplings: Number of draws of the bootstrap; 0: none.
         seed: Seed of the draws.
@@ -150,7 +151,7 @@ def ranked(columns: np.ndarray) -> np.ndarray:
 
 
 def _resample(scores: PairedScores, rule: Rule, limits: Sequence[Limit], times: int, seed: int) -> Resampling | None:
-    """As many images are drawn with replacement, the same for all checkpoints, and the whole choice is made again.
+    """Make the whole choice again on as many images drawn with replacement, the same for all checkpoints.
 
     A draw that leaves a metric without an image that it is defined on is left out.
     """

@@ -35,12 +35,11 @@ class CandidateCheckpoints:
     """Scores and the checkpoints that they are of.
 
     Attributes:
-        folder: Where `best.pth` belongs.
-        table: The scores.
-        files: By the label of each checkpoint that can be chosen: its file, or None if that is not known.
-        left_out: By label: why a checkpoint of the table cannot be chosen.
-        digests: Digests of data sets by name: what tells another one of the same name; of those alone where it is
-            known.
+        folder: Folder where `best.pth` belongs.
+        table: Table of the scores.
+        files: File of each checkpoint that can be chosen, by label; None if that is not known.
+        left_out: Reason why a checkpoint of the table cannot be chosen, by label.
+        digests: Digests of data sets by name, where they are known, to tell apart different data sets of one name.
     """
 
     folder: Path

@@ -51,7 +51,7 @@ def bootstrap_counts(units: int, resamples: int, seed: int) -> Iterator[np.ndarr
     Args:
         units: Number of images or contents, at least 1.
         resamples: Number of draws.
-        seed: The same seed gives the same draws.
+        seed: Seed of the draws; the same seed gives the same ones.
 
     Returns:
         Blocks `(R, units)` float64 that fit into memory, `resamples` rows in all.
@@ -151,9 +151,9 @@ def mean_interval(values: np.ndarray, contents: np.ndarray, resamples: int) -> I
     The same contents give the same draws, so that numbers of several metrics on the same items can be compared.
 
     Args:
-        values: `(N,)`.
-        contents: `(N,)`, names or numbers of what each value belongs to.
-        resamples: How often as many contents as there are get drawn with replacement.
+        values: Values `(N,)` whose mean is taken.
+        contents: Names or numbers of the contents that the values belong to, `(N,)`.
+        resamples: Number of draws with replacement, each of as many contents as there are.
     """
     names, index = np.unique(contents, return_inverse=True)
     if len(names) < 2:

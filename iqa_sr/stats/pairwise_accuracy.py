@@ -54,8 +54,8 @@ def decided(preferred: np.ndarray, ties: Ties) -> np.ndarray:
     """`(N,)` of bool: which pairs are counted.
 
     Args:
-        preferred: `(N,)`: 1 where observers prefer the first image, 0 the second, 0.5 neither.
-        ties: What becomes of the last.
+        preferred: Preference of the observers, `(N,)`: 1 where they prefer the first image, 0 the second, 0.5 neither.
+        ties: Treatment of pairs of which observers prefer neither image.
     """
     return np.ones(len(preferred), bool) if ties == "count" else preferred != 0.5
 
@@ -103,8 +103,8 @@ def observer_accuracy(shares: Sequence[float | None], preferred: np.ndarray) -> 
     with.
 
     Args:
-        shares: `(N,)`, of the votes for the first image of each pair.
-        preferred: As for `decided`; ties are left out.
+        shares: Share of the votes for the first image of each pair, `(N,)`; None where it is not known.
+        preferred: Preference of the observers, as for `decided`; ties are left out.
 
     Returns:
         NaN where the votes on a pair are not known, or there are no pairs.
@@ -124,7 +124,7 @@ class Gap:
 
     Attributes:
         best: The metric with the highest accuracy, the first of several.
-        value: Its accuracy minus that of this metric.
+        value: Accuracy of the best metric minus that of this one.
         interval: 95 % interval; where it holds 0, the two cannot be told apart.
     """
 

@@ -38,7 +38,7 @@ def fit_ridge(features: Tensor, target: Tensor, alpha: float) -> Ridge:
 
 
 def fit_ridges(features: Tensor, target: Tensor, alphas: Sequence[float]) -> list[Ridge]:
-    """As `fit_ridge` for each of several penalties, which share one decomposition."""
+    """Fit ridge regressions as `fit_ridge`, one for each of several penalties, which share one decomposition."""
     mean, center = features.mean(0), target.mean()
     centered, wanted = features - mean, target - center
     if len(features) < features.shape[1]:  # the smaller of the two equal systems

@@ -24,11 +24,11 @@ class IterationUndo:
 
     Args:
         model: A model, ours or BasicSR's.
-        cursor: Where the run stands in its data.
+        cursor: Position of the run in its training data.
 
     Attributes:
-        begun: Steps of optimizers that have begun in this iteration.
-        done: Those of them that are done.
+        begun: Number of steps of optimizers that have begun in this iteration.
+        done: Number of those steps that are done.
     """
 
     def __init__(self, model: Any, cursor: DataCursor) -> None:

@@ -54,8 +54,8 @@ def run_training(
     """Train as an option file says.
 
     Args:
-        option_file: Its path.
-        overrides: `section:key=value`, which replaces what the file says.
+        option_file: Path of the option file.
+        overrides: Overrides `section:key=value`, which replace what the file says.
         auto_resume: Whether to resume from the newest complete training state.
         dry: Whether to build everything, run two steps, report and stop.
         launcher: `pytorch` where torchrun has started this process; it is found by itself.
@@ -151,12 +151,12 @@ def _train_base_where_missing(
     """Train the network that this run begins with, where its file is missing.
 
     Args:
-        checkpoint: The file.
-        option_file: How it is made.
+        checkpoint: Path of the checkpoint file.
+        option_file: Path of the option file that trains it.
         overrides: Overrides of this run; what they say about data sets holds for the base as well, and about the
             sampler where it has the same one.
         sampler: Type of this run's sampler.
-        quiet: As for this run.
+        quiet: Whether the console gets only the warnings and errors of that training.
 
     Returns:
         0 if it is there, 128 + a signal's number if its training was stopped; it goes on when this run is begun again.

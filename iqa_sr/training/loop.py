@@ -57,7 +57,7 @@ class TrainingRun:
 
     Attributes:
         model: A model, ours or BasicSR's.
-        cursor: Where it stands in its data.
+        cursor: Position of the run in its training data.
         val_loaders: The validation sets.
         reward_guard: The model's guard against reward hacking, or None.
     """
@@ -72,8 +72,8 @@ def build_run(config: "RunConfig", opt: dict[str, Any]) -> TrainingRun:
     """Data sets, loaders and model, seeded; a guard has its windows.
 
     Args:
-        config: The option file.
-        opt: What BasicSR reads, derived from it.
+        config: Parsed option file.
+        opt: Options as BasicSR reads them, derived from `config`.
 
     Raises:
         OptionError, ValueError, FileNotFoundError: What the parts find wrong with their options or data.
@@ -145,9 +145,9 @@ def train(config: "RunConfig", opt: dict[str, Any], experiment: Experiment, stat
     """Train to the end, or until a signal.
 
     Args:
-        config: The option file.
-        opt: What BasicSR reads, derived from it.
-        experiment: Where its results go.
+        config: Parsed option file.
+        opt: Options as BasicSR reads them, derived from `config`.
+        experiment: Experiment folder and TensorBoard curves that the results go to.
         state: A training state to resume from, its networks already named in `opt['path']`.
 
     Returns:

@@ -31,7 +31,7 @@ def check_networks(model: Any, opt: Mapping[str, Any], sides: Iterable[int] = ()
 
     Args:
         model: A built model, ours or BasicSR's.
-        opt: Its options.
+        opt: Options of the run, as BasicSR reads them.
         sides: Heights and widths in pixels of the validation's LQ images.
 
     Raises:
@@ -82,7 +82,7 @@ def _check_patch(networks: Mapping[str, nn.Module], device: torch.device, opt: M
 
 
 def _check_validation(model: Any, opt: Mapping[str, Any], sides: Iterable[int]) -> None:
-    """As `_check_patch` with the side that fewest numbers divide, and the smallest, as the model upscales them.
+    """Check an LQ image of the smallest side of the validation, and one of the side least divisible by 2.
 
     A large side is replaced by a smaller one that is as odd; only what the network refuses at both is refused.
     """

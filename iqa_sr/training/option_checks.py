@@ -31,10 +31,10 @@ def check_iqa_sr(
     """Check what an IQASRModel needs of its losses, networks and data together; faults go to `problems`.
 
     Args:
-        options: The whole file.
-        model: Its sections `train` and `val`; those with errors of their own are None and not looked at.
-        datasets: The sections below `datasets`, as far as they could be read.
-        problems: Where to tell.
+        options: Content of the whole option file.
+        model: Parsed sections `train` and `val`; those with errors of their own are None and not looked at.
+        datasets: Sections below `datasets`, as far as they could be read.
+        problems: Collection that errors are added to.
     """
     losses = _losses(options)
     if not losses and isinstance(options.get("train"), Mapping):
@@ -122,11 +122,11 @@ def check_fits(given: str, known: Sequence[str], path: str, objective: type[Obje
     """Check whether the objective of a QualityModel works with a network or a data set of this type.
 
     Args:
-        given: The type that the option file names.
-        known: The types that fit.
-        path: Where it names it.
-        objective: The class of the objective.
-        does: What the objective does with it, for the error: `trains`, `learns from`.
+        given: Type that the option file names.
+        known: Types that fit.
+        path: Place of the type in the option file, for the error.
+        objective: Class of the objective.
+        does: Verb for the error, what the objective does with it: `trains`, `learns from`.
 
     Raises:
         OptionError: If it does not.
@@ -144,8 +144,8 @@ def without_effect(options: Mapping[str, Any], model: Any) -> list[str]:
     """Settings of an option file that have no effect, a line each: where and why.
 
     Args:
-        options: The whole file.
-        model: Its sections `train` and `val`, read.
+        options: Content of the whole option file.
+        model: Parsed sections `train` and `val`.
     """
     lines = [f"{key}: not used" for key in ("dist_params",) if options.get(key)]
     if (section_of(section_of(options, "logger"), "wandb")).get("project"):

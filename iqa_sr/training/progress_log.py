@@ -93,9 +93,9 @@ class ProgressLog:
     """The progress of the iterations: BasicSR's message every `print_freq`, and a bar with ETA on a terminal.
 
     Args:
-        opt: The run's options.
-        start: Iterations already done.
-        tensorboard: Its writer, or None.
+        opt: Options of the run.
+        start: Number of iterations already done.
+        tensorboard: Writer of TensorBoard, or None.
         enabled: False on all processes but the first.
     """
 
@@ -123,8 +123,8 @@ class ProgressLog:
         """Tell the values of one iteration: a line, curves, and the bar's postfix.
 
         Args:
-            iteration: Its number, from 1.
-            epoch: The epoch.
+            iteration: Number of the iteration, from 1.
+            epoch: Number of the epoch.
             rates: Learning rates of the first optimizer.
             values: Losses (`l_...`) and what else the model logs.
         """

@@ -79,8 +79,8 @@ def prepare_resume(config: "RunConfig", opt: dict[str, Any]) -> dict[str, Any] |
     With `auto_resume` the newest that is whole, else `path:resume_state`. Nothing is written.
 
     Args:
-        config: The option file.
-        opt: What BasicSR reads, derived from it; changed in place.
+        config: Parsed option file.
+        opt: Options as BasicSR reads them, derived from `config`; changed in place.
 
     Raises:
         FileNotFoundError: If the state or a network's checkpoint is not there.
@@ -191,8 +191,8 @@ def find_state(experiment: ExperimentFolder, opt: Mapping[str, Any]) -> tuple[Pa
     """The newest training state that is whole: readable, and with a readable file of each network that is resumed.
 
     Args:
-        experiment: The folder of the run.
-        opt: Its options, of which networks are resumed.
+        experiment: Folder of the run.
+        opt: Options of the run, which say which networks are resumed.
 
     Returns:
         Its path and content; None where there is no state at all. Newer states that are skipped are named in the log.

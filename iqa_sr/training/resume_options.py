@@ -47,9 +47,9 @@ class Change:
     """An option that is another one than when a state was made.
 
     Attributes:
-        option: Its path, `train:optim_g:lr`.
-        before: Its value then.
-        now: Its value now.
+        option: Path of the option, for example `train:optim_g:lr`.
+        before: Value of the option when the state was made.
+        now: Value of the option in this run.
     """
 
     option: str
@@ -124,10 +124,10 @@ def check_changes(changes: Sequence[Change], config: "RunConfig", state: Mapping
     """Refuse what a resumed run cannot take up; everything at once.
 
     Args:
-        changes: What `option_changes` found.
-        config: The option file.
-        state: The training state.
-        ignored: The networks, as `network_d`, that are not resumed.
+        changes: Changed options, as `option_changes` finds them.
+        config: Parsed option file.
+        state: Content of the training state.
+        ignored: Networks that are not resumed, as `network_d`.
 
     Raises:
         OptionError: With each such option, and the way out.
@@ -196,9 +196,9 @@ def resume_optimizers(model: Any, state: Mapping[str, Any], ignored: Sequence[st
     schedule is computed anew up to the iteration of the state.
 
     Args:
-        model: As it was built from the options.
-        state: The training state.
-        ignored: The networks, as `network_d`, that are not resumed: their optimizers begin anew.
+        model: Model as it was built from the options.
+        state: Content of the training state.
+        ignored: Networks that are not resumed, as `network_d`: their optimizers begin anew.
 
     Returns:
         What has changed, of what the state itself tells.

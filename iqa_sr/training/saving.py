@@ -24,11 +24,11 @@ class RunSaver:
     """Knows which iteration of a run is whole, and saves it: networks first, the state that needs them last.
 
     Args:
-        opt: The run's options.
+        opt: Options of the run.
         model: A model, ours or BasicSR's.
-        cursor: Where it stands in its data.
-        iteration: Iterations done before.
-        interrupts: Held back while files are written.
+        cursor: Position of the run in its training data.
+        iteration: Number of iterations done before.
+        interrupts: Signals that end the run, held back while files are written.
 
     Attributes:
         iteration: The last iteration that is whole.

@@ -49,7 +49,7 @@ def summary_lines(
 
 
 def _gains(table: ScoreTable, final: str) -> list[str]:
-    """By metric: bicubic upscaling against the last checkpoint, over the images that both have a score of."""
+    """Lines by metric: bicubic upscaling against the last checkpoint, over the images that both have a score of."""
     lines = []
     images = image_means(table.rows)
     for metric, facts in table.facts.items():

@@ -22,8 +22,8 @@ def check_names(options: Mapping[str, Any], problems: OptionProblems) -> None:
     """Results lie in folders named after validation sets, the best checkpoints in files named after sets and metrics.
 
     Args:
-        options: The whole file.
-        problems: Where what is wrong goes.
+        options: Content of the whole option file.
+        problems: Collection that errors are added to.
     """
     sets = {
         f"datasets:{key}:name": section["name"]

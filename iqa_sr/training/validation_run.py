@@ -21,9 +21,9 @@ class ValidationRun:
     """Validates, and keeps what is found.
 
     Attributes:
-        scores_file: Where the scores go.
+        scores_file: Path of the table that the scores are written to.
         save_img: Whether results are written as images.
-        table: The scores of all validations so far, on the first process.
+        table: Scores of all validations so far, on the first process.
     """
 
     scores_file: Path
@@ -50,9 +50,9 @@ class ValidationRun:
         Args:
             model: A model, ours or BasicSR's.
             loaders: The validation sets; only of the first one the best checkpoints are called `best_<metric>`.
-            iteration: Iterations done.
-            tensorboard: The writer of the curves, or None.
-            interruptible: What the work of the first process is done within.
+            iteration: Number of iterations done.
+            tensorboard: Writer of the curves, or None.
+            interruptible: Function that gives the context in which the first process validates.
 
         Raises:
             OtherProcessFailed: On the other processes, if the first one failed.

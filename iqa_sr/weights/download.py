@@ -45,8 +45,8 @@ def download(file: WeightFile, target: Path, dead_hosts: set[str]) -> None:
     """Fetch a file from the first of its sources that gives it.
 
     Args:
-        file: What is wanted.
-        target: Where it is put when it is complete and its hash is right; processes of one machine wait for another.
+        file: Published file that is wanted.
+        target: Path of the file once it is complete and its hash is right; processes of one machine wait for another.
         dead_hosts: Hosts that did not answer; they are not asked again, and new ones are added.
 
     Raises:
@@ -123,8 +123,8 @@ def _check_address(address: str, before: str = "") -> None:
     """Refuse what everybody on the way can read and change: all but https, and this machine's own servers.
 
     Args:
-        address: What is to be asked.
-        before: What redirected to it.
+        address: URL that is to be asked.
+        before: URL that redirected to it; empty if none did.
 
     Raises:
         OSError: If it is neither.
@@ -157,11 +157,11 @@ def _from_hub(file: HubFile, path: Path, folder: Path, largest: int) -> None:
     """Fetch a file by huggingface_hub, which heeds `HF_ENDPOINT`, `HF_HUB_OFFLINE` and proxies.
 
     Args:
-        file: What is wanted.
-        path: Where it is put.
-        folder: For the library's own files, gone when the file is there; some versions of it go on with what a broken
-            download has left there.
-        largest: Bytes that the file may have.
+        file: File of a hub repository that is wanted.
+        path: Path that the file is written to.
+        folder: Folder for the library's own files, gone when the file is there; some versions of it go on with what a
+            broken download has left there.
+        largest: Largest size of the file in bytes.
     """
     # The import takes a second, and most runs download nothing.
     from huggingface_hub import get_hf_file_metadata, hf_hub_download, hf_hub_url

@@ -25,7 +25,7 @@ class LocalFile:
     """A copy of a published file on this machine.
 
     Attributes:
-        path: Where it lies.
+        path: Path of the copy.
         chosen: Whether the user put it there himself (`IQA_SR_WEIGHTS`), so that it may differ from the published one.
     """
 

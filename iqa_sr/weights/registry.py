@@ -17,12 +17,12 @@ class WeightFile:
 
     Attributes:
         name: The published file name; one name, one file.
-        megabytes: Its size in 10^6 bytes, rounded (for most files counted from the shapes inside).
+        megabytes: Size of the file in 10^6 bytes, rounded (for most files counted from the shapes inside).
         license: License of the weights.
         code_license: License of the project that published them.
         sources: Addresses that give the file itself, in the order in which they are tried; empty: no download.
-        sha256: Its SHA-256, or the start of it as the publishers put it into the name; empty: not known.
-        page: Where a person finds the file when no source gives it.
+        sha256: SHA-256 of the file, or the start of it as the publishers put it into the name; empty: not known.
+        page: Address of the page where a person finds the file when no source gives it.
     """
 
     name: str

@@ -38,8 +38,8 @@ def import_file(path: Path, name: str | None = None) -> tuple[str, Path]:
     """Copy a file into our own cache under its published name, after checking what it holds.
 
     Args:
-        path: The file.
-        name: Its published name; None: recognized by its own name, else by its hash.
+        path: Path of the file.
+        name: Published name of the file; None: recognized by its own name, else by its hash.
 
     Returns:
         The published name and the copy.
@@ -70,7 +70,7 @@ def import_file(path: Path, name: str | None = None) -> tuple[str, Path]:
 
 
 def _recognize(path: Path, sha256: str) -> WeightFile:
-    """By name, else by hash."""
+    """The published file that a file is, recognized by name, else by hash."""
     if path.name in WEIGHT_FILES:
         return WEIGHT_FILES[path.name]
     for file in WEIGHT_FILES.values():
