@@ -93,8 +93,8 @@ def compare(
 
 
 def reference_of(batch: Tensor) -> Tensor:
-    """References for a batch: its images in reverse order, or the mirror image of a single one."""
-    return batch.detach().flip(0 if len(batch) > 1 else 3)
+    """References for a batch: each image's is the one before it; that of a single image its mirror image."""
+    return batch.detach().roll(1, 0) if len(batch) > 1 else batch.detach().flip(3)
 
 
 def timed(call: Callable[[Tensor], Any], batch: Tensor, gradient: bool) -> float:
