@@ -36,9 +36,9 @@ class LevelStatistics:
     @classmethod
     def of(cls, levels: Sequence[Tensor]) -> "LevelStatistics":
         """Statistics of levels `(N, positions, channels)`."""
-        means = [level.mean(1, keepdim=True) for level in levels]
+        means = [level.mean(1, keepdim=True) for level in levels]  # (N, 1, channels) each
         centered = [level - mean for level, mean in zip(levels, means, strict=True)]
-        variances = [level.square().mean(1) for level in centered]
+        variances = [level.square().mean(1) for level in centered]  # (N, channels) each
         return cls(tuple(centered), torch.cat(means, dim=2).flatten(1), torch.cat(variances, dim=1))
 
     def split(self, parts: int) -> "tuple[LevelStatistics, ...]":
@@ -68,7 +68,8 @@ class NaturalnessHead(nn.Module):
     def forward(self, statistics: LevelStatistics) -> Tensor:
         """`(N,)`, lower is better."""
         both = statistics.mean, statistics.variance
-        pixels = torch.cat([values[:, :PIXEL_CHANNELS] for values in both], dim=1)
+        pixels = torch.cat([values[:, :PIXEL_CHANNELS] for values in both], dim=1)  # (N, 6)
+        # (N, layers, 2 width)
         blocks = torch.cat([values[:, PIXEL_CHANNELS:].unflatten(1, self.levels) for values in both], dim=2)
         return self.proj_head(torch.cat([pixels, self.proj_feat(blocks).flatten(1)], dim=1)).flatten()
 
@@ -93,12 +94,12 @@ class FidelityHead(nn.Module):
     def forward(self, image: LevelStatistics, reference: LevelStatistics) -> Tensor:
         """`(N,)` from 0 for equal statistics to at most 2, lower is better."""
         pairs = zip(image.centered, reference.centered, strict=True)
-        covariance = torch.cat([(ours * theirs).mean(1) for ours, theirs in pairs], dim=1)
+        covariance = torch.cat([(ours * theirs).mean(1) for ours, theirs in pairs], dim=1)  # (N, channels)
         luminance = (2 * image.mean * reference.mean + STABILITY) / (
             image.mean.square() + reference.mean.square() + STABILITY
         )
         structure = (2 * covariance + STABILITY) / (image.variance + reference.variance + STABILITY)
-        alpha, beta = F.softplus(self.alpha[0]), F.softplus(self.beta[0])
+        alpha, beta = F.softplus(self.alpha[0]), F.softplus(self.beta[0])  # (1, channels) each
         return 1 - (alpha * luminance + beta * structure).sum(1) / (alpha + beta).sum()
 
 
@@ -186,5 +187,5 @@ class AFINENetwork(nn.Module):
         # Plain numbers: those of a float32 buffer would move the gradient in float64 by 1e-3.
         channels = zip(image.unbind(1), *CLIP, strict=True)
         normalized = torch.stack([(channel - mean) / std for channel, mean, std in channels], dim=1)
-        blocks = self.finetuned_clip.all_layers(normalized)
+        blocks = self.finetuned_clip.all_layers(normalized)  # (N, 1 + patches, width) each
         return LevelStatistics.of([image.flatten(2).transpose(1, 2), *(F.relu(tokens[:, 1:]) for tokens in blocks)])

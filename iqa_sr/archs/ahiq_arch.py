@@ -33,19 +33,19 @@ class AHIQNet(nn.Module):
 
     def forward(self, image: Tensor, reference: Tensor) -> Tensor:
         """Normalized `(N, 3, 224, 224)` twice to `(N,)`."""
-        pair = torch.cat([image, reference])
-        seen = self.vit(pair).transpose(1, 2).unflatten(2, (28, 28))
-        offset = self.deform_net.offset(seen[len(image) :])
-        details = self.deform_net(self._details(pair), offset.repeat(2, 1, 1, 1))
+        pair = torch.cat([image, reference])  # (2N, 3, 224, 224)
+        seen = self.vit(pair).transpose(1, 2).unflatten(2, (28, 28))  # (2N, 3840, 28, 28)
+        offset = self.deform_net.offset(seen[len(image) :])  # (N, 18, 56, 56)
+        details = self.deform_net(self._details(pair), offset.repeat(2, 1, 1, 1))  # (2N, 768, 28, 28)
         return self.regressor(torch.cat([seen, details], dim=1))
 
     def _details(self, pair: Tensor) -> Tensor:
         """The outputs of the three blocks of the first stage: `(N, 768, 56, 56)`."""
         network = self.resnet50
-        features = F.max_pool2d(F.relu(network.bn1(network.conv1(pair))), 3, 2, 1)
+        features = F.max_pool2d(F.relu(network.bn1(network.conv1(pair))), 3, 2, 1)  # (N, 64, 56, 56)
         found = []
         for block in network.get_submodule("layer1").children():
-            features = block(features)
+            features = block(features)  # (N, 256, 56, 56)
             found.append(features)
         return torch.cat(found, dim=1)
 
@@ -85,7 +85,7 @@ class PixelHead(nn.Module):
 
     def forward(self, features: Tensor) -> Tensor:
         """`(2N, 4608, 28, 28)`, images first, then references, to `(N,)`."""
-        image, reference = self.down_channel(features).chunk(2)
+        image, reference = self.down_channel(features).chunk(2)  # (N, 256, 28, 28) each
         features = self.conv1(self.feat_smoothing(torch.cat([image - reference, image, reference], dim=1)))
-        weights = self.conv_attent(features)
+        weights = self.conv_attent(features)  # (N, 1, 28, 28), of (N, 256, 28, 28)
         return (self.conv(features) * weights).sum((1, 2, 3)) / weights.sum((1, 2, 3))

@@ -28,7 +28,7 @@ class RegressionHead(nn.Module):
 
     def forward(self, features: Tensor) -> Tensor:
         """`(N, F)` to `(N,)`."""
-        score: Tensor = self.output(nn.functional.gelu(self.hidden(self.norm(features))))
+        score: Tensor = self.output(nn.functional.gelu(self.hidden(self.norm(features))))  # (N, 1)
         return score.squeeze(1)
 
 
@@ -76,7 +76,7 @@ class AugmentIQHeads(nn.Module):
         Raises:
             ValueError: If there are features of a text but no head for them.
         """
-        quality: Tensor = self.quality_head(quality_features)
+        quality: Tensor = self.quality_head(quality_features)  # (N,)
         if text_features is None:
             return quality
         if self.text_head is None:
@@ -143,14 +143,14 @@ class TextImageEncoder(nn.Module):
         Returns:
             `(N, F)`.
         """
-        seen = self.vision_model(pixel_values=image).last_hidden_state
+        seen = self.vision_model(pixel_values=image).last_hidden_state  # (N, 1 + patches, C)
         output = self.text_encoder(
             input_ids=tokens,
             attention_mask=torch.ones_like(tokens),
             encoder_hidden_states=seen,
-            encoder_attention_mask=tokens.new_ones(seen.shape[:2]),
+            encoder_attention_mask=tokens.new_ones(seen.shape[:2]),  # (N, 1 + patches)
         )
-        features: Tensor = output.last_hidden_state[:, 0]
+        features: Tensor = output.last_hidden_state[:, 0]  # (N, F), of (N, T, F)
         return features
 
 

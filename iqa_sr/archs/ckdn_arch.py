@@ -40,6 +40,6 @@ class CKDNNet(nn.Module):
     def forward(self, image: Tensor, reference: Tensor) -> Tensor:
         """`(N, 3, H, W)` twice, ImageNet-normalized, to `(N, 1)` in (0, 1), higher is better."""
         # Nothing stands between the first convolutions and the max-pools, neither a norm nor an activation.
-        seen = self.qse_2(F.max_pool2d(self.qse_1(image), 3, 2, 1))
-        known = self.dte_2(F.max_pool2d(self.dte_1(reference), 3, 2, 1))
-        return torch.sigmoid(self.fc_(self.csp(seen - known).mean((2, 3))))
+        seen = self.qse_2(F.max_pool2d(self.qse_1(image), 3, 2, 1))  # (N, 256, ceil(H / 4), ceil(W / 4))
+        known = self.dte_2(F.max_pool2d(self.dte_1(reference), 3, 2, 1))  # (N, 256, ceil(H / 4), ceil(W / 4))
+        return torch.sigmoid(self.fc_(self.csp(seen - known).mean((2, 3))))  # (N, 1), of (N, 512)

@@ -80,10 +80,10 @@ class CLIPResNet(nn.Module):
 
     def grid(self, image: Tensor) -> Tensor:
         """The last feature map `(N, 2048, ceil(H / 2) // 16, ceil(W / 2) // 16)`."""
-        x = self.bn1(self.conv1(image)).relu_()
+        x = self.bn1(self.conv1(image)).relu_()  # (N, width / 2, ceil(H / 2), ceil(W / 2))
         x = self.bn2(self.conv2(x)).relu_()
-        x = self.bn3(self.conv3(x)).relu_()
-        x = F.avg_pool2d(x, 2)
+        x = self.bn3(self.conv3(x)).relu_()  # (N, width, ceil(H / 2), ceil(W / 2))
+        x = F.avg_pool2d(x, 2)  # (N, width, ceil(H / 2) // 2, ceil(W / 2) // 2)
         save_memory = self.checkpoint and torch.is_grad_enabled()
         for stage in range(1, 5):
             for block in self.get_submodule(f"layer{stage}").children():
@@ -110,11 +110,11 @@ class _CLIPBottleneck(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """`(N, width, h, w)` to `(N, 4 planes, h // stride, w // stride)`."""
-        y = self.bn1(self.conv1(x)).relu_()
+        y = self.bn1(self.conv1(x)).relu_()  # (N, planes, h, w)
         y = self.bn2(self.conv2(y)).relu_()
         if self.stride > 1:
-            x, y = F.avg_pool2d(x, self.stride), F.avg_pool2d(y, self.stride)
-        y = self.bn3(self.conv3(y))
+            x, y = F.avg_pool2d(x, self.stride), F.avg_pool2d(y, self.stride)  # (..., h // stride, w // stride) each
+        y = self.bn3(self.conv3(y))  # (N, 4 planes, h // stride, w // stride)
         return y.add_(x if self.downsample is None else self.downsample(x)).relu_()
 
 
@@ -138,15 +138,15 @@ class AttentionPool(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Any `h` and `w` from 1 on."""
-        tokens = x.flatten(2).transpose(1, 2)
-        tokens = torch.cat([tokens.mean(1, keepdim=True), tokens], dim=1)
+        tokens = x.flatten(2).transpose(1, 2)  # (N, h w, C)
+        tokens = torch.cat([tokens.mean(1, keepdim=True), tokens], dim=1)  # (N, 1 + h w, C)
         if self.positions:
             tokens = tokens + resized_positions(self.positional_embedding, tokens.shape[1])
-        query = self.q_proj(tokens[:, 0]).unflatten(1, (self.heads, -1))
+        query = self.q_proj(tokens[:, 0]).unflatten(1, (self.heads, -1))  # (N, heads, C / heads)
         # The bias of the keys adds the same to all logits of a head: it cancels in the softmax.
-        lookup = torch.einsum("nhd,hdc->nhc", query, self._by_head(self.k_proj))
+        lookup = torch.einsum("nhd,hdc->nhc", query, self._by_head(self.k_proj))  # (N, heads, C)
         mixed = F.scaled_dot_product_attention(lookup, tokens, tokens, scale=query.shape[-1] ** -0.5)
-        values = torch.einsum("nhc,hdc->nhd", mixed, self._by_head(self.v_proj)).flatten(1) + self.v_proj.bias
+        values = torch.einsum("nhc,hdc->nhd", mixed, self._by_head(self.v_proj)).flatten(1) + self.v_proj.bias  # (N, C)
         return self.c_proj(values)
 
     def _by_head(self, projection: nn.Linear) -> Tensor:

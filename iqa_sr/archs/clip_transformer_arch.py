@@ -31,8 +31,8 @@ class SelfAttention(nn.Module):
     def forward(self, tokens: Tensor, causal: bool = False) -> Tensor:
         """Args: tokens: `(N, L, C)`; causal: whether a token sees earlier ones only."""
         count, length, width = tokens.shape
-        projected = F.linear(tokens, self.in_proj_weight, self.in_proj_bias)
-        query, key, value = projected.view(count, length, 3, self.heads, -1).permute(2, 0, 3, 1, 4)
+        projected = F.linear(tokens, self.in_proj_weight, self.in_proj_bias)  # (N, L, 3 C)
+        query, key, value = projected.view(count, length, 3, self.heads, -1).permute(2, 0, 3, 1, 4)  # (N, h, L, C / h)
         mixed = F.scaled_dot_product_attention(query, key, value, is_causal=causal)
         return self.out_proj(mixed.transpose(1, 2).reshape(count, length, width))
 
@@ -124,4 +124,4 @@ class CLIPText(nn.Module):
         """
         hidden = self.transformer(embeddings + self.positional_embedding, causal=True)
         hidden = self.ln_final(hidden)
-        return hidden[torch.arange(len(hidden), device=hidden.device), end] @ self.text_projection
+        return hidden[torch.arange(len(hidden), device=hidden.device), end] @ self.text_projection  # (P, embed_dim)

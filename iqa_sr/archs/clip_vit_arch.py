@@ -58,8 +58,8 @@ class CLIPVision(nn.Module):
 
     def all_layers(self, image: Tensor) -> list[Tensor]:
         """The output `(N, 1 + patches, width)` of every block, the class token first; patches row by row."""
-        patches = self.conv1(image).flatten(2).transpose(1, 2)
-        tokens = torch.cat([self.class_embedding.expand(len(patches), 1, -1), patches], dim=1)
+        patches = self.conv1(image).flatten(2).transpose(1, 2)  # (N, patches, C)
+        tokens = torch.cat([self.class_embedding.expand(len(patches), 1, -1), patches], dim=1)  # (N, 1 + patches, C)
         tokens = self.ln_pre(tokens + resized_positions(self.positional_embedding, tokens.shape[1]))
         outputs = []
         for block in self.transformer.resblocks:

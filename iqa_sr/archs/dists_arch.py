@@ -68,10 +68,10 @@ class L2PoolVGG(nn.Module):
     def _stage(self, x: Tensor, stage: int) -> Tensor:
         if stage:
             # Root of the weighted mean square under a 3x3 Hann window, every second position.
-            weight = self.window.expand(x.shape[1], 1, 3, 3)
-            x = (F.conv2d(x.square(), weight, stride=2, padding=1, groups=x.shape[1]) + 1e-12).sqrt()
+            weight = self.window.expand(x.shape[1], 1, 3, 3)  # (C, 1, 3, 3)
+            x = (F.conv2d(x.square(), weight, stride=2, padding=1, groups=x.shape[1]) + 1e-12).sqrt()  # (N, C, h', w')
         for key in self.stages[stage]:
-            x = F.relu(self.features[key](x), inplace=True)
+            x = F.relu(self.features[key](x), inplace=True)  # (N, channels of the stage, h', w')
         return x
 
 
@@ -91,10 +91,10 @@ def texture_and_structure(images: Sequence[Tensor], references: Sequence[Tensor]
     """
     texture, structure = [], []
     for x, y in zip(images, references, strict=True):
-        x_mean, y_mean = x.mean((2, 3), keepdim=True), y.mean((2, 3), keepdim=True)
-        energy = (x_mean.square() + y_mean.square()).flatten(1)
+        x_mean, y_mean = x.mean((2, 3), keepdim=True), y.mean((2, 3), keepdim=True)  # (N, C, 1, 1) each
+        energy = (x_mean.square() + y_mean.square()).flatten(1)  # (N, C)
         texture.append((x_mean - y_mean).square().flatten(1) / (energy + STABLE))
         x, y = x - x_mean, y - y_mean
-        variances = (x.square() + y.square()).mean((2, 3))
+        variances = (x.square() + y.square()).mean((2, 3))  # (N, C)
         structure.append((x - y).square().mean((2, 3)) / (variances + STABLE))
     return torch.cat(texture, 1), torch.cat(structure, 1)

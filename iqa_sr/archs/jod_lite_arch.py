@@ -61,7 +61,7 @@ class JODLite(nn.Module):
         """`(N, 3, H, W)` to `(N, H, W)`: the JOD of every pixel; its mean is about the score."""
         height, width = image.shape[-2:]
         large = F.interpolate(self._map(image), scale_factor=STRIDE, mode="bilinear", align_corners=False)
-        return large[:, 0, :height, :width]
+        return large[:, 0, :height, :width]  # (N, H, W), of (N, 1, 8h, 8w)
 
     def _map(self, image: Tensor) -> Tensor:
         """`(N, 3, H, W)` to `(N, 1, ceil(H / 8), ceil(W / 8))`."""
@@ -128,17 +128,17 @@ class WindowStatistics(nn.Module):
         statistics = []
         for octave, floor in enumerate(_LUMA_FLOORS):
             if octave:
-                luma = self._halved(luma)
+                luma = self._halved(luma)  # (N, 1, ceil(h / 2), ceil(w / 2))
             stride = max(1, STRIDE >> octave)
             dx, dy, dxx, dyy, dxy, checker = F.conv2d(_padded(luma, 1), self.derivatives).split(1, dim=1)
-            found = _luma(dx, dy, dxx, dyy, dxy, checker, floor, stride)
+            found = _luma(dx, dy, dxx, dyy, dxy, checker, floor, stride)  # (N, 11, h / stride, w / stride)
             if found.shape[-2:] != size:  # an octave that is coarser than the windows
-                found = F.interpolate(found, size, mode="bilinear", align_corners=False)
+                found = F.interpolate(found, size, mode="bilinear", align_corners=False)  # (N, 11, H / 8, W / 8)
             statistics.append(found)
             if octave < len(_CHROMA_FLOORS):
                 if octave:
-                    chroma = self._halved(chroma)
-                flat = _padded(chroma, 1).flatten(0, 1)[:, None]
+                    chroma = self._halved(chroma)  # (N, 2, ceil(h / 2), ceil(w / 2))
+                flat = _padded(chroma, 1).flatten(0, 1)[:, None]  # (2N, 1, h + 2, w + 2)
                 gradient = F.conv2d(flat, self.derivatives[:2]).unflatten(0, (-1, 2))  # (N, 2 colors, 2, h, w)
                 statistics.append(_chroma(gradient, dx, dy, floor, _CHROMA_FLOORS[octave], stride))
         return statistics
@@ -183,7 +183,7 @@ def _luma(
     skew = laplacian**3 / (square + 4 * floor**2)
     each = [gradient, square, curvature, checker.square(), dx.square() - dy.square(), 2 * dx * dy, skew]
     means = _windows(torch.cat([*each, (gradient + soft).sqrt(), (square + soft).sqrt()], dim=1), stride)
-    edges, curved, bent, checked, across, diagonal, skewed, edge, curve = means.split(1, dim=1)
+    edges, curved, bent, checked, across, diagonal, skewed, edge, curve = means.split(1, dim=1)  # (N, 1, h', w') each
     half = floor / 2
     energies = [_log(energy, half) for energy in (edges, curved, bent, checked, edge.square())]
     weight = edges + floor**2
@@ -204,13 +204,13 @@ def _chroma(gradient: Tensor, dx: Tensor, dy: Tensor, luma_floor: float, floor: 
         stride: Distance of the windows in px.
     """
     energy = gradient.square().sum(2)  # (N, 2, h, w)
-    common = gradient[:, :, 0] * dx + gradient[:, :, 1] * dy
+    common = gradient[:, :, 0] * dx + gradient[:, :, 1] * dy  # (N, 2, h, w)
     soft = 0.25 * floor**2
-    root = (energy.sum(1, keepdim=True) + soft).sqrt()
-    means = _windows(torch.cat([energy, common, root, dx.square() + dy.square()], dim=1), stride)
+    root = (energy.sum(1, keepdim=True) + soft).sqrt()  # (N, 1, h, w)
+    means = _windows(torch.cat([energy, common, root, dx.square() + dy.square()], dim=1), stride)  # (N, 6, h', w')
     blue, red, common, root, edges = means.split([1, 1, 2, 1, 1], dim=1)
     both = blue + red
-    together = (common.square().sum(1, keepdim=True) + 1e-4).sqrt()
+    together = (common.square().sum(1, keepdim=True) + 1e-4).sqrt()  # (N, 1, h', w')
     together = together / ((both + floor**2).sqrt() * (edges + luma_floor**2).sqrt())
     return torch.cat(
         [_log(both, floor / 2), (blue - red) / (both + floor**2), together, root.square() / (both + soft)], dim=1
@@ -220,7 +220,7 @@ def _chroma(gradient: Tensor, dx: Tensor, dy: Tensor, luma_floor: float, floor: 
 def _color(seen: Tensor) -> list[Tensor]:
     """Means of `(N, 3, H, W)` levels in windows: luma and chroma in [0, 1], the shares of white and of black pixels."""
     luma = seen[:, :1]
-    clipped = torch.cat([torch.sigmoid((luma - 250) / 2), torch.sigmoid((5 - luma) / 2)], dim=1)
+    clipped = torch.cat([torch.sigmoid((luma - 250) / 2), torch.sigmoid((5 - luma) / 2)], dim=1)  # (N, 2, H, W)
     return [F.avg_pool2d(seen, STRIDE) / 255, _windows(clipped, STRIDE)]
 
 

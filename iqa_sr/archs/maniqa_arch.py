@@ -37,11 +37,11 @@ class MANIQANet(nn.Module):
 
     def forward(self, crops: Tensor) -> tuple[Tensor, Tensor]:
         """Normalized `(N, 3, 224, 224)` to scores `(N, 784)` and weights `(N, 784)`."""
-        features = self.tablock1(self.vit(crops).transpose(1, 2))
-        features = self.swintransformer1(self.conv1(features.unflatten(2, (SIDE, SIDE))))
-        features = self.tablock2(features.flatten(2))
-        features = self.swintransformer2(self.conv2(features.unflatten(2, (SIDE, SIDE))))
-        positions = features.flatten(2).transpose(1, 2)
+        features = self.tablock1(self.vit(crops).transpose(1, 2))  # (N, 3072, 784)
+        features = self.swintransformer1(self.conv1(features.unflatten(2, (SIDE, SIDE))))  # (N, 768, 28, 28)
+        features = self.tablock2(features.flatten(2))  # (N, 768, 784)
+        features = self.swintransformer2(self.conv2(features.unflatten(2, (SIDE, SIDE))))  # (N, 384, 28, 28)
+        positions = features.flatten(2).transpose(1, 2)  # (N, 784, 384)
         return self.fc_score(positions)[..., 0], self.fc_weight(positions)[..., 0]
 
 
@@ -85,7 +85,7 @@ class WindowStage(nn.Module):
 
     def forward(self, features: Tensor) -> Tensor:
         """`(B, C, 28, 28)` to the same shape."""
-        tokens = features.permute(0, 2, 3, 1)
+        tokens = features.permute(0, 2, 3, 1)  # (B, 28, 28, C)
         for block in self.blocks:
             tokens = block(tokens)
         return F.relu(self.conv(tokens.permute(0, 3, 1, 2)))
@@ -110,8 +110,8 @@ class WindowBlock(nn.Module):
 
     def forward(self, tokens: Tensor) -> Tensor:
         """`(B, 28, 28, C)` to the same shape."""
-        windows = _windows(torch.roll(self.norm1(tokens), (-self.shift, -self.shift), (1, 2)))
-        mixed = _whole(self.attn(windows, self.attn_mask), len(tokens))
+        windows = _windows(torch.roll(self.norm1(tokens), (-self.shift, -self.shift), (1, 2)))  # (B, 49, 16, C)
+        mixed = _whole(self.attn(windows, self.attn_mask), len(tokens))  # (B, 28, 28, C)
         tokens = tokens + torch.roll(mixed, (self.shift, self.shift), (1, 2))
         return tokens + self.mlp["fc2"](F.gelu(self.mlp["fc1"](self.norm2(tokens))))
 
@@ -131,8 +131,10 @@ class WindowAttention(nn.Module):
 
     def forward(self, windows: Tensor, mask: Tensor | None) -> Tensor:
         """Args: windows: `(B, 49, 16, C)`; mask: `(49, 16, 16)`, added to the logits. Returns the windows' shape."""
+        # (B, 49, heads, 16, C / heads) each
         query, key, value = self.qkv(windows).unflatten(-1, (3, self.heads, -1)).permute(3, 0, 1, 4, 2, 5)
         index = self.relative_position_index
+        # (1, heads, 16, 16)
         bias = self.relative_position_bias_table[index.flatten()].view(*index.shape, -1).permute(2, 0, 1)[None]
         if mask is not None:
             bias = bias + mask[:, None]  # (49, heads, 16, 16)
@@ -143,6 +145,7 @@ class WindowAttention(nn.Module):
 def _windows(tokens: Tensor) -> Tensor:
     """`(B, 28, 28, C)` to `(B, 49, 16, C)`."""
     batch, _, _, width = tokens.shape
+    # (B, 7, 7, 4, 4, C)
     cut = tokens.view(batch, SIDE // WINDOW, WINDOW, SIDE // WINDOW, WINDOW, width).transpose(2, 3)
     return cut.reshape(batch, -1, WINDOW * WINDOW, width)
 

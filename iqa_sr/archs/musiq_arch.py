@@ -50,18 +50,18 @@ class MUSIQNet(nn.Module):
         """`(N, T, 3, 32, 32)` to tokens `(N, T, 384)`."""
         count, length = patches.shape[:2]
         # Equal parts that fit into a CPU's cache.
-        patches = patches.flatten(0, 1).contiguous(memory_format=torch.channels_last)
+        patches = patches.flatten(0, 1).contiguous(memory_format=torch.channels_last)  # (N T, 3, 32, 32)
         parts = patches.tensor_split(max(1, round(len(patches) / PART)))
         return torch.cat([self._call(self._embed_part, part) for part in parts]).view(count, length, -1)
 
     def _embed_part(self, patches: Tensor) -> Tensor:
         # On a CPU group normalization of few channels is quick with channels first, convolution and pooling with
         # channels last; changing the order costs less than either in the wrong one.
-        features = self.gn_root(self.conv_root(patches))
+        features = self.gn_root(self.conv_root(patches))  # (M, 64, 16, 16)
         features = features.contiguous(memory_format=torch.channels_last)
         # As ReLU and then a pooling padded with zeros at the bottom and the right: no value of it is below zero.
-        features = F.max_pool2d(features, 3, 2, ceil_mode=True).relu_()
-        return self.embedding(self.block1(features).permute(0, 2, 3, 1).flatten(1))
+        features = F.max_pool2d(features, 3, 2, ceil_mode=True).relu_()  # (M, 64, 8, 8)
+        return self.embedding(self.block1(features).permute(0, 2, 3, 1).flatten(1))  # (M, 384)
 
     def class_token(self, tokens: Tensor, positions: Tensor, scales: Tensor) -> Tensor:
         """Tokens `(N, T, 384)` with positions and scales `(T,)` to the class token `(N, 384)`."""
@@ -71,7 +71,7 @@ class MUSIQNet(nn.Module):
             + encoder.posembed_input["position_emb"][0, positions]
             + encoder.scaleembed_input["scale_emb"][scales]
         )
-        tokens = torch.cat([encoder.cls.expand(len(tokens), -1, -1), tokens], dim=1)
+        tokens = torch.cat([encoder.cls.expand(len(tokens), -1, -1), tokens], dim=1)  # (N, 1 + T, 384)
         *blocks, last = cast(Iterable[EncoderBlock], encoder.transformer.values())
         for block in blocks:
             tokens = self._call(block, tokens)
@@ -148,10 +148,10 @@ class Bottleneck(nn.Module):
 
     def forward(self, features: Tensor) -> Tensor:
         """`(N, inputs, H, W)` to `(N, outputs, H, W)`."""
-        beside = self.gn_proj(self.conv_proj(features))
-        features = self.gn1(self.conv1(features).contiguous()).relu_()
+        beside = self.gn_proj(self.conv_proj(features))  # (N, outputs, H, W)
+        features = self.gn1(self.conv1(features).contiguous()).relu_()  # (N, middle, H, W)
         features = self.gn2(self.conv2(features)).relu_()
-        features = self.gn3(self.conv3(features.contiguous(memory_format=torch.channels_last)))
+        features = self.gn3(self.conv3(features.contiguous(memory_format=torch.channels_last)))  # (N, outputs, H, W)
         return (beside + features).relu_()
 
 
@@ -192,9 +192,9 @@ class EncoderBlock(nn.Module):
         query, key, value = (
             self.attention[name](source).unflatten(-1, (self.heads, -1)).transpose(1, 2)
             for name, source in (("query", asking), ("key", answering), ("value", answering))
-        )
+        )  # (N, heads, 1 or T, C / heads) each
         mixed = F.scaled_dot_product_attention(query, key, value)
-        return self.attention["out"](mixed.transpose(1, 2).flatten(2))
+        return self.attention["out"](mixed.transpose(1, 2).flatten(2))  # (N, 1 or T, C)
 
     def _rest(self, tokens: Tensor, attended: Tensor) -> Tensor:
         tokens = tokens + attended

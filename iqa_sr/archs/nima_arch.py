@@ -44,7 +44,7 @@ class NIMANet(nn.Module):
             if self.checkpoint and torch.is_grad_enabled():
                 features = recompute(block, features, use_reentrant=False)
             else:
-                features = block(features)
+                features = block(features)  # (N, channels, h, w) in the end
         return self.classifier(features.mean((2, 3)))
 
 

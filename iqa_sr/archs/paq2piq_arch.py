@@ -74,7 +74,7 @@ def roi_pool_whole(features: Tensor, height: int, width: int) -> Tensor:
         F.adaptive_max_pool2d(features[:, :, row, column], 1)[..., 0, 0] if row and column else empty
         for row in rows
         for column in columns
-    ]
+    ]  # (N, C) each
     return torch.stack(pooled, 2).unflatten(2, (CELLS, CELLS))
 
 

@@ -61,5 +61,5 @@ class PatchTransformer(nn.Module):
         tokens = self.embedding(F.gelu(grid.flatten(2).transpose(1, 2)))  # (N, T, C)
         for block in self.blocks:
             tokens = block(tokens)
-        quality: Tensor = self.head(self.norm(tokens))
+        quality: Tensor = self.head(self.norm(tokens))  # (N, T, 1)
         return quality.view(len(image), *grid.shape[-2:])

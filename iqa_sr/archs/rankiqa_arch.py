@@ -79,21 +79,21 @@ class RankIQALite(nn.Module):
 
     def _front(self, image: Tensor) -> Tensor:
         """Input of the first layer, at half the size."""
-        image = F.pad(image, (0, image.shape[-1] % 2, 0, image.shape[-2] % 2), mode="replicate")
+        image = F.pad(image, (0, image.shape[-1] % 2, 0, image.shape[-2] % 2), mode="replicate")  # (N, 3, 2h, 2w)
         full, half, energies, smooth = [image - 0.5], [], [], image
         for band in range(FINE_BANDS):
             detail, smooth = self._split(smooth, 2**band)
             full.append(torch.asinh(GAIN * detail))
-            energy = detail.square().mean(1, keepdim=True)
-            energies.append(F.avg_pool2d(F.pad(energy, (2, 2, 2, 2), mode="replicate"), 6, 2))
-        smooth = F.avg_pool2d(smooth, 2)
+            energy = detail.square().mean(1, keepdim=True)  # (N, 1, 2h, 2w)
+            energies.append(F.avg_pool2d(F.pad(energy, (2, 2, 2, 2), mode="replicate"), 6, 2))  # (N, 1, h, w)
+        smooth = F.avg_pool2d(smooth, 2)  # (N, 3, h, w)
         for band in range(1, COARSE_BANDS + 1):
             detail, smooth = self._split(smooth, 2**band)
             half.append(torch.asinh(GAIN * detail))
-            energy = detail.square().mean(1, keepdim=True)
+            energy = detail.square().mean(1, keepdim=True)  # (N, 1, h, w)
             energies.append(F.avg_pool2d(F.pad(energy, (band,) * 4, mode="replicate"), 2 * band + 1, 1))
-        logarithms = 2 + 0.25 * torch.log(torch.cat(energies, dim=1) + LEAST_ENERGY)
-        return torch.cat([F.pixel_unshuffle(torch.cat(full, dim=1), 2), *half, logarithms], dim=1)
+        logarithms = 2 + 0.25 * torch.log(torch.cat(energies, dim=1) + LEAST_ENERGY)  # (N, 5, h, w)
+        return torch.cat([F.pixel_unshuffle(torch.cat(full, dim=1), 2), *half, logarithms], dim=1)  # (N, 50, h, w)
 
     def _split(self, image: Tensor, dilation: int) -> tuple[Tensor, Tensor]:
         """The band that a binomial filter takes away, and what it leaves."""

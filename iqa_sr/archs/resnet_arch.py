@@ -56,7 +56,7 @@ class ResNet(nn.Module):
             to `layer4` at 1/4, 1/8, 1/16 and 1/32 of the size, rounded up at each halving; `channels` has the widths.
         """
         features = [self.bn1(self.conv1(image)).relu_()]
-        x = nn.functional.max_pool2d(features[0], 3, 2, 1)
+        x = nn.functional.max_pool2d(features[0], 3, 2, 1)  # (N, 64, ceil(H/4), ceil(W/4))
         for stage in range(1, 5):
             for block in self.get_submodule(f"layer{stage}").children():
                 if self.checkpoint and torch.is_grad_enabled():
@@ -114,7 +114,7 @@ class _BasicBlock(nn.Module):
         self.downsample = _shortcut(width, planes, stride)
 
     def forward(self, x: Tensor) -> Tensor:
-        y = self.bn1(self.conv1(x)).relu_()
+        y = self.bn1(self.conv1(x)).relu_()  # (N, planes, ceil(h / stride), ceil(w / stride))
         y = self.bn2(self.conv2(y))
         return y.add_(x if self.downsample is None else self.downsample(x)).relu_()
 
@@ -136,9 +136,9 @@ class _Bottleneck(nn.Module):
         self.downsample = _shortcut(width, planes * 4, stride)
 
     def forward(self, x: Tensor) -> Tensor:
-        y = self.bn1(self.conv1(x)).relu_()
-        y = self.bn2(self.conv2(y)).relu_()
-        y = self.bn3(self.conv3(y))
+        y = self.bn1(self.conv1(x)).relu_()  # (N, planes, h, w)
+        y = self.bn2(self.conv2(y)).relu_()  # (N, planes, ceil(h / stride), ceil(w / stride))
+        y = self.bn3(self.conv3(y))  # (N, 4 planes, ceil(h / stride), ceil(w / stride))
         return y.add_(x if self.downsample is None else self.downsample(x)).relu_()
 
 

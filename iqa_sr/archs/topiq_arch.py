@@ -69,12 +69,12 @@ class CFANet(nn.Module):
         others = [None] * len(levels) if reference is None else self.semantic_model.stages(reference)
         grid = (levels[-1].shape[2], levels[-1].shape[3])
         table = torch.cat((self.h_emb.expand(-1, -1, -1, GRID), self.w_emb.expand(-1, -1, GRID, -1)), 1)
-        resized = F.interpolate(table, size=grid, mode="bicubic", align_corners=False)
+        resized = F.interpolate(table, size=grid, mode="bicubic", align_corners=False)  # (1, C, h, w)
         position = resized.flatten(2).transpose(1, 2)  # (1, L, C)
         tokens = []
         for level, (features, other) in enumerate(zip(levels, others, strict=True)):
-            pooled = _pooled(self.weight_pool[level], features, other, grid)
-            reduced = self.dim_reduce[level](pooled).flatten(2).transpose(1, 2)
+            pooled = _pooled(self.weight_pool[level], features, other, grid)  # (N, channels or 3 channels, h, w)
+            reduced = self.dim_reduce[level](pooled).flatten(2).transpose(1, 2)  # (N, L, C)
             tokens.append(self.sa_attn_blks[level](reduced + position))
         query = tokens.pop()
         for block in self.attn_blks:
@@ -97,8 +97,8 @@ def _pooled(gate: nn.Module, features: Tensor, reference: Tensor | None, grid: t
     if reference is None:
         return F.adaptive_avg_pool2d(gate(features), grid)
     difference = ((features - reference).square() + 1e-12).sqrt()
-    weight = gate(difference)
-    parts = [F.adaptive_avg_pool2d(part * weight, grid) for part in (features, reference, difference)]
+    weight = gate(difference)  # (N, 1, H, W)
+    parts = [F.adaptive_avg_pool2d(part * weight, grid) for part in (features, reference, difference)]  # (N, C, *grid)
     return torch.cat(parts, 1)
 
 
@@ -124,7 +124,7 @@ class _SplitGate(nn.Module):
         self.weight_blk = _gate(channels)
 
     def forward(self, features: Tensor) -> Tensor:
-        values, seen = self.splitconv(features).tensor_split((self.channels,), 1)
+        values, seen = self.splitconv(features).tensor_split((self.channels,), 1)  # (N, C, H, W), (N, C or 64, H, W)
         return F.gelu(values) * self.weight_blk(seen)
 
     @torch.no_grad()
@@ -160,9 +160,9 @@ class _Attention(nn.Module):
         query, key, value = (
             F.linear(tokens, weight, bias).view(count, -1, self.heads, width // self.heads).transpose(1, 2)
             for tokens, weight, bias in zip((query, memory, memory), weights, biases, strict=True)
-        )
+        )  # (N, heads, L or M, C / heads) each
         mixed = F.scaled_dot_product_attention(query, key, value)
-        return self.out_proj(mixed.transpose(1, 2).flatten(2))
+        return self.out_proj(mixed.transpose(1, 2).flatten(2))  # (N, L, C)
 
 
 class _EncoderLayer(nn.Module):

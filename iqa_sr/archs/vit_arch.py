@@ -33,8 +33,8 @@ class ViTFeatures(nn.Module):
 
     def forward(self, image: Tensor) -> Tensor:
         """Normalized `(N, 3, 224, 224)` to `(N, 784, 768 * len(taps))`, without the class token."""
-        tokens = self.patch_embed["proj"](image).flatten(2).transpose(1, 2)
-        tokens = torch.cat([self.cls_token.expand(len(tokens), -1, -1), tokens], dim=1) + self.pos_embed
+        tokens = self.patch_embed["proj"](image).flatten(2).transpose(1, 2)  # (N, 784, C)
+        tokens = torch.cat([self.cls_token.expand(len(tokens), -1, -1), tokens], dim=1) + self.pos_embed  # (N, 785, C)
         found = []
         for number, block in enumerate(self.blocks):
             if self.checkpointed and torch.is_grad_enabled():
@@ -42,7 +42,7 @@ class ViTFeatures(nn.Module):
             else:
                 tokens = block(tokens)
             if number in self.taps:
-                found.append(tokens[:, 1:])
+                found.append(tokens[:, 1:])  # (N, 784, C)
         return torch.cat(found, dim=2)
 
 
@@ -65,7 +65,7 @@ class Block(nn.Module):
 
     def forward(self, tokens: Tensor) -> Tensor:
         """`(N, T, C)` to `(N, T, C)`."""
-        projected = self.attn["qkv"](self.norm1(tokens)).unflatten(-1, (3, self.heads, -1))
-        mixed = F.scaled_dot_product_attention(*projected.permute(2, 0, 3, 1, 4))
+        projected = self.attn["qkv"](self.norm1(tokens)).unflatten(-1, (3, self.heads, -1))  # (N, T, 3, h, C / h)
+        mixed = F.scaled_dot_product_attention(*projected.permute(2, 0, 3, 1, 4))  # (N, h, T, C / h)
         tokens = tokens + self.attn["proj"](mixed.transpose(1, 2).flatten(2))
         return tokens + self.mlp["fc2"](F.gelu(self.mlp["fc1"](self.norm2(tokens))))
