@@ -86,12 +86,12 @@ def blur(image: Tensor, kernel: Tensor) -> Tensor:
         raise ValueError(f"blur: expected a square kernel with odd sides, got {tuple(kernel.shape)}")
     height, width = image.shape[-2:]
     rows, columns = (_reflected(length, size // 2, image.device) for length in (height, width))
-    padded = image.index_select(-2, rows).index_select(-1, columns)
+    padded = image.index_select(-2, rows).index_select(-1, columns)  # (N, C, H + k - 1, W + k - 1)
     # Lengths without large prime factors; what wraps around falls on pixels that are cut away.
     shape = [length + -length % 16 for length in padded.shape[-2:]]
     # A filter is a correlation, a product of spectra a convolution: flip.
-    spectrum = torch.fft.rfft2(kernel.flip(0, 1).to(image), s=shape)
-    filtered = torch.fft.irfft2(torch.fft.rfft2(padded, s=shape) * spectrum, s=shape)
+    spectrum = torch.fft.rfft2(kernel.flip(0, 1).to(image), s=shape)  # (H', W' / 2 + 1)
+    filtered = torch.fft.irfft2(torch.fft.rfft2(padded, s=shape) * spectrum, s=shape)  # (N, C, H', W')
     return filtered[..., size - 1 : size - 1 + height, size - 1 : size - 1 + width]
 
 

@@ -15,7 +15,7 @@ def weighted_channels(image: Tensor, weights: tuple[float, float, float]) -> Ten
     anywhere. The weights are rounded to float32, likewise.
     """
     red, green, blue = torch.tensor(weights, dtype=torch.float32).tolist()
-    total = (image[:, 0].double() * red).to(image.dtype)
+    total = (image[:, 0].double() * red).to(image.dtype)  # (N, H, W)
     total = (image[:, 1].double() * green + total).to(image.dtype)
     return (image[:, 2].double() * blue + total).to(image.dtype)
 

@@ -41,7 +41,7 @@ class _Correlation(torch.autograd.Function):
         ctx.weights, ctx.dim, ctx.step, ctx.size = weights, dim, step, values.shape[dim]
         span = (values.shape[dim] - len(weights)) // step * step + 1
         views = [_every(values.narrow(dim, k, span), dim, step) for k in range(len(weights))]
-        total = views[0] * weights[0]
+        total = views[0] * weights[0]  # (..., (size - len(weights)) // step + 1, ...)
         for view, weight in zip(views[1:], weights[1:], strict=True):
             total.add_(view, alpha=weight)
         return total
@@ -53,7 +53,7 @@ class _Correlation(torch.autograd.Function):
         shape = list(gradient.shape)
         span = (shape[ctx.dim] - 1) * ctx.step + 1
         shape[ctx.dim] = ctx.size + before
-        spread = gradient.new_zeros(shape)
+        spread = gradient.new_zeros(shape)  # (..., size + before, ...)
         _every(spread.narrow(ctx.dim, before, span), ctx.dim, ctx.step).copy_(gradient)
         return _Correlation.apply(spread, ctx.weights[::-1], ctx.dim, 1), None, None, None
 
@@ -70,7 +70,7 @@ def separable(values: Tensor, weights: list[float], step: int = 1) -> Tensor:
 def correlate(images: Tensor, kernel: Tensor, step: int = 1, mode: str = "reflect") -> Tensor:
     """Correlate `(N, H, W)` with an odd-sized `(k, l)` kernel; borders mirrored, or as `mode` of `F.pad` says."""
     down, across = (side // 2 for side in kernel.shape)
-    padded = F.pad(images[:, None], (across, across, down, down), mode=mode)
+    padded = F.pad(images[:, None], (across, across, down, down), mode=mode)  # (N, 1, H + k - 1, W + l - 1)
     return F.conv2d(padded, kernel.to(images)[None, None], stride=step)[:, 0]
 
 
@@ -98,13 +98,13 @@ def gradient_magnitude(images: Tensor, smoothing: tuple[float, float, float]) ->
     Returns:
         `(N, H, W)`; zero, with zero gradient, where the image is flat.
     """
-    padded, difference = F.pad(images, (1, 1, 1, 1)), [-1.0, 0.0, 1.0]
-    across = weighted(weighted(padded, difference, 2), list(smoothing), 1)
+    padded, difference = F.pad(images, (1, 1, 1, 1)), [-1.0, 0.0, 1.0]  # (N, H + 2, W + 2)
+    across = weighted(weighted(padded, difference, 2), list(smoothing), 1)  # (N, H, W)
     down = weighted(weighted(padded, difference, 1), list(smoothing), 2)
     return safe_sqrt(across.square() + down.square())
 
 
 def dice(both: Tensor, constant: float) -> Tensor:
     """Similarity (2 a b + c) / (a^2 + b^2 + c) of the first half of a batch with the second; 1 where they are equal."""
-    one, other = both.chunk(2)
+    one, other = both.chunk(2)  # (N, ...) each
     return (2 * one * other + constant) / (one.square() + other.square() + constant)

@@ -59,12 +59,12 @@ def compress_jpeg(image: Tensor, quality: Tensor) -> Tensor:
         enlarged by repetition.
     """
     height, width = image.shape[-2:]
-    padded = functional.pad(image, (0, -width % 16, 0, -height % 16), mode="replicate")
+    padded = functional.pad(image, (0, -width % 16, 0, -height % 16), mode="replicate")  # (N, 3, H', W')
     ycbcr = torch.einsum("dc,nchw->ndhw", _constant(_TO_YCBCR, image.device), padded * 255)
     factor = torch.where(quality < 50, 5000 / quality, 200 - 2 * quality).to(image) / 100
-    luma = _quantize(ycbcr[:, :1] - 128, _LUMINANCE, factor) + 128
-    chroma = _quantize(functional.avg_pool2d(ycbcr[:, 1:], 2), _CHROMINANCE, factor)
-    chroma = chroma.repeat_interleave(2, dim=2).repeat_interleave(2, dim=3)
+    luma = _quantize(ycbcr[:, :1] - 128, _LUMINANCE, factor) + 128  # (N, 1, H', W')
+    chroma = _quantize(functional.avg_pool2d(ycbcr[:, 1:], 2), _CHROMINANCE, factor)  # (N, 2, H' / 2, W' / 2)
+    chroma = chroma.repeat_interleave(2, dim=2).repeat_interleave(2, dim=3)  # (N, 2, H', W')
     rgb = torch.einsum("dc,nchw->ndhw", _constant(_TO_RGB, image.device), torch.cat([luma, chroma], dim=1))
     return (rgb[..., :height, :width] / 255).clamp(0, 1)
 
@@ -72,12 +72,12 @@ def compress_jpeg(image: Tensor, quality: Tensor) -> Tensor:
 def _quantize(planes: Tensor, table: tuple[tuple[int, ...], ...], factor: Tensor) -> Tensor:
     """Each 8x8 block rounded to the steps of `table * factor` in the cosine domain; planes are centered at 0."""
     number, channels, height, width = planes.shape
-    blocks = planes.reshape(number, channels, height // 8, 8, width // 8, 8).transpose(3, 4)
+    blocks = planes.reshape(number, channels, height // 8, 8, width // 8, 8).transpose(3, 4)  # (N, C, h, w, 8, 8)
     cosine = _cosine(planes.device)
-    coefficients = blocks.reshape(number, -1, 64) @ cosine.T
-    steps = (_constant(table, planes.device).view(1, 1, 64) * factor.view(-1, 1, 1)).clamp_min(1)
+    coefficients = blocks.reshape(number, -1, 64) @ cosine.T  # (N, C h w, 64)
+    steps = (_constant(table, planes.device).view(1, 1, 64) * factor.view(-1, 1, 1)).clamp_min(1)  # (N, 1, 64)
     blocks = (torch.round(coefficients / steps) * steps) @ cosine
-    blocks = blocks.view(number, channels, height // 8, width // 8, 8, 8).transpose(3, 4)
+    blocks = blocks.view(number, channels, height // 8, width // 8, 8, 8).transpose(3, 4)  # (N, C, h, 8, w, 8)
     return blocks.reshape(number, channels, height, width)
 
 

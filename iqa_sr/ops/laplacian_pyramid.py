@@ -26,7 +26,7 @@ def doubled(images: Tensor, height: int, width: int) -> Tensor:
 
 def _along(images: Tensor, dim: int, size: int) -> Tensor:
     padding = (0, 0, 1, 1) if dim == 1 else (1, 1, 0, 0)
-    around = F.pad(images[:, None], padding, mode="replicate")[:, 0]
-    even = weighted(around, [2 * BINOMIAL[0], 2 * BINOMIAL[2], 2 * BINOMIAL[4]], dim)
-    odd = weighted(around.narrow(dim, 1, even.shape[dim] + 1), [2 * BINOMIAL[1], 2 * BINOMIAL[3]], dim)
+    around = F.pad(images[:, None], padding, mode="replicate")[:, 0]  # (..., D + 2, ...), D along dim
+    even = weighted(around, [2 * BINOMIAL[0], 2 * BINOMIAL[2], 2 * BINOMIAL[4]], dim)  # (..., D, ...)
+    odd = weighted(around.narrow(dim, 1, even.shape[dim] + 1), [2 * BINOMIAL[1], 2 * BINOMIAL[3]], dim)  # (..., D, ...)
     return torch.stack((even, odd), dim + 1).flatten(dim, dim + 1).narrow(dim, 0, size)

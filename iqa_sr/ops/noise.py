@@ -36,7 +36,7 @@ def add_poisson_noise(image: Tensor, scale: float, gray: bool, generator: torch.
     source = image
     if gray:
         weights = torch.tensor([0.2989, 0.587, 0.114], device=image.device)
-        source = (image * weights.view(1, 3, 1, 1)).sum(dim=1, keepdim=True)
+        source = (image * weights.view(1, 3, 1, 1)).sum(dim=1, keepdim=True)  # (1, 1, H, W)
     levels = torch.round(source.clamp(0, 1) * 255)
     seen = torch.zeros(256, device=image.device).index_fill_(0, levels.long().flatten(), 1.0)
     powers = 2 ** torch.arange(9, device=image.device)

@@ -33,30 +33,30 @@ SMALLEST_SQUARE = 1e-4
 def phase_congruency(images: Tensor) -> Tensor:
     """Phase congruency of each pixel, in [0, 1]: `(N, H, W)` in 0..255 to `(N, H, W)`."""
     filters = _filter_bank(images)
-    response = torch.fft.ifft2(torch.fft.fft2(images)[:, None, None] * filters)
+    response = torch.fft.ifft2(torch.fft.fft2(images)[:, None, None] * filters)  # (N, o, scales, H, W)
     amplitude = response.abs()
-    energy = _energy(response) - _noise_threshold(amplitude[:, :, 0], filters)
+    energy = _energy(response) - _noise_threshold(amplitude[:, :, 0], filters)  # (N, o, H, W)
     return energy.clamp(min=0).sum(1) / (amplitude.sum((1, 2)) + TINY)
 
 
 def _filter_bank(images: Tensor) -> Tensor:
     """Transfer functions for images of this size and type: `(orientations, scales, H, W)`."""
     down, across = frequencies(images)
-    radius = (down.square() + across.square()).sqrt()
+    radius = (down.square() + across.square()).sqrt()  # (H, W)
     lowpass = 1 / (1 + (radius / LOWPASS_CUTOFF) ** (2 * LOWPASS_ORDER))
     waves = [SHORTEST_WAVE * WAVE_FACTOR**scale for scale in range(SCALES)]
-    radial = torch.stack([log_gaussian(radius, 1 / wave, BANDWIDTH) * lowpass for wave in waves])
+    radial = torch.stack([log_gaussian(radius, 1 / wave, BANDWIDTH) * lowpass for wave in waves])  # (scales, H, W)
     angles = [k * math.pi / ORIENTATIONS for k in range(ORIENTATIONS)]
-    angular = torch.stack([angular_gaussian(down, across, angle, ANGULAR_DEVIATION) for angle in angles])
+    angular = torch.stack([angular_gaussian(down, across, angle, ANGULAR_DEVIATION) for angle in angles])  # (o, H, W)
     return angular[:, None] * radial
 
 
 def _energy(response: Tensor) -> Tensor:
     """Amplitude times (cosine - |sine|) of the deviation from the mean phase, summed over scales: `(N, o, H, W)`."""
-    total = response.sum(2)
+    total = response.sum(2)  # (N, o, H, W)
     square = total.real.square() + total.imag.square()
     length = (square + SMALLEST_SQUARE).sqrt()
-    even, odd = (part.unsqueeze(2) for part in (total.real / length, total.imag / length))
+    even, odd = (part.unsqueeze(2) for part in (total.real / length, total.imag / length))  # (N, o, 1, H, W) each
     # Along the mean phase the sum over the scales is the square of the total by its length.
     return square / length - (response.real * odd - response.imag * even).abs().sum(2)
 
@@ -67,13 +67,13 @@ def _noise_threshold(finest: Tensor, filters: Tensor) -> Tensor:
     The squared amplitude of noise is exponentially distributed; its mean follows from its median, which hardly depends
     on the few strong edges.
     """
-    mean_square = finest.square().flatten(2).median(2).values / math.log(2)
+    mean_square = finest.square().flatten(2).median(2).values / math.log(2)  # (N, o)
     power = mean_square / filters[:, 0].square().sum((1, 2))
     # What the sum of all scales' impulse responses makes of it: the energy of its real part, which is the even part
     # of the sum of the filters.
-    total = filters.sum(1)
+    total = filters.sum(1)  # (o, H, W)
     mirrored = total.flip(1, 2).roll((1, 1), (1, 2))
-    gain = ((total + mirrored) / 2).square().sum((1, 2))
+    gain = ((total + mirrored) / 2).square().sum((1, 2))  # (o,)
     rayleigh = safe_sqrt(power * gain)
     threshold = rayleigh * (math.sqrt(math.pi / 2) + NOISE_DEVIATIONS * math.sqrt(2 - math.pi / 2))
     return threshold[..., None, None] / NOISE_FACTOR

@@ -51,7 +51,7 @@ def high_frequency_noise(residual: Tensor, cut: float = 0.25) -> Tensor:
         ValueError: If the residual is not floating, has another shape or is too small.
     """
     _check("high_frequency_noise", residual)
-    power = _power(residual.float()).mean(1)
+    power = _power(residual.float()).mean(1)  # (N, H, W)
     height, width = residual.shape[-2:]
     high = _radius(height, width, residual.device) >= cut
     return 255 * (power * high).sum((1, 2)).sqrt()
@@ -109,8 +109,8 @@ def lattice_share(residual: Tensor, period: int) -> Tensor:
     if not periods:
         return residual.new_full((len(residual),), torch.nan, dtype=torch.float32)
     side = periods * period
-    patches = residual.float().unfold(2, side, side // 2).unfold(3, side, side // 2)
-    power = _power(patches - patches.mean((-2, -1), keepdim=True)).mean((1, 2, 3))
+    patches = residual.float().unfold(2, side, side // 2).unfold(3, side, side // 2)  # (N, C, m, n, side, side)
+    power = _power(patches - patches.mean((-2, -1), keepdim=True)).mean((1, 2, 3))  # (N, side, side)
     # Sums of 3 x 3 bins: a line under the Hann window.
     near = [power.roll((down, across), (1, 2)) for down in (-1, 0, 1) for across in (-1, 0, 1)]
     wide = torch.stack(near).sum(0)
@@ -121,7 +121,7 @@ def lattice_share(residual: Tensor, period: int) -> Tensor:
 
     half = periods // 2
     usual = torch.maximum((comb(half, 0) + comb(-half, 0)) / 2, (comb(0, half) + comb(0, -half)) / 2)
-    excess = comb(0, 0) - usual
+    excess = comb(0, 0) - usual  # (N, period, period)
     excess[:, 0, 0] = 0  # a constant and what is slower than any pattern
     total = power.sum((1, 2))
     return torch.where(total == 0, 0, excess.sum((1, 2)) / total).clamp(0, 1)
@@ -146,16 +146,16 @@ def _lines(residual: Tensor, side: int, stands_out: float, low: float, high: flo
         `(N,)`.
     """
     height, width = (min(side, length) for length in residual.shape[-2:])
-    patches = residual.unfold(2, height, max(1, height // 2)).unfold(3, width, max(1, width // 2))
-    power = _power(patches).mean((1, 2, 3)).flatten(1)
+    patches = residual.unfold(2, height, max(1, height // 2)).unfold(3, width, max(1, width // 2))  # (N, C, m, n, h, w)
+    power = _power(patches).mean((1, 2, 3)).flatten(1)  # (N, h w)
     shorter = min(height, width)
     corner = round(_CORNER * shorter)
-    ring = (_radius(height, width, residual.device) * shorter).round().flatten().clamp(max=corner)
+    ring = (_radius(height, width, residual.device) * shorter).round().flatten().clamp(max=corner)  # (h w,)
     total = power.new_zeros(len(power))
     # The window spreads a constant difference over the rings 0 and 1, whatever the size.
     for number in range(max(2, round(low * shorter)), corner + 1 if high == _CORNER else round(high * shorter)):
-        inside = power[:, ring == number]
-        usual = inside.median(1, keepdim=True).values
+        inside = power[:, ring == number]  # (N, bins)
+        usual = inside.median(1, keepdim=True).values  # (N, 1)
         # A product and not a choice: NaN stays NaN.
         total = total + ((inside - usual) * (inside > stands_out * usual)).sum(1)
     return total

@@ -59,13 +59,13 @@ class BicubicUpscaler(nn.Module):
 
 
 def _resize_axis(image: Tensor, axis: int, size: int) -> Tensor:
-    indices, weights = _taps(image.shape[axis], size, image.dtype, image.device)
+    indices, weights = _taps(image.shape[axis], size, image.dtype, image.device)  # (taps, size) each
     shape = (-1, 1) if axis == 2 else (-1,)
     result = None
     # Multiplied and added in two steps: a fused multiply-add may be used for some elements and not for others, and
     # exact ties (usual at x2) would then round to 8 bit one way in a window and the other way in the full image.
     for index, weight in zip(indices, weights, strict=True):
-        term = image.index_select(axis, index) * weight.view(shape)
+        term = image.index_select(axis, index) * weight.view(shape)  # (N, C, size, W) or (N, C, H, size)
         result = term if result is None else result + term
     assert result is not None
     return result
@@ -80,12 +80,12 @@ def _taps(old: int, new: int, dtype: torch.dtype, device: torch.device) -> tuple
         reach = 2 / shrink
         center = (torch.arange(new, dtype=torch.float64) + 0.5) * old / new - 0.5
         steps = torch.arange(math.ceil(2 * reach) + 2)
-        index = torch.floor(center - reach).long() + steps[:, None]
+        index = torch.floor(center - reach).long() + steps[:, None]  # (steps, new)
         weight = _cubic((center - index) * shrink)
         weight = weight / weight.sum(dim=0)
         used = weight.abs().sum(dim=1) > 0
         # Beyond the border folded back, numpy's mode "symmetric", as often as needed.
-        index = index[used].remainder(2 * old)
+        index = index[used].remainder(2 * old)  # (taps, new)
         index = torch.minimum(index, 2 * old - 1 - index)
         return index.to(device), weight[used].to(device, dtype)
 

@@ -33,27 +33,27 @@ TINY = 1e-9
 
 def saliency(images: Tensor) -> Tensor:
     """Saliency of each pixel, in [0, 1] with both ends reached: `(N, 3, H, W)` sRGB in [0, 1] to `(N, H, W)`."""
-    small = F.interpolate(images, size=(SIDE, SIDE), mode="bilinear", align_corners=False)
+    small = F.interpolate(images, size=(SIDE, SIDE), mode="bilinear", align_corners=False)  # (N, 3, 256, 256)
     lab = _lab(small)
     down, across = frequencies(small)
-    radius = (down.square() + across.square()).sqrt()
+    radius = (down.square() + across.square()).sqrt()  # (256, 256)
     passed = torch.where(radius <= 0.5, log_gaussian(radius, CENTER_FREQUENCY, BANDWIDTH), 0.0)
-    spectrum = torch.fft.rfft2(lab) * passed[:, : SIDE // 2 + 1]
-    frequency = safe_sqrt(torch.fft.irfft2(spectrum, (SIDE, SIDE)).square().sum(1))
-    warm = _stretch(lab[:, 1:]).square().sum(1)
+    spectrum = torch.fft.rfft2(lab) * passed[:, : SIDE // 2 + 1]  # (N, 3, 256, 129)
+    frequency = safe_sqrt(torch.fft.irfft2(spectrum, (SIDE, SIDE)).square().sum(1))  # (N, 256, 256)
+    warm = _stretch(lab[:, 1:]).square().sum(1)  # (N, 256, 256)
     warmth = 1 - torch.exp(-warm / COLOR_SPREAD**2)
     # Pixels count from 1, as the authors have it.
     position = torch.arange(SIDE, dtype=images.dtype, device=images.device) - SIDE // 2 + 1
     weight = torch.exp(-position.square() / CENTER_SPREAD**2)
-    center = weight[:, None] * weight
+    center = weight[:, None] * weight  # (256, 256)
     product = frequency * center * warmth
-    full = F.interpolate(product[:, None], images.shape[-2:], mode="bilinear", align_corners=True)
+    full = F.interpolate(product[:, None], images.shape[-2:], mode="bilinear", align_corners=True)  # (N, 1, H, W)
     return _stretch(full)[:, 0]
 
 
 def _stretch(planes: Tensor) -> Tensor:
     """Each plane of `(N, C, H, W)` moved and scaled to 0..1; a flat one becomes 0."""
-    low, high = planes.amin((2, 3), keepdim=True), planes.amax((2, 3), keepdim=True)
+    low, high = planes.amin((2, 3), keepdim=True), planes.amax((2, 3), keepdim=True)  # (N, C, 1, 1) each
     return (planes - low) / (high - low + TINY)
 
 

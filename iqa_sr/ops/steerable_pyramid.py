@@ -71,5 +71,5 @@ class SteerablePyramid(nn.Module):
         for level in range(self.levels):
             pyramid.append((correlate(low, self.bands[0]), correlate(low, self.bands[1])))
             if level < self.levels - 1:
-                low = correlate(low, self.lowpass, step=2)
+                low = correlate(low, self.lowpass, step=2)  # (N, ceil(H' / 2), ceil(W' / 2))
         return pyramid
