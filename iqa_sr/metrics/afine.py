@@ -113,7 +113,7 @@ class AFINE(QualityMetric):
             image = image.to(self.network.fidelity.alpha.dtype)
             size = [-(-side // PATCH) * PATCH for side in image.shape[2:]]
             if list(image.shape[2:]) != size:  # may leave [0, 1] a little, as bicubic does
-                image = F.interpolate(image, size, mode="bicubic", align_corners=False)
+                image = F.interpolate(image, size, mode="bicubic", align_corners=False)  # (N, 3, *size)
             statistics = self.network.statistics(image)
             return AFINEFeatures(statistics, self.network.natural_scale(self.network.natural(statistics)))
 

@@ -63,8 +63,9 @@ class AHIQ(QualityMetric):
     def score(self, image: Tensor, reference: Tensor | None) -> Tensor:
         """`(N, 3, H, W)` twice to `(N,)`."""
         assert reference is not None
+        # (N, crops, 3, 224, 224) each
         pairs = [cut_crops(enlarged(self.normalize(one)), self.crops) for one in (image, reference)]
-        scores = self.crop_scores(*(crops.flatten(0, 1) for crops in pairs))
+        scores = self.crop_scores(*(crops.flatten(0, 1) for crops in pairs))  # (N crops,)
         return scores.view(len(image), -1).mean(1)
 
     def crop_scores(self, image: Tensor, reference: Tensor) -> Tensor:

@@ -137,15 +137,15 @@ class ARNIQA(QualityMetric):
             `(N,)`, higher is better.
         """
         if self.crops:
-            image, half = five_crops(image), five_crops(half)
-        opinion = self.regressor(self.embedding(image, half)).squeeze(1)
+            image, half = five_crops(image), five_crops(half)  # (5 N, 3, 224, 224) each
+        opinion = self.regressor(self.embedding(image, half)).squeeze(1)  # (N,), or (5 N,)
         score = (opinion - self.data.low) / (self.data.high - self.data.low)
         score = 1 - score if self.data.inverted else score
         return score.view(5, -1).mean(0) if self.crops else score
 
     def embedding(self, image: Tensor, half: Tensor) -> Tensor:
         """Features of length one of both scales, full scale first: `(N, 4096)`."""
-        scales = [self.encoder(self.normalize(scale)).mean((2, 3)) for scale in (image, half)]
+        scales = [self.encoder(self.normalize(scale)).mean((2, 3)) for scale in (image, half)]  # (N, C) each
         return torch.cat([F.normalize(features, dim=1) for features in scales], dim=1)
 
 

@@ -122,14 +122,14 @@ class AugmentIQ(QualityMetric):
 
     def score(self, image: Tensor, reference: Tensor | None) -> Tensor:
         """`(N, 3, H, W)` to `(N,)`."""
-        quality = self.encoders(image, half_scale(image))
+        quality = self.encoders(image, half_scale(image))  # (N, 8192)
         score: Tensor = self.heads(quality, None if self.text_encoder is None else self.text_features(image))
         return score
 
     def text_features(self, image: Tensor) -> Tensor:
         """The prompt's features in the light of each image: `(N, 3, H, W)` RGB in [0, 1] to `(N, F)`."""
         assert self.text_encoder is not None
-        square = central_square(image, self.text_encoder.image_size)
+        square = central_square(image, self.text_encoder.image_size)  # (N, 3, S, S)
         features: Tensor = self.text_encoder(self.normalize(square), self.tokens.expand(len(image), -1))
         return features
 

@@ -107,7 +107,7 @@ class QualityMetric(nn.Module, ABC):
         """
         seen, finite = self.prepared(image, reference, check_range)
         with torch.autocast(image.device.type, enabled=False), full_precision(image.device):
-            scores = self.score(seen[0], seen[1] if len(seen) == 2 else None).float()
+            scores = self.score(seen[0], seen[1] if len(seen) == 2 else None).float()  # (N,)
         return torch.where(finite, scores, torch.nan)
 
     @abstractmethod
@@ -122,10 +122,10 @@ class QualityMetric(nn.Module, ABC):
         Formulas see nothing that is not finite: some would fail, some give a good score, and gradients would be NaN.
         """
         given = {key: images.float() for key, images in self._given(image, reference).items()}
-        bounds = {key: images.detach().flatten(1).aminmax(dim=1) for key, images in given.items()}
+        bounds = {key: images.detach().flatten(1).aminmax(dim=1) for key, images in given.items()}  # (N,) each
         if check_range or (check_range is None and not (image.requires_grad or torch.compiler.is_compiling())):
             self._check_range(given, bounds)
-        finite = torch.stack([_are_finite(*pair) for pair in bounds.values()]).all(0)
+        finite = torch.stack([_are_finite(*pair) for pair in bounds.values()]).all(0)  # (N,)
         return [torch.where(finite[:, None, None, None], images, FILLING) for images in given.values()], finite
 
     def _given(self, image: Tensor, reference: Tensor | None) -> dict[str, Tensor]:
@@ -168,7 +168,7 @@ class QualityMetric(nn.Module, ABC):
             return  # the one wait for the device
         for argument, images in given.items():
             low, high = bounds[argument]
-            beyond = (images.detach() - images.detach().clamp(0, 1)).abs().mean((1, 2, 3))
+            beyond = (images.detach() - images.detach().clamp(0, 1)).abs().mean((1, 2, 3))  # (N,)
             outside = (low < -OVERSHOOT) | (high > 1 + OVERSHOOT) | (beyond > MEAN_OVERSHOOT)
             for index in (outside & _are_finite(low, high)).nonzero().flatten().tolist()[:1]:
                 least, most = float(low[index]), float(high[index])

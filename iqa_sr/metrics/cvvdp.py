@@ -120,16 +120,16 @@ class CVVDP(QualityMetric):
         bands = min(self.most_bands, min(image.shape[2:]).bit_length() - 2)
         pooled = []
         for band in range(bands):
-            half = _halved(planes)
+            half = _halved(planes)  # (3, 2N, ceil(h / 2), ceil(w / 2))
             around = doubled(half.flatten(0, 1), *planes.shape[2:]).view_as(planes)
-            light = around[0]
+            light = around[0]  # (2N, h, w)
             contrast = (planes - around) / light * (2 if band else 1)
             pooled.append(
                 _root_mean_square(self._masked(contrast * self._sensitivity_at(light, band).repeat(1, 2, 1, 1)))
             )
             planes = half
-        light = planes[0].mean((1, 2), keepdim=True)
-        one, other = (planes / light).chunk(2, 1)
+        light = planes[0].mean((1, 2), keepdim=True)  # (2N, 1, 1)
+        one, other = (planes / light).chunk(2, 1)  # (3, N, h, w) each
         pooled.append(_root_mean_square((one - other).abs() * self._sensitivity_at(light, -1)))
         return self._jod(torch.stack(pooled))
 
@@ -146,18 +146,18 @@ class CVVDP(QualityMetric):
         """
         low, high = _calibration()["csf"]["log10_luminance"]
         last = self.sensitivity.shape[-1] - 1
-        position = ((light.chunk(2)[1].log10() - low) * (last / (high - low))).clamp(0, last)
+        position = ((light.chunk(2)[1].log10() - low) * (last / (high - low))).clamp(0, last)  # (N, h, w)
         index = position.long()
         below, step = (
             table[band].index_select(1, index.flatten()).unflatten(1, index.shape)
             for table in (self.sensitivity, self.sensitivity_step)
-        )
+        )  # (3, N, h, w) each
         return (below + step * (position - index)).exp()
 
     def _masked(self, contrast: Tensor) -> Tensor:
         """The visible difference of images and references `(3, 2N, h, w)`, after masking: `(3, N, h, w)`."""
         fitted = self.fitted
-        one, other = contrast.chunk(2, 1)
+        one, other = contrast.chunk(2, 1)  # (3, N, h, w) each
         mutual = torch.minimum(one.abs(), other.abs())
         radius = 2 * int(fitted["pu_dilate"])
         if min(mutual.shape[2:]) > radius:
@@ -177,8 +177,8 @@ class CVVDP(QualityMetric):
         fitted = self.fitted
         weights = torch.ones_like(pooled)
         weights[-1] = pooled.new_tensor(fitted["baseband_weight"][:3])[:, None]
-        colors = _norm(pooled * weights, fitted["beta_sch"])
-        total = _norm(colors, fitted["beta_tch"]) * fitted["image_int"]
+        colors = _norm(pooled * weights, fitted["beta_sch"])  # (3, N)
+        total = _norm(colors, fitted["beta_tch"]) * fitted["image_int"]  # (N,)
         slope, power = fitted["jod_a"], fitted["jod_exp"]
         near = slope * LINEAR_BELOW ** (power - 1) * total
         return 10 - torch.where(total <= LINEAR_BELOW, near, slope * total.clamp(min=LINEAR_BELOW) ** power)
@@ -217,7 +217,7 @@ def _halved(planes: Tensor) -> Tensor:
     1.25 or 0.75.
     """
     height, width = planes.shape[-2:]
-    framed = symmetric_pad(planes.flatten(0, -3), 2)
+    framed = symmetric_pad(planes.flatten(0, -3), 2)  # (M, H + 4, W + 4)
     if (height + width) % 2:
         before, last = framed[..., width : width + 1], framed[..., width + 1 : width + 2]
         end = (torch.zeros_like(last), last) if width % 2 else (5 * last + before, last)

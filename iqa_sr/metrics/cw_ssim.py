@@ -50,10 +50,10 @@ class CWSSIM(QualityMetric):
     def score(self, image: Tensor, reference: Tensor | None) -> Tensor:
         """`(N, 3, H, W)` twice to `(N,)`."""
         assert reference is not None
-        luma = round_ste(yiq_luma(torch.cat((image, reference)).double()))
-        one, other = _subbands(luma).chunk(2)
-        shared = _window_means(torch.view_as_real(one * other.conj()).movedim(-1, 0))
-        energy = _window_means(_squared(one) + _squared(other))
+        luma = round_ste(yiq_luma(torch.cat((image, reference)).double()))  # (2N, H, W)
+        one, other = _subbands(luma).chunk(2)  # (N, orientations, h, w) each
+        shared = _window_means(torch.view_as_real(one * other.conj()).movedim(-1, 0))  # (2, N, o, h - 6, w - 6)
+        energy = _window_means(_squared(one) + _squared(other))  # (N, o, h - 6, w - 6)
         similarity = (2 * torch.complex(*shared).abs() + TINY) / (energy + TINY)
         height, width = similarity.shape[-2:]
         spread = (height + WINDOW - 1) / 4
@@ -77,7 +77,7 @@ def _subbands(images: Tensor) -> Tensor:
     spectrum = torch.fft.fft2(images)
     for _ in range(LEVEL - 1):
         spectrum, down, across = (_lower_half(values) for values in (_lower_half(spectrum.mT).mT, down, across))
-    radius = (down[:, None].square() + across.square()).sqrt()
+    radius = (down[:, None].square() + across.square()).sqrt()  # (h, w)
     # As the authors have it: the mean of the image is treated like its lowest frequency.
     radius[0, 0] = radius[0, 1]
     # Half a cosine wave of the octaves, one on either side of 2^-level of the highest frequency.
@@ -85,7 +85,7 @@ def _subbands(images: Tensor) -> Tensor:
     # Cosine to the seventh on one side of each orientation, nothing on the other.
     angle = torch.atan2(down[:, None], across)
     cosines = [torch.cos(angle - k * math.pi / ORIENTATIONS) for k in range(ORIENTATIONS)]
-    angular = torch.stack([cosine.clamp(min=0) ** (ORIENTATIONS - 1) for cosine in cosines])
+    angular = torch.stack([cosine.clamp(min=0) ** (ORIENTATIONS - 1) for cosine in cosines])  # (o, h, w)
     return torch.fft.ifft2(spectrum[:, None] * (angular * radial))
 
 

@@ -78,7 +78,7 @@ class DISTS(QualityMetric):
         from iqa_sr.archs.dists_arch import texture_and_structure
 
         assert reference is not None
-        texture, structure = texture_and_structure(self.trunk(image), self.trunk(reference))
+        texture, structure = texture_and_structure(self.trunk(image), self.trunk(reference))  # (N, 1475) each
         return texture @ self.alpha + structure @ self.beta
 
 

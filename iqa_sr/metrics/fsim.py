@@ -51,15 +51,15 @@ class FSIM(QualityMetric):
     def score(self, image: Tensor, reference: Tensor | None) -> Tensor:
         """`(N, 3, H, W)` twice to `(N,)`."""
         assert reference is not None
-        images = torch.cat((image, reference)) * 255
-        images = F.avg_pool2d(images, max(1, round(min(image.shape[-2:]) / 256)))
-        luma, in_phase, quadrature = (weighted_channels(images, weights) for weights in YIQ)
+        images = torch.cat((image, reference)) * 255  # (2N, 3, H, W)
+        images = F.avg_pool2d(images, max(1, round(min(image.shape[-2:]) / 256)))  # (2N, 3, h, w)
+        luma, in_phase, quadrature = (weighted_channels(images, weights) for weights in YIQ)  # (2N, h, w) each
         phase = phase_congruency(luma.double())
         gradient = gradient_magnitude(luma.double(), SCHARR)
         # Opposite colors cross zero, where the gradient of the power is infinite: nearer than the floor it is zero.
         color = (dice(in_phase, CHROMA_STABILITY) * dice(quadrature, CHROMA_STABILITY)).abs().clamp(min=SMALLEST_COLOR)
         similarity = dice(phase, PHASE_STABILITY) * dice(gradient, GRADIENT_STABILITY) * color.pow(CHROMA_EXPONENT)
-        one, other = phase.chunk(2)
+        one, other = phase.chunk(2)  # (N, h, w) each
         weight = torch.where(one > other, one, other)
         return ((similarity * weight).sum((1, 2)) + SMALLEST_WEIGHT) / (weight.sum((1, 2)) + SMALLEST_WEIGHT)
 

@@ -141,21 +141,22 @@ class LIQE(QualityMetric):
 
     def score(self, image: Tensor, reference: Tensor | None) -> Tensor:
         """`(N, 3, H, W)` to `(N,)`."""
-        probabilities = self.quality_probabilities(image)
+        probabilities = self.quality_probabilities(image)  # (N, 5)
         grades = torch.arange(1, 1 + len(QUALITIES), device=image.device, dtype=image.dtype)
         return (probabilities * grades).sum(1)
 
     def quality_probabilities(self, image: Tensor) -> Tensor:
         """`(N, 5)` for bad, poor, fair, good and perfect; each row adds up to 1."""
-        features = F.normalize(self.window_features(image), dim=-1)
+        features = F.normalize(self.window_features(image), dim=-1)  # (N, windows, 512)
         # The mean of the cosines is the cosine with the mean.
-        logits = self.logit_scale * features.mean(1) @ self.text_features.T
+        logits = self.logit_scale * features.mean(1) @ self.text_features.T  # (N, P)
         return logits.softmax(1).unflatten(1, (len(QUALITIES), -1)).sum(2)
 
     def window_features(self, image: Tensor) -> Tensor:
         """`(N, windows, 512)`, not of unit length."""
         image = self.normalize(image)
         positions = _positions(*image.shape[2:])
+        # (N, windows, 3, 224, 224)
         windows = torch.stack([image[..., top : top + WINDOW, left : left + WINDOW] for top, left in positions], dim=1)
         parts = [self.network(part) for part in windows.flatten(0, 1).split(AT_ONCE)]
         return torch.cat(parts).unflatten(0, windows.shape[:2])

@@ -72,11 +72,11 @@ class MAD(QualityMetric):
     def score(self, image: Tensor, reference: Tensor | None) -> Tensor:
         """`(N, 3, H, W)` twice to `(N,)`."""
         assert reference is not None
-        planes = torch.cat((image, reference)).flatten(0, 1).double() * 255
+        planes = torch.cat((image, reference)).flatten(0, 1).double() * 255  # (6 N, H, W)
         # A distance of zero has no gradient; its powers would have an infinite one.
         detection, appearance = (
             distance(planes).clamp(min=TINY) for distance in (_detection_distance, _appearance_distance)
-        )
+        )  # (3 N,) each
         share = 1 / (1 + math.exp(-LOW / SPREAD) * detection ** (1 / (math.log(10) * SPREAD)))
         return (appearance ** (1 - share) * detection**share).view(-1, 3).mean(1)
 
@@ -98,13 +98,13 @@ def _moments(maps: Tensor) -> _Moments:
     """
     height, width = (side // STEP for side in maps.shape[1:])
     cells = maps[:, : height * STEP, : width * STEP].reshape(-1, height, STEP, width, STEP).transpose(2, 3).flatten(3)
-    means = cells.mean(3)
+    means = cells.mean(3)  # (M, h, w), of (M, h, w, 16)
     inner = cells - means[..., None]
-    second, third, fourth = (_windows((inner**k).mean(3)) for k in (2, 3, 4))
+    second, third, fourth = (_windows((inner**k).mean(3)) for k in (2, 3, 4))  # (M, h - 3, w - 3, 16) each
     centers = _windows(means)
-    mean = centers.mean(3)
+    mean = centers.mean(3)  # (M, h - 3, w - 3)
     offset = centers - mean[..., None]
-    variance = (second + offset**2).mean(3)
+    variance = (second + offset**2).mean(3)  # (M, h - 3, w - 3)
     skew = (third + 3 * second * offset + offset**3).mean(3)
     kurtosis = (fourth + 4 * third * offset + 6 * second * offset**2 + offset**4).mean(3)
     variance = variance + TINY
@@ -132,9 +132,9 @@ def _detection_distance(planes: Tensor) -> Tensor:
     """d_detect of `(2 M, H, W)` levels: `(M,)`; errors count where their contrast exceeds the reference's."""
     lightness = LIGHTNESS * (planes.abs() + TINY) ** GAMMA
     spectrum = torch.fft.fft2(lightness) * torch.fft.ifftshift(_contrast_sensitivity(planes))
-    seen, original = torch.fft.ifft2(spectrum).real.chunk(2)
+    seen, original = torch.fft.ifft2(spectrum).real.chunk(2)  # (M, H, W) each
     level = _moments(original)
-    error = _moments(seen - original).deviation
+    error = _moments(seen - original).deviation  # (M, H // 4 - 3, W // 4 - 3)
     # The minimum of each value, the one above, the one to the left and the one between these.
     height, width = level.deviation.shape[1:]
     smallest = -F.max_pool2d(-level.deviation, 2, 1, padding=1)[:, :height, :width]
@@ -142,7 +142,7 @@ def _detection_distance(planes: Tensor) -> Tensor:
     error_contrast = torch.where(level.mean < DARKEST, -math.inf, _log_ratio(error, level.mean))
     visible = (error_contrast - contrast.clamp(min=CONTRAST_THRESHOLD)).clamp(min=0)
     image, reference = planes.chunk(2)
-    local_error = F.avg_pool2d((image - reference).square(), WINDOW, STEP)
+    local_error = F.avg_pool2d((image - reference).square(), WINDOW, STEP)  # (M, H // 4 - 3, W // 4 - 3)
     return DETECTION_SCALE * _root_mean_square(visible * local_error)
 
 
@@ -157,7 +157,7 @@ def _contrast_sensitivity(planes: Tensor) -> Tensor:
         (torch.arange(side, dtype=planes.dtype, device=planes.device) - (side - 1) / 2) / width * 2 * CYCLES_PER_DEGREE
         for side in (height, width)
     )
-    radius = (down[:, None].square() + across.square()).sqrt()
+    radius = (down[:, None].square() + across.square()).sqrt()  # (H, W)
     radius = radius / (0.15 * torch.cos(4 * torch.atan2(down[:, None], across)) + 0.85)
     weighted = 0.114 * radius
     sensitivity = 2.6 * (0.0192 + weighted) * torch.exp(-(weighted**1.1))
@@ -174,7 +174,7 @@ def _appearance_distance(planes: Tensor) -> Tensor:
             amplitude = (response.real.square() + response.imag.square() + TINY).sqrt()
             deviation, skewness, kurtosis = (
                 (one - other).abs() for one, other in (map_.chunk(2) for map_ in _moments(amplitude)[1:])
-            )
+            )  # (M, H // 4 - 3, W // 4 - 3) each
             total = total + weight * (deviation + 2 * skewness + kurtosis)
     return _root_mean_square(total)
 
@@ -185,11 +185,11 @@ def _filter_bank(planes: Tensor) -> Tensor:
     down, across = (
         (torch.arange(side, dtype=planes.dtype, device=planes.device) - side / 2) / side for side in (height, width)
     )
-    radius = (down[:, None].square() + across.square()).sqrt()
+    radius = (down[:, None].square() + across.square()).sqrt()  # (H, W)
     # Meant for the middle, one row and column before.
     radius[round(height / 2 + 1), round(width / 2 + 1)] = 0.5
     waves = [SHORTEST_WAVE * WAVE_FACTOR**scale for scale in range(SCALES)]
-    radial = torch.stack([log_gaussian(radius, 1 / wave, BANDWIDTH) for wave in waves])
+    radial = torch.stack([log_gaussian(radius, 1 / wave, BANDWIDTH) for wave in waves])  # (scales, H, W)
     radial[:, round(height / 2), round(width / 2)] = 0
     angles = [k * math.pi / len(ORIENTATION_WEIGHTS) for k in range(len(ORIENTATION_WEIGHTS))]
     angular = [angular_gaussian(across, down[:, None], angle, ANGULAR_DEVIATION) for angle in angles]

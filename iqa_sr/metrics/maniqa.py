@@ -56,9 +56,9 @@ class MANIQA(QualityMetric):
 
     def score(self, image: Tensor, reference: Tensor | None) -> Tensor:
         """`(N, 3, H, W)` to `(N,)`."""
-        crops = cut_crops(self.normalize(enlarged(image)), self.crops)
-        parts = [self.network(part) for part in crops.flatten(0, 1).split(CHUNK)]
-        scores, weights = (torch.cat(part).view(len(image), -1) for part in zip(*parts, strict=True))
+        crops = cut_crops(self.normalize(enlarged(image)), self.crops)  # (N, crops, 3, 224, 224)
+        parts = [self.network(part) for part in crops.flatten(0, 1).split(CHUNK)]  # (chunk, 784) twice each
+        scores, weights = (torch.cat(part).view(len(image), -1) for part in zip(*parts, strict=True))  # (N, 784 crops)
         return (scores * weights).sum(1) / (weights.sum(1) + 1e-8)
 
 

@@ -48,7 +48,7 @@ class MUSIQ(QualityMetric):
     def score(self, image: Tensor, reference: Tensor | None) -> Tensor:
         """`(N, 3, H, W)` to `(N,)`."""
         patches, positions, scales = self.tokens(image)
-        output = self.network(patches, positions, scales)
+        output = self.network(patches, positions, scales)  # (N, 1) or (N, 10)
         return (output * self.ratings).sum(1) if self.rated else output[:, 0]
 
     def tokens(self, image: Tensor) -> tuple[Tensor, Tensor, Tensor]:
@@ -60,7 +60,7 @@ class MUSIQ(QualityMetric):
         versions = [F.interpolate(image, size, mode="bicubic") for size in sizes]
         patches, positions, scales = [], [], []
         for number, version in enumerate([*versions, image]):
-            cut, rows, columns = _patches(version)
+            cut, rows, columns = _patches(version)  # (N, rows * columns, 3, 32, 32)
             patches.append(cut)
             positions.append(_positions(rows, columns, image.device))
             scales.append(torch.full_like(positions[-1], number))
@@ -72,7 +72,7 @@ def _patches(image: Tensor) -> tuple[Tensor, int, int]:
     count, channels, height, width = image.shape
     rows, columns = -(-height // PATCH), -(-width // PATCH)
     down, right = rows * PATCH - height, columns * PATCH - width
-    padded = F.pad(image, (right // 2, right - right // 2, down // 2, down - down // 2))
+    padded = F.pad(image, (right // 2, right - right // 2, down // 2, down - down // 2))  # (N, 3, 32 rows, 32 columns)
     cut = padded.view(count, channels, rows, PATCH, columns, PATCH).permute(0, 2, 4, 1, 3, 5)
     return cut.reshape(count, rows * columns, channels, PATCH, PATCH), rows, columns
 

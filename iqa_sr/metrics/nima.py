@@ -118,7 +118,7 @@ class NIMA(QualityMetric):
 
     def network_input(self, image: Tensor) -> Tensor:
         """The center of the resized image, normalized: `(N, 3, H, W)` to `(N, 3, 299, 299)` (VGG-16: 224)."""
-        square = center_crop(resize_short_side(image, self.side, "bilinear"), self.side)
+        square = center_crop(resize_short_side(image, self.side, "bilinear"), self.side)  # (N, 3, side, side)
         return self.normalize(square).contiguous(memory_format=self.layout)
 
 

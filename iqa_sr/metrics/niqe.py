@@ -150,7 +150,7 @@ class NIQE(QualityMetric):
     def score(self, image: Tensor, reference: Tensor | None) -> Tensor:
         """`(N, 3, H, W)` float32 to `(N,)`."""
         height, width = (side // BLOCK * BLOCK for side in image.shape[-2:])
-        image = image[..., :height, :width]
+        image = image[..., :height, :width]  # (N, 3, height, width)
         if image.device.type != "cpu":
             return self._score(image)
         # A processor is fastest on parts that stay in its cache; waking a second thread for each of the thousands of
@@ -161,7 +161,7 @@ class NIQE(QualityMetric):
 
     def _score(self, image: Tensor) -> Tensor:
         """Images `(N, 3, H, W)` in [0, 1], sides multiples of 96, to NIQE `(N,)`."""
-        luma = self.variant.luma(image)
+        luma = self.variant.luma(image)  # (N, H, W)
         luma = (luma + (luma.round() - luma).detach()).double()
         full, half = (
             _features(_normalize(plane, self.variant), block, self.shapes)
@@ -171,14 +171,14 @@ class NIQE(QualityMetric):
 
     def _distance(self, features: Tensor, defined: Tensor) -> Tensor:
         """Eq. 10 for `(N, B, 36)` features; the mean takes what is defined, the covariance complete blocks only."""
-        mean = (features * defined).sum(1) / defined.sum(1).clamp(min=1)
-        complete = defined.all(2, keepdim=True)
-        count = complete.sum(1, keepdim=True)
+        mean = (features * defined).sum(1) / defined.sum(1).clamp(min=1)  # (N, 36)
+        complete = defined.all(2, keepdim=True)  # (N, B, 1)
+        count = complete.sum(1, keepdim=True)  # (N, 1, 1)
         centered = (features - (features * complete).sum(1, keepdim=True) / count.clamp(min=1)) * complete
-        covariance = centered.mT @ centered / (count - 1).clamp(min=1)
+        covariance = centered.mT @ centered / (count - 1).clamp(min=1)  # (N, 36, 36)
         # The authors' pseudo-inverse is an inverse: the pristine covariance is positive definite, and so is the sum.
         factor, _ = torch.linalg.cholesky_ex((covariance + self.pristine_covariance) / 2)
-        difference = (mean - self.pristine_mean)[..., None]
+        difference = (mean - self.pristine_mean)[..., None]  # (N, 36, 1)
         return torch.linalg.solve_triangular(factor, difference, upper=False).norm(dim=(1, 2))
 
 
@@ -221,15 +221,15 @@ def _one_thread() -> Iterator[None]:
 
 def _features(normalized: Tensor, block: int, shapes: Tensor) -> _Features:
     batch, height, width = normalized.shape
-    tiles = normalized.view(batch, height // block, block, width // block, block).transpose(2, 3)
-    blocks = tiles.reshape(-1, block, block)
+    tiles = normalized.view(batch, height // block, block, width // block, block).transpose(2, 3)  # (N, m, n, b, b)
+    blocks = tiles.reshape(-1, block, block)  # (N m n, b, b)
     fit = _fit(blocks, shapes)
     always, both = torch.ones_like(fit.has_left), fit.has_left & fit.has_right
     values, defined = [fit.shape, (fit.left + fit.right) / 2], [always, both]
     # Products with the neighbor to the left, above, above left and above right, going round at the block's edges.
-    around = F.pad(blocks[:, None], (1, 1, 1, 0), mode="circular")[:, 0]
+    around = F.pad(blocks[:, None], (1, 1, 1, 0), mode="circular")[:, 0]  # (N m n, b + 1, b + 2)
     for down, across in ((0, 1), (1, 0), (1, 1), (1, -1)):
-        neighbors = around[:, 1 - down :, 1 - across :][:, :block, :block]
+        neighbors = around[:, 1 - down :, 1 - across :][:, :block, :block]  # (N m n, b, b)
         fit = _fit(blocks * neighbors, shapes)
         values += [fit.shape, fit.mean, fit.left, fit.right]
         defined += [always, fit.has_left & fit.has_right, fit.has_left, fit.has_right]
@@ -237,23 +237,23 @@ def _features(normalized: Tensor, block: int, shapes: Tensor) -> _Features:
 
 
 def _fit(blocks: Tensor, shapes: Tensor) -> _Fit:
-    values = blocks.flatten(1)
+    values = blocks.flatten(1)  # (M, pixels)
     positive, negative = values.clamp(min=0), values.clamp(max=0)
     with torch.no_grad():
         # Sums of signs are exact in float32, and several times as fast as counting.
         signs = values.sign()
-        balance, count = signs.sum(1), signs.abs_().sum(1)
+        balance, count = signs.sum(1), signs.abs_().sum(1)  # (M,) each
         n_left, n_right = (count - balance) / 2, (count + balance) / 2
         has_left, has_right = n_left > 0, n_right > 0
         total = (positive.sum(1) - negative.sum(1)).double()
-    left_norm, right_norm = negative.norm(dim=1).double(), positive.norm(dim=1).double()
+    left_norm, right_norm = negative.norm(dim=1).double(), positive.norm(dim=1).double()  # (M,) each
     left, right = left_norm / n_left.clamp(min=1).sqrt(), right_norm / n_right.clamp(min=1).sqrt()
     with torch.no_grad():
         skew = left / right
         spread = total.square() / (left_norm.square() + right_norm.square()) / values.shape[1]
         ratio = spread * (skew**3 + 1) * (skew + 1) / (skew.square() + 1).square()
         ratio = torch.where(has_left & has_right, ratio, 0.0)
-    shape, _, scale, mean_factor = shapes[:, _nearest(shapes[1], ratio)]
+    shape, _, scale, mean_factor = shapes[:, _nearest(shapes[1], ratio)]  # (M,) each
     left, right = left * scale, right * scale
     return _Fit(shape, (right - left) * mean_factor, left, right, has_left, has_right)
 
@@ -278,10 +278,10 @@ def _normalize(luma: Tensor, variant: _NIQEVariant) -> Tensor:
     """
     down = [weight / sum(GAUSSIAN) for weight in GAUSSIAN]
     across = [weight * (1 + variant.excess) for weight in down]
-    around = F.pad(luma[:, None], (3, 3, 3, 3), mode="replicate")[:, 0]
+    around = F.pad(luma[:, None], (3, 3, 3, 3), mode="replicate")[:, 0]  # (N, H + 6, W + 6)
     mean, mean_square = (
         _weighted(_weighted(image, down, 1), across, 2).to(variant.precision) for image in (around, around.square())
-    )
+    )  # (N, H, W) each
     difference = (luma.to(variant.precision) - mean).float()
     variance = torch.addcmul(mean_square, mean, mean, value=-1).float().abs()
     # The bound keeps the root's gradient finite; a pixel with so small a variance is flat.

@@ -63,8 +63,8 @@ class NLPD(QualityMetric):
         bands = _laplacian_pyramid(yiq_luma(torch.cat((image, reference))).double() / 255, len(AMPLITUDES))
         distances = []
         for band, (constant, _), kernel in zip(bands, AMPLITUDES, self.neighbors, strict=True):
-            one, other = (band / (constant + correlate(band.abs(), kernel, mode="constant"))).chunk(2)
-            distances.append(safe_sqrt((one - other).square().mean((1, 2))))
+            one, other = (band / (constant + correlate(band.abs(), kernel, mode="constant"))).chunk(2)  # (N, h, w) each
+            distances.append(safe_sqrt((one - other).square().mean((1, 2))))  # (N,)
         return torch.stack(distances).mean(0)
 
 
@@ -72,7 +72,7 @@ def _laplacian_pyramid(images: Tensor, levels: int) -> list[Tensor]:
     """`levels - 1` differences and the residue of `(N, H, W)`, each of half the size, rounded up."""
     bands = []
     for _ in range(levels - 1):
-        half = separable(symmetric_pad(images, 2), BINOMIAL, step=2)
+        half = separable(symmetric_pad(images, 2), BINOMIAL, step=2)  # (N, ceil(H / 2), ceil(W / 2))
         bands.append(images - doubled(half, images.shape[1], images.shape[2]))
         images = half
     return [*bands, images]

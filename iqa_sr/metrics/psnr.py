@@ -65,7 +65,7 @@ class PSNR(QualityMetric):
         assert reference is not None
         difference = image - reference
         if self.luma_weights is not None:
-            difference = (difference * self.luma_weights).sum(1)
+            difference = (difference * self.luma_weights).sum(1)  # (N, H, W)
         return -10 * (difference.square().flatten(1).mean(1) + EPSILON).log10()
 
 

@@ -83,8 +83,8 @@ class RankIQA(QualityMetric):
         Images are checked as by the metric itself, and have a map of NaN where it gives them NaN.
         """
         (seen,), finite = self.prepared(image)
-        small = self.network.quality_map(seen)[:, None]
-        large = F.interpolate(small, image.shape[-2:], mode="bilinear", align_corners=False)[:, 0]
+        small = self.network.quality_map(seen)[:, None]  # (N, 1, h, w)
+        large = F.interpolate(small, image.shape[-2:], mode="bilinear", align_corners=False)[:, 0]  # (N, H, W)
         return torch.where(finite[:, None, None], large, torch.nan)
 
 

@@ -83,7 +83,7 @@ class ReIQA(QualityMetric):
 
     def score_of_scales(self, image: Tensor, half: Tensor) -> Tensor:
         """The score with a given half scale `(N, 3, H // 2, W // 2)`, for example one that Pillow made: `(N,)`."""
-        prediction: Tensor = self.regressor(self.encoders(image, half))
+        prediction: Tensor = self.regressor(self.encoders(image, half))  # (N, 1)
         return prediction.squeeze(1)
 
     def features(self, image: Tensor) -> Tensor:
@@ -102,7 +102,7 @@ def pillow_bicubic(image: Tensor, height: int, width: int) -> Tensor:
 
     Clipping between the passes matters at bright edges, by up to 3/255.
     """
-    across = F.interpolate(image, (image.shape[2], width), mode="bicubic", antialias=True).clamp(0, 1)
+    across = F.interpolate(image, (image.shape[2], width), mode="bicubic", antialias=True).clamp(0, 1)  # (N, 3, H, w)
     return F.interpolate(across, (height, width), mode="bicubic", antialias=True).clamp(0, 1)
 
 

@@ -83,7 +83,7 @@ class SSIM(QualityMetric):
             pair = [batch.flatten(0, 1) * 255 for batch in (image, reference)]  # (3 N, H, W)
         else:
             pair = [yiq_luma(batch) for batch in (image, reference)]  # (N, H, W)
-        luminance, structure = _maps(*map(round_ste, pair))
+        luminance, structure = _maps(*map(round_ste, pair))  # (N or 3 N, H - 10, W - 10) each
         return (luminance * structure).reshape(len(image), -1).mean(1)
 
 
@@ -102,14 +102,14 @@ class MSSSIM(QualityMetric):
     def score(self, image: Tensor, reference: Tensor | None) -> Tensor:
         """`(N, 3, H, W)` twice to `(N,)`."""
         assert reference is not None
-        pair = torch.stack([round_ste(yiq_luma(batch)) for batch in (image, reference)])
+        pair = torch.stack([round_ste(yiq_luma(batch)) for batch in (image, reference)])  # (2, N, H, W)
         levels = []
         for scale in range(len(SCALE_WEIGHTS)):
-            luminance, structure = _maps(*pair)
+            luminance, structure = _maps(*pair)  # (N, h - 10, w - 10) each
             last = scale == len(SCALE_WEIGHTS) - 1
-            levels.append((luminance * structure if last else structure).mean((1, 2)))
+            levels.append((luminance * structure if last else structure).mean((1, 2)))  # (N,)
             if not last:
-                pair = F.avg_pool2d(pair, 2, padding=(pair.shape[-2] % 2, pair.shape[-1] % 2))
+                pair = F.avg_pool2d(pair, 2, padding=(pair.shape[-2] % 2, pair.shape[-1] % 2))  # (2, N, h', w')
         means = torch.stack(levels, 1)  # (N, 5)
         powers = means.clamp(min=SMALLEST).pow(means.new_tensor(SCALE_WEIGHTS))
         # Zero, with zero gradient, where a scale has no structure in common.

@@ -55,7 +55,7 @@ class BasicSRSSIM(QualityMetric):
         first, second = self._planes(image), self._planes(reference)
         products = first, second, first.square(), second.square(), first * second
         mean, other_mean, square, other_square, product = separable(torch.stack(products), WINDOW)
-        both, means = mean * other_mean, mean.square() + other_mean.square()
+        both, means = mean * other_mean, mean.square() + other_mean.square()  # (N or 3 N, H - 10, W - 10) each
         similarity = (2 * both + K1) * (2 * (product - both) + K2)
         similarity = similarity / ((means + K1) * (square + other_square - means + K2))
         return similarity.reshape(len(image), -1).mean(1)

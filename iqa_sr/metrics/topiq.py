@@ -103,7 +103,7 @@ class TOPIQ(QualityMetric):
     def score(self, image: Tensor, reference: Tensor | None) -> Tensor:
         """`(N, 3, H, W)` to `(N,)`."""
         outputs = self.network(self._prepared(image), None if reference is None else self._prepared(reference))
-        return outputs.squeeze(1) if len(self.ratings) == 1 else outputs.softmax(1) @ self.ratings
+        return outputs.squeeze(1) if len(self.ratings) == 1 else outputs.softmax(1) @ self.ratings  # of (N, ratings)
 
     def _prepared(self, image: Tensor) -> Tensor:
         """Resized where the variant wants it, normalized; channels last, which makes the convolutions quicker."""

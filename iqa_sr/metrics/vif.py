@@ -64,7 +64,7 @@ class VIF(QualityMetric):
         for level, bands in enumerate(levels):
             for band in bands:
                 side = [size // BLOCK * BLOCK for size in band.shape[1:]]
-                distorted, original = band[:, : side[0], : side[1]].split(count)
+                distorted, original = band[:, : side[0], : side[1]].split(count)  # (N, 3 h, 3 w) each
                 information = _information(distorted, original, window=2 ** (LEVELS - level) + 1)
                 seen, known = seen + information[0], known + information[1]
         return (seen + TINY) / (known + TINY)
@@ -84,8 +84,8 @@ def _information(image: Tensor, reference: Tensor, window: int) -> tuple[Tensor,
     # Blocks whose window reaches over the border do not count.
     border = math.ceil((window - 1) // 2 / BLOCK)
     inner = (slice(None), slice(border, -border), slice(border, -border))
-    gain, noise, scale = distortion.gain[inner], distortion.noise[inner], scale[inner]
-    variance = scale[:, None] * eigenvalues[:, :, None, None]
+    gain, noise, scale = distortion.gain[inner], distortion.noise[inner], scale[inner]  # (N, h', w') each
+    variance = scale[:, None] * eigenvalues[:, :, None, None]  # (N, 9, h', w')
     seen = torch.log1p((gain.square() / (noise + NOISE_VARIANCE))[:, None] * variance)
     known = torch.log1p(variance / NOISE_VARIANCE)
     return seen.sum((1, 2, 3)), known.sum((1, 2, 3))
@@ -93,13 +93,13 @@ def _information(image: Tensor, reference: Tensor, window: int) -> tuple[Tensor,
 
 def _scale_mixture(reference: Tensor) -> tuple[Tensor, Tensor]:
     """The field `s` of each block, `(N, h, w)`, and the eigenvalues of the covariance of all blocks, `(N, 9)`."""
-    overlapping = F.unfold(reference[:, None], BLOCK)
+    overlapping = F.unfold(reference[:, None], BLOCK)  # (N, 9, positions)
     centered = overlapping - overlapping.mean(2, keepdim=True)
-    values, vectors = torch.linalg.eigh(centered @ centered.mT / overlapping.shape[2])
-    blocks = F.unfold(reference[:, None], BLOCK, stride=BLOCK)
+    values, vectors = torch.linalg.eigh(centered @ centered.mT / overlapping.shape[2])  # (N, 9), (N, 9, 9)
+    blocks = F.unfold(reference[:, None], BLOCK, stride=BLOCK)  # (N, 9, h w)
     # A direction in which the subband does not vary has no say.
     weights = torch.where(values > TINY, 1 / values.clamp(min=TINY), 0.0)
-    scale = ((vectors.mT @ blocks).square() * weights[..., None]).mean(1)
+    scale = ((vectors.mT @ blocks).square() * weights[..., None]).mean(1)  # (N, h w)
     height, width = (side // BLOCK for side in reference.shape[1:])
     return scale.view(-1, height, width), values.clamp(min=0)
 

@@ -52,17 +52,17 @@ class VSI(QualityMetric):
     def score(self, image: Tensor, reference: Tensor | None) -> Tensor:
         """`(N, 3, H, W)` twice to `(N,)`."""
         assert reference is not None
-        images = torch.cat((image, reference)).double()
-        planes = [saliency(images), *(weighted_channels(images * 255, weights) for weights in LMN)]
-        salient, luma, m, n = _reduce(torch.stack(planes, 1)).unbind(1)
+        images = torch.cat((image, reference)).double()  # (2N, 3, H, W)
+        planes = [saliency(images), *(weighted_channels(images * 255, weights) for weights in LMN)]  # (2N, H, W) each
+        salient, luma, m, n = _reduce(torch.stack(planes, 1)).unbind(1)  # (2N, h, w) each
         gradient = gradient_magnitude(luma, SCHARR)
         similarity = dice(salient, SALIENCY_STABILITY) * dice(gradient, GRADIENT_STABILITY).pow(GRADIENT_EXPONENT)
         # The real part of (S(M) S(N))^0.02. Opposite colors cross zero, where the gradient of the power is infinite:
         # nearer than the floor it is zero.
-        color = dice(m, CHROMA_STABILITY) * dice(n, CHROMA_STABILITY)
+        color = dice(m, CHROMA_STABILITY) * dice(n, CHROMA_STABILITY)  # (N, h, w)
         turn = torch.where(color < 0, math.cos(math.pi * CHROMA_EXPONENT), 1.0)
         similarity = similarity * (color.abs().clamp(min=SMALLEST_COLOR).pow(CHROMA_EXPONENT) * turn)
-        weight = torch.maximum(*salient.chunk(2))
+        weight = torch.maximum(*salient.chunk(2))  # (N, h, w)
         return ((similarity * weight).sum((1, 2)) + SMALLEST_WEIGHT) / (weight.sum((1, 2)) + SMALLEST_WEIGHT)
 
 
