@@ -87,7 +87,7 @@ class AFINELoss(nn.Module):
         """
         metric, term = self._metric(output.device), self.options.term
         if term == "naturalness":
-            scores = metric.features(output).naturalness
+            scores = metric.features(output).naturalness  # (N,)
         else:
             if gt is None:
                 raise ValueError(
@@ -100,7 +100,7 @@ class AFINELoss(nn.Module):
             with torch.no_grad():
                 gt_features = metric.features(gt)
             compare = metric.fidelity if term == "fidelity" else metric.compare
-            scores = compare(metric.features(output), gt_features)
+            scores = compare(metric.features(output), gt_features)  # (N,)
         return self.loss_weight * (scores.mean() if self.options.reduction == "mean" else scores.sum())
 
     def _metric(self, device: torch.device | str) -> AFINE:

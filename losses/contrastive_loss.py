@@ -24,9 +24,9 @@ def contrastive_loss(first: Tensor, second: Tensor, temperature: float = 0.1) ->
         Chen, Kornblith, Norouzi, Hinton: A Simple Framework for Contrastive Learning of Visual Representations, ICML
         2020, https://arxiv.org/abs/2002.05709, equation 1.
     """
-    both = torch.cat([first, second]).float()
+    both = torch.cat([first, second]).float()  # (2 N, D)
     with torch.autocast(both.device.type, enabled=False):
-        likeness = both @ both.T / temperature
+        likeness = both @ both.T / temperature  # (2 N, 2 N)
     likeness = likeness.masked_fill(torch.eye(len(both), dtype=torch.bool, device=both.device), float("-inf"))
-    partner = torch.arange(len(both), device=both.device).roll(len(first))
+    partner = torch.arange(len(both), device=both.device).roll(len(first))  # (2 N,)
     return F.cross_entropy(likeness, partner)

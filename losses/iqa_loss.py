@@ -185,10 +185,10 @@ class QualityLoss(nn.Module):
                 start = output if base is None else base
                 self.units.add(*(self._scores(image, gt, views).mean(0) for image in (start, gt)))
             if gt is not None and self.options.needs_ground_truth:
-                of_gt = self._quality(gt, gt, views)
-        quality = self._quality(output, gt, views)
+                of_gt = self._quality(gt, gt, views)  # (N,)
+        quality = self._quality(output, gt, views)  # (N,)
         if base is not None and self.options.visible:
-            bound, lost = self._bound(output, gt, base, of_gt, views)
+            bound, lost = self._bound(output, gt, base, of_gt, views)  # (N,) each
             self.figures = {"cut": (quality > bound).float().mean(), "jod": IDENTICAL - lost.mean()}
             # Above the bound a constant, without gradient: that of the bound would pay for any visible change. Of equal
             # ones the gradient stays, else no run could leave its base.
@@ -225,7 +225,7 @@ class QualityLoss(nn.Module):
 
         And `(N,)` the JOD between the two that are lost.
         """
-        of_base, lost = self._quality(base, gt, views), lost_jod(output, base)
+        of_base, lost = self._quality(base, gt, views), lost_jod(output, base)  # (N,) each
         rate: Any = self.options.score_per_jod
         if rate is None:
             assert gt is not None and of_gt is not None
@@ -237,7 +237,7 @@ class QualityLoss(nn.Module):
         """`(N, 3, H, W)` to `(N,)`: what all metrics and views agree on."""
         options, scores = self.options, self._scores(image, gt, views)
         members = (scores if self.units is None else self.units(scores)).flatten(0, 1)  # (views * metrics, N)
-        mean = members.mean(0)
+        mean = members.mean(0)  # (N,)
         if options.aggregation == "mean" or len(members) == 1:
             return mean
         if options.aggregation == "soft-min":

@@ -23,8 +23,8 @@ def preference_loss(score: Tensor, jod: Tensor, scale: float = 0.3, margin: floa
     Reference:
         Burges et al.: Learning to Rank using Gradient Descent, ICML 2005 (RankNet, with targets between 0 and 1).
     """
-    first, second = torch.triu_indices(score.shape[1], score.shape[1], 1, device=score.device)
-    gap, wanted = ((values[:, first] - values[:, second]).float() / scale for values in (score, jod))
+    first, second = torch.triu_indices(score.shape[1], score.shape[1], 1, device=score.device)  # (pairs,) each
+    gap, wanted = ((values[:, first] - values[:, second]).float() / scale for values in (score, jod))  # (G, pairs) each
     share = torch.sigmoid(wanted)
     loss = F.binary_cross_entropy_with_logits(gap, share, reduction="none")
     loss = loss - F.binary_cross_entropy_with_logits(wanted, share, reduction="none")  # the least it can be

@@ -55,7 +55,7 @@ def pair_loss(prediction: Tensor, quality: Tensor, tolerance: float = 0.0, margi
         Liu, van de Weijer, Bagdanov: RankIQA, ICCV 2017, https://arxiv.org/abs/1707.08347.
     """
     prediction, quality = prediction.float(), quality.float()
-    apart = quality[:, None] - quality[None]
+    apart = quality[:, None] - quality[None]  # (N, N)
     pairs = apart > tolerance
     missing = F.relu(margin * apart - (prediction[:, None] - prediction[None]))
     return (missing * pairs).sum() / pairs.sum().clamp_min(1)

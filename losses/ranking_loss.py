@@ -21,7 +21,7 @@ def ranking_loss(quality: Tensor, level: Tensor, margin: float = 1.0) -> Tensor:
         Liu, van de Weijer, Bagdanov: RankIQA, ICCV 2017, https://arxiv.org/abs/1707.08347 (there one margin for all
         pairs); Agnolucci, Galteri, Bertini: QualiCLIP, 2024, https://arxiv.org/abs/2403.11176.
     """
-    apart = level[:, None, :] - level[:, :, None]
+    apart = level[:, None, :] - level[:, :, None]  # (G, L, L)
     fall = quality[:, :, None] - quality[:, None, :]
     pairs = apart > 0
     return (F.relu(margin * apart - fall) * pairs).sum() / pairs.sum().clamp_min(1)
@@ -39,7 +39,7 @@ def order_loss(score: Tensor, margin: float) -> Tensor:
     Reference:
         Agnolucci, Galteri, Bertini: QualiCLIP, 2024, https://arxiv.org/abs/2403.11176.
     """
-    earlier, later = torch.triu_indices(score.shape[1], score.shape[1], 1, device=score.device)
+    earlier, later = torch.triu_indices(score.shape[1], score.shape[1], 1, device=score.device)  # (pairs,) each
     return F.relu(margin - (score[:, earlier] - score[:, later])).mean()
 
 
@@ -52,7 +52,7 @@ def cross_ranking_loss(quality: Tensor, level: Tensor, tolerance: float = 2.0, m
         tolerance: Levels by which the quality of untouched contents may differ.
         margin: Quality for one level beyond that.
     """
-    apart = level[None, :] - level[:, None]
+    apart = level[None, :] - level[:, None]  # (N, N)
     pairs = apart > tolerance
     fall = quality[:, None] - quality[None, :]
     return (F.relu(margin * (apart - tolerance) - fall) * pairs).sum() / pairs.sum().clamp_min(1)

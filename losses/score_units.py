@@ -45,9 +45,9 @@ class ScoreUnits(nn.Module):
             start: Scores of what the run begins with, `(metrics, N)`, larger is better.
             gt: Scores of the ground truths, of the same shape.
         """
-        finite = (start.isfinite() & gt.isfinite()).all(0)
-        start, gt = start[:, finite].double(), gt[:, finite].double()
-        sums = torch.cat([finite.sum()[None].double(), start.sum(1), (gt - start).abs().sum(1)])
+        finite = (start.isfinite() & gt.isfinite()).all(0)  # (N,)
+        start, gt = start[:, finite].double(), gt[:, finite].double()  # (metrics, finite ones) each
+        sums = torch.cat([finite.sum()[None].double(), start.sum(1), (gt - start).abs().sum(1)])  # (1 + 2 metrics,)
         total = torch.stack(distributed.gather_objects(sums.cpu())).sum(0)
         images, starts, distances = total.split([1, len(start), len(start)])
         self.images += images[0].to(self.images)
@@ -57,5 +57,5 @@ class ScoreUnits(nn.Module):
     def forward(self, scores: Tensor) -> Tensor:
         """`(V, metrics, N)` scores as qualities."""
         images = self.images.clamp(min=1)
-        units = (self.distances / images).clamp(min=LEAST)
+        units = (self.distances / images).clamp(min=LEAST)  # (metrics,)
         return (scores - (self.starts / images)[:, None].to(scores)) / units[:, None].to(scores)

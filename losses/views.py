@@ -69,9 +69,9 @@ class View:
 
     def __call__(self, image: Tensor) -> Tensor:
         """`(N, 3, H, W)` to `(N, 3, *size)`, differentiable."""
-        seen = image[..., self.top : self.top + self.height, self.left : self.left + self.width]
+        seen = image[..., self.top : self.top + self.height, self.left : self.left + self.width]  # (N, 3, h, w)
         if self.size != (self.height, self.width):
-            seen = F.interpolate(seen, self.size, mode="bicubic", align_corners=False, antialias=True)
+            seen = F.interpolate(seen, self.size, mode="bicubic", align_corners=False, antialias=True)  # (N, 3, *size)
         if self.shift != (0, 0):
             (down, right), (rows, columns) = self.shift, self.size
             edges = (max(right, 0), max(-right, 0), max(down, 0), max(-down, 0))  # left, right, top, bottom

@@ -156,13 +156,13 @@ class RandomDegradation(Degradation):
         options = self.options
         if options.usm:
             image = sharpen(image)
-        image, mode = _stage(image, size, options.first, draw, noise)
+        image, mode = _stage(image, size, options.first, draw, noise)  # (1, 3, h, w) of a drawn size
         image = _jpeg(image, options.first, draw)
         if not isinstance(options, TwoStageOptions):
             return _resize(image, lq_size, mode)
-        image, _ = _stage(image, lq_size, options.second, draw, noise)
+        image, _ = _stage(image, lq_size, options.second, draw, noise)  # (1, 3, h, w) of a drawn size
         if draw.chance(0.5):
-            image = _finish(image, lq_size, options, draw)
+            image = _finish(image, lq_size, options, draw)  # (1, 3, H / scale, W / scale)
             return _jpeg(image, options.second, draw)
         image = _jpeg(image, options.second, draw)
         return _finish(image, lq_size, options, draw)
@@ -178,7 +178,7 @@ def _stage(
     limits = ((1.0, high), (low, 1.0), (1.0, 1.0))[draw.index(options.resize_prob)]
     factor = draw.uniform(*limits)
     mode = draw.one_of(_MODES)
-    image = _resize(image, (max(int(size[0] * factor), 1), max(int(size[1] * factor), 1)), mode)
+    image = _resize(image, (max(int(size[0] * factor), 1), max(int(size[1] * factor), 1)), mode)  # (1, 3, h, w)
     gaussian = draw.chance(options.gaussian_noise_prob)
     strength = draw.uniform(*(options.noise_range if gaussian else options.poisson_scale_range))
     add_noise = add_gaussian_noise if gaussian else add_poisson_noise

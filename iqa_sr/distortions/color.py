@@ -38,7 +38,7 @@ def color_shift(image: Tensor, strength: float, draw: SeededRandom) -> Tensor:
     planes = []
     for plane, sign in zip(image, (1, 0, -1), strict=True):
         move = np.array([[1, 0, sign * distance * math.cos(angle)], [0, 1, sign * distance * math.sin(angle)]])
-        moved = cv2.warpAffine(plane.numpy(), move, plane.shape[::-1], borderMode=cv2.BORDER_REFLECT_101)
+        moved = cv2.warpAffine(plane.numpy(), move, plane.shape[::-1], borderMode=cv2.BORDER_REFLECT_101)  # (H, W)
         planes.append(torch.from_numpy(moved))
     return torch.stack(planes)
 

@@ -65,7 +65,7 @@ def jpeg(image: Tensor, strength: float, draw: SeededRandom) -> Tensor:
     """Quality 85 to 5, the grid of blocks anywhere."""
     quality = geometric(85, 5, strength)
     top, left = (int(draw.position(0, 16)) for _ in range(2))
-    padded = F.pad(image[None], (left, 0, top, 0), mode="replicate")
+    padded = F.pad(image[None], (left, 0, top, 0), mode="replicate")  # (1, 3, top + H, left + W)
     return compress_jpeg(padded.clamp(0, 1), torch.tensor([quality]))[0, :, top:, left:]
 
 
@@ -87,7 +87,7 @@ INTERPOLATIONS = {
 
 def resized(image: Tensor, size: tuple[int, int], flag: int) -> Tensor:
     """`(3, H, W)` to `(3, *size)` by OpenCV, without a filter where it shrinks; `flag` is one of `INTERPOLATIONS`."""
-    pixels = np.ascontiguousarray(image.permute(1, 2, 0).numpy())
+    pixels = np.ascontiguousarray(image.permute(1, 2, 0).numpy())  # (H, W, 3)
     return torch.from_numpy(cv2.resize(pixels, size[::-1], interpolation=flag)).permute(2, 0, 1)
 
 
@@ -97,14 +97,14 @@ def _small_size(image: Tensor, factor: float) -> tuple[int, int]:
 
 def resampling(image: Tensor, strength: float, draw: SeededRandom, up: str) -> Tensor:
     """Made 1.2 to 5 times smaller (MATLAB's bicubic) and brought back with another kernel."""
-    small = resize_bicubic(image[None], *_small_size(image, geometric(1.2, 5.0, strength)))[0]
+    small = resize_bicubic(image[None], *_small_size(image, geometric(1.2, 5.0, strength)))[0]  # (3, h, w)
     return resized(small, (image.shape[1], image.shape[2]), INTERPOLATIONS[up])
 
 
 def aliasing(image: Tensor, strength: float, draw: SeededRandom) -> Tensor:
     """Made 1.2 to 4 times smaller without a filter, brought back by bicubic or bilinear interpolation."""
     flag = INTERPOLATIONS[draw.one_of(["bicubic", "bilinear"])]
-    small = resized(image, _small_size(image, geometric(1.2, 4.0, strength)), cv2.INTER_NEAREST)
+    small = resized(image, _small_size(image, geometric(1.2, 4.0, strength)), cv2.INTER_NEAREST)  # (3, h, w)
     return resized(small, (image.shape[1], image.shape[2]), flag)
 
 
@@ -131,7 +131,7 @@ def halo(image: Tensor, strength: float, draw: SeededRandom) -> Tensor:
 
 def edge_smoothing(image: Tensor, strength: float, draw: SeededRandom) -> Tensor:
     """Texture flattened, edges kept (bilateral filter over up to 9 px), 6 to 90 levels of 255 apart."""
-    pixels = np.ascontiguousarray(image.permute(1, 2, 0).numpy())
+    pixels = np.ascontiguousarray(image.permute(1, 2, 0).numpy())  # (H, W, 3)
     spread = geometric(6, 90, strength)
     smooth = cv2.bilateralFilter(pixels, 9, spread / 255, 1 + 3 * strength)
     return torch.from_numpy(smooth).permute(2, 0, 1)
@@ -142,7 +142,7 @@ def oil_painting(image: Tensor, strength: float, draw: SeededRandom) -> Tensor:
     size = 1 + 10 * strength
     low = 1 + 2 * int((size - 1) // 2)
     share = (size - low) / 2
-    pixels = to_uint8(image)
+    pixels = to_uint8(image)  # (H, W, 3)
     medians = [to_tensor(cv2.medianBlur(pixels, side)) if side > 1 else image for side in (low, low + 2)]
     return (1 - share) * medians[0] + share * medians[1]
 

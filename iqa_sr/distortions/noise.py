@@ -29,7 +29,7 @@ def impulse_noise(image: Tensor, strength: float, draw: SeededRandom) -> Tensor:
     """Black and white pixels, 0.1 % to 10 % of all."""
     generator = draw.noise_generator()
     share = geometric(0.001, 0.1, strength)
-    chance = torch.rand(image.shape[1:], generator=generator)
+    chance = torch.rand(image.shape[1:], generator=generator)  # (H, W)
     value = (torch.rand(image.shape[1:], generator=generator) < 0.5).float()
     return torch.where(chance < share, value, image)
 

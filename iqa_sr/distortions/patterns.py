@@ -33,10 +33,10 @@ def checkerboard(image: Tensor, strength: float, draw: SeededRandom) -> Tensor:
     """A board of 1 to 4 px, 1.5 to 32 levels of 255, sometimes only where the image has structure."""
     rows, columns = _positions(image, draw)
     side = draw.one_of([1, 1, 1, 2, 2, 3, 4])
-    board = ((rows // side + columns // side) % 2 * 2 - 1).float()
+    board = ((rows // side + columns // side) % 2 * 2 - 1).float()  # (H, W)
     tint = _tint(draw)
     if draw.chance(0.3):
-        detail = (image - blurred(image, 2.0)).abs().mean(0)
+        detail = (image - blurred(image, 2.0)).abs().mean(0)  # (H, W)
         board = board * (0.3 + detail / (detail.mean() + 1e-3)).clamp(0, 2)
     return image + _amplitude(strength) * tint / tint.abs().max() * board
 
@@ -45,11 +45,11 @@ def grid(image: Tensor, strength: float, draw: SeededRandom) -> Tensor:
     """Lines of 1 px every 2 to 16 px in both directions, or the seams of such blocks."""
     rows, columns = _positions(image, draw)
     period = draw.one_of([2, 3, 4, 4, 8, 8, 16])
-    lines = ((rows % period == 0) | (columns % period == 0)).float()
+    lines = ((rows % period == 0) | (columns % period == 0)).float()  # (H, W)
     if draw.chance(0.4):  # blocks of slightly different brightness, as where patches were put together
         height, width = int(rows[-1, 0]) // period + 1, int(columns[0, -1]) // period + 1
-        values = torch.rand(height, width, generator=draw.noise_generator()) * 2 - 1
-        lines = values[rows // period, columns // period]
+        values = torch.rand(height, width, generator=draw.noise_generator()) * 2 - 1  # (blocks down, blocks across)
+        lines = values[rows // period, columns // period]  # (H, W)
     tint = _tint(draw)
     sign = 1.0 if draw.chance(0.5) else -1.0
     return image + 1.5 * sign * _amplitude(strength) * tint / tint.abs().max() * lines

@@ -62,7 +62,7 @@ def update_of(layer: Any, adapter: str) -> Tensor:
     """
     first, second = layer.lora_A[adapter].weight, layer.lora_B[adapter].weight
     with torch.autocast(first.device.type, enabled=False):  # 16 bits would round much of it away
-        product = second.flatten(1) @ first.flatten(1)
+        product = second.flatten(1) @ first.flatten(1)  # (outputs, inputs * kernel)
     return cast(Tensor, product.view_as(layer.get_base_layer().weight) * layer.scaling[adapter])
 
 

@@ -82,18 +82,18 @@ class AFINEObjective(Objective[AFINEOptions]):
     def _compared(self, batch: Mapping[str, Any]) -> list[tuple[Tensor, Tensor]]:
         """The scores `(B,)` of the pairs that the stage compares, in the order of the targets."""
         network = cast(AFINENetwork, self.network)
-        image = batch["image"].transpose(0, 1).flatten(0, 1)
+        image = batch["image"].transpose(0, 1).flatten(0, 1)  # (3 B, 3, H, W)
         statistics = network.statistics(image)
         # Differences of scores would be lost in 16 bits; CLIP's own sums are float32 also inside autocast.
         with torch.autocast(image.device.type, enabled=False):
             first, second, reference = statistics.split(3)
             if self.options.stage == 1:
-                n1, n2, nr = network.natural(statistics).chunk(3)
+                n1, n2, nr = network.natural(statistics).chunk(3)  # (B,) each
                 return [(n1, n2), (n1, nr), (n2, nr)]
-            f1, f2 = network.fidelity(first, reference), network.fidelity(second, reference)
+            f1, f2 = network.fidelity(first, reference), network.fidelity(second, reference)  # (B,) each
             if self.options.stage == 2:
                 return [(f1, f2)]
-            n1, n2, nr = network.natural_scale(network.natural(statistics)).chunk(3)
+            n1, n2, nr = network.natural_scale(network.natural(statistics)).chunk(3)  # (B,) each
             d1, d2 = (
                 network.adapter(natural, nr, network.fidelity_scale(fidelity))
                 for natural, fidelity in ((n1, f1), (n2, f2))

@@ -118,8 +118,8 @@ class ARNIQAObjective(Objective[ARNIQAOptions]):
             batch: `image` and `half` `(B, 2, 3, S, S)`, see `ChainDataset`.
         """
         names = ("image", "half") if self.options.half_scale else ("image",)
-        scales = [batch[name].transpose(0, 1).flatten(0, 1) for name in names]
-        first, second = zip(*(self.network(scale).chunk(2) for scale in scales), strict=True)
+        scales = [batch[name].transpose(0, 1).flatten(0, 1) for name in names]  # (2 B, 3, S, S) each
+        first, second = zip(*(self.network(scale).chunk(2) for scale in scales), strict=True)  # (B, D) of each scale
         return {"contrast": contrastive_loss(torch.cat(first), torch.cat(second), self.options.temperature)}
 
     def validate(self, batches: Iterable[Mapping[str, Any]]) -> dict[str, float]:
@@ -130,8 +130,8 @@ class ARNIQAObjective(Objective[ARNIQAOptions]):
         """
         images = (batch["image"].transpose(0, 1).flatten(0, 1) for batch in batches)
         first, second = zip(*(self.network(patches).chunk(2) for patches in images), strict=True)
-        likeness = torch.cat(first) @ torch.cat(second).T
-        below = (likeness < likeness.diagonal()[:, None]).sum(1)
+        likeness = torch.cat(first) @ torch.cat(second).T  # (images, images)
+        below = (likeness < likeness.diagonal()[:, None]).sum(1)  # (images,)
         others = len(likeness) - 1
         return {"rank": float(below.float().mean()) / others, "retrieval": float((below == others).float().mean())}
 

@@ -110,7 +110,7 @@ class AugmentIQObjective(Objective[AugmentIQOptions]):
                 "augmentiq: the data set has no scores of the alignment with the prompt, which the text head learns; "
                 "set train:objective:text_encoder and network_g:text to null"
             )
-        images, texts = self.features(batch["path"], batch["prompt"])
+        images, texts = self.features(batch["path"], batch["prompt"])  # (N, 8192), (N, F)
         predicted = {"quality": (self._heads.quality_head(images), batch["quality"])}
         if text_head is not None:
             predicted["alignment"] = (text_head(texts), batch["alignment"])

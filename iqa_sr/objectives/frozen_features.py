@@ -86,10 +86,10 @@ class FrozenFeatures(nn.Module):
 
     def _encode(self, path: str, prompt: str) -> tuple[Tensor, Tensor | None]:
         device = next(self.encoders.parameters()).device
-        image = to_tensor(read_image(path))[None].to(device)
+        image = to_tensor(read_image(path))[None].to(device)  # (1, 3, H, W)
         with torch.autocast(device.type, enabled=False), full_precision(device):
-            quality = self.encoders(image, half_scale(image))
+            quality = self.encoders(image, half_scale(image))  # (1, 8192)
             if self.text_encoder is None:
                 return quality, None
-            square = self.normalize(central_square(image, self.text_encoder.image_size))
+            square = self.normalize(central_square(image, self.text_encoder.image_size))  # (1, 3, S, S)
             return quality, self.text_encoder(square, prompt_tokens(self._tokenizer, prompt).to(device))

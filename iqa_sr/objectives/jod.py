@@ -72,20 +72,20 @@ class JODObjective(Objective[JODOptions]):
         weights = self._weights()
         makers = {"ascent": self._climbed, "tiles": self._tiled, "flatness": self._stepped}
         changed = {name: make(image) for name, make in makers.items() if name in weights}
-        everything = torch.cat([image.flatten(0, 1), *(images for _, images in changed.values())])
+        everything = torch.cat([image.flatten(0, 1), *(images for _, images in changed.values())])  # (M, 3, S, S)
         score, *scores = self.network(everything).float().split([jod.numel(), *[len(image)] * len(changed)])
-        score = score.view_as(jod)
+        score = score.view_as(jod)  # (G, V), of (G V,)
         losses, versions, labels = {}, [score], [jod]
         for (name, (taken, images)), after in zip(changed.items(), scores, strict=True):
             part, before = getattr(options, name), score.gather(1, taken[:, None])[:, 0]
             if isinstance(part, Flatness):
                 losses[name] = (after - before).abs().mean() * 255 / part.step
                 continue
-            label = self._jod(images, image[:, 0])
+            label = self._jod(images, image[:, 0])  # (G,)
             losses[name] = tracking_loss(after, before, label, jod.gather(1, taken[:, None])[:, 0], part.beta)
             versions.append(after[:, None])  # an attacked image is one more version of its content
             labels.append(label[:, None])
-        score, jod = torch.cat(versions, dim=1), torch.cat(labels, dim=1)
+        score, jod = torch.cat(versions, dim=1), torch.cat(labels, dim=1)  # (G, V + attacked) each
         if options.order and "order" in weights:
             losses["order"] = preference_loss(score, jod, options.order.scale, options.order.margin)
         if options.regression and "regression" in weights:
@@ -159,14 +159,14 @@ class JODObjective(Objective[JODOptions]):
         graded, rises, scores, jods, below = [], [], [], [], []
         for batch in batches:
             image, jod, is_graded = batch["image"], batch["jod"], batch["graded"]
-            score = self.network(image.flatten(0, 1)).float().view_as(jod)
+            score = self.network(image.flatten(0, 1)).float().view_as(jod)  # (G, V)
             scores.append(score.flatten())
             jods.append(jod.flatten())
             below.append((score < score[:, :1])[jod < VISIBLE])
             if is_graded.any():
                 graded.append(score[is_graded])
             if not is_graded.all():
-                attacked = image[~is_graded][:, [0, -1]].flatten(0, 1)
+                attacked = image[~is_graded][:, [0, -1]].flatten(0, 1)  # (2 G', 3, S, S)
                 climbed = as_8_bit(sign_ascent(self.network, attacked, VALIDATION_BOUND / 255, VALIDATION_STEPS))
                 rises.append(self.network(climbed).float() - score[~is_graded][:, [0, -1]].flatten())
         found, wanted = (torch.cat(values).cpu().numpy() for values in (scores, jods))

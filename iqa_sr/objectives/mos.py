@@ -61,7 +61,7 @@ class MOSObjective(Objective[MOSOptions]):
             batch: `image` `(B, 3, S, S)`, `quality` `(B,)`.
         """
         options, quality = self.options, batch["quality"]
-        prediction = self._quality(batch)
+        prediction = self._quality(batch)  # (B,)
         losses = {}
         if options.mse_weight:
             losses["mse"] = options.mse_weight * squared_error(prediction, quality)

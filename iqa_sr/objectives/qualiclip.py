@@ -72,7 +72,7 @@ class QualiCLIPObjective(Objective[QualiCLIPOptions]):
         """
         options, image = self.options, batch["image"]
         network = cast(TrainableQualiCLIP, self.network)
-        good, bad = network.likeness(image.flatten(0, 2)).mean(1).unflatten(0, image.shape[:3]).unbind(3)
+        good, bad = network.likeness(image.flatten(0, 2)).mean(1).unflatten(0, image.shape[:3]).unbind(3)  # (B, 2, L)
         return {
             "rank_good": options.rank_weight * order_loss(good.flatten(0, 1), options.rank_margin),
             "rank_bad": options.rank_weight * order_loss(-bad.flatten(0, 1), options.rank_margin),

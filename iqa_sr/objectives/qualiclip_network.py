@@ -63,7 +63,7 @@ class TrainableQualiCLIP(nn.Module):
 
     def likeness(self, image: Tensor) -> Tensor:
         """Cosines with the prompts: `(N, 3, H, W)` RGB in [0, 1] to `(N, 7, 2)`, the better prompt of a pair first."""
-        features = F.normalize(self.visual(self.normalize(image)).float())
+        features = F.normalize(self.visual(self.normalize(image)).float())  # (N, embed_dim)
         with torch.autocast(image.device.type, enabled=False):  # 16 bits are as coarse as the margins of the losses
             return (features @ self.prompts_features.T).unflatten(1, (-1, 2))
 

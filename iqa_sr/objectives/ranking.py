@@ -114,11 +114,11 @@ class RankingObjective(Objective[RankingOptions]):
         """
         options = self.options
         image, level = batch["image"], batch["level"]
-        crops = image.flatten(0, 2)
+        crops = image.flatten(0, 2)  # (2 B L, 3, S, S)
         attacked, chosen, size = self._attacked(crops)
-        everything = self.network(torch.cat([crops, attacked]) if len(attacked) else crops)
-        quality = everything[: len(crops)].view(len(level), 2, -1)
-        levels = level[:, None].expand(-1, 2, -1)
+        everything = self.network(torch.cat([crops, attacked]) if len(attacked) else crops)  # (2 B L + attacked,)
+        quality = everything[: len(crops)].view(len(level), 2, -1)  # (B, 2, L)
+        levels = level[:, None].expand(-1, 2, -1)  # (B, 2, L)
         telling = _gradient(image[:, :, 0]) >= options.smoothest  # (B, 2)
         losses = {
             "rank": options.rank_weight * ranking_loss(quality.flatten(0, 1), levels.flatten(0, 1)),
@@ -150,7 +150,7 @@ class RankingObjective(Objective[RankingOptions]):
         victim = self._copies[int(torch.randint(len(self._copies), ()))]
         size = (0.25 + 0.75 * torch.rand(count)).to(crops.device)
         steps = 1 + int(torch.randint(attack.steps, ()))
-        bound = (size * attack.bound / 255).view(-1, 1, 1, 1)
+        bound = (size * attack.bound / 255).view(-1, 1, 1, 1)  # (count, 1, 1, 1)
         start = torch.rand(crops[chosen].shape).to(crops.device) * 2 - 1 if torch.rand(()) < 0.5 else None
         length = attack.shortest_step + (1 - attack.shortest_step) * float(torch.rand(()))
         attacked = sign_ascent(victim, crops[chosen], bound, steps, start, length)
@@ -178,7 +178,7 @@ class RankingObjective(Objective[RankingOptions]):
 
 def _gradient(image: Tensor) -> Tensor:
     """RMS gradient of `(..., 3, H, W)` images in levels of 255 per px: `(...)`."""
-    gray = image.mean(-3)
+    gray = image.mean(-3)  # (..., H, W)
     down, right = gray[..., 1:, :-1] - gray[..., :-1, :-1], gray[..., :-1, 1:] - gray[..., :-1, :-1]
     return 255 * (down.square() + right.square()).mean((-2, -1)).sqrt()
 
