@@ -10,7 +10,8 @@ import torch
 from torch import Tensor, nn
 
 from iqa_sr.basicsr_compat import build_loss, build_network, side_multiple
-from iqa_sr.config.sections import errors_of_options, read_section
+from iqa_sr.config.class_arguments import errors_of_options
+from iqa_sr.config.sections import read_section
 from iqa_sr.datasets.multi_gt_dataset import MultiGTDataset, MultiGTDatasetOptions
 from iqa_sr.degradations.pipelines import build_degradation
 from iqa_sr.errors import OptionError

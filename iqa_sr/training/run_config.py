@@ -11,8 +11,10 @@ from typing import Any, Literal
 from pydantic import Field, ValidationInfo, field_validator
 
 from iqa_sr.basicsr_compat import ARCH_REGISTRY, DATASET_REGISTRY, MODEL_REGISTRY, registered
+from iqa_sr.config.class_arguments import check_arguments
 from iqa_sr.config.option_files import apply_overrides, read_option_file, unusable_texts
-from iqa_sr.config.sections import Iterations, OptionProblems, Section, check_arguments
+from iqa_sr.config.sections import OptionProblems, Section
+from iqa_sr.config.values import Iterations
 from iqa_sr.datasets.loader_options import LoaderOptions
 from iqa_sr.errors import OptionError, did_you_mean, shown
 from iqa_sr.metrics.license_policy import LicensePolicy, check_licenses
