@@ -17,7 +17,7 @@ from iqa_sr.degradations.pipelines import build_degradation
 from iqa_sr.errors import OptionError
 from iqa_sr.guard.monitor import GuardedModel, RewardGuard
 from iqa_sr.guard.options import GuardOptions
-from iqa_sr.io.tensor_files import state_digest
+from iqa_sr.io.network_states import state_digest
 from iqa_sr.lora.injection import inject
 from iqa_sr.models.fine_tuned_model import FineTunedModel
 from iqa_sr.models.generator_losses import GeneratorLosses, check_loss

@@ -14,7 +14,7 @@ from iqa_sr.checkpoint.detection import KNOWN, read_shapes
 from iqa_sr.checkpoint.loading import load_network
 from iqa_sr.checkpoint.merging import merge_adapters
 from iqa_sr.inference.tiling import upscale
-from iqa_sr.io.tensor_files import state_digest
+from iqa_sr.io.network_states import state_digest
 from iqa_sr.lora.adapter_files import BaseNetwork, save_adapter
 from iqa_sr.lora.injection import LoRAOptions, inject
 from tests.helpers.sr_datasets import training_options, write_options
