@@ -48,7 +48,7 @@ class IQASRModel(FineTunedModel):
 
     Args:
         opt: BasicSR's options.
-        config: Its sections `train` and `val`; None where nobody has read them before.
+        config: Typed sections `train` and `val` of these options; None to read them here.
 
     Raises:
         OptionError: If something is wrong with them.
