@@ -21,7 +21,7 @@ from tests.helpers.sr_datasets import write_groups  # noqa: E402
 
 # Half a minute and more each: they go first, so that at the end no process waits for the other one's long file.
 LONG = ("training/test_loop", "training/test_lora", "recipes/test_recipes", "training/test_stock_models")
-LONG += ("cli/test_evaluate", "metrics/test_ahiq", "metrics/test_maniqa", "metrics/test_liqe")
+LONG += ("metrics/test_ahiq", "metrics/test_maniqa", "metrics/test_liqe")
 LONG += tuple(f"objectives/test_{name}" for name in ("afine", "arniqa", "augmentiq", "ranking"))
 
 

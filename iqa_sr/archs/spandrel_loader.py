@@ -6,7 +6,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from iqa_sr.io.tensor_files import check_numbers
+from iqa_sr.io.network_states import check_numbers
 
 __all__ = ["SpandrelNetwork", "spandrel_network"]
 

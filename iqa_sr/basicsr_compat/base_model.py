@@ -14,15 +14,9 @@ from basicsr.models.base_model import BaseModel
 from torch import nn
 
 from iqa_sr.errors import OptionError
+from iqa_sr.io.network_states import few, load_state, nonfinite_weights, select_state_dict
 from iqa_sr.io.state_dicts import state_dicts, weights_of
-from iqa_sr.io.tensor_files import (
-    few,
-    load_state,
-    nonfinite_weights,
-    read_tensor_file,
-    select_state_dict,
-    write_tensor_file,
-)
+from iqa_sr.io.tensor_files import read_tensor_file, write_tensor_file
 from iqa_sr.runtime import distributed
 
 __all__ = ["PATCHES"]

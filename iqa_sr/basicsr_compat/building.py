@@ -11,7 +11,7 @@ import torch
 from basicsr.utils.registry import ARCH_REGISTRY, DATASET_REGISTRY, LOSS_REGISTRY
 from torch import nn
 
-from iqa_sr.config.sections import check_arguments, errors_of_options
+from iqa_sr.config.class_arguments import check_arguments, errors_of_options
 from iqa_sr.errors import OptionError, did_you_mean, shown
 
 __all__ = ["build_dataset", "build_loss", "build_network", "check_optimizer"]

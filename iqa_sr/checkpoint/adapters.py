@@ -8,8 +8,9 @@ from typing import Any
 from torch import nn
 
 from iqa_sr.checkpoint.building import filled_network
+from iqa_sr.io.network_states import state_digest
 from iqa_sr.io.state_dicts import state_dicts
-from iqa_sr.io.tensor_files import read_tensor_file, state_digest
+from iqa_sr.io.tensor_files import read_tensor_file
 from iqa_sr.lora.adapter_files import Adapter, inject_saved
 from iqa_sr.lora.injection import merged_state, set_strengths
 

@@ -7,8 +7,9 @@ import torch
 from torch import Tensor
 
 from iqa_sr.io.files import atomic_write
+from iqa_sr.io.network_states import few
 from iqa_sr.io.state_dicts import check_weights_file, state_dicts, weights_content
-from iqa_sr.io.tensor_files import few, read_tensor_file
+from iqa_sr.io.tensor_files import read_tensor_file
 
 __all__ = ["average_checkpoints"]
 

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from iqa_sr.basicsr_compat import ARCH_REGISTRY, build_network, registered
 from iqa_sr.config.option_files import read_option_file
 from iqa_sr.errors import OptionError, did_you_mean
-from iqa_sr.io.tensor_files import load_state
+from iqa_sr.io.network_states import load_state
 
 __all__ = ["filled_network", "network_section"]
 

@@ -13,8 +13,9 @@ from iqa_sr.basicsr_compat import patch_basicsr, side_multiple
 from iqa_sr.checkpoint.adapters import adapted_networks, check_strengths
 from iqa_sr.checkpoint.building import filled_network, network_section
 from iqa_sr.checkpoint.detection import KNOWN, read_shapes
+from iqa_sr.io.network_states import few, nonfinite_weights, state_digest
 from iqa_sr.io.state_dicts import WEIGHT_KEYS, state_dicts
-from iqa_sr.io.tensor_files import few, nonfinite_weights, read_tensor_file, state_digest
+from iqa_sr.io.tensor_files import read_tensor_file
 from iqa_sr.lora.adapter_files import read_adapter
 from iqa_sr.scores.experiment_folder import MODELS
 

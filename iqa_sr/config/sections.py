@@ -1,87 +1,18 @@
 """Typed sections of an option file: unknown keys are refused, values are frozen, all errors are told together."""
 
-import inspect
-import math
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Annotated, Any, TypeVar, get_args
+from typing import Any, TypeVar, get_args
 
 import pydantic
 from pydantic_core import core_schema
 
+from iqa_sr.config.values import as_written
 from iqa_sr.errors import OptionError, did_you_mean, shown
 
-__all__ = [
-    "FileName",
-    "Iterations",
-    "OptionProblems",
-    "Section",
-    "check_arguments",
-    "errors_of_options",
-    "odd_values",
-    "read_kind",
-    "read_section",
-    "type_names",
-]
-
-
-_EXPONENT = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)[eE][-+]?\d+")
-
-
-def _number(value: Any) -> Any:
-    """Value that pydantic parses as a number."""
-    if isinstance(value, bool) or (isinstance(value, str) and not _EXPONENT.fullmatch(value)):
-        raise ValueError("expected a number" + (" without quotes" if _is_number(value) else ""))
-    return float(value) if isinstance(value, str) else value
-
-
-def _whole(value: Any) -> Any:
-    """Value that pydantic parses as a whole number."""
-    if isinstance(value, bool) or (isinstance(value, str) and not _EXPONENT.fullmatch(value)):
-        raise ValueError("expected a whole number" + (" without quotes" if _is_number(value) else ""))
-    value = float(value) if isinstance(value, str) else value
-    value = int(value) if isinstance(value, float) and value.is_integer() else value
-    if isinstance(value, int) and abs(value) >= 2**63:  # which no tensor holds
-        raise ValueError("expected a whole number below 2**63")
-    return value
-
-
-def _is_number(value: Any) -> bool:
-    try:
-        return isinstance(value, str) and math.isfinite(float(value))
-    except ValueError:
-        return False
-
-
-def _truth(value: Any) -> Any:
-    """Value that pydantic parses as a boolean; BasicSR would take the text `false` for true."""
-    if isinstance(value, str):
-        quotes = " without quotes" if value.lower() in ("true", "false") else ""
-        raise ValueError(f"input should be a valid boolean, true or false{quotes}")
-    return value
-
-
-_AS_WRITTEN = {"int": _whole, "float": _number, "bool": _truth}
-
-
-def _as_written(schema: Any, section: Any) -> Any:
-    """The schema of a section with the above before each number and boolean; sections inside have it already."""
-    if isinstance(schema, list | tuple):
-        return type(schema)(_as_written(part, section) for part in schema)
-    if not isinstance(schema, dict) or schema.get("cls", section) is not section:
-        return schema
-    parts: dict[str, Any] = {}
-    for key in ("schema", "items_schema", "values_schema", "fields", "choices"):
-        inner = schema.get(key)
-        if isinstance(inner, dict) and key in ("fields", "choices"):
-            parts[key] = {name: _as_written(part, section) for name, part in inner.items()}
-        elif inner is not None:
-            parts[key] = _as_written(inner, section)
-    whole: Any = {**schema, **parts}
-    before = _AS_WRITTEN.get(str(schema.get("type")))
-    return core_schema.no_info_before_validator_function(before, whole) if before else whole
+__all__ = ["OptionProblems", "Section", "read_kind", "read_section", "type_names"]
 
 
 class Section(pydantic.BaseModel):
@@ -97,37 +28,12 @@ class Section(pydantic.BaseModel):
     def __get_pydantic_core_schema__(
         cls, source: Any, handler: pydantic.GetCoreSchemaHandler
     ) -> core_schema.CoreSchema:
-        """As pydantic's, with numbers taken as above."""
-        written: core_schema.CoreSchema = _as_written(handler(source), cls)
+        """Pydantic's schema with numbers and booleans taken as they are written, see `as_written`."""
+        written: core_schema.CoreSchema = as_written(handler(source), cls)
         return written
 
 
 SectionType = TypeVar("SectionType", bound=Section)
-
-
-def _iterations(value: Any) -> Any:
-    try:
-        value = _whole(value)
-    except ValueError as error:
-        raise ValueError(str(error).replace("whole number", "number of iterations")) from None
-    if not isinstance(value, int):
-        whole = "whole " if isinstance(value, float) and math.isfinite(value) else ""
-        raise ValueError(f"expected a {whole}number of iterations")
-    return value
-
-
-Iterations = Annotated[int, pydantic.BeforeValidator(_iterations)]
-"""A number of iterations, also as BasicSR's users write it: `4e5` or `400000.0`."""
-
-
-def _file_name(name: str) -> str:
-    if not name.strip() or name in (".", "..") or not name.isprintable() or {"/", "\\"} & set(name) or len(name) > 100:
-        raise ValueError("expected a name that a file can have, up to 100 characters without / and \\")
-    return name
-
-
-FileName = Annotated[str, pydantic.AfterValidator(_file_name)]
-"""A name that files or folders are called by."""
 
 
 @dataclass
@@ -135,13 +41,13 @@ class OptionProblems:
     """Collects what is wrong with an option file, so that a user learns of everything at once.
 
     Attributes:
-        texts: What is wrong, a line or more each.
+        texts: Error messages in the order in which they were found, each of one line or more.
     """
 
     texts: list[str] = field(default_factory=list)
 
     def read(self, section: type[SectionType], values: Any, path: str, optional: bool = False) -> SectionType | None:
-        """As `read_section`, but None where something is wrong, which is kept, or where there may be nothing."""
+        """The section as `read_section` gives it; None if something is wrong, which is kept, or optional and absent."""
         if optional and values is None:
             return None
         try:
@@ -173,8 +79,8 @@ def read_section(section: type[SectionType], values: Any, path: str) -> SectionT
 
     Args:
         section: The class that lists the valid keys, their types and defaults.
-        values: What the option file holds at `path`; a section that was read before is handed back.
-        path: Where that is, as `a:b:c`.
+        values: Content of the option file at `path`, a mapping; a section that was read before is handed back.
+        path: Path of the section in the file, keys joined by colons, for example `train:optim_g`; empty for the top.
 
     Raises:
         OptionError: With one line for each wrong key or value.
@@ -196,7 +102,7 @@ def read_kind(sections: tuple[type[SectionType], ...], values: Any, path: str) -
     Args:
         sections: The classes; the field `type` of each lists the names that it stands for.
         values: Same as in `read_section`.
-        path: As for `read_section`; its last key is what such a section is called in errors.
+        path: Path of the section as in `read_section`; errors call the section by the last key of it.
 
     Raises:
         OptionError: If there is no such type, or with one line for each wrong key or value.
@@ -273,7 +179,7 @@ def _follow(section: type[Section], location: tuple[Any, ...]) -> tuple[list[str
     """The keys of an option file that lead to a place, and the sections that may stand there.
 
     Args:
-        section: Where the place is counted from.
+        section: Class of the section that the location starts from.
         location: Names and positions as pydantic gives them; behind a key whose section is told by its `type`, it
             gives that type as well, which is no key.
     """
@@ -297,164 +203,3 @@ def _sections_in(annotation: Any) -> list[type[Section]]:
     if isinstance(annotation, type) and issubclass(annotation, Section):
         return [annotation]
     return [found for part in get_args(annotation) for found in _sections_in(part)]
-
-
-def check_arguments(
-    target: Callable[..., Any], values: Mapping[str, Any], path: str, given: Iterable[str] = ()
-) -> None:
-    """Check a section against the arguments of the class or function that it describes.
-
-    What such a class takes is only known from its defaults: their types are no law, so that a value is refused for what
-    no argument can be; what else is wrong shows when the class is built, see `errors_of_options`.
-
-    Args:
-        target: A registered class or function.
-        values: The section; its `type` is left out of the check.
-        path: Where the section is.
-        given: Names of the arguments that the caller supplies.
-
-    Raises:
-        OptionError: With every unknown key, the required arguments that are missing, numbers that are not finite,
-            `true` for a number, shares outside [0, 1), and lists without the elements that they need.
-    """
-    parameters = inspect.signature(target).parameters
-    plain = [p for p in parameters.values() if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)]
-    names = [p.name for p in plain if p.name not in given]
-    open_ended = not names and len(plain) < len(parameters)
-    problems = [
-        f"{path}:{key}: unknown key for {values['type']}; {did_you_mean(str(key), names)}"
-        for key in values
-        if key != "type" and key not in names and not open_ended
-    ]
-    missing = [p.name for p in plain if p.default is p.empty and p.name not in values and p.name in names]
-    if missing:
-        problems.append(f"{path}: {values['type']} requires {', '.join(missing)}")
-    for key, value in values.items():
-        default = parameters[key].default if key in names else None
-        if key != "type" and (expected := _never_valid(str(key), value, default)):
-            problems.append(f"{path}:{key}: expected {expected}, got {shown(value)}")
-    if problems:
-        raise OptionError("\n".join(problems))
-
-
-def _never_valid(key: str, value: Any, default: Any) -> str | None:
-    """Text of what was expected where an argument of this name and default has a wrong value."""
-    if not all(math.isfinite(number) for number in _numbers_in(value)):
-        return "finite numbers" if isinstance(value, list | dict) else "a finite number"
-    if isinstance(default, bool):  # a text is true, also `false`
-        return "true or false" if isinstance(value, str | list | dict) else None
-    if isinstance(value, bool) and (isinstance(default, float) or (_is_count(default) and default > 1)):
-        return f"a number like its default {default}"
-    if isinstance(value, int | float) and isinstance(default, int | float):
-        if "drop" in key and not 0 <= value < 1:
-            return "a share of at least 0 and below 1"
-        if "range" in key and value <= 0 < default:
-            return "a number above 0"
-        if _is_count(default) and value < 0 < default:
-            return f"a number of at least 0 like its default {default}"
-        if _is_count(default) and value > 1000 * max(default, 10):  # of which the network would be built for hours
-            return f"a number of at most {1000 * max(default, 10)} like its default {default}"
-    counts = list(default) if isinstance(default, list | tuple) else []
-    positive = bool(counts) and all(_is_count(one) and one > 0 for one in counts)
-    if positive and isinstance(value, list) and (not value or any(_is_number_below(one, 1) for one in value)):
-        return f"whole numbers of at least 1 like its default {counts}"
-    return None
-
-
-def _numbers_in(value: Any) -> Iterator[float]:
-    """All floats of a value, at any depth."""
-    if isinstance(value, float):
-        yield value
-    elif isinstance(value, Mapping | list | tuple):
-        for part in value.values() if isinstance(value, Mapping) else value:
-            yield from _numbers_in(part)
-
-
-def _is_count(value: Any) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool)
-
-
-def _is_number_below(value: Any, limit: float) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and value < limit
-
-
-@contextmanager
-def errors_of_options(
-    values: Mapping[str, Any], path: str, target: Any = None, fails: str = "cannot be built with these options"
-) -> Iterator[None]:
-    """Inside, whatever a foreign class raises over its options is an error of the section that they stand in.
-
-    Files that are missing and packages that are not installed keep their own errors.
-
-    Args:
-        values: The section.
-        path: Where it is.
-        target: The class, whose defaults say which values are out of place; None where it is not known.
-        fails: What is told of it.
-
-    Raises:
-        OptionError: With the values that may be to blame and what the class said.
-    """
-    try:
-        yield
-    except (OptionError, ImportError):
-        raise
-    except OSError as error:
-        name = shown(str(error.filename), quotes=False)
-        raise type(error)(f"{path}: {error if error.errno is None else f'{name}: {error.strerror}'}") from error
-    except Exception as error:
-        if type(error).__name__ == "OutOfMemoryError":  # torch's, of a GPU that others may use as well
-            raise
-        if isinstance(error, KeyError) and isinstance(error.args[0], str) and error.args[0] not in values:
-            raise OptionError(f"{path}:{error.args[0]}: this key is required and missing") from error
-        said = next(iter(str(error).strip().splitlines()), "no reason given")
-        said = said if isinstance(error, ValueError) else f"{type(error).__name__}: {said}"
-        if isinstance(error, MemoryError) or "allocate memory" in said:
-            said = "that takes more memory than there is"
-        told = f"{values.get('type', 'the class')} {fails}: {shown(said, quotes=False)}"
-        raise OptionError(_blame(values, path, target, told)) from error
-
-
-def _blame(values: Mapping[str, Any], path: str, target: Any, told: str) -> str:
-    """An error of a class with the value that is to blame, or all of them where that stays open.
-
-    Args:
-        values: The section.
-        path: Where it is.
-        target: The class, or None.
-        told: Its error.
-    """
-    parameters = {} if target is None else inspect.signature(target).parameters
-    defaults = {name: one.default for name, one in parameters.items() if one.default is not one.empty}
-    plain = {str(key): value for key, value in values.items() if key != "type"}
-    odd = list(odd_values(values, target))
-    named = [key for key in plain if re.search(rf"\b{re.escape(key)}\b", told)]
-    if len(odd) == 1:
-        (key,) = odd
-        like = f"expected a value like its default {shown(defaults[key])}"
-        return f"{path}:{key}: {like}, got {shown(plain[key])}; {told}"
-    if len(named) == 1 and not odd:
-        return f"{path}:{named[0]}: {told}, got {shown(plain[named[0]])}"
-    given = ", ".join(f"{key} {shown(plain[key])}" for key in odd or named or plain)
-    return f"{path}: {told}" + (f"; given: {given}" if given else "")
-
-
-def odd_values(values: Mapping[str, Any], target: Any) -> dict[str, Any]:
-    """The options of a section that are of another kind than the defaults of the class it describes; these defaults."""
-    parameters = {} if target is None else inspect.signature(target).parameters
-    defaults = {name: one.default for name, one in parameters.items() if one.default is not one.empty}
-    return {key: defaults[key] for key, value in values.items() if key in defaults and _is_odd(value, defaults[key])}
-
-
-def _is_odd(value: Any, default: Any) -> bool:
-    """Check whether a value is of another kind than the default of its argument."""
-    if isinstance(default, bool | str):
-        return not isinstance(value, type(default))
-    if isinstance(default, int | float) and isinstance(value, int | float) and not isinstance(value, bool):
-        return default > 0 >= value or (_is_count(default) and default > 1 and value != int(value))
-    if isinstance(default, int | float):
-        return not isinstance(value, list)  # a number for each side
-    if isinstance(default, list | tuple):
-        like = default[0] if default else None
-        return not isinstance(value, list) or any(_is_odd(one, like) for one in value)
-    return False

@@ -30,7 +30,8 @@ from iqa_sr.runtime.threads import prefetch_map
 from iqa_sr.scores.image_batches import digest_of
 from iqa_sr.scores.image_scores import LR_CONSISTENCY, bicubic_result
 from iqa_sr.scores.result_folder import GOLD_STANDARD, ORIGINAL, SCORES_FILE, image_file, image_name
-from iqa_sr.scores.score_table import BASELINE, Origin, ScoreRow, ScoreTable, shard_path
+from iqa_sr.scores.score_table import BASELINE, Origin, ScoreRow, ScoreTable
+from iqa_sr.scores.table_shards import shard_path
 
 __all__ = ["Evaluator", "InferenceConfig"]
 

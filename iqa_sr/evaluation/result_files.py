@@ -18,7 +18,8 @@ from iqa_sr.scores.result_folder import (
     image_file,
     split_image,
 )
-from iqa_sr.scores.score_table import ScoreRow, ScoreTable, unfinished_shards
+from iqa_sr.scores.score_table import ScoreRow, ScoreTable
+from iqa_sr.scores.table_shards import unfinished_shards
 
 __all__ = ["Keys", "ResultImages", "read_scores", "refuse_links", "remove_results"]
 

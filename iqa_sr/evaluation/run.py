@@ -18,7 +18,8 @@ from iqa_sr.io.files import compute_hash
 from iqa_sr.runtime import distributed
 from iqa_sr.runtime.folder_lock import locked
 from iqa_sr.scores.result_folder import RUN_FILE, SCORES_FILE, RunFacts, read_results, read_run, write_run
-from iqa_sr.scores.score_table import MetricFacts, ScoreRow, ScoreTable, merge_tables, unfinished_shards
+from iqa_sr.scores.score_table import MetricFacts, ScoreRow, ScoreTable
+from iqa_sr.scores.table_shards import merge_tables, unfinished_shards
 
 __all__ = ["Evaluation", "join_scores", "prepare_folder", "run_evaluation"]
 

@@ -10,7 +10,7 @@ from safetensors.torch import save
 from torch import Tensor, nn
 
 from iqa_sr.errors import did_you_mean
-from iqa_sr.io.tensor_files import select_state_dict, unwrapped
+from iqa_sr.io.network_states import select_state_dict, unwrapped
 
 __all__ = ["WEIGHT_KEYS", "check_weights_file", "state_dicts", "weights_content", "weights_of"]
 

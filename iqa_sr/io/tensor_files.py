@@ -1,17 +1,14 @@
 """Files of tensors: written whole or not at all, read without running code."""
 
 import errno
-import hashlib
 import pickle
-import re
 import zipfile
-from collections.abc import Collection, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, Literal
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from iqa_sr.io.file_kinds import describe_file
 from iqa_sr.io.files import atomic_write, check_file
@@ -23,21 +20,7 @@ _LARGEST_UNPACKED = 2**30
 _TENSOR_KINDS = (*_PICKLED, "a safetensors file")
 """Descriptions of files of tensors by `describe_file`."""
 
-__all__ = [
-    "check_numbers",
-    "check_tensors",
-    "few",
-    "file_kind",
-    "foreign_kind",
-    "load_state",
-    "looks_like_tensors",
-    "nonfinite_weights",
-    "read_tensor_file",
-    "select_state_dict",
-    "state_digest",
-    "unwrapped",
-    "write_tensor_file",
-]
+__all__ = ["file_kind", "foreign_kind", "looks_like_tensors", "read_tensor_file", "write_tensor_file"]
 
 
 def write_tensor_file(content: Any, path: str | Path) -> None:
@@ -73,9 +56,9 @@ def read_tensor_file(path: str | Path, device: torch.device | str = "cpu", *, mm
     """Read a file of tensors without running code.
 
     Args:
-        path: What `torch.save` wrote (tensors, numbers, texts and containers of them), a TorchScript archive (its
+        path: File that `torch.save` wrote (tensors, numbers, texts and containers of them), a TorchScript archive (its
             parameters and buffers by their dotted names, as `state_dict()` gives them) or a safetensors file.
-        device: Where the tensors are to be.
+        device: Device that the tensors are read to.
         mmap: Map a zip file of `torch.save` instead of copying it: half the memory while a network is filled from it.
             The file must stay as it is while the tensors are in use.
 
@@ -215,168 +198,3 @@ def _read_safetensors(path: Path, device: torch.device | str) -> dict[str, Tenso
         return load_file(path, device=str(device))
     except SafetensorError as error:
         raise ValueError(f"{path} is truncated or not a file of tensors ({error})") from error
-
-
-def select_state_dict(content: Any, path: str | Path, param_key: str | None) -> dict[str, Tensor]:
-    """The state dict inside a checkpoint's content.
-
-    Args:
-        content: What `read_tensor_file` gave.
-        path: The file's name, for errors.
-        param_key: `params`, `params_ema`, ... as BasicSR writes them; None when the file is the state dict itself.
-
-    Returns:
-        By the names that the network itself gives them, without those of DataParallel and torch.compile.
-
-    Raises:
-        ValueError: If there is no such key, or something else than names and tensors lies there.
-    """
-    if param_key is not None:
-        keys = list(content) if isinstance(content, Mapping) else []
-        if param_key not in keys:
-            found = ", ".join(map(str, keys[:5])) or "none"
-            raise ValueError(f"{path}: expected a checkpoint with the key {param_key!r}, found {found}")
-        content = content[param_key]
-    if not isinstance(content, Mapping) or not all(
-        isinstance(key, str) and isinstance(value, Tensor) for key, value in content.items()
-    ):
-        raise ValueError(f"{path}: expected names and tensors, found something else; is it a training state?")
-    return {re.sub(r"^(?:(?:module|_orig_mod)\.)+", "", key): value for key, value in content.items()}
-
-
-def unwrapped(state: Mapping[str, Tensor], names: Collection[str]) -> Mapping[str, Tensor]:
-    """A network's part of the state dict of something larger: of what trained it, whose losses have weights, too.
-
-    Args:
-        state: Names and tensors.
-        names: Those of the network.
-
-    Returns:
-        What lies below a prefix (`model.`, `generator.`) that all the names have there; else `state` itself.
-    """
-    first = next(iter(names), "")
-    whole = all(name in state for name in names)
-    for prefix in [] if whole else [name.removesuffix(first) for name in state if name.endswith(f".{first}")]:
-        part = {name.removeprefix(prefix): value for name, value in state.items() if name.startswith(prefix)}
-        if all(name in part for name in names):
-            return part
-    return state
-
-
-def load_state(network: nn.Module, state: Mapping[str, Tensor], path: str | Path, strict: bool = True) -> list[str]:
-    """Put a state dict into a network.
-
-    Args:
-        network: The network, not wrapped.
-        state: Names and tensors.
-        path: Where they come from, for errors.
-        strict: Whether every name and shape must agree. If not, what does not fit is left out.
-
-    Returns:
-        The names that were left out or not found (empty when strict).
-
-    Raises:
-        ValueError: If strict and the network is another one; lists a few missing and unexpected keys and shapes. Or if
-            tensors are no ordinary ones, or hold another kind of numbers than the network's.
-    """
-    check_tensors(state, path)
-    own = network.state_dict()
-    state = unwrapped(state, own)
-    missing = [key for key in own if key not in state]
-    unexpected = [key for key in state if key not in own]
-    reshaped = [key for key in own if key in state and own[key].shape != state[key].shape]
-    if strict and (missing or unexpected or reshaped):
-        lines = [f"{path} does not fit {type(network).__name__}:"]
-        for title, keys in (("missing", missing), ("unexpected", unexpected)):
-            if keys:
-                lines.append(f"  {len(keys)} {title}: {few(keys)}")
-        if reshaped:
-            shapes = [f"{key} {tuple(state[key].shape)} instead of {tuple(own[key].shape)}" for key in reshaped]
-            lines.append(f"  {len(reshaped)} of another shape: {few(shapes)}")
-        lines.append("Is it a checkpoint of another network, or are the options of this one different?")
-        raise ValueError("\n".join(lines))
-    check_numbers(own, state, type(network).__name__, path)
-    fitting = {key: value for key, value in state.items() if key in own and key not in reshaped}
-    network.load_state_dict(fitting, strict=strict)
-    return missing + unexpected + reshaped
-
-
-def check_numbers(own: Mapping[str, Tensor], state: Mapping[str, Tensor], name: str, path: str | Path) -> None:
-    """See that a state dict has a network's kinds of numbers; how many bits they have does not matter.
-
-    Integers in the place of weights, or weights in that of positions, fit by their shapes and give a broken network.
-    Whole numbers may be written as floating ones: networks that were converted as a whole have such counters.
-
-    Args:
-        own: Names and tensors of the network.
-        state: Those of the file.
-        name: What to call the network in errors.
-        path: The file's name, for errors.
-
-    Raises:
-        ValueError: If some differ; names a few.
-    """
-    types = [
-        f"{key} {state[key].dtype} instead of {value.dtype}"
-        for key, value in own.items()
-        if key in state
-        and _numbers(value) != _numbers(state[key])
-        and not (_numbers(value) == "whole" and _are_whole(state[key]))
-    ]
-    if types:
-        raise ValueError(f"{path} does not fit {name}:\n  {len(types)} of another type: {few(types)}")
-
-
-def check_tensors(state: Mapping[str, Tensor], path: str | Path) -> None:
-    """See that tensors are ordinary ones, whose values can be copied into a network.
-
-    Raises:
-        ValueError: If some are sparse, quantized, nested or without values; names a few.
-    """
-    odd = [f"{key} is {kind}" for key, value in state.items() if (kind := _odd_kind(value))]
-    if odd:
-        raise ValueError(f"{path}: expected ordinary tensors, got {len(odd)} others: {few(odd)}")
-
-
-def _odd_kind(tensor: Any) -> str:
-    if not isinstance(tensor, Tensor):
-        return f"no tensor but {type(tensor).__name__}"
-    if tensor.is_meta:
-        return "without values (meta)"
-    if tensor.is_quantized:
-        return "quantized"
-    return "" if tensor.layout == torch.strided and not tensor.is_nested else "sparse"
-
-
-def _numbers(tensor: Tensor) -> str:
-    if tensor.is_complex():
-        return "complex"
-    return "floating" if tensor.is_floating_point() else "truth" if tensor.dtype == torch.bool else "whole"
-
-
-def _are_whole(tensor: Tensor) -> bool:
-    return tensor.is_floating_point() and bool((tensor.isfinite() & (tensor == tensor.round())).all())
-
-
-def nonfinite_weights(network: nn.Module) -> list[str]:
-    """The names of a network's parameters that hold NaN or an infinity, and of its buffers that hold NaN.
-
-    Buffers can be masks, in which an infinity is as it should be.
-    """
-    parameters = [name for name, tensor in network.named_parameters() if not tensor.isfinite().all()]
-    return parameters + [name for name, tensor in network.named_buffers() if tensor.isnan().any()]
-
-
-def state_digest(state: Mapping[str, Tensor]) -> str:
-    """SHA-256 of names, types, shapes and values of a state dict, whatever file they lie in."""
-    digest = hashlib.sha256()
-    for name in sorted(state):
-        tensor = state[name].detach().cpu().contiguous()
-        digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
-        digest.update(tensor.numpy().tobytes())
-    return digest.hexdigest()
-
-
-def few(names: list[str]) -> str:
-    """The first three names, for messages."""
-    return ", ".join(names[:3]) + (", ..." if len(names) > 3 else "")

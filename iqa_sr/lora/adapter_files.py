@@ -14,7 +14,8 @@ from torch import Tensor, nn
 from iqa_sr.config.sections import Section, read_section
 from iqa_sr.io.files import temporary_name
 from iqa_sr.io.json_files import read_json
-from iqa_sr.io.tensor_files import check_tensors, read_tensor_file, select_state_dict
+from iqa_sr.io.network_states import check_tensors, select_state_dict
+from iqa_sr.io.tensor_files import read_tensor_file
 from iqa_sr.lora.injection import adapter_state, load_adapter_state
 from iqa_sr.lora.layers import adapted_layers, show_updates
 

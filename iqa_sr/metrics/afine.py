@@ -16,7 +16,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from iqa_sr.io.tensor_files import load_state, select_state_dict
+from iqa_sr.io.network_states import load_state, select_state_dict
 from iqa_sr.metrics.base import MetricInfo, QualityMetric
 from iqa_sr.weights.store import read_weights
 

@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 
 from iqa_sr.archs.normalization import IMAGENET, Normalize
-from iqa_sr.io.tensor_files import load_state
+from iqa_sr.io.network_states import load_state
 from iqa_sr.metrics.base import MetricInfo, QualityMetric
 from iqa_sr.metrics.preprocessing import cut_crops, enlarged
 from iqa_sr.weights.store import read_weights

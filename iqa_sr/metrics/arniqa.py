@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from iqa_sr.archs.normalization import IMAGENET, Normalize
-from iqa_sr.io.tensor_files import load_state
+from iqa_sr.io.network_states import load_state
 from iqa_sr.metrics.base import MetricInfo, QualityMetric
 from iqa_sr.weights.store import read_weights
 

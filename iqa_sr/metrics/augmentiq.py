@@ -15,7 +15,8 @@ import torch
 from torch import Tensor
 
 from iqa_sr.archs.normalization import CLIP, Normalize
-from iqa_sr.io.tensor_files import load_state, read_tensor_file, select_state_dict
+from iqa_sr.io.network_states import load_state, select_state_dict
+from iqa_sr.io.tensor_files import read_tensor_file
 from iqa_sr.metrics.base import MetricInfo, QualityMetric
 from iqa_sr.metrics.reiqa import ENCODERS, half_scale, load_encoders, pillow_bicubic
 from iqa_sr.weights.store import read_weights

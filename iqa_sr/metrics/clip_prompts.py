@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from iqa_sr.archs.normalization import CLIP, Normalize
-from iqa_sr.io.tensor_files import load_state
+from iqa_sr.io.network_states import load_state
 from iqa_sr.metrics.base import MetricInfo, QualityMetric
 
 __all__ = ["PromptPairs", "embed_learned", "embed_tokens", "encode", "logit_scale", "need", "select"]

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 import torch.nn.functional as F
 from torch import Tensor
 
-from iqa_sr.io.tensor_files import select_state_dict
+from iqa_sr.io.network_states import select_state_dict
 from iqa_sr.metrics.base import MetricInfo
 from iqa_sr.metrics.clip_prompts import (
     CLIPIQA_PLUS_PROMPTS,

@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from iqa_sr.archs.normalization import CLIP, Normalize
-from iqa_sr.io.tensor_files import load_state, select_state_dict
+from iqa_sr.io.network_states import load_state, select_state_dict
 from iqa_sr.metrics.base import MetricInfo, QualityMetric
 from iqa_sr.weights.store import read_weights
 

@@ -13,7 +13,8 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from iqa_sr.io.tensor_files import load_state, read_tensor_file
+from iqa_sr.io.network_states import load_state
+from iqa_sr.io.tensor_files import read_tensor_file
 from iqa_sr.metrics.base import MetricInfo, QualityMetric
 from iqa_sr.weights.store import read_weights
 

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from iqa_sr.archs.normalization import HALVES, IMAGENET, Normalize, Statistics
-from iqa_sr.io.tensor_files import load_state
+from iqa_sr.io.network_states import load_state
 from iqa_sr.metrics.base import MetricInfo, QualityMetric
 from iqa_sr.metrics.preprocessing import center_crop, resize_short_side
 from iqa_sr.weights.store import read_weights

@@ -7,7 +7,7 @@ Reference:
 
 import torch.nn.functional as F
 
-from iqa_sr.io.tensor_files import select_state_dict
+from iqa_sr.io.network_states import select_state_dict
 from iqa_sr.metrics.base import MetricInfo
 from iqa_sr.metrics.clip_prompts import (
     QUALICLIP_PLUS_LENGTHS,

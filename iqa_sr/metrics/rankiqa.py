@@ -15,7 +15,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from iqa_sr.io.tensor_files import load_state, read_tensor_file, select_state_dict
+from iqa_sr.io.network_states import load_state, select_state_dict
+from iqa_sr.io.tensor_files import read_tensor_file
 from iqa_sr.metrics.base import MetricInfo, QualityMetric
 from iqa_sr.weights.store import read_weights
 

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from iqa_sr.basicsr_compat import build_network
 from iqa_sr.guard.measurements import Upscale
-from iqa_sr.io.tensor_files import state_digest
+from iqa_sr.io.network_states import state_digest
 from iqa_sr.lora.injection import without_updates
 from iqa_sr.models.lora_training import LoRARun
 from iqa_sr.models.options import base_network

@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from iqa_sr.config.sections import errors_of_options
+from iqa_sr.config.class_arguments import errors_of_options
 from iqa_sr.errors import OptionError
 from iqa_sr.runtime import rng_state
 

@@ -10,13 +10,14 @@ import torch
 from torch import Tensor, nn
 
 from iqa_sr.basicsr_compat import build_loss, build_network, side_multiple
-from iqa_sr.config.sections import errors_of_options, read_section
+from iqa_sr.config.class_arguments import errors_of_options
+from iqa_sr.config.sections import read_section
 from iqa_sr.datasets.multi_gt_dataset import MultiGTDataset, MultiGTDatasetOptions
 from iqa_sr.degradations.pipelines import build_degradation
 from iqa_sr.errors import OptionError
 from iqa_sr.guard.monitor import GuardedModel, RewardGuard
 from iqa_sr.guard.options import GuardOptions
-from iqa_sr.io.tensor_files import state_digest
+from iqa_sr.io.network_states import state_digest
 from iqa_sr.lora.injection import inject
 from iqa_sr.models.fine_tuned_model import FineTunedModel
 from iqa_sr.models.generator_losses import GeneratorLosses, check_loss
@@ -47,7 +48,7 @@ class IQASRModel(FineTunedModel):
 
     Args:
         opt: BasicSR's options.
-        config: Its sections `train` and `val`; None where nobody has read them before.
+        config: Typed sections `train` and `val` of these options; None to read them here.
 
     Raises:
         OptionError: If something is wrong with them.

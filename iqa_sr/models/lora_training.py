@@ -7,7 +7,8 @@ from typing import Any
 
 from torch import nn
 
-from iqa_sr.io.tensor_files import state_digest, write_tensor_file
+from iqa_sr.io.network_states import state_digest
+from iqa_sr.io.tensor_files import write_tensor_file
 from iqa_sr.lora.adapter_files import BaseNetwork, save_adapter
 from iqa_sr.lora.injection import LoRAOptions, adapter_state, inject, load_adapter_state, merged_state
 from iqa_sr.scores.experiment_folder import adapter_folder, network_file

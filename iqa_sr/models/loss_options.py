@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from iqa_sr.basicsr_compat import LOSS_REGISTRY, registered
-from iqa_sr.config.sections import OptionProblems, check_arguments, read_section
+from iqa_sr.config.class_arguments import check_arguments
+from iqa_sr.config.sections import OptionProblems, read_section
 from iqa_sr.errors import OptionError, did_you_mean, shown
 from iqa_sr.losses.perceptual_slot import LOSSES, PerceptualSlot
 

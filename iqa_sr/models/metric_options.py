@@ -6,7 +6,9 @@ from typing import Any, Literal
 from pydantic import Field, ValidationInfo, field_validator
 
 from iqa_sr.basicsr_compat import METRIC_REGISTRY, registered
-from iqa_sr.config.sections import FileName, Iterations, Section, check_arguments, read_section
+from iqa_sr.config.class_arguments import check_arguments
+from iqa_sr.config.sections import Section, read_section
+from iqa_sr.config.values import FileName, Iterations
 from iqa_sr.errors import OptionError, did_you_mean, shown
 from iqa_sr.metrics.registry import metric_info
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import torch
 
 from iqa_sr.basicsr_compat import BaseModel
-from iqa_sr.config.sections import errors_of_options
+from iqa_sr.config.class_arguments import errors_of_options
 from iqa_sr.models.validation_results import ValidationResults
 
 if TYPE_CHECKING:

@@ -12,8 +12,8 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 
 from iqa_sr.basicsr_compat import build_network
-from iqa_sr.config.sections import errors_of_options
-from iqa_sr.io.tensor_files import few, nonfinite_weights
+from iqa_sr.config.class_arguments import errors_of_options
+from iqa_sr.io.network_states import few, nonfinite_weights
 from iqa_sr.models.model_base import ModelBase
 from iqa_sr.models.nonfinite_guard import NonFiniteSkipper
 from iqa_sr.models.optimizer_step import OptimizerStep

@@ -8,7 +8,8 @@ from pydantic import Field, field_validator, model_validator
 from typing_extensions import Self
 
 from iqa_sr.basicsr_compat import check_optimizer
-from iqa_sr.config.sections import Iterations, OptionProblems, Section
+from iqa_sr.config.sections import OptionProblems, Section
+from iqa_sr.config.values import Iterations
 from iqa_sr.errors import did_you_mean
 from iqa_sr.guard.options import GuardOptions
 from iqa_sr.lora.injection import LoRAOptions

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from iqa_sr.basicsr_compat import side_multiple
 from iqa_sr.inference.tiling import NonFiniteResult, upscale
-from iqa_sr.io.tensor_files import few, nonfinite_weights
+from iqa_sr.io.network_states import few, nonfinite_weights
 
 __all__ = ["describe_weights", "no_result", "upscale_image"]
 

@@ -7,7 +7,8 @@ from torch import Tensor
 
 from iqa_sr.archs.afine_arch import LAYERS, WIDTH, AFINENetwork
 from iqa_sr.archs.normalization import CLIP
-from iqa_sr.io.tensor_files import load_state, write_tensor_file
+from iqa_sr.io.network_states import load_state
+from iqa_sr.io.tensor_files import write_tensor_file
 from iqa_sr.metrics.clip_prompts import select
 from iqa_sr.objectives.openai_clip import VISUAL, read_openai, starts_from_openai, text_tower
 

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from iqa_sr.archs.normalization import IMAGENET, Normalize
 from iqa_sr.archs.resnet_arch import ResNet
-from iqa_sr.io.tensor_files import load_state
+from iqa_sr.io.network_states import load_state
 from iqa_sr.weights.store import read_weights
 
 __all__ = ["IMAGENET_WEIGHTS", "ARNIQANetwork"]

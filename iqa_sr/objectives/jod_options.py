@@ -4,7 +4,8 @@ from typing import Annotated
 
 from pydantic import Field, model_validator
 
-from iqa_sr.config.sections import Iterations, Section
+from iqa_sr.config.sections import Section
+from iqa_sr.config.values import Iterations
 from iqa_sr.objectives.base import ObjectiveOptions
 
 __all__ = ["Ascent", "Difference", "Flatness", "JODOptions", "Order", "Part", "Regression", "Tiles"]

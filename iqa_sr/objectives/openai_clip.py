@@ -3,7 +3,7 @@
 from torch import Tensor
 
 from iqa_sr.errors import OptionError, did_you_mean
-from iqa_sr.io.tensor_files import select_state_dict
+from iqa_sr.io.network_states import select_state_dict
 from iqa_sr.weights.store import is_present, read_weights
 
 __all__ = ["VISUAL", "read_openai", "starts_from_openai", "text_tower"]

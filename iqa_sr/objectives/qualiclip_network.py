@@ -9,7 +9,8 @@ from torch.nn import functional as F
 
 from iqa_sr.archs.clip_resnet_arch import CLIPResNet
 from iqa_sr.archs.normalization import CLIP, Normalize
-from iqa_sr.io.tensor_files import load_state, write_tensor_file
+from iqa_sr.io.network_states import load_state
+from iqa_sr.io.tensor_files import write_tensor_file
 from iqa_sr.metrics.clip_prompts import QUALICLIP_PROMPTS, embed_tokens, encode, select
 from iqa_sr.metrics.qualiclip import NETWORK, SCALE
 from iqa_sr.objectives.openai_clip import VISUAL, read_openai, starts_from_openai, text_tower

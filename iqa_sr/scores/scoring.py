@@ -13,7 +13,8 @@ from iqa_sr.io.image_types import looked_for
 from iqa_sr.metrics.registry import QualityMetric, metric_info, metric_spec, shared_metric
 from iqa_sr.runtime.memory import is_out_of_memory
 from iqa_sr.scores.image_batches import ImageBatches, Images, Matches, match_references
-from iqa_sr.scores.score_table import MetricFacts, Names, Origin, ScoreRow, ScoreTable, shard_path
+from iqa_sr.scores.score_table import MetricFacts, Names, Origin, ScoreRow, ScoreTable
+from iqa_sr.scores.table_shards import shard_path
 from iqa_sr.scores.wanted_scores import References, WantedScores
 from iqa_sr.weights.store import find_all
 

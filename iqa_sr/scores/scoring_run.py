@@ -10,8 +10,9 @@ import torch
 from iqa_sr.io.json_files import write_json
 from iqa_sr.metrics.registry import own_names
 from iqa_sr.runtime import distributed
-from iqa_sr.scores.score_table import ScoreTable, join_shards
+from iqa_sr.scores.score_table import ScoreTable
 from iqa_sr.scores.scoring import ScoringResult, score_images
+from iqa_sr.scores.table_shards import join_shards
 
 __all__ = ["run_scoring"]
 

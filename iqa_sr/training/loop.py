@@ -21,7 +21,8 @@ from iqa_sr.basicsr_compat import (
     build_network,
     set_random_seed,
 )
-from iqa_sr.config.sections import Section, errors_of_options
+from iqa_sr.config.class_arguments import errors_of_options
+from iqa_sr.config.sections import Section
 from iqa_sr.data.leakage import check_together
 from iqa_sr.datasets.multi_gt_dataset import MultiGTDataset
 from iqa_sr.datasets.sample_order import DataCursor, build_train_loader

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from iqa_sr.basicsr_compat import ARCH_REGISTRY, network_argument, upscales_images
-from iqa_sr.config.sections import odd_values
+from iqa_sr.config.class_arguments import odd_values
 from iqa_sr.errors import OptionError, shown
 from iqa_sr.models.sr_model_base import SRModelBase
 from iqa_sr.runtime import rng_state

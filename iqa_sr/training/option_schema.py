@@ -25,7 +25,7 @@ from iqa_sr.metrics.registry import metric_names
 from iqa_sr.models.metric_options import CalculateIQAOptions, ValSection
 from iqa_sr.models.train_options import QualitySection, QualityValSection, TrainSection
 from iqa_sr.objectives import OBJECTIVES
-from iqa_sr.training.run_config import FileOptions, LoggerOptions
+from iqa_sr.training.file_options import FileOptions, LoggerOptions
 
 __all__ = ["option_schema", "option_text", "schemas_of"]
 

@@ -6,27 +6,25 @@ import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
-from pydantic import Field, ValidationInfo, field_validator
-
-from iqa_sr.basicsr_compat import ARCH_REGISTRY, DATASET_REGISTRY, MODEL_REGISTRY, registered
+from iqa_sr.basicsr_compat import ARCH_REGISTRY
+from iqa_sr.config.class_arguments import check_arguments
 from iqa_sr.config.option_files import apply_overrides, read_option_file, unusable_texts
-from iqa_sr.config.sections import Iterations, OptionProblems, Section, check_arguments
-from iqa_sr.datasets.loader_options import LoaderOptions
+from iqa_sr.config.sections import OptionProblems
 from iqa_sr.errors import OptionError, did_you_mean, shown
-from iqa_sr.metrics.license_policy import LicensePolicy, check_licenses
+from iqa_sr.metrics.license_policy import check_licenses
 from iqa_sr.metrics.registry import metric_info
 from iqa_sr.models.metric_options import CalculateIQAOptions, direction
 from iqa_sr.models.options import IQASRConfig, ModelConfig, QualityConfig, section_of
-from iqa_sr.objectives import Objective
 from iqa_sr.scores.experiment_folder import ExperimentFolder
 from iqa_sr.scores.image_scores import LR_CONSISTENCY
-from iqa_sr.scores.result_folder import is_folder_name
+from iqa_sr.training.dataset_sections import LOADER_KEYS, read_datasets
+from iqa_sr.training.file_options import FileOptions, StockFileOptions, unknown_class
 from iqa_sr.training.option_checks import check_fits, check_iqa_sr, sampler_metrics
 from iqa_sr.training.validation_checks import check_names
 
-__all__ = ["FileOptions", "LoggerOptions", "PathOptions", "RunConfig"]
+__all__ = ["RunConfig"]
 
 # A run's own copy of its options, experiments/<name>/<name>.yml, is an option file, too: it has what the run added.
 ADDED = ("is_train", "dist", "rank", "world_size", "root_path", "auto_resume", "base_network")
@@ -34,88 +32,8 @@ ADDED_PATHS = ("log", "models", "training_states", "visualization")
 # Keys of `path` and of data sets that may begin with `~`.
 PATHS = ("pretrain_network", "pretrain_opt", "resume_state", "experiments_root")
 DATA_ROOTS = ("dataroot_gt", "dataroot_lq")
-# Numbers of a data set that the loader takes from `opt`.
-LOADER_KEYS = ("batch_size_per_gpu", "num_worker_per_gpu", "dataset_enlarge_ratio", "gt_size")
 
 OWN_MODELS: dict[str, type[ModelConfig]] = {"IQASRModel": IQASRConfig, "QualityModel": QualityConfig}
-
-
-class LoggerOptions(Section):
-    """`logger`: how often a run speaks and saves."""
-
-    print_freq: Iterations = Field(ge=1)
-    save_checkpoint_freq: Iterations = Field(ge=1)
-    keep_checkpoints: int | None = Field(None, ge=1)
-    use_tb_logger: bool = False
-    wandb: dict[str, Any] | None = None
-
-
-class PathOptions(Section):
-    """`path`: what a run begins with, and where it writes."""
-
-    experiments_root: str | None = None
-    resume_state: str | None = None
-    pretrain_network_g: str | None = None
-    pretrain_opt_g: str | None = None
-    pretrain_network_d: str | None = None
-    param_key_g: str | None = None
-    param_key_d: str | None = None
-    strict_load_g: bool = True
-    strict_load_d: bool = True
-    ignore_resume_networks: list[str] | None = None
-
-
-class FileOptions(Section):
-    """The top of an option file; the sections that name classes are typed by themselves."""
-
-    name: str
-    model_type: str
-    datasets: dict[str, dict[str, Any]]
-    network_g: dict[str, Any]
-    path: PathOptions | None
-    train: dict[str, Any]
-    logger: LoggerOptions
-    scale: int | None = Field(None, ge=1, le=64)
-    num_gpu: Literal["auto"] | int = "auto"
-    manual_seed: int | None = Field(None, ge=0, le=2**63 - 1)
-    network_d: dict[str, Any] | None = None
-    val: dict[str, Any] | None = None
-    dist_params: Any = None
-    find_unused_parameters: bool = False
-    license_policy: LicensePolicy = "any"
-
-    @field_validator("name", "model_type", "scale", "num_gpu", mode="before")
-    @classmethod
-    def _expected(cls, value: Any, info: ValidationInfo) -> Any:
-        expected: str | None = None
-        match info.field_name:
-            case "name" if not isinstance(value, str) or not is_folder_name(value):
-                expected = "expected a folder name: no slash, control character or dot in front, 200 bytes at most"
-            case "model_type":
-                expected = _unknown(value, MODEL_REGISTRY, "model")
-            case "scale" if value is not None and not _is_whole(value):
-                expected = "expected the upscaling factor as a whole number"
-            case "num_gpu" if value != "auto" and (not _is_whole(value) or value < 0):
-                expected = "expected auto or a number"
-        if expected:
-            raise ValueError(expected)
-        return value
-
-
-def _is_whole(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and float(value).is_integer()
-
-
-class _StockLoggerOptions(LoggerOptions):
-    model_config = {**LoggerOptions.model_config, "extra": "allow"}
-
-
-class _StockOptions(FileOptions):
-    """For a model of BasicSR, which may read keys and sections of its own."""
-
-    model_config = {**FileOptions.model_config, "extra": "allow"}
-    path: dict[str, Any] | None  # type: ignore[assignment]
-    logger: _StockLoggerOptions
 
 
 @dataclass(frozen=True)
@@ -124,9 +42,9 @@ class RunConfig:
 
     Attributes:
         options: The whole file after bases and overrides.
-        file: Its top: name, kind of model, scale, seed, logger.
+        file: Top of the file: name, kind of model, scale, seed, logger.
         datasets: The sections below `datasets`: typed for data sets of ours, mappings for BasicSR's.
-        model: What the model reads under `train` and `val`.
+        model: Sections `train` and `val` as the model reads them.
     """
 
     options: Mapping[str, Any]
@@ -150,7 +68,10 @@ class RunConfig:
 
     @classmethod
     def from_options(cls, options: Mapping[str, Any]) -> "RunConfig":
-        """As `from_yaml`, of what a file holds.
+        """The config of a file that was read already.
+
+        Args:
+            options: The whole file after bases and overrides.
 
         Raises:
             OptionError: As `from_yaml`.
@@ -160,7 +81,7 @@ class RunConfig:
         given = {key: value for key, value in options.items() if key not in ADDED}
         if isinstance(given.get("path"), Mapping):
             given["path"] = {key: value for key, value in given["path"].items() if key not in ADDED_PATHS}
-        file: Any = problems.read(FileOptions if own else _StockOptions, given, "")
+        file: Any = problems.read(FileOptions if own else StockFileOptions, given, "")
         model = (own or ModelConfig).read(options, problems)
         ignored = section_of(options, "path").get("ignore_resume_networks")
         networks = ["network_g", "network_d", *(key for key in map(str, options) if key.startswith("network_"))]
@@ -176,13 +97,13 @@ class RunConfig:
                     problems.texts.append(f"{key}: expected a section with the key type, got {shown(options[key])}")
                 continue
             with problems.collected():
-                if unknown := _unknown(options[key].get("type"), ARCH_REGISTRY, "network"):
+                if unknown := unknown_class(options[key].get("type"), ARCH_REGISTRY, "network"):
                     raise OptionError(f"{key}:type: {unknown}")
                 if objective is not None:
                     check_fits(options[key]["type"], objective.network_types, f"{key}:type", objective, "trains")
                 if own:
                     check_arguments(ARCH_REGISTRY.get(options[key]["type"]), options[key], key)
-        datasets = _read_datasets(options, file, objective, problems)
+        datasets = read_datasets(options, file, objective, problems)
         check_names(options, problems)
         if isinstance(model, IQASRConfig):
             scale = options.get("scale") if file is None else file.scale
@@ -278,76 +199,3 @@ class RunConfig:
                 if isinstance(metric, CalculateIQAOptions):  # BasicSR's own models take `higher` for granted
                     opt["val"]["metrics"][name]["better"] = direction(metric.metric)
         return opt
-
-
-def _unknown(name: Any, registry: Any, kind: str) -> str | None:
-    """Problem of the name of a class, with the nearest valid names; None where it is registered."""
-    known = registered(registry)
-    if isinstance(name, str) and (name in known or name in registry):
-        return None
-    return f"there is no {kind} {shown(name)}; {did_you_mean(str(name), known)}"
-
-
-class _StockDatasetOptions(LoaderOptions):
-    """A data set of BasicSR: the numbers of the loader; the rest is the data set's."""
-
-    model_config = {**LoaderOptions.model_config, "extra": "allow"}
-    scale: Any = 1
-    gt_size: int | None = Field(None, ge=1)
-
-
-def _read_datasets(
-    options: Mapping[str, Any],
-    file: FileOptions | None,
-    objective: type[Objective[Any]] | None,
-    problems: OptionProblems,
-) -> dict[str, Any]:
-    """The sections below `datasets`, typed where they are of ours; what is wrong with them goes to `problems`."""
-    sections, found = section_of(options, "datasets"), {}
-    scale = options.get("scale") if file is None else file.scale
-    if isinstance(options.get("datasets"), Mapping) and "train" not in sections:
-        shown_keys = ", ".join(map(str, sections)) or "nothing"
-        problems.texts.append(f"datasets: expected a section train, found {shown_keys}")
-    for key, section in sections.items():
-        path, phase = f"datasets:{key}", str(key).split("_")[0]
-        if phase not in ("train", "val"):
-            problems.texts.append(f"{path}: expected sections named train, val, val_2, ...")
-        elif not isinstance(section, Mapping):
-            problems.texts.append(f"{path}: expected a section with keys, got {shown(section)}")
-        else:
-            with problems.collected():
-                found[key] = _read_dataset(section, path, phase, scale, objective)
-    return found
-
-
-def _read_dataset(
-    section: Mapping[str, Any], path: str, phase: str, scale: Any, objective: type[Objective[Any]] | None
-) -> Any:
-    """One section below `datasets`.
-
-    Raises:
-        OptionError: With all that is wrong with it.
-    """
-    problems = OptionProblems()
-    missing = [key for key in ("name", "type") if key not in section]
-    problems.texts += [f"{path}:{key}: this key is required and missing" for key in missing]
-    if phase == "train" and section.get("batch_size_per_gpu") is None:
-        problems.texts.append(f"{path}:batch_size_per_gpu: expected a number of at least 1, got None")
-    if "type" in section and (unknown := _unknown(section["type"], DATASET_REGISTRY, "data set")):
-        problems.texts.append(f"{path}:type: {unknown}")
-    elif "type" in section:
-        if objective is not None:
-            with problems.collected():
-                check_fits(section["type"], objective.dataset_types, f"{path}:type", objective, "learns from")
-            problems.raise_if_any()  # what the keys of a wrong type should be is of no use
-        if section["type"] == "MultiGTDataset" and not _is_whole(scale):
-            problems.texts.append(f"scale: expected the upscaling factor as a whole number, got {shown(scale)}")
-        usable = _is_whole(scale) and scale > 0  # what else it is, `scale` itself says
-        given = {**section, "phase": phase} | ({"scale": scale} if usable else {})
-        described = getattr(DATASET_REGISTRY.get(section["type"]), "Options", None)
-        typed = problems.read(described or _StockDatasetOptions, given, path)
-        problems.raise_if_any()
-        assert typed is not None
-        return typed if described else given | {key: getattr(typed, key) for key in LOADER_KEYS if key in section}
-    problems.raise_if_any()
-    return None

@@ -9,7 +9,7 @@ from typing import Any
 from iqa_sr.basicsr_compat import BaseModel
 from iqa_sr.datasets.sample_order import DataCursor
 from iqa_sr.errors import TrainingStopped
-from iqa_sr.io.tensor_files import nonfinite_weights
+from iqa_sr.io.network_states import nonfinite_weights
 from iqa_sr.runtime import distributed, rng_state
 from iqa_sr.runtime.signals import Interrupts
 from iqa_sr.scores.experiment_folder import ExperimentFolder

@@ -13,7 +13,7 @@ from iqa_sr import plugin
 from iqa_sr.basicsr_compat import ARCH_REGISTRY, build_network
 from iqa_sr.checkpoint.merging import merge_adapters
 from iqa_sr.cli.main import main as cli
-from iqa_sr.io.tensor_files import state_digest
+from iqa_sr.io.network_states import state_digest
 from iqa_sr.lora.adapter_files import BaseNetwork, save_adapter
 from iqa_sr.lora.injection import LoRAOptions, adapter_state, inject, merged_state
 from tests.helpers.full_disk import full_device

@@ -9,7 +9,7 @@ import yaml
 from iqa_sr.cli.main import main
 from iqa_sr.io.image_tensors import to_tensor, to_uint8
 from iqa_sr.io.images import read_image
-from iqa_sr.io.tensor_files import state_digest
+from iqa_sr.io.network_states import state_digest
 from iqa_sr.lora.adapter_files import BaseNetwork, save_adapter
 from iqa_sr.lora.injection import LoRAOptions, inject
 from iqa_sr.metrics import create_metric

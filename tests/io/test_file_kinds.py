@@ -16,8 +16,9 @@ from iqa_sr.io.file_kinds import describe_content, describe_file
 from iqa_sr.io.files import read_file, read_text
 from iqa_sr.io.images import decode_image, inspect_image, read_image
 from iqa_sr.io.json_files import read_json, write_json
+from iqa_sr.io.network_states import load_state
 from iqa_sr.io.tables import as_number, read_columns, read_lines
-from iqa_sr.io.tensor_files import load_state, read_tensor_file
+from iqa_sr.io.tensor_files import read_tensor_file
 from iqa_sr.metrics.registry import create_metric, metric_info
 
 READERS = {

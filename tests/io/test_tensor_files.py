@@ -9,7 +9,8 @@ import torch
 from torch import nn
 
 from iqa_sr.io.files import atomic_write
-from iqa_sr.io.tensor_files import load_state, read_tensor_file, select_state_dict, write_tensor_file
+from iqa_sr.io.network_states import load_state, select_state_dict
+from iqa_sr.io.tensor_files import read_tensor_file, write_tensor_file
 
 
 class Evil:

@@ -12,7 +12,7 @@ from iqa_sr import plugin
 from iqa_sr.basicsr_compat import build_network
 from iqa_sr.config.sections import read_section
 from iqa_sr.errors import OptionError
-from iqa_sr.io.tensor_files import state_digest
+from iqa_sr.io.network_states import state_digest
 from iqa_sr.lora.adapter_files import BaseNetwork, inject_saved, read_adapter, save_adapter
 from iqa_sr.lora.injection import (
     PRESETS,

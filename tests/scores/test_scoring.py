@@ -10,8 +10,9 @@ from iqa_sr.io.image_tensors import to_tensor
 from iqa_sr.io.images import read_image, write_image
 from iqa_sr.metrics import create_metric
 from iqa_sr.scores import scoring
-from iqa_sr.scores.score_table import ScoreTable, merge_tables, shard_path, unfinished_shards
+from iqa_sr.scores.score_table import ScoreTable
 from iqa_sr.scores.scoring import find_images, score_images
+from iqa_sr.scores.table_shards import merge_tables, shard_path, unfinished_shards
 from tests.helpers.golden_images import photo
 
 KEYS = ["01/p0.png", "01/p1.webp", "01/p2.png", "original/p0.png", "original/p1.png", "original/p2.png"]

@@ -9,7 +9,8 @@ import torch
 from iqa_sr import plugin
 from iqa_sr.basicsr_compat import build_network
 from iqa_sr.checkpoint.merging import merge_adapters
-from iqa_sr.io.tensor_files import read_tensor_file, state_digest
+from iqa_sr.io.network_states import state_digest
+from iqa_sr.io.tensor_files import read_tensor_file
 from iqa_sr.lora.adapter_files import inject_saved, read_adapter
 from iqa_sr.lora.injection import merged_state
 from iqa_sr.training.verify_resume import differences

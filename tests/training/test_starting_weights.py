@@ -11,7 +11,7 @@ from iqa_sr.basicsr_compat import MODEL_REGISTRY, build_network
 from iqa_sr.checkpoint.merging import merge_adapters
 from iqa_sr.data.creation.enhanced_gts import find_enhancer
 from iqa_sr.errors import OptionError
-from iqa_sr.io.tensor_files import state_digest
+from iqa_sr.io.network_states import state_digest
 from iqa_sr.lora.adapter_files import BaseNetwork, save_adapter
 from iqa_sr.lora.injection import LoRAOptions, inject
 from iqa_sr.training.run_config import RunConfig

@@ -8,7 +8,7 @@ import torch
 from iqa_sr import plugin
 from iqa_sr.basicsr_compat import build_network
 from iqa_sr.errors import OptionError
-from iqa_sr.io.tensor_files import state_digest
+from iqa_sr.io.network_states import state_digest
 from iqa_sr.lora.layers import adapted_layers
 from iqa_sr.models.iqa_sr_model import IQASRModel
 from iqa_sr.training.run_config import RunConfig
