@@ -8,9 +8,7 @@ Reference:
     20(3), 2013, https://doi.org/10.1109/LSP.2012.2227726. Equation numbers are those of the paper.
 """
 
-import importlib.util
 import math
-import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -23,11 +21,11 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from iqa_sr.metrics.base import MetricInfo, QualityMetric
-from iqa_sr.weights.store import FOLDER_VARIABLE
 
-__all__ = ["METRICS", "NIQE", "NIQE_BASICSR_INFO", "NIQE_INFO", "pristine_file"]
+__all__ = ["METRICS", "NIQE", "NIQE_BASICSR_INFO", "NIQE_INFO"]
 
-PARAMETER_FILE = "niqe_pris_params.npz"
+# BasicSR's, unchanged.
+PARAMETER_FILE = Path(__file__).parent / "data" / "niqe_pris_params.npz"
 BLOCK = 96
 CACHED_PIXELS = 2**18
 GAUSSIAN = tuple(math.exp(-(k**2) / 2 / (7 / 6) ** 2) for k in range(-3, 4))
@@ -42,7 +40,7 @@ def _info(name: str, luma: str) -> MetricInfo:
         min_size=2 * BLOCK,
         differentiable=True,
         code_license="Apache-2.0 (ours, written from the paper)",
-        weights_license="not stated by NIQE's authors; the copy used ships inside BasicSR (Apache-2.0)",
+        weights_license="not stated by NIQE's authors; the copy used is BasicSR's (Apache-2.0)",
         paper='Mittal, Soundararajan, Bovik: Making a "Completely Blind" Image Quality Analyzer, IEEE SPL 2013',
         spec=f"{luma}, rounded; blocks of 96 px; the authors' pristine parameters",
     )
@@ -50,26 +48,6 @@ def _info(name: str, luma: str) -> MetricInfo:
 
 NIQE_INFO = _info("niqe", "YIQ luma 0..255")
 NIQE_BASICSR_INFO = _info("niqe-basicsr", "BT.601 studio-range Y 16..235")
-
-
-def pristine_file() -> Path:
-    """The published parameters: the file inside the installed BasicSR, else one in the folder of IQA_SR_WEIGHTS.
-
-    Raises:
-        FileNotFoundError: If neither is there; the text says what to do.
-    """
-    package = importlib.util.find_spec("basicsr")  # looks it up without importing it
-    candidates = [Path(folder) / "metrics" for folder in (package.submodule_search_locations or [])] if package else []
-    if os.environ.get(FOLDER_VARIABLE):
-        candidates.append(Path(os.environ[FOLDER_VARIABLE]))
-    for candidate in candidates:
-        if (candidate / PARAMETER_FILE).is_file():
-            return candidate / PARAMETER_FILE
-    looked = f"it is not in {' or '.join(map(str, candidates))}" if candidates else "which is not installed"
-    raise FileNotFoundError(
-        f"NIQE needs {PARAMETER_FILE} from inside the package basicsr; {looked}.\n"
-        f"Install it with `pip install basicsr`, or set {FOLDER_VARIABLE} to a folder that holds the file."
-    )
 
 
 def _yiq_luma(image: Tensor) -> Tensor:
@@ -128,9 +106,6 @@ class NIQE(QualityMetric):
 
     Args:
         info: `NIQE_INFO` (agrees with IQA-PyTorch's `niqe`) or `NIQE_BASICSR_INFO` (with BasicSR's).
-
-    Raises:
-        FileNotFoundError: If the pristine parameters are not on the machine.
     """
 
     pristine_mean: Tensor
@@ -140,7 +115,7 @@ class NIQE(QualityMetric):
     def __init__(self, info: MetricInfo = NIQE_INFO) -> None:
         super().__init__(info)
         self.variant = VARIANTS[info.name]
-        with np.load(pristine_file(), allow_pickle=False) as file:
+        with np.load(PARAMETER_FILE, allow_pickle=False) as file:
             mean, covariance = file["mu_pris_param"][0], file["cov_pris_param"]
         self.register_buffer("pristine_mean", torch.from_numpy(mean).double(), persistent=False)
         self.register_buffer("pristine_covariance", torch.from_numpy(covariance).double(), persistent=False)
@@ -149,19 +124,26 @@ class NIQE(QualityMetric):
 
     def score(self, image: Tensor, reference: Tensor | None) -> Tensor:
         """`(N, 3, H, W)` float32 to `(N,)`."""
-        height, width = (side // BLOCK * BLOCK for side in image.shape[-2:])
-        image = image[..., :height, :width]  # (N, 3, height, width)
-        if image.device.type != "cpu":
-            return self._score(image)
+        return self.score_luma(self.variant.luma(image))
+
+    def score_luma(self, luma: Tensor) -> Tensor:
+        """NIQE `(N,)` of gray levels.
+
+        Args:
+            luma: `(N, H, W)` float32 in [0, 255], not rounded; as the variant makes them of RGB, or others.
+        """
+        height, width = (side // BLOCK * BLOCK for side in luma.shape[-2:])
+        luma = luma[..., :height, :width]  # (N, height, width)
+        if luma.device.type != "cpu":
+            return self._score(luma)
         # A processor is fastest on parts that stay in its cache; waking a second thread for each of the thousands of
         # small steps costs more than it helps.
         part = max(1, CACHED_PIXELS // (height * width))
         with _one_thread():
-            return torch.cat([self._score(images) for images in image.split(part)])
+            return torch.cat([self._score(planes) for planes in luma.split(part)])
 
-    def _score(self, image: Tensor) -> Tensor:
-        """Images `(N, 3, H, W)` in [0, 1], sides multiples of 96, to NIQE `(N,)`."""
-        luma = self.variant.luma(image)  # (N, H, W)
+    def _score(self, luma: Tensor) -> Tensor:
+        """Gray levels `(N, H, W)`, sides multiples of 96, to NIQE `(N,)`."""
         luma = (luma + (luma.round() - luma).detach()).double()
         full, half = (
             _features(_normalize(plane, self.variant), block, self.shapes)

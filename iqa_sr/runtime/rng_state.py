@@ -1,4 +1,4 @@
-"""Every random generator of the process: taken down, put back, set for one sample."""
+"""Every random generator of the process: set for a run or for one sample, taken down, put back."""
 
 import random
 from collections.abc import Iterator
@@ -8,7 +8,18 @@ from typing import Any
 import numpy as np
 import torch
 
-__all__ = ["capture", "preserved", "restore", "seed_cpu"]
+__all__ = ["capture", "preserved", "restore", "seed_cpu", "set_random_seed"]
+
+
+def set_random_seed(seed: int) -> None:
+    """Seed Python, numpy and torch on every device, as BasicSR does at the start of a run.
+
+    Args:
+        seed: Number below 2**32, as numpy takes it.
+    """
+    random.seed(seed)
+    np.random.seed(seed)
+    torch.manual_seed(seed)
 
 
 def seed_cpu(seed: int) -> None:

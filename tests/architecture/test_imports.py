@@ -12,7 +12,8 @@ RANKS = [
     ["io", "runtime"],
     ["ops", "stats", "archs"],
     ["weights", "degradations", "distortions"],
-    ["metrics", "lora", "basicsr_compat"],
+    ["metrics", "lora"],
+    ["basicsr_compat"],
     ["scores", "data", "losses", "attacks"],
     ["samplers", "checkpoint", "inference"],
     ["datasets", "objectives"],
@@ -64,7 +65,13 @@ def test_no_folder_is_crowded():
 
 def test_only_one_folder_imports_basicsr():
     importers = {name for name, path in sources() for module in imported(path) if module.split(".")[0] == "basicsr"}
-    assert importers and {name.split(".")[0] for name in importers} == {"basicsr_compat"}
+    assert importers and all(name.startswith("basicsr_compat.installed.") for name in importers)
+
+
+def test_what_serves_without_basicsr_imports_nothing_of_the_installed_one():
+    door = {"basicsr_compat", "basicsr_compat.registries"}  # they choose
+    importers = {name for name, path in sources() for module in imported(path) if ".basicsr_compat.installed" in module}
+    assert {name for name in importers if not name.startswith("basicsr_compat.installed")} == door
 
 
 def test_losses_and_samplers_are_never_top_level_names():

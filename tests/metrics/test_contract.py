@@ -309,7 +309,7 @@ def test_shared_metrics_are_built_once_per_device():
 
 
 def test_facts_need_no_weights():
-    """Reading the facts builds nothing: here the parameters of NIQE are out of reach."""
+    """Reading the facts builds nothing, and no BasicSR is needed."""
     code = (
         "import sys; sys.modules['basicsr'] = None\n"
         "from iqa_sr.metrics import metric_info, metric_names\n"

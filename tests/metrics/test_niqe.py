@@ -1,15 +1,12 @@
 """NIQE against values of the two implementations in use, and on images that have hardly any statistics."""
 
-import sys
-from pathlib import Path
-
 import numpy as np
 import pytest
 import torch
 
 import iqa_sr.basicsr_compat  # noqa: F401 - lets basicsr be imported
 from iqa_sr.metrics import create_metric
-from iqa_sr.metrics.niqe import PARAMETER_FILE, _halve, _nearest, _shape_table, pristine_file
+from iqa_sr.metrics.niqe import _halve, _nearest, _shape_table
 from tests.helpers.golden_images import golden, golden_input, photo
 
 GOLDEN = golden("niqe")
@@ -139,18 +136,6 @@ def test_is_independent_of_how_a_batch_is_divided(monkeypatch):
     expected = metric(batch)
     monkeypatch.setattr("iqa_sr.metrics.niqe.CACHED_PIXELS", 1)
     assert torch.equal(metric(batch), expected)
-
-
-def test_parameters_come_from_the_folder_of_the_environment_without_basicsr(monkeypatch, tmp_path):
-    content = pristine_file().read_bytes()
-    monkeypatch.setitem(sys.modules, "basicsr", None)
-    with pytest.raises(FileNotFoundError, match=r"niqe_pris_params\.npz from inside .*not installed.*\n.*pip install"):
-        create_metric("niqe")
-    monkeypatch.setenv("IQA_SR_WEIGHTS", str(tmp_path))
-    with pytest.raises(FileNotFoundError, match=rf"it is not in {tmp_path}"):
-        create_metric("niqe")
-    Path(tmp_path, PARAMETER_FILE).write_bytes(content)
-    assert create_metric("niqe")(photo()[None]).isfinite().all()
 
 
 def test_parameters_are_the_published_ones():

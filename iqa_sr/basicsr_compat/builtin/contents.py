@@ -1,0 +1,22 @@
+"""All that the built-in part has: importing this module fills its registries."""
+
+from typing import Any
+
+from iqa_sr.basicsr_compat.builtin import gan_models, metrics, swinir_model
+from iqa_sr.basicsr_compat.builtin.base_model import BaseModel
+from iqa_sr.basicsr_compat.builtin.sr_model import SRModel
+
+__all__ = ["BASICSR_VERSION", "REGISTERING", "BaseModel", "initialized_loggers", "upscales_images"]
+
+BASICSR_VERSION = "built-in"
+
+# Modules that register their classes and functions when they are imported.
+REGISTERING = (gan_models, metrics, swinir_model)
+
+initialized_loggers: dict[str, bool] = {}
+"""Loggers that have their handlers: an installed BasicSR keeps such a table and looks into it."""
+
+
+def upscales_images(model: Any) -> bool:
+    """Check whether a model gives its generator batches of images, `(N, C, h, w)`, and nothing else."""
+    return isinstance(model, SRModel)
