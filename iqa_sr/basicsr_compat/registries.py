@@ -1,4 +1,4 @@
-"""The registries by which option files name classes: BasicSR's where it is installed, else those of the built-in part."""
+"""The registries by which option files name classes: BasicSR's where it is installed, else the built-in ones."""
 
 from typing import Any
 

@@ -14,7 +14,7 @@ __all__ = ["ESRGANModel", "SRGANModel"]
 
 @MODEL_REGISTRY.register()
 class SRGANModel(SRModel):
-    """Trains `network_g` against `network_d` with `train:gan_opt`, and with the losses of an SRModel where there are any.
+    """Trains `network_g` against `network_d` with `train:gan_opt`, and with the losses of an SRModel.
 
     The generator steps in every `train:net_d_iters`-th iteration after the first `train:net_d_init_iters`.
 
@@ -39,9 +39,8 @@ class SRGANModel(SRModel):
         self._prepare_image_losses()
         loss = self._loss("gan_opt")
         if loss is None:
-            raise OptionError(
-                f"train:gan_opt: expected the loss of the discriminator that {type(self).__name__} trains"
-            )
+            kind = type(self).__name__
+            raise OptionError(f"train:gan_opt: expected the loss of the discriminator that {kind} trains, got nothing")
         self.cri_gan = loss
         self.net_d_iters: int = self.opt["train"].get("net_d_iters", 1)
         self.net_d_init_iters: int = self.opt["train"].get("net_d_init_iters", 0)
@@ -87,7 +86,7 @@ class SRGANModel(SRModel):
 
     def _discriminator_gradients(self) -> dict[str, Tensor]:
         """Gradients of the discriminator, of real images and of the output; returns what the log says of them."""
-        said = {}
+        said: dict[str, Tensor] = {}
         for name, image, real in (("real", self.gt, True), ("fake", self.output.detach(), False)):
             logits = self.net_d(image)
             loss = self.cri_gan(logits, real, is_disc=True)

@@ -103,10 +103,7 @@ def calculate_niqe(
     image = img.astype(np.float32)
     if input_order != "HW":
         image = _channels_last(image, input_order)
-        if convert_to == "y":
-            image = _studio_luma(image)
-        else:
-            image = cv2.cvtColor(image / 255, cv2.COLOR_BGR2GRAY) * 255
+        image = _studio_luma(image) if convert_to == "y" else _opencv_gray(image)
     plane = _cropped(image, crop_border).reshape(image.shape[0] - 2 * crop_border, -1)  # (H, W)
     height, width = plane.shape
     if (height // BLOCK) * (width // BLOCK) < 2:
@@ -142,6 +139,12 @@ def _studio_luma(image: np.ndarray) -> np.ndarray:
     if image.shape[2] == 3:
         image = ((np.dot(image, STUDIO_Y) + 16) / 255).astype(np.float32)[..., None]
     return image * 255
+
+
+def _opencv_gray(image: np.ndarray) -> np.ndarray:
+    """`(H, W, 3)` float32 levels to OpenCV's gray `(H, W)`."""
+    gray: np.ndarray = cv2.cvtColor(image / 255, cv2.COLOR_BGR2GRAY)
+    return gray * 255
 
 
 def _as_rgb(image: np.ndarray) -> torch.Tensor:
