@@ -11,6 +11,7 @@ from functools import cache
 
 import pytest
 
+from iqa_sr.runtime.packages import is_installed
 from iqa_sr.runtime.threads import prepare_cpu_threads
 
 prepare_cpu_threads()
@@ -35,7 +36,18 @@ def pytest_collectstart():
     import iqa_sr.plugin  # noqa: F401
 
 
-def pytest_collection_modifyitems(items):
+@pytest.hookimpl(trylast=True)  # when the reporter is there; under `pytest -n` the first process has it
+def pytest_sessionstart(session):
+    reporter = session.config.pluginmanager.get_plugin("terminalreporter")
+    if reporter is not None and not is_installed("basicsr"):
+        reporter.write_line("BasicSR is not installed: tests with the marker `basicsr`, which need it, are deselected.")
+
+
+def pytest_collection_modifyitems(config, items):
+    if not is_installed("basicsr"):
+        left_out = [item for item in items if item.get_closest_marker("basicsr")]
+        items[:] = [item for item in items if item not in left_out]
+        config.hook.pytest_deselected(items=left_out)
     items.sort(key=lambda item: _file_of(item) not in LONG)
 
 

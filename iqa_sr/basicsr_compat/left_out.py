@@ -13,9 +13,9 @@ def needs_basicsr(name: object) -> str | None:
     Args:
         name: What an option file says: the name of a model, network, data set, loss or metric.
     """
-    if INSTALLED or name not in LEFT_OUT:
+    if INSTALLED or not isinstance(name, str) or name not in LEFT_OUT:
         return None
     return (
-        f"{name} is none of what this package has without BasicSR; it needs BasicSR itself, on Python 3.12 or older:\n"
-        "pip install basicsr (docs/installation.md)"
+        f"{name} is not in the part of BasicSR that comes with this package; it needs BasicSR itself, "
+        "on Python 3.12 or older: pip install basicsr"
     )

@@ -8,7 +8,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from iqa_sr.basicsr_compat import ARCH_REGISTRY, build_network, registered
+from iqa_sr.basicsr_compat import ARCH_REGISTRY, build_network, needs_basicsr, registered
 from iqa_sr.config.option_files import read_option_file
 from iqa_sr.errors import OptionError, did_you_mean
 from iqa_sr.io.network_states import load_state
@@ -50,9 +50,8 @@ def filled_network(section: Mapping[str, Any], state: Mapping[str, Tensor], path
     if not isinstance(kind, str):
         raise OptionError(f"network_g:type: expected the name of a network, got {kind!r}")
     if kind not in ARCH_REGISTRY and f"{kind}_basicsr" not in ARCH_REGISTRY:
-        raise OptionError(
-            f"network_g:type: there is no network {kind!r}; {did_you_mean(str(kind), registered(ARCH_REGISTRY))}"
-        )
+        unknown = f"there is no network {kind!r}; {did_you_mean(kind, registered(ARCH_REGISTRY))}"
+        raise OptionError(f"network_g:type: {needs_basicsr(kind) or unknown}")
     with redirect_stdout(io.StringIO()):  # the registry prints which of two names it has taken
         network = build_network(dict(section))
     load_state(network, state, path)

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from iqa_sr.basicsr_compat import LOSS_REGISTRY, registered
+from iqa_sr.basicsr_compat import LOSS_REGISTRY, needs_basicsr, registered
 from iqa_sr.config.class_arguments import check_arguments
 from iqa_sr.config.sections import OptionProblems, read_section
 from iqa_sr.errors import OptionError, did_you_mean, shown
@@ -54,7 +54,8 @@ def _read_loss(section: Any, path: str, known: Iterable[str]) -> LossConfig:
         raise OptionError(f"{path}: expected a loss section with a `type`, got {shown(section)}")
     kind = section["type"]
     if not isinstance(kind, str) or kind not in known:
-        raise OptionError(f"{path}:type: there is no loss {shown(kind)}; {did_you_mean(str(kind), known)}")
+        unknown = needs_basicsr(kind) or f"there is no loss {shown(kind)}; {did_you_mean(str(kind), known)}"
+        raise OptionError(f"{path}:type: {unknown}")
     loss = LOSS_REGISTRY.get(section["type"])
     check_arguments(loss, section, path)
     if section.get("reduction") == "none":

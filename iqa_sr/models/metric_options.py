@@ -5,7 +5,7 @@ from typing import Any, Literal
 
 from pydantic import Field, ValidationInfo, field_validator
 
-from iqa_sr.basicsr_compat import METRIC_REGISTRY, registered
+from iqa_sr.basicsr_compat import METRIC_REGISTRY, needs_basicsr, registered
 from iqa_sr.config.class_arguments import check_arguments
 from iqa_sr.config.sections import Section, read_section
 from iqa_sr.config.values import FileName, Iterations
@@ -102,10 +102,10 @@ def read_metric(section: Any, path: str) -> MetricConfig:
     kind = section.get("type")
     if kind == "calculate_iqa":
         return read_section(CalculateIQAOptions, section, path)
-    if not isinstance(kind, str) or kind not in registered(METRIC_REGISTRY):
-        raise OptionError(
-            f"{path}:type: there is no metric {shown(kind)}; {did_you_mean(str(kind), registered(METRIC_REGISTRY))}"
-        )
+    known = registered(METRIC_REGISTRY)
+    if not isinstance(kind, str) or kind not in known:
+        unknown = needs_basicsr(kind) or f"there is no metric {shown(kind)}; {did_you_mean(str(kind), known)}"
+        raise OptionError(f"{path}:type: {unknown}")
     plain = {key: value for key, value in section.items() if key != "better"}
     check_arguments(METRIC_REGISTRY.get(kind), plain, path, given=("img", "img2"))
     return read_section(_BasicSRMetric, section, path).model_dump(exclude_unset=True)

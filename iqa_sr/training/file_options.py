@@ -4,7 +4,7 @@ from typing import Any, Literal
 
 from pydantic import Field, ValidationInfo, field_validator
 
-from iqa_sr.basicsr_compat import MODEL_REGISTRY, registered
+from iqa_sr.basicsr_compat import MODEL_REGISTRY, needs_basicsr, registered
 from iqa_sr.config.sections import Section
 from iqa_sr.config.values import Iterations
 from iqa_sr.errors import did_you_mean, shown
@@ -98,4 +98,4 @@ def unknown_class(name: Any, registry: Any, kind: str) -> str | None:
     known = registered(registry)
     if isinstance(name, str) and (name in known or name in registry):
         return None
-    return f"there is no {kind} {shown(name)}; {did_you_mean(str(name), known)}"
+    return needs_basicsr(name) or f"there is no {kind} {shown(name)}; {did_you_mean(str(name), known)}"
