@@ -45,9 +45,8 @@ def pytest_sessionstart(session):
 
 def pytest_collection_modifyitems(config, items):
     if not is_installed("basicsr"):
-        left_out = [item for item in items if item.get_closest_marker("basicsr")]
-        items[:] = [item for item in items if item not in left_out]
-        config.hook.pytest_deselected(items=left_out)
+        config.hook.pytest_deselected(items=[item for item in items if item.get_closest_marker("basicsr")])
+        items[:] = [item for item in items if not item.get_closest_marker("basicsr")]
     items.sort(key=lambda item: _file_of(item) not in LONG)
 
 

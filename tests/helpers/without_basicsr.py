@@ -27,9 +27,8 @@ def without_basicsr(code, folder, *arguments):
     Threads are those of the tests: their number changes the last bits of a training.
     """
     program = Path(folder, "without_basicsr.py")
-    program.write_text(
-        f"{REFUSED}\nsys.path.insert(0, {str(ROOT)!r})\nimport torch\n\ntorch.set_num_threads(1)\n{code}"
-    )
+    start = f"sys.path.insert(0, {str(ROOT)!r})\nimport torch\n\ntorch.set_num_threads(1)\n"
+    program.write_text(REFUSED + start + code)
     command = [sys.executable, program.name, *arguments]
     done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr[-3000:]
