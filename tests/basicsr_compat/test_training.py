@@ -150,7 +150,7 @@ def trained(tmp_path_factory):
 def begin(root, whole, resumed):
     """Copy what the runs of one folder had stored half way to another."""
     for kind in FILES:
-        for file in (f"training_states/{HALF}.state", *(f"models/net_{letter}_{HALF}.pth" for letter in LETTERS[kind])):
+        for file in names_of(kind, HALF):
             target = root / resumed / "experiments" / kind / file
             target.parent.mkdir(parents=True, exist_ok=True)
             shutil.copy(root / whole / "experiments" / kind / file, target)
@@ -175,11 +175,14 @@ def unknown(root):
 
 def stored(root, folder, kind, iteration=WHOLE):
     """What a run has stored at an iteration, by the names of the files."""
-    files = (
-        f"training_states/{iteration}.state",
-        *(f"models/net_{letter}_{iteration}.pth" for letter in LETTERS[kind]),
-    )
-    return {file: read_tensor_file(root / folder / "experiments" / kind / file) for file in files}
+    run = root / folder / "experiments" / kind
+    return {file: read_tensor_file(run / file) for file in names_of(kind, iteration)}
+
+
+def names_of(kind, iteration):
+    """The files of a run that a resumed one needs."""
+    networks = (f"models/net_{letter}_{iteration}.pth" for letter in LETTERS[kind])
+    return (f"training_states/{iteration}.state", *networks)
 
 
 def differing(first, second):
@@ -234,10 +237,9 @@ def test_the_log_tells_the_same_losses(trained, kind):
 @pytest.mark.basicsr
 def test_the_log_says_which_one_it_was(trained):
     root, _ = trained
-    logs = [
-        next((root / folder / "experiments/SRModel").glob("*.log")).read_text() for folder in ("builtin", "installed")
-    ]
-    assert ["BasicSR built-in, torch" in log for log in logs] == [True, False]
+    for folder, told in (("builtin", True), ("installed", False)):
+        log = next((root / folder / "experiments" / "SRModel").glob("*.log")).read_text()
+        assert ("BasicSR built-in, torch" in log) == told
 
 
 @pytest.mark.basicsr
