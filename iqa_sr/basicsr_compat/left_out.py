@@ -4,7 +4,22 @@ from iqa_sr.basicsr_compat.registries import INSTALLED
 
 __all__ = ["LEFT_OUT", "needs_basicsr"]
 
-LEFT_OUT: frozenset[str] = frozenset(())
+_MODELS = """
+    EDVRModel HiFaceGANModel RealESRGANModel RealESRNetModel StyleGAN2Model VideoBaseModel VideoGANModel
+    VideoRecurrentGANModel VideoRecurrentModel
+"""
+_NETWORKS = """
+    BasicVSR BasicVSRPlusPlus DFDNet DUF ECBSR EDVR HiFaceGAN HiFaceGANDiscriminator IconVSR RCAN RIDNet SpyNet
+    StyleGAN2Discriminator StyleGAN2Generator TOFlow
+"""
+_DATASETS = """
+    FFHQDataset REDSDataset REDSRecurrentDataset RealESRGANDataset RealESRGANPairedDataset SingleImageDataset
+    VideoRecurrentTestDataset VideoTestDUFDataset VideoTestDataset VideoTestVimeo90KDataset Vimeo90KDataset
+    Vimeo90KRecurrentDataset
+"""
+_LOSSES_AND_METRICS = "MultiScaleGANLoss calculate_psnr_pt calculate_ssim_pt"
+
+LEFT_OUT = frozenset(f"{_MODELS} {_NETWORKS} {_DATASETS} {_LOSSES_AND_METRICS}".split())
 
 
 def needs_basicsr(name: object) -> str | None:
