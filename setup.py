@@ -7,6 +7,13 @@ from setuptools import find_packages, setup
 
 HERE = Path(__file__).parent
 
+BASICSR = [
+    # 1.4.2 cannot be built by Python 3.13 and later; its wheel runs there (docs/installation.md).
+    'basicsr>=1.4.2; python_version < "3.13"',
+    # The tensorboard command of its tb-nightly imports pkg_resources, which setuptools 82 no longer has.
+    'setuptools<82; python_version < "3.13"',
+]
+
 setup(
     name="iqa-sr",
     version=re.search(r'__version__ = "(.+)"', (HERE / "iqa_sr" / "__init__.py").read_text()).group(1),
@@ -26,10 +33,6 @@ setup(
         "iqa_sr.training": ["data/*"],
     },
     install_requires=[
-        # BasicSR 1.4.2 cannot be built by Python 3.13 and later; its wheel runs there (docs/installation.md).
-        'basicsr>=1.4.2; python_version < "3.13"',
-        # The tensorboard command of basicsr's tb-nightly imports pkg_resources, which setuptools 82 no longer has.
-        "setuptools<82",
         "torch>=2.6",
         "torchvision",
         "numpy",
@@ -37,6 +40,8 @@ setup(
         "Pillow",
         "scikit-image",
         "scipy>=1.15",
+        "spandrel",
+        "tensorboard",
         "lmdb",
         "lpips",
         "peft",
@@ -48,19 +53,19 @@ setup(
         "typing_extensions",
     ],
     extras_require={
+        "basicsr": BASICSR,
         "augmentiq": ["transformers"],
         "opinions": ["openpyxl"],
         "report": ["plotly"],
-        "spandrel": ["spandrel"],
         # From pytest 9.2 on, pytest-xdist 3.8 forgets in silence which tests belong together.
         "test": [
+            *BASICSR,
             "jsonschema",
             "openpyxl",
             "plotly",
             "pytest<9.2",
             "pytest-xdist",
             "selenium",
-            "spandrel",
             "transformers",
         ],
         "docs": ["mkdocs-material>=9.5", "mkdocstrings[python]>=0.27"],

@@ -1,4 +1,4 @@
-"""Networks that spandrel (an optional extra) knows, as ordinary modules."""
+"""Networks that spandrel knows, as ordinary modules."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -48,9 +48,7 @@ def spandrel_network(state: Mapping[str, Tensor], path: str | Path) -> SpandrelN
     try:
         from spandrel import ImageModelDescriptor, ModelLoader, UnsupportedModelError, canonicalize_state_dict
     except ModuleNotFoundError as error:
-        raise ModuleNotFoundError(
-            'spandrel is not installed: pip install "iqa-sr[spandrel]"', name="spandrel"
-        ) from error
+        raise ModuleNotFoundError("spandrel is not installed: pip install spandrel", name="spandrel") from error
     try:
         descriptor = ModelLoader(device="cpu").load_from_state_dict(canonicalize_state_dict(dict(state)))
     except UnsupportedModelError:

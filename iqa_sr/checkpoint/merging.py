@@ -146,7 +146,7 @@ def _open_with_spandrel(path: Path, image: Tensor, expected: Tensor, section: Ma
     try:
         from spandrel import ModelLoader
     except ModuleNotFoundError:
-        return 'Not opened with spandrel, which is not installed: pip install "iqa-sr[spandrel]"'
+        return "Not opened with spandrel, which is not installed: pip install spandrel"
     try:
         model: Any = ModelLoader(device="cpu").load_from_file(path).eval()
         with torch.no_grad():

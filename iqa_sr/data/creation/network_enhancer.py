@@ -1,4 +1,4 @@
-"""A 1x restoration network as an enhancer, built by spandrel (an optional extra)."""
+"""A 1x restoration network as an enhancer, built by spandrel."""
 
 from pathlib import Path
 
