@@ -67,6 +67,7 @@ def told(tmp_path_factory):
     return folder, said(BASICSR, folder)
 
 
+@pytest.mark.basicsr
 def test_the_console_has_every_message_once(told):
     lines = [
         "INFO: told by BasicSR",
@@ -77,6 +78,7 @@ def test_the_console_has_every_message_once(told):
     assert re.fullmatch("".join(f"{TIME}{line}\n" for line in lines), told[1])
 
 
+@pytest.mark.basicsr
 def test_the_log_files_have_them_too(told):
     folder, _ = told
     assert re.fullmatch(f"{TIME}INFO: told by BasicSR\n", (folder / "basicsr.log").read_text())

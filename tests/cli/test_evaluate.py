@@ -78,6 +78,7 @@ def test_against_every_positive_averaged(network_here, capsys):
     assert "set: 1 of 3 images have no positive ground truth" in shown
 
 
+@pytest.mark.basicsr
 def test_sr_classic_is_what_basicsr_computes(network_here):
     from basicsr.metrics.psnr_ssim import calculate_psnr, calculate_ssim
 

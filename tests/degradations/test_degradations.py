@@ -56,6 +56,7 @@ def psnr(image: Tensor, reference: Tensor) -> float:
 # Resizing
 
 
+@pytest.mark.basicsr
 @pytest.mark.parametrize(
     ("height", "width", "scale"),
     [(48, 60, 1 / 2), (48, 60, 1 / 3), (48, 60, 1 / 4), (21, 30, 2), (105, 63, 1 / 3), (50, 70, 0.7), (33, 21, 3)],
@@ -113,6 +114,7 @@ def test_bicubic_window_equals_the_full_image(scale: int) -> None:
 # Kernels and filters
 
 
+@pytest.mark.basicsr
 @pytest.mark.parametrize("size", [3, 7, 21])
 def test_kernels_agree_with_basicsr(size: int) -> None:
     from basicsr.data import degradations as published
@@ -151,6 +153,7 @@ def test_blur_refuses_an_even_kernel() -> None:
         blur(photographs(8, 8), torch.ones(4, 4))
 
 
+@pytest.mark.basicsr
 def test_sharpening_agrees_with_basicsr() -> None:
     from basicsr.utils import USMSharp
 
@@ -186,6 +189,7 @@ def test_poisson_noise_is_that_of_counted_photons() -> None:
             assert abs(float(part.mean())) < 0.001
 
 
+@pytest.mark.basicsr
 def test_poisson_noise_spreads_as_basicsr_does() -> None:
     from basicsr.data.degradations import generate_poisson_noise_pt
 
@@ -211,6 +215,7 @@ def test_noise_of_a_degradation_lies_in_its_range() -> None:
 # JPEG
 
 
+@pytest.mark.basicsr
 @pytest.mark.parametrize("quality", [30.0, 62.5, 95.0])
 def test_jpeg_agrees_with_basicsr(quality: float) -> None:
     from basicsr.utils import DiffJPEG
@@ -249,6 +254,7 @@ def interpolations(image: Tensor, size: tuple[int, int]) -> list[Tensor]:
     return [functional.interpolate(image, size, mode=mode) for mode in ("area", "bilinear", "bicubic")]
 
 
+@pytest.mark.basicsr
 def test_one_stage_is_the_published_chain() -> None:
     from basicsr.data.degradations import bivariate_Gaussian
     from basicsr.utils import DiffJPEG
@@ -270,6 +276,7 @@ def test_one_stage_is_the_published_chain() -> None:
     assert modes == {0, 1, 2}
 
 
+@pytest.mark.basicsr
 def test_two_stages_are_the_published_chain() -> None:
     from basicsr.data.degradations import bivariate_Gaussian
     from basicsr.utils import DiffJPEG

@@ -337,6 +337,7 @@ def test_psnr_agrees_with_the_golden_values(name):
         )
 
 
+@pytest.mark.basicsr
 @pytest.mark.parametrize(("name", "on_luma"), [("psnr", False), ("psnry-basicsr", True)])
 def test_psnr_agrees_with_basicsr(name, on_luma):
     from basicsr.metrics.psnr_ssim import calculate_psnr

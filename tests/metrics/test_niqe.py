@@ -38,6 +38,7 @@ def test_luma_agrees_to_the_last_level(case):
     assert luma.sum().item() == pytest.approx(expected["mean"] * luma.numel(), abs=0.1)
 
 
+@pytest.mark.basicsr
 @pytest.mark.parametrize(
     ("photograph", "top", "left", "height", "width"),
     [("coffee", 10, 20, 200, 310), ("chelsea", 40, 60, 192, 192), ("astronaut", 100, 90, 288, 400)],
@@ -51,6 +52,7 @@ def test_agrees_with_basicsr_itself(photograph, top, left, height, width):
     assert create_metric("niqe-basicsr")(image[None]).item() == pytest.approx(float(expected), rel=1e-4)
 
 
+@pytest.mark.basicsr
 def test_half_size_agrees_with_basicsrs_imresize():
     from basicsr.utils.matlab_functions import imresize
 

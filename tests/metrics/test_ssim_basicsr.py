@@ -3,7 +3,6 @@
 import numpy as np
 import pytest
 import torch
-from basicsr.metrics.psnr_ssim import calculate_ssim
 
 from iqa_sr.metrics import create_metric
 from tests.helpers.golden_images import photo
@@ -23,8 +22,11 @@ def pairs():
         yield tuple(batch.mul(255).round().div(255) for batch in (image, reference))
 
 
+@pytest.mark.basicsr
 @pytest.mark.parametrize(("name", "on_luma"), [("ssimy-basicsr", True), ("ssimc-basicsr", False)])
 def test_agrees_with_basicsr(name, on_luma):
+    from basicsr.metrics.psnr_ssim import calculate_ssim
+
     images, references = (torch.stack(batch) for batch in zip(*pairs(), strict=True))
     scores = create_metric(name)(images, references).tolist()
     expected = [calculate_ssim(levels(a), levels(b), crop_border=0, test_y_channel=on_luma) for a, b in pairs()]

@@ -6,10 +6,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from basicsr.models.lr_scheduler import CosineAnnealingRestartLR
 from scipy import stats
 
 from iqa_sr.archs.resnet_arch import ResNet
+from iqa_sr.basicsr_compat.builtin.lr_schedulers import CosineAnnealingRestartLR
 from iqa_sr.cli.main import main as cli
 from iqa_sr.cli.train import main
 from iqa_sr.config.option_files import read_option_file

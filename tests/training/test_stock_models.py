@@ -19,7 +19,10 @@ from tests import ROOT, TESTS
 from tests.helpers.sr_datasets import make_image, save, training_options, write_groups, write_options
 
 OPTIONS = TESTS / "stock_options"
-FILES = sorted(path.name for path in OPTIONS.glob("*.yml"))
+FILES = [
+    pytest.param(path.name, marks=pytest.mark.basicsr if "realesrgan" in path.name else ())
+    for path in sorted(OPTIONS.glob("*.yml"))
+]
 SWINIR = ["-opt", str(OPTIONS / "train_SwinIR_SRx4_scratch.yml"), "--force_yml", "datasets:train:num_worker_per_gpu=0"]
 
 
@@ -104,6 +107,7 @@ def test_our_metrics_and_losses_fit_into_stock_option_files(df2k):
     assert table.mean("6", "psnr") == pytest.approx(table.mean("6", "ref"), abs=1e-3)
 
 
+@pytest.mark.basicsr
 def test_a_validation_set_without_ground_truth_is_not_compared_with_a_training_batch(df2k, capsys):
     single = "type: SingleImageDataset, dataroot_lq: datasets/Set5/LRbicx4, io_backend: {type: disk}"
     forced = [f"datasets:val_1={{name: real, {single}}}"]
@@ -139,6 +143,7 @@ def test_a_metric_that_does_not_exist_stops_before_the_training(df2k, capsys):
     assert not Path("experiments").exists()
 
 
+@pytest.mark.basicsr
 def test_a_script_of_ones_own_around_basicsr(tmp_path, monkeypatch):
     """BasicSR's unmodified train_pipeline with our model and data set, after the two lines of the README."""
     monkeypatch.chdir(tmp_path)

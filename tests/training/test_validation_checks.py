@@ -154,6 +154,7 @@ def test_sizes_of_basicsrs_data_sets(pairs):
     assert image_sizes(listed, 2)[1].lq == (30, 20)
 
 
+@pytest.mark.basicsr
 def test_sizes_of_an_lmdb_are_those_of_its_list(pairs):
     """The database itself stays closed: BasicSR opens it, and it cannot be opened twice."""
     from basicsr.utils.lmdb_util import make_lmdb_from_imgs
