@@ -40,7 +40,10 @@ def pytest_collectstart():
 def pytest_sessionstart(session):
     reporter = session.config.pluginmanager.get_plugin("terminalreporter")
     if reporter is not None and not is_installed("basicsr"):
-        reporter.write_line("BasicSR is not installed: tests with the marker `basicsr`, which need it, are deselected.")
+        reporter.write_line(
+            "BasicSR is not installed: tests with the marker `basicsr`, which need it, are deselected, and "
+            "tests/basicsr_compat/test_builtin_{dataset,losses,networks}.py are left out."
+        )
 
 
 def pytest_collection_modifyitems(config, items):

@@ -2,7 +2,21 @@
 
 from typing import Any
 
-from iqa_sr.basicsr_compat.builtin import gan_models, metrics, swinir_model
+from iqa_sr.basicsr_compat.builtin import (
+    discriminator_arch,
+    gan_loss,
+    gan_models,
+    metrics,
+    paired_image_dataset,
+    perceptual_loss,
+    pixel_losses,
+    residual_archs,
+    rrdbnet_arch,
+    srvgg_arch,
+    swinir_arch,
+    swinir_model,
+    vgg_arch,
+)
 from iqa_sr.basicsr_compat.builtin.base_model import BaseModel
 from iqa_sr.basicsr_compat.builtin.sr_model import SRModel
 
@@ -11,7 +25,21 @@ __all__ = ["BASICSR_VERSION", "REGISTERING", "BaseModel", "initialized_loggers",
 BASICSR_VERSION = "built-in"
 
 # Modules that register their classes and functions when they are imported.
-REGISTERING = (gan_models, metrics, swinir_model)
+REGISTERING = (
+    discriminator_arch,
+    gan_loss,
+    gan_models,
+    metrics,
+    paired_image_dataset,
+    perceptual_loss,
+    pixel_losses,
+    residual_archs,
+    rrdbnet_arch,
+    srvgg_arch,
+    swinir_arch,
+    swinir_model,
+    vgg_arch,
+)
 
 initialized_loggers: dict[str, bool] = {}
 """Loggers that have their handlers: an installed BasicSR keeps such a table and looks into it."""
