@@ -7,6 +7,7 @@ from iqa_sr.checkpoint.loading import load_network
 from iqa_sr.inference.tiling import upscale
 from iqa_sr.io.network_states import state_digest
 from tests.helpers.checkpoints import RRDB, SWINIR, lq, same, save_checkpoint
+from tests.helpers.without_basicsr import marks_of
 
 RESIDUAL = {"num_in_ch": 3, "num_out_ch": 3, "num_feat": 4}
 
@@ -31,7 +32,13 @@ SECTIONS = [
 ]
 
 
-@pytest.mark.parametrize("section", SECTIONS, ids=lambda one: f"{one['type']}-{one.get('upscale', one.get('scale'))}")
+@pytest.mark.parametrize(
+    "section",
+    [
+        pytest.param(one, marks=marks_of(one["type"]), id=f"{one['type']}-{one.get('upscale', one.get('scale'))}")
+        for one in SECTIONS
+    ],
+)
 def test_the_weights_alone_tell_the_network(tmp_path, section):
     network = save_checkpoint(tmp_path / "net.pth", section)
     loaded = load_network(tmp_path / "net.pth")
@@ -52,6 +59,7 @@ def test_sizes_that_a_network_takes(tmp_path):
         assert upscale(loaded.network, lq(7), **loaded.sizes).shape[-1] == 7 * loaded.scale
 
 
+@pytest.mark.basicsr
 def test_what_no_weight_tells_is_said(tmp_path):
     save_checkpoint(tmp_path / "net.pth", SWINIR)
     assert load_network(tmp_path / "net.pth").assumed == ("img_range 1.0",)

@@ -1,9 +1,12 @@
-"""Runs Python code in a process of its own in which there is no BasicSR, whether it is installed or not."""
+"""What needs an installed BasicSR; and code in a process in which there is none, whether it is installed or not."""
 
 import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
+from iqa_sr.basicsr_compat.left_out import LEFT_OUT
 from tests import ROOT
 
 REFUSED = """
@@ -19,6 +22,11 @@ class _Refusing:
 
 sys.meta_path.insert(0, _Refusing)
 """
+
+
+def marks_of(name):
+    """The marks of a test that names a class of an option file: `basicsr` where only an installed BasicSR has it."""
+    return [pytest.mark.basicsr] if name in LEFT_OUT else []
 
 
 def without_basicsr(code, folder, *arguments):

@@ -12,6 +12,7 @@ from iqa_sr.basicsr_compat import build_network
 from iqa_sr.errors import OptionError
 from iqa_sr.lora.adapter_files import BaseNetwork, inject_saved, read_adapter, save_adapter
 from iqa_sr.lora.injection import LoRAOptions, adapter_state, inject, merged_state, target_names
+from tests.helpers.without_basicsr import marks_of
 
 NETWORKS = {
     "EDSR": {"type": "EDSR", "num_in_ch": 3, "num_out_ch": 3, "num_feat": 8, "num_block": 1, "upscale": 2},
@@ -71,7 +72,7 @@ def make_image():
 
 
 @pytest.mark.parametrize("dropout", [0.0, 0.5])
-@pytest.mark.parametrize("kind", NETWORKS)
+@pytest.mark.parametrize("kind", [pytest.param(kind, marks=marks_of(kind)) for kind in NETWORKS])
 def test_every_layer_of_other_networks(tmp_path, kind, dropout):
     """Trained or evaluated, saved and read again, merged: the same network."""
     plain = build_network(NETWORKS[kind])
@@ -189,6 +190,7 @@ def test_of_many_refused_layers_a_few_are_named():
         target_names(Refused(), LoRAOptions(target_modules=".*"))
 
 
+@pytest.mark.basicsr
 def test_a_class_of_its_own_is_no_layer_to_adapt():
     """RIDNet's MeanShift is a Conv2d that is built otherwise."""
     network = build_network({"type": "RIDNet", "in_channels": 3, "mid_channels": 16, "out_channels": 3, "num_block": 1})
@@ -205,6 +207,7 @@ def test_a_network_without_plain_layers_says_so():
         target_names(nn.ConvTranspose2d(3, 3, 3), LoRAOptions(target_modules=["conv"]))
 
 
+@pytest.mark.basicsr
 @pytest.mark.parametrize("dropout", [0.0, 0.5])
 def test_it_changes_nothing_before_it_learns_also_in_training(dropout):
     plain = build_network(NETWORKS["ECBSR"])

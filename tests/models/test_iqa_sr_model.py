@@ -261,6 +261,7 @@ def test_ema_averages_what_is_trained_and_copies_the_rest():
     assert model.net_g_ema.free.item() == pytest.approx(1.0)
 
 
+@pytest.mark.basicsr
 def test_tensor2img_leaves_its_argument_alone():
     sr_model = sys.modules["basicsr.models.sr_model"]
 

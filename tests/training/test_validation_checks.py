@@ -132,12 +132,17 @@ def pairs(tmp_path, monkeypatch):
         save(f"lr/{name}.png", make_image(1, height // 2, 20))
 
 
-def test_sizes_of_basicsrs_data_sets(pairs):
+def test_sizes_of_pairs(pairs):
     assert image_sizes(basicsr_set(), 2) == [ImageSizes("a", (20, 20), (40, 41))]
-    assert image_sizes(basicsr_set("SingleImageDataset"), 2) == [ImageSizes("a", (20, 20), None)]
     Path("meta.txt").write_text("a.png (40,41,3)\nsub/a.png (60,41,3)\n")
     with pytest.raises(DataError, match="2 images are called a: their results"):  # BasicSR drops an LQ's sub-folder
         check_images({"val": basicsr_set(meta_info_file="meta.txt")}, {}, 2)
+
+
+@pytest.mark.basicsr
+def test_sizes_of_single_images(pairs):
+    assert image_sizes(basicsr_set("SingleImageDataset"), 2) == [ImageSizes("a", (20, 20), None)]
+    Path("meta.txt").write_text("a.png (40,41,3)\nsub/a.png (60,41,3)\n")
     listed = basicsr_set("SingleImageDataset", meta_info_file="meta.txt")
     assert image_sizes(listed, 2) == [ImageSizes("a", (20, 20), None), ImageSizes("sub/a", (30, 20), None)]
     assert sorted(set(check_images({"val": listed}, {}, 2))) == [20, 30]
