@@ -13,7 +13,7 @@ _NETWORKS = """
     StyleGAN2Discriminator StyleGAN2Generator TOFlow
 """
 _DATASETS = """
-    FFHQDataset REDSDataset REDSRecurrentDataset RealESRGANDataset RealESRGANPairedDataset SingleImageDataset
+    FFHQDataset REDSDataset REDSRecurrentDataset RealESRGANDataset RealESRGANPairedDataset
     VideoRecurrentTestDataset VideoTestDUFDataset VideoTestDataset VideoTestVimeo90KDataset Vimeo90KDataset
     Vimeo90KRecurrentDataset
 """

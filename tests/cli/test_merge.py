@@ -291,6 +291,7 @@ def test_another_size_with_spandrel_is_a_warning(here, capsys, monkeypatch):
     assert "open it as SwinIR x2 and give results of the size (64, 64)" in capsys.readouterr().err
 
 
+@pytest.mark.basicsr
 def test_basicsr_opens_it(here):
     """As BasicSR's inference scripts do, and its SRModel in a test run."""
     path = merge("base.pth", ["clean"])

@@ -107,7 +107,6 @@ def test_our_metrics_and_losses_fit_into_stock_option_files(df2k):
     assert table.mean("6", "psnr") == pytest.approx(table.mean("6", "ref"), abs=1e-3)
 
 
-@pytest.mark.basicsr
 def test_a_validation_set_without_ground_truth_is_not_compared_with_a_training_batch(df2k, capsys):
     single = "type: SingleImageDataset, dataroot_lq: datasets/Set5/LRbicx4, io_backend: {type: disk}"
     forced = [f"datasets:val_1={{name: real, {single}}}"]

@@ -139,7 +139,6 @@ def test_sizes_of_pairs(pairs):
         check_images({"val": basicsr_set(meta_info_file="meta.txt")}, {}, 2)
 
 
-@pytest.mark.basicsr
 def test_sizes_of_single_images(pairs):
     assert image_sizes(basicsr_set("SingleImageDataset"), 2) == [ImageSizes("a", (20, 20), None)]
     Path("meta.txt").write_text("a.png (40,41,3)\nsub/a.png (60,41,3)\n")

@@ -6,14 +6,12 @@ import cv2
 import numpy as np
 import torch
 
+from iqa_sr.basicsr_compat.builtin.luma import studio_luma
 from iqa_sr.basicsr_compat.builtin.registry import METRIC_REGISTRY
 from iqa_sr.metrics.niqe import BLOCK, NIQE
 from iqa_sr.metrics.registry import shared_metric
 
 __all__ = ["calculate_niqe", "calculate_psnr", "calculate_ssim"]
-
-# BT.601 studio range, of B, G, R in [0, 1]; the offset is 16.
-STUDIO_Y = (24.966, 128.553, 65.481)
 
 
 @METRIC_REGISTRY.register()
@@ -39,7 +37,7 @@ def calculate_psnr(
     """
     first, second = _pair(img, img2, crop_border, input_order)
     if test_y_channel:
-        first, second = _studio_luma(first), _studio_luma(second)
+        first, second = _luma(first), _luma(second)
     error = np.mean((first.astype(np.float64) - second.astype(np.float64)) ** 2)
     return float("inf") if error == 0 else float(10 * np.log10(255.0**2 / error))
 
@@ -103,7 +101,7 @@ def calculate_niqe(
     image = img.astype(np.float32)
     if input_order != "HW":
         image = _channels_last(image, input_order)
-        image = _studio_luma(image) if convert_to == "y" else _opencv_gray(image)
+        image = _luma(image) if convert_to == "y" else _opencv_gray(image)
     plane = _cropped(image, crop_border).reshape(image.shape[0] - 2 * crop_border, -1)  # (H, W)
     height, width = plane.shape
     if (height // BLOCK) * (width // BLOCK) < 2:
@@ -133,12 +131,11 @@ def _cropped(image: np.ndarray, border: int) -> np.ndarray:
     return image[border : image.shape[0] - border, border : image.shape[1] - border]
 
 
-def _studio_luma(image: np.ndarray) -> np.ndarray:
-    """`(H, W, 3)` levels to Y `(H, W, 1)` float32, 16..235, rounded as BasicSR rounds on the way; gray stays gray."""
-    image = image.astype(np.float32) / 255
+def _luma(image: np.ndarray) -> np.ndarray:
+    """`(H, W, 3)` levels to Y `(H, W, 1)` float32, 16..235, not rounded; gray stays gray."""
     if image.shape[2] == 3:
-        image = ((np.dot(image, STUDIO_Y) + 16) / 255).astype(np.float32)[..., None]
-    return image * 255
+        return studio_luma(image)[..., None] * 255
+    return image.astype(np.float32) / 255 * 255  # rounded as BasicSR does
 
 
 def _opencv_gray(image: np.ndarray) -> np.ndarray:
