@@ -39,7 +39,7 @@ def check_optimizer(section: Mapping[str, Any], path: str) -> None:
             like = f"{len(default)} numbers like its default {default}"
             raise OptionError(f"{path}:{key}: expected {like}, got {shown(value)}")
     # Which kernels compute the step depends on the device, which is not known here.
-    plain = {key: value for key, value in section.items() if key not in ("type", *_KERNELS)}
+    plain = {key: value for key, value in section.items() if key not in {"type", *_KERNELS}}
     if all(type(beta) in (int, float) for beta in plain.get("betas", [None])):
         plain["betas"] = [float(beta) for beta in plain["betas"]]  # as `get_optimizer` does
     weights = nn.Parameter(torch.zeros(2, 2))
@@ -50,7 +50,7 @@ def check_optimizer(section: Mapping[str, Any], path: str) -> None:
         raise OptionError(f"{path}: a step of {kind} with these options gives weights that are not finite")
 
 
-_KERNELS = ("fused", "foreach", "capturable", "differentiable")
+_KERNELS = frozenset(("fused", "foreach", "capturable", "differentiable"))
 
 
 def _is_optimizer(value: Any) -> bool:
@@ -66,7 +66,7 @@ def get_optimizer(self: Any, optim_type: str, params: Any, lr: float, **kwargs: 
     optimizer = getattr(torch.optim, str(optim_type), None)
     if not (isinstance(optimizer, type) and issubclass(optimizer, torch.optim.Optimizer)):
         raise ValueError(f"optimizer {optim_type!r} does not exist in torch.optim; Adam and AdamW are the usual ones")
-    if optim_type in ("Adam", "AdamW") and not {"fused", "foreach", "capturable", "differentiable"} & set(kwargs):
+    if optim_type in ("Adam", "AdamW") and not kwargs.keys() & _KERNELS:
         kwargs["fused"] = True
     if "betas" in kwargs:
         kwargs["betas"] = [float(beta) for beta in kwargs["betas"]]  # torch refuses the whole 0 of `betas: [0, 0.99]`

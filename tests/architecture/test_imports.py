@@ -4,6 +4,8 @@ import ast
 import subprocess
 import sys
 
+import pytest
+
 from tests import ROOT, TESTS
 
 RANKS = [
@@ -68,10 +70,11 @@ def test_only_one_folder_imports_basicsr():
     assert importers and all(name.startswith("basicsr_compat.installed.") for name in importers)
 
 
-def test_what_serves_without_basicsr_imports_nothing_of_the_installed_one():
-    door = {"basicsr_compat", "basicsr_compat.registries"}  # they choose
-    importers = {name for name, path in sources() for module in imported(path) if ".basicsr_compat.installed" in module}
-    assert {name for name in importers if not name.startswith("basicsr_compat.installed")} == door
+@pytest.mark.parametrize("room", ["installed", "builtin"])
+def test_the_door_alone_chooses_between_an_installed_basicsr_and_our_own_part(room):
+    importers = {name for name, path in sources() for module in imported(path) if f".basicsr_compat.{room}" in module}
+    others = {name for name in importers if not name.startswith(f"basicsr_compat.{room}")}
+    assert others == {"basicsr_compat", "basicsr_compat.registries"}
 
 
 def test_losses_and_samplers_are_never_top_level_names():
