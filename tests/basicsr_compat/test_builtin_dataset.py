@@ -1,5 +1,6 @@
 """Our own data set of pairs against BasicSR's: paths, and the same samples from the same random numbers."""
 
+import pickle
 import random
 import shutil
 from copy import deepcopy
@@ -142,6 +143,8 @@ def test_a_loader_of_several_processes(folders):
     dataset[0]  # the database is open before the workers are forked
     loaded = [batch["lq_path"][0] for batch in DataLoader(dataset, num_workers=1)]
     assert loaded == ["a", "b", "c"] and dataset.opt == options
+    sent = pickle.loads(pickle.dumps(dataset))  # to a worker that is no fork
+    assert sent[1]["gt"].equal(dataset[1]["gt"])
 
 
 def test_order_of_a_folder(folders):

@@ -52,7 +52,7 @@ def test_options_of_networks(name, options, text):
     ("name", "options", "side", "text"),
     [
         ("RRDBNet", RGB | {"scale": 2, "num_block": 1}, 5, r"with scale 2 .* multiples of 2 px, got \(1, 3, 5, 5\)"),
-        ("VGGStyleDiscriminator", {"num_in_ch": 3, "num_feat": 2}, 64, "expected images of 128x128 px, got"),
+        ("VGGStyleDiscriminator", {"num_in_ch": 3, "num_feat": 2}, 64, "expected images of input_size 128x128 px, got"),
         ("UNetDiscriminatorSN", {"num_in_ch": 3, "num_feat": 2}, 12, "expected sides that are multiples of 8 px"),
         (
             "SwinIR",
@@ -141,15 +141,18 @@ def dataset(**changes):
         ({"io_backend": {"type": "lmbd"}}, "datasets:train:io_backend:type: .*'disk' or 'lmdb'"),
         (
             {"io_backend": {"type": "lmdb"}},
-            r"datasets:train: with io_backend:type lmdb expected folders .*\.lmdb",
+            r"dataroot_lq: expected a folder named \*\.lmdb.* got 'lq'",
         ),
-        ({"use_rot": "left out", "gt_size": None}, "datasets:train: for training, gt_size and use_rot must be given"),
-        ({"gt_size": 17}, "datasets:train: gt_size: expected a multiple of the scale 2, got 17"),
+        (
+            {"use_rot": "left out", "gt_size": None},
+            r"gt_size: this key is .*\n.*use_rot: this key is .* missing",
+        ),
+        ({"gt_size": 17}, "datasets:train:gt_size: expected a multiple of the scale 2, got 17"),
         ({"gt_size": 0}, "datasets:train:gt_size: .*greater than or equal to 1, got 0"),
         ({"filename_tmpl": "x2"}, r"filename_tmpl: expected a name with \{\} in it, got 'x2'"),
         ({"filename_tmpl": "{name}x2"}, r"filename_tmpl: expected a name with \{\} in it, got '\{name\}x2'"),
-        ({"mean": [0.5] * 3}, "mean and std: expected both or none of them"),
-        ({"mean": [0.5] * 3, "std": [1, 1]}, "std: expected 3 numbers, got 2"),
+        ({"mean": [0.5] * 3}, "datasets:train:std: expected mean and std, or none of them, got None"),
+        ({"mean": [0.5] * 3, "std": [1, 1]}, "datasets:train:std: expected 3 numbers, got 2"),
         ({"phase": "val", "scale": "left out"}, "datasets:val:scale: this key is required and missing"),
     ],
 )

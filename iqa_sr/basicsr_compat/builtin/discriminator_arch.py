@@ -57,8 +57,8 @@ class VGGStyleDiscriminator(nn.Module):
             ValueError: If the images have another size.
         """
         if x.shape[-2:] != (self.input_size, self.input_size):
-            side = self.input_size
-            raise ValueError(f"VGGStyleDiscriminator: expected images of {side}x{side} px, got {tuple(x.shape)}")
+            expected = f"expected images of input_size {self.input_size}x{self.input_size} px"
+            raise ValueError(f"VGGStyleDiscriminator: {expected}, got {tuple(x.shape)}")
         features = x
         for stage in range(self._stages):
             for half in (0, 1):

@@ -8,7 +8,8 @@ from typing import Annotated, Any, Literal
 
 import numpy as np
 import torch
-from pydantic import ConfigDict, Field, model_validator
+from pydantic import ConfigDict, Field, ValidationInfo, field_validator
+from pydantic_core import PydanticCustomError
 from torch import Tensor
 from torch.utils.data import Dataset
 from torchvision.transforms.functional import normalize
@@ -30,41 +31,58 @@ class _PairedImageOptions(Section):
 
     model_config = ConfigDict(extra="ignore")
 
-    dataroot_gt: str
-    dataroot_lq: str
-    io_backend: IoBackend
     phase: str
     scale: int = Field(ge=1)
+    io_backend: IoBackend
+    dataroot_gt: str
+    dataroot_lq: str
     filename_tmpl: str = "{}"
     meta_info_file: str | None = None
-    gt_size: int | None = Field(None, ge=1)
-    use_hflip: bool | None = None
-    use_rot: bool | None = None
+    gt_size: int | None = Field(None, ge=1, validate_default=True)
+    use_hflip: bool | None = Field(None, validate_default=True)
+    use_rot: bool | None = Field(None, validate_default=True)
     color: Literal["y"] | None = None
     mean: list[float] | None = None
-    std: list[Annotated[float, Field(gt=0)]] | None = None
+    std: list[Annotated[float, Field(gt=0)]] | None = Field(None, validate_default=True)
 
-    @model_validator(mode="after")
-    def _complete(self) -> "_PairedImageOptions":
-        if (self.mean is None) != (self.std is None):
-            raise ValueError("mean and std: expected both or none of them")
-        channels = 1 if self.color else 3
-        for name, values in (("mean", self.mean), ("std", self.std)):
-            if values is not None and len(values) not in (1, channels):
-                raise ValueError(f"{name}: expected {channels} numbers, got {len(values)}")
-        if not _is_template(self.filename_tmpl):
-            raise ValueError(f"filename_tmpl: expected a name with {{}} in it, got {self.filename_tmpl!r}")
-        roots = (self.dataroot_gt, self.dataroot_lq)
-        if self.io_backend.type == "lmdb" and not all(root.endswith(LMDB_SUFFIX) for root in roots):
-            raise ValueError(f"with io_backend:type lmdb expected folders named *{LMDB_SUFFIX}, got {roots}")
-        if self.phase != "train":
-            return self
-        missing = [name for name in ("gt_size", "use_hflip", "use_rot") if getattr(self, name) is None]
-        if missing:
-            raise ValueError(f"for training, {' and '.join(missing)} must be given")
-        if self.gt_size is not None and self.gt_size % self.scale:
-            raise ValueError(f"gt_size: expected a multiple of the scale {self.scale}, got {self.gt_size}")
-        return self
+    @field_validator("dataroot_gt", "dataroot_lq")
+    @classmethod
+    def _of_the_backend(cls, root: str, info: ValidationInfo) -> str:
+        backend = info.data.get("io_backend")
+        if backend is not None and backend.type == "lmdb" and not root.endswith(LMDB_SUFFIX):
+            raise ValueError(f"expected a folder named *{LMDB_SUFFIX}, which io_backend:type lmdb reads")
+        return root
+
+    @field_validator("filename_tmpl")
+    @classmethod
+    def _takes_a_name(cls, template: str) -> str:
+        try:
+            varies = template.format("a") != template.format("b")
+        except (IndexError, KeyError, ValueError):
+            varies = False
+        if not varies:
+            raise ValueError("expected a name with {} in it")
+        return template
+
+    @field_validator("gt_size", "use_hflip", "use_rot")
+    @classmethod
+    def _given_for_training(cls, value: Any, info: ValidationInfo) -> Any:
+        training, scale = info.data.get("phase") == "train", info.data.get("scale", 1)
+        if training and value is None:
+            raise PydanticCustomError("missing", "this key is required for training")
+        if training and info.field_name == "gt_size" and value % scale:
+            raise ValueError(f"expected a multiple of the scale {scale}, got {value}")
+        return value
+
+    @field_validator("mean", "std")
+    @classmethod
+    def _of_each_channel(cls, values: list[float] | None, info: ValidationInfo) -> list[float] | None:
+        channels = 1 if info.data.get("color") else 3
+        if values is not None and len(values) not in (1, channels):
+            raise ValueError(f"expected {channels} numbers, got {len(values)}")
+        if info.field_name == "std" and (values is None) != (info.data.get("mean") is None):
+            raise ValueError("expected mean and std, or none of them")
+        return values
 
 
 @DATASET_REGISTRY.register()
@@ -193,14 +211,6 @@ class PairedImageDataset(Dataset[dict[str, Any]]):
         turned = (image[:: -1 if rows else 1, :: -1 if columns else 1] for image in (gt, lq))
         gt, lq = (image.transpose(1, 0, 2) if transpose else image for image in turned)
         return gt, lq
-
-
-def _is_template(text: str) -> bool:
-    """Check whether a text takes a name into it, by Python's `format`."""
-    try:
-        return text.format("a") != text.format("b")
-    except (IndexError, KeyError, ValueError):
-        return False
 
 
 def _luma(image: np.ndarray) -> Tensor:
