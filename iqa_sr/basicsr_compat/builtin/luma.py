@@ -1,8 +1,10 @@
 """Luma as BasicSR computes it, to the last bit."""
 
 import numpy as np
+import torch
+from torch import Tensor
 
-__all__ = ["studio_luma"]
+__all__ = ["luma_tensor", "studio_luma"]
 
 # BT.601 studio range, of B, G, R in [0, 1]; the offset is 16.
 WEIGHTS = (24.966, 128.553, 65.481)
@@ -19,3 +21,8 @@ def studio_luma(image: np.ndarray) -> np.ndarray:
     """
     levels: np.ndarray = np.dot(image.astype(np.float32) / 255, WEIGHTS) + 16
     return (levels / 255).astype(np.float32)
+
+
+def luma_tensor(image: np.ndarray) -> Tensor:
+    """An RGB image `(H, W, 3)` uint8 to its Y `(1, H, W)`, float32 in [16/255, 235/255]."""
+    return torch.from_numpy(studio_luma(image[..., ::-1]))[None]

@@ -7,13 +7,12 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import numpy as np
-import torch
 from pydantic import ConfigDict, Field, ValidationInfo, field_validator
 from pydantic_core import PydanticCustomError
-from torch import Tensor
 from torch.utils.data import Dataset
 from torchvision.transforms.functional import normalize
 
+from iqa_sr.basicsr_compat.builtin.luma import luma_tensor
 from iqa_sr.basicsr_compat.builtin.registry import DATASET_REGISTRY
 from iqa_sr.config.sections import Section, read_section
 from iqa_sr.io.files import read_file, read_text
@@ -134,7 +133,7 @@ class PairedImageDataset(Dataset[dict[str, Any]]):
             gt, lq = self._turn(gt, lq)
         else:  # ground truths of test sets may have a few rows and columns more
             gt = gt[: lq.shape[0] * options.scale, : lq.shape[1] * options.scale]
-        tensors = [_luma(image) if options.color == "y" else to_tensor(image) for image in (lq, gt)]
+        tensors = [luma_tensor(image) if options.color == "y" else to_tensor(image) for image in (lq, gt)]
         if options.mean is not None and options.std is not None:
             tensors = [normalize(image, options.mean, options.std, inplace=True) for image in tensors]
         return {"lq": tensors[0], "gt": tensors[1], **paths}
@@ -211,11 +210,3 @@ class PairedImageDataset(Dataset[dict[str, Any]]):
         turned = (image[:: -1 if rows else 1, :: -1 if columns else 1] for image in (gt, lq))
         gt, lq = (image.transpose(1, 0, 2) if transpose else image for image in turned)
         return gt, lq
-
-
-def _luma(image: np.ndarray) -> Tensor:
-    """`(H, W, 3)` RGB uint8 to the Y of studio-swing BT.601, `(1, H, W)` float32 in [16/255, 235/255]."""
-    # In this order and precision, so that the last bit is BasicSR's.
-    bgr = np.ascontiguousarray(image[..., ::-1]).astype(np.float32) / 255
-    luma = np.dot(bgr, [24.966, 128.553, 65.481]) + 16  # in [16, 235]
-    return torch.from_numpy((luma / 255).astype(np.float32))[None]

@@ -6,12 +6,11 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import numpy as np
-import torch
 from pydantic import ConfigDict, Field
 from torch.utils.data import Dataset
 from torchvision.transforms.functional import normalize
 
-from iqa_sr.basicsr_compat.builtin.luma import studio_luma
+from iqa_sr.basicsr_compat.builtin.luma import luma_tensor
 from iqa_sr.basicsr_compat.builtin.registry import DATASET_REGISTRY
 from iqa_sr.config.sections import Section, read_section
 from iqa_sr.errors import OptionError
@@ -90,7 +89,7 @@ class SingleImageDataset(Dataset[dict[str, Any]]):
         image = decode_image(content, path)  # (h, w, 3)
         if image.dtype != np.uint8:
             image = (image >> 8).astype(np.uint8)  # as OpenCV cuts PNG down
-        lq = to_tensor(image) if options.color is None else torch.from_numpy(studio_luma(image[..., ::-1]))[None]
+        lq = to_tensor(image) if options.color is None else luma_tensor(image)
         if options.mean is not None and options.std is not None:
             lq = normalize(lq, options.mean, options.std, inplace=True)
         return {"lq": lq, "lq_path": path}
