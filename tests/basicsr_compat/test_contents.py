@@ -4,9 +4,9 @@ import inspect
 
 import pytest
 
-from iqa_sr.basicsr_compat import registered
+from iqa_sr.basicsr_compat import left_out, registered
 from iqa_sr.basicsr_compat.builtin import contents, registry
-from iqa_sr.basicsr_compat.left_out import LEFT_OUT
+from iqa_sr.basicsr_compat.left_out import LEFT_OUT, needs_basicsr
 
 KINDS = ("ARCH", "DATASET", "LOSS", "METRIC", "MODEL")
 
@@ -55,6 +55,17 @@ def test_the_base_model_has_the_methods_of_basicsr():
         if inspect.isfunction(method) and name not in private:
             own, expected = _arguments(getattr(contents.BaseModel, name)), _arguments(method)
             assert own == expected or name == "optimize_parameters", name  # its models' has an argument more
+
+
+def test_what_only_basicsr_has_is_told_without_it(monkeypatch):
+    monkeypatch.setattr(left_out, "INSTALLED", False)
+    assert needs_basicsr("RealESRGANModel") == (
+        "RealESRGANModel is not in the part of BasicSR that comes with this package; it needs BasicSR itself, on Python "
+        "3.12 or older: pip install basicsr"
+    )
+    assert [needs_basicsr(name) for name in ("SRModel", "nothing", None, ["EDVR"])] == [None] * 4
+    monkeypatch.setattr(left_out, "INSTALLED", True)
+    assert needs_basicsr("RealESRGANModel") is None
 
 
 def test_what_is_unknown_to_both_is_told_by_the_nearest_names():
