@@ -60,8 +60,8 @@ def test_the_base_model_has_the_methods_of_basicsr():
 def test_what_only_basicsr_has_is_told_without_it(monkeypatch):
     monkeypatch.setattr(left_out, "INSTALLED", False)
     assert needs_basicsr("RealESRGANModel") == (
-        "RealESRGANModel is not in the part of BasicSR that comes with this package; it needs BasicSR itself, on Python "
-        "3.12 or older: pip install basicsr"
+        "RealESRGANModel is not in the part of BasicSR that comes with this package; it needs BasicSR itself, on "
+        "Python 3.12 or older: pip install basicsr"
     )
     assert [needs_basicsr(name) for name in ("SRModel", "nothing", None, ["EDVR"])] == [None] * 4
     monkeypatch.setattr(left_out, "INSTALLED", True)
