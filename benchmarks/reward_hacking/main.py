@@ -190,7 +190,7 @@ def tuning_keys(args: argparse.Namespace) -> list[Key]:
 
 
 def grid(args: argparse.Namespace, arm: str) -> list[float]:
-    """The rates that an arm tries."""
+    """Learning rates that are tried for an arm."""
     return {"full": args.rates_full, "attention": args.rates_attention}.get(arm, args.rates_lora)
 
 

@@ -26,7 +26,7 @@ CROP, ZOOM = 48, 5  # px of a result, screen px of each
 
 @dataclass(frozen=True)
 class SweepCurve:
-    """A run's endpoint by strength."""
+    """Line of one run in a plot: an endpoint's mean change against the gain, by strength."""
 
     name: str
     color: tuple[int, int, int]

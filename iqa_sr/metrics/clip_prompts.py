@@ -101,7 +101,7 @@ class PromptPairs(QualityMetric):
         self.freeze()
 
     def score(self, image: Tensor, reference: Tensor | None) -> Tensor:
-        """`(N, 3, H, W)` to `(N,)`."""
+        """Score of each image, `(N, 3, H, W)` RGB in [0, 1] to `(N,)`, higher is better."""
         return self.pair_probabilities(image).mean(1)
 
     def pair_probabilities(self, image: Tensor) -> Tensor:
@@ -123,7 +123,7 @@ def select(state: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
 
 
 def need(state: Mapping[str, Tensor], name: str, file: str) -> Tensor:
-    """One tensor of a file.
+    """One tensor of a file's state dict, by its name.
 
     Raises:
         ValueError: If there is none of that name.
