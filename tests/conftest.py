@@ -79,6 +79,17 @@ def _generated_images_once():
 
 
 @pytest.fixture(autouse=True, scope="session")
+def _no_wait_for_the_disk():
+    """Nobody cuts the power of the tests: thousands of files need not reach the disk before the next line is run.
+
+    That it is asked for, and when, is tested with the function's name.
+    """
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(os, "fsync", lambda handle: None)
+        yield
+
+
+@pytest.fixture(autouse=True, scope="session")
 def _signals():
     """Signals mean what they mean in a terminal, also where a shell or `nohup` has started the tests to ignore some."""
     signal.signal(signal.SIGINT, signal.default_int_handler)
