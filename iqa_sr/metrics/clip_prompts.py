@@ -161,7 +161,8 @@ def encode(state: Mapping[str, Tensor], file: str, embeddings: Tensor, end: Tens
     with torch.device("meta"):
         tower = CLIPText(1024, context_length=used, vocabulary=1)
     tower = tower.to_empty(device="cpu")
-    own = {name: tensor for name, tensor in state.items() if name in tower.state_dict()}
+    names = tower.state_dict().keys()
+    own = {name: tensor for name, tensor in state.items() if name in names}
     for name, rows in (("positional_embedding", used), ("token_embedding.weight", 1)):
         if name in own:
             own[name] = own[name][:rows]
