@@ -80,7 +80,7 @@ def changes(results: Tensor, gts: Tensor, scale: int) -> dict[str, Tensor]:
 
 
 def score(name: str, results: Tensor, gts: Tensor, lqs: Tensor, metrics: dict[str, QualityMetric]) -> Tensor:
-    """`(N,)`, larger is better."""
+    """Scores of the results by one metric or by consistency with the LQ, `(N,)`, larger is better."""
     if name == LR_CONSISTENCY:
         return lr_consistency(results, lqs)
     metric = metrics[name]

@@ -91,7 +91,7 @@ def qualities(quality: Quality, images: Sequence[Tensor]) -> np.ndarray:
 
 
 def order_within_kinds(metrics: Metrics, crops: Mapping[str, Tensor]) -> dict[str, dict[str, Any]]:
-    """For each metric, in shares of 1 by kind:
+    """Order of the levels within each kind of distortion, by metric, in shares of 1:
 
     `order`: pairs of five levels in the right order, of all ten (ties are wrong); `above`: for each level the images
     whose original is better; `groups`, `average`: means of the order over `GROUPS`.
@@ -190,7 +190,7 @@ def sr_versions(crops: Mapping[str, Tensor], networks: Mapping[str, LoadedNetwor
 
 
 def below_originals(metrics: Metrics, crops: Mapping[str, Tensor], versions: Mapping[str, Sequence[Tensor]]) -> Shares:
-    """For each metric the share of the images whose original is better than a version of it, by version."""
+    """Share of the images whose original is better than a version of it, by metric and version."""
     originals = {name: qualities(quality, list(crops.values())) for name, quality in metrics.items()}
     return {
         name: {
@@ -258,7 +258,7 @@ def jod_to(originals: Tensor, jod: Jod, images: Tensor) -> Tensor:
 
 
 def costs(metrics: Mapping[str, QualityMetric], peer: QualityMetric, crops: Mapping[str, Tensor]) -> Shares:
-    """For each metric: time of a forward, and of one with its gradient, over the peer's; parameters; MB in memory.
+    """Costs of each metric: time of a forward, and of one with its gradient, over the peer's; parameters; MB in memory.
 
     The two take turns, so that what else the machine does slows both; medians of the ratios.
     """

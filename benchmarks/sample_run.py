@@ -99,7 +99,7 @@ def fill(readme: Path, kind: str, content: str) -> None:
 
 
 def main() -> int:
-    """Train, evaluate, write."""
+    """Train the networks that are missing, evaluate them, and write the README's strip and table."""
     parser = argparse.ArgumentParser(description="The README's strip and table of the sample run.")
     parser.add_argument("--networks", nargs="+", metavar="LABEL=FILE", help="default: those of the three runs")
     parser.add_argument("--data", default="datasets/sample/val", metavar="DIR", help="ground truths")

@@ -28,13 +28,14 @@ def filled(text: str) -> str:
 
 
 def table(kind: str, *arguments: str) -> str:
-    """One table.
+    """Text of one table in Markdown.
 
     Args:
         kind: `options` (of the section whose class is the first argument, without the keys of the others),
             `degradation` (the numbers of its `first` and `second`, or of its `final`), `commands`, `metrics`, or
             `robustness`.
-        arguments: What the kind needs.
+        arguments: Arguments of the kind: class names for `options`, `final` or nothing for `degradation`, nothing for
+            the others.
     """
     match kind:
         case "options":
@@ -104,7 +105,7 @@ def _yaml(value: object) -> str:
 
 
 def _values(schema: dict) -> str:
-    """What a key may be, in short; null is not told, it stands among the defaults."""
+    """Values that a key may have, in short; null is not among them, it stands among the defaults."""
     branches = [one for one in schema.get("anyOf", [schema]) if one.get("type") != "null"]
     names = [f"`{name}`" for one in branches for name in one.get("enum", [one["const"]] if "const" in one else [])]
     if len(names) > 8:

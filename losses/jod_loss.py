@@ -15,10 +15,10 @@ def preference_loss(score: Tensor, jod: Tensor, scale: float = 0.3, margin: floa
     pair that nobody can tell apart is asked for equal scores; one that all agree on, for its order and little more.
 
     Args:
-        score: `(G, V)`, groups of one content; larger is better.
-        jod: `(G, V)`.
+        score: Scores of versions, `(G, V)`, groups of one content; larger is better.
+        jod: JOD of the versions, `(G, V)`.
         scale: JOD at which 73 % prefer the better one.
-        margin: In JOD; a negative one takes all pairs.
+        margin: Difference in JOD that a pair must exceed to count; a negative one takes all pairs.
 
     Reference:
         Burges et al.: Learning to Rank using Gradient Descent, ICML 2005 (RankNet, with targets between 0 and 1).

@@ -1,4 +1,4 @@
-"""LPIPS as a loss."""
+"""LPIPS as a loss between results and ground truths."""
 
 from typing import Literal
 

@@ -11,7 +11,7 @@ FLOOR = 0.01
 
 
 def squared_error(prediction: Tensor, quality: Tensor) -> Tensor:
-    """Mean of `(p - q)^2`.
+    """Mean of the squared error `(p - q)^2`.
 
     Args:
         prediction: `(N,)`.

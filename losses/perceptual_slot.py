@@ -41,7 +41,7 @@ class PerceptualSlot(nn.Module):
 
     @property
     def loss_weight(self) -> float:
-        """The factor of the loss inside."""
+        """Weight of the loss inside."""
         return float(cast(Any, self.loss).loss_weight)
 
     def forward(self, output: Tensor, gt: Tensor, base: Tensor | None = None) -> tuple[Tensor, None]:

@@ -73,8 +73,9 @@ def anchor_loss(quality: Tensor, value: float, tolerance: float = 0.5) -> Tensor
     """Squared excess over `tolerance` of the distance of qualities from the value that they are to have.
 
     Args:
-        quality: Any shape.
-        value: For example that of an untouched image: differences alone would leave the scale without a zero.
+        quality: Qualities of images, any shape.
+        value: Quality that they are to have, for example that of an untouched image: differences alone would leave the
+            scale without a zero.
         tolerance: Free difference.
     """
     return F.relu((quality - value).abs() - tolerance).square().mean() if quality.numel() else torch.zeros(())

@@ -55,7 +55,7 @@ class ScoreUnits(nn.Module):
         self.distances += distances.to(self.distances)
 
     def forward(self, scores: Tensor) -> Tensor:
-        """`(V, metrics, N)` scores as qualities."""
+        """Qualities from scores `(V, metrics, N)`, in the same shape."""
         images = self.images.clamp(min=1)
         units = (self.distances / images).clamp(min=LEAST)  # (metrics,)
         return (scores - (self.starts / images)[:, None].to(scores)) / units[:, None].to(scores)

@@ -68,7 +68,7 @@ class ArgmaxOnlineSampler(GroundTruthSampler):
         return -(-max(crop, self.info.min_size) // unit) * unit
 
     def shortlist(self, record: Record, generator: torch.Generator) -> Shortlist:
-        """The whole pool; draws nothing."""
+        """Shortlist of the whole pool; draws nothing."""
         pool = record.positives if self.options.pool == "positives" else range(len(record.ground_truths))
         return Shortlist(tuple(pool))
 
@@ -77,7 +77,8 @@ class ArgmaxOnlineSampler(GroundTruthSampler):
         """Score all valid windows of the batch in one forward, and take each sample's best.
 
         Args:
-            candidates: With K = 1 there is nothing to choose and nothing is scored.
+            candidates: Ground truths of the batch as windows, `(N, K, 3, H, W)`; with K = 1 there is nothing to choose
+                and nothing is scored.
 
         Returns:
             The crops; with K > 1 the qualities of all candidates, too.

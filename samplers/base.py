@@ -46,7 +46,7 @@ class Candidates:
 
 @dataclass(frozen=True)
 class Choice:
-    """Choice of a sampler.
+    """Ground truths that a sampler has chosen for a batch.
 
     Attributes:
         gt: `(N, 3, crop, crop)` float32 RGB, the crop to train against.

@@ -14,7 +14,7 @@ class OriginalSampler(GroundTruthSampler):
     name = "original"
 
     def shortlist(self, record: Record, generator: torch.Generator) -> Shortlist:
-        """Position 0; draws nothing."""
+        """Shortlist of the original alone, at position 0; draws nothing."""
         return Shortlist((0,))
 
 
@@ -43,7 +43,7 @@ class PositivesSampler(GroundTruthSampler):
         return bool(record.positives)
 
     def shortlist(self, record: Record, generator: torch.Generator) -> Shortlist:
-        """One of the positives."""
+        """Shortlist of one positive, drawn with equal chances."""
         return _one_of(record.positives, generator)
 
 

@@ -163,7 +163,7 @@ def _spread_within(groups: Sequence[Sequence[float]]) -> float:
 
 
 def build_softmax(options: SoftmaxOptions, path: str) -> SoftmaxSampler:
-    """The sampler with its scores read.
+    """Build a softmax sampler and read its table of scores.
 
     Args:
         options: Section of the sampler.

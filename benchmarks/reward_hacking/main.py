@@ -105,8 +105,8 @@ def read_arguments() -> argparse.Namespace:
     add("--base-key", default="params_ema", help="of the weights in the file")
     add("--arms", nargs="+", choices=ARMS, default=list(ARMS))
     add("--modes", nargs="+", choices=MODES, default=list(MODES), help="kinds of reward")
-    add("--gains", nargs="+", type=float, default=[0.2, 0.4, 0.6], help="at which runs are compared, in gaps")
-    add("--tuning-gain", type=float, help="at which learning rates are compared, in gaps; else the largest of --gains")
+    add("--gains", nargs="+", type=float, default=[0.025, 0.05, 0.1], help="at which runs are compared, in gaps")
+    add("--tuning-gain", type=float, help="at which learning rates are compared, in gaps; else the median of --gains")
     add("--quality-weight", type=float, default=0.003, help="of the reward in the loss, per gap")
     add("--rank", type=int, default=8, help="of LoRA, alpha is the same")
     add("--seeds", type=int, default=4)
@@ -115,10 +115,10 @@ def read_arguments() -> argparse.Namespace:
     add("--batch", type=int, default=4)
     add("--windows", type=int, default=25, help="photographs that are measured")
     add("--window", type=int, default=192, help="side in px")
-    add("--strengths", nargs="+", type=float, default=[0.33, 0.67, 1.0], help="of what was learned, up to 1.5")
-    add("--rates-full", nargs="+", type=float, default=[1.5e-6, 5e-6, 1.5e-5])
-    add("--rates-attention", nargs="+", type=float, default=[3e-5, 1e-4, 3e-4])
-    add("--rates-lora", nargs="+", type=float, default=[2e-4, 6e-4, 2e-3])
+    add("--strengths", nargs="+", type=float, default=[0.5, 1.0], help="of what was learned, up to 1.5")
+    add("--rates-full", nargs="+", type=float, default=[1.5e-5, 3e-5, 6e-5])
+    add("--rates-attention", nargs="+", type=float, default=[1.5e-4, 4e-4, 1.2e-3])
+    add("--rates-lora", nargs="+", type=float, default=[1e-3, 2e-3, 4e-3, 8e-3])
     add("--output", default="results/reward_hacking", metavar="DIR")
     add("--quick", action="store_true", help="a smoke run of a minute")
     if parser.parse_args().quick:
@@ -127,7 +127,7 @@ def read_arguments() -> argparse.Namespace:
     if not args.images:
         parser.error("--images FOLDER: expected a folder of photographs that the base was not trained on (or --quick)")
     args.strengths = tuple(sorted(args.strengths))
-    args.tuning_gain = args.tuning_gain or max(args.gains)
+    args.tuning_gain = args.tuning_gain or sorted(args.gains)[len(args.gains) // 2]
     args.name = Path(args.option_file).stem
     if (args.scale, args.degradation) != (2, "bicubic"):
         args.name += f"_x{args.scale}_{args.degradation}"
@@ -190,7 +190,7 @@ def tuning_keys(args: argparse.Namespace) -> list[Key]:
 
 
 def grid(args: argparse.Namespace, arm: str) -> list[float]:
-    """The rates that an arm tries."""
+    """Learning rates that are tried for an arm."""
     return {"full": args.rates_full, "attention": args.rates_attention}.get(arm, args.rates_lora)
 
 

@@ -20,15 +20,15 @@ FINE = 2  # everything is drawn this many times larger and then reduced: Pillow'
 PANEL = (480, 320)
 MARGINS = (80, 46, 20, 52)  # left, top, right, bottom of a panel
 COLUMNS = 3
+HEAD, LEGEND = 32, 180  # height of the line with the legend, width of an entry
 SHOWN = ("JOD to GT", "JOD to base", "LPIPS", "DISTS", "NIQE", "lattice")
 CROP, ZOOM = 48, 5  # px of a result, screen px of each
 
 
 @dataclass(frozen=True)
 class SweepCurve:
-    """A run's endpoint by strength."""
+    """Line of one run in a plot: an endpoint's mean change against the gain, by strength."""
 
-    name: str
     color: tuple[int, int, int]
     gains: list[float]
     values: list[float]
@@ -47,14 +47,16 @@ def draw_plot(runs: Sequence[SweepRun], path: Path) -> None:
         if name in runs[0].changes
     ]
     width, height = panels[0].size
-    sheet = Image.new("RGB", (COLUMNS * width, -(-len(panels) // COLUMNS) * height), PAPER)
+    head = FINE * HEAD
+    sheet = Image.new("RGB", (COLUMNS * width, head + -(-len(panels) // COLUMNS) * height), PAPER)
+    _legend(ImageDraw.Draw(sheet), {arm: COLORS[arm] for _, arm in groups})
     for number, panel in enumerate(panels):
-        sheet.paste(panel, (number % COLUMNS * width, number // COLUMNS * height))
+        sheet.paste(panel, (number % COLUMNS * width, head + number // COLUMNS * height))
     sheet.resize((sheet.width // FINE, sheet.height // FINE), Image.Resampling.LANCZOS).save(path)
 
 
 def _curve(run: SweepRun, name: str) -> SweepCurve:
-    return SweepCurve(run.key.arm, COLORS[run.key.arm], run.gains.tolist(), run.changes[name].mean(axis=1).tolist())
+    return SweepCurve(COLORS[run.key.arm], run.gains.tolist(), run.changes[name].mean(axis=1).tolist())
 
 
 @dataclass
@@ -93,7 +95,6 @@ def _panel(curves: Sequence[SweepCurve], title: str) -> Image.Image:
     for curve in curves:
         line = [axes(x, y) for x, y in zip(curve.gains, curve.values, strict=True)]
         draw.line(line, fill=curve.color, width=2 * FINE, joint="curve")
-    _legend(draw, axes, {curve.name: curve.color for curve in curves})
     return panel
 
 
@@ -113,10 +114,10 @@ def _frame(draw: ImageDraw.ImageDraw, axes: _Axes, title: str) -> None:
     draw.text((left, 8 * FINE), title, INK, _font(14 * FINE), anchor="lt")
 
 
-def _legend(draw: ImageDraw.ImageDraw, axes: _Axes, colors: dict[str, tuple[int, int, int]]) -> None:
-    left, top = axes.box[0] + 12 * FINE, axes.box[1] + 8 * FINE
+def _legend(draw: ImageDraw.ImageDraw, colors: dict[str, tuple[int, int, int]]) -> None:
+    """The colors of the arms, in a line above all panels."""
     for number, (name, color) in enumerate(colors.items()):
-        y = top + (8 + 18 * number) * FINE
+        left, y = FINE * (MARGINS[0] + LEGEND * number), FINE * (HEAD - 12)
         draw.line([(left, y), (left + 26 * FINE, y)], fill=color, width=3 * FINE)
         draw.text((left + 34 * FINE, y), name, INK, _font(13 * FINE), anchor="lm")
 

@@ -25,7 +25,7 @@ Row = dict[str, Any]
 
 @dataclass(frozen=True)
 class Key:
-    """One run.
+    """Identity of one run: phase, arm, kind of reward, learning rate and seed.
 
     Attributes:
         phase: Phase of the benchmark: `tuning` of the learning rate, or `final`; `base` for the network that all runs

@@ -89,9 +89,9 @@ class SweepImages:
     """Windows of photographs, one of each where there are enough, and what is known of them.
 
     Attributes:
-        windows: With their LQ.
-        original: `(N, 3, S, S)`.
-        base: `(N, 3, S, S)`, the base's results, not rounded.
+        windows: Windows of the photographs with their LQ, N of them.
+        original: Ground truths of the windows, `(N, 3, S, S)`.
+        base: Results of the base for the windows, `(N, 3, S, S)`, not rounded.
     """
 
     windows: list[Window]
@@ -247,7 +247,7 @@ class Bench:
         return torch.cat([window.inside(self.model.upscale(window.lq)) for window in windows]).to(self.device)
 
     def rewards(self, image: Tensor, original: Tensor) -> Tensor:
-        """`(N,)`, larger is better."""
+        """Scores of the images by the reward metric, `(N,)`, larger is better."""
         return self.reward.info.oriented(scores(self.reward, image, original))
 
     def _rows(self, key: Key, strength: float, outputs: Tensor, images: SweepImages) -> list[Row]:

@@ -22,7 +22,7 @@ NO_ENDPOINTS = ("phase", "arm", "mode", "rate", "seed", "strength", "image")
 
 @dataclass(frozen=True)
 class SweepRun:
-    """One run by its strengths.
+    """Changes that one run makes to the images, at each of its strengths.
 
     Attributes:
         key: Key of the run.
@@ -105,13 +105,13 @@ def choose_rates(runs: Sequence[SweepRun], gain: float) -> tuple[dict[tuple[str,
 
 @dataclass(frozen=True)
 class Effect:
-    """A mean change and how sure it is.
+    """Mean change, with its intervals and p-value.
 
     Attributes:
-        mean: Over images and seeds.
+        mean: Mean over images and seeds.
         images: 95 % interval if other images had been drawn, by the bootstrap.
         seeds: 95 % interval if the runs had had other seeds, by Student's t; NaN for a single seed.
-        p: That it is zero: two-sided permutation test over the images.
+        p: P-value of a mean of zero: two-sided permutation test over the images.
     """
 
     mean: float
@@ -120,7 +120,7 @@ class Effect:
     p: float
 
     def cell(self, corrected: float) -> str:
-        """For a table; bold where both intervals and the corrected p-value leave zero out."""
+        """Text for a cell of a table, bold where both intervals and the corrected p-value leave zero out."""
         sure = corrected <= SIGNIFICANT and all(low > 0 or high < 0 for low, high in (self.images, self.seeds))
         seeds = "" if math.isnan(self.seeds[0]) else f", seeds [{self.seeds[0]:+.4f}, {self.seeds[1]:+.4f}]"
         mark = "**" if sure else ""
@@ -128,7 +128,7 @@ class Effect:
 
 
 def effect(values: np.ndarray) -> Effect:
-    """Of `(seeds, images)`: changes, or differences of runs with the same seed."""
+    """Mean and intervals of `(seeds, images)` values: changes, or differences of runs with the same seed."""
     seeds, images = values.shape
     by_image, by_seed = values.mean(axis=0), values.mean(axis=1)
     half = stats.t.ppf(0.975, seeds - 1) * by_seed.std(ddof=1) / math.sqrt(seeds) if seeds > 1 else math.nan
@@ -160,7 +160,7 @@ def effects_table(head: Sequence[str], lines: Cells) -> list[str]:
 
 
 def report(runs: Sequence[SweepRun], gains: Sequence[float], introduction: Sequence[str]) -> str:
-    """table.md."""
+    """Text of `table.md`: effects after all steps and at equal gain, and means by strength."""
     lines = ["# Reward hacking: which layers, which rank, which reward", "", *introduction, ""]
     lines += [
         "All values are changes since the base on the metrics' own scales; the reward in gaps (mean score of the "

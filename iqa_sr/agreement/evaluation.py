@@ -49,13 +49,14 @@ class Group:
 
 @dataclass(frozen=True)
 class Agreement:
-    """All numbers.
+    """Agreement of metrics with human labels: accuracies, gaps, complementarity and correlations.
 
     Attributes:
-        groups: The group of all pairs last; empty where observers compared no pairs.
+        groups: Groups of pairs, that of all pairs last; empty where observers compared no pairs.
         behind: Gap of each other metric to the best, over all pairs.
         complements: Complementarity over all pairs.
-        correlations: By metric; a text says why there are none. Empty where there are no opinion scores.
+        correlations: Correlations with the opinion scores by metric, or a text that says why there are none; empty
+            where there are no opinion scores.
     """
 
     groups: tuple[Group, ...]
@@ -65,7 +66,7 @@ class Agreement:
 
 
 def measure(labeled: HumanLabels, qualities: Qualities, ties: Ties = "leave-out", resamples: int = 1000) -> Agreement:
-    """Measure every metric.
+    """Measure how well each metric agrees with the human labels.
 
     Args:
         labeled: Human labels.

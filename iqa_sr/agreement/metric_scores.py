@@ -161,7 +161,7 @@ class _Files:
 
     @classmethod
     def of(cls, labeled: HumanLabels) -> "_Files":
-        """Read them."""
+        """Files of a data set with the digests that they have now."""
         keys = [*labeled.images, *labeled.references.values()]
         return cls(labeled, read_digests(ImageStore(labeled.root), keys))
 

@@ -24,9 +24,9 @@ class LevelStatistics:
     """Input of the heads: its levels, the pixels and the blocks of CLIP; 13 in the published network.
 
     Attributes:
-        centered: For each level the values `(N, positions, channels)` minus their mean over the positions.
-        mean: `(N, 9219)`: 3 channels of the pixels, then 768 of each block.
-        variance: `(N, 9219)`: biased.
+        centered: Values of each level minus their mean over the positions, `(N, positions, channels)`.
+        mean: Means over the positions, `(N, 9219)`: 3 channels of the pixels, then 768 of each block.
+        variance: Biased variances over the positions, `(N, 9219)`, in the order of the means.
     """
 
     centered: tuple[Tensor, ...]
@@ -66,7 +66,7 @@ class NaturalnessHead(nn.Module):
         )
 
     def forward(self, statistics: LevelStatistics) -> Tensor:
-        """`(N,)`, lower is better."""
+        """Raw naturalness of each image, `(N,)`, lower is better."""
         both = statistics.mean, statistics.variance
         pixels = torch.cat([values[:, :PIXEL_CHANNELS] for values in both], dim=1)  # (N, 6)
         # (N, layers, 2 width)
@@ -126,7 +126,7 @@ class LogisticMap(nn.Module):
         self.bounds = center_bounds, spread_bounds
 
     def forward(self, raw: Tensor) -> Tensor:
-        """Any shape."""
+        """Raw scores of any shape, mapped into (-2, 2)."""
         learned = self.yita3, self.yita4
         center, spread = (
             value if bounds is None else value.clamp(*bounds)
@@ -146,12 +146,12 @@ class ScoreAdapter(nn.Module):
         self.k = nn.Parameter(torch.tensor(5.0))
 
     def forward(self, naturalness: Tensor, reference_naturalness: Tensor, fidelity: Tensor) -> Tensor:
-        """`(N,)` each."""
+        """D score of each image, `(N,)` from `(N,)` each, lower is better."""
         return torch.exp(F.softplus(self.k) * (reference_naturalness - naturalness)) * naturalness + fidelity
 
 
 class AFINENetwork(nn.Module):
-    """All of A-FINE; its children are named as the parts of the published file.
+    """The whole network of A-FINE; its children are named as the parts of the published file.
 
     Args:
         checkpoint: Whether CLIP's blocks are computed again in the backward pass, to save memory.

@@ -27,7 +27,7 @@ class RegressionHead(nn.Module):
         self.output = nn.Linear(hidden, 1)
 
     def forward(self, features: Tensor) -> Tensor:
-        """`(N, F)` to `(N,)`."""
+        """Score of each image, `(N,)`, from its features, `(N, F)`."""
         score: Tensor = self.output(nn.functional.gelu(self.hidden(self.norm(features))))  # (N, 1)
         return score.squeeze(1)
 
@@ -64,11 +64,11 @@ class AugmentIQHeads(nn.Module):
         return cls(sizes.get("quality_head", (8192, 256)), sizes.get("text_head"))
 
     def forward(self, quality_features: Tensor, text_features: Tensor | None = None) -> Tensor:
-        """The score.
+        """Score of each image from its features, and those of its text where there is one.
 
         Args:
-            quality_features: Re-IQA's, `(N, 8192)`.
-            text_features: Those of the `TextImageEncoder`, `(N, F)`; None where there is no text.
+            quality_features: Features of Re-IQA, `(N, 8192)`.
+            text_features: Features of the `TextImageEncoder`, `(N, F)`; None where there is no text.
 
         Returns:
             `(N,)`: the quality, or the mean of quality and alignment.

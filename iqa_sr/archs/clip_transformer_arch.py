@@ -13,7 +13,7 @@ class QuickGELU(nn.Module):
     """CLIP's approximation of GELU: `x * sigmoid(1.702 x)`."""
 
     def forward(self, tokens: Tensor) -> Tensor:
-        """Any shape."""
+        """Activations of tokens of any shape: `x sigmoid(1.702 x)`."""
         return tokens * torch.sigmoid(1.702 * tokens)
 
 

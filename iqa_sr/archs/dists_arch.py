@@ -48,7 +48,7 @@ class L2PoolVGG(nn.Module):
         self.register_buffer("window", torch.outer(hann, hann)[None, None], persistent=False)
 
     def forward(self, image: Tensor) -> list[Tensor]:
-        """The image and the five stages.
+        """Image and features of the five stages of VGG-16.
 
         Args:
             image: `(N, 3, H, W)` RGB in [0, 1]; any size.

@@ -32,7 +32,7 @@ class LinearHead(nn.Module):
         self.model = nn.Sequential(nn.Identity(), nn.Conv2d(channels, 1, 1, bias=False))
 
     def forward(self, energies: Tensor) -> Tensor:
-        """`(N, C)` to `(N,)`."""
+        """Weighted sum over the channels: `(N, C)` to `(N,)`."""
         return energies @ self.get_parameter("model.1.weight").flatten()
 
 

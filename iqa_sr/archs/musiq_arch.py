@@ -34,7 +34,7 @@ class MUSIQNet(nn.Module):
         self.head = head if outputs == 1 else nn.Sequential(head, nn.Softmax(dim=-1))
 
     def forward(self, patches: Tensor, positions: Tensor, scales: Tensor) -> Tensor:
-        """The output of the head.
+        """Score of each image, or probabilities of its ratings, from its patches.
 
         Args:
             patches: `(N, T, 3, 32, 32)` in [-1, 1].
@@ -97,11 +97,11 @@ class StandardizedConv2d(nn.Conv2d):
         self.register_buffer("folded", None, persistent=False)
 
     def forward(self, image: Tensor) -> Tensor:
-        """`(N, C, H, W)`."""
+        """Convolution of `(N, C, H, W)` with the standardized filters."""
         return F.conv2d(image, self.filters() if self.folded is None else self.folded, padding=self.padding)
 
     def filters(self) -> Tensor:
-        """The filters as they are used."""
+        """Standardized filters, in the shape of the weight: mean 0 and deviation 1 each."""
         deviation, mean = torch.std_mean(self.weight, dim=(1, 2, 3), keepdim=True)  # the unbiased deviation
         return (self.weight - mean) / (deviation + 1e-5)
 
@@ -121,7 +121,7 @@ class RootConv2d(StandardizedConv2d):
         return super().forward(F.pad(F.pixel_unshuffle(image, 2), (1, 2, 1, 2)))
 
     def filters(self) -> Tensor:
-        """`(64, 12, 4, 4)`."""
+        """Standardized filters for squares of 2x2 px laid into channels, `(64, 12, 4, 4)`."""
         return F.pixel_unshuffle(F.pad(super().filters(), (0, 1, 0, 1)), 2)
 
 

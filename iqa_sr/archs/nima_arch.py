@@ -68,7 +68,7 @@ class VGG16Features(nn.Sequential):
         super().__init__(OrderedDict((f"features_{number}", layer) for number, layer in enumerate(layers)))
 
     def blocks(self) -> Iterator[nn.Module]:
-        """Its five stages, each with its max-pool; ReLUs write in place, so that a stage is the least to recompute."""
+        """The five stages, each with its max-pool; ReLUs write in place, so that a stage is the least to recompute."""
         stage: list[nn.Module] = []
         for layer in self:
             stage.append(layer)
@@ -123,7 +123,7 @@ class InceptionResNetV2(nn.Sequential):
         )
 
     def blocks(self) -> Iterator[nn.Module]:
-        """Its layers, those of a chain inside it one by one."""
+        """Layers in their order, those of a chain one by one."""
         for child in self:
             yield from child if isinstance(child, nn.Sequential) else (child,)
 

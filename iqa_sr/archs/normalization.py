@@ -17,7 +17,7 @@ class Normalize(nn.Module):
     """`(image - mean) / deviation`, channel by channel; moves with its parent and has no place in a state dict.
 
     Args:
-        statistics: For example `IMAGENET`.
+        statistics: Means and standard deviations of the channels R, G, B, for example `IMAGENET`.
     """
 
     mean: Tensor

@@ -29,7 +29,7 @@ class ReIQAEncoders(nn.Module):
         self.normalize = Normalize(IMAGENET)
 
     def forward(self, image: Tensor, half: Tensor) -> Tensor:
-        """All features.
+        """Quality and content features of each image at full and half scale.
 
         Args:
             image: Images, `(N, 3, H, W)` RGB in [0, 1].

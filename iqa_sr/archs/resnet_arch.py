@@ -46,7 +46,7 @@ class ResNet(nn.Module):
         return cls(counts, any(key.endswith("conv3.weight") for key in state), checkpoint)
 
     def stages(self, image: Tensor) -> list[Tensor]:
-        """The output of each stage.
+        """Features of an image after each of the five stages.
 
         Args:
             image: `(N, 3, H, W)`, normalized as the weights want it; any size from 1 px on.
@@ -93,7 +93,7 @@ def fold_batch_norms(network: nn.Module) -> None:
     becomes an identity and the convolution gets a bias. Load the weights before. Scores move by about 1e-6.
 
     Args:
-        network: In evaluation mode, on any device.
+        network: Network in evaluation mode, on any device; changed in place.
     """
     for module in network.modules():
         for (name, first), (following, second) in pairwise(list(module.named_children())):

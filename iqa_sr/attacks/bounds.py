@@ -36,7 +36,7 @@ class Bound:
 
     @property
     def radius(self) -> float:
-        """In units of an image in [0, 1]."""
+        """Radius in the unit of an image in [0, 1]."""
         return self.levels / 255
 
     def project(self, change: Tensor, start: Tensor) -> Tensor:

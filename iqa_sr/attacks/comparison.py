@@ -69,7 +69,7 @@ class Comparison:
             self._transfers[name] = transfers_to(metric, self._scales[name], self.images, others)
 
     def summaries(self, complete: bool = False) -> list[AttackSummary]:
-        """The measurements so far.
+        """Summaries of the metrics that have been measured so far.
 
         Args:
             complete: Leave out a metric of which attacks are missing, not only those that were made on other metrics.

@@ -27,7 +27,7 @@ _TILED = 16  # images at most that a tile is made on, all at a time
 
 @dataclass(frozen=True)
 class AttackOptions:
-    """Attacks and their strengths.
+    """Choice of attacks, with their bounds, numbers of steps and seed.
 
     Attributes:
         attacks: Names, each one of `ATTACKS`.
@@ -53,12 +53,12 @@ class AttackOptions:
 
 
 class AttackedImages(NamedTuple):
-    """The target of an attack.
+    """Images to attack and their ground truths.
 
     Attributes:
-        names: One for each image.
-        starts: The images that are attacked, results of super-resolution: `(N, 3, H, W)` in whole levels of 255.
-        originals: Their ground truths, `(N, 3, H, W)`: references, and the other end of the gap.
+        names: Names of the images, one each.
+        starts: Images that are attacked, results of super-resolution: `(N, 3, H, W)` in whole levels of 255.
+        originals: Ground truths of the starts, `(N, 3, H, W)`: references, and the other end of the gap.
     """
 
     names: Sequence[str]

@@ -13,7 +13,7 @@ SHIPPED = Path(__file__).parent / "data" / "robustness.json"
 
 
 class AttackRecord(NamedTuple):
-    """One metric's measurement.
+    """Robustness of one metric, with the images, date and versions of its measurement.
 
     Attributes:
         summary: Results of the attacks on the metric.

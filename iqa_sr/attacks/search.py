@@ -24,7 +24,7 @@ class Search:
     Attributes:
         start: The images as 8-bit files hold them, `(N, 3, H, W)`.
         images: The best versions, in whole levels and within the bound, `(N, 3, H, W)`.
-        scores: Their quality, `(N,)`.
+        scores: Scores of the best versions, `(N,)`, larger is better.
 
     Args:
         quality: Score to maximize: `(N, 3, H, W)` in [0, 1] to `(N,)`, larger is better.

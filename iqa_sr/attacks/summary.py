@@ -27,7 +27,7 @@ class Scale(NamedTuple):
 
     @classmethod
     def of(cls, metric: QualityMetric, images: AttackedImages) -> "Scale":
-        """The scores of a metric."""
+        """Scores of a metric for the images before an attack and for their ground truths."""
         starts, originals = (scores_of(metric, one, images.originals) for one in (images.starts, images.originals))
         return cls(starts, originals)
 
@@ -63,7 +63,7 @@ class Transfer(NamedTuple):
 
 
 class AttackSummary(NamedTuple):
-    """A metric under all attacks.
+    """Results of all attacks on one metric.
 
     Attributes:
         metric: Name of the metric.

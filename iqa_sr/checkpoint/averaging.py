@@ -18,7 +18,7 @@ def average_checkpoints(files: Sequence[str | Path], output: str | Path, half: b
     """Write the mean of the weights of several checkpoints of one network, averaged weights (`params_ema`) preferred.
 
     Args:
-        files: At least one; of runs that began with the same weights, else their mean is no network.
+        files: Checkpoint files, at least one; of runs that began with the same weights, else their mean is no network.
         output: `.pth` (as BasicSR writes it, key `params`) or `.safetensors`.
         half: Whether it holds float16 instead of float32; what is no floating-point number keeps its type.
 

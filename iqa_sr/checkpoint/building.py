@@ -17,7 +17,7 @@ __all__ = ["filled_network", "network_section"]
 
 
 def network_section(options: str | Path | Mapping[str, Any]) -> dict[str, Any]:
-    """The section that describes a network.
+    """Section that describes a network: its `type` and the constructor's arguments.
 
     Args:
         options: An option file, its content, or the section `network_g` itself.

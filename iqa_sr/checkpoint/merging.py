@@ -27,7 +27,7 @@ _CHANNELS = ("num_in_ch", "in_chans", "in_channels")
 
 @dataclass(frozen=True)
 class MergedNetwork:
-    """The written files.
+    """File of a merged network, with how well it agrees with the unmerged one.
 
     Attributes:
         path: Path of the file.

@@ -33,7 +33,7 @@ LAYOUT_NAMES = (
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Labels, scores, and how they are compared."""
+    """Add the arguments: labels, scores, and how they are compared."""
     parser.add_argument("dataset", metavar="DIR", help="folder of the data set; the images' paths start here")
     parser.add_argument(
         "--layout", required=True, metavar="NAME", help=f"how it is published: {', '.join(LAYOUT_NAMES)}"

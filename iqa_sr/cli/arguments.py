@@ -75,7 +75,7 @@ def read_device(name: str | None, half: bool) -> "torch.device":
 
 
 def read_tile(text: str, overlap: int) -> "Tile":
-    """Tiles of `--tile` and `--overlap`.
+    """Tile of `--tile`, checked against `--overlap`: pixels, `auto`, or None for the whole image.
 
     Raises:
         ValueError: If a number is too small.

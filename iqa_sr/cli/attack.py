@@ -16,7 +16,7 @@ __all__ = ["add_arguments", "run"]
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Metrics, images, attacks and output."""
+    """Add the arguments: metrics, images, attacks and output."""
     parser.add_argument(
         "metrics",
         nargs="*",

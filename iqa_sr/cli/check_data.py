@@ -8,7 +8,7 @@ __all__ = ["add_arguments", "run"]
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """The option file."""
+    """Add the arguments: the option file and changes of its keys."""
     parser.add_argument("-opt", required=True, metavar="FILE", help="option file (YAML)")
     parser.add_argument(
         "--force_yml", dest="overrides", nargs="+", default=[], metavar="KEY=VALUE", help="as for training"

@@ -14,7 +14,7 @@ __all__ = ["add_arguments", "run"]
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Checkpoints, images, metrics and output of an evaluation."""
+    """Add the arguments: checkpoints, images, metrics and output of an evaluation."""
     parser.add_argument(
         "checkpoints",
         nargs="+",

@@ -8,7 +8,7 @@ __all__ = ["add_arguments", "run"]
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Images, enhancers and output."""
+    """Add the arguments: images, enhancers and output."""
     parser.add_argument("--input", dest="input_dir", required=True, metavar="DIR", help="folder of images")
     parser.add_argument(
         "--output",
@@ -30,7 +30,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Make them; 1 if some images could not be used."""
+    """Make the ground truths; 1 if some images could not be used."""
     from iqa_sr.data.creation.enhanced_gts import ENHANCERS, make_gts
 
     names = args.enhancers or list(ENHANCERS)

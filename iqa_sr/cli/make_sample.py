@@ -9,13 +9,13 @@ __all__ = ["add_arguments", "run"]
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """The output."""
+    """Add the arguments: the output folder."""
     parser.add_argument("--output", default="datasets/sample", metavar="DIR", help="default: datasets/sample")
     add_quiet_argument(parser)
 
 
 def run(args: argparse.Namespace) -> int:
-    """Make it where nothing is yet."""
+    """Make the sample data set where nothing is yet."""
     if Path(args.output).exists():
         raise FileExistsError(f"--output {args.output} exists already; nothing was written. Choose another folder")
 

@@ -6,7 +6,7 @@ __all__ = ["add_arguments", "run"]
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Of which data set, and where they go."""
+    """Add the arguments: layout and folder of the data set, output and seed."""
     parser.add_argument("--layout", required=True, metavar="NAME", help="diffiqa, kadid, pipal or tid2013")
     parser.add_argument("--input", dest="source", required=True, metavar="DIR", help="the data set as published")
     parser.add_argument("--output", required=True, metavar="DIR", help="where train.txt, val.txt and test.txt go")
@@ -14,7 +14,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Write them and say how many."""
+    """Write the lists of triplets and print their counts."""
     from iqa_sr.data.preferences.triplet_creation import make_triplets
 
     print(make_triplets(args.layout, args.source, args.output, args.seed).summary())

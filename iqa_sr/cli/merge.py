@@ -10,7 +10,7 @@ __all__ = ["add_arguments", "run"]
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Adapters, their strengths and the base."""
+    """Add the arguments: adapters, their strengths and the base."""
     parser.add_argument("--checkpoint", required=True, metavar="BASE", help="the network that the adapter was made for")
     add_adapter_arguments(parser, "its folder; several are mixed", required=True)
     parser.add_argument("--output", metavar="FILE", help=".pth or .safetensors (default: a .pth beside the adapter)")

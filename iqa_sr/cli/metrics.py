@@ -12,7 +12,7 @@ __all__ = ["add_arguments", "metrics_markdown", "robustness_markdown", "run"]
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Form of the list."""
+    """Add the arguments: the form of the list."""
     parser.add_argument(
         "--markdown", action="store_true", help="the table of docs/metrics.md, with licenses and papers"
     )

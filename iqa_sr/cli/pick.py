@@ -20,7 +20,7 @@ SHOWN = 30  # checkpoints on the terminal; best.json has all
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Candidates, rule and output."""
+    """Add the arguments: candidates, rule and output."""
     parser.add_argument("sources", nargs="+", metavar="SOURCE", help="experiments/NAME, results/RUN or a score table")
     parser.add_argument(
         "--metric", dest="metrics", metavar="NAMES", help="those that count, separated by commas (default: all)"

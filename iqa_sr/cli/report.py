@@ -10,7 +10,7 @@ __all__ = ["add_arguments", "run"]
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Folders in, a page out."""
+    """Add the arguments: folders of results, and the page's file, title and images."""
     parser.add_argument("folders", nargs="+", metavar="FOLDER", help="of an evaluation or a training, any number")
     parser.add_argument("--output", default="report.html", metavar="FILE", help="the page (default report.html)")
     parser.add_argument("--title", default="Super-resolution report", metavar="TEXT", help="of the page")

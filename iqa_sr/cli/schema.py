@@ -6,7 +6,7 @@ __all__ = ["add_arguments", "run"]
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Arguments of the command."""
+    """Add the arguments: the output file."""
     parser.add_argument("--output", default="schema.json", metavar="FILE", help="default: schema.json; replaced")
 
 

@@ -14,7 +14,7 @@ SHOWN = 40
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Images, metrics, references and output."""
+    """Add the arguments: images, metrics, references and output."""
     parser.add_argument("path", metavar="PATH", help="image, or folder that is searched with its sub-folders")
     parser.add_argument("--metric", dest="metrics", required=True, metavar="NAMES", help="metrics, separated by commas")
     parser.add_argument("--reference", metavar="PATH", help="image or folder that full-reference metrics compare with")

@@ -8,7 +8,7 @@ __all__ = ["add_arguments", "run"]
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Images, patches and output."""
+    """Add the arguments: images, patches and output."""
     parser.add_argument(
         "--input",
         dest="input_dir",
@@ -32,7 +32,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Cut them out and say how many."""
+    """Cut the patches out and print how many."""
     from iqa_sr.data.creation.patches import select_patches
 
     names = ("size", "stride", "jitter", "min_std", "min_laplacian", "seed")

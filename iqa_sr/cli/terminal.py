@@ -60,7 +60,7 @@ class _Escaping:
 
 @contextmanager
 def safe_output(quiet: bool = False) -> Iterator[None]:
-    """Inside, standard output and error are safe to print any text to, and with `quiet` show no progress bar."""
+    """Context in which any text can be printed, and with `quiet` no progress bar is shown."""
     before = sys.stdout, sys.stderr
     sys.stdout, sys.stderr = (cast(TextIO, _Escaping(stream, quiet)) for stream in before)
     try:

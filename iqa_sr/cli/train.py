@@ -1,4 +1,4 @@
-"""`iqa-sr train` and `train_sr.py`."""
+"""`iqa-sr train` and `train_sr.py`: training as an option file says."""
 
 import argparse
 import sys
@@ -10,7 +10,7 @@ __all__ = ["add_arguments", "main", "run"]
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """BasicSR's arguments, and ours."""
+    """Add the arguments: BasicSR's, and ours."""
     parser.add_argument("-opt", required=True, metavar="FILE", help="option file (YAML)")
     parser.add_argument("--launcher", choices=["none", "pytorch"], default="none", help="torchrun is found by itself")
     parser.add_argument("--auto_resume", action="store_true", help="resume from the newest complete training state")

@@ -28,7 +28,7 @@ _SHOWN = 20
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Images, network, settings and output."""
+    """Add the arguments: images, network, settings and output."""
     parser.add_argument("paths", nargs="+", metavar="PATH", help="image, folder (with its sub-folders) or 'glob*'")
     parser.add_argument("--checkpoint", required=True, metavar="FILE", help="the network: .pth, .safetensors, ...")
     parser.add_argument("-opt", metavar="FILE", help="option file that it was trained with, where it is not found")

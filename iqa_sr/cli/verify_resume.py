@@ -8,7 +8,7 @@ __all__ = ["add_arguments", "run"]
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """The run, and where it is interrupted."""
+    """Add the arguments: the run, and where it is interrupted."""
     parser.add_argument("-opt", required=True, metavar="FILE", help="option file (YAML)")
     parser.add_argument("--at", type=int, default=5, metavar="N", help="interrupt after N iterations of 2N (default 5)")
     parser.add_argument(

@@ -21,7 +21,7 @@ ACTIONS = {
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """The action and its files."""
+    """Add the arguments: the action and its files."""
     actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
     parts = {name: actions.add_parser(name, help=text, description=text) for name, text in ACTIONS.items()}
     for part in parts.values():  # main adds it to the command only; what is not given here must not undo it there

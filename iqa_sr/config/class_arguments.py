@@ -95,7 +95,7 @@ def _is_number_below(value: Any, limit: float) -> bool:
 def errors_of_options(
     values: Mapping[str, Any], path: str, target: Any = None, fails: str = "cannot be built with these options"
 ) -> Iterator[None]:
-    """Inside, whatever a foreign class raises over its options is an error of the section that they stand in.
+    """Context in which what a foreign class raises over its options is an error of the section that they stand in.
 
     Files that are missing and packages that are not installed keep their own errors.
 

@@ -58,7 +58,7 @@ class OptionProblems:
 
     @contextmanager
     def collected(self) -> Iterator[None]:
-        """Inside, an `OptionError` is kept instead of raised."""
+        """Context in which an `OptionError` is kept instead of raised."""
         try:
             yield
         except OptionError as error:

@@ -14,7 +14,7 @@ class DataError(ValueError):
 
 @dataclass(frozen=True)
 class Problem:
-    """One thing that is wrong.
+    """One problem of a data set: its kind, for counting, and a line of text.
 
     Attributes:
         kind: Category that it is counted in, for example `size mismatch`.
@@ -26,10 +26,10 @@ class Problem:
 
 
 class DataProblems(list[Problem]):
-    """A growing list of problems."""
+    """Problems of a data set in the order in which they were found."""
 
     def add(self, kind: str, text: str) -> None:
-        """Add one problem."""
+        """Append a problem, its text as one printable line."""
         self.append(Problem(kind, visible(" ".join(text.split()))))
 
     def counts(self) -> dict[str, int]:
@@ -37,7 +37,7 @@ class DataProblems(list[Problem]):
         return dict(Counter(problem.kind for problem in self).most_common())
 
     def summary(self, title: str) -> str:
-        """At most four lines: the counts, then the first problems, those of different kinds first."""
+        """Summary of at most four lines: the counts, then the first problems, those of different kinds first."""
         counts = ", ".join(f"{number} {kind}" for kind, number in self.counts().items())
         ranked: list[tuple[int, int, str]] = []
         seen: Counter[str] = Counter()

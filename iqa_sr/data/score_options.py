@@ -24,7 +24,7 @@ def known(names: Iterable[str], what: str = "layout") -> AfterValidator:
 
 
 def rising(score_range: tuple[float, float]) -> tuple[float, float]:
-    """The range as it is.
+    """Score range as it is, checked: two finite ends, the lower one first.
 
     Raises:
         ValueError: If it does not rise, or has no ends.

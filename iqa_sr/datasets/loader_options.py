@@ -16,7 +16,7 @@ class LoaderOptions(Section):
         name: Name of the data set in logs.
         type: Name of its class; each data set says its own.
         phase: `train` or `val`; set by BasicSR from the section's name.
-        scale: Not used; BasicSR copies it from the top of the option file.
+        scale: Upscaling factor, default 1; not used here: BasicSR copies it from the top of the option file.
         batch_size_per_gpu: Batch size per GPU.
         num_worker_per_gpu: Number of loader processes per GPU.
         dataset_enlarge_ratio: Number of passes through the data in one epoch.

@@ -16,7 +16,7 @@ __all__ = ["CheckReport", "check_data", "check_manifest"]
 
 @dataclass(frozen=True)
 class CheckReport:
-    """Result of a check.
+    """Result of checking a multi-ground-truth data set, and what the sampler can do with it.
 
     Attributes:
         where: The option and the folder that were checked.
@@ -45,14 +45,14 @@ class CheckReport:
         return not self.problems and self.refusal is None
 
     def summary(self) -> str:
-        """At most five lines: what is there, or counts and examples of what is wrong."""
+        """Summary of at most five lines: what is there, or counts and examples of what is wrong."""
         if self.problems:
             command = "All of them: iqa-sr check-data with the same option file."
             return "\n".join([self.problems.summary(self.where), command])
         return self.description() if self.refusal is None else str(self.refusal)
 
     def description(self) -> str:
-        """One line: what is there."""
+        """Description in one line: numbers of images, versions, groups and labels."""
         records = self.manifest.records
         pools = Counter(len(record.ground_truths) for record in records)
         text = f"{self.where}: {len(self.records)} images, versions {', '.join(self.manifest.folders)}"
@@ -68,7 +68,7 @@ class CheckReport:
         return text
 
     def report(self) -> str:
-        """Everything, one line for each problem."""
+        """Full report: the description, the notes, and one line for each problem."""
         lines = [self.description(), *(f"note: {note}" for note in self.manifest.notes)]
         if self.problems:
             lines.append(self.problems.report())
@@ -77,7 +77,7 @@ class CheckReport:
         return "\n".join(lines + (["no problems"] if self.ok else []))
 
     def raise_if_bad(self) -> None:
-        """Stop if there is any problem.
+        """Raise an error if there is any problem.
 
         Raises:
             DataError: With the summary, if files are wrong.

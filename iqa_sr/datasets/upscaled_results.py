@@ -55,7 +55,7 @@ class UpscaledResults:
         }
 
     def __call__(self, window: Tensor, count: int, draw: SeededRandom) -> list[Tensor]:
-        """Results of one LQ.
+        """Super-resolved versions of one LQ, which is made of the window.
 
         Args:
             window: Pristine image, `(3, H, W)` in [0, 1], on the CPU.

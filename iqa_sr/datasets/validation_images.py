@@ -50,7 +50,7 @@ class ValidationImage:
 
 
 def validation_images(dataloader: Any, scale: int | None, device: torch.device) -> Iterator[ValidationImage]:
-    """Go through a validation set.
+    """Images of a validation set one by one, moved to the device.
 
     Args:
         dataloader: Batches of one image, from MultiGTDataset or any BasicSR data set.

@@ -1,1 +1,1 @@
-"""From ground truths to low-quality images: bicubic and blind degradation pipelines."""
+"""Degradation pipelines that make LQ images of ground truths: bicubic and blind ones."""

@@ -14,7 +14,7 @@ __all__ = ["COLOR", "TONE"]
 
 
 def desaturation(image: Tensor, strength: float, draw: SeededRandom) -> Tensor:
-    """Colors fade, at most to gray."""
+    """Colors faded toward gray, at strength 1 to gray alone."""
     return image + strength * (luma(image) - image)
 
 
@@ -44,28 +44,28 @@ def color_shift(image: Tensor, strength: float, draw: SeededRandom) -> Tensor:
 
 
 def banding(image: Tensor, strength: float, draw: SeededRandom) -> Tensor:
-    """Only 40 to 3 different values a channel."""
+    """Bands: each channel rounded to 40 to 3 different values."""
     steps = geometric(40, 3, strength) - 1
     return torch.round(image * steps) / steps
 
 
 def brightening(image: Tensor, strength: float, draw: SeededRandom) -> Tensor:
-    """A gamma from 1 down to 0.35."""
+    """Brightening by a gamma of 0.93 down to 0.35."""
     return image.clamp(0, 1) ** geometric(0.93, 0.35, strength)
 
 
 def darkening(image: Tensor, strength: float, draw: SeededRandom) -> Tensor:
-    """A gamma from 1 up to 3.5."""
+    """Darkening by a gamma of 1.08 up to 3.5."""
     return image.clamp(0, 1) ** geometric(1.08, 3.5, strength)
 
 
 def low_contrast(image: Tensor, strength: float, draw: SeededRandom) -> Tensor:
-    """Everything nearer to the mean: 8 % to 80 %."""
+    """Values moved toward the image's mean, by 8 % to 80 % of their distance."""
     return image + geometric(0.08, 0.8, strength) * (image.mean() - image)
 
 
 def high_contrast(image: Tensor, strength: float, draw: SeededRandom) -> Tensor:
-    """Everything further from the mean, 1.15 to 4 times, cut at black and white."""
+    """Values 1.15 to 4 times as far from the image's mean, cut at black and white later."""
     mean = image.mean()
     return mean + geometric(1.15, 4.0, strength) * (image - mean)
 

@@ -33,14 +33,14 @@ __all__ = ["FUNCTIONS", "INTERPOLATIONS", "resized"]
 
 
 def gaussian_blur(image: Tensor, strength: float, draw: SeededRandom) -> Tensor:
-    """Sigma 0.4 to 4 px; up to twice as wide in one direction."""
+    """Gaussian blur of sigma 0.4 to 4 px; up to 1.7 times as wide in one direction."""
     sigma, ratio = geometric(0.4, 4.0, strength), draw.uniform(0.6, 1.0)
     size = 2 * math.ceil(3 * sigma) + 1
     return blur(image[None], gaussian_kernel(size, sigma, sigma * ratio, draw.uniform(-math.pi, math.pi)))[0]
 
 
 def lens_blur(image: Tensor, strength: float, draw: SeededRandom) -> Tensor:
-    """A disk of radius 0.8 to 7 px, its border antialiased."""
+    """Lens blur: a disk of radius 0.8 to 7 px, its border antialiased."""
     radius = geometric(0.8, 7.0, strength)
     position = torch.arange(-math.ceil(radius), math.ceil(radius) + 1, dtype=torch.float64)
     distance = torch.hypot(position[:, None], position[None, :])
@@ -49,7 +49,7 @@ def lens_blur(image: Tensor, strength: float, draw: SeededRandom) -> Tensor:
 
 
 def motion_blur(image: Tensor, strength: float, draw: SeededRandom) -> Tensor:
-    """A straight movement of 1.5 to 16 px in any direction."""
+    """Motion blur: a straight movement of 1.5 to 16 px in any direction."""
     half, angle = geometric(1.5, 16.0, strength) / 2, draw.uniform(0, math.pi)
     position = torch.arange(-math.ceil(half), math.ceil(half) + 1, dtype=torch.float64)
     along = position[None, :] * math.cos(angle) + position[:, None] * math.sin(angle)
@@ -62,7 +62,7 @@ def motion_blur(image: Tensor, strength: float, draw: SeededRandom) -> Tensor:
 
 
 def jpeg(image: Tensor, strength: float, draw: SeededRandom) -> Tensor:
-    """Quality 85 to 5, the grid of blocks anywhere."""
+    """JPEG compression of quality 85 to 5, the grid of blocks anywhere."""
     quality = geometric(85, 5, strength)
     top, left = (int(draw.position(0, 16)) for _ in range(2))
     padded = F.pad(image[None], (left, 0, top, 0), mode="replicate")  # (1, 3, top + H, left + W)
@@ -70,7 +70,7 @@ def jpeg(image: Tensor, strength: float, draw: SeededRandom) -> Tensor:
 
 
 def webp(image: Tensor, strength: float, draw: SeededRandom) -> Tensor:
-    """Quality 80 to 1."""
+    """WebP compression of quality 80 to 1."""
     return to_tensor(recompress(to_uint8(image), ".webp", round(geometric(80, 1, strength))))
 
 
@@ -86,7 +86,7 @@ INTERPOLATIONS = {
 
 
 def resized(image: Tensor, size: tuple[int, int], flag: int) -> Tensor:
-    """`(3, H, W)` to `(3, *size)` by OpenCV, without a filter where it shrinks; `flag` is one of `INTERPOLATIONS`."""
+    """Image `(3, *size)` from `(3, H, W)` by OpenCV, unfiltered where it shrinks; `flag` is one of `INTERPOLATIONS`."""
     pixels = np.ascontiguousarray(image.permute(1, 2, 0).numpy())  # (H, W, 3)
     return torch.from_numpy(cv2.resize(pixels, size[::-1], interpolation=flag)).permute(2, 0, 1)
 
@@ -96,13 +96,13 @@ def _small_size(image: Tensor, factor: float) -> tuple[int, int]:
 
 
 def resampling(image: Tensor, strength: float, draw: SeededRandom, up: str) -> Tensor:
-    """Made 1.2 to 5 times smaller (MATLAB's bicubic) and brought back with another kernel."""
+    """Image made 1.2 to 5 times smaller (MATLAB's bicubic) and brought back with another kernel."""
     small = resize_bicubic(image[None], *_small_size(image, geometric(1.2, 5.0, strength)))[0]  # (3, h, w)
     return resized(small, (image.shape[1], image.shape[2]), INTERPOLATIONS[up])
 
 
 def aliasing(image: Tensor, strength: float, draw: SeededRandom) -> Tensor:
-    """Made 1.2 to 4 times smaller without a filter, brought back by bicubic or bilinear interpolation."""
+    """Image made 1.2 to 4 times smaller without a filter, brought back by bicubic or bilinear interpolation."""
     flag = INTERPOLATIONS[draw.one_of(["bicubic", "bilinear"])]
     small = resized(image, _small_size(image, geometric(1.2, 4.0, strength)), cv2.INTER_NEAREST)  # (3, h, w)
     return resized(small, (image.shape[1], image.shape[2]), flag)

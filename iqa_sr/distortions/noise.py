@@ -11,12 +11,12 @@ __all__ = ["NOISE"]
 
 
 def gaussian_noise(image: Tensor, strength: float, draw: SeededRandom) -> Tensor:
-    """White, on each channel: standard deviation 2 to 50 levels of 255."""
+    """White noise, independent on each channel: standard deviation 2 to 50 levels of 255."""
     return add_gaussian_noise(image[None], geometric(2, 50, strength), False, draw.noise_generator())[0]
 
 
 def gray_noise(image: Tensor, strength: float, draw: SeededRandom) -> Tensor:
-    """White, the same on all channels: standard deviation 2 to 40 levels of 255."""
+    """White noise, the same on all channels: standard deviation 2 to 40 levels of 255."""
     return add_gaussian_noise(image[None], geometric(2, 40, strength), True, draw.noise_generator())[0]
 
 

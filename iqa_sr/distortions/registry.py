@@ -19,7 +19,7 @@ LEVELS = 5
 
 @dataclass(frozen=True)
 class Distortion:
-    """One way to distort an image.
+    """One kind of distortion: its name, group and function.
 
     Attributes:
         name: Name of the distortion, for example `gaussian-blur`.
@@ -57,8 +57,8 @@ def distort(image: Tensor, kind: str, level: float, seed: int, noise_seed: int |
 
     Args:
         image: `(3, H, W)` float32 RGB in [0, 1], on the CPU; never written to.
-        kind: A name of `KINDS`.
-        level: In [0, 5]; 0 leaves the image as it is, 1 is just visible on a photograph, 5 unpleasant.
+        kind: Name of the distortion, one of `KINDS`.
+        level: Level in [0, 5]; 0 leaves the image as it is, 1 is just visible on a photograph, 5 unpleasant.
         seed: Seed of everything else that is random: direction, phase, the noise itself. With the same seed a higher
             level distorts an image in the same way, only more.
         noise_seed: If given, the realization comes from it: noise, and where a pattern or JPEG's grid of blocks
@@ -98,7 +98,7 @@ def draw_chain(
     """A random chain of distortions, each of another group, in a random order.
 
     Args:
-        generator: On the CPU; None for torch's global one.
+        generator: Generator of the random numbers, on the CPU; None for torch's global one.
         longest: Largest number of steps; each number from 1 on is equally likely.
         levels: Levels are whole numbers from 1 to this, each equally likely; or how often level 1, 2, ... comes, in
             proportion; None draws any level from 0.5 to 5.

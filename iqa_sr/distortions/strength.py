@@ -13,16 +13,16 @@ LUMA = (0.299, 0.587, 0.114)  # ITU-R BT.601
 
 
 def geometric(low: float, high: float, strength: float) -> float:
-    """From `low` at strength 0 to `high` at strength 1, each step by the same factor."""
+    """Value from `low` at strength 0 to `high` at strength 1, each step by the same factor."""
     return low * (high / low) ** strength
 
 
 def luma(image: Tensor) -> Tensor:
-    """`(3, H, W)` RGB to `(H, W)`."""
+    """Luma of an image, `(H, W)` from `(3, H, W)` RGB."""
     return torch.einsum("c,chw->hw", image.new_tensor(LUMA), image)
 
 
 def blurred(image: Tensor, sigma: float) -> Tensor:
-    """`(C, H, W)` behind a Gaussian of `sigma` px."""
+    """Image `(C, H, W)` behind a Gaussian of `sigma` px."""
     size = 2 * math.ceil(3 * sigma) + 1
     return blur(image[None], gaussian_kernel(size, sigma, sigma))[0]

@@ -26,7 +26,7 @@ _SHOWN = 3
 
 @dataclass(frozen=True)
 class BaseResults:
-    """Results that others are compared with.
+    """Results of the base, which other results are compared with.
 
     Attributes:
         files: The base's result, by data set and name of the image.
@@ -128,7 +128,7 @@ def _base_of_training(experiment: ExperimentFolder, file: LabeledCheckpoint) -> 
 def base_first(
     files: Sequence[LabeledCheckpoint], base: LabeledCheckpoint, load: Callable[[LabeledCheckpoint], LoadedNetwork]
 ) -> list[LabeledCheckpoint]:
-    """All checkpoints, the base before the others; under its own label where it is one of them.
+    """Checkpoints with the base before the others; under its own label where it is one of them.
 
     Raises:
         ValueError: If another checkpoint has its label, or a file holds no known network.

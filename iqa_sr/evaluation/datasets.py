@@ -29,7 +29,7 @@ _MANY = 100  # images
 
 @dataclass(frozen=True)
 class DatasetSpec:
-    """Paths of a data set.
+    """Paths and options of a data set to evaluate on.
 
     Attributes:
         name: Name of the data set; must be usable as the name of a folder.

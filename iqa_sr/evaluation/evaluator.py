@@ -155,7 +155,7 @@ class Evaluator:
         return done + self._run(BASELINE, self.sets, lambda lq: to_levels(bicubic_result(lq, self._scale)), progress)
 
     def checkpoint(self, label: str, load: Callable[[], LoadedNetwork], progress: bool = True) -> int:
-        """The results of a network.
+        """Make and score the results of one network that are missing.
 
         Args:
             label: Label of the results.

@@ -29,7 +29,7 @@ _TYPES = ("MultiGTDataset", "PairedImageDataset", "SingleImageDataset")
 
 @dataclass(frozen=True)
 class LabeledCheckpoint:
-    """A checkpoint to evaluate.
+    """A checkpoint to evaluate, with its label and origin.
 
     Attributes:
         label: Label of its rows and images.
@@ -119,7 +119,7 @@ def _folder(folder: Path) -> list[LabeledCheckpoint]:
 
 
 def check_labels(files: Sequence[LabeledCheckpoint]) -> None:
-    """See that every checkpoint has a label of its own.
+    """Check that every checkpoint has a label of its own.
 
     Raises:
         ValueError: If two have the same, or one cannot be used.

@@ -53,8 +53,8 @@ class EvaluationConfig:
             download.
         border: Pixels cut from each side before scoring; None for 0, or what the protocol says.
         against: References of full-reference metrics, see `Against`; None for the original, or what the protocol says.
-        base: With `against` base: its checkpoint, `[LABEL=]FILE`, or folders of its results, `[NAME=]DIR` of each data
-            set; none: what the checkpoints' training began with.
+        base: Base that `against` base compares with: its checkpoint, `[LABEL=]FILE`, or folders of its results,
+            `[NAME=]DIR` of each data set; none: what the checkpoints' training began with.
         output: The result folder; None for `results/` and the name of the experiment or file.
         overwrite: Whether what another evaluation has left there is removed.
         baseline: Whether bicubic, original and gold standard are evaluated, too.
@@ -113,7 +113,7 @@ class _Inspection:
 
 @dataclass(frozen=True)
 class EvaluationPlan:
-    """An evaluation that was found possible.
+    """Checked plan of an evaluation: everything that it needs is there.
 
     Attributes:
         config: Configuration of the evaluation.

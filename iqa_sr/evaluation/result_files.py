@@ -33,10 +33,10 @@ class ResultImages:
     """The images of a result folder, compared with what its scores say of them.
 
     Attributes:
-        own: Those that an evaluation has written: the scores have their SHA-256; or they have the place that the run
+        own: Images that an evaluation has written: the scores have their SHA-256; or they have the place that the run
             has given to an image, and none was recorded: after an interruption, and by older versions.
-        changed: Those that are not what was scored under their name: somebody has put others there.
-        unknown: Those that lie where a result belongs, and no evaluation is known to have written them.
+        changed: Images that are not what was scored under their name: somebody has put others there.
+        unknown: Images that lie where a result belongs, and no evaluation is known to have written them.
         stale: Rows that are of other images than those that are there now.
     """
 
@@ -94,7 +94,7 @@ class ResultImages:
 
 
 def refuse_links(folder: Path) -> None:
-    """See that no folder of images is a link, before some are removed: what is behind it may be somebody else's.
+    """Check that no folder of images is a link, before some are removed: what is behind it may be somebody else's.
 
     Raises:
         FileExistsError: With the link.
@@ -134,7 +134,7 @@ def remove_results(folder: Path, images: Iterable[Path]) -> None:
 
 
 def read_scores(folder: Path) -> ScoreTable:
-    """All scores of a folder, those that several processes have left included; empty where there are none."""
+    """Scores of a folder, those that several processes have left included; empty where there are none."""
     paths = [folder / SCORES_FILE, *unfinished_shards(folder / SCORES_FILE)]
     tables = [ScoreTable.read(path) for path in paths if path.exists()]
     facts = {one.name: one for table in tables for one in table.facts.values()}

@@ -29,7 +29,7 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Evaluation:
-    """Summary of an evaluation.
+    """Plan, scores and counts of an evaluation that has ended.
 
     Attributes:
         plan: Plan of the evaluation.
@@ -45,7 +45,7 @@ class Evaluation:
 
 
 def run_evaluation(config: EvaluationConfig) -> Evaluation | None:
-    """Evaluate.
+    """Upscale the images with each checkpoint, score the results and write the result folder.
 
     Returns:
         What was done; None if another process has failed, which says why.

@@ -68,7 +68,7 @@ class ImageScorer:
     against: Against = "original"
 
     def facts(self) -> list[MetricFacts]:
-        """Of every metric: its direction, and a line that pins down what its numbers are."""
+        """Facts of every metric: its direction, and a line that pins down what its numbers are."""
         found = []
         for name in self.metrics:
             info = metric_info(name)
@@ -107,7 +107,7 @@ class ImageScorer:
     def scores(
         self, result: Tensor, image: "EvaluationImage", record: Record, wanted: Collection[Wanted]
     ) -> dict[Wanted, float]:
-        """Score a result.
+        """Compute the wanted scores of one result.
 
         Args:
             result: `(1, 3, H, W)` in [0, 1] as its 8-bit file holds it, on the device where the metrics are.
@@ -189,11 +189,11 @@ def choose_scorer(
     """Choose the metrics that these data sets are scored by, and how.
 
     Args:
-        asked: From `read_metrics`.
-        protocol: Fixes border and references.
-        border: Pixels; None: not asked for.
-        against: None: not asked for.
-        sets: At least one.
+        asked: Names of metrics from `read_metrics`; None for those of `DEFAULT_METRICS` that are defined on some image.
+        protocol: Protocol that fixes border and references; None for none.
+        border: Pixels cut from each side before scoring; None: not asked for.
+        against: References of full-reference metrics; None: not asked for.
+        sets: Data sets to score, at least one.
 
     Raises:
         ValueError: If the protocol says otherwise, or something asked for is defined on no image.

@@ -28,9 +28,9 @@ class GuardDecision:
     Attributes:
         alarm: Whether the reward metrics seem to be exploited, or a limit is crossed.
         sure: Whether the alarm may be acted on: it is more than what tests have found on windows of too few images.
-        reasons: Why: each names a metric, its means before and after on the paper's own scale and the p-value, or a
-            limit. Empty without an alarm.
-        line: All of it in one line for the log.
+        reasons: Reasons for the alarm: each names a metric, its means before and after on the paper's own scale and the
+            p-value, or a limit. Empty without an alarm.
+        line: Line for the log that says all of it.
         values: The numbers for TensorBoard, by `guard/<name>`; what is NaN is left out.
     """
 
@@ -72,7 +72,7 @@ def decide(
     iteration: int,
     checks: int = 1,
 ) -> GuardDecision:
-    """Compare the network with its base.
+    """Decide whether the guard raises an alarm, from measurements of the network and of its base.
 
     The alarm is raised if at least one reward metric has risen (paired sign-flip test over the images, or over their
     windows where there are few) and at least one held-out metric has fallen (the same, and by `min_effect` spreads), or

@@ -84,7 +84,7 @@ def mean_of(values: Tensor) -> float:
 
 @dataclass(frozen=True)
 class Window:
-    """One unit of the comparison.
+    """Window of a validation image, with context: one unit of the comparison with the base.
 
     Attributes:
         lq: LQ pixels of the window with up to 8 px of context around them, `(1, 3, h, w)`.
@@ -119,8 +119,8 @@ def cut_windows(images: Iterable[Image], upscale: Upscale, side: int, most: int)
     Goes through the images once and keeps no more of them than the windows.
 
     Args:
-        images: In the same order each time.
-        upscale: Asked once, for the scale.
+        images: Pairs of an LQ and its original, in the same order each time.
+        upscale: Function from an LQ to its result, called once, for the scale.
         side: Height and width of a window in px of the result; the next multiple of the scale is taken, and of an
             image with a smaller side all of that side.
         most: Largest number of windows.
@@ -176,7 +176,7 @@ def measure_windows(
     device: torch.device,
     periods: Sequence[int] = (),
 ) -> GuardMeasurements:
-    """Score every window.
+    """Score the results of network and base on every window.
 
     Args:
         windows: Windows from `cut_windows`.

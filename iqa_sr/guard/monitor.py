@@ -208,7 +208,7 @@ class RewardGuard:
     # --- State --------------------------------------------------------------------------------------------------------
 
     def state(self) -> dict[str, Any]:
-        """State that an exact resume needs."""
+        """State that an exact resume needs: base, held-out metrics, factor of the losses, snapshot to go back to."""
         return {
             "base": self.digest,
             "held_out": held_out_of(self.options),

@@ -225,7 +225,7 @@ def units_of(images: Tensor, fewest: int) -> Tensor:
 
     Args:
         images: `(windows,)`: the number of the image that each window is of.
-        fewest: From `fewest_units`.
+        fewest: Smallest number of images that the tests can work with, from `fewest_units`.
 
     Returns:
         `(windows,)`: the number of the unit that each window counts with.

@@ -58,7 +58,7 @@ class FileUpscaling:
 
 @dataclass
 class UpscaledFiles:
-    """Outcome for the images.
+    """Outcome of upscaling files: counts of results, failures and lost metadata.
 
     Attributes:
         written: Number of results that were written.

@@ -28,11 +28,11 @@ def largest_tile(network: nn.Module, lq: Tensor, scale: int, multiple_of: int = 
     However much memory there is, no layer takes in and gives out more numbers than 32 bits can count.
 
     Args:
-        network: On its device.
+        network: Super-resolution network, on the device where it computes.
         lq: `(N, C, h, w)` as the network takes it; only its size counts.
         scale: The network's factor.
-        multiple_of: The side is a multiple of it.
-        minimum: And at least this large.
+        multiple_of: Divisor of the side, in pixels of the LQ.
+        minimum: Smallest side in pixels of the LQ.
 
     Returns:
         The longer side of the image where all of it is likely to fit; else at most `LARGEST`.
@@ -60,10 +60,10 @@ def bytes_per_pixel(network: nn.Module, lq: Tensor, multiple_of: int = 1, minimu
     faster than the number of pixels (attention over the whole image) need more.
 
     Args:
-        network: On its device.
+        network: Super-resolution network, on the device where it computes.
         lq: `(N, C, h, w)` as the network takes it; only its size and channels count.
         multiple_of: Divisor of the sides of what the network takes.
-        minimum: Smallest side.
+        minimum: Smallest side in pixels of the LQ.
     """
     if network not in _measured:
         side = max(-(-_PROBE // multiple_of), -(-minimum // multiple_of)) * multiple_of

@@ -72,7 +72,7 @@ def describe_file(path: str | Path) -> str:
 
 
 def describe_content(head: bytes) -> str:
-    """Kind of a file.
+    """Kind of a file by its first bytes, in words for a message.
 
     Args:
         head: First bytes of the file, at least 64 of them where there are so many.

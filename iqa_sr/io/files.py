@@ -55,7 +55,7 @@ def _with_article(noun: str) -> str:
 
 
 def check_file(path: str | Path, what: str = "file") -> None:
-    """See that there is an ordinary file: a pipe or a device would block, or never end.
+    """Check that there is an ordinary file: a pipe or a device would block, or never end.
 
     Args:
         path: Path of the file; links are followed.

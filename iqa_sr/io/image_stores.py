@@ -102,7 +102,7 @@ class ImageFolder(ABC):
 
     @abstractmethod
     def read(self, key: str) -> bytes:
-        """The whole image file.
+        """Bytes of the encoded image file under a key.
 
         Raises:
             FileNotFoundError: If there is no such image.
@@ -226,7 +226,7 @@ def open_folder(path: str | Path) -> ImageFolder:
 
 @dataclass(frozen=True)
 class ImageStore:
-    """All images below a root, by their path relative to it with forward slashes.
+    """Images below a root, by their path relative to it with forward slashes.
 
     Attributes:
         root: The root folder; may itself be an LMDB folder.

@@ -28,9 +28,9 @@ class ImageFormat:
     """Capabilities of files of one ending beside 8-bit RGB.
 
     Attributes:
-        deep: 16 bits per channel.
-        alpha: An alpha channel.
-        largest_side: In pixels.
+        deep: Whether 16 bits per channel can be stored.
+        alpha: Whether an alpha channel can be stored.
+        largest_side: Largest height and width in pixels.
     """
 
     deep: bool = False
@@ -56,10 +56,10 @@ SUBSAMPLINGS = {"4:4:4": 0x111111, "4:2:2": 0x211111, "4:2:0": 0x221111}
 
 @dataclass(frozen=True)
 class JpegOptions:
-    """Settings of JPEG files.
+    """Quality and chroma subsampling of JPEG files.
 
     Attributes:
-        quality: 1 to 100.
+        quality: Quality, 1 to 100.
         subsampling: Subsampling of the chroma: `4:4:4` keeps all of it, `4:2:2` half, `4:2:0` a quarter, as most
             cameras.
     """
@@ -100,7 +100,7 @@ _UNREAD = frozenset(
 
 @cache
 def pillow_formats() -> tuple[str, ...]:
-    """Those of `_READ` that Pillow can read here: some need a library, HEIC the package pillow-heif."""
+    """Formats of `_READ` that Pillow can read here: some need a library, HEIC the package pillow-heif."""
     able = {
         name: need in {*features.modules, *features.codecs} and bool(features.check(need))
         for name, need in _NEEDED.items()

@@ -53,7 +53,7 @@ def unwrapped(state: Mapping[str, Tensor], names: Collection[str]) -> Mapping[st
 
     Args:
         state: Names and tensors.
-        names: Those of the network.
+        names: Names of the tensors of the network.
 
     Returns:
         What lies below a prefix (`model.`, `generator.`) that all the names have there; else `state` itself.
@@ -106,14 +106,14 @@ def load_state(network: nn.Module, state: Mapping[str, Tensor], path: str | Path
 
 
 def check_numbers(own: Mapping[str, Tensor], state: Mapping[str, Tensor], name: str, path: str | Path) -> None:
-    """See that a state dict has a network's kinds of numbers; how many bits they have does not matter.
+    """Check that a state dict has a network's kinds of numbers; how many bits they have does not matter.
 
     Integers in the place of weights, or weights in that of positions, fit by their shapes and give a broken network.
     Whole numbers may be written as floating ones: networks that were converted as a whole have such counters.
 
     Args:
         own: Names and tensors of the network.
-        state: Those of the file.
+        state: Names and tensors of the file.
         name: Name of the network in errors.
         path: The file's name, for errors.
 
@@ -132,7 +132,7 @@ def check_numbers(own: Mapping[str, Tensor], state: Mapping[str, Tensor], name: 
 
 
 def check_tensors(state: Mapping[str, Tensor], path: str | Path) -> None:
-    """See that tensors are ordinary ones, whose values can be copied into a network.
+    """Check that tensors are ordinary ones, whose values can be copied into a network.
 
     Raises:
         ValueError: If some are sparse, quantized, nested or without values; names a few.

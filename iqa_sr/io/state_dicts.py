@@ -74,7 +74,7 @@ def weights_of(
 
 
 def check_weights_file(path: Path) -> None:
-    """See that weights can be written to a file of this name.
+    """Check that weights can be written to a file of this name.
 
     Raises:
         FileNotFoundError: If its folder does not exist.

@@ -41,7 +41,7 @@ class BaseNetwork(Section):
 
 @dataclass(frozen=True)
 class Adapter:
-    """A saved adapter.
+    """A saved LoRA adapter: its configuration, weights and base.
 
     Attributes:
         folder: Folder of the adapter.
@@ -87,7 +87,7 @@ def save_adapter(network: nn.Module, folder: str | Path, base: BaseNetwork) -> N
 
 
 def read_adapter(folder: str | Path) -> Adapter:
-    """Read what `save_adapter` wrote.
+    """Read a saved adapter from the folder that `save_adapter` wrote.
 
     Raises:
         FileNotFoundError: If the folder or one of its files is missing.

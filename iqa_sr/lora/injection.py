@@ -161,7 +161,7 @@ def inject(network: nn.Module, options: LoRAOptions) -> None:
 
 @contextmanager
 def without_updates(network: nn.Module) -> Iterator[None]:
-    """Inside, a network computes as if it had no updates; what is trained stays so."""
+    """Context in which a network computes as if it had no updates; what is trained stays so."""
     layers = [layer for _, layer in adapted_layers(network)]
     disabled = [layer._disable_adapters for layer in layers]  # peft's own setter freezes the updates as well
     for layer in layers:
@@ -220,7 +220,7 @@ def merged_state(network: nn.Module, strengths: Mapping[str, float] | None = Non
     """The state dict of the plain network, the updates added to its weights: same names, same order, on the CPU.
 
     Args:
-        network: With injected adapters.
+        network: Network with injected adapters; left as it is.
         strengths: Factor of each adapter by name; None for `default` as it is.
     """
     strengths = {"default": 1.0} if strengths is None else strengths

@@ -49,7 +49,7 @@ def _obstacle(layer: nn.Module, names: list[str]) -> str | None:
 
 
 def adapted_layers(network: nn.Module) -> Iterator[tuple[str, Any]]:
-    """peft's layers and their names."""
+    """Names of the layers that peft has adapted, and the layers."""
     from peft.tuners.lora import LoraLayer
 
     return ((name, module) for name, module in network.named_modules() if isinstance(module, LoraLayer))

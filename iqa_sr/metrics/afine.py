@@ -147,7 +147,7 @@ class AFINENaturalness(AFINE):
     """The naturalness term N in (-2, 2), lower is more natural; needs no reference."""
 
     def score(self, image: Tensor, reference: Tensor | None) -> Tensor:
-        """`(N, 3, H, W)` to `(N,)`."""
+        """Naturalness of each image, `(N, 3, H, W)` RGB in [0, 1] to `(N,)`, lower is better."""
         return self.features(image).naturalness
 
 

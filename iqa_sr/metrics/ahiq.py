@@ -25,7 +25,7 @@ class AHIQ(QualityMetric):
         The crops are the first 20 of a fixed 5x5 grid; the authors draw 20 at random.
 
     Args:
-        info: This module's.
+        info: Facts of the metric, as this module has them.
         crops: Number of crops: 20 is the usual protocol; 1 is the top left one alone, for speed.
         checkpoint: Compute the transformer's activations again in the backward pass instead of keeping them.
 

@@ -117,7 +117,7 @@ class ARNIQA(QualityMetric):
         self.encoder.to(memory_format=torch.channels_last)
 
     def score(self, image: Tensor, reference: Tensor | None) -> Tensor:
-        """`(N, 3, H, W)` to `(N,)`."""
+        """Score of each image, `(N, 3, H, W)` RGB in [0, 1] to `(N,)`, higher is better."""
         return self.score_of_scales(image, self.half_scale(image))
 
     def half_scale(self, image: Tensor) -> Tensor:

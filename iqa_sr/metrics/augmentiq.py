@@ -81,9 +81,9 @@ class AugmentIQ(QualityMetric):
 
     Args:
         info: `AUGMENTIQ_INFO`.
-        prompt: The text that every image is to show; without one (as in super-resolution) the quality head decides.
-        text_encoder: With a prompt: a folder with `ImageReward.pt` (of the project ImageReward, 1.8 GB) and `vocab.txt`
-            (of bert-base-uncased). Needs the package transformers.
+        prompt: Text that every image is to show; without one (as in super-resolution) the quality head decides.
+        text_encoder: Folder that a prompt needs, with `ImageReward.pt` (of the project ImageReward, 1.8 GB) and
+            `vocab.txt` (of bert-base-uncased); reading it needs the package transformers.
         checkpoint: Compute the blocks of Re-IQA's encoders again in the backward pass instead of keeping their output.
 
     Raises:
@@ -122,7 +122,7 @@ class AugmentIQ(QualityMetric):
         self.freeze()
 
     def score(self, image: Tensor, reference: Tensor | None) -> Tensor:
-        """`(N, 3, H, W)` to `(N,)`."""
+        """Score of each image, `(N, 3, H, W)` RGB in [0, 1] to `(N,)`, higher is better."""
         quality = self.encoders(image, half_scale(image))  # (N, 8192)
         score: Tensor = self.heads(quality, None if self.text_encoder is None else self.text_features(image))
         return score

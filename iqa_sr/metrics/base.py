@@ -36,9 +36,9 @@ class MetricInfo:
         weights: Names of the files in the weights store that it needs.
         code_license: License of the authors' code, or of ours where we wrote it from the paper.
         weights_license: License of the weights or parameters.
-        noncommercial: Why the metric may not be used commercially; empty where nothing published forbids it.
+        noncommercial: Reason why the metric may not be used commercially; empty where nothing published forbids it.
         paper: Authors, title, venue, year.
-        period: In px of the image, of the grid that its network lays over it: a transformer's patch, the product of a
+        period: Period in px of the grid that the network lays over the image: a transformer's patch, the product of a
             convolutional network's strides; None where there is none or the image is resized first.
         spec: One line that pins down the variant (color channel, crop, library), for reports.
     """
@@ -64,7 +64,7 @@ class MetricInfo:
 
 
 class QualityMetric(nn.Module, ABC):
-    """A frozen image-quality metric.
+    """Base class of all metrics: a frozen network or formula that scores each image of a batch.
 
     A subclass sets `info` and implements `score(image, reference)`; this class checks the input, computes in float32
     outside autocast and keeps the network in evaluation mode without trainable parameters.

@@ -101,7 +101,7 @@ class PromptPairs(QualityMetric):
         self.freeze()
 
     def score(self, image: Tensor, reference: Tensor | None) -> Tensor:
-        """`(N, 3, H, W)` to `(N,)`."""
+        """Score of each image, `(N, 3, H, W)` RGB in [0, 1] to `(N,)`, higher is better."""
         return self.pair_probabilities(image).mean(1)
 
     def pair_probabilities(self, image: Tensor) -> Tensor:
@@ -123,7 +123,7 @@ def select(state: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
 
 
 def need(state: Mapping[str, Tensor], name: str, file: str) -> Tensor:
-    """One tensor of a file.
+    """One tensor of a file's state dict, by its name.
 
     Raises:
         ValueError: If there is none of that name.
@@ -161,7 +161,8 @@ def encode(state: Mapping[str, Tensor], file: str, embeddings: Tensor, end: Tens
     with torch.device("meta"):
         tower = CLIPText(1024, context_length=used, vocabulary=1)
     tower = tower.to_empty(device="cpu")
-    own = {name: tensor for name, tensor in state.items() if name in tower.state_dict()}
+    names = tower.state_dict().keys()
+    own = {name: tensor for name, tensor in state.items() if name in names}
     for name, rows in (("positional_embedding", used), ("token_embedding.weight", 1)):
         if name in own:
             own[name] = own[name][:rows]

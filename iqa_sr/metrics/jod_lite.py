@@ -72,7 +72,7 @@ class JODLiteMetric(QualityMetric):
         self.freeze()
 
     def score(self, image: Tensor, reference: Tensor | None) -> Tensor:
-        """`(N, 3, H, W)` to `(N,)`."""
+        """Score of each image, `(N, 3, H, W)` RGB in [0, 1] to `(N,)`, higher is better."""
         score: Tensor = self.network(image)
         return score
 

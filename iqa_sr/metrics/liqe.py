@@ -140,7 +140,7 @@ class LIQE(QualityMetric):
         self.freeze()
 
     def score(self, image: Tensor, reference: Tensor | None) -> Tensor:
-        """`(N, 3, H, W)` to `(N,)`."""
+        """Score of each image, `(N, 3, H, W)` RGB in [0, 1] to `(N,)`, higher is better."""
         probabilities = self.quality_probabilities(image)  # (N, 5)
         grades = torch.arange(1, 1 + len(QUALITIES), device=image.device, dtype=image.dtype)
         return (probabilities * grades).sum(1)

@@ -55,7 +55,7 @@ class MANIQA(QualityMetric):
         self.freeze()
 
     def score(self, image: Tensor, reference: Tensor | None) -> Tensor:
-        """`(N, 3, H, W)` to `(N,)`."""
+        """Score of each image, `(N, 3, H, W)` RGB in [0, 1] to `(N,)`, higher is better."""
         crops = cut_crops(self.normalize(enlarged(image)), self.crops)  # (N, crops, 3, 224, 224)
         parts = [self.network(part) for part in crops.flatten(0, 1).split(CHUNK)]  # (chunk, 784) twice each
         scores, weights = (torch.cat(part).view(len(image), -1) for part in zip(*parts, strict=True))  # (N, 784 crops)

@@ -46,7 +46,7 @@ class MUSIQ(QualityMetric):
         self.freeze()
 
     def score(self, image: Tensor, reference: Tensor | None) -> Tensor:
-        """`(N, 3, H, W)` to `(N,)`."""
+        """Score of each image, `(N, 3, H, W)` RGB in [0, 1] to `(N,)`, higher is better."""
         patches, positions, scales = self.tokens(image)
         output = self.network(patches, positions, scales)  # (N, 1) or (N, 10)
         return (output * self.ratings).sum(1) if self.rated else output[:, 0]

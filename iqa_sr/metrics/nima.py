@@ -107,7 +107,7 @@ class NIMA(QualityMetric):
         self.freeze()
 
     def score(self, image: Tensor, reference: Tensor | None) -> Tensor:
-        """`(N, 3, H, W)` to `(N,)`."""
+        """Score of each image, `(N, 3, H, W)` RGB in [0, 1] to `(N,)`, higher is better."""
         if len(self.ratings) == 1:
             return self.network(self.network_input(image)).squeeze(1)
         return self.distribution(image) @ self.ratings

@@ -76,8 +76,8 @@ class _NIQEVariant:
     the negative ones or among neither.
 
     Attributes:
-        luma: From `(N, 3, H, W)` to gray levels.
-        excess: By how much the weights of the 7 x 7 window, rounded to float32, add up to more than 1. It moves the
+        luma: Function from images `(N, 3, H, W)` to gray levels.
+        excess: Amount by which the weights of the 7 x 7 window, rounded to float32, add up to more than 1. It moves the
             score by 5e-4.
         precision: Precision of the filtered images.
     """

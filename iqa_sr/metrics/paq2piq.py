@@ -56,7 +56,7 @@ class PaQ2PiQ(QualityMetric):
         self.freeze()
 
     def score(self, image: Tensor, reference: Tensor | None) -> Tensor:
-        """`(N, 3, H, W)` to `(N,)`."""
+        """Score of each image, `(N, 3, H, W)` RGB in [0, 1] to `(N,)`, higher is better."""
         # Channels last makes the convolutions quicker.
         return self.network(image.contiguous(memory_format=torch.channels_last)).squeeze(1)
 

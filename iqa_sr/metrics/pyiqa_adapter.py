@@ -23,7 +23,7 @@ class PyiqaMetric(QualityMetric):
     Some metrics there take a batch of one only, and some write to their input.
 
     Args:
-        info: From `pyiqa_info`.
+        info: Facts of the metric, from `pyiqa_info`.
 
     Raises:
         ValueError: If pyiqa has no such metric.
@@ -36,7 +36,7 @@ class PyiqaMetric(QualityMetric):
         self.freeze()
 
     def score(self, image: Tensor, reference: Tensor | None) -> Tensor:
-        """`(N, 3, H, W)` to `(N,)`."""
+        """Score of each image, `(N, 3, H, W)` RGB in [0, 1] to `(N,)`, on the metric's own scale."""
         batches = (image,) if reference is None else (image, reference)
         singles = zip(*(batch.split(1) for batch in batches), strict=True)
         return torch.cat([_scores(self.network(*(part.clone() for part in single))) for single in singles])

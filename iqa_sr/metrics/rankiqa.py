@@ -74,7 +74,7 @@ class RankIQA(QualityMetric):
         fold_batch_norms(self.network)
 
     def score(self, image: Tensor, reference: Tensor | None) -> Tensor:
-        """`(N, 3, H, W)` to `(N,)`."""
+        """Score of each image, `(N, 3, H, W)` RGB in [0, 1] to `(N,)`, higher is better."""
         score: Tensor = self.network(image)
         return score
 

@@ -79,7 +79,7 @@ class ReIQA(QualityMetric):
         self.freeze()
 
     def score(self, image: Tensor, reference: Tensor | None) -> Tensor:
-        """`(N, 3, H, W)` to `(N,)`."""
+        """Score of each image, `(N, 3, H, W)` RGB in [0, 1] to `(N,)`, higher is better."""
         return self.score_of_scales(image, half_scale(image))
 
     def score_of_scales(self, image: Tensor, half: Tensor) -> Tensor:

@@ -101,7 +101,7 @@ class TOPIQ(QualityMetric):
         self.freeze()
 
     def score(self, image: Tensor, reference: Tensor | None) -> Tensor:
-        """`(N, 3, H, W)` to `(N,)`."""
+        """Score of each image, `(N, 3, H, W)` RGB in [0, 1] to `(N,)`, higher is better."""
         outputs = self.network(self._prepared(image), None if reference is None else self._prepared(reference))
         return outputs.squeeze(1) if len(self.ratings) == 1 else outputs.softmax(1) @ self.ratings  # of (N, ratings)
 

@@ -32,7 +32,7 @@ class FineTunedModel(SRModelBase):
 
     @contextmanager
     def base(self) -> Iterator[nn.Module]:
-        """Inside, the network that the run began with, in evaluation mode: that of LoRA without its updates, or a copy.
+        """Context with the network that the run began with, in evaluation mode: LoRA without its updates, or a copy.
 
         The copy is made of `path:pretrain_network_g` when it is first wanted, and kept.
         """

@@ -19,7 +19,7 @@ LOG_NAMES = {"pixel": "l_pix", "perceptual": "l_percep"}
 
 @dataclass(frozen=True)
 class GeneratorLosses:
-    """Everything under `train` that compares a result with its ground truth.
+    """Losses under `train` that compare a result with its ground truth.
 
     Attributes:
         losses: BasicSR's or ours, by their keys without `_opt`; the adversarial loss is none of them.

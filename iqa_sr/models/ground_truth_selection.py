@@ -1,4 +1,4 @@
-"""From a batch of MultiGTDataset to LQ and ground truth, on the device: degradation, choice, statistics."""
+"""Selection of LQ and ground truth from a batch of MultiGTDataset, on the device: degradation, choice, statistics."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field

@@ -338,7 +338,7 @@ class IQASRModel(FineTunedModel):
         }
 
     def load_training_extras(self, extras: Mapping[str, Any]) -> None:
-        """Resume from `training_extras()`."""
+        """Take up the state that `training_extras()` gave, to resume exactly."""
         # A discriminator may have come or gone.
         for scaler, state in zip(self.scalers, extras["scalers"], strict=False):
             if scaler.is_enabled() and state:
@@ -363,7 +363,7 @@ class IQASRModel(FineTunedModel):
         return extras | ({"units": units} if units else {})
 
     def load_iteration_extras(self, extras: Mapping[str, Any]) -> None:
-        """Take an iteration back to `iteration_extras()`."""
+        """Restore the state that `iteration_extras()` gave, to take an iteration back."""
         self.finite_guard.in_a_row = extras["nonfinite_in_a_row"]
         if self.feed is not None and extras["statistics"] is not None:
             self.feed.statistics.load(extras["statistics"])

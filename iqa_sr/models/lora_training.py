@@ -23,7 +23,7 @@ class LoRARun:
 
     Args:
         options: `train:lora`.
-        network: With the weights of its base; gets the adapter.
+        network: Network with the weights of its base; gets the adapter.
         section: `network_g` of the option file.
         file: The checkpoint that the base was loaded from.
     """
@@ -43,7 +43,7 @@ class LoRARun:
         """Write `net_g_<label>.pth`, plain networks with the adapter merged, and the last one's adapter beside it.
 
         Args:
-            networks: By key: `params` and, with EMA, `params_ema`.
+            networks: Networks with the adapter by key: `params` and, with EMA, `params_ema`.
             models: Folder of the checkpoints.
             label: Iteration or name; -1 for `latest`.
         """
@@ -57,7 +57,7 @@ class LoRARun:
         return {"base": self.base.digest, "options": self.options.model_dump(), "adapters": adapters}
 
     def load_state(self, state: Mapping[str, Any], networks: Mapping[str, nn.Module]) -> None:
-        """Resume from `state()`.
+        """Take up the adapters that `state()` gave.
 
         Raises:
             ValueError: If the base is another one than then, or the adapter does not fit.

@@ -18,7 +18,7 @@ OWN = (*LOSSES, PerceptualSlot.__name__)
 
 @dataclass(frozen=True)
 class LossConfig:
-    """A section `train:<name>_opt`.
+    """Configuration of one loss, from a section `train:<name>_opt`.
 
     Attributes:
         section: Section as in the file: `type` and the arguments that the loss is built with.

@@ -53,14 +53,14 @@ class ModelBase(BaseModel, ABC):
 
     @abstractmethod
     def load_training_extras(self, extras: Mapping[str, Any]) -> None:
-        """Resume from `training_extras()`."""
+        """Take up the state that `training_extras()` gave, to resume exactly."""
 
     def iteration_extras(self) -> dict[str, Any]:
         """Part of `training_extras()`: what an iteration changes before its optimizers step; called in every one."""
         return {}
 
     def load_iteration_extras(self, extras: Mapping[str, Any]) -> None:
-        """Take an iteration back to `iteration_extras()`."""
+        """Restore the state that `iteration_extras()` gave, to take an iteration back."""
 
     def add_optimizer(self, options: Any, path: str, parameters: Iterable[Any]) -> None:
         """Build an optimizer from its typed section.

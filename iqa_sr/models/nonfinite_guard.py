@@ -17,7 +17,7 @@ logger = logging.getLogger(__name__)
 
 @dataclass
 class NonFiniteSkipper:
-    """Counts skipped steps in a row.
+    """Counter of skipped steps in a row, which ends the run at a limit.
 
     Attributes:
         limit: Number of skipped steps in a row after which the run stops.
@@ -56,5 +56,5 @@ class NonFiniteSkipper:
         return True
 
     def passed(self) -> None:
-        """A step was taken."""
+        """Note that a step was taken: the count begins at 0 again."""
         self.in_a_row = 0

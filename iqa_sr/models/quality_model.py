@@ -179,7 +179,7 @@ class QualityModel(ModelBase):
         return {**self.iteration_extras(), "scaler": self.scaler.state_dict()}
 
     def load_training_extras(self, extras: Mapping[str, Any]) -> None:
-        """Resume from `training_extras()`."""
+        """Take up the state that `training_extras()` gave, to resume exactly."""
         if self.scaler.is_enabled() and extras["scaler"]:
             self.scaler.load_state_dict(extras["scaler"])
         self.load_iteration_extras(extras)
@@ -189,6 +189,6 @@ class QualityModel(ModelBase):
         return {"nonfinite_in_a_row": self.finite_guard.in_a_row, "objective": self.objective.state()}
 
     def load_iteration_extras(self, extras: Mapping[str, Any]) -> None:
-        """Take an iteration back to `iteration_extras()`."""
+        """Restore the state that `iteration_extras()` gave, to take an iteration back."""
         self.finite_guard.in_a_row = extras["nonfinite_in_a_row"]
         self.objective.load_state(extras["objective"])

@@ -19,8 +19,8 @@ class SamplerStatistics:
 
     Attributes:
         folders: Names of the ground-truth folders, in the order of the data set's folder numbers; none: no counting.
-        chosen: By folder number: how often a ground truth of it was chosen.
-        sums: By name: sum and number of the finite qualities.
+        chosen: Number of times that a ground truth of a folder was chosen, by folder number.
+        sums: Sum and number of the finite qualities, by name of `QUALITIES`.
     """
 
     folders: Sequence[str] = ()
@@ -39,7 +39,7 @@ class SamplerStatistics:
         chosen: Tensor | None = None,
         original: Tensor | None = None,
     ) -> None:
-        """Count one batch.
+        """Count the chosen ground truths of one batch and add up their qualities.
 
         Args:
             folder: `(N,)` int64, folder number of each chosen ground truth.
@@ -65,7 +65,7 @@ class SamplerStatistics:
         return shares | {f"sampler/{name}": value / n for name, (value, n) in self.sums.items() if n}
 
     def state(self) -> dict[str, Any]:
-        """State that a resume needs."""
+        """State that a resume needs: the counts and sums since the last report."""
         return {
             "chosen": [self.chosen[i] for i in range(len(self.folders))],
             "sums": {name: list(pair) for name, pair in self.sums.items()},

@@ -63,7 +63,7 @@ class AFINEObjective(Objective[AFINEOptions]):
 
     @classmethod
     def needed_start(cls, options: ObjectiveOptions) -> str | None:
-        """The checkpoint of the stage before."""
+        """Checkpoint of the stage before; None for the first stage."""
         stage = cast(AFINEOptions, options).stage
         return f"the net_g_latest.pth of stage {stage - 1}" if stage > 1 else None
 
@@ -126,7 +126,7 @@ class AFINEObjective(Objective[AFINEOptions]):
         return figures | {f"accuracy_{name}": _mean(values) for name, values in parts.items()}
 
     def publish(self, folder: Path) -> list[Path]:
-        """`afine.pth` after stage 3; the earlier stages end in `net_g_latest.pth`, from which the next one starts."""
+        """Write `afine.pth` after stage 3; the earlier stages end in `net_g_latest.pth`, where the next one starts."""
         return [write_afine(cast(AFINENetwork, self.network), folder)] if self.options.stage == 3 else []
 
 

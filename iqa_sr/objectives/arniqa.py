@@ -112,7 +112,7 @@ class ARNIQAObjective(Objective[ARNIQAOptions]):
         return {_REGRESSOR: sum(map(len, _read_opinions(options.regressor).values()))}
 
     def losses(self, batch: Mapping[str, Any]) -> dict[str, Tensor]:
-        """The contrast.
+        """Contrastive loss of two different images with the same distortions, as `contrast`.
 
         Args:
             batch: `image` and `half` `(B, 2, 3, S, S)`, see `ChainDataset`.
@@ -138,7 +138,7 @@ class ARNIQAObjective(Objective[ARNIQAOptions]):
     # --- Publishing ---------------------------------------------------------------------------------------------------
 
     def publish(self, folder: Path) -> list[Path]:
-        """`ARNIQA.pth`, and the regressor of the metric that the options name."""
+        """Write `ARNIQA.pth`, and the regressor of the metric that the options name."""
         state = {key: value.detach().cpu() for key, value in self.network.state_dict().items()}
         write_tensor_file(published_names(state), folder / ENCODER)
         written = [folder / ENCODER]

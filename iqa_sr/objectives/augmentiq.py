@@ -84,7 +84,7 @@ class AugmentIQObjective(Objective[AugmentIQOptions]):
         return cast(AugmentIQHeads, self.network)
 
     def losses(self, batch: Mapping[str, Any]) -> dict[str, Tensor]:
-        """Those with a weight above 0 for the quality, and `alignment_*` for the alignment where texts are read.
+        """Losses of weight above 0 for the quality, and `alignment_*` ones where texts are read.
 
         Args:
             batch: `path` and `prompt`, N texts; `quality` `(N,)`, and with texts `alignment` `(N,)`.
@@ -130,7 +130,7 @@ class AugmentIQObjective(Objective[AugmentIQOptions]):
         return figures
 
     def publish(self, folder: Path) -> list[Path]:
-        """`augmentiq.pth` for the metric `augmentiq`."""
+        """Write `augmentiq.pth`, the file of the metric `augmentiq`."""
         path = folder / HEADS
         state = self.network.state_dict()
         write_tensor_file({key: value.detach().cpu().float().contiguous() for key, value in state.items()}, path)

@@ -28,7 +28,7 @@ OptionsType = TypeVar("OptionsType", bound=ObjectiveOptions)
 
 
 class Objective(nn.Module, ABC, Generic[OptionsType]):
-    """Training of a quality network.
+    """Base class of what a quality network is trained for: its losses, validation and published files.
 
     Its `forward` gives the losses of a batch, so that the wrapper for several processes, which hooks into `forward`,
     synchronizes every trained parameter, whatever the objective calls.
@@ -57,7 +57,7 @@ class Objective(nn.Module, ABC, Generic[OptionsType]):
         """Names of the weights store that a run needs; they are found, or downloaded, before it starts.
 
         Args:
-            options: Those of `train:objective`.
+            options: Checked options of `train:objective`.
             network: The section `network_g`.
         """
         return ()
@@ -68,7 +68,7 @@ class Objective(nn.Module, ABC, Generic[OptionsType]):
         network.
 
         Args:
-            options: Those of `train:objective`.
+            options: Checked options of `train:objective`.
         """
         return None
 
@@ -77,7 +77,7 @@ class Objective(nn.Module, ABC, Generic[OptionsType]):
         """Read what data it needs beside the data sets, for `iqa-sr check-data`.
 
         Args:
-            options: Those of `train:objective`.
+            options: Checked options of `train:objective`.
 
         Returns:
             Number of samples by place in the option file.
@@ -117,7 +117,7 @@ class Objective(nn.Module, ABC, Generic[OptionsType]):
         return {}
 
     def load_state(self, state: Mapping[str, Any]) -> None:
-        """Resume from `state()`."""
+        """Take up the state that `state()` gave, to resume exactly."""
 
     def publish(self, folder: Path) -> list[Path]:
         """Write the files from which the metric of this network is built, in the published layout.

@@ -52,7 +52,7 @@ class FrozenFeatures(nn.Module):
         self.eval()
 
     def train(self, mode: bool = True) -> "FrozenFeatures":
-        """It stays in evaluation mode, also when its parent is set to training."""
+        """Keep evaluation mode, also when the parent is set to training."""
         return super().train(False)
 
     def __deepcopy__(self, memo: dict[int, object]) -> "FrozenFeatures":
@@ -61,7 +61,7 @@ class FrozenFeatures(nn.Module):
 
     @torch.no_grad()
     def forward(self, paths: Sequence[str], prompts: Sequence[str]) -> tuple[Tensor, Tensor | None]:
-        """The features of N images.
+        """Frozen features of N images and, with a text encoder, of their prompts.
 
         Args:
             paths: Paths of the image files.

@@ -63,7 +63,7 @@ class JODObjective(Objective[JODOptions]):
         distributed.share_tensors(self._tiles)
 
     def losses(self, batch: Mapping[str, Any]) -> dict[str, Tensor]:
-        """The weighted parts that have begun.
+        """Losses of the parts that have begun, weighted.
 
         Args:
             batch: `image` `(G, V, 3, S, S)`, the pristine one first; `jod` `(G, V)`.
@@ -148,7 +148,7 @@ class JODObjective(Objective[JODOptions]):
     # --- Validation ---------------------------------------------------------------------------------------------------
 
     def validate(self, batches: Iterable[Mapping[str, Any]]) -> dict[str, float]:
-        """Measure how well it follows JOD.
+        """Measure how well the network's scores follow JOD.
 
         Returns:
             `srcc` with JOD over all versions; `ordered`, see `ordering`; `below`, the share of visibly changed versions
@@ -177,11 +177,11 @@ class JODObjective(Objective[JODOptions]):
         return figures | ({"neg_rise": -float(torch.cat(rises).mean())} if rises else {})
 
     def state(self) -> dict[str, Any]:
-        """The tiles."""
+        """State that a resume needs: the universal tiles."""
         return {"tiles": list(self._tiles)}
 
     def load_state(self, state: Mapping[str, Any]) -> None:
-        """Resume from `state()`.
+        """Take up the tiles that `state()` gave.
 
         Raises:
             ValueError: If the options have other tiles.
@@ -195,7 +195,7 @@ class JODObjective(Objective[JODOptions]):
         self._tiles = list(state["tiles"])
 
     def publish(self, folder: Path) -> list[Path]:
-        """`jod_own.safetensors` for the metric `jod-own`."""
+        """Write `jod_own.safetensors`, the file of the metric `jod-own`."""
         return [write_network(self.network, folder / OWN)]
 
 

@@ -29,7 +29,7 @@ class Part(Section):
     ramp: _Count = 1
 
     def weight_at(self, iteration: int) -> float:
-        """Its weight in an iteration; 0 before its start."""
+        """Weight of the part in an iteration; 0 before its start."""
         return self.weight * self.grown(iteration, self.ramp)
 
     def grown(self, iteration: int, over: int) -> float:
@@ -97,7 +97,8 @@ class Tiles(Part):
 
     Attributes:
         sides: Heights and widths of tiles in px.
-        amplitudes: Their RMS in levels of 255; there is a tile of each side and amplitude, one is used in an iteration.
+        amplitudes: RMS of the tiles in levels of 255; there is a tile of each side and amplitude, one is used in an
+            iteration.
         step: Length of a step, as a share of the amplitude.
         renewed: Chance that the tile of an iteration begins anew, at random, before its step.
         beta: Error in JOD from which the loss grows linearly.
@@ -131,8 +132,8 @@ class JODOptions(ObjectiveOptions):
 
     Attributes:
         order: The order of one content's versions.
-        regression: Their JOD.
-        difference: Their distance from the pristine one.
+        regression: Regression of each version's score to its JOD.
+        difference: Regression of each version's distance in score and JOD from the pristine one.
         ascent: Per-image attacks.
         tiles: Universal tiles.
         flatness: The norm of the gradient.

@@ -55,7 +55,7 @@ class MOSObjective(Objective[MOSOptions]):
     dataset_types = ("OpinionDataset",)
 
     def losses(self, batch: Mapping[str, Any]) -> dict[str, Tensor]:
-        """Those with a weight above 0.
+        """Losses of weight above 0: `mse`, `plcc` and `rank`.
 
         Args:
             batch: `image` `(B, 3, S, S)`, `quality` `(B,)`.
@@ -93,5 +93,5 @@ class MOSObjective(Objective[MOSOptions]):
         }
 
     def publish(self, folder: Path) -> list[Path]:
-        """`rankiqa_own.safetensors` for the metric `rankiqa-own`; its scores are five times the qualities."""
+        """Write `rankiqa_own.safetensors`, the file of `rankiqa-own`; its scores are five times the qualities."""
         return [write_network(self.network, folder / OWN)]

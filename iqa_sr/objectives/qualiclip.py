@@ -19,8 +19,9 @@ class QualiCLIPOptions(ObjectiveOptions):
     """Keys of `train:objective` of type `qualiclip`; likenesses are cosines.
 
     Attributes:
-        rank_margin: By how much the likeness to good prompts falls, and that to bad ones rises, with each level.
-        agreement_margin: By how much the likenesses of equally distorted crops of one image may differ.
+        rank_margin: Margin by which the likeness to good prompts falls, and that to bad ones rises, from each level to
+            every later one.
+        agreement_margin: Difference that the likenesses of equally distorted crops of one image may have.
         rank_weight: Weight of the order, for the good and for the bad prompts.
         agreement_weight: Weight of the agreement.
         freeze_norms: Whether the batch norms keep CLIP's statistics: those of a batch that is mostly distorted images
@@ -65,7 +66,7 @@ class QualiCLIPObjective(Objective[QualiCLIPOptions]):
         return self
 
     def losses(self, batch: Mapping[str, Any]) -> dict[str, Tensor]:
-        """Order and agreement.
+        """Losses `rank_good` and `rank_bad` of the order of levels, and `agreement`.
 
         Args:
             batch: `image` `(B, 2, L, 3, S, S)`, two places of an image at `L` rising levels.
@@ -81,9 +82,9 @@ class QualiCLIPObjective(Objective[QualiCLIPOptions]):
         }
 
     def validate(self, batches: Iterable[Mapping[str, Any]]) -> dict[str, float]:
-        """See `network_ordering`."""
+        """Shares of pairs of levels in the right order, see `network_ordering`."""
         return network_ordering(self.network, batches)
 
     def publish(self, folder: Path) -> list[Path]:
-        """`qualiclip.pth`."""
+        """Write `qualiclip.pth`, the file of the metric."""
         return [write_qualiclip(cast(TrainableQualiCLIP, self.network), folder)]

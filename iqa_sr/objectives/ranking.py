@@ -33,7 +33,7 @@ class Attack(Section):
         shortest_step: Steps are shortened at random, at most to this share. Long ones alone leave noise of a few
             values, which is easily told, and teach nothing about the many short ones that optimization takes.
         bound: Largest change of a pixel, of 255.
-        margin: By how much an attacked image with the full bound must score below the image that it was made of.
+        margin: Margin by which an attacked image with the full bound must score below the image that it was made of.
         weight: Weight of this loss.
     """
 
@@ -56,7 +56,7 @@ class RankingOptions(ObjectiveOptions):
         cross_weight: Weight of the order between contents.
         cross_tolerance: Levels by which contents may differ.
         agreement_weight: Weight of the agreement between equally distorted crops of one image.
-        agreement_tolerance: By how much they may differ, in levels.
+        agreement_tolerance: Difference, in levels, that the scores of such crops may have.
         anchor_weight: Weight of the quality that untouched images are to have.
         smoothest: Untouched crops with a smaller RMS gradient, in levels of 255 per px, are compared with themselves
             only, neither with other contents nor with the anchor: a clear sky looks like a strongly blurred wood.
@@ -107,7 +107,7 @@ class RankingObjective(Objective[RankingOptions]):
         self._copies.append(victim)
 
     def losses(self, batch: Mapping[str, Any]) -> dict[str, Tensor]:
-        """Order, agreement, anchor, and with rounds the attacked crops.
+        """Losses of order, agreement and anchor, and with rounds of the attacked crops.
 
         Args:
             batch: `image` `(B, 2, L, 3, S, S)`, `level` `(B, L)`.
@@ -157,22 +157,22 @@ class RankingObjective(Objective[RankingOptions]):
         return attacked, chosen, size
 
     def validate(self, batches: Iterable[Mapping[str, Any]]) -> dict[str, float]:
-        """See `network_ordering`."""
+        """Shares of pairs of levels in the right order, see `network_ordering`."""
         return network_ordering(self.network, batches)
 
     def state(self) -> dict[str, Any]:
-        """The copies of the adversarial rounds."""
+        """State that a resume needs: the copies of the adversarial rounds."""
         return {"copies": [copy.state_dict() for copy in self._copies]}
 
     def load_state(self, state: Mapping[str, Any]) -> None:
-        """Resume from `state()`."""
+        """Take up the copies that `state()` gave."""
         self._copies = []
         for content in state["copies"]:
             self._copies.append(_frozen(self.network))
             self._copies[-1].load_state_dict(content)
 
     def publish(self, folder: Path) -> list[Path]:
-        """`rankiqa_own.safetensors` for the metric `rankiqa-own`."""
+        """Write `rankiqa_own.safetensors`, the file of the metric `rankiqa-own`."""
         return [write_network(self.network, folder / OWN)]
 
 

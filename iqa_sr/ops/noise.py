@@ -13,7 +13,7 @@ def add_gaussian_noise(image: Tensor, sigma: float, gray: bool, generator: torch
         image: `(1, 3, H, W)` in `[0, 1]`.
         sigma: Standard deviation in levels of 255.
         gray: Whether all three channels get the same noise.
-        generator: On the image's device.
+        generator: Generator of the noise, on the image's device.
     """
     shape = (1, 1 if gray else 3, *image.shape[-2:])
     noise = torch.randn(shape, generator=generator, device=image.device)
@@ -31,7 +31,7 @@ def add_poisson_noise(image: Tensor, scale: float, gray: bool, generator: torch.
         image: `(1, 3, H, W)` in `[0, 1]`.
         scale: Factor of the noise.
         gray: Whether the noise is that of the gray image, the same in all three channels.
-        generator: On the image's device.
+        generator: Generator of the noise, on the image's device.
     """
     source = image
     if gray:

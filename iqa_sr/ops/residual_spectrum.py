@@ -42,7 +42,8 @@ def high_frequency_noise(residual: Tensor, cut: float = 0.25) -> Tensor:
     Args:
         residual: `(N, C, H, W)` floating, difference of images in [0, 1], at least 16 px high and wide. The window
             weighs the middle more than the border.
-        cut: In cycles per pixel, in [0, 0.7]; 0.25 is a period of 4 px, what upscaling by 2 cannot take from the LQ.
+        cut: Lowest frequency that counts, in cycles per pixel, in [0, 0.7]; 0.25 is a period of 4 px, what upscaling by
+            2 cannot take from the LQ.
 
     Returns:
         `(N,)` float32 in levels of 255, over all channels; more is noisier.
@@ -93,7 +94,7 @@ def lattice_share(residual: Tensor, period: int) -> Tensor:
 
     Args:
         residual: `(N, C, H, W)` floating, difference of images in [0, 1].
-        period: In px, at least 2, as of a network's window of attention or of a metric's patch.
+        period: Period of the pattern in px, at least 2, as of a network's window of attention or of a metric's patch.
 
     Returns:
         `(N,)` float32 in [0, 1], over all channels: 1 for a pure lattice, about 0 for noise, blur and sharpening. 0
@@ -138,9 +139,9 @@ def _lines(residual: Tensor, side: int, stands_out: float, low: float, high: flo
     Args:
         residual: `(N, C, H, W)` float32.
         side: Side of the patches in px.
-        stands_out: From how many medians of its ring a bin is a line.
+        stands_out: Multiple of its ring's median above which a bin is a line.
         low: Lowest radial frequency in cycles per px.
-        high: The first that is left out; of `_CORNER`, all that lies above is one ring and belongs to it.
+        high: First radial frequency that is left out; of `_CORNER`, all that lies above is one ring and belongs to it.
 
     Returns:
         `(N,)`.

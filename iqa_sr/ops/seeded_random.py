@@ -27,11 +27,11 @@ class SeededRandom:
         return int(torch.randint(2**63 - 1, (1,), generator=self._generator))
 
     def uniform(self, low: float, high: float) -> float:
-        """A number between two."""
+        """Random number, uniform between `low` and `high`."""
         return low + (high - low) * float(torch.rand(1, dtype=torch.float64, generator=self._generator))
 
     def chance(self, probability: float) -> bool:
-        """True with a probability."""
+        """Random decision, true with the given probability."""
         return self.uniform(0, 1) < probability
 
     def index(self, weights: Sequence[float]) -> int:
@@ -39,7 +39,7 @@ class SeededRandom:
         return int(torch.multinomial(torch.tensor(weights, dtype=torch.float64), 1, generator=self._generator))
 
     def one_of(self, choices: Sequence[Choice]) -> Choice:
-        """One of several, each equally likely."""
+        """Random choice among several, each equally likely."""
         return choices[self.index([1.0] * len(choices))]
 
     def noise_generator(self) -> torch.Generator:

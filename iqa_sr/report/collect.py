@@ -43,7 +43,7 @@ class Entry:
 
 @dataclass
 class Report:
-    """All that a page shows, before statistics.
+    """Metrics, rows, scores and charts that a page shows, before statistics.
 
     Attributes:
         metrics: Metrics, one for each column; two variants of one metric are two of them, with names that tell them

@@ -21,7 +21,7 @@ ENOUGH = 0.9
 
 
 def page_content(report: Report, images: ReportImages, title: str, made: str) -> dict[str, Any]:
-    """Everything that the page shows; `null` stands for what is not known.
+    """Content of a page as values for JSON; `null` stands for what is not known.
 
     Args:
         report: Report with the scores.

@@ -25,7 +25,7 @@ def is_experiment(folder: Path) -> bool:
 
 
 def experiment_source(folder: Path) -> ReportSource:
-    """The folder of a training.
+    """Read the folder of a training for a report.
 
     Raises:
         ValueError: If its scores or its options are damaged.

@@ -30,7 +30,7 @@ _Files = dict[tuple[int, int], Path]
 
 @dataclass(frozen=True)
 class ReportImages:
-    """Data that the page refers to.
+    """Images of a page: their addresses and sizes, and which are left out.
 
     Attributes:
         addresses: Address of the image, `data:` or path relative to the page, by the numbers of row and image.

@@ -25,7 +25,7 @@ SCRIPTS = (
 
 
 def make_page(content: Mapping[str, Any]) -> str:
-    """The page.
+    """HTML text of the page, with its style, scripts, data and plotly inside.
 
     Args:
         content: Content of the page, as `content.page_content` gives it.

@@ -24,7 +24,7 @@ _SUFFIXES = (".png", ".webp", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff")
 
 @dataclass(frozen=True)
 class SourceCheckpoint:
-    """One label of a folder.
+    """Checkpoint of a folder, or another method with a label there.
 
     Attributes:
         label: Label of the checkpoint, as in the scores.
@@ -46,7 +46,7 @@ class SourceCheckpoint:
 
 @dataclass
 class ReportSource:
-    """One folder.
+    """Folder of an evaluation or a training that a report shows, with its scores.
 
     Attributes:
         name: Name of the folder.
@@ -94,7 +94,7 @@ def find_image(path: Path) -> Path | None:
 
 
 def evaluation_source(folder: Path) -> ReportSource:
-    """The folder of an evaluation.
+    """Read the result folder of an evaluation for a report.
 
     Raises:
         FileNotFoundError, ValueError: If it is not what it should be.

@@ -26,7 +26,7 @@ _WITHOUT_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP, e
 
 @contextmanager
 def locked(folder: Path, command: str) -> Iterator[None]:
-    """Inside, no other process locks this folder, on any machine that shares its file system.
+    """Context in which no other process locks this folder, on any machine that shares its file system.
 
     The lock is a file beside the folder, `.<name>.lock`: the folder may be moved, and need not be there. After a crash
     the file stays, and locks nothing.

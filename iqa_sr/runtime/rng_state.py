@@ -61,7 +61,7 @@ def restore(state: dict[str, Any]) -> None:
 
 @contextmanager
 def preserved() -> Iterator[None]:
-    """Whatever happens inside leaves the generators as they were."""
+    """Context that leaves the random generators as they were before."""
     state = capture()
     try:
         yield

@@ -54,7 +54,7 @@ class Interrupts:
 
     @contextmanager
     def watched(self) -> Iterator[None]:
-        """Inside, the signals are received; outside, they do what they did before, as do those that are ignored."""
+        """Context in which the signals are received, but for ignored ones; the former handlers return at its end."""
         heard = [number for number in STOPPING if signal.getsignal(number) is not signal.SIG_IGN]
         before = {number: signal.signal(number, self._receive) for number in heard}
         try:
@@ -65,7 +65,7 @@ class Interrupts:
 
     @contextmanager
     def at_once(self) -> Iterator[None]:
-        """Inside, a signal raises Interrupted, also one that has come before."""
+        """Context in which a signal raises Interrupted, also one that has come before."""
         self._at_once = True
         try:
             self._raise_if_wanted()
@@ -75,7 +75,7 @@ class Interrupts:
 
     @contextmanager
     def held_back(self) -> Iterator[None]:
-        """Inside, no signal interrupts anything."""
+        """Context in which no signal interrupts anything; what has come by its end takes effect then."""
         self._holding = True
         try:
             yield

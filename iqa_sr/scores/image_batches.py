@@ -142,11 +142,11 @@ def read_digests(store: ImageStore, keys: Iterable[str]) -> dict[str, str]:
 
 
 class Matches(NamedTuple):
-    """Reference of each image.
+    """References found for images, and those that are ambiguous.
 
     Attributes:
         found: The one reference of each image that has one, by key.
-        ambiguous: Those among which nothing decides, by key.
+        ambiguous: Candidates among which nothing decides, by the image's key.
     """
 
     found: dict[str, str]
@@ -154,7 +154,7 @@ class Matches(NamedTuple):
 
 
 def match_references(keys: list[str], candidates: list[str]) -> Matches:
-    """For each image the reference of the same path, or the only one of that path with another suffix.
+    """Match each image with the reference of its path, or the only one of that path with another suffix.
 
     Args:
         keys: Paths of the images relative to their root.

@@ -71,10 +71,10 @@ def lr_consistency(result: Tensor, lq: Tensor, rows: slice = slice(None), column
     """Consistency of a result with its LQ: PSNR between the LQ and the result downscaled to its size.
 
     Args:
-        result: `(N, 3, H, W)`.
-        lq: `(N, 3, h, w)`, on the same device.
-        rows: Those of the LQ that are compared; all of them are downscaled.
-        columns: Likewise.
+        result: Results of super-resolution, `(N, 3, H, W)`.
+        lq: LQ images, `(N, 3, h, w)`, on the same device.
+        rows: Rows of the LQ that are compared; the result is downscaled as a whole.
+        columns: Columns of the LQ that are compared.
 
     Returns:
         `(N,)` in dB, at most 100.

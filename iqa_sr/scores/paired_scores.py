@@ -22,7 +22,7 @@ Scores = dict[str, dict[str, dict[str, dict[str, float]]]]
 
 @dataclass(frozen=True)
 class Means:
-    """Mean scores over images.
+    """Mean scores of checkpoints over images, by metric.
 
     Attributes:
         metrics: M names.
@@ -35,11 +35,11 @@ class Means:
     scores: np.ndarray
 
     def of(self, metric: str) -> np.ndarray:
-        """`(C,)` scores of one metric."""
+        """Mean scores of the checkpoints by one metric, `(C,)`."""
         return self.scores[:, self.metrics.index(metric)]
 
     def quality(self, metrics: Sequence[str]) -> np.ndarray:
-        """`(C, K)` of the named metrics, turned so that larger is better, rounded to 12 digits.
+        """Qualities by the named metrics, `(C, K)`: means turned so that larger is better, rounded to 12 digits.
 
         Checkpoints that are equal stay equal, in whatever order their scores were added up.
         """
@@ -47,7 +47,7 @@ class Means:
         return settled(np.where(self.higher[columns], self.scores[:, columns], -self.scores[:, columns]))
 
     def rows(self, kept: np.ndarray) -> "Means":
-        """Only some of the checkpoints: `(C,)` bool."""
+        """Means of some of the checkpoints, chosen by `(C,)` bool."""
         return Means(self.metrics, self.higher, self.scores[kept])
 
 
@@ -71,7 +71,7 @@ class PairedScores:
     scores: np.ndarray
 
     def means(self, times: np.ndarray | None = None) -> Means:
-        """Means over the images.
+        """Mean scores of each checkpoint over the images.
 
         Args:
             times: `(P,)`, how often each image counts; None: once.

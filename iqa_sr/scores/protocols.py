@@ -15,7 +15,7 @@ network made of the LQ that was fine-tuned."""
 
 @dataclass(frozen=True)
 class Protocol:
-    """Metrics and their settings.
+    """A fixed protocol of an evaluation: metrics, border, references and formula.
 
     Attributes:
         name: Name of the protocol.

@@ -63,7 +63,7 @@ FilePath = Annotated[str, AfterValidator(_path)]
 
 
 class DataSetFacts(Section):
-    """A data set of an evaluation.
+    """Facts of a data set in `run.json`.
 
     Attributes:
         images: Number of LQ images.
@@ -77,7 +77,7 @@ class DataSetFacts(Section):
 
 
 class CheckpointFacts(Section):
-    """A checkpoint of an evaluation.
+    """Facts of a checkpoint in `run.json`.
 
     Attributes:
         path: Path of the checkpoint file.
@@ -95,7 +95,7 @@ class CheckpointFacts(Section):
 
 
 class RunFacts(Section):
-    """`run.json`.
+    """Content of `run.json`: the facts of an evaluation.
 
     Attributes:
         format: Format of the folder.
@@ -192,7 +192,7 @@ def write_run(folder: str | Path, facts: RunFacts) -> Path:
 
 
 def read_run(folder: str | Path) -> RunFacts:
-    """Read `run.json`.
+    """Read the facts of an evaluation from `run.json` of its folder.
 
     Raises:
         FileNotFoundError: If there is none.

@@ -27,9 +27,9 @@ class Origin(NamedTuple):
 
     Attributes:
         folder: Absolute path of the folder in which the image lies under its key.
-        reference_folder: That of the reference; empty for no-reference metrics.
+        reference_folder: Absolute path of the folder of the reference; empty for no-reference metrics.
         reference_digest: First 16 hexadecimal digits of the SHA-256 of the reference's file.
-        digest: Those of the image's file.
+        digest: First 16 hexadecimal digits of the SHA-256 of the image's file.
     """
 
     folder: str = ""
@@ -39,7 +39,7 @@ class Origin(NamedTuple):
 
 
 class ScoreRow(NamedTuple):
-    """One score.
+    """A row of a score table: one score of one image by one metric.
 
     Attributes:
         checkpoint: Label of the checkpoint or method that made the image, for example `500` or `bicubic`; empty for
@@ -84,12 +84,12 @@ class MetricFacts:
 
 
 def facts_text(facts: MetricFacts) -> str:
-    """The line of a metric."""
+    """Line of a score table with the facts of a metric."""
     return f"# {json.dumps(asdict(facts))}\n"
 
 
 def row_text(rows: Iterable[ScoreRow], with_origin: bool) -> str:
-    """Lines of scores."""
+    """Lines of a score table, one for each score."""
     lines = []
     for row in rows:
         origin = map(_quoted, row.origin) if with_origin else ()
@@ -106,8 +106,8 @@ def read_line(line: str, columns: tuple[str, ...] = COLUMNS) -> MetricFacts | tu
     """Content of a line: the facts of a metric, the columns of the lines below it, or a score.
 
     Args:
-        line: Without its end.
-        columns: Those of a score.
+        line: Text of the line without its end.
+        columns: Names of the columns of a score.
 
     Raises:
         ValueError: If it is not what it should be.

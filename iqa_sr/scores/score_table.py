@@ -124,7 +124,7 @@ class ScoreTable:
 
     @property
     def rows(self) -> list[ScoreRow]:
-        """All scores in the order in which they came."""
+        """Scores in the order in which they came."""
         return [row for found in self._rows.values() for row in found.values()]
 
     def __len__(self) -> int:
@@ -198,7 +198,7 @@ class ScoreTable:
     # --- Reading scores -----------------------------------------------------------------------------------------------
 
     def lookup(self, metric: str, checkpoint: str = "", reference: str = "") -> dict[str, float]:
-        """The score of each image.
+        """Scores of a metric for one checkpoint and reference, by image.
 
         Raises:
             ValueError: If the table does not have the metric, or has different scores of an image, of several folders.

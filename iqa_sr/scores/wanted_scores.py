@@ -17,7 +17,7 @@ NO_REFERENCE = "no reference of the same name"
 
 @dataclass(frozen=True)
 class References:
-    """References of images.
+    """References of images, and reasons why some have none.
 
     Attributes:
         store: Store of the references; None where there are none.
@@ -39,13 +39,13 @@ def _text(folder: Path) -> str:
 
 
 class SortedScores(NamedTuple):
-    """Sources of the scores that are wanted.
+    """Scores that are wanted, sorted by whether they are there.
 
     Attributes:
-        kept: Those that are there, as rows of the files as they are now.
-        copied: The ones of these that were there under another name or folder only.
+        kept: Rows of the scores that are there, of the files as they are now.
+        copied: Rows among `kept` that were there under another name or folder only.
         stale: Rows that are there under the names wanted, and are of other files or do not say of which.
-        missing: By key, the metrics that have to be computed.
+        missing: Metrics that have to be computed, by the image's key.
     """
 
     kept: list[ScoreRow]
@@ -56,7 +56,7 @@ class SortedScores(NamedTuple):
 
 @dataclass(frozen=True)
 class WantedScores:
-    """Scores of images below one root.
+    """Scores that are wanted of the images below one root.
 
     Attributes:
         root: Folder that the keys are relative to.
@@ -92,7 +92,7 @@ class WantedScores:
         return {key: name_problem(key) or self.references.problems.get(key, NO_REFERENCE) for key in keys}
 
     def sorted_by(self, tables: Sequence[ScoreTable], digests: Mapping[str, str] | None = None) -> SortedScores:
-        """Find out what is there.
+        """Sort the wanted scores into those that tables hold and those that are missing.
 
         Args:
             tables: Tables that may hold the scores; of two of the same files the later table's counts.

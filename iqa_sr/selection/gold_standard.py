@@ -66,7 +66,7 @@ def gold_row(found: Sequence[GoldMean], metrics: Sequence[str], columns: int) ->
 
     Args:
         found: The gold standard.
-        metrics: Those of the table, whose columns follow the first one.
+        metrics: Names of the metrics of the table, whose columns follow the first one.
         columns: Number of all the columns.
     """
     cells = {one.metric: f"{one.gold:.4f} " for one in found if one.complete}

@@ -20,7 +20,7 @@ _TITLES = {"ntire2025": "the perceptual score of NTIRE 2025"}
 
 
 class Rule(ABC):
-    """Orders checkpoints.
+    """A rule that orders checkpoints by their mean scores.
 
     Attributes:
         name: Short name, for the heading of a column.
@@ -72,7 +72,7 @@ class MeanZScore(Rule):
 
 
 class OneMetric(Rule):
-    """One metric alone."""
+    """Order of the checkpoints by the mean score of one metric."""
 
     def __init__(self, metric: str) -> None:
         super().__init__(metric, metric, [metric])

@@ -35,7 +35,7 @@ class Limit:
 
 @dataclass(frozen=True)
 class RankOrder:
-    """The checkpoints in order.
+    """Order of the checkpoints by a rule, within the limits.
 
     Attributes:
         kept: `(C,)` bool: those that keep all limits.
@@ -90,7 +90,7 @@ class Selection:
 
     @property
     def best(self) -> int | None:
-        """Position of the chosen checkpoint."""
+        """Position of the chosen checkpoint; None if no checkpoint keeps all limits."""
         return self.order.best
 
 

@@ -32,7 +32,7 @@ class CheckpointFile:
 
 @dataclass
 class CandidateCheckpoints:
-    """Scores and the checkpoints that they are of.
+    """Checkpoints to choose from, their files and their scores.
 
     Attributes:
         folder: Folder where `best.pth` belongs.
@@ -49,7 +49,7 @@ class CandidateCheckpoints:
     digests: dict[str, str] = field(default_factory=dict)
 
     def add_files(self, given: Sequence[str]) -> None:
-        """Say which files the checkpoints are.
+        """Set the files of checkpoints, by label or from a folder.
 
         Args:
             given: `LABEL=FILE`, or folders: of an experiment, or with files `net_g_LABEL.pth`.
@@ -100,7 +100,7 @@ class CandidateCheckpoints:
             self.left_out[label] = reason
 
     def gold_standard(self) -> dict[str, dict[str, float]]:
-        """Its scores by metric and image, where the table has some; of several folders those of the first."""
+        """Scores of the gold standard by metric and image, where there are some; of several folders the first one's."""
         labels = {label for label in self.left_out if _own_label(label) == GOLD_STANDARD}
         found: dict[str, dict[str, float]] = {}
         for row in self.table.rows:
@@ -123,7 +123,7 @@ class CandidateCheckpoints:
 
 
 def read_sources(paths: Sequence[str | Path]) -> CandidateCheckpoints:
-    """Everything that is given, as one.
+    """Read scores and checkpoints of all sources into one table.
 
     Bare tables are put together. The labels of several folders get the folder's name in front: `swinir_amo/1000`.
 

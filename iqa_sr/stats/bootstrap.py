@@ -65,7 +65,7 @@ def bootstrap_counts(units: int, resamples: int, seed: int) -> Iterator[np.ndarr
 
 
 def resampled_counts(images: int, resamples: int = RESAMPLES, seed: int = 0) -> np.ndarray:
-    """All draws at once, `(resamples, images)` float64, for many results on the same images."""
+    """Counts of all draws at once, `(resamples, images)` float64, for many results on the same images."""
     return np.concatenate(list(bootstrap_counts(images, resamples, seed)))
 
 
@@ -173,8 +173,8 @@ def statistic_interval(
     from the number itself.
 
     Args:
-        statistic: From indices of items, `(M,)` whole numbers with repetitions, to the numbers.
-        contents: `(N,)`, names or numbers of what each item belongs to.
+        statistic: Function from indices of items, `(M,)` whole numbers with repetitions, to the numbers.
+        contents: Names or numbers of what each item belongs to, `(N,)`.
         resamples: Same as in `mean_interval`.
     """
     names, index = np.unique(contents, return_inverse=True)

@@ -62,10 +62,10 @@ def _checked(prediction: np.ndarray, score: np.ndarray) -> tuple[np.ndarray, np.
 
 @dataclass(frozen=True)
 class Logistic:
-    """`f(q) = (b1 - b2) / (1 + exp(-(q - b3) / |b4|)) + b2`.
+    """Logistic function `f(q) = (b1 - b2) / (1 + exp(-(q - b3) / |b4|)) + b2`.
 
     Attributes:
-        parameters: b1 to b4.
+        parameters: Parameters b1 to b4.
     """
 
     parameters: tuple[float, float, float, float]
@@ -76,7 +76,7 @@ class Logistic:
         return self.parameters[0] >= self.parameters[1]
 
     def __call__(self, quality: np.ndarray) -> np.ndarray:
-        """`(N,)` to `(N,)`."""
+        """Opinion scores that the function gives for qualities: `(N,)` to `(N,)`."""
         return _logistic(quality, *self.parameters)
 
 
@@ -88,12 +88,12 @@ class Correlations:
         srcc: Spearman's rank correlation.
         krcc: Kendall's tau-b.
         plcc: Pearson's correlation after the logistic function; None where that could not be fitted.
-        plcc_linear: Without it.
-        intervals: By the name of each number its 95 % interval, contents drawn with replacement; the function is fitted
-            once, to everything.
+        plcc_linear: Pearson's correlation without the logistic function.
+        intervals: Confidence intervals of 95 % by the name of the number, contents drawn with replacement; the function
+            is fitted once, to everything.
         images: Number of images.
         left_out: Number of images without a finite quality, which are not among them.
-        problem: Why there is no `plcc`; empty where there is one.
+        problem: Reason why there is no `plcc`; empty where there is one.
     """
 
     srcc: float

@@ -40,8 +40,8 @@ class Accuracy:
         value: Share of the pairs, 0 to 1; NaN where there are none.
         interval: 95 % interval, contents drawn with replacement.
         pairs: Number of the pairs.
-        undecided: In how many of them the metric has the same quality for both images, or none for one of them
-            (NaN). Unless observers prefer neither and `ties` is `count`, that is wrong.
+        undecided: Number of the pairs for which the metric has the same quality for both images, or none for one of
+            them (NaN). Unless observers prefer neither and `ties` is `count`, that is wrong.
     """
 
     value: float
@@ -137,8 +137,8 @@ def gap_to_best(right: Mapping[str, np.ndarray], contents: np.ndarray, resamples
     """Gap of each metric but the best.
 
     Args:
-        right: By metric, `(N,)` of bool as `correct_pairs` gives it, on the same pairs.
-        contents: `(N,)`.
+        right: Pairs that a metric gets right, `(N,)` of bool by metric as `correct_pairs` gives it, on the same pairs.
+        contents: Names or numbers of the content of each pair, `(N,)`.
         resamples: Number of resamples of the bootstrap; both metrics have the same draws.
     """
     best = max(right, key=lambda name: right[name].mean(), default="")
@@ -155,10 +155,10 @@ class Complement:
     """Accuracy of a second metric where a first one is wrong.
 
     Attributes:
-        metric: The first one.
-        other: The second one; empty for "any of the others".
+        metric: Name of the first metric.
+        other: Name of the second metric; empty for "any of the others".
         wrong: Number of pairs that the first gets wrong.
-        right: On how many of them the second is right.
+        right: Number of those pairs that the second gets right.
         interval: 95 % interval of the share.
     """
 
@@ -178,8 +178,8 @@ def complementarity(right: Mapping[str, np.ndarray], contents: np.ndarray, resam
     """Complementarity of each metric with each other one, and with all others together, of which one at least is right.
 
     Args:
-        right: By metric, `(N,)` of bool as `correct_pairs` gives it, on the same pairs.
-        contents: `(N,)`.
+        right: Pairs that a metric gets right, `(N,)` of bool by metric as `correct_pairs` gives it, on the same pairs.
+        contents: Names or numbers of the content of each pair, `(N,)`.
         resamples: Number of resamples of the bootstrap.
     """
     found = []

@@ -11,7 +11,7 @@ __all__ = ["Ridge", "fit_ridge", "fit_ridges"]
 
 @dataclass(frozen=True)
 class Ridge:
-    """A linear prediction.
+    """Linear prediction: `features @ weight + bias`.
 
     Attributes:
         weight: `(D,)` float64.
@@ -22,7 +22,7 @@ class Ridge:
     bias: Tensor
 
     def __call__(self, features: Tensor) -> Tensor:
-        """`(N, D)` float64 to `(N,)`."""
+        """Predictions `(N,)` from features `(N, D)` float64."""
         return features @ self.weight + self.bias
 
 

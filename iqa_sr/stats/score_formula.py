@@ -55,7 +55,7 @@ class Formula:
             raise ValueError(f"the formula {self.text!r} names no metric")
 
     def __call__(self, scores: Mapping[str, np.ndarray]) -> np.ndarray:
-        """The formula's values.
+        """Values of the formula for checkpoints.
 
         Args:
             scores: `(C,)` of every metric in it, by name.
@@ -67,7 +67,7 @@ class Formula:
             return np.asarray(_value(self._root, scores), dtype=np.float64)
 
     def check_names(self, known: Collection[str]) -> None:
-        """See that all its metrics are known, and take their own names from now on: `PSNR` becomes `psnr`.
+        """Check that all metrics of the formula are known, and use their own names from now on: `PSNR` becomes `psnr`.
 
         Raises:
             ValueError: If some are not; with the nearest names, or the quotes that a name needs.

@@ -74,7 +74,7 @@ class Experiment:
     Args:
         opt: The run's options.
         option_file: Name of the option file.
-        resume_command: For the message on how to resume.
+        resume_command: Command that resumes the run, for messages.
     """
 
     def __init__(self, opt: dict[str, Any], option_file: str, resume_command: str) -> None:
@@ -134,7 +134,7 @@ class Experiment:
         iteration: int,
         interruptible: Callable[[], AbstractContextManager[None]],
     ) -> None:
-        """See `ValidationRun.validate`."""
+        """Score the validation sets, keep scores and best checkpoints: see `ValidationRun.validate`."""
         assert self.validation is not None
         self.validation.validate(model, loaders, iteration, self.tensorboard, interruptible)
 
@@ -145,7 +145,7 @@ class Experiment:
         return table is not None and all(row.checkpoint != last for row in table.rows)
 
     def close(self) -> None:
-        """End the curves' file."""
+        """Close the file of TensorBoard's curves."""
         if self.tensorboard:
             self.tensorboard.close()
 

@@ -49,7 +49,7 @@ class IterationUndo:
         self.done += 1
 
     def remember(self) -> None:
-        """An iteration begins."""
+        """Remember the state with which an iteration begins."""
         self.begun = self.done = 0
         self.at = self.cursor.epoch, self.cursor.iteration
         self.random = rng_state.capture()

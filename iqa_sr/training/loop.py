@@ -54,7 +54,7 @@ logger = logging.getLogger(__name__)
 
 @dataclass
 class TrainingRun:
-    """Everything that a training run consists of.
+    """Parts of a training run: model, position in the data, validation sets and guard.
 
     Attributes:
         model: A model, ours or BasicSR's.

@@ -65,7 +65,7 @@ def log_to_file(path: Path) -> None:
 
 
 def check_tensorboard() -> Any:
-    """TensorBoard's writer, a class.
+    """Class of TensorBoard's writer, checked to be installed.
 
     Raises:
         ModuleNotFoundError: If no TensorBoard is installed; says how to get it or to do without.
@@ -111,11 +111,11 @@ class ProgressLog:
         self.data_seconds = 0.0
 
     def step_began(self, data_seconds: float) -> None:
-        """The batch of an iteration is there; it was waited for this long."""
+        """Add the time for which the batch of an iteration was waited for, in seconds."""
         self.data_seconds += data_seconds
 
     def step_done(self) -> None:
-        """An iteration is done."""
+        """Advance the progress bar by one iteration."""
         with suppress(OSError, ValueError):  # as above
             self.bar.update()
 
@@ -163,6 +163,6 @@ class ProgressLog:
             self.began += time.monotonic() - began
 
     def close(self) -> None:
-        """End the bar."""
+        """Close the progress bar."""
         with suppress(OSError, ValueError):
             self.bar.close()

@@ -234,7 +234,7 @@ def find_state(experiment: ExperimentFolder, opt: Mapping[str, Any]) -> tuple[Pa
 
 
 def load_state_file(path: str | Path) -> dict[str, Any]:
-    """Read one training state.
+    """Read one training state, checked.
 
     Raises:
         FileNotFoundError: If it is not there.

@@ -142,7 +142,7 @@ class RunConfig:
         """The one door to BasicSR: the option file with what BasicSR adds to it, as its models and loop read it.
 
         Args:
-            rank: This process.
+            rank: Rank of this process.
             world_size: Number of processes.
             cuda_devices: Number of CUDA devices of this process, for `num_gpu: auto`.
             auto_resume: Whether the newest state is resumed.

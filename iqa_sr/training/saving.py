@@ -49,16 +49,16 @@ class RunSaver:
     # --- Iterations ---------------------------------------------------------------------------------------------------
 
     def begin(self) -> None:
-        """An iteration begins: from here on an error takes it back."""
+        """Note that an iteration begins: from here on an error takes it back."""
         self.undo.remember()
         self.within = True
 
     def step(self) -> None:
-        """Its batch is there on all processes: from here on they fail one by one."""
+        """Note that all processes have their batch: from here on they fail one by one."""
         self.stepping = True
 
     def done(self) -> None:
-        """It is whole."""
+        """Note that the iteration is whole."""
         self.iteration += 1
         self.within = self.stepping = False
 
@@ -96,7 +96,7 @@ class RunSaver:
         others are unknown to it.
 
         Args:
-            error: Why the run ends.
+            error: Exception that ends the run.
 
         Returns:
             What was saved, or why nothing was; None where nothing can be lost, and on processes that do not save.

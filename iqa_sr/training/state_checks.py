@@ -51,7 +51,7 @@ class _State(Section):
 
 
 def check_state(state: Mapping[str, Any], path: str | Path) -> None:
-    """See that a training state is whole: its keys are there, and hold what they should.
+    """Check that a training state is whole: its keys are there, and hold what they should.
 
     Raises:
         ValueError: If they are not; names the file and every wrong key.
@@ -68,7 +68,7 @@ def check_state(state: Mapping[str, Any], path: str | Path) -> None:
 
 @contextmanager
 def errors_of_state(path: str | Path) -> Iterator[None]:
-    """Inside, a run takes up a training state: what that raises becomes a ValueError that names the file."""
+    """Context in which errors of a run that takes up a training state become a ValueError that names the file."""
     try:
         yield
     except (OptionError, TrainingStopped):

@@ -22,7 +22,7 @@ def summary_lines(
     curves: Path | None,
     validation: ValidationRun | None,
 ) -> list[str]:
-    """The lines of the last message.
+    """Lines of the last message of a training: results, files and the guard's line.
 
     Args:
         model: The trained model; its guard has a line of its own.

@@ -18,7 +18,7 @@ __all__ = ["ValidationRun"]
 
 @dataclass
 class ValidationRun:
-    """Validates, and keeps what is found.
+    """Validation during a training, and the scores that it has given so far.
 
     Attributes:
         scores_file: Path of the table that the scores are written to.

@@ -23,7 +23,7 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class ResumeCheck:
-    """Result of a comparison.
+    """Result of comparing a resumed run with an uninterrupted one.
 
     Attributes:
         files: Networks and training state, relative to the run's folder.

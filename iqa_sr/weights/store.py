@@ -149,7 +149,7 @@ def _checked(file: WeightFile, local: LocalFile | None) -> Path:
 
 
 def size_text(file: WeightFile) -> str:
-    """A file's size for people."""
+    """Size of a file as text, in MB or kB."""
     return f"{file.megabytes:.0f} MB" if file.megabytes >= 1 else f"{1000 * file.megabytes:.0f} kB"
 
 

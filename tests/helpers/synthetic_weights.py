@@ -12,13 +12,13 @@ import torch
 from tests.helpers.golden_images import golden
 
 _SCALES = {
-    "W1": lambda drawn, fan_in: drawn * (1 / math.sqrt(fan_in)),
-    "W2": lambda drawn, fan_in: drawn * math.sqrt(2 / fan_in),
-    "W0": lambda drawn, fan_in: drawn * (0.1 / math.sqrt(fan_in)),
+    "W1": lambda drawn, fan_in: drawn.mul_(1 / math.sqrt(fan_in)),
+    "W2": lambda drawn, fan_in: drawn.mul_(math.sqrt(2 / fan_in)),
+    "W0": lambda drawn, fan_in: drawn.mul_(0.1 / math.sqrt(fan_in)),
     "A": lambda drawn, fan_in: drawn.abs() * (1 / math.sqrt(fan_in)),
     "N": lambda drawn, fan_in: 1 + 0.1 * drawn,
     "B": lambda drawn, fan_in: 0.02 * drawn,
-    "E": lambda drawn, fan_in: 0.02 * drawn,
+    "E": lambda drawn, fan_in: drawn.mul_(0.02),
     "V": lambda drawn, fan_in: 1 + 0.1 * drawn.abs(),
     "G": lambda drawn, fan_in: 0.5 * drawn,
     "H": lambda drawn, fan_in: 50 * drawn,

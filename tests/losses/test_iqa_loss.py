@@ -368,8 +368,9 @@ def test_gradient_norms_by_hand():
     assert log.take() == {}
 
 
-def test_networks_train_with_musiq_and_afine(run_folder, synthetic):
-    """As an option file names them, with weights from the store."""
+def test_networks_train_with_musiq_and_afine(run_folder, synthetic, monkeypatch):
+    """As an option file names them, with weights from the store; MUSIQ with smaller scales than its own."""
+    monkeypatch.setattr("iqa_sr.metrics.musiq.LONGER_SIDES", (64, 96))
     files = [file for name in ("musiq", "afine") for file in metric_info(name).weights]
     options = training_options(
         train__total_iter=2,

@@ -75,10 +75,10 @@ def weights(synthetic):
 
 @pytest.fixture(scope="module")
 def trained(weights, text_encoder, tmp_path_factory):
-    """A finished run: its folder, the losses of its iterations, and how often an image was encoded."""
+    """A finished run: its folder, the losses of its iterations, how often an image was encoded, and as what."""
     folder = tmp_path_factory.mktemp("augmentiq")
     write_agiqa(folder / "agiqa")
-    losses, encoded = [], []
+    losses, encoded, features_of = [], [], {}
     step, encode = QualityModel.optimize_parameters, FrozenFeatures._encode
 
     def recorded(model, iteration):
@@ -87,7 +87,8 @@ def trained(weights, text_encoder, tmp_path_factory):
 
     def counted(features, path, prompt):
         encoded.append((path, features.training, torch.is_grad_enabled()))
-        return encode(features, path, prompt)
+        features_of[Path(path).name, prompt] = found = encode(features, path, prompt)
+        return found
 
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
@@ -96,7 +97,7 @@ def trained(weights, text_encoder, tmp_path_factory):
         assert train(options(text_encoder=str(text_encoder))) == 0
     for file in ENCODERS:
         (folder / "experiments/toy/weights" / file).symlink_to(weights / file)
-    return folder, losses, encoded
+    return folder, losses, encoded, features_of
 
 
 @pytest.fixture
@@ -105,6 +106,16 @@ def published(trained, monkeypatch):
     monkeypatch.chdir(trained[0])
     monkeypatch.setenv("IQA_SR_WEIGHTS", str(trained[0] / "experiments/toy/weights"))
     return trained[0]
+
+
+@pytest.fixture(scope="module")
+def said(trained, text_encoder):
+    """Of the held-out images, computed once: what the metric says, and `averaged`."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(trained[0])
+        patch.setenv("IQA_SR_WEIGHTS", str(trained[0] / "experiments/toy/weights"))
+        images, samples = held_out()
+        return AugmentIQ()(images), *averaged(trained[0], text_encoder, samples)
 
 
 def held_out():
@@ -130,20 +141,20 @@ def averaged(folder, text_encoder, samples):
         return heads.quality_head(images), heads.text_head(texts)
 
 
-def test_unseen_prompts_are_ranked_as_observers_do(published, text_encoder):
+def test_unseen_prompts_are_ranked_as_observers_do(published, said):
     """18 images of three held-out prompts. Under chance every order of the scores is as likely as any other, so the
     share of permutations whose coefficient is at least the found one is the p of an exact test."""
     images, samples = held_out()
-    _, alignment = averaged(published, text_encoder, samples)
+    scored, _, alignment = said
     assert len(images) == 18
-    for name, scores in (("quality", AugmentIQ()(images)), ("alignment", alignment)):
+    for name, scores in (("quality", scored), ("alignment", alignment)):
         assert ranking_p(scores.numpy(), np.array([float(sample[name]) for sample in samples])) < 0.01, name
 
 
-def test_the_published_file_is_the_metric(published, text_encoder):
+def test_the_published_file_is_the_metric(published, said, text_encoder):
     images, samples = held_out()
-    quality, alignment = averaged(published, text_encoder, samples)
-    torch.testing.assert_close(AugmentIQ()(images), quality, rtol=1e-4, atol=1e-5)
+    scored, quality, alignment = said
+    torch.testing.assert_close(scored, quality, rtol=1e-4, atol=1e-5)
     for position in (0, 6, 12):  # an image of each prompt
         metric = AugmentIQ(prompt=samples[position]["prompt"], text_encoder=text_encoder)
         expected = (quality[position] + alignment[position]) / 2
@@ -151,7 +162,7 @@ def test_the_published_file_is_the_metric(published, text_encoder):
 
 
 def test_encoders_stay_as_they_are_and_see_each_image_once(trained):
-    folder, _, encoded = trained
+    folder, _, encoded, _ = trained
     assert len(encoded) == len(set(encoded)) == 84, "60 training, 6 validation and 18 test images, whoever asks"
     assert {state[1:] for state in encoded} == {(False, False)}
     names = read_tensor_file(folder / "experiments/toy/models/net_g_latest.pth")["params"]
@@ -167,8 +178,10 @@ def test_both_validation_sets_are_measured(trained):
 
 
 def test_a_resumed_run_is_the_uninterrupted_one(trained, weights, text_encoder, tmp_path, monkeypatch):
+    """With the features that the first run has computed, of the same images."""
     monkeypatch.chdir(tmp_path)
     write_agiqa(tmp_path / "agiqa")
+    monkeypatch.setattr(FrozenFeatures, "_encode", lambda _, path, prompt: trained[3][Path(path).name, prompt])
     assert resume(trained[0], options(text_encoder=str(text_encoder)), stored=30) == []
 
 

@@ -24,7 +24,7 @@ from tests.helpers.tiny_runs import finished_run, losses_of, resume, train
 RECIPE = ROOT / "options" / "iqa" / "mos.yml"
 
 
-def options(iterations=80, **objective):
+def options(iterations=50, **objective):
     data = {"type": "OpinionDataset", "layout": "kadid10k", "dataroot": "kadid", "split_seed": 1}
     loader = {"crop": 48, "batch_size_per_gpu": 16, "num_worker_per_gpu": 0, "dataset_enlarge_ratio": 4}
     return {
@@ -70,7 +70,7 @@ def trained(tmp_path_factory):
 def test_the_loss_falls(trained):
     _, log = trained
     losses = sum(losses_of(log, name) for name in ("l_mse", "l_plcc", "l_rank"))
-    assert len(losses) == 80 and np.mean(losses[-10:]) < 0.5 * np.mean(losses[:5])
+    assert len(losses) == 50 and np.mean(losses[-10:]) < 0.5 * np.mean(losses[:5])
 
 
 def test_unseen_contents_are_ranked_as_observers_do(trained, monkeypatch):
@@ -108,14 +108,14 @@ def averaged_network(folder):
 
 def test_both_validation_sets_are_measured(trained):
     _, log = trained
-    for name in ("Validation val, iteration 80", "Validation test, iteration 80", "plcc", "srcc", "krcc", "neg_rmse"):
+    for name in ("Validation val, iteration 50", "Validation test, iteration 50", "plcc", "srcc", "krcc", "neg_rmse"):
         assert name in log
 
 
 def test_a_resumed_run_is_the_uninterrupted_one(trained, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     write_kadid(tmp_path / "kadid")
-    assert resume(trained[0], options(), stored=40, extra=["weights/rankiqa_own.safetensors"]) == []
+    assert resume(trained[0], options(), stored=25, extra=["weights/rankiqa_own.safetensors"]) == []
 
 
 def test_the_recipe_can_be_run(tmp_path, monkeypatch, capsys):
@@ -148,7 +148,7 @@ def test_bad_data_stop_the_run_before_it_begins(tmp_path, monkeypatch, capsys):
     assert train(options()) != 0
     shown = capsys.readouterr().err
     assert "3 problems: 2 double images, 1 missing images" in shown and "datasets:train" in shown
-    assert not Path("experiments/toy/models/net_g_80.pth").exists()
+    assert not Path("experiments/toy/models/net_g_50.pth").exists()
 
 
 @pytest.mark.parametrize(

@@ -22,7 +22,11 @@ TUNED = [path for path in HGGT if "_ft" in path.stem]
 ONE_OF_EACH = ("swinir_psnr", "swinir_rand", "swinir_sma", "swinir_amo_ft", "swinir_upos_ft_ig", "swinir_upos_vgg19")
 ONE_OF_EACH += ("rrdb_origs", "rrdb_smp", "rrdb_amo", "rrdb_upos_ft")
 SIZES = {"swinir": 11_900_199, "rrdb": 16_697_987}
+# Of each network these have it as it is, and so all that are fine-tuned; that the others have the same is tested below.
+WHOLE = ("swinir_psnr", "rrdb_origs")
+SMALLER = {"swinir": {"depths": [2], "num_heads": [6]}, "rrdb": {"num_block": 2}}
 ADAPTERS = {"swinir": 622_080, "rrdb": 3_285_504}
+TEST, TEST_LQ = "Test/GT/Test-100", "Test/Blind_Degradation_Benchmark_LQ/Test-100/Blind_LR"
 # What the recipes' losses, metrics, guards and validation metrics are made of.
 METRICS = ("lpips", "stlpips", "dists", "musiq", "nima", "topiq_nr")
 
@@ -41,13 +45,12 @@ def hggt(tmp_path_factory):
     the recipes needs as many for its twenty checks, of 192 px and the border that metrics cut off."""
     root = tmp_path_factory.mktemp("hggt")
     versions = ("01", "02", "03", "04")
-    for data, part, count, size in (("Train", "images/0-20193", 1, 96), ("Test/GT/Test-100", "images", 11, 224)):
+    for data, part, count, size in (("Train", "images/0-20193", 1, 96), (TEST, "images", 11, 224)):
         write_groups(root / data / part, count=count, size=size, versions=versions)
         labels = {f"p{number}": {"01": "PPS", "02": "NNN", "03": "PSN", "04": "PPP"} for number in range(count)}
         write_labels(root / data / part.replace("images", "labels"), labels)
     for number in range(11):
-        lq = make_image(number, 56)
-        save(root / "Test/Blind_Degradation_Benchmark_LQ/Test-100/Blind_LR" / f"p{number}.png", lq)
+        save(root / TEST_LQ / f"p{number}.png", make_image(number, 56))
     return root
 
 
@@ -81,14 +84,19 @@ def test_a_dry_run_of_each_recipe(file, weights, hggt, scores, networks, tmp_pat
     adversarial = file.stem.endswith("_ig") or not (tuned or psnr)
     forced = [
         f"datasets:train:dataroot_gt={hggt / 'Train'}",
-        f"datasets:val:dataroot_gt={hggt / 'Test/GT/Test-100'}",
-        f"datasets:val:dataroot_lq={hggt / 'Test/Blind_Degradation_Benchmark_LQ/Test-100/Blind_LR'}",
+        f"datasets:val:dataroot_gt={hggt / TEST}",
+        f"datasets:val:dataroot_lq={hggt / TEST_LQ}",
         "datasets:train:batch_size_per_gpu=1",
         "datasets:train:num_worker_per_gpu=0",
         "datasets:train:gt_size=32",
     ]
     if "_sm" in file.stem:
         forced.append(f"datasets:train:sampler:scores={scores}")
+    size = SIZES[kind]
+    if not tuned and file.stem not in WHOLE:
+        forced += [f"network_g:{key}={value}" for key, value in SMALLER[kind].items()]
+        smaller = build_network(read_option_file(file)["network_g"] | SMALLER[kind])
+        size = sum(parameter.numel() for parameter in smaller.parameters())
     if tuned:
         forced.append(f"path:pretrain_network_g={networks / f'{kind}_network_g.pth'}")
     if tuned and adversarial:
@@ -96,9 +104,9 @@ def test_a_dry_run_of_each_recipe(file, weights, hggt, scores, networks, tmp_pat
     assert main(["-opt", str(file), "--dry-run", "--force_yml", *forced]) == 0
     shown = capsys.readouterr().err
     assert f"dry run of hggt_{file.stem}: everything was built, nothing was written" in shown
-    expected = f"net_g: {SIZES[kind]:,} parameters\n"
+    expected = f"net_g: {size:,} parameters\n"
     if tuned:
-        expected = f"net_g: {SIZES[kind] + ADAPTERS[kind]:,} parameters, {ADAPTERS[kind]:,} of them trained\n"
+        expected = f"net_g: {size + ADAPTERS[kind]:,} parameters, {ADAPTERS[kind]:,} of them trained\n"
     assert expected in shown
     terms = {"l_pix"} | (set() if psnr else {"l_percep"}) | ({"l_quality"} if tuned else set())
     started = (

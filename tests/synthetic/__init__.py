@@ -7,6 +7,7 @@ from functools import cache, partial
 
 import torch
 from safetensors.torch import save_file
+from torch.serialization import get_crc32_options, set_crc32_options
 
 
 @cache
@@ -49,4 +50,9 @@ def _write(content, path):
     elif path.suffix == ".safetensors":
         save_file({key: value.contiguous() for key, value in content.items()}, path)
     else:
-        torch.save(content, path)
+        checksums = get_crc32_options()
+        set_crc32_options(False)  # of hundreds of megabytes; nobody reads them
+        try:
+            torch.save(content, path)
+        finally:
+            set_crc32_options(checksums)

@@ -106,7 +106,7 @@ def find_enhancer(name: str, device: str = "cpu") -> Enhancer:
 
 @dataclass(frozen=True)
 class GroundTruthsMade:
-    """Result of `make_gts`.
+    """Counts of the files that `make_gts` wrote and kept, and the images that failed.
 
     Attributes:
         written: Number of files written.

@@ -20,7 +20,7 @@ __all__ = ["PatchReport", "is_detailed", "select_patches"]
 
 @dataclass(frozen=True)
 class PatchReport:
-    """Result of `select_patches`.
+    """Counts of the patches that `select_patches` wrote and left out, and the images that are too small.
 
     Attributes:
         written: Number of positions cut out (each in all versions).
@@ -33,7 +33,7 @@ class PatchReport:
     too_small: tuple[str, ...]
 
     def summary(self) -> str:
-        """One or two lines for the user."""
+        """Summary of one or two lines for the user."""
         text = f"{self.written} patches written, {self.flat} left out as flat"
         if not self.too_small:
             return text

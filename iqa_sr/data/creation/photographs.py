@@ -25,7 +25,7 @@ __all__ = ["Photograph", "listed_photographs", "prepare_photographs", "qt_resour
 
 @dataclass(frozen=True)
 class Photograph:
-    """A row of the table.
+    """A photograph of the table: how its file is prepared, and its author, license and source.
 
     Attributes:
         name: Name of the prepared file without suffix.
@@ -50,7 +50,7 @@ class Photograph:
 
 
 def listed_photographs() -> list[Photograph]:
-    """All rows of the table."""
+    """Photographs of `photographs.csv` in its order."""
     text = (resources.files("iqa_sr.metrics") / "data" / "photographs.csv").read_text(encoding="utf-8")
     return [Photograph(side=int(row.pop("side")), **row) for row in csv.DictReader(text.splitlines())]
 

@@ -107,7 +107,7 @@ class ImageSource:
         return self._names[self._order[index]]
 
     def image(self, index: int) -> np.ndarray:
-        """`(H, W, 3)` RGB uint8."""
+        """Pixels of an image, `(H, W, 3)` RGB uint8."""
         index = self._order[index]
         if index >= len(self._files):
             return self._kept[index - len(self._files)]

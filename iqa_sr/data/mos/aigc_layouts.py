@@ -30,7 +30,7 @@ class AIGCRow:
 
 @dataclass(frozen=True)
 class AIGCTable:
-    """The scores of a collection.
+    """Scores of a collection of generated images, as read from its file.
 
     Attributes:
         file: File that the quality scores were read from.
@@ -43,10 +43,10 @@ class AIGCTable:
 
 @dataclass(frozen=True)
 class AIGCLayout:
-    """One collection's way of publishing.
+    """Layout in which a collection is published: its reader and the range of its scores.
 
     Attributes:
-        read: From its folder, its table.
+        read: Function of the collection's folder that returns its table.
         score_range: Lowest and highest score possible, not those that occur.
     """
 

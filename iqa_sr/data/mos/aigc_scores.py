@@ -20,8 +20,8 @@ class Rating:
     Attributes:
         path: The image's file.
         prompt: The text that it was made from.
-        scores: In [0, 1] of the declared range, larger is better: `quality`, and as far as the collection has them
-            `authenticity` and `alignment` with the prompt.
+        scores: Scores by name, in [0, 1] of the declared range, larger is better: `quality`, and as far as the
+            collection has them `authenticity` and `alignment` with the prompt.
     """
 
     path: Path

@@ -33,7 +33,7 @@ class MOSRow:
 
 @dataclass(frozen=True)
 class MOSTable:
-    """The scores of a collection.
+    """Opinion scores of a collection, as read from its file.
 
     Attributes:
         file: The file that they were read from.
@@ -50,7 +50,7 @@ class MOSTable:
 
 @dataclass(frozen=True)
 class Layout:
-    """One collection's way of publishing.
+    """Layout in which a collection is published: the paths of its scores and their reader.
 
     Attributes:
         files: Possible paths of the score file below the collection's folder; the first that exists is read.

@@ -49,7 +49,7 @@ class ScoredSet:
 
 
 def read_scored_set(name: str, root: Path) -> ScoredSet:
-    """A data set as published.
+    """Read the images, scores and references of a data set as published.
 
     Args:
         name: Name of the data set: `pipal`, or a key of `REFERENCE_FOLDERS`.
@@ -127,7 +127,7 @@ def partner_triplets(scored: ScoredSet, opinions: Iterable[Opinion], seed: int) 
 
     Args:
         scored: The data set.
-        opinions: Those of it that are wanted: all of a content or none.
+        opinions: Opinions of the data set that are wanted: all of a content or none.
         seed: Seed of the partners; which ones an image gets depends on it and on the images of its reference alone.
     """
     groups: dict[str, dict[str, float]] = {}

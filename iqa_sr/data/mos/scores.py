@@ -29,7 +29,7 @@ _SPLIT_WORDS = {"train": "train", "training": "train", "val": "val", "validation
 
 @dataclass(frozen=True)
 class Opinion:
-    """An image and its score.
+    """An image with its opinion score, content and split.
 
     Attributes:
         path: Path of the image file.

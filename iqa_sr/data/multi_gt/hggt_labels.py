@@ -24,7 +24,7 @@ def majority(votes: Sequence[Label]) -> Label:
 
 
 def read_votes(folder: Path, problems: DataProblems) -> Votes:
-    """All annotators' labels below a folder.
+    """Read all annotators' labels below a folder.
 
     Args:
         folder: Holds a folder for each annotator (`A/`, `B/`, `C/`), which hold `STEM.json`: `Image_2: {File: "01",

@@ -28,7 +28,7 @@ _BAR_FROM = 2000
 
 @dataclass(frozen=True)
 class Manifest:
-    """Content of a data set.
+    """Records of a multi-ground-truth data set, its versions, and what is wrong with it.
 
     Attributes:
         root: Folder that the ground truths' paths are relative to.

@@ -25,7 +25,7 @@ class Label(Enum):
 
 @dataclass(frozen=True)
 class GroundTruth:
-    """One ground-truth image.
+    """One ground truth of a record: the original or another version of it.
 
     Attributes:
         folder: Name of the version's folder, for example `original` or `03`.

@@ -26,7 +26,7 @@ _SIDES = {"PSY": "ref<test", "PNY": "ref<test", "PYY": "ref<test", "SNY": "ref>t
 
 
 class LabelOptions(NamedTuple):
-    """Settings for reading a data set.
+    """Options for reading the human labels of a data set.
 
     Attributes:
         file: The file of the labels, for the layouts `pairs-csv`, `triplets` and `mos-csv` and for opinion scores that
@@ -46,7 +46,7 @@ class LabelOptions(NamedTuple):
 
 @dataclass(frozen=True)
 class PairLayout:
-    """One way of publishing human labels.
+    """Layout in which human labels are published: its reader and the options that apply.
 
     Attributes:
         read: Function of the folder and the options that returns the labels.
@@ -58,7 +58,7 @@ class PairLayout:
 
 
 def read_human_labels(layout: str, root: Path, options: LabelOptions | None = None) -> HumanLabels:
-    """Human labels of a data set.
+    """Read the human labels of a data set as published.
 
     Args:
         layout: Name of the layout, a key of `LAYOUTS`.

@@ -54,7 +54,7 @@ class RatedImage(NamedTuple):
 
 @dataclass(frozen=True)
 class HumanLabels:
-    """Human labels of a data set.
+    """Human labels of a data set: pairs, references, groups and opinion scores.
 
     Attributes:
         root: Folder of the data set, which the keys are relative to.

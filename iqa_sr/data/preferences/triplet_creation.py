@@ -100,7 +100,7 @@ class Rated:
 
     @property
     def content(self) -> str:
-        """Names that no two parts share."""
+        """Name of the content, which no two splits share: the path of the reference."""
         return self.reference
 
 
@@ -191,7 +191,7 @@ def label_pairs(reference: str, labels: Mapping[str, Label]) -> list[Triplet]:
 
     Args:
         reference: Path of the reference.
-        labels: By the path of each enhanced image, human labels of it compared with the reference.
+        labels: Human labels of the enhanced images, each compared with the reference, by the path of the image.
     """
     ordered = [path for label in _BEST_FIRST for path, own in labels.items() if own is label]
     against = {path: _AGAINST_REFERENCE[label] for path, label in labels.items()}

@@ -35,7 +35,7 @@ class Triplet:
 
     @property
     def images(self) -> tuple[str, str, str]:
-        """The three paths."""
+        """Paths of the first image, the second and the reference."""
         return self.first, self.second, self.reference
 
     @property

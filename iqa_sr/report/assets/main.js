@@ -51,7 +51,6 @@ function startTheme() {
 const haveScores = metrics.length > 0 && images.length > 0;
 startTheme();
 drawSummary();
-drawKeys();
 hide("scope-label", content.scopes.length > 1);
 hide("scores", haveScores);
 hide("plane", haveScores && metrics.length > 1);
@@ -65,6 +64,7 @@ state.scope = mixed && content.scopes.length > 1 ? 1 : 0;
 fill(byId("scope"), content.scopes.map((one) => one.name), state.scope);
 byId("scope").addEventListener("change", () => setScope(Number(byId("scope").value)));
 if (haveScores) {
+  onScope(drawKeys);
   drawSpecs();
   onScope(drawTable);
 }

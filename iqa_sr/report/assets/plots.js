@@ -61,11 +61,13 @@ const axis = (more = {}) => ({
 
 const heading2 = (text) => ({ text: plain(text), x: 0, xanchor: "left", font: { size: 14, color: color("--text") } });
 
-/** The colors of the trainings, once above the plots, if there is more than one. */
+/** The colors of the trainings that have scores of the data set, above the plots, if there is more than one. */
 function drawKeys() {
+  const scored = (entry, row) => !entry.reserved && metrics.some((_, m) => scope().summaries[m][row]);
+  const present = new Set(rows(scored).map((row) => seriesKey(entries[row])));
+  const keys = allSeries.map((key, at) => [key, at]).filter(([key]) => present.has(key));
   for (const place of document.querySelectorAll("[data-keys]")) {
-    if (allSeries.length < 2) continue;
-    place.replaceChildren(...allSeries.map((key, at) =>
+    place.replaceChildren(...(keys.length < 2 ? [] : keys).map(([key, at]) =>
       element("span", { class: "key" }, element("span", { class: "chip", style: `color: var(--c${at % 8})` }), seriesName(key))));
   }
 }
