@@ -25,10 +25,7 @@ State = Literal["ok", "note", "problem"]
 
 OLDEST_PYTHON = (3, 10)
 _GIB = 2**30
-_IMPORTED = (
-    "torch",
-    "torchvision",
-)  # compiled, of builds that may not fit; of the others it is enough that they are there
+_IMPORTED = ("torch", "torchvision")  # compiled, of builds that may not fit; the others are only looked for
 _LITTLE_DISK = 2 * _GIB
 _OPTIONAL = {
     "basicsr": "all of BasicSR's models, data sets and networks; without it the built-in part is used",
@@ -96,9 +93,8 @@ def _version(module: str) -> str | None:
             return None
     except (ImportError, ValueError):
         return None
-    packages = importlib.metadata.packages_distributions().get(module, [module])
     try:
-        return importlib.metadata.version(packages[0])
+        return importlib.metadata.version(_package(module))
     except importlib.metadata.PackageNotFoundError:
         return "of unknown version"
 
