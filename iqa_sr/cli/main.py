@@ -102,6 +102,9 @@ def _reported(command: Callable[[], int], debug: bool, parser: argparse.Argument
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         return 130
+    except BrokenPipeError:  # the reader of our output, as `head`, has enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # so that what is still to be flushed fails no more
+        return 141
     except (*_EXPECTED, ImportError, RuntimeError) as error:
         from iqa_sr.runtime.environment import import_cure
 
