@@ -34,6 +34,7 @@ setup(
         "torchvision",
         "numpy",
         "opencv-python",
+        "packaging",
         "Pillow",
         "scikit-image",
         "scipy>=1.15",

@@ -17,6 +17,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from packaging.requirements import InvalidRequirement, Requirement
+
 from iqa_sr.runtime.memory_limits import LITTLE_MEMORY, available_memory
 
 __all__ = ["Check", "environment_checks", "import_cure", "mismatched_builds"]
@@ -119,18 +121,26 @@ def _optional(module: str, use: str) -> Check:
 def mismatched_builds() -> str | None:
     """Text on a torchvision that was built for another torch than the one that is installed; None if they fit.
 
-    torchvision 0.(n + 15) belongs to torch 2.n, and where both name a build (`+cpu`, `+cu128`) it is the same one.
+    torchvision's own metadata names the versions of torch that it takes, and where both name a build (`+cpu`, `+cu128`)
+    it has to be the same one.
     """
     torch, torchvision = _version("torch"), _version("torchvision")
     if not torch or not torchvision:
         return None
-    one, other = (re.match(r"(\d+)\.(\d+)[^+]*(?:\+(\w+))?", version) for version in (torch, torchvision))
-    if not one or not other or one[1] != "2" or other[1] != "0":
-        return None
-    other_build = one[3] and other[3] and one[3] != other[3]
-    if int(other[2]) == int(one[2]) + 15 and not other_build:
+    one, other = torch.partition("+")[2], torchvision.partition("+")[2]
+    if _takes(torch) and (one == other or not one or not other):
         return None
     return f"torchvision {torchvision} was built for another torch than the installed {torch}"
+
+
+def _takes(torch: str) -> bool:
+    """Check whether the installed torchvision takes a version of torch, as far as it says so."""
+    try:
+        required = [Requirement(line) for line in importlib.metadata.requires("torchvision") or ()]
+        needed = [one.specifier for one in required if one.name == "torch"]
+        return all(one.contains(torch.partition("+")[0], prereleases=True) for one in needed)
+    except (importlib.metadata.PackageNotFoundError, InvalidRequirement):
+        return True
 
 
 _REINSTALL = (

@@ -48,19 +48,21 @@ def test_doctor_ends_with_1_where_something_will_fail(tmp_path, monkeypatch, cap
 
 
 @pytest.mark.parametrize(
-    ("torch", "torchvision", "fits"),
+    ("torch", "torchvision", "takes", "fits"),
     [
-        ("2.14.1", "0.29.1", True),
-        ("2.6.0+cpu", "0.21.0", True),
-        ("2.6.0+cpu", "0.21.0+cpu", True),
-        ("2.6.0+cpu", "0.21.0+cu124", False),
-        ("2.6.0", "0.20.1", False),
-        ("3.0.0", "0.40.0", True),  # not known: no false alarm
-        (None, "0.20.1", True),
+        ("2.15.0", "0.29.2", "torch (>=2.14.0)", True),
+        ("2.6.0+cpu", "0.21.0", "torch (==2.6.0)", True),
+        ("2.6.0+cpu", "0.21.0+cpu", "torch==2.6.0", True),
+        ("2.6.0+cpu", "0.21.0+cu124", "torch==2.6.0", False),
+        ("2.6.0", "0.20.1", "torch (==2.5.1)", False),
+        ("2.16.0.dev20270101", "0.31.0", "torch (>=2.14.0)", True),
+        ("3.0.0", "0.40.0", "torch, and a text that nobody can read", True),  # not known: no false alarm
+        (None, "0.20.1", "torch (==2.5.1)", True),
     ],
 )
-def test_builds_that_fit_each_other(monkeypatch, torch, torchvision, fits):
+def test_builds_that_fit_each_other(monkeypatch, torch, torchvision, takes, fits):
     versions(monkeypatch, torch=torch, torchvision=torchvision)
+    monkeypatch.setattr("importlib.metadata.requires", lambda _name: ["numpy", takes])
     assert (mismatched_builds() is None) is fits
 
 
@@ -91,10 +93,11 @@ def test_a_package_that_is_missing_is_one_line(tmp_path, module):
 
 def test_a_broken_build_is_one_line(monkeypatch):
     versions(monkeypatch, torch="2.6.0", torchvision="0.20.1")
+    monkeypatch.setattr("importlib.metadata.requires", lambda _name: ["torch (==2.5.1)"])
     expected = "torchvision 0.20.1 was built for another torch than the installed 2.6.0; install both anew"
     assert import_cure(RuntimeError("operator torchvision::nms does not exist")).startswith(expected)
     assert import_cure(ImportError("libtorch_cuda.so: undefined symbol: ncclCommSplit")).startswith(expected)
-    versions(monkeypatch, torch="2.14.1", torchvision="0.29.1")
+    versions(monkeypatch, torch="2.5.1", torchvision="0.20.1")
     text = import_cure(ImportError("libtorch_cuda.so: undefined symbol: ncclCommSplit"))
     assert text.startswith("torch or torchvision cannot be used: libtorch_cuda.so: undefined symbol")
 
