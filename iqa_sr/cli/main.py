@@ -4,10 +4,13 @@ When something is wrong it ends with one clear error of five lines, or all of an
 """
 
 import argparse
+import errno
 import importlib
+import os
 import re
 import sys
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
 from iqa_sr.cli.terminal import safe_output
 from iqa_sr.errors import OptionError, TrainingStopped
@@ -35,10 +38,18 @@ COMMANDS = {
     "attack": "measure how far invisible changes raise the scores of metrics",
     "report": "make a page from evaluations and trainings: scores, plots, images",
     "weights": "list, download, check and import weight files",
+    "doctor": "show what this machine has and what is missing",
 }
 """Each command and its help; `verify-resume` lives in `iqa_sr.cli.verify_resume`, as `add_arguments` and `run`."""
 
 _EXPECTED = (ValueError, OSError, ModuleNotFoundError, TrainingStopped, KeyError, AssertionError, MemoryError)
+_ELSEWHERE = "change to a folder of yours, or name one (--output, in an option file path:experiments_root)"
+_WRITING = {
+    errno.EACCES: f"no permission to read or write it; {_ELSEWHERE}",
+    errno.EPERM: f"the system does not allow it; {_ELSEWHERE}",
+    errno.EROFS: f"the file system is read-only; {_ELSEWHERE}",
+    errno.ENOSPC: "the disk is full; free some space and give the same command again",
+}
 _LINES = 5
 _LONGEST = 1000  # characters of a line: what is longer quotes a value that nobody reads to its end
 
@@ -86,14 +97,22 @@ def report_errors(command: Callable[[], int], debug: bool, parser: argparse.Argu
 
 
 def _reported(command: Callable[[], int], debug: bool, parser: argparse.ArgumentParser) -> int:
-    from iqa_sr.runtime.memory import is_out_of_memory
-
     try:
         return command()
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         return 130
-    except (*_EXPECTED, RuntimeError) as error:
+    except BrokenPipeError:  # the reader of our output, as `head`, has enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # so that what is still to be flushed fails no more
+        return 141
+    except (*_EXPECTED, ImportError, RuntimeError) as error:
+        from iqa_sr.runtime.environment import import_cure
+
+        if not debug and (cure := import_cure(error)):
+            print(cure, file=sys.stderr)
+            return 1
+        from iqa_sr.runtime.memory import is_out_of_memory  # torch is there: its lack was told above
+
         if debug or not (isinstance(error, _EXPECTED) or is_out_of_memory(error)):
             raise
         flags = _flags(parser)
@@ -130,12 +149,23 @@ def _text(error: BaseException) -> str:
     if isinstance(error, KeyError):  # BasicSR looks its options up without a default
         text = text.strip("'\"")
         text = f"an option is missing or unknown: {text}"
+    elif isinstance(error, OSError) and error.errno in _WRITING:
+        text = f"{_written_file(error)}{_WRITING[error.errno]}"
     elif not isinstance(error, _EXPECTED) or isinstance(error, MemoryError):
         text = f"memory does not suffice{f': {text}' if text else ''}"
     elif isinstance(error, AssertionError):
         text = f"BasicSR refused an option or an image: {text or 'no reason given; --debug shows where'}"
     lines = [line if len(line) <= _LONGEST else f"{line[:_LONGEST]}..." for line in f"error: {text}".split("\n")]
     return "\n".join(lines if isinstance(error, OptionError) else lines[:_LINES])  # all that is wrong with a file
+
+
+def _written_file(error: OSError) -> str:
+    """The file that could not be written, by its own name where it was about to be renamed to it; with a colon."""
+    if error.filename is None:
+        return ""
+    path = Path(os.fsdecode(error.filename))
+    temporary = re.fullmatch(r"\.(.+)\.[0-9a-f]{32}\.tmp", path.name)
+    return f"{path.with_name(temporary[1]) if temporary else path}: "
 
 
 if __name__ == "__main__":

@@ -22,6 +22,7 @@ from iqa_sr.io.files import remove_temporaries
 from iqa_sr.models.options import IQASRConfig, QualityConfig, section_of
 from iqa_sr.runtime import distributed
 from iqa_sr.runtime.folder_lock import locked
+from iqa_sr.runtime.memory_limits import LITTLE_MEMORY, available_memory
 from iqa_sr.runtime.new_process import python_command
 from iqa_sr.runtime.signals import STOPPING
 from iqa_sr.samplers.softmax_sampler import SoftmaxOptions, build_softmax
@@ -85,6 +86,7 @@ def run_training(
             _check_start(config.model, opt)
         distributed.on_rank_zero(lambda: _provide(config, opt, quiet), "what the run needs")
         start_logging(rank, quiet and not dry)
+        _tell_of_little_memory()
         for line in without_effect(config.options, config.model):
             logger.warning(line)
         base, made_by = opt["path"].get("pretrain_network_g"), opt["path"].get("pretrain_opt_g")
@@ -124,6 +126,15 @@ def _check_start(model: QualityConfig, opt: Mapping[str, Any]) -> None:
     resumed = opt["auto_resume"] and bool(ExperimentFolder(Path(path["experiments_root"])).states())
     if start is not None and not (resumed or path.get("pretrain_network_g") or path.get("resume_state")):
         raise OptionError(f"path:pretrain_network_g: expected {start}, with which {name} begins here, got nothing")
+
+
+def _tell_of_little_memory() -> None:
+    free = available_memory()
+    if free is not None and free < LITTLE_MEMORY:
+        logger.warning(
+            f"Only {free / 2**30:.1f} GiB of memory are free, and a run of small networks takes about 1.5; where it is "
+            "killed, set num_worker_per_gpu: 0, a smaller batch_size_per_gpu or a smaller gt_size."
+        )
 
 
 def _take_folder(held: ExitStack, opt: Mapping[str, Any], command: str) -> None:

@@ -118,8 +118,15 @@ def test_quiet_is_an_option_of_the_commands_that_show_progress(name, capsys):
     actions = ["pull"] if name == "weights" else []
     with pytest.raises(SystemExit):
         main([name, *actions, "--help"])
-    without = {"average", "make-triplets", "merge", "metrics", "pick", "schema"}
+    without = {"average", "doctor", "make-triplets", "merge", "metrics", "pick", "schema"}
     assert ("--quiet" in capsys.readouterr().out) is (name not in without)
+
+
+def test_a_reader_that_has_enough_is_no_error(tmp_path):
+    code = "import sys; from iqa_sr.cli.main import main; sys.exit(main(['weights', 'list', '--json']))"
+    process = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    process.stdout.close()
+    assert process.stderr.read() == "" and process.wait() == 141
 
 
 def test_metrics_are_listed(capsys):
