@@ -5,7 +5,6 @@ Nothing here imports torch before it is known to be there, and no check raises.
 
 import importlib
 import importlib.metadata
-import importlib.util
 import os
 import platform
 import re
@@ -20,6 +19,7 @@ from typing import Literal
 from packaging.requirements import InvalidRequirement, Requirement
 
 from iqa_sr.runtime.memory_limits import LITTLE_MEMORY, available_memory
+from iqa_sr.runtime.packages import is_installed
 
 __all__ = ["Check", "environment_checks", "import_cure", "mismatched_builds"]
 
@@ -34,7 +34,6 @@ _OPTIONAL = {
     "plotly": "plots of `iqa-sr report`: pip install plotly",
     "transformers": "AugmentIQ's text encoder: pip install transformers",
     "openpyxl": "MOS files in Excel's format: pip install openpyxl",
-    "tensorboard": "curves of a training (logger:use_tb_logger): pip install tensorboard",
 }
 
 
@@ -69,7 +68,20 @@ def environment_checks(folder: Path) -> Iterator[Check]:
     yield torchvision
     if torch.state == torchvision.state == "ok" and (problem := mismatched_builds()):
         yield Check("torch and torchvision", "problem", problem, _REINSTALL)
-    for name in ("numpy", "cv2", "PIL", "skimage", "scipy", "lmdb", "lpips", "peft", "spandrel", "pydantic", "yaml"):
+    for name in (
+        "numpy",
+        "cv2",
+        "PIL",
+        "skimage",
+        "scipy",
+        "lmdb",
+        "lpips",
+        "peft",
+        "spandrel",
+        "pydantic",
+        "yaml",
+        "tensorboard",
+    ):
         check = _required(name)
         if check.state != "ok":
             yield check
@@ -82,7 +94,7 @@ def environment_checks(folder: Path) -> Iterator[Check]:
 
 
 def _python() -> Check:
-    found = f"{platform.python_version()} at {sys.executable}"
+    found = f"{platform.python_version()} in {sys.prefix}"
     if sys.version_info[:2] < OLDEST_PYTHON:
         return Check("Python", "problem", found, "use Python 3.10 or newer")
     return Check("Python", "ok", found)
@@ -90,10 +102,7 @@ def _python() -> Check:
 
 def _version(module: str) -> str | None:
     """Version of the package that an installed module belongs to; None if there is no such module."""
-    try:
-        if importlib.util.find_spec(module) is None:
-            return None
-    except (ImportError, ValueError):
+    if not is_installed(module):
         return None
     try:
         return importlib.metadata.version(_package(module))
