@@ -17,6 +17,7 @@ from iqa_sr.basicsr_compat import initialized_loggers
 __all__ = ["ProgressLog", "check_tensorboard", "log_to_file", "open_tensorboard", "start_logging"]
 
 LONG = 15
+WARM_UP, ESTIMATED_AT = 3, 13  # iterations of a run: from here, and until here, the time for the others is measured
 FORMAT = "%(asctime)s %(levelname)s: %(message)s"
 
 
@@ -107,7 +108,8 @@ class ProgressLog:
         self.bar = tqdm(
             total=self.total, initial=start, desc=self.name, unit="it", disable=not self.on_terminal, dynamic_ncols=True
         )
-        self.began = time.monotonic()
+        self.began = self.warm = time.monotonic()
+        self.done = 0
         self.data_seconds = 0.0
 
     def step_began(self, data_seconds: float) -> None:
@@ -115,9 +117,20 @@ class ProgressLog:
         self.data_seconds += data_seconds
 
     def step_done(self) -> None:
-        """Advance the progress bar by one iteration."""
+        """Advance the progress bar by one iteration; after the first ones tell how long the run will take."""
         with suppress(OSError, ValueError):  # as above
             self.bar.update()
+        self.done += 1
+        if self.done == WARM_UP:
+            self.warm = time.monotonic()
+        elif self.done == ESTIMATED_AT and self.enabled:
+            left = self.total - self.start - ESTIMATED_AT
+            each = (time.monotonic() - self.warm) / (ESTIMATED_AT - WARM_UP)
+            if left * each >= 60:
+                time_left = datetime.timedelta(seconds=round(left * each))
+                self.logger.info(
+                    f"About {time_left} for the other {left:,} iterations, {each:.2f} s each; validations come on top."
+                )
 
     def report(self, iteration: int, epoch: int, rates: list[float], values: Mapping[str, float]) -> None:
         """Tell the values of one iteration: a line, curves, and the bar's postfix.

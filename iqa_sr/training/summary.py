@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from iqa_sr.models.model_base import ModelBase
+from iqa_sr.runtime.packages import is_installed
 from iqa_sr.scores.experiment_folder import ExperimentFolder
 from iqa_sr.scores.means import image_means, mean
 from iqa_sr.scores.score_table import BASELINE, ScoreTable
@@ -44,8 +45,12 @@ def summary_lines(
         if validation.save_img:
             lines.append(f"  images        {_shown(folder.visualization)}")
         lines += _gains(validation.table, str(iteration))
-    guard = model.reward_guard.summary() if isinstance(model, ModelBase) and model.reward_guard else None
-    return [*lines, f"  {guard}"] if guard else lines
+    if isinstance(model, ModelBase) and model.reward_guard and (guard := model.reward_guard.summary()):
+        lines.append(f"  {guard}")
+    if curves or (validation is not None and validation.table.rows):
+        first = "" if is_installed("plotly") else "  (needs plotly: pip install plotly)"
+        lines.append(f"  report        iqa-sr report {_shown(folder.path)}{first}")
+    return lines
 
 
 def _gains(table: ScoreTable, final: str) -> list[str]:

@@ -294,6 +294,7 @@ def test_what_was_gained_is_told_of_the_images_that_both_have_a_score_of():
         )
     folder = ExperimentFolder(Path("experiments/tiny"))
     lines = summary_lines(None, 6, folder, Path("log"), None, validation)
-    assert lines[-1] == (
+    assert lines[-2] == (
         "  psnr: bicubic 30.0000 -> 29.0000 (-1.0000, worse; higher is better; 1 of 2 images left out, without a score)"
     )
+    assert lines[-1] == f"  report        iqa-sr report {Path('experiments/tiny')}"
