@@ -71,7 +71,9 @@ def runs_of(rows: Iterable[Row], base: Sequence[Row], unit: float) -> list[Sweep
             start = np.array([row[name] for row in base])
             curve = np.array([[row[name] for row in by_strength[strength]] for strength in strengths]) - start
             curve = curve / (unit if name == "reward" else 1.0)
-            changes[name] = np.concatenate([np.zeros((1, len(start))), curve])
+            # A share of the change has no value where nothing changes: that of the smallest strength is taken.
+            none = curve[:1] if name == "lattice" else np.zeros((1, len(start)))
+            changes[name] = np.concatenate([none, curve])
         runs.append(SweepRun(key, [0.0, *strengths], changes))
     return runs
 
