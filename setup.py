@@ -70,7 +70,7 @@ setup(
             "transformers",
         ],
         "docs": ["mkdocs-material>=9.5", "mkdocstrings[python]>=0.27"],
-        "dev": ["mypy", "ruff", "types-PyYAML", "types-tqdm"],
+        "dev": ["build", "mypy", "pre-commit", "ruff", "twine", "types-PyYAML", "types-tqdm"],
     },
     entry_points={"console_scripts": ["iqa-sr=iqa_sr.cli.main:main"]},
     author="The iqa_sr developers",
