@@ -221,10 +221,8 @@ def datasets_of_experiment(folder: Path) -> list[DatasetSpec]:
         raise ValueError(f"{file}: expected validation sets of {', '.join(_TYPES)}, got {kinds}; name some: `data` DIR")
     names = [spec.name for spec in specs]
     if len(set(map(folded, names))) < len(names):
-        raise ValueError(
-            f"{file}: two validation sets have the same name, or differ by case alone: {', '.join(names)}; name them: "
-            "`data` NAME=DIR"
-        )
+        same = "the same name" if len(set(names)) < len(names) else "names that may be one folder"
+        raise ValueError(f"{file}: two validation sets have {same}: {', '.join(names)}; name them: `data` NAME=DIR")
     return specs
 
 
