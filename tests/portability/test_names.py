@@ -103,6 +103,8 @@ def test_facts_with_such_names_are_neither_written_nor_read(tmp_path):
     for facts in (run_facts(["a:b"]), run_facts(["a"], datasets=["nul"])):
         with pytest.raises(ValueError, match=r"expected a name that can be a folder's, got .*Windows"):
             write_run(tmp_path, facts)
+    with pytest.raises(ValueError, match="'Bicubic' stands for the LQ image, enlarged"):
+        write_run(tmp_path, run_facts(["Bicubic"]))
     assert not list(tmp_path.iterdir())
     file = write_run(tmp_path, run_facts(["label"]))
     file.write_text(file.read_text(encoding="utf-8").replace('"label"', '"a:b"'), encoding="utf-8")

@@ -14,7 +14,6 @@ from iqa_sr.data.mos.scores import Opinion, read_opinions
 from iqa_sr.data.preferences.triplets import TIE, Triplet
 from iqa_sr.data.problems import DataError, DataProblems
 from iqa_sr.data.row_checks import check_levels
-from iqa_sr.io.file_names import folded
 from iqa_sr.io.files import read_text
 from iqa_sr.io.image_stores import list_images
 from iqa_sr.io.tables import as_number, split_lines
@@ -70,10 +69,10 @@ def read_scored_set(name: str, root: Path) -> ScoredSet:
     # The reference of a content is the image of its stem, whatever its case, in one of the folders.
     known: dict[str, list[Path]] = {}
     for path in (path for folder in dict.fromkeys(folders) for path in list_images(folder)):
-        known.setdefault(folded(path.stem), []).append(path)
+        known.setdefault(path.stem.lower(), []).append(path)
     problems, references = DataProblems(), {}
     for content in dict.fromkeys(opinion.content for opinion in opinions):
-        found = known.get(folded(content), [])
+        found = known.get(content.lower(), [])
         if len(found) > 1:
             names = ", ".join(path.relative_to(root).as_posix() for path in found)
             problems.add("ambiguous reference", f"{content} in {root}: {names}; which one is meant?")
@@ -92,7 +91,7 @@ def _read_pipal(root: Path) -> tuple[list[Opinion], list[Path]]:
     if labels is None:
         raise FileNotFoundError(f"{root} is not in PIPAL's layout: expected the folder Train_Label")
     folders = [path for path in sorted(root.rglob("*")) if path.is_dir() and path != labels]
-    images = {folded(path.name): path for folder in folders for path in list_images(folder)}
+    images = {path.name.lower(): path for folder in folders for path in list_images(folder)}
     problems, opinions = DataProblems(), []
     for file in sorted(labels.glob("*.txt")):
         lines = split_lines(read_text(file, "list of scores"))
@@ -102,7 +101,7 @@ def _read_pipal(root: Path) -> tuple[list[Opinion], list[Path]]:
             name, _, score = (part.strip() for part in line.partition(","))
             if not name:
                 continue
-            path, value = images.get(folded(name)), as_number(score)
+            path, value = images.get(name.lower()), as_number(score)
             if path is None:
                 problems.add("missing image", f"{name} of {file.name} is in no folder of {root}")
             elif not math.isfinite(value):
