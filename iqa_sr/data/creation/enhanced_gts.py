@@ -161,9 +161,9 @@ def make_gts(
     in_place = (root / "original").exists() and (root / "original").samefile(input_dir)
     work = partial(_make_versions, root=root, enhancers=chosen, overwrite=overwrite, with_original=not in_place)
 
-    result = folded if folds_case(root) else str  # what the names of results are told apart by
-    unique = {result(source.stem): source for source in reversed(sources)}
-    firsts = [(path, unique[result(path.stem)]) for path in sources]
+    as_told = folded if folds_case(root) else str  # a name as the disk tells it from others
+    unique = {as_told(source.stem): source for source in reversed(sources)}
+    firsts = [(path, unique[as_told(path.stem)]) for path in sources]
     failed = [(str(path), f"same name as {first.name}") for path, first in firsts if first != path]
     counts = [0, 0]
     workers = min(8, os.cpu_count() or 1) if all(enhancer.parallel for enhancer in chosen.values()) else 1
