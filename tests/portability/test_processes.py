@@ -3,6 +3,7 @@
 import errno
 import os
 import pickle
+import runpy
 import signal
 import subprocess
 import sys
@@ -13,10 +14,13 @@ import torch
 
 from iqa_sr import plugin
 from iqa_sr.basicsr_compat import DATASET_REGISTRY
+from iqa_sr.basicsr_compat.builtin.paired_image_dataset import PairedImageDataset
+from iqa_sr.basicsr_compat.builtin.single_image_dataset import SingleImageDataset
 from iqa_sr.datasets.sample_order import SeededDataset, build_train_loader
 from iqa_sr.io.files import atomic_write
 from iqa_sr.lora.adapter_files import BaseNetwork, read_adapter, save_adapter
 from iqa_sr.lora.injection import LoRAOptions, inject
+from iqa_sr.runtime import command_line
 from iqa_sr.runtime.signals import STOPPING
 from iqa_sr.training import dry_run, launch
 from tests import ROOT
@@ -102,6 +106,22 @@ def test_commands_and_a_run_on_a_system_without_them(tmp_path):
     assert (tmp_path / "experiments" / "tiny" / "models" / "net_g_latest.pth").is_file()
 
 
+@pytest.mark.parametrize("file", ["train_sr.py", "iqa_sr/cli/__main__.py", "iqa_sr/cli/main.py"])
+def test_a_program_begins_nothing_in_a_spawned_worker(file):
+    """A worker runs it under the name `__mp_main__`."""
+    assert callable(runpy.run_path(str(ROOT / file), run_name="__mp_main__")["main"])
+
+
+def test_without_proc_a_command_is_the_one_of_this_process(monkeypatch):
+    def no_proc(path):
+        raise FileNotFoundError(path)
+
+    monkeypatch.setattr(command_line.Path, "read_bytes", no_proc)
+    monkeypatch.setenv("TORCHELASTIC_RUN_ID", "1")
+    monkeypatch.setattr(sys, "orig_argv", ["python", "train_sr.py", "-opt", "a.yml"])
+    assert command_line.own_command(["-opt", "a.yml"]) == ["python", "train_sr.py", "-opt", "a.yml"]
+
+
 # --- What spawned workers get -----------------------------------------------------------------------------------------
 
 
@@ -164,6 +184,13 @@ def test_a_spawned_worker_gets_the_same_data_set(kind, tmp_path):
     assert collate is loader.collate_fn and settle is loader.worker_init_fn
     after = received[0, 5]
     assert before.keys() == after.keys() and all(equal(before[key], after[key]) for key in before)
+
+
+@pytest.mark.parametrize("made", [PairedImageDataset, SingleImageDataset])
+def test_a_spawned_worker_gets_our_own_part_of_basicsr(made, tmp_path):
+    dataset = SeededDataset(made({"name": "x", "type": made.__name__, "phase": "train", **pairs(tmp_path)}))
+    before, after = dataset[0, 5], pickle.loads(pickle.dumps(dataset))[0, 5]
+    assert all(equal(before[key], after[key]) for key in before)
 
 
 @pytest.mark.parametrize("sampler", ["uniform", "positives", "argmax-online"])
