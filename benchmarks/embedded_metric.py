@@ -79,7 +79,7 @@ def main() -> None:
         found[part] = result
         print(f"[{part}: {(time.perf_counter() - began) / 60:.1f} minutes since the start]\n", flush=True)
         if args.json:
-            Path(args.json).write_text(json.dumps(found, indent=1))
+            Path(args.json).write_text(json.dumps(found, indent=1), encoding="utf-8", newline="\n")
 
     if "order" in args.part:
         order = order_within_kinds(oriented, crops)

@@ -12,7 +12,7 @@ def fresh_peak() -> float:
         torch.cuda.reset_peak_memory_stats()
         return torch.cuda.memory_allocated() / 2**20
     ctypes.CDLL(None).malloc_trim(0)
-    Path("/proc/self/clear_refs").write_text("5")
+    Path("/proc/self/clear_refs").write_text("5", encoding="ascii", newline="")
     return peak()
 
 
@@ -20,5 +20,7 @@ def peak() -> float:
     """MiB at most in use since `fresh_peak`."""
     if torch.cuda.is_available():
         return torch.cuda.max_memory_allocated() / 2**20
-    line = next(line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("VmHWM"))
+    line = next(
+        line for line in Path("/proc/self/status").read_text(encoding="ascii").splitlines() if line.startswith("VmHWM")
+    )
     return int(line.split()[1]) / 2**10

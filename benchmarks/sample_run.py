@@ -95,7 +95,9 @@ def fill(readme: Path, kind: str, content: str) -> None:
     text = readme.read_text(encoding="utf-8")
     marked = re.compile(rf"(<!-- sample: {kind} -->\n).*?(<!-- end -->)", re.DOTALL)
     assert len(marked.findall(text)) == 1, f"{readme}: expected one <!-- sample: {kind} -->"
-    readme.write_text(marked.sub(lambda match: f"{match[1]}\n{content}\n\n{match[2]}", text), encoding="utf-8")
+    readme.write_text(
+        marked.sub(lambda match: f"{match[1]}\n{content}\n\n{match[2]}", text), encoding="utf-8", newline="\n"
+    )
 
 
 def main() -> int:

@@ -99,7 +99,7 @@ def make_pairs(folder: Path) -> None:
 
 def seconds(command: list[str], folder: Path, total_iter: int, content: dict, environment: dict) -> float:
     content["train"]["total_iter"] = total_iter
-    (folder / "bench.yml").write_text(yaml.safe_dump(content))
+    (folder / "bench.yml").write_text(yaml.safe_dump(content), encoding="utf-8", newline="\n")
     began = time.perf_counter()
     command = [*command, "-opt", "bench.yml"]
     done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False, env=environment)

@@ -144,7 +144,7 @@ def main() -> int:
         if new != text:
             old.append(page.name)
             if not check:
-                page.write_text(new, encoding="utf-8")
+                page.write_text(new, encoding="utf-8", newline="\n")
     print(f"{'out of date' if check else 'written'}: {', '.join(old) or 'none'}")
     return 1 if check and old else 0
 

@@ -83,7 +83,7 @@ def main() -> None:
     wanted = set(final_keys(args, rates))
     runs = runs_of([row for row in rows if key_of(row) in wanted], bench.base_rows, bench.unit)
     table = report(runs, args.gains, [*text, "", f"Learning rates, tuned at a gain of {args.tuning_gain:g}:", "", *why])
-    (output / "table.md").write_text(table, encoding="utf-8")
+    (output / "table.md").write_text(table, encoding="utf-8", newline="\n")
     draw_plot(runs, output / "plot.png")
     draw_strip(runs, output / "windows", output / "strip.png")
     print(table)
@@ -176,7 +176,7 @@ def check_same_setup(path: Path, setup: Setup) -> None:
     ]
     if other:
         raise SystemExit(f"{path.parent} holds another benchmark ({'; '.join(other)}): take another --output.")
-    path.write_text(json.dumps(now, indent=1) + "\n", encoding="utf-8")
+    path.write_text(json.dumps(now, indent=1) + "\n", encoding="utf-8", newline="\n")
 
 
 def tuning_keys(args: argparse.Namespace) -> list[Key]:

@@ -50,6 +50,7 @@ _WRITING = {
     errno.EROFS: f"the file system is read-only; {_ELSEWHERE}",
     errno.ENOSPC: "the disk is full; free some space and give the same command again",
 }
+_SHARING_VIOLATION = 32  # of Windows, where what somebody has open cannot be replaced or removed
 _LINES = 5
 _LONGEST = 1000  # characters of a line: what is longer quotes a value that nobody reads to its end
 
@@ -150,7 +151,10 @@ def _text(error: BaseException) -> str:
         text = text.strip("'\"")
         text = f"an option is missing or unknown: {text}"
     elif isinstance(error, OSError) and error.errno in _WRITING:
-        text = f"{_written_file(error)}{_WRITING[error.errno]}"
+        text = _WRITING[error.errno]
+        if getattr(error, "winerror", None) == _SHARING_VIOLATION:  # to Python a lack of permission
+            text = "another program has it open; close that, and give the same command again"
+        text = f"{_written_file(error)}{text}"
     elif not isinstance(error, _EXPECTED) or isinstance(error, MemoryError):
         text = f"memory does not suffice{f': {text}' if text else ''}"
     elif isinstance(error, AssertionError):

@@ -114,7 +114,10 @@ def _parse(text: str, name: str) -> Any:
         return loader.get_single_data()
     except yaml.MarkedYAMLError as error:
         where = _at(error.problem_mark) if error.problem_mark else name
-        raise OptionError(f"{where}: not valid YAML: {error.problem}") from error
+        hint = ""
+        if "escape character" in str(error.problem) or (error.problem or "").startswith("expected escape sequence"):
+            hint = "; in double quotes a backslash begins an escape: write paths in single quotes, or with /"
+        raise OptionError(f"{where}: not valid YAML: {error.problem}{hint}") from error
     except yaml.reader.ReaderError as error:
         line = text.count("\n", 0, error.position) + 1
         column = error.position - text.rfind("\n", 0, error.position)

@@ -1,13 +1,15 @@
-"""Files whose names a table gives in another case than the disk."""
+"""Files whose names a table spells otherwise than the disk: in another case, with backslashes, accents apart."""
 
 import os
 from pathlib import Path
+
+from iqa_sr.io.file_names import folded
 
 __all__ = ["FileFinder", "find_folder"]
 
 
 class FileFinder:
-    """Finds files and folders whatever the case of their names; every folder is listed once."""
+    """Finds files and folders whatever the case of their names, as `folded` has it; every folder is listed once."""
 
     def __init__(self) -> None:
         self._names: dict[Path, dict[str, str]] = {}
@@ -15,13 +17,16 @@ class FileFinder:
     def find(self, path: Path) -> Path | None:
         """The file or folder under the name that it has on the disk; None where there is none.
 
-        The very name is preferred. The folder that it is in must be written as it is.
+        The very name is preferred. The folder that it is in must be written as it is; a table from Windows may have
+        backslashes before it.
         """
+        if "\\" in path.name and not os.path.lexists(path):
+            path = path.parent / path.name.replace("\\", "/")
         if path.parent not in self._names:
             names = sorted(os.listdir(path.parent), reverse=True) if path.parent.is_dir() else []
-            self._names[path.parent] = {name.lower(): name for name in names} | {name: name for name in names}
+            self._names[path.parent] = {folded(name): name for name in names} | {name: name for name in names}
         known = self._names[path.parent]
-        name = known.get(path.name) or known.get(path.name.lower())
+        name = known.get(path.name) or known.get(folded(path.name))
         return path.with_name(name) if name else None
 
 

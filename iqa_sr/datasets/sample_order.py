@@ -243,7 +243,7 @@ def _settle(worker: int) -> None:
 
     for number in STOPPING:
         signal.signal(number, signal.SIG_IGN)
-    if WATCHED:
+    if WATCHED:  # Windows has no SIGKILL either; there torch's workers look whether the run is still alive
         signal.pthread_sigmask(signal.SIG_UNBLOCK, STOPPING)
-    _prctl_pr_set_pdeathsig(signal.SIGKILL)
+        _prctl_pr_set_pdeathsig(signal.SIGKILL)
     cv2.setNumThreads(0)

@@ -20,7 +20,7 @@ from iqa_sr.degradations.pipelines import build_degradation, validation_seed
 from iqa_sr.io.image_stores import LMDB_SUFFIX, ImageStore, name_problem, open_folder
 from iqa_sr.io.image_tensors import to_tensor
 from iqa_sr.io.images import decode_image
-from iqa_sr.scores.result_folder import is_folder_name
+from iqa_sr.scores.result_folder import is_folder_name, why_no_folder
 
 __all__ = ["DatasetSpec", "EvaluationImage", "EvaluationSet", "open_set"]
 
@@ -50,7 +50,9 @@ class DatasetSpec:
 
     def __post_init__(self) -> None:
         if not is_folder_name(self.name):
-            raise ValueError(f"data set: expected a name that can be a folder's, got {self.name!r}")
+            raise ValueError(
+                f"data set: expected a name that can be a folder's, got {self.name!r}{why_no_folder(self.name)}"
+            )
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,5 @@
 """Inputs of an evaluation, as a user names them: checkpoints, each under a label of its own, and data sets."""
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -9,9 +8,10 @@ from typing import Any
 from iqa_sr.data.multi_gt.layouts import GroundTruthOptions
 from iqa_sr.errors import did_you_mean
 from iqa_sr.evaluation.datasets import DatasetSpec
+from iqa_sr.io.file_names import folded
 from iqa_sr.io.files import compute_hash
 from iqa_sr.scores.experiment_folder import ExperimentFolder, find_checkpoint_files, label_of
-from iqa_sr.scores.result_folder import RESERVED, is_folder_name
+from iqa_sr.scores.result_folder import RESERVED, is_folder_name, why_no_folder
 
 __all__ = [
     "LabeledCheckpoint",
@@ -119,24 +119,31 @@ def _folder(folder: Path) -> list[LabeledCheckpoint]:
 
 
 def check_labels(files: Sequence[LabeledCheckpoint]) -> None:
-    """Check that every checkpoint has a label of its own.
+    """Check that every checkpoint has a label of its own, also where file names have no case.
 
     Raises:
         ValueError: If two have the same, or one cannot be used.
     """
-    for label, number in Counter(file.label for file in files).items():
-        if number > 1:
-            first, second, *_ = (file.path for file in files if file.label == label)
+    known: dict[str, LabeledCheckpoint] = {}
+    for file in files:
+        first = known.setdefault(folded(file.label), file)
+        if first is not file:
+            labels = f"label {file.label!r}"
+            if first.label != file.label:
+                labels = f"labels {first.label!r} and {file.label!r}, which may be one folder"
             raise ValueError(
-                f"two checkpoints have the label {label!r}: {first} and {second}\nGive one another: LABEL={second}"
+                f"two checkpoints have the {labels}: {first.path} and {file.path}\nGive one another: LABEL={file.path}"
             )
     for file in files:
-        if file.label in RESERVED:
+        if folded(file.label) in RESERVED:
             raise ValueError(
                 f"{file.path}: the label {file.label!r} stands for something else; give another: LABEL=FILE"
             )
         if not is_folder_name(file.label):
-            raise ValueError(f"{file.path}: expected a label that can be a folder's name, got {file.label!r}")
+            raise ValueError(
+                f"{file.path}: expected a label that can be a folder's name, got {file.label!r}"
+                f"{why_no_folder(file.label)}; give another: LABEL=FILE"
+            )
 
 
 # --- Data sets --------------------------------------------------------------------------------------------------------
@@ -177,13 +184,17 @@ def named_paths(argument: str, values: Sequence[str]) -> dict[str, Path]:
     for value in values:
         name, path = named_path(value)
         name = name or path.resolve().name
-        if name in found:
+        other = next((one for one in found if folded(one) == folded(name)), None)
+        if other is not None:
+            names = f"name {name!r}" if other == name else f"names {other!r} and {name!r}, which may be one folder"
             raise ValueError(
-                f"`{argument}`: two data sets have the name {name!r}: {found[name]} and {path}\n"
+                f"`{argument}`: two data sets have the {names}: {found[other]} and {path}\n"
                 f"Give one another: `{argument}` NAME={path}"
             )
         if not is_folder_name(name):
-            raise ValueError(f"`{argument}` {value}: expected a name that can be a folder's, got {name!r}")
+            raise ValueError(
+                f"`{argument}` {value}: expected a name that can be a folder's, got {name!r}{why_no_folder(name)}"
+            )
         found[name] = path.expanduser()
     return found
 
@@ -209,10 +220,9 @@ def datasets_of_experiment(folder: Path) -> list[DatasetSpec]:
         kinds = ", ".join(str(section.get("type")) for section in wanted) or "no validation set"
         raise ValueError(f"{file}: expected validation sets of {', '.join(_TYPES)}, got {kinds}; name some: `data` DIR")
     names = [spec.name for spec in specs]
-    if len(set(names)) < len(names):
-        raise ValueError(
-            f"{file}: two validation sets have the same name: {', '.join(names)}; name them: `data` NAME=DIR"
-        )
+    if len(set(map(folded, names))) < len(names):
+        same = "the same name" if len(set(names)) < len(names) else "names that may be one folder"
+        raise ValueError(f"{file}: two validation sets have {same}: {', '.join(names)}; name them: `data` NAME=DIR")
     return specs
 
 

@@ -30,7 +30,7 @@ from iqa_sr.inference.tiling import OVERLAP, Tile
 from iqa_sr.io.files import compute_hash
 from iqa_sr.metrics.registry import metric_info
 from iqa_sr.scores.protocols import Against, Protocol, find_protocol
-from iqa_sr.scores.result_folder import CheckpointFacts, DataSetFacts, RunFacts, is_folder_name
+from iqa_sr.scores.result_folder import CheckpointFacts, DataSetFacts, RunFacts, is_folder_name, why_no_folder
 from iqa_sr.weights.store import find_all
 
 __all__ = ["EvaluationConfig", "EvaluationPlan", "plan_evaluation"]
@@ -212,7 +212,9 @@ def _output_folder(config: EvaluationConfig, files: Sequence[LabeledCheckpoint],
         label, path = named_path(config.checkpoints[0])
         name = label or path.resolve().name if path.is_dir() else files[0].label
     if not is_folder_name(name):
-        raise ValueError(f"`output`: expected with these checkpoints, whose name {name!r} cannot be a folder's")
+        raise ValueError(
+            f"`output`: expected with these checkpoints, whose name {name!r} cannot be a folder's{why_no_folder(name)}"
+        )
     return Path("results") / (f"{name}_{config.protocol}" if config.protocol else name)
 
 

@@ -14,6 +14,7 @@ from iqa_sr.evaluation.evaluator import Evaluator
 from iqa_sr.evaluation.inputs import LabeledCheckpoint
 from iqa_sr.evaluation.plan import EvaluationConfig, EvaluationPlan, plan_evaluation
 from iqa_sr.evaluation.result_files import Keys, ResultImages, read_scores, refuse_links, remove_results
+from iqa_sr.io.file_names import folded, unfit_names
 from iqa_sr.io.files import compute_hash
 from iqa_sr.runtime import distributed
 from iqa_sr.runtime.folder_lock import locked
@@ -120,9 +121,13 @@ def prepare_folder(
     Raises:
         FileExistsError: If something else lies there, also in the place of an image, or an evaluation of another kind
             and `overwrite` is not set; then nothing was changed.
-        ValueError: If what lies there is damaged.
+        ValueError: If what lies there is damaged, or the name of an image cannot be that of its results there.
     """
     folder = Path(folder)
+    for dataset, names in (keys or {}).items():
+        if problems := unfit_names(folder, names):
+            more = f", and {len(problems) - 1} more" if len(problems) > 1 else ""
+            raise ValueError(f"data set {dataset}: {problems[0]}{more}; nothing was written, rename the image")
     if folder.exists() and not folder.is_dir():
         raise FileExistsError(f"{folder} is a file; `output` names a folder")
     held = any(not path.name.startswith(".") for path in folder.iterdir()) if folder.is_dir() else False
@@ -178,6 +183,16 @@ def _compare(folder: Path, known: RunFacts, run: RunFacts, facts: Sequence[Metri
         )
         if before != now
     ]
+    for kind, mine, theirs in (
+        ("data set", run.datasets, known.datasets),
+        ("checkpoint", run.checkpoints, known.checkpoints),
+    ):
+        alike = {folded(name): name for name in theirs}
+        differences += [
+            f"the {kind} {name!r} differs from {alike[folded(name)]!r} by case or accents alone"
+            for name in mine
+            if alike.get(folded(name), name) != name and name not in theirs
+        ]
     for name, dataset in run.datasets.items():
         if name in known.datasets and known.datasets[name].digest != dataset.digest:
             differences.append(f"the data set {name} holds other files, or its LQ images are made otherwise")

@@ -2,11 +2,12 @@
 
 import glob
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import takewhile
 from pathlib import Path
 
+from iqa_sr.io.file_names import folded, folds_case, windows_problem
 from iqa_sr.io.image_stores import image_names
 from iqa_sr.io.image_types import FORMATS, is_image_name, looked_for
 
@@ -39,7 +40,7 @@ def find_jobs(paths: Sequence[str], output: str | Path, suffix: str = "", kind: 
             for several images, or a source is named whose ending is to be kept and cannot be written.
     """
     output = Path(output)
-    if {"/", "\\"} & set(suffix):
+    if {"/", "\\"} & set(suffix) or windows_problem(f"a{suffix}.png"):
         raise ValueError(f"`suffix`: expected a part of a file's name, got {suffix!r}")
     found: dict[str, tuple[Path, Path]] = {}
     for path in paths:
@@ -55,11 +56,15 @@ def find_jobs(paths: Sequence[str], output: str | Path, suffix: str = "", kind: 
             kept = kind == "keep" and (name.suffix.lower() in FORMATS or source in named)
             ending = name.suffix if kept else ".png" if kind == "keep" else f".{kind}"
             jobs.append(UpscaleJob(source, output / name.with_name(f"{name.stem}{suffix}{ending}")))
-    results = {os.path.realpath(job.target) for job in jobs}
-    sources = [(job, os.path.realpath(job.source)) for job in jobs]
+    case = folds_case(output)
+
+    def place(path: Path) -> str:  # the same for two names of one file
+        return folded(os.path.realpath(path)) if case else os.path.realpath(path)
+
+    results = {place(job.target) for job in jobs}
     # What would replace itself stays: it is an image of the user's.
-    jobs = [job for job, source in sources if source not in results or source == os.path.realpath(job.target)]
-    _check(jobs)
+    jobs = [job for job in jobs if place(job.source) not in results or place(job.source) == place(job.target)]
+    _check(jobs, place)
     return jobs
 
 
@@ -89,13 +94,13 @@ def _images(path: str, output: Path) -> Iterator[tuple[Path, Path]]:
         raise FileNotFoundError(f"{path} does not exist; expected an image, a folder or a glob in quotes")
 
 
-def _check(jobs: Sequence[UpscaleJob]) -> None:
-    sources = {os.path.realpath(job.source): job.source for job in jobs}
+def _check(jobs: Sequence[UpscaleJob], place: Callable[[Path], str]) -> None:
+    sources = {place(job.source): job.source for job in jobs}
     targets: dict[str, Path] = {}
     for job in jobs:
         if job.target.suffix.lower() not in FORMATS:
             raise ValueError(f"`kind`: keep cannot be had for {job.source}; name a format, as `kind` png")
-        location = os.path.realpath(job.target)
+        location = place(job.target)
         if location in sources:
             raise ValueError(
                 f"the result of {job.source} would replace the image {sources[location]}; nothing was written.\n"

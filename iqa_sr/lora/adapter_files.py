@@ -70,9 +70,9 @@ def save_adapter(network: nn.Module, folder: str | Path, base: BaseNetwork) -> N
         config.save_pretrained(str(new))
         state = {_PREFIX + name: tensor.contiguous() for name, tensor in adapter_state(network).items()}
         (new / WEIGHTS).write_bytes(save(state, metadata={"format": "pt"}))
-        (new / BASE).write_text(json.dumps(base.model_dump(), indent=2) + "\n", encoding="utf-8")
+        (new / BASE).write_text(json.dumps(base.model_dump(), indent=2) + "\n", encoding="utf-8", newline="\n")
         for path in new.iterdir():
-            with path.open("rb") as file:
+            with path.open("r+b") as file:  # Windows syncs only what is open for writing
                 os.fsync(file.fileno())
         if folder.exists():
             folder.rename(old)

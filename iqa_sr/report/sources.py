@@ -1,11 +1,11 @@
 """Sources of a report: one folder each, of an evaluation or of a training, in one form."""
 
-import shlex
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from iqa_sr.report.training_curves import Chart
+from iqa_sr.runtime.command_line import command_text
 from iqa_sr.scores.result_folder import (
     RESERVED,
     RUN_FILE,
@@ -140,7 +140,7 @@ def _details(found: ResultFolder) -> dict[str, str]:
         "scale": f"x{run.scale}",
         "protocol": run.protocol or "",
         "data sets": "; ".join(sets),
-        "command": shlex.join(["iqa-sr", *run.command]) if run.command else "",
+        "command": command_text(["iqa-sr", *run.command]) if run.command else "",
         "versions": ", ".join(f"{name} {version}" for name, version in run.versions.items()),
         "experiment": run.experiment or "",
     }

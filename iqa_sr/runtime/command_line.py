@@ -1,12 +1,21 @@
 """The command that has started this process, as it can be given again."""
 
 import os
+import shlex
 import shutil
+import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-__all__ = ["own_command"]
+__all__ = ["command_text", "own_command"]
+
+ON_WINDOWS = os.name == "nt"
+
+
+def command_text(command: Sequence[str]) -> str:
+    """A command as it can be typed: Windows takes double quotes only, and a backslash for what it is."""
+    return subprocess.list2cmdline(command) if ON_WINDOWS else shlex.join(command)
 
 
 def own_command(arguments: Sequence[str]) -> list[str]:

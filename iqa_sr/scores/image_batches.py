@@ -12,6 +12,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from iqa_sr.io.file_names import composed
 from iqa_sr.io.image_stores import ImageStore
 from iqa_sr.io.image_tensors import to_tensor
 from iqa_sr.io.images import decode_image
@@ -156,6 +157,8 @@ class Matches(NamedTuple):
 def match_references(keys: list[str], candidates: list[str]) -> Matches:
     """Match each image with the reference of its path, or the only one of that path with another suffix.
 
+    Accents may be written in either way: copies that were made on macOS have them apart.
+
     Args:
         keys: Paths of the images relative to their root.
         candidates: Paths of the references relative to theirs.
@@ -175,4 +178,4 @@ def match_references(keys: list[str], candidates: list[str]) -> Matches:
 
 
 def _stem(key: str) -> str:
-    return str(PurePosixPath(key).with_suffix(""))
+    return composed(str(PurePosixPath(key).with_suffix("")))

@@ -17,6 +17,7 @@ from pydantic import AfterValidator, Field
 
 from iqa_sr.config.sections import Section, read_section
 from iqa_sr.errors import did_you_mean
+from iqa_sr.io.file_names import folded, windows_problem
 from iqa_sr.io.files import check_inside
 from iqa_sr.io.json_files import read_json, write_json
 from iqa_sr.scores.score_table import BASELINE, ScoreTable
@@ -36,6 +37,7 @@ __all__ = [
     "read_results",
     "read_run",
     "split_image",
+    "why_no_folder",
     "write_run",
 ]
 
@@ -161,7 +163,7 @@ def image_file(folder: str | Path, label: str, dataset: str, key: str) -> Path:
     """
     for name in (label, dataset):
         if not is_folder_name(name):
-            raise ValueError(f"{folder}: expected a name that can be a folder's, got {name!r}")
+            raise ValueError(f"{folder}: expected a name that can be a folder's, got {name!r}{why_no_folder(name)}")
     if key.startswith("/") or not {"", ".", ".."}.isdisjoint(key.split("/")):
         raise ValueError(f"{folder}: the image name {key!r} leads out of its folder")
     return Path(folder) / IMAGES_FOLDER / label / dataset / f"{key}.png"
@@ -171,10 +173,18 @@ def is_folder_name(name: str) -> bool:
     """Check whether the name of a run, a label or the name of a data set can be that of a folder.
 
     It has no slash of either kind, no control character and no half of a surrogate pair, does not begin with a dot, and
-    leaves room for what is put before and behind it: 200 of the 255 bytes that file systems take.
+    leaves room for what is put before and behind it: 200 of the 255 bytes that file systems take. Nor is it one that
+    Windows refuses: results are looked at on other systems than that which made them.
     """
     wrong = any(character in "/\\" or unicodedata.category(character) in ("Cc", "Cs") for character in name)
-    return bool(name.strip()) and not wrong and not name.startswith(".") and len(name.encode()) <= 200
+    wrong = wrong or name.startswith(".") or bool(windows_problem(name))
+    return bool(name.strip()) and not wrong and len(name.encode()) <= 200
+
+
+def why_no_folder(name: str) -> str:
+    """Reason for an error message, in brackets, where it is Windows that has no folder of a name; else nothing."""
+    problem = windows_problem(name)
+    return f" ({problem})" if problem and name.isprintable() and not name.startswith(".") else ""
 
 
 def write_run(folder: str | Path, facts: RunFacts) -> Path:
@@ -244,9 +254,11 @@ def _check_names(facts: RunFacts, path: Path) -> None:
     for kind, names in (("datasets", facts.datasets), ("checkpoints", facts.checkpoints)):
         for name in names:
             if not is_folder_name(name):
-                raise ValueError(f"{path}:{kind}: expected a name that can be a folder's, got {name!r}")
+                raise ValueError(
+                    f"{path}:{kind}: expected a name that can be a folder's, got {name!r}{why_no_folder(name)}"
+                )
     for name in facts.checkpoints:
-        if name in RESERVED:
+        if folded(name) in RESERVED:
             raise ValueError(
-                f"{path}:checkpoints: {name!r} stands for {RESERVED[name]}; give the checkpoint another name"
+                f"{path}:checkpoints: {name!r} stands for {RESERVED[folded(name)]}; give the checkpoint another name"
             )

@@ -33,8 +33,8 @@ class References:
 
 
 def _text(folder: Path) -> str:
-    """The absolute path in one line of text, whatever its name holds."""
-    path = str(folder.resolve())
+    """The absolute path in one line of text, whatever its name holds, with forward slashes."""
+    path = folder.resolve().as_posix()
     return path if path.isprintable() else ascii(path)
 
 

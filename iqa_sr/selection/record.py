@@ -37,7 +37,7 @@ def choice_record(
     means, order, drawn = choice.scores.means(), choice.order, choice.resampling
     return {
         "checkpoint": label,
-        "copy_of": str(file.path) if file else "",
+        "copy_of": file.path.as_posix() if file else "",
         "reason": " ".join(explanation),
         "rule": choice.rule.name,
         "formula": choice.rule.formula.text if isinstance(choice.rule, ByFormula) else None,

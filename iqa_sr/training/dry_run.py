@@ -2,6 +2,7 @@
 
 import logging
 import math
+import sys
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -67,4 +68,5 @@ def _peak_memory(device: torch.device) -> str:
         import resource
     except ModuleNotFoundError:  # Windows
         return "peak memory of the process not known on this system"
-    return f"peak memory of the process {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**10:.0f} MiB"
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 2**10)
+    return f"peak memory of the process {peak / 2**20:.0f} MiB"  # macOS counts bytes, Linux KiB

@@ -9,7 +9,7 @@ from iqa_sr.config.sections import Section
 from iqa_sr.config.values import Iterations
 from iqa_sr.errors import did_you_mean, shown
 from iqa_sr.metrics.license_policy import LicensePolicy
-from iqa_sr.scores.result_folder import is_folder_name
+from iqa_sr.scores.result_folder import is_folder_name, why_no_folder
 
 __all__ = ["FileOptions", "LoggerOptions", "PathOptions", "StockFileOptions", "is_whole", "unknown_class"]
 
@@ -65,6 +65,7 @@ class FileOptions(Section):
         match info.field_name:
             case "name" if not isinstance(value, str) or not is_folder_name(value):
                 expected = "expected a folder name: no slash, control character or dot in front, 200 bytes at most"
+                expected += why_no_folder(value) if isinstance(value, str) else ""
             case "model_type":
                 expected = unknown_class(value, MODEL_REGISTRY, "model")
             case "scale" if value is not None and not is_whole(value):

@@ -1,13 +1,13 @@
 """Entry point of `train_sr.py` and `iqa-sr train`: options read, processes started, the run trained."""
 
 import logging
-import shlex
 import signal
 import subprocess
 import textwrap
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
+from types import FrameType
 from typing import Any, Literal
 
 import torch
@@ -21,6 +21,7 @@ from iqa_sr.errors import OptionError, TrainingStopped
 from iqa_sr.io.files import remove_temporaries
 from iqa_sr.models.options import IQASRConfig, QualityConfig, section_of
 from iqa_sr.runtime import distributed
+from iqa_sr.runtime.command_line import ON_WINDOWS, command_text
 from iqa_sr.runtime.folder_lock import locked
 from iqa_sr.runtime.memory_limits import LITTLE_MEMORY, available_memory
 from iqa_sr.runtime.new_process import python_command
@@ -75,7 +76,7 @@ def run_training(
         command = ["python", "train_sr.py", "-opt", option_file, "--launcher", launcher]
         command += ["--force_yml", *overrides] if overrides else []
         command += ["--auto_resume"] if auto_resume else []
-    resume = shlex.join([*command, *([] if auto_resume else ["--auto_resume"])])
+    resume = command_text([*command, *([] if auto_resume else ["--auto_resume"])])
     rank, world_size = distributed.start_processes(launcher)
     held = ExitStack()
     try:
@@ -99,7 +100,7 @@ def run_training(
                 opt["path"]["pretrain_network_g"] = None
             return dry_run(build_run(config, opt), opt)
         check_folder(opt, fresh=False)  # nothing is removed from one that is not the run's
-        distributed.on_rank_zero(lambda: _take_folder(held, opt, shlex.join(command)), "the start")
+        distributed.on_rank_zero(lambda: _take_folder(held, opt, command_text(command)), "the start")
         state = prepare_resume(config, opt)
         config = with_held_out_of(config, state)
         check_folder(opt, fresh=state is None)
@@ -194,11 +195,15 @@ def _train_base_where_missing(
 def _run_to_its_end(command: Sequence[str]) -> int:
     """Run a training that saves when it is asked to stop: this process waits for it. Returns its exit code."""
     child = subprocess.Popen(command)
-    # What reaches both, as a terminal's Ctrl-C does, is one request for the child.
+
+    def pass_on(number: int, _: FrameType | None) -> None:
+        # What reaches both, as a terminal's Ctrl-C does, is one request for the child. Windows can send none, and its
+        # terminal has reached the child, which goes on to its save.
+        if not ON_WINDOWS:
+            child.send_signal(number)
+
     before = {
-        number: signal.signal(number, lambda number, frame: child.send_signal(number))
-        for number in STOPPING
-        if signal.getsignal(number) is not signal.SIG_IGN
+        number: signal.signal(number, pass_on) for number in STOPPING if signal.getsignal(number) is not signal.SIG_IGN
     }
     try:
         code = child.wait()

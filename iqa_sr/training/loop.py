@@ -7,6 +7,7 @@ import time
 from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -98,7 +99,8 @@ def build_run(config: "RunConfig", opt: dict[str, Any]) -> TrainingRun:
     sides: list[int] = []
     if opt.get("val") is not None and opt.get("scale") is not None:
         named = dict(zip(keys[1:], val_sets, strict=True))
-        sides = check_images(named, config.model.metrics, opt["scale"], not isinstance(model, ModelBase))
+        results = Path(opt["path"]["visualization"])
+        sides = check_images(named, config.model.metrics, opt["scale"], results, not isinstance(model, ModelBase))
     check_networks(model, opt, sides)
     if isinstance(model, IQASRModel) and isinstance(train_set, MultiGTDataset):
         model.use_dataset(train_set)

@@ -77,6 +77,9 @@ def _gains(table: ScoreTable, final: str) -> list[str]:
 
 
 def _shown(path: Path) -> str:
-    """Relative to the working folder where that is shorter."""
-    relative = os.path.relpath(path)
+    """Relative to the working folder where that is shorter, and the same drive of Windows."""
+    try:
+        relative = os.path.relpath(path)
+    except ValueError:
+        return str(path)
     return relative if len(relative) < len(str(path)) else str(path)

@@ -1,6 +1,5 @@
 """Checks of validation before a run begins: names that stay apart, images that every metric is defined on."""
 
-import unicodedata
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -9,11 +8,12 @@ from typing import Any
 from iqa_sr.config.sections import OptionProblems
 from iqa_sr.data.problems import DataError, DataProblems
 from iqa_sr.datasets.validation_images import ImageSizes, image_sizes
+from iqa_sr.io.file_names import folded, unfit_names
 from iqa_sr.metrics.registry import metric_info
 from iqa_sr.models.metric_options import CalculateIQAOptions, MetricConfig
 from iqa_sr.models.options import section_of
 from iqa_sr.scores.image_scores import metric_fits
-from iqa_sr.scores.result_folder import is_folder_name
+from iqa_sr.scores.result_folder import is_folder_name, why_no_folder
 
 __all__ = ["check_images", "check_names", "size_problems", "validation_notes"]
 
@@ -33,7 +33,7 @@ def check_names(options: Mapping[str, Any], problems: OptionProblems) -> None:
     metrics = list(section_of(section_of(options, "val"), "metrics"))
     named = {**sets, **{f"val:metrics:{metric}": metric for metric in metrics}}
     unfit = [
-        f"{where}: expected a text that can be the name of a folder, got {name!r}"
+        f"{where}: expected a text that can be the name of a folder, got {name!r}{why_no_folder(str(name))}"
         for where, name in named.items()
         if not isinstance(name, str) or not is_folder_name(name) or name != name.strip()
     ]
@@ -55,7 +55,7 @@ def _alike(names: Mapping[str, str], what: str) -> Iterator[str]:
     """Key of names that would be one file or folder, here or on a file system that knows no case."""
     first: dict[str, str] = {}
     for where, name in names.items():
-        known = first.setdefault(unicodedata.normalize("NFC", name).casefold().rstrip(". "), where)
+        known = first.setdefault(folded(name), where)
         if known != where:
             same = "has that name, too" if name == names[known] else f"is {names[known]!a}, which may be the same path"
             yield f"{where}: expected a name that no other {what} has, got {name!a}; {known} {same}"
@@ -77,7 +77,7 @@ def validation_notes(opt: Mapping[str, Any]) -> list[str]:
 
 
 def check_images(
-    datasets: Mapping[str, Any], metrics: Mapping[str, MetricConfig], scale: int, flat: bool = False
+    datasets: Mapping[str, Any], metrics: Mapping[str, MetricConfig], scale: int, results: Path, flat: bool = False
 ) -> list[int]:
     """Compare the sizes of all validation images with what their metrics need; reads headers only.
 
@@ -85,6 +85,7 @@ def check_images(
         datasets: The validation sets by their keys below `datasets`.
         metrics: `val:metrics` by name.
         scale: The upscaling factor.
+        results: Folder that results may be written to; need not be there.
         flat: Whether results are named after files without their sub-folders, as BasicSR's models do.
 
     Returns:
@@ -105,6 +106,8 @@ def check_images(
         names = Counter(Path(one.key).name if flat else one.key for one in sizes)
         for name in [name for name, count in names.items() if count > 1]:
             problems.add("same name", f"{names[name]} images are called {name}: their results would replace each other")
+        for problem in unfit_names(results, names):
+            problems.add("unusable name", f"{problem}; rename the image")
         if problems:
             raise DataError(problems.summary(f"datasets:{key}"))
         sides += [side for one in sizes for side in one.lq]

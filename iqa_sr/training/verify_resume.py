@@ -88,7 +88,7 @@ def _train(option_file: str, root: Path, interrupt_at: int, overrides: Sequence[
         "val=none",
     ]
     command = python_command("iqa_sr.cli.main:main", "train", "-opt", option_file, *more, "--force_yml", *forced)
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    done = subprocess.run(command, capture_output=True, text=True, errors="replace", check=False)
     if done.returncode:
         tail = "\n".join(done.stderr.strip().splitlines()[-4:])
         raise ValueError(f"the training run ended with code {done.returncode}:\n{tail}")

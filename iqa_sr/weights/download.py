@@ -84,7 +84,7 @@ def download(file: WeightFile, target: Path, dead_hosts: set[str]) -> None:
 def _alone(target: Path) -> Iterator[None]:
     """Hold a lock beside the target; without one where the system or the file system has none."""
     lock = target.with_name(f".{target.name}.lock")
-    with lock.open("w") as file:
+    with lock.open("wb") as file:
         with suppress(ImportError, OSError):
             import fcntl  # not on Windows
 
@@ -196,7 +196,7 @@ def _from_server(source: str, part: Path, label: str, largest: int) -> None:
     note = part.with_suffix(".version")  # of the file that the part is of; empty if the server does not say
     for attempt in range(ATTEMPTS):
         time.sleep(WAIT * 2 ** (attempt - 1) if attempt else 0)
-        version = note.read_text() if part.exists() and note.exists() else ""
+        version = note.read_text(encoding="utf-8") if part.exists() and note.exists() else ""
         have = part.stat().st_size if version else 0
         answer = _open(source, have, version)
         if answer is None:
@@ -213,7 +213,7 @@ def _from_server(source: str, part: Path, label: str, largest: int) -> None:
             # tqdm's None: a bar on a terminal only
             bar = tqdm(desc=label, total=total, initial=have, unit="B", unit_scale=True, disable=None)
             with bar, part.open("ab" if have else "wb") as file, suppress(*BROKEN):
-                note.write_text(version)
+                note.write_text(version, encoding="utf-8", newline="")
                 while chunk := answer.read(CHUNK):
                     file.write(chunk)
                     bar.update(len(chunk))

@@ -478,10 +478,38 @@ def test_sub_folders_are_read_where_it_is_asked_for_and_counted_otherwise(tmp_pa
 LMDB = {"type": "lmdb"}
 
 
-def test_names_that_differ_in_their_unicode_form_are_shown_as_escapes(tmp_path):
+def test_names_whose_accents_are_written_in_two_ways_belong_together(tmp_path):
+    """macOS and its archives write them apart."""
     composed, decomposed = "caf\u00e9", "cafe\u0301"
     save(tmp_path / "original" / f"{composed}.png", make_image(1, 32))
     save(tmp_path / "01" / f"{decomposed}_01.png", make_image(1, 32))
-    told = "\n".join(texts(manifest_of(tmp_path).problems))
-    assert f"for the original {composed}" in told and "cafe\\u0301_01.png: there is no original of this name" in told
-    assert decomposed not in told
+    save(tmp_path / "lq" / f"{decomposed}.png", make_image(1, 16))
+    write_labels(tmp_path / "labels", {decomposed: {"01": "PPP"}})
+    manifest = manifest_of(tmp_path, dataroot_lq=tmp_path / "lq", labels=tmp_path / "labels")
+    assert not manifest.problems
+    (record,) = manifest.records
+    assert record.name == composed and record.lq == f"{decomposed}.png" and record.positives == (1,)
+    assert [one.path for one in record.ground_truths] == [f"original/{composed}.png", f"01/{decomposed}_01.png"]
+
+
+def test_names_that_differ_in_their_unicode_form_alone_are_shown_as_escapes(tmp_path):
+    composed, decomposed = "caf\u00e9", "cafe\u0301"
+    for name in (composed, decomposed):
+        save(tmp_path / "original" / f"{name}.png", make_image(1, 32))
+    (told,) = texts(manifest_of(tmp_path).problems)
+    assert "cafe\\u0301.png and caf\u00e9.png have the same stem" in told and decomposed not in told
+
+
+def test_a_list_from_windows_has_backslashes(tmp_path):
+    for name in ("a/p0", "b/p0"):
+        save(tmp_path / f"{name}.png", make_image(1, 32))
+    (tmp_path / "list.txt").write_text("a\\p0.png (32,32,3)\r\nb\\p0.png (32,32,3)\r\n")
+    manifest = manifest_of(tmp_path, meta_info_file=tmp_path / "list.txt")
+    assert [record.name for record in manifest.records] == ["a__p0", "b__p0"]
+
+
+@pytest.mark.parametrize("name", ["C:\\x\\a.png", "C:a.png", "\\\\server\\share\\a.png", "..\\a.png", "/a.png"])
+def test_a_list_names_nothing_elsewhere(tmp_path, name):
+    (tmp_path / "list.txt").write_text(f"{name}\n")
+    with pytest.raises(OptionError, match="expected names below dataroot_gt"):
+        manifest_of(tmp_path, meta_info_file=tmp_path / "list.txt")

@@ -68,6 +68,8 @@ def test_experiments_without_data_sets_that_can_be_used(tmp_path):
     twice = {"name": "v", "type": "SingleImageDataset", "dataroot_lq": "e"}
     with pytest.raises(ValueError, match="two validation sets have the same name: v, v"):
         datasets_of_experiment(experiment(tmp_path, val=twice, val_2=twice))
+    with pytest.raises(ValueError, match="two validation sets have names that may be one folder: v, V"):
+        datasets_of_experiment(experiment(tmp_path, val=twice, val_2={**twice, "name": "V"}))
     (tmp_path / "bare").mkdir()
     with pytest.raises(FileNotFoundError, match="there is no option file that names data sets; name them: `data` DIR"):
         datasets_of_experiment(tmp_path / "bare")

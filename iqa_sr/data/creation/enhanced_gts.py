@@ -21,6 +21,7 @@ from tqdm import tqdm
 from iqa_sr.data.creation.luma_filters import clahe, detail, nlm_sharp, unsharp
 from iqa_sr.data.creation.network_enhancer import load_network_enhancer
 from iqa_sr.errors import did_you_mean
+from iqa_sr.io.file_names import folded, folds_case
 from iqa_sr.io.files import atomic_write, compute_hash, read_text
 from iqa_sr.io.image_metadata import read_extras
 from iqa_sr.io.image_stores import list_images
@@ -160,8 +161,10 @@ def make_gts(
     in_place = (root / "original").exists() and (root / "original").samefile(input_dir)
     work = partial(_make_versions, root=root, enhancers=chosen, overwrite=overwrite, with_original=not in_place)
 
-    unique = {source.stem: source for source in reversed(sources)}
-    failed = [(str(path), f"same name as {unique[path.stem].name}") for path in sources if unique[path.stem] != path]
+    as_told = folded if folds_case(root) else str  # a name as the disk tells it from others
+    unique = {as_told(source.stem): source for source in reversed(sources)}
+    firsts = [(path, unique[as_told(path.stem)]) for path in sources]
+    failed = [(str(path), f"same name as {first.name}") for path, first in firsts if first != path]
     counts = [0, 0]
     workers = min(8, os.cpu_count() or 1) if all(enhancer.parallel for enhancer in chosen.values()) else 1
     ordered = sorted(unique.values())

@@ -82,7 +82,7 @@ def make_sample(root: str | Path, progress: bool = True) -> None:
             _add_photograph(photograph, temporary / photograph.split, versions)
         for split in ("train", "val"):
             write_enhancer_list(temporary / split, versions)
-        (temporary / "README.txt").write_text(_readme(versions), encoding="utf-8")
+        (temporary / "README.txt").write_text(_readme(versions), encoding="utf-8", newline="\n")
         os.rename(temporary, root)
     except OSError:
         if not root.exists():  # else another process was quicker, and its data set is the same

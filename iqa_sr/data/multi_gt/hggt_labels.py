@@ -7,11 +7,12 @@ from typing import Any
 from iqa_sr.data.label_files import decided, read_label_files
 from iqa_sr.data.multi_gt.records import Label
 from iqa_sr.data.problems import DataProblems
+from iqa_sr.io.file_names import composed
 
 __all__ = ["Votes", "majority", "read_votes"]
 
 Votes = dict[str, dict[str, list[Label]]]
-"""For each image's stem and each version's folder: one label per annotator who gave one."""
+"""For each image's stem, its accents composed, and each version's folder: one label per annotator who gave one."""
 
 
 def majority(votes: Sequence[Label]) -> Label:
@@ -32,10 +33,10 @@ def read_votes(folder: Path, problems: DataProblems) -> Votes:
         problems: Takes files and labels that cannot be understood.
     """
     files = sorted(folder.glob("*/*.json"))
-    votes: Votes = {file.stem: {} for file in files}
+    votes: Votes = {composed(file.stem): {} for file in files}
     for file, labels in read_label_files(files, _labels, "not a label file of HGGT's format", problems):
         for version, label in labels.items():
-            votes[file.stem].setdefault(version, []).append(label)
+            votes[composed(file.stem)].setdefault(version, []).append(label)
     return votes
 
 

@@ -69,6 +69,13 @@ class GroundTruthOptions(Section):
             return self.dataroot_gt[0]
         return Path(os.path.commonpath([root.absolute() for root in self.dataroot_gt]))
 
+    @field_validator("dataroot_gt")
+    @classmethod
+    def _on_one_drive(cls, roots: tuple[Path, ...]) -> tuple[Path, ...]:
+        if len({root.absolute().drive.lower() for root in roots}) > 1:  # Windows has no folder above two of them
+            raise ValueError("expected folders on one drive")
+        return roots
+
     @field_validator("gt_folders", mode="before")
     @classmethod
     def _quoted(cls, names: Any) -> Any:

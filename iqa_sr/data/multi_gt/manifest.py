@@ -5,7 +5,7 @@ import re
 from collections.abc import Iterable, Mapping, Set
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from pathlib import Path, PurePosixPath
+from pathlib import Path, PureWindowsPath
 
 from tqdm import tqdm
 
@@ -14,6 +14,7 @@ from iqa_sr.data.multi_gt.layouts import DatasetPart, GroundTruthOptions, find_p
 from iqa_sr.data.multi_gt.records import GroundTruth, Label, Record
 from iqa_sr.data.problems import DataProblems
 from iqa_sr.errors import OptionError, shown
+from iqa_sr.io.file_names import composed
 from iqa_sr.io.files import read_text
 from iqa_sr.io.image_stores import ImageFolder, name_problem, open_folder
 from iqa_sr.io.images import decode_image
@@ -125,7 +126,10 @@ def read_manifest(
 
 
 def _listed(options: GroundTruthOptions, where: str) -> list[str] | None:
-    """The names in `meta_info_file`, as BasicSR reads them: up to the first space of each line; None without a file."""
+    """The names in `meta_info_file`, as BasicSR reads them: up to the first space of each line; None without a file.
+
+    A list that was written on Windows may have backslashes.
+    """
     if options.meta_info_file is None:
         return None
     path = f"{where}:meta_info_file"
@@ -133,8 +137,9 @@ def _listed(options: GroundTruthOptions, where: str) -> list[str] | None:
         lines = read_text(options.meta_info_file).splitlines()
     except (OSError, ValueError) as error:
         raise OptionError(f"{path}: {error}") from error
-    names = [line.split(" ")[0] for line in lines if line.strip()]
-    wrong = [name for name in names if PurePosixPath(name).is_absolute() or ".." in PurePosixPath(name).parts]
+    names = [line.split(" ")[0].replace("\\", "/") for line in lines if line.strip()]
+    paths = {name: PureWindowsPath(name) for name in names}  # which knows drives, too
+    wrong = [name for name, path in paths.items() if path.anchor or ".." in path.parts]
     if wrong or not names:
         came = shown(wrong[0]) if wrong else "none"
         file = options.meta_info_file
@@ -145,7 +150,7 @@ def _listed(options: GroundTruthOptions, where: str) -> list[str] | None:
 def _stems(
     folder: Path, problems: DataProblems, recursive: bool = False, listed: Iterable[str] | None = None
 ) -> dict[str, str]:
-    """The key of each stem; folders in front of it are a part of it."""
+    """The key of each stem, its accents composed; folders in front of it are a part of it."""
     found: dict[str, str] = {}
     lmdb = folder.suffix == ".lmdb"
     if listed is None:
@@ -153,7 +158,7 @@ def _stems(
     else:
         keys = sorted({os.path.splitext(name)[0] if lmdb else name for name in listed})
     for key in keys:
-        stem = key if lmdb else os.path.splitext(key)[0].replace("/", "__")
+        stem = composed(key if lmdb else os.path.splitext(key)[0].replace("/", "__"))
         if problem := name_problem(key):
             problems.add("unusable name", f"{folder}: {problem}")
         other = found.setdefault(stem, key)

@@ -86,7 +86,7 @@ def _parse(line: str) -> Triplet:
     fields = [field.strip() for field in line.split(",")]
     if len(fields) != 6 or not all(fields):
         raise ValueError(f"expected x1,x2,ref,g12,g1ref,g2ref, got {line.strip()[:80]!r}")
-    first, second, reference = (sys.intern(field) for field in fields[:3])
+    first, second, reference = (sys.intern(field.replace("\\", "/")) for field in fields[:3])
     g12, g1r, g2r = (as_number(field) for field in fields[3:])
     if not {g12, g1r, g2r} <= _LETTERS.keys():
         raise ValueError(f"expected preferences of 0, 0.5 or 1, got {', '.join(fields[3:])}")

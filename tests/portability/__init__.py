@@ -1,0 +1,1 @@
+"""What holds on Windows and macOS, tested on whatever system this is."""
