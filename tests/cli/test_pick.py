@@ -110,7 +110,7 @@ def test_a_reason_never_stands_beside_another_checkpoint(experiment, capsys, mon
 
     monkeypatch.setattr(os, "replace", full)
     assert main(["pick", str(experiment), "--by", "psnr", "--overwrite"]) == 1
-    assert "No space left on device" in capsys.readouterr().err
+    assert "the disk is full; free some space" in capsys.readouterr().err
     left = {path.name for path in experiment.iterdir() if path.is_file()}
     assert left == {"best.pth", "scores.csv"}
 

@@ -558,4 +558,4 @@ def test_a_full_disk_stops_the_run(here, capsys, monkeypatch):
 
     monkeypatch.setattr(upscaled_files, "write_image", full)
     assert main([*COMMAND, "in"]) == 1
-    assert "No space left on device: 'upscaled/p0.png'" in capsys.readouterr().err
+    assert f"{Path('upscaled/p0.png')}: the disk is full; free some space" in capsys.readouterr().err
