@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from iqa_sr.basicsr_compat.builtin import (
+from iqa_sr.basicsr_compat.builtin import (  # noqa: F401 - they register their classes when they are imported
     discriminator_arch,
     gan_loss,
     gan_models,
@@ -21,27 +21,9 @@ from iqa_sr.basicsr_compat.builtin import (
 from iqa_sr.basicsr_compat.builtin.base_model import BaseModel
 from iqa_sr.basicsr_compat.builtin.sr_model import SRModel
 
-__all__ = ["BASICSR_VERSION", "REGISTERING", "BaseModel", "initialized_loggers", "upscales_images"]
+__all__ = ["BASICSR_VERSION", "BaseModel", "initialized_loggers", "upscales_images"]
 
 BASICSR_VERSION = "built-in"
-
-# Modules that register their classes and functions when they are imported.
-REGISTERING = (
-    discriminator_arch,
-    gan_loss,
-    gan_models,
-    metrics,
-    paired_image_dataset,
-    perceptual_loss,
-    pixel_losses,
-    residual_archs,
-    rrdbnet_arch,
-    single_image_dataset,
-    srvgg_arch,
-    swinir_arch,
-    swinir_model,
-    vgg_arch,
-)
 
 initialized_loggers: dict[str, bool] = {}
 """Loggers that have their handlers: an installed BasicSR keeps such a table and looks into it."""
