@@ -1,39 +1,61 @@
-"""Networks that spandrel knows, as ordinary modules."""
+"""Networks that spandrel knows, as ordinary modules that are trained and evaluated on batches of images of any size."""
 
-from collections.abc import Mapping
+import functools
+import importlib
+import inspect
+import pkgutil
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
+import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
+from iqa_sr.archs.folded_layers import folded_layers
 from iqa_sr.io.network_states import check_numbers
 
-__all__ = ["SpandrelNetwork", "spandrel_network"]
+__all__ = ["SpandrelFacts", "networks_by_name", "spandrel_facts", "spandrel_network", "trainable"]
 
 
-class SpandrelNetwork(nn.Module):
-    """A network that spandrel has built; `(N, 3, H, W)` RGB in [0, 1] to the same, `scale` times as large.
+@dataclass(frozen=True)
+class SpandrelFacts:
+    """Facts of a network that spandrel finds out from its weights.
 
-    Args:
-        descriptor: spandrel's `ImageModelDescriptor`.
+    Attributes:
+        architecture: spandrel's name of the architecture.
+        scale: Factor of both sides.
+        channels: Numbers of input and output channels.
+        sizes: spandrel's `SizeRequirements`: minimum, multiple_of, square; in pixels.
+        tags: Texts on the variant, as `64nf`.
+        supports_half: Whether float16 gives good results.
+        hyperparameters: Arguments of the network's class, those included that no weight tells.
+        call: Function that gives a network an image as it wants it, and takes the image out of its result.
     """
 
-    def __init__(self, descriptor: Any) -> None:
-        super().__init__()
-        self.model = descriptor.model
-        self._descriptor = descriptor
-        self.architecture = str(descriptor.architecture.name)
-        self.scale = int(descriptor.scale)
-        self.multiple_of = int(descriptor.size_requirements.multiple_of or 1)
-        self.minimum = int(descriptor.size_requirements.minimum or 1)
+    architecture: str
+    scale: int
+    channels: tuple[int, int]
+    sizes: Any
+    tags: tuple[str, ...]
+    supports_half: bool
+    hyperparameters: Mapping[str, Any]
+    call: Callable[[Any, Tensor], Tensor]
 
-    def forward(self, x: Tensor) -> Tensor:
-        """The result, clamped to [0, 1]; sizes that the network does not take are padded inside."""
-        return self._descriptor(x)
+    @property
+    def minimum(self) -> int:
+        """Smallest side in pixels that the network takes without padding."""
+        return int(self.sizes.minimum or 1)
+
+    @property
+    def multiple_of(self) -> int:
+        """Number of pixels that both sides have to be multiples of, else they are padded."""
+        return int(self.sizes.multiple_of or 1)
 
 
-def spandrel_network(state: Mapping[str, Tensor], path: str | Path) -> SpandrelNetwork:
-    """The network that spandrel sees in a state dict.
+def spandrel_network(state: Mapping[str, Tensor], path: str | Path) -> nn.Module:
+    """The network that spandrel sees in a state dict: `(N, C, H, W)` in [0, 1] to the same, `scale` times as large.
 
     Files are never opened by spandrel, which runs the code of a TorchScript archive: give what `read_tensor_file` gave.
 
@@ -41,10 +63,18 @@ def spandrel_network(state: Mapping[str, Tensor], path: str | Path) -> SpandrelN
         state: State dict; may be the whole content of a file, with the weights below one of the usual keys.
         path: Path of the checkpoint file, named in error messages.
 
+    Returns:
+        A network in evaluation mode whose weights can be trained, see `trainable`; `spandrel_facts` tells of it.
+
     Raises:
         ModuleNotFoundError: If spandrel is not installed.
         ValueError: If spandrel does not know the network, or it takes no RGB images.
     """
+    descriptor = _descriptor(state, path)
+    return trainable(descriptor.model, _facts(descriptor)).eval()
+
+
+def _descriptor(state: Mapping[str, Tensor], path: str | Path) -> Any:
     try:
         from spandrel import ImageModelDescriptor, ModelLoader, UnsupportedModelError, canonicalize_state_dict
     except ModuleNotFoundError as error:
@@ -60,4 +90,154 @@ def spandrel_network(state: Mapping[str, Tensor], path: str | Path) -> SpandrelN
     channels = descriptor.input_channels, descriptor.output_channels
     if not isinstance(descriptor, ImageModelDescriptor) or channels != (3, 3):
         raise ValueError(f"spandrel takes {path} for {descriptor.architecture.name}, no network of RGB images")
-    return SpandrelNetwork(descriptor)
+    return descriptor
+
+
+def _facts(descriptor: Any) -> SpandrelFacts:
+    return SpandrelFacts(
+        architecture=str(descriptor.architecture.name),
+        scale=int(descriptor.scale),
+        channels=(int(descriptor.input_channels), int(descriptor.output_channels)),
+        sizes=descriptor.size_requirements,
+        tags=tuple(descriptor.tags),
+        supports_half=bool(descriptor.supports_half),
+        hyperparameters=dict(getattr(descriptor.model, "hyperparameters", {})),
+        call=descriptor._call_fn,  # what the descriptor itself does, without its inference mode
+    )
+
+
+def spandrel_facts(network: nn.Module) -> SpandrelFacts | None:
+    """Facts of a network that `spandrel_network` or `networks_by_name` has built; None for others."""
+    return cast(SpandrelFacts | None, getattr(network, "spandrel", None))
+
+
+# --- Training ---------------------------------------------------------------------------------------------------------
+
+
+def trainable(network: nn.Module, facts: SpandrelFacts) -> nn.Module:
+    """Let a network of spandrel take batches of images of any size, and be trained. Changes its class in place.
+
+    Sizes that it does not take are padded inside, and the result cropped; it never writes into its input; networks that
+    return several results give the image; those that take single images get one after the other. With gradients it
+    writes into no activation either, as PLKSR does in evaluation mode. Layers that others are folded into (SPAN) have
+    no gradient. Names of weights stay as they are.
+    """
+    for module in network.modules():
+        if type(module).__name__ in _WRITING:
+            module.__class__ = _derived(_WithoutWriting, type(module))
+    for _, folded in folded_layers(network):
+        folded.requires_grad_(False)
+    network.__class__ = _derived(_TakesBatches, type(network))
+    cast(Any, network).spandrel = facts
+    return network
+
+
+_WRITING = ("PLKConv2d", "SparsePLKConv2d", "RectSparsePLKConv2d")
+
+
+class _WithoutWriting:
+    """A layer that computes as in training wherever there are gradients, which its faster way of evaluating breaks."""
+
+    training: bool
+
+    def forward(self, x: Tensor) -> Tensor:
+        forward = super().forward  # type: ignore[misc]
+        if self.training or not torch.is_grad_enabled():
+            return cast(Tensor, forward(x))
+        self.training = True
+        try:
+            return cast(Tensor, forward(x))
+        finally:
+            self.training = False
+
+
+class _TakesBatches:
+    """A network as `trainable` describes it."""
+
+    spandrel: SpandrelFacts
+    training: bool
+
+    def forward(self, x: Tensor) -> Tensor:
+        facts, (height, width) = self.spandrel, x.shape[-2:]
+        network = _AsCalled(self, super().forward)  # type: ignore[misc]
+        padded = _padded(x, *facts.sizes.get_padding(width, height))
+        if self._takes_one_image():
+            result = torch.cat([facts.call(network, image) for image in padded.split(1)])
+        else:
+            result = facts.call(network, padded)
+        return result[..., : height * facts.scale, : width * facts.scale]
+
+    def _takes_one_image(self) -> bool:
+        match self.spandrel.architecture:
+            case "SeemoRe":  # which chooses its experts once for the whole batch
+                return not self.training
+            case "DRUNet":  # the map of the noise's strength is one image
+                return True
+            case "DnCNN":
+                return getattr(self, "mode", None) == "FDnCNN"
+        return False
+
+
+class _AsCalled:
+    """A network for spandrel's way of calling it: its attributes, and its own forward pass."""
+
+    def __init__(self, network: Any, forward: Callable[..., Any]) -> None:
+        self._network, self._forward = network, forward
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        return self._forward(*args, **kwargs)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._network, name)
+
+
+def _padded(x: Tensor, right: int, bottom: int) -> Tensor:
+    """A copy of images, continued at the right and at the bottom: reflected as far as they reach, then repeated."""
+    if not (right or bottom):
+        return x.clone()
+    height, width = x.shape[-2:]
+    inner = min(right, width - 1), min(bottom, height - 1)
+    x = F.pad(x, (0, inner[0], 0, inner[1]), "reflect")
+    return F.pad(x, (0, right - inner[0], 0, bottom - inner[1]), "replicate")
+
+
+@functools.cache
+def _derived(behavior: type, kind: type) -> type:
+    """A class and not a method of the instance, which would not go along to DataParallel's copies."""
+    return type(kind.__name__, (behavior, kind), {})
+
+
+# --- From scratch -----------------------------------------------------------------------------------------------------
+
+
+def networks_by_name() -> dict[str, Callable[..., nn.Module]]:
+    """Builders of untrained networks by spandrel's name of their class, with the class's own arguments.
+
+    Each raises ValueError if spandrel could not open what the network would be saved to.
+    """
+    import spandrel.architectures
+
+    found: dict[str, Callable[..., nn.Module]] = {}
+    for package in pkgutil.iter_modules(spandrel.architectures.__path__):
+        if package.name.startswith("_"):
+            continue
+        module = importlib.import_module(f"{spandrel.architectures.__name__}.{package.name}")
+        for name in module.__all__:
+            kind = getattr(module, name)
+            if isinstance(kind, type) and issubclass(kind, nn.Module):
+                found[name] = _builder(name, kind)
+    return found
+
+
+def _builder(name: str, kind: type[nn.Module]) -> Callable[..., nn.Module]:
+    def build(**options: Any) -> nn.Module:
+        network = kind(**options)
+        facts = _facts(_descriptor(network.state_dict(), f"a checkpoint of {name} with these options"))
+        told = getattr(network, "hyperparameters", facts.hyperparameters)
+        return trainable(network, replace(facts, hyperparameters=dict(told)))
+
+    build.__name__ = build.__qualname__ = name
+    build.__doc__ = f"An untrained {name}; the arguments are those of spandrel's class."
+    cast(Any, build).__signature__ = inspect.signature(kind)
+    cast(Any, build).any_size = True
+    return build
