@@ -15,8 +15,24 @@ from torch.nn import functional as F
 
 from iqa_sr.archs.folded_layers import folded_layers
 from iqa_sr.io.network_states import check_numbers
+from iqa_sr.io.state_dicts import state_dicts
+from iqa_sr.io.tensor_files import read_tensor_file
+from iqa_sr.runtime import rng_state
 
-__all__ = ["SpandrelFacts", "networks_by_name", "spandrel_facts", "spandrel_network", "trainable"]
+__all__ = [
+    "FROM_FILE",
+    "SpandrelFacts",
+    "facts_of_file",
+    "network_from_file",
+    "networks_by_name",
+    "spandrel_facts",
+    "spandrel_network",
+    "spandrel_state",
+    "trainable",
+]
+
+FROM_FILE = "spandrel"
+"""Type in option files of a network that is whatever a checkpoint holds."""
 
 
 @dataclass(frozen=True)
@@ -74,6 +90,58 @@ def spandrel_network(state: Mapping[str, Tensor], path: str | Path) -> nn.Module
     return trainable(descriptor.model, _facts(descriptor)).eval()
 
 
+def network_from_file(path: str, param_key: str | None = None) -> nn.Module:
+    """The network in a checkpoint, with its weights: the type `spandrel` of option files.
+
+    Args:
+        path: Path of a checkpoint of any architecture that spandrel knows.
+        param_key: Key of the weights in it; None for the preferred ones (`params_ema` before `params`).
+
+    Raises:
+        FileNotFoundError: If there is no such file.
+        ValueError: As `spandrel_network`.
+    """
+    file = Path(path).expanduser()
+    return spandrel_network(next(iter(state_dicts(read_tensor_file(file), file, param_key).values())), path)
+
+
+network_from_file.__name__ = FROM_FILE
+cast(Any, network_from_file).any_size = True
+
+
+def facts_of_file(path: str | Path, param_key: str | None = None) -> SpandrelFacts:
+    """Facts of the network in a checkpoint; errors as of `network_from_file`."""
+    file = Path(path).expanduser()
+    changed = file.stat() if file.exists() else None
+    return _facts_of(str(path), param_key, changed and (changed.st_mtime_ns, changed.st_size))
+
+
+@functools.lru_cache(maxsize=4)
+def _facts_of(path: str, param_key: str | None, _changed: Any) -> SpandrelFacts:
+    with rng_state.preserved():  # weights are drawn before those of the file take their place
+        return cast(SpandrelFacts, spandrel_facts(network_from_file(path, param_key)))
+
+
+def spandrel_state(network: nn.Module, state: dict[str, Tensor], path: str | Path) -> dict[str, Tensor]:
+    """A state dict by the names of a network of spandrel, which several architectures are saved without.
+
+    Args:
+        network: Network that the weights are for.
+        state: State dict by the names of a file.
+        path: Path of the file, for errors.
+
+    Returns:
+        `state` itself where it has these names already, or where the network is none of spandrel's.
+
+    Raises:
+        ValueError: If spandrel does not know the network of the file.
+    """
+    if spandrel_facts(network) is None or set(network.state_dict()) <= set(state):
+        return state
+    with rng_state.preserved():
+        return dict(spandrel_network(state, path).state_dict())
+
+
 def _descriptor(state: Mapping[str, Tensor], path: str | Path) -> Any:
     try:
         from spandrel import ImageModelDescriptor, ModelLoader, UnsupportedModelError, canonicalize_state_dict
@@ -124,10 +192,10 @@ def trainable(network: nn.Module, facts: SpandrelFacts) -> nn.Module:
     """
     for module in network.modules():
         if type(module).__name__ in _WRITING:
-            module.__class__ = _derived(_WithoutWriting, type(module))
+            module.__class__ = _derived(_WithoutWriting, cast(Any, type(module)))
     for _, folded in folded_layers(network):
         folded.requires_grad_(False)
-    network.__class__ = _derived(_TakesBatches, type(network))
+    network.__class__ = _derived(_TakesBatches, cast(Any, type(network)))
     cast(Any, network).spandrel = facts
     return network
 
@@ -202,7 +270,7 @@ def _padded(x: Tensor, right: int, bottom: int) -> Tensor:
 
 
 @functools.cache
-def _derived(behavior: type, kind: type) -> type:
+def _derived(behavior: Any, kind: Any) -> Any:
     """A class and not a method of the instance, which would not go along to DataParallel's copies."""
     return type(kind.__name__, (behavior, kind), {})
 

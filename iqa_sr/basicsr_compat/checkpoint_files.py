@@ -9,6 +9,8 @@ from typing import Any
 
 from torch import nn
 
+from iqa_sr.archs.folded_layers import fold
+from iqa_sr.archs.spandrel_loader import spandrel_state
 from iqa_sr.errors import OptionError
 from iqa_sr.io.network_states import few, load_state, nonfinite_weights, select_state_dict
 from iqa_sr.io.state_dicts import state_dicts, weights_of
@@ -25,6 +27,8 @@ def save_network(self: Any, net: Any, net_label: str, current_iter: int | str, p
         return
     nets = net if isinstance(net, list) else [net]
     keys = param_key if isinstance(param_key, list) else [param_key]
+    for one in nets:
+        fold(one)
     content = {
         key: {
             name.removeprefix("module."): value.cpu() for name, value in self.get_bare_model(one).state_dict().items()
@@ -76,6 +80,7 @@ def load_network(
         param_key, state = weights_of(network, content, load_path, preferred=param_key or "params")
     else:
         state = select_state_dict(content, load_path, param_key)
+    state = spandrel_state(network, state, load_path)
     left_out = load_state(network, state, load_path, strict)
     if names := nonfinite_weights(network):
         raise ValueError(

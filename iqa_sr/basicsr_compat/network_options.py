@@ -32,6 +32,8 @@ def side_multiple(section: Mapping[str, Any]) -> int:
     Args:
         section: `network_g`; its type is registered.
     """
+    if getattr(ARCH_REGISTRY.get(section["type"]), "any_size", False):  # pads by itself
+        return 1
     if section["type"] == "RRDBNet":
         return {1: 4, 2: 2}.get(network_argument(section, "scale"), 1)
     window = network_argument(section, "window_size", 1)

@@ -7,6 +7,7 @@ from typing import Any
 
 from torch import nn
 
+from iqa_sr.archs.folded_layers import fold
 from iqa_sr.checkpoint.building import filled_network
 from iqa_sr.io.network_states import state_digest
 from iqa_sr.io.state_dicts import state_dicts
@@ -60,6 +61,7 @@ def adapted_networks(
     for name, adapter in zip(names, adapters, strict=True):
         inject_saved(network, adapter, name)
     plain.load_state_dict(merged_state(network, names))
+    fold(plain)
     set_strengths(network, names)
     return network.eval(), plain
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
+from iqa_sr.archs.spandrel_loader import FROM_FILE, spandrel_network, spandrel_state
 from iqa_sr.basicsr_compat import ARCH_REGISTRY, build_network, needs_basicsr, registered
 from iqa_sr.config.option_files import read_option_file
 from iqa_sr.errors import OptionError, did_you_mean
@@ -52,7 +53,9 @@ def filled_network(section: Mapping[str, Any], state: Mapping[str, Tensor], path
     if kind not in ARCH_REGISTRY and f"{kind}_basicsr" not in ARCH_REGISTRY:
         unknown = f"there is no network {kind!r}; {did_you_mean(kind, registered(ARCH_REGISTRY))}"
         raise OptionError(f"network_g:type: {needs_basicsr(kind) or unknown}")
+    if kind == FROM_FILE:
+        return spandrel_network(state, path).requires_grad_(False)
     with redirect_stdout(io.StringIO()):  # the registry prints which of two names it has taken
         network = build_network(dict(section))
-    load_state(network, state, path)
+    load_state(network, spandrel_state(network, dict(state), path), path)
     return network.eval().requires_grad_(False)

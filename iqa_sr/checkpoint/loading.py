@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from iqa_sr.archs.spandrel_loader import SpandrelNetwork, spandrel_network
+from iqa_sr.archs.spandrel_loader import spandrel_facts, spandrel_network
 from iqa_sr.basicsr_compat import patch_basicsr, side_multiple
 from iqa_sr.checkpoint.adapters import adapted_networks, check_strengths
 from iqa_sr.checkpoint.building import filled_network, network_section
@@ -221,8 +221,8 @@ def _described(found: _Found, path: str | Path, key: str | None, device: str | t
             f"{path}: {len(broken)} of its weights are not finite: {few(broken)}\n"
             "The run that it is of has diverged; take an earlier checkpoint."
         )
-    if isinstance(network, SpandrelNetwork):
-        architecture, minimum, multiple = network.architecture, network.minimum, network.multiple_of
+    if (facts := spandrel_facts(network)) is not None:
+        architecture, minimum, multiple = facts.architecture, facts.minimum, facts.multiple_of
     else:
         assert found.section is not None
         architecture, multiple = str(found.section["type"]), side_multiple(found.section)

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from iqa_sr.errors import did_you_mean
 from iqa_sr.io.network_states import select_state_dict, unwrapped
 
-__all__ = ["WEIGHT_KEYS", "check_weights_file", "state_dicts", "weights_content", "weights_of"]
+__all__ = ["WEIGHT_KEYS", "check_weights_file", "raw_weights", "state_dicts", "weights_content", "weights_of"]
 
 WEIGHT_KEYS = ("params_ema", "params-ema", "g_ema", "params", "model_state_dict", "state_dict", "model", "net")
 """Keys of the weights in checkpoints, the averaged ones first; other keys that hold tensors come after these."""
@@ -45,6 +45,27 @@ def state_dicts(content: Any, path: str | Path, param_key: str | None = None) ->
         holding, key=lambda key: WEIGHT_KEYS.index(key) if key in WEIGHT_KEYS else len(WEIGHT_KEYS)
     )
     return {key: select_state_dict(content, path, key) for key in ordered or [None]}
+
+
+def raw_weights(
+    content: Any, path: str | Path, param_key: str | None = None
+) -> tuple[tuple[str, ...], dict[str, Tensor], dict[str, Tensor]]:
+    """The weights of a checkpoint as they lie there.
+
+    Args:
+        content: Content of the checkpoint, as `read_tensor_file` gives it.
+        path: Path of the file, for errors.
+        param_key: Key of the weights; None for the preferred ones.
+
+    Returns:
+        The keys that lead to them, the outermost first; the weights by their names in the file; the same in the same
+        order by the names of `state_dicts`.
+
+    Raises:
+        ValueError: As `state_dicts`.
+    """
+    key, state = next(iter(state_dicts(content, path, param_key).items()))
+    return (() if key is None else (key,)), dict(content if key is None else content[key]), state
 
 
 def weights_of(

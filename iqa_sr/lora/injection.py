@@ -14,6 +14,7 @@ from iqa_sr.errors import OptionError, did_you_mean
 from iqa_sr.lora.layers import adapted_layers, compute_once, hold_statistics, obstacles, plain_layers, update_of
 
 __all__ = [
+    "AUTO",
     "PRESETS",
     "LoRAOptions",
     "adapter_state",
@@ -33,6 +34,8 @@ PRESETS = {
 }
 """Names of layers by preset, as regular expressions: SwinIR's attention and MLPs; those and the 3x3 convolutions behind
 its blocks; the convolutions of RRDBNet's dense blocks."""
+AUTO = "auto"
+"""Preset for any network: every layer whose update can be merged exactly."""
 
 _LISTED = 12
 
@@ -44,7 +47,8 @@ class LoRAOptions(Section):
         rank: Rank of the updates.
         alpha: Scale of the updates, which are multiplied by `alpha / rank`; null for the rank itself.
         dropout: Share of a layer's inputs that the updates do not see.
-        preset: Name of the preset of layers, one of `PRESETS`.
+        preset: Name of the preset of layers, one of `PRESETS`; or `auto`, every Linear and ungrouped Conv2d layer
+            of any network whose update can be merged exactly.
         target_modules: Layers instead of a preset, as in peft: names of Linear and Conv2d layers or their last parts,
             or one regular expression for the whole name.
     """
@@ -58,8 +62,9 @@ class LoRAOptions(Section):
     @field_validator("preset")
     @classmethod
     def _known(cls, preset: str | None) -> str | None:
-        if preset is not None and preset not in PRESETS:
-            raise ValueError(f"there is no preset {preset!r}; {did_you_mean(preset, PRESETS)}")
+        known = [AUTO, *PRESETS]
+        if preset is not None and preset not in known:
+            raise ValueError(f"there is no preset {preset!r}; {did_you_mean(preset, known)}")
         return preset
 
     @field_validator("target_modules")
@@ -77,7 +82,7 @@ class LoRAOptions(Section):
     @model_validator(mode="after")
     def _one_of_both(self) -> "LoRAOptions":
         if (self.preset is None) == (self.target_modules is None):
-            raise ValueError(f"expected either preset ({', '.join(PRESETS)}) or target_modules")
+            raise ValueError(f"expected either preset ({', '.join((AUTO, *PRESETS))}) or target_modules")
         return self
 
 
@@ -91,6 +96,8 @@ def target_names(network: nn.Module, options: LoRAOptions, where: str = "train:l
         OptionError: If a name, an expression or the preset matches none of the network's Linear and Conv2d layers (the
             text lists these), or one that cannot have an update.
     """
+    if options.preset == AUTO:
+        return _all_that_can(network, where)
     matching = _matching(network, options, where)
     refused = [f"{name} ({reason})" for name, reason in obstacles(network).items() if name in matching]
     if refused:
@@ -100,6 +107,15 @@ def target_names(network: nn.Module, options: LoRAOptions, where: str = "train:l
             "cannot have one"
         )
     return matching
+
+
+def _all_that_can(network: nn.Module, where: str) -> list[str]:
+    reasons = obstacles(network)
+    layers = [name for name in plain_layers(network) if name not in reasons]
+    if not layers:
+        why = next((f"; {name}: {reason}" for name, reason in reasons.items()), "; it has no Linear or Conv2d layer")
+        raise OptionError(f"{where}:preset: auto: no layer of {type(network).__name__} can have an update{why}")
+    return layers
 
 
 def _matching(network: nn.Module, options: LoRAOptions, where: str) -> list[str]:

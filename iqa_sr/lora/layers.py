@@ -8,6 +8,8 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call
 
+from iqa_sr.archs.folded_layers import folded_layers
+
 __all__ = [
     "adapted_layers",
     "compute_once",
@@ -30,6 +32,7 @@ def obstacles(network: nn.Module) -> dict[str, str]:
     for name, parameter in network.named_parameters(remove_duplicate=False):
         names.setdefault(id(parameter), []).append(name.removesuffix(".weight"))
     found = {name: _obstacle(layer, names.get(id(layer.weight), [])) for name, layer in plain_layers(network).items()}
+    found |= {name: "it is computed from the layers beside it" for name, _ in folded_layers(network)}
     return {name: reason for name, reason in found.items() if reason}
 
 

@@ -4,12 +4,16 @@ import logging
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from functools import partial
+from pathlib import Path
 from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
 
+from iqa_sr.archs.folded_layers import fold
+from iqa_sr.archs.spandrel_loader import FROM_FILE
 from iqa_sr.basicsr_compat import build_loss, build_network, side_multiple
+from iqa_sr.checkpoint.file_form import FileForm
 from iqa_sr.config.class_arguments import errors_of_options
 from iqa_sr.config.sections import read_section
 from iqa_sr.datasets.multi_gt_dataset import MultiGTDataset, MultiGTDatasetOptions
@@ -32,6 +36,7 @@ from iqa_sr.models.train_options import AMP_TYPES
 from iqa_sr.models.upscaling import upscale_image
 from iqa_sr.models.validation import Validation
 from iqa_sr.samplers import build_sampler
+from iqa_sr.scores.experiment_folder import network_file
 
 __all__ = ["IQASRModel"]
 
@@ -59,6 +64,7 @@ class IQASRModel(FineTunedModel):
         self.config = config or IQASRConfig.from_opt(opt)
         self.settings = self.config.train
         self._forwarded: set[str] = set()  # networks that have taken images
+        self.form: FileForm | None = None  # of the generator's checkpoints, where it is not BasicSR's
         self.net_g = self._network("g")
         self.print_network(self.net_g)
         if self.config.val is not None:
@@ -79,8 +85,10 @@ class IQASRModel(FineTunedModel):
                 self.load_network(network, file, path.get(f"strict_load_{letter}", True), key)
             except OSError as error:
                 raise type(error)(f"path:pretrain_network_{letter}: {error}") from error
+        if letter == "g" and self.opt["network_g"]["type"] == FROM_FILE:
+            self.form = FileForm.read(self.opt["network_g"]["path"], network, self.opt["network_g"].get("param_key"))
         if letter == "g" and self.settings.lora is not None:
-            self.lora = LoRARun(self.settings.lora, network, self.opt["network_g"], file)
+            self.lora = LoRARun(self.settings.lora, network, self.opt["network_g"], file, self.form)
         if self.settings.channels_last:
             network = network.to(memory_format=torch.channels_last)
         return cast(nn.Module, self.model_to_device(network))
@@ -315,12 +323,20 @@ class IQASRModel(FineTunedModel):
         self.save_training_state(epoch, current_iter)
 
     def save_generator(self, label: int | str) -> None:
-        """Write `net_g_<label>.pth` with `params` and, with EMA, `params_ema`; with LoRA merged, and its adapter."""
+        """Write `net_g_<label>.pth` with `params` and, with EMA, `params_ema`; with LoRA merged, and its adapter.
+
+        A network of the type `spandrel` is written in the form of the file that it came from, with EMA its average.
+        """
         networks = self._generators()
-        if self.lora is None:
+        models = Path(self.opt["path"]["models"])
+        if self.lora is None and self.form is None:
             self.save_network(list(networks.values()), "net_g", label, param_key=list(networks))
-        elif self.opt["rank"] == 0:
-            self.lora.save(networks, self.opt["path"]["models"], label)
+        elif self.opt["rank"] == 0 and self.lora is not None:
+            self.lora.save(networks, models, label)
+        elif self.opt["rank"] == 0 and self.form is not None:
+            tested = list(networks.values())[-1]
+            fold(tested)
+            self.form.write(tested.state_dict(), network_file(models, "g", label, self.form.suffix))
 
     def _generators(self) -> dict[str, nn.Module]:
         """The generator and, with EMA, its average, by their keys in checkpoints."""
@@ -333,9 +349,16 @@ class IQASRModel(FineTunedModel):
             **self.iteration_extras(),
             "scalers": [scaler.state_dict() for scaler in self.scalers],
             "lora": self.lora.state(self._generators()) if self.lora is not None else None,
+            "network": self._unsaved_network(),
             "base": None if self._frozen is None else state_digest(self._frozen.state_dict()),
             "guard": self.reward_guard.state() if self.reward_guard is not None else None,
         }
+
+    def _unsaved_network(self) -> dict[str, Tensor] | None:
+        """The trained weights, where the file of the generator holds their average alone."""
+        if self.form is None or self.lora is not None or self.ema_decay <= 0:
+            return None
+        return {name: value.cpu() for name, value in self.get_bare_model(self.net_g).state_dict().items()}
 
     def load_training_extras(self, extras: Mapping[str, Any]) -> None:
         """Take up the state that `training_extras()` gave, to resume exactly."""
@@ -347,6 +370,8 @@ class IQASRModel(FineTunedModel):
         self._check_base(extras.get("base"))
         if self.lora is not None:
             self.lora.load_state(extras["lora"], self._generators())
+        if extras.get("network") is not None:
+            self.get_bare_model(self.net_g).load_state_dict(extras["network"])
         if self.reward_guard is not None:
             self.reward_guard.load_state(extras.get("guard"))
         elif extras.get("guard") and extras["guard"]["factor"] < 1:

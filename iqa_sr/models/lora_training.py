@@ -7,6 +7,8 @@ from typing import Any
 
 from torch import nn
 
+from iqa_sr.archs.folded_layers import fold
+from iqa_sr.checkpoint.file_form import FileForm
 from iqa_sr.io.network_states import state_digest
 from iqa_sr.io.tensor_files import write_tensor_file
 from iqa_sr.lora.adapter_files import BaseNetwork, save_adapter
@@ -26,10 +28,18 @@ class LoRARun:
         network: Network with the weights of its base; gets the adapter.
         section: `network_g` of the option file.
         file: The checkpoint that the base was loaded from.
+        form: Form of the checkpoints; None for BasicSR's.
     """
 
-    def __init__(self, options: LoRAOptions, network: nn.Module, section: Mapping[str, Any], file: str) -> None:
-        self.options = options
+    def __init__(
+        self,
+        options: LoRAOptions,
+        network: nn.Module,
+        section: Mapping[str, Any],
+        file: str,
+        form: FileForm | None = None,
+    ) -> None:
+        self.options, self.form = options, form
         self.base = BaseNetwork(network=dict(section), file=Path(file).name, digest=state_digest(network.state_dict()))
         parameters = sum(parameter.numel() for parameter in network.parameters())
         inject(network, options)
@@ -42,13 +52,20 @@ class LoRARun:
     def save(self, networks: Mapping[str, nn.Module], models: str | Path, label: int | str) -> None:
         """Write `net_g_<label>.pth`, plain networks with the adapter merged, and the last one's adapter beside it.
 
+        In another form than BasicSR's, the file holds the last network alone.
+
         Args:
             networks: Networks with the adapter by key: `params` and, with EMA, `params_ema`.
             models: Folder of the checkpoints.
             label: Iteration or name; -1 for `latest`.
         """
+        for network in networks.values():
+            fold(network)
         merged = {key: merged_state(network) for key, network in networks.items()}
-        write_tensor_file(merged, network_file(Path(models), "g", label))
+        if self.form is None:
+            write_tensor_file(merged, network_file(Path(models), "g", label, ".pth"))
+        else:
+            self.form.write(list(merged.values())[-1], network_file(Path(models), "g", label, self.form.suffix))
         save_adapter(list(networks.values())[-1], adapter_folder(Path(models), label), self.base)
 
     def state(self, networks: Mapping[str, nn.Module]) -> dict[str, Any]:

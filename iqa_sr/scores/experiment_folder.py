@@ -2,6 +2,7 @@
 
 experiments/<name>/<name>.yml                                     the run's own copy of its options
 experiments/<name>/models/net_g_<label>.pth                       its network: `500`, `latest`, `best_psnr`
+                                                                  .safetensors where it was tuned from such a file
 experiments/<name>/models/net_d_<label>.pth                       the discriminator
 experiments/<name>/models/adapter_g_<label>/                      the adapter of a run with LoRA
 experiments/<name>/training_states/<iteration>.state              what an exact resume needs
@@ -24,6 +25,7 @@ from iqa_sr.io.files import check_inside
 
 __all__ = [
     "MODELS",
+    "SUFFIXES",
     "ExperimentFolder",
     "adapter_folder",
     "checkpoint_folder",
@@ -36,6 +38,8 @@ __all__ = [
 ]
 
 MODELS = "models"
+SUFFIXES = (".pth", ".safetensors")
+"""Suffixes of the checkpoints of a run."""
 _GENERATOR, _DISCRIMINATOR = "net_g_", "net_d_"
 
 
@@ -103,13 +107,14 @@ class ExperimentFolder:
     def files_of(self, iteration: int) -> list[Path]:
         """The networks and the training state of one iteration, those that are there."""
         state = self.states().get(iteration)
-        return [*sorted(self.models.glob(f"net_*_{iteration}.pth")), *([state] if state else [])]
+        networks = [file for suffix in SUFFIXES for file in self.models.glob(f"net_*_{iteration}{suffix}")]
+        return [*sorted(networks), *([state] if state else [])]
 
     def saved_iterations(self) -> dict[int, list[Path]]:
         """Files by iteration: its state, then its networks and the adapter, those that are there."""
         found: dict[int, list[Path]] = {iteration: [file] for iteration, file in self.states().items()}
         for path in sorted(self.models.glob("*")):
-            if match := re.fullmatch(r"(?:net_[^.]*_(\d+)\.pth|adapter_g_(\d+))", path.name):
+            if match := re.fullmatch(r"(?:net_[^.]*_(\d+)\.(?:pth|safetensors)|adapter_g_(\d+))", path.name):
                 found.setdefault(int(match[1] or match[2]), []).append(path)
         return found
 
@@ -154,18 +159,20 @@ def curves_folder(root: Path, name: str) -> Path:
 # --- Checkpoints ------------------------------------------------------------------------------------------------------
 
 
-def network_file(models: Path, letter: str, label: int | str) -> Path:
+def network_file(models: Path, letter: str, label: int | str, suffix: str | None = None) -> Path:
     """The file of a checkpoint.
 
     Args:
         models: Folder of the checkpoints.
         letter: Letter of the network: `g` for the generator, `d` for the discriminator.
         label: Iteration or name of the checkpoint; -1 for `latest`, as in BasicSR.
+        suffix: Suffix of the file, one of `SUFFIXES`; None for that of the file that is there, `.pth` where none is.
 
     Raises:
         ValueError: If the label leads out of the folder.
     """
-    return models / f"net_{letter}_{_label(label)}.pth"
+    files = [models / f"net_{letter}_{_label(label)}{one}" for one in ([suffix] if suffix else SUFFIXES)]
+    return next((file for file in files if file.is_file()), files[0])
 
 
 def adapter_folder(models: Path, label: int | str) -> Path:

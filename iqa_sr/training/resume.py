@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
+from iqa_sr.archs.spandrel_loader import FROM_FILE
 from iqa_sr.config.sections import read_section
 from iqa_sr.datasets.sample_order import DataCursor
 from iqa_sr.errors import OptionError
@@ -288,7 +289,8 @@ def point_at_networks(opt: dict[str, Any], state: Mapping[str, Any], experiment:
                 f"cannot resume from iteration {state['iter']}: {path} does not exist.\n"
                 f"Put it back; or let {key} begin as the options say: path:ignore_resume_networks: [{key}]"
             )
-        opt["path"] |= {f"pretrain_{key}": str(path), f"param_key_{letter}": "params", f"strict_load_{letter}": True}
+        param_key = None if opt[key]["type"] == FROM_FILE else "params"  # which has the form of the file it came from
+        opt["path"] |= {f"pretrain_{key}": str(path), f"param_key_{letter}": param_key, f"strict_load_{letter}": True}
 
 
 def _check_adapter(section: Any, saved: Mapping[str, Any] | None) -> None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
+from iqa_sr.archs.spandrel_loader import FROM_FILE
 from iqa_sr.basicsr_compat import build_network
 from iqa_sr.config.sections import Section
 from iqa_sr.errors import OptionError
@@ -161,7 +162,7 @@ def _same_weights(before: Mapping[str, Any], now: Mapping[str, Any]) -> bool:
             try:
                 state = build_network(dict(section)).state_dict()
             except Exception:  # whatever a constructor raises that is given wrong options: building the run tells it
-                return section is now
+                return section is now or section["type"] == FROM_FILE  # the file was moved; its weights are compared
             shapes.append({name: value.shape for name, value in state.items()})
     return shapes[0] == shapes[1]
 

@@ -21,6 +21,7 @@ from iqa_sr.scores.experiment_folder import ExperimentFolder
 from iqa_sr.scores.image_scores import LR_CONSISTENCY
 from iqa_sr.training.dataset_sections import LOADER_KEYS, read_datasets
 from iqa_sr.training.file_options import FileOptions, StockFileOptions, unknown_class
+from iqa_sr.training.network_file_options import complete_options
 from iqa_sr.training.option_checks import check_fits, check_iqa_sr, sampler_metrics
 from iqa_sr.training.validation_checks import check_names
 
@@ -78,6 +79,8 @@ class RunConfig:
         """
         problems = OptionProblems([f"{path}: {what}" for path, what in unusable_texts(options)])
         own = OWN_MODELS.get(str(options.get("model_type")))
+        if own is IQASRConfig:
+            options = complete_options(options, problems)
         given = {key: value for key, value in options.items() if key not in ADDED}
         if isinstance(given.get("path"), Mapping):
             given["path"] = {key: value for key, value in given["path"].items() if key not in ADDED_PATHS}

@@ -1,11 +1,13 @@
 """A 1x restoration network as an enhancer, built by spandrel."""
 
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 import torch
+from torch import nn
 
-from iqa_sr.archs.spandrel_loader import SpandrelNetwork, spandrel_network
+from iqa_sr.archs.spandrel_loader import SpandrelFacts, spandrel_facts, spandrel_network
 from iqa_sr.io.image_tensors import to_tensor, to_uint8
 from iqa_sr.io.state_dicts import state_dicts
 from iqa_sr.io.tensor_files import read_tensor_file
@@ -26,10 +28,10 @@ class NetworkEnhancer:
         device: Device that it runs on, for example `cuda`.
     """
 
-    def __init__(self, network: SpandrelNetwork, device: str) -> None:
+    def __init__(self, network: nn.Module, device: str) -> None:
         self.network = network.to(torch.device(device)).eval()
         self.device = torch.device(device)
-        self.architecture = network.architecture
+        self.architecture = cast(SpandrelFacts, spandrel_facts(network)).architecture
 
     def __call__(self, image: np.ndarray) -> np.ndarray:
         """`(H, W, 3)` RGB uint8 to the same shape."""
@@ -70,9 +72,10 @@ def load_network_enhancer(path: Path, device: str = "cpu") -> NetworkEnhancer:
         ) from error
     except ValueError as error:
         raise ValueError(f"`enhancers` {path}: spandrel cannot load it ({error})") from error
-    if network.scale != 1:
+    facts = cast(SpandrelFacts, spandrel_facts(network))
+    if facts.scale != 1:
         raise ValueError(
-            f"`enhancers` {path}: expected a 1x restoration network of RGB images, got {network.architecture} with "
-            f"scale {network.scale}"
+            f"`enhancers` {path}: expected a 1x restoration network of RGB images, got {facts.architecture} with "
+            f"scale {facts.scale}"
         )
     return NetworkEnhancer(network, device)
