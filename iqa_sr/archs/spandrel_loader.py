@@ -3,6 +3,7 @@
 import functools
 import importlib
 import inspect
+import logging
 import pkgutil
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
@@ -30,6 +31,8 @@ __all__ = [
     "spandrel_state",
     "trainable",
 ]
+
+logger = logging.getLogger(__name__)
 
 FROM_FILE = "spandrel"
 """Type in option files of a network that is whatever a checkpoint holds."""
@@ -302,10 +305,28 @@ def _builder(name: str, kind: type[nn.Module]) -> Callable[..., nn.Module]:
         network = kind(**options)
         facts = _facts(_descriptor(network.state_dict(), f"a checkpoint of {name} with these options"))
         told = getattr(network, "hyperparameters", facts.hyperparameters)
+        for key, value in told.items():
+            guess = facts.hyperparameters.get(key, value)
+            if "drop" not in key and guess != value and _listed(guess) != _listed(value):
+                _warn_of_guess(name, key, str(value), str(guess))
         return trainable(network, replace(facts, hyperparameters=dict(told)))
 
     build.__name__ = build.__qualname__ = name
     build.__doc__ = f"An untrained {name}; the arguments are those of spandrel's class."
     cast(Any, build).__signature__ = inspect.signature(kind)
+    cast(Any, build).__wrapped__ = kind
     cast(Any, build).any_size = True
     return build
+
+
+def _listed(value: Any) -> Any:
+    return list(value) if isinstance(value, tuple) else value
+
+
+@functools.cache
+def _warn_of_guess(name: str, key: str, value: str, guess: str) -> None:
+    """Say once what other programs will not know."""
+    logger.warning(
+        f"network_g:{key}: nothing in a checkpoint of {name} tells {value}: spandrel, and programs that use it "
+        f"(chaiNNer, ComfyUI), take it for {guess}."
+    )

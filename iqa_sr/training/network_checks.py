@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from iqa_sr.archs.spandrel_loader import FROM_FILE
 from iqa_sr.basicsr_compat import ARCH_REGISTRY, network_argument, upscales_images
 from iqa_sr.config.class_arguments import odd_values
 from iqa_sr.errors import OptionError, shown
@@ -137,7 +138,7 @@ def _output(
             raise
         reason = (str(error).splitlines() or [""])[0]
         raise OptionError(
-            f"{key}: {section['type']} does not take {tuple(image.shape)} (N, C, H, W), {what}: "
+            f"{key}: {_named(section)} does not take {tuple(image.shape)} (N, C, H, W), {what}: "
             f"{type(error).__name__}: {reason}{_hint(section, image.shape[1], reason, key)}"
         ) from error
 
@@ -148,14 +149,18 @@ def _check_output(output: Any, image: Tensor, opt: Mapping[str, Any]) -> None:
     expected = (count, channels, height * scale, width * scale)
     if not isinstance(output, Tensor) or tuple(output.shape) != expected:
         raise OptionError(
-            f"network_g: {section['type']} makes {_shape(output)} of {tuple(image.shape)} (N, C, H, W), expected "
+            f"network_g: {_named(section)} makes {_shape(output)} of {tuple(image.shape)} (N, C, H, W), expected "
             f"{expected} by scale {scale}{_hint(section, channels, '', 'network_g')}"
         )
     if not output.isfinite().all():
         raise OptionError(
-            f"network_g: {section['type']} makes values that are not finite of a gray image of {height}x{width} px; "
+            f"network_g: {_named(section)} makes values that are not finite of a gray image of {height}x{width} px; "
             "its weights are finite, so it is one of its options"
         )
+
+
+def _named(section: Mapping[str, Any]) -> str:
+    return f"the network of {section['path']}" if section["type"] == FROM_FILE else str(section["type"])
 
 
 def _shape(output: Any) -> str:
