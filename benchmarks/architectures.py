@@ -1,4 +1,4 @@
-"""Every architecture: does it train, with LoRA `auto`, merge, reload, export? A table in Markdown for docs/architectures.md.
+"""Every architecture: trains, with LoRA `auto`, merges, reloads, exports? Prints the table of docs/architectures.md.
 
     python benchmarks/architectures.py [--networks Compact HAT ...] [--steps 6] [--no_onnx]
 
@@ -20,7 +20,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from iqa_sr.runtime.threads import prepare_cpu_threads  # noqa: E402
+from iqa_sr.runtime.threads import prepare_cpu_threads
 
 prepare_cpu_threads()
 
