@@ -24,6 +24,7 @@ RANKS = [
     ["plugin"],
     ["training", "evaluation"],
     ["selection", "agreement", "report"],
+    ["card"],
     ["cli"],
 ]
 RANK_OF = {folder: rank for rank, folders in enumerate(RANKS) for folder in folders}
