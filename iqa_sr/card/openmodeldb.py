@@ -94,7 +94,7 @@ def model_id(name: str, scale: int) -> str:
     """The identifier of a model, which is its file's name in the database: `4x-Name`."""
     identifier = f"{scale}x-{re.sub(r'[^a-zA-Z0-9]+', '-', name).strip('-') or 'model'}"
     identifier = re.sub(rf"(?i)^({scale}x)-(?:{scale}x-?|x{scale}-?)(?=.)", r"\1-", identifier)  # said once is enough
-    return re.sub(rf"(?i)(?<=[a-z0-9])-(?:x{scale}|{scale}x)$", "", identifier)
+    return re.sub(rf"(?i)^({scale}x-.+)-(?:x{scale}|{scale}x)$", r"\1", identifier)
 
 
 def database_entry(

@@ -57,7 +57,7 @@ def write_card(folder: str | Path, files: Mapping[str, bytes], force: bool = Fal
     if foreign and not force:
         more = f" and {len(foreign) - 1} more" if foreign[1:] else ""
         raise FileExistsError(
-            f"{folder / foreign[0]}{more}: changed or written by somebody else than `iqa-sr card`; nothing was written\n"
+            f"{folder / foreign[0]}{more}: changed or written by others than `iqa-sr card`; nothing was written\n"
             "Another `output` leaves it as it is, `force` replaces it."
         )
     note = {"files": {name: hashlib.sha256(content).hexdigest() for name, content in files.items()}}

@@ -12,6 +12,8 @@ from iqa_sr.stats.bootstrap import Interval
 __all__ = ["score_section"]
 
 NOT_TRAINED_ON = "not trained on"
+FEW = 10
+"""Number of images below which the page says that they are few."""
 
 
 def score_section(card: ModelCard) -> str:
@@ -46,8 +48,8 @@ def _block(summary: ScoreSummary, card: ModelCard) -> str:
     counts = sorted({one.images for one in summary.metrics})
     images = " to ".join(str(count) for count in dict.fromkeys((counts[0], counts[-1])))
     told = "means of the data set alone, without intervals" if summary.of_means else f"{images} images"
-    if counts[-1] == 1 and not summary.of_means:
-        told = "1 image, which gives no interval"
+    if not summary.of_means and counts[-1] < FEW:
+        told = "1 image, which gives no interval" if counts[-1] == 1 else f"{told}; so few say little"
     return f"**{summary.dataset}** ({summary.title}; {told})\n\n{table(rows)}"
 
 

@@ -32,7 +32,7 @@ def _began(facts: TrainingFacts) -> str:
     rows += [("OpenModelDB", facts.card.pretrained_model)] if facts.card.pretrained_model else []
     trained = f"LoRA, {_settings(facts.lora)}; merged into the model file" if facts.lora else "all weights"
     rows.append(("trained", trained))
-    return f"## Tuned from\n\n{table([('', ''), *rows])}"
+    return f"## Tuned from\n\n{table([('base', ''), *rows])}"
 
 
 def _training(facts: TrainingFacts, model: ModelFile) -> str:
@@ -51,7 +51,7 @@ def _training(facts: TrainingFacts, model: ModelFile) -> str:
     for loss in facts.losses:
         weight = "" if loss.weight is None else f"{loss.weight:g}"
         losses.append((code(loss.name), loss.kind, weight, joined(loss.metrics)))
-    return f"## Training\n\n{table([('', ''), *rows])}\n\n{table(losses)}"
+    return f"## Training\n\n{table([('training', ''), *rows])}\n\n{table(losses)}"
 
 
 def _settings(section: Mapping[str, Any]) -> str:
