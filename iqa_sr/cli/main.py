@@ -37,6 +37,7 @@ COMMANDS = {
     "metrics": "list the metrics",
     "attack": "measure how far invisible changes raise the scores of metrics",
     "report": "make a page from evaluations and trainings: scores, plots, images",
+    "card": "write the model card of an experiment, and its entry for OpenModelDB",
     "weights": "list, download, check and import weight files",
     "doctor": "show what this machine has and what is missing",
 }

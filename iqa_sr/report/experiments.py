@@ -2,7 +2,7 @@
 
 import os
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from glob import escape
 from pathlib import Path
@@ -15,7 +15,7 @@ from iqa_sr.scores.experiment_folder import ExperimentFolder, flat_result_image,
 from iqa_sr.scores.result_folder import split_image
 from iqa_sr.scores.score_table import ScoreTable
 
-__all__ = ["experiment_source", "is_experiment", "training_charts"]
+__all__ = ["experiment_source", "is_experiment", "result_images", "training_charts"]
 
 
 def is_experiment(folder: Path) -> bool:
@@ -40,11 +40,6 @@ def experiment_source(folder: Path) -> ReportSource:
     }
     if scores.rows:
         checkpoints.setdefault("original", SourceCheckpoint("original"))
-    originals: dict[str, list[Path]] = {}  # where they may be, by validation set
-    for section in _section(experiment.options, "datasets").values():
-        if isinstance(section, Mapping) and section.get("phase") == "val" and section.get("dataroot_gt"):
-            bases = [root / str(section["dataroot_gt"]) for root in (Path(), *experiment.started_in())]
-            originals[str(section.get("name"))] = [inner for base in bases for inner in (base / "original", base)]
     history, notes = training_charts(folder)
     shared = _shared_keys(scores, experiment.scores_file)
     if any(experiment.visualization.glob(f"{escape(key)}/{escape(key)}_*") for key in shared):
@@ -58,11 +53,32 @@ def experiment_source(folder: Path) -> ReportSource:
         scale=experiment.options.get("scale"),
         scores=scores,
         checkpoints=checkpoints,
-        image=partial(_image, experiment, originals, shared),
+        image=result_images(experiment, scores),
         details=_details(experiment),
         charts=history,
         notes=notes,
     )
+
+
+def result_images(experiment: ExperimentFolder, scores: ScoreTable) -> Callable[[str, str], Path | None]:
+    """Function that finds the image which a checkpoint, or another label, has made in a validation.
+
+    Args:
+        experiment: Folder of the training.
+        scores: Its scores, which tell the names of the images.
+
+    Returns:
+        Function of the label and the image's name `<data set>/<key>`; None where there is no file.
+
+    Raises:
+        ValueError: If the name of an image leads out of the experiment.
+    """
+    originals: dict[str, list[Path]] = {}  # where they may be, by validation set
+    for section in _section(experiment.options, "datasets").values():
+        if isinstance(section, Mapping) and section.get("phase") == "val" and section.get("dataroot_gt"):
+            bases = [root / str(section["dataroot_gt"]) for root in (Path(), *experiment.started_in())]
+            originals[str(section.get("name"))] = [inner for base in bases for inner in (base / "original", base)]
+    return partial(_image, experiment, originals, _shared_keys(scores, experiment.scores_file))
 
 
 def training_charts(folder: Path) -> tuple[list[Chart], list[str]]:

@@ -8,6 +8,7 @@ experiments/<name>/models/adapter_g_<label>/                      the adapter of
 experiments/<name>/training_states/<iteration>.state              what an exact resume needs
 experiments/<name>/visualization/<data set>/<image>/<image>_<label>.png   results of the validation
 experiments/<name>/scores.csv                                     a ScoreTable
+experiments/<name>/train_<name>_<time>.log                        a log for each start
 experiments/<name>/weights/                                       files for the metric of a quality network
 tb_logger/<name>/                                                 TensorBoard's curves
 """
@@ -117,6 +118,10 @@ class ExperimentFolder:
             if match := re.fullmatch(r"(?:net_[^.]*_(\d+)\.(?:pth|safetensors)|adapter_g_(\d+))", path.name):
                 found.setdefault(int(match[1] or match[2]), []).append(path)
         return found
+
+    def logs(self) -> list[Path]:
+        """The logs of the run, one for each start, the first one first."""
+        return sorted(self.path.glob("train_*.log"))
 
     def find_option_file(self) -> Path | None:
         """The run's own copy of its options, or another option file in its folder; None where there is none."""

@@ -10,6 +10,7 @@ from iqa_sr.config.values import Iterations
 from iqa_sr.errors import did_you_mean, shown
 from iqa_sr.metrics.license_policy import LicensePolicy
 from iqa_sr.scores.result_folder import is_folder_name, why_no_folder
+from iqa_sr.training.card_options import CardOptions
 
 __all__ = ["FileOptions", "LoggerOptions", "PathOptions", "StockFileOptions", "is_whole", "unknown_class"]
 
@@ -57,6 +58,7 @@ class FileOptions(Section):
     dist_params: Any = None
     find_unused_parameters: bool = False
     license_policy: LicensePolicy = "any"
+    card: CardOptions | None = None
 
     @field_validator("name", "model_type", "scale", "num_gpu", mode="before")
     @classmethod

@@ -24,10 +24,11 @@ RANKS = [
     ["plugin"],
     ["training", "evaluation"],
     ["selection", "agreement", "report"],
+    ["card"],
     ["cli"],
 ]
 RANK_OF = {folder: rank for rank, folders in enumerate(RANKS) for folder in folders}
-CROWDED = {"metrics", "archs"}  # one file for each metric, one for each network
+CROWDED = {"metrics", "archs", "cli"}  # one file for each metric, one for each network, one for each command
 
 
 def sources():
