@@ -184,7 +184,7 @@ def entry_problems(entry: Mapping[str, Any]) -> list[str]:
     authors = entry.get("author")
     authors = [authors] if isinstance(authors, str) else authors
     if not authors or not all(isinstance(one, str) and re.fullmatch(_USER, one) for one in authors):
-        problems.append("author: expected the identifier of a user of OpenModelDB, as jane-doe; set card:author")
+        problems.append("author: expected the identifier of a user of OpenModelDB, as my-name; set card:author")
     unknown = [tag for tag in entry.get("tags") or () if tag not in TAGS]
     if unknown or not entry.get("tags"):
         got = ", ".join(map(str, unknown)) or "none"

@@ -22,7 +22,7 @@ from iqa_sr.stats.bootstrap import intervals, resampled_counts
 from iqa_sr.training.run_config import RunConfig
 from tests.helpers.sr_datasets import training_options
 
-STATED = ["--set", "author=jane-doe", "--set", "urls=[https://example.org/toy.pth]"]
+STATED = ["--set", "author=my-name", "--set", "urls=[https://example.org/toy.pth]"]
 STATED += ["--set", "card:image_url=https://example.org/images/"]
 
 
@@ -144,7 +144,7 @@ def test_the_entry_keeps_the_rules_and_says_what_is_known(experiment, capsys):
             "urls": ["https://example.org/toy.pth"],
         }
     ]
-    known = {"name": "toy", "author": "jane-doe", "license": "CC-BY-4.0", "date": "2031-02-03", "scale": 2}
+    known = {"name": "toy", "author": "my-name", "license": "CC-BY-4.0", "date": "2031-02-03", "scale": 2}
     known |= {"architecture": "swinir", "size": None, "inputChannels": 3, "outputChannels": 3, "trainingIterations": 4}
     known |= {"trainingBatchSize": 2, "trainingHRSize": 32, "trainingOTF": False, "dataset": "train", "datasetSize": 6}
     known |= {"pretrainedModelG": "2x-Base", "tags": ["compression-removal", "jpeg", "photo", "restoration"]}
