@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from iqa_sr import plugin
 from iqa_sr.checkpoint.loading import load_network
 from iqa_sr.cli.main import main as cli
 from iqa_sr.degradations.pipelines import build_degradation, validation_seed
@@ -17,6 +18,8 @@ from iqa_sr.training.data_checks import check_option_file
 from iqa_sr.training.run_config import RunConfig
 from tests.helpers.sr_datasets import training_options, write_groups, write_options
 from tests.helpers.tiny_runs import RUN, finished_run, train
+
+plugin.register()
 
 JPEG = {"type": "jpeg", "jpeg_range": [20, 40]}
 AMO = {"type": "argmax-online", "metric": "jod-lite", "pool": "all"}
@@ -117,7 +120,7 @@ def test_a_fine_tuning_by_lora_and_the_restored_image(here, capsys):
     capsys.readouterr()
     Path("broken.png").write_text("no image")
     checkpoint = ["--checkpoint", "experiments/tuned/models/net_g_latest.pth", "--device", "cpu"]
-    assert cli(["upscale", "data/original/p0.png", "broken.png", *checkpoint, "--tile", "48"]) == 1
+    assert cli(["upscale", "data/original/p0.png", "broken.png", *checkpoint, "--tile", "48", "--overlap", "16"]) == 1
     assert "not restored: broken.png" in capsys.readouterr().err
     assert read_image(Path("upscaled/p0.png")).shape == (64, 64, 3)
 
