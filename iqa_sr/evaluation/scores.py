@@ -218,7 +218,7 @@ def choose_scorer(
             f"`border`: {border} px cut from each side leave nothing; the largest result is {height}x{width} (HxW)"
         )
     names = DEFAULT_METRICS if asked is None else asked
-    scorer = ImageScorer(names, border or 0, against or "original", consistency=sets[0].scale > 1)
+    scorer = ImageScorer(names, border or 0, against or "original", consistency=all(one.scale > 1 for one in sets))
     if asked is None:
         usable = tuple(name for name in DEFAULT_METRICS if _problem(scorer, name, sets) is None)
         return replace(scorer, metrics=usable)
