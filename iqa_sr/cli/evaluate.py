@@ -36,10 +36,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="ready LQ images of that data set (default: made from the originals), or of one without ground truths",
     )
     parser.add_argument(
-        "--degradation", metavar="NAME", help="how LQ images are made: bicubic (default), hggt-one-stage, ..."
+        "--degradation",
+        metavar="NAME",
+        help="how LQ images are made: bicubic (default), hggt-one-stage, ..., at scale 1 jpeg, denoise, deblur, or "
+        "'{type: jpeg, jpeg_range: [10, 10]}'",
     )
     parser.add_argument(
-        "--protocol", metavar="NAME", help="fixed metrics and rules: hggt-test100, sr-classic or ntire2025"
+        "--protocol", metavar="NAME", help="fixed metrics and rules: hggt-test100, sr-classic, restoration or ntire2025"
     )
     parser.add_argument(
         "--metric",
@@ -64,7 +67,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--output", metavar="DIR", help="default: results/ and the name of the experiment or file")
     parser.add_argument("--overwrite", action="store_true", help="remove what another evaluation has left there")
-    parser.add_argument("--no-baseline", action="store_true", help="leave out bicubic, original and gold standard")
+    parser.add_argument(
+        "--no-baseline", action="store_true", help="leave out bicubic (input), original and gold standard"
+    )
     parser.add_argument(
         "-opt", dest="options", metavar="FILE", help="option file of the networks, where it is not found"
     )
@@ -134,11 +139,11 @@ def _print_means(evaluation: "Evaluation") -> None:
     from iqa_sr.evaluation.scores import not_defined, summary_rows
     from iqa_sr.metrics import metric_info
     from iqa_sr.scores.result_folder import GOLD_STANDARD, ORIGINAL
-    from iqa_sr.scores.score_table import BASELINE
+    from iqa_sr.scores.score_table import baseline_label
 
     plan, table = evaluation.plan, evaluation.table
     assert table is not None
-    labels = [BASELINE, *(file.label for file in plan.files), ORIGINAL, GOLD_STANDARD]
+    labels = [baseline_label(plan.run.scale), *(file.label for file in plan.files), ORIGINAL, GOLD_STANDARD]
     protocol = plan.protocol
     formula = (protocol.name, protocol.formula) if protocol and protocol.formula else None
     for dataset in plan.sets:

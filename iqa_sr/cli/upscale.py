@@ -1,4 +1,4 @@
-"""`iqa-sr upscale`: images made larger by the network in a checkpoint, and what is printed about it."""
+"""`iqa-sr upscale`: images made larger, at scale 1 restored, by the network in a checkpoint, and what is printed."""
 
 import argparse
 import sys
@@ -84,7 +84,7 @@ def run(args: argparse.Namespace) -> int:
     config = FileUpscaling(tile, args.overlap, args.half, args.depth, args.profile, jpeg, made, args.overwrite)
     states = _states(args, jobs, config)
     missing = [job for job, state in states if state in ("missing", "changed source")]
-    done = UpscaledFiles()
+    done, verb = UpscaledFiles(), "upscaled"
     if missing:
         loaded = load_network(
             args.checkpoint,
@@ -96,6 +96,7 @@ def run(args: argparse.Namespace) -> int:
         )
         check_tile(tile, args.overlap, loaded.multiple_of, loaded.minimum)
         _print_network(loaded, args)
+        verb = "restored" if loaded.scale == 1 else verb
         done = upscale_files(missing, loaded.network, loaded.sizes, config, loaded.architecture)
     done.kept += len(jobs) - len(missing)
     text = f"{done.written} image{'' if done.written == 1 else 's'} written to {args.output}"
@@ -113,7 +114,7 @@ def run(args: argparse.Namespace) -> int:
         dropped = ", ".join(f"{what} ({count})" for what, count in sorted(done.dropped.items()))
         print(f"not in the results, with the number of images that have it: {dropped}")
     for source, reason in list(done.failed.items())[:_SHOWN]:
-        print(f"  not upscaled: {reason if source in reason else f'{source}: {reason}'}", file=sys.stderr)
+        print(f"  not {verb}: {reason if source in reason else f'{source}: {reason}'}", file=sys.stderr)
     if len(done.failed) > _SHOWN:
         print(f"  ... and {len(done.failed) - _SHOWN} more", file=sys.stderr)
     return 1 if done.failed else 0

@@ -10,7 +10,7 @@ import yaml
 
 from iqa_sr.errors import OptionError, did_you_mean, shown
 
-__all__ = ["apply_overrides", "read_option_file", "unusable_texts"]
+__all__ = ["apply_overrides", "read_option_file", "read_value", "unusable_texts"]
 
 
 _DEEPEST = 32
@@ -98,7 +98,7 @@ def _at(mark: Any) -> str:
     return f"{mark.name}, line {mark.line + 1}, column {mark.column + 1}"
 
 
-def _parse(text: str, name: str) -> Any:
+def read_value(text: str, name: str) -> Any:
     """The value of a YAML text.
 
     Args:
@@ -138,7 +138,7 @@ def _load_yaml(path: Path, asked_by: str) -> dict[str, Any]:
         if not path.is_file():  # a named pipe would be waited for
             kind = "a folder" if path.is_dir() else "a device or a pipe"
             raise OptionError(f"{asked_by}option file {name}: expected a file, got {kind}")
-        content = _parse(path.read_text(encoding="utf-8"), name)
+        content = read_value(path.read_text(encoding="utf-8"), name)
     except UnicodeDecodeError as error:
         raise OptionError(f"{name}: not a text file ({error})") from error
     except OSError as error:
@@ -229,7 +229,7 @@ def apply_overrides(options: dict[str, Any], overrides: Iterable[str]) -> dict[s
             section = section[key]
         # BasicSR's `none` is accepted for null.
         section[path[-1]] = (
-            None if text.strip().lower() == "none" else _parse(text, f"`overrides` {shown(entry, False)}")
+            None if text.strip().lower() == "none" else read_value(text, f"`overrides` {shown(entry, False)}")
         )
     return changed
 

@@ -126,7 +126,8 @@ def type_names(section: type[Section]) -> tuple[str, ...]:
 
 def _unknown_type(sections: Iterable[type[Section]], values: Mapping[str, Any], path: str) -> str:
     names, name = [known for section in sections for known in type_names(section)], values.get("type")
-    return f"{path}:type: there is no {path.rpartition(':')[2]} {shown(name)}; {did_you_mean(str(name), names)}"
+    given = "" if name is None else str(name)  # what is missing resembles nothing
+    return f"{path}:type: there is no {path.rpartition(':')[2]} {shown(name)}; {did_you_mean(given, names)}"
 
 
 # What pydantic says of Python's types, as it reads in an option file.

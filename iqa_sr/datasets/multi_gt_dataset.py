@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 import numpy as np
 import torch
-from pydantic import Field, ValidationInfo, field_validator
+from pydantic import Field, ValidationInfo, field_validator, model_validator
 from pydantic_core import PydanticCustomError
 from torch import Tensor
 from torch.utils.data import Dataset
@@ -19,7 +19,7 @@ from iqa_sr.data.multi_gt.records import Label, Record
 from iqa_sr.datasets.augmentation import Symmetry, cut, cut_padded, draw_position, draw_symmetry, window_start
 from iqa_sr.datasets.multi_gt_checks import check_manifest
 from iqa_sr.degradations.options import BicubicOptions
-from iqa_sr.degradations.pipelines import DegradationOptions, build_degradation, validation_seed
+from iqa_sr.degradations.pipelines import DegradationOptions, build_degradation, problem_of_scale, validation_seed
 from iqa_sr.errors import TrainingStopped
 from iqa_sr.io.image_stores import ImageStore
 from iqa_sr.io.image_tensors import to_tensor
@@ -86,6 +86,13 @@ class MultiGTDatasetOptions(GroundTruthOptions):
             raise ValueError(f"expected a multiple of the scale {scale}, nearest: {nearest}")
         return side
 
+    @model_validator(mode="after")
+    def _fits_scale(self) -> "MultiGTDatasetOptions":
+        problem = problem_of_scale(self.degradation, self.scale) if self.dataroot_lq is None else None
+        if problem and "scale" in self.model_fields_set:  # else it is not known
+            raise ValueError(f"degradation: {problem}")
+        return self
+
 
 @dataclass(frozen=True)
 class _Images:
@@ -144,7 +151,7 @@ class MultiGTDataset(Dataset[dict[str, Any]]):
         self.training = options.phase == "train"
         crop = options.gt_size if self.training else None
         self.sampler = build_sampler(options.sampler, f"{where}:sampler") if self.training else OriginalSampler()
-        self.degradation = build_degradation(options.degradation, options.scale)
+        self.degradation = build_degradation(options.degradation, options.scale, f"{where}:degradation")
 
         # A run passes over a damaged training image; a validation would end at it, and so would a run that allows none.
         decode_all = not self.training or options.max_bad_share == 0

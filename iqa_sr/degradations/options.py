@@ -1,82 +1,50 @@
 """The option sections of the degradations; their defaults are the published numbers."""
 
-from typing import Annotated, Literal
+from typing import Literal
 
-from pydantic import AfterValidator, Field, FiniteFloat
+from pydantic import Field
 
 from iqa_sr.config.sections import Section
+from iqa_sr.degradations.values import (
+    AroundOne,
+    Chance,
+    Kernels,
+    PositiveRange,
+    QualityRange,
+    Range,
+    Resize,
+    Sizes,
+    UpDownKeep,
+)
 
 __all__ = [
     "BicubicOptions",
+    "BlurOptions",
+    "DeblurOptions",
+    "DenoiseOptions",
     "FinalOptions",
     "HGGTOneStageOptions",
     "HGGTTwoStageOptions",
+    "IdentityOptions",
+    "JPEGOptions",
+    "NoiseOptions",
     "OneStageOptions",
     "RealESRGANOptions",
+    "RestorationOptions",
     "StageOptions",
     "TwoStageOptions",
 ]
 
 
-def _ordered(limits: tuple[float, float]) -> tuple[float, float]:
-    if limits[0] > limits[1]:
-        raise ValueError("expected [low, high] with low <= high")
-    return limits
+class BlurOptions(Section):
+    """A blur by a random kernel; the defaults are those of Real-ESRGAN's first round.
 
-
-def _around_one(limits: tuple[float, float]) -> tuple[float, float]:
-    if not limits[0] <= 1 <= limits[1]:
-        raise ValueError("expected [low, high] with low <= 1 <= high")
-    return limits
-
-
-def _odd(size: int) -> int:
-    if size % 2 == 0:
-        raise ValueError("expected an odd number of pixels")
-    return size
-
-
-def _some_resize(weights: tuple[float, float, float]) -> tuple[float, float, float]:
-    if not any(weights):
-        raise ValueError("expected at least one weight above 0")
-    return weights
-
-
-def _some_kernel(weights: dict[str, float]) -> dict[str, float]:
-    if not any(weights.values()):
-        raise ValueError("expected at least one kernel with a weight above 0")
-    return weights
-
-
-_KernelName = Literal["iso", "aniso", "generalized_iso", "generalized_aniso", "plateau_iso", "plateau_aniso"]
-_NotNegative = Annotated[FiniteFloat, Field(ge=0)]
-_Positive = Annotated[FiniteFloat, Field(gt=0)]
-_Factor = Annotated[FiniteFloat, Field(ge=0.01, le=16)]
-_Quality = Annotated[float, Field(gt=0, le=100)]
-_OddSize = Annotated[int, Field(ge=3, le=255), AfterValidator(_odd)]
-
-_Chance = Annotated[float, Field(ge=0, le=1)]
-_Sizes = Annotated[tuple[_OddSize, ...], Field(min_length=1)]
-_Kernels = Annotated[dict[_KernelName, _NotNegative], AfterValidator(_some_kernel)]
-_UpDownKeep = Annotated[tuple[_NotNegative, _NotNegative, _NotNegative], AfterValidator(_some_resize)]
-_Range = Annotated[tuple[_NotNegative, _NotNegative], AfterValidator(_ordered)]
-_PositiveRange = Annotated[tuple[_Positive, _Positive], AfterValidator(_ordered)]
-_AroundOne = Annotated[tuple[_Positive, _Positive], AfterValidator(_around_one)]
-_Resize = Annotated[tuple[_Factor, _Factor], AfterValidator(_around_one)]
-_QualityRange = Annotated[tuple[_Quality, _Quality], AfterValidator(_ordered)]
-
-
-class StageOptions(Section):
-    """One round of blur, resize, noise and JPEG; the defaults are Real-ESRGAN's first round.
-
-    Ranges are `[low, high]`, drawn from evenly; weights need not sum to 1. The keys are those of Real-ESRGAN's option
-    files, except for `blur_prob` (there for the second round only), `kernel_sizes` (there fixed in the code) and
-    `kernel_prob`, which maps names to weights (there two lists side by side).
+    Weights need not sum to 1.
     """
 
-    blur_prob: _Chance = 1.0
-    kernel_sizes: _Sizes = (7, 9, 11, 13, 15, 17, 19, 21)  # px
-    kernel_prob: _Kernels = Field(
+    blur_prob: Chance = 1.0
+    kernel_sizes: Sizes = (7, 9, 11, 13, 15, 17, 19, 21)  # px
+    kernel_prob: Kernels = Field(
         default={
             "iso": 0.45,
             "aniso": 0.25,
@@ -86,24 +54,42 @@ class StageOptions(Section):
             "plateau_aniso": 0.03,
         }
     )
-    sinc_prob: _Chance = 0.1  # a sinc kernel in place of the above
-    blur_sigma: _PositiveRange = (0.2, 3.0)  # px
-    betag_range: _AroundOne = (0.5, 4.0)  # exponent of generalized kernels; below and above 1 equally often
-    betap_range: _AroundOne = (1.0, 2.0)  # the same of plateau kernels
-    resize_prob: _UpDownKeep = (0.2, 0.7, 0.1)  # up, down, keep
-    resize_range: _Resize = (0.15, 1.5)
-    gaussian_noise_prob: _Chance = 0.5  # else Poisson noise
-    noise_range: _Range = (1.0, 30.0)  # sigma, levels of 255
-    poisson_scale_range: _Range = (0.05, 3.0)  # 1: the noise of a pixel that counts as many photons as its level
-    gray_noise_prob: _Chance = 0.4  # the same noise in all three channels
-    jpeg_range: _QualityRange = (30.0, 95.0)
+    sinc_prob: Chance = 0.1  # a sinc kernel in place of the above
+    blur_sigma: PositiveRange = (0.2, 3.0)  # px
+    betag_range: AroundOne = (0.5, 4.0)  # exponent of generalized kernels; below and above 1 equally often
+    betap_range: AroundOne = (1.0, 2.0)  # the same of plateau kernels
+
+
+class _ResizeOptions(Section):
+    resize_prob: UpDownKeep = (0.2, 0.7, 0.1)  # up, down, keep
+    resize_range: Resize = (0.15, 1.5)
+
+
+class NoiseOptions(Section):
+    """Gaussian or Poisson noise; the defaults are those of Real-ESRGAN's first round."""
+
+    gaussian_noise_prob: Chance = 0.5  # else Poisson noise
+    noise_range: Range = (1.0, 30.0)  # sigma, levels of 255
+    poisson_scale_range: Range = (0.05, 3.0)  # 1: the noise of a pixel that counts as many photons as its level
+    gray_noise_prob: Chance = 0.4  # the same noise in all three channels
+
+
+class StageOptions(NoiseOptions, _ResizeOptions, BlurOptions):  # keys of the last base come first
+    """One round of blur, resize, noise and JPEG; the defaults are Real-ESRGAN's first round.
+
+    Ranges are `[low, high]`, drawn from evenly. The keys are those of Real-ESRGAN's option files, except for
+    `blur_prob` (there for the second round only), `kernel_sizes` (there fixed in the code) and `kernel_prob`, which
+    maps names to weights (there two lists side by side).
+    """
+
+    jpeg_range: QualityRange = (30.0, 95.0)
 
 
 class FinalOptions(Section):
     """The last resize of a two-stage degradation is followed by a sinc filter in some samples (Real-ESRGAN's)."""
 
-    sinc_prob: _Chance = 0.8
-    kernel_sizes: _Sizes = (7, 9, 11, 13, 15, 17, 19, 21)  # px of the LQ
+    sinc_prob: Chance = 0.8
+    kernel_sizes: Sizes = (7, 9, 11, 13, 15, 17, 19, 21)  # px of the LQ
 
 
 class BicubicOptions(Section):
@@ -127,12 +113,12 @@ class TwoStageOptions(OneStageOptions):
 
 
 class _RealESRGANSecond(StageOptions):
-    blur_prob: _Chance = 0.8
-    blur_sigma: _PositiveRange = (0.2, 1.5)
-    resize_prob: _UpDownKeep = (0.3, 0.4, 0.3)
-    resize_range: _Resize = (0.3, 1.2)  # of the LQ's size
-    noise_range: _Range = (1.0, 25.0)
-    poisson_scale_range: _Range = (0.05, 2.5)
+    blur_prob: Chance = 0.8
+    blur_sigma: PositiveRange = (0.2, 1.5)
+    resize_prob: UpDownKeep = (0.3, 0.4, 0.3)
+    resize_range: Resize = (0.3, 1.2)  # of the LQ's size
+    noise_range: Range = (1.0, 25.0)
+    poisson_scale_range: Range = (0.05, 2.5)
 
 
 class RealESRGANOptions(TwoStageOptions):
@@ -153,44 +139,44 @@ class RealESRGANOptions(TwoStageOptions):
 
 
 class _HGGTStage(StageOptions):
-    kernel_prob: _Kernels = Field(default={"iso": 0.7, "aniso": 0.3})
-    sinc_prob: _Chance = 0.01
-    betag_range: _AroundOne = (0.1, 2.0)
-    betap_range: _AroundOne = (0.1, 1.0)
-    resize_prob: _UpDownKeep = (0.1, 0.85, 0.05)
-    resize_range: _Resize = (0.9, 1.1)
-    gray_noise_prob: _Chance = 0.2
+    kernel_prob: Kernels = Field(default={"iso": 0.7, "aniso": 0.3})
+    sinc_prob: Chance = 0.01
+    betag_range: AroundOne = (0.1, 2.0)
+    betap_range: AroundOne = (0.1, 1.0)
+    resize_prob: UpDownKeep = (0.1, 0.85, 0.05)
+    resize_range: Resize = (0.9, 1.1)
+    gray_noise_prob: Chance = 0.2
 
 
 class _HGGTOneStageFirst(_HGGTStage):
-    kernel_sizes: _Sizes = (3, 5, 7, 9)
-    blur_sigma: _PositiveRange = (0.1, 1.0)
-    resize_range: _Resize = (0.8, 1.2)
-    noise_range: _Range = (1.0, 12.0)
-    poisson_scale_range: _Range = (0.05, 0.8)
-    jpeg_range: _QualityRange = (75.0, 95.0)
+    kernel_sizes: Sizes = (3, 5, 7, 9)
+    blur_sigma: PositiveRange = (0.1, 1.0)
+    resize_range: Resize = (0.8, 1.2)
+    noise_range: Range = (1.0, 12.0)
+    poisson_scale_range: Range = (0.05, 0.8)
+    jpeg_range: QualityRange = (75.0, 95.0)
 
 
 class _HGGTTwoStageFirst(_HGGTStage):
-    kernel_sizes: _Sizes = (3, 5, 7)
-    blur_sigma: _PositiveRange = (0.1, 0.6)
-    noise_range: _Range = (1.0, 8.0)
-    poisson_scale_range: _Range = (0.05, 0.5)
-    jpeg_range: _QualityRange = (85.0, 95.0)
+    kernel_sizes: Sizes = (3, 5, 7)
+    blur_sigma: PositiveRange = (0.1, 0.6)
+    noise_range: Range = (1.0, 8.0)
+    poisson_scale_range: Range = (0.05, 0.5)
+    jpeg_range: QualityRange = (85.0, 95.0)
 
 
 class _HGGTTwoStageSecond(_HGGTStage):
-    blur_prob: _Chance = 0.8
-    kernel_sizes: _Sizes = (3, 5)
-    blur_sigma: _PositiveRange = (0.1, 0.4)
-    noise_range: _Range = (0.0, 4.0)
-    poisson_scale_range: _Range = (0.0, 0.3)
-    jpeg_range: _QualityRange = (87.0, 95.0)
+    blur_prob: Chance = 0.8
+    kernel_sizes: Sizes = (3, 5)
+    blur_sigma: PositiveRange = (0.1, 0.4)
+    noise_range: Range = (0.0, 4.0)
+    poisson_scale_range: Range = (0.0, 0.3)
+    jpeg_range: QualityRange = (87.0, 95.0)
 
 
 class _HGGTFinal(FinalOptions):
-    sinc_prob: _Chance = 0.1
-    kernel_sizes: _Sizes = (3, 5)
+    sinc_prob: Chance = 0.1
+    kernel_sizes: Sizes = (3, 5)
 
 
 class HGGTOneStageOptions(OneStageOptions):
@@ -219,3 +205,58 @@ class HGGTTwoStageOptions(TwoStageOptions):
     first: _HGGTTwoStageFirst = _HGGTTwoStageFirst()
     second: _HGGTTwoStageSecond = _HGGTTwoStageSecond()
     final: _HGGTFinal = _HGGTFinal()
+
+
+# --- Restoration ------------------------------------------------------------------------------------------------------
+
+
+class RestorationOptions(Section):
+    """What is to be undone at scale 1, where the LQ has the size of its original."""
+
+
+class IdentityOptions(RestorationOptions):
+    """The LQ is the original, for networks that learn from it what enhanced versions have more."""
+
+    type: Literal["identity"] = "identity"
+
+
+class JPEGOptions(RestorationOptions):
+    """Compression by JPEG, in some samples after another one with its blocks elsewhere.
+
+    Qualities are those of FBCNN's training; there every quality has a second compression in further experiments, too.
+
+    Reference:
+        J. Jiang, K. Zhang, R. Timofte, "Towards Flexible Blind JPEG Artifacts Removal", ICCV 2021,
+        https://arxiv.org/abs/2109.14573
+    """
+
+    type: Literal["jpeg"] = "jpeg"
+    jpeg_range: QualityRange = (10.0, 95.0)  # of each compression
+    double_prob: Chance = 0.0  # of a compression before, as of an image that was cut and saved again
+    max_shift: int = Field(15, ge=0, le=15)  # px between the blocks of both, along each axis
+
+
+class DenoiseOptions(RestorationOptions, NoiseOptions):
+    """Noise alone; by default white Gaussian noise of any strength up to 50, as blind denoisers are trained.
+
+    Reference:
+        K. Zhang, W. Zuo, L. Zhang, "FFDNet: Toward a Fast and Flexible Solution for CNN based Image Denoising", IEEE
+        Trans. Image Processing, 2018, https://arxiv.org/abs/1710.04026 (sigma up to 75 there; up to 50 is usual since)
+    """
+
+    type: Literal["denoise"] = "denoise"
+    gaussian_noise_prob: Chance = 1.0
+    noise_range: Range = (0.0, 50.0)
+    gray_noise_prob: Chance = 0.0
+
+
+class DeblurOptions(RestorationOptions, BlurOptions):
+    """Blur out of focus or by a straight movement, and the little noise of a camera; the numbers are ours."""
+
+    type: Literal["deblur"] = "deblur"
+    kernel_sizes: Sizes = (21,)
+    sinc_prob: Chance = 0.0
+    blur_sigma: PositiveRange = (0.4, 4.0)
+    motion_prob: Chance = 0.5  # a movement in place of the above
+    motion_length: PositiveRange = (2.0, 20.0)  # px
+    noise_range: Range = (0.0, 2.0)  # sigma, levels of 255

@@ -22,7 +22,7 @@ from iqa_sr.distortions.patterns import PATTERNS
 from iqa_sr.distortions.strength import blurred, geometric
 from iqa_sr.io.image_tensors import to_tensor, to_uint8
 from iqa_sr.io.images import recompress
-from iqa_sr.ops.blur import blur, gaussian_kernel, sinc_kernel
+from iqa_sr.ops.blur import blur, gaussian_kernel, motion_kernel, sinc_kernel
 from iqa_sr.ops.jpeg import compress_jpeg
 from iqa_sr.ops.resize import resize_bicubic
 from iqa_sr.ops.seeded_random import SeededRandom
@@ -50,12 +50,8 @@ def lens_blur(image: Tensor, strength: float, draw: SeededRandom) -> Tensor:
 
 def motion_blur(image: Tensor, strength: float, draw: SeededRandom) -> Tensor:
     """Motion blur: a straight movement of 1.5 to 16 px in any direction."""
-    half, angle = geometric(1.5, 16.0, strength) / 2, draw.uniform(0, math.pi)
-    position = torch.arange(-math.ceil(half), math.ceil(half) + 1, dtype=torch.float64)
-    along = position[None, :] * math.cos(angle) + position[:, None] * math.sin(angle)
-    across = position[:, None] * math.cos(angle) - position[None, :] * math.sin(angle)
-    kernel = (half + 0.5 - along.abs()).clamp(0, 1) * (1 - across.abs()).clamp(0, 1)
-    return blur(image[None], kernel / kernel.sum())[0]
+    length, angle = geometric(1.5, 16.0, strength), draw.uniform(0, math.pi)
+    return blur(image[None], motion_kernel(length, angle))[0]
 
 
 # --- Compression ------------------------------------------------------------------------------------------------------

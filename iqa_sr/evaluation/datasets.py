@@ -16,7 +16,8 @@ from iqa_sr.data.multi_gt.manifest import read_manifest
 from iqa_sr.data.multi_gt.records import Record
 from iqa_sr.data.problems import DataError, DataProblems
 from iqa_sr.datasets.multi_gt_checks import check_manifest
-from iqa_sr.degradations.pipelines import build_degradation, validation_seed
+from iqa_sr.degradations.pipelines import build_degradation, problem_of_scale, validation_seed
+from iqa_sr.errors import OptionError
 from iqa_sr.io.image_stores import LMDB_SUFFIX, ImageStore, name_problem, open_folder
 from iqa_sr.io.image_tensors import to_tensor
 from iqa_sr.io.images import decode_image
@@ -83,7 +84,10 @@ class EvaluationSet:
         self.spec, self.name, self.scale, self.records = spec, spec.name, scale, tuple(records)
         self._store = ImageStore(spec.data) if spec.data else None
         self._lq_store = ImageStore(spec.lq) if spec.lq else None
-        self._degradation = build_degradation(spec.degradation, scale, f"data set {spec.name}:degradation")
+        where = f"data set {spec.name}:degradation"
+        if spec.lq is None and (problem := problem_of_scale(spec.degradation, scale)):
+            raise OptionError(f"{where}: {problem}")
+        self._degradation = None if spec.lq else build_degradation(spec.degradation, scale, where)
 
     def result_size(self, record: Record) -> tuple[int, int]:
         """Height and width of an image's result."""
@@ -118,6 +122,7 @@ class EvaluationSet:
         if ready is not None and record.lq is not None:
             size = (height // self.scale, width // self.scale)
             return EvaluationImage(_decoded(ready, record.lq, size)[None], wanted)
+        assert self._degradation is not None
         original = truths[0].clone() if 0 in wanted else truths[0]
         return EvaluationImage(self._degradation(original, validation_seed(number)[None]), wanted)
 

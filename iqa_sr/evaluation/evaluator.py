@@ -28,9 +28,9 @@ from iqa_sr.metrics.base import full_precision
 from iqa_sr.metrics.registry import shared_metric
 from iqa_sr.runtime.threads import prefetch_map
 from iqa_sr.scores.image_batches import digest_of
-from iqa_sr.scores.image_scores import LR_CONSISTENCY, bicubic_result
+from iqa_sr.scores.image_scores import LR_CONSISTENCY, baseline_result
 from iqa_sr.scores.result_folder import GOLD_STANDARD, ORIGINAL, SCORES_FILE, image_file, image_name
-from iqa_sr.scores.score_table import BASELINE, Origin, ScoreRow, ScoreTable
+from iqa_sr.scores.score_table import Origin, ScoreRow, ScoreTable, baseline_label
 from iqa_sr.scores.table_shards import shard_path
 
 __all__ = ["Evaluator", "InferenceConfig"]
@@ -147,12 +147,14 @@ class Evaluator:
         """Compute what checkpoints are compared with; returns the number of images that were computed or scored.
 
         The ground truths themselves, where there are any: kept, and scored where no reference is needed. The gold
-        standard: the best no-reference scores in each group of several ground truths. Bicubic upscaling.
+        standard: the best no-reference scores in each group of several ground truths. Bicubic upscaling, at scale 1 the
+        input.
         """
         with_truths = [dataset for dataset in self.sets if dataset.spec.data is not None]
         done = self._run(ORIGINAL, with_truths, to_levels, progress)
         done += self._run(GOLD_STANDARD, self.sets, None, progress)
-        return done + self._run(BASELINE, self.sets, lambda lq: to_levels(bicubic_result(lq, self._scale)), progress)
+        label, scale = baseline_label(self._scale), self._scale
+        return done + self._run(label, self.sets, lambda lq: to_levels(baseline_result(lq, scale)), progress)
 
     def checkpoint(self, label: str, load: Callable[[], LoadedNetwork], progress: bool = True) -> int:
         """Make and score the results of one network that are missing.

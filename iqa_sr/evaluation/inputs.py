@@ -5,6 +5,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from iqa_sr.config.option_files import read_value
 from iqa_sr.data.multi_gt.layouts import GroundTruthOptions
 from iqa_sr.errors import did_you_mean
 from iqa_sr.evaluation.datasets import DatasetSpec
@@ -167,11 +168,19 @@ def datasets_from_args(data: Sequence[str], lq: Sequence[str], degradation: str 
             f"`lq` {nameless[0]}: which data set is it of? Say it: `lq` NAME={nameless[0]}; the names of `data` are "
             f"{', '.join(truths)}, and another name makes a data set without ground truths"
         )
-    section = {"type": degradation or "bicubic"}
+    section = _degradation(degradation)
     specs = [DatasetSpec(name, truths.get(name), ready.get(name), section) for name in {**truths, **ready}]
     if degradation and not any(spec.lq is None for spec in specs):
         raise ValueError(f"`degradation` {degradation}: every data set has ready LQ images; leave it out")
     return specs
+
+
+def _degradation(text: str | None) -> dict[str, Any]:
+    """Section of a degradation, of which its type alone or the whole is given."""
+    if text is None or not text.lstrip().startswith("{"):
+        return {"type": text or "bicubic"}
+    section = read_value(text, "`degradation`")
+    return dict(section)  # a flow mapping, or it could not be read
 
 
 def named_paths(argument: str, values: Sequence[str]) -> dict[str, Path]:

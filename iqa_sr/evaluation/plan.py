@@ -47,7 +47,8 @@ class EvaluationConfig:
         checkpoints: Files, folders of checkpoints, experiments; each may be `LABEL=PATH`.
         data: Roots of ground truths, each may be `NAME=DIR`; none: the validation sets of the checkpoints' experiment.
         lq: Folders of ready LQ images, likewise; where there are none, they are made.
-        degradation: Type of the degradation that makes LQ images; None for bicubic.
+        degradation: Type of the degradation that makes LQ images, or its section as in an option file,
+            `{type: ..., ...}`; None for bicubic.
         protocol: Name of the protocol that fixes metrics and rules, if any.
         metrics: Names of metrics; with a protocol on top of its own. None for those of the protocol, or that need no
             download.
@@ -57,7 +58,7 @@ class EvaluationConfig:
             `[NAME=]DIR` of each data set; none: what the checkpoints' training began with.
         output: The result folder; None for `results/` and the name of the experiment or file.
         overwrite: Whether what another evaluation has left there is removed.
-        baseline: Whether bicubic, original and gold standard are evaluated, too.
+        baseline: Whether bicubic (at scale 1 the input), original and gold standard are evaluated, too.
         options: Option file of the networks, where it is not found.
         param_key: Key of the weights in the files; None for `params_ema`, else `params`.
         tile: Side of a tile in pixels of the LQ, `auto`, or None for the whole image; see

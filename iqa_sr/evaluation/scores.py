@@ -5,7 +5,7 @@ import threading
 from collections import defaultdict
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -58,14 +58,17 @@ class ImageScorer:
     """Scores of an image by the metrics of an evaluation.
 
     Attributes:
-        metrics: Names of the metrics; `lr-consistency` comes on top by itself.
+        metrics: Names of the metrics; `lr-consistency` comes on top by itself, see `consistency`.
         border: Pixels cut from each side of a result before its metrics.
         against: References of full-reference metrics, see `Against`.
+        consistency: Whether results are compared with their LQ; not at scale 1, where a result that differs from it
+            is what is wanted.
     """
 
     metrics: tuple[str, ...]
     border: int = 0
     against: Against = "original"
+    consistency: bool = True
 
     def facts(self) -> list[MetricFacts]:
         """Facts of every metric: its direction, and a line that pins down what its numbers are."""
@@ -73,6 +76,8 @@ class ImageScorer:
         for name in self.metrics:
             info = metric_info(name)
             found.append(MetricFacts(name, info.higher_is_better, score_spec(name, self.against, self.border)))
+        if not self.consistency:
+            return found
         spec = "PSNR in dB of RGB between the LQ and the 8-bit result downscaled to its size by MATLAB's bicubic"
         return [*found, MetricFacts(LR_CONSISTENCY, True, f"{spec}; crop 0, at most 100 dB")]
 
@@ -97,7 +102,7 @@ class ImageScorer:
                 yield name, ""
             elif result:
                 yield from ((name, key) for key in self.references(record))
-        if result:
+        if result and self.consistency:
             yield LR_CONSISTENCY, ""
 
     def fits(self, name: str, size: Sequence[int]) -> bool:
@@ -212,10 +217,11 @@ def choose_scorer(
         raise ValueError(
             f"`border`: {border} px cut from each side leave nothing; the largest result is {height}x{width} (HxW)"
         )
-    scorer = ImageScorer(DEFAULT_METRICS if asked is None else asked, border or 0, against or "original")
+    names = DEFAULT_METRICS if asked is None else asked
+    scorer = ImageScorer(names, border or 0, against or "original", consistency=all(one.scale > 1 for one in sets))
     if asked is None:
         usable = tuple(name for name in DEFAULT_METRICS if _problem(scorer, name, sets) is None)
-        return ImageScorer(usable, scorer.border, scorer.against)
+        return replace(scorer, metrics=usable)
     for name in asked:
         problem = _problem(scorer, name, sets)
         if problem is not None:

@@ -129,7 +129,8 @@ def upscale_files(
     """
     done = UpscaledFiles()
     # tqdm's None: a bar on a terminal only
-    for job in tqdm(jobs, desc="upscale", unit="image", disable=None if len(jobs) > 1 else True):
+    title = "restore" if sizes["scale"] == 1 else "upscale"
+    for job in tqdm(jobs, desc=title, unit="image", disable=None if len(jobs) > 1 else True):
         names = (TOOL, job.source, config.made, job.target)
         try:
             if not config.overwrite and result_state(*names) not in ("missing", "changed source"):

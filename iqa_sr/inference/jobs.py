@@ -109,6 +109,6 @@ def _check(jobs: Sequence[UpscaleJob], place: Callable[[Path], str]) -> None:
         if location in targets:
             raise ValueError(
                 f"{targets[location]} and {job.source} would both be written to {job.target}; nothing was written.\n"
-                "Name their common folder, keep their endings with `kind` keep, or upscale them one by one."
+                "Name their common folder, keep their endings with `kind` keep, or give them one by one."
             )
         targets[location] = job.source

@@ -24,7 +24,7 @@ class ValSection(Section):
     save_img: bool = False
     pbar: bool = False
     suffix: str | None = None
-    baseline: Literal["bicubic"] | None = "bicubic"
+    baseline: Literal["auto", "bicubic", "input"] | None = "auto"
     metrics: dict[FileName, dict[str, Any]] = {}  # the best checkpoint of each is a file with its name
 
     @field_validator("metrics", mode="before")

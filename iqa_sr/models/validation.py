@@ -23,10 +23,10 @@ from iqa_sr.models.metric_options import Against, CalculateIQAOptions, MetricCon
 from iqa_sr.models.validation_results import ValidationResults
 from iqa_sr.runtime.memory import within_memory
 from iqa_sr.scores.experiment_folder import result_image
-from iqa_sr.scores.image_scores import bicubic_result, cut_border, metric_scores, score_spec
+from iqa_sr.scores.image_scores import baseline_result, cut_border, metric_scores, score_spec
 from iqa_sr.scores.means import mean
 from iqa_sr.scores.result_folder import image_name
-from iqa_sr.scores.score_table import BASELINE, MetricFacts, ScoreRow
+from iqa_sr.scores.score_table import MetricFacts, ScoreRow, baseline_label
 
 __all__ = ["Validation", "calculate_iqa"]
 
@@ -118,7 +118,7 @@ class Validation:
 
     @torch.no_grad()
     def run(self, model: Upscaler, dataloader: Any, iteration: int, save_img: bool) -> ValidationResults:
-        """Upscale and score every image of the set; the first time also what bicubic upscaling gives.
+        """Upscale and score every image of the set; the first time also what they are compared with.
 
         An image for which memory does not suffice costs its scores, not the run: they are NaN, and the means are over
         the others. A result that is not finite is a failure of the network: all means are NaN then.
@@ -132,7 +132,8 @@ class Validation:
         dataset, label = dataloader.dataset.opt["name"], str(iteration)
         makes: dict[str, Callable[[Tensor], Tensor]] = {}
         if self.settings.baseline is not None and dataset not in self.scored_baselines:
-            makes[BASELINE] = lambda lq: as_rgb(bicubic_result(lq, self.opt["scale"]))
+            scale = self.opt["scale"]
+            makes[baseline_label(scale)] = lambda lq: as_rgb(baseline_result(lq, scale))
         self.scored_baselines.add(dataset)
         makes[label] = lambda lq: as_8_bit(as_rgb(model.upscale(lq).to(lq.device)))
         rows: list[ScoreRow] = []

@@ -6,7 +6,15 @@ from functools import lru_cache
 import torch
 from torch import Tensor
 
-__all__ = ["blur", "gaussian_kernel", "generalized_gaussian_kernel", "plateau_kernel", "sharpen", "sinc_kernel"]
+__all__ = [
+    "blur",
+    "gaussian_kernel",
+    "generalized_gaussian_kernel",
+    "motion_kernel",
+    "plateau_kernel",
+    "sharpen",
+    "sinc_kernel",
+]
 
 
 def gaussian_kernel(size: int, sigma_x: float, sigma_y: float, rotation: float = 0.0) -> Tensor:
@@ -54,6 +62,20 @@ def sinc_kernel(size: int, cutoff: float) -> Tensor:
     kernel = cutoff * torch.special.bessel_j1(cutoff * radius) / (2 * math.pi * radius)
     kernel[center, center] = cutoff**2 / (4 * math.pi)
     return _normalized(kernel)
+
+
+def motion_kernel(length: float, angle: float) -> Tensor:
+    """A straight movement, antialiased, `(k, k)` float64, k the odd number of pixels that it fits in, sum 1.
+
+    Args:
+        length: Length of the movement in pixels, above 0.
+        angle: Direction in radians, from the columns' direction towards the rows'.
+    """
+    half = length / 2
+    position = torch.arange(-math.ceil(half), math.ceil(half) + 1, dtype=torch.float64)
+    along = position[None, :] * math.cos(angle) + position[:, None] * math.sin(angle)
+    across = position[:, None] * math.cos(angle) - position[None, :] * math.sin(angle)
+    return _normalized((half + 0.5 - along.abs()).clamp(0, 1) * (1 - across.abs()).clamp(0, 1))
 
 
 def _squared_distance(size: int, sigma_x: float, sigma_y: float, rotation: float) -> Tensor:

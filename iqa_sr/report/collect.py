@@ -14,7 +14,7 @@ from iqa_sr.report.training_curves import Chart
 from iqa_sr.scores.experiment_folder import ExperimentFolder
 from iqa_sr.scores.means import image_means
 from iqa_sr.scores.result_folder import RUN_FILE
-from iqa_sr.scores.score_table import MetricFacts
+from iqa_sr.scores.score_table import BASELINES, MetricFacts
 
 __all__ = ["Entry", "Report", "read_report"]
 
@@ -28,7 +28,7 @@ class Entry:
     Attributes:
         name: Name of the row, unique in the report.
         checkpoint: Checkpoint of the row, as its folder describes it.
-        sources: Folders that it comes from: one, or several for bicubic upscaling and references.
+        sources: Folders that it comes from: one, or several for baselines and references.
     """
 
     name: str
@@ -233,14 +233,14 @@ def _entries(sources: Sequence[ReportSource], columns: _Columns) -> list[tuple[E
             else:
                 unclear = len(sources) > 1 and (len(holders) > 1 or label.isdigit())
             name = f"{source.name} {label}" if unclear else label or source.name
-            group = 1 if not one.reserved else 0 if label == "bicubic" else 2
+            group = 1 if not one.reserved else 0 if label in BASELINES else 2
             position = (group, number, one.series, math.inf if one.iteration is None else one.iteration)
             rows.append((position, Entry(name, one, [source]), scores))
     return [(entry, scores) for _, entry, scores in sorted(rows, key=lambda row: row[0])]
 
 
 def _join(rows: Sequence[tuple[object, Entry, _Scores]], source: ReportSource, label: str, scores: _Scores) -> bool:
-    """Bicubic upscaling of one folder is that of another, if nothing contradicts it."""
+    """The baseline of one folder is that of another, if nothing contradicts it."""
     for _, entry, known in rows:
         if entry.checkpoint.label != label or entry.sources[0].scale != source.scale:
             continue

@@ -227,7 +227,7 @@ def result_image(visualization: Path, dataset: str, key: str, label: str, suffix
         visualization: The folder of the results.
         dataset: The validation set's name.
         key: The image's key, without its data set; may have slashes.
-        label: The checkpoint's: an iteration, or `bicubic`.
+        label: The checkpoint's: an iteration, or that of the baseline.
         suffix: Suffix of the file.
 
     Raises:

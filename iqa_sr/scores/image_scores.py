@@ -10,7 +10,7 @@ from iqa_sr.ops.resize import resize_bicubic
 
 __all__ = [
     "LR_CONSISTENCY",
-    "bicubic_result",
+    "baseline_result",
     "cut_border",
     "lr_consistency",
     "metric_fits",
@@ -62,9 +62,9 @@ def cut_border(image: Tensor, border: int) -> Tensor:
     return image[..., border : image.shape[-2] - border, border : image.shape[-1] - border]
 
 
-def bicubic_result(lq: Tensor, scale: int) -> Tensor:
-    """The baseline: the LQ enlarged by MATLAB's bicubic, as a saved 8-bit file would hold it."""
-    return as_8_bit(resize_bicubic(lq, lq.shape[-2] * scale, lq.shape[-1] * scale))
+def baseline_result(lq: Tensor, scale: int) -> Tensor:
+    """The LQ enlarged by MATLAB's bicubic, at scale 1 as it is, as a saved 8-bit file would hold it."""
+    return as_8_bit(lq if scale == 1 else resize_bicubic(lq, lq.shape[-2] * scale, lq.shape[-1] * scale))
 
 
 def lr_consistency(result: Tensor, lq: Tensor, rows: slice = slice(None), columns: slice = slice(None)) -> Tensor:

@@ -38,8 +38,9 @@ class Protocol:
 
 
 # HGGT: the scripts beside its code cut 4 px and average the scores against all positives of an image; RGB is their
-# default. The classical tables: BasicSR's `test_y_channel: true` and `crop_border` equal to the scale. NTIRE: the
-# perceptual track; the organizers' script scores whole RGB images, the formula is of the means.
+# default. The classical tables: BasicSR's `test_y_channel: true` and `crop_border` equal to the scale; those of
+# restoration: whole RGB images. NTIRE: the perceptual track; the organizers' script scores whole RGB images, the
+# formula is of the means.
 _ALL = (
     Protocol(
         name="hggt-test100",
@@ -58,6 +59,15 @@ _ALL = (
         scale=None,
         formula=None,
         reference="what tables for Set5, Set14, BSD100, Urban100 report: Y, a border as wide as the scale cut off",
+    ),
+    Protocol(
+        name="restoration",
+        metrics=("psnr", "ssimc-basicsr"),
+        border=0,
+        against="original",
+        scale=1,
+        formula=None,
+        reference="what tables of color denoising and color JPEG artifact removal report: whole RGB images",
     ),
     Protocol(
         name="ntire2025",

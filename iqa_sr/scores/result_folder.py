@@ -20,7 +20,7 @@ from iqa_sr.errors import did_you_mean
 from iqa_sr.io.file_names import folded, windows_problem
 from iqa_sr.io.files import check_inside
 from iqa_sr.io.json_files import read_json, write_json
-from iqa_sr.scores.score_table import BASELINE, ScoreTable
+from iqa_sr.scores.score_table import BASELINE, INPUT, ScoreTable
 
 __all__ = [
     "FORMAT",
@@ -49,6 +49,7 @@ GOLD_STANDARD = "gold-standard"
 """Label of scores without images: the best no-reference score in each image's group of ground truths."""
 RESERVED = {
     BASELINE: "the LQ image, enlarged",
+    INPUT: "the image that is restored, untouched",
     ORIGINAL: "the reference",
     GOLD_STANDARD: "the best score in each group of ground truths",
 }

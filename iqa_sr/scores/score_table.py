@@ -35,10 +35,11 @@ from iqa_sr.scores.score_rows import (
     row_text,
 )
 
-__all__ = ["BASELINE", "MetricFacts", "Origin", "ScoreRow", "ScoreTable"]
+__all__ = ["BASELINE", "BASELINES", "INPUT", "MetricFacts", "Origin", "ScoreRow", "ScoreTable", "baseline_label"]
 
-# In the column checkpoint: bicubic upscaling, which is no checkpoint.
-BASELINE = "bicubic"
+# In the column checkpoint, what is none: bicubic upscaling, and at scale 1 the untouched input.
+BASELINE, INPUT = "bicubic", "input"
+BASELINES = (BASELINE, INPUT)
 
 logger = logging.getLogger(__name__)
 
@@ -46,6 +47,11 @@ Names = tuple[str, str, str, str]
 """Checkpoint, image, reference, metric."""
 Folders = tuple[str, str]
 """Those of the image and of the reference, from the row's origin."""
+
+
+def baseline_label(scale: int) -> str:
+    """Label of what a network of this scale is compared with."""
+    return INPUT if scale == 1 else BASELINE
 
 
 class ScoreTable:

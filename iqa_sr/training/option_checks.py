@@ -15,6 +15,8 @@ from iqa_sr.guard.options import check_guard
 from iqa_sr.losses.iqa_loss import too_small
 from iqa_sr.models.options import IQASRConfig, QualityConfig, section_of
 from iqa_sr.objectives import OBJECTIVES, Objective
+from iqa_sr.scores.image_scores import LR_CONSISTENCY
+from iqa_sr.scores.score_table import baseline_label
 
 __all__ = ["check_fits", "check_iqa_sr", "model_names", "sampler_metrics", "without_effect"]
 
@@ -62,6 +64,7 @@ def check_iqa_sr(
         _check_fine_tuning(options, model, datasets, problems)
     with problems.collected():
         _check_scale(options, crop)
+    problems.texts += _of_another_scale(options.get("scale"), model)
 
 
 def _losses(options: Mapping[str, Any]) -> dict[str, Any]:
@@ -116,6 +119,22 @@ def _check_scale(options: Mapping[str, Any], crop: Any) -> None:
             f"datasets:train:gt_size: expected a multiple of {scale * multiple} "
             f"(scale {scale} times {multiple}, of which {network['type']} takes multiples), got {crop}"
         )
+
+
+def _of_another_scale(scale: Any, model: IQASRConfig) -> list[str]:
+    """What compares with bicubic upscaling, or downscales, where nothing is enlarged; and the other way round."""
+    found, given = [], getattr(model.val, "baseline", None)
+    if isinstance(scale, int) and given not in (None, "auto", baseline_label(scale)):
+        found = [f"val:baseline: expected {baseline_label(scale)} at scale {scale}, or auto, got {given}"]
+    guard = getattr(model.train, "guard", None)
+    if scale == 1 and guard is not None:
+        named = [f"held_out: expected metrics other than {LR_CONSISTENCY}"] * (LR_CONSISTENCY in (guard.held_out or []))
+        named += ["min_consistency: expected nothing"] * (guard.min_consistency is not None)
+        found += [
+            f"train:guard:{one}, for at scale 1 the consistency with the LQ says how little is restored"
+            for one in named
+        ]
+    return found
 
 
 def check_fits(given: str, known: Sequence[str], path: str, objective: type[Objective[Any]], does: str) -> None:

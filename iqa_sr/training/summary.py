@@ -9,7 +9,7 @@ from iqa_sr.models.model_base import ModelBase
 from iqa_sr.runtime.packages import is_installed
 from iqa_sr.scores.experiment_folder import ExperimentFolder
 from iqa_sr.scores.means import image_means, mean
-from iqa_sr.scores.score_table import BASELINE, ScoreTable
+from iqa_sr.scores.score_table import BASELINES, ScoreTable
 from iqa_sr.training.validation_run import ValidationRun
 
 __all__ = ["summary_lines"]
@@ -54,11 +54,12 @@ def summary_lines(
 
 
 def _gains(table: ScoreTable, final: str) -> list[str]:
-    """Lines by metric: bicubic upscaling against the last checkpoint, over the images that both have a score of."""
+    """Lines by metric: the baseline against the last checkpoint, over the images that both have a score of."""
     lines = []
     images = image_means(table.rows)
+    baseline = next((row.checkpoint for row in table.rows if row.checkpoint in BASELINES), "")
     for metric, facts in table.facts.items():
-        scores, others = (images.get((label, metric), {}) for label in (final, BASELINE))
+        scores, others = (images.get((label, metric), {}) for label in (final, baseline))
         if not scores:
             continue
         arrow = "higher is better" if facts.higher_is_better else "lower is better"
@@ -72,7 +73,7 @@ def _gains(table: ScoreTable, final: str) -> list[str]:
             continue
         better = (now > before) == facts.higher_is_better and now != before
         comparison = "better" if better else "equal" if now == before else "worse"
-        lines.append(f"  {metric}: bicubic {before:.4f} -> {now:.4f} ({now - before:+.4f}, {comparison}; {arrow})")
+        lines.append(f"  {metric}: {baseline} {before:.4f} -> {now:.4f} ({now - before:+.4f}, {comparison}; {arrow})")
     return lines
 
 

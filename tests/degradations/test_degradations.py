@@ -13,7 +13,8 @@ from torch.nn import functional
 
 import iqa_sr.basicsr_compat  # noqa: F401 - makes `import basicsr` work
 from iqa_sr.degradations.options import StageOptions
-from iqa_sr.degradations.pipelines import Degradation, _random_kernel, build_degradation, resize_bicubic
+from iqa_sr.degradations.pipelines import Degradation, build_degradation, resize_bicubic
+from iqa_sr.degradations.stages import random_kernel
 from iqa_sr.errors import OptionError
 from iqa_sr.ops.blur import (
     blur,
@@ -380,13 +381,13 @@ def test_draws_follow_their_weights_and_ranges() -> None:
 def test_kernels_are_drawn_as_asked() -> None:
     draw = SeededRandom(0)
     stage = StageOptions(kernel_sizes=(5, 9), sinc_prob=0.25, kernel_prob={"iso": 1})
-    kernels = [_random_kernel(stage, draw) for _ in range(800)]
+    kernels = [random_kernel(stage, draw) for _ in range(800)]
     assert {kernel.shape for kernel in kernels} == {(5, 5), (9, 9)}
     ringing = np.mean([bool((kernel < 0).any()) for kernel in kernels])
     assert ringing == pytest.approx(0.25, abs=0.05)
     for name in ("aniso", "generalized_aniso", "plateau_aniso"):
         stage = StageOptions(kernel_sizes=(9,), sinc_prob=0, kernel_prob={name: 2}, blur_sigma=(1, 3))
-        turned = [_random_kernel(stage, draw) for _ in range(20)]
+        turned = [random_kernel(stage, draw) for _ in range(20)]
         assert any(float((kernel - kernel.T).abs().max()) > 1e-4 for kernel in turned)
         assert all(abs(float(kernel.sum()) - 1) < 1e-9 for kernel in turned)
 
@@ -420,7 +421,7 @@ def test_defaults_are_the_published_numbers() -> None:
     [
         ({"type": "bicubik"}, "lq:type: there is no lq 'bicubik'; did you mean bicubic"),
         ({"type": ["bicubic"]}, "lq:type: there is no lq"),
-        ({}, "lq:type: there is no lq None; valid: bicubic, hggt-one-stage"),
+        ({}, "lq:type: there is no lq None; valid: bicubic, deblur, denoise, hggt-one-stage"),
         ("bicubic", "lq: expected a section with the key type, got 'bicubic'"),
         ({"type": "bicubic", "usm": True}, "lq:usm: unknown key"),
         ({"type": "hggt-one-stage", "second": {}}, "lq:second: unknown key"),

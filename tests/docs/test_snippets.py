@@ -11,7 +11,7 @@ import torch
 from iqa_sr import plugin
 from iqa_sr.cli import train
 from iqa_sr.cli.main import COMMANDS, main
-from iqa_sr.config.option_files import _parse, apply_overrides, read_option_file
+from iqa_sr.config.option_files import apply_overrides, read_option_file, read_value
 from iqa_sr.losses.iqa_loss import too_small
 from iqa_sr.metrics import metric_info
 from iqa_sr.models.options import IQASRConfig
@@ -91,7 +91,7 @@ def plain(options):
 
 @of("yaml")
 def test_the_options_are_valid(snippet, valid):
-    options = _parse(snippet.text, snippet.position)
+    options = read_value(snippet.text, snippet.position)
     assert isinstance(options, dict)
     assert not [error.message for error in valid.iter_errors(options)]
     if options.get("model_type", "IQASRModel") == "IQASRModel":

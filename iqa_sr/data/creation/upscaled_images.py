@@ -29,7 +29,7 @@ def upscaled_images(
             reduced and enlarged again, bicubic.
         size: Height and width of the windows in px; they are cut from the middle.
         limit: Largest number of images, the first ones by name; None for all.
-        scale: Scale of the bicubic results.
+        scale: Scale of the bicubic results, at least 2.
 
     Returns:
         Names, results and originals, `(N, 3, size, size)` each, in whole levels of 255.
@@ -37,8 +37,10 @@ def upscaled_images(
     Raises:
         FileNotFoundError: If a folder or a result is missing.
         DataError: If an original is too small or cannot be read.
-        ValueError: If a result has another size than its original.
+        ValueError: If a result has another size than its original, or bicubic results would be the originals.
     """
+    if results is None and scale < 2:
+        raise ValueError(f"`scale`: expected at least 2, got {scale}; results of a restoration: `results` DIR")
     if folder is not None and not list_images(Path(folder).expanduser()):
         raise FileNotFoundError(f"`images`: {folder} holds no images")
     options = {"dataroot": folder, "photographs": folder is None}

@@ -9,7 +9,7 @@ function startBrowser() {
   const best = scope().best.find(Boolean)?.row;
   const checkpoints = shown.filter((row) => !entries[row].reserved);
   const right = checkpoints.includes(best) ? best : checkpoints.at(-1) ?? shown.at(-1);
-  const start = [reservedRow("bicubic"), reservedRow("original")].find((row) => shown.includes(row) && row !== right) ?? shown[0];
+  const start = ["bicubic", "input", "original"].map(reservedRow).find((row) => shown.includes(row) && row !== right) ?? shown[0];
   fill(byId("left"), names, start, shown);
   fill(byId("right"), names, right, shown);
   fill(byId("tile-metric"), metrics.map((metric) => `${metric.name} ${arrow(metric)}`));
