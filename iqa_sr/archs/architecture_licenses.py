@@ -102,7 +102,7 @@ def architecture_license(architecture: str) -> ArchitectureLicense:
     """License of an architecture.
 
     Args:
-        architecture: spandrel's identifier or name (`Compact`, `RealESRGAN Compact`), or the name of a class of BasicSR.
+        architecture: spandrel's identifier or name (`Compact`, `RealESRGAN Compact`), or a class of BasicSR.
 
     Returns:
         For an architecture that is not listed a license called `unknown`, which no strict policy allows.

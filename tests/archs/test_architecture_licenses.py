@@ -7,7 +7,7 @@ from spandrel import MAIN_REGISTRY, ArchRegistry, ModelLoader
 
 from iqa_sr.archs.architecture_licenses import architecture_license, registry
 
-EXTRA = "AdaCode CodeFormer DDColor FeMaSR M3SNet MAT MIRNet2 MPRNet Restormer SRFormer".split()
+EXTRA = ["AdaCode", "CodeFormer", "DDColor", "FeMaSR", "M3SNet", "MAT", "MIRNet2", "MPRNet", "Restormer", "SRFormer"]
 
 
 def test_every_architecture_has_a_license():
