@@ -5,7 +5,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
-__all__ = ["ArchitectureLicense", "architecture_license", "registry"]
+__all__ = ["UNKNOWN", "ArchitectureLicense", "architecture_license", "registry"]
 
 
 @dataclass(frozen=True)
@@ -95,7 +95,8 @@ _LICENSES = {
     "RRDBNet": _APACHE,
     "SRVGGNetCompact": _APACHE,
 }
-_UNKNOWN = ArchitectureLicense("unknown", "its license is not known here")
+UNKNOWN = ArchitectureLicense("unknown", "its license is not known here")
+"""License of architectures that are not listed."""
 
 
 def architecture_license(architecture: str) -> ArchitectureLicense:
@@ -109,7 +110,7 @@ def architecture_license(architecture: str) -> ArchitectureLicense:
     """
     if architecture not in _LICENSES:
         architecture = next((one.id for one in _architectures() if one.name == architecture), architecture)
-    return _LICENSES.get(architecture, _UNKNOWN)
+    return _LICENSES.get(architecture, UNKNOWN)
 
 
 def registry() -> Any:

@@ -26,7 +26,7 @@ def test_an_option_file_beside_it_that_does_not_fit_is_passed_over(tmp_path):
     (tmp_path / "b.yml").write_text("jobs: [1, 2]")
     (tmp_path / "c.yml").write_text("{")
     loaded = load_network(tmp_path / "net.pth")
-    assert loaded.source == "the shape of its weights" and same(loaded, network)
+    assert loaded.source == "spandrel" and same(loaded, network)
 
 
 def test_option_files_that_contradict_each_other_are_refused(tmp_path):
