@@ -184,12 +184,16 @@ def _digest(network: nn.Module, state: Mapping[str, Tensor] | None) -> str:
     """
     own = network.state_dict()
     shapes = sorted(tuple(tensor.shape) for tensor in own.values())
-    for part in network_parts(state or {}):
-        if sorted(tuple(tensor.shape) for tensor in part.values()) == shapes:
-            return state_digest(
-                {name: tensor.float() if tensor.is_floating_point() else tensor for name, tensor in part.items()}
-            )
-    return state_digest(own)
+    parts = [
+        one for one in network_parts(state or {}) if sorted(tuple(value.shape) for value in one.values()) == shapes
+    ]
+    # By the network's own names where the file has them, else by those without any prefix, which come last.
+    named = next((part for part in parts if part.keys() == own.keys()), parts[-1] if parts else own)
+    return state_digest({name: value.float() if value.is_floating_point() else value for name, value in named.items()})
+
+
+def _shapes(state: Mapping[str, Tensor]) -> list[tuple[int, ...]]:
+    return sorted(tuple(tensor.shape) for tensor in state.values())
 
 
 def _plain(value: Any) -> Any:

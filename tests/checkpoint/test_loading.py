@@ -119,9 +119,7 @@ def test_weights_that_are_almost_those_of_a_known_network(tmp_path):
 
 def test_a_network_that_takes_no_rgb(tmp_path):
     save_checkpoint(tmp_path / "net.pth", {**RRDB, "num_in_ch": 1, "num_out_ch": 1})
-    text = (
-        r"^.*net\.pth: expected a network from RGB to RGB images, got ESRGAN \(SR\) from 1 to 1 channels"
-    )
+    text = r"^.*net\.pth: expected a network from RGB to RGB images, got ESRGAN \(SR\) from 1 to 1 channels"
     with pytest.raises(ValueError, match=text):
         load_network(tmp_path / "net.pth")
     save_checkpoint(tmp_path / "net.pth", {**RRDB, "num_in_ch": 1, "num_out_ch": 1, "num_grow_ch": 4})
