@@ -9,7 +9,7 @@ from spandrel.architectures.ESRGAN import ESRGAN
 from iqa_sr.checkpoint.loading import load_network
 from iqa_sr.data.creation.network_enhancer import load_network_enhancer
 from iqa_sr.io.network_states import network_parts
-from iqa_sr.io.state_dicts import state_dicts, weights_of
+from iqa_sr.io.state_dicts import raw_weights, state_dicts, weights_of
 from tests.helpers.checkpoints import lq
 
 PREFIXES = ["module.", "_orig_mod.", "generator.", "net_g.", "netG.", "model.", "net_g._orig_mod.", "model.module."]
@@ -83,6 +83,8 @@ def test_dicts_within_dicts(tmp_path, network, keys, found):
     torch.save(content | {"iter": 5}, tmp_path / "net.pth")
     check(tmp_path / "net.pth", network, found)
     assert load_network(tmp_path / "net.pth", param_key=found).param_key == found
+    raw = raw_weights(content, "net.pth")
+    assert raw[0] == keys and list(raw[1]) == list(network.state_dict())
     with pytest.raises(ValueError, match=f"has no weights 'weights'; .*{found}"):
         load_network(tmp_path / "net.pth", param_key="weights")
 
