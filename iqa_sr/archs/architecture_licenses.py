@@ -1,6 +1,7 @@
 """Licenses of the architectures that spandrel knows, and the registry with all of those that are installed."""
 
 import importlib
+import warnings
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
@@ -126,7 +127,10 @@ def registry() -> Any:
     except ModuleNotFoundError as error:
         raise ModuleNotFoundError("spandrel is not installed: pip install spandrel", name="spandrel") from error
     try:
-        extra = importlib.import_module("spandrel_extra_arches")
+        with warnings.catch_warnings():  # of torch, about what it does when it is imported
+            warnings.simplefilter("ignore", FutureWarning)
+            warnings.simplefilter("ignore", DeprecationWarning)
+            extra = importlib.import_module("spandrel_extra_arches")
     except ModuleNotFoundError as error:
         if error.name != "spandrel_extra_arches":  # it is there, what it needs is not
             raise
