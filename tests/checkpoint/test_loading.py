@@ -1,7 +1,5 @@
 """Networks from checkpoints: which weights of a file, networks of spandrel, and what is refused."""
 
-import sys
-
 import pytest
 import torch
 from safetensors.torch import save_file
@@ -72,13 +70,6 @@ def test_networks_of_spandrel(tmp_path):
     with torch.no_grad():
         expected = network(lq(32)).clamp(0, 1)
     assert torch.allclose(loaded.network(lq(32)).clamp(0, 1), expected, rtol=0, atol=1e-6)
-
-
-def test_without_spandrel_its_networks_are_unknown(tmp_path, monkeypatch):
-    save_safmn(tmp_path / "net.pth")
-    monkeypatch.setitem(sys.modules, "spandrel", None)
-    with pytest.raises(ValueError, match=r"2\. spandrel is not installed: pip install spandrel"):
-        load_network(tmp_path / "net.pth")
 
 
 # --- What is refused --------------------------------------------------------------------------------------------------
