@@ -56,6 +56,8 @@ setup(
     extras_require={
         "basicsr": BASICSR,
         "augmentiq": ["transformers"],
+        # Architectures under other licenses than spandrel's own, most of them noncommercial.
+        "extra-arches": ["spandrel_extra_arches"],
         "opinions": ["openpyxl"],
         "report": ["plotly"],
         # From pytest 9.2 on, pytest-xdist 3.8 forgets in silence which tests belong together.
@@ -67,6 +69,7 @@ setup(
             "pytest<9.2",
             "pytest-xdist",
             "selenium",
+            "spandrel_extra_arches",
             "transformers",
         ],
         "docs": ["mkdocs-material>=9.5", "mkdocstrings[python]>=0.27"],

@@ -6,7 +6,17 @@ import unicodedata
 from collections.abc import Iterable
 from typing import Any
 
-__all__ = ["OptionError", "OtherProcessFailed", "TrainingStopped", "did_you_mean", "same_name", "shown", "visible"]
+__all__ = [
+    "OptionError",
+    "OtherProcessFailed",
+    "TrainingStopped",
+    "UnknownNetwork",
+    "UnusableNetwork",
+    "did_you_mean",
+    "same_name",
+    "shown",
+    "visible",
+]
 
 
 class TrainingStopped(RuntimeError):
@@ -19,6 +29,14 @@ class OtherProcessFailed(TrainingStopped):
 
 class OptionError(ValueError):
     """A value in an option file that cannot be used: the text says where, what was expected and what came."""
+
+
+class UnknownNetwork(ValueError):
+    """Weights are of a network that whoever was asked does not know."""
+
+
+class UnusableNetwork(ValueError):
+    """Weights are of a network that is known, but not one from RGB to RGB images."""
 
 
 _LISTED = 100

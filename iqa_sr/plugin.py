@@ -12,7 +12,6 @@ from iqa_sr.archs.augmentiq_arch import AugmentIQHeads
 from iqa_sr.archs.jod_lite_arch import JODLite
 from iqa_sr.archs.patch_transformer_arch import PatchTransformer
 from iqa_sr.archs.rankiqa_arch import RankIQALite
-from iqa_sr.archs.spandrel_loader import network_from_file, networks_by_name
 from iqa_sr.basicsr_compat import (
     ARCH_REGISTRY,
     DATASET_REGISTRY,
@@ -49,8 +48,6 @@ TABLE: tuple[tuple[Any, Any], ...] = (
             RankIQALite,
             TrainableAFINE,
             TrainableQualiCLIP,
-            network_from_file,
-            *networks_by_name().values(),  # names that BasicSR has, too, mean BasicSR's network
         )
     ),
     *(

@@ -14,8 +14,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from iqa_sr.archs.architecture_licenses import registry
 from iqa_sr.archs.folded_layers import folded_layers
-from iqa_sr.io.network_states import check_numbers
+from iqa_sr.errors import UnknownNetwork, UnusableNetwork
+from iqa_sr.io.network_states import check_numbers, first_fitting
 from iqa_sr.io.state_dicts import state_dicts
 from iqa_sr.io.tensor_files import read_tensor_file
 from iqa_sr.runtime import rng_state
@@ -79,7 +81,7 @@ def spandrel_network(state: Mapping[str, Tensor], path: str | Path) -> nn.Module
     Files are never opened by spandrel, which runs the code of a TorchScript archive: give what `read_tensor_file` gave.
 
     Args:
-        state: State dict; may be the whole content of a file, with the weights below one of the usual keys.
+        state: State dict; the network may be one of its `network_parts`.
         path: Path of the checkpoint file, named in error messages.
 
     Returns:
@@ -87,9 +89,11 @@ def spandrel_network(state: Mapping[str, Tensor], path: str | Path) -> nn.Module
 
     Raises:
         ModuleNotFoundError: If spandrel is not installed.
-        ValueError: If spandrel does not know the network, or it takes no RGB images.
+        UnknownNetwork: If spandrel does not know the network; a ValueError.
+        UnusableNetwork: If it takes or gives other than RGB images; a ValueError.
+        ValueError: If spandrel takes it for another one, which the weights do not fit.
     """
-    descriptor = _descriptor(state, path)
+    descriptor = first_fitting(state, lambda part: _descriptor(part, path))
     return trainable(descriptor.model, _facts(descriptor)).eval()
 
 
@@ -151,16 +155,18 @@ def _descriptor(state: Mapping[str, Tensor], path: str | Path) -> Any:
     except ModuleNotFoundError as error:
         raise ModuleNotFoundError("spandrel is not installed: pip install spandrel", name="spandrel") from error
     try:
-        descriptor = ModelLoader(device="cpu").load_from_state_dict(canonicalize_state_dict(dict(state)))
+        loader = ModelLoader(device="cpu", registry=registry())
+        descriptor = loader.load_from_state_dict(canonicalize_state_dict(dict(state)))
     except UnsupportedModelError:
-        raise ValueError(f"spandrel does not know the network of {path}") from None
+        raise UnknownNetwork(f"spandrel does not know the network of {path}") from None
     except Exception as error:  # spandrel passes on whatever building a network that it guessed wrongly raises
-        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        reason = " ".join(line.strip() for line in str(error).splitlines()[:2])
         raise ValueError(f"spandrel cannot load {path}: {reason[:200] or type(error).__name__}") from error
     check_numbers(descriptor.model.state_dict(), state, descriptor.architecture.name, path)
     channels = descriptor.input_channels, descriptor.output_channels
     if not isinstance(descriptor, ImageModelDescriptor) or channels != (3, 3):
-        raise ValueError(f"spandrel takes {path} for {descriptor.architecture.name}, no network of RGB images")
+        kind = f"{descriptor.architecture.name} ({descriptor.purpose}) from {channels[0]} to {channels[1]} channels"
+        raise UnusableNetwork(f"{path}: expected a network from RGB to RGB images, got {kind}, as spandrel says")
     return descriptor
 
 

@@ -6,6 +6,7 @@ environments without it. The modules beside them serve both. Nothing outside thi
 
 import warnings
 
+from iqa_sr.archs.spandrel_loader import network_from_file, networks_by_name
 from iqa_sr.basicsr_compat.registries import (
     ARCH_REGISTRY,
     DATASET_REGISTRY,
@@ -57,8 +58,14 @@ __all__ = [
 
 
 def patch_basicsr() -> None:
-    """Rebind what has to be rebound in an installed BasicSR; a second call changes nothing."""
+    """Rebind what has to be rebound in an installed BasicSR, and register the networks of spandrel.
+
+    Names that BasicSR has, too, mean BasicSR's network, installed or not. A second call changes nothing.
+    """
     # SwinIR's own use of meshgrid; nothing that a user could do about it.
     warnings.filterwarnings("ignore", message="torch.meshgrid", category=UserWarning)
     if INSTALLED:
         _patch()
+    for builder in (network_from_file, *networks_by_name().values()):
+        if builder.__name__ not in ARCH_REGISTRY and not needs_basicsr(builder.__name__):
+            ARCH_REGISTRY.register(builder)

@@ -1,7 +1,8 @@
 """The options of a super-resolution network, read off the names and shapes of its weights.
 
-A checkpoint of BasicSR holds weights alone. Of SwinIR, RRDBNet, MSRResNet, EDSR, RCAN and SRVGGNetCompact these tell
-everything that `network_g` says, but for a few numbers that leave no trace in them; such numbers are named.
+A checkpoint of BasicSR holds weights alone. Of the networks that spandrel does not know (MSRResNet, EDSR, RCAN by
+BasicSR's names, RRDBNet of another growth than 32) these tell everything that `network_g` says, but for a few numbers
+that leave no trace in them; such numbers are named.
 """
 
 import math
@@ -64,50 +65,6 @@ def _upsample_factor(shapes: Shapes) -> int:
 # --- The networks -----------------------------------------------------------------------------------------------------
 
 
-def _swinir(shapes: Shapes) -> NetworkReading:
-    if "absolute_pos_embed" in shapes:
-        raise ValueError("a network for images of one size")
-    block = "layers.{}.residual_group.blocks.{}."
-    layers = _numbers(shapes, r"layers\.(\d+)\.")
-    depths = [len(_numbers(shapes, rf"layers\.{layer}\.residual_group\.blocks\.(\d+)\.")) for layer in layers]
-    tables = [shapes[block.format(layer, 0) + "attn.relative_position_bias_table"] for layer in layers]
-    embed_dim, channels = shapes["conv_first.weight"][:2]
-    window = (_root(tables[0][0]) + 1) // 2
-    masks = [shape[0] for name, shape in shapes.items() if name.endswith(".attn_mask")]
-    upsampler, factor = _swinir_upsampler(shapes, channels)
-    hidden = shapes[block.format(0, 0) + "mlp.fc1.weight"][0]
-    ratio = hidden / embed_dim
-    section = {
-        "type": "SwinIR",
-        "upscale": factor,
-        "in_chans": channels,
-        "img_size": _root(masks[0]) * window if masks else window,
-        "window_size": window,
-        # What was trained on JPEG files has windows of 7, and levels of 255.
-        "img_range": 255.0 if window == 7 and not upsampler else 1.0,
-        "depths": depths,
-        "embed_dim": embed_dim,
-        "num_heads": [heads for _, heads in tables],
-        # Cut to a whole number, its product with the dimension is the hidden one.
-        "mlp_ratio": ratio if int(embed_dim * ratio) == hidden else (hidden + 0.5) / embed_dim,
-        "qkv_bias": block.format(0, 0) + "attn.qkv.bias" in shapes,
-        "patch_norm": "patch_embed.norm.weight" in shapes,
-        "upsampler": upsampler,
-        "resi_connection": "3conv" if "conv_after_body.0.weight" in shapes else "1conv",
-    }
-    return NetworkReading(section, ("img_range",))
-
-
-def _swinir_upsampler(shapes: Shapes, channels: int) -> tuple[str, int]:
-    if "conv_up1.weight" in shapes:
-        return "nearest+conv", 4
-    if "conv_before_upsample.0.weight" in shapes:
-        return "pixelshuffle", _upsample_factor(shapes)
-    if "upsample.0.weight" in shapes:
-        return "pixelshuffledirect", _root(shapes["upsample.0.weight"][0] // channels)
-    return "", 1
-
-
 def _rrdbnet(shapes: Shapes) -> NetworkReading:
     features, inputs = shapes["conv_first.weight"][:2]
     outputs = shapes["conv_last.weight"][0]
@@ -161,28 +118,11 @@ def _rcan(shapes: Shapes) -> NetworkReading:
     return NetworkReading(section | _DIV2K, ("res_scale", *_DIV2K))
 
 
-def _compact(shapes: Shapes) -> NetworkReading:
-    features, inputs = shapes["body.0.weight"][:2]
-    last = _numbers(shapes, r"body\.(\d+)\.")[-1]
-    section = {
-        "type": "SRVGGNetCompact",
-        "num_in_ch": inputs,
-        "num_out_ch": inputs,
-        "num_feat": features,
-        "num_conv": (last - 2) // 2,
-        "upscale": _root(shapes[f"body.{last}.weight"][0] // inputs),
-        "act_type": "prelu",  # the others have no weights, and are read by nobody
-    }
-    return NetworkReading(section)
-
-
 _FAMILIES: dict[str, tuple[tuple[str, ...], Callable[[Shapes], NetworkReading]]] = {
-    "SwinIR": ((r"layers\.0\.residual_group\.blocks\.0\.attn\.relative_position_bias_table",), _swinir),
     "RRDBNet": ((r"body\.0\.rdb1\.conv1\.weight", r"conv_up2\.weight"), _rrdbnet),
     "MSRResNet": ((r"body\.0\.conv1\.weight", r"upconv1\.weight"), _msrresnet),
     "EDSR": ((r"body\.0\.conv1\.weight", r"conv_after_body\.weight", r"upsample\.0\.weight"), _edsr),
     "RCAN": ((r"body\.0\.residual_group\.0\.rcab\.0\.weight", r"conv_after_body\.weight"), _rcan),
-    "SRVGGNetCompact": ((r"body\.0\.weight", r"body\.1\.weight", r"body\.2\.weight"), _compact),
 }
 
 KNOWN = tuple(_FAMILIES)

@@ -24,6 +24,7 @@ COMMANDS = {
     "verify-resume": "prove that an interrupted run resumes bit by bit",
     "merge": "merge adapters of LoRA into their base, at any strength",
     "average": "average the weights of checkpoints that began with the same weights",
+    "inspect": "show which network a file holds, and how its weights lie there",
     "upscale": "make images larger with a trained network, or restore them with one of scale 1",
     "check-data": "check the data sets of an option file, list every problem",
     "make-sample": "make the sample data set from scikit-image's photographs",

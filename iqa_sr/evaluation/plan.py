@@ -234,7 +234,8 @@ def _inspect_networks(
     for file in tqdm(files, desc="looking into checkpoints", unit="file", leave=False, disable=hidden):
         loaded = config.load(file)
         path, architecture = file.path.as_posix(), loaded.architecture
-        built = hashlib.sha256(json.dumps(loaded.section, sort_keys=True, default=str).encode()).hexdigest()[:16]
+        options = {"type": architecture, **loaded.hyperparameters} if loaded.section is None else loaded.section
+        built = hashlib.sha256(json.dumps(options, sort_keys=True, default=str).encode()).hexdigest()[:16]
         facts[file.label] = CheckpointFacts(
             path=path, sha256=file.sha256, architecture=architecture, iteration=file.iteration, built=built
         )

@@ -2,23 +2,32 @@
 
 import hashlib
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor, nn
+
+from iqa_sr.errors import UnknownNetwork, UnusableNetwork
 
 __all__ = [
     "check_numbers",
     "check_tensors",
     "few",
+    "first_fitting",
     "load_state",
+    "network_parts",
     "nonfinite_weights",
     "select_state_dict",
     "state_digest",
     "unwrapped",
 ]
+
+T = TypeVar("T")
+
+_PREFIXES = ("net_g_ema", "ema_model", "net_g", "netG", "generator", "module", "_orig_mod", "network", "net", "model")
+"""Names that frameworks give to the network that they train; averaged weights first."""
 
 
 def select_state_dict(content: Any, path: str | Path, param_key: str | None) -> dict[str, Tensor]:
@@ -27,7 +36,8 @@ def select_state_dict(content: Any, path: str | Path, param_key: str | None) -> 
     Args:
         content: Content of the file as `read_tensor_file` gives it.
         path: The file's name, for errors.
-        param_key: `params`, `params_ema`, ... as BasicSR writes them; None when the file is the state dict itself.
+        param_key: `params`, `params_ema`, ... as BasicSR writes them; with points where one lies within another,
+            `state_dict.params`; None when the file is the state dict itself.
 
     Returns:
         By the names that the network itself gives them, without those of DataParallel and torch.compile.
@@ -37,6 +47,9 @@ def select_state_dict(content: Any, path: str | Path, param_key: str | None) -> 
     """
     if param_key is not None:
         keys = list(content) if isinstance(content, Mapping) else []
+        outer, point, inner = param_key.partition(".")
+        if point and param_key not in keys and isinstance(content, Mapping) and isinstance(content.get(outer), Mapping):
+            return select_state_dict(content[outer], path, inner)
         if param_key not in keys:
             found = ", ".join(map(str, keys[:5])) or "none"
             raise ValueError(f"{path}: expected a checkpoint with the key {param_key!r}, found {found}")
@@ -65,6 +78,47 @@ def unwrapped(state: Mapping[str, Tensor], names: Collection[str]) -> Mapping[st
         if all(name in part for name in names):
             return part
     return state
+
+
+def network_parts(state: Mapping[str, Tensor]) -> Iterator[Mapping[str, Tensor]]:
+    """The parts of a state dict that can be a network that is not known yet, the whole first.
+
+    Then what lies below `net_g.`, `generator.`, `model.` and the like, without these prefixes: a state dict of what
+    trained the network, whose losses may have weights, too. ESRGAN's old names begin with `model.` themselves.
+    """
+    yield state
+    for name in _PREFIXES:
+        prefix = f"{name}."
+        below = {key: value for key, value in state.items() if key.startswith(prefix)}
+        if not below:
+            continue
+        if name == "model" and len(below) < len(state):
+            yield below
+        yield from network_parts({key.removeprefix(prefix): value for key, value in below.items()})
+
+
+def first_fitting(state: Mapping[str, Tensor], build: Callable[[Mapping[str, Tensor]], T]) -> T:
+    """What a function makes of the first of `network_parts` that it takes.
+
+    Args:
+        state: Names and tensors.
+        build: Function of a part; it raises ValueError for what it does not take.
+
+    Raises:
+        ValueError: If it takes none of them: its first error, but rather one that is no `UnknownNetwork`. An
+            `UnusableNetwork` ends the search.
+    """
+    problem: ValueError | None = None
+    for part in network_parts(state):
+        try:
+            return build(part)
+        except UnusableNetwork:
+            raise
+        except ValueError as error:
+            if problem is None or (isinstance(problem, UnknownNetwork) and not isinstance(error, UnknownNetwork)):
+                problem = error
+    assert problem is not None  # there is a whole
+    raise problem
 
 
 def load_state(network: nn.Module, state: Mapping[str, Tensor], path: str | Path, strict: bool = True) -> list[str]:

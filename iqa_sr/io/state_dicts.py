@@ -14,7 +14,20 @@ from iqa_sr.io.network_states import select_state_dict, unwrapped
 
 __all__ = ["WEIGHT_KEYS", "check_weights_file", "raw_weights", "state_dicts", "weights_content", "weights_of"]
 
-WEIGHT_KEYS = ("params_ema", "params-ema", "g_ema", "params", "model_state_dict", "state_dict", "model", "net")
+WEIGHT_KEYS = (
+    "params_ema",
+    "params-ema",
+    "g_ema",
+    "net_g_ema",
+    "params",
+    "model_state_dict",
+    "state_dict",
+    "model",
+    "net",
+    "net_g",
+    "netG",
+    "generator",
+)
 """Keys of the weights in checkpoints, the averaged ones first; other keys that hold tensors come after these."""
 
 
@@ -24,26 +37,24 @@ def state_dicts(content: Any, path: str | Path, param_key: str | None = None) ->
     Args:
         content: Content of the checkpoint, as `read_tensor_file` gives it.
         path: Path of the file, for errors.
-        param_key: Key of the only state dict that is wanted; None for all.
+        param_key: Key of the only state dict that is wanted; None for all. Where one usual key lies within another, it
+            is both with a point: `state_dict.params`.
 
     Raises:
         ValueError: If there is none, or not this one; names those that there are.
     """
     if not isinstance(content, Mapping):
         raise ValueError(f"{path}: expected a checkpoint with a state dict, got {type(content).__name__}")
-    # Not what a program keeps under the same name: a configuration, or nothing yet.
-    mappings = {key: value for key, value in content.items() if isinstance(value, Mapping) and value}
+    mappings = _mappings(content)
     if param_key is not None:
-        keys = [str(key) for key in mappings]
+        keys = list(mappings)
         if param_key not in keys:
             valid = did_you_mean(param_key, keys) if keys else "the weights are the file itself: name no key"
             there = f" It has {', '.join(keys)}." if valid.startswith("did") else ""
             raise ValueError(f"{path} has no weights {param_key!r}; {valid}{there}")
         return {param_key: select_state_dict(content, path, param_key)}
     holding = [key for key, value in mappings.items() if all(isinstance(one, Tensor) for one in value.values())]
-    ordered: list[str | None] = sorted(
-        holding, key=lambda key: WEIGHT_KEYS.index(key) if key in WEIGHT_KEYS else len(WEIGHT_KEYS)
-    )
+    ordered: list[str | None] = [*sorted(holding, key=_rank)]
     return {key: select_state_dict(content, path, key) for key in ordered or [None]}
 
 
@@ -65,7 +76,32 @@ def raw_weights(
         ValueError: As `state_dicts`.
     """
     key, state = next(iter(state_dicts(content, path, param_key).items()))
-    return (() if key is None else (key,)), dict(content if key is None else content[key]), state
+    keys: tuple[str, ...] = ()
+    while key is not None:
+        outer, _, inner = (key, "", "") if key in content else key.partition(".")
+        keys, content, key = (*keys, outer), content[outer], inner or None
+    return keys, dict(content), state
+
+
+def _mappings(content: Mapping[Any, Any]) -> dict[str, Mapping[Any, Any]]:
+    """What may be state dicts, by their keys; below usual keys also what lies under further usual ones."""
+    found: dict[str, Mapping[Any, Any]] = {}
+    for key, value in content.items():
+        # Not what a program keeps under the same name: a configuration, or nothing yet.
+        if not isinstance(key, str) or not isinstance(value, Mapping) or not value:
+            continue
+        inner = _mappings({name: one for name, one in value.items() if name in WEIGHT_KEYS})
+        if key in WEIGHT_KEYS and inner:
+            found |= {f"{key}.{name}": one for name, one in inner.items()}
+        else:
+            found[key] = value
+    return found
+
+
+def _rank(key: str) -> int:
+    """Place of a key in `WEIGHT_KEYS`; of those within others, the place of the innermost."""
+    name = key if key in WEIGHT_KEYS else key.rpartition(".")[2]
+    return WEIGHT_KEYS.index(name) if name in WEIGHT_KEYS else len(WEIGHT_KEYS)
 
 
 def weights_of(

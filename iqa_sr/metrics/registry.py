@@ -43,6 +43,7 @@ from iqa_sr.metrics import (
 )
 from iqa_sr.metrics.base import MetricInfo, QualityMetric
 from iqa_sr.metrics.pyiqa_adapter import PREFIX, PyiqaMetric, pyiqa_info
+from iqa_sr.runtime import rng_state
 from iqa_sr.weights.store import weights_hash
 
 __all__ = [
@@ -165,7 +166,8 @@ def create_metric(name: str, device: str | torch.device = "cpu", **options: Any)
         if option not in known:
             raise ValueError(f"{name} takes no option {option!r}; {did_you_mean(option, known)}")
     try:
-        return build(**options).to(device)
+        with rng_state.preserved():  # weights are drawn before those of a file take their place, in the middle of a run
+            return build(**options).to(device)
     except torch.OutOfMemoryError:
         raise
     except (AttributeError, IndexError, KeyError, RuntimeError, TypeError) as error:

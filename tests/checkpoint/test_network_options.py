@@ -26,7 +26,7 @@ def test_an_option_file_beside_it_that_does_not_fit_is_passed_over(tmp_path):
     (tmp_path / "b.yml").write_text("jobs: [1, 2]")
     (tmp_path / "c.yml").write_text("{")
     loaded = load_network(tmp_path / "net.pth")
-    assert loaded.source == "the shape of its weights" and same(loaded, network)
+    assert loaded.source == "spandrel" and same(loaded, network)
 
 
 def test_option_files_that_contradict_each_other_are_refused(tmp_path):
@@ -58,7 +58,7 @@ def test_given_options_count(tmp_path, form):
     ("options", "text"),
     [
         (RRDB, r"net\.pth does not fit RRDBNet:\n  \d+ missing: body\.0\.rdb1"),
-        ({"type": "SwinIRR"}, r"network_g:type: there is no network 'SwinIRR'; did you mean SwinIR\?"),
+        ({"type": "SwinIRR"}, r"network_g:type: there is no network 'SwinIRR'; did you mean SwinIR or "),
         (
             {**RRDB, "blocks": 3},
             r"network_g:blocks: RRDBNet cannot be built with these options: .*unexpected keyword.*blocks",

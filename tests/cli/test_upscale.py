@@ -548,7 +548,7 @@ def test_an_unknown_network_fits_the_five_lines_of_an_error(here, capsys):
     torch.save({"a.weight": torch.zeros(2, 2)}, "net.pth")
     assert main([*COMMAND, "in"]) == 1
     shown = capsys.readouterr().err
-    assert "1. option files: none in" in shown and "3. spandrel does not know" in shown and "-opt FILE" in shown
+    assert "1. option files: none in" in shown and "2. spandrel does not know" in shown and "-opt FILE" in shown
     assert not Path("upscaled").exists()
 
 

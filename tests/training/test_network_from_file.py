@@ -201,7 +201,6 @@ def test_bad_files_are_refused_before_anything_is_written(data, here):
 
     gray = networks_by_name()["Compact"].__wrapped__(num_in_ch=1, num_out_ch=1, num_feat=8, num_conv=1, upscale=2)
     torch.save({"params": gray.state_dict()}, "start.pth")
-    assert "network_g:path: spandrel takes start.pth for RealESRGAN Compact, no network of RGB images" in refused(
-        options(data)
-    )
+    text = "network_g:path: start.pth: expected a network from RGB to RGB images, got RealESRGAN Compact (SR)"
+    assert text in refused(options(data))
     assert train(options(data)) == 1 and not (here / "experiments").exists()
