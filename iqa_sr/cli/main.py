@@ -23,6 +23,7 @@ COMMANDS = {
     "schema": "write the JSON Schema of option files, for completion and checks in an editor",
     "verify-resume": "prove that an interrupted run resumes bit by bit",
     "merge": "merge adapters of LoRA into their base, at any strength",
+    "export": "write a network for other programs: plain weights or ONNX, compared with the checkpoint",
     "average": "average the weights of checkpoints that began with the same weights",
     "upscale": "make images larger with a trained network",
     "check-data": "check the data sets of an option file, list every problem",
