@@ -189,8 +189,8 @@ def _export_onnx(
         free = "with a free height and width" if size is None else f"at {size[0]}x{size[1]} px"
         instead = "Give the size of all images, as `size` 256x256; or" if size is None else "Export"
         raise NotExportable(
-            f"{checkpoint}: {loaded.architecture} cannot be had as ONNX{' in float16' if half else ''} {free}: {error}; "
-            f"nothing was written.\n{instead} the weights: `kind` pth or safetensors."
+            f"{checkpoint}: {loaded.architecture} cannot be had as ONNX{' in float16' if half else ''} {free}: {error}\n"
+            f"Nothing was written. {instead} the weights: `kind` pth or safetensors."
         ) from error
     facts = {
         "architecture": loaded.architecture,

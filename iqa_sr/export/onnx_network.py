@@ -9,6 +9,7 @@ from typing import Any, cast
 import torch
 from torch import Tensor, nn
 
+from iqa_sr.export.half_precision import has_positions, to_half
 from iqa_sr.export.tracing import INPUT, OUTPUT, AnySize, SameOrder, trace
 from iqa_sr.runtime.packages import is_installed
 
@@ -19,6 +20,9 @@ TOLERANCE, HALF_TOLERANCE = 1e-4, 2e-2
 
 _PACKAGES = ("onnx", "onnxruntime")
 _SIZES = ((40, 56), (64, 48), (37, 53))
+_WIDE = 1040
+"""Pixels from where on float16 counts no halves of them."""
+
 _SMALL = (1, 2, 4, 8, 16, 24, 32)
 _LONGEST = 200
 
@@ -92,18 +96,24 @@ def onnx_network(
     check_onnx_packages()
     padded = AnySize(network, scale, multiple_of).eval()
     try:
-        content = trace(padded, minimum, half, size)
+        content = trace(padded, minimum, size)
     except Exception as error:  # whatever an exporter raises that does not know an operator
         raise NotExportable(f"torch cannot export it: {_first_line(error)}") from error
-    compare = _Comparison(padded, content, half)
-    smallest = minimum if size else 0
     sizes = (size,) if size else tuple((max(height, minimum), max(width, minimum)) for height, width in _SIZES)
+    compare = _Comparison(padded, content, half=False)
     difference = max(compare.difference(1, *one) for one in sizes)
-    if not size:
-        tried = [minimum, *(side for side in _SMALL if side > minimum)]
-        smallest = next((side for side in tried if compare.agrees(1, side, side)), min(min(one) for one in sizes))
     batch = not size and compare.agrees(2, *sizes[0])
-    return OnnxNetwork(_shaped(content, scale, batch, size), size, smallest, batch, difference, sizes)
+    smallest = min(min(one) for one in sizes)
+    if not size:
+        tried = sorted({minimum, *(side for side in _SMALL if minimum < side < smallest)})
+        smallest = next((side for side in tried if compare.agrees(1, side, side)), smallest)
+    content = _shaped(content, scale, batch, size)
+    if half:
+        wide = ((max(minimum, _SIZES[0][0]), _WIDE),) if not size and has_positions(content) else ()
+        sizes, content = (*sizes, *wide), to_half(content)
+        compare = _Comparison(padded, content, half=True)
+        difference = max(compare.difference(1, *one) for one in sizes)
+    return OnnxNetwork(content, size, smallest, batch, difference, sizes)
 
 
 def onnx_result(network: nn.Module, *, scale: int, multiple_of: int = 1, minimum: int = 1, half: bool = False) -> str:

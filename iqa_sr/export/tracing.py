@@ -4,7 +4,6 @@ Of the two exporters of torch this one covers more: the networks of super-resolu
 from the size of the image in Python, which the tracer follows and `torch.export` refuses or takes for constants.
 """
 
-import copy
 import io
 import warnings
 from collections.abc import Callable, Mapping, Sequence
@@ -92,13 +91,12 @@ def _whole_kernel(x: Tensor, size: Any) -> list[int]:
     return [side // part for side, part in zip(sides, wanted, strict=True)]
 
 
-def trace(network: AnySize, minimum: int, half: bool = False, size: tuple[int, int] | None = None) -> bytes:
+def trace(network: AnySize, minimum: int, size: tuple[int, int] | None = None) -> bytes:
     """The graph of a network, with its weights.
 
     Args:
         network: The network, in evaluation mode, float32, on the CPU.
         minimum: Smallest side in pixels that it takes.
-        half: Whether weights, input and output are float16.
         size: Height and width of all images; None for any.
 
     Returns:
@@ -110,15 +108,14 @@ def trace(network: AnySize, minimum: int, half: bool = False, size: tuple[int, i
     # No square, and no multiple of a window: only so the tracer meets the padding and the masks of any size.
     height, width = size or (max(side, minimum + side % 8) for side in _SAMPLE)
     image = torch.rand(1, 3, height, width, generator=torch.Generator().manual_seed(0))
-    traced = copy.deepcopy(network).half() if half else network
     axes = {} if size else {INPUT: {0: "batch", 2: "height", 3: "width"}, OUTPUT: {0: "batch"}}
     content = io.BytesIO()
     with warnings.catch_warnings(), redirect_stdout(io.StringIO()), redirect_stderr(io.StringIO()):
         warnings.simplefilter("ignore")  # of each Python number that may be a constant; whether it is one is measured
         with torch.no_grad(), SameOrder():
             torch.onnx.export(
-                traced,
-                (image.half() if half else image,),
+                network,
+                (image,),
                 cast(Any, content),
                 input_names=[INPUT],
                 output_names=[OUTPUT],

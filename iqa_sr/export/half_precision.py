@@ -1,0 +1,48 @@
+"""ONNX graphs in float16: weights, input and output, but not the positions of pixels."""
+
+import importlib
+import warnings
+from typing import Any, cast
+
+__all__ = ["has_positions", "to_half"]
+
+
+def to_half(content: bytes) -> bytes:
+    """A graph in float16; what computes positions for a resampling stays float32, which counts pixels beyond 2048.
+
+    Args:
+        content: Content of an ONNX file in float32.
+    """
+    onnx, float16 = importlib.import_module("onnx"), importlib.import_module("onnxruntime.transformers.float16")
+    model = onnx.load_model_from_string(content)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of each number that is too small; what comes of it is measured
+        converted = float16.convert_float_to_float16(model, node_block_list=_position_nodes(model))
+    return cast(bytes, converted.SerializeToString())
+
+
+def has_positions(content: bytes) -> bool:
+    """Whether a graph makes floating-point numbers of sizes or positions, which float16 can spoil in large images."""
+    onnx = importlib.import_module("onnx")
+    nodes = onnx.load_model_from_string(content).graph.node
+    return any(
+        node.op_type == "GridSample"
+        or (
+            node.op_type == "Cast"
+            and any(one.name == "to" and one.i == onnx.TensorProto.FLOAT for one in node.attribute)
+        )
+        for node in nodes
+    )
+
+
+def _position_nodes(model: Any) -> list[str]:
+    """The nodes between convolutions and the positions that a resampling takes."""
+    maker = {output: node for node in model.graph.node for output in node.output}
+    rows = [node.input[1] for node in model.graph.node if node.op_type == "GridSample"]
+    found: dict[str, None] = {}
+    while rows:
+        node = maker.get(rows.pop())
+        if node is not None and node.op_type != "Conv" and node.name not in found:
+            found[node.name] = None
+            rows.extend(node.input)
+    return [*found, *(node.name for node in model.graph.node if node.op_type == "GridSample")]
