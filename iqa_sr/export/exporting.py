@@ -186,10 +186,11 @@ def _export_onnx(
     try:
         found = onnx_network(loaded.network, **loaded.sizes, half=half, size=size)
     except NotExportable as error:
+        precision = " in float16" if half else ""
         free = "with a free height and width" if size is None else f"at {size[0]}x{size[1]} px"
         instead = "Give the size of all images, as `size` 256x256; or" if size is None else "Export"
         raise NotExportable(
-            f"{checkpoint}: {loaded.architecture} cannot be had as ONNX{' in float16' if half else ''} {free}: {error}\n"
+            f"{checkpoint}: {loaded.architecture} cannot be had as ONNX{precision} {free}: {error}\n"
             f"Nothing was written. {instead} the weights: `kind` pth or safetensors."
         ) from error
     facts = {

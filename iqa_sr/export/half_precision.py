@@ -18,6 +18,7 @@ def to_half(content: bytes) -> bytes:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of each number that is too small; what comes of it is measured
         converted = float16.convert_float_to_float16(model, node_block_list=_position_nodes(model))
+    _remove_round_trips(converted.graph, onnx.TensorProto)
     return cast(bytes, converted.SerializeToString())
 
 
@@ -25,14 +26,8 @@ def has_positions(content: bytes) -> bool:
     """Whether a graph makes floating-point numbers of sizes or positions, which float16 can spoil in large images."""
     onnx = importlib.import_module("onnx")
     nodes = onnx.load_model_from_string(content).graph.node
-    return any(
-        node.op_type == "GridSample"
-        or (
-            node.op_type == "Cast"
-            and any(one.name == "to" and one.i == onnx.TensorProto.FLOAT for one in node.attribute)
-        )
-        for node in nodes
-    )
+    casts = (one.i for node in nodes if node.op_type == "Cast" for one in node.attribute if one.name == "to")
+    return onnx.TensorProto.FLOAT in casts or any(node.op_type == "GridSample" for node in nodes)
 
 
 def _position_nodes(model: Any) -> list[str]:
@@ -46,3 +41,20 @@ def _position_nodes(model: Any) -> list[str]:
             found[node.name] = None
             rows.extend(node.input)
     return [*found, *(node.name for node in model.graph.node if node.op_type == "GridSample")]
+
+
+def _remove_round_trips(graph: Any, types: Any) -> None:
+    """Hand what one node in float32 gives to the next as it is: the conversion rounds it to float16 between them."""
+    maker = {output: node for node in graph.node for output in node.output}
+
+    def cast_to(node: Any, kind: int) -> bool:
+        return node is not None and node.op_type == "Cast" and any(one.i == kind for one in node.attribute)
+
+    exact = {}
+    for node in graph.node:
+        inner = maker.get(node.input[0]) if cast_to(node, types.FLOAT) else None
+        if cast_to(inner, types.FLOAT16):
+            exact[node.output[0]] = inner.input[0]
+    for node in graph.node:
+        for number, name in enumerate(node.input):
+            node.input[number] = exact.get(name, name)
