@@ -20,8 +20,8 @@ TOLERANCE, HALF_TOLERANCE = 1e-4, 2e-2
 
 _PACKAGES = ("onnx", "onnxruntime")
 _SIZES = ((40, 56), (64, 48), (37, 53))
-_WIDE = 1040
-"""Pixels from where on float16 counts no halves of them."""
+_WIDE, _WIDE_HEIGHTS = 1040, (40, 80)
+"""An image wider than 1024 px, from where on float16 counts no halves of pixels; and its height."""
 
 _SMALL = (1, 2, 4, 8, 16, 24, 32)
 _LONGEST = 200
@@ -109,10 +109,16 @@ def onnx_network(
         smallest = next((side for side in tried if compare.agrees(1, side, side)), smallest)
     content = _shaped(content, scale, batch, size)
     if half:
-        wide = ((max(minimum, _SIZES[0][0]), _WIDE),) if not size and has_positions(content) else ()
-        sizes, content = (*sizes, *wide), to_half(content)
+        content, positions = to_half(content), has_positions(content)
         compare = _Comparison(padded, content, half=True)
         difference = max(compare.difference(1, *one) for one in sizes)
+        for height in _WIDE_HEIGHTS if positions and not size else ():
+            try:
+                difference = max(difference, compare.difference(1, max(minimum, height), _WIDE))
+            except _NetworkFails:  # RGT takes no images that are so much wider than high
+                continue
+            sizes = (*sizes, (max(minimum, height), _WIDE))
+            break
     return OnnxNetwork(content, size, smallest, batch, difference, sizes)
 
 
@@ -149,6 +155,10 @@ def _first_line(error: BaseException) -> str:
     return re.sub(r"^/\S+:\d+ .*?\) (?=[^)]*$)", "", line).rstrip(".")[:_LONGEST]
 
 
+class _NetworkFails(NotExportable):
+    """The network itself does not take an image."""
+
+
 class _Comparison:
     """A network and its graph, given the same images."""
 
@@ -174,12 +184,15 @@ class _Comparison:
         where = f"at {height}x{width} px (traced at another size)" if self._is_free() else f"at {height}x{width} px"
         image = torch.rand(count, 3, height, width, generator=torch.Generator().manual_seed(1))
         image = image.half().float() if self._half else image
-        with torch.no_grad(), SameOrder():
-            expected = self._network(image)
+        try:
+            with torch.no_grad(), SameOrder():
+                expected = self._network(image)
+        except Exception as error:  # whatever a network raises that takes something else
+            raise _NetworkFails(f"the network itself fails {where}: {_first_line(error)}") from error
         try:
             given = image.half() if self._half else image
             result = torch.from_numpy(self._session.run([OUTPUT], {INPUT: given.numpy()})[0]).float()
-        except Exception as error:  # as above
+        except Exception as error:  # onnxruntime's own kinds of errors have no common one
             raise NotExportable(f"onnxruntime fails {where}: {_first_line(error)}") from error
         if result.shape != expected.shape:
             raise NotExportable(f"the result has the size {_sides(result)} instead of {_sides(expected)} {where}")
@@ -193,7 +206,7 @@ class _Comparison:
         """Whether both can compute these images and give the same."""
         try:
             self.difference(count, height, width)
-        except Exception:  # the network itself may be unable to
+        except NotExportable:
             return False
         return True
 

@@ -134,7 +134,9 @@ class Unknown(nn.Module):
 
 def test_a_size_that_is_built_in_is_refused_and_can_be_fixed():
     network = Built().eval()
-    with pytest.raises(NotExportable, match=r"^the result differs by 0\.\d+ at 40x56 px \(traced at another size\), at"):
+    with pytest.raises(
+        NotExportable, match=r"^the result differs by 0\.\d+ at 40x56 px \(traced at another size\), at"
+    ):
         onnx_network(network, scale=1)
     found = onnx_network(network, scale=1, size=(24, 40))
     assert shapes(found) == [[1, 3, 24, 40]] * 2 and found.size == (24, 40) and found.checked == ((24, 40),)
