@@ -14,6 +14,8 @@ BASICSR = [
     'setuptools<82; python_version < "3.13"',
 ]
 
+ONNX = ["onnx>=1.16", "onnxruntime>=1.18"]
+
 setup(
     name="iqa-sr",
     version=re.search(r'__version__ = "(.+)"', (HERE / "iqa_sr" / "__init__.py").read_text()).group(1),
@@ -56,11 +58,13 @@ setup(
     extras_require={
         "basicsr": BASICSR,
         "augmentiq": ["transformers"],
+        "onnx": ONNX,
         "opinions": ["openpyxl"],
         "report": ["plotly"],
         # From pytest 9.2 on, pytest-xdist 3.8 forgets in silence which tests belong together.
         "test": [
             *BASICSR,
+            *ONNX,
             "jsonschema",
             "openpyxl",
             "plotly",
