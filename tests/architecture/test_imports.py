@@ -27,7 +27,7 @@ RANKS = [
     ["cli"],
 ]
 RANK_OF = {folder: rank for rank, folders in enumerate(RANKS) for folder in folders}
-CROWDED = {"metrics", "archs"}  # one file for each metric, one for each network
+CROWDED = {"metrics", "archs", "cli"}  # one file for each metric, each network, each command
 
 
 def sources():
