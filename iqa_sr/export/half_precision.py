@@ -4,7 +4,7 @@ import importlib
 import warnings
 from typing import Any, cast
 
-__all__ = ["has_positions", "to_half"]
+__all__ = ["to_half"]
 
 
 def to_half(content: bytes) -> bytes:
@@ -20,14 +20,6 @@ def to_half(content: bytes) -> bytes:
         converted = float16.convert_float_to_float16(model, node_block_list=_position_nodes(model))
     _remove_round_trips(converted.graph, onnx.TensorProto)
     return cast(bytes, converted.SerializeToString())
-
-
-def has_positions(content: bytes) -> bool:
-    """Whether a graph makes floating-point numbers of sizes or positions, which float16 can spoil in large images."""
-    onnx = importlib.import_module("onnx")
-    nodes = onnx.load_model_from_string(content).graph.node
-    casts = (one.i for node in nodes if node.op_type == "Cast" for one in node.attribute if one.name == "to")
-    return onnx.TensorProto.FLOAT in casts or any(node.op_type == "GridSample" for node in nodes)
 
 
 def _position_nodes(model: Any) -> list[str]:
@@ -48,12 +40,12 @@ def _remove_round_trips(graph: Any, types: Any) -> None:
     maker = {output: node for node in graph.node for output in node.output}
 
     def cast_to(node: Any, kind: int) -> bool:
-        return node is not None and node.op_type == "Cast" and any(one.i == kind for one in node.attribute)
+        return node.op_type == "Cast" and any(one.i == kind for one in node.attribute)
 
     exact = {}
     for node in graph.node:
         inner = maker.get(node.input[0]) if cast_to(node, types.FLOAT) else None
-        if cast_to(inner, types.FLOAT16):
+        if inner is not None and cast_to(inner, types.FLOAT16):
             exact[node.output[0]] = inner.input[0]
     for node in graph.node:
         for number, name in enumerate(node.input):

@@ -9,7 +9,7 @@ from typing import Any, cast
 import torch
 from torch import Tensor, nn
 
-from iqa_sr.export.half_precision import has_positions, to_half
+from iqa_sr.export.half_precision import to_half
 from iqa_sr.export.tracing import INPUT, OUTPUT, AnySize, SameOrder, trace
 from iqa_sr.runtime.packages import is_installed
 
@@ -21,7 +21,7 @@ TOLERANCE, HALF_TOLERANCE = 1e-4, 2e-2
 _PACKAGES = ("onnx", "onnxruntime")
 _SIZES = ((40, 56), (64, 48), (37, 53))
 _WIDE, _WIDE_HEIGHTS = 1040, (40, 80)
-"""An image wider than 1024 px, from where on float16 counts no halves of pixels; and its height."""
+"""Width of an image in which float16 counts no halves of pixels and RGT goes one level deeper; heights to try."""
 
 _SMALL = (1, 2, 4, 8, 16, 24, 32)
 _LONGEST = 200
@@ -102,23 +102,24 @@ def onnx_network(
     sizes = (size,) if size else tuple((max(height, minimum), max(width, minimum)) for height, width in _SIZES)
     compare = _Comparison(padded, content, half=False)
     difference = max(compare.difference(1, *one) for one in sizes)
-    batch = not size and compare.agrees(2, *sizes[0])
     smallest = min(min(one) for one in sizes)
+    for height in () if size else _WIDE_HEIGHTS:
+        wide = (max(minimum, height), _WIDE)
+        try:
+            difference = max(difference, compare.difference(1, *wide))
+        except _NetworkFails:  # RGT takes no images that are so much wider than high
+            continue
+        sizes = (*sizes, wide)
+        break
+    batch = not size and compare.agrees(2, *sizes[0])
     if not size:
         tried = sorted({minimum, *(side for side in _SMALL if minimum < side < smallest)})
         smallest = next((side for side in tried if compare.agrees(1, side, side)), smallest)
     content = _shaped(content, scale, batch, size)
     if half:
-        content, positions = to_half(content), has_positions(content)
+        content = to_half(content)
         compare = _Comparison(padded, content, half=True)
         difference = max(compare.difference(1, *one) for one in sizes)
-        for height in _WIDE_HEIGHTS if positions and not size else ():
-            try:
-                difference = max(difference, compare.difference(1, max(minimum, height), _WIDE))
-            except _NetworkFails:  # RGT takes no images that are so much wider than high
-                continue
-            sizes = (*sizes, (max(minimum, height), _WIDE))
-            break
     return OnnxNetwork(content, size, smallest, batch, difference, sizes)
 
 

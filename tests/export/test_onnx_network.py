@@ -88,8 +88,8 @@ def test_positions_of_a_learned_resampling_follow_the_size(half):
     torch.manual_seed(0)
     network, sizes = of_spandrel(RealPLKSR(dim=16, n_blocks=1, upscaling_factor=2, kernel_size=3, dysample=True))
     found = onnx_network(network, **sizes, half=half)
-    assert found.batch and found.difference < (2e-2 if half else 1e-5)
-    assert ((40, 1040) in found.checked) is half
+    assert found.batch and found.difference < (2e-2 if half else 1e-4)
+    assert (40, 1040) in found.checked
 
 
 def test_pooling_to_a_part_of_the_size():
@@ -141,6 +141,18 @@ def test_a_size_that_is_built_in_is_refused_and_can_be_fixed():
     lq = image(1, 3, 24, 40)
     assert torch.allclose(run(found, lq), network(lq), rtol=0, atol=1e-6)
     assert onnx_result(network, scale=1).startswith("fixed size only: the result differs by 0.")
+
+
+class Deeper(nn.Module):
+    """Computes something else for large images, as RGT does."""
+
+    def forward(self, x):
+        return x * (0.5 if max(x.shape[-2:]) < 1024 else 0.25)
+
+
+def test_what_large_images_alone_show_is_refused():
+    with pytest.raises(NotExportable, match=r"^the result differs by 0\.\d+ at 40x1040 px"):
+        onnx_network(Deeper().eval(), scale=1)
 
 
 def test_an_operator_that_onnx_lacks_is_named():
