@@ -14,6 +14,8 @@ BASICSR = [
     'setuptools<82; python_version < "3.13"',
 ]
 
+ONNX = ["onnx>=1.16", "onnxruntime>=1.18"]
+
 setup(
     name="iqa-sr",
     version=re.search(r'__version__ = "(.+)"', (HERE / "iqa_sr" / "__init__.py").read_text()).group(1),
@@ -58,11 +60,13 @@ setup(
         "augmentiq": ["transformers"],
         # Architectures under other licenses than spandrel's own, most of them noncommercial.
         "extra-arches": ["spandrel_extra_arches"],
+        "onnx": ONNX,
         "opinions": ["openpyxl"],
         "report": ["plotly"],
         # From pytest 9.2 on, pytest-xdist 3.8 forgets in silence which tests belong together.
         "test": [
             *BASICSR,
+            *ONNX,
             "jsonschema",
             "openpyxl",
             "plotly",

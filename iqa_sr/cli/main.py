@@ -23,6 +23,7 @@ COMMANDS = {
     "schema": "write the JSON Schema of option files, for completion and checks in an editor",
     "verify-resume": "prove that an interrupted run resumes bit by bit",
     "merge": "merge adapters of LoRA into their base, at any strength",
+    "export": "write a network for other programs: plain weights or ONNX, compared with the checkpoint",
     "average": "average the weights of checkpoints that began with the same weights",
     "inspect": "show which network a file holds, and how its weights lie there",
     "upscale": "make images larger with a trained network, or restore them with one of scale 1",

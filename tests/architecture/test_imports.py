@@ -22,7 +22,7 @@ RANKS = [
     ["guard"],
     ["models"],
     ["plugin"],
-    ["training", "evaluation"],
+    ["training", "evaluation", "export"],
     ["selection", "agreement", "report"],
     ["card"],
     ["cli"],

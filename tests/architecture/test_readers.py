@@ -17,7 +17,7 @@ WHERE = {
     "joblib.load": set(),
     "loadmat": {"data.mos.matlab_files"},
     "lmdb.open": {"io.image_stores"},
-    "load_from_file": {"checkpoint.merging"},  # of spandrel, for a file that was just written
+    "load_from_file": {"checkpoint.written_files"},  # of spandrel, for a file that was just written
     "urlopen": set(),
     "urlretrieve": set(),
     "opener.open": {"weights.download"},
