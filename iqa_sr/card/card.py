@@ -70,7 +70,7 @@ def read_card(
         title=facts.card.name or facts.name,
         model=model,
         facts=facts,
-        licenses=tuple(license_parts(facts)),
+        licenses=tuple(license_parts(facts, model)),
         scores=tuple(summary for source in sources for summary in summarize_scores(source)),
         images=find_details(sources, images, crop),
     )

@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from iqa_sr.archs.architecture_licenses import UNKNOWN
+from iqa_sr.card.model_file import ModelFile
 from iqa_sr.card.training_facts import TrainingFacts
 from iqa_sr.metrics.registry import metric_info
 
@@ -46,13 +48,16 @@ class LicensePart:
     field: str = ""
 
 
-def license_parts(facts: TrainingFacts) -> list[LicensePart]:
-    """The licenses of a model, of its data, of what it was tuned from and of the metrics that formed it.
+def license_parts(facts: TrainingFacts, model: ModelFile) -> list[LicensePart]:
+    """The licenses of a model and its architecture, of its data, its base, and the metrics that formed it.
 
     A metric that has only measured the model is not among them.
     """
     card = facts.card
     parts = [LicensePart("this model", card.license or "", field="card:license")]
+    known = model.license is not UNKNOWN
+    name = model.license.name if known else "not known to this version of iqa_sr"
+    parts.append(LicensePart("the architecture's code", name, model.license.noncommercial if known else ""))
     if facts.base is not None:
         parts.append(
             LicensePart(

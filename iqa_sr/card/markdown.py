@@ -10,7 +10,8 @@ from iqa_sr import __version__
 from iqa_sr.card.card import ModelCard
 from iqa_sr.card.image_pairs import CardImages
 from iqa_sr.card.licenses import LicensePart, hub_license
-from iqa_sr.card.openmodeldb import architecture_id
+from iqa_sr.card.model_file import ModelFile
+from iqa_sr.card.openmodeldb import model_architecture
 from iqa_sr.card.score_tables import score_section
 from iqa_sr.card.text import code, joined, table
 from iqa_sr.card.training_text import training_sections
@@ -61,7 +62,7 @@ def description_of(card: ModelCard) -> str:
 
 def _front_matter(card: ModelCard) -> str:
     facts, model = card.facts, card.model
-    architecture = architecture_id(model.architecture, facts.network) or model.architecture.lower()
+    architecture = model_architecture(model, facts) or model.architecture.lower()
     task = ("image-super-resolution", "super-resolution") if model.scale > 1 else ("image-restoration",)
     tags = [*task, architecture, f"{model.scale}x", *(["lora"] if facts.lora else []), "iqa_sr", *facts.card.tags]
     content: dict[str, Any] = {
@@ -79,7 +80,7 @@ def _model(card: ModelCard) -> str:
     at = "not known" if model.iteration is None else f"{model.iteration:,}"
     rows = [
         ("author", joined(facts.card.authors) or f"{NOT_STATED} ({code('card:author')})"),
-        ("architecture", model.architecture),
+        ("architecture", _architecture(model)),
         ("scale", f"x{model.scale}"),
         ("input, output", "RGB images in [0, 1]"),
         ("parameters", f"{model.parameters:,}"),
@@ -94,6 +95,15 @@ def _model(card: ModelCard) -> str:
     return table([("model", ""), *rows])
 
 
+def _architecture(model: ModelFile) -> str:
+    """Our name of the architecture, and spandrel's where it has another one, with its texts on the variant."""
+    if model.spandrel is None:
+        return model.architecture
+    others = [] if model.spandrel.architecture == model.architecture else [f"spandrel: {model.spandrel.architecture}"]
+    more = [*others, *model.spandrel.tags]
+    return model.architecture + (f" ({', '.join(more)})" if more else "")
+
+
 def _sizes(minimum: int, multiple_of: int) -> str:
     if multiple_of > 1:
         return f"sides are padded to multiples of {multiple_of} px"
@@ -103,7 +113,7 @@ def _sizes(minimum: int, multiple_of: int) -> str:
 def _use(card: ModelCard) -> str:
     name = card.model.path.name
     lines = ["## How to use", "", f"- `iqa-sr upscale photos --checkpoint {name}` enlarges the images of a folder."]
-    if card.model.for_others:
+    if card.model.spandrel is not None:
         lines += [
             f"- [chaiNNer](https://chainner.app): open `{name}` by the node *Load Model* of PyTorch and connect it to "
             "*Upscale Image*.",

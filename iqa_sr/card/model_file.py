@@ -3,7 +3,8 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from iqa_sr.archs.spandrel_loader import spandrel_network
+from iqa_sr.archs.architecture_licenses import ArchitectureLicense, architecture_license
+from iqa_sr.archs.spandrel_loader import SpandrelFacts, spandrel_facts, spandrel_network
 from iqa_sr.checkpoint.loading import load_network
 from iqa_sr.errors import did_you_mean
 from iqa_sr.io.files import check_file, compute_hash
@@ -34,7 +35,10 @@ class ModelFile:
         parameters: Number of parameters.
         minimum: Smallest side of an image in pixels.
         multiple_of: Number of pixels that both sides must be a multiple of.
-        for_others: Whether spandrel opens it, and with it the programs that build upon spandrel.
+        channels: Numbers of input and output channels.
+        license: License of the architecture's code.
+        spandrel: Facts that spandrel finds out from the file, and with it the programs that build upon it; None where
+            it does not open the file.
     """
 
     path: Path
@@ -48,7 +52,9 @@ class ModelFile:
     parameters: int
     minimum: int
     multiple_of: int
-    for_others: bool
+    channels: tuple[int, int]
+    license: ArchitectureLicense
+    spandrel: SpandrelFacts | None
 
 
 @dataclass(frozen=True)
@@ -75,7 +81,7 @@ def read_model_file(experiment: ExperimentFolder, checkpoint: str | None = None)
     """
     choice = _chosen(experiment) if checkpoint is None else _named(experiment, checkpoint)
     loaded = load_network(choice.path)
-    iteration = choice.iteration
+    iteration, spandrel = choice.iteration, _by_spandrel(choice.path)
     return ModelFile(
         path=choice.path,
         size=choice.path.stat().st_size,
@@ -88,7 +94,9 @@ def read_model_file(experiment: ExperimentFolder, checkpoint: str | None = None)
         parameters=loaded.parameters,
         minimum=loaded.minimum,
         multiple_of=loaded.multiple_of,
-        for_others=_opened_by_spandrel(choice.path),
+        channels=(loaded.input_channels, loaded.output_channels),
+        license=architecture_license(loaded.architecture if spandrel is None else spandrel.architecture),
+        spandrel=spandrel,
     )
 
 
@@ -165,9 +173,9 @@ def _digest(path: Path) -> str:
     return state_digest(next(iter(state_dicts(read_tensor_file(path), path).values())))
 
 
-def _opened_by_spandrel(path: Path) -> bool:
+def _by_spandrel(path: Path) -> SpandrelFacts | None:
     try:
-        spandrel_network(next(iter(state_dicts(read_tensor_file(path), path).values())), path)
+        network = spandrel_network(next(iter(state_dicts(read_tensor_file(path), path).values())), path)
     except (ValueError, ModuleNotFoundError):
-        return False
-    return True
+        return None
+    return spandrel_facts(network)

@@ -12,7 +12,15 @@ from iqa_sr.card.image_pairs import MODEL, ImageDetail
 from iqa_sr.card.model_file import ModelFile
 from iqa_sr.card.training_facts import TrainingFacts
 
-__all__ = ["ARCHITECTURES", "TAGS", "architecture_id", "database_entry", "entry_problems", "model_id"]
+__all__ = [
+    "ARCHITECTURES",
+    "TAGS",
+    "architecture_id",
+    "database_entry",
+    "entry_problems",
+    "model_architecture",
+    "model_id",
+]
 
 ARCHITECTURES = {
     "atd": "ATD",
@@ -86,6 +94,17 @@ def architecture_id(*names: str) -> str | None:
     return next((known[_joined(name)] for name in names if _joined(name) in known), None)
 
 
+def model_architecture(model: ModelFile, facts: TrainingFacts) -> str | None:
+    """The database's identifier of a model's architecture; None if it does not know it."""
+    names = [model.architecture, facts.network]
+    if model.spandrel is not None:
+        name, tags = model.spandrel.architecture, model.spandrel.tags
+        if name == "PLKSR" and "Real" in tags:  # two networks of one architecture there
+            name = "RealPLKSR_dysample" if "DySample" in tags else "RealPLKSR"
+        names.insert(0, name)
+    return architecture_id(*names)
+
+
 def _joined(name: str) -> str:
     return re.sub(r"[\s\-_]", "", name).lower()
 
@@ -118,11 +137,11 @@ def database_entry(
         "tags": _tags(card.tags, model.scale),
         "description": description.strip(),
         "date": card.date or facts.day or "",
-        "architecture": architecture_id(model.architecture, facts.network) or "",
-        "size": None,
+        "architecture": model_architecture(model, facts) or "",
+        "size": list(model.spandrel.tags) or None if model.spandrel is not None else None,
         "scale": model.scale,
-        "inputChannels": 3,
-        "outputChannels": 3,
+        "inputChannels": model.channels[0],
+        "outputChannels": model.channels[1],
         "resources": [
             {
                 "platform": _TYPES.get(kind, "pytorch"),

@@ -57,7 +57,8 @@ def test_the_page_says_what_the_model_is(experiment):
     assert row_of(page, "model file")[1] == "`net_g_latest.pth`"
     assert row_of(page, "size")[1] == f"{file.stat().st_size:,} bytes"
     assert row_of(page, "SHA-256")[1] == f"`{hashlib.sha256(file.read_bytes()).hexdigest()}`"
-    assert [row_of(page, name)[1] for name in ("architecture", "scale", "iteration")] == ["SwinIR", "x2", "4"]
+    assert [row_of(page, name)[1] for name in ("scale", "iteration")] == ["x2", "4"]
+    assert row_of(page, "architecture")[1].startswith("SwinIR (")
     weights = torch.load(file)["params"]
     count = sum(value.numel() for name, value in weights.items() if name.endswith((".weight", ".bias", "_table")))
     assert row_of(page, "parameters")[1] == f"{count:,}"
@@ -114,6 +115,7 @@ def test_licenses_are_stated_or_said_not_to_be(experiment):
     assert row_of(page, "this model")[1:] == ["CC-BY-4.0", "see the license"]
     assert "| the network it was tuned from, `base.pth` | see the authors \\| page |" in page
     assert "`license_policy` of the run: `any`" in page
+    assert row_of(page, "the architecture's code")[1:] == ["Apache-2.0", "see the license"]
     assert row_of(page, "ssim, reward metric (loss `quality`)")[1].startswith("code: Apache-2.0")
     assert row_of(page, "jod-lite, chose the ground truths")[2] == "see the license"
     assert "| psnr," not in page  # it has only measured
@@ -132,7 +134,7 @@ def test_licenses_are_stated_or_said_not_to_be(experiment):
 
 
 def test_the_entry_keeps_the_rules_and_says_what_is_known(experiment, capsys):
-    _, entry = card(experiment, *STATED, "--set", "pretrained_model=2x-Base", "--set", "date=2031-02-03")
+    page, entry = card(experiment, *STATED, "--set", "pretrained_model=2x-Base", "--set", "date=2031-02-03")
     assert entry_problems(entry) == [] and "to fill in" not in capsys.readouterr().out
     file = experiment / "models" / "net_g_latest.pth"
     assert entry["resources"] == [
@@ -145,10 +147,11 @@ def test_the_entry_keeps_the_rules_and_says_what_is_known(experiment, capsys):
         }
     ]
     known = {"name": "toy", "author": "my-name", "license": "CC-BY-4.0", "date": "2031-02-03", "scale": 2}
-    known |= {"architecture": "swinir", "size": None, "inputChannels": 3, "outputChannels": 3, "trainingIterations": 4}
+    known |= {"architecture": "swinir", "inputChannels": 3, "outputChannels": 3, "trainingIterations": 4}
     known |= {"trainingBatchSize": 2, "trainingHRSize": 32, "trainingOTF": False, "dataset": "train", "datasetSize": 6}
     known |= {"pretrainedModelG": "2x-Base", "tags": ["compression-removal", "jpeg", "photo", "restoration"]}
     assert {key: entry[key] for key in known} == known
+    assert f"SwinIR ({', '.join(entry['size'])})" in page
     assert entry["images"][0]["LR"] == "https://example.org/images/01_val_p0_bicubic.png"
     assert entry["description"].startswith("SwinIR for x2 super-resolution, tuned from `base.pth` by LoRA")
     assert Path("card/model.json").read_text() == json.dumps(entry, indent=4, ensure_ascii=False)
