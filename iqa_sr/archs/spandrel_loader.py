@@ -302,11 +302,11 @@ def networks_by_name() -> dict[str, Callable[..., nn.Module]]:
         for name in module.__all__:
             kind = getattr(module, name)
             if isinstance(kind, type) and issubclass(kind, nn.Module):
-                found[name] = _builder(name, kind)
+                found[name] = _builder(name, kind, package.name)
     return found
 
 
-def _builder(name: str, kind: type[nn.Module]) -> Callable[..., nn.Module]:
+def _builder(name: str, kind: type[nn.Module], architecture: str) -> Callable[..., nn.Module]:
     def build(**options: Any) -> nn.Module:
         network = kind(**options)
         facts = _facts(_descriptor(network.state_dict(), f"a checkpoint of {name} with these options"))
@@ -322,6 +322,7 @@ def _builder(name: str, kind: type[nn.Module]) -> Callable[..., nn.Module]:
     cast(Any, build).__signature__ = inspect.signature(kind)
     cast(Any, build).__wrapped__ = kind
     cast(Any, build).any_size = True
+    cast(Any, build).architecture = architecture
     return build
 
 

@@ -29,7 +29,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action="append",
         default=[],
         metavar="KEY=VALUE",
-        help="a key of the section `card` of the option file, e.g. author=my-name or license=CC-BY-4.0; may be repeated",
+        help="a key of the section `card` of the option file, as author=me or license=CC-BY-4.0; may be repeated",
     )
     parser.add_argument("--images", type=int, default=4, metavar="N", help="most images (default 4; 0: none)")
     parser.add_argument("--crop", type=int, default=256, metavar="PX", help="side of their details (default 256)")

@@ -4,12 +4,14 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from iqa_sr.archs.architecture_licenses import architecture_license
 from iqa_sr.archs.spandrel_loader import FROM_FILE, SpandrelFacts, facts_of_file
+from iqa_sr.basicsr_compat import ARCH_REGISTRY
 from iqa_sr.config.sections import OptionProblems
 from iqa_sr.errors import OptionError, shown
 from iqa_sr.models.options import section_of
 
-__all__ = ["complete_options"]
+__all__ = ["check_architecture", "complete_options"]
 
 
 def complete_options(options: Mapping[str, Any], problems: OptionProblems) -> Mapping[str, Any]:
@@ -44,6 +46,29 @@ def complete_options(options: Mapping[str, Any], problems: OptionProblems) -> Ma
                 f"got {shown(scale)}; leave it out to take the network's, or name another file under network_g:path"
             )
     return completed
+
+
+def check_architecture(network: Mapping[str, Any], policy: str) -> None:
+    """Refuse a network of spandrel whose code a policy does not allow; nothing is built.
+
+    Args:
+        network: Section `network_g`, complete; its type is registered.
+        policy: License policy: `any`, or `permissive`.
+
+    Raises:
+        OptionError: With the architecture and the reason.
+    """
+    if network["type"] == FROM_FILE:
+        architecture, where = _facts(network).architecture, "network_g:path"
+    else:
+        architecture, where = getattr(ARCH_REGISTRY.get(network["type"]), "architecture", None), "network_g:type"
+    if policy == "any" or architecture is None:
+        return
+    if reason := architecture_license(architecture).noncommercial:
+        raise OptionError(
+            f"license_policy: {policy} refuses the {architecture} of {where}: {reason}; take another network, or "
+            "license_policy: any"
+        )
 
 
 def _facts(network: Mapping[str, Any]) -> SpandrelFacts:

@@ -21,7 +21,7 @@ from iqa_sr.scores.experiment_folder import ExperimentFolder
 from iqa_sr.scores.image_scores import LR_CONSISTENCY
 from iqa_sr.training.dataset_sections import LOADER_KEYS, read_datasets
 from iqa_sr.training.file_options import FileOptions, StockFileOptions, unknown_class
-from iqa_sr.training.network_file_options import complete_options
+from iqa_sr.training.network_file_options import check_architecture, complete_options
 from iqa_sr.training.option_checks import check_fits, check_iqa_sr, sampler_metrics
 from iqa_sr.training.validation_checks import check_names
 
@@ -115,6 +115,8 @@ class RunConfig:
         with problems.collected():
             if file is not None and file.license_policy != "any":
                 check_licenses(config.metrics(), file.license_policy, "license_policy")
+                if own is IQASRConfig and not problems.texts:
+                    check_architecture(options["network_g"], file.license_policy)
         problems.raise_if_any()
         return config
 

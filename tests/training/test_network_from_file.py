@@ -15,7 +15,7 @@ from iqa_sr.training.run_config import RunConfig
 from iqa_sr.training.verify_resume import differences
 from tests.helpers.spandrel_networks import SMALL, small_network
 from tests.helpers.sr_datasets import training_options, write_groups
-from tests.helpers.tiny_runs import RUN, finished_run, train
+from tests.helpers.tiny_runs import RUN, finished_run, resume, train
 
 LORA = {"train__lora": {"preset": "auto", "rank": 2}}
 
@@ -204,3 +204,34 @@ def test_bad_files_are_refused_before_anything_is_written(data, here):
     text = "network_g:path: start.pth: expected a network from RGB to RGB images, got RealESRGAN Compact (SR)"
     assert text in refused(options(data))
     assert train(options(data)) == 1 and not (here / "experiments").exists()
+
+
+def test_licenses_of_architectures(data, here, monkeypatch):
+    section = options(data, license_policy="permissive")
+    torch.save({"params": small_network("Compact").state_dict()}, "start.pth")
+    assert RunConfig.from_options(section).file.license_policy == "permissive"
+    restorer = {"type": "GFPGAN"}
+    assert "license_policy: permissive refuses the GFPGAN of network_g:type: its license leaves parts" in refused(
+        options(data, None, network_g=restorer, scale=1, license_policy="permissive")
+    )
+    from spandrel_extra_arches.architectures.SRFormer import SRFormer
+
+    network = SRFormer(depths=(2,), num_heads=(2,), embed_dim=16, window_size=8, upscale=2, mlp_ratio=2)
+    torch.save({"params": network.state_dict()}, "start.pth")
+    assert "license_policy: permissive refuses the SRFormer of network_g:path: its code is under CC BY-NC" in refused(
+        section
+    )
+
+
+def test_a_metric_that_is_built_on_the_way_draws_no_random_numbers_of_the_run(data, here, tmp_path_factory):
+    section = training_options(
+        data,
+        name="toy",
+        datasets__train__sampler={"type": "argmax-online", "metric": "jod-lite"},
+        network_g__drop_path_rate=0.5,
+        train__total_iter=4,
+        logger__save_checkpoint_freq=2,
+        val=None,
+    )
+    whole, _ = finished_run(tmp_path_factory.mktemp("whole"), section)
+    assert resume(whole, section, stored=2) == []
