@@ -225,7 +225,7 @@ def test_what_is_wrong_is_named_and_nothing_is_written(here, capsys, args, text)
 
 
 def test_a_size_that_the_network_does_not_take(here):
-    with pytest.raises(ValueError, match="^`size`: RRDBNet takes at least 2 px a side, got 1x8$"):
+    with pytest.raises(ValueError, match="^`size`: ESRGAN takes at least 4 px a side, got 1x8$"):
         export_network("rrdb/base.pth", kind="onnx", size=(1, 8))
 
 

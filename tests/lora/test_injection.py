@@ -201,7 +201,7 @@ def test_a_layer_whose_name_ends_another_is_not_that_other(others):
     ("given", "text"),
     [
         ({"preset": "swinr"}, "train:lora:preset: there is no preset 'swinr'; did you mean swinir"),
-        ({}, "train:lora: expected either preset .swinir, swinir-conv, rrdb. or target_modules"),
+        ({}, "train:lora: expected either preset .auto, swinir, swinir-conv, rrdb. or target_modules"),
         ({"preset": "rrdb", "target_modules": ["conv1"]}, "train:lora: expected either preset .* or target_modules"),
         ({"preset": "rrdb", "rank": 0}, "train:lora:rank: .* greater than or equal to 1, got 0"),
         ({"preset": "rrdb", "alpha": 0}, "train:lora:alpha: .* greater than 0"),

@@ -212,7 +212,7 @@ def test_licenses_of_architectures(data, here, monkeypatch):
     assert RunConfig.from_options(section).file.license_policy == "permissive"
     restorer = {"type": "GFPGAN"}
     assert "license_policy: permissive refuses the GFPGAN of network_g:type: its license leaves parts" in refused(
-        options(data, None, network_g=restorer, scale=1, license_policy="permissive")
+        options(data, None, network_g=restorer, scale=1, datasets__train__degradation={"type": "jpeg"}, datasets__val=None, val=None, license_policy="permissive")
     )
     from spandrel_extra_arches.architectures.SRFormer import SRFormer
 
