@@ -212,11 +212,22 @@ def test_licenses_of_architectures(data, here, monkeypatch):
     assert RunConfig.from_options(section).file.license_policy == "permissive"
     restorer = {"type": "GFPGAN"}
     assert "license_policy: permissive refuses the GFPGAN of network_g:type: its license leaves parts" in refused(
-        options(data, None, network_g=restorer, scale=1, datasets__train__degradation={"type": "jpeg"}, datasets__val=None, val=None, license_policy="permissive")
+        options(
+            data,
+            None,
+            network_g=restorer,
+            scale=1,
+            datasets__train__degradation={"type": "jpeg"},
+            datasets__val=None,
+            val=None,
+            license_policy="permissive",
+        )
     )
     from spandrel_extra_arches.architectures.SRFormer import SRFormer
 
-    network = SRFormer(depths=(2,), num_heads=(2,), embed_dim=16, window_size=8, upscale=2, mlp_ratio=2)
+    network = SRFormer(
+        depths=(2,), num_heads=(2,), embed_dim=16, window_size=8, upscale=2, mlp_ratio=2, upsampler="pixelshuffledirect"
+    )
     torch.save({"params": network.state_dict()}, "start.pth")
     assert "license_policy: permissive refuses the SRFormer of network_g:path: its code is under CC BY-NC" in refused(
         section
