@@ -43,7 +43,7 @@ setup(
         "Pillow",
         "scikit-image",
         "scipy>=1.15",
-        "spandrel",
+        "spandrel>=0.4",
         "tensorboard",
         "lmdb",
         "lpips",
