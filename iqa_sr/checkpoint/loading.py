@@ -192,10 +192,6 @@ def _digest(network: nn.Module, state: Mapping[str, Tensor] | None) -> str:
     return state_digest({name: value.float() if value.is_floating_point() else value for name, value in named.items()})
 
 
-def _shapes(state: Mapping[str, Tensor]) -> list[tuple[int, ...]]:
-    return sorted(tuple(tensor.shape) for tensor in state.values())
-
-
 def _plain(value: Any) -> Any:
     """An argument of a network as JSON can hold it; classes and functions by their names."""
     if isinstance(value, Mapping):
