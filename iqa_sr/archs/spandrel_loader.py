@@ -36,6 +36,8 @@ __all__ = [
 
 logger = logging.getLogger(__name__)
 
+_PROBE = 32  # px
+
 FROM_FILE = "spandrel"
 """Type in option files of a network that is whatever a checkpoint holds."""
 
@@ -309,13 +311,19 @@ def networks_by_name() -> dict[str, Callable[..., nn.Module]]:
 def _builder(name: str, kind: type[nn.Module], architecture: str) -> Callable[..., nn.Module]:
     def build(**options: Any) -> nn.Module:
         network = kind(**options)
-        facts = _facts(_descriptor(network.state_dict(), f"a checkpoint of {name} with these options"))
+        descriptor = _descriptor(network.state_dict(), f"a checkpoint of {name} with these options")
+        facts = _facts(descriptor)
         told = getattr(network, "hyperparameters", facts.hyperparameters)
-        for key, value in told.items():
-            guess = facts.hyperparameters.get(key, value)
-            if "drop" not in key and guess != value and _listed(guess) != _listed(value):
+        guesses = {
+            key: (value, facts.hyperparameters[key])
+            for key, value in told.items()
+            if "drop" not in key and _listed(facts.hyperparameters.get(key, value)) != _listed(value)
+        }
+        built = trainable(network, replace(facts, hyperparameters=dict(told)))
+        if guesses and _differ(built, trainable(descriptor.model, facts)):
+            for key, (value, guess) in guesses.items():
                 _warn_of_guess(name, key, str(value), str(guess))
-        return trainable(network, replace(facts, hyperparameters=dict(told)))
+        return built
 
     build.__name__ = build.__qualname__ = name
     build.__doc__ = f"An untrained {name}; the arguments are those of spandrel's class."
@@ -324,6 +332,15 @@ def _builder(name: str, kind: type[nn.Module], architecture: str) -> Callable[..
     cast(Any, build).any_size = True
     cast(Any, build).architecture = architecture
     return build
+
+
+def _differ(network: nn.Module, other: nn.Module) -> bool:
+    """Check whether two networks with the same weights give another result for the same image."""
+    image = torch.linspace(0, 1, 3 * _PROBE * _PROBE).view(1, 3, _PROBE, _PROBE)
+    with torch.no_grad():
+        result, expected = (one.eval()(image) for one in (network, other))
+    network.train()
+    return result.shape != expected.shape or not torch.allclose(result, expected, rtol=0, atol=1e-4)
 
 
 def _listed(value: Any) -> Any:

@@ -58,10 +58,9 @@ def check_architecture(network: Mapping[str, Any], policy: str) -> None:
     Raises:
         OptionError: With the architecture and the reason.
     """
+    architecture, where = getattr(ARCH_REGISTRY.get(network["type"]), "architecture", None), "network_g:type"
     if network["type"] == FROM_FILE:
         architecture, where = _facts(network).architecture, "network_g:path"
-    else:
-        architecture, where = getattr(ARCH_REGISTRY.get(network["type"]), "architecture", None), "network_g:type"
     if policy == "any" or architecture is None:
         return
     if reason := architecture_license(architecture).noncommercial:

@@ -7,10 +7,10 @@ from iqa_sr.archs.spandrel_loader import networks_by_name
 WINDOWS = {"depths": (2,), "num_heads": (2,), "embed_dim": 16, "window_size": 8, "upscale": 2}
 SMALL = {
     "ATD": {**WINDOWS, "category_size": 256, "num_tokens": 8, "upsampler": "pixelshuffledirect"},
-    "CRAFT": {"depths": (1,), "num_heads": (2,), "embed_dim": 16, "upscale": 2},
+    "CRAFT": {"depths": (1,), "num_heads": (2,), "embed_dim": 32, "upscale": 2},
     "Compact": {"num_feat": 8, "num_conv": 2, "upscale": 2},
     "DAT": {
-        "embed_dim": 16,
+        "embed_dim": 64,
         "depth": [1, 1],
         "num_heads": [2, 2],
         "split_size": [4, 8],
@@ -19,7 +19,7 @@ SMALL = {
     },
     "DCTLSA": {"nf": 20, "upscale": 2},
     "DITN": {"dim": 16, "ITL_blocks": 1, "SAL_blocks": 1, "UFONE_blocks": 1, "upscale": 2, "patch_size": 8},
-    "DRCT": {**WINDOWS, "gc": 4, "upsampler": "pixelshuffle"},
+    "DRCT": {**WINDOWS, "depths": (6,), "gc": 4, "upsampler": "pixelshuffle"},
     "ESRGAN": {"num_filters": 8, "num_blocks": 1, "scale": 2},
     "GRL": {
         "upscale": 2,
@@ -54,7 +54,7 @@ SMALL = {
     "OmniSR": {"num_feat": 16, "res_num": 1, "block_num": 1, "up_scale": 2},
     "PLKSR": {"dim": 16, "n_blocks": 2, "upscaling_factor": 2},
     "RCAN": {"n_resgroups": 1, "n_resblocks": 1, "n_feats": 16, "scale": 2},
-    "RGT": {"embed_dim": 16, "depth": [2], "num_heads": [2], "upscale": 2, "split_size": [8, 8]},
+    "RGT": {"embed_dim": 64, "depth": [2], "num_heads": [2], "upscale": 2, "split_size": [8, 8]},
     "RealPLKSR": {"dim": 16, "n_blocks": 2, "upscaling_factor": 2},
     "SAFMN": {"dim": 8, "n_blocks": 1, "upscaling_factor": 2},
     "SPAN": {"num_in_ch": 3, "num_out_ch": 3, "feature_channels": 8, "upscale": 2},
