@@ -152,7 +152,8 @@ def _whole_file(definitions: dict[str, Schema]) -> Schema:
         rules.append({"if": _is("model_type", name), "then": {"propertyNames": known, "properties": own}})
         needed = {"train": _required(train), "logger": _required(LoggerOptions)}
         whole = {**_is("model_type", name), "required": ["model_type", "name"], "not": {"required": ["base"]}}
-        rules.append({"if": whole, "then": {**_required(FileOptions), "properties": needed}})
+        required = [key for key in _required(FileOptions)["required"] if key != "network_g"]  # a file can hold it
+        rules.append({"if": whole, "then": {"required": required, "properties": needed}})
     trains, vals = zip(*_OWN.values(), strict=True)
     either = {
         **strict,
