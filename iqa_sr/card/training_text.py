@@ -88,7 +88,8 @@ def _guard(facts: TrainingFacts) -> str:
     if not facts.checks:
         return f"## Guard against reward hacking\n\n{text}. The log of the training tells of no check."
     alarms = [check for check in facts.checks if check.alarm]
-    text += f". {len(facts.checks)} checks, {len(alarms) or 'no'} alarm{'' if len(alarms) == 1 else 's'}."
+    checks = f"{len(facts.checks)} check{'' if len(facts.checks) == 1 else 's'}"
+    text += f". {checks}, {len(alarms) or 'no'} alarm{'' if len(alarms) == 1 else 's'}."
     return f"## Guard against reward hacking\n\n{text}" + (f"\n\n{_events(alarms)}" if alarms else "")
 
 
