@@ -1,5 +1,6 @@
 """`iqa-sr export`: a network as weights or ONNX, compared with the checkpoint before the file is there."""
 
+import shutil
 import sys
 from pathlib import Path
 
@@ -16,7 +17,7 @@ from iqa_sr.checkpoint import load_network
 from iqa_sr.cli.main import main as cli
 from iqa_sr.export import export_network
 from tests.cli.test_merge import RRDB, make_files
-from tests.helpers.checkpoints import lq
+from tests.helpers.checkpoints import listing, lq
 from tests.helpers.full_disk import full_device
 
 COMPACT = {"num_in_ch": 3, "num_out_ch": 3, "num_feat": 8, "num_conv": 1, "upscale": 2, "act_type": "prelu"}
@@ -42,16 +43,8 @@ def files(tmp_path_factory):
 def here(files, tmp_path, monkeypatch):
     """The files again, in a working folder of their own that a test may write to; the networks by name."""
     monkeypatch.chdir(tmp_path)
-    for path in files[0].rglob("*"):
-        if path.is_file():
-            copied = tmp_path / path.relative_to(files[0])
-            copied.parent.mkdir(parents=True, exist_ok=True)
-            copied.write_bytes(path.read_bytes())
+    shutil.copytree(files[0], tmp_path, dirs_exist_ok=True)
     return files[1]
-
-
-def listing():
-    return sorted((str(path), path.read_bytes()) for path in Path().rglob("*") if path.is_file())
 
 
 def by_onnx(path, image):

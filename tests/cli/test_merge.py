@@ -1,6 +1,7 @@
 """`iqa-sr merge`: a plain network out of a base and its adapters, which other programs open."""
 
 import copy
+import shutil
 import sys
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from iqa_sr.cli.main import main as cli
 from iqa_sr.io.network_states import state_digest
 from iqa_sr.lora.adapter_files import BaseNetwork, save_adapter
 from iqa_sr.lora.injection import LoRAOptions, adapter_state, inject, merged_state
+from tests.helpers.checkpoints import listing
 from tests.helpers.full_disk import full_device
 from tests.helpers.sr_datasets import make_image, training_options
 
@@ -69,16 +71,8 @@ def files(tmp_path_factory):
 def here(files, tmp_path, monkeypatch):
     """The files again, in a working folder of their own that a test may write to."""
     monkeypatch.chdir(tmp_path)
-    for path in files[0].rglob("*"):
-        if path.is_file():
-            copied = tmp_path / path.relative_to(files[0])
-            copied.parent.mkdir(parents=True, exist_ok=True)
-            copied.write_bytes(path.read_bytes())
+    shutil.copytree(files[0], tmp_path, dirs_exist_ok=True)
     return files[1]
-
-
-def listing():
-    return sorted((str(path), path.read_bytes()) for path in Path().rglob("*") if path.is_file())
 
 
 def lq(side=24):

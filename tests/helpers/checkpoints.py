@@ -1,5 +1,7 @@
 """Checkpoints of small networks of BasicSR, and whether a network that was loaded from one is the same."""
 
+from pathlib import Path
+
 import torch
 
 from iqa_sr.basicsr_compat import build_network, patch_basicsr
@@ -38,3 +40,8 @@ def same(loaded, network, side=24):
     """Check whether both networks give the same values for `lq(side)`."""
     with torch.no_grad():
         return torch.equal(loaded.network(lq(side)), network(lq(side)))
+
+
+def listing():
+    """Paths and contents of all files in the working folder, to see that a command has written nothing."""
+    return sorted((str(path), path.read_bytes()) for path in Path().rglob("*") if path.is_file())
