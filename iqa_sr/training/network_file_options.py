@@ -30,7 +30,10 @@ def complete_options(options: Mapping[str, Any], problems: OptionProblems) -> Ma
         network = {"type": FROM_FILE, "path": start}
         if path.get("param_key_g"):
             network["param_key"] = path["param_key_g"]
-    if not isinstance(network, Mapping) or network.get("type") != FROM_FILE or not isinstance(network.get("path"), str):
+    if not isinstance(network, Mapping) or network.get("type") != FROM_FILE or "path" not in network:
+        return options
+    if not isinstance(network["path"], str):
+        problems.texts.append(f"network_g:path: expected the path of a checkpoint, got {shown(network['path'])}")
         return options
     completed = {**options, "network_g": dict(network)}
     if not start:

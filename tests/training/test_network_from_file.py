@@ -189,6 +189,8 @@ def refused(section):
 def test_bad_files_are_refused_before_anything_is_written(data, here):
     text = refused(options(data))
     assert text.startswith("network_g:path: start.pth does not exist in ")
+    text = refused(options(data, None, network_g={"type": "spandrel", "path": 5}, scale=2))
+    assert text == "network_g:path: expected the path of a checkpoint, got 5"
     torch.save({"params": small_network("Compact").state_dict()}, "start.pth")
     text = refused(options(data, scale=4))
     assert text == (
