@@ -18,7 +18,8 @@ from iqa_sr.io.network_states import state_digest
 from iqa_sr.lora.adapter_files import BaseNetwork, save_adapter
 from iqa_sr.lora.injection import LoRAOptions, inject
 from iqa_sr.ops.resize import resize_bicubic
-from tests.helpers.sr_datasets import make_image, save, training_options
+from tests.helpers.checkpoints import SWINIR, save_checkpoint
+from tests.helpers.sr_datasets import make_image, save
 from tests.helpers.tiny_networks import SECTION, save_network, tiny_network
 
 COMMAND = ["upscale", "--checkpoint", "net.pth"]
@@ -497,7 +498,7 @@ def test_a_source_is_not_taken_for_the_result_of_another_one(here, capsys, kind)
 
 
 def test_a_tile_that_the_network_cannot_take_is_said_once(here, capsys):
-    save_network(here / "net.pth", **training_options()["network_g"])
+    save_checkpoint(here / "net.pth", SWINIR)
     assert main([*COMMAND, "in", "--tile", "62", "--overlap", "30"]) == 1
     said = capsys.readouterr().err
     assert said.count("error") == 1 and said.endswith(

@@ -457,7 +457,7 @@ def test_a_shift_of_brightness_is_inconsistent():
     assert max(now.high_frequency) < 0.01
 
 
-def attacked(lq, steps=15):
+def attacked(lq, steps=25):
     """Bicubic, and then pushed along the gradient of NIQE in small steps, as an adversary would."""
     reward, output = create_metric("niqe"), bicubic(lq)
     if min(output.shape[-2:]) < reward.info.min_size:  # the guard asks for the scale
