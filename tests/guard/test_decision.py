@@ -457,16 +457,16 @@ def test_a_shift_of_brightness_is_inconsistent():
     assert max(now.high_frequency) < 0.01
 
 
-def attacked(lq, steps=25):
-    """Bicubic, and then pushed along the gradient of NIQE in small steps, as an adversary would."""
+def attacked(lq, steps=15):
+    """Bicubic, and then pushed along the gradient of NIQE in steps that become smaller, as an adversary would."""
     reward, output = create_metric("niqe"), bicubic(lq)
     if min(output.shape[-2:]) < reward.info.min_size:  # the guard asks for the scale
         return output
-    for _ in range(steps):
+    for step in range(steps):
         with torch.enable_grad():
             output = output.detach().requires_grad_()
             (gradient,) = torch.autograd.grad(reward(output).sum(), output)
-        output = output - 0.15 / 255 * gradient / gradient.square().mean().sqrt()
+        output = output - 0.2 * (1 - step / steps) / 255 * gradient / gradient.square().mean().sqrt()
     return output.detach()
 
 
