@@ -1,5 +1,6 @@
 """Losses of single pixels, with BasicSR's options and numbers."""
 
+from abc import ABC, abstractmethod
 from typing import Literal
 
 import torch
@@ -14,7 +15,7 @@ __all__ = ["CharbonnierLoss", "L1Loss", "MSELoss", "WeightedTVLoss"]
 Reduction = Literal["none", "mean", "sum"]
 
 
-class _PixelLoss(nn.Module):
+class _PixelLoss(nn.Module, ABC):
     """`loss_weight` times the differences of all pixels, reduced.
 
     Args:
@@ -31,9 +32,9 @@ class _PixelLoss(nn.Module):
         self.loss_weight = loss_weight
         self.reduction = reduction
 
+    @abstractmethod
     def difference(self, pred: Tensor, target: Tensor) -> Tensor:
         """The difference of each value, of the shape of both."""
-        raise NotImplementedError
 
     def forward(self, pred: Tensor, target: Tensor, weight: Tensor | None = None) -> Tensor:
         """The loss of a batch.
