@@ -38,6 +38,7 @@ setup(
         "torch>=2.6",
         "torchvision",
         "numpy",
+        "choix",
         "opencv-python",
         "packaging",
         "Pillow",

@@ -11,7 +11,7 @@ from tests import ROOT, TESTS
 RANKS = [
     ["__init__", "errors"],
     ["config"],
-    ["io", "runtime"],
+    ["io", "runtime", "web"],
     ["ops", "stats", "archs"],
     ["weights", "degradations", "distortions"],
     ["metrics", "lora"],
@@ -23,7 +23,7 @@ RANKS = [
     ["models"],
     ["plugin"],
     ["training", "evaluation", "export"],
-    ["selection", "agreement", "report"],
+    ["selection", "agreement", "report", "labeling"],
     ["card"],
     ["cli"],
 ]
