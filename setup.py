@@ -38,7 +38,6 @@ setup(
         "torch>=2.6",
         "torchvision",
         "numpy",
-        "choix",
         "opencv-python",
         "packaging",
         "Pillow",
@@ -68,6 +67,7 @@ setup(
         "test": [
             *BASICSR,
             *ONNX,
+            "choix",
             "jsonschema",
             "openpyxl",
             "plotly",
