@@ -40,7 +40,6 @@ setup(
         "torch>=2.6",
         "torchvision",
         "numpy",
-        "choix",
         "opencv-python",
         "packaging",
         "Pillow",
@@ -70,6 +69,7 @@ setup(
         "test": [
             *BASICSR,
             *ONNX,
+            "choix",
             "jsonschema",
             "openpyxl",
             "plotly",

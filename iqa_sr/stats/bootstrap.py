@@ -25,6 +25,7 @@ from scipy import stats
 __all__ = [
     "Interval",
     "bootstrap_counts",
+    "drawn_ends",
     "indistinguishable",
     "intervals",
     "mean_interval",
@@ -84,8 +85,16 @@ def _drawn_means(sums: np.ndarray, sizes: np.ndarray, counts: np.ndarray) -> np.
     return np.divide(counts @ sums, drawn, out=np.full(drawn.shape, np.nan), where=drawn > 0)
 
 
-def _ends(drawn: np.ndarray, units: int) -> np.ndarray:
-    """`(C, 2)`: the 95 % interval of `(R, C)` draws of so many units, without those that are NaN."""
+def drawn_ends(drawn: np.ndarray, units: int) -> np.ndarray:
+    """The 95 % intervals of C numbers.
+
+    Args:
+        drawn: `(R, C)`, the numbers in each draw; those that are NaN are left out.
+        units: Number of images or contents that were drawn from, at least 2.
+
+    Returns:
+        `(C, 2)`: lower and upper end.
+    """
     z = math.sqrt(units / (units - 1)) * stats.t.ppf(0.975, units - 1)
     return np.asarray(np.nanpercentile(drawn, [100 * stats.norm.cdf(-z), 100 * stats.norm.cdf(z)], axis=0).T)
 
@@ -120,7 +129,7 @@ def intervals(scores: np.ndarray, counts: np.ndarray) -> np.ndarray:
     known = np.isfinite(scores).sum(axis=1)
     for units in np.unique(known[known >= 2]):
         rows = known == units
-        found[rows] = _ends(_drawn_means(*_sums_and_sizes(scores[rows]), counts), int(units))
+        found[rows] = drawn_ends(_drawn_means(*_sums_and_sizes(scores[rows]), counts), int(units))
     return found
 
 
@@ -160,7 +169,7 @@ def mean_interval(values: np.ndarray, contents: np.ndarray, resamples: int) -> I
         return UNKNOWN
     sums, sizes = np.bincount(index, weights=values)[:, None], np.bincount(index)[:, None]
     found = [_drawn_means(sums, sizes, counts) for counts in bootstrap_counts(len(names), resamples, _SEED_OF_CONTENTS)]
-    return _pairs(_ends(np.concatenate(found), len(names)))[0]
+    return _pairs(drawn_ends(np.concatenate(found), len(names)))[0]
 
 
 def statistic_interval(
@@ -188,7 +197,7 @@ def statistic_interval(
         for times in counts.astype(int)
     ]
     drawn = np.asarray(found) - np.median(found, axis=0) + np.asarray(numbers)
-    return _pairs(_ends(drawn, len(names)))
+    return _pairs(drawn_ends(drawn, len(names)))
 
 
 def _pairs(ends: np.ndarray) -> list[Interval]:

@@ -48,6 +48,8 @@ class Question(Section):
         reference: Key of the original; null if there is none.
         lq: Key of the LQ image; null if there is none.
         crop: Where the versions differ most: top, left, height and width in px.
+        sizes: Sizes of both images' files in bytes, by which a session notices that they are no longer those that were
+            shown; null: not known.
     """
 
     number: int = Field(ge=1)
@@ -61,6 +63,7 @@ class Question(Section):
     reference: str | None = None
     lq: str | None = None
     crop: tuple[Side, Side, Side, Side]
+    sizes: tuple[Side, Side] | None = None
 
     @property
     def images(self) -> frozenset[str]:

@@ -1,0 +1,1 @@
+"""Labeling by people: which question is asked next, what becomes of the answers, what they are worth."""

@@ -1,0 +1,153 @@
+"""Which question comes next: a pure function of the collection, the seed and the answers so far."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from iqa_sr.data.answers.records import Answer, Order, Purpose, Question
+from iqa_sr.labeling.collection import Collection, Content
+from iqa_sr.labeling.seeded import drawn, shuffled
+
+__all__ = ["Draft", "Questions"]
+
+BLOCK = 10
+"""Of so many questions one is a known pair, and one a repeat."""
+APART = 8
+"""Number of questions that a repeat comes after its first at least."""
+Side = Literal["first", "second"]
+Pair = tuple[str, str]
+
+
+@dataclass(frozen=True)
+class Draft:
+    """A question before its images are looked at.
+
+    Attributes:
+        number: Number of the question, from 1.
+        purpose: Why it is asked.
+        content: Content that both images show.
+        pair: The versions of the first and the second image; of a known pair the latter is empty.
+        left: Which image is shown first, or at the left.
+        repeated: The question that is asked again.
+    """
+
+    number: int
+    purpose: Purpose
+    content: Content
+    pair: Pair
+    left: Side = "first"
+    repeated: Question | None = None
+
+
+class Questions:
+    """Chooses the questions of a session, one after the other.
+
+    In each ten questions one is a known pair and one a repeat, at places that the seed gives; where nothing was asked
+    long enough ago to be repeated, an ordinary question takes its place.
+
+    Args:
+        collection: Collection that is asked about.
+        order: `random`: all pairs of all contents in the seed's order, in `groups` one group after the other; `active`:
+            the pair of versions whose answer tells most, of a content that was asked for least.
+        seed: Seed of order, sides, places, repeats and known pairs.
+    """
+
+    def __init__(self, collection: Collection, order: Order, seed: int) -> None:
+        self.collection, self.order, self.seed = collection, order, seed
+        self._contents = {content.name: content for content in collection.contents}
+        self._shuffled = list(self._all())
+
+    @property
+    def available(self) -> int:
+        """Number of pairs that can be asked for, each once."""
+        return len(self._shuffled)
+
+    def planned(self, count: int | None) -> int:
+        """Number of questions of a session, known pairs and repeats included.
+
+        Args:
+            count: Largest number of questions; None: until every pair was asked for.
+        """
+        left, number = self.available, 0
+        while left and number != count:
+            number += 1
+            purpose = self._place(number)
+            left -= purpose == "asked" or (purpose == "repeat" and number <= APART)
+        return number
+
+    def next(self, answers: Sequence[Answer]) -> Draft | None:
+        """The question after these answers; None where every pair was asked for."""
+        number = len(answers) + 1
+        asked = {(answer.question.content, _pair(answer.question)) for answer in answers if _ordinary(answer)}
+        ordinary = self._ordinary(number, answers, asked)
+        if ordinary is None:
+            return None
+        purpose = self._place(number)
+        if purpose == "known":
+            return self._known(number)
+        repeated = self._to_repeat(number, answers) if purpose == "repeat" else None
+        return ordinary if repeated is None else self._repeat(number, repeated)
+
+    def _all(self) -> Iterator[tuple[Content, Pair]]:
+        if self.collection.mode == "groups":
+            for name in shuffled(self._contents, self.seed, "group"):
+                content = self._contents[name]
+                for pair in shuffled(self.collection.pairs_of(content), self.seed, "version", name):
+                    yield content, pair
+            return
+        pairs = [(name, pair) for name, content in self._contents.items() for pair in self.collection.pairs_of(content)]
+        for name, pair in shuffled(pairs, self.seed, "pair"):
+            yield self._contents[name], pair
+
+    def _place(self, number: int) -> Purpose:
+        block, place = divmod(number - 1, BLOCK)
+        known = drawn(self.seed, "known place", block) % BLOCK
+        repeat = (known + 1 + drawn(self.seed, "repeat place", block) % (BLOCK - 1)) % BLOCK
+        return "known" if place == known else "repeat" if place == repeat else "asked"
+
+    def _ordinary(self, number: int, answers: Sequence[Answer], asked: set[tuple[str, Pair]]) -> Draft | None:
+        for content, pair in self._shuffled:
+            if (content.name, pair) not in asked:
+                return Draft(number, "asked", content, pair, self._side(content.name, pair))
+        return None
+
+    def _known(self, number: int) -> Draft:
+        content = self.collection.contents[drawn(self.seed, "known", number) % len(self.collection.contents)]
+        version = shuffled(content.versions, self.seed, "known", number)[0]
+        return Draft(number, "known", content, (version, ""), self._side("known", number, always=True))
+
+    def _to_repeat(self, number: int, answers: Sequence[Answer]) -> Question | None:
+        again = {answer.question.images for answer in answers if answer.question.purpose == "repeat"}
+        able = [
+            answer.question
+            for answer in answers[: max(0, number - APART)]
+            if _ordinary(answer)
+            and answer.choice != "skip"
+            and answer.question.images not in again
+            and self._present(answer.question)
+        ]
+        return shuffled(able, self.seed, "repeat", number)[0] if able else None
+
+    def _present(self, question: Question) -> bool:
+        content = self._contents.get(question.content)
+        return content is not None and set(_pair(question)) <= content.versions.keys()
+
+    def _repeat(self, number: int, question: Question) -> Draft:
+        content, left = self._contents[question.content], question.left
+        if self.collection.mode != "groups":
+            left = "second" if left == "first" else "first"
+        return Draft(number, "repeat", content, _pair(question), left, question)
+
+    def _side(self, *what: object, always: bool = False) -> Side:
+        """A random side; of groups the original has its own place, but for known pairs."""
+        if self.collection.mode == "groups" and not always:
+            return "first"
+        return "first" if drawn(self.seed, "side", *what) % 2 else "second"
+
+
+def _ordinary(answer: Answer) -> bool:
+    return answer.question.purpose == "asked"
+
+
+def _pair(question: Question) -> Pair:
+    return question.first_version, question.second_version
