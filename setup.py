@@ -30,9 +30,11 @@ setup(
     package_data={
         "iqa_sr": ["py.typed"],
         "iqa_sr.attacks": ["data/*"],
+        "iqa_sr.labeling": ["assets/*"],
         "iqa_sr.metrics": ["data/*"],
         "iqa_sr.report": ["assets/*"],
         "iqa_sr.training": ["data/*"],
+        "iqa_sr.web": ["assets/*"],
     },
     install_requires=[
         "torch>=2.6",

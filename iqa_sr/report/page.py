@@ -1,13 +1,16 @@
 """A report's content to one HTML page that needs nothing else: no network, no server."""
 
-import json
 import re
 from collections.abc import Mapping
 from html import escape
-from importlib import resources
 from typing import Any
 
+from iqa_sr.web.assets import as_script_text, asset
+
 __all__ = ["SCRIPTS", "make_page", "plot_library"]
+
+SHARED = ("elements.js", "theme.js", "zoom.js", "divider.js")
+"""Files of `iqa_sr/web/assets/` that come before them."""
 
 SCRIPTS = (
     "page.js",
@@ -16,7 +19,6 @@ SCRIPTS = (
     "labels.js",
     "plane.js",
     "curves.js",
-    "zoom.js",
     "browser.js",
     "extremes.js",
     "main.js",
@@ -33,21 +35,16 @@ def make_page(content: Mapping[str, Any]) -> str:
     Raises:
         ModuleNotFoundError: If plotly is not installed.
     """
-    script = "\n".join(_asset(name) for name in SCRIPTS)
+    scripts = [asset("iqa_sr.web", name) for name in SHARED] + [asset("iqa_sr.report", name) for name in SCRIPTS]
+    script = "\n".join(scripts)
     parts = {
         "title": escape(str(content["title"])),
-        "style": _asset("page.css"),
+        "style": asset("iqa_sr.web", "base.css") + asset("iqa_sr.report", "page.css"),
         "data": as_script_text(content),
         "library": plot_library(),
         "script": f'"use strict";\n(() => {{\n{script}\n}})();',
     }
-    return re.sub(r"\{\{(\w+)\}\}", lambda match: parts[match[1]], _asset("page.html"))
-
-
-def as_script_text(content: Any) -> str:
-    """JSON that can stand in a script element whatever the names hold: no `<`, which alone could end the element."""
-    text = json.dumps(content, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
-    return text.replace("<", "\\u003c").encode("utf-8", "replace").decode("utf-8")
+    return re.sub(r"\{\{(\w+)\}\}", lambda match: parts[match[1]], asset("iqa_sr.report", "page.html"))
 
 
 def plot_library() -> str:
@@ -63,7 +60,3 @@ def plot_library() -> str:
             'the plots of a report need plotly; install it with `pip install "iqa-sr[report]"` or `pip install plotly`'
         ) from None
     return str(get_plotlyjs())
-
-
-def _asset(name: str) -> str:
-    return (resources.files("iqa_sr.report") / "assets" / name).read_text(encoding="utf-8")

@@ -1,6 +1,9 @@
 // One image at a time: two versions with a boundary to move, and all versions below, under one zoom.
 
-const browsed = { image: 0, left: 0, right: 0, split: 50 };
+const browsed = { image: 0, left: 0, right: 0 };
+const zoom = new Zoom({ largest: 64, changed: drawZoom });
+const divider = new Divider(byId("stage"), byId("divider"), (split) =>
+  `${split} %: ${entries[browsed.left].name} left of it, ${entries[browsed.right].name} right of it`);
 const withFiles = () => images.map((_, p) => p).filter((p) => images[p].files.some(Boolean));
 
 function startBrowser() {
@@ -19,10 +22,10 @@ function startBrowser() {
   byId("previous").addEventListener("click", () => step(-1));
   byId("next").addEventListener("click", () => step(1));
   byId("swap").addEventListener("click", () => { const { left, right: other } = browsed; choose("left", other); choose("right", left); });
-  byId("zoom-in").addEventListener("click", () => zoomBy(1.5));
-  byId("zoom-out").addEventListener("click", () => zoomBy(1 / 1.5));
-  byId("zoom-fit").addEventListener("click", () => setZoom(1, 0.5, 0.5));
-  startDivider();
+  byId("zoom-in").addEventListener("click", () => zoom.by(1.5));
+  byId("zoom-out").addEventListener("click", () => zoom.by(1 / 1.5));
+  byId("zoom-fit").addEventListener("click", () => zoom.set(1, 0.5, 0.5));
+  startStage();
   Object.assign(browsed, { left: start, right });
 }
 
@@ -53,7 +56,7 @@ function showImage(image) {
   showSide("right");
   drawTiles();
   drawImageScores();
-  if (changed) setZoom(1, 0.5, 0.5);
+  if (changed) zoom.set(1, 0.5, 0.5);
   else showZoom();
 }
 
@@ -76,7 +79,7 @@ function showSide(side) {
   byId(side).value = row;
   setImage(byId(`${side}-image`), row);
   byId(`${side}-name`).textContent = entries[row].name + (images[browsed.image]?.files[row] ? "" : " (no image)");
-  sayDivider();
+  divider.describe();
 }
 
 function setImage(image, row) {
@@ -87,44 +90,43 @@ function setImage(image, row) {
   else image.removeAttribute("src");
 }
 
-// --- The boundary ----------------------------------------------------------------------------------------------------
+// --- The boundary and the zoom ---------------------------------------------------------------------------------------
 
-function startDivider() {
+function startStage() {
   const stage = byId("stage");
-  const follow = (event) => {
-    const box = stage.getBoundingClientRect();
-    setSplit(((event.clientX - box.left) / box.width) * 100);
-  };
   // Where nothing is zoomed there is nothing to move but the boundary.
-  makeZoomable(stage, (event) => (event.target.closest("#divider") || zoom.factor === 1 ? follow : null));
+  zoom.listen(stage, { single: (event) => (event.target.closest("#divider") || zoom.factor === 1 ? divider.follow : null) });
   byId("divider").addEventListener("keydown", (event) => {
-    if (moveByKey(event, stage)) event.preventDefault();
+    if (zoomByKey(event, stage)) event.preventDefault();
   });
-  setSplit(50);
+  divider.set(50);
 }
 
-function moveByKey(event, stage) {
+function zoomByKey(event, stage) {
   const arrows = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] }[event.key];
-  if (arrows && event.shiftKey) panBy(stage, -40 * arrows[0], -40 * arrows[1]);
-  else if (arrows) setSplit(browsed.split + 2 * (arrows[0] - arrows[1]));
-  else if (event.key === "PageUp" || event.key === "PageDown") setSplit(browsed.split + (event.key === "PageUp" ? 10 : -10));
-  else if (event.key === "Home" || event.key === "End") setSplit(event.key === "Home" ? 0 : 100);
-  else if (event.key === "+" || event.key === "=") zoomBy(1.5);
-  else if (event.key === "-") zoomBy(1 / 1.5);
+  if (arrows && event.shiftKey) zoom.pan(stage, -40 * arrows[0], -40 * arrows[1]);
+  else if (event.key === "+" || event.key === "=") zoom.by(1.5);
+  else if (event.key === "-") zoom.by(1 / 1.5);
   else return false;
   return true;
 }
 
-function setSplit(percent) {
-  browsed.split = clamp(percent, 0, 100);
-  byId("stage").style.setProperty("--split", `${browsed.split}%`);
-  sayDivider();
+function drawZoom() {
+  const style = byId("browser").style;
+  style.setProperty("--zoom", zoom.factor);
+  style.setProperty("--move-x", `${(0.5 - zoom.x * zoom.factor) * 100}%`);
+  style.setProperty("--move-y", `${(0.5 - zoom.y * zoom.factor) * 100}%`);
+  showZoom();
 }
 
-function sayDivider() {
-  const divider = byId("divider");
-  divider.setAttribute("aria-valuenow", Math.round(browsed.split));
-  divider.setAttribute("aria-valuetext", `${Math.round(browsed.split)} %: ${entries[browsed.left].name} left of it, ${entries[browsed.right].name} right of it`);
+/** The number, and pixels as squares where they are large enough to be seen. */
+function showZoom() {
+  const width = images[browsed.image]?.size?.[0] ?? 1;
+  const scale = (byId("stage").clientWidth * zoom.factor) / width;
+  byId("zoom-value").textContent = `${Math.round(scale * 100)} %`;
+  byId("browser").classList.toggle("zoomed", zoom.factor > 1);
+  byId("browser").classList.toggle("pixels", scale >= 2.5);
+  byId("zoom-out").disabled = byId("zoom-fit").disabled = zoom.factor === 1;
 }
 
 // --- All versions ----------------------------------------------------------------------------------------------------
@@ -139,7 +141,7 @@ function tile(row, m) {
   const image = element("img", { class: "layer", draggable: "false", decoding: "async", loading: "lazy" });
   setImage(image, row);
   const view = element("div", { class: "view" }, image);
-  makeZoomable(view);
+  zoom.listen(view);
   const button = (side) => element("button", {
     type: "button", "data-side": side, "data-row": row, "aria-label": `${entries[row].name} to the ${side}`, onclick: () => choose(side, row),
   }, side);

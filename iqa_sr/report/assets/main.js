@@ -26,30 +26,10 @@ function drawRuns() {
   }
 }
 
-// --- Colors ----------------------------------------------------------------------------------------------------------
-
-const prefersDark = matchMedia("(prefers-color-scheme: dark)");
-
-function startTheme() {
-  const root = document.documentElement;
-  const isDark = () => (root.dataset.theme ? root.dataset.theme === "dark" : prefersDark.matches);
-  const show = () => {
-    byId("theme").textContent = isDark() ? "☀ Light" : "☾ Dark";
-    byId("theme").setAttribute("aria-label", `Switch to ${isDark() ? "light" : "dark"} colors`);
-    redrawAll();
-  };
-  byId("theme").addEventListener("click", () => {
-    root.dataset.theme = isDark() ? "light" : "dark";
-    show();
-  });
-  prefersDark.addEventListener("change", show);
-  show();
-}
-
 // --- Start -----------------------------------------------------------------------------------------------------------
 
 const haveScores = metrics.length > 0 && images.length > 0;
-startTheme();
+startTheme(redrawAll);
 drawSummary();
 hide("scope-label", content.scopes.length > 1);
 hide("scores", haveScores);

@@ -1,4 +1,4 @@
-// What the page holds, and the little that every part of it needs.
+// What the page holds, and the little that every part of it needs of that.
 
 const content = JSON.parse(document.getElementById("content").textContent);
 const { metrics, entries, images } = content;
@@ -17,20 +17,6 @@ function onScope(draw) {
 function setScope(number) {
   state.scope = number;
   listeners.forEach((draw) => draw());
-}
-
-const byId = (id) => document.getElementById(id);
-
-/** An element; texts become text, never markup, whatever names of images hold. */
-function element(tag, attributes = {}, ...children) {
-  const made = document.createElement(tag);
-  for (const [name, value] of Object.entries(attributes)) {
-    if (name.startsWith("on")) made.addEventListener(name.slice(2), value);
-    else if (value === true) made.setAttribute(name, "");
-    else if (value !== null && value !== undefined && value !== false) made.setAttribute(name, value);
-  }
-  made.append(...children.filter((child) => child !== null && child !== undefined));
-  return made;
 }
 
 /** Fill a select with texts; the values are their numbers, or those that are given. */

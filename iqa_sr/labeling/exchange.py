@@ -1,0 +1,173 @@
+"""What a page asks of a session and gets: values for JSON, without HTTP."""
+
+import hmac
+import threading
+from typing import Any, Literal
+
+from pydantic import Field
+
+from iqa_sr.config.sections import Section, read_section
+from iqa_sr.data.answers.records import Choice, Question
+from iqa_sr.labeling.session import LabelSession, StaleAnswer
+
+__all__ = ["SIDES", "Exchange", "UnknownImage"]
+
+SIDES = ("left", "right", "lq", "original")
+"""Images of a question by what a page calls them. In `groups` the original is left, shown first, and the version right.
+The original is given where it is none of the two: else it would tell which."""
+_BY_MODE: dict[str, tuple[str, ...]] = {"groups": ("better", "similar", "worse")}
+_PAIRS = ("left", "right", "same", "skip")
+
+
+class UnknownImage(LookupError):
+    """An image is asked for that the current question does not have."""
+
+
+class _AnswerRequest(Section):
+    number: int = Field(ge=1)
+    question: str
+    choice: Literal["left", "right", "same", "skip", "better", "similar", "worse"]
+    seconds: float = Field(ge=0, le=1e6)
+
+
+class _UndoRequest(Section):
+    answered: int = Field(ge=0)
+
+
+class Exchange:
+    """A session as pages see it; changes happen one after another, whichever page asks.
+
+    A page says which question it answers by number and digest, and after how many answers it undoes: what comes twice,
+    or from a page that another one has left behind, changes nothing.
+
+    Args:
+        session: Session of one rater.
+        secret: Key of the digests, so that they tell nothing about the images.
+    """
+
+    def __init__(self, session: LabelSession, secret: str) -> None:
+        self.session = session
+        self._secret = secret.encode()
+        self._lock = threading.Lock()
+
+    def state(self) -> dict[str, Any]:
+        """What a page shows now; nothing in it names a version before the session has ended.
+
+        Raises:
+            OSError: If what the question needs cannot be written or read.
+        """
+        question, progress = self.session.current(), self.session.progress()
+        return {
+            "mode": self.session.mode,
+            "rater": self.session.rater,
+            "question": None if question is None else self._shown(question),
+            "progress": {
+                "answered": progress.answered,
+                "planned": progress.planned,
+                "message": progress.message,
+                "finished": progress.finished,
+            },
+            "summary": self.session.summary() if question is None else None,
+        }
+
+    def answer(self, request: Any) -> bool:
+        """Take an answer.
+
+        Args:
+            request: `number`, `question`, `choice`, `seconds`.
+
+        Returns:
+            Whether it was taken; not if another question is the current one.
+
+        Raises:
+            ValueError: If the request is none of this mode.
+            OSError: If the answer cannot be written; then it was not taken.
+        """
+        given = read_section(_AnswerRequest, request, "answer")
+        choices = _BY_MODE.get(self.session.mode, _PAIRS)
+        if given.choice not in choices:
+            raise ValueError(f"answer: choice: expected one of {', '.join(choices)}, got {given.choice}")
+        with self._lock:
+            question = self.session.current()
+            if question is None or question.number != given.number or self._digest(question) != given.question:
+                return False
+            try:
+                self.session.answer(given.number, _choice(question, given.choice), given.seconds)
+            except StaleAnswer:
+                return False
+            return True
+
+    def undo(self, request: Any) -> bool:
+        """Take the last answer back.
+
+        Args:
+            request: `answered`: how many answers there are, as far as the page knows.
+
+        Returns:
+            Whether it was taken back; not if there are more or fewer answers.
+
+        Raises:
+            ValueError: If the request is none.
+            OSError: If it cannot be written; then the answer stays.
+        """
+        given = read_section(_UndoRequest, request, "undo")
+        with self._lock:
+            if self.session.progress().answered != given.answered:
+                return False
+            self.session.undo()
+            return True
+
+    def image(self, number: int, digest: str, side: str) -> bytes:
+        """PNG of an image of the current question.
+
+        Args:
+            number: Number of the question.
+            digest: Its digest.
+            side: One of `SIDES`.
+
+        Raises:
+            UnknownImage: If another question is the current one, or it has no such image.
+            OSError: If the image cannot be read.
+            ValueError: If its file is damaged.
+        """
+        question = self.session.current()
+        if question is None or question.number != number or self._digest(question) != digest:
+            raise UnknownImage(f"question {number} is not asked now")
+        key = _images(question, self.session.mode)[side]
+        if key is None:
+            raise UnknownImage(f"question {number} has no image of this kind")
+        try:
+            return self.session.image(key)
+        except KeyError:  # answered in between
+            raise UnknownImage(f"question {number} is not asked now") from None
+
+    def close(self) -> None:
+        """Wait for a change that has begun; none begins any more."""
+        self._lock.acquire(timeout=10)
+
+    def _shown(self, question: Question) -> dict[str, Any]:
+        digest = self._digest(question)
+        addresses = {
+            side: None if key is None else f"/image/{question.number}/{side}.png?question={digest}"
+            for side, key in _images(question, self.session.mode).items()
+        }
+        return {"number": question.number, "question": digest, "crop": question.crop, **addresses}
+
+    def _digest(self, question: Question) -> str:
+        return hmac.digest(self._secret, question.model_dump_json().encode(), "sha256").hex()[:32]
+
+
+def _images(question: Question, mode: str) -> dict[str, str | None]:
+    """Key of each image by its side."""
+    first_is_left = question.left == "first" and mode != "groups"
+    left, right = (question.first, question.second) if first_is_left else (question.second, question.first)
+    told = question.reference in (None, left, right) or mode == "groups"
+    return {"left": left, "right": right, "lq": question.lq, "original": None if told else question.reference}
+
+
+def _choice(question: Question, choice: str) -> Choice:
+    """The answer that a page's word means."""
+    if choice in ("left", "right"):
+        return question.left if choice == "left" else "second" if question.left == "first" else "first"
+    words: dict[str, Choice] = {"better": "first", "worse": "second", "similar": "same", "same": "same", "skip": "skip"}
+    return words[choice]

@@ -1,0 +1,1 @@
+"""What the pages share: their colors and controls, the zoom, the boundary between two images."""
