@@ -168,7 +168,9 @@ def _interface(host: str, port: int) -> tuple[socket.AddressFamily, tuple[str, i
     except (OSError, UnicodeError):
         found = []
     if not host or not found:
-        raise ValueError(f"`host`: expected an address of this machine, such as 127.0.0.1 or 0.0.0.0 (all), got {host!r}")
+        raise ValueError(
+            f"`host`: expected an address of this machine, such as 127.0.0.1 or 0.0.0.0 (all), got {host!r}"
+        )
     family, _, _, _, address = min(found, key=lambda one: one[0] != socket.AF_INET)
     return family, (str(address[0]), port)
 

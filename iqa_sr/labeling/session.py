@@ -19,7 +19,7 @@ from iqa_sr.labeling.progress import Progress, StaleAnswer
 from iqa_sr.labeling.questions import Draft, Questions
 from iqa_sr.labeling.raters import check_rater
 from iqa_sr.labeling.sources import read_collection
-from iqa_sr.labeling.summary import summary_lines, worth_so_far
+from iqa_sr.labeling.summary import WIDTH, summary_lines, worth_so_far
 from iqa_sr.labeling.worth import MARGIN, Until
 from iqa_sr.runtime.folder_lock import locked
 
@@ -67,6 +67,11 @@ class LabelSession:
         self._opened = ExitStack()
         self._unwritten = ""
         self.notes = list(collection.notes)
+
+    @property
+    def folder(self) -> Path:
+        """Folder of the rater's log."""
+        return self._log.file.parent
 
     def current(self) -> Question | None:
         """The question that is asked now; None where the session has ended.
@@ -143,13 +148,16 @@ class LabelSession:
             raise KeyError(key)
         return as_png(read_pixels(self.collection.root, key))
 
-    def summary(self) -> list[str]:
+    def summary(self, width: float = WIDTH) -> list[str]:
         """What the answers of all raters are worth, lines of text with the names of the versions.
+
+        Args:
+            width: Wanted width of the scores' 95 % intervals, in logits.
 
         Raises:
             ValueError, OSError: If another rater's log cannot be read.
         """
-        return summary_lines(self.collection.root, until=self.until)
+        return summary_lines(self.collection.root, width, self.until)
 
     def close(self) -> None:
         """Let other processes have the rater's log."""
