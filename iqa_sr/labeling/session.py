@@ -134,7 +134,7 @@ class LabelSession:
             answers = self._log.answers
             planned = None if self.until else max(self._planned, len(answers))
             message = self._unwritten or worth_so_far(self.mode, answers, self.until)
-            return Progress(len(answers), planned, message, self._draft is None)
+            return Progress(len(answers), planned, message, self._draft is None and self._current is None)
 
     def image(self, key: str) -> bytes:
         """PNG of an image of the question that is asked now: 8-bit RGB, its true pixels, and nothing else.
