@@ -111,8 +111,9 @@ def _agreement(raters: Sequence[Sequence[Answer]]) -> list[str]:
     alpha, shared = agreement_between(raters)
     if not shared:
         return ["agreement between raters: unknown, no pair was answered by two of them"]
-    told = "unknown, all their answers are the same" if math.isnan(alpha) else f"{alpha:.2f}"
-    pairs = f"{shared} pair{'s' * (shared > 1)}"
+    if math.isnan(alpha):
+        return ["agreement between raters: unknown, all their answers are the same"]
+    told, pairs = f"{alpha:.2f}", f"{shared} pair{'s' * (shared > 1)}"
     return [f"agreement between raters: {told} (Krippendorff's alpha, 1 is perfect, 0 is chance; {pairs})"]
 
 
