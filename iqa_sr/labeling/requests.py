@@ -94,7 +94,7 @@ class LabelRequest(BaseHTTPRequestHandler):
         else:
             self._refuse_path(address.path)
 
-    def do_POST(self) -> None:  # noqa: N802
+    def do_POST(self) -> None:
         """Take an answer, or take one back."""
         path, body = urlsplit(self.path).path, self._body()
         if not self._is_welcome(self.headers.get("X-Token", "")):
@@ -130,7 +130,7 @@ class LabelRequest(BaseHTTPRequestHandler):
         self._refuse(405, f"expected {method}", {"Allow": method})
 
     def _body(self) -> bytes | None:
-        """The body, also of a request that is refused: what is unread when a connection is closed takes the answer along.
+        """The body, also of a request that is refused: what is unread at the end takes our answer along.
 
         None where its length is not told, or too large.
         """

@@ -6,9 +6,9 @@ const MODES = {
     order: ["left", "right"],
     question: "Which image looks better?",
     answers: [
-      { choice: "left", text: "A is better", keys: ["ArrowLeft", "1"], shown: ["←", "1"] },
-      { choice: "same", text: "Same", keys: ["ArrowDown", "0"], shown: ["↓", "0"] },
-      { choice: "right", text: "B is better", keys: ["ArrowRight", "2"], shown: ["→", "2"] },
+      { choice: "left", text: "A is better", help: "A is better", keys: ["ArrowLeft", "1"], shown: ["←", "1"] },
+      { choice: "same", text: "Same", help: "both look the same", keys: ["ArrowDown", "0"], shown: ["↓", "0"] },
+      { choice: "right", text: "B is better", help: "B is better", keys: ["ArrowRight", "2"], shown: ["→", "2"] },
     ],
   },
   groups: {
@@ -16,9 +16,9 @@ const MODES = {
     order: ["right", "left"],
     question: "Is the version better than the original?",
     answers: [
-      { choice: "better", text: "Better", keys: ["b"], shown: ["B"] },
-      { choice: "similar", text: "Similar", keys: ["s"], shown: ["S"] },
-      { choice: "worse", text: "Worse", keys: ["w"], shown: ["W"] },
+      { choice: "better", text: "Better", help: "the version is better than the original", keys: ["b"], shown: ["B"] },
+      { choice: "similar", text: "Similar", help: "both are about the same", keys: ["s"], shown: ["S"] },
+      { choice: "worse", text: "Worse", help: "the version is worse than the original", keys: ["w"], shown: ["W"] },
     ],
   },
 };
@@ -281,10 +281,10 @@ function button({ choice, text, shown }) {
 function drawKeys() {
   const rows = [
     [["Space"], "the other image: tapped, it stays; held, it is shown until you let go"],
-    ...page.mode.answers.map((one) => [one.shown, one.text]),
+    ...page.mode.answers.map((one) => [one.shown, one.help]),
     ...(page.mode === MODES.groups ? [] : [[["S"], "skip this question"]]),
     [["U", "Backspace"], "undo the last answer"],
-    [["D"], "slider on and off; then the arrows move the boundary, and 1, 2, 0 answer"],
+    [["D"], `slider on and off; its arrows move the boundary${page.mode === MODES.groups ? "" : ", and 1, 2, 0 answer"}`],
     [["L"], "the LQ image while held, where there is one"],
     [["O"], "the original while held, where there is one to compare with"],
     [["+", "−"], "zoom, by whole factors"],
