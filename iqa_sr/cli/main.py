@@ -34,6 +34,7 @@ COMMANDS = {
     "make-triplets": "make lists of triplets for A-FINE's training",
     "score": "score images, alone or against references",
     "evaluate": "evaluate checkpoints on data sets, into a result folder",
+    "label": "let people compare images in the browser, and show what their answers are worth",
     "agree": "measure how well metrics agree with human ratings",
     "pick": "choose a checkpoint by several metrics, with limits, and say why",
     "metrics": "list the metrics",

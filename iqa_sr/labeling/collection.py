@@ -73,7 +73,7 @@ class Collection:
         yield from ((version, self.original) for version in present if version != self.original)
 
     def only(self, versions: Sequence[str]) -> "Collection":
-        """The same with these versions alone.
+        """The same with these versions alone; in `groups` the original stays, too.
 
         Raises:
             ValueError: If there is no such version, or fewer than two are named.
@@ -83,8 +83,10 @@ class Collection:
             if version not in self.versions:
                 known = did_you_mean(version, self.versions)
                 raise ValueError(f"`checkpoints`: there are no images of {version!r}; {known}")
-        if len(set(versions)) < 2:
+        if len(set(versions)) < 2 and self.original is None:
             raise ValueError(f"`checkpoints`: expected two names or more, got {', '.join(versions) or 'none'}")
+        if self.original is not None:
+            versions = [*versions, self.original]
         contents = []
         for content in self.contents:
             kept = {version: key for version, key in content.versions.items() if version in versions}

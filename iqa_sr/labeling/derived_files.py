@@ -17,8 +17,9 @@ from iqa_sr.data.preferences.csv_pairs import FILE
 from iqa_sr.io.files import atomic_write
 from iqa_sr.io.json_files import write_json
 from iqa_sr.labeling.collection import Collection, Content
+from iqa_sr.labeling.sources import read_collection
 
-__all__ = ["COLUMNS", "check_free", "write_labels", "write_pairs"]
+__all__ = ["COLUMNS", "check_free", "write_all", "write_labels", "write_pairs"]
 
 COLUMNS = (
     "first", "second", "preference", "content", "kind", "reference", "rater", "seconds", "time", "side", "crop"
@@ -97,6 +98,28 @@ def write_pairs(root: Path) -> None:
         atomic_write(root / FILE, _table(read_logs(root / LABELS)))
         if _lengths(root) == before:
             return
+
+
+def write_all(sources: Sequence[str | Path], root: Path) -> list[str]:
+    """Write all files that are made of the logs below a folder; returns what could not be written and why.
+
+    Args:
+        sources: Sources of the sessions, which labels of groups need.
+        root: Folder of the labels.
+    """
+    logs = list(read_logs(root / LABELS))
+    grouped = [log for log in logs if log.facts is not None and log.facts.mode == "groups"]
+    failed = []
+    try:
+        if len(logs) > len(grouped):
+            write_pairs(root)
+        collection = read_collection(sources, "groups", output=root) if grouped else None
+        for log in grouped:
+            assert collection is not None and log.facts is not None
+            write_labels(collection, log.facts.rater, log.answers, [one.name for one in collection.contents])
+    except (OSError, ValueError) as error:
+        failed.append(f"{FILE} and the labels of groups are not up to date: {error}")
+    return failed
 
 
 def _lengths(root: Path) -> dict[Path, int]:

@@ -1,12 +1,18 @@
 """Which question comes next: a pure function of the collection, the seed and the answers so far."""
 
-from collections.abc import Iterator, Sequence
+from bisect import bisect_right
+from collections import Counter
+from collections.abc import Iterator, Sequence, Set
 from dataclasses import dataclass
 from typing import Literal
+
+import numpy as np
 
 from iqa_sr.data.answers.records import Answer, Order, Purpose, Question
 from iqa_sr.labeling.collection import Collection, Content
 from iqa_sr.labeling.seeded import drawn, shuffled
+from iqa_sr.stats.bradley_terry import posterior, win_counts
+from iqa_sr.stats.next_pair import next_pair
 
 __all__ = ["Draft", "Questions"]
 
@@ -63,23 +69,26 @@ class Questions:
         return len(self._shuffled)
 
     def planned(self, count: int | None) -> int:
-        """Number of questions of a session, known pairs and repeats included.
+        """Number of questions of a session in which nothing is skipped, known pairs and repeats included.
 
         Args:
             count: Largest number of questions; None: until every pair was asked for.
         """
-        left, number = self.available, 0
-        while left and number != count:
+        asked: list[int] = []
+        number = repeats = 0
+        while len(asked) < self.available and number != count:
             number += 1
             purpose = self._place(number)
-            left -= purpose == "asked" or (purpose == "repeat" and number <= APART)
+            if purpose == "repeat" and bisect_right(asked, number - APART) > repeats:
+                repeats += 1
+            elif purpose != "known":
+                asked.append(number)
         return number
 
     def next(self, answers: Sequence[Answer]) -> Draft | None:
         """The question after these answers; None where every pair was asked for."""
         number = len(answers) + 1
-        asked = {(answer.question.content, _pair(answer.question)) for answer in answers if _ordinary(answer)}
-        ordinary = self._ordinary(number, answers, asked)
+        ordinary = self._ordinary(number, answers)
         if ordinary is None:
             return None
         purpose = self._place(number)
@@ -105,11 +114,36 @@ class Questions:
         repeat = (known + 1 + drawn(self.seed, "repeat place", block) % (BLOCK - 1)) % BLOCK
         return "known" if place == known else "repeat" if place == repeat else "asked"
 
-    def _ordinary(self, number: int, answers: Sequence[Answer], asked: set[tuple[str, Pair]]) -> Draft | None:
-        for content, pair in self._shuffled:
-            if (content.name, pair) not in asked:
-                return Draft(number, "asked", content, pair, self._side(content.name, pair))
-        return None
+    def _ordinary(self, number: int, answers: Sequence[Answer]) -> Draft | None:
+        asked = {
+            (answer.question.content, frozenset(_pair(answer.question))) for answer in answers if _ordinary(answer)
+        }
+        left = [(content, pair) for content, pair in self._shuffled if (content.name, frozenset(pair)) not in asked]
+        if not left:
+            return None
+        content, pair = left[0]
+        if self.order == "active":
+            wanted = self._most_telling(number, answers, {pair for _, pair in left})
+            counts = Counter(name for name, _ in asked)
+            content, pair = min((one for one in left if one[1] == wanted), key=lambda one: counts[one[0].name])
+        return Draft(number, "asked", content, pair, self._side(content.name, pair))
+
+    def _most_telling(self, number: int, answers: Sequence[Answer], left: Set[Pair]) -> Pair:
+        """The pair of versions whose answer is expected to tell most."""
+        versions = self.collection.versions
+        index = {version: position for position, version in enumerate(versions)}
+        allowed = np.zeros((len(index), len(index)), bool)
+        for one, other in left:
+            allowed[index[one], index[other]] = True
+        told: list[tuple[int, int, float]] = []
+        for answer in answers:
+            one, other = _pair(answer.question)
+            if _ordinary(answer) and answer.preference is not None and {one, other} <= index.keys():
+                told.append((index[one], index[other], answer.preference))
+        first, second, share = np.array(told, float).reshape(-1, 3).T
+        wins = win_counts(len(index), first, second, share)
+        best = next_pair(posterior(wins), np.random.default_rng(drawn(self.seed, "tie", number)), allowed)
+        return versions[best[0]], versions[best[1]]
 
     def _known(self, number: int) -> Draft:
         content = self.collection.contents[drawn(self.seed, "known", number) % len(self.collection.contents)]

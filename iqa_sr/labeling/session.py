@@ -1,5 +1,6 @@
 """A rater's session: the question that is asked now, and what becomes of the answer. Knows no browser."""
 
+import hashlib
 import logging
 import threading
 import time
@@ -15,12 +16,14 @@ from iqa_sr.labeling.derived_files import check_free, write_labels, write_pairs
 from iqa_sr.labeling.pixels import as_png, read_pixels
 from iqa_sr.labeling.preparation import check_answered, prepared
 from iqa_sr.labeling.progress import Progress, StaleAnswer
-from iqa_sr.labeling.questions import Questions
+from iqa_sr.labeling.questions import Draft, Questions
 from iqa_sr.labeling.raters import check_rater
 from iqa_sr.labeling.sources import read_collection
+from iqa_sr.labeling.summary import WIDTH, summary_lines, worth_so_far
+from iqa_sr.labeling.worth import MARGIN, Until
 from iqa_sr.runtime.folder_lock import locked
 
-__all__ = ["LabelSession", "open_session"]
+__all__ = ["LabelSession", "open_session", "question_ticket"]
 
 logger = logging.getLogger(__name__)
 
@@ -37,28 +40,38 @@ class LabelSession:
         collection: Collection that is asked about.
         log: The rater's log; it has begun.
         count: Largest number of questions, known pairs and repeats included; None: until every pair was asked for.
+        until: Sequential test that ends the session as soon as it has decided; None: there is none.
 
     Attributes:
         collection: Collection that is asked about.
+        until: Sequential test that ends the session.
         rater: Name of the rater.
         mode: Kind of question.
+        notes: Remarks for the user at the beginning, a line each.
     """
 
     rater: str
     mode: Mode
 
-    def __init__(self, collection: Collection, log: AnswerLog, count: int | None) -> None:
+    def __init__(self, collection: Collection, log: AnswerLog, count: int | None, until: Until | None = None) -> None:
         assert log.facts is not None
-        self.collection = collection
+        self.collection, self.until = collection, until
         self.rater, self.mode = log.facts.rater, log.facts.mode
         self._log = log
         self._questions = Questions(collection, log.facts.order, log.facts.seed)
         self._planned = self._questions.planned(count)
         self._seed = log.facts.seed
-        self._current: Question | None = None  # once it was asked for
+        self._draft: Draft | None = self._next_draft()
+        self._current: Question | None = None  # the draft with its images, once it was asked for
         self._lock = threading.RLock()
         self._opened = ExitStack()
         self._unwritten = ""
+        self.notes = list(collection.notes)
+
+    @property
+    def folder(self) -> Path:
+        """Folder of the rater's log."""
+        return self._log.file.parent
 
     def current(self) -> Question | None:
         """The question that is asked now; None where the session has ended.
@@ -70,18 +83,19 @@ class LabelSession:
             OSError: If the degraded copy cannot be written; may be asked again.
         """
         with self._lock:
-            if self._current is None and not self._ended():
-                draft = self._questions.next(self._log.answers)
-                self._current = None if draft is None else prepared(draft, self.collection, self._seed)
+            if self._current is None and self._draft is not None:
+                self._current = prepared(self._draft, self.collection, self._seed)
             return self._current
 
-    def answer(self, number: int, choice: Choice, seconds: float) -> None:
+    def answer(self, number: int, choice: Choice, seconds: float, ticket: str | None = None) -> None:
         """Take the answer to the question that is asked now; it is on the disk when this returns.
 
         Args:
             number: Number of the question that is answered.
             choice: Answer, one of `CHOICES`.
             seconds: Seconds from the first sight of both images to the answer.
+            ticket: `question_ticket` of that question. Where answers were taken back and given otherwise, another
+                question may have its number.
 
         Raises:
             StaleAnswer: If another question is asked now, or none.
@@ -93,6 +107,8 @@ class LabelSession:
             if question is None or question.number != number:
                 now = "nothing" if question is None else f"question {question.number}"
                 raise StaleAnswer(f"{now} is asked now, not question {number}")
+            if ticket is not None and ticket != question_ticket(question):
+                raise StaleAnswer(f"question {number} is another one now: answers before it were taken back")
             if choice not in CHOICES:
                 raise ValueError(f"expected one of {', '.join(CHOICES)}, got {choice!r}")
             now = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
@@ -109,13 +125,16 @@ class LabelSession:
             taken_back = self._log.undo()
             if taken_back is not None:
                 self._changed(taken_back.question)
+                # As the draft, but for images that have changed meanwhile: it is the same question.
                 self._current = taken_back.question
 
     def progress(self) -> Progress:
         """How far the session has come."""
         with self._lock:
-            answered, finished = len(self._log.answers), self._ended()
-            return Progress(answered, max(self._planned, answered), self._unwritten, finished)
+            answers = self._log.answers
+            planned = None if self.until else max(self._planned, len(answers))
+            message = self._unwritten or worth_so_far(self.mode, answers, self.until)
+            return Progress(len(answers), planned, message, self._draft is None)
 
     def image(self, key: str) -> bytes:
         """PNG of an image of the question that is asked now: 8-bit RGB, its true pixels, and nothing else.
@@ -129,9 +148,16 @@ class LabelSession:
             raise KeyError(key)
         return as_png(read_pixels(self.collection.root, key))
 
-    def summary(self) -> list[str]:
-        """What the answers are worth, lines of text."""
-        return []
+    def summary(self, width: float = WIDTH) -> list[str]:
+        """What the answers of all raters are worth, lines of text with the names of the versions.
+
+        Args:
+            width: Wanted width of the scores' 95 % intervals, in logits.
+
+        Raises:
+            ValueError, OSError: If another rater's log cannot be read.
+        """
+        return summary_lines(self.collection.root, width, self.until)
 
     def close(self) -> None:
         """Let other processes have the rater's log."""
@@ -154,13 +180,15 @@ class LabelSession:
             logger.warning("%s", self._unwritten)
 
     def _changed(self, question: Question) -> None:
-        self._current = None
+        self._draft, self._current = self._next_draft(), None
         everything = {content.name for content in self.collection.contents}
         self._write_derived(everything if self._unwritten else {question.content})
 
-    def _ended(self) -> bool:
+    def _next_draft(self) -> Draft | None:
         answers = self._log.answers
-        return len(answers) >= self._planned or self._questions.next(answers) is None
+        if self.until is not None and self.until.test(answers).decision != "undecided":
+            return None
+        return self._questions.next(answers) if len(answers) < self._planned else None
 
     def __enter__(self) -> "LabelSession":
         return self
@@ -180,6 +208,8 @@ def open_session(
     seed: int | None = None,
     count: int | None = None,
     checkpoints: Sequence[str] = (),
+    until: float | None = None,
+    margin: float = MARGIN,
     output: str | Path | None = None,
     command: str = "iqa-sr label",
 ) -> LabelSession:
@@ -192,8 +222,12 @@ def open_session(
         order: Order of the questions; None: that of the session, of a new one `active` for pairs of three versions and
             more, else `random`.
         seed: Seed of the questions; None: that of the session, of a new one 0.
-        count: Number of questions after which the session ends; None: 200, or all if there are fewer; of groups all.
+        count: Number of questions after which the session ends; None: 200, or all if there are fewer; of groups, and
+            with `until`, all.
         checkpoints: Versions that are asked about; empty: see `read_collection`.
+        until: Confidence in (0, 1) with which two versions are told apart, or are shown to be alike, when the session
+            ends; None: it does not end by that.
+        margin: Distance of the preference from 0.5 below which two versions are alike, in [0, 0.5).
         output: Folder of the labels, above all images; None: see `read_collection`.
         command: Command that this process runs, for the error of another one of the same rater.
 
@@ -209,7 +243,8 @@ def open_session(
         if value is not None and value < least:
             raise ValueError(f"`{name}`: expected at least {least}, got {value}")
     collection = read_collection(sources, mode, checkpoints, output)
-    if count is None and collection.mode != "groups":
+    ending = _until(collection, checkpoints, until, margin)
+    if count is None and collection.mode != "groups" and ending is None:
         count = COUNT
     folder = collection.root / LABELS / rater
     with ExitStack() as opened:
@@ -221,10 +256,29 @@ def open_session(
         else:
             _check_same(log.facts, rater, collection.mode, order, seed)
             check_answered(collection.root, log)
-        session = LabelSession(collection, log, count)
+        session = LabelSession(collection, log, count, ending)
         session.write_derived()
+        if log.facts is not None and log.facts.digest != collection.digest:
+            session.notes.append(f"the images have changed since {rater} began; the session goes on with those of now")
         session._opened = opened.pop_all()
     return session
+
+
+def question_ticket(question: Question) -> str:
+    """A short text that tells a question from any other, the same number or not."""
+    return hashlib.sha256(question.model_dump_json().encode()).hexdigest()[:16]
+
+
+def _until(collection: Collection, named: Sequence[str], until: float | None, margin: float) -> Until | None:
+    if until is None:
+        return None
+    if collection.mode == "groups" or len(collection.versions) != 2:
+        raise ValueError(
+            "`until`: two versions are told apart; name them with --checkpoints A B, got "
+            + ", ".join(collection.versions)
+        )
+    first, second = named or collection.versions
+    return Until((first, second), until, margin)
 
 
 def _new_facts(collection: Collection, rater: str, order: Order | None, seed: int | None) -> SessionFacts:

@@ -20,7 +20,7 @@ from iqa_sr.labeling.result_groups import is_result_folder, result_groups
 from iqa_sr.scores.result_folder import ORIGINAL as REFERENCE
 from iqa_sr.scores.score_table import BASELINES
 
-__all__ = ["read_collection"]
+__all__ = ["labels_root", "read_collection"]
 
 
 def read_collection(
@@ -44,13 +44,7 @@ def read_collection(
         ValueError: If a source is nothing of the kind, or does not go with `mode`, `versions` or `output`.
         DataError: If images are unreadable or the versions of a content have different sizes; with counts.
     """
-    folders = [Path(os.path.abspath(source)) for source in sources]
-    for folder, source in zip(folders, sources, strict=True):
-        if not folder.is_dir():
-            what = "is a file" if folder.exists() else "does not exist"
-            raise FileNotFoundError(
-                f"{source} {what}; expected the folder of a multi-GT data set, a result folder, or a folder of folders"
-            )
+    folders = _folders(sources)
     groups, natural = _read(folders)
     mode = mode or natural
     if (mode == "checkpoints") != (natural == "checkpoints") or (mode == "groups" and natural != "groups"):
@@ -63,6 +57,27 @@ def read_collection(
         checkpoints = [version for version in collection.versions if version not in (*BASELINES, REFERENCE)]
         return collection.only(checkpoints if len(checkpoints) > 1 else collection.versions)
     return collection
+
+
+def labels_root(sources: Sequence[str | Path], output: str | Path | None = None) -> Path:
+    """Folder that the labels of these sources go to, as `read_collection` has it; nothing is read.
+
+    Raises:
+        FileNotFoundError: If a source does not exist.
+        ValueError: If `output` does not go with the sources.
+    """
+    return _root(_folders(sources), output)
+
+
+def _folders(sources: Sequence[str | Path]) -> list[Path]:
+    folders = [Path(os.path.abspath(source)) for source in sources]
+    for folder, source in zip(folders, sources, strict=True):
+        if not folder.is_dir():
+            what = "is a file" if folder.exists() else "does not exist"
+            raise FileNotFoundError(
+                f"{source} {what}; expected the folder of a multi-GT data set, a result folder, or a folder of folders"
+            )
+    return folders
 
 
 def _read(folders: Sequence[Path]) -> tuple[ImageGroups, Mode]:
