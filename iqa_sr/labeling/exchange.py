@@ -162,10 +162,14 @@ class Exchange:
 
 
 def _images(question: Question) -> dict[str, str | None]:
-    """Key of each image by its side; the original only where it is none of the two: else it would tell which."""
+    """Key of each image by its side. What is one of the two is not given a second time: it would tell which."""
     left, right = (getattr(question, side) for side in (question.left, _other(question.left)))
-    original = None if question.reference in (left, right) else question.reference
-    return {"left": left, "right": right, "lq": question.lq, "original": original}
+    others = {"lq": question.lq, "original": question.reference}
+    return {
+        "left": left,
+        "right": right,
+        **{side: None if key in (left, right) else key for side, key in others.items()},
+    }
 
 
 def _choice(question: Question, side: str) -> Choice:

@@ -27,23 +27,30 @@ class Stage {
     this.watch();
   }
 
-  /** The panes have as many pixels as the screen has at their place. */
+  /** Fit the panes whenever the stage, the screen or the browser's own zoom is another one. */
   watch() {
-    const fit = ([entry]) => {
-      const exact = entry.devicePixelContentBoxSize?.[0];
-      const box = entry.contentRect;
-      const wide = exact ? exact.inlineSize : Math.round(box.width * devicePixelRatio);
-      const high = exact ? exact.blockSize : Math.round(box.height * devicePixelRatio);
-      if (!wide || !high) return;
-      for (const pane of this.panes) Object.assign(pane, { width: wide, height: high });
-      this.zoom.set(this.zoom.factor, this.zoom.x, this.zoom.y);
-    };
-    const observer = new ResizeObserver(fit);
-    try {
-      observer.observe(this.panes[0], { box: "device-pixel-content-box" });
-    } catch {
-      observer.observe(this.panes[0]); // Safari
+    new ResizeObserver(() => this.fit()).observe(byId("stage"));
+    const listen = () => matchMedia(`(resolution: ${devicePixelRatio}dppx)`).addEventListener("change", () => {
+      this.fit();
+      listen();
+    }, { once: true });
+    listen();
+  }
+
+  /** The panes begin and end with whole pixels of the screen, and have as many of their own: nothing is resampled. */
+  fit() {
+    const box = byId("stage").getBoundingClientRect();
+    if (!box.width || !box.height) return;
+    const [left, top] = [box.left, box.top].map((place) => Math.ceil(place * devicePixelRatio - 0.01));
+    const [right, bottom] = [box.right, box.bottom].map((place) => Math.floor(place * devicePixelRatio + 0.01));
+    for (const pane of this.panes) {
+      Object.assign(pane, { width: right - left, height: bottom - top });
+      pane.style.left = `${left / devicePixelRatio - box.left}px`;
+      pane.style.top = `${top / devicePixelRatio - box.top}px`;
+      pane.style.width = `${(right - left) / devicePixelRatio}px`;
+      pane.style.height = `${(bottom - top) / devicePixelRatio}px`;
     }
+    this.zoom.set(this.zoom.factor, this.zoom.x, this.zoom.y);
   }
 
   /** What the images are called, and in which order they come. */
