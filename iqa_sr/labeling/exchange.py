@@ -8,15 +8,17 @@ from pydantic import Field
 
 from iqa_sr.config.sections import Section, read_section
 from iqa_sr.data.answers.records import Choice, Question
-from iqa_sr.labeling.session import LabelSession, StaleAnswer
+from iqa_sr.errors import OptionError
+from iqa_sr.labeling.progress import StaleAnswer
+from iqa_sr.labeling.session import LabelSession
 
 __all__ = ["SIDES", "Exchange", "UnknownImage"]
 
 SIDES = ("left", "right", "lq", "original")
-"""Images of a question by what a page calls them. In `groups` the original is left, shown first, and the version right.
-The original is given where it is none of the two: else it would tell which."""
-_BY_MODE: dict[str, tuple[str, ...]] = {"groups": ("better", "similar", "worse")}
-_PAIRS = ("left", "right", "same", "skip")
+"""Images of a question by what a page calls them. In `groups` the left one is the version and the right one the
+original."""
+_GROUPS = {"better": "left", "similar": "same", "worse": "right"}
+_PAIRS = {"left": "left", "right": "right", "same": "same", "skip": "skip"}
 
 
 class UnknownImage(LookupError):
@@ -55,6 +57,7 @@ class Exchange:
 
         Raises:
             OSError: If what the question needs cannot be written or read.
+            ValueError: If the data set has changed under the session.
         """
         question, progress = self.session.current(), self.session.progress()
         return {
@@ -80,19 +83,20 @@ class Exchange:
             Whether it was taken; not if another question is the current one.
 
         Raises:
-            ValueError: If the request is none of this mode.
+            OptionError: If the request is none of this mode.
             OSError: If the answer cannot be written; then it was not taken.
+            ValueError: If the data set has changed under the session.
         """
         given = read_section(_AnswerRequest, request, "answer")
-        choices = _BY_MODE.get(self.session.mode, _PAIRS)
+        choices = _GROUPS if self.session.mode == "groups" else _PAIRS
         if given.choice not in choices:
-            raise ValueError(f"answer: choice: expected one of {', '.join(choices)}, got {given.choice}")
+            raise OptionError(f"answer: choice: expected one of {', '.join(choices)}, got {given.choice}")
         with self._lock:
             question = self.session.current()
             if question is None or question.number != given.number or self._digest(question) != given.question:
                 return False
             try:
-                self.session.answer(given.number, _choice(question, given.choice), given.seconds)
+                self.session.answer(given.number, _choice(question, choices[given.choice]), given.seconds)
             except StaleAnswer:
                 return False
             return True
@@ -107,7 +111,7 @@ class Exchange:
             Whether it was taken back; not if there are more or fewer answers.
 
         Raises:
-            ValueError: If the request is none.
+            OptionError: If the request is none.
             OSError: If it cannot be written; then the answer stays.
         """
         given = read_section(_UndoRequest, request, "undo")
@@ -133,7 +137,7 @@ class Exchange:
         question = self.session.current()
         if question is None or question.number != number or self._digest(question) != digest:
             raise UnknownImage(f"question {number} is not asked now")
-        key = _images(question, self.session.mode)[side]
+        key = _images(question)[side]
         if key is None:
             raise UnknownImage(f"question {number} has no image of this kind")
         try:
@@ -149,7 +153,7 @@ class Exchange:
         digest = self._digest(question)
         addresses = {
             side: None if key is None else f"/image/{question.number}/{side}.png?question={digest}"
-            for side, key in _images(question, self.session.mode).items()
+            for side, key in _images(question).items()
         }
         return {"number": question.number, "question": digest, "crop": question.crop, **addresses}
 
@@ -157,17 +161,22 @@ class Exchange:
         return hmac.digest(self._secret, question.model_dump_json().encode(), "sha256").hex()[:32]
 
 
-def _images(question: Question, mode: str) -> dict[str, str | None]:
-    """Key of each image by its side."""
-    first_is_left = question.left == "first" and mode != "groups"
-    left, right = (question.first, question.second) if first_is_left else (question.second, question.first)
-    told = question.reference in (None, left, right) or mode == "groups"
-    return {"left": left, "right": right, "lq": question.lq, "original": None if told else question.reference}
+def _images(question: Question) -> dict[str, str | None]:
+    """Key of each image by its side. What is one of the two is not given a second time: it would tell which."""
+    left, right = (getattr(question, side) for side in (question.left, _other(question.left)))
+    others = {"lq": question.lq, "original": question.reference}
+    return {
+        "left": left,
+        "right": right,
+        **{side: None if key in (left, right) else key for side, key in others.items()},
+    }
 
 
-def _choice(question: Question, choice: str) -> Choice:
-    """The answer that a page's word means."""
-    if choice in ("left", "right"):
-        return question.left if choice == "left" else "second" if question.left == "first" else "first"
-    words: dict[str, Choice] = {"better": "first", "worse": "second", "similar": "same", "same": "same", "skip": "skip"}
-    return words[choice]
+def _choice(question: Question, side: str) -> Choice:
+    """The answer, of which a page knows the side alone."""
+    choices: dict[str, Choice] = {"left": question.left, "right": _other(question.left), "same": "same", "skip": "skip"}
+    return choices[side]
+
+
+def _other(side: Literal["first", "second"]) -> Literal["first", "second"]:
+    return "second" if side == "first" else "first"

@@ -11,6 +11,7 @@ from http.server import BaseHTTPRequestHandler
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
+from iqa_sr.errors import OptionError
 from iqa_sr.io.json_files import parse_json
 from iqa_sr.labeling.exchange import SIDES, Exchange, UnknownImage
 from iqa_sr.labeling.page import make_page
@@ -78,7 +79,7 @@ class LabelRequest(BaseHTTPRequestHandler):
     error_message_format = "%(code)d %(message)s\n"
     timeout = 60  # seconds that a connection may be silent
 
-    def do_GET(self) -> None:  # noqa: N802
+    def do_GET(self) -> None:
         """Give the page, the state or an image."""
         address = urlsplit(self.path)
         query = {name: values[-1] for name, values in parse_qs(address.query).items()}
@@ -93,22 +94,24 @@ class LabelRequest(BaseHTTPRequestHandler):
         else:
             self._refuse_path(address.path)
 
-    def do_POST(self) -> None:  # noqa: N802
+    def do_POST(self) -> None:
         """Take an answer, or take one back."""
-        path = urlsplit(self.path).path
+        path, body = urlsplit(self.path).path, self._body()
         if not self._is_welcome(self.headers.get("X-Token", "")):
             return
         changes = {"/api/answer": self.exchange.answer, "/api/undo": self.exchange.undo}
         if path not in changes:
             self._refuse_path(path)
-        elif (request := self._body()) is not None:
-            self._change(changes[path], request)
+        elif body is None:
+            self._refuse(413, f"expected a Content-Length of at most {LARGEST_BODY}")
+        else:
+            self._change(changes[path], body)
 
     def _other_method(self) -> None:
         if self._is_welcome(self.headers.get("X-Token", "")):
             self._refuse_path(urlsplit(self.path).path)
 
-    do_HEAD = do_PUT = do_PATCH = do_DELETE = do_OPTIONS = do_TRACE = do_CONNECT = _other_method
+    do_HEAD = do_PUT = do_PATCH = do_DELETE = do_OPTIONS = do_TRACE = do_CONNECT = _other_method  # noqa: N815
 
     # --- Reading ------------------------------------------------------------------------------------------------------
 
@@ -127,14 +130,14 @@ class LabelRequest(BaseHTTPRequestHandler):
         self._refuse(405, f"expected {method}", {"Allow": method})
 
     def _body(self) -> bytes | None:
-        """The body; None if the request was refused for it."""
+        """The body, also of a request that is refused: what is unread at the end takes our answer along.
+
+        None where its length is not told, or too large.
+        """
         length = self.headers.get("Content-Length", "")
-        if "Transfer-Encoding" in self.headers or not re.fullmatch("[0-9]{1,9}", length):
-            return self._refuse(411, "expected a Content-Length")
-        if int(length) > LARGEST_BODY:
-            return self._refuse(413, f"expected at most {LARGEST_BODY} bytes, got {length}")
-        body = self.rfile.read(int(length))
-        return body if len(body) == int(length) else self._refuse(400, f"expected {length} bytes, got {len(body)}")
+        if "Transfer-Encoding" in self.headers or not re.fullmatch("[0-9]{1,9}", length) or int(length) > LARGEST_BODY:
+            return None
+        return self.rfile.read(int(length))  # less, if the page has left: then it is no JSON
 
     # --- What the session does ----------------------------------------------------------------------------------------
 
@@ -145,7 +148,7 @@ class LabelRequest(BaseHTTPRequestHandler):
             return self._refuse(400, f"not valid JSON: {error}")
         try:
             taken = change(request)
-        except ValueError as error:
+        except OptionError as error:
             return self._refuse(400, str(error))
         except OSError as error:
             return self._fail(error, "this answer is not kept")

@@ -55,14 +55,13 @@ def serve(
     """
     before = session.progress().answered
     interrupts = Interrupts()
-    with LabelServer(session, host, port, token) as server, interrupts.watched(), suppress(Interrupted):
-        with interrupts.at_once():
-            say(f"{session.rater}: open {server.address}")
-            if open_browser and _has_screen():
-                # A browser of the terminal would take it over, and some wait until they are closed.
-                threading.Thread(target=_open, args=(server.address,), daemon=True).start()
-            say("Every answer is on the disk at once. Ctrl-C ends this; the same command goes on where it was left.")
-            server.serve_forever()
+    server = LabelServer(session, host, port, token)
+    with server, interrupts.watched(), suppress(Interrupted), interrupts.at_once():
+        say(f"{session.rater}: open {server.address}")
+        if open_browser and _has_screen():  # a browser of the terminal would take it over
+            threading.Thread(target=_open, args=(server.address,), daemon=True).start()  # some wait to be closed
+        say("Every answer is on the disk at once. Ctrl-C ends this; the same command goes on where it was left.")
+        server.serve_forever()
     server.exchange.close()
     after = session.progress().answered
     say(f"{session.rater}: {_count(max(0, after - before))} since it was started, {_count(after)} in all")
@@ -168,9 +167,7 @@ def _interface(host: str, port: int) -> tuple[socket.AddressFamily, tuple[str, i
     except (OSError, UnicodeError):
         found = []
     if not host or not found:
-        raise ValueError(
-            f"`host`: expected an address of this machine, such as 127.0.0.1 or 0.0.0.0 (all), got {host!r}"
-        )
+        raise ValueError(f"`host`: expected an address of this machine, as 127.0.0.1, or 0.0.0.0 for all, got {host!r}")
     family, _, _, _, address = min(found, key=lambda one: one[0] != socket.AF_INET)
     return family, (str(address[0]), port)
 

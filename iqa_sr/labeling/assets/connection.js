@@ -1,0 +1,43 @@
+// The server: what it is asked is asked until it answers, an answer of a person above all.
+
+const token = new URLSearchParams(location.search).get("token") ?? "";
+const pause = (milliseconds) => new Promise((done) => setTimeout(done, milliseconds));
+
+/** The server says no; `text` is for people. */
+class Refused extends Error {
+  constructor(status, text) {
+    super(text);
+    this.status = status;
+  }
+}
+
+/** Ask until there is a connection; `lost` is called while there is none, `found` when there is one again. */
+async function ask(path, options = {}) {
+  for (let tries = 0; ; tries++) {
+    try {
+      const response = await fetch(path, { ...options, cache: "no-store", signal: AbortSignal.timeout(20000) });
+      const body = response.ok ? await (path.startsWith("/image/") ? response.blob() : response.json()) : await response.text();
+      if (tries) connection.found();
+      if (response.ok) return body;
+      if (response.status === 409) return { ...JSON.parse(body), stale: true };
+      throw new Refused(response.status, body.trim());
+    } catch (error) {
+      if (error instanceof Refused) throw error;
+      connection.lost(options.method === "POST");
+      await pause(Math.min(2000, 250 * 2 ** tries));
+    }
+  }
+}
+
+const connection = { lost: () => {}, found: () => {} };
+const withToken = (path) => `${path}${path.includes("?") ? "&" : "?"}token=${encodeURIComponent(token)}`;
+const getState = () => ask(withToken("/api/state"));
+const post = (path, content) => ask(path, {
+  method: "POST", headers: { "Content-Type": "application/json", "X-Token": token }, body: JSON.stringify(content),
+});
+
+/** An image, decoded: when it is drawn, it is there at once. */
+async function getImage(path) {
+  const blob = await ask(withToken(path));
+  return createImageBitmap(blob, { colorSpaceConversion: "none", premultiplyAlpha: "none" });
+}
