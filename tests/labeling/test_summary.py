@@ -12,10 +12,7 @@ from iqa_sr.labeling.worth import (
     Reliability,
     Until,
     agreement_between,
-    compared,
-    preferences,
     reliability,
-    scores_of,
     width_so_far,
 )
 
@@ -69,7 +66,6 @@ def test_what_tells_how_far_a_rater_can_be_trusted():
     ]
     found = reliability(answers)
     assert found == Reliability(answers=7, skipped=2, known=3, right=1, repeats=2, same=1, hasty=2)
-    assert [share for _, share in preferences(answers).values()] == [1.0, 0.25]
 
 
 def test_agreement_is_of_pairs_that_two_raters_answered_whichever_image_was_first():
@@ -90,13 +86,17 @@ def test_agreement_is_of_pairs_that_two_raters_answered_whichever_image_was_firs
     assert math.isnan(alpha) and shared == 0
 
 
-def test_scores_follow_the_taste_and_intervals_shrink():
-    versions, told = compared([simulated(600)])
-    fit = scores_of(versions, told)
-    assert versions == ["a", "b", "c"]
-    assert np.abs(fit.scores - [-1, 0, 1]).max() < 0.3
-    widths = [width_so_far(*compared([simulated(count)])) for count in (50, 200, 600)]
-    assert widths[0] > widths[1] > widths[2] and 0.5 < widths[2] / fit.width < 2
+def test_intervals_shrink_as_those_of_the_bootstrap_do(tmp_path):
+    widths = [width_so_far(simulated(count)) for count in (50, 200, 600)]
+    assert [told for _, told in widths] == [50, 200, 600]
+    assert widths[0] > widths[1] > widths[2]
+    write_log(tmp_path, "ann", simulated(600))
+    lines = summary_lines(tmp_path)
+    fit = float(next(line for line in lines if line.startswith("intervals are")).split()[2])
+    assert 0.7 < widths[2][0] / fit < 1.2
+    scores = {line.split()[0]: float(line.split()[1]) for line in lines[4:7]}
+    assert np.abs(np.array([scores[name] for name in "abc"]) - [-1, 0, 1]).max() < 0.3
+    assert math.isnan(width_so_far([answer(1, "skip")])[0])
 
 
 def test_a_summary_has_every_rater_and_every_version(tmp_path):
@@ -112,7 +112,7 @@ def test_a_summary_has_every_rater_and_every_version(tmp_path):
     assert lines[1].startswith("ann") and "1 of 1 (100%)" in lines[1] and lines[2].startswith("ben")
     assert lines[3].startswith("agreement between raters: ") and "Krippendorff's alpha" in lines[3]
     assert [line.split()[0] for line in lines[6:9]] == ["c", "b", "a"]  # the best first
-    assert lines[9].startswith("scores in logits (Bradley-Terry;")
+    assert lines[9].endswith("answers count ann 1.00, ben 1.00")
     assert "more answers make them 0.5" in lines[10]
     assert "as wanted" in summary_lines(tmp_path, width=50)[10]
 
@@ -136,6 +136,14 @@ def test_few_answers_are_told_without_numbers_that_are_not_there(tmp_path):
     assert "agreement between raters: unknown, no pair was answered by two of them" in summary_lines(tmp_path)
     write_log(tmp_path, "cy", [answer(1, "first")])
     assert "agreement between raters: unknown, all their answers are the same" in summary_lines(tmp_path)
+
+
+def test_raters_who_do_not_look_count_nothing(tmp_path):
+    wrong = [answer(n, "second", second="", purpose="known", content=f"k{n}") for n in (1, 2, 3)]
+    write_log(tmp_path, "ann", [*simulated(20), *wrong])
+    assert "the answers of ann count nothing: of their known pairs half are wrong" in summary_lines(tmp_path)
+    write_log(tmp_path, "ben", simulated(20))
+    assert any(line.endswith("answers count ann 0.00, ben 1.00") for line in summary_lines(tmp_path))
 
 
 def test_nothing_to_sum_up(tmp_path):
