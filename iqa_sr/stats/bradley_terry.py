@@ -121,7 +121,8 @@ def bradley_terry(
     if len(names) < 2 or not resamples:
         return BradleyTerry(scores, np.full((items, 2), np.nan), wins, np.empty((0, items)))
     blocks = [counts @ units.reshape(len(names), -1) for counts in bootstrap_counts(len(names), resamples, seed)]
-    drawn = fit_scores(np.concatenate(blocks).reshape(resamples, items, items), start=scores)
+    prior = np.random.default_rng((seed, 1)).normal(0, PRIOR_DEVIATION, (resamples, items))
+    drawn = fit_scores(np.concatenate(blocks).reshape(resamples, items, items), scores, prior)
     # Contents that are drawn twice agree with themselves, which drives scores apart: the percentiles are moved back.
     intervals = drawn_ends(drawn - np.median(drawn, axis=0) + scores, len(names))
     return BradleyTerry(scores, intervals, wins, drawn)
@@ -148,19 +149,20 @@ def win_counts(
     return np.asarray(_tables(items, first, second, share, weight, np.zeros(len(first), int)).sum(axis=0))
 
 
-def fit_scores(wins: np.ndarray, start: np.ndarray | None = None) -> np.ndarray:
+def fit_scores(wins: np.ndarray, start: np.ndarray | None = None, prior: np.ndarray | None = None) -> np.ndarray:
     """The most probable scores, by Newton's method, of many tables of wins at once.
 
     Args:
         wins: `(..., K, K)`, at least 0; any fractions.
         start: `(K,)` or `(..., K)`, scores to begin with; they change the time, not the result.
+        prior: `(..., K)`, means of the prior; 0 where it is None.
 
     Returns:
         `(..., K)` float64, natural logits of mean 0.
     """
     scores = np.zeros(wins.shape[:-1]) if start is None else np.broadcast_to(start, wins.shape[:-1]).copy()
     for _ in range(_MOST_STEPS):
-        gradient, curvature = _derivatives(wins, scores)
+        gradient, curvature = _derivatives(wins, scores, prior)
         step = np.linalg.solve(curvature, gradient[..., None])[..., 0]
         spread = np.ptp(step, axis=-1, keepdims=True)
         length = np.log1p(spread) / np.maximum(spread, 1e-300)
@@ -177,14 +179,16 @@ def posterior(wins: np.ndarray) -> Posterior:
         wins: `(K, K)` of `win_counts`.
     """
     mean = fit_scores(wins)
-    return Posterior(mean, np.linalg.inv(_derivatives(wins, mean)[1]))
+    return Posterior(mean, np.linalg.inv(_derivatives(wins, mean, None)[1]))
 
 
-def _derivatives(wins: np.ndarray, scores: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _derivatives(wins: np.ndarray, scores: np.ndarray, prior: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
     """`(..., K)` gradient of the log posterior, and `(..., K, K)` its negative second derivatives."""
     chance = expit(scores[..., :, None] - scores[..., None, :])
     played = wins + wins.swapaxes(-1, -2)
-    gradient = (wins - played * chance).sum(axis=-1) - scores / PRIOR_DEVIATION**2
+    gradient = (wins - played * chance).sum(axis=-1) - (
+        scores if prior is None else scores - prior
+    ) / PRIOR_DEVIATION**2
     curvature = -played * chance * (1 - chance)
     diagonal = np.arange(wins.shape[-1])
     curvature[..., diagonal, diagonal] = 1 / PRIOR_DEVIATION**2
