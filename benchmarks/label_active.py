@@ -66,9 +66,7 @@ def add_arguments(parser: argparse._ArgumentGroup) -> None:
 
 
 def run(args: argparse.Namespace) -> dict[str, Any]:
-    print(
-        f"{args.versions} versions ({args.hidden}), {args.contents} contents, {args.seeds} raters of each reliability"
-    )
+    print(f"{args.versions} versions ({args.hidden}), {args.contents} contents, {args.seeds} raters in each line")
     print(f"right  random order, {args.answers} answers      active order, answers for the same")
     print("            width     error           width           error   width at best")
     found = {}
@@ -85,9 +83,8 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
         one["at_best"] = float(np.mean([at_best(rater, args.answers) for rater in raters]))
         names = ("for_width", "for_error", "at_best")
         shares = [f"{one[name]:.0f} ({100 * one[name] / args.answers:.0f} %)" for name in names]
-        print(
-            f"{reliability:5.2f}{one['width']:12.3f}{one['error']:10.4f}", *(f"{one:>15}" for one in shares), flush=True
-        )
+        cells = "".join(f"{share:>16}" for share in shares)
+        print(f"{reliability:5.2f}{one['width']:12.3f}{one['error']:10.4f}{cells}", flush=True)
     return found
 
 
@@ -107,13 +104,16 @@ def simulated_rater(hidden: str, versions: int, contents: int, reliability: floa
 
 
 def session(rater: Rater, order: str, answers: int) -> Course:
-    """Ask so many questions in random or active order; no question comes twice."""
+    """Ask so many questions in random or active order, as `iqa-sr label` does, without known pairs and repeats.
+
+    No question comes twice; active order takes a content that was asked for least.
+    """
     contents, versions = rater.hidden.shape
     generator, noise = np.random.default_rng((rater.seed, 1)), np.random.default_rng((rater.seed, 2))
     pairs = list(combinations(range(versions), 2))
     everything = [(*pairs[one % len(pairs)], one // len(pairs)) for one in generator.permutation(len(pairs) * contents)]
     open_contents = {pair: generator.permutation(contents).tolist() for pair in pairs}
-    true = rater.chances()
+    true, counts = rater.chances(), [0] * contents
     wins = np.zeros((versions, versions))
     asked: list[tuple[int, int, float, int]] = []
     widths, errors = [], []
@@ -125,7 +125,9 @@ def session(rater: Rater, order: str, answers: int) -> Course:
             for pair, left in open_contents.items():
                 allowed[pair] = bool(left)
             first, second = next_pair(posterior(wins), generator, allowed)
-            content = open_contents[first, second].pop()
+            content = min(open_contents[first, second], key=counts.__getitem__)
+            open_contents[first, second].remove(content)
+            counts[content] += 1
         difference = rater.hidden[content, first] - rater.hidden[content, second]
         share = float(difference + np.sqrt(2) * noise.normal() > 0)
         wins[first, second] += share

@@ -7,10 +7,18 @@ wins, was never compared, or only within a group of its own. It is weak: half an
 The fit is not left to choix, to which the tests compare it: that knows no weights, takes seconds
 for the draws of a bootstrap, and its spectral method ends in an error where groups are not connected.
 
+Intervals come from draws of contents, each with a prior mean of its own that is drawn from the prior. Without that,
+an item that never lost would have a narrow interval, as no draw has another answer, and one that nobody compared
+none at all. How often 95 % intervals hold the true score was simulated (8 items with scores of the standard deviation
+1, 2 and 3, 40 contents): after 60 answers in 94, 97 and 90 % (with a fixed prior in 94, 90 and 78 %), after 400 in 94,
+93 and 91 % (94, 91, 88 %).
+
 Reference:
     Bradley, Terry: Rank Analysis of Incomplete Block Designs: I. The Method of Paired Comparisons, Biometrika 39, 1952;
     Sun, Tran-Dinh: Generalized Self-Concordant Functions: A Recipe for Newton-Type Methods, Mathematical Programming
-    178, 2019, https://arxiv.org/abs/1703.04599 (the step length with which Newton's method always converges).
+    178, 2019, https://arxiv.org/abs/1703.04599 (the step length with which Newton's method always converges);
+    Osband, Aslanides, Cassirer: Randomized Prior Functions for Deep Reinforcement Learning, NeurIPS 2018,
+    https://arxiv.org/abs/1806.03335 (bootstrap with a drawn prior).
 """
 
 from dataclasses import dataclass
@@ -75,14 +83,13 @@ class BradleyTerry:
             among: `(K,)` of bool, the items that are compared; all where it is None.
 
         Returns:
-            `(K,)`, 0 to 1, 0 of other items; equally good ones share a draw. NaN of fewer than two contents.
+            `(K,)`, 0 to 1, 0 of other items; NaN of fewer than two contents.
         """
         among = np.ones(len(self.scores), bool) if among is None else among
         if not len(self.drawn):
             return np.full(len(self.scores), np.nan)
-        drawn = np.where(among, self.drawn, -np.inf)
-        best = (drawn >= drawn.max(axis=1, keepdims=True) - 1e-6) & among
-        return np.asarray((best / np.maximum(best.sum(axis=1, keepdims=True), 1)).mean(axis=0))
+        best = np.where(among, self.drawn, -np.inf).argmax(axis=1)
+        return np.where(among, np.bincount(best, minlength=len(among)) / len(self.drawn), 0.0)
 
     def posterior(self) -> Posterior:
         """What the answers tell of the scores, of which the next pair is chosen."""
