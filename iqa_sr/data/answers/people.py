@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 from scipy.sparse.csgraph import connected_components
 
-from iqa_sr.data.answers.comparisons import Comparison, rater_weight, raters_comparisons
+from iqa_sr.data.answers.comparisons import RaterPreference, rater_weight, raters_comparisons
 from iqa_sr.data.answers.log import LABELS, AnswerLog, read_logs
 from iqa_sr.stats.bradley_terry import BradleyTerry, bradley_terry
 
@@ -126,7 +126,7 @@ def people_scores(
 class _Vote(NamedTuple):
     first: str
     second: str
-    comparison: Comparison
+    comparison: RaterPreference
     weight: float
 
 
