@@ -60,7 +60,7 @@ def _rows_of_files(report: Report, images: Sequence[str]) -> dict[Path, str]:
             for image in images:
                 if (name := source.own_name(image)) is not None:
                     file = image_file(source.path, entry.checkpoint.label, *split_image(name))
-                    found[Path(os.path.abspath(file))] = entry.name
+                    found[file] = entry.name
     return found
 
 
