@@ -21,7 +21,7 @@ class PeopleScores:
     """What people think of versions.
 
     Attributes:
-        versions: K names of those that were compared with another one.
+        versions: K names of those that were compared with another one, sorted: all commands make the same draws.
         fit: Their scores, intervals and chances; larger is preferred.
         groups: `(K,)`, number of the group of each version; those of different groups were never compared, not even by
             way of others, and their scores cannot be.
@@ -100,8 +100,7 @@ def people_scores(
             votes += counted
     if not votes:
         return None
-    named = {name for vote in votes for name in (vote.first, vote.second)}
-    versions = tuple(name for name in dict.fromkeys(images.values()) if name in named)
+    versions = tuple(sorted({name for vote in votes for name in (vote.first, vote.second)}))
     number = {name: index for index, name in enumerate(versions)}
     fit = bradley_terry(
         len(versions),
