@@ -103,10 +103,6 @@ class BradleyTerry:
         low, high = _moved_ends(self.drawn - self.drawn[:, [index]], self.scores - self.scores[index], self.contents).T
         return [other for other in range(len(low)) if other != index and low[other] <= 0 <= high[other]]
 
-    def posterior(self) -> Posterior:
-        """What the answers tell of the scores, of which the next pair is chosen."""
-        return posterior(self.wins)
-
 
 def bradley_terry(
     items: int,
