@@ -58,13 +58,12 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
         for sampler in ({"type": "positives"}, softmax):
             found["draws"][sampler["type"]] = draw(root, sampler, args.draws)
         found["trained"] = train(Path(folder), root, softmax)
-    print(
-        f"{answers} answers of {len(RATERS)} raters about {args.groups} groups; votes and labels agree: {found['votes']}"
-    )
+    print(f"{answers} answers of {len(RATERS)} raters about {args.groups} groups")
+    print(f"the labels that training reads are the majority of the answers: {found['votes']}")
     for name, labels in found["draws"].items():
         print(f"{name}: {args.draws} draws, by label: {labels}")
     print(f"a training of 4 iterations with softmax-positives: {'ran' if found['trained'] else 'failed'}")
-    check(found["votes"] and found["trained"], "labels are the votes, and a training runs on them")
+    check(bool(found["votes"] and found["trained"]), "labels are the votes, and a training runs on them")
     check(all(set(labels) == {"Positive"} for labels in found["draws"].values()), "only positives are drawn")
     return found
 

@@ -22,6 +22,7 @@ from iqa_sr.labeling.derived_files import COLUMNS
 from iqa_sr.labeling.progress import StaleAnswer
 from iqa_sr.labeling.raters import check_rater
 from iqa_sr.labeling.session import open_session
+from iqa_sr.scores.scoring import find_images
 from tests.helpers.full_disk import full_device
 from tests.helpers.labeling import answer_all, prefers_earlier, write_versions
 from tests.helpers.result_folders import write_results
@@ -184,13 +185,13 @@ def test_degraded_copies_are_made_before_their_turn(versions):
         session.prepare_ahead()
         number = session._questions.next_known(2).number
         session._ahead._thread.submit(lambda: None).result()  # behind the copy
-        (made,) = (versions / "labels" / "known").glob("*.png")
+        (made,) = (versions / "labels" / ".known").glob("*.png")
         before = made.stat().st_mtime_ns
         answer_all(session, most=number - 1)
         assert session.current().purpose == "known" and session.current().second.endswith(made.name)
         assert made.stat().st_mtime_ns == before
-        (versions / "labels" / "known").rename(versions / "labels" / "elsewhere")
-        (versions / "labels" / "known").write_text("no folder")
+        (versions / "labels" / ".known").rename(versions / "labels" / "elsewhere")
+        (versions / "labels" / ".known").write_text("no folder")
         session.answer(number, "first", 1)
         session._ahead._thread.submit(lambda: None).result()
         assert session.current().number == number + 1  # a copy that cannot be made is no trouble yet
@@ -246,7 +247,7 @@ def test_two_processes_of_one_rater_do_not_mix(versions):
     with open_session([versions], "ann") as session:
         answer_all(session, most=3)
     assert [row["rater"] for row in table(versions)] == ["ann"] * 3 + ["ben"] * 2
-    assert {path.name for path in (versions / "labels").iterdir()} == {"ann", "ben", "known"}
+    assert {path.name for path in (versions / "labels").iterdir()} == {"ann", "ben", ".known"}
 
 
 def test_raters_who_answer_at_once_lose_nothing_of_the_table(versions):
@@ -301,7 +302,7 @@ def test_images_that_were_answered_about_have_to_stay(versions, how):
 def test_a_degraded_copy_that_is_gone_is_made_again(versions):
     with open_session([versions], "ann") as session:
         known = [question for question in answer_all(session) if question.purpose == "known"]
-    shutil.rmtree(versions / "labels" / "known")
+    shutil.rmtree(versions / "labels" / ".known")
     with open_session([versions], "ann"):
         assert all((versions / question.second).is_file() for question in known)
 
@@ -369,7 +370,6 @@ def test_groups_have_one_order(tmp_path):
         ("a\nb", r"it has '\\n'"),
         (".ann", "it begins with '.'"),
         ("..", "it begins with '.'"),
-        ("Known", "labels/known holds the known pairs"),
         ("nul", "on Windows nul is a device"),
         ("ann.", "Windows drops a dot or a space at the end of a name"),
     ],
@@ -458,13 +458,14 @@ def test_labels_of_a_group_follow_what_is_taken_back(tmp_path):
         assert not file.exists()
 
 
-def test_degraded_copies_are_no_version_of_a_data_set(tmp_path):
+def test_degraded_copies_are_no_part_of_a_data_set(tmp_path):
     write_groups(tmp_path, count=2)
     with open_session([tmp_path], "ann", mode="pairs") as session:
         assert "known" in {question.purpose for question in answer_all(session)}
     for recursive in (False, True):
         manifest = read_manifest(GroundTruthOptions(dataroot_gt=(tmp_path,), recursive=recursive))
         assert manifest.folders == ("original", "01", "02") and not manifest.problems
+    assert not [key for key in find_images(tmp_path) if "labels" in key]
 
 
 # --- A sequential test ------------------------------------------------------------------------------------------------
