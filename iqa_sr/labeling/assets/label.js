@@ -27,7 +27,7 @@ MODES.checkpoints = MODES.pairs;
 const HOLD = 300; // milliseconds from which a key that switches the image was held, and not tapped
 const STEP = 48; // px of the page
 const isTouch = matchMedia("(pointer: coarse)");
-const page = { state: null, mode: null, seen: new Set(), busy: false, sending: false, pressed: null, peeked: null };
+const page = { state: null, mode: null, seen: new Set(), busy: false, sending: false, pressed: null, peeked: null, loading: null };
 const keys = new Map(); // name of a key: { down, up, repeats }
 const stage = new Stage(showName);
 
@@ -150,19 +150,24 @@ function showQuestion(state, images, said) {
   stage.take(images, state.question.crop);
   stopwatch.start();
   if (said) say(`${said} ${byId("status").textContent}`);
-  for (const name of ["lq", "original"]) addPeek(state, name);
+  addOthers();
 }
 
-/** The LQ image and the original follow: nobody waits for them. */
-async function addPeek(state, name) {
-  const address = state.question[name];
-  byId(name).hidden = !address;
-  byId(name).disabled = true;
-  if (!address) return;
-  const image = await getImage(address).catch(() => null);
-  if (!image || page.state !== state) return image?.close();
-  stage.images[name] = image;
-  byId(name).disabled = false;
+/** The LQ image and the original follow: nobody waits for them, and an answer breaks off their loading. */
+function addOthers() {
+  const { question } = page.state;
+  const loading = new AbortController();
+  page.loading = loading;
+  for (const name of ["lq", "original"]) {
+    byId(name).hidden = !question[name];
+    byId(name).disabled = !stage.images[name];
+    if (!question[name] || stage.images[name]) continue;
+    getImage(question[name], { signal: loading.signal }).then((image) => {
+      if (loading.signal.aborted) return image.close();
+      stage.images[name] = image;
+      byId(name).disabled = false;
+    }).catch(() => {}); // the question can be answered without it
+  }
 }
 
 function showEnd(state) {
@@ -208,6 +213,7 @@ async function undo() {
 /** Let the server change something, and show what it makes of it. The question stays until that is done. */
 async function change(path, request, said = "") {
   page.busy = page.sending = true;
+  page.loading?.abort();
   const losses = connection.losses;
   try {
     const state = await post(path, request);
@@ -217,6 +223,7 @@ async function change(path, request, said = "") {
   } catch (error) {
     page.sending = false;
     for (const button of document.querySelectorAll("[data-choice]")) button.removeAttribute("aria-pressed");
+    if (page.state.question) addOthers();
     await complain(error, false);
   } finally {
     page.busy = false;
