@@ -5,8 +5,6 @@ import json
 import os
 import signal
 import socket
-import subprocess
-import sys
 import threading
 from contextlib import contextmanager
 
@@ -15,8 +13,8 @@ import pytest
 from iqa_sr.data.answers.log import LABELS, LOG, AnswerLog
 from iqa_sr.labeling.server import LabelServer, kept_token, serve
 from iqa_sr.labeling.session import open_session
-from tests import ROOT
 from tests.helpers.full_disk import full_device
+from tests.helpers.label_servers import ServedSession
 from tests.helpers.sr_datasets import make_image, save, write_groups
 
 TOKEN = "a-token-of-the-tests"
@@ -250,24 +248,13 @@ def test_a_token_stays(tmp_path):
     assert len(kept_token(file)) >= 32
 
 
-CODE = """
-import sys
-from iqa_sr.labeling.server import serve
-from iqa_sr.labeling.session import open_session
-with open_session([sys.argv[1]], "ann") as session:
-    serve(session, open_browser=False, say=lambda line: print(line, flush=True))
-"""
-
-
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_signals_end_it_with_a_line_of_what_was_answered(source, number):
-    process = subprocess.Popen([sys.executable, "-c", CODE, source], cwd=ROOT, stdout=subprocess.PIPE, text=True)
-    try:
-        first = process.stdout.readline()
-        assert first.startswith("ann: open http://127.0.0.1:") and "?token=" in first
-        process.stdout.readline()
-        process.send_signal(number)
-        assert process.communicate(timeout=60)[0] == "ann: 0 answers since it was started, 0 answers in all\n"
-        assert process.returncode == 0
-    finally:
-        process.kill()
+    with ServedSession(source) as served:
+        state = json.loads(ask(served, f"/api/state?token={served.token}")[2])
+        content = json.dumps(answer_to(state)).encode()
+        assert ask(served, "/api/answer", "POST", content, {"X-Token": served.token})[0] == 200
+        assert served.end(number) == 0
+        first, *_, last = served.said.read_text().splitlines()
+        assert first == f"ann: open {served.address}"
+        assert last == "ann: 1 answer since it was started, 1 answer in all"
