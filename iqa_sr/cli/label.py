@@ -4,6 +4,8 @@ import argparse
 import sys
 from typing import TYPE_CHECKING
 
+from iqa_sr.cli.arguments import add_quiet_argument
+
 if TYPE_CHECKING:
     from iqa_sr.labeling.worth import Until
 
@@ -62,6 +64,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--output", metavar="DIR", help="where labels/ and pairs.csv go, above all images (default: SOURCE)"
     )
+    add_quiet_argument(parser)
 
 
 def run(args: argparse.Namespace) -> int:

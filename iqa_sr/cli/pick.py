@@ -11,6 +11,7 @@ from iqa_sr.errors import did_you_mean, same_name
 from iqa_sr.io.text_table import aligned
 
 if TYPE_CHECKING:
+    from iqa_sr.data.answers.people import PeopleScores
     from iqa_sr.selection.selection import Selection
     from iqa_sr.selection.sources import CandidateCheckpoints
 
@@ -26,7 +27,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--metric", dest="metrics", metavar="NAMES", help="those that count, separated by commas (default: all)"
     )
     rule = parser.add_mutually_exclusive_group()
-    rule.add_argument("--by", metavar="RULE", help="borda (default), z-score, ntire2025, or one metric's name")
+    rule.add_argument(
+        "--by",
+        metavar="RULE",
+        help="borda (default), z-score, ntire2025, one metric's name, or people: the answers of iqa-sr label",
+    )
     rule.add_argument(
         "--formula",
         metavar="TEXT",
@@ -67,14 +72,17 @@ def run(args: argparse.Namespace) -> int:
     from iqa_sr.selection.best_checkpoint import write_best
     from iqa_sr.selection.explanation import choice_rows, explain, unmet_limits
     from iqa_sr.selection.gold_standard import compare_with_gold_standard, gold_means, gold_row
+    from iqa_sr.selection.people import people_rows, read_people
     from iqa_sr.selection.record import choice_record
 
     source = _read(args)
-    choice = _choose(source, args)
+    people = read_people(source, args.resamples, args.seed)
+    choice = _choose(source, people, args)
     gold = gold_means(choice.scores, source.gold_standard())
-    rows = choice_rows(choice, SHOWN)
+    rows = choice_rows(choice, SHOWN, people)
     below = gold_row(gold, choice.scores.metrics, len(rows[0]))
-    print(aligned([*rows, below] if below else rows, numbers=True))
+    others = people_rows(people, choice.scores.checkpoints, rows[0])
+    print(aligned([*rows, *([below] if below else []), *others], numbers=True))
     count, images = len(choice.scores.checkpoints), len(choice.scores.images)
     hidden = f"; the {count - SHOWN} behind are in best.json" if count > SHOWN else ""
     kind = "data set" if choice.scores.of_data_sets else "image"
@@ -87,7 +95,7 @@ def run(args: argparse.Namespace) -> int:
         print(f"left out: {', '.join(labels[:5])}{more} ({reason})")
     if choice.best is None:
         raise ValueError(unmet_limits(choice))
-    explanation = [text for text in (*explain(choice), compare_with_gold_standard(gold, choice.best)) if text]
+    explanation = [text for text in (*explain(choice, people), compare_with_gold_standard(gold, choice.best)) if text]
     print("\n" + "\n".join(explanation))
     label = choice.scores.checkpoints[choice.best]
     file = source.files[label]
@@ -96,7 +104,7 @@ def run(args: argparse.Namespace) -> int:
     if file is None:
         print(f"\nNothing was written: the file of {label} is not known. --checkpoints {label}=FILE names it.")
         return 0
-    record = choice_record(choice, source, gold, explanation, args.sources, args.seed)
+    record = choice_record(choice, source, gold, explanation, args.sources, args.seed, people)
     path = write_best(file, record, args.folder or source.folder, args.overwrite)
     print(f"\nwrote {path}, a copy of {file.path}, and best.json")
     return 0
@@ -122,11 +130,13 @@ def _read(args: argparse.Namespace) -> "CandidateCheckpoints":
     return source
 
 
-def _choose(source: "CandidateCheckpoints", args: argparse.Namespace) -> "Selection":
+def _choose(source: "CandidateCheckpoints", people: "PeopleScores | None", args: argparse.Namespace) -> "Selection":
     from iqa_sr.scores.paired_scores import metrics_of, paired_scores
-    from iqa_sr.selection.rules import ByFormula, build_rule
+    from iqa_sr.selection.people import PEOPLE, compared_by_people
+    from iqa_sr.selection.rules import ByFormula, ByPeople, Rule, build_rule
     from iqa_sr.selection.selection import Limit, choose
 
+    by_people = ByPeople(compared_by_people(people, source, args.sources)) if args.by == PEOPLE else None
     labels = list(source.files)
     known = metrics_of(source.table, labels)
     if not known:
@@ -135,7 +145,7 @@ def _choose(source: "CandidateCheckpoints", args: argparse.Namespace) -> "Select
     for name in counted:
         if name not in known:
             raise ValueError(f"--metric: there are no scores of {name!r}; {did_you_mean(name, known)}")
-    rule = build_rule(args.by or "borda", args.formula, counted, known)
+    rule: Rule = by_people or build_rule(args.by or "borda", args.formula, counted, known)
     limits: dict[str, Limit] = {}
     for text in args.within:
         metric, equals, number = text.rpartition("=")

@@ -43,7 +43,8 @@ def prepared(draft: Draft, collection: Collection, seed: int) -> Question:
         first_version=one,
         second_version=other,
         left=draft.left,
-        reference=content.reference,
+        # The original is the second image of a group's questions: only of known pairs it would be a third one.
+        reference=None if collection.mode == "groups" and not other else content.reference,
         lq=content.lq,
         crop=crop,
         sizes=(_size(root, first), _size(root, second)),

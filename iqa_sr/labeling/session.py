@@ -1,6 +1,5 @@
 """A rater's session: the question that is asked now, and what becomes of the answer. Knows no browser."""
 
-import hashlib
 import logging
 import threading
 import time
@@ -23,7 +22,7 @@ from iqa_sr.labeling.summary import WIDTH, summary_lines, worth_so_far
 from iqa_sr.labeling.worth import MARGIN, Until
 from iqa_sr.runtime.folder_lock import locked
 
-__all__ = ["LabelSession", "open_session", "question_ticket"]
+__all__ = ["LabelSession", "open_session"]
 
 logger = logging.getLogger(__name__)
 
@@ -87,15 +86,13 @@ class LabelSession:
                 self._current = prepared(self._draft, self.collection, self._seed)
             return self._current
 
-    def answer(self, number: int, choice: Choice, seconds: float, ticket: str | None = None) -> None:
+    def answer(self, number: int, choice: Choice, seconds: float) -> None:
         """Take the answer to the question that is asked now; it is on the disk when this returns.
 
         Args:
             number: Number of the question that is answered.
             choice: Answer, one of `CHOICES`.
             seconds: Seconds from the first sight of both images to the answer.
-            ticket: `question_ticket` of that question. Where answers were taken back and given otherwise, another
-                question may have its number.
 
         Raises:
             StaleAnswer: If another question is asked now, or none.
@@ -107,8 +104,6 @@ class LabelSession:
             if question is None or question.number != number:
                 now = "nothing" if question is None else f"question {question.number}"
                 raise StaleAnswer(f"{now} is asked now, not question {number}")
-            if ticket is not None and ticket != question_ticket(question):
-                raise StaleAnswer(f"question {number} is another one now: answers before it were taken back")
             if choice not in CHOICES:
                 raise ValueError(f"expected one of {', '.join(CHOICES)}, got {choice!r}")
             now = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
@@ -134,7 +129,7 @@ class LabelSession:
             answers = self._log.answers
             planned = None if self.until else max(self._planned, len(answers))
             message = self._unwritten or worth_so_far(self.mode, answers, self.until)
-            return Progress(len(answers), planned, message, self._draft is None)
+            return Progress(len(answers), planned, message, self._draft is None and self._current is None)
 
     def image(self, key: str) -> bytes:
         """PNG of an image of the question that is asked now: 8-bit RGB, its true pixels, and nothing else.
@@ -262,11 +257,6 @@ def open_session(
             session.notes.append(f"the images have changed since {rater} began; the session goes on with those of now")
         session._opened = opened.pop_all()
     return session
-
-
-def question_ticket(question: Question) -> str:
-    """A short text that tells a question from any other, the same number or not."""
-    return hashlib.sha256(question.model_dump_json().encode()).hexdigest()[:16]
 
 
 def _until(collection: Collection, named: Sequence[str], until: float | None, margin: float) -> Until | None:

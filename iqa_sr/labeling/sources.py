@@ -1,12 +1,14 @@
 """SOURCE of a labeling session: a multi-GT data set, result folders of evaluations, or a folder of folders."""
 
 import os
+import unicodedata
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from iqa_sr.data.answers.records import Mode
 from iqa_sr.data.image_checks import measure_images
 from iqa_sr.data.problems import DataError, DataProblems
+from iqa_sr.io.image_stores import name_problem
 from iqa_sr.labeling.collection import Collection, Content
 from iqa_sr.labeling.image_groups import (
     ORIGINAL,
@@ -117,6 +119,9 @@ def _collected(found: ImageGroups, mode: Mode, root: Path) -> Collection:
     ]
     sizes = measure_images(wanted, problems)
     contents = []
+    for file in wanted:
+        if problem := _unusable(_key(file, root)):
+            problems.add("unusable names", f"{file}: {problem}")
     for name, group in sorted(groups.items()):
         _check_sizes(name, group, sizes, problems)
         contents.append(_content(name, group, sizes, root))
@@ -151,6 +156,15 @@ def _content(name: str, group: ImageGroup, sizes: Mapping[Path, tuple[int, int]]
         _key(group.lq, root) if group.lq and sizes.get(group.lq) == size else None,
         group.labels,
     )
+
+
+def _unusable(key: str) -> str:
+    """Reason why an image of this key cannot be asked about: the table of pairs has a line for each answer."""
+    if any(unicodedata.category(letter) == "Cs" for letter in key):
+        return f"{key!a} is not UTF-8; rename it"
+    if "\\" in key or any(part != part.strip() for part in key.split("/")):
+        return f"{key!a} has a backslash, or a space at an end of a name; rename it"
+    return name_problem(key)
 
 
 def _key(file: Path, root: Path) -> str:

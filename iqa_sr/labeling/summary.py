@@ -6,15 +6,14 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from iqa_sr.data.answers.log import LABELS, LOG, AnswerLog, read_logs
+from iqa_sr.data.answers.people import people_scores
 from iqa_sr.data.answers.records import Answer, Mode
 from iqa_sr.io.text_table import aligned
 from iqa_sr.labeling.worth import (
     HASTY_SECONDS,
     Until,
     agreement_between,
-    compared,
     reliability,
-    scores_of,
     width_so_far,
 )
 from iqa_sr.stats.sample_size import further_answers
@@ -37,15 +36,15 @@ def worth_so_far(mode: Mode, answers: Sequence[Answer], until: Until | None = No
     found = reliability(whole)
     parts = [f"{found.right} of {found.known} known pairs right"] if found.known else []
     parts += [f"{found.same} of {found.repeats} repeats answered the same"] if found.repeats else []
-    versions, told = compared([whole]) if mode != "groups" else ([], [])
     if until is not None:
         needed = until.test(whole).needed
         parts.append("not decided yet" if needed is None else f"about {needed} more to decide" if needed else "decided")
-    elif told:
-        width = width_so_far(versions, told)
-        needed = further_answers(len(told), width, WIDTH)
-        more = f", about {needed} more answers for {WIDTH:g}" if needed else ""
-        parts.append(f"intervals of {width:.1f} logits{more}")
+    elif mode != "groups":
+        width, told = width_so_far(whole)
+        if told:
+            needed = further_answers(told, width, WIDTH)
+            more = f", about {needed} more answers for {WIDTH:g}" if needed else ""
+            parts.append(f"intervals of {width:.1f} logits{more}")
     return f"first {len(whole)} answers: " + "; ".join(parts) if parts else ""
 
 
@@ -69,14 +68,14 @@ def summary_lines(root: Path, width: float = WIDTH, until: Until | None = None) 
             f"{root / LABELS}: there are no answers yet (*/{LOG}); `iqa-sr label SOURCE --rater NAME` asks for them"
         )
     lines = _raters(logs)
-    grouped = [log.answers for log in logs if log.facts is not None and log.facts.mode == "groups"]
-    paired = [log.answers for log in logs if log.facts is not None and log.facts.mode != "groups"]
-    for one in (grouped, paired):
-        lines += _agreement(one)
+    grouped = [log for log in logs if log.facts is not None and log.facts.mode == "groups"]
+    paired = [log for log in logs if log.facts is not None and log.facts.mode != "groups"]
+    for some in (grouped, paired):
+        lines += _agreement([log.answers for log in some])
     if grouped:
-        lines += ["", *_labels(grouped)]
+        lines += ["", *_labels([log.answers for log in grouped])]
     if paired:
-        lines += ["", *_scores(paired, width)]
+        lines += ["", *_scores(root, paired, width)]
     if until is not None:
         lines += ["", *_decisions(logs, until)]
     return lines
@@ -111,8 +110,9 @@ def _agreement(raters: Sequence[Sequence[Answer]]) -> list[str]:
     alpha, shared = agreement_between(raters)
     if not shared:
         return ["agreement between raters: unknown, no pair was answered by two of them"]
-    told = "unknown, all their answers are the same" if math.isnan(alpha) else f"{alpha:.2f}"
-    pairs = f"{shared} pair{'s' * (shared > 1)}"
+    if math.isnan(alpha):
+        return ["agreement between raters: unknown, all their answers are the same"]
+    told, pairs = f"{alpha:.2f}", f"{shared} pair{'s' * (shared > 1)}"
     return [f"agreement between raters: {told} (Krippendorff's alpha, 1 is perfect, 0 is chance; {pairs})"]
 
 
@@ -126,28 +126,39 @@ def _labels(raters: Sequence[Sequence[Answer]]) -> list[str]:
     return aligned(rows, numbers=True).split("\n")
 
 
-def _scores(raters: Sequence[Sequence[Answer]], width: float) -> list[str]:
-    versions, told = compared(raters)
-    if not told:
+def _scores(root: Path, logs: Sequence[AnswerLog], width: float) -> list[str]:
+    """Scores as `iqa-sr pick --by people` has them: raters weighted by what they got right of their known pairs."""
+    images: dict[Path, str] = {}
+    for question in (answer.question for log in logs for answer in log.answers if answer.question.purpose == "asked"):
+        images[root / question.first] = question.first_version
+        images[root / question.second] = question.second_version
+    people = people_scores([(root, log) for log in logs], images)
+    if people is None:
         return ["no version was compared with another one yet"]
-    fit = scores_of(versions, told)
-    answers, best = fit.answers, fit.chance_best()
+    if not any(people.weights.values()):
+        return [f"the answers of {', '.join(people.weights)} count nothing: of their known pairs half are wrong"]
+    fit, answers, best = people.fit, people.fit.answers, people.fit.chance_best()
     rows: list[Sequence[str]] = [("version", "score", "95 % interval", "best", "answers")]
-    for index in sorted(range(len(versions)), key=lambda index: -fit.scores[index]):
+    for index in sorted(range(len(people.versions)), key=lambda index: -fit.scores[index]):
         low, high = fit.intervals[index]
         known = math.isfinite(low)
         rows.append(
             (
-                versions[index],
+                people.versions[index],
                 f"{fit.scores[index]:+.2f}",
                 f"{low:+.2f} to {high:+.2f}" if known else "-",
                 f"{best[index]:.0%}" if known else "-",
-                f"{answers[index]:g}",
+                f"{answers[index]:.3g}",
             )
         )
-    contents = len({question.content for question, _ in told})
-    text = f"scores in logits (Bradley-Terry; 1 apart is a preference of 73 %) over {contents} contents"
-    return [*aligned(rows, numbers=True).split("\n"), text, _needed(fit.width, len(told), width)]
+    lines = aligned(rows, numbers=True).split("\n")
+    lines.append(
+        f"scores in logits (Bradley-Terry; 1 apart is a preference of 73 %) over {people.contents} contents; "
+        f"answers count {', '.join(f'{rater} {weight:.2f}' for rater, weight in people.weights.items())}"
+    )
+    if people.groups.max() > 0:
+        lines.append("some versions were never compared with the others, not even by way of a third: more answers will")
+    return [*lines, _needed(fit.width, int(answers.sum() / 2), width)]
 
 
 def _needed(width: float, answers: int, wanted: float) -> str:

@@ -1,4 +1,4 @@
-"""What answers are worth: known pairs right, agreement with oneself and with others, scores of the versions."""
+"""What answers are worth: known pairs right, agreement with oneself and with others, what decides."""
 
 import math
 from collections.abc import Iterable, Sequence
@@ -6,8 +6,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from iqa_sr.data.answers.records import Answer, Question
-from iqa_sr.stats.bradley_terry import BradleyTerry, bradley_terry, posterior, win_counts
+from iqa_sr.data.answers.comparisons import raters_comparisons
+from iqa_sr.data.answers.records import Answer
+from iqa_sr.stats.bradley_terry import posterior, win_counts
 from iqa_sr.stats.krippendorff import krippendorff_alpha
 from iqa_sr.stats.sequential_test import SequentialTest, sequential_test
 
@@ -17,10 +18,7 @@ __all__ = [
     "Reliability",
     "Until",
     "agreement_between",
-    "compared",
-    "preferences",
     "reliability",
-    "scores_of",
     "width_so_far",
 ]
 
@@ -106,16 +104,6 @@ def reliability(answers: Sequence[Answer]) -> Reliability:
     )
 
 
-def preferences(answers: Iterable[Answer]) -> dict[frozenset[str], tuple[Question, float]]:
-    """A rater's preference for the first image of each pair that was asked for; repeats are averaged with it."""
-    found: dict[frozenset[str], tuple[Question, list[float]]] = {}
-    for answer in answers:
-        if answer.question.purpose != "known" and answer.preference is not None:
-            # A repeat has the same first image: only the sides are swapped.
-            found.setdefault(answer.question.images, (answer.question, []))[1].append(answer.preference)
-    return {images: (question, sum(values) / len(values)) for images, (question, values) in found.items()}
-
-
 def agreement_between(raters: Sequence[Sequence[Answer]]) -> tuple[float, int]:
     """Krippendorff's alpha (ordinal) of several raters, and the number of pairs that two of them or more answered.
 
@@ -136,34 +124,21 @@ def agreement_between(raters: Sequence[Sequence[Answer]]) -> tuple[float, int]:
     return (krippendorff_alpha(ratings, "ordinal") if shared else math.nan), len(shared)
 
 
-def compared(raters: Iterable[Sequence[Answer]]) -> tuple[list[str], list[tuple[Question, float]]]:
-    """The versions that were compared, sorted, and each rater's preferences about them."""
-    told = [one for answers in raters for one in preferences(answers).values()]
-    versions = {name for question, _ in told for name in (question.first_version, question.second_version)}
-    return sorted(versions), told
-
-
-def scores_of(versions: Sequence[str], told: Sequence[tuple[Question, float]], seed: int = 0) -> BradleyTerry:
-    """Bradley-Terry scores of the versions, with intervals by the bootstrap over contents."""
-    first, second, share = _indices(versions, told)
-    contents = np.array([question.content for question, _ in told])
-    return bradley_terry(len(versions), first, second, share, contents, seed=seed)
-
-
-def width_so_far(versions: Sequence[str], told: Sequence[tuple[Question, float]]) -> float:
-    """Mean width of the 95 % intervals of the scores in logits, by the posterior alone: quick, and a little too narrow.
+def width_so_far(answers: Sequence[Answer]) -> tuple[float, int]:
+    """How well one rater's answers tell versions apart, by the posterior alone: quick, and a little too narrow.
 
     It knows nothing of what contents have in common.
+
+    Returns:
+        Mean width of the 95 % intervals of the scores in logits, NaN without answers; and the number of pairs compared.
     """
-    spread = posterior(win_counts(len(versions), *_indices(versions, told))).covariance
-    center = np.eye(len(versions)) - 1 / len(versions)  # scores have the mean 0
-    return float(_TO_95_PERCENT * np.sqrt(np.diag(center @ spread @ center)).mean())
-
-
-def _indices(
-    versions: Sequence[str], told: Sequence[tuple[Question, float]]
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    index = {version: position for position, version in enumerate(versions)}
-    first = np.array([index[question.first_version] for question, _ in told], int)
-    second = np.array([index[question.second_version] for question, _ in told], int)
-    return first, second, np.array([share for _, share in told], float)
+    told = raters_comparisons(answers)
+    if not told:
+        return math.nan, 0
+    pairs = [(one.question.first_version, one.question.second_version) for one in told]
+    index = {version: position for position, version in enumerate(sorted({name for pair in pairs for name in pair}))}
+    first, second = (np.array([index[pair[side]] for pair in pairs]) for side in (0, 1))
+    wins = win_counts(len(index), first, second, np.array([one.share for one in told]))
+    center = np.eye(len(index)) - 1 / len(index)  # scores have the mean 0
+    spread = np.diag(center @ posterior(wins).covariance @ center)
+    return float(_TO_95_PERCENT * np.sqrt(spread).mean()), len(told)

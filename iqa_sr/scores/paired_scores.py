@@ -28,11 +28,13 @@ class Means:
         metrics: M names.
         higher: `(M,)` bool: whether higher is better.
         scores: `(C, M)`, one row for each checkpoint, on the metrics' own scales.
+        checkpoints: C labels.
     """
 
     metrics: tuple[str, ...]
     higher: np.ndarray
     scores: np.ndarray
+    checkpoints: tuple[str, ...]
 
     def of(self, metric: str) -> np.ndarray:
         """Mean scores of the checkpoints by one metric, `(C,)`."""
@@ -48,7 +50,8 @@ class Means:
 
     def rows(self, kept: np.ndarray) -> "Means":
         """Means of some of the checkpoints, chosen by `(C,)` bool."""
-        return Means(self.metrics, self.higher, self.scores[kept])
+        labels = tuple(label for label, keep in zip(self.checkpoints, kept, strict=True) if keep)
+        return Means(self.metrics, self.higher, self.scores[kept], labels)
 
 
 @dataclass(frozen=True)
@@ -83,7 +86,7 @@ class PairedScores:
         known = np.isfinite(self.scores[0])
         sums = np.tensordot(times, np.where(known, self.scores, 0.0), axes=(0, 1))
         with np.errstate(invalid="ignore"):
-            return Means(self.metrics, self.higher, sums / (times @ known))
+            return Means(self.metrics, self.higher, sums / (times @ known), self.checkpoints)
 
     @property
     def of_data_sets(self) -> bool:

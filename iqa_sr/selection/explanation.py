@@ -4,7 +4,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from iqa_sr.selection.rules import Borda, MeanZScore, OneMetric, Rule
+from iqa_sr.data.answers.people import PeopleScores
+from iqa_sr.selection.people import PEOPLE, people_score
+from iqa_sr.selection.rules import Borda, ByPeople, MeanZScore, OneMetric, Rule
 from iqa_sr.selection.selection import Selection, ranked
 
 __all__ = ["choice_rows", "explain", "rule_value", "unmet_limits"]
@@ -16,12 +18,13 @@ NAMED = 5  # checkpoints in a sentence
 # --- The table --------------------------------------------------------------------------------------------------------
 
 
-def choice_rows(choice: Selection, shown: int) -> list[tuple[str, ...]]:
+def choice_rows(choice: Selection, shown: int, people: PeopleScores | None = None) -> list[tuple[str, ...]]:
     """The checkpoints in order, best first, those that do not keep the limits at the end.
 
     Args:
         choice: The choice.
         shown: The most checkpoints that are listed.
+        people: Scores by people; None where nobody has compared any.
 
     Returns:
         Rows of cells, the heading first.
@@ -34,12 +37,14 @@ def choice_rows(choice: Selection, shown: int) -> list[tuple[str, ...]]:
         cells = [f"{score:.4f}{star}" for score, star in zip(means.of(metric), stars, strict=True)]
         columns.append((f"{metric} {'up' if higher else 'down'} ", cells))
     # The rule itself where it is neither one of the aggregations nor a metric.
-    own = [choice.rule] if choice.rule.name not in ("borda", "z-score", *scores.metrics) else []
+    own = [choice.rule] if choice.rule.name not in ("borda", "z-score", PEOPLE, *scores.metrics) else []
     for rule in [*_aggregations(choice), *own]:
         values = np.full(len(order.kept), np.nan)
         if order.kept.any():
             values[order.kept] = rule.values(means.rows(order.kept))[:, 0]
         columns.append((rule.name, ["-" if np.isnan(value) else _value(rule, value) for value in values]))
+    if people is not None:
+        columns.append((PEOPLE, [people_score(people, label) for label in scores.checkpoints]))
     columns.append(("rank", [str(rank) if rank else "-" for rank in order.ranks]))
     columns.append(("front", ["yes" if on else "-" for on in choice.front]))
     if choice.resampling:
@@ -56,18 +61,20 @@ def _aggregations(choice: Selection) -> list[Rule]:
 # --- The sentences ----------------------------------------------------------------------------------------------------
 
 
-def explain(choice: Selection) -> list[str]:
+def explain(choice: Selection, people: PeopleScores | None = None) -> list[str]:
     """Explain the selection in sentences.
 
     Args:
         choice: A choice in which some checkpoint keeps all limits.
+        people: Scores by people; None where nobody has compared any.
     """
     best = choice.best
     assert best is not None
     refused = ~choice.order.kept
     sentences = [_first(choice, best), _tie(choice, best)]
     sentences += [f"Not within the limits: {_names(choice, refused)}."] if refused.any() else []
-    sentences += [_other_rules(choice, best), _front(choice, best), _sureness(choice, best), _distances(choice, best)]
+    sentences += [_other_rules(choice, best), _front(choice, best), _sureness(choice, best)]
+    sentences += [_people(choice, best, people) if people is not None else "", _distances(choice, best)]
     return [sentence for sentence in sentences if sentence]
 
 
@@ -152,22 +159,46 @@ def _front(choice: Selection, best: int) -> str:
 
 
 def _sureness(choice: Selection, best: int) -> str:
-    images, drawn = len(choice.scores.images), choice.resampling
+    drawn = choice.resampling
     if len(choice.order.kept) == 1:
         return ""
-    if choice.scores.of_data_sets:
+    if isinstance(choice.rule, ByPeople):
+        if choice.rule.people.contents == 1:
+            return "How sure that is cannot be told: the answers are about one content."
+    elif choice.scores.of_data_sets:
         return "How sure that is cannot be told: the table holds means of data sets, no single images."
-    if images == 1:
+    elif len(choice.scores.images) == 1:
         return "How sure that is cannot be told: there is one image."
     if drawn is None:
         return ""
     shares = drawn.shares.copy()
     shares[best] = 0
     rival = int(shares.argmax())
-    text = f"{_percent(drawn.shares[best])} of {drawn.count} draws of the {images} images choose it"
+    text = f"{_percent(drawn.shares[best])} of {drawn.count} draws of the {drawn.units} {drawn.unit} choose it"
     text += f", {_percent(shares[rival])} choose {choice.scores.checkpoints[rival]}" if shares[rival] > 0 else ""
     text += f"; in {_percent(drawn.none)} none keeps the limits" if drawn.none > 0 else ""
-    return text + ("; so few images say little." if images < FEW_IMAGES else ".")
+    return text + (f"; so few {drawn.unit} say little." if drawn.units < FEW_IMAGES else ".")
+
+
+def _people(choice: Selection, best: int, people: PeopleScores) -> str:
+    """Whose answers were counted, or what people would choose, among the checkpoints that keep the limits."""
+    raters = len(people.weights)
+    found = (
+        f"{people.answers} answer{'s' * (people.answers > 1)} of {raters} rater{'s' * (raters > 1)} about "
+        f"{people.contents} content{'s' * (people.contents > 1)}"
+    )
+    if isinstance(choice.rule, ByPeople):
+        return f"Counted were {found}; whoever is 1 above another is preferred to it in 73 % of the pairs."
+    labels = [choice.scores.checkpoints[index] for index in np.flatnonzero(choice.order.kept)]
+    scores = dict(zip(people.versions, people.fit.scores, strict=True))
+    compared = [label for label in labels if label in scores]
+    if len(compared) < 2:
+        return ""
+    first = max(compared, key=lambda label: scores[label])
+    chance = people.chances(compared)[first]
+    sure = "" if np.isnan(chance) else f", in {_percent(chance)} of the draws of contents"
+    which = "choose it, too" if first == choice.scores.checkpoints[best] else f"would choose {first}"
+    return f"People {which}{sure}: {found}."
 
 
 def _distances(choice: Selection, best: int) -> str:

@@ -5,8 +5,10 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from iqa_sr.data.answers.people import PeopleScores
 from iqa_sr.selection.explanation import rule_value
 from iqa_sr.selection.gold_standard import GoldMean
+from iqa_sr.selection.people import people_record
 from iqa_sr.selection.rules import ByFormula
 from iqa_sr.selection.selection import Selection
 from iqa_sr.selection.sources import CandidateCheckpoints
@@ -21,6 +23,7 @@ def choice_record(
     explanation: Sequence[str],
     paths: Sequence[str | Path],
     seed: int,
+    people: PeopleScores | None = None,
 ) -> dict[str, Any]:
     """Content of `best.json`: everything that the choice can be made from again.
 
@@ -31,6 +34,7 @@ def choice_record(
         explanation: Sentences that say why.
         paths: Paths that the source was read from.
         seed: Seed of the bootstrap.
+        people: Scores by people; None where nobody has compared any.
     """
     assert choice.best is not None
     label, file = choice.scores.checkpoints[choice.best], source.files[choice.scores.checkpoints[choice.best]]
@@ -60,5 +64,6 @@ def choice_record(
             for index, label in enumerate(choice.scores.checkpoints)
         },
         "gold_standard": {one.metric: {"mean": one.gold, "images": one.images} for one in gold},
+        "people": people_record(people, choice.scores.checkpoints),
         "left_out": source.left_out,
     }

@@ -10,11 +10,13 @@ from collections.abc import Collection, Sequence
 
 import numpy as np
 
+from iqa_sr.data.answers.people import PeopleScores
 from iqa_sr.errors import did_you_mean, same_name
 from iqa_sr.scores.paired_scores import Means, settled
+from iqa_sr.selection.people import PEOPLE
 from iqa_sr.stats.score_formula import PUBLISHED, Formula
 
-__all__ = ["Borda", "ByFormula", "MeanZScore", "OneMetric", "Rule", "build_rule"]
+__all__ = ["Borda", "ByFormula", "ByPeople", "MeanZScore", "OneMetric", "Rule", "build_rule"]
 
 _TITLES = {"ntire2025": "the perceptual score of NTIRE 2025"}
 
@@ -108,9 +110,26 @@ class ByFormula(Rule):
             step = 1e-3 * max(np.abs(means.scores[:, column]).max(), 1e-3)
             better = means.scores.copy()
             better[:, column] += step if means.higher[column] else -step
-            if (self.values(Means(means.metrics, means.higher, better))[:, 0] < before).any():
+            if (self.values(Means(means.metrics, means.higher, better, means.checkpoints))[:, 0] < before).any():
                 found.append(metric)
         return found
+
+
+class ByPeople(Rule):
+    """Order of the checkpoints by the people who compared their images.
+
+    Args:
+        people: Scores of all checkpoints that are ordered, and perhaps of others.
+    """
+
+    def __init__(self, people: PeopleScores) -> None:
+        super().__init__(PEOPLE, "people's answers", ())
+        self.people = people
+
+    def values(self, means: Means) -> np.ndarray:
+        """`(C, 1)`: Bradley-Terry scores, in logits."""
+        scores = dict(zip(self.people.versions, self.people.fit.scores, strict=True))
+        return settled(np.array([[scores[label]] for label in means.checkpoints]))
 
 
 def build_rule(by: str, formula: str | None, counted: Sequence[str], known: Collection[str]) -> Rule:
@@ -140,7 +159,9 @@ def build_rule(by: str, formula: str | None, counted: Sequence[str], known: Coll
     if (metric := same_name(by, known)) in known and by not in rules:
         return OneMetric(metric)
     if by not in rules:
-        raise ValueError(f"`by`: there is no rule or metric {by!r}; {did_you_mean(by, [*rules, *PUBLISHED, *known])}")
+        raise ValueError(
+            f"`by`: there is no rule or metric {by!r}; {did_you_mean(by, [*rules, PEOPLE, *PUBLISHED, *known])}"
+        )
     return rules[by](counted)
 
 

@@ -3,11 +3,12 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import chain
+from typing import Literal
 
 import numpy as np
 
 from iqa_sr.scores.paired_scores import Means, PairedScores
-from iqa_sr.selection.rules import Rule
+from iqa_sr.selection.rules import ByPeople, Rule
 from iqa_sr.stats.bootstrap import bootstrap_counts
 from iqa_sr.stats.pareto import pareto_front
 
@@ -52,17 +53,21 @@ class RankOrder:
 
 @dataclass(frozen=True)
 class Resampling:
-    """Results of the same selection on other draws of the images.
+    """Results of the same selection on other draws of the images, or of the contents that people compared.
 
     Attributes:
         shares: `(C,)`, the share of the draws in which each checkpoint is chosen; they add up to 1 less `none`.
         none: The share in which no checkpoint keeps all limits.
         count: Number of draws.
+        units: Number of what was drawn.
+        unit: What was drawn: `images` or `contents`.
     """
 
     shares: np.ndarray
     none: float
     count: int
+    units: int
+    unit: Literal["images", "contents"]
 
 
 @dataclass(frozen=True)
@@ -110,7 +115,7 @@ def choose(
         limits: Limits that checkpoints have to keep; each compares with the best of all the checkpoints.
         counted: Metrics of the Pareto front; None: the rule's.
         resamplings: Number of draws of the bootstrap; 0: none.
-        seed: Seed of the draws.
+        seed: Seed of the draws. A rule of people's answers has its own draws.
 
     Raises:
         ValueError: If the rule's value of a checkpoint that keeps the limits is not finite.
@@ -122,7 +127,10 @@ def choose(
     if wrong:
         raise ValueError(f"{rule.title} gives no finite value for {', '.join(wrong[:3])}; is something divided by 0?")
     can_be_told = len(scores.images) > 1 and not scores.of_data_sets
-    drawn = _resample(scores, rule, limits, resamplings, seed) if resamplings and can_be_told else None
+    if isinstance(rule, ByPeople):
+        drawn = _people_resampled(scores.checkpoints, rule, order)
+    else:
+        drawn = _resample(scores, rule, limits, resamplings, seed) if resamplings and can_be_told else None
     return Selection(scores, rule, tuple(limits), counted, order, pareto_front(means.quality(counted)), drawn)
 
 
@@ -163,4 +171,15 @@ def _resample(scores: PairedScores, rule: Rule, limits: Sequence[Limit], times: 
     if not chosen:
         return None
     counts = np.bincount([index for index in chosen if index is not None], minlength=len(scores.checkpoints))
-    return Resampling(counts / len(chosen), chosen.count(None) / len(chosen), len(chosen))
+    none = chosen.count(None) / len(chosen)
+    return Resampling(counts / len(chosen), none, len(chosen), len(scores.images), "images")
+
+
+def _people_resampled(checkpoints: Sequence[str], rule: ByPeople, order: RankOrder) -> Resampling | None:
+    """The choice on other draws of the contents that people compared, within the limits as they are."""
+    count = len(rule.people.fit.drawn)
+    if not count or order.best is None:
+        return None
+    chances = rule.people.chances(label for label, kept in zip(checkpoints, order.kept, strict=True) if kept)
+    shares = np.array([chances.get(label, 0.0) for label in checkpoints])
+    return Resampling(shares, 0.0, count, rule.people.contents, "contents")

@@ -40,6 +40,7 @@ class CandidateCheckpoints:
         files: File of each checkpoint that can be chosen, by label; None if that is not known.
         left_out: Reason why a checkpoint of the table cannot be chosen, by label.
         digests: Digests of data sets by name, where they are known, to tell apart different data sets of one name.
+        results: Names in the table of the labels of each result folder, reserved ones included, by the folder.
     """
 
     folder: Path
@@ -47,6 +48,7 @@ class CandidateCheckpoints:
     files: dict[str, CheckpointFile | None]
     left_out: dict[str, str] = field(default_factory=dict)
     digests: dict[str, str] = field(default_factory=dict)
+    results: dict[Path, dict[str, str]] = field(default_factory=dict)
 
     def add_files(self, given: Sequence[str]) -> None:
         """Set the files of checkpoints, by label or from a folder.
@@ -170,6 +172,8 @@ def _join(joined: CandidateCheckpoints, source: CandidateCheckpoints, path: Path
             )
         joined.table.append([row])
     joined.files |= {prefix + label: file for label, file in source.files.items()}
+    for folder, labels in source.results.items():
+        joined.results[folder] = {label: prefix + name for label, name in labels.items()}
     joined.left_out |= {prefix + label: reason for label, reason in source.left_out.items()}
 
 
@@ -191,7 +195,8 @@ def _read_source(path: Path) -> CandidateCheckpoints:
             file, inside = Path(facts.path), path / facts.path
             files[label] = CheckpointFile(inside if not file.exists() and inside.exists() else file, facts.sha256)
         digests = {name: facts.digest for name, facts in found.run.datasets.items() if facts.digest}
-        return CandidateCheckpoints(path, found.scores, files, reserved, digests)
+        labels = {label: label for label in (*found.run.checkpoints, *RESERVED)}
+        return CandidateCheckpoints(path, found.scores, files, reserved, digests, {path: labels})
     models = ExperimentFolder(path).models
     if models.is_dir():  # the iterations that were validated and saved
         table = ScoreTable.read(path / SCORES_FILE)

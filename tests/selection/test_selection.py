@@ -292,5 +292,5 @@ def test_explanation_name_what_other_rules_would_choose():
 
 
 def test_quality_columns_are_those_asked_for():
-    means = Means(("psnr", "niqe"), np.array([True, False]), np.array([[1.0, 2.0]]))
+    means = Means(("psnr", "niqe"), np.array([True, False]), np.array([[1.0, 2.0]]), ("a",))
     assert means.quality(["niqe", "psnr"]).tolist() == [[-2, 1]]

@@ -9,6 +9,7 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, BeforeValidator, Field, field_validator
 
 from iqa_sr.config.sections import Section
+from iqa_sr.data.answers.log import LABELS, LOG
 from iqa_sr.errors import OptionError, did_you_mean, shown
 from iqa_sr.io.image_stores import LMDB_SUFFIX, IoBackend
 from iqa_sr.io.image_types import is_image_name
@@ -190,7 +191,10 @@ def _sub_folder(parent: Path, name: str, lmdb: bool) -> Path | None:
 
 
 def _versions(base: Path, options: GroundTruthOptions, where: str) -> dict[str, Path]:
-    """The folders of the versions that are asked for, else all beside the originals but that of the ready LQ files."""
+    """The folders of the versions that are asked for, else all beside the originals.
+
+    Neither that of the ready LQ files is meant, nor that of the labels, which may hold degraded copies.
+    """
     lmdb = options.io_backend.type == "lmdb"
     original = _sub_folder(base, options.original_folder, lmdb)
     assert original is not None
@@ -199,7 +203,8 @@ def _versions(base: Path, options: GroundTruthOptions, where: str) -> dict[str, 
     beside = _lmdb_folders(base) if lmdb else [one for one in _sub_folders(base) if _holds_images(one, recursive)]
     folders = sorted(beside)
     lq = options.dataroot_lq if options.dataroot_lq and options.dataroot_lq.is_dir() else None
-    others = [one for one in folders if one != original and not (lq and one.samefile(lq))]
+    labels = _labels(base, options.labels) or (base / LABELS if any(base.glob(f"{LABELS}/*/{LOG}")) else None)
+    others = [one for one in folders if one not in (original, labels) and not (lq and one.samefile(lq))]
     if options.gt_folders is None:
         return found | {path.name.removesuffix(LMDB_SUFFIX): path for path in others}
     for name in options.gt_folders:
