@@ -3,8 +3,11 @@
 import multiprocessing
 import os
 import socket
+import threading
 import time
 from pathlib import Path
+
+from tqdm import tqdm
 
 from iqa_sr.data.answers.log import LABELS, LOG, AnswerLog
 
@@ -83,6 +86,7 @@ def _serve(source, rater, options, port, said, largest_file):
     from iqa_sr.runtime.threads import prepare_cpu_threads
 
     prepare_cpu_threads()
+    tqdm.set_lock(threading.RLock())  # else one for several processes, which a killed one leaves behind
     if largest_file is not None:
         import resource
         import signal

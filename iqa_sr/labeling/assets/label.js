@@ -218,8 +218,8 @@ async function change(path, request, said = "") {
   try {
     const state = await post(path, request);
     page.sending = false;
-    const again = connection.losses > losses ? "Connected again, your answer is kept." : "It was answered on another page.";
-    await take(state, state.stale ? again : said);
+    const lost = connection.losses > losses;
+    await take(state, lost ? "Connected again, your answer is kept." : state.stale ? "It was answered on another page." : said);
   } catch (error) {
     page.sending = false;
     for (const button of document.querySelectorAll("[data-choice]")) button.removeAttribute("aria-pressed");
