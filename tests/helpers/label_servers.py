@@ -93,5 +93,5 @@ def _serve(source, rater, options, port, said, largest_file):
 
         signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
         resource.setrlimit(resource.RLIMIT_FSIZE, (largest_file, resource.RLIM_INFINITY))
-    with open_session([source], rater, **options) as session, open(said, "a", buffering=1) as told:
-        serve(session, port=port, open_browser=False, token=TOKEN, say=lambda line: told.write(f"{line}\n"))
+    with open_session([source], rater, **options) as session, open(os.devnull if largest_file else said, "a") as told:
+        serve(session, port=port, open_browser=False, token=TOKEN, say=lambda line: print(line, file=told, flush=True))

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 import pytest
 
 from iqa_sr.data.answers.log import LABELS, LOG, AnswerLog
+from iqa_sr.labeling.exchange import Exchange
 from iqa_sr.labeling.server import LabelServer, kept_token, serve
 from iqa_sr.labeling.session import open_session
 from tests.helpers.full_disk import full_device
@@ -145,6 +146,17 @@ def test_a_groups_version_is_the_left_image(tmp_path):
     better, worse, similar = AnswerLog(source / LABELS / "ann" / LOG).answers
     assert (better.choice, similar.choice) == (better.question.left, "same")
     assert worse.choice == other[worse.question.left]
+
+
+def test_no_image_is_shown_under_its_name_where_it_is_compared(tmp_path):
+    source = write_groups(tmp_path / "data")
+    for versions, offered in (((), False), (("01", "02"), True)):
+        with open_session([source], f"ann{len(versions)}", mode="pairs", checkpoints=versions) as session:
+            exchange = Exchange(session, "secret")
+            while (state := exchange.state())["question"] is not None:
+                assert (state["question"]["original"] is not None) == offered  # also of pairs without the original
+                exchange.answer(answer_to(state))
+            assert session.progress().answered >= 4
 
 
 def test_what_comes_twice_or_late_changes_nothing(source):
