@@ -3,6 +3,7 @@
 import hashlib
 from pathlib import Path
 
+import cv2
 import numpy as np
 import torch
 
@@ -48,28 +49,46 @@ def degraded_key(root: Path, key: str, seed: int) -> str:
 
 
 def _degraded(pixels: np.ndarray, seed: int) -> np.ndarray:
-    """The image with the least level of a distortion that is clearly visible where it is visible most.
+    """The image with the least level of a distortion that is clearly visible where a rater looks first.
 
-    Of an image that one kind changes too little, as JPEG a flat one, the next kind is taken, and in the end the
-    strongest noise.
+    The level is looked for in one window, where the image has most detail: the whole of a photograph takes a second for
+    each level. Of an image that one kind changes too little, as JPEG a flat one, the next kind is taken, and in the end
+    the strongest noise.
     """
-    image = to_tensor(pixels)
+    detail = _window(pixels, cv2.GaussianBlur(pixels, (0, 0), 2))
     for kind in shuffled(KINDS, seed, "kind"):
-        level = _FIRST_LEVEL
-        while level <= LEVELS:
-            made = to_uint8(distort(image, kind, level, drawn(seed, kind) % 2**62))
-            if _visible_difference(made, pixels) <= VISIBLE_JOD:
+        level = _least_level(pixels[detail], kind, seed, _FIRST_LEVEL)
+        while level is not None:
+            made = _distorted(pixels, kind, level, seed)
+            shown = _window(made, pixels)
+            if _is_visible(made[shown], pixels[shown]):
                 return made
-            level += _STEP
-    return to_uint8(distort(image, "gaussian-noise", LEVELS, drawn(seed, "noise") % 2**62))
+            level = _least_level(pixels[detail], kind, seed, level + _STEP)
+    return _distorted(pixels, "gaussian-noise", LEVELS, seed)
 
 
-def _visible_difference(made: np.ndarray, pixels: np.ndarray) -> float:
-    """ColorVideoVDP of the window that a rater sees first, in JOD; 10 where it is too small for it."""
+def _least_level(pixels: np.ndarray, kind: str, seed: int, level: float) -> float | None:
+    """The least level from the given one on with which a small image is visibly another; None if none is."""
+    while level <= LEVELS:
+        if _is_visible(_distorted(pixels, kind, level, seed), pixels):
+            return level
+        level += _STEP
+    return None
+
+
+def _distorted(pixels: np.ndarray, kind: str, level: float, seed: int) -> np.ndarray:
+    return to_uint8(distort(to_tensor(pixels), kind, level, drawn(seed, kind) % 2**62))
+
+
+def _window(one: np.ndarray, other: np.ndarray) -> tuple[slice, slice]:
+    top, left, height, width = most_different(one, other)
+    return slice(top, top + height), slice(left, left + width)
+
+
+def _is_visible(made: np.ndarray, pixels: np.ndarray) -> bool:
+    """Check by ColorVideoVDP; what is too small for it is never known to be."""
     metric = shared_metric("cvvdp", "cpu")
-    top, left, height, width = most_different(made, pixels)
-    if min(height, width) < metric.info.min_size:
-        return 10.0
-    window = (slice(top, top + height), slice(left, left + width))
+    if min(pixels.shape[:2]) < metric.info.min_size:
+        return False
     with torch.inference_mode():
-        return float(metric(to_tensor(made[window])[None], to_tensor(pixels[window])[None]))
+        return float(metric(to_tensor(made)[None], to_tensor(pixels)[None])) <= VISIBLE_JOD

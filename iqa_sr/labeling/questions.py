@@ -97,6 +97,12 @@ class Questions:
         repeated = self._to_repeat(number, answers) if purpose == "repeat" else None
         return ordinary if repeated is None else self._repeat(number, repeated)
 
+    def next_known(self, number: int) -> Draft:
+        """The first known pair from a number on, whatever will have been answered before it."""
+        while self._place(number) != "known":
+            number += 1
+        return self._known(number)
+
     def _all(self) -> Iterator[tuple[Content, Pair]]:
         if self.collection.mode == "groups":
             for name in shuffled(self._contents, self.seed, "group"):

@@ -7,10 +7,18 @@ wins, was never compared, or only within a group of its own. It is weak: half an
 The fit is not left to choix, to which the tests compare it: that knows no weights, takes seconds
 for the draws of a bootstrap, and its spectral method ends in an error where groups are not connected.
 
+Intervals come from draws of contents, each with a prior mean of its own that is drawn from the prior. Without that,
+an item that never lost would have a narrow interval, as no draw has another answer, and one that nobody compared
+none at all. How often 95 % intervals hold the true score was simulated (8 items with scores of the standard deviation
+1, 2 and 3, 40 contents): after 60 answers in 94, 97 and 90 % (with a fixed prior in 94, 90 and 78 %), after 400 in 94,
+93 and 91 % (94, 91, 88 %).
+
 Reference:
     Bradley, Terry: Rank Analysis of Incomplete Block Designs: I. The Method of Paired Comparisons, Biometrika 39, 1952;
     Sun, Tran-Dinh: Generalized Self-Concordant Functions: A Recipe for Newton-Type Methods, Mathematical Programming
-    178, 2019, https://arxiv.org/abs/1703.04599 (the step length with which Newton's method always converges).
+    178, 2019, https://arxiv.org/abs/1703.04599 (the step length with which Newton's method always converges);
+    Osband, Aslanides, Cassirer: Randomized Prior Functions for Deep Reinforcement Learning, NeurIPS 2018,
+    https://arxiv.org/abs/1806.03335 (bootstrap with a drawn prior).
 """
 
 from dataclasses import dataclass
@@ -75,14 +83,13 @@ class BradleyTerry:
             among: `(K,)` of bool, the items that are compared; all where it is None.
 
         Returns:
-            `(K,)`, 0 to 1, 0 of other items; equally good ones share a draw. NaN of fewer than two contents.
+            `(K,)`, 0 to 1, 0 of other items; NaN of fewer than two contents.
         """
         among = np.ones(len(self.scores), bool) if among is None else among
         if not len(self.drawn):
             return np.full(len(self.scores), np.nan)
-        drawn = np.where(among, self.drawn, -np.inf)
-        best = (drawn >= drawn.max(axis=1, keepdims=True) - 1e-6) & among
-        return np.asarray((best / np.maximum(best.sum(axis=1, keepdims=True), 1)).mean(axis=0))
+        best = np.where(among, self.drawn, -np.inf).argmax(axis=1)
+        return np.where(among, np.bincount(best, minlength=len(among)) / len(self.drawn), 0.0)
 
     def posterior(self) -> Posterior:
         """What the answers tell of the scores, of which the next pair is chosen."""
@@ -121,7 +128,8 @@ def bradley_terry(
     if len(names) < 2 or not resamples:
         return BradleyTerry(scores, np.full((items, 2), np.nan), wins, np.empty((0, items)))
     blocks = [counts @ units.reshape(len(names), -1) for counts in bootstrap_counts(len(names), resamples, seed)]
-    drawn = fit_scores(np.concatenate(blocks).reshape(resamples, items, items), start=scores)
+    prior = np.random.default_rng((seed, 1)).normal(0, PRIOR_DEVIATION, (resamples, items))
+    drawn = fit_scores(np.concatenate(blocks).reshape(resamples, items, items), scores, prior)
     # Contents that are drawn twice agree with themselves, which drives scores apart: the percentiles are moved back.
     intervals = drawn_ends(drawn - np.median(drawn, axis=0) + scores, len(names))
     return BradleyTerry(scores, intervals, wins, drawn)
@@ -148,19 +156,20 @@ def win_counts(
     return np.asarray(_tables(items, first, second, share, weight, np.zeros(len(first), int)).sum(axis=0))
 
 
-def fit_scores(wins: np.ndarray, start: np.ndarray | None = None) -> np.ndarray:
+def fit_scores(wins: np.ndarray, start: np.ndarray | None = None, prior: np.ndarray | None = None) -> np.ndarray:
     """The most probable scores, by Newton's method, of many tables of wins at once.
 
     Args:
         wins: `(..., K, K)`, at least 0; any fractions.
         start: `(K,)` or `(..., K)`, scores to begin with; they change the time, not the result.
+        prior: `(..., K)`, means of the prior; 0 where it is None.
 
     Returns:
         `(..., K)` float64, natural logits of mean 0.
     """
     scores = np.zeros(wins.shape[:-1]) if start is None else np.broadcast_to(start, wins.shape[:-1]).copy()
     for _ in range(_MOST_STEPS):
-        gradient, curvature = _derivatives(wins, scores)
+        gradient, curvature = _derivatives(wins, scores, prior)
         step = np.linalg.solve(curvature, gradient[..., None])[..., 0]
         spread = np.ptp(step, axis=-1, keepdims=True)
         length = np.log1p(spread) / np.maximum(spread, 1e-300)
@@ -177,14 +186,16 @@ def posterior(wins: np.ndarray) -> Posterior:
         wins: `(K, K)` of `win_counts`.
     """
     mean = fit_scores(wins)
-    return Posterior(mean, np.linalg.inv(_derivatives(wins, mean)[1]))
+    return Posterior(mean, np.linalg.inv(_derivatives(wins, mean, None)[1]))
 
 
-def _derivatives(wins: np.ndarray, scores: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _derivatives(wins: np.ndarray, scores: np.ndarray, prior: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
     """`(..., K)` gradient of the log posterior, and `(..., K, K)` its negative second derivatives."""
     chance = expit(scores[..., :, None] - scores[..., None, :])
     played = wins + wins.swapaxes(-1, -2)
-    gradient = (wins - played * chance).sum(axis=-1) - scores / PRIOR_DEVIATION**2
+    gradient = (wins - played * chance).sum(axis=-1) - (
+        scores if prior is None else scores - prior
+    ) / PRIOR_DEVIATION**2
     curvature = -played * chance * (1 - chance)
     diagonal = np.arange(wins.shape[-1])
     curvature[..., diagonal, diagonal] = 1 / PRIOR_DEVIATION**2

@@ -179,6 +179,23 @@ def test_a_degraded_copy_that_does_not_fit_is_made_later(versions):
         assert session.current().purpose == "known"
 
 
+def test_degraded_copies_are_made_before_their_turn(versions):
+    with open_session([versions], "ann", order="random") as session:
+        session.prepare_ahead()
+        number = session._questions.next_known(2).number
+        session._ahead._thread.submit(lambda: None).result()  # behind the copy
+        (made,) = (versions / "labels" / "known").glob("*.png")
+        before = made.stat().st_mtime_ns
+        answer_all(session, most=number - 1)
+        assert session.current().purpose == "known" and session.current().second.endswith(made.name)
+        assert made.stat().st_mtime_ns == before
+        (versions / "labels" / "known").rename(versions / "labels" / "elsewhere")
+        (versions / "labels" / "known").write_text("no folder")
+        session.answer(number, "first", 1)
+        session._ahead._thread.submit(lambda: None).result()
+        assert session.current().number == number + 1  # a copy that cannot be made is no trouble yet
+
+
 def _answer(root, told):
     with open_session([root], "ann", order="random") as session:
         while (question := session.current()) is not None:
