@@ -37,7 +37,7 @@ SAME = 0.3  # dB, below which the rater sees no difference
 CHROMIUM_ARGUMENTS = ("--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--no-proxy-server")
 
 
-class Rater:
+class PixelRater:
     """Somebody with a taste of their own, who looks at the pixels alone.
 
     Args:
@@ -78,7 +78,7 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     chance = random.Random(args.browser_seed)
     with tempfile.TemporaryDirectory() as folder:
         images = _write(Path(folder) / "data", count=max(4, args.browser_answers // 4))
-        rater = Rater(images, chance)
+        rater = PixelRater(images, chance)
         with _browser() as browser, ServedSession(Path(folder) / "data", count=args.browser_answers) as served:
             began = time.perf_counter()
             pressed, resent = _answer_all(browser, served, rater, args, chance)
@@ -102,7 +102,7 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
 
 
 def _answer_all(
-    browser: Any, served: ServedSession, rater: Rater, args: argparse.Namespace, chance: random.Random
+    browser: Any, served: ServedSession, rater: PixelRater, args: argparse.Namespace, chance: random.Random
 ) -> tuple[list[str], int]:
     """Sides that were pressed, and how many answers the page had to send more than once."""
     from selenium.webdriver.common.action_chains import ActionChains
