@@ -16,12 +16,14 @@ from iqa_sr.data.answers.log import AnswerLog
 from iqa_sr.data.multi_gt.layouts import GroundTruthOptions
 from iqa_sr.data.multi_gt.manifest import read_manifest
 from iqa_sr.data.problems import DataError
+from iqa_sr.datasets.multi_gt_dataset import MultiGTDataset
 from iqa_sr.errors import TrainingStopped
 from iqa_sr.io.tables import read_columns
 from iqa_sr.labeling.derived_files import COLUMNS
 from iqa_sr.labeling.progress import StaleAnswer
 from iqa_sr.labeling.raters import check_rater
 from iqa_sr.labeling.session import open_session
+from iqa_sr.scores.score_table import MetricFacts, ScoreRow, ScoreTable
 from iqa_sr.scores.scoring import find_images
 from tests.helpers.full_disk import full_device
 from tests.helpers.labeling import answer_all, prefers_earlier, write_versions
@@ -444,6 +446,23 @@ def test_groups_become_labels_that_training_reads(tmp_path, layout):
         "Image_3": {"Name": "p0_02.png", "File": "02", "Label": "Similar"},
     }
     assert not (tmp_path / "pairs.csv").exists()
+
+
+@pytest.mark.parametrize("kind", ["positives", "softmax-positives"])
+def test_samplers_take_what_was_preferred(tmp_path, kind):
+    write_groups(tmp_path, count=3)
+    with open_session([tmp_path], "ann") as session:
+        answer_all(session, lambda question: "first" if question.first_version == "02" else "same")
+    sampler = {"type": kind}
+    if kind == "softmax-positives":
+        scores = ScoreTable([MetricFacts("niqe", False)])
+        scores.append([ScoreRow("", key, "", "niqe", 3 + 0.1 * n) for n, key in enumerate(find_images(tmp_path))])
+        scores.write(tmp_path / "scores.csv")
+        sampler |= {"scores": str(tmp_path / "scores.csv"), "metric": "niqe"}
+    options = {"name": "data", "type": "MultiGTDataset", "phase": "train", "scale": 2, "dataroot_gt": str(tmp_path)}
+    data = MultiGTDataset(options | {"gt_size": 32, "sampler": sampler})
+    assert len(data) == 3
+    assert {data.folders[int(data[index]["gts_folder"])] for index in range(3)} == {"02"}
 
 
 def test_labels_of_a_group_follow_what_is_taken_back(tmp_path):
