@@ -174,7 +174,7 @@ def at_best(rater: Rater, answers: int) -> float:
 
     even = width(np.full(len(row), answers / len(row)))
     best = minimize(lambda logits: width(answers * softmax(logits)), np.zeros(len(row)), method="L-BFGS-B").x
-    return float(brentq(lambda count: width(count * softmax(best)) - even, 0, answers))
+    return float(brentq(lambda count: width(count * softmax(best)) - even, 0, 2 * answers))
 
 
 def first_at_most(curve: np.ndarray, limit: float) -> float:

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import numpy as np
 
+from iqa_sr.data.answers.log import AnswerLog
+from iqa_sr.data.answers.people import answer_logs
 from iqa_sr.report.experiments import experiment_source, is_experiment, training_charts
 from iqa_sr.report.sources import ReportSource, SourceCheckpoint, evaluation_source
 from iqa_sr.report.training_curves import Chart
@@ -56,6 +58,7 @@ class Report:
         sources: Folders of the report.
         charts: Charts of the history of trainings, by the folder's name.
         notes: Notes for the reader.
+        answers: Logs of the people who compared images of the folders, each with the folder that its keys are below.
     """
 
     metrics: list[MetricFacts]
@@ -66,6 +69,7 @@ class Report:
     sources: list[ReportSource]
     charts: dict[str, list[Chart]] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
+    answers: list[tuple[Path, AnswerLog]] = field(default_factory=list)
 
     @property
     def datasets(self) -> list[str]:
@@ -109,6 +113,7 @@ def read_report(folders: Sequence[str | Path]) -> Report:
         sources=sources,
         charts=histories,
         notes=[*(note for source in sources for note in source.notes), *columns.notes],
+        answers=answer_logs([source.path for source in sources]),
     )
 
 

@@ -10,6 +10,7 @@ import numpy as np
 
 from iqa_sr.report.collect import Report
 from iqa_sr.report.images import ReportImages
+from iqa_sr.report.people import people_content
 from iqa_sr.stats.bootstrap import indistinguishable, intervals, means, resampled_counts
 from iqa_sr.stats.pareto import pareto_front
 
@@ -102,6 +103,7 @@ def _scope(report: Report, name: str, columns: np.ndarray) -> dict[str, Any]:
         "compared": compared,
         "best": best,
         "fronts": _fronts(qualities, checkpoints),
+        "people": people_content(report, [report.images[column] for column in columns]),
     }
 
 

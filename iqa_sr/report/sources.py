@@ -61,6 +61,7 @@ class ReportSource:
         notes: Notes for the reader.
         experiment: Folder of the training that the checkpoints of an evaluation come from; None if it is not known.
         digests: Digests of data sets by name, where they are known, to tell apart different data sets of one name.
+        own_sets: Names of data sets in the folder, where they are called otherwise in the report, by that name.
     """
 
     name: str
@@ -74,18 +75,24 @@ class ReportSource:
     notes: list[str] = field(default_factory=list)
     experiment: str | None = None
     digests: dict[str, str] = field(default_factory=dict)
+    own_sets: dict[str, str] = field(default_factory=dict)
+
+    def own_name(self, image: str) -> str | None:
+        """Name of an image in the folder; None where the report calls another folder's image so."""
+        dataset, key = split_image(image)
+        if dataset in self.own_sets:
+            return image_name(self.own_sets[dataset], key)
+        return None if dataset in self.own_sets.values() else image
 
     def rename_sets(self, names: Mapping[str, str]) -> None:
         """Call data sets otherwise, in the names of the images, too; `names` has the new name of each."""
-        old, image = {new: old_name for old_name, new in names.items()}, self.image
-
-        def renamed(name: str, names: Mapping[str, str]) -> str:
-            dataset, key = split_image(name)
-            return image_name(names.get(dataset, dataset), key)
-
-        rows = [row._replace(image=renamed(row.image, names)) for row in self.scores.rows]
+        self.own_sets, image = {new: old for old, new in names.items()}, self.image
+        rows = []
+        for row in self.scores.rows:
+            dataset, key = split_image(row.image)
+            rows.append(row._replace(image=image_name(names.get(dataset, dataset), key)))
         self.scores = ScoreTable(self.scores.facts.values(), rows)
-        self.image = lambda label, name: None if split_image(name)[0] in names else image(label, renamed(name, old))
+        self.image = lambda label, name: None if (own := self.own_name(name)) is None else image(label, own)
 
 
 def find_image(path: Path) -> Path | None:

@@ -1,9 +1,7 @@
 """People's answers in the selection of a checkpoint: read beside the scores, as a rule, a column and sentences."""
 
 import math
-import os
 from collections.abc import Collection, Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -39,7 +37,7 @@ def read_people(source: CandidateCheckpoints, resamples: int, seed: int) -> Peop
         return None
     names = dict.fromkeys(row.image for row in source.table.rows)
     images = {
-        Path(os.path.abspath(image_file(folder, label, *split_image(image)))): version
+        image_file(folder, label, *split_image(image)): version
         for folder, labels in source.results.items()
         for label, version in labels.items()
         for image in names

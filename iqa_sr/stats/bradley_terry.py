@@ -59,12 +59,14 @@ class BradleyTerry:
         intervals: `(K, 2)`, 95 % intervals, contents drawn with replacement; NaN of fewer than two contents.
         wins: `(K, K)`, weight of the answers that prefer the row's item to the column's.
         drawn: `(R, K)`, scores of each draw of the bootstrap; no rows of fewer than two contents.
+        contents: Number of contents.
     """
 
     scores: np.ndarray
     intervals: np.ndarray
     wins: np.ndarray
     drawn: np.ndarray
+    contents: int
 
     @property
     def answers(self) -> np.ndarray:
@@ -91,9 +93,15 @@ class BradleyTerry:
         best = np.where(among, self.drawn, -np.inf).argmax(axis=1)
         return np.where(among, np.bincount(best, minlength=len(among)) / len(self.drawn), 0.0)
 
-    def posterior(self) -> Posterior:
-        """What the answers tell of the scores, of which the next pair is chosen."""
-        return posterior(self.wins)
+    def indistinguishable(self, index: int) -> list[int]:
+        """The other items whose scores cannot be told from that of one: the interval of the difference holds 0.
+
+        None of fewer than two contents.
+        """
+        if not len(self.drawn):
+            return []
+        low, high = _moved_ends(self.drawn - self.drawn[:, [index]], self.scores - self.scores[index], self.contents).T
+        return [other for other in range(len(low)) if other != index and low[other] <= 0 <= high[other]]
 
 
 def bradley_terry(
@@ -126,13 +134,11 @@ def bradley_terry(
     wins = units.sum(axis=0)
     scores = fit_scores(wins)
     if len(names) < 2 or not resamples:
-        return BradleyTerry(scores, np.full((items, 2), np.nan), wins, np.empty((0, items)))
+        return BradleyTerry(scores, np.full((items, 2), np.nan), wins, np.empty((0, items)), len(names))
     blocks = [counts @ units.reshape(len(names), -1) for counts in bootstrap_counts(len(names), resamples, seed)]
     prior = np.random.default_rng((seed, 1)).normal(0, PRIOR_DEVIATION, (resamples, items))
     drawn = fit_scores(np.concatenate(blocks).reshape(resamples, items, items), scores, prior)
-    # Contents that are drawn twice agree with themselves, which drives scores apart: the percentiles are moved back.
-    intervals = drawn_ends(drawn - np.median(drawn, axis=0) + scores, len(names))
-    return BradleyTerry(scores, intervals, wins, drawn)
+    return BradleyTerry(scores, _moved_ends(drawn, scores, len(names)), wins, drawn, len(names))
 
 
 def win_counts(
@@ -187,6 +193,13 @@ def posterior(wins: np.ndarray) -> Posterior:
     """
     mean = fit_scores(wins)
     return Posterior(mean, np.linalg.inv(_derivatives(wins, mean, None)[1]))
+
+
+def _moved_ends(drawn: np.ndarray, numbers: np.ndarray, contents: int) -> np.ndarray:
+    """`(K, 2)`: 95 % intervals. Contents that are drawn twice agree with themselves, which drives scores apart: the
+    percentiles are moved by what the median of the draws is away from the number itself.
+    """
+    return drawn_ends(drawn - np.median(drawn, axis=0) + numbers, contents)
 
 
 def _derivatives(wins: np.ndarray, scores: np.ndarray, prior: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:

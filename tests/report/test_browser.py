@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from iqa_sr.cli.main import main as cli
+from tests.helpers.answers import write_opinions
 from tests.helpers.result_folders import EVIL, write_experiment, write_results
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
@@ -26,6 +27,7 @@ from selenium.webdriver.common.keys import Keys  # noqa: E402
 from selenium.webdriver.support.ui import Select, WebDriverWait  # noqa: E402
 
 LONG = "swinir_" * 12
+NOTHING = "\u2013"  # a cell without a score
 KEYS = ["p0", "p1", EVIL.replace("/", "")]
 ARGUMENTS = ("--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--window-size=1280,900")
 
@@ -249,6 +251,29 @@ def test_where_there_is_nothing_to_show_it_is_said(browser, tmp_path):
         WebDriverWait(browser, 20).until(lambda opened: opened.execute_script(width) == 390)
     finally:
         browser.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
+
+
+def test_people_are_a_column(browser, tmp_path):
+    keys = [f"p{number}" for number in range(10)]
+    results = write_results(tmp_path / "results", labels=["a", "b", "c", "d"], keys=keys, datasets=["x", "y"])
+    scores = {"a": 0.0, "b": 2.0, "c": 1.8, "original": 3.0}
+    write_opinions(results, "ann", scores, 250, [f"x/{key}" for key in keys])
+    assert cli(["report", str(results), "--output", str(tmp_path / "page.html")]) == 0
+    browser.get((tmp_path / "page.html").as_uri())
+    button = find(browser, "#table thead button[aria-label^='people']")
+    assert button.get_attribute("aria-label") == "people, higher is better: sort"
+    assert button.get_attribute("title") in find(browser, "#specs").get_attribute("textContent")
+    button.click()
+    names, cells = texts(browser, "#table tbody th"), texts(browser, "#table tbody td:last-child")
+    assert names[0] == "original" and set(names[1:3]) == {"b", "c"} and names[3] == "a"
+    assert set(cells[4:]) == {NOTHING} and "best in" not in cells[0]  # neither d nor bicubic was compared
+    score, ends, chance = cells[1].splitlines()
+    assert float(score) > 0 and " … " in ends and chance.startswith("best in ") and cells[2].startswith("≈ ")
+    assert len(browser.find_elements(By.CSS_SELECTOR, "#table td.best:last-child")) == 1
+    assert find(browser, "#people-legend").text.startswith("people: 250 answers of 1 rater about 10 contents")
+    choose(browser, "scope", "y")
+    assert set(texts(browser, "#table tbody td:last-child")) == {NOTHING}
+    assert not find(browser, "#people-legend").is_displayed() and browser.get_log("browser") == []
 
 
 def test_dark_light_and_a_phone(browser, page):

@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from iqa_sr.data.answers.log import AnswerLog
 from iqa_sr.data.answers.records import Answer, Question
 
-__all__ = ["Comparison", "known_pairs_right", "rater_weight", "raters_comparisons"]
+__all__ = ["RaterPreference", "known_pairs_right", "rater_weight", "raters_comparisons"]
 
 
 @dataclass(frozen=True)
-class Comparison:
+class RaterPreference:
     """A rater's opinion on two images of one content.
 
     Attributes:
@@ -24,7 +24,7 @@ class Comparison:
     answers: int
 
 
-def raters_comparisons(answers: Iterable[Answer]) -> list[Comparison]:
+def raters_comparisons(answers: Iterable[Answer]) -> list[RaterPreference]:
     """One rater's opinions: asked and repeated pairs, each pair of images once, in the order of the first answers.
 
     Known pairs and skipped questions are left out.
@@ -39,7 +39,7 @@ def raters_comparisons(answers: Iterable[Answer]) -> list[Comparison]:
             continue
         question, shares = found.setdefault(answer.question.images, (answer.question, []))
         shares.append(preference if answer.question.first == question.first else 1 - preference)
-    return [Comparison(question, sum(shares) / len(shares), len(shares)) for question, shares in found.values()]
+    return [RaterPreference(question, sum(shares) / len(shares), len(shares)) for question, shares in found.values()]
 
 
 def known_pairs_right(answers: Iterable[Answer]) -> tuple[float, int]:

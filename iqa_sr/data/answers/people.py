@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 from scipy.sparse.csgraph import connected_components
 
-from iqa_sr.data.answers.comparisons import Comparison, rater_weight, raters_comparisons
+from iqa_sr.data.answers.comparisons import RaterPreference, rater_weight, raters_comparisons
 from iqa_sr.data.answers.log import LABELS, AnswerLog, read_logs
 from iqa_sr.stats.bradley_terry import BradleyTerry, bradley_terry
 
@@ -21,7 +21,7 @@ class PeopleScores:
     """What people think of versions.
 
     Attributes:
-        versions: K names of those that were compared with another one.
+        versions: K names of those that were compared with another one, sorted: all commands make the same draws.
         fit: Their scores, intervals and chances; larger is preferred.
         groups: `(K,)`, number of the group of each version; those of different groups were never compared, not even by
             way of others, and their scores cannot be.
@@ -55,8 +55,7 @@ class PeopleScores:
 def answer_logs(folders: Sequence[Path]) -> list[tuple[Path, AnswerLog]]:
     """Logs of answers about what lies in some folders, each with the folder that its keys are relative to.
 
-    Those of a folder lie in it; those about several folders in the one that holds them all, which is looked for in
-    the folders' parents, too.
+    They lie in the folder itself, or in any above it: those about several folders in one that holds them all.
 
     Args:
         folders: Folders that were labeled, such as result folders.
@@ -65,9 +64,7 @@ def answer_logs(folders: Sequence[Path]) -> list[tuple[Path, AnswerLog]]:
         ValueError: If a log cannot be understood.
     """
     paths = [Path(os.path.abspath(folder)) for folder in folders]
-    roots = [root for path in paths for root in (path, path.parent)]
-    if len({path.anchor for path in paths}) == 1:  # on one drive
-        roots.append(Path(os.path.commonpath(paths)))
+    roots = [root for path in paths for root in (path, *path.parents)]
     return [(root, log) for root in dict.fromkeys(roots) for log in read_logs(root / LABELS)]
 
 
@@ -81,13 +78,14 @@ def people_scores(
 
     Args:
         logs: Logs as `answer_logs` gives them.
-        images: Name of the version that an image shows, by the image's absolute path.
+        images: Name of the version that an image shows, by the image's path.
         resamples: Number of draws of contents for the intervals.
         seed: Seed of the draws.
 
     Returns:
         None where nobody has compared any of them.
     """
+    images = {Path(os.path.abspath(path)): version for path, version in images.items()}
     by_rater: dict[str, list[tuple[Path, AnswerLog]]] = {}
     for root, log in logs:
         if log.facts is not None:
@@ -102,8 +100,7 @@ def people_scores(
             votes += counted
     if not votes:
         return None
-    named = {name for vote in votes for name in (vote.first, vote.second)}
-    versions = tuple(name for name in dict.fromkeys(images.values()) if name in named)
+    versions = tuple(sorted({name for vote in votes for name in (vote.first, vote.second)}))
     number = {name: index for index, name in enumerate(versions)}
     fit = bradley_terry(
         len(versions),
@@ -126,7 +123,7 @@ def people_scores(
 class _Vote(NamedTuple):
     first: str
     second: str
-    comparison: Comparison
+    comparison: RaterPreference
     weight: float
 
 

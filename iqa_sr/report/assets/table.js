@@ -8,16 +8,41 @@ function drawTable() {
   const columns = [{ title: "checkpoint", value: (row) => entries[row].name, text: true }];
   if (withIterations) columns.push({ title: "iteration", value: (row) => entries[row].iteration });
   metrics.forEach((metric, m) => columns.push({ metric, m, title: metric.name, value: (row) => scope().summaries[m][row]?.mean }));
+  if (withPeople) columns.push({ people: true, metric: PEOPLE, title: PEOPLE.name, value: (row) => scope().people?.rows[row]?.score });
   const body = sortedRows(columns).map((row) =>
     element("tr", { class: entries[row].reserved ? "reserved" : null },
       element("th", { scope: "row", title: entries[row].name }, entries[row].name),
-      ...columns.slice(1).map((column) => (column.metric ? cell(column.m, row) : plainCell(row)))));
+      ...columns.slice(1).map((column) => (column.people ? peopleCell(row) : column.metric ? cell(column.m, row) : plainCell(row)))));
   const table = element("table", {},
     element("caption", { class: "hidden" }, "Mean score of each checkpoint and metric. The headings sort."),
     element("thead", {}, element("tr", {}, ...columns.map(heading))), element("tbody", {}, ...body));
   byId("table").replaceChildren(table);
+  byId("people-legend").hidden = !scope().people;
+  byId("people-legend").textContent = scope().people ? `people: ${scope().people.about}; the interval is over the contents, and so are the draws in which a checkpoint is the best` : "";
   drawCautions();
 }
+
+const withPeople = content.scopes.some((one) => one.people);
+const PEOPLE = {
+  name: "people",
+  higher: true,
+  spec: "Bradley-Terry scores of people who compared the images without knowing whose they were, in logits: what is 1 above another was preferred to it in 73 % of the pairs",
+};
+
+/** A score, its interval, and how often it is the best when contents are drawn. */
+function peopleCell(row) {
+  const { people } = scope();
+  const found = people?.rows[row];
+  if (!found) return element("td", {}, "–");
+  const text = (value) => value.toFixed(2).replace("-", "−").replace("−0.00", "0.00");
+  const near = people.near.includes(row) ? element("span", { class: "near", title: `people cannot tell it from ${entries[people.best].name}` }, "≈ ") : null;
+  const ends = found.interval ? element("small", {}, found.interval.map(text).join(" … ")) : null;
+  const chance = found.chance === null ? null : element("small", {}, `best in ${percent(found.chance)} %`);
+  return element("td", { class: people.best === row ? "best" : null }, near, text(found.score), ends, chance);
+}
+
+/** Whole percents; never 0 or 100 for what only comes near. */
+const percent = (share) => (share > 0 && share < 0.01 ? "< 1" : share < 1 && share > 0.99 ? "> 99" : (100 * share).toFixed(0));
 
 function drawCautions() {
   const apart = rows((_, row) => metrics.some((_, m) => scope().summaries[m][row] && !scope().compared[m].includes(row)));
@@ -25,6 +50,7 @@ function drawCautions() {
   const cautions = [
     length < FEW_IMAGES ? `${count(length, "image")} ${length === 1 ? "is" : "are"} few: intervals and ≈ are rough here.` : null,
     apart.length ? `Not scored on the same images as the others, and not compared with them: ${apart.map((row) => entries[row].name).join(", ")}.` : null,
+    ...(scope().people?.cautions ?? []),
     apart.length && content.scopes.length > 1 ? "Compare within one data set." : null,
   ].filter(Boolean);
   byId("few").hidden = !cautions.length;
@@ -52,7 +78,7 @@ function sortBy(column, place) {
 }
 
 function sortedRows(columns) {
-  const order = rows((_, row) => metrics.some((_, m) => scope().summaries[m][row]));
+  const order = rows((_, row) => scope().people?.rows[row] || metrics.some((_, m) => scope().summaries[m][row]));
   if (sorting.column === null) return order;
   const column = columns[sorting.column];
   const sign = sorting.descending ? -1 : 1;
@@ -78,7 +104,7 @@ function cell(m, row) {
 }
 
 function drawSpecs() {
-  byId("specs").replaceChildren(...metrics.flatMap((metric) => [
+  byId("specs").replaceChildren(...[...metrics, ...(withPeople ? [PEOPLE] : [])].flatMap((metric) => [
     element("dt", {}, `${metric.name} ${arrow(metric)} ${better(metric)}`),
     element("dd", {}, metric.spec || "no variant was written down"),
   ]));
