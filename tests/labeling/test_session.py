@@ -307,6 +307,10 @@ def test_a_degraded_copy_that_is_gone_is_made_again(versions):
     shutil.rmtree(versions / "labels" / ".known")
     with open_session([versions], "ann"):
         assert all((versions / question.second).is_file() for question in known)
+    for question in known:
+        with (versions / question.second).open("ab") as file:
+            file.write(b"\0")
+    open_session([versions], "ann").close()  # whatever its libraries have made of it
 
 
 def test_an_image_that_vanishes_under_a_session_is_told_and_may_come_back(versions):
