@@ -1,8 +1,8 @@
-"""Groups labeled by simulated raters, to a training whose sampler takes what the majority prefers.
+"""Groups that simulated raters have labeled, and what the samplers `positives` and `softmax-positives` take of them.
 
-Raters answer the page's questions about the sample data set: by a hidden metric, with Thurstone's noise. What counts:
-the data set has the labels that were given, by majority, and the samplers `positives` and `softmax-positives` train on
-them and take no other ground truths.
+Three raters compare each version of procedural photographs with its original, in sessions as `iqa-sr label` opens them.
+Their hidden taste is detail that is there, noise that is not wanted, and Thurstone's noise on top. What counts: the
+labels are the majority of what was answered, and both samplers take nothing but the preferred; a training runs on them.
 
     python benchmarks/labels.py --part sampler
 """
@@ -11,148 +11,155 @@ import argparse
 import os
 import random
 import tempfile
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
+import cv2
+import numpy as np
 import torch
-from tqdm import tqdm
 
 from iqa_sr.cli.main import main as iqa_sr
-from iqa_sr.cli.train import main as train
+from iqa_sr.data.answers.log import LABELS, read_logs
 from iqa_sr.data.answers.records import Choice, Question
-from iqa_sr.data.creation.sample_dataset import make_sample
+from iqa_sr.data.creation.enhanced_gts import make_gts
+from iqa_sr.data.creation.procedural import procedural_image
 from iqa_sr.data.multi_gt.hggt_labels import majority
-from iqa_sr.data.multi_gt.layouts import GroundTruthOptions
-from iqa_sr.data.multi_gt.manifest import Manifest, read_manifest
 from iqa_sr.data.multi_gt.records import Label
-from iqa_sr.io.image_tensors import to_tensor
-from iqa_sr.io.images import read_image
-from iqa_sr.labeling.session import open_session
-from iqa_sr.metrics import create_metric
-from iqa_sr.samplers import build_sampler
+from iqa_sr.datasets.multi_gt_dataset import MultiGTDataset
+from iqa_sr.io.images import write_image
+from iqa_sr.labeling.pixels import read_pixels
+from iqa_sr.labeling.session import LabelSession, open_session
 
-ROOT = Path(__file__).parents[1]
-RATERS = ("A", "B", "C")
-TASTE = "jod-lite"
-NOISE = 0.15  # of each sight of an image, in the metric's unit
-SIMILAR = 0.1  # difference below which a version is similar to its original
-SAMPLERS = ("positives", "softmax-positives")
-DRAWS = 20
+__all__ = ["add_arguments", "run"]
 
-
-class Rater:
-    """Somebody who goes by a metric, with noise.
-
-    Args:
-        scores: The metric's scores by the images' keys.
-        seed: Seed of the noise.
-    """
-
-    def __init__(self, scores: Mapping[str, float], seed: int) -> None:
-        self.scores, self.chance = scores, random.Random(seed)
-
-    def choice(self, question: Question) -> Choice:
-        """The answer to a question; of a known pair the right one, for its degraded copy has no score."""
-        if question.purpose == "known":
-            return "first"
-        difference = self._sight(question.first) - self._sight(question.second)
-        return "same" if abs(difference) < SIMILAR else "first" if difference > 0 else "second"
-
-    def _sight(self, key: str) -> float:
-        return self.scores[key] + self.chance.gauss(0, NOISE)
+RATERS = ("a", "b", "c")
+SIDE = 192
+NOISE, SIMILAR = 0.25, 0.15  # of the taste's unit
+LABEL_OF = {"first": Label.POSITIVE, "same": Label.SIMILAR, "second": Label.NEGATIVE}
 
 
 def add_arguments(parser: Any) -> None:
-    """Add the arguments of this part."""
-    parser.add_argument("--sampler-groups", type=int, default=24, metavar="N", help="groups of the sample (default 24)")
-    parser.add_argument("--sampler-iterations", type=int, default=20, metavar="N", help="of a training (default 20)")
+    parser.add_argument("--groups", type=int, default=16, metavar="N", help="photographs (default 16)")
+    parser.add_argument("--draws", type=int, default=400, metavar="N", help="samples of each sampler (default 400)")
 
 
 def run(args: argparse.Namespace) -> dict[str, Any]:
-    """Label, read the labels back, draw ground truths, train."""
-    with tempfile.TemporaryDirectory() as folder, _inside(Path(folder)):
-        make_sample("sample")
-        data = Path("sample/train")
-        kept = _keep(data, args.sampler_groups)
-        given = _label(data)
-        manifest = read_manifest(GroundTruthOptions(dataroot_gt=(data,)), progress=False)
-        labels = {one.path: one.label for record in manifest.records for one in record.ground_truths if one.label}
-        expected = {key: majority(votes) for key, votes in given.items()}
-        found: dict[str, Any] = {
-            "groups": kept,
-            "labels": len(labels),
-            "as given": len(labels) == len(expected) and all(labels[key] is label for key, label in expected.items()),
-            "positives": sum(label is Label.POSITIVE for label in labels.values()),
-        }
-        if iqa_sr(["score", str(data), "--metric", "niqe", "--output", "scores.csv", "--quiet"]):
-            raise RuntimeError("the sample data set could not be scored")
-        for name in SAMPLERS:
-            options = {"type": name} | ({"scores": "scores.csv", "metric": "niqe"} if name.startswith("soft") else {})
-            found[f"{name}: draws that nobody preferred"] = _wrong_draws(options, manifest)
-            found[f"{name}: trained"] = _train(name, options, args.sampler_iterations)
-    for name, value in found.items():
-        print(f"{name}: {value}")
+    with tempfile.TemporaryDirectory() as folder:
+        root = Path(folder) / "data"
+        for seed in range(args.groups):
+            write_image(Path(folder) / "photographs" / f"p{seed:02}.png", procedural_image(seed, SIDE))
+        make_gts(Path(folder) / "photographs", root, progress=False)
+        answers = sum(label(root, rater) for rater in RATERS)
+        found = {"answers": answers, "votes": compare_votes(root), "draws": {}}
+        scores = Path(folder) / "scores.csv"
+        check(iqa_sr(["score", str(root), "--metric", "niqe", "--output", str(scores), "--quiet"]) == 0, "iqa-sr score")
+        softmax = {"type": "softmax-positives", "scores": str(scores), "metric": "niqe", "normalize": True}
+        for sampler in ({"type": "positives"}, softmax):
+            found["draws"][sampler["type"]] = draw(root, sampler, args.draws)
+        found["trained"] = train(Path(folder), root, softmax)
+    print(f"{answers} answers of {len(RATERS)} raters about {args.groups} groups")
+    print(f"the labels that training reads are the majority of the answers: {found['votes']}")
+    for name, labels in found["draws"].items():
+        print(f"{name}: {args.draws} draws, by label: {labels}")
+    print(f"a training of 4 iterations with softmax-positives: {'ran' if found['trained'] else 'failed'}")
+    check(bool(found["votes"] and found["trained"]), "labels are the votes, and a training runs on them")
+    check(all(set(labels) == {"Positive"} for labels in found["draws"].values()), "only positives are drawn")
     return found
 
 
-@contextmanager
-def _inside(folder: Path) -> Iterator[None]:
-    before = Path.cwd()
+def label(root: Path, rater: str) -> int:
+    """Answer a whole session; returns the number of answers."""
+    chance = random.Random(rater)
+    with open_session([root], rater) as session:
+        while (question := session.current()) is not None:
+            session.answer(question.number, choose(session, question, chance), 1.0)
+        return session.progress().answered
+
+
+def choose(session: LabelSession, question: Question, chance: random.Random) -> Choice:
+    first, second = (
+        taste(read_pixels(session.collection.root, key)) + chance.gauss(0, NOISE)
+        for key in (question.first, question.second)
+    )
+    return "same" if abs(first - second) < SIMILAR else "first" if first > second else "second"
+
+
+def taste(pixels: np.ndarray) -> float:
+    """Hidden taste: detail up to a point, beyond which an image looks harsh."""
+    gray = cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY).astype(np.float32)
+    detail = np.log(np.abs(gray - cv2.GaussianBlur(gray, (0, 0), 1.5)).mean() + 0.1)
+    return float(3 * min(detail, 2.2) - 6 * max(detail - 2.2, 0))
+
+
+def compare_votes(root: Path) -> bool:
+    """Whether the labels that training reads are the majority of what the logs hold."""
+    votes: dict[tuple[str, str], list[Label]] = {}
+    for log in read_logs(root / LABELS):
+        for answer in log.answers:
+            if answer.question.purpose == "asked":
+                key = answer.question.content, answer.question.first_version
+                votes.setdefault(key, []).append(LABEL_OF[answer.choice])
+    records = dataset(root, {"type": "positives"})
+    labels = {
+        (record.name, gt.folder): gt.label
+        for record in (*records.records, *records.dropped)
+        for gt in record.ground_truths[1:]
+    }
+    return labels == {key: majority(given) for key, given in votes.items()}
+
+
+def dataset(root: Path, sampler: dict[str, Any]) -> MultiGTDataset:
+    options = {"name": "data", "type": "MultiGTDataset", "phase": "train", "scale": 2, "dataroot_gt": str(root)}
+    options |= {"gt_size": 32, "sampler": sampler, "batch_size_per_gpu": 4, "num_worker_per_gpu": 0}
+    return MultiGTDataset(options)
+
+
+def draw(root: Path, sampler: dict[str, Any], draws: int) -> dict[str, int]:
+    """How often the ground truth that is taken has each label."""
+    data = dataset(root, sampler)
+    found: Counter[str] = Counter()
+    for seed in range(draws):
+        torch.manual_seed(seed)
+        sample = data[seed % len(data.records)]
+        record = data.records[seed % len(data.records)]
+        for index in sample["gts_index"][sample["gts_valid"]].tolist():
+            label_of = record.ground_truths[index].label
+            found[label_of.value if label_of else "none"] += 1
+    return dict(found)
+
+
+def train(folder: Path, root: Path, sampler: dict[str, Any]) -> bool:
+    """Train a tiny network for a few iterations."""
+    options = f"""
+name: labels
+model_type: IQASRModel
+scale: 2
+num_gpu: 0
+datasets:
+  train: {{name: train, type: MultiGTDataset, dataroot_gt: {root}, gt_size: 32, batch_size_per_gpu: 2,
+          num_worker_per_gpu: 0, degradation: {{type: bicubic}},
+          sampler: {{type: {sampler["type"]}, scores: {sampler["scores"]}, metric: niqe, normalize: true}}}}
+network_g: {{type: SwinIR, upscale: 2, img_size: 16, window_size: 4, depths: [2], embed_dim: 8, num_heads: [2],
+            mlp_ratio: 2, upsampler: pixelshuffledirect}}
+path: {{experiments_root: {folder / "experiments"}}}
+train:
+  total_iter: 4
+  optim_g: {{type: Adam, lr: !!float 1e-4}}
+  scheduler: {{type: MultiStepLR, milestones: [4], gamma: 0.5}}
+  pixel_opt: {{type: L1Loss}}
+logger: {{print_freq: 2, save_checkpoint_freq: 4, use_tb_logger: false}}
+"""
+    file = folder / "options.yml"
+    file.write_text(options, encoding="utf-8", newline="\n")
+    before = os.getcwd()
     os.chdir(folder)
     try:
-        yield
+        return iqa_sr(["train", "-opt", str(file)]) == 0
     finally:
         os.chdir(before)
 
 
-def _keep(data: Path, groups: int) -> int:
-    """Remove all groups but some, evenly spread; returns how many are left."""
-    names = sorted(path.stem for path in (data / "original").glob("*.png"))
-    kept = set(names[:: max(1, len(names) // groups)][:groups])
-    for path in data.glob("*/*.png"):
-        if path.stem not in kept and path.stem.rpartition("_")[0] not in kept:
-            path.unlink()
-    return len(kept)
-
-
-def _label(data: Path) -> dict[str, list[Label]]:
-    """All raters answer everything; returns the labels that they gave, by the versions' keys."""
-    metric = create_metric(TASTE)
-    keys = [path.relative_to(data).as_posix() for path in sorted(data.glob("*/*.png"))]
-    scores = {key: float(metric(to_tensor(read_image(data / key))[None])) for key in tqdm(keys, "hidden scores")}
-    words = {"first": Label.POSITIVE, "same": Label.SIMILAR, "second": Label.NEGATIVE}
-    given: dict[str, list[Label]] = {}
-    for seed, name in enumerate(tqdm(RATERS, "raters")):
-        rater = Rater(scores, seed)
-        with open_session([data], name, seed=seed) as session:
-            while (question := session.current()) is not None:
-                choice = rater.choice(question)
-                session.answer(question.number, choice, 1.0)
-                if question.purpose == "asked":
-                    given.setdefault(question.first, []).append(words[choice])
-    return given
-
-
-def _wrong_draws(options: Mapping[str, Any], manifest: Manifest) -> int:
-    """Number of ground truths that the sampler takes and the majority has not preferred, where it has preferred any."""
-    sampler = build_sampler(options)
-    sampler.check(manifest.records)
-    generator = torch.Generator().manual_seed(0)
-    return sum(
-        index not in record.positives
-        for record in manifest.records
-        if record.positives
-        for _ in range(DRAWS)
-        for index in sampler.shortlist(record, generator).indices
-    )
-
-
-def _train(name: str, options: Mapping[str, Any], iterations: int) -> bool:
-    sampler = "{" + ", ".join(f"{key}: {value}" for key, value in options.items()) + "}"
-    changes = ["datasets:train:dataroot_gt=sample/train", "datasets:val:dataroot_gt=sample/val", "num_gpu=0"]
-    changes += [f"name={name}", f"train:total_iter={iterations}", f"datasets:train:sampler={sampler}"]
-    changes += [f"val:val_freq={iterations}", f"logger:save_checkpoint_freq={iterations}"]
-    train(["-opt", str(ROOT / "options" / "swinir_amo.yml"), "--quiet", "--force_yml", *changes])
-    return Path(f"experiments/{name}/models/net_g_{iterations}.pth").is_file()
+def check(holds: bool, what: str) -> None:
+    if not holds:
+        raise SystemExit(f"failed: {what}")

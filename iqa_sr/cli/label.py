@@ -102,6 +102,7 @@ def run(args: argparse.Namespace) -> int:
                 "the images and can answer; nothing is encrypted",
                 file=sys.stderr,
             )
+        session.prepare_ahead()
         serve(session, args.host, args.port, not args.no_browser, token=kept_token(session.folder / "token"))
         if session.progress().finished:
             print("\n".join(session.summary(args.width)))

@@ -50,6 +50,7 @@ class Exchange:
     def __init__(self, session: LabelSession, secret: str) -> None:
         self.session = session
         self._secret = secret.encode()
+        self._compared = frozenset(key for one in session.collection.contents for key in one.versions.values())
         self._lock = threading.Lock()
 
     def state(self) -> dict[str, Any]:
@@ -137,7 +138,7 @@ class Exchange:
         question = self.session.current()
         if question is None or question.number != number or self._digest(question) != digest:
             raise UnknownImage(f"question {number} is not asked now")
-        key = _images(question)[side]
+        key = self._images(question)[side]
         if key is None:
             raise UnknownImage(f"question {number} has no image of this kind")
         try:
@@ -153,23 +154,22 @@ class Exchange:
         digest = self._digest(question)
         addresses = {
             side: None if key is None else f"/image/{question.number}/{side}.png?question={digest}"
-            for side, key in _images(question).items()
+            for side, key in self._images(question).items()
         }
         return {"number": question.number, "question": digest, "crop": question.crop, **addresses}
 
+    def _images(self, question: Question) -> dict[str, str | None]:
+        """Key of each image by its side.
+
+        LQ image and original are not given where raters compare them with others: shown under their names, or absent
+        from a question, they would tell which of its images is which.
+        """
+        left, right = (getattr(question, side) for side in (question.left, _other(question.left)))
+        lq, original = (None if key in self._compared else key for key in (question.lq, question.reference))
+        return {"left": left, "right": right, "lq": lq, "original": original}
+
     def _digest(self, question: Question) -> str:
         return hmac.digest(self._secret, question.model_dump_json().encode(), "sha256").hex()[:32]
-
-
-def _images(question: Question) -> dict[str, str | None]:
-    """Key of each image by its side. What is one of the two is not given a second time: it would tell which."""
-    left, right = (getattr(question, side) for side in (question.left, _other(question.left)))
-    others = {"lq": question.lq, "original": question.reference}
-    return {
-        "left": left,
-        "right": right,
-        **{side: None if key in (left, right) else key for side, key in others.items()},
-    }
 
 
 def _choice(question: Question, side: str) -> Choice:

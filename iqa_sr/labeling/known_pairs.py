@@ -13,13 +13,14 @@ from iqa_sr.io.image_tensors import to_tensor, to_uint8
 from iqa_sr.io.images import write_image
 from iqa_sr.labeling.crops import most_different
 from iqa_sr.labeling.pixels import read_pixels
-from iqa_sr.labeling.raters import KNOWN
 from iqa_sr.labeling.seeded import drawn, shuffled
 from iqa_sr.metrics import shared_metric
 
-__all__ = ["KINDS", "VISIBLE_JOD", "degraded_key"]
+__all__ = ["KINDS", "KNOWN", "VISIBLE_JOD", "degraded_key"]
 
 KINDS = ("gaussian-blur", "gaussian-noise", "jpeg")
+KNOWN = ".known"
+"""Folder of the copies, beside those of the raters; hidden, so that they are not scored or enlarged with the data."""
 VISIBLE_JOD = 8.5
 """ColorVideoVDP's score of the degraded copy at most: 10 is no visible difference, and of two images 1.5 JOD apart 84 %
 of observers prefer the better one."""
@@ -35,7 +36,7 @@ def degraded_key(root: Path, key: str, seed: int) -> str:
         seed: Seed of the kind of distortion and of all that is random in it.
 
     Returns:
-        `labels/known/<digest>.png`, the same for the same image and seed.
+        `labels/.known/<digest>.png`, the same for the same image and seed.
 
     Raises:
         OSError, ValueError: If the image cannot be read or the copy not be written.

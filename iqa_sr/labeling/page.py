@@ -7,7 +7,16 @@ from iqa_sr.web.assets import asset
 __all__ = ["make_page"]
 
 _SHARED = ("elements.js", "theme.js", "zoom.js", "divider.js")
-_SCRIPTS = ("stage.js", "connection.js", "label.js")
+_SCRIPTS = (
+    "modes.js",
+    "stage.js",
+    "connection.js",
+    "viewing.js",
+    "questions.js",
+    "answers.js",
+    "keys.js",
+    "label.js",
+)
 
 
 def make_page(nonce: str) -> str:

@@ -61,7 +61,8 @@ class Questions:
     def __init__(self, collection: Collection, order: Order, seed: int) -> None:
         self.collection, self.order, self.seed = collection, order, seed
         self._contents = {content.name: content for content in collection.contents}
-        self._shuffled = list(self._all())
+        # By content and versions, whichever of these is first: a version that is added may change that.
+        self._shuffled = {(content.name, frozenset(pair)): (content, pair) for content, pair in self._all()}
 
     @property
     def available(self) -> int:
@@ -97,6 +98,12 @@ class Questions:
         repeated = self._to_repeat(number, answers) if purpose == "repeat" else None
         return ordinary if repeated is None else self._repeat(number, repeated)
 
+    def next_known(self, number: int) -> Draft:
+        """The first known pair from a number on, whatever will have been answered before it."""
+        while self._place(number) != "known":
+            number += 1
+        return self._known(number)
+
     def _all(self) -> Iterator[tuple[Content, Pair]]:
         if self.collection.mode == "groups":
             for name in shuffled(self._contents, self.seed, "group"):
@@ -118,7 +125,7 @@ class Questions:
         asked = {
             (answer.question.content, frozenset(_pair(answer.question))) for answer in answers if _ordinary(answer)
         }
-        left = [(content, pair) for content, pair in self._shuffled if (content.name, frozenset(pair)) not in asked]
+        left = [one for key, one in self._shuffled.items() if key not in asked]
         if not left:
             return None
         content, pair = left[0]
@@ -152,15 +159,15 @@ class Questions:
 
     def _to_repeat(self, number: int, answers: Sequence[Answer]) -> Question | None:
         again = {answer.question.images for answer in answers if answer.question.purpose == "repeat"}
-        able = [
-            answer.question
+        able = {
+            answer.question.number: answer.question
             for answer in answers[: max(0, number - APART)]
             if _ordinary(answer)
             and answer.choice != "skip"
             and answer.question.images not in again
             and self._present(answer.question)
-        ]
-        return shuffled(able, self.seed, "repeat", number)[0] if able else None
+        }
+        return able[shuffled(able, self.seed, "repeat", number)[0]] if able else None
 
     def _present(self, question: Question) -> bool:
         content = self._contents.get(question.content)

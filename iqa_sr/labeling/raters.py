@@ -2,12 +2,10 @@
 
 import unicodedata
 
-from iqa_sr.io.file_names import composed, folded, windows_problem
+from iqa_sr.io.file_names import composed, windows_problem
 
-__all__ = ["KNOWN", "check_rater"]
+__all__ = ["check_rater"]
 
-KNOWN = "known"
-"""Folder of the degraded copies, beside those of the raters."""
 _LONGEST = 64
 
 
@@ -16,7 +14,7 @@ def check_rater(name: str) -> str:
 
     Raises:
         ValueError: If it is no name of 1 to 64 letters, digits, spaces, dots, hyphens and underscores, begins with a
-            dot, is reserved, or no folder on Windows can have it.
+            dot or a space, or no folder on Windows can have it.
     """
     name = composed(name)
     wrong = [letter for letter in name if not (unicodedata.category(letter)[0] in "LMN" or letter in " .-_")]
@@ -27,8 +25,6 @@ def check_rater(name: str) -> str:
         problem = f"it has {wrong[0]!a}"
     elif name.startswith((".", " ")):
         problem = f"it begins with {name[0]!r}"
-    elif folded(name) == KNOWN:
-        problem = f"labels/{KNOWN} holds the known pairs"
     problem = problem or windows_problem(name)
     if problem:
         raise ValueError(

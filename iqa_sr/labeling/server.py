@@ -206,7 +206,7 @@ def _has_screen() -> bool:
 
 def _open(address: str) -> None:
     with suppress(webbrowser.Error, OSError):
-        webbrowser.open(address)
+        webbrowser.open_new_tab(address)
 
 
 def _count(answers: int) -> str:

@@ -9,7 +9,9 @@ from pathlib import Path
 from types import TracebackType
 
 from iqa_sr.data.answers.log import LABELS, LOG, AnswerLog
-from iqa_sr.data.answers.records import CHOICES, Answer, Choice, Mode, Order, Question, SessionFacts
+from iqa_sr.data.answers.records import CHOICES, Answer, Choice, Mode, Order, Question
+from iqa_sr.labeling.ahead import CopiesAhead
+from iqa_sr.labeling.beginning import check_same, new_facts, read_until
 from iqa_sr.labeling.collection import Collection
 from iqa_sr.labeling.derived_files import check_free, write_labels, write_pairs
 from iqa_sr.labeling.pixels import as_png, read_pixels
@@ -65,6 +67,7 @@ class LabelSession:
         self._lock = threading.RLock()
         self._opened = ExitStack()
         self._unwritten = ""
+        self._ahead: CopiesAhead | None = None
         self.notes = list(collection.notes)
 
     @property
@@ -158,6 +161,14 @@ class LabelSession:
         """Let other processes have the rater's log."""
         self._opened.close()
 
+    def prepare_ahead(self) -> None:
+        """From now on, make the degraded copy of the next known pair while the questions before it are answered."""
+        with self._lock:
+            if self._ahead is None:
+                self._ahead = CopiesAhead(self._questions, self._seed)
+                self._opened.callback(self._ahead.close)
+                self._ahead.after(len(self._log.answers))
+
     def write_derived(self) -> None:
         """Write all that is made of the logs; where it fails, `progress` tells, and the next answer tries again."""
         with self._lock:
@@ -176,6 +187,8 @@ class LabelSession:
 
     def _changed(self, question: Question) -> None:
         self._draft, self._current = self._next_draft(), None
+        if self._ahead is not None and self._draft is not None:
+            self._ahead.after(len(self._log.answers))
         everything = {content.name for content in self.collection.contents}
         self._write_derived(everything if self._unwritten else {question.content})
 
@@ -238,7 +251,7 @@ def open_session(
         if value is not None and value < least:
             raise ValueError(f"`{name}`: expected at least {least}, got {value}")
     collection = read_collection(sources, mode, checkpoints, output)
-    ending = _until(collection, checkpoints, until, margin)
+    ending = read_until(collection, checkpoints, until, margin)
     if count is None and collection.mode != "groups" and ending is None:
         count = COUNT
     folder = collection.root / LABELS / rater
@@ -247,9 +260,9 @@ def open_session(
         log = AnswerLog(folder / LOG)
         if log.facts is None:
             check_free(collection, rater)
-            log.begin(_new_facts(collection, rater, order, seed))
+            log.begin(new_facts(collection, rater, order, seed))
         else:
-            _check_same(log.facts, rater, collection.mode, order, seed)
+            check_same(log.facts, rater, collection.mode, order, seed)
             check_answered(collection.root, log)
         session = LabelSession(collection, log, count, ending)
         session.write_derived()
@@ -257,35 +270,3 @@ def open_session(
             session.notes.append(f"the images have changed since {rater} began; the session goes on with those of now")
         session._opened = opened.pop_all()
     return session
-
-
-def _until(collection: Collection, named: Sequence[str], until: float | None, margin: float) -> Until | None:
-    if until is None:
-        return None
-    if collection.mode == "groups" or len(collection.versions) != 2:
-        raise ValueError(
-            "`until`: two versions are told apart; name them with --checkpoints A B, got "
-            + ", ".join(collection.versions)
-        )
-    first, second = named or collection.versions
-    return Until((first, second), until, margin)
-
-
-def _new_facts(collection: Collection, rater: str, order: Order | None, seed: int | None) -> SessionFacts:
-    if order is None:
-        several = collection.mode != "groups" and len(collection.versions) > 2
-        order = "active" if several else "random"
-    if order == "active" and collection.mode == "groups":
-        raise ValueError("`order` active: groups are asked about one after the other; leave --order out")
-    return SessionFacts(rater=rater, mode=collection.mode, order=order, seed=seed or 0, digest=collection.digest)
-
-
-def _check_same(facts: SessionFacts, rater: str, mode: Mode, order: Order | None, seed: int | None) -> None:
-    if facts.rater != rater:
-        raise ValueError(f"`rater`: the folder of {rater} is that of {facts.rater}: this disk takes both for one name")
-    for name, given, begun in (("mode", mode, facts.mode), ("order", order, facts.order), ("seed", seed, facts.seed)):
-        if given is not None and given != begun:
-            raise ValueError(
-                f"`{name}`: the session of {rater} has begun with {begun}, got {given}; leave it out to go on with "
-                "that session, or begin another one under another name (`rater`)"
-            )

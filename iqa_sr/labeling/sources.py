@@ -91,6 +91,10 @@ def _read(folders: Sequence[Path]) -> tuple[ImageGroups, Mode]:
         raise ValueError(f"several sources must be result folders of iqa-sr evaluate; {other} has no run.json")
     if holds_versions(folders[0]):
         return multi_gt_groups(folders[0]), "groups"
+    inside = [path.name for path in sorted(folders[0].iterdir()) if is_result_folder(path)]
+    if inside:
+        listed = ", ".join(inside[:5]) + (", ..." if len(inside) > 5 else "")
+        raise ValueError(f"{folders[0]} holds result folders: name those that are compared ({listed})")
     return plain_groups(folders[0]), "pairs"
 
 

@@ -19,7 +19,7 @@ def test_the_copy_is_visibly_worse_where_it_is_looked_at(tmp_path, seed):
     pixels = make_image(seed, 96)
     save(tmp_path / "a" / "p.png", pixels)
     key = degraded_key(tmp_path, "a/p.png", seed)
-    assert key.startswith("labels/known/") and key.endswith(".png")
+    assert key.startswith("labels/.known/") and key.endswith(".png")
     made = read_pixels(tmp_path, key)
     assert made.shape == pixels.shape
     jod = float(create_metric("cvvdp")(to_tensor(made)[None], to_tensor(pixels)[None]))
@@ -49,7 +49,7 @@ def test_on_a_full_disk_there_is_no_half_of_a_copy(tmp_path):
     save(tmp_path / "p.png", make_image(0))
     with full_device(500), pytest.raises(OSError, match="File too large"):
         degraded_key(tmp_path, "p.png", 0)
-    assert list((tmp_path / "labels" / "known").iterdir()) == []
+    assert list((tmp_path / "labels" / ".known").iterdir()) == []
 
 
 def test_pixels_are_8_bit_and_their_png_has_nothing_else(tmp_path):

@@ -134,6 +134,13 @@ def test_answers_by_keys_are_in_the_log(browser, tmp_path, mode):
     keys = (list(means) * 4)[:12]
     with ServedSession(sources(tmp_path)[mode], count=12) as served:
         browser.get(served.address)
+        if mode == "checkpoints":
+            wait_for_question(browser, 1)
+            wait(browser, lambda: find(browser, "#lq").is_enabled())
+            ActionChains(browser).key_down("l").perform()
+            assert text(browser, "#tag-left") == "LQ"
+            ActionChains(browser).key_up("l").perform()
+            assert text(browser, "#tag-left") == "A"
         for number, key in enumerate(keys, start=1):
             wait_for_question(browser, number)
             press(browser, Keys.SPACE, key)
@@ -324,6 +331,37 @@ def test_each_pixel_is_a_square_of_whole_pixels(browser, tmp_path, scale):
                 shown.append(_pattern(_stage(browser, scale), patterns, zoom))
                 press(browser, Keys.SPACE)
             assert set(shown) == {0, 1}
+
+
+def test_both_images_are_moved_in_step(browser, tmp_path):
+    patterns = [np.random.default_rng(seed).integers(0, 256, (520, 1500, 3), np.uint8) for seed in range(2)]
+    for version, pattern in zip(("one", "two"), patterns, strict=True):
+        save(tmp_path / "data" / version / "p.png", pattern)
+
+    def place():
+        """Which part of which image is in the middle."""
+        time.sleep(0.1)
+        stage = _stage(browser, 1)
+        middle = stage[stage.shape[0] // 2, stage.shape[1] // 2 : stage.shape[1] // 2 + 4]
+        for number, pattern in enumerate(patterns):
+            same = [(pattern[:, shift : 1496 + shift] == color).all(-1) for shift, color in enumerate(middle)]
+            for row, column in np.argwhere(np.logical_and.reduce(same)):
+                return number, int(row), int(column)
+        return None
+
+    with ServedSession(tmp_path / "data", count=1) as served:
+        browser.get(served.address)
+        wait_for_question(browser, 1)
+        first, top, left = place()
+        press(browser, Keys.SPACE)
+        assert place() == (1 - first, top, left)
+        to_the_right = 1 if left < 750 else -1  # where there is something
+        arrow = Keys.ARROW_RIGHT if to_the_right > 0 else Keys.ARROW_LEFT
+        ActionChains(browser).key_down(Keys.SHIFT).send_keys(arrow).key_up(Keys.SHIFT).perform()
+        assert place() == (1 - first, top, left + 48 * to_the_right)
+        ActionChains(browser).drag_and_drop_by_offset(find(browser, "#stage"), 30 * to_the_right, 0).perform()
+        press(browser, Keys.SPACE)
+        assert place() == (first, top, left + 18 * to_the_right)
 
 
 def _stage(browser, scale):

@@ -16,12 +16,15 @@ from iqa_sr.data.answers.log import AnswerLog
 from iqa_sr.data.multi_gt.layouts import GroundTruthOptions
 from iqa_sr.data.multi_gt.manifest import read_manifest
 from iqa_sr.data.problems import DataError
+from iqa_sr.datasets.multi_gt_dataset import MultiGTDataset
 from iqa_sr.errors import TrainingStopped
 from iqa_sr.io.tables import read_columns
 from iqa_sr.labeling.derived_files import COLUMNS
 from iqa_sr.labeling.progress import StaleAnswer
 from iqa_sr.labeling.raters import check_rater
 from iqa_sr.labeling.session import open_session
+from iqa_sr.scores.score_table import MetricFacts, ScoreRow, ScoreTable
+from iqa_sr.scores.scoring import find_images
 from tests.helpers.full_disk import full_device
 from tests.helpers.labeling import answer_all, prefers_earlier, write_versions
 from tests.helpers.result_folders import write_results
@@ -179,6 +182,23 @@ def test_a_degraded_copy_that_does_not_fit_is_made_later(versions):
         assert session.current().purpose == "known"
 
 
+def test_degraded_copies_are_made_before_their_turn(versions):
+    with open_session([versions], "ann", order="random") as session:
+        session.prepare_ahead()
+        number = session._questions.next_known(2).number
+        session._ahead._thread.submit(lambda: None).result()  # behind the copy
+        (made,) = (versions / "labels" / ".known").glob("*.png")
+        before = made.stat().st_mtime_ns
+        answer_all(session, most=number - 1)
+        assert session.current().purpose == "known" and session.current().second.endswith(made.name)
+        assert made.stat().st_mtime_ns == before
+        (versions / "labels" / ".known").rename(versions / "labels" / "elsewhere")
+        (versions / "labels" / ".known").write_text("no folder")
+        session.answer(number, "first", 1)
+        session._ahead._thread.submit(lambda: None).result()
+        assert session.current().number == number + 1  # a copy that cannot be made is no trouble yet
+
+
 def _answer(root, told):
     with open_session([root], "ann", order="random") as session:
         while (question := session.current()) is not None:
@@ -229,7 +249,7 @@ def test_two_processes_of_one_rater_do_not_mix(versions):
     with open_session([versions], "ann") as session:
         answer_all(session, most=3)
     assert [row["rater"] for row in table(versions)] == ["ann"] * 3 + ["ben"] * 2
-    assert {path.name for path in (versions / "labels").iterdir()} == {"ann", "ben", "known"}
+    assert {path.name for path in (versions / "labels").iterdir()} == {"ann", "ben", ".known"}
 
 
 def test_raters_who_answer_at_once_lose_nothing_of_the_table(versions):
@@ -284,9 +304,13 @@ def test_images_that_were_answered_about_have_to_stay(versions, how):
 def test_a_degraded_copy_that_is_gone_is_made_again(versions):
     with open_session([versions], "ann") as session:
         known = [question for question in answer_all(session) if question.purpose == "known"]
-    shutil.rmtree(versions / "labels" / "known")
+    shutil.rmtree(versions / "labels" / ".known")
     with open_session([versions], "ann"):
         assert all((versions / question.second).is_file() for question in known)
+    for question in known:
+        with (versions / question.second).open("ab") as file:
+            file.write(b"\0")
+    open_session([versions], "ann").close()  # whatever its libraries have made of it
 
 
 def test_an_image_that_vanishes_under_a_session_is_told_and_may_come_back(versions):
@@ -352,7 +376,6 @@ def test_groups_have_one_order(tmp_path):
         ("a\nb", r"it has '\\n'"),
         (".ann", "it begins with '.'"),
         ("..", "it begins with '.'"),
-        ("Known", "labels/known holds the known pairs"),
         ("nul", "on Windows nul is a device"),
         ("ann.", "Windows drops a dot or a space at the end of a name"),
     ],
@@ -429,6 +452,23 @@ def test_groups_become_labels_that_training_reads(tmp_path, layout):
     assert not (tmp_path / "pairs.csv").exists()
 
 
+@pytest.mark.parametrize("kind", ["positives", "softmax-positives"])
+def test_samplers_take_what_was_preferred(tmp_path, kind):
+    write_groups(tmp_path, count=3)
+    with open_session([tmp_path], "ann") as session:
+        answer_all(session, lambda question: "first" if question.first_version == "02" else "same")
+    sampler = {"type": kind}
+    if kind == "softmax-positives":
+        scores = ScoreTable([MetricFacts("niqe", False)])
+        scores.append([ScoreRow("", key, "", "niqe", 3 + 0.1 * n) for n, key in enumerate(find_images(tmp_path))])
+        scores.write(tmp_path / "scores.csv")
+        sampler |= {"scores": str(tmp_path / "scores.csv"), "metric": "niqe"}
+    options = {"name": "data", "type": "MultiGTDataset", "phase": "train", "scale": 2, "dataroot_gt": str(tmp_path)}
+    data = MultiGTDataset(options | {"gt_size": 32, "sampler": sampler})
+    assert len(data) == 3
+    assert {data.folders[int(data[index]["gts_folder"])] for index in range(3)} == {"02"}
+
+
 def test_labels_of_a_group_follow_what_is_taken_back(tmp_path):
     write_groups(tmp_path, count=2)
     with open_session([tmp_path], "ann") as session:
@@ -441,13 +481,14 @@ def test_labels_of_a_group_follow_what_is_taken_back(tmp_path):
         assert not file.exists()
 
 
-def test_degraded_copies_are_no_version_of_a_data_set(tmp_path):
+def test_degraded_copies_are_no_part_of_a_data_set(tmp_path):
     write_groups(tmp_path, count=2)
     with open_session([tmp_path], "ann", mode="pairs") as session:
         assert "known" in {question.purpose for question in answer_all(session)}
     for recursive in (False, True):
         manifest = read_manifest(GroundTruthOptions(dataroot_gt=(tmp_path,), recursive=recursive))
         assert manifest.folders == ("original", "01", "02") and not manifest.problems
+    assert not [key for key in find_images(tmp_path) if "labels" in key]
 
 
 # --- A sequential test ------------------------------------------------------------------------------------------------

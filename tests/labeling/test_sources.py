@@ -92,6 +92,8 @@ def test_several_result_folders_have_a_root_in_common(tmp_path):
         ValueError, match="several sources must be result folders of iqa-sr evaluate; .*three has no run"
     ):
         read_collection([folders[0], write_versions(tmp_path / "three")])
+    with pytest.raises(ValueError, match=r"results holds result folders: name those that are compared \(one, two\)"):
+        read_collection([tmp_path / "results"])
     twin = write_results(tmp_path / "more" / "one", labels=("x",))
     with pytest.raises(DataError, match="two result folders are called 'one'"):
         read_collection([folders[0], twin])

@@ -15,14 +15,14 @@ class Refused extends Error {
 async function ask(path, options = {}) {
   for (let tries = 0; ; tries++) {
     try {
-      const response = await fetch(path, { ...options, cache: "no-store", signal: AbortSignal.timeout(20000) });
+      const response = await fetch(path, { cache: "no-store", signal: AbortSignal.timeout(20000), ...options });
       const body = response.ok ? await (path.startsWith("/image/") ? response.blob() : response.json()) : await response.text();
       if (tries) connection.found();
       if (response.ok) return body;
       if (response.status === 409) return { ...JSON.parse(body), stale: true };
       throw new Refused(response.status, body.trim());
     } catch (error) {
-      if (error instanceof Refused) throw error;
+      if (error instanceof Refused || options.signal?.aborted) throw error;
       connection.lost(options.method === "POST");
       await pause(Math.min(2000, 250 * 2 ** tries));
     }
@@ -37,7 +37,7 @@ const post = (path, content) => ask(path, {
 });
 
 /** An image, decoded: when it is drawn, it is there at once. */
-async function getImage(path) {
-  const blob = await ask(withToken(path));
+async function getImage(path, options = {}) {
+  const blob = await ask(withToken(path), options);
   return createImageBitmap(blob, { colorSpaceConversion: "none", premultiplyAlpha: "none" });
 }
