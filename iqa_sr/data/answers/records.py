@@ -77,7 +77,7 @@ class Answer(Section):
     Attributes:
         question: Question that was answered.
         choice: Answer.
-        seconds: Seconds from the first sight of both images to the answer.
+        seconds: Seconds from the first sight of the question to the answer, without those in which the page was hidden.
         time: Time of the answer, UTC, as `2026-01-31T12:00:00Z`.
     """
 
