@@ -95,7 +95,7 @@ class LabelSession:
         Args:
             number: Number of the question that is answered.
             choice: Answer, one of `CHOICES`.
-            seconds: Seconds from the first sight of both images to the answer.
+            seconds: Seconds from the first sight of the question to the answer.
 
         Raises:
             StaleAnswer: If another question is asked now, or none.
