@@ -2,6 +2,7 @@
 
 import math
 import re
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -20,7 +21,9 @@ from iqa_sr.objectives.held_out_record import HeldOutRecord
 from iqa_sr.objectives.preferences import PreferenceObjective, PreferenceOptions
 from tests import ROOT
 from tests.helpers.answers import write_answers
+from tests.helpers.sr_datasets import write_options
 from tests.helpers.tiny_runs import finished_run, losses_of, resume
+from tests.helpers.two_processes import two_processes
 
 RECIPE = ROOT / "options" / "iqa" / "preferences.yml"
 PUBLISHED = "experiments/toy/weights/preference_own.safetensors"
@@ -224,6 +227,31 @@ def test_a_run_without_validation_shows_nothing(tmp_path):
     folder, log = finished_run(tmp_path, options(4, validated=False))
     assert "no validation has taken place. The start is published. Add datasets:val and val:val_freq" in log
     assert same(read_tensor_file(folder / PUBLISHED), start())
+
+
+WORKER = """
+from iqa_sr.cli.train import main
+
+assert main(["-opt", "options.yml", "--launcher", "pytorch"]) == 0
+"""
+
+
+@pytest.mark.large
+def test_two_processes_train_the_head_and_then_all_of_it(trained, tmp_path, monkeypatch):
+    """Both wait for the gradients of the same parameters, also while the layers before the head stay as they are."""
+    monkeypatch.chdir(tmp_path)
+    section = options(4)
+    for part in section["datasets"].values():
+        part["dataroot"] = str(trained[0] / "mine")
+    write_options("options.yml", section)
+    Path("worker.py").write_text(WORKER)
+    done = two_processes("worker.py")
+    assert done.codes == [0, 0], done.errors
+    states = [read_tensor_file(f"experiments/toy/models/net_g_{iteration}.pth")["params"] for iteration in (2, 4)]
+    moved = [
+        {name.split(".")[0] for name, value in start().items() if (state[name] != value).any()} for state in states
+    ]
+    assert moved == [{"head"}, {"head", "blocks", "first"}]
 
 
 def test_a_run_begins_with_the_weights_that_are_named(trained, tmp_path, monkeypatch):
