@@ -36,7 +36,7 @@ from iqa_sr.io.image_tensors import to_tensor  # noqa: E402
 from iqa_sr.io.images import read_image, write_image  # noqa: E402
 from iqa_sr.metrics import create_metric  # noqa: E402
 
-RECIPE = Path(__file__).parents[1] / "options" / "iqa" / "preferences.yml"
+RECIPE = Path(__file__).resolve().parents[1] / "options" / "iqa" / "preferences.yml"
 VERSIONS: Mapping[str, tuple[str, float] | None] = {
     "original": None,
     "blurred": ("gaussian-blur", 2),
