@@ -73,8 +73,8 @@ class PreferenceDataset(Dataset[dict[str, Any]]):
 
     Every answer counts with its rater's weight (`reliabilities`): a pair that was answered twice has twice the weight,
     and where the two contradict one another, the preference 0.5. Pairs without any weight are left out; known pairs
-    are trained on, not validated with, since they say nothing about taste. Contents are held out by `split_seed`, whatever
-    a column `split` says.
+    are trained on, not validated with, since they say nothing about taste. Contents are held out by `split_seed`;
+    a column `split` is not used.
 
     Args:
         opt: The section of the option file.
