@@ -48,7 +48,7 @@ class PreferenceDatasetOptions(LoaderOptions):
     type: Literal["PreferenceDataset"] = "PreferenceDataset"
     dataroot: str
     file: str | None = None
-    held_out: float = Field(0.2, gt=0, lt=1)
+    held_out: float = Field(0.3, gt=0, lt=1)
     split_seed: int = Field(0, ge=0)
     crop: int = Field(128, ge=SMALLEST)
     use_hflip: bool = True
