@@ -25,6 +25,7 @@ from iqa_sr.datasets.distortion_chain_dataset import ChainDataset
 from iqa_sr.datasets.jod_dataset import JODDataset
 from iqa_sr.datasets.mos_dataset import OpinionDataset
 from iqa_sr.datasets.multi_gt_dataset import MultiGTDataset
+from iqa_sr.datasets.preference_dataset import PreferenceDataset
 from iqa_sr.datasets.ranking_dataset import RankingDataset
 from iqa_sr.datasets.triplet_dataset import TripletDataset
 from iqa_sr.losses.perceptual_slot import LOSSES, PerceptualSlot
@@ -58,6 +59,7 @@ TABLE: tuple[tuple[Any, Any], ...] = (
             JODDataset,
             MultiGTDataset,
             OpinionDataset,
+            PreferenceDataset,
             RankingDataset,
             TripletDataset,
         )

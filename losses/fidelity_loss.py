@@ -28,7 +28,7 @@ def preference_probability(first: Tensor, second: Tensor) -> Tensor:
     return torch.special.ndtr((second - first) / math.sqrt(2))
 
 
-def fidelity_loss(probability: Tensor, target: Tensor) -> Tensor:
+def fidelity_loss(probability: Tensor, target: Tensor, weight: Tensor | None = None) -> Tensor:
     """Thurstone fidelity loss: how far probabilities of preference are from the shares of observers.
 
     Mean of `1 - sqrt(p g + 1e-8) - sqrt((1 - p)(1 - g) + 1e-8)`.
@@ -36,9 +36,10 @@ def fidelity_loss(probability: Tensor, target: Tensor) -> Tensor:
     Args:
         probability: p in [0, 1], any shape.
         target: g in [0, 1], the same shape: the share of observers who prefer the first image.
+        weight: Weight of each pair, the same shape, by which its term is multiplied; None for 1.
 
     Returns:
-        A scalar, 0 (but for the 1e-8) where both agree, at most 1.
+        A scalar, without weights 0 (but for the 1e-8) where both agree, at most 1.
 
     Reference:
         Tsai, Liu, Qin, Chen, Ma: FRank: a ranking method with fidelity loss, SIGIR 2007,
@@ -46,4 +47,4 @@ def fidelity_loss(probability: Tensor, target: Tensor) -> Tensor:
         https://arxiv.org/abs/2503.11221.
     """
     agreement = torch.sqrt(probability * target + STABILITY) + torch.sqrt((1 - probability) * (1 - target) + STABILITY)
-    return (1 - agreement).mean()
+    return ((1 - agreement) if weight is None else weight * (1 - agreement)).mean()

@@ -65,11 +65,15 @@ class JODLite(nn.Module):
 
     def _map(self, image: Tensor) -> Tensor:
         """`(N, 3, H, W)` to `(N, 1, ceil(H / 8), ceil(W / 8))`."""
+        maps: Tensor = self.head(self.features(image))
+        return maps
+
+    def features(self, image: Tensor) -> Tensor:
+        """`(N, 3, H, W)` RGB in [0, 1] to what the head sees, `(N, width, ceil(H / 8), ceil(W / 8))`."""
         x = F.silu(self.first(self.statistics(image)))  # (N, width, ceil(H / 8), ceil(W / 8))
         for block in self.blocks:
             x = block(x)
-        maps: Tensor = self.head(x)
-        return maps
+        return x
 
 
 class WindowStatistics(nn.Module):

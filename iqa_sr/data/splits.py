@@ -5,7 +5,7 @@ import math
 from collections.abc import Iterable, Sequence
 from typing import Literal, Protocol, TypeVar
 
-__all__ = ["SPLITS", "Part", "split_by_content"]
+__all__ = ["SPLITS", "Part", "held_out_contents", "split_by_content"]
 
 SPLITS = ("train", "val", "test")
 """Names of the parts of a collection."""
@@ -38,13 +38,35 @@ def split_by_content(
         ValueError: If there are fewer contents than parts.
     """
     items = list(items)
-    contents = sorted(
-        {item.content for item in items}, key=lambda one: (hashlib.sha256(f"{seed}:{one}".encode()).hexdigest(), one)
-    )
+    contents = _drawn({item.content for item in items}, seed)
     counts = _counts(len(contents), shares)
     names = [name for name, count in zip(SPLITS, counts, strict=True) for _ in range(count)]
     part = dict(zip(contents, names, strict=True))
     return {name: [item for item in items if part[item.content] == name] for name in SPLITS}
+
+
+def held_out_contents(contents: Iterable[str], seed: int, share: float, fewest: int = 1) -> frozenset[str]:
+    """Contents that training does not see, drawn as `split_by_content` does.
+
+    Args:
+        contents: Names of all contents; one may come several times.
+        seed: Seed of the split.
+        share: Share of the contents, in (0, 1).
+        fewest: How many it is at least, as long as it is no more than half of them.
+
+    Raises:
+        ValueError: If there are fewer than two contents.
+    """
+    drawn = _drawn(set(contents), seed)
+    if len(drawn) < 2:
+        raise ValueError(f"{len(drawn)} contents cannot be split, at least 2 are needed")
+    count = max(round(share * len(drawn)), min(fewest, len(drawn) // 2), 1)
+    return frozenset(drawn[: min(count, len(drawn) - 1)])
+
+
+def _drawn(contents: set[str], seed: int) -> list[str]:
+    """The contents in the seed's order."""
+    return sorted(contents, key=lambda one: (hashlib.sha256(f"{seed}:{one}".encode()).hexdigest(), one))
 
 
 def _counts(total: int, shares: Sequence[int]) -> list[int]:

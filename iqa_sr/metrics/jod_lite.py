@@ -11,10 +11,20 @@ from iqa_sr.io.tensor_files import read_tensor_file
 from iqa_sr.metrics.base import MetricInfo, QualityMetric
 from iqa_sr.weights.store import read_weights
 
-__all__ = ["JOD_LITE_INFO", "JOD_OWN_INFO", "METRICS", "OWN", "SHIPPED", "JODLiteMetric"]
+__all__ = [
+    "JOD_LITE_INFO",
+    "JOD_OWN_INFO",
+    "METRICS",
+    "OWN",
+    "PREFERENCE_OWN",
+    "PREFERENCE_OWN_INFO",
+    "SHIPPED",
+    "JODLiteMetric",
+]
 
 SHIPPED = Path(__file__).parent / "data" / "jod_lite.safetensors"
 OWN = "jod_own.safetensors"
+PREFERENCE_OWN = "preference_own.safetensors"
 
 
 def _info(name: str, weights: tuple[str, ...], weights_license: str, spec: str) -> MetricInfo:
@@ -42,12 +52,19 @@ JOD_LITE_INFO = _info(
 )
 JOD_OWN_INFO = _info("jod-own", (OWN,), "your own", "a JOD-lite network of your own training")
 
+PREFERENCE_OWN_INFO = _info(
+    "preference-own",
+    (PREFERENCE_OWN,),
+    "your own",
+    "a JOD-lite network trained on your own preferences",
+)
+
 
 class JODLiteMetric(QualityMetric):
     """JOD that an image lies below the pristine original that nobody has shown; about 10 for a pristine one.
 
     Args:
-        info: `JOD_LITE_INFO` for the weights of this package, `JOD_OWN_INFO` for those of the weights store.
+        info: `JOD_LITE_INFO` for the weights of this package, another one for its file in the weights store.
         weights: A file of your own training to use instead.
 
     Raises:
@@ -59,11 +76,13 @@ class JODLiteMetric(QualityMetric):
         super().__init__(info)
         from iqa_sr.archs.jod_lite_arch import JODLite
 
+        path: str | Path
         if weights is not None or not info.weights:
-            path: str | Path = Path(weights).expanduser() if weights is not None else SHIPPED
+            path = Path(weights).expanduser() if weights is not None else SHIPPED
             content = read_tensor_file(path)
         else:
-            path, content = OWN, read_weights(OWN)
+            (path,) = info.weights
+            content = read_weights(path)
         state = select_state_dict(content, path, "params" if "params" in content else None)
         depth = len({key.split(".")[1] for key in state if key.startswith("blocks.")})
         first = state.get("first.bias")
@@ -85,4 +104,4 @@ class JODLiteMetric(QualityMetric):
         return torch.where(finite[:, None, None], self.network.quality_map(seen), torch.nan)
 
 
-METRICS = tuple((info, JODLiteMetric) for info in (JOD_LITE_INFO, JOD_OWN_INFO))
+METRICS = tuple((info, JODLiteMetric) for info in (JOD_LITE_INFO, JOD_OWN_INFO, PREFERENCE_OWN_INFO))

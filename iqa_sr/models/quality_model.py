@@ -55,6 +55,8 @@ class QualityModel(ModelBase):
         if path.get("pretrain_network_g"):
             strict, key = path.get("strict_load_g", True), path.get("param_key_g", "params")
             self.load_network(network, path["pretrain_network_g"], strict, key)
+        elif start := config.objective.default_start(config.objective_options):
+            self.load_network(network, str(start))
         objective = config.objective(network, config.objective_options)
         if settings.channels_last:
             objective = objective.to(memory_format=torch.channels_last)
@@ -70,8 +72,7 @@ class QualityModel(ModelBase):
             self.net_g_ema = copy.deepcopy(self.objective).eval().requires_grad_(False)
             if path.get("pretrain_network_g") and path.get("resume_state"):
                 self.load_network(self.net_g_ema.network, path["pretrain_network_g"], True, "params_ema")
-        trained = [parameter for parameter in self.net_g.parameters() if parameter.requires_grad]
-        self.add_optimizer(settings.optim_g, "train:optim_g", trained)
+        self.add_optimizer(settings.optim_g, "train:optim_g", self.objective.parameter_groups(settings.optim_g.lr))
         self.setup_schedulers()
         self.finite_guard = NonFiniteSkipper(settings.max_nonfinite)
         self.scaler = torch.amp.GradScaler(self.device.type, enabled=settings.amp == "fp16")

@@ -13,6 +13,7 @@ from iqa_sr.objectives.augmentiq import AugmentIQObjective
 from iqa_sr.objectives.base import Objective, ObjectiveOptions
 from iqa_sr.objectives.jod import JODObjective
 from iqa_sr.objectives.mos import MOSObjective
+from iqa_sr.objectives.preferences import PreferenceObjective
 from iqa_sr.objectives.qualiclip import QualiCLIPObjective
 from iqa_sr.objectives.ranking import RankingObjective
 
@@ -24,6 +25,7 @@ OBJECTIVES: dict[str, type[Objective[Any]]] = {
     "augmentiq": AugmentIQObjective,
     "jod": JODObjective,
     "mos": MOSObjective,
+    "preferences": PreferenceObjective,
     "qualiclip": QualiCLIPObjective,
     "ranking": RankingObjective,
 }

@@ -73,6 +73,15 @@ class Objective(nn.Module, ABC, Generic[OptionsType]):
         return None
 
     @classmethod
+    def default_start(cls, options: ObjectiveOptions) -> Path | None:
+        """File of the weights that a run begins with where `path:pretrain_network_g` names none; None for none.
+
+        Args:
+            options: Checked options of `train:objective`.
+        """
+        return None
+
+    @classmethod
     def check_data(cls, options: Any) -> dict[str, int]:
         """Read what data it needs beside the data sets, for `iqa-sr check-data`.
 
@@ -86,6 +95,14 @@ class Objective(nn.Module, ABC, Generic[OptionsType]):
             DataError: If something is wrong with them.
         """
         return {}
+
+    def parameter_groups(self, rate: float) -> list[dict[str, Any]]:
+        """The trained parameters as `torch.optim` takes them, in groups that may have rates of their own.
+
+        Args:
+            rate: Learning rate of `train:optim_g`.
+        """
+        return [{"params": [parameter for parameter in self.parameters() if parameter.requires_grad]}]
 
     def forward(self, batch: Mapping[str, Any]) -> dict[str, Tensor]:
         """The losses of a batch on the device, by name, weighted; their sum is minimized."""

@@ -273,6 +273,7 @@ _FILES = (
     _reiqa("content_aware_r50.pth"),
     _own_training("reiqa_regressor.pth", 0.04, "Re-IQA publishes no regressor: fit one to ReIQA.features"),
     _own_training("jod_own.safetensors", 2.9, "options/iqa/jod_lite.yml"),
+    _own_training("preference_own.safetensors", 1.2, "options/iqa/preferences.yml"),
     _own_training("rankiqa_own.safetensors", 3.5, "options/iqa/rankiqa_lite.yml or options/iqa/mos.yml"),
     _own_training("augmentiq.pth", 8.5, "AugmentIQ publishes no checkpoint"),
 )

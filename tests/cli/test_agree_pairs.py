@@ -7,6 +7,7 @@ import pytest
 from iqa_sr.data.preferences.layouts import LabelOptions, read_human_labels
 from iqa_sr.data.preferences.records import joined_contents
 from tests.helpers.agreement import agree, numbers, write_pairs
+from tests.helpers.pair_tables import line, write_lines
 from tests.helpers.preference_datasets import table_of, write_table
 
 pytestmark = pytest.mark.usefixtures("working_folder")
@@ -51,6 +52,18 @@ def test_pairs_by_preference_with_references():
         ("d.png", 1, "d.png"),
     ]
     assert labeled.references == {"a.png": "c.png", "b.png": "c.png"}
+
+
+def test_a_table_with_a_line_for_each_answer():
+    """Of a and b two raters and a repeat, of c and d nobody prefers one, e and f are known."""
+    write_pairs("")
+    asked = [("a", "b", 1, "ann"), ("b", "a", 1, "ann"), ("b", "a", 0, "ben"), ("c", "d", 0.5, "ann")]
+    lines = [line(f"{one}.png", f"{other}.png", *rest, content="", folder=False) for one, other, *rest in asked]
+    write_lines("data/pairs.csv", [*lines, line("e.png", "f.png", 1, kind="known", content="", folder=False)])
+    scores = {f"{name}.png": score for name, score in zip("abcdef", (2, 1, 5, 5, 1, 2), strict=True)}
+    assert agree("pairs-csv", "--scores", write_table("t.csv", table_of("own", scores, higher_is_better=True))) == 0
+    found = {key: value for key, value in numbers().items() if key[0] == "own"}
+    assert found == {("own", "asked"): (1, 1, "1"), ("own", "known"): (0, 1, "0"), ("own", "All"): (0.5, 2, "1")}
 
 
 def test_pairs_that_share_an_image_are_one_content():

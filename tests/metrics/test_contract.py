@@ -27,6 +27,7 @@ VARIANTS = {
     "topiq_nr-spaq": "topiq_nr",
     "topiq_fr-pipal": "topiq_fr",
     "jod-own": "jod-lite",
+    "preference-own": "jod-lite",
     **{f"qualiclip+-{data}": "qualiclip+" for data in ("clive", "flive", "spaq")},
 }
 CLASSICAL = [name for name in metric_names() if not metric_info(name).weights]

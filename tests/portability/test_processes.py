@@ -25,6 +25,7 @@ from iqa_sr.runtime.signals import STOPPING
 from iqa_sr.training import dry_run, launch
 from tests import ROOT
 from tests.helpers.aigc_collections import write_agiqa
+from tests.helpers.pair_tables import write_answers
 from tests.helpers.mos_datasets import write_kadid
 from tests.helpers.sr_datasets import make_image, save, training_options, write_groups, write_labels, write_options
 from tests.helpers.tiny_networks import SECTION, tiny_network
@@ -153,6 +154,7 @@ SECTIONS = {
         "layout": "kadid10k", "dataroot": str(write_kadid(folder)), "crop": 48, "split_seed": 1
     },
     "PairedImageDataset": pairs,
+    "PreferenceDataset": lambda folder: {"crop": 32, "dataroot": str(write_answers(folder, contents=3))},
     "RankingDataset": lambda folder: {"crop": 32, "procedural": 2},
     "SingleImageDataset": pairs,
     "TripletDataset": triplets,

@@ -2,10 +2,11 @@
 
 import math
 
+import numpy as np
 import pytest
 import torch
 
-from iqa_sr.stats.permutation_test import holm_correction, min_pairs, sign_flip_p_value
+from iqa_sr.stats.permutation_test import holm_correction, largest_sum_p_value, min_pairs, sign_flip_p_value
 
 
 @pytest.mark.parametrize("count", [1, 2, 6, 12])
@@ -102,3 +103,28 @@ def test_holm_by_hand():
     assert holm_correction([0.7, 0.8]) == [1.0, 1.0]
     assert holm_correction([0.2]) == [0.2]
     assert holm_correction([]) == []
+
+
+# --- The best of several ----------------------------------------------------------------------------------------------
+
+
+def test_the_best_of_one_is_the_sign_flip_test():
+    for differences in ([1.0, 2, 3, -1], [1.0, -1], [0.1, 0.1, 0.1, -0.1], [0.0, 0, 0, 0], [2.0] * 12):
+        assert largest_sum_p_value(np.array([differences])) == sign_flip_p_value(differences)
+    assert largest_sum_p_value(np.zeros((0, 0))) == largest_sum_p_value(np.zeros((3, 0))) == 1
+
+
+def test_the_best_of_two_pays_for_the_choice():
+    """2 of the first is reached by + + of either and by - - of the second, which then is (1, 1)."""
+    assert largest_sum_p_value(np.array([[1.0, 1], [-1, -1]])) == 2 / 4
+    assert largest_sum_p_value(np.array([[1.0, 1], [1, 1]])) == 1 / 4, "what is the same twice costs nothing"
+
+
+def test_the_best_of_many_without_an_effect_is_seldom_significant():
+    draw = np.random.default_rng(3)
+    found = []
+    for _ in range(400):
+        differences = draw.normal(size=(6, 8)) + draw.normal(size=(1, 8))  # networks of one run have much in common
+        found.append(largest_sum_p_value(differences))
+    assert 0.02 <= np.mean(np.array(found) <= 0.05) <= 0.08
+    assert largest_sum_p_value(np.ones((2, 40)), ways=999) == 1 / 1000

@@ -1,4 +1,4 @@
-"""JOD-lite with random weights: the file of one's own training."""
+"""JOD-lite with random weights: the files of one's own training."""
 
 import torch
 
@@ -14,4 +14,4 @@ def network():
     return state
 
 
-FILES = {"jod_own.safetensors": network}
+FILES = {"jod_own.safetensors": network, "preference_own.safetensors": network}

@@ -1,15 +1,19 @@
-"""A CSV file of pairs, one line each: how collections of side-by-side comparisons are kept, SBS180K among them."""
+"""A CSV file of pairs, one line each: how collections of side-by-side comparisons are kept, SBS180K among them.
+
+With the column `rater` a line is one answer of one person, as `iqa-sr label` writes it.
+"""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from iqa_sr.data.preferences.answers import Crop, PairAnswer, joined_pairs
 from iqa_sr.data.preferences.records import ALL, HumanLabels, PreferencePair, joined_contents, preferred_of
 from iqa_sr.data.problems import DataError, DataProblems
 from iqa_sr.data.splits import SPLITS
 from iqa_sr.errors import did_you_mean
 from iqa_sr.io.tables import as_number, read_lines
 
-__all__ = ["FILE", "read_pair_table"]
+__all__ = ["FILE", "read_answer_table", "read_pair_table"]
 
 FILE = "pairs.csv"
 """File of the pairs below the data set's folder, unless another file is named."""
@@ -25,6 +29,11 @@ _SPELLINGS: Mapping[str, tuple[str, ...]] = {
     "content": (),
     "kind": ("group",),
     "split": ("part",),
+    "rater": (),
+    "seconds": (),
+    "time": (),
+    "side": (),
+    "crop": (),
 }
 """Other names that a column may have."""
 _OWN_NAMES = {spelling: own for own, others in _SPELLINGS.items() for spelling in (own, *others)}
@@ -41,6 +50,10 @@ def read_pair_table(root: Path, file: Path, part: str) -> HumanLabels:
     `reference`, for full-reference metrics; `content`, without which pairs that share an image or a reference are one
     content; `kind`, the group that a pair is counted in besides all; `split`, `train`, `val` or `test`.
 
+    With the column `rater` each line is one answer, and the lines of the same two images are one pair: its preference
+    is the mean of the raters', each of them the mean of their answers, and its kind `asked` unless all lines have
+    another one, such as `known`. `seconds`, `time`, `side` and `crop` may stand beside it.
+
     The columns of SBS180K's own list could not be looked at; with these names, or those of `_SPELLINGS`, it is read.
 
     Args:
@@ -51,34 +64,70 @@ def read_pair_table(root: Path, file: Path, part: str) -> HumanLabels:
     Raises:
         FileNotFoundError: If there is no such file.
         ValueError: If columns are missing or unknown.
-        DataError: If a line cannot be understood or a pair stands there twice; with counts.
+        DataError: If a line cannot be understood, or a pair stands there twice and nobody says who the raters are;
+            with counts.
     """
+    answers, references = _read(file, part)
+    pairs = []
+    for pair in joined_pairs(answers):
+        groups = (pair.kind, ALL) if pair.kind else (ALL,)
+        pairs.append(
+            PreferencePair(pair.content, pair.first, pair.second, preferred_of(pair.share), groups, pair.share)
+        )
+    if all(pair.share in (0, 0.5, 1) for pair in pairs) and not answers[0].counted:
+        pairs = [pair._replace(share=None) for pair in pairs]  # who won, and not how many said so
+    return HumanLabels(root, pairs, references=references)
+
+
+def read_answer_table(file: Path, part: str = "all") -> list[PairAnswer]:
+    """The lines of a table of pairs one by one: with the column `rater` the answers of people, else the pairs.
+
+    Args:
+        file: The table, as for `read_pair_table`.
+        part: One of `SPLITS`, or `all`.
+
+    Raises:
+        FileNotFoundError: If there is no such file.
+        ValueError: If columns are missing or unknown.
+        DataError: As `read_pair_table`.
+    """
+    return _read(file, part)[0]
+
+
+def _read(file: Path, part: str) -> tuple[list[PairAnswer], dict[str, str]]:
+    """The lines of the part, and the references of their images."""
     rows = _rows(file)
-    problems, pairs, references = DataProblems(), list[PreferencePair](), dict[str, str]()
-    seen: dict[frozenset[str], int] = {}
+    problems, answers, references = DataProblems(), list[PairAnswer](), dict[str, str]()
+    seen: dict[frozenset[str], tuple[int, str]] = {}
     contents = _contents(rows)
     for number, (row, content) in enumerate(zip(rows, contents, strict=True), start=1):
         first, second, where = row["first"], row["second"], f"{file.name}, pair {number}"
-        share, names = _share(row, where, problems), frozenset((first, second))
+        share, crop = _share(row, where, problems), _crop(row, where, problems)
+        before, before_content = seen.setdefault(frozenset((first, second)), (number, content))
         if not first or not second or first == second:
             problems.add("pairs without two images", f"{where}: expected two images, got {first!r} and {second!r}")
-        elif names in seen:
-            text = f"{where}: {first} and {second} are pair {seen[names]} already; add up their votes"
-            problems.add("double pairs", text)
+        elif before != number and "rater" not in row:
+            text = f"{where}: {first} and {second} are pair {before} already; add up their votes, or name each rater"
+            problems.add("double pairs", f"{text} in a column rater")
+        elif before_content != content:
+            text = (
+                f"{where}: {first} and {second} are of content {content} here and of {before_content} in pair {before}"
+            )
+            problems.add("pairs of two contents", text)
+        elif not row.get("rater", "-"):
+            problems.add("answers without a rater", f"{where}: expected a name in the column rater, got an empty cell")
         elif _wanted(row, part, where, problems) and share is not None:
-            groups = (row["kind"], ALL) if row.get("kind") else (ALL,)
-            pairs.append(PreferencePair(content, first, second, preferred_of(share), groups, share))
+            kind, rater = row.get("kind", ""), row.get("rater", "")
+            counted = "preference" not in row
+            answers.append(PairAnswer(content, first, second, share, kind, rater, crop, counted))
             _add_reference(row, references, where, problems)
-        seen.setdefault(names, number)
     if not rows:
         problems.add("empty file", f"{file} holds no pairs")
     if len(problems):
         raise DataError(problems.summary(str(file)))
-    if not pairs:
+    if not answers:
         raise DataError(f"{file}: none of the {len(rows)} pairs is in the part {part}")
-    if all(pair.share in (0, 0.5, 1) for pair in pairs) and "preference" in rows[0]:
-        pairs = [pair._replace(share=None) for pair in pairs]  # who won, and not how many said so
-    return HumanLabels(root, pairs, references=references)
+    return answers, references
 
 
 def _rows(file: Path) -> Sequence[Row]:
@@ -133,6 +182,20 @@ def _share(row: Row, where: str, problems: DataProblems) -> float | None:
         problems.add("labels out of range", text)
         return None
     return (first + tie / 2) / total
+
+
+def _crop(row: Row, where: str, problems: DataProblems) -> Crop | None:
+    """The place that was looked at; None for the whole image."""
+    cell = row.get("crop", "")
+    if not cell:
+        return None
+    numbers = cell.split()
+    if len(numbers) != 4 or not all(number.isdecimal() for number in numbers) or "0" in numbers[2:]:
+        text = f"{where}: expected a crop as top, left, height and width in px, such as `0 64 256 256`, got {cell!r}"
+        problems.add("crops that cannot be understood", text)
+        return None
+    top, left, height, width = map(int, numbers)
+    return top, left, height, width
 
 
 def _wanted(row: Row, part: str, where: str, problems: DataProblems) -> bool:
