@@ -25,8 +25,8 @@ from iqa_sr.runtime.signals import STOPPING
 from iqa_sr.training import dry_run, launch
 from tests import ROOT
 from tests.helpers.aigc_collections import write_agiqa
-from tests.helpers.pair_tables import write_answers
 from tests.helpers.mos_datasets import write_kadid
+from tests.helpers.pair_tables import write_answers
 from tests.helpers.sr_datasets import make_image, save, training_options, write_groups, write_labels, write_options
 from tests.helpers.tiny_networks import SECTION, tiny_network
 
