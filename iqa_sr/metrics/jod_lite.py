@@ -27,7 +27,10 @@ OWN = "jod_own.safetensors"
 PREFERENCE_OWN = "preference_own.safetensors"
 
 
-def _info(name: str, weights: tuple[str, ...], weights_license: str, spec: str) -> MetricInfo:
+_PAPER = "own network; labels of ColorVideoVDP: Mantiuk et al., ACM TOG 2024"
+
+
+def _info(name: str, weights: tuple[str, ...], weights_license: str, spec: str, paper: str = _PAPER) -> MetricInfo:
     return MetricInfo(
         name=name,
         reference="none",
@@ -39,7 +42,7 @@ def _info(name: str, weights: tuple[str, ...], weights_license: str, spec: str) 
         code_license="Apache-2.0 (ours)",
         weights_license=weights_license,
         period=8,
-        paper="own network; labels of ColorVideoVDP: Mantiuk et al., ACM TOG 2024",
+        paper=paper,
         spec=f"RGB at its own size, {spec}",
     )
 
@@ -57,6 +60,7 @@ PREFERENCE_OWN_INFO = _info(
     (PREFERENCE_OWN,),
     "your own",
     "a JOD-lite network trained on your own preferences",
+    "own network; the answers of your raters",
 )
 
 

@@ -6,7 +6,13 @@ from dataclasses import dataclass
 from iqa_sr.data.answers.log import AnswerLog
 from iqa_sr.data.answers.records import Answer, Question
 
-__all__ = ["RaterPreference", "known_pairs_right", "rater_weight", "raters_comparisons"]
+__all__ = [
+    "RaterPreference",
+    "known_pairs_right",
+    "rater_weight",
+    "raters_comparisons",
+    "weight_of_answers",
+]
 
 
 @dataclass(frozen=True)
@@ -49,15 +55,20 @@ def known_pairs_right(answers: Iterable[Answer]) -> tuple[float, int]:
     return sum(given), len(given)
 
 
-def rater_weight(logs: Sequence[AnswerLog]) -> float:
-    """What each answer of a rater counts, 0 to 1: 2 p - 1, where p is the share of known pairs that they got right.
+def weight_of_answers(right: float, known: int) -> float:
+    """Weight of each answer of a rater, 0 to 1: 2 p - 1, where p is the share of known pairs that they got right.
 
     One more known pair is taken as right, so that a rater without any counts fully, and one slip does not silence a
     beginner. Whoever guesses is right half of the time and counts next to nothing.
 
     Args:
-        logs: The rater's logs.
+        right: Number of known pairs that are right; `same` counts half.
+        known: Number of known pairs that were answered.
     """
-    counted = [known_pairs_right(log.answers) for log in logs]
-    right, known = sum(one for one, _ in counted), sum(one for _, one in counted)
     return max(0.0, 2 * (right + 1) / (known + 1) - 1)
+
+
+def rater_weight(logs: Sequence[AnswerLog]) -> float:
+    """`weight_of_answers` of a rater with several logs."""
+    counted = [known_pairs_right(log.answers) for log in logs]
+    return weight_of_answers(sum(right for right, _ in counted), sum(known for _, known in counted))

@@ -6,6 +6,8 @@ from functools import cached_property
 from statistics import fmean
 from typing import NamedTuple
 
+from iqa_sr.data.answers.comparisons import weight_of_answers
+
 __all__ = ["ASKED", "KNOWN", "AnsweredPair", "Crop", "PairAnswer", "joined_pairs", "reliabilities"]
 
 ASKED, REPEAT, KNOWN = "asked", "repeat", "known"
@@ -105,18 +107,14 @@ def joined_pairs(answers: Iterable[PairAnswer]) -> list[AnsweredPair]:
 
 
 def reliabilities(answers: Iterable[PairAnswer]) -> dict[str, float]:
-    """Weight of each rater's answers by the known pairs: `max(0, 2 r - 1)`.
-
-    `r` is the share of the rater's known pairs that are right, in which a version is preferred to its degraded copy;
-    one more that is right is always counted, so that few of them do not decide: without known pairs the weight is 1,
-    and who guesses has about 0.
+    """Weight of each rater's answers by the known pairs, see `weight_of_answers`.
 
     Returns:
         Weights in [0, 1] by the raters' names.
     """
-    right: dict[str, list[float]] = {}
+    known: dict[str, list[float]] = {}
     for answer in answers:
-        known = right.setdefault(answer.rater, [1.0])
+        shares = known.setdefault(answer.rater, [])
         if answer.kind == KNOWN:
-            known.append(answer.preference)
-    return {rater: max(0.0, 2 * fmean(known) - 1) for rater, known in right.items()}
+            shares.append(answer.preference)
+    return {rater: weight_of_answers(sum(shares), len(shares)) for rater, shares in known.items()}
