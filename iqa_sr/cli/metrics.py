@@ -3,26 +3,57 @@
 import argparse
 from typing import TYPE_CHECKING
 
+from iqa_sr.cli.arguments import read_device, split_names
 from iqa_sr.io.text_table import aligned
 
 if TYPE_CHECKING:
     from iqa_sr.attacks.records import AttackRecord
+    from iqa_sr.metrics.verification import Verification
 
 __all__ = ["add_arguments", "metrics_markdown", "robustness_markdown", "run"]
 
+RESULTS = {
+    "missing": "weights are not here",
+    "unknown": "computed",
+    "agrees": "agrees",
+    "unusable": "NOT COMPUTED",
+    "differs": "DIFFERS",
+}
+"""The outcomes of `--verify` as the table has them, in the order of its rows: the last lines are seen first."""
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the arguments: the form of the list."""
+    """Add the arguments: the form of the list, or the check of weight files by scores."""
     parser.add_argument(
         "--markdown", action="store_true", help="the table of docs/metrics.md, with licenses and papers"
     )
     parser.add_argument(
         "--robustness", action="store_true", help="the table of docs/metrics.md: attacks on the metrics"
     )
+    parser.add_argument(
+        "--verify",
+        nargs="?",
+        const="",
+        metavar="NAMES",
+        help="compute metrics with the weight files on this machine and compare with known scores of scikit-image's "
+        "photographs (default: all metrics)",
+    )
+    parser.add_argument(
+        "--images", metavar="DIR", help="with --verify: TID2013's five pairs in IQA-PyTorch's ResultsCalibra instead"
+    )
+    parser.add_argument("--device", help="with --verify: cpu, cuda or cuda:N (default: cpu)")
 
 
 def run(args: argparse.Namespace) -> int:
-    """One line for each metric: reference, direction, range, smallest image, gradient, license, weights, robustness."""
+    """One line for each metric: reference, direction, range, smallest image, gradient, license, weights, robustness.
+
+    With `--verify` 1 if scores differ from known ones.
+    """
+    if args.verify is not None:
+        return _verify(args)
+    for argument in ("images", "device"):
+        if getattr(args, argument) is not None:
+            raise ValueError(f"--{argument}: expected with --verify, got without; `iqa-sr metrics --verify`")
     if args.markdown or args.robustness:
         print(metrics_markdown() if args.markdown else robustness_markdown())
         return 0
@@ -70,6 +101,47 @@ def run(args: argparse.Namespace) -> int:
         "while nobody sees a change (JOD >= 9.99); -: not measured, by `iqa-sr attack`"
     )
     return 0
+
+
+def _verify(args: argparse.Namespace) -> int:
+    """Compare scores with known ones, metric by metric; 1 if some differ, or a named metric was not computed."""
+    from iqa_sr.metrics import metric_names
+    from iqa_sr.metrics.registry import own_names
+    from iqa_sr.metrics.verification import find_pairs, known_scores, photograph_pairs, verify_metric
+
+    named = own_names(split_names(args.verify, "--verify"), "verify") if args.verify else ()
+    device = read_device(args.device or "cpu", half=False)
+    pairs = photograph_pairs() if args.images is None else find_pairs(args.images)
+    sets = known_scores("scikit-image"), known_scores("tid2013")
+    known, other = sets if args.images is None else sets[::-1]
+    hint = f"known {'with' if args.images is None else 'without'} --images"
+    found = [verify_metric(name, pairs, known, device) for name in named or metric_names()]
+    found.sort(key=lambda one: list(RESULTS).index(one.result))
+    rows = [("metric", "result", "score", "")]
+    for one in found:
+        score = "known" if one.known else hint if one.metric in other else "not known"
+        rows.append((one.metric, RESULTS[one.result], score, _detail(one)))
+    print(aligned(rows))
+    results = [one.result for one in found]
+    print("; ".join(f"{text}: {results.count(key)}" for key, text in RESULTS.items() if key in results))
+    sources: dict[str, list[str]] = {}
+    for one in found:
+        if one.known and one.scores:
+            sources.setdefault(one.known.obtained, []).append(one.metric)
+    for source, metrics in sources.items():
+        print(f"Known scores of {', '.join(metrics)}: {source}.")
+    return int(any(result in ("differs", "unusable") or (named and result == "missing") for result in results))
+
+
+def _detail(one: "Verification") -> str:
+    """What stands behind a result: the difference, the scores, or the reason."""
+    here = " ".join(f"{score:.6g}" for score in one.scores)
+    if one.known is None or not one.scores:
+        return one.reason or here
+    within = f"by at most {one.difference:.2g}, tolerance {one.known.tolerance:g}"
+    if one.result == "agrees":
+        return within
+    return f"{within}; here {here}, known {' '.join(f'{score:.6g}' for score in one.known.scores)}"
 
 
 def _unseen_gain(record: "AttackRecord | None", spec: str) -> str:
