@@ -44,7 +44,7 @@ class BRISQUE(QualityMetric):
     """BRISQUE of each image; lower is better, from about 0 for a pristine photograph to 100. It is not bounded.
 
     In the gradient the rounding of the luma counts as identity, and a shape parameter, which comes from a table, moves
-    with its moment ratio as the table's slope says.
+    with its moment ratio as the table's slope says. How many values have which sign counts as a constant.
 
     Differs from the original:
         * A pixel equal to its surroundings counts as negative. In the authors' program rounding decides, which moves

@@ -5,13 +5,13 @@ import pytest
 import torch
 from scipy.ndimage import correlate
 
+from iqa_sr.losses.iqa_loss import IQALoss
 from iqa_sr.metrics import create_metric
 from iqa_sr.ops.color import round_ste, yiq_luma
 from iqa_sr.ops.scene_statistics import contrast_normalized, halve
 from tests.helpers.golden import check_outputs
 from tests.helpers.golden_images import golden, golden_input, photo
 
-NAMES = ("brisque", "piqe", "pcqi", "sfsn")
 CASES = [(name, case) for name in ("brisque", "pcqi", "sfsn") for case in golden(name)["cases"]]
 FLAT = "blocks"  # a case with flat areas, of which rounding decides in the authors' program
 
@@ -40,16 +40,16 @@ def test_six_decimals_of_the_features_hardly_move_brisque():
             assert score == pytest.approx(case["outputs"]["score_text"][0], abs=1e-3)
 
 
-def test_gradient_of_brisque_is_that_of_its_features():
-    """Central differences of the luma in float64, over steps in which every shape moves by many entries of the table."""
-    metric, generator = create_metric("brisque"), torch.Generator().manual_seed(2)
-    luma = (yiq_luma(photo("coffee", left=100, height=96, width=112)[None]).double()).requires_grad_()
-    direction = torch.randn(luma.shape, generator=generator, dtype=torch.float64)
-    direction -= luma.detach() / 20
-    (slope,) = torch.autograd.grad(metric.score_features(metric.features(luma)).sum(), luma)
+@pytest.mark.parametrize("index", [0, 1, 19])
+def test_gradient_of_a_shape_and_of_a_variance_agrees_with_differences(index):
+    """Along a sharpening, which moves the shape by many entries of its table; features of neighbors count signs, too."""
+    metric = create_metric("brisque")
+    luma = yiq_luma(photo("chelsea", 60, 100, 128, 144)[None]).double().requires_grad_()
+    direction = luma.detach() - torch.nn.functional.avg_pool2d(luma.detach(), 3, 1, 1, count_include_pad=False)
+    (gradient,) = torch.autograd.grad(metric.features(luma)[0, index], luma)
     with torch.no_grad():
-        ahead, behind = (metric.score_features(metric.features(luma + step * direction)) for step in (0.05, -0.05))
-    assert (slope * direction).sum().item() == pytest.approx((ahead - behind).item() / 0.1, rel=0.05)
+        ahead, behind = (metric.features(luma + step * direction)[0, index] for step in (0.1, -0.1))
+    assert (gradient * direction).sum().item() == pytest.approx((ahead - behind).item() / 0.2, rel=0.05)
 
 
 def _piqe(luma):
@@ -128,6 +128,12 @@ def test_half_size_of_odd_sides_agrees_with_direct_sums():
     wide = luma[:, :, :1].expand(1, 9, 4)
     assert halve(wide).shape == (1, 5, 2)
     assert halve(wide)[0, :, 0].tolist() == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("name", ["piqe", "sfsn"])
+def test_what_counts_pixels_is_refused_as_a_loss(name):
+    with pytest.raises(ValueError, match=f"{name} is not differentiable and cannot be a loss; those .*brisque"):
+        IQALoss(metric=name)
 
 
 def test_flat_areas_lie_below_their_mean_by_a_hair():
