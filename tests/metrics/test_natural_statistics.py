@@ -42,7 +42,7 @@ def test_six_decimals_of_the_features_hardly_move_brisque():
 
 @pytest.mark.parametrize("index", [0, 1, 19])
 def test_gradient_of_a_shape_and_of_a_variance_agrees_with_differences(index):
-    """Along a sharpening, which moves the shape by many entries of its table; features of neighbors count signs, too."""
+    """Along a sharpening, which moves the shape by many entries of its table; those of neighbors count signs, too."""
     metric = create_metric("brisque")
     luma = yiq_luma(photo("chelsea", 60, 100, 128, 144)[None]).double().requires_grad_()
     direction = luma.detach() - torch.nn.functional.avg_pool2d(luma.detach(), 3, 1, 1, count_include_pad=False)
