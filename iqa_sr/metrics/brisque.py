@@ -48,7 +48,7 @@ class BRISQUE(QualityMetric):
 
     Differs from the original:
         * A pixel equal to its surroundings counts as negative. In the authors' program rounding decides, which moves
-          images with flat areas: by 0.9 of 65 where a quarter of the image is flat.
+          images with flat areas: by 0.9 of 65 where 30 % of the image are flat.
         * Features are not rounded to six digits on their way to the support vector machine: 1e-3 of the score.
         * A feature that an image does not define (a black image) has a finite value; the authors' is NaN.
     """

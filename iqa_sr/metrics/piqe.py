@@ -29,7 +29,7 @@ PIQE_INFO = MetricInfo(
     name="piqe",
     reference="none",
     higher_is_better=False,
-    score_range=(0.0, 200.0),
+    score_range=(0.0, 101.0),
     min_size=BLOCK,
     differentiable=False,
     code_license="Apache-2.0 (ours, written from the paper)",
@@ -40,9 +40,10 @@ PIQE_INFO = MetricInfo(
 
 
 class PIQE(QualityMetric):
-    """PIQE of each image, mostly in [0, 100]; lower is better. 100 where no block is active, as in a flat image.
+    """PIQE of each image, in [0, 100]; lower is better. 100 where no block is active, as in a flat image.
 
-    It has no gradient: blocks are counted by thresholds.
+    It has no gradient: blocks are counted by thresholds. The variance of a block of dots or stripes can exceed 1 by
+    0.002, and the score 100 by as much in percent.
 
     Differs from the original:
         In the center and surround of a block the paper has two columns and the fourteen others; MATLAB's program, with

@@ -139,3 +139,13 @@ def test_what_counts_pixels_is_refused_as_a_loss(name):
 def test_flat_areas_lie_below_their_mean_by_a_hair():
     normalized = contrast_normalized(torch.full((1, 9, 9), 120.0, dtype=torch.float64), "replicate")
     assert (normalized < 0).all() and (normalized > -1e-9).all()
+
+
+def test_scores_of_dots_and_stripes_lie_in_the_range_that_is_declared():
+    metric, side = create_metric("piqe"), torch.arange(64)
+    stripes = (side % 2).float().expand(1, 3, 64, 64)
+    checks = ((side[:, None] + side) % 2).float().expand(1, 3, 64, 64)
+    dots = (torch.rand(4, 1, 64, 64, generator=torch.Generator().manual_seed(4)) < 0.1).float().expand(4, 3, 64, 64)
+    scores = metric(torch.cat((stripes, checks, dots, 1 - dots)))
+    low, high = metric.info.score_range
+    assert ((scores >= low) & (scores <= high)).all(), scores.tolist()
