@@ -21,6 +21,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from iqa_sr.metrics.base import MetricInfo, QualityMetric
+from iqa_sr.ops.scene_statistics import halve, nearest, shape_table
 
 __all__ = ["METRICS", "NIQE", "NIQE_BASICSR_INFO", "NIQE_INFO"]
 
@@ -119,7 +120,7 @@ class NIQE(QualityMetric):
             mean, covariance = file["mu_pris_param"][0], file["cov_pris_param"]
         self.register_buffer("pristine_mean", torch.from_numpy(mean).double(), persistent=False)
         self.register_buffer("pristine_covariance", torch.from_numpy(covariance).double(), persistent=False)
-        self.register_buffer("shapes", _shape_table(), persistent=False)
+        self.register_buffer("shapes", shape_table(), persistent=False)
         self.freeze()
 
     def score(self, image: Tensor, reference: Tensor | None) -> Tensor:
@@ -147,7 +148,7 @@ class NIQE(QualityMetric):
         luma = (luma + (luma.round() - luma).detach()).double()
         full, half = (
             _features(_normalize(plane, self.variant), block, self.shapes)
-            for plane, block in ((luma, BLOCK), (_halve(luma), BLOCK // 2))
+            for plane, block in ((luma, BLOCK), (halve(luma), BLOCK // 2))
         )
         return self._distance(torch.cat((full.values, half.values), 2), torch.cat((full.defined, half.defined), 2))
 
@@ -235,22 +236,9 @@ def _fit(blocks: Tensor, shapes: Tensor) -> _Fit:
         spread = total.square() / (left_norm.square() + right_norm.square()) / values.shape[1]
         ratio = spread * (skew**3 + 1) * (skew + 1) / (skew.square() + 1).square()
         ratio = torch.where(has_left & has_right, ratio, 0.0)
-    shape, _, scale, mean_factor = shapes[:, _nearest(shapes[1], ratio)]  # (M,) each
+    shape, _, scale, mean_factor = shapes[:, nearest(shapes[1], ratio)]  # (M,) each
     left, right = left * scale, right * scale
     return _Fit(shape, (right - left) * mean_factor, left, right, has_left, has_right)
-
-
-def _shape_table() -> Tensor:
-    """`(4, 9801)` float64: alpha = 0.2, 0.201 ... 10, its moment ratio, beta per standard deviation, eta per beta."""
-    alpha = torch.arange(200, 10001, dtype=torch.float64) / 1000
-    one, two, three = (torch.lgamma(k / alpha) for k in (1, 2, 3))
-    return torch.stack((alpha, (2 * two - one - three).exp(), ((one - three) / 2).exp(), (two - one).exp()))
-
-
-def _nearest(increasing: Tensor, values: Tensor) -> Tensor:
-    """Index of the entry nearest to each value; of two equally near ones the first."""
-    after = torch.searchsorted(increasing, values).clamp(1, len(increasing) - 1)
-    return after - (values - increasing[after - 1] <= increasing[after] - values).long()
 
 
 def _normalize(luma: Tensor, variant: _NIQEVariant) -> Tensor:
@@ -268,22 +256,6 @@ def _normalize(luma: Tensor, variant: _NIQEVariant) -> Tensor:
     variance = torch.addcmul(mean_square, mean, mean, value=-1).float().abs()
     # The bound keeps the root's gradient finite; a pixel with so small a variance is flat.
     return difference / (variance.clamp(min=1e-8).sqrt() + 1)
-
-
-def _halve(luma: Tensor) -> Tensor:
-    """Half size as MATLAB's imresize has it: antialiased bicubic, eight taps, borders mirrored with the edge pixel."""
-    weights = [_bicubic(k / 2 - 1.75) / 2 for k in range(8)]
-    for dim in (1, 2):
-        size = luma.shape[dim]
-        borders = luma.narrow(dim, 0, 3).flip(dim), luma, luma.narrow(dim, size - 3, 3).flip(dim)
-        luma = _weighted(torch.cat(borders, dim), weights, dim, step=2)
-    return luma
-
-
-def _bicubic(distance: float) -> float:
-    """Keys' kernel with a = -1/2."""
-    x = abs(distance)
-    return 1.5 * x**3 - 2.5 * x**2 + 1 if x <= 1 else -0.5 * x**3 + 2.5 * x**2 - 4 * x + 2
 
 
 def _weighted(values: Tensor, weights: list[float], dim: int, step: int = 1) -> Tensor:

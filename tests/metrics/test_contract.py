@@ -287,6 +287,8 @@ def test_the_overshoot_of_networks_and_of_resizing_is_no_other_range():
 def test_a_damaged_image_is_worse(name, kind):
     metric = create_metric(name)
     image, _ = make_images(metric.info, count=1)
+    if name == "brisque":  # 64 px are too few for its statistics
+        image = photo(height=192, width=200)[None]
     if kind == "blur":
         damaged = torch.nn.functional.avg_pool2d(image, 7, 1, 3, count_include_pad=False)
     else:

@@ -6,7 +6,7 @@ import torch
 
 import iqa_sr.basicsr_compat  # noqa: F401 - lets basicsr be imported
 from iqa_sr.metrics import create_metric
-from iqa_sr.metrics.niqe import _halve, _nearest, _shape_table
+from iqa_sr.ops.scene_statistics import halve, nearest, shape_table
 from tests.helpers.golden_images import golden, golden_input, photo
 
 GOLDEN = golden("niqe")
@@ -58,18 +58,18 @@ def test_half_size_agrees_with_basicsrs_imresize():
 
     luma = torch.rand(1, 96, 192, dtype=torch.float64, generator=torch.Generator().manual_seed(3))
     expected = imresize(luma.numpy()[0].astype(np.float32), scale=0.5, antialiasing=True)
-    assert np.abs(_halve(luma)[0].numpy() - expected).max() < 1e-6
+    assert np.abs(halve(luma)[0].numpy() - expected).max() < 1e-6
 
 
 def test_table_search_is_the_brute_force_one():
-    ratios = _shape_table()[1]
+    ratios = shape_table()[1]
     values = torch.cat((torch.rand(500, dtype=torch.float64), ratios[[0, 7, -1]], (ratios[:40] + ratios[1:41]) / 2))
     brute_force = (ratios[None] - values[:, None]).square().argmin(1)
     assert (ratios[1:] > ratios[:-1]).all()
     # Half-way values may go either way by rounding; the entries are then equally near.
-    off = _nearest(ratios, values) != brute_force
+    off = nearest(ratios, values) != brute_force
     assert not off[:503].any()
-    assert (_nearest(ratios, values) - brute_force).abs().max() <= 1
+    assert (nearest(ratios, values) - brute_force).abs().max() <= 1
 
 
 def test_only_whole_blocks_count():
