@@ -93,7 +93,7 @@ class SetScore:
 class SetMetric(ABC):
     """A distance between two sets of features, with a standard error.
 
-    The standard error is that of the delete-half jackknife: half of the images of each set are drawn 50 times without
+    The standard error is that of the delete-half jackknife: half of the images of each set are drawn many times without
     replacement, and the spread of these numbers estimates that of the whole. Draws with replacement, the bootstrap,
     would hold copies, which move FID up as fewer images do. Patches of an image are drawn together. Where images and
     references have the same names, they show the same contents and are drawn together, too.
@@ -113,6 +113,10 @@ class SetMetric(ABC):
     def drawn_distance(self, rows: np.ndarray, reference: np.ndarray) -> float:
         """The number of a draw; the same as `distance` unless a metric has a quicker way."""
         return self.distance(rows, reference)
+
+    def draws(self, rows: int) -> int:
+        """Number of draws, where the larger set has so many rows."""
+        return DRAWS
 
     def share(self, rows: int) -> float:
         """Share of the images that a draw has, at most a half, where the larger set has so many rows."""
@@ -140,8 +144,9 @@ class SetMetric(ABC):
         value = self.distance(images.rows, reference.rows)
         error, halves = self._drawn(images, reference, paired)
         counts = len(images.names), len(reference.names)
-        width = float(stats.t.ppf(0.975, max(1, min(counts) - 1))) * error
         rows = len(images.rows), len(reference.rows)
+        freedom = max(1, min(*counts, self.draws(max(rows))) - 1)
+        width = float(stats.t.ppf(0.975, freedom)) * error
         return SetScore(self.info.name, value, error, (value - width, value + width), halves, counts, rows, paired)
 
     def _drawn(self, images: FeatureSet, reference: FeatureSet, paired: bool) -> tuple[float, float]:
@@ -150,10 +155,11 @@ class SetMetric(ABC):
         if min(counts) < 4:
             return math.nan, math.nan
         generator = np.random.default_rng(SEED)
-        share = self.share(max(len(images.rows), len(reference.rows)))
+        rows = max(len(images.rows), len(reference.rows))
+        share = self.share(rows)
         sizes = [max(2, int(count * share)) for count in counts]
         found = []
-        for _ in range(DRAWS):
+        for _ in range(self.draws(rows)):
             drawn, others = (generator.permutation(count)[:size] for count, size in zip(counts, sizes, strict=True))
             found.append(self.drawn_distance(images.only(drawn), reference.only(drawn if paired else others)))
         rest = min((count - size) / size for count, size in zip(counts, sizes, strict=True))

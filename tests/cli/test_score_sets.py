@@ -33,7 +33,7 @@ def test_a_table_the_spec_a_warning_and_a_file(folders, capsys, caplog):
     content = json.loads((folders / "sets.json").read_text())
     fid, kid = content["sets"]
     assert (fid["metric"], fid["images"], fid["paired"], fid["higher_is_better"]) == ("fid", [4, 4], True, False)
-    assert fid["interval"][0] < fid["value"] < fid["interval"][1] and kid["value"] > 0
+    assert fid["interval"][0] < fid["value"] < fid["interval"][1] and kid["images"] == [4, 4]
     assert len(list((folders / "cache").rglob("*.npy"))) == 8
 
 
@@ -53,6 +53,14 @@ def test_patches_and_images_that_are_left_out(folders, capsys, tmp_path):
     printed = capsys.readouterr()
     assert "patches of 24x24 px, grid without overlap" in printed.out
     assert "not used:" in printed.err and "broken.png" in printed.err
+
+
+def test_the_weights_are_listed_with_who_uses_them_and_pulled_by_the_metrics_name(folders, capsys):
+    main(["weights", "list", "--json"])
+    facts = {one["name"]: one for one in json.loads(capsys.readouterr().out)}
+    assert facts[WEIGHTS]["metrics"] == ["fid", "fid-clean", "kid", "kid-clean"]
+    assert main(["weights", "pull", "KID"]) == 0
+    assert f"{WEIGHTS}: was there already" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(
