@@ -77,6 +77,7 @@ setup(
             "pytest-xdist",
             "selenium",
             "spandrel_extra_arches",
+            "torch-fidelity",
             "transformers",
         ],
         "docs": ["mkdocs-material>=9.5", "mkdocstrings[python]>=0.27"],

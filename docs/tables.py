@@ -16,6 +16,8 @@ from iqa_sr.cli.main import COMMANDS
 from iqa_sr.cli.metrics import metrics_markdown, robustness_markdown
 from iqa_sr.config.sections import Section
 from iqa_sr.degradations.options import HGGTOneStageOptions, HGGTTwoStageOptions, RealESRGANOptions
+from iqa_sr.set_metrics.base import SetMetricInfo
+from iqa_sr.set_metrics.registry import SET_METRICS
 from iqa_sr.training.option_schema import option_text, schemas_of
 
 DOCS = Path(__file__).parent
@@ -32,8 +34,8 @@ def table(kind: str, *arguments: str) -> str:
 
     Args:
         kind: `options` (of the section whose class is the first argument, without the keys of the others),
-            `degradation` (the numbers of its `first` and `second`, or of its `final`), `commands`, `metrics`, or
-            `robustness`.
+            `degradation` (the numbers of its `first` and `second`, or of its `final`), `commands`, `metrics`,
+            `robustness`, or `set-metrics`.
         arguments: Arguments of the kind: class names for `options`, `final` or nothing for `degradation`, nothing for
             the others.
     """
@@ -48,7 +50,14 @@ def table(kind: str, *arguments: str) -> str:
             return metrics_markdown()
         case "robustness":
             return robustness_markdown()
-    raise ValueError(f"expected options, degradation, commands, metrics or robustness, got {kind}")
+        case "set-metrics":
+            facts = SET_METRICS.values()
+            return _markdown([("name", "better", "what it is", "paper"), *map(_set_metric, facts)])
+    raise ValueError(f"expected options, degradation, commands, metrics, robustness or set-metrics, got {kind}")
+
+
+def _set_metric(info: SetMetricInfo) -> tuple[str, ...]:
+    return f"`{info.name}`", "higher" if info.higher_is_better else "lower", info.spec, info.paper
 
 
 def _section(name: str) -> type[Section]:

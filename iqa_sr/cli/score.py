@@ -5,6 +5,7 @@ import math
 import sys
 
 from iqa_sr.cli.arguments import add_quiet_argument, split_names
+from iqa_sr.cli.set_scores import add_set_arguments, run_sets
 from iqa_sr.io.text_table import aligned
 
 __all__ = ["add_arguments", "run"]
@@ -16,12 +17,16 @@ SHOWN = 40
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments: images, metrics, references and output."""
     parser.add_argument("path", metavar="PATH", help="image, or folder that is searched with its sub-folders")
-    parser.add_argument("--metric", dest="metrics", required=True, metavar="NAMES", help="metrics, separated by commas")
-    parser.add_argument("--reference", metavar="PATH", help="image or folder that full-reference metrics compare with")
+    kind = parser.add_mutually_exclusive_group(required=True)
+    kind.add_argument("--metric", dest="metrics", metavar="NAMES", help="metrics, separated by commas")
+    add_set_arguments(parser, kind)
+    parser.add_argument(
+        "--reference", metavar="PATH", help="image or folder that full-reference metrics and --set compare with"
+    )
     parser.add_argument(
         "--output",
         metavar="FILE",
-        help="score table (.csv; scores of these very files are not computed again) or .json",
+        help="score table (.csv; scores of these very files are not computed again) or .json; of --set .json",
     )
     parser.add_argument(
         "--batch",
@@ -35,6 +40,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Score and print a table; 1 if some images could not be scored."""
+    if args.sets is not None:
+        return run_sets(args)
+    if args.patches is not None:
+        raise ValueError(f"--patches: cuts images for --set, got {args.patches} with --metric; leave it out")
     from iqa_sr.metrics.registry import metric_info, own_names
     from iqa_sr.scores.means import mean
     from iqa_sr.scores.scoring_run import run_scoring

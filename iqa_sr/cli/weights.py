@@ -45,6 +45,7 @@ def run(args: argparse.Namespace) -> int:
 def _list(args: argparse.Namespace) -> int:
     """Every file: size, license, where it lies, the metrics that use it."""
     from iqa_sr.metrics import metric_info, metric_names
+    from iqa_sr.set_metrics.registry import SET_METRICS
     from iqa_sr.weights.checksums import first_hash
     from iqa_sr.weights.locations import cache_path, find_local
     from iqa_sr.weights.registry import WEIGHT_FILES
@@ -54,6 +55,8 @@ def _list(args: argparse.Namespace) -> int:
     for metric in metric_names():
         for name in metric_info(metric).weights:
             users.setdefault(name, []).append(metric)
+    for info in SET_METRICS.values():
+        users[info.weights].append(info.name)
     facts = []
     rows = [("file", "about", "license of the weights", "on this machine", "used by")]
     for file in WEIGHT_FILES.values():
@@ -78,6 +81,7 @@ def _pull(args: argparse.Namespace) -> int:
     """Download what is missing of the named files, and of those that the named metrics need."""
     from iqa_sr.errors import same_name
     from iqa_sr.metrics import metric_info, metric_names
+    from iqa_sr.set_metrics.registry import SET_METRICS
     from iqa_sr.weights.locations import find_local
     from iqa_sr.weights.registry import WEIGHT_FILES
     from iqa_sr.weights.store import did_you_mean_weights, find_all
@@ -86,12 +90,14 @@ def _pull(args: argparse.Namespace) -> int:
         given = "both" if args.all else "neither"
         raise ValueError(f"weights pull: expected names of files or metrics, or --all, got {given}")
     wanted = [file.name for file in WEIGHT_FILES.values() if file.sources] if args.all else []
-    for name in [same_name(one, metric_names()) for one in args.names]:
-        if name not in WEIGHT_FILES and name not in metric_names():
-            raise ValueError(
-                f"no weights file and no metric is called {name!r}; {did_you_mean_weights(name, metric_names())}"
-            )
-        wanted += [name] if name in WEIGHT_FILES else metric_info(name).weights
+    metrics = [*metric_names(), *SET_METRICS]
+    for name in [same_name(one, metrics) for one in args.names]:
+        if name not in WEIGHT_FILES and name not in metrics:
+            raise ValueError(f"no weights file and no metric is called {name!r}; {did_you_mean_weights(name, metrics)}")
+        if name in SET_METRICS:
+            wanted.append(SET_METRICS[name].weights)
+        else:
+            wanted += [name] if name in WEIGHT_FILES else metric_info(name).weights
     before = {name for name in wanted if find_local(WEIGHT_FILES[name])}
     for name, path in find_all(wanted).items():
         print(f"{name}: {'was there already, ' if name in before else ''}{path}")

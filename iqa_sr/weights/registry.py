@@ -161,6 +161,18 @@ _FILES = (
         ),
         "40d365715913c9da98579312b702a82c18be219cc2a73407c4526f58eba950af",
     ),
+    # Google's graph of 2015 (TensorFlow's models), as torch-fidelity converted it.
+    WeightFile(
+        "weights-inception-2015-12-05-6726825d.pth",
+        95.6,
+        "Apache-2.0 (TensorFlow models)",
+        "Apache-2.0",
+        (
+            "https://github.com/toshas/torch-fidelity/releases/download/v0.2.0/"
+            "weights-inception-2015-12-05-6726825d.pth",
+        ),
+        "6726825d",
+    ),
     # The two that AHIQ was trained with: the defaults of timm 0.5.4, which its requirements pin. Later ones differ.
     WeightFile(
         "resnet50_a1_0-14fe96d1.pth",

@@ -17,7 +17,7 @@ RANKS = [
     ["metrics", "lora"],
     ["basicsr_compat"],
     ["scores", "data", "losses", "attacks"],
-    ["samplers", "checkpoint", "inference"],
+    ["samplers", "checkpoint", "inference", "set_metrics"],
     ["datasets", "objectives"],
     ["guard"],
     ["models"],

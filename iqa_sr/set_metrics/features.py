@@ -1,0 +1,139 @@
+"""Features of image files, kept by what the files hold: an image is seen by the network once on a machine."""
+
+import hashlib
+import io
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+from tqdm import tqdm
+
+from iqa_sr.io.files import atomic_write
+from iqa_sr.io.image_stores import ImageStore
+from iqa_sr.io.image_tensors import to_levels, to_tensor
+from iqa_sr.io.images import decode_image
+from iqa_sr.set_metrics.base import FeatureSet, Resizing
+from iqa_sr.set_metrics.inception import WEIGHTS, InceptionFeatures
+from iqa_sr.weights.cache import cache_folder
+from iqa_sr.weights.store import weights_hash
+
+__all__ = ["FeatureReader", "cut_patches"]
+
+AT_ONCE = 16  # images that are read while none is computed
+THREADS = 4
+
+
+class FeatureReader:
+    """Reads features of images, and computes those that are not in the cache.
+
+    The cache lies in `<IQA_SR_CACHE>/set_features/`, a file of 8 kB for each image or patch, by the SHA-256 of the
+    image's file, that of the weights, the resizing and the patches. It may be deleted at any time.
+
+    Args:
+        resizing: How images get the network's size.
+        patches: Side in px of the square patches that images are cut into; None for whole images.
+        device: Device of the network.
+
+    Attributes:
+        computed: Number of images whose features were not in the cache.
+
+    Raises:
+        FileNotFoundError: If the weights are not there.
+        ValueError: If the patches have no size.
+    """
+
+    def __init__(self, resizing: Resizing, patches: int | None = None, device: str | torch.device = "cpu") -> None:
+        if patches is not None and patches < 1:
+            raise ValueError(f"`patches`: expected a side of at least 1 px, got {patches}; none for whole images")
+        self.resizing, self.patches, self.device = resizing, patches, device
+        self.folder = cache_folder() / "set_features" / f"{resizing}-{weights_hash(WEIGHTS)[:16]}"
+        self.computed = 0
+        self._network: InceptionFeatures | None = None
+
+    def read(self, root: Path, keys: Sequence[str], problems: dict[str, str], progress: bool = True) -> FeatureSet:
+        """Features of the images of these keys below a root.
+
+        Args:
+            root: Folder that the keys are relative to.
+            keys: Keys of the images.
+            problems: Errors by path, to which those of images that cannot be used are added; they are left out.
+            progress: Whether a bar is shown.
+        """
+        store, found, names = ImageStore(root), [], []
+        with (
+            ThreadPoolExecutor(THREADS) as pool,
+            tqdm(total=len(keys), unit="image", disable=None if progress else True) as bar,
+        ):
+            for start in range(0, len(keys), AT_ONCE):
+                some = keys[start : start + AT_ONCE]
+                read = [pool.submit(self._kept_or_cut, store, key) for key in some]
+                for key, future in zip(some, read, strict=True):
+                    try:
+                        path, kept, images = future.result()
+                    except (OSError, ValueError) as error:
+                        problems[store.location(key)] = str(error)
+                        continue
+                    found.append(self._compute(path, images) if kept is None else kept)
+                    names.append(key)
+                bar.update(len(some))
+        units = np.repeat(np.arange(len(found)), [len(rows) for rows in found])
+        rows = np.concatenate(found).astype(np.float64) if found else np.empty((0, 0))
+        return FeatureSet(rows, units, names)
+
+    def _kept_or_cut(self, store: ImageStore, key: str) -> tuple[Path, np.ndarray | None, list[Tensor]]:
+        """The path in the cache, and what is there, or what has to be computed: `(3, h, w)` uint8 each."""
+        content = store.read(key)
+        digest = hashlib.sha256(content).hexdigest()
+        convention = "whole" if self.patches is None else f"patches{self.patches}"
+        path = self.folder / digest[:2] / f"{digest}-{convention}.npy"
+        kept = _kept(path)
+        if kept is not None:
+            return path, kept, []
+        image = to_levels(to_tensor(decode_image(content, store.location(key))))
+        return path, None, [image] if self.patches is None else cut_patches(image, self.patches, store.location(key))
+
+    def _compute(self, path: Path, images: list[Tensor]) -> np.ndarray:
+        if self._network is None:
+            self._network = InceptionFeatures(self.resizing, self.device)
+        rows = self._network(images).numpy()
+        if not np.isfinite(rows).all():
+            raise ValueError(f"{WEIGHTS}: its features are not finite; the file is damaged, delete it to have it anew")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        atomic_write(path, _npy(rows))
+        self.computed += 1
+        return rows
+
+
+def cut_patches(image: Tensor, side: int, name: str = "image") -> list[Tensor]:
+    """The patches of a grid from the top left corner, without overlap; what is left at the right and below is unused.
+
+    Args:
+        image: Image `(3, H, W)`.
+        side: Height and width of a patch in px.
+        name: Name of the image in the error.
+
+    Raises:
+        ValueError: If the image is smaller than a patch.
+    """
+    height, width = image.shape[1:]
+    if min(height, width) < side:
+        raise ValueError(f"{name}: {height}x{width} px (HxW) hold no patch of {side}x{side} px; take smaller patches")
+    tops, lefts = range(0, height - side + 1, side), range(0, width - side + 1, side)
+    return [image[:, top : top + side, left : left + side] for top in tops for left in lefts]
+
+
+def _npy(rows: np.ndarray) -> bytes:
+    file = io.BytesIO()
+    np.save(file, rows, allow_pickle=False)
+    return file.getvalue()
+
+
+def _kept(path: Path) -> np.ndarray | None:
+    """Features in the cache; None where there are none, or a damaged file, which is computed anew."""
+    try:
+        return np.asarray(np.load(io.BytesIO(path.read_bytes()), allow_pickle=False))
+    except (OSError, ValueError, EOFError):
+        return None

@@ -1,0 +1,103 @@
+"""Two folders of images compared by metrics of sets."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import torch
+
+from iqa_sr.scores.scoring import find_images
+from iqa_sr.set_metrics.base import FEW_IMAGES, FeatureSet, Resizing, SetScore
+from iqa_sr.set_metrics.features import FeatureReader
+from iqa_sr.set_metrics.registry import create_set_metric, set_metric_info
+
+__all__ = ["SetScoring", "few_images_warning", "score_sets", "set_spec"]
+
+
+@dataclass
+class SetScoring:
+    """Numbers of two sets.
+
+    Attributes:
+        scores: A number for each metric, in the order asked for.
+        problems: Reason why an image was left out, by its path.
+        computed: Number of images whose features were not in the cache; once for each way of resizing.
+    """
+
+    scores: list[SetScore] = field(default_factory=list)
+    problems: dict[str, str] = field(default_factory=dict)
+    computed: int = 0
+
+
+def score_sets(
+    root: str | Path,
+    reference: str | Path,
+    metrics: Sequence[str],
+    *,
+    patches: int | None = None,
+    device: str | torch.device = "cpu",
+    progress: bool = True,
+) -> SetScoring:
+    """Compare the images of two folders as sets.
+
+    Args:
+        root: Folder of the images, searched with its sub-folders.
+        reference: Folder of the reference images. They need no names in common, and may be of other contents.
+        metrics: Names of metrics of sets.
+        patches: Side in px of the patches that all images are cut into; None for whole images.
+        device: Device of the network.
+        progress: Whether bars are shown.
+
+    Raises:
+        FileNotFoundError: If there is no such folder, or no image in it, or the weights are missing.
+        ValueError: If a metric does not exist, or fewer than two images of a folder can be used.
+    """
+    names = list(dict.fromkeys(set_metric_info(name).name for name in metrics))
+    folders = Path(root), Path(reference)
+    keys = [find_images(folder) for folder in folders]
+    result = SetScoring()
+    read: dict[Resizing, tuple[FeatureSet, FeatureSet]] = {}
+    for name in names:
+        resizing = set_metric_info(name).resizing
+        if resizing not in read:
+            reader = FeatureReader(resizing, patches, device)
+            images, others = (
+                reader.read(folder, some, result.problems, progress) for folder, some in zip(folders, keys, strict=True)
+            )
+            read[resizing] = images, others
+            result.computed += reader.computed
+        _check_read(folders, read[resizing], result.problems)
+        result.scores.append(create_set_metric(name)(*read[resizing]))
+    return result
+
+
+def set_spec(name: str, patches: int | None = None) -> str:
+    """One line that pins down what a number is: the variant of the metric, and whole images or patches."""
+    convention = "whole images" if patches is None else f"patches of {patches}x{patches} px, grid without overlap"
+    return f"{set_metric_info(name).spec}; {convention}"
+
+
+def few_images_warning(score: SetScore) -> str:
+    """Warning on a number of few images, with how wide its interval is; empty from `FEW_IMAGES` on."""
+    few = min(score.images)
+    if few >= FEW_IMAGES:
+        return ""
+    start = f"{score.metric} of {few} images, fewer than {FEW_IMAGES}: "
+    if math.isnan(score.error):
+        return f"{start}too few to say how far off it is; take more images, or compare image by image with --metric"
+    width = score.interval[1] - score.value
+    text = f"{start}its 95 % interval is {score.value:.4g} +- {width:.2g}; smaller differences say nothing"
+    if score.halves - score.value > width:
+        text += f". Half of the images give {score.halves:.4g}: compare only with numbers of as many images"
+    return text
+
+
+def _check_read(folders: tuple[Path, Path], sets: tuple[FeatureSet, FeatureSet], problems: dict[str, str]) -> None:
+    for folder, found in zip(folders, sets, strict=True):
+        if len(found.names) < 2:
+            reasons = f" (first of {len(problems)} left out: {next(iter(problems.values()))})" if problems else ""
+            raise ValueError(
+                f"{folder}: expected two images or more that can be used, got {len(found.names)}{reasons}; metrics of "
+                "sets compare distributions, `--metric` scores single images"
+            )

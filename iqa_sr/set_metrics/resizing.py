@@ -1,0 +1,44 @@
+"""The two ways in which images get the size of the Inception network: FIDs of one cannot be compared with the other's.
+
+`tensorflow` is that of the original FID and of torch-fidelity: bilinear between two neighbors, at positions without
+TensorFlow's later shift by half a pixel, and without a filter against aliasing. `clean` is that of clean-fid: Pillow's
+bicubic, which averages where it makes images smaller, in floating numbers that are neither clamped nor rounded.
+"""
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+
+from iqa_sr.set_metrics.base import Resizing
+
+__all__ = ["resize"]
+
+
+def resize(levels: Tensor, side: int, resizing: Resizing) -> Tensor:
+    """An image in the size of a network.
+
+    Args:
+        levels: Image `(3, H, W)`, RGB levels 0 to 255, any type.
+        side: Height and width wanted, in px.
+        resizing: Way of resizing.
+
+    Returns:
+        `(3, side, side)` float32 on the same device, from 0 to 255; `clean` goes beyond by bicubic's overshoot.
+    """
+    image = levels.float()
+    if resizing == "tensorflow":
+        return _between_neighbors(_between_neighbors(image, side, -1), side, -2)
+    planes = [Image.fromarray(plane).resize((side, side), Image.Resampling.BICUBIC) for plane in image.cpu().numpy()]
+    return torch.from_numpy(np.stack([np.asarray(plane) for plane in planes])).to(levels.device)
+
+
+def _between_neighbors(image: Tensor, side: int, dimension: int) -> Tensor:
+    length = image.shape[dimension]
+    positions = torch.arange(side, dtype=torch.float32) * torch.tensor(length / side, dtype=torch.float32)
+    lower = positions.long().clamp_max(length - 1)
+    upper = (lower + 1).clamp_max(length - 1)
+    shape = (side,) if dimension == -1 else (side, 1)
+    shares = (positions - lower).reshape(shape).to(image.device)
+    low, high = (image.index_select(dimension, index.to(image.device)) for index in (lower, upper))
+    return low + (high - low) * shares

@@ -1,0 +1,85 @@
+"""`iqa-sr score --set`: two folders as sets, with synthetic Inception weights."""
+
+import json
+
+import pytest
+
+from iqa_sr.cli.main import main
+from iqa_sr.io.images import write_image
+from iqa_sr.set_metrics.inception import WEIGHTS
+from tests.helpers.golden_images import photo
+
+
+@pytest.fixture(scope="module")
+def folders(synthetic, tmp_path_factory):
+    """`sr` and `hr` with four images each, and the weights."""
+    root = tmp_path_factory.mktemp("sets")
+    for index in range(4):
+        image = (photo("astronaut", 40 * index, 30 * index, 32, 48) * 255).byte().permute(1, 2, 0).numpy()
+        write_image(root / "hr" / f"{index}.png", image)
+        write_image(root / "sr" / f"{index}.png", image // 2)
+    with synthetic(WEIGHTS), pytest.MonkeyPatch.context() as patch:
+        patch.setenv("IQA_SR_CACHE", str(root / "cache"))
+        patch.chdir(root)
+        yield root
+
+
+def test_a_table_the_spec_a_warning_and_a_file(folders, capsys, caplog):
+    assert main(["score", "sr", "--set", "fid,kid", "--reference", "hr", "--output", "sets.json"]) == 0
+    out = capsys.readouterr().out
+    assert out.startswith("set metric") and "fid down" in out and "down: lower is better" in out
+    assert "kid: 8-bit RGB, TensorFlow 1's bilinear resizing to 299 px" in out and out.count("; whole images") == 2
+    assert "fid of 4 images, fewer than 1000: its 95 % interval is" in caplog.text
+    content = json.loads((folders / "sets.json").read_text())
+    fid, kid = content["sets"]
+    assert (fid["metric"], fid["images"], fid["paired"], fid["higher_is_better"]) == ("fid", [4, 4], True, False)
+    assert fid["interval"][0] < fid["value"] < fid["interval"][1] and kid["images"] == [4, 4]
+    assert len(list((folders / "cache").rglob("*.npy"))) == 8
+
+
+def test_a_set_against_itself_has_distance_zero_and_computes_nothing_anew(folders, capsys):
+    main(["score", "hr", "--set", "fid", "--reference", "hr"])  # features are there now, whatever ran before
+    kept = {path: path.stat().st_mtime_ns for path in (folders / "cache").rglob("*.npy")}
+    assert main(["score", "hr", "--set", "fid", "--reference", "hr", "--output", "same.json"]) == 0
+    assert json.loads((folders / "same.json").read_text())["sets"][0]["value"] == pytest.approx(0, abs=1e-6)
+    assert {path: path.stat().st_mtime_ns for path in (folders / "cache").rglob("*.npy")} == kept
+
+
+def test_patches_and_images_that_are_left_out(folders, capsys, tmp_path):
+    for name in ("0.png", "1.png"):
+        (tmp_path / name).write_bytes((folders / "sr" / name).read_bytes())
+    (tmp_path / "broken.png").write_bytes(b"no image")
+    assert main(["score", str(tmp_path), "--set", "kid", "--reference", "hr", "--patches", "24"]) == 1
+    printed = capsys.readouterr()
+    assert "patches of 24x24 px, grid without overlap" in printed.out
+    assert "not used:" in printed.err and "broken.png" in printed.err
+
+
+def test_the_weights_are_listed_with_who_uses_them_and_pulled_by_the_metrics_name(folders, capsys):
+    main(["weights", "list", "--json"])
+    facts = {one["name"]: one for one in json.loads(capsys.readouterr().out)}
+    assert facts[WEIGHTS]["metrics"] == ["fid", "fid-clean", "kid", "kid-clean"]
+    assert main(["weights", "pull", "KID"]) == 0
+    assert f"{WEIGHTS}: was there already" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "text"),
+    [
+        (["--set", "fid"], "--set fid: compares two folders; name that of the references with --reference DIR"),
+        (["--set", "fidd", "--reference", "hr"], "no metric of sets is called 'fidd'; did you mean fid"),
+        (["--set", "fid", "--reference", "hr", "--output", "a.csv"], "expected a file that ends in .json with --set"),
+        (["--set", "fid", "--reference", "hr", "--patches", "64"], "expected two images or more that can be used"),
+        (["--metric", "psnr", "--reference", "hr", "--patches", "64"], "--patches: cuts images for --set"),
+        (["--metric", "psnr", "--set", "fid"], "not allowed with argument"),
+        ([], "one of the arguments --metric --set is required"),
+    ],
+)
+def test_what_does_not_go_is_said(folders, capsys, caplog, arguments, text):
+    try:
+        code = main(["score", "sr", *arguments])
+    except SystemExit as end:
+        code = end.code
+    assert code != 0
+    printed = capsys.readouterr()
+    assert text in printed.err + printed.out + caplog.text
