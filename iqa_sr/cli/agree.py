@@ -88,12 +88,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--resamples", type=int, default=1000, metavar="N", help="of the bootstrap (default 1000)")
     parser.add_argument("--batch", type=int, default=8, metavar="N", help="images of one size at a time (default 8)")
+    parser.add_argument(
+        "--allow-missing",
+        action="store_true",
+        help="leave out, and count, images without every score whose files are not there",
+    )
     add_quiet_argument(parser)
 
 
 def run(args: argparse.Namespace) -> int:
     """Read the labels, score what has no score yet, print the tables and write them."""
     from iqa_sr.agreement.evaluation import measure
+    from iqa_sr.agreement.held_images import missing_text
     from iqa_sr.agreement.metric_scores import AGREEMENT, COMPLEMENTARITY, SCORES, collect_scores
     from iqa_sr.agreement.output import agreement_text, write_agreement
     from iqa_sr.data.preferences.layouts import LabelOptions, read_human_labels
@@ -119,16 +125,18 @@ def run(args: argparse.Namespace) -> int:
     for note in labeled.notes:
         print(note, file=sys.stderr)
     tables = [Path(file).expanduser() for file in args.tables]
-    scores = collect_scores(labeled, metrics, tables, folder, args.batch)
-    total = len(labeled.images)
+    scores = collect_scores(labeled, metrics, tables, folder, args.batch, args.allow_missing)
+    if text := missing_text(labeled, scores.labeled):
+        print(text, file=sys.stderr)
+    total = len(scores.labeled.images)
     for name, count in scores.stale.items():
         print(f"{name}: {count} scores of older files, or not known to be of these, were removed", file=sys.stderr)
     for name, count in scores.incomplete.items():
         more = f"; --metric {name} scores the others" if name in metric_names() else ""
         print(f"{name} is left out: {count} of {total} scores are there{more}", file=sys.stderr)
     if not scores.qualities:
-        raise ValueError(f"no metric has scores of all {total} images; --metric NAMES computes them")
-    found = measure(labeled, scores.qualities, args.ties, args.resamples)
+        raise ValueError(f"no metric has scores of all {total} images; --metric NAMES computes them from the images")
+    found = measure(scores.labeled, scores.qualities, args.ties, args.resamples)
     write_agreement(found, folder, args.ties)
     print(agreement_text(found, args.ties))
     written = [AGREEMENT, *[COMPLEMENTARITY] * bool(found.complements)]
