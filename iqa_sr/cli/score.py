@@ -54,7 +54,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Score and print a table; 1 if some images could not be scored."""
     from iqa_sr.metrics.registry import metric_info
-    from iqa_sr.scores.means import mean
+    from iqa_sr.scores.means import image_means, mean
     from iqa_sr.scores.scoring_run import run_scoring
 
     metrics, rules = _rules(args)
@@ -62,8 +62,9 @@ def run(args: argparse.Namespace) -> int:
     if not first:
         return 0  # the first one says what is wrong: torchrun would end it as soon as another one fails
     scores: dict[str, dict[str, float]] = {}
-    for row in result.rows:
-        scores.setdefault(row.image, {})[row.metric] = row.score
+    for (_, metric), own in image_means(result.rows).items():
+        for image, score in own.items():
+            scores.setdefault(image, {})[metric] = score
     rows = [("image", *(f"{name} {'up' if metric_info(name).higher_is_better else 'down'}" for name in metrics))]
     if len(scores) <= SHOWN:
         rows += [(image, *(_number(found.get(name)) for name in metrics)) for image, found in sorted(scores.items())]
@@ -87,7 +88,9 @@ def run(args: argparse.Namespace) -> int:
 
 def _rules(args: argparse.Namespace) -> "tuple[tuple[str, ...], ScoringRules]":
     """Metrics, and how they are computed."""
+    from iqa_sr.evaluation.positives import positive_references
     from iqa_sr.metrics.registry import own_names
+    from iqa_sr.scores.protocols import find_protocol
     from iqa_sr.scores.reference_names import NameTemplate
     from iqa_sr.scores.scoring_run import protocol_rules
     from iqa_sr.scores.wanted_scores import ScoringRules
@@ -103,7 +106,9 @@ def _rules(args: argparse.Namespace) -> "tuple[tuple[str, ...], ScoringRules]":
     metrics, border = tuple(own_names(split_names(args.metrics))) if args.metrics else (), args.border
     if args.protocol is not None:
         metrics, border = protocol_rules(args.protocol, metrics, border)
-    return metrics, ScoringRules(border or 0, None if text is None else NameTemplate(text))
+    several = args.protocol is not None and find_protocol(args.protocol).against == "positives"
+    template = None if text is None else NameTemplate(text)
+    return metrics, ScoringRules(border or 0, template, positive_references if several else None)
 
 
 def _print_formula(protocol: str, means: "Mapping[str, float]") -> None:

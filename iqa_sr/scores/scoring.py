@@ -120,9 +120,30 @@ def score_images(
         )
     rules = rules or ScoringRules()
     root, keys = _images_of(root)
-    references = References() if reference is None else _references_of(root, keys, reference, rules.template)
-    wanted = WantedScores(root, keys[shard[0] :: shard[1]], metrics, references, rules.border)
-    return _score_missing(wanted, output, device, batch_size, shard, progress)
+    own = keys[shard[0] :: shard[1]]
+    if reference is not None and rules.find is not None:
+        parts = rules.find(keys, Path(reference), rules.template)
+    else:
+        parts = [References() if reference is None else _references_of(root, keys, reference, rules.template)]
+    wanted = [WantedScores(root, own, metrics, parts[0], rules.border)]
+    for part in parts[1:]:
+        wanted.append(WantedScores(root, [key for key in own if key in part.keys], full, part, rules.border))
+    return _joined([_score_missing(one, output, device, batch_size, shard, progress) for one in wanted])
+
+
+def _joined(results: Sequence[ScoringResult]) -> ScoringResult:
+    """The results of several parts as one; each has added to the table's file, if there is one."""
+    first, *others = results
+    for one in others:
+        first.scored, first.kept = first.scored + one.scored, first.kept + one.kept
+        first.stale |= one.stale
+        first.rows += one.rows
+        first.problems |= one.problems
+        if one.table.path is None:
+            first.table.append(one.table.rows)
+        else:
+            first.table = one.table
+    return first
 
 
 def score_listed(

@@ -20,7 +20,7 @@ __all__ = ["protocol_rules", "run_scoring"]
 
 
 def protocol_rules(name: str, metrics: Sequence[str] = (), border: int | None = None) -> tuple[tuple[str, ...], int]:
-    """Metrics and border of a protocol, for images that are there and one reference for each.
+    """Metrics and border of a protocol, for images that are there.
 
     Args:
         name: Name of the protocol.
@@ -31,16 +31,12 @@ def protocol_rules(name: str, metrics: Sequence[str] = (), border: int | None = 
         Own names of the metrics, each once, and the pixels cut from each side.
 
     Raises:
-        ValueError: If there is no such protocol, it compares with several references, or a border is named that it
+        ValueError: If there is no such protocol, it compares with results of a base, or a border is named that it
             fixes, or none where it does not.
     """
     protocol = find_protocol(name)
-    if protocol.against != "original":
-        raise ValueError(
-            f"`protocol` {name} compares with all {protocol.against} of an image and averages; expected one whose "
-            f"`reference` is one image for each. Use iqa-sr evaluate, or name its metrics and border: `metrics` "
-            f"{','.join(protocol.metrics)} `border` {protocol.border or 0}"
-        )
+    if protocol.against == "base":
+        raise ValueError(f"`protocol` {name} compares with what a base network makes; use iqa-sr evaluate")
     if protocol.border is not None and border is not None:
         raise ValueError(f"`border` {border}: `protocol` {name} fixes it; leave one of them out")
     cut = border if protocol.border is None else protocol.border

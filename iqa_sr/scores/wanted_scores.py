@@ -1,6 +1,6 @@
 """Scores of image files that are wanted, and those that a table has: by content, not by name."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
@@ -23,6 +23,8 @@ class ScoringRules:
     Attributes:
         border: Pixels cut from each side of image and reference before scoring, at least 0.
         template: How images are called after their references; None: as these are.
+        find: Function of the images' keys, the folder of references and the template that finds several references of
+            each, in several parts; None: there is one, of the same path.
 
     Raises:
         ValueError: If the border is negative.
@@ -30,6 +32,7 @@ class ScoringRules:
 
     border: int = 0
     template: NameTemplate | None = None
+    find: "Callable[[Sequence[str], Path, NameTemplate | None], Sequence[References]] | None" = None
 
     def __post_init__(self) -> None:
         if self.border < 0:

@@ -1,5 +1,6 @@
 """`iqa-sr score` as papers measure ready-made images: protocols, borders, names that differ from the references'."""
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,7 +12,7 @@ from iqa_sr.io.images import read_image
 from iqa_sr.metrics import create_metric
 from iqa_sr.scores.protocols import find_protocol
 from iqa_sr.scores.score_table import ScoreTable
-from tests.helpers.sr_datasets import make_image, save
+from tests.helpers.sr_datasets import make_image, save, write_groups, write_labels
 
 pytestmark = pytest.mark.usefixtures("working_folder")
 
@@ -113,6 +114,44 @@ def test_the_formula_of_a_protocol_is_computed_of_the_means(results, capsys, mon
     assert f"restoration of these means: {2 * means['psnr'] - means['ssimc-basicsr']:.4f}" in capsys.readouterr().out
 
 
+def test_a_protocol_against_positives_averages_over_them(capsys, monkeypatch):
+    """Of p0 two versions are positive, of p1 one, of p2 none; without the metrics of the protocol that need weights."""
+    scored = replace(find_protocol("hggt-test100"), metrics=("psnr", "jod-lite"))
+    monkeypatch.setattr("iqa_sr.scores.protocols.PROTOCOLS", {"hggt-test100": scored})
+    write_groups("gt/images", count=3, size=40)
+    for number in range(3):
+        save(f"sr/p{number}_N.png", make_image(20 + number, 40))
+    args = "--protocol", "hggt-test100", "--suffix", "_N"
+    assert main(["score", "sr", "--reference", "gt", *args]) == 1
+    assert "gt has no positive ground truth of the 3 images" in capsys.readouterr().err
+    votes = {"p0": {"01": "PPS", "02": "PPP"}, "p1": {"01": "NNN", "02": "PPS"}, "p2": {"01": "SSS", "02": "NNN"}}
+    write_labels("gt/labels", votes)
+    assert main(["score", "sr", "--reference", "gt", *args, "--output", "t.csv"]) == 1
+    shown = capsys.readouterr()
+    psnr = create_metric("psnr")
+    positives = {"p0": ("01", "02"), "p1": ("02",)}
+    found = {
+        name: [psnr(cut(f"sr/{name}_N.png", 4), cut(f"gt/images/{one}/{name}_{one}.png", 4)).item() for one in versions]
+        for name, versions in positives.items()
+    }
+    rows = [row for row in ScoreTable.read("t.csv").rows if row.metric == "psnr"]
+    assert sorted(row.score for row in rows) == pytest.approx(sorted([*found["p0"], *found["p1"]]), rel=1e-5)
+    means = [sum(scores) / len(scores) for scores in found.values()]
+    lines = {line.split()[0]: line.split()[1:] for line in shown.out.splitlines() if line.startswith("p")}
+    assert [float(lines[f"p{number}_N.png"][0]) for number in range(2)] == pytest.approx(means, abs=1e-4)
+    assert lines["p2_N.png"][0] == "-" and float(lines["p2_N.png"][1]) > 0
+    assert any(line.split()[:4] == ["mean", "of", "3", f"{sum(means) / 2:.4f}"] for line in shown.out.splitlines())
+    assert "p2_N.png: no positive ground truth" in shown.err
+    assert main(["score", "sr", "--reference", "gt", *args, "--output", "t.csv"]) == 1
+    assert "0 new scores, 6 were there already" in capsys.readouterr().out
+    assert main(["score", "sr", "--reference", "gt", *args, "--output", "t.json"]) == 1
+    assert len(json.loads(Path("t.json").read_text())["scores"]) == 6
+    assert main(["score", "sr", "--reference", "gt", "--protocol", "hggt-test100"]) == 1
+    shown = capsys.readouterr().err
+    assert "none of the 3 images (p0_N.png, ...) is called as one of the 3 originals of gt" in shown
+    assert "--suffix _N gives 3 of them one" in shown
+
+
 @pytest.mark.parametrize(
     ("args", "message"),
     [
@@ -120,12 +159,6 @@ def test_the_formula_of_a_protocol_is_computed_of_the_means(results, capsys, mon
         (("--protocol", "sr-clasic"), "--protocol: there is no protocol 'sr-clasic'; did you mean sr-classic"),
         (("--protocol", "sr-classic"), "name it: --border 4 for x4"),
         (("--protocol", "restoration", "--border", "4"), "--border 4: --protocol restoration fixes it"),
-        (
-            ("--protocol", "hggt-test100"),
-            "--protocol hggt-test100 compares with all positives of an image and averages; expected one whose "
-            "--reference is one image for each. Use iqa-sr evaluate, or name its metrics and border: --metric "
-            "psnr,ssimc-basicsr,lpips,dists --border 4",
-        ),
         (
             ("--metric", "psnr", "--suffix", "_x4", "--template", "{}_x4"),
             "--suffix _x4 is short for --template '{}_x4'; leave one of them out",
