@@ -110,8 +110,6 @@ def run(args: argparse.Namespace) -> int:
             raise ValueError(f"{name}: expected at least 1, got {value}")
     metrics = split_names(args.metrics) if args.metrics else ()
     root, folder = Path(args.dataset).expanduser(), Path(args.folder).expanduser()
-    if not (metrics or args.tables or (folder / SCORES).exists()):
-        raise ValueError("nothing to measure: name metrics with --metric, or tables of scores with --scores")
     options = LabelOptions(
         Path(args.file).expanduser() if args.file else None,
         args.part,
@@ -120,6 +118,9 @@ def run(args: argparse.Namespace) -> int:
         args.higher_is_better,
     )
     labeled = read_human_labels(args.layout, root, options)
+    votes = any(pair.share is not None for pair in labeled.pairs)  # then observers can be measured themselves
+    if not (metrics or args.tables or (folder / SCORES).exists() or votes):
+        raise ValueError("nothing to measure: name metrics with --metric, or tables of scores with --scores")
     if not args.quiet:
         print(_labels_text(labeled, args.layout), file=sys.stderr)
     for note in labeled.notes:
@@ -134,7 +135,7 @@ def run(args: argparse.Namespace) -> int:
     for name, count in scores.incomplete.items():
         more = f"; --metric {name} scores the others" if name in metric_names() else ""
         print(f"{name} is left out: {count} of {total} scores are there{more}", file=sys.stderr)
-    if not scores.qualities:
+    if not scores.qualities and (metrics or tables or scores.incomplete or not votes):
         raise ValueError(f"no metric has scores of all {total} images; --metric NAMES computes them from the images")
     found = measure(scores.labeled, scores.qualities, args.ties, args.resamples)
     write_agreement(found, folder, args.ties)

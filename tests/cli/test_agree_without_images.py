@@ -39,6 +39,20 @@ def test_pairs_with_every_score_need_no_image(capsys):
     assert "left out" not in capsys.readouterr().err
 
 
+def test_votes_alone_say_how_far_observers_agree(capsys):
+    """No metric, no image; an empty table of an earlier call changes nothing."""
+    labels(PAIRS, "pairs.csv")
+    for _ in range(2):
+        assert agree("pairs-csv") == 0
+        assert numbers() == {("one observer's vote", "All"): (pytest.approx(0.8), 3, "0")}
+        assert "one observer's vote    80.00" in capsys.readouterr().out
+    Path("data/pairs.csv").write_text("first,second,preference\na.png,b.png,1\n")
+    assert agree("pairs-csv", output="other") == 1
+    assert "nothing to measure: name metrics with --metric" in capsys.readouterr().err
+    assert agree("pairs-csv") == 1
+    assert "no metric has scores of all 2 images" in capsys.readouterr().err
+
+
 def test_opinion_scores_with_every_score_need_no_image(capsys):
     labels(MOS, "scores.csv")
     table = table_of("mine", {f"x/{name}.png": score for name, score in zip("abcd", (1, 2, 3, 4), strict=True)})
