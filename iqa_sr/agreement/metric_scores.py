@@ -7,6 +7,7 @@ from pathlib import Path, PurePosixPath
 
 import torch
 
+from iqa_sr.agreement.held_images import held_labels
 from iqa_sr.data.image_checks import measure_images
 from iqa_sr.data.preferences.records import HumanLabels
 from iqa_sr.data.problems import DataError, DataProblems
@@ -34,6 +35,7 @@ class MetricScores:
         scored: Number of new scores.
         kept: Number of scores of these images that were there already.
         stale: Number of scores by metric that were removed, because their images have changed since.
+        labeled: The labels that count: all, or those whose images are there.
     """
 
     qualities: Mapping[str, Mapping[str, float]]
@@ -41,6 +43,7 @@ class MetricScores:
     scored: int
     kept: int
     stale: Mapping[str, int]
+    labeled: HumanLabels
 
     @classmethod
     def of(
@@ -67,15 +70,21 @@ class MetricScores:
         complete = {name: qualities for name, qualities in found.items() if len(qualities) == len(wanted)}
         new = sum(row[:4] not in before for row in rows)
         incomplete = {name: len(qualities) for name, qualities in found.items() if name not in complete}
-        return cls(complete, incomplete, new, len(rows) - new, stale)
+        return cls(complete, incomplete, new, len(rows) - new, stale, labeled)
 
 
 def collect_scores(
-    labeled: HumanLabels, metrics: Sequence[str], tables: Sequence[Path], folder: Path, batch_size: int = 8
+    labeled: HumanLabels,
+    metrics: Sequence[str],
+    tables: Sequence[Path],
+    folder: Path,
+    batch_size: int = 8,
+    allow_missing: bool = False,
 ) -> MetricScores:
     """The scores of every image that observers rated: those in the folder's table, in other tables, and new ones.
 
-    Everything is kept in `folder/scores.csv`, so that a further call scores only what is missing.
+    Everything is kept in `folder/scores.csv`, so that a further call scores only what is missing. An image with every
+    score need not be there.
 
     Args:
         labeled: Human labels, and the images they are of.
@@ -83,6 +92,7 @@ def collect_scores(
         tables: Score tables made elsewhere, whose keys start at the data set's folder.
         folder: Folder of the results; made when it is not there.
         batch_size: Largest number of images of one size that are scored at a time.
+        allow_missing: Leave out what would have to be scored from files that are not there, see `held_labels`.
 
     Raises:
         ValueError: If a metric does not exist, a table holds another kind of it than is known, names none of the
@@ -99,6 +109,8 @@ def collect_scores(
     before = {row[:4] for row in cached.rows}
     for path in tables:
         _join(cached, path, files)
+    if allow_missing:
+        labeled = held_labels(labeled, metrics, cached)
     _check_missing(labeled, metrics, cached)
     folder.mkdir(parents=True, exist_ok=True)
     if not (folder / _OWNER).exists():
@@ -265,4 +277,6 @@ def _check_missing(labeled: HumanLabels, metrics: Sequence[str], table: ScoreTab
         if other and other != size and any(info.reference == "full" for info in infos):
             problems.add("sizes that differ", f"{shown}, its reference {reference} {other[0]}x{other[1]}")
     if len(problems):
-        raise DataError(problems.summary(f"{labeled.root}, nothing was scored"))
+        missing = any(problem.kind == "missing images" for problem in problems)
+        more = "\n`allow_missing` leaves out the images that are not there" if missing else ""
+        raise DataError(problems.summary(f"{labeled.root}, nothing was scored") + more)

@@ -88,12 +88,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--resamples", type=int, default=1000, metavar="N", help="of the bootstrap (default 1000)")
     parser.add_argument("--batch", type=int, default=8, metavar="N", help="images of one size at a time (default 8)")
+    parser.add_argument(
+        "--allow-missing",
+        action="store_true",
+        help="leave out, and count, images without every score whose files are not there",
+    )
     add_quiet_argument(parser)
 
 
 def run(args: argparse.Namespace) -> int:
     """Read the labels, score what has no score yet, print the tables and write them."""
     from iqa_sr.agreement.evaluation import measure
+    from iqa_sr.agreement.held_images import missing_text
     from iqa_sr.agreement.metric_scores import AGREEMENT, COMPLEMENTARITY, SCORES, collect_scores
     from iqa_sr.agreement.output import agreement_text, write_agreement
     from iqa_sr.data.preferences.layouts import LabelOptions, read_human_labels
@@ -104,8 +110,6 @@ def run(args: argparse.Namespace) -> int:
             raise ValueError(f"{name}: expected at least 1, got {value}")
     metrics = split_names(args.metrics) if args.metrics else ()
     root, folder = Path(args.dataset).expanduser(), Path(args.folder).expanduser()
-    if not (metrics or args.tables or (folder / SCORES).exists()):
-        raise ValueError("nothing to measure: name metrics with --metric, or tables of scores with --scores")
     options = LabelOptions(
         Path(args.file).expanduser() if args.file else None,
         args.part,
@@ -114,21 +118,26 @@ def run(args: argparse.Namespace) -> int:
         args.higher_is_better,
     )
     labeled = read_human_labels(args.layout, root, options)
+    votes = any(pair.share is not None for pair in labeled.pairs)  # then observers can be measured themselves
+    if not (metrics or args.tables or (folder / SCORES).exists() or votes):
+        raise ValueError("nothing to measure: name metrics with --metric, or tables of scores with --scores")
     if not args.quiet:
         print(_labels_text(labeled, args.layout), file=sys.stderr)
     for note in labeled.notes:
         print(note, file=sys.stderr)
     tables = [Path(file).expanduser() for file in args.tables]
-    scores = collect_scores(labeled, metrics, tables, folder, args.batch)
-    total = len(labeled.images)
+    scores = collect_scores(labeled, metrics, tables, folder, args.batch, args.allow_missing)
+    if text := missing_text(labeled, scores.labeled):
+        print(text, file=sys.stderr)
+    total = len(scores.labeled.images)
     for name, count in scores.stale.items():
         print(f"{name}: {count} scores of older files, or not known to be of these, were removed", file=sys.stderr)
     for name, count in scores.incomplete.items():
         more = f"; --metric {name} scores the others" if name in metric_names() else ""
         print(f"{name} is left out: {count} of {total} scores are there{more}", file=sys.stderr)
-    if not scores.qualities:
-        raise ValueError(f"no metric has scores of all {total} images; --metric NAMES computes them")
-    found = measure(labeled, scores.qualities, args.ties, args.resamples)
+    if not scores.qualities and (metrics or tables or scores.incomplete or not votes):
+        raise ValueError(f"no metric has scores of all {total} images; --metric NAMES computes them from the images")
+    found = measure(scores.labeled, scores.qualities, args.ties, args.resamples)
     write_agreement(found, folder, args.ties)
     print(agreement_text(found, args.ties))
     written = [AGREEMENT, *[COMPLEMENTARITY] * bool(found.complements)]

@@ -3,10 +3,16 @@
 import argparse
 import math
 import sys
+from typing import TYPE_CHECKING
 
 from iqa_sr.cli.arguments import add_quiet_argument, split_names
 from iqa_sr.cli.set_scores import add_set_arguments, run_sets
 from iqa_sr.io.text_table import aligned
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from iqa_sr.scores.wanted_scores import ScoringRules
 
 __all__ = ["add_arguments", "run"]
 
@@ -17,12 +23,22 @@ SHOWN = 40
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments: images, metrics, references and output."""
     parser.add_argument("path", metavar="PATH", help="image, or folder that is searched with its sub-folders")
-    kind = parser.add_mutually_exclusive_group(required=True)
-    kind.add_argument("--metric", dest="metrics", metavar="NAMES", help="metrics, separated by commas")
+    kind = parser.add_mutually_exclusive_group()
+    kind.add_argument("--metric", dest="metrics", metavar="NAMES", help="by commas; with --protocol on top of its own")
     add_set_arguments(parser, kind)
+    parser.add_argument(
+        "--protocol", metavar="NAME", help="metrics and border as papers have them: sr-classic, ntire2025, ..."
+    )
     parser.add_argument(
         "--reference", metavar="PATH", help="image or folder that full-reference metrics and --set compare with"
     )
+    parser.add_argument(
+        "--suffix", metavar="TEXT", help="what images have after their references' names: _x4 pairs a_x4.png with a.png"
+    )
+    parser.add_argument(
+        "--template", metavar="TEXT", help="an image's name with {} for its reference's: '{}_SwinIR_x4.png'"
+    )
+    parser.add_argument("--border", type=int, metavar="N", help="pixels cut from each side before scoring (default 0)")
     parser.add_argument(
         "--output",
         metavar="FILE",
@@ -41,27 +57,34 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Score and print a table; 1 if some images could not be scored."""
     if args.sets is not None:
+        for flag in ("protocol", "suffix", "template", "border"):
+            if getattr(args, flag) is not None:
+                raise ValueError(f"--{flag}: applies to metrics of single images, not to --set; leave it out")
         return run_sets(args)
     if args.patches is not None:
-        raise ValueError(f"--patches: cuts images for --set, got {args.patches} with --metric; leave it out")
-    from iqa_sr.metrics.registry import metric_info, own_names
-    from iqa_sr.scores.means import mean
+        raise ValueError(f"--patches: cuts images for --set, got {args.patches} without it; leave it out")
+    from iqa_sr.metrics.registry import metric_info
+    from iqa_sr.scores.means import image_means, mean
     from iqa_sr.scores.scoring_run import run_scoring
 
-    metrics = own_names(split_names(args.metrics))
-    result, first = run_scoring(args.path, metrics, args.reference, args.output, args.batch)
+    metrics, rules = _rules(args)
+    result, first = run_scoring(args.path, metrics, args.reference, args.output, args.batch, rules)
     if not first:
         return 0  # the first one says what is wrong: torchrun would end it as soon as another one fails
     scores: dict[str, dict[str, float]] = {}
-    for row in result.rows:
-        scores.setdefault(row.image, {})[row.metric] = row.score
+    for (_, metric), own in image_means(result.rows).items():
+        for image, score in own.items():
+            scores.setdefault(image, {})[metric] = score
     rows = [("image", *(f"{name} {'up' if metric_info(name).higher_is_better else 'down'}" for name in metrics))]
     if len(scores) <= SHOWN:
         rows += [(image, *(_number(found.get(name)) for name in metrics)) for image, found in sorted(scores.items())]
     means = [[found[name] for found in scores.values() if math.isfinite(found.get(name, math.nan))] for name in metrics]
     rows.append((f"mean of {len(scores)}", *(_number(mean(one) if one else None) for one in means)))
     print(aligned(rows, numbers=True))
-    print("up: higher is better; down: lower is better")
+    cut = f"; {rules.border} px of each side cut" if rules.border else ""
+    print(f"up: higher is better; down: lower is better{cut}")
+    if args.protocol is not None:
+        _print_formula(args.protocol, {name: mean(one) for name, one in zip(metrics, means, strict=True)})
     if args.output is not None:
         print(f"{args.output}: {result.scored} new scores, {result.kept} were there already")
         if result.stale:
@@ -71,6 +94,46 @@ def run(args: argparse.Namespace) -> int:
     for key, text in sorted(result.problems.items()):
         print(f"  not scored: {key}: {text}", file=sys.stderr)
     return 1 if result.problems else 0
+
+
+def _rules(args: argparse.Namespace) -> "tuple[tuple[str, ...], ScoringRules]":
+    """Metrics, and how they are computed."""
+    from iqa_sr.evaluation.positives import positive_references
+    from iqa_sr.metrics.registry import own_names
+    from iqa_sr.scores.protocols import find_protocol
+    from iqa_sr.scores.reference_names import NameTemplate
+    from iqa_sr.scores.scoring_run import protocol_rules
+    from iqa_sr.scores.wanted_scores import ScoringRules
+
+    if args.metrics is None and args.protocol is None:
+        raise ValueError("nothing to score by: name metrics, such as --metric psnr,niqe, or a --protocol")
+    if args.suffix is not None and args.template is not None:
+        raise ValueError(f"--suffix {args.suffix} is short for --template '{{}}{args.suffix}'; leave one of them out")
+    for flag, value in (("--suffix", args.suffix), ("--template", args.template)):
+        if value is not None and args.reference is None:
+            raise ValueError(f"{flag} says which reference is an image's; name their folder with --reference DIR")
+    text = args.template if args.suffix is None else f"{{}}{args.suffix}"
+    metrics, border = tuple(own_names(split_names(args.metrics))) if args.metrics else (), args.border
+    if args.protocol is not None:
+        metrics, border = protocol_rules(args.protocol, metrics, border)
+    several = args.protocol is not None and find_protocol(args.protocol).against == "positives"
+    template = None if text is None else NameTemplate(text)
+    return metrics, ScoringRules(border or 0, template, positive_references if several else None)
+
+
+def _print_formula(protocol: str, means: "Mapping[str, float]") -> None:
+    """The protocol's own score, where it has one and all that it needs."""
+    import numpy as np
+
+    from iqa_sr.scores.protocols import find_protocol
+    from iqa_sr.stats.score_formula import Formula
+
+    text = find_protocol(protocol).formula
+    if text is None:
+        return
+    formula = Formula(text)
+    if all(math.isfinite(means.get(name, math.nan)) for name in formula.names):
+        print(f"{protocol} of these means: {float(formula({name: np.array([means[name]]) for name in means})[0]):.4f}")
 
 
 def _number(score: float | None) -> str:

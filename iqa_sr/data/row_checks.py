@@ -21,10 +21,13 @@ class RowReader:
         root: The collection's folder.
         score_range: Lowest and highest possible score.
         problems: Takes one problem for each row that cannot be used.
+        need_images: Whether a row whose image is not there is a problem; else the table's own path stands for it.
     """
 
-    def __init__(self, root: Path, score_range: tuple[float, float], problems: DataProblems) -> None:
-        self._root, self._range, self._problems = root, score_range, problems
+    def __init__(
+        self, root: Path, score_range: tuple[float, float], problems: DataProblems, need_images: bool = True
+    ) -> None:
+        self._root, self._range, self._problems, self._need_images = root, score_range, problems, need_images
         self._finder = FileFinder()
         self._seen: set[str] = set()
 
@@ -34,11 +37,14 @@ class RowReader:
         """The image of a row and its scores as numbers; None where something is wrong with it.
 
         Args:
-            images: Possible paths of the image below the root; the first of these that exists is meant.
+            images: Possible paths of the image below the root; the first of these that exists is meant, and where none
+                does and none is needed, the very first.
             published: Scores by aspect, as they stand in the table.
             wrong: Problem that the caller has found in the row; None for none.
         """
         path = next((found for name in images if (found := self._finder.find(self._root / name))), None)
+        if path is None and not self._need_images and not Path(images[0]).is_absolute():
+            path = self._root / images[0].replace("\\", "/")
         scores = {aspect: as_number(value) for aspect, value in published.items()}
         named = os.path.normpath(path or self._root / images[0])
         if named in self._seen:

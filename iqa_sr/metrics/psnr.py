@@ -44,6 +44,9 @@ class PSNR(QualityMetric):
     Differs from the original:
         Equal images have 100 dB instead of infinity.
 
+    Of a gray image BasicSR's Y spans 219 levels and not 255, so that `psnry-basicsr` is 20 log10(255 / 219) = 1.32 dB
+    above what MATLAB's convention gives, which takes the gray levels as they are: `psnr`.
+
     Args:
         info: `PSNR_INFO`, `PSNRY_INFO` or `PSNRY_BASICSR_INFO`.
     """

@@ -41,6 +41,9 @@ SSIMC_INFO = _info("ssimc-basicsr", "RGB 0..255, rounded; mean of the channels")
 class BasicSRSSIM(QualityMetric):
     """SSIM of each image, at most 1; higher is better. In the gradient the rounding to 8 bit counts as identity.
 
+    Of a gray image Y spans 219 levels and not 255, which raises `ssimy-basicsr`; MATLAB's convention takes the gray
+    levels as they are: `ssimc-basicsr`.
+
     Args:
         info: `SSIMY_INFO` (BasicSR's `test_y_channel: true`) or `SSIMC_INFO` (the mean over red, green and blue).
     """

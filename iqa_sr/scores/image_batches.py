@@ -6,18 +6,15 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
-from pathlib import PurePosixPath
-from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
-from iqa_sr.io.file_names import composed
 from iqa_sr.io.image_stores import ImageStore
 from iqa_sr.io.image_tensors import to_tensor
 from iqa_sr.io.images import decode_image
 
-__all__ = ["MEGAPIXELS", "ImageBatches", "Images", "Matches", "match_references", "read_digests"]
+__all__ = ["MEGAPIXELS", "ImageBatches", "Images", "read_digests"]
 
 MEGAPIXELS = 4.0
 """Of all images of a batch together, as long as it has several: what a metric keeps of each pixel may be kilobytes."""
@@ -137,45 +134,3 @@ def read_digests(store: ImageStore, keys: Iterable[str]) -> dict[str, str]:
     with ThreadPoolExecutor(_threads()) as pool:
         list(pool.map(read, dict.fromkeys(keys)))
     return found
-
-
-# --- References -------------------------------------------------------------------------------------------------------
-
-
-class Matches(NamedTuple):
-    """References found for images, and those that are ambiguous.
-
-    Attributes:
-        found: The one reference of each image that has one, by key.
-        ambiguous: Candidates among which nothing decides, by the image's key.
-    """
-
-    found: dict[str, str]
-    ambiguous: dict[str, list[str]]
-
-
-def match_references(keys: list[str], candidates: list[str]) -> Matches:
-    """Match each image with the reference of its path, or the only one of that path with another suffix.
-
-    Accents may be written in either way: copies that were made on macOS have them apart.
-
-    Args:
-        keys: Paths of the images relative to their root.
-        candidates: Paths of the references relative to theirs.
-    """
-    exact = set(candidates)
-    by_stem: dict[str, list[str]] = defaultdict(list)
-    for candidate in candidates:
-        by_stem[_stem(candidate)].append(candidate)
-    matches = Matches({}, {})
-    for key in keys:
-        same = [key] if key in exact else by_stem.get(_stem(key), [])
-        if len(same) == 1:
-            matches.found[key] = same[0]
-        elif same:
-            matches.ambiguous[key] = same
-    return matches
-
-
-def _stem(key: str) -> str:
-    return composed(str(PurePosixPath(key).with_suffix("")))

@@ -10,12 +10,14 @@ from tqdm import tqdm
 
 from iqa_sr.io.image_stores import LMDB_SUFFIX, ImageStore, image_names, name_problem, open_folder
 from iqa_sr.io.image_types import looked_for
-from iqa_sr.metrics.registry import QualityMetric, metric_info, metric_spec, shared_metric
+from iqa_sr.metrics.registry import QualityMetric, metric_info, shared_metric
 from iqa_sr.runtime.memory import is_out_of_memory
-from iqa_sr.scores.image_batches import ImageBatches, Images, Matches, match_references
-from iqa_sr.scores.score_table import MetricFacts, Names, Origin, ScoreRow, ScoreTable
+from iqa_sr.scores.image_batches import ImageBatches, Images
+from iqa_sr.scores.image_scores import cut_border
+from iqa_sr.scores.reference_names import Matches, NameTemplate, match_references, proposed_template
+from iqa_sr.scores.score_table import Names, Origin, ScoreRow, ScoreTable
 from iqa_sr.scores.table_shards import shard_path
-from iqa_sr.scores.wanted_scores import References, WantedScores
+from iqa_sr.scores.wanted_scores import NO_REFERENCE, References, ScoringRules, WantedScores
 from iqa_sr.weights.store import find_all
 
 __all__ = ["ScoringResult", "find_images", "score_images", "score_listed"]
@@ -80,6 +82,7 @@ def score_images(
     batch_size: int = 8,
     shard: tuple[int, int] = (0, 1),
     progress: bool = True,
+    rules: ScoringRules | None = None,
 ) -> ScoringResult:
     """Score every image below a root that has no score yet.
 
@@ -93,12 +96,14 @@ def score_images(
         output: Path of the score table; None to keep it in memory. With several shards each process writes to
             `shard_path(output, ...)`, and the caller joins them with `merge_tables`.
         reference: Path of an image, or of the folder of the references of full-reference metrics: the image `a/b.png`
-            is compared with the reference's `a/b.png`, or with the only `a/b` of another suffix.
+            is compared with the reference's `a/b.png`, or with the only `a/b` of another suffix; by a template of the
+            rules `a/b_x4.png` is.
         device: Device of the metrics.
         batch_size: Largest number of images, all of one size, that are scored at a time; fewer of large ones, and
             where memory does not suffice.
         shard: `(rank, world size)`: the images `rank, rank + world size, ...` are this process's.
         progress: Whether a bar is shown.
+        rules: Border that is cut, and how images are called after their references; None: nothing is, and as these.
 
     Returns:
         The counts, and the images that could not be scored; the others are.
@@ -113,10 +118,32 @@ def score_images(
         raise ValueError(
             f"{', '.join(full)} compares with a reference image; name the folder of the references (`reference` DIR)"
         )
+    rules = rules or ScoringRules()
     root, keys = _images_of(root)
-    references = References() if reference is None else _references_of(root, keys, reference)
-    wanted = WantedScores(root, keys[shard[0] :: shard[1]], metrics, references)
-    return _score_missing(wanted, output, device, batch_size, shard, progress)
+    own = keys[shard[0] :: shard[1]]
+    if reference is not None and rules.find is not None:
+        parts = rules.find(keys, Path(reference), rules.template)
+    else:
+        parts = [References() if reference is None else _references_of(root, keys, reference, rules.template)]
+    wanted = [WantedScores(root, own, metrics, parts[0], rules.border)]
+    for part in parts[1:]:
+        wanted.append(WantedScores(root, [key for key in own if key in part.keys], full, part, rules.border))
+    return _joined([_score_missing(one, output, device, batch_size, shard, progress) for one in wanted])
+
+
+def _joined(results: Sequence[ScoringResult]) -> ScoringResult:
+    """The results of several parts as one; each has added to the table's file, if there is one."""
+    first, *others = results
+    for one in others:
+        first.scored, first.kept = first.scored + one.scored, first.kept + one.kept
+        first.stale |= one.stale
+        first.rows += one.rows
+        first.problems |= one.problems
+        if one.table.path is None:
+            first.table.append(one.table.rows)
+        else:
+            first.table = one.table
+    return first
 
 
 def score_listed(
@@ -164,8 +191,8 @@ def _images_of(root: str | Path) -> tuple[Path, list[str]]:
     return (root.parent, [root.name]) if root.exists() and not root.is_dir() else (root, find_images(root))
 
 
-def _references_of(root: Path, keys: list[str], reference: str | Path) -> References:
-    """The references of these keys: the one image for the one key, else those of the same names.
+def _references_of(root: Path, keys: list[str], reference: str | Path, template: NameTemplate | None) -> References:
+    """The references of these keys: the one image for the one key, else those of the same names, or by the template.
 
     Raises:
         FileNotFoundError: If there is none.
@@ -173,21 +200,36 @@ def _references_of(root: Path, keys: list[str], reference: str | Path) -> Refere
     """
     folder, candidates = _images_of(reference)
     single = Path(reference).is_file() and len(keys) == 1
-    matches = Matches({keys[0]: candidates[0]}, {}) if single else match_references(keys, candidates)
+    matches = Matches({keys[0]: candidates[0]}, {}) if single else match_references(keys, candidates, template)
     problems = {
         key: f"{len(found)} references of this name in {folder}: {', '.join(found)}; which one is meant?"
         for key, found in matches.ambiguous.items()
     }
     if not matches.found and problems:
         raise ValueError(f"`reference`: {next(iter(problems.values()))} Remove all but one (of {len(problems)} images)")
+    unmatched = [key for key in keys if key not in matches.found and key not in problems]
+    proposal = proposed_template(unmatched, candidates)
     if not matches.found:
+        name = f"called after it as {template.text} says" if template else "of the same name"
+        advice = proposal.text if proposal else "`template` '{}_x4.png' pairs x_x4.png with x.png"
         raise FileNotFoundError(
-            f"none of the {len(keys)} images of {root} has a reference of the same name in {folder}, which has "
-            f"{', '.join(candidates[:3])}, ..."
+            f"none of the {len(keys)} images of {root} ({_some(keys)}) has a reference {name} in {folder}, which has "
+            f"{_some(candidates)}\n{advice}"
         )
+    proposed = match_references(unmatched, candidates, proposal.template).found if proposal else {}
+    for key in unmatched:
+        if template:
+            stem = template.stem(key)
+            problems[key] = f"no reference {stem}" if stem else f"its name does not fit the template {template.text}"
+        elif proposal and key in proposed:
+            problems[key] = f"{NO_REFERENCE}; by the template '{proposal.template.text}' it is {proposed[key]}"
     label = Path(reference).name
     names = {key: one if label == one else f"{label}/{one}" for key, one in matches.found.items()}
     return References(ImageStore(folder), matches.found, names, problems)
+
+
+def _some(names: Sequence[str]) -> str:
+    return ", ".join(names[:3]) + ", ..." * (len(names) > 3)
 
 
 def _score_missing(
@@ -202,8 +244,7 @@ def _score_missing(
     """Score what is not in the table yet."""
     metrics, references = wanted.metrics, wanted.references
     find_all(dict.fromkeys(file for name in metrics for file in metric_info(name).weights))
-    facts = [MetricFacts(name, metric_info(name).higher_is_better, metric_spec(name)) for name in metrics]
-    table = ScoreTable(facts) if output is None else ScoreTable.open(shard_path(output, shard), facts)
+    table = ScoreTable(wanted.facts) if output is None else ScoreTable.open(shard_path(output, shard), wanted.facts)
     merged = ScoreTable.read(output) if output is not None and shard[1] > 1 and Path(output).exists() else ScoreTable()
     there = wanted.sorted_by((merged, table), digests)
     table.drop(lambda row: (row[:4], row.origin) in there.stale)
@@ -215,13 +256,26 @@ def _score_missing(
     # tqdm's None: a bar on a terminal only
     with reader, tqdm(total=len(there.missing), unit="image", disable=None if progress else True) as bar:
         for names, images in reader.batches(there.missing, batch_size):
-            scored = _score(images, [networks[name] for name in names], device, result.problems)
+            cut = _without_border(images, wanted.border, result.problems)
+            scored = _score(cut, [networks[name] for name in names], device, result.problems)
             rows_now = [wanted.row(key, name, score, reader.digests[key]) for name, key, score in scored]
             table.append(rows_now)
             result.rows += rows_now
             result.scored += len(rows_now)
             bar.update(len(images))
     return result
+
+
+def _without_border(images: Images, border: int, problems: dict[str, str]) -> Images:
+    """The images that are larger than what is cut from them, cut."""
+    kept = {}
+    for key, pair in images.items():
+        height, width = pair.shape[-2:]
+        if 2 * border >= min(height, width):
+            problems[key] = f"{border} px cut from each side leave nothing of {height}x{width} px (HxW)"
+        else:
+            kept[key] = cut_border(pair, border)
+    return kept
 
 
 def _score(

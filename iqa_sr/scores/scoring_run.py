@@ -10,15 +10,51 @@ import torch
 from iqa_sr.io.json_files import write_json
 from iqa_sr.metrics.registry import own_names
 from iqa_sr.runtime import distributed
+from iqa_sr.scores.protocols import find_protocol
 from iqa_sr.scores.score_table import ScoreTable
 from iqa_sr.scores.scoring import ScoringResult, score_images
 from iqa_sr.scores.table_shards import join_shards
+from iqa_sr.scores.wanted_scores import ScoringRules
 
-__all__ = ["run_scoring"]
+__all__ = ["protocol_rules", "run_scoring"]
+
+
+def protocol_rules(name: str, metrics: Sequence[str] = (), border: int | None = None) -> tuple[tuple[str, ...], int]:
+    """Metrics and border of a protocol, for images that are there.
+
+    Args:
+        name: Name of the protocol.
+        metrics: Names of metrics on top of its own.
+        border: Upscaling factor in px, for a protocol whose border is as wide as that; None for others.
+
+    Returns:
+        Own names of the metrics, each once, and the pixels cut from each side.
+
+    Raises:
+        ValueError: If there is no such protocol, it compares with results of a base, or a border is named that it
+            fixes, or none where it does not.
+    """
+    protocol = find_protocol(name)
+    if protocol.against == "base":
+        raise ValueError(f"`protocol` {name} compares with what a base network makes; use iqa-sr evaluate")
+    if protocol.border is not None and border is not None:
+        raise ValueError(f"`border` {border}: `protocol` {name} fixes it; leave one of them out")
+    cut = border if protocol.border is None else protocol.border
+    if cut is None:
+        raise ValueError(
+            f"`protocol` {name} cuts a border as wide as the upscaling factor, which files do not say; name it: "
+            "`border` 4 for x4"
+        )
+    return tuple(dict.fromkeys([*protocol.metrics, *own_names(metrics)])), cut
 
 
 def run_scoring(
-    path: str, metrics: Sequence[str], reference: str | None = None, output: str | None = None, batch: int = 8
+    path: str,
+    metrics: Sequence[str],
+    reference: str | None = None,
+    output: str | None = None,
+    batch: int = 8,
+    rules: ScoringRules | None = None,
 ) -> tuple[ScoringResult, bool]:
     """Score an image or a folder and write a file. Several processes share the images.
 
@@ -28,6 +64,7 @@ def run_scoring(
         reference: Image or folder that full-reference metrics compare with.
         output: A `.csv` (a score table; what is in it of other files is kept) or `.json` file; None for none.
         batch: Largest number of images of one size that are scored at a time.
+        rules: Border and names of references, as for `score_images`.
 
     Returns:
         What all processes have found together, and whether this is the first of them, whose table is whole.
@@ -43,7 +80,7 @@ def run_scoring(
         raise ValueError(f"`output`: expected a file that ends in .csv or .json, got {output}")
     rank, world = distributed.start_processes()
     try:
-        return _scored(path, metrics, reference, output, batch, (rank, world)), rank == 0
+        return _scored(path, metrics, reference, output, batch, (rank, world), rules), rank == 0
     finally:
         distributed.stop_processes()
 
@@ -55,6 +92,7 @@ def _scored(
     output: str | None,
     batch: int,
     shard: tuple[int, int],
+    rules: ScoringRules | None,
 ) -> ScoringResult:
     """Joined results of all processes; the files are written."""
     rank, world = shard
@@ -65,7 +103,15 @@ def _scored(
         distributed.on_rank_zero(lambda: join_shards(table))
     device = f"cuda:{torch.cuda.current_device()}" if torch.cuda.is_available() else "cpu"
     result = score_images(
-        path, metrics, table, reference=reference, device=device, batch_size=batch, shard=shard, progress=rank == 0
+        path,
+        metrics,
+        table,
+        reference=reference,
+        device=device,
+        batch_size=batch,
+        shard=shard,
+        progress=rank == 0,
+        rules=rules,
     )
     everyone = distributed.gather_objects((result.problems, result.stale, result.rows, result.scored, result.kept))
     problems, stale, rows, scored, kept = zip(*everyone, strict=True)

@@ -1,18 +1,42 @@
 """Scores of image files that are wanted, and those that a table has: by content, not by name."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
 from iqa_sr.io.image_stores import ImageStore, name_problem
-from iqa_sr.metrics.registry import metric_info
+from iqa_sr.metrics.registry import metric_info, metric_spec
 from iqa_sr.scores.image_batches import read_digests
-from iqa_sr.scores.score_table import Names, Origin, ScoreRow, ScoreTable
+from iqa_sr.scores.reference_names import NameTemplate
+from iqa_sr.scores.score_table import MetricFacts, Names, Origin, ScoreRow, ScoreTable
 
-__all__ = ["References", "SortedScores", "WantedScores"]
+__all__ = ["References", "ScoringRules", "SortedScores", "WantedScores"]
 
 NO_REFERENCE = "no reference of the same name"
+
+
+@dataclass(frozen=True)
+class ScoringRules:
+    """Rules by which files are scored, beside the metrics' own.
+
+    Attributes:
+        border: Pixels cut from each side of image and reference before scoring, at least 0.
+        template: How images are called after their references; None: as these are.
+        find: Function of the images' keys, the folder of references and the template that finds several references of
+            each, in several parts; None: there is one, of the same path.
+
+    Raises:
+        ValueError: If the border is negative.
+    """
+
+    border: int = 0
+    template: NameTemplate | None = None
+    find: "Callable[[Sequence[str], Path, NameTemplate | None], Sequence[References]] | None" = None
+
+    def __post_init__(self) -> None:
+        if self.border < 0:
+            raise ValueError(f"`border`: expected at least 0 px, got {self.border}")
 
 
 @dataclass(frozen=True)
@@ -63,12 +87,21 @@ class WantedScores:
         keys: Keys of the images.
         metrics: Own names of the metrics, each once.
         references: References that the full-reference metrics compare with.
+        border: Pixels cut from each side before scoring.
     """
 
     root: Path
     keys: Sequence[str]
     metrics: Sequence[str]
     references: References
+    border: int = 0
+
+    @property
+    def facts(self) -> list[MetricFacts]:
+        """Facts of the metrics; a border that is cut belongs to what a score is."""
+        crop = f"; crop {self.border}" if self.border else ""
+        infos = [metric_info(name) for name in self.metrics]
+        return [MetricFacts(info.name, info.higher_is_better, metric_spec(info.name) + crop) for info in infos]
 
     def row(self, key: str, metric: str, score: float, digests: tuple[str, str]) -> ScoreRow:
         """The row of a score: `digests` are those of the image and of its reference."""

@@ -77,8 +77,9 @@ def test_csiq_whose_scores_are_lower_for_better_images():
         read_human_labels("csiq", Path("data"))
     Path("data/src_imgs/1600.bmp").unlink()
     Path("data/src_imgs/1600.png").unlink()
-    with pytest.raises(DataError, match="1 missing reference\n.*there is no image 1600 in"):
-        read_human_labels("csiq", Path("data"))
+    assert read_human_labels("csiq", Path("data")) == labeled, (
+        "references have their published names where they are not"
+    )
 
 
 def test_kadid_scored_against_its_references(capsys):

@@ -1,8 +1,11 @@
-"""SSIM as BasicSR computes it, against BasicSR itself."""
+"""SSIM as BasicSR computes it, against BasicSR itself; gray images."""
+
+import math
 
 import numpy as np
 import pytest
 import torch
+from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
 from iqa_sr.metrics import create_metric
 from tests.helpers.golden_images import photo
@@ -33,3 +36,20 @@ def test_agrees_with_basicsr(name, on_luma):
     assert scores == pytest.approx(expected, abs=2e-6)
     clipped = create_metric({"ssimy-basicsr": "ssim", "ssimc-basicsr": "ssimc"}[name])(images[2:], references[2:])
     assert abs(scores[2] - clipped.item()) > 0.01, "here clipping would change the score"
+
+
+def test_gray_images_are_above_matlabs_convention():
+    """Y spans 219 of 255 levels, which is 1.32 dB; MATLAB's convention is `psnr` and `ssimc-basicsr`."""
+    image, reference = (
+        color.mean(0, keepdim=True).mul(255).round().div(255).expand(3, -1, -1)[None] for color in next(pairs())
+    )
+    scores = {
+        name: create_metric(name)(image, reference).item()
+        for name in ("psnr", "psnry-basicsr", "ssimc-basicsr", "ssimy-basicsr")
+    }
+    assert scores["psnry-basicsr"] - scores["psnr"] == pytest.approx(20 * math.log10(255 / 219), abs=1e-4)
+    gray = [(batch[0, 0].double() * 255).numpy() for batch in (image, reference)]
+    mean = structural_similarity(*gray, data_range=255, gaussian_weights=True, use_sample_covariance=False)
+    assert scores["psnr"] == pytest.approx(peak_signal_noise_ratio(*gray[::-1], data_range=255), abs=1e-4)
+    assert scores["ssimc-basicsr"] == pytest.approx(mean, abs=5e-3)  # which has the margins, too
+    assert 0.005 < scores["ssimy-basicsr"] - scores["ssimc-basicsr"] < 0.05

@@ -18,7 +18,7 @@ from iqa_sr.inference import jobs
 from iqa_sr.inference.jobs import find_jobs
 from iqa_sr.io import file_names
 from iqa_sr.io.file_names import folded, folds_case, unfit_names, windows_problem
-from iqa_sr.scores.image_batches import match_references
+from iqa_sr.scores.reference_names import match_references
 from iqa_sr.scores.result_folder import is_folder_name, read_run, write_run
 from iqa_sr.training.run_config import RunConfig
 from iqa_sr.training.validation_checks import check_images

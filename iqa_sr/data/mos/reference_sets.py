@@ -27,6 +27,8 @@ REFERENCE_FOLDERS: Mapping[str, str] = {
     "tid2013": "reference_images",
 }
 """Folders in which a layout of opinion scores keeps its references, which are called as the contents."""
+_REFERENCE_SUFFIXES = {"tid2013": ".BMP"}
+"""Suffixes of references that are not those of the images."""
 
 
 @dataclass(frozen=True)
@@ -48,12 +50,14 @@ class ScoredSet:
         return path.relative_to(self.root).as_posix()
 
 
-def read_scored_set(name: str, root: Path) -> ScoredSet:
+def read_scored_set(name: str, root: Path, need_images: bool = True) -> ScoredSet:
     """Read the images, scores and references of a data set as published.
 
     Args:
         name: Name of the data set: `pipal`, or a key of `REFERENCE_FOLDERS`.
         root: Folder of the data set.
+        need_images: Whether missing images and references are errors; else they have the paths that they are published
+            under, those of PIPAL, whose folders are not known, their names alone.
 
     Raises:
         FileNotFoundError: If a part of it is not there.
@@ -62,22 +66,25 @@ def read_scored_set(name: str, root: Path) -> ScoredSet:
         DataError: If images, references or scores are missing or cannot be understood; with counts.
     """
     if name == "pipal":
-        opinions, folders = _read_pipal(root)
+        opinions, folders = _read_pipal(root, need_images)
     else:
-        opinions = read_opinions(name, root)
+        opinions = read_opinions(name, root, need_images=need_images)
         folders = [folder] if (folder := find_folder(root, REFERENCE_FOLDERS[name])) else []
     # The reference of a content is the image of its stem, whatever its case, in one of the folders.
     known: dict[str, list[Path]] = {}
     for path in (path for folder in dict.fromkeys(folders) for path in list_images(folder)):
         known.setdefault(path.stem.lower(), []).append(path)
     problems, references = DataProblems(), {}
-    for content in dict.fromkeys(opinion.content for opinion in opinions):
+    for content, suffix in {opinion.content: opinion.path.suffix for opinion in opinions}.items():
         found = known.get(content.lower(), [])
         if len(found) > 1:
             names = ", ".join(path.relative_to(root).as_posix() for path in found)
             problems.add("ambiguous reference", f"{content} in {root}: {names}; which one is meant?")
         elif found:
             references[content] = found[0]
+        elif not need_images:
+            file = f"{content}{_REFERENCE_SUFFIXES.get(name, suffix)}"
+            references[content] = root / REFERENCE_FOLDERS.get(name, "") / file
         else:
             problems.add("missing reference", f"there is no image {content} in {root}")
     if len(problems):
@@ -85,7 +92,7 @@ def read_scored_set(name: str, root: Path) -> ScoredSet:
     return ScoredSet(root, opinions, references)
 
 
-def _read_pipal(root: Path) -> tuple[list[Opinion], list[Path]]:
+def _read_pipal(root: Path, need_images: bool) -> tuple[list[Opinion], list[Path]]:
     """The training part: `Train_Label/A0001.txt`, and the images in whichever folders they were unpacked into."""
     labels = find_folder(root, "Train_Label")
     if labels is None:
@@ -101,7 +108,7 @@ def _read_pipal(root: Path) -> tuple[list[Opinion], list[Path]]:
             name, _, score = (part.strip() for part in line.partition(","))
             if not name:
                 continue
-            path, value = images.get(name.lower()), as_number(score)
+            path, value = images.get(name.lower(), None if need_images else root / name), as_number(score)
             if path is None:
                 problems.add("missing image", f"{name} of {file.name} is in no folder of {root}")
             elif not math.isfinite(value):

@@ -78,6 +78,7 @@ def read_opinions(
     *,
     score_range: tuple[float, float] | None = None,
     higher_is_better: bool | None = None,
+    need_images: bool = True,
 ) -> list[Opinion]:
     """The images of a collection and their scores, in the order of its file.
 
@@ -87,6 +88,7 @@ def read_opinions(
         scores_file: The file with the scores; None for the published place below `root`.
         score_range: Lowest and highest possible score; None for the layout's own, which `csv` has not.
         higher_is_better: The scores' direction; None for the layout's own, which is True for `csv`.
+        need_images: Whether a missing image is an error; else it has the path that the file of the scores names.
 
     Raises:
         ValueError: If there is no such layout, the file has another form, or the range is unknown.
@@ -96,7 +98,12 @@ def read_opinions(
             or a content is in two splits; with counts.
     """
     opinions, problems, file = _collect(
-        layout, root, scores_file, score_range=score_range, higher_is_better=higher_is_better
+        layout,
+        root,
+        scores_file,
+        score_range=score_range,
+        higher_is_better=higher_is_better,
+        need_images=need_images,
     )
     if len(problems):
         raise DataError(problems.summary(str(file)))
@@ -110,6 +117,7 @@ def _collect(
     *,
     score_range: tuple[float, float] | None,
     higher_is_better: bool | None,
+    need_images: bool = True,
 ) -> tuple[list[Opinion], DataProblems, Path]:
     """Read opinions as `read_opinions` does, but return what is wrong instead of raising a DataError.
 
@@ -120,7 +128,7 @@ def _collect(
     low, high = _range(table, score_range)
     better = table.higher_is_better if higher_is_better is None else higher_is_better
     problems = DataProblems()
-    reader = RowReader(root, (low, high), problems)
+    reader = RowReader(root, (low, high), problems, need_images)
     opinions: list[Opinion] = []
     for row in table.rows:
         split, wrong = _SPLIT_WORDS.get((row.split or "").lower()), None

@@ -60,6 +60,9 @@ class PairLayout:
 def read_human_labels(layout: str, root: Path, options: LabelOptions | None = None) -> HumanLabels:
     """Read the human labels of a data set as published.
 
+    Images are not looked for where the labels' own files say what they are called; `diffiqa` and `hggt` have theirs by
+    the folders of the images.
+
     Args:
         layout: Name of the layout, a key of `LAYOUTS`.
         root: The data set's folder.
@@ -178,7 +181,7 @@ def _of_triplets(root: Path, triplets: Iterable[Triplet], by_kind: bool, notes: 
 
 def _scored_set(name: str, root: Path, options: LabelOptions) -> HumanLabels:
     """Scores, and pairs of partners as A-FINE's authors draw them (theirs are of a random fifth of the references)."""
-    scored = read_scored_set(name, root)
+    scored = read_scored_set(name, root, need_images=False)
     opinions = _part(scored.opinions, options)
     references = {scored.key(one.path): scored.key(scored.references[one.content]) for one in opinions}
     pairs = _of_triplets(root, partner_triplets(scored, opinions, options.seed), False)
@@ -190,7 +193,12 @@ def _opinions(name: str, root: Path, options: LabelOptions) -> HumanLabels:
     if name == "csv" and options.score_range is None:
         raise ValueError("the layout mos-csv needs the lowest and highest possible score, such as `score_range` 1 5")
     opinions = read_opinions(
-        name, root, options.file, score_range=options.score_range, higher_is_better=options.higher_is_better
+        name,
+        root,
+        options.file,
+        score_range=options.score_range,
+        higher_is_better=options.higher_is_better,
+        need_images=False,
     )
     return HumanLabels(root, rated=_rated(root, _part(opinions, options)))
 

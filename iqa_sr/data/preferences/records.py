@@ -2,8 +2,8 @@
 measured in."""
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -75,6 +75,14 @@ class HumanLabels:
         """The keys of all images that observers rated, each once."""
         pairs = (key for pair in self.pairs for key in (pair.first, pair.second))
         return list(dict.fromkeys([*pairs, *(one.image for one in self.rated)]))
+
+    def without(self, images: Collection[str]) -> "HumanLabels":
+        """The labels that need none of these images; the groups have what is left of them."""
+        return replace(
+            self,
+            pairs=[pair for pair in self.pairs if pair.first not in images and pair.second not in images],
+            rated=[one for one in self.rated if one.image not in images],
+        )
 
     @property
     def groups(self) -> dict[str, int]:
