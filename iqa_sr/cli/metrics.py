@@ -135,13 +135,13 @@ def _verify(args: argparse.Namespace) -> int:
 
 def _detail(one: "Verification") -> str:
     """What stands behind a result: the difference, the scores, or the reason."""
-    here = " ".join(f"{score:.6g}" for score in one.scores)
+    here = " ".join(f"{score:.7g}" for score in one.scores)
     if one.known is None or not one.scores:
         return one.reason or here
     within = f"by at most {one.difference:.2g}, tolerance {one.known.tolerance:g}"
     if one.result == "agrees":
         return within
-    return f"{within}; here {here}, known {' '.join(f'{score:.6g}' for score in one.known.scores)}"
+    return f"{within}; here {here}, known {' '.join(f'{score:.7g}' for score in one.known.scores)}"
 
 
 def _unseen_gain(record: "AttackRecord | None", spec: str) -> str:
