@@ -43,7 +43,7 @@ class RowReader:
             wrong: Problem that the caller has found in the row; None for none.
         """
         path = next((found for name in images if (found := self._finder.find(self._root / name))), None)
-        if path is None and not self._need_images and not Path(images[0]).is_absolute():
+        if path is None and not self._need_images and not Path(images[0]).anchor:
             path = self._root / images[0].replace("\\", "/")
         scores = {aspect: as_number(value) for aspect, value in published.items()}
         named = os.path.normpath(path or self._root / images[0])

@@ -129,3 +129,9 @@ def test_nothing_held_at_all_is_an_error(capsys):
     shown = capsys.readouterr().err
     assert "--allow-missing: expected some of the 4 images in data, or scores of them, got neither" in shown
     assert "the first is x/a.png" in shown and "(--scores)" in shown and not Path("out").exists()
+
+
+def test_paths_that_do_not_begin_at_the_folder_are_missing_images(capsys):
+    labels("image,score\n/gone/a.png,1\nb.png,2\n", "scores.csv")
+    assert agree(*RANGE, "--scores", mine(a=1, b=2)) == 1
+    assert "1 missing images\n  /gone/a.png is not there" in capsys.readouterr().err
