@@ -42,7 +42,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "'{type: jpeg, jpeg_range: [10, 10]}'",
     )
     parser.add_argument(
-        "--protocol", metavar="NAME", help="fixed metrics and rules: hggt-test100, sr-classic, restoration or ntire2025"
+        "--protocol",
+        metavar="NAME",
+        help="fixed metrics and rules: hggt-test100, sr-classic, restoration, realsr-dm, ntire2025, ntire2026 or paper",
     )
     parser.add_argument(
         "--metric",
@@ -157,6 +159,8 @@ def _print_means(evaluation: "Evaluation") -> None:
         if without and any(metric_info(name).reference == "full" for name in plan.scorer.metrics):
             kind = "positive ground truth" if plan.scorer.against == "positives" else "reference"
             print(f"{dataset.name}: {without} of {len(dataset.records)} images have no {kind}: scored without one")
+    for name, reason in protocol.left_out.items() if protocol else ():
+        print(f"{name}: left out of the protocol {protocol.name}: {reason}")
     if plan.base:
         print(f"base: {plan.base.source}")
     if plan.assumed:

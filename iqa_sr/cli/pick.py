@@ -30,7 +30,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     rule.add_argument(
         "--by",
         metavar="RULE",
-        help="borda (default), z-score, ntire2025, one metric's name, or people: the answers of iqa-sr label",
+        help="borda (default), z-score, ntire2025, ntire2026, a metric's name, or people: the answers of iqa-sr label",
     )
     rule.add_argument(
         "--formula",

@@ -1,6 +1,7 @@
 """Published ways to evaluate super-resolution, under names with fixed specs."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Literal
 
 from iqa_sr.errors import did_you_mean
@@ -26,6 +27,7 @@ class Protocol:
         formula: Formula of its score, on the means over a data set, as `stats.score_formula` reads it; None if it has
             none.
         reference: Publication that it comes from.
+        left_out: Metrics of the publication that the protocol does without, each with the reason.
     """
 
     name: str
@@ -35,12 +37,18 @@ class Protocol:
     scale: int | None
     formula: str | None
     reference: str
+    left_out: Mapping[str, str] = field(default_factory=dict)
 
 
 # HGGT: the scripts beside its code cut 4 px and average the scores against all positives of an image; RGB is their
 # default. The classical tables: BasicSR's `test_y_channel: true` and `crop_border` equal to the scale; those of
 # restoration: whole RGB images. NTIRE: the perceptual track; the organizers' script scores whole RGB images, the
-# formula is of the means.
+# formula is of the means. Their restoration track cuts 4 px of each side for PSNR on Y: `sr-classic` at x4.
+# The line of OSEDiff (and of SeeSR, StableSR before it): whole images, PSNR and SSIM on Y, all else on RGB; MANIQA is
+# the network trained on PIPAL, as its figures (0.5 to 0.7) tell, too. The paper names neither border nor variants:
+# those of its test set's own scripts, and for the networks the ones that its figures fit.
+_Q_ALIGN = "not among the metrics here; `--metric pyiqa:qalign` adds it where IQA-PyTorch is installed"
+_FID = "of a whole set of images, not of an image as the metrics here"
 _ALL = (
     Protocol(
         name="hggt-test100",
@@ -77,6 +85,35 @@ _ALL = (
         scale=4,
         formula=PUBLISHED["ntire2025"],
         reference="Chen et al.: NTIRE 2025 Challenge on Image Super-Resolution (x4): Methods and Results, CVPRW 2025",
+    ),
+    Protocol(
+        name="ntire2026",
+        metrics=("lpips", "dists", "clipiqa", "maniqa", "musiq", "niqe"),
+        border=0,
+        against="original",
+        scale=4,
+        formula=PUBLISHED["ntire2026"],
+        reference="Chen et al.: The Fourth Challenge on Image Super-Resolution (x4) at NTIRE 2026, CVPRW 2026",
+    ),
+    Protocol(
+        name="realsr-dm",
+        metrics=("psnry-basicsr", "ssimy-basicsr", "lpips", "dists", "niqe", "musiq", "maniqa-pipal", "clipiqa"),
+        border=0,
+        against="original",
+        scale=4,
+        formula=None,
+        reference="Wu et al.: One-Step Effective Diffusion Network for Real-World Image Super-Resolution, NeurIPS 2024",
+        left_out={"FID": _FID},
+    ),
+    Protocol(
+        name="paper",
+        metrics=("psnr", "ssimc-basicsr", "lpips", "stlpips", "dists", "musiq", "nima", "topiq_nr"),
+        border=4,
+        against="positives",
+        scale=4,
+        formula=None,
+        reference="Zhang et al.: Augmenting Perceptual Super-Resolution via Image Quality Predictors, CVPR 2025",
+        left_out={"Q-Align": _Q_ALIGN},
     ),
 )
 PROTOCOLS: dict[str, Protocol] = {protocol.name: protocol for protocol in _ALL}

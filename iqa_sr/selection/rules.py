@@ -18,7 +18,10 @@ from iqa_sr.stats.score_formula import PUBLISHED, Formula
 
 __all__ = ["Borda", "ByFormula", "ByPeople", "MeanZScore", "OneMetric", "Rule", "build_rule"]
 
-_TITLES = {"ntire2025": "the perceptual score of NTIRE 2025"}
+_TITLES = {
+    "ntire2025": "the perceptual score of NTIRE 2025",
+    "ntire2026": "the perceptual score of NTIRE 2026",
+}
 
 
 class Rule(ABC):

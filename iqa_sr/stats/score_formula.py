@@ -24,10 +24,10 @@ _FUNCTIONS: dict[str, Callable[[np.ndarray, np.ndarray], np.ndarray]] = {"min": 
 # The perceptual track's score, on the mean scores of a data set.
 # Chen et al.: NTIRE 2025 Challenge on Image Super-Resolution (x4): Methods and Results, CVPRW 2025,
 # https://arxiv.org/abs/2504.14582; as the organizers' evaluation states it:
-# https://github.com/zhengchen1999/NTIRE2025_ImageSR_x4
-PUBLISHED = {
-    "ntire2025": "(1 - lpips) + (1 - dists) + clipiqa + maniqa + musiq / 100 + max(0, (10 - niqe) / 10)",
-}
+# https://github.com/zhengchen1999/NTIRE2025_ImageSR_x4; the challenge of 2026 has kept it:
+# https://arxiv.org/abs/2604.14558, https://github.com/zhengchen1999/NTIRE2026_ImageSR_x4
+_NTIRE = "(1 - lpips) + (1 - dists) + clipiqa + maniqa + musiq / 100 + max(0, (10 - niqe) / 10)"
+PUBLISHED = {"ntire2025": _NTIRE, "ntire2026": _NTIRE}
 
 
 class Formula:

@@ -2,6 +2,7 @@
 
 import shutil
 import weakref
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +19,7 @@ from iqa_sr.io.images import read_image
 from iqa_sr.metrics import create_metric, metric_info
 from iqa_sr.metrics.jod_lite import JODLiteMetric
 from iqa_sr.ops.resize import resize_bicubic
+from iqa_sr.scores.protocols import PROTOCOLS
 from iqa_sr.scores.result_folder import read_results
 from tests.helpers.evaluations import COMMAND, METRICS, RUN, lq, result, scores, truth
 from tests.helpers.sr_datasets import make_image, save, write_groups, write_labels
@@ -111,6 +113,22 @@ def test_hggt_test100_is_the_mean_over_the_positives_without_4_px(network_here, 
             means.append(np.mean(each))
     assert [float(cell) for cell in shown.splitlines()[1].split()[1:5]] == pytest.approx(means, abs=2e-4)
     assert len(found) == 9 and ("four", "set/p0", "", "lr-consistency") in found
+
+
+def test_the_paper_s_protocol_has_a_gold_standard_and_says_what_it_leaves_out(network_here, monkeypatch, capsys):
+    """With fewer of its metrics, which need no weights; the rest is its own."""
+    monkeypatch.setitem(PROTOCOLS, "paper", replace(PROTOCOLS["paper"], metrics=("psnr", "jod-lite")))
+    save_network(Path("four.pth"), upscale=4)
+    write_groups("large/images", count=1, size=64)
+    write_labels("large/labels", {"p0": {"01": "PPS", "02": "PPP"}})
+    args = ["evaluate", "four.pth", "--data", "set=large", "--protocol", "paper", "--output", str(RUN)]
+    assert main([*args, "--device", "cpu"]) == 0
+    shown = capsys.readouterr().out
+    assert "Q-Align: left out of the protocol paper: not among the metrics here; `--metric pyiqa:qalign` adds" in shown
+    assert {metric for label, _, _, metric in scores() if label == "gold-standard"} == {"jod-lite"}
+    assert {key for label, _, key, metric in scores() if (label, metric) == ("four", "psnr")} == {
+        f"images/{version}/p0_{version}.png" for version in ("01", "02")
+    }
 
 
 def test_ready_lq_images_and_sets_without_ground_truths(network_here):

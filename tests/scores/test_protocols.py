@@ -1,6 +1,7 @@
 """Published protocols: their facts, and scores that are computed of means."""
 
 import math
+from dataclasses import replace
 
 import pytest
 
@@ -16,8 +17,19 @@ def test_every_protocol_names_metrics_that_there_are(name):
     protocol = find_protocol(name)
     assert protocol.name == name and protocol.reference
     assert all(metric_info(metric).name == metric for metric in protocol.metrics)
+    assert not protocol.left_out.keys() & set(protocol.metrics) and all(protocol.left_out.values())
     if protocol.formula is not None:
         assert set(Formula(protocol.formula).names) <= set(protocol.metrics)
+
+
+def test_the_challenge_of_2026_has_kept_what_that_of_2025_scored():
+    first, second = find_protocol("ntire2025"), find_protocol("ntire2026")
+    assert replace(second, name=first.name, reference=first.reference) == first
+
+
+def test_what_publications_report_and_the_package_has_not_is_left_out_by_name():
+    assert "whole set" in find_protocol("realsr-dm").left_out["FID"]
+    assert "pyiqa:qalign" in find_protocol("paper").left_out["Q-Align"]
 
 
 def table(*rows):
