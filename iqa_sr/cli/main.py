@@ -37,6 +37,7 @@ COMMANDS = {
     "label": "let people compare images in the browser, and show what their answers are worth",
     "agree": "measure how well metrics agree with human ratings",
     "pick": "choose a checkpoint by several metrics, with limits, and say why",
+    "table": "make the table of a paper from evaluations: Markdown, LaTeX or CSV",
     "metrics": "list the metrics",
     "attack": "measure how far invisible changes raise the scores of metrics",
     "report": "make a page from evaluations and trainings: scores, plots, images",

@@ -28,6 +28,7 @@ class Protocol:
             none.
         reference: Publication that it comes from.
         left_out: Metrics of the publication that the protocol does without, each with the reason.
+        decimals: Decimals of a metric in the publication's table, where they are not the usual ones.
     """
 
     name: str
@@ -38,6 +39,7 @@ class Protocol:
     formula: str | None
     reference: str
     left_out: Mapping[str, str] = field(default_factory=dict)
+    decimals: Mapping[str, int] = field(default_factory=dict)
 
 
 # HGGT: the scripts beside its code cut 4 px and average the scores against all positives of an image; RGB is their
@@ -47,7 +49,7 @@ class Protocol:
 # The line of OSEDiff (and of SeeSR, StableSR before it): whole images, PSNR and SSIM on Y, all else on RGB; MANIQA is
 # the network trained on PIPAL, as its figures (0.5 to 0.7) tell, too. The paper names neither border nor variants:
 # those of its test set's own scripts, and for the networks the ones that its figures fit.
-_Q_ALIGN = "not among the metrics here; `--metric pyiqa:qalign` adds it where IQA-PyTorch is installed"
+_Q_ALIGN = "not among the metrics here; --metric pyiqa:qalign adds it where IQA-PyTorch is installed"
 _FID = "of a whole set of images, not of an image as the metrics here"
 _ALL = (
     Protocol(
@@ -114,6 +116,7 @@ _ALL = (
         formula=None,
         reference="Zhang et al.: Augmenting Perceptual Super-Resolution via Image Quality Predictors, CVPR 2025",
         left_out={"Q-Align": _Q_ALIGN},
+        decimals={"ssimc-basicsr": 3, "lpips": 3, "stlpips": 3, "dists": 3, "topiq_nr": 2},
     ),
 )
 PROTOCOLS: dict[str, Protocol] = {protocol.name: protocol for protocol in _ALL}

@@ -24,7 +24,7 @@ RANKS = [
     ["plugin"],
     ["training", "evaluation", "export"],
     ["selection", "agreement", "report", "labeling"],
-    ["card"],
+    ["card", "table"],
     ["cli"],
 ]
 RANK_OF = {folder: rank for rank, folders in enumerate(RANKS) for folder in folders}

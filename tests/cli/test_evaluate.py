@@ -124,7 +124,7 @@ def test_the_paper_s_protocol_has_a_gold_standard_and_says_what_it_leaves_out(ne
     args = ["evaluate", "four.pth", "--data", "set=large", "--protocol", "paper", "--output", str(RUN)]
     assert main([*args, "--device", "cpu"]) == 0
     shown = capsys.readouterr().out
-    assert "Q-Align: left out of the protocol paper: not among the metrics here; `--metric pyiqa:qalign` adds" in shown
+    assert "Q-Align: left out of the protocol paper: not among the metrics here; --metric pyiqa:qalign adds" in shown
     assert {metric for label, _, _, metric in scores() if label == "gold-standard"} == {"jod-lite"}
     assert {key for label, _, key, metric in scores() if (label, metric) == ("four", "psnr")} == {
         f"images/{version}/p0_{version}.png" for version in ("01", "02")

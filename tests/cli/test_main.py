@@ -118,7 +118,19 @@ def test_quiet_is_an_option_of_the_commands_that_show_progress(name, capsys):
     actions = ["pull"] if name == "weights" else []
     with pytest.raises(SystemExit):
         main([name, *actions, "--help"])
-    without = {"average", "card", "doctor", "export", "inspect", "make-triplets", "merge", "metrics", "pick", "schema"}
+    without = {
+        "average",
+        "card",
+        "doctor",
+        "export",
+        "inspect",
+        "make-triplets",
+        "merge",
+        "metrics",
+        "pick",
+        "schema",
+        "table",
+    }
     assert ("--quiet" in capsys.readouterr().out) is (name not in without)
 
 

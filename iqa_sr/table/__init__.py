@@ -1,0 +1,1 @@
+"""The table of a paper, made of result folders: `iqa-sr table`."""

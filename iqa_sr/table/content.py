@@ -1,0 +1,201 @@
+"""Content of a paper's table: means of checkpoints by data set, of the scores that `iqa-sr pick` chooses by."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from iqa_sr.errors import did_you_mean, same_name
+from iqa_sr.scores.paired_scores import PairedScores, metrics_of, paired_scores
+from iqa_sr.scores.protocols import Protocol
+from iqa_sr.scores.result_folder import read_run
+from iqa_sr.scores.score_table import ScoreRow, ScoreTable
+from iqa_sr.selection.gold_standard import gold_means
+from iqa_sr.selection.sources import CandidateCheckpoints
+from iqa_sr.stats.score_formula import Formula
+from iqa_sr.table.columns import Column, metric_columns
+
+__all__ = ["DataSetBlock", "PaperTable", "make_table"]
+
+Means = tuple[float | None, ...]
+"""A mean for each column; None where there is none."""
+
+
+@dataclass(frozen=True)
+class DataSetBlock:
+    """Rows of a table that are means over the images of one data set.
+
+    Attributes:
+        dataset: Name of the data set; empty where the scores name none.
+        images: Number of images.
+        of_data_set: Whether what is counted as an image is the mean of a data set.
+        rows: Means of each checkpoint by its name.
+        gold: Means of the gold standard; None where there is none over the same images.
+    """
+
+    dataset: str
+    images: int
+    of_data_set: bool
+    rows: Mapping[str, Means]
+    gold: Means | None
+
+
+@dataclass(frozen=True)
+class PaperTable:
+    """A table of checkpoints by metrics.
+
+    Attributes:
+        columns: Columns of the metrics.
+        blocks: Rows by data set, at least one block.
+        notes: What has to be known to read it, in sentences.
+    """
+
+    columns: tuple[Column, ...]
+    blocks: tuple[DataSetBlock, ...]
+    notes: tuple[str, ...]
+
+
+def make_table(
+    source: CandidateCheckpoints,
+    protocol: Protocol | None,
+    metrics: Sequence[str] | None,
+    by_data_set: bool = True,
+    common: bool = False,
+) -> PaperTable:
+    """Make the table of all checkpoints of a source.
+
+    Args:
+        source: Checkpoints and their scores, at least one.
+        protocol: Protocol whose metrics are the columns; None for those that are asked for.
+        metrics: Names of metrics, with a protocol on top of its own; None for none on top, or all.
+        by_data_set: Whether the names of images begin with their data set's, and each has means of its own; of bare
+            tables nobody knows what stands before the slash.
+        common: Leave out the images that some checkpoint lacks a score of.
+
+    Raises:
+        ValueError: If there are no scores of a metric, the checkpoints were not scored on the same images, or scores
+            are not what the protocol fixes.
+    """
+    labels = list(source.files)
+    known = metrics_of(source.table, labels)
+    if not known:
+        raise ValueError(f"{source.folder}: there are no scores of the checkpoints; found no metric in the table")
+    if protocol is not None:
+        _check_rules(source, protocol)
+    wanted, missing = _metrics(known, protocol, metrics)
+    names = _row_names(source)
+    tables = _by_data_set(source.table) if by_data_set else {"": source.table}
+    directions = {name: source.table.facts[name].higher_is_better for name in wanted}
+    columns = metric_columns(directions, {} if protocol is None else protocol.decimals)
+    if protocol is not None and protocol.formula and set(Formula(protocol.formula).names) <= directions.keys():
+        columns.append(Column(protocol.name, f"{protocol.name} score", True, 4))
+    blocks = []
+    for dataset, table in tables.items():
+        own = [name for name in metrics_of(table, labels) if name in directions]
+        if own:
+            scores = paired_scores(table, labels, own, common)
+            blocks.append(_block(dataset, scores, replace(source, table=table), columns, protocol, names))
+    return PaperTable(tuple(columns), tuple(blocks), _notes(columns, blocks, protocol, missing, source))
+
+
+def _metrics(
+    known: Sequence[str], protocol: Protocol | None, metrics: Sequence[str] | None
+) -> tuple[list[str], list[str]]:
+    """The metrics of the columns, and those of the protocol that have no scores."""
+    asked = [same_name(name, known) for name in metrics or ()]
+    for name in asked:
+        if name not in known:
+            raise ValueError(f"`metrics`: there are no scores of {name!r}; {did_you_mean(name, known)}")
+    if protocol is None:
+        return asked or list(known), []
+    found = [name for name in protocol.metrics if name in known]
+    missing = [name for name in protocol.metrics if name not in known]
+    if not found:
+        raise ValueError(
+            f"`protocol` {protocol.name}: expected scores of {', '.join(missing)}, got none of them; there are "
+            f"{', '.join(known)}.\nEvaluate with --protocol {protocol.name}, or name the columns by `metrics` alone."
+        )
+    return list(dict.fromkeys([*found, *asked])), missing
+
+
+def _check_rules(source: CandidateCheckpoints, protocol: Protocol) -> None:
+    """Refuse scores of evaluations that cut another border, or compared with other references."""
+    for folder in source.results:
+        run = read_run(folder)
+        if protocol.scale not in (None, run.scale):
+            raise ValueError(f"`protocol` {protocol.name} is defined for x{protocol.scale}, {folder} is x{run.scale}")
+        border = run.scale if protocol.border is None else protocol.border
+        expected = {"border": border, "against": protocol.against}
+        found = {name: run.settings.get(name, value) for name, value in expected.items()}
+        if found != expected:
+            raise ValueError(
+                f"`protocol` {protocol.name}: expected scores with {border} px of each border cut, against "
+                f"{protocol.against}; {folder} has {found['border']} px, against {found['against']}.\n"
+                f"Evaluate into another folder with --protocol {protocol.name}, or leave `protocol` out and name the "
+                "columns by `metrics`."
+            )
+
+
+def _row_names(source: CandidateCheckpoints) -> dict[str, str]:
+    """Name of each checkpoint's row: a result folder that has only one checkpoint gives it its name."""
+    names = {label: label for label in source.files}
+    for labels in source.results.values():
+        own = {label: name for label, name in labels.items() if name in source.files}
+        for label, name in own.items() if len(own) == 1 else ():
+            folder = name.removesuffix(label).removesuffix("/")
+            names[name] = folder if folder and folder not in names.values() else name
+    return names
+
+
+def _by_data_set(table: ScoreTable) -> dict[str, ScoreTable]:
+    rows: dict[str, list[ScoreRow]] = {}
+    for row in table.rows:
+        dataset, slash, _ = row.image.partition("/")
+        rows.setdefault(dataset if slash else "", []).append(row)
+    return {dataset: ScoreTable(table.facts.values(), found) for dataset, found in rows.items()}
+
+
+def _block(
+    dataset: str,
+    scores: PairedScores,
+    source: CandidateCheckpoints,
+    columns: Sequence[Column],
+    protocol: Protocol | None,
+    names: Mapping[str, str],
+) -> DataSetBlock:
+    means = scores.means()
+    values = {metric: means.of(metric) for metric in means.metrics}
+    if protocol is not None and protocol.formula:
+        formula = Formula(protocol.formula)
+        if set(formula.names) <= values.keys():
+            values[protocol.name] = formula(values)
+    rows = {
+        names[label]: tuple(float(values[one.metric][row]) if one.metric in values else None for one in columns)
+        for row, label in enumerate(scores.checkpoints)
+    }
+    gold = {one.metric: one.gold for one in gold_means(scores, source.gold_standard()) if one.complete}
+    standard = tuple(gold.get(column.metric) for column in columns) if gold else None
+    return DataSetBlock(dataset, len(scores.images), scores.of_data_sets, rows, standard)
+
+
+def _notes(
+    columns: Sequence[Column],
+    blocks: Sequence[DataSetBlock],
+    protocol: Protocol | None,
+    missing: Sequence[str],
+    source: CandidateCheckpoints,
+) -> tuple[str, ...]:
+    counted = ["the data set" if one.of_data_set else f"{one.images} image{'s' * (one.images > 1)}" for one in blocks]
+    each = [f"{count} of {one.dataset}" if one.dataset else count for count, one in zip(counted, blocks, strict=True)]
+    notes = [f"Means over {', '.join(each)}{f'; protocol {protocol.name}: {protocol.reference}' if protocol else ''}."]
+    metrics = [one for one in columns if protocol is None or one.metric != protocol.name]
+    if told := [f"{one.title} is {one.metric}" for one in metrics if one.title.lower() != one.metric]:
+        notes.append(f"{', '.join(told)}.")
+    if protocol is None:
+        return tuple(notes)
+    titles = [one.title for one in columns]
+    notes += [f"{name} is left out: {reason}." for name, reason in protocol.left_out.items() if name not in titles]
+    if missing:
+        notes.append(f"{', '.join(missing)}: of the protocol, without scores here.")
+    checked = {name for labels in source.results.values() for name in labels.values()}
+    if not checked.issuperset(source.files):
+        notes.append("Not all scores are of result folders: whether they keep the protocol's rules was not checked.")
+    return tuple(notes)
