@@ -3,9 +3,10 @@
 import torch
 from torch import Tensor
 
-__all__ = ["round_ste", "weighted_channels", "yiq_luma"]
+__all__ = ["round_ste", "studio_luma", "weighted_channels", "yiq_luma"]
 
 YIQ_LUMA = (0.299, 0.587, 0.114)
+STUDIO_LUMA = (65.481, 128.553, 24.966)
 
 
 def weighted_channels(image: Tensor, weights: tuple[float, float, float]) -> Tensor:
@@ -27,6 +28,11 @@ def yiq_luma(image: Tensor) -> Tensor:
     scores by 1e-3, and differs between float32 and float64: take the one that the reference takes.
     """
     return weighted_channels(image, YIQ_LUMA) * 255
+
+
+def studio_luma(image: Tensor) -> Tensor:
+    """BT.601's studio-range Y: `(N, 3, H, W)` in [0, 1] to `(N, H, W)` float64 in 16..235, not rounded."""
+    return weighted_channels(image.double(), STUDIO_LUMA) + 16
 
 
 def round_ste(levels: Tensor) -> Tensor:

@@ -46,9 +46,10 @@ class Protocol:
 # default. The classical tables: BasicSR's `test_y_channel: true` and `crop_border` equal to the scale; those of
 # restoration: whole RGB images. NTIRE: the perceptual track; the organizers' script scores whole RGB images, the
 # formula is of the means. Their restoration track cuts 4 px of each side for PSNR on Y: `sr-classic` at x4.
-# The line of OSEDiff (and of SeeSR, StableSR before it): whole images, PSNR and SSIM on Y, all else on RGB; MANIQA is
-# the network trained on PIPAL, as its figures (0.5 to 0.7) tell, too. The paper names neither border nor variants:
-# those of its test set's own scripts, and for the networks the ones that its figures fit.
+# The line of OSEDiff: whole images, PSNR and SSIM on Y, MANIQA trained on PIPAL, as its evaluation says. PSNR, SSIM,
+# LPIPS, DISTS and NIQE were compared with the scores that its authors publish beside their results on DRealSR.
+# The paper of 2025 names neither border nor variants: those of its test set's own scripts, and for the networks the
+# ones that its figures fit.
 _Q_ALIGN = "not among the metrics here; --metric pyiqa:qalign adds it where IQA-PyTorch is installed"
 _FID = "of a whole set of images, not of an image as the metrics here"
 _ALL = (
@@ -99,7 +100,7 @@ _ALL = (
     ),
     Protocol(
         name="realsr-dm",
-        metrics=("psnry-basicsr", "ssimy-basicsr", "lpips", "dists", "niqe", "musiq", "maniqa-pipal", "clipiqa"),
+        metrics=("psnry-basicsr", "ssimy", "lpips", "dists", "niqe", "musiq", "maniqa-pipal", "clipiqa"),
         border=0,
         against="original",
         scale=4,

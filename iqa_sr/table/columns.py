@@ -12,6 +12,7 @@ _TITLES = {
     "psnry": "PSNR",
     "psnry-basicsr": "PSNR",
     "ssim": "SSIM",
+    "ssimy": "SSIM",
     "ssimc": "SSIM",
     "ssimy-basicsr": "SSIM",
     "ssimc-basicsr": "SSIM",
