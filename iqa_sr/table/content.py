@@ -91,8 +91,8 @@ def make_table(
                 f"`baseline`: expected scores of {' or '.join(BASELINES)}, got none; evaluate without --no-baseline"
             )
         labels.insert(0, label)
-        own = label.rpartition("/")[2]
-        names[label] = label if own in names.values() else own
+        title = label.rpartition("/")[2]
+        names[label] = label if title in names.values() else title
     tables = _by_data_set(source.table) if by_data_set else {"": source.table}
     directions = {name: source.table.facts[name].higher_is_better for name in wanted}
     columns = metric_columns(directions, {} if protocol is None else protocol.decimals)
