@@ -65,6 +65,7 @@ def run(args: argparse.Namespace) -> int:
         raise ValueError(f"--patches: cuts images for --set, got {args.patches} without it; leave it out")
     from iqa_sr.metrics.registry import metric_info
     from iqa_sr.scores.means import image_means, mean
+    from iqa_sr.scores.protocols import find_protocol
     from iqa_sr.scores.scoring_run import run_scoring
 
     metrics, rules = _rules(args)
@@ -85,6 +86,8 @@ def run(args: argparse.Namespace) -> int:
     print(f"up: higher is better; down: lower is better{cut}")
     if args.protocol is not None:
         _print_formula(args.protocol, {name: mean(one) for name, one in zip(metrics, means, strict=True)})
+        for name, reason in find_protocol(args.protocol).left_out.items():
+            print(f"{args.protocol} without {name}: {reason}")
     if args.output is not None:
         print(f"{args.output}: {result.scored} new scores, {result.kept} were there already")
         if result.stale:

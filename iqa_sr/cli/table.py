@@ -29,6 +29,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="NAMES",
         help="by commas, with --protocol on top of its own (default: all that were scored)",
     )
+    parser.add_argument(
+        "--baseline", action="store_true", help="a row for bicubic, at scale 1 for the untouched input, too"
+    )
     parser.add_argument("--images", metavar="PATTERN", help="only those, by their names in the scores, e.g. 'Set5/*'")
     parser.add_argument("--common", action="store_true", help="use the images that all checkpoints have")
     parser.add_argument("--exclude", action="append", default=[], metavar="LABEL", help="a checkpoint without a row")
@@ -55,7 +58,7 @@ def run(args: argparse.Namespace) -> int:
     protocol = find_protocol(args.protocol) if args.protocol else None
     metrics = None if args.metrics is None else split_names(args.metrics)
     folders = all(Path(path).is_dir() for path in args.sources)
-    table = make_table(_read(args), protocol, metrics, by_data_set=folders, common=args.common)
+    table = make_table(_read(args), protocol, metrics, by_data_set=folders, common=args.common, baseline=args.baseline)
     text = FORMATS[form](table)
     if output is None:
         print(text, end="")

@@ -10,7 +10,7 @@ from pathlib import Path
 from iqa_sr.errors import did_you_mean
 from iqa_sr.scores.experiment_folder import ExperimentFolder, checkpoint_folder, network_file
 from iqa_sr.scores.result_folder import GOLD_STANDARD, RESERVED, RUN_FILE, SCORES_FILE, read_results
-from iqa_sr.scores.score_table import ScoreTable
+from iqa_sr.scores.score_table import BASELINES, ScoreTable
 
 __all__ = ["CandidateCheckpoints", "CheckpointFile", "read_sources"]
 
@@ -109,6 +109,14 @@ class CandidateCheckpoints:
             if row.checkpoint in labels and math.isfinite(row.score):
                 found.setdefault(row.metric, {}).setdefault(row.image, row.score)
         return found
+
+    def baseline(self) -> str | None:
+        """Label of what checkpoints are compared with, bicubic or the untouched input, that has scores; else None.
+
+        Of several folders it is the first one's.
+        """
+        scored = _labels(self.table)
+        return next((label for label in self.left_out if _own_label(label) in BASELINES and label in scored), None)
 
     def keep_images(self, pattern: str) -> None:
         """Forget the scores of images whose names do not match a pattern as of a shell.

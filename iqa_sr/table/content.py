@@ -7,7 +7,7 @@ from iqa_sr.errors import did_you_mean, same_name
 from iqa_sr.scores.paired_scores import PairedScores, metrics_of, paired_scores
 from iqa_sr.scores.protocols import Protocol
 from iqa_sr.scores.result_folder import read_run
-from iqa_sr.scores.score_table import ScoreRow, ScoreTable
+from iqa_sr.scores.score_table import BASELINES, ScoreRow, ScoreTable
 from iqa_sr.selection.gold_standard import gold_means
 from iqa_sr.selection.sources import CandidateCheckpoints
 from iqa_sr.stats.score_formula import Formula
@@ -59,6 +59,7 @@ def make_table(
     metrics: Sequence[str] | None,
     by_data_set: bool = True,
     common: bool = False,
+    baseline: bool = False,
 ) -> PaperTable:
     """Make the table of all checkpoints of a source.
 
@@ -69,10 +70,11 @@ def make_table(
         by_data_set: Whether the names of images begin with their data set's, and each has means of its own; of bare
             tables nobody knows what stands before the slash.
         common: Leave out the images that some checkpoint lacks a score of.
+        baseline: Whether bicubic, at scale 1 the input, has a row, the first one.
 
     Raises:
-        ValueError: If there are no scores of a metric, the checkpoints were not scored on the same images, or scores
-            are not what the protocol fixes.
+        ValueError: If there are no scores of a metric or of the baseline, the checkpoints were not scored on the same
+            images, or scores are not what the protocol fixes.
     """
     labels = list(source.files)
     known = metrics_of(source.table, labels)
@@ -82,6 +84,15 @@ def make_table(
         _check_rules(source, protocol)
     wanted, missing = _metrics(known, protocol, metrics)
     names = _row_names(source)
+    if baseline:
+        label = source.baseline()
+        if label is None:
+            raise ValueError(
+                f"`baseline`: expected scores of {' or '.join(BASELINES)}, got none; evaluate without --no-baseline"
+            )
+        labels.insert(0, label)
+        title = label.rpartition("/")[2]
+        names[label] = label if title in names.values() else title
     tables = _by_data_set(source.table) if by_data_set else {"": source.table}
     directions = {name: source.table.facts[name].higher_is_better for name in wanted}
     columns = metric_columns(directions, {} if protocol is None else protocol.decimals)

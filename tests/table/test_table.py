@@ -4,12 +4,14 @@ import csv
 import io
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from iqa_sr.cli.main import main
 from iqa_sr.scores.score_table import MetricFacts, ScoreRow, ScoreTable
 from tests.helpers.paper_tables import HIGHER, write_means
 from tests.helpers.result_folders import write_experiment, write_results
+from tests.helpers.sr_datasets import make_image, save
 
 # Rows of Zhang et al., CVPR 2025.
 PAPER = {
@@ -131,6 +133,36 @@ def test_a_folder_of_several_checkpoints_keeps_their_names(results, capsys):
     assert [cells(line)[0] for line in lines] == ["SwinIR-UPos", "more/1000", "more/2000"]
     lines = shown(capsys, FOLDERS[0], "results/more", "--metric", "psnr", "--exclude", "more/1000").splitlines()[2:4]
     assert [cells(line) for line in lines] == [["SwinIR-UPos", "<u>22.30</u>"], ["more", "**23.00**"]]
+
+
+def test_the_baseline_is_a_row_where_it_is_asked_for(empty_folder, capsys):
+    for name in ("one", "two"):
+        write_results(Path(name), labels=("a",), images=False)
+    lines = shown(capsys, "one", "two", "--baseline", "--metric", "psnr").splitlines()
+    mean = ScoreTable.read("one/scores.csv").mean("bicubic", "psnr")
+    assert [cells(line)[0] for line in lines[2:5]] == ["bicubic", "one", "two"]
+    assert cells(lines[2])[1] == f"<u>{mean:.2f}</u>", "the others look equal, and are better"
+    assert "bicubic" not in shown(capsys, "one", "two", "--metric", "psnr")
+    write_means(Path("without"), {"a": {"psnr": 30.0}})
+    text = refused(capsys, "without", "--baseline")
+    assert "--baseline: expected scores of bicubic or input, got none; evaluate without --no-baseline" in text
+
+
+def test_ready_made_images_get_their_rows_from_tables_of_scores(empty_folder, capsys):
+    for name, level in (("near", 2), ("far", 5)):
+        for number in range(2):
+            image = make_image(number, 32)
+            save(f"HR/p{number}.png", image)
+            save(f"{name}/p{number}.png", np.clip(image.astype(int) + level, 0, 255).astype(np.uint8))
+        assert main(["score", name, "--reference", "HR", "--metric", "psnr", "--output", f"{name}.csv"]) == 0
+    capsys.readouterr()
+    lines = shown(capsys, "near.csv", "far.csv").splitlines()
+    means = [ScoreTable.read(f"{name}.csv").mean("", "psnr") for name in ("near", "far")]
+    assert means[0] > means[1] + 1
+    assert [cells(line) for line in lines[2:4]] == [
+        ["near", f"**{means[0]:.2f}**"],
+        ["far", f"<u>{means[1]:.2f}</u>"],
+    ]
 
 
 def test_the_score_of_a_challenge_is_a_column(empty_folder, capsys):
