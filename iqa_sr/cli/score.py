@@ -87,7 +87,7 @@ def run(args: argparse.Namespace) -> int:
     if args.protocol is not None:
         _print_formula(args.protocol, {name: mean(one) for name, one in zip(metrics, means, strict=True)})
         for name, reason in find_protocol(args.protocol).left_out.items():
-            print(f"{args.protocol} without {name}: {reason}")
+            print(f"{name}: left out of the protocol {args.protocol}: {reason}")
     if args.output is not None:
         print(f"{args.output}: {result.scored} new scores, {result.kept} were there already")
         if result.stale:
