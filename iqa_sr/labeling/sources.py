@@ -127,7 +127,7 @@ def _collected(found: ImageGroups, mode: Mode, root: Path) -> Collection:
         if problem := _unusable(_key(file, root)):
             problems.add("unusable names", f"{file}: {problem}")
     for name, group in sorted(groups.items()):
-        _check_sizes(name, group, sizes, problems)
+        _check_sizes(name, group, sizes, root, problems)
         contents.append(_content(name, group, sizes, root))
     if len(problems):
         raise DataError(problems.summary(str(root)))
@@ -139,12 +139,15 @@ def _collected(found: ImageGroups, mode: Mode, root: Path) -> Collection:
     return Collection(root, mode, tuple(contents), versions, files, original, tuple(found.notes))
 
 
-def _check_sizes(name: str, group: ImageGroup, sizes: Mapping[Path, tuple[int, int]], problems: DataProblems) -> None:
+def _check_sizes(
+    name: str, group: ImageGroup, sizes: Mapping[Path, tuple[int, int]], root: Path, problems: DataProblems
+) -> None:
     known = [(file, sizes[file]) for version, file in group.versions.items() if file in sizes and version != REFERENCE]
     for file, size in known[1:]:
         first, expected = known[0]
         if size != expected:
-            problems.add("different sizes", f"{name}: {file} is {_px(size)}, {first} is {_px(expected)}")
+            text = f"{name}: {_key(file, root)} is {_px(size)}, {_key(first, root)} is {_px(expected)}"
+            problems.add("different sizes", text)
 
 
 def _content(name: str, group: ImageGroup, sizes: Mapping[Path, tuple[int, int]], root: Path) -> Content:
