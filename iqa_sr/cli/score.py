@@ -109,7 +109,7 @@ def _rules(args: argparse.Namespace) -> "tuple[tuple[str, ...], ScoringRules]":
     from iqa_sr.scores.wanted_scores import ScoringRules
 
     if args.metrics is None and args.protocol is None:
-        raise ValueError("nothing to score by: name metrics, such as --metric psnr,niqe, or a --protocol")
+        raise ValueError("nothing to score by: name metrics, such as --metric psnr,niqe, a --protocol, or metrics of sets, such as --set fid")
     if args.suffix is not None and args.template is not None:
         raise ValueError(f"--suffix {args.suffix} is short for --template '{{}}{args.suffix}'; leave one of them out")
     for flag, value in (("--suffix", args.suffix), ("--template", args.template)):

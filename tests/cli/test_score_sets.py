@@ -72,7 +72,7 @@ def test_the_weights_are_listed_with_who_uses_them_and_pulled_by_the_metrics_nam
         (["--set", "fid", "--reference", "hr", "--patches", "64"], "expected two images or more that can be used"),
         (["--metric", "psnr", "--reference", "hr", "--patches", "64"], "--patches: cuts images for --set"),
         (["--metric", "psnr", "--set", "fid"], "not allowed with argument"),
-        ([], "one of the arguments --metric --set is required"),
+        ([], "nothing to score by: name metrics"),
     ],
 )
 def test_what_does_not_go_is_said(folders, capsys, caplog, arguments, text):
