@@ -5,7 +5,6 @@ import math
 import sys
 
 from iqa_sr.cli.arguments import add_quiet_argument, split_names
-from iqa_sr.cli.set_scores import add_set_arguments, run_sets
 from iqa_sr.io.text_table import aligned
 
 __all__ = ["add_arguments", "run"]
@@ -19,7 +18,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("path", metavar="PATH", help="image, or folder that is searched with its sub-folders")
     kind = parser.add_mutually_exclusive_group(required=True)
     kind.add_argument("--metric", dest="metrics", metavar="NAMES", help="metrics, separated by commas")
-    add_set_arguments(parser, kind)
+    kind.add_argument(
+        "--set",
+        dest="sets",
+        metavar="NAMES",
+        help="metrics of the whole folder against --reference: fid, fid-clean, kid, kid-clean; separated by commas",
+    )
+    parser.add_argument(
+        "--patches", type=int, metavar="SIDE", help="with --set: patches of SIDE x SIDE px instead of whole images"
+    )
     parser.add_argument(
         "--reference", metavar="PATH", help="image or folder that full-reference metrics and --set compare with"
     )
@@ -41,6 +48,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Score and print a table; 1 if some images could not be scored."""
     if args.sets is not None:
+        from iqa_sr.cli.set_scores import run_sets
+
         return run_sets(args)
     if args.patches is not None:
         raise ValueError(f"--patches: cuts images for --set, got {args.patches} with --metric; leave it out")

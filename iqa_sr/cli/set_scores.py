@@ -10,22 +10,9 @@ from typing import Any
 from iqa_sr.cli.arguments import split_names
 from iqa_sr.io.text_table import aligned
 
-__all__ = ["add_set_arguments", "run_sets"]
+__all__ = ["run_sets"]
 
 logger = logging.getLogger(__name__)
-
-
-def add_set_arguments(parser: argparse.ArgumentParser, kind: Any) -> None:
-    """Add `--patches` to the command, and `--set` to the group of which one is given."""
-    kind.add_argument(
-        "--set",
-        dest="sets",
-        metavar="NAMES",
-        help="metrics of the whole folder against --reference: fid, fid-clean, kid, kid-clean; separated by commas",
-    )
-    parser.add_argument(
-        "--patches", type=int, metavar="SIDE", help="with --set: patches of SIDE x SIDE px instead of whole images"
-    )
 
 
 def run_sets(args: argparse.Namespace) -> int:

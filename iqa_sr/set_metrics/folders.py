@@ -55,6 +55,12 @@ def score_sets(
     """
     names = list(dict.fromkeys(set_metric_info(name).name for name in metrics))
     folders = Path(root), Path(reference)
+    for folder in folders:
+        if folder.is_file():
+            raise ValueError(
+                f"{folder}: expected a folder of images, got a file; metrics of sets compare distributions, `--metric` "
+                "scores single images"
+            )
     keys = [find_images(folder) for folder in folders]
     result = SetScoring()
     read: dict[Resizing, tuple[FeatureSet, FeatureSet]] = {}

@@ -67,6 +67,8 @@ def test_the_weights_are_listed_with_who_uses_them_and_pulled_by_the_metrics_nam
     ("arguments", "text"),
     [
         (["--set", "fid"], "--set fid: compares two folders; name that of the references with --reference DIR"),
+        (["--set", "fid", "--reference", "hr/0.png"], "expected a folder of images, got a file"),
+        (["--set", "fid", "--reference", "nowhere"], "the folder nowhere does not exist"),
         (["--set", "fidd", "--reference", "hr"], "no metric of sets is called 'fidd'; did you mean fid"),
         (["--set", "fid", "--reference", "hr", "--output", "a.csv"], "expected a file that ends in .json with --set"),
         (["--set", "fid", "--reference", "hr", "--patches", "64"], "expected two images or more that can be used"),
