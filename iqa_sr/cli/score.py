@@ -6,7 +6,6 @@ import sys
 from typing import TYPE_CHECKING
 
 from iqa_sr.cli.arguments import add_quiet_argument, split_names
-from iqa_sr.cli.set_scores import add_set_arguments, run_sets
 from iqa_sr.io.text_table import aligned
 
 if TYPE_CHECKING:
@@ -25,7 +24,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("path", metavar="PATH", help="image, or folder that is searched with its sub-folders")
     kind = parser.add_mutually_exclusive_group()
     kind.add_argument("--metric", dest="metrics", metavar="NAMES", help="by commas; with --protocol on top of its own")
-    add_set_arguments(parser, kind)
+    kind.add_argument(
+        "--set",
+        dest="sets",
+        metavar="NAMES",
+        help="metrics of the whole folder against --reference: fid, fid-clean, kid, kid-clean; separated by commas",
+    )
+    parser.add_argument(
+        "--patches", type=int, metavar="SIDE", help="with --set: patches of SIDE x SIDE px instead of whole images"
+    )
     parser.add_argument(
         "--protocol", metavar="NAME", help="metrics and border as papers have them: sr-classic, ntire2025, ..."
     )
@@ -60,6 +67,8 @@ def run(args: argparse.Namespace) -> int:
         for flag in ("protocol", "suffix", "template", "border"):
             if getattr(args, flag) is not None:
                 raise ValueError(f"--{flag}: applies to metrics of single images, not to --set; leave it out")
+        from iqa_sr.cli.set_scores import run_sets
+
         return run_sets(args)
     if args.patches is not None:
         raise ValueError(f"--patches: cuts images for --set, got {args.patches} without it; leave it out")
@@ -109,7 +118,9 @@ def _rules(args: argparse.Namespace) -> "tuple[tuple[str, ...], ScoringRules]":
     from iqa_sr.scores.wanted_scores import ScoringRules
 
     if args.metrics is None and args.protocol is None:
-        raise ValueError("nothing to score by: name metrics, such as --metric psnr,niqe, a --protocol, or metrics of sets, such as --set fid")
+        raise ValueError(
+            "nothing to score by: name metrics, such as --metric psnr,niqe, a --protocol, or metrics of sets, such as --set fid"
+        )
     if args.suffix is not None and args.template is not None:
         raise ValueError(f"--suffix {args.suffix} is short for --template '{{}}{args.suffix}'; leave one of them out")
     for flag, value in (("--suffix", args.suffix), ("--template", args.template)):

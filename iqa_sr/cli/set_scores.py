@@ -1,72 +1,75 @@
-"""`iqa-sr score --set`: two folders compared as sets of images."""
+"""`iqa-sr score --set`: two folders compared as sets of images, or those of a result folder."""
 
 import argparse
 import logging
 import math
 import os
 import sys
-from typing import Any
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 from iqa_sr.cli.arguments import split_names
 from iqa_sr.io.text_table import aligned
 
-__all__ = ["add_set_arguments", "run_sets"]
+if TYPE_CHECKING:
+    from iqa_sr.set_metrics.folders import ComparedFolders, SetScoring
+
+__all__ = ["run_sets"]
 
 logger = logging.getLogger(__name__)
-
-
-def add_set_arguments(parser: argparse.ArgumentParser, kind: Any) -> None:
-    """Add `--patches` to the command, and `--set` to the group of which one is given."""
-    kind.add_argument(
-        "--set",
-        dest="sets",
-        metavar="NAMES",
-        help="metrics of the whole folder against --reference: fid, fid-clean, kid, kid-clean; separated by commas",
-    )
-    parser.add_argument(
-        "--patches", type=int, metavar="SIDE", help="with --set: patches of SIDE x SIDE px instead of whole images"
-    )
 
 
 def run_sets(args: argparse.Namespace) -> int:
     """Compare, print a table and write a file; 1 if some images could not be used."""
     import torch
 
-    from iqa_sr.set_metrics.folders import few_images_warning, score_sets, set_spec
+    from iqa_sr.set_metrics.folders import ComparedFolders, few_images_warning, result_pairs, score_sets, set_spec
     from iqa_sr.set_metrics.registry import set_metric_info
 
     names = [
         set_metric_info(name).name for name in split_names(args.sets, "--set", "docs/metrics.md has a table of them")
     ]
-    if args.reference is None:
-        raise ValueError(f"--set {args.sets}: compares two folders; name that of the references with --reference DIR")
     if args.output is not None and not args.output.endswith(".json"):
         raise ValueError(f"--output: expected a file that ends in .json with --set, got {args.output}")
     if int(os.environ.get("WORLD_SIZE", "1")) > 1:
         raise ValueError("--set: expected one process, got several of torchrun; features are kept, one is enough")
     device = "cuda" if torch.cuda.is_available() else "cpu"
-    result = score_sets(args.path, args.reference, names, patches=args.patches, device=device, progress=not args.quiet)
-    rows: list[tuple[str, ...]] = [("set metric", "value", "95 %", "half of the images", "images", "references")]
-    for one in result.scores:
-        width = "-" if math.isnan(one.error) else f"+- {one.interval[1] - one.value:.2g}"
-        halves = "-" if math.isnan(one.halves) else f"{one.halves:.5g}"
-        rows.append((f"{one.metric} down", f"{one.value:.5g}", width, halves, *map(str, one.images)))
-    print(aligned(rows, numbers=True))
+    if args.reference is None:
+        pairs = result_pairs(args.path)
+    else:
+        pairs = [ComparedFolders("", "", Path(args.path), Path(args.reference))]
+    results = [
+        score_sets(one.images, one.reference, names, patches=args.patches, device=device, progress=not args.quiet)
+        for one in pairs
+    ]
+    print(_table(pairs, results))
     print("down: lower is better")
-    for one in result.scores:
-        print(f"{one.metric}: {set_spec(one.metric, args.patches)}")
-        if warning := few_images_warning(one):
+    for name, scores in zip(names, zip(*(result.scores for result in results), strict=True), strict=True):
+        print(f"{name}: {set_spec(name, args.patches)}")
+        widest = max(scores, key=lambda one: math.inf if math.isnan(one.error) else one.error)
+        if warning := few_images_warning(widest):
             logger.warning("%s", warning)
     if args.output is not None:
-        _write(args, result.scores)
-    for path, text in sorted(result.problems.items()):
+        _write(args, pairs, results)
+    problems = {path: text for result in results for path, text in result.problems.items()}
+    for path, text in sorted(problems.items()):
         print(f"  not used: {path}: {text}", file=sys.stderr)
-    return 1 if result.problems else 0
+    return 1 if problems else 0
 
 
-def _write(args: argparse.Namespace, scores: list[Any]) -> None:
-    from dataclasses import asdict
+def _table(pairs: list["ComparedFolders"], results: list["SetScoring"]) -> str:
+    rows: list[tuple[str, ...]] = [("set metric", "value", "95 %", "half of the images", "images", "references")]
+    for pair, result in zip(pairs, results, strict=True):
+        for one in result.scores:
+            name = f"{pair.label}, {pair.dataset}: {one.metric}" if pair.label else one.metric
+            width = "-" if math.isnan(one.error) else f"+- {one.interval[1] - one.value:.2g}"
+            halves = "-" if math.isnan(one.halves) else f"{one.halves:.5g}"
+            rows.append((f"{name} down", f"{one.value:.5g}", width, halves, *map(str, one.images)))
+    return aligned(rows, numbers=True)
 
+
+def _write(args: argparse.Namespace, pairs: list["ComparedFolders"], results: list["SetScoring"]) -> None:
     from iqa_sr.io.json_files import write_json
     from iqa_sr.set_metrics.folders import set_spec
 
@@ -74,9 +77,11 @@ def _write(args: argparse.Namespace, scores: list[Any]) -> None:
         return value if math.isfinite(value) else None
 
     content = [
-        asdict(one)
+        ({"checkpoint": pair.label, "dataset": pair.dataset} if pair.label else {})
+        | asdict(one)
         | {"error": known(one.error), "interval": [known(end) for end in one.interval], "halves": known(one.halves)}
         | {"spec": set_spec(one.metric, args.patches), "higher_is_better": False}
-        for one in scores
+        for pair, result in zip(pairs, results, strict=True)
+        for one in result.scores
     ]
     write_json(args.output, {"path": args.path, "reference": args.reference, "sets": content}, indent=1)

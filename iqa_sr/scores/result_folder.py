@@ -25,8 +25,10 @@ from iqa_sr.scores.score_table import BASELINE, INPUT, ScoreTable
 __all__ = [
     "FORMAT",
     "GOLD_STANDARD",
+    "IMAGES_FOLDER",
     "ORIGINAL",
     "RESERVED",
+    "RUN_FILE",
     "CheckpointFacts",
     "DataSetFacts",
     "ResultFolder",

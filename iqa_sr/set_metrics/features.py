@@ -62,25 +62,31 @@ class FeatureReader:
             problems: Errors by path, to which those of images that cannot be used are added; they are left out.
             progress: Whether a bar is shown.
         """
-        store, found, names = ImageStore(root), [], []
+        store = ImageStore(root)
+        found: dict[str, np.ndarray] = {}
         with (
             ThreadPoolExecutor(THREADS) as pool,
             tqdm(total=len(keys), unit="image", disable=None if progress else True) as bar,
         ):
             for start in range(0, len(keys), AT_ONCE):
                 some = keys[start : start + AT_ONCE]
-                read = [pool.submit(self._kept_or_cut, store, key) for key in some]
-                for key, future in zip(some, read, strict=True):
+                read = {key: pool.submit(self._kept_or_cut, store, key) for key in some}
+                missing: dict[str, tuple[Path, list[Tensor]]] = {}
+                for key, future in read.items():
                     try:
                         path, kept, images = future.result()
                     except (OSError, ValueError) as error:
                         problems[store.location(key)] = str(error)
                         continue
-                    found.append(self._compute(path, images) if kept is None else kept)
-                    names.append(key)
+                    if kept is None:
+                        missing[key] = path, images
+                    else:
+                        found[key] = kept
+                found |= self._compute(missing)
                 bar.update(len(some))
-        units = np.repeat(np.arange(len(found)), [len(rows) for rows in found])
-        rows = np.concatenate(found).astype(np.float64) if found else np.empty((0, 0))
+        names = [key for key in keys if key in found]
+        units = np.repeat(np.arange(len(names)), [len(found[key]) for key in names])
+        rows = np.concatenate([found[key] for key in names]).astype(np.float64) if names else np.empty((0, 0))
         return FeatureSet(rows, units, names)
 
     def _kept_or_cut(self, store: ImageStore, key: str) -> tuple[Path, np.ndarray | None, list[Tensor]]:
@@ -95,16 +101,22 @@ class FeatureReader:
         image = to_levels(to_tensor(decode_image(content, store.location(key))))
         return path, None, [image] if self.patches is None else cut_patches(image, self.patches, store.location(key))
 
-    def _compute(self, path: Path, images: list[Tensor]) -> np.ndarray:
+    def _compute(self, missing: dict[str, tuple[Path, list[Tensor]]]) -> dict[str, np.ndarray]:
+        """Features of images that are not in the cache, by key, of all together; they are there afterwards."""
+        if not missing:
+            return {}
         if self._network is None:
             self._network = InceptionFeatures(self.resizing, self.device)
-        rows = self._network(images).numpy()
+        rows = self._network([image for _, images in missing.values() for image in images]).numpy()
         if not np.isfinite(rows).all():
             raise ValueError(f"{WEIGHTS}: its features are not finite; the file is damaged, delete it to have it anew")
-        path.parent.mkdir(parents=True, exist_ok=True)
-        atomic_write(path, _npy(rows))
-        self.computed += 1
-        return rows
+        ends = np.cumsum([len(images) for _, images in missing.values()])
+        found = dict(zip(missing, np.split(rows, ends[:-1]), strict=True))
+        for key, (path, _) in missing.items():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            atomic_write(path, _npy(found[key]))
+        self.computed += len(missing)
+        return found
 
 
 def cut_patches(image: Tensor, side: int, name: str = "image") -> list[Tensor]:

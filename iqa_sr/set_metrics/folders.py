@@ -4,15 +4,34 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import NamedTuple
 
 import torch
 
+from iqa_sr.scores.result_folder import IMAGES_FOLDER, ORIGINAL, RUN_FILE, read_run
+from iqa_sr.scores.score_table import BASELINES
 from iqa_sr.scores.scoring import find_images
 from iqa_sr.set_metrics.base import FEW_IMAGES, FeatureSet, Resizing, SetScore
 from iqa_sr.set_metrics.features import FeatureReader
 from iqa_sr.set_metrics.registry import create_set_metric, set_metric_info
 
-__all__ = ["SetScoring", "few_images_warning", "score_sets", "set_spec"]
+__all__ = ["ComparedFolders", "SetScoring", "few_images_warning", "result_pairs", "score_sets", "set_spec"]
+
+
+class ComparedFolders(NamedTuple):
+    """Two folders to compare, of a result folder.
+
+    Attributes:
+        label: Label of the checkpoint, or of the baseline.
+        dataset: Name of the data set.
+        images: Folder of what was made.
+        reference: Folder of the originals.
+    """
+
+    label: str
+    dataset: str
+    images: Path
+    reference: Path
 
 
 @dataclass
@@ -55,6 +74,12 @@ def score_sets(
     """
     names = list(dict.fromkeys(set_metric_info(name).name for name in metrics))
     folders = Path(root), Path(reference)
+    for folder in folders:
+        if folder.is_file():
+            raise ValueError(
+                f"{folder}: expected a folder of images, got a file; metrics of sets compare distributions, `--metric` "
+                "scores single images"
+            )
     keys = [find_images(folder) for folder in folders]
     result = SetScoring()
     read: dict[Resizing, tuple[FeatureSet, FeatureSet]] = {}
@@ -70,6 +95,35 @@ def score_sets(
         _check_read(folders, read[resizing], result.problems)
         result.scores.append(create_set_metric(name)(*read[resizing]))
     return result
+
+
+def result_pairs(path: str | Path) -> list[ComparedFolders]:
+    """What `iqa-sr evaluate` has made with the originals, by data set: the baseline first, then each checkpoint.
+
+    Args:
+        path: A result folder.
+
+    Raises:
+        ValueError: If it is no result folder, or has no images with originals.
+    """
+    folder = Path(path)
+    if not (folder / RUN_FILE).is_file():
+        raise ValueError(
+            f"{path}: metrics of sets compare two folders; name that of the references with --reference DIR, or a "
+            "result folder of `iqa-sr evaluate`, which holds its originals"
+        )
+    run = read_run(folder)
+    found = []
+    for dataset in run.datasets:
+        reference = folder / IMAGES_FOLDER / ORIGINAL / dataset
+        for label in (*BASELINES, *run.checkpoints):
+            images = folder / IMAGES_FOLDER / label / dataset
+            if images.is_dir() and reference.is_dir():
+                found.append(ComparedFolders(label, dataset, images, reference))
+    if not found:
+        expected = (folder / IMAGES_FOLDER / ORIGINAL).as_posix()
+        raise ValueError(f"{path}: expected images of checkpoints with originals in {expected}, found none")
+    return found
 
 
 def set_spec(name: str, patches: int | None = None) -> str:

@@ -8,6 +8,7 @@ from iqa_sr.cli.main import main
 from iqa_sr.io.images import write_image
 from iqa_sr.set_metrics.inception import WEIGHTS
 from tests.helpers.golden_images import photo
+from tests.helpers.result_folders import write_results
 
 
 @pytest.fixture(scope="module")
@@ -55,6 +56,23 @@ def test_patches_and_images_that_are_left_out(folders, capsys, tmp_path):
     assert "not used:" in printed.err and "broken.png" in printed.err
 
 
+def test_a_result_folder_is_compared_with_the_originals_in_it(folders, capsys, tmp_path):
+    results = write_results(tmp_path / "run")
+    assert main(["score", str(results), "--set", "fid", "--output", str(tmp_path / "sets.json")]) == 0
+    out = capsys.readouterr().out
+    assert [line.split()[:3] for line in out.splitlines()[1:4]] == [
+        [f"{label},", "set:", "fid"] for label in ("bicubic", "a", "b")
+    ]
+    found = json.loads((tmp_path / "sets.json").read_text())["sets"]
+    assert [(one["checkpoint"], one["dataset"], one["images"]) for one in found] == [
+        (label, "set", [3, 3]) for label in ("bicubic", "a", "b")
+    ]
+    assert found[0]["interval"] == [None, None]  # of three images
+    (tmp_path / "run" / "images" / "original").rename(tmp_path / "elsewhere")
+    assert main(["score", str(results), "--set", "fid"]) != 0
+    assert "expected images of checkpoints with originals in" in capsys.readouterr().err
+
+
 def test_the_weights_are_listed_with_who_uses_them_and_pulled_by_the_metrics_name(folders, capsys):
     main(["weights", "list", "--json"])
     facts = {one["name"]: one for one in json.loads(capsys.readouterr().out)}
@@ -66,7 +84,9 @@ def test_the_weights_are_listed_with_who_uses_them_and_pulled_by_the_metrics_nam
 @pytest.mark.parametrize(
     ("arguments", "text"),
     [
-        (["--set", "fid"], "--set fid: compares two folders; name that of the references with --reference DIR"),
+        (["--set", "fid"], "compare two folders; name that of the references with --reference DIR"),
+        (["--set", "fid", "--reference", "hr/0.png"], "expected a folder of images, got a file"),
+        (["--set", "fid", "--reference", "nowhere"], "the folder nowhere does not exist"),
         (["--set", "fidd", "--reference", "hr"], "no metric of sets is called 'fidd'; did you mean fid"),
         (["--set", "fid", "--reference", "hr", "--output", "a.csv"], "expected a file that ends in .json with --set"),
         (["--set", "fid", "--reference", "hr", "--patches", "64"], "expected two images or more that can be used"),

@@ -74,6 +74,8 @@ def test_features_are_kept_by_what_files_hold(weights, tmp_path):
     kept = again.read(folder, ["c.png", "b.png"], {}, progress=False)
     assert (first.computed, again.computed) == (2, 0)
     np.testing.assert_array_equal(kept.rows, found.rows)
+    alone = InceptionFeatures("tensorflow")([levels(size=40)])[0].numpy()
+    np.testing.assert_allclose(found.rows[1], alone, rtol=1e-4, atol=1e-5)
     for path in first.folder.rglob("*.npy"):
         path.write_bytes(path.read_bytes()[:50])
     assert FeatureReader("tensorflow").read(folder, ["c.png"], {}, progress=False).rows.shape == (1, 2048)
