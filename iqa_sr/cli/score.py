@@ -119,7 +119,7 @@ def _rules(args: argparse.Namespace) -> "tuple[tuple[str, ...], ScoringRules]":
 
     if args.metrics is None and args.protocol is None:
         raise ValueError(
-            "nothing to score by: name metrics, such as --metric psnr,niqe, a --protocol, or metrics of sets, such as --set fid"
+            "nothing to score by: name metrics (--metric psnr,niqe), a --protocol, or metrics of sets (--set fid)"
         )
     if args.suffix is not None and args.template is not None:
         raise ValueError(f"--suffix {args.suffix} is short for --template '{{}}{args.suffix}'; leave one of them out")

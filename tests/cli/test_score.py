@@ -155,7 +155,7 @@ def test_a_protocol_against_positives_averages_over_them(capsys, monkeypatch):
 @pytest.mark.parametrize(
     ("args", "message"),
     [
-        ((), "nothing to score by: name metrics, such as --metric psnr,niqe, a --protocol, or metrics of sets"),
+        ((), "name metrics (--metric psnr,niqe), a --protocol, or metrics of sets (--set fid)"),
         (("--protocol", "sr-clasic"), "--protocol: there is no protocol 'sr-clasic'; did you mean sr-classic"),
         (("--protocol", "sr-classic"), "name it: --border 4 for x4"),
         (("--protocol", "restoration", "--border", "4"), "--border 4: --protocol restoration fixes it"),
