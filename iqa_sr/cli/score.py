@@ -91,10 +91,14 @@ def run(args: argparse.Namespace) -> int:
     means = [[found[name] for found in scores.values() if math.isfinite(found.get(name, math.nan))] for name in metrics]
     rows.append((f"mean of {len(scores)}", *(_number(mean(one) if one else None) for one in means)))
     print(aligned(rows, numbers=True))
+    fewer = [f"{name} {len(one)}" for name, one in zip(metrics, means, strict=True) if len(one) < len(scores)]
+    if fewer:
+        print(f"means over fewer images: {', '.join(fewer)}")
     cut = f"; {rules.border} px of each side cut" if rules.border else ""
     print(f"up: higher is better; down: lower is better{cut}")
     if args.protocol is not None:
-        _print_formula(args.protocol, {name: mean(one) for name, one in zip(metrics, means, strict=True)})
+        if not fewer:  # a formula of means needs the same images in each of them
+            _print_formula(args.protocol, {name: mean(one) for name, one in zip(metrics, means, strict=True)})
         for name, reason in find_protocol(args.protocol).left_out.items():
             print(f"{name}: left out of the protocol {args.protocol}: {reason}")
     if args.output is not None:

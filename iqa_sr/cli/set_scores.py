@@ -24,6 +24,7 @@ def run_sets(args: argparse.Namespace) -> int:
     """Compare, print a table and write a file; 1 if some images could not be used."""
     import torch
 
+    from iqa_sr.scores.result_folder import RUN_FILE
     from iqa_sr.set_metrics.folders import ComparedFolders, few_images_warning, result_pairs, score_sets, set_spec
     from iqa_sr.set_metrics.registry import set_metric_info
 
@@ -38,6 +39,12 @@ def run_sets(args: argparse.Namespace) -> int:
     if args.reference is None:
         pairs = result_pairs(args.path)
     else:
+        for folder in (Path(args.path), *Path(args.path).glob("*/")):
+            if (folder / RUN_FILE).is_file():
+                raise ValueError(
+                    f"{folder} is a result folder, which holds originals and all checkpoints; leave out --reference, "
+                    f"or name one set of images: {folder}/images/LABEL/DATASET"
+                )
         pairs = [ComparedFolders("", "", Path(args.path), Path(args.reference))]
     results = [
         score_sets(one.images, one.reference, names, patches=args.patches, device=device, progress=not args.quiet)
@@ -47,9 +54,11 @@ def run_sets(args: argparse.Namespace) -> int:
     print("down: lower is better")
     for name, scores in zip(names, zip(*(result.scores for result in results), strict=True), strict=True):
         print(f"{name}: {set_spec(name, args.patches)}")
-        widest = max(scores, key=lambda one: math.inf if math.isnan(one.error) else one.error)
-        if warning := few_images_warning(widest):
-            logger.warning("%s", warning)
+        few = [(pair, one) for pair, one in zip(pairs, scores, strict=True) if few_images_warning(one)]
+        if few:
+            pair, widest = max(few, key=lambda one: math.inf if math.isnan(one[1].error) else one[1].error)
+            where = f"{pair.label}, {pair.dataset}: " if pair.label else ""
+            logger.warning("%s%s", where, few_images_warning(widest))
     if args.output is not None:
         _write(args, pairs, results)
     problems = {path: text for result in results for path, text in result.problems.items()}

@@ -2,7 +2,7 @@
 
 A hash shows that a file is the published one; a score shows that a file without a published hash, or a converted one,
 makes the metric what it is. `data/verification.json` has the scores, and how each was obtained. Where only official
-weights could give a number and they were not at hand, there is none.
+weights can give a number, there is none.
 """
 
 import hashlib

@@ -3,13 +3,14 @@
 import fnmatch
 import math
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from iqa_sr.errors import did_you_mean
 from iqa_sr.scores.experiment_folder import ExperimentFolder, checkpoint_folder, network_file
 from iqa_sr.scores.result_folder import GOLD_STANDARD, RESERVED, RUN_FILE, SCORES_FILE, read_results
+from iqa_sr.scores.score_rows import ScoreRow
 from iqa_sr.scores.score_table import BASELINES, ScoreTable
 
 __all__ = ["CandidateCheckpoints", "CheckpointFile", "read_sources"]
@@ -168,7 +169,8 @@ def _join(joined: CandidateCheckpoints, source: CandidateCheckpoints, path: Path
         if known != facts:
             raise ValueError(
                 f"{path} holds another kind of {facts.name} than the tables before it, they cannot be compared:\n"
-                f"  {known}\n  {facts}"
+                f"  {known.spec}\n  {facts.spec}\n"
+                "Score the images of result folders as other images: iqa-sr score RESULTS/images/LABEL/DATASET"
             )
         joined.table.add_facts(facts)
     for row in source.table.rows:
@@ -222,11 +224,43 @@ def _bare_table(path: Path) -> CandidateCheckpoints:
         written.check_folders()
     except ValueError as error:
         raise ValueError(f"{path}: {error}") from None
-    rows = (row._replace(checkpoint=row.checkpoint or path.stem) for row in written.rows)
+    _check_one_reference_folder(path, written.rows)
+    names = _names_of_references(written.rows)
+    rows = (
+        row if row.checkpoint else row._replace(checkpoint=path.stem, image=names.get(row.image, row.image))
+        for row in written.rows
+    )
     table = ScoreTable(written.facts.values(), rows)
     source = CandidateCheckpoints(path.parent, table, dict.fromkeys(_labels(table)))
     source.leave_out([label for label in _labels(written) if label in RESERVED], NO_CHECKPOINT)
     return source
+
+
+def _check_one_reference_folder(path: Path, rows: Iterable[ScoreRow]) -> None:
+    """Refuse scores of one image against references of several folders, whose mean is no score."""
+    folders: dict[tuple[str, str, str], set[str]] = {}
+    for row in rows:
+        if row.reference and row.origin.reference_folder:
+            folders.setdefault((row.checkpoint, row.image, row.metric), set()).add(row.origin.reference_folder)
+    for (_, image, metric), against in folders.items():
+        if len(against) > 1:
+            raise ValueError(
+                f"{path}: scores of {metric} for {image} are against references in {' and in '.join(sorted(against))}; "
+                "their mean is no score.\nScore against each into a table of its own: iqa-sr score --output ANOTHER.csv"
+            )
+
+
+def _names_of_references(rows: Iterable[ScoreRow]) -> dict[str, str]:
+    """New names of a table's images: their references', where each has one of its own.
+
+    Each method calls its images otherwise, as `x_SwinIR_x4.png`; by the references' names tables can be compared.
+    """
+    found: dict[str, set[str]] = {}
+    for row in rows:
+        if row.reference and not row.checkpoint:
+            found.setdefault(row.image, set()).add(PurePosixPath(row.reference).name)
+    names = {image: PurePosixPath(image).with_name(*own).as_posix() for image, own in found.items() if len(own) == 1}
+    return names if len(names) == len(found) == len(set(names.values())) else {}
 
 
 def _own_label(label: str) -> str:

@@ -19,7 +19,10 @@ __all__ = ["WEIGHTS", "InceptionFeatures", "inception_info"]
 
 WEIGHTS = "weights-inception-2015-12-05-6726825d.pth"
 BATCH = 16
-RESIZED = {"tensorflow": "TensorFlow 1's bilinear resizing", "clean": "Pillow's bicubic resizing in floating numbers"}
+RESIZED = {
+    "tensorflow": "TensorFlow 1's bilinear resizing",
+    "clean": "Pillow's bicubic resizing in floating numbers, clamped to 0..255,",
+}
 
 
 def inception_info(name: str, resizing: Resizing, paper: str, details: str) -> SetMetricInfo:

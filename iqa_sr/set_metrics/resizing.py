@@ -2,7 +2,7 @@
 
 `tensorflow` is that of the original FID and of torch-fidelity: bilinear between two neighbors, at positions without
 TensorFlow's later shift by half a pixel, and without a filter against aliasing. `clean` is that of clean-fid: Pillow's
-bicubic, which averages where it makes images smaller, in floating numbers that are neither clamped nor rounded.
+bicubic, which averages where it makes images smaller, in floating numbers that are clamped to 0..255, not rounded.
 """
 
 import numpy as np
@@ -24,13 +24,13 @@ def resize(levels: Tensor, side: int, resizing: Resizing) -> Tensor:
         resizing: Way of resizing.
 
     Returns:
-        `(3, side, side)` float32 on the same device, from 0 to 255; `clean` goes beyond by bicubic's overshoot.
+        `(3, side, side)` float32 on the same device, from 0 to 255.
     """
     image = levels.float()
     if resizing == "tensorflow":
         return _between_neighbors(_between_neighbors(image, side, -1), side, -2)
     planes = [Image.fromarray(plane).resize((side, side), Image.Resampling.BICUBIC) for plane in image.cpu().numpy()]
-    return torch.from_numpy(np.stack([np.asarray(plane) for plane in planes])).to(levels.device)
+    return torch.from_numpy(np.stack([np.asarray(plane) for plane in planes])).clamp(0, 255).to(levels.device)
 
 
 def _between_neighbors(image: Tensor, side: int, dimension: int) -> Tensor:

@@ -1,5 +1,6 @@
 """Content of a paper's table: means of checkpoints by data set, of the scores that `iqa-sr pick` chooses by."""
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -15,6 +16,7 @@ from iqa_sr.table.columns import Column, metric_columns
 
 __all__ = ["DataSetBlock", "PaperTable", "make_table"]
 
+_CUT = re.compile(r"; (?:against \w+, )?crop (\d+)")
 Means = tuple[float | None, ...]
 """A mean for each column; None where there is none."""
 
@@ -142,6 +144,14 @@ def _check_rules(source: CandidateCheckpoints, protocol: Protocol) -> None:
                 f"{protocol.against}; {folder} has {found['border']} px, against {found['against']}.\n"
                 f"Evaluate into another folder with --protocol {protocol.name}, or leave `protocol` out and name the "
                 "columns by `metrics`."
+            )
+    for name in protocol.metrics if protocol.border is not None and not source.results else ():
+        facts = source.table.facts.get(name)
+        cut = _CUT.search(facts.spec) if facts else None
+        if cut and int(cut[1]) != protocol.border:
+            raise ValueError(
+                f"`protocol` {protocol.name}: expected scores with {protocol.border} px of each border cut, those of "
+                f"{name} have {cut[1]}.\nScore again with --protocol {protocol.name}, or name the columns by `metrics`."
             )
 
 

@@ -174,3 +174,9 @@ def test_wrong_arguments_are_refused(results, capsys, args, message):
 def test_names_of_references_without_references(results, capsys):
     assert main(["score", "sr", "--metric", "jod-lite", "--suffix", "_x4"]) == 1
     assert "name their folder with --reference DIR" in capsys.readouterr().err
+
+
+def test_means_over_different_images_are_told_and_make_no_formula(results, capsys):
+    Path("HR/b.png").unlink()
+    assert score("--metric", "psnr,jod-lite", "--suffix", "_N_x4", output=None) == 1
+    assert "means over fewer images: psnr 1\n" in capsys.readouterr().out

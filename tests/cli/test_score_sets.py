@@ -68,6 +68,8 @@ def test_a_result_folder_is_compared_with_the_originals_in_it(folders, capsys, t
         (label, "set", [3, 3]) for label in ("bicubic", "a", "b")
     ]
     assert found[0]["interval"] == [None, None]  # of three images
+    assert main(["score", str(results), "--set", "fid", "--reference", "hr"]) != 0
+    assert "is a result folder, which holds originals and all checkpoints; leave out --ref" in capsys.readouterr().err
     (tmp_path / "run" / "images" / "original").rename(tmp_path / "elsewhere")
     assert main(["score", str(results), "--set", "fid"]) != 0
     assert "expected images of checkpoints with originals in" in capsys.readouterr().err

@@ -241,3 +241,45 @@ def test_files_are_kept_unless_they_are_to_be_replaced(results, capsys):
     assert "expected a file that ends in .md (markdown), .tex" in refused(capsys, FOLDERS[0], "--output", "paper.txt")
     assert main(["table", FOLDERS[0], "--output", "paper.txt", "--format", "markdown"]) == 0
     assert "the folder missing does not exist" in refused(capsys, FOLDERS[0], "--output", "missing/paper.md")
+
+
+@pytest.fixture
+def ready_made(empty_folder):
+    """Images of two methods, each with names of its own, and their references."""
+    for number, name in enumerate("xy"):
+        save(f"HR/{name}.png", make_image(number, 48))
+        for method, strength in (("A", 3), ("B", 20)):
+            noise = np.random.default_rng(number).normal(0, strength, (48, 48, 3))
+            image = np.clip(make_image(number, 48) + noise, 0, 255).astype(np.uint8)
+            save(f"{method}/{name}_{method}_x4.png", image)
+
+
+def score(method, *args, reference="HR"):
+    suffix = ["--suffix", f"_{method}_x4"] if reference == "HR" else []
+    table = ["--metric", "psnr,jod-lite", "--output", f"{method}.csv", "--quiet"]
+    return main(["score", method, "--reference", reference, *suffix, *table, *args])
+
+
+def test_methods_that_name_their_images_otherwise_are_in_one_table(ready_made, capsys):
+    assert (score("A"), score("B")) == (0, 0)
+    capsys.readouterr()
+    rows = list(csv.DictReader(io.StringIO(shown(capsys, "A.csv", "B.csv", "--format", "csv"))))
+    assert [row["checkpoint"] for row in rows] == ["A", "B"]
+    psnr = [float(row["psnr"]) for row in rows]
+    assert 36 < psnr[0] < 41 and 20 < psnr[1] < 25
+
+
+def test_scores_against_two_folders_of_references_have_no_mean(ready_made, capsys):
+    for name in "xy":
+        save(f"other/{name}_A_x4.png", make_image(9, 48))
+    assert (score("A"), score("A", reference="other")) == (0, 0)
+    capsys.readouterr()
+    text = refused(capsys, "A.csv")
+    assert "scores of psnr for x_A_x4.png are against references in " in text and "their mean is no score" in text
+
+
+def test_a_table_of_scores_with_another_border_is_refused_by_a_protocol(ready_made, capsys):
+    assert score("A", "--border", "2") == 0
+    capsys.readouterr()
+    text = refused(capsys, "A.csv", "--protocol", "paper")
+    assert "expected scores with 4 px of each border cut, those of psnr have 2" in text
