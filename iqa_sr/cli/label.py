@@ -89,6 +89,7 @@ def run(args: argparse.Namespace) -> int:
         checkpoints=args.checkpoints,
         until=args.until,
         margin=args.margin,
+        width=args.width,
         output=args.output,
         command=command_text(["iqa-sr", *args.argv]),
     )
@@ -105,7 +106,7 @@ def run(args: argparse.Namespace) -> int:
         session.prepare_ahead()
         serve(session, args.host, args.port, not args.no_browser, token=kept_token(session.folder / "token"))
         if session.progress().finished:
-            print("\n".join(session.summary(args.width)))
+            print("\n".join(session.summary()))
     return 0
 
 

@@ -58,10 +58,11 @@ def write_labels(collection: Collection, rater: str, answers: Sequence[Answer], 
     Raises:
         OSError: If a file cannot be written.
     """
-    given: dict[str, dict[str, Label]] = {}
+    given: dict[str, dict[str, tuple[str, Label]]] = {}
     for answer in answers:
         if answer.question.purpose == "asked" and answer.choice in _LABELS:
-            given.setdefault(answer.question.content, {})[answer.question.first_version] = _LABELS[answer.choice]
+            label = answer.question.first, _LABELS[answer.choice]
+            given.setdefault(answer.question.content, {})[answer.question.first_version] = label
     known = {content.name: content for content in collection.contents}
     for name in contents:
         if name in known:
@@ -73,13 +74,14 @@ def write_labels(collection: Collection, rater: str, answers: Sequence[Answer], 
                 file.unlink(missing_ok=True)
 
 
-def _label_file(collection: Collection, content: Content, labels: dict[str, Label]) -> dict[str, Any]:
+def _label_file(collection: Collection, content: Content, labels: dict[str, tuple[str, Label]]) -> dict[str, Any]:
+    """All versions that have a label, also those that this session does not ask about."""
     entries = []
-    for version in collection.versions:
+    for version in dict.fromkeys((*collection.versions, *labels)):
         if version == collection.original or version in labels:
-            name = content.versions[version].rpartition("/")[2]
-            label = labels[version].value if version in labels else "None"
-            entries.append({"Name": name, "File": version, "Label": label})
+            key, label = labels[version] if version in labels else (content.versions[version], None)
+            name = key.rpartition("/")[2]
+            entries.append({"Name": name, "File": version, "Label": label.value if label else "None"})
     return {f"Image_{number}": entry for number, entry in enumerate(entries, start=1)}
 
 

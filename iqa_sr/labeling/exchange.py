@@ -71,7 +71,7 @@ class Exchange:
                 "message": progress.message,
                 "finished": progress.finished,
             },
-            "summary": self.session.summary() if question is None else None,
+            "summary": self._summary() if question is None else None,
         }
 
     def answer(self, request: Any) -> bool:
@@ -93,6 +93,8 @@ class Exchange:
         if given.choice not in choices:
             raise OptionError(f"answer: choice: expected one of {', '.join(choices)}, got {given.choice}")
         with self._lock:
+            if given.number <= self.session.progress().answered:
+                return False  # also where the question after it cannot be made
             question = self.session.current()
             if question is None or question.number != given.number or self._digest(question) != given.question:
                 return False
@@ -149,6 +151,12 @@ class Exchange:
     def close(self) -> None:
         """Wait for a change that has begun; none begins any more."""
         self._lock.acquire(timeout=10)
+
+    def _summary(self) -> list[str]:
+        try:
+            return self.session.summary()
+        except (OSError, ValueError) as error:  # such as another rater's log
+            return [f"Every answer is kept, but there is no summary: {error}"]
 
     def _shown(self, question: Question) -> dict[str, Any]:
         digest = self._digest(question)

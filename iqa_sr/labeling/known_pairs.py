@@ -1,6 +1,7 @@
 """Known pairs: a version against its own copy, degraded so far that everybody who looks sees which is better."""
 
 import hashlib
+import threading
 from pathlib import Path
 
 import cv2
@@ -25,6 +26,7 @@ VISIBLE_JOD = 8.5
 """ColorVideoVDP's score of the degraded copy at most: 10 is no visible difference, and of two images 1.5 JOD apart 84 %
 of observers prefer the better one."""
 _FIRST_LEVEL, _STEP = 2.0, 0.5
+_MAKING = threading.Lock()
 
 
 def degraded_key(root: Path, key: str, seed: int) -> str:
@@ -44,8 +46,9 @@ def degraded_key(root: Path, key: str, seed: int) -> str:
     content = (root / key).read_bytes()
     digest = hashlib.sha256(f"{seed}\0".encode() + content).hexdigest()[:24]
     name = f"{LABELS}/{KNOWN}/{digest}.png"
-    if not (root / name).is_file():
-        write_image(root / name, _degraded(read_pixels(root, key), seed))
+    with _MAKING:  # whoever comes second waits for the first one, and has it
+        if not (root / name).is_file():
+            write_image(root / name, _degraded(read_pixels(root, key), seed))
     return name
 
 

@@ -69,21 +69,26 @@ class Questions:
         """Number of pairs that can be asked for, each once."""
         return len(self._shuffled)
 
-    def planned(self, count: int | None) -> int:
-        """Number of questions of a session in which nothing is skipped, known pairs and repeats included.
+    def planned(self, count: int | None, answers: Sequence[Answer] = ()) -> int:
+        """Number of questions of a session in which nothing more is skipped, known pairs and repeats included.
 
         Args:
             count: Largest number of questions; None: until every pair was asked for.
+            answers: Answers so far, also about what is not asked for any more.
         """
-        asked: list[int] = []
-        number = repeats = 0
-        while len(asked) < self.available and number != count:
+        own = [answer for answer in answers if _key(answer.question) in self._shuffled]
+        asked = [answer.question.number for answer in own if _ordinary(answer) and answer.choice != "skip"]
+        repeats = sum(answer.question.purpose == "repeat" for answer in own)
+        left = self.available - len({_key(answer.question) for answer in own if _ordinary(answer)})
+        number = len(answers)
+        while left and (count is None or number < count):
             number += 1
             purpose = self._place(number)
             if purpose == "repeat" and bisect_right(asked, number - APART) > repeats:
                 repeats += 1
             elif purpose != "known":
                 asked.append(number)
+                left -= 1
         return number
 
     def next(self, answers: Sequence[Answer]) -> Draft | None:
@@ -188,6 +193,10 @@ class Questions:
 
 def _ordinary(answer: Answer) -> bool:
     return answer.question.purpose == "asked"
+
+
+def _key(question: Question) -> tuple[str, frozenset[str]]:
+    return question.content, frozenset(_pair(question))
 
 
 def _pair(question: Question) -> Pair:

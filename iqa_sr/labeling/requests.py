@@ -73,11 +73,12 @@ class LabelRequest(BaseHTTPRequestHandler):
     exchange: Exchange
     access: Access
     protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
     server_version = "iqa-sr"
     sys_version = ""
     error_content_type = "text/plain;charset=utf-8"
     error_message_format = "%(code)d %(message)s\n"
-    timeout = 60  # seconds that a connection may be silent
+    timeout = 300  # seconds that a connection may be silent, or an image takes on a slow one
 
     def do_GET(self) -> None:
         """Give the page, the state or an image."""
@@ -160,9 +161,9 @@ class LabelRequest(BaseHTTPRequestHandler):
         try:
             state = self.exchange.state()
         except OSError as error:
-            return self._fail(error, "the next question cannot be made")
+            return self._fail(error, "what was answered is kept, but the next question cannot be made")
         except Exception as error:
-            return self._break(error)
+            return self._break(error, "what was answered is kept, but the next question cannot be made")
         self._send(status, "application/json", json.dumps(state).encode())
 
     def _give_image(self, number: int, digest: str, side: str) -> None:

@@ -1,6 +1,7 @@
 """A rater's session: the question that is asked now, and what becomes of the answer. Knows no browser."""
 
 import logging
+import math
 import threading
 import time
 from collections.abc import Sequence
@@ -42,10 +43,12 @@ class LabelSession:
         log: The rater's log; it has begun.
         count: Largest number of questions, known pairs and repeats included; None: until every pair was asked for.
         until: Sequential test that ends the session as soon as it has decided; None: there is none.
+        width: Wanted width of the scores' 95 % intervals, in logits, which progress and summary go by.
 
     Attributes:
         collection: Collection that is asked about.
         until: Sequential test that ends the session.
+        width: Wanted width of the scores' intervals.
         rater: Name of the rater.
         mode: Kind of question.
         notes: Remarks for the user at the beginning, a line each.
@@ -54,13 +57,21 @@ class LabelSession:
     rater: str
     mode: Mode
 
-    def __init__(self, collection: Collection, log: AnswerLog, count: int | None, until: Until | None = None) -> None:
+    def __init__(
+        self,
+        collection: Collection,
+        log: AnswerLog,
+        count: int | None,
+        until: Until | None = None,
+        width: float = WIDTH,
+    ) -> None:
         assert log.facts is not None
-        self.collection, self.until = collection, until
+        self.collection, self.until, self.width = collection, until, width
         self.rater, self.mode = log.facts.rater, log.facts.mode
         self._log = log
         self._questions = Questions(collection, log.facts.order, log.facts.seed)
-        self._planned = self._questions.planned(count)
+        self._count = count
+        self._planned = self._questions.planned(count, log.answers)
         self._seed = log.facts.seed
         self._draft: Draft | None = self._next_draft()
         self._current: Question | None = None  # the draft with its images, once it was asked for
@@ -131,7 +142,7 @@ class LabelSession:
         with self._lock:
             answers = self._log.answers
             planned = None if self.until else max(self._planned, len(answers))
-            message = self._unwritten or worth_so_far(self.mode, answers, self.until)
+            message = self._unwritten or worth_so_far(self.mode, answers, self.until, self.width)
             return Progress(len(answers), planned, message, self._draft is None and self._current is None)
 
     def image(self, key: str) -> bytes:
@@ -146,16 +157,13 @@ class LabelSession:
             raise KeyError(key)
         return as_png(read_pixels(self.collection.root, key))
 
-    def summary(self, width: float = WIDTH) -> list[str]:
+    def summary(self) -> list[str]:
         """What the answers of all raters are worth, lines of text with the names of the versions.
-
-        Args:
-            width: Wanted width of the scores' 95 % intervals, in logits.
 
         Raises:
             ValueError, OSError: If another rater's log cannot be read.
         """
-        return summary_lines(self.collection.root, width, self.until)
+        return summary_lines(self.collection.root, self.width, self.until)
 
     def close(self) -> None:
         """Let other processes have the rater's log."""
@@ -196,7 +204,7 @@ class LabelSession:
         answers = self._log.answers
         if self.until is not None and self.until.test(answers).decision != "undecided":
             return None
-        return self._questions.next(answers) if len(answers) < self._planned else None
+        return self._questions.next(answers) if self._count is None or len(answers) < self._count else None
 
     def __enter__(self) -> "LabelSession":
         return self
@@ -218,6 +226,7 @@ def open_session(
     checkpoints: Sequence[str] = (),
     until: float | None = None,
     margin: float = MARGIN,
+    width: float = WIDTH,
     output: str | Path | None = None,
     command: str = "iqa-sr label",
 ) -> LabelSession:
@@ -236,6 +245,7 @@ def open_session(
         until: Confidence in (0, 1) with which two versions are told apart, or are shown to be alike, when the session
             ends; None: it does not end by that.
         margin: Distance of the preference from 0.5 below which two versions are alike, in [0, 0.5).
+        width: Wanted width of the scores' 95 % intervals, in logits.
         output: Folder of the labels, above all images; None: see `read_collection`.
         command: Command that this process runs, for the error of another one of the same rater.
 
@@ -250,6 +260,8 @@ def open_session(
     for name, value, least in (("count", count, 1), ("seed", seed, 0)):
         if value is not None and value < least:
             raise ValueError(f"`{name}`: expected at least {least}, got {value}")
+    if not 0 < width < math.inf:
+        raise ValueError(f"`width`: expected a number of logits above 0, got {width}; usual is {WIDTH:g}")
     collection = read_collection(sources, mode, checkpoints, output)
     ending = read_until(collection, checkpoints, until, margin)
     if count is None and collection.mode != "groups" and ending is None:
@@ -264,7 +276,7 @@ def open_session(
         else:
             check_same(log.facts, rater, collection.mode, order, seed)
             check_answered(collection.root, log)
-        session = LabelSession(collection, log, count, ending)
+        session = LabelSession(collection, log, count, ending, width)
         session.write_derived()
         if log.facts is not None and log.facts.digest != collection.digest:
             session.notes.append(f"the images have changed since {rater} began; the session goes on with those of now")

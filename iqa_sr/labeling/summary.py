@@ -25,7 +25,7 @@ WIDTH = 0.5
 _EVERY = 10  # questions: told after each answer, known pairs would be known
 
 
-def worth_so_far(mode: Mode, answers: Sequence[Answer], until: Until | None = None) -> str:
+def worth_so_far(mode: Mode, answers: Sequence[Answer], until: Until | None = None, wanted: float = WIDTH) -> str:
     """What a rater's answers so far are worth, in a line without names of versions.
 
     It changes with every tenth answer only, so that it does not tell which pair was a known one.
@@ -42,8 +42,8 @@ def worth_so_far(mode: Mode, answers: Sequence[Answer], until: Until | None = No
     elif mode != "groups":
         width, told = width_so_far(whole)
         if told:
-            needed = further_answers(told, width, WIDTH)
-            more = f", about {needed} more answers for {WIDTH:g}" if needed else ""
+            needed = further_answers(told, width, wanted)
+            more = f", about {needed} more answers for {wanted:g}" if needed else ""
             parts.append(f"intervals of {width:.1f} logits{more}")
     return f"first {len(whole)} answers: " + "; ".join(parts) if parts else ""
 

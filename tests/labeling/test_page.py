@@ -260,6 +260,11 @@ def test_both_images_are_looked_at_before_an_answer_is_taken(browser, tmp_path):
         assert [told(answer) for answer in served.answers()] == ["same"]
         press(browser, "1")  # the boundary shows both
         wait_for_question(browser, 3)
+        browser.execute_script("document.activeElement.blur()")  # as a click on a button does
+        before = int(find(browser, "#divider").get_attribute("aria-valuenow"))
+        press(browser, Keys.ARROW_RIGHT)
+        assert int(find(browser, "#divider").get_attribute("aria-valuenow")) == before + 2
+        assert len(served.answers()) == 2
 
 
 def test_a_phone(browser, tmp_path):

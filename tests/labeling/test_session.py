@@ -518,3 +518,39 @@ def test_a_session_ends_as_soon_as_two_checkpoints_are_told_apart(tmp_path):
         assert any("ben: x and y are alike, within 30% of one half: " in line for line in session.summary())
     with open_session([folder], "ann", checkpoints=["x", "y"], count=len(asked) + 4) as session:  # the same log
         assert {frozenset((q.first_version, q.second_version)) - {"z"} for q in answer_all(session, prefers_earlier)}
+
+
+def test_another_choice_of_versions_goes_on_with_what_was_not_asked(versions):
+    with open_session([versions], "ann", order="random", checkpoints=["a", "b"]) as session:
+        answer_all(session)
+        done = session.progress().answered
+    with open_session([versions], "ann", checkpoints=["a", "c"]) as session:
+        assert session.progress().planned > done and not session.progress().finished
+        answer_all(session)
+    pairs = [{row["first"][0], row["second"][0]} for row in table(versions) if row["kind"] == "asked"]
+    assert pairs.count({"a", "b"}) == pairs.count({"a", "c"}) > 0
+
+
+def test_labels_of_versions_that_are_not_asked_about_stay(tmp_path):
+    groups = write_groups(tmp_path, count=2)
+    with open_session([groups], "ann", checkpoints=["original", "01"]) as session:
+        answer_all(session)
+    with open_session([groups], "ann", checkpoints=["original", "02"]) as session:
+        answer_all(session)
+    entries = json.loads((groups / "labels" / "ann" / "p0.json").read_text(encoding="utf-8"))
+    assert {entry["File"] for entry in entries.values()} == {"original", "01", "02"}
+
+
+def test_a_log_that_another_program_has_changed_is_not_cut(versions):
+    with open_session([versions], "ann", order="random") as session:
+        answer_all(session, most=2)
+        file = versions / "labels" / "ann" / "answers.jsonl"
+        whole = file.read_bytes()
+        for changed in (whole[: len(whole) // 2], whole + whole.splitlines(keepends=True)[-1]):
+            file.write_bytes(changed)
+            with pytest.raises(OSError, match="another program has changed this log"):
+                answer_all(session, most=1)
+            assert file.read_bytes() == changed
+        file.write_bytes(whole + b'{"answ')  # what a crash leaves
+        answer_all(session, most=1)
+    assert len(logged(versions).answers) == 3

@@ -58,8 +58,8 @@ def known_pairs_right(answers: Iterable[Answer]) -> tuple[float, int]:
 def weight_of_answers(right: float, known: int) -> float:
     """Weight of each answer of a rater, 0 to 1: 2 p - 1, where p is the share of known pairs that they got right.
 
-    One more known pair is taken as right, so that a rater without any counts fully, and one slip does not silence a
-    beginner. Whoever guesses is right half of the time and counts next to nothing.
+    One more known pair is taken as right, so that a rater without any counts fully, and one slip in two does not
+    silence a beginner; one in one does, until the next known pair. Whoever guesses counts next to nothing.
 
     Args:
         right: Number of known pairs that are right; `same` counts half.

@@ -84,8 +84,10 @@ class AnswerLog:
 
     def _append(self, event: str, content: Any) -> None:
         line = (json.dumps({event: content}, ensure_ascii=True) + "\n").encode("ascii")
-        descriptor = os.open(self.file, os.O_RDWR | os.O_CREAT | getattr(os, "O_BINARY", 0), 0o666)
+        create = 0 if self._length else os.O_CREAT
+        descriptor = os.open(self.file, os.O_RDWR | create | getattr(os, "O_BINARY", 0), 0o666)
         try:
+            self._check_own(descriptor)
             os.ftruncate(descriptor, self._length)  # what a crash or a full disk has left of a line
             os.lseek(descriptor, 0, os.SEEK_END)
             written = 0
@@ -101,6 +103,13 @@ class AnswerLog:
         if not self._length:
             _sync_folder(self.file.parent)  # the name of the new file
         self._length += len(line)
+
+    def _check_own(self, descriptor: int) -> None:
+        """Check that nobody else has changed the file, where there are no locks: nothing is cut off, nothing padded."""
+        length = os.fstat(descriptor).st_size
+        os.lseek(descriptor, self._length, os.SEEK_SET)
+        if length < self._length or b"\n" in os.read(descriptor, max(0, length - self._length)):
+            raise OSError(f"{self.file}: another program has changed this log; start the command again, only once")
 
     def _read(self) -> None:
         check_file(self.file, "log of answers")

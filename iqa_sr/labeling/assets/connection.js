@@ -15,7 +15,8 @@ class Refused extends Error {
 async function ask(path, options = {}) {
   for (let tries = 0; ; tries++) {
     try {
-      const response = await fetch(path, { cache: "no-store", signal: AbortSignal.timeout(20000), ...options });
+      const limit = path.startsWith("/image/") ? 300000 : 20000; // a photograph takes a while on a slow connection
+      const response = await fetch(path, { cache: "no-store", signal: AbortSignal.timeout(limit), ...options });
       const body = response.ok ? await (path.startsWith("/image/") ? response.blob() : response.json()) : await response.text();
       if (tries) connection.found();
       if (response.ok) return body;
@@ -39,5 +40,7 @@ const post = (path, content) => ask(path, {
 /** An image, decoded: when it is drawn, it is there at once. */
 async function getImage(path, options = {}) {
   const blob = await ask(withToken(path), options);
-  return createImageBitmap(blob, { colorSpaceConversion: "none", premultiplyAlpha: "none" });
+  return createImageBitmap(blob, { colorSpaceConversion: "none", premultiplyAlpha: "none" }).catch(() => {
+    throw new Refused(0, "This browser cannot show an image of this question: it may be too large for it.");
+  });
 }

@@ -69,6 +69,11 @@ addEventListener("keydown", (event) => {
     event.preventDefault();
     return;
   }
+  // Wherever the focus is: a boundary that was hidden by a peek, or a click, has lost it.
+  if (arrow && stage.divided && page.state?.question && stage.divider.moveByKey(event)) {
+    event.preventDefault();
+    return;
+  }
   const action = keys.get(keyOf(event));
   if (!action) return;
   event.preventDefault();
