@@ -160,12 +160,12 @@ def values_of(data: Path, contents: Sequence[str], taste: Callable[[Tensor], flo
 
 def scores_of(data: Path, contents: Sequence[str], metric: str, **options: str) -> Values:
     """Scores of a metric for every version."""
-    judge = create_metric(metric, **options)
+    scorer = create_metric(metric, **options)
     found: Values = {}
     with torch.no_grad():
         for name in contents:
             images = torch.stack([middle(data / version / f"{name}.png")[0] for version in VERSIONS])
-            found[name] = dict(zip(VERSIONS, judge(images).tolist(), strict=True))
+            found[name] = dict(zip(VERSIONS, scorer(images).tolist(), strict=True))
     return found
 
 
