@@ -145,6 +145,14 @@ class LabelSession:
             message = self._unwritten or worth_so_far(self.mode, answers, self.until, self.width)
             return Progress(len(answers), planned, message, self._draft is None and self._current is None)
 
+    @property
+    def could_go_on(self) -> bool:
+        """Check whether the session has ended by its number of questions alone, and a larger one would ask more."""
+        with self._lock:
+            answers = self._log.answers
+            decided = self.until is not None and self.until.test(answers).decision != "undecided"
+            return self.progress().finished and not decided and self._questions.next(answers) is not None
+
     def image(self, key: str) -> bytes:
         """PNG of an image of the question that is asked now: 8-bit RGB, its true pixels, and nothing else.
 
@@ -280,5 +288,10 @@ def open_session(
         session.write_derived()
         if log.facts is not None and log.facts.digest != collection.digest:
             session.notes.append(f"the images have changed since {rater} began; the session goes on with those of now")
+        if session.could_go_on:
+            more = len(log.answers) + COUNT
+            session.notes.append(
+                f"all {len(log.answers)} questions that were planned are answered; count {more} asks more"
+            )
         session._opened = opened.pop_all()
     return session

@@ -554,3 +554,15 @@ def test_a_log_that_another_program_has_changed_is_not_cut(versions):
         file.write_bytes(whole + b'{"answ')  # what a crash leaves
         answer_all(session, most=1)
     assert len(logged(versions).answers) == 3
+
+
+def test_a_session_that_has_ended_by_its_number_says_how_to_go_on(versions):
+    with open_session([versions], "ann", order="random", count=3) as session:
+        assert not session.could_go_on and not session.notes
+        answer_all(session)
+        assert session.could_go_on
+    with open_session([versions], "ann", count=3) as session:
+        assert session.notes == ["all 3 questions that were planned are answered; count 203 asks more"]
+    with open_session([versions], "ann") as session:
+        answer_all(session)
+        assert not session.could_go_on  # everything was asked
