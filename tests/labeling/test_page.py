@@ -2,29 +2,20 @@
 
 import io
 import random
-import shutil
 import threading
 import time
-import warnings
 from contextlib import ExitStack, contextmanager
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from tests.helpers.chromium import CHROMIUM, DRIVER, need_chromium
 from tests.helpers.label_servers import ServedSession
 from tests.helpers.result_folders import write_results
 from tests.helpers.sr_datasets import make_image, save, write_groups
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
-DRIVER = shutil.which("chromedriver")
-MISSING = (
-    "NOT TESTED: the page of `iqa-sr label` needs Chromium and its driver, which are not on this machine "
-    "(Debian: apt-get install chromium chromium-driver)"
-)
-if not (CHROMIUM and DRIVER):
-    warnings.warn(MISSING, stacklevel=1)
-    pytest.skip(MISSING, allow_module_level=True)
+need_chromium("iqa-sr label")
 
 from selenium import webdriver  # noqa: E402
 from selenium.webdriver.common.action_chains import ActionChains  # noqa: E402

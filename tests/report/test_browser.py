@@ -1,24 +1,15 @@
 """A report in a real browser: Debian's Chromium, without a window, from a file, with nothing to connect to."""
 
-import shutil
-import warnings
 from pathlib import Path
 
 import pytest
 
 from iqa_sr.cli.main import main as cli
 from tests.helpers.answers import write_opinions
+from tests.helpers.chromium import CHROMIUM, DRIVER, need_chromium
 from tests.helpers.result_folders import EVIL, write_experiment, write_results
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
-DRIVER = shutil.which("chromedriver")
-MISSING = (
-    "NOT TESTED: the page of `iqa-sr report` needs Chromium and its driver, which are not on this machine "
-    "(Debian: apt-get install chromium chromium-driver)"
-)
-if not (CHROMIUM and DRIVER):
-    warnings.warn(MISSING, stacklevel=1)
-    pytest.skip(MISSING, allow_module_level=True)
+need_chromium("iqa-sr report")
 
 from selenium import webdriver  # noqa: E402
 from selenium.webdriver.common.action_chains import ActionChains  # noqa: E402
