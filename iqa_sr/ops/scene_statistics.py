@@ -5,18 +5,21 @@ Reference:
     https://doi.org/10.1109/TIP.2012.2214050. Equation numbers are those of the paper.
 """
 
+import math
+from dataclasses import dataclass
 from typing import Literal
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from iqa_sr.ops.filters import gaussian_weights, weighted
+from iqa_sr.ops.filters import gaussian_weights, safe_sqrt, weighted
 
-__all__ = ["contrast_normalized", "halve", "nearest", "shape_table"]
+__all__ = ["AsymmetricFit", "contrast_normalized", "halve", "nearest", "shape_table", "weibull_fit"]
 
 WINDOW = gaussian_weights(7, 7 / 6)
 EXCESS = 1e-12
+TINY = 1e-30
 
 
 def contrast_normalized(luma: Tensor, border: Literal["constant", "replicate"]) -> Tensor:
@@ -68,6 +71,93 @@ def nearest(increasing: Tensor, values: Tensor) -> Tensor:
     """Index of the entry nearest to each value; of two equally near ones the first."""
     after = torch.searchsorted(increasing, values).clamp(1, len(increasing) - 1)
     return after - (values - increasing[after - 1] <= increasing[after] - values).long()
+
+
+@dataclass(frozen=True)
+class AsymmetricFit:
+    """Asymmetric generalized Gaussians fitted by their moments, of the same shape each; NaN where a side is empty.
+
+    Attributes:
+        shape: The shape parameter alpha, one of the table's. In the gradient it moves as the table's slope says.
+        mean: The mean eta.
+        left: The scale of the negative side, beta_l.
+        right: The scale of the positive side, beta_r.
+    """
+
+    shape: Tensor
+    mean: Tensor
+    left: Tensor
+    right: Tensor
+
+    @classmethod
+    def of(cls, values: Tensor, table: Tensor) -> "AsymmetricFit":
+        """Fits to the last dimension of `(..., P)` float64 by the table `(4, 9801)` of `shape_table`.
+
+        How many values have which sign counts as a constant in the gradient.
+        """
+        square = values.square()
+        negative, positive = values.detach() < 0, values.detach() > 0
+        left = safe_sqrt((square * negative).sum(-1) / negative.sum(-1))  # 0 / 0 where there is none
+        right = safe_sqrt((square * positive).sum(-1) / positive.sum(-1))
+        left, right = (torch.where(left * right > 0, side, torch.nan) for side in (left, right))
+        skew = left / right
+        ratio = values.abs().mean(-1).square() / square.mean(-1)
+        ratio = ratio * (skew**3 + 1) * (skew + 1) / (skew.square() + 1).square()
+        index = nearest(table[1], ratio.detach().nan_to_num())
+        alpha, center, scale, mean_factor = table[:, index]
+        slope = torch.gradient(table[1], spacing=(table[0],))[0][index]
+        inside = (ratio.detach() - center).abs() < 1e-3  # beyond the table's ends alpha stays where it is
+        alpha = alpha + torch.where(inside, (ratio - ratio.detach()) / slope, 0.0)
+        left, right = left * scale, right * scale
+        return cls(alpha, (right - left) * mean_factor, left, right)
+
+
+def weibull_fit(values: Tensor) -> tuple[Tensor, Tensor]:
+    """Weibull distributions of the greatest likelihood, as MATLAB's `wblfit`.
+
+    The shape k solves sum(x^k log x) / sum(x^k) - 1 / k = mean(log x); the scale is mean(x^k)^(1 / k).
+
+    Args:
+        values: `(..., P)` float64, positive.
+
+    Returns:
+        Scale and shape, `(...)` each; of equal values the shape is infinite. Differentiable.
+    """
+    logarithms = values.log()
+    largest = logarithms.detach().amax(-1, keepdim=True)
+    logarithms = logarithms - largest  # so that no power overflows
+    with torch.no_grad():
+        spread = logarithms.std(-1)
+        shape = math.pi / math.sqrt(6) / spread.clamp(min=TINY)  # of a Gumbel distribution with that spread
+        shape = _newton(logarithms.float(), shape.float(), 1e-3).double()  # half the time of float64 from the start
+        shape = _newton(logarithms, shape, 1e-7)
+    excess, slope = _likelihood(logarithms, shape)
+    shape = shape - excess / slope.detach()  # one more step, which has the gradient of the solution
+    scale = ((logarithms * shape[..., None]).exp().mean(-1).log() / shape + largest[..., 0]).exp()
+    equal = spread == 0
+    return torch.where(equal, values[..., 0], scale), torch.where(equal, torch.inf, shape)
+
+
+def _newton(logarithms: Tensor, shape: Tensor, accuracy: float) -> Tensor:
+    """Shapes `(...)` moved by Newton's method until a step is smaller than `accuracy` of each."""
+    for _ in range(100):
+        excess, slope = _likelihood(logarithms, shape)
+        moved = torch.where(excess < slope * shape, shape - excess / slope, shape / 2)
+        small = (moved - shape).abs() <= accuracy * shape
+        shape = moved
+        if small.all():
+            break
+    return shape
+
+
+def _likelihood(logarithms: Tensor, shape: Tensor) -> tuple[Tensor, Tensor]:
+    """Derivative of the log-likelihood by the shape, up to a factor, and the slope of that: `(...)` each."""
+    powers = (logarithms * shape[..., None]).exp()
+    total = powers.sum(-1)
+    weighted_logarithms = powers * logarithms
+    mean = weighted_logarithms.sum(-1) / total
+    variance = (weighted_logarithms * logarithms).sum(-1) / total - mean.square()
+    return mean - 1 / shape - logarithms.mean(-1), variance + 1 / shape.square()
 
 
 def _bicubic(distance: float) -> float:

@@ -131,6 +131,7 @@ def _own_training(name: str, megabytes: float, what: str) -> WeightFile:
 
 SHIFT_TOLERANT = ("no separate statement (BSD-2-Clause repository)", "BSD-2-Clause; its blur pooling CC BY-NC-SA 4.0")
 SHIFT_TOLERANT_PAGE = "https://github.com/abhijay9/ShiftTolerant-LPIPS"
+ILNIQE_PAGE = "https://github.com/milestonesvn/ILNIQE"
 
 _FILES = (
     # Backbones
@@ -281,6 +282,15 @@ _FILES = (
     ),
     _liqe("liqe_koniq.pt"),
     _liqe("liqe_mix.pt"),
+    WeightFile(
+        "templateModel.mat",
+        2.8,
+        "none stated by the authors",
+        "none stated",
+        (f"{ILNIQE_PAGE}/raw/873632165aa52ad228da54df23349667d47dabb6/templateModel.mat",),
+        "14f4919a630498d732bbf11837d894d45a57f89c9ed84bea98851147290ce93c",
+        page=ILNIQE_PAGE,
+    ),
     _reiqa("quality_aware_r50.pth"),
     _reiqa("content_aware_r50.pth"),
     _own_training("reiqa_regressor.pth", 0.04, "Re-IQA publishes no regressor: fit one to ReIQA.features"),

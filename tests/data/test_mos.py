@@ -11,12 +11,12 @@ from scipy.io import savemat
 
 from iqa_sr.data.leakage import check_together
 from iqa_sr.data.mos.layouts import LAYOUTS
-from iqa_sr.data.mos.matlab_files import read_matlab
 from iqa_sr.data.mos.scores import Opinion, own_splits, read_opinions
 from iqa_sr.data.problems import DataError
 from iqa_sr.data.splits import split_by_content
 from iqa_sr.datasets.mos_dataset import OpinionDataset
 from iqa_sr.errors import OptionError
+from iqa_sr.weights.matlab_files import read_matlab
 from tests.helpers.mos_datasets import write_blanks, write_csv, write_kadid
 from tests.helpers.sr_datasets import make_image, save
 
