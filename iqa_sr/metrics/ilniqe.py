@@ -16,7 +16,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from iqa_sr.metrics.base import MetricInfo, QualityMetric
-from iqa_sr.ops.filters import gaussian_weights, safe_sqrt, separable, weighted
+from iqa_sr.ops.filters import gaussian_weights, separable, weighted
 from iqa_sr.ops.level_resize import resize_levels, round_levels
 from iqa_sr.ops.log_gabor import angular_gaussian, frequencies, log_gaussian
 from iqa_sr.ops.scene_statistics import AsymmetricFit, shape_table, weibull_fit
@@ -35,7 +35,6 @@ TOTAL = math.fsum(WINDOW.values())  # exact: in flat areas the last bit counts
 DOWNSAMPLING = gaussian_weights(6, 0.9)
 DARKEST = 1e-5  # added before the logarithm of a level
 EPSILON = 2.0**-52
-FLAT = 1e-6  # of a gradient of gray levels: below, rounding decides, and the score's own gradient leaves it out
 INFINITE, UNDEFINED = 10000.0, 2000.0  # what the authors put in their places
 
 ILNIQE_INFO = MetricInfo(
@@ -44,7 +43,7 @@ ILNIQE_INFO = MetricInfo(
     higher_is_better=False,
     score_range=(0.0, math.inf),
     min_size=2,
-    differentiable=True,
+    differentiable=False,
     weights=(FILE,),
     code_license="Apache-2.0 (ours, written from the paper)",
     weights_license="none stated by the authors",
@@ -58,8 +57,7 @@ ILNIQE_INFO = MetricInfo(
 class ILNIQE(QualityMetric):
     """ILNIQE of each image; lower is better, pristine photographs have about 20. Images of any size are made square.
 
-    In the gradient rounding counts as identity, how many values have which sign as a constant, and a shape parameter
-    moves with its moment ratio or its likelihood.
+    It has no gradient: the image is rounded to 8 bits after each side of its resizing, on which the score hangs.
 
     Differs from the original:
         An image without any block that has all features (a flat one) has the score that the authors' constants give.
@@ -88,7 +86,7 @@ class ILNIQE(QualityMetric):
 
     def score(self, image: Tensor, reference: Tensor | None) -> Tensor:
         """`(N, 3, H, W)` float32 to `(N,)`; one image after the other, for its maps take half a gigabyte."""
-        levels = resize_levels(round_levels(image.double() * 255), SIDE)
+        levels = resize_levels(round_levels(image.detach().double() * 255), SIDE)
         return torch.stack([self._distance(self.features(one)) for one in levels])
 
     def features(self, levels: Tensor) -> Tensor:
@@ -120,7 +118,7 @@ class ILNIQE(QualityMetric):
         inverse = _pseudo_inverse((self.covariance + covariance) / 2)
         others = mean.expand(len(features) - len(projected), -1)
         difference = torch.cat((projected, others)) - self.mean  # (B, K)
-        return safe_sqrt(((difference @ inverse) * difference).sum(1)).mean()
+        return ((difference @ inverse) * difference).sum(1).clamp(min=0).sqrt().mean()
 
 
 class _Fits:
@@ -203,9 +201,7 @@ def _normalized(plane: Tensor) -> Tensor:
         near = around[down : down + height, across : across + width]
         mean = mean + near * (weight / TOTAL)
         mean_square = mean_square + near.square() * (weight / TOTAL)
-    # The bound keeps the root's gradient finite; a pixel with so small a variance is flat.
-    deviation = (mean_square - mean.square()).abs().clamp(min=1e-20).sqrt()
-    return (plane - mean) / (deviation + 1)
+    return (plane - mean) / ((mean_square - mean.square()).abs().sqrt() + 1)
 
 
 class _Derivative:
@@ -225,10 +221,8 @@ class _Derivative:
 
 
 def _magnitude(derivatives: Tensor) -> Tensor:
-    """Length of the gradient, `(K, 2, H, W)` to `(K, H, W)`; constant in the gradient of the score where it is flat."""
-    square = derivatives.square().sum(1)
-    flat = square.detach() < FLAT**2
-    return torch.where(flat, square.detach(), square.clamp(min=FLAT**2)).sqrt() + EPSILON
+    """Length of the gradient, `(K, 2, H, W)` to `(K, H, W)`, positive."""
+    return derivatives.square().sum(1).sqrt() + EPSILON
 
 
 def _log_opponent(colors: Tensor) -> Tensor:
@@ -254,7 +248,7 @@ def _log_gabor_responses(plane: Tensor, scale: int, level: int) -> Tensor:
 
 def _pseudo_inverse(matrix: Tensor) -> Tensor:
     """MATLAB's `pinv` of a symmetric `(K, K)`: eigenvalues below K times the spacing of the largest one count as 0."""
-    largest = float(torch.linalg.matrix_norm(matrix.detach(), 2))
+    largest = float(torch.linalg.matrix_norm(matrix, 2))
     spacing = 2.0 ** (math.floor(math.log2(largest)) - 52)
     return torch.linalg.pinv(matrix, atol=len(matrix) * spacing, rtol=0.0, hermitian=True)
 

@@ -20,7 +20,7 @@ def resize_levels(levels: Tensor, side: int) -> Tensor:
         side: Height and width of the result.
 
     Returns:
-        `(..., side, side)` float64, whole numbers in 0..255; in the gradient the rounding counts as identity.
+        `(..., side, side)` float64, whole numbers in 0..255.
     """
     for dim in sorted((-2, -1), key=lambda dim: side / levels.shape[dim]):
         levels = round_levels(_resize_side(levels, dim, side))
@@ -28,8 +28,8 @@ def resize_levels(levels: Tensor, side: int) -> Tensor:
 
 
 def round_levels(levels: Tensor) -> Tensor:
-    """Whole levels 0..255, halves upwards; in the gradient the rounding counts as identity."""
-    return (levels + ((levels + 0.5).floor() - levels).detach()).clamp(0, 255)
+    """Whole levels 0..255, halves upwards."""
+    return (levels + 0.5).floor().clamp(0, 255)
 
 
 def _resize_side(levels: Tensor, dim: int, side: int) -> Tensor:

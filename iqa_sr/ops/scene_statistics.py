@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from iqa_sr.ops.filters import gaussian_weights, safe_sqrt, weighted
+from iqa_sr.ops.filters import gaussian_weights, weighted
 
 __all__ = ["AsymmetricFit", "contrast_normalized", "halve", "nearest", "shape_table", "weibull_fit"]
 
@@ -78,7 +78,7 @@ class AsymmetricFit:
     """Asymmetric generalized Gaussians fitted by their moments, of the same shape each; NaN where a side is empty.
 
     Attributes:
-        shape: The shape parameter alpha, one of the table's. In the gradient it moves as the table's slope says.
+        shape: The shape parameter alpha, one of the table's.
         mean: The mean eta.
         left: The scale of the negative side, beta_l.
         right: The scale of the positive side, beta_r.
@@ -91,24 +91,16 @@ class AsymmetricFit:
 
     @classmethod
     def of(cls, values: Tensor, table: Tensor) -> "AsymmetricFit":
-        """Fits to the last dimension of `(..., P)` float64 by the table `(4, 9801)` of `shape_table`.
-
-        How many values have which sign counts as a constant in the gradient.
-        """
+        """Fits to the last dimension of `(..., P)` float64 by the table `(4, 9801)` of `shape_table`."""
         square = values.square()
-        negative, positive = values.detach() < 0, values.detach() > 0
-        left = safe_sqrt((square * negative).sum(-1) / negative.sum(-1))  # 0 / 0 where there is none
-        right = safe_sqrt((square * positive).sum(-1) / positive.sum(-1))
-        left, right = (torch.where(left * right > 0, side, torch.nan) for side in (left, right))
+        left, right = (  # 0 / 0 where there is none
+            ((square * side).sum(-1) / side.sum(-1)).sqrt() for side in (values < 0, values > 0)
+        )
         skew = left / right
         ratio = values.abs().mean(-1).square() / square.mean(-1)
         ratio = ratio * (skew**3 + 1) * (skew + 1) / (skew.square() + 1).square()
-        index = nearest(table[1], ratio.detach().nan_to_num())
-        alpha, center, scale, mean_factor = table[:, index]
-        slope = torch.gradient(table[1], spacing=(table[0],))[0][index]
-        inside = (ratio.detach() - center).abs() < 1e-3  # beyond the table's ends alpha stays where it is
-        alpha = alpha + torch.where(inside, (ratio - ratio.detach()) / slope, 0.0)
-        left, right = left * scale, right * scale
+        alpha, _, scale, mean_factor = table[:, nearest(table[1], ratio)]
+        alpha, left, right = alpha + 0 * ratio, left * scale, right * scale  # NaN where a side is empty
         return cls(alpha, (right - left) * mean_factor, left, right)
 
 
@@ -121,20 +113,18 @@ def weibull_fit(values: Tensor) -> tuple[Tensor, Tensor]:
         values: `(..., P)` float64, positive.
 
     Returns:
-        Scale and shape, `(...)` each; of equal values the shape is infinite. Differentiable.
+        Scale and shape, `(...)` each; of equal values the shape is infinite.
     """
     logarithms = values.log()
-    largest = logarithms.detach().amax(-1, keepdim=True)
+    largest = logarithms.amax(-1, keepdim=True)
     logarithms = logarithms - largest  # so that no power overflows
-    with torch.no_grad():
-        spread = logarithms.std(-1)
-        shape = math.pi / math.sqrt(6) / spread.clamp(min=TINY)  # of a Gumbel distribution with that spread
-        shape = _newton(logarithms.float(), shape.float(), 1e-3).double()  # half the time of float64 from the start
-        shape = _newton(logarithms, shape, 1e-7)
-    excess, slope = _likelihood(logarithms, shape)
-    shape = shape - excess / slope.detach()  # one more step, which has the gradient of the solution
-    scale = ((logarithms * shape[..., None]).exp().mean(-1).log() / shape + largest[..., 0]).exp()
+    spread = logarithms.std(-1)
     equal = spread == 0
+    logarithms = torch.where(equal[..., None], torch.nan, logarithms)
+    shape = math.pi / math.sqrt(6) / spread.clamp(min=TINY)  # of a Gumbel distribution with that spread
+    shape = _newton(logarithms.float(), shape.float(), 1e-3).double()  # half the time of float64 from the start
+    shape = _newton(logarithms, shape, 1e-7)
+    scale = ((logarithms * shape[..., None]).exp().mean(-1).log() / shape + largest[..., 0]).exp()
     return torch.where(equal, values[..., 0], scale), torch.where(equal, torch.inf, shape)
 
 
@@ -143,9 +133,9 @@ def _newton(logarithms: Tensor, shape: Tensor, accuracy: float) -> Tensor:
     for _ in range(100):
         excess, slope = _likelihood(logarithms, shape)
         moved = torch.where(excess < slope * shape, shape - excess / slope, shape / 2)
-        small = (moved - shape).abs() <= accuracy * shape
+        moving = (moved - shape).abs() > accuracy * shape  # not of NaN
         shape = moved
-        if small.all():
+        if not moving.any():
             break
     return shape
 
