@@ -119,7 +119,7 @@ def weibull_fit(values: Tensor) -> tuple[Tensor, Tensor]:
     largest = logarithms.amax(-1, keepdim=True)
     logarithms = logarithms - largest  # so that no power overflows
     spread = logarithms.std(-1)
-    equal = spread == 0
+    equal = logarithms.amin(-1) == 0
     logarithms = torch.where(equal[..., None], torch.nan, logarithms)
     shape = math.pi / math.sqrt(6) / spread.clamp(min=TINY)  # of a Gumbel distribution with that spread
     shape = _newton(logarithms.float(), shape.float(), 1e-3).double()  # half the time of float64 from the start
@@ -132,7 +132,7 @@ def _newton(logarithms: Tensor, shape: Tensor, accuracy: float) -> Tensor:
     """Shapes `(...)` moved by Newton's method until a step is smaller than `accuracy` of each."""
     for _ in range(100):
         excess, slope = _likelihood(logarithms, shape)
-        moved = torch.where(excess < slope * shape, shape - excess / slope, shape / 2)
+        moved = torch.where(excess >= slope * shape, shape / 2, shape - excess / slope)
         moving = (moved - shape).abs() > accuracy * shape  # not of NaN
         shape = moved
         if not moving.any():
