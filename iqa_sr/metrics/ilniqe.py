@@ -19,7 +19,7 @@ from iqa_sr.metrics.base import MetricInfo, QualityMetric
 from iqa_sr.ops.filters import gaussian_weights, separable, weighted
 from iqa_sr.ops.level_resize import resize_levels, round_levels
 from iqa_sr.ops.log_gabor import angular_gaussian, frequencies, log_gaussian
-from iqa_sr.ops.scene_statistics import AsymmetricFit, shape_table, weibull_fit
+from iqa_sr.ops.scene_statistics import AsymmetricFit, pseudo_inverse, shape_table, weibull_fit
 from iqa_sr.weights.matlab_files import read_matlab
 from iqa_sr.weights.store import find_weights
 
@@ -115,7 +115,7 @@ class ILNIQE(QualityMetric):
             covariance = centered.mT @ centered / max(len(projected) - 1, 1)
         else:
             mean, covariance = torch.full_like(self.mean, UNDEFINED), torch.full_like(self.covariance, UNDEFINED)
-        inverse = _pseudo_inverse((self.covariance + covariance) / 2)
+        inverse = pseudo_inverse((self.covariance + covariance) / 2)
         others = mean.expand(len(features) - len(projected), -1)
         difference = torch.cat((projected, others)) - self.mean  # (B, K)
         return ((difference @ inverse) * difference).sum(1).clamp(min=0).sqrt().mean()
@@ -244,13 +244,6 @@ def _log_gabor_responses(plane: Tensor, scale: int, level: int) -> Tensor:
     filters = [radial * angular_gaussian(across, down, angle, math.pi / 4 / 1.1) for angle in angles]
     responses = torch.fft.ifft2(torch.stack(filters) * torch.fft.fft2(plane))  # (4, H, W)
     return torch.view_as_real(responses).movedim(-1, 1).flatten(0, 1)
-
-
-def _pseudo_inverse(matrix: Tensor) -> Tensor:
-    """MATLAB's `pinv` of a symmetric `(K, K)`: eigenvalues below K times the spacing of the largest one count as 0."""
-    largest = float(torch.linalg.matrix_norm(matrix, 2))
-    spacing = 2.0 ** (math.floor(math.log2(largest)) - 52)
-    return torch.linalg.pinv(matrix, atol=len(matrix) * spacing, rtol=0.0, hermitian=True)
 
 
 def _read_template() -> dict[str, Tensor]:

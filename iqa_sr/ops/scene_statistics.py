@@ -15,7 +15,7 @@ from torch.nn import functional as F
 
 from iqa_sr.ops.filters import gaussian_weights, weighted
 
-__all__ = ["AsymmetricFit", "contrast_normalized", "halve", "nearest", "shape_table", "weibull_fit"]
+__all__ = ["AsymmetricFit", "contrast_normalized", "halve", "nearest", "pseudo_inverse", "shape_table", "weibull_fit"]
 
 WINDOW = gaussian_weights(7, 7 / 6)
 EXCESS = 1e-12
@@ -126,6 +126,15 @@ def weibull_fit(values: Tensor) -> tuple[Tensor, Tensor]:
     shape = _newton(logarithms, shape, 1e-7)
     scale = ((logarithms * shape[..., None]).exp().mean(-1).log() / shape + largest[..., 0]).exp()
     return torch.where(equal, values[..., 0], scale), torch.where(equal, torch.inf, shape)
+
+
+def pseudo_inverse(matrix: Tensor) -> Tensor:
+    """MATLAB's `pinv` of a symmetric `(K, K)`: eigenvalues below K times the spacing of the largest one count as 0."""
+    largest = float(torch.linalg.matrix_norm(matrix, 2))
+    if not largest > 0:
+        return torch.zeros_like(matrix)
+    spacing = 2.0 ** (math.floor(math.log2(largest)) - 52)
+    return torch.linalg.pinv(matrix, atol=len(matrix) * spacing, rtol=0.0, hermitian=True)
 
 
 def _newton(logarithms: Tensor, shape: Tensor, accuracy: float) -> Tensor:

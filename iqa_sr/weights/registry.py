@@ -291,6 +291,13 @@ _FILES = (
         "14f4919a630498d732bbf11837d894d45a57f89c9ed84bea98851147290ce93c",
         page=ILNIQE_PAGE,
     ),
+    WeightFile(
+        "nrqm_model.mat",
+        100.0,
+        "no separate statement (MIT repository)",
+        "MIT",
+        page="https://github.com/chaoma99/sr-metric (its model.mat, under this name)",
+    ),
     _reiqa("quality_aware_r50.pth"),
     _reiqa("content_aware_r50.pth"),
     _own_training("reiqa_regressor.pth", 0.04, "Re-IQA publishes no regressor: fit one to ReIQA.features"),
