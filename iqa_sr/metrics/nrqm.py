@@ -12,6 +12,7 @@ References:
 """
 
 import math
+from collections.abc import Iterable
 from functools import cache
 
 import torch
@@ -39,6 +40,7 @@ SSIM_WINDOW = gaussian_weights(11, 1.5)
 CONTRAST = (0.03 * 255) ** 2
 ORIENTATIONS = 6
 BLOCK, STEP = 7, 3
+ROWS = 64  # of blocks, at a time
 BORDER = 4  # px that PI leaves out
 # Of a block's DCT: the coefficients nearer to the horizontal frequencies, the diagonal ones; the rest by transposition.
 HORIZONTAL = ((0, range(1, 7)), (1, range(2, 7)), (2, range(4, 7)), (3, range(5, 7)))
@@ -148,21 +150,28 @@ def _dct_features(plane: Tensor) -> Tensor:
     bottom, right = (-side % STEP for side in plane.shape)
     padded = F.pad(plane, (2, 2 + right, 2, 2 + bottom))
     blocks = padded.unfold(0, BLOCK, STEP).unfold(1, BLOCK, STEP)  # (h, w, 7, 7)
-    basis = _cosines(BLOCK).to(plane)
-    coefficients = (basis @ blocks @ basis.T).flatten(0, 1)  # (B, 7, 7)
-    shape = _gaussian_shape(coefficients.flatten(1)[:, 1:]).sort().values
-    variation = _variation(coefficients.flatten(1)[:, 1:], 1e-7).sort().values
-    sectors = (_sector(coefficients, HORIZONTAL), _sector(coefficients, DIAGONAL), _sector(coefficients.mT, HORIZONTAL))
-    orientation = torch.stack([_variation(sector, 1e-8) for sector in sectors]).var(0).sort().values
+    # Some rows at a time: all blocks take 44 bytes for each pixel.
+    statistics = torch.cat([_block_statistics(rows.flatten(0, 1)) for rows in blocks.split(ROWS)], 1)
+    shape, variation, orientation = statistics.sort(1).values  # (B,) each
     count = len(shape)
     lowest, highest = math.ceil(count * 0.1), int(count * 0.9) - 1
-    return torch.stack(
-        [shape[:lowest].mean(), shape.mean()]
-        + [part for values in (variation, orientation) for part in (values[max(highest, 0) :].mean(), values.mean())]
-    )
+    means = [shape[:lowest].mean(), shape.mean()]
+    for values in (variation, orientation):
+        means += [values[highest:].mean(), values.mean()]
+    return torch.stack(means)
 
 
-def _sector(coefficients: Tensor, rows: tuple) -> Tensor:
+def _block_statistics(blocks: Tensor) -> Tensor:
+    """Shape, variation and variance over orientations of the DCT of blocks `(B, 7, 7)`: `(3, B)`."""
+    basis = _cosines(BLOCK).to(blocks)
+    coefficients = basis @ blocks @ basis.T
+    other = coefficients.flatten(1)[:, 1:]  # than the mean
+    sectors = (_sector(coefficients, HORIZONTAL), _sector(coefficients, DIAGONAL), _sector(coefficients.mT, HORIZONTAL))
+    orientation = torch.stack([_variation(sector, 1e-8) for sector in sectors]).var(0)
+    return torch.stack((_gaussian_shape(other), _variation(other, 1e-7), orientation))
+
+
+def _sector(coefficients: Tensor, rows: Iterable[tuple[int, Iterable[int]]]) -> Tensor:
     return torch.stack([coefficients[:, row, column] for row, columns in rows for column in columns], 1)
 
 

@@ -45,7 +45,7 @@ class RegressionForest(nn.Module):
             raise ValueError(f"has arrays of different shapes: {found}")
         used = int(torch.stack([side.amax() for side in (left, right)]).amax().clamp(min=1))
         left, right, threshold, prediction, feature = (
-            values[:used] for values in (left, right, threshold, prediction, feature)
+            values[:used].clone() for values in (left, right, threshold, prediction, feature)
         )  # arrays have room for the largest possible tree, of which a fifth may be in use
         inner = left > 0
         order = torch.arange(1, len(left) + 1, device=left.device)[:, None]
@@ -53,13 +53,14 @@ class RegressionForest(nn.Module):
         known = (feature >= 1) & (feature <= features)
         if (inner & ~(pointing[0] & pointing[1] & known)).any() or not (threshold * prediction).isfinite().all():
             raise ValueError(f"has nodes whose daughters or features (of {features}) do not exist, or no numbers")
-        for name, values in (("left", left), ("right", right), ("feature", feature)):
-            self.register_buffer(name, values.int() - 1, persistent=False)
+        for name, numbers in (("left", left), ("right", right), ("feature", feature)):
+            self.register_buffer(name, numbers.int() - 1, persistent=False)
         self.register_buffer("threshold", threshold.double(), persistent=False)
         self.register_buffer("prediction", prediction.double(), persistent=False)
         correction = arrays.get("coef", torch.zeros(2)).double().flatten()
-        used = correction if len(correction) == 2 and correction.any() else torch.tensor([0.0, 1.0])
-        self.register_buffer("correction", used.double(), persistent=False)
+        if len(correction) != 2 or not correction.any():
+            correction = torch.tensor([0.0, 1.0], dtype=torch.float64)
+        self.register_buffer("correction", correction, persistent=False)
 
     def forward(self, features: Tensor) -> Tensor:
         """Prediction of one vector of features `(F,)`, a scalar."""

@@ -76,12 +76,8 @@ def convert() -> int:
         import resource  # not on Windows
 
         resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
-    data = sys.stdin.buffer.read()
     try:
-        try:
-            content = loadmat(BytesIO(data))
-        except UnicodeDecodeError:  # programs keep small numbers as characters, which are no text
-            content = loadmat(BytesIO(data), uint16_codec="latin1")
+        content = loadmat(BytesIO(sys.stdin.buffer.read()))
     except Exception as error:  # scipy passes on whatever reading nonsense raises
         print(" ".join(f"{type(error).__name__}: {error}".split())[:200], file=sys.stderr)
         return 1
@@ -95,7 +91,7 @@ def convert() -> int:
             arrays.update(_numbers(array, name))
     stream = BytesIO()
     np.savez(stream, *arrays.values(), names=np.array(list(arrays), dtype=str))
-    sys.stdout.buffer.write(stream.getvalue())
+    sys.stdout.buffer.write(stream.getbuffer())
     return 0
 
 

@@ -291,9 +291,10 @@ _FILES = (
         "14f4919a630498d732bbf11837d894d45a57f89c9ed84bea98851147290ce93c",
         page=ILNIQE_PAGE,
     ),
+    # Its size is an estimate: three forests of 2,000 trees.
     WeightFile(
         "nrqm_model.mat",
-        100.0,
+        60.0,
         "no separate statement (MIT repository)",
         "MIT",
         page="https://github.com/chaoma99/sr-metric (its model.mat, under this name)",
