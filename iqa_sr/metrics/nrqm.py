@@ -54,7 +54,7 @@ NRQM_INFO = MetricInfo(
     min_size=84,
     differentiable=False,
     weights=(FILE,),
-    code_license="Apache-2.0 (ours, written from the paper)",
+    code_license="Apache-2.0 (own implementation)",
     weights_license="no separate statement (MIT repository)",
     paper="Ma, Yang, Yang, Yang: Learning a No-Reference Quality Metric for Single-Image Super-Resolution, CVIU 2017",
     spec="MATLAB's gray levels, rounded; the authors' forests",
@@ -67,7 +67,7 @@ PI_INFO = MetricInfo(
     min_size=200,
     differentiable=False,
     weights=(FILE,),
-    code_license="Apache-2.0 (ours, written from the papers)",
+    code_license="Apache-2.0 (own implementation)",
     weights_license="NRQM: no separate statement (MIT repository); NIQE: not stated by its authors",
     paper="Blau, Mechrez, Timofte, Michaeli, Zelnik-Manor: The 2018 PIRM Challenge on Perceptual Image "
     "Super-resolution, ECCVW 2018",
