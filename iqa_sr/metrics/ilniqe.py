@@ -85,7 +85,7 @@ class ILNIQE(QualityMetric):
         self.freeze()
 
     def score(self, image: Tensor, reference: Tensor | None) -> Tensor:
-        """`(N, 3, H, W)` float32 to `(N,)`; one image after the other, for its maps take half a gigabyte."""
+        """`(N, 3, H, W)` float32 to `(N,)`; one image after the other, for its maps take 0.7 GB."""
         levels = resize_levels(round_levels(image.detach().double() * 255), SIDE)
         return torch.stack([self._distance(self.features(one)) for one in levels])
 
