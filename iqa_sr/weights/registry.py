@@ -279,6 +279,25 @@ _FILES = (
         "CC BY-NC-SA 4.0; later MIT",
         page="https://github.com/baidut/PaQ-2-PiQ",
     ),
+    # D. Li's training of Kang's network: the repository states no license.
+    WeightFile(
+        "CNNIQA-LIVE",
+        2.9,
+        "none stated by their publisher",
+        "none stated",
+        (
+            "https://raw.githubusercontent.com/lidq92/CNNIQA/fb36830fc6491ef8db2dc651aaad94cdbee131fa/"
+            "models/CNNIQA-LIVE",
+        ),
+        "79cc404d0da3e76e51b6680c4d6edd7332399ba7ed8af3306bdd16e95c7bda7e",
+    ),
+    WeightFile(
+        "koniq_pretrained.pkl",
+        109.7,
+        "no separate statement (MIT repository)",
+        "MIT",
+        page="https://github.com/SSL92/hyperIQA (its README links the file on a cloud drive)",
+    ),
     _liqe("liqe_koniq.pt"),
     _liqe("liqe_mix.pt"),
     _reiqa("quality_aware_r50.pth"),
