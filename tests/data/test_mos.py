@@ -276,6 +276,16 @@ def test_a_csv_file_with_other_columns(tmp_path, content, expected):
         read_opinions("csv", tmp_path, score_range=RANGE)
 
 
+def test_a_column_of_before_is_read_with_a_warning(tmp_path, caplog):
+    write_csv(tmp_path, ["a.png,1,x", "b.png,9,y"], header="picture,score,content")
+    assert [opinion.path.name for opinion in read_opinions("csv", tmp_path, score_range=RANGE)] == ["a.png", "b.png"]
+    (warning,) = set(caplog.messages)
+    assert warning.startswith(f"{tmp_path / 'scores.csv'}: the column 'picture' is read as 'image', which is its name")
+    write_csv(tmp_path, ["a.png,1,x", "b.png,9,y"], header="image,score,picture")
+    with pytest.raises(ValueError, match="unknown column 'picture'; did you mean"):
+        read_opinions("csv", tmp_path, score_range=RANGE)
+
+
 def test_files_and_ranges_that_are_not_there(tmp_path):
     with pytest.raises(FileNotFoundError, match="has no mos_with_names.txt; set dataroot to the folder of tid2013"):
         read_opinions("tid2013", tmp_path)
