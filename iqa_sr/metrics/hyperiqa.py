@@ -71,7 +71,9 @@ class HyperIQA(QualityMetric):
             raise ValueError(f"{info.name}: grid: expected at least 1, got {grid}")
         self.grid = grid
         self.network = HyperIQANet(checkpoint)
-        load_state(self.network, read_weights(FILE), FILE)
+        # Files of PyTorch before 0.4.1, of which the authors speak, do not have the counters of the batch norms.
+        counters = {key: value for key, value in self.network.state_dict().items() if key.endswith("batches_tracked")}
+        load_state(self.network, counters | read_weights(FILE), FILE)
         self.normalize = Normalize(IMAGENET)
         fold_batch_norms(self.network.eval())
         self.freeze()
