@@ -39,9 +39,14 @@ _TITLES = {
     "paq2piq": "PaQ-2-PiQ",
     "afine": "A-FINE",
     "pyiqa:qalign": "Q-Align",
+    "fid": "FID",
+    "fid-clean": "FID",
+    "kid": "KID",
+    "kid-clean": "KID",
+    "cmmd": "CMMD",
 }
 # Beginnings of the names of metrics whose scores reach beyond 1 and are given with two decimals; all others have four.
-_TWO_DECIMALS = ("psnr", "lr-", "musiq", "paq2piq", "nima", "cvvdp", "jod", "mad", "pyiqa:qalign")
+_TWO_DECIMALS = ("psnr", "lr-", "musiq", "paq2piq", "nima", "cvvdp", "jod", "mad", "pyiqa:qalign", "fid")
 _MISSING = "-"
 
 
