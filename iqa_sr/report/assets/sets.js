@@ -7,7 +7,7 @@ const shownSets = () => (state.scope > 0 ? sets.filter((one) => one.dataset === 
 
 function drawSets() {
   const columns = shownSets();
-  const several = new Set(columns.map((one) => one.dataset)).size > 1;
+  const several = state.scope === 0 && content.scopes.length > 1;
   const body = rows((_, row) => columns.some((one) => one.values[row])).map((row) =>
     element("tr", { class: entries[row].reserved ? "reserved" : null },
       element("th", { scope: "row", title: entries[row].name }, entries[row].name), ...columns.map((one) => setCell(one, row))));
