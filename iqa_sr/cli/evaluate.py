@@ -181,9 +181,11 @@ def _print_means(evaluation: "Evaluation") -> None:
         if without and any(metric_info(name).reference == "full" for name in plan.scorer.metrics):
             kind = "positive ground truth" if plan.scorer.against == "positives" else "reference"
             print(f"{dataset.name}: {without} of {len(dataset.records)} images have no {kind}: scored without one")
+    computed = {one.score.metric.partition("-")[0] for one in evaluation.sets}
     if protocol:
         for name, reason in protocol.left_out.items():
-            print(f"{name}: left out of the protocol {protocol.name}: {reason}")
+            if name.lower() not in computed:
+                print(f"{name}: left out of the protocol {protocol.name}: {reason}")
     if plan.base:
         print(f"base: {plan.base.source}")
     if plan.assumed:

@@ -18,6 +18,7 @@ from iqa_sr.table.set_columns import SetColumns
 __all__ = ["DataSetBlock", "PaperTable", "make_table"]
 
 _CUT = re.compile(r"; (?:against \w+, )?crop (\d+)")
+_SET_VARIANT = re.compile(r"[-@]")  # what stands behind `fid` in `fid-clean@256`
 Means = tuple[float | None, ...]
 """A mean for each column; None where there is none."""
 
@@ -230,8 +231,8 @@ def _notes(
         notes.append(f"{', '.join(told)}.")
     if protocol is None:
         return tuple(notes)
-    titles = [one.title for one in columns]
-    notes += [f"{name} is left out: {reason}." for name, reason in protocol.left_out.items() if name not in titles]
+    shown = [one.title for one in columns] + [_SET_VARIANT.split(one.metric)[0].upper() for one in columns]
+    notes += [f"{name} is left out: {reason}." for name, reason in protocol.left_out.items() if name not in shown]
     if missing:
         notes.append(f"{', '.join(missing)}: of the protocol, without scores here.")
     checked = {name for labels in source.results.values() for name in labels.values()}

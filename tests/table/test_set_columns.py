@@ -43,6 +43,15 @@ def test_a_protocol_has_those_that_are_asked_for_and_no_image_is_left_out_of_the
     assert [cells(line) for line in lines[2:5]] == [["one", "<u>30.12</u>"], ["two", "**28.50**"], ["three", "31.00"]]
 
 
+def test_a_protocol_does_not_call_left_out_what_is_there(empty_folder, capsys):
+    folder = write_means(Path("run"), {"a": MEANS}, settings={"border": 0, "against": "original"})
+    write_sets(folder, {"a": 8.0}, dataset="Test-100", metric="fid-clean")
+    protocol = ["run", "--protocol", "realsr-dm"]
+    assert "FID is left out: of a whole set of images" in shown(capsys, *protocol)
+    text = shown(capsys, *protocol, "--metric", "fid-clean")
+    assert "FID is fid-clean" in text and "FID is left out" not in text
+
+
 def test_data_sets_patches_and_what_was_not_computed(empty_folder, capsys):
     write_means(Path("run"), {"a": MEANS, "b": MEANS}, datasets=("x", "y"))
     numbers = [set_result("a", 5.0, "x"), set_result("a", 7.0, "x", patches=256), set_result("b", 4.0, "x")]
