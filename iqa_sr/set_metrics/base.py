@@ -4,20 +4,18 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 from scipy import stats
 
-__all__ = ["FEW_IMAGES", "FeatureSet", "Resizing", "SetMetric", "SetMetricInfo", "SetScore"]
+from iqa_sr.set_metrics.networks import FeatureSource
+
+__all__ = ["FEW_IMAGES", "FeatureSet", "SetMetric", "SetMetricInfo", "SetScore"]
 
 FEW_IMAGES = 1000
 """Images in the smaller set below which a number is reported with a warning."""
 DRAWS = 50
 SEED = 20210
-
-Resizing = Literal["tensorflow", "clean"]
-"""How images get the network's size, see `iqa_sr.set_metrics.resizing`."""
 
 
 @dataclass(frozen=True)
@@ -26,8 +24,7 @@ class SetMetricInfo:
 
     Attributes:
         name: The name under which users know it, for example `fid`.
-        resizing: How images get the network's size.
-        weights: Name of the file in the weights store.
+        features: Where its features come from: network, weights, resizing.
         code_license: License of our code.
         weights_license: License of the weights.
         paper: Authors, title, venue, year.
@@ -36,8 +33,7 @@ class SetMetricInfo:
     """
 
     name: str
-    resizing: Resizing
-    weights: str
+    features: FeatureSource
     code_license: str
     weights_license: str
     paper: str

@@ -15,8 +15,8 @@ from iqa_sr.io.files import atomic_write
 from iqa_sr.io.image_stores import ImageStore
 from iqa_sr.io.image_tensors import to_levels, to_tensor
 from iqa_sr.io.images import decode_image
-from iqa_sr.set_metrics.base import FeatureSet, Resizing
-from iqa_sr.set_metrics.inception import WEIGHTS, InceptionFeatures
+from iqa_sr.set_metrics.base import FeatureSet
+from iqa_sr.set_metrics.networks import FeatureNetwork, FeatureSource
 from iqa_sr.weights.cache import cache_folder
 from iqa_sr.weights.store import weights_hash
 
@@ -29,11 +29,11 @@ THREADS = 4
 class FeatureReader:
     """Reads features of images, and computes those that are not in the cache.
 
-    The cache lies in `<IQA_SR_CACHE>/set_features/`, a file of 8 kB for each image or patch, by the SHA-256 of the
+    The cache lies in `<IQA_SR_CACHE>/set_features/`, a file of 3 to 8 kB for each image or patch, by the SHA-256 of the
     image's file, that of the weights, the resizing and the patches. It may be deleted at any time.
 
     Args:
-        resizing: How images get the network's size.
+        source: Network, weights and resizing.
         patches: Side in px of the square patches that images are cut into; None for whole images.
         device: Device of the network.
 
@@ -45,13 +45,13 @@ class FeatureReader:
         ValueError: If the patches have no size.
     """
 
-    def __init__(self, resizing: Resizing, patches: int | None = None, device: str | torch.device = "cpu") -> None:
+    def __init__(self, source: FeatureSource, patches: int | None = None, device: str | torch.device = "cpu") -> None:
         if patches is not None and patches < 1:
             raise ValueError(f"`patches`: expected a side of at least 1 px, got {patches}; none for whole images")
-        self.resizing, self.patches, self.device = resizing, patches, device
-        self.folder = cache_folder() / "set_features" / f"{resizing}-{weights_hash(WEIGHTS)[:16]}"
+        self.source, self.patches, self.device = source, patches, device
+        self.folder = cache_folder() / "set_features" / f"{source.resizing}-{weights_hash(source.weights)[:16]}"
         self.computed = 0
-        self._network: InceptionFeatures | None = None
+        self._network: FeatureNetwork | None = None
 
     def read(self, root: Path, keys: Sequence[str], problems: dict[str, str], progress: bool = True) -> FeatureSet:
         """Features of the images of these keys below a root.
@@ -106,10 +106,12 @@ class FeatureReader:
         if not missing:
             return {}
         if self._network is None:
-            self._network = InceptionFeatures(self.resizing, self.device)
+            self._network = self.source.network(self.source.resizing, self.device)
         rows = self._network([image for _, images in missing.values() for image in images]).numpy()
         if not np.isfinite(rows).all():
-            raise ValueError(f"{WEIGHTS}: its features are not finite; the file is damaged, delete it to have it anew")
+            raise ValueError(
+                f"{self.source.weights}: its features are not finite; the file is damaged, delete it to have it anew"
+            )
         ends = np.cumsum([len(images) for _, images in missing.values()])
         found = dict(zip(missing, np.split(rows, ends[:-1]), strict=True))
         for key, (path, _) in missing.items():

@@ -11,8 +11,9 @@ import torch
 from iqa_sr.scores.result_folder import IMAGES_FOLDER, ORIGINAL, RUN_FILE, read_run
 from iqa_sr.scores.score_table import BASELINES
 from iqa_sr.scores.scoring import find_images
-from iqa_sr.set_metrics.base import FEW_IMAGES, FeatureSet, Resizing, SetScore
+from iqa_sr.set_metrics.base import FEW_IMAGES, FeatureSet, SetScore
 from iqa_sr.set_metrics.features import FeatureReader
+from iqa_sr.set_metrics.networks import FeatureSource
 from iqa_sr.set_metrics.registry import create_set_metric, set_metric_info
 
 __all__ = ["ComparedFolders", "SetScoring", "few_images_warning", "result_pairs", "score_sets", "set_spec"]
@@ -41,7 +42,7 @@ class SetScoring:
     Attributes:
         scores: A number for each metric, in the order asked for.
         problems: Reason why an image was left out, by its path.
-        computed: Number of images whose features were not in the cache; once for each way of resizing.
+        computed: Number of images whose features were not in the cache; once for each network and way of resizing.
     """
 
     scores: list[SetScore] = field(default_factory=list)
@@ -82,18 +83,18 @@ def score_sets(
             )
     keys = [find_images(folder) for folder in folders]
     result = SetScoring()
-    read: dict[Resizing, tuple[FeatureSet, FeatureSet]] = {}
+    read: dict[FeatureSource, tuple[FeatureSet, FeatureSet]] = {}
     for name in names:
-        resizing = set_metric_info(name).resizing
-        if resizing not in read:
-            reader = FeatureReader(resizing, patches, device)
+        source = set_metric_info(name).features
+        if source not in read:
+            reader = FeatureReader(source, patches, device)
             images, others = (
                 reader.read(folder, some, result.problems, progress) for folder, some in zip(folders, keys, strict=True)
             )
-            read[resizing] = images, others
+            read[source] = images, others
             result.computed += reader.computed
-        _check_read(folders, read[resizing], result.problems)
-        result.scores.append(create_set_metric(name)(*read[resizing]))
+        _check_read(folders, read[source], result.problems)
+        result.scores.append(create_set_metric(name)(*read[source]))
     return result
 
 

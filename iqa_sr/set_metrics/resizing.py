@@ -5,14 +5,16 @@ TensorFlow's later shift by half a pixel, and without a filter against aliasing.
 bicubic, which averages where it makes images smaller, in floating numbers that are clamped to 0..255, not rounded.
 """
 
+from typing import Literal
+
 import numpy as np
 import torch
 from PIL import Image
 from torch import Tensor
 
-from iqa_sr.set_metrics.base import Resizing
+__all__ = ["Resizing", "resize"]
 
-__all__ = ["resize"]
+Resizing = Literal["tensorflow", "clean"]
 
 
 def resize(levels: Tensor, side: int, resizing: Resizing) -> Tensor:
