@@ -110,6 +110,18 @@ class SetMetric(ABC):
         """The number of a draw; the same as `distance` unless a metric has a quicker way."""
         return self.distance(rows, reference)
 
+    def drawn_distances(
+        self, images: FeatureSet, reference: FeatureSet, draws: Sequence[tuple[np.ndarray, np.ndarray]]
+    ) -> list[float]:
+        """The numbers of all draws.
+
+        Args:
+            images: Features of the images.
+            reference: Features of the reference images.
+            draws: Numbers of the images, and of the reference images, of each draw.
+        """
+        return [self.drawn_distance(images.only(drawn), reference.only(others)) for drawn, others in draws]
+
     def draws(self, rows: int) -> int:
         """Number of draws, where the larger set has so many rows."""
         return DRAWS
@@ -154,9 +166,10 @@ class SetMetric(ABC):
         rows = max(len(images.rows), len(reference.rows))
         share = self.share(rows)
         sizes = [max(2, int(count * share)) for count in counts]
-        found = []
+        draws = []
         for _ in range(self.draws(rows)):
             drawn, others = (generator.permutation(count)[:size] for count, size in zip(counts, sizes, strict=True))
-            found.append(self.drawn_distance(images.only(drawn), reference.only(drawn if paired else others)))
+            draws.append((drawn, drawn if paired else others))
+        found = self.drawn_distances(images, reference, draws)
         rest = min((count - size) / size for count, size in zip(counts, sizes, strict=True))
         return float(np.std(found, ddof=1)) / math.sqrt(rest), float(np.mean(found))
