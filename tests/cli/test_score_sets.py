@@ -92,6 +92,7 @@ def test_the_weights_are_listed_with_who_uses_them_and_pulled_by_the_metrics_nam
         (["--set", "fidd", "--reference", "hr"], "no metric of sets is called 'fidd'; did you mean fid"),
         (["--set", "fid", "--reference", "hr", "--output", "a.csv"], "expected a file that ends in .json with --set"),
         (["--set", "fid", "--reference", "hr", "--patches", "64"], "expected two images or more that can be used"),
+        (["--set", "fid", "--reference", "hr", "--patches", "hifi"], "--patches: expected a side in px (256), a side"),
         (["--metric", "psnr", "--reference", "hr", "--patches", "64"], "--patches: cuts images for --set"),
         (["--metric", "psnr", "--set", "fid"], "not allowed with argument"),
         ([], "nothing to score by: name metrics"),
