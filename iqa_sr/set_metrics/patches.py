@@ -89,7 +89,7 @@ CONVENTIONS = {"hific": Patches(256, 128, fewer=True)}
 """Ways of papers by their names."""
 
 
-def read_patches(value: "int | str | Patches | None") -> Patches | None:
+def read_patches(value: int | str | Patches | None) -> Patches | None:
     """The patches that a value stands for: a side `256`, sides and shift `256+128`, or a name of `CONVENTIONS`.
 
     Raises:
