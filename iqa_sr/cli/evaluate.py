@@ -60,14 +60,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--set",
         dest="set_metrics",
         metavar="NAMES",
-        help="metrics of all results of a data set against its originals: fid, fid-clean, kid, kid-clean; by commas",
+        help="all results of a data set against its originals: fid, fid-clean, kid, kid-clean, cmmd; by commas",
     )
     parser.add_argument(
         "--patches",
-        dest="set_patches",
-        type=int,
         metavar="SIDE",
-        help="with --set: patches of SIDE x SIDE px instead of whole images",
+        help="with --set: patches of SIDE x SIDE px instead of whole images; 256+128, hific: as of iqa-sr score",
     )
     parser.add_argument("--border", type=int, metavar="N", help="px cut from each side before scoring (default 0)")
     parser.add_argument(
@@ -125,7 +123,7 @@ def run(args: argparse.Namespace) -> int:
         protocol=args.protocol,
         metrics=None if args.metrics is None else split_names(args.metrics),
         set_metrics=() if args.set_metrics is None else split_names(args.set_metrics, "--set", SET_NAMES),
-        set_patches=args.set_patches,
+        patches=args.patches,
         border=args.border,
         against=args.against,
         base=args.base,

@@ -19,6 +19,7 @@ from iqa_sr.scores.image_batches import read_digests
 from iqa_sr.scores.result_folder import IMAGES_FOLDER, ORIGINAL
 from iqa_sr.scores.scoring import find_images
 from iqa_sr.set_metrics.folders import ComparedFolders, few_images_warning, result_pairs, score_sets, set_spec
+from iqa_sr.set_metrics.patches import Patches, read_patches
 from iqa_sr.set_metrics.registry import set_metric_info
 from iqa_sr.set_metrics.result_scores import SetResult, read_set_results, write_set_results
 from iqa_sr.weights.store import weights_hash
@@ -37,31 +38,31 @@ class SetPlan:
 
     Attributes:
         metrics: Own names of the metrics.
-        patches: Side in px of the patches that images are cut into; None for whole images.
+        patches: Patches that images are cut into; None for whole images.
         datasets: Names of the data sets that are compared with their originals.
         left_out: Reason why another data set is not, by its name.
     """
 
     metrics: tuple[str, ...] = ()
-    patches: int | None = None
+    patches: Patches | None = None
     datasets: tuple[str, ...] = ()
     left_out: tuple[tuple[str, str], ...] = ()
 
     @property
     def weights(self) -> list[str]:
         """Names of the weights files that the metrics need."""
-        return list(dict.fromkeys(set_metric_info(name).weights for name in self.metrics))
+        return list(dict.fromkeys(set_metric_info(name).features.weights for name in self.metrics))
 
 
 # --- Before an evaluation ---------------------------------------------------------------------------------------------
 
 
-def plan_sets(names: Sequence[str], patches: int | None, sets: "Sequence[EvaluationSet]") -> SetPlan:
+def plan_sets(names: Sequence[str], patches: int | str | None, sets: "Sequence[EvaluationSet]") -> SetPlan:
     """Check metrics of sets against the data sets; without metrics, a plan for none.
 
     Args:
         names: Names of metrics of sets.
-        patches: Side in px of patches; None for whole images.
+        patches: Patches as `read_patches` takes them; None for whole images.
         sets: The data sets.
 
     Raises:
@@ -69,9 +70,8 @@ def plan_sets(names: Sequence[str], patches: int | None, sets: "Sequence[Evaluat
             originals, of a patch's size at least.
     """
     if patches is not None and not names:
-        raise ValueError(f"`set_patches`: cuts images for `set_metrics`, got {patches} without any; leave it out")
-    if patches is not None and patches < 1:
-        raise ValueError(f"`set_patches`: expected a side of at least 1 px, got {patches}; none for whole images")
+        raise ValueError(f"`patches`: cuts images for `set_metrics`, got {patches} without any; leave it out")
+    cut = read_patches(patches)
     for name in names:
         if same_name(name, metric_names()) in metric_names():
             raise ValueError(f"`set_metrics`: {name} scores single images; it belongs to `metrics`")
@@ -81,27 +81,25 @@ def plan_sets(names: Sequence[str], patches: int | None, sets: "Sequence[Evaluat
         raise ValueError(f"`set_metrics`: {error}") from None
     if not metrics:
         return SetPlan()
-    left_out = {one.name: problem for one in sets if (problem := _problem(one, patches))}
+    left_out = {one.name: problem for one in sets if (problem := _problem(one, cut))}
     if len(left_out) == len(sets):
         reasons = "; ".join(f"{name} has {reason}" for name, reason in left_out.items())
         raise ValueError(
             f"`set_metrics`: {', '.join(metrics)} compare two or more results with their originals: {reasons}.\n"
             "Name the folder of the ground truths, `data` NAME=DIR, or leave `set_metrics` out."
         )
-    return SetPlan(
-        metrics, patches, tuple(one.name for one in sets if one.name not in left_out), tuple(left_out.items())
-    )
+    return SetPlan(metrics, cut, tuple(one.name for one in sets if one.name not in left_out), tuple(left_out.items()))
 
 
-def _problem(dataset: "EvaluationSet", patches: int | None) -> str:
+def _problem(dataset: "EvaluationSet", patches: Patches | None) -> str:
     """Reason why a data set has no number; empty where it has."""
     sizes = [dataset.result_size(record) for record in dataset.records if record.ground_truths]
     if not sizes:
         return "no ground truths"
     if len(sizes) < 2:
         return "a single image"
-    if patches and sum(min(size) >= patches for size in sizes) < 2:
-        return f"fewer than two images of {patches}x{patches} px or more"
+    if patches and sum(min(size) >= patches.side for size in sizes) < 2:
+        return f"fewer than two images of {patches.side}x{patches.side} px or more"
     return ""
 
 
@@ -182,7 +180,7 @@ def _pairs(folder: str | Path, needed: bool) -> list[ComparedFolders]:
 def _missing(
     pair: ComparedFolders,
     wanted: Sequence[str],
-    patches: int | None,
+    patches: Patches | None,
     digest: str,
     known: Iterable[SetResult],
     device: torch.device,
@@ -202,7 +200,7 @@ def _missing(
         SetResult(
             pair.label,
             pair.dataset,
-            patches,
+            None if patches is None else patches.name,
             score,
             specs[score.metric],
             set_metric_info(score.metric).higher_is_better,
@@ -212,8 +210,8 @@ def _missing(
     ]
 
 
-def _spec(name: str, patches: int | None) -> str:
-    weights = set_metric_info(name).weights
+def _spec(name: str, patches: Patches | None) -> str:
+    weights = set_metric_info(name).features.weights
     return f"{set_spec(name, patches)}; {weights} sha256 {weights_hash(weights)[:12]}"
 
 

@@ -51,7 +51,7 @@ class Protocol:
 # The paper of 2025 names neither border nor variants: those of its test set's own scripts, and for the networks the
 # ones that its figures fit.
 _Q_ALIGN = "not among the metrics here; --metric pyiqa:qalign adds it where IQA-PyTorch is installed"
-_FID = "of a whole set of images, not of an image; --set fid of iqa-sr evaluate and score computes it"
+_FID = "of a whole set of images, not of an image; --set fid-clean of iqa-sr evaluate and score computes it as here"
 _ALL = (
     Protocol(
         name="hggt-test100",

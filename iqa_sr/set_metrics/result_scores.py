@@ -13,8 +13,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from pydantic import Field
-
 from iqa_sr.config.sections import Section, read_section
 from iqa_sr.errors import did_you_mean
 from iqa_sr.io.json_files import read_json, write_json
@@ -34,7 +32,7 @@ class SetResult:
     Attributes:
         label: Label of the checkpoint, or of the baseline.
         dataset: Name of the data set.
-        patches: Side in px of the patches that the images were cut into; None for whole images.
+        patches: Name of the patches that the images were cut into, as `256` or `256+128`; None for whole images.
         score: The number with its interval.
         spec: One line that pins down what the number is, the hash of the weights included.
         higher_is_better: Direction of the number.
@@ -43,7 +41,7 @@ class SetResult:
 
     label: str
     dataset: str
-    patches: int | None
+    patches: str | None
     score: SetScore
     spec: str
     higher_is_better: bool
@@ -66,7 +64,7 @@ class _Entry(Section):
     checkpoint: str
     dataset: str
     metric: str
-    patches: int | None = Field(ge=1)
+    patches: str | None
     value: float
     error: float | None
     interval: tuple[float | None, float | None]

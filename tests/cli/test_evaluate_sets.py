@@ -115,6 +115,7 @@ def test_a_data_set_that_has_none_is_left_out_and_named(capsys):
         (["--set", "psnr"], "--set: psnr scores single images; it belongs to --metric"),
         (["--metric", "fid"], "--metric: fid is a metric of sets and has no score of an image"),
         (["--set", ","], "--set: expected names separated by commas, got none"),
+        (["--set", "fid", "--patches", "hifi"], "--patches: expected a side in px (256), a side and the shift"),
         (["--patches", "16"], "--patches: cuts images for --set, got 16 without any"),
         (["--set", "fid", "--patches", "0"], "--patches: expected a side of at least 1 px, got 0"),
         (["--set", "fid", "--patches", "64"], "set has fewer than two images of 64x64 px or more"),

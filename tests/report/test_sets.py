@@ -50,7 +50,7 @@ def test_without_intervals_or_alone_none_is_the_best_and_many_images_need_no_war
 
 def test_fewer_images_are_not_compared_and_another_way_is_another_column(run):
     numbers = [set_result("a", 3.0, images=99), set_result("b", 4.0), set_result("c", 9.0)]
-    other = [set_result("a", 1.0, spec="another"), set_result("a", 2.0, patches=256)]
+    other = [set_result("a", 1.0, spec="another"), set_result("a", 2.0, patches="256")]
     write_set_results(run, [*numbers, *other])
     first, second, patches = columns_of(run)
     assert first["best"] == 2

@@ -54,7 +54,7 @@ def test_a_protocol_does_not_call_left_out_what_is_there(empty_folder, capsys):
 
 def test_data_sets_patches_and_what_was_not_computed(empty_folder, capsys):
     write_means(Path("run"), {"a": MEANS, "b": MEANS}, datasets=("x", "y"))
-    numbers = [set_result("a", 5.0, "x"), set_result("a", 7.0, "x", patches=256), set_result("b", 4.0, "x")]
+    numbers = [set_result("a", 5.0, "x"), set_result("a", 7.0, "x", patches="256"), set_result("b", 4.0, "x")]
     write_set_results("run", numbers)
     lines = shown(capsys, "run").splitlines()
     assert cells(lines[0])[-2:] == ["FID ↓", "fid@256 ↓"]
