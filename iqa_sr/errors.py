@@ -72,7 +72,7 @@ _OF_SETS = ("fid", "kid", "cmmd")
 
 def set_metric_problem(name: str) -> str:
     """Why a metric of sets is none of images, and where it goes instead; empty for any other name."""
-    own = name.lower().replace("_", "-")
+    own = name.lower().replace("_", "-").partition("@")[0]
     if own.partition("-")[0] not in _OF_SETS:
         return ""
     return (

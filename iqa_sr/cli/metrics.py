@@ -100,7 +100,7 @@ def run(args: argparse.Namespace) -> int:
         "unseen gain: by how much of the distance between bicubic x2 results and originals attacks raise a score "
         "while nobody sees a change (JOD >= 9.99); -: not measured, by `iqa-sr attack`"
     )
-    print("\nof whole sets of images, by `iqa-sr score --set`:")
+    print("\nof whole sets of images, by `--set` of `evaluate` and `score`:")
     print(aligned(_of_sets()))
     return 0
 

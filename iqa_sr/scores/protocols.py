@@ -28,6 +28,7 @@ class Protocol:
             none.
         reference: Publication that it comes from.
         left_out: Metrics of the publication that the protocol does without, each with the reason.
+        set_metrics: Metrics of sets of the publication, which are computed where they are asked for.
         decimals: Decimals of a metric in the publication's table, where they are not the usual ones.
     """
 
@@ -39,6 +40,7 @@ class Protocol:
     formula: str | None
     reference: str
     left_out: Mapping[str, str] = field(default_factory=dict)
+    set_metrics: tuple[str, ...] = ()
     decimals: Mapping[str, int] = field(default_factory=dict)
 
 
@@ -108,6 +110,7 @@ _ALL = (
         formula=None,
         reference="Wu et al.: One-Step Effective Diffusion Network for Real-World Image Super-Resolution, NeurIPS 2024",
         left_out={"FID": _FID},
+        set_metrics=("fid-clean",),
     ),
     Protocol(
         name="paper",

@@ -76,8 +76,7 @@ def make_table(
             tables nobody knows what stands before the slash.
         common: Leave out the images that some checkpoint lacks a score of.
         baseline: Whether bicubic, at scale 1 the input, has a row, the first one.
-        sets: Metrics of sets, which are columns as those of images are; with a protocol, those asked for. None of
-            tables that are not by data set.
+        sets: Metrics of sets, which are columns as those of images are. None of tables that are not by data set.
 
     Raises:
         ValueError: If there are no scores of a metric or of the baseline, the checkpoints were not scored on the same
@@ -141,7 +140,8 @@ def _metrics(
             f"`protocol` {protocol.name}: expected scores of {', '.join(missing)}, got none of them; there are "
             f"{', '.join(known)}.\nEvaluate with --protocol {protocol.name}, or name the columns by `metrics` alone."
         )
-    return list(dict.fromkeys([*found, *asked])), missing
+    of_sets = [name for name in protocol.set_metrics if name in sets.names]
+    return list(dict.fromkeys([*found, *of_sets, *asked])), missing
 
 
 def _check_rules(source: CandidateCheckpoints, protocol: Protocol) -> None:

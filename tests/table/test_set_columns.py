@@ -43,12 +43,14 @@ def test_a_protocol_has_those_that_are_asked_for_and_no_image_is_left_out_of_the
     assert [cells(line) for line in lines[2:5]] == [["one", "<u>30.12</u>"], ["two", "**28.50**"], ["three", "31.00"]]
 
 
-def test_a_protocol_does_not_call_left_out_what_is_there(empty_folder, capsys):
+def test_a_protocol_s_own_are_columns_where_they_are_there(empty_folder, capsys):
     folder = write_means(Path("run"), {"a": MEANS}, settings={"border": 0, "against": "original"})
-    write_sets(folder, {"a": 8.0}, dataset="Test-100", metric="fid-clean")
     protocol = ["run", "--protocol", "realsr-dm"]
-    assert "FID is left out: of a whole set of images" in shown(capsys, *protocol)
-    text = shown(capsys, *protocol, "--metric", "fid-clean")
+    assert "FID is left out: of a whole set of images, not of an image; --set fid-clean" in shown(capsys, *protocol)
+    write_sets(folder, {"a": 8.0}, dataset="Test-100")
+    assert "FID is left out" in shown(capsys, *protocol)  # of another kind: nobody has asked for it
+    write_sets(folder, {"a": 8.0}, dataset="Test-100", metric="fid-clean")
+    text = shown(capsys, *protocol)
     assert "FID is fid-clean" in text and "FID is left out" not in text
 
 
@@ -75,7 +77,9 @@ def test_numbers_that_cannot_be_compared_are_refused(results, capsys, change):
     assert shown(capsys, *FOLDERS, "--metric", "psnr,lpips")
 
 
-@pytest.mark.parametrize("arguments", [["--by", "fid"], ["--metric", "psnr,fid"], ["--formula", "psnr - fid"]])
+@pytest.mark.parametrize(
+    "arguments", [["--by", "fid"], ["--by", "fid@256"], ["--metric", "psnr,fid"], ["--formula", "psnr - fid"]]
+)
 def test_no_checkpoint_is_picked_by_them(results, capsys, arguments):
     assert main(["pick", *FOLDERS, *arguments]) == 1
     assert "fid is a metric of sets and has no score of an image" in capsys.readouterr().err
