@@ -1,6 +1,5 @@
 """Which reference belongs to which image: the one of the same name, or of a part of the name."""
 
-import os
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from pathlib import PurePosixPath
@@ -180,7 +179,7 @@ def _common_end(candidates: Sequence[str]) -> str:
     names = [PurePosixPath(_stem(candidate)).name for candidate in candidates]
     if len(names) < 2:
         return ""
-    common = os.path.commonprefix([name[::-1] for name in names])[::-1]
-    starts = [at for at, letter in enumerate(common) if letter in SEPARATORS]
-    end = common[starts[0] :] if starts else ""
-    return end if len(end) > 1 and all(len(name) > len(end) for name in names) else ""
+    first = names[0]
+    starts = [at for at in range(1, len(first) - 1) if first[at] in SEPARATORS]
+    ends = (first[at:] for at in starts)
+    return next((end for end in ends if all(name.endswith(end) and name != end for name in names)), "")
