@@ -28,10 +28,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--set",
         dest="sets",
         metavar="NAMES",
-        help="metrics of the whole folder against --reference: fid, fid-clean, kid, kid-clean; separated by commas",
+        help="metrics of the whole folder against --reference: fid, fid-clean, kid, kid-clean, cmmd; by commas",
     )
     parser.add_argument(
-        "--patches", type=int, metavar="SIDE", help="with --set: patches of SIDE x SIDE px instead of whole images"
+        "--patches",
+        metavar="SIDE",
+        help="with --set: patches of SIDE x SIDE px instead of whole images; 256+128: and of a grid shifted by 128 px; "
+        "hific: as Mentzer et al. 2020",
     )
     parser.add_argument(
         "--protocol", metavar="NAME", help="metrics and border as papers have them: sr-classic, ntire2025, ..."

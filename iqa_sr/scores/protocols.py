@@ -47,11 +47,12 @@ class Protocol:
 # restoration: whole RGB images. NTIRE: the perceptual track; the organizers' script scores whole RGB images, the
 # formula is of the means. Their restoration track cuts 4 px of each side for PSNR on Y: `sr-classic` at x4.
 # The line of OSEDiff: whole images, PSNR and SSIM on Y, MANIQA trained on PIPAL, as its evaluation says. PSNR, SSIM,
-# LPIPS, DISTS and NIQE were compared with the scores that its authors publish beside their results on DRealSR.
+# LPIPS, DISTS and NIQE were compared with the scores that its authors publish beside their results on DRealSR. Its FID
+# is IQA-PyTorch's of whole images, which is clean-fid's by its release notes.
 # The paper of 2025 names neither border nor variants: those of its test set's own scripts, and for the networks the
 # ones that its figures fit.
 _Q_ALIGN = "not among the metrics here; --metric pyiqa:qalign adds it where IQA-PyTorch is installed"
-_FID = "of a whole set of images, not of an image; iqa-sr score --set fid computes it"
+_FID = "of a whole set of images, not of an image; iqa-sr score --set fid-clean computes it, of whole images as here"
 _ALL = (
     Protocol(
         name="hggt-test100",
