@@ -41,9 +41,27 @@ _TITLES = {
     "hyperiqa": "HyperIQA",
     "afine": "A-FINE",
     "pyiqa:qalign": "Q-Align",
+    "fid": "FID",
+    "fid-clean": "FID",
+    "kid": "KID",
+    "kid-clean": "KID",
+    "cmmd": "CMMD",
 }
 # Beginnings of the names of metrics whose scores reach beyond 1 and are given with two decimals; all others have four.
-_TWO_DECIMALS = ("psnr", "lr-", "musiq", "paq2piq", "nima", "cnniqa", "hyperiqa", "cvvdp", "jod", "mad", "pyiqa:qalign")
+_TWO_DECIMALS = (
+    "psnr",
+    "lr-",
+    "musiq",
+    "paq2piq",
+    "nima",
+    "cnniqa",
+    "hyperiqa",
+    "cvvdp",
+    "jod",
+    "mad",
+    "pyiqa:qalign",
+    "fid",
+)
 _MISSING = "-"
 
 

@@ -161,6 +161,17 @@ _FILES = (
         ),
         "40d365715913c9da98579312b702a82c18be219cc2a73407c4526f58eba950af",
     ),
+    WeightFile(
+        "ViT-L-14-336px.pt",
+        934.1,
+        "no separate statement (OpenAI CLIP, MIT)",
+        "MIT",
+        (
+            "https://openaipublic.azureedge.net/clip/models/"
+            "3035c92b350959924f9f00213499208652fc7ea050643e8b385c2dac08641f02/ViT-L-14-336px.pt",
+        ),
+        "3035c92b350959924f9f00213499208652fc7ea050643e8b385c2dac08641f02",
+    ),
     # Google's graph of 2015 (TensorFlow's models), as torch-fidelity converted it.
     WeightFile(
         "weights-inception-2015-12-05-6726825d.pth",
