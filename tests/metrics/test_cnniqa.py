@@ -56,8 +56,11 @@ def test_many_patches_in_parts_give_the_same_mean(metric, monkeypatch):
     torch.testing.assert_close(torch.cat([metric(one[None]) for one in image]), whole)
 
 
-def test_its_gradient_lowers_the_score_of_a_flat_image(metric):
+def test_a_step_against_the_gradient_lowers_the_score_of_a_flat_image(metric):
     """Where the deviation has no derivative."""
-    flat = torch.full((1, 3, 33, 33), 0.4, requires_grad=True)
-    metric(flat).sum().backward()
+    flat = torch.full((1, 3, 33, 33), 102 / 255, requires_grad=True)
+    score = metric(flat)
+    score.sum().backward()
     assert flat.grad.isfinite().all() and flat.grad.norm() > 0
+    with torch.no_grad():
+        assert metric(flat - 4 / 255 * flat.grad / flat.grad.abs().max()) < score
