@@ -105,8 +105,9 @@ def _fetch(source: str, target: Path, file: WeightFile) -> str:
     found = compute_hash(part)
     if not found.startswith(file.sha256):
         fault = f"gave a file with the SHA-256 {found[:16]}... instead of {file.sha256[:16]}..."
-    elif not looks_like_tensors(part):
-        fault = "gave something else than a file of tensors, perhaps a web page"
+    elif not (_starts_as_json(part) if target.suffix == ".json" else looks_like_tensors(part)):
+        kind = "JSON" if target.suffix == ".json" else "a file of tensors"
+        fault = f"gave something else than {kind}, perhaps a web page"
     else:
         atomic_write(target, part.replace)
         remember_hash(target, found)
@@ -117,6 +118,11 @@ def _fetch(source: str, target: Path, file: WeightFile) -> str:
     if fault:
         raise OSError(fault)
     return found
+
+
+def _starts_as_json(path: Path) -> bool:
+    with path.open("rb") as file:
+        return file.read(64).lstrip()[:1] == b"{"
 
 
 def _check_address(address: str, before: str = "") -> None:
