@@ -50,7 +50,6 @@ class Protocol:
 # LPIPS, DISTS and NIQE were compared with the scores that its authors publish beside their results on DRealSR.
 # The paper of 2025 names neither border nor variants: those of its test set's own scripts, and for the networks the
 # ones that its figures fit.
-_Q_ALIGN = "not among the metrics here; --metric pyiqa:qalign adds it where IQA-PyTorch is installed"
 _FID = "of a whole set of images, not of an image; iqa-sr score --set fid computes it"
 _ALL = (
     Protocol(
@@ -110,13 +109,12 @@ _ALL = (
     ),
     Protocol(
         name="paper",
-        metrics=("psnr", "ssimc-basicsr", "lpips", "stlpips", "dists", "musiq", "nima", "topiq_nr"),
+        metrics=("psnr", "ssimc-basicsr", "lpips", "stlpips", "dists", "musiq", "nima", "qalign", "topiq_nr"),
         border=4,
         against="positives",
         scale=4,
         formula=None,
         reference="Zhang et al.: Augmenting Perceptual Super-Resolution via Image Quality Predictors, CVPR 2025",
-        left_out={"Q-Align": _Q_ALIGN},
         decimals={"ssimc-basicsr": 3, "lpips": 3, "stlpips": 3, "dists": 3, "topiq_nr": 2},
     ),
 )

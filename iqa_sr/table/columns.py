@@ -38,10 +38,12 @@ _TITLES = {
     "arniqa": "ARNIQA",
     "paq2piq": "PaQ-2-PiQ",
     "afine": "A-FINE",
+    "qalign": "Q-Align",
     "pyiqa:qalign": "Q-Align",
+    "deqa": "DeQA-Score",
 }
 # Beginnings of the names of metrics whose scores reach beyond 1 and are given with two decimals; all others have four.
-_TWO_DECIMALS = ("psnr", "lr-", "musiq", "paq2piq", "nima", "cvvdp", "jod", "mad", "pyiqa:qalign")
+_TWO_DECIMALS = ("psnr", "lr-", "musiq", "paq2piq", "nima", "cvvdp", "jod", "mad", "qalign", "deqa", "pyiqa:qalign")
 _MISSING = "-"
 
 
