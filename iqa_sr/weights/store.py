@@ -195,7 +195,8 @@ def _missing_text(failures: dict[WeightFile, str]) -> str:
     """Five lines at most: further files share the last of theirs."""
     entries = []
     for file, reason in failures.items():
-        where = f"{' or '.join(file.sources) or file.page}{f' ({reason})' if reason else ''}"
+        pages = "" if file.is_folder else " or ".join(file.sources)
+        where = f"{pages or file.page}{f' ({reason})' if reason else ''}"
         what = f"; a folder: {CONFIG}, {' or '.join(INDEXES)}, and the shards that it names" if file.is_folder else ""
         entries.append(f"{file.name} ({size_text(file)}{what}) from {where} -> {cache_path(file.name)}{_lacks(file)}")
     if len(entries) > SHOWN:
@@ -218,6 +219,6 @@ def _lacks(file: WeightFile) -> str:
     """What the first folder of that name on this machine lacks; empty where there is none."""
     places = [folder / file.name for _, folder in search_folders()] if file.is_folder else []
     for place in places:
-        if place.is_dir() and (missing := missing_parts(place)):
+        if any(place.glob("[!.]*")) and (missing := missing_parts(place)):  # more than a lock and parts
             return f" ({place} lacks {few(missing)})"
     return ""

@@ -786,7 +786,7 @@ def publish_folder(server, mirror, monkeypatch):
         server.files |= {
             OWL.removeprefix("https://huggingface.co/") + name: part for name, part in (files or {}).items()
         }
-        owl = WeightFile("owl", 1.5, "none", "none", (f"{OWL}config.json",), sha256, is_folder=True)
+        owl = WeightFile("owl", 1.5, "none", "none", (f"{OWL}config.json",), sha256, "the page", is_folder=True)
         monkeypatch.setitem(WEIGHT_FILES, "owl", owl)
 
     return add
@@ -837,12 +837,21 @@ def test_a_missing_folder_is_downloaded_file_by_file_and_taken_up_again(machine,
         "owl (2 MB; a folder: config.json, model.safetensors.index.json or pytorch_model.bin.index.json, and the "
         in text
     )
+    assert text.count("lacks") == 1 and "from the page (" in text
     assert f"-> {place} ({place} lacks pytorch_model-00002-of-00002.bin)" in text and "404" in text
     asked = len(server.requests)
     publish_folder({"pytorch_model-00002-of-00002.bin": shard})
     assert find_weights("owl") == place
     assert [name.rpartition("/")[2] for name, _ in server.requests[asked:]] == ["pytorch_model-00002-of-00002.bin"]
     assert {path.name for path in place.iterdir() if path.name[0] != "."} == set(owl_files()) - {"tokenizer.json"}
+
+
+def test_a_folder_that_is_nowhere_lacks_nothing_by_name(machine, publish_folder):
+    publish_folder()
+    for _ in range(2):  # a lock is left
+        with pytest.raises(FileNotFoundError, match="owl .*a folder: config.json") as error:
+            find_weights("owl")
+        assert "lacks" not in str(error.value)
 
 
 def test_a_folder_has_one_hash_of_all_its_files(machine, publish_folder, monkeypatch):
