@@ -8,6 +8,7 @@ Reference:
 """
 
 import copy
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -15,7 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from iqa_sr.archs.mplug_owl2_config import LanguageSizes, OwlSizes
-from iqa_sr.archs.mplug_owl2_vision_arch import OwlAbstractor, OwlVision
+from iqa_sr.archs.mplug_owl2_vision_arch import OwlAbstractor, OwlVision, grid_positions, row_positions
 from iqa_sr.archs.stored_layers import StoredLinear
 
 __all__ = ["MPLUGOwl2"]
@@ -59,10 +60,11 @@ class MPLUGOwl2(nn.Module):
         """The tensors of a published file as they belong into this network, under the same names.
 
         Of the embeddings and the head only the rows of the prompt and of the wanted words are taken. Matrices keep
-        their type, whatever else there is becomes float32; it is little.
+        their type, whatever else there is becomes float32; it is little. The abstractor's positions are computed where
+        a file has none: mPLUG-Owl2's own converter leaves them out.
         """
         stored = {f"{name}.weight" for name, module in self.named_modules() if isinstance(module, StoredLinear)}
-        state = {}
+        state = self._positions()
         for key, tensor in tensors.items():
             if key.endswith("rotary_emb.inv_freq"):  # older versions of transformers wrote what follows from the sizes
                 continue
@@ -71,6 +73,16 @@ class MPLUGOwl2(nn.Module):
                 tensor = tensor[rows]
             state[key] = tensor.float() if key not in stored and tensor.is_floating_point() else tensor
         return state
+
+    def _positions(self) -> dict[str, Tensor]:
+        """The abstractor's positions by their names in the files."""
+        made = {}
+        for name, buffer in self.named_buffers():
+            if name.endswith(".q_pos_embed"):
+                made[name] = row_positions(torch.arange(len(buffer)), buffer.shape[1])
+            elif name.endswith(".k_pos_embed"):
+                made[name] = grid_positions(math.isqrt(len(buffer) - 1), buffer.shape[1])
+        return made
 
     def forward(self, image: Tensor) -> Tensor:
         """Logits `(N, words)` of each wanted word, for images `(N, 3, side, side)` in CLIP's normalization."""

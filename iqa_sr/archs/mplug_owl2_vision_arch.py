@@ -16,7 +16,28 @@ from iqa_sr.archs.clip_transformer_arch import QuickGELU
 from iqa_sr.archs.mplug_owl2_config import AbstractorSizes, VisionSizes
 from iqa_sr.archs.stored_layers import StoredLinear
 
-__all__ = ["OwlAbstractor", "OwlVision"]
+__all__ = ["OwlAbstractor", "OwlVision", "grid_positions", "row_positions"]
+
+
+def row_positions(positions: Tensor, width: int) -> Tensor:
+    """Encoding of positions as waves: `(L,)` numbers to `(L, width)`, first the sines, then the cosines.
+
+    `sin(p / 10000^(2 i / width))` and `cos` likewise for i from 0 to `width / 2 - 1`.
+    """
+    frequencies = 10000.0 ** -(torch.arange(width // 2, dtype=torch.float64) * 2 / width)
+    angles = positions.double()[:, None] * frequencies  # (L, width / 2)
+    return torch.cat([angles.sin(), angles.cos()], dim=1).float()
+
+
+def grid_positions(side: int, width: int) -> Tensor:
+    """Encoding of a class token and a grid of patches: `(1 + side^2, width)`, zeros, then row by row.
+
+    The first half of a patch's encoding is that of its column, the second half that of its row.
+    """
+    line = row_positions(torch.arange(side), width // 2)  # (side, width / 2)
+    columns, rows = line.repeat(side, 1), line.repeat_interleave(side, dim=0)
+    patches = torch.cat([columns, rows], dim=1)  # (side^2, width)
+    return torch.cat([torch.zeros(1, patches.shape[1]), patches])
 
 
 class OwlVision(nn.Module):

@@ -12,6 +12,7 @@ from PIL import Image
 from safetensors.torch import load_file, save_file
 
 from iqa_sr.archs.mplug_owl2_config import OwlSizes
+from iqa_sr.archs.mplug_owl2_vision_arch import grid_positions, row_positions
 from iqa_sr.archs.stored_layers import StoredLinear
 from iqa_sr.metrics import create_metric
 from iqa_sr.metrics.qalign import COLOR, INFOS, LEVELS, QAlign, padded_square, prompt_tokens, resized_in_levels
@@ -83,6 +84,28 @@ def test_the_network_sees_what_the_authors_sees(metrics, case):
     seen = parts.vision_model(square)
     check_tensor(seen, expected["vision"], relative, "vision transformer")
     check_tensor(parts.visual_abstractor(seen), expected["image_tokens"], relative, "abstractor")
+
+
+@pytest.mark.parametrize("case", GOLDEN["positions"], ids=lambda case: str(case["width"]))
+def test_the_positions_that_a_file_may_lack_are_the_authors(case):
+    width, relative = case["width"], TOLERANCE["intermediate_rel"]
+    check_tensor(row_positions(torch.arange(case["queries"]), width), case["q_pos_embed"], relative, "queries")
+    check_tensor(grid_positions(case["side"], width), case["k_pos_embed"], relative, "keys")
+
+
+def test_positions_are_read_where_a_file_has_them_and_computed_where_not(metrics, folder):
+    image, before = photo(height=64, width=80)[None], metrics["deqa", None]
+    paths = sorted((folder / "DeQA-Score-Mix3").glob("*.safetensors"))
+    states = {path: load_file(path) for path in paths}
+    made = {"q_pos_embed": row_positions(torch.arange(6), 32), "k_pos_embed": grid_positions(4, 32)}
+    scores = []
+    for change in ("computed", "written"):
+        for path, state in states.items():
+            there = {key: made.get(key.rpartition(".")[2], value).clone() for key, value in state.items()}
+            kept = {key: value for key, value in there.items() if change == "written" or not key.endswith("_pos_embed")}
+            save_file(kept, path)
+        scores.append(create_metric("deqa")(image))
+    assert torch.equal(*scores) and abs(scores[0] - before(image)) > 1e-3
 
 
 @EVERY
