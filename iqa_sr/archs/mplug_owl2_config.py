@@ -88,11 +88,11 @@ class OwlSizes:
                 rope_theta=part.number("rope_theta", 10000.0),
             ),
         )
-        encoder, grid = abstractor.whole("encoder_hidden_size"), abstractor.whole("grid_size")
+        width, side = sizes.vision.width, sizes.vision.image // sizes.vision.patch
         for name, got, wanted in (
-            ("visual_abstractor.encoder_hidden_size", encoder, sizes.vision.width),
-            ("visual_abstractor.hidden_size", sizes.abstractor.width, sizes.vision.width),
-            ("visual_abstractor.grid_size", grid, sizes.vision.image // sizes.vision.patch),
+            ("visual_abstractor.encoder_hidden_size", abstractor.whole("encoder_hidden_size", width), width),
+            ("visual_abstractor.hidden_size", sizes.abstractor.width, width),
+            ("visual_abstractor.grid_size", abstractor.whole("grid_size", side), side),
         ):
             if got != wanted:
                 raise ValueError(f"{path}: {name}: expected {wanted}, as visual_model has it, got {got}")

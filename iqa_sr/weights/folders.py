@@ -3,7 +3,7 @@
 from dataclasses import replace
 from pathlib import Path
 
-from iqa_sr.weights.download import download
+from iqa_sr.weights.download import check_space, download
 from iqa_sr.weights.registry import WeightFile
 from iqa_sr.weights.shards import CONFIG, INDEXES, find_index, shard_names
 
@@ -19,7 +19,8 @@ def download_folder(weights: WeightFile, target: Path, dead_hosts: set[str]) -> 
         dead_hosts: Hosts that did not answer; they are not asked again, and new ones are added.
 
     Raises:
-        OSError: If a file of it cannot be had, with the reason; the others are kept.
+        OSError: If a file of it cannot be had, with the reason; the others are kept. Or if the disk is too small for
+            the whole, before a shard is asked for.
         ValueError: If the index is a damaged one.
     """
 
@@ -39,5 +40,9 @@ def download_folder(weights: WeightFile, target: Path, dead_hosts: set[str]) -> 
     index = find_index(target)
     if index is None:
         raise OSError("; ".join(reasons))
-    for name in shard_names(index):
-        fetch(name)
+    shards = [target / name for name in shard_names(index)]
+    if not all(shard.is_file() for shard in shards):
+        here = sum(path.stat().st_size for path in target.iterdir())  # parts of shards, too
+        check_space(int(weights.megabytes * 1e6) - here, target)
+    for shard in shards:
+        fetch(shard.name)

@@ -854,6 +854,14 @@ def test_a_folder_that_is_nowhere_lacks_nothing_by_name(machine, publish_folder)
         assert "lacks" not in str(error.value)
 
 
+def test_a_folder_that_does_not_fit_is_said_before_a_shard_is_fetched(server, publish_folder, monkeypatch):
+    publish_folder(owl_files())
+    monkeypatch.setattr(weight_download.shutil, "disk_usage", lambda _: type("Usage", (), {"free": 1_000_000})())
+    with pytest.raises(FileNotFoundError, match=r"1 MB do not fit into .*owl \(1 MB free\)"):
+        find_weights("owl")
+    assert not any(name.endswith(".bin") for name, _ in server.requests)
+
+
 def test_a_folder_has_one_hash_of_all_its_files(machine, publish_folder, monkeypatch):
     publish_folder()
     place = write_folder(machine / "cache/weights/owl", owl_files())
