@@ -60,7 +60,7 @@ def _list(args: argparse.Namespace) -> int:
         for name in metric_info(metric).weights:
             users.setdefault(name, []).append(metric)
     for info in SET_METRICS.values():
-        users[info.weights].append(info.name)
+        users[info.features.weights].append(info.name)
     facts = []
     rows = [("file", "about", "license of the weights", "on this machine", "used by")]
     for file in WEIGHT_FILES.values():
@@ -99,7 +99,7 @@ def _pull(args: argparse.Namespace) -> int:
         if name not in WEIGHT_FILES and name not in metrics:
             raise ValueError(f"no weights file and no metric is called {name!r}; {did_you_mean_weights(name, metrics)}")
         if name in SET_METRICS:
-            wanted.append(SET_METRICS[name].weights)
+            wanted.append(SET_METRICS[name].features.weights)
         else:
             wanted += [name] if name in WEIGHT_FILES else metric_info(name).weights
     before = {name for name in wanted if find_local(WEIGHT_FILES[name])}

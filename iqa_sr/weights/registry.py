@@ -172,6 +172,17 @@ _FILES = (
         ),
         "40d365715913c9da98579312b702a82c18be219cc2a73407c4526f58eba950af",
     ),
+    WeightFile(
+        "ViT-L-14-336px.pt",
+        934.1,
+        "no separate statement (OpenAI CLIP, MIT)",
+        "MIT",
+        (
+            "https://openaipublic.azureedge.net/clip/models/"
+            "3035c92b350959924f9f00213499208652fc7ea050643e8b385c2dac08641f02/ViT-L-14-336px.pt",
+        ),
+        "3035c92b350959924f9f00213499208652fc7ea050643e8b385c2dac08641f02",
+    ),
     # Google's graph of 2015 (TensorFlow's models), as torch-fidelity converted it.
     WeightFile(
         "weights-inception-2015-12-05-6726825d.pth",
@@ -289,6 +300,25 @@ _FILES = (
         "no separate statement (CC BY-NC-SA 4.0 repository)",
         "CC BY-NC-SA 4.0; later MIT",
         page="https://github.com/baidut/PaQ-2-PiQ",
+    ),
+    # D. Li's training of Kang's network: the repository states no license.
+    WeightFile(
+        "CNNIQA-LIVE",
+        2.9,
+        "none stated by their publisher",
+        "none stated",
+        (
+            "https://raw.githubusercontent.com/lidq92/CNNIQA/fb36830fc6491ef8db2dc651aaad94cdbee131fa/"
+            "models/CNNIQA-LIVE",
+        ),
+        "79cc404d0da3e76e51b6680c4d6edd7332399ba7ed8af3306bdd16e95c7bda7e",
+    ),
+    WeightFile(
+        "koniq_pretrained.pkl",
+        109.7,
+        "no separate statement (MIT repository)",
+        "MIT",
+        page="https://github.com/SSL92/hyperIQA (its README links the file on a cloud drive)",
     ),
     _liqe("liqe_koniq.pt"),
     _liqe("liqe_mix.pt"),
