@@ -60,7 +60,7 @@ def test_a_folder_is_found_where_all_its_files_are(machine, publish_folder, monk
     assert not is_present("owl"), "every repository has a config.json"
     for folder in (hub, machine / "cache/weights/owl", machine / "chosen/owl"):
         for name, content in owl_files().items():
-            assert find_weights("owl") != folder if is_present("owl") else True
+            assert not is_present("owl") or find_weights("owl") != folder, "not before it is whole"
             write_folder(folder, {name: content})
         assert find_weights("owl") == folder
 
