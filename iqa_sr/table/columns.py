@@ -40,7 +40,9 @@ _TITLES = {
     "cnniqa": "CNNIQA",
     "hyperiqa": "HyperIQA",
     "afine": "A-FINE",
+    "qalign": "Q-Align",
     "pyiqa:qalign": "Q-Align",
+    "deqa": "DeQA-Score",
     "fid": "FID",
     "fid-clean": "FID",
     "kid": "KID",
@@ -59,6 +61,8 @@ _TWO_DECIMALS = (
     "cvvdp",
     "jod",
     "mad",
+    "qalign",
+    "deqa",
     "pyiqa:qalign",
     "fid",
 )
