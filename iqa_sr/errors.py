@@ -14,6 +14,7 @@ __all__ = [
     "UnusableNetwork",
     "did_you_mean",
     "same_name",
+    "set_metric_problem",
     "shown",
     "visible",
 ]
@@ -63,6 +64,21 @@ def same_name(name: str, valid: Iterable[str]) -> str:
     valid = list(valid)
     alike = [one for one in valid if _plain(one) == _plain(name)]
     return alike[0] if len(alike) == 1 and name not in valid else name
+
+
+# First parts of the names of metrics of sets, which `iqa_sr.set_metrics` has.
+_OF_SETS = ("fid", "kid", "cmmd")
+
+
+def set_metric_problem(name: str) -> str:
+    """Why a metric of sets is none of images, and where it goes instead; empty for any other name."""
+    own = name.lower().replace("_", "-").partition("@")[0]
+    if own.partition("-")[0] not in _OF_SETS:
+        return ""
+    return (
+        f"{own} is a metric of sets and has no score of an image: it can be no loss, reward or held-out metric, and no "
+        f"checkpoint is chosen by it; `iqa-sr evaluate --set {own}` and `iqa-sr score --set {own}` compute it"
+    )
 
 
 def _plain(name: str) -> str:

@@ -1,6 +1,7 @@
 """`iqa-sr evaluate`: checkpoints on data sets by metrics, into a result folder, and the means on the terminal."""
 
 import argparse
+import logging
 import sys
 from typing import TYPE_CHECKING
 
@@ -11,6 +12,9 @@ if TYPE_CHECKING:
     from iqa_sr.evaluation.run import Evaluation
 
 __all__ = ["add_arguments", "run"]
+
+logger = logging.getLogger(__name__)
+SET_NAMES = "docs/metrics.md has a table of them"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -51,6 +55,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         dest="metrics",
         metavar="NAMES",
         help="by commas, with --protocol on top of its own (default: psnr,ssim,cvvdp,niqe,jod-lite)",
+    )
+    parser.add_argument(
+        "--set",
+        dest="set_metrics",
+        metavar="NAMES",
+        help="all results of a data set against its originals: fid, fid-clean, kid, kid-clean, cmmd; by commas",
+    )
+    parser.add_argument(
+        "--patches",
+        metavar="SIDE",
+        help="with --set: patches of SIDE x SIDE px instead of whole images; 256+128, hific: as of iqa-sr score",
     )
     parser.add_argument("--border", type=int, metavar="N", help="px cut from each side before scoring (default 0)")
     parser.add_argument(
@@ -107,6 +122,8 @@ def run(args: argparse.Namespace) -> int:
         degradation=args.degradation,
         protocol=args.protocol,
         metrics=None if args.metrics is None else split_names(args.metrics),
+        set_metrics=() if args.set_metrics is None else split_names(args.set_metrics, "--set", SET_NAMES),
+        patches=args.patches,
         border=args.border,
         against=args.against,
         base=args.base,
@@ -139,6 +156,7 @@ def run(args: argparse.Namespace) -> int:
 
 def _print_means(evaluation: "Evaluation") -> None:
     from iqa_sr.evaluation.scores import not_defined, summary_rows
+    from iqa_sr.evaluation.set_scores import with_set_columns
     from iqa_sr.metrics import metric_info
     from iqa_sr.scores.result_folder import GOLD_STANDARD, ORIGINAL
     from iqa_sr.scores.score_table import baseline_label
@@ -150,8 +168,10 @@ def _print_means(evaluation: "Evaluation") -> None:
     formula = (protocol.name, protocol.formula) if protocol and protocol.formula else None
     for dataset in plan.sets:
         rows = summary_rows(table, dataset.name, labels, formula)
+        rows = with_set_columns(rows, dataset.name, evaluation.sets)
         if len(rows) > 1:
             print(aligned(rows, numbers=True), end="\n\n")
+    _print_sets(evaluation, labels)
     for (name, metric), count in not_defined(table).items():
         print(f"{metric}: not defined on {count} images of {name}, which are too small for it; left out of its means")
     for dataset in plan.sets:
@@ -159,9 +179,11 @@ def _print_means(evaluation: "Evaluation") -> None:
         if without and any(metric_info(name).reference == "full" for name in plan.scorer.metrics):
             kind = "positive ground truth" if plan.scorer.against == "positives" else "reference"
             print(f"{dataset.name}: {without} of {len(dataset.records)} images have no {kind}: scored without one")
+    computed = {one.score.metric.partition("-")[0] for one in evaluation.sets}
     if protocol:
         for name, reason in protocol.left_out.items():
-            print(f"{name}: left out of the protocol {protocol.name}: {reason}")
+            if name.lower() not in computed:
+                print(f"{name}: left out of the protocol {protocol.name}: {reason}")
     if plan.base:
         print(f"base: {plan.base.source}")
     if plan.assumed:
@@ -170,3 +192,17 @@ def _print_means(evaluation: "Evaluation") -> None:
         if file.also:
             print(f"{', '.join(file.also)}: the same as {file.label}, evaluated once")
     print(f"{plan.folder}: {evaluation.done} images computed or scored; means over the images; up: higher is better")
+
+
+def _print_sets(evaluation: "Evaluation", labels: list[str]) -> None:
+    """What the columns of sets are, what there is none of, and how far they can be trusted."""
+    from iqa_sr.evaluation.set_scores import set_warnings
+
+    datasets = [dataset.name for dataset in evaluation.plan.sets]
+    shown = [one for one in evaluation.sets if one.dataset in datasets and one.label in labels]
+    for name, spec in dict.fromkeys((one.name, one.spec) for one in shown):
+        print(f"{name}: {spec}; +-: its 95 % interval")
+    for dataset, reason in evaluation.plan.set_plan.left_out:
+        print(f"{dataset}: no {', '.join(evaluation.plan.set_plan.metrics)}, it has {reason}")
+    for text in set_warnings(shown):
+        logger.warning("%s", text)

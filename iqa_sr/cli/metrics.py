@@ -100,7 +100,22 @@ def run(args: argparse.Namespace) -> int:
         "unseen gain: by how much of the distance between bicubic x2 results and originals attacks raise a score "
         "while nobody sees a change (JOD >= 9.99); -: not measured, by `iqa-sr attack`"
     )
+    print("\nof whole sets of images, by `--set` of `evaluate` and `score`:")
+    print(aligned(_of_sets()))
     return 0
+
+
+def _of_sets() -> list[tuple[str, ...]]:
+    """Rows of the metrics of sets of images."""
+    from iqa_sr.set_metrics.registry import SET_METRICS
+    from iqa_sr.weights.store import is_present
+
+    rows: list[tuple[str, ...]] = [("name", "better", "weights", "license of weights")]
+    for name, info in sorted(SET_METRICS.items()):
+        better = "higher" if info.higher_is_better else "lower"
+        present = "present" if is_present(info.features.weights) else "missing"
+        rows.append((name, better, present, info.weights_license))
+    return rows
 
 
 def _verify(args: argparse.Namespace) -> int:

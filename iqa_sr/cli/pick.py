@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from iqa_sr.cli.arguments import split_names
-from iqa_sr.errors import did_you_mean, same_name
+from iqa_sr.errors import same_name
 from iqa_sr.io.text_table import aligned
 
 if TYPE_CHECKING:
@@ -131,7 +131,7 @@ def _read(args: argparse.Namespace) -> "CandidateCheckpoints":
 
 
 def _choose(source: "CandidateCheckpoints", people: "PeopleScores | None", args: argparse.Namespace) -> "Selection":
-    from iqa_sr.scores.paired_scores import metrics_of, paired_scores
+    from iqa_sr.scores.paired_scores import metrics_of, no_scores, paired_scores
     from iqa_sr.selection.people import PEOPLE, compared_by_people
     from iqa_sr.selection.rules import ByFormula, ByPeople, Rule, build_rule
     from iqa_sr.selection.selection import Limit, choose
@@ -144,7 +144,7 @@ def _choose(source: "CandidateCheckpoints", people: "PeopleScores | None", args:
     counted = list(known) if args.metrics is None else [same_name(one, known) for one in split_names(args.metrics)]
     for name in counted:
         if name not in known:
-            raise ValueError(f"--metric: there are no scores of {name!r}; {did_you_mean(name, known)}")
+            raise ValueError(f"--metric: {no_scores(name, known)}")
     rule: Rule = by_people or build_rule(args.by or "borda", args.formula, counted, known)
     limits: dict[str, Limit] = {}
     for text in args.within:
@@ -157,7 +157,7 @@ def _choose(source: "CandidateCheckpoints", people: "PeopleScores | None", args:
         if not 0 <= distance < math.inf:
             raise ValueError(f"--within {text}: expected METRIC=X with a number of at least 0, for example psnr=0.3")
         if metric not in known:
-            raise ValueError(f"--within {text}: there are no scores of {metric!r}; {did_you_mean(metric, known)}")
+            raise ValueError(f"--within {text}: {no_scores(metric, known)}")
         if metric in limits:
             raise ValueError(f"--within: {metric} has two limits, {limits[metric].distance:g} and {distance:g}")
         limits[metric] = Limit(metric, distance)

@@ -28,10 +28,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--set",
         dest="sets",
         metavar="NAMES",
-        help="metrics of the whole folder against --reference: fid, fid-clean, kid, kid-clean; separated by commas",
+        help="metrics of the whole folder against --reference: fid, fid-clean, kid, kid-clean, cmmd; by commas",
     )
     parser.add_argument(
-        "--patches", type=int, metavar="SIDE", help="with --set: patches of SIDE x SIDE px instead of whole images"
+        "--patches",
+        metavar="SIDE",
+        help="with --set: patches of SIDE x SIDE px instead of whole images; 256+128: and of a grid shifted by 128 px; "
+        "hific: as Mentzer et al. 2020",
     )
     parser.add_argument(
         "--protocol", metavar="NAME", help="metrics and border as papers have them: sr-classic, ntire2025, ..."
@@ -44,6 +47,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--template", metavar="TEXT", help="an image's name with {} for its reference's: '{}_SwinIR_x4.png'"
+    )
+    parser.add_argument(
+        "--reference-template",
+        metavar="TEXT",
+        help="a reference's name with {} for what it shares with the image's: '{}_HR.png'",
     )
     parser.add_argument("--border", type=int, metavar="N", help="pixels cut from each side before scoring (default 0)")
     parser.add_argument(
@@ -64,8 +72,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Score and print a table; 1 if some images could not be scored."""
     if args.sets is not None:
-        for flag in ("protocol", "suffix", "template", "border"):
-            if getattr(args, flag) is not None:
+        for flag in ("protocol", "suffix", "template", "reference-template", "border"):
+            if getattr(args, flag.replace("-", "_")) is not None:
                 raise ValueError(f"--{flag}: applies to metrics of single images, not to --set; leave it out")
         from iqa_sr.cli.set_scores import run_sets
 
@@ -127,15 +135,18 @@ def _rules(args: argparse.Namespace) -> "tuple[tuple[str, ...], ScoringRules]":
         )
     if args.suffix is not None and args.template is not None:
         raise ValueError(f"--suffix {args.suffix} is short for --template '{{}}{args.suffix}'; leave one of them out")
-    for flag, value in (("--suffix", args.suffix), ("--template", args.template)):
+    naming = {flag: getattr(args, flag) for flag in ("suffix", "template", "reference_template")}
+    for flag, value in naming.items():
         if value is not None and args.reference is None:
-            raise ValueError(f"{flag} says which reference is an image's; name their folder with --reference DIR")
+            raise ValueError(f"`{flag}` says which reference is an image's; name their folder with --reference DIR")
     text = args.template if args.suffix is None else f"{{}}{args.suffix}"
     metrics, border = tuple(own_names(split_names(args.metrics))) if args.metrics else (), args.border
     if args.protocol is not None:
         metrics, border = protocol_rules(args.protocol, metrics, border)
     several = args.protocol is not None and find_protocol(args.protocol).against == "positives"
-    template = None if text is None else NameTemplate(text)
+    named = text is not None or args.reference_template is not None
+    names = ("{}" if one is None else one for one in (text, args.reference_template))
+    template = NameTemplate(*names) if named else None
     return metrics, ScoringRules(border or 0, template, positive_references if several else None)
 
 

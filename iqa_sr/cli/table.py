@@ -50,6 +50,7 @@ def run(args: argparse.Namespace) -> int:
     from iqa_sr.scores.protocols import find_protocol
     from iqa_sr.table.content import make_table
     from iqa_sr.table.formats import FORMATS
+    from iqa_sr.table.set_columns import read_set_columns
 
     output = None if args.output is None else Path(args.output)
     form = _format(args.format, output)
@@ -58,7 +59,9 @@ def run(args: argparse.Namespace) -> int:
     protocol = find_protocol(args.protocol) if args.protocol else None
     metrics = None if args.metrics is None else split_names(args.metrics)
     folders = all(Path(path).is_dir() for path in args.sources)
-    table = make_table(_read(args), protocol, metrics, by_data_set=folders, common=args.common, baseline=args.baseline)
+    source = _read(args)
+    sets = read_set_columns(source) if args.images is None else None  # numbers of all images of a data set
+    table = make_table(source, protocol, metrics, folders, args.common, args.baseline, sets)
     text = FORMATS[form](table)
     if output is None:
         print(text, end="")

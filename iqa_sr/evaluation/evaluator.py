@@ -150,11 +150,15 @@ class Evaluator:
         standard: the best no-reference scores in each group of several ground truths. Bicubic upscaling, at scale 1 the
         input.
         """
-        with_truths = [dataset for dataset in self.sets if dataset.spec.data is not None]
-        done = self._run(ORIGINAL, with_truths, to_levels, progress)
+        done = self.originals(progress)
         done += self._run(GOLD_STANDARD, self.sets, None, progress)
         label, scale = baseline_label(self._scale), self._scale
         return done + self._run(label, self.sets, lambda lq: to_levels(baseline_result(lq, scale)), progress)
+
+    def originals(self, progress: bool = True) -> int:
+        """The ground truths alone, kept and scored as `baselines` does it; returns the number of images."""
+        with_truths = [dataset for dataset in self.sets if dataset.spec.data is not None]
+        return self._run(ORIGINAL, with_truths, to_levels, progress)
 
     def checkpoint(self, label: str, load: Callable[[], LoadedNetwork], progress: bool = True) -> int:
         """Make and score the results of one network that are missing.

@@ -26,6 +26,7 @@ from iqa_sr.evaluation.inputs import (
     named_path,
 )
 from iqa_sr.evaluation.scores import ImageScorer, choose_scorer, read_metrics
+from iqa_sr.evaluation.set_scores import SetPlan, plan_sets
 from iqa_sr.inference.tiling import OVERLAP, Tile
 from iqa_sr.io.files import compute_hash
 from iqa_sr.metrics.registry import metric_info
@@ -52,6 +53,9 @@ class EvaluationConfig:
         protocol: Name of the protocol that fixes metrics and rules, if any.
         metrics: Names of metrics; with a protocol on top of its own. None for those of the protocol, or that need no
             download.
+        set_metrics: Names of metrics of sets, which compare all results of a data set with its originals.
+        patches: Patches that images are cut into for these, as `read_patches` of `iqa_sr.set_metrics.patches` takes
+            them; None for whole images.
         border: Pixels cut from each side before scoring; None for 0, or what the protocol says.
         against: References of full-reference metrics, see `Against`; None for the original, or what the protocol says.
         base: Base that `against` base compares with: its checkpoint, `[LABEL=]FILE`, or folders of its results,
@@ -76,6 +80,8 @@ class EvaluationConfig:
     degradation: str | None = None
     protocol: str | None = None
     metrics: Sequence[str] | None = None
+    set_metrics: Sequence[str] = ()
+    patches: int | str | None = None
     border: int | None = None
     against: Against | None = None
     base: Sequence[str] = ()
@@ -122,6 +128,7 @@ class EvaluationPlan:
         files: The checkpoints; one that all are compared with is the first.
         sets: The data sets.
         scorer: Scorer with the metrics of the evaluation.
+        set_plan: Metrics of sets, and the data sets that have them.
         base: Results that `against` base compares with; None if there are none.
         inference: Settings of the inference: device, tiles, precision, images at a time.
         run: Facts of the run, as `run.json` keeps them.
@@ -134,6 +141,7 @@ class EvaluationPlan:
     files: list[LabeledCheckpoint]
     sets: list[EvaluationSet]
     scorer: ImageScorer
+    set_plan: SetPlan
     base: BaseResults | None
     inference: InferenceConfig
     run: RunFacts
@@ -184,11 +192,12 @@ def plan_evaluation(config: EvaluationConfig, first: bool = True) -> EvaluationP
     elif config.base:
         base = ready_results(config.base, sets, first)
     scorer = choose_scorer(asked, protocol, config.border, config.against, sets)
-    weights = dict.fromkeys(file for name in scorer.metrics for file in metric_info(name).weights)
-    if weights:
+    set_plan = plan_sets(config.set_metrics, config.patches, sets)
+    files_needed = [file for name in scorer.metrics for file in metric_info(name).weights]
+    if weights := dict.fromkeys([*files_needed, *set_plan.weights]):
         find_all(weights)
     run = _run_facts(config, experiment, found, sets, scorer, base, first)
-    return EvaluationPlan(config, folder, files, sets, scorer, base, inference, run, protocol, found.assumed)
+    return EvaluationPlan(config, folder, files, sets, scorer, set_plan, base, inference, run, protocol, found.assumed)
 
 
 def _maker_of_base(config: EvaluationConfig, files: Sequence[LabeledCheckpoint]) -> LabeledCheckpoint | None:

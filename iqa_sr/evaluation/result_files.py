@@ -14,6 +14,7 @@ from iqa_sr.scores.result_folder import (
     RESERVED,
     RUN_FILE,
     SCORES_FILE,
+    SETS_FILE,
     RunFacts,
     image_file,
     split_image,
@@ -125,7 +126,8 @@ def _digests(files: Iterable[Path]) -> dict[Path, str]:
 
 def remove_results(folder: Path, images: Iterable[Path]) -> None:
     """Remove the images named, scores, and last the facts; then the folders of images that have become empty."""
-    for path in (*images, folder / SCORES_FILE, *unfinished_shards(folder / SCORES_FILE), folder / RUN_FILE):
+    scores = folder / SCORES_FILE
+    for path in (*images, folder / SETS_FILE, scores, *unfinished_shards(scores), folder / RUN_FILE):
         path.unlink(missing_ok=True)
     inside = [path for path in (folder / IMAGES_FOLDER).rglob("*") if path.is_dir()]
     for path in [*sorted(inside, reverse=True), folder / IMAGES_FOLDER]:

@@ -14,13 +14,15 @@ from iqa_sr.evaluation.evaluator import Evaluator
 from iqa_sr.evaluation.inputs import LabeledCheckpoint
 from iqa_sr.evaluation.plan import EvaluationConfig, EvaluationPlan, plan_evaluation
 from iqa_sr.evaluation.result_files import Keys, ResultImages, read_scores, refuse_links, remove_results
+from iqa_sr.evaluation.set_scores import check_result_images, score_result_sets
 from iqa_sr.io.file_names import folded, unfit_names
 from iqa_sr.io.files import compute_hash
 from iqa_sr.runtime import distributed
 from iqa_sr.runtime.folder_lock import locked
 from iqa_sr.scores.result_folder import RUN_FILE, SCORES_FILE, RunFacts, read_results, read_run, write_run
-from iqa_sr.scores.score_table import MetricFacts, ScoreRow, ScoreTable
+from iqa_sr.scores.score_table import MetricFacts, ScoreRow, ScoreTable, baseline_label
 from iqa_sr.scores.table_shards import merge_tables, unfinished_shards
+from iqa_sr.set_metrics.result_scores import SetResult, read_set_results
 
 __all__ = ["Evaluation", "join_scores", "prepare_folder", "run_evaluation"]
 
@@ -37,12 +39,14 @@ class Evaluation:
         table: All scores of the result folder; None but on the first process.
         done: Number of images that were computed or scored.
         missing: Number of scores that memory did not suffice for; the same call computes them.
+        sets: All metrics of sets that the result folder has.
     """
 
     plan: EvaluationPlan
     table: ScoreTable | None
     done: int
     missing: int = 0
+    sets: Sequence[SetResult] = ()
 
 
 def run_evaluation(config: EvaluationConfig) -> Evaluation | None:
@@ -67,6 +71,8 @@ def run_evaluation(config: EvaluationConfig) -> Evaluation | None:
         keys = {dataset.name: [record.name for record in dataset.records] for dataset in plan.sets}
         # Two that add to one table would lose each other's scores.
         distributed.on_rank_zero(lambda: _locked(held, plan.folder))
+        labels = [*([baseline_label(plan.run.scale)] if config.baseline else []), *(file.label for file in plan.files)]
+        distributed.on_rank_zero(lambda: check_result_images(plan.folder, labels, plan.sets, plan.set_plan))
         distributed.on_rank_zero(lambda: prepare_folder(plan.folder, plan.run, facts, config.overwrite, keys))
         evaluator = Evaluator(plan.folder, plan.sets, plan.scorer, plan.inference, (rank, world), plan.base)
 
@@ -75,11 +81,16 @@ def run_evaluation(config: EvaluationConfig) -> Evaluation | None:
 
         before = 0 if plan.base is None or plan.base.label is None else 1  # all are compared with it, bicubic, too
         done = evaluate(plan.files[:before])
-        done += evaluator.baselines(first) if config.baseline else 0
+        if config.baseline:
+            done += evaluator.baselines(first)
+        elif plan.set_plan.metrics:
+            done += evaluator.originals(first)  # what the sets are compared with
         done += evaluate(plan.files[before:])
         done, missing = map(sum, zip(*distributed.gather_objects((done, evaluator.missing)), strict=True))
         table = distributed.on_rank_zero(lambda: join_scores(plan.folder))
-        return Evaluation(plan, table if first else None, done, missing)
+        device = plan.inference.device
+        sets = distributed.on_rank_zero(lambda: score_result_sets(plan.folder, labels, plan.set_plan, device, first))
+        return Evaluation(plan, table if first else None, done, missing, sets)
     except OtherProcessFailed:
         time.sleep(distributed.GRACE)
         return None
@@ -139,6 +150,7 @@ def prepare_folder(
         if not overwrite:
             if (folder / SCORES_FILE).exists():
                 read_results(folder)  # the scores are of what the run has
+            read_set_results(folder)
             _compare(folder, known, run, facts)
         if overwrite:
             refuse_links(folder)

@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 
-from iqa_sr.errors import did_you_mean, same_name, shown
+from iqa_sr.errors import did_you_mean, same_name, set_metric_problem, shown
 from iqa_sr.metrics import (
     afine,
     ahiq,
@@ -16,11 +16,13 @@ from iqa_sr.metrics import (
     brisque,
     ckdn,
     clipiqa,
+    cnniqa,
     cvvdp,
     cw_ssim,
     dists,
     fsim,
     gmsd,
+    hyperiqa,
     ilniqe,
     jod_lite,
     liqe,
@@ -36,6 +38,7 @@ from iqa_sr.metrics import (
     pcqi,
     piqe,
     psnr,
+    qalign,
     qualiclip,
     rankiqa,
     reiqa,
@@ -72,12 +75,14 @@ _FAMILIES = (
     brisque,
     ckdn,
     clipiqa,
+    cnniqa,
     cvvdp,
     cw_ssim,
     dists,
     psnr,
     fsim,
     gmsd,
+    hyperiqa,
     ilniqe,
     jod_lite,
     liqe,
@@ -92,6 +97,7 @@ _FAMILIES = (
     paq2piq,
     pcqi,
     piqe,
+    qalign,
     qualiclip,
     rankiqa,
     reiqa,
@@ -127,7 +133,9 @@ def metric_info(name: str) -> MetricInfo:
         return pyiqa_info(PREFIX + name[len(PREFIX) :])
     own = same_name(name, _METRICS)
     if own not in _METRICS:
-        raise ValueError(f"there is no metric {shown(name)}; {did_you_mean(name, _METRICS)}")
+        raise ValueError(
+            set_metric_problem(name) or f"there is no metric {shown(name)}; {did_you_mean(name, _METRICS)}"
+        )
     return _METRICS[own][0]
 
 

@@ -11,6 +11,7 @@ import numpy as np
 from iqa_sr.report.collect import Report
 from iqa_sr.report.images import ReportImages
 from iqa_sr.report.people import people_content
+from iqa_sr.report.sets import sets_content
 from iqa_sr.stats.bootstrap import indistinguishable, intervals, means, resampled_counts
 from iqa_sr.stats.pareto import pareto_front
 
@@ -61,6 +62,7 @@ def page_content(report: Report, images: ReportImages, title: str, made: str) ->
             for column, name in enumerate(report.images)
         ],
         "scores": _numbers(report.scores),
+        "sets": sets_content(report),
         "scopes": [_scope(report, name, columns) for name, columns in scopes],
         "histories": [
             {"run": run, "charts": [asdict(chart) for chart in charts]} for run, charts in report.charts.items()

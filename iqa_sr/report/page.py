@@ -19,6 +19,7 @@ SCRIPTS = (
     "labels.js",
     "plane.js",
     "curves.js",
+    "sets.js",
     "browser.js",
     "extremes.js",
     "main.js",

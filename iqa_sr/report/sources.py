@@ -1,7 +1,7 @@
 """Sources of a report: one folder each, of an evaluation or of a training, in one form."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from iqa_sr.report.training_curves import Chart
@@ -16,6 +16,7 @@ from iqa_sr.scores.result_folder import (
     split_image,
 )
 from iqa_sr.scores.score_table import ScoreTable
+from iqa_sr.set_metrics.result_scores import SetResult, read_set_results
 
 __all__ = ["ReportSource", "SourceCheckpoint", "evaluation_source", "find_image"]
 
@@ -61,6 +62,7 @@ class ReportSource:
         notes: Notes for the reader.
         experiment: Folder of the training that the checkpoints of an evaluation come from; None if it is not known.
         digests: Digests of data sets by name, where they are known, to tell apart different data sets of one name.
+        sets: Metrics of sets in the folder.
         own_sets: Names of data sets in the folder, where they are called otherwise in the report, by that name.
     """
 
@@ -75,6 +77,7 @@ class ReportSource:
     notes: list[str] = field(default_factory=list)
     experiment: str | None = None
     digests: dict[str, str] = field(default_factory=dict)
+    sets: list[SetResult] = field(default_factory=list)
     own_sets: dict[str, str] = field(default_factory=dict)
 
     def own_name(self, image: str) -> str | None:
@@ -92,6 +95,7 @@ class ReportSource:
             dataset, key = split_image(row.image)
             rows.append(row._replace(image=image_name(names.get(dataset, dataset), key)))
         self.scores = ScoreTable(self.scores.facts.values(), rows)
+        self.sets = [replace(one, dataset=names.get(one.dataset, one.dataset)) for one in self.sets]
         self.image = lambda label, name: None if (own := self.own_name(name)) is None else image(label, own)
 
 
@@ -132,6 +136,7 @@ def evaluation_source(folder: Path) -> ReportSource:
         image=image,
         details=_details(found),
         experiment=run.experiment,
+        sets=read_set_results(folder),
         digests={name: facts.digest for name, facts in run.datasets.items() if facts.digest},
     )
 

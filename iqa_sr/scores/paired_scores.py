@@ -1,16 +1,16 @@
 """Scores of several checkpoints on the same images, taken from a ScoreTable and checked to be comparable."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from iqa_sr.errors import did_you_mean
+from iqa_sr.errors import did_you_mean, set_metric_problem
 from iqa_sr.scores.means import mean
 from iqa_sr.scores.score_table import ScoreTable
 
-__all__ = ["Means", "PairedScores", "metrics_of", "paired_scores"]
+__all__ = ["Means", "PairedScores", "metrics_of", "no_scores", "paired_scores"]
 
 # The last part of the key of a row that holds the mean of a data set: of BasicSR's own models, and quality networks.
 MEAN_KEY = "(mean)"
@@ -109,6 +109,11 @@ def metrics_of(table: ScoreTable, checkpoints: Sequence[str]) -> list[str]:
     return [name for name in table.facts if name in found]
 
 
+def no_scores(metric: str, known: Iterable[str]) -> str:
+    """Text for a metric that is not among those with scores of images, whose names are known."""
+    return set_metric_problem(metric) or f"there are no scores of {metric!r}; {did_you_mean(metric, known)}"
+
+
 def paired_scores(
     table: ScoreTable, checkpoints: Sequence[str], metrics: Sequence[str], common: bool = False
 ) -> PairedScores:
@@ -126,7 +131,7 @@ def paired_scores(
     """
     for metric in metrics:
         if metric not in table.facts:
-            raise ValueError(f"there are no scores of {metric!r}; {did_you_mean(metric, table.facts)}")
+            raise ValueError(no_scores(metric, table.facts))
     found = _finite_scores(table, checkpoints, metrics)
     lacking = {
         (checkpoint, metric): images

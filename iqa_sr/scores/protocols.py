@@ -28,6 +28,7 @@ class Protocol:
             none.
         reference: Publication that it comes from.
         left_out: Metrics of the publication that the protocol does without, each with the reason.
+        set_metrics: Metrics of sets of the publication, which are computed where they are asked for.
         decimals: Decimals of a metric in the publication's table, where they are not the usual ones.
     """
 
@@ -39,6 +40,7 @@ class Protocol:
     formula: str | None
     reference: str
     left_out: Mapping[str, str] = field(default_factory=dict)
+    set_metrics: tuple[str, ...] = ()
     decimals: Mapping[str, int] = field(default_factory=dict)
 
 
@@ -47,11 +49,11 @@ class Protocol:
 # restoration: whole RGB images. NTIRE: the perceptual track; the organizers' script scores whole RGB images, the
 # formula is of the means. Their restoration track cuts 4 px of each side for PSNR on Y: `sr-classic` at x4.
 # The line of OSEDiff: whole images, PSNR and SSIM on Y, MANIQA trained on PIPAL, as its evaluation says. PSNR, SSIM,
-# LPIPS, DISTS and NIQE were compared with the scores that its authors publish beside their results on DRealSR.
+# LPIPS, DISTS and NIQE were compared with the scores that its authors publish beside their results on DRealSR. Its FID
+# is IQA-PyTorch's of whole images, which is clean-fid's by its release notes.
 # The paper of 2025 names neither border nor variants: those of its test set's own scripts, and for the networks the
 # ones that its figures fit.
-_Q_ALIGN = "not among the metrics here; --metric pyiqa:qalign adds it where IQA-PyTorch is installed"
-_FID = "of a whole set of images, not of an image; iqa-sr score --set fid computes it"
+_FID = "of a whole set of images, not of an image; --set fid-clean of iqa-sr evaluate and score computes it as here"
 _ALL = (
     Protocol(
         name="hggt-test100",
@@ -107,16 +109,16 @@ _ALL = (
         formula=None,
         reference="Wu et al.: One-Step Effective Diffusion Network for Real-World Image Super-Resolution, NeurIPS 2024",
         left_out={"FID": _FID},
+        set_metrics=("fid-clean",),
     ),
     Protocol(
         name="paper",
-        metrics=("psnr", "ssimc-basicsr", "lpips", "stlpips", "dists", "musiq", "nima", "topiq_nr"),
+        metrics=("psnr", "ssimc-basicsr", "lpips", "stlpips", "dists", "musiq", "nima", "qalign", "topiq_nr"),
         border=4,
         against="positives",
         scale=4,
         formula=None,
         reference="Zhang et al.: Augmenting Perceptual Super-Resolution via Image Quality Predictors, CVPR 2025",
-        left_out={"Q-Align": _Q_ALIGN},
         decimals={"ssimc-basicsr": 3, "lpips": 3, "stlpips": 3, "dists": 3, "topiq_nr": 2},
     ),
 )

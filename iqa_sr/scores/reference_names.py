@@ -1,7 +1,7 @@
 """Which reference belongs to which image: the one of the same name, or of a part of the name."""
 
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import PurePosixPath
 from typing import NamedTuple
 
@@ -11,6 +11,7 @@ from iqa_sr.io.image_types import is_image_name
 __all__ = ["Matches", "NameTemplate", "Proposal", "match_references", "proposed_template"]
 
 _GAP = "{}"
+SEPARATORS = "_-. "
 
 
 class NameTemplate:
@@ -19,22 +20,34 @@ class NameTemplate:
     Args:
         text: Name of an image with `{}` for that of its reference without suffix; with or without the image's own
             suffix, without folders.
+        reference: Name of a reference, likewise, where it has more than what it shares with the image: `{}_HR`.
 
     Raises:
-        ValueError: If `{}` is not there just once, or there are folders.
+        ValueError: If `{}` is not there just once in a name, or there are folders.
     """
 
-    def __init__(self, text: str) -> None:
-        if text.count(_GAP) != 1 or set(text) & set("/\\"):
-            raise ValueError(
-                f"`template`: expected the name of an image with {_GAP} once for its reference's name and without "
-                f"folders, got {text!r}; such as '{_GAP}_SwinIR_x4.png' for x_SwinIR_x4.png and its reference x.png"
-            )
+    def __init__(self, text: str = _GAP, reference: str = _GAP) -> None:
+        for argument, one, example in (
+            ("template", text, f"'{_GAP}_SwinIR_x4.png' for x_SwinIR_x4.png and its reference x.png"),
+            ("reference_template", reference, f"'{_GAP}_HR.png' for x.png and its reference x_HR.png"),
+        ):
+            if one.count(_GAP) != 1 or set(one) & set("/\\"):
+                what = "an image" if argument == "template" else "a reference"
+                raise ValueError(
+                    f"`{argument}`: expected the name of {what} with {_GAP} once for what both names share and "
+                    f"without folders, got {one!r}; such as {example}"
+                )
         self.text = text
+        self.reference = reference
         self._before, _, self._after = composed(text).partition(_GAP)
+        self._reference_suffix = PurePosixPath(reference).suffix if is_image_name(f"x{reference}") else ""
+        self._reference = composed(reference.removesuffix(self._reference_suffix))
+
+    def __str__(self) -> str:
+        return self.text if self.reference == _GAP else f"{self.text} and {self.reference}"
 
     def __repr__(self) -> str:
-        return f"NameTemplate({self.text!r})"
+        return f"NameTemplate({self.text!r}, {self.reference!r})"
 
     def stem(self, key: str) -> str | None:
         """Path of the reference without its suffix, by that of the image; None where the image's name does not fit.
@@ -45,7 +58,11 @@ class NameTemplate:
         name = path.name if is_image_name(f"x{self._after}") else path.stem
         inner = name.removeprefix(self._before).removesuffix(self._after)
         fits = inner and name == f"{self._before}{inner}{self._after}"
-        return str(path.with_name(inner)) if fits else None
+        return str(path.with_name(self._reference.replace(_GAP, inner))) if fits else None
+
+    def is_reference(self, candidate: str) -> bool:
+        """Check whether a file has the suffix that the template of references asks for, if it asks for one."""
+        return candidate.endswith(self._reference_suffix)
 
 
 class Matches(NamedTuple):
@@ -73,7 +90,8 @@ def match_references(keys: Sequence[str], candidates: Sequence[str], template: N
     exact = set(candidates) if template is None else set()
     by_stem: dict[str, list[str]] = defaultdict(list)
     for candidate in candidates:
-        by_stem[_stem(candidate)].append(candidate)
+        if template is None or template.is_reference(candidate):
+            by_stem[_stem(candidate)].append(candidate)
     matches = Matches({}, {})
     for key in keys:
         stem = template.stem(key) if template else _stem(key)
@@ -108,32 +126,60 @@ class Proposal(NamedTuple):
     @property
     def text(self) -> str:
         """What to type, and what it does."""
-        own, (image, reference) = self.template.text, self.example
-        typed = f"`suffix` {own[2:]}" if own.startswith(_GAP) and own[2] != "-" else f"`template` '{own}'"
-        return f"{typed} gives {self.images} of them one: {image} is compared with {reference}"
+        own, reference, (image, found) = self.template.text, self.template.reference, self.example
+        typed = []
+        if own != _GAP:
+            short = own.startswith(_GAP) and own[2] != "-"
+            typed.append(f"`suffix` {own[2:]}" if short else f"`template` '{own}'")
+        if reference != _GAP:
+            typed.append(f"`reference_template` '{reference}'")
+        return f"{' '.join(typed)} gives {self.images} of them one: {image} is compared with {found}"
 
 
 def proposed_template(keys: Sequence[str], candidates: Sequence[str]) -> Proposal | None:
     """The template that gives most of these images a reference: they have its name and something before or after it.
 
+    What the names of all references end in, such as `_HR`, is not taken for a part of what both share.
+
     Args:
         keys: Paths of images that have no reference.
         candidates: Paths of the references.
     """
-    by_stem = {_stem(candidate): candidate for candidate in candidates}
-    counts, examples = Counter[str](), dict[str, tuple[str, str]]()
-    for key in keys:
-        path = PurePosixPath(_stem(key))
-        name = path.name
-        splits = [(name[:end], _GAP + name[end:]) for end in range(len(name) - 1, 0, -1)]
-        splits += [(name[start:], name[:start] + _GAP) for start in range(1, len(name))]
-        for inner, text in splits:  # the longest name of a reference first, and what follows it before what precedes
-            reference = by_stem.get(str(path.with_name(inner)))
-            if reference is not None:
-                counts[text] += 1
-                examples.setdefault(text, (key, reference))
-                break
+    ends = {"": _GAP}
+    if end := _common_end(candidates):
+        ends[end] = f"{_GAP}{end}"
+    counts, examples = Counter[tuple[str, str]](), dict[tuple[str, str], tuple[str, str]]()
+    for end, reference in ends.items():
+        by_stem = {_stem(candidate).removesuffix(end): candidate for candidate in candidates}
+        for key in keys:
+            path = PurePosixPath(_stem(key))
+            for inner, text in _splits(path.name):
+                found = by_stem.get(str(path.with_name(inner)))
+                if found is not None and (text, reference) != (_GAP, _GAP):
+                    counts[text, reference] += 1
+                    examples.setdefault((text, reference), (key, found))
+                    break
     if not counts:
         return None
-    text, count = counts.most_common(1)[0]
-    return Proposal(NameTemplate(text), count, examples[text])
+    parts, count = counts.most_common(1)[0]
+    return Proposal(NameTemplate(*parts), count, examples[parts])
+
+
+def _splits(name: str) -> Iterator[tuple[str, str]]:
+    """Parts of an image's name that may be its reference's: the longest first, and what is followed before the rest."""
+    yield name, _GAP
+    for end in range(len(name) - 1, 0, -1):
+        yield name[:end], _GAP + name[end:]
+    for start in range(1, len(name)):
+        yield name[start:], name[:start] + _GAP
+
+
+def _common_end(candidates: Sequence[str]) -> str:
+    """What the names of several files end in before their suffixes, from a separator on: `_HR`; or nothing."""
+    names = [PurePosixPath(_stem(candidate)).name for candidate in candidates]
+    if len(names) < 2:
+        return ""
+    first = names[0]
+    starts = [at for at in range(1, len(first) - 1) if first[at] in SEPARATORS]
+    ends = (first[at:] for at in starts)
+    return next((end for end in ends if all(name.endswith(end) and name != end for name in names)), "")

@@ -2,6 +2,7 @@
 
     run.json                                 what was evaluated, and with what: RunFacts
     scores.csv                               a ScoreTable; image: <data set>/<key>, reference: its key or empty
+    set_scores.json                          metrics of sets, where asked for: see `iqa_sr.set_metrics.result_scores`
     images/<label>/<data set>/<key>.png      what each checkpoint made
 
 A checkpoint has a label, the same in all three. Labels in `RESERVED` are no checkpoints: they stand for what the
@@ -44,7 +45,7 @@ __all__ = [
 ]
 
 FORMAT = 2
-RUN_FILE, SCORES_FILE, IMAGES_FOLDER = "run.json", "scores.csv", "images"
+RUN_FILE, SCORES_FILE, SETS_FILE, IMAGES_FOLDER = "run.json", "scores.csv", "set_scores.json", "images"
 ORIGINAL = "original"
 """Label of the references themselves."""
 GOLD_STANDARD = "gold-standard"

@@ -210,7 +210,7 @@ def _references_of(root: Path, keys: list[str], reference: str | Path, template:
     unmatched = [key for key in keys if key not in matches.found and key not in problems]
     proposal = proposed_template(unmatched, candidates)
     if not matches.found:
-        name = f"called after it as {template.text} says" if template else "of the same name"
+        name = f"called after it as {template} says" if template else "of the same name"
         advice = proposal.text if proposal else "`template` '{}_x4.png' pairs x_x4.png with x.png"
         raise FileNotFoundError(
             f"none of the {len(keys)} images of {root} ({_some(keys)}) has a reference {name} in {folder}, which has "
@@ -220,9 +220,9 @@ def _references_of(root: Path, keys: list[str], reference: str | Path, template:
     for key in unmatched:
         if template:
             stem = template.stem(key)
-            problems[key] = f"no reference {stem}" if stem else f"its name does not fit the template {template.text}"
+            problems[key] = f"no reference {stem}" if stem else f"its name does not fit the template {template}"
         elif proposal and key in proposed:
-            problems[key] = f"{NO_REFERENCE}; by the template '{proposal.template.text}' it is {proposed[key]}"
+            problems[key] = f"{NO_REFERENCE}; by the template '{proposal.template}' it is {proposed[key]}"
     label = Path(reference).name
     names = {key: one if label == one else f"{label}/{one}" for key, one in matches.found.items()}
     return References(ImageStore(folder), matches.found, names, problems)

@@ -11,7 +11,7 @@ from collections.abc import Collection, Sequence
 import numpy as np
 
 from iqa_sr.data.answers.people import PeopleScores
-from iqa_sr.errors import did_you_mean, same_name
+from iqa_sr.errors import did_you_mean, same_name, set_metric_problem
 from iqa_sr.scores.paired_scores import Means, settled
 from iqa_sr.selection.people import PEOPLE
 from iqa_sr.stats.score_formula import PUBLISHED, Formula
@@ -149,6 +149,8 @@ def build_rule(by: str, formula: str | None, counted: Sequence[str], known: Coll
     """
     if formula is not None:
         own = Formula(formula)
+        if problem := next(filter(None, map(set_metric_problem, own.names)), ""):
+            raise ValueError(f"`formula`: {problem}")
         own.check_names(known)
         return ByFormula(own)
     if by in PUBLISHED:
@@ -162,6 +164,8 @@ def build_rule(by: str, formula: str | None, counted: Sequence[str], known: Coll
     if (metric := same_name(by, known)) in known and by not in rules:
         return OneMetric(metric)
     if by not in rules:
+        if problem := set_metric_problem(by):
+            raise ValueError(f"`by`: {problem}")
         raise ValueError(
             f"`by`: there is no rule or metric {by!r}; {did_you_mean(by, [*rules, PEOPLE, *PUBLISHED, *known])}"
         )

@@ -4,20 +4,18 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 from scipy import stats
 
-__all__ = ["FEW_IMAGES", "FeatureSet", "Resizing", "SetMetric", "SetMetricInfo", "SetScore"]
+from iqa_sr.set_metrics.networks import FeatureSource
+
+__all__ = ["FEW_IMAGES", "FeatureSet", "SetMetric", "SetMetricInfo", "SetScore"]
 
 FEW_IMAGES = 1000
 """Images in the smaller set below which a number is reported with a warning."""
 DRAWS = 50
 SEED = 20210
-
-Resizing = Literal["tensorflow", "clean"]
-"""How images get the network's size, see `iqa_sr.set_metrics.resizing`."""
 
 
 @dataclass(frozen=True)
@@ -26,8 +24,7 @@ class SetMetricInfo:
 
     Attributes:
         name: The name under which users know it, for example `fid`.
-        resizing: How images get the network's size.
-        weights: Name of the file in the weights store.
+        features: Where its features come from: network, weights, resizing.
         code_license: License of our code.
         weights_license: License of the weights.
         paper: Authors, title, venue, year.
@@ -36,8 +33,7 @@ class SetMetricInfo:
     """
 
     name: str
-    resizing: Resizing
-    weights: str
+    features: FeatureSource
     code_license: str
     weights_license: str
     paper: str
@@ -114,6 +110,18 @@ class SetMetric(ABC):
         """The number of a draw; the same as `distance` unless a metric has a quicker way."""
         return self.distance(rows, reference)
 
+    def drawn_distances(
+        self, images: FeatureSet, reference: FeatureSet, draws: Sequence[tuple[np.ndarray, np.ndarray]]
+    ) -> list[float]:
+        """The numbers of all draws.
+
+        Args:
+            images: Features of the images.
+            reference: Features of the reference images.
+            draws: Numbers of the images, and of the reference images, of each draw.
+        """
+        return [self.drawn_distance(images.only(drawn), reference.only(others)) for drawn, others in draws]
+
     def draws(self, rows: int) -> int:
         """Number of draws, where the larger set has so many rows."""
         return DRAWS
@@ -158,9 +166,10 @@ class SetMetric(ABC):
         rows = max(len(images.rows), len(reference.rows))
         share = self.share(rows)
         sizes = [max(2, int(count * share)) for count in counts]
-        found = []
+        draws = []
         for _ in range(self.draws(rows)):
             drawn, others = (generator.permutation(count)[:size] for count, size in zip(counts, sizes, strict=True))
-            found.append(self.drawn_distance(images.only(drawn), reference.only(drawn if paired else others)))
+            draws.append((drawn, drawn if paired else others))
+        found = self.drawn_distances(images, reference, draws)
         rest = min((count - size) / size for count, size in zip(counts, sizes, strict=True))
         return float(np.std(found, ddof=1)) / math.sqrt(rest), float(np.mean(found))

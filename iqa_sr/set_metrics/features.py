@@ -2,6 +2,7 @@
 
 import hashlib
 import io
+import threading
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -15,26 +16,29 @@ from iqa_sr.io.files import atomic_write
 from iqa_sr.io.image_stores import ImageStore
 from iqa_sr.io.image_tensors import to_levels, to_tensor
 from iqa_sr.io.images import decode_image
-from iqa_sr.set_metrics.base import FeatureSet, Resizing
-from iqa_sr.set_metrics.inception import WEIGHTS, InceptionFeatures
+from iqa_sr.set_metrics.base import FeatureSet
+from iqa_sr.set_metrics.networks import FeatureNetwork, FeatureSource
+from iqa_sr.set_metrics.patches import Patches
 from iqa_sr.weights.cache import cache_folder
 from iqa_sr.weights.store import weights_hash
 
-__all__ = ["FeatureReader", "cut_patches"]
+__all__ = ["FeatureReader"]
 
 AT_ONCE = 16  # images that are read while none is computed
 THREADS = 4
+# NumPy reads the header with Python's parser, which in some versions (3.11.7) now and then fails when threads share it.
+_PARSER = threading.Lock()
 
 
 class FeatureReader:
     """Reads features of images, and computes those that are not in the cache.
 
-    The cache lies in `<IQA_SR_CACHE>/set_features/`, a file of 8 kB for each image or patch, by the SHA-256 of the
+    The cache lies in `<IQA_SR_CACHE>/set_features/`, a file of 3 to 8 kB for each image or patch, by the SHA-256 of the
     image's file, that of the weights, the resizing and the patches. It may be deleted at any time.
 
     Args:
-        resizing: How images get the network's size.
-        patches: Side in px of the square patches that images are cut into; None for whole images.
+        source: Network, weights and resizing.
+        patches: Patches that images are cut into; None for whole images.
         device: Device of the network.
 
     Attributes:
@@ -42,16 +46,15 @@ class FeatureReader:
 
     Raises:
         FileNotFoundError: If the weights are not there.
-        ValueError: If the patches have no size.
     """
 
-    def __init__(self, resizing: Resizing, patches: int | None = None, device: str | torch.device = "cpu") -> None:
-        if patches is not None and patches < 1:
-            raise ValueError(f"`patches`: expected a side of at least 1 px, got {patches}; none for whole images")
-        self.resizing, self.patches, self.device = resizing, patches, device
-        self.folder = cache_folder() / "set_features" / f"{resizing}-{weights_hash(WEIGHTS)[:16]}"
+    def __init__(
+        self, source: FeatureSource, patches: Patches | None = None, device: str | torch.device = "cpu"
+    ) -> None:
+        self.source, self.patches, self.device = source, patches, device
+        self.folder = cache_folder() / "set_features" / f"{source.resizing}-{weights_hash(source.weights)[:16]}"
         self.computed = 0
-        self._network: InceptionFeatures | None = None
+        self._network: FeatureNetwork | None = None
 
     def read(self, root: Path, keys: Sequence[str], problems: dict[str, str], progress: bool = True) -> FeatureSet:
         """Features of the images of these keys below a root.
@@ -93,23 +96,25 @@ class FeatureReader:
         """The path in the cache, and what is there, or what has to be computed: `(3, h, w)` uint8 each."""
         content = store.read(key)
         digest = hashlib.sha256(content).hexdigest()
-        convention = "whole" if self.patches is None else f"patches{self.patches}"
+        convention = "whole" if self.patches is None else f"patches{self.patches.name}"
         path = self.folder / digest[:2] / f"{digest}-{convention}.npy"
         kept = _kept(path)
         if kept is not None:
             return path, kept, []
         image = to_levels(to_tensor(decode_image(content, store.location(key))))
-        return path, None, [image] if self.patches is None else cut_patches(image, self.patches, store.location(key))
+        return path, None, [image] if self.patches is None else self.patches.cut(image, store.location(key))
 
     def _compute(self, missing: dict[str, tuple[Path, list[Tensor]]]) -> dict[str, np.ndarray]:
         """Features of images that are not in the cache, by key, of all together; they are there afterwards."""
         if not missing:
             return {}
         if self._network is None:
-            self._network = InceptionFeatures(self.resizing, self.device)
+            self._network = self.source.network(self.source.resizing, self.device)
         rows = self._network([image for _, images in missing.values() for image in images]).numpy()
         if not np.isfinite(rows).all():
-            raise ValueError(f"{WEIGHTS}: its features are not finite; the file is damaged, delete it to have it anew")
+            raise ValueError(
+                f"{self.source.weights}: its features are not finite; the file is damaged, delete it to have it anew"
+            )
         ends = np.cumsum([len(images) for _, images in missing.values()])
         found = dict(zip(missing, np.split(rows, ends[:-1]), strict=True))
         for key, (path, _) in missing.items():
@@ -117,24 +122,6 @@ class FeatureReader:
             atomic_write(path, _npy(found[key]))
         self.computed += len(missing)
         return found
-
-
-def cut_patches(image: Tensor, side: int, name: str = "image") -> list[Tensor]:
-    """The patches of a grid from the top left corner, without overlap; what is left at the right and below is unused.
-
-    Args:
-        image: Image `(3, H, W)`.
-        side: Height and width of a patch in px.
-        name: Name of the image in the error.
-
-    Raises:
-        ValueError: If the image is smaller than a patch.
-    """
-    height, width = image.shape[1:]
-    if min(height, width) < side:
-        raise ValueError(f"{name}: {height}x{width} px (HxW) hold no patch of {side}x{side} px; take smaller patches")
-    tops, lefts = range(0, height - side + 1, side), range(0, width - side + 1, side)
-    return [image[:, top : top + side, left : left + side] for top in tops for left in lefts]
 
 
 def _npy(rows: np.ndarray) -> bytes:
@@ -146,6 +133,8 @@ def _npy(rows: np.ndarray) -> bytes:
 def _kept(path: Path) -> np.ndarray | None:
     """Features in the cache; None where there are none, or a damaged file, which is computed anew."""
     try:
-        return np.asarray(np.load(io.BytesIO(path.read_bytes()), allow_pickle=False))
+        content = io.BytesIO(path.read_bytes())
+        with _PARSER:
+            return np.asarray(np.load(content, allow_pickle=False))
     except (OSError, ValueError, EOFError):
         return None

@@ -11,8 +11,10 @@ import torch
 from iqa_sr.scores.result_folder import IMAGES_FOLDER, ORIGINAL, RUN_FILE, read_run
 from iqa_sr.scores.score_table import BASELINES
 from iqa_sr.scores.scoring import find_images
-from iqa_sr.set_metrics.base import FEW_IMAGES, FeatureSet, Resizing, SetScore
+from iqa_sr.set_metrics.base import FEW_IMAGES, FeatureSet, SetScore
 from iqa_sr.set_metrics.features import FeatureReader
+from iqa_sr.set_metrics.networks import FeatureSource
+from iqa_sr.set_metrics.patches import Patches, read_patches
 from iqa_sr.set_metrics.registry import create_set_metric, set_metric_info
 
 __all__ = ["ComparedFolders", "SetScoring", "few_images_warning", "result_pairs", "score_sets", "set_spec"]
@@ -41,7 +43,7 @@ class SetScoring:
     Attributes:
         scores: A number for each metric, in the order asked for.
         problems: Reason why an image was left out, by its path.
-        computed: Number of images whose features were not in the cache; once for each way of resizing.
+        computed: Number of images whose features were not in the cache; once for each network and way of resizing.
     """
 
     scores: list[SetScore] = field(default_factory=list)
@@ -54,7 +56,7 @@ def score_sets(
     reference: str | Path,
     metrics: Sequence[str],
     *,
-    patches: int | None = None,
+    patches: int | str | Patches | None = None,
     device: str | torch.device = "cpu",
     progress: bool = True,
 ) -> SetScoring:
@@ -64,15 +66,18 @@ def score_sets(
         root: Folder of the images, searched with its sub-folders.
         reference: Folder of the reference images. They need no names in common, and may be of other contents.
         metrics: Names of metrics of sets.
-        patches: Side in px of the patches that all images are cut into; None for whole images.
+        patches: Patches that all images are cut into, as `read_patches` takes them: a side in px, `256+128`, `hific`;
+            None for whole images.
         device: Device of the network.
         progress: Whether bars are shown.
 
     Raises:
         FileNotFoundError: If there is no such folder, or no image in it, or the weights are missing.
-        ValueError: If a metric does not exist, or fewer than two images of a folder can be used.
+        ValueError: If there is no such metric or no such way of cutting patches, or fewer than two images of a folder
+            can be used.
     """
     names = list(dict.fromkeys(set_metric_info(name).name for name in metrics))
+    cut = read_patches(patches)
     folders = Path(root), Path(reference)
     for folder in folders:
         if folder.is_file():
@@ -82,18 +87,18 @@ def score_sets(
             )
     keys = [find_images(folder) for folder in folders]
     result = SetScoring()
-    read: dict[Resizing, tuple[FeatureSet, FeatureSet]] = {}
+    read: dict[FeatureSource, tuple[FeatureSet, FeatureSet]] = {}
     for name in names:
-        resizing = set_metric_info(name).resizing
-        if resizing not in read:
-            reader = FeatureReader(resizing, patches, device)
+        source = set_metric_info(name).features
+        if source not in read:
+            reader = FeatureReader(source, cut, device)
             images, others = (
                 reader.read(folder, some, result.problems, progress) for folder, some in zip(folders, keys, strict=True)
             )
-            read[resizing] = images, others
+            read[source] = images, others
             result.computed += reader.computed
-        _check_read(folders, read[resizing], result.problems)
-        result.scores.append(create_set_metric(name)(*read[resizing]))
+        _check_read(folders, read[source], result.problems)
+        result.scores.append(create_set_metric(name)(*read[source]))
     return result
 
 
@@ -126,10 +131,10 @@ def result_pairs(path: str | Path) -> list[ComparedFolders]:
     return found
 
 
-def set_spec(name: str, patches: int | None = None) -> str:
+def set_spec(name: str, patches: int | str | Patches | None = None) -> str:
     """One line that pins down what a number is: the variant of the metric, and whole images or patches."""
-    convention = "whole images" if patches is None else f"patches of {patches}x{patches} px, grid without overlap"
-    return f"{set_metric_info(name).spec}; {convention}"
+    cut = read_patches(patches)
+    return f"{set_metric_info(name).spec}; {'whole images' if cut is None else cut.spec}"
 
 
 def few_images_warning(score: SetScore) -> str:

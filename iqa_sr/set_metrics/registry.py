@@ -1,12 +1,12 @@
 """The table of the metrics of sets."""
 
 from iqa_sr.errors import did_you_mean, same_name
-from iqa_sr.set_metrics import fid, kid
+from iqa_sr.set_metrics import cmmd, fid, kid
 from iqa_sr.set_metrics.base import SetMetric, SetMetricInfo
 
 __all__ = ["SET_METRICS", "create_set_metric", "set_metric_info"]
 
-_ALL = (*fid.METRICS, *kid.METRICS)
+_ALL = (*fid.METRICS, *kid.METRICS, *cmmd.METRICS)
 SET_METRICS: dict[str, SetMetricInfo] = {info.name: info for info, _ in _ALL}
 
 

@@ -1,25 +1,28 @@
-"""The two ways in which images get the size of the Inception network: FIDs of one cannot be compared with the other's.
+"""The ways in which images get the size of a network: FIDs of one way cannot be compared with those of another.
 
 `tensorflow` is that of the original FID and of torch-fidelity: bilinear between two neighbors, at positions without
 TensorFlow's later shift by half a pixel, and without a filter against aliasing. `clean` is that of clean-fid: Pillow's
 bicubic, which averages where it makes images smaller, in floating numbers that are clamped to 0..255, not rounded.
+`crop` is that of CMMD: the central square alone, with Pillow's bicubic and rounded to 8 bits.
 """
+
+from typing import Literal
 
 import numpy as np
 import torch
 from PIL import Image
 from torch import Tensor
 
-from iqa_sr.set_metrics.base import Resizing
+__all__ = ["Resizing", "resize"]
 
-__all__ = ["resize"]
+Resizing = Literal["tensorflow", "clean", "crop"]
 
 
 def resize(levels: Tensor, side: int, resizing: Resizing) -> Tensor:
     """An image in the size of a network.
 
     Args:
-        levels: Image `(3, H, W)`, RGB levels 0 to 255, any type.
+        levels: Image `(3, H, W)`, RGB levels 0 to 255, any type; whole levels for `crop`.
         side: Height and width wanted, in px.
         resizing: Way of resizing.
 
@@ -29,8 +32,20 @@ def resize(levels: Tensor, side: int, resizing: Resizing) -> Tensor:
     image = levels.float()
     if resizing == "tensorflow":
         return _between_neighbors(_between_neighbors(image, side, -1), side, -2)
+    if resizing == "crop":
+        return _central_square(levels, side)
     planes = [Image.fromarray(plane).resize((side, side), Image.Resampling.BICUBIC) for plane in image.cpu().numpy()]
     return torch.from_numpy(np.stack([np.asarray(plane) for plane in planes])).clamp(0, 255).to(levels.device)
+
+
+def _central_square(levels: Tensor, side: int) -> Tensor:
+    height, width = levels.shape[1:]
+    shorter = min(height, width)
+    top, left = (height - shorter) // 2, (width - shorter) // 2
+    square = levels[:, top : top + shorter, left : left + shorter].permute(1, 2, 0)
+    image = Image.fromarray(square.to(torch.uint8).cpu().contiguous().numpy())
+    resized = np.array(image.resize((side, side), Image.Resampling.BICUBIC))
+    return torch.from_numpy(resized).permute(2, 0, 1).float().to(levels.device)
 
 
 def _between_neighbors(image: Tensor, side: int, dimension: int) -> Tensor:

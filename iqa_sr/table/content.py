@@ -4,8 +4,8 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from iqa_sr.errors import did_you_mean, same_name
-from iqa_sr.scores.paired_scores import PairedScores, metrics_of, paired_scores
+from iqa_sr.errors import same_name
+from iqa_sr.scores.paired_scores import PairedScores, metrics_of, no_scores, paired_scores
 from iqa_sr.scores.protocols import Protocol
 from iqa_sr.scores.result_folder import read_run
 from iqa_sr.scores.score_table import BASELINES, ScoreRow, ScoreTable
@@ -13,10 +13,12 @@ from iqa_sr.selection.gold_standard import gold_means
 from iqa_sr.selection.sources import CandidateCheckpoints
 from iqa_sr.stats.score_formula import Formula
 from iqa_sr.table.columns import Column, metric_columns
+from iqa_sr.table.set_columns import SetColumns
 
 __all__ = ["DataSetBlock", "PaperTable", "make_table"]
 
 _CUT = re.compile(r"; (?:against \w+, )?crop (\d+)")
+_SET_VARIANT = re.compile(r"[-@]")  # what stands behind `fid` in `fid-clean@256`
 Means = tuple[float | None, ...]
 """A mean for each column; None where there is none."""
 
@@ -62,6 +64,7 @@ def make_table(
     by_data_set: bool = True,
     common: bool = False,
     baseline: bool = False,
+    sets: SetColumns | None = None,
 ) -> PaperTable:
     """Make the table of all checkpoints of a source.
 
@@ -73,6 +76,7 @@ def make_table(
             tables nobody knows what stands before the slash.
         common: Leave out the images that some checkpoint lacks a score of.
         baseline: Whether bicubic, at scale 1 the input, has a row, the first one.
+        sets: Metrics of sets, which are columns as those of images are. None of tables that are not by data set.
 
     Raises:
         ValueError: If there are no scores of a metric or of the baseline, the checkpoints were not scored on the same
@@ -84,7 +88,8 @@ def make_table(
         raise ValueError(f"{source.folder}: there are no scores of the checkpoints; found no metric in the table")
     if protocol is not None:
         _check_rules(source, protocol)
-    wanted, missing = _metrics(known, protocol, metrics)
+    sets = sets if sets is not None and by_data_set else SetColumns()
+    wanted, missing = _metrics(known, protocol, metrics, sets)
     names = _row_names(source)
     if baseline:
         label = source.baseline()
@@ -96,7 +101,11 @@ def make_table(
         title = label.rpartition("/")[2]
         names[label] = label if title in names.values() else title
     tables = _by_data_set(source.table) if by_data_set else {"": source.table}
-    directions = {name: source.table.facts[name].higher_is_better for name in wanted}
+    sets = sets.only(labels, [name for name in wanted if name not in known])
+    directions = {
+        name: source.table.facts[name].higher_is_better if name in known else sets.higher_is_better(name)
+        for name in wanted
+    }
     columns = metric_columns(directions, {} if protocol is None else protocol.decimals)
     if protocol is not None and protocol.formula and set(Formula(protocol.formula).names) <= directions.keys():
         columns.append(Column(protocol.name, f"{protocol.name} score", True, 4))
@@ -105,20 +114,25 @@ def make_table(
         own = [name for name in metrics_of(table, labels) if name in directions]
         if own:
             scores = paired_scores(table, labels, own, common)
-            blocks.append(_block(dataset, scores, replace(source, table=table), columns, protocol, names))
-    return PaperTable(tuple(columns), tuple(blocks), _notes(columns, blocks, protocol, missing, source))
+            blocks.append(_block(dataset, scores, replace(source, table=table), columns, protocol, names, sets))
+        elif count := sets.images(dataset):
+            rows = {names[label]: tuple(sets.value(label, dataset, one.metric) for one in columns) for label in labels}
+            blocks.append(DataSetBlock(dataset, count, False, rows, None))
+    notes = (*_notes(columns, blocks, protocol, missing, source), *sets.notes())
+    return PaperTable(tuple(columns), tuple(blocks), notes)
 
 
 def _metrics(
-    known: Sequence[str], protocol: Protocol | None, metrics: Sequence[str] | None
+    known: Sequence[str], protocol: Protocol | None, metrics: Sequence[str] | None, sets: SetColumns
 ) -> tuple[list[str], list[str]]:
     """The metrics of the columns, and those of the protocol that have no scores."""
-    asked = [same_name(name, known) for name in metrics or ()]
+    every = [*known, *sets.names]
+    asked = [same_name(name, every) for name in metrics or ()]
     for name in asked:
-        if name not in known:
-            raise ValueError(f"`metrics`: there are no scores of {name!r}; {did_you_mean(name, known)}")
+        if name not in every:
+            raise ValueError(f"`metrics`: {no_scores(name, every)}")
     if protocol is None:
-        return asked or list(known), []
+        return asked or every, []
     found = [name for name in protocol.metrics if name in known]
     missing = [name for name in protocol.metrics if name not in known]
     if not found:
@@ -126,7 +140,8 @@ def _metrics(
             f"`protocol` {protocol.name}: expected scores of {', '.join(missing)}, got none of them; there are "
             f"{', '.join(known)}.\nEvaluate with --protocol {protocol.name}, or name the columns by `metrics` alone."
         )
-    return list(dict.fromkeys([*found, *asked])), missing
+    of_sets = [name for name in protocol.set_metrics if name in sets.names]
+    return list(dict.fromkeys([*found, *of_sets, *asked])), missing
 
 
 def _check_rules(source: CandidateCheckpoints, protocol: Protocol) -> None:
@@ -181,6 +196,7 @@ def _block(
     columns: Sequence[Column],
     protocol: Protocol | None,
     names: Mapping[str, str],
+    sets: SetColumns,
 ) -> DataSetBlock:
     means = scores.means()
     values = {metric: means.of(metric) for metric in means.metrics}
@@ -189,7 +205,10 @@ def _block(
         if set(formula.names) <= values.keys():
             values[protocol.name] = formula(values)
     rows = {
-        names[label]: tuple(float(values[one.metric][row]) if one.metric in values else None for one in columns)
+        names[label]: tuple(
+            float(values[one.metric][row]) if one.metric in values else sets.value(label, dataset, one.metric)
+            for one in columns
+        )
         for row, label in enumerate(scores.checkpoints)
     }
     gold = {one.metric: one.gold for one in gold_means(scores, source.gold_standard()) if one.complete}
@@ -212,8 +231,8 @@ def _notes(
         notes.append(f"{', '.join(told)}.")
     if protocol is None:
         return tuple(notes)
-    titles = [one.title for one in columns]
-    notes += [f"{name} is left out: {reason}." for name, reason in protocol.left_out.items() if name not in titles]
+    shown = [one.title for one in columns] + [_SET_VARIANT.split(one.metric)[0].upper() for one in columns]
+    notes += [f"{name} is left out: {reason}." for name, reason in protocol.left_out.items() if name not in shown]
     if missing:
         notes.append(f"{', '.join(missing)}: of the protocol, without scores here.")
     checked = {name for labels in source.results.values() for name in labels.values()}

@@ -145,6 +145,10 @@ def test_metrics_are_listed(capsys):
     assert main(["metrics"]) == 0
     shown = capsys.readouterr().out
     assert "niqe" in shown and "lower" in shown and "psnr" in shown
+    of_sets = shown.partition("of whole sets of images, by `--set` of `evaluate` and `score`:\n")[2].splitlines()[1:]
+    assert [line.split()[:3] for line in of_sets] == [
+        [name, "lower", "missing"] for name in ("cmmd", "fid", "fid-clean", "kid", "kid-clean")
+    ]
 
 
 HELP = """

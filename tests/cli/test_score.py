@@ -74,6 +74,19 @@ def test_errors_about_names_propose_the_arguments(results, capsys):
     assert "d.png: its name does not fit the template {}_N_x4\n" in shown
 
 
+def test_references_may_have_an_end_of_their_own(results, capsys):
+    for name in "ab":
+        Path(f"HR/{name}.png").rename(f"HR/{name}_HR.png")
+    assert score("--metric", "psnr") == 1
+    advice = "--suffix _N_x4 --reference-template '{}_HR' gives 2 of them one: a_N_x4.png is compared with a_HR.png\n"
+    assert advice in capsys.readouterr().err
+    assert score("--metric", "psnr", "--suffix", "_N_x4", "--reference-template", "{}_HR.png") == 0
+    paired = {row.image: row.reference for row in ScoreTable.read("t.csv").rows}
+    assert paired == {"a_N_x4.png": "HR/a_HR.png", "b_N_x4.png": "HR/b_HR.png"}
+    assert score("--metric", "psnr", "--reference-template", "HR") == 1
+    assert "--reference-template: expected the name of a reference with {} once" in capsys.readouterr().err
+
+
 def test_a_border_is_cut_and_belongs_to_the_score(results, capsys):
     args = "--metric", "psnr,jod-lite", "--suffix", "_N_x4"
     assert score(*args, "--border", "2") == 0

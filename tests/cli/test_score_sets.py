@@ -6,6 +6,7 @@ import pytest
 
 from iqa_sr.cli.main import main
 from iqa_sr.io.images import write_image
+from iqa_sr.set_metrics import clip
 from iqa_sr.set_metrics.inception import WEIGHTS
 from tests.helpers.golden_images import photo
 from tests.helpers.result_folders import write_results
@@ -19,7 +20,7 @@ def folders(synthetic, tmp_path_factory):
         image = (photo("astronaut", 40 * index, 30 * index, 32, 48) * 255).byte().permute(1, 2, 0).numpy()
         write_image(root / "hr" / f"{index}.png", image)
         write_image(root / "sr" / f"{index}.png", image // 2)
-    with synthetic(WEIGHTS), pytest.MonkeyPatch.context() as patch:
+    with synthetic(WEIGHTS, clip.WEIGHTS), pytest.MonkeyPatch.context() as patch:
         patch.setenv("IQA_SR_CACHE", str(root / "cache"))
         patch.chdir(root)
         yield root
@@ -56,6 +57,24 @@ def test_patches_and_images_that_are_left_out(folders, capsys, tmp_path):
     assert "not used:" in printed.err and "broken.png" in printed.err
 
 
+def test_metrics_of_two_networks_keep_their_features_apart(folders, capsys):
+    arguments = ["score", "sr", "--set", "cmmd,fid", "--reference", "hr", "--patches", "32+16", "--output", "two.json"]
+    assert main(arguments) == 0
+    out = capsys.readouterr().out
+    assert "cmmd: 8-bit RGB, central square, Pillow's bicubic resizing to 336 px" in out
+    assert out.count("grid without overlap and a second one, shifted by 16 px, of all that fit") == 2
+    cmmd, fid = json.loads((folders / "two.json").read_text())["sets"]
+    assert (cmmd["metric"], fid["metric"]) == ("cmmd", "fid")
+    # Of 32 x 48 px: one patch, and none of the second grid fits.
+    assert cmmd["rows"] == fid["rows"] == [4, 4] and cmmd["images"] == [4, 4]
+    assert 0 < cmmd["value"] < 39.7 and fid["value"] > 0  # no two sets of unit length are farther apart
+    kept = [path.relative_to(folders / "cache").parts[1] for path in (folders / "cache").rglob("*-patches32+16.npy")]
+    assert sorted({name.partition("-")[0]: kept.count(name) for name in kept}.items()) == [
+        ("crop", 8),
+        ("tensorflow", 8),
+    ]
+
+
 def test_a_result_folder_is_compared_with_the_originals_in_it(folders, capsys, tmp_path):
     results = write_results(tmp_path / "run")
     assert main(["score", str(results), "--set", "fid", "--output", str(tmp_path / "sets.json")]) == 0
@@ -79,8 +98,10 @@ def test_the_weights_are_listed_with_who_uses_them_and_pulled_by_the_metrics_nam
     main(["weights", "list", "--json"])
     facts = {one["name"]: one for one in json.loads(capsys.readouterr().out)}
     assert facts[WEIGHTS]["metrics"] == ["fid", "fid-clean", "kid", "kid-clean"]
-    assert main(["weights", "pull", "KID"]) == 0
-    assert f"{WEIGHTS}: was there already" in capsys.readouterr().out
+    assert facts[clip.WEIGHTS]["metrics"] == ["cmmd"]
+    assert main(["weights", "pull", "KID", "cmmd"]) == 0
+    out = capsys.readouterr().out
+    assert f"{WEIGHTS}: was there already" in out and f"{clip.WEIGHTS}: was there already" in out
 
 
 @pytest.mark.parametrize(
@@ -92,6 +113,7 @@ def test_the_weights_are_listed_with_who_uses_them_and_pulled_by_the_metrics_nam
         (["--set", "fidd", "--reference", "hr"], "no metric of sets is called 'fidd'; did you mean fid"),
         (["--set", "fid", "--reference", "hr", "--output", "a.csv"], "expected a file that ends in .json with --set"),
         (["--set", "fid", "--reference", "hr", "--patches", "64"], "expected two images or more that can be used"),
+        (["--set", "fid", "--reference", "hr", "--patches", "hifi"], "--patches: expected a side in px (256), a side"),
         (["--metric", "psnr", "--reference", "hr", "--patches", "64"], "--patches: cuts images for --set"),
         (["--metric", "psnr", "--set", "fid"], "not allowed with argument"),
         ([], "nothing to score by: name metrics"),

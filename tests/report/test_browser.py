@@ -5,9 +5,11 @@ from pathlib import Path
 import pytest
 
 from iqa_sr.cli.main import main as cli
+from iqa_sr.set_metrics.result_scores import write_set_results
 from tests.helpers.answers import write_opinions
 from tests.helpers.chromium import CHROMIUM, DRIVER, need_chromium
 from tests.helpers.result_folders import EVIL, write_experiment, write_results
+from tests.helpers.set_results import set_result
 
 need_chromium("iqa-sr report")
 
@@ -87,7 +89,7 @@ def test_it_loads_without_errors_and_draws_every_plot(opened):
         )
     assert opened.get_log("browser") == []
     assert opened.title == "Super-resolution report"
-    sections = texts(opened, "section h2")
+    sections = texts(opened, "section:not([hidden]) h2")
     assert sections[:3] == ["Scores", "Perception and distortion", "Over the iterations"] and len(sections) == 7
 
 
@@ -265,6 +267,37 @@ def test_people_are_a_column(browser, tmp_path):
     choose(browser, "scope", "y")
     assert set(texts(browser, "#table tbody td:last-child")) == {NOTHING}
     assert not find(browser, "#people-legend").is_displayed() and browser.get_log("browser") == []
+
+
+def test_metrics_of_sets_have_a_table_and_curves(browser, tmp_path):
+    results = write_results(tmp_path / "results", labels=["a", "b"], datasets=["x", "y"])
+    numbers = [set_result(label, value, "x") for label, value in (("bicubic", 9), ("a", 8.0), ("b", 5.25))]
+    write_set_results(results, [*numbers, set_result("b", 0.0123, "x", metric="kid", images=1000, width=0.001)])
+    assert cli(["report", str(results), "--output", str(tmp_path / "page.html")]) == 0
+    phone = {"width": 390, "height": 844, "deviceScaleFactor": 2, "mobile": True}
+    browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", phone)
+    try:
+        browser.get((tmp_path / "page.html").as_uri())
+        choose(browser, "scope", "x")
+        assert texts(browser, "#sets-table thead th") == ["checkpoint", "fid ↓", "kid ↓"]
+        cells = [text.splitlines() for text in texts(browser, "#sets-table tbody td")]
+        assert cells[:2] == [["9.000", "8.000 … 10.000", "100 images"], [NOTHING]]
+        assert cells[4] == ["5.250", "4.250 … 6.250", "100 images"] and cells[5][0] == "0.01230"
+        assert texts(browser, "#sets-table td.best") == ["\n".join(cells[4])]
+        (caution,) = texts(browser, "#sets-few li")
+        assert caution.startswith("fid of 100 images, fewer than 1000")
+        (plot,) = [one for one in browser.find_elements(By.CSS_SELECTOR, "#sets-plots .plot") if one.is_displayed()]
+        assert "fid of x over the iterations" in plot.get_attribute("aria-label")  # kid has a single point
+        browser.execute_script("arguments[0].scrollIntoView()", plot)
+        WebDriverWait(browser, 20).until(lambda _: len(plot.find_elements(By.CSS_SELECTOR, ".scatterlayer .trace")) > 2)
+        assert browser.execute_script("return document.documentElement.scrollWidth") == 390
+        choose(browser, "scope", "y")
+        assert find(browser, "#sets-none").is_displayed() and not find(browser, "#sets-shown").is_displayed()
+        choose(browser, "scope", "all data sets")
+        assert texts(browser, "#sets-table thead th")[1].split() == ["fid", "↓", "x"]
+    finally:
+        browser.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
+    assert browser.get_log("browser") == []
 
 
 def test_dark_light_and_a_phone(browser, page):

@@ -1,4 +1,4 @@
-"""Inception features against torch-fidelity's on synthetic weights, the ways of resizing, patches, the cache."""
+"""Inception features against torch-fidelity's on synthetic weights, the ways of resizing, the cache."""
 
 import numpy as np
 import pytest
@@ -8,10 +8,12 @@ from torch_fidelity.feature_extractor_inceptionv3 import FeatureExtractorIncepti
 from torch_fidelity.interpolate_compat_tensorflow import interpolate_bilinear_2d_like_tensorflow1x
 
 from iqa_sr.io.images import write_image
-from iqa_sr.set_metrics.features import FeatureReader, cut_patches
+from iqa_sr.set_metrics.features import FeatureReader
+from iqa_sr.set_metrics.fid import FID_CLEAN_INFO, FID_INFO
 from iqa_sr.set_metrics.inception import WEIGHTS, InceptionFeatures
+from iqa_sr.set_metrics.patches import Patches
 from iqa_sr.set_metrics.resizing import resize
-from iqa_sr.weights.store import find_weights
+from iqa_sr.weights.store import find_weights, weights_hash
 from tests.helpers.golden_images import photo
 
 
@@ -67,10 +69,10 @@ def test_features_are_kept_by_what_files_hold(weights, tmp_path):
     folder = tmp_path / "images"
     for name in ("a", "b"):
         write_image(folder / f"{name}.png", levels(size=48 if name == "a" else 40).permute(1, 2, 0).numpy())
-    first = FeatureReader("tensorflow")
+    first = FeatureReader(FID_INFO.features)
     found = first.read(folder, ["a.png", "b.png"], {}, progress=False)
     (folder / "a.png").rename(folder / "c.png")
-    again = FeatureReader("tensorflow")
+    again = FeatureReader(FID_INFO.features)
     kept = again.read(folder, ["c.png", "b.png"], {}, progress=False)
     assert (first.computed, again.computed) == (2, 0)
     np.testing.assert_array_equal(kept.rows, found.rows)
@@ -78,24 +80,26 @@ def test_features_are_kept_by_what_files_hold(weights, tmp_path):
     np.testing.assert_allclose(found.rows[1], alone, rtol=1e-4, atol=1e-5)
     for path in first.folder.rglob("*.npy"):
         path.write_bytes(path.read_bytes()[:50])
-    assert FeatureReader("tensorflow").read(folder, ["c.png"], {}, progress=False).rows.shape == (1, 2048)
-    assert FeatureReader("clean").folder != first.folder
+    assert FeatureReader(FID_INFO.features).read(folder, ["c.png"], {}, progress=False).rows.shape == (1, 2048)
+    assert FeatureReader(FID_CLEAN_INFO.features).folder != first.folder
+    # Entries that are there already stay valid.
+    assert first.folder.name == f"tensorflow-{weights_hash(WEIGHTS)[:16]}"
 
 
-def test_patches_lie_in_a_grid_and_belong_to_their_image(weights, tmp_path):
+def test_patches_belong_to_their_image_and_are_kept_apart(weights, tmp_path):
     image = levels(size=40)  # 40 x 80 px
-    patches = cut_patches(image, 32)
-    assert [patch.shape for patch in patches] == [(3, 32, 32)] * 2
-    assert torch.equal(patches[1], image[:, :32, 32:64])
     write_image(tmp_path / "a.png", image.permute(1, 2, 0).numpy())
     write_image(tmp_path / "small.png", image[:, :16, :16].permute(1, 2, 0).numpy())
     problems = {}
-    found = FeatureReader("tensorflow", 32).read(tmp_path, ["small.png", "a.png"], problems, progress=False)
+    reader = FeatureReader(FID_INFO.features, Patches(32))
+    found = reader.read(tmp_path, ["small.png", "a.png"], problems, progress=False)
     assert found.rows.shape == (2, 2048) and found.units.tolist() == [0, 0] and found.names == ["a.png"]
     (text,) = problems.values()
     assert "16x16 px (HxW) hold no patch of 32x32 px; take smaller patches" in text
-    with pytest.raises(ValueError, match="`patches`: expected a side of at least 1 px, got 0"):
-        FeatureReader("tensorflow", 0)
+    assert [path.name.partition("-")[2] for path in reader.folder.rglob("*.npy")] == ["patches32.npy"]
+    shifted = FeatureReader(FID_INFO.features, Patches(32, 8)).read(tmp_path, ["a.png"], {}, progress=False)
+    assert shifted.rows.shape == (4, 2048)
+    np.testing.assert_allclose(shifted.rows[:2], found.rows, rtol=1e-4, atol=1e-5)
 
 
 def test_weights_of_another_network_and_missing_ones_are_named(tmp_path, monkeypatch):
@@ -105,4 +109,4 @@ def test_weights_of_another_network_and_missing_ones_are_named(tmp_path, monkeyp
         InceptionFeatures("tensorflow")
     (tmp_path / WEIGHTS).unlink()
     with pytest.raises(FileNotFoundError, match=f"{WEIGHTS} .96 MB. from https://github.com/toshas/torch-fidelity"):
-        FeatureReader("tensorflow")
+        FeatureReader(FID_INFO.features)

@@ -6,34 +6,44 @@ function drawCurves() {
   const place = byId("curves-plots");
   metrics.forEach((metric, m) => {
     const id = `curve-${m}`;
+    const curve = metricCurve(m);
     if (!byId(id)) place.append(element("div", { class: "plot", id, role: "img", "aria-label": `${metric.name} over the iterations; the table holds the numbers` }));
-    byId(id).hidden = new Set(pointsOf(m).map((row) => entries[row].iteration)).size < 2;
-    if (!byId(id).hidden) plot(byId(id), () => ({ traces: curveTraces(m), layout: curveLayout(m) }));
+    byId(id).hidden = !isCurve(curve);
+    if (!byId(id).hidden) plot(byId(id), () => ({ traces: curveTraces(curve), layout: curveLayout(curve) }));
   });
   byId("curves-none").hidden = [...place.children].some((target) => !target.hidden);
 }
 
-/** The checkpoints of a metric's curves, and the levels beside them: means over the same images. */
-const pointsOf = (m) => withIteration().filter((row) => scope().compared[m].includes(row));
-const levelsOf = (m) => scope().compared[m].filter((row) => entries[row].reserved);
+/** A metric's curves: its checkpoints, and the levels beside them, by means over the same images. */
+function metricCurve(m) {
+  const { compared, summaries } = scope();
+  return {
+    title: `${metrics[m].name} ${arrow(metrics[m])}`,
+    places: digits[m],
+    points: withIteration().filter((row) => compared[m].includes(row)),
+    levels: compared[m].filter((row) => entries[row].reserved),
+    summary: (row) => summaries[m][row],
+  };
+}
 
-function curveTraces(m) {
-  const known = pointsOf(m);
-  const steps = known.map((row) => entries[row].iteration);
+const isCurve = (curve) => new Set(curve.points.map((row) => entries[row].iteration)).size > 1;
+
+function curveTraces(curve) {
+  const steps = curve.points.map((row) => entries[row].iteration);
   const lines = allSeries.flatMap((key) => {
-    const members = known.filter((row) => seriesKey(entries[row]) === key).sort((a, b) => entries[a].iteration - entries[b].iteration);
-    return members.length ? seriesTraces(m, members) : [];
+    const members = curve.points.filter((row) => seriesKey(entries[row]) === key).sort((a, b) => entries[a].iteration - entries[b].iteration);
+    return members.length ? seriesTraces(curve, members) : [];
   });
-  const levels = levelsOf(m).map((row) => ({
-    x: [Math.min(...steps), Math.max(...steps)], y: Array(2).fill(scope().summaries[m][row].mean), mode: "lines",
+  const levels = curve.levels.map((row) => ({
+    x: [Math.min(...steps), Math.max(...steps)], y: Array(2).fill(curve.summary(row).mean), mode: "lines",
     line: { color: color("--muted"), width: 1.5, dash: entries[row].reserved === "original" ? "dot" : "dash" },
-    name: plain(entries[row].name), hovertemplate: `%{y:.${digits[m]}f}`,
+    name: plain(entries[row].name), hovertemplate: `%{y:.${curve.places}f}`,
   }));
   return [...levels, ...lines];
 }
 
-function seriesTraces(m, members) {
-  const found = members.map((row) => scope().summaries[m][row]);
+function seriesTraces(curve, members) {
+  const found = members.map(curve.summary);
   const x = members.map((row) => entries[row].iteration);
   const tint = seriesColor(entries[members[0]]);
   const ends = (end) => found.map((one) => one.interval?.[end] ?? one.mean);
@@ -43,17 +53,17 @@ function seriesTraces(m, members) {
     { ...edge, x, y: ends(1), fill: "tonexty", fillcolor: faint(tint, 0.12) },
     {
       x, y: found.map((one) => one.mean), mode: "lines+markers", line: { color: color(tint), width: 2 }, marker: { size: 6 },
-      name: plain(seriesName(seriesKey(entries[members[0]]))), hovertemplate: `%{y:.${digits[m]}f}`,
+      name: plain(seriesName(seriesKey(entries[members[0]]))), hovertemplate: `%{y:.${curve.places}f}`,
     },
   ];
 }
 
-function curveLayout(m) {
+function curveLayout(curve) {
   return {
-    title: heading2(`${metrics[m].name} ${arrow(metrics[m])}`), hovermode: "x unified",
+    title: heading2(curve.title), hovermode: "x unified",
     xaxis: axis({ nticks: 5 }), yaxis: axis({ nticks: 5 }), margin: { l: 48, r: 12, t: 36, b: 30 },
-    annotations: levelsOf(m).map((row) => ({
-      x: 1, xref: "paper", xanchor: "right", y: scope().summaries[m][row].mean, yanchor: "bottom",
+    annotations: curve.levels.map((row) => ({
+      x: 1, xref: "paper", xanchor: "right", y: curve.summary(row).mean, yanchor: "bottom",
       text: plain(entries[row].name), showarrow: false, font: { size: 11 }, bgcolor: faint("--card", 0.75), borderpad: 1,
     })),
   };

@@ -34,6 +34,7 @@ drawSummary();
 hide("scope-label", content.scopes.length > 1);
 hide("scores", haveScores);
 hide("plane", haveScores && metrics.length > 1);
+hide("sets", sets.length > 0);
 hide("curves", haveScores && withIteration().length > 1);
 hide("extremes", haveScores && images.length > 1);
 hide("browser", withFiles().length > 0);
@@ -48,6 +49,7 @@ if (haveScores) {
   drawSpecs();
   onScope(drawTable);
 }
+if (!byId("sets").hidden) onScope(drawSets);
 if (!byId("plane").hidden) {
   startPlane();
   onScope(drawPlane);

@@ -30,14 +30,17 @@ const better = (metric) => (metric.higher ? "higher is better" : "lower is bette
 
 const count = (size, word) => `${size} ${word}${size === 1 ? "" : "s"}`;
 
-/** Digits behind the point that suit a metric: four that count in its largest mean. */
-const digits = metrics.map((_, m) => {
-  const means = content.scopes.flatMap((one) => one.summaries[m]).map((one) => (one ? Math.abs(one.mean) : 0));
-  const largest = Math.max(0, ...means);
+/** Digits behind the point that suit some numbers: four that count in the largest. */
+function digitsFor(values) {
+  const largest = Math.max(0, ...values.map(Math.abs));
   return largest > 0 ? Math.min(12, Math.max(1, 3 - Math.floor(Math.log10(largest)))) : 3;
-});
+}
 
-const number = (m, value) => (value === null || value === undefined ? "–" : value.toFixed(digits[m]).replace("-", "−"));
+/** The digits of each metric, by its means. */
+const digits = metrics.map((_, m) => digitsFor(content.scopes.flatMap((one) => one.summaries[m]).map((one) => (one ? one.mean : 0))));
+
+const withDigits = (value, places) => value.toFixed(places).replace("-", "−");
+const number = (m, value) => (value === null || value === undefined ? "–" : withDigits(value, digits[m]));
 const signed = (m, value) => (value > 0 ? "+" : "") + number(m, value);
 
 /** What is drawn as one line: the checkpoints of one training. */

@@ -1,0 +1,149 @@
+"""`iqa-sr evaluate --set`: metrics of sets in a result folder, with synthetic Inception weights."""
+
+import json
+
+import pytest
+
+from iqa_sr.cli.main import main
+from iqa_sr.evaluation import set_scores
+from iqa_sr.set_metrics.folders import score_sets
+from iqa_sr.set_metrics.inception import WEIGHTS
+from iqa_sr.set_metrics.result_scores import read_set_results
+from tests.helpers.evaluations import COMMAND, RUN, error
+from tests.helpers.sr_datasets import make_image, save
+
+SET = [*COMMAND, "--metric", "psnr"]
+FILE = RUN / "set_scores.json"
+
+
+@pytest.fixture(scope="module")
+def inputs(synthetic, tmp_path_factory):
+    """`net.pth` (x2), `data` with four images, `single` with one; the weights, and a cache of features."""
+    from tests.helpers.tiny_networks import save_network
+
+    root = tmp_path_factory.mktemp("inputs")
+    save_network(root / "net.pth")
+    for index in range(4):
+        save(root / "data" / f"p{index}.png", make_image(index, 32 if index else 20, 32))
+    save(root / "single" / "q.png", make_image(9, 32))
+    with synthetic(WEIGHTS), pytest.MonkeyPatch.context() as patch:
+        patch.setenv("IQA_SR_CACHE", str(root / "cache"))
+        yield root
+
+
+@pytest.fixture(autouse=True)
+def _here(inputs, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for name in ("net.pth", "data", "single"):
+        (tmp_path / name).symlink_to(inputs / name)
+
+
+def found():
+    return {one.place: one for one in read_set_results(RUN)}
+
+
+def test_each_number_is_that_of_score_of_the_same_folders(capsys, caplog):
+    assert main([*SET, "--set", "fid,KID"]) == 0
+    numbers = found()
+    assert set(numbers) == {(label, "set", name) for label in ("bicubic", "net") for name in ("fid", "kid")}
+    images = RUN / "images"
+    for (label, dataset, name), one in numbers.items():
+        (expected,) = score_sets(images / label / dataset, images / "original" / dataset, [name], progress=False).scores
+        assert one.score == expected and one.score.images == (4, 4) and one.score.paired
+    fid = numbers["net", "set", "fid"].score
+    shown = capsys.readouterr().out
+    assert shown.splitlines()[0].split()[-4:] == ["fid", "down", "kid", "down"]
+    (line,) = [line for line in shown.splitlines() if line.startswith("net ")]
+    assert f"{fid.value:.5g} +- {fid.interval[1] - fid.value:.2g}" in line
+    assert "kid: 8-bit RGB, TensorFlow 1's bilinear resizing" in shown and f"; whole images; {WEIGHTS} sha256" in shown
+    assert "fid of 4 images, fewer than 1000: its 95 % interval is" in caplog.text
+
+
+def test_numbers_of_the_same_images_are_not_computed_again_and_others_are(monkeypatch, caplog):
+    assert main([*SET, "--set", "fid"]) == 0
+    before, real = found(), set_scores.score_sets
+    asked = []
+    monkeypatch.setattr(set_scores, "score_sets", lambda *args, **more: asked.append(args) or real(*args, **more))
+    assert main([*SET, "--set", "fid"]) == 0
+    assert not asked and found() == before
+    assert main([*SET, "--set", "fid,kid"]) == 0  # what is missing, alone
+    assert [args[2] for args in asked] == [["kid"], ["kid"]]
+    del asked[:]
+    assert main([*SET, "--set", "fid", "--patches", "32"]) == 0  # a number of its own
+    assert {place[2] for place in found()} == {"fid", "kid", "fid@32"} and len(asked) == 2
+    assert found()["net", "set", "fid@32"].score.images == (3, 3)
+    assert "net, set: 2 files left out of the sets: " in caplog.text and "p0.png: 20x32 px (HxW) hold no" in caplog.text
+    del asked[:]
+    save(RUN / "images" / "net" / "set" / "p0.png", make_image(30, 20, 32))
+    assert main(SET) == 0  # not asked for: what is of other images goes
+    assert not asked and {place[0] for place in found()} == {"bicubic"}
+    assert "fid, kid, fid@32 of net, set are of other images: removed" in caplog.text
+    assert main([*SET, "--set", "fid"]) == 0
+    assert found()["net", "set", "fid"].score.value != before["net", "set", "fid"].score.value
+
+
+def test_other_weights_or_conventions_are_another_number(monkeypatch):
+    assert main([*SET, "--set", "fid"]) == 0
+    content = json.loads(FILE.read_text())
+    content["sets"][0] |= {"spec": "of before", "value": 1234.5}
+    FILE.write_text(json.dumps(content))
+    assert main([*SET, "--set", "fid"]) == 0
+    assert {one.spec for one in read_set_results(RUN)} == {content["sets"][1]["spec"]}
+    assert all(one.score.value < 1000 for one in read_set_results(RUN))
+
+
+def test_originals_are_kept_without_a_baseline_too_and_overwriting_removes_the_file():
+    assert main([*SET, "--set", "fid", "--no-baseline"]) == 0
+    assert {place[0] for place in found()} == {"net"} and len(list((RUN / "images/original/set").iterdir())) == 4
+    assert main([*SET, "--border", "2", "--overwrite"]) == 0
+    assert not FILE.exists()
+
+
+def test_a_data_set_that_has_none_is_left_out_and_named(capsys):
+    save("lq/a.png", make_image(4, 16))
+    more = ["--data", "one=single", "--lq", "bare=lq"]
+    assert main([*SET, "--set", "fid", *more]) == 0
+    shown = capsys.readouterr().out
+    assert "one: no fid, it has a single image" in shown and "bare: no fid, it has no ground truths" in shown
+    assert {place[1] for place in found()} == {"set"}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "text"),
+    [
+        (["--set", "fidd"], "--set: no metric of sets is called 'fidd'; did you mean fid"),
+        (["--set", "psnr"], "--set: psnr scores single images; it belongs to --metric"),
+        (["--metric", "fid"], "--metric: fid is a metric of sets and has no score of an image"),
+        (["--set", ","], "--set: expected names separated by commas, got none"),
+        (["--set", "fid", "--patches", "hifi"], "--patches: expected a side in px (256), a side and the shift"),
+        (["--patches", "16"], "--patches: cuts images for --set, got 16 without any"),
+        (["--set", "fid", "--patches", "0"], "--patches: expected a side of at least 1 px, got 0"),
+        (["--set", "fid", "--patches", "64"], "set has fewer than two images of 64x64 px or more"),
+    ],
+)
+def test_what_does_not_go_is_said_before_anything_is_written(capsys, arguments, text):
+    assert text in error(capsys, *COMMAND, *arguments)
+    assert not RUN.exists()
+
+
+def test_missing_weights_and_foreign_images_are_found_before_the_first_image(capsys, monkeypatch, tmp_path):
+    save(RUN / "images" / "net" / "set" / "other.png", make_image(1, 32))
+    assert "other.png is no result for an image of set, and fid would count it" in error(capsys, *SET, "--set", "fid")
+    monkeypatch.setenv("IQA_SR_WEIGHTS", str(tmp_path / "none"))
+    text = error(capsys, *COMMAND, "--output", "results/new", "--set", "fid")
+    assert f"{WEIGHTS} (96 MB)" in text
+    assert not list(RUN.rglob("p*.png")) and not (RUN.parent / "new").exists()
+
+
+def test_a_damaged_file_is_found_before_the_first_image(capsys):
+    assert main([*SET, "--set", "fid"]) == 0
+    content = json.loads(FILE.read_text())
+    for change, text in (
+        ({"checkpoint": "nett"}, "the checkpoint 'nett' is not in run.json beside it; did you mean net?"),
+        ({"dataset": "sett"}, "the data set 'sett' is not in run.json beside it; did you mean set?"),
+        ({"value": "much"}, "value: expected"),
+    ):
+        FILE.write_text(json.dumps(content | {"sets": [content["sets"][0] | change]}))
+        assert text in error(capsys, *SET)
+    FILE.write_text("{")
+    assert "delete it and evaluate again with --set" in error(capsys, *SET)
