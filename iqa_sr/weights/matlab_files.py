@@ -18,6 +18,7 @@ from iqa_sr.runtime.new_process import python_command
 __all__ = ["convert", "read_matlab"]
 
 HEADER = 128  # bytes
+HDF5 = (b"\x00\x02IM", b"\x02\x00MI")  # at the end of the header: version 2 in both byte orders
 SECONDS = 300
 MEMORY = 4 * 2**30  # bytes: a damaged file can ask for any number of them
 
@@ -41,6 +42,11 @@ def read_matlab(path: Path, *, nested: bool = False) -> dict[str, np.ndarray]:
         raise ModuleNotFoundError(f"{path} is a MATLAB file: reading it needs `pip install scipy`")
     data = read_file(path, "MATLAB file")
     damage = f"{path}: damaged, or not a MATLAB file that scipy reads"
+    if data[HEADER - 4 : HEADER] in HDF5 or data.startswith(b"\x89HDF"):
+        raise ValueError(
+            f"{path}: expected a MATLAB file of version 7 or before, got version 7.3 (HDF5), which scipy does not read"
+            "\nSave it again in MATLAB or Octave: `save('-v7', ...)`."
+        )
     if not _is_whole(data):
         raise ValueError(f"{damage} (cut off)")
     command = python_command("iqa_sr.weights.matlab_files:convert")
@@ -58,7 +64,9 @@ def read_matlab(path: Path, *, nested: bool = False) -> dict[str, np.ndarray]:
 
 
 def _is_whole(data: bytes) -> bool:
-    """Check that the parts that a file of version 5 announces are there; of other versions, that there is a header."""
+    """Check that the parts that a file of version 5 announces are there; scipy itself checks those of version 4."""
+    if 0 in data[:4]:  # where version 5 has text
+        return True
     if len(data) < HEADER or data[HEADER - 2 : HEADER] not in (b"IM", b"MI"):
         return len(data) >= HEADER
     order, offset = "<" if data[HEADER - 2 : HEADER] == b"IM" else ">", HEADER
@@ -90,7 +98,8 @@ def convert() -> int:
         else:
             arrays.update(_numbers(array, name))
     stream = BytesIO()
-    np.savez(stream, *arrays.values(), names=np.array(list(arrays), dtype=str))
+    native = [array.astype(array.dtype.newbyteorder("="), copy=False) for array in arrays.values()]  # torch wants it
+    np.savez(stream, *native, names=np.array(list(arrays), dtype=str))
     sys.stdout.buffer.write(stream.getbuffer())
     return 0
 

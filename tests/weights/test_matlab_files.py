@@ -1,5 +1,7 @@
 """Arrays inside cells and structures of MATLAB files, and numbers that a program keeps as characters."""
 
+import struct
+
 import numpy as np
 import pytest
 from scipy.io import savemat
@@ -41,3 +43,35 @@ def test_a_matlab_file_is_imported_where_it_is_one(tmp_path, monkeypatch):
     (tmp_path / "other.mat").write_bytes(b"<html>" * 50)
     with pytest.raises(ValueError, match=r"other.mat: damaged, or not a MATLAB file"):
         import_file(tmp_path / "other.mat", "nrqm_model.mat")
+
+
+def test_a_file_of_version_7_3_is_named_as_one(tmp_path):
+    """Its header, and the beginning of HDF5 behind the 512 bytes that MATLAB keeps for itself."""
+    header = b"MATLAB 7.3 MAT-file, Platform: GLNXA64".ljust(124) + b"\x00\x02IM"
+    hdf5 = b"\x89HDF\r\n\x1a\n" + bytes(1000)
+    for content in (header + bytes(384) + hdf5, hdf5):
+        (tmp_path / "new.mat").write_bytes(content)
+        with pytest.raises(ValueError, match=r"new.mat: expected .* version 7 or before, got version 7.3 .*\nSave it"):
+            read_matlab(tmp_path / "new.mat")
+
+
+def test_a_small_file_of_version_4_is_read(tmp_path):
+    savemat(tmp_path / "old.mat", {"x": np.eye(2)}, format="4")
+    path = tmp_path / "old.mat"
+    assert path.stat().st_size < 128
+    assert np.array_equal(read_matlab(path)["x"], np.eye(2))
+    path.write_bytes(path.read_bytes()[:-9])
+    with pytest.raises(ValueError, match=r"old.mat: damaged"):
+        read_matlab(path)
+
+
+def test_a_file_of_the_other_byte_order_has_arrays_that_torch_takes(tmp_path):
+    def element(kind, data):
+        return struct.pack(">II", kind, len(data)) + data + bytes(-len(data) % 8)
+
+    values = np.arange(6.0).reshape(2, 3)
+    flags, sides = struct.pack(">II", 6, 0), struct.pack(">ii", *values.shape)
+    parts = [element(6, flags), element(5, sides), element(1, b"x"), element(9, values.astype(">f8").tobytes("F"))]
+    (tmp_path / "big.mat").write_bytes(b"MATLAB 5.0".ljust(124) + b"\x01\x00MI" + element(14, b"".join(parts)))
+    found = read_matlab(tmp_path / "big.mat")["x"]
+    assert found.dtype == np.dtype("=f8") and np.array_equal(found, values)
