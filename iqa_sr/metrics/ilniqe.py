@@ -265,7 +265,10 @@ def _read_template() -> dict[str, Tensor]:
             f"({2 * FEATURES}, K) numbers; got {', '.join(f'{name} {one.shape}' for name, one in arrays.items())[:300]}"
             "\nTake the file of the authors' program, unchanged."
         )
-    mean, covariance, center, components = (torch.from_numpy(one).double() for one in found if one is not None)
+    numbers = [torch.from_numpy(one.astype("float64")) for one in found if one is not None]
+    if not all(one.isfinite().all() for one in numbers):
+        raise ValueError(f"{path}: expected finite numbers, got NaN or inf\nTake the authors' file, unchanged.")
+    mean, covariance, center, components = numbers
     return {"mean": mean[0], "covariance": covariance, "center": center[:, 0], "components": components}
 
 

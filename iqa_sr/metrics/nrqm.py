@@ -15,6 +15,7 @@ import math
 from collections.abc import Iterable
 from functools import cache
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -286,6 +287,8 @@ def _read_model() -> tuple[list[RegressionForest], Tensor]:
         if linear is None or linear.size != 4:
             found = ", ".join(f"{name} {one.shape}" for name, one in arrays.items())
             raise ValueError(f"`model.linear` of 4 numbers is not there; got {found[:300] or 'no numbers'}")
+        if not np.isfinite(linear).all():
+            raise ValueError(f"`model.linear` is not finite: {linear.ravel().tolist()}")
         forests = []
         for k, count in enumerate(COUNTS, 1):
             prefix = f"model.rf{{{k}}}."

@@ -12,6 +12,7 @@ from iqa_sr.ops.resize import resize_bicubic
 from iqa_sr.ops.scene_statistics import weibull_fit
 from tests.helpers.golden import check_outputs
 from tests.helpers.golden_images import golden, golden_input, photo
+from tests.synthetic.ilniqe import FILES
 
 GOLDEN = golden("ilniqe")
 TOLERANCE = GOLDEN["tolerance"]
@@ -93,4 +94,13 @@ def test_another_matlab_file_is_refused_with_what_it_holds(tmp_path, monkeypatch
     with pytest.raises(
         ValueError, match=rf"{FILE}: expected ILNIQE's parameters, a cell .*; got .*{got}.*\nTake the file"
     ):
+        create_metric("ilniqe")
+
+
+def test_parameters_that_are_not_finite_are_refused(tmp_path, monkeypatch):
+    content = FILES[FILE]()
+    content["templateModel"][0, 1][3, 3] = np.nan
+    savemat(tmp_path / FILE, content)
+    monkeypatch.setenv("IQA_SR_WEIGHTS", str(tmp_path))
+    with pytest.raises(ValueError, match=rf"{FILE}: expected finite numbers, got NaN .*\nTake the authors' file"):
         create_metric("ilniqe")

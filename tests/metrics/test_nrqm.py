@@ -97,6 +97,7 @@ def _without(field):
         ({"linear": np.ones(4)}, r"`model.linear` of 4 numbers is not there; got linear \(1, 4\)"),
         ({"model": {"linear": np.ones(3)}}, r"`model.linear` of 4 numbers is not there; got model.linear \(1, 3\)"),
         ({"model": {"linear": np.ones(4)}}, r"`model.rf\{1\}` has no lDau, rDau, upper, avnode, mbest"),
+        ({"model": {"linear": np.array([1, 2, np.nan, 3])}}, r"`model.linear` is not finite: \[1.0, 2.0, nan, 3.0\]"),
         (_without("upper"), r"`model.rf\{2\}` has no upper"),
     ],
 )
