@@ -20,6 +20,7 @@ from iqa_sr import __version__
 from iqa_sr.io.files import atomic_write, compute_hash
 from iqa_sr.io.tensor_files import looks_like_tensors
 from iqa_sr.weights.checksums import remember_hash
+from iqa_sr.weights.matlab_files import looks_like_matlab
 from iqa_sr.weights.registry import HubFile, WeightFile, hub_file
 
 __all__ = ["check_space", "download"]
@@ -103,10 +104,10 @@ def _fetch(source: str, target: Path, file: WeightFile) -> str:
     else:
         _from_server(source, part, target.name, largest)
     found = compute_hash(part)
+    kind, fits = _KINDS.get(target.suffix, ("a file of tensors", looks_like_tensors))
     if not found.startswith(file.sha256):
         fault = f"gave a file with the SHA-256 {found[:16]}... instead of {file.sha256[:16]}..."
-    elif not (_starts_as_json(part) if target.suffix == ".json" else looks_like_tensors(part)):
-        kind = "JSON" if target.suffix == ".json" else "a file of tensors"
+    elif not fits(part):
         fault = f"gave something else than {kind}, perhaps a web page"
     else:
         atomic_write(target, part.replace)
@@ -123,6 +124,9 @@ def _fetch(source: str, target: Path, file: WeightFile) -> str:
 def _starts_as_json(path: Path) -> bool:
     with path.open("rb") as file:
         return file.read(64).lstrip()[:1] == b"{"
+
+
+_KINDS = {".json": ("JSON", _starts_as_json), ".mat": ("a MATLAB file", looks_like_matlab)}
 
 
 def _check_address(address: str, before: str = "") -> None:

@@ -15,7 +15,7 @@ import numpy as np
 from iqa_sr.io.files import read_file
 from iqa_sr.runtime.new_process import python_command
 
-__all__ = ["convert", "read_matlab"]
+__all__ = ["convert", "looks_like_matlab", "read_matlab"]
 
 HEADER = 128  # bytes
 HDF5 = (b"\x00\x02IM", b"\x02\x00MI")  # at the end of the header: version 2 in both byte orders
@@ -61,6 +61,12 @@ def read_matlab(path: Path, *, nested: bool = False) -> dict[str, np.ndarray]:
     with np.load(BytesIO(done.stdout), allow_pickle=False) as file:
         names = [str(name) for name in file["names"]]
         return {name: file[f"arr_{k}"] for k, name in enumerate(names) if nested or not set(name) & set(".{")}
+
+
+def looks_like_matlab(path: Path) -> bool:
+    """Check whether a file has the header of a MATLAB file since version 5; the rest is not read."""
+    with path.open("rb") as file:
+        return file.read(HEADER)[HEADER - 2 :] in (b"IM", b"MI")
 
 
 def _is_whole(data: bytes) -> bool:

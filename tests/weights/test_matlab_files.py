@@ -7,6 +7,7 @@ import pytest
 from scipy.io import savemat
 
 from iqa_sr.weights.matlab_files import read_matlab
+from iqa_sr.weights.store import find_weights
 from iqa_sr.weights.verification import import_file
 
 UINT16, CHAR = (b"\x06\0\0\0\x08\0\0\0" + kind for kind in (b"\x0b\0", b"\x04\0"))  # flags of an array, its class
@@ -33,6 +34,16 @@ def test_characters_that_are_no_text_do_not_keep_the_numbers_from_being_read(tmp
     assert data.count(UINT16) == 1
     path.write_bytes(data.replace(UINT16, CHAR))
     assert set(read_matlab(path, nested=True)) == {"model.upper"}
+
+
+def test_a_matlab_file_is_downloaded_and_a_web_page_is_not_taken_for_one(server, publish, tmp_path):
+    savemat(tmp_path / "any.mat", {"x": np.eye(2)})
+    server.files["page.mat"] = b"<html>" * 50
+    publish("x.mat", (tmp_path / "any.mat").read_bytes(), sources=["page.mat", "x.mat"])
+    assert set(read_matlab(find_weights("x.mat"))) == {"x"}
+    publish("y.mat", sources=["page.mat"])
+    with pytest.raises(FileNotFoundError, match="something else than a MATLAB file, perhaps a web page"):
+        find_weights("y.mat")
 
 
 def test_a_matlab_file_is_imported_where_it_is_one(tmp_path, monkeypatch):
