@@ -19,7 +19,6 @@ from torch import Tensor, nn
 
 from iqa_sr.metrics.base import MetricInfo, QualityMetric
 from iqa_sr.metrics.niqe import NIQE, NIQE_BASICSR_INFO
-from iqa_sr.ops.color import studio_luma
 from iqa_sr.ops.nrqm_features import nrqm_features
 from iqa_sr.ops.regression_forest import RegressionForest
 from iqa_sr.weights.matlab_files import read_matlab
@@ -30,6 +29,7 @@ __all__ = ["FILE", "METRICS", "NRQM", "PI"]
 FILE = "nrqm_model.mat"
 COUNTS = (18, 45, 75)  # features of the three forests
 MATLAB_GRAY = (0.2989360212937753847527155, 0.5870430744511212909351327, 0.1140209042551033243121518)
+STUDIO_LUMA = (65481.0, 128553.0, 24966.0)  # of BT.601, thousandths for 255 levels
 BORDER = 4  # px that PI leaves out
 
 NRQM_INFO = MetricInfo(
@@ -115,7 +115,9 @@ class PI(QualityMetric):
     def score(self, image: Tensor, reference: Tensor | None) -> Tensor:
         """`(N, 3, H, W)` float32 to `(N,)`."""
         levels = (image.detach().double() * 255 + 0.5).floor().clamp(0, 255)
-        luma = (studio_luma(levels / 255) + 0.5).floor()[:, BORDER:-BORDER, BORDER:-BORDER].contiguous()
+        weighted = (levels * levels.new_tensor(STUDIO_LUMA)[:, None, None]).sum(1)  # whole numbers: no half is missed
+        luma = (weighted / 255000 + 0.5).floor() + 16
+        luma = luma[:, BORDER:-BORDER, BORDER:-BORDER].contiguous()
         return (10 - self.nrqm.score_gray(luma) + self.niqe.score_luma(luma.float())) / 2
 
 

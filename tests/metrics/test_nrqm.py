@@ -61,7 +61,21 @@ def test_niqe_of_the_perceptual_index_agrees_with_the_challenge(metrics):
         score_luma = niqe.score_luma
         patch.setattr(niqe, "score_luma", lambda luma: found.setdefault("niqe", score_luma(luma)))
         metrics["pi"](image)
-    check_outputs(found["niqe"], case["outputs"]["niqe"], {"outputs_rel": 1e-3})
+    check_outputs(found["niqe"], case["outputs"]["niqe"], {"outputs_rel": 5e-6})
+
+
+def test_halves_of_the_luma_go_upwards(metrics, monkeypatch):
+    """Of 194 colors: a single pixel of one moves NIQE by 5e-4."""
+    red, green = (values.flatten() for values in torch.meshgrid(*[torch.arange(256)] * 2, indexing="ij"))
+    color = torch.cat([torch.stack((red, green, torch.full_like(red, blue))) for blue in range(256)], 1)
+    total = 65481 * color[0] + 128553 * color[1] + 24966 * color[2]
+    half = (total % 255000 == 127500).nonzero()[:, 0]
+    found = []
+    monkeypatch.setattr(metrics["pi"].nrqm, "score_gray", lambda luma: found.append(luma) or torch.zeros(1))
+    image = torch.zeros(3, 200, 200)
+    image[:, 4, 4:198] = color[:, half] / 255
+    metrics["pi"](image[None])
+    assert len(half) == 194 and torch.equal(found[0][0, 0].long()[:192], (total[half] // 255000 + 17)[:192])
 
 
 def test_trees_are_followed_to_their_leaves():
