@@ -113,6 +113,8 @@ _METRICS: dict[str, tuple[MetricInfo, Callable[..., QualityMetric]]] = {
     info.name: (info, partial(build, info)) for family in _FAMILIES for info, build in family.METRICS
 }
 
+_IN_PAPERS = {"ma": "nrqm", "ma et al.": "nrqm", "ma's": "nrqm", "perceptual index": "pi", "perceptual-index": "pi"}
+
 
 def metric_names() -> list[str]:
     """The names of all metrics, sorted."""
@@ -133,9 +135,9 @@ def metric_info(name: str) -> MetricInfo:
         return pyiqa_info(PREFIX + name[len(PREFIX) :])
     own = same_name(name, _METRICS)
     if own not in _METRICS:
-        raise ValueError(
-            set_metric_problem(name) or f"there is no metric {shown(name)}; {did_you_mean(name, _METRICS)}"
-        )
+        meant = _IN_PAPERS.get(name.lower())
+        nearest = f"did you mean {meant}, which papers call so?" if meant else did_you_mean(name, _METRICS)
+        raise ValueError(set_metric_problem(name) or f"there is no metric {shown(name)}; {nearest}")
     return _METRICS[own][0]
 
 

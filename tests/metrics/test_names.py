@@ -29,6 +29,12 @@ def test_a_metric_by_another_name_is_the_same_one():
         metric_info("PSNRR")
 
 
+@pytest.mark.parametrize(("name", "own"), [("Ma", "nrqm"), ("perceptual-index", "pi")])
+def test_names_that_papers_alone_use_are_answered_with_the_metric(name, own):
+    with pytest.raises(ValueError, match=f"there is no metric '{name}'; did you mean {own}, which papers call so"):
+        metric_info(name)
+
+
 @pytest.mark.parametrize(
     ("section", "content", "found"),
     [
