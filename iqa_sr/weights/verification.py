@@ -69,6 +69,8 @@ def import_file(path: Path, name: str | None = None) -> tuple[str, Path]:
             f"{path} is not the published {file.name}: its SHA-256 is {sha256[:16]}..., expected "
             f"{file.sha256[:16]}...{seems}\nIf you trust it, put it into a folder named by IQA_SR_WEIGHTS instead."
         )
+    if not file.sha256 and (other := _by_hash(sha256)):
+        raise ValueError(f"{path} is not {file.name}: its SHA-256 is that of the published {other.name}")
     if file.name.endswith(".mat"):
         read_matlab(path)
     else:
@@ -86,10 +88,13 @@ def _recognize(path: Path, sha256: str) -> WeightFile:
     """The published file that a file is, recognized by name, else by hash."""
     if path.name in WEIGHT_FILES:
         return WEIGHT_FILES[path.name]
-    for file in WEIGHT_FILES.values():
-        if file.sha256 and sha256.startswith(file.sha256):
-            return file
+    if file := _by_hash(sha256):
+        return file
     raise ValueError(
         f"{path}: neither its name nor its hash is that of a published file; {did_you_mean_weights(path.name)}\n"
         "Give its published name: `name`."
     )
+
+
+def _by_hash(sha256: str) -> WeightFile | None:
+    return next((one for one in WEIGHT_FILES.values() if one.sha256 and sha256.startswith(one.sha256)), None)

@@ -9,6 +9,7 @@ from scipy.io import savemat
 from iqa_sr.weights.matlab_files import read_matlab
 from iqa_sr.weights.store import find_weights
 from iqa_sr.weights.verification import import_file
+from tests.helpers.weight_servers import sha
 
 UINT16, CHAR = (b"\x06\0\0\0\x08\0\0\0" + kind for kind in (b"\x0b\0", b"\x04\0"))  # flags of an array, its class
 
@@ -54,6 +55,14 @@ def test_a_matlab_file_is_imported_where_it_is_one(tmp_path, monkeypatch):
     (tmp_path / "other.mat").write_bytes(b"<html>" * 50)
     with pytest.raises(ValueError, match=r"other.mat: damaged, or not a MATLAB file"):
         import_file(tmp_path / "other.mat", "nrqm_model.mat")
+
+
+def test_a_published_file_is_not_imported_in_the_place_of_another(publish, tmp_path):
+    savemat(tmp_path / "any.mat", {"x": np.eye(2)})
+    publish("z.mat", sha256=sha((tmp_path / "any.mat").read_bytes()))
+    with pytest.raises(ValueError, match=r"any.mat is not nrqm_model.mat: its SHA-256 is that of the published z.mat"):
+        import_file(tmp_path / "any.mat", "nrqm_model.mat")
+    assert import_file(tmp_path / "any.mat")[0] == "z.mat"
 
 
 def test_a_file_of_version_7_3_is_named_as_one(tmp_path):
