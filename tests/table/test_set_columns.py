@@ -69,6 +69,17 @@ def test_data_sets_patches_and_what_was_not_computed(empty_folder, capsys):
     }
 
 
+def test_what_only_others_than_the_rows_have_is_no_column(results, capsys):
+    """An evaluation that was interrupted has numbers of bicubic alone."""
+    numbers = [set_result("bicubic", 40.0, "Test-100", metric="kid"), set_result("300000", 30.0, "Test-100")]
+    write_set_results(FOLDERS[0], numbers)
+    assert cells(shown(capsys, FOLDERS[0]).splitlines()[0]) == ["Method", "PSNR ↑", "LPIPS ↓", "FID ↓"]
+    text = refused(capsys, FOLDERS[0], "--metric", "kid")
+    assert "kid is a metric of sets, and the checkpoints have no number of it here: `iqa-sr evaluate --set kid`" in text
+    text = refused(capsys, FOLDERS[0], "--metric", "fid@256")
+    assert "`iqa-sr evaluate --set fid --patches 256` keeps one in a result folder" in text
+
+
 @pytest.mark.parametrize("change", [{"spec": "another Inception"}, {"images": 99}])
 def test_numbers_that_cannot_be_compared_are_refused(results, capsys, change):
     write_sets(FOLDERS[1], {"300000": 20.0}, dataset="Test-100", **change)
