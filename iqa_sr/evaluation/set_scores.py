@@ -104,9 +104,20 @@ def _problem(dataset: "EvaluationSet", patches: Patches | None) -> str:
 
 
 def check_result_images(
-    folder: str | Path, labels: Iterable[str], sets: "Sequence[EvaluationSet]", plan: SetPlan
+    folder: str | Path,
+    labels: Iterable[str],
+    sets: "Sequence[EvaluationSet]",
+    plan: SetPlan,
+    removed: Collection[Path] = (),
 ) -> None:
     """Check that no other images lie among the results: a metric of sets would take them for some.
+
+    Args:
+        folder: The result folder.
+        labels: Labels of the checkpoints and the baseline.
+        sets: The data sets.
+        plan: Metrics of sets.
+        removed: Images that are about to be removed.
 
     Raises:
         FileExistsError: With the first of them.
@@ -116,7 +127,7 @@ def check_result_images(
         for label in (*labels, ORIGINAL):
             place = Path(folder) / IMAGES_FOLDER / label / dataset.name
             with suppress(FileNotFoundError):  # none there yet
-                foreign = [key for key in find_images(place) if key not in own]
+                foreign = [key for key in find_images(place) if key not in own and place / key not in removed]
                 if foreign:
                     raise FileExistsError(
                         f"nothing was changed: {place / foreign[0]} is no result for an image of {dataset.name}, and "

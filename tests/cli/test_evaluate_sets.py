@@ -127,12 +127,44 @@ def test_what_does_not_go_is_said_before_anything_is_written(capsys, arguments, 
 
 
 def test_missing_weights_and_foreign_images_are_found_before_the_first_image(capsys, monkeypatch, tmp_path):
+    assert main(SET) == 0
+    for made in RUN.rglob("p*.png"):
+        made.unlink()
     save(RUN / "images" / "net" / "set" / "other.png", make_image(1, 32))
     assert "other.png is no result for an image of set, and fid would count it" in error(capsys, *SET, "--set", "fid")
     monkeypatch.setenv("IQA_SR_WEIGHTS", str(tmp_path / "none"))
     text = error(capsys, *COMMAND, "--output", "results/new", "--set", "fid")
     assert f"{WEIGHTS} (96 MB)" in text
     assert not list(RUN.rglob("p*.png")) and not (RUN.parent / "new").exists()
+
+
+def test_images_of_a_data_set_that_has_become_smaller_are_another_evaluation_s_and_overwritten(capsys):
+    assert main([*SET, "--set", "fid"]) == 0
+    for index in range(3):
+        save(f"fewer/p{index}.png", make_image(index, 32 if index else 20, 32))
+    fewer = ["evaluate", "net.pth", "--data", "set=fewer", *SET[4:], "--set", "fid"]
+    assert "the data set set holds other files" in error(capsys, *fewer)
+    assert main([*fewer, "--overwrite"]) == 0
+    assert {one.score.images for one in read_set_results(RUN)} == {(3, 3)}
+    assert not list(RUN.rglob("p3.png"))
+
+
+def test_an_interrupted_call_is_completed_and_what_was_there_not_computed_again(monkeypatch):
+    real, asked = set_scores.score_sets, []
+
+    def interrupted(images, *args, **more):
+        if "net" in images.parts:
+            raise KeyboardInterrupt
+        return real(images, *args, **more)
+
+    monkeypatch.setattr(set_scores, "score_sets", interrupted)
+    assert main([*SET, "--set", "fid"]) == 130
+    assert {place[0] for place in found()} == {"bicubic"}
+    monkeypatch.setattr(
+        set_scores, "score_sets", lambda images, *args, **more: asked.append(images) or real(images, *args, **more)
+    )
+    assert main([*SET, "--set", "fid"]) == 0
+    assert [images.parts[-2] for images in asked] == ["net"] and {place[0] for place in found()} == {"bicubic", "net"}
 
 
 def test_a_damaged_file_is_found_before_the_first_image(capsys):
