@@ -1,12 +1,11 @@
-"""Metrics of sets of an evaluation: what is to be computed, the numbers of the images that are there, their columns."""
+"""Metrics of sets of an evaluation: what is to be computed, and the numbers of the images that are there."""
 
 import hashlib
 import json
 import logging
-import math
 from collections.abc import Collection, Iterable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,7 +17,7 @@ from iqa_sr.metrics.registry import metric_names
 from iqa_sr.scores.image_batches import read_digests
 from iqa_sr.scores.result_folder import IMAGES_FOLDER, ORIGINAL
 from iqa_sr.scores.scoring import find_images
-from iqa_sr.set_metrics.folders import ComparedFolders, few_images_warning, result_pairs, score_sets, set_spec
+from iqa_sr.set_metrics.folders import ComparedFolders, result_pairs, score_sets, set_spec
 from iqa_sr.set_metrics.patches import Patches, read_patches
 from iqa_sr.set_metrics.registry import set_metric_info
 from iqa_sr.set_metrics.result_scores import SetResult, read_set_results, write_set_results
@@ -27,7 +26,7 @@ from iqa_sr.weights.store import weights_hash
 if TYPE_CHECKING:
     from iqa_sr.evaluation.datasets import EvaluationSet
 
-__all__ = ["SetPlan", "check_result_images", "plan_sets", "score_result_sets", "set_warnings", "with_set_columns"]
+__all__ = ["SetPlan", "check_result_images", "plan_sets", "score_result_sets"]
 
 logger = logging.getLogger(__name__)
 
@@ -84,9 +83,10 @@ def plan_sets(names: Sequence[str], patches: int | str | None, sets: "Sequence[E
     left_out = {one.name: problem for one in sets if (problem := _problem(one, cut))}
     if len(left_out) == len(sets):
         reasons = "; ".join(f"{name} has {reason}" for name, reason in left_out.items())
+        smaller = "take smaller `patches`, " if cut else ""
         raise ValueError(
-            f"`set_metrics`: {', '.join(metrics)} compare two or more results with their originals: {reasons}.\n"
-            "Name the folder of the ground truths, `data` NAME=DIR, or leave `set_metrics` out."
+            f"`set_metrics` {','.join(metrics)}: expected two or more results of a data set and their originals; "
+            f"{reasons}.\nName the folder of the ground truths, `data` NAME=DIR, {smaller}or leave `set_metrics` out."
         )
     return SetPlan(metrics, cut, tuple(one.name for one in sets if one.name not in left_out), tuple(left_out.items()))
 
@@ -230,35 +230,3 @@ def _digest(pair: ComparedFolders) -> str:
     """First 16 digits of the SHA-256 of the names and contents of the images and the references."""
     contents = [read_digests(ImageStore(root), find_images(root)) for root in (pair.images, pair.reference)]
     return hashlib.sha256(json.dumps(contents, sort_keys=True).encode()).hexdigest()[:16]
-
-
-# --- Shown ------------------------------------------------------------------------------------------------------------
-
-
-def with_set_columns(
-    rows: Sequence[tuple[str, ...]], dataset: str, results: Sequence[SetResult]
-) -> list[tuple[str, ...]]:
-    """The rows of `summary_rows` with a column for each metric of sets that has numbers of their labels."""
-    labels = [row[0] for row in rows[1:]]
-    own = [one for one in results if one.dataset == dataset and one.label in labels]
-    cells = {(one.label, one.name): _text(one) for one in own}
-    columns = {one.name: f"{one.name} {'up' if one.higher_is_better else 'down'}" for one in own}
-    added = [tuple(columns.values()), *(tuple(cells.get((label, name), "-") for name in columns) for label in labels)]
-    return [(*row, *more) for row, more in zip(rows, added, strict=True)]
-
-
-def _text(result: SetResult) -> str:
-    score = result.score
-    return f"{score.value:.5g}" + ("" if math.isnan(score.error) else f" +- {score.interval[1] - score.value:.2g}")
-
-
-def set_warnings(results: Sequence[SetResult]) -> list[str]:
-    """A warning for each metric with numbers of few images: the one with the widest interval."""
-    widest: dict[str, SetResult] = {}
-    for one in sorted(results, key=lambda one: math.inf if math.isnan(one.score.error) else one.score.error):
-        if few_images_warning(one.score):
-            widest[one.name] = one
-    return [
-        f"{one.label}, {one.dataset}: {few_images_warning(replace(one.score, metric=one.name))}"
-        for one in widest.values()
-    ]

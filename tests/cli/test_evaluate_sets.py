@@ -92,6 +92,22 @@ def test_other_weights_or_conventions_are_another_number(monkeypatch):
     assert all(one.score.value < 1000 for one in read_set_results(RUN))
 
 
+def test_numbers_of_other_weights_are_a_column_of_their_own(capsys):
+    """A further checkpoint, scored with other weights than those before it."""
+    assert main([*SET, "--set", "fid"]) == 0
+    content = json.loads(FILE.read_text())
+    content["sets"][0] |= {"spec": "of before", "value": 1234.5}
+    FILE.write_text(json.dumps(content))
+    capsys.readouterr()
+    assert main(SET) == 0
+    shown = capsys.readouterr().out.splitlines()
+    assert shown[0].split()[-5:] == ["fid", "down", "fid", "(2)", "down"]
+    assert shown[1].split()[0] == "bicubic" and "1234.5" in shown[1] and shown[1].endswith(" -")
+    assert shown[2].split()[0] == "net" and "1234.5" not in shown[2] and " -  " in shown[2]
+    assert any(line.startswith("fid: of before") for line in shown)
+    assert any(line.startswith("fid (2): 8-bit RGB") for line in shown)
+
+
 def test_originals_are_kept_without_a_baseline_too_and_overwriting_removes_the_file():
     assert main([*SET, "--set", "fid", "--no-baseline"]) == 0
     assert {place[0] for place in found()} == {"net"} and len(list((RUN / "images/original/set").iterdir())) == 4
@@ -119,6 +135,7 @@ def test_a_data_set_that_has_none_is_left_out_and_named(capsys):
         (["--patches", "16"], "--patches: cuts images for --set, got 16 without any"),
         (["--set", "fid", "--patches", "0"], "--patches: expected a side of at least 1 px, got 0"),
         (["--set", "fid", "--patches", "64"], "set has fewer than two images of 64x64 px or more"),
+        (["--set", "fid", "--patches", "64"], "--data NAME=DIR, take smaller --patches, or leave --set out"),
     ],
 )
 def test_what_does_not_go_is_said_before_anything_is_written(capsys, arguments, text):
