@@ -193,6 +193,11 @@ def test_a_damaged_file_is_found_before_the_first_image(capsys):
         ({"value": "much"}, "value: expected"),
     ):
         FILE.write_text(json.dumps(content | {"sets": [content["sets"][0] | change]}))
-        assert text in error(capsys, *SET)
+        shown = error(capsys, *SET)
+        assert text in shown and "delete it and evaluate again with --set" in shown
+    FILE.write_text(json.dumps(content | {"sets": [*content["sets"], content["sets"][0]]}))
+    assert "expected one fid of bicubic, set, got 2" in error(capsys, *SET)
+    FILE.write_text(json.dumps(content | {"format": 2}))
+    assert "expected format 1, got 2; it was written by another version of iqa-sr" in error(capsys, *SET)
     FILE.write_text("{")
     assert "delete it and evaluate again with --set" in error(capsys, *SET)
