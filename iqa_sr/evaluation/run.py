@@ -14,7 +14,8 @@ from iqa_sr.evaluation.evaluator import Evaluator
 from iqa_sr.evaluation.inputs import LabeledCheckpoint
 from iqa_sr.evaluation.plan import EvaluationConfig, EvaluationPlan, plan_evaluation
 from iqa_sr.evaluation.result_files import Keys, ResultImages, read_scores, refuse_links, remove_results
-from iqa_sr.evaluation.set_scores import check_result_images, score_result_sets
+from iqa_sr.evaluation.set_plan import check_result_images
+from iqa_sr.evaluation.set_scores import score_result_sets
 from iqa_sr.io.file_names import folded, unfit_names
 from iqa_sr.io.files import compute_hash
 from iqa_sr.runtime import distributed
@@ -88,8 +89,8 @@ def run_evaluation(config: EvaluationConfig) -> Evaluation | None:
         done += evaluate(plan.files[before:])
         done, missing = map(sum, zip(*distributed.gather_objects((done, evaluator.missing)), strict=True))
         table = distributed.on_rank_zero(lambda: join_scores(plan.folder))
-        device = plan.inference.device
-        sets = distributed.on_rank_zero(lambda: score_result_sets(plan.folder, labels, plan.set_plan, device, first))
+        args = plan.folder, labels, plan.sets, plan.set_plan, plan.inference.device, first
+        sets = distributed.on_rank_zero(lambda: score_result_sets(*args))
         return Evaluation(plan, table if first else None, done, missing, sets)
     except OtherProcessFailed:
         time.sleep(distributed.GRACE)

@@ -108,6 +108,20 @@ def test_numbers_of_other_weights_are_a_column_of_their_own(capsys):
     assert any(line.startswith("fid (2): 8-bit RGB") for line in shown)
 
 
+def test_other_originals_are_not_compared_with(capsys):
+    assert main([*SET, "--set", "fid"]) == 0
+    before = found()
+    changed = RUN / "images/original/set/p1.png"
+    save(changed, make_image(30, 32))
+    assert "p1.png is not the original of set; remove the file, and it is made again" in error(
+        capsys, *SET, "--set", "fid"
+    )
+    assert not found()
+    changed.unlink()
+    assert main([*SET, "--set", "fid"]) == 0
+    assert found() == before
+
+
 def test_originals_are_kept_without_a_baseline_too_and_overwriting_removes_the_file():
     assert main([*SET, "--set", "fid", "--no-baseline"]) == 0
     assert {place[0] for place in found()} == {"net"} and len(list((RUN / "images/original/set").iterdir())) == 4
