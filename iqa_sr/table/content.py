@@ -231,8 +231,14 @@ def _notes(
         notes.append(f"{', '.join(told)}.")
     if protocol is None:
         return tuple(notes)
-    shown = [one.title for one in columns] + [_SET_VARIANT.split(one.metric)[0].upper() for one in columns]
-    notes += [f"{name} is left out: {reason}." for name, reason in protocol.left_out.items() if name not in shown]
+    for name, reason in protocol.left_out.items():
+        shown = [one.metric for one in columns if name in (one.title, _SET_VARIANT.split(one.metric)[0].upper())]
+        if not shown:
+            notes.append(f"{name} is left out: {reason}.")
+        elif protocol.set_metrics and not {*shown} & {*protocol.set_metrics}:
+            notes.append(
+                f"{', '.join(shown)} is not the protocol's {name}, which is {', '.join(protocol.set_metrics)}."
+            )
     if missing:
         notes.append(f"{', '.join(missing)}: of the protocol, without scores here.")
     checked = {name for labels in source.results.values() for name in labels.values()}

@@ -49,9 +49,10 @@ def test_a_protocol_s_own_are_columns_where_they_are_there(empty_folder, capsys)
     assert "FID is left out: of a whole set of images, not of an image; --set fid-clean" in shown(capsys, *protocol)
     write_sets(folder, {"a": 8.0}, dataset="Test-100")
     assert "FID is left out" in shown(capsys, *protocol)  # of another kind: nobody has asked for it
+    assert "fid is not the protocol's FID, which is fid-clean" in shown(capsys, *protocol, "--metric", "fid")
     write_sets(folder, {"a": 8.0}, dataset="Test-100", metric="fid-clean")
     text = shown(capsys, *protocol)
-    assert "FID is fid-clean" in text and "FID is left out" not in text
+    assert "FID is fid-clean" in text and "FID is left out" not in text and "is not the protocol's" not in text
 
 
 def test_data_sets_patches_and_what_was_not_computed(empty_folder, capsys):
