@@ -61,13 +61,14 @@ def score_result_sets(
         ValueError: If fewer than two images of a folder can be used, or an original there is not the data set's.
     """
     kept, pairs = {one.place: one for one in read_set_results(folder)}, []
+    contents: dict[Path, dict[str, str]] = {}
     for pair in _pairs(folder, bool(plan.metrics)):
         place = pair.label, pair.dataset
         wanted = plan.metrics if pair.label in labels and pair.dataset in plan.datasets else ()
         known = [one for one in kept.values() if one.place[:2] == place]
         if not (wanted or known):
             continue
-        digest = _digest(pair)
+        digest = _digest(pair, contents)
         stale = [one for one in known if one.digest != digest]
         if stale:
             names = ", ".join(one.name for one in stale)
@@ -140,7 +141,9 @@ def _spec(name: str, patches: Patches | None) -> str:
     return f"{set_spec(name, patches)}; {weights} sha256 {weights_hash(weights)[:12]}"
 
 
-def _digest(pair: ComparedFolders) -> str:
-    """First 16 digits of the SHA-256 of the names and contents of the images and the references."""
-    contents = [read_digests(ImageStore(root), find_images(root)) for root in (pair.images, pair.reference)]
-    return hashlib.sha256(json.dumps(contents, sort_keys=True).encode()).hexdigest()[:16]
+def _digest(pair: ComparedFolders, contents: dict[Path, dict[str, str]]) -> str:
+    """First 16 digits of the SHA-256 of names and contents of both folders; `contents` keeps those of the originals."""
+    if pair.reference not in contents:
+        contents[pair.reference] = read_digests(ImageStore(pair.reference), find_images(pair.reference))
+    both = [read_digests(ImageStore(pair.images), find_images(pair.images)), contents[pair.reference]]
+    return hashlib.sha256(json.dumps(both, sort_keys=True).encode()).hexdigest()[:16]
