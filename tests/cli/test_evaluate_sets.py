@@ -122,6 +122,17 @@ def test_other_originals_are_not_compared_with(capsys):
     assert found() == before
 
 
+def test_numbers_outlive_their_images(capsys):
+    assert main([*SET, "--set", "fid"]) == 0
+    before = found()
+    for original in (RUN / "images/original/set").iterdir():
+        original.unlink()
+    assert main([*SET, "--no-baseline"]) == 0
+    assert found() == before
+    assert main([*SET, "--set", "fid", "--no-baseline"]) == 0  # made again, and the same
+    assert found() == before
+
+
 def test_originals_are_kept_without_a_baseline_too_and_overwriting_removes_the_file():
     assert main([*SET, "--set", "fid", "--no-baseline"]) == 0
     assert {place[0] for place in found()} == {"net"} and len(list((RUN / "images/original/set").iterdir())) == 4
