@@ -45,12 +45,12 @@ def _text(result: SetResult) -> str:
 
 
 def set_warnings(results: Sequence[SetResult]) -> list[str]:
-    """A warning for each metric with numbers of few images: the one with the widest interval."""
-    widest: dict[str, SetResult] = {}
+    """A warning for each column with numbers of few images: the one with the widest interval."""
+    titles, widest = set_titles(results), dict[str, SetResult]()
     for one in sorted(results, key=lambda one: math.inf if math.isnan(one.score.error) else one.score.error):
         if few_images_warning(one.score):
-            widest[one.name] = one
+            widest[titles[one.name, one.spec]] = one
     return [
-        f"{one.label}, {one.dataset}: {few_images_warning(replace(one.score, metric=one.name))}"
-        for one in widest.values()
+        f"{one.label}, {one.dataset}: {few_images_warning(replace(one.score, metric=title))}"
+        for title, one in widest.items()
     ]

@@ -38,17 +38,17 @@ def sets_content(report: Report) -> list[dict[str, Any]]:
         names.append((dataset, name))
         variant = names.count((dataset, name))
         title = name if variant == 1 else f"{name} ({variant})"
-        content.append({"name": title, "dataset": dataset, "spec": spec, **_column(report, results)})
+        content.append({"name": title, "dataset": dataset, "spec": spec, **_column(report, results, title)})
     return content
 
 
-def _column(report: Report, results: Mapping[int, SetResult]) -> dict[str, Any]:
+def _column(report: Report, results: Mapping[int, SetResult], title: str) -> dict[str, Any]:
     higher = next(iter(results.values())).higher_is_better
     own = {row: one for row, one in results.items() if not report.entries[row].checkpoint.reserved}
     most = max(min(one.score.images) for one in results.values())
     fewer = [report.entries[row].name for row, one in results.items() if min(one.score.images) < most]
     best, near = _best({row: one for row, one in own.items() if min(one.score.images) == most}, higher)
-    cautions = [_few(own or results)]
+    cautions = [_few(own or results, title)]
     if fewer:
         cautions.append(f"{', '.join(fewer)}: of fewer images than the others, and not compared with them.")
     return {
@@ -71,11 +71,11 @@ def _best(results: Mapping[int, SetResult], higher: bool) -> tuple[int | None, l
     return best, [row for row in near if row != best]
 
 
-def _few(results: Mapping[int, SetResult]) -> str:
+def _few(results: Mapping[int, SetResult], title: str) -> str:
     """The warning on few images where the interval is widest."""
     texts = {
         math.inf if math.isnan(one.score.error) else one.score.error: few_images_warning(
-            replace(one.score, metric=one.name)
+            replace(one.score, metric=title)
         )
         for one in results.values()
     }

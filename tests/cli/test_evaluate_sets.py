@@ -92,7 +92,7 @@ def test_other_weights_or_conventions_are_another_number(monkeypatch):
     assert all(one.score.value < 1000 for one in read_set_results(RUN))
 
 
-def test_numbers_of_other_weights_are_a_column_of_their_own(capsys):
+def test_numbers_of_other_weights_are_a_column_of_their_own(capsys, caplog):
     """A further checkpoint, scored with other weights than those before it."""
     assert main([*SET, "--set", "fid"]) == 0
     content = json.loads(FILE.read_text())
@@ -106,6 +106,7 @@ def test_numbers_of_other_weights_are_a_column_of_their_own(capsys):
     assert shown[2].split()[0] == "net" and "1234.5" not in shown[2] and " -  " in shown[2]
     assert any(line.startswith("fid: of before") for line in shown)
     assert any(line.startswith("fid (2): 8-bit RGB") for line in shown)
+    assert "bicubic, set: fid of 4 images" in caplog.text and "net, set: fid (2) of 4 images" in caplog.text
 
 
 def test_other_originals_are_not_compared_with(capsys):

@@ -55,6 +55,8 @@ def test_fewer_images_are_not_compared_and_another_way_is_another_column(run):
     other, column, patches = columns_of(run)  # in the order of the rows
     assert column["best"] == 2
     assert column["cautions"][1] == "a: of fewer images than the others, and not compared with them."
+    assert other["cautions"][0].startswith("fid of 100 images")
+    assert column["cautions"][0].startswith("fid (2) of 100 images")
     assert [one["name"] for one in (other, column, patches)] == ["fid", "fid (2)", "fid@256"]
     assert patches["cautions"][0].startswith("fid@256 of 100 images")
 
