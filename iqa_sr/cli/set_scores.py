@@ -81,6 +81,7 @@ def _table(pairs: list["ComparedFolders"], results: list["SetScoring"]) -> str:
 def _write(args: argparse.Namespace, pairs: list["ComparedFolders"], results: list["SetScoring"]) -> None:
     from iqa_sr.io.json_files import write_json
     from iqa_sr.set_metrics.folders import set_spec
+    from iqa_sr.set_metrics.registry import set_metric_info
 
     def known(value: float) -> float | None:
         return value if math.isfinite(value) else None
@@ -89,7 +90,7 @@ def _write(args: argparse.Namespace, pairs: list["ComparedFolders"], results: li
         ({"checkpoint": pair.label, "dataset": pair.dataset} if pair.label else {})
         | asdict(one)
         | {"error": known(one.error), "interval": [known(end) for end in one.interval], "halves": known(one.halves)}
-        | {"spec": set_spec(one.metric, args.patches), "higher_is_better": False}
+        | {"spec": set_spec(one.metric, args.patches), "higher_is_better": set_metric_info(one.metric).higher_is_better}
         for pair, result in zip(pairs, results, strict=True)
         for one in result.scores
     ]

@@ -22,7 +22,6 @@ from iqa_sr.set_metrics.folders import ComparedFolders, result_pairs, score_sets
 from iqa_sr.set_metrics.patches import Patches
 from iqa_sr.set_metrics.registry import set_metric_info
 from iqa_sr.set_metrics.result_scores import SetResult, read_set_results, write_set_results
-from iqa_sr.weights.store import weights_hash
 
 if TYPE_CHECKING:
     from iqa_sr.evaluation.datasets import EvaluationSet
@@ -81,7 +80,7 @@ def score_result_sets(
             kept = {key: one for key, one in kept.items() if one not in stale}
             write_set_results(folder, kept.values())
         there = {(one.score.metric, one.spec) for one in known if one not in stale}
-        specs = {name: _spec(name, plan.patches) for name in wanted}
+        specs = {name: set_spec(name, plan.patches) for name in wanted}
         if missing := {name: spec for name, spec in specs.items() if (name, spec) not in there}:
             pairs.append((pair, missing, digest))
     for dataset in sets:
@@ -139,11 +138,6 @@ def _computed(
         )
         for score in found.scores
     ]
-
-
-def _spec(name: str, patches: Patches | None) -> str:
-    weights = set_metric_info(name).features.weights
-    return f"{set_spec(name, patches)}; {weights} sha256 {weights_hash(weights)[:12]}"
 
 
 def _digest(pair: ComparedFolders, contents: dict[Path, dict[str, str]]) -> str:

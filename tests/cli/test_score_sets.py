@@ -65,6 +65,7 @@ def test_metrics_of_two_networks_keep_their_features_apart(folders, capsys):
     assert out.count("grid without overlap and a second one, shifted by 16 px, of all that fit") == 2
     cmmd, fid = json.loads((folders / "two.json").read_text())["sets"]
     assert (cmmd["metric"], fid["metric"]) == ("cmmd", "fid")
+    assert all(f"; {file} sha256 " in one["spec"] for file, one in ((clip.WEIGHTS, cmmd), (WEIGHTS, fid)))
     # Of 32 x 48 px: one patch, and none of the second grid fits.
     assert cmmd["rows"] == fid["rows"] == [4, 4] and cmmd["images"] == [4, 4]
     assert 0 < cmmd["value"] < 39.7 and fid["value"] > 0  # no two sets of unit length are farther apart
