@@ -60,6 +60,7 @@ setup(
     extras_require={
         "basicsr": BASICSR,
         "augmentiq": ["transformers"],
+        "qalign": ["transformers>=4.48"],
         # Architectures under other licenses than spandrel's own, most of them noncommercial.
         "extra-arches": ["spandrel_extra_arches"],
         "onnx": ONNX,
@@ -78,7 +79,7 @@ setup(
             "selenium",
             "spandrel_extra_arches",
             "torch-fidelity",
-            "transformers",
+            "transformers>=4.48",
         ],
         "docs": ["mkdocs-material>=9.5", "mkdocstrings[python]>=0.27"],
         "dev": ["build", "mypy", "pre-commit", "ruff", "twine", "types-PyYAML", "types-tqdm"],

@@ -3,6 +3,7 @@ that nobody sees.
 
     python train_sr.py -opt options/swinir_amo.yml        # the base and the sample, where they are missing
     python benchmarks/blindness.py [--base FILE] [--images DIR] [--metrics NAME ...]
+    iqa-sr make-sample && python benchmarks/blindness.py --base bicubic  # bicubic x2 instead of a network
 
 The base's results on windows of 192 px of the images are changed, rounded to 8 bits and scored. A figure is the change
 of the mean score; above 0 the metric finds the change better. Its unit is the distance from the results to their ground
@@ -23,7 +24,7 @@ from torch.nn import functional as F
 
 from iqa_sr.attacks.gradient_steps import sign_ascent
 from iqa_sr.checkpoint.loading import load_network
-from iqa_sr.guard.measurements import Image, cut_windows
+from iqa_sr.guard.measurements import Image, Upscale, cut_windows
 from iqa_sr.inference.tiling import upscale
 from iqa_sr.io.image_tensors import as_8_bit, to_tensor
 from iqa_sr.io.images import read_image
@@ -44,6 +45,11 @@ def blur(images: Tensor) -> Tensor:
     kernel = torch.tensor([1.0, 4, 6, 4, 1]) / 16
     weights = (kernel[:, None] * kernel).expand(3, 1, 5, 5)
     return F.conv2d(F.pad(images, (2, 2, 2, 2), mode="replicate"), weights, groups=3)
+
+
+def twice_as_large(lq: Tensor) -> Tensor:
+    """Bicubic upscaling by 2."""
+    return as_8_bit(resize_bicubic(lq, 2 * lq.shape[-2], 2 * lq.shape[-1]))
 
 
 def in_null_space(change: Tensor, scale: int) -> Tensor:
@@ -91,8 +97,12 @@ def score(name: str, results: Tensor, gts: Tensor, lqs: Tensor, metrics: dict[st
 @torch.no_grad()
 def windows_of(folder: Path, base: str) -> tuple[Tensor, Tensor, int]:
     """The base's results and the ground truths for windows of a folder's images, `(N, 3, 192, 192)`, and the scale."""
-    loaded = load_network(base)
-    scale = loaded.scale
+    if base == "bicubic":
+        network: Upscale = twice_as_large
+        scale = 2
+    else:
+        loaded = load_network(base)
+        network, scale = partial(upscale, loaded.network, **loaded.sizes), loaded.scale
 
     def pairs() -> Iterator[Image]:
         for file in sorted(folder.iterdir()):
@@ -100,7 +110,6 @@ def windows_of(folder: Path, base: str) -> tuple[Tensor, Tensor, int]:
             gt = gt[..., : gt.shape[-2] // scale * scale, : gt.shape[-1] // scale * scale]
             yield as_8_bit(resize_bicubic(gt, gt.shape[-2] // scale, gt.shape[-1] // scale)), gt
 
-    network = partial(upscale, loaded.network, **loaded.sizes)
     windows = cut_windows(pairs(), network, SIDE, WINDOWS)
     results = torch.cat([window.inside(network(window.lq)) for window in windows])
     return results, torch.cat([window.original for window in windows if window.original is not None]), scale
@@ -108,7 +117,7 @@ def windows_of(folder: Path, base: str) -> tuple[Tensor, Tensor, int]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--base", default="experiments/swinir_amo/models/net_g_latest.pth")
+    parser.add_argument("--base", default="experiments/swinir_amo/models/net_g_latest.pth", help="file, or bicubic")
     parser.add_argument("--images", type=Path, default=Path("datasets/sample/val/original"))
     parser.add_argument("--metrics", nargs="+", default=METRICS)
     args = parser.parse_args()

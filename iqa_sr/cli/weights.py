@@ -28,7 +28,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         part.add_argument("--debug", action="store_true", default=argparse.SUPPRESS, help=argparse.SUPPRESS)
     parts["list"].add_argument("--json", action="store_true", help="all facts, for programs")
     parts["pull"].add_argument("names", nargs="*", metavar="NAME", help="a file or a metric")
-    parts["pull"].add_argument("--all", action="store_true", help="every file that can be downloaded (several GB)")
+    parts["pull"].add_argument(
+        "--all",
+        action="store_true",
+        help="every file that can be downloaded (several GB), without the folders of language models",
+    )
     add_quiet_argument(parts["pull"])
     parts["verify"].add_argument("names", nargs="*", metavar="NAME", help="a file (default: all on this machine)")
     parts["where"].add_argument("name", nargs="?", metavar="NAME", help="a file (default: the folders)")
@@ -84,12 +88,12 @@ def _pull(args: argparse.Namespace) -> int:
     from iqa_sr.set_metrics.registry import SET_METRICS
     from iqa_sr.weights.locations import find_local
     from iqa_sr.weights.registry import WEIGHT_FILES
-    from iqa_sr.weights.store import did_you_mean_weights, find_all
+    from iqa_sr.weights.store import did_you_mean_weights, find_all, size_text
 
     if args.all == bool(args.names):
         given = "both" if args.all else "neither"
         raise ValueError(f"weights pull: expected names of files or metrics, or --all, got {given}")
-    wanted = [file.name for file in WEIGHT_FILES.values() if file.sources] if args.all else []
+    wanted = [file.name for file in WEIGHT_FILES.values() if file.sources and not file.is_folder] if args.all else []
     metrics = [*metric_names(), *SET_METRICS]
     for name in [same_name(one, metrics) for one in args.names]:
         if name not in WEIGHT_FILES and name not in metrics:
@@ -104,6 +108,8 @@ def _pull(args: argparse.Namespace) -> int:
     for file in WEIGHT_FILES.values() if args.all else ():
         if not file.sources and find_local(file) is None:
             print(f"{file.name}: no download; {file.page}")
+        elif file.is_folder and find_local(file) is None:
+            print(f"{file.name}: {size_text(file)}, by its name alone: iqa-sr weights pull {file.name}")
     return 0
 
 

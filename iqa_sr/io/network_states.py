@@ -121,7 +121,9 @@ def first_fitting(state: Mapping[str, Tensor], build: Callable[[Mapping[str, Ten
     raise problem
 
 
-def load_state(network: nn.Module, state: Mapping[str, Tensor], path: str | Path, strict: bool = True) -> list[str]:
+def load_state(
+    network: nn.Module, state: Mapping[str, Tensor], path: str | Path, strict: bool = True, assign: bool = False
+) -> list[str]:
     """Put a state dict into a network.
 
     Args:
@@ -129,6 +131,8 @@ def load_state(network: nn.Module, state: Mapping[str, Tensor], path: str | Path
         state: Names and tensors.
         path: Path of the file that they were read from, for errors.
         strict: Whether every name and shape must agree. If not, what does not fit is left out.
+        assign: Whether the tensors themselves become the network's, in their own types, and nothing is copied: for one
+            that was built without values.
 
     Returns:
         The names that were left out or not found (empty when strict).
@@ -155,7 +159,7 @@ def load_state(network: nn.Module, state: Mapping[str, Tensor], path: str | Path
         raise ValueError("\n".join(lines))
     check_numbers(own, state, type(network).__name__, path)
     fitting = {key: value for key, value in state.items() if key in own and key not in reshaped}
-    network.load_state_dict(fitting, strict=strict)
+    network.load_state_dict(fitting, strict=strict, assign=assign)
     return missing + unexpected + reshaped
 
 

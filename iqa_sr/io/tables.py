@@ -1,6 +1,7 @@
 """Files that hold tables: CSV, Excel and plain text."""
 
 import csv
+import logging
 import math
 import re
 import zipfile
@@ -13,11 +14,30 @@ from iqa_sr.errors import did_you_mean
 from iqa_sr.io.file_kinds import describe_file
 from iqa_sr.io.files import check_file, read_text
 
-__all__ = ["as_number", "read_columns", "read_lines", "read_pairs", "split_lines"]
+__all__ = ["RENAMED", "as_number", "current_names", "read_columns", "read_lines", "read_pairs", "split_lines"]
+
+RENAMED = {"picture": "image"}
+"""Columns of our own tables by the names that earlier versions gave them; people have published such files."""
 
 _LARGEST_SHEETS = 2**30
 """In bytes, unpacked: no table that people filled is as large."""
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)
+
+logger = logging.getLogger(__name__)
+
+
+def current_names(names: Sequence[str], wanted: Sequence[str], path: str | Path) -> list[str]:
+    """The names of a table's columns, those of earlier versions as they are now; a warning tells of each.
+
+    Args:
+        names: Names in the file.
+        wanted: Names that are looked for; only these take the place of an old one, where they are not there.
+        path: The file, for the warning.
+    """
+    old = {old: new for old, new in RENAMED.items() if old in names and new in wanted and new not in names}
+    for name, new in old.items():
+        logger.warning("%s: the column %r is read as %r, which is its name now; rename it.", path, name, new)
+    return [old.get(name, name) for name in names]
 
 
 def read_columns(path: Path, wanted: Sequence[str], sheet: str | None = None) -> tuple[list[str], list[dict[str, str]]]:
@@ -25,7 +45,8 @@ def read_columns(path: Path, wanted: Sequence[str], sheet: str | None = None) ->
 
     Args:
         path: The file.
-        wanted: Names that must be there; the first line that holds them all is that of the names.
+        wanted: Names that must be there, or in their place those of `RENAMED`; the first line that holds them all is
+            that of the names.
         sheet: Name of the sheet of an Excel file; None for its first one.
 
     Raises:
@@ -35,7 +56,7 @@ def read_columns(path: Path, wanted: Sequence[str], sheet: str | None = None) ->
         ModuleNotFoundError: As `read_lines`.
     """
     lines = read_lines(path, sheet)
-    position = next((position for position, line in enumerate(lines) if set(wanted) <= set(line)), None)
+    position = next((position for position, line in enumerate(lines) if set(wanted) <= _present(line)), None)
     if position is None:
         kind = describe_file(path) if lines and path.suffix.lower() != ".xlsx" else ""
         if kind and not kind.startswith("text that"):
@@ -43,7 +64,7 @@ def read_columns(path: Path, wanted: Sequence[str], sheet: str | None = None) ->
         found = ", ".join(lines[0])[:200] if lines else "nothing"
         hint = "; separate the columns by commas" if lines and len(lines[0]) == 1 and set(found) & {";", "\t"} else ""
         raise ValueError(f"{path}: expected the columns {', '.join(wanted)}, found {found}{hint}")
-    names = lines[position]
+    names = current_names(lines[position], wanted, path)
     doubles = sorted({name for name in names if name and names.count(name) > 1})
     if doubles:
         raise ValueError(f"{path}: more than one column is called {', '.join(doubles)}; rename or remove all but one")
@@ -57,6 +78,11 @@ def read_columns(path: Path, wanted: Sequence[str], sheet: str | None = None) ->
             )
         rows.append({name: value for name, value in zip(names, [*line, *missing], strict=False) if name})
     return [name for name in names if name], rows
+
+
+def _present(names: Sequence[str]) -> set[str]:
+    """Names of columns, also the present ones of those that were renamed."""
+    return {*names, *(RENAMED[name] for name in names if name in RENAMED)}
 
 
 def read_lines(path: Path, sheet: str | None = None) -> list[list[str]]:

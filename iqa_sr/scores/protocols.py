@@ -53,7 +53,6 @@ class Protocol:
 # is IQA-PyTorch's of whole images, which is clean-fid's by its release notes.
 # The paper of 2025 names neither border nor variants: those of its test set's own scripts, and for the networks the
 # ones that its figures fit.
-_Q_ALIGN = "not among the metrics here; --metric pyiqa:qalign adds it where IQA-PyTorch is installed"
 _FID = "of a whole set of images, not of an image; --set fid-clean of iqa-sr evaluate and score computes it as here"
 _ALL = (
     Protocol(
@@ -114,13 +113,12 @@ _ALL = (
     ),
     Protocol(
         name="paper",
-        metrics=("psnr", "ssimc-basicsr", "lpips", "stlpips", "dists", "musiq", "nima", "topiq_nr"),
+        metrics=("psnr", "ssimc-basicsr", "lpips", "stlpips", "dists", "musiq", "nima", "qalign", "topiq_nr"),
         border=4,
         against="positives",
         scale=4,
         formula=None,
         reference="Zhang et al.: Augmenting Perceptual Super-Resolution via Image Quality Predictors, CVPR 2025",
-        left_out={"Q-Align": _Q_ALIGN},
         decimals={"ssimc-basicsr": 3, "lpips": 3, "stlpips": 3, "dists": 3, "topiq_nr": 2},
     ),
 )

@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass
 from typing import NamedTuple
 
 from iqa_sr.io.json_files import parse_json
-from iqa_sr.io.tables import as_number
+from iqa_sr.io.tables import RENAMED, as_number
 from iqa_sr.metrics.base import MetricInfo
 
 __all__ = ["COLUMNS", "ORIGIN_COLUMNS", "MetricFacts", "Origin", "ScoreRow", "facts_text", "read_line", "row_text"]
@@ -103,7 +103,7 @@ def _quoted(name: str) -> str:
 
 
 def read_line(line: str, columns: tuple[str, ...] = COLUMNS) -> MetricFacts | tuple[str, ...] | ScoreRow:
-    """Content of a line: the facts of a metric, the columns of the lines below it, or a score.
+    """Content of a line: the facts of a metric, the columns of the lines below it as they stand there, or a score.
 
     Args:
         line: Text of the line without its end.
@@ -118,10 +118,8 @@ def read_line(line: str, columns: tuple[str, ...] = COLUMNS) -> MetricFacts | tu
         fields = tuple(next(csv.reader([line], strict=True), []))
     except csv.Error:
         fields = ()
-    if fields in (COLUMNS, COLUMNS + ORIGIN_COLUMNS):
+    if tuple(RENAMED.get(field, field) for field in fields) in (COLUMNS, COLUMNS + ORIGIN_COLUMNS):
         return fields
-    if fields[1:2] + fields[3:5] == ("picture", "metric", "score"):
-        raise ValueError("a table of an earlier version; score again, or rename its column 'picture' to 'image'")
     if len(fields) != len(columns):
         raise ValueError(f"expected the columns {','.join(columns)}, got {line[:80]!r}")
     score = float(fields[4]) if fields[4] in NOT_FINITE else as_number(fields[4])

@@ -22,6 +22,7 @@ import torch
 from iqa_sr.errors import did_you_mean, same_name
 from iqa_sr.io.file_kinds import describe_content
 from iqa_sr.io.files import atomic_write, read_file
+from iqa_sr.io.tables import current_names
 from iqa_sr.metrics.base import MetricInfo
 from iqa_sr.scores.means import image_means, mean
 from iqa_sr.scores.score_rows import (
@@ -291,14 +292,14 @@ class ScoreTable:
         columns: tuple[str, ...] = COLUMNS
         for number, line in enumerate(lines, start=1):
             try:
-                columns, _ = table._take(line, columns)
+                columns, _ = table._take(line, columns, path)
             except ValueError as error:
                 kind = describe_content(content) if number == 1 else ""
                 if kind and not kind.startswith("text that"):
                     raise ValueError(f"{path}: not a score table; it is {kind}") from None
                 raise ValueError(f"{path}, line {number}: {error}") from None
         try:
-            columns, row = table._take(last, columns) if last else (columns, None)
+            columns, row = table._take(last, columns, path) if last else (columns, None)
         except ValueError as error:
             if not lines:  # no table was torn in its first line and has kept nothing of it
                 kind = describe_content(content)
@@ -307,14 +308,14 @@ class ScoreTable:
             return table, None
         return table, row if columns == COLUMNS else None
 
-    def _take(self, line: str, columns: tuple[str, ...]) -> tuple[tuple[str, ...], ScoreRow | None]:
+    def _take(self, line: str, columns: tuple[str, ...], path: str | Path) -> tuple[tuple[str, ...], ScoreRow | None]:
         """Take up what a line says; returns the columns of the lines below it, and its score if it has one."""
         found = read_line(line.removesuffix("\r"), columns)
         if isinstance(found, MetricFacts):
             self.add_facts(found)
             return columns, None
         if not isinstance(found, ScoreRow):
-            return found, None
+            return tuple(current_names(found, COLUMNS, path)), None
         if found.metric not in self.facts:
             raise ValueError(f'no line above says # {{"name": "{found.metric}", "higher_is_better": ...}}')
         self._put(found)

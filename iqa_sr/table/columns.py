@@ -37,8 +37,12 @@ _TITLES = {
     "liqe": "LIQE",
     "arniqa": "ARNIQA",
     "paq2piq": "PaQ-2-PiQ",
+    "cnniqa": "CNNIQA",
+    "hyperiqa": "HyperIQA",
     "afine": "A-FINE",
+    "qalign": "Q-Align",
     "pyiqa:qalign": "Q-Align",
+    "deqa": "DeQA-Score",
     "fid": "FID",
     "fid-clean": "FID",
     "kid": "KID",
@@ -46,7 +50,22 @@ _TITLES = {
     "cmmd": "CMMD",
 }
 # Beginnings of the names of metrics whose scores reach beyond 1 and are given with two decimals; all others have four.
-_TWO_DECIMALS = ("psnr", "lr-", "musiq", "paq2piq", "nima", "cvvdp", "jod", "mad", "pyiqa:qalign", "fid")
+_TWO_DECIMALS = (
+    "psnr",
+    "lr-",
+    "musiq",
+    "paq2piq",
+    "nima",
+    "cnniqa",
+    "hyperiqa",
+    "cvvdp",
+    "jod",
+    "mad",
+    "qalign",
+    "deqa",
+    "pyiqa:qalign",
+    "fid",
+)
 _MISSING = "-"
 
 

@@ -22,7 +22,7 @@ from iqa_sr.io.tensor_files import looks_like_tensors
 from iqa_sr.weights.checksums import remember_hash
 from iqa_sr.weights.registry import HubFile, WeightFile, hub_file
 
-__all__ = ["download"]
+__all__ = ["check_space", "download"]
 
 logger = logging.getLogger(__name__)
 
@@ -105,8 +105,9 @@ def _fetch(source: str, target: Path, file: WeightFile) -> str:
     found = compute_hash(part)
     if not found.startswith(file.sha256):
         fault = f"gave a file with the SHA-256 {found[:16]}... instead of {file.sha256[:16]}..."
-    elif not looks_like_tensors(part):
-        fault = "gave something else than a file of tensors, perhaps a web page"
+    elif not (_starts_as_json(part) if target.suffix == ".json" else looks_like_tensors(part)):
+        kind = "JSON" if target.suffix == ".json" else "a file of tensors"
+        fault = f"gave something else than {kind}, perhaps a web page"
     else:
         atomic_write(target, part.replace)
         remember_hash(target, found)
@@ -117,6 +118,11 @@ def _fetch(source: str, target: Path, file: WeightFile) -> str:
     if fault:
         raise OSError(fault)
     return found
+
+
+def _starts_as_json(path: Path) -> bool:
+    with path.open("rb") as file:
+        return file.read(64).lstrip()[:1] == b"{"
 
 
 def _check_address(address: str, before: str = "") -> None:
@@ -140,7 +146,16 @@ def _check_size(size: int | None, largest: int) -> None:
         raise OSError(f"announces {size / 1e6:.1f} MB, expected at most {largest / 1e6:.1f} MB")
 
 
-def _check_space(size: int | None, folder: Path) -> None:
+def check_space(size: int | None, folder: Path) -> None:
+    """Refuse a download that would fill the disk.
+
+    Args:
+        size: Size in bytes; None where it is not known.
+        folder: Folder that it is for.
+
+    Raises:
+        OSError: If less is free.
+    """
     free = shutil.disk_usage(folder).free
     if size is not None and size > free:
         raise OSError(f"{size / 1e6:.0f} MB do not fit into {folder} ({free / 1e6:.0f} MB free)")
@@ -175,7 +190,7 @@ def _from_hub(file: HubFile, path: Path, folder: Path, largest: int) -> None:
         facts = get_hf_file_metadata(address)
         _check_address(facts.location or address, before=address)
         _check_size(facts.size, largest)
-        _check_space(facts.size, path.parent)
+        check_space(facts.size, path.parent)
         got = hf_hub_download(repository, name, revision=revision, endpoint=endpoint, local_dir=folder)
     except HfHubHTTPError as error:
         status = error.response.status_code
@@ -207,7 +222,7 @@ def _from_server(source: str, part: Path, label: str, largest: int) -> None:
             length = answer.headers.get("Content-Length")
             total = have + int(length) if length else None
             _check_size(total, largest)
-            _check_space(int(length) if length else None, part.parent)
+            check_space(int(length) if length else None, part.parent)
             tag = answer.headers.get("ETag", "")
             version = tag if tag and not tag.startswith("W/") else answer.headers.get("Last-Modified", "")
             # tqdm's None: a bar on a terminal only

@@ -8,6 +8,7 @@ import torch
 
 from iqa_sr.weights.cache import cache_folder, user_cache
 from iqa_sr.weights.registry import WeightFile, hub_file
+from iqa_sr.weights.shards import CONFIG, missing_parts
 
 __all__ = [
     "FOLDER_VARIABLE",
@@ -25,7 +26,7 @@ class LocalFile:
     """A copy of a published file on this machine.
 
     Attributes:
-        path: Path of the copy.
+        path: Path of the copy, a file or a folder.
         chosen: Whether the user put it there himself (`IQA_SR_WEIGHTS`), so that it may differ from the published one.
     """
 
@@ -57,14 +58,16 @@ def search_folders() -> list[tuple[str, Path]]:
 
 
 def find_local(file: WeightFile) -> LocalFile | None:
-    """The first copy of a file in the search order; nothing is read."""
+    """The first copy of a file, or whole copy of a folder, in the search order; of a folder the index alone is read."""
     for label, folder in search_folders():
-        paths = [folder / file.name]
+        paths = [folder / file.name / CONFIG if file.is_folder else folder / file.name]
         if label == "Hugging Face hub":  # in the repositories that the sources name, then by the file's name alone
             named = [(one.repository.replace("/", "--"), one.name) for one in map(hub_file, file.sources) if one]
-            patterns = [f"models--{repository}/snapshots/*/{name}" for repository, name in [*named, ("*", file.name)]]
+            anywhere = [] if file.is_folder else [("*", file.name)]
+            patterns = [f"models--{repository}/snapshots/*/{name}" for repository, name in [*named, *anywhere]]
             paths = [path for pattern in patterns for path in sorted(folder.glob(pattern))]
         for path in paths:
-            if path.is_file():
-                return LocalFile(path, chosen=label == FOLDER_VARIABLE)
+            found = path.parent if file.is_folder else path
+            if path.is_file() and not (file.is_folder and missing_parts(found)):
+                return LocalFile(found, chosen=label == FOLDER_VARIABLE)
     return None

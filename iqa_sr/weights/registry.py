@@ -1,4 +1,4 @@
-"""The table of published weight files: size, hash, licenses, and where each can be had."""
+"""The table of published weights, files and folders: size, hash, licenses, and where each can be had."""
 
 import re
 from dataclasses import dataclass
@@ -13,16 +13,19 @@ COLLECTION_LICENSE = "CC BY-NC-SA 4.0"  # what its page declares; it also asks t
 
 @dataclass(frozen=True)
 class WeightFile:
-    """One published file of weights.
+    """One published file of weights, or a folder of them.
 
     Attributes:
-        name: The published file name; one name, one file.
-        megabytes: Size of the file in 10^6 bytes, rounded (for most files counted from the shapes inside).
+        name: The published file name; one name, one file. Of a folder, the name under which it is looked for.
+        megabytes: Size of the file, or of a folder's files together, in 10^6 bytes, rounded (for most counted from the
+            shapes inside).
         license: License of the weights.
         code_license: License of the project that published them.
-        sources: Addresses that give the file itself, in the order in which they are tried; empty: no download.
+        sources: Addresses that give the file itself, in the order in which they are tried; empty: no download. Those of
+            a folder give its `config.json`, beside which the others lie.
         sha256: SHA-256 of the file, or the start of it as the publishers put it into the name; empty: not known.
         page: Address of the page where a person finds the file when no source gives it.
+        is_folder: Whether it is a folder: `config.json`, an index, and the shards that the index names.
     """
 
     name: str
@@ -32,6 +35,7 @@ class WeightFile:
     sources: tuple[str, ...] = ()
     sha256: str = ""
     page: str = ""
+    is_folder: bool = False
 
 
 @dataclass(frozen=True)
@@ -123,6 +127,13 @@ def _qualiclip(name: str, sha256: str = "") -> WeightFile:
 def _reiqa(name: str) -> WeightFile:
     page = "https://github.com/avinabsaha/ReIQA (its README links the file on a cloud drive)"
     return WeightFile(name, 112.1, "no separate statement (MIT repository)", "MIT", page=page)
+
+
+def _hub_folder(name: str, repository: str, megabytes: float, license: str, code_license: str) -> WeightFile:
+    """A folder of shards on Hugging Face's hub."""
+    address = f"https://huggingface.co/{repository}"
+    sources = (f"{address}/resolve/main/config.json",)
+    return WeightFile(name, megabytes, license, code_license, sources, page=address, is_folder=True)
 
 
 def _own_training(name: str, megabytes: float, what: str) -> WeightFile:
@@ -290,8 +301,41 @@ _FILES = (
         "CC BY-NC-SA 4.0; later MIT",
         page="https://github.com/baidut/PaQ-2-PiQ",
     ),
+    # D. Li's training of Kang's network: the repository states no license.
+    WeightFile(
+        "CNNIQA-LIVE",
+        2.9,
+        "none stated by their publisher",
+        "none stated",
+        (
+            "https://raw.githubusercontent.com/lidq92/CNNIQA/fb36830fc6491ef8db2dc651aaad94cdbee131fa/"
+            "models/CNNIQA-LIVE",
+        ),
+        "79cc404d0da3e76e51b6680c4d6edd7332399ba7ed8af3306bdd16e95c7bda7e",
+    ),
+    WeightFile(
+        "koniq_pretrained.pkl",
+        109.7,
+        "no separate statement (MIT repository)",
+        "MIT",
+        page="https://github.com/SSL92/hyperIQA (its README links the file on a cloud drive)",
+    ),
     _liqe("liqe_koniq.pt"),
     _liqe("liqe_mix.pt"),
+    _hub_folder(
+        "one-align",
+        "q-future/one-align",
+        16400,
+        "NTU S-Lab 1.0 (Q-Align); derived from LLaMA 2: LLaMA 2 Community License",
+        "NTU S-Lab 1.0",
+    ),
+    _hub_folder(
+        "DeQA-Score-Mix3",
+        "zhiyuanyou/DeQA-Score-Mix3",
+        16400,
+        "MIT (DeQA-Score); derived from LLaMA 2: LLaMA 2 Community License",
+        "MIT",
+    ),
     _reiqa("quality_aware_r50.pth"),
     _reiqa("content_aware_r50.pth"),
     _own_training("reiqa_regressor.pth", 0.04, "Re-IQA publishes no regressor: fit one to ReIQA.features"),

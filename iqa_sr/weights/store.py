@@ -5,12 +5,18 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from torch import Tensor
+
 from iqa_sr.errors import did_you_mean
+from iqa_sr.io.json_files import read_json
+from iqa_sr.io.network_states import few, select_state_dict
 from iqa_sr.io.tensor_files import foreign_kind, read_tensor_file
 from iqa_sr.weights.checksums import first_hash, known_hash, remember_first
 from iqa_sr.weights.download import download
+from iqa_sr.weights.folders import download_folder
 from iqa_sr.weights.locations import FOLDER_VARIABLE, LocalFile, cache_path, find_local, search_folders
 from iqa_sr.weights.registry import WEIGHT_FILES, WeightFile
+from iqa_sr.weights.shards import CONFIG, INDEXES, find_index, folder_hash, missing_parts, shard_names
 
 __all__ = [
     "FOLDER_VARIABLE",
@@ -20,6 +26,7 @@ __all__ = [
     "find_all",
     "find_weights",
     "is_present",
+    "read_weight_folder",
     "read_weights",
     "size_text",
     "weight_file",
@@ -51,7 +58,7 @@ def did_you_mean_weights(name: str, more: Iterable[str] = ()) -> str:
 
 
 def find_weights(name: str) -> Path:
-    """A local copy of a published file.
+    """A local copy of a published file or folder.
 
     It is looked for in the folder that `IQA_SR_WEIGHTS` names, our own cache, and the caches of torch hub, Hugging
     Face and CLIP; then downloaded into our own cache. Its SHA-256 is checked when it is first used: against the
@@ -61,7 +68,7 @@ def find_weights(name: str) -> Path:
         name: A key of `WEIGHT_FILES`.
 
     Returns:
-        Path of the file.
+        Path of the file, or of the folder, which has all its files.
 
     Raises:
         ValueError: If there is no file of that name in the table, or the copy has another hash.
@@ -83,7 +90,7 @@ def find_all(names: Iterable[str]) -> dict[str, Path]:
     dead_hosts: set[str] = set()
     for file in missing:
         try:
-            download(file, cache_path(file.name), dead_hosts)
+            (download_folder if file.is_folder else download)(file, cache_path(file.name), dead_hosts)
         except OSError as error:
             failures[file] = str(error)
     if failures:
@@ -111,14 +118,43 @@ def read_weights(name: str) -> Any:
     return read_tensor_file(path, mmap=path.stat().st_size >= MAP_FROM)
 
 
+def read_weight_folder(name: str) -> tuple[Any, dict[str, Tensor]]:
+    """Read a published folder: its shards one after the other, without running code.
+
+    Large shards are mapped, not copied: their tensors take memory where they are used, and none twice.
+
+    Args:
+        name: A key of `WEIGHT_FILES` whose weights are a folder.
+
+    Returns:
+        The content of `config.json`, and the tensors of all shards by name, in the types of the files; on the CPU, not
+        to be written to.
+
+    Raises:
+        ValueError: As `find_weights`; or if a file is damaged, holds something else, or a tensor is in two shards.
+        FileNotFoundError: As `find_weights`.
+    """
+    folder = find_weights(name)
+    index = find_index(folder)
+    assert index is not None  # else it would not have been found
+    tensors: dict[str, Tensor] = {}
+    for path in [folder / shard for shard in shard_names(index)]:
+        state = select_state_dict(read_tensor_file(path, mmap=path.stat().st_size >= MAP_FROM), path, None)
+        if twice := [key for key in state if key in tensors]:
+            raise ValueError(f"{path}: expected tensors of its own, got {few(twice)} of another shard, too")
+        tensors |= state
+    return read_json(folder / CONFIG), tensors
+
+
 def weights_hash(name: str) -> str:
-    """SHA-256 of the local copy of a published file, in hexadecimal digits.
+    """SHA-256 of the local copy of a published file, in hexadecimal digits; of a folder, of the names and hashes in it.
 
     Raises:
         ValueError: As `find_weights`.
         FileNotFoundError: As `find_weights`.
     """
-    return known_hash(find_weights(name))
+    path = find_weights(name)
+    return folder_hash(path) if weight_file(name).is_folder else known_hash(path)
 
 
 def _checked(file: WeightFile, local: LocalFile | None) -> Path:
@@ -128,7 +164,7 @@ def _checked(file: WeightFile, local: LocalFile | None) -> Path:
     expected = file.sha256 or ("" if local.chosen else first_hash(file.name))
     if local.chosen and not expected:
         return local.path
-    found = known_hash(local.path)
+    found = folder_hash(local.path) if file.is_folder else known_hash(local.path)
     if not expected:
         remember_first(file.name, found)
     if not expected or found.startswith(expected):
@@ -149,7 +185,9 @@ def _checked(file: WeightFile, local: LocalFile | None) -> Path:
 
 
 def size_text(file: WeightFile) -> str:
-    """Size of a file as text, in MB or kB."""
+    """Size of a file as text, in GB, MB or kB."""
+    if file.megabytes >= 10_000:
+        return f"{file.megabytes / 1000:.1f} GB"
     return f"{file.megabytes:.0f} MB" if file.megabytes >= 1 else f"{1000 * file.megabytes:.0f} kB"
 
 
@@ -157,8 +195,10 @@ def _missing_text(failures: dict[WeightFile, str]) -> str:
     """Five lines at most: further files share the last of theirs."""
     entries = []
     for file, reason in failures.items():
-        where = f"{' or '.join(file.sources) or file.page}{f' ({reason})' if reason else ''}"
-        entries.append(f"{file.name} ({size_text(file)}) from {where} -> {cache_path(file.name)}")
+        pages = "" if file.is_folder else " or ".join(file.sources)
+        where = f"{pages or file.page}{f' ({reason})' if reason else ''}"
+        what = f"; a folder: {CONFIG}, {' or '.join(INDEXES)}, and the shards that it names" if file.is_folder else ""
+        entries.append(f"{file.name} ({size_text(file)}{what}) from {where} -> {cache_path(file.name)}{_lacks(file)}")
     if len(entries) > SHOWN:
         entries[SHOWN - 1 :] = ["; ".join(entries[SHOWN - 1 :])]
     folders = dict(search_folders())
@@ -173,3 +213,12 @@ def _missing_text(failures: dict[WeightFile, str]) -> str:
             f"{folders['torch hub']}.",
         ]
     )
+
+
+def _lacks(file: WeightFile) -> str:
+    """What the first folder of that name on this machine lacks; empty where there is none."""
+    places = [folder / file.name for _, folder in search_folders()] if file.is_folder else []
+    for place in places:
+        if any(place.glob("[!.]*")) and (missing := missing_parts(place)):  # more than a lock and parts
+            return f" ({place} lacks {few(missing)})"
+    return ""

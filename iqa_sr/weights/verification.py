@@ -8,13 +8,14 @@ from iqa_sr.io.tensor_files import foreign_kind, read_tensor_file
 from iqa_sr.weights.checksums import first_hash, remember_first, remember_hash
 from iqa_sr.weights.locations import cache_path, find_local
 from iqa_sr.weights.registry import WEIGHT_FILES, WeightFile
+from iqa_sr.weights.shards import folder_hash, folder_parts
 from iqa_sr.weights.store import did_you_mean_weights, weight_file
 
 __all__ = ["import_file", "verify_file"]
 
 
 def verify_file(file: WeightFile) -> tuple[bool, str]:
-    """Hash the local copy of a published file anew.
+    """Hash the local copy of a published file or folder anew.
 
     Returns:
         Whether it is what it should be, and a line about it.
@@ -22,7 +23,10 @@ def verify_file(file: WeightFile) -> tuple[bool, str]:
     local = find_local(file)
     if local is None:
         return False, f"not on this machine; `iqa-sr weights pull {file.name}`"
-    found = remember_hash(local.path, compute_hash(local.path))
+    for path in [local.path / name for name in folder_parts(local.path)] if file.is_folder else [local.path]:
+        found = remember_hash(path, compute_hash(path))
+    if file.is_folder:
+        found = folder_hash(local.path)
     expected = file.sha256 or ("" if local.chosen else first_hash(file.name))
     if not expected:
         if not local.chosen:
@@ -49,6 +53,11 @@ def import_file(path: Path, name: str | None = None) -> tuple[str, Path]:
             published one.
         FileNotFoundError: If there is no such file.
     """
+    if path.is_dir():
+        raise ValueError(
+            f"weights import: expected a file, got the folder {path}\nPut a folder of shards under its published name "
+            f"into {cache_path('')} or a folder named by IQA_SR_WEIGHTS, or link it there."
+        )
     check_file(path, "weights file")
     sha256 = compute_hash(path)
     file = weight_file(name) if name else _recognize(path, sha256)

@@ -3,6 +3,9 @@
 As in `tests/conftest.py`, nothing is imported here that takes seconds.
 """
 
+import shutil
+from pathlib import Path
+
 import pytest
 
 from tests.helpers.sr_datasets import write_groups, write_labels
@@ -34,3 +37,43 @@ def network_here(evaluation_inputs, tmp_path, monkeypatch):
     for name in ("net.pth", "data"):
         (tmp_path / name).symlink_to(evaluation_inputs[0] / name)
     return evaluation_inputs[1]
+
+
+@pytest.fixture(scope="module")
+def adapter_files(tmp_path_factory):
+    """A folder with two adapters of one base, one of another base, one of another network; the networks by name."""
+    from iqa_sr.lora.adapter_files import BaseNetwork, save_adapter
+    from tests.helpers.merging import RRDB, SWINIR, make_files, trained
+
+    folder = tmp_path_factory.mktemp("merge")
+    adapters = {
+        "clean": {"rank": 2, "preset": "swinir"},
+        "sharp": {"rank": 3, "alpha": 5, "target_modules": ["qkv", "conv_after_body"]},
+    }
+    networks = make_files(folder, SWINIR, adapters)
+    other = trained(networks["base"], 9, rank=2, preset="swinir")
+    save_adapter(other, folder / "foreign", BaseNetwork(network=SWINIR, file="other.pth", digest="0123456789abcdef"))
+    make_files(folder / "rrdb", RRDB, {"dense": {"preset": "rrdb"}})
+    return folder, networks
+
+
+@pytest.fixture
+def adapters_here(adapter_files, tmp_path, monkeypatch):
+    """A working folder of its own with the files of `adapter_files`; returns the networks."""
+    monkeypatch.chdir(tmp_path)
+    shutil.copytree(adapter_files[0], tmp_path, dirs_exist_ok=True)
+    return adapter_files[1]
+
+
+@pytest.fixture
+def experiment(empty_folder):
+    """`experiments/run`, as training leaves it: the last iteration was validated and not saved."""
+    from tests.helpers.pick_inputs import MEANS, save, scores
+
+    folder = Path("experiments/run")
+    means = {"bicubic": (35.0, 1.0, 90.0, 0.01), **MEANS, "3500": (36.0, 1.0, 90.0, 0.01)}
+    scores(means).write(folder / "scores.csv")
+    for label in MEANS:
+        save(folder / "models" / f"net_g_{label}.pth", label)
+    save(folder / "models" / "net_g_latest.pth", "latest")
+    return folder

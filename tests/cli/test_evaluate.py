@@ -117,14 +117,15 @@ def test_hggt_test100_is_the_mean_over_the_positives_without_4_px(network_here, 
 
 def test_the_paper_s_protocol_has_a_gold_standard_and_says_what_it_leaves_out(network_here, monkeypatch, capsys):
     """With fewer of its metrics, which need no weights; the rest is its own."""
-    monkeypatch.setitem(PROTOCOLS, "paper", replace(PROTOCOLS["paper"], metrics=("psnr", "jod-lite")))
+    fewer = replace(PROTOCOLS["paper"], metrics=("psnr", "jod-lite"), left_out={"Q-Align": "of 16 GB"})
+    monkeypatch.setitem(PROTOCOLS, "paper", fewer)
     save_network(Path("four.pth"), upscale=4)
     write_groups("large/images", count=1, size=64)
     write_labels("large/labels", {"p0": {"01": "PPS", "02": "PPP"}})
     args = ["evaluate", "four.pth", "--data", "set=large", "--protocol", "paper", "--output", str(RUN)]
     assert main([*args, "--device", "cpu"]) == 0
     shown = capsys.readouterr().out
-    assert "Q-Align: left out of the protocol paper: not among the metrics here; --metric pyiqa:qalign adds" in shown
+    assert "Q-Align: left out of the protocol paper: of 16 GB" in shown
     assert {metric for label, _, _, metric in scores() if label == "gold-standard"} == {"jod-lite"}
     assert {key for label, _, key, metric in scores() if (label, metric) == ("four", "psnr")} == {
         f"images/{version}/p0_{version}.png" for version in ("01", "02")

@@ -19,7 +19,7 @@ from iqa_sr.degradations.pipelines import build_degradation
 from iqa_sr.errors import OptionError, TrainingStopped
 from iqa_sr.io.image_tensors import to_tensor
 from iqa_sr.scores.score_table import MetricFacts, ScoreRow, ScoreTable
-from tests.data.test_multi_gt_manifest import write_lmdb
+from tests.helpers.manifests import write_lmdb
 from tests.helpers.sr_datasets import make_image, save, write_groups, write_labels
 
 ARGMAX = {"type": "argmax-online", "metric": "niqe"}

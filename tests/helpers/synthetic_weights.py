@@ -25,6 +25,10 @@ _SCALES = {
 }
 
 
+class Folder(dict):
+    """Weights that are published as a folder: the content of each file by its name."""
+
+
 def draw(namespace, key, shape, kind, dtype="float32"):
     """One tensor of a golden file's rule."""
     generator = torch.Generator().manual_seed(zlib.crc32(f"{namespace}/{key}".encode()))

@@ -17,7 +17,7 @@ from tests.helpers.golden_images import golden, golden_input, photo
 from tests.helpers.metric_contract import BATCH, check_variant, check_variant_facts, make_images, scored, side_of
 
 # Slow to build or to compute: the files of these build each once, and test the short contract with it.
-ELSEWHERE = ("ahiq", "liqe_mix", "maniqa", "maniqa-kadid", "maniqa-pipal")
+ELSEWHERE = ("ahiq", "hyperiqa", "liqe_mix", "maniqa", "maniqa-kadid", "maniqa-pipal")
 # The same network with other weights: what does not depend on them is tested with the first of each family.
 VARIANTS = {
     **{f"arniqa-{data}": "arniqa" for data in ("live", "csiq", "tid", "kadid", "flive", "spaq", "clive", "koniq")},

@@ -8,7 +8,7 @@ import os
 import pytest
 
 from iqa_sr.metrics import metric_info
-from iqa_sr.scores.score_rows import COLUMNS, ORIGIN_COLUMNS
+from iqa_sr.scores.score_rows import COLUMNS, ORIGIN_COLUMNS, facts_text
 from iqa_sr.scores.score_table import MetricFacts, Origin, ScoreRow, ScoreTable
 
 NIQE = MetricFacts("niqe", False, "luma, rounded")
@@ -181,14 +181,17 @@ def test_a_last_line_of_an_older_version_may_be_torn_and_is_not_gone_on_with(pat
     assert len(ScoreTable.read(path)) == 2 and ScoreTable.open(path).rows == ROWS[:1]
 
 
-def test_a_table_with_the_column_of_before_says_what_to_do(path):
+def test_a_table_with_the_column_of_before_is_read_with_a_warning(path, caplog):
     path.parent.mkdir()
-    for columns in (COLUMNS, COLUMNS + ORIGIN_COLUMNS):
-        path.write_text(f"{','.join(columns).replace('image', 'picture')}\n,a,,niqe,1.5\n")
-        with pytest.raises(
-            ValueError, match="line 1: a table of an earlier version; score again, or rename its column"
-        ):
-            ScoreTable.read(path)
+    for columns, origin in ((COLUMNS, ""), (COLUMNS + ORIGIN_COLUMNS, ",/a,,," + "0" * 16)):
+        old = ",".join(columns).replace("image", "picture")
+        path.write_text(f"{facts_text(NIQE)}{old}\n,a,,niqe,1.5{origin}\n")
+        caplog.clear()
+        assert ScoreTable.read(path).lookup("niqe") == {"a": 1.5}
+        assert f"{path}: the column 'picture' is read as 'image', which is its name now; rename it." in caplog.messages
+    ScoreTable.open(path)
+    assert old not in path.read_text() and ScoreTable.read(path).lookup("niqe") == {"a": 1.5}
+    assert len(caplog.messages) == 2, "once for each reading, and no more where the table was opened to go on"
 
 
 def test_folders_are_told_apart_and_rows_of_nobody_knows_what_give_way(path):

@@ -1,6 +1,7 @@
 """Small makers of weight files, one module for each family of metrics; found by their place in this folder."""
 
 import importlib
+import json
 import os
 import pkgutil
 from functools import cache, partial
@@ -8,6 +9,8 @@ from functools import cache, partial
 import torch
 from safetensors.torch import save_file
 from torch.serialization import get_crc32_options, set_crc32_options
+
+from tests.helpers.synthetic_weights import Folder
 
 
 @cache
@@ -45,7 +48,13 @@ def _recipe(name):
 
 
 def _write(content, path):
-    if isinstance(content, torch.jit.ScriptModule):
+    if isinstance(content, Folder):
+        path.mkdir()
+        for name, part in content.items():
+            _write(part, path / name)
+    elif path.suffix == ".json":
+        path.write_text(json.dumps(content), encoding="utf-8")
+    elif isinstance(content, torch.jit.ScriptModule):
         content.save(path)
     elif path.suffix == ".safetensors":
         save_file({key: value.contiguous() for key, value in content.items()}, path)

@@ -2,12 +2,14 @@
 
 import csv
 import io
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from iqa_sr.cli.main import main
+from iqa_sr.scores.protocols import PROTOCOLS
 from iqa_sr.scores.score_table import MetricFacts, ScoreRow, ScoreTable
 from tests.helpers.paper_tables import HIGHER, write_means
 from tests.helpers.result_folders import write_experiment, write_results
@@ -60,8 +62,7 @@ def test_the_paper_s_table_in_markdown(results, capsys):
     ]
     notes = "\n".join(lines[6:])
     assert "Means over 2 images of Test-100; protocol paper: Zhang et al." in notes
-    assert "SSIM is ssimc-basicsr" in notes and "stlpips, dists, nima: of the protocol, without scores here." in notes
-    assert "Q-Align is left out: not among the metrics here; --metric pyiqa:qalign adds it" in notes
+    assert "SSIM is ssimc-basicsr" in notes and "stlpips, dists, nima, qalign: of the protocol, without" in notes
 
 
 def test_the_same_in_latex(results, capsys):
@@ -84,14 +85,15 @@ def test_the_same_in_latex(results, capsys):
     assert lines[0] == r"% needs \usepackage{booktabs}"
 
 
-def test_csv_is_plain_and_its_notes_go_elsewhere(results, capsys):
+def test_csv_is_plain_and_its_notes_go_elsewhere(results, capsys, monkeypatch):
+    monkeypatch.setitem(PROTOCOLS, "paper", replace(PROTOCOLS["paper"], left_out={"FID": "of a whole set"}))
     assert main(["table", *FOLDERS, "--protocol", "paper", "--output", "paper.csv"]) == 0
     out, err = capsys.readouterr()
     rows = list(csv.reader(io.StringIO(Path("paper.csv").read_text(encoding="utf-8"))))
     assert rows[0] == ["data set", "checkpoint", *HIGHER]
     assert rows[3] == ["Test-100", "SwinIR-AMO_FT", "21.77", "0.624", "0.174", "70.81", "0.70"]
     assert rows[4] == ["Test-100", "gold-standard", "", "", "", "69.64", "0.69"]
-    assert out == "wrote paper.csv (csv); rows: 3, columns: 5\n" and "note: Q-Align is left out" in err
+    assert out == "wrote paper.csv (csv); rows: 3, columns: 5\n" and "note: FID is left out: of a whole set." in err
 
 
 def test_names_are_text_in_every_format(empty_folder, capsys):

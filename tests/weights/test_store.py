@@ -1,8 +1,5 @@
 """The weights store: where it looks, what it downloads, what it checks, and its command. No network: a local server."""
 
-import hashlib
-import http.server
-import io
 import json
 import logging
 import os
@@ -10,9 +7,7 @@ import re
 import socket
 import threading
 
-import huggingface_hub
 import pytest
-import torch
 
 from iqa_sr.cli.main import main
 from iqa_sr.metrics import metric_info, metric_names
@@ -20,140 +15,9 @@ from iqa_sr.weights import checksums as weight_records
 from iqa_sr.weights import download as weight_download
 from iqa_sr.weights.registry import WEIGHT_FILES, WeightFile
 from iqa_sr.weights.store import find_all, find_weights, is_present, read_weights, weights_hash
-
-
-def saved(value, size=1000):
-    stream = io.BytesIO()
-    torch.save({"w": torch.full((size,), float(value))}, stream)
-    return stream.getvalue()
-
-
-def sha(content):
-    return hashlib.sha256(content).hexdigest()
-
-
-class Server(http.server.ThreadingHTTPServer):
-    """Serves `files`; `break_after` ends an answer's body after so many bytes, as often as `breaks` says."""
-
-    def __init__(self):
-        super().__init__(("127.0.0.1", 0), Handler)
-        self.files, self.requests, self.status = {}, [], 404
-        self.break_after, self.breaks, self.tag, self.says_length = None, 0, '"v1"', True
-        self.url = f"http://127.0.0.1:{self.server_port}/"
-
-
-class Handler(http.server.BaseHTTPRequestHandler):
-    def do_HEAD(self):
-        """As a hub does: a file's size, tag and commit."""
-        name = self.path.removeprefix("/")
-        if name not in self.server.files:
-            self.send_error(self.server.status)
-            return
-        self.send_response(200)
-        self.send_header("Content-Length", str(len(self.server.files[name])))
-        self.send_header("ETag", self.server.tag)
-        if self.server.tag:
-            self.send_header("X-Repo-Commit", "0" * 40)
-        self.end_headers()
-
-    def do_GET(self):
-        server, name = self.server, self.path.removeprefix("/")
-        wanted = self.headers.get("Range")
-        if not name.startswith("api/"):  # what the hub's library asks besides
-            server.requests.append((name, wanted))
-        if name == "moved.pth":
-            self.send_response(302)
-            self.send_header("Location", server.files[name])
-            self.end_headers()
-            return
-        if name not in server.files:
-            self.send_error(404, "Not Found")
-            return
-        content, start = server.files[name], 0
-        if wanted and self.headers.get("If-Range", server.tag) == server.tag:
-            start = int(re.fullmatch(r"bytes=(\d+)-", wanted).group(1))
-            if start >= len(content):
-                self.send_error(416)
-                return
-        self.send_response(206 if start else 200)
-        if start:
-            self.send_header("Content-Range", f"bytes {start}-{len(content) - 1}/{len(content)}")
-        if server.says_length:
-            self.send_header("Content-Length", str(len(content) - start))
-        if server.tag:
-            self.send_header("ETag", server.tag)
-        self.end_headers()
-        body = content[start:]
-        if server.breaks:
-            server.breaks -= 1
-            body = body[: server.break_after]
-        self.wfile.write(body)
-
-    def log_message(self, *_):
-        pass
-
-
-@pytest.fixture
-def server():
-    server = Server()
-    thread = threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True)
-    thread.start()
-    yield server
-    server.shutdown()
-    server.server_close()
-    thread.join()
-
-
-@pytest.fixture(autouse=True)
-def machine(tmp_path, monkeypatch):
-    """A machine without any weights, and a store that has forgotten what it knew."""
-    monkeypatch.setenv("HOME", str(tmp_path / "home"))
-    monkeypatch.setenv("TORCH_HOME", str(tmp_path / "torch"))
-    monkeypatch.setenv("IQA_SR_CACHE", str(tmp_path / "cache"))
-    for name in ("HF_ENDPOINT", "HF_HUB_CACHE", "HF_HOME", "XDG_CACHE_HOME"):
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.setenv("no_proxy", "127.0.0.1")
-    monkeypatch.setattr(weight_download, "WAIT", 0.0)
-    monkeypatch.setattr(weight_records, "_known", {})
-    monkeypatch.setattr("iqa_sr.weights.store._warned", set())
-    return tmp_path
-
-
-@pytest.fixture
-def publish(server, monkeypatch):
-    """Put a file into the table; its sources are the named paths of the server."""
-
-    def add(name, content=None, sha256="", sources=None, **facts):
-        if content is not None:
-            server.files[name] = content
-        addresses = tuple(server.url + source for source in ([name] if sources is None else sources))
-        file = WeightFile(name, 1.5, "none", "none", addresses, sha256, **facts)
-        monkeypatch.setitem(WEIGHT_FILES, name, file)
-        return file
-
-    return add
-
+from tests.helpers.weight_servers import forget, saved, sha
 
 HUB_PATH = "someone/weights/resolve/main/model%2B.pth"
-
-
-@pytest.fixture
-def mirror(monkeypatch):
-    """Name a server in place of Hugging Face's hub, also to the library, which asks once a process.
-
-    Its client reads the proxies once, too: what another test has made it with is closed.
-    """
-    close = getattr(huggingface_hub, "close_session", None)  # before its version 1 there is no such client
-
-    def name(address):
-        if close:
-            close()
-        template = address + "/{repo_id}/resolve/{revision}/{filename}"
-        monkeypatch.setattr("huggingface_hub.constants.ENDPOINT", address)
-        monkeypatch.setattr("huggingface_hub.constants.HUGGINGFACE_CO_URL_TEMPLATE", template)
-        monkeypatch.setenv("HF_ENDPOINT", address)
-
-    return name
 
 
 @pytest.fixture
@@ -168,12 +32,6 @@ def publish_on_hub(server, mirror, monkeypatch):
         monkeypatch.setitem(WEIGHT_FILES, "x.pth", WeightFile("x.pth", 1.5, "none", "none", sources, sha256))
 
     return add
-
-
-def forget(monkeypatch):
-    """What a new process does not know."""
-    monkeypatch.setattr(weight_records, "_known", {})
-    monkeypatch.setattr("iqa_sr.weights.store._warned", set())
 
 
 # --- The table --------------------------------------------------------------------------------------------------------

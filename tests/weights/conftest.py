@@ -1,0 +1,69 @@
+"""A machine without any weights, and a local server that gives them."""
+
+import threading
+
+import huggingface_hub
+import pytest
+
+from iqa_sr.weights import download as weight_download
+from iqa_sr.weights.registry import WEIGHT_FILES, WeightFile
+from tests.helpers.weight_servers import Server, forget
+
+
+@pytest.fixture
+def server():
+    server = Server()
+    thread = threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True)
+    thread.start()
+    yield server
+    server.shutdown()
+    server.server_close()
+    thread.join()
+
+
+@pytest.fixture(autouse=True)
+def machine(tmp_path, monkeypatch):
+    """A machine without any weights, and a store that has forgotten what it knew."""
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path / "torch"))
+    monkeypatch.setenv("IQA_SR_CACHE", str(tmp_path / "cache"))
+    for name in ("HF_ENDPOINT", "HF_HUB_CACHE", "HF_HOME", "XDG_CACHE_HOME"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("no_proxy", "127.0.0.1")
+    monkeypatch.setattr(weight_download, "WAIT", 0.0)
+    forget(monkeypatch)
+    return tmp_path
+
+
+@pytest.fixture
+def publish(server, monkeypatch):
+    """Put a file into the table; its sources are the named paths of the server."""
+
+    def add(name, content=None, sha256="", sources=None, **facts):
+        if content is not None:
+            server.files[name] = content
+        addresses = tuple(server.url + source for source in ([name] if sources is None else sources))
+        file = WeightFile(name, 1.5, "none", "none", addresses, sha256, **facts)
+        monkeypatch.setitem(WEIGHT_FILES, name, file)
+        return file
+
+    return add
+
+
+@pytest.fixture
+def mirror(monkeypatch):
+    """Name a server in place of Hugging Face's hub, also to the library, which asks once a process.
+
+    Its client reads the proxies once, too: what another test has made it with is closed.
+    """
+    close = getattr(huggingface_hub, "close_session", None)  # before its version 1 there is no such client
+
+    def name(address):
+        if close:
+            close()
+        template = address + "/{repo_id}/resolve/{revision}/{filename}"
+        monkeypatch.setattr("huggingface_hub.constants.ENDPOINT", address)
+        monkeypatch.setattr("huggingface_hub.constants.HUGGINGFACE_CO_URL_TEMPLATE", template)
+        monkeypatch.setenv("HF_ENDPOINT", address)
+
+    return name

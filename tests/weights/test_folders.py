@@ -1,0 +1,176 @@
+"""Weights that are folders of shards: found, downloaded, read and checked as a whole. No network: a local server."""
+
+import io
+import json
+import re
+import threading
+
+import pytest
+import torch
+
+from iqa_sr.cli.main import main
+from iqa_sr.weights import download as weight_download
+from iqa_sr.weights.registry import WEIGHT_FILES, WeightFile
+from iqa_sr.weights.store import find_weights, is_present, read_weight_folder, weights_hash
+from tests.helpers.weight_servers import forget
+
+OWL = "https://huggingface.co/someone/owl/resolve/main/"
+INDEX = "pytorch_model.bin.index.json"
+
+
+def owl_files():
+    """A folder of two shards, with a file that nobody needs."""
+    names = {"a": "pytorch_model-00001-of-00002.bin", "b": "pytorch_model-00002-of-00002.bin"}
+    shards = {}
+    for value, (key, name) in enumerate(names.items()):
+        stream = io.BytesIO()
+        torch.save({key: torch.full((3,), float(value), dtype=torch.float16)}, stream)
+        shards[name] = stream.getvalue()
+    index = json.dumps({"metadata": {"total_size": 12}, "weight_map": names}).encode()
+    return {"config.json": b'{"hidden_size": 4}', INDEX: index, "tokenizer.json": b"{}", **shards}
+
+
+@pytest.fixture
+def publish_folder(server, mirror, monkeypatch):
+    """Put the folder `owl` into the table, on the hub, of which the server is a mirror."""
+    mirror(server.url.rstrip("/"))
+
+    def add(files=None, sha256=""):
+        server.files |= {
+            OWL.removeprefix("https://huggingface.co/") + name: part for name, part in (files or {}).items()
+        }
+        owl = WeightFile("owl", 1.5, "none", "none", (f"{OWL}config.json",), sha256, "the page", is_folder=True)
+        monkeypatch.setitem(WEIGHT_FILES, "owl", owl)
+
+    return add
+
+
+def write_folder(folder, files):
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, content in files.items():
+        (folder / name).write_bytes(content)
+    return folder
+
+
+def test_a_folder_is_found_where_all_its_files_are(machine, publish_folder, monkeypatch):
+    publish_folder()
+    monkeypatch.setenv("IQA_SR_WEIGHTS", str(machine / "chosen"))
+    hub = machine / "home/.cache/huggingface/hub/models--someone--owl/snapshots/abc"
+    write_folder(machine / "home/.cache/huggingface/hub/models--else--owl/snapshots/abc", owl_files())
+    assert not is_present("owl"), "every repository has a config.json"
+    for folder in (hub, machine / "cache/weights/owl", machine / "chosen/owl"):
+        for name, content in owl_files().items():
+            assert not is_present("owl") or find_weights("owl") != folder, "not before it is whole"
+            write_folder(folder, {name: content})
+        assert find_weights("owl") == folder
+
+
+def test_of_a_folder_come_its_config_and_all_tensors_in_their_type(machine, publish_folder, monkeypatch):
+    publish_folder()
+    write_folder(machine / "cache/weights/owl", owl_files())
+    for smallest in (0, 2**30):
+        monkeypatch.setattr("iqa_sr.weights.store.MAP_FROM", smallest)
+        config, tensors = read_weight_folder("owl")
+        assert config == {"hidden_size": 4} and {key: value.tolist() for key, value in tensors.items()} == {
+            "a": [0.0] * 3,
+            "b": [1.0] * 3,
+        }
+        assert tensors["a"].dtype == torch.float16
+
+
+def test_a_missing_folder_is_downloaded_file_by_file_and_taken_up_again(machine, server, publish_folder, caplog):
+    files = owl_files()
+    shard = files.pop("pytorch_model-00002-of-00002.bin")
+    publish_folder(files)
+    with pytest.raises(FileNotFoundError) as error:
+        find_weights("owl")
+    place = machine / "cache/weights/owl"
+    text = str(error.value)
+    assert (
+        "owl (2 MB; a folder: config.json, model.safetensors.index.json or pytorch_model.bin.index.json, and the "
+        in text
+    )
+    assert text.count("lacks") == 1 and "from the page (" in text
+    assert f"-> {place} ({place} lacks pytorch_model-00002-of-00002.bin)" in text and "404" in text
+    asked = len(server.requests)
+    publish_folder({"pytorch_model-00002-of-00002.bin": shard})
+    assert find_weights("owl") == place
+    assert [name.rpartition("/")[2] for name, _ in server.requests[asked:]] == ["pytorch_model-00002-of-00002.bin"]
+    assert {path.name for path in place.iterdir() if path.name[0] != "."} == set(owl_files()) - {"tokenizer.json"}
+
+
+def test_a_folder_that_is_nowhere_lacks_nothing_by_name(machine, publish_folder):
+    publish_folder()
+    for _ in range(2):  # a lock is left
+        with pytest.raises(FileNotFoundError, match="owl .*a folder: config.json") as error:
+            find_weights("owl")
+        assert "lacks" not in str(error.value)
+
+
+def test_a_folder_that_does_not_fit_is_said_before_a_shard_is_fetched(server, publish_folder, monkeypatch):
+    publish_folder(owl_files())
+    monkeypatch.setattr(weight_download.shutil, "disk_usage", lambda _: type("Usage", (), {"free": 1_000_000})())
+    with pytest.raises(FileNotFoundError, match=r"1 MB do not fit into .*owl \(1 MB free\)"):
+        find_weights("owl")
+    assert not any(name.endswith(".bin") for name, _ in server.requests)
+
+
+def test_a_folder_has_one_hash_of_all_its_files(machine, publish_folder, monkeypatch):
+    publish_folder()
+    place = write_folder(machine / "cache/weights/owl", owl_files())
+    hash_before = weights_hash("owl")
+    assert len(hash_before) == 64
+    write_folder(place, {"tokenizer.json": b"{1}"})
+    forget(monkeypatch)
+    assert weights_hash("owl") == hash_before, "of what is read"
+    torch.save({"b": torch.full((3,), 7.0)}, place / "pytorch_model-00002-of-00002.bin")
+    forget(monkeypatch)
+    with pytest.raises(ValueError, match=r"owl is not the file that was first used under this name: its SHA-256"):
+        find_weights("owl")
+
+
+BAD_INDEXES = {
+    "no index": (b"{}", "expected `weight_map` with the shard of each tensor, found none"),
+    "elsewhere": (b'{"weight_map": {"a": "../a.bin"}}', r"expected shards beside it, .* got '../a.bin'"),
+    "windows": (b'{"weight_map": {"a": "C:a.bin"}}', r"expected shards beside it, .* got 'C:a.bin'"),
+    "code": (b'{"weight_map": {"a": "a.py"}}', r"expected shards beside it, .* got 'a.py'"),
+}
+
+
+@pytest.mark.parametrize("kind", BAD_INDEXES)
+def test_an_index_of_something_else_is_refused(machine, publish_folder, kind):
+    content, told = BAD_INDEXES[kind]
+    publish_folder(owl_files() | {INDEX: content})
+    with pytest.raises(ValueError, match=told):
+        find_weights("owl")
+    assert not is_present("owl"), "and breaks no list"
+
+
+def test_shards_that_cannot_be_read_or_share_a_tensor_are_refused(machine, publish_folder):
+    publish_folder()
+    place = write_folder(machine / "chosen/owl", owl_files())
+    second = place / "pytorch_model-00002-of-00002.bin"
+    torch.save({"a": torch.zeros(3)}, second)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("IQA_SR_WEIGHTS", str(machine / "chosen"))
+        with pytest.raises(
+            ValueError, match=r"00002-of-00002.bin: expected tensors of its own, got a of another shard"
+        ):
+            read_weight_folder("owl")
+        torch.save({"b": threading.Thread}, second)
+        with pytest.raises(ValueError, match="holds pickled objects besides tensors"):
+            read_weight_folder("owl")
+
+
+def test_the_command_shows_verifies_and_refuses_folders(machine, publish_folder, capsys):
+    publish_folder()
+    assert main(["weights", "list"]) == 0
+    assert re.search(r"one-align +16.4 GB +NTU S-Lab", capsys.readouterr().out)
+    place = write_folder(machine / "cache/weights/owl", owl_files())
+    assert main(["weights", "verify", "owl"]) == 0
+    assert "owl: no published hash; here" in capsys.readouterr().out
+    (place / "config.json").write_text('{"hidden_size": 8}')
+    assert main(["weights", "verify", "owl"]) == 1
+    assert "is not the recorded" in capsys.readouterr().err
+    assert main(["weights", "import", str(place)]) != 0
+    assert "weights import: expected a file, got the folder" in capsys.readouterr().err
