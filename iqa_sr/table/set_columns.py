@@ -69,7 +69,9 @@ class SetColumns:
             widths = [one.score.interval[1] - one.score.value for one in own]
             known = [width for width in widths if math.isfinite(width)]
             width = f"95 % intervals up to +- {max(known):.2g}" if len(known) == len(own) else "without intervals"
-            found.append(f"{name}: {own[0].spec}; {width}.")
+            counts = sorted({one.score.images[0] for one in own})
+            images = " to ".join(map(str, dict.fromkeys((counts[0], counts[-1]))))  # patches may leave some out
+            found.append(f"{name}: {own[0].spec}; of {images} images, {width}.")
         return found
 
 

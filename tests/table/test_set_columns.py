@@ -27,7 +27,7 @@ def test_they_come_last_with_the_lowest_marked_and_say_what_they_are(results, ca
     lines = shown(capsys, *FOLDERS).splitlines()
     assert cells(lines[0]) == ["Method", "PSNR ↑", "LPIPS ↓", "FID ↓"]
     assert [cells(line)[-1] for line in lines[2:5]] == ["<u>30.12</u>", "**28.50**", "31.00"]
-    assert lines[-1] == "fid: Inception; 95 % intervals up to +- 1."
+    assert lines[-1] == "fid: Inception; of 100 images, 95 % intervals up to +- 1."
     (row,) = csv.DictReader(io.StringIO(shown(capsys, *FOLDERS[:1], "--format", "csv")))
     assert row == {"data set": "Test-100", "checkpoint": "300000", "psnr": "25.00", "lpips": "0.2000", "fid": "30.12"}
 
@@ -57,9 +57,14 @@ def test_a_protocol_s_own_are_columns_where_they_are_there(empty_folder, capsys)
 
 def test_data_sets_patches_and_what_was_not_computed(empty_folder, capsys):
     write_means(Path("run"), {"a": MEANS, "b": MEANS}, datasets=("x", "y"))
-    numbers = [set_result("a", 5.0, "x"), set_result("a", 7.0, "x", patches="256"), set_result("b", 4.0, "x")]
+    numbers = [
+        set_result("a", 5.0, "x"),
+        set_result("a", 7.0, "x", patches="256", images=99),
+        set_result("b", 4.0, "x"),
+    ]
     write_set_results("run", numbers)
     lines = shown(capsys, "run").splitlines()
+    assert "fid@256: Inception; of 99 images," in lines[-1]
     assert cells(lines[0])[-2:] == ["FID ↓", "fid@256 ↓"]
     found = {tuple(cells(line)[:2]): cells(line)[-2:] for line in lines[2:6]}
     assert found == {
