@@ -6,12 +6,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from iqa_sr.errors import same_name
-from iqa_sr.metrics.registry import metric_names
 from iqa_sr.scores.result_folder import IMAGES_FOLDER, ORIGINAL
 from iqa_sr.scores.scoring import find_images
 from iqa_sr.set_metrics.patches import Patches, read_patches
-from iqa_sr.set_metrics.registry import set_metric_info
+from iqa_sr.set_metrics.registry import own_set_names, set_metric_info
 
 if TYPE_CHECKING:
     from iqa_sr.evaluation.datasets import EvaluationSet
@@ -56,13 +54,7 @@ def plan_sets(names: Sequence[str], patches: int | str | None, sets: "Sequence[E
     if patches is not None and not names:
         raise ValueError(f"`patches`: cuts images for `set_metrics`, got {patches} without any; leave it out")
     cut = read_patches(patches)
-    for name in names:
-        if same_name(name, metric_names()) in metric_names():
-            raise ValueError(f"`set_metrics`: {name} scores single images; it belongs to `metrics`")
-    try:
-        metrics = tuple(dict.fromkeys(set_metric_info(name).name for name in names))
-    except ValueError as error:
-        raise ValueError(f"`set_metrics`: {error}") from None
+    metrics = own_set_names(names)
     if not metrics:
         return SetPlan()
     left_out = {one.name: problem for one in sets if (problem := _problem(one, cut))}
