@@ -158,10 +158,11 @@ def run(args: argparse.Namespace) -> int:
 
 def _print_means(evaluation: "Evaluation") -> None:
     from iqa_sr.evaluation.scores import not_defined, summary_rows
-    from iqa_sr.evaluation.set_summary import set_titles, with_set_columns
+    from iqa_sr.evaluation.set_summary import with_set_columns
     from iqa_sr.metrics import metric_info
     from iqa_sr.scores.result_folder import GOLD_STANDARD, ORIGINAL
     from iqa_sr.scores.score_table import baseline_label
+    from iqa_sr.set_metrics.result_scores import set_titles
 
     plan, table = evaluation.plan, evaluation.table
     assert table is not None
@@ -200,7 +201,8 @@ def _print_means(evaluation: "Evaluation") -> None:
 
 def _print_sets(plan: "EvaluationPlan", shown: "list[SetResult]") -> None:
     """What the columns of sets are, what there is none of, and how far they can be trusted."""
-    from iqa_sr.evaluation.set_summary import set_titles, set_warnings
+    from iqa_sr.evaluation.set_summary import set_warnings
+    from iqa_sr.set_metrics.result_scores import set_titles
 
     for (_, spec), title in set_titles(shown).items():
         print(f"{title}: {spec}; +-: its 95 % interval")

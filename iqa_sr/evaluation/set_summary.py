@@ -5,18 +5,9 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from iqa_sr.set_metrics.folders import few_images_warning
-from iqa_sr.set_metrics.result_scores import SetResult
+from iqa_sr.set_metrics.result_scores import SetResult, set_titles
 
-__all__ = ["set_titles", "set_warnings", "with_set_columns"]
-
-
-def set_titles(results: Sequence[SetResult]) -> dict[tuple[str, str], str]:
-    """Titles of columns by name and spec: the name, and `fid (2)` of another spec, whose numbers are not comparable."""
-    titles: dict[tuple[str, str], str] = {}
-    for name, spec in dict.fromkeys((one.name, one.spec) for one in results):
-        variant = 1 + sum(other == name for other, _ in titles)
-        titles[name, spec] = name if variant == 1 else f"{name} ({variant})"
-    return titles
+__all__ = ["set_warnings", "with_set_columns"]
 
 
 def with_set_columns(

@@ -7,7 +7,7 @@ from typing import Any
 
 from iqa_sr.report.collect import Report
 from iqa_sr.set_metrics.folders import few_images_warning
-from iqa_sr.set_metrics.result_scores import SetResult
+from iqa_sr.set_metrics.result_scores import SetResult, set_titles
 
 __all__ = ["sets_content"]
 
@@ -33,11 +33,12 @@ def sets_content(report: Report) -> list[dict[str, Any]]:
                 if one.label == entry.checkpoint.label:
                     columns.setdefault((one.dataset, one.name, one.spec), {}).setdefault(row, one)
     order = {name: place for place, name in enumerate(report.datasets)}
-    content, names = [], []
+    content: list[dict[str, Any]] = []
+    seen: dict[str, list[SetResult]] = {}
     for (dataset, name, spec), results in sorted(columns.items(), key=lambda one: order.get(one[0][0], len(order))):
-        names.append((dataset, name))
-        variant = names.count((dataset, name))
-        title = name if variant == 1 else f"{name} ({variant})"
+        own = seen.setdefault(dataset, [])
+        own.append(next(iter(results.values())))
+        title = set_titles(own)[name, spec]
         content.append({"name": title, "dataset": dataset, "spec": spec, **_column(report, results, title)})
     return content
 

@@ -20,7 +20,7 @@ from iqa_sr.scores.result_folder import RUN_FILE, SETS_FILE, RunFacts, read_run
 from iqa_sr.scores.score_table import BASELINES
 from iqa_sr.set_metrics.base import SetScore
 
-__all__ = ["SetResult", "read_set_results", "write_set_results"]
+__all__ = ["SetResult", "read_set_results", "set_titles", "write_set_results"]
 
 FORMAT = 1
 ADVICE = "delete it and evaluate again with --set"
@@ -141,6 +141,15 @@ def _check_entries(entries: Sequence[_Entry], run: RunFacts, path: Path) -> None
         if places.count(place) > 1:
             label, dataset, name = place
             raise ValueError(f"{path}: expected one {name} of {label}, {dataset}, got {places.count(place)}")
+
+
+def set_titles(results: Sequence[SetResult]) -> dict[tuple[str, str], str]:
+    """Titles of columns by name and spec: the name, and `fid (2)` of another spec, whose numbers are not comparable."""
+    titles: dict[tuple[str, str], str] = {}
+    for name, spec in dict.fromkeys((one.name, one.spec) for one in results):
+        variant = 1 + sum(other == name for other, _ in titles)
+        titles[name, spec] = name if variant == 1 else f"{name} ({variant})"
+    return titles
 
 
 def _entry(result: SetResult) -> _Entry:
