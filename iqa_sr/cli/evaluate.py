@@ -62,7 +62,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--set",
         dest="set_metrics",
         metavar="NAMES",
-        help="all results of a data set against its originals: fid, fid-clean, kid, kid-clean, cmmd; by commas",
+        help="all results of a data set against its originals: fid, fid-clean, kid, kid-clean, cmmd, by commas; none "
+        "leaves out those of the protocol",
     )
     parser.add_argument(
         "--patches",
@@ -124,7 +125,7 @@ def run(args: argparse.Namespace) -> int:
         degradation=args.degradation,
         protocol=args.protocol,
         metrics=None if args.metrics is None else split_names(args.metrics),
-        set_metrics=() if args.set_metrics is None else split_names(args.set_metrics, "--set", SET_NAMES),
+        set_metrics=_set_names(args.set_metrics),
         patches=args.patches,
         border=args.border,
         against=args.against,
@@ -185,10 +186,11 @@ def _print_means(evaluation: "Evaluation") -> None:
             kind = "positive ground truth" if plan.scorer.against == "positives" else "reference"
             print(f"{dataset.name}: {without} of {len(dataset.records)} images have no {kind}: scored without one")
     if protocol:
-        computed = {one.name for one in sets} & {*protocol.set_metrics}
         for name, reason in protocol.left_out.items():
-            if not any(one.startswith(name.lower()) for one in computed):
-                print(f"{name}: left out of the protocol {protocol.name}: {reason}")
+            print(f"{name}: left out of the protocol {protocol.name}: {reason}")
+        computed = {*plan.set_plan.metrics, *(one.name for one in sets)}
+        for name in (one for one in protocol.set_metrics if one not in computed):
+            print(f"{name}: of the protocol {protocol.name}, but not asked for by --set")
     if plan.base:
         print(f"base: {plan.base.source}")
     if plan.assumed:
@@ -197,6 +199,13 @@ def _print_means(evaluation: "Evaluation") -> None:
         if file.also:
             print(f"{', '.join(file.also)}: the same as {file.label}, evaluated once")
     print(f"{plan.folder}: {evaluation.done} images computed or scored; means over the images; up: higher is better")
+
+
+def _set_names(text: str | None) -> tuple[str, ...] | None:
+    if text is None:
+        return None
+    names = split_names(text, "--set", SET_NAMES)
+    return () if names == ("none",) else names
 
 
 def _print_sets(plan: "EvaluationPlan", shown: "list[SetResult]") -> None:

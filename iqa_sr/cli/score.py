@@ -109,6 +109,9 @@ def run(args: argparse.Namespace) -> int:
             _print_formula(args.protocol, {name: mean(one) for name, one in zip(metrics, means, strict=True)})
         for name, reason in find_protocol(args.protocol).left_out.items():
             print(f"{name}: left out of the protocol {args.protocol}: {reason}")
+        if of_sets := ",".join(find_protocol(args.protocol).set_metrics):
+            call = f"iqa-sr score {args.path} --reference {args.reference or 'DIR'} --set {of_sets}"
+            print(f"{of_sets}, of all images together: {call}")
     if args.output is not None:
         print(f"{args.output}: {result.scored} new scores, {result.kept} were there already")
         if result.stale:

@@ -53,7 +53,8 @@ class EvaluationConfig:
         protocol: Name of the protocol that fixes metrics and rules, if any.
         metrics: Names of metrics; with a protocol on top of its own. None for those of the protocol, or that need no
             download.
-        set_metrics: Names of metrics of sets, which compare all results of a data set with its originals.
+        set_metrics: Names of metrics of sets, which compare all results of a data set with its originals; None for
+            those of the protocol, of the data sets that have what they need.
         patches: Patches that images are cut into for these, as `read_patches` of `iqa_sr.set_metrics.patches` takes
             them; None for whole images.
         border: Pixels cut from each side before scoring; None for 0, or what the protocol says.
@@ -80,7 +81,7 @@ class EvaluationConfig:
     degradation: str | None = None
     protocol: str | None = None
     metrics: Sequence[str] | None = None
-    set_metrics: Sequence[str] = ()
+    set_metrics: Sequence[str] | None = None
     patches: int | str | None = None
     border: int | None = None
     against: Against | None = None
@@ -192,7 +193,7 @@ def plan_evaluation(config: EvaluationConfig, first: bool = True) -> EvaluationP
     elif config.base:
         base = ready_results(config.base, sets, first)
     scorer = choose_scorer(asked, protocol, config.border, config.against, sets)
-    set_plan = plan_sets(config.set_metrics, config.patches, sets)
+    set_plan = plan_sets(config.set_metrics, config.patches, sets, protocol.set_metrics if protocol else ())
     files_needed = [file for name in scorer.metrics for file in metric_info(name).weights]
     if weights := dict.fromkeys([*files_needed, *set_plan.weights]):
         find_all(weights)

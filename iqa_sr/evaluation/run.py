@@ -84,7 +84,7 @@ def run_evaluation(config: EvaluationConfig) -> Evaluation | None:
         done = evaluate(plan.files[:before])
         if config.baseline:
             done += evaluator.baselines(first)
-        elif plan.set_plan.metrics:
+        elif plan.set_plan.datasets:
             done += evaluator.originals(first)  # what the sets are compared with
         done += evaluate(plan.files[before:])
         done, missing = map(sum, zip(*distributed.gather_objects((done, evaluator.missing)), strict=True))

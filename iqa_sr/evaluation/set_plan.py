@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from iqa_sr.scores.result_folder import IMAGES_FOLDER, ORIGINAL
 from iqa_sr.scores.scoring import find_images
+from iqa_sr.set_metrics.features import feature_folder
 from iqa_sr.set_metrics.patches import Patches, read_patches
 from iqa_sr.set_metrics.registry import own_set_names, set_metric_info
 
@@ -19,7 +20,7 @@ __all__ = ["SetPlan", "check_result_images", "plan_sets"]
 
 @dataclass(frozen=True)
 class SetPlan:
-    """Metrics of sets of an evaluation; every data set has what they need.
+    """Metrics of sets of an evaluation, and the data sets that have what they need.
 
     Attributes:
         metrics: Own names of the metrics.
@@ -36,36 +37,47 @@ class SetPlan:
     @property
     def weights(self) -> list[str]:
         """Names of the weights files that the metrics need."""
-        return list(dict.fromkeys(set_metric_info(name).features.weights for name in self.metrics))
+        names = self.metrics if self.datasets else ()
+        return list(dict.fromkeys(set_metric_info(name).features.weights for name in names))
 
 
-def plan_sets(names: Sequence[str], patches: int | str | None, sets: "Sequence[EvaluationSet]") -> SetPlan:
+def plan_sets(
+    names: Sequence[str] | None,
+    patches: int | str | None,
+    sets: "Sequence[EvaluationSet]",
+    of_protocol: Sequence[str] = (),
+) -> SetPlan:
     """Check metrics of sets against the data sets; without metrics, a plan for none.
 
     Args:
-        names: Names of metrics of sets.
+        names: Names of metrics of sets; None for those of the protocol, where a data set has what they need.
         patches: Patches as `read_patches` takes them; None for whole images.
         sets: The data sets.
+        of_protocol: Names of the metrics of sets of the protocol.
 
     Raises:
         ValueError: If there is no such metric, patches have no size or no metric, or no data set has two images with
-            originals, of a patch's size at least.
+            originals, of a patch's size at least, for metrics that were asked for.
+        OSError: If the folder of features cannot be written to.
     """
     if patches is not None and not names:
         raise ValueError(f"`patches`: cuts images for `set_metrics`, got {patches} without any; leave it out")
     cut = read_patches(patches)
-    metrics = own_set_names(names)
+    metrics = own_set_names(of_protocol if names is None else names)
     if not metrics:
         return SetPlan()
     left_out = {one.name: problem for one in sets if (problem := _problem(one, cut))}
-    if len(left_out) == len(sets):
+    if len(left_out) == len(sets) and names is not None:
         reasons = "; ".join(f"{name} has {reason}" for name, reason in left_out.items())
         smaller = "take smaller `patches`, " if cut else ""
         raise ValueError(
             f"`set_metrics` {','.join(metrics)}: expected two or more results of a data set and their originals; "
             f"{reasons}.\nName the folder of the ground truths, `data` NAME=DIR, {smaller}or leave `set_metrics` out."
         )
-    return SetPlan(metrics, cut, tuple(one.name for one in sets if one.name not in left_out), tuple(left_out.items()))
+    datasets = tuple(one.name for one in sets if one.name not in left_out)
+    if datasets:
+        feature_folder()
+    return SetPlan(metrics, cut, datasets, tuple(left_out.items()))
 
 
 def _problem(dataset: "EvaluationSet", patches: Patches | None) -> str:

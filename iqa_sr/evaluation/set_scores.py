@@ -61,7 +61,7 @@ def score_result_sets(
     """
     kept, pairs = {one.place: one for one in read_set_results(folder)}, []
     contents: dict[Path, dict[str, str]] = {}
-    for pair in _pairs(folder, bool(plan.metrics)):
+    for pair in _pairs(folder, bool(plan.datasets)):
         place = pair.label, pair.dataset
         wanted = plan.metrics if pair.label in labels and pair.dataset in plan.datasets else ()
         known = [one for one in kept.values() if one.place[:2] == place]

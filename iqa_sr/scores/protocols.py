@@ -28,7 +28,7 @@ class Protocol:
             none.
         reference: Publication that it comes from.
         left_out: Metrics of the publication that the protocol does without, each with the reason.
-        set_metrics: Metrics of sets of the publication, which are computed where they are asked for.
+        set_metrics: Metrics of sets that it reports.
         decimals: Decimals of a metric in the publication's table, where they are not the usual ones.
     """
 
@@ -53,7 +53,6 @@ class Protocol:
 # is IQA-PyTorch's of whole images, which is clean-fid's by its release notes.
 # The paper of 2025 names neither border nor variants: those of its test set's own scripts, and for the networks the
 # ones that its figures fit.
-_FID = "of a whole set of images, not of an image; --set fid-clean of iqa-sr evaluate and score computes it as here"
 _ALL = (
     Protocol(
         name="hggt-test100",
@@ -108,7 +107,6 @@ _ALL = (
         scale=4,
         formula=None,
         reference="Wu et al.: One-Step Effective Diffusion Network for Real-World Image Super-Resolution, NeurIPS 2024",
-        left_out={"FID": _FID},
         set_metrics=("fid-clean",),
     ),
     Protocol(

@@ -231,14 +231,19 @@ def _notes(
         notes.append(f"{', '.join(told)}.")
     if protocol is None:
         return tuple(notes)
-    for name, reason in protocol.left_out.items():
-        shown = [one.metric for one in columns if name in (one.title, _SET_VARIANT.split(one.metric)[0].upper())]
-        if not shown:
-            notes.append(f"{name} is left out: {reason}.")
-        elif protocol.set_metrics and not {*shown} & {*protocol.set_metrics}:
-            notes.append(
-                f"{', '.join(shown)} is not the protocol's {name}, which is {', '.join(protocol.set_metrics)}."
-            )
+    shown = [one.metric for one in columns]
+    notes += [
+        f"{name} is left out: {reason}."
+        for name, reason in protocol.left_out.items()
+        if name not in [one.title for one in columns]
+    ]
+    for name in protocol.set_metrics:
+        family = _SET_VARIANT.split(name)[0]
+        others = [one for one in shown if _SET_VARIANT.split(one)[0] == family]
+        if name not in shown and others:
+            notes.append(f"{', '.join(others)} is not the protocol's {family.upper()}, which is {name}.")
+        elif name not in shown:
+            notes.append(f"{name}: of the protocol, without a number here; `iqa-sr evaluate --set {name}` computes it.")
     if missing:
         notes.append(f"{', '.join(missing)}: of the protocol, without scores here.")
     checked = {name for labels in source.results.values() for name in labels.values()}

@@ -1,11 +1,14 @@
 """`iqa-sr evaluate --set`: metrics of sets in a result folder, with synthetic Inception weights."""
 
 import json
+from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
 from iqa_sr.cli.main import main
 from iqa_sr.evaluation import set_scores
+from iqa_sr.scores.protocols import PROTOCOLS
 from iqa_sr.set_metrics.folders import score_sets
 from iqa_sr.set_metrics.inception import WEIGHTS
 from iqa_sr.set_metrics.result_scores import read_set_results
@@ -57,6 +60,31 @@ def test_each_number_is_that_of_score_of_the_same_folders(capsys, caplog):
     assert f"{fid.value:.5g} +- {fid.interval[1] - fid.value:.2g}" in line
     assert "kid: 8-bit RGB, TensorFlow 1's bilinear resizing" in shown and f"; whole images; {WEIGHTS} sha256" in shown
     assert "fid of 4 images, fewer than 1000: its 95 % interval is" in caplog.text
+
+
+def test_a_protocol_has_its_own_where_the_data_have_what_they_need(monkeypatch, capsys):
+    """With fewer metrics of images, which need no weights; its metrics of sets are its own."""
+    fewer = replace(PROTOCOLS["realsr-dm"], metrics=("psnr",), scale=None)
+    monkeypatch.setitem(PROTOCOLS, "realsr-dm", fewer)
+    args = ["evaluate", "net.pth", "--protocol", "realsr-dm", "--output", str(RUN), "--device", "cpu"]
+    assert main([*args, "--data", "set=data", "--data", "single=single"]) == 0
+    assert set(found()) == {(label, "set", "fid-clean") for label in ("bicubic", "net")}
+    assert "single: no fid-clean, it has a single image" in capsys.readouterr().out
+    assert main([*args[:-3], "alone", "--data", "single=single"]) == 0  # none has: no error, nobody has asked
+    assert "single: no fid-clean, it has a single image" in capsys.readouterr().out
+    assert main([*args[:-3], "without", "--data", "set=data", "--set", "none"]) == 0
+    assert "fid-clean: of the protocol realsr-dm, but not asked for by --set" in capsys.readouterr().out
+    assert main([*args[:-3], "other", "--data", "set=data", "--set", "kid"]) == 0
+    assert "fid-clean: of the protocol realsr-dm, but not asked for by --set" in capsys.readouterr().out
+    assert not Path("without/set_scores.json").exists()
+    assert {one.name for one in read_set_results("other")} == {"kid"}
+
+
+def test_a_cache_that_cannot_be_written_to_is_told_before_anything_is_made(monkeypatch, capsys):
+    Path("file").touch()
+    monkeypatch.setenv("IQA_SR_CACHE", "file")
+    assert error(capsys, *SET, "--set", "fid").startswith("features of images are kept in ")
+    assert not RUN.exists()
 
 
 def test_numbers_of_the_same_images_are_not_computed_again_and_others_are(monkeypatch, caplog):

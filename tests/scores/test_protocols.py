@@ -27,8 +27,8 @@ def test_the_challenge_of_2026_has_kept_what_that_of_2025_scored():
     assert replace(second, name=first.name, reference=first.reference) == first
 
 
-def test_what_publications_report_and_the_package_has_not_is_left_out_by_name():
-    assert "whole set" in find_protocol("realsr-dm").left_out["FID"]
+def test_what_publications_report_is_there_and_metrics_of_sets_are_told_apart():
+    assert find_protocol("realsr-dm").set_metrics == ("fid-clean",) and not find_protocol("realsr-dm").left_out
     assert not find_protocol("paper").left_out and "qalign" in find_protocol("paper").metrics
 
 
