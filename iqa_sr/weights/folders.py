@@ -9,6 +9,8 @@ from iqa_sr.weights.shards import CONFIG, INDEXES, find_index, shard_names
 
 __all__ = ["download_folder"]
 
+JSON_MEGABYTES = 4  # of a config or an index, which are read whole; those that are known have 0.1
+
 
 def download_folder(weights: WeightFile, target: Path, dead_hosts: set[str]) -> None:
     """Fetch what is missing of a folder; what is there already stays.
@@ -27,7 +29,9 @@ def download_folder(weights: WeightFile, target: Path, dead_hosts: set[str]) -> 
     def fetch(name: str) -> None:
         if not (target / name).is_file():
             sources = tuple(source.removesuffix(CONFIG) + name for source in weights.sources)
-            download(replace(weights, name=f"{weights.name}/{name}", sources=sources), target / name, dead_hosts)
+            largest = JSON_MEGABYTES if name.endswith(".json") else weights.megabytes
+            file = replace(weights, name=f"{weights.name}/{name}", sources=sources, megabytes=largest)
+            download(file, target / name, dead_hosts)
 
     fetch(CONFIG)
     reasons = []

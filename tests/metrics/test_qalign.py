@@ -247,7 +247,7 @@ def test_without_transformers_or_with_an_old_one_it_is_said_what_to_install(monk
         patch.setitem(sys.modules, "transformers", None)
         with pytest.raises(ModuleNotFoundError, match=told):
             create_metric("deqa")
-    monkeypatch.setattr("iqa_sr.metrics.qalign.version", lambda name: "4.36.1")
+    monkeypatch.setattr("iqa_sr.runtime.packages.version", lambda name: "4.36.1")
     with pytest.raises(
         ModuleNotFoundError, match="qalign needs transformers 4.48 or later, found 4.36.1: `pip install"
     ):
