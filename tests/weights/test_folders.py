@@ -140,6 +140,26 @@ def test_a_package_that_is_lacking_is_told_before_anything_is_downloaded(server,
         assert "note: the network of owl needs no_such_package" in capsys.readouterr().err
 
 
+def test_a_large_shard_that_broke_off_is_taken_up_where_it_did(machine, server, publish_folder, monkeypatch):
+    """Also in another run; no file of the hub's library is left."""
+    files, shard = owl_files(), "pytorch_model-00002-of-00002.bin"
+    files[shard] = saved(1, 50_000)
+    publish_folder(files)
+    monkeypatch.setattr(weight_download, "RESUMED_FROM", 100_000)
+    server.breaks, server.break_after = 9, 10_000
+    with pytest.raises(FileNotFoundError, match="the connection broke off 4 times, the last time after 40000 bytes"):
+        find_all(["owl"], asked=True)
+    assert find_all(["owl"], asked=True) == {"owl": machine / "cache/weights/owl"}
+    asked = [wanted for name, wanted in server.requests if name.endswith(shard)]
+    assert asked == [
+        None,
+        *(f"bytes={begun}0000-" for begun in range(1, 7)),
+    ]  # the small files take three breaks, which they do not notice
+    place = machine / "cache/weights/owl"
+    assert (place / shard).read_bytes() == files[shard]
+    assert not [path for path in place.iterdir() if path.suffix in (".hub", ".part", ".version")]
+
+
 def test_a_config_is_no_gigabytes(publish_folder):
     publish_folder(owl_files() | {"config.json": b"{" + b" " * 7_000_000 + b"}"})
     with pytest.raises(FileNotFoundError, match=r"announces 7.0 MB, expected at most 6.0 MB"):
