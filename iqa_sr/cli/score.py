@@ -26,7 +26,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     kind.add_argument("--metric", dest="metrics", metavar="NAMES", help="by commas; with --protocol on top of its own")
     kind.add_argument(
         "--set",
-        dest="sets",
+        dest="set_metrics",
         metavar="NAMES",
         help="metrics of the whole folder against --reference: fid, fid-clean, kid, kid-clean, cmmd; by commas",
     )
@@ -71,7 +71,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Score and print a table; 1 if some images could not be scored."""
-    if args.sets is not None:
+    if args.set_metrics is not None:
         for flag in ("protocol", "suffix", "template", "reference-template", "border"):
             if getattr(args, flag.replace("-", "_")) is not None:
                 raise ValueError(f"--{flag}: applies to metrics of single images, not to --set; leave it out")

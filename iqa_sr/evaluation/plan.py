@@ -26,7 +26,7 @@ from iqa_sr.evaluation.inputs import (
     named_path,
 )
 from iqa_sr.evaluation.scores import ImageScorer, choose_scorer, read_metrics
-from iqa_sr.evaluation.set_scores import SetPlan, plan_sets
+from iqa_sr.evaluation.set_plan import SetPlan, plan_sets
 from iqa_sr.inference.tiling import OVERLAP, Tile
 from iqa_sr.io.files import compute_hash
 from iqa_sr.metrics.registry import metric_info

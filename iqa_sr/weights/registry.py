@@ -329,6 +329,26 @@ _FILES = (
     ),
     _liqe("liqe_koniq.pt"),
     _liqe("liqe_mix.pt"),
+    WeightFile(
+        "templateModel.mat",
+        2.8,
+        "none stated by the authors",
+        "none stated",
+        (
+            "https://raw.githubusercontent.com/milestonesvn/ILNIQE/873632165aa52ad228da54df23349667d47dabb6/"
+            "templateModel.mat",
+        ),
+        "14f4919a630498d732bbf11837d894d45a57f89c9ed84bea98851147290ce93c",
+        page="https://github.com/milestonesvn/ILNIQE",
+    ),
+    # Its size is an estimate: three forests of 2,000 trees.
+    WeightFile(
+        "nrqm_model.mat",
+        60.0,
+        "no separate statement (MIT repository)",
+        "MIT",
+        page="https://github.com/chaoma99/sr-metric (its model.mat, under this name)",
+    ),
     _hub_folder(
         "one-align",
         "q-future/one-align",

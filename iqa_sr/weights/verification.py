@@ -7,6 +7,7 @@ from iqa_sr.io.files import atomic_write, check_file, compute_hash
 from iqa_sr.io.tensor_files import foreign_kind, read_tensor_file
 from iqa_sr.weights.checksums import first_hash, remember_first, remember_hash
 from iqa_sr.weights.locations import cache_path, find_local
+from iqa_sr.weights.matlab_files import read_matlab
 from iqa_sr.weights.registry import WEIGHT_FILES, WeightFile
 from iqa_sr.weights.shards import folder_hash, folder_parts
 from iqa_sr.weights.store import did_you_mean_weights, weight_file
@@ -49,8 +50,8 @@ def import_file(path: Path, name: str | None = None) -> tuple[str, Path]:
         The published name and the copy.
 
     Raises:
-        ValueError: If the file is no ordinary one or none of the table, holds no tensors, or has another hash than the
-            published one.
+        ValueError: If the file is no ordinary one or none of the table, holds no tensors or arrays, or has another hash
+            than the published one.
         FileNotFoundError: If there is no such file.
     """
     if path.is_dir():
@@ -68,7 +69,10 @@ def import_file(path: Path, name: str | None = None) -> tuple[str, Path]:
             f"{path} is not the published {file.name}: its SHA-256 is {sha256[:16]}..., expected "
             f"{file.sha256[:16]}...{seems}\nIf you trust it, put it into a folder named by IQA_SR_WEIGHTS instead."
         )
-    read_tensor_file(path, mmap=True)
+    if file.name.endswith(".mat"):
+        read_matlab(path)
+    else:
+        read_tensor_file(path, mmap=True)
     target = cache_path(file.name)
     target.parent.mkdir(parents=True, exist_ok=True)
     if not target.exists() or not target.samefile(path):

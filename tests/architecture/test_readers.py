@@ -15,7 +15,7 @@ WHERE = {
     "pickle.load": set(),
     "pickle.loads": set(),
     "joblib.load": set(),
-    "loadmat": {"data.mos.matlab_files"},
+    "loadmat": {"weights.matlab_files"},
     "lmdb.open": {"io.image_stores"},
     "load_from_file": {"checkpoint.written_files"},  # of spandrel, for a file that was just written
     "urlopen": set(),

@@ -85,6 +85,10 @@ def test_references_may_have_an_end_of_their_own(results, capsys):
     assert paired == {"a_N_x4.png": "HR/a_HR.png", "b_N_x4.png": "HR/b_HR.png"}
     assert score("--metric", "psnr", "--reference-template", "HR") == 1
     assert "--reference-template: expected the name of a reference with {} once" in capsys.readouterr().err
+    for name in "ab":
+        Path(f"HR/{name}_HR.png").rename(f"HR/other{name}.png")
+    assert score("--metric", "psnr") == 1
+    assert "x.png, --reference-template '{}_HR.png' x.png with x_HR.png\n" in capsys.readouterr().err
 
 
 def test_a_border_is_cut_and_belongs_to_the_score(results, capsys):

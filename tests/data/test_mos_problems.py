@@ -8,9 +8,9 @@ import pytest
 from scipy.io import savemat
 
 from iqa_sr.data.mos.layouts import LAYOUTS
-from iqa_sr.data.mos.matlab_files import read_matlab
 from iqa_sr.data.mos.scores import read_opinions
 from iqa_sr.data.problems import DataError
+from iqa_sr.weights.matlab_files import read_matlab
 from tests.helpers.mos_datasets import write_csv, write_kadid
 
 RANGE = (0.0, 10.0)

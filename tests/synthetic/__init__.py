@@ -8,6 +8,7 @@ from functools import cache, partial
 
 import torch
 from safetensors.torch import save_file
+from scipy.io import savemat
 from torch.serialization import get_crc32_options, set_crc32_options
 
 from tests.helpers.synthetic_weights import Folder
@@ -58,6 +59,9 @@ def _write(content, path):
         content.save(path)
     elif path.suffix == ".safetensors":
         save_file({key: value.contiguous() for key, value in content.items()}, path)
+    elif path.suffix == ".mat":
+        with open(path, "wb") as file:
+            savemat(file, content)
     else:
         checksums = get_crc32_options()
         set_crc32_options(False)  # of hundreds of megabytes; nobody reads them

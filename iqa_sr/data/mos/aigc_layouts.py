@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from iqa_sr.data.mos.matlab_files import read_matlab
 from iqa_sr.io.tables import as_number, read_columns, read_lines
+from iqa_sr.weights.matlab_files import read_matlab
 
 __all__ = ["AIGC_LAYOUTS", "AIGCLayout", "AIGCRow", "AIGCTable"]
 

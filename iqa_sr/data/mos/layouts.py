@@ -6,10 +6,10 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from iqa_sr.data.mos.matlab_files import read_matlab
 from iqa_sr.errors import did_you_mean
 from iqa_sr.io.files import check_file
 from iqa_sr.io.tables import read_columns, read_pairs
+from iqa_sr.weights.matlab_files import read_matlab
 
 __all__ = ["LAYOUTS", "Layout", "MOSRow", "MOSTable", "read_table"]
 

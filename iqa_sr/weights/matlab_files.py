@@ -5,6 +5,7 @@ import os
 import struct
 import subprocess
 import sys
+from collections.abc import Iterator
 from contextlib import suppress
 from io import BytesIO
 from pathlib import Path
@@ -21,10 +22,15 @@ SECONDS = 300
 MEMORY = 4 * 2**30  # bytes: a damaged file can ask for any number of them
 
 
-def read_matlab(path: Path) -> dict[str, np.ndarray]:
+def read_matlab(path: Path, *, nested: bool = False) -> dict[str, np.ndarray]:
     """The arrays of a MATLAB file by name: of numbers and of texts; a cell of texts is an array of texts.
 
     What is something else, a structure or a function, is left out.
+
+    Args:
+        path: Path of the file.
+        nested: Whether arrays of numbers inside cells and structures are there, too, by names as MATLAB writes them:
+            `model.forests{2}.nodes`. Of a cell with several dimensions the places count down the columns first.
 
     Raises:
         FileNotFoundError: If there is no such file.
@@ -37,7 +43,7 @@ def read_matlab(path: Path) -> dict[str, np.ndarray]:
     damage = f"{path}: damaged, or not a MATLAB file that scipy reads"
     if not _is_whole(data):
         raise ValueError(f"{damage} (cut off)")
-    command = python_command("iqa_sr.data.mos.matlab_files:convert")
+    command = python_command("iqa_sr.weights.matlab_files:convert")
     few = {**os.environ, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}  # each takes address space
     try:
         done = subprocess.run(command, input=data, capture_output=True, timeout=SECONDS, env=few, check=False)
@@ -47,7 +53,8 @@ def read_matlab(path: Path) -> dict[str, np.ndarray]:
         lines = done.stderr.decode(errors="replace").strip().splitlines()
         raise ValueError(f"{damage} ({lines[-1] if lines else f'reading it ended by signal {-done.returncode}'})")
     with np.load(BytesIO(done.stdout), allow_pickle=False) as file:
-        return {str(name): file[f"arr_{number}"] for number, name in enumerate(file["names"])}
+        names = [str(name) for name in file["names"]]
+        return {name: file[f"arr_{k}"] for k, name in enumerate(names) if nested or not set(name) & set(".{")}
 
 
 def _is_whole(data: bytes) -> bool:
@@ -80,10 +87,27 @@ def convert() -> int:
             arrays[name] = array
         elif isinstance(array, np.ndarray) and _is_text(array):
             arrays[name] = np.array([str(one.item()) for one in array.ravel()]).reshape(array.shape)
+        else:
+            arrays.update(_numbers(array, name))
     stream = BytesIO()
     np.savez(stream, *arrays.values(), names=np.array(list(arrays), dtype=str))
-    sys.stdout.buffer.write(stream.getvalue())
+    sys.stdout.buffer.write(stream.getbuffer())
     return 0
+
+
+def _numbers(value: object, name: str) -> Iterator[tuple[str, np.ndarray]]:
+    """The arrays of numbers inside a cell or a structure, with their names."""
+    if not isinstance(value, np.ndarray):
+        return
+    if value.dtype.kind in "biuf":
+        yield name, value
+    elif value.dtype.names:
+        for k, one in enumerate(value.ravel("F"), 1):
+            for field in value.dtype.names:
+                yield from _numbers(one[field], f"{name}.{field}" if value.size == 1 else f"{name}({k}).{field}")
+    elif value.dtype.kind == "O":
+        for k, one in enumerate(value.ravel("F"), 1):
+            yield from _numbers(one, f"{name}{{{k}}}")
 
 
 def _is_text(array: np.ndarray) -> bool:
