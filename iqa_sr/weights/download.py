@@ -68,7 +68,7 @@ def download(file: WeightFile, target: Path, dead_hosts: set[str]) -> None:
                 continue
             try:
                 found = _fetch(source, target, file)
-                if not file.sha256:
+                if not (file.sha256 or file.is_folder):  # of a folder the whole is compared
                     logger.warning(
                         f"{file.name}: no SHA-256 of it is published. What {host} gave has {found[:16]}..., with which "
                         "it is compared from now on."

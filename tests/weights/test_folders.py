@@ -3,6 +3,7 @@
 import io
 import json
 import re
+import shutil
 import threading
 
 import pytest
@@ -160,6 +161,20 @@ def test_a_large_shard_that_broke_off_is_taken_up_where_it_did(machine, server, 
     assert not [path for path in place.iterdir() if path.suffix in (".hub", ".part", ".version")]
 
 
+def test_of_a_downloaded_folder_the_hash_of_the_whole_counts(machine, publish_folder, caplog):
+    publish_folder(owl_files())
+    find_all(["owl"], asked=True)
+    found = weights_hash("owl")
+    (told,) = caplog.messages
+    assert told.startswith(f"owl: no SHA-256 of it is published. What came has {found[:16]}...")
+    shutil.rmtree(machine / "cache")
+    publish_folder(sha256=found)
+    assert find_all(["owl"], asked=True) and len(caplog.messages) == 1
+    publish_folder(sha256="0" * 64)
+    with pytest.raises(ValueError, match="owl is not the published file: its SHA-256 is"):
+        find_weights("owl")
+
+
 def test_a_config_is_no_gigabytes(publish_folder):
     publish_folder(owl_files() | {"config.json": b"{" + b" " * 7_000_000 + b"}"})
     with pytest.raises(FileNotFoundError, match=r"announces 7.0 MB, expected at most 6.0 MB"):
@@ -195,9 +210,13 @@ BAD_INDEXES = {
 def test_an_index_of_something_else_is_refused(machine, publish_folder, kind):
     content, told = BAD_INDEXES[kind]
     publish_folder(owl_files() | {INDEX: content})
-    with pytest.raises(ValueError, match=told):
-        find_all(["owl"], asked=True)
+    for _ in range(2):  # what is there stays
+        with pytest.raises(ValueError, match=f"{told}\nDelete it, and `iqa-sr weights pull` fetches it again"):
+            find_all(["owl"], asked=True)
     assert not is_present("owl"), "and breaks no list"
+    (machine / "cache/weights/owl" / INDEX).unlink()
+    publish_folder(owl_files())
+    assert find_all(["owl"], asked=True)
 
 
 def test_shards_that_cannot_be_read_or_share_a_tensor_are_refused(machine, publish_folder):
