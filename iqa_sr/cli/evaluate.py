@@ -53,6 +53,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="fixed metrics and rules: hggt-test100, sr-classic, restoration, realsr-dm, ntire2025, ntire2026 or paper",
     )
     parser.add_argument(
+        "--without", metavar="NAMES", help="metrics of the protocol that are left out, e.g. qalign of paper; by commas"
+    )
+    parser.add_argument(
         "--metric",
         dest="metrics",
         metavar="NAMES",
@@ -62,8 +65,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--set",
         dest="set_metrics",
         metavar="NAMES",
-        help="all results of a data set against its originals: fid, fid-clean, kid, kid-clean, cmmd, by commas; none "
-        "leaves out those of the protocol",
+        help="all results of a data set against its originals: fid, fid-clean, kid, kid-clean, cmmd; by commas "
+        "(default: those of the protocol)",
     )
     parser.add_argument(
         "--patches",
@@ -125,7 +128,8 @@ def run(args: argparse.Namespace) -> int:
         degradation=args.degradation,
         protocol=args.protocol,
         metrics=None if args.metrics is None else split_names(args.metrics),
-        set_metrics=_set_names(args.set_metrics),
+        without=() if args.without is None else split_names(args.without, "--without"),
+        set_metrics=None if args.set_metrics is None else split_names(args.set_metrics, "--set", SET_NAMES),
         patches=args.patches,
         border=args.border,
         against=args.against,
@@ -199,13 +203,6 @@ def _print_means(evaluation: "Evaluation") -> None:
         if file.also:
             print(f"{', '.join(file.also)}: the same as {file.label}, evaluated once")
     print(f"{plan.folder}: {evaluation.done} images computed or scored; means over the images; up: higher is better")
-
-
-def _set_names(text: str | None) -> tuple[str, ...] | None:
-    if text is None:
-        return None
-    names = split_names(text, "--set", SET_NAMES)
-    return () if names == ("none",) else names
 
 
 def _print_sets(plan: "EvaluationPlan", shown: "list[SetResult]") -> None:

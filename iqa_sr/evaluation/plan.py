@@ -51,6 +51,7 @@ class EvaluationConfig:
         degradation: Type of the degradation that makes LQ images, or its section as in an option file,
             `{type: ..., ...}`; None for bicubic.
         protocol: Name of the protocol that fixes metrics and rules, if any.
+        without: Names of metrics of the protocol, of images or of sets, that are left out.
         metrics: Names of metrics; with a protocol on top of its own. None for those of the protocol, or that need no
             download.
         set_metrics: Names of metrics of sets, which compare all results of a data set with its originals; None for
@@ -80,6 +81,7 @@ class EvaluationConfig:
     lq: Sequence[str] = ()
     degradation: str | None = None
     protocol: str | None = None
+    without: Sequence[str] = ()
     metrics: Sequence[str] | None = None
     set_metrics: Sequence[str] | None = None
     patches: int | str | None = None
@@ -162,7 +164,9 @@ def plan_evaluation(config: EvaluationConfig, first: bool = True) -> EvaluationP
         ValueError: If a metric, protocol or argument is wrong, data do not fit, a file is damaged, or it is not known
             what network a checkpoint holds.
     """
-    protocol = find_protocol(config.protocol) if config.protocol else None
+    if config.without and not config.protocol:
+        raise ValueError(f"`without` {','.join(config.without)}: leaves metrics of a `protocol` out, got none")
+    protocol = find_protocol(config.protocol, config.without) if config.protocol else None
     asked = read_metrics(config.metrics, protocol)
     if config.workers is not None and config.workers < 1:
         raise ValueError(f"`workers`: expected at least 1, got {config.workers}")

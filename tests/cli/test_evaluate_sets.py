@@ -72,8 +72,8 @@ def test_a_protocol_has_its_own_where_the_data_have_what_they_need(monkeypatch, 
     assert "single: no fid-clean, it has a single image" in capsys.readouterr().out
     assert main([*args[:-3], "alone", "--data", "single=single"]) == 0  # none has: no error, nobody has asked
     assert "single: no fid-clean, it has a single image" in capsys.readouterr().out
-    assert main([*args[:-3], "without", "--data", "set=data", "--set", "none"]) == 0
-    assert "fid-clean: of the protocol realsr-dm, but not asked for by --set" in capsys.readouterr().out
+    assert main([*args[:-3], "without", "--data", "set=data", "--without", "fid-clean"]) == 0
+    assert "fid-clean: left out of the protocol realsr-dm: as asked for" in capsys.readouterr().out
     assert main([*args[:-3], "other", "--data", "set=data", "--set", "kid"]) == 0
     assert "fid-clean: of the protocol realsr-dm, but not asked for by --set" in capsys.readouterr().out
     assert not Path("without/set_scores.json").exists()
