@@ -176,9 +176,8 @@ def _print_formula(protocol: "Protocol", means: "Mapping[str, float]") -> None:
         return
     formula = Formula(protocol.formula)
     if all(math.isfinite(means.get(name, math.nan)) for name in formula.names):
-        print(
-            f"{protocol.name} of these means: {float(formula({name: np.array([means[name]]) for name in means})[0]):.4f}"
-        )
+        score = formula({name: np.array([means[name]]) for name in means})[0]
+        print(f"{protocol.name} of these means: {float(score):.4f}")
 
 
 def _number(score: float | None) -> str:
