@@ -14,6 +14,7 @@ __all__ = [
     "UnusableNetwork",
     "did_you_mean",
     "same_name",
+    "set_metric_call",
     "set_metric_problem",
     "shown",
     "visible",
@@ -66,18 +67,27 @@ def same_name(name: str, valid: Iterable[str]) -> str:
     return alike[0] if len(alike) == 1 and name not in valid else name
 
 
-# First parts of the names of metrics of sets, which `iqa_sr.set_metrics` has.
-_OF_SETS = ("fid", "kid", "cmmd")
+# Names of the metrics of sets, which `iqa_sr.set_metrics` has.
+_OF_SETS = ("fid", "fid-clean", "kid", "kid-clean", "cmmd")
+
+
+def set_metric_call(name: str) -> str:
+    """The arguments that compute a metric of sets: of `fid@256` they are `--set fid --patches 256`; else empty."""
+    own, _, patches = name.partition("@")
+    own = same_name(own, _OF_SETS)
+    return f"--set {own}{f' --patches {patches}' if patches else ''}" if own in _OF_SETS else ""
 
 
 def set_metric_problem(name: str) -> str:
     """Why a metric of sets is none of images, and where it goes instead; empty for any other name."""
-    own = name.lower().replace("_", "-").partition("@")[0]
-    if own.partition("-")[0] not in _OF_SETS:
-        return ""
+    call = set_metric_call(name)
+    if not call:
+        family = name.lower().replace("_", "-").partition("-")[0] in _OF_SETS
+        return f"there is no metric {shown(name)}; those of sets are {', '.join(_OF_SETS)}" if family else ""
+    own = same_name(name.partition("@")[0], _OF_SETS)
     return (
         f"{own} is a metric of sets and has no score of an image: it can be no loss, reward or held-out metric, and no "
-        f"checkpoint is chosen by it; `iqa-sr evaluate --set {own}` and `iqa-sr score --set {own}` compute it"
+        f"checkpoint is chosen by it; `iqa-sr evaluate {call}` and `iqa-sr score {call}` compute it"
     )
 
 

@@ -1,4 +1,4 @@
-"""mPLUG-Owl2 as a judge of images: what it would say after a fixed prompt, with the parameter names of its files.
+"""mPLUG-Owl2 as a metric of images: what it would say after a fixed prompt, with the parameter names of its files.
 
 The language part is the LLaMA of the package transformers, with other projections and norms for visual tokens.
 

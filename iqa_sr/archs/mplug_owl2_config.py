@@ -7,6 +7,8 @@ from typing import Any
 
 __all__ = ["AbstractorSizes", "LanguageSizes", "OwlSizes", "VisionSizes"]
 
+MOST_LAYERS = 1000  # they are built one by one, before the file's tensors could show that they are not meant
+
 
 @dataclass(frozen=True)
 class VisionSizes:
@@ -129,10 +131,15 @@ class _Part:
             raise ValueError(
                 f"{self.file}: {self.prefix}hidden_size: expected a multiple of {heads} heads, got {width}"
             )
+        layers = self.whole("num_hidden_layers")
+        if layers > MOST_LAYERS:
+            raise ValueError(
+                f"{self.file}: {self.prefix}num_hidden_layers: expected at most {MOST_LAYERS}, got {layers}"
+            )
         return {
             "width": width,
             "hidden": self.whole("intermediate_size"),
-            "layers": self.whole("num_hidden_layers"),
+            "layers": layers,
             "heads": heads,
             "epsilon": self.number(epsilon),
         }

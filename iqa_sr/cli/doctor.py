@@ -53,17 +53,22 @@ def _weights() -> Iterator["Check"]:
     from iqa_sr.metrics import metric_info, metric_names
     from iqa_sr.runtime.environment import Check
     from iqa_sr.weights.locations import search_folders
-    from iqa_sr.weights.store import is_present
+    from iqa_sr.weights.store import WEIGHT_FILES, is_present
 
-    needed = {name: [file for file in metric_info(name).weights if not is_present(file)] for name in metric_names()}
-    ready = [name for name, missing in needed.items() if not missing]
-    text = f"{len(ready)} of {len(needed)} metrics have all that they need: {', '.join(ready)}"
+    files = {name: [WEIGHT_FILES[file] for file in metric_info(name).weights] for name in metric_names()}
+    barred = {name: file.package.problem() for name, own in files.items() for file in own if file.package}
+    barred = {name: problem for name, problem in barred.items() if problem}
+    whole = [name for name, own in files.items() if all(is_present(file.name) for file in own)]
+    ready = [name for name in whole if name not in barred]
+    text = f"{len(ready)} of {len(files)} metrics have all that they need: {', '.join(ready)}"
     cure = (
         ""
-        if len(ready) == len(needed)
-        else "the others' weights are downloaded at first use: iqa-sr weights pull METRIC"
+        if len(whole) == len(files)
+        else "the others' weights: iqa-sr weights pull METRIC; all but folders of 16 GB come at first use, too"
     )
     yield Check("metrics", "ok", text, cure)
+    if barred:
+        yield Check(", ".join(barred), "note", "cannot be used", "; ".join(dict.fromkeys(barred.values())))
     folders = (
         ", ".join(str(folder) for _, folder in search_folders() if folder.is_dir()) or "none of the folders exists"
     )

@@ -9,7 +9,9 @@ from iqa_sr.cli.arguments import add_quiet_argument, read_device, read_tile, spl
 from iqa_sr.io.text_table import aligned
 
 if TYPE_CHECKING:
+    from iqa_sr.evaluation.plan import EvaluationPlan
     from iqa_sr.evaluation.run import Evaluation
+    from iqa_sr.set_metrics.result_scores import SetResult
 
 __all__ = ["add_arguments", "run"]
 
@@ -51,6 +53,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="fixed metrics and rules: hggt-test100, sr-classic, restoration, realsr-dm, ntire2025, ntire2026 or paper",
     )
     parser.add_argument(
+        "--without", metavar="NAMES", help="metrics of the protocol that are left out, e.g. qalign of paper; by commas"
+    )
+    parser.add_argument(
         "--metric",
         dest="metrics",
         metavar="NAMES",
@@ -60,7 +65,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--set",
         dest="set_metrics",
         metavar="NAMES",
-        help="all results of a data set against its originals: fid, fid-clean, kid, kid-clean, cmmd; by commas",
+        help="all results of a data set against its originals: fid, fid-clean, kid, kid-clean, cmmd; by commas "
+        "(default: those of the protocol)",
     )
     parser.add_argument(
         "--patches",
@@ -122,7 +128,8 @@ def run(args: argparse.Namespace) -> int:
         degradation=args.degradation,
         protocol=args.protocol,
         metrics=None if args.metrics is None else split_names(args.metrics),
-        set_metrics=() if args.set_metrics is None else split_names(args.set_metrics, "--set", SET_NAMES),
+        without=() if args.without is None else split_names(args.without, "--without"),
+        set_metrics=None if args.set_metrics is None else split_names(args.set_metrics, "--set", SET_NAMES),
         patches=args.patches,
         border=args.border,
         against=args.against,
@@ -156,22 +163,25 @@ def run(args: argparse.Namespace) -> int:
 
 def _print_means(evaluation: "Evaluation") -> None:
     from iqa_sr.evaluation.scores import not_defined, summary_rows
-    from iqa_sr.evaluation.set_scores import with_set_columns
+    from iqa_sr.evaluation.set_summary import with_set_columns
     from iqa_sr.metrics import metric_info
     from iqa_sr.scores.result_folder import GOLD_STANDARD, ORIGINAL
     from iqa_sr.scores.score_table import baseline_label
+    from iqa_sr.set_metrics.result_scores import set_titles
 
     plan, table = evaluation.plan, evaluation.table
     assert table is not None
     labels = [baseline_label(plan.run.scale), *(file.label for file in plan.files), ORIGINAL, GOLD_STANDARD]
     protocol = plan.protocol
     formula = (protocol.name, protocol.formula) if protocol and protocol.formula else None
+    datasets = [dataset.name for dataset in plan.sets]
+    sets = [one for one in evaluation.sets if one.dataset in datasets and one.label in labels]
     for dataset in plan.sets:
         rows = summary_rows(table, dataset.name, labels, formula)
-        rows = with_set_columns(rows, dataset.name, evaluation.sets)
+        rows = with_set_columns(rows, dataset.name, sets, set_titles(sets))
         if len(rows) > 1:
             print(aligned(rows, numbers=True), end="\n\n")
-    _print_sets(evaluation, labels)
+    _print_sets(evaluation.plan, sets)
     for (name, metric), count in not_defined(table).items():
         print(f"{metric}: not defined on {count} images of {name}, which are too small for it; left out of its means")
     for dataset in plan.sets:
@@ -179,11 +189,12 @@ def _print_means(evaluation: "Evaluation") -> None:
         if without and any(metric_info(name).reference == "full" for name in plan.scorer.metrics):
             kind = "positive ground truth" if plan.scorer.against == "positives" else "reference"
             print(f"{dataset.name}: {without} of {len(dataset.records)} images have no {kind}: scored without one")
-    computed = {one.score.metric.partition("-")[0] for one in evaluation.sets}
     if protocol:
         for name, reason in protocol.left_out.items():
-            if name.lower() not in computed:
-                print(f"{name}: left out of the protocol {protocol.name}: {reason}")
+            print(f"{name}: left out of the protocol {protocol.name}: {reason}")
+        computed = {*plan.set_plan.metrics, *(one.name for one in sets)}
+        for name in (one for one in protocol.set_metrics if one not in computed):
+            print(f"{name}: of the protocol {protocol.name}, but not asked for by --set")
     if plan.base:
         print(f"base: {plan.base.source}")
     if plan.assumed:
@@ -194,15 +205,14 @@ def _print_means(evaluation: "Evaluation") -> None:
     print(f"{plan.folder}: {evaluation.done} images computed or scored; means over the images; up: higher is better")
 
 
-def _print_sets(evaluation: "Evaluation", labels: list[str]) -> None:
+def _print_sets(plan: "EvaluationPlan", shown: "list[SetResult]") -> None:
     """What the columns of sets are, what there is none of, and how far they can be trusted."""
-    from iqa_sr.evaluation.set_scores import set_warnings
+    from iqa_sr.evaluation.set_summary import set_warnings
+    from iqa_sr.set_metrics.result_scores import set_titles
 
-    datasets = [dataset.name for dataset in evaluation.plan.sets]
-    shown = [one for one in evaluation.sets if one.dataset in datasets and one.label in labels]
-    for name, spec in dict.fromkeys((one.name, one.spec) for one in shown):
-        print(f"{name}: {spec}; +-: its 95 % interval")
-    for dataset, reason in evaluation.plan.set_plan.left_out:
-        print(f"{dataset}: no {', '.join(evaluation.plan.set_plan.metrics)}, it has {reason}")
+    for (_, spec), title in set_titles(shown).items():
+        print(f"{title}: {spec}; +-: its 95 % interval")
+    for dataset, reason in plan.set_plan.left_out:
+        print(f"{dataset}: no {', '.join(plan.set_plan.metrics)}, it has {reason}")
     for text in set_warnings(shown):
         logger.warning("%s", text)

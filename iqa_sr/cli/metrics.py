@@ -9,6 +9,7 @@ from iqa_sr.io.text_table import aligned
 if TYPE_CHECKING:
     from iqa_sr.attacks.records import AttackRecord
     from iqa_sr.metrics.verification import Verification
+    from iqa_sr.weights.registry import WeightFile
 
 __all__ = ["add_arguments", "metrics_markdown", "robustness_markdown", "run"]
 
@@ -60,7 +61,7 @@ def run(args: argparse.Namespace) -> int:
 
     from iqa_sr.attacks.records import read_records
     from iqa_sr.metrics import metric_info, metric_names
-    from iqa_sr.weights.store import is_present
+    from iqa_sr.weights.store import is_present, weight_file
 
     rows = [
         (
@@ -88,14 +89,17 @@ def run(args: argparse.Namespace) -> int:
                 "{:g}..{:g}".format(*info.score_range),
                 str(info.min_size),
                 "yes" if info.differentiable else "no",
-                "none needed" if not info.weights else "missing" if missing else "present",
+                _state(list(map(weight_file, info.weights)), missing),
                 _unseen_gain(records.get(name), info.spec),
                 "non-commercial" if info.noncommercial else "free",
                 info.weights_license,
             )
         )
     print(aligned(rows))
-    print("Missing weights are downloaded when they are needed; `iqa-sr weights list` names the files.")
+    print(
+        "Missing weights are downloaded when they are needed, folders (those with a size) by `iqa-sr weights pull` "
+        "alone; `iqa-sr weights list` names the files."
+    )
     print(
         "unseen gain: by how much of the distance between bicubic x2 results and originals attacks raise a score "
         "while nobody sees a change (JOD >= 9.99); -: not measured, by `iqa-sr attack`"
@@ -103,6 +107,16 @@ def run(args: argparse.Namespace) -> int:
     print("\nof whole sets of images, by `--set` of `evaluate` and `score`:")
     print(aligned(_of_sets()))
     return 0
+
+
+def _state(files: "list[WeightFile]", missing: list[str]) -> str:
+    """State of a metric's weights on this machine."""
+    from iqa_sr.weights.store import size_text
+
+    if missing:
+        return ", ".join(["missing", *(size_text(file) for file in files if file.is_folder)])
+    lacking = [file.package.name for file in files if file.package and file.package.problem()]
+    return f"no {lacking[0]}" if lacking else "present" if files else "none needed"
 
 
 def _of_sets() -> list[tuple[str, ...]]:

@@ -11,6 +11,7 @@ from iqa_sr.io.text_table import aligned
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from iqa_sr.scores.protocols import Protocol
     from iqa_sr.scores.wanted_scores import ScoringRules
 
 __all__ = ["add_arguments", "run"]
@@ -26,7 +27,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     kind.add_argument("--metric", dest="metrics", metavar="NAMES", help="by commas; with --protocol on top of its own")
     kind.add_argument(
         "--set",
-        dest="sets",
+        dest="set_metrics",
         metavar="NAMES",
         help="metrics of the whole folder against --reference: fid, fid-clean, kid, kid-clean, cmmd; by commas",
     )
@@ -38,6 +39,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--protocol", metavar="NAME", help="metrics and border as papers have them: sr-classic, ntire2025, ..."
+    )
+    parser.add_argument(
+        "--without", metavar="NAMES", help="metrics of the protocol that are left out, e.g. qalign of paper; by commas"
     )
     parser.add_argument(
         "--reference", metavar="PATH", help="image or folder that full-reference metrics and --set compare with"
@@ -71,8 +75,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Score and print a table; 1 if some images could not be scored."""
-    if args.sets is not None:
-        for flag in ("protocol", "suffix", "template", "reference-template", "border"):
+    if args.set_metrics is not None:
+        for flag in ("protocol", "without", "suffix", "template", "reference-template", "border"):
             if getattr(args, flag.replace("-", "_")) is not None:
                 raise ValueError(f"--{flag}: applies to metrics of single images, not to --set; leave it out")
         from iqa_sr.cli.set_scores import run_sets
@@ -82,10 +86,10 @@ def run(args: argparse.Namespace) -> int:
         raise ValueError(f"--patches: cuts images for --set, got {args.patches} without it; leave it out")
     from iqa_sr.metrics.registry import metric_info
     from iqa_sr.scores.means import image_means, mean
-    from iqa_sr.scores.protocols import find_protocol
     from iqa_sr.scores.scoring_run import run_scoring
 
-    metrics, rules = _rules(args)
+    protocol = _protocol(args)
+    metrics, rules = _rules(args, protocol)
     result, first = run_scoring(args.path, metrics, args.reference, args.output, args.batch, rules)
     if not first:
         return 0  # the first one says what is wrong: torchrun would end it as soon as another one fails
@@ -104,11 +108,14 @@ def run(args: argparse.Namespace) -> int:
         print(f"means over fewer images: {', '.join(fewer)}")
     cut = f"; {rules.border} px of each side cut" if rules.border else ""
     print(f"up: higher is better; down: lower is better{cut}")
-    if args.protocol is not None:
+    if protocol is not None:
         if not fewer:  # a formula of means needs the same images in each of them
-            _print_formula(args.protocol, {name: mean(one) for name, one in zip(metrics, means, strict=True)})
-        for name, reason in find_protocol(args.protocol).left_out.items():
-            print(f"{name}: left out of the protocol {args.protocol}: {reason}")
+            _print_formula(protocol, {name: mean(one) for name, one in zip(metrics, means, strict=True)})
+        for name, reason in protocol.left_out.items():
+            print(f"{name}: left out of the protocol {protocol.name}: {reason}")
+        if of_sets := ",".join(protocol.set_metrics):
+            call = f"iqa-sr score {args.path} --reference {args.reference or 'DIR'} --set {of_sets}"
+            print(f"{of_sets}, of all images together: {call}")
     if args.output is not None:
         print(f"{args.output}: {result.scored} new scores, {result.kept} were there already")
         if result.stale:
@@ -120,16 +127,25 @@ def run(args: argparse.Namespace) -> int:
     return 1 if result.problems else 0
 
 
-def _rules(args: argparse.Namespace) -> "tuple[tuple[str, ...], ScoringRules]":
+def _protocol(args: argparse.Namespace) -> "Protocol | None":
+    from iqa_sr.scores.protocols import find_protocol
+
+    if args.protocol is None:
+        if args.without is not None:
+            raise ValueError(f"--without {args.without}: leaves metrics of a --protocol out, got none")
+        return None
+    return find_protocol(args.protocol, () if args.without is None else split_names(args.without, "--without"))
+
+
+def _rules(args: argparse.Namespace, protocol: "Protocol | None") -> "tuple[tuple[str, ...], ScoringRules]":
     """Metrics, and how they are computed."""
     from iqa_sr.evaluation.positives import positive_references
     from iqa_sr.metrics.registry import own_names
-    from iqa_sr.scores.protocols import find_protocol
     from iqa_sr.scores.reference_names import NameTemplate
     from iqa_sr.scores.scoring_run import protocol_rules
     from iqa_sr.scores.wanted_scores import ScoringRules
 
-    if args.metrics is None and args.protocol is None:
+    if args.metrics is None and protocol is None:
         raise ValueError(
             "nothing to score by: name metrics (--metric psnr,niqe), a --protocol, or metrics of sets (--set fid)"
         )
@@ -141,28 +157,27 @@ def _rules(args: argparse.Namespace) -> "tuple[tuple[str, ...], ScoringRules]":
             raise ValueError(f"`{flag}` says which reference is an image's; name their folder with --reference DIR")
     text = args.template if args.suffix is None else f"{{}}{args.suffix}"
     metrics, border = tuple(own_names(split_names(args.metrics))) if args.metrics else (), args.border
-    if args.protocol is not None:
-        metrics, border = protocol_rules(args.protocol, metrics, border)
-    several = args.protocol is not None and find_protocol(args.protocol).against == "positives"
+    if protocol is not None:
+        metrics, border = protocol_rules(protocol, metrics, border)
+    several = protocol is not None and protocol.against == "positives"
     named = text is not None or args.reference_template is not None
     names = ("{}" if one is None else one for one in (text, args.reference_template))
     template = NameTemplate(*names) if named else None
     return metrics, ScoringRules(border or 0, template, positive_references if several else None)
 
 
-def _print_formula(protocol: str, means: "Mapping[str, float]") -> None:
+def _print_formula(protocol: "Protocol", means: "Mapping[str, float]") -> None:
     """The protocol's own score, where it has one and all that it needs."""
     import numpy as np
 
-    from iqa_sr.scores.protocols import find_protocol
     from iqa_sr.stats.score_formula import Formula
 
-    text = find_protocol(protocol).formula
-    if text is None:
+    if protocol.formula is None:
         return
-    formula = Formula(text)
+    formula = Formula(protocol.formula)
     if all(math.isfinite(means.get(name, math.nan)) for name in formula.names):
-        print(f"{protocol} of these means: {float(formula({name: np.array([means[name]]) for name in means})[0]):.4f}")
+        score = formula({name: np.array([means[name]]) for name in means})[0]
+        print(f"{protocol.name} of these means: {float(score):.4f}")
 
 
 def _number(score: float | None) -> str:

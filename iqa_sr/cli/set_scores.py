@@ -26,11 +26,9 @@ def run_sets(args: argparse.Namespace) -> int:
 
     from iqa_sr.scores.result_folder import RUN_FILE
     from iqa_sr.set_metrics.folders import ComparedFolders, few_images_warning, result_pairs, score_sets, set_spec
-    from iqa_sr.set_metrics.registry import set_metric_info
+    from iqa_sr.set_metrics.registry import own_set_names
 
-    names = [
-        set_metric_info(name).name for name in split_names(args.sets, "--set", "docs/metrics.md has a table of them")
-    ]
+    names = own_set_names(split_names(args.set_metrics, "--set", "docs/metrics.md has a table of them"))
     if args.output is not None and not args.output.endswith(".json"):
         raise ValueError(f"--output: expected a file that ends in .json with --set, got {args.output}")
     if int(os.environ.get("WORLD_SIZE", "1")) > 1:
@@ -81,6 +79,7 @@ def _table(pairs: list["ComparedFolders"], results: list["SetScoring"]) -> str:
 def _write(args: argparse.Namespace, pairs: list["ComparedFolders"], results: list["SetScoring"]) -> None:
     from iqa_sr.io.json_files import write_json
     from iqa_sr.set_metrics.folders import set_spec
+    from iqa_sr.set_metrics.registry import set_metric_info
 
     def known(value: float) -> float | None:
         return value if math.isfinite(value) else None
@@ -89,7 +88,7 @@ def _write(args: argparse.Namespace, pairs: list["ComparedFolders"], results: li
         ({"checkpoint": pair.label, "dataset": pair.dataset} if pair.label else {})
         | asdict(one)
         | {"error": known(one.error), "interval": [known(end) for end in one.interval], "halves": known(one.halves)}
-        | {"spec": set_spec(one.metric, args.patches), "higher_is_better": False}
+        | {"spec": set_spec(one.metric, args.patches), "higher_is_better": set_metric_info(one.metric).higher_is_better}
         for pair, result in zip(pairs, results, strict=True)
         for one in result.scores
     ]

@@ -102,8 +102,11 @@ def _pull(args: argparse.Namespace) -> int:
             wanted.append(SET_METRICS[name].features.weights)
         else:
             wanted += [name] if name in WEIGHT_FILES else metric_info(name).weights
+    for name in dict.fromkeys(wanted):
+        if (package := WEIGHT_FILES[name].package) and (problem := package.problem()):
+            print(f"note: the network of {name} {problem}", file=sys.stderr)
     before = {name for name in wanted if find_local(WEIGHT_FILES[name])}
-    for name, path in find_all(wanted).items():
+    for name, path in find_all(wanted, asked=True).items():
         print(f"{name}: {'was there already, ' if name in before else ''}{path}")
     for file in WEIGHT_FILES.values() if args.all else ():
         if not file.sources and find_local(file) is None:

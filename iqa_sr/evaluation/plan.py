@@ -26,7 +26,7 @@ from iqa_sr.evaluation.inputs import (
     named_path,
 )
 from iqa_sr.evaluation.scores import ImageScorer, choose_scorer, read_metrics
-from iqa_sr.evaluation.set_scores import SetPlan, plan_sets
+from iqa_sr.evaluation.set_plan import SetPlan, plan_sets
 from iqa_sr.inference.tiling import OVERLAP, Tile
 from iqa_sr.io.files import compute_hash
 from iqa_sr.metrics.registry import metric_info
@@ -51,9 +51,11 @@ class EvaluationConfig:
         degradation: Type of the degradation that makes LQ images, or its section as in an option file,
             `{type: ..., ...}`; None for bicubic.
         protocol: Name of the protocol that fixes metrics and rules, if any.
+        without: Names of metrics of the protocol, of images or of sets, that are left out.
         metrics: Names of metrics; with a protocol on top of its own. None for those of the protocol, or that need no
             download.
-        set_metrics: Names of metrics of sets, which compare all results of a data set with its originals.
+        set_metrics: Names of metrics of sets, which compare all results of a data set with its originals; None for
+            those of the protocol, of the data sets that have what they need.
         patches: Patches that images are cut into for these, as `read_patches` of `iqa_sr.set_metrics.patches` takes
             them; None for whole images.
         border: Pixels cut from each side before scoring; None for 0, or what the protocol says.
@@ -79,8 +81,9 @@ class EvaluationConfig:
     lq: Sequence[str] = ()
     degradation: str | None = None
     protocol: str | None = None
+    without: Sequence[str] = ()
     metrics: Sequence[str] | None = None
-    set_metrics: Sequence[str] = ()
+    set_metrics: Sequence[str] | None = None
     patches: int | str | None = None
     border: int | None = None
     against: Against | None = None
@@ -161,7 +164,9 @@ def plan_evaluation(config: EvaluationConfig, first: bool = True) -> EvaluationP
         ValueError: If a metric, protocol or argument is wrong, data do not fit, a file is damaged, or it is not known
             what network a checkpoint holds.
     """
-    protocol = find_protocol(config.protocol) if config.protocol else None
+    if config.without and not config.protocol:
+        raise ValueError(f"`without` {','.join(config.without)}: leaves metrics of a `protocol` out, got none")
+    protocol = find_protocol(config.protocol, config.without) if config.protocol else None
     asked = read_metrics(config.metrics, protocol)
     if config.workers is not None and config.workers < 1:
         raise ValueError(f"`workers`: expected at least 1, got {config.workers}")
@@ -192,7 +197,7 @@ def plan_evaluation(config: EvaluationConfig, first: bool = True) -> EvaluationP
     elif config.base:
         base = ready_results(config.base, sets, first)
     scorer = choose_scorer(asked, protocol, config.border, config.against, sets)
-    set_plan = plan_sets(config.set_metrics, config.patches, sets)
+    set_plan = plan_sets(config.set_metrics, config.patches, sets, protocol.set_metrics if protocol else ())
     files_needed = [file for name in scorer.metrics for file in metric_info(name).weights]
     if weights := dict.fromkeys([*files_needed, *set_plan.weights]):
         find_all(weights)

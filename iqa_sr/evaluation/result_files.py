@@ -11,6 +11,7 @@ from iqa_sr.scores.image_batches import digest_of
 from iqa_sr.scores.result_folder import (
     GOLD_STANDARD,
     IMAGES_FOLDER,
+    ORIGINAL,
     RESERVED,
     RUN_FILE,
     SCORES_FILE,
@@ -59,11 +60,15 @@ class ResultImages:
         """
         recorded: dict[Path, list[ScoreRow]] = {}
         own = {*known.checkpoints, *RESERVED} - {GOLD_STANDARD}
+        before: set[tuple[str, str]] = set()
         for row in rows:
             dataset, key = split_image(row.image)
             if row.checkpoint in own and dataset in known.datasets:
                 recorded.setdefault(image_file(folder, row.checkpoint, dataset, key), []).append(row)
-        placed = {
+                before.add((dataset, key))
+        # Originals have no rows where all metrics are full-reference: their places are those of the rows of others.
+        placed = {image_file(folder, ORIGINAL, dataset, key): True for dataset, key in before}
+        placed |= {
             image_file(folder, label, dataset, key): label in own and dataset in known.datasets
             for label in sorted({*own, *run.checkpoints})
             for dataset, names in keys.items()

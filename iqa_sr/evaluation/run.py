@@ -2,7 +2,7 @@
 
 import logging
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Collection, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from functools import partial
@@ -14,7 +14,8 @@ from iqa_sr.evaluation.evaluator import Evaluator
 from iqa_sr.evaluation.inputs import LabeledCheckpoint
 from iqa_sr.evaluation.plan import EvaluationConfig, EvaluationPlan, plan_evaluation
 from iqa_sr.evaluation.result_files import Keys, ResultImages, read_scores, refuse_links, remove_results
-from iqa_sr.evaluation.set_scores import check_result_images, score_result_sets
+from iqa_sr.evaluation.set_plan import check_result_images
+from iqa_sr.evaluation.set_scores import score_result_sets
 from iqa_sr.io.file_names import folded, unfit_names
 from iqa_sr.io.files import compute_hash
 from iqa_sr.runtime import distributed
@@ -72,8 +73,8 @@ def run_evaluation(config: EvaluationConfig) -> Evaluation | None:
         # Two that add to one table would lose each other's scores.
         distributed.on_rank_zero(lambda: _locked(held, plan.folder))
         labels = [*([baseline_label(plan.run.scale)] if config.baseline else []), *(file.label for file in plan.files)]
-        distributed.on_rank_zero(lambda: check_result_images(plan.folder, labels, plan.sets, plan.set_plan))
-        distributed.on_rank_zero(lambda: prepare_folder(plan.folder, plan.run, facts, config.overwrite, keys))
+        check = partial(check_result_images, plan.folder, labels, plan.sets, plan.set_plan)
+        distributed.on_rank_zero(lambda: prepare_folder(plan.folder, plan.run, facts, config.overwrite, keys, check))
         evaluator = Evaluator(plan.folder, plan.sets, plan.scorer, plan.inference, (rank, world), plan.base)
 
         def evaluate(files: Sequence[LabeledCheckpoint]) -> int:
@@ -83,13 +84,13 @@ def run_evaluation(config: EvaluationConfig) -> Evaluation | None:
         done = evaluate(plan.files[:before])
         if config.baseline:
             done += evaluator.baselines(first)
-        elif plan.set_plan.metrics:
+        elif plan.set_plan.datasets:
             done += evaluator.originals(first)  # what the sets are compared with
         done += evaluate(plan.files[before:])
         done, missing = map(sum, zip(*distributed.gather_objects((done, evaluator.missing)), strict=True))
         table = distributed.on_rank_zero(lambda: join_scores(plan.folder))
-        device = plan.inference.device
-        sets = distributed.on_rank_zero(lambda: score_result_sets(plan.folder, labels, plan.set_plan, device, first))
+        args = plan.folder, labels, plan.sets, plan.set_plan, plan.inference.device, first
+        sets = distributed.on_rank_zero(lambda: score_result_sets(*args))
         return Evaluation(plan, table if first else None, done, missing, sets)
     except OtherProcessFailed:
         time.sleep(distributed.GRACE)
@@ -115,7 +116,12 @@ def _unchanged(plan: EvaluationPlan, file: LabeledCheckpoint) -> LoadedNetwork:
 
 
 def prepare_folder(
-    folder: str | Path, run: RunFacts, facts: Sequence[MetricFacts], overwrite: bool = False, keys: Keys | None = None
+    folder: str | Path,
+    run: RunFacts,
+    facts: Sequence[MetricFacts],
+    overwrite: bool = False,
+    keys: Keys | None = None,
+    check: Callable[[Collection[Path]], None] | None = None,
 ) -> None:
     """Make a result folder ready, or find that it cannot be: new, or with what an evaluation of the same kind has left.
 
@@ -128,6 +134,7 @@ def prepare_folder(
         facts: Facts of its metrics.
         overwrite: Whether the results of another evaluation are removed: what is known to be of it, nothing else.
         keys: Keys of each data set, the names of its images.
+        check: Further check of the images that lie there, called with those that are about to be removed.
 
     Raises:
         FileExistsError: If something else lies there, also in the place of an image, or an evaluation of another kind
@@ -156,6 +163,8 @@ def prepare_folder(
             refuse_links(folder)
         images = ResultImages.find(folder, known, read_scores(folder).rows, run, keys or {})
         images.check(overwrite)
+        if check is not None:
+            check(images.own if overwrite else ())
         if overwrite:
             remove_results(folder, images.own)
         else:

@@ -1,134 +1,44 @@
-"""Metrics of sets of an evaluation: what is to be computed, the numbers of the images that are there, their columns."""
+"""Metrics of sets of an evaluation when its images are there: numbers that are missing, and those that are stale."""
 
 import hashlib
 import json
 import logging
-import math
-from collections.abc import Collection, Iterable, Sequence
-from contextlib import suppress
-from dataclasses import dataclass, replace
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
 import torch
 
-from iqa_sr.errors import same_name
+from iqa_sr.evaluation.set_plan import SetPlan
 from iqa_sr.io.image_stores import ImageStore
-from iqa_sr.metrics.registry import metric_names
+from iqa_sr.io.image_tensors import to_array, to_levels
+from iqa_sr.io.images import read_image
+from iqa_sr.runtime.threads import prefetch_map
 from iqa_sr.scores.image_batches import read_digests
 from iqa_sr.scores.result_folder import IMAGES_FOLDER, ORIGINAL
 from iqa_sr.scores.scoring import find_images
-from iqa_sr.set_metrics.folders import ComparedFolders, few_images_warning, result_pairs, score_sets, set_spec
-from iqa_sr.set_metrics.patches import Patches, read_patches
+from iqa_sr.set_metrics.folders import ComparedFolders, result_pairs, score_sets, set_spec
+from iqa_sr.set_metrics.patches import Patches
 from iqa_sr.set_metrics.registry import set_metric_info
 from iqa_sr.set_metrics.result_scores import SetResult, read_set_results, write_set_results
-from iqa_sr.weights.store import weights_hash
 
 if TYPE_CHECKING:
     from iqa_sr.evaluation.datasets import EvaluationSet
 
-__all__ = ["SetPlan", "check_result_images", "plan_sets", "score_result_sets", "set_warnings", "with_set_columns"]
+__all__ = ["score_result_sets"]
 
 logger = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class SetPlan:
-    """Metrics of sets of an evaluation; every data set has what they need.
-
-    Attributes:
-        metrics: Own names of the metrics.
-        patches: Patches that images are cut into; None for whole images.
-        datasets: Names of the data sets that are compared with their originals.
-        left_out: Reason why another data set is not, by its name.
-    """
-
-    metrics: tuple[str, ...] = ()
-    patches: Patches | None = None
-    datasets: tuple[str, ...] = ()
-    left_out: tuple[tuple[str, str], ...] = ()
-
-    @property
-    def weights(self) -> list[str]:
-        """Names of the weights files that the metrics need."""
-        return list(dict.fromkeys(set_metric_info(name).features.weights for name in self.metrics))
-
-
-# --- Before an evaluation ---------------------------------------------------------------------------------------------
-
-
-def plan_sets(names: Sequence[str], patches: int | str | None, sets: "Sequence[EvaluationSet]") -> SetPlan:
-    """Check metrics of sets against the data sets; without metrics, a plan for none.
-
-    Args:
-        names: Names of metrics of sets.
-        patches: Patches as `read_patches` takes them; None for whole images.
-        sets: The data sets.
-
-    Raises:
-        ValueError: If there is no such metric, patches have no size or no metric, or no data set has two images with
-            originals, of a patch's size at least.
-    """
-    if patches is not None and not names:
-        raise ValueError(f"`patches`: cuts images for `set_metrics`, got {patches} without any; leave it out")
-    cut = read_patches(patches)
-    for name in names:
-        if same_name(name, metric_names()) in metric_names():
-            raise ValueError(f"`set_metrics`: {name} scores single images; it belongs to `metrics`")
-    try:
-        metrics = tuple(dict.fromkeys(set_metric_info(name).name for name in names))
-    except ValueError as error:
-        raise ValueError(f"`set_metrics`: {error}") from None
-    if not metrics:
-        return SetPlan()
-    left_out = {one.name: problem for one in sets if (problem := _problem(one, cut))}
-    if len(left_out) == len(sets):
-        reasons = "; ".join(f"{name} has {reason}" for name, reason in left_out.items())
-        raise ValueError(
-            f"`set_metrics`: {', '.join(metrics)} compare two or more results with their originals: {reasons}.\n"
-            "Name the folder of the ground truths, `data` NAME=DIR, or leave `set_metrics` out."
-        )
-    return SetPlan(metrics, cut, tuple(one.name for one in sets if one.name not in left_out), tuple(left_out.items()))
-
-
-def _problem(dataset: "EvaluationSet", patches: Patches | None) -> str:
-    """Reason why a data set has no number; empty where it has."""
-    sizes = [dataset.result_size(record) for record in dataset.records if record.ground_truths]
-    if not sizes:
-        return "no ground truths"
-    if len(sizes) < 2:
-        return "a single image"
-    if patches and sum(min(size) >= patches.side for size in sizes) < 2:
-        return f"fewer than two images of {patches.side}x{patches.side} px or more"
-    return ""
-
-
-def check_result_images(
-    folder: str | Path, labels: Iterable[str], sets: "Sequence[EvaluationSet]", plan: SetPlan
-) -> None:
-    """Check that no other images lie among the results: a metric of sets would take them for some.
-
-    Raises:
-        FileExistsError: With the first of them.
-    """
-    for dataset in (one for one in sets if one.name in plan.datasets):
-        own = {f"{record.name}.png" for record in dataset.records}
-        for label in (*labels, ORIGINAL):
-            place = Path(folder) / IMAGES_FOLDER / label / dataset.name
-            with suppress(FileNotFoundError):  # none there yet
-                foreign = [key for key in find_images(place) if key not in own]
-                if foreign:
-                    raise FileExistsError(
-                        f"nothing was changed: {place / foreign[0]} is no result for an image of {dataset.name}, and "
-                        f"{plan.metrics[0]} would count it\nMove it away; or choose another `output`"
-                    )
-
-
-# --- When the images are there ----------------------------------------------------------------------------------------
+_READERS = 4
 
 
 def score_result_sets(
-    folder: str | Path, labels: Collection[str], plan: SetPlan, device: torch.device, progress: bool = True
+    folder: str | Path,
+    labels: Collection[str],
+    sets: "Sequence[EvaluationSet]",
+    plan: SetPlan,
+    device: torch.device,
+    progress: bool = True,
 ) -> list[SetResult]:
     """Compute the numbers that are missing in a result folder; each is on disk when it is done.
 
@@ -138,7 +48,8 @@ def score_result_sets(
     Args:
         folder: The result folder, with its images.
         labels: Labels of the checkpoints and the baseline.
-        plan: Metrics and data sets.
+        sets: The data sets.
+        plan: Metrics, and which data sets they are of.
         device: Device of the networks.
         progress: Whether bars are shown.
 
@@ -146,25 +57,38 @@ def score_result_sets(
         All numbers of the folder.
 
     Raises:
-        ValueError: If fewer than two images of a folder can be used.
+        ValueError: If fewer than two images of a folder can be used, or an original there is not the data set's.
     """
-    kept = {one.place: one for one in read_set_results(folder)}
-    for pair in _pairs(folder, bool(plan.metrics)):
+    kept, pairs = {one.place: one for one in read_set_results(folder)}, []
+    contents: dict[Path, dict[str, str]] = {}
+    for pair in _pairs(folder, bool(plan.datasets)):
+        place = pair.label, pair.dataset
         wanted = plan.metrics if pair.label in labels and pair.dataset in plan.datasets else ()
-        known = [one for one in kept.values() if one.place[:2] == (pair.label, pair.dataset)]
+        known = [one for one in kept.values() if one.place[:2] == place]
         if not (wanted or known):
             continue
-        digest = _digest(pair)
+        try:
+            digest = _digest(pair, contents)
+        except FileNotFoundError:  # somebody has removed the images, and may keep the numbers
+            if wanted:
+                raise
+            continue
         stale = [one for one in known if one.digest != digest]
         if stale:
             names = ", ".join(one.name for one in stale)
-            logger.warning("%s: %s of %s, %s are of other images: removed", folder, names, pair.label, pair.dataset)
-            kept = {place: one for place, one in kept.items() if one not in stale}
+            logger.warning("%s: %s of %s, %s are of other images: removed", folder, names, *place)
+            kept = {key: one for key, one in kept.items() if one not in stale}
             write_set_results(folder, kept.values())
-        new = _missing(pair, wanted, plan.patches, digest, kept.values(), device, progress)
-        if new:
-            kept |= {one.place: one for one in new}
-            write_set_results(folder, kept.values())
+        there = {(one.score.metric, one.spec) for one in known if one not in stale}
+        specs = {name: set_spec(name, plan.patches) for name in wanted}
+        if missing := {name: spec for name, spec in specs.items() if (name, spec) not in there}:
+            pairs.append((pair, missing, digest))
+    for dataset in sets:
+        if any(pair.dataset == dataset.name for pair, _, _ in pairs):
+            _check_originals(Path(folder) / IMAGES_FOLDER / ORIGINAL / dataset.name, dataset)
+    for pair, missing, digest in pairs:
+        kept |= {one.place: one for one in _computed(pair, missing, plan.patches, digest, device, progress)}
+        write_set_results(folder, kept.values())
     return list(kept.values())
 
 
@@ -177,22 +101,28 @@ def _pairs(folder: str | Path, needed: bool) -> list[ComparedFolders]:
         return []
 
 
-def _missing(
+def _check_originals(folder: Path, dataset: "EvaluationSet") -> None:
+    """Check that the originals in a result folder are those that metrics of images compare with."""
+
+    def problem(number: int) -> Path | None:
+        file = folder / f"{dataset.records[number].name}.png"
+        truth = to_array(to_levels(dataset.read(number, lq=False, gts=(0,)).gts[0][0]))
+        return None if np.array_equal(read_image(file), truth) else file
+
+    for file in filter(None, prefetch_map(problem, range(len(dataset.records)), _READERS)):
+        raise ValueError(f"{file} is not the original of {dataset.name}; remove the file, and it is made again")
+
+
+def _computed(
     pair: ComparedFolders,
-    wanted: Sequence[str],
+    specs: Mapping[str, str],
     patches: Patches | None,
     digest: str,
-    known: Iterable[SetResult],
     device: torch.device,
     progress: bool,
 ) -> list[SetResult]:
-    """The numbers of one set of results that are not known."""
-    specs = {name: _spec(name, patches) for name in wanted}
-    there = {(*one.place[:2], one.score.metric, one.spec) for one in known}
-    missing = [name for name in wanted if (pair.label, pair.dataset, name, specs[name]) not in there]
-    if not missing:
-        return []
-    found = score_sets(pair.images, pair.reference, missing, patches=patches, device=device, progress=progress)
+    """Numbers of one set of results, by the metrics that the specs are of."""
+    found = score_sets(pair.images, pair.reference, list(specs), patches=patches, device=device, progress=progress)
     if found.problems:
         count, reason = len(found.problems), next(iter(found.problems.values()))
         logger.warning("%s, %s: %d files left out of the sets: %s", pair.label, pair.dataset, count, reason)
@@ -210,44 +140,9 @@ def _missing(
     ]
 
 
-def _spec(name: str, patches: Patches | None) -> str:
-    weights = set_metric_info(name).features.weights
-    return f"{set_spec(name, patches)}; {weights} sha256 {weights_hash(weights)[:12]}"
-
-
-def _digest(pair: ComparedFolders) -> str:
-    """First 16 digits of the SHA-256 of the names and contents of the images and the references."""
-    contents = [read_digests(ImageStore(root), find_images(root)) for root in (pair.images, pair.reference)]
-    return hashlib.sha256(json.dumps(contents, sort_keys=True).encode()).hexdigest()[:16]
-
-
-# --- Shown ------------------------------------------------------------------------------------------------------------
-
-
-def with_set_columns(
-    rows: Sequence[tuple[str, ...]], dataset: str, results: Sequence[SetResult]
-) -> list[tuple[str, ...]]:
-    """The rows of `summary_rows` with a column for each metric of sets that has numbers of their labels."""
-    labels = [row[0] for row in rows[1:]]
-    own = [one for one in results if one.dataset == dataset and one.label in labels]
-    cells = {(one.label, one.name): _text(one) for one in own}
-    columns = {one.name: f"{one.name} {'up' if one.higher_is_better else 'down'}" for one in own}
-    added = [tuple(columns.values()), *(tuple(cells.get((label, name), "-") for name in columns) for label in labels)]
-    return [(*row, *more) for row, more in zip(rows, added, strict=True)]
-
-
-def _text(result: SetResult) -> str:
-    score = result.score
-    return f"{score.value:.5g}" + ("" if math.isnan(score.error) else f" +- {score.interval[1] - score.value:.2g}")
-
-
-def set_warnings(results: Sequence[SetResult]) -> list[str]:
-    """A warning for each metric with numbers of few images: the one with the widest interval."""
-    widest: dict[str, SetResult] = {}
-    for one in sorted(results, key=lambda one: math.inf if math.isnan(one.score.error) else one.score.error):
-        if few_images_warning(one.score):
-            widest[one.name] = one
-    return [
-        f"{one.label}, {one.dataset}: {few_images_warning(replace(one.score, metric=one.name))}"
-        for one in widest.values()
-    ]
+def _digest(pair: ComparedFolders, contents: dict[Path, dict[str, str]]) -> str:
+    """First 16 digits of the SHA-256 of names and contents of both folders; `contents` keeps those of the originals."""
+    if pair.reference not in contents:
+        contents[pair.reference] = read_digests(ImageStore(pair.reference), find_images(pair.reference))
+    both = [read_digests(ImageStore(pair.images), find_images(pair.images)), contents[pair.reference]]
+    return hashlib.sha256(json.dumps(both, sort_keys=True).encode()).hexdigest()[:16]

@@ -24,10 +24,11 @@ _LARGEST_SHEETS = 2**30
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)
 
 logger = logging.getLogger(__name__)
+_told: set[str] = set()
 
 
 def current_names(names: Sequence[str], wanted: Sequence[str], path: str | Path) -> list[str]:
-    """The names of a table's columns, those of earlier versions as they are now; a warning tells of each.
+    """The names of a table's columns, those of earlier versions as they are now; a warning tells of each, once a run.
 
     Args:
         names: Names in the file.
@@ -36,7 +37,10 @@ def current_names(names: Sequence[str], wanted: Sequence[str], path: str | Path)
     """
     old = {old: new for old, new in RENAMED.items() if old in names and new in wanted and new not in names}
     for name, new in old.items():
-        logger.warning("%s: the column %r is read as %r, which is its name now; rename it.", path, name, new)
+        text = f"{path}: the column {name!r} is read as {new!r}, which is its name now; rename it."
+        if text not in _told:
+            _told.add(text)
+            logger.warning("%s", text)
     return [old.get(name, name) for name in names]
 
 

@@ -7,19 +7,16 @@ Reference:
     CVPR 2025, https://arxiv.org/abs/2501.11561
 """
 
-from importlib.metadata import version
 from typing import Literal, get_args
 
 import torch
 import torch.nn.functional as F
-from packaging.version import Version
 from torch import Tensor
 
 from iqa_sr.archs.normalization import CLIP, Normalize
 from iqa_sr.io.network_states import load_state
 from iqa_sr.metrics.base import MetricInfo, QualityMetric
-from iqa_sr.runtime.packages import is_installed
-from iqa_sr.weights.store import read_weight_folder
+from iqa_sr.weights.store import check_packages, read_weight_folder
 
 __all__ = ["METRICS", "QAlign", "Wording", "padded_square", "resized_in_levels"]
 
@@ -27,7 +24,6 @@ Wording = Literal["hub", "repository"]
 """Whose prompt: that of `model.score()` on Hugging Face's hub, or of the script in the authors' repository."""
 
 ONE_ALIGN, DEQA = "one-align", "DeQA-Score-Mix3"
-OLDEST = "4.48"  # of transformers: the oldest one that the tests have been run with
 COLOR = tuple(int(255 * mean) / 255 for mean in CLIP[0])
 """Color of the borders that make an image a square: CLIP's mean, in whole levels."""
 LEVELS = {15129: 5.0, 1781: 4.0, 6534: 3.0, 6460: 2.0, 4319: 1.0}
@@ -102,7 +98,7 @@ class QAlign(QualityMetric):
         wording: The prompt; None for that of the metric's spec. Q-Align's two differ in the order of two words.
 
     Raises:
-        FileNotFoundError: If the weights are not on the machine and cannot be downloaded.
+        FileNotFoundError: If the weights are not on the machine.
         ModuleNotFoundError: If transformers is not installed, or too old.
         ValueError: If there is no such wording, or the folder holds another network.
     """
@@ -114,7 +110,7 @@ class QAlign(QualityMetric):
         super().__init__(info)
         if wording is not None and wording not in get_args(Wording):
             raise ValueError(f"{info.name}: wording: expected {' or '.join(get_args(Wording))}, got {wording!r}")
-        _check_transformers(info.name)
+        check_packages(info.weights, info.name)
         from iqa_sr.archs.mplug_owl2_arch import MPLUGOwl2
         from iqa_sr.archs.mplug_owl2_config import OwlSizes
 
@@ -181,17 +177,6 @@ def resized_in_levels(image: Tensor, side: int) -> Tensor:
             image = F.interpolate(image, size, mode="bicubic", antialias=True).clamp(0, 1)
             image = image + ((255 * image).round() / 255 - image).detach()
     return image
-
-
-def _check_transformers(name: str) -> None:
-    """Refuse to go on without a transformers that is known to work."""
-    found = version("transformers") if is_installed("transformers") else ""
-    if found and Version(found) >= Version(OLDEST):
-        return
-    raise ModuleNotFoundError(
-        f"{name} needs transformers {OLDEST} or later, {f'found {found}' if found else 'which is not installed'}: "
-        '`pip install "iqa-sr[qalign]"`'
-    )
 
 
 METRICS = tuple((info, QAlign) for info in INFOS)

@@ -7,7 +7,7 @@ from typing import Any
 
 from iqa_sr.report.collect import Report
 from iqa_sr.set_metrics.folders import few_images_warning
-from iqa_sr.set_metrics.result_scores import SetResult
+from iqa_sr.set_metrics.result_scores import SetResult, set_titles
 
 __all__ = ["sets_content"]
 
@@ -33,22 +33,23 @@ def sets_content(report: Report) -> list[dict[str, Any]]:
                 if one.label == entry.checkpoint.label:
                     columns.setdefault((one.dataset, one.name, one.spec), {}).setdefault(row, one)
     order = {name: place for place, name in enumerate(report.datasets)}
-    content, names = [], []
+    content: list[dict[str, Any]] = []
+    seen: dict[str, list[SetResult]] = {}
     for (dataset, name, spec), results in sorted(columns.items(), key=lambda one: order.get(one[0][0], len(order))):
-        names.append((dataset, name))
-        variant = names.count((dataset, name))
-        title = name if variant == 1 else f"{name} ({variant})"
-        content.append({"name": title, "dataset": dataset, "spec": spec, **_column(report, results)})
+        own = seen.setdefault(dataset, [])
+        own.append(next(iter(results.values())))
+        title = set_titles(own)[name, spec]
+        content.append({"name": title, "dataset": dataset, "spec": spec, **_column(report, results, title)})
     return content
 
 
-def _column(report: Report, results: Mapping[int, SetResult]) -> dict[str, Any]:
+def _column(report: Report, results: Mapping[int, SetResult], title: str) -> dict[str, Any]:
     higher = next(iter(results.values())).higher_is_better
     own = {row: one for row, one in results.items() if not report.entries[row].checkpoint.reserved}
     most = max(min(one.score.images) for one in results.values())
     fewer = [report.entries[row].name for row, one in results.items() if min(one.score.images) < most]
     best, near = _best({row: one for row, one in own.items() if min(one.score.images) == most}, higher)
-    cautions = [_few(own or results)]
+    cautions = [_few(own or results, title)]
     if fewer:
         cautions.append(f"{', '.join(fewer)}: of fewer images than the others, and not compared with them.")
     return {
@@ -71,11 +72,11 @@ def _best(results: Mapping[int, SetResult], higher: bool) -> tuple[int | None, l
     return best, [row for row in near if row != best]
 
 
-def _few(results: Mapping[int, SetResult]) -> str:
+def _few(results: Mapping[int, SetResult], title: str) -> str:
     """The warning on few images where the interval is widest."""
     texts = {
         math.inf if math.isnan(one.score.error) else one.score.error: few_images_warning(
-            replace(one.score, metric=one.name)
+            replace(one.score, metric=title)
         )
         for one in results.values()
     }

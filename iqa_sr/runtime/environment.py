@@ -32,7 +32,7 @@ _LITTLE_DISK = 2 * _GIB
 _OPTIONAL = {
     "basicsr": "all of BasicSR's models, data sets and networks; without it the built-in part is used",
     "plotly": "plots of `iqa-sr report`: pip install plotly",
-    "transformers": "qalign, deqa and AugmentIQ's text encoder: pip install transformers",
+    "transformers": "qalign, deqa (4.48 or later) and AugmentIQ's text encoder: pip install transformers",
     "openpyxl": "MOS files in Excel's format: pip install openpyxl",
 }
 

@@ -1,11 +1,11 @@
 """Published ways to evaluate super-resolution, under names with fixed specs."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
-from iqa_sr.errors import did_you_mean
-from iqa_sr.stats.score_formula import PUBLISHED
+from iqa_sr.errors import did_you_mean, same_name
+from iqa_sr.stats.score_formula import PUBLISHED, Formula
 
 __all__ = ["PROTOCOLS", "Against", "Protocol", "find_protocol"]
 
@@ -28,7 +28,7 @@ class Protocol:
             none.
         reference: Publication that it comes from.
         left_out: Metrics of the publication that the protocol does without, each with the reason.
-        set_metrics: Metrics of sets of the publication, which are computed where they are asked for.
+        set_metrics: Metrics of sets that it reports.
         decimals: Decimals of a metric in the publication's table, where they are not the usual ones.
     """
 
@@ -43,6 +43,29 @@ class Protocol:
     set_metrics: tuple[str, ...] = ()
     decimals: Mapping[str, int] = field(default_factory=dict)
 
+    def reduced(self, names: Sequence[str]) -> "Protocol":
+        """The protocol without some of its metrics, and without its formula where that needs them.
+
+        Args:
+            names: Names of metrics, of images or of sets.
+
+        Raises:
+            ValueError: If it has no metric of a name, or none of images is left.
+        """
+        every = (*self.metrics, *self.set_metrics)
+        unwanted = [same_name(name, every) for name in names]
+        for name in unwanted:
+            if name not in every:
+                raise ValueError(f"`without`: `protocol` {self.name} has no metric {name!r}; it has {', '.join(every)}")
+        metrics, set_metrics = (
+            tuple(name for name in own if name not in unwanted) for own in (self.metrics, self.set_metrics)
+        )
+        if not metrics:
+            raise ValueError(f"`without`: it leaves no metric of `protocol` {self.name}; name metrics alone")
+        formula = self.formula if self.formula and {*Formula(self.formula).names} <= {*metrics} else None
+        left_out = {**self.left_out, **dict.fromkeys(unwanted, "as asked for")}
+        return replace(self, metrics=metrics, set_metrics=set_metrics, formula=formula, left_out=left_out)
+
 
 # HGGT: the scripts beside its code cut 4 px and average the scores against all positives of an image; RGB is their
 # default. The classical tables: BasicSR's `test_y_channel: true` and `crop_border` equal to the scale; those of
@@ -53,7 +76,6 @@ class Protocol:
 # is IQA-PyTorch's of whole images, which is clean-fid's by its release notes.
 # The paper of 2025 names neither border nor variants: those of its test set's own scripts, and for the networks the
 # ones that its figures fit.
-_FID = "of a whole set of images, not of an image; --set fid-clean of iqa-sr evaluate and score computes it as here"
 _ALL = (
     Protocol(
         name="hggt-test100",
@@ -108,7 +130,6 @@ _ALL = (
         scale=4,
         formula=None,
         reference="Wu et al.: One-Step Effective Diffusion Network for Real-World Image Super-Resolution, NeurIPS 2024",
-        left_out={"FID": _FID},
         set_metrics=("fid-clean",),
     ),
     Protocol(
@@ -125,12 +146,12 @@ _ALL = (
 PROTOCOLS: dict[str, Protocol] = {protocol.name: protocol for protocol in _ALL}
 
 
-def find_protocol(name: str) -> Protocol:
-    """The protocol of a name.
+def find_protocol(name: str, without: Sequence[str] = ()) -> Protocol:
+    """The protocol of a name, without some of its metrics.
 
     Raises:
-        ValueError: If there is none; the text has the nearest names.
+        ValueError: If there is none; the text has the nearest names. As `Protocol.reduced`.
     """
     if name not in PROTOCOLS:
         raise ValueError(f"`protocol`: there is no protocol {name!r}; {did_you_mean(name, PROTOCOLS)}")
-    return PROTOCOLS[name]
+    return PROTOCOLS[name].reduced(without) if without else PROTOCOLS[name]

@@ -211,7 +211,10 @@ def _references_of(root: Path, keys: list[str], reference: str | Path, template:
     proposal = proposed_template(unmatched, candidates)
     if not matches.found:
         name = f"called after it as {template} says" if template else "of the same name"
-        advice = proposal.text if proposal else "`template` '{}_x4.png' pairs x_x4.png with x.png"
+        examples = (
+            "`template` '{}_x4.png' pairs x_x4.png with x.png, `reference_template` '{}_HR.png' x.png with x_HR.png"
+        )
+        advice = proposal.text if proposal else examples
         raise FileNotFoundError(
             f"none of the {len(keys)} images of {root} ({_some(keys)}) has a reference {name} in {folder}, which has "
             f"{_some(candidates)}\n{advice}"

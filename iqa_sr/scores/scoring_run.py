@@ -10,7 +10,7 @@ import torch
 from iqa_sr.io.json_files import write_json
 from iqa_sr.metrics.registry import own_names
 from iqa_sr.runtime import distributed
-from iqa_sr.scores.protocols import find_protocol
+from iqa_sr.scores.protocols import Protocol
 from iqa_sr.scores.score_table import ScoreTable
 from iqa_sr.scores.scoring import ScoringResult, score_images
 from iqa_sr.scores.table_shards import join_shards
@@ -19,11 +19,13 @@ from iqa_sr.scores.wanted_scores import ScoringRules
 __all__ = ["protocol_rules", "run_scoring"]
 
 
-def protocol_rules(name: str, metrics: Sequence[str] = (), border: int | None = None) -> tuple[tuple[str, ...], int]:
+def protocol_rules(
+    protocol: Protocol, metrics: Sequence[str] = (), border: int | None = None
+) -> tuple[tuple[str, ...], int]:
     """Metrics and border of a protocol, for images that are there.
 
     Args:
-        name: Name of the protocol.
+        protocol: The protocol.
         metrics: Names of metrics on top of its own.
         border: Upscaling factor in px, for a protocol whose border is as wide as that; None for others.
 
@@ -31,19 +33,18 @@ def protocol_rules(name: str, metrics: Sequence[str] = (), border: int | None = 
         Own names of the metrics, each once, and the pixels cut from each side.
 
     Raises:
-        ValueError: If there is no such protocol, it compares with results of a base, or a border is named that it
+        ValueError: If it compares with results of a base, or a border is named that it
             fixes, or none where it does not.
     """
-    protocol = find_protocol(name)
     if protocol.against == "base":
-        raise ValueError(f"`protocol` {name} compares with what a base network makes; use iqa-sr evaluate")
+        raise ValueError(f"`protocol` {protocol.name} compares with what a base network makes; use iqa-sr evaluate")
     if protocol.border is not None and border is not None:
-        raise ValueError(f"`border` {border}: `protocol` {name} fixes it; leave one of them out")
+        raise ValueError(f"`border` {border}: `protocol` {protocol.name} fixes it; leave one of them out")
     cut = border if protocol.border is None else protocol.border
     if cut is None:
         raise ValueError(
-            f"`protocol` {name} cuts a border as wide as the upscaling factor, which files do not say; name it: "
-            "`border` 4 for x4"
+            f"`protocol` {protocol.name} cuts a border as wide as the upscaling factor, which files do not say; "
+            "name it: `border` 4 for x4"
         )
     return tuple(dict.fromkeys([*protocol.metrics, *own_names(metrics)])), cut
 

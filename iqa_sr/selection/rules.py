@@ -149,7 +149,7 @@ def build_rule(by: str, formula: str | None, counted: Sequence[str], known: Coll
     """
     if formula is not None:
         own = Formula(formula)
-        if problem := next(filter(None, map(set_metric_problem, own.names)), ""):
+        if problem := next(filter(None, (set_metric_problem(name) for name in own.names if name not in known)), ""):
             raise ValueError(f"`formula`: {problem}")
         own.check_names(known)
         return ByFormula(own)

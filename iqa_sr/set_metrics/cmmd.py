@@ -50,7 +50,8 @@ class CMMD(SetMetric):
     def distance(self, rows: np.ndarray, reference: np.ndarray) -> float:
         """CMMD of features `(M, D)` and `(N, D)`."""
         weights = np.concatenate([_mean_of(np.ones(len(rows))), -_mean_of(np.ones(len(reference)))])
-        return SCALE * float(weighted_mmd(np.concatenate([rows, reference]), weights[:, None])[0])
+        found = float(weighted_mmd(np.concatenate([rows, reference]), weights[:, None])[0])
+        return SCALE * max(0.0, found)  # below 0 by rounding alone
 
     def drawn_distances(
         self, images: FeatureSet, reference: FeatureSet, draws: Sequence[tuple[np.ndarray, np.ndarray]]

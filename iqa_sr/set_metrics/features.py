@@ -2,6 +2,7 @@
 
 import hashlib
 import io
+import tempfile
 import threading
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -19,15 +20,33 @@ from iqa_sr.io.images import decode_image
 from iqa_sr.set_metrics.base import FeatureSet
 from iqa_sr.set_metrics.networks import FeatureNetwork, FeatureSource
 from iqa_sr.set_metrics.patches import Patches
-from iqa_sr.weights.cache import cache_folder
+from iqa_sr.weights.cache import CACHE_VARIABLE, cache_folder
 from iqa_sr.weights.store import weights_hash
 
-__all__ = ["FeatureReader"]
+__all__ = ["FeatureReader", "feature_folder"]
 
 AT_ONCE = 16  # images that are read while none is computed
 THREADS = 4
 # NumPy reads the header with Python's parser, which in some versions (3.11.7) now and then fails when threads share it.
 _PARSER = threading.Lock()
+
+
+def feature_folder() -> Path:
+    """The folder in which features are kept, which is made and can be written to.
+
+    Raises:
+        OSError: If not; the text says what to do.
+    """
+    folder = cache_folder() / "set_features"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            return folder
+    except OSError as error:
+        raise OSError(
+            f"features of images are kept in {folder}, which cannot be written to ({error.strerror}); name another "
+            f"folder, {CACHE_VARIABLE}=DIR"
+        ) from None
 
 
 class FeatureReader:
@@ -52,7 +71,7 @@ class FeatureReader:
         self, source: FeatureSource, patches: Patches | None = None, device: str | torch.device = "cpu"
     ) -> None:
         self.source, self.patches, self.device = source, patches, device
-        self.folder = cache_folder() / "set_features" / f"{source.resizing}-{weights_hash(source.weights)[:16]}"
+        self.folder = feature_folder() / f"{source.resizing}-{weights_hash(source.weights)[:16]}"
         self.computed = 0
         self._network: FeatureNetwork | None = None
 

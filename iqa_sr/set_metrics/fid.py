@@ -58,12 +58,12 @@ def frechet_distance(rows: np.ndarray, reference: np.ndarray) -> float:
         reference: Features `(N, D)`.
 
     Returns:
-        The squared distance, at least 0 but for rounding.
+        The squared distance, at least 0, below which rounding alone leads.
     """
     shift = rows.mean(axis=0) - reference.mean(axis=0)
     first, second = _root(rows), _root(reference)
     common = np.linalg.svd(first @ second.T, compute_uv=False).sum()
-    return float(shift @ shift + (first**2).sum() + (second**2).sum() - 2 * common)
+    return max(0.0, float(shift @ shift + (first**2).sum() + (second**2).sum() - 2 * common))
 
 
 def _root(rows: np.ndarray) -> np.ndarray:

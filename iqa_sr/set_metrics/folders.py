@@ -16,6 +16,7 @@ from iqa_sr.set_metrics.features import FeatureReader
 from iqa_sr.set_metrics.networks import FeatureSource
 from iqa_sr.set_metrics.patches import Patches, read_patches
 from iqa_sr.set_metrics.registry import create_set_metric, set_metric_info
+from iqa_sr.weights.store import weights_hash
 
 __all__ = ["ComparedFolders", "SetScoring", "few_images_warning", "result_pairs", "score_sets", "set_spec"]
 
@@ -132,9 +133,14 @@ def result_pairs(path: str | Path) -> list[ComparedFolders]:
 
 
 def set_spec(name: str, patches: int | str | Patches | None = None) -> str:
-    """One line that pins down what a number is: the variant of the metric, and whole images or patches."""
-    cut = read_patches(patches)
-    return f"{set_metric_info(name).spec}; {'whole images' if cut is None else cut.spec}"
+    """One line that pins down what a number is: the variant of the metric, whole images or patches, and the weights.
+
+    Raises:
+        FileNotFoundError: If the weights are missing.
+    """
+    info, cut = set_metric_info(name), read_patches(patches)
+    weights = f"{info.features.weights} sha256 {weights_hash(info.features.weights)[:12]}"
+    return f"{info.spec}; {'whole images' if cut is None else cut.spec}; {weights}"
 
 
 def few_images_warning(score: SetScore) -> str:

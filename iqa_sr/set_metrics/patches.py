@@ -42,7 +42,10 @@ class Patches:
 
     @property
     def name(self) -> str:
-        """What names it in files: `256`, `256+128`, `256+128-fewer`."""
+        """What names it in files and columns, and can be typed: `256`, `256+128`, `hific`."""
+        for name, one in CONVENTIONS.items():
+            if one == self:
+                return name
         second = "" if self.shift is None else f"+{self.shift}{'-fewer' if self.fewer else ''}"
         return f"{self.side}{second}"
 

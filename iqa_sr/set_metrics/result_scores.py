@@ -8,7 +8,7 @@ The images are those of `images/<checkpoint>/<dataset>`, the references those of
 """
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -16,13 +16,14 @@ from typing import Literal
 from iqa_sr.config.sections import Section, read_section
 from iqa_sr.errors import did_you_mean
 from iqa_sr.io.json_files import read_json, write_json
-from iqa_sr.scores.result_folder import RUN_FILE, SETS_FILE, read_run
+from iqa_sr.scores.result_folder import RUN_FILE, SETS_FILE, RunFacts, read_run
 from iqa_sr.scores.score_table import BASELINES
 from iqa_sr.set_metrics.base import SetScore
 
-__all__ = ["SetResult", "read_set_results", "write_set_results"]
+__all__ = ["SetResult", "read_set_results", "set_titles", "write_set_results"]
 
 FORMAT = 1
+ADVICE = "delete it and evaluate again with --set"
 
 
 @dataclass(frozen=True)
@@ -108,9 +109,24 @@ def read_set_results(folder: str | Path) -> list[SetResult]:
     except FileNotFoundError:
         return []
     except ValueError as error:
-        raise ValueError(f"{error}; delete it and evaluate again with --set") from None
-    entries = read_section(_File, content, str(path)).sets
+        raise ValueError(f"{error}; {ADVICE}") from None
+    found = content.get("format") if isinstance(content, dict) else None
+    if isinstance(found, int) and found != FORMAT:
+        raise ValueError(
+            f"{path}: expected format {FORMAT}, got {found}; it was written by another version of iqa-sr: use that "
+            f"one, or {ADVICE}"
+        )
     run = read_run(folder)
+    try:
+        entries = read_section(_File, content, str(path)).sets
+        _check_entries(entries, run, path)
+    except ValueError as error:
+        raise ValueError(f"{error}\nIf nobody has edited it, {ADVICE}.") from None
+    return [_result(one) for one in entries]
+
+
+def _check_entries(entries: Sequence[_Entry], run: RunFacts, path: Path) -> None:
+    """Check that each number is of what the run has, and stands there once."""
     for one in entries:
         for kind, name, known in (
             ("checkpoint", one.checkpoint, [*run.checkpoints, *BASELINES]),
@@ -120,7 +136,20 @@ def read_set_results(folder: str | Path) -> list[SetResult]:
                 raise ValueError(
                     f"{path}: the {kind} {name!r} is not in {RUN_FILE} beside it; {did_you_mean(name, known)}"
                 )
-    return [_result(one) for one in entries]
+    places = [_result(one).place for one in entries]
+    for place in places:
+        if places.count(place) > 1:
+            label, dataset, name = place
+            raise ValueError(f"{path}: expected one {name} of {label}, {dataset}, got {places.count(place)}")
+
+
+def set_titles(results: Sequence[SetResult]) -> dict[tuple[str, str], str]:
+    """Titles of columns by name and spec: the name, and `fid (2)` of another spec, whose numbers are not comparable."""
+    titles: dict[tuple[str, str], str] = {}
+    for name, spec in dict.fromkeys((one.name, one.spec) for one in results):
+        variant = 1 + sum(other == name for other, _ in titles)
+        titles[name, spec] = name if variant == 1 else f"{name} ({variant})"
+    return titles
 
 
 def _entry(result: SetResult) -> _Entry:

@@ -13,7 +13,7 @@ from iqa_sr.selection.gold_standard import gold_means
 from iqa_sr.selection.sources import CandidateCheckpoints
 from iqa_sr.stats.score_formula import Formula
 from iqa_sr.table.columns import Column, metric_columns
-from iqa_sr.table.set_columns import SetColumns
+from iqa_sr.table.set_columns import SetColumns, no_number
 
 __all__ = ["DataSetBlock", "PaperTable", "make_table"]
 
@@ -88,8 +88,6 @@ def make_table(
         raise ValueError(f"{source.folder}: there are no scores of the checkpoints; found no metric in the table")
     if protocol is not None:
         _check_rules(source, protocol)
-    sets = sets if sets is not None and by_data_set else SetColumns()
-    wanted, missing = _metrics(known, protocol, metrics, sets)
     names = _row_names(source)
     if baseline:
         label = source.baseline()
@@ -101,7 +99,9 @@ def make_table(
         title = label.rpartition("/")[2]
         names[label] = label if title in names.values() else title
     tables = _by_data_set(source.table) if by_data_set else {"": source.table}
-    sets = sets.only(labels, [name for name in wanted if name not in known])
+    sets = sets.of(labels) if sets is not None and by_data_set else SetColumns()
+    wanted, missing = _metrics(known, protocol, metrics, sets)
+    sets = sets.only([name for name in wanted if name not in known])
     directions = {
         name: source.table.facts[name].higher_is_better if name in known else sets.higher_is_better(name)
         for name in wanted
@@ -130,7 +130,7 @@ def _metrics(
     asked = [same_name(name, every) for name in metrics or ()]
     for name in asked:
         if name not in every:
-            raise ValueError(f"`metrics`: {no_scores(name, every)}")
+            raise ValueError(f"`metrics`: {no_number(name) or no_scores(name, every)}")
     if protocol is None:
         return asked or every, []
     found = [name for name in protocol.metrics if name in known]
@@ -231,8 +231,19 @@ def _notes(
         notes.append(f"{', '.join(told)}.")
     if protocol is None:
         return tuple(notes)
-    shown = [one.title for one in columns] + [_SET_VARIANT.split(one.metric)[0].upper() for one in columns]
-    notes += [f"{name} is left out: {reason}." for name, reason in protocol.left_out.items() if name not in shown]
+    shown = [one.metric for one in columns]
+    notes += [
+        f"{name} is left out: {reason}."
+        for name, reason in protocol.left_out.items()
+        if name not in [one.title for one in columns]
+    ]
+    for name in protocol.set_metrics:
+        family = _SET_VARIANT.split(name)[0]
+        others = [one for one in shown if _SET_VARIANT.split(one)[0] == family]
+        if name not in shown and others:
+            notes.append(f"{', '.join(others)} is not the protocol's {family.upper()}, which is {name}.")
+        elif name not in shown:
+            notes.append(f"{name}: of the protocol, without a number here; `iqa-sr evaluate --set {name}` computes it.")
     if missing:
         notes.append(f"{', '.join(missing)}: of the protocol, without scores here.")
     checked = {name for labels in source.results.values() for name in labels.values()}

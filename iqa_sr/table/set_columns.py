@@ -4,10 +4,11 @@ import math
 from collections.abc import Collection
 from dataclasses import dataclass, field
 
+from iqa_sr.errors import set_metric_call
 from iqa_sr.selection.sources import CandidateCheckpoints
 from iqa_sr.set_metrics.result_scores import SetResult, read_set_results
 
-__all__ = ["SetColumns", "read_set_columns"]
+__all__ = ["SetColumns", "no_number", "read_set_columns"]
 
 
 @dataclass(frozen=True)
@@ -38,13 +39,17 @@ class SetColumns:
         """Number of images of a data set that the numbers are of."""
         return max((one.score.images[0] for one in self.numbers.values() if one.dataset == dataset), default=0)
 
-    def only(self, labels: Collection[str], names: Collection[str]) -> "SetColumns":
-        """The numbers of some checkpoints and metrics.
+    def of(self, labels: Collection[str]) -> "SetColumns":
+        """The numbers of some checkpoints."""
+        return SetColumns({key: one for key, one in self.numbers.items() if key[0] in labels})
+
+    def only(self, names: Collection[str]) -> "SetColumns":
+        """The numbers of some metrics.
 
         Raises:
             ValueError: If those of a metric cannot be compared: computed in another way, or of fewer images.
         """
-        found = {key: one for key, one in self.numbers.items() if key[0] in labels and key[2] in names}
+        found = {key: one for key, one in self.numbers.items() if key[2] in names}
         first: dict[tuple[str, str], tuple[str, SetResult]] = {}
         for (label, dataset, name), one in found.items():
             other, known = first.setdefault((dataset, name), (label, one))
@@ -64,7 +69,9 @@ class SetColumns:
             widths = [one.score.interval[1] - one.score.value for one in own]
             known = [width for width in widths if math.isfinite(width)]
             width = f"95 % intervals up to +- {max(known):.2g}" if len(known) == len(own) else "without intervals"
-            found.append(f"{name}: {own[0].spec}; {width}.")
+            counts = sorted({one.score.images[0] for one in own})
+            images = " to ".join(map(str, dict.fromkeys((counts[0], counts[-1]))))  # patches may leave some out
+            found.append(f"{name}: {own[0].spec}; of {images} images, {width}.")
         return found
 
 
@@ -80,6 +87,15 @@ def read_set_columns(source: CandidateCheckpoints) -> SetColumns:
             for folder, labels in source.results.items()
             for one in read_set_results(folder)
         }
+    )
+
+
+def no_number(name: str) -> str:
+    """Text for a metric of sets that there is no number of; empty for any other name."""
+    call = set_metric_call(name)
+    return call and (
+        f"{name} is a metric of sets, and the checkpoints have no number of it here: `iqa-sr evaluate {call}` keeps "
+        "one in a result folder, of all images of a data set; there is none with `images`"
     )
 
 

@@ -31,6 +31,7 @@ TIMEOUT = 30.0  # seconds without a byte
 ATTEMPTS = 4
 WAIT = 1.0  # seconds before the second attempt; twice as long before each further one
 CHUNK = 1 << 20
+RESUMED_FROM = 10**9  # bytes of a hub's file; newer versions of its library begin anew after a break
 # Beyond the size in the table, which is rounded and for most files counted from the tensors alone: a factor and bytes.
 SLACK = 1.25, 1 << 20
 OWN_HOSTS = ("localhost", "127.0.0.1", "::1")  # a mirror on this machine needs no encryption
@@ -68,7 +69,7 @@ def download(file: WeightFile, target: Path, dead_hosts: set[str]) -> None:
                 continue
             try:
                 found = _fetch(source, target, file)
-                if not file.sha256:
+                if not (file.sha256 or file.is_folder):  # of a folder the whole is compared
                     logger.warning(
                         f"{file.name}: no SHA-256 of it is published. What {host} gave has {found[:16]}..., with which "
                         "it is compared from now on."
@@ -175,6 +176,8 @@ def _hub_endpoint() -> str:
 def _from_hub(file: HubFile, path: Path, folder: Path, largest: int) -> None:
     """Fetch a file by huggingface_hub, which heeds `HF_ENDPOINT`, `HF_HUB_OFFLINE` and proxies.
 
+    A large one is asked of the hub as of any other server, so that it is taken up where it broke off.
+
     Args:
         file: File of a hub repository that is wanted.
         path: Path that the file is written to.
@@ -194,6 +197,9 @@ def _from_hub(file: HubFile, path: Path, folder: Path, largest: int) -> None:
         facts = get_hf_file_metadata(address)
         _check_address(facts.location or address, before=address)
         _check_size(facts.size, largest)
+        if (facts.size or 0) >= RESUMED_FROM:
+            _from_server(address, path, name, largest)
+            return
         check_space(facts.size, path.parent)
         got = hf_hub_download(repository, name, revision=revision, endpoint=endpoint, local_dir=folder)
     except HfHubHTTPError as error:

@@ -1,13 +1,18 @@
 """Downloading weights that are published as a folder: its files one after the other, each as any other file."""
 
+import logging
 from dataclasses import replace
 from pathlib import Path
 
 from iqa_sr.weights.download import check_space, download
 from iqa_sr.weights.registry import WeightFile
-from iqa_sr.weights.shards import CONFIG, INDEXES, find_index, shard_names
+from iqa_sr.weights.shards import CONFIG, INDEXES, find_index, folder_hash, shard_names
 
 __all__ = ["download_folder"]
+
+logger = logging.getLogger(__name__)
+
+JSON_MEGABYTES = 4  # of a config or an index, which are read whole; those that are known have 0.1
 
 
 def download_folder(weights: WeightFile, target: Path, dead_hosts: set[str]) -> None:
@@ -27,7 +32,10 @@ def download_folder(weights: WeightFile, target: Path, dead_hosts: set[str]) -> 
     def fetch(name: str) -> None:
         if not (target / name).is_file():
             sources = tuple(source.removesuffix(CONFIG) + name for source in weights.sources)
-            download(replace(weights, name=f"{weights.name}/{name}", sources=sources), target / name, dead_hosts)
+            largest = JSON_MEGABYTES if name.endswith(".json") else weights.megabytes
+            # The hash in the table is that of the whole.
+            file = replace(weights, name=f"{weights.name}/{name}", sources=sources, megabytes=largest, sha256="")
+            download(file, target / name, dead_hosts)
 
     fetch(CONFIG)
     reasons = []
@@ -46,3 +54,9 @@ def download_folder(weights: WeightFile, target: Path, dead_hosts: set[str]) -> 
         check_space(int(weights.megabytes * 1e6) - here, target)
     for shard in shards:
         fetch(shard.name)
+    if not weights.sha256:
+        logger.warning(
+            "%s: no SHA-256 of it is published. What came has %s..., with which it is compared from now on.",
+            weights.name,
+            folder_hash(target)[:16],
+        )

@@ -4,11 +4,14 @@ import re
 from dataclasses import dataclass
 from urllib.parse import quote, unquote, urlsplit
 
+from iqa_sr.runtime.packages import NeededPackage
+
 __all__ = ["WEIGHT_FILES", "HubFile", "WeightFile", "hub_file"]
 
 COLLECTION = "https://huggingface.co/chaofengc/IQA-PyTorch-Weights/resolve/main/"
 COLLECTION_RELEASE = "https://github.com/chaofengc/IQA-PyTorch/releases/download/v0.1-weights/"
 COLLECTION_LICENSE = "CC BY-NC-SA 4.0"  # what its page declares; it also asks to respect the originals' licenses
+TRANSFORMERS = NeededPackage("transformers", "4.48", "qalign")  # the oldest that the tests have been run with
 
 
 @dataclass(frozen=True)
@@ -26,6 +29,7 @@ class WeightFile:
         sha256: SHA-256 of the file, or the start of it as the publishers put it into the name; empty: not known.
         page: Address of the page where a person finds the file when no source gives it.
         is_folder: Whether it is a folder: `config.json`, an index, and the shards that the index names.
+        package: Optional package that whoever uses them needs; None where there is none.
     """
 
     name: str
@@ -36,6 +40,7 @@ class WeightFile:
     sha256: str = ""
     page: str = ""
     is_folder: bool = False
+    package: NeededPackage | None = None
 
 
 @dataclass(frozen=True)
@@ -133,7 +138,9 @@ def _hub_folder(name: str, repository: str, megabytes: float, license: str, code
     """A folder of shards on Hugging Face's hub."""
     address = f"https://huggingface.co/{repository}"
     sources = (f"{address}/resolve/main/config.json",)
-    return WeightFile(name, megabytes, license, code_license, sources, page=address, is_folder=True)
+    return WeightFile(
+        name, megabytes, license, code_license, sources, page=address, is_folder=True, package=TRANSFORMERS
+    )
 
 
 def _own_training(name: str, megabytes: float, what: str) -> WeightFile:

@@ -8,6 +8,7 @@ from iqa_sr.weights.checksums import known_hash
 
 __all__ = ["CONFIG", "INDEXES", "find_index", "folder_hash", "folder_parts", "missing_parts", "shard_names"]
 
+AGAIN = "Delete it, and `iqa-sr weights pull` fetches it again."
 CONFIG = "config.json"
 INDEXES = ("model.safetensors.index.json", "pytorch_model.bin.index.json")
 """Names of the index, in the order in which they are looked for: safetensors are read faster."""
@@ -27,12 +28,12 @@ def shard_names(index: Path) -> list[str]:
     content = read_json(index)
     shards = content.get("weight_map") if isinstance(content, dict) else None
     if not isinstance(shards, dict) or not shards or not all(isinstance(name, str) for name in shards.values()):
-        raise ValueError(f"{index}: expected `weight_map` with the shard of each tensor, found none\nFetch it anew.")
+        raise ValueError(f"{index}: expected `weight_map` with the shard of each tensor, found none\n{AGAIN}")
     names = sorted(set(shards.values()))
     for name in names:
         beside = name == PurePosixPath(name).name and "\\" not in name and ":" not in name
         if not (beside and name.endswith((".bin", ".safetensors"))):
-            raise ValueError(f"{index}: expected shards beside it, *.bin or *.safetensors, got {name!r}")
+            raise ValueError(f"{index}: expected shards beside it, *.bin or *.safetensors, got {name!r}\n{AGAIN}")
     return names
 
 

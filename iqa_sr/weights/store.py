@@ -14,14 +14,16 @@ from iqa_sr.io.tensor_files import foreign_kind, read_tensor_file
 from iqa_sr.weights.checksums import first_hash, known_hash, remember_first
 from iqa_sr.weights.download import download
 from iqa_sr.weights.folders import download_folder
-from iqa_sr.weights.locations import FOLDER_VARIABLE, LocalFile, cache_path, find_local, search_folders
+from iqa_sr.weights.locations import FOLDER_VARIABLE, LocalFile, cache_path, find_local
+from iqa_sr.weights.missing import UNASKED, missing_text, size_text
 from iqa_sr.weights.registry import WEIGHT_FILES, WeightFile
-from iqa_sr.weights.shards import CONFIG, INDEXES, find_index, folder_hash, missing_parts, shard_names
+from iqa_sr.weights.shards import CONFIG, find_index, folder_hash, shard_names
 
 __all__ = [
     "FOLDER_VARIABLE",
     "WEIGHT_FILES",
     "WeightFile",
+    "check_packages",
     "did_you_mean_weights",
     "find_all",
     "find_weights",
@@ -34,7 +36,6 @@ __all__ = [
 ]
 
 MAP_FROM = 32 * 2**20  # bytes; smaller files are copied, so that what a metric keeps of them depends on no file
-SHOWN = 3  # lines of files in an error
 
 logger = logging.getLogger(__name__)
 _warned: set[Path] = set()
@@ -61,8 +62,8 @@ def find_weights(name: str) -> Path:
     """A local copy of a published file or folder.
 
     It is looked for in the folder that `IQA_SR_WEIGHTS` names, our own cache, and the caches of torch hub, Hugging
-    Face and CLIP; then downloaded into our own cache. Its SHA-256 is checked when it is first used: against the
-    published one, or else against the one that it had at its first use here.
+    Face and CLIP; then downloaded into our own cache, unless it is a folder. Its SHA-256 is checked when it is first
+    used: against the published one, or else against the one that it had at its first use here.
 
     Args:
         name: A key of `WEIGHT_FILES`.
@@ -73,20 +74,32 @@ def find_weights(name: str) -> Path:
     Raises:
         ValueError: If there is no file of that name in the table, or the copy has another hash.
         FileNotFoundError: If it is not on the machine and cannot be downloaded; the text says where to put it.
+        ModuleNotFoundError: If a package is missing or too old that it is of no use without.
     """
     return find_all([name])[name]
 
 
-def find_all(names: Iterable[str]) -> dict[str, Path]:
+def find_all(names: Iterable[str], asked: bool = False) -> dict[str, Path]:
     """Local copies of several published files: each as `find_weights` gives it.
+
+    Args:
+        names: Keys of `WEIGHT_FILES`.
+        asked: Whether the user asked for their download, and not for something that needs them. Only then folders,
+            which take hours and much of a disk, are downloaded, and needed packages may be missing.
 
     Raises:
         ValueError: As `find_weights`.
-        FileNotFoundError: One for all files that are missing, with their sizes, sources and places.
+        FileNotFoundError: One for all files that are missing, with their sizes, sources and places. Or, before anything
+            is downloaded, for the folders.
+        ModuleNotFoundError: As `find_weights`, before anything is downloaded.
     """
     files = [weight_file(name) for name in dict.fromkeys(names)]
+    if not asked:
+        check_packages(file.name for file in files)
     missing = [file for file in files if find_local(file) is None]
     failures: dict[WeightFile, str] = {}
+    if folders := [file for file in missing if file.is_folder and not asked]:
+        raise FileNotFoundError(missing_text({file: f"{UNASKED} {file.name}`" for file in folders}))
     dead_hosts: set[str] = set()
     for file in missing:
         try:
@@ -94,8 +107,23 @@ def find_all(names: Iterable[str]) -> dict[str, Path]:
         except OSError as error:
             failures[file] = str(error)
     if failures:
-        raise FileNotFoundError(_missing_text(failures))
+        raise FileNotFoundError(missing_text(failures))
     return {file.name: _checked(file, find_local(file)) for file in files}
+
+
+def check_packages(names: Iterable[str], user: str = "") -> None:
+    """Check that the packages are there that weights are of no use without.
+
+    Args:
+        names: Keys of `WEIGHT_FILES`.
+        user: What uses them, for the error; empty: the file's own name.
+
+    Raises:
+        ModuleNotFoundError: If one is missing or too old.
+    """
+    for file in map(weight_file, names):
+        if file.package and (problem := file.package.problem()):
+            raise ModuleNotFoundError(f"{user or f'the network of {file.name}'} {problem}")
 
 
 def is_present(name: str) -> bool:
@@ -176,49 +204,10 @@ def _checked(file: WeightFile, local: LocalFile | None) -> Path:
     if not local.chosen:
         raise ValueError(
             f"{text}\nDelete it to have it fetched again. If you trust it, put it into a folder named by "
-            f"{FOLDER_VARIABLE}" + ("." if file.sha256 else f", or run `iqa-sr weights import` with it ({file.name}).")
+            f"{FOLDER_VARIABLE}"
+            + ("." if file.sha256 or file.is_folder else f", or run `iqa-sr weights import` with it ({file.name}).")
         )
     if local.path not in _warned:
         _warned.add(local.path)
         logger.warning("%s It is used because you chose it (%s).", text, FOLDER_VARIABLE)
     return local.path
-
-
-def size_text(file: WeightFile) -> str:
-    """Size of a file as text, in GB, MB or kB."""
-    if file.megabytes >= 10_000:
-        return f"{file.megabytes / 1000:.1f} GB"
-    return f"{file.megabytes:.0f} MB" if file.megabytes >= 1 else f"{1000 * file.megabytes:.0f} kB"
-
-
-def _missing_text(failures: dict[WeightFile, str]) -> str:
-    """Five lines at most: further files share the last of theirs."""
-    entries = []
-    for file, reason in failures.items():
-        pages = "" if file.is_folder else " or ".join(file.sources)
-        where = f"{pages or file.page}{f' ({reason})' if reason else ''}"
-        what = f"; a folder: {CONFIG}, {' or '.join(INDEXES)}, and the shards that it names" if file.is_folder else ""
-        entries.append(f"{file.name} ({size_text(file)}{what}) from {where} -> {cache_path(file.name)}{_lacks(file)}")
-    if len(entries) > SHOWN:
-        entries[SHOWN - 1 :] = ["; ".join(entries[SHOWN - 1 :])]
-    folders = dict(search_folders())
-    chosen = folders.get(FOLDER_VARIABLE)
-    now = f" (now {chosen}{'' if chosen.is_dir() else ', which does not exist'})" if chosen else ""
-    head = "1 weights file is" if len(failures) == 1 else f"{len(failures)} weights files are"
-    return "\n".join(
-        [
-            f"{head} not on this machine and could not be downloaded:",
-            *(f"  {entry}" for entry in entries),
-            f"Put each at the path after its arrow, into a folder named by {FOLDER_VARIABLE}{now}, or into torch hub's "
-            f"{folders['torch hub']}.",
-        ]
-    )
-
-
-def _lacks(file: WeightFile) -> str:
-    """What the first folder of that name on this machine lacks; empty where there is none."""
-    places = [folder / file.name for _, folder in search_folders()] if file.is_folder else []
-    for place in places:
-        if any(place.glob("[!.]*")) and (missing := missing_parts(place)):  # more than a lock and parts
-            return f" ({place} lacks {few(missing)})"
-    return ""

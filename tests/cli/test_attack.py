@@ -12,6 +12,7 @@ from iqa_sr.attacks.records import SHIPPED, read_records
 from iqa_sr.cli.main import main
 from iqa_sr.cli.metrics import robustness_markdown
 from iqa_sr.io.images import read_image
+from iqa_sr.metrics.registry import metric_info
 from tests import ROOT
 from tests.helpers.sr_datasets import make_image, save
 
@@ -123,6 +124,7 @@ def test_the_shipped_measurements_are_shown(capsys):
     summary = records["jod-lite"].summary
     assert summary.of_gap(summary.unseen) in line
     assert json.loads(SHIPPED.read_text(encoding="utf-8")).keys() == records.keys()
+    assert [name for name, record in records.items() if record.spec != metric_info(name).spec] == []
 
 
 def test_one_image_has_no_tile_and_an_rms_may_be_below_a_level(folder, capsys):

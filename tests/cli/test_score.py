@@ -85,6 +85,10 @@ def test_references_may_have_an_end_of_their_own(results, capsys):
     assert paired == {"a_N_x4.png": "HR/a_HR.png", "b_N_x4.png": "HR/b_HR.png"}
     assert score("--metric", "psnr", "--reference-template", "HR") == 1
     assert "--reference-template: expected the name of a reference with {} once" in capsys.readouterr().err
+    for name in "ab":
+        Path(f"HR/{name}_HR.png").rename(f"HR/other{name}.png")
+    assert score("--metric", "psnr") == 1
+    assert "x.png, --reference-template '{}_HR.png' x.png with x_HR.png\n" in capsys.readouterr().err
 
 
 def test_a_border_is_cut_and_belongs_to_the_score(results, capsys):
@@ -109,11 +113,15 @@ def test_a_border_that_leaves_nothing_is_told(results, capsys):
     assert "--border: expected at least 0 px, got -1" in capsys.readouterr().err
 
 
-def test_a_protocol_has_metrics_and_border(results):
+def test_a_protocol_has_metrics_and_border(results, capsys):
     assert score("--protocol", "sr-classic", "--border", "4", "--metric", "gmsd", "--suffix", "_N_x4") == 0
     for metric in ("psnry-basicsr", "ssimy-basicsr", "gmsd"):
         assert scores(metric) == pytest.approx(expected(metric, 4), rel=1e-5)
     assert score("--protocol", "restoration", "--suffix", "_N_x4", output="whole.csv") == 0
+    capsys.readouterr()
+    assert score("--protocol", "restoration", "--suffix", "_N_x4", "--without", "psnr", output="fewer.csv") == 0
+    assert "psnr: left out of the protocol restoration: as asked for" in capsys.readouterr().out
+    assert {row.metric for row in ScoreTable.read("fewer.csv").rows} == {"ssimc-basicsr"}
     assert list(ScoreTable.read("whole.csv").facts) == ["psnr", "ssimc-basicsr"]
     assert scores("psnr", "whole.csv") == pytest.approx(expected("psnr", 0), rel=1e-5)
 
@@ -171,6 +179,8 @@ def test_a_protocol_against_positives_averages_over_them(capsys, monkeypatch):
         ((), "name metrics (--metric psnr,niqe), a --protocol, or metrics of sets (--set fid)"),
         (("--protocol", "sr-clasic"), "--protocol: there is no protocol 'sr-clasic'; did you mean sr-classic"),
         (("--protocol", "sr-classic"), "name it: --border 4 for x4"),
+        (("--metric", "psnr", "--without", "niqe"), "--without niqe: leaves metrics of a --protocol out, got none"),
+        (("--protocol", "paper", "--without", "niqe"), "--without: --protocol paper has no metric 'niqe'; it has psnr"),
         (("--protocol", "restoration", "--border", "4"), "--border 4: --protocol restoration fixes it"),
         (
             ("--metric", "psnr", "--suffix", "_x4", "--template", "{}_x4"),

@@ -65,6 +65,7 @@ def test_metrics_of_two_networks_keep_their_features_apart(folders, capsys):
     assert out.count("grid without overlap and a second one, shifted by 16 px, of all that fit") == 2
     cmmd, fid = json.loads((folders / "two.json").read_text())["sets"]
     assert (cmmd["metric"], fid["metric"]) == ("cmmd", "fid")
+    assert all(f"; {file} sha256 " in one["spec"] for file, one in ((clip.WEIGHTS, cmmd), (WEIGHTS, fid)))
     # Of 32 x 48 px: one patch, and none of the second grid fits.
     assert cmmd["rows"] == fid["rows"] == [4, 4] and cmmd["images"] == [4, 4]
     assert 0 < cmmd["value"] < 39.7 and fid["value"] > 0  # no two sets of unit length are farther apart
@@ -110,7 +111,9 @@ def test_the_weights_are_listed_with_who_uses_them_and_pulled_by_the_metrics_nam
         (["--set", "fid"], "compare two folders; name that of the references with --reference DIR"),
         (["--set", "fid", "--reference", "hr/0.png"], "expected a folder of images, got a file"),
         (["--set", "fid", "--reference", "nowhere"], "the folder nowhere does not exist"),
-        (["--set", "fidd", "--reference", "hr"], "no metric of sets is called 'fidd'; did you mean fid"),
+        (["--set", "fidd", "--reference", "hr"], "--set: no metric of sets is called 'fidd'; did you mean fid"),
+        (["--set", "psnr", "--reference", "hr"], "--set: psnr scores single images; it belongs to --metric"),
+        (["--set", "kid@32", "--reference", "hr"], "--set: kid@32 is called by --set kid --patches 32"),
         (["--set", "fid", "--reference", "hr", "--output", "a.csv"], "expected a file that ends in .json with --set"),
         (["--set", "fid", "--reference", "hr", "--patches", "64"], "expected two images or more that can be used"),
         (["--set", "fid", "--reference", "hr", "--patches", "hifi"], "--patches: expected a side in px (256), a side"),

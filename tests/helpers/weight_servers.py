@@ -9,6 +9,8 @@ import torch
 
 from iqa_sr.weights import checksums as weight_records
 
+HUB_PATH = "someone/weights/resolve/main/model%2B.pth"
+
 
 def saved(value, size=1000):
     stream = io.BytesIO()

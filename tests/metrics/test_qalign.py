@@ -208,6 +208,7 @@ CONFIGS = {
     "no size": ({"hidden_size": None}, "hidden_size: expected a whole number above 0, got None"),
     "odd heads": ({"num_attention_heads": 5}, "hidden_size: expected a multiple of 5 heads, got 48"),
     "no epsilon": ({"rms_norm_eps": "1e-5"}, "rms_norm_eps: expected a number above 0, got '1e-5'"),
+    "layers without end": ({"num_hidden_layers": 10**9}, "num_hidden_layers: expected at most 1000, got 1000000000"),
     "blind": ({"visual_config": None}, "visual_config: expected names and values, got None"),
 }
 
@@ -247,7 +248,7 @@ def test_without_transformers_or_with_an_old_one_it_is_said_what_to_install(monk
         patch.setitem(sys.modules, "transformers", None)
         with pytest.raises(ModuleNotFoundError, match=told):
             create_metric("deqa")
-    monkeypatch.setattr("iqa_sr.metrics.qalign.version", lambda name: "4.36.1")
+    monkeypatch.setattr("iqa_sr.runtime.packages.version", lambda name: "4.36.1")
     with pytest.raises(
         ModuleNotFoundError, match="qalign needs transformers 4.48 or later, found 4.36.1: `pip install"
     ):

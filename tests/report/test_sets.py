@@ -50,12 +50,14 @@ def test_without_intervals_or_alone_none_is_the_best_and_many_images_need_no_war
 
 def test_fewer_images_are_not_compared_and_another_way_is_another_column(run):
     numbers = [set_result("a", 3.0, images=99), set_result("b", 4.0), set_result("c", 9.0)]
-    other = [set_result("a", 1.0, spec="another"), set_result("a", 2.0, patches="256")]
+    other = [set_result("bicubic", 1.0, spec="another"), set_result("a", 2.0, patches="256")]
     write_set_results(run, [*numbers, *other])
-    first, second, patches = columns_of(run)
-    assert first["best"] == 2
-    assert first["cautions"][1] == "a: of fewer images than the others, and not compared with them."
-    assert [one["name"] for one in (first, second, patches)] == ["fid", "fid (2)", "fid@256"]
+    other, column, patches = columns_of(run)  # in the order of the rows
+    assert column["best"] == 2
+    assert column["cautions"][1] == "a: of fewer images than the others, and not compared with them."
+    assert other["cautions"][0].startswith("fid of 100 images")
+    assert column["cautions"][0].startswith("fid (2) of 100 images")
+    assert [one["name"] for one in (other, column, patches)] == ["fid", "fid (2)", "fid@256"]
     assert patches["cautions"][0].startswith("fid@256 of 100 images")
 
 

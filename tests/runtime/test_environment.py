@@ -1,4 +1,5 @@
 import errno
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -36,6 +37,27 @@ def test_doctor_prints_each_check_and_what_to_do(tmp_path, monkeypatch, capsys):
     assert "metrics have all that they need: " in shown and "jod-lite" in shown
     assert f"note     IQA_SR_WEIGHTS: {tmp_path / 'nowhere'}\n           -> there is no such folder" in shown
     assert "0 problems" in shown
+
+
+def test_doctor_and_the_list_name_metrics_whose_package_is_too_old(tmp_path, monkeypatch, capsys, synthetic):
+    monkeypatch.chdir(tmp_path)
+    with synthetic("one-align"):
+        assert main(["doctor"]) == 0
+        shown = capsys.readouterr().out
+        assert re.search("all that they need: .* qalign,", shown) and "cannot be used" not in shown
+        monkeypatch.setattr("iqa_sr.runtime.packages.version", lambda name: "4.36.1")
+        assert main(["doctor"]) == 0
+        shown = capsys.readouterr().out
+        assert main(["metrics"]) == 0
+    assert not re.search("all that they need: .* qalign,", shown)
+    told = (
+        "note     deqa, qalign, qalign-aesthetic: cannot be used\n           -> needs transformers 4.48 or later, found"
+    )
+    assert told in shown
+    listed = capsys.readouterr().out
+    assert re.search("^qalign .* no transformers ", listed, re.M) and re.search(
+        "^deqa .* missing, 16.4 GB ", listed, re.M
+    )
 
 
 def test_doctor_ends_with_1_where_something_will_fail(tmp_path, monkeypatch, capsys):

@@ -2,7 +2,9 @@
 
 import sys
 
-from iqa_sr.runtime.packages import is_installed
+import pytest
+
+from iqa_sr.runtime.packages import NeededPackage, is_installed
 
 
 def test_a_package_that_can_be_imported_is_installed(tmp_path, monkeypatch):
@@ -31,3 +33,25 @@ def test_what_is_refused_is_none(monkeypatch):
     assert not is_installed("refused")
     monkeypatch.setitem(sys.modules, "struck_out", None)
     assert not is_installed("struck_out")
+
+
+@pytest.mark.parametrize(
+    ("version", "told"),
+    [
+        (None, "found one of unknown version"),
+        ("4.9", "found 4.9"),
+        ("4.48.0.dev0", "found 4.48.0.dev0"),
+        ("4.48.0", ""),
+        ("5.0.0rc1", ""),
+    ],
+)
+def test_a_needed_package_must_be_young_enough(tmp_path, monkeypatch, version, told):
+    monkeypatch.syspath_prepend(tmp_path)
+    (tmp_path / "lately").mkdir()
+    (tmp_path / "lately" / "__init__.py").touch()
+    if version:
+        facts = tmp_path / f"lately-{version}.dist-info"
+        facts.mkdir()
+        (facts / "METADATA").write_text(f"Metadata-Version: 2.1\nName: lately\nVersion: {version}\n")
+    problem = NeededPackage("lately", "4.48", "late").problem()
+    assert problem == (f'needs lately 4.48 or later, {told}: `pip install "iqa-sr[late]"`' if told else "")

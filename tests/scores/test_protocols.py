@@ -27,9 +27,24 @@ def test_the_challenge_of_2026_has_kept_what_that_of_2025_scored():
     assert replace(second, name=first.name, reference=first.reference) == first
 
 
-def test_what_publications_report_and_the_package_has_not_is_left_out_by_name():
-    assert "whole set" in find_protocol("realsr-dm").left_out["FID"]
+def test_what_publications_report_is_there_and_metrics_of_sets_are_told_apart():
+    assert find_protocol("realsr-dm").set_metrics == ("fid-clean",) and not find_protocol("realsr-dm").left_out
     assert not find_protocol("paper").left_out and "qalign" in find_protocol("paper").metrics
+
+
+def test_a_protocol_without_some_of_its_metrics():
+    paper = find_protocol("paper", ["QAlign"])
+    assert "qalign" not in paper.metrics and paper.left_out == {"qalign": "as asked for"}
+    assert paper == replace(find_protocol("paper"), metrics=paper.metrics, left_out=paper.left_out)
+    assert find_protocol("realsr-dm", ["fid-clean"]).set_metrics == ()
+    assert find_protocol("ntire2025", ["niqe"]).formula is None
+    assert find_protocol("ntire2025").formula is not None
+    with pytest.raises(
+        ValueError, match=r"`without`: `protocol` sr-classic has no metric 'niqe'; it has psnry-basicsr, "
+    ):
+        find_protocol("sr-classic", ["niqe"])
+    with pytest.raises(ValueError, match="it leaves no metric of `protocol` sr-classic"):
+        find_protocol("sr-classic", ["psnry-basicsr", "ssimy-basicsr"])
 
 
 def table(*rows):

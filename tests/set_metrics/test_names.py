@@ -17,6 +17,18 @@ def test_each_is_known_as_one(name):
         metric_info(name.upper().replace("-", "_"))
 
 
+@pytest.mark.parametrize("name", ["fid-cleen", "kid_x"])
+def test_one_that_there_is_not_is_not_said_to_be_computed(name):
+    with pytest.raises(ValueError, match=f"there is no metric '{name}'; those of sets are fid, fid-clean, kid, kid-cl"):
+        metric_info(name)
+
+
+def test_the_arguments_of_one_of_patches_are_named():
+    assert set_metric_problem("FID_clean@256+128").endswith(
+        "`iqa-sr score --set fid-clean --patches 256+128` compute it"
+    )
+
+
 def test_no_metric_of_images_is_taken_for_one():
     assert not [name for name in metric_names() if set_metric_problem(name)]
 

@@ -43,7 +43,8 @@ def test_24_images_of_kodak_are_the_192_patches_of_the_paper():
 def test_what_is_read_has_a_name_and_a_text_of_its_own():
     read = [read_patches(value) for value in (256, "256", "256+128", "hific", Patches(256, 64))]
     assert read[0] == read[1] == Patches(256) and read_patches(None) is None
-    assert [one.name for one in read[1:]] == ["256", "256+128", "256+128-fewer", "256+64"]
+    assert [one.name for one in read[1:]] == ["256", "256+128", "hific", "256+64"]
+    assert [read_patches(one.name) for one in read[1:]] == read[1:]
     assert len({one.spec for one in read[1:]}) == 4
     assert read[1].spec == "patches of 256x256 px, grid without overlap"
 

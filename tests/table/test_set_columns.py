@@ -27,7 +27,7 @@ def test_they_come_last_with_the_lowest_marked_and_say_what_they_are(results, ca
     lines = shown(capsys, *FOLDERS).splitlines()
     assert cells(lines[0]) == ["Method", "PSNR ↑", "LPIPS ↓", "FID ↓"]
     assert [cells(line)[-1] for line in lines[2:5]] == ["<u>30.12</u>", "**28.50**", "31.00"]
-    assert lines[-1] == "fid: Inception; 95 % intervals up to +- 1."
+    assert lines[-1] == "fid: Inception; of 100 images, 95 % intervals up to +- 1."
     (row,) = csv.DictReader(io.StringIO(shown(capsys, *FOLDERS[:1], "--format", "csv")))
     assert row == {"data set": "Test-100", "checkpoint": "300000", "psnr": "25.00", "lpips": "0.2000", "fid": "30.12"}
 
@@ -46,19 +46,28 @@ def test_a_protocol_has_those_that_are_asked_for_and_no_image_is_left_out_of_the
 def test_a_protocol_s_own_are_columns_where_they_are_there(empty_folder, capsys):
     folder = write_means(Path("run"), {"a": MEANS}, settings={"border": 0, "against": "original"})
     protocol = ["run", "--protocol", "realsr-dm"]
-    assert "FID is left out: of a whole set of images, not of an image; --set fid-clean" in shown(capsys, *protocol)
+    lacking = "fid-clean: of the protocol, without a number here; `iqa-sr evaluate --set fid-clean` computes it."
+    assert lacking.replace("`", "\\`") in shown(capsys, *protocol)
     write_sets(folder, {"a": 8.0}, dataset="Test-100")
-    assert "FID is left out" in shown(capsys, *protocol)  # of another kind: nobody has asked for it
+    assert "fid-clean: of the protocol" in shown(capsys, *protocol)  # of another kind: nobody has asked for it
+    assert "fid is not the protocol's FID, which is fid-clean" in shown(capsys, *protocol, "--metric", "fid")
     write_sets(folder, {"a": 8.0}, dataset="Test-100", metric="fid-clean")
     text = shown(capsys, *protocol)
-    assert "FID is fid-clean" in text and "FID is left out" not in text
+    assert (
+        "FID is fid-clean" in text and "fid-clean: of the protocol" not in text and "is not the protocol's" not in text
+    )
 
 
 def test_data_sets_patches_and_what_was_not_computed(empty_folder, capsys):
     write_means(Path("run"), {"a": MEANS, "b": MEANS}, datasets=("x", "y"))
-    numbers = [set_result("a", 5.0, "x"), set_result("a", 7.0, "x", patches="256"), set_result("b", 4.0, "x")]
+    numbers = [
+        set_result("a", 5.0, "x"),
+        set_result("a", 7.0, "x", patches="256", images=99),
+        set_result("b", 4.0, "x"),
+    ]
     write_set_results("run", numbers)
     lines = shown(capsys, "run").splitlines()
+    assert "fid@256: Inception; of 99 images," in lines[-1]
     assert cells(lines[0])[-2:] == ["FID ↓", "fid@256 ↓"]
     found = {tuple(cells(line)[:2]): cells(line)[-2:] for line in lines[2:6]}
     assert found == {
@@ -67,6 +76,17 @@ def test_data_sets_patches_and_what_was_not_computed(empty_folder, capsys):
         ("y", "a"): ["-", "-"],
         ("y", "b"): ["-", "-"],
     }
+
+
+def test_what_only_others_than_the_rows_have_is_no_column(results, capsys):
+    """An evaluation that was interrupted has numbers of bicubic alone."""
+    numbers = [set_result("bicubic", 40.0, "Test-100", metric="kid"), set_result("300000", 30.0, "Test-100")]
+    write_set_results(FOLDERS[0], numbers)
+    assert cells(shown(capsys, FOLDERS[0]).splitlines()[0]) == ["Method", "PSNR ↑", "LPIPS ↓", "FID ↓"]
+    text = refused(capsys, FOLDERS[0], "--metric", "kid")
+    assert "kid is a metric of sets, and the checkpoints have no number of it here: `iqa-sr evaluate --set kid`" in text
+    text = refused(capsys, FOLDERS[0], "--metric", "fid@256")
+    assert "`iqa-sr evaluate --set fid --patches 256` keeps one in a result folder" in text
 
 
 @pytest.mark.parametrize("change", [{"spec": "another Inception"}, {"images": 99}])

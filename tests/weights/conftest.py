@@ -1,5 +1,6 @@
 """A machine without any weights, and a local server that gives them."""
 
+import socket
 import threading
 
 import huggingface_hub
@@ -7,7 +8,7 @@ import pytest
 
 from iqa_sr.weights import download as weight_download
 from iqa_sr.weights.registry import WEIGHT_FILES, WeightFile
-from tests.helpers.weight_servers import Server, forget
+from tests.helpers.weight_servers import HUB_PATH, Server, forget
 
 
 @pytest.fixture
@@ -67,3 +68,24 @@ def mirror(monkeypatch):
         monkeypatch.setenv("HF_ENDPOINT", address)
 
     return name
+
+
+@pytest.fixture
+def publish_on_hub(server, mirror, monkeypatch):
+    """Put `x.pth` into the table, whose source is a file of Hugging Face's hub; the server is a mirror of that."""
+    mirror(server.url.rstrip("/"))
+
+    def add(content=None, sha256="", more=()):
+        if content is not None:
+            server.files[HUB_PATH] = content
+        sources = (f"https://huggingface.co/{HUB_PATH}", *more)
+        monkeypatch.setitem(WEIGHT_FILES, "x.pth", WeightFile("x.pth", 1.5, "none", "none", sources, sha256))
+
+    return add
+
+
+@pytest.fixture
+def unused_port():
+    with socket.socket() as one:
+        one.bind(("127.0.0.1", 0))
+        return one.getsockname()[1]

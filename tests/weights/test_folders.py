@@ -3,16 +3,18 @@
 import io
 import json
 import re
+import shutil
 import threading
 
 import pytest
 import torch
 
 from iqa_sr.cli.main import main
+from iqa_sr.runtime.packages import NeededPackage
 from iqa_sr.weights import download as weight_download
 from iqa_sr.weights.registry import WEIGHT_FILES, WeightFile
-from iqa_sr.weights.store import find_weights, is_present, read_weight_folder, weights_hash
-from tests.helpers.weight_servers import forget
+from iqa_sr.weights.store import find_all, find_weights, is_present, read_weight_folder, weights_hash
+from tests.helpers.weight_servers import forget, saved
 
 OWL = "https://huggingface.co/someone/owl/resolve/main/"
 INDEX = "pytorch_model.bin.index.json"
@@ -35,11 +37,11 @@ def publish_folder(server, mirror, monkeypatch):
     """Put the folder `owl` into the table, on the hub, of which the server is a mirror."""
     mirror(server.url.rstrip("/"))
 
-    def add(files=None, sha256=""):
+    def add(files=None, sha256="", package=None):
         server.files |= {
             OWL.removeprefix("https://huggingface.co/") + name: part for name, part in (files or {}).items()
         }
-        owl = WeightFile("owl", 1.5, "none", "none", (f"{OWL}config.json",), sha256, "the page", is_folder=True)
+        owl = WeightFile("owl", 1.5, "none", "none", (f"{OWL}config.json",), sha256, "the page", True, package)
         monkeypatch.setitem(WEIGHT_FILES, "owl", owl)
 
     return add
@@ -83,7 +85,7 @@ def test_a_missing_folder_is_downloaded_file_by_file_and_taken_up_again(machine,
     shard = files.pop("pytorch_model-00002-of-00002.bin")
     publish_folder(files)
     with pytest.raises(FileNotFoundError) as error:
-        find_weights("owl")
+        find_all(["owl"], asked=True)
     place = machine / "cache/weights/owl"
     text = str(error.value)
     assert (
@@ -94,7 +96,7 @@ def test_a_missing_folder_is_downloaded_file_by_file_and_taken_up_again(machine,
     assert f"-> {place} ({place} lacks pytorch_model-00002-of-00002.bin)" in text and "404" in text
     asked = len(server.requests)
     publish_folder({"pytorch_model-00002-of-00002.bin": shard})
-    assert find_weights("owl") == place
+    assert find_all(["owl"], asked=True) == {"owl": place}
     assert [name.rpartition("/")[2] for name, _ in server.requests[asked:]] == ["pytorch_model-00002-of-00002.bin"]
     assert {path.name for path in place.iterdir() if path.name[0] != "."} == set(owl_files()) - {"tokenizer.json"}
 
@@ -103,7 +105,7 @@ def test_a_folder_that_is_nowhere_lacks_nothing_by_name(machine, publish_folder)
     publish_folder()
     for _ in range(2):  # a lock is left
         with pytest.raises(FileNotFoundError, match="owl .*a folder: config.json") as error:
-            find_weights("owl")
+            find_all(["owl"], asked=True)
         assert "lacks" not in str(error.value)
 
 
@@ -111,8 +113,72 @@ def test_a_folder_that_does_not_fit_is_said_before_a_shard_is_fetched(server, pu
     publish_folder(owl_files())
     monkeypatch.setattr(weight_download.shutil, "disk_usage", lambda _: type("Usage", (), {"free": 1_000_000})())
     with pytest.raises(FileNotFoundError, match=r"1 MB do not fit into .*owl \(1 MB free\)"):
-        find_weights("owl")
+        find_all(["owl"], asked=True)
     assert not any(name.endswith(".bin") for name, _ in server.requests)
+
+
+def test_a_folder_is_not_downloaded_unless_it_is_asked_for(machine, server, publish_folder, publish):
+    publish("net.pth", saved(1))
+    publish_folder(owl_files())
+    told = r"^1 weights file is not on this machine:\n  owl \(2 MB;.*not fetched unasked: `iqa-sr weights pull owl`\)"
+    for wanted in (["owl"], ["net.pth", "owl"]):
+        with pytest.raises(FileNotFoundError, match=told):
+            find_all(wanted)
+    assert not server.requests
+    assert main(["weights", "pull", "owl"]) == 0
+    assert find_weights("owl") == machine / "cache/weights/owl"
+
+
+def test_a_package_that_is_lacking_is_told_before_anything_is_downloaded(server, publish_folder, publish, capsys):
+    publish("net.pth", saved(1))
+    publish_folder(owl_files(), package=NeededPackage("no_such_package", "4.48", "qalign"))
+    told = r'the network of owl needs no_such_package 4.48 or later, which is not installed: `pip install "iqa-sr\[qal'
+    for step in ("missing", "there"):
+        with pytest.raises(ModuleNotFoundError, match=told):
+            find_all(["net.pth", "owl"])
+        assert bool(server.requests) == (step == "there")
+        assert main(["weights", "pull", "owl"]) == 0, "for another machine or a package that comes later"
+        assert "note: the network of owl needs no_such_package" in capsys.readouterr().err
+
+
+def test_a_large_shard_that_broke_off_is_taken_up_where_it_did(machine, server, publish_folder, monkeypatch):
+    """Also in another run; no file of the hub's library is left."""
+    files, shard = owl_files(), "pytorch_model-00002-of-00002.bin"
+    files[shard] = saved(1, 50_000)
+    publish_folder(files)
+    monkeypatch.setattr(weight_download, "RESUMED_FROM", 100_000)
+    server.breaks, server.break_after = 9, 10_000
+    with pytest.raises(FileNotFoundError, match="the connection broke off 4 times, the last time after 40000 bytes"):
+        find_all(["owl"], asked=True)
+    assert find_all(["owl"], asked=True) == {"owl": machine / "cache/weights/owl"}
+    asked = [wanted for name, wanted in server.requests if name.endswith(shard)]
+    assert asked == [
+        None,
+        *(f"bytes={begun}0000-" for begun in range(1, 7)),
+    ]  # the small files take three breaks, which they do not notice
+    place = machine / "cache/weights/owl"
+    assert (place / shard).read_bytes() == files[shard]
+    assert not [path for path in place.iterdir() if path.suffix in (".hub", ".part", ".version")]
+
+
+def test_of_a_downloaded_folder_the_hash_of_the_whole_counts(machine, publish_folder, caplog):
+    publish_folder(owl_files())
+    find_all(["owl"], asked=True)
+    found = weights_hash("owl")
+    (told,) = caplog.messages
+    assert told.startswith(f"owl: no SHA-256 of it is published. What came has {found[:16]}...")
+    shutil.rmtree(machine / "cache")
+    publish_folder(sha256=found)
+    assert find_all(["owl"], asked=True) and len(caplog.messages) == 1
+    publish_folder(sha256="0" * 64)
+    with pytest.raises(ValueError, match="owl is not the published file: its SHA-256 is"):
+        find_weights("owl")
+
+
+def test_a_config_is_no_gigabytes(publish_folder):
+    publish_folder(owl_files() | {"config.json": b"{" + b" " * 7_000_000 + b"}"})
+    with pytest.raises(FileNotFoundError, match=r"announces 7.0 MB, expected at most 6.0 MB"):
+        find_all(["owl"], asked=True)
 
 
 def test_a_folder_has_one_hash_of_all_its_files(machine, publish_folder, monkeypatch):
@@ -125,8 +191,11 @@ def test_a_folder_has_one_hash_of_all_its_files(machine, publish_folder, monkeyp
     assert weights_hash("owl") == hash_before, "of what is read"
     torch.save({"b": torch.full((3,), 7.0)}, place / "pytorch_model-00002-of-00002.bin")
     forget(monkeypatch)
-    with pytest.raises(ValueError, match=r"owl is not the file that was first used under this name: its SHA-256"):
+    with pytest.raises(
+        ValueError, match=r"owl is not the file that was first used under this name: its SHA-256"
+    ) as error:
         find_weights("owl")
+    assert "weights import" not in str(error.value), "which takes no folder"
 
 
 BAD_INDEXES = {
@@ -141,9 +210,13 @@ BAD_INDEXES = {
 def test_an_index_of_something_else_is_refused(machine, publish_folder, kind):
     content, told = BAD_INDEXES[kind]
     publish_folder(owl_files() | {INDEX: content})
-    with pytest.raises(ValueError, match=told):
-        find_weights("owl")
+    for _ in range(2):  # what is there stays
+        with pytest.raises(ValueError, match=f"{told}\nDelete it, and `iqa-sr weights pull` fetches it again"):
+            find_all(["owl"], asked=True)
     assert not is_present("owl"), "and breaks no list"
+    (machine / "cache/weights/owl" / INDEX).unlink()
+    publish_folder(owl_files())
+    assert find_all(["owl"], asked=True)
 
 
 def test_shards_that_cannot_be_read_or_share_a_tensor_are_refused(machine, publish_folder):
