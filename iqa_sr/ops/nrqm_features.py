@@ -9,6 +9,7 @@ import math
 from collections.abc import Iterable
 from functools import cache
 from itertools import combinations
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -125,12 +126,11 @@ def _pyramid_features(levels: Tensor) -> Tensor:
         _gaussian_shape(torch.cat((one.flatten(), other.flatten()))[None])
         for one, other in zip(fine, coarse, strict=True)
     ]
-    bands = [resize_bicubic(band[None, None], *residual.shape)[0, 0] for level in pyramid for band in level]
-    common = [
-        _common_structure(torch.stack([*bands, residual]), [(k, len(bands)) for k in range(len(bands))]),
-        _common_structure(torch.stack(fine), combinations(range(ORIENTATIONS), 2)),
-    ]
-    return torch.cat(single + both + common)
+    filtered = _Moments.of(residual)
+    bands = (resize_bicubic(band[None, None], *residual.shape)[0, 0] for level in pyramid for band in level)
+    common = [_common_structure(_Moments.of(band), filtered) for band in bands]  # one at a time: they are large
+    common += [_common_structure(*pair) for pair in combinations([_Moments.of(band) for band in fine], 2)]
+    return torch.cat((*single, *both, torch.stack(common)))
 
 
 def _normalized(pyramid: list[list[Tensor]], level: int, orientation: int) -> Tensor:
@@ -165,12 +165,20 @@ def _normalized(pyramid: list[list[Tensor]], level: int, orientation: int) -> Te
     return ratio - ratio.mean()
 
 
-def _common_structure(maps: Tensor, pairs: Iterable[tuple[int, int]]) -> Tensor:
-    """Mean contrast and structure term of SSIM of pairs of the maps `(K, H, W)`, by their numbers: a value a pair."""
-    mean = separable(maps, SSIM_WINDOW)
-    variance = separable(maps.square(), SSIM_WINDOW) - mean.square()
-    terms = []
-    for one, other in pairs:
-        covariance = separable(maps[one] * maps[other], SSIM_WINDOW) - mean[one] * mean[other]
-        terms.append(((2 * covariance + CONTRAST) / (variance[one] + variance[other] + CONTRAST)).mean())
-    return torch.stack(terms)
+class _Moments(NamedTuple):
+    """A map `(H, W)`, and mean and variance of its windows `(H - 10, W - 10)`."""
+
+    values: Tensor
+    mean: Tensor
+    variance: Tensor
+
+    @classmethod
+    def of(cls, values: Tensor) -> "_Moments":
+        mean = separable(values, SSIM_WINDOW)
+        return cls(values, mean, separable(values.square(), SSIM_WINDOW) - mean.square())
+
+
+def _common_structure(one: _Moments, other: _Moments) -> Tensor:
+    """Mean contrast and structure term of SSIM, a scalar."""
+    covariance = separable(one.values * other.values, SSIM_WINDOW) - one.mean * other.mean
+    return ((2 * covariance + CONTRAST) / (one.variance + other.variance + CONTRAST)).mean()
