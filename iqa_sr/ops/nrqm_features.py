@@ -28,6 +28,7 @@ CONTRAST = (0.03 * 255) ** 2
 ORIENTATIONS = 6
 BLOCK, STEP = 7, 3
 ROWS = 64  # of blocks, at a time
+PART = 1 << 16  # of neighborhoods, at a time
 # Of a block's DCT: the coefficients nearer to the horizontal frequencies, the diagonal ones; the rest by transposition.
 HORIZONTAL = ((0, range(1, 7)), (1, range(2, 7)), (2, range(4, 7)), (3, range(5, 7)))
 DIAGONAL = ((1, (1,)), (2, (2, 3)), (3, (2, 3, 4)), (4, (3, 4, 5, 6)), (5, (4, 5, 6)), (6, (4, 5, 6)))
@@ -152,11 +153,13 @@ def _normalized(pyramid: list[list[Tensor]], level: int, orientation: int) -> Te
     count = len(near)
     near += [other[1:-1, 1:-1] for k, other in enumerate(pyramid[level]) if k != orientation]
     neighborhoods = torch.stack(near).flatten(1)  # (K, P)
+    del near
     values, vectors = torch.linalg.eigh(neighborhoods @ neighborhoods.T / neighborhoods.shape[1])
     kept = values.clamp(min=0)
     kept = kept * values.sum() / kept.sum().clamp(min=1e-300)
     inverse = pseudo_inverse((vectors * kept) @ vectors.T)
-    deviation = ((inverse @ neighborhoods) * neighborhoods).sum(0).div(count).clamp(min=0).sqrt()
+    energy = torch.cat([((inverse @ part) * part).sum(0) for part in neighborhoods.split(PART, 1)])
+    deviation = energy.div(count).clamp(min=0).sqrt()
     center = band[1:-1, 1:-1]
     center = center - center.mean()
     ratio = torch.where(deviation > 0, center.flatten() / deviation, 0.0).view(height, width)
