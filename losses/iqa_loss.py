@@ -36,8 +36,11 @@ LEAST_GAP = 0.1  # JOD: a ground truth that looks like the base's result has not
 def _differentiable(name: str) -> str:
     info = metric_info(name)
     if not info.differentiable:
-        usable = [other for other in metric_names() if metric_info(other).differentiable]
-        raise ValueError(f"{name} is not differentiable and cannot be a loss; those that are: {', '.join(usable)}")
+        others = [other for other in metric_names() if other != info.name and not metric_info(other).differentiable]
+        raise ValueError(
+            f"{name} is not differentiable and cannot be a loss; of the metrics here all others are but "
+            f"{', '.join(others)}; jod-lite needs no download"
+        )
     return info.name
 
 
@@ -290,7 +293,7 @@ class IQALoss(QualityLoss):
         metric_options: Options that `create_metric` takes for this metric, for example `checkpoint: true`.
 
     Raises:
-        ValueError: If there is no such metric or it is not differentiable; lists those that are.
+        ValueError: If there is no such metric or it is not differentiable; names the others that are not.
         FileNotFoundError: If its weights are missing.
 
     Reference:
