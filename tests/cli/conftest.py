@@ -77,3 +77,24 @@ def experiment(empty_folder):
         save(folder / "models" / f"net_g_{label}.pth", label)
     save(folder / "models" / "net_g_latest.pth", "latest")
     return folder
+
+
+@pytest.fixture(scope="module")
+def network():
+    """The network of `images_here`."""
+    from tests.helpers.tiny_networks import tiny_network
+
+    return tiny_network()
+
+
+@pytest.fixture
+def images_here(network, tmp_path, monkeypatch):
+    """A working folder with `net.pth` and three images in `in`."""
+    from tests.helpers.sr_datasets import make_image, save
+    from tests.helpers.tiny_networks import save_network
+
+    monkeypatch.chdir(tmp_path)
+    save_network(tmp_path / "net.pth")
+    for number in range(3):
+        save(f"in/p{number}.png", make_image(number, 20 + number, 30))
+    return tmp_path
