@@ -11,8 +11,8 @@ from iqa_sr.attacks.gradient_steps import sign_ascent
 from iqa_sr.guard.decision import decide
 from iqa_sr.guard.probe import GuardProbe
 from iqa_sr.metrics import create_metric
-from tests.guard.test_decision import REWARD, bicubic, measurements, options, pair
 from tests.helpers.bought_metric import BOUGHT, bought_metric
+from tests.helpers.guarding import REWARD, bicubic, measurements, options, pair
 
 COUNT = 8
 
