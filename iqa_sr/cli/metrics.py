@@ -9,7 +9,7 @@ from iqa_sr.io.text_table import aligned
 if TYPE_CHECKING:
     from iqa_sr.attacks.records import AttackRecord
     from iqa_sr.metrics.verification import Verification
-    from iqa_sr.weights.registry import WeightFile
+    from iqa_sr.weights.published_file import WeightFile
 
 __all__ = ["add_arguments", "metrics_markdown", "robustness_markdown", "run"]
 

@@ -21,7 +21,7 @@ from iqa_sr.io.files import atomic_write, compute_hash
 from iqa_sr.io.tensor_files import looks_like_tensors
 from iqa_sr.weights.checksums import remember_hash
 from iqa_sr.weights.matlab_files import looks_like_matlab
-from iqa_sr.weights.registry import HubFile, WeightFile, hub_file
+from iqa_sr.weights.published_file import HubFile, WeightFile, hub_file
 
 __all__ = ["check_space", "download"]
 

@@ -5,7 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from iqa_sr.weights.download import check_space, download
-from iqa_sr.weights.registry import WeightFile
+from iqa_sr.weights.published_file import WeightFile
 from iqa_sr.weights.shards import CONFIG, INDEXES, find_index, folder_hash, shard_names
 
 __all__ = ["download_folder"]

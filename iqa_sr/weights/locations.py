@@ -7,7 +7,7 @@ from pathlib import Path
 import torch
 
 from iqa_sr.weights.cache import cache_folder, user_cache
-from iqa_sr.weights.registry import WeightFile, hub_file
+from iqa_sr.weights.published_file import WeightFile, hub_file
 from iqa_sr.weights.shards import CONFIG, missing_parts
 
 __all__ = [

@@ -2,7 +2,7 @@
 
 from iqa_sr.io.network_states import few
 from iqa_sr.weights.locations import FOLDER_VARIABLE, cache_path, search_folders
-from iqa_sr.weights.registry import WeightFile
+from iqa_sr.weights.published_file import WeightFile
 from iqa_sr.weights.shards import CONFIG, INDEXES, missing_parts
 
 __all__ = ["UNASKED", "missing_text", "size_text"]

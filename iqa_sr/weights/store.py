@@ -16,7 +16,8 @@ from iqa_sr.weights.download import download
 from iqa_sr.weights.folders import download_folder
 from iqa_sr.weights.locations import FOLDER_VARIABLE, LocalFile, cache_path, find_local
 from iqa_sr.weights.missing import UNASKED, missing_text, size_text
-from iqa_sr.weights.registry import WEIGHT_FILES, WeightFile
+from iqa_sr.weights.published_file import WeightFile
+from iqa_sr.weights.registry import WEIGHT_FILES
 from iqa_sr.weights.shards import CONFIG, find_index, folder_hash, shard_names
 
 __all__ = [

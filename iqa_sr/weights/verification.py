@@ -8,7 +8,8 @@ from iqa_sr.io.tensor_files import foreign_kind, read_tensor_file
 from iqa_sr.weights.checksums import first_hash, remember_first, remember_hash
 from iqa_sr.weights.locations import cache_path, find_local
 from iqa_sr.weights.matlab_files import read_matlab
-from iqa_sr.weights.registry import WEIGHT_FILES, WeightFile
+from iqa_sr.weights.published_file import WeightFile
+from iqa_sr.weights.registry import WEIGHT_FILES
 from iqa_sr.weights.shards import folder_hash, folder_parts
 from iqa_sr.weights.store import did_you_mean_weights, weight_file
 

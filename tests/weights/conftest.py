@@ -7,7 +7,8 @@ import huggingface_hub
 import pytest
 
 from iqa_sr.weights import download as weight_download
-from iqa_sr.weights.registry import WEIGHT_FILES, WeightFile
+from iqa_sr.weights.published_file import WeightFile
+from iqa_sr.weights.registry import WEIGHT_FILES
 from tests.helpers.weight_servers import HUB_PATH, Server, forget
 
 

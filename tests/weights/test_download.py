@@ -5,7 +5,8 @@ import threading
 import pytest
 
 from iqa_sr.weights import download as weight_download
-from iqa_sr.weights.registry import WEIGHT_FILES, WeightFile
+from iqa_sr.weights.published_file import WeightFile
+from iqa_sr.weights.registry import WEIGHT_FILES
 from iqa_sr.weights.store import find_weights, is_present
 from tests.helpers.weight_servers import saved, sha
 

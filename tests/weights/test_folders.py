@@ -12,7 +12,8 @@ import torch
 from iqa_sr.cli.main import main
 from iqa_sr.runtime.packages import NeededPackage
 from iqa_sr.weights import download as weight_download
-from iqa_sr.weights.registry import WEIGHT_FILES, WeightFile
+from iqa_sr.weights.published_file import WeightFile
+from iqa_sr.weights.registry import WEIGHT_FILES
 from iqa_sr.weights.store import find_all, find_weights, is_present, read_weight_folder, weights_hash
 from tests.helpers.weight_servers import forget, saved
 

@@ -6,7 +6,8 @@ import pytest
 
 from iqa_sr.metrics import metric_info, metric_names
 from iqa_sr.weights import download as weight_download
-from iqa_sr.weights.registry import WEIGHT_FILES, WeightFile
+from iqa_sr.weights.published_file import WeightFile
+from iqa_sr.weights.registry import WEIGHT_FILES
 from iqa_sr.weights.store import find_all, find_weights, is_present, read_weights
 from tests.helpers.weight_servers import saved
 
