@@ -4,9 +4,10 @@ import logging
 from dataclasses import replace
 from pathlib import Path
 
-from iqa_sr.weights.download import check_space, download
+from iqa_sr.weights.download import download
 from iqa_sr.weights.published_file import WeightFile
 from iqa_sr.weights.shards import CONFIG, INDEXES, find_index, folder_hash, shard_names
+from iqa_sr.weights.transfers import check_space
 
 __all__ = ["download_folder"]
 

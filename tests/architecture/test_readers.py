@@ -20,8 +20,8 @@ WHERE = {
     "load_from_file": {"checkpoint.written_files"},  # of spandrel, for a file that was just written
     "urlopen": set(),
     "urlretrieve": set(),
-    "opener.open": {"weights.download"},
-    "hf_hub_download": {"weights.download"},
+    "opener.open": {"weights.transfers"},
+    "hf_hub_download": {"weights.transfers"},
 }
 """The modules that may call a function of this name."""
 BASES = {"pickle.Unpickler": {"io.torchscript"}, "yaml.SafeLoader": {"config.option_files"}}

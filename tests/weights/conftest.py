@@ -6,7 +6,7 @@ import threading
 import huggingface_hub
 import pytest
 
-from iqa_sr.weights import download as weight_download
+from iqa_sr.weights import transfers as weight_transfers
 from iqa_sr.weights.published_file import WeightFile
 from iqa_sr.weights.registry import WEIGHT_FILES
 from tests.helpers.weight_servers import HUB_PATH, Server, forget
@@ -32,7 +32,7 @@ def machine(tmp_path, monkeypatch):
     for name in ("HF_ENDPOINT", "HF_HUB_CACHE", "HF_HOME", "XDG_CACHE_HOME"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("no_proxy", "127.0.0.1")
-    monkeypatch.setattr(weight_download, "WAIT", 0.0)
+    monkeypatch.setattr(weight_transfers, "WAIT", 0.0)
     forget(monkeypatch)
     return tmp_path
 

@@ -4,7 +4,7 @@ import threading
 
 import pytest
 
-from iqa_sr.weights import download as weight_download
+from iqa_sr.weights import transfers as weight_transfers
 from iqa_sr.weights.published_file import WeightFile
 from iqa_sr.weights.registry import WEIGHT_FILES
 from iqa_sr.weights.store import find_weights, is_present
@@ -90,7 +90,7 @@ def test_the_rest_of_another_version_is_not_appended(server, publish, monkeypatc
         if server.requests:
             server.files["x.pth"], server.tag = new, '"v2"'
 
-    monkeypatch.setattr(weight_download.time, "sleep", replace)
+    monkeypatch.setattr(weight_transfers.time, "sleep", replace)
     assert find_weights("x.pth").read_bytes() == new
     assert [wanted for _, wanted in server.requests] == [None, "bytes=50000-"]
 
@@ -126,7 +126,7 @@ def test_only_https_is_asked_and_followed(server, publish, publish_on_hub, mirro
     with pytest.raises(FileNotFoundError, match=r"mirror\.invalid: is asked by http://mirror\.invalid/someone"):
         find_weights("x.pth")
     with pytest.raises(OSError, match=r"redirects to http://127\.0\.0\.1/x"):
-        weight_download._check_address("http://127.0.0.1/x", before="https://huggingface.co/x")
+        weight_transfers._check_address("http://127.0.0.1/x", before="https://huggingface.co/x")
 
 
 @pytest.mark.parametrize("says_length", [True, False])
@@ -167,7 +167,7 @@ def test_a_redirection_is_followed_with_its_range(server, publish):
 def test_a_file_that_does_not_fit_is_said_before_it_is_fetched(publish, monkeypatch):
     publish("x.pth", saved(1))
     usage = type("Usage", (), {"free": 10})
-    monkeypatch.setattr(weight_download.shutil, "disk_usage", lambda _: usage)
+    monkeypatch.setattr(weight_transfers.shutil, "disk_usage", lambda _: usage)
     with pytest.raises(FileNotFoundError, match="do not fit into"):
         find_weights("x.pth")
 

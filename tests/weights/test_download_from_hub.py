@@ -2,7 +2,7 @@
 
 import pytest
 
-from iqa_sr.weights import download as weight_download
+from iqa_sr.weights import transfers as weight_transfers
 from iqa_sr.weights.store import find_weights
 from tests.helpers.weight_servers import HUB_PATH, saved, sha
 
@@ -73,7 +73,7 @@ def test_the_hubs_offline_switch_is_heeded(server, publish_on_hub, monkeypatch):
 
 def test_a_file_of_the_hub_that_does_not_fit_is_said_before_it_is_fetched(server, publish_on_hub, monkeypatch):
     publish_on_hub(saved(1))
-    monkeypatch.setattr(weight_download.shutil, "disk_usage", lambda _: type("Usage", (), {"free": 10}))
+    monkeypatch.setattr(weight_transfers.shutil, "disk_usage", lambda _: type("Usage", (), {"free": 10}))
     with pytest.raises(FileNotFoundError, match="do not fit into"):
         find_weights("x.pth")
     assert not server.requests

@@ -11,7 +11,7 @@ import torch
 
 from iqa_sr.cli.main import main
 from iqa_sr.runtime.packages import NeededPackage
-from iqa_sr.weights import download as weight_download
+from iqa_sr.weights import transfers as weight_transfers
 from iqa_sr.weights.published_file import WeightFile
 from iqa_sr.weights.registry import WEIGHT_FILES
 from iqa_sr.weights.store import find_all, find_weights, is_present, read_weight_folder, weights_hash
@@ -112,7 +112,7 @@ def test_a_folder_that_is_nowhere_lacks_nothing_by_name(machine, publish_folder)
 
 def test_a_folder_that_does_not_fit_is_said_before_a_shard_is_fetched(server, publish_folder, monkeypatch):
     publish_folder(owl_files())
-    monkeypatch.setattr(weight_download.shutil, "disk_usage", lambda _: type("Usage", (), {"free": 1_000_000})())
+    monkeypatch.setattr(weight_transfers.shutil, "disk_usage", lambda _: type("Usage", (), {"free": 1_000_000})())
     with pytest.raises(FileNotFoundError, match=r"1 MB do not fit into .*owl \(1 MB free\)"):
         find_all(["owl"], asked=True)
     assert not any(name.endswith(".bin") for name, _ in server.requests)
@@ -147,7 +147,7 @@ def test_a_large_shard_that_broke_off_is_taken_up_where_it_did(machine, server, 
     files, shard = owl_files(), "pytorch_model-00002-of-00002.bin"
     files[shard] = saved(1, 50_000)
     publish_folder(files)
-    monkeypatch.setattr(weight_download, "RESUMED_FROM", 100_000)
+    monkeypatch.setattr(weight_transfers, "RESUMED_FROM", 100_000)
     server.breaks, server.break_after = 9, 10_000
     with pytest.raises(FileNotFoundError, match="the connection broke off 4 times, the last time after 40000 bytes"):
         find_all(["owl"], asked=True)

@@ -9,6 +9,7 @@ from iqa_sr.weights import download as weight_download
 from iqa_sr.weights.published_file import WeightFile
 from iqa_sr.weights.registry import WEIGHT_FILES
 from iqa_sr.weights.store import find_all, find_weights, is_present, read_weights
+from iqa_sr.weights.transfers import NoAnswer
 from tests.helpers.weight_servers import saved
 
 
@@ -105,10 +106,10 @@ def test_a_host_that_does_not_answer_is_asked_once(machine, monkeypatch):
 
     def refuse(source, *_):
         asked.append(source)
-        raise weight_download._NoAnswer("no route")
+        raise NoAnswer("no route")
 
-    monkeypatch.setattr(weight_download, "_from_server", refuse)
-    monkeypatch.setattr(weight_download, "_from_hub", refuse)
+    monkeypatch.setattr(weight_download, "from_server", refuse)
+    monkeypatch.setattr(weight_download, "from_hub", refuse)
     with pytest.raises(FileNotFoundError, match="github.com: no route; huggingface.co: no route") as caught:
         find_all(["ARNIQA.pth", "regressor_live.pth", "regressor_csiq.pth"])
     assert len(asked) == 2 and "github.com: no answer; huggingface.co: no answer" in str(caught.value)
