@@ -8,14 +8,7 @@ import torch
 
 import iqa_sr.basicsr_compat  # noqa: F401 - makes `import basicsr` work
 from iqa_sr.degradations.pipelines import build_degradation, resize_bicubic
-from iqa_sr.ops.blur import (
-    blur,
-    gaussian_kernel,
-    generalized_gaussian_kernel,
-    plateau_kernel,
-    sharpen,
-    sinc_kernel,
-)
+from iqa_sr.ops.blur import blur, gaussian_kernel, generalized_gaussian_kernel, plateau_kernel, sharpen, sinc_kernel
 from tests.helpers.degrading import photographs
 
 

@@ -10,15 +10,7 @@ from iqa_sr.errors import OptionError
 from iqa_sr.guard.decision import decide
 from iqa_sr.guard.options import check_guard
 from iqa_sr.stats.permutation_test import sign_flip_p_value
-from tests.helpers.guarding import (
-    COUNT,
-    HELD,
-    REWARD,
-    decided,
-    measurements,
-    normal,
-    options,
-)
+from tests.helpers.guarding import COUNT, HELD, REWARD, decided, measurements, normal, options
 
 
 def test_reward_metric_up_and_held_out_down_is_the_alarm():

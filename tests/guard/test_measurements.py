@@ -8,14 +8,7 @@ import torch
 from iqa_sr.guard.decision import decide
 from iqa_sr.guard.probe import GuardProbe
 from iqa_sr.metrics import create_metric
-from tests.helpers.guarding import (
-    HELD,
-    REWARD,
-    bicubic,
-    measured,
-    options,
-    pair,
-)
+from tests.helpers.guarding import HELD, REWARD, bicubic, measured, options, pair
 
 
 def test_the_base_itself():

@@ -6,14 +6,7 @@ from iqa_sr.errors import OptionError
 from iqa_sr.guard.options import FEWEST, disjoint
 from iqa_sr.guard.probe import GuardProbe
 from iqa_sr.metrics.jod_lite import SHIPPED
-from tests.helpers.guarding import (
-    HELD,
-    REWARD,
-    bicubic,
-    measured,
-    options,
-    pair,
-)
+from tests.helpers.guarding import HELD, REWARD, bicubic, measured, options, pair
 
 
 def test_reward_metrics_are_not_held_out():

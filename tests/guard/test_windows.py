@@ -9,13 +9,7 @@ from iqa_sr.errors import OptionError
 from iqa_sr.guard.measurements import cut_windows
 from iqa_sr.guard.options import FEWEST
 from iqa_sr.guard.probe import GuardProbe
-from tests.helpers.guarding import (
-    REWARD,
-    bicubic,
-    measured,
-    options,
-    pair,
-)
+from tests.helpers.guarding import REWARD, bicubic, measured, options, pair
 
 
 def coordinates(height, width):

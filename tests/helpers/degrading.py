@@ -29,4 +29,5 @@ def photographs(height: int, width: int) -> Tensor:
 
 
 def psnr(image: Tensor, reference: Tensor) -> float:
+    """In dB, of a whole batch."""
     return -10 * math.log10(float(((image - reference) ** 2).mean()))

@@ -23,14 +23,17 @@ def measured(guard, images, upscale, base_outputs=None):
 
 
 def options(**given):
+    """Options of a guard that holds NIQE out where nothing else is given."""
     return read_section(GuardOptions, {"held_out": [HELD], **given}, PATH)
 
 
 def bicubic(lq, scale=2):
+    """A network that only resizes."""
     return resize_bicubic(lq, lq.shape[-2] * scale, lq.shape[-1] * scale)
 
 
 def pair(height=384, width=384, scale=2, name="astronaut", with_original=True):
+    """An LQ image and its original, or None in its place."""
     original = photo(name, height=height, width=width)[None]
     lq = resize_bicubic(original, height // scale, width // scale)
     return lq, original if with_original else None

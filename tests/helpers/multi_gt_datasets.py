@@ -16,6 +16,7 @@ def coordinates(height, width, blue):
 
 
 def write_coordinates(root, count=2, height=220, width=240, versions=2):
+    """A folder `original` and enhanced versions, all of `coordinates`; returns the root."""
     for number in range(count):
         save(root / "original" / f"p{number}.png", coordinates(height, width, 0))
         for version in range(1, versions + 1):
@@ -24,6 +25,7 @@ def write_coordinates(root, count=2, height=220, width=240, versions=2):
 
 
 def dataset(root, **changes):
+    """The data set of a folder at x2, with crops of 32 px where nothing else is asked for."""
     options = {
         "name": "data",
         "type": "MultiGTDataset",
@@ -41,11 +43,13 @@ def dataset(root, **changes):
 
 
 def draw(data, index=0, seed=0):
+    """The sample that comes after this seed."""
     torch.manual_seed(seed)
     return data[index]
 
 
 def levels(tensor):
+    """Values in [0, 1] as whole numbers of 255."""
     return (tensor * 255).round().to(torch.int64)
 
 

@@ -11,7 +11,7 @@ from tests.helpers.golden_images import photo
 
 
 def test_every_metric_is_called_through_the_checks():
-    """Those that are too slow for the cases above, and those without, share what is tested there."""
+    """Those that are too slow for the cases of `test_contract.py`, and those without, share what is tested there."""
     families = [QualityMetric]
     for family in families:
         families += family.__subclasses__()
