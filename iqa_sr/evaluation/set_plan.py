@@ -81,7 +81,7 @@ def plan_sets(
 
 
 def _problem(dataset: "EvaluationSet", patches: Patches | None) -> str:
-    """Reason why a data set has no number; empty where it has."""
+    """Reason why a data set has no value; empty where it has."""
     sizes = [dataset.result_size(record) for record in dataset.records if record.ground_truths]
     if not sizes:
         return "no ground truths"

@@ -127,10 +127,12 @@ def _pyramid_features(levels: Tensor) -> Tensor:
         _gaussian_shape(torch.cat((one.flatten(), other.flatten()))[None])
         for one, other in zip(fine, coarse, strict=True)
     ]
-    filtered = _Moments.of(residual)
+    filtered = _WindowStatistics.of(residual)
     bands = (resize_bicubic(band[None, None], *residual.shape)[0, 0] for level in pyramid for band in level)
-    common = [_common_structure(_Moments.of(band), filtered) for band in bands]  # one at a time: they are large
-    common += [_common_structure(*pair) for pair in combinations([_Moments.of(band) for band in fine], 2)]
+    common = [
+        _common_structure(_WindowStatistics.of(band), filtered) for band in bands
+    ]  # one at a time: they are large
+    common += [_common_structure(*pair) for pair in combinations([_WindowStatistics.of(band) for band in fine], 2)]
     return torch.cat((*single, *both, torch.stack(common)))
 
 
@@ -168,7 +170,7 @@ def _normalized(pyramid: list[list[Tensor]], level: int, orientation: int) -> Te
     return ratio - ratio.mean()
 
 
-class _Moments(NamedTuple):
+class _WindowStatistics(NamedTuple):
     """A map `(H, W)`, and mean and variance of its windows `(H - 10, W - 10)`."""
 
     values: Tensor
@@ -176,12 +178,12 @@ class _Moments(NamedTuple):
     variance: Tensor
 
     @classmethod
-    def of(cls, values: Tensor) -> "_Moments":
+    def of(cls, values: Tensor) -> "_WindowStatistics":
         mean = separable(values, SSIM_WINDOW)
         return cls(values, mean, separable(values.square(), SSIM_WINDOW) - mean.square())
 
 
-def _common_structure(one: _Moments, other: _Moments) -> Tensor:
+def _common_structure(one: _WindowStatistics, other: _WindowStatistics) -> Tensor:
     """Mean contrast and structure term of SSIM, a scalar."""
     covariance = separable(one.values * other.values, SSIM_WINDOW) - one.mean * other.mean
     return ((2 * covariance + CONTRAST) / (one.variance + other.variance + CONTRAST)).mean()

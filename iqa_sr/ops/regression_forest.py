@@ -52,7 +52,7 @@ class RegressionForest(nn.Module):
         pointing = [(side > order) & (side <= len(left)) for side in (left, right)]  # ever further: no circles
         known = (feature >= 1) & (feature <= features)
         if (inner & ~(pointing[0] & pointing[1] & known)).any() or not (threshold * prediction).isfinite().all():
-            raise ValueError(f"has nodes whose daughters or features (of {features}) do not exist, or no numbers")
+            raise ValueError(f"has nodes whose daughters or features (of {features}) do not exist, or that are NaN")
         for name, numbers in (("left", left), ("right", right), ("feature", feature)):
             self.register_buffer(name, numbers.int() - 1, persistent=False)
         self.register_buffer("threshold", threshold.double(), persistent=False)

@@ -243,7 +243,7 @@ def _notes(
         if name not in shown and others:
             notes.append(f"{', '.join(others)} is not the protocol's {family.upper()}, which is {name}.")
         elif name not in shown:
-            notes.append(f"{name}: of the protocol, without a number here; `iqa-sr evaluate --set {name}` computes it.")
+            notes.append(f"{name}: of the protocol, without a value here; `iqa-sr evaluate --set {name}` computes it.")
     if missing:
         notes.append(f"{', '.join(missing)}: of the protocol, without scores here.")
     checked = {name for labels in source.results.values() for name in labels.values()}

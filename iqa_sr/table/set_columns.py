@@ -91,10 +91,10 @@ def read_set_columns(source: CandidateCheckpoints) -> SetColumns:
 
 
 def no_number(name: str) -> str:
-    """Text for a metric of sets that there is no number of; empty for any other name."""
+    """Text for a metric of sets that has no value; empty for any other name."""
     call = set_metric_call(name)
     return call and (
-        f"{name} is a metric of sets, and the checkpoints have no number of it here: `iqa-sr evaluate {call}` keeps "
+        f"{name} is a metric of sets, and the checkpoints have no value of it here: `iqa-sr evaluate {call}` keeps "
         "one in a result folder, of all images of a data set; there is none with `images`"
     )
 

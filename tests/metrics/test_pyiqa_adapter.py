@@ -80,5 +80,5 @@ def test_unknown_names_and_a_missing_package_are_told(package, monkeypatch):
 
 
 def test_a_metric_without_a_gradient_is_no_loss(package):
-    with pytest.raises(ValueError, match="pyiqa:numb is not differentiable .*; those that are: .*musiq"):
+    with pytest.raises(ValueError, match="pyiqa:numb is not differentiable .*; of the metrics here .* but .*nrqm"):
         IQALoss("pyiqa:numb")

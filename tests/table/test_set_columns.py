@@ -46,7 +46,7 @@ def test_a_protocol_has_those_that_are_asked_for_and_no_image_is_left_out_of_the
 def test_a_protocol_s_own_are_columns_where_they_are_there(empty_folder, capsys):
     folder = write_means(Path("run"), {"a": MEANS}, settings={"border": 0, "against": "original"})
     protocol = ["run", "--protocol", "realsr-dm"]
-    lacking = "fid-clean: of the protocol, without a number here; `iqa-sr evaluate --set fid-clean` computes it."
+    lacking = "fid-clean: of the protocol, without a value here; `iqa-sr evaluate --set fid-clean` computes it."
     assert lacking.replace("`", "\\`") in shown(capsys, *protocol)
     write_sets(folder, {"a": 8.0}, dataset="Test-100")
     assert "fid-clean: of the protocol" in shown(capsys, *protocol)  # of another kind: nobody has asked for it
@@ -84,7 +84,7 @@ def test_what_only_others_than_the_rows_have_is_no_column(results, capsys):
     write_set_results(FOLDERS[0], numbers)
     assert cells(shown(capsys, FOLDERS[0]).splitlines()[0]) == ["Method", "PSNR ↑", "LPIPS ↓", "FID ↓"]
     text = refused(capsys, FOLDERS[0], "--metric", "kid")
-    assert "kid is a metric of sets, and the checkpoints have no number of it here: `iqa-sr evaluate --set kid`" in text
+    assert "kid is a metric of sets, and the checkpoints have no value of it here: `iqa-sr evaluate --set kid`" in text
     text = refused(capsys, FOLDERS[0], "--metric", "fid@256")
     assert "`iqa-sr evaluate --set fid --patches 256` keeps one in a result folder" in text
 
