@@ -13,7 +13,7 @@ from iqa_sr.io.tensor_files import looks_like_tensors
 from iqa_sr.weights.checksums import remember_hash
 from iqa_sr.weights.matlab_files import looks_like_matlab
 from iqa_sr.weights.published_file import WeightFile, hub_file
-from iqa_sr.weights.transfers import NoAnswer, from_hub, from_server, hub_endpoint
+from iqa_sr.weights.transfers import from_hub, from_server, hub_endpoint, is_without_answer
 
 __all__ = ["download"]
 
@@ -57,7 +57,7 @@ def download(file: WeightFile, target: Path, dead_hosts: set[str]) -> None:
                 return
             except (OSError, http.client.HTTPException) as error:
                 reasons.append(f"{host}: {' '.join(str(error).split())}")
-                if isinstance(error, NoAnswer):
+                if is_without_answer(error):
                     dead_hosts.add(host)
     raise OSError("; ".join(reasons))
 

@@ -16,7 +16,7 @@ from tqdm import tqdm
 from iqa_sr import __version__
 from iqa_sr.weights.published_file import HubFile
 
-__all__ = ["NoAnswer", "check_space", "from_hub", "from_server", "hub_endpoint"]
+__all__ = ["check_space", "from_hub", "from_server", "hub_endpoint", "is_without_answer"]
 
 TIMEOUT = 30.0  # seconds without a byte
 ATTEMPTS = 4
@@ -28,8 +28,13 @@ OWN_HOSTS = ("localhost", "127.0.0.1", "::1")  # a mirror on this machine needs 
 BROKEN = (http.client.HTTPException, ConnectionError, TimeoutError)
 
 
-class NoAnswer(OSError):
-    """The host cannot be reached: nothing else has to be asked of it."""
+class _NoAnswer(OSError):
+    """The host cannot be reached."""
+
+
+def is_without_answer(error: Exception) -> bool:
+    """Whether a transfer failed because its host cannot be reached: nothing else has to be asked of it."""
+    return isinstance(error, _NoAnswer)
 
 
 def _check_address(address: str, before: str = "") -> None:
@@ -89,7 +94,7 @@ def from_hub(file: HubFile, path: Path, folder: Path, largest: int) -> None:
         largest: Largest size of the file in bytes.
 
     Raises:
-        OSError: If the hub does not give the file or has a larger one; `NoAnswer` if it cannot be reached.
+        OSError: If the hub cannot be reached or does not give the file, or if it is too large or does not fit.
     """
     # The import takes a second, and most runs download nothing.
     from huggingface_hub import get_hf_file_metadata, hf_hub_download, hf_hub_url
@@ -114,7 +119,7 @@ def from_hub(file: HubFile, path: Path, folder: Path, largest: int) -> None:
     except OSError:
         raise
     except Exception as error:  # of an HTTP library that was another one in each of the hub's three major versions
-        raise NoAnswer(str(error) or type(error).__name__) from error
+        raise _NoAnswer(str(error) or type(error).__name__) from error
     os.replace(got, path)
     shutil.rmtree(folder, ignore_errors=True)
 
@@ -132,8 +137,7 @@ def from_server(source: str, part: Path, label: str, largest: int) -> None:
         largest: Largest size of the file in bytes.
 
     Raises:
-        OSError: If the server does not give the file, gives more than that, or breaks off each time; `NoAnswer` if it
-            cannot be reached.
+        OSError: If the server cannot be reached or does not give the file, breaks off each time, or gives too much.
     """
     note = part.with_suffix(".version")  # of the file that the part is of; empty if the server does not say
     for attempt in range(ATTEMPTS):
@@ -184,7 +188,7 @@ def _open(source: str, have: int, version: str) -> http.client.HTTPResponse | No
             return None
         raise OSError(f"{error.code} {error.reason}") from error
     except urllib.error.URLError as error:
-        raise NoAnswer(str(error.reason)) from error
+        raise _NoAnswer(str(error.reason)) from error
 
 
 class _SecureRedirects(urllib.request.HTTPRedirectHandler):

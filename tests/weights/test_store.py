@@ -6,10 +6,10 @@ import pytest
 
 from iqa_sr.metrics import metric_info, metric_names
 from iqa_sr.weights import download as weight_download
+from iqa_sr.weights import transfers as weight_transfers
 from iqa_sr.weights.published_file import WeightFile
 from iqa_sr.weights.registry import WEIGHT_FILES
 from iqa_sr.weights.store import find_all, find_weights, is_present, read_weights
-from iqa_sr.weights.transfers import NoAnswer
 from tests.helpers.weight_servers import saved
 
 
@@ -106,7 +106,7 @@ def test_a_host_that_does_not_answer_is_asked_once(machine, monkeypatch):
 
     def refuse(source, *_):
         asked.append(source)
-        raise NoAnswer("no route")
+        raise weight_transfers._NoAnswer("no route")
 
     monkeypatch.setattr(weight_download, "from_server", refuse)
     monkeypatch.setattr(weight_download, "from_hub", refuse)
