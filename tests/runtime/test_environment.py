@@ -41,15 +41,15 @@ def test_doctor_prints_each_check_and_what_to_do(tmp_path, monkeypatch, capsys):
 
 def test_doctor_and_the_list_name_metrics_whose_package_is_too_old(tmp_path, monkeypatch, capsys, synthetic):
     monkeypatch.chdir(tmp_path)
-    with synthetic("one-align") as folder:
-        alone = tmp_path / "weights"  # without those of other tests
-        alone.mkdir()
+    alone = tmp_path / "weights"  # without those of other tests
+    alone.mkdir()
+    with synthetic("one-align") as folder, monkeypatch.context() as patch:
         (alone / "one-align").symlink_to(folder / "one-align")
-        monkeypatch.setenv("IQA_SR_WEIGHTS", str(alone))
+        patch.setenv("IQA_SR_WEIGHTS", str(alone))
         assert main(["doctor"]) == 0
         shown = capsys.readouterr().out
         assert re.search("all that they need: .* qalign,", shown) and "cannot be used" not in shown
-        monkeypatch.setattr("iqa_sr.runtime.packages.version", lambda name: "4.36.1")
+        patch.setattr("iqa_sr.runtime.packages.version", lambda name: "4.36.1")
         assert main(["doctor"]) == 0
         shown = capsys.readouterr().out
         assert main(["metrics"]) == 0
